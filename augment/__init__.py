@@ -1,0 +1,1 @@
+"""Pixels to pixels: treatments of training pictures and the mixing sets they draw from."""

@@ -1,0 +1,1 @@
+"""Where work runs, with how much, and where files lie."""

@@ -1,0 +1,54 @@
+"""The contract between a benchmark and the suite that runs it.
+
+A `Benchmark` is a light description (name, axis, metrics, defaults, semantics); its implementation is imported when it runs.
+Importing this module imports neither NumPy nor torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from eval.report import BenchmarkOutcome
+    from eval.subject import Subject
+
+SafetyAxis = Literal["accuracy", "corruption", "consistency", "adversaries", "calibration", "anomaly"]
+Origin = Literal["published", "generated", "none"]
+"""Where the pictures come from: published files, our generators, or the dataset's own test split."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Benchmark:
+    """A dataset plus a protocol that yields metrics.
+
+    Attributes:
+        name: Key in `BENCHMARKS`; published and generated data are different benchmarks, never one column.
+        title: Column-group label in tables.
+        origin: Where the pictures come from.
+        semantics: Raised by hand whenever the numbers for the same checkpoint change.
+        config: Frozen dataclass of the protocol's parameters with published defaults.
+        metrics: Names of the metrics that it yields, keys of `METRICS`; a column is `<benchmark>/<metric>`.
+        run: Judges a subject; imports its implementation when called.
+        source: Paper and reference code of the protocol.
+    """
+
+    name: str
+    title: str
+    axis: SafetyAxis
+    origin: Origin
+    semantics: int
+    config: type
+    metrics: tuple[str, ...]
+    run: Callable[[Any, Subject], BenchmarkOutcome]
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchmarkRequest:
+    """One benchmark to run: its name, its full parameters, and the key its result is recorded under."""
+
+    name: str
+    params: Mapping[str, object]
+    key: str

@@ -1,0 +1,101 @@
+"""Cells: the points of an ablation, in names and numbers only.
+
+A cell says what is wanted; `orchestration.resolve` turns it into a `JobConfig`, whose hash is the train key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from eval.benchmark import BenchmarkRequest
+    from trainers.config import JobConfig
+
+Scalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One point: method, dataset, model, recipe, hyper-parameters, seed.
+
+    Attributes:
+        method: Key of `METHODS`, or several joined by "+" ("pixmix+cutmix").
+        dataset: Key of `DATASETS`.
+        model: Name that `MODELS` understands.
+        recipe: Key of `RECIPES`.
+        seed: Seed of the cell.
+        params: Hyper-parameters of the method that differ from its defaults for this dataset.
+        train: Fields of the recipe that differ from it.
+        model_params: Options of the model that differ from its defaults.
+        mixing_set: Key of `MIXING_SETS`, or None for the method's default.
+        mixing_set_params: Options of the mixing set (number of pictures and so on).
+        outliers: Name of the outlier stream, or None for the method's default.
+        init_from: The cell whose weights this one starts from, or None.
+        row: Label of the row that the cell belongs to in its sweep's table; no part of any key.
+    """
+
+    method: str
+    dataset: str
+    model: str
+    recipe: str
+    seed: int
+    params: Mapping[str, Scalar] = field(default_factory=dict)
+    train: Mapping[str, object] = field(default_factory=dict)
+    model_params: Mapping[str, Scalar] = field(default_factory=dict)
+    mixing_set: str | None = None
+    mixing_set_params: Mapping[str, Scalar] = field(default_factory=dict)
+    outliers: str | None = None
+    init_from: Cell | None = None
+    row: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedCell:
+    """A cell with its identity and what is still to do for it.
+
+    Attributes:
+        cell: The point.
+        train_key: Full hexadecimal hash of everything that can change its weights.
+        config: The resolved configuration.
+        dataset_identity: Declared checksum of its dataset.
+        wanted: Benchmarks that the sweep wants of it.
+        missing: Those of them that no record exists for.
+        trained: Whether a complete checkpoint is recorded.
+        supporting: Whether it is only needed by other cells and stands in no row.
+        failed: The reason of its last recorded failure, or None.
+    """
+
+    cell: Cell
+    train_key: str
+    config: JobConfig
+    dataset_identity: str
+    wanted: tuple[BenchmarkRequest, ...]
+    missing: tuple[BenchmarkRequest, ...]
+    trained: bool
+    supporting: bool = False
+    failed: str | None = None
+
+    @property
+    def cell_id(self) -> str:
+        """The first 12 hexadecimal digits of the train key."""
+        return self.train_key[:12]
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.trained and not self.missing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a sweep wants and what of it is recorded; the cells are in the order of the sweep, parents before children."""
+
+    sweep: str
+    cells: tuple[PlannedCell, ...]
+
+    @property
+    def to_run(self) -> tuple[PlannedCell, ...]:
+        """The cells with something left to do."""
+        return tuple(cell for cell in self.cells if not cell.is_done)

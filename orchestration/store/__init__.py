@@ -1,0 +1,1 @@
+"""The results store: the truth about what was computed."""

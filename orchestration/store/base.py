@@ -1,0 +1,122 @@
+"""The contract of the results store, and the records it holds.
+
+Records are immutable and the first writer wins. Only the driver writes; workers return values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from eval.report import MetricReport
+    from trainers.job import TrainSummary
+
+ErrorClass = Literal["out-of-memory", "preempted", "nan", "bad-data", "no-space", "worker-died", "bug", "stopped"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """Where a result comes from.
+
+    Attributes:
+        commit: Commit of the code, or "" outside a checkout.
+        dirty: Whether the working tree differed from that commit.
+        config: The resolved configuration as plain values.
+        config_hash: Hash of its canonical JSON.
+        data_identity: Declared checksum of the dataset.
+        versions: Versions of Python and the main libraries.
+        driver: Host, user-neutral process identity and Ray version of the driver.
+        recorded_at: Seconds since the epoch.
+    """
+
+    commit: str
+    dirty: bool
+    config: Mapping[str, Any]
+    config_hash: str
+    data_identity: str
+    versions: Mapping[str, str]
+    driver: Mapping[str, Any]
+    recorded_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingRecord:
+    """A finished training of a train key."""
+
+    train_key: str
+    summary: TrainSummary
+    provenance: Provenance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRecord:
+    """A failed or interrupted attempt at a cell; never a result."""
+
+    train_key: str
+    attempt: int
+    error_class: ErrorClass
+    message: str
+    started_at: float
+    ended_at: float
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellResult:
+    """What is recorded of a cell: its newest complete checkpoint and the reports on exactly that checkpoint."""
+
+    train_key: str
+    training: TrainingRecord
+    reports: Mapping[str, MetricReport]
+    """Benchmark key -> report."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The right to work on a cell, held by one driver at a time."""
+
+    train_key: str
+    owner: str
+    generation: int
+
+
+class ResultsStore(Protocol):
+    """The truth: records, attempts, tombstones, leases, control requests."""
+
+    def record_training(self, record: TrainingRecord) -> bool:
+        """Record a finished training; return False if this checkpoint was recorded before (nothing changes)."""
+
+    def record_report(self, train_key: str, checkpoint_sha256: str, report: MetricReport) -> bool:
+        """Record a successful report; return False if one stands for that benchmark key (nothing changes)."""
+
+    def result(self, train_key: str) -> CellResult | None:
+        """Return what is recorded of a cell, or None when no complete checkpoint is."""
+
+    def results(self, train_keys: Iterable[str]) -> Mapping[str, CellResult]:
+        """Return what is recorded of many cells; those without a complete checkpoint are left out."""
+
+    def record_attempt(self, attempt: AttemptRecord) -> None:
+        """Record a failed attempt."""
+
+    def attempts(self, train_key: str) -> tuple[AttemptRecord, ...]:
+        """Return the failed attempts at a cell, oldest first."""
+
+    def invalidate(self, train_key: str, reason: str) -> None:
+        """Write a tombstone: the recorded checkpoint, its reports and its attempts no longer count."""
+
+    def acquire(self, train_key: str, owner: str) -> Lease | None:
+        """Take the lease of a cell, also over a stale one; return None while another driver holds it."""
+
+    def renew(self, leases: Iterable[Lease]) -> frozenset[str]:
+        """Beat the heart of leases; return the train keys of those that were lost to another driver."""
+
+    def release(self, lease: Lease) -> None:
+        """Give a lease back."""
+
+    def request(self, sweep: str, action: Literal["pause", "stop"] | None) -> None:
+        """Ask every driver of a sweep to pause or to stop, or clear the request with None."""
+
+    def requested(self, sweep: str) -> Literal["pause", "stop"] | None:
+        """Return the standing request for a sweep."""

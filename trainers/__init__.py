@@ -1,0 +1,1 @@
+"""One training job on N workers, and the evaluation of its checkpoint."""

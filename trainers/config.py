@@ -1,0 +1,103 @@
+"""The configuration of one job: everything that can change its weights, and nothing else.
+
+A `JobConfig` is fully resolved: every default is filled in, so its canonical JSON (with the semantics versions of what it
+names) is what the train key hashes. Importing this module imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeConfig:
+    """How a network is trained. The defaults are the published CIFAR recipe (andyzoujm/pixmix, cifar.py).
+
+    Attributes:
+        epochs: Passes over the training set; 0 records the initial weights.
+        batch_size: Global batch, whatever the number of workers.
+        batch_shards: Logical shards that each global batch is cut into; the number of workers must divide it.
+        lr: Learning rate at step 0.
+        final_lr: Learning rate that the schedule ends at.
+        schedule: "cosine" (per step) or "constant" or "step" (times `step_gamma` at each of `step_epochs`).
+        weight_decay: On all parameters, batch norm and biases included.
+        crop_padding: Zero padding of the random crop in pixels; 0 for none.
+        flip: Horizontal flip with probability 1/2, before the crop.
+        grad_clip: Largest gradient norm, or None.
+        grad_accumulation: Micro-batches that each shard is computed in.
+        ema_decay: Decay of an exponential moving average of the weights that is evaluated instead, or None.
+        precision: "fp32" or "bf16" (autocast).
+        channels_last: Memory layout of pictures and convolutions.
+        compile: Whether torch.compile wraps the network.
+        train_images: Use only the first so many training pictures (smoke sizes), or None for all.
+        validation_images: Pictures held out from the end of a fixed permutation of the training split.
+    """
+
+    epochs: int = 100
+    batch_size: int = 128
+    batch_shards: int = 1
+    optimiser: Literal["sgd", "adam", "adamw"] = "sgd"
+    lr: float = 0.1
+    final_lr: float = 1e-6
+    schedule: Literal["cosine", "constant", "step"] = "cosine"
+    step_epochs: tuple[int, ...] = ()
+    step_gamma: float = 0.1
+    warmup_steps: int = 0
+    momentum: float = 0.9
+    nesterov: bool = True
+    weight_decay: float = 5e-4
+    crop_padding: int = 4
+    flip: bool = True
+    grad_clip: float | None = None
+    grad_accumulation: int = 1
+    ema_decay: float | None = None
+    precision: Literal["fp32", "bf16"] = "fp32"
+    channels_last: bool = True
+    compile: bool = False
+    train_images: int | None = None
+    validation_images: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MixingSetConfig:
+    """A mixing set by name: which pictures, how many, how large, from which seed."""
+
+    name: str
+    num_pictures: int
+    image_size: int
+    num_channels: int
+    seed: int = 0
+    params: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobConfig:
+    """One training job: a cell with every default filled in.
+
+    Attributes:
+        method: Key of `METHODS`.
+        method_params: All hyper-parameters of the method.
+        dataset: Key of `DATASETS`.
+        model: Name that `MODELS` understands, for example "wrn-40-4".
+        model_params: Options of the model, for example {"dropout": 0.3}.
+        recipe: How it is trained.
+        seed: Seed of initialisation, order, augmentation.
+        mixing_set: The mixing set, or None.
+        outliers: Name of the outlier stream, or None.
+        init_from: Train key of the cell whose weights it starts from, or None.
+        elastic_workers: (min, max) workers of an elastic job, or None: batch-norm statistics depend on it.
+    """
+
+    method: str
+    method_params: Mapping[str, object]
+    dataset: str
+    model: str
+    recipe: RecipeConfig
+    seed: int
+    model_params: Mapping[str, object] = field(default_factory=dict)
+    mixing_set: MixingSetConfig | None = None
+    outliers: str | None = None
+    init_from: str | None = None
+    elastic_workers: tuple[int, int] | None = None

@@ -1,0 +1,123 @@
+"""What a job is asked and what it answers: the values that cross between `orchestration` and the workers.
+
+All of them are frozen, picklable and free of torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from eval.benchmark import BenchmarkRequest
+    from eval.report import MetricReport
+    from trainers.config import JobConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobPaths:
+    """Where a job reads and writes. Nothing here is part of a key.
+
+    Attributes:
+        checkpoints: URI of the folder of all checkpoints (`file` path or s3://); a job writes below `<checkpoints>/<train_key>/`.
+        data_root: Local folder of datasets.
+        cache_dir: Local folder of mixing sets, generated benchmarks and staged files, shared by the workers of a node.
+    """
+
+    checkpoints: str
+    data_root: str
+    cache_dir: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRequest:
+    """Bring a train key to its last epoch, then fill in the missing benchmarks.
+
+    Fresh training, resume and evaluation only are this one request.
+
+    Attributes:
+        train_key: Identity of the weights, full hexadecimal hash.
+        config: The resolved configuration.
+        benchmarks: Benchmarks still missing for this cell.
+        paths: Where to read and write.
+        dataset_identity: Declared checksum of the dataset, checked on load.
+        checkpoint_every_s: Seconds between checkpoints inside an epoch; one is written at the end of each epoch in any case.
+        threads: CPU threads of one worker (augmentation plus torch), or None for the CPUs of the worker.
+    """
+
+    train_key: str
+    config: JobConfig
+    benchmarks: tuple[BenchmarkRequest, ...]
+    paths: JobPaths
+    dataset_identity: str = ""
+    checkpoint_every_s: float = 60.0
+    threads: int | None = None
+
+    @property
+    def cell_id(self) -> str:
+        """The first 12 hexadecimal digits of the train key."""
+        return self.train_key[:12]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochRow:
+    """What one epoch reports: mean loss, accuracy on the training pictures as seen, speed, and what it waited for."""
+
+    epoch: int
+    step: int
+    loss: float
+    accuracy: float
+    lr: float
+    images_per_s: float
+    data_wait_share: float
+    memory_mib: float
+    time: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainSummary:
+    """What training came to.
+
+    Attributes:
+        checkpoint_sha256: Hash of the final checkpoint file: the identity that results are recorded under.
+        checkpoint_uri: Where it lies.
+        epochs: One row per epoch of the whole training, also of epochs before a resume.
+        resumed_from_step: Optimiser step that the last attempt continued from, or None for a fresh start.
+        wall_s: Seconds of training, summed over attempts.
+        device_s: Wall seconds times workers.
+        environment: Versions, hardware, threads, world size.
+    """
+
+    checkpoint_sha256: str
+    checkpoint_uri: str
+    epochs: tuple[EpochRow, ...]
+    resumed_from_step: int | None
+    wall_s: float
+    device_s: float
+    environment: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobResult:
+    """A finished job: what training came to and what each requested benchmark said (failed ones with their reason)."""
+
+    train_key: str
+    training: TrainSummary
+    reports: tuple[MetricReport, ...] = field(default=())
+
+
+class JobSink(Protocol):
+    """Where rank 0 reports while a job runs. Calls must return at once; what is told is kept even if the job dies later."""
+
+    def epoch(self, train_key: str, row: EpochRow) -> None:
+        """An epoch ended."""
+
+    def progress(self, train_key: str, stage: str, done: int, total: int) -> None:
+        """Something moved: steps of training, or pictures of a benchmark."""
+
+    def trained(self, train_key: str, summary: TrainSummary) -> None:
+        """The final checkpoint is written and hashed."""
+
+    def benchmark(self, train_key: str, checkpoint_sha256: str, report: MetricReport) -> None:
+        """A benchmark ended, well or badly."""
