@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -70,6 +70,6 @@ class Subject:
     data_root: Path
     cache_dir: Path
     load_images: Callable[[str], NDArray[np.uint8]]
-    workers: Workers = Alone()
+    workers: Workers = field(default_factory=Alone)
     seed: int = 0
     batch_size: int = 250
