@@ -4,8 +4,66 @@ Every message says the rule, the value and the way out.
 
     Exception
       SweepError
+        InputError          a sweep file, name or option is wrong (exit code 2)
+        EnvironmentRefused  data, storage, cluster or tracking server is not there (exit code 3)
 """
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
 
 
 class SweepError(Exception):
     """Base of every error that `orchestration` raises for its users."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mistake:
+    """One mistake of a sweep file or of an option.
+
+    Attributes:
+        where: Path of the value, for example "axes.cells.3.method", or the option that brought it.
+        text: The rule, the value and the way out.
+        line: Line in the file, counted from 1, or None where there is none.
+    """
+
+    where: str
+    text: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        place = f"line {self.line}, {self.where}" if self.line is not None else self.where
+        return f"{place}: {self.text}" if place else self.text
+
+
+class InputError(SweepError):
+    """What was asked for is wrong; carries every mistake that was found.
+
+    Args:
+        subject: What is wrong, for example "sweep file table-3.yaml".
+        mistakes: At least one mistake.
+    """
+
+    def __init__(self, subject: str, mistakes: Sequence[Mistake]) -> None:
+        self.subject = subject
+        self.mistakes = tuple(mistakes)
+        count = f"{len(self.mistakes)} mistakes" if len(self.mistakes) > 1 else "1 mistake"
+        super().__init__("\n".join([f"{subject}: {count}", *(f"  {mistake}" for mistake in self.mistakes)]))
+
+    def __reduce__(self) -> tuple[type[InputError], tuple[str, tuple[Mistake, ...]]]:
+        return type(self), (self.subject, self.mistakes)
+
+
+class EnvironmentRefused(SweepError):
+    """Something outside the sweep is missing or refuses: data, storage, a cluster, a tracking server."""
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """Return "(did you mean ...?); known: ..." for an unknown name, with at most 30 known names."""
+    ordered = sorted(known)
+    close = get_close_matches(name, ordered, n=1, cutoff=0.5)
+    hint = f" (did you mean '{close[0]}'?)" if close else ""
+    shown = ", ".join(ordered[:30]) + (", ..." if len(ordered) > 30 else "")
+    return f"{hint}; known: {shown or 'none'}"
