@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal, get_args
+
+from trainers.errors import ImpossibleJob
+
+LOOP_SEMANTICS: Final = 1
+"""Version of the training loop; raised by hand whenever the weights that a configuration leads to change."""
+
+Optimiser = Literal["sgd", "adam", "adamw"]
+Schedule = Literal["cosine", "constant", "step"]
+Precision = Literal["fp32", "bf16"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,15 +42,16 @@ class RecipeConfig:
         compile: Whether torch.compile wraps the network.
         train_images: Use only the first so many training pictures (smoke sizes), or None for all.
         validation_images: Pictures held out from the end of a fixed permutation of the training split.
+        crop: "pad" (crop of the padded picture) or "resized" (a random area and ratio of the picture, resized; ImageNet).
     """
 
     epochs: int = 100
     batch_size: int = 128
     batch_shards: int = 1
-    optimiser: Literal["sgd", "adam", "adamw"] = "sgd"
+    optimiser: Optimiser = "sgd"
     lr: float = 0.1
     final_lr: float = 1e-6
-    schedule: Literal["cosine", "constant", "step"] = "cosine"
+    schedule: Schedule = "cosine"
     step_epochs: tuple[int, ...] = ()
     step_gamma: float = 0.1
     warmup_steps: int = 0
@@ -53,11 +63,73 @@ class RecipeConfig:
     grad_clip: float | None = None
     grad_accumulation: int = 1
     ema_decay: float | None = None
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Precision = "fp32"
     channels_last: bool = True
     compile: bool = False
     train_images: int | None = None
     validation_images: int = 0
+    crop: Literal["pad", "resized"] = "pad"
+
+    def __post_init__(self) -> None:
+        problems = [text.format(getattr(self, name)) for name, text in _RULES.items() if not _holds(self, name)]
+        if self.batch_shards * self.grad_accumulation > self.batch_size:
+            problems.append(
+                f"batch_shards times grad_accumulation must be at most batch_size ({self.batch_size}), "
+                f"but got {self.batch_shards} times {self.grad_accumulation}"
+            )
+        if self.nesterov and self.optimiser == "sgd" and self.momentum == 0:
+            problems.append("nesterov needs a momentum above 0, but got 0; set nesterov to false")
+        if problems:
+            raise ImpossibleJob("; ".join(problems))
+
+
+_RULES: Final[Mapping[str, str]] = {
+    "epochs": "epochs must be at least 0, but got {}",
+    "batch_size": "batch_size must be at least 1, but got {}",
+    "batch_shards": "batch_shards must be at least 1, but got {}",
+    "lr": "lr must be above 0, but got {}",
+    "final_lr": "final_lr must be at least 0, but got {}",
+    "step_epochs": "step_epochs must rise and be above 0, but got {}",
+    "step_gamma": "step_gamma must be above 0, but got {}",
+    "warmup_steps": "warmup_steps must be at least 0, but got {}",
+    "momentum": "momentum must be in [0, 1), but got {}",
+    "weight_decay": "weight_decay must be at least 0, but got {}",
+    "crop_padding": "crop_padding must be at least 0, but got {}",
+    "grad_clip": "grad_clip must be above 0, or null, but got {}",
+    "grad_accumulation": "grad_accumulation must be at least 1, but got {}",
+    "ema_decay": "ema_decay must be in (0, 1), or null, but got {}",
+    "train_images": "train_images must be at least 1, or null, but got {}",
+    "validation_images": "validation_images must be at least 0, but got {}",
+    "optimiser": "optimiser must be sgd, adam or adamw, but got {!r}",
+    "schedule": "schedule must be cosine, constant or step, but got {!r}",
+    "precision": "precision must be fp32 or bf16, but got {!r}",
+    "crop": "crop must be pad or resized, but got {!r}",
+}
+
+
+def _holds(recipe: RecipeConfig, name: str) -> bool:
+    value = getattr(recipe, name)
+    if value is None:
+        return name in ("grad_clip", "ema_decay", "train_images")
+    if name in ("epochs", "warmup_steps", "crop_padding", "validation_images", "final_lr", "weight_decay"):
+        return bool(value >= 0)
+    if name in ("batch_size", "batch_shards", "grad_accumulation", "train_images"):
+        return bool(value >= 1)
+    if name in ("lr", "step_gamma", "grad_clip"):
+        return bool(value > 0)
+    if name == "momentum":
+        return bool(0 <= value < 1)
+    if name == "ema_decay":
+        return bool(0 < value < 1)
+    if name == "step_epochs":
+        return all(value) and list(value) == sorted(set(value)) and all(epoch > 0 for epoch in value)
+    choices = {
+        "optimiser": get_args(Optimiser),
+        "schedule": get_args(Schedule),
+        "precision": get_args(Precision),
+        "crop": ("pad", "resized"),
+    }
+    return value in choices[name]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

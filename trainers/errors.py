@@ -4,8 +4,80 @@ Every message says the rule, the value and the way out.
 
     Exception
       TrainingError
+        UnknownName           a dataset, model or recipe that nobody knows
+        ImpossibleJob         a configuration that cannot be trained
+        DataError
+          MissingData         a dataset that is not below the data root
+          CorruptData         a file whose bytes are not the published ones
+        CheckpointError       a checkpoint that is truncated, or that belongs to another cell
+        NonFiniteLoss         training left the numbers
+        NoSpace               a checkpoint or a cache file that the disk has no room for
 """
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
 
 
 class TrainingError(Exception):
     """Base of every error that `trainers` raises for its users."""
+
+
+class UnknownName(TrainingError, ValueError):
+    """A dataset, model or recipe that nobody knows."""
+
+
+class ImpossibleJob(TrainingError, ValueError):
+    """A configuration that cannot be trained."""
+
+
+class DataError(TrainingError):
+    """A dataset that cannot be used."""
+
+
+class MissingData(DataError):
+    """A dataset that is not below the data root."""
+
+
+class CorruptData(DataError):
+    """A file whose bytes are not the published ones."""
+
+
+class CheckpointError(TrainingError):
+    """A checkpoint that is truncated, or that belongs to another cell."""
+
+
+class NoSpace(TrainingError):
+    """The disk has no room for what a job must write."""
+
+
+class NonFiniteLoss(TrainingError):
+    """Training left the numbers: a loss or a weight is NaN or infinite.
+
+    Attributes:
+        step: Optimiser step, from 0, whose loss is not finite.
+        lr: Learning rate of that step.
+        last_losses: The losses before it, oldest first, the bad one last.
+    """
+
+    def __init__(self, step: int, lr: float, last_losses: Sequence[float]) -> None:
+        self.step = step
+        self.lr = lr
+        self.last_losses = tuple(last_losses)
+        shown = ", ".join(f"{loss:.4g}" for loss in self.last_losses)
+        super().__init__(
+            f"losses must be finite, but at step {step} (learning rate {lr:.4g}) they were: {shown}; "
+            "lower the learning rate, or clip gradients (train.grad_clip)"
+        )
+
+    def __reduce__(self) -> tuple[type[NonFiniteLoss], tuple[int, float, tuple[float, ...]]]:
+        return type(self), (self.step, self.lr, self.last_losses)
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownName:
+    """Return the error for an unknown name, with the nearest known one."""
+    names = sorted(known)
+    nearest = difflib.get_close_matches(name.lower(), names, n=1)
+    guess = f" (did you mean {nearest[0]!r}?)" if nearest else ""
+    return UnknownName(f"unknown {kind} {name!r}{guess}; known: {', '.join(names)}")

@@ -1,0 +1,58 @@
+"""Getting datasets through torchvision's own download and checking them: `python -m trainers.datasets.fetch NAME ...`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from trainers.datasets.registry import dataset_for
+from trainers.errors import DataError, TrainingError
+
+
+def fetch(name: str, data_root: str | Path) -> None:
+    """Download a dataset below the data root in torchvision's layout and check it; does nothing that is done already.
+
+    Raises:
+        UnknownName: If nobody knows the dataset.
+        DataError: If the download fails, or what came is not the published data.
+    """
+    from torchvision import datasets
+
+    from trainers.datasets.load import load_split
+
+    spec = dataset_for(name)
+    if spec.torchvision:
+        dataset_class = getattr(datasets, spec.torchvision)
+        try:
+            if spec.layout == "svhn":
+                for split in ("train", "test"):
+                    dataset_class(data_root, split=split, download=True)
+            else:
+                dataset_class(data_root, download=True)
+        except (OSError, RuntimeError) as error:
+            raise DataError(
+                f"dataset {name!r} could not be downloaded ({error}); copy its files below {data_root} by hand"
+            ) from error
+    for split in ("train", "test"):
+        load_split(name, split, data_root)  # type: ignore[arg-type]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Fetch the datasets named on the command line; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m trainers.datasets.fetch", description="Get and check datasets.")
+    parser.add_argument("names", nargs="+", metavar="NAME", help="a dataset, for example cifar-10")
+    parser.add_argument("--data-root", required=True, help="folder of datasets")
+    options = parser.parse_args(arguments)
+    for name in options.names:
+        try:
+            fetch(name, options.data_root)
+        except TrainingError as error:
+            sys.stderr.write(f"{error}\n")
+            return 2 if isinstance(error, ValueError) else 3
+        sys.stderr.write(f"{name}: complete and checked below {options.data_root}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

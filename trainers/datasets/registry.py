@@ -1,0 +1,302 @@
+"""The datasets by name: sizes, published checksums and normalisation; light to import.
+
+Files lie below the data root in torchvision's own layouts. `trainers.datasets.load` reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Final, Literal
+
+from trainers.errors import unknown_name
+
+ENTRY_POINT_GROUP: Final = "dreamgrid.datasets"
+Layout = Literal["digits", "idx", "cifar", "svhn", "entry-point"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataFile:
+    """One file of a dataset.
+
+    Attributes:
+        path: Below the data root, with forward slashes.
+        split: "train", "test" or "both".
+        md5: Published checksum, or "" where only the packed file has one.
+        sha256: Checksum of the unpacked file, or "".
+    """
+
+    path: str
+    split: Literal["train", "test", "both"]
+    md5: str = ""
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetSpec:
+    """A dataset, described.
+
+    Attributes:
+        name: Key in `DATASETS`.
+        title: Label in tables.
+        image_size: Side of the square pictures in pixels.
+        num_channels: 1 (grey) or 3 (RGB).
+        num_classes: Number of classes.
+        num_train: Pictures of the training split.
+        num_test: Pictures of the test split.
+        identity: Declared checksum of the whole dataset; part of every train key.
+        mean: Per-channel pixel value in [0, 1] that normalisation maps to zero.
+        std: Per-channel divisor of the normalisation.
+        layout: How its files are read.
+        torchvision: Name of torchvision's class, or "".
+        files: Its files; empty for what ships inside a library.
+        source: Where it comes from.
+    """
+
+    name: str
+    title: str
+    image_size: int
+    num_channels: int
+    num_classes: int
+    num_train: int
+    num_test: int
+    identity: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    layout: Layout
+    source: str
+    torchvision: str = ""
+    files: tuple[DataFile, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.mean) != self.num_channels or len(self.std) != self.num_channels:
+            raise ValueError(
+                f"dataset {self.name!r} has {self.num_channels} channels: mean and std need one value each"
+            )
+
+    @property
+    def fetch_hint(self) -> str:
+        """The command that gets the data, or "" where none is needed."""
+        return f"python -m trainers.datasets.fetch {self.name} --data-root DIR" if self.files else ""
+
+
+def _idx_files(
+    folder: str, sha256: tuple[str, str, str, str], packed_md5: tuple[str, str, str, str]
+) -> tuple[DataFile, ...]:
+    names = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+    splits: tuple[Literal["train", "test"], ...] = ("train", "train", "test", "test")
+    return tuple(
+        DataFile(path=f"{folder}/raw/{name}", split=split, md5=md5, sha256=sha)
+        for name, split, sha, md5 in zip(names, splits, sha256, packed_md5, strict=True)
+    )
+
+
+_HALF_1: Final = (0.5,)
+_HALF_3: Final = (0.5, 0.5, 0.5)
+
+DATASETS: Final[Mapping[str, DatasetSpec]] = {
+    "digits": DatasetSpec(
+        name="digits",
+        title="Digits",
+        image_size=32,
+        num_channels=1,
+        num_classes=10,
+        num_train=1442,
+        num_test=355,
+        identity="sha256:46e722fd18cf092bce1b5c814e0e613e7b8696161cc04247a24091adcd844409",
+        mean=_HALF_1,
+        std=_HALF_1,
+        layout="digits",
+        source="handwritten digits that ship inside scikit-learn (UCI, Alpaydin and Kaynak 1998), 8x8 resized to 32x32",
+    ),
+    "mnist": DatasetSpec(
+        name="mnist",
+        title="MNIST",
+        image_size=28,
+        num_channels=1,
+        num_classes=10,
+        num_train=60_000,
+        num_test=10_000,
+        identity="sha256:09d9c50106a93c14b1c99b45352fb39f965a05109c94a632c226bc377bfa50e7",
+        mean=_HALF_1,
+        std=_HALF_1,
+        layout="idx",
+        torchvision="MNIST",
+        source="LeCun, Cortes, Burges: The MNIST database of handwritten digits",
+        files=_idx_files(
+            "MNIST",
+            (
+                "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+                "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+                "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+                "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+            ),
+            (
+                "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+                "d53e105ee54ea40749a09fcbcd1e9432",
+                "9fb629c4189551a2d022fa330f9573f3",
+                "ec29112dd5afa0611ce80d1b7f02629c",
+            ),
+        ),
+    ),
+    "fashion-mnist": DatasetSpec(
+        name="fashion-mnist",
+        title="Fashion-MNIST",
+        image_size=28,
+        num_channels=1,
+        num_classes=10,
+        num_train=60_000,
+        num_test=10_000,
+        identity="sha256:daf9de4cf12669ecda2c289b235db8654ca1a41e08fab265b0fc64c56f960be8",
+        mean=_HALF_1,
+        std=_HALF_1,
+        layout="idx",
+        torchvision="FashionMNIST",
+        source="Xiao, Rasul, Vollgraf 2017: Fashion-MNIST",
+        files=_idx_files(
+            "FashionMNIST",
+            (
+                "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+                "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+                "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+                "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+            ),
+            (
+                "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+                "25c81989df183df01b3e8a0aad5dffbe",
+                "bef4ecab320f06d8554ea6380940ec79",
+                "bb300cfdad3c16e7a12a480ee83cd310",
+            ),
+        ),
+    ),
+    "kmnist": DatasetSpec(
+        name="kmnist",
+        title="KMNIST",
+        image_size=28,
+        num_channels=1,
+        num_classes=10,
+        num_train=60_000,
+        num_test=10_000,
+        identity="md5-of-packed:6afdc9e944d934934d59c1b20f8dffb68e4655e666238b573a59685d15afdf04",
+        mean=_HALF_1,
+        std=_HALF_1,
+        layout="idx",
+        torchvision="KMNIST",
+        source="Clanuwat et al. 2018: Deep Learning for Classical Japanese Literature",
+        files=_idx_files(
+            "KMNIST",
+            ("", "", "", ""),
+            (
+                "bdb82020997e1d708af4cf47b453dcf7",
+                "e144d726b3acfaa3e44228e80efcd344",
+                "5c965bf0a639b31b8f53240b1b52f4d7",
+                "7320c461ea6c1c855c0b718fb2a4b134",
+            ),
+        ),
+    ),
+    "cifar-10": DatasetSpec(
+        name="cifar-10",
+        title="CIFAR-10",
+        image_size=32,
+        num_channels=3,
+        num_classes=10,
+        num_train=50_000,
+        num_test=10_000,
+        identity="md5:d8ae88150aa4e61d545420901487eaa9444a4e420e00dd34c63dd249a0cee83b",
+        mean=_HALF_3,
+        std=_HALF_3,
+        layout="cifar",
+        torchvision="CIFAR10",
+        source="Krizhevsky 2009: Learning Multiple Layers of Features from Tiny Images",
+        files=(
+            DataFile(path="cifar-10-batches-py/data_batch_1", split="train", md5="c99cafc152244af753f735de768cd75f"),
+            DataFile(path="cifar-10-batches-py/data_batch_2", split="train", md5="d4bba439e000b95fd0a9bffe97cbabec"),
+            DataFile(path="cifar-10-batches-py/data_batch_3", split="train", md5="54ebc095f3ab1f0389bbae665268c751"),
+            DataFile(path="cifar-10-batches-py/data_batch_4", split="train", md5="634d18415352ddfa80567beed471001a"),
+            DataFile(path="cifar-10-batches-py/data_batch_5", split="train", md5="482c414d41f54cd18b22e5b47cb7c3cb"),
+            DataFile(path="cifar-10-batches-py/test_batch", split="test", md5="40351d587109b95175f43aff81a1287e"),
+            DataFile(path="cifar-10-batches-py/batches.meta", split="both", md5="5ff9c542aee3614f3951f8cda6e48888"),
+        ),
+    ),
+    "cifar-100": DatasetSpec(
+        name="cifar-100",
+        title="CIFAR-100",
+        image_size=32,
+        num_channels=3,
+        num_classes=100,
+        num_train=50_000,
+        num_test=10_000,
+        identity="md5:6a652a46873d7e84a72119f1ec63c53225d99d6cf49f9ee7e91cbab6dec80392",
+        mean=_HALF_3,
+        std=_HALF_3,
+        layout="cifar",
+        torchvision="CIFAR100",
+        source="Krizhevsky 2009: Learning Multiple Layers of Features from Tiny Images",
+        files=(
+            DataFile(path="cifar-100-python/train", split="train", md5="16019d7e3df5f24257cddd939b257f8d"),
+            DataFile(path="cifar-100-python/test", split="test", md5="f0ef6b0ae62326f3e7ffdfab6717acfc"),
+            DataFile(path="cifar-100-python/meta", split="both", md5="7973b15100ade9c7d40fb424638fde48"),
+        ),
+    ),
+    "svhn": DatasetSpec(
+        name="svhn",
+        title="SVHN",
+        image_size=32,
+        num_channels=3,
+        num_classes=10,
+        num_train=73_257,
+        num_test=26_032,
+        identity="md5:ceb38531ebeff7ad4593d9d733966d26e97b8bfadedf50fd4643687a9cb82a52",
+        mean=_HALF_3,
+        std=_HALF_3,
+        layout="svhn",
+        torchvision="SVHN",
+        source="Netzer et al. 2011: Reading Digits in Natural Images with Unsupervised Feature Learning",
+        files=(
+            DataFile(path="train_32x32.mat", split="train", md5="e26dedcc434d2e4c54c9b2d4a06d8373"),
+            DataFile(path="test_32x32.mat", split="test", md5="eb5a983be6a315427106f1b164d9cef3"),
+        ),
+    ),
+}
+
+
+def dataset_for(name: str) -> DatasetSpec:
+    """Return a dataset's description, built in or installed under the entry point group.
+
+    Raises:
+        UnknownName: If nobody knows the name; says the nearest known one.
+    """
+    if name in DATASETS:
+        return DATASETS[name]
+    installed = {entry.name: entry for entry in entry_points(group=ENTRY_POINT_GROUP)}
+    if name in installed:
+        spec = installed[name].load()
+        return spec() if callable(spec) else spec  # type: ignore[no-any-return]
+    raise unknown_name("dataset", name, [*DATASETS, *installed])
+
+
+def missing_data(names: list[str], data_root: str | Path) -> list[str]:
+    """Return one line per dataset that is not below the data root; looks at names of files only.
+
+    Args:
+        names: Keys of `DATASETS`.
+        data_root: Folder of datasets in torchvision's layouts.
+    """
+    lines = []
+    for name in dict.fromkeys(names):
+        spec = dataset_for(name)
+        absent = [file.path for file in spec.files if not (Path(data_root) / file.path).is_file()]
+        if absent:
+            lines.append(missing_line(spec, data_root, absent))
+    return lines
+
+
+def missing_line(spec: DatasetSpec, data_root: str | Path, absent: list[str]) -> str:
+    """Return the one sentence that says what is missing and how to get it."""
+    more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+    command = spec.fetch_hint.replace("DIR", str(data_root))
+    return (
+        f"dataset {spec.name!r} is not complete below {data_root}: {absent[0]}{more} is missing; get it with: {command}"
+    )

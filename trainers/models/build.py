@@ -1,0 +1,44 @@
+"""Building the classifier of a job: initial weights are a function of the seed alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from trainers.datasets.registry import DatasetSpec
+from trainers.errors import ImpossibleJob
+from trainers.models.normalize import Classifier, Normalize
+from trainers.models.registry import ModelInput, model_for
+from trainers.seeding import torch_seed
+
+if TYPE_CHECKING:
+    from trainers.config import JobConfig
+
+
+def build_classifier(config: JobConfig, dataset: DatasetSpec) -> Classifier:
+    """Build the classifier of a job with its initial weights, on the CPU.
+
+    Args:
+        config: The job; its model, options, seed, precision and memory layout count.
+        dataset: What it is trained on.
+
+    Raises:
+        ImpossibleJob: If the pictures are too small for the model.
+        UnknownName: If the model or one of its options does not exist.
+    """
+    spec = model_for(config.model)
+    if dataset.image_size < spec.min_image_size:
+        raise ImpossibleJob(
+            f"model {spec.name!r} needs pictures of at least {spec.min_image_size} px, but {dataset.name!r} has "
+            f"{dataset.image_size} px; choose a Wide ResNet or 'small-cnn'"
+        )
+    given = ModelInput(
+        image_size=dataset.image_size, num_channels=dataset.num_channels, num_classes=dataset.num_classes
+    )
+    torch.manual_seed(torch_seed(config.seed, "initial weights"))
+    network = spec.build(spec.resolve(config.model_params), given)
+    model = Classifier(Normalize(dataset.mean, dataset.std), network, precision=config.recipe.precision)
+    if config.recipe.channels_last:
+        model.to(memory_format=torch.channels_last)
+    return model

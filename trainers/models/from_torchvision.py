@@ -1,0 +1,75 @@
+"""Classifiers of torchvision, by their name there, with its weights where they are asked for."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from trainers.errors import ImpossibleJob, TrainingError
+from trainers.models.registry import ModelInput
+
+
+def torchvision_model(name: str, *, weights: str, given: ModelInput) -> nn.Module:
+    """Build a classifier of torchvision.
+
+    Args:
+        name: Name in torchvision ("resnet50").
+        weights: "none", or "imagenet1k-v1" for torchvision's first weights; a last layer of another size starts anew.
+        given: Size, channels and classes; the weights need RGB pictures.
+
+    Raises:
+        ImpossibleJob: If weights are asked for grey pictures.
+        TrainingError: If the weights cannot be had.
+    """
+    from torchvision import models
+
+    if weights != "none" and given.num_channels != 3:
+        raise ImpossibleJob(
+            f"weights {weights!r} of {name} need RGB pictures, but these have {given.num_channels} channel; "
+            "set model_params.weights to 'none'"
+        )
+    if weights == "none":
+        model: nn.Module = models.get_model(name, weights=None, num_classes=given.num_classes)
+    else:
+        model = _with_weights(name, weights.upper().replace("-", "_"))
+        if given.num_classes != 1000:
+            _replace_last_linear(model, given.num_classes)
+    if given.num_channels != 3:
+        _replace_first_convolution(model, given.num_channels)
+    return model
+
+
+def _with_weights(name: str, weights: str) -> nn.Module:
+    from torchvision import models
+
+    try:
+        model: nn.Module = models.get_model(name, weights=weights)
+    except OSError as error:
+        raise TrainingError(
+            f"weights {weights} of {name} could not be fetched ({error}); place the file in torch's hub folder "
+            "(TORCH_HOME), or set model_params.weights to 'none'"
+        ) from error
+    return model
+
+
+def _replace_last_linear(model: nn.Module, num_classes: int) -> None:
+    name, last = [(n, m) for n, m in model.named_modules() if isinstance(m, nn.Linear)][-1]
+    _set(model, name, nn.Linear(last.in_features, num_classes, bias=last.bias is not None))
+
+
+def _replace_first_convolution(model: nn.Module, num_channels: int) -> None:
+    name, first = next((n, m) for n, m in model.named_modules() if isinstance(m, nn.Conv2d))
+    replacement = nn.Conv2d(
+        num_channels,
+        first.out_channels,
+        first.kernel_size,  # type: ignore[arg-type]
+        stride=first.stride,  # type: ignore[arg-type]
+        padding=first.padding,  # type: ignore[arg-type]
+        bias=first.bias is not None,
+    )
+    nn.init.kaiming_normal_(replacement.weight, mode="fan_out", nonlinearity="relu")
+    _set(model, name, replacement)
+
+
+def _set(model: nn.Module, name: str, module: nn.Module) -> None:
+    parent, _, child = name.rpartition(".")
+    setattr(model.get_submodule(parent), child, module)

@@ -1,0 +1,178 @@
+"""The models by name: options, semantics, smallest picture; light to import.
+
+Some names stand for a family: "wrn-40-4" is a Wide ResNet of depth 40 and width 4. `model_for` understands both kinds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Final
+
+from trainers.errors import ImpossibleJob, UnknownName, unknown_name
+
+if TYPE_CHECKING:
+    from torch import nn
+
+ENTRY_POINT_GROUP: Final = "dreamgrid.models"
+Params = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInput:
+    """What a network is built for: pictures of one size and number of channels, and K classes."""
+
+    image_size: int
+    num_channels: int
+    num_classes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec:
+    """A network, described.
+
+    Attributes:
+        name: As written in sweeps ("wrn-40-4").
+        title: Label in tables.
+        semantics: Raised by hand whenever the initial weights or the function computed change.
+        min_image_size: Smallest side of a picture in pixels that it takes.
+        params: Options with their defaults.
+        choices: Option -> allowed values, for those that have a closed list.
+        build: Makes the network without normalisation from options and input; imports its implementation when called.
+        source: Paper and reference code.
+    """
+
+    name: str
+    title: str
+    semantics: int
+    min_image_size: int
+    build: Callable[[Params, ModelInput], nn.Module]
+    source: str
+    params: Params = field(default_factory=dict)
+    choices: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
+
+    def resolve(self, given: Params) -> dict[str, object]:
+        """Return all options: the defaults, overridden by those given.
+
+        Raises:
+            UnknownName: If an option is not one of this model's.
+            ImpossibleJob: If a value is not allowed.
+        """
+        for option, value in given.items():
+            if option not in self.params:
+                raise unknown_name(f"option of model {self.name!r}", option, self.params)
+            self._check(option, value)
+        return {**self.params, **given}
+
+    def _check(self, option: str, value: object) -> None:
+        allowed = self.choices.get(option)
+        if allowed is not None and value not in allowed:
+            shown = ", ".join(repr(choice) for choice in allowed)
+            raise ImpossibleJob(f"option {option!r} of model {self.name!r} must be one of {shown}, but got {value!r}")
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if option == "dropout" and not (is_number and 0.0 <= value < 1.0):  # type: ignore[operator]
+            raise ImpossibleJob(f"option 'dropout' of model {self.name!r} must be in [0, 1), but got {value!r}")
+
+
+def _wide_resnet(depth: int, width: int, params: Params, given: ModelInput) -> nn.Module:
+    from trainers.models.wide_resnet import WideResNet
+
+    return WideResNet(
+        depth=depth,
+        width=width,
+        dropout=float(params["dropout"]),  # type: ignore[arg-type]
+        num_classes=given.num_classes,
+        num_channels=given.num_channels,
+    )
+
+
+def _small_cnn(params: Params, given: ModelInput) -> nn.Module:
+    from trainers.models.small_cnn import SmallCNN
+
+    return SmallCNN(
+        image_size=given.image_size,
+        num_channels=given.num_channels,
+        num_classes=given.num_classes,
+        dropout=float(params["dropout"]),  # type: ignore[arg-type]
+    )
+
+
+def _torchvision(name: str, params: Params, given: ModelInput) -> nn.Module:
+    from trainers.models.from_torchvision import torchvision_model
+
+    return torchvision_model(name, weights=str(params["weights"]), given=given)
+
+
+def _wide_resnet_spec(depth: int, width: int) -> ModelSpec:
+    return ModelSpec(
+        name=f"wrn-{depth}-{width}",
+        title=f"WRN-{depth}-{width}",
+        semantics=1,
+        min_image_size=8,
+        params={"dropout": 0.0},
+        build=partial(_wide_resnet, depth, width),
+        source="Zagoruyko and Komodakis 2016: Wide Residual Networks; initialisation as in the PixMix release",
+    )
+
+
+def _resnet_spec(depth: int) -> ModelSpec:
+    return ModelSpec(
+        name=f"resnet-{depth}",
+        title=f"ResNet-{depth}",
+        semantics=1,
+        min_image_size=32,
+        params={"weights": "none"},
+        choices={"weights": ("none", "imagenet1k-v1")},
+        build=partial(_torchvision, f"resnet{depth}"),
+        source="He et al. 2016: Deep Residual Learning; torchvision's implementation and weights",
+    )
+
+
+MODELS: Final[Mapping[str, ModelSpec]] = {
+    "wrn-10-1": _wide_resnet_spec(10, 1),
+    "wrn-16-1": _wide_resnet_spec(16, 1),
+    "wrn-16-2": _wide_resnet_spec(16, 2),
+    "wrn-40-2": _wide_resnet_spec(40, 2),
+    "wrn-40-4": _wide_resnet_spec(40, 4),
+    "small-cnn": ModelSpec(
+        name="small-cnn",
+        title="Small CNN",
+        semantics=1,
+        min_image_size=16,
+        params={"dropout": 0.5},
+        build=_small_cnn,
+        source="Hendrycks et al. 2019: Outlier Exposure, its MNIST network (21,840 parameters at 28 px)",
+    ),
+    "resnet-18": _resnet_spec(18),
+    "resnet-50": _resnet_spec(50),
+}
+
+_WIDE_RESNET_NAME: Final = re.compile(r"wrn-(\d+)-(\d+)")
+
+
+def model_for(name: str) -> ModelSpec:
+    """Return the description of a model by its name.
+
+    Raises:
+        UnknownName: If the name is no model's; says the nearest known one.
+        ImpossibleJob: If it is a Wide ResNet of a depth that does not exist.
+    """
+    if name in MODELS:
+        return MODELS[name]
+    match = _WIDE_RESNET_NAME.fullmatch(name)
+    if match:
+        depth, width = int(match[1]), int(match[2])
+        if depth < 10 or (depth - 4) % 6 or width < 1:
+            raise ImpossibleJob(
+                f"a Wide ResNet needs depth 6n + 4 with n >= 1 and width >= 1, but got {name!r}; try 'wrn-40-4'"
+            )
+        return _wide_resnet_spec(depth, width)
+    installed = {entry.name: entry for entry in entry_points(group=ENTRY_POINT_GROUP)}
+    if name in installed:
+        spec = installed[name].load()
+        return spec() if callable(spec) else spec  # type: ignore[no-any-return]
+    error = unknown_name("model", name, [*MODELS, *installed])
+    raise UnknownName(f"{error} (and 'wrn-D-K' of any depth D = 6n + 4 and width K)")
