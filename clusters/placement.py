@@ -1,0 +1,129 @@
+"""Which groups of workers fit on which nodes at once. Pure arithmetic; Ray does the placing itself.
+
+Amounts are kept in ten-thousandths, Ray's own resolution, so that fractions of a GPU add up exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from clusters.errors import ClusterError
+
+_UNIT = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class GroupShape:
+    """A worker group's size: workers, and what each of them reserves."""
+
+    num_workers: int
+    cpus_per_worker: float = 1.0
+    gpus_per_worker: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.num_workers < 1 or self.cpus_per_worker < 0 or self.gpus_per_worker < 0:
+            raise ClusterError(f"a group has at least 1 worker and no negative resources, but got {self}")
+        if self.cpus_per_worker == 0 and self.gpus_per_worker == 0:
+            raise ClusterError(
+                f"a worker must reserve a CPU or a GPU, or any number of groups would fit, but got {self}"
+            )
+
+    def __str__(self) -> str:
+        gpus = f" + {self.gpus_per_worker:g} GPU" if self.gpus_per_worker else ""
+        return f"{self.num_workers} x ({self.cpus_per_worker:g} CPU{gpus})"
+
+    @property
+    def width(self) -> float:
+        """How much of the scarce resource it takes: GPUs where it uses any, else CPUs."""
+        return self.num_workers * (self.gpus_per_worker or self.cpus_per_worker)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """What one machine offers to workers."""
+
+    name: str
+    cpus: float
+    gpus: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The nodes of a group's workers, by index into the room's nodes, one entry per worker."""
+
+    shape: GroupShape
+    nodes: tuple[int, ...]
+
+
+class Room:
+    """What is left on the nodes of a cluster."""
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        self.nodes = tuple(nodes)
+        self._free = [(round(node.cpus * _UNIT), round(node.gpus * _UNIT)) for node in nodes]
+
+    def copy(self) -> Room:
+        """Return a room that can be changed without changing this one."""
+        other = Room(self.nodes)
+        other._free = list(self._free)
+        return other
+
+    def place(self, shape: GroupShape) -> Placement | None:
+        """Return where a group fits now: on one node, the fullest that holds it, else on as few as possible; or None."""
+        capacity = [self._workers_on(index, shape) for index in range(len(self._free))]
+        whole = [index for index, workers in enumerate(capacity) if workers >= shape.num_workers]
+        if whole:
+            best = min(whole, key=lambda index: (capacity[index], self._free[index], index))
+            return Placement(shape, (best,) * shape.num_workers)
+        chosen: list[int] = []
+        for index in sorted(range(len(capacity)), key=lambda index: (-capacity[index], index)):
+            chosen += [index] * min(capacity[index], shape.num_workers - len(chosen))
+            if len(chosen) == shape.num_workers:
+                return Placement(shape, tuple(chosen))
+        return None
+
+    def reserve(self, placement: Placement) -> None:
+        """Take what a placed group needs."""
+        self._move(placement, -1)
+
+    def release(self, placement: Placement) -> None:
+        """Give back what a group held."""
+        self._move(placement, 1)
+
+    def could_ever_hold(self, shape: GroupShape) -> bool:
+        """Return whether the nodes hold the group when nothing else runs."""
+        return Room(self.nodes).place(shape) is not None
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether no node has anything left."""
+        return all(cpus <= 0 for cpus, _ in self._free)
+
+    def _workers_on(self, index: int, shape: GroupShape) -> int:
+        limits = [
+            free // round(need * _UNIT)
+            for free, need in zip(self._free[index], (shape.cpus_per_worker, shape.gpus_per_worker), strict=True)
+            if need > 0
+        ]
+        return max(0, min(limits))
+
+    def _move(self, placement: Placement, sign: int) -> None:
+        cpus, gpus = round(placement.shape.cpus_per_worker * _UNIT), round(placement.shape.gpus_per_worker * _UNIT)
+        for index in placement.nodes:
+            free = self._free[index]
+            self._free[index] = (free[0] + sign * cpus, free[1] + sign * gpus)
+
+
+def check_fits(shape: GroupShape, nodes: Sequence[Node]) -> None:
+    """Refuse a group that the nodes could not hold even when nothing else runs.
+
+    Raises:
+        ClusterError: With what is asked, what there is, and what would fit.
+    """
+    if Room(nodes).place(shape) is not None:
+        return
+    there_is = ", ".join(f"{node.name}: {node.cpus:g} CPU, {node.gpus:g} GPU" for node in nodes) or "no node"
+    raise ClusterError(
+        f"a cell needs {shape}, but the cluster has {there_is}; use fewer workers, or fewer CPUs or GPUs per worker"
+    )

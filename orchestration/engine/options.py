@@ -1,0 +1,137 @@
+"""How a plan is run, and what came of it: plain values that the command line builds and prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from orchestration.errors import SweepError
+
+if TYPE_CHECKING:
+    from trainers.job import JobPaths
+
+RunStatus = Literal["complete", "failed", "stopped", "interrupted"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseTimings:
+    """Seconds between the heartbeats of held leases, and between looks at cells that another driver holds."""
+
+    heartbeat_s: float = 10.0
+    poll_s: float = 2.0
+
+    def __post_init__(self) -> None:
+        if self.heartbeat_s <= 0 or self.poll_s <= 0:
+            raise SweepError(f"lease timings must be positive seconds, but got {self}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """Where and how a plan is run. Nothing here is part of a key.
+
+    Attributes:
+        paths: Where workers read and write.
+        workers: Workers per cell; a cell gets the largest number up to this that divides its batch shards.
+        cpus_per_worker: CPUs that a worker reserves, and its threads.
+        gpus_per_worker: GPUs that a worker reserves; a fraction lets single workers share one.
+        address: Address of a running Ray, or None for a private one on this machine.
+        num_cpus: CPUs of the private Ray, or None for those of the machine.
+        num_gpus: GPUs of the private Ray, or None for those of the machine.
+        max_concurrent: Most cells at once, or None for what the resources hold.
+        fail_fast: Whether the first cell that is given up ends the run.
+        canary: Whether cells run one at a time until the first shows life (an epoch or a result).
+        mode: "warm" keeps worker groups from cell to cell; "cold" gives each cell its own.
+        max_attempts: Attempts at a cell before it is set aside.
+        cells_per_group: Cells after which a warm group is replaced.
+        group_growth_mib: Resident memory that a worker may gain over its first cell before its group is replaced.
+        group_idle_s: Seconds after which a group without work ends, so that its node can be released.
+        health_check_s: Seconds between health checks of a group; a dead worker is noticed within about two of them.
+        group_start_s: Seconds that a group may take to start before it is asked for again (nodes may have to boot).
+        stop_grace_s: Seconds that running cells get to write a checkpoint when the run is stopped.
+        leases: Heartbeats and polling.
+        priorities: Train key -> priority; higher first, 0 for the rest.
+        estimates_s: Train key -> estimated seconds; a rough guess from epochs and pictures for the rest.
+        memory_mib: Train key -> measured device memory in MiB, by which single-worker cells share a GPU.
+        checkpoint_every_s: Seconds between checkpoints inside an epoch.
+        scratch: Folder or URI that all nodes reach, for Ray's own disposable files; None for a local temporary folder.
+        log_file: Where the noise of Ray goes, or None for a file in the temporary folder of the run.
+        job: What a worker runs, as "module:function"; it must be importable on the workers.
+    """
+
+    paths: JobPaths
+    workers: int = 1
+    cpus_per_worker: float = 1.0
+    gpus_per_worker: float = 0.0
+    address: str | None = None
+    num_cpus: int | None = None
+    num_gpus: int | None = None
+    max_concurrent: int | None = None
+    fail_fast: bool = False
+    canary: bool = True
+    mode: Literal["warm", "cold"] = "warm"
+    max_attempts: int = 3
+    cells_per_group: int = 500
+    group_growth_mib: float = 2048.0
+    group_idle_s: float = 120.0
+    health_check_s: float = 0.5
+    group_start_s: float = 600.0
+    stop_grace_s: float = 20.0
+    leases: LeaseTimings = field(default_factory=LeaseTimings)
+    priorities: Mapping[str, int] = field(default_factory=dict)
+    estimates_s: Mapping[str, float] = field(default_factory=dict)
+    memory_mib: Mapping[str, float] = field(default_factory=dict)
+    checkpoint_every_s: float = 60.0
+    scratch: str | None = None
+    log_file: str | None = None
+    job: str = "trainers.worker:run_job"
+
+    def __post_init__(self) -> None:
+        mistakes = [
+            f"{name} must be {rule}, but got {getattr(self, name)}"
+            for name, rule, is_right in (
+                ("workers", "at least 1", self.workers >= 1),
+                ("cpus_per_worker", "above 0", self.cpus_per_worker > 0),
+                ("gpus_per_worker", "0 or more", self.gpus_per_worker >= 0),
+                ("max_concurrent", "at least 1", self.max_concurrent is None or self.max_concurrent >= 1),
+                ("max_attempts", "at least 1", self.max_attempts >= 1),
+                ("cells_per_group", "at least 1", self.cells_per_group >= 1),
+                ("group_idle_s", "above 0", self.group_idle_s > 0),
+                ("health_check_s", "above 0", self.health_check_s > 0),
+                ("job", "written as 'module:function'", self.job.count(":") == 1),
+            )
+            if not is_right
+        ]
+        if 0 < self.gpus_per_worker < 1 and self.workers > 1:
+            mistakes.append(
+                f"two workers of one cell cannot share a GPU, but got workers={self.workers} with "
+                f"gpus_per_worker={self.gpus_per_worker}; give whole GPUs or one worker"
+            )
+        if mistakes:
+            raise SweepError("; ".join(mistakes))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOutcome:
+    """What came of a run.
+
+    Attributes:
+        status: "complete" if every cell is done, "failed" if some were given up, "stopped" on request from the store,
+            "interrupted" by a signal.
+        done: Train keys that are complete now.
+        failed: Train key -> reason, of cells that were given up or left out.
+        unfinished: Train keys that were neither, in the order of the plan.
+        computed: Train keys that this run completed itself (not found recorded, not computed by another driver).
+        attempts: Failed attempts in this run.
+        wall_s: Seconds from start to end.
+        log_file: Where the noise of Ray went, or None when Ray was not needed.
+    """
+
+    status: RunStatus
+    done: tuple[str, ...]
+    failed: Mapping[str, str]
+    unfinished: tuple[str, ...]
+    computed: tuple[str, ...] = ()
+    attempts: int = 0
+    wall_s: float = 0.0
+    log_file: str | None = None

@@ -1,0 +1,112 @@
+"""The failure policy: classes and what follows from them."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from orchestration.failures import Retry, Skip, Stop, classify, decide
+from trainers.rank_failure import RankFailure, describe_failure
+
+
+class NonFiniteLossError(Exception):
+    pass
+
+
+class OutOfMemoryError(RuntimeError):
+    pass
+
+
+class ActorDiedError(Exception):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (NonFiniteLossError("loss is nan"), "nan"),
+        (OutOfMemoryError("CUDA out of memory"), "out-of-memory"),
+        (RuntimeError("CUDA error: out of memory"), "out-of-memory"),
+        (MemoryError(), "out-of-memory"),
+        (OSError(errno.ENOSPC, "No space left on device"), "no-space"),
+        (ActorDiedError("the actor died"), "worker-died"),
+        (ActorDiedError("the node was preempted"), "preempted"),
+        (RuntimeError("gloo: Connection closed by peer [127.0.0.1]"), "worker-died"),
+        (ConnectionResetError("reset"), "worker-died"),
+        (ValueError("shapes differ"), "bug"),
+    ],
+)
+def test_an_exception_is_told_apart_by_what_it_is(error: BaseException, expected: str):
+    assert classify([describe_failure(error, 1)])[0] == expected
+
+
+def test_an_exception_may_declare_its_class():
+    error = ValueError("a label is 12 of 10 classes")
+    error.error_class = "bad-data"  # type: ignore[attr-defined]
+    assert classify([describe_failure(error, 0)])[0] == "bad-data"
+
+
+def test_the_cause_of_an_exception_counts():
+    try:
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        except OSError as error:
+            raise RuntimeError("checkpoint not written") from error
+    except RuntimeError as error:
+        assert classify([describe_failure(error, 0)])[0] == "no-space"
+
+
+def test_a_lost_peer_is_not_taken_for_the_cause():
+    failures = [
+        describe_failure(RuntimeError("Connection closed by peer"), 0),
+        describe_failure(NonFiniteLossError("loss is nan"), 1),
+    ]
+    error_class, text = classify(failures)
+    assert error_class == "nan"
+    assert text == "rank 1: NonFiniteLossError: loss is nan"
+
+
+def test_a_group_that_vanished_without_a_word_died():
+    assert classify([])[0] == "worker-died"
+
+
+def test_a_failure_without_text_shows_the_name_of_its_class():
+    failure = describe_failure(KeyError(), 0)
+    assert isinstance(failure, RankFailure)
+    assert failure.message == "KeyError"
+
+
+def _decide(error_class: str, attempts: int = 1, **more: bool) -> Retry | Skip | Stop:
+    options = {"is_exclusive": True, **more}
+    return decide("0123456789ab", error_class, attempts=attempts, max_attempts=3, **options)  # type: ignore[arg-type]
+
+
+def test_a_dead_worker_is_tried_again_until_the_cell_is_set_aside():
+    assert isinstance(_decide("worker-died", 1), Retry)
+    assert isinstance(_decide("worker-died", 2), Retry)
+    assert _decide("worker-died", 3) == Skip(text="cell 0123456789ab is set aside after 3 attempts")
+
+
+@pytest.mark.parametrize("error_class", ["nan", "bad-data", "bug"])
+def test_what_a_retry_would_repeat_is_given_up_at_once(error_class: str):
+    assert isinstance(_decide(error_class), Skip)
+
+
+def test_out_of_memory_on_a_shared_device_gets_one_for_itself():
+    decision = _decide("out-of-memory", is_exclusive=False)
+    assert isinstance(decision, Retry)
+    assert decision.exclusive
+
+
+def test_a_preemption_is_retried_however_often_it_happens():
+    assert isinstance(_decide("preempted", 99), Retry)
+
+
+def test_a_full_disk_stops_the_sweep():
+    assert isinstance(_decide("no-space"), Stop)
+
+
+def test_failing_fast_stops_the_sweep_at_the_first_cell_that_is_given_up():
+    assert isinstance(_decide("bug", fail_fast=True), Stop)
+    assert isinstance(_decide("worker-died", 1, fail_fast=True), Retry)
