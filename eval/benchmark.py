@@ -32,6 +32,7 @@ class Benchmark:
         metrics: Names of the metrics that it yields, keys of `METRICS`; a column is `<benchmark>/<metric>`.
         run: Judges a subject; imports its implementation when called.
         source: Paper and reference code of the protocol.
+        details: Field of its fine rows that a column can name ("corruption": `c/error/fog`), or None.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Benchmark:
     metrics: tuple[str, ...]
     run: Callable[[Any, Subject], BenchmarkOutcome]
     source: str
+    details: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,244 @@
+"""The benchmarks: every protocol by name, light to import, run on demand; and the table columns that name them.
+
+A column is `<benchmark>/<metric>`, with a third part for one fine row (`c/error/fog`, `ood/auroc/svhn`). Published and generated
+data, strict and reference attacks are different benchmarks, so no column ever mixes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from eval.benchmark import Benchmark
+from eval.configs import CleanConfig, CorruptionConfig, GeneratedOutlierConfig, PgdConfig, ReferencePgdConfig
+from eval.errors import EvalError
+from eval.metrics.registry import METRICS, MetricSpec
+from eval.params import build_config, nearest, plain_values
+
+if TYPE_CHECKING:
+    from eval.report import BenchmarkOutcome
+    from eval.subject import Subject
+
+ENTRY_POINTS: Final = "dreamgrid.benchmarks"
+
+
+class Column(NamedTuple):
+    """A table column: a metric of a benchmark, or of one of its fine rows."""
+
+    benchmark: str
+    metric: str
+    detail: str | None = None
+
+    def __str__(self) -> str:
+        return "/".join(part for part in self if part is not None)
+
+
+def _run_clean(config: CleanConfig, subject: Subject) -> BenchmarkOutcome:
+    from eval.runners.clean import run_clean
+
+    return run_clean(config, subject)
+
+
+def _run_generated_corruptions(config: CorruptionConfig, subject: Subject) -> BenchmarkOutcome:
+    from eval.runners.corruption import run_generated_corruptions
+
+    return run_generated_corruptions(config, subject)
+
+
+def _run_pgd(config: PgdConfig, subject: Subject) -> BenchmarkOutcome:
+    from eval.runners.adversaries import run_pgd
+
+    return run_pgd(config, subject)
+
+
+def _run_reference_pgd(config: ReferencePgdConfig, subject: Subject) -> BenchmarkOutcome:
+    from eval.runners.adversaries import run_reference_pgd
+
+    return run_reference_pgd(config, subject)
+
+
+def _run_generated_outliers(config: GeneratedOutlierConfig, subject: Subject) -> BenchmarkOutcome:
+    from eval.runners.outliers import run_generated_outliers
+
+    return run_generated_outliers(config, subject)
+
+
+BENCHMARKS: Final[Mapping[str, Benchmark]] = MappingProxyType(
+    {
+        "clean": Benchmark(
+            name="clean",
+            title="Clean",
+            axis="accuracy",
+            origin="none",
+            semantics=1,
+            config=CleanConfig,
+            metrics=("error", "rms", "rms-reference", "ece"),
+            run=_run_clean,
+            source="the dataset's test split; calibration as in andyzoujm/pixmix, calibration_tools.py",
+        ),
+        "c-generated": Benchmark(
+            name="c-generated",
+            title="C (generated)",
+            axis="corruption",
+            origin="generated",
+            semantics=1,
+            config=CorruptionConfig,
+            metrics=("error", "mce", "rms", "rms-reference"),
+            run=_run_generated_corruptions,
+            source="Hendrycks and Dietterich, ICLR 2019; hendrycks/robustness, ImageNet-C/create_c",
+            details="corruption",
+        ),
+        "pgd": Benchmark(
+            name="pgd",
+            title="PGD",
+            axis="adversaries",
+            origin="none",
+            semantics=1,
+            config=PgdConfig,
+            metrics=("error",),
+            run=_run_pgd,
+            source="Madry et al., ICLR 2018; budget of andyzoujm/pixmix, cifar.py",
+        ),
+        "pgd-reference": Benchmark(
+            name="pgd-reference",
+            title="PGD (reference)",
+            axis="adversaries",
+            origin="none",
+            semantics=1,
+            config=ReferencePgdConfig,
+            metrics=("error",),
+            run=_run_reference_pgd,
+            source="andyzoujm/pixmix, cifar.py, with its wider reach",
+        ),
+        "ood-generated": Benchmark(
+            name="ood-generated",
+            title="OOD (generated)",
+            axis="anomaly",
+            origin="generated",
+            semantics=1,
+            config=GeneratedOutlierConfig,
+            metrics=("auroc", "aupr", "fpr95"),
+            run=_run_generated_outliers,
+            source="Hendrycks, Mazeika, Dietterich, ICLR 2019; hendrycks/outlier-exposure, CIFAR/test.py",
+            details="set",
+        ),
+    }
+)
+
+
+def benchmark_for(name: str) -> Benchmark:
+    """Return a benchmark by name, ours or one that an installed package adds under the entry points `dreamgrid.benchmarks`.
+
+    Raises:
+        EvalError: If there is none of that name, or a package takes a name of ours.
+    """
+    if name in BENCHMARKS:
+        return BENCHMARKS[name]
+    added = added_benchmarks()
+    if name in added:
+        return added[name]
+    raise EvalError(f"unknown benchmark {name!r}{nearest(name, [*BENCHMARKS, *added])}")
+
+
+def added_benchmarks() -> dict[str, Benchmark]:
+    """Return the benchmarks that installed packages add.
+
+    Raises:
+        EvalError: If an entry point is no `Benchmark` or takes a name that is taken.
+    """
+    added: dict[str, Benchmark] = {}
+    for point in entry_points(group=ENTRY_POINTS):
+        benchmark = point.load()
+        if not isinstance(benchmark, Benchmark):
+            raise EvalError(f"entry point {point.name!r} must be a Benchmark, but is a {type(benchmark).__name__}")
+        if benchmark.name in BENCHMARKS or benchmark.name in added:
+            raise EvalError(f"the benchmark name {benchmark.name!r} of entry point {point.name!r} is taken; rename it")
+        added[benchmark.name] = benchmark
+    return added
+
+
+def full_params(name: str, params: Mapping[str, object]) -> dict[str, object]:
+    """Return all parameters of a benchmark as plain values, defaults filled in.
+
+    Raises:
+        EvalError: If the benchmark or a parameter is unknown, or a value does not fit.
+    """
+    return plain_values(build_config(benchmark_for(name).config, params, owner=f"benchmark {name!r}"))
+
+
+def benchmark_identity(name: str, params: Mapping[str, object], dataset_identity: str) -> Mapping[str, object]:
+    """Return what a benchmark's key is a hash of, as plain values.
+
+    Args:
+        name: Name of the benchmark.
+        params: Parameters that differ from the defaults (or all of them: the result is the same).
+        dataset_identity: Declared checksum of the test data, and of any published files.
+
+    Raises:
+        EvalError: If the benchmark or a parameter is unknown, or a value does not fit.
+    """
+    return {
+        "benchmark": name,
+        "semantics": benchmark_for(name).semantics,
+        "params": full_params(name, params),
+        "data": dataset_identity,
+    }
+
+
+def parse_column(text: str) -> Column:
+    """Return the column that a text such as "c-generated/error" or "c/error/fog" names.
+
+    Raises:
+        EvalError: If it names no benchmark, no metric of that benchmark, or a detail where there is none.
+    """
+    parts = text.split("/")
+    if len(parts) not in (2, 3) or not all(parts):
+        raise EvalError(
+            f"a column must be written <benchmark>/<metric> or <benchmark>/<metric>/<detail>, but got {text!r}"
+        )
+    benchmark = benchmark_for(parts[0])
+    metrics = (*benchmark.metrics, "ce") if "mce" in benchmark.metrics else benchmark.metrics
+    if parts[1] not in metrics:
+        raise EvalError(f"benchmark {parts[0]!r} has no metric {parts[1]!r}{nearest(parts[1], metrics)}")
+    if len(parts) == 3 and benchmark.details is None:
+        raise EvalError(
+            f"benchmark {parts[0]!r} has no fine rows, so {text!r} names none; write {'/'.join(parts[:2])!r}"
+        )
+    return Column(*parts)
+
+
+def metric_of(column: Column) -> MetricSpec:
+    """Return what a column's metric means."""
+    return METRICS[column.metric]
+
+
+def column_label(column: Column) -> str:
+    """Return the heading of a column ("C (generated) mCE", "C (generated) error: fog")."""
+    label = f"{benchmark_for(column.benchmark).title} {metric_of(column).label}"
+    return f"{label}: {column.detail.replace('_', ' ')}" if column.detail else label
+
+
+def lower_is_better(column: Column) -> bool:
+    """Return the direction of a column."""
+    return metric_of(column).lower_is_better
+
+
+def column_value(outcome: BenchmarkOutcome, column: Column) -> float | None:
+    """Return a column's value in an outcome (the mean over the fine rows that its detail names), or None where it has none."""
+    if column.detail is None:
+        found = outcome.metrics.get(column.metric)
+        return None if found is None else found.value
+    field = benchmark_for(column.benchmark).details
+    name, _, variant = column.detail.partition(":")
+    variant = variant or str(outcome.notes.get("variant", ""))
+    values = [
+        float(row[column.metric])
+        for row in outcome.rows
+        if field is not None
+        and row.get(field) == name
+        and row.get("variant", variant) == variant
+        and row.get(column.metric) is not None
+    ]
+    return sum(values) / len(values) if values else None

@@ -1,0 +1,181 @@
+"""Inference over the workers of a job: each picture once, in order, without padding duplicates.
+
+Pictures are cut into batches whose borders do not depend on the number of workers; each worker takes a run of neighbouring
+batches over *all* sets of a benchmark. A picture therefore always meets the network in the same batch, and its logits are the
+same bits for any number of workers of one kind.
+
+Shapes: N pictures, H x W pixels, C channels, K classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eval.errors import EvalError
+from eval.predictions import Predictions, compact, concatenate, from_compact
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from eval.subject import Subject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureSet:
+    """Some pictures under one name.
+
+    Attributes:
+        fields: What tells this set from others, plain values (corruption, severity, ...); they head its fine rows.
+        labels: True classes, (N,) int64; -1 for none.
+        load: Returns the pictures [start, stop): (n, H, W, C) uint8, or float32 in [0, 1].
+    """
+
+    fields: Mapping[str, Any]
+    labels: NDArray[np.int64]
+    load: Callable[[int, int], NDArray[np.uint8] | NDArray[np.float32]]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def of_array(
+    images: NDArray[np.uint8] | NDArray[np.float32], labels: NDArray[np.int64] | None = None, **fields: Any
+) -> PictureSet:
+    """Return the set of the pictures in an array, (N, H, W, C); without labels they count as outliers.
+
+    Raises:
+        EvalError: If there are not as many labels as pictures.
+    """
+    labels = np.full(len(images), -1, dtype=np.int64) if labels is None else labels
+    if len(labels) != len(images):
+        raise EvalError(f"a set needs one label per picture, but has {len(images)} pictures and {len(labels)} labels")
+    return PictureSet(fields=fields, labels=labels, load=lambda start, stop: images[start:stop])
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Pictures [start, stop) of one set."""
+
+    which: int
+    start: int
+    stop: int
+
+
+def predict(subject: Subject, pictures: PictureSet) -> Predictions:
+    """Return the predictions on one set, whole and in order, on every worker.
+
+    Raises:
+        EvalError: If a logit is not finite, or the network has another number of classes.
+    """
+    return predict_sets(subject, [pictures])[0]
+
+
+def predict_sets(subject: Subject, sets: Sequence[PictureSet]) -> tuple[Predictions, ...]:
+    """Return the predictions on each set, whole and in order, on every worker.
+
+    Every worker must call this with the same sets in the same order.
+
+    Raises:
+        EvalError: If a set is empty, a logit is not finite, or the network has another number of classes.
+    """
+    empty = [dict(pictures.fields) for pictures in sets if len(pictures) == 0]
+    if empty:
+        raise EvalError(f"a set must hold at least one picture, but these hold none: {empty}")
+    own = _own_batches(subject, sets)
+    local = _predict_batches(subject, sets, own)
+    subject.judging.forward_passes += sum(len(pictures) for pictures in sets)
+    return _reassemble(subject.workers.gather(local), len(sets))
+
+
+def clean_predictions(subject: Subject, indices: NDArray[np.int64]) -> Predictions:
+    """Return the predictions on some test pictures; for each number of pictures the network sees them once per judgement.
+
+    Args:
+        subject: What is judged.
+        indices: From `eval.sampling.chosen_indices`.
+
+    Raises:
+        EvalError: As `predict`.
+    """
+    known = subject.judging.clean
+    if len(indices) not in known:
+        known[len(indices)] = predict(subject, of_array(subject.images[indices], subject.labels[indices]))
+    return known[len(indices)]
+
+
+def own_slice(subject: Subject, size: int) -> list[tuple[int, int]]:
+    """Return this worker's batches [start, stop) of a single set of so many pictures."""
+    return [(batch.start, batch.stop) for batch in _share(_cut([size], subject.batch_size), subject)]
+
+
+def to_pixels(images: NDArray[np.uint8] | NDArray[np.float32], subject: Subject) -> Tensor:
+    """Return pictures (N, H, W, C) as a float32 tensor (N, C, H, W) in [0, 1] on the device, channels last in memory."""
+    import torch
+
+    if not images.flags.writeable:  # torch refuses to promise not to write; published files are mapped read-only
+        images = np.array(images)
+    tensor = torch.from_numpy(np.ascontiguousarray(images)).to(subject.device, non_blocking=True)
+    tensor = tensor.permute(0, 3, 1, 2)
+    return tensor.float().div_(255.0) if tensor.dtype == torch.uint8 else tensor
+
+
+def check_logits(logits: Tensor, subject: Subject) -> None:
+    """Refuse a network with another number of classes than the dataset.
+
+    Raises:
+        EvalError: If the logits do not have the shape (N, K).
+    """
+    if logits.ndim != 2 or logits.shape[1] != subject.num_classes:
+        raise EvalError(
+            f"the network must give {subject.num_classes} logits per picture for {subject.dataset!r}, but gave the shape "
+            f"{tuple(logits.shape)}; is this the checkpoint of another dataset?"
+        )
+
+
+def _cut(sizes: Sequence[int], batch_size: int) -> list[_Batch]:
+    return [
+        _Batch(which, start, min(start + batch_size, size))
+        for which, size in enumerate(sizes)
+        for start in range(0, size, batch_size)
+    ]
+
+
+def _share(batches: list[_Batch], subject: Subject) -> list[_Batch]:
+    rank, world_size = subject.workers.rank, subject.workers.world_size
+    return batches[len(batches) * rank // world_size : len(batches) * (rank + 1) // world_size]
+
+
+def _own_batches(subject: Subject, sets: Sequence[PictureSet]) -> list[_Batch]:
+    return _share(_cut([len(pictures) for pictures in sets], subject.batch_size), subject)
+
+
+def _predict_batches(subject: Subject, sets: Sequence[PictureSet], batches: list[_Batch]) -> dict[int, Predictions]:
+    """Return this worker's predictions by set; the compact columns stay on the device until its last batch."""
+    import torch
+
+    results: dict[int, list[tuple[Tensor, ...]]] = {}
+    done, total = 0, sum(batch.stop - batch.start for batch in batches)
+    with torch.inference_mode():
+        for batch in batches:
+            pictures = sets[batch.which]
+            images = to_pixels(pictures.load(batch.start, batch.stop), subject)
+            labels = torch.from_numpy(pictures.labels[batch.start : batch.stop]).to(subject.device)
+            logits = subject.model(images)
+            check_logits(logits, subject)
+            results.setdefault(batch.which, []).append(compact(logits, labels))
+            done += batch.stop - batch.start
+            subject.judging.on_pictures(done, total)
+    return {
+        which: from_compact([torch.cat(column) for column in zip(*parts, strict=True)], subject.num_classes)
+        for which, parts in results.items()
+    }
+
+
+def _reassemble(gathered: list[dict[int, Predictions]], num_sets: int) -> tuple[Predictions, ...]:
+    """Join the workers' runs: ranks hold neighbouring batches, so rank order is picture order."""
+    return tuple(concatenate([local[which] for local in gathered if which in local]) for which in range(num_sets))

@@ -1,0 +1,127 @@
+"""Anomaly detection: telling pictures of unknown things from those of the test set by a score of the logits.
+
+Out-of-distribution (OOD) pictures are the *positive* class, and a larger score means more anomalous. The OOD set holds one
+fifth as many pictures as the in-distribution test set, so that a blind score has an AUPR of 1/6.
+
+Source: Hendrycks and Gimpel, "A Baseline for Detecting Misclassified and Out-of-Distribution Examples" (ICLR 2017);
+Hendrycks, Mazeika, Dietterich, "Deep Anomaly Detection with Outlier Exposure" (ICLR 2019), code hendrycks/outlier-exposure,
+utils/display_results.py; max logit: Hendrycks et al. (ICML 2022); energy: Liu et al. (NeurIPS 2020).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ScoreName = Literal["msp", "xent", "max-logit", "energy"]
+SCORES: Final[tuple[ScoreName, ...]] = ("msp", "xent", "max-logit", "energy")
+OOD_SHARE: Final = 5
+"""In-distribution test pictures per OOD picture."""
+
+
+class Detection(NamedTuple):
+    """How well a score separates OOD (positive) from ID: fractions, AUROC and AUPR higher is better, FPR95 lower is better."""
+
+    auroc: float
+    aupr: float
+    fpr95: float
+
+
+def msp_score(max_probability: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return minus the maximum softmax probability, (N,)."""
+    return -max_probability.astype(np.float64)
+
+
+def cross_entropy_score(mean_logit: NDArray[np.floating], logsumexp: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return minus the cross-entropy from the uniform distribution to the softmax: mean logit - logsumexp, (N,)."""
+    return mean_logit.astype(np.float64) - logsumexp.astype(np.float64)
+
+
+def max_logit_score(max_logit: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return minus the largest logit, (N,)."""
+    return -max_logit.astype(np.float64)
+
+
+def energy_score(logsumexp: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the energy at temperature 1, minus the logsumexp of the logits, (N,)."""
+    return -logsumexp.astype(np.float64)
+
+
+def outlier_count(num_in_distribution: int) -> int:
+    """Return how many OOD pictures face so many test pictures under the published ratio, at least 1."""
+    return max(1, num_in_distribution // OOD_SHARE)
+
+
+def auroc(ood: NDArray[np.floating], in_distribution: NDArray[np.floating]) -> float:
+    """Return the probability that an OOD picture scores above an ID picture, ties counted half.
+
+    Raises:
+        ValueError: If a side is empty or a score is not a number.
+    """
+    _check(ood, in_distribution)
+    ranked = np.sort(in_distribution)
+    below = np.searchsorted(ranked, ood, side="left")
+    not_above = np.searchsorted(ranked, ood, side="right")
+    return float((below + not_above).sum() / (2.0 * ood.size * in_distribution.size))
+
+
+def aupr(ood: NDArray[np.floating], in_distribution: NDArray[np.floating]) -> float:
+    """Return the average precision with OOD as the positive class: the step sum over distinct thresholds, no interpolation.
+
+    Raises:
+        ValueError: If a side is empty or a score is not a number.
+    """
+    hits, alarms = _operating_points(ood, in_distribution)
+    recall_steps = np.diff(hits, prepend=0) / ood.size
+    return float((recall_steps * hits / (hits + alarms)).sum())
+
+
+def fpr_at_recall(ood: NDArray[np.floating], in_distribution: NDArray[np.floating], *, recall: float = 0.95) -> float:
+    """Return the share of ID pictures that are flagged when about 95 % of the OOD pictures are.
+
+    Among the distinct thresholds the one whose recall is *nearest* to the wanted one counts (it may lie below); between equally
+    near ones the higher recall, and among equal recalls (below 1) the lower threshold, as in the published evaluation.
+
+    Raises:
+        ValueError: If a side is empty, a score is not a number, or the recall is not in (0, 1].
+    """
+    if not 0.0 < recall <= 1.0:
+        raise ValueError(f"the recall must be in (0, 1], but got {recall}")
+    hits, alarms = _operating_points(ood, in_distribution)
+    full = int(np.searchsorted(hits, ood.size))  # nothing is gained beyond the first threshold that catches everything
+    distance = np.abs(hits[full::-1] / ood.size - recall)
+    return float(alarms[full::-1][np.argmin(distance)] / in_distribution.size)
+
+
+def detection(ood: NDArray[np.floating], in_distribution: NDArray[np.floating]) -> Detection:
+    """Return AUROC, AUPR and FPR95 of the scores of OOD and ID pictures.
+
+    Raises:
+        ValueError: If a side is empty or a score is not a number.
+    """
+    return Detection(auroc(ood, in_distribution), aupr(ood, in_distribution), fpr_at_recall(ood, in_distribution))
+
+
+def _operating_points(
+    ood: NDArray[np.floating], in_distribution: NDArray[np.floating]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return OOD and ID pictures at or above each distinct threshold, from the highest threshold down."""
+    _check(ood, in_distribution)
+    scores = np.concatenate([ood, in_distribution])
+    order = np.argsort(-scores, kind="stable")
+    ranked = scores[order]
+    last_of_value = np.append(np.flatnonzero(np.diff(ranked)), ranked.size - 1)
+    hits = np.cumsum(order < ood.size)[last_of_value]
+    return hits, last_of_value + 1 - hits
+
+
+def _check(ood: NDArray[np.floating], in_distribution: NDArray[np.floating]) -> None:
+    for name, scores in (("OOD", ood), ("in-distribution", in_distribution)):
+        if scores.ndim != 1 or scores.size == 0:
+            raise ValueError(f"detection needs a row of {name} scores, but got the shape {scores.shape}")
+        if np.isnan(scores).any():
+            raise ValueError(f"scores must be numbers, but {int(np.isnan(scores).sum())} {name} scores are NaN")

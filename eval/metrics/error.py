@@ -1,0 +1,27 @@
+"""Accuracy: the share of pictures that a network gets wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def error_rate(correct: NDArray[np.bool_]) -> float:
+    """Return the share of wrong predictions.
+
+    Args:
+        correct: Whether the top-1 class was right, (N,) bool.
+
+    Returns:
+        A fraction in [0, 1]; lower is better.
+
+    Raises:
+        ValueError: If there are no predictions.
+    """
+    if correct.ndim != 1 or correct.size == 0:
+        raise ValueError(f"the error needs a row of at least one prediction, but got the shape {correct.shape}")
+    return float(1.0 - np.count_nonzero(correct) / correct.size)

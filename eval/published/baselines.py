@@ -1,0 +1,80 @@
+"""Baseline networks whose errors normalise a benchmark: published ones as data, and a user's own from a folder.
+
+A user's file lies at `<data root>/baselines/<name>.yaml` with the same fields; the published flip rates and top-5 distances of
+AlexNet are not known, so normalised mFR and mT5D need one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from eval.errors import EvalError
+from eval.params import nearest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """A baseline network's errors.
+
+    Attributes:
+        name: How a benchmark names it.
+        what: Network, weights and files.
+        source: Where the numbers come from.
+        errors: Corruption -> severity -> error as a fraction (empty for a consistency baseline).
+        flip_rates: Perturbation -> flip probability as a fraction.
+        top5_distances: Perturbation -> top-5 rank distance.
+    """
+
+    name: str
+    what: str
+    source: str
+    errors: Mapping[str, Mapping[int, float]]
+    flip_rates: Mapping[str, float]
+    top5_distances: Mapping[str, float]
+
+
+def baseline_for(name: str, data_root: Path | None = None) -> Baseline:
+    """Return a baseline by name: a published one, else the user's own.
+
+    Raises:
+        EvalError: If there is none of that name.
+    """
+    published = _published()
+    if name in published:
+        return _parse(name, published[name])
+    own = _own_files(data_root)
+    if name not in own:
+        raise EvalError(
+            f"unknown baseline {name!r}{nearest(name, [*published, *own])}; `dreamgrid data baselines` computes one"
+        )
+    return _parse(name, yaml.safe_load(own[name].read_text(encoding="utf-8")))
+
+
+def _own_files(data_root: Path | None) -> dict[str, Path]:
+    return {path.stem: path for path in sorted((data_root / "baselines").glob("*.yaml"))} if data_root else {}
+
+
+@cache
+def _published() -> Mapping[str, Mapping[str, Any]]:
+    loaded: Mapping[str, Mapping[str, Any]] = yaml.safe_load(
+        Path(__file__).with_name("baselines.yaml").read_text(encoding="utf-8")
+    )
+    return loaded
+
+
+def _parse(name: str, raw: Mapping[str, Any]) -> Baseline:
+    errors = {kind: dict(enumerate(values, start=1)) for kind, values in raw.get("errors", {}).items()}
+    return Baseline(
+        name=name,
+        what=str(raw["what"]),
+        source=str(raw["source"]),
+        errors=errors,
+        flip_rates=dict(raw.get("flip_rates", {})),
+        top5_distances=dict(raw.get("top5_distances", {})),
+    )

@@ -1,0 +1,84 @@
+"""Anomaly detection: the test pictures against outliers, one outlier to five test pictures, per set and on average."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eval.infer import PictureSet, clean_predictions, of_array, predict_sets
+from eval.metrics.anomaly import SCORES, Detection, detection, outlier_count
+from eval.report import BenchmarkOutcome, MetricValue
+from eval.sampling import chosen_indices, limit_notes
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from eval.configs import GeneratedOutlierConfig, Score
+    from eval.predictions import Predictions
+    from eval.subject import Subject
+
+
+def run_generated_outliers(config: GeneratedOutlierConfig, subject: Subject) -> BenchmarkOutcome:
+    """Judge a subject against drawn outliers.
+
+    Raises:
+        EvalError: If a logit is not finite.
+    """
+    from eval.runners.generated import outlier_pictures
+
+    indices = chosen_indices(subject, config.max_images)
+    wanted = outlier_count(len(indices)) * config.repeats
+    sets = [of_array(outlier_pictures(subject, name, wanted), set=name) for name in config.sets]
+    return judge_outliers(subject, indices, sets, score=config.score, repeats=config.repeats)
+
+
+def judge_outliers(
+    subject: Subject, indices: NDArray[np.int64], sets: Sequence[PictureSet], *, score: Score, repeats: int
+) -> BenchmarkOutcome:
+    """Judge a subject on outlier sets that are told apart by the field "set".
+
+    Each set's value is the mean over `repeats` random subsets of the published size; the metrics are the plain mean over sets.
+
+    Raises:
+        EvalError: If a logit is not finite.
+    """
+    inside = clean_predictions(subject, indices)
+    outside = predict_sets(subject, sets)
+    rows: list[dict[str, Any]] = []
+    for pictures, predictions in zip(sets, outside, strict=True):
+        for name in SCORES:
+            found = _mean_detection(subject, inside, predictions, name, repeats)
+            rows.append({**pictures.fields, "variant": name, **found._asdict(), "n": len(predictions)})
+    means = {name: _means(rows, name) for name in SCORES}
+    rows += [{"set": "mean", "variant": name, **values} for name, values in means.items()]
+    total = len(inside) + sum(len(each) for each in outside)
+    arrays = inside.arrays("in-distribution")
+    for pictures, predictions in zip(sets, outside, strict=True):
+        arrays |= predictions.arrays(f"outliers/{pictures.fields['set']}")
+    return BenchmarkOutcome(
+        metrics={metric: MetricValue(value, total) for metric, value in means[score].items()},
+        rows=tuple(rows),
+        arrays=arrays,
+        notes={"variant": score, "outliers_per_set": outlier_count(len(inside)), **limit_notes(subject, len(indices))},
+    )
+
+
+def _mean_detection(
+    subject: Subject, inside: Predictions, outside: Predictions, score: Score, repeats: int
+) -> Detection:
+    from augment.counters import permutation
+
+    wanted = min(outlier_count(len(inside)), len(outside))
+    in_scores, out_scores = inside.score(score), outside.score(score)
+    found = []
+    for repeat in range(repeats):
+        chosen = permutation(subject.seed, repeat, len(outside), stream="eval-outlier-subset")[:wanted]
+        found.append(detection(out_scores[chosen], in_scores))
+    return Detection(*(float(value) for value in np.mean(found, axis=0)))
+
+
+def _means(rows: Sequence[dict[str, Any]], score: str) -> dict[str, float]:
+    chosen = [row for row in rows if row["variant"] == score]
+    return {metric: float(np.mean([row[metric] for row in chosen])) for metric in Detection._fields}

@@ -1,0 +1,1 @@
+"""Metric values to tables: statistics, layout, rendering, and comparison with published numbers."""
