@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from eval.benchmark import BenchmarkRequest
     from trainers.config import JobConfig
 
 Scalar = str | int | float | bool | None
+Mode = Literal["cached", "retry", "force", "read-only"]
+"""Which cells of a plan run: what is missing; failed ones too; everything again; nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,12 +92,33 @@ class PlannedCell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a sweep wants and what of it is recorded; the cells are in the order of the sweep, parents before children."""
+    """What a sweep wants and what of it is recorded; the cells are in the order of the sweep, parents before children.
+
+    Attributes:
+        sweep: Name of the sweep with its size.
+        cells: Every wanted and supporting cell, each once.
+        mode: Which of them run.
+        duplicates: Groups of rows that are one and the same cells.
+        missing_data: One line for each dataset that is not there.
+    """
 
     sweep: str
     cells: tuple[PlannedCell, ...]
+    mode: Mode = "cached"
+    duplicates: tuple[tuple[str, ...], ...] = ()
+    missing_data: tuple[str, ...] = ()
 
     @property
     def to_run(self) -> tuple[PlannedCell, ...]:
-        """The cells with something left to do."""
-        return tuple(cell for cell in self.cells if not cell.is_done)
+        """The cells that this plan runs: those with something left to do that its mode lets run."""
+        if self.mode == "read-only":
+            return ()
+        failed_run = self.mode != "cached"
+        return tuple(cell for cell in self.cells if not cell.is_done and (failed_run or cell.failed is None))
+
+    @property
+    def set_aside(self) -> tuple[PlannedCell, ...]:
+        """The cells that failed before and that this plan's mode leaves alone."""
+        if self.mode in ("retry", "force"):
+            return ()
+        return tuple(cell for cell in self.cells if not cell.is_done and cell.failed is not None)

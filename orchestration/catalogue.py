@@ -1,0 +1,152 @@
+"""What cells may name: methods, mixing sets, datasets, models, recipes, benchmarks, each from the registry of its package.
+
+One frozen value, so that a test can put a small one in its place. Importing and using it imports no NumPy, torch or Ray.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestration.errors import nearest
+
+if TYPE_CHECKING:
+    from augment.methods import Method
+    from augment.mixing_sets.registry import MixingSet
+    from eval.benchmark import Benchmark
+    from eval.benchmarks import Column
+    from trainers.datasets.registry import DatasetSpec
+    from trainers.models.registry import ModelSpec
+    from trainers.recipes import RecipeSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """Everything that cells may name.
+
+    Attributes:
+        methods: Methods by name.
+        benchmarks: Benchmarks by name.
+        column: Parses a table column; raises for an unknown benchmark or metric.
+        benchmark_params: Gives all parameters of a benchmark, defaults filled in, from those that differ.
+        mixing_set: Gives a mixing set by name; raises ValueError or the package's own error for an unknown one.
+        dataset: Gives a dataset by name.
+        model: Gives a model by name.
+        recipe: Gives a recipe by name.
+        missing_data: Says in one line each which of some datasets are not below a data root, and how to get them.
+        loop_semantics: Version of the training loop.
+    """
+
+    methods: Mapping[str, Method]
+    benchmarks: Mapping[str, Benchmark]
+    column: Callable[[str], Column]
+    benchmark_params: Callable[[str, Mapping[str, Any]], dict[str, object]]
+    mixing_set: Callable[[str], MixingSet]
+    dataset: Callable[[str], DatasetSpec]
+    model: Callable[[str], ModelSpec]
+    recipe: Callable[[str], RecipeSpec]
+    missing_data: Callable[[Sequence[str], Path], list[str]]
+    loop_semantics: int
+
+    def method_parts(self, name: str) -> tuple[Method, ...]:
+        """Return the methods that a name joins by "+" ("pixmix+cutmix"), in order.
+
+        Raises:
+            ValueError: If a part is unknown or stands twice.
+        """
+        parts = name.split("+")
+        for part in parts:
+            if part not in self.methods:
+                raise ValueError(f"unknown method '{part}'{nearest(part, list(self.methods))}")
+        if len(set(parts)) < len(parts):
+            raise ValueError(f"a joined method names each part once, got '{name}'; leave the repeated part out")
+        return tuple(self.methods[part] for part in parts)
+
+    def benchmark(self, name: str) -> Benchmark:
+        """Return a benchmark.
+
+        Raises:
+            ValueError: If the name is unknown.
+        """
+        if name not in self.benchmarks:
+            raise ValueError(f"unknown benchmark '{name}'{nearest(name, list(self.benchmarks))}")
+        return self.benchmarks[name]
+
+
+@cache
+def builtin_catalogue() -> Catalogue:
+    """Return the catalogue of this installation: the built-in registries."""
+    from augment.methods import METHODS
+    from augment.mixing_sets.registry import mixing_set_for
+    from eval.benchmarks import BENCHMARKS, full_params, parse_column
+    from trainers.config import LOOP_SEMANTICS
+    from trainers.datasets.registry import dataset_for, missing_data
+    from trainers.models.registry import model_for
+    from trainers.recipes import recipe_for
+
+    def missing(names: Sequence[str], data_root: Path) -> list[str]:
+        return missing_data(list(names), data_root)
+
+    return Catalogue(
+        methods=METHODS,
+        benchmarks=BENCHMARKS,
+        column=parse_column,
+        benchmark_params=full_params,
+        mixing_set=mixing_set_for,
+        dataset=dataset_for,
+        model=model_for,
+        recipe=recipe_for,
+        missing_data=missing,
+        loop_semantics=LOOP_SEMANTICS,
+    )
+
+
+def known_fields(config: type) -> tuple[str, ...]:
+    """Return the names of a configuration's fields."""
+    return tuple(getattr(config, "__dataclass_fields__", {}))
+
+
+def config_values(config: type, given: Mapping[str, Any], *, subject: str) -> dict[str, Any]:
+    """Return all values of a configuration as plain values: its defaults, overridden by those given and type-checked.
+
+    Args:
+        config: A frozen dataclass with defaults for every field.
+        given: Field -> plain value; lists stand for tuples.
+        subject: What it configures, for messages.
+
+    Raises:
+        ValueError: If a field is unknown, a value has the wrong type, or the configuration refuses it.
+    """
+    fields = known_fields(config)
+    unknown = [name for name in given if name not in fields]
+    if unknown:
+        raise ValueError(f"{subject} has no parameter '{unknown[0]}'{nearest(unknown[0], fields)}")
+    try:
+        made = config(**{name: _typed(config, name, value, subject) for name, value in given.items()})
+    except TypeError as error:
+        raise ValueError(f"{subject}: {error}") from error
+    return asdict(made)
+
+
+def _typed(config: type, name: str, value: Any, subject: str) -> Any:
+    from pydantic import ValidationError
+
+    try:
+        return _field_adapter(config, name).validate_json(json.dumps(value, allow_nan=False), strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        rule = str(first["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
+        raise ValueError(f"parameter '{name}' of {subject} must be {rule}, but got {value!r}") from error
+
+
+@cache
+def _field_adapter(config: type, name: str) -> Any:
+    from typing import get_type_hints
+
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(get_type_hints(config)[name])

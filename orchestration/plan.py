@@ -1,0 +1,173 @@
+"""Planning: wanted minus recorded. Reads the store, starts nothing, needs no data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestration.cells import Mode, Plan, PlannedCell
+from orchestration.failures import COUNTED, REPEATABLE
+from orchestration.resolve import resolve_sweep
+from orchestration.resolve_point import ResolvedCell
+
+if TYPE_CHECKING:
+    from eval.benchmark import BenchmarkRequest
+    from orchestration.catalogue import Catalogue
+    from orchestration.store.base import AttemptRecord, CellResult, ResultsStore
+    from orchestration.sweep import Sweep
+
+ATTEMPTS_BEFORE_SET_ASIDE = 3
+
+
+def make_plan(
+    sweep: Sweep,
+    *,
+    store: ResultsStore,
+    catalogue: Catalogue,
+    mode: Mode = "cached",
+    data_root: Path | None = None,
+) -> Plan:
+    """Return what a sweep wants and what of it is recorded.
+
+    Equal cells are one cell, whatever rows they stand in. Cells that others start from join as supporting cells, parents
+    before children, as long as one of those others is still to be trained.
+
+    Args:
+        sweep: What is wanted.
+        store: What is recorded.
+        catalogue: What cells may name.
+        mode: "cached" runs what is missing and leaves failed cells alone, "retry" runs failed ones again, "force" runs
+            everything again, "read-only" runs nothing.
+        data_root: Folder of datasets, to tell which are missing; None skips that look.
+
+    Raises:
+        InputError: With every mistake of the sweep.
+    """
+    return plan_cells(
+        resolve_sweep(sweep, catalogue, data_root=data_root),
+        name=sweep.label,
+        store=store,
+        catalogue=catalogue,
+        mode=mode,
+        data_root=data_root,
+    )
+
+
+def plan_cells(
+    cells: Sequence[ResolvedCell],
+    *,
+    name: str,
+    store: ResultsStore,
+    catalogue: Catalogue,
+    mode: Mode = "cached",
+    data_root: Path | None = None,
+) -> Plan:
+    """Return the plan of resolved cells; see `make_plan`."""
+    wanted = _merged(cells)
+    families = {key: _ancestors(cell) for key, (cell, _) in wanted.items()}
+    keys = dict.fromkeys(key for parents in families.values() for key in (parent.train_key for parent in parents))
+    results = store.results([*dict.fromkeys([*wanted, *keys])])
+    planned: dict[str, PlannedCell] = {}
+    for key, (cell, benchmarks) in wanted.items():
+        is_trained = key in results and mode != "force"
+        for parent in () if is_trained else families[key]:
+            if parent.train_key not in wanted and parent.train_key not in planned:
+                planned[parent.train_key] = _planned(parent, (), store, results, mode, is_supporting=True)
+        planned[key] = _planned(cell, benchmarks, store, results, mode)
+    ordered = _parents_first(planned, families)
+    return Plan(
+        sweep=name,
+        cells=tuple(ordered),
+        mode=mode,
+        duplicates=_duplicates(cells),
+        missing_data=_missing_data(ordered, catalogue, data_root),
+    )
+
+
+def _merged(cells: Sequence[ResolvedCell]) -> dict[str, tuple[ResolvedCell, tuple[BenchmarkRequest, ...]]]:
+    """Return one entry per train key with all benchmarks that any of its rows wants."""
+    merged: dict[str, tuple[ResolvedCell, tuple[BenchmarkRequest, ...]]] = {}
+    for cell in cells:
+        first, benchmarks = merged.get(cell.train_key, (cell, ()))
+        known = {request.key for request in benchmarks}
+        merged[cell.train_key] = first, (*benchmarks, *(each for each in cell.benchmarks if each.key not in known))
+    return merged
+
+
+def _ancestors(cell: ResolvedCell) -> tuple[ResolvedCell, ...]:
+    """Return the cells that a cell starts from, oldest first."""
+    found: dict[str, ResolvedCell] = {}
+    for parent in cell.parents:
+        found.update({ancestor.train_key: ancestor for ancestor in (*_ancestors(parent), parent)})
+    return tuple(found.values())
+
+
+def _planned(
+    cell: ResolvedCell,
+    benchmarks: tuple[BenchmarkRequest, ...],
+    store: ResultsStore,
+    results: Mapping[str, CellResult],
+    mode: Mode,
+    *,
+    is_supporting: bool = False,
+) -> PlannedCell:
+    result = results.get(cell.train_key) if mode != "force" else None
+    missing = tuple(request for request in benchmarks if result is None or request.key not in result.reports)
+    is_done = result is not None and not missing
+    return PlannedCell(
+        cell=cell.cell,
+        train_key=cell.train_key,
+        config=cell.config,
+        dataset_identity=cell.dataset_identity,
+        wanted=benchmarks,
+        missing=missing,
+        trained=result is not None,
+        supporting=is_supporting,
+        failed=None if is_done else failure_of(store.attempts(cell.train_key)),
+    )
+
+
+def failure_of(attempts: Sequence[AttemptRecord]) -> str | None:
+    """Return why a cell counts as failed, or None where it should simply be tried again.
+
+    What was preempted, stopped, or stood before a full disk did not fail; a lost worker counts after three attempts.
+    """
+    counted = [attempt for attempt in attempts if attempt.error_class in COUNTED - {"no-space"}]
+    if not counted:
+        return None
+    last = counted[-1]
+    is_final = last.error_class in REPEATABLE or last.error_class == "out-of-memory"
+    if is_final or len(counted) >= ATTEMPTS_BEFORE_SET_ASIDE:
+        return f"{last.error_class}: {last.message}"
+    return None
+
+
+def _parents_first(
+    planned: Mapping[str, PlannedCell], families: Mapping[str, tuple[ResolvedCell, ...]]
+) -> list[PlannedCell]:
+    """Keep the order of the sweep, but move a parent before its first child."""
+    ordered: dict[str, PlannedCell] = {}
+    for key in planned:
+        for ancestor in (*(parent.train_key for parent in families.get(key, ())), key):
+            if ancestor in planned:
+                ordered.setdefault(ancestor, planned[ancestor])
+    return list(ordered.values())
+
+
+def _duplicates(cells: Sequence[ResolvedCell]) -> tuple[tuple[str, ...], ...]:
+    """Return the rows that share all cells with other rows, grouped."""
+    keys: dict[str, set[str]] = {}
+    for cell in cells:
+        keys.setdefault(cell.cell.row, set()).add(cell.train_key)
+    groups: dict[frozenset[str], list[str]] = {}
+    for row, row_keys in keys.items():
+        groups.setdefault(frozenset(row_keys), []).append(row)
+    return tuple(tuple(rows) for rows in groups.values() if len(rows) > 1)
+
+
+def _missing_data(cells: Sequence[PlannedCell], catalogue: Catalogue, data_root: Path | None) -> tuple[str, ...]:
+    if data_root is None:
+        return ()
+    names = dict.fromkeys(cell.config.dataset for cell in cells if not cell.is_done)
+    return tuple(catalogue.missing_data(list(names), data_root))

@@ -1,0 +1,92 @@
+"""Resolving a sweep: its points -> cells, their full configurations, and the keys of their weights and benchmarks.
+
+The train key hashes everything that can change the weights (configuration with every default filled in, seed, parents' keys,
+identity of the data, semantics of method, model, loop and mixing set) and nothing else: no paths, no number of workers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from eval.errors import EvalError
+from orchestration.catalogue import Catalogue, known_fields
+from orchestration.errors import InputError, Mistake, nearest
+from orchestration.keys import plain
+from orchestration.resolve_point import ResolvedCell, Resolver, mistake_at
+from orchestration.sweep import Sweep
+
+MAX_MISTAKES = 50
+
+
+def resolve_sweep(sweep: Sweep, catalogue: Catalogue, *, data_root: Path | None = None) -> tuple[ResolvedCell, ...]:
+    """Resolve every point of a sweep, in order.
+
+    Raises:
+        InputError: With every mistake of every point: unknown names, hyper-parameters, types, ranges, impossible cells.
+    """
+    cells, mistakes = try_resolve_sweep(sweep, catalogue, data_root=data_root)
+    if mistakes:
+        raise InputError(f"sweep '{sweep.name}'", mistakes)
+    return cells
+
+
+def try_resolve_sweep(
+    sweep: Sweep, catalogue: Catalogue, *, data_root: Path | None = None
+) -> tuple[tuple[ResolvedCell, ...], list[Mistake]]:
+    """Resolve every point of a sweep and return the mistakes beside those that could be resolved."""
+    resolver = Resolver(catalogue, data_root)
+    mistakes = [*check_columns(sweep, catalogue), *check_overrides(sweep, catalogue)]
+    cells = [cell for point in sweep.points if (cell := resolver.resolve(point, sweep)) is not None]
+    mistakes += resolver.mistakes
+    mistakes += check_rows(sweep, cells)
+    return tuple(cells), list(dict.fromkeys(mistakes))[:MAX_MISTAKES]
+
+
+def check_columns(sweep: Sweep, catalogue: Catalogue) -> list[Mistake]:
+    """Return a mistake for every column whose benchmark or metric is unknown."""
+    mistakes = []
+    for column in sweep.columns:
+        try:
+            catalogue.column(column)
+        except (ValueError, EvalError) as error:
+            mistakes.append(mistake_at(sweep, ("table", "columns"), str(error)))
+    for name in sweep.benchmarks:
+        if name not in catalogue.benchmarks and not any(column.startswith(f"{name}/") for column in sweep.columns):
+            text = f"unknown benchmark '{name}'{nearest(name, list(catalogue.benchmarks))}"
+            mistakes.append(mistake_at(sweep, ("benchmarks", name), text))
+    return mistakes
+
+
+def check_overrides(sweep: Sweep, catalogue: Catalogue) -> list[Mistake]:
+    """Return a mistake for every soft hyper-parameter (of a size or `--set`) that no method of the sweep has."""
+    wanted: dict[str, tuple[str | int, ...]] = {}
+    known: set[str] = set()
+    for point in {id(point.settings): point for point in sweep.points}.values():
+        for path, item in point.settings.items():
+            if path.startswith("params.") and item.is_soft:
+                wanted[path.removeprefix("params.")] = item.origin
+        method = point.settings.get("method")
+        for part in str(method.value).split("+") if method is not None else ():
+            if part in catalogue.methods:
+                known.update(known_fields(catalogue.methods[part].config))
+    return [
+        mistake_at(sweep, origin, f"no method of the sweep has the parameter '{name}'{nearest(name, sorted(known))}")
+        for name, origin in wanted.items()
+        if name not in known
+    ]
+
+
+def check_rows(sweep: Sweep, cells: Sequence[ResolvedCell]) -> list[Mistake]:
+    """Return a mistake for every row label that stands for cells which differ in more than their seed."""
+    first: dict[str, dict[str, Any]] = {}
+    mistakes = []
+    for cell in cells:
+        shape = {**plain(cell.config), "seed": None, "init_from": None}
+        if first.setdefault(cell.cell.row, shape) != shape:
+            text = (
+                f"row '{cell.cell.row}' stands for cells that differ in more than their seed; give each its own label"
+            )
+            mistakes.append(mistake_at(sweep, ("axes",), text))
+    return list(dict.fromkeys(mistakes))

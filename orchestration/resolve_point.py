@@ -1,0 +1,373 @@
+"""Reading one point of a sweep: its settings -> a template that only lacks the seed, or the mistakes in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from eval.benchmark import BenchmarkRequest
+from orchestration.catalogue import Catalogue, config_values, known_fields
+from orchestration.cells import Cell
+from orchestration.errors import Mistake, nearest
+from orchestration.keys import canonical_json, digest, plain
+from orchestration.sweep import Point, Settings, Sweep
+from trainers.config import JobConfig, MixingSetConfig, RecipeConfig
+from trainers.recipes import resolve_model_params, resolve_recipe
+
+if TYPE_CHECKING:
+    from augment.methods import Method
+
+KEY_FORMAT = 1
+MIXING_SET_FIELDS = ("num_pictures", "image_size", "seed")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedCell:
+    """A cell with its configuration and identity, before the store is asked."""
+
+    cell: Cell
+    config: JobConfig
+    train_key: str
+    dataset_identity: str
+    benchmarks: tuple[BenchmarkRequest, ...]
+    parents: tuple[ResolvedCell, ...] = ()
+
+    @property
+    def cell_id(self) -> str:
+        """The first 12 hexadecimal digits of the train key."""
+        return self.train_key[:12]
+
+
+@dataclass(slots=True)
+class Resolver:
+    """Resolves the points of one sweep; remembers what many points share.
+
+    Args:
+        catalogue: What points may name.
+        data_root: Where the content of users' folders is looked up for their identity.
+    """
+
+    catalogue: Catalogue
+    data_root: FilePath | None = None
+    mistakes: list[Mistake] = field(default_factory=list)
+    _memory: dict[tuple[object, ...], Any] = field(default_factory=dict)
+
+    def resolve(self, point: Point, sweep: Sweep) -> ResolvedCell | None:
+        """Return the resolved point, or None where it has mistakes (they are added to `mistakes`)."""
+        shape = ("shape", id(point.settings), id(point.parent), point.row)
+        template = self.remember(shape, lambda: Template.make(self, point, sweep))
+        return None if template is None else template.with_seed(self, point.seed)
+
+    def remember(self, key: tuple[object, ...], make: Callable[[], T]) -> T:
+        """Return what was made for a key before, or make it."""
+        if key not in self._memory:
+            self._memory[key] = make()
+        return self._memory[key]  # type: ignore[no-any-return]
+
+
+def train_key(
+    config: JobConfig,
+    dataset_identity: str,
+    semantics: Mapping[str, Any],
+    mixing_identity: Mapping[str, Any] | None,
+) -> str:
+    """Return the key of the weights that a configuration leads to, 64 hexadecimal digits.
+
+    Args:
+        config: The resolved configuration; the keys of its parents stand in `init_from`.
+        dataset_identity: Declared checksum of the dataset.
+        semantics: Versions of method parts, model and loop.
+        mixing_identity: Identity of the mixing set: configuration and semantics of its generator, or hash of its files.
+    """
+    return digest(
+        {
+            "format": KEY_FORMAT,
+            "config": plain(config),
+            "dataset": dataset_identity,
+            "semantics": semantics,
+            "mixing_set": mixing_identity,
+        }
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """A point without its seed: what all seeds of it share."""
+
+    cell: Cell
+    config: JobConfig
+    dataset_identity: str
+    semantics: Mapping[str, Any]
+    mixing_identity: Mapping[str, Any] | None
+    benchmarks: tuple[BenchmarkRequest, ...]
+    parent: Template | None
+
+    @classmethod
+    def make(cls, resolver: Resolver, point: Point, sweep: Sweep) -> Template | None:
+        return Reading(resolver, sweep, point.settings, point.row, point.origin).template(point.parent)
+
+    def with_seed(self, resolver: Resolver, seed: int) -> ResolvedCell:
+        parent = self.parent.with_seed(resolver, seed) if self.parent is not None else None
+        config = replace(self.config, seed=seed, init_from=parent.train_key if parent else None)
+        return ResolvedCell(
+            cell=replace(self.cell, seed=seed, init_from=parent.cell if parent else None),
+            config=config,
+            train_key=train_key(config, self.dataset_identity, self.semantics, self.mixing_identity),
+            dataset_identity=self.dataset_identity,
+            benchmarks=self.benchmarks,
+            parents=(parent,) if parent else (),
+        )
+
+
+class Reading:
+    """Reads the settings of one point; every mistake is noted with the place that the value came from."""
+
+    def __init__(
+        self, resolver: Resolver, sweep: Sweep, settings: Settings, row: str, origin: tuple[str | int, ...]
+    ) -> None:
+        self.resolver = resolver
+        self.catalogue = resolver.catalogue
+        self.sweep = sweep
+        self.settings = settings
+        self.row = row
+        self.origin = origin
+        self.failed = False
+
+    def template(self, parent_settings: Settings | None) -> Template | None:
+        parent = None
+        if parent_settings is not None:
+            parent = Reading(self.resolver, self.sweep, parent_settings, "", self.origin).template(None)
+            self.failed |= parent is None
+        names = {name: self._name(name) for name in ("method", "dataset", "model", "recipe")}
+        parts = self._try("method", self.catalogue.method_parts, names["method"]) or ()
+        dataset = self._try("dataset", self.catalogue.dataset, names["dataset"])
+        model = self._try("model", self.catalogue.model, names["model"])
+        self._try("recipe", self.catalogue.recipe, names["recipe"])
+        if self.failed or dataset is None or model is None:
+            return None
+        recipe = self._recipe(str(names["recipe"]), str(names["method"]))
+        model_params = self._model_params(str(names["recipe"]), str(names["model"]))
+        self._check_size(model, dataset)
+        mixing_set, mixing_identity = self._mixing_set(parts, dataset)
+        params = self._method_params(parts, str(names["dataset"]))
+        outliers = self._outliers(parts)
+        benchmarks = self._benchmarks(dataset)
+        if self.failed or recipe is None or params is None or model_params is None:
+            return None
+        config = JobConfig(
+            method=str(names["method"]),
+            method_params=params,
+            dataset=str(names["dataset"]),
+            model=str(names["model"]),
+            recipe=recipe,
+            seed=0,
+            model_params=model_params,
+            mixing_set=mixing_set,
+            outliers=outliers,
+        )
+        return Template(
+            cell=self._cell(),
+            config=config,
+            dataset_identity=dataset.identity,
+            semantics={
+                "loop": self.catalogue.loop_semantics,
+                "model": model.semantics,
+                "method": {part.name: part.semantics for part in parts},
+            },
+            mixing_identity=mixing_identity,
+            benchmarks=benchmarks,
+            parent=parent,
+        )
+
+    def _cell(self) -> Cell:
+        return Cell(
+            **{name: self.settings[name].value for name in ("method", "dataset", "model", "recipe")},
+            seed=0,
+            params=self._group("params"),
+            train=self._group("train"),
+            model_params=self._group("model_params"),
+            mixing_set=self._value("mixing_set"),
+            mixing_set_params=self._group("mixing_set_params"),
+            outliers=self._value("outliers"),
+            row=self.row,
+        )
+
+    def _name(self, name: str) -> str | None:
+        value = self._value(name)
+        if isinstance(value, str):
+            return value
+        rule = f"every cell needs a {name}" if value is None else f"{name} must be a word, but got {value!r}"
+        self._note(name, f"row '{self.row}': {rule}; give it under `base` or in the row")
+        return None
+
+    def _value(self, path: str) -> Any:
+        return self.settings[path].value if path in self.settings else None
+
+    def _group(self, head: str) -> dict[str, Any]:
+        prefix = f"{head}."
+        return {path[len(prefix) :]: item.value for path, item in self.settings.items() if path.startswith(prefix)}
+
+    def _recipe(self, recipe: str, method: str) -> RecipeConfig | None:
+        given = self._group("train")
+        key = ("recipe", recipe, method, canonical_json(given))
+        made = self.resolver.remember(key, lambda: _attempt(resolve_recipe, recipe, method, given))
+        return self._unpack("train", made)
+
+    def _model_params(self, recipe: str, model: str) -> dict[str, object] | None:
+        given = self._group("model_params")
+        key = ("model", recipe, model, canonical_json(given))
+        made = self.resolver.remember(key, lambda: _attempt(resolve_model_params, recipe, model, given))
+        return self._unpack("model_params", made)
+
+    def _check_size(self, model: Any, dataset: Any) -> None:
+        if dataset.image_size < model.min_image_size:
+            self._note(
+                "model",
+                f"model '{model.name}' takes pictures of at least {model.min_image_size} px, but those of "
+                f"'{dataset.name}' have {dataset.image_size}; choose another model or dataset",
+            )
+
+    def _method_params(self, parts: tuple[Method, ...], dataset: str) -> dict[str, Any] | None:
+        given = self._group("params")
+        soft = {path.removeprefix("params.") for path, item in self.settings.items() if item.is_soft}
+        fields = {part.name: known_fields(part.config) for part in parts}
+        shares: dict[str, dict[str, Any]] = {part.name: {} for part in parts}
+        for path, value in given.items():
+            owners = _owners(path, fields)
+            if len(owners) == 1:
+                shares[owners[0][0]][owners[0][1]] = value
+            elif owners:
+                places = " or ".join(f"params: {{{part}: {{{name}: ...}}}}" for part, name in owners)
+                self._note(
+                    f"params.{path}", f"parameter '{path}' belongs to several parts of the method; write {places}"
+                )
+            elif path not in soft:
+                known = sorted({name for names in fields.values() for name in names})
+                methods = "+".join(fields)
+                self._note(f"params.{path}", f"method '{methods}' has no parameter '{path}'{nearest(path, known)}")
+        filled = {part.name: self._filled(part, dataset, shares[part.name]) for part in parts}
+        if any(values is None for values in filled.values()):
+            return None
+        return filled if len(parts) > 1 else filled[parts[0].name]
+
+    def _filled(self, part: Method, dataset: str, given: Mapping[str, Any]) -> dict[str, Any] | None:
+        values = {**part.defaults.get(dataset, {}), **given}
+        key = ("method", part.name, canonical_json(values))
+        subject = f"method '{part.name}'"
+        made = self.resolver.remember(key, lambda: _attempt(config_values, part.config, values, subject=subject))
+        return self._unpack("params", made)
+
+    def _mixing_set(
+        self, parts: tuple[Method, ...], dataset: Any
+    ) -> tuple[MixingSetConfig | None, Mapping[str, Any] | None]:
+        if not any(part.needs_mixing_set for part in parts):
+            return None, None
+        name = self._name("mixing_set")
+        if name is None:
+            return None, None
+        given = self._group("mixing_set_params")
+        key = ("mixing-set", name, dataset.image_size, dataset.num_channels, canonical_json(given))
+        made = self.resolver.remember(key, lambda: _attempt(self._mixing_set_of, name, given, dataset))
+        return self._unpack("mixing_set", made) or (None, None)
+
+    def _mixing_set_of(
+        self, name: str, given: Mapping[str, Any], dataset: Any
+    ) -> tuple[MixingSetConfig, Mapping[str, Any]]:
+        from augment.mixing_sets.registry import config_for
+
+        spec = self.catalogue.mixing_set(name)
+        numbers = {
+            "num_pictures": spec.num_pictures,
+            "image_size": spec.stored_side(dataset.image_size),
+            "seed": 0,
+            **{key: value for key, value in given.items() if key in MIXING_SET_FIELDS},
+        }
+        wrong = [key for key, value in numbers.items() if not isinstance(value, int) or isinstance(value, bool)]
+        if wrong:
+            raise ValueError(f"{wrong[0]} of a mixing set must be a whole number, but got {numbers[wrong[0]]!r}")
+        made = config_for(spec, {key: value for key, value in given.items() if key not in MIXING_SET_FIELDS})
+        params = {key: value for key, value in asdict(made).items() if key not in spec.hidden}
+        config = MixingSetConfig(name=name, num_channels=dataset.num_channels, params=params, **numbers)
+        identity = {"semantics": spec.semantics, **plain(spec.content(made, self.resolver.data_root))}
+        return config, identity
+
+    def _outliers(self, parts: tuple[Method, ...]) -> str | None:
+        return self._name("outliers") if any(part.needs_outliers for part in parts) else None
+
+    def _benchmarks(self, dataset: Any) -> tuple[BenchmarkRequest, ...]:
+        requests = []
+        for name, params in self.sweep.benchmarks.items():
+            if name in self.catalogue.benchmarks:
+                key = ("benchmark", name, dataset.name, canonical_json(params))
+                made = self.resolver.remember(key, partial(_attempt, self._request, name, params, dataset))
+                request = self._unpack(f"benchmarks.{name}", made)
+                requests += [request] if request is not None else []
+        return tuple(requests)
+
+    def _request(self, name: str, given: Mapping[str, Any], dataset: Any) -> BenchmarkRequest:
+        benchmark = self.catalogue.benchmark(name)
+        params = self.catalogue.benchmark_params(name, given)
+        identity = {
+            "format": KEY_FORMAT,
+            "name": name,
+            "params": params,
+            "semantics": benchmark.semantics,
+            "dataset": {"name": dataset.name, "identity": dataset.identity},
+        }
+        return BenchmarkRequest(name=name, params=params, key=digest(identity))
+
+    def _try(self, path: str, make: Callable[..., T], *arguments: Any) -> T | None:
+        if arguments[0] is None:
+            return None
+        return self._unpack(path, _attempt(make, *arguments))
+
+    def _unpack(self, path: str, made: tuple[T | None, str | None]) -> T | None:
+        value, problem = made
+        if problem is not None:
+            self._note(path, problem)
+        return value
+
+    def _note(self, path: str, text: str) -> None:
+        self.failed = True
+        origin = self._origin_of(path)
+        self.resolver.mistakes.append(mistake_at(self.sweep, origin, text))
+
+    def _origin_of(self, path: str) -> tuple[str | int, ...]:
+        if path in self.settings:
+            return self.settings[path].origin
+        if path.startswith("benchmarks."):
+            return tuple(path.split(".", 1))
+        inside = [item.origin[:-1] for name, item in self.settings.items() if name.startswith(f"{path}.")]
+        return inside[-1] if inside else self.origin
+
+
+def _owners(path: str, fields: Mapping[str, tuple[str, ...]]) -> list[tuple[str, str]]:
+    """The parts of a method that a hyper-parameter belongs to: by field, or by "part.field"."""
+    head, _, rest = path.partition(".")
+    if rest and head in fields:
+        return [(head, rest)] if rest in fields[head] else []
+    return [(part, path) for part, names in fields.items() if path in names]
+
+
+def _attempt(make: Callable[..., T], *arguments: Any, **options: Any) -> tuple[T | None, str | None]:
+    """Return what a function makes, or what it says against it."""
+    from augment.errors import AugmentError
+    from eval.errors import EvalError
+    from trainers.errors import TrainingError
+
+    try:
+        return make(*arguments, **options), None
+    except (ValueError, TypeError, AugmentError, EvalError, TrainingError) as error:
+        return None, str(error)
+
+
+def mistake_at(sweep: Sweep, path: tuple[str | int, ...], text: str) -> Mistake:
+    """Return a mistake with its place in the sweep's file, or with the option that brought it."""
+    where = ".".join(str(part) for part in path)
+    line = sweep.document.line(path) if sweep.document.lines and not where.startswith("--set") else None
+    return Mistake(where=where, text=text, line=line)

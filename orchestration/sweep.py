@@ -1,0 +1,102 @@
+"""Sweeps: what a sweep file in one of its sizes, with overrides, comes to (`orchestration.sweep_expand` makes them).
+
+A point is a flat mapping of dotted paths to values, each with the place that it comes from, so that a later mistake
+(an unknown method, a wrong type) is told with its line. `orchestration.resolve` turns points into cells and their identities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from orchestration.sweep_spec import TableSpec
+from orchestration.sweep_yaml import Document, Path
+
+Size = Literal["full", "smoke", "small"]
+SIZES: tuple[Size, ...] = ("full", "smoke", "small")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A value of a point and where it comes from: a path in the file, or the option that set it."""
+
+    value: Any
+    origin: Path
+    is_soft: bool = False
+    """Set on every cell by a size or an option: a hyper-parameter is left out where the method has none of that name."""
+
+
+Settings = Mapping[str, Setting]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """A cell to be: its settings by dotted path, its seed, the label of its row, and its parent's settings."""
+
+    settings: Settings
+    seed: int
+    row: str
+    origin: Path
+    parent: Settings | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """A sweep in one size: what is wanted, and how it is shown.
+
+    Attributes:
+        name: Name of the sweep.
+        title: Caption of its table.
+        description: What it is for.
+        size: "full", "smoke" or "small".
+        points: The wanted points, row by row, seeds inside.
+        rows: Row labels in the order of the table.
+        columns: Columns of the table that are not left out, `<benchmark>/<metric>`, stand-ins put in.
+        stand_ins: Column of this size -> the column of the full size that it stands in for.
+        benchmarks: Wanted benchmarks with their parameters.
+        table: Layout.
+        left_out: Row or column -> why it is left out.
+        workers: Workers per job unless an option says otherwise.
+        overrides: The options that changed it, as given.
+        document: The file's values and lines, for messages.
+    """
+
+    name: str
+    title: str
+    description: str
+    size: Size
+    points: tuple[Point, ...]
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    stand_ins: Mapping[str, str]
+    benchmarks: Mapping[str, Mapping[str, Any]]
+    table: TableSpec
+    left_out: Mapping[str, str]
+    workers: int
+    overrides: tuple[str, ...] = ()
+    document: Document = field(default=Document(None, {}), repr=False, compare=False)
+
+    @property
+    def label(self) -> str:
+        """Name under which results are shown: sizes other than the full one are told apart."""
+        return self.name if self.size == "full" else f"{self.name}-{self.size}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overrides:
+    """What options change: `--set path=value`, `--seeds`, `--workers`."""
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    benchmarks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    seeds: tuple[int, ...] | None = None
+    workers: int | None = None
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The overrides as text, in a stable order."""
+        texts = [f"{path}={value}" for path, value in sorted(self.settings.items())]
+        texts += [
+            f"benchmarks.{name}.{key}={v}" for name, params in self.benchmarks.items() for key, v in params.items()
+        ]
+        return (*texts, *([f"seeds={','.join(map(str, self.seeds))}"] if self.seeds is not None else []))

@@ -1,0 +1,259 @@
+"""Expansion: a sweep file, a size and overrides -> an ordered list of points, with every mistake told.
+
+The order of precedence, lowest first: `base`, the point's own settings, `set` of the size, `rows` of the size, `--set`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from orchestration.errors import Mistake, nearest
+from orchestration.sweep import Overrides, Point, Setting, Settings, Size, Sweep
+from orchestration.sweep_spec import MAPPING_FIELDS, PointPatch, SizeSpec, SweepFile, point_field_of
+from orchestration.sweep_yaml import Document, Path
+
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+
+
+def expand(
+    file: SweepFile, document: Document, *, size: Size = "full", overrides: Overrides | None = None
+) -> tuple[Sweep, list[Mistake]]:
+    """Expand a sweep file in one of its sizes.
+
+    Returns:
+        The sweep, and the mistakes that were found on the way (the sweep then lacks the mistaken parts).
+    """
+    return _Expansion(file, document, size, overrides or Overrides()).run()
+
+
+def flatten(patch: PointPatch, origin: Path, *, is_soft: bool = False) -> dict[str, Setting]:
+    """Return the values that a patch sets, by dotted path."""
+    settings: dict[str, Setting] = {}
+    for name in sorted(patch.model_fields_set - {"row", "init_from"}):
+        value = getattr(patch, name)
+        if name in MAPPING_FIELDS:
+            for key, item in value.items():
+                settings[f"{name}.{key}"] = Setting(item, (*origin, name, key), is_soft)
+        elif value is not None:
+            settings[name] = Setting(value, (*origin, name), is_soft)
+    return settings
+
+
+class _Expansion:
+    """One expansion of one file; collects mistakes instead of stopping at the first."""
+
+    def __init__(self, file: SweepFile, document: Document, size: Size, overrides: Overrides) -> None:
+        self.file = file
+        self.document = document
+        self.size = size
+        self.overrides = overrides
+        self.mistakes: list[Mistake] = []
+        self.edition = self._edition()
+        self.left_out = {**file.left_out, **self.edition.left_out}
+
+    def run(self) -> tuple[Sweep, list[Mistake]]:
+        seeds = self._seeds()
+        points = tuple(self._points(seeds))
+        all_rows = tuple(dict.fromkeys(point.row for point in points))
+        rows = self._rows(all_rows)
+        stand_ins, columns = self._columns()
+        self._check_left_out(all_rows)
+        sweep = Sweep(
+            name=self.file.name,
+            title=self.file.title,
+            description=self.file.description.strip(),
+            size=self.size,
+            points=tuple(point for point in points if point.row in rows),
+            rows=rows,
+            columns=columns,
+            stand_ins=stand_ins,
+            benchmarks=self._benchmarks(columns),
+            table=self.file.table,
+            left_out=self.left_out,
+            workers=self.overrides.workers or self.edition.workers or self.file.workers,
+            overrides=self.overrides.texts,
+            document=self.document,
+        )
+        if not sweep.points and not self.mistakes:
+            self._note(("axes",), "no cell is left to run: every row is left out or excluded; leave one in")
+        return sweep, self.mistakes
+
+    def _edition(self) -> SizeSpec:
+        if self.size == "full":
+            return SizeSpec()
+        if self.size not in self.file.sizes:
+            known = ", ".join(["full", *self.file.sizes])
+            self._note((), f"sweep '{self.file.name}' has no size '{self.size}'; it has: {known}")
+            return SizeSpec()
+        return self.file.sizes[self.size]
+
+    def _seeds(self) -> tuple[int, ...]:
+        return self.overrides.seeds or self.edition.seeds or self.file.seeds
+
+    def _points(self, seeds: Sequence[int]) -> Iterator[Point]:
+        made: list[tuple[str, Settings, Path, PointPatch | None]] = []
+        limit = self.file.cell_limit
+        for item in itertools.chain(self._cells(), self._grid(), self._one_at_a_time()):
+            made.append(item)
+            if len(made) * len(seeds) > limit:
+                self._note(
+                    ("axes",),
+                    f"a sweep may hold {limit} cells, seeds included, and this one holds more; split it, "
+                    "or raise `cell_limit` in the file",
+                )
+                return
+        for row, settings, origin, init_from in made:
+            if self._is_excluded(settings):
+                continue
+            final = {**settings, **self._forced(row)}
+            parent = self._parent(init_from, row) if init_from is not None else None
+            for seed in seeds:
+                yield Point(settings=final, seed=seed, row=row, origin=origin, parent=parent)
+
+    def _cells(self) -> Iterator[tuple[str, Settings, Path, PointPatch | None]]:
+        base = flatten(self.file.base, ("base",))
+        for index, cell in enumerate(self.file.axes.cells):
+            origin: Path = ("axes", "cells", index)
+            settings = {**base, **flatten(cell, origin)}
+            method = settings.get("method")
+            row = cell.row or (str(method.value) if method else f"cell {index}")
+            yield row, settings, origin, cell.init_from or self.file.base.init_from
+
+    def _grid(self) -> Iterator[tuple[str, Settings, Path, PointPatch | None]]:
+        axes = self.file.axes.grid
+        if not self._axes_are_known("grid", axes) or not axes:
+            return
+        for combination in itertools.product(*(enumerate(values) for values in axes.values())):
+            varied = {
+                path: Setting(value, ("axes", "grid", path, index))
+                for path, (index, value) in zip(axes, combination, strict=True)
+            }
+            yield from self._varied(varied, ("axes", "grid"))
+
+    def _one_at_a_time(self) -> Iterator[tuple[str, Settings, Path, PointPatch | None]]:
+        axes = self.file.axes.one_at_a_time
+        if not self._axes_are_known("one_at_a_time", axes) or not axes:
+            return
+        yield "default", flatten(self.file.base, ("base",)), ("base",), self.file.base.init_from
+        for path, values in axes.items():
+            for index, value in enumerate(values):
+                origin: Path = ("axes", "one_at_a_time", path, index)
+                yield from self._varied({path: Setting(value, origin)}, origin)
+
+    def _varied(self, varied: Settings, origin: Path) -> Iterator[tuple[str, Settings, Path, PointPatch | None]]:
+        settings = {**flatten(self.file.base, ("base",)), **varied}
+        yield self._row_label(varied, settings), settings, origin, self.file.base.init_from
+
+    def _row_label(self, varied: Settings, settings: Settings) -> str:
+        pattern = self.file.axes.row
+        if pattern is None:
+            return ", ".join(f"{path.rpartition('.')[2]}={item.value}" for path, item in varied.items())
+        unknown = [path for path in _PLACEHOLDER.findall(pattern) if path not in settings]
+        if unknown:
+            self._note(
+                ("axes", "row"),
+                f"pattern {pattern!r} names '{unknown[0]}', which no cell sets{nearest(unknown[0], list(settings))}",
+            )
+            return pattern
+        return _PLACEHOLDER.sub(lambda match: str(settings[match[1]].value), pattern)
+
+    def _axes_are_known(self, kind: str, axes: Mapping[str, Sequence[Any]]) -> bool:
+        before = len(self.mistakes)
+        for path, values in axes.items():
+            try:
+                point_field_of(path)
+            except ValueError as error:
+                self._note(("axes", kind, path), str(error))
+            for index, value in enumerate(values):
+                if value in values[:index]:
+                    self._note(
+                        ("axes", kind, path, index), f"values of an axis must differ, got {value!r} twice; keep one"
+                    )
+        return len(self.mistakes) == before
+
+    def _is_excluded(self, settings: Settings) -> bool:
+        return any(
+            all(path in settings and settings[path].value == value for path, value in rule.items())
+            for rule in self.file.axes.exclude
+        )
+
+    def _forced(self, row: str) -> dict[str, Setting]:
+        """What the size and the options set on the cells of a row, over everything else."""
+        of_size = flatten(self.edition.set, ("sizes", self.size, "set"), is_soft=True)
+        of_row = self.edition.rows.get(row)
+        of_rows = flatten(of_row, ("sizes", self.size, "rows", row)) if of_row else {}
+        options = {p: Setting(v, (f"--set {p}",), is_soft=True) for p, v in self.overrides.settings.items()}
+        return {**of_size, **of_rows, **options}
+
+    def _parent(self, init_from: PointPatch, row: str) -> Settings:
+        """A parent shares the base, not what its child's row sets."""
+        origin: Path = ("base", "init_from") if init_from is self.file.base.init_from else ("axes", "cells")
+        return {**flatten(self.file.base, ("base",)), **flatten(init_from, origin), **self._forced("")}
+
+    def _rows(self, all_rows: Sequence[str]) -> tuple[str, ...]:
+        order = self.file.table.rows or all_rows
+        for index, row in enumerate(order):
+            if row not in all_rows:
+                self._note(("table", "rows", index), f"unknown row '{row}'{nearest(row, all_rows)}")
+        for row in self.edition.rows:
+            if row not in all_rows:
+                self._note(("sizes", self.size, "rows", row), f"unknown row '{row}'{nearest(row, all_rows)}")
+        baseline = self.file.table.baseline
+        if baseline is not None and baseline not in all_rows:
+            self._note(("table", "baseline"), f"unknown row '{baseline}'{nearest(baseline, all_rows)}")
+        return tuple(row for row in order if row in all_rows and row not in self.left_out)
+
+    def _columns(self) -> tuple[dict[str, str], tuple[str, ...]]:
+        """Return stand-in -> what it stands in for, and the columns in order."""
+        known = self.file.table.columns
+        for column in self.edition.columns:
+            if column not in known:
+                self._note(
+                    ("sizes", self.size, "columns", column), f"unknown column '{column}'{nearest(column, known)}"
+                )
+        stand_ins: dict[str, str] = {}
+        columns: dict[str, None] = {}
+        for column in known:
+            shown = self.edition.columns.get(column, column)
+            if column in self.left_out or shown in self.left_out:
+                continue
+            columns[shown] = None
+            if shown != column:
+                stand_ins[shown] = column
+        if not columns:
+            self._note(("table", "columns"), "every column is left out; leave one in")
+        return stand_ins, tuple(columns)
+
+    def _benchmarks(self, columns: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+        """Return the benchmarks that the columns need and those that the file adds, with their parameters."""
+        names = dict.fromkeys(column.partition("/")[0] for column in columns)
+        in_columns = {column.partition("/")[0] for column in (*self.file.table.columns, *self.edition.columns.values())}
+        for name in (*self.file.benchmarks, *self.edition.benchmarks):
+            if name not in in_columns and name not in self.left_out:
+                names[name] = None
+        return {
+            name: {
+                **self.file.benchmarks.get(name, {}),
+                **self.edition.benchmarks.get(name, {}),
+                **self.overrides.benchmarks.get(name, {}),
+            }
+            for name in names
+        }
+
+    def _check_left_out(self, rows: Sequence[str]) -> None:
+        known = {*rows, *self.file.table.columns, *self.edition.columns.values()}
+        known |= {column.partition("/")[0] for column in known if "/" in column} | set(self.file.benchmarks)
+        for where, names in (((), self.file.left_out), (("sizes", self.size), self.edition.left_out)):
+            for name in names:
+                if name not in known:
+                    text = f"'{name}' is neither a row nor a column{nearest(name, sorted(known))}"
+                    self._note((*where, "left_out", name), text)
+
+    def _note(self, path: Path, text: str) -> None:
+        where = ".".join(str(part) for part in path)
+        mistake = Mistake(where=where, text=text, line=self.document.line(path) if self.document.lines else None)
+        if mistake not in self.mistakes:
+            self.mistakes.append(mistake)

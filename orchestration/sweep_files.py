@@ -1,0 +1,156 @@
+"""Finding and reading sweep files: the built-in ones by name, a user's own by path."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from orchestration.catalogue import Catalogue
+from orchestration.errors import InputError, Mistake, nearest
+from orchestration.sweep import Overrides, Size, Sweep
+from orchestration.sweep_expand import expand
+from orchestration.sweep_spec import SweepFile, parse_document
+from orchestration.sweep_yaml import Document, read_yaml
+
+SWEEP_FOLDER: Final = Path(__file__).parent / "sweeps"
+
+
+class _BuiltInSweeps(Mapping[str, Path]):
+    """The packaged sweep files by name, in the order of their table numbers."""
+
+    def __getitem__(self, name: str) -> Path:
+        path = SWEEP_FOLDER / f"{name}.yaml"
+        if not name or "/" in name or not path.is_file():
+            raise KeyError(name)
+        return path
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted((path.stem for path in SWEEP_FOLDER.glob("*.yaml")), key=_natural))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _natural(name: str) -> tuple[str, int]:
+    head, _, number = name.rpartition("-")
+    return (head, int(number)) if number.isdigit() else (name, 0)
+
+
+SWEEPS: Final[Mapping[str, Path]] = _BuiltInSweeps()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedFile:
+    """A sweep file that was read: its shape, its lines, and the mistakes of shape."""
+
+    subject: str
+    document: Document
+    file: SweepFile | None
+    mistakes: tuple[Mistake, ...]
+
+
+def sweep_path(name_or_path: str) -> Path:
+    """Return the file of a built-in sweep, or the path of a user's own.
+
+    Raises:
+        InputError: If there is neither; names the nearest built-in sweep.
+    """
+    if name_or_path in SWEEPS:
+        return SWEEPS[name_or_path]
+    path = Path(name_or_path).expanduser()
+    if path.suffix in (".yaml", ".yml") or "/" in name_or_path:
+        if path.is_file():
+            return path
+        raise _unknown(f"no sweep file '{name_or_path}': the path must name a readable YAML file")
+    raise _unknown(
+        f"unknown sweep '{name_or_path}'{nearest(name_or_path, list(SWEEPS))}; or give the path of a YAML file"
+    )
+
+
+def read_sweep_file(name_or_path: str) -> LoadedFile:
+    """Read a sweep file and check its shape.
+
+    Raises:
+        InputError: If it cannot be found, read, or understood as YAML.
+    """
+    path = sweep_path(name_or_path)
+    subject = f"sweep file {path.name}"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unknown(f"sweep file '{path}' must be readable UTF-8 text: {error}") from error
+    document = read_yaml(text, subject=subject)
+    file, mistakes = parse_document(document)
+    return LoadedFile(subject=subject, document=document, file=file, mistakes=tuple(mistakes))
+
+
+def load_sweep_file(name_or_path: str) -> SweepFile:
+    """Read a sweep file and return its shape.
+
+    Raises:
+        InputError: With every mistake of shape.
+    """
+    loaded = read_sweep_file(name_or_path)
+    if loaded.file is None or loaded.mistakes:
+        raise InputError(loaded.subject, loaded.mistakes)
+    return loaded.file
+
+
+def load_sweep(
+    name_or_path: str,
+    *,
+    size: Size = "full",
+    overrides: Overrides | None = None,
+    catalogue: Catalogue | None = None,
+) -> Sweep:
+    """Load a sweep in one of its sizes, checked.
+
+    Args:
+        name_or_path: Name of a built-in sweep, or path of a YAML file.
+        size: "full", "smoke" or "small".
+        overrides: What options change.
+        catalogue: What cells may name; where it is given, mistakes of names and types are told together with those of shape.
+
+    Raises:
+        InputError: With all mistakes of the file at once.
+    """
+    loaded = read_sweep_file(name_or_path)
+    mistakes = list(loaded.mistakes)
+    if loaded.file is None:
+        raise InputError(loaded.subject, mistakes)
+    sweep, more = expand(loaded.file, loaded.document, size=size, overrides=overrides)
+    mistakes += more
+    if catalogue is not None and (mistakes or sweep.points):
+        from orchestration.resolve import try_resolve_sweep
+
+        if mistakes:
+            mistakes += try_resolve_sweep(sweep, catalogue)[1]
+    if mistakes:
+        raise InputError(loaded.subject, list(dict.fromkeys(mistakes)))
+    return sweep
+
+
+def sweep_json_schema(catalogue: Catalogue | None = None) -> dict[str, Any]:
+    """Return the JSON Schema of sweep files for editors; with a catalogue, known names are offered for completion."""
+    schema = SweepFile.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "DreamGrid sweep"
+    if catalogue is not None:
+        offers = {"method": list(catalogue.methods)}
+        for model in ("PointPatch", "NamedPoint"):
+            for name, values in offers.items():
+                schema["$defs"][model]["properties"][name]["examples"] = sorted(values)
+        schema["properties"]["benchmarks"]["propertyNames"] = {"enum": sorted(catalogue.benchmarks)}
+    return schema
+
+
+def sweep_json_schema_text(catalogue: Catalogue | None = None) -> str:
+    """Return the JSON Schema of sweep files as indented text."""
+    return json.dumps(sweep_json_schema(catalogue), indent=2, sort_keys=True)
+
+
+def _unknown(text: str) -> InputError:
+    return InputError("sweep", [Mistake(where="", text=text)])

@@ -1,0 +1,1 @@
+"""The built-in sweeps: the YAML files of this folder, one per published table."""
