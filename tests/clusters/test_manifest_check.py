@@ -1,0 +1,100 @@
+"""Cluster files are checked offline, with line, rule and way out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from clusters.errors import ClusterError
+from clusters.manifest_check import check_manifest
+
+MANIFESTS = Path(__file__).resolve().parents[2] / "clusters" / "manifests"
+YAML_FILES = sorted(MANIFESTS.glob("*.yaml"))
+
+
+def altered(tmp_path: Path, name: str, old: str, new: str) -> Path:
+    text = (MANIFESTS / name).read_text(encoding="utf-8")
+    assert old in text
+    path = tmp_path / name
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("path", YAML_FILES, ids=lambda path: path.stem)
+def test_the_files_that_are_shipped_pass(path: Path) -> None:
+    assert check_manifest(path) == ()
+
+
+def test_every_kind_of_cluster_has_a_file() -> None:
+    names = {path.stem for path in YAML_FILES}
+
+    assert names == {"aws", "gcp", "kuberay-cluster", "kuberay-job", "mlflow-compose", "mlflow-kubernetes"}
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "expected"),
+    [
+        ("aws.yaml", "max_workers: 16", "max_wokers: 16", "max_wokers"),
+        ("aws.yaml", "resources: {CPU: 0}", "resources: {CPU: 8}", "the head must offer no CPUs"),
+        ("aws.yaml", "idle_timeout_minutes: 12", "idle_timeout_minutes: 1", "it is 60 s"),
+        (
+            "aws.yaml",
+            "--dashboard-host=127.0.0.1",
+            "--dashboard-host=0.0.0.0",
+            "the dashboard must not listen for the world",
+        ),
+        ("gcp.yaml", "RAY_AUTH_MODE=token ray start --address", "ray start --address", "token authentication"),
+        (
+            "gcp.yaml",
+            "min_workers: 0\n    max_workers: 12",
+            "min_workers: 2\n    max_workers: 12",
+            "workers must start from zero",
+        ),
+        ("kuberay-cluster.yaml", "minReplicas: 0", "minReplicas: zero", "'zero' is not of type 'integer'"),
+        ("kuberay-cluster.yaml", "groupName: gpu-spot", "grupName: gpu-spot", "grupName"),
+        ("kuberay-job.yaml", "mode: token", "mode: disabled", "authOptions.mode is not token"),
+        ("kuberay-job.yaml", "idleTimeoutSeconds: 720", "idleTimeoutSeconds: 60", "it is 60 s"),
+        ("mlflow-compose.yaml", "127.0.0.1:5000:5000", "5000:5000", "bound to loopback"),
+        (
+            "mlflow-compose.yaml",
+            "${MLFLOW_ADMIN_PASSWORD:?set it in .env}",
+            "hunter2hunter2",
+            "secrets must come from the environment",
+        ),
+        ("mlflow-kubernetes.yaml", "kind: Namespace", "kind: Secret", "secrets must not stand in a manifest"),
+    ],
+)
+def test_a_mistake_is_found(tmp_path: Path, name: str, old: str, new: str, expected: str) -> None:
+    findings = check_manifest(altered(tmp_path, name, old, new))
+
+    assert any(expected in str(finding) for finding in findings), findings
+
+
+def test_a_finding_names_the_line(tmp_path: Path) -> None:
+    path = altered(tmp_path, "aws.yaml", "idle_timeout_minutes: 12", "idle_timeout_minutes: 1")
+    expected = path.read_text(encoding="utf-8").splitlines().index("idle_timeout_minutes: 1") + 1
+
+    assert [finding.line for finding in check_manifest(path)] == [expected]
+
+
+def test_a_planted_key_is_found_whatever_the_file_is(tmp_path: Path) -> None:
+    path = altered(tmp_path, "gcp.yaml", "project_id: <project>", "project_id: " + "AK" + "IA" + "ABCDEFGHIJKLMNOP")
+
+    assert any("credentials must not stand" in str(finding) for finding in check_manifest(path))
+
+
+def test_a_file_of_no_known_kind_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.yaml"
+    path.write_text("a: 1\n", encoding="utf-8")
+
+    with pytest.raises(ClusterError, match="must be a Ray launcher file, a compose file or a Kubernetes manifest"):
+        check_manifest(path)
+
+
+def test_what_is_no_yaml_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "broken.yaml"
+    path.write_text("a: [1\n", encoding="utf-8")
+
+    with pytest.raises(ClusterError, match="must be YAML"):
+        check_manifest(path)
