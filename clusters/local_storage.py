@@ -47,6 +47,12 @@ class LocalStorage:
         with self._explained(path):
             return self._at(path).read_bytes()
 
+    def read_range(self, path: str, start: int, length: int) -> bytes:
+        """Return a part of an object."""
+        with self._explained(path), self._at(path).open("rb") as stream:
+            stream.seek(start)
+            return stream.read(length)
+
     def write_bytes(self, path: str, data: bytes, *, durable: bool = True) -> None:
         """Write an object whole or not at all, over an older one."""
         with self._explained(path), self._temporary(path) as temporary:

@@ -59,6 +59,13 @@ class S3Storage:
             data: bytes = self._client.get_object(Bucket=self._bucket, Key=self._key(path))["Body"].read()
         return data
 
+    def read_range(self, path: str, start: int, length: int) -> bytes:
+        """Return a part of an object."""
+        wanted = f"bytes={start}-{start + length - 1}"
+        with self._explained(path):
+            data: bytes = self._client.get_object(Bucket=self._bucket, Key=self._key(path), Range=wanted)["Body"].read()
+        return data
+
     def write_bytes(self, path: str, data: bytes, *, durable: bool = True) -> None:
         """Write an object over an older one; S3 makes every write whole and durable."""
         with self._explained(path):

@@ -85,6 +85,9 @@ class Storage(Protocol):
     def read_bytes(self, path: str) -> bytes:
         """Return an object's bytes; raise `MissingObjectError` where there is none."""
 
+    def read_range(self, path: str, start: int, length: int) -> bytes:
+        """Return `length` > 0 bytes from `start` on, fewer where the object ends before."""
+
     def write_bytes(self, path: str, data: bytes, *, durable: bool = True) -> None:
         """Write an object whole or not at all, over an older one; `durable=False` need not survive a power cut."""
 

@@ -1,1 +1,29 @@
 """The results store: the truth about what was computed."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from orchestration.store.files import FileStore
+
+
+def open_store(uri: str | os.PathLike[str], *, lease_expiry_s: float = 60.0) -> FileStore:
+    """Open the results store in a local folder or at an s3://bucket/prefix; nothing is created before the first record.
+
+    Args:
+        uri: Storage root (DREAMGRID_STORAGE); "memory:" gives a store that ends with the process.
+        lease_expiry_s: Seconds without a heartbeat after which another driver takes a lease over.
+
+    Raises:
+        StorageError: If the URI names no storage.
+    """
+    from clusters.storage import open_storage
+    from orchestration.store.files import FileStore
+
+    if os.fspath(uri) == "memory:":
+        from orchestration.store.memory import MemoryStore
+
+        return MemoryStore(lease_expiry_s=lease_expiry_s)
+    return FileStore(open_storage(uri), lease_expiry_s=lease_expiry_s)

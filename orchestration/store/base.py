@@ -97,11 +97,17 @@ class ResultsStore(Protocol):
     def results(self, train_keys: Iterable[str]) -> Mapping[str, CellResult]:
         """Return what is recorded of many cells; those without a complete checkpoint are left out."""
 
+    def train_keys(self) -> tuple[str, ...]:
+        """Return the train keys of all cells that anything was ever recorded of, sorted."""
+
     def record_attempt(self, attempt: AttemptRecord) -> None:
         """Record a failed attempt."""
 
     def attempts(self, train_key: str) -> tuple[AttemptRecord, ...]:
         """Return the failed attempts at a cell, oldest first."""
+
+    def failures(self, train_keys: Iterable[str]) -> Mapping[str, tuple[AttemptRecord, ...]]:
+        """Return the failed attempts at many cells, oldest first; cells without any are left out."""
 
     def invalidate(self, train_key: str, reason: str) -> None:
         """Write a tombstone: the recorded checkpoint, its reports and its attempts no longer count."""
@@ -114,6 +120,9 @@ class ResultsStore(Protocol):
 
     def release(self, lease: Lease) -> None:
         """Give a lease back."""
+
+    def holders(self, train_keys: Iterable[str]) -> Mapping[str, str]:
+        """Return which of these cells are held, and by whom, as far as their leases tell (silent owners need two looks)."""
 
     def request(self, sweep: str, action: Literal["pause", "stop"] | None) -> None:
         """Ask every driver of a sweep to pause or to stop, or clear the request with None."""

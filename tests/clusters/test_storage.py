@@ -31,6 +31,13 @@ def test_bytes_come_back_as_written(storage: Storage) -> None:
     assert not storage.exists("a/b")
 
 
+def test_a_part_of_an_object_can_be_read(storage: Storage) -> None:
+    storage.write_bytes("x", b"0123456789")
+
+    assert storage.read_range("x", 3, 4) == b"3456"
+    assert storage.read_range("x", 8, 100) == b"89"
+
+
 def test_reading_what_is_not_there_names_the_path(storage: Storage) -> None:
     with pytest.raises(MissingObjectError, match=r"no such object.*nothing/here"):
         storage.read_bytes("nothing/here")

@@ -1,0 +1,197 @@
+"""The results store over files or `s3://`: small immutable JSON records, arrays beside them.
+
+    results/<train_key>/<checkpoint sha256>/training.json           the training that made this checkpoint
+    results/<train_key>/<checkpoint sha256>/<benchmark_key>.json    a report on it (its arrays: <benchmark_key>.<digest>.npz)
+    attempts/<train_key>/<era>-<time>-<digest>.json                 a failed attempt
+    tombstones/<train_key>/<era>.json                               all records of earlier eras no longer count
+    leases/<train_key>/<generation>.json                            who works on the cell
+    control/<sweep>.json                                            a standing request to pause or stop
+    index/                                                          compacted segments; can be deleted
+
+An era begins with each tombstone; records of era n > 0 lie in `<checkpoint sha256>~n`, so that a checkpoint that
+comes out the same after an invalidation counts again. No clock is needed to tell the dead from the living.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, Literal
+from urllib.parse import quote
+
+from clusters.storage import Storage
+from eval.report import MetricReport
+from orchestration.store.arrays import pack_arrays
+from orchestration.store.base import AttemptRecord, CellResult, Lease, TrainingRecord
+from orchestration.store.codec import ArraysFile, decode_attempt, encode_attempt, encode_report, encode_training
+from orchestration.store.errors import StoreError
+from orchestration.store.leases import Leases
+from orchestration.store.plain import seal, unseal
+from orchestration.store.reading import Reader
+
+DEFAULT_LEASE_EXPIRY_S: Final = 60.0
+_NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}")
+
+
+class FileStore:
+    """A `ResultsStore` over a `Storage`. Threads and processes may share the files; each opens its own store.
+
+    Args:
+        storage: Where the files lie.
+        lease_expiry_s: Seconds without a heartbeat after which another driver takes a lease over.
+        clock: A monotonic clock in seconds.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        lease_expiry_s: float = DEFAULT_LEASE_EXPIRY_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if not lease_expiry_s > 0:
+            raise StoreError(
+                f"the expiry of leases must be more than 0 seconds, but it is {lease_expiry_s}; "
+                f"leave it out for {DEFAULT_LEASE_EXPIRY_S:g}"
+            )
+        self.storage = storage
+        self._leases = Leases(storage, expiry_s=lease_expiry_s, clock=clock)
+        self._reader = Reader(storage)
+
+    @property
+    def uri(self) -> str:
+        """Where the store lies."""
+        return self.storage.uri
+
+    def record_training(self, record: TrainingRecord) -> bool:
+        """Record a finished training; return False if this checkpoint was recorded before (nothing changes)."""
+        folder = self._folder(record.train_key, record.summary.checkpoint_sha256)
+        return self.storage.write_exclusive(f"{folder}/training.json", encode_training(record))
+
+    def record_report(self, train_key: str, checkpoint_sha256: str, report: MetricReport) -> bool:
+        """Record a successful report; return False if one stands for that benchmark key (nothing changes).
+
+        Raises:
+            StoreError: If the report failed, or holds something other than plain values and arrays.
+        """
+        if report.outcome is None:
+            raise StoreError(
+                f"only successful reports are results, but '{report.benchmark}' failed ({report.error}); "
+                "record an attempt instead"
+            )
+        folder = self._folder(train_key, checkpoint_sha256)
+        path = f"{folder}/{_checked(report.benchmark_key)}.json"
+        if self.storage.exists(path):
+            return False
+        arrays, data = None, b""
+        if report.outcome.arrays:
+            data = pack_arrays(report.outcome.arrays)
+            digest = hashlib.sha256(data).hexdigest()
+            name = f"{report.benchmark_key}.{digest[:16]}.npz"
+            arrays = ArraysFile(file=name, sha256=digest, names=tuple(report.outcome.arrays))
+            self.storage.write_bytes(f"{folder}/{name}", data)
+        return self.storage.write_exclusive(path, encode_report(train_key, checkpoint_sha256, report, arrays))
+
+    def result(self, train_key: str) -> CellResult | None:
+        """Return what is recorded of a cell, or None when no complete checkpoint is."""
+        return self._reader.read([_checked(train_key)]).get(train_key)
+
+    def results(self, train_keys: Iterable[str]) -> Mapping[str, CellResult]:
+        """Return what is recorded of many cells; those without a complete checkpoint are left out.
+
+        Raises:
+            CorruptRecordError: If a record file is not whole; the message names it.
+        """
+        return self._reader.read([_checked(key) for key in train_keys])
+
+    def train_keys(self) -> tuple[str, ...]:
+        """Return the train keys of all cells that anything was ever recorded of, sorted."""
+        return tuple(name.removesuffix("/") for name in self.storage.names("results"))
+
+    def record_attempt(self, attempt: AttemptRecord) -> None:
+        """Record a failed attempt; the same one twice is recorded once."""
+        data = encode_attempt(attempt)
+        era = self._reader.era(_checked(attempt.train_key))
+        name = f"{era}-{max(0, round(attempt.ended_at * 1000)):014d}-{hashlib.sha256(data).hexdigest()[:12]}"
+        self.storage.write_exclusive(f"attempts/{attempt.train_key}/{name}.json", data)
+
+    def attempts(self, train_key: str) -> tuple[AttemptRecord, ...]:
+        """Return the failed attempts at a cell, oldest first."""
+        return self.failures([train_key]).get(train_key, ())
+
+    def failures(self, train_keys: Iterable[str]) -> Mapping[str, tuple[AttemptRecord, ...]]:
+        """Return the failed attempts at many cells, oldest first; cells without any are left out."""
+        wanted = dict.fromkeys(_checked(key) for key in train_keys)
+        if len(wanted) > 1:
+            tried = {name.removesuffix("/") for name in self.storage.names("attempts")}
+            wanted = {key: None for key in wanted if key in tried}
+        found = {key: self._attempts(key) for key in wanted}
+        return {key: attempts for key, attempts in found.items() if attempts}
+
+    def invalidate(self, train_key: str, reason: str) -> None:
+        """Write a tombstone: the recorded checkpoint, its reports and its attempts no longer count."""
+        while True:
+            era = self._reader.era(_checked(train_key)) + 1
+            body = {"train_key": train_key, "reason": reason, "at": time.time()}
+            if self.storage.write_exclusive(f"tombstones/{train_key}/{era:06d}.json", seal("tombstone", 1, body)):
+                return
+
+    def acquire(self, train_key: str, owner: str) -> Lease | None:
+        """Take the lease of a cell, also over a stale one; return None while another driver holds it."""
+        return self._leases.acquire(_checked(train_key), owner)
+
+    def renew(self, leases: Iterable[Lease]) -> frozenset[str]:
+        """Beat the heart of leases; return the train keys of those that were lost to another driver."""
+        return self._leases.renew(leases)
+
+    def release(self, lease: Lease) -> None:
+        """Give a lease back."""
+        self._leases.release(lease)
+
+    def holders(self, train_keys: Iterable[str]) -> Mapping[str, str]:
+        """Return who works on which of these cells, as far as their leases tell."""
+        return self._leases.holders(_checked(key) for key in train_keys)
+
+    def request(self, sweep: str, action: Literal["pause", "stop"] | None) -> None:
+        """Ask every driver of a sweep to pause or to stop, or clear the request with None."""
+        path = _control(sweep)
+        if action is None:
+            self.storage.delete(path)
+        else:
+            body = {"sweep": sweep, "action": action, "at": time.time()}
+            self.storage.write_bytes(path, seal("control", 1, body), durable=False)
+
+    def requested(self, sweep: str) -> Literal["pause", "stop"] | None:
+        """Return the standing request for a sweep."""
+        data = self._reader.optional(_control(sweep))
+        if data is None:
+            return None
+        action = unseal(data, "control", 1, f"{self.uri}/{_control(sweep)}").get("action")
+        return action if action in {"pause", "stop"} else None
+
+    def _folder(self, train_key: str, checkpoint_sha256: str) -> str:
+        era = self._reader.era(_checked(train_key))
+        return f"results/{train_key}/{_checked(checkpoint_sha256)}" + (f"~{era}" if era else "")
+
+    def _attempts(self, train_key: str) -> tuple[AttemptRecord, ...]:
+        folder, era = f"attempts/{train_key}", self._reader.era(train_key)
+        names = [name for name in self.storage.names(folder) if name.startswith(f"{era}-")]
+        decoded = [
+            decode_attempt(self.storage.read_bytes(f"{folder}/{name}"), f"{self.uri}/{folder}/{name}") for name in names
+        ]
+        return tuple(sorted(decoded, key=lambda attempt: (attempt.ended_at, attempt.attempt)))
+
+
+def _checked(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise StoreError(
+            f"keys must be at most 200 letters, digits, '_', '-' and '.', but found {name!r:.80}; "
+            "use keys as `plan --json` prints them"
+        )
+    return name
+
+
+def _control(sweep: str) -> str:
+    return f"control/{quote(sweep, safe='')}.json"

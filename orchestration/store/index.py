@@ -1,0 +1,143 @@
+"""Compacted segments: many records in one file, so that plans and tables do not open ten thousand small ones.
+
+A segment is a pair of objects below `index/`: `<id>.toc.json` names each cell's fingerprint (a hash of the names of
+its record files), place, length and CRC; `<id>.body` holds the record texts, one compressed chunk per cell. Records
+are immutable, so an entry whose fingerprint equals that of the files that lie there now is true, whoever wrote it;
+any other entry, and any damage, counts as absent. Segments can be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from clusters.storage import MissingObjectError, Storage, StorageError
+
+_FOLDER: Final = "index"
+_FORMAT: Final = "dreamgrid/index/1"
+_MAX_SEGMENTS: Final = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawCell:
+    """The record texts of a cell's newest complete checkpoint, checksums verified.
+
+    Attributes:
+        folder: Folder of the checkpoint below `results/`.
+        training: Text of training.json.
+        reports: Benchmark key -> text of the report.
+    """
+
+    folder: str
+    training: bytes
+    reports: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    segment: str
+    fingerprint: str
+    start: int
+    length: int
+    crc: int
+
+
+class Index:
+    """The segments of a storage, read once and looked up by key and fingerprint."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._known: set[str] = set()
+        self._places: dict[str, _Place] = {}
+        self._bodies: dict[str, bytes] = {}
+
+    def refresh(self) -> None:
+        """Take notice of segments that were added or removed."""
+        names = self._storage.names(_FOLDER)
+        found = {name.removesuffix(".toc.json") for name in names if name.endswith(".toc.json")}
+        for gone in self._known - found:
+            self._places = {key: place for key, place in self._places.items() if place.segment != gone}
+            self._bodies.pop(gone, None)
+        for segment in sorted(found - self._known):
+            self._places.update(self._table(segment))
+        self._known = found
+
+    def get(self, key: str, fingerprint: str) -> RawCell | None:
+        """Return a cell's records if the index holds exactly the files with that fingerprint."""
+        place = self._places.get(key)
+        if place is None or place.fingerprint != fingerprint:
+            return None
+        chunk = self._chunk(place)
+        return _unpacked(chunk) if chunk is not None else None
+
+    def add(self, cells: Mapping[str, tuple[str, RawCell]]) -> None:
+        """Write a segment of cells (key -> fingerprint, records); merge all segments when there are many of them."""
+        chunks = {key: (fingerprint, _packed(raw)) for key, (fingerprint, raw) in cells.items()}
+        self.refresh()
+        old = sorted(self._known)
+        if len(old) >= _MAX_SEGMENTS:
+            chunks = self._everything() | chunks
+        added = self._write(chunks)
+        if len(old) >= _MAX_SEGMENTS:
+            for segment in set(old) - {added}:
+                self._storage.delete(f"{_FOLDER}/{segment}.toc.json")
+                self._storage.delete(f"{_FOLDER}/{segment}.body")
+        self.refresh()
+
+    def _everything(self) -> dict[str, tuple[str, bytes]]:
+        found = ((key, place.fingerprint, self._chunk(place)) for key, place in self._places.items())
+        return {key: (fingerprint, chunk) for key, fingerprint, chunk in found if chunk is not None}
+
+    def _write(self, chunks: Mapping[str, tuple[str, bytes]]) -> str:
+        body = b"".join(chunk for _, chunk in chunks.values())
+        cells, start = {}, 0
+        for key, (fingerprint, chunk) in chunks.items():
+            cells[key] = [fingerprint, start, len(chunk), zlib.crc32(chunk)]
+            start += len(chunk)
+        table = json.dumps({"format": _FORMAT, "cells": cells}, separators=(",", ":")).encode()
+        segment = hashlib.sha256(table).hexdigest()[:24]
+        self._storage.write_bytes(f"{_FOLDER}/{segment}.body", body, durable=False)
+        self._storage.write_bytes(f"{_FOLDER}/{segment}.toc.json", table, durable=False)
+        return segment
+
+    def _table(self, segment: str) -> Iterable[tuple[str, _Place]]:
+        """Return a segment's table; () for one that is damaged, of another version, or just being deleted."""
+        try:
+            table = json.loads(self._storage.read_bytes(f"{_FOLDER}/{segment}.toc.json"))
+            if table["format"] != _FORMAT:
+                return ()
+            return [(str(key), _Place(segment, *place)) for key, place in table["cells"].items()]
+        except (StorageError, ValueError, KeyError, TypeError, AttributeError):
+            return ()
+
+    def _chunk(self, place: _Place) -> bytes | None:
+        """Return the bytes at a place, or None when they are not the ones that were written."""
+        try:
+            if self._storage.is_remote:
+                body = self._bodies.get(place.segment)
+                if body is None:
+                    body = self._bodies[place.segment] = self._storage.read_bytes(f"{_FOLDER}/{place.segment}.body")
+                chunk = body[place.start : place.start + place.length]
+            else:
+                chunk = self._storage.read_range(f"{_FOLDER}/{place.segment}.body", place.start, place.length)
+        except (MissingObjectError, TypeError, ValueError):
+            return None
+        return chunk if len(chunk) == place.length and zlib.crc32(chunk) == place.crc else None
+
+
+def _packed(raw: RawCell) -> bytes:
+    texts = {name: text.decode() for name, text in raw.reports.items()}
+    return zlib.compress(json.dumps([raw.folder, raw.training.decode(), texts]).encode(), 1)
+
+
+def _unpacked(chunk: bytes) -> RawCell | None:
+    try:
+        folder, training, reports = json.loads(zlib.decompress(chunk))
+        texts = {name: text.encode() for name, text in reports.items()}
+        return RawCell(folder=folder, training=training.encode(), reports=texts)
+    except (ValueError, TypeError, AttributeError, zlib.error):
+        return None

@@ -1,0 +1,142 @@
+"""Leases by generations: the right to work on a cell, held by one driver at a time.
+
+The files `leases/<train_key>/<generation>.json` of a cell count up; whoever creates the next number holds the lease,
+and the exclusive creation has one winner. The holder rewrites its own file as a heartbeat. A lease is stale when that
+file has not changed for `expiry_s` seconds by the waiter's own monotonic clock (clocks of machines are never
+compared), and at once when its owner is a dead process of this host. The newest file is never deleted, so a number is
+never used twice.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+from clusters.storage import MissingObjectError, Storage
+from orchestration.store.base import Lease
+from orchestration.store.owners import is_dead
+
+_FOLDER: Final = "leases"
+_FEW: Final = 16
+
+
+class Leases:
+    """The leases in a storage. One instance remembers when it last saw another driver's heart beat.
+
+    Args:
+        storage: Where the files lie.
+        expiry_s: Seconds without a heartbeat after which a lease may be taken over.
+        clock: A monotonic clock in seconds.
+    """
+
+    def __init__(self, storage: Storage, *, expiry_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._storage = storage
+        self._expiry_s = expiry_s
+        self._clock = clock
+        self._seen: dict[tuple[str, int], tuple[bytes, float]] = {}
+
+    def acquire(self, key: str, owner: str) -> Lease | None:
+        """Take a lease that is free or stale; return the standing one if the owner holds it already, None while another does."""
+        newest = self._newest(key)
+        if newest:
+            data = self._read(key, newest)
+            state = _state(data)
+            if state.get("owner") == owner and state.get("state") == "held":
+                return Lease(train_key=key, owner=owner, generation=newest)
+            if not self._is_free(key, newest, data, state):
+                return None
+        lease = Lease(train_key=key, owner=owner, generation=newest + 1)
+        if not self._storage.write_exclusive(_path(key, newest + 1), _content(owner, "held"), durable=False):
+            return None
+        if newest:
+            self._forget(key, below=newest + 1)
+        return lease
+
+    def renew(self, leases: Iterable[Lease]) -> frozenset[str]:
+        """Beat the heart of leases; return the keys of those that another driver took over."""
+        lost = set()
+        for lease in leases:
+            if self._newest(lease.train_key) != lease.generation:
+                lost.add(lease.train_key)
+            else:
+                self._write(lease, "held")
+        return frozenset(lost)
+
+    def release(self, lease: Lease) -> None:
+        """Give a lease back; nothing happens when it was lost before."""
+        if self._newest(lease.train_key) == lease.generation:
+            self._write(lease, "released")
+            self._forget(lease.train_key, below=lease.generation)
+
+    def holders(self, keys: Iterable[str]) -> Mapping[str, str]:
+        """Return the owners of the cells that are held by a driver not known to be dead or silent."""
+        found: dict[str, str] = {}
+        for key, newest in self._newest_of(frozenset(keys)).items():
+            data = self._read(key, newest)
+            state = _state(data)
+            if not self._is_free(key, newest, data, state):
+                found[key] = str(state.get("owner", "unknown"))
+        return found
+
+    def _newest_of(self, keys: frozenset[str]) -> Mapping[str, int]:
+        if len(keys) <= _FEW:
+            return {key: newest for key in sorted(keys) if (newest := self._newest(key))}
+        found: dict[str, int] = {}
+        for info in self._storage.list(_FOLDER):
+            _, key, name = info.path.split("/")
+            if key in keys:
+                found[key] = max(found.get(key, 0), _generation(name))
+        return found
+
+    def _is_free(self, key: str, generation: int, data: bytes, state: Mapping[str, object]) -> bool:
+        if state.get("state") == "released" or is_dead(str(state.get("owner", ""))):
+            return True
+        now = self._clock()
+        before, since = self._seen.get((key, generation), (None, now))
+        if before != data:
+            self._seen[key, generation] = (data, now)
+            return False
+        return now - since >= self._expiry_s
+
+    def _newest(self, key: str) -> int:
+        return max((_generation(name) for name in self._storage.names(f"{_FOLDER}/{key}")), default=0)
+
+    def _read(self, key: str, generation: int) -> bytes:
+        try:
+            return self._storage.read_bytes(_path(key, generation))
+        except MissingObjectError:  # taken over and tidied between the two requests: its taker lives
+            return b""
+
+    def _write(self, lease: Lease, state: str) -> None:
+        self._storage.write_bytes(_path(lease.train_key, lease.generation), _content(lease.owner, state), durable=False)
+
+    def _forget(self, key: str, *, below: int) -> None:
+        for name in self._storage.names(f"{_FOLDER}/{key}"):
+            if 0 < _generation(name) < below:
+                self._storage.delete(f"{_FOLDER}/{key}/{name}")
+                self._seen.pop((key, _generation(name)), None)
+
+
+def _path(key: str, generation: int) -> str:
+    return f"{_FOLDER}/{key}/{generation:06d}.json"
+
+
+def _generation(name: str) -> int:
+    stem = name.removesuffix(".json")
+    return int(stem) if stem.isdigit() else 0
+
+
+def _content(owner: str, state: str) -> bytes:
+    """Every beat differs from the one before by its time; nobody compares that time with another clock."""
+    return json.dumps({"owner": owner, "state": state, "beat": time.time_ns()}).encode()
+
+
+def _state(data: bytes) -> Mapping[str, object]:
+    """Return what a lease file says; one that cannot be read says nothing, and is stale once it stays unchanged."""
+    try:
+        state = json.loads(data)
+    except ValueError:
+        return {}
+    return state if isinstance(state, dict) else {}

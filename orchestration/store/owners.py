@@ -1,0 +1,96 @@
+"""Who holds a lease: a process, named so that any other process of the same host can tell whether it still lives."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_PROC: Final = Path("/proc")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """A process.
+
+    Attributes:
+        host: Host name.
+        boot: Identity of the host's boot and of the process namespace, so that a reused number is not mistaken.
+        pid: Process number.
+        started: Start time of the process in clock ticks since boot, or 0 where the system does not tell.
+        token: Tells several drivers in one process apart.
+    """
+
+    host: str
+    boot: str
+    pid: int
+    started: int
+    token: str
+
+    def __str__(self) -> str:
+        return f"{self.host}/{self.boot}/{self.pid}/{self.started}/{self.token}"
+
+
+def owner_here() -> str:
+    """Return a new owner for a driver in this process."""
+    pid = os.getpid()
+    return str(Owner(host=_host(), boot=_boot(), pid=pid, started=_started(pid) or 0, token=os.urandom(4).hex()))
+
+
+def parse_owner(text: str) -> Owner | None:
+    """Return the owner that a text names, or None when it is a free name."""
+    parts = text.split("/")
+    if len(parts) != 5 or not parts[2].isdigit() or not parts[3].isdigit():
+        return None
+    return Owner(host=parts[0], boot=parts[1], pid=int(parts[2]), started=int(parts[3]), token=parts[4])
+
+
+def is_dead(text: str) -> bool:
+    """Whether an owner is known to be dead: a process of this same host and boot that runs no more."""
+    owner = parse_owner(text)
+    if owner is None or (owner.host, owner.boot) != (_host(), _boot()):
+        return False
+    if not _PROC.joinpath("self").exists():
+        return not _answers(owner.pid)
+    started = _started(owner.pid)
+    return started is None or (owner.started != 0 and started != owner.started)
+
+
+def describe(text: str) -> str:
+    """Return an owner as people read it."""
+    owner = parse_owner(text)
+    return f"process {owner.pid} on {owner.host}" if owner else text
+
+
+def _host() -> str:
+    return socket.gethostname().replace("/", "-")
+
+
+def _boot() -> str:
+    try:
+        boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+        namespace = os.readlink(_PROC / "self/ns/pid").removeprefix("pid:[").removesuffix("]")
+    except OSError:
+        return "unknown"
+    return f"{boot}.{namespace}"
+
+
+def _started(pid: int) -> int | None:
+    """Return a process's start time, or None when it does not run (a zombie does not)."""
+    try:
+        state, *rest = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except (OSError, ValueError):
+        return None
+    return None if state in {"Z", "X"} else int(rest[18])
+
+
+def _answers(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

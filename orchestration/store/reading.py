@@ -1,0 +1,190 @@
+"""Reading recorded cells: which files count now, their texts (from the index if it has exactly these), values on demand."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, TypeVar
+
+from clusters.storage import MissingObjectError, Storage, StorageError
+from eval.report import MetricReport
+from orchestration.store.arrays import load_arrays
+from orchestration.store.base import CellResult, TrainingRecord
+from orchestration.store.codec import decode_report, decode_training
+from orchestration.store.index import Index, RawCell
+from orchestration.store.plain import corrupt, unseal
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+_INDEX_FROM: Final = 50
+"""Cells that were read from small files before a segment is written for them."""
+_FEW: Final = 64
+_THREADS: Final = 16
+_TRAINING: Final = "training.json"
+Listing = Mapping[str, tuple[str, ...]]
+"""Checkpoint folder -> names of the files in it."""
+
+
+class Reader:
+    """Reads cells of a storage; remembers what it read, and notices by the names of the files when there is more."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._index = Index(storage)
+        self._cache: dict[str, tuple[str, CellResult]] = {}
+
+    def era(self, key: str) -> int:
+        """Return how often a cell was invalidated."""
+        return _last(self._storage.names(f"tombstones/{key}"))
+
+    def optional(self, path: str) -> bytes | None:
+        """Return an object's bytes, or None where there is none."""
+        try:
+            return self._storage.read_bytes(path)
+        except MissingObjectError:
+            return None
+
+    def read(self, keys: Sequence[str]) -> Mapping[str, CellResult]:
+        """Return the recorded cells among these keys.
+
+        Raises:
+            CorruptRecordError: If a record file is not whole.
+        """
+        listings = self._listings(dict.fromkeys(keys))
+        prints = {key: _fingerprint(listing) for key, listing in listings.items()}
+        stale = [key for key in listings if self._cache.get(key, ("", None))[0] != prints[key]]
+        if stale:
+            self._index.refresh()
+        indexed = {key: raw for key in stale if (raw := self._index.get(key, prints[key])) is not None}
+        missed = [key for key in stale if key not in indexed]
+        fresh = dict(zip(missed, self._each(missed, lambda key: self._from_files(key, listings[key])), strict=True))
+        for key, raw in (indexed | fresh).items():
+            self._cache[key] = (prints[key], self._decoded(key, raw))
+        self._compact({key: (prints[key], raw) for key, raw in fresh.items()})
+        return {key: self._cache[key][1] for key in listings}
+
+    def _listings(self, keys: Mapping[str, None]) -> Mapping[str, Listing]:
+        """Return the files that count now of every cell with a complete checkpoint."""
+        if self._storage.is_remote and len(keys) > _FEW:
+            return self._listings_at_once(keys)
+        eras = self._eras(keys)
+        listed = dict(zip(keys, self._each(list(keys), lambda key: self._listing(key, eras.get(key, 0))), strict=True))
+        return {key: listing for key, listing in listed.items() if listing}
+
+    def _listing(self, key: str, era: int) -> Listing:
+        folders = [name.removesuffix("/") for name in self._storage.names(f"results/{key}")]
+        listed = {name: self._storage.names(f"results/{key}/{name}") for name in folders if _era_of(name) == era}
+        return {name: files for name, files in listed.items() if _TRAINING in files}
+
+    def _listings_at_once(self, keys: Mapping[str, None]) -> Mapping[str, Listing]:
+        eras = self._eras(keys)
+        found: dict[str, dict[str, list[str]]] = {}
+        for info in self._storage.list("results"):
+            _, key, folder, name = info.path.split("/")
+            if key in keys and _era_of(folder) == eras.get(key, 0):
+                found.setdefault(key, {}).setdefault(folder, []).append(name)
+        complete = {
+            key: {folder: tuple(names) for folder, names in folders.items() if _TRAINING in names}
+            for key, folders in found.items()
+        }
+        return {key: complete[key] for key in keys if complete.get(key)}
+
+    def _eras(self, keys: Iterable[str]) -> Mapping[str, int]:
+        buried = {name.removesuffix("/") for name in self._storage.names("tombstones")}
+        return {key: self.era(key) for key in keys if key in buried}
+
+    def _from_files(self, key: str, listing: Listing) -> RawCell:
+        folders = [f"results/{key}/{name}" for name in listing]
+        trainings = {folder: self._checked(f"{folder}/{_TRAINING}", "training") for folder in folders}
+        newest = max(
+            folders, key=lambda folder: (self._training(folder, trainings[folder]).provenance.recorded_at, folder)
+        )
+        names = [name for name in listing[newest.rpartition("/")[2]] if name.endswith(".json") and name != _TRAINING]
+        reports = {name.removesuffix(".json"): self._checked(f"{newest}/{name}", "report") for name in names}
+        return RawCell(folder=newest, training=trainings[newest], reports=reports)
+
+    def _checked(self, path: str, kind: str) -> bytes:
+        data = self._storage.read_bytes(path)
+        unseal(data, kind, 1, f"{self._storage.uri}/{path}")
+        return data
+
+    def _training(self, folder: str, data: bytes) -> TrainingRecord:
+        where = f"{self._storage.uri}/{folder}/{_TRAINING}"
+        record = decode_training(data, where)
+        placed = f"results/{record.train_key}/{record.summary.checkpoint_sha256}"
+        if folder.partition("~")[0] != placed:
+            raise corrupt(where, f"a record must lie where it belongs, but this one is of {placed}")
+        return record
+
+    def _decoded(self, key: str, raw: RawCell) -> CellResult:
+        reports = LazyReports(self._storage, raw)
+        return CellResult(train_key=key, training=self._training(raw.folder, raw.training), reports=reports)
+
+    def _compact(self, fresh: Mapping[str, tuple[str, RawCell]]) -> None:
+        """The index is a convenience: a store that may only be read, or is full, works without."""
+        if len(fresh) >= _INDEX_FROM:
+            try:
+                self._index.add(fresh)
+            except StorageError:
+                return
+
+    def _each(self, keys: Sequence[str], read: Any) -> list[Any]:
+        if not self._storage.is_remote or len(keys) < 2:
+            return [read(key) for key in keys]
+        with ThreadPoolExecutor(_THREADS) as pool:
+            return list(pool.map(read, keys))
+
+
+class LazyReports(Mapping[str, MetricReport]):
+    """The reports on a checkpoint by benchmark key, each decoded when it is asked for."""
+
+    def __init__(self, storage: Storage, raw: RawCell) -> None:
+        self._storage = storage
+        self._raw = raw
+        self._decoded: dict[str, MetricReport] = {}
+
+    def __getitem__(self, benchmark_key: str) -> MetricReport:
+        if benchmark_key not in self._decoded:
+            self._decoded[benchmark_key] = self._decode(benchmark_key, self._raw.reports[benchmark_key])
+        return self._decoded[benchmark_key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._raw.reports)
+
+    def __len__(self) -> int:
+        return len(self._raw.reports)
+
+    def __contains__(self, benchmark_key: object) -> bool:
+        return benchmark_key in self._raw.reports
+
+    def __repr__(self) -> str:
+        return f"LazyReports({sorted(self._raw.reports)})"
+
+    def __reduce__(self) -> tuple[type[dict[str, Any]], tuple[dict[str, Any]]]:
+        return dict, (dict(self),)
+
+    def _decode(self, benchmark_key: str, data: bytes) -> MetricReport:
+        folder = self._raw.folder
+        where = f"{self._storage.uri}/{folder}/{benchmark_key}.json"
+        stored = decode_report(data, where, lambda arrays: load_arrays(self._storage, folder, arrays))
+        placed = f"results/{stored.train_key}/{stored.checkpoint_sha256}"
+        if folder.partition("~")[0] != placed or stored.report.benchmark_key != benchmark_key:
+            raise corrupt(where, f"a record must lie where it belongs, but this one is of {placed}")
+        return stored.report
+
+
+def _last(names: Iterable[str]) -> int:
+    stems = (name.removesuffix(".json") for name in names)
+    return max((int(stem) for stem in stems if stem.isdigit()), default=0)
+
+
+def _era_of(folder: str) -> int:
+    era = folder.partition("~")[2]
+    return int(era) if era.isdigit() else 0
+
+
+def _fingerprint(listing: Listing) -> str:
+    names = "\n".join(f"{folder}/{name}" for folder in sorted(listing) for name in sorted(listing[folder]))
+    return hashlib.blake2b(names.encode(), digest_size=12).hexdigest()

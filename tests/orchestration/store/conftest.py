@@ -1,0 +1,157 @@
+"""Records as small as they can be, and stores of every kind."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from eval.report import BenchmarkOutcome, MetricReport, MetricValue
+from orchestration.store import open_store
+from orchestration.store.base import AttemptRecord, Provenance, TrainingRecord
+from orchestration.store.files import FileStore
+from trainers.job import EpochRow, TrainSummary
+
+Clock = Callable[[], float]
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Records:
+    """Makes records; their content depends on the arguments alone."""
+
+    @staticmethod
+    def key(name: str) -> str:
+        return digest(f"cell {name}")
+
+    @staticmethod
+    def training(name: str, *, checkpoint: str = "a", at: float = 1000.0, epochs: int = 2) -> TrainingRecord:
+        rows = tuple(
+            EpochRow(
+                epoch=epoch,
+                step=10 * epoch,
+                loss=1.5 / (epoch + 1),
+                accuracy=0.5,
+                lr=0.1,
+                images_per_s=100.0,
+                data_wait_share=0.0,
+                memory_mib=512.0,
+                time=at - 10 + epoch,
+            )
+            for epoch in range(epochs)
+        )
+        summary = TrainSummary(
+            checkpoint_sha256=digest(checkpoint),
+            checkpoint_uri=f"/checkpoints/{name}",
+            epochs=rows,
+            resumed_from_step=None,
+            wall_s=12.5,
+            device_s=25.0,
+            environment={"torch": "2.14", "world_size": 2},
+        )
+        provenance = Provenance(
+            commit="c0ffee",
+            dirty=False,
+            config={"method": "pixmix", "train": {"epochs": epochs, "betas": [0.9, 1]}, "mixing_set": None},
+            config_hash=digest(name),
+            data_identity="digits",
+            versions={"python": "3.11"},
+            driver={"host": "here"},
+            recorded_at=at,
+        )
+        return TrainingRecord(train_key=Records.key(name), summary=summary, provenance=provenance)
+
+    @staticmethod
+    def report(benchmark: str = "clean", *, error: float = 0.25, arrays: bool = False, rows: int = 2) -> MetricReport:
+        outcome = BenchmarkOutcome(
+            metrics={"error": MetricValue(error, 1000), "ece": MetricValue(float("nan"), 0)},
+            rows=tuple({"corruption": "fog", "severity": level + 1, "error": error} for level in range(rows)),
+            arrays={"logits": np.arange(12, dtype=np.float16).reshape(3, 4), "labels": np.arange(3)} if arrays else {},
+            notes={"pictures": 1000, "limit": float("inf")},
+            forward_passes=1000,
+        )
+        return MetricReport(
+            benchmark=benchmark, benchmark_key=digest(benchmark), semantics=1, outcome=outcome, wall_s=3.0
+        )
+
+    @staticmethod
+    def attempt(name: str, number: int = 1, *, at: float = 50.0, message: str = "out of memory") -> AttemptRecord:
+        return AttemptRecord(
+            train_key=Records.key(name),
+            attempt=number,
+            error_class="out-of-memory",
+            message=message,
+            started_at=at - 5,
+            ended_at=at,
+            context={"rank": 1},
+        )
+
+
+@pytest.fixture
+def records() -> type[Records]:
+    return Records
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The address of an S3-compatible server in a thread of this process."""
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3_uri(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A fresh bucket with a prefix on that server."""
+    import boto3
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    bucket = f"store-{id(monkeypatch):x}"
+    boto3.session.Session().client("s3").create_bucket(Bucket=bucket)
+    return f"s3://{bucket}/dreamgrid"
+
+
+class Stores:
+    """Opens the same records several times, as several drivers would."""
+
+    def __init__(self, open_another: Callable[..., FileStore]) -> None:
+        self.open = open_another
+
+
+@pytest.fixture(params=["memory", "local", "s3"])
+def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Stores:
+    if request.param == "memory":
+        from orchestration.store.memory import MemoryStore
+
+        shared = MemoryStore().storage
+
+        def another(**options: Any) -> FileStore:
+            return FileStore(shared, **options)
+
+        return Stores(another)
+    uri = str(tmp_path / "storage") if request.param == "local" else request.getfixturevalue("s3_uri")
+
+    def opened(**options: Any) -> FileStore:
+        return FileStore(open_store(uri).storage, **options)
+
+    return Stores(opened)
+
+
+@pytest.fixture
+def store(stores: Stores) -> FileStore:
+    return stores.open()

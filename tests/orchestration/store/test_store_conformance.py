@@ -1,0 +1,276 @@
+"""What every results store promises: in memory, in local files, on an S3-compatible server."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+
+from orchestration.store.errors import StoreError
+from orchestration.store.files import FileStore
+
+
+class Time:
+    """A monotonic clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_recorded_training_comes_back_equal(store: FileStore, records: Any) -> None:
+    record = records.training("x")
+
+    assert store.record_training(record)
+    found = store.result(record.train_key)
+
+    assert found is not None
+    assert found.training == record
+    assert found.reports == {}
+
+
+def test_nothing_recorded_is_none(store: FileStore, records: Any) -> None:
+    assert store.result(records.key("x")) is None
+    assert store.results([records.key("x"), records.key("y")]) == {}
+    assert store.attempts(records.key("x")) == ()
+    assert store.train_keys() == ()
+
+
+def test_reports_come_back_with_their_values_rows_and_notes(store: FileStore, records: Any) -> None:
+    training, report = records.training("x"), records.report("c", rows=3)
+    store.record_training(training)
+
+    assert store.record_report(training.train_key, training.summary.checkpoint_sha256, report)
+    found = store.result(training.train_key).reports[report.benchmark_key]
+
+    assert found.outcome.metrics["error"] == report.outcome.metrics["error"]
+    assert np.isnan(found.outcome.metrics["ece"].value)
+    assert found.outcome.rows == report.outcome.rows
+    assert found.outcome.notes == report.outcome.notes
+    assert (found.benchmark, found.semantics, found.wall_s) == ("c", 1, 3.0)
+
+
+def test_arrays_come_back_bit_for_bit(store: FileStore, records: Any) -> None:
+    training, report = records.training("x"), records.report("c", arrays=True)
+    store.record_training(training)
+    store.record_report(training.train_key, training.summary.checkpoint_sha256, report)
+
+    found = store.result(training.train_key).reports[report.benchmark_key].outcome.arrays
+
+    assert set(found) == {"logits", "labels"}
+    for name, array in report.outcome.arrays.items():
+        assert found[name].dtype == array.dtype
+        np.testing.assert_array_equal(found[name], array)
+
+
+def test_the_first_writer_wins(store: FileStore, records: Any) -> None:
+    first, second = records.training("x", at=1.0), records.training("x", at=2.0)
+    checkpoint = first.summary.checkpoint_sha256
+    assert store.record_training(first)
+    assert not store.record_training(second)
+    assert store.record_report(first.train_key, checkpoint, records.report("c", error=0.1))
+    assert not store.record_report(first.train_key, checkpoint, records.report("c", error=0.9, arrays=True))
+
+    found = store.result(first.train_key)
+
+    assert found.training == first
+    assert found.reports[records.report("c").benchmark_key].outcome.metrics["error"].value == 0.1
+
+
+def test_a_report_without_its_training_is_no_result(store: FileStore, records: Any) -> None:
+    training = records.training("x")
+    store.record_report(training.train_key, training.summary.checkpoint_sha256, records.report())
+    assert store.result(training.train_key) is None
+
+    store.record_training(training)
+    assert len(store.result(training.train_key).reports) == 1
+
+
+def test_only_the_newest_complete_checkpoint_is_read(store: FileStore, records: Any) -> None:
+    older, newer = records.training("x", checkpoint="z", at=1.0), records.training("x", checkpoint="a", at=2.0)
+    store.record_training(newer)
+    store.record_report(newer.train_key, newer.summary.checkpoint_sha256, records.report("clean", error=0.2))
+    store.record_training(older)
+    store.record_report(older.train_key, older.summary.checkpoint_sha256, records.report("c", error=0.9))
+    store.record_report(older.train_key, records.key("a checkpoint without training"), records.report("pgd"))
+
+    found = store.result(newer.train_key)
+
+    assert found.training == newer
+    assert [report.benchmark for report in found.reports.values()] == ["clean"]
+
+
+def test_new_records_are_seen_by_a_store_that_read_before(stores: Any, records: Any) -> None:
+    reader, writer = stores.open(), stores.open()
+    training = records.training("x")
+    writer.record_training(training)
+    assert len(reader.result(training.train_key).reports) == 0
+
+    writer.record_report(training.train_key, training.summary.checkpoint_sha256, records.report("c"))
+
+    assert len(reader.result(training.train_key).reports) == 1
+
+
+def test_failed_reports_are_refused_as_results(store: FileStore, records: Any) -> None:
+    from dataclasses import replace
+
+    failed = replace(records.report(), outcome=None, error="no such folder")
+    with pytest.raises(StoreError, match="only successful reports are results"):
+        store.record_report(records.key("x"), records.key("a"), failed)
+
+
+def test_values_that_no_record_can_hold_are_named(store: FileStore, records: Any) -> None:
+    from dataclasses import replace
+
+    report = records.report()
+    strange = replace(report, outcome=replace(report.outcome, notes={"model": object()}))
+    with pytest.raises(StoreError, match="plain values"):
+        store.record_report(records.key("x"), records.key("a"), strange)
+    objects = replace(report, outcome=replace(report.outcome, arrays={"x": np.array([object()])}))
+    with pytest.raises(StoreError, match="'x' has dtype object"):
+        store.record_report(records.key("x"), records.key("a"), objects)
+
+
+def test_array_scalars_are_recorded_as_numbers(store: FileStore, records: Any) -> None:
+    from dataclasses import replace
+
+    training, report = records.training("x"), records.report()
+    rows = ({"severity": np.int64(3), "error": np.float32(0.5)},)
+    store.record_training(training)
+    report = replace(report, outcome=replace(report.outcome, rows=rows))
+    store.record_report(training.train_key, training.summary.checkpoint_sha256, report)
+
+    assert store.result(training.train_key).reports[report.benchmark_key].outcome.rows == (
+        {"severity": 3, "error": 0.5},
+    )
+
+
+@pytest.mark.parametrize("key", ["", "../x", "a/b", "a~1", ".hidden", "x" * 201])
+def test_keys_cannot_leave_their_place(store: FileStore, key: str) -> None:
+    with pytest.raises(StoreError, match="keys must be"):
+        store.result(key)
+    with pytest.raises(StoreError, match="keys must be"):
+        store.acquire(key, "me")
+
+
+def test_attempts_are_kept_oldest_first_and_once(store: FileStore, records: Any) -> None:
+    second, first = records.attempt("x", 2, at=20.0), records.attempt("x", 1, at=10.0)
+    for attempt in (second, first, second, records.attempt("y")):
+        store.record_attempt(attempt)
+
+    assert store.attempts(first.train_key) == (first, second)
+    assert set(store.failures([records.key("x"), records.key("z"), records.key("y")])) == {
+        records.key("x"),
+        records.key("y"),
+    }
+    assert store.result(first.train_key) is None
+
+
+def test_invalidation_hides_a_cell_and_its_attempts(store: FileStore, records: Any) -> None:
+    training = records.training("x")
+    store.record_training(training)
+    store.record_report(training.train_key, training.summary.checkpoint_sha256, records.report())
+    store.record_attempt(records.attempt("x"))
+    store.record_training(records.training("y"))
+
+    store.invalidate(training.train_key, "wrong data")
+
+    assert store.result(training.train_key) is None
+    assert store.attempts(training.train_key) == ()
+    assert set(store.results([records.key("x"), records.key("y")])) == {records.key("y")}
+
+
+def test_an_identical_checkpoint_counts_again_after_invalidation(store: FileStore, records: Any) -> None:
+    training = records.training("x")
+    checkpoint = training.summary.checkpoint_sha256
+    store.record_training(training)
+    store.record_report(training.train_key, checkpoint, records.report("c"))
+    for _ in range(2):
+        store.invalidate(training.train_key, "again")
+
+        assert store.record_training(training)
+        assert len(store.result(training.train_key).reports) == 0
+        assert store.record_report(training.train_key, checkpoint, records.report("c"))
+        assert len(store.result(training.train_key).reports) == 1
+
+
+def test_results_survive_pickling(store: FileStore, records: Any) -> None:
+    training, report = records.training("x"), records.report("c", arrays=True)
+    store.record_training(training)
+    store.record_report(training.train_key, training.summary.checkpoint_sha256, report)
+
+    again = pickle.loads(pickle.dumps(store.result(training.train_key)))
+
+    np.testing.assert_array_equal(again.reports[report.benchmark_key].outcome.arrays["labels"], np.arange(3))
+
+
+def test_a_lease_has_one_holder(stores: Any, records: Any) -> None:
+    mine, yours = stores.open(), stores.open()
+    lease = mine.acquire(records.key("x"), "me")
+
+    assert lease is not None
+    assert yours.acquire(records.key("x"), "you") is None
+    assert yours.acquire(records.key("y"), "you") is not None
+    assert yours.holders([records.key("x"), records.key("z")]) == {records.key("x"): "me"}
+
+
+def test_the_holder_gets_its_own_lease_again(store: FileStore, records: Any) -> None:
+    assert store.acquire(records.key("x"), "me") == store.acquire(records.key("x"), "me")
+
+
+def test_a_released_lease_is_free_at_once(stores: Any, records: Any) -> None:
+    mine, yours = stores.open(), stores.open()
+    lease = mine.acquire(records.key("x"), "me")
+    assert yours.acquire(records.key("x"), "you") is None
+
+    mine.release(lease)
+    taken = yours.acquire(records.key("x"), "you")
+
+    assert taken is not None
+    assert taken.generation > lease.generation
+    assert mine.acquire(records.key("x"), "me") is None
+    assert yours.holders([records.key("x")]) == {records.key("x"): "you"}
+
+
+def test_a_beating_lease_is_never_taken_over(stores: Any, records: Any) -> None:
+    clock = Time()
+    mine, yours = stores.open(), stores.open(lease_expiry_s=60.0, clock=clock)
+    lease = mine.acquire(records.key("x"), "me")
+    for _ in range(10):
+        assert yours.acquire(records.key("x"), "you") is None
+        clock.now += 50.0
+        assert mine.renew([lease]) == frozenset()
+
+
+def test_a_silent_lease_is_taken_over_after_its_expiry_and_its_holder_learns_of_it(stores: Any, records: Any) -> None:
+    clock = Time()
+    mine, yours = stores.open(), stores.open(lease_expiry_s=60.0, clock=clock)
+    lease, other = mine.acquire(records.key("x"), "me"), mine.acquire(records.key("y"), "me")
+    assert yours.acquire(records.key("x"), "you") is None
+    clock.now = 59.0
+    assert yours.acquire(records.key("x"), "you") is None
+
+    clock.now = 61.0
+    taken = yours.acquire(records.key("x"), "you")
+
+    assert taken is not None
+    assert mine.renew([lease, other]) == {records.key("x")}
+    mine.release(lease)
+    assert mine.acquire(records.key("x"), "me") is None
+
+
+def test_requests_stand_until_cleared(stores: Any) -> None:
+    asking, driver = stores.open(), stores.open()
+    assert driver.requested("table 3/α") is None
+
+    asking.request("table 3/α", "pause")
+    assert driver.requested("table 3/α") == "pause"
+    asking.request("table 3/α", "stop")
+    assert driver.requested("table 3/α") == "stop"
+    assert driver.requested("table-10") is None
+    asking.request("table 3/α", None)
+    assert driver.requested("table 3/α") is None
