@@ -1,0 +1,361 @@
+"""The store's files: processes that race, drivers that die, damage that is named, an index that can be thrown away."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clusters.storage import StorageError
+from orchestration.store import open_store
+from orchestration.store.errors import CorruptRecordError
+from orchestration.store.owners import describe, is_dead, owner_here
+from orchestration.store.reading import Reader
+
+HOLDER = """
+import sys, time
+from orchestration.store import open_store
+from orchestration.store.owners import owner_here
+store = open_store(sys.argv[1])
+print("held" if store.acquire(sys.argv[2], owner_here()) else "refused", flush=True)
+time.sleep(60)
+"""
+
+WRITER = """
+import pickle, sys, time
+from orchestration.store import open_store
+store, (start, training, reports) = open_store(sys.argv[1]), pickle.load(sys.stdin.buffer)
+while time.time() < start:
+    pass
+won = [store.record_training(training)]
+won += [store.record_report(training.train_key, training.summary.checkpoint_sha256, report) for report in reports]
+won.append(store.acquire("shared", sys.argv[2]) is not None)
+print(*map(int, won))
+"""
+
+
+def record_cells(store: Any, records: Any, count: int, *, epochs: int = 2, reports: int = 1) -> list[str]:
+    keys = []
+    for i in range(count):
+        training = records.training(str(i), epochs=epochs)
+        store.record_training(training)
+        for j in range(reports):
+            store.record_report(training.train_key, training.summary.checkpoint_sha256, records.report(f"b{j}"))
+        keys.append(training.train_key)
+    return keys
+
+
+@pytest.fixture
+def quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands of records need not survive a power cut here."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+def test_each_record_and_lease_has_one_winner_among_processes(tmp_path: Path, records: Any) -> None:
+    import pickle
+
+    start = time.time() + 1.5
+    drivers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), name], stdin=-1, stdout=-1, text=False)
+        for name in ("a", "b", "c")
+    ]
+    answers = []
+    for number, driver in enumerate(drivers):
+        reports = [records.report(f"b{i}", error=number / 10, arrays=i % 2 == 0) for i in range(20)]
+        assert driver.stdin is not None
+        driver.stdin.write(pickle.dumps((start, records.training("x", at=float(number)), reports)))
+        driver.stdin.close()
+    for driver in drivers:
+        assert driver.stdout is not None
+        answers.append([int(word) for word in driver.stdout.read().split()])
+        assert driver.wait() == 0
+
+    assert [sum(wins) for wins in zip(*answers, strict=True)] == [1] * 22
+    found = open_store(tmp_path).result(records.key("x"))
+    assert found.training.provenance.recorded_at == next(i for i, wins in enumerate(answers) if wins[0])
+    for i in range(20):
+        outcome = found.reports[records.report(f"b{i}").benchmark_key].outcome
+        assert outcome.metrics["error"].value == next(j for j, wins in enumerate(answers) if wins[1 + i]) / 10
+        assert len(outcome.arrays.get("labels", ())) == (3 if i % 2 == 0 else 0)
+
+
+def test_the_lease_of_a_killed_driver_on_this_host_is_free_at_once(tmp_path: Path) -> None:
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path), "cell"], stdout=-1, text=True)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    store = open_store(tmp_path)
+    assert store.acquire("cell", owner_here()) is None
+    assert f"process {holder.pid} on " in describe(store.holders(["cell"])["cell"])
+
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+
+    assert store.holders(["cell"]) == {}
+    assert store.acquire("cell", owner_here()) is not None
+
+
+def test_an_owner_is_dead_only_when_this_host_knows(tmp_path: Path) -> None:
+    here = owner_here()
+    host, boot, pid, started, token = here.split("/")
+
+    assert not is_dead(here)
+    assert not is_dead("a free name")
+    assert is_dead("/".join([host, boot, pid, str(int(started) - 1), token]))
+    assert not is_dead("/".join(["elsewhere", boot, "999999", started, token]))
+    assert not is_dead("/".join([host, "before-the-reboot", "999999", started, token]))
+    assert is_dead("/".join([host, boot, "99999999", started, token]))
+
+
+def test_a_lease_file_of_garbage_goes_stale_like_any_other(tmp_path: Path) -> None:
+    now = [0.0]
+    store = open_store(tmp_path)
+    store.storage.write_bytes("leases/cell/000007.json", b'{"own')
+    from orchestration.store.leases import Leases
+
+    leases = Leases(store.storage, expiry_s=60, clock=lambda: now[0])
+    assert leases.acquire("cell", "me") is None
+    now[0] = 60.0
+
+    assert leases.acquire("cell", "me").generation == 8
+
+
+@pytest.mark.parametrize(
+    ("damage", "complaint"),
+    [
+        (lambda data: data[: len(data) // 2], "truncated or altered"),
+        (lambda data: data.replace(b"pixmix", b"PIXMIX"), "truncated or altered"),
+        (lambda data: b"", "something else"),
+        (lambda data: b"[]", "something else"),
+        (lambda data: data.replace(b'"version":1', b'"version":2', 1), "version 1, but this one has 2"),
+        (lambda data: data.replace(b"dreamgrid/training", b"dreamgrid/attempt"), "something else"),
+    ],
+)
+def test_a_damaged_record_is_named_and_never_trusted(tmp_path: Path, records: Any, damage: Any, complaint: str) -> None:
+    store = open_store(tmp_path)
+    training = records.training("x")
+    store.record_training(training)
+    file = next(tmp_path.glob("results/*/*/training.json"))
+    file.write_bytes(damage(file.read_bytes()))
+
+    with pytest.raises(CorruptRecordError, match=complaint) as refusal:
+        open_store(tmp_path).result(training.train_key)
+    assert str(file) in str(refusal.value)
+
+    file.unlink()
+    assert store.result(training.train_key) is None
+    assert store.record_training(training)
+
+
+def test_a_record_in_the_wrong_place_is_refused(tmp_path: Path, records: Any) -> None:
+    store = open_store(tmp_path)
+    store.record_training(records.training("x"))
+    wrong = tmp_path / "results" / records.key("y")
+    next(tmp_path.glob("results/*")).rename(wrong)
+
+    with pytest.raises(CorruptRecordError, match="must lie where it belongs"):
+        store.result(records.key("y"))
+
+
+def test_unknown_and_missing_fields_are_named(tmp_path: Path, records: Any) -> None:
+    from orchestration.store.codec import decode_attempt, encode_attempt
+    from orchestration.store.plain import seal, unseal
+
+    body = unseal(encode_attempt(records.attempt("x")), "attempt", 1, "here")
+
+    with pytest.raises(CorruptRecordError, match="unknown field 'extra'"):
+        decode_attempt(seal("attempt", 1, body | {"extra": 1}), "here")
+    with pytest.raises(CorruptRecordError, match="must have the field 'message'"):
+        decode_attempt(seal("attempt", 1, {k: v for k, v in body.items() if k != "message"}), "here")
+    with pytest.raises(CorruptRecordError, match="'attempt' must be int, but it is True"):
+        decode_attempt(seal("attempt", 1, body | {"attempt": True}), "here")
+    with pytest.raises(CorruptRecordError, match="must be one of out-of-memory"):
+        decode_attempt(seal("attempt", 1, body | {"error_class": "gremlins"}), "here")
+
+
+def test_damaged_arrays_are_named_when_asked_for(tmp_path: Path, records: Any) -> None:
+    store = open_store(tmp_path)
+    training, report = records.training("x"), records.report("c", arrays=True)
+    store.record_training(training)
+    store.record_report(training.train_key, training.summary.checkpoint_sha256, report)
+    file = next(tmp_path.glob("results/*/*/*.npz"))
+    file.write_bytes(file.read_bytes()[:-5])
+
+    outcome = store.result(training.train_key).reports[report.benchmark_key].outcome
+
+    assert outcome.metrics["error"].value == 0.25
+    with pytest.raises(CorruptRecordError, match="arrays must have the recorded SHA-256"):
+        outcome.arrays["labels"]
+
+
+def test_records_are_one_line_of_plain_json(tmp_path: Path, records: Any) -> None:
+    store = open_store(tmp_path)
+    store.record_training(records.training("x"))
+    document = json.loads(next(tmp_path.glob("results/*/*/training.json")).read_text())
+
+    assert document["format"] == "dreamgrid/training"
+    assert document["record"]["provenance"]["config"]["method"] == "pixmix"
+
+
+@pytest.mark.usefixtures("quick_disk")
+def test_an_index_is_written_and_used(tmp_path: Path, records: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = open_store(tmp_path)
+    keys = record_cells(store, records, 60)
+    first = store.results(keys)
+    assert len(list(tmp_path.glob("index/*.body"))) == 1
+
+    def untouched(self: Reader, key: str, listing: object) -> None:
+        raise AssertionError("the index should have answered")
+
+    monkeypatch.setattr(Reader, "_from_files", untouched)
+    again = open_store(tmp_path).results(keys)
+
+    assert {key: cell.training for key, cell in again.items()} == {key: cell.training for key, cell in first.items()}
+    assert all(dict(again[key].reports).keys() == dict(first[key].reports).keys() for key in keys)
+
+
+@pytest.mark.usefixtures("quick_disk")
+def test_an_index_never_hides_what_was_recorded_or_invalidated_later(tmp_path: Path, records: Any) -> None:
+    store = open_store(tmp_path)
+    keys = record_cells(store, records, 60)
+    store.results(keys)
+    newer = records.training("0", checkpoint="newer", at=2000.0)
+    store.record_training(newer)
+    store.record_report(keys[1], records.training("1").summary.checkpoint_sha256, records.report("later"))
+    store.invalidate(keys[2], "wrong")
+
+    found = open_store(tmp_path).results(keys)
+
+    assert found[keys[0]].training == newer
+    assert len(found[keys[1]].reports) == 2
+    assert keys[2] not in found
+    assert len(found) == 59
+
+
+@pytest.mark.usefixtures("quick_disk")
+@pytest.mark.parametrize("damage", ["truncate", "garbage", "remove-body", "remove-all", "flip"])
+def test_a_damaged_or_absent_index_changes_no_answer(tmp_path: Path, records: Any, damage: str) -> None:
+    store = open_store(tmp_path)
+    keys = record_cells(store, records, 55)
+    expected = {key: cell.training for key, cell in store.results(keys).items()}
+    table, body = next(tmp_path.glob("index/*.toc.json")), next(tmp_path.glob("index/*.body"))
+    if damage == "truncate":
+        body.write_bytes(body.read_bytes()[:1000])
+    elif damage == "garbage":
+        table.write_bytes(b'{"format": "dreamgrid/index/1", "cells": {"x": 3}}')
+    elif damage == "flip":
+        body.write_bytes(bytes(byte ^ 1 for byte in body.read_bytes()))
+    else:
+        body.unlink()
+    if damage == "remove-all":
+        table.unlink()
+
+    found = open_store(tmp_path).results(keys)
+
+    assert {key: cell.training for key, cell in found.items()} == expected
+    assert {key: cell.training for key, cell in open_store(tmp_path).results(keys).items()} == expected
+
+
+@pytest.mark.usefixtures("quick_disk")
+def test_segments_are_merged_when_there_are_many(tmp_path: Path, records: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestration.store.reading._INDEX_FROM", 1)
+    writer = open_store(tmp_path)
+    keys = record_cells(writer, records, 12)
+    for key in keys:
+        open_store(tmp_path).results([key])
+
+    assert len(list(tmp_path.glob("index/*.toc.json"))) < 9
+    monkeypatch.setattr(Reader, "_from_files", None)
+    assert len(open_store(tmp_path).results(keys)) == 12
+
+
+@pytest.mark.usefixtures("quick_disk")
+def test_a_read_only_store_is_read_without_an_index(
+    tmp_path: Path, records: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = record_cells(open_store(tmp_path), records, 55)
+    store = open_store(tmp_path)
+
+    def refused(path: str, data: bytes, *, durable: bool = True) -> None:
+        raise StorageError("permission", path, "access is denied")
+
+    monkeypatch.setattr(store.storage, "write_bytes", refused)
+
+    assert len(store.results(keys)) == 55
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("quick_disk")
+def test_a_thousand_cells_among_ten_thousand_are_read_within_a_second(tmp_path: Path, records: Any) -> None:
+    store = open_store(tmp_path)
+    keys = record_cells(store, records, 10_000, epochs=5, reports=2)
+    open_store(tmp_path).results(keys)
+    wanted = keys[::10]
+
+    before = time.process_time()
+    found = open_store(tmp_path).results(wanted)
+    errors = [report.outcome.metrics["error"].value for cell in found.values() for report in cell.reports.values()]
+    used = time.process_time() - before
+
+    assert len(errors) == 2000
+    assert used < 1.0
+
+
+def test_a_driver_killed_while_it_records_leaves_a_readable_store(tmp_path: Path, records: Any) -> None:
+    import pickle
+
+    code = (
+        "import os, pickle, sys\n"
+        "from orchestration.store import open_store\n"
+        "store, training, report, left = open_store(sys.argv[1]), *pickle.load(sys.stdin.buffer)\n"
+        "calls = [0]\n"
+        "def fatal(descriptor):\n"
+        "    calls[0] += 1\n"
+        "    if calls[0] > left: os.kill(os.getpid(), 9)\n"
+        "os.fsync = fatal\n"
+        "store.record_training(training)\n"
+        "store.record_report(training.train_key, training.summary.checkpoint_sha256, report)\n"
+    )
+    training, report = records.training("x"), records.report("c", arrays=True)
+    seen = []
+    for left in range(4):
+        place = tmp_path / str(left)
+        subprocess.run(
+            [sys.executable, "-c", code, str(place)], input=pickle.dumps((training, report, left)), check=False
+        )
+        found = open_store(place).result(training.train_key)
+        seen.append(None if found is None else len(found.reports))
+        again = open_store(place)
+        again.record_training(training)
+        again.record_report(training.train_key, training.summary.checkpoint_sha256, report)
+        assert len(again.result(training.train_key).reports[report.benchmark_key].outcome.arrays["labels"]) == 3
+
+    assert seen == [None, 0, 0, 1]
+
+
+def test_plain_use_imports_nothing_heavy(tmp_path: Path, records: Any) -> None:
+    record_cells(open_store(tmp_path), records, 1)
+    code = (
+        "import sys\nfrom orchestration.store import open_store\n"
+        "store = open_store(sys.argv[1])\n"
+        "print(len(store.results(store.train_keys())), store.failures(store.train_keys()))\n"
+        "print(sorted({'boto3', 'numpy', 'numba', 'torch', 'ray', 'mlflow', 'pandas', 'scipy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines() == ["1 {}", "[]"]
+
+
+def test_replace_keeps_lazily_read_results_whole(tmp_path: Path, records: Any) -> None:
+    store = open_store(tmp_path)
+    (key,) = record_cells(store, records, 1)
+    found = store.result(key)
+
+    assert replace(found, reports=dict(found.reports)).reports.keys() == found.reports.keys()
