@@ -1,0 +1,186 @@
+"""Tables: rows by columns of means with spread, number of seeds and interval; a best per column; marks.
+
+`eval.tables.layouts` makes tables from observations. Values are fractions (or rank distances); percent appears only
+in `eval.tables.cells`. Plain Python: no NumPy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, Literal
+
+from eval.errors import EvalError
+from eval.tables.statistics import Summary
+
+RankAlong = Literal["column", "row", "grid"]
+"""Among which entries the best is sought: a column; a row's entries of one group; all entries of a group."""
+
+MARKS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "limited": "on a part of the test pictures",
+        "mixed": "seeds ran on different devices, precisions or versions",
+        "incomplete": "fewer seeds than the sweep wants",
+        "generated": "on generated pictures, not the published files",
+        "imported": "brought in from another suite's results",
+    }
+)
+"""Mark -> what the footnote says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """One value for a table.
+
+    Attributes:
+        row: Label of the row.
+        column: Column text, `<benchmark>/<metric>` with an optional detail.
+        seed: Seed of the cell; one value per seed, row and column.
+        value: A fraction, or a rank distance.
+        marks: Keys of `MARKS`.
+        across: Label along the second axis of a grid, else "".
+    """
+
+    row: str
+    column: str
+    seed: int
+    value: float
+    marks: frozenset[str] = frozenset()
+    across: str = ""
+
+    def __post_init__(self) -> None:
+        unknown = sorted(self.marks - MARKS.keys())
+        if unknown:
+            raise ValueError(f"marks must be among {sorted(MARKS)}, but got {unknown}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """A published number beside ours: its value in our unit, a verdict, and the reason for it."""
+
+    value: float
+    verdict: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One entry: the summary over seeds, the values by seed, its marks, and what was published."""
+
+    summary: Summary
+    values: Mapping[int, float]
+    marks: frozenset[str] = frozenset()
+    reference: Reference | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnSpec:
+    """A column of a table.
+
+    Attributes:
+        key: Unique in the table.
+        column: Column text that its values come from.
+        group: Heading above several columns (the benchmark, or the value of the second axis).
+        label: Heading of this column (the metric, or the row of the sweep).
+        is_percent: Whether values are printed times 100.
+        lower_is_better: Direction.
+        rank_group: Columns that are ranked together where ranking is not by column.
+    """
+
+    key: str
+    column: str
+    group: str
+    label: str
+    is_percent: bool
+    lower_is_better: bool
+    rank_group: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A table ready to be rendered.
+
+    Attributes:
+        title: Heading.
+        corner: Heading of the row labels.
+        rows: Row labels.
+        columns: The columns.
+        entries: Entry or None, by row, by column.
+        rank_along: Among which entries the best is sought.
+        merges_groups: Whether the columns of a group share one cell ("20.3 / 31.1").
+        notes: Lines below the table.
+    """
+
+    title: str
+    corner: str
+    rows: tuple[str, ...]
+    columns: tuple[ColumnSpec, ...]
+    entries: tuple[tuple[Entry | None, ...], ...]
+    rank_along: RankAlong = "column"
+    merges_groups: bool = False
+    notes: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        shape = {len(row) for row in self.entries}
+        if len(self.entries) != len(self.rows) or not shape <= {len(self.columns)}:
+            raise ValueError(
+                f"entries must be {len(self.rows)} rows of {len(self.columns)}, but have widths {sorted(shape)}"
+            )
+        if len(set(self.rows)) != len(self.rows):
+            raise ValueError(f"row labels must differ, but are {list(self.rows)}")
+
+    def entry(self, row: str, column: str) -> Entry | None:
+        """Return an entry by row label and column key.
+
+        Raises:
+            EvalError: If there is no such row or column.
+        """
+        keys = [spec.key for spec in self.columns]
+        if row not in self.rows or column not in keys:
+            raise EvalError(f"no entry ({row!r}, {column!r}); rows: {list(self.rows)}; columns: {keys}")
+        return self.entries[self.rows.index(row)][keys.index(column)]
+
+    def marks(self) -> tuple[str, ...]:
+        """Return the marks that any entry bears, in the order of `MARKS`."""
+        borne = {mark for row in self.entries for entry in row if entry for mark in entry.marks}
+        return tuple(mark for mark in MARKS if mark in borne)
+
+    def ranks(self, *, decimals: int = 1) -> dict[tuple[int, int], int]:
+        """Return 1 for the best and 2 for the second-best entries by (row, column) position.
+
+        Values are compared as printed, so equal numbers share a rank. Where full and limited entries meet, only full ones
+        are ranked. A single entry is not ranked.
+        """
+        groups: dict[object, list[tuple[int, int, Entry]]] = {}
+        for i, row in enumerate(self.entries):
+            for j, entry in enumerate(row):
+                if entry is not None:
+                    groups.setdefault(self._rank_key(i, j), []).append((i, j, entry))
+        ranks: dict[tuple[int, int], int] = {}
+        for members in groups.values():
+            ranks |= self._rank(members, decimals)
+        return ranks
+
+    def _rank_key(self, i: int, j: int) -> object:
+        if self.rank_along == "column":
+            return j
+        group = self.columns[j].rank_group
+        return (i, group) if self.rank_along == "row" else group
+
+    def _rank(self, members: list[tuple[int, int, Entry]], decimals: int) -> dict[tuple[int, int], int]:
+        full = [member for member in members if "limited" not in member[2].marks]
+        members = full or members
+        if len(members) < 2:
+            return {}
+        sign = 1.0 if self.columns[members[0][1]].lower_is_better else -1.0
+        shown = {(i, j): sign * shown_value(entry.summary.mean, self.columns[j], decimals) for i, j, entry in members}
+        best_two = sorted(set(shown.values()))[:2]
+        if len(best_two) == 1:
+            return {}
+        return {place: best_two.index(value) + 1 for place, value in shown.items() if value in best_two}
+
+
+def shown_value(value: float, spec: ColumnSpec, decimals: int) -> float:
+    """Return a value as the number that is printed: in percent where the column is, rounded."""
+    return round(value * (100.0 if spec.is_percent else 1.0), decimals)

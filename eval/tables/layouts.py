@@ -1,0 +1,175 @@
+"""Layouts: from observations (row, column, seed, value) to a table.
+
+metric_table    rows by metrics: methods, settings, or fine rows such as corruptions
+pair_grid       one axis down, one across, several metrics in each cell (k by beta)
+set_table       fine rows down (outlier sets), rows of the sweep across, per metric
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from eval.benchmarks import benchmark_for, lower_is_better, metric_of, parse_column
+from eval.errors import EvalError
+from eval.tables.grid import ColumnSpec, Entry, Observation, Table
+from eval.tables.statistics import summarise
+
+
+def metric_table(
+    title: str,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    observations: Iterable[Observation],
+    *,
+    corner: str = "Method",
+) -> Table:
+    """Return a table of rows by metrics; the best is sought in each column.
+
+    Raises:
+        EvalError: If a column is unknown or two values claim one seed.
+    """
+    specs = tuple(column_spec(text) for text in columns)
+    entries = _entries(observations)
+    return Table(
+        title=title,
+        corner=corner,
+        rows=tuple(rows),
+        columns=specs,
+        entries=tuple(tuple(entries.get((row, "", spec.column)) for spec in specs) for row in rows),
+    )
+
+
+def pair_grid(
+    title: str,
+    rows: Sequence[str],
+    across: Sequence[str],
+    columns: Sequence[str],
+    observations: Iterable[Observation],
+    *,
+    corner: str,
+    across_name: str,
+) -> Table:
+    """Return a grid of two axes with several metrics in each cell; the best of a metric is sought in the whole grid.
+
+    Raises:
+        EvalError: If a column is unknown or two values claim one seed.
+    """
+    specs = tuple(
+        ColumnSpec(
+            key=f"{across_name}={value}/{text}",
+            column=text,
+            group=f"{across_name} = {value}",
+            label=_plain_label(text),
+            is_percent=metric_of(parse_column(text)).is_percent,
+            lower_is_better=lower_is_better(parse_column(text)),
+            rank_group=text,
+        )
+        for value in across
+        for text in columns
+    )
+    entries = _entries(observations)
+    places = [(value, text) for value in across for text in columns]
+    return Table(
+        title=title,
+        corner=corner,
+        rows=tuple(rows),
+        columns=specs,
+        entries=tuple(tuple(entries.get((row, value, text)) for value, text in places) for row in rows),
+        rank_along="grid",
+        merges_groups=len(columns) > 1,
+        notes=(f"Each cell: {' / '.join(_plain_label(text) for text in columns)}.",) if len(columns) > 1 else (),
+    )
+
+
+def set_table(
+    title: str,
+    details: Sequence[str],
+    across: Sequence[str],
+    columns: Sequence[str],
+    observations: Iterable[Observation],
+    *,
+    corner: str = "Outlier set",
+) -> Table:
+    """Return fine rows down and the sweep's rows across, once per metric; the best is sought in each row and metric.
+
+    Args:
+        title: Heading.
+        details: Fine rows (outlier sets), and "mean" for their mean.
+        across: Row labels of the sweep, as columns here.
+        columns: Columns without a detail, such as "ood/auroc".
+        observations: Values of columns with a detail, such as "ood/auroc/svhn".
+        corner: Heading of the fine rows.
+
+    Raises:
+        EvalError: If a column is unknown or two values claim one seed.
+    """
+    entries = _entries(observations)
+    specs = tuple(
+        ColumnSpec(
+            key=f"{text}/{label}",
+            column=text,
+            group=_plain_label(text),
+            label=label,
+            is_percent=metric_of(parse_column(text)).is_percent,
+            lower_is_better=lower_is_better(parse_column(text)),
+            rank_group=text,
+        )
+        for text in columns
+        for label in across
+    )
+    places = [(label, text) for text in columns for label in across]
+    return Table(
+        title=title,
+        corner=corner,
+        rows=tuple(details),
+        columns=specs,
+        entries=tuple(
+            tuple(entries.get((label, "", f"{text}/{detail}")) for label, text in places) for detail in details
+        ),
+        rank_along="row",
+    )
+
+
+def column_spec(text: str) -> ColumnSpec:
+    """Return the column of a metric, headed by its benchmark.
+
+    Raises:
+        EvalError: If it is unknown.
+    """
+    column = parse_column(text)
+    metric = metric_of(column)
+    benchmark = benchmark_for(column.benchmark)
+    return ColumnSpec(
+        key=text,
+        column=text,
+        group=benchmark.title if column.detail is None else f"{benchmark.title} {metric.label}",
+        label=metric.label if column.detail is None else column.detail.replace("_", " "),
+        is_percent=metric.is_percent,
+        lower_is_better=metric.lower_is_better,
+        rank_group=text,
+    )
+
+
+def _plain_label(text: str) -> str:
+    spec = column_spec(text)
+    return f"{spec.group} {spec.label}"
+
+
+def _entries(observations: Iterable[Observation]) -> dict[tuple[str, str, str], Entry]:
+    values: dict[tuple[str, str, str], dict[int, float]] = {}
+    marks: dict[tuple[str, str, str], set[str]] = {}
+    for each in observations:
+        place = (each.row, each.across, each.column)
+        by_seed = values.setdefault(place, {})
+        if each.seed in by_seed:
+            raise EvalError(f"two values claim seed {each.seed} of row {each.row!r}, column {each.column!r}")
+        by_seed[each.seed] = each.value
+        marks.setdefault(place, set()).update(each.marks)
+    return {
+        place: Entry(
+            summary=summarise(list(by_seed.values())),
+            values=by_seed,
+            marks=frozenset(marks[place]),
+        )
+        for place, by_seed in values.items()
+    }

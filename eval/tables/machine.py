@@ -1,0 +1,103 @@
+"""Tables for programs: CSV with one line per entry, and JSON with everything; nothing is rounded."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+from eval.tables.cells import Style, footnotes
+from eval.tables.grid import MARKS, ColumnSpec, Entry, Table
+
+
+def to_csv(table: Table, style: Style | None = None) -> str:
+    """Return one line per entry, unrounded, in the printed unit (percent where `unit` says so)."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(
+        [
+            "row",
+            "group",
+            "column",
+            "label",
+            "unit",
+            "better",
+            "mean",
+            "spread",
+            "n",
+            "low",
+            "high",
+            "marks",
+            "published",
+            "verdict",
+        ]
+    )
+    for label, row in zip(table.rows, table.entries, strict=True):
+        for spec, entry in zip(table.columns, row, strict=True):
+            if entry is not None:
+                writer.writerow([label, spec.group, spec.key, spec.label, *_csv_values(entry, spec)])
+    return out.getvalue()
+
+
+def to_json(table: Table, style: Style | None = None) -> str:
+    """Return the whole table as one JSON document; values are fractions (or rank distances), unrounded."""
+    ranks = table.ranks(decimals=(style or Style()).decimals)
+    document = {
+        "title": table.title,
+        "corner": table.corner,
+        "rows": list(table.rows),
+        "columns": [
+            {
+                "key": spec.key,
+                "column": spec.column,
+                "group": spec.group,
+                "label": spec.label,
+                "unit": "fraction" if spec.is_percent else "ranks",
+                "lower_is_better": spec.lower_is_better,
+            }
+            for spec in table.columns
+        ],
+        "entries": [
+            [_json_entry(entry, ranks.get((i, j))) for j, entry in enumerate(row)]
+            for i, row in enumerate(table.entries)
+        ],
+        "notes": [f"{symbol}{note}" for symbol, note in footnotes(table)],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _csv_values(entry: Entry, spec: ColumnSpec) -> list[object]:
+    scale = 100.0 if spec.is_percent else 1.0
+    summary, reference = entry.summary, entry.reference
+    spread, low, high = (None if v is None else v * scale for v in (summary.spread, summary.low, summary.high))
+    return [
+        "percent" if spec.is_percent else "ranks",
+        "lower" if spec.lower_is_better else "higher",
+        summary.mean * scale,
+        spread,
+        summary.n,
+        low,
+        high,
+        " ".join(mark for mark in MARKS if mark in entry.marks),
+        None if reference is None else reference.value * scale,
+        None if reference is None else reference.verdict,
+    ]
+
+
+def _json_entry(entry: Entry | None, rank: int | None) -> dict[str, object] | None:
+    if entry is None:
+        return None
+    summary, reference = entry.summary, entry.reference
+    return {
+        "mean": summary.mean,
+        "spread": summary.spread,
+        "n": summary.n,
+        "low": summary.low,
+        "high": summary.high,
+        "values": {str(seed): value for seed, value in sorted(entry.values.items())},
+        "marks": [mark for mark in MARKS if mark in entry.marks],
+        "rank": rank,
+        "published": None
+        if reference is None
+        else {"value": reference.value, "verdict": reference.verdict, "reason": reference.reason},
+    }
