@@ -59,12 +59,18 @@ def stream_id(name: str) -> int:
 
 def uniforms(keys: SampleKeys, slots: int, *, stream: str) -> NDArray[np.float64]:
     """Return uniform draws in [0, 1) with 53 random bits, (N, slots)."""
-    return _uniform_block(*_seed_words(keys.seed), stream_id(stream), np.uint32(keys.epoch), _indices(keys), slots)
+    block: NDArray[np.float64] = _uniform_block(
+        *_seed_words(keys.seed), stream_id(stream), np.uint32(keys.epoch), _indices(keys), slots
+    )
+    return block
 
 
 def normals(keys: SampleKeys, slots: int, *, stream: str) -> NDArray[np.float64]:
     """Return standard normal draws, (N, slots), by the Box-Muller transform of two uniforms each."""
-    return _normal_block(*_seed_words(keys.seed), stream_id(stream), np.uint32(keys.epoch), _indices(keys), slots)
+    block: NDArray[np.float64] = _normal_block(
+        *_seed_words(keys.seed), stream_id(stream), np.uint32(keys.epoch), _indices(keys), slots
+    )
+    return block
 
 
 def integers(keys: SampleKeys, slots: int, high: int, *, stream: str) -> NDArray[np.int64]:
@@ -75,7 +81,8 @@ def integers(keys: SampleKeys, slots: int, high: int, *, stream: str) -> NDArray
 def step_uniforms(keys: StepKeys, slots: int, *, stream: str) -> NDArray[np.float64]:
     """Return uniform draws in [0, 1) that belong to one shard of one step, (slots,)."""
     as_sample = SampleKeys(keys.seed, keys.step, np.array([keys.shard], dtype=np.int64))
-    return uniforms(as_sample, slots, stream=stream)[0]
+    row: NDArray[np.float64] = uniforms(as_sample, slots, stream=stream)[0]
+    return row
 
 
 def permutation(seed: int, epoch: int, size: int, *, stream: str) -> NDArray[np.int64]:

@@ -1,7 +1,8 @@
 """Compile every kernel once, so that no training step pays for it: `python -m augment.warm`.
 
 Each kernel module lists its own warm-up calls in `WARM_UP`: functions without arguments that run its kernels on tiny pictures
-with the argument types used in production.
+with the argument types used in production. Whoever needs a kernel soon (a treatment that is being built, a worker that
+starts) calls `warm` with its modules; where the machine code is on disk already this only loads it.
 """
 
 from __future__ import annotations
@@ -12,25 +13,49 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from augment.compiled import cache_folder, compile_lock
+from augment.compiled import cache_root, compile_lock, num_compiled
 
-KERNEL_MODULES: Final[tuple[str, ...]] = ("augment.counters",)
-"""Modules of this package with a `WARM_UP` tuple."""
+KERNEL_MODULES: Final[tuple[str, ...]] = (
+    "augment.counters",
+    "augment.operations",
+    "augment.mixings",
+    "augment.pixmix_kernel",
+    "augment.geometry",
+    "augment.cutout",
+)
+"""Modules with a `WARM_UP` tuple, by name: those of `eval` too, which is why nothing here imports them before it must."""
+
+_warmed: set[str] = set()
 
 
 def warm(modules: Iterable[str] = KERNEL_MODULES, *, tell: Callable[[str], None] | None = None) -> float:
-    """Run every warm-up call of the modules under the compile lock and return the seconds it took."""
+    """Run every warm-up call of the modules under the compile lock and return the seconds it took.
+
+    Modules that this process has warmed before cost nothing.
+
+    Args:
+        modules: Names of kernel modules.
+        tell: Called with a line for each module that had kernels to compile.
+    """
+    waiting = [name for name in modules if name not in _warmed]
     started = time.monotonic()
-    with compile_lock():
-        for name in modules:
-            before = time.monotonic()
-            for call in importlib.import_module(name).WARM_UP:
-                call()
-            if tell is not None and time.monotonic() - before > 1.0:
-                tell(f"compiled the kernels of {name} in {time.monotonic() - before:.1f} s")
+    if waiting:
+        with compile_lock():
+            for name in waiting:
+                _warm_module(name, tell)
+                _warmed.add(name)
     return time.monotonic() - started
 
 
+def _warm_module(name: str, tell: Callable[[str], None] | None) -> None:
+    started, before = time.monotonic(), num_compiled()
+    for call in importlib.import_module(name).WARM_UP:
+        call()
+    compiled = num_compiled() - before
+    if tell is not None and compiled:
+        tell(f"compiled {compiled} kernels of {name} in {time.monotonic() - started:.1f} s")
+
+
 if __name__ == "__main__":
-    seconds = warm(tell=lambda line: sys.stderr.write(line + "\n"))
-    sys.stderr.write(f"kernels are ready in {cache_folder()} ({seconds:.1f} s)\n")
+    seconds = warm(tell=lambda line: print(line, file=sys.stderr))  # noqa: T201 - a command's own messages
+    sys.stderr.write(f"kernels are ready in {cache_root()} ({seconds:.1f} s, {num_compiled()} compiled)\n")

@@ -1,0 +1,82 @@
+"""PixMix over a whole batch in one compiled pass per picture."""
+
+# mypy: no-check-untyped-defs
+# (kernels are typed by Numba)
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from augment.compiled import kernel, read_only
+from augment.mixings import ADD, mix_add, mix_multiply, to_unit
+from augment.operations import apply_operation, scratch
+
+PLAIN: Final = -1
+"""In place of an operation at the start: the picture itself."""
+PICTURE: Final = -2
+"""In place of a partner's operation: the mixing picture."""
+
+
+@kernel()
+def _crop(picture, top, left, height, width, target):  # type: ignore[no-untyped-def]
+    """Copy a window of a flat mixing picture into flat bytes."""
+    count = width * picture.shape[2]
+    for row in range(height):
+        line = picture[top + row].reshape(-1)[left * picture.shape[2] : left * picture.shape[2] + count]
+        here = target[row * count : (row + 1) * count]
+        for index in range(count):
+            here[index] = line[index]
+
+
+@kernel()
+def pixmix_batch(  # type: ignore[no-untyped-def]
+    images, pictures, picture, top, left, start, start_argument, rounds, partner, argument, mixing, a, b, out
+):
+    """Mix every picture of a batch; the arrays are those of `PixMixDraw`."""
+    count, height, width, channels = images.shape
+    centres, padded = scratch(height, width, channels)
+    buffer = np.empty(height * width * channels, dtype=np.uint8)
+    for index in range(count):
+        source, current = images[index].reshape(-1), out[index].reshape(-1)
+        if start[index] == PLAIN:
+            to_unit(source, current)
+        else:
+            apply_operation(
+                start[index], start_argument[index], source, buffer, height, width, channels, centres, padded
+            )
+            to_unit(buffer, current)
+        for step in range(rounds[index]):
+            if partner[index, step] == PICTURE:
+                _crop(pictures[picture[index]], top[index], left[index], height, width, buffer)
+            else:
+                apply_operation(
+                    partner[index, step],
+                    argument[index, step],
+                    source,
+                    buffer,
+                    height,
+                    width,
+                    channels,
+                    centres,
+                    padded,
+                )
+            if mixing[index, step] == ADD:
+                mix_add(current, buffer, a[index, step], b[index, step])
+            else:
+                mix_multiply(current, buffer, a[index, step], b[index, step])
+
+
+def _warm_up() -> None:
+    for channels in (1, 3):
+        images = read_only(np.zeros((1, 2, 2, channels), dtype=np.uint8))
+        zeros, rows = np.zeros(1, dtype=np.int64), np.zeros((1, 1), dtype=np.int64)
+        coefficient = np.ones((1, 1), dtype=np.float32)
+        pixmix_batch(
+            images, images, zeros, zeros, zeros, zeros, np.zeros(1), zeros, rows, np.zeros((1, 1)), rows,
+            coefficient, coefficient, np.zeros((1, 2, 2, channels), dtype=np.float32),
+        )  # fmt: skip
+
+
+WARM_UP = (_warm_up,)
