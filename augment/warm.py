@@ -22,6 +22,15 @@ KERNEL_MODULES: Final[tuple[str, ...]] = (
     "augment.pixmix_kernel",
     "augment.geometry",
     "augment.cutout",
+    "eval.corruptions.fields",
+    "eval.corruptions.noise",
+    "eval.corruptions.operators",
+    "eval.corruptions.taps",
+    "eval.corruptions.glass",
+    "eval.corruptions.colour",
+    "eval.corruptions.weather",
+    "eval.corruptions.elastic",
+    "eval.corruptions.edges",
 )
 """Modules with a `WARM_UP` tuple, by name: those of `eval` too, which is why nothing here imports them before it must."""
 

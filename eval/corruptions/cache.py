@@ -1,0 +1,259 @@
+"""Generated sets kept on disk: content-addressed uint8 arrays, written once, memory-mapped ever after.
+
+A set lies at `<cache_dir>/generated/<key>.npy` beside `<key>.json`, its record (label, parameters, byte digest, versions).
+The key hashes what decides the bytes. The array appears under its name only when it is whole; one process makes it while the
+others wait for the file lock.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from eval.corruptions.families import family_named
+from eval.corruptions.generate import check_pictures, corrupt
+from eval.corruptions.ice import FrostPictures, procedural_ice
+from eval.errors import EvalError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LABEL: Final = "generated"
+_ROWS_AT_ONCE: Final = 1 << 24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetKey:
+    """What decides the bytes of a generated set.
+
+    Attributes:
+        family: Key of `FAMILIES`, or another generator's name.
+        kind: What was done to the pictures.
+        severity: How strongly.
+        semantics: Version of the generator.
+        fingerprint: Content identity of the dataset.
+        seed: Seed of the generated set.
+        shape: Shape of the set, pictures first.
+        substitute: Identity of pictures that the generator uses, such as frost; empty without.
+    """
+
+    family: str
+    kind: str
+    severity: int
+    semantics: int
+    fingerprint: str
+    seed: int
+    shape: tuple[int, ...]
+    substitute: str = ""
+
+    @property
+    def name(self) -> str:
+        """The file's stem: readable parts and a hash of all of them."""
+        text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        return f"{self.family}-{self.kind}-{self.severity}-{hashlib.sha256(text.encode()).hexdigest()[:24]}"
+
+
+def set_key(
+    shape: tuple[int, ...],
+    kind: str,
+    severity: int,
+    *,
+    fingerprint: str,
+    seed: int = 0,
+    family: str = "c",
+    frost: FrostPictures | None = None,
+) -> SetKey:
+    """Return the identity of `corrupted_set` with the same arguments, without making anything but the ice."""
+    chosen = family_named(family)
+    corruption = chosen.corruption(kind)
+    chosen.at(kind, severity, min(shape[1:3]))
+    substitute = (frost or procedural_ice()).identity if kind == "frost" else ""
+    return SetKey(
+        family=family,
+        kind=kind,
+        severity=severity,
+        semantics=corruption.semantics,
+        fingerprint=fingerprint,
+        seed=seed,
+        shape=tuple(int(side) for side in shape),
+        substitute=substitute,
+    )
+
+
+def corrupted_set(
+    images: NDArray[np.uint8],
+    kind: str,
+    severity: int,
+    *,
+    fingerprint: str,
+    cache_dir: Path | None,
+    seed: int = 0,
+    family: str = "c",
+    frost: FrostPictures | None = None,
+) -> NDArray[np.uint8]:
+    """Return a whole corrupted dataset, from the cache or into it.
+
+    Args:
+        images: All pictures of the dataset in its order, (N, H, W, C) uint8; picture i has index i.
+        kind: Name of the corruption.
+        severity: 1 to 5.
+        fingerprint: Content identity of `images`.
+        cache_dir: Folder of generated sets; None makes the set in memory, on the fly.
+        seed: Seed of the generated set.
+        family: Key of `FAMILIES`.
+        frost: Pictures for `frost`; None means procedural ice.
+
+    Returns:
+        A read-only memory map (or, on the fly, an array) with the shape of `images`.
+
+    Raises:
+        ValueError: If an argument is outside its range.
+    """
+    check_pictures(images, np.arange(len(images)), fingerprint, seed)
+    key = set_key(images.shape, kind, severity, fingerprint=fingerprint, seed=seed, family=family, frost=frost)
+
+    def part(rows: slice) -> NDArray[np.uint8]:
+        return corrupt(
+            images[rows],
+            kind,
+            severity,
+            fingerprint=fingerprint,
+            indices=np.arange(rows.start, rows.stop),
+            seed=seed,
+            family=family,
+            frost=frost,
+        )
+
+    if cache_dir is None:
+        return part(slice(0, len(images)))
+    notes = {"frost": (frost or procedural_ice()).label} if kind == "frost" else {}
+    return cached_array(key, part, cache_dir, notes=notes)
+
+
+def cached_array(
+    key: SetKey, make: Callable[[slice], NDArray[np.uint8]], cache_dir: Path, *, notes: Mapping[str, Any] | None = None
+) -> NDArray[np.uint8]:
+    """Return the array of a key as a read-only memory map; `make` fills rows when it is not there yet."""
+    path = set_path(key, cache_dir)
+    ready = _open(path, key)
+    if ready is not None:
+        return ready
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(path):
+        ready = _open(path, key)  # another process may have made it while this one waited
+        if ready is None:
+            _write(path, key, make, notes or {})
+            ready = _open(path, key)
+    assert ready is not None
+    return ready
+
+
+def set_path(key: SetKey, cache_dir: Path) -> Path:
+    """Return where the array of a key lies or will lie."""
+    return Path(cache_dir) / LABEL / f"{key.name}.npy"
+
+
+def read_record(key: SetKey, cache_dir: Path) -> Mapping[str, Any]:
+    """Return the record of a cached set: label, key, byte digest, versions, notes.
+
+    Raises:
+        EvalError: If the set is not in the cache.
+    """
+    path = set_path(key, cache_dir).with_suffix(".json")
+    if not path.is_file():
+        raise EvalError(f"no generated set '{key.name}' in '{cache_dir}'; generate it first")
+    record: Mapping[str, Any] = json.loads(path.read_text())
+    return record
+
+
+def verify_set(key: SetKey, cache_dir: Path) -> str:
+    """Return the byte digest of a cached set after comparing it with its record.
+
+    Raises:
+        EvalError: If it is absent or its bytes have changed.
+    """
+    record = read_record(key, cache_dir)
+    array = _open(set_path(key, cache_dir), key)
+    if array is None:
+        raise EvalError(
+            f"the generated set '{key.name}' in '{cache_dir}' is incomplete; delete it to have it made again"
+        )
+    found = _digest(array)
+    if found != record["sha256"]:
+        raise EvalError(
+            f"the generated set '{key.name}' has digest {found[:12]}, but {record['sha256'][:12]} was recorded; "
+            f"delete '{set_path(key, cache_dir)}' to have it made again"
+        )
+    return found
+
+
+def _open(path: Path, key: SetKey) -> NDArray[np.uint8] | None:
+    if not (path.is_file() and path.with_suffix(".json").is_file()):
+        return None
+    try:
+        array = np.load(path, mmap_mode="r")
+    except (ValueError, OSError, EOFError):  # truncated by a full disk or a crash of the machine
+        return None
+    return array if array.dtype == np.uint8 and array.shape == key.shape else None
+
+
+def _write(path: Path, key: SetKey, make: Callable[[slice], NDArray[np.uint8]], notes: Mapping[str, Any]) -> None:
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.npy")
+    try:
+        array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=key.shape)
+        step = max(1, _ROWS_AT_ONCE // max(1, int(np.prod(key.shape[1:]))))
+        for start in range(0, key.shape[0], step):
+            rows = slice(start, min(start + step, key.shape[0]))
+            array[rows] = make(rows)
+        array.flush()
+        record = {"label": LABEL, "key": asdict(key), "sha256": _digest(array), "notes": dict(notes), **_environment()}
+        del array
+        _replace_text(path.with_suffix(".json"), json.dumps(record, indent=1, sort_keys=True))
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _digest(array: NDArray[np.uint8]) -> str:
+    digest = hashlib.sha256()
+    step = max(1, _ROWS_AT_ONCE // max(1, int(np.prod(array.shape[1:]))))
+    for start in range(0, len(array), step):
+        digest.update(np.ascontiguousarray(array[start : start + step]).data)
+    return digest.hexdigest()
+
+
+def _environment() -> dict[str, str]:
+    import numba
+    import PIL
+    import scipy
+
+    return {
+        "processor": platform.machine(),
+        "versions": f"numpy {np.__version__}, scipy {scipy.__version__}, numba {numba.__version__}, pillow {PIL.__version__}",
+    }
+
+
+def _replace_text(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text)
+    os.replace(temporary, path)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.with_suffix(".lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(handle, fcntl.LOCK_UN)

@@ -1,0 +1,130 @@
+"""Pictures of frost: given ones, or procedural ice that says what it is."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.corruptions.blur import gaussian_filter
+from eval.corruptions.fields import uniform_fields
+from eval.corruptions.setting import Draws
+from eval.errors import EvalError
+
+PUBLISHED_NAMES: Final = ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg")
+"""The published pictures that are drawn from; a sixth one exists and is never used."""
+
+REDUCTION: Final = {28: 0.2, 32: 0.2, 64: 0.3, 224: 1.0}
+"""Published reduction of the frost pictures by picture scale."""
+
+_ICE_SHAPE: Final = (360, 540)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrostPictures:
+    """Pictures to lay over others.
+
+    Attributes:
+        pictures: Five of (H, W, 3) uint8 RGB, at full size.
+        label: Where they come from; recorded with everything made of them.
+        identity: Hash of their content.
+    """
+
+    pictures: tuple[NDArray[np.uint8], ...]
+    label: str
+    identity: str
+
+    def reduced(self, scale: int, height: int, width: int) -> tuple[NDArray[np.uint8], ...]:
+        """Return the pictures at the reduction of a scale, at least one pixel larger than (height, width)."""
+        return tuple(_reduce(picture, REDUCTION[scale], height, width) for picture in self.pictures)
+
+
+def frost_from_folder(folder: Path) -> FrostPictures:
+    """Return the five published pictures of frost from a folder.
+
+    Raises:
+        EvalError: If one is missing.
+    """
+    from PIL import Image
+
+    missing = [name for name in PUBLISHED_NAMES if not (folder / name).is_file()]
+    if missing:
+        raise EvalError(
+            f"frost needs five pictures in '{folder}', but {', '.join(missing)} are missing; add them or leave "
+            "the folder out to use procedural ice"
+        )
+    pictures = []
+    for name in PUBLISHED_NAMES:
+        with Image.open(folder / name) as image:
+            pictures.append(np.asarray(image.convert("RGB"), dtype=np.uint8))
+    return FrostPictures(tuple(pictures), "given frost pictures", _identity(pictures))
+
+
+@functools.cache
+def procedural_ice() -> FrostPictures:
+    """Return five textures of ridges and needles in the colours of ice: a stand-in for the published photographs."""
+    pictures = [_ice(number) for number in range(len(PUBLISHED_NAMES))]
+    return FrostPictures(tuple(pictures), "procedural ice", _identity(pictures))
+
+
+def _identity(pictures: list[NDArray[np.uint8]]) -> str:
+    digest = hashlib.sha256()
+    for picture in pictures:
+        digest.update(repr(picture.shape).encode() + np.ascontiguousarray(picture).tobytes())
+    return digest.hexdigest()
+
+
+def _ice(number: int) -> NDArray[np.uint8]:
+    height, width = _ICE_SHAPE
+    draws = Draws(0, "procedural-ice", number, np.arange(1, dtype=np.int64))
+    relief = np.zeros((height, width))
+    for octave, sigma in enumerate((24.0, 12.0, 6.0, 3.0, 1.5)):
+        noise = uniform_fields(draws, f"octave-{octave}", height, width, 1) - 0.5
+        smooth = gaussian_filter(noise, sigma, mode="wrap")[0, :, :, 0]
+        relief += 0.75**octave * np.exp(-3.0 * np.abs(smooth) / smooth.std())
+    relief += 0.9 * _needles(draws, height, width)
+    relief = np.clip((relief - relief.min()) / (np.quantile(relief, 0.995) - relief.min()), 0, 1)
+    dark, light = np.array([38.0, 62.0, 92.0]), np.array([232.0, 243.0, 252.0])
+    return np.asarray((dark + (light - dark) * relief[:, :, None] ** 0.9).astype(np.uint8))
+
+
+def _needles(draws: Draws, height: int, width: int, count: int = 360) -> NDArray[np.float64]:
+    """Return thin bright strokes that fan out from a few seeds, (height, width) in [0, 1]."""
+    canvas = np.zeros((height, width))
+    uniform = draws.uniforms(4 * count + 24, "needles")[0]
+    seeds = uniform[4 * count :].reshape(12, 2) * (height, width)
+    for which, turn, reach, start in uniform[: 4 * count].reshape(count, 4):
+        origin = seeds[int(which * 12)]
+        angle = np.round(turn * 36) * (np.pi / 18)  # crystals grow along few directions
+        direction = np.array([np.sin(angle), np.cos(angle)])
+        steps = np.arange(0, 12 + 90 * reach, 0.5) + 120 * start * start
+        rows, columns = (np.round(origin[axis] + direction[axis] * steps).astype(np.int64) for axis in (0, 1))
+        canvas[rows % height, columns % width] = 1.0
+    return np.asarray(np.minimum(3.0 * gaussian_filter(canvas[None, :, :, None], 0.8, mode="wrap")[0, :, :, 0], 1.0))
+
+
+def _reduce(picture: NDArray[np.uint8], factor: float, height: int, width: int) -> NDArray[np.uint8]:
+    """Resize by bilinear sampling at pixel centres without smoothing, as OpenCV's default does."""
+    factor = max(factor, (height + 1) / picture.shape[0], (width + 1) / picture.shape[1])
+    if factor == 1.0:
+        return picture
+    rows, row_fraction = _positions(picture.shape[0], factor)
+    columns, column_fraction = _positions(picture.shape[1], factor)
+    levels = picture.astype(np.float64)
+    tall = levels[rows] * (1 - row_fraction)[:, None, None]
+    tall += levels[np.minimum(rows + 1, len(levels) - 1)] * row_fraction[:, None, None]
+    right = np.minimum(columns + 1, levels.shape[1] - 1)
+    wide = tall[:, columns] * (1 - column_fraction)[:, None] + tall[:, right] * column_fraction[:, None]
+    return np.round(wide).astype(np.uint8)
+
+
+def _positions(size: int, factor: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    new_size = int(np.ceil(size * factor - 0.5))
+    centres = np.clip((np.arange(new_size) + 0.5) * (size / new_size) - 0.5, 0, size - 1)
+    whole = np.floor(centres)
+    return whole.astype(np.int64), centres - whole

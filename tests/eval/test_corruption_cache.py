@@ -1,0 +1,103 @@
+"""Generated sets on disk."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from eval.corruptions import cache
+from eval.corruptions.cache import corrupted_set, read_record, set_key, set_path, verify_set
+from eval.corruptions.generate import corrupt
+from eval.errors import EvalError
+
+
+@pytest.fixture
+def pictures() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (40, 12, 12, 3), dtype=np.uint8)
+
+
+def test_a_cached_set_equals_the_one_made_on_the_fly_and_cannot_be_written(
+    pictures: np.ndarray, tmp_path: Path
+) -> None:
+    cached = corrupted_set(pictures, "shot_noise", 2, fingerprint="f", cache_dir=tmp_path)
+    direct = corrupted_set(pictures, "shot_noise", 2, fingerprint="f", cache_dir=None)
+    assert isinstance(cached, np.memmap)
+    assert not cached.flags.writeable
+    assert np.array_equal(cached, direct)
+    assert np.array_equal(direct, corrupt(pictures, "shot_noise", 2, fingerprint="f", indices=np.arange(40)))
+
+
+def test_a_set_is_made_once(pictures: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    corrupted_set(pictures, "contrast", 1, fingerprint="f", cache_dir=tmp_path)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("made a second time")
+
+    monkeypatch.setattr(cache, "corrupt", refuse)
+    corrupted_set(pictures, "contrast", 1, fingerprint="f", cache_dir=tmp_path)
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"fingerprint": "g"}])
+def test_another_seed_or_dataset_is_another_set(pictures: np.ndarray, change: dict[str, object]) -> None:
+    base = {"fingerprint": "f", "seed": 0}
+    assert set_key(pictures.shape, "fog", 1, **base) != set_key(pictures.shape, "fog", 1, **{**base, **change})
+    assert set_key(pictures.shape, "fog", 1, **base).name != set_key(pictures.shape, "fog", 2, **base).name
+    assert set_key((39, 12, 12, 3), "fog", 1, **base).name != set_key(pictures.shape, "fog", 1, **base).name
+
+
+def test_the_record_tells_label_digest_and_substitute(pictures: np.ndarray, tmp_path: Path) -> None:
+    corrupted_set(pictures, "frost", 1, fingerprint="f", cache_dir=tmp_path)
+    key = set_key(pictures.shape, "frost", 1, fingerprint="f")
+    record = read_record(key, tmp_path)
+    assert record["label"] == "generated"
+    assert record["notes"] == {"frost": "procedural ice"}
+    assert record["sha256"] == verify_set(key, tmp_path)
+
+
+def test_a_truncated_set_is_made_again(pictures: np.ndarray, tmp_path: Path) -> None:
+    whole = np.array(corrupted_set(pictures, "fog", 1, fingerprint="f", cache_dir=tmp_path))
+    path = set_path(set_key(pictures.shape, "fog", 1, fingerprint="f"), tmp_path)
+    path.write_bytes(path.read_bytes()[:500])
+    assert np.array_equal(corrupted_set(pictures, "fog", 1, fingerprint="f", cache_dir=tmp_path), whole)
+
+
+def test_changed_bytes_are_found(pictures: np.ndarray, tmp_path: Path) -> None:
+    corrupted_set(pictures, "fog", 1, fingerprint="f", cache_dir=tmp_path)
+    key = set_key(pictures.shape, "fog", 1, fingerprint="f")
+    content = bytearray(set_path(key, tmp_path).read_bytes())
+    content[-1] ^= 1
+    set_path(key, tmp_path).write_bytes(bytes(content))
+    with pytest.raises(EvalError, match="has digest"):
+        verify_set(key, tmp_path)
+
+
+def test_a_failed_generation_leaves_nothing_behind(pictures: np.ndarray, tmp_path: Path) -> None:
+    key = set_key(pictures.shape, "fog", 1, fingerprint="f")
+
+    def fail(_: slice) -> np.ndarray:
+        raise RuntimeError("no power")
+
+    with pytest.raises(RuntimeError, match="no power"):
+        cache.cached_array(key, fail, tmp_path)
+    assert [path.suffix for path in (tmp_path / "generated").iterdir()] == [".lock"]
+    with pytest.raises(EvalError, match="no generated set"):
+        read_record(key, tmp_path)
+
+
+def test_several_threads_share_one_generation(pictures: np.ndarray, tmp_path: Path) -> None:
+    made: list[slice] = []
+    key = set_key(pictures.shape, "fog", 1, fingerprint="f")
+
+    def make(rows: slice) -> np.ndarray:
+        made.append(rows)
+        return pictures[rows]
+
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda _: cache.cached_array(key, make, tmp_path), range(8)))
+    assert len(made) == 1
+    assert all(np.array_equal(result, pictures) for result in results)
+    assert json.loads(set_path(key, tmp_path).with_suffix(".json").read_text())["key"]["kind"] == "fog"
