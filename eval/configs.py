@@ -8,32 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from eval.corruptions.registry import BENCHMARK_KINDS, EXTRA_KINDS
+from eval.corruptions.severities import SEVERITIES
+from eval.outlier_sets import OUTLIER_SETS
 from eval.params import nearest
 
-CORRUPTIONS: Final[tuple[str, ...]] = (
-    "gaussian_noise",
-    "shot_noise",
-    "impulse_noise",
-    "defocus_blur",
-    "glass_blur",
-    "motion_blur",
-    "zoom_blur",
-    "snow",
-    "frost",
-    "fog",
-    "brightness",
-    "contrast",
-    "elastic_transform",
-    "pixelate",
-    "jpeg_compression",
-)
-"""The 15 corruptions of the benchmark, in their published order."""
-
-EXTRA_CORRUPTIONS: Final[tuple[str, ...]] = ("speckle_noise", "gaussian_blur", "spatter", "saturate")
-"""The 4 held-out corruptions, no part of any mean by default."""
-
-SEVERITIES: Final[tuple[int, ...]] = (1, 2, 3, 4, 5)
-GENERATED_OUTLIERS: Final[tuple[str, ...]] = ("gaussian", "rademacher", "blobs")
+GENERATED_OUTLIERS: Final = tuple(OUTLIER_SETS)
 Score = Literal["msp", "xent", "max-logit", "energy"]
 
 
@@ -53,22 +33,24 @@ class CleanConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorruptionConfig:
-    """Corruptions at several severities.
+    """Corruptions at several severities, generated from the test pictures.
 
     Attributes:
         kinds: Corruptions, each weighing the same.
         severities: Severities from 1 to 5.
+        frost: Ice for `frost`: "procedural" (no photographs), or "pictures" from the folder `frost` of the data root.
         baseline: Name of the baseline network whose errors normalise mCE, or None for raw errors only.
         max_images: Use only so many test pictures, or None for all.
     """
 
-    kinds: tuple[str, ...] = CORRUPTIONS
+    kinds: tuple[str, ...] = BENCHMARK_KINDS
     severities: tuple[int, ...] = SEVERITIES
+    frost: Literal["procedural", "pictures"] = "procedural"
     baseline: str | None = None
     max_images: int | None = None
 
     def __post_init__(self) -> None:
-        _check_names("corruption", self.kinds, (*CORRUPTIONS, *EXTRA_CORRUPTIONS))
+        _check_names("corruption", self.kinds, (*BENCHMARK_KINDS, *EXTRA_KINDS))
         _check_severities(self.severities)
         _check_limit(self.max_images)
 

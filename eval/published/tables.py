@@ -70,14 +70,15 @@ class PublishedTable:
 
 
 def published_table(name: str) -> PublishedTable:
-    """Return a published table by name.
+    """Return a published table by name ("table-3") or by its long name ("s3_cifar100_full").
 
     Raises:
         EvalError: If there is none of that name.
     """
-    if name not in _raw():
+    named = {raw["alias"]: short for short, raw in _raw().items()}.get(name, name)
+    if named not in _raw():
         raise EvalError(f"unknown published table {name!r}{nearest(name, _raw())}")
-    return _parsed(name)
+    return _parsed(named)
 
 
 def published_tables() -> tuple[str, ...]:

@@ -29,12 +29,14 @@ def run_generated_corruptions(config: CorruptionConfig, subject: Subject) -> Ben
     Raises:
         EvalError: If a logit is not finite, a corruption cannot be made at this size, or the baseline is unknown.
     """
-    from eval.runners.generated import corruption_notes, corruption_sets
+    from eval.runners.generated import corruption_sets, generation_notes, given_frost
 
     indices = chosen_indices(subject, config.max_images)
-    sets = corruption_sets(subject, config.kinds, config.severities, indices)
+    frost = given_frost(subject, config)
+    sets = corruption_sets(subject, config.kinds, config.severities, indices, family="c", frost=frost)
     outcome = judge_corruptions(subject, sets, baseline=config.baseline)
-    notes = {**outcome.notes, **limit_notes(subject, len(indices)), **corruption_notes(subject, config.kinds)}
+    made = generation_notes(subject, config.kinds, config.severities, family="c", frost=frost)
+    notes = {**outcome.notes, **limit_notes(subject, len(indices)), **made}
     return BenchmarkOutcome(metrics=outcome.metrics, rows=outcome.rows, arrays=outcome.arrays, notes=notes)
 
 

@@ -15,59 +15,144 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from eval.configs import CorruptionConfig
+    from eval.corruptions.ice import FrostPictures
     from eval.subject import Subject
 
 
 def corruption_sets(
-    subject: Subject, kinds: Sequence[str], severities: Sequence[int], indices: NDArray[np.int64]
+    subject: Subject,
+    kinds: Sequence[str],
+    severities: Sequence[int],
+    indices: NDArray[np.int64],
+    *,
+    family: str,
+    frost: FrostPictures | None = None,
 ) -> list[PictureSet]:
     """Return one set per corruption and severity, in that order, of the test pictures at some indices."""
     return [
         PictureSet(
             fields={"corruption": kind, "severity": severity},
             labels=subject.labels[indices],
-            load=_corrupted(subject, kind, severity, indices),
+            load=_corrupted(subject, kind, severity, indices, family=family, frost=frost),
         )
         for kind in kinds
         for severity in severities
     ]
 
 
-def corruption_notes(subject: Subject, kinds: Sequence[str]) -> dict[str, Any]:
-    """Return what a reader must know of generated corruptions: that they are generated, and what stands in for what."""
-    notes: dict[str, Any] = {"generated": True}
+def given_frost(subject: Subject, config: CorruptionConfig) -> FrostPictures | None:
+    """Return the photographs of frost that the parameters ask for, or None for procedural ice.
+
+    Raises:
+        EvalError: If a photograph is missing.
+    """
+    if config.frost == "procedural":
+        return None
+    from eval.corruptions.ice import frost_from_folder
+
+    return frost_from_folder(subject.data_root / "frost")
+
+
+def generation_notes(
+    subject: Subject,
+    kinds: Sequence[str],
+    severities: Sequence[int],
+    *,
+    family: str,
+    frost: FrostPictures | None = None,
+) -> dict[str, Any]:
+    """Return what a reader must know: that the pictures are generated, stand-ins, and byte digests of the sets that were kept.
+
+    Every worker must call this: each knows the sets of its own node.
+    """
+    from eval.corruptions.cache import read_record, set_key, set_path
+
+    digests: dict[str, str] = {}
+    for kind in kinds:
+        for severity in severities:
+            key = set_key(
+                subject.images.shape,
+                kind,
+                severity,
+                fingerprint=subject.fingerprint,
+                seed=subject.seed,
+                family=family,
+                frost=frost,
+            )
+            if subject.keep_generated and set_path(key, subject.cache_dir).is_file():
+                digests[f"{kind}/{severity}"] = str(read_record(key, subject.cache_dir)["sha256"])[:16]
+    known = {name: digest for part in subject.workers.gather(digests) for name, digest in part.items()}
+    notes: dict[str, Any] = {"generated": True, "digests": dict(sorted(known.items()))}
     if "frost" in kinds:
-        notes["substitutes"] = {"frost": "procedural ice, no photographs"}
+        notes["frost"] = "procedural ice, no photographs" if frost is None else frost.label
     return notes
 
 
-def outlier_pictures(subject: Subject, name: str, count: int) -> NDArray[np.uint8] | NDArray[np.float32]:
-    """Return drawn outliers of the size of the test pictures, (count, H, W, C) uint8 or float32 in [0, 1]."""
-    from eval.outliers import generate
+def outlier_set(subject: Subject, name: str, count: int) -> PictureSet:
+    """Return drawn outliers of the size of the test pictures."""
+    import numpy as np
 
-    return generate(name, count, shape=subject.images.shape[1:], seed=subject.seed)
+    height, width, channels = subject.images.shape[1:]
+
+    def load(start: int, stop: int) -> NDArray[np.float32]:
+        from eval.outliers import outliers
+
+        return outliers(
+            name,
+            stop - start,
+            height=height,
+            width=width,
+            channels=channels,
+            seed=subject.seed,
+            start=start,
+            as_floats=True,
+        )
+
+    return PictureSet(fields={"set": name}, labels=np.full(count, -1, dtype=np.int64), load=load)
 
 
 def _corrupted(
-    subject: Subject, kind: str, severity: int, indices: NDArray[np.int64]
+    subject: Subject,
+    kind: str,
+    severity: int,
+    indices: NDArray[np.int64],
+    *,
+    family: str,
+    frost: FrostPictures | None,
 ) -> Callable[[int, int], NDArray[np.uint8]]:
-    if not subject.keep_generated or len(indices) < len(subject.images):
-        return lambda start, stop: _fresh(subject, kind, severity, indices[start:stop])
+    """Return the loader of one set; a limited judgement corrupts only the pictures that it uses."""
+
+    def fresh(start: int, stop: int) -> NDArray[np.uint8]:
+        from eval.corruptions.generate import corrupt
+
+        own = indices[start:stop]
+        return corrupt(
+            subject.images[own],
+            kind,
+            severity,
+            fingerprint=subject.fingerprint,
+            indices=own,
+            seed=subject.seed,
+            family=family,
+            frost=frost,
+        )
 
     @cache
     def kept() -> NDArray[np.uint8]:
         from eval.corruptions.cache import corrupted_set
 
         return corrupted_set(
-            subject.images, kind, severity, fingerprint=subject.fingerprint, seed=subject.seed, folder=subject.cache_dir
+            subject.images,
+            kind,
+            severity,
+            fingerprint=subject.fingerprint,
+            cache_dir=subject.cache_dir,
+            seed=subject.seed,
+            family=family,
+            frost=frost,
         )
 
+    if not subject.keep_generated or len(indices) < len(subject.images):
+        return fresh
     return lambda start, stop: kept()[start:stop]
-
-
-def _fresh(subject: Subject, kind: str, severity: int, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
-    from eval.corruptions.generate import corrupt
-
-    return corrupt(
-        subject.images[indices], kind, severity, indices=indices, fingerprint=subject.fingerprint, seed=subject.seed
-    )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eval.infer import PictureSet, clean_predictions, of_array, predict_sets
+from eval.infer import PictureSet, clean_predictions, predict_sets
 from eval.metrics.anomaly import SCORES, Detection, detection, outlier_count
 from eval.report import BenchmarkOutcome, MetricValue
 from eval.sampling import chosen_indices, limit_notes
@@ -26,11 +26,11 @@ def run_generated_outliers(config: GeneratedOutlierConfig, subject: Subject) -> 
     Raises:
         EvalError: If a logit is not finite.
     """
-    from eval.runners.generated import outlier_pictures
+    from eval.runners.generated import outlier_set
 
     indices = chosen_indices(subject, config.max_images)
     wanted = outlier_count(len(indices)) * config.repeats
-    sets = [of_array(outlier_pictures(subject, name, wanted), set=name) for name in config.sets]
+    sets = [outlier_set(subject, name, wanted) for name in config.sets]
     return judge_outliers(subject, indices, sets, score=config.score, repeats=config.repeats)
 
 
