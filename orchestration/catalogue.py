@@ -29,7 +29,8 @@ class Catalogue:
     """Everything that cells may name.
 
     Attributes:
-        methods: Methods by name.
+        methods: The built-in methods by name.
+        compose: Gives the method of a name, also a user's own or several joined by "+".
         benchmarks: Benchmarks by name.
         column: Parses a table column; raises for an unknown benchmark or metric.
         benchmark_params: Gives all parameters of a benchmark, defaults filled in, from those that differ.
@@ -42,6 +43,7 @@ class Catalogue:
     """
 
     methods: Mapping[str, Method]
+    compose: Callable[[str], Method]
     benchmarks: Mapping[str, Benchmark]
     column: Callable[[str], Column]
     benchmark_params: Callable[[str, Mapping[str, Any]], dict[str, object]]
@@ -56,15 +58,11 @@ class Catalogue:
         """Return the methods that a name joins by "+" ("pixmix+cutmix"), in order.
 
         Raises:
-            ValueError: If a part is unknown or stands twice.
+            AugmentError: If a part is unknown, or the parts do not compose.
         """
-        parts = name.split("+")
-        for part in parts:
-            if part not in self.methods:
-                raise ValueError(f"unknown method '{part}'{nearest(part, list(self.methods))}")
-        if len(set(parts)) < len(parts):
-            raise ValueError(f"a joined method names each part once, got '{name}'; leave the repeated part out")
-        return tuple(self.methods[part] for part in parts)
+        whole = self.compose(name)
+        parts = [part.strip() for part in name.split("+")]
+        return (whole,) if len(parts) == 1 else tuple(self.compose(part) for part in parts)
 
     def benchmark(self, name: str) -> Benchmark:
         """Return a benchmark.
@@ -80,7 +78,7 @@ class Catalogue:
 @cache
 def builtin_catalogue() -> Catalogue:
     """Return the catalogue of this installation: the built-in registries."""
-    from augment.methods import METHODS
+    from augment.methods import METHODS, method_for
     from augment.mixing_sets.registry import mixing_set_for
     from eval.benchmarks import BENCHMARKS, full_params, parse_column
     from trainers.config import LOOP_SEMANTICS
@@ -93,6 +91,7 @@ def builtin_catalogue() -> Catalogue:
 
     return Catalogue(
         methods=METHODS,
+        compose=method_for,
         benchmarks=BENCHMARKS,
         column=parse_column,
         benchmark_params=full_params,

@@ -49,17 +49,43 @@ class RunObserver:
 
 
 class Observers(RunObserver):
-    """Passes everything on to several observers."""
+    """Passes everything on to several observers, in order."""
 
     def __init__(self, observers: Sequence[RunObserver]) -> None:
         self._observers = tuple(observers)
 
-    def __getattribute__(self, name: str) -> object:
-        if name.startswith("_") or name not in vars(RunObserver):
-            return super().__getattribute__(name)
+    def run_started(self, plan: Plan) -> None:
+        for observer in self._observers:
+            observer.run_started(plan)
 
-        def fan_out(*args: object, **kwargs: object) -> None:
-            for observer in super(Observers, self).__getattribute__("_observers"):
-                getattr(observer, name)(*args, **kwargs)
+    def cell_state(self, cell: PlannedCell, state: CellState, detail: str = "") -> None:
+        for observer in self._observers:
+            observer.cell_state(cell, state, detail)
 
-        return fan_out
+    def cell_progress(self, cell: PlannedCell, stage: str, done: int, total: int) -> None:
+        for observer in self._observers:
+            observer.cell_progress(cell, stage, done, total)
+
+    def epoch_ended(self, cell: PlannedCell, row: EpochRow) -> None:
+        for observer in self._observers:
+            observer.epoch_ended(cell, row)
+
+    def training_recorded(self, cell: PlannedCell, record: TrainingRecord) -> None:
+        for observer in self._observers:
+            observer.training_recorded(cell, record)
+
+    def report_recorded(self, cell: PlannedCell, checkpoint_sha256: str, report: MetricReport) -> None:
+        for observer in self._observers:
+            observer.report_recorded(cell, checkpoint_sha256, report)
+
+    def attempt_failed(self, cell: PlannedCell, attempt: AttemptRecord, decision: str) -> None:
+        for observer in self._observers:
+            observer.attempt_failed(cell, attempt, decision)
+
+    def message(self, text: str) -> None:
+        for observer in self._observers:
+            observer.message(text)
+
+    def run_ended(self, plan: Plan, status: Literal["complete", "failed", "stopped", "interrupted"]) -> None:
+        for observer in self._observers:
+            observer.run_ended(plan, status)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,14 +69,18 @@ def plan_cells(
     families = {key: _ancestors(cell) for key, (cell, _) in wanted.items()}
     keys = dict.fromkeys(key for parents in families.values() for key in (parent.train_key for parent in parents))
     results = store.results([*dict.fromkeys([*wanted, *keys])])
+    undone = [key for key in (*wanted, *keys) if key not in results or not _is_complete(wanted.get(key), results[key])]
+    failures = {key: failure_of(attempts) for key, attempts in store.failures(undone).items()}
     planned: dict[str, PlannedCell] = {}
     for key, (cell, benchmarks) in wanted.items():
         is_trained = key in results and mode != "force"
         for parent in () if is_trained else families[key]:
             if parent.train_key not in wanted and parent.train_key not in planned:
-                planned[parent.train_key] = _planned(parent, (), store, results, mode, is_supporting=True)
-        planned[key] = _planned(cell, benchmarks, store, results, mode)
+                planned[parent.train_key] = _planned(parent, (), failures, results, mode, is_supporting=True)
+        planned[key] = _planned(cell, benchmarks, failures, results, mode)
     ordered = _parents_first(planned, families)
+    if mode == "cached":
+        ordered = _without_orphans(ordered)
     return Plan(
         sweep=name,
         cells=tuple(ordered),
@@ -95,6 +100,10 @@ def _merged(cells: Sequence[ResolvedCell]) -> dict[str, tuple[ResolvedCell, tupl
     return merged
 
 
+def _is_complete(wanted: tuple[ResolvedCell, tuple[BenchmarkRequest, ...]] | None, result: CellResult) -> bool:
+    return wanted is None or all(request.key in result.reports for request in wanted[1])
+
+
 def _ancestors(cell: ResolvedCell) -> tuple[ResolvedCell, ...]:
     """Return the cells that a cell starts from, oldest first."""
     found: dict[str, ResolvedCell] = {}
@@ -106,7 +115,7 @@ def _ancestors(cell: ResolvedCell) -> tuple[ResolvedCell, ...]:
 def _planned(
     cell: ResolvedCell,
     benchmarks: tuple[BenchmarkRequest, ...],
-    store: ResultsStore,
+    failures: Mapping[str, str | None],
     results: Mapping[str, CellResult],
     mode: Mode,
     *,
@@ -124,7 +133,7 @@ def _planned(
         missing=missing,
         trained=result is not None,
         supporting=is_supporting,
-        failed=None if is_done else failure_of(store.attempts(cell.train_key)),
+        failed=None if is_done else failures.get(cell.train_key),
     )
 
 
@@ -153,6 +162,17 @@ def _parents_first(
             if ancestor in planned:
                 ordered.setdefault(ancestor, planned[ancestor])
     return list(ordered.values())
+
+
+def _without_orphans(cells: Sequence[PlannedCell]) -> list[PlannedCell]:
+    """Mark the untrained cells whose parent failed before: they cannot start either."""
+    kept: dict[str, PlannedCell] = {}
+    for cell in cells:
+        parent = kept.get(cell.config.init_from or "")
+        if parent is not None and parent.failed is not None and not cell.trained and cell.failed is None:
+            cell = replace(cell, failed=f"the cell that it starts from failed: {parent.cell_id}")
+        kept[cell.train_key] = cell
+    return list(kept.values())
 
 
 def _duplicates(cells: Sequence[ResolvedCell]) -> tuple[tuple[str, ...], ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path as FilePath
@@ -13,7 +13,7 @@ from orchestration.catalogue import Catalogue, config_values, known_fields
 from orchestration.cells import Cell
 from orchestration.errors import Mistake, nearest
 from orchestration.keys import canonical_json, digest, plain
-from orchestration.sweep import Point, Settings, Sweep
+from orchestration.sweep import Point, Setting, Settings, Sweep
 from trainers.config import JobConfig, MixingSetConfig, RecipeConfig
 from trainers.recipes import resolve_model_params, resolve_recipe
 
@@ -109,7 +109,8 @@ class Template:
 
     @classmethod
     def make(cls, resolver: Resolver, point: Point, sweep: Sweep) -> Template | None:
-        return Reading(resolver, sweep, point.settings, point.row, point.origin).template(point.parent)
+        """Return the template of a point, or None where it has mistakes."""
+        return Reading(resolver, sweep, point.settings, point.row, point.origin).template(point.shared, point.parent)
 
     def with_seed(self, resolver: Resolver, seed: int) -> ResolvedCell:
         parent = self.parent.with_seed(resolver, seed) if self.parent is not None else None
@@ -138,11 +139,8 @@ class Reading:
         self.origin = origin
         self.failed = False
 
-    def template(self, parent_settings: Settings | None) -> Template | None:
-        parent = None
-        if parent_settings is not None:
-            parent = Reading(self.resolver, self.sweep, parent_settings, "", self.origin).template(None)
-            self.failed |= parent is None
+    def template(self, shared: Settings, parent_settings: Settings | None) -> Template | None:
+        """Return the template of the settings, or None where they have mistakes (noted with the resolver)."""
         names = {name: self._name(name) for name in ("method", "dataset", "model", "recipe")}
         parts = self._try("method", self.catalogue.method_parts, names["method"]) or ()
         dataset = self._try("dataset", self.catalogue.dataset, names["dataset"])
@@ -150,7 +148,8 @@ class Reading:
         self._try("recipe", self.catalogue.recipe, names["recipe"])
         if self.failed or dataset is None or model is None:
             return None
-        recipe = self._recipe(str(names["recipe"]), str(names["method"]))
+        parent = self._parent(parts, shared, parent_settings)
+        recipe = self._recipe(str(names["recipe"]), parts, dataset.name)
         model_params = self._model_params(str(names["recipe"]), str(names["model"]))
         self._check_size(model, dataset)
         mixing_set, mixing_identity = self._mixing_set(parts, dataset)
@@ -212,11 +211,32 @@ class Reading:
         prefix = f"{head}."
         return {path[len(prefix) :]: item.value for path, item in self.settings.items() if path.startswith(prefix)}
 
-    def _recipe(self, recipe: str, method: str) -> RecipeConfig | None:
+    def _parent(self, parts: Sequence[Method], shared: Settings, settings: Settings | None) -> Template | None:
+        """The cell that this one starts from: as the file says, else as the method is published."""
+        starts_from = next((part.starts_from for part in parts if part.starts_from), None)
+        if settings is None and starts_from is not None:
+            settings = {**shared, "method": Setting(starts_from, self._origin_of("method"))}
+        if settings is None:
+            return None
+        parent = Reading(self.resolver, self.sweep, settings, "", self.origin).template(shared, None)
+        self.failed |= parent is None
+        return parent
+
+    def _recipe(self, recipe: str, parts: Sequence[Method], dataset: str) -> RecipeConfig | None:
         given = self._group("train")
-        key = ("recipe", recipe, method, canonical_json(given))
-        made = self.resolver.remember(key, lambda: _attempt(resolve_recipe, recipe, method, given))
+        names = "+".join(part.name for part in parts)
+        key = ("recipe", recipe, names, dataset, canonical_json(given))
+        made = self.resolver.remember(key, lambda: _attempt(self._recipe_of, recipe, parts, dataset, given))
         return self._unpack("train", made)
+
+    def _recipe_of(self, recipe: str, parts: Sequence[Method], dataset: str, given: Mapping[str, Any]) -> RecipeConfig:
+        """Lay over each other: the recipe, what its and the methods' publications change, what the cell sets itself."""
+        known = self.catalogue.recipe(recipe).for_method
+        changes: dict[str, Any] = {}
+        for part in parts:
+            published = {**part.recipe.get("*", {}), **part.recipe.get(dataset, {})}
+            changes |= {key: value for key, value in published.items() if key not in known.get(part.name, {})}
+        return resolve_recipe(recipe, "+".join(part.name for part in parts), {**changes, **given})
 
     def _model_params(self, recipe: str, model: str) -> dict[str, object] | None:
         given = self._group("model_params")

@@ -32,12 +32,23 @@ Settings = Mapping[str, Setting]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """A cell to be: its settings by dotted path, its seed, the label of its row, and its parent's settings."""
+    """A cell to be.
+
+    Attributes:
+        settings: What it sets, by dotted path.
+        seed: Its seed.
+        row: Label of its row.
+        origin: Where the file lists it.
+        shared: What a cell that this one starts from has in common with it: dataset, model and recipe, but not what the
+            row sets of the method or of training.
+        parent: Settings of the cell that it starts from, as the file says, or None.
+    """
 
     settings: Settings
     seed: int
     row: str
     origin: Path
+    shared: Settings
     parent: Settings | None = None
 
 

@@ -15,6 +15,7 @@ from orchestration.sweep import Overrides, Point, Setting, Settings, Size, Sweep
 from orchestration.sweep_spec import MAPPING_FIELDS, PointPatch, SizeSpec, SweepFile, point_field_of
 from orchestration.sweep_yaml import Document, Path
 
+IDENTITY_FIELDS = ("dataset", "model", "model_params", "recipe")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
@@ -109,9 +110,10 @@ class _Expansion:
             if self._is_excluded(settings):
                 continue
             final = {**settings, **self._forced(row)}
-            parent = self._parent(init_from, row) if init_from is not None else None
+            shared = self._shared(final)
+            parent = None if init_from is None else self._parent(init_from, shared, origin)
             for seed in seeds:
-                yield Point(settings=final, seed=seed, row=row, origin=origin, parent=parent)
+                yield Point(settings=final, seed=seed, row=row, origin=origin, shared=shared, parent=parent)
 
     def _cells(self) -> Iterator[tuple[str, Settings, Path, PointPatch | None]]:
         base = flatten(self.file.base, ("base",))
@@ -188,10 +190,14 @@ class _Expansion:
         options = {p: Setting(v, (f"--set {p}",), is_soft=True) for p, v in self.overrides.settings.items()}
         return {**of_size, **of_rows, **options}
 
-    def _parent(self, init_from: PointPatch, row: str) -> Settings:
-        """A parent shares the base, not what its child's row sets."""
-        origin: Path = ("base", "init_from") if init_from is self.file.base.init_from else ("axes", "cells")
-        return {**flatten(self.file.base, ("base",)), **flatten(init_from, origin), **self._forced("")}
+    def _shared(self, settings: Settings) -> Settings:
+        """What a parent takes over: the base with the child's dataset, network and recipe, and what is forced on all cells."""
+        identity = {path: item for path, item in settings.items() if path.partition(".")[0] in IDENTITY_FIELDS}
+        return {**flatten(self.file.base, ("base",)), **identity, **self._forced("")}
+
+    def _parent(self, init_from: PointPatch, shared: Settings, origin: Path) -> Settings:
+        place: Path = ("base", "init_from") if init_from is self.file.base.init_from else (*origin, "init_from")
+        return {**shared, **flatten(init_from, place), **self._forced("")}
 
     def _rows(self, all_rows: Sequence[str]) -> tuple[str, ...]:
         order = self.file.table.rows or all_rows

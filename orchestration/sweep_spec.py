@@ -83,13 +83,14 @@ class TableSpec(StrictModel):
     """How the results are laid out.
 
     `metrics`: rows by metric columns. `matrix`: one factor down, one across, the metrics inside each entry.
-    `transposed`: metric columns down, rows across.
+    `sets`: the details of the columns down (outlier sets, and "mean"), the rows across, once per metric.
     """
 
     columns: Annotated[tuple[Column, ...], Field(min_length=1)]
-    layout: Literal["metrics", "matrix", "transposed"] = "metrics"
+    layout: Literal["metrics", "matrix", "sets"] = "metrics"
     rows: tuple[Name, ...] | None = Field(default=None, description="Order of the rows, or a choice of them")
     matrix: MatrixAxes | None = None
+    details: tuple[Name, ...] = Field(default=(), description="Fine rows of layout `sets`, for example [svhn, mean]")
     baseline: Name | None = Field(default=None, description="Row that the others are tested against")
     published: Name | None = Field(default=None, description="Key of the published table to compare with")
 
@@ -100,6 +101,10 @@ class TableSpec(StrictModel):
         if (self.layout == "matrix") != (self.matrix is not None):
             raise ValueError(
                 "layout 'matrix' and the key `matrix` (its two factors) belong together; give both or neither"
+            )
+        if (self.layout == "sets") != bool(self.details):
+            raise ValueError(
+                "layout 'sets' and the key `details` (its fine rows) belong together; give both or neither"
             )
         return self
 

@@ -1,0 +1,90 @@
+"""`doctor`, `sync`, `ui`: the surroundings of a run."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orchestration.cli import options
+from orchestration.cli.output import EXIT_DONE, EXIT_REFUSED, columns, emit, show, tell
+
+if TYPE_CHECKING:
+    from orchestration.doctor import Finding
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this file."""
+    app.command("sync")(sync)
+    app.command("ui")(ui)
+    app.command("doctor")(doctor)
+
+
+def doctor(
+    storage: options.Storage = None,
+    data_root: options.DataRoot = None,
+    tracking_uri: options.TrackingUri = None,
+    as_json: options.Json = False,
+) -> int:
+    """Check versions, devices, storage, tracking server, data and compiled kernels, and say what to do."""
+    from orchestration.doctor import examine
+
+    findings = examine(options.settings_of(storage, data_root, tracking_uri))
+    emit([asdict(finding) for finding in findings], lambda: _findings_text(findings), as_json=as_json)
+    return EXIT_REFUSED if any(finding.state == "broken" for finding in findings) else EXIT_DONE
+
+
+def sync(
+    sweep: Annotated[
+        list[str] | None, typer.Argument(metavar="[SWEEP]...", help="Sweeps; by default all built-in ones.")
+    ] = None,
+    smoke: options.Smoke = False,
+    small: options.Small = False,
+    storage: options.Storage = None,
+    tracking_uri: options.TrackingUri = None,
+    as_json: options.Json = False,
+) -> int:
+    """Rebuild MLflow from the results store: one experiment per sweep, one run per recorded cell."""
+    from orchestration.tracked_run import sync_sweeps
+
+    settings = options.settings_of(storage, None, tracking_uri)
+    size = options.SweepChoice(name="", smoke=smoke, small=small).size
+    synced = sync_sweeps(tuple(sweep or ()), size=size, settings=settings, store=options.store_of(settings))
+    document = {"tracking_uri": settings.tracking, "cells": synced}
+    emit(
+        document,
+        lambda: "\n".join(
+            [*(f"{name}: {number} cells" for name, number in synced.items()), f"tracking: {settings.tracking}"]
+        ),
+        as_json=as_json,
+    )
+    return EXIT_DONE
+
+
+def ui(
+    storage: options.Storage = None,
+    tracking_uri: options.TrackingUri = None,
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="Port to listen on.")] = 5000,
+) -> int:
+    """Open the MLflow UI on the runs of a storage (Ctrl-C ends it)."""
+    import subprocess
+    import sys
+
+    settings = options.settings_of(storage, None, tracking_uri)
+    if settings.tracking.startswith(("http://", "https://")):
+        show(settings.tracking)
+        return EXIT_DONE
+    tell(f"MLflow UI on http://{host}:{port} (Ctrl-C ends it); runs from {settings.tracking}")
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", settings.tracking, "--host", host]
+    try:
+        return EXIT_DONE if subprocess.call([*command, "--port", str(port)]) == 0 else EXIT_REFUSED
+    except KeyboardInterrupt:
+        return EXIT_DONE
+
+
+def _findings_text(findings: list[Finding]) -> str:
+    rows = [[finding.what, finding.state, finding.detail] for finding in findings]
+    advice = [f"{finding.what}: {finding.way_out}" for finding in findings if finding.way_out]
+    return "\n".join([columns(rows, header=["what", "state", "detail"]), *([""] + advice if advice else [])])

@@ -1,0 +1,114 @@
+"""The entry point: reads the command line, runs a verb, and turns every error into a message and an exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from orchestration.cli.output import EXIT_BAD_INPUT, EXIT_CELLS_FAILED, EXIT_DONE, EXIT_REFUSED, show, tell
+
+if TYPE_CHECKING:
+    import typer
+
+PROGRAM = "dreamgrid"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    0: done; 1: some cells failed, or the run was interrupted; 2: bad input; 3: the environment refused.
+
+    Args:
+        arguments: What follows the program's name; None for those of the process.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        outcome = build_app()(args=given, prog_name=PROGRAM, standalone_mode=False)
+        return outcome if isinstance(outcome, int) else EXIT_DONE
+    except KeyboardInterrupt:
+        tell("Interrupted. What is recorded stays; the same command goes on where this one ended.")
+        return EXIT_CELLS_FAILED
+    except BrokenPipeError:
+        _silence_stdout()
+        return EXIT_DONE
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else EXIT_DONE
+    except Exception as error:
+        return _failed(error, as_json="--json" in given)
+
+
+def build_app() -> typer.Typer:
+    """Return the command line with all its verbs."""
+    import typer
+
+    from orchestration.cli import cell_verbs, environment_verbs, run_verbs, sweep_verbs, table_verbs
+
+    app = typer.Typer(
+        name=PROGRAM,
+        help="Published ablation tables of image classifiers' safety, computed incrementally on a laptop or a cluster.",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    for verbs in (sweep_verbs, run_verbs, table_verbs, cell_verbs, environment_verbs):
+        verbs.register(app)
+    return app
+
+
+def _failed(error: Exception, *, as_json: bool) -> int:
+    code, document = _explain(error)
+    tell(f"{PROGRAM}: {document['error']}")
+    if as_json:
+        show(json.dumps(document, indent=2))
+    return code
+
+
+def _explain(error: Exception) -> tuple[int, dict[str, Any]]:
+    """Return the exit code and the message of an error; what nobody foresaw goes to a log file, not to the user."""
+    from augment.errors import AugmentError
+    from clusters.errors import ClusterError
+    from eval.errors import EvalError
+    from orchestration.errors import EnvironmentRefused, InputError, SweepError
+    from trainers.errors import DataError, TrainingError
+
+    usage = _usage_text(error)
+    if usage is not None:
+        return EXIT_BAD_INPUT, {"error": usage}
+    if isinstance(error, InputError):
+        mistakes = [{"where": each.where, "line": each.line, "text": each.text} for each in error.mistakes]
+        return EXIT_BAD_INPUT, {"error": str(error), "mistakes": mistakes}
+    if isinstance(error, EnvironmentRefused | ClusterError | DataError | OSError):
+        return EXIT_REFUSED, {"error": str(error)}
+    if isinstance(error, SweepError | TrainingError | AugmentError | EvalError):
+        return EXIT_BAD_INPUT, {"error": str(error)}
+    path = _log_unforeseen(error)
+    text = f"unforeseen {type(error).__name__}: {error}; the details are in {path}: please report them"
+    return EXIT_CELLS_FAILED, {"error": text, "log": path}
+
+
+def _usage_text(error: Exception) -> str | None:
+    """Return what the option parser says against the arguments, or None for other errors."""
+    say = getattr(error, "format_message", None)
+    if say is None:
+        return None
+    return f"{say()} (see `{PROGRAM} --help`)"
+
+
+def _log_unforeseen(error: Exception) -> str:
+    import tempfile
+    import traceback
+
+    handle, path = tempfile.mkstemp(prefix="dreamgrid-error-", suffix=".log")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.writelines(traceback.format_exception(error))
+    return path
+
+
+def _silence_stdout() -> None:
+    """A reader such as `head` closed the pipe: keep the interpreter from complaining when it flushes."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

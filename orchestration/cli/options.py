@@ -1,0 +1,106 @@
+"""The options that several verbs share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from orchestration.catalogue import Catalogue
+    from orchestration.settings import Settings
+    from orchestration.store.base import ResultsStore
+    from orchestration.sweep import Size, Sweep
+
+SweepName = Annotated[
+    str, typer.Argument(metavar="SWEEP", help="Built-in sweep (see `sweeps`) or path of a YAML file.")
+]
+Storage = Annotated[
+    str | None,
+    typer.Option("--storage", help="Folder or s3:// prefix of results [DREAMGRID_STORAGE, ./dreamgrid-storage]."),
+]
+DataRoot = Annotated[Path | None, typer.Option("--data-root", help="Folder of datasets [DREAMGRID_DATA, ./data].")]
+TrackingUri = Annotated[
+    str | None, typer.Option("--tracking-uri", help="MLflow server [MLFLOW_TRACKING_URI, a file beside the storage].")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else to stdout.")]
+Smoke = Annotated[bool, typer.Option("--smoke", help="The size that takes seconds and runs the same code.")]
+Small = Annotated[bool, typer.Option("--small", help="The size that gives meaningful numbers on a laptop.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Set a value on every cell: train.epochs=5. Repeatable."),
+]
+Seeds = Annotated[
+    str | None, typer.Option("--seeds", metavar="SEEDS", help="Seeds instead of the sweep's: 0,1,2 or 0-4.")
+]
+Workers = Annotated[int | None, typer.Option("--workers", help="Workers per cell instead of the sweep's.")]
+ModeName = Annotated[
+    str,
+    typer.Option(
+        "--mode", metavar="MODE", help="cached (what is missing), retry (failed ones too), force (all), read-only."
+    ),
+]
+
+MODES = ("cached", "retry", "force", "read-only")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepChoice:
+    """Which sweep, in which size, changed how."""
+
+    name: str
+    smoke: bool = False
+    small: bool = False
+    assignments: tuple[str, ...] = ()
+    seeds: str | None = None
+    workers: int | None = None
+
+    @property
+    def size(self) -> Size:
+        """The chosen size.
+
+        Raises:
+            InputError: If two sizes are chosen.
+        """
+        from orchestration.errors import InputError, Mistake
+
+        if self.smoke and self.small:
+            raise InputError(
+                "options", [Mistake(where="--smoke --small", text="a sweep has one size; choose one of the two")]
+            )
+        return "smoke" if self.smoke else "small" if self.small else "full"
+
+    @property
+    def command_options(self) -> str:
+        """The options of this choice as they were typed, for messages that say how to go on."""
+        parts = ["--smoke"] * self.smoke + ["--small"] * self.small + [f"--set {text}" for text in self.assignments]
+        parts += [f"--seeds {self.seeds}"] if self.seeds else []
+        return " ".join([self.name, *parts])
+
+    def load(self, catalogue: Catalogue) -> Sweep:
+        """Load the sweep.
+
+        Raises:
+            InputError: With every mistake of the options, or of the file.
+        """
+        from orchestration.overrides import parse_overrides
+        from orchestration.sweep_files import load_sweep
+
+        overrides = parse_overrides(self.assignments, seeds=self.seeds, workers=self.workers)
+        return load_sweep(self.name, size=self.size, overrides=overrides, catalogue=catalogue)
+
+
+def settings_of(storage: str | None = None, data_root: Path | None = None, tracking_uri: str | None = None) -> Settings:
+    """Return the settings that options and environment give."""
+    from orchestration.settings import read_settings
+
+    return read_settings(storage=storage, data_root=data_root, tracking_uri=tracking_uri)
+
+
+def store_of(settings: Settings) -> ResultsStore:
+    """Open the results store."""
+    from orchestration.store import open_store
+
+    return open_store(settings.storage)

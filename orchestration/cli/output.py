@@ -1,0 +1,55 @@
+"""What the command line prints: text for people, or one JSON document; and how errors become exit codes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+EXIT_DONE: Final = 0
+EXIT_CELLS_FAILED: Final = 1
+EXIT_BAD_INPUT: Final = 2
+EXIT_REFUSED: Final = 3
+
+
+def show(text: str) -> None:
+    """Print text for people to stdout."""
+    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+
+
+def tell(text: str) -> None:
+    """Print text for people to stderr."""
+    sys.stderr.write(text if text.endswith("\n") else f"{text}\n")
+
+
+def emit(document: Any, text: Callable[[], str], *, as_json: bool) -> None:
+    """Print one JSON document to stdout, or the text for people."""
+    if as_json:
+        show(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+    else:
+        show(text())
+
+
+def columns(rows: Sequence[Sequence[str]], *, header: Sequence[str], right: Sequence[int] = ()) -> str:
+    """Return rows as aligned columns under a header.
+
+    Args:
+        rows: Cells as text.
+        header: One heading per column.
+        right: Positions of the columns that are aligned to the right.
+    """
+    lines = [list(header), *([*row] for row in rows)]
+    widths = [max(len(line[index]) for line in lines) for index in range(len(header))]
+    texts = [
+        "  ".join(
+            cell.rjust(width) if at in right else cell.ljust(width) for at, (cell, width) in enumerate(pairs)
+        ).rstrip()
+        for pairs in (list(zip(line, widths, strict=True)) for line in lines)
+    ]
+    return "\n".join([texts[0], "  ".join("-" * width for width in widths), *texts[1:]])
+
+
+def count(number: int, noun: str) -> str:
+    """Return "1 cell", "2 cells"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,208 @@
+"""`sweeps` and `plan`: what there is, and what would run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from orchestration.cli import options
+from orchestration.cli.output import EXIT_DONE, columns, count, emit, show
+
+if TYPE_CHECKING:
+    from orchestration.cells import Mode, Plan, PlannedCell
+    from orchestration.sweep import Sweep
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this file."""
+    app.command("sweeps")(sweeps)
+    app.command("plan")(plan)
+
+
+def sweeps(
+    as_json: options.Json = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON Schema of sweep files, for editors.")
+    ] = False,
+) -> int:
+    """List the built-in sweeps: table, rows, cells, sizes, what data they need."""
+    from orchestration.catalogue import builtin_catalogue
+    from orchestration.sweep_files import SWEEPS, sweep_json_schema_text
+
+    if schema:
+        show(sweep_json_schema_text(builtin_catalogue()))
+        return EXIT_DONE
+    rows = [_summary(name) for name in SWEEPS]
+    emit(rows, lambda: _sweeps_text(rows), as_json=as_json)
+    return EXIT_DONE
+
+
+def plan(
+    sweep: options.SweepName,
+    smoke: options.Smoke = False,
+    small: options.Small = False,
+    assignments: options.Set = None,
+    seeds: options.Seeds = None,
+    workers: options.Workers = None,
+    mode: options.ModeName = "cached",
+    storage: options.Storage = None,
+    data_root: options.DataRoot = None,
+    as_json: options.Json = False,
+) -> int:
+    """Show what a sweep wants, what of it is recorded, and what would run. Starts nothing."""
+    from orchestration.catalogue import builtin_catalogue
+    from orchestration.plan import make_plan
+
+    choice = options.SweepChoice(
+        name=sweep, smoke=smoke, small=small, assignments=tuple(assignments or ()), seeds=seeds, workers=workers
+    )
+    settings = options.settings_of(storage, data_root)
+    catalogue = builtin_catalogue()
+    loaded = choice.load(catalogue)
+    made = make_plan(
+        loaded,
+        store=options.store_of(settings),
+        catalogue=catalogue,
+        mode=mode_of(mode),
+        data_root=settings.data_root,
+    )
+    emit(plan_document(made, loaded), lambda: plan_text(made, loaded), as_json=as_json)
+    return EXIT_DONE
+
+
+def mode_of(text: str) -> Mode:
+    """Return a mode by its name.
+
+    Raises:
+        InputError: If there is no such mode.
+    """
+    from orchestration.errors import InputError, Mistake, nearest
+
+    if text not in options.MODES:
+        mistake = Mistake(where=f"--mode {text}", text=f"unknown mode '{text}'{nearest(text, options.MODES)}")
+        raise InputError("options", [mistake])
+    return cast("Mode", text)
+
+
+def plan_document(made: Plan, sweep: Sweep) -> dict[str, Any]:
+    """Return a plan as plain values."""
+    return {
+        "sweep": made.sweep,
+        "title": sweep.title,
+        "mode": made.mode,
+        "counts": _counts(made),
+        "cells": [_cell_document(cell) for cell in made.cells],
+        "columns": list(sweep.columns),
+        "stand_ins": dict(sweep.stand_ins),
+        "left_out": dict(sweep.left_out),
+        "duplicates": [list(rows) for rows in made.duplicates],
+        "missing_data": list(made.missing_data),
+    }
+
+
+def plan_text(made: Plan, sweep: Sweep) -> str:
+    """Return a plan as text."""
+    counts = _counts(made)
+    rows = [
+        [cell.cell_id, cell.cell.row or "(supporting)", str(cell.cell.seed), _state(cell, made), _missing(cell)]
+        for cell in made.cells
+    ]
+    lines = [
+        f"{made.sweep}: {sweep.title}",
+        columns(rows, header=["cell", "row", "seed", "state", "to do"]),
+        "",
+        f"{count(counts['wanted'], 'cell')} wanted, {counts['recorded']} recorded, {counts['supporting']} supporting, "
+        f"{counts['to_run']} to run ({counts['to_train']} to train, {counts['to_evaluate']} to evaluate only)",
+    ]
+    lines += [f"{counts['set_aside']} failed before and stay aside; run them again with --mode retry"] * bool(
+        counts["set_aside"]
+    )
+    lines += [f"one and the same cells: {', '.join(rows)}" for rows in made.duplicates]
+    lines += [f"left out: {name} ({reason})" for name, reason in sweep.left_out.items()]
+    lines += [f"{shown} stands in for {column}" for shown, column in sweep.stand_ins.items()]
+    lines += [f"missing: {line}" for line in made.missing_data]
+    return "\n".join(lines)
+
+
+def _counts(made: Plan) -> dict[str, int]:
+    to_run = made.to_run
+    return {
+        "wanted": sum(not cell.supporting for cell in made.cells),
+        "recorded": sum(cell.is_done for cell in made.cells if not cell.supporting),
+        "supporting": sum(cell.supporting for cell in made.cells),
+        "to_run": len(to_run),
+        "to_train": sum(not cell.trained for cell in to_run),
+        "to_evaluate": sum(cell.trained for cell in to_run),
+        "set_aside": len(made.set_aside),
+    }
+
+
+def _cell_document(cell: PlannedCell) -> dict[str, Any]:
+    return {
+        "id": cell.cell_id,
+        "train_key": cell.train_key,
+        "row": cell.cell.row,
+        "seed": cell.cell.seed,
+        "method": cell.config.method,
+        "dataset": cell.config.dataset,
+        "model": cell.config.model,
+        "trained": cell.trained,
+        "wanted": [request.name for request in cell.wanted],
+        "missing": [request.name for request in cell.missing],
+        "supporting": cell.supporting,
+        "failed": cell.failed,
+    }
+
+
+def _state(cell: PlannedCell, made: Plan) -> str:
+    if cell.is_done:
+        return "recorded"
+    if cell.failed is not None and made.mode not in ("retry", "force"):
+        return "failed"
+    return "trained" if cell.trained else "missing"
+
+
+def _missing(cell: PlannedCell) -> str:
+    stages = [] if cell.trained else ["train"]
+    return ", ".join([*stages, *(request.name for request in cell.missing)]) or "-"
+
+
+def _summary(name: str) -> dict[str, Any]:
+    from orchestration.sweep_expand import expand
+    from orchestration.sweep_files import read_sweep_file
+
+    loaded = read_sweep_file(name)
+    if loaded.file is None:
+        return {"name": name, "title": f"unreadable: {loaded.mistakes[0]}"}
+    full, _ = expand(loaded.file, loaded.document)
+    datasets = {str(point.settings["dataset"].value) for point in full.points if "dataset" in point.settings}
+    return {
+        "name": name,
+        "title": loaded.file.title,
+        "rows": len(full.rows),
+        "cells": len(full.points),
+        "columns": len(full.columns),
+        "sizes": ["full", *loaded.file.sizes],
+        "data": sorted(datasets),
+        "published": loaded.file.table.published,
+    }
+
+
+def _sweeps_text(rows: list[dict[str, Any]]) -> str:
+    table = [
+        [
+            row["name"],
+            row["title"],
+            str(row.get("rows", "")),
+            str(row.get("cells", "")),
+            ", ".join(row.get("sizes", [])),
+            ", ".join(row.get("data", [])),
+        ]
+        for row in rows
+    ]
+    header = ["sweep", "title", "rows", "cells", "sizes", "data"]
+    return (
+        columns(table, header=header, right=(2, 3))
+        + "\n\ndreamgrid plan SWEEP shows a sweep's cells; dreamgrid run SWEEP runs it."
+    )

@@ -1,0 +1,141 @@
+"""From recorded results to a table: which value stands in which row and column of a sweep, and what must be said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from eval.benchmarks import BENCHMARKS, column_value, parse_column
+from eval.tables.grid import Observation, Table
+from eval.tables.layouts import metric_table, pair_grid, set_table
+
+if TYPE_CHECKING:
+    from orchestration.resolve_point import ResolvedCell
+    from orchestration.store.base import CellResult
+    from orchestration.sweep import Point, Sweep
+
+COMPARED_ENVIRONMENT = ("device", "device_name", "precision", "torch", "cuda")
+"""What seeds of one row must agree in; where they do not, the row is marked as mixed."""
+
+
+def sweep_table(sweep: Sweep, cells: Sequence[ResolvedCell], results: Mapping[str, CellResult]) -> Table:
+    """Return the table of a sweep from what is recorded; entries without a result stay empty.
+
+    Args:
+        sweep: Rows, columns, layout.
+        cells: The resolved points of the sweep, in the same order.
+        results: Train key -> what is recorded.
+
+    Raises:
+        EvalError: If a column is unknown.
+    """
+    observations = list(_observations(sweep, cells, results))
+    layout = sweep.table.layout
+    if layout == "matrix" and sweep.table.matrix is not None:
+        axes = sweep.table.matrix
+        down = dict.fromkeys(_setting(point, axes.rows) for point in sweep.points)
+        across = dict.fromkeys(_setting(point, axes.columns) for point in sweep.points)
+        return pair_grid(
+            sweep.title,
+            list(down),
+            list(across),
+            sweep.columns,
+            observations,
+            corner=_short(axes.rows),
+            across_name=_short(axes.columns),
+        )
+    if layout == "sets":
+        return set_table(sweep.title, sweep.table.details, sweep.rows, sweep.columns, observations)
+    return metric_table(sweep.title, sweep.rows, sweep.columns, observations)
+
+
+def table_notes(sweep: Sweep) -> tuple[str, ...]:
+    """Return the lines below the table: stand-ins, and what is left out with its reason."""
+    notes = [f"{shown} stands in for {column}." for shown, column in sweep.stand_ins.items()]
+    notes += [f"Left out: {name} ({reason})." for name, reason in sweep.left_out.items()]
+    return tuple(notes)
+
+
+def _observations(
+    sweep: Sweep, cells: Sequence[ResolvedCell], results: Mapping[str, CellResult]
+) -> Iterator[Observation]:
+    columns = _value_columns(sweep)
+    wanted: dict[str, int] = {}
+    found: dict[str, list[tuple[Point, ResolvedCell, CellResult]]] = {}
+    seen: set[tuple[str, int]] = set()
+    for point, cell in zip(sweep.points, cells, strict=True):
+        if (point.row, point.seed) in seen:
+            continue
+        seen.add((point.row, point.seed))
+        wanted[point.row] = wanted.get(point.row, 0) + 1
+        result = results.get(cell.train_key)
+        if result is not None:
+            found.setdefault(point.row, []).append((point, cell, result))
+    for row, members in found.items():
+        is_mixed = len({_environment(result) for _, _, result in members}) > 1
+        for column in columns:
+            yield from _column_observations(sweep, column, members, wanted[row], is_mixed)
+
+
+def _column_observations(
+    sweep: Sweep,
+    column: str,
+    members: Sequence[tuple[Point, ResolvedCell, CellResult]],
+    num_wanted: int,
+    is_mixed: bool,
+) -> Iterator[Observation]:
+    found = [(point, _value(column, cell, result)) for point, cell, result in members]
+    values = [(point, *value) for point, value in found if value is not None]
+    for point, value, marks in values:
+        extra = {"mixed"} if is_mixed else set()
+        extra |= {"incomplete"} if len(values) < num_wanted else set()
+        row, across = _place(sweep, point)
+        yield Observation(
+            row=row, across=across, column=column, seed=point.seed, value=value, marks=frozenset(marks | extra)
+        )
+
+
+def _value(column: str, cell: ResolvedCell, result: CellResult) -> tuple[float, set[str]] | None:
+    """Return a column's value of a cell with its marks, or None where it is not recorded."""
+    parsed = parse_column(column.removesuffix("/mean") if column.endswith("/mean") else column)
+    request = next((each for each in cell.benchmarks if each.name == parsed.benchmark), None)
+    report = result.reports.get(request.key) if request is not None else None
+    if report is None or report.outcome is None:
+        return None
+    value = column_value(report.outcome, parsed)
+    if value is None:
+        return None
+    marks = {"limited"} if _is_limited(report.outcome.notes) else set()
+    if parsed.benchmark in BENCHMARKS and BENCHMARKS[parsed.benchmark].name.endswith("-generated"):
+        marks.add("generated")
+    return value, marks
+
+
+def _is_limited(notes: Mapping[str, Any]) -> bool:
+    return bool(notes.get("limited"))
+
+
+def _value_columns(sweep: Sweep) -> tuple[str, ...]:
+    if sweep.table.layout != "sets":
+        return sweep.columns
+    return tuple(f"{column}/{detail}" for column in sweep.columns for detail in sweep.table.details)
+
+
+def _place(sweep: Sweep, point: Point) -> tuple[str, str]:
+    matrix = sweep.table.matrix
+    if matrix is None:
+        return point.row, ""
+    return _setting(point, matrix.rows), _setting(point, matrix.columns)
+
+
+def _setting(point: Point, path: str) -> str:
+    return str(point.settings[path].value) if path in point.settings else "default"
+
+
+def _short(path: str) -> str:
+    return path.rpartition(".")[2]
+
+
+def _environment(result: CellResult) -> str:
+    environment = result.training.summary.environment
+    return str([environment.get(name) for name in COMPARED_ENVIRONMENT])

@@ -1,0 +1,132 @@
+"""Running a sweep: plan, execute what is missing, gather the table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from orchestration.engine.options import RunOptions, RunOutcome
+from orchestration.errors import InputError, Mistake
+from orchestration.observer import Observers, RunObserver
+from orchestration.plan import plan_cells
+from orchestration.resolve import resolve_sweep
+from orchestration.results_table import sweep_table, table_notes
+from trainers.job import JobPaths
+
+if TYPE_CHECKING:
+    from eval.tables.grid import Table
+    from orchestration.catalogue import Catalogue
+    from orchestration.cells import Mode, Plan
+    from orchestration.resolve_point import ResolvedCell
+    from orchestration.settings import Settings
+    from orchestration.store.base import ResultsStore
+    from orchestration.sweep import Sweep
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepRun:
+    """What came of running a sweep: the plan it started from, the outcome, and the table of all that is recorded now."""
+
+    plan: Plan
+    outcome: RunOutcome
+    table: Table
+
+
+def run_sweep(
+    sweep: Sweep,
+    *,
+    settings: Settings,
+    store: ResultsStore,
+    catalogue: Catalogue,
+    mode: Mode = "cached",
+    options: Mapping[str, Any] | None = None,
+    observers: Sequence[RunObserver] = (),
+) -> SweepRun:
+    """Bring every cell of a sweep to completion, reusing what is recorded, and return its table.
+
+    Args:
+        sweep: What is wanted.
+        settings: Where things lie.
+        store: The truth.
+        catalogue: What cells may name.
+        mode: "cached", "retry", "force" or "read-only"; see `orchestration.plan.make_plan`.
+        options: Fields of `RunOptions` that differ from their defaults.
+        observers: Listeners: the display, the tracker.
+
+    Raises:
+        InputError: With every mistake of the sweep, or if its data are missing; nothing was started then.
+        ClusterError: If Ray cannot be reached.
+    """
+    cells = resolve_sweep(sweep, catalogue, data_root=settings.data_root)
+    if mode == "force":
+        forget(cells, store)
+    plan = plan_cells(
+        cells, name=sweep.label, store=store, catalogue=catalogue, mode=mode, data_root=settings.data_root
+    )
+    if plan.to_run and plan.missing_data:
+        mistakes = [Mistake(where="", text=line) for line in plan.missing_data]
+        raise InputError(f"sweep '{sweep.label}' lacks data below {settings.data_root}", mistakes)
+    observer = Observers(observers)
+    outcome = execute_plan(
+        plan, settings=settings, store=store, workers=sweep.workers, options=options, observer=observer
+    )
+    return SweepRun(plan=plan, outcome=outcome, table=recorded_table(sweep, cells, store))
+
+
+def execute_plan(
+    plan: Plan,
+    *,
+    settings: Settings,
+    store: ResultsStore,
+    workers: int,
+    options: Mapping[str, Any] | None,
+    observer: RunObserver,
+) -> RunOutcome:
+    """Run what is missing of a plan; where nothing is, neither Ray nor torch is imported."""
+    if not plan.to_run:
+        observer.run_started(plan)
+        outcome = _nothing_to_run(plan)
+        observer.run_ended(plan, outcome.status)
+        return outcome
+    from orchestration.engine import execute
+
+    outcome = execute(plan, store=store, options=run_options(settings, workers, options), observer=observer)
+    aside = {cell.train_key: str(cell.failed) for cell in plan.set_aside}
+    if not aside:
+        return outcome
+    status = "failed" if outcome.status == "complete" else outcome.status
+    return replace(outcome, status=status, failed={**aside, **outcome.failed})
+
+
+def run_options(settings: Settings, workers: int, options: Mapping[str, Any] | None) -> RunOptions:
+    """Return the engine's options: paths from the settings, the sweep's workers, and what is given."""
+    paths = JobPaths(
+        checkpoints=settings.checkpoints, data_root=str(settings.data_root), cache_dir=str(settings.cache_dir)
+    )
+    return RunOptions(**{"paths": paths, "workers": workers, **(options or {})})
+
+
+def recorded_table(sweep: Sweep, cells: Sequence[ResolvedCell], store: ResultsStore) -> Table:
+    """Return the table of a sweep from what is recorded now, with its notes."""
+    results = store.results(dict.fromkeys(cell.train_key for cell in cells))
+    table = sweep_table(sweep, cells, results)
+    return replace(table, notes=(*table.notes, *table_notes(sweep)))
+
+
+def forget(cells: Sequence[ResolvedCell], store: ResultsStore) -> None:
+    """Write a tombstone for every recorded cell, so that all of them run again."""
+    keys = dict.fromkeys(cell.train_key for cell in cells)
+    for key in store.results(keys):
+        store.invalidate(key, "run again with --mode force")
+
+
+def _nothing_to_run(plan: Plan) -> RunOutcome:
+    failed = {cell.train_key: str(cell.failed) for cell in plan.set_aside}
+    unfinished = tuple(cell.train_key for cell in plan.cells if not cell.is_done and cell.train_key not in failed)
+    return RunOutcome(
+        status="failed" if failed else "complete",
+        done=tuple(cell.train_key for cell in plan.cells if cell.is_done),
+        failed=failed,
+        unfinished=unfinished,
+    )

@@ -1,0 +1,78 @@
+"""Where things lie: storage, data, caches, tracking server. From options, else the environment, else stated defaults."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+DEFAULT_STORAGE: Final = "dreamgrid-storage"
+STORAGE_VARIABLE: Final = "DREAMGRID_STORAGE"
+DATA_VARIABLE: Final = "DREAMGRID_DATA"
+CACHE_VARIABLE: Final = "DREAMGRID_CACHE"
+TRACKING_VARIABLE: Final = "MLFLOW_TRACKING_URI"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Where things lie. Nothing here is part of any key.
+
+    Attributes:
+        storage: Folder or s3:// prefix of results and checkpoints.
+        data_root: Local folder of datasets, in torchvision's layouts.
+        cache_dir: Local folder of what can be made again.
+        tracking_uri: MLflow tracking URI, or None for a file beside the storage.
+    """
+
+    storage: str
+    data_root: Path
+    cache_dir: Path
+    tracking_uri: str | None
+
+    @property
+    def checkpoints(self) -> str:
+        """Folder or prefix of all checkpoints."""
+        return f"{self.storage.rstrip('/')}/checkpoints"
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the storage is an object store."""
+        return "://" in self.storage and not self.storage.startswith("file://")
+
+    @property
+    def tracking(self) -> str:
+        """The tracking URI in use: the given one, else an SQLite file in a local storage folder, else one in the cache."""
+        if self.tracking_uri:
+            return self.tracking_uri
+        folder = self.cache_dir if self.is_remote else Path(self.storage.removeprefix("file://"))
+        return f"sqlite:///{(folder / 'mlflow.db').absolute()}"
+
+
+def read_settings(
+    *,
+    storage: str | None = None,
+    data_root: Path | None = None,
+    cache_dir: Path | None = None,
+    tracking_uri: str | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Settings:
+    """Return the settings: what is given, else the environment's, else the defaults.
+
+    Args:
+        storage: Folder or s3:// prefix; DREAMGRID_STORAGE; ./dreamgrid-storage.
+        data_root: Folder of datasets; DREAMGRID_DATA; ./data.
+        cache_dir: Folder of caches; DREAMGRID_CACHE; ~/.cache/dreamgrid.
+        tracking_uri: MLflow tracking URI; MLFLOW_TRACKING_URI; a file beside the storage.
+        environment: Stands in for the process environment in tests.
+    """
+    variables = os.environ if environment is None else environment
+    place = storage or variables.get(STORAGE_VARIABLE) or DEFAULT_STORAGE
+    is_local = "://" not in place
+    return Settings(
+        storage=str(Path(place).expanduser().absolute()) if is_local else place,
+        data_root=(data_root or Path(variables.get(DATA_VARIABLE) or "data")).expanduser().absolute(),
+        cache_dir=(cache_dir or Path(variables.get(CACHE_VARIABLE) or "~/.cache/dreamgrid")).expanduser().absolute(),
+        tracking_uri=tracking_uri or variables.get(TRACKING_VARIABLE) or None,
+    )
