@@ -79,6 +79,9 @@ def sample_std(values: Sequence[float]) -> float:
 
 def t_cdf(t: float, df: int) -> float:
     """Return the probability that Student's t with so many degrees of freedom is at most t."""
+    if t * t < df:  # near the middle the tail would lose its digits
+        middle = 0.5 * _incomplete_beta(0.5, 0.5 * df, t * t / (df + t * t))
+        return 0.5 + math.copysign(middle, t)
     tail = 0.5 * _incomplete_beta(0.5 * df, 0.5, df / (df + t * t))
     return 1.0 - tail if t > 0.0 else tail
 

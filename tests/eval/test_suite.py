@@ -163,7 +163,7 @@ def test_recorded_predictions_give_a_new_metric_without_a_forward_pass(make_subj
     (report,) = judge(make_subject(), requests(("clean", {})))
     again = predictions_from(report.outcome.arrays, "clean")
     assert again.error == report.outcome.metrics["error"].value
-    with pytest.raises(EvalError, match="recorded: .'clean'."):
+    with pytest.raises(EvalError, match=r"recorded: \['clean'\]"):
         predictions_from(report.outcome.arrays, "fog/3")
 
 

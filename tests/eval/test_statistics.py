@@ -1,0 +1,118 @@
+"""Statistics against SciPy and against values worked out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eval.tables.statistics import (
+    equivalence_p,
+    holm,
+    one_sided_p,
+    paired_test,
+    sample_std,
+    summarise,
+    t_cdf,
+    t_quantile,
+)
+
+SETTINGS = settings(max_examples=60, deadline=None)
+numbers = st.floats(-100, 100)
+
+
+@SETTINGS
+@given(st.floats(-40, 40), st.integers(1, 200))
+def test_the_t_distribution_agrees_with_scipy(t, df):
+    from scipy.stats import t as student
+
+    assert t_cdf(t, df) == pytest.approx(student.cdf(t, df), abs=1e-11)
+
+
+@pytest.mark.parametrize("df", [1, 2, 3, 4, 9, 29, 1000])
+@pytest.mark.parametrize("probability", [0.01, 0.5, 0.9, 0.975, 0.999])
+def test_t_quantiles_agree_with_scipy(df, probability):
+    from scipy.stats import t as student
+
+    assert t_quantile(probability, df) == pytest.approx(student.ppf(probability, df), rel=1e-9, abs=1e-9)
+
+
+def test_the_interval_of_three_seeds_by_hand():
+    summary = summarise([0.20, 0.21, 0.22])
+    half = 4.302652729911275 * 0.01 / math.sqrt(3)
+    assert summary.mean == pytest.approx(0.21)
+    assert summary.spread == pytest.approx(0.01)
+    assert (summary.low, summary.high) == pytest.approx((0.21 - half, 0.21 + half))
+    assert summary.n == 3
+
+
+def test_one_seed_has_no_spread_and_no_interval():
+    summary = summarise([0.5])
+    assert (summary.spread, summary.low, summary.high, summary.n) == (None, None, None, 1)
+
+
+@pytest.mark.parametrize("values", [[], [0.1, float("nan")], [float("inf")]])
+def test_nothing_and_no_numbers_cannot_be_summarised(values):
+    with pytest.raises(ValueError, match="at least one finite value"):
+        summarise(values)
+
+
+@SETTINGS
+@given(st.lists(numbers, min_size=2, max_size=12))
+def test_spread_is_the_sample_standard_deviation(values):
+    assert sample_std(values) == pytest.approx(np.std(values, ddof=1), abs=1e-9)
+
+
+@SETTINGS
+@given(st.lists(numbers, min_size=3, max_size=8), st.lists(numbers, min_size=3, max_size=8))
+def test_the_paired_test_agrees_with_scipy(ours, other):
+    from scipy.stats import ttest_rel
+
+    n = min(len(ours), len(other))
+    found = paired_test(dict(enumerate(ours)), dict(enumerate(other)))
+    differences = np.array(ours[:n]) - np.array(other[:n])
+    assert found.n == n
+    if np.ptp(differences) > 1e-6:
+        assert found.p_value == pytest.approx(ttest_rel(ours[:n], other[:n]).pvalue, abs=1e-9)
+
+
+def test_the_paired_test_uses_common_seeds_only():
+    found = paired_test({0: 1.0, 1: 2.0, 7: 100.0}, {0: 0.0, 1: 1.0, 8: 5.0})
+    assert (found.n, found.difference, found.p_value) == (2, 1.0, 0.0)
+    assert paired_test({0: 1.0}, {1: 1.0}) is None
+    assert paired_test({0: 1.0}, {0: 2.0}).p_value is None
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([]) == []
+
+
+@SETTINGS
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=10))
+def test_holm_only_raises_p_values_and_keeps_their_order(p_values):
+    adjusted = holm(p_values)
+    assert all(raw <= new <= 1.0 for raw, new in zip(p_values, adjusted, strict=True))
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    assert [adjusted[i] for i in order] == sorted(adjusted)
+
+
+def test_equivalence_agrees_with_two_one_sided_tests_of_scipy():
+    from scipy.stats import ttest_1samp
+
+    values = [0.301, 0.305, 0.299, 0.303]
+    above = ttest_1samp(values, 0.305 - 0.01, alternative="greater").pvalue
+    below = ttest_1samp(values, 0.305 + 0.01, alternative="less").pvalue
+    assert equivalence_p(values, 0.305, 0.01) == pytest.approx(max(above, below), abs=1e-10)
+    assert equivalence_p([0.3], 0.305, 0.01) is None
+    with pytest.raises(ValueError, match="tolerance must be positive"):
+        equivalence_p(values, 0.3, 0.0)
+
+
+def test_values_without_spread_are_certain():
+    assert one_sided_p([0.2, 0.2], 0.1, above=True) == 0.0
+    assert one_sided_p([0.2, 0.2], 0.2, above=True) == 1.0
+    assert equivalence_p([0.2, 0.2], 0.205, 0.01) == 0.0

@@ -1,0 +1,245 @@
+"""Tables: layouts, the best per column by direction, marks, and every format."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eval.errors import EvalError
+from eval.tables.cells import Style
+from eval.tables.grid import Entry, Observation, Reference, Table
+from eval.tables.layouts import column_spec, metric_table, pair_grid, set_table
+from eval.tables.render import render
+from eval.tables.statistics import summarise
+
+COLUMNS = ["clean/error", "c-generated/error", "ood-generated/auroc"]
+
+
+def observations(values):
+    """{(row, column): [value per seed]} -> observations."""
+    return [
+        Observation(row=row, column=column, seed=seed, value=value)
+        for (row, column), by_seed in values.items()
+        for seed, value in enumerate(by_seed)
+    ]
+
+
+@pytest.fixture
+def three_rows():
+    values = {
+        ("Baseline", COLUMNS[0]): [0.21, 0.22],
+        ("Baseline", COLUMNS[1]): [0.50, 0.51],
+        ("Baseline", COLUMNS[2]): [0.77, 0.78],
+        ("PixMix", COLUMNS[0]): [0.20, 0.21],
+        ("PixMix", COLUMNS[1]): [0.30, 0.31],
+        ("PixMix", COLUMNS[2]): [0.89, 0.90],
+        ("AugMix", COLUMNS[0]): [0.205, 0.215],
+        ("AugMix", COLUMNS[1]): [0.35, 0.36],
+    }
+    return metric_table("A & B_table", ["Baseline", "AugMix", "PixMix"], COLUMNS, observations(values))
+
+
+def test_the_best_is_lowest_where_lower_is_better_and_highest_where_higher_is(three_rows):
+    ranks = three_rows.ranks()
+    assert ranks[(2, 1)] == 1
+    assert ranks[(1, 1)] == 2
+    assert ranks[(2, 2)] == 1
+    assert ranks[(0, 2)] == 2
+    assert (0, 1) not in ranks
+
+
+def test_entries_carry_mean_spread_and_number_of_seeds(three_rows):
+    summary = three_rows.entry("PixMix", "clean/error").summary
+    assert (summary.mean, summary.n) == (pytest.approx(0.205), 2)
+    assert summary.spread == pytest.approx(0.00707, abs=1e-5)
+    assert three_rows.entry("AugMix", COLUMNS[2]) is None
+    with pytest.raises(EvalError, match="no entry"):
+        three_rows.entry("Nobody", "clean/error")
+
+
+def test_numbers_that_print_the_same_share_a_rank():
+    table = metric_table(
+        "t",
+        ["a", "b", "c"],
+        ["clean/error"],
+        observations({("a", "clean/error"): [0.20001], ("b", "clean/error"): [0.20004], ("c", "clean/error"): [0.3]}),
+    )
+    assert table.ranks() == {(0, 0): 1, (1, 0): 1, (2, 0): 2}
+    assert table.ranks(decimals=3) == {(0, 0): 1, (1, 0): 2}
+
+
+def test_a_lone_entry_and_equal_entries_are_not_ranked():
+    lone = metric_table("t", ["a", "b"], ["clean/error"], observations({("a", "clean/error"): [0.2]}))
+    same = metric_table("t", ["a", "b"], ["clean/error"], observations({(r, "clean/error"): [0.2] for r in "ab"}))
+    assert lone.ranks() == {}
+    assert same.ranks() == {}
+
+
+def test_a_limited_entry_is_marked_and_never_beats_full_ones():
+    limited = Observation(row="a", column="clean/error", seed=0, value=0.01, marks=frozenset({"limited"}))
+    table = metric_table(
+        "t",
+        ["a", "b", "c"],
+        ["clean/error"],
+        [limited, *observations({("b", "clean/error"): [0.2], ("c", "clean/error"): [0.3]})],
+    )
+    assert table.ranks() == {(1, 0): 1, (2, 0): 2}
+    text = render(table, "markdown")
+    assert "| a | 1.0† |" in text
+    assert "†on a part of the test pictures" in text
+
+
+def test_unknown_marks_columns_and_doubled_seeds_are_refused():
+    with pytest.raises(ValueError, match="marks must be among"):
+        Observation(row="a", column="clean/error", seed=0, value=0.1, marks=frozenset({"odd"}))
+    with pytest.raises(EvalError, match=r"unknown benchmark 'cleen' \(did you mean 'clean'"):
+        metric_table("t", ["a"], ["cleen/error"], [])
+    twice = observations({("a", "clean/error"): [0.1]}) * 2
+    with pytest.raises(EvalError, match="two values claim seed 0"):
+        metric_table("t", ["a"], ["clean/error"], twice)
+
+
+def test_a_grid_of_two_axes_seeks_the_best_in_the_whole_grid_and_pairs_two_values_in_a_cell():
+    columns = ["clean/error", "c-generated/error"]
+    values = [
+        Observation(row=beta, across=k, column=column, seed=0, value=0.2 + 0.01 * i + 0.001 * j + 0.1 * c)
+        for i, beta in enumerate(["5", "4"])
+        for j, k in enumerate(["2", "3"])
+        for c, column in enumerate(columns)
+    ]
+    table = pair_grid("t", ["5", "4"], ["2", "3"], columns, values, corner="beta", across_name="k")
+    assert [place for place, rank in table.ranks().items() if rank == 1] == [(0, 0), (0, 1)]
+    text = render(table, "markdown")
+    assert "| beta | k = 2 | k = 3 |" in text
+    assert "**20.0** / **30.0** | <u>20.1</u> / <u>30.1</u>" in text
+    assert "Each cell: Clean Error / C (generated) Error." in text
+
+
+def test_a_set_table_puts_sets_down_and_rows_across_and_ranks_within_a_row():
+    values = [
+        Observation(row=row, column=f"ood-generated/auroc/{name}", seed=0, value=value)
+        for row, by_set in {"Baseline": (0.6, 0.7), "PixMix": (0.9, 0.65)}.items()
+        for name, value in zip(("gaussian", "mean"), by_set, strict=True)
+    ]
+    table = set_table("t", ["gaussian", "mean"], ["Baseline", "PixMix"], ["ood-generated/auroc"], values)
+    assert table.ranks() == {(0, 1): 1, (0, 0): 2, (1, 0): 1, (1, 1): 2}
+
+
+def test_markdown(three_rows):
+    text = render(three_rows, "markdown")
+    assert "### A & B\\_table" in text
+    assert "| Method | Clean Error ↓ | C (generated) Error ↓ | OOD (generated) AUROC ↑ |" in text
+    assert "| PixMix | **20.5** ± 0.7 | **30.5** ± 0.7 | **89.5** ± 0.7 |" in text
+    assert "| AugMix | <u>21.0</u> ± 0.7 | <u>35.5</u> ± 0.7 | – |" in text
+    assert "Percent, mean ± sample standard deviation, 2 seeds per entry." in text
+
+
+def test_latex_escapes_its_text_and_balances_its_columns(three_rows):
+    text = render(three_rows, "latex")
+    assert r"\caption{A \& B\_table}" in text
+    assert r"\textbf{20.5}\,$\pm$\,0.7" in text
+    assert r"\underline{35.5}" in text
+    assert r"$\downarrow$" in text
+    assert r"$\uparrow$" in text
+    body = text[text.index(r"\midrule") : text.index(r"\bottomrule")]
+    assert {line.replace(r"\&", "").count("&") for line in body.splitlines() if line.endswith(r"\\")} == {3}
+
+
+def test_latex_compiles_where_there_is_a_compiler(three_rows, tmp_path):
+    compiler = shutil.which("pdflatex") or shutil.which("tectonic")
+    if compiler is None:
+        pytest.skip("no LaTeX compiler on this machine")
+    document = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n%s\\end{document}\n"
+    (tmp_path / "t.tex").write_text(document % render(three_rows, "latex"))
+    subprocess.run([compiler, "t.tex"], cwd=tmp_path, check=True, capture_output=True, timeout=120)
+    assert (tmp_path / "t.pdf").stat().st_size > 0
+
+
+def test_csv_has_one_line_per_entry_in_printed_units(three_rows):
+    lines = list(csv.DictReader(io.StringIO(render(three_rows, "csv"))))
+    assert len(lines) == 8
+    pixmix = next(line for line in lines if line["row"] == "PixMix" and line["column"] == "clean/error")
+    assert float(pixmix["mean"]) == pytest.approx(20.5)
+    assert (pixmix["unit"], pixmix["better"], pixmix["n"]) == ("percent", "lower", "2")
+    assert float(pixmix["low"]) < 20.5 < float(pixmix["high"])
+
+
+def test_json_holds_unrounded_fractions_and_every_value_by_seed(three_rows):
+    document = json.loads(render(three_rows, "json"))
+    entry = document["entries"][2][0]
+    assert entry["mean"] == pytest.approx(0.205)
+    assert entry["values"] == {"0": 0.20, "1": 0.21}
+    assert entry["rank"] == 1
+    assert document["columns"][0]["unit"] == "fraction"
+    assert document["entries"][1][2] is None
+
+
+def test_html_escapes_what_it_is_given(three_rows):
+    text = render(three_rows, "html")
+    assert "<caption>A &amp; B_table</caption>" in text
+    assert '<b class="best">20.5</b>' in text
+    assert text.count("<tr>") == 5
+
+
+def test_rank_distances_are_not_printed_in_percent():
+    entry = Entry(summary=summarise([1.6]), values={0: 1.6})
+    spec = column_spec("clean/error")
+    distance = type(spec)(**{name: getattr(spec, name) for name in spec.__slots__} | {"is_percent": False})
+    table = Table(title="t", corner="Method", rows=("a",), columns=(distance,), entries=((entry,),))
+    assert "| a | 1.6 |" in render(table, "markdown")
+    assert json.loads(render(table, "json"))["columns"][0]["unit"] == "ranks"
+
+
+def test_a_published_number_and_its_verdict_stand_beside_ours():
+    entry = Entry(summary=summarise([0.205]), values={0: 0.205}, reference=Reference(value=0.203, verdict="undecided"))
+    table = Table(title="t", corner="Method", rows=("a",), columns=(column_spec("clean/error"),), entries=((entry,),))
+    assert "20.5 (20.3: undecided)" in render(table, "markdown")
+    assert "20.3" not in render(table, "markdown", Style(reference=False))
+
+
+def test_an_unknown_format_is_refused_with_the_nearest_one(three_rows):
+    with pytest.raises(EvalError, match=r"unknown table format 'markdwn' \(did you mean 'markdown'"):
+        render(three_rows, "markdwn")
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.text(max_size=12), st.text(min_size=1, max_size=12))
+def test_no_label_breaks_a_format(title, row):
+    table = metric_table(title, [row], ["clean/error"], observations({(row, "clean/error"): [0.25]}))
+    json.loads(render(table, "json"))
+    assert [line["row"] for line in csv.DictReader(io.StringIO(render(table, "csv"), newline=""))] == [row]
+    assert "25.0" in render(table, "latex")
+
+
+def test_a_table_draws_in_a_terminal(three_rows):
+    from rich.console import Console
+
+    from eval.tables.terminal import to_rich
+
+    console = Console(width=160, record=True, file=io.StringIO())
+    console.print(to_rich(three_rows))
+    assert "20.5 ± 0.7" in console.export_text()
+
+
+def test_a_warm_table_imports_neither_numpy_nor_rich_nor_torch():
+    script = (
+        "import sys\n"
+        "from eval.tables.grid import Observation\n"
+        "from eval.tables.layouts import metric_table\n"
+        "from eval.tables.render import render\n"
+        "from eval.published.tables import published_table\n"
+        "seen = [Observation(row='a', column='clean/error', seed=s, value=.1 + s / 10) for s in range(3)]\n"
+        "render(metric_table('t', ['a'], ['clean/error'], seen), 'markdown'); published_table('table-3')\n"
+        "heavy = {'numpy', 'scipy', 'torch', 'pandas', 'rich', 'numba', 'ray', 'mlflow'} & set(sys.modules)\n"
+        "sys.exit(f'imported {sorted(heavy)}' if heavy else 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
