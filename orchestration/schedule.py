@@ -1,8 +1,9 @@
 """Which cell is next. `next_cell` is pure: it looks at a `ScheduleState` and says what to start, or to wait, or that all is over.
 
-The order: higher priority first; training before evaluation, which fills what training cannot use; cells that would outlast the
-rest of the sweep at once; then wide cells before narrow ones (so that nodes do not fragment), longest first. Until the first cell
-has shown life, cells run one at a time, the cheapest first. A warm group is ended for another shape only when no waiting cell can use it.
+The order: higher priority first; training before evaluation, which fills what training cannot use; cells that would outlast
+the rest of the sweep at once; then wide cells before narrow ones (so that nodes do not fragment), longest first. Until the
+first cell has shown life, cells run one at a time, the cheapest first. A warm group is ended for another shape only when no
+waiting cell can use it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from clusters.placement import GroupShape, Node, Placement, Room
 
 URGENT_SHARE = 0.5
-"""A cell whose own seconds exceed this share of the seconds that the whole rest needs on all resources starts before wider ones."""
+"""A cell that takes more than this share of the seconds that all the rest needs on all resources starts before wider ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

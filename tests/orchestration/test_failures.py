@@ -7,11 +7,8 @@ import errno
 import pytest
 
 from orchestration.failures import Retry, Skip, Stop, classify, decide
+from trainers.errors import CorruptData, NonFiniteLoss, NoSpace
 from trainers.rank_failure import RankFailure, describe_failure
-
-
-class NonFiniteLossError(Exception):
-    pass
 
 
 class OutOfMemoryError(RuntimeError):
@@ -25,7 +22,9 @@ class ActorDiedError(Exception):
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (NonFiniteLossError("loss is nan"), "nan"),
+        (NonFiniteLoss(3, 0.1, [float("nan")]), "nan"),
+        (CorruptData("the bytes differ"), "bad-data"),
+        (NoSpace("no room"), "no-space"),
         (OutOfMemoryError("CUDA out of memory"), "out-of-memory"),
         (RuntimeError("CUDA error: out of memory"), "out-of-memory"),
         (MemoryError(), "out-of-memory"),
@@ -48,23 +47,19 @@ def test_an_exception_may_declare_its_class():
 
 
 def test_the_cause_of_an_exception_counts():
-    try:
-        try:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        except OSError as error:
-            raise RuntimeError("checkpoint not written") from error
-    except RuntimeError as error:
-        assert classify([describe_failure(error, 0)])[0] == "no-space"
+    error = RuntimeError("checkpoint not written")
+    error.__cause__ = OSError(errno.ENOSPC, "No space left on device")
+    assert classify([describe_failure(error, 0)])[0] == "no-space"
 
 
 def test_a_lost_peer_is_not_taken_for_the_cause():
     failures = [
         describe_failure(RuntimeError("Connection closed by peer"), 0),
-        describe_failure(NonFiniteLossError("loss is nan"), 1),
+        describe_failure(NonFiniteLoss(3, 0.1, [float("nan")]), 1),
     ]
     error_class, text = classify(failures)
     assert error_class == "nan"
-    assert text == "rank 1: NonFiniteLossError: loss is nan"
+    assert text.startswith("rank 1: NonFiniteLoss: losses must be finite")
 
 
 def test_a_group_that_vanished_without_a_word_died():

@@ -1,0 +1,168 @@
+"""Reach a running Ray, or start a private one on this machine; and always leave it the way it was found.
+
+A private Ray has no dashboard, sends no usage statistics and keeps its files in a folder of its own. Its ports listen on every
+interface whatever address it is given, so it asks for a random token that lives only in this process and its children.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final
+
+from clusters.errors import ClusterError
+from clusters.placement import Node
+
+QUIET_ENVIRONMENT: Final[Mapping[str, str]] = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_TRAIN_METRICS_ENABLED": "0",
+    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",
+    "TUNE_WARN_THRESHOLD_S": "30",
+}
+"""What keeps Ray quiet and out of the way; a value that is set already stands."""
+
+
+@dataclass(slots=True)
+class Connection:
+    """A Ray that this process talks to; a context manager that ends what it started.
+
+    Attributes:
+        address: Address of the cluster.
+        is_private: Whether this connection started it.
+        folder: Folder of the private Ray, or None.
+    """
+
+    address: str
+    is_private: bool
+    folder: str | None
+    _handle: Any
+    _borrowed: bool
+    _set: dict[str, str | None]
+
+    def nodes(self) -> tuple[Node, ...]:
+        """Return the machines that are alive and what they offer, the driver's first."""
+        import ray
+
+        here = ray.get_runtime_context().get_node_id()
+        alive = [one for one in ray.nodes() if one["Alive"]]
+        alive.sort(key=lambda one: (one["NodeID"] != here, one["NodeID"]))
+        return tuple(
+            Node(
+                name=one["NodeManagerHostname"]
+                if one["NodeID"] == here
+                else f"{one['NodeManagerHostname']}/{one['NodeID'][:6]}",
+                cpus=float(one["Resources"].get("CPU", 0.0)),
+                gpus=float(one["Resources"].get("GPU", 0.0)),
+            )
+            for one in alive
+        )
+
+    def close(self) -> None:
+        """Disconnect; end the private Ray and remove its folder. Does nothing to a Ray that was connected before."""
+        if not self._borrowed and self._handle is not None:
+            self._handle.disconnect()
+            self._handle = None
+        for name, value in self._set.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        self._set.clear()
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def connect(
+    address: str | None = None,
+    *,
+    num_cpus: int | None = None,
+    num_gpus: int | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Connection:
+    """Connect to Ray: the one this process is connected to already, else the one at `address`, else a new private one.
+
+    Args:
+        address: Address of a running cluster, "auto" included; None starts a private Ray unless RAY_ADDRESS is set.
+        num_cpus: CPUs of a private Ray, or None for those of the machine.
+        num_gpus: GPUs of a private Ray, or None for those of the machine.
+        environment: Variables for Ray's libraries beside `QUIET_ENVIRONMENT`; they are set back on close.
+
+    Raises:
+        ClusterError: If the cluster cannot be reached or a private Ray cannot start.
+    """
+    address = address or os.environ.get("RAY_ADDRESS") or None
+    before = _set_environment({**QUIET_ENVIRONMENT, **(environment or {})})
+    import ray
+
+    if ray.is_initialized():
+        address = ray.get_runtime_context().gcs_address
+        return Connection(address, False, None, None, _borrowed=True, _set=before)
+    folder = None
+    arguments: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+    if address is not None:
+        arguments["address"] = address
+    else:
+        folder = tempfile.mkdtemp(prefix="dg-", dir=_short_folder())
+        # Ray turns token authentication on for a new local cluster unless RAY_AUTH_MODE says otherwise, and sets that variable.
+        before |= {"RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE")}
+        before |= _set_environment({"RAY_AUTH_TOKEN": _token()}, keep=False)
+        arguments |= {
+            "address": "local",
+            "num_cpus": num_cpus,
+            "num_gpus": num_gpus,
+            "include_dashboard": False,
+            "_temp_dir": folder,
+        }
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    try:
+        handle = ray.init(**arguments)
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError, OSError) as error:
+        Connection("", False, folder, None, _borrowed=True, _set=before).close()
+        what = f"the cluster at {address} cannot be reached" if address else "a private Ray cannot be started"
+        way_out = "check the address, RAY_AUTH_TOKEN and the network" if address else "check memory, disk and /dev/shm"
+        raise ClusterError(f"{what}: {str(error).splitlines()[0]}; {way_out}") from error
+    found = address or handle.address_info["address"]
+    return Connection(found, folder is not None, folder, handle, _borrowed=False, _set=before)
+
+
+def _set_environment(wanted: Mapping[str, str], *, keep: bool = True) -> dict[str, str | None]:
+    """Set variables; return what they were. With `keep`, those that are set already stand."""
+    chosen = {name: value for name, value in wanted.items() if not keep or name not in os.environ}
+    before = {name: os.environ.get(name) for name in chosen}
+    os.environ.update(chosen)
+    return before
+
+
+@functools.cache
+def _token() -> str:
+    """Return this process's token: Ray reads it once and remembers it, so that a later private Ray has to share it."""
+    return secrets.token_hex(32)
+
+
+def _short_folder() -> str:
+    """Return a folder whose path is short: Ray's sockets lie below it, and their paths may have 107 characters at most."""
+    usual = tempfile.gettempdir()
+    return usual if len(usual) <= 30 else "/tmp"

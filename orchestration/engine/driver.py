@@ -1,0 +1,405 @@
+"""The driver's mind: which cell goes to which group, and what every event of the mailbox means for store, leases and schedule.
+
+Two threads come here: Ray Tune's, which asks for the next cell, and the one that waits for events. One lock covers both.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from orchestration.engine.candidates import candidates_of, exclusive_shapes, is_exclusive, request_of
+from orchestration.engine.leases import LeaseKeeper
+from orchestration.engine.options import RunStatus
+from orchestration.engine.recorder import Recorder
+from orchestration.failures import COUNTED, Retry, Stop, classify, decide
+from orchestration.schedule import Finished, ScheduleState, Start, Wait, next_cell
+from trainers.rank_failure import RankFailure
+
+if TYPE_CHECKING:
+    from clusters.placement import Node, Placement
+    from orchestration.cells import Plan
+    from orchestration.engine.groups import GroupPool
+    from orchestration.engine.mailbox import Event
+    from orchestration.engine.options import RunOptions
+    from orchestration.observer import RunObserver
+    from orchestration.store.base import ResultsStore
+
+DEATHS_WITHOUT_WORK = 3
+"""Times that a group may come up and die without having taken a job before the run ends: something is wrong for all cells."""
+
+
+@dataclass(slots=True)
+class _Running:
+    """An attempt at a cell that is under way."""
+
+    key: str
+    job: int
+    group: str
+    started_at: float
+    was_shared: bool
+    is_abandoned: bool = False
+
+
+class Driver:
+    """Runs the cells of a plan on the groups of a pool."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        store: ResultsStore,
+        options: RunOptions,
+        observer: RunObserver,
+        pool: GroupPool,
+        nodes: Sequence[Node],
+        owner: str,
+        keeps_groups: bool,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._lock = threading.RLock()
+        self._cells = {cell.train_key: cell for cell in plan.to_run}
+        self._store = store
+        self._options = options
+        self._observer = observer
+        self._pool = pool
+        self._keeps_groups = keeps_groups
+        self._clock = clock
+        self._recorder = Recorder(store, observer)
+        self._running: dict[int, _Running] = {}
+        self._attempts: dict[str, int] = {}
+        self._counted: dict[str, int] = {}
+        self._crashes = 0
+        self.failed: dict[str, str] = {}
+        self.computed: list[str] = []
+        self.halt: RunStatus | None = None
+        self.is_paused = False
+        self.error: Exception | None = None
+        self.leases = LeaseKeeper(
+            store, self._lock, owner=owner, heartbeat_s=options.leases.heartbeat_s, on_lost=self._lease_lost
+        )
+        self.state = ScheduleState(
+            candidates_of(plan.to_run, options),
+            nodes,
+            max_concurrent=options.max_concurrent,
+            canary=options.canary and len(self._cells) > 1,
+        )
+        for group in pool.groups.values():
+            self.state.group_added(group.name, group.placement)
+
+    @property
+    def attempts(self) -> int:
+        """Failed attempts so far."""
+        return self._recorder.attempts
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether any cell is under way."""
+        return bool(self._running)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to start and nothing runs."""
+        with self._lock:
+            return not self._running and (self.halt is not None or isinstance(next_cell(self.state), Finished))
+
+    def prestart(self) -> None:
+        """Start the groups that the first cells will need, so that their start-up overlaps with everything else."""
+        with self._lock:
+            wanted = min(self.state.waiting(), self._options.max_concurrent or len(self._cells))
+            standing = len(self.state.idle_groups())
+            shapes = [shape for head in self.state.heads() for shape in head.shapes[:1]]
+            while shapes and standing < wanted:
+                placement = self.state.room.place(shapes[0])
+                if placement is None:
+                    shapes.pop(0)
+                    continue
+                self._start_group(placement)
+                standing += 1
+
+    def suggest(self) -> dict[str, Any] | Literal["finished"] | None:
+        """Return the next trial's configuration, "finished", or None when nothing can start now."""
+        with self._lock:
+            try:
+                self._handle_events()
+                return self._suggest()
+            except Exception as error:
+                self._give_up_run(error)
+                return "finished"
+
+    def pump(self, timeout_s: float) -> None:
+        """Wait for events and act on them."""
+        self._pool.wait(timeout_s)
+        with self._lock:
+            try:
+                self._handle_events()
+                self._end_idle_groups()
+            except Exception as error:
+                self._give_up_run(error)
+
+    def stop(self, status: RunStatus) -> None:
+        """Start nothing more and ask the running cells to write a checkpoint and stop."""
+        with self._lock:
+            if self.halt is None:
+                self.halt = status
+            for attempt in self._running.values():
+                self._pool.order(attempt.group, "stop")
+
+    def abort(self) -> None:
+        """End the workers of all running cells at once; their last checkpoints stand."""
+        with self._lock:
+            for attempt in self._running.values():
+                attempt.is_abandoned = True
+                self._pool.order(attempt.group, "abort")
+
+    def trial_broke(self, job: int) -> None:
+        """Note that a trial ended in an error; the attempt is over if its job was never delivered."""
+        with self._lock:
+            attempt = self._running.get(job)
+            if attempt is not None and self._pool.withdraw(job):
+                died = RankFailure(rank=-1, kinds=("ActorDiedError",), message="the trial's process died")
+                self._attempt_failed(attempt, (died,))
+
+    def _suggest(self) -> dict[str, Any] | Literal["finished"] | None:
+        if self.halt is not None:
+            return "finished" if not self._running else None
+        while not self.is_paused:
+            self.state.wake(self._clock())
+            decision = next_cell(self.state)
+            if isinstance(decision, Finished):
+                return "finished"
+            if isinstance(decision, Wait):
+                return None
+            if self._claim(decision.key):
+                return self._launch(decision)
+        return None
+
+    def _claim(self, key: str) -> bool:
+        """Take the lease of a cell; return False if another driver holds it or has completed it meanwhile."""
+        cell = self._cells[key]
+        if not self.leases.acquire(key):
+            self.state.postpone(key, self._clock() + self._options.leases.poll_s)
+            self._observer.cell_state(cell, "leased-elsewhere")
+            return False
+        result = self._store.result(key)
+        if result is None or any(request.key not in result.reports for request in cell.missing):
+            return True
+        self.leases.release(key)
+        self.state.done(key)
+        self._observer.training_recorded(cell, result.training)
+        for report in result.reports.values():
+            self._observer.report_recorded(cell, result.training.summary.checkpoint_sha256, report)
+        self._observer.cell_state(cell, "done", "computed by another driver")
+        return False
+
+    def _launch(self, start: Start) -> dict[str, Any]:
+        for name in start.evict:
+            self._end_group(name)
+        group = start.group or self._start_group(start.placement)
+        self.state.started(start.key, group)
+        cell = self._cells[start.key]
+        result = self._store.result(start.key)
+        job = self._pool.post(group, request_of(cell, self._options, result.reports if result else {}))
+        self._running[job] = _Running(
+            key=start.key, job=job, group=group, started_at=time.time(), was_shared=not is_exclusive(start.shape)
+        )
+        self._attempts[start.key] = self._attempts.get(start.key, 0) + 1
+        self._observer.cell_state(cell, "running", group)
+        return {
+            "mailbox": self._pool.mailbox_name,
+            "namespace": self._pool.namespace,
+            "group": group,
+            "job": job,
+            "cell": cell.cell_id,
+        }
+
+    def _start_group(self, placement: Placement | None) -> str:
+        assert placement is not None
+        name = self._pool.start(placement.shape, placement, self._options.job).name
+        self.state.group_added(name, placement)
+        return name
+
+    def _end_group(self, name: str) -> None:
+        self._pool.end(name)
+        self.state.group_ended(name)
+
+    def _handle_events(self) -> None:
+        for event in self._pool.drain():
+            handler = getattr(self, f"_on_{event.kind}", None)
+            attempt = self._running.get(event.job)
+            if handler is not None:
+                handler(event)
+            elif attempt is not None:
+                self._on_word(attempt, event)
+
+    def _on_word(self, attempt: _Running, event: Event) -> None:
+        """Act on what a running job says of itself."""
+        cell = self._cells[attempt.key]
+        if event.kind == "progress":
+            self._observer.cell_progress(cell, *event.values[1:])
+        elif event.kind == "epoch":
+            self.state.has_shown_life = True
+            self._observer.epoch_ended(cell, event.values[1])
+        elif attempt.is_abandoned:
+            return
+        elif event.kind == "trained":
+            self._recorder.training(cell, event.values[1])
+        elif event.kind == "benchmark":
+            self.state.has_shown_life = True
+            self._recorder.report(cell, event.values[1], event.values[2])
+
+    def _on_finished(self, event: Event) -> None:
+        attempt = self._running.pop(event.job, None)
+        if attempt is None:
+            return
+        result, resident_mib = event.values
+        cell = self._cells[attempt.key]
+        self.state.has_shown_life = True
+        self.state.stopped_running(attempt.key)
+        if attempt.is_abandoned:
+            self.state.again(attempt.key)
+            self.state.postpone(attempt.key, self._clock() + self._options.leases.poll_s)
+            return
+        self._recorder.result(cell, result)
+        unmet = [report for report in result.reports if report.error is not None]
+        if unmet:
+            self._benchmarks_failed(attempt, "; ".join(f"{report.benchmark}: {report.error}" for report in unmet))
+        else:
+            self.computed.append(attempt.key)
+            self._observer.cell_state(cell, "done")
+        self.state.done(attempt.key)
+        self.leases.release(attempt.key)
+        self._recycle(attempt.group, resident_mib)
+
+    def _benchmarks_failed(self, attempt: _Running, message: str) -> None:
+        """Note that a cell is trained but not fully judged: cells that start from it may go on."""
+        decision = decide(
+            attempt.key[:12],
+            "bug",
+            attempts=1,
+            max_attempts=1,
+            is_exclusive=True,
+            fail_fast=self._options.fail_fast,
+        )
+        self._record_attempt(attempt, "bug", message, decision.text, ())
+        self.failed[attempt.key] = message
+        self._observer.cell_state(self._cells[attempt.key], "failed", message)
+        if isinstance(decision, Stop):
+            self._halt(decision.text)
+
+    def _on_failed(self, event: Event) -> None:
+        attempt = self._running.get(event.job)
+        if attempt is not None:
+            self._attempt_failed(attempt, event.values)
+
+    def _attempt_failed(self, attempt: _Running, failures: Sequence[RankFailure]) -> None:
+        del self._running[attempt.job]
+        key, cell = attempt.key, self._cells[attempt.key]
+        self.state.stopped_running(key)
+        if attempt.is_abandoned:
+            self.state.again(key)
+            self.state.postpone(key, self._clock() + self._options.leases.poll_s)
+            return
+        error_class, message = classify(failures)
+        if error_class in COUNTED:
+            self._counted[key] = self._counted.get(key, 0) + 1
+        decision = decide(
+            cell.cell_id,
+            error_class,
+            attempts=self._counted.get(key, 0),
+            max_attempts=self._options.max_attempts,
+            is_exclusive=not attempt.was_shared,
+            fail_fast=self._options.fail_fast,
+        )
+        self._record_attempt(attempt, error_class, message, decision.text, failures)
+        self.leases.release(key)
+        if isinstance(decision, Retry):
+            shapes = self.state.candidate(key).shapes
+            self.state.again(key, shapes=exclusive_shapes(shapes) if decision.exclusive else None)
+            self._observer.cell_state(cell, "waiting", decision.text)
+            return
+        self._give_up_cell(key, f"{error_class}: {message}")
+        if isinstance(decision, Stop):
+            self._halt(decision.text)
+
+    def _record_attempt(
+        self, attempt: _Running, error_class: Any, message: str, decision: str, failures: Sequence[RankFailure]
+    ) -> None:
+        self._recorder.attempt(
+            self._cells[attempt.key],
+            number=self._attempts[attempt.key],
+            error_class=error_class,
+            message=message,
+            started_at=attempt.started_at,
+            decision=decision,
+            context={
+                "group": attempt.group,
+                "ranks": [{"rank": one.rank, "message": one.message, "trace": one.trace} for one in failures],
+            },
+        )
+
+    def _give_up_cell(self, key: str, reason: str) -> None:
+        self.failed[key] = reason
+        self._observer.cell_state(self._cells[key], "failed", reason)
+        for child in self.state.given_up(key):
+            self.failed[child] = f"the cell that it starts from failed: {key[:12]}"
+            self._observer.cell_state(self._cells[child], "skipped", self.failed[child])
+
+    def _on_lost(self, event: Event) -> None:
+        causes, deaths = event.values
+        if deaths >= DEATHS_WITHOUT_WORK:
+            self._halt(f"worker groups come up and die without having taken a job: {classify(causes)[1]}")
+
+    def _on_ended(self, event: Event) -> None:
+        if event.group in self.state.groups:
+            self.state.group_ended(event.group)
+        self._pool.forget(event.group)
+        (reason,) = event.values
+        if reason:
+            self._crashes += 1
+            self._observer.message(f"a worker group ended: {reason.splitlines()[0]}")
+        if self._crashes >= DEATHS_WITHOUT_WORK:
+            self._halt(f"worker groups keep ending: {reason.splitlines()[0] if reason else 'no reason'}")
+
+    def _on_joined(self, event: Event) -> None:
+        self._crashes = 0
+
+    def _recycle(self, name: str, resident_mib: float) -> None:
+        """End a group that has served its time, has grown, or is of a size that no cell needs any more."""
+        group = self._pool.groups.get(name)
+        if group is None or name not in self.state.groups:
+            return
+        group.idle_since = self._clock()
+        group.first_resident_mib = group.first_resident_mib or resident_mib
+        has_grown = resident_mib - group.first_resident_mib > self._options.group_growth_mib
+        is_spent = group.jobs >= (1 if self._options.mode == "cold" else self._options.cells_per_group)
+        is_unwanted = not self._keeps_groups and not self.state.wants_shape(group.shape)
+        if has_grown or is_spent or is_unwanted:
+            self._end_group(name)
+
+    def _end_idle_groups(self) -> None:
+        now = self._clock()
+        for name in list(self.state.idle_groups()):
+            group = self._pool.groups[name]
+            has_worked = group.jobs > 0
+            if has_worked and not self._keeps_groups and now - group.idle_since > self._options.group_idle_s:
+                self._end_group(name)
+
+    def _lease_lost(self, key: str) -> None:
+        with self._lock:
+            for attempt in self._running.values():
+                if attempt.key == key:
+                    attempt.is_abandoned = True
+                    self._pool.order(attempt.group, "abort")
+                    self._observer.cell_state(self._cells[key], "leased-elsewhere", "another driver took it over")
+
+    def _halt(self, text: str) -> None:
+        self._observer.message(text)
+        self.stop("failed")
+
+    def _give_up_run(self, error: Exception) -> None:
+        self.error = self.error or error
+        self.stop("failed")

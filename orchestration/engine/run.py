@@ -1,0 +1,209 @@
+"""Run a plan: connect, start groups and tuner, wait for events, and leave everything clean whatever happens."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clusters.connect import connect
+from clusters.placement import check_fits
+from orchestration.engine.driver import Driver
+from orchestration.engine.options import RunOutcome, RunStatus
+from orchestration.engine.quiet import quiet
+from orchestration.store.owners import owner_here
+
+if TYPE_CHECKING:
+    from clusters.connect import Connection
+    from orchestration.cells import Plan
+    from orchestration.engine.groups import GroupPool
+    from orchestration.engine.options import RunOptions
+    from orchestration.observer import RunObserver
+    from orchestration.store.base import ResultsStore
+
+PUMP_S = 0.5
+
+
+def execute_plan(
+    plan: Plan, *, store: ResultsStore, options: RunOptions, observer: RunObserver, pool: GroupPool | None
+) -> RunOutcome:
+    """Run what is missing of a plan; see `orchestration.engine.execute`."""
+    started = time.monotonic()
+    observer.run_started(plan)
+    for cell in plan.cells:
+        if cell.is_done:
+            observer.cell_state(cell, "done")
+    failed = {cell.train_key: cell.failed or "" for cell in plan.set_aside}
+    if not plan.to_run:
+        return _ended(plan, observer, None, failed, started, None)
+    log_file = Path(options.log_file) if options.log_file else _default_log()
+    with quiet(log_file), _stop_flag() as flag:
+        driver = _drive(plan, store, options, observer, pool, flag)
+    if driver.error is not None:
+        observer.run_ended(plan, "failed")
+        raise driver.error
+    return _ended(plan, observer, driver, failed, started, str(log_file))
+
+
+def _drive(
+    plan: Plan,
+    store: ResultsStore,
+    options: RunOptions,
+    observer: RunObserver,
+    pool: GroupPool | None,
+    flag: _StopFlag,
+) -> Driver:
+    with (
+        connect(options.address, num_cpus=options.num_cpus, num_gpus=options.num_gpus) as connection,
+        _scratch(options) as scratch,
+        _pool(options, pool) as groups,
+    ):
+        driver = Driver(
+            plan,
+            store=store,
+            options=options,
+            observer=observer,
+            pool=groups,
+            nodes=connection.nodes(),
+            owner=owner_here(),
+            keeps_groups=pool is not None,
+        )
+        _check_fits(driver, connection)
+        driver.prestart()
+        with driver.leases:
+            _loop(driver, plan, store, options, flag, scratch)
+        return driver
+
+
+def _loop(driver: Driver, plan: Plan, store: ResultsStore, options: RunOptions, flag: _StopFlag, scratch: str) -> None:
+    """Let Ray Tune run in a thread and act on events until both are over."""
+    tuner = threading.Thread(target=_tune, args=(driver, scratch), name="dreamgrid-tune", daemon=True)
+    tuner.start()
+    next_look, grace_ends = 0.0, None
+    while tuner.is_alive():
+        driver.pump(PUMP_S)
+        now = time.monotonic()
+        if flag.count and driver.halt is None:
+            driver.stop("interrupted")
+        if now >= next_look and driver.halt is None:
+            next_look = now + options.leases.poll_s
+            _obey(driver, store.requested(plan.sweep))
+        if driver.halt is not None:
+            grace_ends = grace_ends or now + options.stop_grace_s
+            if flag.count > 1 or now > grace_ends:
+                driver.abort()
+                break
+    driver.pump(0.0)
+
+
+def _tune(driver: Driver, scratch: str) -> None:
+    from orchestration.engine.searcher import run_tuner
+
+    try:
+        run_tuner(driver, scratch)
+    except Exception as error:
+        driver.error = driver.error or error
+        driver.stop("failed")
+
+
+def _obey(driver: Driver, request: str | None) -> None:
+    driver.is_paused = request == "pause"
+    if request == "stop":
+        driver.stop("stopped")
+
+
+def _check_fits(driver: Driver, connection: Connection) -> None:
+    for head in driver.state.heads():
+        check_fits(head.shapes[0], connection.nodes())
+
+
+def _ended(
+    plan: Plan,
+    observer: RunObserver,
+    driver: Driver | None,
+    failed: dict[str, str],
+    started: float,
+    log_file: str | None,
+) -> RunOutcome:
+    failed = failed | (driver.failed if driver else {})
+    over = driver.state.over if driver else {}
+    keys = [cell.train_key for cell in plan.cells]
+    was_done = {cell.train_key for cell in plan.cells if cell.is_done}
+    done = tuple(key for key in keys if key not in failed and (key in was_done or over.get(key, False)))
+    unfinished = tuple(key for key in keys if key not in failed and key not in done)
+    status: RunStatus = (driver.halt if driver else None) or ("failed" if failed else "complete")
+    if status == "complete" and unfinished and plan.mode != "read-only":
+        status = "failed"
+    observer.run_ended(plan, status)
+    return RunOutcome(
+        status=status,
+        done=done,
+        failed=failed,
+        unfinished=unfinished,
+        computed=tuple(driver.computed) if driver else (),
+        attempts=driver.attempts if driver else 0,
+        wall_s=time.monotonic() - started,
+        log_file=log_file,
+    )
+
+
+class _StopFlag:
+    """How often the user asked for an end."""
+
+    count = 0
+
+
+@contextlib.contextmanager
+def _stop_flag() -> Iterator[_StopFlag]:
+    """Count SIGINT and SIGTERM instead of dying of them; outside the main thread nothing is caught."""
+    flag = _StopFlag()
+    if threading.current_thread() is not threading.main_thread():
+        yield flag
+        return
+
+    def note(*_: Any) -> None:
+        flag.count += 1
+
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = {one: signal.getsignal(one) for one in signals}
+    for one in signals:
+        signal.signal(one, note)
+    try:
+        yield flag
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+@contextlib.contextmanager
+def _scratch(options: RunOptions) -> Iterator[str]:
+    """Yield a folder for Tune's disposable files."""
+    folder = tempfile.mkdtemp(prefix="dg-trials-")
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _pool(options: RunOptions, pool: GroupPool | None) -> Iterator[GroupPool]:
+    from orchestration.engine.groups import GroupPool
+
+    if pool is not None:
+        yield pool
+        return
+    with GroupPool(
+        health_check_s=options.health_check_s, group_start_s=options.group_start_s, scratch=options.scratch
+    ) as own:
+        yield own
+
+
+def _default_log() -> Path:
+    return Path(tempfile.gettempdir()) / f"dreamgrid-{os.getpid()}.log"

@@ -1,0 +1,115 @@
+"""Jobs with the signature of `trainers.worker.run_job` that do what the method's parameters of their cell say."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from eval.report import BenchmarkOutcome, MetricReport, MetricValue
+from trainers.errors import NonFiniteLoss
+from trainers.group_loop import JobStopped
+from trainers.job import EpochRow, JobRequest, JobResult, TrainSummary
+
+_HOARD: list[bytes] = []
+"""What jobs that do "grow" never give back."""
+
+
+def run(request: JobRequest, *, group: Any, sink: Any) -> JobResult:
+    """Run epochs of nothing, then do what the cell says, then answer each benchmark with the seed."""
+    params = dict(request.config.method_params)
+    rows = tuple(_epoch(request, sink, group, index, params) for index in range(request.config.recipe.epochs))
+    _misbehave(params, request, group)
+    summary = TrainSummary(
+        checkpoint_sha256=f"{request.config.seed:064x}",
+        checkpoint_uri="memory",
+        epochs=rows,
+        resumed_from_step=None,
+        wall_s=0.0,
+        device_s=0.0,
+        environment={"pid": os.getpid(), "world_size": group.world_size, "threads": torch.get_num_threads()},
+    )
+    if group.rank == 0:
+        sink.trained(request.train_key, summary)
+    reports = []
+    for wanted in request.benchmarks:
+        outcome = BenchmarkOutcome(metrics={"error": MetricValue(float(request.config.seed), 1)})
+        is_refused = wanted.name == params.get("refuse")
+        report = MetricReport(
+            benchmark=wanted.name,
+            benchmark_key=wanted.key,
+            semantics=1,
+            outcome=None if is_refused else outcome,
+            error="no data" if is_refused else None,
+        )
+        reports.append(report)
+        if group.rank == 0:
+            sink.benchmark(request.train_key, summary.checkpoint_sha256, report)
+    return JobResult(train_key=request.train_key, training=summary, reports=tuple(reports))
+
+
+def _epoch(request: JobRequest, sink: Any, group: Any, index: int, params: dict[str, Any]) -> EpochRow:
+    deadline = time.monotonic() + float(params.get("epoch_s", 0.0))
+    while time.monotonic() < deadline:
+        time.sleep(0.02)
+        if sink.stop_requested():
+            raise JobStopped("asked to stop")
+    value = torch.ones(1)
+    if group.world_size > 1:
+        dist.all_reduce(value)
+    assert value.item() == group.world_size
+    row = EpochRow(
+        epoch=index,
+        step=index,
+        loss=0.0,
+        accuracy=0.0,
+        lr=0.0,
+        images_per_s=0.0,
+        data_wait_share=0.0,
+        memory_mib=0.0,
+        time=time.time(),
+    )
+    if group.rank == 0:
+        sink.epoch(request.train_key, row)
+        if "journal" in params:
+            with Path(str(params["journal"])).open("a") as journal:
+                journal.write(f"{request.train_key} {index}\n")
+    return row
+
+
+def _misbehave(params: dict[str, Any], request: JobRequest, group: Any) -> None:
+    is_culprit = group.rank == min(int(params.get("rank", 0)), group.world_size - 1)
+    marker = Path(str(params["once"])) if "once" in params else None
+    if marker is not None and marker.exists():
+        return
+    action = params.get("do")
+    if action is None:
+        return
+    if is_culprit:
+        if marker is not None:
+            marker.touch()
+        _act(str(action), params)
+    elif action in ("raise", "exit", "nan", "memory") and group.world_size > 1:
+        dist.all_reduce(torch.ones(1))
+
+
+def _act(action: str, params: dict[str, Any]) -> None:
+    if action == "raise":
+        raise ValueError("shapes differ")
+    if action == "exit":
+        os._exit(9)
+    if action == "nan":
+        raise NonFiniteLoss(3, 0.1, [float("nan")])
+    if action == "memory":
+        raise MemoryError("no memory for a batch")
+    if action == "grow":
+        _HOARD.append(os.urandom(int(params["mib"]) * 2**20))
+    if action == "sully":
+        os.environ["SULLIED"] = "yes"
+        os.chdir("/")
+        torch.set_num_threads(1)
+        torch.set_default_dtype(torch.float64)
