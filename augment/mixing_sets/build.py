@@ -1,0 +1,220 @@
+"""Build a mixing set once per node and open it: one content-addressed uint8 array, shared by memory mapping.
+
+A set's folder is `<cache_dir>/mixing-sets/<name>-<identity>/`. A build holds the folder's lock, fills `partial.npy` chunk by
+chunk (see `augment.mixing_sets.partial`), writes `set.json` with the digest, then renames the array to `pictures.npy`: the
+array's presence is what makes the set complete. Every `ensure_mixing_set` checks the digest; a damaged array is built again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from augment.mixing_sets import partial
+from augment.mixing_sets.partial import PartialArray, Shape
+from augment.mixing_sets.registry import config_for, identity, identity_digest, mixing_set_for
+from augment.mixing_sets.source import MixingSetError, ModelProvider, PictureSource, Progress, SetRequest
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+logger = logging.getLogger(__name__)
+ARRAY: Final = "pictures.npy"
+SIDECAR: Final = "set.json"
+LOCK: Final = ".lock"
+SPARE_BYTES: Final = 64 * 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MixingSetFile:
+    """A complete, verified mixing set on this node.
+
+    Attributes:
+        path: The .npy file, (M, S, S, C) uint8.
+        sha256: Digest of the file.
+        shape: (M, S, S, C).
+        was_built: Whether this call built it.
+        reason: Why an existing array was built again, or None.
+    """
+
+    path: Path
+    sha256: str
+    shape: Shape
+    was_built: bool = False
+    reason: str | None = None
+
+
+def ensure_mixing_set(
+    name: str,
+    *,
+    num_pictures: int,
+    image_size: int,
+    num_channels: int,
+    seed: int,
+    params: Mapping[str, object],
+    cache_dir: Path | str,
+    data_root: Path | str,
+    progress: Progress | None = None,
+    models: ModelProvider | None = None,
+    threads: int | None = None,
+) -> MixingSetFile:
+    """Return a mixing set's verified file, building it first where it is missing, unfinished or damaged.
+
+    Several processes may call this at once for one set: one builds, the others wait for it.
+
+    Args:
+        name: Key of `MIXING_SETS`.
+        num_pictures: Pictures M.
+        image_size: Side S of the stored pictures (see `registry.stored_side`).
+        num_channels: 1 (grey, by luma) or 3 (RGB).
+        seed: Seed of the set.
+        params: Fields of the set's config that differ from its defaults.
+        cache_dir: Local folder that the workers of a node share.
+        data_root: Folder of downloaded data.
+        progress: Told (pictures done, pictures in all).
+        models: Gives trained networks by train key; for sets of origin "trained".
+        threads: Threads that render; None for all CPUs of this process.
+
+    Raises:
+        MixingSetError: If the request is invalid, files or networks are missing, or the disk is too small.
+    """
+    facts = identity(name, num_pictures, image_size, num_channels, seed, params, data_root=data_root)
+    folder = Path(cache_dir) / "mixing-sets" / f"{name}-{identity_digest(facts)[:16]}"
+    shape = (num_pictures, image_size, image_size, num_channels)
+    found, _ = _verified(folder, shape)
+    if found is not None:
+        return found
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder):
+        found, reason = _verified(folder, shape)
+        if found is not None:  # another process built it meanwhile
+            return found
+        if reason is not None:
+            logger.warning("building mixing set %r again: %s", name, reason)
+            (folder / ARRAY).unlink(missing_ok=True)
+        request = SetRequest(
+            num_pictures=num_pictures, image_size=image_size, num_channels=num_channels, seed=seed,
+            data_root=Path(data_root), cache_dir=Path(cache_dir), models=models, progress=progress,
+        )  # fmt: skip
+        mixing_set = mixing_set_for(name)
+        source = mixing_set.build(config_for(mixing_set, params), request)
+        digest = _fill(folder, shape, source, facts, progress, threads or len(os.sched_getaffinity(0)))
+    return MixingSetFile(path=folder / ARRAY, sha256=digest, shape=shape, was_built=True, reason=reason)
+
+
+def open_mixing_set(file: MixingSetFile | Path) -> NDArray[np.uint8]:
+    """Return the pictures as a read-only memory map, (M, S, S, C) uint8.
+
+    Raises:
+        MixingSetError: If the file is no such array.
+    """
+    path = file.path if isinstance(file, MixingSetFile) else file
+    try:
+        pictures: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise MixingSetError(f"{path} is no array of pictures ({error}); call ensure_mixing_set to build it") from error
+    if pictures.dtype != np.uint8 or pictures.ndim != 4:
+        raise MixingSetError(
+            f"a mixing set is an (M, S, S, C) uint8 array, but {path} holds {pictures.dtype} {pictures.shape}"
+        )
+    return pictures
+
+
+def _verified(folder: Path, shape: Shape) -> tuple[MixingSetFile | None, str | None]:
+    """Return the complete set of a folder, or None and what is wrong with the array that lies there."""
+    array, sidecar = folder / ARRAY, folder / SIDECAR
+    if not array.exists():
+        return None, None
+    try:
+        expected = str(json.loads(sidecar.read_text())["sha256"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return None, f"{sidecar.name} cannot be read ({error})"
+    with array.open("rb") as handle:
+        actual = hashlib.file_digest(handle, "sha256").hexdigest()
+    if actual != expected:
+        return None, f"{array} has SHA-256 {actual[:12]}..., but {expected[:12]}... was recorded when it was built"
+    return MixingSetFile(path=array, sha256=actual, shape=shape), None
+
+
+def _fill(
+    folder: Path, shape: Shape, source: PictureSource, facts: Mapping[str, Any], progress: Progress | None, threads: int
+) -> str:
+    _check_space(folder, shape)
+    with PartialArray(folder, shape, source.chunk) as array:
+        _render_missing(array, shape, source, progress, threads if source.is_threaded else 1)
+        digest = array.sha256()
+        temporary = folder / (SIDECAR + ".new")
+        temporary.write_text(json.dumps({"sha256": digest, "shape": shape, "identity": facts}, indent=1))
+        temporary.replace(folder / SIDECAR)
+        array.finish(folder / ARRAY)
+    return digest
+
+
+def _render_missing(
+    array: PartialArray, shape: Shape, source: PictureSource, progress: Progress | None, threads: int
+) -> None:
+    def render(chunk: int) -> tuple[int, str]:
+        indices = array.indices(chunk)
+        pictures = source.render(indices)
+        wanted = (len(indices), *shape[1:])
+        assert pictures.shape == wanted, (pictures.shape, wanted)
+        assert pictures.dtype == np.uint8, pictures.dtype
+        return chunk, array.write(chunk, pictures)
+
+    done = sum(len(array.indices(chunk)) for chunk in array.done)
+    missing = [chunk for chunk in range(array.num_chunks) if chunk not in array.done]
+    _tell(progress, done, shape[0])
+    with ThreadPoolExecutor(max_workers=threads) as pool:
+        futures = [pool.submit(render, chunk) for chunk in missing]
+        try:
+            for future in as_completed(futures):
+                chunk, digest = future.result()
+                array.record(chunk, digest)
+                done += len(array.indices(chunk))
+                _tell(progress, done, shape[0])
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _tell(progress: Progress | None, done: int, total: int) -> None:
+    if progress is not None:
+        progress(done, total)
+
+
+def _check_space(folder: Path, shape: Shape) -> None:
+    existing = folder / partial.DATA
+    held = existing.stat().st_blocks * 512 if existing.exists() else 0
+    needed = int(np.prod(shape, dtype=np.int64)) - held + SPARE_BYTES
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise MixingSetError(
+            f"a mixing set of shape {shape} needs {needed / 2**20:.0f} MiB more on disk, but {folder} has {free / 2**20:.0f} MiB"
+            " free; ask for fewer pictures or set DREAMGRID_CACHE to a larger disk"
+        )
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    with (folder / LOCK).open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            logger.info("another process builds %s; waiting for it", folder.name)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(handle, fcntl.LOCK_UN)

@@ -1,0 +1,118 @@
+"""Fractals: colour iterated function systems, flames and escape-time pictures, filtered for structure.
+
+The published pictures are 14,230 hand-picked works without a generator, so this set stands in for them. The filter is the
+automatic counterpart of the picking: little entropy, one colour nearly everywhere or hardly any edges are drawn again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from augment.mixing_sets.source import SetRequest
+
+NATIVE_SIDE: Final = 96
+MAX_ATTEMPTS: Final = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FractalsConfig:
+    """What is rendered and what is kept; the rest of the shares is escape-time pictures.
+
+    Attributes:
+        flame_share: Share of fractal flames, in [0, 1].
+        ifs_share: Share of affine iterated function systems, in [0, 1].
+        density: Hits per pixel of the chaos game; more is smoother and slower.
+        least_entropy: Bits of luma entropy below which a picture is drawn again.
+        largest_single_colour: Share of pixels of one colour above which a picture is drawn again.
+        least_step: Mean luma difference of neighbours below which a picture is drawn again.
+    """
+
+    flame_share: float = 0.4
+    ifs_share: float = 0.4
+    density: float = 5.0
+    least_entropy: float = 5.0
+    largest_single_colour: float = 0.6
+    least_step: float = 0.012
+
+    def __post_init__(self) -> None:
+        if min(self.flame_share, self.ifs_share) < 0 or self.flame_share + self.ifs_share > 1:
+            raise ValueError(
+                "flame_share and ifs_share must be at least 0 and sum to at most 1, "
+                f"but got {self.flame_share} and {self.ifs_share}"
+            )
+        if not 0.1 <= self.density <= 1000:
+            raise ValueError(f"density must be between 0.1 and 1000 hits per pixel, but got {self.density}")
+
+
+class FractalsSource:
+    """Renders fractals by index."""
+
+    chunk = 64
+    is_threaded = True
+
+    def __init__(self, config: FractalsConfig, request: SetRequest) -> None:
+        self._config, self._request = config, request
+
+    def render(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return the pictures of the indices, (N, S, S, C) uint8."""
+        import numpy as np
+
+        from augment.mixing_sets.pixels import native_side, store
+
+        size, channels = self._request.image_size, self._request.num_channels
+        native = native_side(size, NATIVE_SIDE)
+        pictures = np.empty((len(indices), size, size, channels), np.uint8)
+        for picture, index in zip(pictures, indices, strict=True):
+            store(self._render_one(int(index), native), picture)
+        return pictures
+
+    def _render_one(self, index: int, native: int) -> NDArray[np.float32]:
+        """Return the first attempt that passes the filter (the last one that could be rendered if none does)."""
+        import numpy as np
+
+        from augment.mixing_sets.escape_time import render_escape
+        from augment.mixing_sets.flames import render_flame
+        from augment.mixing_sets.pixels import picture_words
+
+        config, seed = self._config, self._request.seed
+        share = _kind_draw(seed, index)
+        out = np.zeros((native, native, 3), np.float32)
+        for attempt in range(MAX_ATTEMPTS):
+            words = picture_words(seed, "fractals", attempt, index)
+            if share < config.flame_share + config.ifs_share:
+                is_rendered = render_flame(words, share < config.flame_share, config.density, out)
+            else:
+                is_rendered = render_escape(words, out)
+            if is_rendered and self._is_kept(out):
+                break
+        return out
+
+    def _is_kept(self, picture: NDArray[np.float32]) -> bool:
+        from augment.mixing_sets.pixels import structure
+
+        entropy, commonest, step = structure(picture)
+        config = self._config
+        return bool(
+            entropy >= config.least_entropy
+            and commonest <= config.largest_single_colour
+            and step >= config.least_step * min(1.0, 256 / picture.shape[0])
+        )
+
+
+def _kind_draw(seed: int, index: int) -> float:
+    import numpy as np
+
+    from augment.counters import SampleKeys, uniforms
+
+    keys = SampleKeys(seed, 0, np.array([index], dtype=np.int64))
+    return float(uniforms(keys, 1, stream="fractals/kind")[0, 0])
+
+
+def build_fractals(config: FractalsConfig, request: SetRequest) -> FractalsSource:
+    """Return the source of the set "fractals"."""
+    return FractalsSource(config, request)

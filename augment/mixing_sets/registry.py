@@ -1,0 +1,197 @@
+"""The mixing sets by name: light to import, implementations loaded when a set is built.
+
+`identity` is what a train key hashes of a mixing set: plain values, never bytes of pictures and never paths.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import importlib.metadata
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from augment.mixing_sets.fractals import FractalsConfig, build_fractals
+from augment.mixing_sets.source import MixingSetError, PictureSource, SetRequest
+
+Origin = Literal["procedural", "files", "trained"]
+ENTRY_POINTS: Final = "dreamgrid.mixing_sets"
+LARGEST_SIDE: Final = 1024
+
+
+def stored_side_with_crop(training_side: int) -> int:
+    """Return 8/7 of a side, rounded down: 32 -> 36, 28 -> 32, 224 -> 256, the published resize before the random crop."""
+    return training_side * 8 // 7
+
+
+def _no_content(config: Any, data_root: Path | None) -> Mapping[str, Any]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MixingSet:
+    """A mixing set, described.
+
+    Attributes:
+        name: Key in `MIXING_SETS`, as written in sweeps.
+        title: Row label in tables.
+        semantics: Raised by hand whenever the pictures for the same request change.
+        config: Frozen dataclass of the parameters, with the published values as defaults.
+        origin: "procedural" (rendered from numbers), "files" (read from disk) or "trained" (needs trained networks).
+        num_pictures: Pictures of the published set.
+        build: Makes the source of pictures; imports its implementation when called.
+        what: One sentence.
+        source: Paper and reference code.
+        stored_side: Side of the stored pictures for a side of training pictures.
+        content: Further plain values of the identity: the hash of files, the semantics of parts.
+        hidden: Fields of the config that are no part of the identity (paths).
+    """
+
+    name: str
+    title: str
+    semantics: int
+    config: type
+    origin: Origin
+    num_pictures: int
+    build: Callable[[Any, SetRequest], PictureSource]
+    what: str
+    source: str
+    stored_side: Callable[[int], int] = stored_side_with_crop
+    content: Callable[[Any, Path | None], Mapping[str, Any]] = _no_content
+    hidden: frozenset[str] = frozenset()
+
+
+def mixing_set_for(name: str) -> MixingSet:
+    """Return a mixing set by name, built in or from the entry points of installed packages.
+
+    Raises:
+        MixingSetError: If no set has this name; the message gives the nearest one.
+    """
+    if name in MIXING_SETS:
+        return MIXING_SETS[name]
+    extra = _installed()
+    if name in extra:
+        return extra[name]
+    known = sorted({*MIXING_SETS, *extra})
+    nearest = difflib.get_close_matches(name, known, n=1)
+    hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
+    raise MixingSetError(f"unknown mixing set {name!r}{hint}; known: {', '.join(known)}")
+
+
+def config_for(mixing_set: MixingSet, params: Mapping[str, object]) -> Any:
+    """Return the set's config with the given fields replaced.
+
+    Raises:
+        MixingSetError: If a field is unknown or a value is out of range; all unknown fields are named at once.
+    """
+    known = [field.name for field in dataclasses.fields(mixing_set.config)]
+    unknown = sorted(set(params) - set(known))
+    if unknown:
+        hints = [difflib.get_close_matches(name, known, n=1) for name in unknown]
+        nearest = ", ".join(f"{near[0]!r}" for near in hints if near)
+        raise MixingSetError(
+            f"mixing set {mixing_set.name!r} has no parameter {', '.join(map(repr, unknown))}"
+            f"{f' (did you mean {nearest}?)' if nearest else ''}; known: {', '.join(known) or 'none'}"
+        )
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in params.items()}
+    try:
+        return mixing_set.config(**values)
+    except (ValueError, TypeError) as error:
+        raise MixingSetError(f"mixing set {mixing_set.name!r}: {error}") from error
+
+
+def identity(
+    name: str,
+    num_pictures: int,
+    image_size: int,
+    num_channels: int,
+    seed: int,
+    params: Mapping[str, object],
+    *,
+    data_root: Path | str | None = None,
+) -> Mapping[str, Any]:
+    """Return everything that can change a set's pictures, as plain values with every default filled in.
+
+    Args:
+        name: Key of `MIXING_SETS`.
+        num_pictures: Pictures M.
+        image_size: Side S in pixels.
+        num_channels: 1 or 3.
+        seed: Seed of the set.
+        params: Fields of its config that differ from the defaults.
+        data_root: Where files are looked up for sets whose identity is a content hash; without it they read "pending".
+
+    Raises:
+        MixingSetError: If the name, a parameter or a number is invalid.
+    """
+    mixing_set = mixing_set_for(name)
+    _check_numbers(name, num_pictures, image_size, num_channels, seed)
+    config = config_for(mixing_set, params)
+    fields = {key: value for key, value in dataclasses.asdict(config).items() if key not in mixing_set.hidden}
+    return {
+        "name": name,
+        "semantics": mixing_set.semantics,
+        "num_pictures": num_pictures,
+        "image_size": image_size,
+        "num_channels": num_channels,
+        "seed": seed,
+        "config": {key: list(value) if isinstance(value, tuple) else value for key, value in fields.items()},
+        **mixing_set.content(config, None if data_root is None else Path(data_root)),
+    }
+
+
+def identity_digest(facts: Mapping[str, Any]) -> str:
+    """Return the hexadecimal SHA-256 of an identity's canonical JSON."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def stored_side(name: str, training_side: int) -> int:
+    """Return the side that a set is stored at for square training pictures of a side."""
+    return mixing_set_for(name).stored_side(training_side)
+
+
+def _check_numbers(name: str, num_pictures: int, image_size: int, num_channels: int, seed: int) -> None:
+    rules = {
+        f"num_pictures must be between 1 and 2**31, but got {num_pictures}": 1 <= num_pictures <= 2**31,
+        f"image_size must be between 1 and {LARGEST_SIDE} pixels, but got {image_size}": 1
+        <= image_size
+        <= LARGEST_SIDE,
+        f"num_channels must be 1 (grey) or 3 (RGB), but got {num_channels}": num_channels in (1, 3),
+        f"seed must be between 0 and 2**64 - 1, but got {seed}": 0 <= seed < 2**64,
+    }
+    broken = [rule for rule, holds in rules.items() if not holds]
+    if broken:
+        raise MixingSetError(f"mixing set {name!r}: " + "; ".join(broken))
+
+
+def _installed() -> dict[str, MixingSet]:
+    found: dict[str, MixingSet] = {}
+    for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
+        mixing_set = point.load()
+        if not isinstance(mixing_set, MixingSet):
+            raise MixingSetError(
+                f"entry point {point.name!r} of {ENTRY_POINTS} must be a MixingSet, but is {mixing_set!r}"
+            )
+        if mixing_set.name in MIXING_SETS or mixing_set.name in found:
+            raise MixingSetError(f"mixing set {mixing_set.name!r} of entry point {point.value!r} is taken; rename it")
+        found[mixing_set.name] = mixing_set
+    return found
+
+
+MIXING_SETS: Final[Mapping[str, MixingSet]] = {
+    "fractals": MixingSet(
+        name="fractals",
+        title="Fractals",
+        semantics=1,
+        config=FractalsConfig,
+        origin="procedural",
+        num_pictures=14_230,
+        build=build_fractals,
+        what="Colour iterated function systems, fractal flames and escape-time pictures, filtered for structure.",
+        source="stands in for the hand-picked pictures of the PixMix paper, which have no generator",
+    ),
+}

@@ -1,0 +1,117 @@
+"""Every mixing set keeps the same promises: shape, range, structure, and pictures that depend on their own index alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from augment.mixing_sets.build import ensure_mixing_set, open_mixing_set
+from augment.mixing_sets.registry import MIXING_SETS, config_for, identity, identity_digest
+from augment.mixing_sets.source import SetRequest
+
+SEMANTICS = Path(__file__).with_name("mixing_set_semantics.json")
+NUM = 6
+
+
+def request_of(tmp_path: Path, **changes: Any) -> SetRequest:
+    fields: dict[str, Any] = {
+        "num_pictures": NUM, "image_size": 36, "num_channels": 3, "seed": 5, "data_root": tmp_path / "data",
+        "cache_dir": tmp_path / "cache",
+    }  # fmt: skip
+    return SetRequest(**{**fields, **changes})
+
+
+def params_of(name: str) -> Mapping[str, object]:
+    return {}
+
+
+def render(name: str, tmp_path: Path, indices: list[int], **changes: Any) -> NDArray[np.uint8]:
+    mixing_set = MIXING_SETS[name]
+    source = mixing_set.build(config_for(mixing_set, params_of(name)), request_of(tmp_path, **changes))
+    return source.render(np.array(indices, dtype=np.int64))
+
+
+@pytest.fixture(params=sorted(MIXING_SETS))
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_the_key_is_the_name_and_the_card_is_filled_in(name: str) -> None:
+    mixing_set = MIXING_SETS[name]
+    assert mixing_set.name == name
+    assert mixing_set.semantics >= 1
+    assert mixing_set.num_pictures >= 1
+    assert mixing_set.what.endswith(".")
+    assert mixing_set.source
+
+
+def test_pictures_have_the_asked_shape_and_structure(name: str, tmp_path: Path) -> None:
+    pictures = render(name, tmp_path, list(range(NUM)))
+    assert pictures.shape == (NUM, 36, 36, 3)
+    assert pictures.dtype == np.uint8
+    assert (pictures.reshape(NUM, -1).std(axis=1) > 4).all()
+    assert len({picture.tobytes() for picture in pictures}) == NUM
+
+
+def test_a_picture_depends_on_its_own_index_alone(name: str, tmp_path: Path) -> None:
+    together = render(name, tmp_path, [0, 1, 2, 3])
+    assert (render(name, tmp_path, [3, 1])[0] == together[3]).all()
+    assert (render(name, tmp_path, [2])[0] == together[2]).all()
+
+
+def test_a_picture_repeats_with_its_seed(name: str, tmp_path: Path) -> None:
+    assert (render(name, tmp_path, [1]) == render(name, tmp_path, [1])).all()
+
+
+def test_another_seed_gives_other_pictures_of_rendered_sets(name: str, tmp_path: Path) -> None:
+    if MIXING_SETS[name].origin == "files":
+        pytest.skip("files are what they are")
+    assert (render(name, tmp_path, [0, 1]) != render(name, tmp_path, [0, 1], seed=6)).any()
+
+
+def test_grey_pictures_are_the_luma_of_the_coloured_ones(name: str, tmp_path: Path) -> None:
+    grey = render(name, tmp_path, [0, 1], num_channels=1)
+    red, green, blue = np.moveaxis(render(name, tmp_path, [0, 1]).astype(np.int64), -1, 0)
+    assert grey.shape == (2, 36, 36, 1)
+    assert (grey[..., 0] == (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16).all()
+
+
+@pytest.mark.parametrize("side", [9, 31, 64])
+def test_odd_and_small_sides_are_rendered(name: str, tmp_path: Path, side: int) -> None:
+    assert render(name, tmp_path, [0], image_size=side).shape == (1, side, side, 3)
+
+
+def test_no_picture_is_asked_for_and_none_given(name: str, tmp_path: Path) -> None:
+    assert render(name, tmp_path, []).shape == (0, 36, 36, 3)
+
+
+def test_the_built_array_holds_the_rendered_pictures(name: str, tmp_path: Path) -> None:
+    request = request_of(tmp_path)
+    file = ensure_mixing_set(
+        name, num_pictures=NUM, image_size=36, num_channels=3, seed=5, params=params_of(name),
+        cache_dir=request.cache_dir, data_root=request.data_root, models=request.models,
+    )  # fmt: skip
+    assert (open_mixing_set(file) == render(name, tmp_path, list(range(NUM)))).all()
+
+
+def test_the_identity_names_no_path(name: str, tmp_path: Path) -> None:
+    facts = identity(name, NUM, 36, 3, 5, params_of(name), data_root=tmp_path)
+    assert str(tmp_path) not in json.dumps(facts)
+    assert facts["semantics"] == MIXING_SETS[name].semantics
+    assert len(identity_digest(facts)) == 64
+
+
+def test_changed_pictures_need_a_raised_semantics_version(name: str, tmp_path: Path) -> None:
+    digest = hashlib.sha256(render(name, tmp_path, [0, 1, 2, 3])).hexdigest()
+    recorded = json.loads(SEMANTICS.read_text())
+    version = str(MIXING_SETS[name].semantics)
+    assert recorded.get(name, {}).get(version) == digest, (
+        f"the pictures of {name!r} changed: raise its semantics and record {digest} in {SEMANTICS.name}"
+    )
