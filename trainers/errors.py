@@ -35,6 +35,8 @@ class ImpossibleJob(TrainingError, ValueError):
 class DataError(TrainingError):
     """A dataset that cannot be used."""
 
+    error_class = "bad-data"
+
 
 class MissingData(DataError):
     """A dataset that is not below the data root."""
@@ -51,6 +53,8 @@ class CheckpointError(TrainingError):
 class NoSpace(TrainingError):
     """The disk has no room for what a job must write."""
 
+    error_class = "no-space"
+
 
 class NonFiniteLoss(TrainingError):
     """Training left the numbers: a loss or a weight is NaN or infinite.
@@ -60,6 +64,8 @@ class NonFiniteLoss(TrainingError):
         lr: Learning rate of that step.
         last_losses: The losses before it, oldest first, the bad one last.
     """
+
+    error_class = "nan"
 
     def __init__(self, step: int, lr: float, last_losses: Sequence[float]) -> None:
         self.step = step

@@ -1,0 +1,89 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from clusters.storage import StorageError
+from trainers.checkpoints import Checkpoints, pack, unpack
+from trainers.errors import CheckpointError, NoSpace
+
+KEY = "cd" * 32
+
+
+def state(value: float) -> dict[str, object]:
+    return {"model": {"weight": torch.full((3,), value)}, "step": int(value), "rows": [{"loss": 0.5}], "name": "x"}
+
+
+def test_state_comes_back_as_it_was() -> None:
+    back = unpack(pack(state(2.0)), "here")
+    assert torch.equal(back["model"]["weight"], torch.full((3,), 2.0))
+    assert (back["step"], back["rows"], back["name"]) == (2, [{"loss": 0.5}], "x")
+
+
+def test_last_two_are_kept_until_the_final_one_stands(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(str(tmp_path), KEY)
+    for step in (1, 2, 3):
+        checkpoints.save(state(step), step)
+    names = sorted(path.name for path in (tmp_path / KEY).glob("*.ckpt"))
+    assert names == ["step-000000000002.ckpt", "step-000000000003.ckpt"]
+    final = checkpoints.save_final(state(4))
+    assert [path.name for path in (tmp_path / KEY).glob("*.ckpt")] == ["final.ckpt"]
+    newest = checkpoints.newest()
+    assert newest is not None
+    assert newest.is_final
+    assert newest.sha256 == final.sha256
+    assert newest.state["step"] == 4
+
+
+@pytest.mark.parametrize("kept", [0, 10, 60, 200, -1])
+def test_truncated_checkpoint_is_named_and_the_one_before_is_used(tmp_path: Path, kept: int) -> None:
+    checkpoints = Checkpoints(str(tmp_path), KEY)
+    checkpoints.save(state(1), 1)
+    checkpoints.save(state(2), 2)
+    path = tmp_path / KEY / "step-000000000002.ckpt"
+    path.write_bytes(path.read_bytes()[:kept])
+    told: list[str] = []
+    newest = checkpoints.newest(told.append)
+    assert newest is not None
+    assert newest.state["step"] == 1
+    assert len(told) == 1
+    assert "step-000000000002.ckpt" in told[0]
+
+
+def test_one_flipped_bit_is_noticed() -> None:
+    data = bytearray(pack(state(1)))
+    data[-40] ^= 1
+    with pytest.raises(CheckpointError, match="truncated or changed"):
+        unpack(bytes(data), "here")
+
+
+def test_checkpoint_of_another_cell_is_refused(tmp_path: Path) -> None:
+    Checkpoints(str(tmp_path), KEY).save(state(1), 1)
+    (tmp_path / KEY).rename(tmp_path / ("ef" * 32))
+    with pytest.raises(CheckpointError, match="must belong to cell efefefefefef, but was written by cdcdcdcdcdcd"):
+        Checkpoints(str(tmp_path), "ef" * 32).newest()
+
+
+def test_nothing_but_tensors_and_plain_values_is_read(tmp_path: Path) -> None:
+    data = pack({"thing": Path("/tmp")})
+    with pytest.raises(CheckpointError, match="more than tensors and plain values"):
+        unpack(data, "here")
+
+
+def test_missing_final_checkpoint_names_the_cell_to_train(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(str(tmp_path), KEY)
+    assert checkpoints.newest() is None
+    with pytest.raises(CheckpointError, match=r"final checkpoint of cdcdcdcdcdcd .* train that cell first"):
+        checkpoints.final()
+
+
+def test_full_disk_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoints = Checkpoints(str(tmp_path), KEY)
+
+    def full(path: str, data: bytes, *, durable: bool = True) -> None:
+        raise StorageError("no-space", path, "the disk is full")
+
+    monkeypatch.setattr(checkpoints._storage, "write_bytes", full)
+    with pytest.raises(NoSpace, match="free some space") as caught:
+        checkpoints.save(state(1), 1)
+    assert caught.value.error_class == "no-space"

@@ -1,0 +1,236 @@
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from augment.counters import SampleKeys, StepKeys
+from augment.treatment import LossOutput, Treatment
+from trainers.config import RecipeConfig
+from trainers.errors import NonFiniteLoss
+from trainers.group import OneWorker
+from trainers.group_loop import JobStopped
+from trainers.loader import Loader
+from trainers.loop import LoopHooks, Training, to_device
+from trainers.models.registry import ModelInput, model_for
+from trainers.order import Order
+from trainers.pictures import ResidentPictures
+from trainers.shards import running_statistics, statistics_of
+
+NUM_IMAGES = 37
+CPU = OneWorker(torch.device("cpu"))
+
+
+class Harness:
+    """A training on 37 random pictures of 12 px, and what its hooks were told."""
+
+    def __init__(
+        self, recipe: RecipeConfig, *, model: nn.Module, treatment: Treatment | None = None, threads: int = 0
+    ) -> None:
+        rng = np.random.default_rng(0)
+        images = rng.integers(0, 256, (NUM_IMAGES, 12, 12, 1), dtype=np.uint8)
+        labels = rng.integers(0, 10, NUM_IMAGES)
+        pieces = recipe.batch_shards * recipe.grad_accumulation
+        order = Order(samples=np.arange(NUM_IMAGES), batch_size=recipe.batch_size, num_pieces=pieces, seed=5)
+        treatment = treatment or Treatment()
+        self.loader = Loader(
+            source=ResidentPictures(images, labels, crop_padding=recipe.crop_padding, flip=recipe.flip),
+            treatment=treatment,
+            order=order,
+            rank=0,
+            world_size=1,
+            threads=threads,
+        )
+        self.training = Training(
+            recipe=recipe,
+            seed=5,
+            model=model,
+            treatment=treatment,
+            steps_per_epoch=order.steps_per_epoch,
+            group=CPU,
+            device=CPU.device,
+        )
+        self.saved: dict[int, dict[str, object]] = {}
+        self.rows: list[object] = []
+        self.every_s = 1e9
+        self.stop_after: int | None = None
+
+    def run(self) -> "Harness":
+        hooks = LoopHooks(
+            epoch_ended=self.rows.append,
+            progress=lambda done, total: None,
+            save=lambda state, step: self.saved.__setitem__(step, copy.deepcopy(dict(state or {}))),
+            checkpoint_every_s=self.every_s,
+            stop_requested=lambda: self.stop_after is not None and self.training.progress.step >= self.stop_after,
+        )
+        with self.loader:
+            self.training.run(self.loader, hooks)
+        return self
+
+
+def wide_resnet(dropout: float = 0.3) -> nn.Module:
+    torch.manual_seed(1)
+    return model_for("wrn-10-1").build({"dropout": dropout}, ModelInput(image_size=12, num_channels=1, num_classes=10))
+
+
+def plain_network() -> nn.Module:
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(400, 10))
+
+
+def recipe(**changes: object) -> RecipeConfig:
+    values = {"epochs": 2, "batch_size": 16, "batch_shards": 2, "crop_padding": 2, "lr": 0.05, **changes}
+    return RecipeConfig(**values)  # type: ignore[arg-type]
+
+
+def same_weights(first: nn.Module, second: nn.Module) -> bool:
+    left, right = first.state_dict(), second.state_dict()
+    return all(torch.equal(left[key], right[key]) for key in left)
+
+
+def test_training_lowers_the_loss() -> None:
+    harness = Harness(recipe(epochs=8, crop_padding=0, flip=False), model=wide_resnet(dropout=0.0)).run()
+    losses = [row.loss for row in harness.rows]
+    assert len(losses) == 8
+    assert losses[-1] < 0.8 * losses[0]
+
+
+@pytest.mark.parametrize("changes", [{}, {"ema_decay": 0.9}, {"optimiser": "adamw"}, {"grad_accumulation": 2}])
+def test_resumed_training_ends_bit_identical_from_any_checkpoint(changes: dict[str, object]) -> None:
+    straight = Harness(recipe(**changes), model=wide_resnet())
+    straight.every_s = 0.0
+    straight.run()
+    assert sorted(straight.saved) == [1, 2, 3, 4, 5, 6]
+    for step, state in straight.saved.items():
+        resumed = Harness(recipe(**changes), model=wide_resnet())
+        resumed.training.load_state_dict(copy.deepcopy(state))
+        resumed.run()
+        assert same_weights(straight.training.model, resumed.training.model), step
+        assert [row.loss for row in resumed.training.progress.rows] == [row.loss for row in straight.rows]
+        if straight.training.average is not None and resumed.training.average is not None:
+            pairs = zip(straight.training.average.values, resumed.training.average.values, strict=True)
+            assert all(torch.equal(left, right) for left, right in pairs)
+
+
+def test_background_threads_change_nothing() -> None:
+    alone = Harness(recipe(), model=wide_resnet(), threads=0).run()
+    helped = Harness(recipe(), model=wide_resnet(), threads=3).run()
+    assert same_weights(alone.training.model, helped.training.model)
+
+
+@pytest.mark.parametrize("shards", [1, 2, 5, 16])
+def test_pieces_weigh_as_much_as_they_hold_samples(shards: int) -> None:
+    """Without batch norm and drop-out the number of shards changes rounding only, also in the last batch of 5."""
+    whole = Harness(recipe(batch_shards=1), model=plain_network()).run()
+    cut = Harness(recipe(batch_shards=shards), model=plain_network()).run()
+    for left, right in zip(whole.training.model.parameters(), cut.training.model.parameters(), strict=True):
+        assert torch.allclose(left, right, atol=1e-6)
+    assert whole.rows[-1].loss == pytest.approx(cut.rows[-1].loss, rel=1e-5)
+    assert whole.rows[-1].accuracy == cut.rows[-1].accuracy
+
+
+def test_first_step_is_that_of_a_plain_training_loop() -> None:
+    config = recipe(epochs=1, batch_size=NUM_IMAGES, batch_shards=1, crop_padding=0, flip=False, schedule="constant")
+    harness = Harness(config, model=plain_network()).run()
+    model = plain_network()
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, nesterov=True, weight_decay=5e-4)
+    rng = np.random.default_rng(0)
+    images = torch.from_numpy(rng.integers(0, 256, (NUM_IMAGES, 12, 12, 1), dtype=np.uint8)).permute(0, 3, 1, 2) / 255
+    labels = torch.from_numpy(rng.integers(0, 10, NUM_IMAGES))
+    nn.functional.cross_entropy(model(images), labels).backward()
+    optimiser.step()
+    for left, right in zip(model.parameters(), harness.training.model.parameters(), strict=True):
+        assert torch.allclose(left, right, atol=1e-6)
+
+
+def test_running_statistics_come_from_piece_0_alone() -> None:
+    model = wide_resnet().train()
+    before = [tensor.clone() for tensor in running_statistics(model)]
+    images = torch.rand(4, 1, 12, 12)
+    with statistics_of(model, 1):
+        own = model(images)
+    assert all(torch.equal(left, right) for left, right in zip(before, running_statistics(model), strict=True))
+    with statistics_of(model, 0):
+        model(images)
+    assert not any(torch.equal(left, right) for left, right in zip(before, running_statistics(model), strict=True))
+    model.eval()
+    assert not torch.allclose(own, model(images))
+
+
+class ExplodesAt(Treatment):
+    """Returns a loss that is no number at one step."""
+
+    def __init__(self, step: int) -> None:
+        self._step = step
+
+    def loss(self, model: nn.Module, images, targets, extra, keys: StepKeys) -> LossOutput:  # type: ignore[no-untyped-def]
+        output = super().loss(model, images, targets, extra, keys)
+        return LossOutput(output.loss * float("nan") if keys.step == self._step else output.loss, output.logits)
+
+
+def test_loss_that_is_no_number_stops_with_step_rate_and_last_losses() -> None:
+    harness = Harness(recipe(), model=wide_resnet(), treatment=ExplodesAt(4))
+    harness.every_s = 0.0
+    with pytest.raises(NonFiniteLoss, match=r"at step 4 \(learning rate .*lower the learning rate") as caught:
+        harness.run()
+    assert caught.value.step == 4
+    assert len(caught.value.last_losses) == 5
+    assert caught.value.error_class == "nan"
+    assert sorted(harness.saved) == [1, 2, 3, 4]
+
+
+def test_weights_that_are_no_numbers_are_never_saved() -> None:
+    model = plain_network()
+    next(model.parameters()).register_hook(lambda gradient: gradient * float("inf"))
+    harness = Harness(recipe(epochs=1), model=model)
+    harness.every_s = 0.0
+    with pytest.raises(NonFiniteLoss, match="at step 0"):
+        harness.run()
+    assert harness.saved == {}
+
+
+def test_asked_to_stop_it_saves_first_and_resumes_exactly() -> None:
+    straight = Harness(recipe(), model=wide_resnet()).run()
+    stopped = Harness(recipe(), model=wide_resnet())
+    stopped.stop_after = 3
+    with pytest.raises(JobStopped, match="step 4 of 6 is saved"):
+        stopped.run()
+    resumed = Harness(recipe(), model=wide_resnet())
+    resumed.training.load_state_dict(stopped.saved[4])
+    resumed.run()
+    assert same_weights(straight.training.model, resumed.training.model)
+
+
+def test_clipped_gradients_have_at_most_the_stated_norm() -> None:
+    harness = Harness(recipe(grad_clip=1e-3, epochs=1, batch_size=NUM_IMAGES), model=plain_network()).run()
+    assert harness.training._sum.gradients.norm().item() == pytest.approx(1e-3, rel=1e-2)
+
+
+class Seen(Treatment):
+    """Remembers the samples that it was given."""
+
+    def __init__(self) -> None:
+        self.keys: list[SampleKeys] = []
+
+    def sample(self, images, keys: SampleKeys):  # type: ignore[no-untyped-def]
+        self.keys.append(keys)
+        return images
+
+
+def test_treatment_sees_every_sample_of_an_epoch_once() -> None:
+    treatment = Seen()
+    Harness(recipe(), model=plain_network(), treatment=treatment).run()
+    for epoch in (0, 1):
+        seen = np.concatenate([keys.indices for keys in treatment.keys if keys.epoch == epoch])
+        assert sorted(seen.tolist()) == list(range(NUM_IMAGES))
+
+
+def test_pixels_become_channels_first_floats_in_unit_range() -> None:
+    pixels = np.arange(2 * 3 * 4 * 5, dtype=np.uint8).reshape(2, 3, 4, 5)
+    images = to_device(pixels, torch.device("cpu"))
+    assert images.shape == (2, 5, 3, 4)
+    assert images.is_contiguous(memory_format=torch.channels_last)
+    assert images[1, 2, 0, 3].item() == pytest.approx(pixels[1, 0, 3, 2] / 255)
+    views = np.zeros((3, 2, 4, 4, 1), dtype=np.float32)
+    assert to_device(views, torch.device("cpu")).shape == (6, 1, 4, 4)

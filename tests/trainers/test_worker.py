@@ -1,0 +1,164 @@
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from eval.benchmark import BenchmarkRequest
+from trainers.checkpoints import Checkpoints
+from trainers.errors import CheckpointError, CorruptData, ImpossibleJob
+from trainers.fresh_process import thread_budget
+from trainers.group import OneWorker
+from trainers.group_loop import JobStopped
+from trainers.job import JobRequest, JobResult
+from trainers.worker import run_job
+
+SmallJob = Callable[..., JobRequest]
+CLEAN = BenchmarkRequest(name="clean", params={}, key="clean-key")
+
+
+def run(request: JobRequest, sink: Any) -> JobResult:
+    return run_job(request, group=OneWorker(torch.device("cpu")), sink=sink)
+
+
+def weights_of(result: JobResult) -> str:
+    return str(result.training.environment["weights_sha256"])
+
+
+def test_fresh_job_trains_records_and_judges_in_this_order(small_job: SmallJob, sink: Any) -> None:
+    request = dataclasses.replace(small_job(), benchmarks=(CLEAN,))
+    result = run(request, sink)
+    assert [event[0] for event in sink.events if event[0] != "progress"] == ["epoch", "epoch", "trained", "benchmark"]
+    assert [row.epoch for row in result.training.epochs] == [0, 1]
+    assert result.training.resumed_from_step is None
+    (report,) = result.reports
+    assert report.outcome is not None
+    assert report.outcome.metrics["error"].n == 355
+    assert sink.of("benchmark")[0][2] == result.training.checkpoint_sha256
+    assert Path(result.training.checkpoint_uri).is_file()
+
+
+def test_finished_job_is_only_judged(small_job: SmallJob, sink: Any, make_sink: Any) -> None:
+    first = run(small_job(), sink)
+    again = make_sink()
+    second = run(dataclasses.replace(small_job(), benchmarks=(CLEAN,)), again)
+    assert again.of("epoch") == []
+    assert second.training == first.training
+    assert len(second.reports) == 1
+
+
+def test_stopped_job_goes_on_and_ends_bit_identical(small_job: SmallJob, sink: Any, make_sink: Any) -> None:
+    straight = run(small_job(folder="straight"), sink)
+    stopped = make_sink()
+    calls = iter(range(100))
+    stopped.stop_requested = lambda: next(calls) >= 1
+    with pytest.raises(JobStopped):
+        run(small_job(), stopped)
+    resumed = run(small_job(), make_sink())
+    assert resumed.training.resumed_from_step == 2
+    assert weights_of(resumed) == weights_of(straight)
+    assert [row.loss for row in resumed.training.epochs] == [row.loss for row in straight.training.epochs]
+
+
+def test_truncated_checkpoint_costs_steps_but_changes_nothing(small_job: SmallJob, sink: Any, make_sink: Any) -> None:
+    straight = run(small_job(folder="straight"), sink)
+    stopped = make_sink()
+    calls = iter(range(100))
+    stopped.stop_requested = lambda: next(calls) >= 4
+    request = small_job(checkpoint_every_s=0.0)
+    with pytest.raises(JobStopped):
+        run(request, stopped)
+    newest = max(Path(request.paths.checkpoints).rglob("step-*.ckpt"))
+    newest.write_bytes(newest.read_bytes()[:1000])
+    resumed = run(small_job(), make_sink())
+    assert resumed.training.resumed_from_step == 4
+    assert weights_of(resumed) == weights_of(straight)
+
+
+def test_job_in_a_used_process_is_bit_identical_to_one_in_a_fresh_one(small_job: SmallJob, make_sink: Any) -> None:
+    fresh = run(small_job(folder="fresh"), make_sink())
+    run(small_job(folder="other", train_key="11" * 32, seed=99, model="small-cnn", model_params={}), make_sink())
+    torch.manual_seed(123)
+    torch.rand(17)
+    torch.set_default_dtype(torch.float64)
+    torch.set_float32_matmul_precision("medium")
+    torch.set_num_threads(2)
+    torch.set_grad_enabled(False)
+    torch.backends.mkldnn.set_flags(False)
+    old = np.seterr(all="raise")
+    try:
+        used = run(small_job(folder="used"), make_sink())
+    finally:
+        np.seterr(**old)
+    assert weights_of(used) == weights_of(fresh)
+
+
+def test_no_epochs_record_the_initial_weights(small_job: SmallJob, sink: Any) -> None:
+    result = run(small_job(recipe={"epochs": 0}), sink)
+    assert result.training.epochs == ()
+    assert result.training.checkpoint_sha256
+    assert sink.of("epoch") == []
+
+
+def test_child_starts_from_the_weights_of_its_parent(small_job: SmallJob, make_sink: Any) -> None:
+    parent = run(small_job(), make_sink())
+    child = run(small_job(train_key="22" * 32, recipe={"epochs": 0}, init_from="ab" * 32), make_sink())
+    assert weights_of(child) == weights_of(parent)
+
+
+def test_child_without_a_trained_parent_is_told_to_train_it_first(small_job: SmallJob, sink: Any) -> None:
+    with pytest.raises(CheckpointError, match=r"final checkpoint of abababababab .* train that cell first"):
+        run(small_job(train_key="22" * 32, init_from="ab" * 32), sink)
+
+
+def test_child_of_another_kind_of_network_is_refused(small_job: SmallJob, make_sink: Any) -> None:
+    run(small_job(recipe={"epochs": 0}), make_sink())
+    request = small_job(train_key="22" * 32, init_from="ab" * 32, model="small-cnn", model_params={})
+    with pytest.raises(CheckpointError, match="only from the weights of one of the same kind"):
+        run(request, make_sink())
+
+
+def test_average_of_the_weights_is_what_is_judged(small_job: SmallJob, make_sink: Any) -> None:
+    plain = run(small_job(folder="plain"), make_sink())
+    averaged = run(small_job(recipe={"ema_decay": 0.9}), make_sink())
+    assert weights_of(plain) != weights_of(averaged)
+    assert [row.loss for row in plain.training.epochs] == [row.loss for row in averaged.training.epochs]
+
+
+def test_final_checkpoint_holds_no_optimiser(small_job: SmallJob, sink: Any) -> None:
+    request = small_job()
+    run(request, sink)
+    state = Checkpoints(request.paths.checkpoints, request.train_key).final().state
+    assert set(state) == {"model", "progress", "resumed_from", "environment", "train_key"}
+
+
+def test_dataset_that_is_not_the_planned_one_is_refused(small_job: SmallJob, sink: Any) -> None:
+    with pytest.raises(CorruptData, match="must be sha256:other, as planned"):
+        run(small_job(dataset_identity="sha256:other"), sink)
+
+
+def test_summary_tells_versions_hardware_threads_and_bytes(small_job: SmallJob, sink: Any) -> None:
+    environment = run(small_job(recipe={"epochs": 1}), sink).training.environment
+    assert environment["torch"] == torch.__version__
+    assert (environment["world_size"], environment["threads_torch"]) == (1, 1)
+    assert len(environment["byte_digests"]["train"]) == 64
+
+
+@pytest.mark.parametrize(
+    ("threads", "kind"), [(1, "cpu"), (3, "cpu"), (4, "cpu"), (32, "cpu"), (2, "cuda"), (16, "cuda")]
+)
+def test_thread_budget_stays_within_the_workers_cpus(threads: int, kind: str) -> None:
+    budget = thread_budget(threads, torch.device(kind))
+    assert budget.torch >= 1
+    assert budget.torch + budget.pictures <= threads
+
+
+def test_workers_that_cannot_share_the_shards_are_refused(small_job: SmallJob, sink: Any) -> None:
+    class ThreeWorkers(OneWorker):
+        world_size = 3
+
+    with pytest.raises(ImpossibleJob, match="number of workers must divide batch_shards"):
+        run_job(small_job(), group=ThreeWorkers(torch.device("cpu")), sink=sink)

@@ -1,0 +1,107 @@
+"""Outlier streams: pictures without labels that Outlier Exposure learns to be unsure of.
+
+A stream is the published file of 300,000 random pictures, the training split of any dataset, or a folder of pictures. Sets that
+anomalies are tested on must not be used for it; whoever plans a sweep looks to that.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainers.datasets.load import load_split
+from trainers.datasets.registry import DATASETS
+from trainers.errors import CorruptData, MissingData, unknown_name
+
+RANDOM_IMAGES: Final = "random-images-300k"
+RANDOM_IMAGES_FILE: Final = "300K_random_images.npy"
+
+
+def load_outliers(
+    name: str, *, image_size: int, num_channels: int, data_root: Path, cache_dir: Path
+) -> NDArray[np.uint8]:
+    """Return the pictures of an outlier stream in the size and channels of the training pictures.
+
+    Args:
+        name: "random-images-300k", a key of `DATASETS` (its training split), or "folder:PATH".
+        image_size: Side of the result in pixels.
+        num_channels: 1 (grey, by luma) or 3 (RGB).
+        data_root: Folder of datasets.
+        cache_dir: Folder for resized arrays.
+
+    Returns:
+        (M, image_size, image_size, num_channels) uint8; memory-mapped where it lies in a file.
+
+    Raises:
+        UnknownName: If there is no such stream.
+        DataError: If its data is missing or corrupt.
+    """
+    if name == RANDOM_IMAGES:
+        pictures = _random_images(data_root)
+    elif name in DATASETS:
+        pictures = load_split(name, "train", data_root).images
+    elif name.startswith("folder:"):
+        from trainers.datasets.folder import read_folder
+
+        pictures = read_folder(Path(name.removeprefix("folder:")), image_size=image_size, cache_dir=cache_dir).images
+    else:
+        raise unknown_name("outlier stream", name, [RANDOM_IMAGES, "folder:PATH", *DATASETS])
+    return fit_pictures(pictures, image_size=image_size, num_channels=num_channels)
+
+
+def fit_pictures(pictures: NDArray[np.uint8], *, image_size: int, num_channels: int) -> NDArray[np.uint8]:
+    """Bring pictures to a size (bilinear, antialiased) and to one or three channels (luma; copies).
+
+    Args:
+        pictures: (M, H, W, C) uint8.
+        image_size: Side of the result in pixels.
+        num_channels: 1 or 3.
+    """
+    if pictures.shape[3] != num_channels:
+        pictures = _grey(pictures) if num_channels == 1 else np.repeat(pictures, 3, axis=3)
+    if pictures.shape[1:3] != (image_size, image_size):
+        pictures = _resized(pictures, image_size)
+    return pictures
+
+
+def _grey(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the luma of ITU-R 601-2 with 16 fractional bits, as Pillow's "L"."""
+    weights = np.array([19595, 38470, 7471], dtype=np.int64)
+    grey = np.empty((*pictures.shape[:3], 1), dtype=np.uint8)
+    for start in range(0, len(pictures), 4096):
+        chunk = pictures[start : start + 4096].astype(np.int64)
+        grey[start : start + 4096, ..., 0] = (chunk @ weights + 32768) >> 16
+    return grey
+
+
+def _resized(pictures: NDArray[np.uint8], image_size: int) -> NDArray[np.uint8]:
+    import torch
+    from torch.nn import functional
+
+    out = np.empty((len(pictures), image_size, image_size, pictures.shape[3]), dtype=np.uint8)
+    for start in range(0, len(pictures), 1024):
+        chunk = torch.from_numpy(np.array(pictures[start : start + 1024])).permute(0, 3, 1, 2).to(torch.float32)
+        large = functional.interpolate(chunk, size=(image_size, image_size), mode="bilinear", antialias=True)
+        out[start : start + 1024] = large.round_().clamp_(0, 255).permute(0, 2, 3, 1).to(torch.uint8).numpy()
+    return out
+
+
+def _random_images(data_root: Path) -> NDArray[np.uint8]:
+    path = data_root / RANDOM_IMAGES_FILE
+    if not path.is_file():
+        raise MissingData(
+            f"outlier stream {RANDOM_IMAGES!r} needs {path}, which is missing; place the published file of the Outlier "
+            "Exposure release there, or choose another stream (train.outliers)"
+        )
+    try:
+        pictures = np.load(path, mmap_mode="r", allow_pickle=False)
+    except ValueError as error:
+        raise CorruptData(f"{path} must be an array of pictures, but cannot be read: {error}; get it again") from error
+    if pictures.ndim != 4 or pictures.shape[1:] != (32, 32, 3) or pictures.dtype != np.uint8:
+        raise CorruptData(
+            f"{path} must be (M, 32, 32, 3) uint8, but is {pictures.shape} {pictures.dtype}; get it again"
+        )
+    return np.asarray(pictures)

@@ -1,0 +1,136 @@
+"""What a job is made of besides its network: the dataset, the mixing set, the outlier stream, and the treatment over them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainers.datasets.load import Split, load_split
+from trainers.datasets.registry import DatasetSpec, dataset_for
+from trainers.errors import CorruptData
+
+if TYPE_CHECKING:
+    from augment.treatment import Treatment
+    from trainers.config import JobConfig, MixingSetConfig
+    from trainers.job import JobPaths, JobRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingredients:
+    """A job's dataset and treatment.
+
+    Attributes:
+        dataset: Description of the dataset.
+        train: Its training split.
+        treatment: The method, built for this job.
+        byte_digests: SHA-256 of what was read or generated: splits and mixing set.
+    """
+
+    dataset: DatasetSpec
+    train: Split
+    treatment: Treatment
+    byte_digests: Mapping[str, str]
+
+
+def gather_ingredients(request: JobRequest) -> Ingredients:
+    """Read the training split, build or open the mixing set and the outliers, and build the treatment.
+
+    Raises:
+        UnknownName: If a name is unknown.
+        DataError: If data is missing, corrupt, or not what the job was planned for.
+    """
+    config, paths = request.config, request.paths
+    dataset = checked_dataset(request)
+    train = load_split(config.dataset, "train", paths.data_root)
+    mixing_set, mixing_digest = _mixing_set(config.mixing_set, paths)
+    outliers = _outliers(config, dataset, paths)
+    treatment = build_treatment(config, dataset, mixing_set=mixing_set, outliers=outliers)
+    digests = {"train": train.fingerprint, "mixing_set": mixing_digest}
+    return Ingredients(
+        dataset=dataset, train=train, treatment=treatment, byte_digests={k: v for k, v in digests.items() if v}
+    )
+
+
+def checked_dataset(request: JobRequest) -> DatasetSpec:
+    """Return the dataset of a job after comparing its declared checksum with the one that was planned.
+
+    Raises:
+        CorruptData: If they differ: driver and worker have different versions of the code.
+    """
+    dataset = dataset_for(request.config.dataset)
+    if request.dataset_identity and request.dataset_identity != dataset.identity:
+        raise CorruptData(
+            f"dataset {dataset.name!r} must be {request.dataset_identity}, as planned, but is {dataset.identity} on this "
+            "worker; run the same version of the code on all machines"
+        )
+    return dataset
+
+
+def build_treatment(
+    config: JobConfig,
+    dataset: DatasetSpec,
+    *,
+    mixing_set: NDArray[np.uint8] | None,
+    outliers: NDArray[np.uint8] | None,
+) -> Treatment:
+    """Build the method of a job."""
+    from augment.methods import method_for
+    from augment.treatment import TreatmentContext
+
+    context = TreatmentContext(
+        image_size=dataset.image_size,
+        num_channels=dataset.num_channels,
+        num_classes=dataset.num_classes,
+        mean=dataset.mean,
+        mixing_set=mixing_set,
+        outliers=outliers,
+    )
+    method = method_for(config.method)
+    treatment: Treatment = method.build(method.config(**config.method_params), context)
+    return treatment
+
+
+def _mixing_set(config: MixingSetConfig | None, paths: JobPaths) -> tuple[NDArray[np.uint8] | None, str]:
+    if config is None:
+        return None, ""
+    from augment.mixing_sets.build import ensure_mixing_set, open_mixing_set
+
+    file = ensure_mixing_set(
+        config.name,
+        num_pictures=config.num_pictures,
+        image_size=config.image_size,
+        num_channels=config.num_channels,
+        seed=config.seed,
+        params=config.params,
+        cache_dir=paths.cache_dir,
+        data_root=paths.data_root,
+    )
+    return open_mixing_set(file), file.sha256
+
+
+def _outliers(config: JobConfig, dataset: DatasetSpec, paths: JobPaths) -> NDArray[np.uint8] | None:
+    if config.outliers is None:
+        return None
+    from trainers.datasets.outliers import load_outliers
+
+    return load_outliers(
+        config.outliers,
+        image_size=dataset.image_size,
+        num_channels=dataset.num_channels,
+        data_root=Path(paths.data_root),
+        cache_dir=Path(paths.cache_dir),
+    )
+
+
+def plain(value: Any) -> Any:
+    """Return nested mappings and sequences as plain dicts and lists."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    return value

@@ -1,0 +1,148 @@
+"""The input path: resident uint8 pictures, cropped, flipped and treated by compiled kernels in background threads.
+
+What a piece of a batch looks like is a pure function of its sample indices and the epoch, so prefetched pieces are no state.
+Nothing is prefetched past the end of an epoch, since a treatment may change between epochs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from augment.counters import SampleKeys
+from trainers.order import Order, pieces_of
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from augment.treatment import Treatment
+
+Pixels = NDArray[np.uint8] | NDArray[np.float32]
+
+
+class PictureSource(Protocol):
+    """Training pictures: resident arrays, or files that are decoded on demand."""
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Class of every picture of the split, (N,)."""
+
+    def pictures(self, keys: SampleKeys) -> NDArray[np.uint8]:
+        """Return the pictures of the keys after the recipe's crop and flip, (n, H, W, C)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostPiece:
+    """One logical piece of a global batch, ready for the device.
+
+    Attributes:
+        piece: Number of the piece in its batch.
+        images: (n, H, W, C), or (V, n, H, W, C), uint8 or float32 in [0, 1].
+        labels: (n,) int64.
+        extra: Pictures of the extra stream, (m, H, W, C) uint8, or None.
+    """
+
+    piece: int
+    images: Pixels
+    labels: NDArray[np.int64]
+    extra: NDArray[np.uint8] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostBatch:
+    """This worker's pieces of one global batch.
+
+    Attributes:
+        step: Step in the epoch, from 0.
+        num_samples: Samples of the global batch over all workers.
+        pieces: The worker's pieces that hold samples, in the order they are computed in.
+        wait_s: Seconds that were spent waiting for them.
+    """
+
+    step: int
+    num_samples: int
+    pieces: tuple[HostPiece, ...]
+    wait_s: float
+
+
+class Loader:
+    """Prepares one worker's pieces of batch after batch; a context manager that owns its threads."""
+
+    def __init__(
+        self,
+        *,
+        source: PictureSource,
+        treatment: Treatment,
+        order: Order,
+        rank: int,
+        world_size: int,
+        threads: int,
+        batches_ahead: int = 3,
+    ) -> None:
+        """Describe the path.
+
+        Args:
+            source: The training pictures.
+            treatment: Its `sample` and `extra` stages are run here.
+            order: Which samples form which piece.
+            rank: This worker.
+            world_size: Number of workers.
+            threads: Background threads; 0 prepares each piece when it is asked for.
+            batches_ahead: Batches that are prepared before they are asked for.
+        """
+        self._source = source
+        self._treatment = treatment
+        self._order = order
+        self._pieces = pieces_of(rank, world_size, order.num_pieces)
+        self._batches_ahead = batches_ahead
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="pictures") if threads else None
+
+    def __enter__(self) -> Loader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[HostBatch]:
+        """Yield the batches of an epoch (0-based) from a step on."""
+        visits = self._order.epoch(epoch)
+        steps = iter(range(first_step, self._order.steps_per_epoch))
+        waiting: deque[tuple[int, int, list[Callable[[], HostPiece]]]] = deque()
+        while True:
+            while len(waiting) <= self._batches_ahead and (step := next(steps, None)) is not None:
+                waiting.append(self._schedule(epoch, step, visits))
+            if not waiting:
+                return
+            step, num_samples, results = waiting.popleft()
+            started = time.perf_counter()
+            pieces = tuple(result() for result in results)
+            yield HostBatch(step=step, num_samples=num_samples, pieces=pieces, wait_s=time.perf_counter() - started)
+
+    def _schedule(
+        self, epoch: int, step: int, visits: NDArray[np.int64]
+    ) -> tuple[int, int, list[Callable[[], HostPiece]]]:
+        cut = self._order.batch(visits, step)
+        wanted = [(piece, cut[piece]) for piece in self._pieces if len(cut[piece])]
+        results = [self._start(piece, SampleKeys(self._order.seed, epoch, samples)) for piece, samples in wanted]
+        return step, sum(len(samples) for samples in cut), results
+
+    def _start(self, piece: int, keys: SampleKeys) -> Callable[[], HostPiece]:
+        if self._pool is None:
+            return lambda: self._prepare(piece, keys)
+        future: Future[HostPiece] = self._pool.submit(self._prepare, piece, keys)
+        return future.result
+
+    def _prepare(self, piece: int, keys: SampleKeys) -> HostPiece:
+        images: Any = self._treatment.sample(self._source.pictures(keys), keys)
+        extra = self._treatment.extra(keys) if self._treatment.num_extra_per_sample else None
+        return HostPiece(piece=piece, images=images, labels=self._source.labels[keys.indices], extra=extra)

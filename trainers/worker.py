@@ -1,0 +1,252 @@
+"""One job on one worker of its group: train to the last epoch, record, judge.
+
+`run_job` is called on every rank with the same request. Fresh training, resume and evaluation only are one path.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import numpy as np
+import torch
+from torch import nn
+
+from trainers.checkpoints import Checkpoints, StoredCheckpoint
+from trainers.datasets.load import load_split
+from trainers.errors import CheckpointError
+from trainers.fresh_process import ThreadBudget, reset_process, thread_budget
+from trainers.ingredients import Ingredients, checked_dataset, gather_ingredients
+from trainers.job import JobResult, TrainSummary
+from trainers.loader import Loader
+from trainers.loop import LoopHooks, Training
+from trainers.models.build import build_classifier
+from trainers.order import Order, check_workers, training_samples
+from trainers.pictures import ResidentPictures
+from trainers.progress import Progress
+
+if TYPE_CHECKING:
+    from eval.report import MetricReport
+    from trainers.group import ProcessGroup
+    from trainers.job import JobRequest, JobSink
+
+
+T = TypeVar("T")
+
+
+def run_job(request: JobRequest, *, group: ProcessGroup, sink: JobSink) -> JobResult:
+    """Bring a train key to its last epoch, then fill in the missing benchmarks.
+
+    Args:
+        request: What is wanted; the same on every rank.
+        group: The workers.
+        sink: Told on rank 0 as things happen.
+
+    Returns:
+        The same result on every rank.
+
+    Raises:
+        TrainingError: See `trainers.errors`; nothing that was told to the sink before is lost.
+        JobStopped: If the sink was asked to stop; a checkpoint was written.
+    """
+    budget = thread_budget(request.threads, group.device)
+    reset_process(budget, group.device)
+    check_workers(request.config.recipe, group.world_size)
+    stored = _trained(request, group, sink, budget)
+    summary = _summary(stored)
+    if group.rank == 0:
+        sink.trained(request.train_key, summary)
+    reports = _judge(request, stored, group, sink) if request.benchmarks else ()
+    return JobResult(train_key=request.train_key, training=summary, reports=reports)
+
+
+def _trained(request: JobRequest, group: ProcessGroup, sink: JobSink, budget: ThreadBudget) -> StoredCheckpoint:
+    """Return the final checkpoint, training first where it does not stand."""
+    checkpoints = Checkpoints(request.paths.checkpoints, request.train_key)
+    newest = _on_rank_0(group, checkpoints.newest)
+    if newest is not None and newest.is_final:
+        return newest
+    ingredients = gather_ingredients(request)
+    model = build_classifier(request.config, ingredients.dataset)
+    if newest is None and request.config.init_from is not None:
+        _start_from(model, Checkpoints(request.paths.checkpoints, request.config.init_from), group)
+    training, loader = _assemble(request, ingredients, model, group, budget)
+    if newest is not None:
+        training.load_state_dict(newest.state)
+    resumed_from = None if newest is None else training.progress.step
+    with loader:
+        training.run(loader, _hooks(request, checkpoints, sink))
+    state = training.state_dict()
+    final = None
+    if state is not None:
+        weights = _for_judging(state, training)
+        environment = environment_of(group, budget, training.model, ingredients)
+        final = checkpoints.save_final({**weights, "resumed_from": resumed_from, "environment": environment})
+    return _present(group.broadcast(final))
+
+
+def _assemble(
+    request: JobRequest, ingredients: Ingredients, model: nn.Module, group: ProcessGroup, budget: ThreadBudget
+) -> tuple[Training, Loader]:
+    recipe, train = request.config.recipe, ingredients.train
+    order = Order(
+        samples=training_samples(len(train), recipe),
+        batch_size=recipe.batch_size,
+        num_pieces=recipe.batch_shards * recipe.grad_accumulation,
+        seed=request.config.seed,
+    )
+    loader = Loader(
+        source=ResidentPictures(train.images, train.labels, crop_padding=recipe.crop_padding, flip=recipe.flip),
+        treatment=ingredients.treatment,
+        order=order,
+        rank=group.rank,
+        world_size=group.world_size,
+        threads=budget.pictures,
+    )
+    training = Training(
+        recipe=recipe,
+        seed=request.config.seed,
+        model=model,
+        treatment=ingredients.treatment,
+        steps_per_epoch=order.steps_per_epoch,
+        group=group,
+        device=group.device,
+    )
+    return training, loader
+
+
+def _hooks(request: JobRequest, checkpoints: Checkpoints, sink: JobSink) -> LoopHooks:
+    def save(state: Mapping[str, Any] | None, step: int) -> None:
+        if state is not None:
+            checkpoints.save(state, step)
+
+    def never() -> bool:
+        return False
+
+    return LoopHooks(
+        epoch_ended=functools.partial(sink.epoch, request.train_key),
+        progress=functools.partial(sink.progress, request.train_key, "train"),
+        save=save,
+        checkpoint_every_s=request.checkpoint_every_s,
+        stop_requested=getattr(sink, "stop_requested", never),
+    )
+
+
+def _for_judging(state: Mapping[str, Any], training: Training) -> dict[str, Any]:
+    """Keep what judging and fine-tuning need: the weights (their average where there is one) and the rows."""
+    if training.average is not None:
+        training.average.copy_to(training.model)
+    return {"model": training.model.state_dict(), "progress": state["progress"]}
+
+
+def _start_from(model: nn.Module, parent: Checkpoints, group: ProcessGroup) -> None:
+    state = _present(_on_rank_0(group, parent.final)).state
+    try:
+        model.load_state_dict(state["model"])
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"a network can start only from the weights of one of the same kind: {error}; check init_from"
+        ) from error
+
+
+def _summary(stored: StoredCheckpoint) -> TrainSummary:
+    progress = Progress.from_state(stored.state["progress"])
+    return TrainSummary(
+        checkpoint_sha256=stored.sha256,
+        checkpoint_uri=stored.uri,
+        epochs=tuple(progress.rows),
+        resumed_from_step=stored.state["resumed_from"],
+        wall_s=progress.wall_s,
+        device_s=progress.device_s,
+        environment=stored.state["environment"],
+    )
+
+
+def _judge(
+    request: JobRequest, stored: StoredCheckpoint, group: ProcessGroup, sink: JobSink
+) -> tuple[MetricReport, ...]:
+    from eval.subject import Subject
+    from eval.suite import judge
+
+    dataset = checked_dataset(request)
+    test = load_split(dataset.name, "test", request.paths.data_root)
+    model = build_classifier(request.config, dataset).to(group.device)
+    model.load_state_dict(stored.state["model"])
+    model.eval()
+    subject = Subject(
+        model=model,
+        device=group.device,
+        dataset=dataset.name,
+        fingerprint=test.fingerprint,
+        images=test.images,
+        labels=test.labels,
+        num_classes=dataset.num_classes,
+        data_root=Path(request.paths.data_root),
+        cache_dir=Path(request.paths.cache_dir),
+        load_images=lambda name: load_split(name, "test", request.paths.data_root).images,
+        workers=group,
+    )
+    is_first = group.rank == 0
+
+    def on_report(report: MetricReport) -> None:
+        if is_first:
+            sink.benchmark(request.train_key, stored.sha256, report)
+
+    def on_progress(benchmark: str, done: int, total: int) -> None:
+        if is_first:
+            sink.progress(request.train_key, benchmark, done, total)
+
+    return judge(subject, request.benchmarks, on_report=on_report, on_progress=on_progress)
+
+
+def environment_of(
+    group: ProcessGroup, budget: ThreadBudget, model: nn.Module, ingredients: Ingredients
+) -> dict[str, Any]:
+    """Return versions, hardware, threads and digests: what a reader needs to judge whether two rows may be compared."""
+    cuda = torch.cuda.get_device_name(group.device) if group.device.type == "cuda" else None
+    return {
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "numpy": str(np.__version__),
+        "device": cuda or platform.processor() or platform.machine(),
+        "device_type": group.device.type,
+        "cpus": os.cpu_count() or 0,
+        "world_size": group.world_size,
+        "threads_torch": budget.torch,
+        "threads_pictures": budget.pictures,
+        "weights_sha256": weights_sha256(model),
+        "byte_digests": dict(ingredients.byte_digests),
+        "finished_at": time.time(),
+    }
+
+
+def weights_sha256(model: nn.Module) -> str:
+    """Return the SHA-256 of all weights and running statistics: equal for bit-identical trainings."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
+        digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).tobytes())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class _Box(Generic[T]):
+    """Tells a value that is None from no value."""
+
+    value: T
+
+
+def _on_rank_0(group: ProcessGroup, call: Callable[[], T]) -> T:
+    return _present(group.broadcast(_Box(call()) if group.rank == 0 else None)).value
+
+
+def _present(value: T | None) -> T:
+    assert value is not None
+    return value
