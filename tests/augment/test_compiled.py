@@ -1,0 +1,102 @@
+"""Machine code is found again by content: in another folder, not after a change; and compiling is told to the user."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from augment import compiled
+from augment.compiled import kernel, read_only, sources_hash
+from augment.warm import KERNEL_MODULES
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+CODE = """
+from augment.compiled import num_compiled
+from augment.warm import warm
+warm(["augment.counters"])
+print(num_compiled())
+"""
+
+
+def a_copy(folder: Path) -> Path:
+    """Copy the sources that the counters' kernels need into a folder."""
+    (folder / "augment").mkdir(parents=True)
+    for name in ("__init__", "compiled", "counters", "warm", "errors"):
+        shutil.copy(REPOSITORY / "augment" / f"{name}.py", folder / "augment" / f"{name}.py")
+    return folder
+
+
+def warm_in(folder: Path, cache: Path) -> tuple[int, str]:
+    """Warm the counters in a fresh process inside a folder; return the kernels it compiled and what it said."""
+    environment = {**os.environ, compiled.CACHE_VARIABLE: str(cache), "PYTHONPATH": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", CODE], cwd=folder, env=environment, capture_output=True, text=True, check=True
+    )
+    return int(done.stdout), done.stderr
+
+
+def test_the_same_code_in_another_folder_loads_what_was_compiled(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    first, told = warm_in(a_copy(tmp_path / "one"), cache)
+    assert first == 4
+    assert told.count("compiling kernels for this processor, once") == 1
+    again, silent = warm_in(a_copy(tmp_path / "elsewhere" / "two"), cache)
+    assert (again, silent) == (0, "")
+    changed = a_copy(tmp_path / "three")
+    source = changed / "augment" / "counters.py"
+    source.write_text(source.read_text().replace("SC 2011", "SC 2011 "))
+    assert warm_in(changed, cache)[0] == 4
+
+
+def test_a_module_that_a_kernel_module_imports_counts_for_its_hash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "augment").mkdir()
+    (tmp_path / "augment" / "first.py").write_text("from augment import second\n")
+    (tmp_path / "augment" / "second.py").write_text("VALUE = 1\n")
+    monkeypatch.setattr(compiled, "TOP", tmp_path)
+
+    def fresh_hash() -> str:
+        for cached in (sources_hash, compiled._imports_of, compiled._source_of):
+            cached.cache_clear()
+        return sources_hash("augment.first")
+
+    try:
+        before = fresh_hash()
+        assert fresh_hash() == before
+        (tmp_path / "augment" / "second.py").write_text("VALUE = 2\n")
+        assert fresh_hash() != before
+    finally:
+        for cached in (sources_hash, compiled._imports_of, compiled._source_of):
+            cached.cache_clear()
+
+
+def test_every_module_with_kernels_is_warmed_at_installation() -> None:
+    found = {
+        path.relative_to(REPOSITORY).with_suffix("").as_posix().replace("/", ".")
+        for package in ("augment", "eval")
+        for path in (REPOSITORY / package).rglob("*.py")
+        if "\n@kernel(" in path.read_text()
+    }
+    covered = {name for module in KERNEL_MODULES for name in compiled._reach(module)}
+    assert found <= covered, "add these to augment.warm.KERNEL_MODULES"
+
+
+def test_fixed_options_of_kernels_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"kernel options \['parallel'\] are fixed for all kernels"):
+        kernel(parallel=True)
+
+
+def test_a_read_only_view_leaves_the_array_writable() -> None:
+    import numpy as np
+
+    array = np.zeros((4, 4))[:, ::2]
+    view = read_only(array)
+    assert view.flags.c_contiguous
+    assert not view.flags.writeable
+    array[0, 0] = 1.0
