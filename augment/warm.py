@@ -34,6 +34,7 @@ KERNEL_MODULES: Final[tuple[str, ...]] = (
     "eval.corruptions.weather",
     "eval.corruptions.elastic",
     "eval.corruptions.edges",
+    "eval.perturbations.geometric",
 )
 """Modules with a `WARM_UP` tuple, by name: those of `eval` too, which is why nothing here imports them before it must."""
 

@@ -1,0 +1,1 @@
+"""Sequences of slightly changing pictures: the generator of benchmark P for any dataset."""

@@ -1,0 +1,175 @@
+"""Perturbations that move pixels: translation, rotation, tilt, scale, shear, and the zoom blur made of scales.
+
+A frame's map depends on the frame and the size only, so it is worked out once: per output pixel, four source pixels and their
+weights. Outside the picture is black.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from augment.compiled import kernel
+from eval.perturbations.frames import Course, PerturbationKernel
+
+SamplingMap = tuple[NDArray[np.int32], NDArray[np.float64], float]
+"""Flat source pixels and weights, both (H * W, 4), and what is added before truncation."""
+
+
+def _moving(map_of: Callable[[int, int, int, int], SamplingMap]) -> PerturbationKernel:
+    def apply(images: NDArray[np.uint8], course: Course) -> NDArray[np.uint8]:
+        height, width = images.shape[1:3]
+        out = np.empty((len(images), course.frames, *images.shape[1:]), dtype=np.uint8)
+        source = np.ascontiguousarray(images)
+        for frame in range(course.frames):
+            _gather(source, *map_of(frame, course.scale, height, width), out, frame)
+        return out
+
+    return apply
+
+
+@functools.lru_cache(maxsize=48)
+def rotation(frame: int, scale: int, height: int, width: int) -> SamplingMap:
+    """Return the map of a rotation by frame - 15 degrees."""
+    return _centred(_turn(np.deg2rad(frame - 15.0)), height, width)
+
+
+@functools.lru_cache(maxsize=48)
+def scaling(frame: int, scale: int, height: int, width: int) -> SamplingMap:
+    """Return the map of a change of size: to 0.7 + 0.02 per frame at 32 px, 0.4 + 0.025 per frame at 224 px."""
+    factor = (frame * 2 + 70) / 100 if scale == 32 else (frame * 2.5 + 40) / 100
+    return _centred(np.eye(2) / factor, height, width)
+
+
+@functools.lru_cache(maxsize=48)
+def enlargement(frame: int, scale: int, height: int, width: int) -> SamplingMap:
+    """Return the map of an enlargement by 1 + 0.004 per frame."""
+    return _centred(np.eye(2) / (1 + 0.004 * frame), height, width)
+
+
+@functools.lru_cache(maxsize=48)
+def shearing(frame: int, scale: int, height: int, width: int) -> SamplingMap:
+    """Return the map of a shear along x by frame - 15 degrees."""
+    slope = np.tan(np.deg2rad(frame - 15.0))
+    return _centred(np.array([[1.0, slope], [0.0, 1.0]]), height, width)
+
+
+@functools.lru_cache(maxsize=48)
+def translation(frame: int, scale: int, height: int, width: int) -> SamplingMap:
+    """Return the map of a shift to the right by whole pixels: frame - 7 at 32 px, frame - 20 at 224 px."""
+    shift = frame - (7 if scale == 32 else 20)
+    rows, columns = np.mgrid[:height, :width]
+    inside = (columns - shift >= 0) & (columns - shift < width)
+    flat = np.where(inside, rows * width + np.clip(columns - shift, 0, width - 1), 0).reshape(-1, 1)
+    weights = np.zeros((height * width, 4))
+    weights[:, 0] = inside.reshape(-1)
+    return np.repeat(flat, 4, axis=1).astype(np.int32), weights, 0.0
+
+
+@functools.lru_cache(maxsize=48)
+def tilting(frame: int, scale: int, height: int, width: int) -> SamplingMap:
+    """Return the map of a turn about both axes seen in perspective, 0.75 (224 px: 1) degrees a frame around frame 15.
+
+    The picture lies at a distance of its diagonal, which is also the focal length. Positions are exact; OpenCV before version 5
+    rounds them to 1/32 px.
+    """
+    angle = np.deg2rad((0.75 if scale == 32 else 1.0) * (frame - 15))
+    cosine, sine = np.cos(angle), np.sin(angle)
+    focal = np.hypot(width, height)
+    about_x = np.array([[1, 0, 0], [0, cosine, -sine], [0, sine, cosine]])
+    about_y = np.array([[cosine, 0, -sine], [0, 1, 0], [sine, 0, cosine]])
+    turn = about_x @ about_y
+    # a picture point (u, v, 1) lies at (u - w/2, v - h/2, 1); the published matrix keeps that 1 as depth
+    place = np.array([[1, 0, -width / 2], [0, 1, -height / 2], [0, 0, 1]])
+    seen = turn @ place
+    seen[2] += focal * np.array([0.0, 0.0, 1.0])
+    camera = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
+    backwards = np.linalg.inv(camera @ seen)
+    rows, columns = np.mgrid[:height, :width]
+    x, y, depth = np.einsum("ij,jhw->ihw", backwards, np.stack([columns, rows, np.ones((height, width))]))
+    return _four_taps(x / depth, y / depth, height, width, black_outside=True, rounding=0.5)
+
+
+def _turn(angle: float) -> NDArray[np.float64]:
+    """Return the map from output to input offsets of a clockwise turn (y points down)."""
+    return np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+
+
+def _centred(inverse: NDArray[np.float64], height: int, width: int) -> SamplingMap:
+    """Return the map of an affine transform about the centre as Pillow samples it bilinearly.
+
+    Pixels whose source lies outside the picture are black; inside, neighbours beyond the border repeat it; results are truncated.
+    """
+    rows, columns = np.mgrid[:height, :width] + 0.5
+    across, down = columns - width * 0.5, rows - height * 0.5
+    x = inverse[0, 0] * across + inverse[0, 1] * down + width * 0.5
+    y = inverse[1, 0] * across + inverse[1, 1] * down + height * 0.5
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    flat, weights, rounding = _four_taps(x - 0.5, y - 0.5, height, width, black_outside=False, rounding=1e-7)
+    return flat, weights * inside.reshape(-1, 1), rounding
+
+
+def _four_taps(
+    x: NDArray[np.float64], y: NDArray[np.float64], height: int, width: int, *, black_outside: bool, rounding: float
+) -> SamplingMap:
+    left, top = np.floor(x), np.floor(y)
+    part_x, part_y = x - left, y - top
+    flat, weights = [], []
+    for step_y, share_y in ((0, 1 - part_y), (1, part_y)):
+        for step_x, share_x in ((0, 1 - part_x), (1, part_x)):
+            column, row = left + step_x, top + step_y
+            inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+            clipped = np.clip(row, 0, height - 1) * width + np.clip(column, 0, width - 1)
+            flat.append(clipped.reshape(-1))
+            weights.append((share_y * share_x * (inside | (not black_outside))).reshape(-1))
+    return np.stack(flat, axis=1).astype(np.int32), np.stack(weights, axis=1), rounding
+
+
+def zoom_blur(images: NDArray[np.uint8], course: Course) -> NDArray[np.uint8]:
+    """Average the picture with more and more of its enlargements."""
+    height, width = images.shape[1:3]
+    out = np.empty((len(images), course.frames, *images.shape[1:]), dtype=np.uint8)
+    source, total = np.ascontiguousarray(images), images.astype(np.uint16)
+    out[:, 0] = images
+    enlarged = np.empty((len(images), 1, *images.shape[1:]), dtype=np.uint8)
+    for frame in range(1, course.frames):
+        _gather(source, *enlargement(frame, course.scale, height, width), enlarged, 0)
+        total += enlarged[:, 0]
+        out[:, frame] = total // np.uint16(frame + 1)
+    return out
+
+
+@kernel()
+def _gather(images, sources, weights, rounding, out, frame):  # type: ignore[no-untyped-def]
+    count, height, width, channels = images.shape
+    for n in range(count):
+        flat = images[n].reshape(height * width, channels)
+        target = out[n, frame].reshape(height * width, channels)
+        for pixel in range(height * width):
+            s0, s1, s2, s3 = sources[pixel, 0], sources[pixel, 1], sources[pixel, 2], sources[pixel, 3]
+            w0, w1, w2, w3 = weights[pixel, 0], weights[pixel, 1], weights[pixel, 2], weights[pixel, 3]
+            for c in range(channels):
+                value = w0 * flat[s0, c] + w1 * flat[s1, c] + w2 * flat[s2, c] + w3 * flat[s3, c]
+                target[pixel, c] = np.uint8(value + rounding)
+
+
+KERNELS: Final[Mapping[str, PerturbationKernel]] = {
+    "zoom_blur": zoom_blur,
+    "translate": _moving(translation),
+    "rotate": _moving(rotation),
+    "tilt": _moving(tilting),
+    "scale": _moving(scaling),
+    "shear": _moving(shearing),
+}
+
+
+def _warm_up() -> None:
+    images = np.zeros((1, 8, 8, 3), dtype=np.uint8)
+    _gather(images, *translation(0, 32, 8, 8), np.zeros((1, 1, 8, 8, 3), dtype=np.uint8), 0)
+
+
+WARM_UP = (_warm_up,)
