@@ -1,0 +1,175 @@
+"""The registry of benchmarks: names, parameters, identities, columns."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import FrozenInstanceError, replace
+from importlib import metadata
+
+import pytest
+
+from eval import benchmarks
+from eval.benchmark import Benchmark
+from eval.benchmarks import (
+    BENCHMARKS,
+    Column,
+    benchmark_for,
+    benchmark_identity,
+    column_label,
+    column_value,
+    full_params,
+    lower_is_better,
+    parse_column,
+)
+from eval.errors import EvalError
+from eval.report import BenchmarkOutcome, MetricValue
+
+
+def test_an_unknown_name_is_refused_with_the_nearest_one():
+    with pytest.raises(EvalError, match=r"unknown benchmark 'c-generatd' \(did you mean 'c-generated'"):
+        benchmark_for("c-generatd")
+
+
+def test_defaults_made_explicit_and_numbers_spelled_otherwise_are_the_same_identity():
+    short = benchmark_identity("pgd", {}, "sha")
+    long = benchmark_identity("pgd", {"steps": 20.0, "epsilon": "2/255", "restarts": 1}, "sha")
+    assert short == long
+    assert json.dumps(short) == json.dumps(long)
+    assert short["params"]["epsilon"] == 2 / 255
+
+
+@pytest.mark.parametrize(
+    ("params", "dataset"), [({"steps": 21}, "sha"), ({"norm": "l2"}, "sha"), ({"max_images": 5}, "sha"), ({}, "other")]
+)
+def test_whatever_changes_numbers_changes_the_identity(params, dataset):
+    assert benchmark_identity("pgd", params, dataset) != benchmark_identity("pgd", {}, "sha")
+
+
+def test_a_raised_version_changes_the_identity(monkeypatch):
+    before = benchmark_identity("clean", {}, "sha")
+    raised = {**BENCHMARKS, "clean": replace(BENCHMARKS["clean"], semantics=99)}
+    monkeypatch.setattr(benchmarks, "BENCHMARKS", raised)
+    assert benchmark_identity("clean", {}, "sha") != before
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "message"),
+    [
+        ("pgd", {"epsilom": 1}, "did you mean 'epsilon'"),
+        ("pgd", {"steps": "many"}, "parameter 'steps' of benchmark 'pgd' must be a whole number, but got 'many'"),
+        ("pgd", {"norm": "l1"}, "must be one of 'linf', 'l2', but got 'l1'"),
+        ("pgd", {"random_start": 1}, "must be true or false"),
+        ("pgd", {"epsilon": "1/0"}, "must be a number"),
+        ("c-generated", {"kinds": "fog"}, "must be a list of a text"),
+        ("c-generated", {"kinds": ["frog"]}, "unknown corruption 'frog' .did you mean 'fog'"),
+        ("c-generated", {"kinds": ["fog", "fog"]}, "named once"),
+        ("c-generated", {"severities": [6]}, "different numbers from 1 to 5"),
+        ("ood-generated", {"sets": ["svhn"]}, "unknown outlier set"),
+        ("ood-generated", {"score": "mps"}, "must be one of 'msp'"),
+    ],
+)
+def test_parameters_that_do_not_fit_are_refused(name, params, message):
+    with pytest.raises(EvalError, match=message):
+        full_params(name, params)
+
+
+def test_all_mistakes_are_told_at_once():
+    with pytest.raises(EvalError, match=r"(?s)'stepz'.*'norm'"):
+        full_params("pgd", {"stepz": 1, "norm": "l7"})
+
+
+def test_columns_are_parsed_labelled_and_know_their_direction():
+    assert parse_column("c-generated/error") == Column("c-generated", "error")
+    assert parse_column("c-generated/ce/fog") == Column("c-generated", "ce", "fog")
+    assert str(parse_column("ood-generated/auroc/blobs")) == "ood-generated/auroc/blobs"
+    assert column_label(parse_column("c-generated/ce/motion_blur")) == "C (generated) CE: motion blur"
+    assert column_label(parse_column("clean/rms")) == "Clean RMS"
+    assert lower_is_better(parse_column("clean/error"))
+    assert not lower_is_better(parse_column("ood-generated/aupr"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("clean", "must be written"),
+        ("clean/", "must be written"),
+        ("clean/erorr", "did you mean 'error'"),
+        ("clean/error/fog", "has no fine rows"),
+        ("clean/mfr", "has no metric 'mfr'"),
+    ],
+)
+def test_columns_that_name_nothing_are_refused(text, message):
+    with pytest.raises(EvalError, match=message):
+        parse_column(text)
+
+
+def test_the_value_of_a_detail_is_the_mean_of_its_fine_rows():
+    outcome = BenchmarkOutcome(
+        metrics={"error": MetricValue(0.4, 10)},
+        rows=(
+            {"corruption": "fog", "severity": 1, "error": 0.2},
+            {"corruption": "fog", "severity": 2, "error": 0.4},
+            {"corruption": "snow", "severity": 1, "error": 0.9},
+            {"corruption": "fog", "ce": 0.7},
+        ),
+    )
+    assert column_value(outcome, parse_column("c-generated/error")) == 0.4
+    assert column_value(outcome, parse_column("c-generated/error/fog")) == pytest.approx(0.3)
+    assert column_value(outcome, parse_column("c-generated/ce/fog")) == 0.7
+    assert column_value(outcome, parse_column("c-generated/ce/snow")) is None
+    assert column_value(outcome, parse_column("c-generated/rms")) is None
+
+
+def test_a_detail_names_the_benchmarks_own_score_or_another_one():
+    outcome = BenchmarkOutcome(
+        metrics={},
+        rows=({"set": "blobs", "variant": "msp", "auroc": 0.7}, {"set": "blobs", "variant": "xent", "auroc": 0.8}),
+        notes={"variant": "msp"},
+    )
+    assert column_value(outcome, parse_column("ood-generated/auroc/blobs")) == 0.7
+    assert column_value(outcome, parse_column("ood-generated/auroc/blobs:xent")) == 0.8
+
+
+class Point:
+    """An entry point of another package."""
+
+    def __init__(self, name: str, thing: object) -> None:
+        self.name, self.thing = name, thing
+
+    def load(self) -> object:
+        return self.thing
+
+
+def test_packages_add_benchmarks_but_cannot_take_our_names(monkeypatch):
+    added = replace(BENCHMARKS["clean"], name="mine")
+    monkeypatch.setattr(benchmarks, "entry_points", lambda group: [Point("mine", added)])
+    assert benchmark_for("mine") is added
+    monkeypatch.setattr(benchmarks, "entry_points", lambda group: [Point("x", BENCHMARKS["clean"])])
+    with pytest.raises(EvalError, match="'clean' of entry point 'x' is taken"):
+        benchmark_for("mine")
+    monkeypatch.setattr(benchmarks, "entry_points", lambda group: [Point("x", 3)])
+    with pytest.raises(EvalError, match="must be a Benchmark, but is a int"):
+        benchmark_for("mine")
+
+
+def test_benchmarks_cannot_be_changed():
+    assert isinstance(BENCHMARKS["clean"], Benchmark)
+    with pytest.raises(TypeError):
+        BENCHMARKS["clean"] = None  # type: ignore[index]
+    with pytest.raises(FrozenInstanceError):
+        BENCHMARKS["clean"].semantics = 2  # type: ignore[misc]
+
+
+def test_the_entry_point_group_can_be_read_on_this_python():
+    assert list(metadata.entry_points(group=benchmarks.ENTRY_POINTS)) == []
+
+
+def test_names_and_columns_need_no_numpy():
+    script = (
+        "import sys; from eval.benchmarks import *; full_params('c-generated', {}); parse_column('clean/error')\n"
+        "sys.exit(str({'numpy', 'torch', 'numba', 'scipy'} & set(sys.modules) or ''))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.stderr.strip() == ""
