@@ -123,6 +123,8 @@ def load_sweep(
         raise InputError(loaded.subject, mistakes)
     sweep, more = expand(loaded.file, loaded.document, size=size, overrides=overrides)
     mistakes += more
+    if name_or_path not in SWEEPS:
+        mistakes += [each for other in loaded.file.sizes if other != size for each in _mistakes_of_size(loaded, other)]
     if catalogue is not None and (mistakes or sweep.points):
         from orchestration.resolve import try_resolve_sweep
 
@@ -131,6 +133,10 @@ def load_sweep(
     if mistakes:
         raise InputError(loaded.subject, list(dict.fromkeys(mistakes)))
     return sweep
+
+
+def _mistakes_of_size(loaded: LoadedFile, size: Size) -> list[Mistake]:
+    return [] if loaded.file is None else expand(loaded.file, loaded.document, size=size)[1]
 
 
 def sweep_json_schema(catalogue: Catalogue | None = None) -> dict[str, Any]:

@@ -27,7 +27,7 @@ CELL_LIMIT = 20_000
 class StrictModel(BaseModel):
     """A frozen value of a file: unknown keys and wrong types are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
 
 class PointPatch(StrictModel):
