@@ -62,9 +62,7 @@ class PlainPixMix:
             (self.size, self.size), Image.Transform.AFFINE, matrix, resample=Image.Resampling.BILINEAR
         )
 
-    def mixed(
-        self, running: NDArray[np.float32], partner: NDArray[np.float32], mixing: int, a: float, b: float
-    ) -> NDArray[np.float32]:
+    def mixed(self, running: Pixels, partner: Pixels, mixing: int, a: float, b: float) -> Pixels:
         """Return one clipped round."""
         if mixing == ADD:
             result = (a * (running * 2 - 1) + b * (partner * 2 - 1) + 1) / 2
@@ -108,14 +106,8 @@ def replay(images: NDArray[np.uint8], pictures: NDArray[np.uint8], draw: PixMixD
 
 
 def published_sample(
-    plain: PlainPixMix,
-    source: np.random.Generator,
-    pixels: NDArray[np.uint8],
-    pictures: NDArray[np.uint8],
-    k: int,
-    beta: float,
-    severity: float,
-) -> NDArray[np.float32]:
+    plain: PlainPixMix, source: np.random.Generator, pixels: NDArray[np.uint8], pictures: NDArray[np.uint8]
+) -> Pixels:
     """Return one sample of the published pipeline, with a sequential generator of its own."""
     k, beta, severity = 4, 3.0, 3.0
     channels = pixels.shape[2]
