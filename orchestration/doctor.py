@@ -103,17 +103,14 @@ def _disk(settings: Settings) -> list[Finding]:
 
 
 def _tracking(settings: Settings) -> list[Finding]:
-    address = settings.tracking
-    if not address.startswith(("http://", "https://")):
-        return [Finding(what="tracking", state="fine", detail=f"{address} (a file; made when first needed)")]
-    import urllib.request
+    from orchestration.errors import EnvironmentRefused
+    from orchestration.tracking import check_tracking
 
     try:
-        with urllib.request.urlopen(f"{address.rstrip('/')}/health", timeout=5) as answer:
-            return [Finding(what="tracking", state="fine", detail=f"{address} answers ({answer.status})")]
-    except (OSError, ValueError) as error:
-        way_out = "start the server or correct --tracking-uri; runs go on without it, and `dreamgrid sync` catches up"
-        return [Finding(what="tracking", state="note", detail=f"{address} does not answer: {error}", way_out=way_out)]
+        check_tracking(settings.tracking)
+    except EnvironmentRefused as error:
+        return [Finding(what="tracking", state="broken", detail=settings.tracking, way_out=str(error))]
+    return [Finding(what="tracking", state="fine", detail=settings.tracking)]
 
 
 def _data(settings: Settings) -> list[Finding]:

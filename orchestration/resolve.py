@@ -7,15 +7,15 @@ identity of the data, semantics of method, model, loop and mixing set) and nothi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from eval.errors import EvalError
 from orchestration.catalogue import Catalogue, known_fields
 from orchestration.errors import InputError, Mistake, nearest
-from orchestration.keys import plain
 from orchestration.resolve_point import ResolvedCell, Resolver, mistake_at
 from orchestration.sweep import Sweep
+from trainers.config import JobConfig
 
 MAX_MISTAKES = 50
 
@@ -80,10 +80,10 @@ def check_overrides(sweep: Sweep, catalogue: Catalogue) -> list[Mistake]:
 
 def check_rows(sweep: Sweep, cells: Sequence[ResolvedCell]) -> list[Mistake]:
     """Return a mistake for every row label that stands for cells which differ in more than their seed."""
-    first: dict[str, dict[str, Any]] = {}
+    first: dict[str, JobConfig] = {}
     mistakes = []
     for cell in cells:
-        shape = {**plain(cell.config), "seed": None, "init_from": None}
+        shape = replace(cell.config, seed=0, init_from=None)
         if first.setdefault(cell.cell.row, shape) != shape:
             text = (
                 f"row '{cell.cell.row}' stands for cells that differ in more than their seed; give each its own label"

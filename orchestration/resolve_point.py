@@ -12,7 +12,7 @@ from eval.benchmark import BenchmarkRequest
 from orchestration.catalogue import Catalogue, config_values, known_fields
 from orchestration.cells import Cell
 from orchestration.errors import Mistake, nearest
-from orchestration.keys import canonical_json, digest, plain
+from orchestration.keys import canonical_json, digest, digest_of_plain, plain
 from orchestration.sweep import Point, Setting, Settings, Sweep
 from trainers.config import JobConfig, MixingSetConfig, RecipeConfig
 from trainers.recipes import resolve_model_params, resolve_recipe
@@ -84,15 +84,23 @@ def train_key(
         semantics: Versions of method parts, model and loop.
         mixing_identity: Identity of the mixing set: configuration and semantics of its generator, or hash of its files.
     """
-    return digest(
+    return digest_of_plain(_identity(config, dataset_identity, semantics, mixing_identity))
+
+
+def _identity(
+    config: JobConfig, dataset_identity: str, semantics: Mapping[str, Any], mixing_identity: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Return what a train key is a hash of, as plain values."""
+    identity: dict[str, Any] = plain(
         {
             "format": KEY_FORMAT,
-            "config": plain(config),
+            "config": config,
             "dataset": dataset_identity,
             "semantics": semantics,
             "mixing_set": mixing_identity,
         }
     )
+    return identity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +110,7 @@ class Template:
     cell: Cell
     config: JobConfig
     dataset_identity: str
-    semantics: Mapping[str, Any]
-    mixing_identity: Mapping[str, Any] | None
+    identity: Mapping[str, Any]
     benchmarks: tuple[BenchmarkRequest, ...]
     parent: Template | None
 
@@ -113,12 +120,15 @@ class Template:
         return Reading(resolver, sweep, point.settings, point.row, point.origin).template(point.shared, point.parent)
 
     def with_seed(self, resolver: Resolver, seed: int) -> ResolvedCell:
+        """Return the resolved cell of a seed; a parent has the same seed."""
         parent = self.parent.with_seed(resolver, seed) if self.parent is not None else None
-        config = replace(self.config, seed=seed, init_from=parent.train_key if parent else None)
+        parent_key = parent.train_key if parent else None
+        config = replace(self.config, seed=seed, init_from=parent_key)
+        seeded = {**self.identity["config"], "seed": seed, "init_from": parent_key}
         return ResolvedCell(
             cell=replace(self.cell, seed=seed, init_from=parent.cell if parent else None),
             config=config,
-            train_key=train_key(config, self.dataset_identity, self.semantics, self.mixing_identity),
+            train_key=digest_of_plain({**self.identity, "config": seeded}),
             dataset_identity=self.dataset_identity,
             benchmarks=self.benchmarks,
             parents=(parent,) if parent else (),
@@ -169,16 +179,16 @@ class Reading:
             mixing_set=mixing_set,
             outliers=outliers,
         )
+        semantics = {
+            "loop": self.catalogue.loop_semantics,
+            "model": model.semantics,
+            "method": {part.name: part.semantics for part in parts},
+        }
         return Template(
             cell=self._cell(),
             config=config,
             dataset_identity=dataset.identity,
-            semantics={
-                "loop": self.catalogue.loop_semantics,
-                "model": model.semantics,
-                "method": {part.name: part.semantics for part in parts},
-            },
-            mixing_identity=mixing_identity,
+            identity=_identity(config, dataset.identity, semantics, mixing_identity),
             benchmarks=benchmarks,
             parent=parent,
         )

@@ -56,6 +56,7 @@ def run_sweep(
 
     Raises:
         InputError: With every mistake of the sweep, or if its data are missing; nothing was started then.
+        EnvironmentRefused: If the tracking server does not answer; nothing was started then.
         ClusterError: If Ray cannot be reached.
     """
     cells = resolve_sweep(sweep, catalogue, data_root=settings.data_root)
@@ -67,6 +68,10 @@ def run_sweep(
     if plan.to_run and plan.missing_data:
         mistakes = [Mistake(where="", text=line) for line in plan.missing_data]
         raise InputError(f"sweep '{sweep.label}' lacks data below {settings.data_root}", mistakes)
+    if plan.to_run:
+        from orchestration.tracking import check_tracking
+
+        check_tracking(settings.tracking)
     observer = Observers(observers)
     outcome = execute_plan(
         plan, settings=settings, store=store, workers=sweep.workers, options=options, observer=observer

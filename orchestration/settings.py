@@ -43,7 +43,8 @@ class Settings:
 
     @property
     def tracking(self) -> str:
-        """The tracking URI in use: the given one, else an SQLite file in a local storage folder, else one in the cache."""
+        """The tracking URI in use ("none" for no tracking): the given one, else an SQLite file in a local storage folder, else
+        one in the cache."""
         if self.tracking_uri:
             return self.tracking_uri
         folder = self.cache_dir if self.is_remote else Path(self.storage.removeprefix("file://"))

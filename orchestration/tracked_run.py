@@ -1,65 +1,111 @@
-"""Tracking of a run: opened when the run really has something to do, and never in its way."""
+"""Tracking of a run: opened when the run really has something to do, and never in its way; and replaying it from the store."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from orchestration.observer import CellState, RunObserver
 
 if TYPE_CHECKING:
     from eval.report import MetricReport
+    from eval.tables.grid import Table
     from orchestration.cells import Plan, PlannedCell
     from orchestration.settings import Settings
-    from orchestration.store.base import AttemptRecord, ResultsStore, TrainingRecord
+    from orchestration.store.base import AttemptRecord, TrainingRecord
+    from orchestration.store.files import FileStore
     from orchestration.sweep import Size
+    from orchestration.tracking import Tracker
     from trainers.job import EpochRow
 
 
 class LazyTracker(RunObserver):
     """Opens the tracker at the start of a run that has something to do; a run that has not never imports MLflow.
 
-    A tracker that cannot be opened is told once on the display; the run goes on, and `dreamgrid sync` catches up.
+    Args:
+        settings: Where the tracking server is.
+        store: The results store of the run.
+        columns: Columns of the sweep's table, for the prepared views.
     """
 
-    def __init__(self, settings: Settings, store: ResultsStore, *, columns: tuple[str, ...] = ()) -> None:
+    def __init__(self, settings: Settings, store: FileStore, *, columns: Sequence[str] = ()) -> None:
         self._settings = settings
         self._store = store
-        self._columns = columns
-        self._tracker: RunObserver = RunObserver()
+        self._columns = tuple(columns)
+        self._tracker: Tracker | None = None
 
     def run_started(self, plan: Plan) -> None:
         if plan.to_run:
             from orchestration.tracking import open_tracker
 
-            self._tracker = open_tracker(self._settings.tracking, store=self._store, columns=self._columns)
-        self._tracker.run_started(plan)
+            self._tracker = open_tracker(self._settings.tracking, self._store, columns=self._columns)
+            self._tracker.run_started(plan)
+
+    def publish(self, table: Table) -> str | None:
+        """Show the grid on the sweep's run and wait for what is left to be written.
+
+        Returns:
+            A sentence for people where something could not be written, else None.
+        """
+        if self._tracker is None:
+            return None
+        grid = rendered_grid(table)
+        self._tracker.publish_grid(
+            markdown=grid["grid.md"], html=grid["grid.html"], csv=grid["grid.csv"], latex=grid["grid.tex"]
+        )
+        return self._tracker.close()
+
+    def close(self) -> None:
+        """Let go of the tracker without a grid: the run ended early."""
+        if self._tracker is not None:
+            self._tracker.close()
 
     def cell_state(self, cell: PlannedCell, state: CellState, detail: str = "") -> None:
-        self._tracker.cell_state(cell, state, detail)
+        if self._tracker is not None:
+            self._tracker.cell_state(cell, state, detail)
 
     def cell_progress(self, cell: PlannedCell, stage: str, done: int, total: int) -> None:
-        self._tracker.cell_progress(cell, stage, done, total)
+        if self._tracker is not None:
+            self._tracker.cell_progress(cell, stage, done, total)
 
     def epoch_ended(self, cell: PlannedCell, row: EpochRow) -> None:
-        self._tracker.epoch_ended(cell, row)
+        if self._tracker is not None:
+            self._tracker.epoch_ended(cell, row)
 
     def training_recorded(self, cell: PlannedCell, record: TrainingRecord) -> None:
-        self._tracker.training_recorded(cell, record)
+        if self._tracker is not None:
+            self._tracker.training_recorded(cell, record)
 
     def report_recorded(self, cell: PlannedCell, checkpoint_sha256: str, report: MetricReport) -> None:
-        self._tracker.report_recorded(cell, checkpoint_sha256, report)
+        if self._tracker is not None:
+            self._tracker.report_recorded(cell, checkpoint_sha256, report)
 
     def attempt_failed(self, cell: PlannedCell, attempt: AttemptRecord, decision: str) -> None:
-        self._tracker.attempt_failed(cell, attempt, decision)
+        if self._tracker is not None:
+            self._tracker.attempt_failed(cell, attempt, decision)
 
     def message(self, text: str) -> None:
-        self._tracker.message(text)
+        if self._tracker is not None:
+            self._tracker.message(text)
 
     def run_ended(self, plan: Plan, status: Literal["complete", "failed", "stopped", "interrupted"]) -> None:
-        self._tracker.run_ended(plan, status)
+        if self._tracker is not None:
+            self._tracker.run_ended(plan, status)
 
 
-def sync_sweeps(names: tuple[str, ...], *, size: Size, settings: Settings, store: ResultsStore) -> dict[str, int]:
+def rendered_grid(table: Table) -> dict[str, str]:
+    """Return a table in the four formats that the sweep's run carries, by file name."""
+    from eval.tables.render import render
+
+    return {
+        "grid.md": render(table, "markdown"),
+        "grid.html": render(table, "html"),
+        "grid.csv": render(table, "csv"),
+        "grid.tex": render(table, "latex"),
+    }
+
+
+def sync_sweeps(names: tuple[str, ...], *, size: Size, settings: Settings, store: FileStore) -> dict[str, int]:
     """Rebuild the tracking of sweeps from the store; return how many recorded cells each has.
 
     Args:
@@ -73,7 +119,9 @@ def sync_sweeps(names: tuple[str, ...], *, size: Size, settings: Settings, store
     """
     from orchestration.catalogue import builtin_catalogue
     from orchestration.errors import InputError
-    from orchestration.plan import make_plan
+    from orchestration.plan import plan_cells
+    from orchestration.resolve import resolve_sweep
+    from orchestration.run import recorded_table
     from orchestration.sweep_files import SWEEPS, load_sweep
     from orchestration.tracking import sync
 
@@ -82,13 +130,14 @@ def sync_sweeps(names: tuple[str, ...], *, size: Size, settings: Settings, store
     for name in names or tuple(SWEEPS):
         try:
             sweep = load_sweep(name, size=size, catalogue=catalogue)
-            plan = make_plan(sweep, store=store, catalogue=catalogue, mode="read-only")
+            cells = resolve_sweep(sweep, catalogue)
         except InputError:
             if names:
                 raise
             continue
-        recorded = sum(cell.trained for cell in plan.cells)
-        if names or recorded:
-            sync(plan, settings.tracking, store=store, columns=sweep.columns)
-            synced[plan.sweep] = recorded
+        plan = plan_cells(cells, name=sweep.label, store=store, catalogue=catalogue, mode="read-only")
+        if names or any(cell.trained for cell in plan.cells):
+            grid = rendered_grid(recorded_table(sweep, cells, store))
+            done = sync(store, plan, settings.tracking, columns=sweep.columns, grid=grid)
+            synced[plan.sweep] = done.written + done.unchanged
     return synced

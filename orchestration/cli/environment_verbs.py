@@ -65,23 +65,28 @@ def sync(
 def ui(
     storage: options.Storage = None,
     tracking_uri: options.TrackingUri = None,
-    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", help="Port to listen on.")] = 5000,
+    port: Annotated[
+        int | None, typer.Option("--port", help="Port to listen on; 5000 or a free one by default.")
+    ] = None,
 ) -> int:
-    """Open the MLflow UI on the runs of a storage (Ctrl-C ends it)."""
-    import subprocess
-    import sys
+    """Open the MLflow UI on the runs of a storage, with a link to each sweep's grid (Ctrl-C ends it)."""
+    from orchestration.tracking import serve_ui
 
     settings = options.settings_of(storage, None, tracking_uri)
-    if settings.tracking.startswith(("http://", "https://")):
-        show(settings.tracking)
-        return EXIT_DONE
-    tell(f"MLflow UI on http://{host}:{port} (Ctrl-C ends it); runs from {settings.tracking}")
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", settings.tracking, "--host", host]
+    server = serve_ui(settings.tracking, port=port)
     try:
-        return EXIT_DONE if subprocess.call([*command, "--port", str(port)]) == 0 else EXIT_REFUSED
+        show(server.url)
+        for sweep in server.sweeps():
+            show(f"{sweep.sweep}:")
+            for text, link in sweep.links.items():
+                show(f"  {text}: {link}")
+        tell("Ctrl-C ends the UI.")
+        server.wait()
     except KeyboardInterrupt:
-        return EXIT_DONE
+        pass
+    finally:
+        server.stop()
+    return EXIT_DONE
 
 
 def _findings_text(findings: list[Finding]) -> str:

@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from orchestration.catalogue import Catalogue
     from orchestration.settings import Settings
-    from orchestration.store.base import ResultsStore
+    from orchestration.store.files import FileStore
     from orchestration.sweep import Size, Sweep
 
 SweepName = Annotated[
@@ -99,7 +99,7 @@ def settings_of(storage: str | None = None, data_root: Path | None = None, track
     return read_settings(storage=storage, data_root=data_root, tracking_uri=tracking_uri)
 
 
-def store_of(settings: Settings) -> ResultsStore:
+def store_of(settings: Settings) -> FileStore:
     """Open the results store."""
     from orchestration.store import open_store
 

@@ -14,12 +14,8 @@ from orchestration.cli.sweep_verbs import mode_of
 if TYPE_CHECKING:
     from eval.tables.grid import Table
     from orchestration.cells import Plan, PlannedCell
-    from orchestration.observer import RunObserver
     from orchestration.run import SweepRun
     from orchestration.settings import Settings
-    from orchestration.store.base import ResultsStore
-
-NO_TRACKING = "none"
 
 
 def register(app: typer.Typer) -> None:
@@ -55,7 +51,9 @@ def run(
 ) -> int:
     """Run what is missing of a sweep and print its grid. What is recorded is reused; Ctrl-C stops cleanly."""
     from orchestration.catalogue import builtin_catalogue
+    from orchestration.progress import progress_for
     from orchestration.run import run_sweep
+    from orchestration.tracked_run import LazyTracker
 
     choice = options.SweepChoice(
         name=sweep, smoke=smoke, small=small, assignments=tuple(assignments or ()), seeds=seeds, workers=workers
@@ -72,28 +70,25 @@ def run(
         "fail_fast": fail_fast or None,
         "mode": "cold" if cold else None,
     }
-    made = run_sweep(
-        loaded,
-        settings=settings,
-        store=store,
-        catalogue=catalogue,
-        mode=mode_of(mode),
-        options={name: value for name, value in given.items() if value is not None},
-        observers=observers_for(settings, store),
-    )
+    tracker = LazyTracker(settings, store, columns=loaded.columns)
+    try:
+        made = run_sweep(
+            loaded,
+            settings=settings,
+            store=store,
+            catalogue=catalogue,
+            mode=mode_of(mode),
+            options={name: value for name, value in given.items() if value is not None},
+            observers=[progress_for(sys.stderr), tracker],
+        )
+    except BaseException:
+        tracker.close()
+        raise
+    trouble = tracker.publish(made.table)
     _finish(made, choice, settings, as_json=as_json)
+    if trouble:
+        tell(f"{trouble}; catch up with: dreamgrid sync {choice.command_options}")
     return EXIT_DONE if made.outcome.status == "complete" else EXIT_CELLS_FAILED
-
-
-def observers_for(settings: Settings, store: ResultsStore) -> list[RunObserver]:
-    """Return the display and the tracker of a run."""
-    from orchestration.progress import progress_for
-    from orchestration.tracked_run import LazyTracker
-
-    observers: list[RunObserver] = [progress_for(sys.stderr)]
-    if settings.tracking_uri != NO_TRACKING:
-        observers.append(LazyTracker(settings, store))
-    return observers
 
 
 def status(
