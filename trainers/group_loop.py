@@ -8,7 +8,6 @@ peer waits in a collective.
 from __future__ import annotations
 
 import contextlib
-import gc
 import importlib
 import os
 import socket
@@ -234,7 +233,6 @@ def isolated() -> Iterator[None]:
         if dict(os.environ) != environment:
             os.environ.clear()
             os.environ.update(environment)
-        gc.collect()
 
 
 def resident_mib() -> float:

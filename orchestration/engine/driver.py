@@ -295,6 +295,16 @@ class Driver:
         if attempt is not None:
             self._attempt_failed(attempt, event.values)
 
+    def _on_returned(self, event: Event) -> None:
+        """Queue a cell again whose group ended before it took it; nothing was tried."""
+        attempt = self._running.pop(event.job, None)
+        if attempt is not None:
+            self._attempts[attempt.key] -= 1
+            self.state.stopped_running(attempt.key)
+            self.state.again(attempt.key)
+            self.leases.release(attempt.key)
+            self._observer.cell_state(self._cells[attempt.key], "waiting")
+
     def _attempt_failed(self, attempt: _Running, failures: Sequence[RankFailure]) -> None:
         del self._running[attempt.job]
         key, cell = attempt.key, self._cells[attempt.key]

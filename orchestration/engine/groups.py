@@ -6,6 +6,7 @@ controller never imports torch; the workers form their process group themselves 
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import os
 import tempfile
@@ -53,6 +54,7 @@ class GroupPool:
         import ray
 
         _set_train_environment(health_check_s, group_start_s)
+        _import_libraries()
         self.groups: dict[str, WarmGroup] = {}
         self.namespace = ray.get_runtime_context().namespace
         self.mailbox_name = f"dreamgrid-mailbox-{os.getpid()}-{time.time_ns()}"
@@ -192,6 +194,17 @@ def _this_node() -> Mapping[str, str]:
     import ray
 
     return {"ray.io/node-id": ray.get_runtime_context().get_node_id()}
+
+
+def _import_libraries() -> None:
+    """Import Ray's libraries here: two threads that import them at once see each other's half-initialised modules."""
+    for name in (
+        "ray.train.v2.api.data_parallel_trainer",
+        "orchestration.engine.watcher",
+        "orchestration.engine.searcher",
+        "trainers.group_loop",
+    ):
+        importlib.import_module(name)
 
 
 def _set_train_environment(health_check_s: float, group_start_s: float) -> None:

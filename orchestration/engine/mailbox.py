@@ -29,8 +29,8 @@ class Event:
     """Something that happened to a job or a group.
 
     Attributes:
-        kind: "epoch", "progress", "trained", "benchmark" (of a running job); "taken", "finished", "failed" (of a job);
-            "joined", "lost", "ended" (of a group).
+        kind: "epoch", "progress", "trained", "benchmark" (of a running job); "taken", "finished", "failed",
+            "returned" (of a job); "joined", "lost", "ended" (of a group).
         group: The group.
         job: Number of the job, or -1.
         values: What belongs to the kind.
@@ -91,17 +91,15 @@ class Mailbox:
         """Deliver a posted job to a group and wait for its end.
 
         Returns:
-            "finished", "failed", or "unknown" when the job was withdrawn before.
+            "finished" or "failed"; "returned" when the group ended before it took the job; "unknown" when it was withdrawn.
         """
         request = self._posted.pop(job, None)
         if request is None:
             return "unknown"
         box = self._box(group)
         if box.is_ending:
-            self._emit(
-                "failed", group, job, (RankFailure(rank=-1, kinds=("GroupEnded",), message="connection reset by peer"),)
-            )
-            return "failed"
+            self._emit("returned", group, job)
+            return "returned"
         entry = _Job(number=job, request=request, over=asyncio.Event())
         box.current = entry
         self._stir(box)
@@ -179,7 +177,7 @@ class Mailbox:
         if reason:
             box.failures.append(RankFailure(rank=-1, kinds=("WorkerCrashedError",), message=reason))
         if box.current is not None:
-            self._close(group, box, "failed", tuple(box.failures))
+            self._close(group, box, "failed" if box.current.taken else "returned", tuple(box.failures))
         box.tokens.clear()
         self._stir(box)
         self._emit("ended", group, -1, (reason,))

@@ -37,7 +37,9 @@ def local_ray() -> Iterator[None]:
 def planned() -> Callable[..., PlannedCell]:
     """Build a cell that the fake job runs: what it does is in its method's parameters."""
 
-    def build(seed: int, *, shards: int = 1, epochs: int = 1, benchmarks: tuple[str, ...] = ("clean",), **do: Any) -> PlannedCell:
+    def build(
+        seed: int, *, shards: int = 1, epochs: int = 1, benchmarks: tuple[str, ...] = ("clean",), **do: Any
+    ) -> PlannedCell:
         requests = tuple(BenchmarkRequest(name=name, params={}, key=f"{name}-key") for name in benchmarks)
         config = JobConfig(
             method="baseline",

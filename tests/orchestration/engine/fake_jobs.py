@@ -22,6 +22,7 @@ _HOARD: list[bytes] = []
 def run(request: JobRequest, *, group: Any, sink: Any) -> JobResult:
     """Run epochs of nothing, then do what the cell says, then answer each benchmark with the seed."""
     params = dict(request.config.method_params)
+    surroundings = [os.getcwd(), sorted(os.environ)]
     rows = tuple(_epoch(request, sink, group, index, params) for index in range(request.config.recipe.epochs))
     _misbehave(params, request, group)
     summary = TrainSummary(
@@ -31,7 +32,7 @@ def run(request: JobRequest, *, group: Any, sink: Any) -> JobResult:
         resumed_from_step=None,
         wall_s=0.0,
         device_s=0.0,
-        environment={"pid": os.getpid(), "world_size": group.world_size, "threads": torch.get_num_threads()},
+        environment={"pid": os.getpid(), "world_size": group.world_size, "surroundings": surroundings},
     )
     if group.rank == 0:
         sink.trained(request.train_key, summary)

@@ -1,0 +1,80 @@
+"""Cells that break their worker groups: each is told apart, none takes another with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from orchestration.engine import execute
+from orchestration.engine.groups import GroupPool
+from orchestration.store.memory import MemoryStore
+
+pytestmark = [pytest.mark.ray, pytest.mark.faults, pytest.mark.timeout(280)]
+
+
+@pytest.fixture(scope="module")
+def pool(local_ray: None) -> Iterator[GroupPool]:
+    """Groups that stay warm over this module."""
+    with GroupPool(health_check_s=0.2) as groups:
+        yield groups
+
+
+def test_a_job_that_raises_on_one_rank_ends_while_the_other_waits_in_a_collective(
+    pool, planned, plan_of, options, listener
+):
+    store = MemoryStore()
+    cells = [planned(1, shards=2, do="raise", rank=1), planned(2, shards=2)]
+    outcome = execute(plan_of(*cells), store=store, options=options(workers=2), observer=listener, pool=pool)
+    assert outcome.failed == {cells[0].train_key: "bug: rank 1: ValueError: shapes differ"}
+    assert outcome.computed == (cells[1].train_key,)
+    (attempt,) = store.attempts(cells[0].train_key)
+    assert attempt.error_class == "bug"
+    assert "in _act" in attempt.context["ranks"][0]["trace"]
+
+
+def test_a_rank_that_exits_without_a_word_is_a_dead_worker_and_the_cell_is_tried_again(
+    pool, planned, plan_of, options, listener, tmp_path
+):
+    store = MemoryStore()
+    cell = planned(3, shards=2, do="exit", rank=1, once=str(tmp_path / "once"))
+    outcome = execute(plan_of(cell), store=store, options=options(workers=2), observer=listener, pool=pool)
+    assert (outcome.status, outcome.attempts) == ("complete", 1)
+    assert [attempt.error_class for attempt in store.attempts(cell.train_key)] == ["worker-died"]
+
+
+def test_a_loss_that_is_not_a_number_is_given_up_at_once(pool, planned, plan_of, options, listener):
+    store = MemoryStore()
+    cell = planned(4, shards=2, do="nan")
+    outcome = execute(plan_of(cell), store=store, options=options(workers=2), observer=listener, pool=pool)
+    assert outcome.status == "failed"
+    assert outcome.failed[cell.train_key].startswith("nan: rank 0: NonFiniteLoss")
+    assert outcome.attempts == 1
+
+
+@pytest.mark.slow
+def test_a_cell_that_kills_its_group_each_time_is_set_aside_and_the_others_finish(
+    pool, planned, plan_of, options, listener
+):
+    store = MemoryStore()
+    cells = [planned(5, do="exit"), *(planned(seed) for seed in range(6, 9))]
+    outcome = execute(plan_of(*cells), store=store, options=options(max_attempts=2), observer=listener, pool=pool)
+    assert outcome.status == "failed"
+    assert set(outcome.failed) == {cells[0].train_key}
+    assert len(outcome.computed) == 3
+    assert [attempt.attempt for attempt in store.attempts(cells[0].train_key)] == [1, 2]
+
+
+def test_failing_fast_ends_the_run_at_the_first_cell_that_is_given_up(pool, planned, plan_of, options, listener):
+    store = MemoryStore()
+    cells = [planned(9, do="raise", epochs=2), *(planned(seed) for seed in range(10, 13))]
+    outcome = execute(
+        plan_of(*cells),
+        store=store,
+        options=options(fail_fast=True, max_concurrent=1),
+        observer=listener,
+        pool=pool,
+    )
+    assert outcome.status == "failed"
+    assert outcome.computed == ()
+    assert len(outcome.unfinished) == 3
