@@ -79,7 +79,7 @@ def build_treatment(
     outliers: NDArray[np.uint8] | None,
 ) -> Treatment:
     """Build the method of a job."""
-    from augment.methods import method_for
+    from augment.methods import config_for, method_for
     from augment.treatment import TreatmentContext
 
     context = TreatmentContext(
@@ -91,7 +91,7 @@ def build_treatment(
         outliers=outliers,
     )
     method = method_for(config.method)
-    treatment: Treatment = method.build(method.config(**config.method_params), context)
+    treatment: Treatment = method.build(config_for(method, config.dataset, config.method_params), context)
     return treatment
 
 

@@ -78,21 +78,34 @@ def train(folder: Path, world_size: int, **options: Any) -> dict[str, Any]:
     outputs = [worker.communicate(timeout=240) for worker in workers]
     assert all(worker.returncode == 0 for worker in workers), "\n".join(error for _, error in outputs)
     result: dict[str, Any] = json.loads(outputs[0][0].strip().splitlines()[-1])
-    weights = json.loads(outputs[0][0].strip().splitlines()[-1])["weights"]
-    assert len(weights) == 64
     return result
 
 
-@pytest.mark.ddp
-def test_one_two_and_four_workers_come_to_the_same_within_rounding(tmp_path: Path) -> None:
-    one, two, four = (train(tmp_path / str(workers), workers) for workers in (1, 2, 4))
-    for other in (two, four):
-        assert other["losses"] == pytest.approx(one["losses"], rel=1e-4)
-        assert other["accuracies"] == pytest.approx(one["accuracies"], abs=1 / 35)
-        assert other["error"] == pytest.approx(one["error"], abs=3 / 355)
+def check_same_within_rounding(one: dict[str, Any], other: dict[str, Any]) -> None:
+    assert other["losses"] == pytest.approx(one["losses"], rel=1e-4)
+    assert other["accuracies"] == pytest.approx(one["accuracies"], abs=1 / 35)
+    assert other["error"] == pytest.approx(one["error"], abs=3 / 355)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What one worker comes to."""
+    return train(tmp_path_factory.mktemp("alone") / "1", 1)
 
 
 @pytest.mark.ddp
+def test_two_workers_come_to_the_same_as_one_within_rounding(tmp_path: Path, alone: dict[str, Any]) -> None:
+    check_same_within_rounding(alone, train(tmp_path / "2", 2))
+
+
+@pytest.mark.ddp
+@pytest.mark.slow
+def test_four_workers_come_to_the_same_as_one_within_rounding(tmp_path: Path, alone: dict[str, Any]) -> None:
+    check_same_within_rounding(alone, train(tmp_path / "4", 4))
+
+
+@pytest.mark.ddp
+@pytest.mark.slow
 def test_two_workers_repeat_bit_by_bit(tmp_path: Path) -> None:
     first, second = (train(tmp_path / name, 2) for name in ("first", "second"))
     assert first["weights"] == second["weights"]

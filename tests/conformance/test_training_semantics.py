@@ -1,0 +1,133 @@
+"""What a version of the loop, of a model, of a dataset stands for: numbers that may change only together with the version.
+
+The numbers are compared with a tolerance, since processors round differently; a change of meaning moves them far more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from trainers.config import LOOP_SEMANTICS, JobConfig, RecipeConfig
+from trainers.datasets.load import load_split
+from trainers.datasets.registry import DATASETS
+from trainers.group import OneWorker
+from trainers.job import JobPaths, JobRequest
+from trainers.models.build import build_classifier
+from trainers.models.registry import MODELS, model_for
+from trainers.order import Order
+from trainers.recipes import RECIPES
+from trainers.worker import run_job
+
+STORED_LOGITS = {
+    ("wrn-10-1", 1): [-0.0154, -0.0053, -0.0195, 0.026],
+    ("wrn-16-1", 1): [0.0639, 0.0395, 0.0147, 0.0083],
+    ("wrn-16-2", 1): [0.1688, -0.0864, -0.2293, 0.2292],
+    ("wrn-40-2", 1): [0.2448, 4.3693, -3.4292, -0.5773],
+    ("wrn-40-4", 1): [1.9675, -1.6754, -0.4198, 1.2336],
+    ("small-cnn", 1): [0.0236, -0.0132, 0.0026, 0.1052],
+    ("resnet-18", 1): [-0.027, -0.014, -0.0243, -0.0054],
+    ("resnet-50", 1): [-0.463, 0.317, -0.6491, -0.2418],
+}
+
+STORED_LOSSES = {
+    ("sgd", 1): [2.328177, 2.302777],
+    ("adamw", 1): [2.316637, 2.210741],
+    ("clipped, averaged, in micro-batches", 1): [2.337372, 2.331912],
+    ("held out, in steps after a warm-up", 1): [2.333846, 2.286325],
+}
+
+STORED_ORDER = "d3185b211be45c2e"
+
+
+def job(model: str, recipe: RecipeConfig, **params: object) -> JobConfig:
+    return JobConfig(
+        method="baseline",
+        method_params={},
+        dataset="digits",
+        model=model,
+        recipe=recipe,
+        seed=11,
+        model_params=params,
+    )
+
+
+def logits_of(name: str) -> list[float]:
+    """Return the first logits of a freshly initialised model on a fixed picture."""
+    config = job(name, RecipeConfig(channels_last=False))
+    model = build_classifier(config, DATASETS["digits"]).eval()
+    images = torch.linspace(0, 1, 2 * 32 * 32).reshape(2, 1, 32, 32)
+    with torch.no_grad():
+        return [round(value, 4) for value in model(images)[1, :4].tolist()]
+
+
+class Silent:
+    """A sink that forgets."""
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name == "stop_requested":
+            raise AttributeError(name)
+        return lambda *values: None
+
+
+def losses_of(folder: Path, **recipe: Any) -> list[float]:
+    """Return the losses of two epochs over 40 digits."""
+    values = {"epochs": 2, "batch_size": 16, "batch_shards": 2, "train_images": 40, "lr": 0.1, "crop_padding": 2}
+    config = job("wrn-10-1", RecipeConfig(**{**values, **recipe}), dropout=0.3)
+    request = JobRequest(
+        train_key="0" * 64,
+        config=config,
+        benchmarks=(),
+        paths=JobPaths(checkpoints=str(folder), data_root=str(folder), cache_dir=str(folder)),
+        threads=1,
+    )
+    result = run_job(request, group=OneWorker(torch.device("cpu")), sink=Silent())
+    return [row.loss for row in result.training.epochs]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_that_computes_something_else_has_another_version(name: str) -> None:
+    expected = STORED_LOGITS[name, model_for(name).semantics]
+    assert logits_of(name) == pytest.approx(expected, abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("case", "recipe"),
+    [
+        ("sgd", {}),
+        ("adamw", {"optimiser": "adamw", "lr": 0.01}),
+        ("clipped, averaged, in micro-batches", {"grad_clip": 0.1, "ema_decay": 0.9, "grad_accumulation": 2}),
+        (
+            "held out, in steps after a warm-up",
+            {"validation_images": 100, "schedule": "step", "step_epochs": (1,), "warmup_steps": 3},
+        ),
+    ],
+)
+def test_a_loop_that_trains_otherwise_has_another_version(tmp_path: Path, case: str, recipe: dict[str, Any]) -> None:
+    assert losses_of(tmp_path, **recipe) == pytest.approx(STORED_LOSSES[case, LOOP_SEMANTICS], rel=1e-4)
+
+
+def test_the_order_of_samples_is_the_one_of_this_version() -> None:
+    order = Order(samples=np.arange(1000), batch_size=64, num_pieces=2, seed=11)
+    visits = np.concatenate([order.epoch(epoch) for epoch in range(3)]).astype("<i8")
+    assert (hashlib.sha256(visits.tobytes()).hexdigest()[:16], LOOP_SEMANTICS) == (STORED_ORDER, 1)
+
+
+def test_every_stored_number_belongs_to_a_present_version() -> None:
+    assert {name for name, _ in STORED_LOGITS} == set(MODELS)
+    assert all(version == model_for(name).semantics for name, version in STORED_LOGITS)
+    assert all(version == LOOP_SEMANTICS for _, version in STORED_LOSSES)
+
+
+def test_no_recipe_and_no_identity_changed_by_accident() -> None:
+    """Recipes and identities are part of every key through their values; this guards the published ones."""
+    recipe = RECIPES["cifar"].config
+    assert (recipe.epochs, recipe.lr, recipe.batch_size, recipe.weight_decay) == (100, 0.1, 128, 5e-4)
+    digits = "".join(load_split("digits", split, "nowhere").fingerprint for split in ("train", "test"))
+    assert DATASETS["digits"].identity == f"sha256:{hashlib.sha256(digits.encode()).hexdigest()}"
