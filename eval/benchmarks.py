@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.metadata import entry_points
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from eval.benchmark import Benchmark
-from eval.configs import CleanConfig, CorruptionConfig, GeneratedOutlierConfig, PgdConfig, ReferencePgdConfig
+from eval.benchmark_list import BENCHMARKS
 from eval.errors import EvalError
 from eval.metrics.registry import METRICS, MetricSpec
 from eval.params import build_config, nearest, plain_values
 
 if TYPE_CHECKING:
     from eval.report import BenchmarkOutcome
-    from eval.subject import Subject
 
 ENTRY_POINTS: Final = "dreamgrid.benchmarks"
 
@@ -33,99 +31,6 @@ class Column(NamedTuple):
 
     def __str__(self) -> str:
         return "/".join(part for part in self if part is not None)
-
-
-def _run_clean(config: CleanConfig, subject: Subject) -> BenchmarkOutcome:
-    from eval.runners.clean import run_clean
-
-    return run_clean(config, subject)
-
-
-def _run_generated_corruptions(config: CorruptionConfig, subject: Subject) -> BenchmarkOutcome:
-    from eval.runners.corruption import run_generated_corruptions
-
-    return run_generated_corruptions(config, subject)
-
-
-def _run_pgd(config: PgdConfig, subject: Subject) -> BenchmarkOutcome:
-    from eval.runners.adversaries import run_pgd
-
-    return run_pgd(config, subject)
-
-
-def _run_reference_pgd(config: ReferencePgdConfig, subject: Subject) -> BenchmarkOutcome:
-    from eval.runners.adversaries import run_reference_pgd
-
-    return run_reference_pgd(config, subject)
-
-
-def _run_generated_outliers(config: GeneratedOutlierConfig, subject: Subject) -> BenchmarkOutcome:
-    from eval.runners.outliers import run_generated_outliers
-
-    return run_generated_outliers(config, subject)
-
-
-BENCHMARKS: Final[Mapping[str, Benchmark]] = MappingProxyType(
-    {
-        "clean": Benchmark(
-            name="clean",
-            title="Clean",
-            axis="accuracy",
-            origin="none",
-            semantics=1,
-            config=CleanConfig,
-            metrics=("error", "rms", "rms-reference", "ece"),
-            run=_run_clean,
-            source="the dataset's test split; calibration as in andyzoujm/pixmix, calibration_tools.py",
-        ),
-        "c-generated": Benchmark(
-            name="c-generated",
-            title="C (generated)",
-            axis="corruption",
-            origin="generated",
-            semantics=1,
-            config=CorruptionConfig,
-            metrics=("error", "mce", "rms", "rms-reference"),
-            run=_run_generated_corruptions,
-            source="Hendrycks and Dietterich, ICLR 2019; hendrycks/robustness, ImageNet-C/create_c",
-            details="corruption",
-        ),
-        "pgd": Benchmark(
-            name="pgd",
-            title="PGD",
-            axis="adversaries",
-            origin="none",
-            semantics=1,
-            config=PgdConfig,
-            metrics=("error",),
-            run=_run_pgd,
-            source="Madry et al., ICLR 2018; budget of andyzoujm/pixmix, cifar.py",
-        ),
-        "pgd-reference": Benchmark(
-            name="pgd-reference",
-            title="PGD (reference)",
-            axis="adversaries",
-            origin="none",
-            semantics=1,
-            config=ReferencePgdConfig,
-            metrics=("error",),
-            run=_run_reference_pgd,
-            source="andyzoujm/pixmix, cifar.py, with its wider reach",
-        ),
-        "ood-generated": Benchmark(
-            name="ood-generated",
-            title="OOD (generated)",
-            axis="anomaly",
-            origin="generated",
-            semantics=1,
-            config=GeneratedOutlierConfig,
-            metrics=("auroc", "aupr", "fpr95"),
-            run=_run_generated_outliers,
-            source="Hendrycks, Mazeika, Dietterich, ICLR 2019; hendrycks/outlier-exposure, CIFAR/test.py",
-            details="set",
-        ),
-    }
-)
 
 
 def benchmark_for(name: str) -> Benchmark:

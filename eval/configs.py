@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from eval.config_checks import check_at_least_one, check_budget, check_limit, check_names, check_severities
 from eval.corruptions.registry import BENCHMARK_KINDS, EXTRA_KINDS
 from eval.corruptions.severities import SEVERITIES
 from eval.outlier_sets import OUTLIER_SETS
-from eval.params import nearest
+from eval.perturbations.registry import PERTURBATIONS, benchmark_perturbations
 
 GENERATED_OUTLIERS: Final = tuple(OUTLIER_SETS)
 Score = Literal["msp", "xent", "max-logit", "energy"]
@@ -28,7 +29,7 @@ class CleanConfig:
     max_images: int | None = None
 
     def __post_init__(self) -> None:
-        _check_limit(self.max_images)
+        check_limit(self.max_images)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +51,9 @@ class CorruptionConfig:
     max_images: int | None = None
 
     def __post_init__(self) -> None:
-        _check_names("corruption", self.kinds, (*BENCHMARK_KINDS, *EXTRA_KINDS))
-        _check_severities(self.severities)
-        _check_limit(self.max_images)
+        check_names("corruption", self.kinds, (*BENCHMARK_KINDS, *EXTRA_KINDS))
+        check_severities(self.severities)
+        check_limit(self.max_images)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,12 +79,11 @@ class PgdConfig:
     max_images: int | None = None
 
     def __post_init__(self) -> None:
-        _check_budget(self.epsilon, self.step_size, self.steps)
-        if self.restarts < 1:
-            raise ValueError(f"restarts must be at least 1, but got {self.restarts}")
+        check_budget(self.epsilon, self.step_size, self.steps)
+        check_at_least_one("restarts", self.restarts)
         if self.restarts > 1 and not self.random_start:
             raise ValueError(f"{self.restarts} restarts without a random start repeat one attack; set random_start")
-        _check_limit(self.max_images)
+        check_limit(self.max_images)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +103,8 @@ class ReferencePgdConfig:
     max_images: int | None = None
 
     def __post_init__(self) -> None:
-        _check_budget(self.epsilon, self.step_size, self.steps)
-        _check_limit(self.max_images)
+        check_budget(self.epsilon, self.step_size, self.steps)
+        check_limit(self.max_images)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,33 +124,123 @@ class GeneratedOutlierConfig:
     max_images: int | None = None
 
     def __post_init__(self) -> None:
-        _check_names("outlier set", self.sets, GENERATED_OUTLIERS)
-        if self.repeats < 1:
-            raise ValueError(f"repeats must be at least 1, but got {self.repeats}")
-        _check_limit(self.max_images)
+        check_names("outlier set", self.sets, GENERATED_OUTLIERS)
+        check_at_least_one("repeats", self.repeats)
+        check_limit(self.max_images)
 
 
-def _check_limit(max_images: int | None) -> None:
-    if max_images is not None and max_images < 1:
-        raise ValueError(f"max_images must be at least 1, or none for all pictures, but got {max_images}")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedCorruptionConfig:
+    """The published files of corrupted pictures.
+
+    Attributes:
+        kinds: Corruptions, each weighing the same.
+        severities: Severities from 1 to 5.
+        baseline: Name of the baseline network whose errors normalise mCE; None takes the published one of the dataset's files
+            (ImageNet-C), and gives raw errors only where there is none (CIFAR-C).
+        preprocessing: "as-stored", or "reference": shrink to 256 px and crop 224, as the published script does to ImageNet files.
+        max_images: Use only so many test pictures, or None for all.
+    """
+
+    kinds: tuple[str, ...] = BENCHMARK_KINDS
+    severities: tuple[int, ...] = SEVERITIES
+    baseline: str | None = None
+    preprocessing: Literal["as-stored", "reference"] = "as-stored"
+    max_images: int | None = None
+
+    def __post_init__(self) -> None:
+        check_names("corruption", self.kinds, (*BENCHMARK_KINDS, *EXTRA_KINDS))
+        check_severities(self.severities)
+        check_limit(self.max_images)
 
 
-def _check_severities(severities: tuple[int, ...]) -> None:
-    if not severities or not set(severities) <= set(SEVERITIES) or len(set(severities)) != len(severities):
-        raise ValueError(f"severities must be different numbers from 1 to 5, but got {list(severities)}")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BarConfig:
+    """C-bar: ten corruptions per scale, unlike those of C.
+
+    Attributes:
+        kinds: Corruptions, each weighing the same; None for the ten of the pictures' scale.
+        severities: Severities from 1 to 5.
+        max_images: Use only so many test pictures, or None for all.
+    """
+
+    kinds: tuple[str, ...] | None = None
+    severities: tuple[int, ...] = SEVERITIES
+    max_images: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.kinds is not None:
+            check_names("corruption", self.kinds)
+        check_severities(self.severities)
+        check_limit(self.max_images)
 
 
-def _check_names(what: str, names: tuple[str, ...], known: tuple[str, ...]) -> None:
-    if not names or len(set(names)) != len(names):
-        raise ValueError(f"each {what} must be named once, and at least one, but got {list(names)}")
-    for name in names:
-        if name not in known:
-            raise ValueError(f"unknown {what} {name!r}{nearest(name, known)}")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MnistCorruptionConfig:
+    """MNIST-C: fifteen corruptions of one severity.
+
+    Attributes:
+        kinds: Corruptions, each weighing the same; None for all fifteen (without the identity).
+        max_images: Use only so many test pictures, or None for all.
+    """
+
+    kinds: tuple[str, ...] | None = None
+    max_images: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.kinds is not None:
+            check_names("corruption", self.kinds)
+        check_limit(self.max_images)
 
 
-def _check_budget(epsilon: float, step_size: float, steps: int) -> None:
-    if epsilon < 0.0 or step_size <= 0.0 or steps < 0:
-        raise ValueError(
-            "an attack needs epsilon >= 0, step_size > 0 and steps >= 0, but got "
-            f"epsilon {epsilon}, step_size {step_size}, steps {steps}"
-        )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PerturbationConfig:
+    """P: sequences of slightly changing frames.
+
+    Attributes:
+        kinds: Perturbations, each weighing the same; None for the ten of the benchmark with the chosen weather.
+        weather: "snow" as ImageNet-P and its tables have, or "spatter" as the published script for CIFAR-P has.
+        difficulty: Frames between those compared, 1 to 3; for noises its level.
+        baseline: Name of the baseline network whose rates normalise, or None for raw rates only.
+        max_images: Use only so many test pictures, or None for all.
+    """
+
+    kinds: tuple[str, ...] | None = None
+    weather: Literal["snow", "spatter"] = "snow"
+    difficulty: int = 1
+    baseline: str | None = None
+    max_images: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.kinds is not None:
+            check_names("perturbation", self.kinds, tuple(PERTURBATIONS))
+        if self.difficulty not in (1, 2, 3):
+            raise ValueError(f"difficulty must be 1, 2 or 3, but got {self.difficulty}")
+        check_limit(self.max_images)
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """The perturbations that are run."""
+        return self.kinds or benchmark_perturbations(self.weather)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutlierConfig:
+    """Outliers: test pictures of other datasets, and drawn ones.
+
+    Attributes:
+        sets: Outlier sets, each weighing the same: names of datasets, or of drawn sets.
+        score: The anomaly score that the metrics are of; the fine rows hold all scores.
+        repeats: Random subsets (of one OOD picture to five test pictures) that the metrics are averaged over.
+        max_images: Use only so many test pictures, or None for all.
+    """
+
+    sets: tuple[str, ...] = (*GENERATED_OUTLIERS, "textures", "svhn", "lsun", "places69")
+    score: Score = "msp"
+    repeats: int = 10
+    max_images: int | None = None
+
+    def __post_init__(self) -> None:
+        check_names("outlier set", self.sets)
+        check_at_least_one("repeats", self.repeats)
+        check_limit(self.max_images)

@@ -33,11 +33,16 @@ class PictureSet:
         fields: What tells this set from others, plain values (corruption, severity, ...); they head its fine rows.
         labels: True classes, (N,) int64; -1 for none.
         load: Returns the pictures [start, stop): (n, H, W, C) uint8, or float32 in [0, 1].
+        group: Pictures that stay together in a batch (the frames of a sequence); batches hold whole groups.
+        classes: Classes that count, rising, (K',) int64: the softmax runs over their logits only and labels are positions
+            among them; or None for all.
     """
 
     fields: Mapping[str, Any]
     labels: NDArray[np.int64]
     load: Callable[[int, int], NDArray[np.uint8] | NDArray[np.float32]]
+    group: int = 1
+    classes: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -110,7 +115,7 @@ def clean_predictions(subject: Subject, indices: NDArray[np.int64]) -> Predictio
 
 def own_slice(subject: Subject, size: int) -> list[tuple[int, int]]:
     """Return this worker's batches [start, stop) of a single set of so many pictures."""
-    return [(batch.start, batch.stop) for batch in _share(_cut([size], subject.batch_size), subject)]
+    return [(batch.start, batch.stop) for batch in _share(_cut([(size, 1)], subject.batch_size), subject)]
 
 
 def to_pixels(images: NDArray[np.uint8] | NDArray[np.float32], subject: Subject) -> Tensor:
@@ -137,12 +142,13 @@ def check_logits(logits: Tensor, subject: Subject) -> None:
         )
 
 
-def _cut(sizes: Sequence[int], batch_size: int) -> list[_Batch]:
-    return [
-        _Batch(which, start, min(start + batch_size, size))
-        for which, size in enumerate(sizes)
-        for start in range(0, size, batch_size)
-    ]
+def _cut(sizes: Sequence[tuple[int, int]], batch_size: int) -> list[_Batch]:
+    """Return the batches of sets of (pictures, group); a batch holds whole groups, at least one."""
+    batches = []
+    for which, (size, group) in enumerate(sizes):
+        step = max(1, batch_size // group) * group
+        batches += [_Batch(which, start, min(start + step, size)) for start in range(0, size, step)]
+    return batches
 
 
 def _share(batches: list[_Batch], subject: Subject) -> list[_Batch]:
@@ -151,7 +157,7 @@ def _share(batches: list[_Batch], subject: Subject) -> list[_Batch]:
 
 
 def _own_batches(subject: Subject, sets: Sequence[PictureSet]) -> list[_Batch]:
-    return _share(_cut([len(pictures) for pictures in sets], subject.batch_size), subject)
+    return _share(_cut([(len(pictures), pictures.group) for pictures in sets], subject.batch_size), subject)
 
 
 def _predict_batches(subject: Subject, sets: Sequence[PictureSet], batches: list[_Batch]) -> dict[int, Predictions]:
@@ -167,6 +173,8 @@ def _predict_batches(subject: Subject, sets: Sequence[PictureSet], batches: list
             labels = torch.from_numpy(pictures.labels[batch.start : batch.stop]).to(subject.device)
             logits = subject.model(images)
             check_logits(logits, subject)
+            if pictures.classes is not None:
+                logits = logits[:, torch.from_numpy(pictures.classes).to(subject.device)]
             results.setdefault(batch.which, []).append(compact(logits, labels))
             done += batch.stop - batch.start
             subject.judging.on_pictures(done, total)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,8 @@ from eval.sampling import chosen_indices, limit_notes
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from eval.configs import CorruptionConfig
+    from eval.configs import BarConfig, CorruptionConfig, MnistCorruptionConfig
+    from eval.corruptions.ice import FrostPictures
     from eval.predictions import Predictions
     from eval.subject import Subject
 
@@ -24,20 +26,66 @@ CALIBRATION = ("rms", "rms-reference")
 
 
 def run_generated_corruptions(config: CorruptionConfig, subject: Subject) -> BenchmarkOutcome:
-    """Judge a subject on corruptions that are generated from its own test pictures.
+    """Judge a subject on the corruptions of C, generated from its own test pictures.
 
     Raises:
-        EvalError: If a logit is not finite, a corruption cannot be made at this size, or the baseline is unknown.
+        EvalError: If a logit is not finite, or the baseline or the pictures of frost are missing.
     """
-    from eval.runners.generated import corruption_sets, generation_notes, given_frost
+    from eval.runners.generated import given_frost
 
-    indices = chosen_indices(subject, config.max_images)
-    frost = given_frost(subject, config)
-    sets = corruption_sets(subject, config.kinds, config.severities, indices, family="c", frost=frost)
-    outcome = judge_corruptions(subject, sets, baseline=config.baseline)
-    made = generation_notes(subject, config.kinds, config.severities, family="c", frost=frost)
-    notes = {**outcome.notes, **limit_notes(subject, len(indices)), **made}
-    return BenchmarkOutcome(metrics=outcome.metrics, rows=outcome.rows, arrays=outcome.arrays, notes=notes)
+    return _run_family(
+        subject,
+        "c",
+        config.kinds,
+        config.severities,
+        config.max_images,
+        baseline=config.baseline,
+        frost=given_frost(subject, config),
+    )
+
+
+def run_generated_bar(config: BarConfig, subject: Subject) -> BenchmarkOutcome:
+    """Judge a subject on the corruptions of C-bar, generated from its own test pictures.
+
+    Raises:
+        EvalError: If a logit is not finite.
+    """
+    from eval.runners.generated import family_kinds
+
+    kinds = config.kinds or family_kinds("cbar", subject)
+    return _run_family(subject, "cbar", kinds, config.severities, config.max_images)
+
+
+def run_generated_mnist_corruptions(config: MnistCorruptionConfig, subject: Subject) -> BenchmarkOutcome:
+    """Judge a subject on the corruptions of MNIST-C, generated from its own test pictures.
+
+    Raises:
+        EvalError: If a logit is not finite.
+    """
+    from eval.runners.generated import family_kinds
+
+    kinds = config.kinds or family_kinds("mnist-c", subject)
+    outcome = _run_family(subject, "mnist-c", kinds, (1,), config.max_images)
+    return replace(outcome, metrics={"error": outcome.metrics["error"]})
+
+
+def _run_family(
+    subject: Subject,
+    family: str,
+    kinds: Sequence[str],
+    severities: Sequence[int],
+    max_images: int | None,
+    *,
+    baseline: str | None = None,
+    frost: FrostPictures | None = None,
+) -> BenchmarkOutcome:
+    from eval.runners.generated import corruption_sets, generation_notes
+
+    indices = chosen_indices(subject, max_images)
+    sets = corruption_sets(subject, kinds, severities, indices, family=family, frost=frost)
+    outcome = judge_corruptions(subject, sets, baseline=baseline)
+    made = generation_notes(subject, kinds, severities, family=family, frost=frost)
+    return replace(outcome, notes={**outcome.notes, **limit_notes(subject, len(indices)), **made})
 
 
 def judge_corruptions(subject: Subject, sets: Sequence[PictureSet], *, baseline: str | None) -> BenchmarkOutcome:

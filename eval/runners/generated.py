@@ -41,6 +41,13 @@ def corruption_sets(
     ]
 
 
+def family_kinds(family: str, subject: Subject) -> tuple[str, ...]:
+    """Return the corruptions that count in a family."""
+    from eval.corruptions.families import family_named
+
+    return tuple(name for name, kind in family_named(family).kinds.items() if not kind.is_extra)
+
+
 def given_frost(subject: Subject, config: CorruptionConfig) -> FrostPictures | None:
     """Return the photographs of frost that the parameters ask for, or None for procedural ice.
 

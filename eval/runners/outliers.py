@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from eval.infer import PictureSet, clean_predictions, predict_sets
+from eval.agreement import describe
+from eval.configs import GENERATED_OUTLIERS
+from eval.errors import EvalError
+from eval.fit import fit_pictures
+from eval.infer import PictureSet, clean_predictions, of_array, predict_sets
 from eval.metrics.anomaly import SCORES, Detection, detection, outlier_count
 from eval.report import BenchmarkOutcome, MetricValue
 from eval.sampling import chosen_indices, limit_notes
@@ -15,9 +19,13 @@ from eval.sampling import chosen_indices, limit_notes
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from eval.configs import GeneratedOutlierConfig, Score
+    from eval.configs import GeneratedOutlierConfig, OutlierConfig, Score
     from eval.predictions import Predictions
     from eval.subject import Subject
+
+
+LARGEST_OVERLAP: Final = 0.01
+"""Share of an outlier set that may be found among the test pictures, byte by byte."""
 
 
 def run_generated_outliers(config: GeneratedOutlierConfig, subject: Subject) -> BenchmarkOutcome:
@@ -26,12 +34,53 @@ def run_generated_outliers(config: GeneratedOutlierConfig, subject: Subject) -> 
     Raises:
         EvalError: If a logit is not finite.
     """
-    from eval.runners.generated import outlier_set
-
     indices = chosen_indices(subject, config.max_images)
-    wanted = outlier_count(len(indices)) * config.repeats
-    sets = [outlier_set(subject, name, wanted) for name in config.sets]
+    sets = [_set(subject, name, len(indices), config.repeats) for name in config.sets]
     return judge_outliers(subject, indices, sets, score=config.score, repeats=config.repeats)
+
+
+def run_outliers(config: OutlierConfig, subject: Subject) -> BenchmarkOutcome:
+    """Judge a subject against test pictures of other datasets and drawn outliers.
+
+    Raises:
+        EvalError: If a logit is not finite, or a set is missing or overlaps the test pictures; all such sets at once.
+    """
+    indices = chosen_indices(subject, config.max_images)
+    sets, refused = [], []
+    for name in config.sets:
+        try:
+            sets.append(_set(subject, name, len(indices), config.repeats))
+        except Exception as error:  # whatever a missing dataset raises: all of them are told at once
+            refused.append(f"outlier set {name!r}: {describe(error)}")
+    if refused:
+        raise EvalError("; ".join(refused))
+    return judge_outliers(subject, indices, sets, score=config.score, repeats=config.repeats)
+
+
+def _set(subject: Subject, name: str, num_inside: int, repeats: int) -> PictureSet:
+    if name in GENERATED_OUTLIERS:
+        from eval.runners.generated import outlier_set
+
+        return outlier_set(subject, name, outlier_count(num_inside) * repeats)
+    if name == subject.dataset:
+        raise EvalError(f"it holds the classes that {subject.dataset!r} is trained on; name another set")
+    images = fit_pictures(subject.load_images(name), subject.images.shape[1:])
+    check_overlap(images, subject.images)
+    return of_array(images, set=name)
+
+
+def check_overlap(outliers: NDArray[np.uint8], inside: NDArray[np.uint8]) -> None:
+    """Refuse an outlier set that holds test pictures.
+
+    Raises:
+        EvalError: If more than 1 % of the outliers are test pictures, byte by byte.
+    """
+    known = {hash(picture.tobytes()) for picture in inside}
+    shared = sum(hash(picture.tobytes()) in known for picture in outliers)
+    if shared > LARGEST_OVERLAP * len(outliers):
+        raise EvalError(
+            f"{shared} of its {len(outliers)} pictures are test pictures; outliers must be of other classes"
+        )
 
 
 def judge_outliers(
