@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
 import signal
@@ -61,7 +62,7 @@ def _drive(
     flag: _StopFlag,
 ) -> Driver:
     with (
-        connect(options.address, num_cpus=options.num_cpus, num_gpus=options.num_gpus) as connection,
+        connect(options.address, num_cpus=_num_cpus(options), num_gpus=options.num_gpus) as connection,
         _scratch(options) as scratch,
         _pool(options, pool) as groups,
     ):
@@ -117,6 +118,11 @@ def _obey(driver: Driver, request: str | None) -> None:
     driver.is_paused = request == "pause"
     if request == "stop":
         driver.stop("stopped")
+
+
+def _num_cpus(options: RunOptions) -> int:
+    """Return the CPUs of a private Ray: at least what one cell reserves, since workers may share a small machine."""
+    return options.num_cpus or max(len(os.sched_getaffinity(0)), math.ceil(options.workers * options.cpus_per_worker))
 
 
 def _check_fits(driver: Driver, connection: Connection) -> None:

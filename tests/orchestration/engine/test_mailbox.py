@@ -1,0 +1,210 @@
+"""The mailbox's rules, in plain asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from orchestration.engine import mailbox as mailbox_module
+from orchestration.engine.mailbox import Mailbox
+from trainers.group_loop import Delivery
+from trainers.rank_failure import RankFailure
+
+FAILURE = RankFailure(rank=1, kinds=("ValueError",), message="shapes differ")
+
+
+def _play(scene: Callable[[Mailbox], Awaitable[None]]) -> None:
+    async def main() -> None:
+        await asyncio.wait_for(scene(Mailbox()), 10)
+
+    asyncio.run(main())
+
+
+async def _kinds(box: Mailbox) -> list[str]:
+    return [event.kind for event in await box.drain()]
+
+
+async def _started(box: Mailbox, ranks: int, job: int = 7) -> tuple[asyncio.Task[str], list[int]]:
+    tokens = [(await box.join("g", rank, ranks))[0] for rank in range(ranks)]
+    await box.post(job, "request")  # type: ignore[arg-type]
+    running = asyncio.ensure_future(box.run("g", job))
+    for rank in range(ranks):
+        delivery = await box.take("g", rank, tokens[rank], 1.0)
+        assert delivery == Delivery(job=job, request="request")  # type: ignore[arg-type]
+    return running, tokens
+
+
+def test_every_rank_gets_the_job_and_it_is_finished_when_all_are():
+    async def scene(box: Mailbox) -> None:
+        running, _ = await _started(box, 2)
+        await box.finish("g", 0, 7, "result", 100.0)
+        assert not running.done()
+        await box.finish("g", 1, 7, None, 120.0)
+        assert await running == "finished"
+        events = await box.drain()
+        assert [event.kind for event in events] == ["joined", "taken", "finished"]
+        assert events[-1].values == ("result", 120.0)
+
+    _play(scene)
+
+
+def test_a_rank_does_not_get_the_same_job_twice():
+    async def scene(box: Mailbox) -> None:
+        _, tokens = await _started(box, 2)
+        assert await box.take("g", 1, tokens[1], 0.05) == "nothing yet"
+
+    _play(scene)
+
+
+def test_a_job_fails_with_the_causes_of_all_ranks_once_the_group_is_lost():
+    async def scene(box: Mailbox) -> None:
+        running, tokens = await _started(box, 2)
+        await box.fail("g", 1, tokens[1], FAILURE)
+        assert not running.done()
+        dead = RankFailure(rank=0, kinds=("ActorDiedError",), message="killed")
+        await box.lost("g", [dead, RankFailure(rank=1, kinds=("Wrapped",), message="again")])
+        assert await running == "failed"
+        failed = next(event for event in await box.drain() if event.kind == "failed")
+        assert failed.values == (FAILURE, dead)
+
+    _play(scene)
+
+
+def test_a_failure_is_settled_even_if_the_controller_never_speaks(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(mailbox_module, "SETTLE_S", 0.05)
+
+    async def scene(box: Mailbox) -> None:
+        running, tokens = await _started(box, 2)
+        await box.fail("g", 1, tokens[1], FAILURE)
+        assert await running == "failed"
+
+    _play(scene)
+
+
+def test_a_dead_life_of_a_rank_takes_and_tells_nothing_more(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(mailbox_module, "SETTLE_S", 0.05)
+
+    async def scene(box: Mailbox) -> None:
+        running, tokens = await _started(box, 1)
+        stale = asyncio.ensure_future(box.take("g", 0, tokens[0], 5.0))
+        await box.lost("g", [FAILURE])
+        assert await running == "failed"
+        await box.post(8, "next")  # type: ignore[arg-type]
+        second = asyncio.ensure_future(box.run("g", 8))
+        assert await stale is None
+        token, _ = await box.join("g", 0, 1)
+        assert await box.take("g", 0, token, 1.0) == Delivery(job=8, request="next")  # type: ignore[arg-type]
+        await box.fail("g", 0, tokens[0], FAILURE)
+        await asyncio.sleep(0.1)
+        assert not second.done()
+
+    _play(scene)
+
+
+def test_a_job_that_no_rank_took_stays_for_the_next_life_of_the_group():
+    async def scene(box: Mailbox) -> None:
+        await box.join("g", 0, 1)
+        await box.post(7, "request")  # type: ignore[arg-type]
+        running = asyncio.ensure_future(box.run("g", 7))
+        await asyncio.sleep(0)
+        await box.lost("g", [FAILURE])
+        assert not running.done()
+        token, _ = await box.join("g", 0, 1)
+        assert await box.take("g", 0, token, 1.0) == Delivery(job=7, request="request")  # type: ignore[arg-type]
+
+    _play(scene)
+
+
+def test_deaths_without_work_are_counted_until_a_job_is_taken():
+    async def scene(box: Mailbox) -> None:
+        for count in (1, 2):
+            await box.lost("g", [FAILURE])
+            assert (await box.drain())[-1].values == ((FAILURE,), count)
+        await _started(box, 1)
+        await box.lost("g", [FAILURE])
+        assert (await box.drain())[-1].values == ((FAILURE,), 0)
+
+    _play(scene)
+
+
+def test_a_group_ends_after_its_current_job_when_asked_to():
+    async def scene(box: Mailbox) -> None:
+        running, tokens = await _started(box, 1)
+        await box.end("g")
+        assert await box.take("g", 0, tokens[0], 0.05) == "nothing yet"
+        await box.finish("g", 0, 7, "result", 1.0)
+        assert await running == "finished"
+        assert await box.take("g", 0, tokens[0], 1.0) is None
+
+    _play(scene)
+
+
+def test_a_job_for_a_group_that_has_ended_comes_back_untried():
+    async def scene(box: Mailbox) -> None:
+        await box.ended("g", "")
+        await box.post(7, "request")  # type: ignore[arg-type]
+        assert await box.run("g", 7) == "returned"
+        assert await _kinds(box) == ["ended", "returned"]
+
+    _play(scene)
+
+
+def test_a_job_on_a_group_that_ends_by_itself_fails_with_the_reason():
+    async def scene(box: Mailbox) -> None:
+        running, _ = await _started(box, 1)
+        await box.ended("g", "the controller died")
+        assert await running == "failed"
+        failed = next(event for event in await box.drain() if event.kind == "failed")
+        assert failed.values[0].message == "the controller died"
+
+    _play(scene)
+
+
+def test_an_order_reaches_each_rank_once():
+    async def scene(box: Mailbox) -> None:
+        token, last = await box.join("g", 0, 1)
+        waiting = asyncio.ensure_future(box.orders("g", 0, token, last, 5.0))
+        await asyncio.sleep(0)
+        await box.order("g", "stop")
+        number, order = await waiting
+        assert order == "stop"
+        assert await box.orders("g", 0, token, number, 0.05) == (number, "")
+        await box.lost("g", [])
+        assert await box.orders("g", 0, token, number, 5.0) == (number, "gone")
+
+    _play(scene)
+
+
+def test_an_order_to_an_earlier_life_does_not_reach_the_next():
+    async def scene(box: Mailbox) -> None:
+        await box.join("g", 0, 1)
+        await box.order("g", "abort")
+        await box.lost("g", [])
+        token, last = await box.join("g", 0, 1)
+        assert await box.orders("g", 0, token, last, 0.05) == (last, "")
+
+    _play(scene)
+
+
+def test_a_withdrawn_job_is_unknown_to_a_late_trial():
+    async def scene(box: Mailbox) -> None:
+        await box.post(7, "request")  # type: ignore[arg-type]
+        assert await box.withdraw(7)
+        assert not await box.withdraw(7)
+        assert await box.run("g", 7) == "unknown"
+
+    _play(scene)
+
+
+def test_waiting_returns_as_soon_as_something_happens():
+    async def scene(box: Mailbox) -> None:
+        assert not await box.wait(0.01)
+        waiting = asyncio.ensure_future(box.wait(5.0))
+        await asyncio.sleep(0)
+        await box.tell("g", 7, "epoch", ("key", "row"))
+        assert await waiting
+        assert await _kinds(box) == ["epoch"]
+
+    _play(scene)
