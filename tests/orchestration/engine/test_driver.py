@@ -1,0 +1,311 @@
+"""The driver's decisions, with a pool that is played by hand: no Ray."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from clusters.placement import GroupShape, Node
+from orchestration.engine.driver import Driver
+from orchestration.engine.mailbox import Event
+from orchestration.store.memory import MemoryStore
+from trainers.job import JobResult, TrainSummary
+from trainers.rank_failure import RankFailure
+
+DIED = RankFailure(rank=0, kinds=("ActorDiedError",), message="killed")
+MEMORY = RankFailure(rank=0, kinds=("OutOfMemoryError",), message="CUDA out of memory")
+PREEMPTED = RankFailure(rank=0, kinds=("NodeDiedError",), message="the node was preempted")
+
+
+class PlayedPool:
+    """A `GroupPool` whose events the test makes up."""
+
+    mailbox_name, namespace = "mailbox", "namespace"
+
+    def __init__(self) -> None:
+        self.groups: dict[str, Any] = {}
+        self.events: list[Event] = []
+        self.orders: list[tuple[str, str]] = []
+        self.ended: list[str] = []
+        self.requests: list[Any] = []
+        self._groups, self._jobs = itertools.count(), itertools.count()
+
+    def start(self, shape: GroupShape, placement: Any, job: str) -> Any:
+        name = f"group-{next(self._groups)}"
+        self.groups[name] = SimpleNamespace(
+            name=name, shape=shape, placement=placement, jobs=0, idle_since=0.0, first_resident_mib=None
+        )
+        return self.groups[name]
+
+    def post(self, group: str, request: Any) -> int:
+        self.requests.append(request)
+        self.groups[group].jobs += 1
+        return next(self._jobs)
+
+    def withdraw(self, job: int) -> bool:
+        return True
+
+    def wait(self, timeout_s: float) -> bool:
+        return bool(self.events)
+
+    def drain(self) -> list[Event]:
+        events, self.events = self.events, []
+        return events
+
+    def order(self, group: str, order: str) -> None:
+        self.orders.append((group, order))
+
+    def end(self, group: str) -> None:
+        self.ended.append(group)
+
+    def forget(self, group: str) -> None:
+        self.groups.pop(group, None)
+
+    def say(self, kind: str, suggestion: Any, *values: Any) -> None:
+        """Make up an event of the job of a suggestion."""
+        self.events.append(Event(kind=kind, group=suggestion["group"], job=suggestion["job"], values=values))
+
+    def finish(self, suggestion: Any, resident_mib: float = 100.0) -> None:
+        """Let the job of a suggestion finish."""
+        request = self.requests[suggestion["job"]]
+        summary = TrainSummary(
+            checkpoint_sha256="a" * 64,
+            checkpoint_uri="memory",
+            epochs=(),
+            resumed_from_step=None,
+            wall_s=0.0,
+            device_s=0.0,
+            environment={},
+        )
+        result = JobResult(train_key=request.train_key, training=summary)
+        self.say("finished", suggestion, result, resident_mib)
+
+
+@pytest.fixture
+def pool() -> PlayedPool:
+    """A pool whose events the test makes up."""
+    return PlayedPool()
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    """An empty store."""
+    return MemoryStore()
+
+
+@pytest.fixture
+def driver_of(pool, store, options, plan_of, listener) -> Callable[..., Driver]:
+    """Build a driver over cells on a node with 1 CPU unless said otherwise."""
+
+    def build(
+        *cells: Any, nodes: tuple[Node, ...] = (Node(name="n", cpus=1),), owner: str = "me", **changes: Any
+    ) -> Driver:
+        return Driver(
+            plan_of(*cells),
+            store=store,
+            options=options(**changes),
+            observer=listener,
+            pool=pool,
+            nodes=nodes,
+            owner=owner,
+            keeps_groups=False,
+        )
+
+    return build
+
+
+def test_cells_go_to_the_same_warm_group_one_after_the_other(driver_of, pool, planned):
+    driver = driver_of(planned(1, benchmarks=()), planned(2, benchmarks=()))
+    first = driver.suggest()
+    assert driver.suggest() is None
+    pool.finish(first)
+    second = driver.suggest()
+    assert (first["group"], second["group"]) == ("group-0", "group-0")
+    pool.finish(second)
+    assert driver.suggest() == "finished"
+    assert len(driver.computed) == 2
+
+
+def test_a_cell_whose_worker_died_is_tried_again_until_it_is_set_aside(driver_of, pool, planned, store):
+    cell = planned(1, benchmarks=())
+    driver = driver_of(cell, max_attempts=2)
+    for _ in range(2):
+        pool.say("failed", driver.suggest(), DIED)
+    assert driver.suggest() == "finished"
+    assert driver.failed == {cell.train_key: "worker-died: rank 0: ActorDiedError: killed"}
+    assert [attempt.attempt for attempt in store.attempts(cell.train_key)] == [1, 2]
+
+
+def test_preemptions_use_up_no_attempts(driver_of, pool, planned):
+    driver = driver_of(planned(1, benchmarks=()), max_attempts=1)
+    for _ in range(5):
+        pool.say("failed", driver.suggest(), PREEMPTED)
+    pool.finish(driver.suggest())
+    assert driver.suggest() == "finished"
+    assert driver.failed == {}
+
+
+def test_a_cell_that_outgrew_its_share_of_a_gpu_gets_a_whole_one(driver_of, pool, planned):
+    driver = driver_of(planned(1, benchmarks=()), nodes=(Node(name="n", cpus=4, gpus=1),), gpus_per_worker=0.5)
+    pool.say("failed", driver.suggest(), MEMORY)
+    again = driver.suggest()
+    assert pool.groups[again["group"]].shape.gpus_per_worker == 1.0
+    assert pool.ended == ["group-0"]
+
+
+def test_a_cell_held_by_another_driver_waits_and_is_taken_over_when_released(driver_of, pool, planned, store, listener):
+    cell = planned(1, benchmarks=())
+    lease = store.acquire(cell.train_key, "other/1")
+    now = [0.0]
+    driver = driver_of(cell)
+    driver._clock = lambda: now[0]
+    assert driver.suggest() is None
+    assert ("leased-elsewhere") in [state for _, state, _ in listener.states]
+    store.release(lease)
+    assert driver.suggest() is None
+    now[0] = 1.0
+    assert isinstance(driver.suggest(), dict)
+
+
+def test_a_cell_that_another_driver_completed_is_taken_as_done(driver_of, pool, planned, store, listener):
+    cell = planned(1, benchmarks=())
+    one, two = driver_of(cell), driver_of(cell, owner="other")
+    pool.finish(one.suggest())
+    assert one.suggest() == "finished"
+    assert two.suggest() == "finished"
+    assert (two.computed, two.state.over) == ([], {cell.train_key: True})
+
+
+def test_a_lost_lease_ends_the_attempt_without_counting_it(driver_of, pool, planned, store):
+    cell = planned(1, benchmarks=())
+    driver = driver_of(cell)
+    suggestion = driver.suggest()
+    driver._lease_lost(cell.train_key)
+    assert pool.orders == [("group-0", "abort")]
+    pool.say("failed", suggestion, DIED)
+    assert driver.suggest() is None
+    assert store.attempts(cell.train_key) == ()
+
+
+def test_what_an_abandoned_job_says_is_not_recorded(driver_of, pool, planned, store):
+    cell = planned(1, benchmarks=())
+    driver = driver_of(cell)
+    suggestion = driver.suggest()
+    driver._lease_lost(cell.train_key)
+    pool.finish(suggestion)
+    driver.suggest()
+    assert store.result(cell.train_key) is None
+
+
+def test_a_group_that_dies_again_and_again_without_work_ends_the_run(driver_of, pool, planned, listener):
+    driver = driver_of(planned(1, benchmarks=()))
+    suggestion = driver.suggest()
+    pool.events.append(Event(kind="lost", group="group-0", job=-1, values=((DIED,), 3)))
+    driver.pump(0.0)
+    assert driver.halt == "failed"
+    assert "die without having taken a job" in listener.messages[0]
+    assert pool.orders == [(suggestion["group"], "stop")]
+
+
+def test_a_returned_job_is_queued_again_and_was_no_attempt(driver_of, pool, planned, store):
+    cell = planned(1, benchmarks=())
+    driver = driver_of(cell)
+    suggestion = driver.suggest()
+    pool.events.append(Event(kind="returned", group="group-0", job=suggestion["job"]))
+    pool.events.append(Event(kind="ended", group="group-0", job=-1, values=("",)))
+    again = driver.suggest()
+    assert again["group"] == "group-1"
+    pool.finish(again)
+    assert driver.suggest() == "finished"
+    assert driver.attempts == 0
+
+
+def test_a_trial_that_breaks_before_delivery_is_a_failed_attempt(driver_of, pool, planned):
+    driver = driver_of(planned(1, benchmarks=()))
+    driver.trial_broke(driver.suggest()["job"])
+    assert driver.attempts == 1
+    assert isinstance(driver.suggest(), dict)
+
+
+def test_cold_mode_gives_each_cell_its_own_group(driver_of, pool, planned):
+    driver = driver_of(planned(1, benchmarks=()), planned(2, benchmarks=()), mode="cold")
+    pool.finish(driver.suggest())
+    assert driver.suggest()["group"] == "group-1"
+    assert pool.ended == ["group-0"]
+
+
+def test_a_group_that_has_grown_is_replaced(driver_of, pool, planned):
+    driver = driver_of(*(planned(seed, benchmarks=()) for seed in range(3)), group_growth_mib=50.0)
+    pool.finish(driver.suggest(), resident_mib=100.0)
+    pool.finish(driver.suggest(), resident_mib=151.0)
+    assert driver.suggest()["group"] == "group-1"
+
+
+def test_an_idle_group_ends_before_the_node_would_be_released(driver_of, pool, planned, store):
+    mine, held = planned(1, benchmarks=()), planned(2, benchmarks=())
+    store.acquire(held.train_key, "other/1")
+    now = [0.0]
+    driver = driver_of(mine, held, group_idle_s=10.0)
+    driver._clock = lambda: now[0]
+    pool.finish(driver.suggest())
+    driver.suggest()
+    now[0] = 9.0
+    driver.pump(0.0)
+    assert pool.ended == []
+    now[0] = 11.0
+    driver.pump(0.0)
+    assert pool.ended == ["group-0"]
+
+
+def test_a_group_ends_when_no_cell_of_its_size_is_left(driver_of, pool, planned):
+    driver = driver_of(
+        planned(1, benchmarks=(), shards=2), planned(2, benchmarks=()), workers=2, nodes=(Node(name="n", cpus=3),)
+    )
+    wide = driver.suggest()
+    narrow = driver.suggest()
+    pool.finish(wide)
+    driver.pump(0.0)
+    assert pool.ended == [wide["group"]]
+    assert narrow["group"] in driver.state.groups
+
+
+def test_a_paused_run_starts_nothing_and_goes_on_when_resumed(driver_of, pool, planned):
+    driver = driver_of(planned(1, benchmarks=()))
+    driver.is_paused = True
+    assert driver.suggest() is None
+    driver.is_paused = False
+    assert isinstance(driver.suggest(), dict)
+
+
+def test_a_store_that_fails_ends_the_run_with_its_error(driver_of, pool, planned, store, monkeypatch):
+    driver = driver_of(planned(1, benchmarks=()))
+
+    def refuse(*_: object) -> None:
+        raise OSError("the store is away")
+
+    monkeypatch.setattr(store, "acquire", refuse)
+    assert driver.suggest() == "finished"
+    assert isinstance(driver.error, OSError)
+
+
+def test_two_threads_never_start_a_cell_twice(driver_of, pool, planned):
+    driver = driver_of(*(planned(seed, benchmarks=()) for seed in range(40)), nodes=(Node(name="n", cpus=40),))
+    found: list[Any] = []
+
+    def ask() -> None:
+        for _ in range(30):
+            suggestion = driver.suggest()
+            if isinstance(suggestion, dict):
+                found.append(suggestion["cell"] + str(suggestion["job"]))
+
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == len(set(found)) == 40
