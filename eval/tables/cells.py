@@ -42,6 +42,11 @@ class Ink:
     text: Callable[[str], str]
     missing: str
     plus_minus: str
+    raised: tuple[str, str] = ("⁺", "⁻")
+
+    def shift(self, outcome: str) -> str:
+        """Return the sign of a row that is shown to be better or worse than the baseline row, else nothing."""
+        return dict(zip(("better", "worse"), self.raised, strict=True)).get(outcome, "")
 
 
 def headings(table: Table) -> list[str]:
@@ -85,6 +90,7 @@ def _cell(entry: Entry | None, spec: ColumnSpec, rank: int | None, ink: Ink, sty
     text = ink.best(text) if rank == 1 else ink.second(text) if rank == 2 else text
     if style.spread and entry.summary.spread is not None:
         text += f"{ink.plus_minus}{_number(entry.summary.spread, spec, style)}"
+    text += ink.shift(entry.against.outcome) if entry.against is not None else ""
     text += "".join(ink.symbol(SYMBOLS[mark]) for mark in MARKS if mark in entry.marks)
     if style.reference and entry.reference is not None:
         published = _number(entry.reference.value, spec, style)

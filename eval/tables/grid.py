@@ -65,13 +65,31 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RowTest:
+    """An entry against that of the baseline row, paired by seed.
+
+    Attributes:
+        difference: Mean of (ours - baseline) over common seeds.
+        n: Common seeds.
+        adjusted_p: p-value, corrected for all tests of the table.
+        outcome: What it says.
+    """
+
+    difference: float
+    n: int
+    adjusted_p: float
+    outcome: Literal["better", "worse", "no difference shown"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One entry: the summary over seeds, the values by seed, its marks, and what was published."""
+    """One entry: summary over seeds, values by seed, marks, what was published, and the test against the baseline row."""
 
     summary: Summary
     values: Mapping[int, float]
     marks: frozenset[str] = frozenset()
     reference: Reference | None = None
+    against: RowTest | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +147,9 @@ class Table:
             )
         if len(set(self.rows)) != len(self.rows):
             raise ValueError(f"row labels must differ, but are {list(self.rows)}")
+        broken = [text for text in (self.title, *self.rows) if not text.isprintable()]
+        if broken:
+            raise ValueError(f"title and row labels must be printable text on one line, but got {broken}")
 
     def entry(self, row: str, column: str) -> Entry | None:
         """Return an entry by row label and column key.

@@ -25,6 +25,8 @@ _LATEX_SPECIAL: Final = MappingProxyType(
         "}": r"\}",
         "~": r"\textasciitilde{}",
         "^": r"\textasciicircum{}",
+        "⁺": "$^{+}$",
+        "⁻": "$^{-}$",
         "±": r"$\pm$",
         "β": r"$\beta$",
         "ℓ": r"$\ell$",
@@ -42,6 +44,7 @@ def to_latex(table: Table, style: Style | None = None) -> str:
         text=_latex_text,
         missing="--",
         plus_minus=r"\,$\pm$\,",
+        raised=("$^{+}$", "$^{-}$"),
     )
     body = cells(table, ink, style or Style())
     rows = [" & ".join([_latex_text(label), *row]) + r" \\" for label, row in zip(table.rows, body, strict=True)]

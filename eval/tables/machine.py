@@ -97,6 +97,14 @@ def _json_entry(entry: Entry | None, rank: int | None) -> dict[str, object] | No
         "values": {str(seed): value for seed, value in sorted(entry.values.items())},
         "marks": [mark for mark in MARKS if mark in entry.marks],
         "rank": rank,
+        "against_baseline": None
+        if entry.against is None
+        else {
+            "difference": entry.against.difference,
+            "n": entry.against.n,
+            "adjusted_p": entry.against.adjusted_p,
+            "outcome": entry.against.outcome,
+        },
         "published": None
         if reference is None
         else {"value": reference.value, "verdict": reference.verdict, "reason": reference.reason},

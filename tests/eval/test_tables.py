@@ -210,13 +210,21 @@ def test_an_unknown_format_is_refused_with_the_nearest_one(three_rows):
         render(three_rows, "markdwn")
 
 
+printable = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=12)
+
+
 @settings(max_examples=15, deadline=None)
-@given(st.text(max_size=12), st.text(min_size=1, max_size=12))
-def test_no_label_breaks_a_format(title, row):
+@given(printable, printable)
+def test_no_printable_label_breaks_a_format(title, row):
     table = metric_table(title, [row], ["clean/error"], observations({(row, "clean/error"): [0.25]}))
     json.loads(render(table, "json"))
     assert [line["row"] for line in csv.DictReader(io.StringIO(render(table, "csv"), newline=""))] == [row]
     assert "25.0" in render(table, "latex")
+
+
+def test_labels_of_several_lines_are_refused():
+    with pytest.raises(ValueError, match="printable text on one line"):
+        metric_table("t", ["a\nb"], ["clean/error"], [])
 
 
 def test_a_table_draws_in_a_terminal(three_rows):
