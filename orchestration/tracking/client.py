@@ -1,0 +1,68 @@
+"""What the projection asks of a tracking server; MLflow is behind it, and a fake in tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, Protocol
+
+RunStatus = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
+
+
+class Point(NamedTuple):
+    """One value of a metric; the same point sent twice is stored once."""
+
+    key: str
+    value: float
+    time_ms: int
+    step: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackedRun:
+    """A run as the server has it; `metrics` are the latest values."""
+
+    run_id: str
+    experiment_id: str
+    status: str
+    start_ms: int
+    is_deleted: bool = False
+    params: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+class TrackingClient(Protocol):
+    """A tracking server. Every call raises `TrackingError` when it is refused or not answered."""
+
+    def experiment(self, name: str, artifacts: str | None, tags: Mapping[str, str]) -> str:
+        """Return the id of an experiment, created or restored where needed; safe against other creators."""
+
+    def experiments(self) -> Sequence[str]:
+        """Return the ids of all experiments that hold sweeps."""
+
+    def tag_experiment(self, experiment_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags of an experiment."""
+
+    def find(
+        self, experiment_ids: Sequence[str], tags: Mapping[str, str], *, deleted: bool = False
+    ) -> Sequence[TrackedRun]:
+        """Return the runs that bear all these tags, oldest first."""
+
+    def create(self, experiment_id: str, name: str, start_ms: int, tags: Mapping[str, str]) -> str:
+        """Create a run and return its id."""
+
+    def log(self, run_id: str, points: Sequence[Point], params: Mapping[str, str], tags: Mapping[str, str]) -> None:
+        """Write points, parameters and tags of a run in one call."""
+
+    def end(self, run_id: str, status: RunStatus, end_ms: int | None) -> None:
+        """Set the status of a run; RUNNING opens it again."""
+
+    def delete(self, run_id: str) -> None:
+        """Delete a run; it can be restored."""
+
+    def restore(self, run_id: str) -> None:
+        """Bring a deleted run back."""
+
+    def write_text(self, run_id: str, path: str, text: str) -> None:
+        """Write an artifact over an older one."""

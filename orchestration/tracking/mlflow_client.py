@@ -1,0 +1,233 @@
+"""MLflow behind the `TrackingClient` protocol; the only file that imports it, and only when a client is made."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from orchestration.tracking.client import Point, RunStatus, TrackedRun
+from orchestration.tracking.errors import TrackingError
+from orchestration.tracking.secrets import scrubbed
+
+QUIET: Final[Mapping[str, str]] = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_MODEL_CATALOG_URI": "",
+    "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING": "false",
+    "MLFLOW_TRUNCATE_LONG_VALUES": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+}
+"""Environment under which MLflow prints nothing, asks nobody outside and gives up soon; what a user set stands."""
+SWEEP_TAG: Final = "dreamgrid.kind"
+_PASSING: Final = ("TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED")
+_PAGE: Final = 1000
+_START_ATTEMPTS: Final = 4
+
+
+class MlflowTracking:
+    """A tracking store behind a URI: sqlite:///file, postgresql://..., http(s)://server.
+
+    Raises:
+        TrackingError: If the store cannot be opened.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        with _one_at_a_time(uri):
+            self._client = _start(uri)
+
+    def experiment(self, name: str, artifacts: str | None, tags: Mapping[str, str]) -> str:
+        """Return the id of an experiment, created or restored where needed."""
+        with self._explained():
+            found = self._client.get_experiment_by_name(name)
+            if found is None:
+                found = self._create_experiment(name, artifacts, tags)
+            if found.lifecycle_stage == "deleted":
+                self._client.restore_experiment(found.experiment_id)
+            if found.tags.get(SWEEP_TAG) != "sweep":
+                self._client.set_experiment_tag(found.experiment_id, SWEEP_TAG, "sweep")
+            return str(found.experiment_id)
+
+    def _create_experiment(self, name: str, artifacts: str | None, tags: Mapping[str, str]) -> Any:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._client.create_experiment(name, artifact_location=artifacts, tags={SWEEP_TAG: "sweep", **tags})
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        return self._client.get_experiment_by_name(name)
+
+    def experiments(self) -> Sequence[str]:
+        """Return the ids of all experiments that hold sweeps."""
+        with self._explained():
+            found = self._client.search_experiments(filter_string=f"tags.`{SWEEP_TAG}` = 'sweep'")
+            return [str(experiment.experiment_id) for experiment in found]
+
+    def tag_experiment(self, experiment_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags of an experiment."""
+        with self._explained():
+            for name, value in tags.items():
+                self._client.set_experiment_tag(experiment_id, name, value)
+
+    def find(
+        self, experiment_ids: Sequence[str], tags: Mapping[str, str], *, deleted: bool = False
+    ) -> Sequence[TrackedRun]:
+        """Return the runs that bear all these tags, oldest first."""
+        view = 2 if deleted else 1  # ViewType.DELETED_ONLY, ACTIVE_ONLY
+        wanted = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
+        found: list[TrackedRun] = []
+        token = None
+        with self._explained():
+            while experiment_ids:
+                page = self._client.search_runs(list(experiment_ids), wanted, view, _PAGE, page_token=token)
+                found += [_tracked(run) for run in page]
+                token = page.token
+                if not token:
+                    break
+        return sorted(found, key=lambda run: (run.start_ms, run.run_id))
+
+    def create(self, experiment_id: str, name: str, start_ms: int, tags: Mapping[str, str]) -> str:
+        """Create a run and return its id."""
+        with self._explained():
+            run = self._client.create_run(experiment_id, start_time=start_ms, tags=dict(tags), run_name=name)
+            return str(run.info.run_id)
+
+    def log(self, run_id: str, points: Sequence[Point], params: Mapping[str, str], tags: Mapping[str, str]) -> None:
+        """Write points, parameters and tags of a run in one call."""
+        from mlflow.entities import Metric, Param, RunTag
+
+        metrics = [Metric(point.key, point.value, point.time_ms, point.step) for point in points]
+        pairs = [Param(name, value) for name, value in params.items()]
+        labels = [RunTag(name, value) for name, value in tags.items()]
+        with self._explained():
+            self._client.log_batch(run_id, metrics=metrics, params=pairs, tags=labels)
+
+    def end(self, run_id: str, status: RunStatus, end_ms: int | None) -> None:
+        """Set the status of a run; RUNNING opens it again."""
+        with self._explained():
+            if status == "RUNNING":
+                self._client.update_run(run_id, status=status)
+            else:
+                self._client.set_terminated(run_id, status=status, end_time=end_ms)
+
+    def delete(self, run_id: str) -> None:
+        """Delete a run; it can be restored."""
+        with self._explained():
+            self._client.delete_run(run_id)
+
+    def restore(self, run_id: str) -> None:
+        """Bring a deleted run back."""
+        with self._explained():
+            self._client.restore_run(run_id)
+
+    def write_text(self, run_id: str, path: str, text: str) -> None:
+        """Write an artifact over an older one."""
+        with self._explained():
+            self._client.log_text(run_id, text, path)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            raise _explain(error, self._uri) from error
+
+
+def _start(uri: str) -> Any:
+    """Import MLflow quietly and make a client whose store answers; several processes may find an empty store at once."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
+            warnings.simplefilter("ignore")  # deprecations inside MLflow and its database layer are not ours to mend
+            from mlflow import MlflowClient
+
+            for name in ("mlflow", "alembic"):
+                logging.getLogger(name).setLevel(logging.ERROR)
+            return _answering(MlflowClient, uri)
+    except Exception as error:
+        raise _explain(error, uri) from error
+
+
+def _answering(make: Callable[..., Any], uri: str) -> Any:
+    """Make a client and ask it something; a database that another process is just filling with tables is asked again."""
+    for attempt in range(_START_ATTEMPTS):
+        try:
+            client = make(tracking_uri=uri)
+            client.search_experiments(max_results=1)
+            return client
+        except Exception:
+            if attempt == _START_ATTEMPTS - 1 or uri.startswith("http"):
+                raise
+            time.sleep(0.5 * 2**attempt)
+    raise AssertionError("the last attempt returns or raises")
+
+
+@contextmanager
+def _one_at_a_time(uri: str) -> Iterator[None]:
+    """Let one process at a time create the tables of an SQLite file."""
+    if not uri.startswith("sqlite:///"):
+        yield
+        return
+    file = Path(uri.removeprefix("sqlite:///"))
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock = file.with_name(f"{file.name}.lock").open("a")
+    except OSError as error:
+        raise TrackingError(
+            f"an SQLite tracking store needs a folder that can be written ({error.strerror}): '{file.parent}'; "
+            "name another with --tracking-uri",
+            passing=False,
+        ) from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _explain(error: Exception, uri: str) -> TrackingError:
+    code = getattr(error, "error_code", "")
+    status = getattr(error, "get_http_status_code", lambda: 0)()
+    text = scrubbed(str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__)
+    away = (
+        not hasattr(error, "error_code")
+        or code in _PASSING
+        or status >= 500
+        or "Max retries" in text
+        or "locked" in text
+    )
+    where = scrubbed(uri)
+    if away:
+        return TrackingError(
+            f"the tracking server '{where}' does not answer: {text}; `sync` replays what it missed", passing=True
+        )
+    if status in {401, 403} or "PERMISSION_DENIED" in code:
+        way = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+        return TrackingError(f"the tracking server '{where}' refuses this user: {text}; {way}", passing=False)
+    return TrackingError(f"the tracking server '{where}' refuses: {text}", passing=False)
+
+
+def _tracked(run: Any) -> TrackedRun:
+    return TrackedRun(
+        run_id=run.info.run_id,
+        experiment_id=run.info.experiment_id,
+        status=run.info.status,
+        start_ms=run.info.start_time,
+        is_deleted=run.info.lifecycle_stage == "deleted",
+        params=dict(run.data.params),
+        tags=dict(run.data.tags),
+        metrics=dict(run.data.metrics),
+    )

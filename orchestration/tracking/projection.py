@@ -1,0 +1,217 @@
+"""Makes the tracking server show what the results store holds: finds or creates the run of each cell, writes what differs.
+
+One run per cell and experiment, found by its key tag; creation happens under a lease in the store, so that several
+drivers never make two. Everything here can be repeated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Final
+from urllib.parse import quote
+
+from orchestration.store.base import ResultsStore
+from orchestration.store.owners import owner_here
+from orchestration.tracking.client import Point, TrackedRun, TrackingClient
+from orchestration.tracking.errors import TrackingError
+from orchestration.tracking.secrets import scrubbed
+from orchestration.tracking.state import FINE_TABLE, RunState
+from orchestration.tracking.subjects import TrackedCell, TrackedSweep
+from orchestration.tracking.views import GRID_FOLDER, NOTE_TAG, experiment_note, sweep_note, view_tags
+
+PROJECTED_TAG: Final = "projected"
+SUPERSEDED_TAG: Final = "superseded_by"
+PRIMARY_TAG: Final = "primary"
+_ARTIFACTS_TAG: Final = "mlflow.loggedArtifacts"
+_LOCK_POLL_S: Final = 0.1
+_LOCK_PATIENCE_S: Final = 300.0
+
+
+class Projection:
+    """A sweep's experiment on a tracking server.
+
+    Args:
+        client: The server.
+        store: Whose leases guard the creation of runs.
+        uri: Address of the server; names the lease.
+        sweep: What is shown.
+        artifacts: Where the artifacts of a new experiment lie, or None for the server's own place.
+    """
+
+    def __init__(
+        self, client: TrackingClient, store: ResultsStore, uri: str, sweep: TrackedSweep, artifacts: str | None
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._lock = f"tracking-{hashlib.sha256(uri.encode()).hexdigest()[:16]}"
+        self._owner = owner_here()
+        self._sweep = sweep
+        place = f"{artifacts}/{quote(sweep.name, safe='')}" if artifacts else None
+        self.experiment_id = client.experiment(sweep.name, place, {})
+        self._runs: dict[str, TrackedRun] = {}
+        self._settled: set[str] = set()
+        self.sweep_run = self._ensure_sweep_run()
+
+    def load(self) -> None:
+        """Read all runs of the experiment at once: right before a whole sweep is projected, wasteful for a few cells."""
+        self._runs = {}
+        self._settled = set()
+        for kind in ("cell", "supporting"):
+            found: dict[str, list[TrackedRun]] = {}
+            for run in self._client.find([self.experiment_id], {"kind": kind}):
+                found.setdefault(run.tags.get("cell_key", ""), []).append(run)
+            self._runs |= {key: self._keep_one(runs) for key, runs in found.items() if key}
+
+    def describe(self, grid: Mapping[str, str]) -> None:
+        """Write views, descriptions and the grid's files (name -> text; `grid.md` also becomes the description)."""
+        run_id = self.sweep_run.run_id
+        note = experiment_note(self._sweep, self.experiment_id, run_id)
+        self._client.tag_experiment(self.experiment_id, view_tags(self._sweep) | {NOTE_TAG: note})
+        for name, text in grid.items():
+            self._client.write_text(run_id, f"{GRID_FOLDER}/{name}", scrubbed(text))
+        text = sweep_note(self._sweep, self.experiment_id, run_id, scrubbed(grid.get("grid.md", "")))
+        if grid or NOTE_TAG not in self.sweep_run.tags:
+            self._client.log(run_id, (), {}, {NOTE_TAG: text})
+            self.sweep_run = replace(self.sweep_run, tags=dict(self.sweep_run.tags) | {NOTE_TAG: text})
+
+    def end_sweep(self, status: str) -> None:
+        """Set how the sweep's own run ended."""
+        kinds: dict[str, Any] = {"complete": "FINISHED", "failed": "FAILED", "running": "RUNNING"}
+        self._client.log(self.sweep_run.run_id, (), {}, {"result": status})
+        self._client.end(self.sweep_run.run_id, kinds.get(status, "KILLED"), None)
+
+    def run_of(self, cell: TrackedCell, start_ms: int) -> TrackedRun:
+        """Return the run of a cell: known, found, brought back from the deleted ones, or created."""
+        known = self._runs.get(cell.key)
+        if known is None or (known.tags.get(PRIMARY_TAG) != "true" and cell.key not in self._settled):
+            with self._alone():
+                self._runs[cell.key] = known = self._ensure(cell, start_ms)
+            self._settled.add(cell.key)
+        return known
+
+    def open(self, cell: TrackedCell, start_ms: int) -> None:
+        """Show that somebody works on a cell."""
+        run = self.run_of(cell, start_ms)
+        if run.status != "RUNNING":
+            self._client.end(run.run_id, "RUNNING", None)
+            self._runs[cell.key] = replace(run, status="RUNNING")
+
+    def close(self, cell: TrackedCell) -> None:
+        """Show that nobody works on a cell any more though nothing was recorded of it."""
+        run = self._runs.get(cell.key)
+        if run is not None and run.status == "RUNNING":
+            self._client.end(run.run_id, "KILLED", round(time.time() * 1000))
+            self._runs[cell.key] = replace(run, status="KILLED")
+
+    def log_points(self, cell: TrackedCell, points: Sequence[Point], tags: Mapping[str, str]) -> None:
+        """Write points and tags of a cell whose run exists or is created now."""
+        start_ms = points[0].time_ms if points else round(time.time() * 1000)
+        self._client.log(self.run_of(cell, start_ms).run_id, points, {}, tags)
+
+    def project(self, cell: TrackedCell, state: RunState) -> bool:
+        """Write what differs between a cell's run and how it must look; return whether anything did."""
+        run = self.run_of(cell, state.start_ms)
+        digest = state.digest
+        if run.tags.get(PROJECTED_TAG) == digest and run.status == state.status and _holds(run, cell, state.points):
+            return False
+        tags = {**cell.tags, **state.tags}
+        if FINE_TABLE in state.artifacts:
+            tags[_ARTIFACTS_TAG] = json.dumps([{"path": FINE_TABLE, "type": "table"}])
+        for path, text in state.artifacts.items():
+            self._client.write_text(run.run_id, path, text)
+        params = {name: value for name, value in cell.params.items() if name not in run.params}
+        self._client.log(run.run_id, state.points, params, tags)
+        self._client.end(run.run_id, state.status, state.end_ms)
+        self._client.log(run.run_id, (), {}, {PROJECTED_TAG: digest})
+        latest = {point.key: point.value for point in state.points}
+        tags = {**run.tags, **tags, PROJECTED_TAG: digest}
+        self._runs[cell.key] = replace(run, status=state.status, tags=tags, params=cell.params, metrics=latest)
+        return True
+
+    def _ensure(self, cell: TrackedCell, start_ms: int) -> TrackedRun:
+        here = {"cell_key": cell.key}
+        found = self._client.find([self.experiment_id], here)
+        run = self._keep_one(found) if found else self._brought_back(here) or self._created(cell, start_ms)
+        wanted = "true" if self._is_primary(run, cell.key) else "false"
+        if run.tags.get(PRIMARY_TAG) != wanted:
+            self._client.log(run.run_id, (), {}, {PRIMARY_TAG: wanted})
+        return replace(run, tags={**run.tags, PRIMARY_TAG: wanted})
+
+    def _created(self, cell: TrackedCell, start_ms: int) -> TrackedRun:
+        tags = dict(cell.tags)
+        run_id = self._client.create(self.experiment_id, cell.name, start_ms, tags)
+        self._client.log(run_id, (), cell.params, {})
+        return TrackedRun(
+            run_id=run_id,
+            experiment_id=self.experiment_id,
+            status="RUNNING",
+            start_ms=start_ms,
+            tags=tags,
+            params=cell.params,
+        )
+
+    def _brought_back(self, wanted: Mapping[str, str]) -> TrackedRun | None:
+        """A run that a person deleted comes back; one that was a double of another does not."""
+        deleted = [
+            run
+            for run in self._client.find([self.experiment_id], wanted, deleted=True)
+            if SUPERSEDED_TAG not in run.tags
+        ]
+        if not deleted:
+            return None
+        self._client.restore(deleted[-1].run_id)
+        tags = {name: value for name, value in deleted[-1].tags.items() if name != PRIMARY_TAG}
+        return replace(deleted[-1], is_deleted=False, tags=tags)
+
+    def _keep_one(self, runs: Sequence[TrackedRun]) -> TrackedRun:
+        first, *doubles = sorted(runs, key=lambda run: (run.start_ms, run.run_id))
+        for double in doubles:
+            self._client.log(double.run_id, (), {}, {SUPERSEDED_TAG: first.run_id, PRIMARY_TAG: "false"})
+            self._client.delete(double.run_id)
+        return first
+
+    def _is_primary(self, run: TrackedRun, key: str) -> bool:
+        """The first run of a cell in any experiment stays primary; one that comes back does not take that from another."""
+        primaries = self._client.find(self._client.experiments(), {"cell_key": key, PRIMARY_TAG: "true"})
+        if run.tags.get(PRIMARY_TAG) == "true" and primaries:
+            return primaries[0].run_id == run.run_id
+        return all(other.run_id == run.run_id for other in primaries)
+
+    def _ensure_sweep_run(self) -> TrackedRun:
+        tags = {"kind": "sweep", "sweep": self._sweep.name}
+        with self._alone():
+            found = self._client.find([self.experiment_id], tags)
+            if found:
+                return self._keep_one(found)
+            back = self._brought_back(tags)
+            if back:
+                return back
+            now = round(time.time() * 1000)
+            run_id = self._client.create(self.experiment_id, f"Grid of {self._sweep.name}", now, tags)
+            return TrackedRun(
+                run_id=run_id, experiment_id=self.experiment_id, status="RUNNING", start_ms=now, tags=tags
+            )
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the store's lease for this server; others wait their turn."""
+        patience = time.monotonic() + _LOCK_PATIENCE_S
+        while (lease := self._store.acquire(self._lock, self._owner)) is None:
+            if time.monotonic() > patience:
+                raise TrackingError("another driver has been creating runs for minutes; try again", passing=True)
+            time.sleep(_LOCK_POLL_S)
+        try:
+            yield
+        finally:
+            self._store.release(lease)
+
+
+def _holds(run: TrackedRun, cell: TrackedCell, points: Sequence[Point]) -> bool:
+    """Whether a run still has every parameter and metric that it was given."""
+    missing = any(run.params.get(name) != value for name, value in cell.params.items())
+    return not missing and all(point.key in run.metrics for point in points)

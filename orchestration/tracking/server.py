@@ -1,0 +1,172 @@
+"""The MLflow UI on a tracking store: a loopback server with few processes, links to prepared views, an end with its parent."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+from urllib.parse import quote
+
+from orchestration.errors import EnvironmentRefused
+from orchestration.tracking.secrets import scrubbed
+from orchestration.tracking.views import view_link
+
+LOOPBACK: Final = "127.0.0.1"
+_USUAL_PORT: Final = 5000
+_START_S: Final = 120.0
+_STOP_S: Final = 15.0
+_SERVER_ENVIRONMENT: Final[Mapping[str, str]] = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_MODEL_CATALOG_URI": "",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+}
+_VIEWS: Final[Mapping[str, str]] = {"cells": "all cells", "methods": "by method", "rows": "by row"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepLinks:
+    """Where to look at a sweep: what it shows -> address."""
+
+    sweep: str
+    links: Mapping[str, str]
+
+
+class UiServer:
+    """A running UI; leaving the `with` block ends it when it was started here.
+
+    Attributes:
+        url: Its address.
+    """
+
+    def __init__(self, url: str, process: subprocess.Popen[bytes] | None) -> None:
+        self.url = url
+        self._process = process
+
+    def sweeps(self) -> Sequence[SweepLinks]:
+        """Return the links of every sweep that the server knows, newest first."""
+        body = json.dumps({"max_results": 1000, "filter": "tags.`dreamgrid.kind` = 'sweep'"}).encode()
+        found = _ask(f"{self.url}/api/2.0/mlflow/experiments/search", body).get("experiments", [])
+        ordered = sorted(found, key=lambda experiment: -int(experiment.get("last_update_time", 0)))
+        return [
+            SweepLinks(
+                sweep=experiment["name"],
+                links={
+                    text: f"{self.url}/{view_link(experiment['experiment_id'], key)}" for key, text in _VIEWS.items()
+                },
+            )
+            for experiment in ordered
+        ]
+
+    def wait(self) -> None:
+        """Serve until the server ends or the caller is interrupted."""
+        if self._process is not None:
+            self._process.wait()
+
+    def stop(self) -> None:
+        """End the server and everything it started."""
+        if self._process is None or self._process.stdin is None:
+            return
+        self._process.stdin.close()
+        try:
+            self._process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+
+    def __enter__(self) -> UiServer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def serve_ui(uri: str, *, port: int | None = None, log: Path | None = None, arguments: Sequence[str] = ()) -> UiServer:
+    """Open the UI of a tracking store: a server on loopback for a file or database, the server itself for http(s).
+
+    Args:
+        uri: Tracking address.
+        port: Port on loopback; without one, 5000 or a free one.
+        log: File that takes what the server prints.
+        arguments: Further arguments of `mlflow server`, for example ("--app-name", "basic-auth").
+
+    Raises:
+        EnvironmentRefused: If the port is taken or the server does not come up.
+    """
+    if uri.startswith("http"):
+        return UiServer(uri.rstrip("/"), None)
+    chosen = port if port is not None else _USUAL_PORT if _is_free(_USUAL_PORT) else _free_port()
+    if not _is_free(chosen):
+        raise EnvironmentRefused(
+            f"the UI needs a free port, but {chosen} is taken; give another with --port, or none for a free one"
+        )
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--host", LOOPBACK]
+    command += ["--port", str(chosen), "--workers", "1", *arguments]
+    if uri.startswith("sqlite:///"):
+        folder = Path(uri.removeprefix("sqlite:///")).absolute().parent
+        folder.mkdir(parents=True, exist_ok=True)
+        command += ["--artifacts-destination", str(folder / "mlflow-artifacts")]
+    errors: Any = log.open("ab") if log else subprocess.DEVNULL
+    guard = [sys.executable, "-m", "orchestration.tracking.guard", *command]
+    environment = {**os.environ, **_SERVER_ENVIRONMENT}
+    process = subprocess.Popen(guard, stdin=subprocess.PIPE, stdout=errors, stderr=errors, env=environment)
+    server = UiServer(f"http://{LOOPBACK}:{chosen}", process)
+    try:
+        _wait_until_healthy(server.url, process, log)
+    except BaseException:
+        server.stop()
+        raise
+    return server
+
+
+def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path | None) -> None:
+    patience = time.monotonic() + _START_S
+    while time.monotonic() < patience:
+        if process.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(f"{url}/health", timeout=2):
+                return
+        except OSError:
+            time.sleep(0.3)
+    told = f"; see {log}" if log else ""
+    raise EnvironmentRefused(f"the MLflow server must come up within {_START_S:.0f} s, but it did not{told}")
+
+
+def _ask(url: str, body: bytes) -> dict[str, Any]:
+    request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            found: dict[str, Any] = json.load(answer)
+    except (urllib.error.URLError, ValueError) as error:
+        raise EnvironmentRefused(
+            f"the tracking server must answer, but '{scrubbed(quote(url, safe=':/'))}' does not ({error}); start it"
+        ) from error
+    return found
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+    return port

@@ -1,0 +1,197 @@
+"""What a cell's run must look like, as a pure function of what the results store holds. Replaying it changes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestration.tracking.client import Point, RunStatus
+from orchestration.tracking.secrets import is_secret_name, scrubbed, without_secrets
+from orchestration.tracking.subjects import TrackedCell, clean_name
+
+if TYPE_CHECKING:
+    from orchestration.store.base import AttemptRecord, CellResult
+    from trainers.job import EpochRow
+
+FINE_TABLE: Final = "fine.json"
+RECORD: Final = "record.json"
+_DECIMALS: Final = 5
+_LONGEST_TAG: Final = 1000
+_SECONDS_PER_HOUR: Final = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunState:
+    """A run as it should be.
+
+    Attributes:
+        status: Explicit status.
+        start_ms: When work on the cell began.
+        end_ms: When it ended, or None while it goes on.
+        points: Every value of every metric, with the time it was measured at.
+        tags: Provenance, failures, completeness.
+        artifacts: Path -> text.
+    """
+
+    status: RunStatus
+    start_ms: int
+    end_ms: int | None
+    points: tuple[Point, ...]
+    tags: Mapping[str, str]
+    artifacts: Mapping[str, str]
+
+    @property
+    def digest(self) -> str:
+        """Identity of all of it; recorded as a tag, so that a projection that stands is recognised."""
+        plain = json.dumps(
+            [self.status, self.start_ms, self.end_ms, self.points, dict(self.tags), dict(self.artifacts)]
+        )
+        return hashlib.sha256(plain.encode()).hexdigest()[:16]
+
+
+def run_state(
+    cell: TrackedCell, result: CellResult | None, attempts: Sequence[AttemptRecord], *, live: bool
+) -> RunState | None:
+    """Return how the run of a cell must look, or None when nothing was recorded of the cell.
+
+    Args:
+        cell: The cell.
+        result: Its recorded result.
+        attempts: Its failed attempts, oldest first.
+        live: Whether somebody works on it now.
+    """
+    if result is None:
+        return _failed_state(attempts, live=live) if attempts else None
+    provenance, summary = result.training.provenance, result.training.summary
+    at_ms = round(provenance.recorded_at * 1000)
+    is_complete = all(key in result.reports for key in cell.wanted)
+    reports = [result.reports[key] for key in cell.wanted if key in result.reports]
+    values = {
+        clean_name(f"{report.benchmark}/{name}"): metric.value
+        for report in reports
+        if report.outcome is not None
+        for name, metric in report.outcome.metrics.items()
+    }
+    values |= {"cost/train_s": summary.wall_s, "cost/device_hours": summary.device_s / _SECONDS_PER_HOUR}
+    values["cost/judge_s"] = sum(report.wall_s for report in reports)
+    finite = {name: value for name, value in values.items() if math.isfinite(value)}
+    points = [Point(name, _shown(name, value), at_ms, 0) for name, value in finite.items()]
+    status: RunStatus = "FINISHED" if is_complete else "RUNNING" if live else "FAILED" if attempts else "KILLED"
+    tags = _provenance_tags(result) | _failure_tags(attempts if not is_complete else ())
+    tags |= {"result": "complete" if is_complete else "partial"}
+    tags["not_finite"] = ", ".join(name for name in values if name not in finite)
+    fine = _fine_table(reports)
+    return RunState(
+        status=status,
+        start_ms=round((provenance.recorded_at - summary.wall_s) * 1000),
+        end_ms=None if status == "RUNNING" else at_ms + round(1000 * values["cost/judge_s"]),
+        points=(*epoch_points(summary.epochs), *points),
+        tags={name: _tag(value) for name, value in tags.items() if value},
+        artifacts={RECORD: _record(result)} | ({FINE_TABLE: fine} if fine else {}),
+    )
+
+
+def epoch_points(rows: Iterable[EpochRow]) -> tuple[Point, ...]:
+    """Return the curves of training: the same points whether told live or replayed."""
+    found = []
+    for row in rows:
+        values = {
+            "train/loss": row.loss,
+            "train/accuracy": row.accuracy,
+            "train/lr": row.lr,
+            "train/images_per_s": row.images_per_s,
+            "train/memory_mib": row.memory_mib,
+            "train/data_wait": row.data_wait_share,
+        }
+        at_ms = round(row.time * 1000)
+        found += [
+            Point(name, _shown(name, value), at_ms, row.epoch) for name, value in values.items() if math.isfinite(value)
+        ]
+    return tuple(found)
+
+
+def _failed_state(attempts: Sequence[AttemptRecord], *, live: bool) -> RunState:
+    last = attempts[-1]
+    stopped = last.error_class == "stopped"
+    return RunState(
+        status="RUNNING" if live else "KILLED" if stopped else "FAILED",
+        start_ms=round(attempts[0].started_at * 1000),
+        end_ms=None if live else round(last.ended_at * 1000),
+        points=(),
+        tags={name: _tag(value) for name, value in ({"result": "none"} | _failure_tags(attempts)).items()},
+        artifacts={},
+    )
+
+
+def _failure_tags(attempts: Sequence[AttemptRecord]) -> dict[str, str]:
+    if not attempts:
+        return {}
+    last = attempts[-1]
+    return {"attempts": str(len(attempts)), "failure": last.error_class, "failure.message": last.message}
+
+
+def _provenance_tags(result: CellResult) -> dict[str, str]:
+    provenance, summary = result.training.provenance, result.training.summary
+    tags = {
+        "commit": provenance.commit + (" (dirty)" if provenance.dirty and provenance.commit else ""),
+        "config_hash": provenance.config_hash,
+        "data_identity": provenance.data_identity,
+        "checkpoint_sha256": summary.checkpoint_sha256,
+        "checkpoint_uri": summary.checkpoint_uri,
+    }
+    tags |= {f"version.{name}": str(value) for name, value in provenance.versions.items()}
+    for prefix, found in (("driver", provenance.driver), ("environment", summary.environment)):
+        tags |= {f"{prefix}.{name}": _plain(value) for name, value in found.items() if not is_secret_name(name)}
+    if summary.resumed_from_step is not None:
+        tags["resumed_from_step"] = str(summary.resumed_from_step)
+    return {clean_name(name): value for name, value in tags.items()}
+
+
+def _fine_table(reports: Sequence[Any]) -> str:
+    """Return the fine rows of all benchmarks as one table in the form that the UI pages through."""
+    rows = [
+        {"benchmark": report.benchmark, **row} for report in reports if report.outcome for row in report.outcome.rows
+    ]
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    data = [[row.get(name) for name in columns] for row in rows]
+    return json.dumps({"columns": columns, "data": without_secrets(data)}) if rows else ""
+
+
+def _record(result: CellResult) -> str:
+    provenance, summary = result.training.provenance, result.training.summary
+    record = {
+        "train_key": result.train_key,
+        "config": provenance.config,
+        "config_hash": provenance.config_hash,
+        "data_identity": provenance.data_identity,
+        "versions": provenance.versions,
+        "driver": provenance.driver,
+        "environment": summary.environment,
+        "checkpoint": {"sha256": summary.checkpoint_sha256, "uri": summary.checkpoint_uri},
+        "benchmarks": {
+            report.benchmark: {
+                "key": key,
+                "semantics": report.semantics,
+                "notes": report.outcome.notes if report.outcome else {},
+            }
+            for key, report in sorted(result.reports.items())
+        },
+    }
+    return json.dumps(without_secrets(record), indent=1, sort_keys=True)
+
+
+def _shown(name: str, value: float) -> float:
+    """The UI prints every digit it is given; learning rates are small and keep theirs."""
+    return float(f"{value:.5g}") if name == "train/lr" else round(value, _DECIMALS)
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(without_secrets(value), default=str)
+
+
+def _tag(value: str) -> str:
+    return scrubbed(value)[:_LONGEST_TAG]

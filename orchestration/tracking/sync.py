@@ -1,0 +1,95 @@
+"""Rebuilds what a tracking server shows of a sweep from the store: after an outage, a deletion, a move to another server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestration.tracking.client import TrackingClient
+from orchestration.tracking.opening import artifacts_of
+from orchestration.tracking.projection import Projection
+from orchestration.tracking.state import run_state
+from orchestration.tracking.subjects import TrackedSweep, tracked_sweep
+
+if TYPE_CHECKING:
+    from orchestration.cells import Plan
+    from orchestration.store.files import FileStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Synced:
+    """What a replay did.
+
+    Attributes:
+        written: Cells whose run was created or changed.
+        unchanged: Cells whose run was as it should be.
+        absent: Cells of which nothing is recorded; they have no run.
+        experiment_id: Experiment of the sweep.
+        sweep_run_id: Run that carries the grid.
+    """
+
+    written: int
+    unchanged: int
+    absent: int
+    experiment_id: str
+    sweep_run_id: str
+
+
+def sync(
+    store: FileStore,
+    plan: Plan,
+    uri: str,
+    *,
+    columns: Sequence[str] = (),
+    grid: Mapping[str, str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    client: TrackingClient | None = None,
+) -> Synced:
+    """Make a tracking server show what the store holds of a sweep. Doing it twice changes nothing.
+
+    Args:
+        store: The results store.
+        plan: The sweep's cells.
+        uri: Address of the server.
+        columns: Table columns, for prepared views.
+        grid: The rendered grid: "grid.md", "grid.html", "grid.csv", "grid.tex" -> text.
+        progress: Called with the cells done and their number.
+        client: Stands in for MLflow in tests.
+
+    Raises:
+        TrackingError: If the server does not answer or refuses.
+        CorruptRecordError: If a record in the store is not whole.
+    """
+    sweep = tracked_sweep(plan, columns)
+    if client is None:
+        from orchestration.tracking.mlflow_client import MlflowTracking
+
+        client = MlflowTracking(uri)
+    projection = Projection(client, store, uri, sweep, artifacts_of(uri, store.uri))
+    projection.load()
+    counts = _project_all(store, sweep, projection, progress)
+    projection.describe(grid or {})
+    projection.end_sweep(
+        "complete" if counts["absent"] == 0 and all(cell.is_done for cell in plan.cells) else "partial"
+    )
+    return Synced(**counts, experiment_id=projection.experiment_id, sweep_run_id=projection.sweep_run.run_id)
+
+
+def _project_all(
+    store: FileStore, sweep: TrackedSweep, projection: Projection, progress: Callable[[int, int], None] | None
+) -> dict[str, int]:
+    keys = [cell.key for cell in sweep.cells]
+    results, failures, held = store.results(keys), store.failures(keys), store.holders(keys)
+    counts = {"written": 0, "unchanged": 0, "absent": 0}
+    for number, cell in enumerate(sweep.cells, 1):
+        state = run_state(cell, results.get(cell.key), failures.get(cell.key, ()), live=cell.key in held)
+        if state is None:
+            counts["absent"] += 1
+            if cell.key not in held:
+                projection.close(cell)
+        else:
+            counts["written" if projection.project(cell, state) else "unchanged"] += 1
+        if progress:
+            progress(number, len(keys))
+    return counts

@@ -1,0 +1,276 @@
+"""The one writer of a driver: takes messages, gathers them per cell, and makes a few batched calls to the tracking server.
+
+It runs in a process of its own (`python -m orchestration.tracking.writer`, messages as JSON lines on its standard
+input), so that the driver never imports MLflow and never waits. The results store is read for everything recorded;
+messages only say what changed, and carry the epochs of trainings that still run. While the server is away messages
+are gathered, not lost; what is left at the end is replayed by `sync`.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from clusters.errors import ClusterError
+from orchestration.errors import SweepError
+from orchestration.store.base import ResultsStore
+from orchestration.tracking.client import Point, TrackingClient
+from orchestration.tracking.errors import TrackingError
+from orchestration.tracking.projection import Projection
+from orchestration.tracking.secrets import scrubbed
+from orchestration.tracking.state import epoch_points, run_state
+from orchestration.tracking.subjects import TrackedCell, TrackedSweep, clean_name
+from trainers.job import EpochRow
+
+Message = Mapping[str, Any]
+EPOCH_PAUSE_S: Final = 10.0
+"""Seconds between two calls for a cell that still runs."""
+_FIRST_PAUSE_S: Final = 2.0
+"""A cell that ends sooner is written once, when it is done."""
+_RETRY_S: Final = (1.0, 2.0, 5.0, 15.0, 60.0)
+_TICK_S: Final = 0.5
+_MANY: Final = 20
+_FINAL_STATES: Final = frozenset({"done", "failed", "skipped"})
+
+
+@dataclass(slots=True)
+class _Pending:
+    """What is still to be written of a cell."""
+
+    since: float
+    is_urgent: bool = False
+    is_recorded: bool = False
+    points: list[Point] = field(default_factory=list)
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+class Writer:
+    """Gathers messages and writes them.
+
+    Args:
+        connect: Makes the client; called again while the server is away.
+        store: The results store.
+        uri: Address of the server.
+        artifacts: Where the artifacts of a new experiment lie, or None for the server's own place.
+        clock: A monotonic clock in seconds.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], TrackingClient],
+        store: ResultsStore,
+        uri: str,
+        artifacts: str | None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._connect = connect
+        self._store = store
+        self._uri = uri
+        self._artifacts = artifacts
+        self._clock = clock
+        self._sweep: TrackedSweep | None = None
+        self._cells: dict[str, TrackedCell] = {}
+        self._pending: dict[str, _Pending] = {}
+        self._last_call: dict[str, float] = {}
+        self._running: set[str] = set()
+        self._grid: Mapping[str, str] | None = None
+        self._status: str | None = None
+        self._projection: Projection | None = None
+        self._failures = 0
+        self._next_try = 0.0
+        self._has_ended = False
+        self._is_hopeless = False
+        self._refusal: str | None = None
+        self.problem: str | None = None
+        self.written = 0
+
+    @property
+    def waiting(self) -> int:
+        """Runs with something still to write: cells, and the sweep's own."""
+        return len(self._pending) + (self._grid is not None or self._status is not None)
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether the server refuses for good: trying again would change nothing."""
+        return self._is_hopeless
+
+    def close(self) -> None:
+        """Note that no message comes any more; without a word before, the driver was interrupted."""
+        if self._sweep is not None and not self._has_ended:
+            self._end("interrupted")
+
+    def take(self, message: Message) -> None:
+        """Note what a message says; unknown cells and kinds are ignored."""
+        kind = message.get("type")
+        if kind == "sweep":
+            self._begin(TrackedSweep.from_plain(message["sweep"]), message["recorded"])
+        elif kind == "grid":
+            self._grid = message["files"]
+        elif kind == "ended":
+            self._end(message["status"])
+        elif message.get("key") in self._cells:
+            self._note(message["key"], message)
+
+    def flush(self, *, everything: bool = False) -> None:
+        """Write what is due; a server that is away is tried again later, a refusal is remembered as the problem."""
+        now = self._clock()
+        if self._sweep is None or (now < self._next_try and not everything):
+            return
+        due = [key for key, pending in self._pending.items() if everything or self._is_due(key, pending, now)]
+        if not due and not (self._grid is not None or self._status is not None):
+            return
+        try:
+            projection = self._connected(len(due))
+            for key in due:
+                self._write_or_drop(projection, key)
+            self._write_sweep(projection)
+            self._failures, self.problem = 0, self._refusal
+        except (SweepError, ClusterError) as error:
+            self._failures += 1
+            self._next_try = self._clock() + _RETRY_S[min(self._failures, len(_RETRY_S)) - 1]
+            self._is_hopeless = isinstance(error, TrackingError) and not error.passing
+            self.problem = str(error)
+
+    def _begin(self, sweep: TrackedSweep, recorded: list[str]) -> None:
+        self._sweep = sweep
+        self._cells = {cell.key: cell for cell in sweep.cells}
+        self._grid = {}
+        for key in recorded:
+            self._at(key).is_recorded = self._at(key).is_urgent = True
+
+    def _note(self, key: str, message: Message) -> None:
+        pending = self._at(key)
+        kind = message["type"]
+        if kind == "epoch":
+            pending.points += epoch_points([EpochRow(**message["row"])])
+        elif kind == "recorded":
+            pending.is_recorded = True
+        elif kind == "refused":
+            pending.tags[clean_name(f"refused.{message['benchmark']}")] = scrubbed(message["reason"])[:500]
+        elif kind == "state":
+            (self._running.add if message["state"] == "running" else self._running.discard)(key)
+            if message["state"] in _FINAL_STATES:
+                pending.is_recorded = pending.is_urgent = True
+
+    def _end(self, status: str) -> None:
+        for key in tuple(self._running):
+            self._at(key).is_recorded = True
+        self._running.clear()
+        for pending in self._pending.values():
+            pending.is_urgent = True
+        self._status = status
+        self._has_ended = True
+
+    def _at(self, key: str) -> _Pending:
+        return self._pending.setdefault(key, _Pending(since=self._clock()))
+
+    def _is_due(self, key: str, pending: _Pending, now: float) -> bool:
+        if pending.is_urgent:
+            return True
+        last = self._last_call.get(key)
+        return now - pending.since >= _FIRST_PAUSE_S and (last is None or now - last >= EPOCH_PAUSE_S)
+
+    def _connected(self, due: int) -> Projection:
+        if self._projection is None:
+            assert self._sweep is not None
+            projection = Projection(self._connect(), self._store, self._uri, self._sweep, self._artifacts)
+            if due >= _MANY:
+                projection.load()
+            projection.describe({})
+            projection.end_sweep("running")
+            self._projection = projection
+        return self._projection
+
+    def _write_or_drop(self, projection: Projection, key: str) -> None:
+        """A cell that the server refuses does not hold up the others; `sync` tries it again."""
+        try:
+            self._write(projection, key)
+        except TrackingError as error:
+            if error.passing:
+                raise
+            self._refusal = str(error)
+            del self._pending[key]
+
+    def _write(self, projection: Projection, key: str) -> None:
+        pending, cell = self._pending[key], self._cells[key]
+        live = key in self._running
+        state = None
+        if pending.is_recorded:
+            state = run_state(cell, self._store.result(key), self._store.attempts(key), live=live)
+        if live and state is None:
+            projection.open(cell, round(time.time() * 1000))
+        if pending.points or pending.tags:
+            projection.log_points(cell, pending.points, pending.tags)
+        if state is not None:
+            projection.project(cell, state)
+        elif not live and pending.is_recorded:
+            projection.close(cell)
+        self._last_call[key] = self._clock()
+        self.written += 1
+        del self._pending[key]
+
+    def _write_sweep(self, projection: Projection) -> None:
+        if self._grid:
+            projection.describe(self._grid)
+        self._grid = None
+        if self._status is not None:
+            projection.end_sweep(self._status)
+            self._status = None
+
+
+def run_writer(writer: Writer, messages: queue.Queue[Message | None], *, grace_s: float) -> None:
+    """Take messages until None arrives, then write what is left for at most `grace_s` seconds."""
+    is_open = True
+    while is_open:
+        try:
+            message = messages.get(timeout=_TICK_S)
+            while message is not None:
+                writer.take(message)
+                message = messages.get_nowait()
+            is_open = False
+        except queue.Empty:
+            writer.flush()
+    writer.close()
+    patience = time.monotonic() + grace_s
+    while writer.waiting:
+        writer.flush(everything=True)
+        if writer.is_hopeless or time.monotonic() >= patience:
+            return
+        time.sleep(_TICK_S if writer.waiting else 0)
+
+
+def main() -> int:
+    """Serve one driver: JSON lines on standard input, one JSON line with the outcome on standard output."""
+    from orchestration.store import open_store
+    from orchestration.tracking.mlflow_client import MlflowTracking
+
+    hello = json.loads(sys.stdin.readline() or "{}")
+    if not hello:
+        return 0
+    uri = hello["uri"]
+    store = open_store(hello["store"])
+    writer = Writer(lambda: MlflowTracking(uri), store, uri, hello["artifacts"])
+    messages: queue.Queue[Message | None] = queue.Queue()
+
+    def read() -> None:
+        for line in sys.stdin:
+            if line.endswith("\n"):  # a driver that was killed may leave half a line
+                messages.put(json.loads(line))
+        messages.put(None)
+
+    threading.Thread(target=read, name="tracking-messages", daemon=True).start()
+    run_writer(writer, messages, grace_s=hello["grace_s"])
+    sys.stdout.write(
+        json.dumps({"written": writer.written, "waiting": writer.waiting, "problem": writer.problem}) + "\n"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,261 @@
+"""MLflow itself: an SQLite store, several writers that start at once, a server that is away, and the UI's server."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestration.errors import EnvironmentRefused
+from orchestration.tracking import check_tracking, open_tracker, serve_ui, sync
+from orchestration.tracking.opening import artifacts_of
+
+NOBODY = "http://127.0.0.1:9"
+
+SYNC = """
+import pickle, sys
+from orchestration.store import open_store
+from orchestration.tracking import sync
+plan, uri, start = pickle.load(sys.stdin.buffer)
+import mlflow, time
+time.sleep(max(0.0, start - time.time()))
+sync(open_store(sys.argv[1]), plan, uri)
+"""
+
+
+def query(file: Path, sql: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(file)) as connection:
+        return list(connection.execute(sql))
+
+
+def finished(store: Any, lab: Any, plan: Any) -> Any:
+    for cell in plan.cells:
+        lab.finish(store, cell)
+    return lab.done(plan)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    return tmp_path / "storage" / "mlflow.db"
+
+
+def test_a_run_is_shown_in_sqlite_with_its_artifacts_beside_it(
+    store: Any, lab: Any, database: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    plan = lab.plan()
+    log = tmp_path / "mlflow.log"
+    tracker = open_tracker(f"sqlite:///{database}", store, columns=("clean/error",), log=log)
+    before = time.monotonic()
+    tracker.run_started(plan)
+    for cell in plan.cells:
+        tracker.cell_state(cell, "running")
+        training = lab.training(cell)
+        for row in training.summary.epochs:
+            tracker.epoch_ended(cell, row)
+        lab.finish(store, cell)
+        tracker.training_recorded(cell, training)
+        tracker.report_recorded(cell, training.summary.checkpoint_sha256, lab.report("clean"))
+        tracker.cell_state(cell, "done")
+    tracker.publish_grid(markdown="| grid |", html="<table></table>", csv="a,b", latex="x")
+    tracker.run_ended(plan, "complete")
+    assert time.monotonic() - before < 2.0
+
+    assert tracker.close(120.0) is None
+
+    statuses = query(database, "select status, count(*) from runs group by status")
+    assert statuses == [("FINISHED", 5)]
+    latest = query(database, "select count(*), min(value), max(value) from latest_metrics where key = 'clean/error'")
+    assert latest == [(4, 0.25, 0.25)]
+    assert query(database, "select count(*) from metrics where key = 'train/loss'") == [(8,)]
+    grids = list((tmp_path / "storage" / "mlflow-artifacts" / "demo").glob("*/artifacts/grid/grid.html"))
+    assert [grid.read_text() for grid in grids] == ["<table></table>"]
+    told = capfd.readouterr()
+    assert (told.out, told.err) == ("", "")
+
+    again = sync(store, lab.done(plan), f"sqlite:///{database}", columns=("clean/error",))
+    assert (again.written, again.unchanged) == (0, 4)
+    assert query(database, "select count(*) from metrics where key = 'train/loss'") == [(8,)]
+
+
+@pytest.mark.slow
+def test_drivers_that_start_at_once_on_an_empty_store_make_each_run_once(store: Any, lab: Any, database: Path) -> None:
+    import pickle
+
+    plan = finished(store, lab, lab.plan())
+    message = pickle.dumps((plan, f"sqlite:///{database}", time.time() + 8.0))
+    drivers = [subprocess.Popen([sys.executable, "-c", SYNC, store.uri], stdin=subprocess.PIPE) for _ in range(3)]
+    for driver in drivers:
+        assert driver.stdin is not None
+        driver.stdin.write(message)
+        driver.stdin.close()
+
+    assert [driver.wait() for driver in drivers] == [0, 0, 0]
+    assert query(database, "select count(*) from experiments where name = 'demo'") == [(1,)]
+    kinds = query(database, "select t.value, count(*) from tags t where t.key = 'kind' group by t.value")
+    assert sorted(kinds) == [("cell", 4), ("sweep", 1)]
+
+
+def test_a_server_that_is_away_holds_nothing_up_and_a_replay_completes_it(
+    store: Any, lab: Any, database: Path, tmp_path: Path
+) -> None:
+    plan = lab.plan()
+    tracker = open_tracker(NOBODY, store, log=tmp_path / "mlflow.log", grace_s=0.5)
+    before = time.monotonic()
+    tracker.run_started(plan)
+    finished(store, lab, plan)
+    for cell in plan.cells:
+        tracker.cell_state(cell, "done")
+    tracker.run_ended(plan, "complete")
+    assert time.monotonic() - before < 2.0
+
+    told = tracker.close(120.0)
+
+    assert told is not None
+    assert "does not answer" in told
+    assert "5 updates wait for `sync`" in told
+    assert sync(store, lab.done(plan), f"sqlite:///{database}").written == 4
+
+
+@pytest.mark.slow
+def test_a_driver_that_is_killed_leaves_no_writer_and_no_open_run(
+    store: Any, lab: Any, database: Path, tmp_path: Path
+) -> None:
+    import pickle
+
+    code = (
+        "import pickle, sys, time\n"
+        "from orchestration.store import open_store\n"
+        "from orchestration.tracking import open_tracker\n"
+        "plan, row, uri = pickle.load(sys.stdin.buffer)\n"
+        "tracker = open_tracker(uri, open_store(sys.argv[1]))\n"
+        "tracker.run_started(plan)\n"
+        "tracker.cell_state(plan.cells[0], 'running')\n"
+        "tracker.epoch_ended(plan.cells[0], row)\n"
+        "time.sleep(0.5); print(tracker._sink._process.pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    plan, uri = lab.plan(), f"sqlite:///{database}"
+    driver = subprocess.Popen([sys.executable, "-c", code, store.uri], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert driver.stdin is not None
+    assert driver.stdout is not None
+    driver.stdin.write(pickle.dumps((plan, lab.epoch(0, 1990.0), uri)))
+    driver.stdin.close()
+    writer = int(driver.stdout.readline())
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if database.exists() and query(database, "select count(*) from sqlite_master where name = 'tags'") == [(1,)]:
+            break
+        time.sleep(0.2)
+    driver.send_signal(signal.SIGKILL)
+    driver.wait()
+    while time.monotonic() < deadline and Path(f"/proc/{writer}").exists():
+        time.sleep(0.2)
+
+    assert not Path(f"/proc/{writer}").exists()
+    assert {status for (status,) in query(database, "select status from runs")} == {"KILLED"}
+
+
+def test_sync_into_a_damaged_store_rebuilds_it(store: Any, lab: Any, database: Path) -> None:
+    plan, uri = finished(store, lab, lab.plan()), f"sqlite:///{database}"
+    sync(store, plan, uri)
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("delete from latest_metrics where key = 'pgd/error'")
+        connection.execute("delete from metrics where key = 'pgd/error'")
+        connection.execute("update runs set lifecycle_stage = 'deleted' where name like 'Pixmix%'")
+        connection.commit()
+
+    assert sync(store, plan, uri).written == 4
+    assert query(database, "select count(*) from latest_metrics where key = 'pgd/error'") == [(4,)]
+    active = "select count(*) from runs where lifecycle_stage = 'active'"
+    assert query(database, active) == [(5,)]
+
+
+def test_opening_a_tracker_imports_no_mlflow(store: Any) -> None:
+    code = (
+        "import sys\nfrom orchestration.store import open_store\n"
+        "from orchestration.tracking import open_tracker, check_tracking, sync, serve_ui\n"
+        "check_tracking('sqlite:////tmp/x/mlflow.db')\n"
+        "print(sorted({'mlflow', 'numpy', 'pandas', 'ray', 'torch', 'boto3'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("uri", "complaint"),
+    [
+        ("file:///tmp/mlruns", r"must start with sqlite:///"),
+        ("./mlruns", r"must start with sqlite:///"),
+        ("sqlite:////proc/version/mlflow.db", r"folder that can be written"),
+        (NOBODY, r"must answer, but 'http://127.0.0.1:9' does not"),
+        ("http://user:hunter2secret@127.0.0.1:9", r"http://\*\*\*@127.0.0.1:9"),
+    ],
+)
+def test_an_address_that_cannot_work_is_refused_at_once(uri: str, complaint: str) -> None:
+    with pytest.raises(EnvironmentRefused, match=complaint) as refusal:
+        check_tracking(uri)
+
+    assert "hunter2secret" not in str(refusal.value)
+
+
+def test_artifacts_lie_beside_the_file_or_where_the_server_puts_them() -> None:
+    assert artifacts_of("sqlite:////a/mlflow.db", "/b") == "/a/mlflow-artifacts"
+    assert artifacts_of("sqlite:////a/mlflow.db", "s3://bucket/x") == "s3://bucket/x/mlflow-artifacts"
+    assert artifacts_of("http://host", "/b") is None
+    assert artifacts_of("postgresql://host/db", "s3://bucket/x") == "s3://bucket/x/mlflow-artifacts"
+
+
+def test_nothing_is_tracked_when_nobody_wants_it(store: Any, lab: Any) -> None:
+    check_tracking("none")
+    tracker = open_tracker("none", store)
+    tracker.run_started(lab.plan())
+    tracker.publish_grid(markdown="", html="", csv="", latex="")
+
+    assert tracker.close() is None
+
+
+def test_a_tracker_that_stumbles_does_not_raise(store: Any, lab: Any, tmp_path: Path) -> None:
+    tracker = open_tracker(f"sqlite:///{tmp_path}/mlflow.db", store)
+    tracker.run_started(None)  # type: ignore[arg-type]
+
+    assert "stumbled over its own message" in (tracker.close(60.0) or "")
+
+
+@pytest.mark.slow
+def test_the_ui_serves_on_loopback_and_ends_with_its_parent(
+    store: Any, lab: Any, database: Path, tmp_path: Path
+) -> None:
+    uri = f"sqlite:///{database}"
+    sync(store, finished(store, lab, lab.plan()), uri)
+    with serve_ui(uri, log=tmp_path / "ui.log") as ui:
+        (links,) = ui.sweeps()
+        assert links.sweep == "demo"
+        assert links.links["by method"].startswith(f"{ui.url}/#/experiments/")
+        body = json.dumps({"experiment_ids": ["1"], "filter": "tags.kind = 'cell'"}).encode()
+        request = urllib.request.Request(
+            f"{ui.url}/api/2.0/mlflow/runs/search", data=body, headers={"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            assert len(json.load(answer)["runs"]) == 4
+        check_tracking(ui.url)
+        over_http = sync(store, lab.done(lab.plan("second")), ui.url)
+        assert over_http.written == 4
+        with pytest.raises(EnvironmentRefused, match="is taken"):
+            serve_ui(uri, port=int(ui.url.rpartition(":")[2]))
+
+    with pytest.raises(EnvironmentRefused, match="must answer"):
+        check_tracking(ui.url)
+    remaining = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert str(database) not in remaining
+    assert os.environ.get("MLFLOW_SERVER_ENABLE_JOB_EXECUTION") is None
