@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from eval.benchmark import BenchmarkRequest
     from trainers.config import JobConfig
 
+TRAIN_KEY_DIGITS = 64
 Scalar = str | int | float | bool | None
 Mode = Literal["cached", "retry", "force", "read-only"]
 """Which cells of a plan run: what is missing; failed ones too; everything again; nothing."""
@@ -83,6 +84,16 @@ class PlannedCell:
     def cell_id(self) -> str:
         """The first 12 hexadecimal digits of the train key."""
         return self.train_key[:12]
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """Train keys of the cells that must be trained before this one: where it starts from, what its mixing set shows."""
+        mixing_set = self.config.mixing_set
+        shown = mixing_set.params.get("parents", ()) if mixing_set is not None else ()
+        networks = (
+            [str(key) for key in shown if len(str(key)) == TRAIN_KEY_DIGITS] if isinstance(shown, list | tuple) else []
+        )
+        return tuple(dict.fromkeys([*([self.config.init_from] if self.config.init_from else []), *networks]))
 
     @property
     def is_done(self) -> bool:

@@ -168,9 +168,9 @@ def _without_orphans(cells: Sequence[PlannedCell]) -> list[PlannedCell]:
     """Mark the untrained cells whose parent failed before: they cannot start either."""
     kept: dict[str, PlannedCell] = {}
     for cell in cells:
-        parent = kept.get(cell.config.init_from or "")
-        if parent is not None and parent.failed is not None and not cell.trained and cell.failed is None:
-            cell = replace(cell, failed=f"the cell that it starts from failed: {parent.cell_id}")
+        failed = [key for key in cell.parents if key in kept and kept[key].failed is not None and not kept[key].trained]
+        if failed and not cell.trained and cell.failed is None:
+            cell = replace(cell, failed=f"a cell that it builds on failed: {failed[0][:12]}")
         kept[cell.train_key] = cell
     return list(kept.values())
 

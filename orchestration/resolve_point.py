@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 KEY_FORMAT = 1
 MIXING_SET_FIELDS = ("num_pictures", "image_size", "seed")
+VISUALISED_METHOD = "baseline"
+VISUALISED_SEED = 0
 
 T = TypeVar("T")
 
@@ -113,6 +115,7 @@ class Template:
     identity: Mapping[str, Any]
     benchmarks: tuple[BenchmarkRequest, ...]
     parent: Template | None
+    visualised: ResolvedCell | None
 
     @classmethod
     def make(cls, resolver: Resolver, point: Point, sweep: Sweep) -> Template | None:
@@ -131,7 +134,7 @@ class Template:
             train_key=digest_of_plain({**self.identity, "config": seeded}),
             dataset_identity=self.dataset_identity,
             benchmarks=self.benchmarks,
-            parents=(parent,) if parent else (),
+            parents=tuple(cell for cell in (self.visualised, parent) if cell is not None),
         )
 
 
@@ -162,7 +165,8 @@ class Reading:
         recipe = self._recipe(str(names["recipe"]), parts, dataset.name)
         model_params = self._model_params(str(names["recipe"]), str(names["model"]))
         self._check_size(model, dataset)
-        mixing_set, mixing_identity = self._mixing_set(parts, dataset)
+        visualised = self._visualised(parts, shared)
+        mixing_set, mixing_identity = self._mixing_set(parts, dataset, visualised)
         params = self._method_params(parts, str(names["dataset"]))
         outliers = self._outliers(parts)
         benchmarks = self._benchmarks(dataset)
@@ -191,6 +195,7 @@ class Reading:
             identity=_identity(config, dataset.identity, semantics, mixing_identity),
             benchmarks=benchmarks,
             parent=parent,
+            visualised=visualised,
         )
 
     def _cell(self) -> Cell:
@@ -292,8 +297,21 @@ class Reading:
         made = self.resolver.remember(key, lambda: _attempt(config_values, part.config, values, subject=subject))
         return self._unpack("params", made)
 
+    def _visualised(self, parts: Sequence[Method], shared: Settings) -> ResolvedCell | None:
+        """The cell whose network a mixing set of feature visualisations is made from: the baseline, of one seed for all."""
+        name = self._value("mixing_set")
+        if not any(part.needs_mixing_set for part in parts) or "mixing_set_params.parents" in self.settings:
+            return None
+        spec, _ = _attempt(self.catalogue.mixing_set, name)
+        if spec is None or spec.origin != "trained":
+            return None
+        settings = {**shared, "method": Setting(VISUALISED_METHOD, self._origin_of("mixing_set"))}
+        template = Reading(self.resolver, self.sweep, settings, "", self.origin).template(shared, None)
+        self.failed |= template is None
+        return None if template is None else template.with_seed(self.resolver, VISUALISED_SEED)
+
     def _mixing_set(
-        self, parts: tuple[Method, ...], dataset: Any
+        self, parts: Sequence[Method], dataset: Any, visualised: ResolvedCell | None
     ) -> tuple[MixingSetConfig | None, Mapping[str, Any] | None]:
         if not any(part.needs_mixing_set for part in parts):
             return None, None
@@ -301,6 +319,8 @@ class Reading:
         if name is None:
             return None, None
         given = self._group("mixing_set_params")
+        if visualised is not None:
+            given["parents"] = [visualised.train_key]
         key = ("mixing-set", name, dataset.image_size, dataset.num_channels, canonical_json(given))
         made = self.resolver.remember(key, lambda: _attempt(self._mixing_set_of, name, given, dataset))
         return self._unpack("mixing_set", made) or (None, None)

@@ -240,6 +240,11 @@ class _Expansion:
         for name in (*self.file.benchmarks, *self.edition.benchmarks):
             if name not in in_columns and name not in self.left_out:
                 names[name] = None
+        for name in self.overrides.benchmarks:
+            if name not in names:
+                self._note(
+                    (f"--set benchmarks.{name}",), f"the sweep has no benchmark '{name}'{nearest(name, list(names))}"
+                )
         return {
             name: {
                 **self.file.benchmarks.get(name, {}),

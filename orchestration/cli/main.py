@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import typer
 
 PROGRAM = "dreamgrid"
+_CTRL_C = 130
+"""What the option parser makes of an interruption."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,10 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # their search costs a tenth of a small verb's time
     try:
         outcome = build_app()(args=given, prog_name=PROGRAM, standalone_mode=False)
-        return outcome if isinstance(outcome, int) else EXIT_DONE
+        return _interrupted() if outcome == _CTRL_C else outcome if isinstance(outcome, int) else EXIT_DONE
     except KeyboardInterrupt:
-        tell("Interrupted. What is recorded stays; the same command goes on where this one ended.")
-        return EXIT_CELLS_FAILED
+        return _interrupted()
     except BrokenPipeError:
         _silence_stdout()
         return EXIT_DONE
@@ -39,6 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.code if isinstance(error.code, int) else EXIT_DONE
     except Exception as error:
         return _failed(error, as_json="--json" in given)
+
+
+def _interrupted() -> int:
+    tell("Interrupted. What is recorded stays; the same command goes on where this one ended.")
+    return EXIT_CELLS_FAILED
 
 
 def build_app() -> typer.Typer:

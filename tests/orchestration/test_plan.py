@@ -184,7 +184,7 @@ def test_children_of_a_failed_parent_stay_aside_with_it(store: ResultsStore) -> 
     plan = plan_of(sweep, store)
 
     assert plan.to_run == ()
-    assert "starts from failed" in str(plan.cells[1].failed)
+    assert "builds on failed" in str(plan.cells[1].failed)
     assert len(plan_of(sweep, store, "retry").to_run) == 2
 
 

@@ -1,0 +1,184 @@
+"""The command line: exit codes, one JSON document, no traceback, and small imports."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from orchestration.cli import main
+
+HEAVY = ("torch", "ray", "mlflow", "pandas", "scipy", "numba", "numpy", "rich")
+LIGHT_VERBS = (["--help"], ["sweeps"], ["plan", "demo"], ["table", "demo"], ["status", "demo"])
+CPU_BUDGET_S = 0.5
+SLACK = 2.5
+"""Other work on the same cores slows a process down; a heavy import costs several times the budget."""
+
+
+@pytest.fixture(autouse=True)
+def empty_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DREAMGRID_STORAGE", "DREAMGRID_DATA", "DREAMGRID_CACHE", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DREAMGRID_STORAGE", str(tmp_path / "storage"))
+    monkeypatch.setenv("DREAMGRID_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("arguments", LIGHT_VERBS, ids=" ".join)
+def test_small_verbs_import_nothing_heavy_and_cost_little(arguments: list[str]) -> None:
+    code = (
+        "import sys\nfrom orchestration.cli import main\n"
+        f"code = main({arguments!r})\n"
+        f"sys.stderr.write('HEAVY ' + ' '.join(m for m in {HEAVY!r} if m in sys.modules))\nsys.exit(code)"
+    )
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, check=False)
+
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stderr.rpartition("HEAVY ")[2] == ""
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < CPU_BUDGET_S * SLACK
+
+
+def test_the_module_is_a_program_too() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "orchestration.cli", "sweeps"], capture_output=True, text=True, check=False
+    )
+
+    assert ran.returncode == 0, ran.stderr
+    assert "demo" in ran.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments", [["sweeps"], ["plan", "demo"], ["status", "demo"], ["table", "demo"], ["cells", "list"]]
+)
+def test_json_is_one_document_on_stdout(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*arguments, "--json"]) == 0
+
+    json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["plan", "demmo"], "did you mean 'demo'?"),
+        (["plan", "demo", "--set", "train.epochs=many"], "epochs must be a whole number, but got 'many'"),
+        (["plan", "demo", "--set", "trian.epochs=1"], "did you mean 'train'?"),
+        (["plan", "demo", "--set", "params.bata=1"], "did you mean 'beta'?"),
+        (["plan", "demo", "--set", "benchmarks.pgdd.steps=1"], "pgdd"),
+        (["plan", "demo", "--seeds", "x"], "0,1,2 or 0-4"),
+        (["plan", "demo", "--mode", "cashed"], "did you mean 'cached'?"),
+        (["plan", "demo", "--smoke", "--small"], "choose one"),
+        (["plan", "demo", "--workers", "0"], "at least 1"),
+        (["table", "demo", "--format", "latx"], "did you mean 'latex'?"),
+        (["cells", "show", "abcdef"], "nothing is recorded"),
+        (["cells", "show", "a"], "at least 4 digits"),
+        (["plan", "demo", "--colour"], "--colour"),
+        (["fly"], "fly"),
+        (["run", "demo", "--set", "dataset=cifar-10"], "get it with"),
+    ],
+)
+def test_bad_input_is_one_message_and_code_2(
+    arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+
+    printed = capsys.readouterr()
+    assert expected in printed.err
+    assert "Traceback" not in printed.err
+    assert printed.out == ""
+
+
+def test_with_json_a_mistake_is_a_document_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "demo", "--json", "--set", "train.epochs=many", "--set", "params.bata=1"]) == 2
+
+    document = json.loads(capsys.readouterr().out)
+    assert len(document["mistakes"]) == 2
+
+
+def test_a_tracking_server_that_is_away_refuses_the_run_before_it_starts(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "demo", "--smoke", "--tracking-uri", "http://127.0.0.1:9"]) == 3
+
+    assert "tracking server must answer" in capsys.readouterr().err
+
+
+def test_a_storage_that_cannot_be_opened_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "demo", "--storage", "gopher://x"]) == 3
+
+    assert "gopher" in capsys.readouterr().err
+
+
+def test_what_nobody_foresaw_goes_to_a_log_and_not_to_the_user(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*args: object, **kwargs: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("orchestration.plan.make_plan", broken)
+
+    assert main(["plan", "demo"]) == 1
+
+    told = capsys.readouterr().err
+    log = Path(told.split("details are in ")[1].split(": ")[0])
+    assert "a bug" in told
+    assert "Traceback" not in told
+    assert "Traceback" in log.read_text()
+    log.unlink()
+
+
+def test_ctrl_c_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("orchestration.plan.make_plan", interrupted)
+
+    assert main(["plan", "demo"]) == 1
+    assert "goes on where this one ended" in capsys.readouterr().err
+
+
+def test_a_table_of_nothing_says_how_to_compute_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["table", "demo", "--smoke"]) == 0
+
+    printed = capsys.readouterr()
+    assert "| PixMix |" in printed.out
+    assert "dreamgrid run --smoke demo" in printed.err or "dreamgrid run demo --smoke" in printed.err
+
+
+@pytest.mark.parametrize("form", ["markdown", "latex", "csv", "html", "json"])
+def test_a_table_can_be_written_in_each_format(form: str, tmp_path: Path) -> None:
+    target = tmp_path / "out" / "grid"
+
+    assert main(["table", "demo", "--format", form, "--output", str(target)]) == 0
+
+    assert "Clean" in target.read_text() or target.read_text().startswith("row,")
+
+
+def test_the_plan_tells_what_is_left_out_and_what_stands_in(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "table-1", "--smoke"]) == 0
+
+    printed = capsys.readouterr().out
+    assert "c-generated/error stands in for c/error" in printed
+
+
+def test_reading_only_runs_nothing_and_prints_the_grid(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "demo", "--smoke", "--mode", "read-only"]) == 0
+
+    assert "| Baseline |" in capsys.readouterr().out
+
+
+def test_doctor_looks_at_everything(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--json"]) == 0
+
+    looked_at = {finding["what"] for finding in json.loads(capsys.readouterr().out)}
+    assert looked_at == {"versions", "devices", "storage", "disk", "tracking", "data", "kernels"}
+
+
+def test_doctor_leaves_no_storage_behind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["doctor"])
+
+    assert not (tmp_path / "storage").exists()
