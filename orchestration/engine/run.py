@@ -19,6 +19,7 @@ from clusters.placement import check_fits
 from orchestration.engine.driver import Driver
 from orchestration.engine.options import RunOutcome, RunStatus
 from orchestration.engine.quiet import quiet
+from orchestration.engine.relay import Relay
 from orchestration.store.owners import owner_here
 
 if TYPE_CHECKING:
@@ -45,8 +46,12 @@ def execute_plan(
     if not plan.to_run:
         return _ended(plan, observer, None, failed, started, None)
     log_file = Path(options.log_file) if options.log_file else _default_log()
-    with quiet(log_file), _stop_flag() as flag:
-        driver = _drive(plan, store, options, observer, pool, flag)
+    relay = Relay(observer)
+    try:
+        with quiet(log_file), _stop_flag() as flag:
+            driver = _drive(plan, store, options, relay, pool, flag)
+    finally:
+        relay.flush()
     if driver.error is not None:
         observer.run_ended(plan, "failed")
         raise driver.error
@@ -57,7 +62,7 @@ def _drive(
     plan: Plan,
     store: ResultsStore,
     options: RunOptions,
-    observer: RunObserver,
+    relay: Relay,
     pool: GroupPool | None,
     flag: _StopFlag,
 ) -> Driver:
@@ -70,7 +75,7 @@ def _drive(
             plan,
             store=store,
             options=options,
-            observer=observer,
+            observer=relay,
             pool=groups,
             nodes=connection.nodes(),
             owner=owner_here(),
@@ -79,17 +84,26 @@ def _drive(
         _check_fits(driver, connection)
         driver.prestart()
         with driver.leases:
-            _loop(driver, plan, store, options, flag, scratch)
+            _loop(driver, plan, store, options, relay, flag, scratch)
         return driver
 
 
-def _loop(driver: Driver, plan: Plan, store: ResultsStore, options: RunOptions, flag: _StopFlag, scratch: str) -> None:
+def _loop(
+    driver: Driver,
+    plan: Plan,
+    store: ResultsStore,
+    options: RunOptions,
+    relay: Relay,
+    flag: _StopFlag,
+    scratch: str,
+) -> None:
     """Let Ray Tune run in a thread and act on events until both are over."""
     tuner = threading.Thread(target=_tune, args=(driver, scratch), name="dreamgrid-tune", daemon=True)
     tuner.start()
     next_look, grace_ends = 0.0, None
     while tuner.is_alive():
         driver.pump(PUMP_S)
+        relay.flush()
         now = time.monotonic()
         if flag.count and driver.halt is None:
             driver.stop("interrupted")
