@@ -1,7 +1,7 @@
 """Hyper-parameters of the methods: frozen, checked, light to import; the defaults are the published CIFAR values.
 
 What a dataset changes stands in `augment.methods` beside each method. The implementations are in the module named at each
-class.
+class; `augment.rival_configs` holds those of the policies, noises, Outlier Exposure and adversarial training.
 """
 
 from __future__ import annotations
@@ -12,21 +12,25 @@ from typing import Literal
 OperationSet = Literal["all", "basic"]
 
 
-def _require(condition: bool, rule: str, value: object) -> None:
+def require(condition: bool, rule: str, value: object) -> None:
+    """Raise ValueError with the rule and the value unless a condition holds."""
     if not condition:
         raise ValueError(f"{rule}, but got {value!r}")
 
 
-def _require_fraction(name: str, value: float) -> None:
-    _require(0.0 <= value <= 1.0, f"{name} must be between 0 and 1", value)
+def require_fraction(name: str, value: float) -> None:
+    """Raise ValueError unless a value is in [0, 1]."""
+    require(0.0 <= value <= 1.0, f"{name} must be between 0 and 1", value)
 
 
-def _require_severity(value: float) -> None:
-    _require(0.1 <= value <= 10.0, "severity must be between 0.1 and 10", value)
+def require_severity(value: float) -> None:
+    """Raise ValueError unless a severity is in [0.1, 10]."""
+    require(0.1 <= value <= 10.0, "severity must be between 0.1 and 10", value)
 
 
-def _require_operations(value: str) -> None:
-    _require(value in ("all", "basic"), "operations must be 'all' (13) or 'basic' (9)", value)
+def require_operations(value: str) -> None:
+    """Raise ValueError unless a set of operations exists."""
+    require(value in ("all", "basic"), "operations must be 'all' (13) or 'basic' (9)", value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +49,7 @@ class CutoutConfig:
     side_fraction: float = 0.5
 
     def __post_init__(self) -> None:
-        _require_fraction("side_fraction", self.side_fraction)
+        require_fraction("side_fraction", self.side_fraction)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +63,7 @@ class MixupConfig:
     alpha: float = 1.0
 
     def __post_init__(self) -> None:
-        _require(self.alpha > 0.0, "alpha must be above 0", self.alpha)
+        require(self.alpha > 0.0, "alpha must be above 0", self.alpha)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +79,8 @@ class CutMixConfig:
     alpha: float = 1.0
 
     def __post_init__(self) -> None:
-        _require_fraction("probability", self.probability)
-        _require(self.alpha > 0.0, "alpha must be above 0", self.alpha)
+        require_fraction("probability", self.probability)
+        require(self.alpha > 0.0, "alpha must be above 0", self.alpha)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +102,51 @@ class PixMixConfig:
     augment_start: bool = True
 
     def __post_init__(self) -> None:
-        _require(0 <= self.max_rounds <= 16, "max_rounds must be between 0 and 16", self.max_rounds)
-        _require(self.beta > 0.0, "beta must be above 0", self.beta)
-        _require_severity(self.severity)
-        _require_operations(self.operations)
+        require(0 <= self.max_rounds <= 16, "max_rounds must be between 0 and 16", self.max_rounds)
+        require(self.beta > 0.0, "beta must be above 0", self.beta)
+        require_severity(self.severity)
+        require_operations(self.operations)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IterativeConfig:
+    """PixMix whose mixing pictures are feature visualisations of the network being trained (`augment.pixmix_iterative`).
+
+    Attributes:
+        max_rounds: As in `PixMixConfig`.
+        beta: As in `PixMixConfig`.
+        severity: As in `PixMixConfig`.
+        operations: As in `PixMixConfig`.
+        augment_start: As in `PixMixConfig`.
+        pictures: Feature visualisations made at once (M).
+        ascent_steps: Optimiser steps for each of them (T).
+        refresh_every: Training steps from one refresh to the next; 1 visualises at every step.
+        buffer_size: Pictures kept, the oldest are overwritten (B).
+    """
+
+    max_rounds: int = 4
+    beta: float = 3.0
+    severity: float = 3.0
+    operations: OperationSet = "all"
+    augment_start: bool = True
+    pictures: int = 64
+    ascent_steps: int = 32
+    refresh_every: int = 20
+    buffer_size: int = 2048
+
+    def __post_init__(self) -> None:
+        for name in ("pictures", "ascent_steps", "refresh_every"):
+            require(getattr(self, name) >= 1, f"{name} must be at least 1", getattr(self, name))
+        require(self.buffer_size >= self.pictures, f"buffer_size must hold {self.pictures} pictures", self.buffer_size)
+        _ = self.mixing
+
+    @property
+    def mixing(self) -> PixMixConfig:
+        """The hyper-parameters of PixMix itself."""
+        return PixMixConfig(
+            max_rounds=self.max_rounds,
+            beta=self.beta,
+            severity=self.severity,
+            operations=self.operations,
+            augment_start=self.augment_start,
+        )

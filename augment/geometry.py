@@ -8,7 +8,7 @@ The published CIFAR order: horizontal flip with probability 1/2, then a random c
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,8 +17,6 @@ from augment.counters import SampleKeys, uniforms
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-_STREAM: Final = "crop-flip"
 
 
 def crop_flip(images: NDArray[np.uint8], keys: SampleKeys, *, padding: int, flip: bool) -> NDArray[np.uint8]:
@@ -37,7 +35,13 @@ def crop_flip(images: NDArray[np.uint8], keys: SampleKeys, *, padding: int, flip
 
 
 def gather_crop_flip(
-    dataset: NDArray[np.uint8], rows: NDArray[np.int64], keys: SampleKeys, *, padding: int, flip: bool
+    dataset: NDArray[np.uint8],
+    rows: NDArray[np.int64],
+    keys: SampleKeys,
+    *,
+    padding: int,
+    flip: bool,
+    stream: str = "crop-flip",
 ) -> NDArray[np.uint8]:
     """Take rows of a dataset and crop and flip them, in one pass: the same result as `crop_flip(dataset[rows], ...)`.
 
@@ -47,6 +51,7 @@ def gather_crop_flip(
         keys: Identity of each taken picture, N of them.
         padding: Black pixels on each side before the crop; 0 for no crop.
         flip: Whether pictures are flipped at all.
+        stream: Name of the random stream.
 
     Returns:
         New pictures, (N, H, W, C) uint8.
@@ -60,7 +65,7 @@ def gather_crop_flip(
         raise ValueError(f"every picture needs a key, but got {len(rows)} pictures and {len(keys)} keys")
     if len(rows) and not 0 <= rows.min() <= rows.max() < len(dataset):
         raise ValueError(f"rows must be in [0, {len(dataset)}), but got {rows.min()}..{rows.max()}")
-    draws = uniforms(keys, 3, stream=_STREAM)
+    draws = uniforms(keys, 3, stream=stream)
     shift = (draws[:, :2] * (2 * padding + 1)).astype(np.int64) - padding
     out = np.empty((len(rows), *dataset.shape[1:]), dtype=np.uint8)
     if out.size:

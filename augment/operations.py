@@ -57,6 +57,9 @@ BASIC: Final = tuple(Operation(value) for value in range(9))
 ALL: Final = tuple(Operation(value) for value in range(13))
 """The 13 operations that the published PixMix results use."""
 
+LOWEST_LEVEL: Final = 0.1
+"""Levels are drawn uniformly from here to the severity."""
+
 _AUTOCONTRAST: Final = int(Operation.AUTOCONTRAST)
 _EQUALIZE: Final = int(Operation.EQUALIZE)
 _POSTERIZE: Final = int(Operation.POSTERIZE)

@@ -20,7 +20,7 @@ from augment.configs import PixMixConfig
 from augment.counters import uniforms
 from augment.errors import AugmentError
 from augment.mixings import coefficients
-from augment.operations import ALL, BASIC, arguments
+from augment.operations import ALL, BASIC, LOWEST_LEVEL, arguments
 from augment.pixmix_kernel import PICTURE, PLAIN, pixmix_batch
 from augment.treatment import Treatment, TreatmentContext
 from augment.warm import warm
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 Partner = Literal["either", "augmented", "picture"]
 KERNELS: Final = ("augment.counters", "augment.pixmix_kernel")
-LOWEST_LEVEL: Final = 0.1
 
 _NUM_START_SLOTS: Final = 8
 _NUM_ROUND_SLOTS: Final = 8

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ from augment.treatment import Treatment, TreatmentContext
 
 STORE = Path(__file__).with_name("method_digests.json")
 SIZE = 16
+SMALL = {"pixmix-iterative": {"pictures": 4, "ascent_steps": 1, "buffer_size": 8}}
+"""Hyper-parameters that keep a method quick here."""
 
 
 def _context() -> TreatmentContext:
@@ -60,7 +63,7 @@ def _add(digest: Any, values: Any) -> None:
 
 def digest_of(method: Method) -> str:
     """Return a digest of every stage's output on fixed input."""
-    treatment: Treatment = method.build(method.config(), _context())
+    treatment: Treatment = method.build(method.config(**SMALL.get(method.name, {})), _context())
     model = _network()
     treatment.start_epoch(model, 0)
     images = (np.arange(32 * SIZE * SIZE * 3, dtype=np.int64) * 53 % 251).astype(np.uint8).reshape(32, SIZE, SIZE, 3)
@@ -82,6 +85,15 @@ def digest_of(method: Method) -> str:
         with torch.no_grad():
             _add(digest, treatment.loss(model, views, targets, stream, StepKeys(1, 0, 0)).loss.numpy())
     return digest.hexdigest()[:16]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Keep torch to one thread: the networks here are too small for more."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,9 @@ from augment.counters import SampleKeys, StepKeys
 from augment.methods import METHODS, Method, method_for
 from augment.treatment import Treatment, TreatmentContext
 
-COMPOUNDS = ("pixmix+cutmix", "pixmix+cutout")
+COMPOUNDS = ("pixmix+cutmix", "pixmix+cutout", "pixmix+oe")
+SMALL = {"pixmix-iterative": {"pictures": 3, "ascent_steps": 2, "buffer_size": 4, "refresh_every": 2}}
+"""Hyper-parameters that keep a method quick here."""
 NAMES = (*METHODS, *COMPOUNDS)
 STAGES = ("sample", "batch", "loss", "extra")
 NUM_CLASSES = 5
@@ -37,7 +40,7 @@ def context_for(size: int, channels: int) -> TreatmentContext:
 def build(name: str, size: int = 12, channels: int = 3) -> Treatment:
     """Build a method with its default hyper-parameters, small where they cost time."""
     method = method_for(name)
-    return method.build(method.config(), context_for(size, channels))
+    return method.build(method.config(**SMALL.get(name, {})), context_for(size, channels))
 
 
 def pictures(count: int, size: int, channels: int) -> NDArray[np.uint8]:
@@ -96,6 +99,15 @@ def started(name: str, size: int = 12, channels: int = 3) -> Treatment:
     treatment = build(name, size, channels)
     treatment.start_epoch(a_network(channels, size), 0)
     return treatment
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Keep torch to one thread: the networks here are too small for more."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("name", NAMES)
