@@ -28,6 +28,8 @@ KERNEL_MODULES: Final[tuple[str, ...]] = (
     "augment.mixing_sets.pixels",
     "augment.mixing_sets.flames",
     "augment.mixing_sets.escape_time",
+    "augment.mixing_sets.leaves_kernel",
+    "augment.mixing_sets.fractaldb_kernel",
     "eval.corruptions.fields",
     "eval.corruptions.noise",
     "eval.corruptions.operators",

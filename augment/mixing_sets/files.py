@@ -1,0 +1,200 @@
+"""Mixing sets from disk: the published picture folder, 300K Random Images, and any folder of pictures.
+
+Pictures are resized by their shorter side (bilinear with antialiasing, as Pillow does it) and cropped to the middle square; the
+published pipeline crops at random along the longer side too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from augment.mixing_sets.content_hash import folder_content_hash, picture_files
+from augment.mixing_sets.source import MixingSetError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from augment.mixing_sets.source import SetRequest
+
+RANDOM_IMAGES_FILE: Final = "300K_random_images.npy"
+RANDOM_IMAGES_SHAPE: Final = (300_000, 32, 32, 3)
+PIXMIX_TAR_MD5: Final = "3619fb7e2c76130749d97913fdd3ab27"
+PIXMIX_FOLDER: Final = "fractals_and_fvis"
+PIXMIX_FOLDERS: Final = {"fractals/images": 14_230, "first_layers_resized256_onevis/images": 4_700}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderConfig:
+    """Any folder of pictures.
+
+    Attributes:
+        folder: Name of a folder below the data root, for example "paintings" or "art/oil"; searched recursively.
+    """
+
+    folder: str = "pictures"
+
+    def __post_init__(self) -> None:
+        if not self.folder or Path(self.folder).is_absolute() or ".." in Path(self.folder).parts:
+            raise ValueError(
+                f"folder must be a relative name below the data root, but is {self.folder!r}; move or link it there"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PixMixPicturesConfig:
+    """The published pictures, unpacked from fractals_and_fvis.tar to `fractals_and_fvis` below the data root."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RandomImagesConfig:
+    """300K Random Images, stored with a border so that a random crop of the training side is a padded crop.
+
+    Attributes:
+        padding: Width of the black border in pixels.
+        is_flipped: Whether every second picture (at random) is mirrored.
+    """
+
+    padding: int = 4
+    is_flipped: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.padding <= 64:
+            raise ValueError(f"padding must be between 0 and 64 pixels, but got {self.padding}")
+
+
+def folder_content(config: FolderConfig, data_root: Path | None) -> Mapping[str, Any]:
+    """Return the content hash of the folder as part of the identity, "pending" while it cannot be seen."""
+    folder = None if data_root is None else data_root / config.folder
+    return {"content": folder_content_hash(folder) if folder is not None and folder.is_dir() else "pending"}
+
+
+def pixmix_pictures_content(config: PixMixPicturesConfig, data_root: Path | None) -> Mapping[str, Any]:
+    """Return the declared checksum of the published archive."""
+    return {"content": f"md5:{PIXMIX_TAR_MD5}"}
+
+
+def random_images_content(config: RandomImagesConfig, data_root: Path | None) -> Mapping[str, Any]:
+    """Return the published name and shape: no checksum was published."""
+    return {"content": f"{RANDOM_IMAGES_FILE} {RANDOM_IMAGES_SHAPE}"}
+
+
+def random_images_side(training_side: int) -> int:
+    """Return the training side and four pixels of border on each side."""
+    return training_side + 8
+
+
+class FolderSource:
+    """Reads picture files; the order is a permutation by the seed, repeated where more pictures are asked than there are."""
+
+    chunk = 256
+    is_threaded = True
+
+    def __init__(self, files: list[Path], request: SetRequest) -> None:
+        from augment.counters import permutation
+
+        self._files, self._request = files, request
+        self._order = permutation(request.seed, 0, len(files), stream="mixing-set/files")
+
+    def render(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return the pictures of the indices, (N, S, S, C) uint8."""
+        import numpy as np
+
+        from augment.mixing_sets.decode import read_picture, to_channels
+
+        size = self._request.image_size
+        rgb = np.empty((len(indices), size, size, 3), np.uint8)
+        for picture, index in zip(rgb, indices, strict=True):
+            picture[:] = read_picture(self._files[self._order[index % len(self._files)]], size)
+        return to_channels(rgb, self._request.num_channels)
+
+
+class RandomImagesSource:
+    """Reads the published array; resized only where the stored side without border is not its own."""
+
+    chunk = 1024
+    is_threaded = True
+
+    def __init__(self, config: RandomImagesConfig, array: NDArray[np.uint8], request: SetRequest) -> None:
+        from augment.counters import permutation
+
+        self._config, self._array, self._request = config, array, request
+        self._order = permutation(request.seed, 0, len(array), stream="mixing-set/files")
+
+    def render(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return the pictures of the indices, (N, S, S, C) uint8."""
+        import numpy as np
+
+        from augment.counters import SampleKeys, uniforms
+        from augment.mixing_sets.decode import resize_picture, to_channels
+
+        size, pad = self._request.image_size, self._config.padding
+        draws = uniforms(SampleKeys(self._request.seed, 0, indices), 1, stream="mixing-set/flip")[:, 0]
+        rgb = np.zeros((len(indices), size, size, 3), np.uint8)
+        mirrored = draws < (0.5 if self._config.is_flipped else 0.0)
+        for picture, index, is_mirrored in zip(rgb, indices, mirrored, strict=True):
+            stored = resize_picture(self._array[self._order[index % len(self._array)]], size - 2 * pad)
+            picture[pad : size - pad, pad : size - pad] = stored[:, ::-1] if is_mirrored else stored
+        return to_channels(rgb, self._request.num_channels)
+
+
+def build_folder(config: FolderConfig, request: SetRequest) -> FolderSource:
+    """Return the source of a folder's pictures.
+
+    Raises:
+        MixingSetError: If the folder is absent or holds no picture.
+    """
+    folder = request.data_root / config.folder
+    files = picture_files(folder) if folder.is_dir() else []
+    if not files:
+        raise MixingSetError(
+            f"mixing set 'folder' needs a folder with pictures, but {folder} has none; set folder=NAME"
+        )
+    return FolderSource(files, request)
+
+
+def build_pixmix_pictures(config: PixMixPicturesConfig, request: SetRequest) -> FolderSource:
+    """Return the source of the published pictures.
+
+    Raises:
+        MixingSetError: If a folder is absent or does not hold the published number of pictures.
+    """
+    folder = request.data_root / PIXMIX_FOLDER
+    files: list[Path] = []
+    for name, published in PIXMIX_FOLDERS.items():
+        found = picture_files(folder / name) if (folder / name).is_dir() else []
+        if len(found) != published:
+            raise MixingSetError(
+                f"the published mixing pictures have {published} files in {name}, but {folder / name} has {len(found)}; unpack"
+                " fractals_and_fvis.tar below the data root, or use the mixing set 'folder' for other pictures"
+            )
+        files += found
+    return FolderSource(files, request)
+
+
+def build_random_images(config: RandomImagesConfig, request: SetRequest) -> RandomImagesSource:
+    """Return the source of 300K Random Images.
+
+    Raises:
+        MixingSetError: If the array is absent, is no array of RGB pictures, or the border leaves no room.
+    """
+    import numpy as np
+
+    path = request.data_root / RANDOM_IMAGES_FILE
+    if not path.is_file():
+        raise MixingSetError(
+            f"mixing set 'random-images-300k' needs {path}, which is absent; put the published file there"
+        )
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    if array.dtype != np.uint8 or array.ndim != 4 or array.shape[-1] != 3:
+        raise MixingSetError(
+            f"{path} must be an (M, H, W, 3) uint8 array, but is {array.dtype} {array.shape}; fetch it again"
+        )
+    if request.image_size <= 2 * config.padding:
+        raise MixingSetError(
+            f"image_size must exceed twice the padding of {config.padding} pixels, but is {request.image_size}; lower padding"
+        )
+    return RandomImagesSource(config, array, request)

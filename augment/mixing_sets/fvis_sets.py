@@ -1,0 +1,214 @@
+"""Mixing sets of feature visualisations: "fvis", "resnet-fvis", and "fractals-fvis" in the published proportion.
+
+The networks are named by the train keys of trained cells, which the caller's provider loads; "random:SEED" names a small
+untrained residual network, whose visualisations need no training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from augment.mixing_sets.fractals import FractalsConfig, build_fractals
+from augment.mixing_sets.source import MixingSetError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import nn
+
+    from augment.fvis import Unit
+    from augment.mixing_sets.source import PictureSource, SetRequest
+
+FRACTAL_SHARE: Final = 14_230 / 18_930
+PART_SEMANTICS: Final[Mapping[str, int]] = {"fractals": 1, "fvis": 1}
+"""Versions of the two parts of "fractals-fvis"; a test keeps them equal to the registry's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FvisSetConfig:
+    """Which networks and layers are visualised, and how.
+
+    Attributes:
+        parents: Train keys of the networks, or "random:SEED"; pictures take turns between them.
+        depth_share: Share of the layers, from the input, whose channels are visualised.
+        steps: Steps of optimisation per picture.
+        lr: Learning rate of Adam.
+        batch: Pictures optimised together.
+    """
+
+    parents: tuple[str, ...] = ()
+    depth_share: float = 1 / 3
+    steps: int = 512
+    lr: float = 0.05
+    batch: int = 64
+
+    def __post_init__(self) -> None:
+        if isinstance(self.parents, str):
+            raise ValueError(
+                f"parents must be a list of train keys, but is the text {self.parents!r}; write [{self.parents}]"
+            )
+        if not 0 < self.depth_share <= 1:
+            raise ValueError(f"depth_share must be in (0, 1], but got {self.depth_share}")
+        if self.steps < 1 or self.lr <= 0 or self.batch < 1:
+            raise ValueError(
+                f"steps and batch must be at least 1 and lr above 0, but got {self.steps}, {self.batch}, {self.lr}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FractalsFvisConfig(FvisSetConfig):
+    """Fractals and feature visualisations.
+
+    Attributes:
+        fractal_share: Share of fractals; the published folders hold 14,230 of 18,930.
+        density: As for the set "fractals".
+    """
+
+    fractal_share: float = FRACTAL_SHARE
+    density: float = 5.0
+
+    def __post_init__(self) -> None:
+        FvisSetConfig.__post_init__(self)
+        if not 0 <= self.fractal_share <= 1:
+            raise ValueError(f"fractal_share must be in [0, 1], but got {self.fractal_share}")
+
+
+class FvisSource:
+    """Visualises units block by block: the pictures of a block are optimised together, whatever part of it is asked for."""
+
+    is_threaded = False
+
+    def __init__(self, config: FvisSetConfig, request: SetRequest) -> None:
+        if not config.parents:
+            raise MixingSetError(
+                "feature visualisations need at least one network, but parents is empty; name trained cells by their train"
+                " keys, or set parents=[random:0] for an untrained network"
+            )
+        self._config, self._request = config, request
+        self.chunk = config.batch
+
+    def render(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return the pictures of the indices, (N, S, S, C) uint8."""
+        import numpy as np
+
+        size, channels = self._request.image_size, self._request.num_channels
+        pictures = np.empty((len(indices), size, size, channels), np.uint8)
+        for block in np.unique(indices // self.chunk):
+            inside = np.flatnonzero(indices // self.chunk == block)
+            pictures[inside] = self._block(int(block))[indices[inside] - block * self.chunk]
+        return pictures
+
+    def _block(self, block: int) -> NDArray[np.uint8]:
+        import numpy as np
+
+        from augment.mixing_sets.decode import to_channels
+
+        first = block * self.chunk
+        indices = np.arange(first, max(first + 1, min(first + self.chunk, self._request.num_pictures)), dtype=np.int64)
+        size = self._request.image_size
+        rgb = np.empty((len(indices), size, size, 3), np.uint8)
+        for number, (network, units) in enumerate(self._networks):
+            mine = np.flatnonzero(indices % len(self._networks) == number)
+            if len(mine):
+                rgb[mine] = self._visualise(network, units, indices[mine])
+        return to_channels(rgb, self._request.num_channels)
+
+    def _visualise(self, network: nn.Module, units: tuple[Unit, ...], indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        from augment.counters import SampleKeys
+        from augment.fvis import FvisConfig, visualise
+
+        config = FvisConfig(steps=self._config.steps, lr=self._config.lr)
+        chosen = [self._choose(units, int(index) // len(self._networks)) for index in indices]
+        keys = SampleKeys(self._request.seed, 0, indices)
+        return visualise(network, chosen, keys, side=self._request.image_size, config=config)
+
+    def _choose(self, units: tuple[Unit, ...], number: int) -> tuple[Unit, ...]:
+        """Return every unit once in a random order, then random pairs."""
+        from augment.counters import permutation
+
+        order = permutation(self._request.seed, number // len(units), len(units), stream="fvis/units")
+        unit = units[order[number % len(units)]]
+        if number < len(units):
+            return (unit,)
+        return (unit, units[order[(number + 1) % len(units)]])
+
+    @cached_property
+    def _networks(self) -> list[tuple[nn.Module, tuple[Unit, ...]]]:
+        from augment.fvis import all_units
+        from augment.fvis_layers import visual_layers
+
+        found = []
+        for parent in self._config.parents:
+            network = self._network(parent)
+            layers = visual_layers(network, self._request.image_size)
+            kept = layers[: max(1, round(self._config.depth_share * len(layers)))]
+            found.append((network, all_units(kept)))
+        return found
+
+    def _network(self, parent: str) -> nn.Module:
+        kind, _, number = parent.partition(":")
+        if kind == "random" and number.isdigit():
+            from augment.untrained import untrained_network
+
+            return untrained_network(int(number), self._request.num_channels)
+        if self._request.models is None:
+            raise MixingSetError(
+                f"the network {parent[:12]!r} cannot be loaded here: no provider of trained networks was given"
+            )
+        network: nn.Module = self._request.models(parent)
+        return network
+
+
+class FractalsFvisSource:
+    """Fractals first, then feature visualisations; index i of either part is that of its own set."""
+
+    is_threaded = False
+
+    def __init__(self, config: FractalsFvisConfig, request: SetRequest) -> None:
+        import dataclasses
+
+        self._request = request
+        self._num_fractals = round(config.fractal_share * request.num_pictures)
+        rest = dataclasses.replace(request, num_pictures=request.num_pictures - self._num_fractals)
+        self._fractals = build_fractals(FractalsConfig(density=config.density), request)
+        self._fvis: PictureSource | None = FvisSource(config, rest) if rest.num_pictures else None
+        self.chunk = config.batch
+
+    def render(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return the pictures of the indices, (N, S, S, C) uint8."""
+        import numpy as np
+
+        size, channels = self._request.image_size, self._request.num_channels
+        pictures = np.empty((len(indices), size, size, channels), np.uint8)
+        is_fractal = indices < self._num_fractals
+        pictures[is_fractal] = self._fractals.render(indices[is_fractal])
+        if self._fvis is not None and not is_fractal.all():
+            pictures[~is_fractal] = self._fvis.render(indices[~is_fractal] - self._num_fractals)
+        return pictures
+
+
+def part_semantics(config: Any, data_root: Path | None) -> Mapping[str, Any]:
+    """Return the versions of the two parts as part of the identity."""
+    return {"parts": dict(PART_SEMANTICS)}
+
+
+def build_fvis(config: FvisSetConfig, request: SetRequest) -> FvisSource:
+    """Return the source of the sets "fvis" and "resnet-fvis".
+
+    Raises:
+        MixingSetError: If no network is named.
+    """
+    return FvisSource(config, request)
+
+
+def build_fractals_fvis(config: FractalsFvisConfig, request: SetRequest) -> FractalsFvisSource:
+    """Return the source of the set "fractals-fvis".
+
+    Raises:
+        MixingSetError: If no network is named.
+    """
+    return FractalsFvisSource(config, request)
