@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from trainers.seeding import seed_torch
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThreadBudget:
@@ -45,7 +47,7 @@ def thread_budget(threads: int | None, device: torch.device) -> ThreadBudget:
 
 def reset_process(budget: ThreadBudget, device: torch.device) -> None:
     """Set every global of torch and NumPy that can change a result; environment and working folder stay untouched."""
-    gc.collect()
+    _collect_garbage()
     torch.set_default_dtype(torch.float32)
     torch.set_default_device(None)
     torch.set_num_threads(budget.torch)
@@ -58,11 +60,17 @@ def reset_process(budget: ThreadBudget, device: torch.device) -> None:
     _reset_backends()
     if "torch._dynamo" in sys.modules:
         sys.modules["torch._dynamo"].reset()
-    torch.manual_seed(0)
+    seed_torch(0, device)
     np.seterr(divide="warn", over="warn", under="ignore", invalid="warn")
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
+
+
+def _collect_garbage() -> None:
+    """Free what earlier jobs left in cycles, then set aside what is left: modules, which every collection would walk."""
+    gc.collect()
+    gc.freeze()
 
 
 def _reset_backends() -> None:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainers.datasets.load import Split, load_split
+from trainers.datasets.load import Split
 from trainers.datasets.registry import DatasetSpec, dataset_for
+from trainers.datasets.shared import shared_split
 from trainers.errors import CorruptData
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def gather_ingredients(request: JobRequest) -> Ingredients:
     """
     config, paths = request.config, request.paths
     dataset = checked_dataset(request)
-    train = load_split(config.dataset, "train", paths.data_root)
+    train = shared_split(config.dataset, "train", paths.data_root, paths.cache_dir)
     mixing_set, mixing_digest = _mixing_set(config.mixing_set, paths)
     outliers = _outliers(config, dataset, paths)
     treatment = build_treatment(config, dataset, mixing_set=mixing_set, outliers=outliers)

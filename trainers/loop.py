@@ -23,7 +23,7 @@ from trainers.loader import HostBatch, HostPiece, Loader, Pixels
 from trainers.optim import Average, build_optimiser, set_learning_rate
 from trainers.progress import Progress, SignalReader
 from trainers.schedule import learning_rate
-from trainers.seeding import torch_seed
+from trainers.seeding import seed_torch, torch_seed
 from trainers.shards import StepSum, statistics_of
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ class Training:
 
     def _compute(self, piece: HostPiece, num_samples: int, step: int) -> None:
         """Add the gradient of one piece, weighted by its share of the global batch."""
-        torch.manual_seed(torch_seed(self._seed, "step", step, piece.piece))
+        seed_torch(torch_seed(self._seed, "step", step, piece.piece), self._device)
         keys = StepKeys(self._seed, step, piece.piece)
         images = to_device(piece.images, self._device)
         labels = torch.from_numpy(piece.labels).to(self._device, non_blocking=True)

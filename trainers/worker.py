@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from trainers.checkpoints import Checkpoints, StoredCheckpoint
-from trainers.datasets.load import load_split
+from trainers.datasets.shared import shared_split
 from trainers.errors import CheckpointError
 from trainers.fresh_process import ThreadBudget, reset_process, thread_budget
 from trainers.ingredients import Ingredients, checked_dataset, gather_ingredients
@@ -176,7 +176,8 @@ def _judge(
     from eval.suite import judge
 
     dataset = checked_dataset(request)
-    test = load_split(dataset.name, "test", request.paths.data_root)
+    data_root, cache_dir = request.paths.data_root, request.paths.cache_dir
+    test = shared_split(dataset.name, "test", data_root, cache_dir)
     model = build_classifier(request.config, dataset).to(group.device)
     model.load_state_dict(stored.state["model"])
     model.eval()
@@ -188,9 +189,9 @@ def _judge(
         images=test.images,
         labels=test.labels,
         num_classes=dataset.num_classes,
-        data_root=Path(request.paths.data_root),
-        cache_dir=Path(request.paths.cache_dir),
-        load_images=lambda name: load_split(name, "test", request.paths.data_root).images,
+        data_root=Path(data_root),
+        cache_dir=Path(cache_dir),
+        load_images=lambda name: shared_split(name, "test", data_root, cache_dir).images,
         workers=group,
     )
     is_first = group.rank == 0

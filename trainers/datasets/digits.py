@@ -38,7 +38,7 @@ def read_digits(split: Literal["train", "test"]) -> tuple[NDArray[np.uint8], NDA
 def enlarge(pictures: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Resize (N, 8, 8) values in 0..16 to (N, 32, 32) in 0..255."""
     weights = _weights(pictures.shape[1])
-    sums = np.einsum("yi,nij,xj->nyx", weights, pictures, weights)
+    sums = weights @ pictures @ weights.T
     denominator = 16 * (2 * SCALE) ** 2
     enlarged: NDArray[np.uint8] = ((sums * 255 + denominator // 2) // denominator).astype(np.uint8)
     return enlarged

@@ -10,7 +10,7 @@ from trainers.datasets.registry import DatasetSpec
 from trainers.errors import ImpossibleJob
 from trainers.models.normalize import Classifier, Normalize
 from trainers.models.registry import ModelInput, model_for
-from trainers.seeding import torch_seed
+from trainers.seeding import seed_torch, torch_seed
 
 if TYPE_CHECKING:
     from trainers.config import JobConfig
@@ -36,7 +36,7 @@ def build_classifier(config: JobConfig, dataset: DatasetSpec) -> Classifier:
     given = ModelInput(
         image_size=dataset.image_size, num_channels=dataset.num_channels, num_classes=dataset.num_classes
     )
-    torch.manual_seed(torch_seed(config.seed, "initial weights"))
+    seed_torch(torch_seed(config.seed, "initial weights"), torch.device("cpu"))
     network = spec.build(spec.resolve(config.model_params), given)
     model = Classifier(Normalize(dataset.mean, dataset.std), network, precision=config.recipe.precision)
     if config.recipe.channels_last:
