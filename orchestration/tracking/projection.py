@@ -55,6 +55,7 @@ class Projection:
         self.experiment_id = client.experiment(sweep.name, place, {})
         self._runs: dict[str, TrackedRun] = {}
         self._settled: set[str] = set()
+        self._deleted: frozenset[str] | None = None
         self.sweep_run = self._ensure_sweep_run()
 
     def load(self) -> None:
@@ -66,6 +67,8 @@ class Projection:
             for run in self._client.find([self.experiment_id], {"kind": kind}):
                 found.setdefault(run.tags.get("cell_key", ""), []).append(run)
             self._runs |= {key: self._keep_one(runs) for key, runs in found.items() if key}
+        everything = self._client.find([self.experiment_id], {"sweep": self._sweep.name}, deleted=True)
+        self._deleted = frozenset(run.tags.get("cell_key", "") for run in everything)
 
     def describe(self, grid: Mapping[str, str]) -> None:
         """Write views, descriptions and the grid's files (name -> text; `grid.md` also becomes the description)."""
@@ -97,9 +100,12 @@ class Projection:
     def open(self, cell: TrackedCell, start_ms: int) -> None:
         """Show that somebody works on a cell."""
         run = self.run_of(cell, start_ms)
+        params = _missing_params(run, cell)
+        if params:
+            self._client.log(run.run_id, (), params, {})
         if run.status != "RUNNING":
             self._client.end(run.run_id, "RUNNING", None)
-            self._runs[cell.key] = replace(run, status="RUNNING")
+        self._runs[cell.key] = replace(run, status="RUNNING", params={**run.params, **params})
 
     def close(self, cell: TrackedCell) -> None:
         """Show that nobody works on a cell any more though nothing was recorded of it."""
@@ -111,7 +117,10 @@ class Projection:
     def log_points(self, cell: TrackedCell, points: Sequence[Point], tags: Mapping[str, str]) -> None:
         """Write points and tags of a cell whose run exists or is created now."""
         start_ms = points[0].time_ms if points else round(time.time() * 1000)
-        self._client.log(self.run_of(cell, start_ms).run_id, points, {}, tags)
+        run = self.run_of(cell, start_ms)
+        params = _missing_params(run, cell)
+        self._client.log(run.run_id, points, params, tags)
+        self._runs[cell.key] = replace(run, params={**run.params, **params})
 
     def project(self, cell: TrackedCell, state: RunState) -> bool:
         """Write what differs between a cell's run and how it must look; return whether anything did."""
@@ -119,40 +128,39 @@ class Projection:
         digest = state.digest
         if run.tags.get(PROJECTED_TAG) == digest and run.status == state.status and _holds(run, cell, state.points):
             return False
-        tags = {**cell.tags, **state.tags}
+        tags = {**cell.tags, **state.tags, PROJECTED_TAG: digest}
         if FINE_TABLE in state.artifacts:
             tags[_ARTIFACTS_TAG] = json.dumps([{"path": FINE_TABLE, "type": "table"}])
         for path, text in state.artifacts.items():
             self._client.write_text(run.run_id, path, text)
-        params = {name: value for name, value in cell.params.items() if name not in run.params}
-        self._client.log(run.run_id, state.points, params, tags)
-        self._client.end(run.run_id, state.status, state.end_ms)
-        self._client.log(run.run_id, (), {}, {PROJECTED_TAG: digest})
+        self._client.log(
+            run.run_id, state.points, _missing_params(run, cell), tags
+        )  # tags are written last, so the digest is
+        if run.status != state.status or state.end_ms is not None:
+            self._client.end(run.run_id, state.status, state.end_ms)
         latest = {point.key: point.value for point in state.points}
-        tags = {**run.tags, **tags, PROJECTED_TAG: digest}
+        tags = {**run.tags, **tags}
         self._runs[cell.key] = replace(run, status=state.status, tags=tags, params=cell.params, metrics=latest)
         return True
 
     def _ensure(self, cell: TrackedCell, start_ms: int) -> TrackedRun:
         here = {"cell_key": cell.key}
         found = self._client.find([self.experiment_id], here)
-        run = self._keep_one(found) if found else self._brought_back(here) or self._created(cell, start_ms)
-        wanted = "true" if self._is_primary(run, cell.key) else "false"
-        if run.tags.get(PRIMARY_TAG) != wanted:
-            self._client.log(run.run_id, (), {}, {PRIMARY_TAG: wanted})
-        return replace(run, tags={**run.tags, PRIMARY_TAG: wanted})
+        run = self._keep_one(found) if found else None
+        if run is None and (self._deleted is None or cell.key in self._deleted):
+            run = self._brought_back(here)
+        wanted = {PRIMARY_TAG: "true" if self._is_primary(run, cell.key) else "false"}
+        if run is None:
+            return self._created(cell, start_ms, wanted)
+        if run.tags.get(PRIMARY_TAG) != wanted[PRIMARY_TAG]:
+            self._client.log(run.run_id, (), {}, wanted)
+        return replace(run, tags={**run.tags, **wanted})
 
-    def _created(self, cell: TrackedCell, start_ms: int) -> TrackedRun:
-        tags = dict(cell.tags)
+    def _created(self, cell: TrackedCell, start_ms: int, more: Mapping[str, str]) -> TrackedRun:
+        tags = {**cell.tags, **more}
         run_id = self._client.create(self.experiment_id, cell.name, start_ms, tags)
-        self._client.log(run_id, (), cell.params, {})
         return TrackedRun(
-            run_id=run_id,
-            experiment_id=self.experiment_id,
-            status="RUNNING",
-            start_ms=start_ms,
-            tags=tags,
-            params=cell.params,
+            run_id=run_id, experiment_id=self.experiment_id, status="RUNNING", start_ms=start_ms, tags=tags
         )
 
     def _brought_back(self, wanted: Mapping[str, str]) -> TrackedRun | None:
@@ -175,12 +183,15 @@ class Projection:
             self._client.delete(double.run_id)
         return first
 
-    def _is_primary(self, run: TrackedRun, key: str) -> bool:
+    def _is_primary(self, run: TrackedRun | None, key: str) -> bool:
         """The first run of a cell in any experiment stays primary; one that comes back does not take that from another."""
-        primaries = self._client.find(self._client.experiments(), {"cell_key": key, PRIMARY_TAG: "true"})
-        if run.tags.get(PRIMARY_TAG) == "true" and primaries:
+        experiments = self._client.experiments()
+        if set(experiments) <= {self.experiment_id}:
+            return True
+        primaries = self._client.find(experiments, {"cell_key": key, PRIMARY_TAG: "true"})
+        if run is not None and run.tags.get(PRIMARY_TAG) == "true" and primaries:
             return primaries[0].run_id == run.run_id
-        return all(other.run_id == run.run_id for other in primaries)
+        return all(run is not None and other.run_id == run.run_id for other in primaries)
 
     def _ensure_sweep_run(self) -> TrackedRun:
         tags = {"kind": "sweep", "sweep": self._sweep.name}
@@ -211,7 +222,10 @@ class Projection:
             self._store.release(lease)
 
 
+def _missing_params(run: TrackedRun, cell: TrackedCell) -> dict[str, str]:
+    return {name: value for name, value in cell.params.items() if name not in run.params}
+
+
 def _holds(run: TrackedRun, cell: TrackedCell, points: Sequence[Point]) -> bool:
     """Whether a run still has every parameter and metric that it was given."""
-    missing = any(run.params.get(name) != value for name, value in cell.params.items())
-    return not missing and all(point.key in run.metrics for point in points)
+    return not _missing_params(run, cell) and all(point.key in run.metrics for point in points)
