@@ -119,7 +119,7 @@ class IterativeConfig:
         operations: As in `PixMixConfig`.
         augment_start: As in `PixMixConfig`.
         pictures: Feature visualisations made at once (M).
-        ascent_steps: Optimiser steps for each of them (T).
+        ascent_steps: Optimiser steps for each of them (T); 0 leaves their random start.
         refresh_every: Training steps from one refresh to the next; 1 visualises at every step.
         buffer_size: Pictures kept, the oldest are overwritten (B).
     """
@@ -135,8 +135,9 @@ class IterativeConfig:
     buffer_size: int = 2048
 
     def __post_init__(self) -> None:
-        for name in ("pictures", "ascent_steps", "refresh_every"):
-            require(getattr(self, name) >= 1, f"{name} must be at least 1", getattr(self, name))
+        require(self.pictures >= 1, "pictures must be at least 1", self.pictures)
+        require(self.refresh_every >= 1, "refresh_every must be at least 1", self.refresh_every)
+        require(self.ascent_steps >= 0, "ascent_steps must not be negative", self.ascent_steps)
         require(self.buffer_size >= self.pictures, f"buffer_size must hold {self.pictures} pictures", self.buffer_size)
         _ = self.mixing
 
