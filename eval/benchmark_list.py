@@ -18,6 +18,8 @@ from eval.configs import (
     PgdConfig,
     PublishedCorruptionConfig,
     ReferencePgdConfig,
+    RenditionConfig,
+    ScaledConfig,
 )
 
 if TYPE_CHECKING:
@@ -35,6 +37,12 @@ def _run_clean(config: CleanConfig, subject: Subject) -> BenchmarkOutcome:
     from eval.runners.clean import run_clean
 
     return run_clean(config, subject)
+
+
+def _run_scaled(config: ScaledConfig, subject: Subject) -> BenchmarkOutcome:
+    from eval.runners.scaled import run_scaled
+
+    return run_scaled(config, subject)
 
 
 def _run_generated_corruptions(config: CorruptionConfig, subject: Subject) -> BenchmarkOutcome:
@@ -79,7 +87,7 @@ def _run_generated_bar(config: BarConfig, subject: Subject) -> BenchmarkOutcome:
     return run_generated_bar(config, subject)
 
 
-def _run_renditions(config: CleanConfig, subject: Subject) -> BenchmarkOutcome:
+def _run_renditions(config: RenditionConfig, subject: Subject) -> BenchmarkOutcome:
     from eval.runners.published import run_renditions
 
     return run_renditions(config, subject)
@@ -127,6 +135,17 @@ BENCHMARKS: Final[Mapping[str, Benchmark]] = MappingProxyType(
             metrics=("error", "rms", "rms-reference", "ece"),
             run=_run_clean,
             source="the dataset's test split; calibration as in andyzoujm/pixmix, calibration_tools.py",
+        ),
+        "clean-scaled": Benchmark(
+            name="clean-scaled",
+            title="Clean (scaled)",
+            axis="calibration",
+            origin="none",
+            semantics=1,
+            config=ScaledConfig,
+            metrics=("rms", "ece"),
+            run=_run_scaled,
+            source="Guo et al., ICML 2017: temperature scaling; an extra that no published table has",
         ),
         "c": Benchmark(
             name="c",
@@ -182,7 +201,7 @@ BENCHMARKS: Final[Mapping[str, Benchmark]] = MappingProxyType(
             axis="corruption",
             origin="published",
             semantics=1,
-            config=CleanConfig,
+            config=RenditionConfig,
             metrics=("error", "rms", "rms-reference"),
             run=_run_renditions,
             source="Hendrycks et al., ICCV 2021; hendrycks/imagenet-r, eval.py: 30,000 renditions of 200 classes",

@@ -24,12 +24,46 @@ class CleanConfig:
 
     Attributes:
         max_images: Use only so many test pictures, or None for all.
+        keep_logits: Record the full logits too, not only the compact predictions.
+    """
+
+    max_images: int | None = None
+    keep_logits: bool = False
+
+    def __post_init__(self) -> None:
+        check_limit(self.max_images)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenditionConfig:
+    """ImageNet-R: renditions of 200 of ImageNet's classes.
+
+    Attributes:
+        max_images: Use only so many pictures, or None for all.
     """
 
     max_images: int | None = None
 
     def __post_init__(self) -> None:
         check_limit(self.max_images)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaledConfig:
+    """The test split after temperature scaling: fitted on one half of the pictures, judged on the other.
+
+    Attributes:
+        max_images: Use only so many test pictures, or None for all.
+        fitted_share: Share of the pictures that the temperature is fitted on.
+    """
+
+    max_images: int | None = None
+    fitted_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_limit(self.max_images)
+        if not 0.0 < self.fitted_share < 1.0:
+            raise ValueError(f"fitted_share must lie between 0 and 1, but got {self.fitted_share}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

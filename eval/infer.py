@@ -113,6 +113,39 @@ def clean_predictions(subject: Subject, indices: NDArray[np.int64]) -> Predictio
     return known[len(indices)]
 
 
+def predict_logits(subject: Subject, pictures: PictureSet) -> NDArray[np.float32]:
+    """Return the full logits on one set, (N, K) float32, in order, on every worker; nothing is checked for being finite.
+
+    Raises:
+        EvalError: If the network has another number of classes.
+    """
+    import torch
+
+    local = np.zeros((0, subject.num_classes), dtype=np.float32)
+    with torch.inference_mode():
+        for start, stop in own_slice(subject, len(pictures)):
+            logits = subject.model(to_pixels(pictures.load(start, stop), subject))
+            check_logits(logits, subject)
+            local = np.concatenate([local, logits.float().cpu().numpy()])
+    subject.judging.forward_passes += len(pictures)
+    return np.concatenate(subject.workers.gather(local))
+
+
+def remember_logits(subject: Subject, indices: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return the full logits on some test pictures; later benchmarks find the predictions made from them.
+
+    Raises:
+        EvalError: If a logit is not finite or the network has another number of classes.
+    """
+    import torch
+
+    labels = subject.labels[indices]
+    logits = predict_logits(subject, of_array(subject.images[indices], labels))
+    columns = compact(torch.from_numpy(logits), torch.from_numpy(labels))
+    subject.judging.clean[len(indices)] = from_compact(columns, subject.num_classes)
+    return logits
+
+
 def own_slice(subject: Subject, size: int) -> list[tuple[int, int]]:
     """Return this worker's batches [start, stop) of a single set of so many pictures."""
     return [(batch.start, batch.stop) for batch in _share(_cut([(size, 1)], subject.batch_size), subject)]

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from eval.infer import clean_predictions
-from eval.metrics.calibration import BIN_SIZE, expected_calibration_error, rms_calibration_error
+from eval.infer import clean_predictions, remember_logits
+from eval.metrics.calibration import (
+    BIN_SIZE,
+    expected_calibration_error,
+    reliability_diagram,
+    rms_calibration_error,
+)
 from eval.report import BenchmarkOutcome, MetricValue
 from eval.sampling import chosen_indices, limit_notes
 
@@ -22,12 +28,37 @@ def run_clean(config: CleanConfig, subject: Subject) -> BenchmarkOutcome:
         EvalError: If a logit is not finite.
     """
     indices = chosen_indices(subject, config.max_images)
-    predictions = clean_predictions(subject, indices)
+    if config.keep_logits:
+        logits = remember_logits(subject, indices)
+    outcome = clean_outcome(clean_predictions(subject, indices))
+    arrays = {**outcome.arrays, "clean/logits": logits} if config.keep_logits else outcome.arrays
+    return replace(outcome, arrays=arrays, notes={**outcome.notes, **limit_notes(subject, len(indices))})
+
+
+def clean_outcome(predictions: Predictions) -> BenchmarkOutcome:
+    """Return what predictions on a test split come to; the fine rows are the bins of its reliability diagram."""
     values = {"error": predictions.error, **calibration_values(predictions)}
     return BenchmarkOutcome(
         metrics={name: MetricValue(value, len(predictions)) for name, value in values.items()},
+        rows=reliability_rows(predictions),
         arrays=predictions.arrays("clean"),
-        notes={**limit_notes(subject, len(indices)), **missing_calibration(len(predictions))},
+        notes=missing_calibration(len(predictions)),
+    )
+
+
+def reliability_rows(predictions: Predictions) -> tuple[dict[str, float], ...]:
+    """Return one row per filled bin of the reliability diagram."""
+    diagram = reliability_diagram(predictions.confidence, predictions.correct)
+    return tuple(
+        {
+            "from": float(diagram.edges[bin_]),
+            "to": float(diagram.edges[bin_ + 1]),
+            "count": int(diagram.count[bin_]),
+            "confidence": float(diagram.confidence[bin_]),
+            "accuracy": float(diagram.accuracy[bin_]),
+        }
+        for bin_ in range(len(diagram.count))
+        if diagram.count[bin_]
     )
 
 
@@ -43,7 +74,7 @@ def calibration_values(predictions: Predictions) -> dict[str, float]:
     }
 
 
-def missing_calibration(num_predictions: int) -> dict[str, object]:
+def missing_calibration(num_predictions: int) -> dict[str, Any]:
     """Return the note that says why calibration is missing, or nothing where it is not."""
     if num_predictions >= BIN_SIZE:
         return {}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,8 +33,7 @@ def run_generated_perturbations(config: PerturbationConfig, subject: Subject) ->
     indices = chosen_indices(subject, config.max_images)
     sets = [_generated(subject, kind, indices, config.difficulty) for kind in config.chosen]
     outcome = judge_perturbations(subject, sets, config)
-    notes = {**outcome.notes, "generated": True, **limit_notes(subject, len(indices))}
-    return BenchmarkOutcome(metrics=outcome.metrics, rows=outcome.rows, arrays=outcome.arrays, notes=notes)
+    return replace(outcome, notes={**outcome.notes, "generated": True, **limit_notes(subject, len(indices))})
 
 
 def judge_perturbations(subject: Subject, sets: Sequence[PictureSet], config: PerturbationConfig) -> BenchmarkOutcome:
@@ -44,23 +45,34 @@ def judge_perturbations(subject: Subject, sets: Sequence[PictureSet], config: Pe
         EvalError: If a logit is not finite or the baseline is unknown.
     """
     predictions = predict_sets(subject, sets)
-    rows: list[dict[str, Any]] = []
-    arrays: dict[str, NDArray[np.generic]] = {}
-    for pictures, each in zip(sets, predictions, strict=True):
-        ranked = each.top_classes.reshape(-1, pictures.group, each.top_classes.shape[1])
-        kind = str(pictures.fields["perturbation"])
-        rows.append({**pictures.fields, **_rates(ranked, kind, config.difficulty), "n": len(ranked)})
-        arrays[f"{kind}/top_classes"] = ranked
+    ranked = {
+        str(pictures.fields["perturbation"]): each.top_classes.reshape(-1, pictures.group, each.top_classes.shape[1])
+        for pictures, each in zip(sets, predictions, strict=True)
+    }
+    return perturbation_outcome(ranked, config, data_root=subject.data_root)
+
+
+def perturbation_outcome(
+    ranked: Mapping[str, NDArray[np.unsignedinteger]], config: PerturbationConfig, *, data_root: Path | None = None
+) -> BenchmarkOutcome:
+    """Return what the best classes by perturbation, (sequences, frames, ranks), come to.
+
+    Raises:
+        EvalError: If the baseline is unknown or lacks a perturbation.
+    """
+    rows: list[dict[str, Any]] = [
+        {"perturbation": kind, **_rates(each, kind, config.difficulty), "n": len(each)} for kind, each in ranked.items()
+    ]
     total = sum(row["n"] for row in rows)
     metrics = {rate: mean_rate({row["perturbation"]: row[rate] for row in rows}) for rate in RATES}
     notes: dict[str, Any] = {"weather": config.weather, "difficulty": config.difficulty}
     if config.baseline is not None:
-        metrics |= _normalise(rows, config.baseline, subject)
+        metrics |= _normalise(rows, config.baseline, data_root)
         notes["baseline"] = config.baseline
     return BenchmarkOutcome(
         metrics={name: MetricValue(value, total) for name, value in metrics.items()},
         rows=tuple(rows),
-        arrays=arrays,
+        arrays={f"{kind}/top_classes": each for kind, each in ranked.items()},
         notes=notes,
     )
 
@@ -75,7 +87,7 @@ def _rates(ranked: NDArray[np.unsignedinteger], kind: str, difficulty: int) -> d
     }
 
 
-def _normalise(rows: list[dict[str, Any]], name: str, subject: Subject) -> dict[str, float]:
+def _normalise(rows: list[dict[str, Any]], name: str, data_root: Path | None) -> dict[str, float]:
     """Add normalised rates to the rows and return their means.
 
     Raises:
@@ -83,7 +95,7 @@ def _normalise(rows: list[dict[str, Any]], name: str, subject: Subject) -> dict[
     """
     from eval.published.baselines import baseline_for
 
-    baseline = baseline_for(name, subject.data_root)
+    baseline = baseline_for(name, data_root)
     means: dict[str, float] = {}
     for rate, known in (("mfr", baseline.flip_rates), ("mt5d", baseline.top5_distances)):
         try:

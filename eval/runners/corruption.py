@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from eval.errors import EvalError
 from eval.infer import PictureSet, predict_sets
+from eval.metrics.calibration import BIN_SIZE
 from eval.metrics.corruption import corruption_errors, mean_error
 from eval.report import BenchmarkOutcome, MetricValue
 from eval.runners.clean import calibration_values, missing_calibration
 from eval.sampling import chosen_indices, limit_notes
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from eval.configs import BarConfig, CorruptionConfig, MnistCorruptionConfig
     from eval.corruptions.ice import FrostPictures
     from eval.predictions import Predictions
     from eval.subject import Subject
 
-CALIBRATION = ("rms", "rms-reference")
+CALIBRATION: Final = ("rms", "rms-reference")
 
 
 def run_generated_corruptions(config: CorruptionConfig, subject: Subject) -> BenchmarkOutcome:
@@ -91,43 +92,63 @@ def _run_family(
 def judge_corruptions(subject: Subject, sets: Sequence[PictureSet], *, baseline: str | None) -> BenchmarkOutcome:
     """Judge a subject on sets that are told apart by the fields "corruption" and "severity".
 
+    Raises:
+        EvalError: If a logit is not finite, or the baseline is unknown or lacks a corruption or severity.
+    """
+    predictions = predict_sets(subject, sets)
+    named = {
+        (pictures.fields["corruption"], pictures.fields["severity"]): each
+        for pictures, each in zip(sets, predictions, strict=True)
+    }
+    return corruption_outcome(named, baseline=baseline, data_root=subject.data_root)
+
+
+def corruption_outcome(
+    predictions: Mapping[tuple[str, int], Predictions], *, baseline: str | None, data_root: Path | None = None
+) -> BenchmarkOutcome:
+    """Return what predictions by (corruption, severity) come to.
+
     Calibration is computed per set and averaged over all sets, as published for ImageNet; for CIFAR the published averaging
     (per set, or per file of five severities) is not known.
 
     Raises:
-        EvalError: If a logit is not finite or the baseline is unknown.
-        ValueError: If the baseline lacks a corruption or severity.
+        EvalError: If the baseline is unknown or lacks a corruption or severity.
     """
-    predictions = predict_sets(subject, sets)
-    rows = [_row(pictures, each) for pictures, each in zip(sets, predictions, strict=True)]
-    total = sum(len(each) for each in predictions)
-    metrics = {"error": MetricValue(mean_error(_errors(rows)), total)}
-    if all(len(each) >= 100 for each in predictions):
-        metrics |= {name: MetricValue(float(np.mean([row[name] for row in rows])), total) for name in CALIBRATION}
-    notes: dict[str, Any] = missing_calibration(min(len(each) for each in predictions))
+    rows: list[dict[str, Any]] = [
+        {"corruption": kind, "severity": severity, "error": each.error, "n": len(each), **calibration_values(each)}
+        for (kind, severity), each in predictions.items()
+    ]
+    errors = _errors(rows)
+    total, smallest = sum(row["n"] for row in rows), min(row["n"] for row in rows)
+    metrics = {"error": mean_error(errors)}
+    if smallest >= BIN_SIZE:
+        metrics |= {name: float(np.mean([row[name] for row in rows])) for name in CALIBRATION}
+    notes = missing_calibration(smallest)
     if baseline is not None:
-        errors = normalised(_errors(rows), baseline, subject)
-        metrics["mce"] = MetricValue(sum(errors.values()) / len(errors), total)
-        rows += [{"corruption": kind, "ce": value, "baseline": baseline} for kind, value in errors.items()]
+        ratios = _normalised(errors, baseline, data_root)
+        metrics["mce"] = sum(ratios.values()) / len(ratios)
+        rows += [{"corruption": kind, "ce": value, "baseline": baseline} for kind, value in ratios.items()]
         notes["baseline"] = baseline
-    return BenchmarkOutcome(metrics=metrics, rows=tuple(rows), arrays=_arrays(sets, predictions), notes=notes)
+    arrays = {
+        name: values
+        for (kind, severity), each in predictions.items()
+        for name, values in each.arrays(f"{kind}/{severity}").items()
+    }
+    return BenchmarkOutcome(
+        metrics={name: MetricValue(value, total) for name, value in metrics.items()},
+        rows=tuple(rows),
+        arrays=arrays,
+        notes=notes,
+    )
 
 
-def normalised(errors: Mapping[str, Mapping[int, float]], baseline: str, subject: Subject) -> dict[str, float]:
-    """Return the corruption errors relative to a named baseline.
-
-    Raises:
-        EvalError: If the baseline is unknown.
-        ValueError: If it lacks a corruption or severity.
-    """
+def _normalised(errors: Mapping[str, Mapping[int, float]], baseline: str, data_root: Path | None) -> dict[str, float]:
     from eval.published.baselines import baseline_for
 
-    return corruption_errors(errors, baseline_for(baseline, subject.data_root).errors)
-
-
-def _row(pictures: PictureSet, predictions: Predictions) -> dict[str, Any]:
-    values = calibration_values(predictions)
-    return {**pictures.fields, "error": predictions.error, "n": len(predictions), **values}
+    try:
+        return corruption_errors(errors, baseline_for(baseline, data_root).errors)
+    except ValueError as error:
+        raise EvalError(f"baseline {baseline!r} cannot normalise these corruptions: {error}") from error
 
 
 def _errors(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[int, float]]:
@@ -135,10 +156,3 @@ def _errors(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[int, float]]:
     for row in rows:
         errors.setdefault(row["corruption"], {})[row["severity"]] = row["error"]
     return errors
-
-
-def _arrays(sets: Sequence[PictureSet], predictions: Sequence[Predictions]) -> dict[str, NDArray[np.generic]]:
-    arrays: dict[str, NDArray[np.generic]] = {}
-    for pictures, each in zip(sets, predictions, strict=True):
-        arrays |= each.arrays("/".join(str(part) for part in pictures.fields.values()))
-    return arrays

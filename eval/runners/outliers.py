@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -88,43 +89,50 @@ def judge_outliers(
 ) -> BenchmarkOutcome:
     """Judge a subject on outlier sets that are told apart by the field "set".
 
-    Each set's value is the mean over `repeats` random subsets of the published size; the metrics are the plain mean over sets.
-
     Raises:
         EvalError: If a logit is not finite.
     """
     inside = clean_predictions(subject, indices)
     outside = predict_sets(subject, sets)
+    named = {str(pictures.fields["set"]): each for pictures, each in zip(sets, outside, strict=True)}
+    outcome = outlier_outcome(inside, named, score=score, repeats=repeats, seed=subject.seed)
+    return replace(outcome, notes={**outcome.notes, **limit_notes(subject, len(indices))})
+
+
+def outlier_outcome(
+    inside: Predictions, outside: Mapping[str, Predictions], *, score: Score, repeats: int, seed: int
+) -> BenchmarkOutcome:
+    """Return what predictions on the test pictures and on outlier sets come to.
+
+    Each set's value is the mean over `repeats` random subsets of the published size; the metrics are the plain mean over sets.
+    """
     rows: list[dict[str, Any]] = []
-    for pictures, predictions in zip(sets, outside, strict=True):
+    for label, predictions in outside.items():
         for name in SCORES:
-            found = _mean_detection(subject, inside, predictions, name, repeats)
-            rows.append({**pictures.fields, "variant": name, **found._asdict(), "n": len(predictions)})
+            found = _mean_detection(inside.score(name), predictions.score(name), repeats, seed)
+            rows.append({"set": label, "variant": name, **found._asdict(), "n": len(predictions)})
     means = {name: _means(rows, name) for name in SCORES}
     rows += [{"set": "mean", "variant": name, **values} for name, values in means.items()]
-    total = len(inside) + sum(len(each) for each in outside)
+    total = len(inside) + sum(len(each) for each in outside.values())
     arrays = inside.arrays("in-distribution")
-    for pictures, predictions in zip(sets, outside, strict=True):
-        arrays |= predictions.arrays(f"outliers/{pictures.fields['set']}")
+    for label, predictions in outside.items():
+        arrays |= predictions.arrays(f"outliers/{label}")
     return BenchmarkOutcome(
         metrics={metric: MetricValue(value, total) for metric, value in means[score].items()},
         rows=tuple(rows),
         arrays=arrays,
-        notes={"variant": score, "outliers_per_set": outlier_count(len(inside)), **limit_notes(subject, len(indices))},
+        notes={"variant": score, "outliers_per_set": outlier_count(len(inside))},
     )
 
 
-def _mean_detection(
-    subject: Subject, inside: Predictions, outside: Predictions, score: Score, repeats: int
-) -> Detection:
+def _mean_detection(inside: NDArray[np.float64], outside: NDArray[np.float64], repeats: int, seed: int) -> Detection:
     from augment.counters import permutation
 
     wanted = min(outlier_count(len(inside)), len(outside))
-    in_scores, out_scores = inside.score(score), outside.score(score)
     found = []
     for repeat in range(repeats):
-        chosen = permutation(subject.seed, repeat, len(outside), stream="eval-outlier-subset")[:wanted]
-        found.append(detection(out_scores[chosen], in_scores))
+        chosen = permutation(seed, repeat, len(outside), stream="eval-outlier-subset")[:wanted]
+        found.append(detection(outside[chosen], inside))
     return Detection(*(float(value) for value in np.mean(found, axis=0)))
 
 

@@ -23,6 +23,7 @@ RECORD_VARIABLE = "DREAMGRID_RECORD_SEMANTICS"
 
 QUICK: dict[str, dict[str, object]] = {
     "clean": {},
+    "clean-scaled": {},
     "c-generated": {
         "kinds": ["gaussian_noise", "fog", "pixelate"],
         "severities": [2, 5],
@@ -63,12 +64,12 @@ class FixedNet(nn.Module):
 
 @pytest.fixture
 def fixed_subject(tmp_path: Path) -> Subject:
-    n, y, x, c = np.meshgrid(np.arange(125), np.arange(10), np.arange(10), np.arange(3), indexing="ij")
+    n, y, x, c = np.meshgrid(np.arange(205), np.arange(10), np.arange(10), np.arange(3), indexing="ij")
     images = ((n * 53 + (y * (n % 9 + 1) + x * (n % 4 + 2)) * 13 + c * 71) % 256).astype(np.uint8)
     network = FixedNet().eval()
     with torch.no_grad():
         likely = network(torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255).argmax(1).numpy()
-    labels = np.where(np.arange(125) % 4 == 0, np.arange(125) % 10, likely).astype(np.int64)
+    labels = np.where(np.arange(205) % 4 == 0, np.arange(205) % 10, likely).astype(np.int64)
     return Subject(
         model=network,
         device=torch.device("cpu"),
@@ -85,6 +86,10 @@ def fixed_subject(tmp_path: Path) -> Subject:
 
 
 def outcome_of(name: str, subject: Subject):
+    from eval.corruptions.families import FAMILIES
+
+    if name in ("cbar-generated", "mnist-c-generated") and name.removesuffix("-generated") not in FAMILIES:
+        pytest.skip(f"no generator of {name} yet")
     (subject.data_root / "baselines").mkdir(exist_ok=True)
     (subject.data_root / "baselines" / "made-up.yaml").write_text(BASELINE)
     (report,) = judge(subject, [BenchmarkRequest(name=name, params=QUICK.get(name, {}), key="key")])

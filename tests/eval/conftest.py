@@ -89,30 +89,37 @@ def tiny_net() -> nn.Module:
     return TinyNet().eval()
 
 
+def subject_in(folder: Path, **fields) -> Subject:
+    """Return a subject whose files lie in a folder; fields can be overridden."""
+    images = fields.pop("images", None)
+    images = tiny_pictures(120) if images is None else images
+    labels = fields.pop("labels", None)
+    if labels is None:
+        labels = (np.arange(len(images)) * 5 % 8).astype(np.int64)
+    defaults = {
+        "model": TinyNet(channels=images.shape[3] if images.ndim == 4 else 3).eval(),
+        "device": torch.device("cpu"),
+        "dataset": "tiny",
+        "fingerprint": "tiny-v1",
+        "num_classes": 8,
+        "data_root": folder,
+        "cache_dir": folder / "cache",
+        "load_images": lambda name: (_ for _ in ()).throw(FileNotFoundError(name)),
+        "batch_size": 32,
+    }
+    return Subject(images=images, labels=labels, **{**defaults, **fields})
+
+
 @pytest.fixture
 def make_subject(tmp_path: Path):
-    """Return a maker of subjects; fields can be overridden."""
+    """Return a maker of subjects in a folder of their own; fields can be overridden."""
+    return lambda **fields: subject_in(tmp_path, **fields)
 
-    def make(**fields) -> Subject:
-        images = fields.pop("images", None)
-        images = tiny_pictures(120) if images is None else images
-        labels = fields.pop("labels", None)
-        if labels is None:
-            labels = (np.arange(len(images)) * 5 % 8).astype(np.int64)
-        defaults = {
-            "model": TinyNet(channels=images.shape[3] if images.ndim == 4 else 3).eval(),
-            "device": torch.device("cpu"),
-            "dataset": "tiny",
-            "fingerprint": "tiny-v1",
-            "num_classes": 8,
-            "data_root": tmp_path,
-            "cache_dir": tmp_path / "cache",
-            "load_images": lambda name: (_ for _ in ()).throw(FileNotFoundError(name)),
-            "batch_size": 32,
-        }
-        return Subject(images=images, labels=labels, **{**defaults, **fields})
 
-    return make
+@pytest.fixture(scope="module")
+def shared_subject(tmp_path_factory) -> Subject:
+    """A subject for the tests of one file."""
+    return subject_in(tmp_path_factory.mktemp("subject"))
 
 
 @pytest.fixture

@@ -1,0 +1,142 @@
+"""Outlier sets of other datasets: fitted, checked for overlap, refused together; consistency of sequences."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from eval.benchmark import BenchmarkRequest
+from eval.errors import EvalError
+from eval.fit import fit_pictures
+from eval.metrics.anomaly import detection
+from eval.predictions import predictions_from
+from eval.runners.outliers import check_overlap
+from eval.suite import judge
+
+
+def noise(count, shape=(8, 8, 3), seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, *shape), dtype=np.uint8)
+
+
+def ood(sets, **params):
+    return [BenchmarkRequest(name="ood", params={"sets": sets, **params}, key="k")]
+
+
+def library(sets):
+    def load(name):
+        if name not in sets:
+            raise FileNotFoundError(f"dataset {name!r} is not below the data root")
+        return sets[name]
+
+    return load
+
+
+def test_sets_of_another_size_and_colour_are_judged_and_averaged(make_subject):
+    subject = make_subject(load_images=library({"svhn": noise(50, (12, 10, 1)), "textures": noise(30, seed=1)}))
+    (report,) = judge(subject, ood(["svhn", "textures", "blobs"], repeats=2))
+    assert report.error is None
+    rows = {(row["set"], row["variant"]): row for row in report.outcome.rows}
+    means = np.mean([rows[name, "msp"]["auroc"] for name in ("svhn", "textures", "blobs")])
+    assert report.outcome.metrics["auroc"].value == pytest.approx(means)
+    assert rows["mean", "msp"]["auroc"] == pytest.approx(means)
+    assert {variant for _, variant in rows} == {"msp", "xent", "max-logit", "energy"}
+
+
+def test_the_ratio_is_one_outlier_to_five_test_pictures(make_subject):
+    subject = make_subject(load_images=library({"svhn": noise(24)}))
+    (report,) = judge(subject, ood(["svhn"], repeats=3))
+    inside = predictions_from(report.outcome.arrays, "in-distribution")
+    outside = predictions_from(report.outcome.arrays, "outliers/svhn")
+    assert report.outcome.notes["outliers_per_set"] == 24
+    expected = detection(outside.score("msp"), inside.score("msp"))  # 24 of 24: every subset is the whole set
+    assert report.outcome.metrics["aupr"].value == pytest.approx(expected.aupr)
+    assert report.outcome.metrics["fpr95"].value == pytest.approx(expected.fpr95)
+
+
+def test_a_set_against_itself_and_missing_sets_are_refused_together(make_subject):
+    subject = make_subject(load_images=library({}))
+    (report,) = judge(subject, ood(["tiny", "svhn"]))
+    assert "outlier set 'tiny': it holds the classes that 'tiny' is trained on" in report.error
+    assert "outlier set 'svhn': FileNotFoundError: dataset 'svhn' is not below the data root" in report.error
+
+
+def test_test_pictures_under_another_name_are_refused(make_subject):
+    subject = make_subject()
+    copied = dataclasses.replace(subject, load_images=library({"mine": subject.images[:40]}))
+    (report,) = judge(copied, ood(["mine"]))
+    assert "40 of its 40 pictures are test pictures" in report.error
+
+
+def test_a_single_shared_picture_among_many_is_tolerated():
+    inside = noise(10)
+    check_overlap(np.concatenate([noise(200, seed=3), inside[:1]]), inside)
+    with pytest.raises(EvalError, match="4 of its 204"):
+        check_overlap(np.concatenate([noise(200, seed=3), inside[:4]]), inside)
+
+
+def test_pictures_are_resized_by_the_shorter_side_and_cut_in_the_middle():
+    wide = np.zeros((1, 8, 16, 3), dtype=np.uint8)
+    wide[:, :, 4:12] = 200
+    assert np.array_equal(fit_pictures(wide, (8, 8, 3)), np.full((1, 8, 8, 3), 200))
+    picture = noise(1, (20, 30, 3), seed=5)
+    drawn = np.asarray(Image.fromarray(picture[0]).resize((15, 10), Image.Resampling.BILINEAR))
+    assert np.array_equal(fit_pictures(picture, (10, 10, 3))[0], drawn[:, 2:12])
+
+
+def test_grey_is_repeated_and_colour_turns_grey_as_pillow_does_it():
+    grey, colour = noise(2, (8, 8, 1), seed=6), noise(2, (8, 8, 3), seed=7)
+    assert np.array_equal(fit_pictures(grey, (8, 8, 3)), np.repeat(grey, 3, axis=3))
+    turned = np.stack([np.asarray(Image.fromarray(picture).convert("L")) for picture in colour])
+    assert np.array_equal(fit_pictures(colour, (8, 8, 1))[..., 0], turned)
+    with pytest.raises(EvalError, match="C = 1 or 3"):
+        fit_pictures(np.zeros((2, 8, 8, 4), dtype=np.uint8), (8, 8, 3))
+
+
+def perturbations(**params):
+    return [BenchmarkRequest(name="p-generated", params={"kinds": ["translate", "shot_noise"], **params}, key="k")]
+
+
+def test_sequences_stay_whole_and_any_number_of_workers_gives_the_same(make_subject, threads):
+    subject = make_subject(images=noise(20, (8, 8, 3)))
+    (alone,) = judge(subject, perturbations())
+
+    def work(worker):
+        return judge(dataclasses.replace(subject, workers=worker), perturbations())[0]
+
+    for report in threads(3).run(work):
+        assert report.outcome.metrics == alone.outcome.metrics
+        for name, values in alone.outcome.arrays.items():
+            assert np.array_equal(values, report.outcome.arrays[name])
+    assert alone.outcome.arrays["translate/top_classes"].shape == (20, 16, 6)
+    assert alone.outcome.arrays["shot_noise/top_classes"].shape == (20, 31, 6)
+
+
+def test_rates_are_those_of_the_recorded_frames(make_subject):
+    (report,) = judge(make_subject(images=noise(12)), perturbations())
+    frames = report.outcome.arrays["translate/top_classes"][:, :, 0].astype(int)
+    noises = report.outcome.arrays["shot_noise/top_classes"][:, :, 0].astype(int)
+    by_hand = [np.mean(frames[:, 1:] != frames[:, :-1]), np.mean(noises[:, 1:] != noises[:, :1])]
+    rows = {row["perturbation"]: row["mfr"] for row in report.outcome.rows}
+    assert (rows["translate"], rows["shot_noise"]) == pytest.approx(by_hand)
+    assert report.outcome.metrics["mfr"].value == pytest.approx(np.mean(by_hand))
+
+
+def test_a_baseline_of_the_users_own_normalises_and_one_that_lacks_a_kind_is_refused(make_subject):
+    subject = make_subject(images=noise(6))
+    folder = subject.data_root / "baselines"
+    folder.mkdir()
+    text = "what: w\nsource: s\nflip_rates: {translate: 0.5, shot_noise: 0.25}\ntop5_distances: {translate: 2.0%s}\n"
+    (folder / "mine.yaml").write_text(text % ", shot_noise: 4.0")
+    (folder / "half.yaml").write_text(text % "")
+    requests = [*perturbations(baseline="mine"), *perturbations(baseline="half"), *perturbations(baseline="nobody")]
+    good, half, unknown = judge(subject, requests)
+    rows = {row["perturbation"]: row for row in good.outcome.rows}
+    assert rows["shot_noise"]["mfr-normalised"] == pytest.approx(rows["shot_noise"]["mfr"] / 0.25)
+    assert good.outcome.metrics["mt5d-normalised"].value == pytest.approx(
+        (rows["translate"]["mt5d"] / 2 + rows["shot_noise"]["mt5d"] / 4) / 2
+    )
+    assert "lacks ['shot_noise']" in half.error
+    assert "unknown baseline 'nobody'" in unknown.error

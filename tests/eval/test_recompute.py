@@ -1,0 +1,106 @@
+"""Recorded predictions give new numbers without a forward pass; the cost of a judgement is known before it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from eval.benchmark import BenchmarkRequest
+from eval.cost import benchmark_cost, suite_cost
+from eval.errors import EvalError
+from eval.metrics.calibration import expected_calibration_error
+from eval.predictions import predictions_from
+from eval.recompute import recompute
+from eval.suite import judge
+
+REQUESTS = [
+    BenchmarkRequest(name=name, params=params, key=name)
+    for name, params in (
+        ("clean", {}),
+        ("c-generated", {"kinds": ["fog", "contrast"], "severities": [1, 3]}),
+        ("ood-generated", {"repeats": 2}),
+        ("p-generated", {"kinds": ["translate", "gaussian_noise"], "max_images": 10}),
+        ("pgd", {"steps": 2, "max_images": 20}),
+        ("pgd-reference", {"steps": 1, "max_images": 20}),
+    )
+]
+
+
+@pytest.fixture(scope="module")
+def outcomes(shared_subject):
+    reports = judge(shared_subject, REQUESTS)
+    assert all(report.error is None for report in reports)
+    return {report.benchmark: report.outcome for report in reports}
+
+
+def test_the_same_parameters_give_the_same_numbers(outcomes):
+    for request in REQUESTS[:4]:
+        again = recompute(request.name, request.params, outcomes[request.name])
+        assert again.metrics == outcomes[request.name].metrics
+        assert again.rows == outcomes[request.name].rows
+        assert again.forward_passes == 0
+        assert again.notes["recomputed"]
+
+
+def test_a_baseline_or_a_score_that_comes_later_needs_no_network(outcomes):
+    later = recompute("c-generated", {"baseline": "alexnet-imagenet-c"}, outcomes["c-generated"])
+    assert later.metrics["mce"].value > 0
+    assert later.metrics["error"] == outcomes["c-generated"].metrics["error"]
+    energy = recompute("ood-generated", {"score": "energy", "repeats": 2}, outcomes["ood-generated"])
+    rows = {row["variant"]: row for row in outcomes["ood-generated"].rows if row["set"] == "mean"}
+    assert energy.metrics["auroc"].value == rows["energy"]["auroc"]
+
+
+def test_a_new_metric_can_be_taken_from_the_arrays(outcomes):
+    fog = predictions_from(outcomes["c-generated"].arrays, "fog/3")
+    assert 0 <= expected_calibration_error(fog.confidence, fog.correct) <= 1
+
+
+def test_what_keeps_no_predictions_is_refused(outcomes):
+    with pytest.raises(EvalError, match="'pgd' keeps no predictions"):
+        recompute("pgd", {}, outcomes["pgd"])
+
+
+def test_full_logits_are_kept_on_request_and_cost_no_second_pass(make_subject):
+    requests = [
+        BenchmarkRequest(name="clean", params={"keep_logits": True}, key="a"),
+        BenchmarkRequest(name="ood-generated", params={"repeats": 1}, key="b"),
+    ]
+    plain, kept = judge(make_subject(), REQUESTS[:1])[0], judge(make_subject(), requests)
+    assert kept[0].outcome.arrays["clean/logits"].shape == (120, 8)
+    assert kept[0].outcome.metrics == plain.outcome.metrics
+    assert kept[0].outcome.forward_passes == 120
+    assert kept[1].outcome.forward_passes == 3 * 24
+
+
+def test_compact_predictions_of_a_full_cifar_judgement_stay_below_100_mb(outcomes):
+    per_picture = sum(values.nbytes for values in outcomes["clean"].arrays.values()) / 120
+    per_frame = sum(values.nbytes for values in outcomes["p-generated"].arrays.values()) / (10 * (16 + 31))
+    pictures = 10_000 * (1 + 75 + 50) + 7 * 20_000
+    frames = 10_000 * (8 * 31 + 21 + 16)
+    assert pictures * per_picture + frames * per_frame < 100e6
+
+
+def test_the_cost_model_equals_what_the_suite_counts(outcomes):
+    for request in REQUESTS:
+        cost = benchmark_cost(request.name, request.params, num_images=120, side=8)
+        counted = outcomes[request.name].forward_passes
+        assert cost.forward == counted - (120 if request.name == "clean" else 0)
+    whole = suite_cost(REQUESTS, num_images=120, side=8)
+    assert whole.forward == sum(outcome.forward_passes for outcome in outcomes.values())
+    assert whole.backward == sum(outcomes[name].notes["backward_passes"] for name in ("pgd", "pgd-reference"))
+
+
+def test_a_full_cifar_judgement_costs_about_495_passes_over_the_test_set():
+    names = ("clean", "c", "cbar", "p", "pgd")
+    requests = [BenchmarkRequest(name=name, params={}, key=name) for name in names]
+    cost = suite_cost(requests, num_images=10_000, side=32)
+    assert cost.in_forward_passes() / 10_000 == pytest.approx(495, rel=0.1)
+
+
+def test_reliability_rows_count_every_picture(outcomes):
+    rows = outcomes["clean"].rows
+    assert sum(row["count"] for row in rows) == 120
+    wrong = sum(row["count"] * (1 - row["accuracy"]) for row in rows) / 120
+    assert wrong == pytest.approx(outcomes["clean"].metrics["error"].value)
+    assert np.all([row["from"] <= row["confidence"] <= row["to"] for row in rows])
