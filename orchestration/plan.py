@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from orchestration.cells import Mode, Plan, PlannedCell
 from orchestration.failures import COUNTED, REPEATABLE
+from orchestration.identities import ResolvedCell
 from orchestration.resolve import resolve_sweep
-from orchestration.resolve_point import ResolvedCell
 
 if TYPE_CHECKING:
     from eval.benchmark import BenchmarkRequest
@@ -189,5 +189,14 @@ def _duplicates(cells: Sequence[ResolvedCell]) -> tuple[tuple[str, ...], ...]:
 def _missing_data(cells: Sequence[PlannedCell], catalogue: Catalogue, data_root: Path | None) -> tuple[str, ...]:
     if data_root is None:
         return ()
-    names = dict.fromkeys(cell.config.dataset for cell in cells if not cell.is_done)
-    return tuple(catalogue.missing_data(list(names), data_root))
+    waiting = [cell for cell in cells if not cell.is_done]
+    names = dict.fromkeys(cell.config.dataset for cell in waiting)
+    names |= dict.fromkeys(cell.config.outliers for cell in waiting if not cell.trained and cell.config.outliers)
+    return tuple(line for name in names for line in _missing_lines(name, catalogue, data_root))
+
+
+def _missing_lines(name: str, catalogue: Catalogue, data_root: Path) -> list[str]:
+    try:
+        return catalogue.missing_data([name], data_root)
+    except ValueError:  # an outlier stream that is no dataset: workers look for it
+        return []

@@ -13,7 +13,8 @@ from pathlib import Path
 from eval.errors import EvalError
 from orchestration.catalogue import Catalogue, known_fields
 from orchestration.errors import InputError, Mistake, nearest
-from orchestration.resolve_point import ResolvedCell, Resolver, mistake_at
+from orchestration.identities import ResolvedCell, Resolver
+from orchestration.resolve_point import mistake_at, resolve_point
 from orchestration.sweep import Sweep
 from trainers.config import JobConfig
 
@@ -38,7 +39,7 @@ def try_resolve_sweep(
     """Resolve every point of a sweep and return the mistakes beside those that could be resolved."""
     resolver = Resolver(catalogue, data_root)
     mistakes = [*check_columns(sweep, catalogue), *check_overrides(sweep, catalogue)]
-    cells = [cell for point in sweep.points if (cell := resolver.resolve(point, sweep)) is not None]
+    cells = [cell for point in sweep.points if (cell := resolve_point(resolver, point, sweep)) is not None]
     mistakes += resolver.mistakes
     mistakes += check_rows(sweep, cells)
     return tuple(cells), list(dict.fromkeys(mistakes))[:MAX_MISTAKES]

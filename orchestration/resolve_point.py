@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict
 from functools import partial
-from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from eval.benchmark import BenchmarkRequest
-from orchestration.catalogue import Catalogue, config_values, known_fields
+from orchestration.catalogue import config_values, known_fields
 from orchestration.cells import Cell
 from orchestration.errors import Mistake, nearest
-from orchestration.keys import canonical_json, digest, digest_of_plain, plain
+from orchestration.identities import KEY_FORMAT, ResolvedCell, Resolver, Template, identity_of
+from orchestration.keys import canonical_json, digest, plain
 from orchestration.sweep import Point, Setting, Settings, Sweep
 from trainers.config import JobConfig, MixingSetConfig, RecipeConfig
 from trainers.recipes import resolve_model_params, resolve_recipe
@@ -20,7 +20,6 @@ from trainers.recipes import resolve_model_params, resolve_recipe
 if TYPE_CHECKING:
     from augment.methods import Method
 
-KEY_FORMAT = 1
 MIXING_SET_FIELDS = ("num_pictures", "image_size", "seed")
 VISUALISED_METHOD = "baseline"
 VISUALISED_SEED = 0
@@ -28,114 +27,16 @@ VISUALISED_SEED = 0
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResolvedCell:
-    """A cell with its configuration and identity, before the store is asked."""
-
-    cell: Cell
-    config: JobConfig
-    train_key: str
-    dataset_identity: str
-    benchmarks: tuple[BenchmarkRequest, ...]
-    parents: tuple[ResolvedCell, ...] = ()
-
-    @property
-    def cell_id(self) -> str:
-        """The first 12 hexadecimal digits of the train key."""
-        return self.train_key[:12]
+def resolve_point(resolver: Resolver, point: Point, sweep: Sweep) -> ResolvedCell | None:
+    """Return the resolved point, or None where it has mistakes (they are added to the resolver's)."""
+    shape = ("shape", id(point.settings), id(point.parent), point.row)
+    template = resolver.remember(shape, lambda: _template(resolver, point, sweep))
+    return None if template is None else template.with_seed(resolver, point.seed)
 
 
-@dataclass(slots=True)
-class Resolver:
-    """Resolves the points of one sweep; remembers what many points share.
-
-    Args:
-        catalogue: What points may name.
-        data_root: Where the content of users' folders is looked up for their identity.
-    """
-
-    catalogue: Catalogue
-    data_root: FilePath | None = None
-    mistakes: list[Mistake] = field(default_factory=list)
-    _memory: dict[tuple[object, ...], Any] = field(default_factory=dict)
-
-    def resolve(self, point: Point, sweep: Sweep) -> ResolvedCell | None:
-        """Return the resolved point, or None where it has mistakes (they are added to `mistakes`)."""
-        shape = ("shape", id(point.settings), id(point.parent), point.row)
-        template = self.remember(shape, lambda: Template.make(self, point, sweep))
-        return None if template is None else template.with_seed(self, point.seed)
-
-    def remember(self, key: tuple[object, ...], make: Callable[[], T]) -> T:
-        """Return what was made for a key before, or make it."""
-        if key not in self._memory:
-            self._memory[key] = make()
-        return self._memory[key]  # type: ignore[no-any-return]
-
-
-def train_key(
-    config: JobConfig,
-    dataset_identity: str,
-    semantics: Mapping[str, Any],
-    mixing_identity: Mapping[str, Any] | None,
-) -> str:
-    """Return the key of the weights that a configuration leads to, 64 hexadecimal digits.
-
-    Args:
-        config: The resolved configuration; the keys of its parents stand in `init_from`.
-        dataset_identity: Declared checksum of the dataset.
-        semantics: Versions of method parts, model and loop.
-        mixing_identity: Identity of the mixing set: configuration and semantics of its generator, or hash of its files.
-    """
-    return digest_of_plain(_identity(config, dataset_identity, semantics, mixing_identity))
-
-
-def _identity(
-    config: JobConfig, dataset_identity: str, semantics: Mapping[str, Any], mixing_identity: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    """Return what a train key is a hash of, as plain values."""
-    identity: dict[str, Any] = plain(
-        {
-            "format": KEY_FORMAT,
-            "config": config,
-            "dataset": dataset_identity,
-            "semantics": semantics,
-            "mixing_set": mixing_identity,
-        }
-    )
-    return identity
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Template:
-    """A point without its seed: what all seeds of it share."""
-
-    cell: Cell
-    config: JobConfig
-    dataset_identity: str
-    identity: Mapping[str, Any]
-    benchmarks: tuple[BenchmarkRequest, ...]
-    parent: Template | None
-    visualised: ResolvedCell | None
-
-    @classmethod
-    def make(cls, resolver: Resolver, point: Point, sweep: Sweep) -> Template | None:
-        """Return the template of a point, or None where it has mistakes."""
-        return Reading(resolver, sweep, point.settings, point.row, point.origin).template(point.shared, point.parent)
-
-    def with_seed(self, resolver: Resolver, seed: int) -> ResolvedCell:
-        """Return the resolved cell of a seed; a parent has the same seed."""
-        parent = self.parent.with_seed(resolver, seed) if self.parent is not None else None
-        parent_key = parent.train_key if parent else None
-        config = replace(self.config, seed=seed, init_from=parent_key)
-        seeded = {**self.identity["config"], "seed": seed, "init_from": parent_key}
-        return ResolvedCell(
-            cell=replace(self.cell, seed=seed, init_from=parent.cell if parent else None),
-            config=config,
-            train_key=digest_of_plain({**self.identity, "config": seeded}),
-            dataset_identity=self.dataset_identity,
-            benchmarks=self.benchmarks,
-            parents=tuple(cell for cell in (self.visualised, parent) if cell is not None),
-        )
+def _template(resolver: Resolver, point: Point, sweep: Sweep) -> Template | None:
+    reading = Reading(resolver, sweep, point.settings, point.row, point.origin)
+    return reading.template(point.shared, point.parent, point.visualised)
 
 
 class Reading:
@@ -152,7 +53,9 @@ class Reading:
         self.origin = origin
         self.failed = False
 
-    def template(self, shared: Settings, parent_settings: Settings | None) -> Template | None:
+    def template(
+        self, shared: Settings, parent_settings: Settings | None = None, visualised_settings: Settings | None = None
+    ) -> Template | None:
         """Return the template of the settings, or None where they have mistakes (noted with the resolver)."""
         names = {name: self._name(name) for name in ("method", "dataset", "model", "recipe")}
         parts = self._try("method", self.catalogue.method_parts, names["method"]) or ()
@@ -165,7 +68,7 @@ class Reading:
         recipe = self._recipe(str(names["recipe"]), parts, dataset.name)
         model_params = self._model_params(str(names["recipe"]), str(names["model"]))
         self._check_size(model, dataset)
-        visualised = self._visualised(parts, shared)
+        visualised = self._visualised(parts, shared, visualised_settings)
         mixing_set, mixing_identity = self._mixing_set(parts, dataset, visualised)
         params = self._method_params(parts, str(names["dataset"]))
         outliers = self._outliers(parts)
@@ -192,7 +95,9 @@ class Reading:
             cell=self._cell(),
             config=config,
             dataset_identity=dataset.identity,
-            identity=_identity(config, dataset.identity, semantics, mixing_identity),
+            identity=identity_of(
+                config, dataset.identity, semantics, mixing_identity, self._outlier_identity(outliers)
+            ),
             benchmarks=benchmarks,
             parent=parent,
             visualised=visualised,
@@ -233,7 +138,7 @@ class Reading:
             settings = {**shared, "method": Setting(starts_from, self._origin_of("method"))}
         if settings is None:
             return None
-        parent = Reading(self.resolver, self.sweep, settings, "", self.origin).template(shared, None)
+        parent = Reading(self.resolver, self.sweep, settings, "", self.origin).template(shared)
         self.failed |= parent is None
         return parent
 
@@ -297,16 +202,17 @@ class Reading:
         made = self.resolver.remember(key, lambda: _attempt(config_values, part.config, values, subject=subject))
         return self._unpack("params", made)
 
-    def _visualised(self, parts: Sequence[Method], shared: Settings) -> ResolvedCell | None:
-        """The cell whose network a mixing set of feature visualisations is made from: the baseline, of one seed for all."""
+    def _visualised(self, parts: Sequence[Method], shared: Settings, settings: Settings | None) -> ResolvedCell | None:
+        """The cell whose network a mixing set of feature visualisations shows: as the file says, else the baseline; one seed."""
         name = self._value("mixing_set")
         if not any(part.needs_mixing_set for part in parts) or "mixing_set_params.parents" in self.settings:
             return None
         spec, _ = _attempt(self.catalogue.mixing_set, name)
         if spec is None or spec.origin != "trained":
             return None
-        settings = {**shared, "method": Setting(VISUALISED_METHOD, self._origin_of("mixing_set"))}
-        template = Reading(self.resolver, self.sweep, settings, "", self.origin).template(shared, None)
+        if settings is None:
+            settings = {**shared, "method": Setting(VISUALISED_METHOD, self._origin_of("mixing_set"))}
+        template = Reading(self.resolver, self.sweep, settings, "", self.origin).template(shared)
         self.failed |= template is None
         return None if template is None else template.with_seed(self.resolver, VISUALISED_SEED)
 
@@ -348,6 +254,11 @@ class Reading:
 
     def _outliers(self, parts: tuple[Method, ...]) -> str | None:
         return self._name("outliers") if any(part.needs_outliers for part in parts) else None
+
+    def _outlier_identity(self, name: str | None) -> str | None:
+        """Declared checksum where the stream is a dataset's training split; its name alone where it is one published file."""
+        dataset, _ = _attempt(self.catalogue.dataset, name) if name is not None else (None, None)
+        return name if dataset is None else dataset.identity
 
     def _benchmarks(self, dataset: Any) -> tuple[BenchmarkRequest, ...]:
         requests = []

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from eval.benchmarks import BENCHMARKS, column_value, parse_column
+from eval.benchmarks import benchmark_for, column_value, parse_column
 from eval.tables.grid import Observation, Table
 from eval.tables.layouts import metric_table, pair_grid, set_table
 
 if TYPE_CHECKING:
-    from orchestration.resolve_point import ResolvedCell
+    from orchestration.identities import ResolvedCell
     from orchestration.store.base import CellResult
     from orchestration.sweep import Point, Sweep
 
@@ -106,7 +106,7 @@ def _value(column: str, cell: ResolvedCell, result: CellResult) -> tuple[float, 
     if value is None:
         return None
     marks = {"limited"} if _is_limited(report.outcome.notes) else set()
-    if parsed.benchmark in BENCHMARKS and BENCHMARKS[parsed.benchmark].name.endswith("-generated"):
+    if benchmark_for(parsed.benchmark).origin == "generated":
         marks.add("generated")
     return value, marks
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from eval.tables.grid import Table
     from orchestration.catalogue import Catalogue
     from orchestration.cells import Mode, Plan
-    from orchestration.resolve_point import ResolvedCell
+    from orchestration.identities import ResolvedCell
     from orchestration.settings import Settings
     from orchestration.store.base import ResultsStore
     from orchestration.sweep import Sweep

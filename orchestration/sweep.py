@@ -42,6 +42,7 @@ class Point:
         shared: What a cell that this one starts from has in common with it: dataset, model and recipe, but not what the
             row sets of the method or of training.
         parent: Settings of the cell that it starts from, as the file says, or None.
+        visualised: Settings of the cell whose network its mixing set shows, as the file says, or None.
     """
 
     settings: Settings
@@ -50,6 +51,7 @@ class Point:
     origin: Path
     shared: Settings
     parent: Settings | None = None
+    visualised: Settings | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 from orchestration.errors import Mistake, nearest
 from orchestration.sweep import Overrides, Point, Setting, Settings, Size, Sweep
-from orchestration.sweep_spec import MAPPING_FIELDS, PointPatch, SizeSpec, SweepFile, point_field_of
+from orchestration.sweep_spec import MAPPING_FIELDS, PARENT_FIELDS, PointPatch, SizeSpec, SweepFile, point_field_of
 from orchestration.sweep_yaml import Document, Path
 
 IDENTITY_FIELDS = ("dataset", "model", "model_params", "recipe")
@@ -33,7 +33,7 @@ def expand(
 def flatten(patch: PointPatch, origin: Path, *, is_soft: bool = False) -> dict[str, Setting]:
     """Return the values that a patch sets, by dotted path."""
     settings: dict[str, Setting] = {}
-    for name in sorted(patch.model_fields_set - {"row", "init_from"}):
+    for name in sorted(patch.model_fields_set - {"row", *PARENT_FIELDS}):
         value = getattr(patch, name)
         if name in MAPPING_FIELDS:
             for key, item in value.items():
@@ -41,6 +41,10 @@ def flatten(patch: PointPatch, origin: Path, *, is_soft: bool = False) -> dict[s
         elif value is not None:
             settings[name] = Setting(value, (*origin, name), is_soft)
     return settings
+
+
+_Listed = tuple[str, Settings, Path, PointPatch]
+"""Label, settings, place in the file, and the patch that may name parents."""
 
 
 class _Expansion:
@@ -95,7 +99,7 @@ class _Expansion:
         return self.overrides.seeds or self.edition.seeds or self.file.seeds
 
     def _points(self, seeds: Sequence[int]) -> Iterator[Point]:
-        made: list[tuple[str, Settings, Path, PointPatch | None]] = []
+        made: list[_Listed] = []
         limit = self.file.cell_limit
         for item in itertools.chain(self._cells(), self._grid(), self._one_at_a_time()):
             made.append(item)
@@ -106,25 +110,33 @@ class _Expansion:
                     "or raise `cell_limit` in the file",
                 )
                 return
-        for row, settings, origin, init_from in made:
+        for row, settings, origin, patch in made:
             if self._is_excluded(settings):
                 continue
             final = {**settings, **self._forced(row)}
             shared = self._shared(final)
-            parent = None if init_from is None else self._parent(init_from, shared, origin)
+            parent, visualised = (self._parent(name, patch, shared, origin) for name in PARENT_FIELDS)
             for seed in seeds:
-                yield Point(settings=final, seed=seed, row=row, origin=origin, shared=shared, parent=parent)
+                yield Point(
+                    settings=final,
+                    seed=seed,
+                    row=row,
+                    origin=origin,
+                    shared=shared,
+                    parent=parent,
+                    visualised=visualised,
+                )
 
-    def _cells(self) -> Iterator[tuple[str, Settings, Path, PointPatch | None]]:
+    def _cells(self) -> Iterator[_Listed]:
         base = flatten(self.file.base, ("base",))
         for index, cell in enumerate(self.file.axes.cells):
             origin: Path = ("axes", "cells", index)
             settings = {**base, **flatten(cell, origin)}
             method = settings.get("method")
             row = cell.row or (str(method.value) if method else f"cell {index}")
-            yield row, settings, origin, cell.init_from or self.file.base.init_from
+            yield row, settings, origin, cell
 
-    def _grid(self) -> Iterator[tuple[str, Settings, Path, PointPatch | None]]:
+    def _grid(self) -> Iterator[_Listed]:
         axes = self.file.axes.grid
         if not self._axes_are_known("grid", axes) or not axes:
             return
@@ -135,19 +147,19 @@ class _Expansion:
             }
             yield from self._varied(varied, ("axes", "grid"))
 
-    def _one_at_a_time(self) -> Iterator[tuple[str, Settings, Path, PointPatch | None]]:
+    def _one_at_a_time(self) -> Iterator[_Listed]:
         axes = self.file.axes.one_at_a_time
         if not self._axes_are_known("one_at_a_time", axes) or not axes:
             return
-        yield "default", flatten(self.file.base, ("base",)), ("base",), self.file.base.init_from
+        yield "default", flatten(self.file.base, ("base",)), ("base",), self.file.base
         for path, values in axes.items():
             for index, value in enumerate(values):
                 origin: Path = ("axes", "one_at_a_time", path, index)
                 yield from self._varied({path: Setting(value, origin)}, origin)
 
-    def _varied(self, varied: Settings, origin: Path) -> Iterator[tuple[str, Settings, Path, PointPatch | None]]:
+    def _varied(self, varied: Settings, origin: Path) -> Iterator[_Listed]:
         settings = {**flatten(self.file.base, ("base",)), **varied}
-        yield self._row_label(varied, settings), settings, origin, self.file.base.init_from
+        yield self._row_label(varied, settings), settings, origin, self.file.base
 
     def _row_label(self, varied: Settings, settings: Settings) -> str:
         pattern = self.file.axes.row
@@ -195,9 +207,14 @@ class _Expansion:
         identity = {path: item for path, item in settings.items() if path.partition(".")[0] in IDENTITY_FIELDS}
         return {**flatten(self.file.base, ("base",)), **identity, **self._forced("")}
 
-    def _parent(self, init_from: PointPatch, shared: Settings, origin: Path) -> Settings:
-        place: Path = ("base", "init_from") if init_from is self.file.base.init_from else (*origin, "init_from")
-        return {**shared, **flatten(init_from, place), **self._forced("")}
+    def _parent(self, name: str, patch: PointPatch, shared: Settings, origin: Path) -> Settings | None:
+        """The settings of the cell that a patch, or else the base, names as a parent; None where neither does."""
+        own = getattr(patch, name)
+        named = own or getattr(self.file.base, name)
+        if named is None:
+            return None
+        place: Path = (*origin, name) if own is not None else ("base", name)
+        return {**shared, **flatten(named, place), **self._forced("")}
 
     def _rows(self, all_rows: Sequence[str]) -> tuple[str, ...]:
         order = self.file.table.rows or all_rows

@@ -44,6 +44,10 @@ class PointPatch(StrictModel):
     mixing_set_params: Scalars = Field(default_factory=dict, description="num_pictures, image_size, seed and options")
     outliers: Name | None = Field(default=None, description="Outlier stream of the methods that need one")
     init_from: PointPatch | None = Field(default=None, description="The cell whose weights this one starts from")
+    visualise: PointPatch | None = Field(
+        default=None,
+        description="The cell whose network a set of feature visualisations shows; by default the baseline",
+    )
 
 
 class NamedPoint(PointPatch):
@@ -184,7 +188,7 @@ def point_field_of(path: str) -> str:
         ValueError: If the path names none, or goes deeper or less deep than that field does.
     """
     head, _, rest = path.partition(".")
-    fields = [name for name in PointPatch.model_fields if name != "init_from"]
+    fields = [name for name in PointPatch.model_fields if name not in PARENT_FIELDS]
     if head not in fields:
         raise ValueError(f"unknown field '{head}'{nearest(head, fields)}")
     if (head in MAPPING_FIELDS) != bool(rest):
@@ -195,6 +199,7 @@ def point_field_of(path: str) -> str:
     return head
 
 
+PARENT_FIELDS = ("init_from", "visualise")
 MAPPING_FIELDS = ("params", "train", "model_params", "mixing_set_params")
 
 

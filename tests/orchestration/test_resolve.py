@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from orchestration.catalogue import Catalogue, builtin_catalogue
 from orchestration.errors import InputError
+from orchestration.identities import ResolvedCell
 from orchestration.keys import plain
 from orchestration.resolve import resolve_sweep
-from orchestration.resolve_point import ResolvedCell
 from orchestration.sweep_expand import expand
 from orchestration.sweep_spec import parse_document
 from orchestration.sweep_yaml import Document

@@ -1,0 +1,114 @@
+"""Identities: what a resolved cell is, and the key of the weights that it leads to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path as FilePath
+from typing import Any, TypeVar
+
+from eval.benchmark import BenchmarkRequest
+from orchestration.catalogue import Catalogue
+from orchestration.cells import Cell
+from orchestration.errors import Mistake
+from orchestration.keys import digest_of_plain, plain
+from trainers.config import JobConfig
+
+KEY_FORMAT = 1
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedCell:
+    """A cell with its configuration and identity, before the store is asked."""
+
+    cell: Cell
+    config: JobConfig
+    train_key: str
+    dataset_identity: str
+    benchmarks: tuple[BenchmarkRequest, ...]
+    parents: tuple[ResolvedCell, ...] = ()
+
+    @property
+    def cell_id(self) -> str:
+        """The first 12 hexadecimal digits of the train key."""
+        return self.train_key[:12]
+
+
+@dataclass(slots=True)
+class Resolver:
+    """Resolves the points of one sweep; remembers what many points share.
+
+    Args:
+        catalogue: What points may name.
+        data_root: Where the content of users' folders is looked up for their identity.
+    """
+
+    catalogue: Catalogue
+    data_root: FilePath | None = None
+    mistakes: list[Mistake] = field(default_factory=list)
+    _memory: dict[tuple[object, ...], Any] = field(default_factory=dict)
+
+    def remember(self, key: tuple[object, ...], make: Callable[[], T]) -> T:
+        """Return what was made for a key before, or make it."""
+        if key not in self._memory:
+            self._memory[key] = make()
+        return self._memory[key]  # type: ignore[no-any-return]
+
+
+def identity_of(
+    config: JobConfig,
+    dataset_identity: str,
+    semantics: Mapping[str, Any],
+    mixing_identity: Mapping[str, Any] | None,
+    outlier_identity: str | None,
+) -> dict[str, Any]:
+    """Return what a train key is a hash of, as plain values.
+
+    Args:
+        config: The resolved configuration; the keys of its parents stand in it.
+        dataset_identity: Declared checksum of the dataset.
+        semantics: Versions of method parts, model and loop.
+        mixing_identity: Identity of the mixing set: semantics of its generator, or hash of its files.
+        outlier_identity: Declared checksum or name of the outlier stream.
+    """
+    identity: dict[str, Any] = plain(
+        {
+            "format": KEY_FORMAT,
+            "config": config,
+            "dataset": dataset_identity,
+            "semantics": semantics,
+            "mixing_set": mixing_identity,
+            "outliers": outlier_identity,
+        }
+    )
+    return identity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """A point without its seed: what all seeds of it share."""
+
+    cell: Cell
+    config: JobConfig
+    dataset_identity: str
+    identity: Mapping[str, Any]
+    benchmarks: tuple[BenchmarkRequest, ...]
+    parent: Template | None
+    visualised: ResolvedCell | None
+
+    def with_seed(self, resolver: Resolver, seed: int) -> ResolvedCell:
+        """Return the resolved cell of a seed; a parent has the same seed."""
+        parent = self.parent.with_seed(resolver, seed) if self.parent is not None else None
+        parent_key = parent.train_key if parent else None
+        config = replace(self.config, seed=seed, init_from=parent_key)
+        seeded = {**self.identity["config"], "seed": seed, "init_from": parent_key}
+        return ResolvedCell(
+            cell=replace(self.cell, seed=seed, init_from=parent.cell if parent else None),
+            config=config,
+            train_key=digest_of_plain({**self.identity, "config": seeded}),
+            dataset_identity=self.dataset_identity,
+            benchmarks=self.benchmarks,
+            parents=tuple(cell for cell in (self.visualised, parent) if cell is not None),
+        )
