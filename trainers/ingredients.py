@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainers.datasets.load import Split
-from trainers.datasets.registry import DatasetSpec, dataset_for
-from trainers.datasets.shared import shared_split
+from trainers.datasets.registry import dataset_for
+from trainers.datasets.spec import DatasetSpec
 from trainers.errors import CorruptData
+from trainers.pictures import training_pictures
 
 if TYPE_CHECKING:
     from augment.treatment import Treatment
     from trainers.config import JobConfig, MixingSetConfig
     from trainers.job import JobPaths, JobRequest
+    from trainers.loader import PictureSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,13 +28,13 @@ class Ingredients:
 
     Attributes:
         dataset: Description of the dataset.
-        train: Its training split.
+        pictures: Its training pictures, cropped and flipped as the recipe says.
         treatment: The method, built for this job.
         byte_digests: SHA-256 of what was read or generated: splits and mixing set.
     """
 
     dataset: DatasetSpec
-    train: Split
+    pictures: PictureSource
     treatment: Treatment
     byte_digests: Mapping[str, str]
 
@@ -47,13 +48,13 @@ def gather_ingredients(request: JobRequest) -> Ingredients:
     """
     config, paths = request.config, request.paths
     dataset = checked_dataset(request)
-    train = shared_split(config.dataset, "train", paths.data_root, paths.cache_dir)
+    pictures = training_pictures(dataset, config.recipe, Path(paths.data_root), Path(paths.cache_dir))
     mixing_set, mixing_digest = _mixing_set(config.mixing_set, paths)
     outliers = _outliers(config, dataset, paths)
     treatment = build_treatment(config, dataset, mixing_set=mixing_set, outliers=outliers)
-    digests = {"train": train.fingerprint, "mixing_set": mixing_digest}
+    digests = {"train": pictures.fingerprint, "mixing_set": mixing_digest}
     return Ingredients(
-        dataset=dataset, train=train, treatment=treatment, byte_digests={k: v for k, v in digests.items() if v}
+        dataset=dataset, pictures=pictures, treatment=treatment, byte_digests={k: v for k, v in digests.items() if v}
     )
 
 

@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from augment.counters import SampleKeys
-from trainers.order import Order, pieces_of
+from trainers.order import Order, even_cuts, pieces_of
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from augment.treatment import Treatment
+
+SMALLEST_PART: Final = 16
+"""Samples below which a part of a piece is not worth a thread's while."""
 
 Pixels = NDArray[np.uint8] | NDArray[np.float32]
 
@@ -31,11 +34,15 @@ class PictureSource(Protocol):
     """Training pictures: resident arrays, or files that are decoded on demand."""
 
     @property
-    def labels(self) -> NDArray[np.int64]:
-        """Class of every picture of the split, (N,)."""
+    def num_images(self) -> int:
+        """Pictures of the split."""
 
-    def pictures(self, keys: SampleKeys) -> NDArray[np.uint8]:
-        """Return the pictures of the keys after the recipe's crop and flip, (n, H, W, C)."""
+    @property
+    def fingerprint(self) -> str:
+        """Identity of the split's content."""
+
+    def pictures(self, keys: SampleKeys) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Return pictures after the recipe's crop and flip, (n, H, W, C) uint8, and their classes, (n,) int64."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +79,14 @@ class HostBatch:
     wait_s: float
 
 
+class _Part(NamedTuple):
+    """Some samples of a piece."""
+
+    images: Pixels
+    labels: NDArray[np.int64]
+    extra: NDArray[np.uint8] | None
+
+
 class Loader:
     """Prepares one worker's pieces of batch after batch; a context manager that owns its threads."""
 
@@ -102,6 +117,7 @@ class Loader:
         self._order = order
         self._pieces = pieces_of(rank, world_size, order.num_pieces)
         self._batches_ahead = batches_ahead
+        self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="pictures") if threads else None
 
     def __enter__(self) -> Loader:
@@ -137,12 +153,32 @@ class Loader:
         return step, sum(len(samples) for samples in cut), results
 
     def _start(self, piece: int, keys: SampleKeys) -> Callable[[], HostPiece]:
-        if self._pool is None:
-            return lambda: self._prepare(piece, keys)
-        future: Future[HostPiece] = self._pool.submit(self._prepare, piece, keys)
-        return future.result
+        """Prepare a piece in the background, in as many parts as there are threads; parts are put together when asked for."""
+        pool = self._pool
+        if pool is None:
+            return lambda: _joined(piece, [self._prepare(keys)])
+        num_parts = max(1, min(self._threads, len(keys) // SMALLEST_PART))
+        parts = [
+            SampleKeys(keys.seed, keys.epoch, keys.indices[start:stop])
+            for start, stop in even_cuts(len(keys), num_parts)
+        ]
+        futures: list[Future[_Part]] = [pool.submit(self._prepare, part) for part in parts]
+        return lambda: _joined(piece, [future.result() for future in futures])
 
-    def _prepare(self, piece: int, keys: SampleKeys) -> HostPiece:
-        images: Any = self._treatment.sample(self._source.pictures(keys), keys)
+    def _prepare(self, keys: SampleKeys) -> _Part:
+        pictures, labels = self._source.pictures(keys)
+        images: Any = self._treatment.sample(pictures, keys)
         extra = self._treatment.extra(keys) if self._treatment.num_extra_per_sample else None
-        return HostPiece(piece=piece, images=images, labels=self._source.labels[keys.indices], extra=extra)
+        return _Part(images, labels, extra)
+
+
+def _joined(piece: int, parts: Sequence[_Part]) -> HostPiece:
+    if len(parts) == 1:
+        return HostPiece(piece=piece, images=parts[0].images, labels=parts[0].labels, extra=parts[0].extra)
+    extras = [part.extra for part in parts if part.extra is not None]
+    return HostPiece(
+        piece=piece,
+        images=np.concatenate([part.images for part in parts], axis=parts[0].images.ndim - 4),
+        labels=np.concatenate([part.labels for part in parts]),
+        extra=np.concatenate(extras) if extras else None,
+    )

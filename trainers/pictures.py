@@ -1,17 +1,65 @@
-"""Training pictures that lie in memory as one uint8 array."""
+"""Training pictures: resident arrays that are gathered, or files that are decoded when needed."""
 
 from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from augment.counters import SampleKeys
+from augment.counters import SampleKeys, uniforms
+from trainers.datasets.spec import DatasetSpec
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from trainers.config import RecipeConfig
+    from trainers.datasets.listing import Listing
+    from trainers.loader import PictureSource
+
+logger = logging.getLogger(__name__)
+CROP_STREAM: Final = "resized-crop"
+
+
+def training_pictures(dataset: DatasetSpec, recipe: RecipeConfig, data_root: Path, cache_dir: Path) -> PictureSource:
+    """Return the training pictures of a dataset under a recipe's crop and flip.
+
+    Raises:
+        DataError: If data is missing or corrupt.
+    """
+    from trainers.datasets.shared import shared_split
+
+    if not dataset.is_resident:
+        from trainers.datasets.listing import list_split
+
+        listing = list_split(dataset, "train", data_root, cache_dir)
+        return PictureFiles(listing, image_size=dataset.image_size, flip=recipe.flip)
+    split = shared_split(dataset.name, "train", data_root, cache_dir)
+    return ResidentPictures(
+        split.images,
+        split.labels,
+        crop_padding=recipe.crop_padding,
+        flip=recipe.flip,
+        resized_crop=recipe.crop == "resized",
+        fingerprint=split.fingerprint,
+    )
 
 
 class ResidentPictures:
-    """A split in memory; the random crop of the zero-padded picture and the flip are done while gathering."""
+    """A split in memory; the random crop and the flip are done while gathering."""
 
-    def __init__(self, images: NDArray[np.uint8], labels: NDArray[np.int64], *, crop_padding: int, flip: bool) -> None:
+    def __init__(
+        self,
+        images: NDArray[np.uint8],
+        labels: NDArray[np.int64],
+        *,
+        crop_padding: int,
+        flip: bool,
+        resized_crop: bool = False,
+        fingerprint: str = "",
+    ) -> None:
         """Hold a split.
 
         Args:
@@ -19,14 +67,98 @@ class ResidentPictures:
             labels: (N,) int64.
             crop_padding: Zero padding of the random crop in pixels; 0 for none.
             flip: Horizontal flip with probability 1/2, before the crop.
+            resized_crop: Cut a random area and resize it, instead of the crop of the padded picture.
+            fingerprint: Identity of the split's content.
         """
         self._images = images
-        self.labels = labels
+        self._labels = labels
         self._crop_padding = crop_padding
         self._flip = flip
+        self._resized_crop = resized_crop
+        self.num_images = len(labels)
+        self.fingerprint = fingerprint
 
-    def pictures(self, keys: SampleKeys) -> NDArray[np.uint8]:
-        """Return the pictures of the keys, flipped and cropped, (n, H, W, C)."""
+    def pictures(self, keys: SampleKeys) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Return the pictures of the keys, flipped and cropped, (n, H, W, C), and their classes, (n,)."""
         from augment.geometry import gather_crop_flip
 
-        return gather_crop_flip(self._images, keys.indices, keys, padding=self._crop_padding, flip=self._flip)
+        labels = self._labels[keys.indices]
+        if self._resized_crop:
+            return self._cut(keys), labels
+        rows = keys.indices
+        return gather_crop_flip(self._images, rows, keys, padding=self._crop_padding, flip=self._flip), labels
+
+    def _cut(self, keys: SampleKeys) -> NDArray[np.uint8]:
+        from PIL import Image
+
+        from trainers.datasets.decode import random_resized_crop
+
+        chosen = self._images[keys.indices]
+        draws = crop_draws(keys, flip=self._flip)
+        planes = chosen[..., 0] if chosen.shape[3] == 1 else chosen
+        cut = [
+            random_resized_crop(Image.fromarray(picture), draw, chosen.shape[1])
+            for picture, draw in zip(planes, draws, strict=True)
+        ]
+        return np.stack(cut)
+
+
+class PictureFiles:
+    """Pictures in files, decoded when they are needed: a random area of a random ratio, resized, perhaps flipped.
+
+    A file that cannot be decoded gives way to the next one of the listing, on every worker alike; the files are counted and
+    named, and above one in a hundred the folder is refused.
+    """
+
+    def __init__(self, listing: Listing, *, image_size: int, flip: bool) -> None:
+        """Hold the names and classes of the files.
+
+        Args:
+            listing: The files.
+            image_size: Side of the pictures in pixels.
+            flip: Horizontal flip with probability 1/2.
+        """
+        self._listing = listing
+        self._image_size = image_size
+        self._flip = flip
+        self.broken: set[int] = set()
+        self.num_images = len(listing)
+        self.fingerprint = listing.fingerprint
+
+    def pictures(self, keys: SampleKeys) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Return the pictures of the keys, cut, resized and flipped, (n, S, S, 3), and their classes, (n,)."""
+        from trainers.datasets.decode import random_resized_crop
+
+        draws = crop_draws(keys, flip=self._flip)
+        images = np.empty((len(keys), self._image_size, self._image_size, 3), dtype=np.uint8)
+        labels = np.empty(len(keys), dtype=np.int64)
+        for row, index in enumerate(keys.indices.tolist()):
+            picture, whole = self._whole(index)
+            images[row] = random_resized_crop(picture, draws[row], self._image_size)
+            labels[row] = self._listing.labels[whole]
+        return images, labels
+
+    def _whole(self, index: int) -> tuple[Image, int]:
+        """Return the picture of an index, or of the next whole file after it, and the index of that one."""
+        from trainers.datasets.decode import open_picture, refuse_broken
+
+        while True:
+            picture = open_picture(self._listing.root / self._listing.names[index])
+            if picture is not None:
+                return picture, index
+            if index not in self.broken:
+                self.broken.add(index)
+                names = [self._listing.names[broken] for broken in sorted(self.broken)]
+                refuse_broken(self._listing.root, names, self.num_images)
+                logger.warning("%s cannot be decoded; the next picture stands for it", self._listing.names[index])
+            index = (index + 1) % self.num_images
+
+
+def crop_draws(keys: SampleKeys, *, flip: bool) -> NDArray[np.float64]:
+    """Return the draws of `random_resized_crop` for each key, (n, CROP_SLOTS); without flips the last is 1."""
+    from trainers.datasets.decode import CROP_SLOTS
+
+    draws = uniforms(keys, CROP_SLOTS, stream=CROP_STREAM)
+    if not flip:
+        draws[:, -1] = 1.0
+    return draws

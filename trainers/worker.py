@@ -29,7 +29,6 @@ from trainers.loader import Loader
 from trainers.loop import LoopHooks, Training
 from trainers.models.build import build_classifier
 from trainers.order import Order, check_workers, training_samples
-from trainers.pictures import ResidentPictures
 from trainers.progress import Progress
 
 if TYPE_CHECKING:
@@ -95,15 +94,15 @@ def _trained(request: JobRequest, group: ProcessGroup, sink: JobSink, budget: Th
 def _assemble(
     request: JobRequest, ingredients: Ingredients, model: nn.Module, group: ProcessGroup, budget: ThreadBudget
 ) -> tuple[Training, Loader]:
-    recipe, train = request.config.recipe, ingredients.train
+    recipe, pictures = request.config.recipe, ingredients.pictures
     order = Order(
-        samples=training_samples(len(train), recipe),
+        samples=training_samples(pictures.num_images, recipe),
         batch_size=recipe.batch_size,
         num_pieces=recipe.batch_shards * recipe.grad_accumulation,
         seed=request.config.seed,
     )
     loader = Loader(
-        source=ResidentPictures(train.images, train.labels, crop_padding=recipe.crop_padding, flip=recipe.flip),
+        source=pictures,
         treatment=ingredients.treatment,
         order=order,
         rank=group.rank,

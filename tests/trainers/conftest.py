@@ -13,6 +13,14 @@ from trainers.config import JobConfig, RecipeConfig
 from trainers.job import JobPaths, JobRequest
 
 
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """Threads that spin while they wait for each other make a shared machine crawl."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
 class Remembering:
     """A `JobSink` that keeps what it is told, in order."""
 

@@ -85,7 +85,7 @@ def test_job_in_a_used_process_is_bit_identical_to_one_in_a_fresh_one(small_job:
     torch.rand(17)
     torch.set_default_dtype(torch.float64)
     torch.set_float32_matmul_precision("medium")
-    torch.set_num_threads(2)
+    torch.set_num_threads(3)
     torch.set_grad_enabled(False)
     torch.backends.mkldnn.set_flags(False)
     old = np.seterr(all="raise")

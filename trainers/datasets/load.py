@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainers.datasets.idx import read_idx
-from trainers.datasets.registry import ENTRY_POINT_GROUP, DataFile, DatasetSpec, dataset_for, missing_line
-from trainers.errors import CorruptData, MissingData
+from trainers.datasets.registry import ENTRY_POINT_GROUP, absent_paths, dataset_for, missing_line
+from trainers.datasets.spec import DataFile, DatasetSpec
+from trainers.errors import CorruptData, DataError, MissingData
 
 SplitName = Literal["train", "test"]
 
@@ -51,7 +52,7 @@ def load_split(name: str, split: SplitName, data_root: str | Path) -> Split:
     """
     spec = dataset_for(name)
     files = tuple(file for file in spec.files if file.split in (split, "both"))
-    absent = [file.path for file in files if not (Path(data_root) / file.path).is_file()]
+    absent = absent_paths(spec, data_root, split)
     if absent:
         raise MissingData(missing_line(spec, data_root, absent))
     for file in files:
@@ -77,6 +78,11 @@ def _read(spec: DatasetSpec, split: SplitName, root: Path) -> tuple[NDArray[np.u
     if spec.layout == "idx":
         images, labels = (read_idx(root / file.path) for file in spec.files if file.split == split)
         return images[..., None], labels.astype(np.int64)
+    if spec.layout == "folders":
+        raise DataError(
+            f"dataset {spec.name!r} lies in folders of pictures, which are decoded into a cache; it is read through "
+            "trainers.datasets.shared.shared_split"
+        )
     if spec.layout == "entry-point":
         (entry,) = entry_points(group=f"{ENTRY_POINT_GROUP}.read", name=spec.name)
         read = entry.load()(split, root)

@@ -6,80 +6,15 @@ Files lie below the data root in torchvision's own layouts. `trainers.datasets.l
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final, Literal
 
+from trainers.datasets.spec import DataFile as DataFile
+from trainers.datasets.spec import DatasetSpec as DatasetSpec
 from trainers.errors import unknown_name
 
 ENTRY_POINT_GROUP: Final = "dreamgrid.datasets"
-Layout = Literal["digits", "idx", "cifar", "svhn", "entry-point"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataFile:
-    """One file of a dataset.
-
-    Attributes:
-        path: Below the data root, with forward slashes.
-        split: "train", "test" or "both".
-        md5: Published checksum, or "" where only the packed file has one.
-        sha256: Checksum of the unpacked file, or "".
-    """
-
-    path: str
-    split: Literal["train", "test", "both"]
-    md5: str = ""
-    sha256: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatasetSpec:
-    """A dataset, described.
-
-    Attributes:
-        name: Key in `DATASETS`.
-        title: Label in tables.
-        image_size: Side of the square pictures in pixels.
-        num_channels: 1 (grey) or 3 (RGB).
-        num_classes: Number of classes.
-        num_train: Pictures of the training split.
-        num_test: Pictures of the test split.
-        identity: Declared checksum of the whole dataset; part of every train key.
-        mean: Per-channel pixel value in [0, 1] that normalisation maps to zero.
-        std: Per-channel divisor of the normalisation.
-        layout: How its files are read.
-        torchvision: Name of torchvision's class, or "".
-        files: Its files; empty for what ships inside a library.
-        source: Where it comes from.
-    """
-
-    name: str
-    title: str
-    image_size: int
-    num_channels: int
-    num_classes: int
-    num_train: int
-    num_test: int
-    identity: str
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    layout: Layout
-    source: str
-    torchvision: str = ""
-    files: tuple[DataFile, ...] = ()
-
-    def __post_init__(self) -> None:
-        if len(self.mean) != self.num_channels or len(self.std) != self.num_channels:
-            raise ValueError(
-                f"dataset {self.name!r} has {self.num_channels} channels: mean and std need one value each"
-            )
-
-    @property
-    def fetch_hint(self) -> str:
-        """The command that gets the data, or "" where none is needed."""
-        return f"python -m trainers.datasets.fetch {self.name} --data-root DIR" if self.files else ""
 
 
 def _idx_files(
@@ -93,6 +28,8 @@ def _idx_files(
     )
 
 
+_IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
+_IMAGENET_STD: Final = (0.229, 0.224, 0.225)
 _HALF_1: Final = (0.5,)
 _HALF_3: Final = (0.5, 0.5, 0.5)
 
@@ -259,6 +196,59 @@ DATASETS: Final[Mapping[str, DatasetSpec]] = {
             DataFile(path="test_32x32.mat", split="test", md5="eb5a983be6a315427106f1b164d9cef3"),
         ),
     ),
+    "imagenet": DatasetSpec(
+        name="imagenet",
+        title="ImageNet",
+        image_size=224,
+        num_channels=3,
+        num_classes=1000,
+        num_train=1_281_167,
+        num_test=50_000,
+        identity="md5-of-packed:1d675b47d978889d74fa0da5fadfb00e+29b22e2961454d5413ddabcf34fc5622",
+        mean=_IMAGENET_MEAN,
+        std=_IMAGENET_STD,
+        layout="folders",
+        source="Russakovsky et al. 2015: ImageNet Large Scale Visual Recognition Challenge",
+        folders=("imagenet/train", "imagenet/val"),
+        resize=256,
+        is_resident=False,
+        how_to_get="register with ImageNet, unpack both archives to DIR/imagenet/{train,val}/<class>/, as torchvision does",
+    ),
+    "tiny-imagenet": DatasetSpec(
+        name="tiny-imagenet",
+        title="Tiny ImageNet",
+        image_size=64,
+        num_channels=3,
+        num_classes=200,
+        num_train=100_000,
+        num_test=10_000,
+        identity="md5-of-packed:90528d7ca1a48142e341f4ef8d21d0de",
+        mean=_HALF_3,
+        std=_HALF_3,
+        layout="folders",
+        source="Stanford CS231n: Tiny ImageNet, 200 classes of ImageNet at 64 px",
+        folders=("tiny-imagenet-200/train", "tiny-imagenet-200/val"),
+        resize=64,
+        how_to_get="unpack tiny-imagenet-200.zip below DIR (val stays flat: val_annotations.txt names the classes)",
+    ),
+    "places365": DatasetSpec(
+        name="places365",
+        title="Places365",
+        image_size=224,
+        num_channels=3,
+        num_classes=365,
+        num_train=1_803_460,
+        num_test=36_500,
+        identity="md5-of-packed:53ca1c756c3d1e7809517cc47c5561c5+e27b17d8d44f4af9a78502beb927f808",
+        mean=_IMAGENET_MEAN,
+        std=_IMAGENET_STD,
+        layout="folders",
+        source="Zhou et al. 2017: Places, a 10 Million Image Database for Scene Recognition; 256 px standard set",
+        folders=("places365_standard/train", "places365_standard/val"),
+        resize=256,
+        is_resident=False,
+        how_to_get="unpack places365standard_easyformat.tar below DIR, which gives DIR/places365_standard/{train,val}/<class>/",
+    ),
 }
 
 
@@ -287,10 +277,26 @@ def missing_data(names: list[str], data_root: str | Path) -> list[str]:
     lines = []
     for name in dict.fromkeys(names):
         spec = dataset_for(name)
-        absent = [file.path for file in spec.files if not (Path(data_root) / file.path).is_file()]
+        absent = absent_paths(spec, data_root)
         if absent:
             lines.append(missing_line(spec, data_root, absent))
     return lines
+
+
+def absent_paths(
+    spec: DatasetSpec, data_root: str | Path, split: Literal["train", "test", "both"] = "both"
+) -> list[str]:
+    """Return the files and folders of a dataset, or of one split, that are not below the data root."""
+    files = [file.path for file in spec.files if split in (file.split, "both") or file.split == "both"]
+    folders = (
+        []
+        if spec.folders is None
+        else [f for f, of in zip(spec.folders, ("train", "test"), strict=True) if split in (of, "both")]
+    )
+    root = Path(data_root)
+    return [path for path in files if not (root / path).is_file()] + [
+        path for path in folders if not (root / path).is_dir()
+    ]
 
 
 def missing_line(spec: DatasetSpec, data_root: str | Path, absent: list[str]) -> str:

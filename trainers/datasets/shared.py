@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from trainers.datasets.load import Split, SplitName, fingerprint, load_split
 from trainers.datasets.registry import dataset_for
-from trainers.errors import NoSpace
+from trainers.datasets.spec import DatasetSpec
+from trainers.errors import DataError, NoSpace
 
 _CHECKED: Final[dict[tuple[str, int, int], str]] = {}
 """Arrays whose bytes this process has hashed: (path, size, modification time in ns) -> fingerprint."""
@@ -41,6 +42,8 @@ def shared_split(name: str, split: SplitName, data_root: str | Path, cache_dir: 
     spec = dataset_for(name)
     if spec.layout == "entry-point":  # its reader may itself be a memory map, and nothing says when its bytes change
         return load_split(name, split, data_root)
+    if spec.layout == "folders":
+        return _from_folders(spec, split, Path(data_root), Path(cache_dir))
     label = re.sub(r"[^a-z0-9-]", "_", name)
     folder = Path(cache_dir) / "datasets" / f"{label}-{hashlib.sha256(spec.identity.encode()).hexdigest()[:16]}"
     found = _open(folder, split)
@@ -52,6 +55,20 @@ def shared_split(name: str, split: SplitName, data_root: str | Path, cache_dir: 
                 found = _open(folder, split)
     assert found is not None
     return found
+
+
+def _from_folders(spec: DatasetSpec, split: SplitName, data_root: Path, cache_dir: Path) -> Split:
+    from trainers.datasets.folder import decoded
+    from trainers.datasets.listing import list_split
+
+    if split == "train" and not spec.is_resident:
+        raise DataError(
+            f"the {spec.num_train} training pictures of {spec.name!r} are decoded when needed and are never one array; use "
+            "its test split, or a smaller dataset"
+        )
+    listing = list_split(spec, split, data_root, cache_dir)
+    pictures = decoded(listing, identity=spec.identity, resize=spec.resize, size=spec.image_size, cache_dir=cache_dir)
+    return Split(images=pictures.images, labels=pictures.labels, fingerprint=pictures.fingerprint)
 
 
 def _open(folder: Path, split: SplitName) -> Split | None:

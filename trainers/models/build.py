@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from trainers.datasets.registry import DatasetSpec
+from trainers.datasets.spec import DatasetSpec
 from trainers.errors import ImpossibleJob
 from trainers.models.normalize import Classifier, Normalize
 from trainers.models.registry import ModelInput, model_for

@@ -1,0 +1,83 @@
+"""What a dataset is, in names, sizes and checksums; light to import."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Layout = Literal["digits", "idx", "cifar", "svhn", "folders", "entry-point"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataFile:
+    """One file of a dataset.
+
+    Attributes:
+        path: Below the data root, with forward slashes.
+        split: "train", "test" or "both".
+        md5: Published checksum, or "" where only the packed file has one.
+        sha256: Checksum of the unpacked file, or "".
+    """
+
+    path: str
+    split: Literal["train", "test", "both"]
+    md5: str = ""
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetSpec:
+    """A dataset, described.
+
+    Attributes:
+        name: Key in `DATASETS`.
+        title: Label in tables.
+        image_size: Side of the square pictures in pixels.
+        num_channels: 1 (grey) or 3 (RGB).
+        num_classes: Number of classes.
+        num_train: Pictures of the training split.
+        num_test: Pictures of the test split.
+        identity: Declared checksum of the whole dataset; part of every train key.
+        mean: Per-channel pixel value in [0, 1] that normalisation maps to zero.
+        std: Per-channel divisor of the normalisation.
+        layout: How its files are read.
+        torchvision: Name of torchvision's class, or "".
+        files: Its files; empty for what ships inside a library.
+        source: Where it comes from.
+        folders: Training and test folder below the data root, one sub-folder per class, for the layout "folders".
+        resize: Length that the shorter side of a test picture is resized to before its centre is cropped, for "folders".
+        is_resident: Whether training pictures are decoded once and kept in memory; else they are decoded when needed.
+        how_to_get: What a person does to get data that no command may download.
+    """
+
+    name: str
+    title: str
+    image_size: int
+    num_channels: int
+    num_classes: int
+    num_train: int
+    num_test: int
+    identity: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    layout: Layout
+    source: str
+    torchvision: str = ""
+    files: tuple[DataFile, ...] = ()
+    folders: tuple[str, str] | None = None
+    resize: int = 0
+    is_resident: bool = True
+    how_to_get: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.mean) != self.num_channels or len(self.std) != self.num_channels:
+            raise ValueError(
+                f"dataset {self.name!r} has {self.num_channels} channels: mean and std need one value each"
+            )
+
+    @property
+    def fetch_hint(self) -> str:
+        """The command that gets the data, or what to do where there is none, or "" where nothing is needed."""
+        if self.how_to_get:
+            return self.how_to_get
+        return f"python -m trainers.datasets.fetch {self.name} --data-root DIR" if self.files else ""
