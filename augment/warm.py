@@ -39,6 +39,10 @@ KERNEL_MODULES: Final[tuple[str, ...]] = (
     "eval.corruptions.weather",
     "eval.corruptions.elastic",
     "eval.corruptions.edges",
+    "eval.corruptions.thin_edges",
+    "eval.corruptions.cbar_warps",
+    "eval.corruptions.cbar_marks",
+    "eval.corruptions.cbar_waves",
     "eval.perturbations.geometric",
 )
 """Modules with a `WARM_UP` tuple, by name: those of `eval` too, which is why nothing here imports them before it must."""

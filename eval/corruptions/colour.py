@@ -14,24 +14,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augment.compiled import kernel
-from eval.corruptions.setting import CorruptionKernel, Setting, luma, to_uint8
+from eval.corruptions.setting import CorruptionKernel, Setting, luma, to_nearest, to_uint8
 
 
 @functools.lru_cache(maxsize=64)
-def brightness_table(shift: float) -> NDArray[np.uint8]:
+def brightness_table(shift: float, *, nearest: bool = False) -> NDArray[np.uint8]:
     """Return the new grey level by (largest value of the pixel, value), (256, 256).
 
     With V' = clip(V + shift, 0, 1), a value x of a pixel with V > 0 becomes x V' / V; a black pixel becomes grey V'.
+    Results are truncated, or rounded with `nearest`.
     """
     value = np.arange(256, dtype=np.float64) / 255.0
     lifted = np.clip(value + shift, 0, 1)[:, None]
     ratio = np.divide(value[None, :], value[:, None], out=np.ones((256, 256)), where=value[:, None] > 0)
-    return to_uint8(lifted * ratio)
+    return (to_nearest if nearest else to_uint8)(lifted * ratio)
 
 
-def lift(images: NDArray[np.uint8], shift: float) -> NDArray[np.uint8]:
+def lift(images: NDArray[np.uint8], shift: float, *, nearest: bool = False) -> NDArray[np.uint8]:
     """Return pictures with V raised by `shift` (a fraction, may be negative), same shape."""
-    return np.asarray(_look_up(np.ascontiguousarray(images), brightness_table(shift)))
+    return np.asarray(_look_up(np.ascontiguousarray(images), brightness_table(shift, nearest=nearest)))
 
 
 def brightness(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:

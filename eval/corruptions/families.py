@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from eval.corruptions.cbar import CBAR_CORRUPTIONS, cbar_parameters
+from eval.corruptions.mnist_c import MNIST_CORRUPTIONS, mnist_parameters
 from eval.corruptions.registry import CORRUPTIONS, Corruption
 from eval.corruptions.severities import SEVERITIES, TABLES, nearest_scale
 
@@ -60,6 +62,8 @@ def _c_parameters(kind: str, severity: int, scale: int) -> tuple[float, ...]:
 
 FAMILIES: Final[Mapping[str, Family]] = {
     "c": Family(name="c", kinds=CORRUPTIONS, severities=SEVERITIES, parameters=_c_parameters),
+    "cbar": Family(name="cbar", kinds=CBAR_CORRUPTIONS, severities=SEVERITIES, parameters=cbar_parameters),
+    "mnist-c": Family(name="mnist-c", kinds=MNIST_CORRUPTIONS, severities=(1,), parameters=mnist_parameters),
 }
 
 

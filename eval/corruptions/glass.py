@@ -23,16 +23,19 @@ def glass_blur(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]
     """
     sigma, delta, passes = setting.parameters
     levels = to_uint8(gaussian_filter(images / 255.0, sigma))
-    displaced = displace(levels, setting.draws, int(delta), int(passes), likelihood=1.0)
+    displaced = displace(levels, setting.draws, int(delta), int(passes), likelihood=1.0, copies=images.shape[3] == 3)
     return to_uint8(gaussian_filter(displaced / 255.0, sigma))
 
 
 def displace(
-    levels: NDArray[np.uint8], draws: Draws, delta: int, passes: int, *, likelihood: float
+    levels: NDArray[np.uint8], draws: Draws, delta: int, passes: int, *, likelihood: float, copies: bool
 ) -> NDArray[np.uint8]:
-    """Return pictures whose pixels were moved by -delta..delta - 1 along each axis, each with this likelihood."""
+    """Return pictures whose pixels were moved by -delta..delta - 1 along each axis, each with this likelihood.
+
+    With `copies`, a pixel takes the other's value and the other keeps it; without, they swap.
+    """
     moved = np.array(levels, order="C")
-    _displace(moved, *draws.address("displace"), delta, passes, likelihood, levels.shape[3] == 3)
+    _displace(moved, *draws.address("displace"), delta, passes, likelihood, copies)
     return moved
 
 
@@ -61,7 +64,7 @@ KERNELS: Final[Mapping[str, CorruptionKernel]] = {"glass_blur": glass_blur}
 
 def _warm_up() -> None:
     draws = Draws(0, "warm", 1, np.zeros(1, dtype=np.int64))
-    displace(np.zeros((1, 8, 8, 3), dtype=np.uint8), draws, 1, 1, likelihood=1.0)
+    displace(np.zeros((1, 8, 8, 3), dtype=np.uint8), draws, 1, 1, likelihood=1.0, copies=True)
 
 
 WARM_UP = (_warm_up,)

@@ -97,6 +97,11 @@ def to_uint8(unit: NDArray[np.floating]) -> NDArray[np.uint8]:
     return np.asarray(scaled.astype(np.uint8))
 
 
+def to_nearest(unit: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Return pictures in [0, 1] as the nearest grey levels, as MNIST-C's authors do."""
+    return np.asarray(np.rint(np.clip(unit, 0.0, 1.0) * 255.0).astype(np.uint8))
+
+
 def luma(pictures: NDArray[np.floating]) -> NDArray[np.floating]:
     """Return the brightness of colour pictures, (N, H, W, 3) -> (N, H, W, 1), by the weights .299, .587, .114."""
     weights = np.asarray([0.299, 0.587, 0.114], dtype=pictures.dtype)

@@ -78,7 +78,9 @@ def test_glass_moves_content_by_at_most_delta_and_never_by_plus_delta_in_one_exc
     from eval.corruptions.glass import displace
 
     rows = np.repeat(np.arange(16, dtype=np.uint8)[:, None], 16, axis=1)[None, :, :, None]
-    moved = displace(np.repeat(rows, 3, axis=3), Draws(0, "g", 1, np.zeros(1, dtype=np.int64)), 1, 1, likelihood=1.0)
+    moved = displace(
+        np.repeat(rows, 3, axis=3), Draws(0, "g", 1, np.zeros(1, dtype=np.int64)), 1, 1, likelihood=1.0, copies=True
+    )
     change = moved[0, 2:16, 2:16, 0].astype(int) - np.arange(2, 16)[:, None]
     assert set(np.unique(change)) == {-1, 0}
     assert (change == 0).mean() == pytest.approx(0.5, abs=0.12)

@@ -166,11 +166,11 @@ def test_glass_copies_pixels_of_colour_pictures_and_swaps_those_of_grey_ones() -
 
     values = np.random.default_rng(0).permutation(256).astype(np.uint8).reshape(1, 16, 16, 1)
     draws = Draws(0, "glass", 1, np.zeros(1, dtype=np.int64))
-    swapped = displace(values, draws, 1, 2, likelihood=1.0)
-    copied = displace(np.repeat(values, 3, axis=3), draws, 1, 2, likelihood=1.0)
+    swapped = displace(values, draws, 1, 2, likelihood=1.0, copies=False)
+    copied = displace(np.repeat(values, 3, axis=3), draws, 1, 2, likelihood=1.0, copies=True)
     assert sorted(swapped.reshape(-1)) == list(range(256))
     assert len(np.unique(copied[..., 0])) < 256
-    assert np.array_equal(displace(values, draws, 1, 2, likelihood=0.0), values)
+    assert np.array_equal(displace(values, draws, 1, 2, likelihood=0.0, copies=False), values)
 
 
 def test_brightness_keeps_hue_and_lifts_black_to_grey() -> None:
