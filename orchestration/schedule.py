@@ -74,6 +74,7 @@ class Finished:
 class _Group:
     placement: Placement
     running: str | None = None
+    is_resting: bool = False
 
 
 @dataclass(slots=True)
@@ -133,6 +134,11 @@ class ScheduleState:
         group = self.running.pop(key)
         if group in self.groups:
             self.groups[group].running = None
+
+    def rest(self, group: str, is_resting: bool) -> None:
+        """Hold a group back from its next cell, or let it have one."""
+        if group in self.groups:
+            self.groups[group].is_resting = is_resting
 
     def group_ended(self, group: str) -> None:
         """Note that a group gave its resources back."""
@@ -197,8 +203,12 @@ class ScheduleState:
         return self._postponed[0][0] if self._postponed else None
 
     def idle_groups(self) -> Mapping[str, Placement]:
-        """Return the warm groups without work, the one that has stood longest first."""
-        return {name: group.placement for name, group in self.groups.items() if group.running is None}
+        """Return the warm groups that could have work and have none, the one that has stood longest first."""
+        return {
+            name: group.placement
+            for name, group in self.groups.items()
+            if group.running is None and not group.is_resting
+        }
 
     def wants_shape(self, shape: GroupShape) -> bool:
         """Return whether a cell that is neither running nor over could use a group of this shape."""

@@ -41,6 +41,7 @@ class _Running:
     group: str
     started_at: float
     was_shared: bool
+    has_trial: bool = True
     is_abandoned: bool = False
 
 
@@ -70,6 +71,7 @@ class Driver:
         self._clock = clock
         self._recorder = Recorder(store, observer)
         self._running: dict[int, _Running] = {}
+        self._resting: dict[int, str] = {}
         self._attempts: dict[str, int] = {}
         self._counted: dict[str, int] = {}
         self._crashes = 0
@@ -155,13 +157,34 @@ class Driver:
                 attempt.is_abandoned = True
                 self._pool.order(attempt.group, "abort")
 
-    def trial_broke(self, job: int) -> None:
-        """Note that a trial ended in an error; the attempt is over if its job was never delivered."""
+    def trial_ended(self, job: int, *, has_broken: bool = False) -> None:
+        """Note that the trial of a job is over, and that its process can take the next one.
+
+        If the trial broke before its job was delivered, that was a failed attempt.
+        """
         with self._lock:
+            group = self._resting.pop(job, None)
+            if group is not None:
+                self.state.rest(group, False)
             attempt = self._running.get(job)
-            if attempt is not None and self._pool.withdraw(job):
+            if attempt is None:
+                return
+            attempt.has_trial = False
+            if has_broken and self._pool.withdraw(job):
                 died = RankFailure(rank=-1, kinds=("ActorDiedError",), message="the trial's process died")
                 self._attempt_failed(attempt, (died,))
+
+    def _release(self, attempt: _Running) -> None:
+        """Take an attempt that ended off its group.
+
+        The group rests until the attempt's trial is over as well: a trial that started before would need a process of its
+        own, which takes seconds to start, instead of the one that is about to be free.
+        """
+        self._running.pop(attempt.job, None)
+        self.state.stopped_running(attempt.key)
+        if attempt.has_trial:
+            self._resting[attempt.job] = attempt.group
+            self.state.rest(attempt.group, True)
 
     def _suggest(self) -> dict[str, Any] | Literal["finished"] | None:
         if self.halt is not None:
@@ -252,13 +275,13 @@ class Driver:
             self._recorder.report(cell, event.values[1], event.values[2])
 
     def _on_finished(self, event: Event) -> None:
-        attempt = self._running.pop(event.job, None)
+        attempt = self._running.get(event.job)
         if attempt is None:
             return
         result, resident_mib = event.values
         cell = self._cells[attempt.key]
         self.state.has_shown_life = True
-        self.state.stopped_running(attempt.key)
+        self._release(attempt)
         if attempt.is_abandoned:
             self.state.again(attempt.key)
             self.state.postpone(attempt.key, self._clock() + self._options.leases.poll_s)
@@ -297,18 +320,17 @@ class Driver:
 
     def _on_returned(self, event: Event) -> None:
         """Queue a cell again whose group ended before it took it; nothing was tried."""
-        attempt = self._running.pop(event.job, None)
+        attempt = self._running.get(event.job)
         if attempt is not None:
             self._attempts[attempt.key] -= 1
-            self.state.stopped_running(attempt.key)
+            self._release(attempt)
             self.state.again(attempt.key)
             self.leases.release(attempt.key)
             self._observer.cell_state(self._cells[attempt.key], "waiting")
 
     def _attempt_failed(self, attempt: _Running, failures: Sequence[RankFailure]) -> None:
-        del self._running[attempt.job]
         key, cell = attempt.key, self._cells[attempt.key]
-        self.state.stopped_running(key)
+        self._release(attempt)
         if attempt.is_abandoned:
             self.state.again(key)
             self.state.postpone(key, self._clock() + self._options.leases.poll_s)

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-QUIET_THREADS = "dreamgrid-"
-"""Threads whose names begin so (and the threads they start) write to the log file."""
+QUIET_THREADS = ("dreamgrid-", "ray_")
+"""Threads whose names begin so write to the log file: ours, and the one in which Ray prints what its nodes say."""
 
 
 class _Router:

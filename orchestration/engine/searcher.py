@@ -33,10 +33,10 @@ class CellSearcher(Searcher):  # type: ignore[misc]
         return suggestion
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Tell the driver of a trial that broke before its job was delivered."""
+        """Tell the driver that a trial is over."""
         job = self._jobs.pop(trial_id, None)
-        if error and job is not None:
-            self._driver.trial_broke(job)
+        if job is not None:
+            self._driver.trial_ended(job, has_broken=error)
 
     def save(self, checkpoint_path: str) -> None:
         """Save nothing: the truth is in the results store, and Tune's state is never restored."""

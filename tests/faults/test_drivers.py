@@ -76,14 +76,14 @@ def _said(word: str, count: int) -> Callable[[list[list[str]]], bool]:
 
 
 def test_a_killed_driver_loses_only_what_was_in_flight_and_the_next_one_resumes_it(start, tmp_path):
-    first = start("first", cells=3, epochs=60)
+    first = start("first", cells=3, epochs=24)
     first.wait_until(lambda lines: any(line[0] == "done" for line in lines) and lines[-1][0] == "epoch")
-    first.wait_until(_said("epoch", 60 + 5))
+    first.wait_until(_said("epoch", 24 + 5))
     first.process.send_signal(signal.SIGKILL)
     first.process.wait()
     finished = [line[1] for line in first.lines() if line[0] == "done"]
     interrupted = first.lines()[-1][1]
-    second = start("second", cells=3, epochs=60).result()
+    second = start("second", cells=3, epochs=24).result()
     assert second["status"] == "complete"
     assert len(second["done"]) == 3
     assert set(second["computed"]).isdisjoint(finished)
@@ -92,7 +92,7 @@ def test_a_killed_driver_loses_only_what_was_in_flight_and_the_next_one_resumes_
     assert len(results) == 3
     resumed = results[interrupted].training.summary
     assert resumed.resumed_from_step is not None
-    assert [row.epoch for row in resumed.epochs] == list(range(60))
+    assert [row.epoch for row in resumed.epochs] == list(range(24))
     folders = [path for key in second["done"] for path in (tmp_path / "storage" / "results" / key).iterdir()]
     assert len(folders) == 3
 

@@ -33,6 +33,7 @@ class PlayedPool:
         self.orders: list[tuple[str, str]] = []
         self.ended: list[str] = []
         self.requests: list[Any] = []
+        self.drivers: list[Driver] = []
         self._groups, self._jobs = itertools.count(), itertools.count()
 
     def start(self, shape: GroupShape, placement: Any, job: str) -> Any:
@@ -69,6 +70,9 @@ class PlayedPool:
     def say(self, kind: str, suggestion: Any, *values: Any) -> None:
         """Make up an event of the job of a suggestion."""
         self.events.append(Event(kind=kind, group=suggestion["group"], job=suggestion["job"], values=values))
+        if kind in ("finished", "failed"):
+            for driver in self.drivers:
+                driver.trial_ended(suggestion["job"])
 
     def finish(self, suggestion: Any, resident_mib: float = 100.0) -> None:
         """Let the job of a suggestion finish."""
@@ -105,7 +109,7 @@ def driver_of(pool, store, options, plan_of, listener) -> Callable[..., Driver]:
     def build(
         *cells: Any, nodes: tuple[Node, ...] = (Node(name="n", cpus=1),), owner: str = "me", **changes: Any
     ) -> Driver:
-        return Driver(
+        driver = Driver(
             plan_of(*cells),
             store=store,
             options=options(**changes),
@@ -115,6 +119,8 @@ def driver_of(pool, store, options, plan_of, listener) -> Callable[..., Driver]:
             owner=owner,
             keeps_groups=False,
         )
+        pool.drivers.append(driver)
+        return driver
 
     return build
 
@@ -227,7 +233,7 @@ def test_a_returned_job_is_queued_again_and_was_no_attempt(driver_of, pool, plan
 
 def test_a_trial_that_breaks_before_delivery_is_a_failed_attempt(driver_of, pool, planned):
     driver = driver_of(planned(1, benchmarks=()))
-    driver.trial_broke(driver.suggest()["job"])
+    driver.trial_ended(driver.suggest()["job"], has_broken=True)
     assert driver.attempts == 1
     assert isinstance(driver.suggest(), dict)
 
@@ -309,3 +315,21 @@ def test_two_threads_never_start_a_cell_twice(driver_of, pool, planned):
     for thread in threads:
         thread.join()
     assert len(found) == len(set(found)) == 40
+
+
+def test_a_group_rests_until_the_trial_of_its_last_cell_is_over(driver_of, pool, planned):
+    driver = driver_of(planned(1, benchmarks=()), planned(2, benchmarks=()))
+    first = driver.suggest()
+    pool.drivers.clear()
+    pool.finish(first)
+    assert driver.suggest() is None
+    driver.trial_ended(first["job"])
+    assert driver.suggest()["group"] == first["group"]
+
+
+def test_a_trial_that_ends_before_its_cell_leaves_the_group_free_afterwards(driver_of, pool, planned):
+    driver = driver_of(planned(1, benchmarks=()), planned(2, benchmarks=()))
+    first = driver.suggest()
+    driver.trial_ended(first["job"])
+    pool.finish(first)
+    assert driver.suggest()["group"] == first["group"]
