@@ -1,0 +1,204 @@
+"""How fast judging is: our generators against the published ones, and the whole suite against bare forward passes.
+
+Generators are timed per picture and core, ours in batches, the published ones picture by picture as they are used. Only kinds
+whose published generator runs on this machine count, and the notes name those that do not. The suite's time from kept arrays is
+held against the forward passes alone of the same network on the same pictures.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from benchmarks.harness import Case, Report, measure, parser, show
+from eval.benchmark import BenchmarkRequest
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from benchmarks.published_generators import Generator
+    from eval.subject import Subject
+
+TARGETS: Final[Mapping[str, float]] = {"c-32": 12.0, "c-224": 8.0, "cbar-32": 50.0, "p-32": 10.0, "suite": 0.95}
+FINGERPRINT: Final = "benchmark"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure and print; see the module."""
+    options = parser("eval", "Speed of the generators and of the suite.").parse_args(arguments)
+    notes: list[str] = []
+    with _one_thread(), tempfile.TemporaryDirectory() as folder:
+        cases = list(_suite_cases(Path(folder), num_images=250 if options.quick else 1000, notes=notes))
+        if options.reference is None:
+            notes.append("no --reference given: the published generators were not run")
+        else:
+            from benchmarks.published_generators import reference_complaint
+
+            complaint = reference_complaint(options.reference)
+            if complaint:
+                sys.stderr.write(complaint + "\n")
+                return 2
+            cases += _generator_cases(options.reference.resolve(), is_quick=options.quick, notes=notes)
+        report = Report(benchmark="eval", measurements=measure(cases), notes=notes)
+    show(report, as_json=options.json)
+    return 0
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def pictures(count: int, side: int) -> NDArray[np.uint8]:
+    """Return smooth pictures with some noise, the same each time."""
+    y, x = np.mgrid[:side, :side] / side
+    index = np.arange(count)[:, None, None, None]
+    phase = np.arange(3)[None, None, None, :]
+    waves = np.sin(7 * x[None, :, :, None] + index + phase) + np.cos(5 * y[None, :, :, None] - index * phase)
+    grain = (index * 7919 + np.arange(side * side * 3).reshape(1, side, side, 3) * 104729) % 37
+    return np.asarray(np.clip(127 + 50 * waves + grain - 18, 0, 255), dtype=np.uint8)
+
+
+def _generator_cases(reference: Path, *, is_quick: bool, notes: list[str]) -> list[Case]:
+    from benchmarks.published_generators import published_bar, published_c, published_p
+    from eval.corruptions.families import FAMILIES
+    from eval.corruptions.generate import corrupt
+    from eval.perturbations.frames import perturb
+    from eval.perturbations.registry import BENCHMARK_PERTURBATIONS
+
+    def corrupted(kind: str, images: NDArray[np.uint8], family: str) -> object:
+        indices = np.arange(len(images))
+        return corrupt(images, kind, 3, fingerprint=FINGERPRINT, indices=indices, family=family)
+
+    def perturbed(kind: str, images: NDArray[np.uint8], _: str) -> object:
+        return perturb(images, kind, fingerprint=FINGERPRINT, indices=np.arange(len(images)))
+
+    few = 1 if is_quick else 3
+    wanted = list(FAMILIES["c"].kinds)[:15]
+    cases = [_summed("c-32", published_c(reference, 32, 3), wanted, corrupted, 32, 250, few, notes, family="c")]
+    if not is_quick:
+        cases.append(_summed("c-224", published_c(reference, 224, 3), wanted, corrupted, 224, 8, 1, notes, family="c"))
+    if "cbar" in FAMILIES:
+        bar = published_bar(reference, 32)
+        cases.append(_summed("cbar-32", bar, list(bar), corrupted, 32, 100, few, notes, family="cbar"))
+    sequences = published_p(reference)
+    cases.append(_summed("p-32", sequences, BENCHMARK_PERTURBATIONS, perturbed, 32, 50, few, notes, family="p"))
+    return cases
+
+
+def _summed(
+    name: str,
+    published: Mapping[str, Generator],
+    wanted: Sequence[str],
+    ours: Callable[[str, NDArray[np.uint8], str], object],
+    side: int,
+    batch: int,
+    few: int,
+    notes: list[str],
+    *,
+    family: str,
+) -> Case:
+    """Return the case of all kinds whose published generator runs here, one after the other."""
+    kinds = [kind for kind in wanted if kind in published]
+    left_out = [kind for kind in wanted if kind not in published]
+    if left_out:
+        notes.append(f"{name}: the published generators of {', '.join(left_out)} do not run here and are left out")
+    many, some = pictures(batch, side), pictures(few, side)
+    return Case(
+        name=f"{name}: {len(kinds)} of {len(wanted)} kinds, per picture",
+        ours=lambda: [ours(kind, many, family) for kind in kinds],
+        peer=lambda: [published[kind](picture.copy()) for kind in kinds for picture in some],
+        peer_name="published generators",
+        target=TARGETS[name],
+        ours_units=batch,
+        peer_units=few,
+    )
+
+
+def _suite_cases(folder: Path, *, num_images: int, notes: list[str]) -> Iterator[Case]:
+    from dataclasses import replace
+
+    from eval.cost import suite_cost
+    from eval.suite import judge
+
+    subject = _subject(folder, num_images)
+    requests = [
+        BenchmarkRequest(name="clean", params={}, key="clean"),
+        BenchmarkRequest(name="c-generated", params={"kinds": ["fog", "contrast"], "severities": [1, 5]}, key="c"),
+    ]
+    attack = [BenchmarkRequest(name="pgd", params={"max_images": 100}, key="pgd")]
+    counted = sum(report.outcome.forward_passes for report in judge(subject, requests) if report.outcome)
+    expected = suite_cost(requests, num_images=num_images, side=32).forward
+    notes.append(f"forward passes of the suite: {counted} counted, {expected} by the cost model")
+    fresh = replace(subject, keep_generated=False)
+    attacked = suite_cost(attack, num_images=num_images, side=32)
+    for name, ours, units, target in (
+        ("suite: from kept arrays", lambda: judge(subject, requests), counted, TARGETS["suite"]),
+        ("suite: generated on the fly", lambda: judge(fresh, requests), counted, None),
+        ("PGD, 20 steps, per forward pass", lambda: judge(subject, attack), attacked.forward, None),
+    ):
+        yield Case(
+            name=name,
+            ours=ours,
+            peer=lambda: _bare(subject, counted),
+            peer_name="bare forward passes",
+            target=target,
+            ours_units=units,
+            peer_units=counted,
+        )
+
+
+def _subject(folder: Path, num_images: int) -> Subject:
+    import torch
+    from torch import nn
+
+    from eval.subject import Subject
+
+    torch.manual_seed(0)
+    widths = (3, 32, 64, 64, 128)
+    layers: list[nn.Module] = []
+    for number, (before, after) in enumerate(pairwise(widths)):
+        layers += [nn.Conv2d(before, after, 3, stride=1 + number % 2, padding=1), nn.BatchNorm2d(after), nn.ReLU()]
+    network = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(widths[-1], 10)).eval()
+    return Subject(
+        model=network.to(memory_format=torch.channels_last),
+        device=torch.device("cpu"),
+        dataset="benchmark",
+        fingerprint=FINGERPRINT,
+        images=pictures(num_images, 32),
+        labels=np.arange(num_images) % 10,
+        num_classes=10,
+        data_root=folder,
+        cache_dir=folder / "cache",
+        load_images=lambda name: pictures(10, 32),
+    )
+
+
+def _bare(subject: Subject, count: int) -> None:
+    """Run forward passes only, over batches that are ready."""
+    import torch
+
+    from eval.infer import to_pixels
+
+    batch = to_pixels(subject.images[: subject.batch_size], subject)
+    with torch.inference_mode():
+        for _ in range(count // subject.batch_size):
+            subject.model(batch)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
