@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from augment.mixing_sets.registry import MixingSet
     from eval.benchmark import Benchmark
     from eval.benchmarks import Column
-    from trainers.datasets.registry import DatasetSpec
+    from trainers.datasets.spec import DatasetSpec
     from trainers.models.registry import ModelSpec
     from trainers.recipes import RecipeSpec
 
@@ -80,7 +80,8 @@ def builtin_catalogue() -> Catalogue:
     """Return the catalogue of this installation: the built-in registries."""
     from augment.methods import METHODS, method_for
     from augment.mixing_sets.registry import mixing_set_for
-    from eval.benchmarks import BENCHMARKS, full_params, parse_column
+    from eval.benchmark_list import BENCHMARKS
+    from eval.benchmarks import full_params, parse_column
     from trainers.config import LOOP_SEMANTICS
     from trainers.datasets.registry import dataset_for, missing_data
     from trainers.models.registry import model_for

@@ -36,7 +36,11 @@ def resolve_sweep(sweep: Sweep, catalogue: Catalogue, *, data_root: Path | None 
 def try_resolve_sweep(
     sweep: Sweep, catalogue: Catalogue, *, data_root: Path | None = None
 ) -> tuple[tuple[ResolvedCell, ...], list[Mistake]]:
-    """Resolve every point of a sweep and return the mistakes beside those that could be resolved."""
+    """Resolve every point of a sweep, part by part for a union, and return the mistakes beside what could be resolved."""
+    if sweep.parts:
+        made = [try_resolve_sweep(part, catalogue, data_root=data_root) for part in sweep.parts]
+        everything = tuple(cell for found, _ in made for cell in found)
+        return everything, list(dict.fromkeys(mistake for _, found in made for mistake in found))[:MAX_MISTAKES]
     resolver = Resolver(catalogue, data_root)
     mistakes = [*check_columns(sweep, catalogue), *check_overrides(sweep, catalogue)]
     cells = [cell for point in sweep.points if (cell := resolve_point(resolver, point, sweep)) is not None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from eval.benchmarks import benchmark_for, column_value, parse_column
@@ -18,6 +19,20 @@ COMPARED_ENVIRONMENT = ("device", "device_name", "precision", "torch", "cuda")
 """What seeds of one row must agree in; where they do not, the row is marked as mixed."""
 
 
+def sweep_tables(sweep: Sweep, cells: Sequence[ResolvedCell], results: Mapping[str, CellResult]) -> tuple[Table, ...]:
+    """Return the table of a sweep with its notes, or one table for each part of a union."""
+    if not sweep.parts:
+        table = sweep_table(sweep, cells, results)
+        return (replace(table, notes=(*table.notes, *table_notes(sweep))),)
+    tables: list[Table] = []
+    start = 0
+    for part in sweep.parts:
+        end = start + len(part.points)
+        tables += sweep_tables(part, cells[start:end], results)
+        start = end
+    return tuple(tables)
+
+
 def sweep_table(sweep: Sweep, cells: Sequence[ResolvedCell], results: Mapping[str, CellResult]) -> Table:
     """Return the table of a sweep from what is recorded; entries without a result stay empty.
 
@@ -29,6 +44,8 @@ def sweep_table(sweep: Sweep, cells: Sequence[ResolvedCell], results: Mapping[st
     Raises:
         EvalError: If a column is unknown.
     """
+    if sweep.table is None:
+        raise ValueError(f"sweep '{sweep.name}' is a union; `sweep_tables` gives the tables of its parts")
     observations = list(_observations(sweep, cells, results))
     layout = sweep.table.layout
     if layout == "matrix" and sweep.table.matrix is not None:
@@ -45,7 +62,7 @@ def sweep_table(sweep: Sweep, cells: Sequence[ResolvedCell], results: Mapping[st
             across_name=_short(axes.columns),
         )
     if layout == "sets":
-        return set_table(sweep.title, sweep.table.details, sweep.rows, sweep.columns, observations)
+        return set_table(sweep.title, sweep.details, sweep.rows, sweep.columns, observations)
     return metric_table(sweep.title, sweep.rows, sweep.columns, observations)
 
 
@@ -116,13 +133,13 @@ def _is_limited(notes: Mapping[str, Any]) -> bool:
 
 
 def _value_columns(sweep: Sweep) -> tuple[str, ...]:
-    if sweep.table.layout != "sets":
+    if sweep.table is None or sweep.table.layout != "sets":
         return sweep.columns
-    return tuple(f"{column}/{detail}" for column in sweep.columns for detail in sweep.table.details)
+    return tuple(f"{column}/{detail}" for column in sweep.columns for detail in sweep.details)
 
 
 def _place(sweep: Sweep, point: Point) -> tuple[str, str]:
-    matrix = sweep.table.matrix
+    matrix = sweep.table.matrix if sweep.table is not None else None
     if matrix is None:
         return point.row, ""
     return _setting(point, matrix.rows), _setting(point, matrix.columns)

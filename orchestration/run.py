@@ -11,7 +11,7 @@ from orchestration.errors import InputError, Mistake
 from orchestration.observer import Observers, RunObserver
 from orchestration.plan import plan_cells
 from orchestration.resolve import resolve_sweep
-from orchestration.results_table import sweep_table, table_notes
+from orchestration.results_table import sweep_tables
 from trainers.job import JobPaths
 
 if TYPE_CHECKING:
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepRun:
-    """What came of running a sweep: the plan it started from, the outcome, and the table of all that is recorded now."""
+    """What came of running a sweep: the plan it started from, the outcome, and the tables of all that is recorded now."""
 
     plan: Plan
     outcome: RunOutcome
-    table: Table
+    tables: tuple[Table, ...]
 
 
 def run_sweep(
@@ -43,7 +43,7 @@ def run_sweep(
     options: Mapping[str, Any] | None = None,
     observers: Sequence[RunObserver] = (),
 ) -> SweepRun:
-    """Bring every cell of a sweep to completion, reusing what is recorded, and return its table.
+    """Bring every cell of a sweep to completion, reusing what is recorded, and return its tables.
 
     Args:
         sweep: What is wanted.
@@ -76,7 +76,7 @@ def run_sweep(
     outcome = execute_plan(
         plan, settings=settings, store=store, workers=sweep.workers, options=options, observer=observer
     )
-    return SweepRun(plan=plan, outcome=outcome, table=recorded_table(sweep, cells, store))
+    return SweepRun(plan=plan, outcome=outcome, tables=recorded_tables(sweep, cells, store))
 
 
 def execute_plan(
@@ -112,11 +112,9 @@ def run_options(settings: Settings, workers: int, options: Mapping[str, Any] | N
     return RunOptions(**{"paths": paths, "workers": workers, **(options or {})})
 
 
-def recorded_table(sweep: Sweep, cells: Sequence[ResolvedCell], store: ResultsStore) -> Table:
-    """Return the table of a sweep from what is recorded now, with its notes."""
-    results = store.results(dict.fromkeys(cell.train_key for cell in cells))
-    table = sweep_table(sweep, cells, results)
-    return replace(table, notes=(*table.notes, *table_notes(sweep)))
+def recorded_tables(sweep: Sweep, cells: Sequence[ResolvedCell], store: ResultsStore) -> tuple[Table, ...]:
+    """Return the tables of a sweep (one; several for a union) from what is recorded now, with their notes."""
+    return sweep_tables(sweep, cells, store.results(dict.fromkeys(cell.train_key for cell in cells)))
 
 
 def forget(cells: Sequence[ResolvedCell], store: ResultsStore) -> None:

@@ -6,7 +6,7 @@ A point is a flat mapping of dotted paths to values, each with the place that it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -68,10 +68,12 @@ class Sweep:
         columns: Columns of the table that are not left out, `<benchmark>/<metric>`, stand-ins put in.
         stand_ins: Column of this size -> the column of the full size that it stands in for.
         benchmarks: Wanted benchmarks with their parameters.
-        table: Layout.
+        table: Layout; None for a union.
+        details: Fine rows of layout "sets".
         left_out: Row or column -> why it is left out.
         workers: Workers per job unless an option says otherwise.
         overrides: The options that changed it, as given.
+        parts: The sweeps that this one is the union of; it has no points, rows or layout of its own then.
         document: The file's values and lines, for messages.
     """
 
@@ -84,16 +86,39 @@ class Sweep:
     columns: tuple[str, ...]
     stand_ins: Mapping[str, str]
     benchmarks: Mapping[str, Mapping[str, Any]]
-    table: TableSpec
+    table: TableSpec | None
     left_out: Mapping[str, str]
     workers: int
+    details: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
+    parts: tuple[Sweep, ...] = ()
     document: Document = field(default=Document(None, {}), repr=False, compare=False)
 
     @property
     def label(self) -> str:
         """Name under which results are shown: sizes other than the full one are told apart."""
         return self.name if self.size == "full" else f"{self.name}-{self.size}"
+
+
+def union_of(name: str, title: str, description: str, parts: Sequence[Sweep], *, document: Document) -> Sweep:
+    """Return the sweep that wants what several sweeps want; cells that they share are run once."""
+    return Sweep(
+        name=name,
+        title=title,
+        description=description,
+        size=parts[0].size,
+        points=(),
+        rows=(),
+        columns=tuple(dict.fromkeys(column for part in parts for column in part.columns)),
+        stand_ins={},
+        benchmarks={},
+        table=None,
+        left_out={},
+        workers=max(part.workers for part in parts),
+        overrides=parts[0].overrides,
+        parts=tuple(parts),
+        document=document,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

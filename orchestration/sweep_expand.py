@@ -26,6 +26,9 @@ def expand(
 
     Returns:
         The sweep, and the mistakes that were found on the way (the sweep then lacks the mistaken parts).
+
+    Raises:
+        ValueError: If the file is a union of others (`orchestration.sweep_files` loads those).
     """
     return _Expansion(file, document, size, overrides or Overrides()).run()
 
@@ -51,7 +54,11 @@ class _Expansion:
     """One expansion of one file; collects mistakes instead of stopping at the first."""
 
     def __init__(self, file: SweepFile, document: Document, size: Size, overrides: Overrides) -> None:
+        if file.axes is None or file.table is None:
+            raise ValueError(f"sweep '{file.name}' is a union; its parts are expanded instead")
         self.file = file
+        self.axes = file.axes
+        self.table = file.table
         self.document = document
         self.size = size
         self.overrides = overrides
@@ -76,7 +83,8 @@ class _Expansion:
             columns=columns,
             stand_ins=stand_ins,
             benchmarks=self._benchmarks(columns),
-            table=self.file.table,
+            table=self.table,
+            details=self.edition.details or self.table.details,
             left_out=self.left_out,
             workers=self.overrides.workers or self.edition.workers or self.file.workers,
             overrides=self.overrides.texts,
@@ -129,7 +137,7 @@ class _Expansion:
 
     def _cells(self) -> Iterator[_Listed]:
         base = flatten(self.file.base, ("base",))
-        for index, cell in enumerate(self.file.axes.cells):
+        for index, cell in enumerate(self.axes.cells):
             origin: Path = ("axes", "cells", index)
             settings = {**base, **flatten(cell, origin)}
             method = settings.get("method")
@@ -137,7 +145,7 @@ class _Expansion:
             yield row, settings, origin, cell
 
     def _grid(self) -> Iterator[_Listed]:
-        axes = self.file.axes.grid
+        axes = self.axes.grid
         if not self._axes_are_known("grid", axes) or not axes:
             return
         for combination in itertools.product(*(enumerate(values) for values in axes.values())):
@@ -148,7 +156,7 @@ class _Expansion:
             yield from self._varied(varied, ("axes", "grid"))
 
     def _one_at_a_time(self) -> Iterator[_Listed]:
-        axes = self.file.axes.one_at_a_time
+        axes = self.axes.one_at_a_time
         if not self._axes_are_known("one_at_a_time", axes) or not axes:
             return
         yield "default", flatten(self.file.base, ("base",)), ("base",), self.file.base
@@ -162,7 +170,7 @@ class _Expansion:
         yield self._row_label(varied, settings), settings, origin, self.file.base
 
     def _row_label(self, varied: Settings, settings: Settings) -> str:
-        pattern = self.file.axes.row
+        pattern = self.axes.row
         if pattern is None:
             return ", ".join(f"{path.rpartition('.')[2]}={item.value}" for path, item in varied.items())
         unknown = [path for path in _PLACEHOLDER.findall(pattern) if path not in settings]
@@ -191,7 +199,7 @@ class _Expansion:
     def _is_excluded(self, settings: Settings) -> bool:
         return any(
             all(path in settings and settings[path].value == value for path, value in rule.items())
-            for rule in self.file.axes.exclude
+            for rule in self.axes.exclude
         )
 
     def _forced(self, row: str) -> dict[str, Setting]:
@@ -217,21 +225,21 @@ class _Expansion:
         return {**shared, **flatten(named, place), **self._forced("")}
 
     def _rows(self, all_rows: Sequence[str]) -> tuple[str, ...]:
-        order = self.file.table.rows or all_rows
+        order = self.table.rows or all_rows
         for index, row in enumerate(order):
             if row not in all_rows:
                 self._note(("table", "rows", index), f"unknown row '{row}'{nearest(row, all_rows)}")
         for row in self.edition.rows:
             if row not in all_rows:
                 self._note(("sizes", self.size, "rows", row), f"unknown row '{row}'{nearest(row, all_rows)}")
-        baseline = self.file.table.baseline
+        baseline = self.table.baseline
         if baseline is not None and baseline not in all_rows:
             self._note(("table", "baseline"), f"unknown row '{baseline}'{nearest(baseline, all_rows)}")
         return tuple(row for row in order if row in all_rows and row not in self.left_out)
 
     def _columns(self) -> tuple[dict[str, str], tuple[str, ...]]:
         """Return stand-in -> what it stands in for, and the columns in order."""
-        known = self.file.table.columns
+        known = self.table.columns
         for column in self.edition.columns:
             if column not in known:
                 self._note(
@@ -253,7 +261,7 @@ class _Expansion:
     def _benchmarks(self, columns: Iterable[str]) -> dict[str, Mapping[str, Any]]:
         """Return the benchmarks that the columns need and those that the file adds, with their parameters."""
         names = dict.fromkeys(column.partition("/")[0] for column in columns)
-        in_columns = {column.partition("/")[0] for column in (*self.file.table.columns, *self.edition.columns.values())}
+        in_columns = {column.partition("/")[0] for column in (*self.table.columns, *self.edition.columns.values())}
         for name in (*self.file.benchmarks, *self.edition.benchmarks):
             if name not in in_columns and name not in self.left_out:
                 names[name] = None
@@ -272,7 +280,7 @@ class _Expansion:
         }
 
     def _check_left_out(self, rows: Sequence[str]) -> None:
-        known = {*rows, *self.file.table.columns, *self.edition.columns.values()}
+        known = {*rows, *self.table.columns, *self.edition.columns.values()}
         known |= {column.partition("/")[0] for column in known if "/" in column} | set(self.file.benchmarks)
         for where, names in (((), self.file.left_out), (("sizes", self.size), self.edition.left_out)):
             for name in names:

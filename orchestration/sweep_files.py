@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from orchestration.catalogue import Catalogue
 from orchestration.errors import InputError, Mistake, nearest
-from orchestration.sweep import Overrides, Size, Sweep
+from orchestration.sweep import SIZES, Overrides, Size, Sweep, union_of
 from orchestration.sweep_expand import expand
 from orchestration.sweep_spec import SweepFile, parse_document
 from orchestration.sweep_yaml import Document, read_yaml
@@ -121,6 +121,10 @@ def load_sweep(
     mistakes = list(loaded.mistakes)
     if loaded.file is None:
         raise InputError(loaded.subject, mistakes)
+    if loaded.file.include and not mistakes:
+        return _load_union(loaded.file, loaded.document, size, overrides, catalogue)
+    if loaded.file.include:
+        raise InputError(loaded.subject, mistakes)
     sweep, more = expand(loaded.file, loaded.document, size=size, overrides=overrides)
     mistakes += more
     if name_or_path not in SWEEPS:
@@ -133,6 +137,28 @@ def load_sweep(
     if mistakes:
         raise InputError(loaded.subject, list(dict.fromkeys(mistakes)))
     return sweep
+
+
+def _load_union(
+    file: SweepFile, document: Document, size: Size, overrides: Overrides | None, catalogue: Catalogue | None
+) -> Sweep:
+    unknown = [name for name in file.include if name not in SWEEPS or load_sweep_file(name).include]
+    if unknown:
+        known = [name for name in SWEEPS if not load_sweep_file(name).include]
+        text = f"'{unknown[0]}' is no built-in sweep with a table of its own{nearest(unknown[0], known)}"
+        raise InputError(
+            f"sweep '{file.name}'", [Mistake(where="include", text=text, line=document.line(("include",)))]
+        )
+    parts = [load_sweep(name, size=size, overrides=overrides, catalogue=catalogue) for name in file.include]
+    return union_of(file.name, file.title, file.description.strip(), parts, document=document)
+
+
+def sizes_of(file: SweepFile) -> tuple[Size, ...]:
+    """Return the sizes that a sweep file can be run in; a union has those that all its parts have."""
+    if not file.include:
+        return ("full", *file.sizes)
+    shared = [set(sizes_of(load_sweep_file(name))) for name in file.include]
+    return tuple(size for size in SIZES if all(size in each for each in shared))
 
 
 def _mistakes_of_size(loaded: LoadedFile, size: Size) -> list[Mistake]:

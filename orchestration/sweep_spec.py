@@ -126,6 +126,7 @@ class SizeSpec(StrictModel):
     benchmarks: dict[str, Scalars] = Field(
         default_factory=dict, description="Benchmark -> parameters, over the full size's"
     )
+    details: tuple[Name, ...] = Field(default=(), description="Fine rows of layout `sets` instead of the table's")
     left_out: dict[Name, Name] = Field(
         default_factory=dict, description="Row or column -> why it has no counterpart here"
     )
@@ -138,14 +139,28 @@ class SweepFile(StrictModel):
     title: Name
     description: str = ""
     base: PointPatch = Field(default=PointPatch(), description="What all cells share")
-    axes: Axes
+    include: tuple[SweepName, ...] = Field(default=(), description="Built-in sweeps that this one is the union of")
+    axes: Axes | None = None
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
     workers: Annotated[int, Field(ge=1)] = 1
     benchmarks: dict[str, Scalars] = Field(default_factory=dict, description="Benchmark -> parameters")
-    table: TableSpec
+    table: TableSpec | None = None
     sizes: dict[SizeName, SizeSpec] = Field(default_factory=dict)
     left_out: dict[Name, Name] = Field(default_factory=dict, description="Row or column -> why it cannot run yet")
     cell_limit: Annotated[int, Field(ge=1, le=1_000_000)] = CELL_LIMIT
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> SweepFile:
+        own = [name for name, value in (("axes", self.axes), ("table", self.table)) if value is None]
+        if not self.include and own:
+            raise ValueError(
+                f"a sweep needs `{'` and `'.join(own)}`, or `include` (the built-in sweeps that it is the union of)"
+            )
+        if self.include and (len(own) < 2 or self.sizes or self.benchmarks):
+            raise ValueError(
+                "a union of sweeps has only `name`, `title`, `description` and `include`; the rest is in its parts"
+            )
+        return self
 
     @model_validator(mode="after")
     def _seeds_differ(self) -> SweepFile:

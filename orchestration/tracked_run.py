@@ -41,7 +41,7 @@ class LazyTracker(RunObserver):
             self._tracker = open_tracker(self._settings.tracking, self._store, columns=self._columns)
             self._tracker.run_started(plan)
 
-    def publish(self, table: Table) -> str | None:
+    def publish(self, tables: Sequence[Table]) -> str | None:
         """Show the grid on the sweep's run and wait for what is left to be written.
 
         Returns:
@@ -49,7 +49,7 @@ class LazyTracker(RunObserver):
         """
         if self._tracker is None:
             return None
-        grid = rendered_grid(table)
+        grid = rendered_grid(tables)
         self._tracker.publish_grid(
             markdown=grid["grid.md"], html=grid["grid.html"], csv=grid["grid.csv"], latex=grid["grid.tex"]
         )
@@ -93,16 +93,12 @@ class LazyTracker(RunObserver):
             self._tracker.run_ended(plan, status)
 
 
-def rendered_grid(table: Table) -> dict[str, str]:
-    """Return a table in the four formats that the sweep's run carries, by file name."""
-    from eval.tables.render import render
+def rendered_grid(tables: Sequence[Table]) -> dict[str, str]:
+    """Return the tables in the four formats that the sweep's run carries, by file name."""
+    from eval.tables.render import Format, render
 
-    return {
-        "grid.md": render(table, "markdown"),
-        "grid.html": render(table, "html"),
-        "grid.csv": render(table, "csv"),
-        "grid.tex": render(table, "latex"),
-    }
+    forms: dict[str, Format] = {"grid.md": "markdown", "grid.html": "html", "grid.csv": "csv", "grid.tex": "latex"}
+    return {name: "\n".join(render(table, form) for table in tables) for name, form in forms.items()}
 
 
 def sync_sweeps(names: tuple[str, ...], *, size: Size, settings: Settings, store: FileStore) -> dict[str, int]:
@@ -121,7 +117,7 @@ def sync_sweeps(names: tuple[str, ...], *, size: Size, settings: Settings, store
     from orchestration.errors import InputError
     from orchestration.plan import plan_cells
     from orchestration.resolve import resolve_sweep
-    from orchestration.run import recorded_table
+    from orchestration.run import recorded_tables
     from orchestration.sweep_files import SWEEPS, load_sweep
     from orchestration.tracking import sync
 
@@ -137,7 +133,7 @@ def sync_sweeps(names: tuple[str, ...], *, size: Size, settings: Settings, store
             continue
         plan = plan_cells(cells, name=sweep.label, store=store, catalogue=catalogue, mode="read-only")
         if names or any(cell.trained for cell in plan.cells):
-            grid = rendered_grid(recorded_table(sweep, cells, store))
+            grid = rendered_grid(recorded_tables(sweep, cells, store))
             done = sync(store, plan, settings.tracking, columns=sweep.columns, grid=grid)
             synced[plan.sweep] = done.written + done.unchanged
     return synced

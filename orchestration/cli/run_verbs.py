@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -84,7 +85,7 @@ def run(
     except BaseException:
         tracker.close()
         raise
-    trouble = tracker.publish(made.table)
+    trouble = tracker.publish(made.tables)
     _finish(made, choice, settings, as_json=as_json)
     if trouble:
         tell(f"{trouble}; catch up with: dreamgrid sync {choice.command_options}")
@@ -138,18 +139,30 @@ def cell_status(cell: PlannedCell, holder: str | None) -> dict[str, Any]:
     }
 
 
-def print_table(table: Table) -> None:
-    """Print a table for people: drawn on a terminal, Markdown elsewhere."""
+def print_tables(tables: Sequence[Table]) -> None:
+    """Print tables for people: drawn on a terminal, Markdown elsewhere."""
     if sys.stdout.isatty():
         from rich.console import Console
 
         from eval.tables.terminal import to_rich
 
-        Console(file=sys.stdout).print(to_rich(table))
+        for table in tables:
+            Console(file=sys.stdout).print(to_rich(table))
         return
     from eval.tables.render import render
 
-    show(render(table, "markdown"))
+    for table in tables:
+        show(render(table, "markdown"))
+
+
+def tables_document(tables: Sequence[Table]) -> dict[str, Any]:
+    """Return `{"table": ...}`, or `{"tables": [...]}` for a union of sweeps, as plain values."""
+    import json
+
+    from eval.tables.render import render
+
+    documents = [json.loads(render(table, "json")) for table in tables]
+    return {"table": documents[0]} if len(documents) == 1 else {"tables": documents}
 
 
 def _finish(made: SweepRun, choice: options.SweepChoice, settings: Settings, *, as_json: bool) -> None:
@@ -157,8 +170,6 @@ def _finish(made: SweepRun, choice: options.SweepChoice, settings: Settings, *, 
     outcome = made.outcome
     if as_json:
         import json
-
-        from eval.tables.render import render
 
         document = {
             "sweep": made.plan.sweep,
@@ -168,11 +179,11 @@ def _finish(made: SweepRun, choice: options.SweepChoice, settings: Settings, *, 
             "unfinished": [key[:12] for key in outcome.unfinished],
             "wall_s": outcome.wall_s,
             "log_file": outcome.log_file,
-            "table": json.loads(render(made.table, "json")),
+            **tables_document(made.tables),
         }
         show(json.dumps(document, indent=2))
     else:
-        print_table(made.table)
+        print_tables(made.tables)
     for line in _afterwards(made, choice, settings):
         tell(line)
 

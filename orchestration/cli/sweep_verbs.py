@@ -87,6 +87,7 @@ def mode_of(text: str) -> Mode:
 
 def plan_document(made: Plan, sweep: Sweep) -> dict[str, Any]:
     """Return a plan as plain values."""
+    parts = sweep.parts or (sweep,)
     return {
         "sweep": made.sweep,
         "title": sweep.title,
@@ -94,8 +95,8 @@ def plan_document(made: Plan, sweep: Sweep) -> dict[str, Any]:
         "counts": _counts(made),
         "cells": [_cell_document(cell) for cell in made.cells],
         "columns": list(sweep.columns),
-        "stand_ins": dict(sweep.stand_ins),
-        "left_out": dict(sweep.left_out),
+        "stand_ins": {shown: column for part in parts for shown, column in part.stand_ins.items()},
+        "left_out": {name: reason for part in parts for name, reason in part.left_out.items()},
         "duplicates": [list(rows) for rows in made.duplicates],
         "missing_data": list(made.missing_data),
     }
@@ -119,8 +120,10 @@ def plan_text(made: Plan, sweep: Sweep) -> str:
         counts["set_aside"]
     )
     lines += [f"one and the same cells: {', '.join(rows)}" for rows in made.duplicates]
-    lines += [f"left out: {name} ({reason})" for name, reason in sweep.left_out.items()]
-    lines += [f"{shown} stands in for {column}" for shown, column in sweep.stand_ins.items()]
+    for part in sweep.parts or (sweep,):
+        where = f"{part.name}: " if sweep.parts else ""
+        lines += [f"{where}left out: {name} ({reason})" for name, reason in part.left_out.items()]
+        lines += [f"{where}{shown} stands in for {column}" for shown, column in part.stand_ins.items()]
     lines += [f"missing: {line}" for line in made.missing_data]
     return "\n".join(lines)
 
@@ -169,23 +172,21 @@ def _missing(cell: PlannedCell) -> str:
 
 
 def _summary(name: str) -> dict[str, Any]:
-    from orchestration.sweep_expand import expand
-    from orchestration.sweep_files import read_sweep_file
+    from orchestration.sweep_files import load_sweep, load_sweep_file, sizes_of
 
-    loaded = read_sweep_file(name)
-    if loaded.file is None:
-        return {"name": name, "title": f"unreadable: {loaded.mistakes[0]}"}
-    full, _ = expand(loaded.file, loaded.document)
-    datasets = {str(point.settings["dataset"].value) for point in full.points if "dataset" in point.settings}
+    file = load_sweep_file(name)
+    full = load_sweep(name)
+    parts = full.parts or (full,)
+    points = [point for part in parts for point in part.points]
     return {
         "name": name,
-        "title": loaded.file.title,
-        "rows": len(full.rows),
-        "cells": len(full.points),
+        "title": file.title,
+        "rows": sum(len(part.rows) for part in parts),
+        "cells": len(points),
         "columns": len(full.columns),
-        "sizes": ["full", *loaded.file.sizes],
-        "data": sorted(datasets),
-        "published": loaded.file.table.published,
+        "sizes": list(sizes_of(file)),
+        "data": sorted({str(point.settings["dataset"].value) for point in points if "dataset" in point.settings}),
+        "published": file.table.published if file.table is not None else list(file.include),
     }
 
 
@@ -194,10 +195,10 @@ def _sweeps_text(rows: list[dict[str, Any]]) -> str:
         [
             row["name"],
             row["title"],
-            str(row.get("rows", "")),
-            str(row.get("cells", "")),
-            ", ".join(row.get("sizes", [])),
-            ", ".join(row.get("data", [])),
+            str(row["rows"]),
+            str(row["cells"]),
+            ", ".join(row["sizes"]),
+            ", ".join(row["data"]),
         ]
         for row in rows
     ]

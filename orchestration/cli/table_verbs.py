@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -34,12 +35,12 @@ def table(
 ) -> int:
     """Print the grid of a sweep from what is recorded. Runs nothing."""
     from eval.tables.cells import Style
-    from eval.tables.render import render
+    from eval.tables.render import Format, render
     from orchestration.catalogue import builtin_catalogue
-    from orchestration.cli.run_verbs import print_table
+    from orchestration.cli.run_verbs import print_tables, tables_document
     from orchestration.errors import InputError, Mistake, nearest
     from orchestration.resolve import resolve_sweep
-    from orchestration.run import recorded_table
+    from orchestration.run import recorded_tables
 
     form = "json" if as_json else form
     if form not in FORMATS:
@@ -51,13 +52,16 @@ def table(
     catalogue = builtin_catalogue()
     loaded = choice.load(catalogue)
     cells = resolve_sweep(loaded, catalogue)
-    made = recorded_table(loaded, cells, options.store_of(options.settings_of(storage)))
+    made = recorded_tables(loaded, cells, options.store_of(options.settings_of(storage)))
     if form == "terminal" and output is None:
-        print_table(made)
+        print_tables(made)
+    elif form == "json":
+        document = tables_document(made)
+        _deliver(json.dumps(document.get("table", document), indent=2), output)
     else:
-        text = render(made, "markdown" if form == "terminal" else form, Style(decimals=decimals))  # type: ignore[arg-type]
-        _deliver(text, output)
-    if not any(entry is not None for row in made.entries for entry in row):
+        written: Format = "markdown" if form == "terminal" else form  # type: ignore[assignment]
+        _deliver("\n".join(render(each, written, Style(decimals=decimals)) for each in made), output)
+    if not any(entry is not None for each in made for row in each.entries for entry in row):
         tell(f"nothing is recorded yet; compute it with: dreamgrid run {choice.command_options}")
     return EXIT_DONE
 
