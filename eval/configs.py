@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from eval.config_checks import check_at_least_one, check_budget, check_limit, check_names, check_severities
+from eval.corruptions.cbar import CBAR_CORRUPTIONS
+from eval.corruptions.mnist_c import MNIST_CORRUPTIONS
 from eval.corruptions.registry import BENCHMARK_KINDS, EXTRA_KINDS
 from eval.corruptions.severities import SEVERITIES
 from eval.outlier_sets import OUTLIER_SETS
@@ -204,7 +206,7 @@ class BarConfig:
 
     def __post_init__(self) -> None:
         if self.kinds is not None:
-            check_names("corruption", self.kinds)
+            check_names("corruption", self.kinds, tuple(CBAR_CORRUPTIONS))
         check_severities(self.severities)
         check_limit(self.max_images)
 
@@ -214,16 +216,15 @@ class MnistCorruptionConfig:
     """MNIST-C: fifteen corruptions of one severity.
 
     Attributes:
-        kinds: Corruptions, each weighing the same; None for all fifteen (without the identity).
+        kinds: Corruptions, each weighing the same (the identity is none of them).
         max_images: Use only so many test pictures, or None for all.
     """
 
-    kinds: tuple[str, ...] | None = None
+    kinds: tuple[str, ...] = tuple(MNIST_CORRUPTIONS)
     max_images: int | None = None
 
     def __post_init__(self) -> None:
-        if self.kinds is not None:
-            check_names("corruption", self.kinds)
+        check_names("corruption", self.kinds, tuple(MNIST_CORRUPTIONS))
         check_limit(self.max_images)
 
 

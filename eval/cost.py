@@ -102,7 +102,7 @@ def _num_sets(name: str, config: Any) -> int:
     if name in ("cbar", "cbar-generated"):
         return (10 if config.kinds is None else len(config.kinds)) * len(config.severities)
     if name in ("mnist-c", "mnist-c-generated"):
-        return 15 if config.kinds is None else len(config.kinds)
+        return len(config.kinds)
     return 1
 
 

@@ -51,9 +51,9 @@ def run_generated_bar(config: BarConfig, subject: Subject) -> BenchmarkOutcome:
     Raises:
         EvalError: If a logit is not finite.
     """
-    from eval.runners.generated import family_kinds
+    from eval.runners.generated import bar_kinds
 
-    kinds = config.kinds or family_kinds("cbar", subject)
+    kinds = config.kinds or bar_kinds(subject)
     return _run_family(subject, "cbar", kinds, config.severities, config.max_images)
 
 
@@ -63,10 +63,7 @@ def run_generated_mnist_corruptions(config: MnistCorruptionConfig, subject: Subj
     Raises:
         EvalError: If a logit is not finite.
     """
-    from eval.runners.generated import family_kinds
-
-    kinds = config.kinds or family_kinds("mnist-c", subject)
-    outcome = _run_family(subject, "mnist-c", kinds, (1,), config.max_images)
+    outcome = _run_family(subject, "mnist-c", config.kinds, (1,), config.max_images)
     return replace(outcome, metrics={"error": outcome.metrics["error"]})
 
 

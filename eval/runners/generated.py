@@ -41,11 +41,11 @@ def corruption_sets(
     ]
 
 
-def family_kinds(family: str, subject: Subject) -> tuple[str, ...]:
-    """Return the corruptions that count in a family."""
-    from eval.corruptions.families import family_named
+def bar_kinds(subject: Subject) -> tuple[str, ...]:
+    """Return the ten corruptions of C-bar for the size of the test pictures."""
+    from eval.corruptions.cbar import cbar_kinds
 
-    return tuple(name for name, kind in family_named(family).kinds.items() if not kind.is_extra)
+    return cbar_kinds(min(subject.images.shape[1:3]))
 
 
 def given_frost(subject: Subject, config: CorruptionConfig) -> FrostPictures | None:
