@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from augment import builders, configs, rival_configs
+from augment import builders, configs, network_builders, network_configs, rival_configs
 from augment.treatment import Stage
 
 if TYPE_CHECKING:
@@ -65,6 +65,9 @@ class Method:
 _PIXMIX_PAPER: Final = "Hendrycks et al., PixMix (CVPR 2022); andyzoujm/pixmix"
 _AUGMIX_PAPER: Final = "Hendrycks et al., AugMix (ICLR 2020); google-research/augmix"
 _NOISE_PAPER: Final = "Rusak et al., A simple way to make neural networks robust (ECCV 2020); bethgelab/game-of-noise"
+_DEEP_AUGMENT_PAPER: Final = (
+    "Hendrycks et al., The Many Faces of Robustness (ICCV 2021); hendrycks/imagenet-r, DeepAugment"
+)
 _ADVERSARIAL_PAPER: Final = "Madry et al. (ICLR 2018); MadryLab/robustness, microsoft/robust-models-transfer"
 _IMAGENET_AUGMIX: Final[Defaults] = {"imagenet": {"severity": 1.0}}
 _IMAGENET_PIXMIX: Final[Defaults] = {
@@ -266,6 +269,53 @@ METHODS: Final[Mapping[str, Method]] = {
         returns_float=True,
         what="Add normal noise of a random scale to every second picture.",
         source=_NOISE_PAPER,
+    ),
+    "ant": Method(
+        name="ant",
+        title="ANT",
+        semantics=1,
+        config=network_configs.AntConfig,
+        stages=frozenset({"batch"}),
+        build=network_builders.ant,
+        defaults={"imagenet": {"retrain_steps": 1000}},
+        what="Add noise of a small generator that learns, against the network, which noise hurts most, to half of every batch.",
+        source=_NOISE_PAPER,
+        note="1 x 1 generator (the table's is unpublished); a new generator is trained on one batch, not on the whole set.",
+    ),
+    "noise2net": Method(
+        name="noise2net",
+        title="Noise2Net",
+        semantics=1,
+        config=network_configs.Noise2NetConfig,
+        stages=frozenset({"batch"}),
+        build=network_builders.noise2net,
+        defaults={"imagenet": {"std": 0.225}},
+        what="Send half of every batch through random residual networks, one for each picture.",
+        source=_DEEP_AUGMENT_PAPER,
+        note="The result is clipped to [0, 1], which the published one is not; one divisor stands for the three channels'.",
+    ),
+    "edsr": Method(
+        name="edsr",
+        title="EDSR",
+        semantics=1,
+        config=network_configs.EdsrConfig,
+        stages=frozenset({"batch"}),
+        build=network_builders.edsr,
+        what="Redraw every second picture by a super-resolution network with damaged weights.",
+        source=_DEEP_AUGMENT_PAPER,
+        note="The network is a substitute trained on the first batch; pictures are distorted as they come, not stored once.",
+    ),
+    "sin": Method(
+        name="sin",
+        title="SIN",
+        semantics=1,
+        config=network_configs.SinConfig,
+        stages=frozenset({"batch"}),
+        build=network_builders.sin,
+        needs_mixing_set=True,
+        what="Redraw every second picture in the style of a picture of the mixing set, by adaptive instance normalisation.",
+        source="Geirhos et al. (ICLR 2019); rgeirhos/Stylized-ImageNet",
+        note="Styles are the mixing set instead of paintings; encoder and decoder are substitutes trained on the first batch.",
     ),
     "oe": Method(
         name="oe",

@@ -47,10 +47,9 @@ class FvisSetConfig:
     batch: int = 64
 
     def __post_init__(self) -> None:
-        if isinstance(self.parents, str):
-            raise ValueError(
-                f"parents must be a list of train keys, but is the text {self.parents!r}; write [{self.parents}]"
-            )
+        given: object = self.parents
+        if not isinstance(given, tuple):
+            raise ValueError(f"parents must be a list of train keys, but is {given!r}; write [{given}]")
         if not 0 < self.depth_share <= 1:
             raise ValueError(f"depth_share must be in (0, 1], but got {self.depth_share}")
         if self.steps < 1 or self.lr <= 0 or self.batch < 1:

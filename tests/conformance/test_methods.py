@@ -17,7 +17,12 @@ from augment.methods import METHODS, Method, method_for
 from augment.treatment import Treatment, TreatmentContext
 
 COMPOUNDS = ("pixmix+cutmix", "pixmix+cutout", "pixmix+oe")
-SMALL = {"pixmix-iterative": {"pictures": 3, "ascent_steps": 2, "buffer_size": 4, "refresh_every": 2}}
+SMALL: dict[str, dict[str, Any]] = {
+    "pixmix-iterative": {"pictures": 3, "ascent_steps": 2, "buffer_size": 4, "refresh_every": 2},
+    "ant": {"retrain_steps": 1},
+    "edsr": {"train_steps": 1, "hidden": 4, "num_blocks": 1},
+    "sin": {"train_steps": 1, "hidden": 3},
+}
 """Hyper-parameters that keep a method quick here."""
 NAMES = (*METHODS, *COMPOUNDS)
 STAGES = ("sample", "batch", "loss", "extra")

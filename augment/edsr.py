@@ -1,0 +1,71 @@
+"""EDSR: pictures redrawn by a super-resolution network whose weights and features were damaged.
+
+Hendrycks et al., "The Many Faces of Robustness" (ICCV 2021), DeepAugment, as in hendrycks/imagenet-r,
+DeepAugment/EDSR_distort_imagenet.py: three weight edits of 17 kinds, one edit of the features behind the head and one inside the
+body, drawn anew for every twentieth picture. The network is a substitute trained on the pictures at hand
+(`augment.learned`); which layers are edited is unpublished: each edit takes one convolution at random.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import torch
+from torch.nn import functional
+
+from augment.counters import StepKeys
+from augment.edsr_edits import WEIGHT_EDITS, body_edit, head_edit
+from augment.edsr_network import Upsampler
+from augment.learned import LearnedDistortion
+from augment.network_configs import EdsrConfig
+from augment.shard_random import shard_generator
+from augment.treatment import TreatmentContext
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+PICTURES_PER_DAMAGE: Final = 20
+
+
+class Edsr(LearnedDistortion):
+    """EDSR as a batch stage."""
+
+    stream = "edsr"
+
+    def __init__(self, config: EdsrConfig, context: TreatmentContext) -> None:
+        super().__init__(share=config.share, train_steps=config.train_steps, lr=config.lr)
+        self._config, self._channels = config, context.num_channels
+
+    def make_network(self) -> nn.Module:
+        """Return the upsampler."""
+        return Upsampler(self._channels, self._config.hidden, self._config.num_blocks)
+
+    def training_loss(self, network: nn.Module, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the mean absolute error of the redrawn pictures."""
+        return functional.l1_loss(network(images), images)
+
+    def distort(self, network: nn.Module, images: Tensor, keys: StepKeys) -> Tensor:
+        """Redraw pictures by damaged copies of the network."""
+        generator = shard_generator(keys, "edsr-damage")
+        parts = torch.split(images, PICTURES_PER_DAMAGE)
+        return torch.cat([self._redraw(network, part, generator) for part in parts])
+
+    def _redraw(self, network: nn.Module, images: Tensor, generator: torch.Generator) -> Tensor:
+        weights = damaged_weights(network, self._config.num_edits, generator)
+        kinds = torch.rand(2, generator=generator)
+        edits = (head_edit(int(kinds[0] * 4), self._config.hidden, generator), body_edit(int(kinds[1] * 6)))
+        redrawn: Tensor = torch.func.functional_call(network, weights, (images, *edits))
+        return redrawn
+
+
+def damaged_weights(network: nn.Module, num_edits: int, generator: torch.Generator) -> dict[str, Tensor]:
+    """Return a network's parameters with so many edits, drawn with replacement, each of one 3 x 3 convolution."""
+    weights = {name: value.detach() for name, value in network.named_parameters()}
+    kernels = [name for name, value in weights.items() if value.ndim == 4]
+    edits = list(WEIGHT_EDITS.values())
+    for _ in range(num_edits):
+        which, kind = torch.rand(2, generator=generator).tolist()
+        name = kernels[int(which * len(kernels))]
+        edited = edits[int(kind * len(edits))](weights[name].cpu(), generator)
+        weights[name] = edited.to(weights[name].device)
+    return weights

@@ -1,0 +1,114 @@
+"""What EDSR and SIN share: a small network that learns to redraw pictures, on the first batch, and then distorts some of them.
+
+The published methods distort a copy of the training set once, with third-party weights, and train on both copies. Here a picture
+is distorted with probability `share` whenever it is shown, which is the same mixture at the same number of optimiser steps, and
+the network is a substitute trained on the pictures at hand. Every logical shard has a network of its own, so that results do not
+depend on the number of workers.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from augment.counters import StepKeys
+from augment.shard_random import chosen_share, shard_generator
+from augment.treatment import Treatment
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+TRAINING_BATCH = 32
+
+
+class LearnedDistortion(Treatment):
+    """A batch stage that needs a trained network of its own; subclasses say which, its loss, and what it does.
+
+    Args:
+        share: Share of the pictures that are distorted.
+        train_steps: Steps of Adam on pictures of a shard's first batch.
+        lr: Adam's learning rate.
+    """
+
+    def __init__(self, *, share: float, train_steps: int, lr: float) -> None:
+        self._share, self._train_steps, self._lr = share, train_steps, lr
+        self._networks: dict[int, nn.Module] = {}
+        self._waiting: dict[int, Mapping[str, Tensor]] = {}
+
+    @property
+    @abstractmethod
+    def stream(self) -> str:
+        """Name of the random numbers' stream."""
+
+    @abstractmethod
+    def make_network(self) -> nn.Module:
+        """Return the network with any weights."""
+
+    @abstractmethod
+    def training_loss(self, network: nn.Module, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the loss that the substitute is trained with."""
+
+    @abstractmethod
+    def distort(self, network: nn.Module, images: Tensor, keys: StepKeys) -> Tensor:
+        """Return distorted pictures of the same shape; the range is clipped afterwards."""
+
+    def batch(self, model: nn.Module, images: Tensor, targets: Tensor, keys: StepKeys) -> tuple[Tensor, Tensor]:
+        """Distort a share of the pictures: (N, C, H, W) float32 in [0, 1] -> the same; targets as given."""
+        if len(images) == 0:
+            return images, targets
+        network = self._network(images, keys)
+        rows = chosen_share(keys, len(images), self._share, self.stream).nonzero()[:, 0].to(images.device)
+        if len(rows) == 0:
+            return images, targets
+        with torch.no_grad():
+            changed = images.clone()
+            changed[rows] = self.distort(network, images[rows], keys).clamp(0.0, 1.0)
+        return changed, targets
+
+    def _network(self, images: Tensor, keys: StepKeys) -> nn.Module:
+        if keys.shard not in self._networks:
+            network = self.make_network().to(images.device)
+            if keys.shard in self._waiting:
+                network.load_state_dict(self._waiting.pop(keys.shard))
+            else:
+                self._train(network, images, keys)
+            self._networks[keys.shard] = network.requires_grad_(False).eval()
+        return self._networks[keys.shard]
+
+    def _train(self, network: nn.Module, images: Tensor, keys: StepKeys) -> None:
+        weights = shard_generator(keys, f"{self.stream}-weights")
+        reset_convolutions(network, weights)
+        optimiser = torch.optim.Adam(network.parameters(), lr=self._lr)
+        with torch.enable_grad():
+            for _ in range(self._train_steps):
+                rows = torch.randperm(len(images), generator=weights)[:TRAINING_BATCH]
+                loss = self.training_loss(network, images[rows.to(images.device)].detach(), weights)
+                parameters = list(network.parameters())
+                for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+                    parameter.grad = gradient
+                optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """Return every shard's network."""
+        ours = {shard: dict(network.state_dict()) for shard, network in self._networks.items()}
+        return {"networks": {**self._waiting, **ours}}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore the networks; each moves to its device at its next batch."""
+        self._networks = {}
+        self._waiting = {int(shard): weights for shard, weights in state["networks"].items()}
+
+
+def reset_convolutions(network: nn.Module, generator: torch.Generator) -> None:
+    """Draw the weights of every convolution from N(0, 1 / fan-in) and set its bias to zero."""
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, torch.nn.Conv2d):
+                scale = module.weight[0].numel() ** -0.5
+                module.weight.copy_(scale * torch.randn(module.weight.shape, generator=generator))
+                if module.bias is not None:
+                    module.bias.zero_()
