@@ -47,7 +47,6 @@ def thread_budget(threads: int | None, device: torch.device) -> ThreadBudget:
 
 def reset_process(budget: ThreadBudget, device: torch.device) -> None:
     """Set every global of torch and NumPy that can change a result; environment and working folder stay untouched."""
-    _collect_garbage()
     torch.set_default_dtype(torch.float32)
     torch.set_default_device(None)
     torch.set_num_threads(budget.torch)
@@ -67,8 +66,11 @@ def reset_process(budget: ThreadBudget, device: torch.device) -> None:
         torch.cuda.reset_peak_memory_stats(device)
 
 
-def _collect_garbage() -> None:
-    """Free what earlier jobs left in cycles, then set aside what is left: modules, which every collection would walk."""
+def free_memory() -> None:
+    """Free what earlier jobs left in cycles; for the loop of a warm worker, between jobs.
+
+    What is left are modules; they are set aside, since every later collection would walk them for a tenth of a second.
+    """
     gc.collect()
     gc.freeze()
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from trainers.datasets.registry import dataset_for
 from trainers.datasets.spec import DatasetSpec
 from trainers.errors import CorruptData
 from trainers.pictures import training_pictures
+from trainers.trained_networks import trained_networks
 
 if TYPE_CHECKING:
     from augment.treatment import Treatment
@@ -39,8 +41,15 @@ class Ingredients:
     byte_digests: Mapping[str, str]
 
 
-def gather_ingredients(request: JobRequest) -> Ingredients:
+def gather_ingredients(
+    request: JobRequest, *, device: torch.device, on_progress: Callable[[int, int], None]
+) -> Ingredients:
     """Read the training split, build or open the mixing set and the outliers, and build the treatment.
+
+    Args:
+        request: The job.
+        device: Where networks of other cells are put, for mixing sets that show them.
+        on_progress: Told (pictures done, pictures in all) while a mixing set is built.
 
     Raises:
         UnknownName: If a name is unknown.
@@ -49,7 +58,7 @@ def gather_ingredients(request: JobRequest) -> Ingredients:
     config, paths = request.config, request.paths
     dataset = checked_dataset(request)
     pictures = training_pictures(dataset, config.recipe, Path(paths.data_root), Path(paths.cache_dir))
-    mixing_set, mixing_digest = _mixing_set(config.mixing_set, paths)
+    mixing_set, mixing_digest = _mixing_set(config.mixing_set, paths, device, on_progress)
     outliers = _outliers(config, dataset, paths)
     treatment = build_treatment(config, dataset, mixing_set=mixing_set, outliers=outliers)
     digests = {"train": pictures.fingerprint, "mixing_set": mixing_digest}
@@ -97,7 +106,9 @@ def build_treatment(
     return treatment
 
 
-def _mixing_set(config: MixingSetConfig | None, paths: JobPaths) -> tuple[NDArray[np.uint8] | None, str]:
+def _mixing_set(
+    config: MixingSetConfig | None, paths: JobPaths, device: torch.device, on_progress: Callable[[int, int], None]
+) -> tuple[NDArray[np.uint8] | None, str]:
     if config is None:
         return None, ""
     from augment.mixing_sets.build import ensure_mixing_set, open_mixing_set
@@ -111,6 +122,8 @@ def _mixing_set(config: MixingSetConfig | None, paths: JobPaths) -> tuple[NDArra
         params=config.params,
         cache_dir=paths.cache_dir,
         data_root=paths.data_root,
+        progress=on_progress,
+        models=trained_networks(paths.checkpoints, device),
     )
     return open_mixing_set(file), file.sha256
 

@@ -30,6 +30,7 @@ from trainers.loop import LoopHooks, Training
 from trainers.models.build import build_classifier
 from trainers.order import Order, check_workers, training_samples
 from trainers.progress import Progress
+from trainers.trained_networks import network_facts
 
 if TYPE_CHECKING:
     from eval.report import MetricReport
@@ -72,7 +73,8 @@ def _trained(request: JobRequest, group: ProcessGroup, sink: JobSink, budget: Th
     newest = _on_rank_0(group, checkpoints.newest)
     if newest is not None and newest.is_final:
         return newest
-    ingredients = gather_ingredients(request)
+    ingredients = gather_ingredients(request, device=group.device, on_progress=_on_mixing_set(request, group, sink))
+    reset_process(budget, group.device)  # what building them left behind must not matter
     model = build_classifier(request.config, ingredients.dataset)
     if newest is None and request.config.init_from is not None:
         _start_from(model, Checkpoints(request.paths.checkpoints, request.config.init_from), group)
@@ -87,7 +89,8 @@ def _trained(request: JobRequest, group: ProcessGroup, sink: JobSink, budget: Th
     if state is not None:
         weights = _for_judging(state, training)
         environment = environment_of(group, budget, training.model, ingredients)
-        final = checkpoints.save_final({**weights, "resumed_from": resumed_from, "environment": environment})
+        facts = {"network": network_facts(request.config), "resumed_from": resumed_from, "environment": environment}
+        final = checkpoints.save_final({**weights, **facts})
     return _present(group.broadcast(final))
 
 
@@ -136,6 +139,14 @@ def _hooks(request: JobRequest, checkpoints: Checkpoints, sink: JobSink) -> Loop
         checkpoint_every_s=request.checkpoint_every_s,
         stop_requested=getattr(sink, "stop_requested", never),
     )
+
+
+def _on_mixing_set(request: JobRequest, group: ProcessGroup, sink: JobSink) -> Callable[[int, int], None]:
+    def tell(done: int, total: int) -> None:
+        if group.rank == 0:
+            sink.progress(request.train_key, "mixing set", done, total)
+
+    return tell
 
 
 def _for_judging(state: Mapping[str, Any], training: Training) -> dict[str, Any]:

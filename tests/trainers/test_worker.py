@@ -9,12 +9,14 @@ import torch
 
 from eval.benchmark import BenchmarkRequest
 from trainers.checkpoints import Checkpoints
+from trainers.config import MixingSetConfig
 from trainers.errors import CheckpointError, CorruptData, ImpossibleJob
 from trainers.fresh_process import thread_budget
 from trainers.group import OneWorker
 from trainers.group_loop import JobStopped
 from trainers.job import JobRequest, JobResult
-from trainers.worker import run_job
+from trainers.trained_networks import trained_networks
+from trainers.worker import run_job, weights_sha256
 
 SmallJob = Callable[..., JobRequest]
 CLEAN = BenchmarkRequest(name="clean", params={}, key="clean-key")
@@ -132,7 +134,7 @@ def test_final_checkpoint_holds_no_optimiser(small_job: SmallJob, sink: Any) -> 
     request = small_job()
     run(request, sink)
     state = Checkpoints(request.paths.checkpoints, request.train_key).final().state
-    assert set(state) == {"model", "progress", "resumed_from", "environment", "train_key"}
+    assert set(state) == {"model", "network", "progress", "resumed_from", "environment", "train_key"}
 
 
 def test_dataset_that_is_not_the_planned_one_is_refused(small_job: SmallJob, sink: Any) -> None:
@@ -162,3 +164,23 @@ def test_workers_that_cannot_share_the_shards_are_refused(small_job: SmallJob, s
 
     with pytest.raises(ImpossibleJob, match="number of workers must divide batch_shards"):
         run_job(small_job(), group=ThreeWorkers(torch.device("cpu")), sink=sink)
+
+
+def test_trained_network_is_built_again_from_its_checkpoint_alone(small_job: SmallJob, sink: Any) -> None:
+    request = small_job()
+    result = run(request, sink)
+    network = trained_networks(request.paths.checkpoints, torch.device("cpu"))(request.train_key)
+    assert weights_sha256(network) == weights_of(result)
+    assert not network.training
+    assert network(torch.rand(2, 1, 32, 32)).shape == (2, 10)
+
+
+def test_mixing_set_is_made_from_a_network_that_another_cell_trained(small_job: SmallJob, make_sink: Any) -> None:
+    run(small_job(), make_sink())
+    params = {"parents": ("ab" * 32,), "steps": 2}
+    shown = MixingSetConfig(name="fvis", num_pictures=2, image_size=36, num_channels=1, params=params)
+    sink = make_sink()
+    child = small_job(train_key="22" * 32, method="pixmix", mixing_set=shown, recipe={"epochs": 1})
+    result = run(child, sink)
+    assert len(result.training.environment["byte_digests"]["mixing_set"]) == 64
+    assert next(event[2] for event in sink.of("progress")) == "mixing set"
