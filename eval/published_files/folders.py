@@ -1,0 +1,140 @@
+"""Published files that are folders of pictures: ImageNet-C, ImageNet-C-bar, Tiny-ImageNet-C and ImageNet-R."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.published_files.layout import IMAGES_PER_SET, RENDITION_CLASSES
+from eval.published_files.sets import PublishedFilesError, PublishedSet, need_folder
+
+Preprocessing = Literal["as-stored", "reference"]
+"""`as-stored` crops the middle out of the stored picture; `reference` first resizes its shorter side to 8/7 of the crop (256 for
+224), which the published PixMix script does to pictures that already measure 224 px."""
+
+SUFFIXES: Final = (".jpeg", ".jpg", ".png")
+
+
+def corrupted_folders(
+    folder: Path,
+    classes: Sequence[str],
+    *,
+    kinds: Sequence[str],
+    severities: Sequence[int] = (1, 2, 3, 4, 5),
+    side: int = 224,
+    preprocessing: Preprocessing = "as-stored",
+    images_per_set: int | None = None,
+) -> list[PublishedSet]:
+    """Return one set per corruption and severity of a tree `<kind>/<severity>/<class>/*.JPEG`.
+
+    Args:
+        folder: The tree.
+        classes: Folder names (wnids) in the order of the network's classes.
+        kinds: Corruptions to read; other folders beside them are ignored.
+        severities: Severities to read.
+        side: Side of the pictures that are returned, in pixels.
+        preprocessing: How stored pictures become that size.
+        images_per_set: Pictures that a set must hold; None takes the published number, where the folder's name is known.
+
+    Raises:
+        PublishedFilesError: If folders are missing, the classes differ, or a set holds another number of pictures.
+    """
+    need_folder(folder, "corrupted pictures")
+    wanted = IMAGES_PER_SET.get(folder.name) if images_per_set is None else images_per_set
+    missing = [f"{kind}/{level}" for kind in kinds for level in severities if not (folder / kind / str(level)).is_dir()]
+    if missing:
+        raise PublishedFilesError(
+            f"'{folder}' lacks {len(missing)} folders of corrupted pictures: {', '.join(missing[:20])}"
+        )
+    return [
+        _class_folders(
+            folder / kind / str(level), classes, {"corruption": kind, "severity": level}, wanted, side, preprocessing
+        )
+        for kind in kinds
+        for level in severities
+    ]
+
+
+def rendition_folders(
+    folder: Path, wnids: Sequence[str], *, side: int = 224, images_per_set: int | None = None
+) -> PublishedSet:
+    """Return ImageNet-R; labels count its 200 classes, in the order of `RENDITION_CLASSES`.
+
+    Keep only the logits at `RENDITION_CLASSES` before the softmax.
+
+    Args:
+        folder: With one folder of pictures per class.
+        wnids: Folder names of all 1000 classes in the network's order, or of the 200 alone.
+        side: Side of the pictures that are returned, after resizing the shorter side to 8/7 of it.
+        images_per_set: Pictures that the set must hold; None takes the published 30,000 where the folder's name is known.
+
+    Raises:
+        PublishedFilesError: If the classes differ or the number of pictures does.
+    """
+    need_folder(folder, "renditions")
+    classes = [wnids[number] for number in RENDITION_CLASSES] if len(wnids) == 1000 else list(wnids)
+    wanted = IMAGES_PER_SET.get(folder.name) if images_per_set is None else images_per_set
+    return _class_folders(folder, classes, {}, wanted, side, "reference")
+
+
+def _class_folders(
+    folder: Path,
+    classes: Sequence[str],
+    fields: dict[str, str | int],
+    wanted: int | None,
+    side: int,
+    preprocessing: Preprocessing,
+) -> PublishedSet:
+    found = {entry.name for entry in folder.iterdir() if entry.is_dir()}
+    lacking, strange = sorted(set(classes) - found), sorted(found - set(classes))
+    if lacking or strange:
+        raise PublishedFilesError(
+            f"'{folder}' must hold one folder for each of the {len(classes)} classes, but lacks {lacking[:5]} "
+            f"({len(lacking)}) and has unknown {strange[:5]} ({len(strange)})"
+        )
+    paths, labels = [], []
+    for label, name in enumerate(classes):
+        files = sorted(path for path in (folder / name).iterdir() if path.suffix.lower() in SUFFIXES)
+        paths += files
+        labels += [label] * len(files)
+    if wanted is not None and len(paths) != wanted:
+        raise PublishedFilesError(
+            f"'{folder}' must hold {wanted} pictures, but holds {len(paths)}; unpack the archive again"
+        )
+    load = _decoded(paths, side, preprocessing)
+    return PublishedSet(fields=fields, labels=np.asarray(labels, dtype=np.int64), load=load)
+
+
+def _decoded(paths: list[Path], side: int, preprocessing: Preprocessing) -> Callable[[int, int], NDArray[np.uint8]]:
+    def load(start: int, stop: int) -> NDArray[np.uint8]:
+        return np.stack([read_picture(path, side, preprocessing) for path in paths[start:stop]])
+
+    return load
+
+
+def read_picture(path: Path, side: int, preprocessing: Preprocessing) -> NDArray[np.uint8]:
+    """Return a stored picture as (side, side, 3) uint8: resized if asked for, then cut out of the middle.
+
+    Raises:
+        PublishedFilesError: If the file is no whole picture, or is smaller than the crop.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path) as stored:
+            image = stored.convert("RGB")
+    except OSError as error:
+        raise PublishedFilesError(f"'{path}' is truncated or no picture: {error}; unpack the archive again") from error
+    if preprocessing == "reference":
+        shorter, wanted = min(image.size), round(side * 8 / 7)
+        size = tuple(wanted if edge == shorter else int(wanted * edge / shorter) for edge in image.size)
+        image = image.resize((size[0], size[1]), Image.Resampling.BILINEAR)
+    width, height = image.size
+    if min(width, height) < side:
+        raise PublishedFilesError(f"'{path}' measures {width} x {height} px, less than the crop of {side} px")
+    left, top = round((width - side) / 2), round((height - side) / 2)
+    return np.asarray(image.crop((left, top, left + side, top + side)), dtype=np.uint8)
