@@ -24,6 +24,7 @@ MARKS: Final[Mapping[str, str]] = MappingProxyType(
         "incomplete": "fewer seeds than the sweep wants",
         "generated": "on generated pictures, not the published files",
         "imported": "brought in from another suite's results",
+        "confounded": "differs from the baseline row in more than what the table is about",
     }
 )
 """Mark -> what the footnote says."""
