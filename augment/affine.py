@@ -37,17 +37,23 @@ RISKY: Final = 1e-9
 @kernel()
 def translate(source, target, height, width, channels, shift_x, shift_y):  # type: ignore[no-untyped-def]
     """Move content left by `shift_x` and up by `shift_y` pixels (negative: right, down), black where nothing comes from."""
-    left, right = max(0, -shift_x), min(width, width - shift_x)
+    stride = width * channels
+    first, last = max(0, -shift_x) * channels, min(width, width - shift_x) * channels
     for row in range(height):
-        line = target[row * width * channels : (row + 1) * width * channels]
+        line = target[row * stride : (row + 1) * stride]
         origin = row + shift_y
-        if origin < 0 or origin >= height or right <= left:
-            line[:] = 0
+        if origin < 0 or origin >= height or last <= first:
+            for index in range(stride):
+                line[index] = 0
             continue
-        start = (origin * width + left + shift_x) * channels
-        line[: left * channels] = 0
-        line[left * channels : right * channels] = source[start : start + (right - left) * channels]
-        line[right * channels :] = 0
+        start = origin * stride + shift_x * channels
+        middle, moved = line[first:last], source[start + first : start + last]
+        for index in range(first):
+            line[index] = 0
+        for index in range(middle.size):
+            middle[index] = moved[index]
+        for index in range(last, stride):
+            line[index] = 0
 
 
 @kernel()
@@ -170,14 +176,19 @@ def rotate(source, target, height, width, channels, degrees, padded):  # type: i
     centre_x, centre_y = width / 2, height / 2
     origin_x = (cosine * -centre_x + sine * -centre_y) + centre_x
     origin_y = (-sine * -centre_x + cosine * -centre_y) + centre_y
-    line = np.empty(width, dtype=np.uint32)
+    where, corners = np.empty(width, dtype=np.int32), np.empty((4, width), dtype=np.uint32)
+    across, down, inside = np.empty(width), np.empty(width), np.empty(width, dtype=np.uint32)
     for row in range(height):
-        centre = row + 0.5
+        _locate(width, height, cosine, sine, row + 0.5, origin_x, origin_y, where, across, down, inside)
+        _gather(padded, where, 0, corners[0])
+        _gather(padded, where, 1, corners[1])
+        _gather(padded, where, width + 2, corners[2])
+        _gather(padded, where, width + 3, corners[3])
+        line = target[row * width * channels : (row + 1) * width * channels]
         if channels == 1:
-            _rotated_row(padded, line, height, width, cosine, sine, centre, origin_x, origin_y)
+            _blend_grey(corners[0], corners[1], corners[2], corners[3], across, down, inside, line)
         else:
-            _rotated_row_rgb(padded, line, height, width, cosine, sine, centre, origin_x, origin_y)
-        _unpack(line, target[row * width * channels : (row + 1) * width * channels], width, channels)
+            _blend_rgb(corners[0], corners[1], corners[2], corners[3], across, down, inside, line)
 
 
 @kernel()
@@ -214,68 +225,54 @@ def _pack(source, padded, height, width, channels):  # type: ignore[no-untyped-d
 
 
 @kernel()
-def _unpack(line, row, width, channels):  # type: ignore[no-untyped-def]
-    if channels == 1:
-        for x in range(width):
-            row[x] = np.uint8(line[x])
-    else:
-        for x in range(width):
-            row[3 * x] = np.uint8(line[x])
-            row[3 * x + 1] = np.uint8(line[x] >> 8)
-            row[3 * x + 2] = np.uint8(line[x] >> 16)
+def _locate(  # type: ignore[no-untyped-def]
+    width, height, cosine, sine, centre, origin_x, origin_y, where, across, down, inside
+):
+    """Find, for each pixel of a row, its upper left neighbour in the padded source, the fractions, and what is outside."""
+    step_x, step_y, side = sine * centre, cosine * centre, width + 2
+    for x in range(width):
+        at_x = (cosine * (x + 0.5) + step_x) + origin_x
+        at_y = (-sine * (x + 0.5) + step_y) + origin_y
+        is_inside = (at_x >= 0.0) & (at_x < width) & (at_y >= 0.0) & (at_y < height)
+        at_x -= 0.5
+        at_y -= 0.5
+        floor_x, floor_y = np.floor(at_x), np.floor(at_y)
+        across[x], down[x] = at_x - floor_x, at_y - floor_y
+        column = np.int32(min(max(floor_x, -1.0), width - 1.0))
+        row = np.int32(min(max(floor_y, -1.0), height - 1.0))
+        where[x] = np.int32((row + 1) * side + column + 1)
+        inside[x] = np.uint32(0xFFFFFFFF) if is_inside else np.uint32(0)
+
+
+@kernel()
+def _gather(padded, where, offset, corner):  # type: ignore[no-untyped-def]
+    for x in range(where.size):
+        corner[x] = padded[np.uint32(where[x] + offset)]
 
 
 @kernel(inline="always")
 def _blend4(p00, p01, p10, p11, shift, dx, dy):  # type: ignore[no-untyped-def]
-    v00 = np.float64((p00 >> shift) & np.uint32(255))
-    v01 = np.float64((p01 >> shift) & np.uint32(255))
-    v10 = np.float64((p10 >> shift) & np.uint32(255))
-    v11 = np.float64((p11 >> shift) & np.uint32(255))
+    v00 = np.float64(np.int32((p00 >> np.uint32(shift)) & np.uint32(255)))
+    v01 = np.float64(np.int32((p01 >> np.uint32(shift)) & np.uint32(255)))
+    v10 = np.float64(np.int32((p10 >> np.uint32(shift)) & np.uint32(255)))
+    v11 = np.float64(np.int32((p11 >> np.uint32(shift)) & np.uint32(255)))
     top = v00 + (v01 - v00) * dx
     bottom = v10 + (v11 - v10) * dx
-    return np.uint32(np.int32(top + (bottom - top) * dy))
+    return np.int32(top + (bottom - top) * dy)
 
 
 @kernel()
-def _rotated_row_rgb(padded, line, height, width, cosine, sine, centre, origin_x, origin_y):  # type: ignore[no-untyped-def]
-    step_x, step_y, side = sine * centre, cosine * centre, width + 2
-    for x in range(width):
-        at_x = (cosine * (x + 0.5) + step_x) + origin_x
-        at_y = (-sine * (x + 0.5) + step_y) + origin_y
-        inside = (at_x >= 0.0) & (at_x < width) & (at_y >= 0.0) & (at_y < height)
-        at_x -= 0.5
-        at_y -= 0.5
-        floor_x, floor_y = np.floor(at_x), np.floor(at_y)
-        dx, dy = at_x - floor_x, at_y - floor_y
-        column = np.uint32(min(max(floor_x, -1.0), width - 1.0) + 1.0)
-        row = np.uint32(min(max(floor_y, -1.0), height - 1.0) + 1.0)
-        index = np.uint32(row * np.uint32(side) + column)
-        below = np.uint32(index + np.uint32(side))
-        p00, p01 = padded[index], padded[index + np.uint32(1)]
-        p10, p11 = padded[below], padded[below + np.uint32(1)]
-        red = _blend4(p00, p01, p10, p11, np.uint32(0), dx, dy)
-        green = _blend4(p00, p01, p10, p11, np.uint32(8), dx, dy)
-        blue = _blend4(p00, p01, p10, p11, np.uint32(16), dx, dy)
-        packed = np.uint32(red | (green << np.uint32(8)) | (blue << np.uint32(16)))
-        line[x] = packed if inside else np.uint32(0)
+def _blend_rgb(c00, c01, c10, c11, across, down, inside, line):  # type: ignore[no-untyped-def]
+    for x in range(across.size):
+        p00, p01, p10, p11 = c00[x], c01[x], c10[x], c11[x]
+        keep = np.int32(inside[x])
+        line[3 * x] = np.uint8(_blend4(p00, p01, p10, p11, 0, across[x], down[x]) & keep)
+        line[3 * x + 1] = np.uint8(_blend4(p00, p01, p10, p11, 8, across[x], down[x]) & keep)
+        line[3 * x + 2] = np.uint8(_blend4(p00, p01, p10, p11, 16, across[x], down[x]) & keep)
 
 
 @kernel()
-def _rotated_row(padded, line, height, width, cosine, sine, centre, origin_x, origin_y):  # type: ignore[no-untyped-def]
-    step_x, step_y, side = sine * centre, cosine * centre, width + 2
-    for x in range(width):
-        at_x = (cosine * (x + 0.5) + step_x) + origin_x
-        at_y = (-sine * (x + 0.5) + step_y) + origin_y
-        inside = (at_x >= 0.0) & (at_x < width) & (at_y >= 0.0) & (at_y < height)
-        at_x -= 0.5
-        at_y -= 0.5
-        floor_x, floor_y = np.floor(at_x), np.floor(at_y)
-        dx, dy = at_x - floor_x, at_y - floor_y
-        column = np.uint32(min(max(floor_x, -1.0), width - 1.0) + 1.0)
-        row = np.uint32(min(max(floor_y, -1.0), height - 1.0) + 1.0)
-        index = np.uint32(row * np.uint32(side) + column)
-        below = np.uint32(index + np.uint32(side))
-        p00, p01 = padded[index], padded[index + np.uint32(1)]
-        p10, p11 = padded[below], padded[below + np.uint32(1)]
-        grey = _blend4(p00, p01, p10, p11, np.uint32(0), dx, dy)
-        line[x] = grey if inside else np.uint32(0)
+def _blend_grey(c00, c01, c10, c11, across, down, inside, line):  # type: ignore[no-untyped-def]
+    for x in range(across.size):
+        grey = _blend4(c00[x], c01[x], c10[x], c11[x], 0, across[x], down[x])
+        line[x] = np.uint8(grey & np.int32(inside[x]))

@@ -8,7 +8,7 @@ The published CIFAR order: horizontal flip with probability 1/2, then a random c
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from augment.counters import SampleKeys, uniforms
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+BLOCK: Final = 32
+"""Pixels that are mirrored at once."""
 
 
 def crop_flip(images: NDArray[np.uint8], keys: SampleKeys, *, padding: int, flip: bool) -> NDArray[np.uint8]:
@@ -76,38 +79,81 @@ def gather_crop_flip(
 @kernel()
 def _gather_crop_flip(dataset, rows, shift, flipped, out):  # type: ignore[no-untyped-def]
     height, width, channels = dataset.shape[1:]
+    mirrored = np.empty(height * width * channels, dtype=np.uint8)
     for index in range(rows.shape[0]):
         picture, target = dataset[rows[index]].reshape(-1), out[index].reshape(-1)
-        down, right = shift[index, 0], shift[index, 1]
-        first, last = min(max(0, -right), width), max(min(width, width - right), 0)
-        for row in range(height):
-            line = target[row * width * channels : (row + 1) * width * channels]
-            if row + down < 0 or row + down >= height or first >= last:
-                line[:] = 0
-                continue
-            line[: first * channels] = 0
-            line[last * channels :] = 0
-            origin = picture[(row + down) * width * channels : (row + down + 1) * width * channels]
-            if flipped[index]:
-                _copy_reversed(origin, line, width, channels, right, first, last)
-            else:
-                line[first * channels : last * channels] = origin[
-                    (first + right) * channels : (last + right) * channels
-                ]
+        if flipped[index]:
+            _mirror(picture, mirrored, height, width, channels)
+            _shift(mirrored, target, height, width, channels, shift[index, 0], shift[index, 1])
+        else:
+            _shift(picture, target, height, width, channels, shift[index, 0], shift[index, 1])
 
 
 @kernel()
-def _copy_reversed(origin, line, width, channels, right, first, last):  # type: ignore[no-untyped-def]
-    if channels == 3:
-        for x in range(first, last):
-            here, there = np.uint64(3 * x), np.uint64(3 * (width - 1 - (x + right)))
-            line[here] = origin[there]
-            line[here + np.uint64(1)] = origin[there + np.uint64(1)]
-            line[here + np.uint64(2)] = origin[there + np.uint64(2)]
+def _shift(source, target, height, width, channels, down, right):  # type: ignore[no-untyped-def]
+    """Read from `down` rows below and `right` columns to the right: one flat copy, then black over what wrapped around."""
+    stride = width * channels
+    top, bottom = min(max(0, -down), height), max(min(height, height - down), 0)
+    if abs(right) >= width or top >= bottom:
+        top, bottom = height, height
+    _blacken(target[: top * stride])
+    _blacken(target[bottom * stride :])
+    if top == bottom:
         return
-    for x in range(first, last):
-        for channel in range(channels):
-            line[x * channels + channel] = origin[(width - 1 - (x + right)) * channels + channel]
+    count = (bottom - top) * stride - abs(right) * channels
+    start, origin = top * stride + max(0, -right) * channels, (top + down) * stride + max(0, right) * channels
+    here, there = target[start : start + count], source[origin : origin + count]
+    for index in range(count):
+        here[index] = there[index]
+    if right != 0:
+        edge = 0 if right < 0 else (width - right) * channels
+        for row in range(top, bottom):
+            for index in range(row * stride + edge, row * stride + edge + abs(right) * channels):
+                target[index] = 0
+
+
+@kernel()
+def _blacken(values):  # type: ignore[no-untyped-def]
+    for index in range(values.size):
+        values[index] = 0
+
+
+@kernel()
+def _mirror(source, target, height, width, channels):  # type: ignore[no-untyped-def]
+    """Reverse the pixels of every row."""
+    stride = width * channels
+    if channels == 3:
+        _mirror_rgb(source, target, height, width)
+    elif channels == 1:
+        for row in range(height):
+            origin, line = source[row * stride : (row + 1) * stride], target[row * stride : (row + 1) * stride]
+            for here in range(np.uint64(stride)):
+                line[here] = origin[np.uint64(stride - 1) - here]
+    else:
+        for row in range(height):
+            for x in range(width):
+                here, there = row * stride + x * channels, row * stride + (width - 1 - x) * channels
+                target[here : here + channels] = source[there : there + channels]
+
+
+@kernel()
+def _mirror_rgb(source, target, height, width):  # type: ignore[no-untyped-def]
+    """Reverse rows of RGB pixels; blocks of a constant number of pixels let the compiler turn them into shuffles."""
+    stride, num_blocks = width * 3, width // BLOCK
+    for row in range(height):
+        start = row * stride
+        for block in range(num_blocks):
+            first, last = start + block * 3 * BLOCK, start + stride - block * 3 * BLOCK
+            origin, line = source[last - 3 * BLOCK : last], target[first : first + 3 * BLOCK]
+            for x in range(np.uint64(BLOCK)):
+                here = np.uint64(3) * x
+                there = np.uint64(3 * (BLOCK - 1)) - here
+                line[here] = origin[there]
+                line[here + np.uint64(1)] = origin[there + np.uint64(1)]
+                line[here + np.uint64(2)] = origin[there + np.uint64(2)]
+        for x in range(num_blocks * BLOCK, width):
+            for channel in range(3):
+                target[start + x * 3 + channel] = source[start + (width - 1 - x) * 3 + channel]
 
 
 def _warm_up() -> None:

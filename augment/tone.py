@@ -15,54 +15,96 @@ import numpy as np
 
 from augment.compiled import kernel
 
-SMOOTH_SIDE: Final = np.float32(1.0) / np.float32(13.0)
-SMOOTH_CENTRE: Final = np.float32(5.0) / np.float32(13.0)
-HALF: Final = np.float32(0.5)
+PERIOD: Final = 96
+"""Values that ranges are folded by: a multiple of 1 and 3 channels and of the width of vector registers."""
+
+
+@kernel()
+def _look_up(source, target, channels, tables):  # type: ignore[no-untyped-def]
+    """Replace every value by its entry in its channel's table, (channels, 256) uint8."""
+    if channels == 3:
+        red, green, blue = tables[0], tables[1], tables[2]
+        for pixel in range(np.uint64(source.size // 3)):
+            index = np.uint64(3) * pixel
+            target[index] = red[source[index]]
+            target[index + np.uint64(1)] = green[source[index + np.uint64(1)]]
+            target[index + np.uint64(2)] = blue[source[index + np.uint64(2)]]
+        return
+    table = tables[0]
+    for index in range(source.size):
+        target[index] = table[source[index]]
+
+
+@kernel()
+def _fold(source, smallest, largest):  # type: ignore[no-untyped-def]
+    """Narrow the ranges per position, arrays of a common period of the values, by whole periods of the source."""
+    period = smallest.size
+    for start in range(0, source.size - period + 1, period):
+        part = source[start : start + period]
+        for index in range(period):
+            smallest[index] = min(smallest[index], part[index])
+            largest[index] = max(largest[index], part[index])
 
 
 @kernel()
 def autocontrast(source, target, channels):  # type: ignore[no-untyped-def]
     """Stretch each channel to the full range."""
-    table = np.empty(256, dtype=np.uint8)
+    tables = np.empty((channels, 256), dtype=np.uint8)
+    smallest, largest = np.full(PERIOD, 255, dtype=np.uint8), np.zeros(PERIOD, dtype=np.uint8)
+    _fold(source, smallest, largest)
+    rest = source.size - source.size % PERIOD
     for channel in range(channels):
-        low, high = 255, 0
-        for index in range(channel, source.size, channels):
-            low = min(low, source[index])
-            high = max(high, source[index])
+        low, high = np.int64(255), np.int64(0)
+        for index in range(channel, PERIOD, channels):
+            low, high = min(low, np.int64(smallest[index])), max(high, np.int64(largest[index]))
+        for index in range(rest + channel, source.size, channels):
+            low, high = min(low, np.int64(source[index])), max(high, np.int64(source[index]))
+        table = tables[channel]
         if high <= low:
-            for index in range(channel, source.size, channels):
-                target[index] = source[index]
+            for value in range(256):
+                table[value] = np.uint8(value)
             continue
         scale = 255.0 / (high - low)
         offset = -low * scale
         for value in range(256):
-            table[value] = np.uint8(min(max(np.int64(value * scale + offset), 0), 255))
-        for index in range(channel, source.size, channels):
-            target[index] = table[source[index]]
+            table[value] = np.uint8(min(max(np.int32(value * scale + offset), 0), 255))
+    _look_up(source, target, channels, tables)
+
+
+@kernel()
+def _count(source, channels):  # type: ignore[no-untyped-def]
+    """Return how often each value occurs in each channel, (channels, 256)."""
+    counts = np.zeros((channels, 256), dtype=np.int64)
+    if channels == 3:
+        red, green, blue = counts[0], counts[1], counts[2]
+        for pixel in range(np.uint64(source.size // 3)):
+            index = np.uint64(3) * pixel
+            red[source[index]] += 1
+            green[source[index + np.uint64(1)]] += 1
+            blue[source[index + np.uint64(2)]] += 1
+        return counts
+    only = counts[0]
+    for index in range(source.size):
+        only[source[index]] += 1
+    return counts
 
 
 @kernel()
 def equalize(source, target, channels):  # type: ignore[no-untyped-def]
     """Flatten the histogram of each channel."""
-    table = np.empty(256, dtype=np.uint8)
+    tables = np.empty((channels, 256), dtype=np.uint8)
+    counts = _count(source, channels)
     for channel in range(channels):
-        counts = np.zeros(256, dtype=np.int64)
-        for index in range(channel, source.size, channels):
-            counts[source[index]] += 1
+        table, own = tables[channel], counts[channel]
         last = 255
-        while counts[last] == 0:
+        while own[last] == 0:
             last -= 1
-        step = (source.size // channels - counts[last]) // 255
-        if step == 0:
-            for index in range(channel, source.size, channels):
-                target[index] = source[index]
-            continue
+        step = (source.size // channels - own[last]) // 255
         below = step // 2
         for value in range(256):
-            table[value] = np.uint8(min(below // step, 255))
-            below += counts[value]
-        for index in range(channel, source.size, channels):
-            target[index] = table[source[index]]
+            table[value] = np.uint8(value if step == 0 else min(below // max(step, 1), 255))
+            below += own[value]
+    _look_up(source, target, channels, tables)
 
 
 @kernel()
@@ -147,37 +189,32 @@ def sharpness(source, target, height, width, channels, factor):  # type: ignore[
     if height < 3 or width < 3:
         target[:] = source
         return
-    target[:stride] = source[:stride]
-    target[(height - 1) * stride :] = source[(height - 1) * stride :]
+    for index in range(stride):
+        target[index] = source[index]
+        target[(height - 1) * stride + index] = source[(height - 1) * stride + index]
+    columns = np.empty(stride, dtype=np.int32)
     for row in range(1, height - 1):
         start = row * stride
-        target[start : start + channels] = source[start : start + channels]
-        target[start + stride - channels : start + stride] = source[start + stride - channels : start + stride]
-        _sharpen_row(
-            source[start - stride : start],
-            source[start : start + stride],
-            source[start + stride : start + 2 * stride],
-            target[start + channels : start + stride - channels],
-            channels,
-            factor,
-        )
+        here, line = source[start : start + stride], target[start : start + stride]
+        _sum_columns(source[start - stride : start], here, source[start + stride : start + 2 * stride], columns)
+        for channel in range(channels):
+            line[channel] = here[channel]
+            line[stride - 1 - channel] = here[stride - 1 - channel]
+        inner = stride - channels
+        _sharpen(columns[: inner - channels], columns[channels:inner], columns[2 * channels :],
+                 here[channels:inner], line[channels:inner], factor)  # fmt: skip
 
 
 @kernel()
-def _sharpen_row(above, here, below, target, channels, factor):  # type: ignore[no-untyped-def]
-    left, right = channels, 2 * channels
-    above_left, above_here, above_right = above, above[left:], above[right:]
-    here_left, here_here, here_right = here, here[left:], here[right:]
-    below_left, below_here, below_right = below, below[left:], below[right:]
-    for index in range(target.size):
-        smooth = HALF + (
-            (np.float32(below_left[index]) * SMOOTH_SIDE + np.float32(below_here[index]) * SMOOTH_SIDE)
-            + np.float32(below_right[index]) * SMOOTH_SIDE
-        )
-        smooth += (
-            np.float32(here_left[index]) * SMOOTH_SIDE + np.float32(here_here[index]) * SMOOTH_CENTRE
-        ) + np.float32(here_right[index]) * SMOOTH_SIDE
-        smooth += (
-            np.float32(above_left[index]) * SMOOTH_SIDE + np.float32(above_here[index]) * SMOOTH_SIDE
-        ) + np.float32(above_right[index]) * SMOOTH_SIDE
-        target[index] = _blended(np.uint8(smooth), here_here[index], factor)
+def _sum_columns(above, here, below, columns):  # type: ignore[no-untyped-def]
+    for index in range(columns.size):
+        columns[index] = np.int32(above[index]) + np.int32(here[index]) + np.int32(below[index])
+
+
+@kernel()
+def _sharpen(left, middle, right, here, line, factor):  # type: ignore[no-untyped-def]
+    """Blend with the rounded 3x3 average, in whole numbers: sums are never so near to a half that float32 would differ."""
+    for index in range(line.size):
+        total = np.int32(left[index] + middle[index] + right[index] + np.int32(4) * np.int32(here[index]))
+        smooth = np.int32(np.uint32(np.int32(2) * total + np.int32(13)) // np.uint32(26))
+        line[index] = _blended(smooth, here[index], factor)
