@@ -9,20 +9,26 @@ from typing import TYPE_CHECKING, Any
 from eval.benchmarks import benchmark_for, column_value, parse_column
 from eval.tables.grid import Observation, Table
 from eval.tables.layouts import metric_table, pair_grid, set_table
+from orchestration.comparison import Resolved, tested
 
 if TYPE_CHECKING:
     from orchestration.identities import ResolvedCell
-    from orchestration.store.base import CellResult
+    from orchestration.store.base import CellResult, ResultsStore
     from orchestration.sweep import Point, Sweep
 
 COMPARED_ENVIRONMENT = ("device", "device_name", "precision", "torch", "cuda")
 """What seeds of one row must agree in; where they do not, the row is marked as mixed."""
 
 
+def recorded_tables(sweep: Sweep, cells: Sequence[ResolvedCell], store: ResultsStore) -> tuple[Table, ...]:
+    """Return the tables of a sweep (one; several for a union) from what is recorded now, with their notes."""
+    return sweep_tables(sweep, cells, store.results(dict.fromkeys(cell.train_key for cell in cells)))
+
+
 def sweep_tables(sweep: Sweep, cells: Sequence[ResolvedCell], results: Mapping[str, CellResult]) -> tuple[Table, ...]:
     """Return the table of a sweep with its notes, or one table for each part of a union."""
     if not sweep.parts:
-        table = sweep_table(sweep, cells, results)
+        table = tested(sweep_table(sweep, cells, results), Resolved(sweep, cells))
         return (replace(table, notes=(*table.notes, *table_notes(sweep))),)
     tables: list[Table] = []
     start = 0

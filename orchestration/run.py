@@ -11,7 +11,7 @@ from orchestration.errors import InputError, Mistake
 from orchestration.observer import Observers, RunObserver
 from orchestration.plan import plan_cells
 from orchestration.resolve import resolve_sweep
-from orchestration.results_table import sweep_tables
+from orchestration.results_table import recorded_tables
 from trainers.job import JobPaths
 
 if TYPE_CHECKING:
@@ -110,11 +110,6 @@ def run_options(settings: Settings, workers: int, options: Mapping[str, Any] | N
         checkpoints=settings.checkpoints, data_root=str(settings.data_root), cache_dir=str(settings.cache_dir)
     )
     return RunOptions(**{"paths": paths, "workers": workers, **(options or {})})
-
-
-def recorded_tables(sweep: Sweep, cells: Sequence[ResolvedCell], store: ResultsStore) -> tuple[Table, ...]:
-    """Return the tables of a sweep (one; several for a union) from what is recorded now, with their notes."""
-    return sweep_tables(sweep, cells, store.results(dict.fromkeys(cell.train_key for cell in cells)))
 
 
 def forget(cells: Sequence[ResolvedCell], store: ResultsStore) -> None:

@@ -117,7 +117,7 @@ def sync_sweeps(names: tuple[str, ...], *, size: Size, settings: Settings, store
     from orchestration.errors import InputError
     from orchestration.plan import plan_cells
     from orchestration.resolve import resolve_sweep
-    from orchestration.run import recorded_tables
+    from orchestration.results_table import recorded_tables
     from orchestration.sweep_files import SWEEPS, load_sweep
     from orchestration.tracking import sync
 

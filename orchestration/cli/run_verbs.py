@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from orchestration.cells import Plan, PlannedCell
     from orchestration.run import SweepRun
     from orchestration.settings import Settings
+    from orchestration.store.base import ResultsStore
 
 
 def register(app: typer.Typer) -> None:
@@ -112,11 +114,16 @@ def status(
     store = options.store_of(settings)
     catalogue = builtin_catalogue()
     plan = make_plan(choice.load(catalogue), store=store, catalogue=catalogue)
+    document = status_document(plan, store)
+    emit(document, lambda: status_text(document), as_json=as_json)
+    return EXIT_CELLS_FAILED if any(row["state"] == "failed" for row in document["cells"]) else EXIT_DONE
+
+
+def status_document(plan: Plan, store: ResultsStore) -> dict[str, Any]:
+    """Return the state of a sweep and of each of its cells as plain values."""
     holders = store.holders([cell.train_key for cell in plan.cells if not cell.is_done])
-    rows = [cell_status(cell, holders.get(cell.train_key)) for cell in plan.cells]
-    document = {"sweep": plan.sweep, "request": store.requested(plan.sweep), "cells": rows}
-    emit(document, lambda: _status_text(plan, document, rows), as_json=as_json)
-    return EXIT_CELLS_FAILED if any(row["state"] == "failed" for row in rows) else EXIT_DONE
+    cells = [cell_status(cell, holders.get(cell.train_key)) for cell in plan.cells]
+    return {"sweep": plan.sweep, "request": store.requested(plan.sweep), "cells": cells}
 
 
 def cell_status(cell: PlannedCell, holder: str | None) -> dict[str, Any]:
@@ -202,15 +209,15 @@ def _afterwards(made: SweepRun, choice: options.SweepChoice, settings: Settings)
     return lines
 
 
-def _status_text(plan: Plan, document: dict[str, Any], rows: list[dict[str, Any]]) -> str:
-    counts: dict[str, int] = {}
-    for row in rows:
-        counts[row["state"]] = counts.get(row["state"], 0) + 1
+def status_text(document: dict[str, Any]) -> str:
+    """Return the state of a sweep as text."""
+    rows = document["cells"]
+    counts = Counter(row["state"] for row in rows)
     table = [
         [row["id"], row["row"], str(row["seed"]), row["state"], ", ".join(row["missing"]), row["detail"]]
         for row in rows
     ]
-    lines = [f"{plan.sweep}: " + ", ".join(f"{number} {state}" for state, number in counts.items())]
+    lines = [f"{document['sweep']}: " + ", ".join(f"{number} {state}" for state, number in counts.items())]
     if document["request"]:
         lines.append(f"asked to {document['request']}")
     return "\n".join([*lines, columns(table, header=["cell", "row", "seed", "state", "missing", "detail"])])

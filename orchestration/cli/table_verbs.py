@@ -25,6 +25,12 @@ def table(
         str, typer.Option("--format", help="markdown, latex, csv, html, json; drawn by default.")
     ] = "terminal",
     decimals: Annotated[int, typer.Option("--decimals", min=0, max=6, help="Digits after the point.")] = 1,
+    beside: Annotated[
+        bool,
+        typer.Option(
+            "--compare", help="Set the published numbers beside ours, with verdicts where the recipe is theirs."
+        ),
+    ] = False,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file instead.")] = None,
     smoke: options.Smoke = False,
     small: options.Small = False,
@@ -40,7 +46,8 @@ def table(
     from orchestration.cli.run_verbs import print_tables, tables_document
     from orchestration.errors import InputError, Mistake, nearest
     from orchestration.resolve import resolve_sweep
-    from orchestration.run import recorded_tables
+    from orchestration.results_table import recorded_tables
+    from orchestration.sweep_files import load_sweep
 
     form = "json" if as_json else form
     if form not in FORMATS:
@@ -53,6 +60,11 @@ def table(
     loaded = choice.load(catalogue)
     cells = resolve_sweep(loaded, catalogue)
     made = recorded_tables(loaded, cells, options.store_of(options.settings_of(storage)))
+    if beside:
+        from orchestration.comparison import Resolved, compared
+
+        full = load_sweep(choice.name)
+        made = compared(made, Resolved(loaded, cells), Resolved(full, resolve_sweep(full, catalogue)))
     if form == "terminal" and output is None:
         print_tables(made)
     elif form == "json":

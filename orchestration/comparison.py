@@ -1,0 +1,182 @@
+"""Our table beside the published one: how near a row's recipe is to the published one, and what else differs between rows.
+
+A sweep in its full size without overrides *is* the published recipe, up to what the papers leave unsaid (`UNSTATED`). Any other
+edition is compared setting by setting with the full size of the same row, and each difference is a reason against comparing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from eval.tables.compare import Recipe, against_baseline, compare
+from orchestration.keys import plain
+
+if TYPE_CHECKING:
+    from eval.tables.grid import Table
+    from orchestration.identities import ResolvedCell
+    from orchestration.sweep import Sweep
+
+UNSTATED: Final[Mapping[str, str]] = {
+    "augmix": "whether AugMix uses its consistency loss (off here)",
+    "augmix-jsd": "whether AugMix uses its consistency loss (on here)",
+    "oe": "whether OE is fine-tuned or trained from scratch (10 epochs from 0.001 here)",
+    "mixup": "Mixup's alpha (1 on CIFAR, 0.2 on ImageNet here)",
+    "autoaugment": "whether AutoAugment comes with Cutout (without here)",
+    "cutmix": "CutMix's probability (0.5 on CIFAR, 1 on ImageNet here)",
+    "cutout": "Cutout's size (half the side here)",
+    "mix-aug": "whether Mix Aug augments its start picture (it does here)",
+    "pixmix-iterative": "layers, steps and buffer of Iterative",
+    "pixmix+cutmix": "in which order PixMix and CutMix are composed (PixMix first here)",
+    "ant": "the noise generator of ANT",
+    "fractals": "the hand-picked fractals (generated ones here)",
+    "fractaldb": "colour and number of FractalDB pictures",
+    "fvis": "networks and layers of the feature visualisations",
+    "resnet-fvis": "number of the feature visualisations",
+    "fractals-fvis": "the hand-picked fractals and visualisations (generated ones here)",
+    "imagenet": "the batch size on ImageNet (256 in the script, 512 in the paper)",
+    "places365": "batch, learning rate and hyper-parameters on Places365",
+    "mnist": "every part of the MNIST report's recipe",
+}
+"""What a row names (method, mixing set, dataset) -> what its source leaves unsaid about it."""
+
+SHOWN_DIFFERENCES: Final = 6
+FACTORS_OF_A_ROW: Final = ("method", "method_params", "mixing_set", "outliers", "seed")
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A sweep with its resolved cells, in the order of its points (part by part for a union)."""
+
+    sweep: Sweep
+    cells: Sequence[ResolvedCell]
+
+    def parts(self) -> list[Resolved]:
+        """Return the parts of a union, or the sweep itself."""
+        made, start = [], 0
+        for part in self.sweep.parts or (self.sweep,):
+            made.append(Resolved(part, self.cells[start : start + len(part.points)]))
+            start += len(part.points)
+        return made
+
+    def by_row(self) -> dict[str, ResolvedCell]:
+        """Return the first cell of each row of the table, by label; in a matrix the rows are values of its first factor."""
+        table = self.sweep.table
+        axis = table.matrix.rows if table is not None and table.matrix is not None else None
+        first: dict[str, ResolvedCell] = {}
+        for point, cell in zip(self.sweep.points, self.cells, strict=True):
+            label = str(point.settings[axis].value) if axis is not None and axis in point.settings else point.row
+            first.setdefault(label, cell)
+        return first
+
+
+def compared(tables: Sequence[Table], ours: Resolved, full: Resolved) -> tuple[Table, ...]:
+    """Return the tables of a sweep with the published numbers and verdicts beside ours.
+
+    Args:
+        tables: One table, or one for each part of a union.
+        ours: The sweep in the size and with the overrides that were run.
+        full: The same sweep in its full size without overrides.
+    """
+    from eval.published.tables import published_table
+
+    made: list[Table] = []
+    for table, mine, whole in zip(tables, ours.parts(), full.parts(), strict=True):
+        published = mine.sweep.table.published if mine.sweep.table is not None else None
+        made.append(table if published is None else compare(table, published_table(published), recipes(mine, whole)))
+    return tuple(made)
+
+
+def tested(table: Table, ours: Resolved) -> Table:
+    """Return a table with each row tested against the baseline row, and notes on rows that differ from it in more."""
+    spec = ours.sweep.table
+    if spec is None or spec.baseline not in table.rows or table.rank_along != "column":
+        return table
+    judged = against_baseline(table, str(spec.baseline))
+    return replace(judged, notes=(*judged.notes, *confounds(ours, str(spec.baseline))))
+
+
+def recipes(ours: Resolved, full: Resolved) -> Callable[[str], Recipe]:
+    """Return the function that says how near a row's recipe is to the published one."""
+    mine, published = ours.by_row(), full.by_row()
+
+    def recipe_of(row: str) -> Recipe:
+        if row not in mine or row not in published:
+            return Recipe(kind="not comparable", reasons=("the published table has no such row",))
+        differences = _differences(_described(mine[row]), _described(published[row]))
+        if differences:
+            return Recipe(kind="not comparable", reasons=tuple(differences[:SHOWN_DIFFERENCES]))
+        unsaid = unstated(mine[row])
+        return Recipe(kind="published up to unknowns", reasons=unsaid) if unsaid else Recipe(kind="published")
+
+    return recipe_of
+
+
+def unstated(cell: ResolvedCell) -> tuple[str, ...]:
+    """Return what the sources leave unsaid about a cell."""
+    config = cell.config
+    names = [
+        config.method,
+        *config.method.split("+"),
+        config.dataset,
+        config.mixing_set.name if config.mixing_set else "",
+    ]
+    return tuple(dict.fromkeys(UNSTATED[name] for name in names if name in UNSTATED))
+
+
+def confounds(ours: Resolved, baseline: str) -> tuple[str, ...]:
+    """Return one note per group of rows that differ from the baseline row in more than method, mixing set and outliers."""
+    first = ours.by_row()
+    ground = _described(first[baseline], without=FACTORS_OF_A_ROW)
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for row, cell in first.items():
+        differences = tuple(_differences(_described(cell, without=FACTORS_OF_A_ROW), ground))
+        if differences:
+            groups.setdefault(differences, []).append(row)
+    return tuple(
+        f"Confounded with more than the row's own factor ({', '.join(rows)} against {baseline}): "
+        f"{'; '.join(differences[:SHOWN_DIFFERENCES])}."
+        for differences, rows in groups.items()
+    )
+
+
+def _described(cell: ResolvedCell, *, without: Sequence[str] = ("seed",)) -> dict[str, Any]:
+    """Return the settings of a cell that a reader would compare, by dotted path; a parent stands for its own settings."""
+    config = {name: value for name, value in plain(cell.config).items() if name not in without}
+    config["init_from"] = cell.parents[-1].config.method if cell.config.init_from else None
+    mixing_set = config.get("mixing_set")
+    if isinstance(mixing_set, dict) and mixing_set["params"].get("parents"):
+        mixing_set["params"]["parents"] = "trained networks"
+    return _flat(config)
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, item in value.items():
+        path = f"{prefix}{name}"
+        flat.update(_flat(item, f"{path}.") if isinstance(item, Mapping) else {path: item})
+    return flat
+
+
+def _differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
+    """Return "epochs 2 instead of 100" for everything that differs, in the order of importance of the settings."""
+    paths = sorted({*ours, *theirs}, key=lambda path: (_rank(path), path))
+    return [
+        f"{_spoken(path)} {_shown(ours.get(path))} instead of {_shown(theirs.get(path))}"
+        for path in paths
+        if ours.get(path) != theirs.get(path)
+    ]
+
+
+def _rank(path: str) -> int:
+    order = ("dataset", "model", "recipe.epochs", "recipe.train_images", "method", "init_from", "recipe.")
+    return next((index for index, start in enumerate(order) if path == start or path.startswith(start)), len(order))
+
+
+def _spoken(path: str) -> str:
+    return path.removeprefix("recipe.").removeprefix("method_params.").replace("_", " ")
+
+
+def _shown(value: Any) -> str:
+    return "none" if value is None else str(value)
