@@ -17,12 +17,16 @@ def chosen_indices(subject: Subject, max_images: int | None) -> NDArray[np.int64
 
     A limit takes the first pictures of a fixed permutation, so that a larger limit keeps those of a smaller one.
     """
-    total = len(subject.images)
+    return chosen_of(len(subject.images), max_images, subject.seed)
+
+
+def chosen_of(total: int, max_images: int | None, seed: int) -> NDArray[np.int64]:
+    """Return which of some pictures a limit leaves, as indices, rising, (n,) int64."""
     if max_images is None or max_images >= total:
         return np.arange(total, dtype=np.int64)
     from augment.counters import permutation
 
-    return np.sort(permutation(subject.seed, 0, total, stream="eval-max-images")[:max_images])
+    return np.sort(permutation(seed, 0, total, stream="eval-max-images")[:max_images])
 
 
 def limit_notes(subject: Subject, num_used: int) -> dict[str, object]:

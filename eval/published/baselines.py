@@ -6,7 +6,7 @@ AlexNet are not known, so normalised mFR and mT5D need one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -53,7 +53,37 @@ def baseline_for(name: str, data_root: Path | None = None) -> Baseline:
         raise EvalError(
             f"unknown baseline {name!r}{nearest(name, [*published, *own])}; `dreamgrid data baselines` computes one"
         )
-    return _parse(name, yaml.safe_load(own[name].read_text(encoding="utf-8")))
+    return _parse(name, _document(own[name]))
+
+
+def default_baseline(benchmark: str, dataset: str, kinds: Sequence[str], data_root: Path | None = None) -> str | None:
+    """Return the name of the baseline that is meant where none is named: the only one of that benchmark and dataset.
+
+    Args:
+        benchmark: Benchmark of published files ("c", "p").
+        dataset: The dataset that the files belong to.
+        kinds: Corruptions or perturbations that it must cover.
+        data_root: Folder of the user's own baselines.
+
+    Raises:
+        EvalError: If there are several.
+    """
+    documents = {name: _document(path) for name, path in _own_files(data_root).items()} | dict(_published())
+    fitting = [
+        name
+        for name, raw in documents.items()
+        if raw.get("dataset") == dataset
+        and benchmark in raw.get("benchmarks", ())
+        and set(kinds) <= set(raw.get("errors" if benchmark == "c" else "flip_rates", ()))
+    ]
+    if len(fitting) > 1:
+        raise EvalError(f"several baselines fit benchmark {benchmark!r} of {dataset!r}; name one of {sorted(fitting)}")
+    return fitting[0] if fitting else None
+
+
+def _document(path: Path) -> Mapping[str, Any]:
+    loaded: Mapping[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return loaded
 
 
 def _own_files(data_root: Path | None) -> dict[str, Path]:

@@ -1,0 +1,209 @@
+"""The published files of harder pictures as benchmarks: C, C-bar, R, P and MNIST-C, as their archives unpack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eval.errors import EvalError
+from eval.infer import PictureSet, predict
+from eval.published.baselines import default_baseline
+from eval.published_files.layout import FOLDERS, RENDITION_CLASSES
+from eval.published_files.sets import PublishedSet
+from eval.report import BenchmarkOutcome, MetricValue
+from eval.runners.clean import calibration_values, missing_calibration
+from eval.runners.consistency import judge_perturbations
+from eval.runners.corruption import judge_corruptions
+from eval.sampling import chosen_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from eval.configs import (
+        BarConfig,
+        MnistCorruptionConfig,
+        PerturbationConfig,
+        PublishedCorruptionConfig,
+        RenditionConfig,
+    )
+    from eval.subject import Subject
+
+CIFAR = ("cifar-10", "cifar-100")
+
+
+def run_corruptions(config: PublishedCorruptionConfig, subject: Subject) -> BenchmarkOutcome:
+    """Judge a subject on the published files of C.
+
+    Raises:
+        EvalError: If files are missing, broken or of other pictures, or a logit is not finite.
+    """
+    sets = _corrupted(subject, "c", config.kinds, config.severities, config.preprocessing)
+    baseline = config.baseline or default_baseline("c", subject.dataset, config.kinds, subject.data_root)
+    outcome = judge_corruptions(subject, _limited(sets, config.max_images, subject), baseline=baseline)
+    notes = {"preprocessing": config.preprocessing} if subject.dataset not in CIFAR else {}
+    return replace(outcome, notes={**outcome.notes, **notes, **_limit_notes(sets, config.max_images)})
+
+
+def run_bar(config: BarConfig, subject: Subject) -> BenchmarkOutcome:
+    """Judge a subject on the published files of C-bar (for CIFAR: those that the published script writes).
+
+    Raises:
+        EvalError: If files are missing, broken or of other pictures, or a logit is not finite.
+    """
+    from eval.runners.generated import bar_kinds
+
+    sets = _corrupted(subject, "cbar", config.kinds or bar_kinds(subject), config.severities, "as-stored")
+    outcome = judge_corruptions(subject, _limited(sets, config.max_images, subject), baseline=None)
+    return replace(outcome, notes={**outcome.notes, **_limit_notes(sets, config.max_images)})
+
+
+def run_mnist_corruptions(config: MnistCorruptionConfig, subject: Subject) -> BenchmarkOutcome:
+    """Judge a subject on the published files of MNIST-C.
+
+    Raises:
+        EvalError: If files are missing, broken or of other pictures, or a logit is not finite.
+    """
+    from eval.published_files.arrays import mnist_corruptions
+
+    sets = mnist_corruptions(_folder(subject, "mnist-c"), subject.labels, kinds=config.kinds)
+    outcome = judge_corruptions(subject, _limited(sets, config.max_images, subject), baseline=None)
+    notes = {**outcome.notes, **_limit_notes(sets, config.max_images)}
+    return replace(outcome, metrics={"error": outcome.metrics["error"]}, notes=notes)
+
+
+def run_perturbations(config: PerturbationConfig, subject: Subject) -> BenchmarkOutcome:
+    """Judge a subject on the published sequences of P.
+
+    Raises:
+        EvalError: If files are missing or broken, or a logit is not finite.
+    """
+    folder = _folder(subject, "p")
+    sets: Sequence[PublishedSet]
+    if subject.dataset in CIFAR:
+        from eval.published_files.arrays import cifar_perturbations
+
+        sets = cifar_perturbations(folder, len(subject.images), kinds=config.chosen, difficulty=config.difficulty)
+    else:
+        from eval.published_files.videos import video_perturbations
+
+        classes = _class_folders(folder / config.chosen[0], subject)
+        sets = video_perturbations(folder, classes, kinds=config.chosen, difficulty=config.difficulty)
+    baseline = config.baseline or default_baseline("p", subject.dataset, config.chosen, subject.data_root)
+    chosen = _limited(sets, config.max_images, subject, names=("perturbation",))
+    outcome = judge_perturbations(subject, chosen, replace(config, baseline=baseline))
+    return replace(outcome, notes={**outcome.notes, **_limit_notes(sets, config.max_images)})
+
+
+def run_renditions(config: RenditionConfig, subject: Subject) -> BenchmarkOutcome:
+    """Judge an ImageNet network on ImageNet-R: the softmax runs over the logits of its 200 classes only.
+
+    Raises:
+        EvalError: If the network has not ImageNet's 1000 classes, files are missing or broken, or a logit is not finite.
+    """
+    from eval.published_files.folders import rendition_folders
+
+    if subject.num_classes != 1000:
+        raise EvalError(
+            f"ImageNet-R needs a network of ImageNet's 1000 classes, but this one has {subject.num_classes}"
+        )
+    folder = _folder(subject, "r")
+    wnids = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    sets = [rendition_folders(folder, wnids, side=subject.images.shape[1])]
+    (chosen,) = _limited(sets, config.max_images, subject)
+    predictions = predict(subject, replace(chosen, classes=np.array(RENDITION_CLASSES, dtype=np.int64)))
+    calibration = calibration_values(predictions)
+    values = {
+        "error": predictions.error,
+        **{name: calibration[name] for name in ("rms", "rms-reference") if calibration},
+    }
+    return BenchmarkOutcome(
+        metrics={name: MetricValue(value, len(predictions)) for name, value in values.items()},
+        arrays=predictions.arrays("r"),
+        notes={**missing_calibration(len(predictions)), **_limit_notes(sets, config.max_images)},
+    )
+
+
+def _corrupted(
+    subject: Subject, family: str, kinds: Sequence[str], severities: Sequence[int], preprocessing: Any
+) -> list[PublishedSet]:
+    folder = _folder(subject, family)
+    if subject.dataset in CIFAR:
+        from eval.published_files.arrays import cifar_corruptions
+
+        return cifar_corruptions(folder, subject.labels, kinds=kinds, severities=severities)
+    from eval.published_files.folders import corrupted_folders
+
+    return corrupted_folders(
+        folder,
+        _class_folders(folder / kinds[0] / str(severities[0]), subject),
+        kinds=kinds,
+        severities=severities,
+        side=subject.images.shape[1],
+        preprocessing=preprocessing,
+    )
+
+
+def _folder(subject: Subject, family: str) -> Path:
+    name = FOLDERS.get((subject.dataset, family))
+    if name is None:
+        known = sorted(dataset for dataset, each in FOLDERS if each == family)
+        way_out = "" if family == "r" else f"; generate them with the benchmark '{family}-generated'"
+        raise EvalError(
+            f"there are no published files of {family!r} for {subject.dataset!r}, only for {known}{way_out}"
+        )
+    return subject.data_root / name
+
+
+def _class_folders(folder: Path, subject: Subject) -> tuple[str, ...]:
+    """Return the names of the class folders, sorted: the order of the network's classes."""
+    if not folder.is_dir():
+        raise EvalError(
+            f"published pictures are read from the folder '{folder}', which does not exist; unpack them there"
+        )
+    names = tuple(sorted(path.name for path in folder.iterdir() if path.is_dir()))
+    if len(names) != subject.num_classes:
+        raise EvalError(f"'{folder}' must hold {subject.num_classes} class folders, but holds {len(names)}")
+    return names
+
+
+def _limited(
+    sets: Sequence[PublishedSet],
+    max_images: int | None,
+    subject: Subject,
+    *,
+    names: tuple[str, ...] = ("corruption", "severity"),
+) -> list[PictureSet]:
+    """Return published sets as picture sets; a limit takes the same pictures (or sequences) of each."""
+    return [
+        PictureSet(
+            fields={name: pictures.fields[name] for name in names if name in pictures.fields},
+            labels=np.repeat(pictures.labels[indices], pictures.frames),
+            load=_loader(pictures, indices),
+            group=pictures.frames,
+        )
+        for pictures in sets
+        for indices in [chosen_of(len(pictures), max_images, subject.seed)]
+    ]
+
+
+def _loader(pictures: PublishedSet, indices: NDArray[np.int64]) -> Callable[[int, int], NDArray[np.uint8]]:
+    frames, is_whole = pictures.frames, len(indices) == len(pictures)
+
+    def load(start: int, stop: int) -> NDArray[np.uint8]:
+        first, last = start // frames, stop // frames
+        if is_whole:
+            loaded = pictures.load(first, last)
+        else:
+            loaded = np.concatenate([pictures.load(int(row), int(row) + 1) for row in indices[first:last]])
+        return loaded.reshape(-1, *loaded.shape[-3:])
+
+    return load
+
+
+def _limit_notes(sets: Sequence[PublishedSet], max_images: int | None) -> dict[str, Any]:
+    total = min(len(pictures) for pictures in sets)
+    return {} if max_images is None or max_images >= total else {"limited": {"used": max_images, "of": total}}
