@@ -25,6 +25,7 @@ QUIET_ENVIRONMENT: Final[Mapping[str, str]] = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_TRAIN_METRICS_ENABLED": "0",
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
     "RAY_DEDUP_LOGS": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -55,11 +56,11 @@ class Connection:
     _set: dict[str, str | None]
 
     def nodes(self) -> tuple[Node, ...]:
-        """Return the machines that are alive and what they offer, the driver's first."""
+        """Return the machines that are alive and not about to leave, and what they offer; the driver's first."""
         import ray
 
-        here = ray.get_runtime_context().get_node_id()
-        alive = [one for one in ray.nodes() if one["Alive"]]
+        here, leaving = ray.get_runtime_context().get_node_id(), self.leaving()
+        alive = [one for one in ray.nodes() if one["Alive"] and one["NodeID"] not in leaving]
         alive.sort(key=lambda one: (one["NodeID"] != here, one["NodeID"]))
         return tuple(
             Node(
@@ -71,6 +72,12 @@ class Connection:
             )
             for one in alive
         )
+
+    def leaving(self) -> frozenset[str]:
+        """Return the ids of the nodes that are being drained: preempted, or scaled down."""
+        from ray._private.state import state
+
+        return frozenset(state.get_draining_nodes())
 
     def close(self) -> None:
         """Disconnect; end the private Ray and remove its folder. Does nothing to a Ray that was connected before."""

@@ -91,9 +91,21 @@ class Room:
         """Give back what a group held."""
         self._move(placement, 1)
 
-    def could_ever_hold(self, shape: GroupShape) -> bool:
-        """Return whether the nodes hold the group when nothing else runs."""
-        return Room(self.nodes).place(shape) is not None
+    def update(self, nodes: Sequence[Node]) -> None:
+        """Take over which nodes there are now: new ones join, those that are gone take no more groups.
+
+        Nodes are told apart by name; what runs on a lost node is not touched, its groups end by themselves.
+        """
+        now = {node.name: node for node in nodes}
+        known = {node.name: index for index, node in enumerate(self.nodes)}
+        offers = [now.get(node.name, Node(name=node.name, cpus=0.0)) for node in self.nodes]
+        for index, offer in enumerate(offers):
+            before, free = self.nodes[index], self._free[index]
+            cpus, gpus = round((offer.cpus - before.cpus) * _UNIT), round((offer.gpus - before.gpus) * _UNIT)
+            self._free[index] = (free[0] + cpus, free[1] + gpus)
+        joined = [node for node in nodes if node.name not in known]
+        self.nodes = (*offers, *joined)
+        self._free += [(round(node.cpus * _UNIT), round(node.gpus * _UNIT)) for node in joined]
 
     @property
     def is_exhausted(self) -> bool:

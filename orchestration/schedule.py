@@ -168,9 +168,20 @@ class ScheduleState:
 
     def again(self, key: str, *, shapes: tuple[GroupShape, ...] | None = None) -> None:
         """Queue a cell whose attempt failed once more, perhaps for other shapes."""
+        if shapes is not None:
+            self.reshape(key, shapes)
+        self._enqueue(self._candidates[key])
+
+    def reshape(self, key: str, shapes: tuple[GroupShape, ...]) -> None:
+        """Let a cell that is not running and not over run on other shapes from now on."""
+        if key in self.running or key in self.over or self._candidates[key].shapes == shapes:
+            return
         candidate = self._candidates[key]
-        self._candidates[key] = candidate = replace(candidate, shapes=shapes or candidate.shapes)
-        self._enqueue(candidate)
+        is_queued = self._dequeue(candidate)
+        self._open_work += _work(replace(candidate, shapes=shapes)) - _work(candidate)
+        self._candidates[key] = candidate = replace(candidate, shapes=shapes)
+        if is_queued:
+            self._enqueue(candidate)
 
     def postpone(self, key: str, until: float) -> None:
         """Leave a waiting cell alone until a time on the caller's clock (another driver holds it)."""
@@ -222,13 +233,14 @@ class ScheduleState:
         lane = self._lanes.setdefault(candidate._lane, _Lane())
         insort(lane.entries, (-candidate.seconds, candidate.order, candidate.key))
 
-    def _dequeue(self, candidate: Candidate) -> None:
-        entries = self._lanes[candidate._lane].entries
+    def _dequeue(self, candidate: Candidate) -> bool:
+        """Take a cell out of its lane; return False if it was not there."""
+        lane = self._lanes.get(candidate._lane)
         entry = (-candidate.seconds, candidate.order, candidate.key)
-        if entries and entries[0] == entry:
-            entries.pop(0)
-        elif entry in entries:
-            entries.remove(entry)
+        if lane is None or entry not in lane.entries:
+            return False
+        lane.entries.remove(entry)
+        return True
 
     def _close(self, key: str, is_done: bool) -> None:
         if key in self.over:
@@ -236,8 +248,7 @@ class ScheduleState:
         self.over[key] = is_done
         candidate = self._candidates[key]
         self._open_work -= _work(candidate)
-        if candidate._lane in self._lanes:
-            self._dequeue(candidate)
+        self._dequeue(candidate)
 
     def _total_width(self) -> float:
         has_gpus = any(node.gpus for node in self.room.nodes)

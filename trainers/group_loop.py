@@ -121,11 +121,12 @@ def group_loop(config: Mapping[str, Any]) -> None:
     rank, world_size = context.get_world_rank(), context.get_world_size()
     mailbox, group = config["mailbox"], config["group"]
     stop, token, uses_gpu = StopSignal(), None, config["gpus"] > 0
+    node = ray.get_runtime_context().get_node_id()
     try:
         with process_group(rank, world_size, uses_gpu=uses_gpu, timeout_s=config["collective_timeout_s"]):
             run = load_job(config["job"])
             workers = distributed_group(rank=rank, world_size=world_size, device="cuda:0" if uses_gpu else "cpu")
-            token, last_order = ray.get(mailbox.join.remote(group, rank, world_size))
+            token, last_order = ray.get(mailbox.join.remote(group, rank, world_size, device_mib(uses_gpu), node))
             _watch(mailbox, group, rank, token, last_order, stop)
             _take_jobs(mailbox, group, rank, token, stop, lambda request, sink: run(request, group=workers, sink=sink))
     except Exception as error:
@@ -233,6 +234,13 @@ def isolated() -> Iterator[None]:
         if dict(os.environ) != environment:
             os.environ.clear()
             os.environ.update(environment)
+
+
+def device_mib(uses_gpu: bool) -> float:
+    """Return the memory of this worker's GPU in MiB, 0 without one."""
+    import torch
+
+    return float(torch.cuda.get_device_properties(0).total_memory) / 2**20 if uses_gpu else 0.0
 
 
 def resident_mib() -> float:

@@ -11,25 +11,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from orchestration.engine.candidates import candidates_of, exclusive_shapes, is_exclusive, request_of
+from orchestration.engine.candidates import candidates_of, is_exclusive, request_of, shapes_of
+from orchestration.engine.keeper import GroupKeeper
 from orchestration.engine.leases import LeaseKeeper
 from orchestration.engine.options import RunStatus
+from orchestration.engine.packing import MemoryBook
 from orchestration.engine.recorder import Recorder
 from orchestration.failures import COUNTED, Retry, Stop, classify, decide
 from orchestration.schedule import Finished, ScheduleState, Start, Wait, next_cell
 from trainers.rank_failure import RankFailure
 
 if TYPE_CHECKING:
-    from clusters.placement import Node, Placement
+    from clusters.placement import Node
     from orchestration.cells import Plan
     from orchestration.engine.groups import GroupPool
     from orchestration.engine.mailbox import Event
     from orchestration.engine.options import RunOptions
     from orchestration.observer import RunObserver
     from orchestration.store.base import ResultsStore
-
-DEATHS_WITHOUT_WORK = 3
-"""Times that a group may come up and die without having taken a job before the run ends: something is wrong for all cells."""
 
 
 @dataclass(slots=True)
@@ -43,6 +42,7 @@ class _Running:
     was_shared: bool
     has_trial: bool = True
     is_abandoned: bool = False
+    is_preempted: bool = False
 
 
 class Driver:
@@ -67,17 +67,17 @@ class Driver:
         self._options = options
         self._observer = observer
         self._pool = pool
-        self._keeps_groups = keeps_groups
         self._clock = clock
         self._recorder = Recorder(store, observer)
+        self._memory = MemoryBook()
         self._running: dict[int, _Running] = {}
         self._resting: dict[int, str] = {}
         self._attempts: dict[str, int] = {}
         self._counted: dict[str, int] = {}
-        self._crashes = 0
         self.failed: dict[str, str] = {}
         self.computed: list[str] = []
         self.halt: RunStatus | None = None
+        self.reason = ""
         self.is_paused = False
         self.error: Exception | None = None
         self.leases = LeaseKeeper(
@@ -89,8 +89,15 @@ class Driver:
             max_concurrent=options.max_concurrent,
             canary=options.canary and len(self._cells) > 1,
         )
-        for group in pool.groups.values():
-            self.state.group_added(group.name, group.placement)
+        self._keeper = GroupKeeper(
+            pool,
+            self.state,
+            options,
+            observer,
+            keeps_groups=keeps_groups,
+            clock=lambda: self._clock(),
+            halt=self._halt,
+        )
 
     @property
     def attempts(self) -> int:
@@ -111,16 +118,7 @@ class Driver:
     def prestart(self) -> None:
         """Start the groups that the first cells will need, so that their start-up overlaps with everything else."""
         with self._lock:
-            wanted = min(self.state.waiting(), self._options.max_concurrent or len(self._cells))
-            standing = len(self.state.idle_groups())
-            shapes = [shape for head in self.state.heads() for shape in head.shapes[:1]]
-            while shapes and standing < wanted:
-                placement = self.state.room.place(shapes[0])
-                if placement is None:
-                    shapes.pop(0)
-                    continue
-                self._start_group(placement)
-                standing += 1
+            self._keeper.prestart(min(self.state.waiting(), self._options.max_concurrent or len(self._cells)))
 
     def suggest(self) -> dict[str, Any] | Literal["finished"] | None:
         """Return the next trial's configuration, "finished", or None when nothing can start now."""
@@ -138,7 +136,7 @@ class Driver:
         with self._lock:
             try:
                 self._handle_events()
-                self._end_idle_groups()
+                self._keeper.end_idle()
             except Exception as error:
                 self._give_up_run(error)
 
@@ -149,6 +147,14 @@ class Driver:
                 self.halt = status
             for attempt in self._running.values():
                 self._pool.order(attempt.group, "stop")
+
+    def cluster_changed(self, nodes: Sequence[Node], leaving: frozenset[str]) -> None:
+        """Take over which nodes there are; jobs on nodes that are about to leave write a checkpoint and go elsewhere."""
+        with self._lock:
+            self.state.room.update(nodes)
+            preempted = self._keeper.leave(leaving) if leaving else frozenset()
+            for attempt in self._running.values():
+                attempt.is_preempted |= attempt.group in preempted
 
     def abort(self) -> None:
         """End the workers of all running cells at once; their last checkpoints stand."""
@@ -220,8 +226,11 @@ class Driver:
 
     def _launch(self, start: Start) -> dict[str, Any]:
         for name in start.evict:
-            self._end_group(name)
-        group = start.group or self._start_group(start.placement)
+            self._keeper.end(name)
+        group = start.group
+        if group is None:
+            assert start.placement is not None
+            group = self._keeper.start(start.placement)
         self.state.started(start.key, group)
         cell = self._cells[start.key]
         result = self._store.result(start.key)
@@ -238,16 +247,6 @@ class Driver:
             "job": job,
             "cell": cell.cell_id,
         }
-
-    def _start_group(self, placement: Placement | None) -> str:
-        assert placement is not None
-        name = self._pool.start(placement.shape, placement, self._options.job).name
-        self.state.group_added(name, placement)
-        return name
-
-    def _end_group(self, name: str) -> None:
-        self._pool.end(name)
-        self.state.group_ended(name)
 
     def _handle_events(self) -> None:
         for event in self._pool.drain():
@@ -266,6 +265,7 @@ class Driver:
         elif event.kind == "epoch":
             self.state.has_shown_life = True
             self._observer.epoch_ended(cell, event.values[1])
+            self._note_memory(attempt, event.values[1].memory_mib)
         elif attempt.is_abandoned:
             return
         elif event.kind == "trained":
@@ -273,6 +273,17 @@ class Driver:
         elif event.kind == "benchmark":
             self.state.has_shown_life = True
             self._recorder.report(cell, event.values[1], event.values[2])
+
+    def _note_memory(self, attempt: _Running, memory_mib: float) -> None:
+        """Let cells of the same kind share GPUs once one of them has shown what it needs on a GPU of its own."""
+        if not self._options.share_gpus or not self._memory.gpu_memory_mib or attempt.was_shared:
+            return
+        if self._memory.note(self._cells[attempt.key], memory_mib):
+            self._repack()
+
+    def _repack(self) -> None:
+        for key, cell in self._cells.items():
+            self.state.reshape(key, self._memory.shapes(cell, shapes_of(cell, self._options)))
 
     def _on_finished(self, event: Event) -> None:
         attempt = self._running.get(event.job)
@@ -295,7 +306,7 @@ class Driver:
             self._observer.cell_state(cell, "done")
         self.state.done(attempt.key)
         self.leases.release(attempt.key)
-        self._recycle(attempt.group, resident_mib)
+        self._keeper.after_job(attempt.group, resident_mib)
 
     def _benchmarks_failed(self, attempt: _Running, message: str) -> None:
         """Note that a cell is trained but not fully judged: cells that start from it may go on."""
@@ -336,6 +347,8 @@ class Driver:
             self.state.postpone(key, self._clock() + self._options.leases.poll_s)
             return
         error_class, message = classify(failures)
+        if attempt.is_preempted:
+            error_class, message = "preempted", f"its node is about to leave; {message}"
         if error_class in COUNTED:
             self._counted[key] = self._counted.get(key, 0) + 1
         decision = decide(
@@ -348,9 +361,11 @@ class Driver:
         )
         self._record_attempt(attempt, error_class, message, decision.text, failures)
         self.leases.release(key)
+        if error_class == "out-of-memory" and attempt.was_shared:
+            self._memory.keep_apart(cell)
+            self._repack()
         if isinstance(decision, Retry):
-            shapes = self.state.candidate(key).shapes
-            self.state.again(key, shapes=exclusive_shapes(shapes) if decision.exclusive else None)
+            self.state.again(key)
             self._observer.cell_state(cell, "waiting", decision.text)
             return
         self._give_up_cell(key, f"{error_class}: {message}")
@@ -381,44 +396,15 @@ class Driver:
             self._observer.cell_state(self._cells[child], "skipped", self.failed[child])
 
     def _on_lost(self, event: Event) -> None:
-        causes, deaths = event.values
-        if deaths >= DEATHS_WITHOUT_WORK:
-            self._halt(f"worker groups come up and die without having taken a job: {classify(causes)[1]}")
+        self._keeper.on_lost(event)
 
     def _on_ended(self, event: Event) -> None:
-        if event.group in self.state.groups:
-            self.state.group_ended(event.group)
-        self._pool.forget(event.group)
-        (reason,) = event.values
-        if reason:
-            self._crashes += 1
-            self._observer.message(f"a worker group ended: {reason.splitlines()[0]}")
-        if self._crashes >= DEATHS_WITHOUT_WORK:
-            self._halt(f"worker groups keep ending: {reason.splitlines()[0] if reason else 'no reason'}")
+        self._keeper.on_ended(event)
 
     def _on_joined(self, event: Event) -> None:
-        self._crashes = 0
-
-    def _recycle(self, name: str, resident_mib: float) -> None:
-        """End a group that has served its time, has grown, or is of a size that no cell needs any more."""
-        group = self._pool.groups.get(name)
-        if group is None or name not in self.state.groups:
-            return
-        group.idle_since = self._clock()
-        group.first_resident_mib = group.first_resident_mib or resident_mib
-        has_grown = resident_mib - group.first_resident_mib > self._options.group_growth_mib
-        is_spent = group.jobs >= (1 if self._options.mode == "cold" else self._options.cells_per_group)
-        is_unwanted = not self._keeps_groups and not self.state.wants_shape(group.shape)
-        if has_grown or is_spent or is_unwanted:
-            self._end_group(name)
-
-    def _end_idle_groups(self) -> None:
-        now = self._clock()
-        for name in list(self.state.idle_groups()):
-            group = self._pool.groups[name]
-            has_worked = group.jobs > 0
-            if has_worked and not self._keeps_groups and now - group.idle_since > self._options.group_idle_s:
-                self._end_group(name)
+        self._keeper.on_joined(event)
+        device_mib = event.values[0]
+        self._memory.gpu_memory_mib = min(device_mib, self._memory.gpu_memory_mib or device_mib)
 
     def _lease_lost(self, key: str) -> None:
         with self._lock:
@@ -429,6 +415,7 @@ class Driver:
                     self._observer.cell_state(self._cells[key], "leased-elsewhere", "another driver took it over")
 
     def _halt(self, text: str) -> None:
+        self.reason = self.reason or text
         self._observer.message(text)
         self.stop("failed")
 

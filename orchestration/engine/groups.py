@@ -37,6 +37,7 @@ class WarmGroup:
     thread: threading.Thread
     jobs: int = 0
     first_resident_mib: float | None = None
+    nodes: frozenset[str] = frozenset()
     idle_since: float = 0.0
     is_ending: bool = False
 
@@ -148,6 +149,9 @@ class GroupPool:
         reason = ""
         try:
             self._trainer(name, shape, job).fit()
+        except SystemExit:
+            # Ray ends the threads that wait for it when this process disconnects.
+            return
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
         try:

@@ -62,6 +62,7 @@ class _Group:
     current: _Job | None = None
     world_size: int = 0
     tokens: dict[int, int] = field(default_factory=dict)
+    nodes: set[str] = field(default_factory=set)
     is_ending: bool = False
     order: tuple[int, Order] = (0, "")
     life: int = 0
@@ -110,14 +111,21 @@ class Mailbox:
         """Take back a posted job; return False if a trial has had it delivered."""
         return self._posted.pop(job, None) is not None
 
-    async def join(self, group: str, rank: int, world_size: int) -> tuple[int, int]:
-        """Register a rank that has just started; return the token of its life and the number of the last order given."""
+    async def join(
+        self, group: str, rank: int, world_size: int, device_mib: float = 0.0, node: str = ""
+    ) -> tuple[int, int]:
+        """Register a rank that has just started, with the memory of its GPU and the id of its node.
+
+        Returns:
+            The token of the rank's life, and the number of the last order given.
+        """
         box = self._box(group)
         self._tokens += 1
         box.tokens[rank] = self._tokens
         box.world_size = world_size
+        box.nodes.add(node)
         if len(box.tokens) == world_size:
-            self._emit("joined", group)
+            self._emit("joined", group, -1, (device_mib, frozenset(box.nodes)))
         return self._tokens, box.order[0]
 
     async def take(self, group: str, rank: int, token: int, timeout_s: float) -> Delivery | str | None:
@@ -256,6 +264,7 @@ class Mailbox:
     def _lose(self, group: str, failures: tuple[RankFailure, ...]) -> None:
         box = self._box(group)
         box.tokens.clear()
+        box.nodes.clear()
         box.life += 1
         said = {one.rank for one in box.failures}
         box.failures += [one for one in failures if one.rank not in said]

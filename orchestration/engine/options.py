@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from orchestration.errors import SweepError
 
 if TYPE_CHECKING:
+    from clusters.placement import Node
     from trainers.job import JobPaths
 
 RunStatus = Literal["complete", "failed", "stopped", "interrupted"]
@@ -38,6 +39,8 @@ class RunOptions:
         address: Address of a running Ray, or None for a private one on this machine.
         num_cpus: CPUs of the private Ray, or None for those of the machine.
         num_gpus: GPUs of the private Ray, or None for those of the machine.
+        expected_nodes: The nodes of a cluster that grows on demand, at its largest; groups are asked for as if they all
+            stood. None given: the nodes that stand.
         max_concurrent: Most cells at once, or None for what the resources hold.
         fail_fast: Whether the first cell that is given up ends the run.
         canary: Whether cells run one at a time until the first shows life (an epoch or a result).
@@ -52,7 +55,7 @@ class RunOptions:
         leases: Heartbeats and polling.
         priorities: Train key -> priority; higher first, 0 for the rest.
         estimates_s: Train key -> estimated seconds; a rough guess from epochs and pictures for the rest.
-        memory_mib: Train key -> measured device memory in MiB, by which single-worker cells share a GPU.
+        share_gpus: Whether single-worker cells share GPUs once one of their kind has shown how much memory it needs.
         checkpoint_every_s: Seconds between checkpoints inside an epoch.
         scratch: Folder or URI that all nodes reach, for Ray's own disposable files; None for a local temporary folder.
         log_file: Where the noise of Ray goes, or None for a file in the temporary folder of the run.
@@ -66,6 +69,7 @@ class RunOptions:
     address: str | None = None
     num_cpus: int | None = None
     num_gpus: int | None = None
+    expected_nodes: tuple[Node, ...] = ()
     max_concurrent: int | None = None
     fail_fast: bool = False
     canary: bool = True
@@ -80,7 +84,7 @@ class RunOptions:
     leases: LeaseTimings = field(default_factory=LeaseTimings)
     priorities: Mapping[str, int] = field(default_factory=dict)
     estimates_s: Mapping[str, float] = field(default_factory=dict)
-    memory_mib: Mapping[str, float] = field(default_factory=dict)
+    share_gpus: bool = True
     checkpoint_every_s: float = 60.0
     scratch: str | None = None
     log_file: str | None = None
@@ -122,6 +126,7 @@ class RunOutcome:
         failed: Train key -> reason, of cells that were given up or left out.
         unfinished: Train keys that were neither, in the order of the plan.
         computed: Train keys that this run completed itself (not found recorded, not computed by another driver).
+        reason: Why the run ended before every cell was tried, or "".
         attempts: Failed attempts in this run.
         wall_s: Seconds from start to end.
         log_file: Where the noise of Ray went, or None when Ray was not needed.
@@ -132,6 +137,7 @@ class RunOutcome:
     failed: Mapping[str, str]
     unfinished: tuple[str, ...]
     computed: tuple[str, ...] = ()
+    reason: str = ""
     attempts: int = 0
     wall_s: float = 0.0
     log_file: str | None = None

@@ -77,14 +77,14 @@ def _drive(
             options=options,
             observer=relay,
             pool=groups,
-            nodes=connection.nodes(),
+            nodes=options.expected_nodes or connection.nodes(),
             owner=owner_here(),
             keeps_groups=pool is not None,
         )
-        _check_fits(driver, connection)
+        _check_fits(driver)
         driver.prestart()
         with driver.leases:
-            _loop(driver, plan, store, options, relay, flag, scratch)
+            _loop(driver, plan, store, options, relay, flag, scratch, connection)
         return driver
 
 
@@ -96,6 +96,7 @@ def _loop(
     relay: Relay,
     flag: _StopFlag,
     scratch: str,
+    connection: Connection,
 ) -> None:
     """Let Ray Tune run in a thread and act on events until both are over."""
     tuner = threading.Thread(target=_tune, args=(driver, scratch), name="dreamgrid-tune", daemon=True)
@@ -110,6 +111,7 @@ def _loop(
         if now >= next_look and driver.halt is None:
             next_look = now + options.leases.poll_s
             _obey(driver, store.requested(plan.sweep))
+            driver.cluster_changed(options.expected_nodes or connection.nodes(), connection.leaving())
         if driver.halt is not None:
             grace_ends = grace_ends or now + options.stop_grace_s
             if flag.count > 1 or now > grace_ends:
@@ -139,9 +141,9 @@ def _num_cpus(options: RunOptions) -> int:
     return options.num_cpus or max(len(os.sched_getaffinity(0)), math.ceil(options.workers * options.cpus_per_worker))
 
 
-def _check_fits(driver: Driver, connection: Connection) -> None:
+def _check_fits(driver: Driver) -> None:
     for head in driver.state.heads():
-        check_fits(head.shapes[0], connection.nodes())
+        check_fits(head.shapes[0], driver.state.room.nodes)
 
 
 def _ended(
@@ -168,6 +170,7 @@ def _ended(
         failed=failed,
         unfinished=unfinished,
         computed=tuple(driver.computed) if driver else (),
+        reason=driver.reason if driver else "",
         attempts=driver.attempts if driver else 0,
         wall_s=time.monotonic() - started,
         log_file=log_file,

@@ -65,3 +65,22 @@ def test_a_group_that_can_never_fit_is_refused_with_what_there_is():
 def test_a_worker_without_any_resource_is_refused():
     with pytest.raises(ClusterError, match="must reserve a CPU or a GPU"):
         GroupShape(num_workers=1, cpus_per_worker=0)
+
+
+def test_a_node_that_joins_takes_groups_and_one_that_is_gone_takes_none():
+    one = GroupShape(num_workers=1)
+    room = Room([Node(name="a", cpus=2)])
+    placement = room.place(one)
+    assert placement is not None
+    room.reserve(placement)
+    room.update([Node(name="b", cpus=1)])
+    elsewhere = room.place(one)
+    assert elsewhere is not None
+    assert elsewhere.nodes == (1,)
+    room.reserve(elsewhere)
+    room.release(placement)
+    assert room.place(one) is None
+    room.update([Node(name="a", cpus=2), Node(name="b", cpus=1)])
+    back = room.place(GroupShape(num_workers=2))
+    assert back is not None
+    assert back.nodes == (0, 0)

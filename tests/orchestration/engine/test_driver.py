@@ -14,7 +14,7 @@ from clusters.placement import GroupShape, Node
 from orchestration.engine.driver import Driver
 from orchestration.engine.mailbox import Event
 from orchestration.store.memory import MemoryStore
-from trainers.job import JobResult, TrainSummary
+from trainers.job import EpochRow, JobResult, TrainSummary
 from trainers.rank_failure import RankFailure
 
 DIED = RankFailure(rank=0, kinds=("ActorDiedError",), message="killed")
@@ -39,7 +39,13 @@ class PlayedPool:
     def start(self, shape: GroupShape, placement: Any, job: str) -> Any:
         name = f"group-{next(self._groups)}"
         self.groups[name] = SimpleNamespace(
-            name=name, shape=shape, placement=placement, jobs=0, idle_since=0.0, first_resident_mib=None
+            name=name,
+            shape=shape,
+            placement=placement,
+            jobs=0,
+            idle_since=0.0,
+            first_resident_mib=None,
+            is_ending=False,
         )
         return self.groups[name]
 
@@ -333,3 +339,69 @@ def test_a_trial_that_ends_before_its_cell_leaves_the_group_free_afterwards(driv
     driver.trial_ended(first["job"])
     pool.finish(first)
     assert driver.suggest()["group"] == first["group"]
+
+
+def _row(memory_mib: float) -> EpochRow:
+    return EpochRow(
+        epoch=0,
+        step=1,
+        loss=0.0,
+        accuracy=0.0,
+        lr=0.0,
+        images_per_s=0.0,
+        data_wait_share=0.0,
+        memory_mib=memory_mib,
+        time=0.0,
+    )
+
+
+def test_cells_share_a_gpu_once_one_of_their_kind_has_shown_that_they_fit(driver_of, pool, planned):
+    cells = [planned(seed, benchmarks=()) for seed in range(5)]
+    driver = driver_of(*cells, nodes=(Node(name="n", cpus=8, gpus=1),), gpus_per_worker=1.0)
+    first = driver.suggest()
+    pool.events.append(Event(kind="joined", group=first["group"], job=-1, values=(24_000.0, frozenset({"n"}))))
+    pool.say("epoch", first, "key", _row(5_000.0))
+    assert driver.suggest() is None
+    pool.finish(first)
+    together = [driver.suggest() for _ in range(3)]
+    assert pool.ended == [first["group"]]
+    assert {pool.groups[one["group"]].shape.gpus_per_worker for one in together} == {0.3333}
+    assert driver.suggest() is None
+
+
+def test_a_kind_that_ran_out_of_memory_together_is_kept_apart(driver_of, pool, planned):
+    cells = [planned(seed, benchmarks=()) for seed in range(4)]
+    driver = driver_of(*cells, nodes=(Node(name="n", cpus=8, gpus=1),), gpus_per_worker=1.0)
+    first = driver.suggest()
+    pool.events.append(Event(kind="joined", group=first["group"], job=-1, values=(24_000.0, frozenset({"n"}))))
+    pool.say("epoch", first, "key", _row(7_000.0))
+    pool.finish(first)
+    shared = [driver.suggest(), driver.suggest()]
+    pool.say("failed", shared[0], MEMORY)
+    pool.finish(shared[1])
+    again = driver.suggest()
+    assert pool.groups[again["group"]].shape.gpus_per_worker == 1.0
+
+
+def test_cells_on_cpus_are_never_repacked(driver_of, pool, planned):
+    driver = driver_of(planned(1, benchmarks=()), planned(2, benchmarks=()))
+    first = driver.suggest()
+    pool.events.append(Event(kind="joined", group=first["group"], job=-1, values=(0.0, frozenset({"n"}))))
+    pool.say("epoch", first, "key", _row(10.0))
+    pool.finish(first)
+    assert driver.suggest()["group"] == first["group"]
+
+
+def test_a_job_on_a_node_that_is_about_to_leave_checkpoints_and_goes_elsewhere(driver_of, pool, planned, store):
+    cell = planned(1, benchmarks=())
+    driver = driver_of(cell)
+    first = driver.suggest()
+    pool.events.append(Event(kind="joined", group=first["group"], job=-1, values=(0.0, frozenset({"id-1"}))))
+    driver.pump(0.0)
+    driver.cluster_changed([Node(name="other", cpus=1)], frozenset({"id-1"}))
+    assert pool.orders == [(first["group"], "stop")]
+    assert pool.ended == [first["group"]]
+    pool.say("failed", first, RankFailure(rank=0, kinds=("JobStopped",), message="asked to stop"))
+    second = driver.suggest()
+    assert pool.groups[second["group"]].placement.nodes == (1,)
+    assert [attempt.error_class for attempt in store.attempts(cell.train_key)] == ["preempted"]

@@ -1,0 +1,62 @@
+"""Real cells of the demo through the engine: a cell's weights and numbers do not depend on the company it ran in."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from orchestration.catalogue import builtin_catalogue
+from orchestration.cells import Plan
+from orchestration.engine import execute
+from orchestration.engine.groups import GroupPool
+from orchestration.plan import make_plan
+from orchestration.store.memory import MemoryStore
+from orchestration.sweep_files import load_sweep
+from trainers.job import JobPaths
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(580)]
+
+
+@pytest.fixture(scope="module")
+def pool(local_ray: None) -> Iterator[GroupPool]:
+    """Groups that stay warm over this module."""
+    with GroupPool(health_check_s=0.2) as groups:
+        yield groups
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    """The demo's five methods, in smoke size."""
+    catalogue = builtin_catalogue()
+    sweep = load_sweep("demo", size="smoke", catalogue=catalogue)
+    return make_plan(sweep, store=MemoryStore(), catalogue=catalogue)
+
+
+def _numbers(store: MemoryStore, key: str) -> tuple[Any, ...]:
+    result = store.result(key)
+    assert result is not None
+    metrics = {name: report.outcome.metrics for name, report in result.reports.items() if report.outcome}
+    return result.training.summary.environment["weights_sha256"], metrics
+
+
+def test_a_cell_is_bit_identical_first_after_all_other_methods_and_cold(pool, plan, options, listener, tmp_path):
+    def run(cells: tuple[Any, ...], name: str, **changes: Any) -> MemoryStore:
+        store = MemoryStore()
+        paths = JobPaths(checkpoints=str(tmp_path / name), data_root=str(tmp_path), cache_dir=str(tmp_path / "cache"))
+        settings = options(job="trainers.worker:run_job", paths=paths, workers=2, max_concurrent=1, **changes)
+        chosen = dataclasses.replace(plan, cells=cells)
+        outcome = execute(chosen, store=store, options=settings, observer=listener, pool=pool)
+        assert outcome.status == "complete", (outcome.failed, outcome.reason)
+        return store
+
+    pixmix = next(cell for cell in plan.cells if cell.cell.method == "pixmix")
+    others = tuple(cell for cell in plan.cells if cell is not pixmix)
+    assert len(others) == 4
+    first = run((pixmix,), "first")
+    last = run((*others, pixmix), "last", priorities={pixmix.train_key: -1})
+    cold = run((pixmix,), "cold", mode="cold")
+    assert _numbers(first, pixmix.train_key) == _numbers(last, pixmix.train_key)
+    assert _numbers(first, pixmix.train_key) == _numbers(cold, pixmix.train_key)
