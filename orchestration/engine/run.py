@@ -154,7 +154,7 @@ def _ended(
     started: float,
     log_file: str | None,
 ) -> RunOutcome:
-    failed = failed | (driver.failed if driver else {})
+    failed = {**failed, **(driver.failed if driver else {})}
     over = driver.state.over if driver else {}
     keys = [cell.train_key for cell in plan.cells]
     was_done = {cell.train_key for cell in plan.cells if cell.is_done}
