@@ -62,6 +62,15 @@ class FixedNet(nn.Module):
         return torch.tanh((images - 0.5).flatten(1) @ self.waves.T / 2) * 3
 
 
+@pytest.fixture(autouse=True)
+def one_torch_thread():
+    """A fixed network gains nothing from threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture
 def fixed_subject(tmp_path: Path) -> Subject:
     n, y, x, c = np.meshgrid(np.arange(205), np.arange(10), np.arange(10), np.arange(3), indexing="ij")

@@ -84,6 +84,15 @@ def tiny_pictures(count: int, side: int = 8, channels: int = 3) -> np.ndarray:
     return wave.astype(np.uint8)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_torch_thread():
+    """Tiny networks gain nothing from threads, and several test processes would fight over the cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture
 def tiny_net() -> nn.Module:
     return TinyNet().eval()
