@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -19,7 +19,11 @@ VIEW_TAG: Final = "mlflow.sharedViewState."
 NOTE_TAG: Final = "mlflow.note.content"
 GRID_FOLDER: Final = "grid"
 _CELLS_ONLY: Final = "tags.kind = 'cell'"
+_TRAINING_MODE: Final = "workflowType=machine_learning"
+"""Without it the UI opens among traces and judges."""
 _MAX_AXES: Final = 5
+_LOADED_AT_FIRST: Final = 100
+"""Runs that the UI fetches at once."""
 _LONGEST_NOTE: Final = 7900
 """The UI's descriptions are run tags of at most 8,000 characters."""
 _NOTHING_CHOSEN: Final[Mapping[str, Any]] = {
@@ -42,44 +46,46 @@ def view_tags(sweep: TrackedSweep) -> dict[str, str]:
     """Return the experiment tags of the prepared views of a sweep: `cells`, `methods`, `rows`."""
     axes = _axes(sweep)
     columns = [f"params.`{name}`" for name in axes] + [f"metrics.`{name}`" for name in sweep.columns]
+    methods = dict.fromkeys(cell.params.get("method", "") for cell in sweep.cells)
+    rows = dict.fromkeys(cell.row for cell in sweep.cells)
     views = {
-        "cells": _view(sweep, ["attributes.`Created`", *columns], None),
-        "methods": _view(sweep, columns, {"mode": "param", "groupByData": "method"}),
-        "rows": _view(sweep, columns, {"mode": "tag", "groupByData": "row"}),
+        "cells": _view(sweep, ["attributes.`Created`", *columns]),
+        "methods": _grouped(_view(sweep, columns), "param", "method", methods, sweep),
+        "rows": _grouped(_view(sweep, columns), "tag", "row", rows, sweep),
     }
     return {f"{VIEW_TAG}{key}": _packed(state) for key, state in views.items()}
 
 
 def view_link(experiment_id: str, view: str) -> str:
     """Return the address of a prepared view, below the address of the server."""
-    return f"#/experiments/{experiment_id}/runs?viewStateShareKey={quote(view)}"
+    return f"#/experiments/{experiment_id}/runs?viewStateShareKey={quote(view)}&{_TRAINING_MODE}"
 
 
 def grid_link(experiment_id: str, run_id: str) -> str:
     """Return the address of the grid as a page, below the address of the server."""
-    return f"#/experiments/{experiment_id}/runs/{run_id}/artifacts/{GRID_FOLDER}/grid.html"
+    return f"#/experiments/{experiment_id}/runs/{run_id}/artifacts/{GRID_FOLDER}/grid.html?{_TRAINING_MODE}"
 
 
 def experiment_note(sweep: TrackedSweep, experiment_id: str, run_id: str) -> str:
     """Return the description of the experiment; the UI shows its first line."""
-    links = _links(experiment_id, run_id)
-    return f"**{sweep.name}**: {links}\n\nIf the page speaks of traces and judges, switch it to *Model training* at the top left."
+    return f"**{sweep.name}**: {_links(sweep, experiment_id, run_id)}"
 
 
 def sweep_note(sweep: TrackedSweep, experiment_id: str, run_id: str, grid: str) -> str:
     """Return the description of the sweep's run: links and the grid as Markdown, cut at a whole line where it is too long."""
-    head = f"{_links(experiment_id, run_id)}\n\n"
+    head = f"{_links(sweep, experiment_id, run_id)}\n\n"
     rest = f"\n\n... the whole grid: {grid_link(experiment_id, run_id)}"
     if len(head) + len(grid) > _LONGEST_NOTE:
         grid = grid[: _LONGEST_NOTE - len(head) - len(rest)].rpartition("\n")[0] + rest
     return head + (grid or f"{len(sweep.cells)} cells; the grid follows when they are done.")
 
 
-def _links(experiment_id: str, run_id: str) -> str:
+def _links(sweep: TrackedSweep, experiment_id: str, run_id: str) -> str:
+    part = f" (means of {_LOADED_AT_FIRST} cells until more are loaded)" if len(sweep.cells) > _LOADED_AT_FIRST else ""
     links = {
         "all cells": view_link(experiment_id, "cells"),
-        "by method": view_link(experiment_id, "methods"),
-        "by row": view_link(experiment_id, "rows"),
+        f"by method{part}": view_link(experiment_id, "methods"),
+        f"by row{part}": view_link(experiment_id, "rows"),
         "the grid": grid_link(experiment_id, run_id),
     }
     return " · ".join(f"[{name}]({link})" for name, link in links.items())
@@ -92,7 +98,7 @@ def _axes(sweep: TrackedSweep) -> Sequence[str]:
     return ["method", *inner[: _MAX_AXES - 2], *last]
 
 
-def _view(sweep: TrackedSweep, columns: Sequence[str], group: Mapping[str, str] | None) -> dict[str, Any]:
+def _view(sweep: TrackedSweep, columns: Sequence[str]) -> dict[str, Any]:
     order = f"metrics.`{sweep.columns[0]}`" if sweep.columns else "attributes.start_time"
     return {
         **_NOTHING_CHOSEN,
@@ -100,7 +106,24 @@ def _view(sweep: TrackedSweep, columns: Sequence[str], group: Mapping[str, str] 
         "orderByKey": order,
         "orderByAsc": True,
         "selectedColumns": list(columns),
-        "groupBy": group and {"aggregateFunction": "average", "groupByKeys": [group]},
+        "groupBy": None,
+    }
+
+
+def _grouped(
+    view: Mapping[str, Any], mode: str, name: str, values: Iterable[str], sweep: TrackedSweep
+) -> dict[str, Any]:
+    """Return a view with one closed line per value of a parameter or tag, and its averages.
+
+    The UI averages the runs that it has loaded, 100 at first. Ordered by seed, these are equally many of each group; ordered by a
+    metric they would be the best ones of the best group.
+    """
+    order = {"orderByKey": "params.`seed`", "orderByAsc": True} if len(sweep.cells) > _LOADED_AT_FIRST else {}
+    return {
+        **view,
+        **order,
+        "groupBy": {"aggregateFunction": "average", "groupByKeys": [{"mode": mode, "groupByData": name}]},
+        "groupsExpanded": {f"{mode}.{name}.{value}": False for value in values},
     }
 
 

@@ -213,3 +213,8 @@ def another_server() -> FakeServer:
 @pytest.fixture
 def store(tmp_path: Path) -> FileStore:
     return open_store(tmp_path / "storage")
+
+
+@pytest.fixture(scope="module")
+def lab_module() -> type[Lab]:
+    return Lab
