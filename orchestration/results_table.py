@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from orchestration.store.base import CellResult, ResultsStore
     from orchestration.sweep import Point, Sweep
 
-COMPARED_ENVIRONMENT = ("device", "device_name", "precision", "torch", "cuda")
+COMPARED_ENVIRONMENT = ("device", "device_type", "torch")
 """What seeds of one row must agree in; where they do not, the row is marked as mixed."""
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestration.engine.options import RunOptions, RunOutcome
 from orchestration.errors import InputError, Mistake
+from orchestration.forgetting import forget
 from orchestration.observer import Observers, RunObserver
 from orchestration.plan import plan_cells
 from orchestration.resolve import resolve_sweep
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from eval.tables.grid import Table
     from orchestration.catalogue import Catalogue
     from orchestration.cells import Mode, Plan
-    from orchestration.identities import ResolvedCell
     from orchestration.settings import Settings
     from orchestration.store.base import ResultsStore
     from orchestration.sweep import Sweep
@@ -61,7 +61,8 @@ def run_sweep(
     """
     cells = resolve_sweep(sweep, catalogue, data_root=settings.data_root)
     if mode == "force":
-        forget(cells, store)
+        recorded = store.results(dict.fromkeys(cell.train_key for cell in cells))
+        forget(list(recorded), store=store, checkpoints=settings.checkpoints, reason="run again with --mode force")
     plan = plan_cells(
         cells, name=sweep.label, store=store, catalogue=catalogue, mode=mode, data_root=settings.data_root
     )
@@ -110,13 +111,6 @@ def run_options(settings: Settings, workers: int, options: Mapping[str, Any] | N
         checkpoints=settings.checkpoints, data_root=str(settings.data_root), cache_dir=str(settings.cache_dir)
     )
     return RunOptions(**{"paths": paths, "workers": workers, **(options or {})})
-
-
-def forget(cells: Sequence[ResolvedCell], store: ResultsStore) -> None:
-    """Write a tombstone for every recorded cell, so that all of them run again."""
-    keys = dict.fromkeys(cell.train_key for cell in cells)
-    for key in store.results(keys):
-        store.invalidate(key, "run again with --mode force")
 
 
 def _nothing_to_run(plan: Plan) -> RunOutcome:

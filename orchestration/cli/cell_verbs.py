@@ -1,16 +1,18 @@
-"""`cells`: look at single cells."""
+"""`cells`: look at single cells, and forget some."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from orchestration.cli import options
-from orchestration.cli.output import EXIT_DONE, columns, emit
+from orchestration.cli.output import EXIT_DONE, columns, count, emit
 
 if TYPE_CHECKING:
+    from orchestration.cells import Plan, PlannedCell
     from orchestration.store.base import CellResult, ResultsStore
 
 CellId = Annotated[
@@ -21,9 +23,13 @@ MIN_DIGITS = 4
 
 def register(app: typer.Typer) -> None:
     """Add the verbs of this file."""
-    cells = typer.Typer(help="Look at single cells.", no_args_is_help=True, rich_markup_mode=None)
+    cells = typer.Typer(help="Look at single cells, forget or adopt some.", no_args_is_help=True, rich_markup_mode=None)
     cells.command("show")(show_cell)
     cells.command("list")(list_cells)
+    cells.command("logs")(show_logs)
+    cells.command("invalidate")(invalidate)
+    cells.command("gc")(collect)
+    cells.command("adopt")(adopt_checkpoint)
     app.add_typer(cells, name="cells")
 
 
@@ -46,6 +52,122 @@ def show_cell(cell: CellId, storage: options.Storage = None, as_json: options.Js
     document = cell_document(key, store)
     emit(document, lambda: _cell_text(document), as_json=as_json)
     return EXIT_DONE
+
+
+def show_logs(cell: CellId, storage: options.Storage = None, as_json: options.Json = False) -> int:
+    """Show what happened to a cell: each epoch, and each failed attempt with its reason."""
+    store = options.store_of(options.settings_of(storage))
+    document = cell_document(find_cell(cell, store), store)
+    logs = {
+        "id": document["id"],
+        "attempts": document["attempts"],
+        "epochs": document.get("training", {}).get("epochs", []),
+    }
+    emit(logs, lambda: _logs_text(logs), as_json=as_json)
+    return EXIT_DONE
+
+
+def invalidate(
+    cells: Annotated[list[str], typer.Argument(metavar="CELL...", help="Cell ids, or beginnings of train keys.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why, for the record.")],
+    storage: options.Storage = None,
+    as_json: options.Json = False,
+) -> int:
+    """Forget the results, failures and checkpoints of cells: they are missing again."""
+    from orchestration.forgetting import forget
+
+    settings = options.settings_of(storage)
+    store = options.store_of(settings)
+    keys = [find_cell(cell, store) for cell in cells]
+    removed = forget(keys, store=store, checkpoints=settings.checkpoints, reason=reason)
+    document = {"invalidated": [key[:12] for key in keys], "removed_bytes": removed}
+    emit(document, lambda: f"{count(len(keys), 'cell')} forgotten, {removed / 2**20:.1f} MiB freed", as_json=as_json)
+    return EXIT_DONE
+
+
+def collect(
+    keep: Annotated[
+        list[str] | None, typer.Option("--keep", metavar="SWEEP", help="Further sweep files to keep. Repeatable.")
+    ] = None,
+    delete: Annotated[bool, typer.Option("--delete", help="Really delete; without it nothing is touched.")] = False,
+    storage: options.Storage = None,
+    as_json: options.Json = False,
+) -> int:
+    """List the cells that no built-in sweep (any size, seeds 0 to 9) and no kept one wants; delete them with --delete."""
+    from orchestration.forgetting import forget, unwanted
+    from orchestration.wanted import wanted_keys
+
+    settings = options.settings_of(storage)
+    store = options.store_of(settings)
+    found = unwanted(wanted_keys(tuple(keep or ())), store=store, checkpoints=settings.checkpoints)
+    if delete:
+        keys = [cell.train_key for cell in found]
+        forget(keys, store=store, checkpoints=settings.checkpoints, reason="no sweep wants it")
+    total = sum(cell.checkpoint_bytes for cell in found)
+    document = {"deleted": delete, "cells": [cell.train_key[:12] for cell in found], "bytes": total}
+    what = "deleted" if delete else "would be deleted with --delete"
+    lines = [f"{cell.train_key[:12]}  {cell.checkpoint_bytes / 2**20:.1f} MiB" for cell in found]
+    text = "\n".join([*lines, f"{count(len(found), 'cell')}, {total / 2**20:.1f} MiB {what}"])
+    emit(document, lambda: text, as_json=as_json)
+    return EXIT_DONE
+
+
+def adopt_checkpoint(
+    sweep: options.SweepName,
+    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint of this project, or a PyTorch file of weights.")],
+    row: Annotated[str, typer.Option("--row", help="Row of the sweep that it stands for.")],
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the cell.")] = 0,
+    smoke: options.Smoke = False,
+    small: options.Small = False,
+    storage: options.Storage = None,
+    as_json: options.Json = False,
+) -> int:
+    """Take a checkpoint over as the training of a cell; `run` then only evaluates it."""
+    from orchestration.catalogue import builtin_catalogue
+    from orchestration.foreign import adopt
+    from orchestration.plan import make_plan
+
+    choice = options.SweepChoice(name=sweep, smoke=smoke, small=small, seeds=str(seed))
+    settings = options.settings_of(storage)
+    store, catalogue = options.store_of(settings), builtin_catalogue()
+    plan = make_plan(choice.load(catalogue), store=store, catalogue=catalogue)
+    cell = _cell_of_row(plan, row, seed)
+    digest = adopt(checkpoint, cell, settings=settings, store=store)
+    document = {"cell": cell.cell_id, "checkpoint_sha256": digest}
+    emit(
+        document,
+        lambda: (
+            f"cell {cell.cell_id} ({row}, seed {seed}) holds {checkpoint}; evaluate it: dreamgrid run {choice.command_options}"
+        ),
+        as_json=as_json,
+    )
+    return EXIT_DONE
+
+
+def _cell_of_row(plan: Plan, row: str, seed: int) -> PlannedCell:
+    from orchestration.errors import InputError, Mistake, nearest
+
+    found = [cell for cell in plan.cells if cell.cell.row == row and cell.cell.seed == seed]
+    if len(found) == 1:
+        return found[0]
+    rows = list(dict.fromkeys(cell.cell.row for cell in plan.cells if cell.cell.row))
+    raise InputError("cell", [Mistake(where="--row", text=f"unknown row '{row}'{nearest(row, rows)}")])
+
+
+def _logs_text(logs: dict[str, Any]) -> str:
+    epochs = [
+        [
+            str(row["epoch"] + 1),
+            f"{row['loss']:.4f}",
+            f"{row['accuracy']:.3f}",
+            f"{row['lr']:.2g}",
+            f"{row['images_per_s']:.0f}",
+        ]
+        for row in logs["epochs"]
+    ]
+    attempts = [f"attempt {each['attempt']}: {each['error_class']}: {each['message']}" for each in logs["attempts"]]
+    table = columns(epochs, header=["epoch", "loss", "accuracy", "lr", "pictures/s"], right=(0, 1, 2, 3, 4))
+    return "\n".join([f"cell {logs['id']}", *attempts, table if epochs else "no epoch is recorded"])
 
 
 def find_cell(prefix: str, store: ResultsStore) -> str:
@@ -93,8 +215,9 @@ def cell_document(key: str, store: ResultsStore) -> dict[str, Any]:
             "environment": dict(training.summary.environment),
         },
         "provenance": asdict(training.provenance),
-        "reports": {
-            report.benchmark: {
+        "reports": [
+            {
+                "benchmark": report.benchmark,
                 "key": benchmark_key,
                 "semantics": report.semantics,
                 "wall_s": report.wall_s,
@@ -104,7 +227,7 @@ def cell_document(key: str, store: ResultsStore) -> dict[str, Any]:
             }
             for benchmark_key, report in result.reports.items()
             if report.outcome is not None
-        },
+        ],
     }
 
 
@@ -137,8 +260,8 @@ def _cell_text(document: dict[str, Any]) -> str:
     )
     lines += _config_lines(document["provenance"]["config"])
     metrics = [
-        [name, metric, f"{value['value']:.4f}", str(value["n"])]
-        for name, report in document["reports"].items()
+        [report["benchmark"], metric, f"{value['value']:.4f}", str(value["n"])]
+        for report in document["reports"]
         for metric, value in report["metrics"].items()
     ]
     return "\n".join([*lines, "", columns(metrics, header=["benchmark", "metric", "value", "n"], right=(2, 3))])

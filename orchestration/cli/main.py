@@ -51,7 +51,15 @@ def build_app() -> typer.Typer:
     """Return the command line with all its verbs."""
     import typer
 
-    from orchestration.cli import cell_verbs, environment_verbs, lifecycle_verbs, run_verbs, sweep_verbs, table_verbs
+    from orchestration.cli import (
+        cell_verbs,
+        data_verbs,
+        environment_verbs,
+        lifecycle_verbs,
+        run_verbs,
+        sweep_verbs,
+        table_verbs,
+    )
 
     app = typer.Typer(
         name=PROGRAM,
@@ -62,7 +70,7 @@ def build_app() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for verbs in (sweep_verbs, run_verbs, lifecycle_verbs, table_verbs, cell_verbs, environment_verbs):
+    for verbs in (sweep_verbs, run_verbs, lifecycle_verbs, table_verbs, cell_verbs, data_verbs, environment_verbs):
         verbs.register(app)
     return app
 

@@ -1,0 +1,50 @@
+"""What sweeps want: the train keys of every cell of every built-in sweep in every size, and of further ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from orchestration.catalogue import builtin_catalogue
+from orchestration.errors import InputError
+from orchestration.identities import ResolvedCell
+from orchestration.resolve import resolve_sweep
+from orchestration.sweep import Overrides, Size
+from orchestration.sweep_files import SWEEPS, load_sweep, load_sweep_file, sizes_of
+
+SEEDS_KEPT = tuple(range(10))
+"""Seeds that a built-in sweep may have been run with through `--seeds`."""
+
+
+def wanted_keys(further: Sequence[str] = ()) -> frozenset[str]:
+    """Return the train keys of all built-in sweeps in all sizes with seeds 0 to 9, of further sweeps, and of all their parents.
+
+    Args:
+        further: Paths of sweep files whose cells are wanted too.
+
+    Raises:
+        InputError: If a further sweep is mistaken.
+    """
+    keys: set[str] = set()
+    for name in (*SWEEPS, *further):
+        file = load_sweep_file(name)
+        for size in sizes_of(file) if not file.include else ():
+            keys |= _keys_of(name, size, must_load=name in further)
+    return frozenset(keys)
+
+
+def _keys_of(name: str, size: Size, *, must_load: bool) -> set[str]:
+    catalogue = builtin_catalogue()
+    keys: set[str] = set()
+    for overrides in (None, Overrides(seeds=SEEDS_KEPT)):
+        try:
+            cells = resolve_sweep(load_sweep(name, size=size, overrides=overrides), catalogue)
+        except InputError:
+            if must_load:
+                raise
+            continue
+        keys.update(key for cell in cells for key in _family(cell))
+    return keys
+
+
+def _family(cell: ResolvedCell) -> set[str]:
+    return {cell.train_key}.union(*(_family(parent) for parent in cell.parents))
