@@ -19,11 +19,13 @@ from numpy.typing import NDArray
 from scipy import special
 
 from augment.compiled import kernel
-from eval.corruptions.fields import words_at
+from augment.counters import philox
 from eval.corruptions.setting import CorruptionKernel, Draws, Setting
 
 NoiseTable = tuple[NDArray[np.uint32], NDArray[np.uint8]]
-"""Cumulative thresholds (256, 256) and, per level and top byte of a word, where to start the search, (256, 256)."""
+"""Cumulative thresholds (256, 256) and, per level and top bits of a word, where to start the search, (256, 1024)."""
+
+_TOP_BITS: Final = 10
 
 _INPUT: Final = np.arange(256, dtype=np.float64)[:, None]
 _OUTPUT: Final = np.arange(256, dtype=np.float64)[None, :]
@@ -57,7 +59,7 @@ def noise_table(cumulative: Callable[[float], NDArray[np.float64]], parameter: f
     probability = cumulative(parameter)
     probability[:, 255] = 1.0
     thresholds = np.minimum(np.floor(probability * 2.0**32), 2.0**32 - 1).astype(np.uint32)
-    tops = np.arange(256, dtype=np.uint64) << np.uint64(24)
+    tops = np.arange(1 << _TOP_BITS, dtype=np.uint64) << np.uint64(32 - _TOP_BITS)
     start = [np.searchsorted(row.astype(np.uint64), tops, side="right") for row in thresholds]
     return thresholds, np.minimum(np.stack(start), 255).astype(np.uint8)
 
@@ -71,16 +73,19 @@ def add_noise(images: NDArray[np.uint8], table: NoiseTable, draws: Draws) -> NDA
 @kernel()
 def _sample(images, thresholds, start, low, high, stream, level, indices):  # type: ignore[no-untyped-def]
     out = np.empty_like(images)
+    size = images.shape[1]
+    words = np.empty(size + 4, dtype=np.uint32)
     for n in range(images.shape[0]):
-        for block in range((images.shape[1] + 3) // 4):
-            words = words_at(block, indices[n], level, stream, low, high)
-            for lane in range(min(4, images.shape[1] - 4 * block)):
-                word = words[lane]
-                value = images[n, 4 * block + lane]
-                found = np.intp(start[value, word >> np.uint64(24)])
-                while found < 255 and word >= thresholds[value, found]:
-                    found += 1
-                out[n, 4 * block + lane] = found
+        for block in range((size + 3) // 4):
+            w0, w1, w2, w3 = philox(block, indices[n], level, stream, low, high)
+            words[4 * block], words[4 * block + 1], words[4 * block + 2], words[4 * block + 3] = w0, w1, w2, w3
+        source, target = images[n], out[n]
+        for place in range(size):
+            word, row = words[place], thresholds[source[place]]
+            found = np.intp(start[source[place], word >> np.uint32(22)])
+            while found < 255 and word >= row[found]:
+                found += 1
+            target[place] = found
     return out
 
 

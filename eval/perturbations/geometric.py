@@ -23,13 +23,25 @@ SamplingMap = tuple[NDArray[np.int32], NDArray[np.float64], float]
 def _moving(map_of: Callable[[int, int, int, int], SamplingMap]) -> PerturbationKernel:
     def apply(images: NDArray[np.uint8], course: Course) -> NDArray[np.uint8]:
         height, width = images.shape[1:3]
+        together = _together(images)
         out = np.empty((len(images), course.frames, *images.shape[1:]), dtype=np.uint8)
-        source = np.ascontiguousarray(images)
         for frame in range(course.frames):
-            _gather(source, *map_of(frame, course.scale, height, width), out, frame)
+            out[:, frame] = _apart(_gather(together, *map_of(frame, course.scale, height, width)), images)
         return out
 
     return apply
+
+
+def _together(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return pictures as (H * W, N * C): all pictures of a batch share a pixel's weights."""
+    height, width = images.shape[1:3]
+    return np.ascontiguousarray(np.moveaxis(images, 0, 2)).reshape(height * width, -1)
+
+
+def _apart(together: NDArray[np.uint8], images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Undo `_together`."""
+    count, height, width, channels = images.shape
+    return np.moveaxis(np.asarray(together).reshape(height, width, count, channels), 2, 0)
 
 
 @functools.lru_cache(maxsize=48)
@@ -133,28 +145,28 @@ def zoom_blur(images: NDArray[np.uint8], course: Course) -> NDArray[np.uint8]:
     """Average the picture with more and more of its enlargements."""
     height, width = images.shape[1:3]
     out = np.empty((len(images), course.frames, *images.shape[1:]), dtype=np.uint8)
-    source, total = np.ascontiguousarray(images), images.astype(np.uint16)
+    together = _together(images)
+    total = together.astype(np.uint16)
     out[:, 0] = images
-    enlarged = np.empty((len(images), 1, *images.shape[1:]), dtype=np.uint8)
     for frame in range(1, course.frames):
-        _gather(source, *enlargement(frame, course.scale, height, width), enlarged, 0)
-        total += enlarged[:, 0]
-        out[:, frame] = total // np.uint16(frame + 1)
+        total += _gather(together, *enlargement(frame, course.scale, height, width))
+        out[:, frame] = _apart((total // np.uint16(frame + 1)).astype(np.uint8), images)
     return out
 
 
 @kernel()
-def _gather(images, sources, weights, rounding, out, frame):  # type: ignore[no-untyped-def]
-    count, height, width, channels = images.shape
-    for n in range(count):
-        flat = images[n].reshape(height * width, channels)
-        target = out[n, frame].reshape(height * width, channels)
-        for pixel in range(height * width):
-            s0, s1, s2, s3 = sources[pixel, 0], sources[pixel, 1], sources[pixel, 2], sources[pixel, 3]
-            w0, w1, w2, w3 = weights[pixel, 0], weights[pixel, 1], weights[pixel, 2], weights[pixel, 3]
-            for c in range(channels):
-                value = w0 * flat[s0, c] + w1 * flat[s1, c] + w2 * flat[s2, c] + w3 * flat[s3, c]
-                target[pixel, c] = np.uint8(value + rounding)
+def _gather(together, sources, weights, rounding):  # type: ignore[no-untyped-def]
+    pixels, size = together.shape
+    out = np.empty((pixels, size), dtype=np.uint8)
+    for pixel in range(pixels):
+        first, second = together[sources[pixel, 0]], together[sources[pixel, 1]]
+        third, fourth = together[sources[pixel, 2]], together[sources[pixel, 3]]
+        w0, w1, w2, w3 = weights[pixel, 0], weights[pixel, 1], weights[pixel, 2], weights[pixel, 3]
+        target = out[pixel]
+        for j in range(size):
+            value = w0 * first[j] + w1 * second[j] + w2 * third[j] + w3 * fourth[j]
+            target[j] = np.uint8(np.int32(value + rounding))
+    return out
 
 
 KERNELS: Final[Mapping[str, PerturbationKernel]] = {
@@ -168,8 +180,7 @@ KERNELS: Final[Mapping[str, PerturbationKernel]] = {
 
 
 def _warm_up() -> None:
-    images = np.zeros((1, 8, 8, 3), dtype=np.uint8)
-    _gather(images, *translation(0, 32, 8, 8), np.zeros((1, 1, 8, 8, 3), dtype=np.uint8), 0)
+    _gather(np.zeros((64, 3), dtype=np.uint8), *translation(0, 32, 8, 8))
 
 
 WARM_UP = (_warm_up,)
