@@ -51,7 +51,7 @@ def planned() -> Callable[..., PlannedCell]:
         )
         return PlannedCell(
             cell=Cell(method="baseline", dataset="digits", model="small-cnn", recipe="digits", seed=seed),
-            train_key=f"{seed:064x}",
+            train_key=f"{seed:012x}".ljust(64, "0"),
             config=config,
             dataset_identity="",
             wanted=requests,

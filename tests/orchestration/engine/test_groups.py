@@ -27,7 +27,7 @@ def test_cells_of_mixed_sizes_run_through_warm_groups_and_are_recorded(pool, pla
     assert (outcome.status, len(outcome.computed)) == ("complete", 5)
     results = store.results([cell.train_key for cell in cells])
     assert {key: result.reports["clean-key"].outcome.metrics["error"].value for key, result in results.items()} == {
-        f"{seed:064x}": float(seed) for seed in range(5)
+        cell.train_key: float(cell.config.seed) for cell in cells
     }
     worlds = [results[cell.train_key].training.summary.environment["world_size"] for cell in cells]
     assert worlds == [2, 2, 2, 2, 1]
