@@ -8,7 +8,7 @@ from trainers.datasets.registry import DATASETS
 from trainers.errors import ImpossibleJob, UnknownName
 from trainers.models.build import build_classifier
 from trainers.models.normalize import Classifier, Normalize
-from trainers.models.registry import MODELS, ModelInput, model_for
+from trainers.models.registry import MODELS, TORCHVISION_NAMES, ModelInput, model_for
 
 RGB_32 = ModelInput(image_size=32, num_channels=3, num_classes=10)
 
@@ -135,3 +135,38 @@ def test_bad_names_options_and_sizes_are_refused_with_a_way_out() -> None:
         model_for("wrn-40-4").resolve({"dropout": 1.5})
     with pytest.raises(ImpossibleJob, match="needs pictures of at least 32 px, but 'mnist' has 28 px"):
         build_classifier(job("resnet-18", dataset="mnist"), DATASETS["mnist"])
+
+
+def test_densenet_bc_has_its_published_size() -> None:
+    network = model_for("densenet-bc-100-12").build({}, RGB_32)
+    assert num_parameters(network) == 769_162
+
+
+def test_resnext_29_has_as_many_parameters_as_its_layers_add_up_to() -> None:
+    network = model_for("resnext-29").build({}, RGB_32)
+    total = 3 * 64 * 9 + 2 * 64
+    num_in = 64
+    for width in (64, 128, 256):
+        inner, out = 2 * width, 4 * width
+        for position in range(3):
+            total += num_in * inner + inner * (inner // 4) * 9 + inner * out + 2 * (inner + inner + out)
+            total += num_in * out + 2 * out if position == 0 else 0
+            num_in = out
+    assert num_parameters(network) == total + num_in * 10 + 10
+
+
+@pytest.mark.parametrize("name", ["resnext-29", "densenet-bc-100-12"])
+def test_rival_networks_take_grey_pictures_of_28_px(name: str) -> None:
+    network = model_for(name).build({}, ModelInput(image_size=28, num_channels=1, num_classes=10))
+    assert network(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+
+
+def test_torchvision_names_exist_there_and_wrong_ones_are_refused() -> None:
+    from torchvision import models
+
+    assert set(TORCHVISION_NAMES) <= set(models.list_models(module=models))
+    spec = model_for("torchvision:mobilenet_v3_small")
+    network = spec.build(spec.resolve({}), ModelInput(image_size=64, num_channels=1, num_classes=7))
+    assert network(torch.zeros(2, 1, 64, 64)).shape == (2, 7)
+    with pytest.raises(UnknownName, match="did you mean 'torchvision:convnext_tiny'"):
+        model_for("torchvision:convnext_tin")

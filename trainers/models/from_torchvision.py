@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
 from torch import nn
 
 from trainers.errors import ImpossibleJob, TrainingError
 from trainers.models.registry import ModelInput
+
+_PLAIN: Final[Mapping[str, Mapping[str, object]]] = {"googlenet": {"aux_logits": False, "init_weights": True}}
+"""Options that make a network return logits alone, and nothing else with them, also while it trains."""
 
 
 def torchvision_model(name: str, *, weights: str, given: ModelInput) -> nn.Module:
@@ -28,7 +34,8 @@ def torchvision_model(name: str, *, weights: str, given: ModelInput) -> nn.Modul
             "set model_params.weights to 'none'"
         )
     if weights == "none":
-        model: nn.Module = models.get_model(name, weights=None, num_classes=given.num_classes)
+        extra = _PLAIN.get(name, {})
+        model: nn.Module = models.get_model(name, weights=None, num_classes=given.num_classes, **extra)
     else:
         model = _with_weights(name, weights.upper().replace("-", "_"))
         if given.num_classes != 1000:

@@ -100,6 +100,18 @@ def _small_cnn(params: Params, given: ModelInput) -> nn.Module:
     )
 
 
+def _resnext_29(params: Params, given: ModelInput) -> nn.Module:
+    from trainers.models.resnext import ResNeXt
+
+    return ResNeXt(depth=29, groups=4, base_width=32, num_classes=given.num_classes, num_channels=given.num_channels)
+
+
+def _densenet_bc(params: Params, given: ModelInput) -> nn.Module:
+    from trainers.models.densenet import DenseNet
+
+    return DenseNet(depth=100, growth=12, num_classes=given.num_classes, num_channels=given.num_channels)
+
+
 def _torchvision(name: str, params: Params, given: ModelInput) -> nn.Module:
     from trainers.models.from_torchvision import torchvision_model
 
@@ -131,6 +143,20 @@ def _resnet_spec(depth: int) -> ModelSpec:
     )
 
 
+def _torchvision_spec(name: str) -> ModelSpec:
+    size = 224 if name.startswith(("vit", "swin", "maxvit")) else 64
+    return ModelSpec(
+        name=TORCHVISION_PREFIX + name,
+        title=name,
+        semantics=1,
+        min_image_size=size,
+        params={"weights": "none"},
+        choices={"weights": ("none", "imagenet1k-v1")},
+        build=partial(_torchvision, name),
+        source="torchvision's implementation and weights",
+    )
+
+
 MODELS: Final[Mapping[str, ModelSpec]] = {
     "wrn-10-1": _wide_resnet_spec(10, 1),
     "wrn-16-1": _wide_resnet_spec(16, 1),
@@ -146,9 +172,35 @@ MODELS: Final[Mapping[str, ModelSpec]] = {
         build=_small_cnn,
         source="Hendrycks et al. 2019: Outlier Exposure, its MNIST network (21,840 parameters at 28 px)",
     ),
+    "resnext-29": ModelSpec(
+        name="resnext-29",
+        title="ResNeXt-29 (4x32)",
+        semantics=1,
+        min_image_size=8,
+        build=_resnext_29,
+        source="Xie et al. 2017: Aggregated Residual Transformations; google-research/augmix's network for small pictures",
+    ),
+    "densenet-bc-100-12": ModelSpec(
+        name="densenet-bc-100-12",
+        title="DenseNet-BC (100, 12)",
+        semantics=1,
+        min_image_size=8,
+        build=_densenet_bc,
+        source="Huang et al. 2017: Densely Connected Convolutional Networks",
+    ),
     "resnet-18": _resnet_spec(18),
     "resnet-50": _resnet_spec(50),
 }
+
+TORCHVISION_PREFIX: Final = "torchvision:"
+TORCHVISION_NAMES: Final = (
+    *("alexnet", "vgg11_bn", "vgg16_bn", "squeezenet1_1", "googlenet", "densenet121", "densenet169"),
+    *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d", "resnext101_32x8d"),
+    *("wide_resnet50_2", "wide_resnet101_2", "shufflenet_v2_x1_0", "mobilenet_v2", "mobilenet_v3_large"),
+    *("mobilenet_v3_small", "mnasnet1_0", "efficientnet_b0", "efficientnet_v2_s", "regnet_y_400mf", "regnet_y_8gf"),
+    *("convnext_tiny", "convnext_small", "convnext_base", "vit_b_16", "vit_b_32", "swin_t", "swin_v2_t", "maxvit_t"),
+)
+"""Classifiers of torchvision that take pictures in, one batch, and give logits out, one per class."""
 
 _WIDE_RESNET_NAME: Final = re.compile(r"wrn-(\d+)-(\d+)")
 
@@ -170,9 +222,14 @@ def model_for(name: str) -> ModelSpec:
                 f"a Wide ResNet needs depth 6n + 4 with n >= 1 and width >= 1, but got {name!r}; try 'wrn-40-4'"
             )
         return _wide_resnet_spec(depth, width)
+    if name.removeprefix(TORCHVISION_PREFIX) in TORCHVISION_NAMES and name.startswith(TORCHVISION_PREFIX):
+        return _torchvision_spec(name.removeprefix(TORCHVISION_PREFIX))
     installed = {entry.name: entry for entry in entry_points(group=ENTRY_POINT_GROUP)}
     if name in installed:
         spec = installed[name].load()
         return spec() if callable(spec) else spec  # type: ignore[no-any-return]
+    in_torchvision = [TORCHVISION_PREFIX + known for known in TORCHVISION_NAMES]
+    if name.startswith(TORCHVISION_PREFIX):
+        raise unknown_name("model", name, in_torchvision)
     error = unknown_name("model", name, [*MODELS, *installed])
-    raise UnknownName(f"{error} (and 'wrn-D-K' of any depth D = 6n + 4 and width K)")
+    raise UnknownName(f"{error} (and 'wrn-D-K' of any depth D = 6n + 4 and width K, and 'torchvision:NAME')")

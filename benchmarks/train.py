@@ -1,0 +1,258 @@
+"""Training speed: our loop with PixMix against the bare step, against the published kind of loop, and over two workers.
+
+    python -m benchmarks.train [--quick] [--json] [--reference DIR]
+
+Targets: PixMix end to end at least 0.95 of the bare forward, backward and step on synthetic tensors of the same layout; at
+least 1.8 times the pictures per second of the published kind of loop; two workers at least 1.7 times one (only claimed on idle
+cores). A further worker on a node must cost the memory of a model, not of a dataset: the note says what it took.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from augment.methods import config_for, method_for
+from augment.treatment import Treatment, TreatmentContext
+from benchmarks import harness
+from benchmarks.pil_pipeline import PixMixOnePictureAtATime, mixings, operations, published, train_epoch
+from trainers.config import RecipeConfig
+from trainers.group import OneWorker
+from trainers.loader import Loader
+from trainers.loop import LoopHooks, Training
+from trainers.models.normalize import Classifier, Normalize
+from trainers.models.registry import ModelInput, model_for
+from trainers.order import Order
+from trainers.pictures import ResidentPictures
+
+BATCH: Final = 64
+MODEL: Final = "wrn-16-1"
+GIVEN: Final = ModelInput(image_size=32, num_channels=3, num_classes=10)
+CPU: Final = OneWorker(torch.device("cpu"))
+
+
+def synthetic(num_images: int) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint8]]:
+    """Return training pictures, labels and mixing pictures."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (num_images, 32, 32, 3), dtype=np.uint8)
+    return images, rng.integers(0, 10, num_images), rng.integers(0, 256, (256, 36, 36, 3), dtype=np.uint8)
+
+
+def classifier(*, channels_last: bool) -> Classifier:
+    """Return a small Wide ResNet with normalisation as its first layer."""
+    network = model_for(MODEL).build({"dropout": 0.3}, GIVEN)
+    model = Classifier(Normalize((0.5,) * 3, (0.5,) * 3), network)
+    return model.to(memory_format=torch.channels_last) if channels_last else model
+
+
+def pixmix(mixing_set: NDArray[np.uint8]) -> Treatment:
+    """Return PixMix with its published hyper-parameters."""
+    method = method_for("pixmix")
+    context = TreatmentContext(
+        image_size=32, num_channels=3, num_classes=10, mean=(0.5,) * 3, mixing_set=mixing_set, outliers=None
+    )
+    treatment: Treatment = method.build(config_for(method, "cifar-10", {}), context)
+    return treatment
+
+
+class OurEpoch:
+    """An epoch through our loader and loop."""
+
+    def __init__(self, images: NDArray[np.uint8], labels: NDArray[np.int64], treatment: Treatment) -> None:
+        self._recipe = RecipeConfig(epochs=1, batch_size=BATCH)
+        self._order = Order(samples=np.arange(len(labels)), batch_size=BATCH, num_pieces=1, seed=0)
+        self._source = ResidentPictures(images, labels, crop_padding=4, flip=True)
+        self._treatment = treatment
+        self._model = classifier(channels_last=True)
+
+    def __call__(self) -> None:
+        loader = Loader(
+            source=self._source, treatment=self._treatment, order=self._order, rank=0, world_size=1, threads=0
+        )
+        training = Training(
+            recipe=self._recipe,
+            seed=0,
+            model=self._model,
+            treatment=self._treatment,
+            steps_per_epoch=self._order.steps_per_epoch,
+            group=CPU,
+            device=CPU.device,
+        )
+        hooks = LoopHooks(
+            epoch_ended=lambda row: None,
+            progress=lambda done, total: None,
+            save=lambda state, step: None,
+            checkpoint_every_s=1e9,
+            stop_requested=lambda: False,
+        )
+        with loader:
+            training.run(loader, hooks)
+
+
+class BareEpoch:
+    """Forward, backward and step on synthetic tensors in our layout; nothing is loaded, seeded, summed or told."""
+
+    def __init__(self, steps: int) -> None:
+        self._model = classifier(channels_last=True).train()
+        self._images = torch.rand(BATCH, 3, 32, 32).to(memory_format=torch.channels_last)
+        self._labels = torch.randint(10, (BATCH,))
+        self._steps = steps
+
+    def __call__(self) -> None:
+        optimiser = torch.optim.SGD(
+            self._model.parameters(), 0.1, momentum=0.9, weight_decay=5e-4, nesterov=True, foreach=True
+        )
+        for _ in range(self._steps):
+            optimiser.zero_grad()
+            nn.functional.cross_entropy(self._model(self._images), self._labels).backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+
+
+def speed_cases(num_images: int, reference: Path | None) -> list[harness.Case]:
+    """Return the comparisons that run in this process on one thread."""
+    images, labels, mixing_set = synthetic(num_images)
+    rng = np.random.default_rng(0)
+    ops, mixes = (operations(rng, 32), mixings(rng)) if reference is None else published(reference)
+    theirs = PixMixOnePictureAtATime(images, labels, mixing_set, ops, mixes, rng)
+    network = classifier(channels_last=False).network
+    ours = OurEpoch(images, labels, pixmix(mixing_set))
+    peer = "Pillow, one picture at a time, default layout" if reference is None else f"operations of {reference}"
+    return [
+        harness.Case(
+            name="PixMix end to end, of the bare step",
+            ours=ours,
+            peer=BareEpoch(num_images // BATCH),
+            peer_name="forward, backward, step on synthetic tensors",
+            target=0.95,
+            ours_units=num_images,
+            peer_units=num_images,
+        ),
+        harness.Case(
+            name="PixMix end to end, pictures per second",
+            ours=ours,
+            peer=lambda: train_epoch(network, theirs, BATCH),
+            peer_name=peer,
+            target=1.8,
+            ours_units=num_images,
+            peer_units=num_images,
+        ),
+    ]
+
+
+WORKER: Final = """
+import json, sys, time
+import numpy as np, torch
+from torch import distributed
+from augment.treatment import Treatment
+from benchmarks.train import GIVEN
+from trainers.config import RecipeConfig
+from trainers.group import distributed_group
+from trainers.loader import Loader
+from trainers.loop import LoopHooks, Training
+from trainers.models.registry import model_for
+from trainers.order import Order
+from trainers.pictures import ResidentPictures
+
+rank, world_size, folder, steps, model_name = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[4]), sys.argv[5]
+torch.set_num_threads(1)
+if world_size > 1:
+    distributed.init_process_group("gloo", init_method=f"file://{folder}/{world_size}", rank=rank, world_size=world_size)
+images = np.asarray(np.load(f"{folder}/images.npy", mmap_mode="c"))
+labels = np.arange(len(images)) % 10
+order = Order(samples=np.arange(len(images)), batch_size=128, num_pieces=2, seed=0)
+group = distributed_group(rank=rank, world_size=world_size, device="cpu")
+model = model_for(model_name).build({"dropout": 0.0}, GIVEN).to(memory_format=torch.channels_last)
+recipe = RecipeConfig(epochs=1, batch_size=128, batch_shards=2)
+training = Training(recipe=recipe, seed=0, model=model, treatment=Treatment(), steps_per_epoch=order.steps_per_epoch,
+                    group=group, device=group.device)
+marks = []
+class Enough(Exception): pass
+def progress(done, total):
+    marks.append((time.perf_counter(), time.process_time()))
+hooks = LoopHooks(epoch_ended=lambda row: None, progress=progress, save=lambda state, step: None, checkpoint_every_s=1e9,
+                  stop_requested=lambda: training.progress.step >= steps)
+loader = Loader(source=ResidentPictures(images, labels, crop_padding=4, flip=True), treatment=Treatment(), order=order,
+                rank=rank, world_size=world_size, threads=0)
+started = time.process_time()
+with loader:
+    try:
+        training.run(loader, hooks)
+    except Exception as error:
+        if type(error).__name__ != "JobStopped":
+            raise
+images.sum()
+pss = sum(int(line.split()[1]) for line in open("/proc/self/smaps_rollup") if line.startswith("Pss:")) / 1024
+if world_size > 1:
+    distributed.barrier()
+print(json.dumps({"wall_s": (marks[-1][0] - marks[1][0]) / (len(marks) - 2) if rank == 0 else 0.0,
+                  "cpu_s": time.process_time() - started, "pss_mib": pss}))
+if world_size > 1:
+    distributed.destroy_process_group()
+"""
+
+
+def run_workers(folder: Path, world_size: int, steps: int, model: str) -> list[dict[str, float]]:
+    """Train some steps on one or two worker processes and return what each says of its time and memory."""
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WORKER, str(rank), str(world_size), str(folder), str(steps), model],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).resolve().parent.parent,
+        )
+        for rank in range(world_size)
+    ]
+    outputs = [worker.communicate(timeout=1200)[0] for worker in workers]
+    if any(worker.returncode for worker in workers):
+        raise RuntimeError(f"a worker of {world_size} failed with codes {[worker.returncode for worker in workers]}")
+    return [json.loads(output.strip().splitlines()[-1]) for output in outputs]
+
+
+def worker_notes(*, quick: bool) -> list[str]:
+    """Compare one worker with two at equal global batch: wall time where the cores are idle, else CPU time; and memory."""
+    model, steps, num_images = ("wrn-16-2", 4, 8192) if quick else ("wrn-16-4", 12, 65_536)
+    idle = harness.is_idle()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        images = np.random.default_rng(0).integers(0, 256, (num_images, 32, 32, 3), dtype=np.uint8)
+        np.save(folder / "images.npy", images)
+        one, two = run_workers(folder, 1, steps, model), run_workers(folder, 2, steps, model)
+    wall = one[0]["wall_s"] / two[0]["wall_s"]
+    cpu = 2 * one[0]["cpu_s"] / sum(worker["cpu_s"] for worker in two)
+    claim = f"{wall:.2f} by the wall (target 1.7)" if idle else f"not claimed, cores are busy (by the wall {wall:.2f})"
+    grown = sum(worker["pss_mib"] for worker in two) - one[0]["pss_mib"]
+    return [
+        f"two workers against one, {model}, equal global batch: {claim}; {cpu:.2f} by CPU time",
+        f"memory: the second worker adds {grown:.0f} MiB (interpreter, torch and model); the dataset has "
+        f"{images.nbytes / 2**20:.0f} MiB and is mapped once",
+    ]
+
+
+def main() -> None:
+    """Measure and print."""
+    options: Any = harness.parser(
+        "train", "Training speed against the bare step and the published kind of loop."
+    ).parse_args()
+    torch.set_num_threads(1)
+    started = time.monotonic()
+    cases = speed_cases(BATCH * (2 if options.quick else 8), options.reference)
+    measurements = harness.measure(cases, rounds=5 if options.quick else 9)
+    notes = worker_notes(quick=options.quick)
+    report = harness.Report(
+        benchmark="train", measurements=measurements, notes=[*notes, f"took {time.monotonic() - started:.0f} s"]
+    )
+    harness.show(report, as_json=options.json)
+
+
+if __name__ == "__main__":
+    main()
