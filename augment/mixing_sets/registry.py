@@ -38,6 +38,8 @@ from augment.mixing_sets.fvis_sets import (
     part_semantics,
 )
 from augment.mixing_sets.source import MixingSetError, PictureSource, SetRequest
+from augment.mixing_sets.spectrum import SpectrumConfig, build_spectrum
+from augment.mixing_sets.stylegan import StyleGanConfig, build_stylegan
 
 Origin = Literal["procedural", "files", "trained"]
 ENTRY_POINTS: Final = "dreamgrid.mixing_sets"
@@ -236,6 +238,28 @@ MIXING_SETS: Final[Mapping[str, MixingSet]] = {
         build=build_dead_leaves,
         what="Squares of random colour and power-law size painted over each other.",
         source="Baradad et al. (NeurIPS 2021); mbaradad/learning_with_noise, dead_leaves",
+    ),
+    "spectrum-color-wmm": MixingSet(
+        name="spectrum-color-wmm",
+        title="Spectrum + Color + WMM",
+        semantics=1,
+        config=SpectrumConfig,
+        origin="procedural",
+        num_pictures=14_230,
+        build=build_spectrum,
+        what="Noise shaped in turns to a power-law spectrum, wavelet marginals and a palette.",
+        source="Baradad et al. (NeurIPS 2021); mbaradad/learning_with_noise, statistical",
+    ),
+    "stylegan-oriented": MixingSet(
+        name="stylegan-oriented",
+        title="StyleGAN (Oriented)",
+        semantics=1,
+        config=StyleGanConfig,
+        origin="procedural",
+        num_pictures=14_230,
+        build=build_stylegan,
+        what="Pictures of untrained StyleGAN2 generators with oriented kernels, 32 channels wide instead of 512.",
+        source="Baradad et al. (NeurIPS 2021); mbaradad/learning_with_noise, stylegan",
     ),
     "random-images-300k": MixingSet(
         name="random-images-300k",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from augment.mixing_sets.registry import MIXING_SETS, config_for, identity, iden
 from augment.mixing_sets.source import SetRequest
 
 SEMANTICS = Path(__file__).with_name("mixing_set_semantics.json")
+COARSE = frozenset({"fvis", "resnet-fvis", "fractals-fvis", "stylegan-oriented", "spectrum-color-wmm"})
 NUM = 6
 
 
@@ -38,6 +40,8 @@ def params_of(name: str) -> Mapping[str, object]:
         "fvis": fvis,
         "resnet-fvis": fvis,
         "fractals-fvis": {**fvis, "fractal_share": 0.5},
+        "spectrum-color-wmm": {"iterations": 1},
+        "stylegan-oriented": {"resolution": 32, "max_channels": 4, "pictures_per_network": 3},
         "fractaldb": {"num_categories": 4, "search_side": 64, "search_points": 2000, "points": 5000, "render_side": 72},
     }
     return quick.get(name, {})
@@ -147,10 +151,21 @@ def test_the_identity_names_no_path(name: str, tmp_path: Path) -> None:
     assert len(identity_digest(facts)) == 64
 
 
+def outcome(name: str, pictures: NDArray[np.uint8]) -> str | list[float]:
+    """Return a digest, or for sets made by other libraries' kernels, whose last bits differ between processors, coarse values."""
+    if name not in COARSE:
+        return hashlib.sha256(pictures).hexdigest()
+    values = pictures.astype(np.float64)
+    return [round(float(value), 2) for value in (*values.mean(axis=(1, 2, 3)), *values.std(axis=(1, 2, 3)))]
+
+
 def test_changed_pictures_need_a_raised_semantics_version(name: str, tmp_path: Path) -> None:
-    digest = hashlib.sha256(render(name, tmp_path, [0, 1, 2, 3])).hexdigest()
-    recorded = json.loads(SEMANTICS.read_text())
-    version = str(MIXING_SETS[name].semantics)
-    assert recorded.get(name, {}).get(version) == digest, (
-        f"the pictures of {name!r} changed: raise its semantics and record {digest} in {SEMANTICS.name}"
-    )
+    found = outcome(name, render(name, tmp_path, [0, 1, 2, 3]))
+    stored: dict[str, Any] = json.loads(SEMANTICS.read_text())
+    key = f"{name}@{MIXING_SETS[name].semantics}"
+    if os.environ.get("DREAMGRID_WRITE_DIGESTS") and key not in stored:
+        stored[key] = found
+        SEMANTICS.write_text(json.dumps(dict(sorted(stored.items())), indent=1) + "\n")
+    assert key in stored, f"no outcome is stored for {key}; run this test with DREAMGRID_WRITE_DIGESTS=1"
+    is_same = found == stored[key] if isinstance(found, str) else found == pytest.approx(stored[key], abs=1.0)
+    assert is_same, f"the pictures of {name!r} changed: raise its semantics in the registry and write the new outcome"
