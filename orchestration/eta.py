@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from orchestration.observer import CellState
 
 TRAIN_STAGE = "train"
+FORETOLD_FROM = 0.05
+"""Share of the work before which elapsed time foretells nothing: the first seconds go into starting up."""
 
 
 @dataclass(slots=True)
@@ -88,7 +90,7 @@ class RunProgress:
         running = [cell for cell in self._cells.values() if cell.state == "running"]
         if not known:
             share = self.share_done()
-            if self._began is None or share < 0.02:
+            if self._began is None or share < FORETOLD_FROM:
                 return None
             return (now - self._began) * (1.0 - share) / share
         typical = sum(known.values()) / len(known)

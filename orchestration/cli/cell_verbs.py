@@ -180,6 +180,8 @@ def find_cell(prefix: str, store: ResultsStore) -> str:
 
     wanted = prefix.strip().lower()
     found = [key for key in store.train_keys() if key.startswith(wanted)] if len(wanted) >= MIN_DIGITS else []
+    if len(wanted) >= MIN_DIGITS and not found:
+        found = _only_failed(wanted, store)
     if len(found) == 1:
         return found[0]
     if len(wanted) < MIN_DIGITS:
@@ -189,6 +191,13 @@ def find_cell(prefix: str, store: ResultsStore) -> str:
     else:
         text = f"nothing is recorded of a cell '{prefix}'; `dreamgrid cells list` shows what is"
     raise InputError("cell", [Mistake(where="", text=text)])
+
+
+def _only_failed(prefix: str, store: ResultsStore) -> list[str]:
+    """Return the cells of built-in sweeps that begin so and of which only failed attempts are recorded."""
+    from orchestration.wanted import wanted_keys
+
+    return sorted(store.failures([key for key in wanted_keys() if key.startswith(prefix)]))
 
 
 def cell_document(key: str, store: ResultsStore) -> dict[str, Any]:

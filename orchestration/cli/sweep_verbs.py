@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
@@ -11,6 +12,7 @@ from orchestration.cli.output import EXIT_DONE, columns, count, emit, show
 
 if TYPE_CHECKING:
     from orchestration.cells import Mode, Plan, PlannedCell
+    from orchestration.costs import PlanCost
     from orchestration.sweep import Sweep
 
 
@@ -48,10 +50,15 @@ def plan(
     mode: options.ModeName = "cached",
     storage: options.Storage = None,
     data_root: options.DataRoot = None,
+    machine: Annotated[
+        str, typer.Option("--machine", help="Machine of the price file that costs are for.")
+    ] = "cpu-core",
+    prices: Annotated[Path | None, typer.Option("--prices", help="Price file instead of the packaged one.")] = None,
     as_json: options.Json = False,
 ) -> int:
     """Show what a sweep wants, what of it is recorded, and what would run. Starts nothing."""
     from orchestration.catalogue import builtin_catalogue
+    from orchestration.costs import PRICE_FILE, estimate, read_machine
     from orchestration.plan import make_plan
 
     choice = options.SweepChoice(
@@ -60,14 +67,17 @@ def plan(
     settings = options.settings_of(storage, data_root)
     catalogue = builtin_catalogue()
     loaded = choice.load(catalogue)
+    store = options.store_of(settings)
     made = make_plan(
         loaded,
-        store=options.store_of(settings),
+        store=store,
         catalogue=catalogue,
         mode=mode_of(mode),
         data_root=settings.data_root,
     )
-    emit(plan_document(made, loaded), lambda: plan_text(made, loaded), as_json=as_json)
+    cost = estimate(made, store=store, catalogue=catalogue, machine=read_machine(machine, prices or PRICE_FILE))
+    document = {**plan_document(made, loaded), "cost": cost_document(cost)}
+    emit(document, lambda: f"{plan_text(made, loaded)}\n{cost_text(cost)}", as_json=as_json)
     return EXIT_DONE
 
 
@@ -126,6 +136,35 @@ def plan_text(made: Plan, sweep: Sweep) -> str:
         lines += [f"{where}{shown} stands in for {column}" for shown, column in part.stand_ins.items()]
     lines += [f"missing: {line}" for line in made.missing_data]
     return "\n".join(lines)
+
+
+def cost_document(cost: PlanCost) -> dict[str, Any]:
+    """Return what a plan will cost as plain values."""
+    return {
+        "machine": cost.machine.name,
+        "device_hours": cost.device_hours,
+        "wall_hours": cost.wall_hours,
+        "disk_bytes": cost.disk_bytes,
+        "money": cost.money,
+        "currency": cost.machine.currency,
+        "estimated_from": cost.by_source(),
+    }
+
+
+def cost_text(cost: PlanCost) -> str:
+    """Return what a plan will cost as a sentence."""
+    if not cost.cells:
+        return "nothing to run, nothing to pay"
+    machine, sources = cost.machine, cost.by_source()
+    learned = ", ".join(f"{number} cells from {_SOURCES[source]}" for source, number in sources.items())
+    return (
+        f"estimate for {machine.name} ({machine.devices} devices): {cost.device_hours:.3g} device-hours, "
+        f"{cost.wall_hours:.3g} hours, {cost.disk_bytes / 2**20:.0f} MiB of checkpoints, "
+        f"{cost.money:.2f} {machine.currency} ({learned})"
+    )
+
+
+_SOURCES = {"recorded": "recorded cells of the same kind", "operations": "counted operations, rough"}
 
 
 def _counts(made: Plan) -> dict[str, int]:

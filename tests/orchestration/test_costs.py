@@ -1,0 +1,152 @@
+"""Estimates: operations where nothing is known, recorded times where something is, and prices from a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from eval.benchmark import BenchmarkRequest
+from eval.report import BenchmarkOutcome, MetricReport, MetricValue
+from orchestration.catalogue import builtin_catalogue
+from orchestration.cells import Plan
+from orchestration.costs import PRICE_FILE, Experience, estimate, read_machine
+from orchestration.errors import InputError
+from orchestration.plan import make_plan
+from orchestration.store import open_store
+from orchestration.store.base import CellResult, Provenance, ResultsStore, TrainingRecord
+from orchestration.sweep_files import load_sweep
+from orchestration.workload import macs_of, parameters_of, passes_of, training_flops
+from trainers.job import TrainSummary
+
+
+def plan_of(name: str, store: ResultsStore, size: str = "full") -> Plan:
+    return make_plan(load_sweep(name, size=size), store=store, catalogue=builtin_catalogue())  # type: ignore[arg-type]
+
+
+def recorded(config: dict[str, object], *, device_s: float, judged_s: float) -> CellResult:
+    summary = TrainSummary(
+        checkpoint_sha256="d",
+        checkpoint_uri="x",
+        epochs=(),
+        resumed_from_step=None,
+        wall_s=device_s,
+        device_s=device_s,
+        environment={},
+    )
+    provenance = Provenance(
+        commit="", dirty=False, config=config, config_hash="", data_identity="", versions={}, driver={}, recorded_at=0.0
+    )
+    outcome = BenchmarkOutcome(metrics={"error": MetricValue(0.1, 10)}, forward_passes=1000)
+    report = MetricReport(benchmark="clean", benchmark_key="k", semantics=1, outcome=outcome, wall_s=judged_s)
+    return CellResult(
+        train_key="t",
+        training=TrainingRecord(train_key="t", summary=summary, provenance=provenance),
+        reports={"k": report},
+    )
+
+
+def test_a_wide_resnet_is_as_large_as_published() -> None:
+    assert macs_of("wrn-40-4", 32, 3) == pytest.approx(1.30e9, rel=0.01)
+    assert parameters_of("wrn-40-4", 3) == pytest.approx(8.95e6, rel=0.01)
+
+
+def test_a_published_cifar_training_is_as_many_operations_as_published() -> None:
+    cell = plan_of("table-3", open_store("memory:")).cells[0]
+
+    assert training_flops(cell.config, builtin_catalogue().dataset("cifar-100")) == pytest.approx(3.9e16, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "passes"),
+    [
+        ("clean", {}, 1),
+        ("c-generated", {"kinds": ["fog"], "severities": [1, 2]}, 2),
+        ("c", {"kinds": None}, 75),
+        ("cbar", {}, 50),
+        ("p", {}, 310),
+        ("pgd", {"steps": 10, "restarts": 2}, 61),
+        ("ood", {"sets": ["a", "b", "c", "d", "e"]}, 2),
+        ("mnist-c", {"kinds": ["x", "y"]}, 2),
+    ],
+)
+def test_benchmarks_are_counted_in_passes(name: str, params: dict[str, object], passes: float) -> None:
+    assert passes_of(BenchmarkRequest(name=name, params=params, key="k")) == passes
+
+
+def test_without_experience_operations_are_counted_and_said_so() -> None:
+    store = open_store("memory:")
+
+    cost = estimate(
+        plan_of("table-3", store), store=store, catalogue=builtin_catalogue(), machine=read_machine("v100-x8")
+    )
+
+    assert cost.by_source() == {"operations": 8}
+    assert 5 < cost.device_hours < 50
+    assert cost.wall_hours == pytest.approx(cost.device_hours / 8)
+    assert cost.money == pytest.approx(cost.device_hours / 8 * cost.machine.price_per_hour)
+    assert cost.disk_bytes == pytest.approx(8 * 8.95e6 * 4, rel=0.02)
+
+
+def test_recorded_cells_of_the_same_kind_count_more() -> None:
+    config = {
+        "dataset": "digits",
+        "model": "wrn-10-1",
+        "method": "baseline",
+        "recipe": {"epochs": 2, "train_images": 50},
+    }
+
+    experience = Experience.of([recorded(config, device_s=10.0, judged_s=2.0)])
+
+    assert experience.training == {("digits", "wrn-10-1", "baseline"): pytest.approx(0.1)}
+    assert experience.judging == {("digits", "wrn-10-1", "clean"): pytest.approx(0.002)}
+
+
+def test_an_estimate_learns_from_the_store() -> None:
+    store = open_store("memory:")
+    plan = plan_of("demo", store)
+    first = plan.cells[0]
+    config = {
+        "dataset": "digits",
+        "model": "wrn-10-1",
+        "method": "baseline",
+        "recipe": {"epochs": first.config.recipe.epochs, "train_images": None},
+    }
+    taught = recorded(config, device_s=60.0, judged_s=2.0)
+    summary, provenance = taught.training.summary, taught.training.provenance
+    store.record_training(TrainingRecord(train_key=first.train_key, summary=summary, provenance=provenance))
+
+    cost = estimate(plan_of("demo", store), store=store, catalogue=builtin_catalogue(), machine=read_machine())
+
+    other_seed = cost.cells[1]
+    assert other_seed.train_s == pytest.approx(60.0)
+    assert other_seed.sources == {"recorded", "operations"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("machines: {}", "unknown machine 'mine'"),
+        ("{}", "must have `machines`"),
+        ("machines: {mine: {devices: 1}}", "needs the numbers"),
+        ("machines: {mine: {devices: 0, price_per_hour: 1, tflops: 1}}", "devices >= 1"),
+        ("machines: {mien: {devices: 1, price_per_hour: 1, tflops: 1}}", "did you mean 'mien'?"),
+    ],
+)
+def test_a_mistaken_price_file_is_refused(tmp_path: Path, text: str, expected: str) -> None:
+    path = tmp_path / "prices.yaml"
+    path.write_text(text)
+
+    with pytest.raises(InputError) as caught:
+        read_machine("mine", path)
+
+    assert expected in str(caught.value)
+
+
+def test_a_price_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="readable"):
+        read_machine("mine", tmp_path / "none.yaml")
+
+
+def test_the_packaged_prices_can_be_read() -> None:
+    assert read_machine("a100-x8", PRICE_FILE).devices == 8

@@ -1,0 +1,189 @@
+"""What a person sees of a run: counts, an estimate of what is left, quiet lines, and a live picture."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from orchestration.catalogue import builtin_catalogue
+from orchestration.cells import Plan
+from orchestration.eta import RunProgress, spoken_seconds
+from orchestration.observer import CellState, Observers, RunObserver
+from orchestration.plan import make_plan
+from orchestration.progress import LineProgress, LiveProgress, progress_for
+from orchestration.store import open_store
+from orchestration.store.base import AttemptRecord
+from orchestration.sweep_files import load_sweep
+from trainers.job import EpochRow
+
+
+@pytest.fixture
+def plan() -> Plan:
+    sweep = load_sweep("demo", size="smoke")
+    return make_plan(sweep, store=open_store("memory:"), catalogue=builtin_catalogue())
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "unknown"),
+        (0.4, "0 s"),
+        (59, "59 s"),
+        (60, "1 min"),
+        (250, "4 min 10 s"),
+        (7500, "2 h 5 min"),
+        (90_000, "1 d 1 h"),
+    ],
+)
+def test_durations_read_well(seconds: float | None, text: str) -> None:
+    assert spoken_seconds(seconds) == text
+
+
+def test_nothing_is_foretold_before_anything_is_known(plan: Plan) -> None:
+    assert RunProgress(plan.to_run).eta_s(10.0) is None
+
+
+def test_finished_stages_teach_how_long_the_others_take(plan: Plan) -> None:
+    progress = RunProgress(plan.to_run)
+    first = plan.to_run[0]
+    progress.state(first.train_key, "running", 0.0)
+    progress.progress(first.train_key, "train", 1, 2, 0.0)
+    now = 0.0
+    for request in first.missing:
+        now += 10.0
+        progress.progress(first.train_key, request.name, 0, 1, now)
+    progress.state(first.train_key, "done", now + 10.0)
+
+    stages = 1 + len(first.missing)
+    assert progress.share_done() == pytest.approx(1 / 5)
+    assert progress.eta_s(now + 10.0) == pytest.approx(4 * stages * 10.0)
+
+
+def test_cells_that_run_side_by_side_shorten_what_is_left(plan: Plan) -> None:
+    progress = RunProgress(plan.to_run)
+    for cell in plan.to_run[:2]:
+        progress.state(cell.train_key, "running", 0.0)
+        progress.progress(cell.train_key, "train", 0, 1, 0.0)
+    progress.progress(plan.to_run[0].train_key, "clean", 0, 1, 8.0)
+
+    alone = RunProgress(plan.to_run)
+    alone.state(plan.to_run[0].train_key, "running", 0.0)
+    alone.progress(plan.to_run[0].train_key, "train", 0, 1, 0.0)
+    alone.progress(plan.to_run[0].train_key, "clean", 0, 1, 8.0)
+
+    assert progress.eta_s(8.0) == pytest.approx((alone.eta_s(8.0) or 0.0) / 2)
+
+
+def test_failed_and_foreign_cells_have_nothing_left(plan: Plan) -> None:
+    progress = RunProgress(plan.to_run)
+    states: list[CellState] = ["failed", "skipped", "leased-elsewhere", "done", "done"]
+    for cell, state in zip(plan.to_run, states, strict=True):
+        progress.state(cell.train_key, state, 1.0)
+
+    assert progress.share_done() == 1.0
+    assert progress.counts() == {"failed": 1, "skipped": 1, "leased-elsewhere": 1, "done": 2}
+
+
+def tell_everything(observer: RunObserver, plan: Plan) -> None:
+    cell = plan.to_run[0]
+    row = EpochRow(
+        epoch=0,
+        step=2,
+        loss=1.0,
+        accuracy=0.5,
+        lr=0.1,
+        images_per_s=10.0,
+        data_wait_share=0.0,
+        memory_mib=1.0,
+        time=0.0,
+    )
+    attempt = AttemptRecord(
+        train_key=cell.train_key,
+        attempt=1,
+        error_class="nan",
+        message="not a number\nmore",
+        started_at=0.0,
+        ended_at=1.0,
+    )
+    observer.run_started(plan)
+    observer.cell_state(cell, "running", "group-0")
+    observer.cell_progress(cell, "train", 1, 2)
+    observer.epoch_ended(cell, row)
+    observer.attempt_failed(cell, attempt, "set aside")
+    observer.cell_state(cell, "failed", "nan: not a number")
+    observer.message("look here")
+    observer.run_ended(plan, "failed")
+
+
+def test_lines_tell_what_matters_and_where_the_run_is(plan: Plan) -> None:
+    stream = io.StringIO()
+
+    tell_everything(LineProgress(stream), plan)
+
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "demo-smoke: 5 cells to run, 0 recorded"
+    assert lines[1].startswith("[0/5] ")
+    assert "attempt 1 failed: not a number; set aside" in stream.getvalue()
+    assert lines[-3].startswith("[1/5] ")
+    assert lines[-2:] == ["look here", "demo-smoke: failed"]
+
+
+def test_a_summary_with_what_is_left_comes_now_and_then(plan: Plan) -> None:
+    stream, now = io.StringIO(), [0.0]
+    observer = LineProgress(stream, clock=lambda: now[0])
+    observer.run_started(plan)
+    observer.cell_state(plan.to_run[0], "running")
+    for step in range(1, 13):
+        now[0] = 10.0 * step
+        observer.cell_progress(plan.to_run[0], "train", step, 12)
+
+    assert stream.getvalue().count("% done, about") == 4
+
+
+def test_the_live_picture_shows_the_sweep_and_its_running_cells(plan: Plan) -> None:
+    from rich.console import Console
+
+    observer = LiveProgress(io.StringIO())
+    observer.cell_state(plan.to_run[0], "running")
+    observer.cell_progress(plan.to_run[0], "train", 1, 4)
+
+    drawn = io.StringIO()
+    Console(file=drawn, width=120).print(observer._draw())
+
+    assert "train 25%" in drawn.getvalue()
+    assert plan.to_run[0].cell_id in drawn.getvalue()
+
+
+def test_the_live_display_survives_everything_it_can_be_told(plan: Plan) -> None:
+    stream = io.StringIO()
+
+    tell_everything(LiveProgress(stream), plan)
+
+    assert "look here" in stream.getvalue()
+
+
+def test_a_stream_that_is_no_terminal_gets_lines() -> None:
+    assert isinstance(progress_for(io.StringIO()), LineProgress)
+
+
+class Listener(RunObserver):
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.heard.append(text)
+
+
+def test_several_observers_hear_everything_in_order(plan: Plan) -> None:
+    first, second = Listener(), Listener()
+
+    tell_everything(Observers([first, second]), plan)
+
+    assert first.heard == second.heard == ["look here"]
+
+
+def test_the_fan_out_passes_on_every_call_that_an_observer_knows() -> None:
+    known = {name for name in vars(RunObserver) if not name.startswith("_")}
+
+    assert known <= set(vars(Observers))

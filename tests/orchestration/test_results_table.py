@@ -1,0 +1,234 @@
+"""From records to tables: values in their places, marks, published numbers, verdicts, and tidy rows for notebooks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from eval.report import BenchmarkOutcome, MetricReport, MetricValue
+from orchestration.catalogue import builtin_catalogue
+from orchestration.cli import main
+from orchestration.comparison import Resolved, compared, unstated
+from orchestration.identities import ResolvedCell
+from orchestration.notebook import load_sweep as load_for_notebook
+from orchestration.resolve import resolve_sweep
+from orchestration.results_table import sweep_tables
+from orchestration.store import open_store
+from orchestration.store.base import Provenance, ResultsStore, TrainingRecord
+from orchestration.sweep import Overrides, Sweep
+from orchestration.sweep_files import load_sweep
+from trainers.job import TrainSummary
+
+DIGEST = "d" * 64
+
+
+def loaded(name: str, size: str = "full", seeds: tuple[int, ...] = (0,)) -> tuple[Sweep, tuple[ResolvedCell, ...]]:
+    sweep = load_sweep(name, size=size, overrides=Overrides(seeds=seeds))  # type: ignore[arg-type]
+    return sweep, resolve_sweep(sweep, builtin_catalogue())
+
+
+def record(
+    store: ResultsStore,
+    cell: ResolvedCell,
+    values: dict[str, dict[str, float]],
+    *,
+    torch: str = "2",
+    limited: bool = False,
+) -> None:
+    summary = TrainSummary(
+        checkpoint_sha256=DIGEST,
+        checkpoint_uri="x",
+        epochs=(),
+        resumed_from_step=None,
+        wall_s=100.0,
+        device_s=100.0,
+        environment={"torch": torch},
+    )
+    config = {
+        "dataset": cell.config.dataset,
+        "model": cell.config.model,
+        "method": cell.config.method,
+        "recipe": {"epochs": 1},
+    }
+    provenance = Provenance(
+        commit="", dirty=False, config=config, config_hash="", data_identity="", versions={}, driver={}, recorded_at=0.0
+    )
+    store.record_training(TrainingRecord(train_key=cell.train_key, summary=summary, provenance=provenance))
+    for request in cell.benchmarks:
+        if request.name in values:
+            outcome = BenchmarkOutcome(
+                metrics={name: MetricValue(value, 100) for name, value in values[request.name].items()},
+                notes={"limited": {"used": 1, "of": 2}} if limited else {},
+                forward_passes=100,
+            )
+            report = MetricReport(
+                benchmark=request.name, benchmark_key=request.key, semantics=1, outcome=outcome, wall_s=1.0
+            )
+            store.record_report(cell.train_key, DIGEST, report)
+
+
+@pytest.fixture
+def store() -> ResultsStore:
+    return open_store("memory:")
+
+
+def results(store: ResultsStore, cells: tuple[ResolvedCell, ...]) -> dict[str, object]:
+    return dict(store.results([cell.train_key for cell in cells]))
+
+
+def test_seeds_of_a_row_become_mean_and_spread(store: ResultsStore) -> None:
+    sweep, cells = loaded("demo", seeds=(0, 1))
+    for cell in cells[:2]:
+        record(store, cell, {"clean": {"error": 0.1 + 0.1 * cell.cell.seed}})
+
+    table = sweep_tables(sweep, cells, results(store, cells))[0]  # type: ignore[arg-type]
+
+    entry = table.entry("Baseline", "clean/error")
+    assert entry is not None
+    assert entry.summary.mean == pytest.approx(0.15)
+    assert entry.summary.n == 2
+    assert table.entry("PixMix", "clean/error") is None
+
+
+def test_entries_say_what_a_reader_must_know(store: ResultsStore) -> None:
+    sweep, cells = loaded("demo", seeds=(0, 1, 2))
+    record(store, cells[0], {"clean": {"error": 0.1}, "c-generated": {"error": 0.2}}, torch="2", limited=True)
+    record(store, cells[1], {"clean": {"error": 0.1}, "c-generated": {"error": 0.2}}, torch="3")
+
+    table = sweep_tables(sweep, cells, results(store, cells))[0]  # type: ignore[arg-type]
+
+    clean, corrupted = table.entry("Baseline", "clean/error"), table.entry("Baseline", "c-generated/error")
+    assert clean is not None
+    assert corrupted is not None
+    assert clean.marks == {"limited", "mixed", "incomplete"}
+    assert corrupted.marks == {"limited", "mixed", "incomplete", "generated"}
+
+
+def test_a_matrix_has_one_factor_down_and_one_across(store: ResultsStore) -> None:
+    sweep, cells = loaded("table-10")
+    for cell in cells:
+        beta, rounds = cell.config.method_params["beta"], cell.config.method_params["max_rounds"]
+        record(store, cell, {"clean": {"error": float(beta) / 100}, "c": {"error": float(rounds) / 100}})
+
+    table = sweep_tables(sweep, cells, results(store, cells))[0]  # type: ignore[arg-type]
+
+    assert table.rows == ("5", "4", "3")
+    shown = [[entry.summary.mean if entry else None for entry in row] for row in table.entries]
+    assert shown[0] == pytest.approx([0.05, 0.02, 0.05, 0.03, 0.05, 0.04])
+
+
+def test_a_union_has_one_table_for_each_part(store: ResultsStore) -> None:
+    sweep, cells = loaded("cifar-all", "smoke")
+
+    tables = sweep_tables(sweep, cells, results(store, cells))  # type: ignore[arg-type]
+
+    assert [table.title for table in tables] == [part.title for part in sweep.parts]
+
+
+def test_the_published_recipe_gets_a_verdict_and_its_unknowns_are_named(store: ResultsStore) -> None:
+    sweep, cells = loaded("table-3", seeds=(0, 1, 2))
+    for cell in cells:
+        if cell.cell.row in ("Baseline", "AugMix"):
+            record(store, cell, {"clean": {"error": 0.2130 + 0.0001 * cell.cell.seed}})
+    ours = Resolved(sweep, cells)
+    full = Resolved(*loaded("table-3"))
+
+    table = compared(sweep_tables(sweep, cells, results(store, cells)), ours, full)[0]  # type: ignore[arg-type]
+
+    baseline, augmix = table.entry("Baseline", "clean/error"), table.entry("AugMix", "clean/error")
+    assert baseline is not None
+    assert baseline.reference is not None
+    assert augmix is not None
+    assert augmix.reference is not None
+    assert baseline.reference.value == pytest.approx(0.213)
+    assert baseline.reference.verdict == "reproduced"
+    assert "consistency loss" in augmix.reference.reason
+
+
+def test_another_recipe_is_not_comparable_and_says_why(store: ResultsStore) -> None:
+    sweep, cells = loaded("table-3", "smoke")
+    record(store, cells[0], {"clean": {"error": 0.213}})
+
+    table = compared(
+        sweep_tables(sweep, cells, results(store, cells)),
+        Resolved(sweep, cells),
+        Resolved(*loaded("table-3")),  # type: ignore[arg-type]
+    )[0]
+
+    entry = table.entry("Baseline", "clean/error")
+    assert entry is not None
+    assert entry.reference is not None
+    assert entry.reference.verdict == "not comparable"
+    assert "dataset digits instead of cifar-100" in entry.reference.reason
+    assert "epochs 1 instead of 100" in entry.reference.reason
+
+
+def test_rows_that_differ_in_more_than_their_factor_are_told() -> None:
+    sweep, cells = loaded("table-3")
+
+    notes = "\n".join(sweep_tables(sweep, cells, {})[0].notes)
+
+    assert "Mixup against Baseline): weight decay 0.0001 instead of 0.0005" in notes
+    assert "OE against Baseline): epochs 10 instead of 100" in notes
+    assert "PixMix against" not in notes
+
+
+def test_the_matrix_finds_its_published_rows(store: ResultsStore) -> None:
+    sweep, cells = loaded("table-10", seeds=(0, 1, 2))
+    for cell in cells:
+        record(store, cell, {"clean": {"error": 0.2}})
+
+    table = compared(
+        sweep_tables(sweep, cells, results(store, cells)),
+        Resolved(sweep, cells),
+        Resolved(*loaded("table-10")),  # type: ignore[arg-type]
+    )[0]
+
+    first = table.entries[0][0]
+    assert first is not None
+    assert first.reference is not None
+    assert first.reference.value == pytest.approx(0.202)
+
+
+def test_a_row_without_unknowns_is_the_published_recipe() -> None:
+    _, cells = loaded("table-3")
+
+    assert unstated(cells[0]) == ()
+
+
+def test_a_notebook_gets_tidy_rows_and_a_grid_that_shows_itself(tmp_path: Path) -> None:
+    storage = str(tmp_path / "storage")
+    _, cells = loaded("demo", seeds=(0, 1))
+    record(open_store(storage), cells[0], {"clean": {"error": 0.25, "rms": 0.1}})
+
+    sweep = load_for_notebook("demo", storage=storage)
+    frame = sweep.results()
+
+    assert list(frame["metric"]) == ["error", "rms"]
+    assert frame.iloc[0][["row", "seed", "method", "benchmark", "value"]].tolist() == [
+        "Baseline",
+        0,
+        "baseline",
+        "clean",
+        0.25,
+    ]
+    assert "25.0" in sweep.table().to_latex()
+    assert "<table" in sweep.table()._repr_html_()
+    assert "25.0" in str(sweep.table())
+    assert "clean" in sweep.table().to_csv()
+    assert len(sweep.plan().to_run) == 10
+    assert "brackets" in load_for_notebook("table-3", storage=storage).table(compare=True).to_markdown()
+
+
+def test_the_command_line_sets_the_published_numbers_beside_ours(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    storage = str(tmp_path / "storage")
+    _, cells = loaded("table-3")
+    record(open_store(storage), cells[0], {"clean": {"error": 0.213}})
+
+    assert main(["table", "table-3", "--compare", "--json", "--storage", storage]) == 0
+
+    assert "0.213" in json.dumps(json.loads(capsys.readouterr().out))
