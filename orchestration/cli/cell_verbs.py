@@ -14,6 +14,7 @@ from orchestration.cli.output import EXIT_DONE, columns, count, emit
 if TYPE_CHECKING:
     from orchestration.cells import Plan, PlannedCell
     from orchestration.store.base import CellResult, ResultsStore
+    from orchestration.store.files import FileStore
 
 CellId = Annotated[
     str, typer.Argument(metavar="CELL", help="Cell id, or any beginning of a train key that fits one cell.")
@@ -36,7 +37,7 @@ def register(app: typer.Typer) -> None:
 def list_cells(storage: options.Storage = None, as_json: options.Json = False) -> int:
     """List every cell that anything is recorded of."""
     store = options.store_of(options.settings_of(storage))
-    keys = store.train_keys()
+    keys = recorded_keys(store)
     results = store.results(keys)
     rows = [{"id": key[:12], "train_key": key, "trained": key in results, **_what(results.get(key))} for key in keys]
     header = ["cell", "method", "dataset", "model", "seed", "reports"]
@@ -170,7 +171,7 @@ def _logs_text(logs: dict[str, Any]) -> str:
     return "\n".join([f"cell {logs['id']}", *attempts, table if epochs else "no epoch is recorded"])
 
 
-def find_cell(prefix: str, store: ResultsStore) -> str:
+def find_cell(prefix: str, store: FileStore) -> str:
     """Return the one train key that begins so.
 
     Raises:
@@ -179,9 +180,7 @@ def find_cell(prefix: str, store: ResultsStore) -> str:
     from orchestration.errors import InputError, Mistake
 
     wanted = prefix.strip().lower()
-    found = [key for key in store.train_keys() if key.startswith(wanted)] if len(wanted) >= MIN_DIGITS else []
-    if len(wanted) >= MIN_DIGITS and not found:
-        found = _only_failed(wanted, store)
+    found = [key for key in recorded_keys(store) if key.startswith(wanted)] if len(wanted) >= MIN_DIGITS else []
     if len(found) == 1:
         return found[0]
     if len(wanted) < MIN_DIGITS:
@@ -193,11 +192,10 @@ def find_cell(prefix: str, store: ResultsStore) -> str:
     raise InputError("cell", [Mistake(where="", text=text)])
 
 
-def _only_failed(prefix: str, store: ResultsStore) -> list[str]:
-    """Return the cells of built-in sweeps that begin so and of which only failed attempts are recorded."""
-    from orchestration.wanted import wanted_keys
-
-    return sorted(store.failures([key for key in wanted_keys() if key.startswith(prefix)]))
+def recorded_keys(store: FileStore) -> tuple[str, ...]:
+    """Return the train keys of all cells with results, or with failed attempts only, sorted."""
+    attempted = (name.removesuffix("/") for name in store.storage.names("attempts"))
+    return tuple(sorted({*store.train_keys(), *attempted}))
 
 
 def cell_document(key: str, store: ResultsStore) -> dict[str, Any]:
