@@ -76,77 +76,72 @@ def gather_crop_flip(
     return out
 
 
+# Places are unsigned (no wrap-around to check) and pictures are flat arrays with an offset (a view costs a counted reference).
+
+
 @kernel()
 def _gather_crop_flip(dataset, rows, shift, flipped, out):  # type: ignore[no-untyped-def]
     height, width, channels = dataset.shape[1:]
-    mirrored = np.empty(height * width * channels, dtype=np.uint8)
+    size = height * width * channels
+    source, target = dataset.reshape(-1), out.reshape(-1)
+    mirrored = np.empty(size, dtype=np.uint8)
     for index in range(rows.shape[0]):
-        picture, target = dataset[rows[index]].reshape(-1), out[index].reshape(-1)
+        first, begin, down, right = rows[index] * size, index * size, shift[index, 0], shift[index, 1]
         if flipped[index]:
-            _mirror(picture, mirrored, height, width, channels)
-            _shift(mirrored, target, height, width, channels, shift[index, 0], shift[index, 1])
+            if channels == 3:
+                _mirror_rgb(source, first, mirrored, height, width)
+            else:
+                _mirror(source, first, mirrored, height, width, channels)
+            _shift(mirrored, 0, target, begin, height, width, channels, down, right)
         else:
-            _shift(picture, target, height, width, channels, shift[index, 0], shift[index, 1])
+            _shift(source, first, target, begin, height, width, channels, down, right)
 
 
 @kernel()
-def _shift(source, target, height, width, channels, down, right):  # type: ignore[no-untyped-def]
+def _blacken(target, begin, end):  # type: ignore[no-untyped-def]
+    for index in range(np.uint64(begin), np.uint64(end)):
+        target[index] = 0
+
+
+@kernel()
+def _shift(source, first, target, begin, height, width, channels, down, right):  # type: ignore[no-untyped-def]
     """Read from `down` rows below and `right` columns to the right: one flat copy, then black over what wrapped around."""
-    stride = width * channels
-    top, bottom = min(max(0, -down), height), max(min(height, height - down), 0)
-    if abs(right) >= width or top >= bottom:
-        top, bottom = height, height
-    _blacken(target[: top * stride])
-    _blacken(target[bottom * stride :])
-    if top == bottom:
+    stride, margin = width * channels, abs(right) * channels
+    top, bottom = max(0, -down), min(height, height - down)
+    if margin >= stride or top >= bottom:
+        _blacken(target, begin, begin + height * stride)
         return
-    count = (bottom - top) * stride - abs(right) * channels
-    start, origin = top * stride + max(0, -right) * channels, (top + down) * stride + max(0, right) * channels
-    here, there = target[start : start + count], source[origin : origin + count]
-    for index in range(count):
-        here[index] = there[index]
-    if right != 0:
-        edge = 0 if right < 0 else (width - right) * channels
-        for offset in range(
-            edge, edge + abs(right) * channels
-        ):  # column by column: a few bytes a row are no memset's work
-            for row in range(top, bottom):
-                target[row * stride + offset] = 0
+    _blacken(target, begin, begin + top * stride)
+    _blacken(target, begin + bottom * stride, begin + height * stride)
+    here = np.uint64(begin + top * stride + max(0, -right) * channels)
+    there = np.uint64(first + (top + down) * stride + max(0, right) * channels)
+    for index in range(np.uint64((bottom - top) * stride - margin)):
+        target[here + index] = source[there + index]
+    edge = 0 if right < 0 else stride - margin
+    for row in range(top, bottom):
+        _blacken(target, begin + row * stride + edge, begin + row * stride + edge + margin)
 
 
 @kernel()
-def _blacken(values):  # type: ignore[no-untyped-def]
-    for index in range(values.size):
-        values[index] = 0
-
-
-@kernel()
-def _mirror(source, target, height, width, channels):  # type: ignore[no-untyped-def]
+def _mirror(source, first, target, height, width, channels):  # type: ignore[no-untyped-def]
     """Reverse the pixels of every row."""
     stride = width * channels
-    if channels == 3:
-        _mirror_rgb(source, target, height, width)
-    elif channels == 1:
-        for row in range(height):
-            origin, line = source[row * stride : (row + 1) * stride], target[row * stride : (row + 1) * stride]
-            for here in range(np.uint64(stride)):
-                line[here] = origin[np.uint64(stride - 1) - here]
-    else:
-        for row in range(height):
-            for x in range(width):
-                here, there = row * stride + x * channels, row * stride + (width - 1 - x) * channels
-                target[here : here + channels] = source[there : there + channels]
+    for row in range(height):
+        for x in range(width):
+            here, there = row * stride + x * channels, first + row * stride + (width - 1 - x) * channels
+            for channel in range(channels):
+                target[np.uint64(here + channel)] = source[np.uint64(there + channel)]
 
 
 @kernel()
-def _mirror_rgb(source, target, height, width):  # type: ignore[no-untyped-def]
+def _mirror_rgb(source, first, target, height, width):  # type: ignore[no-untyped-def]
     """Reverse rows of RGB pixels; blocks of a constant number of pixels let the compiler turn them into shuffles."""
     stride, num_blocks = width * 3, width // BLOCK
     for row in range(height):
-        start = row * stride
         for block in range(num_blocks):
-            first, last = start + block * 3 * BLOCK, start + stride - block * 3 * BLOCK
-            origin, line = source[last - 3 * BLOCK : last], target[first : first + 3 * BLOCK]
+            begin = row * stride + block * 3 * BLOCK
+            end = first + (row + 1) * stride - block * 3 * BLOCK
+            line, origin = target[begin : begin + 3 * BLOCK], source[end - 3 * BLOCK : end]
             for x in range(np.uint64(BLOCK)):
                 here = np.uint64(3) * x
                 there = np.uint64(3 * (BLOCK - 1)) - here
@@ -155,7 +150,8 @@ def _mirror_rgb(source, target, height, width):  # type: ignore[no-untyped-def]
                 line[here + np.uint64(2)] = origin[there + np.uint64(2)]
         for x in range(num_blocks * BLOCK, width):
             for channel in range(3):
-                target[start + x * 3 + channel] = source[start + (width - 1 - x) * 3 + channel]
+                place = first + row * stride + (width - 1 - x) * 3 + channel
+                target[np.uint64(row * stride + x * 3 + channel)] = source[np.uint64(place)]
 
 
 def _warm_up() -> None:

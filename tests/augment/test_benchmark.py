@@ -26,7 +26,7 @@ def test_the_derived_peer_gives_mixed_pictures_in_range() -> None:
 
 
 def test_a_reference_without_the_published_code_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="must be a checkout with pixmix_utils.py"):
+    with pytest.raises(FileNotFoundError, match=r"must be a checkout with pixmix_utils\.py"):
         published_peer(tmp_path, 32)
 
 
