@@ -83,10 +83,10 @@ class FileStore:
             )
         folder = self._folder(train_key, checkpoint_sha256)
         path = f"{folder}/{_checked(report.benchmark_key)}.json"
-        if self.storage.exists(path):
-            return False
-        arrays, data = None, b""
+        arrays = None
         if report.outcome.arrays:
+            if self.storage.exists(path):
+                return False
             data = pack_arrays(report.outcome.arrays)
             digest = hashlib.sha256(data).hexdigest()
             name = f"{report.benchmark_key}.{digest[:16]}.npz"

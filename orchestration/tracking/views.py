@@ -44,14 +44,14 @@ _NOTHING_CHOSEN: Final[Mapping[str, Any]] = {
 
 def view_tags(sweep: TrackedSweep) -> dict[str, str]:
     """Return the experiment tags of the prepared views of a sweep: `cells`, `methods`, `rows`."""
-    axes = _axes(sweep)
-    columns = [f"params.`{name}`" for name in axes] + [f"metrics.`{name}`" for name in sweep.columns]
+    metrics = [f"metrics.`{name}`" for name in sweep.columns]
+    columns = [f"params.`{name}`" for name in _axes(sweep)] + metrics
     methods = dict.fromkeys(cell.params.get("method", "") for cell in sweep.cells)
     rows = dict.fromkeys(cell.row for cell in sweep.cells)
     views = {
         "cells": _view(sweep, ["attributes.`Created`", *columns]),
-        "methods": _grouped(_view(sweep, columns), "param", "method", methods, sweep),
-        "rows": _grouped(_view(sweep, columns), "tag", "row", rows, sweep),
+        "methods": _grouped(_view(sweep, metrics), "param", "method", methods, sweep),
+        "rows": _grouped(_view(sweep, metrics), "tag", "row", rows, sweep),
     }
     return {f"{VIEW_TAG}{key}": _packed(state) for key, state in views.items()}
 
