@@ -13,6 +13,7 @@ import json
 import os
 import platform
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,14 +23,14 @@ import numpy as np
 
 from eval.corruptions.families import family_named
 from eval.corruptions.generate import check_pictures, corrupt
-from eval.corruptions.ice import FrostPictures, procedural_ice
+from eval.corruptions.ice import ICE_IDENTITY, ICE_LABEL, FrostPictures
 from eval.errors import EvalError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LABEL: Final = "generated"
-_ROWS_AT_ONCE: Final = 1 << 24
+_VALUES_AT_ONCE: Final = 1 << 22
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,11 +74,11 @@ def set_key(
     family: str = "c",
     frost: FrostPictures | None = None,
 ) -> SetKey:
-    """Return the identity of `corrupted_set` with the same arguments, without making anything but the ice."""
+    """Return the identity of `corrupted_set` with the same arguments, without making anything."""
     chosen = family_named(family)
     corruption = chosen.corruption(kind)
     chosen.at(kind, severity, min(shape[1:3]))
-    substitute = (frost or procedural_ice()).identity if kind == "frost" else ""
+    substitute = (frost.identity if frost else ICE_IDENTITY) if kind == "frost" else ""
     return SetKey(
         family=family,
         kind=kind,
@@ -100,6 +101,7 @@ def corrupted_set(
     seed: int = 0,
     family: str = "c",
     frost: FrostPictures | None = None,
+    threads: int = 1,
 ) -> NDArray[np.uint8]:
     """Return a whole corrupted dataset, from the cache or into it.
 
@@ -112,6 +114,7 @@ def corrupted_set(
         seed: Seed of the generated set.
         family: Key of `FAMILIES`.
         frost: Pictures for `frost`; None means procedural ice.
+        threads: Threads that make it; the bytes do not depend on them.
 
     Returns:
         A read-only memory map (or, on the fly, an array) with the shape of `images`.
@@ -135,13 +138,20 @@ def corrupted_set(
         )
 
     if cache_dir is None:
-        return part(slice(0, len(images)))
-    notes = {"frost": (frost or procedural_ice()).label} if kind == "frost" else {}
-    return cached_array(key, part, cache_dir, notes=notes)
+        out = np.empty(images.shape, dtype=np.uint8)
+        _fill(out, part, threads)
+        return out
+    notes = {"frost": frost.label if frost else ICE_LABEL} if kind == "frost" else {}
+    return cached_array(key, part, cache_dir, notes=notes, threads=threads)
 
 
 def cached_array(
-    key: SetKey, make: Callable[[slice], NDArray[np.uint8]], cache_dir: Path, *, notes: Mapping[str, Any] | None = None
+    key: SetKey,
+    make: Callable[[slice], NDArray[np.uint8]],
+    cache_dir: Path,
+    *,
+    notes: Mapping[str, Any] | None = None,
+    threads: int = 1,
 ) -> NDArray[np.uint8]:
     """Return the array of a key as a read-only memory map; `make` fills rows when it is not there yet."""
     path = set_path(key, cache_dir)
@@ -152,7 +162,7 @@ def cached_array(
     with _locked(path):
         ready = _open(path, key)  # another process may have made it while this one waited
         if ready is None:
-            _write(path, key, make, notes or {})
+            _write(path, key, make, notes or {}, threads)
             ready = _open(path, key)
     assert ready is not None
     return ready
@@ -207,14 +217,13 @@ def _open(path: Path, key: SetKey) -> NDArray[np.uint8] | None:
     return array if array.dtype == np.uint8 and array.shape == key.shape else None
 
 
-def _write(path: Path, key: SetKey, make: Callable[[slice], NDArray[np.uint8]], notes: Mapping[str, Any]) -> None:
+def _write(
+    path: Path, key: SetKey, make: Callable[[slice], NDArray[np.uint8]], notes: Mapping[str, Any], threads: int
+) -> None:
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.npy")
     try:
         array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=key.shape)
-        step = max(1, _ROWS_AT_ONCE // max(1, int(np.prod(key.shape[1:]))))
-        for start in range(0, key.shape[0], step):
-            rows = slice(start, min(start + step, key.shape[0]))
-            array[rows] = make(rows)
+        _fill(array, make, threads)
         array.flush()
         record = {"label": LABEL, "key": asdict(key), "sha256": _digest(array), "notes": dict(notes), **_environment()}
         del array
@@ -224,11 +233,26 @@ def _write(path: Path, key: SetKey, make: Callable[[slice], NDArray[np.uint8]], 
         temporary.unlink(missing_ok=True)
 
 
+def _fill(array: NDArray[np.uint8], make: Callable[[slice], NDArray[np.uint8]], threads: int) -> None:
+    """Fill an array part by part; kernels release the interpreter's lock, so that threads run side by side."""
+
+    def fill(rows: slice) -> None:
+        array[rows] = make(rows)
+
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        for _ in pool.map(fill, _parts(array.shape)):
+            pass
+
+
+def _parts(shape: tuple[int, ...]) -> list[slice]:
+    step = max(1, _VALUES_AT_ONCE // max(1, int(np.prod(shape[1:]))))
+    return [slice(start, min(start + step, shape[0])) for start in range(0, shape[0], step)]
+
+
 def _digest(array: NDArray[np.uint8]) -> str:
     digest = hashlib.sha256()
-    step = max(1, _ROWS_AT_ONCE // max(1, int(np.prod(array.shape[1:]))))
-    for start in range(0, len(array), step):
-        digest.update(np.ascontiguousarray(array[start : start + step]).data)
+    for rows in _parts(array.shape):
+        digest.update(np.ascontiguousarray(array[rows]).data)
     return digest.hexdigest()
 
 

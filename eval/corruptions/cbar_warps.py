@@ -187,7 +187,10 @@ def _twirl(images, angles, cell, amount):  # type: ignore[no-untyped-def]
                             y = centre_y + pinch * (down * cosine - across * sine)
                             x = centre_x + pinch * (down * sine + across * cosine)
                         _add_sample(out[n], y, x, scratch[row, column])
-                out[n, j * cell : (j + 1) * cell, i * cell : (i + 1) * cell] = scratch
+                for row in range(cell):
+                    for column in range(cell):
+                        for c in range(scratch.shape[2]):
+                            out[n, j * cell + row, i * cell + column, c] = scratch[row, column, c]
     return out
 
 

@@ -34,11 +34,21 @@ def box_operator(size: int, new_size: int) -> Operator:
 
 def box_resize(images: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     """Return pictures (N, H, W, C) resized by box averages to (height, width), rounded after each axis as Pillow does."""
-    across = _rounded(images, as_operator(np.eye(images.shape[1])), box_operator(images.shape[2], width))
-    return _rounded(across, box_operator(images.shape[1], height), as_operator(np.eye(width)))
+    across, down = box_operator(images.shape[2], width), box_operator(images.shape[1], height)
+    wide = _rounded(images, as_operator(np.eye(images.shape[1])), across, is_copy=_copies(across), axis=2)
+    return _rounded(wide, down, as_operator(np.eye(width)), is_copy=_copies(down), axis=1)
 
 
-def _rounded(images: NDArray[np.uint8], rows: Operator, columns: Operator) -> NDArray[np.uint8]:
+def _copies(operator: Operator) -> bool:
+    """Return whether every output is one input, as in an enlargement."""
+    return bool(np.all(operator.high - operator.low == 1))
+
+
+def _rounded(
+    images: NDArray[np.uint8], rows: Operator, columns: Operator, *, is_copy: bool, axis: int
+) -> NDArray[np.uint8]:
+    if is_copy:
+        return np.take(images, (rows if axis == 1 else columns).low, axis=axis)
     total = separable(images.astype(np.float64), [rows], [columns])
     return np.asarray(np.clip(np.floor(total / _FIXED_POINT + 0.5), 0, 255).astype(np.uint8))
 

@@ -22,6 +22,10 @@ PUBLISHED_NAMES: Final = ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg"
 REDUCTION: Final = {28: 0.2, 32: 0.2, 64: 0.3, 224: 1.0}
 """Published reduction of the frost pictures by picture scale."""
 
+ICE_LABEL: Final = "procedural ice"
+ICE_IDENTITY: Final = "procedural-ice-1"
+"""Generator and semantics version: raised by hand whenever the ice changes."""
+
 _ICE_SHAPE: Final = (360, 540)
 
 
@@ -41,7 +45,7 @@ class FrostPictures:
 
     def reduced(self, scale: int, height: int, width: int) -> tuple[NDArray[np.uint8], ...]:
         """Return the pictures at the reduction of a scale, at least one pixel larger than (height, width)."""
-        return tuple(_reduce(picture, REDUCTION[scale], height, width) for picture in self.pictures)
+        return _reduced(self, scale, height, width)
 
 
 def frost_from_folder(folder: Path) -> FrostPictures:
@@ -69,7 +73,7 @@ def frost_from_folder(folder: Path) -> FrostPictures:
 def procedural_ice() -> FrostPictures:
     """Return five textures of ridges and needles in the colours of ice: a stand-in for the published photographs."""
     pictures = [_ice(number) for number in range(len(PUBLISHED_NAMES))]
-    return FrostPictures(tuple(pictures), "procedural ice", _identity(pictures))
+    return FrostPictures(tuple(pictures), ICE_LABEL, ICE_IDENTITY)
 
 
 def _identity(pictures: list[NDArray[np.uint8]]) -> str:
@@ -106,6 +110,11 @@ def _needles(draws: Draws, height: int, width: int, count: int = 360) -> NDArray
         rows, columns = (np.round(origin[axis] + direction[axis] * steps).astype(np.int64) for axis in (0, 1))
         canvas[rows % height, columns % width] = 1.0
     return np.asarray(np.minimum(3.0 * gaussian_filter(canvas[None, :, :, None], 0.8, mode="wrap")[0, :, :, 0], 1.0))
+
+
+@functools.lru_cache(maxsize=4)
+def _reduced(frost: FrostPictures, scale: int, height: int, width: int) -> tuple[NDArray[np.uint8], ...]:
+    return tuple(_reduce(picture, REDUCTION[scale], height, width) for picture in frost.pictures)
 
 
 def _reduce(picture: NDArray[np.uint8], factor: float, height: int, width: int) -> NDArray[np.uint8]:

@@ -88,6 +88,14 @@ def test_a_failed_generation_leaves_nothing_behind(pictures: np.ndarray, tmp_pat
         read_record(key, tmp_path)
 
 
+def test_the_number_of_threads_does_not_change_the_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "_VALUES_AT_ONCE", 2000)  # many parts
+    pictures = np.random.default_rng(1).integers(0, 256, (30, 12, 12, 3), dtype=np.uint8)
+    one = corrupted_set(pictures, "gaussian_noise", 3, fingerprint="f", cache_dir=None)
+    many = corrupted_set(pictures, "gaussian_noise", 3, fingerprint="f", cache_dir=tmp_path, threads=4)
+    assert np.array_equal(one, many)
+
+
 def test_several_threads_share_one_generation(pictures: np.ndarray, tmp_path: Path) -> None:
     made: list[slice] = []
     key = set_key(pictures.shape, "fog", 1, fingerprint="f")
