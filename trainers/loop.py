@@ -186,14 +186,16 @@ class Training:
 
     def _compute(self, piece: HostPiece, num_samples: int, step: int) -> None:
         """Add the gradient of one piece, weighted by its share of the global batch."""
-        seed_torch(torch_seed(self._seed, "step", step, piece.piece), self._device)
         keys = StepKeys(self._seed, step, piece.piece)
         images = to_device(piece.images, self._device)
         labels = torch.from_numpy(piece.labels).to(self._device, non_blocking=True)
         extra = None if piece.extra is None else to_device(piece.extra, self._device)
         share = len(piece.labels) / num_samples
         with statistics_of(self.model, piece.piece):
+            seed_torch(torch_seed(self._seed, "batch stage", step, piece.piece), self._device)
             images, targets = self.treatment.batch(self.model, images, labels, keys)
+            # Anew: a treatment that draws more after a resume (to build what it then restores) must not move the drop-out.
+            seed_torch(torch_seed(self._seed, "step", step, piece.piece), self._device)
             output = self.treatment.loss(self.model, images, targets, extra, keys)
         (output.loss * share).backward()  # type: ignore[no-untyped-call]
         with torch.no_grad():

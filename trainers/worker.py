@@ -28,6 +28,7 @@ from trainers.job import JobResult, TrainSummary
 from trainers.loader import Loader
 from trainers.loop import LoopHooks, Training
 from trainers.models.build import build_classifier
+from trainers.models.normalize import Classifier
 from trainers.order import Order, check_workers, training_samples
 from trainers.progress import Progress
 from trainers.trained_networks import network_facts
@@ -95,7 +96,7 @@ def _trained(request: JobRequest, group: ProcessGroup, sink: JobSink, budget: Th
 
 
 def _assemble(
-    request: JobRequest, ingredients: Ingredients, model: nn.Module, group: ProcessGroup, budget: ThreadBudget
+    request: JobRequest, ingredients: Ingredients, model: Classifier, group: ProcessGroup, budget: ThreadBudget
 ) -> tuple[Training, Loader]:
     recipe, pictures = request.config.recipe, ingredients.pictures
     order = Order(
@@ -112,6 +113,8 @@ def _assemble(
         world_size=group.world_size,
         threads=budget.pictures,
     )
+    if recipe.compile:
+        model.network.compile()
     training = Training(
         recipe=recipe,
         seed=request.config.seed,

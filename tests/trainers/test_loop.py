@@ -234,3 +234,21 @@ def test_pixels_become_channels_first_floats_in_unit_range() -> None:
     assert images[1, 2, 0, 3].item() == pytest.approx(pixels[1, 0, 3, 2] / 255)
     views = np.zeros((3, 2, 4, 4, 1), dtype=np.float32)
     assert to_device(views, torch.device("cpu")).shape == (6, 1, 4, 4)
+
+
+class DrawsOnceInAWhile(Treatment):
+    """Draws from torch's global generator in some of its batches only, as a treatment does that builds a network late."""
+
+    def __init__(self, draws: set[int]) -> None:
+        self._draws = draws
+
+    def batch(self, model: nn.Module, images, targets, keys: StepKeys):  # type: ignore[no-untyped-def]
+        if keys.step in self._draws:
+            torch.rand(100)
+        return images, targets
+
+
+def test_draws_of_a_treatment_leave_the_drop_out_alone() -> None:
+    never = Harness(recipe(), model=wide_resnet(), treatment=DrawsOnceInAWhile(set())).run()
+    sometimes = Harness(recipe(), model=wide_resnet(), treatment=DrawsOnceInAWhile({1, 4})).run()
+    assert same_weights(never.training.model, sometimes.training.model)

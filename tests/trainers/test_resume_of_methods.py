@@ -19,6 +19,12 @@ from trainers.worker import run_job
 COMPOUNDS = ("pixmix+cutmix",)
 FAST = ("baseline", "mixup", "pixmix")
 STEPS = 6
+SHORT: dict[str, dict[str, object]] = {
+    "ant": {"retrain_steps": 2},
+    "edsr": {"train_steps": 2},
+    "sin": {"train_steps": 2},
+}
+"""Hyper-parameters that keep a method's own inner trainings short."""
 
 
 class Killed(BaseException):
@@ -31,6 +37,7 @@ def request_for(name: str, make: Callable[..., JobRequest], folder: str) -> JobR
     request = make(
         folder=folder,
         method=name,
+        method_params=SHORT.get(name, {}),
         mixing_set=mixing_set if method.needs_mixing_set else None,
         outliers="digits" if method.needs_outliers else None,
         checkpoint_every_s=0.0,
