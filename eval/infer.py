@@ -155,9 +155,9 @@ def to_pixels(images: NDArray[np.uint8] | NDArray[np.float32], subject: Subject)
     """Return pictures (N, H, W, C) as a float32 tensor (N, C, H, W) in [0, 1] on the device, channels last in memory."""
     import torch
 
-    if not images.flags.writeable:  # torch refuses to promise not to write; published files are mapped read-only
-        images = np.array(images)
-    tensor = torch.from_numpy(np.ascontiguousarray(images)).to(subject.device, non_blocking=True)
+    # a mapped file is read-only, and torch wants arrays that it could write to
+    array = np.ascontiguousarray(images) if images.flags.writeable else images.copy()
+    tensor = torch.from_numpy(array).to(subject.device, non_blocking=True)
     tensor = tensor.permute(0, 3, 1, 2)
     return tensor.float().div_(255.0) if tensor.dtype == torch.uint8 else tensor
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -67,7 +67,7 @@ class Predictions:
     @property
     def correct(self) -> NDArray[np.bool_]:
         """Whether the top-1 class is the true one, (N,)."""
-        return self.predicted.astype(np.int64) == self.labels
+        return np.asarray(self.predicted.astype(np.int64) == self.labels)
 
     @property
     def error(self) -> float:
@@ -86,7 +86,7 @@ class Predictions:
 
     def take(self, indices: NDArray[np.int64] | slice) -> Predictions:
         """Return the predictions at some positions."""
-        return Predictions(**{name: values[indices] for name, values in self._columns().items()})
+        return _from_columns({name: values[indices] for name, values in self._columns().items()})
 
     def arrays(self, prefix: str) -> dict[str, NDArray[np.generic]]:
         """Return the columns as plain arrays named "<prefix>/<column>", for the record."""
@@ -103,7 +103,7 @@ def predictions_from(arrays: Mapping[str, NDArray[np.generic]], prefix: str) -> 
         EvalError: If the record holds no (or incomplete) predictions under that prefix.
     """
     try:
-        return Predictions(**{field.name: arrays[f"{prefix}/{field.name}"] for field in fields(Predictions)})
+        return _from_columns({field.name: arrays[f"{prefix}/{field.name}"] for field in fields(Predictions)})
     except KeyError as error:
         known = sorted({name.rpartition("/")[0] for name in arrays})
         raise EvalError(f"no complete predictions are recorded under {prefix!r}; recorded: {known}") from error
@@ -113,7 +113,11 @@ def concatenate(parts: Sequence[Predictions]) -> Predictions:
     """Return predictions one after the other."""
     assert parts
     names = [field.name for field in fields(Predictions)]
-    return Predictions(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+    return _from_columns({name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+
+
+def _from_columns(columns: Mapping[str, Any]) -> Predictions:
+    return Predictions(**columns)
 
 
 def compact(logits: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
