@@ -159,6 +159,15 @@ class AttemptBook:
         if isinstance(decision, Stop):
             self._halt(decision.text)
 
+    def interrupt_all(self) -> None:
+        """Record the attempts under way as stopped without waiting for what they have to say."""
+        for attempt in list(self.running.values()):
+            self._release(attempt)
+            if not attempt.is_abandoned:
+                self._record(attempt, "stopped", "ended with the run; its last checkpoint stands", "", ())
+            self._leases.release(attempt.key)
+            self._state.again(attempt.key)
+
     def _release(self, attempt: Attempt) -> None:
         """Take an attempt that ended off its group.
 

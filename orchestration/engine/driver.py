@@ -158,8 +158,8 @@ class Driver:
         """End the workers of all running cells at once; their last checkpoints stand."""
         with self._lock:
             for attempt in self._book.running.values():
-                attempt.is_abandoned = True
                 self._pool.order(attempt.group, "abort")
+            self._book.interrupt_all()
 
     def trial_ended(self, job: int, *, has_broken: bool = False) -> None:
         """Note that the trial of a job is over, and that its process can take the next one.

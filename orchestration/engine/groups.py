@@ -1,6 +1,6 @@
 """Warm worker groups: long-lived Ray Train runs that take job after job from the mailbox.
 
-Each group is one `DataParallelTrainer.fit()` in a thread of the driver. The trainer's backend is the plain one, so that its
+Each group is one `fit()` of a trainer in a thread of the driver. The trainer's backend is the plain one, so that its
 controller never imports torch; the workers form their process group themselves (`trainers.group_loop`).
 """
 
@@ -155,21 +155,31 @@ class GroupPool:
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
         try:
+            if reason:
+                self._free(name)
             ray.get(self._mailbox.ended.remote(name, reason))
         except ray.exceptions.RayError:
             return
 
+    def _free(self, name: str) -> None:
+        """Remove what a group reserved, in case its controller died without doing so; workers on it are killed."""
+        import ray
+        from ray.util import remove_placement_group
+
+        placement = ray.get(self._mailbox.placement_of.remote(name))
+        if placement is not None:
+            remove_placement_group(placement)
+
     def _trainer(self, name: str, shape: GroupShape, job: str) -> Any:
         from ray.train import FailureConfig, RunConfig, ScalingConfig
-        from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
-        from orchestration.engine.watcher import LossWatcher
+        from orchestration.engine.trainer import LossWatcher, PlacementTeller, WarmTrainer
         from trainers.group_loop import group_loop
 
         resources = {"CPU": shape.cpus_per_worker}
         if shape.gpus_per_worker:
             resources["GPU"] = shape.gpus_per_worker
-        return DataParallelTrainer(
+        return WarmTrainer(
             group_loop,
             train_loop_config={
                 "mailbox": self._mailbox,
@@ -189,7 +199,7 @@ class GroupPool:
                 storage_path=self._scratch,
                 # Attempts are counted per cell by the driver; the group itself comes back as often as it must.
                 failure_config=FailureConfig(max_failures=-1),
-                callbacks=[LossWatcher(self._mailbox, name)],
+                callbacks=[LossWatcher(self._mailbox, name), PlacementTeller(self._mailbox, name)],
             ),
         )
 
@@ -203,8 +213,7 @@ def _this_node() -> Mapping[str, str]:
 def _import_libraries() -> None:
     """Import Ray's libraries here: two threads that import them at once see each other's half-initialised modules."""
     for name in (
-        "ray.train.v2.api.data_parallel_trainer",
-        "orchestration.engine.watcher",
+        "orchestration.engine.trainer",
         "orchestration.engine.searcher",
         "trainers.group_loop",
     ):

@@ -68,6 +68,7 @@ class _Group:
     life: int = 0
     failures: list[RankFailure] = field(default_factory=list)
     deaths_without_work: int = 0
+    placement: Any = None
 
 
 class Mailbox:
@@ -165,18 +166,28 @@ class Mailbox:
     async def fail(self, group: str, rank: int, token: int | None, failure: RankFailure) -> None:
         """Note what a rank failed of (without a token: before it joined).
 
-        Its job is over once the group is gone, or after `SETTLE_S`.
+        Its job is over once all ranks have spoken or the group is gone, or after `SETTLE_S`.
         """
         box = self._box(group)
         if token is not None and box.tokens.get(rank) != token:
             return
         box.failures.append(failure)
-        if token is not None and len(box.failures) == 1:
+        if token is not None and len(box.failures) == box.world_size:
+            self._lose(group, ())
+        elif token is not None and len(box.failures) == 1:
             asyncio.get_running_loop().call_later(SETTLE_S, self._settle, group, box.life)
 
     async def lost(self, group: str, failures: Sequence[RankFailure]) -> None:
         """Note that Ray saw workers of a group fail; the group's ranks are void until they join again."""
         self._lose(group, tuple(failures))
+
+    async def placed(self, group: str, placement: Any) -> None:
+        """Note the placement group that a group's workers stand on."""
+        self._box(group).placement = placement
+
+    async def placement_of(self, group: str) -> Any:
+        """Return the last placement group of a group, or None."""
+        return self._box(group).placement
 
     async def ended(self, group: str, reason: str) -> None:
         """Note that a group's run is over for good; a non-empty reason says that nobody asked for it."""

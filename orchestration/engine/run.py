@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from orchestration.store.base import ResultsStore
 
 PUMP_S = 0.5
+TUNER_END_S = 10.0
 
 
 def execute_plan(
@@ -118,6 +119,10 @@ def _loop(
                 driver.abort()
                 break
     driver.pump(0.0)
+    tuner.join(TUNER_END_S)
+    if tuner.is_alive():
+        # Any call that it still makes after the disconnection would start a new Ray of its own.
+        os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
 
 
 def _tune(driver: Driver, scratch: str) -> None:

@@ -98,7 +98,7 @@ def test_a_killed_driver_loses_only_what_was_in_flight_and_the_next_one_resumes_
 
 
 def test_an_interrupted_driver_gives_its_leases_back_and_ends_cleanly(start, tmp_path):
-    driver = start("first", cells=2, epochs=400)
+    driver = start("first", cells=2, epochs=4000)
     driver.wait_until(_said("epoch", 3))
     driver.process.send_signal(signal.SIGINT)
     result = driver.result()

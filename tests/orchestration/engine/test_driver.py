@@ -405,3 +405,15 @@ def test_a_job_on_a_node_that_is_about_to_leave_checkpoints_and_goes_elsewhere(d
     second = driver.suggest()
     assert pool.groups[second["group"]].placement.nodes == (1,)
     assert [attempt.error_class for attempt in store.attempts(cell.train_key)] == ["preempted"]
+
+
+def test_cells_that_do_not_stop_in_time_are_recorded_as_stopped_and_released(driver_of, pool, planned, store):
+    cell = planned(1, benchmarks=())
+    driver = driver_of(cell)
+    driver.suggest()
+    driver.stop("interrupted")
+    driver.abort()
+    assert pool.orders == [("group-0", "stop"), ("group-0", "abort")]
+    assert [attempt.error_class for attempt in store.attempts(cell.train_key)] == ["stopped"]
+    assert store.acquire(cell.train_key, "other/1") is not None
+    assert driver.suggest() == "finished"

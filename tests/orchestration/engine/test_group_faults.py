@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
 from orchestration.engine import execute
@@ -50,6 +51,26 @@ def test_a_loss_that_is_not_a_number_is_given_up_at_once(pool, planned, plan_of,
     assert outcome.status == "failed"
     assert outcome.failed[cell.train_key].startswith("nan: rank 0: NonFiniteLoss")
     assert outcome.attempts == 1
+
+
+def test_the_death_of_a_controller_gives_its_resources_back_and_the_cell_runs_on_a_new_group(
+    pool, planned, plan_of, options, listener, tmp_path
+):
+    store = MemoryStore()
+    cell = planned(14, shards=2, epochs=3, epoch_s=2.0, journal=str(tmp_path / "journal"))
+    killed: list[int] = []
+
+    class Killer(type(listener)):
+        def epoch_ended(self, cell, row):
+            for process in psutil.Process().children(recursive=True):
+                if not killed and "TrainController" in " ".join(process.cmdline()):
+                    killed.append(process.pid)
+                    process.kill()
+
+    outcome = execute(plan_of(cell), store=store, options=options(workers=2), observer=Killer(), pool=pool)
+    assert killed
+    assert (outcome.status, outcome.attempts) == ("complete", 1), outcome
+    assert [attempt.error_class for attempt in store.attempts(cell.train_key)] == ["worker-died"]
 
 
 @pytest.mark.slow

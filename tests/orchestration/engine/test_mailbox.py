@@ -208,3 +208,18 @@ def test_waiting_returns_as_soon_as_something_happens():
         assert await _kinds(box) == ["epoch"]
 
     _play(scene)
+
+
+def test_a_job_is_over_at_once_when_all_its_ranks_have_failed():
+    async def scene(box: Mailbox) -> None:
+        running, tokens = await _started(box, 2)
+        for rank in (0, 1):
+            await box.fail(
+                "g", rank, tokens[rank], RankFailure(rank=rank, kinds=("JobStopped",), message="asked to stop")
+            )
+        assert await running == "failed"
+        await box.lost("g", [FAILURE])
+        token, _ = await box.join("g", 0, 2)
+        assert token > max(tokens)
+
+    _play(scene)
