@@ -70,16 +70,16 @@ def encode_training(record: TrainingRecord) -> bytes:
     return seal("training", VERSION, body)
 
 
-def decode_training(data: bytes, where: str) -> TrainingRecord:
-    """Return the training record in these bytes.
+def decode_training(data: bytes, where: str, *, is_checked: bool = False) -> TrainingRecord:
+    """Return the training record in these bytes; their checksum is not looked at again when it was before.
 
     Raises:
         CorruptRecordError: If they are not a whole training record of this version.
     """
-    body = Fields(unseal(data, "training", VERSION, where), where)
+    body = Fields(unseal(data, "training", VERSION, where, is_checked=is_checked), where)
     if body.take("epoch_columns", list) != list(_EPOCH_COLUMNS):
         raise corrupt(where, "the epochs of a training record have unknown columns")
-    epochs = tuple(_epoch(row, where) for row in body.take("epochs", list))
+    epochs = _epochs(body.take("epochs", list), where)
     summary = _summary(Fields(body.take("summary", dict), where), epochs)
     provenance = _provenance(Fields(body.take("provenance", dict), where))
     record = TrainingRecord(train_key=body.take("train_key", str), summary=summary, provenance=provenance)
@@ -141,13 +141,15 @@ class LazyArrays(Mapping[str, "NDArray[np.generic]"]):
         return dict, (dict(self),)
 
 
-def decode_report(data: bytes, where: str, load_arrays: Any) -> StoredReport:
+def decode_report(data: bytes, where: str, load_arrays: Any, *, is_checked: bool = False) -> StoredReport:
     """Return the report in these bytes; `load_arrays(ArraysFile)` is called when its arrays are first asked for.
+
+    Their checksum is not looked at again when it was before.
 
     Raises:
         CorruptRecordError: If they are not a whole report of this version.
     """
-    body = Fields(unseal(data, "report", VERSION, where), where)
+    body = Fields(unseal(data, "report", VERSION, where, is_checked=is_checked), where)
     metrics = {name: _metric(pair, where) for name, pair in body.take("metrics", dict).items()}
     outcome = BenchmarkOutcome(
         metrics=metrics,
@@ -198,15 +200,27 @@ def decode_attempt(data: bytes, where: str) -> AttemptRecord:
     return attempt
 
 
-def _epoch(row: object, where: str) -> EpochRow:
-    if not isinstance(row, list) or len(row) != len(_EPOCH_COLUMNS):
+def _epochs(rows: list[Any], where: str) -> tuple[EpochRow, ...]:
+    """Check whole columns at once: a table reads the epochs of a thousand cells."""
+    if any(type(row) is not list or len(row) != len(_EPOCH_COLUMNS) for row in rows):
         raise corrupt(where, "an epoch of a training record must have one value per column")
-    values: dict[str, Any] = {}
-    for name, value in zip(_EPOCH_COLUMNS, row, strict=True):
-        if type(value) is not int and (name in _INTEGER_COLUMNS or type(value) is not float):
-            raise corrupt(where, f"the epoch column '{name}' must hold numbers, but it holds {value!r:.60}")
-        values[name] = value if name in _INTEGER_COLUMNS else float(value)
-    return EpochRow(**values)
+    for name, column in zip(_EPOCH_COLUMNS, zip(*rows, strict=True), strict=False):
+        if not set(map(type, column)) <= ({int} if name in _INTEGER_COLUMNS else {int, float}):
+            raise corrupt(where, f"the epoch column '{name}' must hold numbers, but it holds {column!r:.60}")
+    return tuple(
+        EpochRow(
+            epoch=epoch,
+            step=step,
+            loss=float(loss),
+            accuracy=float(accuracy),
+            lr=float(lr),
+            images_per_s=float(images_per_s),
+            data_wait_share=float(data_wait_share),
+            memory_mib=float(memory_mib),
+            time=float(time),
+        )
+        for epoch, step, loss, accuracy, lr, images_per_s, data_wait_share, memory_mib, time in rows
+    )
 
 
 def _summary(body: Fields, epochs: tuple[EpochRow, ...]) -> TrainSummary:

@@ -11,9 +11,9 @@ from clusters.storage import MissingObjectError, Storage, StorageError
 from eval.report import MetricReport
 from orchestration.store.arrays import load_arrays
 from orchestration.store.base import CellResult, TrainingRecord
-from orchestration.store.codec import decode_report, decode_training
+from orchestration.store.codec import VERSION, decode_report, decode_training
 from orchestration.store.index import Index, RawCell
-from orchestration.store.plain import corrupt, unseal
+from orchestration.store.plain import check_seal, corrupt
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -107,12 +107,12 @@ class Reader:
 
     def _checked(self, path: str, kind: str) -> bytes:
         data = self._storage.read_bytes(path)
-        unseal(data, kind, 1, f"{self._storage.uri}/{path}")
+        check_seal(data, kind, VERSION, f"{self._storage.uri}/{path}")
         return data
 
     def _training(self, folder: str, data: bytes) -> TrainingRecord:
         where = f"{self._storage.uri}/{folder}/{_TRAINING}"
-        record = decode_training(data, where)
+        record = decode_training(data, where, is_checked=True)
         placed = f"results/{record.train_key}/{record.summary.checkpoint_sha256}"
         if folder.partition("~")[0] != placed:
             raise corrupt(where, f"a record must lie where it belongs, but this one is of {placed}")
@@ -168,7 +168,7 @@ class LazyReports(Mapping[str, MetricReport]):
     def _decode(self, benchmark_key: str, data: bytes) -> MetricReport:
         folder = self._raw.folder
         where = f"{self._storage.uri}/{folder}/{benchmark_key}.json"
-        stored = decode_report(data, where, lambda arrays: load_arrays(self._storage, folder, arrays))
+        stored = decode_report(data, where, lambda arrays: load_arrays(self._storage, folder, arrays), is_checked=True)
         placed = f"results/{stored.train_key}/{stored.checkpoint_sha256}"
         if folder.partition("~")[0] != placed or stored.report.benchmark_key != benchmark_key:
             raise corrupt(where, f"a record must lie where it belongs, but this one is of {placed}")
