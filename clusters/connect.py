@@ -38,6 +38,9 @@ QUIET_ENVIRONMENT: Final[Mapping[str, str]] = {
 """What keeps Ray quiet and out of the way; a value that is set already stands."""
 
 
+START_ATTEMPTS: Final = 4
+
+
 @dataclass(slots=True)
 class Connection:
     """A Ray that this process talks to; a context manager that ends what it started.
@@ -145,14 +148,41 @@ def connect(
         }
     logging.getLogger("ray").setLevel(logging.ERROR)
     try:
-        handle = ray.init(**arguments)
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError, OSError) as error:
+        handle = _start(arguments, folder)
+    except Exception as error:  # Ray raises bare ones, for a raylet that is slow to start among others
         Connection("", False, folder, None, _borrowed=True, _set=before).close()
         what = f"the cluster at {address} cannot be reached" if address else "a private Ray cannot be started"
         way_out = "check the address, RAY_AUTH_TOKEN and the network" if address else "check memory, disk and /dev/shm"
         raise ClusterError(f"{what}: {str(error).splitlines()[0]}; {way_out}") from error
     found = address or handle.address_info["address"]
     return Connection(found, folder is not None, folder, handle, _borrowed=False, _set=before)
+
+
+def _start(arguments: Mapping[str, Any], folder: str | None) -> Any:
+    """Connect, or start a private Ray; try again where a busy machine was too slow for the 30 seconds that Ray allows."""
+    import ray
+
+    for attempts_left in reversed(range(START_ATTEMPTS if folder else 1)):
+        try:
+            return ray.init(**arguments)
+        except Exception as error:
+            if folder is not None:
+                _end_leftovers(folder)
+            if not attempts_left or "timed out during startup" not in str(error):
+                raise
+    raise AssertionError("unreachable")
+
+
+def _end_leftovers(folder: str) -> None:
+    """End the processes of a private Ray that did not come up: Ray itself leaves them running."""
+    import psutil
+
+    for process in psutil.Process().children(recursive=True):
+        try:
+            if any(folder in word for word in process.cmdline()):
+                process.kill()
+        except psutil.Error:
+            continue
 
 
 def _set_environment(wanted: Mapping[str, str], *, keep: bool = True) -> dict[str, str | None]:

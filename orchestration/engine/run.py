@@ -121,8 +121,14 @@ def _loop(
     driver.pump(0.0)
     tuner.join(TUNER_END_S)
     if tuner.is_alive():
-        # Any call that it still makes after the disconnection would start a new Ray of its own.
-        os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
+        _forbid_new_ray()
+
+
+def _forbid_new_ray() -> None:
+    """Keep calls that a left-over thread still makes after the disconnection from starting a Ray of their own."""
+    from ray._private import auto_init_hook
+
+    auto_init_hook.enable_auto_connect = False
 
 
 def _tune(driver: Driver, scratch: str) -> None:
