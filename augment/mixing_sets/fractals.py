@@ -1,7 +1,8 @@
 """Fractals: colour iterated function systems, flames and escape-time pictures, filtered for structure.
 
 The published pictures are 14,230 hand-picked works without a generator, so this set stands in for them. The filter is the
-automatic counterpart of the picking: little entropy, one colour nearly everywhere or hardly any edges are drawn again.
+automatic counterpart of the picking: little entropy, one colour nearly everywhere or hardly any edges are drawn again. It looks
+at a preview of 64 pixels, so that a set holds the same pictures at every size.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from augment.mixing_sets.source import SetRequest
 
 NATIVE_SIDE: Final = 96
+PREVIEW_SIDE: Final = 64
 MAX_ATTEMPTS: Final = 64
 
 
@@ -27,17 +29,17 @@ class FractalsConfig:
         flame_share: Share of fractal flames, in [0, 1].
         ifs_share: Share of affine iterated function systems, in [0, 1].
         density: Hits per pixel of the chaos game; more is smoother and slower.
-        least_entropy: Bits of luma entropy below which a picture is drawn again.
-        largest_single_colour: Share of pixels of one colour above which a picture is drawn again.
-        least_step: Mean luma difference of neighbours below which a picture is drawn again.
+        least_entropy: Bits of luma entropy of the preview below which a picture is drawn again.
+        largest_single_colour: Share of the preview's pixels of one colour above which a picture is drawn again.
+        least_step: Mean luma difference of the preview's neighbours below which a picture is drawn again.
     """
 
     flame_share: float = 0.4
     ifs_share: float = 0.4
-    density: float = 5.0
+    density: float = 4.0
     least_entropy: float = 5.0
-    largest_single_colour: float = 0.6
-    least_step: float = 0.012
+    largest_single_colour: float = 0.4
+    least_step: float = 0.02
 
     def __post_init__(self) -> None:
         if min(self.flame_share, self.ifs_share) < 0 or self.flame_share + self.ifs_share > 1:
@@ -72,25 +74,30 @@ class FractalsSource:
         return pictures
 
     def _render_one(self, index: int, native: int) -> NDArray[np.float32]:
-        """Return the first attempt that passes the filter (the last one that could be rendered if none does)."""
+        """Return the first attempt whose preview passes the filter (of 64: the last one if none does)."""
         import numpy as np
 
-        from augment.mixing_sets.escape_time import render_escape
-        from augment.mixing_sets.flames import render_flame
         from augment.mixing_sets.pixels import picture_words
 
-        config, seed = self._config, self._request.seed
-        share = _kind_draw(seed, index)
+        preview = np.zeros((PREVIEW_SIDE, PREVIEW_SIDE, 3), np.float32)
         out = np.zeros((native, native, 3), np.float32)
+        share = _kind_draw(self._request.seed, index)
         for attempt in range(MAX_ATTEMPTS):
-            words = picture_words(seed, "fractals", attempt, index)
-            if share < config.flame_share + config.ifs_share:
-                is_rendered = render_flame(words, share < config.flame_share, config.density, out)
-            else:
-                is_rendered = render_escape(words, out)
-            if is_rendered and self._is_kept(out):
+            words = picture_words(self._request.seed, "fractals", attempt, index)
+            if self._draw(share, words, preview) and self._is_kept(preview):
                 break
+        self._draw(share, words, out)
         return out
+
+    def _draw(self, share: float, words: NDArray[np.uint64], out: NDArray[np.float32]) -> bool:
+        """Render a picture of the kind that a draw in [0, 1) stands for; False if the system fills no picture."""
+        from augment.mixing_sets.escape_time import render_escape
+        from augment.mixing_sets.flames import render_flame
+
+        config = self._config
+        if share < config.flame_share + config.ifs_share:
+            return bool(render_flame(words, share < config.flame_share, config.density, out))
+        return bool(render_escape(words, out))
 
     def _is_kept(self, picture: NDArray[np.float32]) -> bool:
         from augment.mixing_sets.pixels import structure
@@ -98,9 +105,7 @@ class FractalsSource:
         entropy, commonest, step = structure(picture)
         config = self._config
         return bool(
-            entropy >= config.least_entropy
-            and commonest <= config.largest_single_colour
-            and step >= config.least_step * min(1.0, 256 / picture.shape[0])
+            entropy >= config.least_entropy and commonest <= config.largest_single_colour and step >= config.least_step
         )
 
 

@@ -68,7 +68,7 @@ class FractalsFvisConfig(FvisSetConfig):
     """
 
     fractal_share: float = FRACTAL_SHARE
-    density: float = 5.0
+    density: float = 4.0
 
     def __post_init__(self) -> None:
         FvisSetConfig.__post_init__(self)

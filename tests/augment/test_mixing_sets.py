@@ -102,8 +102,8 @@ def test_the_identity_holds_defaults_and_changes_with_every_part_of_the_request(
         "name": "fractals", "num_pictures": 10, "image_size": 36, "num_channels": 3, "seed": 0, "params": {},
     }  # fmt: skip
     base = identity(**request)
-    assert base["config"]["density"] == 5.0
-    assert identity(**{**request, "params": {"density": 5.0}}) == base
+    assert base["config"]["density"] == 4.0
+    assert identity(**{**request, "params": {"density": 4.0}}) == base
     changes = {"num_pictures": 11, "image_size": 32, "num_channels": 1, "seed": 1, "params": {"density": 7.0}}
     digests = {identity_digest(identity(**{**request, key: value})) for key, value in changes.items()}
     assert len(digests | {identity_digest(base)}) == 6
