@@ -70,7 +70,7 @@ class Peer:
             is_augmented = self.source.random() < 0.5
             partner = TO_TENSOR(self._augmented(clean, severity) if is_augmented else partner_picture)
             mixing = self.mixings[int(self.source.integers(len(self.mixings)))]
-            mixed = torch.clip(mixing(mixed, partner, beta), 0, 1)
+            mixed = mixing(mixed, partner, beta).clip(0, 1)
         return mixed
 
     def _augmented(self, image: Image.Image, severity: float) -> Image.Image:

@@ -1,0 +1,57 @@
+"""What a method is: a light description from which a treatment is built on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from augment.treatment import Stage
+
+if TYPE_CHECKING:
+    from augment.treatment import Treatment, TreatmentContext
+
+Defaults = Mapping[str, Mapping[str, object]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """A training-time treatment, described.
+
+    Attributes:
+        name: Key in `METHODS`, as written in sweeps.
+        title: Row label in tables.
+        semantics: Raised by hand whenever the output for the same input changes.
+        config: Frozen dataclass of the hyper-parameters; its defaults are the published ones.
+        defaults: Hyper-parameters that a dataset changes: dataset name -> field -> value.
+        stages: The stages that the treatment uses.
+        needs_mixing_set: Whether a mixing set must be named.
+        needs_outliers: Whether an outlier stream must be named.
+        build: Makes the treatment; imports its implementation when called.
+        what: One sentence for the method card.
+        source: Paper and reference code.
+        accepts_float: Whether its sample stage takes float32 pictures too, that is, may follow one that returns them.
+        returns_float: Whether its sample stage returns float32 pictures.
+        num_views: Pictures per sample that its sample stage returns.
+        recipe: What the published results change in the recipe: dataset name, or "*" for any -> field -> value.
+        starts_from: Method whose trained network it starts from as published, or None for the recipe's own start.
+        note: Where this implementation had to choose or differs, for the method card.
+    """
+
+    name: str
+    title: str
+    semantics: int
+    config: type
+    stages: frozenset[Stage]
+    build: Callable[[Any, TreatmentContext], Treatment]
+    what: str
+    source: str
+    defaults: Defaults = field(default_factory=dict)
+    needs_mixing_set: bool = False
+    needs_outliers: bool = False
+    accepts_float: bool = False
+    returns_float: bool = False
+    num_views: int = 1
+    recipe: Defaults = field(default_factory=dict)
+    starts_from: str | None = None
+    note: str = ""
