@@ -52,7 +52,7 @@ def test_mlflow_enters_through_one_file() -> None:
 
 
 def test_object_storage_enters_through_one_file() -> None:
-    assert importers_of("boto3", "botocore", "fsspec", "s3fs") == {"clusters/storage.py"}
+    assert importers_of("boto3", "botocore", "fsspec", "s3fs") == {"clusters/s3.py"}
 
 
 def test_ray_enters_through_a_handful_of_files() -> None:
@@ -64,5 +64,7 @@ def test_nobody_imports_a_package_under_its_own_bare_name(package: str) -> None:
     """`import eval` would hide the builtin, also as `import eval.report`."""
     for path in (*product_files(), *(REPOSITORY / "tests").rglob("*.py"), *(REPOSITORY / "benchmarks").rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        bare = [n for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names if a.name.split(".")[0] == package]
+        bare = [
+            n for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names if a.name.split(".")[0] == package
+        ]
         assert not bare, f"{path.relative_to(REPOSITORY)}:{bare[0].lineno} imports {package} with a bare import"

@@ -47,7 +47,12 @@ def test_the_lock_pins_exact_versions() -> None:
 
 
 def test_nothing_is_left_unfinished(tracked_files: list[Path]) -> None:
-    marked = [f"{path.relative_to(REPOSITORY)}: {mark}" for path in tracked_files for mark in UNFINISHED if mark in text_of(path)]
+    marked = [
+        f"{path.relative_to(REPOSITORY)}: {mark}"
+        for path in tracked_files
+        for mark in UNFINISHED
+        if mark in text_of(path)
+    ]
 
     assert not marked
 
@@ -65,7 +70,9 @@ def test_what_a_submitted_sweep_uploads_is_small(tracked_files: list[Path]) -> N
     uploaded = [
         path
         for path in tracked_files
-        if not any(path.match(pattern) or pattern.rstrip("/") in path.relative_to(REPOSITORY).parts for pattern in kept_out)
+        if not any(
+            path.match(pattern) or pattern.rstrip("/") in path.relative_to(REPOSITORY).parts for pattern in kept_out
+        )
     ]
 
     assert sum(path.stat().st_size for path in uploaded) < UPLOAD_LIMIT_BYTES

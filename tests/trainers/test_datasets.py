@@ -110,7 +110,7 @@ def test_cifar_is_read_through_torchvisions_layout(tmp_path: Path, monkeypatch: 
 
     from torchvision import datasets
 
-    import trainers.datasets.registry as registry
+    from trainers.datasets import registry
 
     folder = tmp_path / "cifar-10-batches-py"
     folder.mkdir()
