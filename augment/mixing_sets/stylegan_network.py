@@ -153,10 +153,11 @@ def pink_noise(generator: torch.Generator) -> Tensor:
     field = torch.fft.ifft2(torch.polar(radius**-exponent, phase)).real
     u = torch.rand((4, 4), generator=generator) - 0.5
     laplace = -torch.sign(u) * torch.log1p(-2.0 * u.abs().clamp(max=0.499999))
-    small = Image.fromarray(laplace.numpy().astype(np.float32), mode="F")
+    small = Image.fromarray(laplace.numpy().astype(np.float32))
     envelope = np.array(small.resize((NOISE_SIDE, NOISE_SIDE), Image.Resampling.LANCZOS))
     field = (field - field.mean()) * torch.from_numpy(envelope)
-    return (field / field.std().clamp(min=1e-8))[None, None]
+    unit: Tensor = field / field.std().clamp(min=1e-8)
+    return unit[None, None]
 
 
 def _natural_colours(image: Tensor, generator: torch.Generator) -> NDArray[np.uint8]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -35,7 +36,7 @@ def request_of(tmp_path: Path, **changes: Any) -> SetRequest:
 
 def params_of(name: str) -> Mapping[str, object]:
     """Return parameters that make a set quick, and offline where it reads files or networks."""
-    fvis = {"parents": ["random:3"], "steps": 6, "batch": 4}
+    fvis = {"parents": ["random:3"], "steps": 2, "batch": 3, "lr": 0.5}
     quick: dict[str, dict[str, object]] = {
         "fvis": fvis,
         "resnet-fvis": fvis,
@@ -45,6 +46,15 @@ def params_of(name: str) -> Mapping[str, object]:
         "fractaldb": {"num_categories": 4, "search_side": 64, "search_points": 2000, "points": 5000, "render_side": 72},
     }
     return quick.get(name, {})
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Keep torch to one thread: the networks here are too small for more."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
