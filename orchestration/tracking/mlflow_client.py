@@ -158,9 +158,15 @@ def _start(uri: str) -> Any:
 
             for name in ("mlflow", "alembic"):
                 logging.getLogger(name).setLevel(logging.ERROR)
-            return _answering(MlflowClient, uri)
+            return _answering(MlflowClient, with_driver(uri))
     except Exception as error:
         raise _explain(error, uri) from error
+
+
+def with_driver(uri: str) -> str:
+    """Return an address that names the driver of PostgreSQL that comes with the extra `server`, where it names none."""
+    scheme, _, rest = uri.partition("://")
+    return f"postgresql+psycopg2://{rest}" if scheme in {"postgresql", "postgres"} else uri
 
 
 def _answering(make: Callable[..., Any], uri: str) -> Any:
@@ -202,6 +208,9 @@ def _explain(error: Exception, uri: str) -> TrackingError:
     code = getattr(error, "error_code", "")
     status = getattr(error, "get_http_status_code", lambda: 0)()
     text = scrubbed(str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__)
+    if isinstance(error, ModuleNotFoundError):
+        way = "install the extra `server`: pip install 'dreamgrid[server]'"
+        return TrackingError(f"the tracking address '{scrubbed(uri)}' needs a driver ({error}); {way}", passing=False)
     away = (
         not hasattr(error, "error_code")
         or code in _PASSING

@@ -18,6 +18,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from orchestration.errors import EnvironmentRefused
+from orchestration.tracking.mlflow_client import with_driver
 from orchestration.tracking.secrets import scrubbed
 from orchestration.tracking.views import view_link
 
@@ -110,7 +111,7 @@ def serve_ui(uri: str, *, port: int | None = None, log: Path | None = None, argu
         raise EnvironmentRefused(
             f"the UI needs a free port, but {chosen} is taken; give another with --port, or none for a free one"
         )
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--host", LOOPBACK]
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", with_driver(uri), "--host", LOOPBACK]
     command += ["--port", str(chosen), "--workers", "1", *arguments]
     if uri.startswith("sqlite:///"):
         folder = Path(uri.removeprefix("sqlite:///")).absolute().parent

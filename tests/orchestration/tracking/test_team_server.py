@@ -1,0 +1,101 @@
+"""A tracking server for a team: PostgreSQL behind it, authentication in front. Skipped visibly where PostgreSQL is absent."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestration.errors import EnvironmentRefused
+from orchestration.store import open_store
+from orchestration.tracking import TrackingError, check_tracking, serve_ui, sync
+
+pytestmark = pytest.mark.slow
+
+
+def finished(store: Any, lab: Any, plan: Any) -> Any:
+    for cell in plan.cells:
+        lab.finish(store, cell)
+    return lab.done(plan)
+
+
+@pytest.fixture
+def postgresql() -> Iterator[str]:
+    """A PostgreSQL of its own on loopback; its server refuses to run as root."""
+    initdb, control = shutil.which("initdb"), shutil.which("pg_ctl")
+    if initdb is None or control is None:
+        pytest.skip("PostgreSQL is needed: install postgresql and put initdb and pg_ctl on the PATH")
+    pytest.importorskip("psycopg2", reason="psycopg2 is needed: install the extra 'server'")
+    user = "postgres" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
+    folder = Path(tempfile.mkdtemp(prefix="dreamgrid-postgresql-"))
+    if os.getuid() == 0:
+        shutil.chown(folder, user)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = f"-h 127.0.0.1 -p {port} -k {folder}"
+
+    def run(*command: str) -> None:
+        subprocess.run(command, check=True, user=user, cwd=folder, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+
+    run(initdb, "-D", str(folder / "data"), "-U", "postgres", "-A", "trust", "--no-sync")
+    run(control, "-D", str(folder / "data"), "-l", str(folder / "log"), "-o", options, "-w", "start")
+    try:
+        yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
+    finally:
+        run(control, "-D", str(folder / "data"), "-m", "immediate", "-w", "stop")
+        shutil.rmtree(folder)
+
+
+def test_postgresql_takes_several_writers_at_once_and_makes_each_run_once(
+    store: Any, lab: Any, postgresql: str
+) -> None:
+    from orchestration.tracking.mlflow_client import MlflowTracking
+
+    plan = finished(store, lab, lab.plan())
+    check_tracking(postgresql)
+    client = MlflowTracking(postgresql)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: sync(open_store(store.uri), plan, postgresql, client=client), range(4)))
+
+    runs = client.find(client.experiments(), {"kind": "cell"})
+    assert sorted(run.tags["cell_key"] for run in runs) == sorted(cell.train_key for cell in plan.cells)
+    assert {run.status for run in runs} == {"FINISHED"}
+    assert sync(store, plan, postgresql, client=client).unchanged == 4
+
+
+def test_a_server_with_authentication_takes_only_who_it_knows(
+    store: Any, lab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("flask_wtf", reason="the extra 'server' is needed for authentication")
+    config = tmp_path / "auth.ini"
+    config.write_text(
+        "[mlflow]\ndefault_permission = READ\n"
+        f"database_uri = sqlite:///{tmp_path}/auth.db\n"
+        "admin_username = keeper\nadmin_password = a-long-enough-word\n"
+        "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
+    )
+    monkeypatch.setenv("MLFLOW_AUTH_CONFIG_PATH", str(config))
+    monkeypatch.setenv("MLFLOW_FLASK_SERVER_SECRET_KEY", "only-for-this-test")
+    plan = finished(store, lab, lab.plan())
+    uri, arguments = f"sqlite:///{tmp_path}/mlflow.db", ("--app-name", "basic-auth")
+    with serve_ui(uri, log=tmp_path / "server.log", arguments=arguments) as server:
+        with pytest.raises(EnvironmentRefused, match=r"refuses with 401; set MLFLOW_TRACKING_USERNAME"):
+            check_tracking(server.url)
+        with pytest.raises(TrackingError, match="MLFLOW_TRACKING_USERNAME") as refusal:
+            sync(store, plan, server.url)
+        assert not refusal.value.passing
+        monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "keeper")
+        monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "a-long-enough-word")
+
+        check_tracking(server.url)
+        assert sync(store, plan, server.url).written == 4
