@@ -189,6 +189,8 @@ def test_mixing_set_is_made_from_a_network_that_another_cell_trained(small_job: 
 @pytest.mark.slow
 def test_compiled_network_trains_to_the_same_within_rounding(small_job: SmallJob, make_sink: Any) -> None:
     values = {"epochs": 1, "train_images": 16, "batch_shards": 1}
-    plain = run(small_job(folder="plain", recipe=values, model_params={"dropout": 0.0}), make_sink())
-    compiled = run(small_job(recipe={**values, "compile": True}, model_params={"dropout": 0.0}), make_sink())
+    plain = run(small_job(folder="plain", recipe=values, model="small-cnn", model_params={"dropout": 0.0}), make_sink())
+    compiled = run(
+        small_job(recipe={**values, "compile": True}, model="small-cnn", model_params={"dropout": 0.0}), make_sink()
+    )
     assert compiled.training.epochs[0].loss == pytest.approx(plain.training.epochs[0].loss, rel=1e-4)
