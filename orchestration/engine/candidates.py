@@ -28,8 +28,7 @@ def candidates_of(cells: Sequence[PlannedCell], options: RunOptions) -> list[Can
     own = {cell.train_key: options.estimates_s.get(cell.train_key, estimate_s(cell)) for cell in cells}
     chain = dict(own)
     for cell in reversed(cells):
-        parent = cell.config.init_from
-        if parent in chain:
+        for parent in chain.keys() & set(cell.parents):
             chain[parent] = max(chain[parent], own[parent] + chain[cell.train_key])
     return [
         Candidate(
@@ -38,7 +37,7 @@ def candidates_of(cells: Sequence[PlannedCell], options: RunOptions) -> list[Can
             seconds=chain[cell.train_key],
             shapes=shapes_of(cell, options),
             priority=options.priorities.get(cell.train_key, 0),
-            parents=frozenset({cell.config.init_from} if cell.config.init_from in own else ()),
+            parents=frozenset(own.keys() & set(cell.parents)),
             evaluation_only=cell.trained,
         )
         for order, cell in enumerate(cells)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 COLLECTIVE_TIMEOUT_S = 1800.0
 GROUP_THREAD = "dreamgrid-group"
+THREAD_END_S = 20.0
 
 
 @dataclass(slots=True)
@@ -62,6 +63,8 @@ class GroupPool:
         self._scratch = scratch or tempfile.mkdtemp(prefix="dg-groups-")
         self._is_scratch_ours = scratch is None
         self._numbers = itertools.count()
+        self._threads: list[threading.Thread] = []
+        self._trainers: dict[str, Any] = {}
         self._jobs = itertools.count()
         self._mailbox: Any = (
             ray.remote(Mailbox)
@@ -77,6 +80,7 @@ class GroupPool:
             name=name, shape=shape, placement=placement, job=job, thread=thread, idle_since=time.monotonic()
         )
         self.groups[name] = group
+        self._threads = [one for one in self._threads if one.is_alive()] + [thread]
         thread.start()
         return group
 
@@ -130,12 +134,20 @@ class GroupPool:
         deadline = time.monotonic() + timeout_s
         for name in list(self.groups):
             self.end(name)
-        for group in list(self.groups.values()):
-            group.thread.join(max(0.0, deadline - time.monotonic()))
+        for group in list(self._threads):
+            group.join(max(0.0, deadline - time.monotonic()))
+        self._end_threads()
         self.groups.clear()
         ray.kill(self._mailbox)
         if self._is_scratch_ours:
             shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _end_threads(self) -> None:
+        """End the runs that are still under way: a thread that calls Ray after the disconnection would end the process."""
+        for trainer in list(self._trainers.values()):
+            trainer.end()
+        for thread in self._threads:
+            thread.join(THREAD_END_S)
 
     def __enter__(self) -> GroupPool:
         return self
@@ -148,12 +160,14 @@ class GroupPool:
 
         reason = ""
         try:
-            self._trainer(name, shape, job).fit()
+            trainer = self._trainers[name] = self._trainer(name, shape, job)
+            trainer.fit()
         except SystemExit:
             # Ray ends the threads that wait for it when this process disconnects.
             return
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
+        self._trainers.pop(name, None)
         try:
             if reason:
                 self._free(name)

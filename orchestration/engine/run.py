@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from orchestration.store.base import ResultsStore
 
 PUMP_S = 0.5
-TUNER_END_S = 10.0
+TUNER_END_S = 60.0
 
 
 def execute_plan(

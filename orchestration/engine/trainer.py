@@ -9,8 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import ray
+from ray._common.constants import RAY_WARN_BLOCKING_GET_INSIDE_ASYNC_ENV_VAR
 from ray.train import UserCallback
+from ray.train.v2._internal.constants import get_env_vars_to_propagate
 from ray.train.v2._internal.execution.callback import WorkerGroupCallback
+from ray.train.v2._internal.execution.controller import TrainController
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from trainers.rank_failure import describe_failure
@@ -19,7 +23,26 @@ UNUSED_CALLBACKS = frozenset({"DatasetsCallback", "PlacementGroupCleanerCallback
 
 
 class WarmTrainer(DataParallelTrainer):  # type: ignore[misc]
-    """A data-parallel run whose controller starts no processes beside its workers and their barrier."""
+    """A data-parallel run whose controller starts no processes beside its workers and their barrier, and can be ended."""
+
+    _controller: Any = None
+    _is_ended = False
+
+    def end(self) -> None:
+        """End the run at once, whatever it is doing; `fit` raises then."""
+        self._is_ended = True
+        if self._controller is not None:
+            ray.kill(self._controller)
+
+    def _initialize_and_run_controller(self, **arguments: Any) -> Any:
+        here = {"ray.io/node-id": ray.get_runtime_context().get_node_id()}
+        environment = {RAY_WARN_BLOCKING_GET_INSIDE_ASYNC_ENV_VAR: "0", **get_env_vars_to_propagate()}
+        make = ray.remote(num_cpus=0, label_selector=here, runtime_env={"env_vars": environment})(TrainController)
+        self._controller = make.remote(**arguments)
+        if self._is_ended:
+            self.end()
+        ray.get(self._controller.run.remote())
+        return ray.get(self._controller.get_result.remote())
 
     def _create_default_callbacks(self) -> list[Any]:
         callbacks = super()._create_default_callbacks()

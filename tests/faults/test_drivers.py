@@ -104,7 +104,8 @@ def test_an_interrupted_driver_gives_its_leases_back_and_ends_cleanly(start, tmp
     result = driver.result()
     assert result["status"] == "interrupted"
     store = open_store(str(tmp_path / "storage"))
-    keys = store.train_keys()
+    keys = [line[1] for line in driver.lines() if line[0] == "running"]
+    assert len(keys) == 1
     assert [attempt.error_class for key in keys for attempt in store.attempts(key)] == ["stopped"]
     assert store.holders(keys) == {}
 

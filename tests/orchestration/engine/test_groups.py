@@ -48,8 +48,8 @@ def test_a_benchmark_that_refuses_leaves_the_training_and_its_reason(pool, plann
 
 def test_a_job_finds_its_process_as_if_it_were_the_first(pool, planned, plan_of, options, listener):
     store = MemoryStore()
-    cells = [planned(21, do="sully", epochs=2), planned(22)]
-    execute(plan_of(*cells), store=store, options=options(max_concurrent=1), observer=listener, pool=pool)
+    cells = [planned(21, shards=2, do="sully", epochs=2), planned(22, shards=2)]
+    execute(plan_of(*cells), store=store, options=options(workers=2), observer=listener, pool=pool)
     first, second = (store.result(cell.train_key).training.summary.environment for cell in cells)
     assert first["pid"] == second["pid"]
     assert first["surroundings"] == second["surroundings"]
@@ -57,8 +57,8 @@ def test_a_job_finds_its_process_as_if_it_were_the_first(pool, planned, plan_of,
 
 def test_a_group_whose_workers_have_grown_is_replaced(pool, planned, plan_of, options, listener):
     store = MemoryStore()
-    cells = [planned(seed, do="grow", mib=200, epochs=50 - seed) for seed in range(30, 33)]
-    settings = options(max_concurrent=1, group_growth_mib=150.0)
+    cells = [planned(seed, shards=2, do="grow", mib=200, epochs=50 - seed) for seed in range(30, 33)]
+    settings = options(workers=2, group_growth_mib=150.0)
     execute(plan_of(*cells), store=store, options=settings, observer=listener, pool=pool)
     pids = [store.result(cell.train_key).training.summary.environment["pid"] for cell in cells]
     assert pids[0] != pids[2]
