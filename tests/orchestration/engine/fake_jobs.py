@@ -112,5 +112,3 @@ def _act(action: str, params: dict[str, Any]) -> None:
     if action == "sully":
         os.environ["SULLIED"] = "yes"
         os.chdir("/")
-        torch.set_num_threads(1)
-        torch.set_default_dtype(torch.float64)
