@@ -5,6 +5,7 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Processes of the fast tests.
 WORKERS ?= 2
 
 .PHONY: help install demo check format test test-slow test-faults clean
@@ -36,7 +37,7 @@ format: $(STAMP)  ## apply the formatter and the safe lint fixes
 	$(BIN)/ruff check --fix .
 
 test: $(STAMP)  ## the fast tests
-	$(BIN)/python -m pytest -q -m "not slow and not faults" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -q -m "not slow and not faults" -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 test-slow: $(STAMP)  ## the slow tests: whole sweeps, statistics, browsers
 	$(BIN)/python -m pytest -q -m "slow and not faults" $(PYTEST_ARGS)
