@@ -25,6 +25,8 @@ axes:
     - {row: PixMix, method: pixmix}
 seeds: [0, 1, 2, 3, 4]
 workers: 2
+benchmarks:
+  c-generated: {severities: [3]}
 table:
   columns: [clean/error, c-generated/error, ood-generated/auroc]
 """
