@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -82,6 +83,12 @@ def read_sweep_file(name_or_path: str) -> LoadedFile:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise _unknown(f"sweep file '{path}' must be readable UTF-8 text: {error}") from error
+    return _parse(text, subject)
+
+
+@lru_cache(maxsize=64)
+def _parse(text: str, subject: str) -> LoadedFile:
+    """Parse one text once a process: a union reads its parts, and the list of sweeps each part several times."""
     document = read_yaml(text, subject=subject)
     file, mistakes = parse_document(document)
     return LoadedFile(subject=subject, document=document, file=file, mistakes=tuple(mistakes))
