@@ -4,8 +4,21 @@ Every message says the rule, the value and the way out.
 
     Exception
       ClusterError
+        ManifestError   a cluster file is wrong, or is not ready to be started
 """
 
 
 class ClusterError(Exception):
     """Base of every error that `clusters` raises for its users."""
+
+
+class ManifestError(ClusterError):
+    """A cluster file is wrong, or is not ready to be started.
+
+    Attributes:
+        mistakes: All of them.
+    """
+
+    def __init__(self, *mistakes: str) -> None:
+        super().__init__("\n  ".join(mistakes))
+        self.mistakes = mistakes

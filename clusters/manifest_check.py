@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import yaml
 
-from clusters.errors import ClusterError
+from clusters.errors import ManifestError
 from clusters.manifest_schemas import SPEC_BY_KIND
 
 MIN_IDLE_TIMEOUT_S: Final = 300
@@ -51,14 +51,14 @@ def check_manifest(path: Path) -> tuple[Finding, ...]:
     """Return everything that is wrong with a cluster file, in the order of its lines.
 
     Raises:
-        ClusterError: If the file cannot be read, is no YAML, or is of no known kind.
+        ManifestError: If the file cannot be read, is no YAML, or is of no known kind.
     """
-    text = _read(path)
+    text = read_manifest(path)
     try:
         nodes = [node for node in yaml.compose_all(text, Loader=yaml.SafeLoader) if node is not None]
         documents = [document for document in yaml.safe_load_all(text) if document is not None]
     except yaml.YAMLError as error:
-        raise ClusterError(f"a cluster file must be YAML, but {path} is not: {error}") from error
+        raise ManifestError(f"a cluster file must be YAML, but {path} is not: {error}") from error
     findings = list(_secrets(text))
     for node, document in zip(nodes, documents, strict=True):
         findings += [
@@ -68,15 +68,22 @@ def check_manifest(path: Path) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda finding: finding.line))
 
 
-def _read(path: Path) -> str:
+def read_manifest(path: Path) -> str:
+    """Return the text of a cluster file.
+
+    Raises:
+        ManifestError: If it cannot be read or is too large.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ClusterError(
+        raise ManifestError(
             f"a cluster file must be readable, but {path} is not ({error.strerror}); check the path"
         ) from error
     if len(data) > MAX_FILE_BYTES:
-        raise ClusterError(f"a cluster file must be below {MAX_FILE_BYTES} bytes, but {path} has {len(data)}; split it")
+        raise ManifestError(
+            f"a cluster file must be below {MAX_FILE_BYTES} bytes, but {path} has {len(data)}; split it"
+        )
     return data.decode("utf-8", errors="replace")
 
 
@@ -85,7 +92,7 @@ Problem = tuple[Where, str, str, str]
 
 def _problems(document: Any, path: Path) -> Iterator[Problem]:
     if not isinstance(document, Mapping):
-        raise ClusterError(
+        raise ManifestError(
             f"a cluster file must hold mappings, but {path} holds {type(document).__name__}; see clusters/manifests"
         )
     if "available_node_types" in document or "cluster_name" in document:
@@ -98,7 +105,7 @@ def _problems(document: Any, path: Path) -> Iterator[Problem]:
     elif "apiVersion" in document and "kind" in document:
         yield from _kubernetes_rules(document)
     else:
-        raise ClusterError(
+        raise ManifestError(
             f"a cluster file must be a Ray launcher file, a compose file or a Kubernetes manifest, but {path} has the keys "
             f"{sorted(map(str, document))}; start from a file of clusters/manifests"
         )

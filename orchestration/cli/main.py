@@ -53,6 +53,7 @@ def build_app() -> typer.Typer:
 
     from orchestration.cli import (
         cell_verbs,
+        cluster_verbs,
         data_verbs,
         environment_verbs,
         lifecycle_verbs,
@@ -70,7 +71,16 @@ def build_app() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for verbs in (sweep_verbs, run_verbs, lifecycle_verbs, table_verbs, cell_verbs, data_verbs, environment_verbs):
+    for verbs in (
+        sweep_verbs,
+        run_verbs,
+        cluster_verbs,
+        lifecycle_verbs,
+        table_verbs,
+        cell_verbs,
+        data_verbs,
+        environment_verbs,
+    ):
         verbs.register(app)
     return app
 

@@ -1,0 +1,162 @@
+"""A cluster's job server: submit a command with its folder, follow what it prints, learn how it ended, stop it.
+
+Left to others: what the command is (`orchestration.submission`) and what may be uploaded (`clusters.upload`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from clusters.errors import ClusterError
+
+ENDED: Final = frozenset({"SUCCEEDED", "FAILED", "STOPPED"})
+_POLL_S: Final = 0.5
+_RECONNECT_ATTEMPTS: Final = 10
+_RECONNECT_S: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobOrder:
+    """What is to run.
+
+    Attributes:
+        entrypoint: Shell command; it runs in the unpacked copy of the folder, on the head node.
+        folder: What is uploaded.
+        environment: Variables for the command and all its workers; anybody who may list jobs can read them.
+        metadata: Texts by which the job is found again.
+        submission_id: Name of the job; a cluster takes each name once.
+    """
+
+    entrypoint: str
+    folder: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    submission_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobEnd:
+    """How a job ended: "SUCCEEDED", "FAILED" or "STOPPED", the exit code of its command where it had one, and a message."""
+
+    status: str
+    exit_code: int | None
+    message: str
+
+
+class JobServer:
+    """The job server at an address such as http://127.0.0.1:8265; its token comes from RAY_AUTH_TOKEN or ~/.ray/auth_token.
+
+    Raises:
+        ClusterError: If it cannot be reached or refuses the token; every call may raise it.
+    """
+
+    def __init__(self, address: str | None) -> None:
+        self._where = address or "the address in RAY_API_SERVER_ADDRESS or RAY_ADDRESS"
+        with self._explained():
+            from ray.job_submission import JobSubmissionClient
+
+            self._client: Any = JobSubmissionClient(address)
+
+    def find(self, metadata: Mapping[str, str]) -> str | None:
+        """Return the id of a job that is under way and bears this metadata, or None."""
+        with self._explained():
+            for job in self._client.list_jobs():
+                is_same = metadata.items() <= (job.metadata or {}).items()
+                if is_same and str(job.status) not in ENDED and job.submission_id:
+                    return str(job.submission_id)
+        return None
+
+    def submit(self, order: JobOrder) -> str:
+        """Upload the folder, start the command and return the job's id."""
+        with self._explained():
+            return str(
+                self._client.submit_job(
+                    entrypoint=order.entrypoint,
+                    submission_id=order.submission_id,
+                    runtime_env={"working_dir": str(order.folder), "env_vars": dict(order.environment)},
+                    metadata=dict(order.metadata),
+                )
+            )
+
+    def follow(self, job: str, write: Callable[[str], object]) -> JobEnd:
+        """Pass on what a job prints until it has ended; a broken connection is taken up where it broke."""
+        log = _Log(write)
+        for attempts_left in reversed(range(_RECONNECT_ATTEMPTS)):
+            try:
+                asyncio.run(self._tail(job, log))
+                return self.wait(job)
+            except (RuntimeError, OSError) as error:
+                if not attempts_left:
+                    raise ClusterError(
+                        f"the log of job {job} cannot be followed: {_first_line(error)}; submit the sweep again to follow it"
+                    ) from error
+                time.sleep(_RECONNECT_S)
+        raise AssertionError("the last attempt returns or raises")
+
+    def wait(self, job: str) -> JobEnd:
+        """Wait until a job has ended."""
+        while True:
+            with self._explained():
+                info = self._client.get_job_info(job)
+            if str(info.status) in ENDED:
+                return JobEnd(status=str(info.status), exit_code=info.driver_exit_code, message=info.message or "")
+            time.sleep(_POLL_S)
+
+    def stop(self, job: str) -> JobEnd:
+        """Ask a job's command to end (SIGTERM, later SIGKILL) and wait for it."""
+        with self._explained():
+            self._client.stop_job(job)
+        return self.wait(job)
+
+    async def _tail(self, job: str, log: _Log) -> None:
+        log.restart()
+        async for text in self._client.tail_job_logs(job):
+            log.add(text)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        from ray.exceptions import AuthenticationError, RayError
+
+        try:
+            yield
+        except AuthenticationError as error:
+            raise ClusterError(
+                f"the job server at {self._where} demands its cluster's token; set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN, "
+                "or write the token to ~/.ray/auth_token"
+            ) from error
+        except (RuntimeError, ValueError, OSError, RayError) as error:
+            raise ClusterError(
+                f"the job server at {self._where} refuses: {_first_line(error)}; check --address "
+                "(http://127.0.0.1:8265 behind `ray dashboard`) and that the cluster runs"
+            ) from error
+
+
+class _Log:
+    """Passes a log on once, although the server sends it from its start whenever it is asked."""
+
+    def __init__(self, write: Callable[[str], object]) -> None:
+        self._write = write
+        self._told = 0
+        self._seen = 0
+
+    def restart(self) -> None:
+        """The next text is the log's start."""
+        self._seen = 0
+
+    def add(self, text: str) -> None:
+        """Take the log's next text and write what of it is new."""
+        fresh = text[max(0, self._told - self._seen) :]
+        self._seen += len(text)
+        if fresh:
+            self._write(fresh)
+            self._told = self._seen
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
