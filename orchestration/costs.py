@@ -152,7 +152,7 @@ class Experience:
         for result in results:
             config = result.training.provenance.config
             dataset, model, method = (str(config.get(name, "")) for name in ("dataset", "model", "method"))
-            pictures = _pictures_seen(config)
+            pictures = pictures_seen(config)
             if pictures and result.training.summary.device_s > 0:
                 seconds = result.training.summary.device_s / pictures
                 training.setdefault((dataset, model, method), []).append(seconds)
@@ -203,7 +203,8 @@ def _judge_cost(
     return known * pictures * passes_of(request), "recorded"
 
 
-def _pictures_seen(config: Mapping[str, Any]) -> float:
+def pictures_seen(config: Mapping[str, Any]) -> float:
+    """Return how many pictures a recorded training saw, epochs counted; 0 where its configuration does not tell."""
     from trainers.datasets.registry import DATASETS
 
     recipe = config.get("recipe")

@@ -8,15 +8,16 @@ from typing import Annotated
 
 import typer
 
-from orchestration.cli import options
+from orchestration.cli import claims_verbs, options
 from orchestration.cli.output import EXIT_DONE, show, tell
 
 FORMATS = ("terminal", "markdown", "latex", "csv", "html", "json")
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verbs of this file."""
+    """Add the verbs that show what is recorded."""
     app.command("table")(table)
+    claims_verbs.register(app)
 
 
 def table(

@@ -1,0 +1,1 @@
+"""The papers' sentences as predicates over tables: published numbers or our own."""

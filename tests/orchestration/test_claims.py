@@ -1,0 +1,160 @@
+"""Claims on what is recorded: rows of other sweeps, stand-ins of small sizes, the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from eval.report import BenchmarkOutcome, MetricReport, MetricValue
+from orchestration.catalogue import builtin_catalogue
+from orchestration.claims import JudgedClaim, judge_claims
+from orchestration.cli import main
+from orchestration.identities import ResolvedCell
+from orchestration.resolve import resolve_sweep
+from orchestration.store import open_store
+from orchestration.store.base import Provenance, ResultsStore, TrainingRecord
+from orchestration.sweep import Overrides, Size, Sweep
+from orchestration.sweep_files import load_sweep
+from trainers.job import TrainSummary
+
+DIGEST = "d" * 64
+
+
+def loaded(name: str, size: Size = "full", seeds: tuple[int, ...] = (0, 1, 2)) -> tuple[Sweep, list[ResolvedCell]]:
+    sweep = load_sweep(name, size=size, overrides=Overrides(seeds=seeds))
+    return sweep, list(resolve_sweep(sweep, builtin_catalogue()))
+
+
+def record(store: ResultsStore, cell: ResolvedCell, *, goodness: float, device_s: float = 100.0) -> None:
+    """Record a cell whose every value is the better the higher its goodness is, with a little noise by seed."""
+    lower = 0.5 - goodness + 0.001 * cell.config.seed * (1 + goodness)
+    summary = TrainSummary(
+        checkpoint_sha256=DIGEST,
+        checkpoint_uri="x",
+        epochs=(),
+        resumed_from_step=None,
+        wall_s=device_s,
+        device_s=device_s + cell.config.seed,
+        environment={},
+    )
+    provenance = Provenance(
+        commit="",
+        dirty=False,
+        config={"dataset": cell.config.dataset, "recipe": {"epochs": 1, "train_images": 100}},
+        config_hash="",
+        data_identity="",
+        versions={},
+        driver={},
+        recorded_at=0.0,
+    )
+    store.record_training(TrainingRecord(train_key=cell.train_key, summary=summary, provenance=provenance))
+    for request in cell.benchmarks:
+        names = ("error", "mce", "mfr", "mt5d", "rms", "rms-reference", "mfr-normalised", "mt5d-normalised")
+        metrics = {name: MetricValue(lower, 100) for name in names}
+        metrics |= {name: MetricValue(1.0 - lower, 100) for name in ("auroc", "aupr")}
+        report = MetricReport(
+            benchmark=request.name,
+            benchmark_key=request.key,
+            semantics=1,
+            outcome=BenchmarkOutcome(metrics=metrics, forward_passes=1),
+        )
+        store.record_report(cell.train_key, DIGEST, report)
+
+
+@pytest.fixture
+def store() -> ResultsStore:
+    return open_store("memory:")
+
+
+def verdicts(store: ResultsStore, *sweeps: Sweep) -> dict[str, JudgedClaim]:
+    judged = judge_claims(sweeps, store=store, catalogue=builtin_catalogue())
+    return {each.claim.name: each for each in judged}
+
+
+@pytest.mark.parametrize("size", ["full", "small"])
+def test_claims_hold_where_pixmix_is_best_and_fail_where_it_is_worst(size: Size, store: ResultsStore) -> None:
+    sweep, cells = loaded("table-3", size)
+    for cell in cells:
+        record(store, cell, goodness={"PixMix": 0.2, "Baseline": 0.1}.get(cell.cell.row, 0.15))
+
+    found = verdicts(store, sweep)
+
+    for name in ("clean-kept", "better-corruption", "better-anomaly", "best-robustness", "near-pareto", "low-overhead"):
+        assert found[name].ours.truth == "pass", found[name].ours.reason
+    assert found["others-sacrifice"].ours.truth == "fail"
+    assert found["better-corruption"].datasets == (("cifar-100",) if size == "full" else ("fashion-mnist",))
+    assert found["better-corruption"].printed.truth == "pass"  # type: ignore[union-attr]
+
+
+def test_without_results_nothing_is_checkable_and_the_missing_value_is_named(store: ResultsStore) -> None:
+    sweep, _ = loaded("table-3")
+
+    found = verdicts(store, sweep)
+
+    assert {each.ours.truth for each in found.values()} == {"not checkable"}
+    assert found["clean-kept"].ours.reason == "clean/error of PixMix is not recorded"
+
+
+def test_rows_of_another_table_of_the_same_dataset_are_read_from_its_sweep(store: ResultsStore) -> None:
+    sweep, cells = loaded("mixing-sets")
+    _, others = loaded("table-3")
+    for cell in [*cells, *others]:
+        record(store, cell, goodness=0.2 if cell.cell.row in ("300K Random Images", "AutoAugment") else 0.1)
+
+    assert verdicts(store, sweep)["random-images-clean"].ours.truth == "pass"
+
+
+def test_a_row_that_a_size_leaves_out_makes_its_claim_not_checkable(store: ResultsStore) -> None:
+    sweep, _ = loaded("mixing-sets", "small")
+
+    assert "no row '300K Random Images'" in verdicts(store, sweep)["random-images-clean"].ours.reason
+
+
+def test_slower_training_is_shown_by_recorded_times(store: ResultsStore) -> None:
+    sweep, cells = loaded("table-1")
+    for cell in cells:
+        record(store, cell, goodness=0.1, device_s=400.0 if cell.cell.row == "Iterative" else 100.0)
+
+    assert verdicts(store, sweep)["iterative-slower"].ours.truth == "pass"
+
+
+def test_a_union_is_judged_part_by_part(store: ResultsStore) -> None:
+    sweep, _ = loaded("cifar-all", seeds=(0,))
+
+    judged = judge_claims([sweep], store=store, catalogue=builtin_catalogue())
+
+    assert {"table-1", "table-2", "table-3", "table-4", "table-10", "mixing-sets"} == {each.sweep for each in judged}
+
+
+def test_the_verb_prints_one_line_per_claim_and_its_document(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, cells = loaded("table-10", seeds=(0, 1, 2))
+    for cell in cells:
+        record(open_store(str(tmp_path)), cell, goodness=0.1)
+    options = ["table-10", "--seeds", "0-2", "--storage", str(tmp_path)]
+
+    assert main(["claims", *options]) == 0
+    text = capsys.readouterr().out
+    assert main(["claims", *options, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+
+    assert "stable-hyperparameters" in text
+    assert "1 pass" in text
+    assert document[0]["verdict"] == "pass"
+    assert document[0]["published_numbers"] == "pass"
+    assert document[0]["source"] == "supplement, Table 10"
+
+
+def test_the_verb_says_how_to_get_evidence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["claims", "table-10", "--storage", str(tmp_path)]) == 0
+
+    assert "dreamgrid run table-10" in capsys.readouterr().err
+
+
+def test_an_unknown_sweep_is_bad_input(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["claims", "tabel-10"]) == 2
+
+    assert "did you mean 'table-10'?" in capsys.readouterr().err
