@@ -7,6 +7,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from augment.method_files import with_contents
 from eval.benchmark import BenchmarkRequest
 from orchestration.catalogue import config_values, known_fields
 from orchestration.cells import Cell
@@ -15,6 +16,7 @@ from orchestration.identities import KEY_FORMAT, ResolvedCell, Resolver, Templat
 from orchestration.keys import canonical_json, digest, plain
 from orchestration.sweep import Point, Setting, Settings, Sweep
 from trainers.config import JobConfig, MixingSetConfig, RecipeConfig
+from trainers.datasets.streams import stream_identity
 from trainers.recipes import resolve_model_params, resolve_recipe
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ class Reading:
         mixing_set, mixing_identity = self._mixing_set(parts, dataset, visualised)
         params = self._method_params(parts, str(names["dataset"]))
         outliers = self._outliers(parts)
+        outlier_identity = self._outlier_identity(outliers)
         benchmarks = self._benchmarks(dataset)
         if self.failed or recipe is None or params is None or model_params is None:
             return None
@@ -95,9 +98,7 @@ class Reading:
             cell=self._cell(),
             config=config,
             dataset_identity=dataset.identity,
-            identity=identity_of(
-                config, dataset.identity, semantics, mixing_identity, self._outlier_identity(outliers)
-            ),
+            identity=identity_of(config, dataset.identity, semantics, mixing_identity, outlier_identity),
             benchmarks=benchmarks,
             parent=parent,
             visualised=visualised,
@@ -200,12 +201,18 @@ class Reading:
         key = ("method", part.name, canonical_json(values))
         subject = f"method '{part.name}'"
         made = self.resolver.remember(key, lambda: _attempt(config_values, part.config, values, subject=subject))
-        return self._unpack("params", made)
+        filled = self._unpack("params", made)
+        return None if filled is None else with_contents(part, filled, self.resolver.data_root)
+
+    def _needs_mixing_set(self, parts: Sequence[Method]) -> bool:
+        given = self._group("params")
+        spared = [given.get(part.spares_mixing_set) or given.get(f"{part.name}.{part.spares_mixing_set}") for part in parts]
+        return any(part.needs_mixing_set and not other for part, other in zip(parts, spared, strict=True))
 
     def _visualised(self, parts: Sequence[Method], shared: Settings, settings: Settings | None) -> ResolvedCell | None:
         """The cell whose network a mixing set of feature visualisations shows: as the file says, else the baseline; one seed."""
         name = self._value("mixing_set")
-        if not any(part.needs_mixing_set for part in parts) or "mixing_set_params.parents" in self.settings:
+        if not self._needs_mixing_set(parts) or "mixing_set_params.parents" in self.settings:
             return None
         spec, _ = _attempt(self.catalogue.mixing_set, name)
         if spec is None or spec.origin != "trained":
@@ -219,7 +226,7 @@ class Reading:
     def _mixing_set(
         self, parts: Sequence[Method], dataset: Any, visualised: ResolvedCell | None
     ) -> tuple[MixingSetConfig | None, Mapping[str, Any] | None]:
-        if not any(part.needs_mixing_set for part in parts):
+        if not self._needs_mixing_set(parts):
             return None, None
         name = self._name("mixing_set")
         if name is None:
@@ -256,9 +263,15 @@ class Reading:
         return self._name("outliers") if any(part.needs_outliers for part in parts) else None
 
     def _outlier_identity(self, name: str | None) -> str | None:
-        """Declared checksum where the stream is a dataset's training split; its name alone where it is one published file."""
-        dataset, _ = _attempt(self.catalogue.dataset, name) if name is not None else (None, None)
-        return name if dataset is None else dataset.identity
+        """What identifies the pictures of the outlier stream: a checksum, a generator's version, or the content of a folder."""
+        if name is None:
+            return None
+        dataset, _ = _attempt(self.catalogue.dataset, name)
+        if dataset is not None:
+            return str(dataset.identity)
+        key = ("outliers", name)
+        made = self.resolver.remember(key, lambda: _attempt(stream_identity, name, self.resolver.data_root))
+        return self._unpack("outliers", made)
 
     def _benchmarks(self, dataset: Any) -> tuple[BenchmarkRequest, ...]:
         requests = []

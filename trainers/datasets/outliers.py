@@ -1,7 +1,8 @@
 """Outlier streams: pictures without labels that Outlier Exposure learns to be unsure of.
 
-A stream is the published file of 300,000 random pictures, the training split of any dataset, or a folder of pictures. Sets that
-anomalies are tested on must not be used for it; whoever plans a sweep looks to that.
+A stream is the published file of 300,000 random pictures, the training split of any dataset, generated pictures, or a folder of
+pictures (`trainers.datasets.streams` names them). Sets that anomalies are tested on must not be used for it; whoever plans a
+sweep looks to that.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from numpy.typing import NDArray
 
 from trainers.datasets.load import load_split
 from trainers.datasets.registry import DATASETS
+from trainers.datasets.streams import FOLDER, GENERATED_SEED, NUM_GENERATED, RANDOM_IMAGES, generated_set
 from trainers.errors import CorruptData, MissingData, unknown_name
 
-RANDOM_IMAGES: Final = "random-images-300k"
 RANDOM_IMAGES_FILE: Final = "300K_random_images.npy"
 
 
@@ -26,7 +27,7 @@ def load_outliers(
     """Return the pictures of an outlier stream in the size and channels of the training pictures.
 
     Args:
-        name: "random-images-300k", a key of `DATASETS` (its training split), or "folder:PATH".
+        name: "random-images-300k", a key of `DATASETS` (its training split), "generated:SET" or "folder:PATH".
         image_size: Side of the result in pixels.
         num_channels: 1 (grey, by luma) or 3 (RGB).
         data_root: Folder of datasets.
@@ -43,12 +44,14 @@ def load_outliers(
         pictures = _random_images(data_root)
     elif name in DATASETS:
         pictures = load_split(name, "train", data_root).images
-    elif name.startswith("folder:"):
+    elif (generator := generated_set(name)) is not None:
+        pictures = _generated(generator, image_size, num_channels, data_root, cache_dir)
+    elif name.startswith(FOLDER):
         from trainers.datasets.folder import read_folder
 
-        pictures = read_folder(Path(name.removeprefix("folder:")), image_size=image_size, cache_dir=cache_dir).images
+        pictures = read_folder(Path(name.removeprefix(FOLDER)), image_size=image_size, cache_dir=cache_dir).images
     else:
-        raise unknown_name("outlier stream", name, [RANDOM_IMAGES, "folder:PATH", *DATASETS])
+        raise unknown_name("outlier stream", name, [RANDOM_IMAGES, "generated:SET", "folder:PATH", *DATASETS])
     return fit_pictures(pictures, image_size=image_size, num_channels=num_channels)
 
 
@@ -87,6 +90,24 @@ def _resized(pictures: NDArray[np.uint8], image_size: int) -> NDArray[np.uint8]:
         large = functional.interpolate(chunk, size=(image_size, image_size), mode="bilinear", antialias=True)
         out[start : start + 1024] = large.round_().clamp_(0, 255).permute(0, 2, 3, 1).to(torch.uint8).numpy()
     return out
+
+
+def _generated(
+    generator: str, image_size: int, num_channels: int, data_root: Path, cache_dir: Path
+) -> NDArray[np.uint8]:
+    from augment.mixing_sets.build import ensure_mixing_set, open_mixing_set
+
+    file = ensure_mixing_set(
+        generator,
+        num_pictures=NUM_GENERATED,
+        image_size=image_size,
+        num_channels=num_channels,
+        seed=GENERATED_SEED,
+        params={},
+        cache_dir=cache_dir,
+        data_root=data_root,
+    )
+    return open_mixing_set(file)
 
 
 def _random_images(data_root: Path) -> NDArray[np.uint8]:
