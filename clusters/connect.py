@@ -12,12 +12,13 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final
 
 from clusters.errors import ClusterError
+from clusters.growth import NodeGroup, accelerator_of, with_growth
 from clusters.placement import Node
 
 QUIET_ENVIRONMENT: Final[Mapping[str, str]] = {
@@ -39,6 +40,7 @@ QUIET_ENVIRONMENT: Final[Mapping[str, str]] = {
 
 
 START_ATTEMPTS: Final = 4
+_GROUP_LABEL: Final = "ray.io/node-group"
 
 
 @dataclass(slots=True)
@@ -58,23 +60,16 @@ class Connection:
     _borrowed: bool
     _set: dict[str, str | None]
 
-    def nodes(self) -> tuple[Node, ...]:
-        """Return the machines that are alive and not about to leave, and what they offer; the driver's first."""
+    def nodes(self, growth: Sequence[NodeGroup] = ()) -> tuple[Node, ...]:
+        """Return what may be counted on: the machines that are alive and not about to leave, the driver's first, and what a
+        cluster may grow to."""
         import ray
 
         here, leaving = ray.get_runtime_context().get_node_id(), self.leaving()
         alive = [one for one in ray.nodes() if one["Alive"] and one["NodeID"] not in leaving]
         alive.sort(key=lambda one: (one["NodeID"] != here, one["NodeID"]))
-        return tuple(
-            Node(
-                name=one["NodeManagerHostname"]
-                if one["NodeID"] == here
-                else f"{one['NodeManagerHostname']}/{one['NodeID'][:6]}",
-                cpus=float(one["Resources"].get("CPU", 0.0)),
-                gpus=float(one["Resources"].get("GPU", 0.0)),
-            )
-            for one in alive
-        )
+        standing = [(one["Labels"].get(_GROUP_LABEL, ""), _offer(one, is_here=one["NodeID"] == here)) for one in alive]
+        return with_growth(standing, growth)
 
     def leaving(self) -> frozenset[str]:
         """Return the ids of the nodes that are being drained: preempted, or scaled down."""
@@ -130,32 +125,56 @@ def connect(
     if ray.is_initialized():
         address = ray.get_runtime_context().gcs_address
         return Connection(address, False, None, None, _borrowed=True, _set=before)
-    folder = None
+    folder = None if address else tempfile.mkdtemp(prefix="dg-", dir=_short_folder())
     arguments: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
-    if address is not None:
+    if folder is None:
         arguments["address"] = address
     else:
-        folder = tempfile.mkdtemp(prefix="dg-", dir=_short_folder())
-        # Ray turns token authentication on for a new local cluster unless RAY_AUTH_MODE says otherwise, and sets that variable.
-        before |= {"RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE")}
-        before |= _set_environment({"RAY_AUTH_TOKEN": _token()}, keep=False)
-        arguments |= {
-            "address": "local",
-            "num_cpus": num_cpus,
-            "num_gpus": num_gpus,
-            "include_dashboard": False,
-            "_temp_dir": folder,
-        }
+        before |= _private_token()
+        arguments |= _private_arguments(folder, num_cpus, num_gpus)
     logging.getLogger("ray").setLevel(logging.ERROR)
     try:
         handle = _start(arguments, folder)
     except Exception as error:  # Ray raises bare ones, for a raylet that is slow to start among others
         Connection("", False, folder, None, _borrowed=True, _set=before).close()
-        what = f"the cluster at {address} cannot be reached" if address else "a private Ray cannot be started"
-        way_out = "check the address, RAY_AUTH_TOKEN and the network" if address else "check memory, disk and /dev/shm"
-        raise ClusterError(f"{what}: {str(error).splitlines()[0]}; {way_out}") from error
+        raise _refusal(address, error) from error
     found = address or handle.address_info["address"]
     return Connection(found, folder is not None, folder, handle, _borrowed=False, _set=before)
+
+
+def _private_token() -> dict[str, str | None]:
+    """Set a token for a private Ray; return what the variables were.
+
+    Ray turns token authentication on for a new local cluster unless RAY_AUTH_MODE says otherwise, and sets that variable.
+    """
+    before = {"RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE")}
+    return before | _set_environment({"RAY_AUTH_TOKEN": _token()}, keep=False)
+
+
+def _private_arguments(folder: str, num_cpus: int | None, num_gpus: int | None) -> dict[str, Any]:
+    return {
+        "address": "local",
+        "num_cpus": num_cpus,
+        "num_gpus": num_gpus,
+        "include_dashboard": False,
+        "_temp_dir": folder,
+    }
+
+
+def _refusal(address: str | None, error: Exception) -> ClusterError:
+    what = f"the cluster at {address} cannot be reached" if address else "a private Ray cannot be started"
+    way_out = "check the address, RAY_AUTH_TOKEN and the network" if address else "check memory, disk and /dev/shm"
+    return ClusterError(f"{what}: {next(iter(str(error).splitlines()), type(error).__name__)}; {way_out}")
+
+
+def _offer(one: Mapping[str, Any], *, is_here: bool) -> Node:
+    name, resources = one["NodeManagerHostname"], one["Resources"]
+    return Node(
+        name=name if is_here else f"{name}/{one['NodeID'][:6]}",
+        cpus=float(resources.get("CPU", 0.0)),
+        gpus=float(resources.get("GPU", 0.0)),
+        accelerator=accelerator_of(resources),
+    )
 
 
 def _start(arguments: Mapping[str, Any], folder: str | None) -> Any:

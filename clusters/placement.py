@@ -6,20 +6,22 @@ Amounts are kept in ten-thousandths, Ray's own resolution, so that fractions of 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clusters.errors import ClusterError
 
 _UNIT = 10_000
+_SHOWN_NODES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class GroupShape:
-    """A worker group's size: workers, and what each of them reserves."""
+    """A worker group's size: workers, what each of them reserves, and the kind of accelerator it insists on ("" for any)."""
 
     num_workers: int
     cpus_per_worker: float = 1.0
     gpus_per_worker: float = 0.0
+    accelerator: str = ""
 
     def __post_init__(self) -> None:
         if self.num_workers < 1 or self.cpus_per_worker < 0 or self.gpus_per_worker < 0:
@@ -30,7 +32,8 @@ class GroupShape:
             )
 
     def __str__(self) -> str:
-        gpus = f" + {self.gpus_per_worker:g} GPU" if self.gpus_per_worker else ""
+        kind = f" {self.accelerator}" if self.accelerator else ""
+        gpus = f" + {self.gpus_per_worker:g}{kind} GPU" if self.gpus_per_worker else kind
         return f"{self.num_workers} x ({self.cpus_per_worker:g} CPU{gpus})"
 
     @property
@@ -46,6 +49,7 @@ class Node:
     name: str
     cpus: float
     gpus: float = 0.0
+    accelerator: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,7 @@ class Room:
         """
         now = {node.name: node for node in nodes}
         known = {node.name: index for index, node in enumerate(self.nodes)}
-        offers = [now.get(node.name, Node(name=node.name, cpus=0.0)) for node in self.nodes]
+        offers = [now.get(node.name, replace(node, cpus=0.0, gpus=0.0)) for node in self.nodes]
         for index, offer in enumerate(offers):
             before, free = self.nodes[index], self._free[index]
             cpus, gpus = round((offer.cpus - before.cpus) * _UNIT), round((offer.gpus - before.gpus) * _UNIT)
@@ -113,6 +117,8 @@ class Room:
         return all(cpus <= 0 for cpus, _ in self._free)
 
     def _workers_on(self, index: int, shape: GroupShape) -> int:
+        if shape.accelerator and shape.accelerator != self.nodes[index].accelerator:
+            return 0
         limits = [
             free // round(need * _UNIT)
             for free, need in zip(self._free[index], (shape.cpus_per_worker, shape.gpus_per_worker), strict=True)
@@ -135,7 +141,13 @@ def check_fits(shape: GroupShape, nodes: Sequence[Node]) -> None:
     """
     if Room(nodes).place(shape) is not None:
         return
-    there_is = ", ".join(f"{node.name}: {node.cpus:g} CPU, {node.gpus:g} GPU" for node in nodes) or "no node"
+    offers = [
+        f"{node.name}: {node.cpus:g} CPU, {node.gpus:g}{' ' + node.accelerator if node.accelerator else ''} GPU"
+        for node in nodes
+    ]
+    there_is = ", ".join(offers[:_SHOWN_NODES]) + (", ..." if len(offers) > _SHOWN_NODES else "") or "no node"
+    kind = ", or another --accelerator" if shape.accelerator else ""
     raise ClusterError(
-        f"a cell needs {shape}, but the cluster has {there_is}; use fewer workers, or fewer CPUs or GPUs per worker"
+        f"a cell needs {shape}, but the cluster has {there_is}; use fewer workers, or fewer CPUs or GPUs per worker{kind}; "
+        "if the cluster grows on demand, say how far: --cluster-file or --grow-to"
     )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from orchestration.cli import options
+from orchestration.cli.cluster_options import growth_of
 from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, emit, show, tell
 from orchestration.cli.sweep_verbs import mode_of
 
@@ -48,6 +50,22 @@ def run(
     gpus_per_worker: Annotated[
         float | None, typer.Option("--gpus-per-worker", help="GPUs that a worker reserves.")
     ] = None,
+    accelerator: Annotated[
+        str, typer.Option("--accelerator", help="Kind of GPU that workers insist on, as Ray names it: L4, A100.")
+    ] = "",
+    min_workers: Annotated[
+        int | None,
+        typer.Option("--min-workers", help="Elastic: fewest workers of a cell where its own number does not fit."),
+    ] = None,
+    cluster_file: Annotated[
+        Path | None, typer.Option("--cluster-file", help="The cluster's file, which says how far it grows.")
+    ] = None,
+    grow_to: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--grow-to", metavar="GROUP", help="Nodes started on demand: gpu-spot=8:cpu=16,gpu=1. Repeatable."
+        ),
+    ] = None,
     fail_fast: Annotated[bool, typer.Option("--fail-fast/--keep-going", help="Stop at the first failed cell.")] = False,
     cold: Annotated[bool, typer.Option("--cold", help="A fresh group of workers for every cell.")] = False,
     as_json: options.Json = False,
@@ -70,6 +88,9 @@ def run(
         "max_concurrent": max_concurrent,
         "cpus_per_worker": cpus_per_worker,
         "gpus_per_worker": gpus_per_worker,
+        "accelerator": accelerator or None,
+        "min_workers": min_workers,
+        "growth": growth_of(address, cluster_file, grow_to or ()) or None,
         "fail_fast": fail_fast or None,
         "mode": "cold" if cold else None,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from clusters.placement import GroupShape
@@ -54,27 +55,27 @@ def estimate_s(cell: PlannedCell) -> float:
 def shapes_of(cell: PlannedCell, options: RunOptions) -> tuple[GroupShape, ...]:
     """Return the group sizes that a cell may run on, preferred first.
 
-    The number of workers must divide the batch shards of the recipe. Judging alone also runs on one worker, wherever one is free.
+    The number of workers must divide the batch shards of the recipe. Judging alone also runs on one worker, wherever one is free;
+    elastic training on as few as `min_workers`: shards make its arithmetic the same.
     """
     shards = max(1, cell.config.recipe.batch_shards)
-    workers = max(count for count in range(1, options.workers + 1) if shards % count == 0)
-    counts = (workers, 1) if cell.trained and workers > 1 else (workers,)
-    return tuple(
-        GroupShape(num_workers=count, cpus_per_worker=options.cpus_per_worker, gpus_per_worker=options.gpus_per_worker)
-        for count in counts
+    counts = [count for count in range(options.workers, 0, -1) if shards % count == 0]
+    least = 1 if cell.trained else options.min_workers or counts[0]
+    wanted = [count for count in counts if count >= least] or counts[:1]
+    if cell.trained and options.min_workers is None:
+        wanted = list(dict.fromkeys((wanted[0], wanted[-1])))
+    shape = GroupShape(
+        num_workers=wanted[0],
+        cpus_per_worker=options.cpus_per_worker,
+        gpus_per_worker=options.gpus_per_worker,
+        accelerator=options.accelerator,
     )
+    return tuple(replace(shape, num_workers=count) for count in wanted)
 
 
 def exclusive_shapes(shapes: Sequence[GroupShape]) -> tuple[GroupShape, ...]:
     """Return the same sizes with whole GPUs for each worker."""
-    return tuple(
-        GroupShape(
-            num_workers=shape.num_workers,
-            cpus_per_worker=shape.cpus_per_worker,
-            gpus_per_worker=float(math.ceil(shape.gpus_per_worker)),
-        )
-        for shape in shapes
-    )
+    return tuple(replace(shape, gpus_per_worker=float(math.ceil(shape.gpus_per_worker))) for shape in shapes)
 
 
 def is_exclusive(shape: GroupShape) -> bool:

@@ -207,6 +207,7 @@ class GroupPool:
                 use_gpu=shape.gpus_per_worker > 0,
                 resources_per_worker=resources,
                 placement_strategy="PACK",
+                accelerator_type=shape.accelerator or None,
             ),
             run_config=RunConfig(
                 name=f"{self.mailbox_name}-{name}",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from orchestration.errors import SweepError
 
 if TYPE_CHECKING:
+    from clusters.growth import NodeGroup
     from clusters.placement import Node
     from trainers.job import JobPaths
 
@@ -34,13 +35,15 @@ class RunOptions:
     Attributes:
         paths: Where workers read and write.
         workers: Workers per cell; a cell gets the largest number up to this that divides its batch shards.
+        min_workers: Fewest workers that a cell may run on where its own number does not fit now (elastic); None for no fewer.
+        accelerator: Kind of GPU that workers insist on, as Ray names it ("L4"), or "" for any.
+        growth: Node groups that a cluster starts on demand; groups are asked for as if all their nodes stood.
         cpus_per_worker: CPUs that a worker reserves, and its threads.
         gpus_per_worker: GPUs that a worker reserves; a fraction lets single workers share one.
         address: Address of a running Ray, or None for a private one on this machine.
         num_cpus: CPUs of the private Ray, or None for those of the machine.
         num_gpus: GPUs of the private Ray, or None for those of the machine.
-        expected_nodes: The nodes of a cluster that grows on demand, at its largest; groups are asked for as if they all
-            stood. None given: the nodes that stand.
+        expected_nodes: Stands in for the nodes of the cluster, where they are known beforehand.
         max_concurrent: Most cells at once, or None for what the resources hold.
         fail_fast: Whether the first cell that is given up ends the run.
         canary: Whether cells run one at a time until the first shows life (an epoch or a result).
@@ -70,6 +73,9 @@ class RunOptions:
     num_cpus: int | None = None
     num_gpus: int | None = None
     expected_nodes: tuple[Node, ...] = ()
+    growth: tuple[NodeGroup, ...] = ()
+    min_workers: int | None = None
+    accelerator: str = ""
     max_concurrent: int | None = None
     fail_fast: bool = False
     canary: bool = True
@@ -95,6 +101,11 @@ class RunOptions:
             f"{name} must be {rule}, but got {getattr(self, name)}"
             for name, rule, is_right in (
                 ("workers", "at least 1", self.workers >= 1),
+                (
+                    "min_workers",
+                    f"1 to {self.workers}",
+                    self.min_workers is None or 1 <= self.min_workers <= self.workers,
+                ),
                 ("cpus_per_worker", "above 0", self.cpus_per_worker > 0),
                 ("gpus_per_worker", "0 or more", self.gpus_per_worker >= 0),
                 ("max_concurrent", "at least 1", self.max_concurrent is None or self.max_concurrent >= 1),
@@ -111,6 +122,8 @@ class RunOptions:
                 f"two workers of one cell cannot share a GPU, but got workers={self.workers} with "
                 f"gpus_per_worker={self.gpus_per_worker}; give whole GPUs or one worker"
             )
+        if self.accelerator and not self.gpus_per_worker:
+            mistakes.append(f"a kind of GPU needs GPUs, but got accelerator={self.accelerator} with gpus_per_worker=0")
         if mistakes:
             raise SweepError("; ".join(mistakes))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from clusters.placement import GroupShape
@@ -81,4 +82,4 @@ class MemoryBook:
         if count == 1:
             return shapes
         share = math.floor(10_000 / count) / 10_000
-        return (GroupShape(num_workers=1, cpus_per_worker=shape.cpus_per_worker, gpus_per_worker=share),)
+        return (replace(shape, gpus_per_worker=share),)

@@ -24,6 +24,7 @@ from orchestration.store.owners import owner_here
 
 if TYPE_CHECKING:
     from clusters.connect import Connection
+    from clusters.placement import Node
     from orchestration.cells import Plan
     from orchestration.engine.groups import GroupPool
     from orchestration.engine.options import RunOptions
@@ -78,7 +79,7 @@ def _drive(
             options=options,
             observer=relay,
             pool=groups,
-            nodes=options.expected_nodes or connection.nodes(),
+            nodes=_nodes(options, connection),
             owner=owner_here(),
             keeps_groups=pool is not None,
         )
@@ -112,7 +113,7 @@ def _loop(
         if now >= next_look and driver.halt is None:
             next_look = now + options.leases.poll_s
             _obey(driver, store.requested(plan.sweep))
-            driver.cluster_changed(options.expected_nodes or connection.nodes(), connection.leaving())
+            driver.cluster_changed(_nodes(options, connection), connection.leaving())
         if driver.halt is not None:
             grace_ends = grace_ends or now + options.stop_grace_s
             if flag.count > 1 or now > grace_ends:
@@ -152,9 +153,14 @@ def _num_cpus(options: RunOptions) -> int:
     return options.num_cpus or max(len(os.sched_getaffinity(0)), math.ceil(options.workers * options.cpus_per_worker))
 
 
+def _nodes(options: RunOptions, connection: Connection) -> tuple[Node, ...]:
+    return options.expected_nodes or connection.nodes(options.growth)
+
+
 def _check_fits(driver: Driver) -> None:
     for head in driver.state.heads():
-        check_fits(head.shapes[0], driver.state.room.nodes)
+        smallest = min(head.shapes, key=lambda shape: shape.width)
+        check_fits(smallest, driver.state.room.nodes)
 
 
 def _ended(
