@@ -28,7 +28,7 @@ def growth_of(address: str | None, cluster_file: Path | None, grow_to: Sequence[
     if not (cluster_file or grow_to or address):
         return ()
     from clusters.errors import ClusterError
-    from clusters.growth import growth_here, groups_of_file, parse_group
+    from clusters.growth import groups_of_file, growth_here, parse_group
 
     groups: list[NodeGroup] = []
     mistakes: list[Mistake] = []
