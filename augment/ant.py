@@ -6,7 +6,7 @@ the batch stays clean, 30 % gets noise of the current generator and 10 % each of
 current one in the first epoch). At every epoch the generator is stored and a new one trained from scratch.
 
 Every logical shard has a generator of its own, so that results do not depend on the number of workers. The new generator is
-trained on the first batch of its epoch.
+trained on the first batch of its epoch. The very first one may start from given weights.
 """
 
 from __future__ import annotations
@@ -22,10 +22,13 @@ from augment.adversarial import bare
 from augment.ant_noise import NoiseGenerator, add_scaled
 from augment.batch_draws import partners
 from augment.counters import StepKeys, step_uniforms
+from augment.errors import AugmentError
 from augment.fvis_layers import frozen
+from augment.method_files import named_file
 from augment.network_configs import AntConfig
 from augment.shard_random import shard_generator
 from augment.treatment import Treatment, TreatmentContext
+from augment.weight_files import Convolution, convolutions_of, read_weights
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -74,10 +77,15 @@ class Player:
 
 
 class Ant(Treatment):
-    """ANT as a batch stage."""
+    """ANT as a batch stage.
+
+    Raises:
+        AugmentError: If the file of a generator that the configuration names is missing, changed, or of another shape.
+    """
 
     def __init__(self, config: AntConfig, context: TreatmentContext) -> None:
         self._config, self._channels = config, context.num_channels
+        self._given = _given_generator(config, context)
         self._players: dict[int, Player] = {}
         self._waiting: dict[int, Mapping[str, Any]] = {}
         self._epoch = 0
@@ -97,6 +105,8 @@ class Ant(Treatment):
             if player.epoch != self._epoch:
                 is_first = player.epoch < 0
                 player.renew(self._epoch, shard_generator(keys, "ant-weights"))
+                if is_first and self._given is not None:
+                    player.generator.load(self._given)
                 if not is_first:
                     self._retrain(player, network, images, targets, epsilon, keys)
             noise = _noise_like(images, shard_generator(keys, "ant-ascent", images.device))
@@ -151,6 +161,20 @@ class Ant(Treatment):
         self._epoch = int(state["epoch"])
         self._players = {}
         self._waiting = {int(shard): player for shard, player in state["players"].items()}
+
+
+def _given_generator(config: AntConfig, context: TreatmentContext) -> list[Convolution] | None:
+    if not config.generator:
+        return None
+    path = named_file(context.data_root, config.generator, config.generator_content)
+    given = convolutions_of(read_weights(path), path)
+    wanted = [tuple(each.shape) for each in NoiseGenerator(context.num_channels, config.hidden, config.kernel).weights]
+    found = [tuple(each.weight.shape) for each in given]
+    if found != wanted:
+        raise AugmentError(
+            f"{path} must hold convolutions of the shapes {wanted}, but holds {found}; set kernel and hidden to fit it"
+        )
+    return given
 
 
 def _noise_like(images: Tensor, generator: torch.Generator) -> Tensor:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
+
+from augment.weight_files import Convolution
 
 
 class NoiseGenerator(nn.Module):
@@ -26,6 +30,20 @@ class NoiseGenerator(nn.Module):
                 convolution.weight.copy_(0.01 * torch.randn(convolution.weight.shape, generator=generator))
                 assert convolution.bias is not None
                 convolution.bias.zero_()
+
+    @property
+    def weights(self) -> list[Tensor]:
+        """The weights of the four convolutions, in order."""
+        return [value for name, value in self.named_parameters() if name.endswith("weight")]
+
+    def load(self, given: Sequence[Convolution]) -> None:
+        """Take the weights and biases of four given convolutions of the same shapes."""
+        with torch.no_grad():
+            for convolution, (weight, bias) in zip(self.convolutions, given, strict=True):
+                assert isinstance(convolution, nn.Conv2d)
+                convolution.weight.copy_(weight)
+                assert convolution.bias is not None
+                convolution.bias.copy_(bias)
 
     def forward(self, noise: Tensor) -> Tensor:
         """Return shaped noise of the input's shape, (N, C, H, W)."""

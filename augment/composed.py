@@ -28,6 +28,7 @@ class Composed(Treatment):
         self._losing = next((part for _, part, stages in parts if "loss" in stages), Treatment())
         self._extra = next((part for _, part, stages in parts if "extra" in stages), Treatment())
         self.num_views = max(part.num_views for part in self._parts.values())
+        self.stored_copy = next((part.stored_copy for part in self._parts.values() if part.stored_copy), None)
         self.num_extra_per_sample = self._extra.num_extra_per_sample
 
     def sample(self, images: NDArray[np.uint8], keys: SampleKeys) -> NDArray[np.uint8] | NDArray[np.float32]:

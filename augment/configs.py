@@ -7,6 +7,7 @@ class; `augment.rival_configs` holds those of the policies, noises, Outlier Expo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Literal
 
 OperationSet = Literal["all", "basic"]
@@ -31,6 +32,13 @@ def require_severity(value: float) -> None:
 def require_operations(value: str) -> None:
     """Raise ValueError unless a set of operations exists."""
     require(value in ("all", "basic"), "operations must be 'all' (13) or 'basic' (9)", value)
+
+
+def require_below_data_root(name: str, value: str) -> None:
+    """Raise ValueError unless a value is "" or a relative name that stays below a folder."""
+    path = PurePosixPath(value)
+    is_below = not path.is_absolute() and ".." not in path.parts
+    require(is_below, f"{name} must be a name below the data root (move or link the file there)", value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

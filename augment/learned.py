@@ -1,9 +1,10 @@
-"""What EDSR and SIN share: a small network that learns to redraw pictures, on the first batch, and then distorts some of them.
+"""What EDSR and SIN share: a network that redraws pictures and distorts some of them.
 
-The published methods distort a copy of the training set once, with third-party weights, and train on both copies. Here a picture
-is distorted with probability `share` whenever it is shown, which is the same mixture at the same number of optimiser steps, and
-the network is a substitute trained on the pictures at hand. Every logical shard has a network of its own, so that results do not
-depend on the number of workers.
+The published methods distort a copy of the training set once, with third-party weights, and train on both copies. Where such a
+copy is given, the loader shows it and this stage does nothing. Else a picture is distorted with probability `share` whenever it
+is shown, which is the same mixture at the same number of optimiser steps. The network has third-party weights where their files
+are given; else it is a substitute trained on the first batch, one for every logical shard, so that results do not depend on the
+number of workers.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from augment.counters import StepKeys
+from augment.method_files import named_file
 from augment.shard_random import chosen_share, shard_generator
-from augment.treatment import Treatment
+from augment.treatment import StoredCopy, Treatment, TreatmentContext
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -31,10 +33,22 @@ class LearnedDistortion(Treatment):
         share: Share of the pictures that are distorted.
         train_steps: Steps of Adam on pictures of a shard's first batch.
         lr: Adam's learning rate.
+        given: Network with third-party weights, which is never trained; None for the substitute.
+        stored_copy: Copy of the training pictures that is shown instead of distorting them, or None.
     """
 
-    def __init__(self, *, share: float, train_steps: int, lr: float) -> None:
+    def __init__(
+        self,
+        *,
+        share: float,
+        train_steps: int,
+        lr: float,
+        given: nn.Module | None = None,
+        stored_copy: StoredCopy | None = None,
+    ) -> None:
         self._share, self._train_steps, self._lr = share, train_steps, lr
+        self._given = given.requires_grad_(False).eval() if given is not None else None
+        self.stored_copy = stored_copy
         self._networks: dict[int, nn.Module] = {}
         self._waiting: dict[int, Mapping[str, Tensor]] = {}
 
@@ -57,7 +71,7 @@ class LearnedDistortion(Treatment):
 
     def batch(self, model: nn.Module, images: Tensor, targets: Tensor, keys: StepKeys) -> tuple[Tensor, Tensor]:
         """Distort a share of the pictures: (N, C, H, W) float32 in [0, 1] -> the same; targets as given."""
-        if len(images) == 0:
+        if len(images) == 0 or self.stored_copy is not None:
             return images, targets
         network = self._network(images, keys)
         rows = chosen_share(keys, len(images), self._share, self.stream).nonzero()[:, 0].to(images.device)
@@ -69,6 +83,8 @@ class LearnedDistortion(Treatment):
         return changed, targets
 
     def _network(self, images: Tensor, keys: StepKeys) -> nn.Module:
+        if self._given is not None:
+            return self._given.to(images.device)
         if keys.shard not in self._networks:
             network = self.make_network().to(images.device)
             if keys.shard in self._waiting:
@@ -93,7 +109,7 @@ class LearnedDistortion(Treatment):
         optimiser.zero_grad(set_to_none=True)
 
     def state_dict(self) -> Mapping[str, Any]:
-        """Return every shard's network."""
+        """Return every shard's substitute; given weights are files that the cell names."""
         ours = {shard: dict(network.state_dict()) for shard, network in self._networks.items()}
         return {"networks": {**self._waiting, **ours}}
 
@@ -101,6 +117,15 @@ class LearnedDistortion(Treatment):
         """Restore the networks; each moves to its device at its next batch."""
         self._networks = {}
         self._waiting = {int(shard): weights for shard, weights in state["networks"].items()}
+
+
+def stored_copy_of(context: TreatmentContext, name: str, content: str, share: float) -> StoredCopy | None:
+    """Return the copy of the training pictures in a folder below the data root, or None where no name is given.
+
+    Raises:
+        AugmentError: If it is not there, or has another content than planned.
+    """
+    return StoredCopy(folder=named_file(context.data_root, name, content), share=share) if name else None
 
 
 def reset_convolutions(network: nn.Module, generator: torch.Generator) -> None:

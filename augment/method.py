@@ -36,6 +36,9 @@ class Method:
         recipe: What the published results change in the recipe: dataset name, or "*" for any -> field -> value.
         starts_from: Method whose trained network it starts from as published, or None for the recipe's own start.
         note: Where this implementation had to choose or differs, for the method card.
+        files: Hyper-parameters that name a file or folder below the data root: name -> the one that holds its content hash,
+            which planning fills in (`augment.method_files`). Both are no part of a cell's identity while they are empty.
+        spares_mixing_set: One of `files` with which no mixing set is needed, or "".
     """
 
     name: str
@@ -55,3 +58,5 @@ class Method:
     recipe: Defaults = field(default_factory=dict)
     starts_from: str | None = None
     note: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+    spares_mixing_set: str = ""

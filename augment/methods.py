@@ -232,7 +232,9 @@ METHODS: Final[Mapping[str, Method]] = {
         defaults={"imagenet": {"retrain_steps": 1000}},
         what="Add noise of a small generator that learns, against the network, which noise hurts most, to half of every batch.",
         source=_NOISE_PAPER,
-        note="1 x 1 generator (the table's is unpublished); a new generator is trained on one batch, not on the whole set.",
+        note="1 x 1 generator (the table's is unpublished); a new generator is trained on one batch, not on the whole set. "
+        "Third-party weights: `generator` names a file that the first generator starts from; without it, random ones.",
+        files={"generator": "generator_content"},
     ),
     "noise2net": Method(
         name="noise2net",
@@ -244,7 +246,8 @@ METHODS: Final[Mapping[str, Method]] = {
         defaults={"imagenet": {"std": 0.225}},
         what="Send half of every batch through random residual networks, one for each picture.",
         source=_DEEP_AUGMENT_PAPER,
-        note="The result is clipped to [0, 1], which the published one is not; one divisor stands for the three channels'.",
+        note="The result is clipped to [0, 1], which the published one is not; one divisor stands for the three channels'. Needs "
+        "no third-party weights: its networks are random by design.",
     ),
     "edsr": Method(
         name="edsr",
@@ -255,7 +258,10 @@ METHODS: Final[Mapping[str, Method]] = {
         build=network_builders.edsr,
         what="Redraw every second picture by a super-resolution network with damaged weights.",
         source=_DEEP_AUGMENT_PAPER,
-        note="The network is a substitute trained on the first batch; pictures are distorted as they come, not stored once.",
+        note="Third-party weights: `weights` names a file of an EDSR baseline network; without it the network is a substitute "
+        "trained on the first batch. Pictures are distorted as they come, not stored once, unless `stored_copy` names a folder "
+        "with a distorted copy.",
+        files={"weights": "weights_content", "stored_copy": "stored_copy_content"},
     ),
     "sin": Method(
         name="sin",
@@ -267,7 +273,15 @@ METHODS: Final[Mapping[str, Method]] = {
         needs_mixing_set=True,
         what="Redraw every second picture in the style of a picture of the mixing set, by adaptive instance normalisation.",
         source="Geirhos et al. (ICLR 2019); rgeirhos/Stylized-ImageNet",
-        note="Styles are the mixing set instead of paintings; encoder and decoder are substitutes trained on the first batch.",
+        note="Third-party weights: `encoder` and `decoder` name the files of the published AdaIN networks; without them both are "
+        "substitutes trained on the first batch. Styles are the mixing set, not paintings, unless it is a folder of paintings. "
+        "`stored_copy` names a folder with a stylised copy of the training pictures, shown instead.",
+        files={
+            "encoder": "encoder_content",
+            "decoder": "decoder_content",
+            "stored_copy": "stored_copy_content",
+        },
+        spares_mixing_set="stored_copy",
     ),
     "oe": Method(
         name="oe",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from augment.configs import require, require_fraction
+from augment.configs import require, require_below_data_root, require_fraction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +43,8 @@ class AntConfig:
         retrain_steps: Steps of that training.
         clean_share: Share of a batch that stays clean.
         replay_share: Share of a batch for each of two earlier generators.
+        generator: File below the data root with weights that the first generator starts from, or "" for random ones.
+        generator_content: Its SHA-256; planning fills it in.
     """
 
     epsilon: float = 135.0
@@ -53,6 +55,8 @@ class AntConfig:
     retrain_steps: int = 100
     clean_share: float = 0.5
     replay_share: float = 0.1
+    generator: str = ""
+    generator_content: str = ""
 
     def __post_init__(self) -> None:
         require(self.epsilon >= 0.0, "epsilon must not be negative", self.epsilon)
@@ -63,6 +67,7 @@ class AntConfig:
         require_fraction("clean_share", self.clean_share)
         total = self.clean_share + 2 * self.replay_share
         require(self.replay_share >= 0.0 and total <= 1.0, "clean_share + 2 replay_share must be at most 1", total)
+        require_below_data_root("generator", self.generator)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +81,11 @@ class EdsrConfig:
         train_steps: Training steps of the substitute network before its first use, one per step of the job.
         lr: Adam's learning rate for the substitute.
         num_edits: Weight edits drawn, with replacement, for each damaged copy.
+        weights: File below the data root with the weights of a published EDSR network, or "" for a substitute that is trained.
+        weights_content: Its SHA-256; planning fills it in.
+        stored_copy: Folder below the data root with a distorted copy of the training pictures, shown instead of distorting
+            them (`trainers.stored_copy`), or "".
+        stored_copy_content: Its content hash; planning fills it in.
     """
 
     share: float = 0.5
@@ -84,6 +94,10 @@ class EdsrConfig:
     train_steps: int = 200
     lr: float = 2e-3
     num_edits: int = 3
+    weights: str = ""
+    weights_content: str = ""
+    stored_copy: str = ""
+    stored_copy_content: str = ""
 
     def __post_init__(self) -> None:
         require_fraction("share", self.share)
@@ -91,6 +105,8 @@ class EdsrConfig:
         require(self.train_steps >= 0, "train_steps must not be negative", self.train_steps)
         require(self.lr > 0.0, "lr must be above 0", self.lr)
         require(self.num_edits >= 0, "num_edits must not be negative", self.num_edits)
+        require_below_data_root("weights", self.weights)
+        require_below_data_root("stored_copy", self.stored_copy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +119,13 @@ class SinConfig:
         hidden: Channels of the first stage of the encoder; later stages have more.
         train_steps: Training steps of the substitute encoder and decoder before their first use, one per step of the job.
         lr: Adam's learning rate for the substitute.
+        encoder: File below the data root with the weights of a VGG-like encoder, or "" for the substitute.
+        encoder_content: Its SHA-256; planning fills it in.
+        decoder: File below the data root with the weights of its decoder; given with `encoder` or not at all.
+        decoder_content: Its SHA-256; planning fills it in.
+        stored_copy: Folder below the data root with a stylised copy of the training pictures, shown instead of stylising them
+            (`trainers.stored_copy`), or "".
+        stored_copy_content: Its content hash; planning fills it in.
     """
 
     share: float = 0.5
@@ -110,6 +133,12 @@ class SinConfig:
     hidden: int = 16
     train_steps: int = 200
     lr: float = 2e-3
+    encoder: str = ""
+    encoder_content: str = ""
+    decoder: str = ""
+    decoder_content: str = ""
+    stored_copy: str = ""
+    stored_copy_content: str = ""
 
     def __post_init__(self) -> None:
         require_fraction("share", self.share)
@@ -117,3 +146,7 @@ class SinConfig:
         require(self.hidden >= 1, "hidden must be at least 1", self.hidden)
         require(self.train_steps >= 0, "train_steps must not be negative", self.train_steps)
         require(self.lr > 0.0, "lr must be above 0", self.lr)
+        for name in ("encoder", "decoder", "stored_copy"):
+            require_below_data_root(name, getattr(self, name))
+        files = (self.encoder, self.decoder)
+        require(bool(files[0]) == bool(files[1]), "encoder and decoder must be given together or not at all", files)

@@ -2,8 +2,9 @@
 
 Geirhos et al., "ImageNet-trained CNNs are biased towards texture" (ICLR 2019), with the AdaIN of Huang and Belongie (ICCV 2017):
 the content's features take the mean and standard deviation, channel by channel, of the style's features; the decoder draws the
-result. The published styles are 79,395 paintings and the encoder is VGG-19; here the styles are the pictures of the mixing set,
-and encoder and decoder are substitutes trained on the pictures at hand (`augment.learned`).
+result. The published styles are 79,395 paintings; here the styles are the pictures of the mixing set, which may be a folder of
+paintings. Encoder and decoder are the published ones where their weights are given (`augment.style_network`), else substitutes
+trained on the pictures at hand (`augment.learned`). Where a stylised copy of the training set is given, it is shown instead.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from torch.nn import functional
 
 from augment.counters import StepKeys, step_uniforms
 from augment.errors import AugmentError
-from augment.learned import LearnedDistortion
+from augment.learned import LearnedDistortion, stored_copy_of
+from augment.method_files import named_file
 from augment.network_configs import SinConfig
+from augment.style_network import PublishedStyleNetwork, style_network
 from augment.treatment import TreatmentContext
 
 if TYPE_CHECKING:
@@ -71,18 +74,30 @@ class StyleNetwork(nn.Module):
 
 
 class Sin(LearnedDistortion):
-    """SIN as a batch stage."""
+    """SIN as a batch stage.
+
+    Raises:
+        AugmentError: If there are no styles and no stylised copy, or a file that the configuration names is missing or unfit.
+    """
 
     stream = "sin"
 
     def __init__(self, config: SinConfig, context: TreatmentContext) -> None:
-        super().__init__(share=config.share, train_steps=config.train_steps, lr=config.lr)
-        if context.mixing_set is None or len(context.mixing_set) == 0:
+        stored_copy = stored_copy_of(context, config.stored_copy, config.stored_copy_content, config.share)
+        super().__init__(
+            share=config.share,
+            train_steps=config.train_steps,
+            lr=config.lr,
+            given=None if stored_copy else _given_network(config, context),
+            stored_copy=stored_copy,
+        )
+        if stored_copy is None and (context.mixing_set is None or len(context.mixing_set) == 0):
             raise AugmentError(
-                "SIN needs pictures whose style it takes, but there is no mixing set; name one with mixing_set"
+                "SIN needs pictures whose style it takes, but there is no mixing set; name one with mixing_set, or a stylised "
+                "copy of the training pictures with stored_copy"
             )
         self._config, self._channels = config, context.num_channels
-        self._styles: NDArray[np.uint8] = context.mixing_set
+        self._styles: NDArray[np.uint8] | None = context.mixing_set
 
     def make_network(self) -> nn.Module:
         """Return encoder and decoder."""
@@ -101,7 +116,7 @@ class Sin(LearnedDistortion):
 
     def distort(self, network: nn.Module, images: Tensor, keys: StepKeys) -> Tensor:
         """Redraw pictures, each in the style of one random picture of the mixing set."""
-        assert isinstance(network, StyleNetwork)
+        assert isinstance(network, StyleNetwork | PublishedStyleNetwork)
         draws = torch.from_numpy(step_uniforms(keys, len(images), stream="sin-styles"))
         content = network.encode(images)
         style = network.encode(self._style_pictures(draws, images))
@@ -109,7 +124,16 @@ class Sin(LearnedDistortion):
         return network.decode(wanted, *images.shape[2:])
 
     def _style_pictures(self, draws: Tensor, images: Tensor) -> Tensor:
+        assert self._styles is not None
         rows = (draws.double() * len(self._styles)).long().tolist()
         height, width = images.shape[2:]
         chosen = torch.from_numpy(self._styles[rows][:, :height, :width])
         return chosen.permute(0, 3, 1, 2).float().div(255.0).to(images.device)
+
+
+def _given_network(config: SinConfig, context: TreatmentContext) -> PublishedStyleNetwork | None:
+    if not config.encoder:
+        return None
+    encoder = named_file(context.data_root, config.encoder, config.encoder_content)
+    decoder = named_file(context.data_root, config.decoder, config.decoder_content)
+    return style_network(encoder, decoder, context.num_channels)

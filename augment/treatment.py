@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor, nn
@@ -38,6 +40,7 @@ class TreatmentContext:
         mean: Per-channel pixel value in [0, 1] that the model's normalisation maps to zero.
         mixing_set: Mixing pictures, (M, S, S, C) uint8 with S >= image_size, or None where the method needs none.
         outliers: Outlier pictures, (M, H, W, C) uint8, or None where the method has no extra stream.
+        data_root: Folder that the files a method names lie below, or None where it names none.
     """
 
     image_size: int
@@ -46,6 +49,20 @@ class TreatmentContext:
     mean: tuple[float, ...]
     mixing_set: NDArray[np.uint8] | None = None
     outliers: NDArray[np.uint8] | None = None
+    data_root: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCopy:
+    """A copy of the training pictures, changed beforehand, that is shown in place of some of them.
+
+    Attributes:
+        folder: Where it lies: one file for each training picture.
+        share: Share of the pictures that the copy is shown of, in [0, 1].
+    """
+
+    folder: Path
+    share: float
 
 
 class LossOutput(NamedTuple):
@@ -66,6 +83,9 @@ class Treatment:
 
     num_extra_per_sample: int = 0
     """Pictures of the extra stream per training sample (2 for Outlier Exposure)."""
+
+    stored_copy: StoredCopy | None = None
+    """A changed copy of the training pictures that the loader shows in place of some of them."""
 
     def sample(self, images: NDArray[np.uint8], keys: SampleKeys) -> NDArray[np.uint8] | NDArray[np.float32]:
         """Change pictures on the host: (N, H, W, C) uint8 -> (N, H, W, C), or (V, N, H, W, C), uint8 or float32 in [0, 1]."""

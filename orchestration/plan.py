@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from augment.method_files import missing_files
 from orchestration.cells import Mode, Plan, PlannedCell
 from orchestration.failures import COUNTED, REPEATABLE
 from orchestration.identities import ResolvedCell
@@ -192,7 +193,17 @@ def _missing_data(cells: Sequence[PlannedCell], catalogue: Catalogue, data_root:
     waiting = [cell for cell in cells if not cell.is_done]
     names = dict.fromkeys(cell.config.dataset for cell in waiting)
     names |= dict.fromkeys(cell.config.outliers for cell in waiting if not cell.trained and cell.config.outliers)
-    return tuple(line for name in names for line in _missing_lines(name, catalogue, data_root))
+    lines = [line for name in names for line in _missing_lines(name, catalogue, data_root)]
+    files = [line for cell in waiting if not cell.trained for line in _missing_of_method(cell, catalogue, data_root)]
+    return (*lines, *dict.fromkeys(files))
+
+
+def _missing_of_method(cell: PlannedCell, catalogue: Catalogue, data_root: Path) -> list[str]:
+    """Return a line for each file that the cell's method names and that is not there."""
+    params = cell.config.method_params
+    parts = catalogue.method_parts(cell.config.method)
+    shares = [(part, params if len(parts) == 1 else params.get(part.name, {})) for part in parts if part.files]
+    return [line for part, share in shares for line in missing_files(part, share, data_root)]
 
 
 def _missing_lines(name: str, catalogue: Catalogue, data_root: Path) -> list[str]:

@@ -206,8 +206,11 @@ class Reading:
 
     def _needs_mixing_set(self, parts: Sequence[Method]) -> bool:
         given = self._group("params")
-        spared = [given.get(part.spares_mixing_set) or given.get(f"{part.name}.{part.spares_mixing_set}") for part in parts]
-        return any(part.needs_mixing_set and not other for part, other in zip(parts, spared, strict=True))
+        return any(
+            part.needs_mixing_set
+            and not (given.get(part.spares_mixing_set) or given.get(f"{part.name}.{part.spares_mixing_set}"))
+            for part in parts
+        )
 
     def _visualised(self, parts: Sequence[Method], shared: Settings, settings: Settings | None) -> ResolvedCell | None:
         """The cell whose network a mixing set of feature visualisations shows: as the file says, else the baseline; one seed."""

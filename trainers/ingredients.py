@@ -15,6 +15,7 @@ from trainers.datasets.registry import dataset_for
 from trainers.datasets.spec import DatasetSpec
 from trainers.errors import CorruptData
 from trainers.pictures import training_pictures
+from trainers.stored_copy import with_stored_copy
 from trainers.trained_networks import trained_networks
 
 if TYPE_CHECKING:
@@ -60,7 +61,11 @@ def gather_ingredients(
     pictures = training_pictures(dataset, config.recipe, Path(paths.data_root), Path(paths.cache_dir))
     mixing_set, mixing_digest = _mixing_set(config.mixing_set, paths, device, on_progress)
     outliers = _outliers(config, dataset, paths)
-    treatment = build_treatment(config, dataset, mixing_set=mixing_set, outliers=outliers)
+    treatment = build_treatment(
+        config, dataset, mixing_set=mixing_set, outliers=outliers, data_root=Path(paths.data_root)
+    )
+    if treatment.stored_copy is not None:
+        pictures = with_stored_copy(pictures, treatment.stored_copy, dataset, config.recipe, paths)
     digests = {"train": pictures.fingerprint, "mixing_set": mixing_digest}
     return Ingredients(
         dataset=dataset, pictures=pictures, treatment=treatment, byte_digests={k: v for k, v in digests.items() if v}
@@ -88,6 +93,7 @@ def build_treatment(
     *,
     mixing_set: NDArray[np.uint8] | None,
     outliers: NDArray[np.uint8] | None,
+    data_root: Path | None = None,
 ) -> Treatment:
     """Build the method of a job."""
     from augment.methods import config_for, method_for
@@ -100,6 +106,7 @@ def build_treatment(
         mean=dataset.mean,
         mixing_set=mixing_set,
         outliers=outliers,
+        data_root=data_root,
     )
     method = method_for(config.method)
     treatment: Treatment = method.build(config_for(method, config.dataset, config.method_params), context)

@@ -29,8 +29,7 @@ def folder_content_hash(folder: Path, *, cache: Path | None = None) -> str:
         cache: Folder that remembers hashes; None for `content-hashes` below DREAMGRID_CACHE.
     """
     files = picture_files(folder)
-    stamp = _stamp(folder, files)
-    memory = (cache or _default_cache()) / f"{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:24]}.json"
+    stamp, memory = _stamp(folder, files), _memory_of(folder, cache)
     known = _recall(memory, stamp)
     if known is not None:
         return known
@@ -41,6 +40,22 @@ def folder_content_hash(folder: Path, *, cache: Path | None = None) -> str:
         digest.update(f"{path.relative_to(folder).as_posix()}\0{content}\n".encode())
     _remember(memory, stamp, digest.hexdigest())
     return digest.hexdigest()
+
+
+def file_content_hash(path: Path, *, cache: Path | None = None) -> str:
+    """Return the SHA-256 of a file's bytes, remembered like that of a folder."""
+    stamp, memory = _stamp(path.parent, [path]), _memory_of(path, cache)
+    known = _recall(memory, stamp)
+    if known is not None:
+        return known
+    with path.open("rb") as handle:
+        content = hashlib.file_digest(handle, "sha256").hexdigest()
+    _remember(memory, stamp, content)
+    return content
+
+
+def _memory_of(path: Path, cache: Path | None) -> Path:
+    return (cache or _default_cache()) / f"{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:24]}.json"
 
 
 def _stamp(folder: Path, files: list[Path]) -> str:

@@ -1,0 +1,160 @@
+"""A copy of the training pictures that was changed beforehand (stylised, distorted), shown in place of some of them.
+
+The published methods train on the clean set and its copy together, in epochs of twice the length. Here a picture is shown either
+clean or from the copy, by a coin of its own whose side turns from one epoch to the next: with a share of one half, two epochs
+show every picture once in each form, which is one epoch of the published union.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from augment.counters import SampleKeys, uniforms
+from trainers.errors import CorruptData
+
+if TYPE_CHECKING:
+    from augment.treatment import StoredCopy
+    from trainers.config import RecipeConfig
+    from trainers.datasets.spec import DatasetSpec
+    from trainers.job import JobPaths
+    from trainers.loader import PictureSource
+
+STREAM: Final = "stored-copy"
+NAMED: Final = 3
+"""Pictures that a message names."""
+
+
+class WithStoredCopy:
+    """Training pictures of which some come from a copy; classes are always those of the clean pictures."""
+
+    def __init__(self, clean: PictureSource, copy: PictureSource, *, share: float) -> None:
+        """Join two sources of equally many pictures.
+
+        Args:
+            clean: The training pictures.
+            copy: Their copy, in the same order, under the same crop and flip.
+            share: Share of the pictures that come from the copy.
+        """
+        self._clean, self._copy, self._share = clean, copy, share
+        self.num_images = clean.num_images
+        self.fingerprint = f"{clean.fingerprint}+{copy.fingerprint}"
+
+    def pictures(self, keys: SampleKeys) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Return the pictures of the keys, (n, H, W, C) uint8, and their classes, (n,) int64."""
+        is_copy = self.from_copy(keys)
+        if not is_copy.any():
+            return self._clean.pictures(keys)
+        if is_copy.all():
+            return self._copy.pictures(keys)
+        clean, labels = self._clean.pictures(_some(keys, ~is_copy))
+        changed, changed_labels = self._copy.pictures(_some(keys, is_copy))
+        images = np.empty((len(keys), *clean.shape[1:]), dtype=np.uint8)
+        classes = np.empty(len(keys), dtype=np.int64)
+        images[~is_copy], images[is_copy] = clean, changed
+        classes[~is_copy], classes[is_copy] = labels, changed_labels
+        return images, classes
+
+    def from_copy(self, keys: SampleKeys) -> NDArray[np.bool_]:
+        """Return which pictures come from the copy, (n,): a draw per pair of epochs, turned by half in the second of them."""
+        pair = SampleKeys(keys.seed, keys.epoch // 2, keys.indices)
+        draws = uniforms(pair, 1, stream=STREAM)[:, 0]
+        turned: NDArray[np.bool_] = (draws + 0.5 * (keys.epoch % 2)) % 1.0 < self._share
+        return turned
+
+
+def with_stored_copy(
+    clean: PictureSource, stored: StoredCopy, dataset: DatasetSpec, recipe: RecipeConfig, paths: JobPaths
+) -> WithStoredCopy:
+    """Return the training pictures of a dataset joined with a copy in a folder.
+
+    The copy of a dataset in folders has the same names (suffixes may differ); that of any other dataset has as many files as
+    there are training pictures, in the order of their names.
+
+    Args:
+        clean: The training pictures.
+        stored: Where the copy lies, and its share.
+        dataset: The dataset.
+        recipe: Its crop and flip are done with the copy too.
+        paths: Where datasets and listings lie.
+
+    Raises:
+        CorruptData: If the copy does not hold one decodable picture for each of the training pictures.
+    """
+    from trainers.datasets.listing import listing_of, walk
+
+    pairs = sorted(walk(stored.folder))
+    if len(pairs) != clean.num_images:
+        raise CorruptData(
+            f"a stored copy of {dataset.name!r} must have one picture for each of its {clean.num_images} training pictures, but "
+            f"{stored.folder} has {len(pairs)}; make the copy again"
+        )
+    if not dataset.is_resident:
+        from trainers.datasets.listing import list_split
+        from trainers.pictures import PictureFiles
+
+        listing = listing_of(stored.folder, pairs)
+        whole = list_split(dataset, "train", Path(paths.data_root), Path(paths.cache_dir))
+        _check_names(listing.names, whole.names, stored.folder)
+        copy: PictureSource = PictureFiles(listing, image_size=dataset.image_size, flip=recipe.flip)
+    else:
+        copy = _resident_copy(clean, stored.folder, [name for name, _ in pairs], dataset, recipe)
+    return WithStoredCopy(clean, copy, share=stored.share)
+
+
+def _resident_copy(
+    clean: PictureSource, folder: Path, names: list[str], dataset: DatasetSpec, recipe: RecipeConfig
+) -> PictureSource:
+    from trainers.datasets.decode import centre_crop, open_picture
+    from trainers.datasets.load import fingerprint
+    from trainers.pictures import ResidentPictures
+
+    size = dataset.image_size
+    images = np.empty((len(names), size, size, dataset.num_channels), dtype=np.uint8)
+    broken = []
+    for row, name in zip(images, names, strict=True):
+        picture = open_picture(folder / name)
+        if picture is None:
+            broken.append(name)
+            continue
+        shown = picture if dataset.num_channels == 3 else picture.convert("L")
+        row[:] = centre_crop(shown, resize=size, size=size).reshape(row.shape)
+    if broken:
+        raise CorruptData(
+            f"every picture of a stored copy must be whole, but {len(broken)} in {folder} are not: "
+            f"{', '.join(broken[:NAMED])}{' ...' if len(broken) > NAMED else ''}; make them again"
+        )
+    labels = _labels_of(clean)
+    return ResidentPictures(
+        images,
+        labels,
+        crop_padding=recipe.crop_padding,
+        flip=recipe.flip,
+        resized_crop=recipe.crop == "resized",
+        fingerprint=fingerprint(images, labels),
+    )
+
+
+def _labels_of(clean: PictureSource) -> NDArray[np.int64]:
+    keys = SampleKeys(0, 0, np.arange(clean.num_images, dtype=np.int64))
+    return clean.pictures(keys)[1]
+
+
+def _check_names(copied: tuple[str, ...], clean: tuple[str, ...], folder: Path) -> None:
+    wrong = [
+        name
+        for name, origin in zip(copied, clean, strict=True)
+        if Path(name).with_suffix("") != Path(origin).with_suffix("")
+    ]
+    if wrong:
+        raise CorruptData(
+            f"a stored copy must have the names of the training pictures, but {len(wrong)} in {folder} differ: "
+            f"{', '.join(wrong[:NAMED])}{' ...' if len(wrong) > NAMED else ''}; keep the names when the copy is made"
+        )
+
+
+def _some(keys: SampleKeys, chosen: NDArray[np.bool_]) -> SampleKeys:
+    return SampleKeys(keys.seed, keys.epoch, keys.indices[chosen])
