@@ -59,7 +59,7 @@ def fill_background(words, slot, cycles, palette, out):  # type: ignore[no-untyp
         palette: (256, 4) float32.
         out: (S, S, 3) float32.
     """
-    size = out.shape[0]
+    size, pixels = out.shape[0], out.reshape(-1)
     kind, first = _draw(words, slot), int(256 * _draw(words, slot + 1)) & 255
     dim = 0.05 + 0.2 * _draw(words, slot + 2) if kind < 0.25 else 0.25 + 0.65 * _draw(words, slot + 2)
     span = (30.0 + 90.0 * _draw(words, slot + 3)) / cycles
@@ -69,21 +69,21 @@ def fill_background(words, slot, cycles, palette, out):  # type: ignore[no-untyp
         for row in range(size):
             for column in range(size):
                 t = abs(0.5 + (column - size / 2) * dx + (row - size / 2) * dy)
-                _tint(palette, first + span * min(t, 1.0), dim, out[row, column])
+                _tint(palette, first + span * min(t, 1.0), dim, pixels, 3 * (row * size + column))
         return
     noise = plasma(words, size, 0.5 + 0.4 * _draw(words, slot + 5))
     for row in range(size):
         for column in range(size):
-            _tint(palette, first + span * noise[row, column], dim, out[row, column])
+            _tint(palette, first + span * noise[row, column], dim, pixels, 3 * (row * size + column))
 
 
 @kernel(error_model="numpy")
-def _tint(palette, shade, dim, out):  # type: ignore[no-untyped-def]
+def _tint(palette, shade, dim, pixels, at):  # type: ignore[no-untyped-def]
     below = int(shade)
     mix = np.float32(shade - below)
-    low, high = below & 255, (below + 1) & 255
-    for channel in range(3):
-        out[channel] = dim * ((1 - mix) * palette[low, channel] + mix * palette[high, channel])
+    low, high = np.uint64(below & 255), np.uint64((below + 1) & 255)
+    for channel in range(np.uint64(3)):
+        pixels[np.uint64(at) + channel] = dim * ((1 - mix) * palette[low, channel] + mix * palette[high, channel])
 
 
 @kernel(error_model="numpy")
