@@ -59,7 +59,7 @@ def sweep_table(sweep: Sweep, cells: Sequence[ResolvedCell], results: Mapping[st
         down = dict.fromkeys(_setting(point, axes.rows) for point in sweep.points)
         across = dict.fromkeys(_setting(point, axes.columns) for point in sweep.points)
         return pair_grid(
-            sweep.title,
+            shown_title(sweep),
             list(down),
             list(across),
             sweep.columns,
@@ -68,8 +68,18 @@ def sweep_table(sweep: Sweep, cells: Sequence[ResolvedCell], results: Mapping[st
             across_name=_short(axes.columns),
         )
     if layout == "sets":
-        return set_table(sweep.title, sweep.details, sweep.rows, sweep.columns, observations)
-    return metric_table(sweep.title, sweep.rows, sweep.columns, observations)
+        return set_table(shown_title(sweep), sweep.details, sweep.rows, sweep.columns, observations)
+    return metric_table(shown_title(sweep), sweep.rows, sweep.columns, observations)
+
+
+def shown_title(sweep: Sweep) -> str:
+    """Return the caption of a sweep's table; a smaller size says on what it ran, since the title speaks of the full one."""
+    if sweep.size == "full":
+        return sweep.title
+    datasets = dict.fromkeys(
+        str(point.settings["dataset"].value) for point in sweep.points if "dataset" in point.settings
+    )
+    return f"{sweep.title}, {sweep.size} size ({', '.join(datasets)})"
 
 
 def table_notes(sweep: Sweep) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from orchestration.cli import claims_verbs, options
+from orchestration.cli import claims_verbs, options, report_verbs
 from orchestration.cli.output import EXIT_DONE, show, tell
 
 FORMATS = ("terminal", "markdown", "latex", "csv", "html", "json")
@@ -17,6 +17,7 @@ FORMATS = ("terminal", "markdown", "latex", "csv", "html", "json")
 def register(app: typer.Typer) -> None:
     """Add the verbs that show what is recorded."""
     app.command("table")(table)
+    report_verbs.register(app)
     claims_verbs.register(app)
 
 

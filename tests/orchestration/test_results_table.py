@@ -124,7 +124,7 @@ def test_a_union_has_one_table_for_each_part(store: ResultsStore) -> None:
 
     tables = sweep_tables(sweep, cells, results(store, cells))  # type: ignore[arg-type]
 
-    assert [table.title for table in tables] == [part.title for part in sweep.parts]
+    assert [table.title for table in tables] == [f"{part.title}, smoke size (digits)" for part in sweep.parts]
 
 
 def test_the_published_recipe_gets_a_verdict_and_its_unknowns_are_named(store: ResultsStore) -> None:

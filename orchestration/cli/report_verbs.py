@@ -1,0 +1,47 @@
+"""`report`: a sweep as one HTML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestration.cli import options
+from orchestration.cli.output import EXIT_DONE, emit
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this file."""
+    app.command("report")(report)
+
+
+def report(
+    sweep: options.SweepName,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write; by default SWEEP.html in this folder.")
+    ] = None,
+    smoke: options.Smoke = False,
+    small: options.Small = False,
+    assignments: options.Set = None,
+    seeds: options.Seeds = None,
+    storage: options.Storage = None,
+    as_json: options.Json = False,
+) -> int:
+    """Write one self-contained HTML file that opens offline: grid, charts, costs, provenance. Runs nothing."""
+    from orchestration.catalogue import builtin_catalogue
+    from orchestration.report.build import report_page
+
+    choice = options.SweepChoice(
+        name=sweep, smoke=smoke, small=small, assignments=tuple(assignments or ()), seeds=seeds
+    )
+    catalogue = builtin_catalogue()
+    loaded = choice.load(catalogue)
+    store = options.store_of(options.settings_of(storage))
+    page = report_page(loaded, choice.name, store=store, catalogue=catalogue).encode()
+    path = output or Path(f"{loaded.label}.html")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(page)
+    document = {"sweep": loaded.label, "file": str(path.absolute()), "bytes": len(page)}
+    emit(document, lambda: f"{path} ({len(page) / 1024:.0f} KiB): open it in a browser", as_json=as_json)
+    return EXIT_DONE

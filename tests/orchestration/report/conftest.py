@@ -1,0 +1,100 @@
+"""A store that holds made-up results of a sweep, with fine rows, curves and provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from eval.report import BenchmarkOutcome, MetricReport, MetricValue
+from orchestration.catalogue import builtin_catalogue
+from orchestration.identities import ResolvedCell
+from orchestration.resolve import resolve_sweep
+from orchestration.store import open_store
+from orchestration.store.base import Provenance, ResultsStore, TrainingRecord
+from orchestration.sweep import Overrides, Size
+from orchestration.sweep_files import load_sweep
+from trainers.job import EpochRow, TrainSummary
+
+DIGEST = "d" * 64
+FINE = {
+    "c-generated": [("corruption", kind, severity) for kind in ("fog", "snow") for severity in (1, 3)],
+    "p-generated": [("perturbation", kind, None) for kind in ("tilt", "rotate")],
+}
+
+
+def record(store: ResultsStore, cell: ResolvedCell, base: float) -> None:
+    epochs = tuple(
+        EpochRow(
+            epoch=at,
+            step=at + 1,
+            loss=2.0 / (at + 1),
+            accuracy=0.3 * (at + 1),
+            lr=0.1,
+            images_per_s=100.0,
+            data_wait_share=0.0,
+            memory_mib=1.0,
+            time=0.0,
+        )
+        for at in range(3)
+    )
+    summary = TrainSummary(
+        checkpoint_sha256=DIGEST,
+        checkpoint_uri="x",
+        epochs=epochs,
+        resumed_from_step=None,
+        wall_s=36.0,
+        device_s=36.0,
+        environment={"device": "cpu", "byte_digests": {"train": "ab" * 32}, "world_size": 1},
+    )
+    provenance = Provenance(
+        commit="c0ffee" * 7,
+        dirty=False,
+        config={"dataset": cell.config.dataset},
+        config_hash="",
+        data_identity="",
+        versions={"torch": "2.14.1", "python": "3.11.7"},
+        driver={},
+        recorded_at=1.7e9,
+    )
+    store.record_training(TrainingRecord(train_key=cell.train_key, summary=summary, provenance=provenance))
+    for request in cell.benchmarks:
+        error = base + 0.01 * cell.config.seed
+        metrics = {name: MetricValue(error, 100) for name in ("error", "mfr", "mt5d", "rms", "rms-reference")}
+        metrics |= {name: MetricValue(1.0 - error, 100) for name in ("auroc", "aupr")}
+        rows = [
+            {name: kind, "severity": level, "error": error, "mfr": error}
+            for name, kind, level in FINE.get(request.name, ())
+        ]
+        if request.name == "clean":
+            rows = [{"from": 0.0, "to": 0.5, "count": 10, "confidence": 0.4, "accuracy": 0.5},
+                    {"from": 0.5, "to": 1.0, "count": 30, "confidence": 0.8, "accuracy": 0.7}]  # fmt: skip
+        report = MetricReport(
+            benchmark=request.name,
+            benchmark_key=request.key,
+            semantics=1,
+            wall_s=18.0,
+            outcome=BenchmarkOutcome(
+                metrics=metrics,
+                rows=tuple(rows),
+                forward_passes=1,
+                notes={"limited": {"used": 1, "of": 2}, "generated": True},
+            ),
+        )
+        store.record_report(cell.train_key, DIGEST, report)
+
+
+@pytest.fixture
+def recorded_store(tmp_path: Path) -> Callable[[str, Size], Path]:
+    """Return a function that records every cell of a sweep (two seeds) and gives the storage folder."""
+
+    def made(name: str, size: Size) -> Path:
+        sweep = load_sweep(name, size=size, overrides=Overrides(seeds=(0, 1)))
+        cells = resolve_sweep(sweep, builtin_catalogue())
+        store = open_store(str(tmp_path))
+        for place, cell in enumerate(cells):
+            record(store, cell, 0.1 + 0.02 * (place // 2))
+        return tmp_path
+
+    return made
