@@ -6,6 +6,7 @@ manifest; on the head of a `ray up` cluster that is ~/ray_bootstrap_config.yaml)
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -137,8 +138,7 @@ def _groups(document: Mapping[str, Any]) -> Iterator[NodeGroup]:
         container = group["template"]["spec"]["containers"][0]
         limits = (container.get("resources") or {}).get("limits") or {}
         offers = {"CPU": _amount(limits.get("cpu", 0)), "GPU": _amount(limits.get("nvidia.com/gpu", 0))}
-        kind = (group.get("labels") or {}).get("ray.io/accelerator-type", "")
-        yield _group(group["groupName"], group["maxReplicas"], offers | ({_ACCELERATOR + kind: 1} if kind else {}))
+        yield _group(group["groupName"], group["maxReplicas"], offers | _started_with(group))
 
 
 def _group(name: str, count: int, resources: Mapping[str, Any]) -> NodeGroup:
@@ -149,6 +149,13 @@ def _group(name: str, count: int, resources: Mapping[str, Any]) -> NodeGroup:
         gpus=float(resources.get("GPU", 0)),
         accelerator=accelerator_of(resources),
     )
+
+
+def _started_with(group: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the custom resources that a KubeRay group's nodes are started with; they stand there as quoted JSON."""
+    text = str((group.get("rayStartParams") or {}).get("resources", "{}"))
+    found = json.loads(text.strip("\"'").replace("\\", ""))
+    return dict(found)
 
 
 def accelerator_of(resources: Mapping[str, Any]) -> str:

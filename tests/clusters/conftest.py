@@ -1,35 +1,218 @@
-"""An S3-compatible server on loopback."""
+"""A Ray cluster of this machine's own processes: a head with a job server on loopback, and further raylets that stand for nodes.
+
+Each has its own ports and a folder of its own, and ends with the processes that it started, whatever else of Ray runs here.
+"""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
+import psutil
 import pytest
 
-
-@pytest.fixture(scope="session")
-def s3_server() -> Iterator[str]:
-    """The address of an S3-compatible server in a thread of this process."""
-    from moto.server import ThreadedMotoServer
-
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+REPOSITORY = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
+START_S = 240.0
 
 
-@pytest.fixture
-def s3_uri(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A fresh bucket with a prefix on that server."""
-    import boto3
+def free_ports(count: int) -> list[int]:
+    """Return ports that nobody listens on."""
+    probes = [socket.socket() for _ in range(count)]
+    for probe in probes:
+        probe.bind(("127.0.0.1", 0))
+    ports = [int(probe.getsockname()[1]) for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
 
-    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    bucket = f"bucket-{id(monkeypatch):x}"
-    boto3.session.Session().client("s3").create_bucket(Bucket=bucket)
-    return f"s3://{bucket}/prefix"
+
+class RayCluster:
+    """Processes of one Ray cluster; `environment` is what its clients need."""
+
+    def __init__(
+        self, *, num_cpus: int, arguments: Sequence[str] = (), environment: dict[str, str] | None = None
+    ) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="dgc-", dir="/tmp"))
+        self.port, self.dashboard_port = free_ports(2)
+        self.url = f"http://127.0.0.1:{self.dashboard_port}"
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("DREAMGRID_", "RAY_", "MLFLOW_"))
+        }
+        kernels = {name: value for name, value in os.environ.items() if name == "DREAMGRID_KERNEL_CACHE"}
+        self.environment = {
+            **kept,
+            **kernels,
+            "PATH": os.pathsep.join([str(BIN), os.environ.get("PATH", "")]),
+            "PYTHONPATH": "",
+            "OMP_NUM_THREADS": "1",
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": secrets.token_hex(32),
+            "RAY_USAGE_STATS_ENABLED": "0",
+            **(environment or {}),
+        }
+        self._started: list[subprocess.Popen[bytes]] = []
+        self._arguments = list(arguments)
+        self._num_cpus = num_cpus
+
+    @property
+    def address(self) -> str:
+        """Address of the control store; Ray listens on the machine's own address whatever it is told."""
+        return f"{_own_address()}:{self.port}"
+
+    def start(self) -> None:
+        """Start the head and wait until its job server answers."""
+        ports = free_ports(5)
+        self._spawn(
+            "--head",
+            f"--port={self.port}",
+            "--dashboard-host=127.0.0.1",
+            f"--dashboard-port={self.dashboard_port}",
+            f"--dashboard-agent-listen-port={ports[0]}",
+            f"--dashboard-agent-grpc-port={ports[1]}",
+            f"--runtime-env-agent-port={ports[2]}",
+            f"--metrics-export-port={ports[3]}",
+            f"--ray-client-server-port={ports[4]}",
+            f"--temp-dir={self.folder}",
+            f"--num-cpus={self._num_cpus}",
+            *self._arguments,
+        )
+        self.wait_until(self._answers, "the job server does not answer")
+
+    def add_node(self, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+        """Start a further raylet; kill it with `remove_node`."""
+        port = free_ports(1)[0]
+        return self._spawn(
+            f"--address={self.address}", f"--dashboard-agent-listen-port={port}", *arguments, environment=environment
+        )
+
+    def remove_node(self, node: subprocess.Popen[bytes]) -> None:
+        """Kill a node with everything on it, as a machine that vanishes does."""
+        _kill([node.pid])
+        node.wait(30)
+
+    def run(self, *command: str, timeout_s: float = 500.0, **more: str) -> subprocess.CompletedProcess[str]:
+        """Run a command as a user of this cluster would."""
+        return subprocess.run(
+            command,
+            cwd=REPOSITORY,
+            env={**self.environment, **more},
+            text=True,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=timeout_s,
+            check=False,
+        )
+
+    def dreamgrid(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """Run the command line."""
+        return self.run(sys.executable, "-m", "orchestration.cli", *arguments, **more)
+
+    def wait_until(self, condition: Callable[[], bool], text: str, timeout_s: float = START_S) -> None:
+        """Wait until a condition holds."""
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < deadline, f"{text}\n{self.logs()}"
+            time.sleep(0.5)
+
+    def count_nodes(self) -> int | None:
+        """Return how many nodes besides the head are alive, or None when the head does not answer now."""
+        import json
+        import urllib.request
+
+        token = {"Authorization": f"Bearer {self.environment['RAY_AUTH_TOKEN']}"}
+        request = urllib.request.Request(f"{self.url}/nodes?view=summary", headers=token)
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                found = json.load(answer)["data"]["summary"]
+        except (OSError, KeyError, ValueError):
+            return None
+        raylets = [one["raylet"] for one in found]
+        return sum(one.get("state") == "ALIVE" and not one.get("isHeadNode") for one in raylets)
+
+    def logs(self) -> str:
+        """The ends of the logs that tell why nothing moves."""
+        names = ("started-*.log", "session_latest/logs/monitor.*", "session_latest/logs/gcs_server.out")
+        files = [path for name in names for path in sorted(self.folder.glob(name))]
+        return "\n".join(f"== {path.name}\n{path.read_text(errors='replace')[-1500:]}" for path in files)
+
+    def stop(self) -> None:
+        """End every process of this cluster, and no other."""
+        for process in self._started:
+            process.terminate()
+        time.sleep(1.0)
+        ours = [one.pid for one in psutil.process_iter(["cmdline"]) if self._is_ours(one.info["cmdline"] or [])]
+        _kill([process.pid for process in self._started] + ours)
+        for process in self._started:
+            process.wait(30)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _is_ours(self, words: list[str]) -> bool:
+        marks = (str(self.folder), f"{self.address}")
+        return any(mark in word for word in words for mark in marks)
+
+    def _answers(self) -> bool:
+        import urllib.request
+
+        token = {"Authorization": f"Bearer {self.environment['RAY_AUTH_TOKEN']}"}
+        try:
+            with urllib.request.urlopen(urllib.request.Request(f"{self.url}/api/version", headers=token), timeout=5):
+                return True
+        except OSError:
+            assert self._started[0].poll() is None, self.logs()
+            return False
+
+    def _spawn(self, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats", *arguments]
+        with (self.folder / f"started-{len(self._started)}.log").open("wb") as log:
+            process = subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env={**self.environment, **(environment or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._started.append(process)
+        return process
+
+
+def _own_address() -> str:
+    from ray.util import get_node_ip_address
+
+    return str(get_node_ip_address())
+
+
+def _kill(roots: list[int]) -> None:
+    """Kill processes and all that they started."""
+    for pid in roots:
+        try:
+            root = psutil.Process(pid)
+            family = [root, *root.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            continue
+        for one in family:
+            try:
+                one.kill()
+            except psutil.NoSuchProcess:
+                continue
+
+
+@pytest.fixture(scope="module")
+def ray_head() -> Iterator[RayCluster]:
+    """A head with two CPUs, a job server on loopback and token authentication."""
+    cluster = RayCluster(num_cpus=2)
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()

@@ -1,0 +1,243 @@
+"""Sweeps as jobs: what is uploaded, what is refused beforehand, and the real thing on a head on loopback."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clusters.errors import ClusterError
+from clusters.jobs import _Log
+from clusters.upload import Upload, check_upload, measure_upload
+from orchestration.errors import InputError
+from orchestration.store import open_store
+from orchestration.submission import SubmitRequest, exit_code, job_order
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PACKAGES = ("orchestration", "trainers", "augment", "eval", "clusters")
+SWEEP = """
+name: tiny
+title: Tiny
+base: {dataset: digits, model: small-cnn, recipe: digits}
+axes:
+  cells:
+    - {row: Baseline, method: baseline}
+seeds: [0]
+workers: 1
+table: {columns: [clean/error]}
+benchmarks:
+  clean: {max_images: 100}
+"""
+
+
+@pytest.fixture
+def request_of(tmp_path: Path) -> Callable[..., SubmitRequest]:
+    """Build a request; the folder is empty but for what a test puts there."""
+
+    def build(sweep: str = "demo", *arguments: str, carried: tuple[str, ...] = (), **parsed: Any) -> SubmitRequest:
+        return SubmitRequest(sweep=sweep, arguments=arguments, parsed=parsed, folder=tmp_path, carried=carried)
+
+    return build
+
+
+def test_this_repository_may_be_uploaded() -> None:
+    upload = measure_upload(REPOSITORY)
+
+    check_upload(upload)
+    assert {"orchestration/cli/main.py", "augment/pixmix.py"} <= upload.sizes.keys()
+    assert not [name for name in upload.sizes if name.startswith(("tests/", ".git/", ".venv/", "docs/"))]
+
+
+def test_a_large_folder_is_refused_with_its_largest_files(tmp_path: Path) -> None:
+    (tmp_path / "data.bin").write_bytes(b"\0" * (6 * 2**20))
+    (tmp_path / "small.py").write_text("")
+
+    with pytest.raises(ClusterError, match=r"must be below 5 MiB.*data.bin \(6.0 MiB\).*\.rayignore"):
+        check_upload(measure_upload(tmp_path))
+
+
+def test_what_is_ignored_does_not_count(tmp_path: Path) -> None:
+    (tmp_path / "data.bin").write_bytes(b"\0" * (6 * 2**20))
+    (tmp_path / "kept.bin").write_bytes(b"\0")
+    (tmp_path / ".rayignore").write_text("data.bin\n")
+    (tmp_path / ".gitignore").write_text("other/\n")
+
+    assert measure_upload(tmp_path).sizes.keys() == {"kept.bin", ".rayignore", ".gitignore"}
+
+
+@pytest.mark.parametrize("name", [".env", "id_rsa", "server.pem", "auth_token", "credentials"])
+def test_credentials_are_not_uploaded(tmp_path: Path, name: str) -> None:
+    upload = Upload(folder=tmp_path, sizes={f"conf/{name}": 10})
+
+    with pytest.raises(ClusterError, match="credentials must not be uploaded"):
+        check_upload(upload)
+
+
+def test_the_command_of_a_job_is_that_of_a_run(request_of: Callable[..., SubmitRequest]) -> None:
+    order = job_order(request_of("demo", "--set", "train.epochs=2"), {"DREAMGRID_STORAGE": "s3://bucket/grid"})
+
+    assert order.entrypoint == ("python -m orchestration.cli run demo --set train.epochs=2 --storage s3://bucket/grid")
+    assert order.environment["RAY_JOB_STOP_WAIT_TIME_S"] == "60"
+    assert order.metadata["sweep"] == "demo"
+
+
+def test_the_same_request_is_found_again_and_another_is_not(request_of: Callable[..., SubmitRequest]) -> None:
+    surroundings = {"DREAMGRID_STORAGE": "/shared/grid"}
+    first, again = (job_order(request_of("demo", "--smoke"), surroundings) for _ in range(2))
+    other = job_order(request_of("demo"), surroundings)
+
+    assert first.metadata == again.metadata
+    assert first.submission_id != again.submission_id
+    assert first.metadata != other.metadata
+
+
+def test_every_mistake_of_a_submission_is_told_at_once(request_of: Callable[..., SubmitRequest]) -> None:
+    request = request_of(
+        "/elsewhere/mine.yaml", carried=("AWS_SECRET_ACCESS_KEY", "ABSENT"), tracking_uri="http://me:word@host:5000"
+    )
+
+    with pytest.raises(InputError) as refusal:
+        job_order(request, {"AWS_SECRET_ACCESS_KEY": "planted"})
+
+    text = str(refusal.value)
+    assert "planted" not in text
+    assert "word@" not in text
+    for part in (
+        "a sweep file must lie in the folder that is uploaded",
+        "needs a storage that every node sees",
+        "AWS_SECRET_ACCESS_KEY looks like a secret",
+        "ABSENT is not set here",
+        "this address carries a password",
+    ):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "expected"),
+    [
+        ("SUCCEEDED", 0, 0),
+        ("FAILED", 2, 2),
+        ("FAILED", 1, 1),
+        ("FAILED", None, 3),
+        ("STOPPED", -15, 1),
+        ("FAILED", -9, 3),
+    ],
+)
+def test_a_job_ends_with_the_exit_code_of_its_sweep(status: str, code: int | None, expected: int) -> None:
+    assert exit_code(status, code) == expected
+
+
+def test_a_log_that_is_sent_again_is_told_once() -> None:
+    told: list[str] = []
+    log = _Log(told.append)
+    log.restart()
+    log.add("one\n")
+    log.add("two\n")
+    log.restart()
+    log.add("one\ntw")
+    log.add("o\nthree\n")
+
+    assert "".join(told) == "one\ntwo\nthree\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["submit", "demo", "--smok"], "No such option"),
+        (["submit", "dmo", "--storage", "/shared"], "did you mean 'demo'"),
+        (["submit", "demo"], "needs a storage that every node sees"),
+        (["cluster", "up", "clusters/manifests/aws.yaml"], "every place must be filled in"),
+        (["cluster", "down", "clusters/manifests/kuberay-job.yaml"], "kubectl delete -f"),
+        (["cluster", "check", "pyproject.toml"], "must be YAML"),
+    ],
+)
+def test_bad_input_is_one_message_and_exit_code_2(
+    arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from orchestration.cli import main
+
+    monkeypatch.chdir(REPOSITORY)
+    monkeypatch.delenv("DREAMGRID_STORAGE", raising=False)
+
+    assert main(arguments) == 2
+    assert expected in capsys.readouterr().err
+
+
+def test_a_cluster_file_is_checked_before_ray_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from clusters import launcher
+    from orchestration.cli import main
+
+    text = (REPOSITORY / "clusters/manifests/aws.yaml").read_text(encoding="utf-8")
+    ready = tmp_path / "mine.yaml"
+    ready.write_text(
+        text.replace("<registry>", "registry").replace("<instance profile with access to the bucket>", "a")
+    )
+    asked: list[list[str]] = []
+
+    def remember(command: list[str], **_: object) -> Any:
+        asked.append(command)
+        return type("Ended", (), {"returncode": 0})()
+
+    monkeypatch.setattr(launcher.subprocess, "run", remember)
+    monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "absent"))
+    assert main(["cluster", "up", str(ready)]) == 2
+    assert "a cluster must have a token" in capsys.readouterr().err
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "t" * 64)
+    assert main(["cluster", "up", str(ready)]) == 0
+    assert main(["cluster", "down", str(ready)]) == 0
+
+    assert [command[3:6] for command in asked] == [["up", "--yes", str(ready)], ["down", "--yes", str(ready)]]
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+@pytest.mark.timeout(900)
+def test_a_submitted_sweep_runs_stops_and_goes_on(ray_head: Any, tmp_path: Path) -> None:
+    folder, storage = tmp_path / "upload", tmp_path / "storage"
+    for package in PACKAGES:
+        shutil.copytree(REPOSITORY / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "tiny.yaml").write_text(SWEEP)
+    submit = ["submit", str(folder / "tiny.yaml"), "--address", ray_head.url, "--working-dir", str(folder)]
+    options = ["--storage", str(storage), "--set", "train.epochs=60"]
+
+    started = ray_head.dreamgrid(*submit, *options, "--no-wait")
+    assert started.returncode == 0, started.stderr
+    assert "uploading" in started.stderr
+    job = started.stdout.strip()
+    checkpoints = storage / "checkpoints"
+    ray_head.wait_until(lambda: any(checkpoints.rglob("*")), "the job writes no checkpoint")
+    stopped = ray_head.dreamgrid(*submit, *options, "--stop")
+    assert stopped.stderr.strip().endswith(f"{job}: STOPPED"), stopped.stderr
+    (cell,) = json.loads(ray_head.dreamgrid("status", str(folder / "tiny.yaml"), *options, "--json").stdout)["cells"]
+    assert cell["state"] == "waiting"
+
+    resumed = ray_head.dreamgrid(*submit, *options)
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert "| Baseline |" in resumed.stdout
+    store = open_store(str(storage))
+    (result,) = store.results(store.train_keys()).values()
+    assert result.training.summary.resumed_from_step is not None
+    assert [row.epoch for row in result.training.summary.epochs] == list(range(60))
+
+    ray = str(Path(sys.executable).with_name("ray"))
+    plain = [ray, "job", "submit", "--address", ray_head.url, "--working-dir", str(folder), "--"]
+    run = ["python", "-m", "orchestration.cli", "run", "tiny.yaml"]
+    began = time.monotonic()
+    again = ray_head.run(*plain, *run, *options)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "| Baseline |" in again.stdout
+    assert time.monotonic() - began < 300
+    assert ray_head.run(*plain, *run, "--smok").returncode != 0
+
+    stranger = ray_head.dreamgrid(*submit, *options, RAY_AUTH_TOKEN="f" * 64)
+    assert stranger.returncode == 3
+    assert "demands its cluster's token" in stranger.stderr

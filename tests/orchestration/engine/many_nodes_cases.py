@@ -1,0 +1,109 @@
+"""Cells on several nodes: they spread, a node may be lost, and a node that is about to leave costs no attempt.
+
+Run by `test_many_nodes.py` in a process of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clusters.connect import QUIET_ENVIRONMENT
+from orchestration.engine import execute
+from orchestration.store.memory import MemoryStore
+
+PREEMPTION = 2
+"""Ray's number for a node that its cloud takes back."""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A head without CPUs and three nodes with one CPU each."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    patch = pytest.MonkeyPatch()
+    patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
+    patch.setenv("RAY_AUTH_MODE", "disabled")
+    for name, value in QUIET_ENVIRONMENT.items():
+        patch.setenv(name, value)
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    made.workers = [made.add_node(num_cpus=1) for _ in range(3)]
+    made.wait_for_nodes()
+    yield made
+    ray.shutdown()
+    made.shutdown()
+    patch.undo()
+
+
+@pytest.fixture
+def started(cluster: Any, plan_of: Any, options: Any, listener: Any) -> Any:
+    """Start a run in a thread; its outcome arrives in the returned list."""
+
+    def start(cells: list[Any], store: MemoryStore, **changes: Any) -> tuple[threading.Thread, list[Any]]:
+        settings = options(address=cluster.address, num_cpus=None, group_start_s=120.0, **changes)
+        outcomes: list[Any] = []
+        runner = threading.Thread(
+            target=lambda: outcomes.append(execute(plan_of(*cells), store=store, options=settings, observer=listener))
+        )
+        runner.start()
+        return runner, outcomes
+
+    return start
+
+
+def wait_until(condition: Any, runner: threading.Thread) -> None:
+    while not condition() and runner.is_alive():
+        runner.join(0.2)
+
+
+def test_a_node_that_is_about_to_leave_costs_no_attempt_and_its_cell_goes_on_elsewhere(
+    cluster, planned, started, listener
+):
+    store = MemoryStore()
+    cells = [planned(seed, epochs=8, epoch_s=1.5) for seed in range(2)]
+    runner, outcomes = started(cells, store, max_attempts=1)
+    wait_until(lambda: len({cell for cell, _ in listener.epochs}) == 2, runner)
+    drained = drain_a_busy_node(cluster)
+    runner.join(500)
+    (outcome,) = outcomes
+    assert outcome.status == "complete", outcome
+    assert [attempt.error_class for attempt in listener.attempts] == ["preempted"]
+    assert drained
+    cluster.workers.append(cluster.add_node(num_cpus=1))
+    cluster.wait_for_nodes()
+
+
+def drain_a_busy_node(cluster: Any) -> str:
+    """Tell Ray that a node on which workers run is taken back in a minute; return its id."""
+    import ray
+    from ray._private.state import available_resources_per_node
+    from ray._raylet import GcsClient
+
+    free = available_resources_per_node()
+    ids = [one["NodeID"] for one in ray.nodes() if one["Alive"] and one["Resources"].get("CPU")]
+    chosen = next(node for node in sorted(ids) if free[node].get("CPU", 0.0) < 1.0)
+    deadline = int((time.time() + 60) * 1000)
+    accepted, reason = GcsClient(address=cluster.address).drain_node(chosen, PREEMPTION, "a spot notice", deadline)
+    assert accepted, reason
+    return str(chosen)
+
+
+def test_cells_spread_over_nodes_and_survive_the_loss_of_one(cluster, planned, started, listener):
+    store = MemoryStore()
+    cells = [planned(seed, epochs=6, epoch_s=1.0) for seed in range(8)]
+    runner, outcomes = started(cells, store)
+    wait_until(lambda: len({cell for cell, _ in listener.epochs}) >= 2, runner)
+    cluster.remove_node(cluster.workers[-1], allow_graceful=False)
+    runner.join(500)
+    (outcome,) = outcomes
+    assert outcome.status == "complete", outcome
+    assert len(outcome.computed) == 8
+    pids = {result.training.summary.environment["pid"] for result in store.results(outcome.done).values()}
+    assert len(pids) >= 2
