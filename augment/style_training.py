@@ -5,8 +5,9 @@
         --decoder style/decoder.pt --out stylised
 
 `train` makes the two files that the method `sin` takes as `encoder` and `decoder`, laid out like the published ones; both
-networks learn together, from the pictures alone, since there is no classifier to take an encoder from. `stylise` redraws every picture of
-a folder in the style of one random picture of another and keeps the names: the folder that `sin` takes as `stored_copy`.
+networks learn together, from the pictures alone, since there is no classifier to take an encoder from. `stylise` redraws every
+picture of a folder in the style of one random picture of another and keeps the names: the folder that `sin` takes as
+`stored_copy`.
 """
 
 from __future__ import annotations

@@ -47,6 +47,9 @@ KERNEL_MODULES: Final[tuple[str, ...]] = (
 )
 """Modules with a `WARM_UP` tuple, by name: those of `eval` too, which is why nothing here imports them before it must."""
 
+LOADER_KERNELS: Final[tuple[str, ...]] = ("augment.counters", "augment.geometry")
+"""What preparing a batch calls whatever the treatment is: random numbers, crop and flip. Treatments warm their own kernels."""
+
 _warmed: set[str] = set()
 
 

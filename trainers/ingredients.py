@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from augment.warm import LOADER_KERNELS, warm
 from trainers.datasets.registry import dataset_for
 from trainers.datasets.spec import DatasetSpec
 from trainers.errors import CorruptData
@@ -58,6 +59,7 @@ def gather_ingredients(
     """
     config, paths = request.config, request.paths
     dataset = checked_dataset(request)
+    warm(LOADER_KERNELS)  # a training step must never compile
     pictures = training_pictures(dataset, config.recipe, Path(paths.data_root), Path(paths.cache_dir))
     mixing_set, mixing_digest = _mixing_set(config.mixing_set, paths, device, on_progress)
     outliers = _outliers(config, dataset, paths)
