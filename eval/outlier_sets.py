@@ -1,4 +1,4 @@
-"""The generated outlier sets by name. Light: the generators are in `eval.outliers`.
+"""The outlier sets by name: drawn ones, and folders of pictures. Light: the generators are in `eval.outliers`.
 
 Source: Hendrycks, Mazeika and Dietterich, "Deep Anomaly Detection with Outlier Exposure", ICLR 2019, and its test scripts.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 
@@ -37,3 +38,56 @@ OUTLIER_SETS: Final[Mapping[str, OutlierSet]] = {
     ),
 }
 """Noise that no network should be sure about; the published names, in the published order."""
+
+FOLDER_PREFIX: Final = "folder:"
+"""`folder:PATH` names any folder of pictures, absolute or below the data root."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSet:
+    """Pictures of other things, kept as a folder of picture files below the data root.
+
+    Attributes:
+        name: Key in `IMAGE_SETS`.
+        folders: Where archives unpack it, the first that exists counts; every picture below it belongs to the set.
+        what: One sentence for tables, and where it comes from.
+    """
+
+    name: str
+    folders: tuple[str, ...]
+    what: str
+
+
+IMAGE_SETS: Final[Mapping[str, ImageSet]] = {
+    "textures": ImageSet(
+        name="textures",
+        folders=("dtd/images", "dtd/dtd/images", "textures"),
+        what="Describable Textures Dataset, 5,640 pictures of 47 textures; robots.ox.ac.uk/~vgg/data/dtd",
+    ),
+    "lsun": ImageSet(
+        name="lsun",
+        folders=("LSUN/test", "lsun/test", "LSUN_test", "lsun"),
+        what="the 10,000 test pictures of LSUN, exported from their database as picture files",
+    ),
+    "places69": ImageSet(
+        name="places69",
+        folders=("places69", "Places69", "places69_256"),
+        what="the 69 scene classes that Places365 has not, at 256 px; places2.csail.mit.edu",
+    ),
+    "isun": ImageSet(name="isun", folders=("iSUN", "isun"), what="iSUN, 8,925 pictures of scenes"),
+    "imagenet-o": ImageSet(
+        name="imagenet-o", folders=("imagenet-o",), what="ImageNet-O, 2,000 natural adversarial outliers of 200 classes"
+    ),
+    "notmnist": ImageSet(
+        name="notmnist", folders=("notMNIST_small", "notMNIST"), what="letters A to J in odd fonts; Zenodo 8274268"
+    ),
+}
+"""Sets that are told from the test pictures, beside every dataset's own test split."""
+
+
+def outlier_folder(name: str, data_root: Path) -> Path | None:
+    """Return the folder of an image set or of `folder:PATH`, or None where there is none."""
+    if name.startswith(FOLDER_PREFIX):
+        folder = data_root / name.removeprefix(FOLDER_PREFIX)
+        return folder if folder.is_dir() else None
+    return next((data_root / each for each in IMAGE_SETS[name].folders if (data_root / each).is_dir()), None)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -125,24 +126,21 @@ def corrupted_set(
     check_pictures(images, np.arange(len(images)), fingerprint, seed)
     key = set_key(images.shape, kind, severity, fingerprint=fingerprint, seed=seed, family=family, frost=frost)
 
-    def part(rows: slice) -> NDArray[np.uint8]:
-        return corrupt(
-            images[rows],
-            kind,
-            severity,
-            fingerprint=fingerprint,
-            indices=np.arange(rows.start, rows.stop),
-            seed=seed,
-            family=family,
-            frost=frost,
-        )
-
+    part = partial(
+        _corrupted_rows, images, kind, severity, fingerprint=fingerprint, seed=seed, family=family, frost=frost
+    )
     if cache_dir is None:
         out = np.empty(images.shape, dtype=np.uint8)
         _fill(out, part, threads)
         return out
     notes = {"frost": frost.label if frost else ICE_LABEL} if kind == "frost" else {}
     return cached_array(key, part, cache_dir, notes=notes, threads=threads)
+
+
+def _corrupted_rows(
+    images: NDArray[np.uint8], kind: str, severity: int, rows: slice, **options: Any
+) -> NDArray[np.uint8]:
+    return corrupt(images[rows], kind, severity, indices=np.arange(rows.start, rows.stop), **options)
 
 
 def cached_array(
@@ -205,6 +203,19 @@ def verify_set(key: SetKey, cache_dir: Path) -> str:
             f"delete '{set_path(key, cache_dir)}' to have it made again"
         )
     return found
+
+
+def kept_sets(cache_dir: Path) -> tuple[SetKey, ...]:
+    """Return the identities of all generated sets in a cache folder, sorted by name; records that cannot be read are left out."""
+    keys = []
+    for path in sorted((Path(cache_dir) / LABEL).glob("*.json")):
+        try:
+            stored = json.loads(path.read_text())["key"]
+            key = SetKey(**{**stored, "shape": tuple(stored["shape"])})
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        keys.append(key)
+    return tuple(keys)
 
 
 def _open(path: Path, key: SetKey) -> NDArray[np.uint8] | None:

@@ -14,6 +14,7 @@ from eval.errors import EvalError
 from eval.fit import fit_pictures
 from eval.infer import PictureSet, clean_predictions, of_array, predict_sets
 from eval.metrics.anomaly import SCORES, Detection, detection, outlier_count
+from eval.outlier_sets import FOLDER_PREFIX, IMAGE_SETS
 from eval.report import BenchmarkOutcome, MetricValue
 from eval.sampling import chosen_indices, limit_notes
 
@@ -65,9 +66,20 @@ def _set(subject: Subject, name: str, num_inside: int, repeats: int) -> PictureS
         return outlier_set(subject, name, outlier_count(num_inside) * repeats)
     if name == subject.dataset:
         raise EvalError(f"it holds the classes that {subject.dataset!r} is trained on; name another set")
-    images = fit_pictures(subject.load_images(name), subject.images.shape[1:])
+    images = _pictures(subject, name)
     check_overlap(images, subject.images)
     return of_array(images, set=name)
+
+
+def _pictures(subject: Subject, name: str) -> NDArray[np.uint8]:
+    """Return the pictures of a folder, or the test pictures of another dataset, in the shape of the subject's."""
+    height, width, channels = subject.images.shape[1:]
+    if name in IMAGE_SETS or name.startswith(FOLDER_PREFIX):
+        from eval.outlier_pictures import folder_pictures
+
+        shape = (height, width, channels)
+        return folder_pictures(name, shape, data_root=subject.data_root, cache_dir=subject.cache_dir)
+    return fit_pictures(subject.load_images(name), (height, width, channels))
 
 
 def check_overlap(outliers: NDArray[np.uint8], inside: NDArray[np.uint8]) -> None:
