@@ -135,9 +135,12 @@ def _to_openood(outcomes: Outcomes, about: About) -> str:
 
 
 def _from_openood(text: str) -> list[Imported]:
-    found = []
+    found: list[Imported] = []
     for line in csv.DictReader(io.StringIO(text)):
         label = line.get("dataset") or ""
+        if line.get("ACC") and not found:  # every line repeats the accuracy on the test pictures
+            error = 1.0 - _number(str(line["ACC"]), "ACC") / 100.0
+            found.append(Imported(column="clean/error", value=error, original="ACC"))
         for there, metric in _OPENOOD_METRICS.items():
             if label and line.get(there):
                 value = _number(line[there], there) / 100.0

@@ -13,6 +13,7 @@ from orchestration.errors import InputError, Mistake
 if TYPE_CHECKING:
     from eval.benchmark import BenchmarkRequest
     from eval.report import MetricReport
+    from eval.subject import Subject
     from orchestration.cells import PlannedCell
     from orchestration.settings import Settings
     from orchestration.store.base import ResultsStore
@@ -65,31 +66,41 @@ def load_network(path: Path, *, config: JobConfig | None = None) -> LoadedNetwor
     return LoadedNetwork(model=_with_weights(config, weights, path), dataset=config.dataset, sha256=digest)
 
 
-def judge_network(
-    network: LoadedNetwork,
-    requests: Sequence[BenchmarkRequest],
-    *,
-    settings: Settings,
-    on_progress: Callable[[str, int, int], None],
-) -> tuple[MetricReport, ...]:
-    """Run benchmarks on a network in this process.
+def published_network(config: JobConfig) -> LoadedNetwork:
+    """Build a network with the published weights that its options name.
 
-    Args:
-        network: What is judged.
-        requests: Which benchmarks.
-        settings: Where data and caches lie.
-        on_progress: Told of benchmark, pictures done, pictures in all.
+    The hash is that of the weights, since they come from no file of the user's.
+
+    Raises:
+        TrainingError: If the weights cannot be had.
+    """
+    import hashlib
+
+    from trainers.datasets.registry import dataset_for
+    from trainers.models.build import build_classifier
+
+    model = build_classifier(config, dataset_for(config.dataset))
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode() + tensor.cpu().numpy().tobytes())
+    return LoadedNetwork(model=model, dataset=config.dataset, sha256=digest.hexdigest())
+
+
+def subject_of(network: LoadedNetwork, settings: Settings, *, keep_generated: bool = True) -> Subject:
+    """Return a network with the test pictures of its dataset, ready to be judged in this process.
+
+    Raises:
+        DataError: If the dataset is missing or broken.
     """
     import torch
 
     from eval.subject import Subject
-    from eval.suite import judge
     from trainers.datasets.registry import dataset_for
     from trainers.datasets.shared import shared_split
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     test = shared_split(network.dataset, "test", settings.data_root, settings.cache_dir)
-    subject = Subject(
+    return Subject(
         model=network.model.to(device).eval(),
         device=device,
         dataset=network.dataset,
@@ -100,7 +111,30 @@ def judge_network(
         data_root=settings.data_root,
         cache_dir=settings.cache_dir,
         load_images=lambda name: shared_split(name, "test", settings.data_root, settings.cache_dir).images,
+        keep_generated=keep_generated,
     )
+
+
+def judge_network(
+    network: LoadedNetwork,
+    requests: Sequence[BenchmarkRequest],
+    *,
+    settings: Settings,
+    on_progress: Callable[[str, int, int], None],
+    keep_generated: bool = True,
+) -> tuple[MetricReport, ...]:
+    """Run benchmarks on a network in this process.
+
+    Args:
+        network: What is judged.
+        requests: Which benchmarks.
+        settings: Where data and caches lie.
+        on_progress: Told of benchmark, pictures done, pictures in all.
+        keep_generated: Whether generated pictures are kept in the cache; the numbers are the same either way.
+    """
+    from eval.suite import judge
+
+    subject = subject_of(network, settings, keep_generated=keep_generated)
     return judge(subject, requests, on_progress=on_progress)
 
 

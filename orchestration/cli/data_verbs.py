@@ -1,19 +1,23 @@
-"""`data`, `mixing-set`, `evaluate`: datasets, pictures to mix in, and checkpoints from anywhere."""
+"""`data`, `mixing-set`: datasets, benchmarks, and pictures to mix in."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from orchestration.cli import options
-from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, EXIT_REFUSED, columns, emit, tell
+from orchestration.cli import benchmark_verbs, evaluate_verbs, exchange_verbs, options
+from orchestration.cli.output import EXIT_DONE, EXIT_REFUSED, columns, emit, tell
 
-if TYPE_CHECKING:
-    from eval.report import MetricReport
-
-Datasets = Annotated[list[str] | None, typer.Argument(metavar="[DATASET]...", help="Datasets; by default all.")]
+GENERATED = "generated"
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[NAME]...",
+        help="Datasets, folders of published benchmarks (CIFAR-10-C), or `generated`; by default all that is there.",
+    ),
+]
 SetName = Annotated[str, typer.Argument(metavar="SET", help="Mixing set (see `mixing-set list`).")]
 Pictures = Annotated[int, typer.Option("--pictures", min=1, help="How many pictures.")]
 Side = Annotated[int, typer.Option("--side", min=8, max=1024, help="Side of a picture in pixels.")]
@@ -25,10 +29,13 @@ Params = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the verbs of this file."""
     data = typer.Typer(
-        help="Datasets: what is there, and whether it is whole.", no_args_is_help=True, rich_markup_mode=None
+        help="Datasets and benchmarks: what is there, whether it is whole, and how to make it.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
     )
     data.command("list")(list_data)
     data.command("verify")(verify_data)
+    benchmark_verbs.add_to(data)
     app.add_typer(data, name="data")
     sets = typer.Typer(
         help="Mixing sets: the pictures that PixMix mixes in.", no_args_is_help=True, rich_markup_mode=None
@@ -37,7 +44,8 @@ def register(app: typer.Typer) -> None:
     sets.command("generate")(generate_set)
     sets.command("preview")(preview_set)
     app.add_typer(sets, name="mixing-set")
-    app.command("evaluate")(evaluate)
+    evaluate_verbs.register(app)
+    exchange_verbs.register(app)
 
 
 def list_data(data_root: options.DataRoot = None, as_json: options.Json = False) -> int:
@@ -70,25 +78,22 @@ def list_data(data_root: options.DataRoot = None, as_json: options.Json = False)
     return EXIT_DONE
 
 
-def verify_data(names: Datasets = None, data_root: options.DataRoot = None, as_json: options.Json = False) -> int:
-    """Read datasets whole and compare their checksums with the published ones."""
-    from trainers.datasets.registry import DATASETS, dataset_for, missing_data
-    from trainers.errors import DataError
+def verify_data(names: Names = None, data_root: options.DataRoot = None, as_json: options.Json = False) -> int:
+    """Read datasets, published benchmark files and generated sets whole, and compare their checksums."""
+    from eval.published_files.layout import FOLDERS
+    from orchestration.benchmark_data import verify_generated, verify_published
+    from trainers.datasets.registry import DATASETS
 
-    root = options.settings_of(None, data_root).data_root
-    rows: list[dict[str, str]] = []
-    for name in names or list(DATASETS):
-        spec = dataset_for(name)
-        missing = missing_data([name], root)
-        if missing:
-            rows.append({"name": name, "state": "missing", "detail": missing[0]})
-            continue
-        try:
-            rows.append({"name": name, "state": "whole", "detail": _read_whole(spec.name, root)})
-        except DataError as error:
-            rows.append({"name": name, "state": "broken", "detail": str(error)})
+    settings = options.settings_of(None, data_root)
+    folders = list(dict.fromkeys(FOLDERS.values()))
+    present = [name for name in folders if (settings.data_root / name).is_dir()]
+    published = [name for name in names or present if name in folders]
+    datasets = [name for name in names or DATASETS if name not in folders and name != GENERATED]
+    rows = [_verified(name, settings.data_root) for name in datasets]
+    rows += verify_published(published, settings)
+    rows += verify_generated(settings) if not names or GENERATED in names else []
     table = [[row["name"], row["state"], row["detail"]] for row in rows]
-    emit(rows, lambda: columns(table, header=["dataset", "state", "detail"]), as_json=as_json)
+    emit(rows, lambda: columns(table, header=["data", "state", "detail"]), as_json=as_json)
     bad = {"broken", "missing"} if names else {"broken"}
     return EXIT_REFUSED if any(row["state"] in bad for row in rows) else EXIT_DONE
 
@@ -168,34 +173,18 @@ def preview_set(
     return EXIT_DONE
 
 
-def evaluate(
-    checkpoint: Annotated[Path, typer.Argument(help="A final checkpoint of ours, or a PyTorch file of weights.")],
-    benchmarks: Annotated[
-        str, typer.Option("--benchmarks", help="Benchmarks, separated by commas.")
-    ] = "clean,c-generated,pgd,ood-generated",
-    model: Annotated[str | None, typer.Option("--model", help="Network, for a file that does not say.")] = None,
-    dataset: Annotated[str | None, typer.Option("--dataset", help="Its dataset, for a file that does not say.")] = None,
-    assignments: Annotated[
-        list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="benchmarks.pgd.steps=5. Repeatable.")
-    ] = None,
-    data_root: options.DataRoot = None,
-    as_json: options.Json = False,
-) -> int:
-    """Run the safety suite on any checkpoint, also one that was not trained here. Records nothing."""
-    from orchestration.foreign import judge_network, load_network
+def _verified(name: str, root: Path) -> dict[str, str]:
+    from trainers.datasets.registry import dataset_for, missing_data
+    from trainers.errors import DataError
 
-    settings = options.settings_of(None, data_root)
-    requests = _requests(benchmarks, assignments or [])
-    network = load_network(checkpoint.expanduser(), config=_network_config(model, dataset))
-    reports = judge_network(network, requests, settings=settings, on_progress=lambda *_: None)
-    document = {
-        "checkpoint": str(checkpoint),
-        "sha256": network.sha256,
-        "dataset": network.dataset,
-        "reports": [_report_document(report) for report in reports],
-    }
-    emit(document, lambda: _reports_text(reports), as_json=as_json)
-    return EXIT_CELLS_FAILED if any(report.outcome is None for report in reports) else EXIT_DONE
+    spec = dataset_for(name)
+    missing = missing_data([name], root)
+    if missing:
+        return {"name": name, "state": "missing", "detail": missing[0]}
+    try:
+        return {"name": name, "state": "whole", "detail": _read_whole(spec.name, root)}
+    except DataError as error:
+        return {"name": name, "state": "broken", "detail": str(error)}
 
 
 def _read_whole(name: str, root: Path) -> str:
@@ -240,65 +229,3 @@ def _assignments(texts: list[str]) -> dict[str, Any]:
             raise InputError("options", [Mistake(where=f"--set {text}", text="write NAME=VALUE")])
         values[name] = read_scalar(value)
     return values
-
-
-def _requests(names: str, assignments: list[str]) -> tuple[Any, ...]:
-    from eval.benchmark import BenchmarkRequest
-    from eval.benchmarks import full_params
-    from orchestration.keys import digest
-    from orchestration.overrides import parse_overrides
-
-    given = parse_overrides(assignments).benchmarks
-    made = []
-    for name in (part.strip() for part in names.split(",")):
-        params = full_params(name, given.get(name, {}))
-        made.append(BenchmarkRequest(name=name, params=params, key=digest({"name": name, "params": params})))
-    return tuple(made)
-
-
-def _network_config(model: str | None, dataset: str | None) -> Any:
-    from orchestration.errors import InputError, Mistake
-    from trainers.config import JobConfig, RecipeConfig
-    from trainers.models.registry import model_for
-
-    if model is None and dataset is None:
-        return None
-    if model is None or dataset is None:
-        raise InputError(
-            "options", [Mistake(where="--model --dataset", text="name both, or neither for a checkpoint of ours")]
-        )
-    params = model_for(model).resolve({})
-    return JobConfig(
-        method="baseline",
-        method_params={},
-        dataset=dataset,
-        model=model,
-        model_params=params,
-        recipe=RecipeConfig(),
-        seed=0,
-    )
-
-
-def _report_document(report: MetricReport) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    outcome = report.outcome
-    return {
-        "benchmark": report.benchmark,
-        "error": report.error,
-        "metrics": {name: asdict(value) for name, value in outcome.metrics.items()} if outcome else {},
-        "notes": dict(outcome.notes) if outcome else {},
-        "rows": [dict(row) for row in outcome.rows] if outcome else [],
-        "wall_s": report.wall_s,
-    }
-
-
-def _reports_text(reports: tuple[MetricReport, ...]) -> str:
-    rows = [
-        [report.benchmark, name, f"{value.value:.4f}", str(value.n)]
-        for report in reports
-        if report.outcome is not None
-        for name, value in report.outcome.metrics.items()
-    ]
-    failed = [f"{report.benchmark}: {report.error}" for report in reports if report.outcome is None]
-    return "\n".join([columns(rows, header=["benchmark", "metric", "value", "n"], right=(2, 3)), *failed])

@@ -1,0 +1,172 @@
+"""`evaluate`: the safety suite on any checkpoint, also one that was not trained here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from orchestration.cli import options
+from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, emit, tell
+
+if TYPE_CHECKING:
+    from eval.report import MetricReport
+    from orchestration.judgement import Judgement
+
+_SECONDS_BETWEEN_LINES = 20.0
+_SUITES = "full, generated, published, quick"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb of this file."""
+    app.command("evaluate")(evaluate)
+
+
+def evaluate(
+    checkpoint: Annotated[
+        str, typer.Argument(help="A checkpoint of ours, a PyTorch file of weights, or torchvision:NAME.")
+    ],
+    suite: Annotated[str | None, typer.Option("--suite", help=f"Benchmarks of all axes: {_SUITES}.")] = None,
+    benchmarks: Annotated[
+        str | None, typer.Option("--benchmarks", help="Benchmarks instead of a suite, separated by commas.")
+    ] = None,
+    axes: Annotated[
+        str | None, typer.Option("--axes", help="Only these safety axes of the suite, separated by commas.")
+    ] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Network, for a file that does not say.")] = None,
+    dataset: Annotated[str | None, typer.Option("--dataset", help="Its dataset, for a file that does not say.")] = None,
+    max_images: Annotated[
+        int | None, typer.Option("--max-images", min=1, help="Use only so many test pictures; the report tells it.")
+    ] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="benchmarks.pgd.steps=5. Repeatable.")
+    ] = None,
+    keep: Annotated[
+        bool,
+        typer.Option("--keep/--on-the-fly", help="Keep generated pictures in the cache, or make them when needed."),
+    ] = True,
+    save: Annotated[
+        Path | None, typer.Option("--save", help="Folder for the report and the compact predictions.")
+    ] = None,
+    data_root: options.DataRoot = None,
+    as_json: options.Json = False,
+) -> int:
+    """Run the safety suite on any checkpoint, also one that was not trained here. Records nothing."""
+    from orchestration.foreign import judge_network
+    from orchestration.judgement import Judgement, judgement_document, make_requests, open_network
+
+    settings = options.settings_of(None, data_root)
+    network = open_network(checkpoint, model=model, dataset=dataset)
+    chosen, notes = _chosen(suite, benchmarks, axes, network.dataset, settings)
+    requests = make_requests(_with_options(chosen, assignments or [], max_images))
+    reports = judge_network(network, requests, settings=settings, on_progress=_teller(), keep_generated=keep)
+    judged = Judgement(checkpoint=checkpoint, architecture=model or "", network=network, reports=reports, notes=notes)
+    document = judgement_document(judged)
+    if save is not None:
+        _save(judged, document, save)
+    emit(document, lambda: judgement_text(document), as_json=as_json)
+    return EXIT_CELLS_FAILED if judged.num_failed else EXIT_DONE
+
+
+def _teller() -> Callable[[str, int, int], None]:
+    """Return what says on stderr how far a benchmark is, at most once in a while."""
+    import time
+
+    last: dict[str, float] = {}
+
+    def tell_progress(benchmark: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - last.setdefault(benchmark, now) >= _SECONDS_BETWEEN_LINES:
+            last[benchmark] = now
+            tell(f"{benchmark}: {100 * done / max(1, total):.0f} %")
+
+    return tell_progress
+
+
+def _chosen(
+    suite: str | None, benchmarks: str | None, axes: str | None, dataset: str, settings: Any
+) -> tuple[dict[str, Mapping[str, object]], tuple[str, ...]]:
+    from orchestration.errors import InputError, Mistake
+    from orchestration.judgement import select_axes, suite_of
+
+    if benchmarks is not None and (suite is not None or axes is not None):
+        text = "name benchmarks, or a suite with or without axes, but not both"
+        raise InputError("options", [Mistake(where="--benchmarks", text=text)])
+    if benchmarks is not None:
+        return {name.strip(): {} for name in benchmarks.split(",")}, ()
+    chosen, notes = suite_of(suite or "full", dataset, settings)
+    return (select_axes(chosen, [axis.strip() for axis in axes.split(",")]) if axes else chosen), notes
+
+
+def _with_options(
+    chosen: Mapping[str, Mapping[str, object]], assignments: list[str], max_images: int | None
+) -> dict[str, Mapping[str, object]]:
+    from orchestration.errors import InputError, Mistake, nearest
+    from orchestration.overrides import parse_overrides
+
+    given = parse_overrides(assignments).benchmarks
+    strange = [name for name in given if name not in chosen]
+    if strange:
+        mistakes = [
+            Mistake(where=f"--set benchmarks.{name}", text=f"is not among what is run{nearest(name, list(chosen))}")
+            for name in strange
+        ]
+        raise InputError("options", mistakes)
+    limit: dict[str, object] = {} if max_images is None else {"max_images": max_images}
+    return {name: {**params, **limit, **given.get(name, {})} for name, params in chosen.items()}
+
+
+def judgement_text(document: Mapping[str, Any]) -> str:
+    """Return the report of all axes for people: values in percent where they are rates, with what must be known of them."""
+    from eval.benchmarks import benchmark_for, column_label, metric_of, parse_column
+
+    rows, remarks = [], []
+    for report in document["reports"]:
+        for name, value in report["metrics"].items():
+            column = parse_column(f"{report['benchmark']}/{name}")
+            shown = f"{100 * value['value']:.2f} %" if metric_of(column).is_percent else f"{value['value']:.4f}"
+            arrow = "lower" if metric_of(column).lower_is_better else "higher"
+            rows.append([benchmark_for(column.benchmark).axis, column_label(column), shown, arrow, str(value["n"])])
+        remarks += [f"{report['benchmark']}: {remark}" for remark in _remarks(report["notes"])]
+    lines = [
+        f"{document['checkpoint']} on {document['dataset']}: {', '.join(document['axes'])}",
+        columns(rows, header=["axis", "metric", "value", "better", "n"], right=(2, 4)),
+        f"forward passes: {document['forward_passes']} pictures",
+        *(f"note: {note}" for note in (*document["notes"], *remarks)),
+        *(f"missing: {name}: {reason}" for name, reason in document["missing"].items()),
+    ]
+    return "\n".join(lines)
+
+
+def _remarks(notes: Mapping[str, Any]) -> list[str]:
+    """Return what of a benchmark's notes a reader of its numbers must know."""
+    remarks = ["generated pictures, not published files"] if notes.get("generated") else []
+    if "limited" in notes:
+        remarks.append(f"limited to {notes['limited']['used']} of {notes['limited']['of']} pictures")
+    if "frost" in notes:
+        remarks.append(f"frost from {notes['frost']}")
+    if "baseline" in notes:
+        remarks.append(f"normalised by the baseline {notes['baseline']!r}")
+    if "gradient_masking" in notes:
+        remarks.append(f"gradient masking: {notes['gradient_masking']}")
+    return remarks + [f"{name} is missing: {reason}" for name, reason in notes.get("missing", {}).items()]
+
+
+def _save(judged: Judgement, document: Mapping[str, Any], folder: Path) -> None:
+    import json
+
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "report.json").write_text(json.dumps(document, indent=2, allow_nan=False), encoding="utf-8")
+    for report in judged.reports:
+        _save_arrays(report, folder)
+    tell(f"report and predictions are in {folder}")
+
+
+def _save_arrays(report: MetricReport, folder: Path) -> None:
+    import numpy as np
+
+    if report.outcome is not None and report.outcome.arrays:
+        arrays: dict[str, Any] = dict(report.outcome.arrays)
+        np.savez_compressed(folder / f"{report.benchmark}.npz", **arrays)

@@ -1,0 +1,240 @@
+"""Judging one network outside of any sweep: which network, which benchmarks, and the report of all axes as document and text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestration.errors import InputError, Mistake
+
+if TYPE_CHECKING:
+    from eval.benchmark import BenchmarkRequest
+    from eval.report import BenchmarkOutcome, MetricReport
+    from orchestration.foreign import LoadedNetwork
+    from orchestration.settings import Settings
+    from trainers.config import JobConfig
+
+TORCHVISION: Final = "torchvision:"
+DOCUMENT_KIND: Final = "dreamgrid-evaluation"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What was judged, and what it came to.
+
+    Attributes:
+        checkpoint: The file or the name of published weights.
+        architecture: Name of the network, or "" where the checkpoint alone knows it.
+        network: The network that was judged.
+        reports: One report per benchmark.
+        notes: What is not as published: missing files, stand-ins, limits.
+    """
+
+    checkpoint: str
+    architecture: str
+    network: LoadedNetwork
+    reports: tuple[MetricReport, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def num_failed(self) -> int:
+        """How many benchmarks were refused or failed."""
+        return sum(report.outcome is None for report in self.reports)
+
+
+def network_config(model: str | None, dataset: str | None, *, weights: str | None = None) -> JobConfig | None:
+    """Return the configuration that names a network and its dataset, or None where neither is named.
+
+    Raises:
+        InputError: If only one of the two is named.
+        TrainingError: If a name is unknown.
+    """
+    from trainers.config import JobConfig, RecipeConfig
+    from trainers.datasets.registry import dataset_for
+    from trainers.models.registry import model_for
+
+    if model is None and dataset is None:
+        return None
+    if model is None or dataset is None:
+        text = "name both, or neither for a checkpoint of ours"
+        raise InputError("options", [Mistake(where="--model --dataset", text=text)])
+    dataset_for(dataset)
+    params = model_for(model).resolve({} if weights is None else {"weights": weights})
+    return JobConfig(
+        method="baseline",
+        method_params={},
+        dataset=dataset,
+        model=model,
+        model_params=params,
+        recipe=RecipeConfig(),
+        seed=0,
+    )
+
+
+def open_network(checkpoint: str, *, model: str | None, dataset: str | None) -> LoadedNetwork:
+    """Open what a person names: a file, or `torchvision:NAME` for a network with torchvision's ImageNet weights.
+
+    Args:
+        checkpoint: Path, or `torchvision:NAME`.
+        model: Network of a file that does not say.
+        dataset: Dataset of a file that does not say; ImageNet for torchvision's weights.
+
+    Raises:
+        InputError: If the file cannot be read or names are lacking.
+        TrainingError: If a name is unknown, or published weights cannot be had.
+    """
+    from orchestration.foreign import load_network, published_network
+
+    if checkpoint.startswith(TORCHVISION):
+        config = network_config(checkpoint, dataset or "imagenet", weights="imagenet1k-v1")
+        assert config is not None
+        return published_network(config)
+    path = Path(checkpoint).expanduser()
+    knows = load_network_dataset(path) if model is None and dataset is not None else None
+    if knows is not None:
+        if knows != dataset:
+            text = f"the checkpoint was trained on {knows!r}, not on {dataset!r}; leave --dataset out"
+            raise InputError("options", [Mistake(where="--dataset", text=text)])
+        dataset = None
+    return load_network(path, config=network_config(model, dataset))
+
+
+def load_network_dataset(path: Path) -> str | None:
+    """Return the dataset that a final checkpoint of ours names, or None for other files."""
+    from trainers.checkpoints import FORMAT, unpack
+
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    if not data.startswith(FORMAT):
+        return None
+    network = unpack(data, str(path)).get("network")
+    return str(network["dataset"]) if network else None
+
+
+def make_requests(benchmarks: Mapping[str, Mapping[str, object]]) -> tuple[BenchmarkRequest, ...]:
+    """Return requests with full parameters and a key each.
+
+    Raises:
+        InputError: With every benchmark or parameter that is unknown or does not fit.
+    """
+    from eval.benchmark import BenchmarkRequest
+    from eval.benchmarks import full_params
+    from eval.errors import EvalError
+    from orchestration.keys import digest
+
+    made, mistakes = [], []
+    for name, given in benchmarks.items():
+        try:
+            params = full_params(name, given)
+        except EvalError as error:
+            mistakes.append(Mistake(where="", text=str(error)))
+        else:
+            made.append(BenchmarkRequest(name=name, params=params, key=digest({"name": name, "params": params})))
+    if mistakes:
+        raise InputError("benchmarks", mistakes)
+    return tuple(made)
+
+
+def suite_of(name: str, dataset: str, settings: Settings) -> tuple[dict[str, Mapping[str, object]], tuple[str, ...]]:
+    """Return the benchmarks of a suite for a dataset, and what is not as published.
+
+    Raises:
+        EvalError: If the suite is unknown.
+    """
+    from eval.suites import choose_suite
+    from trainers.datasets.registry import dataset_for, missing_data
+
+    spec = dataset_for(dataset)
+    chosen = choose_suite(
+        name,
+        dataset=dataset,
+        side=spec.image_size,
+        channels=spec.num_channels,
+        data_root=settings.data_root,
+        has_dataset=lambda each: not missing_data([each], settings.data_root),
+    )
+    return dict(chosen.benchmarks), chosen.notes
+
+
+def judgement_document(judged: Judgement) -> dict[str, Any]:
+    """Return a judgement as plain values: one document for all axes."""
+    from eval.suites import axes_of
+
+    return {
+        "kind": DOCUMENT_KIND,
+        "checkpoint": judged.checkpoint,
+        "sha256": judged.network.sha256,
+        "dataset": judged.network.dataset,
+        "architecture": judged.architecture,
+        "axes": list(axes_of([report.benchmark for report in judged.reports if report.outcome is not None])),
+        "forward_passes": sum(report.outcome.forward_passes for report in judged.reports if report.outcome),
+        "notes": list(judged.notes),
+        "missing": {report.benchmark: report.error for report in judged.reports if report.outcome is None},
+        "reports": [report_document(report) for report in judged.reports],
+    }
+
+
+def report_document(report: MetricReport) -> dict[str, Any]:
+    """Return one benchmark's report as plain values."""
+    from dataclasses import asdict
+
+    outcome = report.outcome
+    return {
+        "benchmark": report.benchmark,
+        "semantics": report.semantics,
+        "error": report.error,
+        "metrics": {name: asdict(value) for name, value in outcome.metrics.items()} if outcome else {},
+        "notes": dict(outcome.notes) if outcome else {},
+        "rows": [dict(row) for row in outcome.rows] if outcome else [],
+        "forward_passes": outcome.forward_passes if outcome else 0,
+        "wall_s": report.wall_s,
+    }
+
+
+def outcomes_of(document: Mapping[str, Any]) -> dict[str, BenchmarkOutcome]:
+    """Return the outcomes in a document of `judgement_document`, by benchmark; predictions are not part of it.
+
+    Raises:
+        ValueError: If it is no such document.
+    """
+    from eval.report import BenchmarkOutcome, MetricValue
+
+    if document.get("kind") != DOCUMENT_KIND:
+        raise ValueError("the file is no report of `dreamgrid evaluate --json`; write one with it")
+    return {
+        report["benchmark"]: BenchmarkOutcome(
+            metrics={name: MetricValue(**value) for name, value in report["metrics"].items()},
+            rows=tuple(report["rows"]),
+            notes=report["notes"],
+            forward_passes=report.get("forward_passes", 0),
+        )
+        for report in document["reports"]
+        if report["error"] is None
+    }
+
+
+def select_axes(benchmarks: Mapping[str, Mapping[str, object]], axes: Sequence[str]) -> dict[str, Mapping[str, object]]:
+    """Return the benchmarks that judge some safety axes.
+
+    Raises:
+        InputError: If an axis is unknown, or no benchmark judges one.
+    """
+    from typing import get_args
+
+    from eval.benchmark import SafetyAxis
+    from eval.suites import axes_of
+    from orchestration.errors import nearest
+
+    known = get_args(SafetyAxis)
+    mistakes = [
+        Mistake(where="--axes", text=f"unknown safety axis '{axis}'{nearest(axis, known)}")
+        for axis in axes
+        if axis not in known
+    ]
+    if mistakes:
+        raise InputError("options", mistakes)
+    return {name: params for name, params in benchmarks.items() if set(axes) & set(axes_of([name]))}
