@@ -122,6 +122,7 @@ def _give_back_names() -> None:
     for name, kind in (("float_", np.float64), ("int", int), ("float", float)):
         if name not in vars(np):
             setattr(np, name, kind)
+    np.fromstring = np.frombuffer  # type: ignore[assignment]  # its binary mode is gone
 
 
 def _shims(namespace: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
