@@ -25,12 +25,20 @@ def doctor(
     storage: options.Storage = None,
     data_root: options.DataRoot = None,
     tracking_uri: options.TrackingUri = None,
+    address: Annotated[
+        str | None, typer.Option("--address", help="Ask the nodes of this Ray cluster too: auto, or HOST:PORT.")
+    ] = None,
     as_json: options.Json = False,
 ) -> int:
     """Check versions, devices, storage, tracking server, data and compiled kernels, and say what to do."""
     from orchestration.doctor import examine
 
-    findings = examine(options.settings_of(storage, data_root, tracking_uri))
+    settings = options.settings_of(storage, data_root, tracking_uri)
+    findings = examine(settings)
+    if address is not None:
+        from orchestration.cluster_doctor import examine_cluster
+
+        findings += examine_cluster(settings, address)
     emit([asdict(finding) for finding in findings], lambda: _findings_text(findings), as_json=as_json)
     return EXIT_REFUSED if any(finding.state == "broken" for finding in findings) else EXIT_DONE
 

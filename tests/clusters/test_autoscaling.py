@@ -89,10 +89,8 @@ def test_an_option_tells_a_group_too() -> None:
 
 
 @pytest.fixture
-def growing_head(tmp_path: Path) -> Iterator[Any]:
+def growing_head(tmp_path: Path, clusters_of: Any) -> Iterator[Any]:
     """A head without CPUs whose autoscaler may start three nodes with one CPU each."""
-    from conftest import RayCluster
-
     environment = {
         "RAY_FAKE_CLUSTER": "1",
         "AUTOSCALER_UPDATE_INTERVAL_S": "1",
@@ -101,7 +99,7 @@ def growing_head(tmp_path: Path) -> Iterator[Any]:
         "RAY_OVERRIDE_NODE_ID_FOR_TESTING": HEAD_ID,
     }
     file = tmp_path / "cluster.yaml"
-    cluster = RayCluster(num_cpus=0, arguments=[f"--autoscaling-config={file}"], environment=environment)
+    cluster = clusters_of(num_cpus=0, arguments=[f"--autoscaling-config={file}"], environment=environment)
     file.write_text(yaml.safe_dump(launcher_file(cluster.address)))
     try:
         cluster.start()
