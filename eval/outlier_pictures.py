@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 SEMANTICS: Final = 1
 SMALL_SIDE: Final = 64
-"""Up to this side pictures are resized to the side itself; larger ones to 8/7 of it (256 for 224) before cutting the middle out."""
+"""Up to this side pictures are resized to the side itself; larger ones to 8/7 of it (256 for 224) before the crop."""
 
 
 def folder_pictures(name: str, shape: tuple[int, int, int], *, data_root: Path, cache_dir: Path) -> NDArray[np.uint8]:
@@ -84,4 +84,5 @@ def _picture(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
     image = image.resize(size, Image.Resampling.BILINEAR)
     left, top = (size[0] - shape[1]) // 2, (size[1] - shape[0]) // 2
     cut = np.asarray(image.crop((left, top, left + shape[1], top + shape[0])), dtype=np.uint8)
-    return fit_pictures(cut[None], shape)[0]
+    fitted: NDArray[np.uint8] = fit_pictures(cut[None], shape)[0]
+    return fitted

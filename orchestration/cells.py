@@ -111,6 +111,7 @@ class Plan:
         mode: Which of them run.
         duplicates: Groups of rows that are one and the same cells.
         missing_data: One line for each dataset that is not there.
+        missing_benchmarks: One line for each collection of benchmark files that is not there; the others run without it.
     """
 
     sweep: str
@@ -118,6 +119,7 @@ class Plan:
     mode: Mode = "cached"
     duplicates: tuple[tuple[str, ...], ...] = ()
     missing_data: tuple[str, ...] = ()
+    missing_benchmarks: tuple[str, ...] = ()
 
     @property
     def to_run(self) -> tuple[PlannedCell, ...]:

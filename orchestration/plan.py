@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from augment.method_files import missing_files
+from orchestration.benchmark_files import missing_of_benchmarks
 from orchestration.cells import Mode, Plan, PlannedCell
 from orchestration.failures import COUNTED, REPEATABLE
 from orchestration.identities import ResolvedCell
@@ -88,6 +89,7 @@ def plan_cells(
         mode=mode,
         duplicates=_duplicates(cells),
         missing_data=_missing_data(ordered, catalogue, data_root),
+        missing_benchmarks=missing_of_benchmarks(ordered, data_root, catalogue.missing_data),
     )
 
 

@@ -47,6 +47,8 @@ class LineProgress(RunObserver):
             self._progress = RunProgress(plan.to_run)
             done = sum(cell.is_done for cell in plan.cells)
             self._write(f"{plan.sweep}: {len(plan.to_run)} cells to run, {done} recorded")
+            for line in plan.missing_benchmarks if plan.to_run else ():
+                self._write(f"missing: {line}")
 
     def cell_state(self, cell: PlannedCell, state: CellState, detail: str = "") -> None:
         with self._lock:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from augment.method_files import with_contents
 from eval.benchmark import BenchmarkRequest
+from eval.published_files.presence import files_identity
 from orchestration.catalogue import config_values, known_fields
 from orchestration.cells import Cell
 from orchestration.errors import Mistake, nearest
@@ -296,6 +297,9 @@ class Reading:
             "semantics": benchmark.semantics,
             "dataset": {"name": dataset.name, "identity": dataset.identity},
         }
+        files = files_identity(name, params, dataset.name, self.resolver.data_root)
+        if files is not None:
+            identity["files"] = files
         return BenchmarkRequest(name=name, params=params, key=digest(identity))
 
     def _try(self, path: str, make: Callable[..., T], *arguments: Any) -> T | None:

@@ -21,6 +21,9 @@ from eval.published_files.layout import ARCHIVE_MD5, FILE_MD5, FOLDERS
 
 PENDING: Final = "pending"
 CIFAR: Final = ("cifar-10", "cifar-100")
+READERS: Final = frozenset({"ood", *(family for _, family in FOLDERS)})
+"""The benchmarks that read files beside the dataset."""
+
 SAMPLES: Final = 8
 SAMPLE_BYTES: Final = 4096
 
@@ -61,6 +64,8 @@ def missing_files(benchmark: str, params: Mapping[str, object], dataset: str, da
     Raises:
         EvalError: If the benchmark or a parameter is unknown.
     """
+    if benchmark not in READERS:
+        return []
     config: Any = build_config(benchmark_for(benchmark).config, params, owner=f"benchmark {benchmark!r}")
     if benchmark == "ood":
         return [
@@ -104,6 +109,8 @@ def files_identity(
     Raises:
         EvalError: If the benchmark or a parameter is unknown.
     """
+    if benchmark not in READERS:
+        return None
     config: Any = build_config(benchmark_for(benchmark).config, params, owner=f"benchmark {benchmark!r}")
     if benchmark == "ood":
         found = {name: _set_identity(name, data_root) for name in _folder_sets(config)}

@@ -109,6 +109,7 @@ def plan_document(made: Plan, sweep: Sweep) -> dict[str, Any]:
         "left_out": {name: reason for part in parts for name, reason in part.left_out.items()},
         "duplicates": [list(rows) for rows in made.duplicates],
         "missing_data": list(made.missing_data),
+        "missing_benchmarks": list(made.missing_benchmarks),
     }
 
 
@@ -134,7 +135,7 @@ def plan_text(made: Plan, sweep: Sweep) -> str:
         where = f"{part.name}: " if sweep.parts else ""
         lines += [f"{where}left out: {name} ({reason})" for name, reason in part.left_out.items()]
         lines += [f"{where}{shown} stands in for {column}" for shown, column in part.stand_ins.items()]
-    lines += [f"missing: {line}" for line in made.missing_data]
+    lines += [f"missing: {line}" for line in (*made.missing_data, *made.missing_benchmarks)]
     return "\n".join(lines)
 
 

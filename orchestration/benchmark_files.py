@@ -1,0 +1,44 @@
+"""Published benchmark files of a plan: which are missing. The other benchmarks run without them, so they stop no run. Light."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eval.published_files.presence import missing_files, needed_datasets
+
+if TYPE_CHECKING:
+    from orchestration.cells import PlannedCell
+
+
+def missing_of_benchmarks(
+    cells: Sequence[PlannedCell], data_root: Path | None, missing_data: Callable[[Sequence[str], Path], list[str]]
+) -> tuple[str, ...]:
+    """Return one line per collection of files or outlier set that benchmarks still to run need and that is not there.
+
+    Args:
+        cells: Cells of a plan.
+        data_root: Folder of datasets and published benchmarks; None skips the look.
+        missing_data: Gives such lines for datasets; raises ValueError for a name that is none.
+    """
+    if data_root is None:
+        return ()
+    lines: dict[str, None] = {}
+    looked: set[tuple[str, str]] = set()
+    for cell in cells:
+        for request in cell.missing:
+            if (request.key, cell.config.dataset) in looked:
+                continue
+            looked.add((request.key, cell.config.dataset))
+            lines |= dict.fromkeys(missing_files(request.name, request.params, cell.config.dataset, data_root))
+            for name in needed_datasets(request.name, request.params):
+                lines |= dict.fromkeys(_lines_of(name, data_root, missing_data))
+    return tuple(lines)
+
+
+def _lines_of(name: str, data_root: Path, missing_data: Callable[[Sequence[str], Path], list[str]]) -> list[str]:
+    try:
+        return missing_data([name], data_root)
+    except ValueError as error:
+        return [f"outlier set {name!r}: {error}"]
