@@ -35,6 +35,7 @@ class Cell:
         mixing_set: Key of `MIXING_SETS`, or None for the method's default.
         mixing_set_params: Options of the mixing set (number of pictures and so on).
         outliers: Name of the outlier stream, or None for the method's default.
+        released: Key of `CHECKPOINTS`: the row is that released network's, and nothing is trained; or None.
         init_from: The cell whose weights this one starts from, or None.
         row: Label of the row that the cell belongs to in its sweep's table; no part of any key.
     """
@@ -50,6 +51,7 @@ class Cell:
     mixing_set: str | None = None
     mixing_set_params: Mapping[str, Scalar] = field(default_factory=dict)
     outliers: str | None = None
+    released: str | None = None
     init_from: Cell | None = None
     row: str = ""
 

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from trainers.config import JobConfig
     from trainers.models.normalize import Classifier
 
-STATE_KEYS = ("state_dict", "model_state_dict", "model", "net")
-"""Where other trainers' files keep the weights."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedNetwork:
@@ -182,22 +179,13 @@ def adopt(path: Path, cell: PlannedCell, *, settings: Settings, store: ResultsSt
 
 
 def _foreign_weights(path: Path) -> Mapping[str, Any]:
-    import pickle
-
-    import torch
+    from trainers.errors import CheckpointError
+    from trainers.old_pickles import read_weights
 
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        text = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise _refused(path, f"the file must hold tensors that PyTorch reads without running code: {text}") from error
-    for key in STATE_KEYS:
-        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
-            found = found[key]
-            break
-    if not isinstance(found, Mapping):
-        raise _refused(path, f"the file must hold a mapping of tensors, but holds a {type(found).__name__}")
-    return {str(name).removeprefix("module."): value for name, value in found.items()}
+        return read_weights(path)
+    except CheckpointError as error:
+        raise _refused(path, str(error).removeprefix(f"{path} ").replace("must", "the file must", 1)) from error
 
 
 def _with_weights(config: JobConfig, weights: Mapping[str, Any], path: Path) -> Classifier:

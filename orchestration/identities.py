@@ -73,10 +73,13 @@ def identity_of(
         mixing_identity: Identity of the mixing set: semantics of its generator, or hash of its files.
         outlier_identity: Declared checksum or name of the outlier stream.
     """
+    made: dict[str, Any] = plain(config)
+    if config.released is None:
+        del made["released"]  # cells that are trained keep the keys that they had before networks could be released
     identity: dict[str, Any] = plain(
         {
             "format": KEY_FORMAT,
-            "config": config,
+            "config": made,
             "dataset": dataset_identity,
             "semantics": semantics,
             "mixing_set": mixing_identity,
@@ -99,7 +102,8 @@ class Template:
     visualised: ResolvedCell | None
 
     def with_seed(self, resolver: Resolver, seed: int) -> ResolvedCell:
-        """Return the resolved cell of a seed; a parent has the same seed."""
+        """Return the resolved cell of a seed; a parent has the same seed, and a released network is the same for all seeds."""
+        seed = 0 if self.config.released is not None else seed
         parent = self.parent.with_seed(resolver, seed) if self.parent is not None else None
         parent_key = parent.train_key if parent else None
         config = replace(self.config, seed=seed, init_from=parent_key)

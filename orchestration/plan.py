@@ -13,6 +13,7 @@ from orchestration.cells import Mode, Plan, PlannedCell
 from orchestration.failures import COUNTED, REPEATABLE
 from orchestration.identities import ResolvedCell
 from orchestration.resolve import resolve_sweep
+from trainers.released import missing_checkpoints
 
 if TYPE_CHECKING:
     from eval.benchmark import BenchmarkRequest
@@ -196,7 +197,10 @@ def _missing_data(cells: Sequence[PlannedCell], catalogue: Catalogue, data_root:
     names = dict.fromkeys(cell.config.dataset for cell in waiting)
     names |= dict.fromkeys(cell.config.outliers for cell in waiting if not cell.trained and cell.config.outliers)
     lines = [line for name in names for line in _missing_lines(name, catalogue, data_root)]
-    files = [line for cell in waiting if not cell.trained for line in _missing_of_method(cell, catalogue, data_root)]
+    untrained = [cell for cell in waiting if not cell.trained]
+    lines += missing_checkpoints([cell.config.released for cell in untrained if cell.config.released], data_root)
+    trained_here = [cell for cell in untrained if cell.config.released is None]
+    files = [line for cell in trained_here for line in _missing_of_method(cell, catalogue, data_root)]
     return (*lines, *dict.fromkeys(files))
 
 

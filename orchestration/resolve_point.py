@@ -19,6 +19,7 @@ from orchestration.sweep import Point, Setting, Settings, Sweep
 from trainers.config import JobConfig, MixingSetConfig, RecipeConfig
 from trainers.datasets.streams import stream_identity
 from trainers.recipes import resolve_model_params, resolve_recipe
+from trainers.released import check_fits, checkpoint_for
 
 if TYPE_CHECKING:
     from augment.methods import Method
@@ -67,6 +68,8 @@ class Reading:
         self._try("recipe", self.catalogue.recipe, names["recipe"])
         if self.failed or dataset is None or model is None:
             return None
+        if self._value("released") is not None:
+            return self._released(dataset, model)
         parent = self._parent(parts, shared, parent_settings)
         recipe = self._recipe(str(names["recipe"]), parts, dataset.name)
         model_params = self._model_params(str(names["recipe"]), str(names["model"]))
@@ -105,6 +108,32 @@ class Reading:
             visualised=visualised,
         )
 
+    def _released(self, dataset: Any, model: Any) -> Template | None:
+        """A row of a released network: its file and how it is read stand for the training."""
+        released = self._try("released", checkpoint_for, self._name("released"))
+        if released is None:
+            return None
+        names = {name: str(self._value(name)) for name in ("method", "dataset", "model")}
+        self._unpack("released", _attempt(check_fits, released, **names))
+        recipe = resolve_recipe("released", names["method"], {})
+        params = self._model_params("released", names["model"])
+        benchmarks = self._benchmarks(dataset)
+        if self.failed or params is None:
+            return None
+        config = JobConfig(
+            method_params={}, recipe=recipe, seed=0, model_params=params, released=released.name, **names
+        )
+        semantics = {"loop": self.catalogue.loop_semantics, "model": model.semantics, "released": released.identity}
+        return Template(
+            cell=self._cell(),
+            config=config,
+            dataset_identity=dataset.identity,
+            identity=identity_of(config, dataset.identity, semantics, None, None),
+            benchmarks=benchmarks,
+            parent=None,
+            visualised=None,
+        )
+
     def _cell(self) -> Cell:
         return Cell(
             **{name: self.settings[name].value for name in ("method", "dataset", "model", "recipe")},
@@ -115,6 +144,7 @@ class Reading:
             mixing_set=self._value("mixing_set"),
             mixing_set_params=self._group("mixing_set_params"),
             outliers=self._value("outliers"),
+            released=self._value("released"),
             row=self.row,
         )
 

@@ -97,9 +97,9 @@ def _observations(
     found: dict[str, list[tuple[Point, ResolvedCell, CellResult]]] = {}
     seen: set[tuple[str, int]] = set()
     for point, cell in zip(sweep.points, cells, strict=True):
-        if (point.row, point.seed) in seen:
+        if (point.row, cell.config.seed) in seen:
             continue
-        seen.add((point.row, point.seed))
+        seen.add((point.row, cell.config.seed))
         wanted[point.row] = wanted.get(point.row, 0) + 1
         result = results.get(cell.train_key)
         if result is not None:
@@ -139,6 +139,7 @@ def _value(column: str, cell: ResolvedCell, result: CellResult) -> tuple[float, 
     if value is None:
         return None
     marks = {"limited"} if _is_limited(report.outcome.notes) else set()
+    marks |= {"released"} if cell.config.released is not None else set()
     if benchmark_for(parsed.benchmark).origin == "generated":
         marks.add("generated")
     return value, marks

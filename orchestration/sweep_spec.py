@@ -43,6 +43,9 @@ class PointPatch(StrictModel):
     mixing_set: Name | None = Field(default=None, description="Mixing set of the methods that need one")
     mixing_set_params: Scalars = Field(default_factory=dict, description="num_pictures, image_size, seed and options")
     outliers: Name | None = Field(default=None, description="Outlier stream of the methods that need one")
+    released: Name | None = Field(
+        default=None, description="A released network that is judged in this row instead of training one"
+    )
     init_from: PointPatch | None = Field(default=None, description="The cell whose weights this one starts from")
     visualise: PointPatch | None = Field(
         default=None,

@@ -104,6 +104,12 @@ RECIPES: Final[Mapping[str, RecipeSpec]] = {
             "batch_size": "ours: unpublished; that of the network's own training",
         },
     ),
+    "released": RecipeSpec(
+        name="released",
+        title="No training: a released network, judged as it is",
+        config=RecipeConfig(epochs=0, batch_size=256, batch_shards=16, crop_padding=0, flip=False),
+        sources={"*": "ours; batch_shards lets any usual number of workers judge it"},
+    ),
     "noop": RecipeSpec(
         name="noop",
         title="No training: records the initial weights (measures what surrounds a cell)",

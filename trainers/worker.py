@@ -74,6 +74,8 @@ def _trained(request: JobRequest, group: ProcessGroup, sink: JobSink, budget: Th
     newest = _on_rank_0(group, checkpoints.newest)
     if newest is not None and newest.is_final:
         return newest
+    if request.config.released is not None:
+        return _released(request, checkpoints, group, budget)
     ingredients = gather_ingredients(request, device=group.device, on_progress=_on_mixing_set(request, group, sink))
     reset_process(budget, group.device)  # what building them left behind must not matter
     model = build_classifier(request.config, ingredients.dataset)
@@ -89,9 +91,29 @@ def _trained(request: JobRequest, group: ProcessGroup, sink: JobSink, budget: Th
     final = None
     if state is not None:
         weights = _for_judging(state, training)
-        environment = environment_of(group, budget, training.model, ingredients)
+        environment = environment_of(group, budget, training.model, ingredients.byte_digests)
         facts = {"network": network_facts(request.config), "resumed_from": resumed_from, "environment": environment}
         final = checkpoints.save_final({**weights, **facts})
+    return _present(group.broadcast(final))
+
+
+def _released(
+    request: JobRequest, checkpoints: Checkpoints, group: ProcessGroup, budget: ThreadBudget
+) -> StoredCheckpoint:
+    """Make the final checkpoint of a released network: nothing is trained, no training data are read."""
+    from trainers.released import checkpoint_for
+    from trainers.released_weights import load_released
+
+    final = None
+    if group.rank == 0:
+        dataset = checked_dataset(request)
+        model = build_classifier(request.config, dataset)
+        released = checkpoint_for(str(request.config.released))
+        origin = load_released(released, model, dataset=dataset, data_root=Path(request.paths.data_root))
+        environment = {**environment_of(group, budget, model, {}), "released": origin}
+        facts = {"network": network_facts(request.config), "resumed_from": None, "environment": environment}
+        progress = Progress().state_dict()
+        final = checkpoints.save_final({"model": model.state_dict(), "progress": progress, **facts})
     return _present(group.broadcast(final))
 
 
@@ -221,7 +243,7 @@ def _judge(
 
 
 def environment_of(
-    group: ProcessGroup, budget: ThreadBudget, model: nn.Module, ingredients: Ingredients
+    group: ProcessGroup, budget: ThreadBudget, model: nn.Module, byte_digests: Mapping[str, str]
 ) -> dict[str, Any]:
     """Return versions, hardware, threads and digests: what a reader needs to judge whether two rows may be compared."""
     cuda = torch.cuda.get_device_name(group.device) if group.device.type == "cuda" else None
@@ -236,7 +258,7 @@ def environment_of(
         "threads_torch": budget.torch,
         "threads_pictures": budget.pictures,
         "weights_sha256": weights_sha256(model),
-        "byte_digests": dict(ingredients.byte_digests),
+        "byte_digests": dict(byte_digests),
         "finished_at": time.time(),
     }
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from eval.tables.grid import MARKS, ColumnSpec, Entry, Table, shown_value
 
-SYMBOLS: Final[Mapping[str, str]] = MappingProxyType(dict(zip(MARKS, "†‡§*¶‖", strict=True)))
+SYMBOLS: Final[Mapping[str, str]] = MappingProxyType(dict(zip(MARKS, "†‡§*¶‖◇", strict=True)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ MARKS: Final[Mapping[str, str]] = MappingProxyType(
         "generated": "on generated pictures, not the published files",
         "imported": "brought in from another suite's results",
         "confounded": "differs from the baseline row in more than what the table is about",
+        "released": "of a released network, not trained here",
     }
 )
 """Mark -> what the footnote says."""

@@ -11,7 +11,15 @@ from eval.tables.grid import Table
 
 _ARROWS: Final = MappingProxyType({True: r"$\downarrow$", False: r"$\uparrow$"})
 _LATEX_SYMBOLS: Final = MappingProxyType(
-    {"†": r"\dagger", "‡": r"\ddagger", "§": r"\mathsection", "*": "*", "¶": r"\mathparagraph", "‖": r"\parallel"}
+    {
+        "†": r"\dagger",
+        "‡": r"\ddagger",
+        "§": r"\mathsection",
+        "*": "*",
+        "¶": r"\mathparagraph",
+        "‖": r"\parallel",
+        "◇": r"\diamond",
+    }
 )
 _LATEX_SPECIAL: Final = MappingProxyType(
     {

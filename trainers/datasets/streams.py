@@ -1,9 +1,9 @@
 """Outlier streams by name, and what identifies their pictures; light to import.
 
-    random-images-300k    the published file of the Outlier Exposure release
-    <dataset>             the training split of any dataset
-    generated:<set>       pictures of a generator of mixing sets, from a seed of their own
-    folder:<path>         any folder of pictures
+random-images-300k    the published file of the Outlier Exposure release
+<dataset>             the training split of any dataset
+generated:<set>       pictures of a generator of mixing sets, from a seed of their own
+folder:<path>         any folder of pictures
 """
 
 from __future__ import annotations

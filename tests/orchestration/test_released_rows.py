@@ -1,0 +1,74 @@
+"""Rows of released networks: planned without training, told apart from trained ones, the same for all seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestration.catalogue import builtin_catalogue
+from orchestration.errors import InputError
+from orchestration.identities import identity_of
+from orchestration.plan import make_plan
+from orchestration.resolve import resolve_sweep
+from orchestration.store import open_store
+from orchestration.sweep import Sweep
+from orchestration.sweep_expand import expand
+from orchestration.sweep_spec import parse_document
+from orchestration.sweep_yaml import Document
+
+BASE = {"dataset": "cifar-10", "model": "wrn-40-4", "recipe": "cifar", "mixing_set": "fractals", "method": "pixmix"}
+RELEASED = {"row": "PixMix (released)", "released": "pixmix-cifar-10"}
+
+
+def sweep_of(cells: Sequence[dict[str, Any]], seeds: Sequence[int] = (0,)) -> Sweep:
+    table = {"columns": ["clean/error"]}
+    value = {"name": "s", "title": "S", "base": BASE, "axes": {"cells": list(cells)}, "table": table}
+    document = Document({**value, "seeds": list(seeds)}, {})
+    file, mistakes = parse_document(document)
+    assert file is not None, mistakes
+    return expand(file, document)[0]
+
+
+def test_released_row_is_another_cell_than_the_trained_one_and_wants_no_training() -> None:
+    trained, released = resolve_sweep(sweep_of([{"row": "PixMix"}, RELEASED]), builtin_catalogue())
+    assert trained.train_key != released.train_key
+    assert trained.config.released is None
+    assert (released.config.released, released.config.recipe.epochs) == ("pixmix-cifar-10", 0)
+    assert released.config.mixing_set is None
+    assert released.parents == ()
+
+
+def test_released_network_is_one_cell_for_all_seeds() -> None:
+    cells = resolve_sweep(sweep_of([RELEASED], seeds=[0, 1, 2]), builtin_catalogue())
+    assert len({cell.train_key for cell in cells}) == 1
+    assert {cell.config.seed for cell in cells} == {0}
+
+
+def test_keys_of_trained_cells_do_not_know_of_released_ones() -> None:
+    (trained,) = resolve_sweep(sweep_of([{"row": "PixMix"}]), builtin_catalogue())
+    assert "released" not in identity_of(trained.config, "data", {}, None, None)["config"]
+
+
+def test_plan_names_the_missing_file_and_where_it_is_published(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "storage")
+    plan = make_plan(sweep_of([RELEASED]), store=store, catalogue=builtin_catalogue(), data_root=tmp_path)
+    (line,) = [line for line in plan.missing_data if "released" in line]
+    assert "drive.google.com" in line
+    assert str(tmp_path / "checkpoints") in line
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"released": "pixmix-cifar-1"}, "did you mean 'pixmix-cifar-10'"),
+        ({"method": "cutout"}, "is of method 'pixmix', not 'cutout'"),
+        ({"model": "wrn-16-1"}, "is of model 'wrn-40-4', not 'wrn-16-1'"),
+    ],
+)
+def test_released_network_in_a_row_that_is_not_its_own_is_refused(change: dict[str, str], text: str) -> None:
+    with pytest.raises(InputError) as caught:
+        resolve_sweep(sweep_of([{**RELEASED, **change}]), builtin_catalogue())
+    assert text in str(caught.value)

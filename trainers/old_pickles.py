@@ -1,0 +1,150 @@
+"""Weights from other trainers' files, also old ones, without running code that stands in them.
+
+PyTorch's own safe reader comes first. What it refuses (checkpoints that hold an optimiser, a parser's options or a callable next
+to the weights; files of Python 2) is read by an unpickler that knows how to build tensors, arrays and plain containers, and puts
+an inert object in the place of everything else: nothing that a file names is ever imported or called.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pickle
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from trainers.errors import CheckpointError
+
+WRAPPERS: Final = ("state_dict", "model_state_dict", "model", "net")
+"""Where other trainers' files keep the weights."""
+
+_HARMLESS: Final[Mapping[str, frozenset[str]]] = {
+    "collections": frozenset({"OrderedDict"}),
+    "_codecs": frozenset({"encode"}),
+    "builtins": frozenset({"set", "frozenset", "bytearray", "complex", "dict", "list", "tuple"}),
+    "torch": frozenset({"Size", "device"}),
+    "torch._utils": frozenset(
+        {"_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_parameter", "_rebuild_parameter_with_state"}
+    ),
+    "torch.nn.parameter": frozenset({"Parameter"}),
+    "numpy": frozenset({"dtype", "ndarray"}),
+    "numpy.core.multiarray": frozenset({"scalar", "_reconstruct"}),
+    "numpy._core.multiarray": frozenset({"scalar", "_reconstruct"}),
+}
+_MODULE_NAMES: Final[Mapping[str, str]] = {
+    "__builtin__": "builtins",
+    "copy_reg": "copyreg",
+    "numpy.core.multiarray": "numpy._core.multiarray",
+}
+"""Python 2's and old NumPy's names of today's modules."""
+
+
+class Inert:
+    """Stands for an object of a class that is not let in; takes whatever a file does to it and does nothing."""
+
+    def __new__(cls, *arguments: object, **options: object) -> Inert:
+        """Ignore what it is made from."""
+        return object.__new__(cls)
+
+    def __init__(self, *arguments: object, **options: object) -> None: ...
+
+    def __setstate__(self, state: object) -> None:
+        """Ignore a state."""
+
+    def __setitem__(self, key: object, value: object) -> None:
+        """Ignore an item."""
+
+    def __call__(self, *arguments: object, **options: object) -> Inert:
+        """Return itself."""
+        return self
+
+    def append(self, value: object) -> None:
+        """Ignore an element."""
+
+    def extend(self, values: object) -> None:
+        """Ignore elements."""
+
+
+class RestrictedUnpickler(pickle.Unpickler):
+    """Builds tensors, arrays and plain containers; everything else becomes `Inert`."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Return what a file names where it is harmless, else a class of inert objects."""
+        place = _MODULE_NAMES.get(module, module)
+        if name in _HARMLESS.get(module, ()) or name in _HARMLESS.get(place, ()):
+            return getattr(importlib.import_module(place), name)
+        if module == "torch" and (name.endswith("Storage") or isinstance(getattr(torch, name, None), torch.dtype)):
+            return getattr(torch, name)
+        return type(name, (Inert,), {})
+
+
+def _load(file: Any, **options: Any) -> Any:
+    return RestrictedUnpickler(file, **options).load()
+
+
+_RESTRICTED: Final = SimpleNamespace(
+    __name__="restricted", Unpickler=RestrictedUnpickler, load=_load, UnpicklingError=pickle.UnpicklingError
+)
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Return the tensors by name that a PyTorch file holds, out of its wrapper, without the prefix of data-parallel training.
+
+    Args:
+        path: A file of `torch.save`, of any version of PyTorch and Python.
+
+    Raises:
+        CheckpointError: If the file cannot be read, or holds no mapping of tensors.
+    """
+    found = _read(path)
+    for key in WRAPPERS:
+        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
+            found = found[key]
+            break
+    if not isinstance(found, Mapping):
+        raise CheckpointError(
+            f"{path} must hold a mapping of tensors, but holds a {type(found).__name__}; save the network's state_dict()"
+        )
+    tensors = {str(name): value.detach() for name, value in found.items() if isinstance(value, Tensor)}
+    if not tensors:
+        raise CheckpointError(
+            f"{path} must hold tensors by name, readable without running code, but holds {', '.join(map(str, list(found)[:5])) or 'nothing'}; "
+            "save the network's state_dict()"
+        )
+    return without_prefix(tensors, "module.")
+
+
+def without_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the tensors without a prefix that every name bears; unchanged where one does not."""
+    if not all(name.startswith(prefix) for name in tensors):
+        return dict(tensors)
+    return {name.removeprefix(prefix): value for name, value in tensors.items()}
+
+
+def _read(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise CheckpointError(f"{path} must be a readable file: {error}; check the path") from error
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError):
+        return _read_restricted(path)
+
+
+def _read_restricted(path: Path) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about the source of a pickled network, which is not read
+            return torch.load(
+                path, map_location="cpu", pickle_module=_RESTRICTED, weights_only=False, encoding="latin1"
+            )
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(
+            f"{path} must hold tensors that can be read without running code: {reason}; load it where it was written and "
+            "save the network's state_dict() alone"
+        ) from error

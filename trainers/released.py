@@ -1,0 +1,270 @@
+"""Released networks by name: where they come from, and how their files become weights of our networks; light to import.
+
+A cell whose `released` names one of them is not trained: its checkpoint is made of the file, which lies below
+`<data root>/checkpoints/` and is then judged like any other. `python -m trainers.released_fetch NAME` gets a file that has an
+address of its own; for the others the address says where a person finds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from trainers.errors import ImpossibleJob, unknown_name
+
+FOLDER: Final = "checkpoints"
+_HALF: Final = ((0.5,) * 3, (0.5,) * 3)
+_IMAGENET: Final = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+Rename = tuple[str, str]
+
+WIDE_RESNET_NAMES: Final[tuple[Rename, ...]] = (
+    (r"^conv1\.", "stem."),
+    (r"^block([123])\.layer\.(\d+)\.convShortcut\.", r"groups.{\1-1}.\2.shortcut."),
+    (r"^block([123])\.layer\.(\d+)\.", r"groups.{\1-1}.\2."),
+    (r"^bn1\.", "bn."),
+    (r"^fc\.", "linear."),
+)
+"""Names in xternalz/WideResNet-pytorch, which the CIFAR releases use; "{n-1}" counts from 0."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleasedCheckpoint:
+    """A network that somebody else trained and published.
+
+    Attributes:
+        name: Key in `CHECKPOINTS`.
+        title: Who trained what, for lists and tables.
+        method: Key of `METHODS` whose row it stands in.
+        dataset: Key of `DATASETS` that it classifies.
+        model: Name that `MODELS` understands.
+        file: Name below `<data root>/checkpoints/`.
+        address: Where it is published.
+        is_direct: Whether the address is that of the file itself, so that a command can fetch it.
+        sha256: SHA-256 of the file, its first digits where only those are published, or "" (recorded on first read).
+        md5: MD5 of the file where that is what is known, or "".
+        prefix: What the names of the network's weights begin with; others (an attacker's copy, a normaliser) are left out.
+        renames: (regular expression, replacement) from the file's names to ours, the first that matches.
+        mean: Mean that the network was trained to be given, per channel in [0, 1].
+        std: Standard deviation likewise.
+        source: Publication and repository.
+        licence: Licence of the weights as published, or "not stated".
+        semantics: Raised by hand when the way the file is read changes.
+    """
+
+    name: str
+    title: str
+    method: str
+    dataset: str
+    model: str
+    file: str
+    address: str
+    source: str
+    licence: str
+    is_direct: bool = True
+    sha256: str = ""
+    md5: str = ""
+    prefix: str = ""
+    renames: tuple[Rename, ...] = ()
+    mean: tuple[float, ...] = _IMAGENET[0]
+    std: tuple[float, ...] = _IMAGENET[1]
+    semantics: int = 1
+
+    @property
+    def hash_note(self) -> str:
+        """The known hash, or that it is unknown."""
+        if self.sha256:
+            return f"sha256 {self.sha256}" + ("..." if len(self.sha256) < 64 else "")
+        return f"md5 {self.md5}" if self.md5 else "unknown: recorded on first read"
+
+    @property
+    def identity(self) -> str:
+        """What stands for the file in train keys: name, declared hash, and how it is read."""
+        return f"{self.name}:{self.sha256 or self.md5 or 'unknown'}:{self.semantics}"
+
+    def path(self, data_root: str | Path) -> Path:
+        """Return where the file lies below a data root."""
+        return Path(data_root) / FOLDER / self.file
+
+    def how_to_get(self, data_root: str | Path) -> str:
+        """Return the command that fetches the file, or where to find it."""
+        if self.is_direct:
+            return f"python -m trainers.released_fetch {self.name} --data-root {data_root}"
+        return f"download it from {self.address} to {self.path(data_root)}"
+
+
+def _pixmix(classes: int) -> ReleasedCheckpoint:
+    return ReleasedCheckpoint(
+        name=f"pixmix-cifar-{classes}",
+        title=f"PixMix, WRN-40-4, CIFAR-{classes} (authors)",
+        method="pixmix",
+        dataset=f"cifar-{classes}",
+        model="wrn-40-4",
+        file=f"pixmix_cifar{classes}_wrn40-4.pth.tar",
+        address=_PIXMIX_DRIVE,
+        is_direct=False,
+        renames=WIDE_RESNET_NAMES,
+        mean=_HALF[0],
+        std=_HALF[1],
+        source="Hendrycks et al., CVPR 2022; andyzoujm/pixmix README",
+        licence="MIT (of the repository)",
+    )
+
+
+def _pixmix_imagenet(epochs: int) -> ReleasedCheckpoint:
+    return ReleasedCheckpoint(
+        name=f"pixmix-imagenet-{epochs}",
+        title=f"PixMix, ResNet-50, ImageNet, {epochs} epochs (authors)",
+        method="pixmix",
+        dataset="imagenet",
+        model="resnet-50",
+        file=f"pixmix_imagenet_resnet50_{epochs}.pth.tar",
+        address=_PIXMIX_DRIVE,
+        is_direct=False,
+        source="Hendrycks et al., CVPR 2022; andyzoujm/pixmix README",
+        licence="MIT (of the repository)",
+    )
+
+
+def _game_of_noise(name: str, method: str, title: str, file: str) -> ReleasedCheckpoint:
+    return ReleasedCheckpoint(
+        name=name,
+        title=title,
+        method=method,
+        dataset="imagenet",
+        model="resnet-50",
+        file=file,
+        address=f"https://bitbucket.org/EvgeniaAR/game-of-noise-pretrained-models/downloads/{file}",
+        source="Rusak et al., ECCV 2020; bethgelab/game-of-noise",
+        licence="not stated",
+    )
+
+
+def _robust(name: str, method: str, title: str, file: str) -> ReleasedCheckpoint:
+    return ReleasedCheckpoint(
+        name=name,
+        title=title,
+        method=method,
+        dataset="imagenet",
+        model="resnet-50",
+        file=file,
+        address=f"https://huggingface.co/madrylab/robust-imagenet-models/resolve/main/{file}",
+        prefix="model.",
+        source="Salman et al., NeurIPS 2020; microsoft/robust-models-transfer",
+        licence="MIT (of the repository)",
+    )
+
+
+_PIXMIX_DRIVE: Final = "https://drive.google.com/drive/folders/1tHu2MBU3P9lvgtc06_VaC6AsMqwyYFSA"
+
+CHECKPOINTS: Final[Mapping[str, ReleasedCheckpoint]] = {
+    "pixmix-cifar-10": _pixmix(10),
+    "pixmix-cifar-100": _pixmix(100),
+    "pixmix-imagenet-90": _pixmix_imagenet(90),
+    "pixmix-imagenet-180": _pixmix_imagenet(180),
+    "torchvision-resnet-50": ReleasedCheckpoint(
+        name="torchvision-resnet-50",
+        title="Baseline, ResNet-50, ImageNet (torchvision, first weights)",
+        method="baseline",
+        dataset="imagenet",
+        model="resnet-50",
+        file="resnet50-0676ba61.pth",
+        address="https://download.pytorch.org/models/resnet50-0676ba61.pth",
+        sha256="0676ba61",
+        source="torchvision, ResNet50_Weights.IMAGENET1K_V1 (76.13 %)",
+        licence="BSD-3-Clause (of the repository)",
+    ),
+    "sin-resnet-50": ReleasedCheckpoint(
+        name="sin-resnet-50",
+        title="SIN, ResNet-50, stylised and plain ImageNet",
+        method="sin",
+        dataset="imagenet",
+        model="resnet-50",
+        file="resnet50_train_45_epochs_combined_IN_SF-2a0d100e.pth.tar",
+        address="https://bitbucket.org/robert_geirhos/texture-vs-shape-pretrained-models/raw/"
+        "60b770e128fffcbd8562a3ab3546c1a735432d03/resnet50_train_45_epochs_combined_IN_SF-2a0d100e.pth.tar",
+        sha256="2a0d100e",
+        source="Geirhos et al., ICLR 2019; rgeirhos/texture-vs-shape",
+        licence="not stated",
+    ),
+    "ant-resnet-50": _game_of_noise("ant-resnet-50", "ant", "ANT, ResNet-50, ImageNet", "ANT_Model.pth"),
+    "speckle-resnet-50": _game_of_noise(
+        "speckle-resnet-50", "speckle", "Speckle, ResNet-50, ImageNet", "Speckle_Model.pth"
+    ),
+    "noise2net-resnet-50": ReleasedCheckpoint(
+        name="noise2net-resnet-50",
+        title="Noise2Net, ResNet-50, ImageNet",
+        method="noise2net",
+        dataset="imagenet",
+        model="resnet-50",
+        file="noise2net_resnet50.pth.tar",
+        address="https://drive.google.com/file/d/1TlylFp-hJ5ENUNdjGBf-tLPoIIcJyPG4/view",
+        is_direct=False,
+        source="Hendrycks et al., ICCV 2021; hendrycks/imagenet-r, DeepAugment",
+        licence="MIT (of the repository)",
+    ),
+    "linf-resnet-50": _robust(
+        "linf-resnet-50",
+        "adversarial-linf",
+        "l-inf adversarial 8/255, ResNet-50, ImageNet",
+        "resnet50_linf_eps8.0.ckpt",
+    ),
+    "l2-resnet-50": _robust(
+        "l2-resnet-50", "adversarial-l2", "l2 adversarial 3.0, ResNet-50, ImageNet", "resnet50_l2_eps3.ckpt"
+    ),
+    "places365-resnet-18": ReleasedCheckpoint(
+        name="places365-resnet-18",
+        title="Baseline, ResNet-18, Places365 (CSAIL)",
+        method="baseline",
+        dataset="places365",
+        model="resnet-18",
+        file="resnet18_places365.pth.tar",
+        address="http://places2.csail.mit.edu/models_places365/resnet18_places365.pth.tar",
+        md5="7a8808eefd4ea7458650ca84855f69b1",
+        source="Zhou et al., TPAMI 2018; CSAILVision/places365 (written by Python 2)",
+        licence="CC BY (of the repository)",
+    ),
+}
+
+
+def checkpoint_for(name: str) -> ReleasedCheckpoint:
+    """Return a released network by name.
+
+    Raises:
+        UnknownName: If nobody knows the name; says the nearest known one.
+    """
+    if name not in CHECKPOINTS:
+        raise unknown_name("released checkpoint", name, CHECKPOINTS)
+    return CHECKPOINTS[name]
+
+
+def check_fits(released: ReleasedCheckpoint, *, method: str, dataset: str, model: str) -> None:
+    """Refuse a released network in a row that it does not belong to.
+
+    Raises:
+        ImpossibleJob: With everything that differs.
+    """
+    wanted = {"method": method, "dataset": dataset, "model": model}
+    wrong = [
+        f"{key} {getattr(released, key)!r}, not {value!r}"
+        for key, value in wanted.items()
+        if getattr(released, key) != value
+    ]
+    if wrong:
+        raise ImpossibleJob(
+            f"released checkpoint {released.name!r} is of {' and of '.join(wrong)}; put it in a row that says so"
+        )
+
+
+def missing_checkpoints(names: Sequence[str], data_root: str | Path) -> list[str]:
+    """Return one line per released network whose file is not below the data root, with the way to get it."""
+    lines = []
+    for name in dict.fromkeys(names):
+        released = checkpoint_for(name)
+        if not released.path(data_root).is_file():
+            lines.append(
+                f"released checkpoint {name!r} is missing: {released.path(data_root)}; get it with: "
+                f"{released.how_to_get(data_root)}"
+            )
+    return lines
