@@ -53,11 +53,14 @@ def build_app() -> typer.Typer:
 
     from orchestration.cli import (
         cell_verbs,
+        claims_verbs,
         cluster_verbs,
         data_verbs,
         environment_verbs,
         lifecycle_verbs,
+        report_verbs,
         run_verbs,
+        screen_verbs,
         sweep_verbs,
         table_verbs,
     )
@@ -77,6 +80,9 @@ def build_app() -> typer.Typer:
         cluster_verbs,
         lifecycle_verbs,
         table_verbs,
+        report_verbs,
+        claims_verbs,
+        screen_verbs,
         cell_verbs,
         data_verbs,
         environment_verbs,

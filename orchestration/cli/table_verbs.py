@@ -8,17 +8,15 @@ from typing import Annotated
 
 import typer
 
-from orchestration.cli import claims_verbs, options, report_verbs
+from orchestration.cli import options
 from orchestration.cli.output import EXIT_DONE, show, tell
 
 FORMATS = ("terminal", "markdown", "latex", "csv", "html", "json")
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verbs that show what is recorded."""
+    """Add the verbs of this file."""
     app.command("table")(table)
-    report_verbs.register(app)
-    claims_verbs.register(app)
 
 
 def table(

@@ -1,0 +1,167 @@
+"""Screening: what is screened, how a training is cut into stretches, and that nothing of it becomes a result."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestration.catalogue import builtin_catalogue
+from orchestration.cli import main
+from orchestration.errors import InputError
+from orchestration.identities import ResolvedCell
+from orchestration.resolve import resolve_sweep
+from orchestration.screening.ranks import rank_correlation, ranks
+from orchestration.screening.request import Screened, ScreenOptions, screened_cells
+from orchestration.screening.trial import chosen_cell, run_stretches
+from orchestration.store import open_store
+from orchestration.sweep import Overrides
+from orchestration.sweep_files import load_sweep
+from trainers.job import JobPaths
+
+
+def paths(folder: Path) -> JobPaths:
+    return JobPaths(checkpoints=str(folder / "ck"), data_root=str(folder / "data"), cache_dir=str(folder / "cache"))
+
+
+def cells_of(name: str, **settings: object) -> tuple[ResolvedCell, ...]:
+    sweep = load_sweep(name, size="smoke", overrides=Overrides(settings=settings))
+    return resolve_sweep(sweep, builtin_catalogue())
+
+
+def screened(
+    cells: tuple[ResolvedCell, ...], folder: Path, **options: object
+) -> tuple[tuple[Screened, ...], dict[str, str]]:
+    return screened_cells(
+        cells,
+        [(("row", cell.cell.row),) for cell in cells],
+        options=ScreenOptions(**options),  # type: ignore[arg-type]
+        paths=paths(folder),
+        catalogue=builtin_catalogue(),
+    )
+
+
+def test_a_screened_training_has_a_key_of_its_own_and_holds_pictures_out(tmp_path: Path) -> None:
+    cells = cells_of("table-10")
+
+    wanted, left_out = screened(cells, tmp_path)
+
+    assert not left_out
+    assert {each.train_key for each in wanted} == {cell.train_key for cell in cells}
+    assert not {each.request.train_key for each in wanted} & {cell.train_key for cell in cells}
+    assert all(each.request.config.recipe.validation_images > 0 for each in wanted)
+    assert all(each.request.benchmarks == () for each in wanted)
+
+
+def test_rows_that_build_on_other_cells_are_left_out_by_name(tmp_path: Path) -> None:
+    wanted, left_out = screened(cells_of("table-3"), tmp_path)
+
+    assert left_out == {"OE": "builds on another cell, which screening does not train"}
+    assert "OE" not in {each.row for each in wanted}
+
+
+def test_a_training_is_told_after_each_stretch_and_ends_with_its_last_epoch(tmp_path: Path) -> None:
+    cells = cells_of("demo", **{"train.epochs": 2})
+    (wanted,), _ = screened((cells[0],), tmp_path, validation_images=50)
+    told: list[dict[str, object]] = []
+
+    run_stretches(wanted, threads=1, tell=told.append)
+
+    assert [each["epoch"] for each in told] == [1, 2]
+    assert all(0.0 <= float(str(each["validation_error"])) <= 1.0 for each in told)
+    assert {each["cell_id"] for each in told} == {cells[0].cell_id}
+
+
+@pytest.mark.slow
+def test_stretches_give_the_weights_of_an_uninterrupted_training(tmp_path: Path) -> None:
+    cells = cells_of("demo", **{"train.epochs": 3})
+    errors = []
+    for look_every in (1, 3):
+        (wanted,), _ = screened((cells[0],), tmp_path / str(look_every), validation_images=200, look_every=look_every)
+        told: list[dict[str, object]] = []
+        run_stretches(wanted, threads=1, tell=told.append)
+        errors.append(told[-1]["validation_error"])
+
+    assert errors[0] == errors[1]
+
+
+def test_a_configuration_names_a_cell_by_place_or_by_its_settings(tmp_path: Path) -> None:
+    wanted, _ = screened(cells_of("demo"), tmp_path)
+
+    assert chosen_cell({"cell": 1}, wanted) is wanted[1]
+    assert chosen_cell({"row": "PixMix"}, wanted).row == "PixMix"  # type: ignore[union-attr]
+    assert chosen_cell({"row": "nobody"}, wanted) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"scheduler": "ahsa"}, "did you mean 'asha'"),
+        ({"search": "optun"}, "did you mean 'optuna'"),
+        ({"trials": 0, "reduction": 1}, "reduction must be at least 2"),
+        ({"cpus": 0.0}, "above 0"),
+    ],
+)
+def test_wrong_options_are_named(options: dict[str, object], expected: str) -> None:
+    with pytest.raises(InputError) as caught:
+        ScreenOptions(**options)  # type: ignore[arg-type]
+
+    assert expected in str(caught.value)
+
+
+def test_the_command_line_refuses_wrong_options_and_missing_data(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["screen", "demo", "--scheduler", "ahsa", "--storage", str(tmp_path)]) == 2
+    assert main(["screen", "table-10", "--storage", str(tmp_path), "--data-root", str(tmp_path)]) == 2
+
+    told = capsys.readouterr().err
+    assert "did you mean 'asha'" in told
+    assert "cifar-100" in told
+
+
+def test_ranks_share_the_mean_of_ties() -> None:
+    assert ranks([3.0, 1.0, 3.0, 2.0]) == [3.5, 1.0, 3.5, 2.0]
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=3, max_size=30))
+def test_rank_correlation_agrees_with_a_statistics_library(pairs: list[tuple[int, int]]) -> None:
+    from scipy.stats import spearmanr
+
+    first, second = [float(a) for a, _ in pairs], [float(b) for _, b in pairs]
+    found = rank_correlation(first, second)
+
+    if len(set(first)) < 2 or len(set(second)) < 2:
+        assert found is None
+    else:
+        assert found == pytest.approx(spearmanr(first, second).statistic)
+
+
+def test_two_pairs_say_nothing() -> None:
+    assert rank_correlation([1.0, 2.0], [1.0, 2.0]) is None
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+@pytest.mark.parametrize(
+    "options", [["--scheduler", "asha", "--reduction", "2"], ["--search", "optuna", "--trials", "3"]]
+)
+def test_a_screening_orders_cells_and_records_no_result(
+    options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    storage, cache = tmp_path / "storage", tmp_path / "cache"
+    common = ["--smoke", "--storage", str(storage), "--set", "train.epochs=2", "--max-concurrent", "2"]
+
+    assert main(["screen", "demo", *common, *options, "--data-root", str(cache), "--json"]) == 0
+
+    document = json.loads(capsys.readouterr().out)
+    assert document["cells"]
+    assert all(cell["error"] is not None and not cell["broken"] for cell in document["cells"])
+    assert 0 < document["epochs_share"] <= 1
+    assert document["correlation"] is None
+    assert open_store(str(storage)).train_keys() == ()
+    assert Path(document["file"]).is_file()
