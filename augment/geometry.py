@@ -117,9 +117,25 @@ def _shift(source, first, target, begin, height, width, channels, down, right): 
     there = np.uint64(first + (top + down) * stride + max(0, right) * channels)
     for index in range(np.uint64((bottom - top) * stride - margin)):
         target[here + index] = source[there + index]
-    edge = 0 if right < 0 else stride - margin
-    for row in range(top, bottom):
-        _blacken(target, begin + row * stride + edge, begin + row * stride + edge + margin)
+    if stride % 8 == 0 and target.size % 8 == 0:
+        _blacken_edge(target.view(np.uint64), (begin + top * stride) // 8, stride // 8, bottom - top, margin, right > 0)
+        return
+    edge = begin + top * stride + (0 if right < 0 else stride - margin)
+    for byte in range(np.uint64(edge), np.uint64(edge + margin)):
+        for row in range(np.uint64(bottom - top)):
+            target[byte + row * np.uint64(stride)] = 0
+
+
+@kernel()
+def _blacken_edge(words, first, stride, rows, margin, is_right):  # type: ignore[no-untyped-def]
+    """Clear the first or last `margin` bytes of rows of 8-byte words: few bytes cost less by masks than by filling."""
+    ones = np.uint64(0xFFFFFFFFFFFFFFFF)
+    for word in range((margin + 7) // 8):
+        bits = np.uint64(8 * min(8, margin - 8 * word))
+        mask = np.uint64(0) if bits == 64 else (ones >> bits if is_right else ones << bits)
+        at = first + (stride - 1 - word if is_right else word)
+        for row in range(np.uint64(rows)):
+            words[np.uint64(at) + row * np.uint64(stride)] &= mask
 
 
 @kernel()
