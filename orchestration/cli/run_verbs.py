@@ -134,7 +134,7 @@ def status(
     settings = options.settings_of(storage)
     store = options.store_of(settings)
     catalogue = builtin_catalogue()
-    plan = make_plan(choice.load(catalogue), store=store, catalogue=catalogue)
+    plan = make_plan(choice.load(catalogue), store=store, catalogue=catalogue, data_root=settings.data_root)
     document = status_document(plan, store)
     emit(document, lambda: status_text(document), as_json=as_json)
     return EXIT_CELLS_FAILED if any(row["state"] == "failed" for row in document["cells"]) else EXIT_DONE
