@@ -1,0 +1,105 @@
+"""Suites: which benchmarks a network is judged on, by dataset and by the files that are there."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from eval.errors import EvalError
+from eval.outlier_pictures import folder_pictures
+from eval.suites import QUICK_IMAGES, SUITES, axes_of, choose_suite
+
+ALL_AXES = ("accuracy", "corruption", "consistency", "adversaries", "calibration", "anomaly")
+
+
+def choose(name, root, dataset="cifar-10", side=32, channels=3, datasets=()):
+    return choose_suite(
+        name, dataset=dataset, side=side, channels=channels, data_root=root, has_dataset=lambda each: each in datasets
+    )
+
+
+@pytest.mark.parametrize("name", ["full", "generated", "quick"])
+def test_a_suite_judges_every_axis_without_any_published_file(name, tmp_path):
+    assert axes_of(list(choose(name, tmp_path).benchmarks)) == ALL_AXES
+
+
+def test_stand_ins_take_the_place_of_missing_files_and_a_note_says_so(tmp_path):
+    chosen = choose("full", tmp_path)
+    assert "c-generated" in chosen.benchmarks
+    assert "c" not in chosen.benchmarks
+    assert any("CIFAR-10-C/" in note and "c-generated stands in" in note for note in chosen.notes)
+
+
+def test_published_files_are_preferred_where_they_are_complete(tmp_path):
+    folder = tmp_path / "mnist_c"
+    from eval.corruptions.mnist_c import MNIST_CORRUPTIONS
+
+    for kind in MNIST_CORRUPTIONS:
+        (folder / kind).mkdir(parents=True)
+        for part in ("images", "labels"):
+            (folder / kind / f"test_{part}.npy").touch()
+    chosen = choose("full", tmp_path, dataset="mnist", side=28, channels=1)
+    assert "mnist-c" in chosen.benchmarks
+    assert "mnist-c-generated" not in chosen.benchmarks
+
+
+def test_only_published_leaves_out_what_is_missing(tmp_path):
+    chosen = choose("published", tmp_path)
+    assert not any("generated" in name for name in chosen.benchmarks if name != "ood-generated")
+    assert len(chosen.notes) >= 3
+
+
+def test_outlier_sets_that_are_there_join(tmp_path):
+    (tmp_path / "dtd" / "images").mkdir(parents=True)
+    chosen = choose("full", tmp_path, datasets=("cifar-100",))
+    assert chosen.benchmarks["ood"] == {"sets": ["gaussian", "rademacher", "blobs", "textures", "cifar-100"]}
+    assert any("svhn, lsun" in note for note in chosen.notes)
+
+
+def test_a_quick_suite_is_limited_and_says_so(tmp_path):
+    chosen = choose("quick", tmp_path)
+    assert all(params["max_images"] == QUICK_IMAGES for params in chosen.benchmarks.values())
+    assert f"limited to {QUICK_IMAGES} test pictures" in chosen.notes
+
+
+def test_an_unknown_suite_is_refused(tmp_path):
+    with pytest.raises(EvalError, match=r"unknown suite 'ful' \(did you mean 'full'\?\)"):
+        choose("ful", tmp_path)
+    assert SUITES == ("full", "generated", "published", "quick")
+
+
+def test_folders_of_pictures_are_read_resized_and_kept(tmp_path):
+    folder = tmp_path / "dtd" / "images" / "banded"
+    folder.mkdir(parents=True)
+    ramp = np.linspace(0, 255, 90 * 60).reshape(60, 90).astype(np.uint8)
+    Image.fromarray(ramp).save(folder / "a.png")
+    Image.fromarray(np.full((40, 40, 3), 200, np.uint8)).save(folder / "b.png")
+    (folder / "readme.txt").write_text("no picture")
+
+    pictures = folder_pictures("textures", (32, 32, 3), data_root=tmp_path, cache_dir=tmp_path / "cache")
+
+    assert pictures.shape == (2, 32, 32, 3)
+    assert (pictures[1] == 200).all()
+    assert pictures[0, 0].mean() < pictures[0, -1].mean()
+    again = folder_pictures("textures", (32, 32, 3), data_root=tmp_path, cache_dir=tmp_path / "cache")
+    assert np.array_equal(pictures, again)
+
+
+def test_any_folder_can_be_named_and_grey_networks_get_grey_pictures(tmp_path):
+    (tmp_path / "mine").mkdir()
+    Image.fromarray(np.full((20, 30, 3), (255, 0, 0), np.uint8)).save(tmp_path / "mine" / "red.png")
+    pictures = folder_pictures("folder:mine", (28, 28, 1), data_root=tmp_path, cache_dir=tmp_path / "cache")
+    assert pictures.shape == (1, 28, 28, 1)
+    assert pictures[0, 14, 14, 0] == 76  # ITU-R 601 luma of pure red
+
+
+def test_missing_empty_and_broken_folders_are_refused(tmp_path):
+    with pytest.raises(EvalError, match="dtd/images', which does not exist"):
+        folder_pictures("textures", (32, 32, 3), data_root=tmp_path, cache_dir=tmp_path)
+    (tmp_path / "iSUN").mkdir()
+    with pytest.raises(EvalError, match="holds no picture"):
+        folder_pictures("isun", (32, 32, 3), data_root=tmp_path, cache_dir=tmp_path)
+    (tmp_path / "iSUN" / "a.png").write_bytes(b"not a picture")
+    with pytest.raises(EvalError, match="truncated or no picture"):
+        folder_pictures("isun", (32, 32, 3), data_root=tmp_path, cache_dir=tmp_path)
