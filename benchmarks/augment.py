@@ -10,6 +10,7 @@ normalises. Peers work on pictures that are decoded already, apart from the mixi
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,6 +24,8 @@ from PIL import Image
 from augment.counters import SampleKeys
 from augment.geometry import crop_flip, gather_crop_flip
 from augment.methods import METHODS, config_for
+from augment.mixing_sets.fractals import FractalsConfig, build_fractals
+from augment.mixing_sets.source import SetRequest
 from augment.treatment import Treatment, TreatmentContext
 from augment.warm import warm
 from benchmarks.harness import MIN_ROUNDS, Case, Measurement, Report, is_idle, measure, parser, show
@@ -30,6 +33,7 @@ from benchmarks.pixmix_peer import Peer, derived_peer, published_peer, structure
 
 SUMMARY = "Time the treatments of training pictures against per-image pipelines."
 MEAN = (0.5, 0.5, 0.5)
+NUM_FRACTALS, FRACTALS_BUDGET_S = 14_230, 120.0
 
 
 def build(name: str, dataset: str, size: int, pictures: NDArray[np.uint8] | None = None) -> Treatment:
@@ -201,6 +205,37 @@ def measure_threads(*, quick: bool) -> tuple[Measurement, str]:
     )
 
 
+def measure_fractals(*, rounds: int, quick: bool) -> Measurement:
+    """Measure the CPU time of the set of fractals at 256 pixels, without encoding, against the two minutes it may take."""
+    source = build_fractals(FractalsConfig(), set_request(NUM_FRACTALS, 256))
+    count = 24 if quick else 96
+    source.render(np.arange(2, dtype=np.int64))
+    spent = []
+    for number in range(rounds):
+        indices = np.arange(number * count, (number + 1) * count, dtype=np.int64)
+        started = time.process_time()
+        source.render(indices)
+        spent.append((time.process_time() - started) / count)
+    case = Case(
+        name="14,230 fractals 256 px, one core",
+        ours=lambda: source.render(np.arange(count, dtype=np.int64)),
+        peer=lambda: None,
+        peer_name="120 s for the set",
+        target=1.0,
+        at_most=True,
+        ours_units=count,
+    )
+    return Measurement(case=case, ours_s=tuple(spent), peer_s=(FRACTALS_BUDGET_S / NUM_FRACTALS,) * rounds)
+
+
+def set_request(num_pictures: int, side: int) -> SetRequest:
+    """Return the request of a procedural set in colour, which reads and writes no file."""
+    nowhere = Path()
+    return SetRequest(
+        num_pictures=num_pictures, image_size=side, num_channels=3, seed=0, data_root=nowhere, cache_dir=nowhere
+    )
+
+
 def _peer(reference: Path | None, size: int) -> Peer:
     return published_peer(reference, size) if reference else derived_peer(size)
 
@@ -226,9 +261,10 @@ def run(*, quick: bool, reference: Path | None) -> Report:
     with tempfile.TemporaryDirectory() as folder:
         cases = [*pixmix_cases(reference, Path(folder), quick=quick), *rival_cases(quick=quick), assembly_case()]
         measurements = measure(cases, rounds=rounds, min_round_s=0.02 if quick else 0.2)
+    fractals = measure_fractals(rounds=rounds, quick=quick)
     threads, note = measure_threads(quick=quick)
     notes = [note, "seconds are CPU time per picture on one core, medians over interleaved rounds"]
-    return Report(benchmark="augment", measurements=[*measurements, threads], notes=notes)
+    return Report(benchmark="augment", measurements=[*measurements, fractals, threads], notes=notes)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
