@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from eval.benchmarks import benchmark_for, column_value, parse_column
+from eval.claims.comparing import ALPHA
 from eval.claims.evidence import Measure, Missing, Sample, averaged, floor_of, turned
 from eval.claims.judging import Claim, ClaimVerdict, claims, judge, judge_printed
 from eval.published.tables import published_tables
@@ -137,13 +138,16 @@ class JudgedClaim:
         return self.ours.claim
 
 
-def judge_claims(sweeps: Sequence[Sweep], *, store: ResultsStore, catalogue: Catalogue) -> tuple[JudgedClaim, ...]:
+def judge_claims(
+    sweeps: Sequence[Sweep], *, store: ResultsStore, catalogue: Catalogue, alpha: float = ALPHA
+) -> tuple[JudgedClaim, ...]:
     """Return the verdict on every claim that speaks of one of these sweeps, or of a part of a union.
 
     Args:
         sweeps: What is judged; parts of unions are judged one by one.
         store: What is recorded.
         catalogue: What cells may name.
+        alpha: Level of each verdict.
 
     Raises:
         InputError: With every mistake of a sweep.
@@ -154,7 +158,7 @@ def judge_claims(sweeps: Sequence[Sweep], *, store: ResultsStore, catalogue: Cat
     everything = [*grounds.values(), *(resolved for each in lenders.values() for resolved in each.values())]
     results = store.results(dict.fromkeys(cell.train_key for resolved in everything for cell in resolved.cells))
     return tuple(
-        _judged(claim, name, resolved, lenders[name], results)
+        _judged(claim, name, resolved, lenders[name], results, alpha)
         for name, resolved in grounds.items()
         for claim in claims()
         if name in claim.tables
@@ -209,13 +213,18 @@ def _built_in(table: str, like: Sweep, catalogue: Catalogue) -> Resolved | None:
 
 
 def _judged(
-    claim: Claim, table: str, resolved: Resolved, lenders: Mapping[str, Resolved], results: Mapping[str, CellResult]
+    claim: Claim,
+    table: str,
+    resolved: Resolved,
+    lenders: Mapping[str, Resolved],
+    results: Mapping[str, CellResult],
+    alpha: float,
 ) -> JudgedClaim:
     beside = tuple(lenders[other] for other in claim.beside if other in lenders)
     return JudgedClaim(
         sweep=resolved.sweep.label,
         table=table,
         datasets=tuple(dict.fromkeys(cell.config.dataset for cell in resolved.cells)),
-        ours=judge(claim, RecordedEvidence((resolved, *beside), results), table=table),
+        ours=judge(claim, RecordedEvidence((resolved, *beside), results), table=table, alpha=alpha),
         printed=judge_printed(claim, table) if table in published_tables() else None,
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from eval.tables.compare import Recipe, against_baseline, compare
+from eval.tables.verdicts import ALPHA
 from orchestration.keys import plain
 
 if TYPE_CHECKING:
@@ -71,20 +72,24 @@ class Resolved:
         return first
 
 
-def compared(tables: Sequence[Table], ours: Resolved, full: Resolved) -> tuple[Table, ...]:
+def compared(tables: Sequence[Table], ours: Resolved, full: Resolved, *, alpha: float = ALPHA) -> tuple[Table, ...]:
     """Return the tables of a sweep with the published numbers and verdicts beside ours.
 
     Args:
         tables: One table, or one for each part of a union.
         ours: The sweep in the size and with the overrides that were run.
         full: The same sweep in its full size without overrides.
+        alpha: Level of each verdict; less where seeds are added until verdicts are decided.
     """
     from eval.published.tables import published_table
 
     made: list[Table] = []
     for table, mine, whole in zip(tables, ours.parts(), full.parts(), strict=True):
         published = mine.sweep.table.published if mine.sweep.table is not None else None
-        made.append(table if published is None else compare(table, published_table(published), recipes(mine, whole)))
+        if published is None:
+            made.append(table)
+        else:
+            made.append(compare(table, published_table(published), recipes(mine, whole), alpha=alpha))
     return tuple(made)
 
 

@@ -85,7 +85,7 @@ def some_hold(comparisons: Sequence[Comparison], alpha: float = ALPHA) -> Truth:
 
 def _compared(row: Sample, other: Sample, by: float, text: str, *, is_near: bool) -> Comparison:
     gap = other.mean - row.mean - by
-    shown = f"{text}: {_signed(row.mean - other.mean)}"
+    shown = f"{text}: {abs(row.mean - other.mean):.4g} {'worse' if row.mean > other.mean else 'better'}"
     if row.is_printed or other.is_printed:
         return Comparison(text=shown, printed=_printed(gap, row.rounding + other.rounding, is_near=is_near))
     differences = _paired(row, other)
@@ -132,7 +132,3 @@ def _unpaired(row: Sample, other: Sample, by: float) -> tuple[float, float, str]
 
 def _normal_tail(z: float) -> float:
     return 0.5 * math.erfc(z / math.sqrt(2.0))
-
-
-def _signed(value: float) -> str:
-    return f"{'+' if value >= 0 else '−'}{abs(value):.4f}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from eval.benchmarks import parse_column
-from eval.claims.comparing import Comparison, Truth
+from eval.claims.comparing import ALPHA, Comparison, Truth
 from eval.claims.evidence import Evidence, Measure, PrintedEvidence
 from eval.claims.predicates import FIELDS, TESTS, Bench, NotCheckable
 from eval.errors import EvalError
@@ -73,7 +73,9 @@ def measures() -> Mapping[str, Measure]:
     return _read()[1]
 
 
-def judge(claim: Claim, evidence: Evidence, *, table: str, is_printed: bool = False) -> ClaimVerdict:
+def judge(
+    claim: Claim, evidence: Evidence, *, table: str, is_printed: bool = False, alpha: float = ALPHA
+) -> ClaimVerdict:
     """Return the verdict on a claim.
 
     Args:
@@ -81,11 +83,12 @@ def judge(claim: Claim, evidence: Evidence, *, table: str, is_printed: bool = Fa
         evidence: Values of the rows it speaks of.
         table: The table that the evidence is of.
         is_printed: Whether the values are those of the papers.
+        alpha: Level of the verdict.
     """
     skipped = claim.skip.get(table) or (claim.skip.get(PRINTED) if is_printed else None)
     if skipped is not None and (is_printed or table in claim.skip):
         return ClaimVerdict(claim=claim, truth="not checkable", reason=skipped)
-    bench = Bench(evidence, measures())
+    bench = Bench(evidence, measures(), alpha)
     truths: list[Truth] = []
     comparisons: list[Comparison] = []
     try:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from itertools import permutations
 from typing import Any, Final
 
-from eval.claims.comparing import Comparison, Truth, all_hold, is_better, is_near, some_hold
+from eval.claims.comparing import ALPHA, Comparison, Truth, all_hold, is_better, is_near, some_hold
 from eval.claims.evidence import Evidence, Measure, Missing, Sample
 
 
@@ -36,10 +36,12 @@ class Bench:
     Args:
         evidence: Where values come from.
         measures: Name -> measure.
+        alpha: Level of a claim's verdict.
     """
 
     evidence: Evidence
     measures: Mapping[str, Measure]
+    alpha: float = ALPHA
     left_out: dict[str, None] = field(default_factory=dict)
 
     def sample(self, row: str, name: str) -> Sample:
@@ -88,44 +90,46 @@ def _pairs(bench: Bench, row: str, others: Iterable[str], names: Sequence[str]) 
 
 def _lower(bench: Bench, row: str, others: Iterable[str], names: Sequence[str]) -> list[Comparison]:
     return [
-        is_better(bench.sample(row, name), bench.sample(other, name), text=f"{name}, {row} - {other}")
+        is_better(bench.sample(row, name), bench.sample(other, name), text=f"{name}, {row} against {other}")
         for name, other in _pairs(bench, row, others, names)
     ]
 
 
 def _higher(bench: Bench, row: str, others: Iterable[str], names: Sequence[str]) -> list[Comparison]:
     return [
-        is_better(bench.sample(other, name), bench.sample(row, name), text=f"{name}, {other} - {row}")
+        is_better(bench.sample(other, name), bench.sample(row, name), text=f"{name}, {other} against {row}")
         for name, other in _pairs(bench, row, others, names)
     ]
 
 
 def _close(bench: Bench, row: str, others: Iterable[str], names: Sequence[str], within: float) -> list[Comparison]:
     return [
-        is_near(bench.sample(row, name), bench.sample(other, name), text=f"{name}, {row} - {other}", within=within)
+        is_near(
+            bench.sample(row, name), bench.sample(other, name), text=f"{name}, {row} against {other}", within=within
+        )
         for name, other in _pairs(bench, row, others, names)
     ]
 
 
 def _better(bench: Bench, test: Mapping[str, Any]) -> Finding:
     found = _lower(bench, test["row"], test["than"], test["measures"])
-    return Finding(all_hold(found), tuple(found))
+    return Finding(all_hold(found, bench.alpha), tuple(found))
 
 
 def _worse(bench: Bench, test: Mapping[str, Any]) -> Finding:
     found = _higher(bench, test["row"], test["than"], test["measures"])
-    return Finding(all_hold(found), tuple(found))
+    return Finding(all_hold(found, bench.alpha), tuple(found))
 
 
 def _near(bench: Bench, test: Mapping[str, Any]) -> Finding:
     found = _close(bench, test["row"], test["to"], test["measures"], test["within"])
-    return Finding(all_hold(found), tuple(found))
+    return Finding(all_hold(found, bench.alpha), tuple(found))
 
 
 def _best(bench: Bench, test: Mapping[str, Any]) -> Finding:
     others = [row for row in test.get("among", bench.evidence.rows) if row != test["row"]]
     found = _close(bench, test["row"], others, test["measures"], test.get("within", 0.0))
-    return Finding(all_hold(found), tuple(found))
+    return Finding(all_hold(found, bench.alpha), tuple(found))
 
 
 def _reaches(bench: Bench, test: Mapping[str, Any]) -> Finding:
@@ -134,8 +138,8 @@ def _reaches(bench: Bench, test: Mapping[str, Any]) -> Finding:
         sample = bench.sample(test["row"], name)
         sign = -1.0 if sample.mean < 0.0 else 1.0
         bound = Sample(values=dict.fromkeys(sample.values, sign * test["value"]), is_printed=sample.is_printed)
-        found.append(is_near(sample, bound, text=f"{name}, {test['row']} - {test['value']:g}"))
-    return Finding(all_hold(found), tuple(found))
+        found.append(is_near(sample, bound, text=f"{name}, {test['row']} against {test['value']:g}"))
+    return Finding(all_hold(found, bench.alpha), tuple(found))
 
 
 def _stable(bench: Bench, test: Mapping[str, Any]) -> Finding:
@@ -144,13 +148,13 @@ def _stable(bench: Bench, test: Mapping[str, Any]) -> Finding:
         is_near(
             bench.sample(first, name),
             bench.sample(second, name),
-            text=f"{name}, {first} - {second}",
+            text=f"{name}, {first} against {second}",
             within=test["within"],
         )
         for name in bench.present(test["measures"], rows[0])
         for first, second in permutations(rows, 2)
     ]
-    return Finding(all_hold(found), tuple(found))
+    return Finding(all_hold(found, bench.alpha), tuple(found))
 
 
 def _undominated(bench: Bench, test: Mapping[str, Any]) -> Finding:
@@ -158,7 +162,7 @@ def _undominated(bench: Bench, test: Mapping[str, Any]) -> Finding:
     row, truths, every = test["row"], [], []
     for rival in (other for other in bench.evidence.rows if other != row):
         found = _lower(bench, row, [rival], test["measures"])
-        truths.append(some_hold(found))
+        truths.append(some_hold(found, bench.alpha))
         every += _telling(found, truths[-1])
     return Finding(_conjunction(truths), tuple(every))
 
@@ -167,7 +171,7 @@ def _most_worse_somewhere(bench: Bench, test: Mapping[str, Any]) -> Finding:
     ground, truths, every = test["than"], [], []
     for row in (other for other in bench.evidence.rows if other not in (ground, *test["except"])):
         found = _higher(bench, row, [ground], test["measures"])
-        truths.append(some_hold(found))
+        truths.append(some_hold(found, bench.alpha))
         every += _telling(found, truths[-1])
     needed = test["share"] * len(truths)
     if truths.count("pass") >= needed:
@@ -182,8 +186,8 @@ def _gains_more(bench: Bench, test: Mapping[str, Any]) -> Finding:
     ground = _difference(bench.sample(test["over"], here), bench.sample(test["over"], there))
     for row in test["rows"]:
         shift = _difference(bench.sample(row, here), bench.sample(row, there))
-        found.append(is_better(shift, ground, text=f"{here} less {there}, {row} - {test['over']}"))
-    return Finding(all_hold(found), tuple(found))
+        found.append(is_better(shift, ground, text=f"{here} less {there}, {row} against {test['over']}"))
+    return Finding(all_hold(found, bench.alpha), tuple(found))
 
 
 def _difference(first: Sample, second: Sample) -> Sample:
@@ -201,7 +205,7 @@ def _quick(bench: Bench, test: Mapping[str, Any]) -> Finding:
         is_better(_time(bench, test["row"], 1.0), _time(bench, other, test["within"]), text=_times(test, other))
         for other in test["than"]
     ]
-    return Finding(all_hold(found), tuple(found))
+    return Finding(all_hold(found, bench.alpha), tuple(found))
 
 
 def _slow(bench: Bench, test: Mapping[str, Any]) -> Finding:
@@ -209,7 +213,7 @@ def _slow(bench: Bench, test: Mapping[str, Any]) -> Finding:
         is_better(_time(bench, other, test["by"]), _time(bench, test["row"], 1.0), text=_times(test, other))
         for other in test["than"]
     ]
-    return Finding(all_hold(found), tuple(found))
+    return Finding(all_hold(found, bench.alpha), tuple(found))
 
 
 TIME_SPREAD: Final = 0.2
