@@ -1,0 +1,297 @@
+"""From the command line: any checkpoint judged on all axes, benchmarks made and checked, baselines, export and import."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from orchestration.cli import main
+from trainers.datasets.registry import dataset_for
+from trainers.models.build import build_classifier
+
+FEW = ["--kinds", "contrast,brightness", "--severities", "1"]
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of an untrained network on the digits, as another trainer's file."""
+    from orchestration.judgement import network_config
+
+    config = network_config("wrn-10-1", "digits")
+    torch.manual_seed(0)
+    model = build_classifier(config, dataset_for("digits"))
+    path = tmp_path_factory.mktemp("weights") / "weights.pt"
+    torch.save({"state_dict": model.network.state_dict()}, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def surroundings(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DREAMGRID_STORAGE", str(tmp_path / "storage"))
+    monkeypatch.setenv("DREAMGRID_CACHE", str(cache))
+    monkeypatch.setenv("DREAMGRID_DATA", str(tmp_path / "data"))
+
+
+def run_json(arguments: list[str], capsys: pytest.CaptureFixture[str], code: int = 0):
+    assert main([*arguments, "--json"]) == code
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.fixture(scope="module")
+def report(weights: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a small evaluation, as `--save` leaves it."""
+    folder = tmp_path_factory.mktemp("report")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DREAMGRID_CACHE", str(cache))
+        arguments = [str(weights), "--model", "wrn-10-1", "--dataset", "digits", "--max-images", "100"]
+        wanted = ["--benchmarks", "clean,c-generated,ood-generated,pgd", "--set", "benchmarks.pgd.steps=1"]
+        small = ["--set", "benchmarks.c-generated.kinds=[contrast]", "--set", "benchmarks.c-generated.severities=[1]"]
+        assert main(["evaluate", *arguments, *wanted, *small, "--save", str(folder), "--json"]) == 0
+    return folder
+
+
+def test_a_report_covers_the_axes_and_tells_its_limits(report: Path) -> None:
+    document = json.loads((report / "report.json").read_text())
+    assert document["axes"] == ["accuracy", "corruption", "adversaries", "calibration", "anomaly"]
+    assert {each["benchmark"] for each in document["reports"]} == {"clean", "c-generated", "ood-generated", "pgd"}
+    assert all(each["notes"]["limited"]["used"] == 100 for each in document["reports"])
+    assert document["forward_passes"] == sum(each["forward_passes"] for each in document["reports"])
+    assert document["missing"] == {}
+
+
+def test_compact_predictions_are_kept_beside_the_report(report: Path) -> None:
+    from eval.predictions import predictions_from
+
+    with np.load(report / "clean.npz") as arrays:
+        predictions = predictions_from(arrays, "clean")
+    document = json.loads((report / "report.json").read_text())
+    clean = next(each for each in document["reports"] if each["benchmark"] == "clean")
+    assert predictions.error == pytest.approx(clean["metrics"]["error"]["value"])
+
+
+def test_a_refused_benchmark_is_missing_and_the_others_are_there(
+    weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["evaluate", str(weights), "--model", "wrn-10-1", "--dataset", "digits", "--max-images", "100"]
+    assert main([*arguments, "--benchmarks", "clean,c,ood", "--set", "benchmarks.ood.sets=[digits, svhn]"]) == 1
+    printed = capsys.readouterr().out
+    assert "missing: c: " in printed
+    assert "only for ['cifar-10', 'cifar-100', 'imagenet', 'tiny-imagenet']" in printed
+    assert "outlier set 'digits': it holds the classes that 'digits' is trained on" in printed
+    assert "outlier set 'svhn'" in printed
+    assert "Clean Error" in printed
+    assert "limited to 100 of 355 pictures" in printed
+
+
+def test_one_axis_of_a_suite_can_be_chosen(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["evaluate", str(weights), "--model", "wrn-10-1", "--dataset", "digits", "--max-images", "100"]
+    document = run_json([*arguments, "--suite", "generated", "--axes", "accuracy,anomaly"], capsys)
+    assert [each["benchmark"] for each in document["reports"]] == ["clean", "ood-generated"]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--suite", "ful"], "unknown suite 'ful' (did you mean 'full'?)"),
+        (["--axes", "safety"], "unknown safety axis 'safety'"),
+        (["--benchmarks", "clean,pgdd"], "unknown benchmark 'pgdd' (did you mean 'pgd'?)"),
+        (["--benchmarks", "clean", "--suite", "full"], "but not both"),
+        (["--benchmarks", "clean", "--set", "benchmarks.pgd.steps=2"], "is not among what is run"),
+        (["--benchmarks", "pgd", "--set", "benchmarks.pgd.step=2"], "unknown parameter 'step'"),
+        (["--max-images", "0"], "--max-images"),
+    ],
+)
+def test_bad_requests_are_one_message(
+    weights: Path, options: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(weights), "--model", "wrn-10-1", "--dataset", "digits", *options]) == 2
+    printed = capsys.readouterr()
+    assert expected in printed.err
+    assert printed.out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["/no/such/file"], "must be a readable file"),
+        (["/no/such/file", "--model", "wrn-10-1"], "name both"),
+        (["torchvision:alexnett"], "torchvision:alexnet"),
+    ],
+)
+def test_a_checkpoint_that_cannot_be_opened_is_refused(
+    arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", *arguments]) == 2
+    assert expected in capsys.readouterr().err
+
+
+def test_a_network_with_another_number_of_classes_is_refused(
+    weights: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    wrong = dict(torch.load(weights)["state_dict"])
+    last = [name for name in wrong if wrong[name].shape[:1] == (10,)]
+    wrong |= {name: wrong[name][:7] for name in last}
+    torch.save(wrong, tmp_path / "wrong.pt")
+    assert main(["evaluate", str(tmp_path / "wrong.pt"), "--model", "wrn-10-1", "--dataset", "digits"]) == 2
+    assert "the weights must fit wrn-10-1 on digits" in capsys.readouterr().err
+
+
+def test_a_benchmark_is_generated_once_and_verified(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = run_json(["data", "generate", "digits", "--seed", "5", *FEW], capsys)
+    second = run_json(["data", "generate", "digits", "--seed", "5", *FEW], capsys)
+    assert [row["made"] for row in first] == [True, True]
+    assert [row["made"] for row in second] == [False, False]
+    assert [row["sha256"] for row in first] == [row["sha256"] for row in second]
+    assert {row["label"] for row in first} == {"generated"}
+
+    rows = run_json(["data", "verify", "generated"], capsys)
+    assert {row["state"] for row in rows} == {"whole"}
+
+    path = Path(first[0]["path"])
+    path.chmod(0o644)
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(bytes(data))
+    rows = run_json(["data", "verify", "generated"], capsys, code=3)
+    (broken,) = [row for row in rows if row["state"] == "broken"]
+    assert "was recorded" in broken["detail"]
+    path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["generate", "digits", "--benchmark", "p"], "never held whole"),
+        (["generate", "digits", "--benchmark", "cc"], "unknown benchmark 'cc'"),
+        (["generate", "digits", "--kinds", "fogg", "--severities", "9"], "2 mistakes"),
+        (["generate", "digits", "--severities", "two"], "whole numbers"),
+        (["generate", "digits", "--frost", "none"], "'procedural' or 'pictures'"),
+        (["generate", "digit"], "did you mean 'digits'"),
+        (["match", "digits"], "there are no published files of 'c' for 'digits'"),
+        (["sheets", "digits", "--index", "999"], "355 test pictures"),
+        (["verify", "CIFAR-10-D"], "CIFAR-10-D"),
+        (["baselines", "--model", "alexnett"], "torchvision:alexnet"),
+    ],
+)
+def test_bad_requests_for_data_are_one_message(
+    arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["data", *arguments]) == 2
+    printed = capsys.readouterr()
+    assert expected in printed.err
+    assert printed.out == ""
+
+
+def test_missing_benchmark_files_are_named_with_the_way_out(capsys: pytest.CaptureFixture[str]) -> None:
+    (row,) = run_json(["data", "verify", "CIFAR-10-C"], capsys, code=3)
+    assert row["state"] == "missing"
+    assert "Zenodo record 2535967" in row["detail"]
+
+
+def test_contact_sheets_show_every_family(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from PIL import Image
+
+    document = run_json(["data", "sheets", "digits", "-o", str(tmp_path / "sheets")], capsys)
+    assert [Path(path).name for path in document["sheets"]] == ["digits-0-c.png", "digits-0-cbar.png", "digits-0-p.png"]
+    with Image.open(document["sheets"][0]) as sheet:
+        assert sheet.height == 19 * 100
+
+
+def test_a_baseline_is_measured_with_its_provenance_and_normalises(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["--benchmarks", "p-generated", "--weights", str(weights), "--dataset", "digits", "--max-images", "4"]
+    document = run_json(["data", "baselines", "--model", "wrn-10-1", "--name", "mine", *asked], capsys)
+    assert set(document["flip_rates"]) == set(document["top5_distances"])
+    assert "limited to 4 pictures" in document["what"]
+    assert "measured on 20" in document["source"]
+    assert Path(document["path"]) == tmp_path / "data" / "baselines" / "mine.yaml"
+
+    assert main(["data", "baselines", "--model", "wrn-10-1", "--name", "mine", *asked]) == 2
+    assert "exists already" in capsys.readouterr().err
+
+
+def test_a_published_set_is_matched_by_statistics(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from eval.corruptions.generate import corrupt
+    from eval.published_files import verify
+    from eval.published_files.sets import PublishedSet
+    from trainers.datasets.load import load_split
+
+    split = load_split("digits", "test", tmp_path)
+
+    def published(family, dataset, labels, data_root, *, kinds, severities):
+        others = corrupt(split.images, "contrast", 1, fingerprint="theirs", indices=np.arange(len(split.images)))
+        wrong = corrupt(split.images, "brightness", 5, fingerprint="theirs", indices=np.arange(len(split.images)))
+        for kind, pictures in (("contrast", others), ("brightness", wrong)):
+            fields = {"corruption": kind, "severity": 1}
+            yield PublishedSet(fields=fields, labels=labels, load=lambda start, stop, p=pictures: p[start:stop])
+
+    monkeypatch.setattr(verify, "published_corruptions", published)
+    rows = run_json(["data", "match", "digits", "--pictures", "60", *FEW], capsys, code=1)
+    assert [row["is_match"] for row in rows] == [True, False]
+    assert rows[0]["within_one_level"] == 1.0
+
+
+def test_a_report_is_exported_and_its_numbers_come_back_as_a_labelled_cell(
+    report: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, target = str(report / "report.json"), tmp_path / "out" / "ood.csv"
+    assert main(["export", source, "--format", "openood", "-o", str(target)]) == 0
+    capsys.readouterr()
+
+    made = run_json(["import", str(target), "--format", "openood", "--name", "theirs", "--dataset", "digits"], capsys)
+    again = run_json(["import", str(target), "--format", "openood", "--name", "theirs", "--dataset", "digits"], capsys)
+    assert made["new"]
+    assert not again["new"]
+    assert made["cell"] == again["cell"]
+
+    shown = run_json(["cells", "show", made["cell"]], capsys)
+    assert shown["provenance"]["config"]["method"] == "theirs (imported)"
+    assert shown["checkpoint"]["uri"] == "imported:openood:ood.csv"
+    assert all(each["notes"]["imported"]["suite"] == "openood" for each in shown["reports"])
+
+    assert main(["export", made["cell"], "--format", "openood"]) == 0
+    back = capsys.readouterr().out.splitlines()
+    assert [line.split(",")[:3] for line in back] == [line.split(",")[:3] for line in target.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("form", ["torch-uncertainty", "robustbench"])
+def test_the_other_formats_are_written_too(report: Path, form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    document = run_json(["export", str(report / "report.json"), "--format", form, "--name", "mine"], capsys)
+    assert "mine" in document["text"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["export", "abcd", "--format", "openood"], "nothing is recorded"),
+        (["export", "abcd", "--format", "opennood"], "did you mean 'openood'?"),
+        (["import", "/no/such", "--format", "openood", "--name", "x", "--dataset", "digits"], "readable text file"),
+        (["import", __file__, "--format", "robustbench", "--name", "x", "--dataset", "digits"], "JSON document"),
+        (["import", __file__, "--format", "openood", "--name", "x", "--dataset", "digit"], "did you mean 'digits'"),
+        (["export", __file__, "--format", "openood"], "must be a report"),
+    ],
+)
+def test_bad_exchanges_are_one_message(arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    printed = capsys.readouterr()
+    assert expected in printed.err
+    assert printed.out == ""
+
+
+def test_numbers_out_of_range_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "bad.csv"
+    path.write_text("dataset,FPR@95,AUROC,AUPR_IN,AUPR_OUT,ACC\nsvhn,20,950,1,1,95\n")
+    assert main(["import", str(path), "--format", "openood", "--name", "x", "--dataset", "digits"]) == 2
+    assert "must be a rate between 0 and 1" in capsys.readouterr().err
