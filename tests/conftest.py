@@ -5,6 +5,12 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import pwd
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,3 +55,38 @@ def s3_uri(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     bucket = f"bucket-{next(_BUCKETS)}"
     boto3.session.Session().client("s3").create_bucket(Bucket=bucket)
     return f"s3://{bucket}/dreamgrid"
+
+
+@pytest.fixture
+def postgresql() -> Iterator[str]:
+    """The address, password included, of a PostgreSQL of its own on loopback; its server refuses to run as root."""
+    places = [os.environ.get("PATH", ""), *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True))]
+    tools = [shutil.which(name, path=os.pathsep.join(places)) for name in ("initdb", "pg_ctl")]
+    if None in tools:
+        pytest.skip("PostgreSQL is needed: install the Debian package postgresql")
+    pytest.importorskip("psycopg2", reason="psycopg2 is needed: install the extra 'server'")
+    user = "postgres" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
+    folder = Path(tempfile.mkdtemp(prefix="dreamgrid-postgresql-"))
+    password = secrets.token_hex(16)
+    (folder / "password").write_text(password)
+    if os.getuid() == 0:
+        for path in (folder, folder / "password"):
+            shutil.chown(path, user)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+
+    def run(*command: str | None) -> None:
+        words = [word for word in command if word is not None]
+        subprocess.run(words, check=True, user=user, cwd=folder, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+
+    initdb, control = tools
+    data = str(folder / "data")
+    run(initdb, "-D", data, "-U", "postgres", "-A", "scram-sha-256", "--pwfile", str(folder / "password"), "--no-sync")
+    options = f"-h 127.0.0.1 -p {port} -k {folder}"
+    run(control, "-D", data, "-l", str(folder / "log"), "-o", options, "-w", "-t", "180", "start")
+    try:
+        yield f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"
+    finally:
+        run(control, "-D", data, "-m", "immediate", "-w", "stop")
+        shutil.rmtree(folder)

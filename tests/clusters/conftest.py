@@ -5,6 +5,7 @@ Each has its own ports and a folder of its own, and ends with the processes that
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -45,8 +46,16 @@ class RayCluster:
     """Processes of one Ray cluster; `environment` is what its clients need."""
 
     def __init__(
-        self, *, num_cpus: int, arguments: Sequence[str] = (), environment: dict[str, str] | None = None
+        self,
+        *,
+        num_cpus: int,
+        arguments: Sequence[str] = (),
+        environment: dict[str, str] | None = None,
+        inside: Sequence[str] = (),
+        own_address: str | None = None,
     ) -> None:
+        self._inside = list(inside)
+        self._own_address = own_address or _own_address()
         self.folder = Path(tempfile.mkdtemp(prefix="dgc-", dir="/tmp"))
         self.port, self.dashboard_port = free_ports(2)
         self.url = f"http://127.0.0.1:{self.dashboard_port}"
@@ -72,7 +81,7 @@ class RayCluster:
     @property
     def address(self) -> str:
         """Address of the control store; Ray listens on the machine's own address whatever it is told."""
-        return f"{_own_address()}:{self.port}"
+        return f"{self._own_address}:{self.port}"
 
     def start(self) -> None:
         """Start the head and wait until its job server answers; once more where a busy machine was too slow for Ray."""
@@ -103,12 +112,27 @@ class RayCluster:
         )
         self.wait_until(self._answers, "the job server does not answer")
 
-    def add_node(self, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
-        """Start a further raylet; kill it with `remove_node`."""
+    def add_node(self, *arguments: str, inside: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+        """Start a further raylet, by the words of `inside` in a namespace of its own; kill it with `remove_node`."""
         port = free_ports(1)[0]
-        return self._spawn(
-            f"--address={self.address}", f"--dashboard-agent-listen-port={port}", *arguments, environment=environment
-        )
+        words = (f"--address={self.address}", f"--dashboard-agent-listen-port={port}", *arguments)
+        return self._spawn(*words, inside=inside)
+
+    def wait_for_nodes(self, starts: Sequence[Callable[[], subprocess.Popen[bytes]]]) -> list[subprocess.Popen[bytes]]:
+        """Start nodes and wait until all stand; those that a busy machine was too slow for are started again."""
+        nodes = [start() for start in starts]
+        attempts_left = START_ATTEMPTS * len(nodes)
+
+        def all_stand() -> bool:
+            nonlocal attempts_left
+            for index, node in enumerate(nodes):
+                if node.poll() is not None and attempts_left:
+                    attempts_left -= 1
+                    nodes[index] = starts[index]()
+            return self.count_nodes() == len(nodes)
+
+        self.wait_until(all_stand, "the nodes do not stand", timeout_s=2 * START_S)
+        return nodes
 
     def remove_node(self, node: subprocess.Popen[bytes]) -> None:
         """Kill a node with everything on it, as a machine that vanishes does."""
@@ -118,7 +142,7 @@ class RayCluster:
     def run(self, *command: str, timeout_s: float = 500.0, **more: str) -> subprocess.CompletedProcess[str]:
         """Run a command as a user of this cluster would."""
         return subprocess.run(
-            command,
+            [*self._inside, *command],
             cwd=REPOSITORY,
             env={**self.environment, **more},
             text=True,
@@ -141,14 +165,8 @@ class RayCluster:
 
     def count_nodes(self) -> int | None:
         """Return how many nodes besides the head are alive, or None when the head does not answer now."""
-        import json
-        import urllib.request
-
-        token = {"Authorization": f"Bearer {self.environment['RAY_AUTH_TOKEN']}"}
-        request = urllib.request.Request(f"{self.url}/nodes?view=summary", headers=token)
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
-                found = json.load(answer)["data"]["summary"]
+            found = json.loads(self._get("/nodes?view=summary"))["data"]["summary"]
         except (OSError, KeyError, ValueError):
             return None
         raylets = [one["raylet"] for one in found]
@@ -180,24 +198,40 @@ class RayCluster:
         return any(mark in word for word in words for mark in marks)
 
     def _answers(self) -> bool:
-        import urllib.request
-
-        token = {"Authorization": f"Bearer {self.environment['RAY_AUTH_TOKEN']}"}
+        if self._started[0].poll() is not None:
+            raise HeadEnded(self.logs())
+        if "Ray runtime started" not in (self.folder / "started-0.log").read_text(errors="replace"):
+            return False
         try:
-            with urllib.request.urlopen(urllib.request.Request(f"{self.url}/api/version", headers=token), timeout=5):
-                return True
+            return bool(self._get("/api/version"))
         except OSError:
-            if self._started[0].poll() is not None:
-                raise HeadEnded(self.logs()) from None
             return False
 
-    def _spawn(self, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats", *arguments]
+    def _get(self, path: str) -> bytes:
+        """Ask the head's server, from inside its namespace where it has one."""
+        code = (
+            "import os, sys, urllib.request as r\n"
+            "token = {'Authorization': 'Bearer ' + os.environ['RAY_AUTH_TOKEN']}\n"
+            "sys.stdout.buffer.write(r.urlopen(r.Request(sys.argv[1], headers=token), timeout=10).read())\n"
+        )
+        ran = subprocess.run(
+            [*self._inside, sys.executable, "-I", "-S", "-c", code, self.url + path],
+            env=self.environment,
+            capture_output=True,
+            check=False,
+        )
+        if ran.returncode != 0:
+            raise OSError(ran.stderr.decode(errors="replace"))
+        return ran.stdout
+
+    def _spawn(self, *arguments: str, inside: Sequence[str] | None = None) -> subprocess.Popen[bytes]:
+        ray = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats"]
+        command = [*(self._inside if inside is None else inside), *ray, *arguments]
         with (self.folder / f"started-{len(self._started)}.log").open("wb") as log:
             process = subprocess.Popen(
                 command,
                 cwd=self.folder,
-                env={**self.environment, **(environment or {})},
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -205,6 +239,89 @@ class RayCluster:
             )
         self._started.append(process)
         return process
+
+
+class Network:
+    """A head and nodes with network and file systems of their own: nothing outside of them can be reached, nor reach them.
+
+    Each is a network namespace, joined to the head's by a bridge; each node also has a private folder in place of `cache`.
+    """
+
+    head_address = "10.77.0.1"
+
+    def __init__(self, nodes: int, cache: Path) -> None:
+        self._name = f"dg{os.getpid()}"
+        self._nodes = range(1, nodes + 1)
+        self._cache = cache
+
+    @property
+    def head(self) -> list[str]:
+        """Words before a command that is to run on the head."""
+        return ["ip", "netns", "exec", self._name]
+
+    def node(self, number: int) -> list[str]:
+        """Words before a command that is to run on a node, from 1."""
+        private = 'mount -t tmpfs none "$0" && exec "$@"'
+        return [
+            "ip",
+            "netns",
+            "exec",
+            f"{self._name}-{number}",
+            "unshare",
+            "--mount",
+            "sh",
+            "-c",
+            private,
+            str(self._cache),
+        ]
+
+    def address(self, number: int) -> str:
+        """The address of a node, from 1."""
+        return f"10.77.0.{number + 1}"
+
+    def open(self) -> None:
+        """Make the namespaces.
+
+        Raises:
+            OSError: If this machine does not allow it.
+        """
+        name = self._name
+        self._run(f"netns add {name}", f"-n {name} link set lo up", f"-n {name} link add br0 type bridge")
+        self._run(f"-n {name} addr add {self.head_address}/24 dev br0", f"-n {name} link set br0 up")
+        self._run(f"-n {name} route add default dev br0")
+        for number in self._nodes:
+            node = f"{name}-{number}"
+            self._run(f"netns add {node}", f"-n {node} link set lo up")
+            self._run(f"link add v{number} netns {name} type veth peer name eth0 netns {node}")
+            self._run(f"-n {name} link set v{number} master br0 up", f"-n {node} link set eth0 up")
+            self._run(f"-n {node} addr add {self.address(number)}/24 dev eth0")
+            self._run(f"-n {node} route add default via {self.head_address}")
+
+    def close(self) -> None:
+        """Remove the namespaces."""
+        for name in [self._name, *(f"{self._name}-{number}" for number in self._nodes)]:
+            subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
+
+    def _run(self, *commands: str) -> None:
+        for command in commands:
+            ran = subprocess.run(["ip", *command.split()], capture_output=True, text=True, check=False)
+            if ran.returncode != 0:
+                raise OSError(f"ip {command}: {ran.stderr.strip()}")
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    """A head and two nodes in namespaces; skips where they are not allowed."""
+    if os.getuid() != 0 or shutil.which("ip") is None or shutil.which("unshare") is None:
+        pytest.skip("network namespaces need root, iproute2 and util-linux")
+    made = Network(2, tmp_path_factory.mktemp("node-cache"))
+    try:
+        made.open()
+    except OSError as error:
+        made.close()
+        pytest.skip(f"this machine does not allow network namespaces: {error}")
+    yield made
+    made.close()
 
 
 def _own_address() -> str:

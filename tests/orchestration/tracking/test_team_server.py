@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pwd
-import shutil
-import socket
-import subprocess
-import tempfile
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -26,34 +19,6 @@ def finished(store: Any, lab: Any, plan: Any) -> Any:
     for cell in plan.cells:
         lab.finish(store, cell)
     return lab.done(plan)
-
-
-@pytest.fixture
-def postgresql() -> Iterator[str]:
-    """A PostgreSQL of its own on loopback; its server refuses to run as root."""
-    initdb, control = shutil.which("initdb"), shutil.which("pg_ctl")
-    if initdb is None or control is None:
-        pytest.skip("PostgreSQL is needed: install postgresql and put initdb and pg_ctl on the PATH")
-    pytest.importorskip("psycopg2", reason="psycopg2 is needed: install the extra 'server'")
-    user = "postgres" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
-    folder = Path(tempfile.mkdtemp(prefix="dreamgrid-postgresql-"))
-    if os.getuid() == 0:
-        shutil.chown(folder, user)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    options = f"-h 127.0.0.1 -p {port} -k {folder}"
-
-    def run(*command: str) -> None:
-        subprocess.run(command, check=True, user=user, cwd=folder, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
-
-    run(initdb, "-D", str(folder / "data"), "-U", "postgres", "-A", "trust", "--no-sync")
-    run(control, "-D", str(folder / "data"), "-l", str(folder / "log"), "-o", options, "-w", "start")
-    try:
-        yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
-    finally:
-        run(control, "-D", str(folder / "data"), "-m", "immediate", "-w", "stop")
-        shutil.rmtree(folder)
 
 
 def test_postgresql_takes_several_writers_at_once_and_makes_each_run_once(

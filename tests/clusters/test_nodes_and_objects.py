@@ -1,0 +1,164 @@
+"""A submitted sweep on two nodes that share nothing but an S3-compatible store: each has a network and a file system of its own.
+
+One training spans both nodes; what a node needs it prepares once; nothing secret is found in what a run leaves behind.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.ddp, pytest.mark.timeout(1200)]
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PACKAGES = ("orchestration", "trainers", "augment", "eval", "clusters")
+PLANTED = {
+    "AWS_SECRET_ACCESS_KEY": "planted-key-5f0c6a",
+    "MLFLOW_TRACKING_PASSWORD": "planted-word-91be",
+    "DREAMGRID_WEBHOOK_TOKEN": "planted-token-77a1",
+}
+SWEEP = """
+name: apart
+title: Two nodes that share nothing
+base: {dataset: digits, model: small-cnn, recipe: digits, mixing_set: fractals, mixing_set_params: {num_pictures: 8}}
+axes:
+  cells:
+    - {row: PixMix, method: pixmix}
+seeds: [0]
+workers: 2
+table: {columns: [clean/error]}
+benchmarks:
+  clean: {max_images: 100}
+"""
+
+
+@dataclass(frozen=True)
+class Apart:
+    """The cluster, its nodes' processes, and the files of its store."""
+
+    cluster: Any
+    nodes: list[subprocess.Popen[bytes]]
+    cache: Path
+
+    def prepared(self, number: int) -> dict[str, float]:
+        """What a node has prepared: path -> time of change."""
+        root = Path(f"/proc/{self.nodes[number].pid}/root{self.cache}")
+        found = {str(path.relative_to(root)): path.stat().st_mtime for path in root.rglob("*") if path.is_file()}
+        return {path: changed for path, changed in found.items() if path.endswith((".npy", ".nbc"))}
+
+    def objects(self, work: Path) -> dict[str, bytes]:
+        """Everything in the bucket."""
+        code = (
+            "import boto3, sys, pathlib\n"
+            "client = boto3.session.Session().client('s3')\n"
+            "for page in client.get_paginator('list_objects_v2').paginate(Bucket='grid'):\n"
+            "    for item in page.get('Contents', ()):\n"
+            "        target = pathlib.Path(sys.argv[1]) / item['Key']\n"
+            "        target.parent.mkdir(parents=True, exist_ok=True)\n"
+            "        client.download_file('grid', item['Key'], str(target))\n"
+        )
+        ran = self.cluster.run(sys.executable, "-c", code, str(work))
+        assert ran.returncode == 0, ran.stderr
+        return {str(path.relative_to(work)): path.read_bytes() for path in work.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def apart(network: Any, clusters_of: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apart]:
+    """A head without CPUs, two nodes with one CPU each, and an S3-compatible server on the head."""
+    cache = network._cache
+    environment = {
+        **PLANTED,
+        "AWS_ACCESS_KEY_ID": "writer",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": f"http://{network.head_address}:5555",
+        "DREAMGRID_CACHE": str(cache),
+        "DREAMGRID_KERNEL_CACHE": str(cache / "kernels"),
+        "MPLCONFIGDIR": str(tmp_path_factory.mktemp("mpl")),
+    }
+    cluster = clusters_of(
+        num_cpus=0,
+        arguments=[f"--node-ip-address={network.head_address}"],
+        environment=environment,
+        inside=network.head,
+        own_address=network.head_address,
+    )
+    server = subprocess.Popen(
+        [*network.head, str(Path(sys.executable).with_name("moto_server")), "-H", network.head_address, "-p", "5555"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=cluster.environment,
+    )
+    try:
+        cluster.start()
+        nodes = cluster.wait_for_nodes([partial(start_node, cluster, network, number) for number in (1, 2)])
+        made = Apart(cluster=cluster, nodes=nodes, cache=cache)
+        make = "import boto3; boto3.session.Session().client('s3').create_bucket(Bucket='grid')"
+        cluster.wait_until(lambda: cluster.run(sys.executable, "-c", make).returncode == 0, "no store")
+        yield made
+    finally:
+        cluster.stop()
+        server.kill()
+        server.wait(30)
+
+
+def start_node(cluster: Any, network: Any, number: int) -> subprocess.Popen[bytes]:
+    return cluster.add_node("--num-cpus=1", f"--node-ip-address={network.address(number)}", inside=network.node(number))
+
+
+def submit(apart: Apart, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    for package in PACKAGES:
+        shutil.copytree(REPOSITORY / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "apart.yaml").write_text(SWEEP)
+    (folder / "note.txt").write_text(f"uploaded at {time.time()}: another package than any before")
+    ran = apart.cluster.dreamgrid(
+        "submit", str(folder / "apart.yaml"), "--address", apart.cluster.url, "--working-dir", str(folder),
+        "--storage", "s3://grid/dreamgrid", "--set", "train.epochs=3", *options,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout + ran.stderr + apart.cluster.logs()
+    return ran
+
+
+def test_nodes_that_share_nothing_but_a_store_train_together_and_prepare_once(apart: Apart, tmp_path: Path) -> None:
+    first = submit(apart, tmp_path / "first")
+    prepared = [apart.prepared(number) for number in (0, 1)]
+    second = submit(apart, tmp_path / "second", "--seeds", "0,1")
+    again = [apart.prepared(number) for number in (0, 1)]
+
+    assert "| PixMix |" in first.stdout
+    assert "2 seeds" in second.stdout
+    for before, after in zip(prepared, again, strict=True):
+        sets = [path for path in before if "mixing-sets" in path]
+        assert len(sets) == 1, before
+        assert any(path.endswith(".nbc") for path in before)
+        assert after == before
+    found = apart.objects(tmp_path / "objects")
+    records = [json.loads(data) for name, data in found.items() if name.endswith("training.json")]
+    assert [record["summary"]["environment"]["world_size"] for record in records] == [2, 2]
+    assert any(name.startswith("dreamgrid/checkpoints/") for name in found)
+    assert_no_secret(apart, {**found, "out": (first.stdout + first.stderr + second.stdout + second.stderr).encode()})
+
+
+def assert_no_secret(apart: Apart, outputs: dict[str, bytes]) -> None:
+    """Look through the store, MLflow's database and artifacts, what was printed, and every log of Ray."""
+    folders = (apart.cache, apart.cluster.folder)
+    files = {
+        str(path): path for folder in folders for path in folder.rglob("*") if path.is_file() and not path.is_symlink()
+    }
+    assert any(name.endswith("mlflow.db") for name in files)
+    secrets = [*PLANTED.values(), apart.cluster.environment["RAY_AUTH_TOKEN"]]
+    everything = {**outputs, **{name: path.read_bytes() for name, path in files.items()}}
+    told = [(name, secret[:12]) for name, data in everything.items() for secret in secrets if secret.encode() in data]
+    assert len(everything) > 50
+    assert told == []
+    assert os.environ.get("AWS_SECRET_ACCESS_KEY") != PLANTED["AWS_SECRET_ACCESS_KEY"]
