@@ -46,6 +46,7 @@ REPEATABLE: Final[frozenset[ErrorClass]] = frozenset({"nan", "bad-data", "bug"})
 """Classes that the same inputs bring about again: training is deterministic, so a retry would only cost."""
 
 _BY_KIND: Final[tuple[tuple[str, ErrorClass], ...]] = (
+    ("JobPreempted", "preempted"),
     ("JobStopped", "stopped"),
     ("OutOfMemoryError", "out-of-memory"),
     ("MemoryError", "out-of-memory"),

@@ -12,6 +12,8 @@ Every message says the rule, the value and the way out.
         CheckpointError       a checkpoint that is truncated, or that belongs to another cell
         NonFiniteLoss         training left the numbers
         NoSpace               a checkpoint or a cache file that the disk has no room for
+        JobStopped            a job that was asked to stop; what it wrote stands
+          JobPreempted        the same, because its machine is about to be taken away
 """
 
 from __future__ import annotations
@@ -54,6 +56,16 @@ class NoSpace(TrainingError):
     """The disk has no room for what a job must write."""
 
     error_class = "no-space"
+
+
+class JobStopped(TrainingError):
+    """A running job was asked to stop; what it has written so far stands."""
+
+
+class JobPreempted(JobStopped):
+    """A running job lost its machine; a checkpoint was written, and it counts as no failure."""
+
+    error_class = "preempted"
 
 
 class NonFiniteLoss(TrainingError):

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from trainers.errors import JobStopped as JobStopped
 from trainers.errors import TrainingError
 from trainers.rank_failure import describe_failure
 
@@ -28,10 +29,6 @@ PROGRESS_EVERY_S = 0.5
 """Progress is thinned to this interval: it feeds a display, and thousands of steps a second must not flood the mailbox."""
 
 TAKE_TIMEOUT_S = 20.0
-
-
-class JobStopped(TrainingError):
-    """A running job was asked to stop; what it has written so far stands."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

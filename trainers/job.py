@@ -62,7 +62,10 @@ class JobRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochRow:
-    """What one epoch reports: mean loss, accuracy on the training pictures as seen, speed, and what it waited for."""
+    """What one epoch reports: mean loss, accuracy on the training pictures as seen, speed, and what it waited for.
+
+    Where the recipe holds pictures out, also loss and accuracy on those, untouched by any augmentation; else None.
+    """
 
     epoch: int
     step: int
@@ -73,6 +76,8 @@ class EpochRow:
     data_wait_share: float
     memory_mib: float
     time: float
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

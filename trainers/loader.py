@@ -44,6 +44,9 @@ class PictureSource(Protocol):
     def pictures(self, keys: SampleKeys) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Return pictures after the recipe's crop and flip, (n, H, W, C) uint8, and their classes, (n,) int64."""
 
+    def plain(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Return pictures as test pictures are shown, (n, H, W, C) uint8, and their classes, (n,) int64."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostPiece:

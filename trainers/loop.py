@@ -17,14 +17,14 @@ import torch
 from torch import Tensor, nn
 
 from augment.counters import StepKeys
-from trainers.errors import NonFiniteLoss
-from trainers.group_loop import JobStopped
+from trainers.errors import JobPreempted, JobStopped, NonFiniteLoss
 from trainers.loader import HostBatch, HostPiece, Loader, Pixels
 from trainers.optim import Average, build_optimiser, set_learning_rate
 from trainers.progress import Progress, SignalReader
 from trainers.schedule import learning_rate
 from trainers.seeding import seed_torch, torch_seed
 from trainers.shards import StepSum, statistics_of
+from trainers.treatment_state import state_for
 
 if TYPE_CHECKING:
     from augment.treatment import Treatment
@@ -43,6 +43,9 @@ class LoopHooks:
         save: Called on every rank with the whole state (None on ranks other than 0) and the step.
         checkpoint_every_s: Seconds between checkpoints inside an epoch.
         stop_requested: Whether this rank was asked to write a checkpoint and stop.
+        is_leaving: Whether this rank's machine is about to be taken away.
+        validate: Gives loss and accuracy of the model on held-out pictures after each epoch; called on every rank. None for
+            none.
     """
 
     epoch_ended: Callable[[EpochRow], None]
@@ -50,6 +53,8 @@ class LoopHooks:
     save: Callable[[Mapping[str, Any] | None, int], None]
     checkpoint_every_s: float
     stop_requested: Callable[[], bool]
+    is_leaving: Callable[[], bool] = lambda: False
+    validate: Callable[[nn.Module], tuple[float, float]] | None = None
 
 
 class _Wish(NamedTuple):
@@ -57,6 +62,7 @@ class _Wish(NamedTuple):
 
     checkpoint: bool
     stop: bool
+    leave: bool
 
 
 class Training:
@@ -100,7 +106,9 @@ class Training:
         Raises:
             NonFiniteLoss: If a loss or a weight is NaN or infinite; on every rank at the same step.
             JobStopped: After a checkpoint, if some rank was asked to stop; on every rank at the same step.
+            JobPreempted: The same, if some rank is about to lose its machine.
         """
+        self.progress.goes_on_with(self._group.world_size)
         self._saved_at = self._clock = time.monotonic()
         while (epoch := self.progress.step // self._steps_per_epoch) < self._recipe.epochs:
             first = self.progress.step % self._steps_per_epoch
@@ -129,10 +137,9 @@ class Training:
         self.optimiser.load_state_dict(state["optimiser"])
         if self.average is not None:
             self.average.values = [value.to(self._device) for value in state["average"]]
-        treatments = state["treatments"]
-        if treatments:
-            same_workers = len(treatments) == self._group.world_size
-            self.treatment.load_state_dict(treatments[self._group.rank if same_workers else 0])
+        if state["treatments"]:
+            own = state_for(state["treatments"], self._group.rank, self._group.world_size)
+            self.treatment.load_state_dict(own)
         self.progress = Progress.from_state(state["progress"])
 
     def _gathered_treatments(self) -> list[Mapping[str, Any]]:
@@ -150,14 +157,21 @@ class Training:
             if self._group.rank == 0:
                 hooks.progress(self.progress.step, self.total_steps)
             is_done = self.progress.step == self.total_steps
-            if wish.checkpoint or wish.stop or (ends_epoch and not is_done):
+            if wish.checkpoint or wish.stop or wish.leave or (ends_epoch and not is_done):
                 self._save(hooks)
-            if wish.stop and not is_done:
-                raise JobStopped(f"asked to stop; step {self.progress.step} of {self.total_steps} is saved")
+            if (wish.stop or wish.leave) and not is_done:
+                place = f"step {self.progress.step} of {self.total_steps} is saved"
+                raise (
+                    JobPreempted(f"its machine leaves; {place}")
+                    if wish.leave
+                    else JobStopped(f"asked to stop; {place}")
+                )
 
     def _end_epoch(self, hooks: LoopHooks) -> None:
         self._tick()
-        row = self.progress.end_epoch(lr=self._rate(self.progress.step - 1), device=self._device)
+        held_out = None if hooks.validate is None else hooks.validate(self.model)
+        rate = self._rate(self.progress.step - 1)
+        row = self.progress.end_epoch(lr=rate, device=self._device, held_out=held_out)
         if self._group.rank == 0:
             hooks.epoch_ended(row)
 
@@ -171,6 +185,8 @@ class Training:
             self._sum.signals[2] = 1.0
         if hooks.stop_requested():
             self._sum.signals[3] = 1.0
+        if hooks.is_leaving():
+            self._sum.signals[4] = 1.0
         for piece in batch.pieces:
             self._compute(piece, batch.num_samples, step)
         self._sum.finish()
@@ -203,7 +219,7 @@ class Training:
             self._sum.signals[1] += (output.logits.argmax(1) == labels).sum()
 
     def _absorb(self, *, everything: bool) -> _Wish:
-        checkpoint = stop = False
+        checkpoint = stop = leave = False
         for num_samples, signals in self._signals.read(everything=everything):
             sums = self.progress.sums
             sums.loss += signals.loss * num_samples
@@ -211,7 +227,8 @@ class Training:
             sums.samples += num_samples
             checkpoint |= signals.wants_checkpoint > 0
             stop |= signals.wants_stop > 0
-        return _Wish(checkpoint, stop)
+            leave |= signals.is_leaving > 0
+        return _Wish(checkpoint, stop, leave)
 
     def _save(self, hooks: LoopHooks) -> None:
         self._absorb(everything=True)

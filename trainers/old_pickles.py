@@ -113,8 +113,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     tensors = {str(name): value.detach() for name, value in found.items() if isinstance(value, Tensor)}
     if not tensors:
         raise CheckpointError(
-            f"{path} must hold tensors by name, readable without running code, but holds {', '.join(map(str, list(found)[:5])) or 'nothing'}; "
-            "save the network's state_dict()"
+            f"{path} must hold tensors by name, readable without running code, but holds "
+            f"{', '.join(map(str, list(found)[:5])) or 'nothing'}; save the network's state_dict()"
         )
     return without_prefix(tensors, "module.")
 

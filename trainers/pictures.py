@@ -35,7 +35,9 @@ def training_pictures(dataset: DatasetSpec, recipe: RecipeConfig, data_root: Pat
         from trainers.datasets.listing import list_split
 
         listing = list_split(dataset, "train", data_root, cache_dir)
-        return PictureFiles(listing, image_size=dataset.image_size, flip=recipe.flip)
+        return PictureFiles(
+            listing, image_size=dataset.image_size, flip=recipe.flip, resize=max(dataset.resize, dataset.image_size)
+        )
     split = shared_split(dataset.name, "train", data_root, cache_dir)
     return ResidentPictures(
         split.images,
@@ -88,6 +90,10 @@ class ResidentPictures:
         rows = keys.indices
         return gather_crop_flip(self._images, rows, keys, padding=self._crop_padding, flip=self._flip), labels
 
+    def plain(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Return pictures as they are, (n, H, W, C) uint8, and their classes, (n,): for validation."""
+        return self._images[indices], self._labels[indices]
+
     def _cut(self, keys: SampleKeys) -> NDArray[np.uint8]:
         from PIL import Image
 
@@ -110,14 +116,16 @@ class PictureFiles:
     named, and above one in a hundred the folder is refused.
     """
 
-    def __init__(self, listing: Listing, *, image_size: int, flip: bool) -> None:
+    def __init__(self, listing: Listing, *, image_size: int, flip: bool, resize: int = 0) -> None:
         """Hold the names and classes of the files.
 
         Args:
             listing: The files.
             image_size: Side of the pictures in pixels.
             flip: Horizontal flip with probability 1/2.
+            resize: Length that the shorter side of a picture for validation is resized to; 0 for `image_size`.
         """
+        self._resize = resize or image_size
         self._listing = listing
         self._image_size = image_size
         self._flip = flip
@@ -137,6 +145,14 @@ class PictureFiles:
             images[row] = random_resized_crop(picture, draws[row], self._image_size)
             labels[row] = self._listing.labels[whole]
         return images, labels
+
+    def plain(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Return pictures as test pictures are shown, centre cropped, (n, S, S, 3) uint8, and their classes, (n,)."""
+        from trainers.datasets.decode import centre_crop
+
+        found = [self._whole(index) for index in indices.tolist()]
+        cut = [centre_crop(picture, resize=self._resize, size=self._image_size) for picture, _ in found]
+        return np.stack(cut), self._listing.labels[np.array([whole for _, whole in found])]
 
     def _whole(self, index: int) -> tuple[Image, int]:
         """Return the picture of an index, or of the next whole file after it, and the index of that one."""

@@ -39,6 +39,7 @@ class Progress:
         sums: Sums of the epoch under way.
         wall_s: Seconds of training over all attempts, up to the last checkpoint or epoch.
         device_s: The same times workers.
+        workers: (first step, number of workers) of each stretch of the training, in order.
     """
 
     step: int = 0
@@ -46,6 +47,12 @@ class Progress:
     sums: EpochSums = field(default_factory=EpochSums)
     wall_s: float = 0.0
     device_s: float = 0.0
+    workers: list[tuple[int, int]] = field(default_factory=list)
+
+    def goes_on_with(self, num_workers: int) -> None:
+        """Note how many workers train from here on."""
+        if not self.workers or self.workers[-1][1] != num_workers:
+            self.workers.append((self.step, num_workers))
 
     def state_dict(self) -> dict[str, Any]:
         """Return plain values."""
@@ -61,10 +68,17 @@ class Progress:
             sums=EpochSums(**state["sums"]),
             wall_s=state["wall_s"],
             device_s=state["device_s"],
+            workers=[(first, number) for first, number in state.get("workers", [])],
         )
 
-    def end_epoch(self, *, lr: float, device: torch.device) -> EpochRow:
-        """Turn the sums into a row and start anew."""
+    def end_epoch(self, *, lr: float, device: torch.device, held_out: tuple[float, float] | None = None) -> EpochRow:
+        """Turn the sums into a row and start anew.
+
+        Args:
+            lr: Learning rate of the last step.
+            device: Where the model is trained.
+            held_out: Loss and accuracy on the held-out pictures, or None where there are none.
+        """
         sums = self.sums
         row = EpochRow(
             epoch=len(self.rows),
@@ -76,6 +90,8 @@ class Progress:
             data_wait_share=min(1.0, sums.wait_s / max(sums.seconds, 1e-9)),
             memory_mib=memory_mib(device),
             time=time.time(),
+            validation_loss=None if held_out is None else held_out[0],
+            validation_accuracy=None if held_out is None else held_out[1],
         )
         self.rows.append(row)
         self.sums = EpochSums()

@@ -18,7 +18,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from trainers.group import ProcessGroup
 
-NUM_SIGNALS: Final = 4
+NUM_SIGNALS: Final = 5
 
 
 class Signals(NamedTuple):
@@ -29,12 +29,14 @@ class Signals(NamedTuple):
         num_correct: Samples of the global batch whose label had the largest logit.
         wants_checkpoint: Above zero when rank 0 asks for a checkpoint after this step.
         wants_stop: Above zero when some rank was asked to stop after this step.
+        is_leaving: Above zero when some rank is about to lose its machine.
     """
 
     loss: float
     num_correct: float
     wants_checkpoint: float
     wants_stop: float
+    is_leaving: float
 
 
 class StepSum:

@@ -11,7 +11,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -30,8 +30,10 @@ from trainers.loop import LoopHooks, Training
 from trainers.models.build import build_classifier
 from trainers.models.normalize import Classifier
 from trainers.order import Order, check_workers, training_samples
+from trainers.preemption import PreemptionNotice, noticing
 from trainers.progress import Progress
 from trainers.trained_networks import network_facts
+from trainers.validation import validation
 
 if TYPE_CHECKING:
     from eval.report import MetricReport
@@ -56,6 +58,7 @@ def run_job(request: JobRequest, *, group: ProcessGroup, sink: JobSink) -> JobRe
     Raises:
         TrainingError: See `trainers.errors`; nothing that was told to the sink before is lost.
         JobStopped: If the sink was asked to stop; a checkpoint was written.
+        JobPreempted: If the machine of a rank is about to be taken away; a checkpoint was written.
     """
     budget = thread_budget(request.threads, group.device)
     reset_process(budget, group.device)
@@ -85,13 +88,16 @@ def _trained(request: JobRequest, group: ProcessGroup, sink: JobSink, budget: Th
     if newest is not None:
         training.load_state_dict(newest.state)
     resumed_from = None if newest is None else training.progress.step
-    with loader:
-        training.run(loader, _hooks(request, checkpoints, sink))
+    notice = PreemptionNotice()
+    with loader, noticing(notice):
+        hooks = _hooks(request, checkpoints, sink, notice)
+        training.run(loader, replace(hooks, validate=validation(ingredients.pictures, request.config.recipe, group)))
     state = training.state_dict()
     final = None
     if state is not None:
         weights = _for_judging(state, training)
         environment = environment_of(group, budget, training.model, ingredients.byte_digests)
+        environment["workers_from_step"] = [list(stretch) for stretch in training.progress.workers]
         facts = {"network": network_facts(request.config), "resumed_from": resumed_from, "environment": environment}
         final = checkpoints.save_final({**weights, **facts})
     return _present(group.broadcast(final))
@@ -149,7 +155,7 @@ def _assemble(
     return training, loader
 
 
-def _hooks(request: JobRequest, checkpoints: Checkpoints, sink: JobSink) -> LoopHooks:
+def _hooks(request: JobRequest, checkpoints: Checkpoints, sink: JobSink, notice: PreemptionNotice) -> LoopHooks:
     def save(state: Mapping[str, Any] | None, step: int) -> None:
         if state is not None:
             checkpoints.save(state, step)
@@ -163,6 +169,7 @@ def _hooks(request: JobRequest, checkpoints: Checkpoints, sink: JobSink) -> Loop
         save=save,
         checkpoint_every_s=request.checkpoint_every_s,
         stop_requested=getattr(sink, "stop_requested", never),
+        is_leaving=notice,
     )
 
 

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 VERSION: Final = 1
 _EPOCH_COLUMNS: Final = tuple(field.name for field in fields(EpochRow))
+_HELD_OUT_COLUMNS: Final = ("validation_loss", "validation_accuracy")
+_PLAIN_COLUMNS: Final = tuple(name for name in _EPOCH_COLUMNS if name not in _HELD_OUT_COLUMNS)
+"""What is written of a training that held no pictures out."""
+
 _INTEGER_COLUMNS: Final = frozenset({"epoch", "step"})
 
 
@@ -60,11 +64,13 @@ class Fields:
 def encode_training(record: TrainingRecord) -> bytes:
     """Return the bytes of a training record."""
     summary, provenance = record.summary, record.provenance
+    has_held_out = any(row.validation_loss is not None for row in summary.epochs)
+    columns = _EPOCH_COLUMNS if has_held_out else _PLAIN_COLUMNS
     body = {
         "train_key": record.train_key,
         "summary": {name: getattr(summary, name) for name in TrainSummary.__slots__ if name != "epochs"},
-        "epoch_columns": _EPOCH_COLUMNS,
-        "epochs": [[getattr(row, name) for name in _EPOCH_COLUMNS] for row in summary.epochs],
+        "epoch_columns": columns,
+        "epochs": [[getattr(row, name) for name in columns] for row in summary.epochs],
         "provenance": {name: getattr(provenance, name) for name in Provenance.__slots__},
     }
     return seal("training", VERSION, body)
@@ -77,7 +83,7 @@ def decode_training(data: bytes, where: str, *, is_checked: bool = False) -> Tra
         CorruptRecordError: If they are not a whole training record of this version.
     """
     body = Fields(unseal(data, "training", VERSION, where, is_checked=is_checked), where)
-    if body.take("epoch_columns", list) != list(_EPOCH_COLUMNS):
+    if body.take("epoch_columns", list) not in (list(_PLAIN_COLUMNS), list(_EPOCH_COLUMNS)):
         raise corrupt(where, "the epochs of a training record have unknown columns")
     epochs = _epochs(body.take("epochs", list), where)
     summary = _summary(Fields(body.take("summary", dict), where), epochs)
@@ -202,7 +208,9 @@ def decode_attempt(data: bytes, where: str) -> AttemptRecord:
 
 def _epochs(rows: list[Any], where: str) -> tuple[EpochRow, ...]:
     """Check whole columns at once: a table reads the epochs of a thousand cells."""
-    if any(type(row) is not list or len(row) != len(_EPOCH_COLUMNS) for row in rows):
+    width = len(rows[0]) if rows and type(rows[0]) is list else len(_PLAIN_COLUMNS)
+    is_known = width in (len(_PLAIN_COLUMNS), len(_EPOCH_COLUMNS))
+    if not is_known or any(type(row) is not list or len(row) != width for row in rows):
         raise corrupt(where, "an epoch of a training record must have one value per column")
     for name, column in zip(_EPOCH_COLUMNS, zip(*rows, strict=True), strict=False):
         if not set(map(type, column)) <= ({int} if name in _INTEGER_COLUMNS else {int, float}):
@@ -218,8 +226,10 @@ def _epochs(rows: list[Any], where: str) -> tuple[EpochRow, ...]:
             data_wait_share=float(data_wait_share),
             memory_mib=float(memory_mib),
             time=float(time),
+            validation_loss=None if not held_out else float(held_out[0]),
+            validation_accuracy=None if not held_out else float(held_out[1]),
         )
-        for epoch, step, loss, accuracy, lr, images_per_s, data_wait_share, memory_mib, time in rows
+        for epoch, step, loss, accuracy, lr, images_per_s, data_wait_share, memory_mib, time, *held_out in rows
     )
 
 

@@ -106,12 +106,19 @@ def epoch_points(rows: Iterable[EpochRow]) -> tuple[Point, ...]:
             "train/images_per_s": row.images_per_s,
             "train/memory_mib": row.memory_mib,
             "train/data_wait": row.data_wait_share,
+            **_held_out(row),
         }
         at_ms = round(row.time * 1000)
         found += [
             Point(name, _shown(name, value), at_ms, row.epoch) for name, value in values.items() if math.isfinite(value)
         ]
     return tuple(found)
+
+
+def _held_out(row: EpochRow) -> dict[str, float]:
+    """Return what a row says of pictures that were held out from training, where some were."""
+    values = {"validation/loss": row.validation_loss, "validation/accuracy": row.validation_accuracy}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _failed_state(attempts: Sequence[AttemptRecord], *, live: bool) -> RunState:

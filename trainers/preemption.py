@@ -1,0 +1,114 @@
+"""Notices that this worker is about to be taken away: SIGTERM, and whatever a cluster says of its spot machines.
+
+A noticed worker asks for a checkpoint at the next step boundary; all ranks of its job then end with `JobPreempted`, which counts
+against no cell. Signals reach the main thread of a process only; elsewhere (the training thread of a Ray worker) a callable that
+is polled, or the driver's order, gives the notice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from trainers.errors import TrainingError
+
+logger = logging.getLogger(__name__)
+VARIABLE: Final = "DREAMGRID_PREEMPTION_NOTICE"
+"""Environment variable that names "module:function" -> whether this machine is about to be taken away."""
+
+POLL_S: Final = 2.0
+
+
+class PreemptionNotice:
+    """Whether this worker is about to be taken away; set from a signal handler or a thread, read by the loop."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def give(self) -> None:
+        """Say that the worker is about to be taken away."""
+        self._event.set()
+
+    def __call__(self) -> bool:
+        """Return whether the notice was given."""
+        return self._event.is_set()
+
+
+@contextlib.contextmanager
+def noticing(notice: PreemptionNotice, is_leaving: Callable[[], bool] | None = None) -> Iterator[None]:
+    """Give the notice on SIGTERM and as soon as a callable says so, while the body runs.
+
+    Args:
+        notice: What is set.
+        is_leaving: Asked every `POLL_S` seconds from a thread of its own; None takes the one that `VARIABLE` names, if any.
+
+    Raises:
+        TrainingError: If `VARIABLE` names no function.
+    """
+    asked = is_leaving or named_notice()
+    with _on_sigterm(notice), _polling(notice, asked):
+        yield
+
+
+def named_notice() -> Callable[[], bool] | None:
+    """Return the function that the environment names, or None.
+
+    Raises:
+        TrainingError: If it is not an importable "module:function".
+    """
+    text = os.environ.get(VARIABLE, "")
+    if not text:
+        return None
+    module, _, function = text.partition(":")
+    try:
+        found: Callable[[], bool] = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise TrainingError(
+            f"{VARIABLE} must be an importable 'module:function', but {text!r} is not: {error}"
+        ) from error
+    return found
+
+
+@contextlib.contextmanager
+def _on_sigterm(notice: PreemptionNotice) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, frame: notice.give())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def _polling(notice: PreemptionNotice, is_leaving: Callable[[], bool] | None) -> Iterator[None]:
+    if is_leaving is None:
+        yield
+        return
+    ended = threading.Event()
+    thread = threading.Thread(target=_poll, args=(notice, is_leaving, ended), name="preemption", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _poll(notice: PreemptionNotice, is_leaving: Callable[[], bool], ended: threading.Event) -> None:
+    while not ended.is_set():
+        try:
+            if is_leaving():
+                notice.give()
+                return
+        except Exception:
+            logger.exception("the preemption notice could not be asked; it is not asked again")
+            return
+        ended.wait(POLL_S)
