@@ -143,24 +143,24 @@ def map_tones(canvas, gamma, out):  # type: ignore[no-untyped-def]
         lit += canvas[i, 3] > 0
         total += canvas[i, 3]
     mean = total / max(lit, 1)
-    table = np.empty(TABLE, np.float32)
-    full = np.log1p(FULL)
+    table = np.full(TABLE, np.float32(-1.0))
     step = FULL / TABLE * mean
-    for k in range(TABLE):
-        table[k] = min(np.log1p(k * step / mean) / full, 1.0) ** (1.0 / gamma)
     sums = np.empty(4 * size, np.float32)
     for row in range(size):
         gather_row(canvas.reshape(-1), size, row, 0.6 * mean, sums)
-        _tone_row(sums, table, step, out[row].reshape(-1))
+        _tone_row(sums, table, step, mean, gamma, out[row].reshape(-1))
 
 
 @kernel(error_model="numpy")
-def _tone_row(sums, table, step, out):  # type: ignore[no-untyped-def]
-    """Lay a row's mean colours over the background: sums (S * 4,), out (S * 3,)."""
+def _tone_row(sums, table, step, mean, gamma, out):  # type: ignore[no-untyped-def]
+    """Lay a row's mean colours over the background: sums (S * 4,), out (S * 3,); fill in the entries of the table it needs."""
     for column in range(np.uint64(sums.shape[0] // 4)):
         hits = sums[np.uint64(4) * column + np.uint64(3)]
         if hits > 0:
-            alpha = table[np.uint64(min(int(hits / step), TABLE - 1))]
+            entry = np.uint64(min(int(hits / step), TABLE - 1))
+            if table[entry] < 0:
+                table[entry] = min(np.log1p(entry * step / mean) / np.log1p(FULL), 1.0) ** (1.0 / gamma)
+            alpha = table[entry]
             glow = max(alpha - np.float32(0.85), np.float32(0.0))
             for channel in range(np.uint64(3)):
                 colour = sums[np.uint64(4) * column + channel] / hits

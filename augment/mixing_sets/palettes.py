@@ -122,17 +122,21 @@ def resample(grid, size):  # type: ignore[no-untyped-def]
     out = np.empty((size, size), np.float32)
     step = np.float32(grid.shape[0] - 1) / np.float32(max(size - 1, 1))
     top = grid.shape[0] - 2
+    lefts, shares = np.empty(size, np.uint64), np.empty(size, np.float32)
+    for column in range(size):
+        x = column * step
+        lefts[column] = min(int(x), top)
+        shares[column] = np.float32(x - min(int(x), top))
     for row in range(size):
         y = row * step
         i = min(int(y), top)
         fy = np.float32(y - i)
-        for column in range(size):
-            x = column * step
-            j = min(int(x), top)
-            fx = np.float32(x - j)
-            upper = grid[i, j] + fx * (grid[i, j + 1] - grid[i, j])
-            lower = grid[i + 1, j] + fx * (grid[i + 1, j + 1] - grid[i + 1, j])
-            out[row, column] = upper + fy * (lower - upper)
+        above, below, line = grid[i], grid[i + 1], out[row]
+        for column in range(np.uint64(size)):
+            j, fx = lefts[column], shares[column]
+            upper = above[j] + fx * (above[j + np.uint64(1)] - above[j])
+            lower = below[j] + fx * (below[j + np.uint64(1)] - below[j])
+            line[column] = upper + fy * (lower - upper)
     return out
 
 
