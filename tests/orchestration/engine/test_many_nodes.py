@@ -21,7 +21,7 @@ CASES = Path(__file__).with_name("many_nodes_cases.py")
 @pytest.mark.timeout(900)
 def test_many_nodes() -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "PYTEST_"))}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(CASES)]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "timeout=420", str(CASES)]
     ran = subprocess.run(
         command, cwd=CASES.parents[3], env=environment, text=True, capture_output=True, timeout=880, check=False
     )
