@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from orchestration.observer import CellState, RunObserver
+from orchestration.shown import ShownMark
 
 if TYPE_CHECKING:
     from eval.report import MetricReport
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 
 
 class LazyTracker(RunObserver):
-    """Opens the tracker at the start of a run that has something to do; a run that has not never imports MLflow.
+    """Opens the tracker at the start of a run that has something to do.
+
+    A run that has nothing to do shows what is recorded once, if that sweep was not shown on this server before, and never imports
+    MLflow again.
 
     Args:
         settings: Where the tracking server is.
@@ -33,8 +37,11 @@ class LazyTracker(RunObserver):
         self._store = store
         self._columns = tuple(columns)
         self._tracker: Tracker | None = None
+        self._plan: Plan | None = None
+        self._status = ""
 
     def run_started(self, plan: Plan) -> None:
+        self._plan = plan
         if plan.to_run:
             from orchestration.tracking import open_tracker
 
@@ -47,13 +54,39 @@ class LazyTracker(RunObserver):
         Returns:
             A sentence for people where something could not be written, else None.
         """
-        if self._tracker is None:
-            return None
         grid = rendered_grid(tables)
+        if self._tracker is None:
+            return self._show_recorded(grid)
         self._tracker.publish_grid(
             markdown=grid["grid.md"], html=grid["grid.html"], csv=grid["grid.csv"], latex=grid["grid.tex"]
         )
-        return self._tracker.close()
+        trouble = self._tracker.close()
+        if trouble is None and self._status == "complete":
+            self._shown().note()
+        return trouble
+
+    def _show_recorded(self, grid: Mapping[str, str]) -> str | None:
+        """Show a sweep that was recorded already, unless this server was shown the same before."""
+        uri, plan = self._settings.tracking, self._plan
+        if plan is None or not any(cell.trained for cell in plan.cells) or self._shown().is_noted():
+            return None
+        from orchestration.errors import EnvironmentRefused
+        from orchestration.tracking import NO_TRACKING, TrackingError, check_tracking, sync
+
+        if uri == NO_TRACKING:
+            return None
+
+        try:
+            check_tracking(uri)
+            sync(self._store, plan, uri, columns=self._columns, grid=grid)
+        except (TrackingError, EnvironmentRefused) as error:
+            return f"the recorded cells are not shown on the tracking server: {error}"
+        self._shown().note()
+        return None
+
+    def _shown(self) -> ShownMark:
+        assert self._plan is not None
+        return ShownMark.of(self._settings, self._plan)
 
     def close(self) -> None:
         """Let go of the tracker without a grid: the run ended early."""
@@ -89,6 +122,7 @@ class LazyTracker(RunObserver):
             self._tracker.message(text)
 
     def run_ended(self, plan: Plan, status: Literal["complete", "failed", "stopped", "interrupted"]) -> None:
+        self._status = status
         if self._tracker is not None:
             self._tracker.run_ended(plan, status)
 

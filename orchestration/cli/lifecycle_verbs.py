@@ -66,7 +66,7 @@ def watch(
 ) -> int:
     """Follow the state of every cell from the store until nothing is left to do (Ctrl-C ends it)."""
     from orchestration.catalogue import builtin_catalogue
-    from orchestration.cli.run_verbs import status_document, status_text
+    from orchestration.cli.status_verbs import status_document, status_text
     from orchestration.plan import plan_cells
     from orchestration.resolve import resolve_sweep
 

@@ -61,6 +61,7 @@ def build_app() -> typer.Typer:
         report_verbs,
         run_verbs,
         screen_verbs,
+        status_verbs,
         sweep_verbs,
         table_verbs,
     )
@@ -77,6 +78,7 @@ def build_app() -> typer.Typer:
     for verbs in (
         sweep_verbs,
         run_verbs,
+        status_verbs,
         cluster_verbs,
         lifecycle_verbs,
         table_verbs,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_DONE, show, tell
+
+if TYPE_CHECKING:
+    from eval.tables.grid import Table
 
 FORMATS = ("terminal", "markdown", "latex", "csv", "html", "json")
 
@@ -40,31 +43,50 @@ def table(
     as_json: options.Json = False,
 ) -> int:
     """Print the grid of a sweep from what is recorded. Runs nothing."""
-    from eval.tables.cells import Style
-    from eval.tables.render import Format, render
-    from orchestration.catalogue import builtin_catalogue
-    from orchestration.cli.run_verbs import print_tables, tables_document
+    form = "json" if as_json else _format(form)
+    choice = options.SweepChoice(
+        name=sweep, smoke=smoke, small=small, assignments=tuple(assignments or ()), seeds=seeds
+    )
+    made = _tables(choice, storage, beside=beside)
+    _write(made, form, decimals, output)
+    if not any(entry is not None for each in made for row in each.entries for entry in row):
+        tell(f"nothing is recorded yet; compute it with: dreamgrid run {choice.command_options}")
+    return EXIT_DONE
+
+
+def _format(form: str) -> str:
     from orchestration.errors import InputError, Mistake, nearest
+
+    if form not in FORMATS:
+        mistake = Mistake(where=f"--format {form}", text=f"unknown format '{form}'{nearest(form, FORMATS)}")
+        raise InputError("options", [mistake])
+    return form
+
+
+def _tables(choice: options.SweepChoice, storage: str | None, *, beside: bool) -> tuple[Table, ...]:
+    """Return the tables of a sweep, compared with the published ones where that is wanted."""
+    from orchestration.catalogue import builtin_catalogue
     from orchestration.resolve import resolve_sweep
     from orchestration.results_table import recorded_tables
     from orchestration.sweep_files import load_sweep
 
-    form = "json" if as_json else form
-    if form not in FORMATS:
-        mistake = Mistake(where=f"--format {form}", text=f"unknown format '{form}'{nearest(form, FORMATS)}")
-        raise InputError("options", [mistake])
-    choice = options.SweepChoice(
-        name=sweep, smoke=smoke, small=small, assignments=tuple(assignments or ()), seeds=seeds
-    )
     catalogue = builtin_catalogue()
     loaded = choice.load(catalogue)
     cells = resolve_sweep(loaded, catalogue)
     made = recorded_tables(loaded, cells, options.store_of(options.settings_of(storage)))
-    if beside:
-        from orchestration.comparison import Resolved, compared
+    if not beside:
+        return made
+    from orchestration.comparison import Resolved, compared
 
-        full = load_sweep(choice.name)
-        made = compared(made, Resolved(loaded, cells), Resolved(full, resolve_sweep(full, catalogue)))
+    full = load_sweep(choice.name)
+    return compared(made, Resolved(loaded, cells), Resolved(full, resolve_sweep(full, catalogue)))
+
+
+def _write(made: tuple[Table, ...], form: str, decimals: int, output: Path | None) -> None:
+    from eval.tables.cells import Style
+    from eval.tables.render import Format, render
+    from orchestration.cli.table_output import print_tables, tables_document
+
     if form == "terminal" and output is None:
         print_tables(made)
     elif form == "json":
@@ -73,9 +95,6 @@ def table(
     else:
         written: Format = "markdown" if form == "terminal" else form  # type: ignore[assignment]
         _deliver("\n".join(render(each, written, Style(decimals=decimals)) for each in made), output)
-    if not any(entry is not None for each in made for row in each.entries for entry in row):
-        tell(f"nothing is recorded yet; compute it with: dreamgrid run {choice.command_options}")
-    return EXIT_DONE
 
 
 def _deliver(text: str, output: Path | None) -> None:

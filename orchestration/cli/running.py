@@ -1,0 +1,207 @@
+"""What `run` does: run, look again where seeds are added, publish, print, notify."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, show, tell
+from orchestration.cli.table_output import print_tables, tables_document
+from orchestration.comparison import Resolved, compared
+from orchestration.resolve import resolve_sweep
+from orchestration.run import run_sweep
+from orchestration.tracked_run import LazyTracker
+
+if TYPE_CHECKING:
+    from orchestration.catalogue import Catalogue
+    from orchestration.cli.run_options import RunRequest
+    from orchestration.deciding import Look
+    from orchestration.run import SweepRun
+    from orchestration.store.files import FileStore
+    from orchestration.sweep import Sweep
+
+
+@dataclass(slots=True)
+class Runner:
+    """Runs a sweep as one call of `run` asks, once or look by look.
+
+    Args:
+        request: What was asked.
+        catalogue: What cells may name.
+        store: The truth.
+    """
+
+    request: RunRequest
+    catalogue: Catalogue
+    store: FileStore
+    troubles: list[str] = field(default_factory=list)
+
+    def run(self, sweep: Sweep) -> SweepRun:
+        """Bring a sweep to completion and publish it on the tracking server."""
+        from orchestration.progress import progress_for
+
+        settings = self.request.settings
+        tracker = LazyTracker(settings, self.store, columns=sweep.columns)
+        try:
+            made = run_sweep(
+                sweep,
+                settings=settings,
+                store=self.store,
+                catalogue=self.catalogue,
+                mode=self.request.mode,
+                options={**self.request.engine, **self._priorities(sweep)},
+                observers=[progress_for(sys.stderr), tracker],
+            )
+        except BaseException:
+            tracker.close()
+            raise
+        trouble = tracker.publish(made.tables)
+        self.troubles += [trouble] if trouble else []
+        return made
+
+    def look(self, sweep: Sweep, made: SweepRun) -> Look:
+        """Look at the verdicts of a run at the level that several looks leave each."""
+        from eval.tables.verdicts import alpha_of_look
+        from orchestration.claims import judge_claims
+        from orchestration.deciding import look_at
+
+        deciding = self.request.deciding
+        assert deciding is not None
+        alpha = alpha_of_look(deciding.looks)
+        judged = judge_claims([sweep], store=self.store, catalogue=self.catalogue, alpha=alpha)
+        return look_at(self.compared(sweep, made, alpha).tables, judged, sweep)
+
+    def hours(self, sweep: Sweep) -> float:
+        """Estimate the device-hours of what is missing of a sweep."""
+        from orchestration.costs import estimate, read_machine
+        from orchestration.plan import make_plan
+
+        plan = make_plan(sweep, store=self.store, catalogue=self.catalogue)
+        return estimate(plan, store=self.store, catalogue=self.catalogue, machine=read_machine()).device_hours
+
+    def compared(self, sweep: Sweep, made: SweepRun, alpha: float) -> SweepRun:
+        """Return a run whose tables stand beside the published ones."""
+        from orchestration.sweep_files import load_sweep
+
+        full = load_sweep(self.request.choice.name)
+        ours = Resolved(sweep, resolve_sweep(sweep, self.catalogue))
+        whole = Resolved(full, resolve_sweep(full, self.catalogue))
+        return replace(made, tables=compared(made.tables, ours, whole, alpha=alpha))
+
+    def _priorities(self, sweep: Sweep) -> dict[str, Any]:
+        from orchestration.cli.run_options import priorities_of
+
+        if not self.request.priorities:
+            return {}
+        rows = [row for part in sweep.parts or (sweep,) for row in part.rows]
+        by_row = priorities_of(self.request.priorities, rows)
+        cells = resolve_sweep(sweep, self.catalogue)
+        return {"priorities": {cell.train_key: by_row[cell.cell.row] for cell in cells if cell.cell.row in by_row}}
+
+
+def carry_out(request: RunRequest, *, as_json: bool) -> int:
+    """Do what one call of `run` asks and return its exit code; the webhook hears of every end, also of a refusal."""
+    from orchestration.catalogue import builtin_catalogue
+    from orchestration.cli.options import store_of
+
+    catalogue = builtin_catalogue()
+    sweep = request.choice.load(catalogue)
+    runner = Runner(request, catalogue, store_of(request.settings))
+    try:
+        sweep, made = _run(runner, sweep)
+    except BaseException as error:
+        _notify_of(request, sweep.label, type(error).__name__)
+        raise
+    _finish(made, runner, sweep, as_json=as_json)
+    _notify(request, made, sweep)
+    return EXIT_DONE if made.outcome.status == "complete" else EXIT_CELLS_FAILED
+
+
+def _run(runner: Runner, sweep: Sweep) -> tuple[Sweep, SweepRun]:
+    deciding = runner.request.deciding
+    if deciding is None:
+        return sweep, runner.run(sweep)
+    from eval.tables.verdicts import alpha_of_look
+    from orchestration.deciding import run_until_decided
+
+    larger, made = run_until_decided(sweep, runner.run, runner.look, runner.hours, options=deciding, tell=tell)
+    return larger, runner.compared(larger, made, alpha_of_look(deciding.looks))
+
+
+def _finish(made: SweepRun, runner: Runner, sweep: Sweep, *, as_json: bool) -> None:
+    """Print the grid, or the document, and say what follows."""
+    from orchestration.ledger import ledger, ledger_text
+
+    cells = resolve_sweep(sweep, runner.catalogue)
+    cost = ledger(cells, runner.store.results(dict.fromkeys(cell.train_key for cell in cells)), runner.catalogue)
+    if as_json:
+        import json
+
+        show(json.dumps({**_document(made), "cost": cost, **tables_document(made.tables)}, indent=2))
+    else:
+        print_tables(made.tables)
+    for line in [*_afterwards(made, runner.request), ledger_text(cost)]:
+        tell(line)
+    for trouble in runner.troubles:
+        tell(f"{trouble}; catch up with: dreamgrid sync {runner.request.choice.command_options}")
+
+
+def _document(made: SweepRun) -> dict[str, Any]:
+    outcome = made.outcome
+    return {
+        "sweep": made.plan.sweep,
+        "status": outcome.status,
+        "reason": outcome.reason,
+        "computed": [key[:12] for key in outcome.computed],
+        "failed": {key[:12]: reason for key, reason in outcome.failed.items()},
+        "unfinished": [key[:12] for key in outcome.unfinished],
+        "wall_s": outcome.wall_s,
+        "log_file": outcome.log_file,
+    }
+
+
+def _afterwards(made: SweepRun, request: RunRequest) -> list[str]:
+    outcome, command = made.outcome, request.choice.command_options
+    lines = [f"failed: {key[:12]}: {reason}" for key, reason in outcome.failed.items()]
+    if outcome.reason:
+        lines.append(f"ended early: {outcome.reason}")
+    if outcome.failed:
+        lines.append(f"failed cells run again with: dreamgrid run {command} --mode retry")
+    if outcome.status in ("interrupted", "stopped"):
+        lines.append(f"{outcome.status}; what is recorded stays. Continue with: dreamgrid run {command}")
+    if outcome.log_file:
+        lines.append(f"log of Ray: {outcome.log_file}")
+    place = f" --storage {request.settings.storage}" if request.settings.storage else ""
+    lines.append(f"browse the runs: dreamgrid ui{place}")
+    return lines
+
+
+def _notify(request: RunRequest, made: SweepRun, sweep: Sweep) -> None:
+    if request.webhook is None:
+        return
+    from orchestration.notify import message_of, notify
+
+    outcome = made.outcome
+    message = message_of(
+        sweep.label,
+        outcome.status,
+        computed=len(outcome.computed),
+        failed={key[:12]: reason for key, reason in outcome.failed.items()},
+        wall_s=outcome.wall_s,
+        reason=outcome.reason,
+    )
+    trouble = notify(request.webhook, message)
+    if trouble:
+        tell(trouble)
+
+
+def _notify_of(request: RunRequest, label: str, error: str) -> None:
+    """Tell the webhook of a run that broke; the message names the kind of error only, since its text may hold secrets."""
+    if request.webhook is None:
+        return
+    from orchestration.notify import message_of, notify
+
+    trouble = notify(request.webhook, message_of(label, "refused", reason=f"ended with {error}"))
+    if trouble:
+        tell(trouble)

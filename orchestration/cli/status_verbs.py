@@ -1,0 +1,86 @@
+"""`status`: how far a sweep is, from what is recorded."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from orchestration.cli import options
+from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, emit
+
+if TYPE_CHECKING:
+    from orchestration.cells import Plan, PlannedCell
+    from orchestration.store.base import ResultsStore
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this file."""
+    app.command("status")(status)
+
+
+def status(
+    sweep: options.SweepName,
+    smoke: options.Smoke = False,
+    small: options.Small = False,
+    assignments: options.Set = None,
+    seeds: options.Seeds = None,
+    storage: options.Storage = None,
+    as_json: options.Json = False,
+) -> int:
+    """Show the state of every cell, also of a sweep that runs elsewhere."""
+    from orchestration.catalogue import builtin_catalogue
+    from orchestration.plan import make_plan
+
+    choice = options.SweepChoice(
+        name=sweep, smoke=smoke, small=small, assignments=tuple(assignments or ()), seeds=seeds
+    )
+    settings = options.settings_of(storage)
+    store = options.store_of(settings)
+    catalogue = builtin_catalogue()
+    plan = make_plan(choice.load(catalogue), store=store, catalogue=catalogue, data_root=settings.data_root)
+    document = status_document(plan, store)
+    emit(document, lambda: status_text(document), as_json=as_json)
+    return EXIT_CELLS_FAILED if any(row["state"] == "failed" for row in document["cells"]) else EXIT_DONE
+
+
+def status_document(plan: Plan, store: ResultsStore) -> dict[str, Any]:
+    """Return the state of a sweep and of each of its cells as plain values."""
+    holders = store.holders([cell.train_key for cell in plan.cells if not cell.is_done])
+    cells = [cell_status(cell, holders.get(cell.train_key)) for cell in plan.cells]
+    return {"sweep": plan.sweep, "request": store.requested(plan.sweep), "cells": cells}
+
+
+def cell_status(cell: PlannedCell, holder: str | None) -> dict[str, Any]:
+    """Return the state of a cell as plain values."""
+    if cell.is_done:
+        state, detail = "done", ""
+    elif holder is not None:
+        state, detail = "running", f"by {holder}"
+    elif cell.failed is not None:
+        state, detail = "failed", cell.failed
+    else:
+        state, detail = ("trained" if cell.trained else "waiting"), ""
+    return {
+        "id": cell.cell_id,
+        "row": cell.cell.row or "(supporting)",
+        "seed": cell.cell.seed,
+        "state": state,
+        "missing": [request.name for request in cell.missing],
+        "detail": detail,
+    }
+
+
+def status_text(document: dict[str, Any]) -> str:
+    """Return the state of a sweep as text."""
+    rows = document["cells"]
+    counts = Counter(row["state"] for row in rows)
+    table = [
+        [row["id"], row["row"], str(row["seed"]), row["state"], ", ".join(row["missing"]), row["detail"]]
+        for row in rows
+    ]
+    lines = [f"{document['sweep']}: " + ", ".join(f"{number} {state}" for state, number in counts.items())]
+    if document["request"]:
+        lines.append(f"asked to {document['request']}")
+    return "\n".join([*lines, columns(table, header=["cell", "row", "seed", "state", "missing", "detail"])])

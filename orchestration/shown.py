@@ -1,0 +1,53 @@
+"""Marks of what a tracking server was shown: a note in the cache that spares a run with nothing to do the import of MLflow.
+
+A mark is a convenience: deleting the cache only makes the next run show the sweep again, which changes nothing there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from orchestration.cells import Plan
+    from orchestration.settings import Settings
+
+SQLITE = "sqlite:///"
+
+
+@dataclass(frozen=True, slots=True)
+class ShownMark:
+    """The mark of one sweep with exactly these complete cells on one server.
+
+    Args:
+        path: Its file.
+        uri: Address of the server.
+    """
+
+    path: Path
+    uri: str
+
+    @classmethod
+    def of(cls, settings: Settings, plan: Plan) -> ShownMark:
+        """Return the mark of a plan whose cells are all complete."""
+        cells = [[cell.train_key, sorted(request.key for request in cell.wanted)] for cell in plan.cells]
+        plain = json.dumps([settings.storage, settings.tracking, plan.sweep, cells])
+        digest = hashlib.sha256(plain.encode()).hexdigest()[:32]
+        return cls(settings.cache_dir / "shown" / digest, settings.tracking)
+
+    def is_noted(self) -> bool:
+        """Whether the server was shown this; a database file that is gone was not."""
+        if self.uri.startswith(SQLITE) and not Path(self.uri.removeprefix(SQLITE)).exists():
+            return False
+        return self.path.exists()
+
+    def note(self) -> None:
+        """Note that the server was shown this; a cache that cannot be written is passed over."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.touch()
+        except OSError:
+            return
