@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
 def list_cells(storage: options.Storage = None, as_json: options.Json = False) -> int:
     """List every cell that anything is recorded of."""
     store = options.store_of(options.settings_of(storage))
-    keys = recorded_keys(store)
+    keys = store.train_keys()
     results = store.results(keys)
     rows = [{"id": key[:12], "train_key": key, "trained": key in results, **_what(results.get(key))} for key in keys]
     header = ["cell", "method", "dataset", "model", "seed", "reports"]
@@ -180,7 +180,7 @@ def find_cell(prefix: str, store: FileStore) -> str:
     from orchestration.errors import InputError, Mistake
 
     wanted = prefix.strip().lower()
-    found = [key for key in recorded_keys(store) if key.startswith(wanted)] if len(wanted) >= MIN_DIGITS else []
+    found = [key for key in store.train_keys() if key.startswith(wanted)] if len(wanted) >= MIN_DIGITS else []
     if len(found) == 1:
         return found[0]
     if len(wanted) < MIN_DIGITS:
@@ -190,12 +190,6 @@ def find_cell(prefix: str, store: FileStore) -> str:
     else:
         text = f"nothing is recorded of a cell '{prefix}'; `dreamgrid cells list` shows what is"
     raise InputError("cell", [Mistake(where="", text=text)])
-
-
-def recorded_keys(store: FileStore) -> tuple[str, ...]:
-    """Return the train keys of all cells with results, or with failed attempts only, sorted."""
-    attempted = (name.removesuffix("/") for name in store.storage.names("attempts"))
-    return tuple(sorted({*store.train_keys(), *attempted}))
 
 
 def cell_document(key: str, store: ResultsStore) -> dict[str, Any]:

@@ -19,7 +19,8 @@ def show(text: str) -> None:
 
 
 def tell(text: str) -> None:
-    """Print text for people to stderr."""
+    """Print text for people to stderr, after what was shown before."""
+    sys.stdout.flush()
     sys.stderr.write(text if text.endswith("\n") else f"{text}\n")
 
 

@@ -108,7 +108,8 @@ class FileStore:
 
     def train_keys(self) -> tuple[str, ...]:
         """Return the train keys of all cells that anything was ever recorded of, sorted."""
-        return tuple(name.removesuffix("/") for name in self.storage.names("results"))
+        names = {name.removesuffix("/") for folder in ("results", "attempts") for name in self.storage.names(folder)}
+        return tuple(sorted(names))
 
     def record_attempt(self, attempt: AttemptRecord) -> None:
         """Record a failed attempt; the same one twice is recorded once."""

@@ -40,6 +40,13 @@ def test_nothing_recorded_is_none(store: FileStore, records: Any) -> None:
     assert store.train_keys() == ()
 
 
+def test_cells_of_which_only_failures_are_recorded_are_listed_too(store: FileStore, records: Any) -> None:
+    store.record_training(records.training("x"))
+    store.record_attempt(records.attempt("y"))
+
+    assert set(store.train_keys()) == {records.key("x"), records.key("y")}
+
+
 def test_reports_come_back_with_their_values_rows_and_notes(store: FileStore, records: Any) -> None:
     training, report = records.training("x"), records.report("c", rows=3)
     store.record_training(training)
