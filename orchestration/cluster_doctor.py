@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from clusters.probe import ProbeRequest
     from orchestration.settings import Settings
 
-ANSWER_S: Final = 60.0
+ANSWER_S: Final = 120.0
 CLOCK_S: Final = 5.0
 """Clocks that differ by more confuse leases, whose expiry is a time of day."""
 
