@@ -27,15 +27,18 @@ def sweeps(
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON Schema of sweep files, for editors.")
     ] = False,
+    machine: Annotated[str, typer.Option("--machine", help="Machine of the price file that costs are for.")] = "v100",
 ) -> int:
-    """List the built-in sweeps: table, rows, cells, sizes, what data they need."""
+    """List the built-in sweeps: table, rows, cells, sizes, what data they need, what they cost."""
     from orchestration.catalogue import builtin_catalogue
+    from orchestration.sweep_costs import listed_costs
     from orchestration.sweep_files import SWEEPS, sweep_json_schema_text
 
     if schema:
         show(sweep_json_schema_text(builtin_catalogue()))
         return EXIT_DONE
-    rows = [_summary(name) for name in SWEEPS]
+    costs = listed_costs(builtin_catalogue(), options.settings_of().cache_dir, machine=machine)
+    rows = [{**_summary(name), "machine": machine, **costs[name]} for name in SWEEPS]
     emit(rows, lambda: _sweeps_text(rows), as_json=as_json)
     return EXIT_DONE
 
@@ -212,6 +215,7 @@ def _missing(cell: PlannedCell) -> str:
 
 
 def _summary(name: str) -> dict[str, Any]:
+    from orchestration.sweep_costs import needed_data
     from orchestration.sweep_files import load_sweep, load_sweep_file, sizes_of
 
     file = load_sweep_file(name)
@@ -225,9 +229,13 @@ def _summary(name: str) -> dict[str, Any]:
         "cells": len(points),
         "columns": len(full.columns),
         "sizes": list(sizes_of(file)),
-        "data": sorted({str(point.settings["dataset"].value) for point in points if "dataset" in point.settings}),
+        "data": list(needed_data(name)),
         "published": file.table.published if file.table is not None else list(file.include),
     }
+
+
+def _amount(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}" if value >= 0.01 else "under 0.01"
 
 
 def _sweeps_text(rows: list[dict[str, Any]]) -> str:
@@ -237,13 +245,15 @@ def _sweeps_text(rows: list[dict[str, Any]]) -> str:
             row["title"],
             str(row["rows"]),
             str(row["cells"]),
+            f"{_amount(row['device_hours'])} h, {_amount(row['money'])} {row['currency']}",
             ", ".join(row["sizes"]),
             ", ".join(row["data"]),
         ]
         for row in rows
     ]
-    header = ["sweep", "title", "rows", "cells", "sizes", "data"]
+    header = ["sweep", "title", "rows", "cells", f"on {rows[0]['machine']}", "sizes", "data"]
     return (
-        columns(table, header=header, right=(2, 3))
-        + "\n\ndreamgrid plan SWEEP shows a sweep's cells; dreamgrid run SWEEP runs it."
+        columns(table, header=header, right=(2, 3, 4))
+        + "\n\nCosts are device-hours of the full size from nothing, counted in operations: rough; `plan` says more."
+        + "\ndreamgrid plan SWEEP shows a sweep's cells; dreamgrid run SWEEP runs it."
     )
