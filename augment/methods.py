@@ -26,6 +26,11 @@ _IMAGENET_PIXMIX: Final[Defaults] = {
     "imagenet": {"beta": 4.0, "severity": 1.0},
     "places365": {"beta": 4.0, "severity": 1.0},
 }
+_MNIST_OUTLIER_RECIPE: Final[Defaults] = {
+    name: {"epochs": 5, "lr": 0.01} for name in ("mnist", "fashion-mnist", "kmnist")
+}
+"""hendrycks/outlier-exposure, MNIST/: five epochs from the rate that the network itself was trained at."""
+
 _CIFAR_MIXUP_RECIPE: Final[Defaults] = {name: {"weight_decay": 1e-4} for name in ("cifar-10", "cifar-100")}
 
 METHODS: Final[Mapping[str, Method]] = {
@@ -291,7 +296,7 @@ METHODS: Final[Mapping[str, Method]] = {
         stages=frozenset({"loss", "extra"}),
         build=builders.outlier_exposure,
         needs_outliers=True,
-        recipe={"*": {"epochs": 10, "lr": 1e-3}},
+        recipe={"*": {"epochs": 10, "lr": 1e-3}, **_MNIST_OUTLIER_RECIPE},
         starts_from="baseline",
         what="Fine-tune to be undecided on a second stream of unlabelled pictures.",
         source="Hendrycks et al., Outlier Exposure (ICLR 2019); hendrycks/outlier-exposure",

@@ -115,7 +115,7 @@ class Reading:
             return None
         names = {name: str(self._value(name)) for name in ("method", "dataset", "model")}
         self._unpack("released", _attempt(check_fits, released, **names))
-        recipe = resolve_recipe("released", names["method"], {})
+        recipe = resolve_recipe("released", {})
         params = self._model_params("released", names["model"])
         benchmarks = self._benchmarks(dataset)
         if self.failed or params is None:
@@ -182,13 +182,11 @@ class Reading:
         return self._unpack("train", made)
 
     def _recipe_of(self, recipe: str, parts: Sequence[Method], dataset: str, given: Mapping[str, Any]) -> RecipeConfig:
-        """Lay over each other: the recipe, what its and the methods' publications change, what the cell sets itself."""
-        known = self.catalogue.recipe(recipe).for_method
+        """Lay over each other: the recipe, what the methods' publications change, what the cell sets itself."""
         changes: dict[str, Any] = {}
         for part in parts:
-            published = {**part.recipe.get("*", {}), **part.recipe.get(dataset, {})}
-            changes |= {key: value for key, value in published.items() if key not in known.get(part.name, {})}
-        return resolve_recipe(recipe, "+".join(part.name for part in parts), {**changes, **given})
+            changes |= {**part.recipe.get("*", {}), **part.recipe.get(dataset, {})}
+        return resolve_recipe(recipe, {**changes, **given})
 
     def _model_params(self, recipe: str, model: str) -> dict[str, object] | None:
         given = self._group("model_params")

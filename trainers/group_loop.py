@@ -219,14 +219,17 @@ def _free_address() -> str:
 
 @contextlib.contextmanager
 def isolated() -> Iterator[None]:
-    """Undo what a job may change in its process beside torch's global state, which every job sets itself.
+    """Undo what a job may change in its process beside torch's global state, which every job sets itself; free what it left.
 
     A job must come out the same whether it is the first of its group or the thousandth.
     """
+    from trainers.fresh_process import free_memory
+
     environment, directory = dict(os.environ), os.getcwd()
     try:
         yield
     finally:
+        free_memory()
         os.chdir(directory)
         if dict(os.environ) != environment:
             os.environ.clear()

@@ -1,6 +1,7 @@
 """The training recipes by name: published values, each with its source; light to import.
 
-`resolve_recipe` lays the layers over each other: recipe, what a method is published to change in it, the cell's overrides.
+`resolve_recipe` lays over a recipe what a cell changes in it. What a method is published to change stands with the method
+(`augment.methods.METHODS`) and comes in between.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ class RecipeSpec:
         title: One line for lists.
         config: The values.
         model_params: Options for every model that has them (drop-out).
-        for_method: Method -> fields that its publication changes.
         sources: Field -> where its value comes from; "*" for all others.
     """
 
@@ -33,10 +33,7 @@ class RecipeSpec:
     config: RecipeConfig
     sources: Mapping[str, str]
     model_params: Mapping[str, object] = field(default_factory=dict)
-    for_method: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
-
-_OUTLIER_EXPOSURE: Final = {"epochs": 10, "lr": 1e-3}
 
 RECIPES: Final[Mapping[str, RecipeSpec]] = {
     "cifar": RecipeSpec(
@@ -44,12 +41,8 @@ RECIPES: Final[Mapping[str, RecipeSpec]] = {
         title="CIFAR: SGD with Nesterov momentum, 100 epochs of batch 128, cosine from 0.1 per step, drop-out 0.3",
         config=RecipeConfig(),
         model_params={"dropout": 0.3},
-        for_method={"mixup": {"weight_decay": 1e-4}, "oe": _OUTLIER_EXPOSURE},
         sources={
             "*": "andyzoujm/pixmix, cifar.py",
-            "for_method.mixup": "facebookresearch/mixup-cifar10, default of train.py; the PixMix paper's training set-up",
-            "for_method.oe": "hendrycks/outlier-exposure, CIFAR/oe_tune.py; chosen over training from scratch because the "
-            "published errors are slightly above the baseline's",
             "batch_shards": "ours: 1 keeps the batch-norm statistics of one device",
         },
     ),
@@ -59,7 +52,6 @@ RECIPES: Final[Mapping[str, RecipeSpec]] = {
         config=RecipeConfig(
             epochs=10, batch_size=50, lr=0.01, final_lr=1e-6, weight_decay=0.0, crop_padding=0, flip=False
         ),
-        for_method={"oe": {"epochs": 5}},
         sources={
             "*": "hendrycks/outlier-exposure, MNIST/; the report on MNIST publishes no recipe",
             "final_lr": "as in the CIFAR recipe",
@@ -83,7 +75,6 @@ RECIPES: Final[Mapping[str, RecipeSpec]] = {
             epochs=90, batch_size=256, lr=0.01, final_lr=1e-6, crop_padding=0, flip=True, crop="resized"
         ),
         model_params={"weights": "imagenet1k-v1"},
-        for_method={"oe": _OUTLIER_EXPOSURE},
         sources={
             "*": "andyzoujm/pixmix, imagenet.py",
             "batch_size": "default of the script; the paper says 512",
@@ -96,7 +87,6 @@ RECIPES: Final[Mapping[str, RecipeSpec]] = {
         config=RecipeConfig(
             epochs=10, batch_size=256, lr=0.01, final_lr=1e-6, crop_padding=0, flip=True, crop="resized"
         ),
-        for_method={"oe": {"lr": 1e-3}},
         sources={
             "*": "CSAILVision/places365, train_placesCNN.py, for the network that is fine-tuned",
             "epochs": "PixMix supplement, table 9",
@@ -130,27 +120,23 @@ def recipe_for(name: str) -> RecipeSpec:
     return RECIPES[name]
 
 
-def resolve_recipe(name: str, method: str, overrides: Mapping[str, Any]) -> RecipeConfig:
-    """Return a recipe with the changes of a method and of a cell laid over it.
+def resolve_recipe(name: str, overrides: Mapping[str, Any]) -> RecipeConfig:
+    """Return a recipe with what a method's publication and a cell change laid over it.
 
     Args:
         name: Key of `RECIPES`.
-        method: Key of `METHODS`, or several joined by "+"; each may change fields.
-        overrides: Fields of `RecipeConfig` that the cell sets itself; lists stand for tuples.
+        overrides: Fields of `RecipeConfig`; lists stand for tuples.
 
     Raises:
         UnknownName: If the recipe or a field does not exist.
         ImpossibleJob: If a value is out of range or of the wrong type; says all of them.
     """
     spec = recipe_for(name)
-    changes: dict[str, Any] = {}
-    for part in method.split("+"):
-        changes.update(spec.for_method.get(part, {}))
     known = {entry.name for entry in dataclasses.fields(RecipeConfig)}
     for key in overrides:
         if key not in known:
             raise unknown_name("field of a recipe", key, known)
-    changes.update({key: tuple(value) if isinstance(value, list) else value for key, value in overrides.items()})
+    changes = {key: tuple(value) if isinstance(value, list) else value for key, value in overrides.items()}
     return _typed(dataclasses.replace(spec.config, **_checked(changes)))
 
 

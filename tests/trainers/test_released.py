@@ -139,7 +139,7 @@ def test_an_attackers_copy_and_its_normaliser_are_left_out() -> None:
 
 def released_job(make: Callable[..., JobRequest], data_root: Path) -> JobRequest:
     request = make(method="pixmix", recipe=None, released="small", model_params={"dropout": 0.0}, train_key="cd" * 32)
-    config = dataclasses.replace(request.config, recipe=resolve_recipe("released", "pixmix", {}))
+    config = dataclasses.replace(request.config, recipe=resolve_recipe("released", {}))
     clean = BenchmarkRequest(name="clean", params={"max_images": 50}, key="clean")
     paths = dataclasses.replace(request.paths, data_root=str(data_root))
     return dataclasses.replace(request, config=config, benchmarks=(clean,), paths=paths)
