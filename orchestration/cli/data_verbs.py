@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from orchestration.cli import benchmark_verbs, evaluate_verbs, exchange_verbs, mixing_verbs, options
+from orchestration.cli import benchmark_verbs, options
 from orchestration.cli.output import EXIT_DONE, EXIT_REFUSED, columns, emit
 
 GENERATED = "generated"
@@ -31,9 +31,6 @@ def register(app: typer.Typer) -> None:
     data.command("verify")(verify_data)
     benchmark_verbs.add_to(data)
     app.add_typer(data, name="data")
-    mixing_verbs.register(app)
-    evaluate_verbs.register(app)
-    exchange_verbs.register(app)
 
 
 def list_data(data_root: options.DataRoot = None, as_json: options.Json = False) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from orchestration.cli.output import EXIT_BAD_INPUT, EXIT_CELLS_FAILED, EXIT_DONE, EXIT_REFUSED, show, tell
 
@@ -14,6 +15,33 @@ if TYPE_CHECKING:
     import typer
 
 PROGRAM = "dreamgrid"
+VERBS: Final[Mapping[str, str]] = {
+    "sweeps": "sweep_verbs",
+    "plan": "sweep_verbs",
+    "run": "run_verbs",
+    "status": "status_verbs",
+    "watch": "lifecycle_verbs",
+    "pause": "lifecycle_verbs",
+    "resume": "lifecycle_verbs",
+    "stop": "lifecycle_verbs",
+    "submit": "cluster_verbs",
+    "cluster": "cluster_verbs",
+    "table": "table_verbs",
+    "report": "report_verbs",
+    "claims": "claims_verbs",
+    "screen": "screen_verbs",
+    "cells": "cell_verbs",
+    "data": "data_verbs",
+    "mixing-set": "mixing_verbs",
+    "evaluate": "evaluate_verbs",
+    "export": "exchange_verbs",
+    "import": "exchange_verbs",
+    "sync": "environment_verbs",
+    "ui": "environment_verbs",
+    "doctor": "environment_verbs",
+}
+"""The file of each verb, in the order of the help: only the one that runs is imported."""
+
 _CTRL_C = 130
 """What the option parser makes of an interruption."""
 
@@ -29,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # their search costs a tenth of a small verb's time
     try:
-        outcome = build_app()(args=given, prog_name=PROGRAM, standalone_mode=False)
+        outcome = build_app(next(iter(given), None))(args=given, prog_name=PROGRAM, standalone_mode=False)
         return _interrupted() if outcome == _CTRL_C else outcome if isinstance(outcome, int) else EXIT_DONE
     except KeyboardInterrupt:
         return _interrupted()
@@ -47,24 +75,13 @@ def _interrupted() -> int:
     return EXIT_CELLS_FAILED
 
 
-def build_app() -> typer.Typer:
-    """Return the command line with all its verbs."""
-    import typer
+def build_app(verb: str | None = None) -> typer.Typer:
+    """Return the command line.
 
-    from orchestration.cli import (
-        cell_verbs,
-        claims_verbs,
-        cluster_verbs,
-        data_verbs,
-        environment_verbs,
-        lifecycle_verbs,
-        report_verbs,
-        run_verbs,
-        screen_verbs,
-        status_verbs,
-        sweep_verbs,
-        table_verbs,
-    )
+    Args:
+        verb: The verb that will run, so that only its file is imported; None for all of them.
+    """
+    import typer
 
     app = typer.Typer(
         name=PROGRAM,
@@ -74,28 +91,21 @@ def build_app() -> typer.Typer:
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
+        callback=_no_options_of_its_own,
     )
-    for verbs in (
-        sweep_verbs,
-        run_verbs,
-        status_verbs,
-        cluster_verbs,
-        lifecycle_verbs,
-        table_verbs,
-        report_verbs,
-        claims_verbs,
-        screen_verbs,
-        cell_verbs,
-        data_verbs,
-        environment_verbs,
-    ):
-        verbs.register(app)
+    for name in [VERBS[verb]] if verb in VERBS else dict.fromkeys(VERBS.values()):
+        importlib.import_module(f"orchestration.cli.{name}").register(app)
     return app
+
+
+def _no_options_of_its_own() -> None:
+    """Without it, Typer takes the only verb of an app for the app itself."""
 
 
 def _failed(error: Exception, *, as_json: bool) -> int:
     code, document = _explain(error)
-    tell(f"{PROGRAM}: {document['error']}")
+    text = str(document["error"])
+    tell(text if text.startswith("Usage:") else f"{PROGRAM}: {text}")
     if as_json:
         show(json.dumps(document, indent=2))
     return code
@@ -129,7 +139,8 @@ def _usage_text(error: Exception) -> str | None:
     say = getattr(error, "format_message", None)
     if say is None:
         return None
-    return f"{say()} (see `{PROGRAM} --help`)"
+    text = str(say())
+    return text if text.startswith("Usage:") else f"{text} (see `{PROGRAM} --help`)"
 
 
 def _log_unforeseen(error: Exception) -> str:

@@ -1,0 +1,40 @@
+"""The verbs of the command line: each in the file that the entry point imports for it, and no other."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import typer
+
+from orchestration.cli.main import VERBS, build_app, main
+
+
+def names_of(app: typer.Typer) -> set[str]:
+    """Return the names of an app's verbs and groups of verbs."""
+    return {str(one.name) for one in (*app.registered_commands, *app.registered_groups)}
+
+
+def test_every_verb_is_in_the_file_that_is_imported_for_it() -> None:
+    assert names_of(build_app()) == set(VERBS)
+    for verb in VERBS:
+        assert verb in names_of(build_app(verb))
+
+
+def test_one_verb_imports_one_file_of_verbs() -> None:
+    code = (
+        "import sys\nfrom orchestration.cli import main\nmain(['plan', 'demo'])\n"
+        "print([m for m in sys.modules if m.startswith('orchestration.cli.') and m.endswith('_verbs')])"
+    )
+
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert ran.stdout.splitlines()[-1] == "['orchestration.cli.sweep_verbs']"
+
+
+@pytest.mark.parametrize("arguments", [[], ["cells"], ["data"], ["mixing-set"], ["cluster"]])
+def test_a_group_without_a_verb_shows_its_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+
+    assert capsys.readouterr().err.startswith("Usage: dreamgrid")
