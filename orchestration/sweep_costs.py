@@ -1,45 +1,40 @@
-"""What each built-in sweep costs from nothing, by counted operations; kept in the cache, since all must be resolved for it."""
+"""What each built-in sweep costs from nothing, by counted operations, and what data it needs.
+
+Counting resolves every cell of every sweep, which a list should not wait for: the operations lie in a file, and a test
+compares it with a fresh count. `python -m orchestration.sweep_costs` writes it anew.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from orchestration import costs, workload
+from orchestration.costs import read_machine
 from orchestration.sweep_files import SWEEPS, load_sweep
 
-if TYPE_CHECKING:
-    from orchestration.catalogue import Catalogue
-
 LISTED_MACHINE: Final = "v100"
+OPERATIONS_FILE: Final = Path(__file__).with_name("sweep_operations.json")
 
 
-def listed_costs(catalogue: Catalogue, cache_dir: Path, *, machine: str = LISTED_MACHINE) -> Mapping[str, Any]:
-    """Return sweep -> {"device_hours", "money", "currency"} for one seed of its full size, nothing recorded.
-
-    Args:
-        catalogue: What cells may name.
-        cache_dir: Where what was counted is kept until a sweep, the prices or the way of counting change.
-        machine: Machine of the price file.
+def listed_costs(machine: str = LISTED_MACHINE) -> Mapping[str, Mapping[str, Any]]:
+    """Return sweep -> {"device_hours", "money", "currency"} for the full size with its own seeds, nothing recorded.
 
     Raises:
         InputError: If the price file has no such machine.
     """
-    path = cache_dir / f"sweep-costs-{_digest(machine)}.json"
-    try:
-        found: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return found
-    except (OSError, ValueError):
-        made = _counted(catalogue, machine)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(made), encoding="utf-8")
-    except OSError:
-        pass  # a cache that cannot be written only costs time
-    return made
+    priced = read_machine(machine)
+    operations: Mapping[str, float] = json.loads(OPERATIONS_FILE.read_text(encoding="utf-8"))
+    hours = {name: count / (priced.tflops * 1e12) / 3600 for name, count in operations.items()}
+    return {
+        name: {
+            "device_hours": found,
+            "money": found / priced.devices * priced.price_per_hour,
+            "currency": priced.currency,
+        }
+        for name, found in hours.items()
+    }
 
 
 def needed_data(name: str) -> tuple[str, ...]:
@@ -48,7 +43,7 @@ def needed_data(name: str) -> tuple[str, ...]:
 
     full = load_sweep(name)
     points = [point for part in full.parts or (full,) for point in part.points]
-    named = {str(point.settings[path].value) for point in points for path in ("dataset",) if path in point.settings}
+    named = {str(point.settings["dataset"].value) for point in points}
     streams = {
         str(point.settings["outliers"].value)
         for point in points
@@ -61,20 +56,26 @@ def needed_data(name: str) -> tuple[str, ...]:
     return (*sorted(named | streams), *([f"files of {', '.join(files)}"] if files else []))
 
 
-def _counted(catalogue: Catalogue, machine: str) -> dict[str, Any]:
+def counted_operations() -> dict[str, float]:
+    """Return the floating-point operations of every built-in sweep in its full size, parents included."""
+    from orchestration.catalogue import builtin_catalogue
     from orchestration.plan import make_plan
     from orchestration.store import open_store
+    from orchestration.workload import judging_flops, training_flops
 
-    priced, store = costs.read_machine(machine), open_store("memory:")
+    catalogue, store = builtin_catalogue(), open_store("memory:")
     made = {}
     for name in SWEEPS:
-        plan = make_plan(load_sweep(name), store=store, catalogue=catalogue)
-        cost = costs.estimate(plan, store=store, catalogue=catalogue, machine=priced)
-        made[name] = {"device_hours": cost.device_hours, "money": cost.money, "currency": priced.currency}
+        cells = make_plan(load_sweep(name), store=store, catalogue=catalogue).to_run
+        training = [training_flops(cell.config, catalogue.dataset(cell.config.dataset)) for cell in cells]
+        judging = [
+            judging_flops(request, cell.config, catalogue.dataset(cell.config.dataset))
+            for cell in cells
+            for request in cell.missing
+        ]
+        made[name] = float(f"{sum(training) + sum(judging):.6g}")
     return made
 
 
-def _digest(machine: str) -> str:
-    files = [*SWEEPS.values(), costs.PRICE_FILE, Path(str(costs.__file__)), Path(str(workload.__file__))]
-    text = b"".join(path.read_bytes() for path in files)
-    return hashlib.sha256(machine.encode() + text).hexdigest()[:16]
+if __name__ == "__main__":
+    OPERATIONS_FILE.write_text(json.dumps(counted_operations(), indent=2) + "\n", encoding="utf-8")

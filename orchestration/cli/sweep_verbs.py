@@ -37,7 +37,7 @@ def sweeps(
     if schema:
         show(sweep_json_schema_text(builtin_catalogue()))
         return EXIT_DONE
-    costs = listed_costs(builtin_catalogue(), options.settings_of().cache_dir, machine=machine)
+    costs = listed_costs(machine)
     rows = [{**_summary(name), "machine": machine, **costs[name]} for name in SWEEPS]
     emit(rows, lambda: _sweeps_text(rows), as_json=as_json)
     return EXIT_DONE
