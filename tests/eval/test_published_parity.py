@@ -1,0 +1,108 @@
+"""Agreement with the published generators, whose output on fixed pictures was recorded once.
+
+`published_samples.npz` holds 300 values of each picture that hendrycks/robustness made (make_cifar_c, make_tinyimagenet_c,
+make_imagenet_c, make_cifar_p; commit 8190fe3, OpenCV 5.0, ImageMagick 6.9.11, SciPy 1.17, scikit-image 0.26, Pillow 13),
+motion blur at given angles. `published_statistics.npz` holds the mean statistics of what random corruptions of that
+repository and of facebookresearch/augmentation-corruption (commit ba4d5a5) made of 96 and 48 pictures.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from eval.corruptions.blur import move
+from eval.corruptions.generate import corrupt
+from eval.corruptions.match import LARGE_SHARE, statistics_of
+from eval.corruptions.registry import CORRUPTIONS
+from eval.perturbations.frames import perturb
+
+HERE = Path(__file__).parent
+FIRST = np.zeros(1, dtype=np.int64)
+DETERMINISTIC = tuple(name for name, each in CORRUPTIONS.items() if not each.is_random)
+MOVING = ("motion_blur", "zoom_blur", "brightness", "translate", "rotate", "tilt", "scale")
+ANGLES = (-40, -17, 5, 30)
+SPREAD_OF_TWO_DRAWS = 4.0
+
+
+@pytest.fixture(scope="module")
+def samples():
+    with np.load(HERE / "published_samples.npz") as stored:
+        return dict(stored)
+
+
+@pytest.fixture(scope="module")
+def statistics():
+    with np.load(HERE / "published_statistics.npz") as stored:
+        return dict(stored)
+
+
+def folded(side: int, index: int = 0) -> np.ndarray:
+    """Return a picture of whole numbers only, the same on every machine: folded parabolas with grain."""
+    y, x, c = np.meshgrid(np.arange(side), np.arange(side), np.arange(3), indexing="ij")
+    waves = (x * x * 3 + y * y * 2 + x * y * 5) // side + 40 * c * x // side + (x * 7919 + y * 104729 + c * 31) % 23
+    return np.abs((waves * 6 + 37 * index) % 510 - 255).astype(np.uint8)
+
+
+def sampled(picture: np.ndarray) -> np.ndarray:
+    return picture.reshape(-1)[(np.arange(300) * 7919 + 13) % picture.size].astype(int)
+
+
+@pytest.mark.parametrize("side", [32, 64, 224])
+@pytest.mark.parametrize("kind", DETERMINISTIC)
+def test_deterministic_corruptions_are_within_one_grey_level_of_the_published_code(kind, side, samples):
+    picture = folded(side)[None]
+    for severity in (1, 2, 3, 4, 5):
+        ours = sampled(corrupt(picture, kind, severity, fingerprint="f", indices=FIRST)[0])
+        assert np.abs(ours - samples[f"{side}/{kind}/{severity}"]).max() <= 1
+
+
+@pytest.mark.parametrize("angle", ANGLES)
+def test_motion_blur_is_within_one_grey_level_of_imagemagick(angle, samples):
+    ours = sampled(move(folded(32)[None].astype(float), 9, 2.5, np.array([float(angle)]))[0])
+    assert np.abs(ours - samples[f"motion/{angle}"]).max() <= 1
+
+
+@pytest.mark.parametrize("kind", MOVING)
+def test_sequences_are_within_one_grey_level_of_the_published_code(kind, samples):
+    frames = perturb(folded(32)[None], kind, fingerprint="f", indices=FIRST)[0]
+    stored = {int(name.split("/")[2]): values for name, values in samples.items() if name.startswith(f"p/{kind}/")}
+    assert sorted(stored) == [0, len(frames) // 3, len(frames) - 1]
+    for frame, theirs in stored.items():
+        assert np.abs(sampled(frames[frame]) - theirs).max() <= 1
+
+
+def gaps_of(family, kind, severity, count, theirs):
+    """Return, by statistic, how far our mean lies from theirs, in units of what two independent draws may differ by."""
+    pictures = np.stack([folded(32, index) for index in range(count)])
+    made = corrupt(pictures, kind, severity, fingerprint="f", indices=np.arange(count), family=family)
+    gaps = {}
+    for (name, ours), mean in zip(statistics_of(made, pictures).items(), theirs, strict=True):
+        error = ours.std(ddof=1) * np.sqrt(2 / count)
+        gaps[name] = abs(ours.mean() - mean) / max(LARGE_SHARE * abs(mean), 0.5, SPREAD_OF_TWO_DRAWS * error)
+    return gaps
+
+
+RANDOM = [name for name, each in CORRUPTIONS.items() if each.is_random and name != "frost"]
+
+
+@pytest.mark.parametrize("kind", RANDOM)
+def test_random_corruptions_have_the_statistics_of_the_published_code(kind, statistics):
+    for severity in (1, 3, 5):
+        gaps = gaps_of("c", kind, severity, 96, statistics[f"c/{kind}/{severity}"])
+        assert {name: gap for name, gap in gaps.items() if gap > 1} == {}
+
+
+def test_c_bar_has_the_statistics_of_the_published_code(statistics):
+    names = [name.split("/") for name in statistics if name.startswith("cbar/")]
+    assert len(names) == 30
+    for _, kind, severity in names:
+        gaps = gaps_of("cbar", kind, int(severity), 48, statistics[f"cbar/{kind}/{severity}"])
+        assert {name: gap for name, gap in gaps.items() if gap > 1} == {}, kind
+
+
+def test_statistics_of_another_severity_are_told_apart(statistics):
+    gaps = gaps_of("c", "gaussian_noise", 1, 96, statistics["c/gaussian_noise/5"])
+    assert max(gaps.values()) > 1
