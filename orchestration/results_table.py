@@ -10,6 +10,7 @@ from eval.benchmarks import benchmark_for, column_value, parse_column
 from eval.tables.grid import Observation, Table
 from eval.tables.layouts import metric_table, pair_grid, set_table
 from orchestration.comparison import Resolved, tested
+from orchestration.normalisation import normalisation_notes
 
 if TYPE_CHECKING:
     from orchestration.identities import ResolvedCell
@@ -29,7 +30,8 @@ def sweep_tables(sweep: Sweep, cells: Sequence[ResolvedCell], results: Mapping[s
     """Return the table of a sweep with its notes, or one table for each part of a union."""
     if not sweep.parts:
         table = tested(sweep_table(sweep, cells, results), Resolved(sweep, cells))
-        return (replace(table, notes=(*table.notes, *table_notes(sweep))),)
+        baselines = normalisation_notes(sweep.columns, cells, results)
+        return (replace(table, notes=(*table.notes, *table_notes(sweep), *baselines)),)
     tables: list[Table] = []
     start = 0
     for part in sweep.parts:
