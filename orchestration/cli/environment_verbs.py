@@ -76,12 +76,15 @@ def ui(
     port: Annotated[
         int | None, typer.Option("--port", help="Port to listen on; 5000 or a free one by default.")
     ] = None,
+    host: Annotated[
+        str, typer.Option("--host", help="Address to listen on; any but loopback demands MLFLOW_AUTH_ADMIN_PASSWORD.")
+    ] = "127.0.0.1",
 ) -> int:
     """Open the MLflow UI on the runs of a storage, with a link to each sweep's grid (Ctrl-C ends it)."""
     from orchestration.tracking import serve_ui
 
     settings = options.settings_of(storage, None, tracking_uri)
-    server = serve_ui(settings.tracking, port=port)
+    server = serve_ui(settings.tracking, port=port, host=host)
     try:
         show(server.url)
         for sweep in server.sweeps():

@@ -18,11 +18,11 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from orchestration.errors import EnvironmentRefused
+from orchestration.tracking.exposure import EVERYWHERE, LOOPBACK, exposed_arguments
 from orchestration.tracking.mlflow_client import with_driver
 from orchestration.tracking.secrets import scrubbed
 from orchestration.tracking.views import view_link
 
-LOOPBACK: Final = "127.0.0.1"
 _USUAL_PORT: Final = 5000
 _START_S: Final = 120.0
 _STOP_S: Final = 15.0
@@ -92,7 +92,14 @@ class UiServer:
         self.stop()
 
 
-def serve_ui(uri: str, *, port: int | None = None, log: Path | None = None, arguments: Sequence[str] = ()) -> UiServer:
+def serve_ui(
+    uri: str,
+    *,
+    port: int | None = None,
+    log: Path | None = None,
+    arguments: Sequence[str] = (),
+    host: str = LOOPBACK,
+) -> UiServer:
     """Open the UI of a tracking store: a server on loopback for a file or database, the server itself for http(s).
 
     Args:
@@ -100,8 +107,10 @@ def serve_ui(uri: str, *, port: int | None = None, log: Path | None = None, argu
         port: Port on loopback; without one, 5000 or a free one.
         log: File that takes what the server prints.
         arguments: Further arguments of `mlflow server`, for example ("--app-name", "basic-auth").
+        host: Address to listen on; any but loopback demands passwords (`orchestration.tracking.exposure`).
 
     Raises:
+        InputError: If the server would be open to others without a password.
         EnvironmentRefused: If the port is taken or the server does not come up.
     """
     if uri.startswith("http"):
@@ -111,8 +120,8 @@ def serve_ui(uri: str, *, port: int | None = None, log: Path | None = None, argu
         raise EnvironmentRefused(
             f"the UI needs a free port, but {chosen} is taken; give another with --port, or none for a free one"
         )
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", with_driver(uri), "--host", LOOPBACK]
-    command += ["--port", str(chosen), "--workers", "1", *arguments]
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", with_driver(uri), "--host", host]
+    command += ["--port", str(chosen), "--workers", "1", *arguments, *exposed_arguments(host, chosen)]
     if uri.startswith("sqlite:///"):
         folder = Path(uri.removeprefix("sqlite:///")).absolute().parent
         folder.mkdir(parents=True, exist_ok=True)
@@ -121,7 +130,7 @@ def serve_ui(uri: str, *, port: int | None = None, log: Path | None = None, argu
     guard = [sys.executable, "-m", "orchestration.tracking.guard", *command]
     environment = {**os.environ, **_SERVER_ENVIRONMENT}
     process = subprocess.Popen(guard, stdin=subprocess.PIPE, stdout=errors, stderr=errors, env=environment)
-    server = UiServer(f"http://{LOOPBACK}:{chosen}", process)
+    server = UiServer(f"http://{LOOPBACK if host in EVERYWHERE else host}:{chosen}", process)
     try:
         _wait_until_healthy(server.url, process, log)
     except BaseException:

@@ -139,7 +139,7 @@ class RayCluster:
         _kill([node.pid])
         node.wait(30)
 
-    def run(self, *command: str, timeout_s: float = 500.0, **more: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str, timeout_s: float = 1000.0, **more: str) -> subprocess.CompletedProcess[str]:
         """Run a command as a user of this cluster would."""
         return subprocess.run(
             [*self._inside, *command],
@@ -239,6 +239,15 @@ class RayCluster:
             )
         self._started.append(process)
         return process
+
+
+def private_folders(*folders: Path) -> list[str]:
+    """Words before a command that is to see its own, empty version of folders.
+
+    Nodes of one machine must not share the folder of Ray: each node's agent unpacks a job's upload anew, under the others' feet.
+    """
+    mounts = " && ".join(f"mount -t tmpfs none {folder}" for folder in folders)
+    return ["unshare", "--mount", "sh", "-c", f'{mounts} && exec "$@"', "sh"]
 
 
 class Network:

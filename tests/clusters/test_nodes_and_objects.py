@@ -113,7 +113,9 @@ def apart(network: Any, clusters_of: Any, tmp_path_factory: pytest.TempPathFacto
 
 
 def start_node(cluster: Any, network: Any, number: int) -> subprocess.Popen[bytes]:
-    return cluster.add_node("--num-cpus=1", f"--node-ip-address={network.address(number)}", inside=network.node(number))
+    return cluster.add_node(
+        "--num-cpus=1", f"--node-ip-address={network.address(number)}", inside=network.node(number, cluster.folder)
+    )
 
 
 def submit(apart: Apart, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -151,7 +153,8 @@ def test_nodes_that_share_nothing_but_a_store_train_together_and_prepare_once(ap
 
 def assert_no_secret(apart: Apart, outputs: dict[str, bytes]) -> None:
     """Look through the store, MLflow's database and artifacts, what was printed, and every log of Ray."""
-    folders = (apart.cache, apart.cluster.folder)
+    seen = [Path(f"/proc/{node.pid}/root") for node in apart.nodes]
+    folders = [apart.cache, apart.cluster.folder, *(root / str(apart.cluster.folder).lstrip("/") for root in seen)]
     files = {
         str(path): path for folder in folders for path in folder.rglob("*") if path.is_file() and not path.is_symlink()
     }

@@ -200,7 +200,7 @@ def test_a_cluster_file_is_checked_before_ray_is_asked(
 
 @pytest.mark.slow
 @pytest.mark.ray
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1300)
 def test_a_submitted_sweep_runs_stops_and_goes_on(ray_head: Any, tmp_path: Path) -> None:
     folder, storage = tmp_path / "upload", tmp_path / "storage"
     for package in PACKAGES:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from trainers.datasets.registry import dataset_for
@@ -25,17 +28,32 @@ def fetch(name: str, data_root: str | Path) -> None:
     if spec.torchvision:
         dataset_class = getattr(datasets, spec.torchvision)
         try:
-            if spec.layout == "svhn":
-                for split in ("train", "test"):
-                    dataset_class(data_root, split=split, download=True)
-            else:
-                dataset_class(data_root, download=True)
-        except (OSError, RuntimeError) as error:
+            with plain_archives():
+                if spec.layout == "svhn":
+                    for split in ("train", "test"):
+                        dataset_class(data_root, split=split, download=True)
+                else:
+                    dataset_class(data_root, download=True)
+        except (OSError, RuntimeError, tarfile.TarError) as error:
             raise DataError(
                 f"dataset {name!r} could not be downloaded ({error}); copy its files below {data_root} by hand"
             ) from error
     for split in ("train", "test"):
         load_split(name, split, data_root)  # type: ignore[arg-type]
+
+
+@contextmanager
+def plain_archives() -> Iterator[None]:
+    """Let tar archives, whoever opens them, bring plain files below their folder only: no escaping path, link or device."""
+    before = tarfile.TarFile.__dict__.get("extraction_filter")
+    tarfile.TarFile.extraction_filter = staticmethod(tarfile.data_filter)
+    try:
+        yield
+    finally:
+        if before is None:
+            del tarfile.TarFile.extraction_filter
+        else:
+            tarfile.TarFile.extraction_filter = before
 
 
 def main(arguments: list[str] | None = None) -> int:
