@@ -119,9 +119,13 @@ def _bad_file() -> Iterator[None]:
 
 def _parsed_by_run(context: typer.Context, sweep: str) -> dict[str, Any]:
     """Return the options of `run`; they are read and the sweep is loaded here, so that mistakes are not found on the cluster."""
-    from orchestration.catalogue import builtin_catalogue
+    from typer.main import get_command
 
-    run: Any = context.find_root().command.commands["run"]  # type: ignore[attr-defined]
+    from orchestration.catalogue import builtin_catalogue
+    from orchestration.cli.main import build_app
+
+    commands: Any = get_command(build_app("run"))
+    run = commands.commands["run"]
     with run.make_context("run", [sweep, *context.args]) as parsed:
         values = dict(parsed.params)
     choice = options.SweepChoice(
