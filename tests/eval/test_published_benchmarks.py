@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import shutil
 
 import numpy as np
@@ -15,7 +16,7 @@ from eval.benchmark import BenchmarkRequest
 from eval.corruptions.cbar import cbar_kinds
 from eval.corruptions.registry import BENCHMARK_KINDS
 from eval.perturbations.registry import num_frames
-from eval.published_files import folders, videos
+from eval.published_files import arrays, folders, sets, videos
 from eval.published_files.layout import RENDITION_CLASSES
 from eval.suite import judge
 
@@ -33,8 +34,9 @@ def write(path, array):
 
 
 @pytest.fixture
-def cifar(make_subject):
-    """A subject that calls itself CIFAR-10, with eight classes and 105 test pictures."""
+def cifar(make_subject, monkeypatch):
+    """A subject that calls itself CIFAR-10, with eight classes and 105 test pictures, whose files have no known checksums."""
+    monkeypatch.setattr(arrays, "FILE_MD5", {})
     return make_subject(images=noise(SIZE, 32, 32, 3), labels=LABELS, dataset="cifar-10")
 
 
@@ -108,6 +110,20 @@ def test_missing_truncated_and_mislabelled_files_are_refused_and_the_rest_still_
     cifar_c(cifar, ["fog"])
     shuffled = dataclasses.replace(cifar, labels=np.roll(LABELS, 1))
     assert "in another order" in run(shuffled, "c", kinds=["fog"]).error
+
+
+def test_files_that_differ_from_their_published_checksum_are_refused_and_whole_ones_are_read_once(cifar, monkeypatch):
+    cifar_c(cifar, ["fog", "snow"])
+    paths = {kind: cifar.data_root / "CIFAR-10-C" / f"{kind}.npy" for kind in ("fog", "snow")}
+    known = {kind: hashlib.md5(path.read_bytes()).hexdigest() for kind, path in paths.items()}
+    monkeypatch.setattr(arrays, "FILE_MD5", {"CIFAR-10-C": known})
+    assert run(cifar, "c", kinds=["fog", "snow"]).error is None
+
+    monkeypatch.setattr(sets, "file_md5", lambda path: "another")
+    assert run(cifar, "c", kinds=["fog", "snow"]).error is None  # remembered: not read again
+
+    write(paths["fog"], np.load(paths["fog"]) ^ 1)
+    assert "fog.npy' has MD5 another" in run(cifar, "c", kinds=["fog", "snow"]).error
 
 
 def test_a_dataset_without_published_files_is_told_to_generate_them(make_subject):
