@@ -26,6 +26,10 @@ COLOUR_ROOT: Final = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.0
 """Square root of the covariance of ImageNet's colours (tensorflow/lucid, optvis/param/color.py)."""
 
 
+LEAK: Final = 0.1
+"""Weight of what is below a channel's answer at rest."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FvisConfig:
     """How pictures are optimised. The defaults are lucid's; shifts, scales and turns shrink at small sides.
@@ -76,7 +80,7 @@ def visualise(
     config: FvisConfig,
     stream: str = "fvis",
 ) -> NDArray[np.uint8]:
-    """Return pictures that maximise the mean activation of their units.
+    """Return pictures that maximise the mean rectified activation of their units.
 
     Args:
         model: Network that takes pixels in [0, 1]; left as it was. It runs on its own device in evaluation mode.
@@ -98,9 +102,10 @@ def visualise(
     optimiser = torch.optim.Adam([spectrum], lr=config.lr)
     names = list(dict.fromkeys(unit.layer for picture in units for unit in picture))
     with frozen(model), torch.enable_grad():
+        rest = answers_at_rest(model, names, side)
         for step in range(config.steps):
             seen = transform(render(spectrum, scale, side), _views(keys, step, side, config, stream).to(device))
-            score = objective(activations(model, seen, names), units)
+            score = objective(activations(model, seen, names), rest, units)
             (spectrum.grad,) = torch.autograd.grad(-score.sum(), spectrum)
             optimiser.step()
     with torch.no_grad():
@@ -131,12 +136,35 @@ def transform(images: Tensor, views: Tensor) -> Tensor:
     return functional.grid_sample(images - 0.5, grid, mode="bilinear", padding_mode="zeros", align_corners=False) + 0.5
 
 
-def objective(maps: dict[str, Tensor], units: Sequence[Sequence[Unit]]) -> Tensor:
-    """Return each picture's weighted mean activation over space, (N,)."""
+def objective(maps: dict[str, Tensor], rest: dict[str, Tensor], units: Sequence[Sequence[Unit]]) -> Tensor:
+    """Return each picture's weighted mean over space of what its units answer beyond rest, rectified, (N,).
+
+    Layers are read before their activation function. The plain mean of a linear layer is greatest for a flat black or white
+    picture; rectified, it is greatest for the pattern that the channel stands for, as where lucid reads layers after ReLU.
+    What is below rest counts a tenth, so that silent channels start.
+
+    Args:
+        maps: Feature maps of each layer, (N, F, H, W).
+        rest: Mean answer of each channel to a flat grey picture, (F,).
+        units: Units of each picture.
+    """
     return torch.stack([
-        torch.stack([unit.weight * maps[unit.layer][i, unit.channel].mean() for unit in picture]).sum()
+        torch.stack([unit.weight * _beyond(maps, rest, i, unit) for unit in picture]).sum()
         for i, picture in enumerate(units)
     ])  # fmt: skip
+
+
+def _beyond(maps: dict[str, Tensor], rest: dict[str, Tensor], row: int, unit: Unit) -> Tensor:
+    answer = maps[unit.layer][row, unit.channel] - rest[unit.layer][unit.channel]
+    return functional.leaky_relu(answer, LEAK).mean()
+
+
+def answers_at_rest(model: nn.Module, names: Sequence[str], side: int) -> dict[str, Tensor]:
+    """Return each channel's mean answer to a flat grey picture, by layer, (F,); the network must be frozen."""
+    device = next(model.parameters()).device
+    grey = torch.full((1, input_channels(model), side, side), 0.5, device=device)
+    with torch.no_grad():
+        return {name: maps.mean((0, 2, 3)) for name, maps in activations(model, grey, names).items()}
 
 
 def _initial_spectrum(keys: SampleKeys, channels: int, side: int, config: FvisConfig, stream: str) -> Tensor:

@@ -124,7 +124,7 @@ METHODS: Final[Mapping[str, Method]] = {
     "pixmix-iterative": Method(
         name="pixmix-iterative",
         title="PixMix (Iterative)",
-        semantics=1,
+        semantics=2,
         config=configs.IterativeConfig,
         stages=frozenset({"batch"}),
         build=builders.pixmix_iterative,

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from augment.fvis import Unit
     from augment.mixing_sets.source import PictureSource, SetRequest
 
+LEAST_LAYERS: Final = 2
 FRACTAL_SHARE: Final = 14_230 / 18_930
-PART_SEMANTICS: Final[Mapping[str, int]] = {"fractals": 1, "fvis": 1}
+PART_SEMANTICS: Final[Mapping[str, int]] = {"fractals": 1, "fvis": 2}
 """Versions of the two parts of "fractals-fvis"; a test keeps them equal to the registry's."""
 
 
@@ -34,7 +35,8 @@ class FvisSetConfig:
 
     Attributes:
         parents: Train keys of the networks, or "random:SEED"; pictures take turns between them.
-        depth_share: Share of the layers, from the input, whose channels are visualised.
+        depth_share: Share of the layers, from the input, whose channels are visualised; two of them at least, since a first
+            convolution alone shows little more than stripes.
         steps: Steps of optimisation per picture.
         lr: Learning rate of Adam.
         batch: Pictures optimised together.
@@ -144,7 +146,7 @@ class FvisSource:
         for parent in self._config.parents:
             network = self._network(parent)
             layers = visual_layers(network, self._request.image_size)
-            kept = layers[: max(1, round(self._config.depth_share * len(layers)))]
+            kept = layers[: max(LEAST_LAYERS, round(self._config.depth_share * len(layers)))]
             found.append((network, all_units(kept)))
         return found
 

@@ -301,7 +301,7 @@ MIXING_SETS: Final[Mapping[str, MixingSet]] = {
     "fvis": MixingSet(
         name="fvis",
         title="FVis",
-        semantics=1,
+        semantics=2,
         config=FvisSetConfig,
         origin="trained",
         num_pictures=4_700,
@@ -312,7 +312,7 @@ MIXING_SETS: Final[Mapping[str, MixingSet]] = {
     "resnet-fvis": MixingSet(
         name="resnet-fvis",
         title="ResNet only FVis",
-        semantics=1,
+        semantics=2,
         config=FvisSetConfig,
         origin="trained",
         num_pictures=4_700,
@@ -323,7 +323,7 @@ MIXING_SETS: Final[Mapping[str, MixingSet]] = {
     "fractals-fvis": MixingSet(
         name="fractals-fvis",
         title="Fractals + FVis",
-        semantics=1,
+        semantics=2,
         config=FractalsFvisConfig,
         origin="trained",
         num_pictures=18_930,

@@ -16,6 +16,7 @@ from augment.fvis import (
     FvisConfig,
     Unit,
     all_units,
+    answers_at_rest,
     frequency_scale,
     objective,
     render,
@@ -44,6 +45,14 @@ def mean_activation(model: nn.Module, pictures: np.ndarray, unit: Unit) -> float
         return float(activations(model, images, [unit.layer])[unit.layer][:, unit.channel].mean())
 
 
+def excitement(model: nn.Module, pictures: np.ndarray, unit: Unit) -> float:
+    images = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
+    with torch.no_grad():
+        rest = answers_at_rest(model, [unit.layer], pictures.shape[1])
+        maps = activations(model, images, [unit.layer])
+        return float(objective(maps, rest, [[unit]] * len(images)).mean())
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_more_steps_excite_the_unit_more(channels: int) -> None:
     model, unit = untrained_network(0, channels), Unit("blocks.1", 3)
@@ -51,7 +60,7 @@ def test_more_steps_excite_the_unit_more(channels: int) -> None:
     for steps in (0, 20):
         pictures = visualise(model, [[unit], [unit]], keys(2), side=16, config=FvisConfig(steps=steps, lr=0.3))
         assert pictures.shape == (2, 16, 16, channels)
-        scores.append(mean_activation(model, pictures, unit))
+        scores.append(excitement(model, pictures, unit))
     assert scores[1] > scores[0] + 0.05
 
 
@@ -146,9 +155,30 @@ def test_the_identity_view_shows_the_picture_and_a_shift_fills_with_grey() -> No
     assert torch.allclose(shifted[..., 3], torch.tensor(0.5), atol=1e-6)
 
 
-def test_the_objective_sums_weighted_means() -> None:
+def test_the_objective_sums_weighted_means_of_what_is_beyond_rest() -> None:
     maps = {"a": torch.arange(8.0).reshape(1, 2, 2, 2), "b": torch.ones(1, 1, 1, 1)}
-    assert objective(maps, [[Unit("a", 1, 2.0), Unit("b", 0, -1.0)]]).tolist() == [2 * 5.5 - 1]
+    rest = {"a": torch.tensor([0.0, 5.0]), "b": torch.tensor([0.5])}
+    found = objective(maps, rest, [[Unit("a", 1, 2.0), Unit("b", 0, -1.0)]])
+    assert found.tolist() == pytest.approx([2 * (-0.1 + 0 + 1 + 2) / 4 - 0.5])
+
+
+def test_an_edge_detector_gets_edges_and_no_flat_picture() -> None:
+    """A linear filter that answers to brightness too: the plain mean would be greatest for a white picture."""
+    model = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1, bias=False))
+    with torch.no_grad():
+        model[0].weight.copy_(torch.tensor([[-1.0, 0.0, 1.2]] * 3).reshape(1, 1, 3, 3))
+    picture = visualise(model, [[Unit("0", 0)]], keys(1), side=16, config=FvisConfig(steps=80))[0, :, :, 0]
+    across = np.abs(np.diff(picture[2:-2, 2:-2].astype(float), axis=1)).mean()
+    along = np.abs(np.diff(picture[2:-2, 2:-2].astype(float), axis=0)).mean()
+    assert picture.std() > 40
+    assert across > 1.2 * along
+
+
+def test_rest_is_the_answer_to_a_grey_picture() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 2, 1))
+    rest = answers_at_rest(model, ["0"], 4)["0"]
+    wanted = 0.5 * model[0].weight.sum((1, 2, 3)) + model[0].bias
+    assert torch.allclose(rest, wanted, atol=1e-6)
 
 
 def test_every_channel_is_a_unit() -> None:
