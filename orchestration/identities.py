@@ -13,6 +13,7 @@ from orchestration.cells import Cell
 from orchestration.errors import Mistake
 from orchestration.keys import digest_of_plain, plain
 from trainers.config import JobConfig
+from trainers.datasets.user_folder import key_name
 
 KEY_FORMAT = 1
 
@@ -74,6 +75,8 @@ def identity_of(
         outlier_identity: Declared checksum or name of the outlier stream.
     """
     made: dict[str, Any] = plain(config)
+    made["dataset"] = key_name(config.dataset)
+    made["outliers"] = None if config.outliers is None else key_name(config.outliers)
     if config.released is None:
         del made["released"]  # cells that are trained keep the keys that they had before networks could be released
     identity: dict[str, Any] = plain(

@@ -18,6 +18,7 @@ from orchestration.keys import canonical_json, digest, plain
 from orchestration.sweep import Point, Setting, Settings, Sweep
 from trainers.config import JobConfig, MixingSetConfig, RecipeConfig
 from trainers.datasets.streams import stream_identity
+from trainers.datasets.user_folder import key_name
 from trainers.recipes import resolve_model_params, resolve_recipe
 from trainers.released import check_fits, checkpoint_for
 
@@ -323,7 +324,7 @@ class Reading:
             "name": name,
             "params": params,
             "semantics": benchmark.semantics,
-            "dataset": {"name": dataset.name, "identity": dataset.identity},
+            "dataset": {"name": key_name(dataset.name), "identity": dataset.identity},
         }
         files = files_identity(name, params, dataset.name, self.resolver.data_root)
         if files is not None:

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainers.datasets.decode import decode_all
-from trainers.datasets.listing import SUFFIXES, Listing, listing_of, walk
+from trainers.datasets.listing import Listing, listing_of, walk
+from trainers.datasets.user_folder import SUFFIXES
 from trainers.errors import MissingData
 
 

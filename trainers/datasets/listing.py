@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from trainers.datasets.registry import absent_paths, missing_line
 from trainers.datasets.spec import DatasetSpec
+from trainers.datasets.user_folder import SUFFIXES
 from trainers.errors import CorruptData, MissingData
 
-SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".ppm", ".tif", ".tiff"})
 ANNOTATIONS: Final = "val_annotations.txt"
 
 

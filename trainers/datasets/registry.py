@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from trainers.datasets.spec import DataFile as DataFile
 from trainers.datasets.spec import DatasetSpec as DatasetSpec
+from trainers.datasets.user_folder import user_folder
 from trainers.errors import unknown_name
 
 ENTRY_POINT_GROUP: Final = "dreamgrid.datasets"
@@ -253,13 +254,17 @@ DATASETS: Final[Mapping[str, DatasetSpec]] = {
 
 
 def dataset_for(name: str) -> DatasetSpec:
-    """Return a dataset's description, built in or installed under the entry point group.
+    """Return a dataset's description: built in, a user's "folder:PATH[@SIZE]", or installed under the entry point group.
 
     Raises:
         UnknownName: If nobody knows the name; says the nearest known one.
+        DataError: If a user's folder is absent, or its splits do not fit each other.
     """
     if name in DATASETS:
         return DATASETS[name]
+    own = user_folder(name)
+    if own is not None:
+        return own
     installed = {entry.name: entry for entry in entry_points(group=ENTRY_POINT_GROUP)}
     if name in installed:
         spec = installed[name].load()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from trainers.datasets.registry import dataset_for
 from trainers.datasets.spec import DatasetSpec
 from trainers.errors import DataError, NoSpace
 
+logger = logging.getLogger(__name__)
 _CHECKED: Final[dict[tuple[str, int, int], str]] = {}
 """Arrays whose bytes this process has hashed: (path, size, modification time in ns) -> fingerprint."""
 
@@ -68,6 +70,11 @@ def _from_folders(spec: DatasetSpec, split: SplitName, data_root: Path, cache_di
         )
     listing = list_split(spec, split, data_root, cache_dir)
     pictures = decoded(listing, identity=spec.identity, resize=spec.resize, size=spec.image_size, cache_dir=cache_dir)
+    if pictures.broken:
+        logger.warning(
+            "%d of %d pictures in %s cannot be decoded and are left out: %s",
+            *(len(pictures.broken), len(listing), listing.root, ", ".join(pictures.broken[:5])),
+        )
     return Split(images=pictures.images, labels=pictures.labels, fingerprint=pictures.fingerprint)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from trainers.datasets.registry import dataset_for
+from trainers.datasets.user_folder import content_identity
 from trainers.errors import UnknownName, unknown_name
 
 RANDOM_IMAGES: Final = "random-images-300k"
@@ -59,11 +60,12 @@ def stream_identity(name: str, data_root: Path | None = None) -> str:
         from augment.mixing_sets.registry import MIXING_SETS
 
         return f"{name}:{MIXING_SETS[generator].semantics}:{NUM_GENERATED}:{GENERATED_SEED}"
+    if name.startswith(FOLDER):
+        folder = Path(name.removeprefix(FOLDER)).expanduser()
+        return content_identity(folder if data_root is None else data_root / folder)
     try:
         return dataset_for(name).identity
     except UnknownName as error:
-        if name.startswith(FOLDER):
-            raise
         raise UnknownName(
             f"{error}; an outlier stream may also be {RANDOM_IMAGES}, generated:SET or folder:PATH"
         ) from None
