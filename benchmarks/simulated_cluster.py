@@ -74,7 +74,32 @@ def simulate(*, nodes: int, gpus_per_node: int, cells: int, failure_share: float
         ],
         [Node(name=f"node-{index}", cpus=8.0 * gpus_per_node, gpus=gpus_per_node) for index in range(nodes)],
     )
-    clock, busy, useful, attempts = 0.0, 0.0, 0.0, 0
+    spent = _play(state, truth, fates, failure_share)
+    work = sum(float(truth[index]) * shapes[index].width for index in range(cells))
+    bound = max(work / (nodes * gpus_per_node), float(truth.max()))
+    return Simulation(
+        makespan_s=spent.clock_s,
+        busy_gpu_s=spent.busy_gpu_s,
+        useful_gpu_s=spent.useful_gpu_s,
+        gpus=nodes * gpus_per_node,
+        attempts=spent.attempts,
+        bound_s=bound,
+    )
+
+
+@dataclass(slots=True)
+class _Spent:
+    """What has been spent so far on the virtual clock."""
+
+    clock_s: float = 0.0
+    busy_gpu_s: float = 0.0
+    useful_gpu_s: float = 0.0
+    attempts: int = 0
+
+
+def _play(state: ScheduleState, truth: NDArray[np.float64], fates: NDArray[np.float64], failure_share: float) -> _Spent:
+    """Let the schedule decide and the virtual clock run until nothing is left."""
+    spent = _Spent()
     running: list[tuple[float, str, str, bool]] = []
     names = (f"group-{number}" for number in itertools.count())
     while not isinstance(decision := next_cell(state), Finished):
@@ -83,30 +108,22 @@ def simulate(*, nodes: int, gpus_per_node: int, cells: int, failure_share: float
                 state.group_ended(name)
             group = decision.group or next(names)
             state.started(decision.key, group, decision.placement)
-            seconds, fails = _attempt(float(truth[int(decision.key)]), failure_share, fates[attempts])
-            attempts += 1
+            seconds, fails = _attempt(float(truth[int(decision.key)]), failure_share, fates[spent.attempts])
             gpu_s = seconds * decision.shape.width
-            busy, useful = busy + gpu_s, useful + (0.0 if fails else gpu_s)
-            begins = clock + (0.0 if decision.group else START_S)
+            spent.attempts += 1
+            spent.busy_gpu_s += gpu_s
+            spent.useful_gpu_s += 0.0 if fails else gpu_s
+            begins = spent.clock_s + (0.0 if decision.group else START_S)
             heapq.heappush(running, (begins + seconds, decision.key, group, fails))
             continue
-        clock, key, group, fails = heapq.heappop(running)
+        spent.clock_s, key, group, fails = heapq.heappop(running)
         state.stopped_running(key)
         if fails:
             state.group_ended(group)
             state.again(key)
         else:
             state.done(key)
-    work = sum(float(truth[index]) * shapes[index].width for index in range(cells))
-    bound = max(work / (nodes * gpus_per_node), float(truth.max()))
-    return Simulation(
-        makespan_s=clock,
-        busy_gpu_s=busy,
-        useful_gpu_s=useful,
-        gpus=nodes * gpus_per_node,
-        attempts=attempts,
-        bound_s=bound,
-    )
+    return spent
 
 
 def _cells(

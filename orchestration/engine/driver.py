@@ -66,26 +66,8 @@ class Driver:
             max_concurrent=options.max_concurrent,
             canary=options.canary and len(self._cells) > 1,
         )
-        self._keeper = GroupKeeper(
-            pool,
-            self.state,
-            options,
-            observer,
-            keeps_groups=keeps_groups,
-            clock=lambda: self._clock(),
-            halt=self._halt,
-        )
-        self._book = AttemptBook(
-            self._cells,
-            state=self.state,
-            recorder=self._recorder,
-            keeper=self._keeper,
-            leases=self.leases,
-            observer=observer,
-            options=options,
-            clock=lambda: self._clock(),
-            halt=self._halt,
-        )
+        self._keeper = self._group_keeper(keeps_groups)
+        self._book = self._attempt_book()
 
     @property
     def failed(self) -> Mapping[str, str]:
@@ -171,6 +153,30 @@ class Driver:
             if attempt is not None and has_broken and self._pool.withdraw(job):
                 died = RankFailure(rank=-1, kinds=("ActorDiedError",), message="the trial's process died")
                 self._book.fail(attempt, (died,))
+
+    def _group_keeper(self, keeps_groups: bool) -> GroupKeeper:
+        return GroupKeeper(
+            self._pool,
+            self.state,
+            self._options,
+            self._observer,
+            keeps_groups=keeps_groups,
+            clock=lambda: self._clock(),
+            halt=self._halt,
+        )
+
+    def _attempt_book(self) -> AttemptBook:
+        return AttemptBook(
+            self._cells,
+            state=self.state,
+            recorder=self._recorder,
+            keeper=self._keeper,
+            leases=self.leases,
+            observer=self._observer,
+            options=self._options,
+            clock=lambda: self._clock(),
+            halt=self._halt,
+        )
 
     def _suggest(self) -> dict[str, Any] | Literal["finished"] | None:
         if self.halt is not None:
