@@ -1,12 +1,40 @@
-"""Method cards: what a method does, where it acts, its hyper-parameters per dataset, its source and its liberties."""
+"""Method cards: what a method does, where it acts, its hyper-parameters per dataset, its source and its liberties.
+
+python -m augment.cards > docs/methods.md
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Final
 
 from augment.methods import METHODS, Method
+
+INTRODUCTION: Final = """# Methods
+
+Every training-time treatment, as `method:` of a sweep's cells; `params:` sets hyper-parameters, `+` joins methods
+("pixmix+cutmix"). This page is written by `python -m augment.cards > docs/methods.md`.
+
+What needs third-party weights takes them from files below the data root, and trains a substitute on the pictures at hand where
+none are given. Files are read as plain tensors; nothing in them is run. The hash of their content is part of a cell's identity, a
+missing file is named before anything starts, and a file that changed since then is refused:
+
+```yaml
+axes:
+  cells:
+    - {row: SIN, method: sin, mixing_set: folder, mixing_set_params: {folder: paintings},
+       params: {encoder: adain/vgg_normalised.pth, decoder: adain/decoder.pth}}
+    - {row: SIN (stored), method: sin, params: {stored_copy: stylised-imagenet/train}}
+    - {row: EDSR, method: edsr, params: {weights: edsr_baseline_x4.pt}}
+```
+
+A stored copy holds one changed picture for each training picture: of a dataset in folders under the same names (suffixes may
+differ), of any other in the order of their names. A picture is shown clean or from the copy, each in every second epoch, so two
+epochs are one of the published union of both. `python -m augment.style_training train` makes an encoder and decoder of one's own
+from a folder of pictures and one of styles; `python -m augment.style_training stylise` makes a stored copy with them.
+"""
 
 STAGE_TEXTS: Final[Mapping[str, str]] = {
     "sample": "pictures, on the host",
@@ -27,7 +55,10 @@ def card_for(method: Method) -> str:
         "",
         f"- acts on: {', '.join(acts) or 'nothing'}",
     ]
-    given = [f"{item.name} = {_value(getattr(config, item.name))}" for item in fields(config)]
+    of_files = {*method.files, *method.files.values()}
+    given = [
+        f"{item.name} = {_value(getattr(config, item.name))}" for item in fields(config) if item.name not in of_files
+    ]
     lines.append(f"- hyper-parameters: {', '.join(given) or 'none'}")
     for dataset, changes in method.defaults.items():
         lines.append(f"- on {dataset}: {_changes(changes)}")
@@ -39,6 +70,8 @@ def card_for(method: Method) -> str:
     needs = [name for name, is_needed in _needs(method).items() if is_needed]
     if needs:
         lines.append(f"- needs: {', '.join(needs)}")
+    if method.files:
+        lines.append(f"- files below the data root, if given: {', '.join(f'`{name}`' for name in method.files)}")
     lines.append(f"- source: {method.source}")
     if method.note:
         lines.append(f"- note: {method.note}")
@@ -48,6 +81,11 @@ def card_for(method: Method) -> str:
 def all_cards() -> str:
     """Return the cards of all built-in methods as one Markdown text."""
     return "\n".join(card_for(method) for method in METHODS.values())
+
+
+def document() -> str:
+    """Return the page of all methods."""
+    return f"{INTRODUCTION}\n{all_cards()}"
 
 
 def _needs(method: Method) -> dict[str, bool]:
@@ -60,3 +98,7 @@ def _changes(changes: Mapping[str, object]) -> str:
 
 def _value(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(document())

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from augment.cards import all_cards, card_for
+from augment.cards import all_cards, card_for, document
 from augment.methods import METHODS
 
 
@@ -31,3 +33,14 @@ def test_a_card_tells_recipe_and_start() -> None:
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_has_a_card(name: str) -> None:
     assert f"(`{name}`)" in all_cards()
+
+
+def test_the_page_of_methods_is_up_to_date() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "methods.md"
+    assert page.read_text() == document(), "write it again: python -m augment.cards > docs/methods.md"
+
+
+def test_files_are_named_apart_from_hyper_parameters() -> None:
+    card = card_for(METHODS["sin"])
+    assert "- files below the data root, if given: `encoder`, `decoder`, `stored_copy`" in card
+    assert "encoder_content" not in card
