@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -34,32 +34,15 @@ def register(app: typer.Typer) -> None:
 
 
 def list_data(data_root: options.DataRoot = None, as_json: options.Json = False) -> int:
-    """List the datasets, whether each is below the data root, and how to get those that are not."""
-    from trainers.datasets.registry import DATASETS, missing_data
-
+    """List datasets, published benchmarks and outlier sets: what is below the data root, and how to get the others."""
     root = options.settings_of(None, data_root).data_root
-    rows = []
-    for name, spec in DATASETS.items():
-        missing = missing_data([name], root)
-        rows.append(
-            {
-                "name": name,
-                "title": spec.title,
-                "pixels": spec.image_size,
-                "classes": spec.num_classes,
-                "train": spec.num_train,
-                "test": spec.num_test,
-                "is_there": not missing,
-                "get_it_with": spec.fetch_hint.replace("DIR", str(root)) if missing else "",
-            }
-        )
-    header = ["dataset", "pixels", "classes", "train", "test", "there", "get it with"]
+    rows = [*_dataset_rows(root), *_benchmark_rows(root), *_outlier_rows(root)]
+    header = ["name", "kind", "pixels", "classes", "train", "test", "there", "get it with"]
     table = [
-        [str(row[key]) for key in ("name", "pixels", "classes", "train", "test")]
-        + ["yes" if row["is_there"] else "no", str(row["get_it_with"])]
+        [str(row.get(key, "")) for key in header[:6]] + ["yes" if row["is_there"] else "no", str(row["get_it_with"])]
         for row in rows
     ]
-    emit(rows, lambda: columns(table, header=header, right=(1, 2, 3, 4)), as_json=as_json)
+    emit(rows, lambda: columns(table, header=header, right=(2, 3, 4, 5)), as_json=as_json)
     return EXIT_DONE
 
 
@@ -81,6 +64,52 @@ def verify_data(names: Names = None, data_root: options.DataRoot = None, as_json
     emit(rows, lambda: columns(table, header=["data", "state", "detail"]), as_json=as_json)
     bad = {"broken", "missing"} if names else {"broken"}
     return EXIT_REFUSED if any(row["state"] in bad for row in rows) else EXIT_DONE
+
+
+def _dataset_rows(root: Path) -> list[dict[str, Any]]:
+    from trainers.datasets.registry import DATASETS, missing_data
+
+    rows = []
+    for name, spec in DATASETS.items():
+        missing = missing_data([name], root)
+        rows.append(
+            {
+                "name": name,
+                "kind": "dataset",
+                "title": spec.title,
+                "pixels": spec.image_size,
+                "classes": spec.num_classes,
+                "train": spec.num_train,
+                "test": spec.num_test,
+                "is_there": not missing,
+                "get_it_with": spec.fetch_hint.replace("DIR", str(root)) if missing else "",
+            }
+        )
+    return rows
+
+
+def _benchmark_rows(root: Path) -> list[dict[str, Any]]:
+    from eval.published_files.layout import FOLDERS
+    from eval.published_files.presence import SOURCES, missing_files
+
+    rows = []
+    for (dataset, benchmark), folder in FOLDERS.items():
+        is_there = not missing_files(benchmark, {}, dataset, root)
+        title = f"benchmark '{benchmark}' of {dataset}"
+        way = "" if is_there else f"{root / folder}: {SOURCES[folder]}"
+        rows.append({"name": folder, "kind": "benchmark", "title": title, "is_there": is_there, "get_it_with": way})
+    return rows
+
+
+def _outlier_rows(root: Path) -> list[dict[str, Any]]:
+    from eval.outlier_sets import IMAGE_SETS, outlier_folder
+
+    rows = []
+    for name, each in IMAGE_SETS.items():
+        is_there = outlier_folder(name, root) is not None
+        way = "" if is_there else f"{root / each.folders[0]}: {each.what}"
+        rows.append({"name": name, "kind": "outliers", "title": each.what, "is_there": is_there, "get_it_with": way})
+    return rows
 
 
 def _verified(name: str, root: Path) -> dict[str, str]:

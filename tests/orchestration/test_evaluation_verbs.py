@@ -197,6 +197,24 @@ def test_missing_benchmark_files_are_named_with_the_way_out(capsys: pytest.Captu
     assert "Zenodo record 2535967" in row["detail"]
 
 
+def test_datasets_benchmarks_and_outlier_sets_are_listed_with_the_way_to_get_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "data" / "dtd" / "images").mkdir(parents=True)
+    rows = {row["name"]: row for row in run_json(["data", "list"], capsys)}
+    assert {row["kind"] for row in rows.values()} == {"dataset", "benchmark", "outliers"}
+    assert rows["digits"]["is_there"]
+    assert rows["textures"]["is_there"]
+    assert "Zenodo record 2535967" in rows["CIFAR-10-C"]["get_it_with"]
+
+
+def test_the_sweep_of_the_evaluation_page_can_be_planned(capsys: pytest.CaptureFixture[str]) -> None:
+    page = Path(__file__).parents[2] / "docs" / "fashion-mnist.yaml"
+    document = run_json(["plan", str(page)], capsys)
+    assert document["counts"]["wanted"] == 1
+    assert any("fashion-mnist" in line for line in document["missing_data"])
+
+
 def test_contact_sheets_show_every_family(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from PIL import Image
 
