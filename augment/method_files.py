@@ -39,6 +39,11 @@ def with_contents(method: Method, values: Mapping[str, Any], data_root: Path | N
     return filled
 
 
+def named_files(method: Method, values: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names below the data root that a method's hyper-parameters give."""
+    return tuple(str(values[name]) for name in method.files if values.get(name))
+
+
 def missing_files(method: Method, values: Mapping[str, Any], data_root: Path) -> list[str]:
     """Return a line for each file or folder that a method's hyper-parameters name and that is not there."""
     return [

@@ -17,6 +17,8 @@ from typing import Any, Final, Literal
 
 from augment.mixing_sets.dead_leaves import DeadLeavesConfig, build_dead_leaves
 from augment.mixing_sets.files import (
+    PIXMIX_FOLDER,
+    RANDOM_IMAGES_FILE,
     FolderConfig,
     PixMixPicturesConfig,
     RandomImagesConfig,
@@ -51,6 +53,10 @@ def stored_side_with_crop(training_side: int) -> int:
     return training_side * 8 // 7
 
 
+def _no_files(config: Any) -> tuple[str, ...]:
+    return ()
+
+
 def _no_content(config: Any, data_root: Path | None) -> Mapping[str, Any]:
     return {}
 
@@ -72,6 +78,7 @@ class MixingSet:
         stored_side: Side of the stored pictures for a side of training pictures.
         content: Further plain values of the identity: the hash of files, the semantics of parts.
         hidden: Fields of the config that are no part of the identity (paths).
+        files: Names of the files and folders below the data root that it is made from.
     """
 
     name: str
@@ -86,6 +93,7 @@ class MixingSet:
     stored_side: Callable[[int], int] = stored_side_with_crop
     content: Callable[[Any, Path | None], Mapping[str, Any]] = _no_content
     hidden: frozenset[str] = frozenset()
+    files: Callable[[Any], tuple[str, ...]] = _no_files
 
 
 def mixing_set_for(name: str) -> MixingSet:
@@ -273,6 +281,7 @@ MIXING_SETS: Final[Mapping[str, MixingSet]] = {
         source="hendrycks/outlier-exposure README; andyzoujm/pixmix cifar.py for the crop and flip",
         stored_side=random_images_side,
         content=random_images_content,
+        files=lambda config: (RANDOM_IMAGES_FILE,),
     ),
     "pixmix-pictures": MixingSet(
         name="pixmix-pictures",
@@ -285,6 +294,7 @@ MIXING_SETS: Final[Mapping[str, MixingSet]] = {
         what="The pictures that the PixMix authors released: 14,230 fractals and 4,700 feature visualisations.",
         source="andyzoujm/pixmix README, fractals_and_fvis.tar",
         content=pixmix_pictures_content,
+        files=lambda config: (PIXMIX_FOLDER,),
     ),
     "folder": MixingSet(
         name="folder",
@@ -295,8 +305,9 @@ MIXING_SETS: Final[Mapping[str, MixingSet]] = {
         num_pictures=14_230,
         build=build_folder,
         what="The pictures of any folder, identified by their content.",
-        source="-",
+        source="put pictures there, or set folder=NAME",
         content=folder_content,
+        files=lambda config: (config.folder,),
     ),
     "fvis": MixingSet(
         name="fvis",
