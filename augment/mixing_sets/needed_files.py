@@ -14,7 +14,7 @@ def files_of(name: str, params: Mapping[str, object]) -> tuple[str, ...]:
     return mixing_set.files(config_for(mixing_set, params))
 
 
-def missing_files(name: str, params: Mapping[str, object], data_root: Path) -> list[str]:
+def missing_set_files(name: str, params: Mapping[str, object], data_root: Path) -> list[str]:
     """Return a line for each file or folder that a set is made from and that is not there."""
     return [
         f"mixing set {name!r} needs {data_root / each}, which is not there; {mixing_set_for(name).source}"
