@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from augment.method_files import missing_files
+from augment.mixing_sets.needed_files import missing_set_files
 from orchestration.benchmark_files import missing_of_benchmarks
 from orchestration.cells import Mode, Plan, PlannedCell
 from orchestration.failures import COUNTED, REPEATABLE
 from orchestration.identities import ResolvedCell
 from orchestration.resolve import resolve_sweep
+from trainers.job import SOURCE_VARIABLE
 from trainers.released import missing_checkpoints
 
 if TYPE_CHECKING:
@@ -191,7 +194,9 @@ def _duplicates(cells: Sequence[ResolvedCell]) -> tuple[tuple[str, ...], ...]:
 
 
 def _missing_data(cells: Sequence[PlannedCell], catalogue: Catalogue, data_root: Path | None) -> tuple[str, ...]:
-    if data_root is None:
+    if data_root is None or os.environ.get(
+        SOURCE_VARIABLE
+    ):  # workers copy what is missing, and say what the source lacks
         return ()
     waiting = [cell for cell in cells if not cell.is_done]
     names = dict.fromkeys(cell.config.dataset for cell in waiting)
@@ -201,7 +206,13 @@ def _missing_data(cells: Sequence[PlannedCell], catalogue: Catalogue, data_root:
     lines += missing_checkpoints([cell.config.released for cell in untrained if cell.config.released], data_root)
     trained_here = [cell for cell in untrained if cell.config.released is None]
     files = [line for cell in trained_here for line in _missing_of_method(cell, catalogue, data_root)]
-    return (*lines, *dict.fromkeys(files))
+    return (*lines, *dict.fromkeys([*files, *_missing_of_mixing_sets(trained_here, data_root)]))
+
+
+def _missing_of_mixing_sets(cells: Sequence[PlannedCell], data_root: Path) -> list[str]:
+    """Return a line for each file that a mixing set is made from and that is not there."""
+    wanted = {(each.name, str(each.params)): each for cell in cells if (each := cell.config.mixing_set) is not None}
+    return [line for each in wanted.values() for line in missing_set_files(each.name, each.params, data_root)]
 
 
 def _missing_of_method(cell: PlannedCell, catalogue: Catalogue, data_root: Path) -> list[str]:

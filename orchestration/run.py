@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from orchestration.observer import Observers, RunObserver
 from orchestration.plan import plan_cells
 from orchestration.resolve import resolve_sweep
 from orchestration.results_table import recorded_tables
-from trainers.job import JobPaths
+from trainers.job import SOURCE_VARIABLE, JobPaths
 
 if TYPE_CHECKING:
     from eval.tables.grid import Table
@@ -108,7 +109,10 @@ def execute_plan(
 def run_options(settings: Settings, workers: int, options: Mapping[str, Any] | None) -> RunOptions:
     """Return the engine's options: paths from the settings, the sweep's workers, and what is given."""
     paths = JobPaths(
-        checkpoints=settings.checkpoints, data_root=str(settings.data_root), cache_dir=str(settings.cache_dir)
+        checkpoints=settings.checkpoints,
+        data_root=str(settings.data_root),
+        cache_dir=str(settings.cache_dir),
+        data_source=os.environ.get(SOURCE_VARIABLE, ""),
     )
     return RunOptions(**{"paths": paths, "workers": workers, **(options or {})})
 

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
     from eval.benchmark import BenchmarkRequest
     from eval.report import MetricReport
     from trainers.config import JobConfig
+
+
+SOURCE_VARIABLE: Final = "DREAMGRID_DATA_SOURCE"
+"""Environment variable of the driver that names the data source of its jobs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,11 +27,13 @@ class JobPaths:
         checkpoints: URI of the folder of all checkpoints (`file` path or s3://); a job writes below `<checkpoints>/<train_key>/`.
         data_root: Local folder of datasets.
         cache_dir: Local folder of mixing sets, generated benchmarks and staged files, shared by the workers of a node.
+        data_source: Folder or s3:// prefix that mirrors `data_root` and that missing datasets are copied from, or "".
     """
 
     checkpoints: str
     data_root: str
     cache_dir: str
+    data_source: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

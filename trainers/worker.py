@@ -21,6 +21,7 @@ from torch import nn
 
 from trainers.checkpoints import Checkpoints, StoredCheckpoint
 from trainers.datasets.shared import shared_split
+from trainers.datasets.staging import stage_datasets, stage_released
 from trainers.errors import CheckpointError
 from trainers.fresh_process import ThreadBudget, reset_process, thread_budget
 from trainers.ingredients import Ingredients, checked_dataset, gather_ingredients
@@ -63,12 +64,22 @@ def run_job(request: JobRequest, *, group: ProcessGroup, sink: JobSink) -> JobRe
     budget = thread_budget(request.threads, group.device)
     reset_process(budget, group.device)
     check_workers(request.config.recipe, group.world_size)
+    _stage(request)
     stored = _trained(request, group, sink, budget)
     summary = _summary(stored)
     if group.rank == 0:
         sink.trained(request.train_key, summary)
     reports = _judge(request, stored, group, sink) if request.benchmarks else ()
     return JobResult(train_key=request.train_key, training=summary, reports=reports)
+
+
+def _stage(request: JobRequest) -> None:
+    """Copy the job's data to this node where they are missing and a source is named; the first worker of the node copies."""
+    config, paths = request.config, request.paths
+    if paths.data_source:
+        root = Path(paths.data_root)
+        stage_datasets([config.dataset, *([config.outliers] if config.outliers else [])], paths.data_source, root)
+        stage_released(config.released, paths.data_source, root)
 
 
 def _trained(request: JobRequest, group: ProcessGroup, sink: JobSink, budget: ThreadBudget) -> StoredCheckpoint:

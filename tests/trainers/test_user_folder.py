@@ -81,7 +81,7 @@ def test_classes_that_differ_between_the_splits_are_named(pets: Path) -> None:
 
 def test_folder_without_a_split_is_told_what_it_must_hold(pets: Path) -> None:
     shutil.rmtree(pets / "test")
-    with pytest.raises(MissingData, match="one folder per class, but .*test|val.* does not exist"):
+    with pytest.raises(MissingData, match=r"one folder per class, but .*test|val.* does not exist"):
         dataset_for(f"folder:{pets}@16")
 
 

@@ -8,17 +8,21 @@ sweep looks to that.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trainers.datasets.load import load_split
 from trainers.datasets.registry import DATASETS
-from trainers.datasets.streams import FOLDER, GENERATED_SEED, NUM_GENERATED, RANDOM_IMAGES, generated_set
+from trainers.datasets.streams import (
+    FOLDER,
+    GENERATED_SEED,
+    NUM_GENERATED,
+    RANDOM_IMAGES,
+    RANDOM_IMAGES_FILE,
+    generated_set,
+)
 from trainers.errors import CorruptData, MissingData, unknown_name
-
-RANDOM_IMAGES_FILE: Final = "300K_random_images.npy"
 
 
 def load_outliers(

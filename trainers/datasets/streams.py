@@ -16,6 +16,7 @@ from trainers.datasets.user_folder import content_identity
 from trainers.errors import UnknownName, unknown_name
 
 RANDOM_IMAGES: Final = "random-images-300k"
+RANDOM_IMAGES_FILE: Final = "300K_random_images.npy"
 GENERATED: Final = "generated:"
 FOLDER: Final = "folder:"
 NUM_GENERATED: Final = 4096

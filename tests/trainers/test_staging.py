@@ -1,0 +1,119 @@
+"""Data are copied from object storage to a node once: in parts that go on, with checksums, by one worker of several."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from clusters.storage import join, open_storage
+from trainers.datasets.registry import DATASETS
+from trainers.datasets.staging import CHECKSUMS, stage, stage_datasets, stage_released
+from trainers.errors import CorruptData, DataError, MissingData
+from trainers.group import OneWorker
+from trainers.job import JobRequest
+from trainers.worker import run_job
+
+
+@pytest.fixture
+def source(s3_uri: str) -> str:
+    """A folder of pictures and a file, on an object storage server on loopback."""
+    storage = open_storage(join(s3_uri, "data"))
+    for name in ("pets/train/cat/1.png", "pets/train/cat/2.png", "pets/train/dog/1.png", "one.bin"):
+        storage.write_bytes(name, name.encode() * 100)
+    return storage.uri
+
+
+def test_folders_and_files_come_whole_and_once(source: str, tmp_path: Path) -> None:
+    assert stage(["pets/train", "one.bin"], source, tmp_path) == 4
+    assert (tmp_path / "pets/train/cat/2.png").read_bytes() == b"pets/train/cat/2.png" * 100
+    assert stage(["pets/train", "one.bin"], source, tmp_path) == 0
+
+
+def test_only_what_changed_or_was_lost_comes_again(source: str, tmp_path: Path) -> None:
+    stage(["pets/train"], source, tmp_path)
+    open_storage(source).write_bytes("pets/train/dog/1.png", b"new")
+    (tmp_path / "pets/train/cat/1.png").unlink()
+    (tmp_path / "pets/train/cat/2.png").write_bytes(b"cut off")
+    assert stage(["pets/train"], source, tmp_path) == 3
+    assert (tmp_path / "pets/train/dog/1.png").read_bytes() == b"new"
+
+
+def test_copy_that_is_cut_off_goes_on(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = open_storage(source)
+    digests = {each.path: hashlib.sha256(storage.read_bytes(each.path)).hexdigest() for each in storage.list()}
+    lines = [f"{digest}  {path}\n" for path, digest in digests.items()]
+    storage.write_bytes(CHECKSUMS, "".join([*lines[:-1], f"{'0' * 64}  pets/train/dog/1.png\n"]).encode())
+    with pytest.raises(CorruptData, match="run again, and it goes on"):
+        stage(["pets/train"], source, tmp_path)
+    assert not (tmp_path / "pets/train/dog/1.png").exists()
+    storage.write_bytes(CHECKSUMS, "".join(lines).encode())
+    assert stage(["pets/train"], source, tmp_path) == 1
+
+
+def test_workers_of_a_node_copy_once(source: str, tmp_path: Path) -> None:
+    copied: list[int] = []
+    workers = [
+        threading.Thread(target=lambda: copied.append(stage(["pets/train"], source, tmp_path))) for _ in range(3)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert sorted(copied) == [0, 0, 3]
+
+
+def test_what_the_source_lacks_is_named(source: str, tmp_path: Path) -> None:
+    with pytest.raises(MissingData, match=r"must hold cifar-10-batches-py/batches\.meta, but holds nothing there"):
+        stage_datasets(["cifar-10"], source, tmp_path)
+    with pytest.raises(MissingData, match=r"pixmix_cifar10_wrn40-4\.pth\.tar"):
+        stage_released("pixmix-cifar-10", source, tmp_path)
+
+
+def test_data_that_are_there_and_names_without_files_ask_nothing(tmp_path: Path) -> None:
+    nowhere = "s3://no-such-bucket/data"
+    assert stage_datasets(["digits", "generated:fractals", "folder:/anywhere"], nowhere, tmp_path) == 0
+    assert stage_datasets(["cifar-10"], "", tmp_path) == 0
+    assert stage_released(None, nowhere, tmp_path) == 0
+
+
+def test_source_that_cannot_be_read_is_told(s3_uri: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no-such-bucket"):
+        stage(["one.bin"], "s3://no-such-bucket-at-all/data", tmp_path)
+
+
+def test_job_copies_its_dataset_and_trains(
+    s3_uri: str, tmp_path: Path, small_job: Callable[..., JobRequest], sink: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import numpy as np
+
+    from trainers.datasets.spec import DataFile, DatasetSpec
+
+    rng = np.random.default_rng(0)
+    storage = open_storage(join(s3_uri, "data"))
+    shapes = {"train": (40, 32, 32), "test": (20, 32, 32)}
+    files = []
+    for split, shape in shapes.items():
+        pixels, labels = rng.integers(0, 256, shape, dtype=np.uint8), rng.integers(0, 10, shape[0]).astype(np.uint8)
+        for kind, values in (("images", pixels), ("labels", labels)):
+            header = bytes([0, 0, 8, values.ndim]) + b"".join(side.to_bytes(4, "big") for side in values.shape)
+            storage.write_bytes(f"small/{split}-{kind}", header + values.tobytes())
+            files.append(DataFile(path=f"small/{split}-{kind}", split=split))  # type: ignore[arg-type]
+    spec = DatasetSpec(
+        name="small", title="Small", image_size=32, num_channels=1, num_classes=10, num_train=40, num_test=20,
+        identity="small", mean=(0.5,), std=(0.5,), layout="idx", source="this test", files=tuple(files),
+    )  # fmt: skip
+    monkeypatch.setattr("trainers.datasets.registry.DATASETS", {**DATASETS, "small": spec})
+    request = small_job(dataset="small", recipe={"epochs": 1})
+    paths = dataclasses.replace(request.paths, data_root=str(tmp_path / "node"), data_source=storage.uri)
+    result = run_job(dataclasses.replace(request, paths=paths), group=OneWorker(torch.device("cpu")), sink=sink)
+    assert len(result.training.epochs) == 1
+    assert sorted(path.name for path in (tmp_path / "node" / "small").iterdir()) == sorted(
+        file.path.split("/")[1] for file in files
+    )

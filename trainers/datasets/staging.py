@@ -1,0 +1,166 @@
+"""Copying what a job reads from object storage to the node, once: the first worker copies, the others wait and share.
+
+The source mirrors the data root (`s3://bucket/data/imagenet/train/...`). Files that stand in the staging record with the size and
+etag that the source has now are not copied again, so that a copy that was cut off goes on. Where the source has a file
+`SHA256SUMS` at its top, each copy must have the checksum that stands there.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from clusters.storage import MissingObjectError, ObjectInfo, Storage, StorageError, open_storage
+from trainers.datasets.registry import absent_paths, dataset_for
+from trainers.datasets.streams import RANDOM_IMAGES, RANDOM_IMAGES_FILE
+from trainers.errors import CorruptData, DataError, MissingData, NoSpace, UnknownName
+from trainers.released import FOLDER, checkpoint_for
+
+logger = logging.getLogger(__name__)
+RECORD: Final = ".staged.json"
+PARTIAL: Final = "partial"
+"""Entry of the record that lists what was begun and not finished; the others are files with size and etag."""
+
+CHECKSUMS: Final = "SHA256SUMS"
+THREADS: Final = 8
+SAVE_EVERY: Final = 500
+"""Files after which the record is written, so that a copy that is cut off knows what it has."""
+
+
+def stage_datasets(names: list[str], source: str, data_root: Path) -> int:
+    """Copy what is missing of some datasets or outlier streams from a source to the data root; return the number of files copied.
+
+    Args:
+        names: Datasets and outlier streams; those that need no files, or are there, cost nothing.
+        source: Folder or s3:// prefix that mirrors the data root; "" for none.
+        data_root: Folder of datasets on this node.
+
+    Raises:
+        DataError: If the source lacks them, or a copy is not what its checksum says.
+        NoSpace: If the disk is full.
+    """
+    wanted = [path for name in names for path in _absent(name, data_root)] if source else []
+    return stage(wanted, source, data_root) if wanted else 0
+
+
+def stage_released(name: str | None, source: str, data_root: Path) -> int:
+    """Copy the file of a released network from the source where it is missing; return the number of files copied."""
+    if not source or name is None or checkpoint_for(name).path(data_root).is_file():
+        return 0
+    return stage([f"{FOLDER}/{checkpoint_for(name).file}"], source, data_root)
+
+
+def stage(paths: list[str], source: str, data_root: Path) -> int:
+    """Copy files and folders, named below the source, to the data root; one process of the node at a time.
+
+    Raises:
+        DataError: If the source lacks them, or a copy is not what its checksum says.
+        NoSpace: If the disk is full.
+    """
+    storage = open_storage(source)
+    with _locked(data_root):
+        record = _read(data_root / RECORD)
+        record[PARTIAL] = sorted({*record.get(PARTIAL, []), *paths})
+        _write(data_root / RECORD, record)
+        objects = [found for path in paths for found in _objects(storage, path)]
+        missing = [each for each in objects if not _is_there(each, record, data_root)]
+        if missing:
+            logger.info("copying %d of %d files from %s to %s", len(missing), len(objects), source, data_root)
+            _copy(missing, storage, data_root, record)
+        record[PARTIAL] = sorted(set(record[PARTIAL]) - set(paths))
+        _write(data_root / RECORD, record)
+    return len(missing)
+
+
+def _absent(name: str, data_root: Path) -> list[str]:
+    """Return the files and folders of a dataset that must be looked for at the source."""
+    if name == RANDOM_IMAGES:
+        return [] if (data_root / RANDOM_IMAGES_FILE).is_file() else [RANDOM_IMAGES_FILE]
+    if ":" in name:
+        return []
+    try:
+        spec = dataset_for(name)
+    except UnknownName:
+        return []
+    cut_off = set(_read(data_root / RECORD).get(PARTIAL, [])) & set(spec.folders or ())
+    return sorted({*absent_paths(spec, data_root), *cut_off})
+
+
+def _objects(storage: Storage, path: str) -> list[ObjectInfo]:
+    try:
+        one = storage.stat(path)
+        found = [one] if one is not None else list(storage.list(path))
+    except StorageError as error:
+        raise DataError(f"{storage.uri} must be readable to copy {path} from it: {error}; check the address") from error
+    if not found:
+        raise MissingData(f"the data source {storage.uri} must hold {path}, but holds nothing there; upload it first")
+    return found
+
+
+def _is_there(each: ObjectInfo, record: Mapping[str, Any], data_root: Path) -> bool:
+    known = record.get(each.path)
+    target = data_root / each.path
+    return known == [each.size, each.etag] and target.is_file() and target.stat().st_size == each.size
+
+
+def _copy(missing: list[ObjectInfo], storage: Storage, data_root: Path, record: dict[str, Any]) -> None:
+    checksums = _checksums(storage)
+
+    def one(each: ObjectInfo) -> ObjectInfo:
+        target = data_root / each.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        storage.download_file(each.path, target, sha256=checksums.get(each.path))
+        return each
+
+    try:
+        with ThreadPoolExecutor(THREADS) as pool:
+            for number, done in enumerate(pool.map(one, missing), start=1):
+                record[done.path] = [done.size, done.etag]
+                if number % SAVE_EVERY == 0:
+                    _write(data_root / RECORD, record)
+    except StorageError as error:
+        kind = NoSpace if error.reason == "no-space" else CorruptData
+        raise kind(f"copying from {storage.uri} to {data_root} failed: {error}; run again, and it goes on") from error
+    finally:
+        _write(data_root / RECORD, record)
+
+
+def _checksums(storage: Storage) -> dict[str, str]:
+    try:
+        lines = storage.read_bytes(CHECKSUMS).decode().splitlines()
+    except MissingObjectError:
+        return {}
+    pairs = [line.split(maxsplit=1) for line in lines if line.strip()]
+    return {pair[1].removeprefix("*").removeprefix("./"): pair[0] for pair in pairs if len(pair) == 2}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _write(path: Path, record: Mapping[str, Any]) -> None:
+    partial = path.with_suffix(f".{os.getpid()}")
+    partial.write_text(json.dumps(record))
+    partial.rename(path)
+
+
+@contextmanager
+def _locked(data_root: Path) -> Iterator[None]:
+    data_root.mkdir(parents=True, exist_ok=True)
+    with (data_root / ".staging.lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(handle, fcntl.LOCK_UN)
