@@ -1,4 +1,5 @@
-"""What the results store costs: recording a cell, reading 1,000 cells of 10,000, with and without its index; local files and S3.
+"""What the results store costs: recording a cell, reading 1,000 cells of 10,000, with and without its index; local files and S3;
+and what checkpoints and staged data on S3 cost a cell (`benchmarks.storage_share`).
 
 The S3-compatible server is one in a process of its own on loopback; its own slowness counts against the store.
 Records have the size of a CIFAR cell: 100 epochs, six reports with 75 fine rows each.
@@ -21,6 +22,7 @@ from typing import Final
 from unittest.mock import patch
 
 from benchmarks.harness import MIN_ROUNDS, Case, Report, measure, parser, show
+from benchmarks.storage_share import share_measurements, staging_cases
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
 from orchestration.store import open_store
 from orchestration.store.base import Provenance, TrainingRecord
@@ -39,10 +41,11 @@ def main(arguments: list[str] | None = None) -> None:
     )
     cells, s3_cells = (300, 70) if options.quick else (10_000, 1_000)
     with tempfile.TemporaryDirectory() as folder, _server() as endpoint:
-        show(_report(Path(folder), endpoint, cells=cells, s3_cells=s3_cells), as_json=options.json)
+        report = _report(Path(folder), endpoint, cells=cells, s3_cells=s3_cells, quick=options.quick)
+        show(report, as_json=options.json)
 
 
-def _report(folder: Path, endpoint: str, *, cells: int, s3_cells: int) -> Report:
+def _report(folder: Path, endpoint: str, *, cells: int, s3_cells: int, quick: bool) -> Report:
     large, small, remote = open_store(folder / "large"), open_store(folder / "small"), _bucket(endpoint)
     keys = _fill(large, cells)
     few = _fill(small, s3_cells)
@@ -83,7 +86,9 @@ def _report(folder: Path, endpoint: str, *, cells: int, s3_cells: int) -> Report
             at_most=True,
         ),
     ]
-    return Report(benchmark="storage", measurements=measure(cases, rounds=MIN_ROUNDS, clock="wall"))
+    cases += staging_cases(folder, f"{remote.uri}/staged", quick=quick)
+    measured = measure(cases, rounds=MIN_ROUNDS, clock="wall")
+    return Report(benchmark="storage", measurements=[*measured, *share_measurements(*measured[-2:], quick=quick)])
 
 
 def _reader(uri: str, keys: list[str]) -> Callable[[], object]:

@@ -268,21 +268,9 @@ class Network:
         """Words before a command that is to run on the head."""
         return ["ip", "netns", "exec", self._name]
 
-    def node(self, number: int) -> list[str]:
-        """Words before a command that is to run on a node, from 1."""
-        private = 'mount -t tmpfs none "$0" && exec "$@"'
-        return [
-            "ip",
-            "netns",
-            "exec",
-            f"{self._name}-{number}",
-            "unshare",
-            "--mount",
-            "sh",
-            "-c",
-            private,
-            str(self._cache),
-        ]
+    def node(self, number: int, folder: Path) -> list[str]:
+        """Words before a command that is to run on a node, from 1, with a cache and a folder of Ray of its own."""
+        return ["ip", "netns", "exec", f"{self._name}-{number}", *private_folders(self._cache, folder)]
 
     def address(self, number: int) -> str:
         """The address of a node, from 1."""

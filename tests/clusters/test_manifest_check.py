@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import socket
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from clusters.errors import ClusterError
 from clusters.manifest_check import check_manifest
@@ -29,7 +35,8 @@ def test_the_files_that_are_shipped_pass(path: Path) -> None:
 def test_every_kind_of_cluster_has_a_file() -> None:
     names = {path.stem for path in YAML_FILES}
 
-    assert names == {"aws", "gcp", "kuberay-cluster", "kuberay-job", "mlflow-compose", "mlflow-kubernetes"}
+    clouds = {"aws", "gcp", "kuberay-cluster", "kuberay-job"}
+    assert names == {*clouds, "mlflow-compose", "mlflow-kubernetes", "redis-kubernetes"}
 
 
 @pytest.mark.parametrize(
@@ -98,3 +105,78 @@ def test_what_is_no_yaml_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ClusterError, match="must be YAML"):
         check_manifest(path)
+
+
+def test_the_control_store_of_kubernetes_is_the_redis_that_is_shipped() -> None:
+    cluster = yaml.safe_load((MANIFESTS / "kuberay-cluster.yaml").read_text(encoding="utf-8"))
+    objects = {
+        one["kind"]: one
+        for one in yaml.safe_load_all((MANIFESTS / "redis-kubernetes.yaml").read_text(encoding="utf-8"))
+    }
+    options = cluster["spec"]["gcsFaultToleranceOptions"]
+    service = objects["Service"]
+    (container,) = objects["StatefulSet"]["spec"]["template"]["spec"]["containers"]
+
+    name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
+    assert options["redisAddress"] == f"{name}.{namespace}.svc.cluster.local:{service['spec']['ports'][0]['port']}"
+    assert options["redisPassword"]["valueFrom"] == container["env"][0]["valueFrom"]
+    assert "NetworkPolicy" in objects
+
+
+@pytest.mark.skipif(shutil.which("redis-server") is None, reason="the Debian package redis-server is needed")
+def test_the_command_of_the_shipped_redis_asks_for_the_password(tmp_path: Path) -> None:
+    documents = yaml.safe_load_all((MANIFESTS / "redis-kubernetes.yaml").read_text(encoding="utf-8"))
+    (stateful,) = [one for one in documents if one["kind"] == "StatefulSet"]
+    (container,) = stateful["spec"]["template"]["spec"]["containers"]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    script = (
+        container["command"][2]
+        .replace("/data", str(tmp_path))
+        .replace("appendonly yes", f"appendonly yes\\nport {port}\\nbind 127.0.0.1")
+    )
+    server = subprocess.Popen(
+        ["sh", "-c", script], env={**os.environ, "REDIS_PASSWORD": "w" * 16}, stdout=subprocess.DEVNULL
+    )
+    try:
+        assert said_by_redis(port, "PING").startswith(b"-NOAUTH")
+        assert said_by_redis(port, f"AUTH {'w' * 16}") == b"+OK\r\n"
+        assert b"w" * 16 not in Path(f"/proc/{server.pid}/cmdline").read_bytes()
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def said_by_redis(port: int, command: str) -> bytes:
+    for attempts_left in reversed(range(100)):
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+                connection.sendall(f"{command}\r\n".encode())
+                return connection.recv(1000)
+        except OSError:
+            if not attempts_left:
+                raise
+            time.sleep(0.1)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def test_the_slurm_script_is_a_script_and_asks_for_a_token() -> None:
+    path = MANIFESTS / "slurm.sh"
+    text = path.read_text(encoding="utf-8")
+
+    assert subprocess.run(["bash", "-n", str(path)], check=False).returncode == 0
+    assert "RAY_AUTH_MODE=token" in text
+    assert "--dashboard-host=127.0.0.1" in text
+    assert "DREAMGRID_STORAGE:?" in text
+    assert "0.0.0.0" not in text
+
+
+def test_the_image_has_a_stage_for_each_kind_of_node_and_no_root() -> None:
+    lines = (MANIFESTS / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    stages = [line.split()[-1] for line in lines if line.startswith("FROM ")]
+
+    assert stages == ["build", "runtime", "cpu", "gpu"]
+    assert [line for line in lines if line.startswith("USER ")] == ["USER dreamgrid"]
+    assert "requirements.lock" in "".join(line for line in lines if line.startswith("COPY "))
+    assert not [line for line in lines if "ADD http" in line or "curl" in line]

@@ -84,3 +84,36 @@ def test_a_node_that_joins_takes_groups_and_one_that_is_gone_takes_none():
     back = room.place(GroupShape(num_workers=2))
     assert back is not None
     assert back.nodes == (0, 0)
+
+
+def test_a_kind_of_gpu_is_a_constraint() -> None:
+    nodes = [
+        Node(name="old", cpus=8, gpus=4, accelerator="V100"),
+        Node(name="new", cpus=8, gpus=1, accelerator="A100"),
+    ]
+    room = Room(nodes)
+    one = GroupShape(num_workers=1, gpus_per_worker=1.0, accelerator="A100")
+    placement = room.place(one)
+
+    assert placement is not None
+    assert placement.nodes == (1,)
+    room.reserve(placement)
+    assert room.place(one) is None
+    assert room.place(GroupShape(num_workers=4, gpus_per_worker=1.0)) is not None
+
+
+def test_a_kind_of_gpu_that_no_node_has_is_refused_with_what_there_is() -> None:
+    shape = GroupShape(num_workers=1, gpus_per_worker=1.0, accelerator="H100")
+
+    with pytest.raises(
+        ClusterError, match=r"1 x \(1 CPU \+ 1 H100 GPU\), but the cluster has a: 8 CPU, 1 L4 GPU.*--accelerator"
+    ):
+        check_fits(shape, [Node(name="a", cpus=8, gpus=1, accelerator="L4")])
+
+
+def test_room_that_shrinks_keeps_the_kind_of_its_gpus() -> None:
+    room = Room([Node(name="a", cpus=8, gpus=1, accelerator="L4")])
+    room.update([])
+    room.update([Node(name="a", cpus=8, gpus=1, accelerator="L4")])
+
+    assert room.place(GroupShape(num_workers=1, gpus_per_worker=1.0, accelerator="L4")) is not None

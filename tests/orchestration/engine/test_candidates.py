@@ -1,0 +1,51 @@
+"""On how many workers a cell may run, and what they insist on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from orchestration.engine.candidates import shapes_of
+from orchestration.errors import SweepError
+
+
+def counts(shapes):
+    return [shape.num_workers for shape in shapes]
+
+
+@pytest.mark.parametrize(
+    ("shards", "workers", "least", "expected"),
+    [
+        (8, 4, None, [4]),
+        (8, 4, 1, [4, 2, 1]),
+        (8, 4, 2, [4, 2]),
+        (6, 4, 2, [3, 2]),
+        (5, 4, 2, [1]),
+        (1, 4, 1, [1]),
+    ],
+)
+def test_an_elastic_cell_runs_on_every_number_of_workers_that_divides_its_shards(
+    planned, options, shards, workers, least, expected
+):
+    cell = planned(0, shards=shards)
+
+    assert counts(shapes_of(cell, options(workers=workers, min_workers=least))) == expected
+
+
+def test_judging_alone_also_runs_on_one_worker(planned, options):
+    trained = replace(planned(0, shards=8), trained=True)
+
+    assert counts(shapes_of(trained, options(workers=4))) == [4, 1]
+    assert counts(shapes_of(trained, options(workers=4, min_workers=2))) == [4, 2, 1]
+
+
+def test_the_kind_of_gpu_is_part_of_every_shape(planned, options):
+    shapes = shapes_of(planned(0, shards=2), options(workers=2, min_workers=1, gpus_per_worker=1.0, accelerator="A100"))
+
+    assert {shape.accelerator for shape in shapes} == {"A100"}
+
+
+def test_options_that_contradict_each_other_are_refused(options):
+    with pytest.raises(SweepError, match=r"min_workers must be 1 to 2, but got 3.*a kind of GPU needs GPUs"):
+        options(workers=2, min_workers=3, accelerator="A100")
