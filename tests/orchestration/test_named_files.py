@@ -71,3 +71,13 @@ def test_a_named_file_that_is_missing_is_told_by_the_plan(tmp_path: Path) -> Non
     plan = make_plan(sweep_of(point), store=MemoryStore(), catalogue=builtin_catalogue(), data_root=tmp_path)
     assert [line.split(" of ")[0] for line in plan.missing_data] == ["encoder", "decoder"]
     assert str(tmp_path / "vgg.pth") in plan.missing_data[0]
+
+
+def test_files_of_a_mixing_set_that_are_missing_are_told_by_the_plan(tmp_path: Path) -> None:
+    point = {**POINT, "method": "pixmix", "mixing_set": "folder", "mixing_set_params": {"folder": "paintings"}}
+    plan = make_plan(sweep_of(point), store=MemoryStore(), catalogue=builtin_catalogue(), data_root=tmp_path)
+    (line,) = plan.missing_data
+    assert str(tmp_path / "paintings") in line
+    (tmp_path / "paintings").mkdir()
+    plan = make_plan(sweep_of(point), store=MemoryStore(), catalogue=builtin_catalogue(), data_root=tmp_path)
+    assert plan.missing_data == ()
