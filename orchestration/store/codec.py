@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
 from orchestration.store.base import AttemptRecord, ErrorClass, Provenance, TrainingRecord
-from orchestration.store.plain import corrupt, seal, unseal
+from orchestration.store.lazy import LazyList, without_list
+from orchestration.store.plain import body_text, corrupt, from_json, seal, unseal
 from trainers.job import EpochRow, TrainSummary
 
 if TYPE_CHECKING:
@@ -82,10 +83,12 @@ def decode_training(data: bytes, where: str, *, is_checked: bool = False) -> Tra
     Raises:
         CorruptRecordError: If they are not a whole training record of this version.
     """
-    body = Fields(unseal(data, "training", VERSION, where, is_checked=is_checked), where)
+    cut = without_list(body_text(data, "training", VERSION), "epochs", "provenance") if is_checked else None
+    body = Fields(cut[0] if cut else unseal(data, "training", VERSION, where, is_checked=is_checked), where)
     if body.take("epoch_columns", list) not in (list(_PLAIN_COLUMNS), list(_EPOCH_COLUMNS)):
         raise corrupt(where, "the epochs of a training record have unknown columns")
-    epochs = _epochs(body.take("epochs", list), where)
+    listed = body.take("epochs", list)
+    epochs = LazyList(lambda: _epochs(from_json(cut[1], where), where)) if cut else _epochs(listed, where)
     summary = _summary(Fields(body.take("summary", dict), where), epochs)
     provenance = _provenance(Fields(body.take("provenance", dict), where))
     record = TrainingRecord(train_key=body.take("train_key", str), summary=summary, provenance=provenance)
@@ -105,7 +108,7 @@ def encode_report(train_key: str, checkpoint_sha256: str, report: MetricReport, 
         "semantics": report.semantics,
         "wall_s": report.wall_s,
         "metrics": {name: [metric.value, metric.n] for name, metric in outcome.metrics.items()},
-        "rows": outcome.rows,
+        "rows": tuple(outcome.rows),
         "notes": outcome.notes,
         "forward_passes": outcome.forward_passes,
         "arrays": None if arrays is None else {"file": arrays.file, "sha256": arrays.sha256, "names": arrays.names},
@@ -155,11 +158,14 @@ def decode_report(data: bytes, where: str, load_arrays: Any, *, is_checked: bool
     Raises:
         CorruptRecordError: If they are not a whole report of this version.
     """
-    body = Fields(unseal(data, "report", VERSION, where, is_checked=is_checked), where)
+    cut = without_list(body_text(data, "report", VERSION), "rows", "notes") if is_checked else None
+    body = Fields(cut[0] if cut else unseal(data, "report", VERSION, where, is_checked=is_checked), where)
+    listed = body.take("rows", list)
+    rows = LazyList(lambda: _rows(from_json(cut[1], where), where)) if cut else _rows(listed, where)
     metrics = {name: _metric(pair, where) for name, pair in body.take("metrics", dict).items()}
     outcome = BenchmarkOutcome(
         metrics=metrics,
-        rows=tuple(_row(row, where) for row in body.take("rows", list)),
+        rows=rows,  # type: ignore[arg-type]  # a sequence that is made when looked at
         arrays=_arrays(body.take("arrays", dict, type(None)), where, load_arrays),
         notes=body.take("notes", dict),
         forward_passes=body.take("forward_passes", int),
@@ -233,11 +239,11 @@ def _epochs(rows: list[Any], where: str) -> tuple[EpochRow, ...]:
     )
 
 
-def _summary(body: Fields, epochs: tuple[EpochRow, ...]) -> TrainSummary:
+def _summary(body: Fields, epochs: tuple[EpochRow, ...] | LazyList[EpochRow]) -> TrainSummary:
     summary = TrainSummary(
         checkpoint_sha256=body.take("checkpoint_sha256", str),
         checkpoint_uri=body.take("checkpoint_uri", str),
-        epochs=epochs,
+        epochs=epochs,  # type: ignore[arg-type]  # a sequence that is made when looked at
         resumed_from_step=body.take("resumed_from_step", int, type(None)),
         wall_s=body.take("wall_s", float),
         device_s=body.take("device_s", float),
@@ -266,6 +272,10 @@ def _metric(pair: object, where: str) -> MetricValue:
     if not isinstance(pair, list) or len(pair) != 2 or type(pair[0]) not in {int, float} or type(pair[1]) is not int:
         raise corrupt(where, f"a metric must be a value and a number of samples, but it is {pair!r:.60}")
     return MetricValue(float(pair[0]), pair[1])
+
+
+def _rows(listed: list[Any], where: str) -> tuple[Mapping[str, Any], ...]:
+    return tuple(_row(row, where) for row in listed)
 
 
 def _row(row: object, where: str) -> Mapping[str, Any]:

@@ -33,14 +33,17 @@ def unseal(data: bytes, kind: str, version: int, where: str, *, is_checked: bool
     Raises:
         CorruptRecordError: If it is truncated, altered, of another kind or of another version.
     """
-    head_length = len(_head(kind, version, "0" * 64))
-    text = data[head_length:-2]
     if not is_checked:
         check_seal(data, kind, version, where)
-    body = from_json(text, where)
+    body = from_json(body_text(data, kind, version), where)
     if not isinstance(body, dict):
         raise corrupt(where, f"a {kind} record must be an object")
     return body
+
+
+def body_text(data: bytes, kind: str, version: int) -> bytes:
+    """Return the text of the body of a record file that is known to be whole."""
+    return data[len(_head(kind, version, "0" * 64)) : -2]
 
 
 def check_seal(data: bytes, kind: str, version: int, where: str) -> None:
