@@ -23,6 +23,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
+PACKAGES = ("orchestration", "trainers", "augment", "eval", "clusters")
 START_S = 240.0
 START_ATTEMPTS = 4
 
@@ -36,6 +37,18 @@ def free_ports(count: int) -> list[int]:
     for probe in probes:
         probe.close()
     return ports
+
+
+def code_in(folder: Path) -> None:
+    """Copy what a checkout uploads into a folder."""
+    for package in PACKAGES:
+        shutil.copytree(REPOSITORY / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+
+
+@pytest.fixture
+def upload_of() -> Callable[[Path], None]:
+    """Fill a folder with what a checkout uploads."""
+    return code_in
 
 
 class HeadEnded(Exception):

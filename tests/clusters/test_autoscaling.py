@@ -182,9 +182,11 @@ class NodeCount(threading.Thread):
 @pytest.mark.slow
 @pytest.mark.ray
 @pytest.mark.timeout(1300)
-def test_a_submitted_sweep_grows_a_cluster_from_nothing_and_leaves_nothing(growing_head: Any, tmp_path: Path) -> None:
+def test_a_submitted_sweep_grows_a_cluster_from_nothing_and_leaves_nothing(
+    growing_head: Any, upload_of: Any, tmp_path: Path
+) -> None:
     folder, storage = tmp_path / "upload", tmp_path / "storage"
-    folder.mkdir()
+    upload_of(folder)
     (folder / "three.yaml").write_text(SWEEP)
     (folder / "cluster.yaml").write_text(growing_head.file.read_text())
     watch = NodeCount(growing_head)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -21,8 +20,6 @@ import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.ddp, pytest.mark.timeout(1200)]
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-PACKAGES = ("orchestration", "trainers", "augment", "eval", "clusters")
 PLANTED = {
     "AWS_SECRET_ACCESS_KEY": "planted-key-5f0c6a",
     "MLFLOW_TRACKING_PASSWORD": "planted-word-91be",
@@ -119,8 +116,6 @@ def start_node(cluster: Any, network: Any, number: int) -> subprocess.Popen[byte
 
 
 def submit(apart: Apart, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    for package in PACKAGES:
-        shutil.copytree(REPOSITORY / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "apart.yaml").write_text(SWEEP)
     (folder / "note.txt").write_text(f"uploaded at {time.time()}: another package than any before")
     ran = apart.cluster.dreamgrid(
@@ -131,7 +126,11 @@ def submit(apart: Apart, folder: Path, *options: str) -> subprocess.CompletedPro
     return ran
 
 
-def test_nodes_that_share_nothing_but_a_store_train_together_and_prepare_once(apart: Apart, tmp_path: Path) -> None:
+def test_nodes_that_share_nothing_but_a_store_train_together_and_prepare_once(
+    apart: Apart, upload_of: Any, tmp_path: Path
+) -> None:
+    for name in ("first", "second"):
+        upload_of(tmp_path / name)
     first = submit(apart, tmp_path / "first")
     prepared = [apart.prepared(number) for number in (0, 1)]
     second = submit(apart, tmp_path / "second", "--seeds", "0,1")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -20,7 +19,6 @@ from orchestration.store import open_store
 from orchestration.submission import SubmitRequest, exit_code, job_order
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PACKAGES = ("orchestration", "trainers", "augment", "eval", "clusters")
 SWEEP = """
 name: tiny
 title: Tiny
@@ -201,10 +199,9 @@ def test_a_cluster_file_is_checked_before_ray_is_asked(
 @pytest.mark.slow
 @pytest.mark.ray
 @pytest.mark.timeout(1300)
-def test_a_submitted_sweep_runs_stops_and_goes_on(ray_head: Any, tmp_path: Path) -> None:
+def test_a_submitted_sweep_runs_stops_and_goes_on(ray_head: Any, upload_of: Any, tmp_path: Path) -> None:
     folder, storage = tmp_path / "upload", tmp_path / "storage"
-    for package in PACKAGES:
-        shutil.copytree(REPOSITORY / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    upload_of(folder)
     (folder / "tiny.yaml").write_text(SWEEP)
     submit = ["submit", str(folder / "tiny.yaml"), "--address", ray_head.url, "--working-dir", str(folder)]
     options = ["--storage", str(storage), "--set", "train.epochs=60"]
