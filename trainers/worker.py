@@ -30,6 +30,7 @@ from trainers.loader import Loader
 from trainers.loop import LoopHooks, Training
 from trainers.models.build import build_classifier
 from trainers.models.normalize import Classifier
+from trainers.named_files import stage_named_files
 from trainers.order import Order, check_workers, training_samples
 from trainers.preemption import PreemptionNotice, noticing
 from trainers.progress import Progress
@@ -80,6 +81,7 @@ def _stage(request: JobRequest) -> None:
         root = Path(paths.data_root)
         stage_datasets([config.dataset, *([config.outliers] if config.outliers else [])], paths.data_source, root)
         stage_released(config.released, paths.data_source, root)
+        stage_named_files(config, paths.data_source, root)
 
 
 def _trained(request: JobRequest, group: ProcessGroup, sink: JobSink, budget: ThreadBudget) -> StoredCheckpoint:
