@@ -123,15 +123,42 @@ class PixMixOnePictureAtATime(Dataset[tuple[torch.Tensor, int]]):
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
         rng = self._rng
         picture = self._crop(self._pictures[index])
-        partner = self._cut(self._mixing_set[rng.integers(len(self._mixing_set))])
+        partner = self._cut(self._mixing_picture(int(rng.integers(len(self._mixing_set)))))
         mixed = self._tensor(self._augmented(picture) if rng.random() < 0.5 else picture)
         for _ in range(rng.integers(ROUNDS + 1)):
             other = self._tensor(self._augmented(picture) if rng.random() < 0.5 else partner)
             mixed = self._mixes[int(rng.integers(len(self._mixes)))](mixed, other).clip(0, 1)
         return self._normalise(mixed), int(self._labels[index])
 
+    def _mixing_picture(self, index: int) -> Image.Image:
+        return self._mixing_set[index]
+
     def _augmented(self, picture: Image.Image) -> Image.Image:
         return self._ops[int(self._rng.integers(len(self._ops)))](picture)
+
+
+class PixMixFromFiles(PixMixOnePictureAtATime):
+    """The published data path: each mixing picture is a file that is decoded, and resized to 36 px, for every sample."""
+
+    def __init__(self, files: Sequence[Path], *arguments: Any) -> None:
+        from torchvision import transforms
+
+        super().__init__(*arguments)
+        self._files = files
+        self._resize = transforms.Resize(self._mixing_set[0].size[0])
+
+    def _mixing_picture(self, index: int) -> Image.Image:
+        with Image.open(self._files[index % len(self._files)]) as picture:
+            resized: Image.Image = self._resize(picture.convert("RGB"))
+        return resized
+
+
+def write_mixing_files(pictures: NDArray[np.uint8], folder: Path, *, side: int = 256) -> list[Path]:
+    """Write pictures as JPEG files of a side, as the published mixing set has them (256 px and more, 85 kB on average)."""
+    files = [folder / f"{number:04}.jpg" for number in range(len(pictures))]
+    for path, picture in zip(files, pictures, strict=True):
+        Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC).save(path, quality=95)
+    return files
 
 
 def train_epoch(network: nn.Module, dataset: Dataset[tuple[torch.Tensor, int]], batch_size: int) -> None:

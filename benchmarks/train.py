@@ -25,7 +25,7 @@ from torch import nn
 from augment.methods import config_for, method_for
 from augment.treatment import Treatment, TreatmentContext
 from benchmarks import harness
-from benchmarks.pil_pipeline import PixMixOnePictureAtATime, mixings, operations, published, train_epoch
+from benchmarks.pil_pipeline import PixMixFromFiles, mixings, operations, published, train_epoch, write_mixing_files
 from trainers.config import RecipeConfig
 from trainers.group import OneWorker
 from trainers.loader import Loader
@@ -118,12 +118,19 @@ class BareEpoch:
             optimiser.step()
 
 
-def speed_cases(num_images: int, reference: Path | None) -> list[harness.Case]:
-    """Return the comparisons that run in this process on one thread."""
+def speed_cases(num_images: int, reference: Path | None, folder: Path) -> list[harness.Case]:
+    """Return the comparisons that run in this process on one thread.
+
+    Args:
+        num_images: Training pictures of an epoch.
+        reference: A checkout of the published code whose operations the peer uses, or None for our own in their place.
+        folder: Where the peer's mixing pictures are written to; it reads and decodes one per sample, as published.
+    """
     images, labels, mixing_set = synthetic(num_images)
     rng = np.random.default_rng(0)
     ops, mixes = (operations(rng, 32), mixings(rng)) if reference is None else published(reference)
-    theirs = PixMixOnePictureAtATime(images, labels, mixing_set, ops, mixes, rng)
+    files = write_mixing_files(mixing_set[:128], folder)
+    theirs = PixMixFromFiles(files, images, labels, mixing_set, ops, mixes, rng)
     network = classifier(channels_last=False).network
     ours = OurEpoch(images, labels, pixmix(mixing_set))
     peer = "Pillow, one picture at a time, default layout" if reference is None else f"operations of {reference}"
@@ -245,8 +252,9 @@ def main() -> None:
     ).parse_args()
     torch.set_num_threads(1)
     started = time.monotonic()
-    cases = speed_cases(BATCH * (2 if options.quick else 8), options.reference)
-    measurements = harness.measure(cases, rounds=5 if options.quick else 9)
+    with tempfile.TemporaryDirectory() as folder:
+        cases = speed_cases(BATCH * (2 if options.quick else 8), options.reference, Path(folder))
+        measurements = harness.measure(cases, rounds=5 if options.quick else 9)
     notes = worker_notes(quick=options.quick)
     report = harness.Report(
         benchmark="train", measurements=measurements, notes=[*notes, f"took {time.monotonic() - started:.0f} s"]
