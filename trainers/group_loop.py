@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainers.errors import JobStopped as JobStopped
 from trainers.errors import TrainingError
+from trainers.network import name_interface
 from trainers.rank_failure import describe_failure
 
 if TYPE_CHECKING:
@@ -189,9 +190,11 @@ def process_group(rank: int, world_size: int, *, uses_gpu: bool, timeout_s: floa
     from datetime import timedelta
 
     import ray.train.collective
+    import ray.util
     import torch
     import torch.distributed as dist
 
+    name_interface(ray.util.get_node_ip_address())
     address = _free_address() if rank == 0 else None
     address = ray.train.collective.broadcast_from_rank_zero(address)
     if uses_gpu:
