@@ -18,7 +18,8 @@ def test_the_interface_is_the_one_that_bears_the_address() -> None:
 
 
 def test_gloo_is_told_the_interface_unless_somebody_chose_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(GLOO_INTERFACE, raising=False)
+    monkeypatch.setenv(GLOO_INTERFACE, "")
+    monkeypatch.delenv(GLOO_INTERFACE)
     loopback = interface_of(
         "127.0.0.1", {name: [one.address for one in each] for name, each in psutil.net_if_addrs().items()}
     )
