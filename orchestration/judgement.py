@@ -29,6 +29,7 @@ class Judgement:
         architecture: Name of the network, or "" where the checkpoint alone knows it.
         network: The network that was judged.
         reports: One report per benchmark.
+        foretold: Forward passes that the cost model foretells, in pictures.
         notes: What is not as published: missing files, stand-ins, limits.
     """
 
@@ -36,6 +37,7 @@ class Judgement:
     architecture: str
     network: LoadedNetwork
     reports: tuple[MetricReport, ...]
+    foretold: int = 0
     notes: tuple[str, ...] = ()
 
     @property
@@ -160,6 +162,20 @@ def suite_of(name: str, dataset: str, settings: Settings) -> tuple[dict[str, Map
     return dict(chosen.benchmarks), chosen.notes
 
 
+def foretold_passes(requests: Sequence[BenchmarkRequest], dataset: str) -> int:
+    """Return how many pictures the cost model expects to be put through the network, forward only.
+
+    Raises:
+        EvalError: If a benchmark or a parameter is unknown.
+    """
+    from eval.cost import suite_cost
+    from trainers.datasets.registry import DATASETS, dataset_for
+
+    spec = dataset_for(dataset)
+    sizes = {name: each.num_test for name, each in DATASETS.items()}
+    return suite_cost(requests, num_images=spec.num_test, side=spec.image_size, set_sizes=sizes).forward
+
+
 def judgement_document(judged: Judgement) -> dict[str, Any]:
     """Return a judgement as plain values: one document for all axes."""
     from eval.suites import axes_of
@@ -172,6 +188,7 @@ def judgement_document(judged: Judgement) -> dict[str, Any]:
         "architecture": judged.architecture,
         "axes": list(axes_of([report.benchmark for report in judged.reports if report.outcome is not None])),
         "forward_passes": sum(report.outcome.forward_passes for report in judged.reports if report.outcome),
+        "forward_passes_foretold": judged.foretold,
         "notes": list(judged.notes),
         "missing": {report.benchmark: report.error for report in judged.reports if report.outcome is None},
         "reports": [report_document(report) for report in judged.reports],

@@ -55,14 +55,27 @@ def evaluate(
 ) -> int:
     """Run the safety suite on any checkpoint, also one that was not trained here. Records nothing."""
     from orchestration.foreign import judge_network
-    from orchestration.judgement import Judgement, judgement_document, make_requests, open_network
+    from orchestration.judgement import (
+        Judgement,
+        foretold_passes,
+        judgement_document,
+        make_requests,
+        open_network,
+    )
 
     settings = options.settings_of(None, data_root)
     network = open_network(checkpoint, model=model, dataset=dataset)
     chosen, notes = _chosen(suite, benchmarks, axes, network.dataset, settings)
     requests = make_requests(_with_options(chosen, assignments or [], max_images))
     reports = judge_network(network, requests, settings=settings, on_progress=_teller(), keep_generated=keep)
-    judged = Judgement(checkpoint=checkpoint, architecture=model or "", network=network, reports=reports, notes=notes)
+    judged = Judgement(
+        checkpoint=checkpoint,
+        architecture=model or "",
+        network=network,
+        reports=reports,
+        foretold=foretold_passes(requests, network.dataset),
+        notes=notes,
+    )
     document = judgement_document(judged)
     if save is not None:
         _save(judged, document, save)
@@ -133,7 +146,7 @@ def judgement_text(document: Mapping[str, Any]) -> str:
     lines = [
         f"{document['checkpoint']} on {document['dataset']}: {', '.join(document['axes'])}",
         columns(rows, header=["axis", "metric", "value", "better", "n"], right=(2, 4)),
-        f"forward passes: {document['forward_passes']} pictures",
+        f"forward passes: {document['forward_passes']} pictures, {document['forward_passes_foretold']} by the cost model",
         *(f"note: {note}" for note in (*document["notes"], *remarks)),
         *(f"missing: {name}: {reason}" for name, reason in document["missing"].items()),
     ]

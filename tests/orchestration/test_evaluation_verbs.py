@@ -65,6 +65,7 @@ def test_a_report_covers_the_axes_and_tells_its_limits(report: Path) -> None:
     assert {each["benchmark"] for each in document["reports"]} == {"clean", "c-generated", "ood-generated", "pgd"}
     assert all(each["notes"]["limited"]["used"] == 100 for each in document["reports"])
     assert document["forward_passes"] == sum(each["forward_passes"] for each in document["reports"])
+    assert document["forward_passes"] == document["forward_passes_foretold"]
     assert document["missing"] == {}
 
 
