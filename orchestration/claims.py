@@ -87,7 +87,7 @@ class RecordedEvidence:
     def _part(self, row: str, alternatives: Sequence[str]) -> Sample | Missing:
         members = self.members(row)
         if not members:
-            return Missing(f"the sweep has no row '{row}' in this size")
+            return Missing(f"the sweep has no row '{row}' in this size", is_row_absent=True)
         columns = [column for given in alternatives for column in _columns_of(given, *members[0])]
         if not columns:
             return Missing(f"the sweep does not measure {alternatives[0]}", is_absent=True)

@@ -10,13 +10,18 @@ from orchestration.costs import DEFAULT_MACHINE, read_machine
 from orchestration.workload import judging_flops, training_flops
 
 if TYPE_CHECKING:
+    from eval.benchmark import BenchmarkRequest
     from orchestration.catalogue import Catalogue
-    from orchestration.identities import ResolvedCell
     from orchestration.store.base import CellResult
+    from trainers.config import JobConfig
+
+
+Wanted = tuple[str, "JobConfig", Sequence["BenchmarkRequest"]]
+"""A cell for the ledger: train key, configuration, benchmarks that count."""
 
 
 def ledger(
-    cells: Sequence[ResolvedCell],
+    wanted: Iterable[Wanted],
     results: Mapping[str, CellResult],
     catalogue: Catalogue,
     *,
@@ -25,7 +30,7 @@ def ledger(
     """Return actual device-seconds of recorded cells and reports beside the estimate from counted operations.
 
     Args:
-        cells: The cells of a sweep.
+        wanted: The cells of a sweep; equal ones count once.
         results: Train key -> what is recorded.
         catalogue: Sizes of datasets.
         machine: Machine of the price file that the estimate is for.
@@ -38,14 +43,23 @@ def ledger(
         InputError: If the price file has no such machine.
     """
     rate = read_machine(machine).tflops * 1e12
-    unique = {cell.train_key: cell for cell in cells if cell.train_key in results}
-    train = [_training(cell, results[key], catalogue, rate) for key, cell in unique.items()]
-    judge = [pair for key, cell in unique.items() for pair in _judging(cell, results[key], catalogue, rate)]
+    configs: dict[str, JobConfig] = {}
+    requests: dict[str, dict[str, BenchmarkRequest]] = {}
+    for key, config, benchmarks in wanted:
+        if key in results:
+            configs[key] = config
+            requests.setdefault(key, {}).update({request.key: request for request in benchmarks})
+    train = [_training(config, results[key], catalogue, rate) for key, config in configs.items()]
+    judge = [
+        pair
+        for key, config in configs.items()
+        for pair in _judging(config, requests[key].values(), results[key], catalogue, rate)
+    ]
     actual = math.fsum(pair[0] for pair in (*train, *judge))
     estimate = math.fsum(pair[1] for pair in (*train, *judge))
     return {
         "machine": machine,
-        "cells": len(unique),
+        "cells": len(configs),
         "train_s": _sums(train),
         "judge_s": _sums(judge),
         "ratio": actual / estimate if estimate > 0 else None,
@@ -65,19 +79,19 @@ def ledger_text(made: Mapping[str, Any]) -> str:
     )
 
 
-def _training(cell: ResolvedCell, result: CellResult, catalogue: Catalogue, rate: float) -> tuple[float, float]:
-    flops = training_flops(cell.config, catalogue.dataset(cell.config.dataset))
+def _training(config: JobConfig, result: CellResult, catalogue: Catalogue, rate: float) -> tuple[float, float]:
+    flops = training_flops(config, catalogue.dataset(config.dataset))
     return result.training.summary.device_s, flops / rate
 
 
 def _judging(
-    cell: ResolvedCell, result: CellResult, catalogue: Catalogue, rate: float
+    config: JobConfig, requests: Iterable[BenchmarkRequest], result: CellResult, catalogue: Catalogue, rate: float
 ) -> Iterable[tuple[float, float]]:
-    dataset = catalogue.dataset(cell.config.dataset)
-    for request in cell.benchmarks:
+    dataset = catalogue.dataset(config.dataset)
+    for request in requests:
         report = result.reports.get(request.key)
         if report is not None:
-            yield report.wall_s, judging_flops(request, cell.config, dataset) / rate
+            yield report.wall_s, judging_flops(request, config, dataset) / rate
 
 
 def _sums(pairs: Sequence[tuple[float, float]]) -> dict[str, float]:

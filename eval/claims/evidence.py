@@ -39,10 +39,17 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Why a value cannot be had; `is_absent` where the table does not have the measure at all."""
+    """Why a value cannot be had.
+
+    Attributes:
+        reason: In words.
+        is_absent: Whether the table does not have the measure at all.
+        is_row_absent: Whether the table does not have the row at all.
+    """
 
     reason: str
     is_absent: bool = False
+    is_row_absent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,23 @@ class Bench:
             raise NotCheckable(found.reason)
         return found
 
+    def standing(self, rows: Iterable[str], names: Sequence[str]) -> list[str]:
+        """Return the rows that the table has; a size may leave some out by name.
+
+        Raises:
+            NotCheckable: If it has none of them.
+        """
+        kept, reason = [], ""
+        for row in rows:
+            found = self.evidence.sample(row, self.measures[names[0]])
+            if isinstance(found, Missing) and found.is_row_absent:
+                self.left_out[row], reason = None, found.reason
+            else:
+                kept.append(row)
+        if not kept and reason:
+            raise NotCheckable(reason)
+        return kept
+
     def present(self, names: Sequence[str], row: str) -> list[str]:
         """Return the measures that the table has.
 
@@ -85,7 +102,8 @@ Test = Callable[[Bench, Mapping[str, Any]], Finding]
 
 
 def _pairs(bench: Bench, row: str, others: Iterable[str], names: Sequence[str]) -> Iterator[tuple[str, str]]:
-    return ((name, other) for name in bench.present(names, row) for other in others)
+    rivals = bench.standing(others, names)
+    return ((name, other) for name in bench.present(names, row) for other in rivals)
 
 
 def _lower(bench: Bench, row: str, others: Iterable[str], names: Sequence[str]) -> list[Comparison]:

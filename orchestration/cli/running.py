@@ -134,7 +134,8 @@ def _finish(made: SweepRun, runner: Runner, sweep: Sweep, *, as_json: bool) -> N
     from orchestration.ledger import ledger, ledger_text
 
     cells = resolve_sweep(sweep, runner.catalogue)
-    cost = ledger(cells, runner.store.results(dict.fromkeys(cell.train_key for cell in cells)), runner.catalogue)
+    results = runner.store.results(dict.fromkeys(cell.train_key for cell in cells))
+    cost = ledger([(cell.train_key, cell.config, cell.benchmarks) for cell in cells], results, runner.catalogue)
     if as_json:
         import json
 

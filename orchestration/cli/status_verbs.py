@@ -11,6 +11,7 @@ from orchestration.cli import options
 from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, emit
 
 if TYPE_CHECKING:
+    from orchestration.catalogue import Catalogue
     from orchestration.cells import Plan, PlannedCell
     from orchestration.store.base import ResultsStore
 
@@ -31,6 +32,7 @@ def status(
 ) -> int:
     """Show the state of every cell, also of a sweep that runs elsewhere."""
     from orchestration.catalogue import builtin_catalogue
+    from orchestration.ledger import ledger_text
     from orchestration.plan import make_plan
 
     choice = options.SweepChoice(
@@ -40,9 +42,17 @@ def status(
     store = options.store_of(settings)
     catalogue = builtin_catalogue()
     plan = make_plan(choice.load(catalogue), store=store, catalogue=catalogue, data_root=settings.data_root)
-    document = status_document(plan, store)
-    emit(document, lambda: status_text(document), as_json=as_json)
+    document = {**status_document(plan, store), "cost": cost_of(plan, store, catalogue)}
+    emit(document, lambda: f"{status_text(document)}\n{ledger_text(document['cost'])}", as_json=as_json)
     return EXIT_CELLS_FAILED if any(row["state"] == "failed" for row in document["cells"]) else EXIT_DONE
+
+
+def cost_of(plan: Plan, store: ResultsStore, catalogue: Catalogue) -> dict[str, Any]:
+    """Return what the recorded cells of a plan took, beside the estimate; see `orchestration.ledger.ledger`."""
+    from orchestration.ledger import ledger
+
+    results = store.results([cell.train_key for cell in plan.cells if cell.trained])
+    return ledger([(cell.train_key, cell.config, cell.wanted) for cell in plan.cells], results, catalogue)
 
 
 def status_document(plan: Plan, store: ResultsStore) -> dict[str, Any]:

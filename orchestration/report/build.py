@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestration.claims import judge_claims, verdict_document
 from orchestration.comparison import Resolved, compared
-from orchestration.ledger import ledger
+from orchestration.ledger import Wanted, ledger
 from orchestration.report.content import part_content
 from orchestration.report.page import to_page
 from orchestration.resolve import resolve_sweep
@@ -43,7 +43,7 @@ def report_content(sweep: Sweep, name_or_path: str, *, store: ResultsStore, cata
     whole = Resolved(full, resolve_sweep(full, catalogue))
     tables = compared(sweep_tables(sweep, ours.cells, results), ours, whole)
     parts = [
-        {**part_content(part, table, results), "ledger": ledger(part.cells, results, catalogue)}
+        {**part_content(part, table, results), "ledger": ledger(_wanted(part), results, catalogue)}
         for part, table in zip(ours.parts(), tables, strict=True)
     ]
     judged = judge_claims([sweep], store=store, catalogue=catalogue)
@@ -55,3 +55,7 @@ def report_content(sweep: Sweep, name_or_path: str, *, store: ResultsStore, cata
         "parts": parts,
         "claims": [verdict_document(each) for each in judged],
     }
+
+
+def _wanted(part: Resolved) -> list[Wanted]:
+    return [(cell.train_key, cell.config, cell.benchmarks) for cell in part.cells]
