@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = reader.parse_args(arguments)
     nodes, cells, rounds = (20, 2_000, 2) if options.quick else (100, 10_000, ROUNDS)
     reports = [schedule_report(nodes=nodes, cells=cells, rounds=rounds)]
-    with tempfile.TemporaryDirectory(prefix="dg-scale-") as folder:
+    with tempfile.TemporaryDirectory(prefix="dg-scale-", ignore_cleanup_errors=True) as folder:
         wanted = 100 if options.quick else 1_000
         reports.append(store_report(Path(folder), cells=10 * wanted, wanted=wanted, rounds=rounds))
     notes = [note for one in reports for note in one.notes]
