@@ -66,7 +66,7 @@ class Edsr(LearnedDistortion):
     def _redraw(self, network: nn.Module, images: Tensor, generator: torch.Generator) -> Tensor:
         weights = damaged_weights(network, self._config.num_edits, generator)
         kinds = torch.rand(2, generator=generator)
-        hidden = network.head[0].out_channels if isinstance(network, PublishedEdsr) else self._config.hidden
+        hidden = network.hidden if isinstance(network, PublishedEdsr) else self._config.hidden
         edits = (head_edit(int(kinds[0] * 4), hidden, generator), body_edit(int(kinds[1] * 6)))
         redrawn: Tensor = torch.func.functional_call(network, weights, (images, *edits))
         return redrawn

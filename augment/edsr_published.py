@@ -41,7 +41,7 @@ class PublishedEdsr(nn.Module):
 
     def __init__(self, *, channels: int, hidden: int, num_blocks: int, factors: tuple[int, ...]) -> None:
         super().__init__()
-        self.channels, self.factor = channels, math.prod(factors)
+        self.channels, self.hidden, self.factor = channels, hidden, math.prod(factors)
         self.head = nn.Sequential(_conv(3, hidden))
         self.body = nn.Sequential(*(PublishedBlock(hidden) for _ in range(num_blocks)), _conv(hidden, hidden))
         ups = [layer for each in factors for layer in (_conv(hidden, each**2 * hidden), nn.PixelShuffle(each))]
@@ -57,7 +57,7 @@ class PublishedEdsr(nn.Module):
         edited = min(EDITED_BLOCK, len(self.body) - 1)
         for number, layer in enumerate(self.body):
             x = layer(inside_body(x) if number == edited else x)
-        drawn = self.tail(x + start)[:, :, : images.shape[2], : images.shape[3]] / 255.0 + mean
+        drawn: Tensor = self.tail(x + start)[:, :, : images.shape[2], : images.shape[3]] / 255.0 + mean
         return drawn if self.channels == 3 else drawn.mean(1, keepdim=True)
 
 

@@ -40,7 +40,8 @@ def treated_rows(treatment: Treatment, images: NDArray[np.uint8], *, repeats: in
 
 def enlarged(images: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
     """Return pictures with every pixel repeated, (N, H * factor, W * factor, C)."""
-    return images.repeat(factor, axis=1).repeat(factor, axis=2)
+    tall: NDArray[np.uint8] = images.repeat(factor, axis=1)
+    return tall.repeat(factor, axis=2)
 
 
 def _sampled(
@@ -51,6 +52,6 @@ def _sampled(
 
 
 def _as_bytes(images: NDArray[np.uint8] | NDArray[np.float32]) -> NDArray[np.uint8]:
-    if images.dtype == np.uint8:
-        return images.astype(np.uint8)
-    return np.rint(images * np.float32(255.0)).astype(np.uint8)
+    scale = 1.0 if images.dtype == np.uint8 else 255.0
+    pixels: NDArray[np.uint8] = np.rint(images * np.float32(scale)).astype(np.uint8)
+    return pixels

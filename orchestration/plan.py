@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from augment.method_files import missing_files
 from augment.mixing_sets.needed_files import missing_set_files
@@ -217,7 +217,7 @@ def _missing_of_mixing_sets(cells: Sequence[PlannedCell], data_root: Path) -> li
 
 def _missing_of_method(cell: PlannedCell, catalogue: Catalogue, data_root: Path) -> list[str]:
     """Return a line for each file that the cell's method names and that is not there."""
-    params = cell.config.method_params
+    params: Mapping[str, Any] = cell.config.method_params
     parts = catalogue.method_parts(cell.config.method)
     shares = [(part, params if len(parts) == 1 else params.get(part.name, {})) for part in parts if part.files]
     return [line for part, share in shares for line in missing_files(part, share, data_root)]

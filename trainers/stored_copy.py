@@ -58,6 +58,10 @@ class WithStoredCopy:
         classes[~is_copy], classes[is_copy] = labels, changed_labels
         return images, classes
 
+    def plain(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Return clean pictures as test pictures are shown, (n, H, W, C) uint8, and their classes, (n,)."""
+        return self._clean.plain(indices)
+
     def from_copy(self, keys: SampleKeys) -> NDArray[np.bool_]:
         """Return which pictures come from the copy, (n,): a draw per pair of epochs, turned by half in the second of them."""
         pair = SampleKeys(keys.seed, keys.epoch // 2, keys.indices)
@@ -139,8 +143,7 @@ def _resident_copy(
 
 
 def _labels_of(clean: PictureSource) -> NDArray[np.int64]:
-    keys = SampleKeys(0, 0, np.arange(clean.num_images, dtype=np.int64))
-    return clean.pictures(keys)[1]
+    return clean.plain(np.arange(clean.num_images, dtype=np.int64))[1]
 
 
 def _check_names(copied: tuple[str, ...], clean: tuple[str, ...], folder: Path) -> None:
