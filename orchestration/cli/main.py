@@ -93,7 +93,8 @@ def build_app(verb: str | None = None) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
         callback=_no_options_of_its_own,
     )
-    for name in [VERBS[verb]] if verb in VERBS else dict.fromkeys(VERBS.values()):
+    wanted = VERBS.get(verb or "")
+    for name in [wanted] if wanted else dict.fromkeys(VERBS.values()):
         importlib.import_module(f"orchestration.cli.{name}").register(app)
     return app
 
