@@ -210,7 +210,7 @@ def sentence(finding: Finding) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the evidence sweeps and print their tables and verdicts; return 1 if an expectation is not met."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.evidence", description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.evidence", description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", default=list(NAMES), metavar="NAME", help="fashion-mnist, mnist")
     parser.add_argument("--quick", action="store_true", help="the smoke size: every path, no evidence")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")

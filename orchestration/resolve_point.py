@@ -122,7 +122,14 @@ class Reading:
         if self.failed or params is None:
             return None
         config = JobConfig(
-            method_params={}, recipe=recipe, seed=0, model_params=params, released=released.name, **names
+            method=names["method"],
+            method_params={},
+            dataset=names["dataset"],
+            model=names["model"],
+            recipe=recipe,
+            seed=0,
+            model_params=params,
+            released=released.name,
         )
         semantics = {"loop": self.catalogue.loop_semantics, "model": model.semantics, "released": released.identity}
         return Template(
