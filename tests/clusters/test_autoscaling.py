@@ -161,9 +161,9 @@ class NodeCount(threading.Thread):
         self.changes: list[tuple[float, int]] = []
 
     def run(self) -> None:
-        """Look every half second through the job server, so that looking starts no process of Ray."""
+        """Look every other second through the job server, so that looking starts no process of Ray."""
         began = time.monotonic()
-        while not self._is_over.wait(0.5):
+        while not self._is_over.wait(2.0):
             nodes = self._cluster.count_nodes()
             if nodes is not None and (not self.changes or self.changes[-1][1] != nodes):
                 self.changes.append((round(time.monotonic() - began, 1), nodes))
@@ -201,12 +201,13 @@ def test_a_submitted_sweep_grows_a_cluster_from_nothing_and_leaves_nothing(
     released_s = time.monotonic() - ended
     watch.end()
 
+    (tmp_path / "transcript.json").write_text(
+        json.dumps({"command": ran.args, "out": ran.stdout, "err": ran.stderr, "nodes": watch.changes})
+    )
+
     assert ran.returncode == 0, ran.stdout + ran.stderr + growing_head.logs()
     assert watch.counts[0] == watch.counts[-1] == 0
     assert max(watch.counts) == MOST_NODES, watch.changes
     store = open_store(str(storage))
     assert len(store.results(store.train_keys())) == 3
     assert released_s < 15 * IDLE_S
-    (tmp_path / "transcript.json").write_text(
-        json.dumps({"command": ran.args, "out": ran.stdout, "err": ran.stderr, "nodes": watch.changes})
-    )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -38,6 +39,86 @@ table: {columns: [clean/error]}
 benchmarks:
   clean: {max_images: 100}
 """
+
+
+def private_folders(*folders: Path) -> list[str]:
+    """Words before a command that is to see its own, empty version of folders.
+
+    Nodes of one machine must not share the folder of Ray: each node's agent unpacks a job's upload anew, under the others' feet.
+    """
+    mounts = " && ".join(f"mount -t tmpfs none {folder}" for folder in folders)
+    return ["unshare", "--mount", "sh", "-c", f'{mounts} && exec "$@"', "sh"]
+
+
+class Network:
+    """A head and nodes with network and file systems of their own: nothing outside of them can be reached, nor reach them.
+
+    Each is a network namespace, joined to the head's by a bridge; each node also has a private folder in place of `cache`.
+    """
+
+    head_address = "10.77.0.1"
+
+    def __init__(self, nodes: int, cache: Path) -> None:
+        self._name = f"dg{os.getpid()}"
+        self._nodes = range(1, nodes + 1)
+        self._cache = cache
+
+    @property
+    def head(self) -> list[str]:
+        """Words before a command that is to run on the head."""
+        return ["ip", "netns", "exec", self._name]
+
+    def node(self, number: int, folder: Path) -> list[str]:
+        """Words before a command that is to run on a node, from 1, with a cache and a folder of Ray of its own."""
+        return ["ip", "netns", "exec", f"{self._name}-{number}", *private_folders(self._cache, folder)]
+
+    def address(self, number: int) -> str:
+        """The address of a node, from 1."""
+        return f"10.77.0.{number + 1}"
+
+    def open(self) -> None:
+        """Make the namespaces.
+
+        Raises:
+            OSError: If this machine does not allow it.
+        """
+        name = self._name
+        self._run(f"netns add {name}", f"-n {name} link set lo up", f"-n {name} link add br0 type bridge")
+        self._run(f"-n {name} addr add {self.head_address}/24 dev br0", f"-n {name} link set br0 up")
+        self._run(f"-n {name} route add default dev br0")
+        for number in self._nodes:
+            node = f"{name}-{number}"
+            self._run(f"netns add {node}", f"-n {node} link set lo up")
+            self._run(f"link add v{number} netns {name} type veth peer name eth0 netns {node}")
+            self._run(f"-n {name} link set v{number} master br0 up", f"-n {node} link set eth0 up")
+            self._run(f"-n {node} addr add {self.address(number)}/24 dev eth0")
+            self._run(f"-n {node} route add default via {self.head_address}")
+
+    def close(self) -> None:
+        """Remove the namespaces."""
+        for name in [self._name, *(f"{self._name}-{number}" for number in self._nodes)]:
+            subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
+
+    def _run(self, *commands: str) -> None:
+        for command in commands:
+            ran = subprocess.run(["ip", *command.split()], capture_output=True, text=True, check=False)
+            if ran.returncode != 0:
+                raise OSError(f"ip {command}: {ran.stderr.strip()}")
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    """A head and two nodes in namespaces; skips where they are not allowed."""
+    if os.getuid() != 0 or shutil.which("ip") is None or shutil.which("unshare") is None:
+        pytest.skip("network namespaces need root, iproute2 and util-linux")
+    made = Network(2, tmp_path_factory.mktemp("node-cache"))
+    try:
+        made.open()
+    except OSError as error:
+        made.close()
+        pytest.skip(f"this machine does not allow network namespaces: {error}")
+    yield made
+    made.close()
 
 
 @dataclass(frozen=True)
