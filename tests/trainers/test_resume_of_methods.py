@@ -16,7 +16,7 @@ from trainers.group import OneWorker
 from trainers.job import JobRequest
 from trainers.worker import run_job
 
-COMPOUNDS = ("pixmix+cutmix",)
+COMPOUNDS = ("pixmix+cutmix", "pixmix+oe")
 FAST = ("baseline", "mixup", "pixmix")
 STEPS = 6
 SHORT: dict[str, dict[str, object]] = {

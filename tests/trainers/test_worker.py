@@ -194,3 +194,20 @@ def test_compiled_network_trains_to_the_same_within_rounding(small_job: SmallJob
         small_job(recipe={**values, "compile": True}, model="small-cnn", model_params={"dropout": 0.0}), make_sink()
     )
     assert compiled.training.epochs[0].loss == pytest.approx(plain.training.epochs[0].loss, rel=1e-4)
+
+
+def test_bf16_and_memory_layout_are_options_that_change_rounding_only(small_job: SmallJob, make_sink: Any) -> None:
+    values = {"epochs": 1, "train_images": 16, "batch_shards": 1, "lr": 0.01}
+    losses = {}
+    for name, changes in {"plain": {"channels_last": False}, "last": {}, "bf16": {"precision": "bf16"}}.items():
+        result = run(small_job(folder=name, recipe={**values, **changes}, model_params={"dropout": 0.0}), make_sink())
+        losses[name] = result.training.epochs[0].loss
+        state = Checkpoints(small_job(folder=name).paths.checkpoints, "ab" * 32).final().state
+        assert {value.dtype for value in state["model"].values()} == {torch.float32, torch.int64}
+    assert losses["last"] == pytest.approx(losses["plain"], rel=1e-4)
+    assert losses["bf16"] == pytest.approx(losses["plain"], rel=0.02)
+    assert losses["bf16"] != losses["last"]
+
+
+def test_summary_tells_who_trained_from_which_step(small_job: SmallJob, sink: Any) -> None:
+    assert run(small_job(), sink).training.environment["workers_from_step"] == [[0, 1]]
