@@ -1,0 +1,106 @@
+"""A run with nothing to do shows what is recorded once on a tracking server, and then leaves it alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestration.catalogue import builtin_catalogue
+from orchestration.cells import Plan
+from orchestration.plan import make_plan
+from orchestration.settings import Settings, read_settings
+from orchestration.shown import ShownMark
+from orchestration.store import open_store
+from orchestration.sweep_files import load_sweep
+from orchestration.tracked_run import LazyTracker
+from orchestration.tracking import TrackingError
+
+
+def settings_in(folder: Path, uri: str) -> Settings:
+    return read_settings(storage=str(folder / "storage"), cache_dir=folder / "cache", tracking_uri=uri, environment={})
+
+
+def recorded_plan() -> Plan:
+    """A plan of which everything is recorded."""
+    plan = make_plan(load_sweep("demo", size="smoke"), store=open_store("memory:"), catalogue=builtin_catalogue())
+    return replace(plan, cells=tuple(replace(cell, trained=True, missing=()) for cell in plan.cells))
+
+
+def publish(settings: Settings, plan: Plan) -> str | None:
+    tracker = LazyTracker(settings, open_store("memory:"))
+    tracker.run_started(plan)
+    tracker.run_ended(plan, "complete")
+    return tracker.publish([])
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The addresses that were synced to."""
+    calls: list[str] = []
+
+    def sync(store: Any, plan: Plan, uri: str, **_: Any) -> None:
+        calls.append(uri)
+        Path(uri.removeprefix("sqlite:///")).touch()
+
+    monkeypatch.setattr("orchestration.tracking.sync", sync)
+    return calls
+
+
+def test_what_is_recorded_is_shown_once(tmp_path: Path, synced: list[str]) -> None:
+    settings = settings_in(tmp_path, f"sqlite:///{tmp_path / 'mlflow.db'}")
+
+    assert publish(settings, recorded_plan()) is None
+    assert publish(settings, recorded_plan()) is None
+
+    assert synced == [settings.tracking]
+
+
+def test_another_server_and_a_database_that_is_gone_are_shown_again(tmp_path: Path, synced: list[str]) -> None:
+    first = settings_in(tmp_path, f"sqlite:///{tmp_path / 'a.db'}")
+    second = settings_in(tmp_path, f"sqlite:///{tmp_path / 'b.db'}")
+
+    for settings in (first, second):
+        publish(settings, recorded_plan())
+    (tmp_path / "a.db").unlink()
+    publish(first, recorded_plan())
+
+    assert synced == [first.tracking, second.tracking, first.tracking]
+
+
+def test_one_more_cell_makes_another_mark(tmp_path: Path) -> None:
+    settings, plan = settings_in(tmp_path, "http://127.0.0.1:5000"), recorded_plan()
+    mark = ShownMark.of(settings, plan)
+    mark.note()
+
+    assert ShownMark.of(settings, plan).is_noted()
+    assert not ShownMark.of(settings, replace(plan, cells=plan.cells[:-1])).is_noted()
+
+
+def test_nothing_is_shown_without_tracking_or_without_results(tmp_path: Path, synced: list[str]) -> None:
+    empty = make_plan(load_sweep("demo", size="smoke"), store=open_store("memory:"), catalogue=builtin_catalogue())
+
+    assert publish(settings_in(tmp_path, "none"), recorded_plan()) is None
+    tracker = LazyTracker(settings_in(tmp_path, f"sqlite:///{tmp_path / 'c.db'}"), open_store("memory:"))
+    tracker.run_started(replace(empty, mode="read-only"))
+    assert tracker.publish([]) is None
+
+    assert synced == []
+
+
+def test_a_server_that_fails_is_told_and_asked_again_next_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, synced: list[str]
+) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise TrackingError("the disk is full", passing=True)
+
+    settings = settings_in(tmp_path, f"sqlite:///{tmp_path / 'mlflow.db'}")
+    with monkeypatch.context() as patch:
+        patch.setattr("orchestration.tracking.sync", broken)
+        told = publish(settings, recorded_plan())
+    publish(settings, recorded_plan())
+
+    assert "the disk is full" in str(told)
+    assert synced == [settings.tracking]
