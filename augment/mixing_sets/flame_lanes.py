@@ -216,8 +216,9 @@ def splat_lanes(lanes, cells, cameras, palette, canvas, size):  # type: ignore[n
             cell[j] = np.int32(at if inside else last)
         for j in range(LANES):
             to, tint = np.uint32(cell[j]), np.uint32(shade[j])
+            # all reads before the writes: the compiler may not move a read before a write that could be to its place
             red, green, blue, one = palette[tint, 0], palette[tint, 1], palette[tint, 2], palette[tint, 3]
-            red, green = red + canvas[to, 0], green + canvas[to, 1]  # all reads before the writes: one vector addition
+            red, green = red + canvas[to, 0], green + canvas[to, 1]
             blue, one = blue + canvas[to, 2], one + canvas[to, 3]
             canvas[to, 0], canvas[to, 1], canvas[to, 2], canvas[to, 3] = red, green, blue, one
 
