@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,23 +44,12 @@ def screen(
     as_json: options.Json = False,
 ) -> int:
     """Train cells with early stopping on held-out pictures. Nothing of it enters a table."""
+    given = dict(locals())
     from orchestration.catalogue import builtin_catalogue
     from orchestration.screening.request import ScreenOptions
     from orchestration.screening.screen import screen as run_screen
 
-    chosen = ScreenOptions(
-        scheduler=scheduler,  # type: ignore[arg-type]  # checked there
-        search=search,  # type: ignore[arg-type]
-        trials=trials,
-        grace_epochs=grace_epochs,
-        reduction=reduction,
-        look_every=look_every,
-        validation_images=validation_images,
-        cpus=cpus,
-        gpus=gpus,
-        max_concurrent=max_concurrent,
-        address=address,
-    )
+    chosen = ScreenOptions(**{field.name: given[field.name] for field in fields(ScreenOptions)})
     choice = options.SweepChoice(
         name=sweep, smoke=smoke, small=small, assignments=tuple(assignments or ()), seeds=seeds
     )
