@@ -1,0 +1,49 @@
+"""The verdicts of the evidence script, on differences whose answer is known; and its sweeps, which must resolve."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.evidence import EXPECTATIONS, HERE, NAMES, Expectation, judge, main, sentence
+from orchestration.catalogue import builtin_catalogue
+from orchestration.resolve import resolve_sweep
+from orchestration.sweep_files import load_sweep
+
+LOWER = Expectation(row="PixMix", column="c-generated/error", lower=True)
+
+
+def test_clear_differences_are_shown() -> None:
+    finding = judge(LOWER, [-0.05, -0.051, -0.049])
+    assert finding.verdict == "shown"
+    assert finding.p_value is not None
+    assert finding.p_value < 0.001
+    assert sentence(finding).endswith("3 of 3 seeds: shown")
+
+
+def test_agreeing_seeds_that_scatter_are_in_the_expected_sense() -> None:
+    assert judge(LOWER, [-0.1, -0.001, -0.02]).verdict == "in the expected sense"
+
+
+def test_a_difference_the_wrong_way_is_not_shown() -> None:
+    assert judge(LOWER, [0.05, 0.051, 0.049]).verdict == "NOT shown"
+    assert judge(LOWER, [-0.1, 0.001, -0.02]).verdict == "NOT shown"
+    assert judge(Expectation(row="A", column="ood/auroc", lower=False), [0.05, 0.051, 0.049]).verdict == "shown"
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("size", ["full", "smoke"])
+def test_evidence_sweeps_resolve_and_hold_what_is_expected_of_them(name: str, size: str) -> None:
+    catalogue = builtin_catalogue()
+    sweep = load_sweep(str(HERE / f"evidence-{name}.yaml"), size=size, catalogue=catalogue)  # type: ignore[arg-type]
+    assert resolve_sweep(sweep, catalogue)
+    assert {each.row for each in EXPECTATIONS} <= set(sweep.rows)
+    assert {each.column for each in EXPECTATIONS} <= set(sweep.columns)
+
+
+def test_unknown_names_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["imagenet", "--storage", str(tmp_path)])
+    assert caught.value.code == 2
+    assert "evidence is gathered on fashion-mnist, mnist, but got 'imagenet'" in capsys.readouterr().err
