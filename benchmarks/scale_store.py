@@ -113,6 +113,7 @@ def runs_of_writers(folder: Path, writers: int) -> int:
 
     from orchestration.plan import make_plan
     from orchestration.tracking.opening import open_tracker
+    from orchestration.tracking.sync import sync
 
     sweep = load_sweep(str(sweep_file(folder, 10 * max(1, writers // 10 + 1))))
     store, catalogue = open_store(str(folder / "together")), builtin_catalogue()
@@ -124,11 +125,13 @@ def runs_of_writers(folder: Path, writers: int) -> int:
     tracker.run_started(plan)
     _at_once(cells, lambda pair: _record_and_tell(store, tracker, plan.cells[pair[0]], pair[1]))
     tracker.run_ended(plan, "complete")
-    tracker.close()
+    trouble = tracker.close()
+    if (
+        trouble
+    ):  # on a busy machine the writer may need longer than a run waits for it; `sync` is the way out, here as there
+        sync(store, make_plan(sweep, store=store, catalogue=catalogue), f"sqlite:///{database}", columns=sweep.columns)
+    query = "select count(distinct run_uuid) from latest_metrics join tags using (run_uuid) where tags.key = 'cell_id'"
     with sqlite3.connect(database) as opened:
-        query = (
-            "select count(distinct run_uuid) from latest_metrics join tags using (run_uuid) where tags.key = 'cell_id'"
-        )
         return int(opened.execute(query).fetchone()[0])
 
 
