@@ -26,6 +26,15 @@ from ray.autoscaler.tags import (
 class PrivateNodeProvider(FakeMultiNodeProvider):
     """Starts and ends the nodes."""
 
+    def non_terminated_nodes(self, tag_filters: Any) -> list[str]:
+        """Return the nodes whose processes run: one that a busy machine was too slow for is started anew."""
+        with self.lock:
+            ended = [name for name, one in self._nodes.items() if "node" in one and one["node"].poll() is not None]
+            for name in ended:
+                del self._nodes[name]
+        found: list[str] = super().non_terminated_nodes(tag_filters)
+        return found
+
     def _create_node_with_resources_and_labels(
         self, node_config: Any, tags: dict[str, str], count: int, resources: dict[str, Any], labels: Any
     ) -> None:
