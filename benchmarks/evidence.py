@@ -45,6 +45,7 @@ class Expectation:
     price: bool = False
 
 
+# Outlier Exposure is trained on the set of "ood/auroc", so that only drawn outliers, which it has never seen, say anything of it.
 EXPECTATIONS: Final = (
     Expectation(row="PixMix", column="c-generated/error", lower=True),
     Expectation(row="PixMix", column="c-generated/rms", lower=True),
@@ -52,7 +53,6 @@ EXPECTATIONS: Final = (
     Expectation(row="PixMix", column="ood/auroc", lower=False),
     Expectation(row="AugMix", column="c-generated/error", lower=True),
     Expectation(row="Outlier Exposure", column="ood-generated/auroc", lower=False),
-    Expectation(row="Outlier Exposure", column="ood/auroc", lower=False),
     Expectation(row="Adversarial", column="pgd/error", lower=True),
     Expectation(row="Adversarial", column="clean/error", lower=False, price=True),
 )
