@@ -158,20 +158,24 @@ class NodeCount(threading.Thread):
         super().__init__(daemon=True)
         self._cluster = cluster
         self._is_over = threading.Event()
+        self._began = time.monotonic()
         self.changes: list[tuple[float, int]] = []
 
     def run(self) -> None:
         """Look every other second through the job server, so that looking starts no process of Ray."""
-        began = time.monotonic()
         while not self._is_over.wait(2.0):
-            nodes = self._cluster.count_nodes()
-            if nodes is not None and (not self.changes or self.changes[-1][1] != nodes):
-                self.changes.append((round(time.monotonic() - began, 1), nodes))
+            self._look()
 
     def end(self) -> None:
-        """Stop looking."""
+        """Look once more, and stop looking."""
         self._is_over.set()
         self.join()
+        self._look()
+
+    def _look(self) -> None:
+        nodes = self._cluster.count_nodes()
+        if nodes is not None and (not self.changes or self.changes[-1][1] != nodes):
+            self.changes.append((round(time.monotonic() - self._began, 1), nodes))
 
     @property
     def counts(self) -> list[int]:
