@@ -13,6 +13,7 @@ from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, emit
 
 if TYPE_CHECKING:
     from eval.report import MetricReport
+    from orchestration.foreign import LoadedNetwork
     from orchestration.judgement import Judgement
 
 _SECONDS_BETWEEN_LINES = 20.0
@@ -55,16 +56,10 @@ def evaluate(
 ) -> int:
     """Run the safety suite on any checkpoint, also one that was not trained here. Records nothing."""
     from orchestration.foreign import judge_network
-    from orchestration.judgement import (
-        Judgement,
-        foretold_passes,
-        judgement_document,
-        make_requests,
-        open_network,
-    )
+    from orchestration.judgement import Judgement, foretold_passes, judgement_document, make_requests
 
     settings = options.settings_of(None, data_root)
-    network = open_network(checkpoint, model=model, dataset=dataset)
+    network = _opened(checkpoint, model, dataset, benchmarks)
     chosen, notes = _chosen(suite, benchmarks, axes, network.dataset, settings)
     requests = make_requests(_with_options(chosen, assignments or [], max_images))
     reports = judge_network(network, requests, settings=settings, on_progress=_teller(), keep_generated=keep)
@@ -81,6 +76,29 @@ def evaluate(
         _save(judged, document, save)
     emit(document, lambda: judgement_text(document), as_json=as_json)
     return EXIT_CELLS_FAILED if judged.num_failed else EXIT_DONE
+
+
+def _opened(checkpoint: str, model: str | None, dataset: str | None, benchmarks: str | None) -> LoadedNetwork:
+    """Open the network; unknown benchmarks are told together with what is wrong of it."""
+    from orchestration.errors import InputError, Mistake
+    from orchestration.judgement import make_requests, open_network
+
+    wrong: tuple[Mistake, ...] = ()
+    try:
+        make_requests({name: {} for name in _names(benchmarks)})
+    except InputError as error:
+        wrong = error.mistakes
+    try:
+        network = open_network(checkpoint, model=model, dataset=dataset)
+    except InputError as error:
+        raise InputError(error.subject, [*error.mistakes, *wrong]) from error
+    if wrong:
+        raise InputError("benchmarks", wrong)
+    return network
+
+
+def _names(listed: str | None) -> list[str]:
+    return [name.strip() for name in listed.split(",")] if listed else []
 
 
 def _teller() -> Callable[[str, int, int], None]:
@@ -108,9 +126,9 @@ def _chosen(
         text = "name benchmarks, or a suite with or without axes, but not both"
         raise InputError("options", [Mistake(where="--benchmarks", text=text)])
     if benchmarks is not None:
-        return {name.strip(): {} for name in benchmarks.split(",")}, ()
+        return {name: {} for name in _names(benchmarks)}, ()
     chosen, notes = suite_of(suite or "full", dataset, settings)
-    return (select_axes(chosen, [axis.strip() for axis in axes.split(",")]) if axes else chosen), notes
+    return (select_axes(chosen, _names(axes)) if axes else chosen), notes
 
 
 def _with_options(
