@@ -14,6 +14,9 @@ DATA_VARIABLE: Final = "DREAMGRID_DATA"
 CACHE_VARIABLE: Final = "DREAMGRID_CACHE"
 TRACKING_VARIABLE: Final = "MLFLOW_TRACKING_URI"
 
+_UPLOADS: Final = "working_dir_files"
+"""The folder of Ray's session in which it unpacks what `ray job submit --working-dir` sent."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -62,7 +65,7 @@ def read_settings(
     """Return the settings: what is given, else the environment's, else the defaults.
 
     Args:
-        storage: Folder or s3:// prefix; DREAMGRID_STORAGE; ./dreamgrid-storage.
+        storage: Folder or s3:// prefix; DREAMGRID_STORAGE; ./dreamgrid-storage, or ~/dreamgrid-storage in an upload of Ray.
         data_root: Folder of datasets; DREAMGRID_DATA; ./data.
         cache_dir: Folder of caches; DREAMGRID_CACHE; ~/.cache/dreamgrid.
         tracking_uri: MLflow tracking URI; MLFLOW_TRACKING_URI; a file beside the storage.
@@ -72,8 +75,14 @@ def read_settings(
     place = storage or variables.get(STORAGE_VARIABLE) or DEFAULT_STORAGE
     is_local = "://" not in place
     return Settings(
-        storage=str(Path(place).expanduser().absolute()) if is_local else place,
+        storage=str(lasting_folder() / Path(place).expanduser()) if is_local else place,
         data_root=(data_root or Path(variables.get(DATA_VARIABLE) or "data")).expanduser().absolute(),
         cache_dir=(cache_dir or Path(variables.get(CACHE_VARIABLE) or "~/.cache/dreamgrid")).expanduser().absolute(),
         tracking_uri=tracking_uri or variables.get(TRACKING_VARIABLE) or None,
     )
+
+
+def lasting_folder() -> Path:
+    """Return the folder that relative storages lie in: this one; but home where this is a job's upload, which Ray deletes."""
+    here = Path.cwd()
+    return Path.home() if _UPLOADS in here.parts else here
