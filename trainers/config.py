@@ -159,7 +159,6 @@ class JobConfig:
         mixing_set: The mixing set, or None.
         outliers: Name of the outlier stream, or None.
         init_from: Train key of the cell whose weights it starts from, or None.
-        elastic_workers: (min, max) workers of an elastic job, or None: batch-norm statistics depend on it.
         released: Key of `CHECKPOINTS`: the weights are those of that released network, and nothing is trained; or None.
     """
 
@@ -173,5 +172,4 @@ class JobConfig:
     mixing_set: MixingSetConfig | None = None
     outliers: str | None = None
     init_from: str | None = None
-    elastic_workers: tuple[int, int] | None = None
     released: str | None = None

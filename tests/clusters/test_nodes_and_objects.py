@@ -225,7 +225,7 @@ def test_nodes_that_share_nothing_but_a_store_train_together_and_prepare_once(
         assert any(path.endswith(".nbc") for path in before)
         assert after == before
     found = apart.objects(tmp_path / "objects")
-    records = [json.loads(data) for name, data in found.items() if name.endswith("training.json")]
+    records = [json.loads(data)["record"] for name, data in found.items() if name.endswith("training.json")]
     assert [record["summary"]["environment"]["world_size"] for record in records] == [2, 2]
     assert any(name.startswith("dreamgrid/checkpoints/") for name in found)
     assert_no_secret(apart, {**found, "out": (first.stdout + first.stderr + second.stdout + second.stderr).encode()})
