@@ -89,7 +89,6 @@ def test_a_node_that_is_about_to_leave_costs_no_attempt_and_its_cell_goes_on_els
     assert [attempt.error_class for attempt in listener.attempts] == ["preempted"]
     assert drained
     cluster.workers.append(patiently(lambda: cluster.add_node(num_cpus=1)))
-    cluster.wait_for_nodes()
 
 
 def drain_a_busy_node(cluster: Any) -> str:
