@@ -5,8 +5,10 @@ Each has its own ports and a folder of its own, and ends with the processes that
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
 import secrets
 import shutil
 import socket
@@ -29,14 +31,15 @@ START_ATTEMPTS = 4
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on."""
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [int(probe.getsockname()[1]) for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
+    """Return ports that nobody listens on, below those that the system gives to outgoing connections meanwhile."""
+    found: list[int] = []
+    for port in random.sample(range(20_000, 32_000), 1000):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise OSError(f"{count} free ports are needed, but only {len(found)} were found")
 
 
 def code_in(folder: Path) -> None:
