@@ -14,7 +14,8 @@ from eval.errors import EvalError
 from orchestration.catalogue import Catalogue, known_fields
 from orchestration.errors import InputError, Mistake, nearest
 from orchestration.identities import ResolvedCell, Resolver
-from orchestration.resolve_point import mistake_at, resolve_point
+from orchestration.point_settings import mistake_at
+from orchestration.resolve_point import resolve_point
 from orchestration.sweep import Sweep
 from trainers.config import JobConfig
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,9 +12,10 @@ from eval.benchmark import BenchmarkRequest
 from eval.published_files.presence import files_identity
 from orchestration.catalogue import config_values, known_fields
 from orchestration.cells import Cell
-from orchestration.errors import Mistake, nearest
+from orchestration.errors import nearest
 from orchestration.identities import KEY_FORMAT, ResolvedCell, Resolver, Template, identity_of
 from orchestration.keys import canonical_json, digest, plain
+from orchestration.point_settings import PointSettings, attempt
 from orchestration.sweep import Point, Setting, Settings, Sweep
 from trainers.config import JobConfig, MixingSetConfig, RecipeConfig
 from trainers.datasets.streams import stream_identity
@@ -44,19 +45,8 @@ def _template(resolver: Resolver, point: Point, sweep: Sweep) -> Template | None
     return reading.template(point.shared, point.parent, point.visualised)
 
 
-class Reading:
+class Reading(PointSettings):
     """Reads the settings of one point; every mistake is noted with the place that the value came from."""
-
-    def __init__(
-        self, resolver: Resolver, sweep: Sweep, settings: Settings, row: str, origin: tuple[str | int, ...]
-    ) -> None:
-        self.resolver = resolver
-        self.catalogue = resolver.catalogue
-        self.sweep = sweep
-        self.settings = settings
-        self.row = row
-        self.origin = origin
-        self.failed = False
 
     def template(
         self, shared: Settings, parent_settings: Settings | None = None, visualised_settings: Settings | None = None
@@ -115,7 +105,7 @@ class Reading:
         if released is None:
             return None
         names = {name: str(self._value(name)) for name in ("method", "dataset", "model")}
-        self._unpack("released", _attempt(check_fits, released, **names))
+        self._unpack("released", attempt(check_fits, released, **names))
         recipe = resolve_recipe("released", {})
         params = self._model_params("released", names["model"])
         benchmarks = self._benchmarks(dataset)
@@ -156,21 +146,6 @@ class Reading:
             row=self.row,
         )
 
-    def _name(self, name: str) -> str | None:
-        value = self._value(name)
-        if isinstance(value, str):
-            return value
-        rule = f"every cell needs a {name}" if value is None else f"{name} must be a word, but got {value!r}"
-        self._note(name, f"row '{self.row}': {rule}; give it under `base` or in the row")
-        return None
-
-    def _value(self, path: str) -> Any:
-        return self.settings[path].value if path in self.settings else None
-
-    def _group(self, head: str) -> dict[str, Any]:
-        prefix = f"{head}."
-        return {path[len(prefix) :]: item.value for path, item in self.settings.items() if path.startswith(prefix)}
-
     def _parent(self, parts: Sequence[Method], shared: Settings, settings: Settings | None) -> Template | None:
         """The cell that this one starts from: as the file says, else as the method is published."""
         starts_from = next((part.starts_from for part in parts if part.starts_from), None)
@@ -186,7 +161,7 @@ class Reading:
         given = self._group("train")
         names = "+".join(part.name for part in parts)
         key = ("recipe", recipe, names, dataset, canonical_json(given))
-        made = self.resolver.remember(key, lambda: _attempt(self._recipe_of, recipe, parts, dataset, given))
+        made = self.resolver.remember(key, lambda: attempt(self._recipe_of, recipe, parts, dataset, given))
         return self._unpack("train", made)
 
     def _recipe_of(self, recipe: str, parts: Sequence[Method], dataset: str, given: Mapping[str, Any]) -> RecipeConfig:
@@ -199,7 +174,7 @@ class Reading:
     def _model_params(self, recipe: str, model: str) -> dict[str, object] | None:
         given = self._group("model_params")
         key = ("model", recipe, model, canonical_json(given))
-        made = self.resolver.remember(key, lambda: _attempt(resolve_model_params, recipe, model, given))
+        made = self.resolver.remember(key, lambda: attempt(resolve_model_params, recipe, model, given))
         return self._unpack("model_params", made)
 
     def _check_size(self, model: Any, dataset: Any) -> None:
@@ -237,7 +212,7 @@ class Reading:
         values = {**part.defaults.get(dataset, {}), **given}
         key = ("method", part.name, canonical_json(values))
         subject = f"method '{part.name}'"
-        made = self.resolver.remember(key, lambda: _attempt(config_values, part.config, values, subject=subject))
+        made = self.resolver.remember(key, lambda: attempt(config_values, part.config, values, subject=subject))
         filled = self._unpack("params", made)
         return None if filled is None else with_contents(part, filled, self.resolver.data_root)
 
@@ -254,7 +229,7 @@ class Reading:
         name = self._value("mixing_set")
         if not self._needs_mixing_set(parts) or "mixing_set_params.parents" in self.settings:
             return None
-        spec, _ = _attempt(self.catalogue.mixing_set, name)
+        spec, _ = attempt(self.catalogue.mixing_set, name)
         if spec is None or spec.origin != "trained":
             return None
         if settings is None:
@@ -275,7 +250,7 @@ class Reading:
         if visualised is not None:
             given["parents"] = [visualised.train_key]
         key = ("mixing-set", name, dataset.image_size, dataset.num_channels, canonical_json(given))
-        made = self.resolver.remember(key, lambda: _attempt(self._mixing_set_of, name, given, dataset))
+        made = self.resolver.remember(key, lambda: attempt(self._mixing_set_of, name, given, dataset))
         return self._unpack("mixing_set", made) or (None, None)
 
     def _mixing_set_of(
@@ -306,11 +281,11 @@ class Reading:
         """What identifies the pictures of the outlier stream: a checksum, a generator's version, or the content of a folder."""
         if name is None:
             return None
-        dataset, _ = _attempt(self.catalogue.dataset, name)
+        dataset, _ = attempt(self.catalogue.dataset, name)
         if dataset is not None:
             return str(dataset.identity)
         key = ("outliers", name)
-        made = self.resolver.remember(key, lambda: _attempt(stream_identity, name, self.resolver.data_root))
+        made = self.resolver.remember(key, lambda: attempt(stream_identity, name, self.resolver.data_root))
         return self._unpack("outliers", made)
 
     def _benchmarks(self, dataset: Any) -> tuple[BenchmarkRequest, ...]:
@@ -318,7 +293,7 @@ class Reading:
         for name, params in self.sweep.benchmarks.items():
             if name in self.catalogue.benchmarks:
                 key = ("benchmark", name, dataset.name, canonical_json(params))
-                made = self.resolver.remember(key, partial(_attempt, self._request, name, params, dataset))
+                made = self.resolver.remember(key, partial(attempt, self._request, name, params, dataset))
                 request = self._unpack(f"benchmarks.{name}", made)
                 requests += [request] if request is not None else []
         return tuple(requests)
@@ -338,30 +313,6 @@ class Reading:
             identity["files"] = files
         return BenchmarkRequest(name=name, params=params, key=digest(identity))
 
-    def _try(self, path: str, make: Callable[..., T], *arguments: Any) -> T | None:
-        if arguments[0] is None:
-            return None
-        return self._unpack(path, _attempt(make, *arguments))
-
-    def _unpack(self, path: str, made: tuple[T | None, str | None]) -> T | None:
-        value, problem = made
-        if problem is not None:
-            self._note(path, problem)
-        return value
-
-    def _note(self, path: str, text: str) -> None:
-        self.failed = True
-        origin = self._origin_of(path)
-        self.resolver.mistakes.append(mistake_at(self.sweep, origin, text))
-
-    def _origin_of(self, path: str) -> tuple[str | int, ...]:
-        if path in self.settings:
-            return self.settings[path].origin
-        if path.startswith("benchmarks."):
-            return tuple(path.split(".", 1))
-        inside = [item.origin[:-1] for name, item in self.settings.items() if name.startswith(f"{path}.")]
-        return inside[-1] if inside else self.origin
-
 
 def _owners(path: str, fields: Mapping[str, tuple[str, ...]]) -> list[tuple[str, str]]:
     """The parts of a method that a hyper-parameter belongs to: by field, or by "part.field"."""
@@ -369,22 +320,3 @@ def _owners(path: str, fields: Mapping[str, tuple[str, ...]]) -> list[tuple[str,
     if rest and head in fields:
         return [(head, rest)] if rest in fields[head] else []
     return [(part, path) for part, names in fields.items() if path in names]
-
-
-def _attempt(make: Callable[..., T], *arguments: Any, **options: Any) -> tuple[T | None, str | None]:
-    """Return what a function makes, or what it says against it."""
-    from augment.errors import AugmentError
-    from eval.errors import EvalError
-    from trainers.errors import TrainingError
-
-    try:
-        return make(*arguments, **options), None
-    except (ValueError, TypeError, AugmentError, EvalError, TrainingError) as error:
-        return None, str(error)
-
-
-def mistake_at(sweep: Sweep, path: tuple[str | int, ...], text: str) -> Mistake:
-    """Return a mistake with its place in the sweep's file, or with the option that brought it."""
-    where = ".".join(str(part) for part in path)
-    line = sweep.document.line(path) if sweep.document.lines and not where.startswith("--set") else None
-    return Mistake(where=where, text=text, line=line)

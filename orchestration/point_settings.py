@@ -1,0 +1,85 @@
+"""The settings of one point: their values, and the mistakes in them with the places that they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from orchestration.errors import Mistake
+from orchestration.identities import Resolver
+from orchestration.sweep import Settings, Sweep
+
+T = TypeVar("T")
+
+
+class PointSettings:
+    """The settings of one point, by path; every mistake is noted with the resolver."""
+
+    def __init__(
+        self, resolver: Resolver, sweep: Sweep, settings: Settings, row: str, origin: tuple[str | int, ...]
+    ) -> None:
+        self.resolver = resolver
+        self.catalogue = resolver.catalogue
+        self.sweep = sweep
+        self.settings = settings
+        self.row = row
+        self.origin = origin
+        self.failed = False
+
+    def _name(self, name: str) -> str | None:
+        value = self._value(name)
+        if isinstance(value, str):
+            return value
+        rule = f"every cell needs a {name}" if value is None else f"{name} must be a word, but got {value!r}"
+        self._note(name, f"row '{self.row}': {rule}; give it under `base` or in the row")
+        return None
+
+    def _value(self, path: str) -> Any:
+        return self.settings[path].value if path in self.settings else None
+
+    def _group(self, head: str) -> dict[str, Any]:
+        prefix = f"{head}."
+        return {path[len(prefix) :]: item.value for path, item in self.settings.items() if path.startswith(prefix)}
+
+    def _try(self, path: str, make: Callable[..., T], *arguments: Any) -> T | None:
+        if arguments[0] is None:
+            return None
+        return self._unpack(path, attempt(make, *arguments))
+
+    def _unpack(self, path: str, made: tuple[T | None, str | None]) -> T | None:
+        value, problem = made
+        if problem is not None:
+            self._note(path, problem)
+        return value
+
+    def _note(self, path: str, text: str) -> None:
+        self.failed = True
+        origin = self._origin_of(path)
+        self.resolver.mistakes.append(mistake_at(self.sweep, origin, text))
+
+    def _origin_of(self, path: str) -> tuple[str | int, ...]:
+        if path in self.settings:
+            return self.settings[path].origin
+        if path.startswith("benchmarks."):
+            return tuple(path.split(".", 1))
+        inside = [item.origin[:-1] for name, item in self.settings.items() if name.startswith(f"{path}.")]
+        return inside[-1] if inside else self.origin
+
+
+def attempt(make: Callable[..., T], *arguments: Any, **options: Any) -> tuple[T | None, str | None]:
+    """Return what a function makes, or what it says against it."""
+    from augment.errors import AugmentError
+    from eval.errors import EvalError
+    from trainers.errors import TrainingError
+
+    try:
+        return make(*arguments, **options), None
+    except (ValueError, TypeError, AugmentError, EvalError, TrainingError) as error:
+        return None, str(error)
+
+
+def mistake_at(sweep: Sweep, path: tuple[str | int, ...], text: str) -> Mistake:
+    """Return a mistake with its place in the sweep's file, or with the option that brought it."""
+    where = ".".join(str(part) for part in path)
+    line = sweep.document.line(path) if sweep.document.lines and not where.startswith("--set") else None
+    return Mistake(where=where, text=text, line=line)
