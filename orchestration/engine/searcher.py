@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 from ray.tune.search import Searcher
 
-from orchestration.engine.trial import TRIAL_RESOURCES, cell_trial
+from orchestration.engine.trial import TRIAL_RESOURCES, cell_trial, keep_credentials_out_of_trials
 
 if TYPE_CHECKING:
     from orchestration.engine.driver import Driver
@@ -51,6 +51,7 @@ class CellSearcher(Searcher):  # type: ignore[misc]
 
 def run_tuner(driver: Driver, scratch: str) -> None:
     """Run trials until the driver has no more cells."""
+    keep_credentials_out_of_trials()
     tune.Tuner(
         tune.with_resources(cell_trial, TRIAL_RESOURCES),
         tune_config=tune.TuneConfig(search_alg=CellSearcher(driver), num_samples=-1, reuse_actors=True),

@@ -122,6 +122,9 @@ def _tuned(wanted: tuple[Screened, ...], options: ScreenOptions, folder: Path) -
 def _tune(wanted: tuple[Screened, ...], options: ScreenOptions, folder: Path) -> Any:
     from ray import tune
 
+    from orchestration.engine.trial import keep_credentials_out_of_trials
+
+    keep_credentials_out_of_trials()
     trainable = tune.with_resources(
         tune.with_parameters(screen_trial, cells=wanted, threads=max(1, int(options.cpus))),
         {"cpu": options.cpus, "gpu": options.gpus},
