@@ -114,10 +114,10 @@ def complete(name: str, *, settings: Settings, store: ResultsStore, quick: bool)
     from orchestration.results_table import recorded_tables
     from orchestration.sweep_files import load_sweep
 
-    catalogue = builtin_catalogue()
+    catalogue = builtin_catalogue(settings.data_root)
     sweep = load_sweep(str(HERE / f"evidence-{name}.yaml"), size="smoke" if quick else "full", catalogue=catalogue)
-    cells = resolve_sweep(sweep, catalogue, data_root=settings.data_root)
-    plan = plan_cells(cells, name=sweep.label, store=store, catalogue=catalogue, data_root=settings.data_root)
+    cells = resolve_sweep(sweep, catalogue)
+    plan = plan_cells(cells, name=sweep.label, store=store, catalogue=catalogue)
     if plan.missing_data:
         raise InputError(f"evidence on {name}", [Mistake(where="", text=line) for line in plan.missing_data])
     by_seed = sorted(plan.to_run, key=lambda cell: cell.cell.seed)

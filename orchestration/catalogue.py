@@ -40,6 +40,7 @@ class Catalogue:
         recipe: Gives a recipe by name.
         missing_data: Says in one line each which of some datasets are not below a data root, and how to get them.
         loop_semantics: Version of the training loop.
+        data_root: Where what users' own files hold is looked up, as far as it is part of a key; None leaves it pending.
     """
 
     methods: Mapping[str, Method]
@@ -53,6 +54,7 @@ class Catalogue:
     recipe: Callable[[str], RecipeSpec]
     missing_data: Callable[[Sequence[str], Path], list[str]]
     loop_semantics: int
+    data_root: Path | None = None
 
     def method_parts(self, name: str) -> tuple[Method, ...]:
         """Return the methods that a name joins by "+" ("pixmix+cutmix"), in order.
@@ -76,8 +78,8 @@ class Catalogue:
 
 
 @cache
-def builtin_catalogue() -> Catalogue:
-    """Return the catalogue of this installation: the built-in registries."""
+def builtin_catalogue(data_root: Path | None = None) -> Catalogue:
+    """Return the catalogue of this installation: the built-in registries, and the files below a data root."""
     from augment.methods import METHODS, method_for
     from augment.mixing_sets.registry import mixing_set_for
     from eval.benchmark_list import BENCHMARKS
@@ -102,6 +104,7 @@ def builtin_catalogue() -> Catalogue:
         recipe=recipe_for,
         missing_data=missing,
         loop_semantics=LOOP_SEMANTICS,
+        data_root=data_root,
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path as FilePath
 from typing import Any, TypeVar
 
 from eval.benchmark import BenchmarkRequest
@@ -43,11 +42,9 @@ class Resolver:
 
     Args:
         catalogue: What points may name.
-        data_root: Where the content of users' folders is looked up for their identity.
     """
 
     catalogue: Catalogue
-    data_root: FilePath | None = None
     mistakes: list[Mistake] = field(default_factory=list)
     _memory: dict[tuple[object, ...], Any] = field(default_factory=dict)
 

@@ -25,6 +25,7 @@ from orchestration.sweep_files import load_sweep as load_sweep_file
 if TYPE_CHECKING:
     import pandas
 
+    from orchestration.catalogue import Catalogue
     from orchestration.cells import Plan
     from orchestration.identities import ResolvedCell
     from orchestration.store.base import CellResult, ResultsStore
@@ -66,10 +67,11 @@ class LoadedSweep:
     sweep: Sweep
     cells: tuple[ResolvedCell, ...]
     store: ResultsStore
+    catalogue: Catalogue
 
     def plan(self) -> Plan:
         """Return what the sweep wants and what of it is recorded."""
-        return plan_cells(self.cells, name=self.sweep.label, store=self.store, catalogue=builtin_catalogue())
+        return plan_cells(self.cells, name=self.sweep.label, store=self.store, catalogue=self.catalogue)
 
     def table(self, *, compare: bool = False) -> Grid:
         """Return the grid of what is recorded.
@@ -82,7 +84,7 @@ class LoadedSweep:
             from orchestration.comparison import Resolved, compared
 
             full = load_sweep_file(self.sweep.name)
-            whole = Resolved(full, resolve_sweep(full, builtin_catalogue()))
+            whole = Resolved(full, resolve_sweep(full, self.catalogue))
             tables = compared(tables, Resolved(self.sweep, self.cells), whole)
         return Grid(tables)
 
@@ -122,13 +124,13 @@ def load_sweep(
     Raises:
         InputError: With every mistake of the sweep or the overrides.
     """
-    catalogue = builtin_catalogue()
     settings = read_settings(storage=storage, data_root=data_root)
+    catalogue = builtin_catalogue(settings.data_root)
     sweep = load_sweep_file(
         name_or_path, size=size, overrides=parse_overrides(overrides, seeds=seeds), catalogue=catalogue
     )
-    cells = resolve_sweep(sweep, catalogue, data_root=settings.data_root)
-    return LoadedSweep(sweep, cells, open_store(settings.storage))
+    cells = resolve_sweep(sweep, catalogue)
+    return LoadedSweep(sweep, cells, open_store(settings.storage), catalogue)
 
 
 def _tidy(sweep: Sweep, cells: Sequence[ResolvedCell], recorded: dict[str, CellResult]) -> Iterator[dict[str, Any]]:

@@ -33,7 +33,6 @@ def make_plan(
     store: ResultsStore,
     catalogue: Catalogue,
     mode: Mode = "cached",
-    data_root: Path | None = None,
 ) -> Plan:
     """Return what a sweep wants and what of it is recorded.
 
@@ -43,21 +42,19 @@ def make_plan(
     Args:
         sweep: What is wanted.
         store: What is recorded.
-        catalogue: What cells may name.
+        catalogue: What cells may name; what is missing below its data root is told.
         mode: "cached" runs what is missing and leaves failed cells alone, "retry" runs failed ones again, "force" runs
             everything again, "read-only" runs nothing.
-        data_root: Folder of datasets, to tell which are missing; None skips that look.
 
     Raises:
         InputError: With every mistake of the sweep.
     """
     return plan_cells(
-        resolve_sweep(sweep, catalogue, data_root=data_root),
+        resolve_sweep(sweep, catalogue),
         name=sweep.label,
         store=store,
         catalogue=catalogue,
         mode=mode,
-        data_root=data_root,
     )
 
 
@@ -68,7 +65,6 @@ def plan_cells(
     store: ResultsStore,
     catalogue: Catalogue,
     mode: Mode = "cached",
-    data_root: Path | None = None,
 ) -> Plan:
     """Return the plan of resolved cells; see `make_plan`."""
     wanted = _merged(cells)
@@ -92,8 +88,8 @@ def plan_cells(
         cells=tuple(ordered),
         mode=mode,
         duplicates=_duplicates(cells),
-        missing_data=_missing_data(ordered, catalogue, data_root),
-        missing_benchmarks=missing_of_benchmarks(ordered, data_root, catalogue.missing_data),
+        missing_data=_missing_data(ordered, catalogue),
+        missing_benchmarks=missing_of_benchmarks(ordered, catalogue.data_root, catalogue.missing_data),
     )
 
 
@@ -193,7 +189,8 @@ def _duplicates(cells: Sequence[ResolvedCell]) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(rows) for rows in groups.values() if len(rows) > 1)
 
 
-def _missing_data(cells: Sequence[PlannedCell], catalogue: Catalogue, data_root: Path | None) -> tuple[str, ...]:
+def _missing_data(cells: Sequence[PlannedCell], catalogue: Catalogue) -> tuple[str, ...]:
+    data_root = catalogue.data_root
     if data_root is None or os.environ.get(
         SOURCE_VARIABLE
     ):  # workers copy what is missing, and say what the source lacks

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from eval.errors import EvalError
 from orchestration.catalogue import Catalogue, known_fields
@@ -22,27 +21,25 @@ from trainers.config import JobConfig
 MAX_MISTAKES = 50
 
 
-def resolve_sweep(sweep: Sweep, catalogue: Catalogue, *, data_root: Path | None = None) -> tuple[ResolvedCell, ...]:
+def resolve_sweep(sweep: Sweep, catalogue: Catalogue) -> tuple[ResolvedCell, ...]:
     """Resolve every point of a sweep, in order.
 
     Raises:
         InputError: With every mistake of every point: unknown names, hyper-parameters, types, ranges, impossible cells.
     """
-    cells, mistakes = try_resolve_sweep(sweep, catalogue, data_root=data_root)
+    cells, mistakes = try_resolve_sweep(sweep, catalogue)
     if mistakes:
         raise InputError(f"sweep '{sweep.name}'", mistakes)
     return cells
 
 
-def try_resolve_sweep(
-    sweep: Sweep, catalogue: Catalogue, *, data_root: Path | None = None
-) -> tuple[tuple[ResolvedCell, ...], list[Mistake]]:
+def try_resolve_sweep(sweep: Sweep, catalogue: Catalogue) -> tuple[tuple[ResolvedCell, ...], list[Mistake]]:
     """Resolve every point of a sweep, part by part for a union, and return the mistakes beside what could be resolved."""
     if sweep.parts:
-        made = [try_resolve_sweep(part, catalogue, data_root=data_root) for part in sweep.parts]
+        made = [try_resolve_sweep(part, catalogue) for part in sweep.parts]
         everything = tuple(cell for found, _ in made for cell in found)
         return everything, list(dict.fromkeys(mistake for _, found in made for mistake in found))[:MAX_MISTAKES]
-    resolver = Resolver(catalogue, data_root)
+    resolver = Resolver(catalogue)
     mistakes = [*check_columns(sweep, catalogue), *check_overrides(sweep, catalogue)]
     cells = [cell for point in sweep.points if (cell := resolve_point(resolver, point, sweep)) is not None]
     mistakes += resolver.mistakes

@@ -214,7 +214,7 @@ class Reading(PointSettings):
         subject = f"method '{part.name}'"
         made = self.resolver.remember(key, lambda: attempt(config_values, part.config, values, subject=subject))
         filled = self._unpack("params", made)
-        return None if filled is None else with_contents(part, filled, self.resolver.data_root)
+        return None if filled is None else with_contents(part, filled, self.catalogue.data_root)
 
     def _needs_mixing_set(self, parts: Sequence[Method]) -> bool:
         given = self._group("params")
@@ -271,7 +271,7 @@ class Reading(PointSettings):
         made = config_for(spec, {key: value for key, value in given.items() if key not in MIXING_SET_FIELDS})
         params = {key: value for key, value in asdict(made).items() if key not in spec.hidden}
         config = MixingSetConfig(name=name, num_channels=dataset.num_channels, params=params, **numbers)
-        identity = {"semantics": spec.semantics, **plain(spec.content(made, self.resolver.data_root))}
+        identity = {"semantics": spec.semantics, **plain(spec.content(made, self.catalogue.data_root))}
         return config, identity
 
     def _outliers(self, parts: tuple[Method, ...]) -> str | None:
@@ -285,7 +285,7 @@ class Reading(PointSettings):
         if dataset is not None:
             return str(dataset.identity)
         key = ("outliers", name)
-        made = self.resolver.remember(key, lambda: attempt(stream_identity, name, self.resolver.data_root))
+        made = self.resolver.remember(key, lambda: attempt(stream_identity, name, self.catalogue.data_root))
         return self._unpack("outliers", made)
 
     def _benchmarks(self, dataset: Any) -> tuple[BenchmarkRequest, ...]:
@@ -308,7 +308,7 @@ class Reading(PointSettings):
             "semantics": benchmark.semantics,
             "dataset": {"name": key_name(dataset.name), "identity": dataset.identity},
         }
-        files = files_identity(name, params, dataset.name, self.resolver.data_root)
+        files = files_identity(name, params, dataset.name, self.catalogue.data_root)
         if files is not None:
             identity["files"] = files
         return BenchmarkRequest(name=name, params=params, key=digest(identity))

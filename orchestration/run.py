@@ -60,13 +60,11 @@ def run_sweep(
         EnvironmentRefused: If the tracking server does not answer; nothing was started then.
         ClusterError: If Ray cannot be reached.
     """
-    cells = resolve_sweep(sweep, catalogue, data_root=settings.data_root)
+    cells = resolve_sweep(sweep, catalogue)
     if mode == "force":
         recorded = store.results(dict.fromkeys(cell.train_key for cell in cells))
         forget(list(recorded), store=store, checkpoints=settings.checkpoints, reason="run again with --mode force")
-    plan = plan_cells(
-        cells, name=sweep.label, store=store, catalogue=catalogue, mode=mode, data_root=settings.data_root
-    )
+    plan = plan_cells(cells, name=sweep.label, store=store, catalogue=catalogue, mode=mode)
     if plan.to_run and plan.missing_data:
         mistakes = [Mistake(where="", text=line) for line in plan.missing_data]
         raise InputError(f"sweep '{sweep.label}' lacks data below {settings.data_root}", mistakes)

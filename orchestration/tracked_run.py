@@ -155,7 +155,7 @@ def sync_sweeps(names: tuple[str, ...], *, size: Size, settings: Settings, store
     from orchestration.sweep_files import SWEEPS, load_sweep
     from orchestration.tracking import sync
 
-    catalogue = builtin_catalogue()
+    catalogue = builtin_catalogue(settings.data_root)
     synced: dict[str, int] = {}
     for name in names or tuple(SWEEPS):
         try:

@@ -92,15 +92,18 @@ def collect(
     ] = None,
     delete: Annotated[bool, typer.Option("--delete", help="Really delete; without it nothing is touched.")] = False,
     storage: options.Storage = None,
+    data_root: options.DataRoot = None,
     as_json: options.Json = False,
 ) -> int:
     """List the cells that no built-in sweep (any size, seeds 0 to 9) and no kept one wants; delete them with --delete."""
     from orchestration.forgetting import forget, unwanted
     from orchestration.wanted import wanted_keys
 
-    settings = options.settings_of(storage)
+    settings = options.settings_of(storage, data_root)
     store = options.store_of(settings)
-    found = unwanted(wanted_keys(tuple(keep or ())), store=store, checkpoints=settings.checkpoints)
+    found = unwanted(
+        wanted_keys(tuple(keep or ()), data_root=settings.data_root), store=store, checkpoints=settings.checkpoints
+    )
     if delete:
         keys = [cell.train_key for cell in found]
         forget(keys, store=store, checkpoints=settings.checkpoints, reason="no sweep wants it")
@@ -121,6 +124,7 @@ def adopt_checkpoint(
     smoke: options.Smoke = False,
     small: options.Small = False,
     storage: options.Storage = None,
+    data_root: options.DataRoot = None,
     as_json: options.Json = False,
 ) -> int:
     """Take a checkpoint over as the training of a cell; `run` then only evaluates it."""
@@ -129,8 +133,8 @@ def adopt_checkpoint(
     from orchestration.plan import make_plan
 
     choice = options.SweepChoice(name=sweep, smoke=smoke, small=small, seeds=str(seed))
-    settings = options.settings_of(storage)
-    store, catalogue = options.store_of(settings), builtin_catalogue()
+    settings = options.settings_of(storage, data_root)
+    store, catalogue = options.store_of(settings), builtin_catalogue(settings.data_root)
     plan = make_plan(choice.load(catalogue), store=store, catalogue=catalogue)
     cell = _cell_of_row(plan, row, seed)
     digest = adopt(checkpoint, cell, settings=settings, store=store)

@@ -31,19 +31,21 @@ def claims(
     seeds: options.Seeds = None,
     details: Annotated[bool, typer.Option("--details", help="Show every comparison with its numbers.")] = False,
     storage: options.Storage = None,
+    data_root: options.DataRoot = None,
     as_json: options.Json = False,
 ) -> int:
     """Judge what the papers say in words, by their printed numbers and by what is recorded. Runs nothing."""
     from orchestration.catalogue import builtin_catalogue
     from orchestration.claims import judge_claims, verdict_document
 
-    catalogue = builtin_catalogue()
+    settings = options.settings_of(storage, data_root)
+    catalogue = builtin_catalogue(settings.data_root)
     chosen = [
         options.SweepChoice(name=name, smoke=smoke, small=small, assignments=tuple(assignments or ()), seeds=seeds)
         for name in dict.fromkeys(sweeps)
     ]
     loaded = [choice.load(catalogue) for choice in chosen]
-    judged = judge_claims(loaded, store=options.store_of(options.settings_of(storage)), catalogue=catalogue)
+    judged = judge_claims(loaded, store=options.store_of(settings), catalogue=catalogue)
     documents = [verdict_document(each) for each in judged]
     emit(documents, lambda: claims_text(documents, details=details), as_json=as_json)
     for line in _advice(judged, chosen):

@@ -50,13 +50,14 @@ def sync(
     smoke: options.Smoke = False,
     small: options.Small = False,
     storage: options.Storage = None,
+    data_root: options.DataRoot = None,
     tracking_uri: options.TrackingUri = None,
     as_json: options.Json = False,
 ) -> int:
     """Rebuild MLflow from the results store: one experiment per sweep, one run per recorded cell."""
     from orchestration.tracked_run import sync_sweeps
 
-    settings = options.settings_of(storage, None, tracking_uri)
+    settings = options.settings_of(storage, data_root, tracking_uri)
     size = options.SweepChoice(name="", smoke=smoke, small=small).size
     synced = sync_sweeps(tuple(sweep or ()), size=size, settings=settings, store=options.store_of(settings))
     document = {"tracking_uri": settings.tracking, "cells": synced}

@@ -62,6 +62,7 @@ def watch(
     assignments: options.Set = None,
     seeds: options.Seeds = None,
     storage: options.Storage = None,
+    data_root: options.DataRoot = None,
     every: Annotated[float, typer.Option("--every", min=0.2, help="Seconds between looks.")] = 2.0,
 ) -> int:
     """Follow the state of every cell from the store until nothing is left to do (Ctrl-C ends it)."""
@@ -73,10 +74,11 @@ def watch(
     choice = options.SweepChoice(
         name=sweep, smoke=smoke, small=small, assignments=tuple(assignments or ()), seeds=seeds
     )
-    catalogue = builtin_catalogue()
+    settings = options.settings_of(storage, data_root)
+    catalogue = builtin_catalogue(settings.data_root)
     loaded = choice.load(catalogue)
     cells = resolve_sweep(loaded, catalogue)
-    store = options.store_of(options.settings_of(storage))
+    store = options.store_of(settings)
     shown = ""
     while True:
         plan = plan_cells(cells, name=loaded.label, store=store, catalogue=catalogue)

@@ -26,6 +26,7 @@ def report(
     assignments: options.Set = None,
     seeds: options.Seeds = None,
     storage: options.Storage = None,
+    data_root: options.DataRoot = None,
     as_json: options.Json = False,
 ) -> int:
     """Write one self-contained HTML file that opens offline: grid, charts, costs, provenance. Runs nothing."""
@@ -35,9 +36,10 @@ def report(
     choice = options.SweepChoice(
         name=sweep, smoke=smoke, small=small, assignments=tuple(assignments or ()), seeds=seeds
     )
-    catalogue = builtin_catalogue()
+    settings = options.settings_of(storage, data_root)
+    catalogue = builtin_catalogue(settings.data_root)
     loaded = choice.load(catalogue)
-    store = options.store_of(options.settings_of(storage))
+    store = options.store_of(settings)
     page = report_page(loaded, choice.name, store=store, catalogue=catalogue).encode()
     path = output or Path(f"{loaded.label}.html")
     path.parent.mkdir(parents=True, exist_ok=True)

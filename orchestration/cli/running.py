@@ -105,7 +105,7 @@ def carry_out(request: RunRequest, *, as_json: bool) -> int:
     from orchestration.catalogue import builtin_catalogue
     from orchestration.cli.options import store_of
 
-    catalogue = builtin_catalogue()
+    catalogue = builtin_catalogue(request.settings.data_root)
     sweep = request.choice.load(catalogue)
     runner = Runner(request, catalogue, store_of(request.settings))
     try:

@@ -54,7 +54,7 @@ def screen(
         name=sweep, smoke=smoke, small=small, assignments=tuple(assignments or ()), seeds=seeds
     )
     settings = options.settings_of(storage, data_root)
-    catalogue = builtin_catalogue()
+    catalogue = builtin_catalogue(settings.data_root)
     tell("screening; nothing of it is recorded as a result")
     made = run_screen(
         choice.load(catalogue),

@@ -28,6 +28,7 @@ def status(
     assignments: options.Set = None,
     seeds: options.Seeds = None,
     storage: options.Storage = None,
+    data_root: options.DataRoot = None,
     as_json: options.Json = False,
 ) -> int:
     """Show the state of every cell, also of a sweep that runs elsewhere."""
@@ -38,10 +39,10 @@ def status(
     choice = options.SweepChoice(
         name=sweep, smoke=smoke, small=small, assignments=tuple(assignments or ()), seeds=seeds
     )
-    settings = options.settings_of(storage)
+    settings = options.settings_of(storage, data_root)
     store = options.store_of(settings)
-    catalogue = builtin_catalogue()
-    plan = make_plan(choice.load(catalogue), store=store, catalogue=catalogue, data_root=settings.data_root)
+    catalogue = builtin_catalogue(settings.data_root)
+    plan = make_plan(choice.load(catalogue), store=store, catalogue=catalogue)
     document = {**status_document(plan, store), "cost": cost_of(plan, store, catalogue)}
     emit(document, lambda: f"{status_text(document)}\n{ledger_text(document['cost'])}", as_json=as_json)
     return EXIT_CELLS_FAILED if any(row["state"] == "failed" for row in document["cells"]) else EXIT_DONE

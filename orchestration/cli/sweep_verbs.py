@@ -68,7 +68,7 @@ def plan(
         name=sweep, smoke=smoke, small=small, assignments=tuple(assignments or ()), seeds=seeds, workers=workers
     )
     settings = options.settings_of(storage, data_root)
-    catalogue = builtin_catalogue()
+    catalogue = builtin_catalogue(settings.data_root)
     loaded = choice.load(catalogue)
     store = options.store_of(settings)
     made = make_plan(
@@ -76,7 +76,6 @@ def plan(
         store=store,
         catalogue=catalogue,
         mode=mode_of(mode),
-        data_root=settings.data_root,
     )
     cost = estimate(made, store=store, catalogue=catalogue, machine=read_machine(machine, prices or PRICE_FILE))
     document = {**plan_document(made, loaded), "cost": cost_document(cost)}

@@ -13,6 +13,7 @@ from orchestration.cli.output import EXIT_DONE, show, tell
 
 if TYPE_CHECKING:
     from eval.tables.grid import Table
+    from orchestration.settings import Settings
 
 FORMATS = ("terminal", "markdown", "latex", "csv", "html", "json")
 
@@ -40,6 +41,7 @@ def table(
     assignments: options.Set = None,
     seeds: options.Seeds = None,
     storage: options.Storage = None,
+    data_root: options.DataRoot = None,
     as_json: options.Json = False,
 ) -> int:
     """Print the grid of a sweep from what is recorded. Runs nothing."""
@@ -47,7 +49,7 @@ def table(
     choice = options.SweepChoice(
         name=sweep, smoke=smoke, small=small, assignments=tuple(assignments or ()), seeds=seeds
     )
-    made = _tables(choice, storage, beside=beside)
+    made = _tables(choice, options.settings_of(storage, data_root), beside=beside)
     _write(made, form, decimals, output)
     if not any(entry is not None for each in made for row in each.entries for entry in row):
         tell(f"nothing is recorded yet; compute it with: dreamgrid run {choice.command_options}")
@@ -63,17 +65,17 @@ def _format(form: str) -> str:
     return form
 
 
-def _tables(choice: options.SweepChoice, storage: str | None, *, beside: bool) -> tuple[Table, ...]:
+def _tables(choice: options.SweepChoice, settings: Settings, *, beside: bool) -> tuple[Table, ...]:
     """Return the tables of a sweep, compared with the published ones where that is wanted."""
     from orchestration.catalogue import builtin_catalogue
     from orchestration.resolve import resolve_sweep
     from orchestration.results_table import recorded_tables
     from orchestration.sweep_files import load_sweep
 
-    catalogue = builtin_catalogue()
+    catalogue = builtin_catalogue(settings.data_root)
     loaded = choice.load(catalogue)
     cells = resolve_sweep(loaded, catalogue)
-    made = recorded_tables(loaded, cells, options.store_of(options.settings_of(storage)))
+    made = recorded_tables(loaded, cells, options.store_of(settings))
     if not beside:
         return made
     from orchestration.comparison import Resolved, compared

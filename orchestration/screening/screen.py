@@ -87,7 +87,7 @@ def screen(
         InputError: With every mistake of the sweep, or where no cell can be screened.
         ClusterError: If Ray cannot be reached.
     """
-    cells = resolve_sweep(sweep, catalogue, data_root=settings.data_root)
+    cells = resolve_sweep(sweep, catalogue)
     _check_data(cells, catalogue, settings)
     points = [point for part in sweep.parts or (sweep,) for point in part.points]
     chosen = [tuple((path, str(item.value)) for path, item in sorted(point.settings.items())) for point in points]

@@ -16,7 +16,7 @@ from orchestration.sweep_files import load_sweep
 
 
 def cells_below(root: Path | None):
-    return resolve_sweep(load_sweep("table-3"), builtin_catalogue(), data_root=root)
+    return resolve_sweep(load_sweep("table-3"), builtin_catalogue(root))
 
 
 def benchmark_keys(root: Path | None) -> dict[str, str]:
@@ -53,9 +53,7 @@ def test_training_does_not_depend_on_benchmark_files(tmp_path: Path) -> None:
 
 
 def test_a_plan_names_missing_files_and_sets_once_each(tmp_path: Path) -> None:
-    plan = plan_cells(
-        cells_below(tmp_path), name="table-3", store=MemoryStore(), catalogue=builtin_catalogue(), data_root=tmp_path
-    )
+    plan = plan_cells(cells_below(tmp_path), name="table-3", store=MemoryStore(), catalogue=builtin_catalogue(tmp_path))
     lines = plan.missing_benchmarks
     assert len(lines) == len(set(lines))
     for part in ("CIFAR-100-C/", "CIFAR-100-C-Bar/", "CIFAR-100-P/", "'textures'", "'svhn'"):

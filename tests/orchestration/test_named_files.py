@@ -40,7 +40,7 @@ def sweep_of(point: dict[str, Any]) -> Sweep:
 
 
 def resolved(point: dict[str, Any], data_root: Path | None = None) -> ResolvedCell:
-    return resolve_sweep(sweep_of(point), builtin_catalogue(), data_root=data_root)[0]
+    return resolve_sweep(sweep_of(point), builtin_catalogue(data_root))[0]
 
 
 def with_copy(folder: Path, name: str = "stylised") -> dict[str, Any]:
@@ -68,16 +68,16 @@ def test_a_stored_copy_spares_the_mixing_set(tmp_path: Path) -> None:
 
 def test_a_named_file_that_is_missing_is_told_by_the_plan(tmp_path: Path) -> None:
     point = {**POINT, "params": {"encoder": "vgg.pth", "decoder": "decoder.pth"}}
-    plan = make_plan(sweep_of(point), store=MemoryStore(), catalogue=builtin_catalogue(), data_root=tmp_path)
+    plan = make_plan(sweep_of(point), store=MemoryStore(), catalogue=builtin_catalogue(tmp_path))
     assert [line.split(" of ")[0] for line in plan.missing_data] == ["encoder", "decoder"]
     assert str(tmp_path / "vgg.pth") in plan.missing_data[0]
 
 
 def test_files_of_a_mixing_set_that_are_missing_are_told_by_the_plan(tmp_path: Path) -> None:
     point = {**POINT, "method": "pixmix", "mixing_set": "folder", "mixing_set_params": {"folder": "paintings"}}
-    plan = make_plan(sweep_of(point), store=MemoryStore(), catalogue=builtin_catalogue(), data_root=tmp_path)
+    plan = make_plan(sweep_of(point), store=MemoryStore(), catalogue=builtin_catalogue(tmp_path))
     (line,) = plan.missing_data
     assert str(tmp_path / "paintings") in line
     (tmp_path / "paintings").mkdir()
-    plan = make_plan(sweep_of(point), store=MemoryStore(), catalogue=builtin_catalogue(), data_root=tmp_path)
+    plan = make_plan(sweep_of(point), store=MemoryStore(), catalogue=builtin_catalogue(tmp_path))
     assert plan.missing_data == ()

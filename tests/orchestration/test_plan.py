@@ -221,7 +221,7 @@ def test_what_counts_as_failed(classes: Sequence[ErrorClass], is_failed: bool) -
 def test_missing_data_are_told_with_the_command_that_gets_them(store: ResultsStore, tmp_path: Path) -> None:
     sweep = sweep_of(({"row": "A", "method": "baseline", "dataset": "cifar-10"},))
 
-    plan = make_plan(sweep, store=store, catalogue=builtin_catalogue(), data_root=tmp_path)
+    plan = make_plan(sweep, store=store, catalogue=builtin_catalogue(tmp_path))
 
     assert len(plan.missing_data) == 1
     assert "cifar-10" in plan.missing_data[0]

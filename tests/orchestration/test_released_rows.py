@@ -54,7 +54,7 @@ def test_keys_of_trained_cells_do_not_know_of_released_ones() -> None:
 
 def test_plan_names_the_missing_file_and_where_it_is_published(tmp_path: Path) -> None:
     store = open_store(tmp_path / "storage")
-    plan = make_plan(sweep_of([RELEASED]), store=store, catalogue=builtin_catalogue(), data_root=tmp_path)
+    plan = make_plan(sweep_of([RELEASED]), store=store, catalogue=builtin_catalogue(tmp_path))
     (line,) = [line for line in plan.missing_data if "released" in line]
     assert "drive.google.com" in line
     assert str(tmp_path / "checkpoints") in line

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from eval.benchmark import BenchmarkRequest
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
 from orchestration.catalogue import builtin_catalogue
 from orchestration.identities import ResolvedCell
@@ -25,24 +26,19 @@ FINE = {
 
 
 def record(store: ResultsStore, cell: ResolvedCell, base: float) -> None:
-    epochs = tuple(
-        EpochRow(
-            epoch=at,
-            step=at + 1,
-            loss=2.0 / (at + 1),
-            accuracy=0.3 * (at + 1),
-            lr=0.1,
-            images_per_s=100.0,
-            data_wait_share=0.0,
-            memory_mib=1.0,
-            time=0.0,
-        )
-        for at in range(3)
-    )
+    store.record_training(training_of(cell))
+    for request in cell.benchmarks:
+        store.record_report(cell.train_key, DIGEST, report_of(request, base + 0.01 * cell.config.seed))
+
+
+def training_of(cell: ResolvedCell) -> TrainingRecord:
+    row = {"lr": 0.1, "images_per_s": 100.0, "data_wait_share": 0.0, "memory_mib": 1.0, "time": 0.0}
     summary = TrainSummary(
         checkpoint_sha256=DIGEST,
         checkpoint_uri="x",
-        epochs=epochs,
+        epochs=tuple(
+            EpochRow(epoch=at, step=at + 1, loss=2.0 / (at + 1), accuracy=0.3 * (at + 1), **row) for at in range(3)
+        ),
         resumed_from_step=None,
         wall_s=36.0,
         device_s=36.0,
@@ -58,40 +54,35 @@ def record(store: ResultsStore, cell: ResolvedCell, base: float) -> None:
         driver={},
         recorded_at=1.7e9,
     )
-    store.record_training(TrainingRecord(train_key=cell.train_key, summary=summary, provenance=provenance))
-    for request in cell.benchmarks:
-        error = base + 0.01 * cell.config.seed
-        metrics = {name: MetricValue(error, 100) for name in ("error", "mfr", "mt5d", "rms", "rms-reference")}
-        metrics |= {name: MetricValue(1.0 - error, 100) for name in ("auroc", "aupr")}
-        rows = [
-            {name: kind, "severity": level, "error": error, "mfr": error}
-            for name, kind, level in FINE.get(request.name, ())
-        ]
-        if request.name == "clean":
-            rows = [{"from": 0.0, "to": 0.5, "count": 10, "confidence": 0.4, "accuracy": 0.5},
-                    {"from": 0.5, "to": 1.0, "count": 30, "confidence": 0.8, "accuracy": 0.7}]  # fmt: skip
-        report = MetricReport(
-            benchmark=request.name,
-            benchmark_key=request.key,
-            semantics=1,
-            wall_s=18.0,
-            outcome=BenchmarkOutcome(
-                metrics=metrics,
-                rows=tuple(rows),
-                forward_passes=1,
-                notes={"limited": {"used": 1, "of": 2}, "generated": True},
-            ),
-        )
-        store.record_report(cell.train_key, DIGEST, report)
+    return TrainingRecord(train_key=cell.train_key, summary=summary, provenance=provenance)
+
+
+def report_of(request: BenchmarkRequest, error: float) -> MetricReport:
+    metrics = {name: MetricValue(error, 100) for name in ("error", "mfr", "mt5d", "rms", "rms-reference")}
+    metrics |= {name: MetricValue(1.0 - error, 100) for name in ("auroc", "aupr")}
+    rows = [
+        {name: kind, "severity": level, "error": error, "mfr": error}
+        for name, kind, level in FINE.get(request.name, ())
+    ]
+    if request.name == "clean":
+        rows = [{"from": 0.0, "to": 0.5, "count": 10, "confidence": 0.4, "accuracy": 0.5},
+                {"from": 0.5, "to": 1.0, "count": 30, "confidence": 0.8, "accuracy": 0.7}]  # fmt: skip
+    outcome = BenchmarkOutcome(
+        metrics=metrics,
+        rows=tuple(rows),
+        forward_passes=1,
+        notes={"limited": {"used": 1, "of": 2}, "generated": True},
+    )
+    return MetricReport(benchmark=request.name, benchmark_key=request.key, semantics=1, wall_s=18.0, outcome=outcome)
 
 
 @pytest.fixture
-def recorded_store(tmp_path: Path) -> Callable[[str, Size], Path]:
+def recorded_store(tmp_path: Path) -> Callable[..., Path]:
     """Return a function that records every cell of a sweep (two seeds) and gives the storage folder."""
 
-    def made(name: str, size: Size) -> Path:
+    def made(name: str, size: Size, data_root: Path | None = None) -> Path:
         sweep = load_sweep(name, size=size, overrides=Overrides(seeds=(0, 1)))
-        cells = resolve_sweep(sweep, builtin_catalogue())
+        cells = resolve_sweep(sweep, builtin_catalogue(data_root))
         store = open_store(str(tmp_path))
         for place, cell in enumerate(cells):
             record(store, cell, 0.1 + 0.02 * (place // 2))
