@@ -94,7 +94,13 @@ class ReleasedCheckpoint:
         return f"download it from {self.address} to {self.path(data_root)}"
 
 
-def _pixmix(classes: int) -> ReleasedCheckpoint:
+_PIXMIX: Final = "https://drive.google.com/drive/folders/1tHu2MBU3P9lvgtc06_VaC6AsMqwyYFSA"
+_SIN: Final = "https://bitbucket.org/robert_geirhos/texture-vs-shape-pretrained-models/raw/60b770e128fffcbd8562a3ab3546c1a735432d03/"
+_GAME_OF_NOISE: Final = "https://bitbucket.org/EvgeniaAR/game-of-noise-pretrained-models/downloads/"
+_ROBUST: Final = "https://huggingface.co/madrylab/robust-imagenet-models/resolve/main/"
+
+
+def _pixmix_cifar(classes: int) -> ReleasedCheckpoint:
     return ReleasedCheckpoint(
         name=f"pixmix-cifar-{classes}",
         title=f"PixMix, WRN-40-4, CIFAR-{classes} (authors)",
@@ -102,7 +108,7 @@ def _pixmix(classes: int) -> ReleasedCheckpoint:
         dataset=f"cifar-{classes}",
         model="wrn-40-4",
         file=f"pixmix_cifar{classes}_wrn40-4.pth.tar",
-        address=_PIXMIX_DRIVE,
+        address=_PIXMIX,
         is_direct=False,
         renames=WIDE_RESNET_NAMES,
         mean=_HALF[0],
@@ -112,106 +118,113 @@ def _pixmix(classes: int) -> ReleasedCheckpoint:
     )
 
 
-def _pixmix_imagenet(epochs: int) -> ReleasedCheckpoint:
-    return ReleasedCheckpoint(
-        name=f"pixmix-imagenet-{epochs}",
-        title=f"PixMix, ResNet-50, ImageNet, {epochs} epochs (authors)",
-        method="pixmix",
-        dataset="imagenet",
-        model="resnet-50",
-        file=f"pixmix_imagenet_resnet50_{epochs}.pth.tar",
-        address=_PIXMIX_DRIVE,
-        is_direct=False,
-        source="Hendrycks et al., CVPR 2022; andyzoujm/pixmix README",
-        licence="MIT (of the repository)",
-    )
-
-
-def _game_of_noise(name: str, method: str, title: str, file: str) -> ReleasedCheckpoint:
+def _resnet_50(
+    name: str,
+    title: str,
+    *,
+    method: str,
+    address: str,
+    source: str,
+    licence: str = "not stated",
+    file: str = "",
+    sha256: str = "",
+    prefix: str = "",
+) -> ReleasedCheckpoint:
+    """Return a ResNet-50 of ImageNet; `file` names the file of one whose address is that of a page."""
     return ReleasedCheckpoint(
         name=name,
         title=title,
         method=method,
         dataset="imagenet",
         model="resnet-50",
-        file=file,
-        address=f"https://bitbucket.org/EvgeniaAR/game-of-noise-pretrained-models/downloads/{file}",
-        source="Rusak et al., ECCV 2020; bethgelab/game-of-noise",
-        licence="not stated",
+        file=file or address.rsplit("/", 1)[1],
+        address=address,
+        is_direct=not file,
+        sha256=sha256,
+        prefix=prefix,
+        source=source,
+        licence=licence,
     )
 
-
-def _robust(name: str, method: str, title: str, file: str) -> ReleasedCheckpoint:
-    return ReleasedCheckpoint(
-        name=name,
-        title=title,
-        method=method,
-        dataset="imagenet",
-        model="resnet-50",
-        file=file,
-        address=f"https://huggingface.co/madrylab/robust-imagenet-models/resolve/main/{file}",
-        prefix="model.",
-        source="Salman et al., NeurIPS 2020; microsoft/robust-models-transfer",
-        licence="MIT (of the repository)",
-    )
-
-
-_PIXMIX_DRIVE: Final = "https://drive.google.com/drive/folders/1tHu2MBU3P9lvgtc06_VaC6AsMqwyYFSA"
 
 CHECKPOINTS: Final[Mapping[str, ReleasedCheckpoint]] = {
-    "pixmix-cifar-10": _pixmix(10),
-    "pixmix-cifar-100": _pixmix(100),
-    "pixmix-imagenet-90": _pixmix_imagenet(90),
-    "pixmix-imagenet-180": _pixmix_imagenet(180),
-    "torchvision-resnet-50": ReleasedCheckpoint(
-        name="torchvision-resnet-50",
-        title="Baseline, ResNet-50, ImageNet (torchvision, first weights)",
+    "pixmix-cifar-10": _pixmix_cifar(10),
+    "pixmix-cifar-100": _pixmix_cifar(100),
+    "pixmix-imagenet-90": _resnet_50(
+        "pixmix-imagenet-90",
+        "PixMix, ResNet-50, ImageNet, 90 epochs (authors)",
+        method="pixmix",
+        address=_PIXMIX,
+        file="pixmix_imagenet_resnet50_90.pth.tar",
+        source="Hendrycks et al., CVPR 2022; andyzoujm/pixmix README",
+        licence="MIT (of the repository)",
+    ),
+    "pixmix-imagenet-180": _resnet_50(
+        "pixmix-imagenet-180",
+        "PixMix, ResNet-50, ImageNet, 180 epochs (authors)",
+        method="pixmix",
+        address=_PIXMIX,
+        file="pixmix_imagenet_resnet50_180.pth.tar",
+        source="Hendrycks et al., CVPR 2022; andyzoujm/pixmix README",
+        licence="MIT (of the repository)",
+    ),
+    "torchvision-resnet-50": _resnet_50(
+        "torchvision-resnet-50",
+        "Baseline, ResNet-50, ImageNet (torchvision, first weights)",
         method="baseline",
-        dataset="imagenet",
-        model="resnet-50",
-        file="resnet50-0676ba61.pth",
         address="https://download.pytorch.org/models/resnet50-0676ba61.pth",
         sha256="0676ba61",
         source="torchvision, ResNet50_Weights.IMAGENET1K_V1 (76.13 %)",
         licence="BSD-3-Clause (of the repository)",
     ),
-    "sin-resnet-50": ReleasedCheckpoint(
-        name="sin-resnet-50",
-        title="SIN, ResNet-50, stylised and plain ImageNet",
+    "sin-resnet-50": _resnet_50(
+        "sin-resnet-50",
+        "SIN, ResNet-50, stylised and plain ImageNet",
         method="sin",
-        dataset="imagenet",
-        model="resnet-50",
-        file="resnet50_train_45_epochs_combined_IN_SF-2a0d100e.pth.tar",
-        address="https://bitbucket.org/robert_geirhos/texture-vs-shape-pretrained-models/raw/"
-        "60b770e128fffcbd8562a3ab3546c1a735432d03/resnet50_train_45_epochs_combined_IN_SF-2a0d100e.pth.tar",
+        address=_SIN + "resnet50_train_45_epochs_combined_IN_SF-2a0d100e.pth.tar",
         sha256="2a0d100e",
         source="Geirhos et al., ICLR 2019; rgeirhos/texture-vs-shape",
-        licence="not stated",
     ),
-    "ant-resnet-50": _game_of_noise("ant-resnet-50", "ant", "ANT, ResNet-50, ImageNet", "ANT_Model.pth"),
-    "speckle-resnet-50": _game_of_noise(
-        "speckle-resnet-50", "speckle", "Speckle, ResNet-50, ImageNet", "Speckle_Model.pth"
+    "ant-resnet-50": _resnet_50(
+        "ant-resnet-50",
+        "ANT, ResNet-50, ImageNet",
+        method="ant",
+        address=_GAME_OF_NOISE + "ANT_Model.pth",
+        source="Rusak et al., ECCV 2020; bethgelab/game-of-noise",
     ),
-    "noise2net-resnet-50": ReleasedCheckpoint(
-        name="noise2net-resnet-50",
-        title="Noise2Net, ResNet-50, ImageNet",
+    "speckle-resnet-50": _resnet_50(
+        "speckle-resnet-50",
+        "Speckle, ResNet-50, ImageNet",
+        method="speckle",
+        address=_GAME_OF_NOISE + "Speckle_Model.pth",
+        source="Rusak et al., ECCV 2020; bethgelab/game-of-noise",
+    ),
+    "noise2net-resnet-50": _resnet_50(
+        "noise2net-resnet-50",
+        "Noise2Net, ResNet-50, ImageNet",
         method="noise2net",
-        dataset="imagenet",
-        model="resnet-50",
-        file="noise2net_resnet50.pth.tar",
         address="https://drive.google.com/file/d/1TlylFp-hJ5ENUNdjGBf-tLPoIIcJyPG4/view",
-        is_direct=False,
+        file="noise2net_resnet50.pth.tar",
         source="Hendrycks et al., ICCV 2021; hendrycks/imagenet-r, DeepAugment",
         licence="MIT (of the repository)",
     ),
-    "linf-resnet-50": _robust(
+    "linf-resnet-50": _resnet_50(
         "linf-resnet-50",
-        "adversarial-linf",
         "l-inf adversarial 8/255, ResNet-50, ImageNet",
-        "resnet50_linf_eps8.0.ckpt",
+        method="adversarial-linf",
+        address=_ROBUST + "resnet50_linf_eps8.0.ckpt",
+        prefix="model.",
+        source="Salman et al., NeurIPS 2020; microsoft/robust-models-transfer",
+        licence="MIT (of the repository)",
     ),
-    "l2-resnet-50": _robust(
-        "l2-resnet-50", "adversarial-l2", "l2 adversarial 3.0, ResNet-50, ImageNet", "resnet50_l2_eps3.ckpt"
+    "l2-resnet-50": _resnet_50(
+        "l2-resnet-50",
+        "l2 adversarial 3.0, ResNet-50, ImageNet",
+        method="adversarial-l2",
+        address=_ROBUST + "resnet50_l2_eps3.ckpt",
+        prefix="model.",
+        source="Salman et al., NeurIPS 2020; microsoft/robust-models-transfer",
+        licence="MIT (of the repository)",
     ),
     "places365-resnet-18": ReleasedCheckpoint(
         name="places365-resnet-18",
