@@ -121,21 +121,25 @@ def philox(slot, index, epoch, stream, key0, key1):  # type: ignore[no-untyped-d
     return c0, c1, c2, c3
 
 
+@kernel(inline="always")
+def _to_unit(high, low):  # type: ignore[no-untyped-def]
+    return np.float64(((high << np.uint64(32)) | low) >> np.uint64(11)) * (1.0 / 9007199254740992.0)
+
+
 @kernel()
 def uniform_at(slot, index, epoch, stream, key0, key1):  # type: ignore[no-untyped-def]
     """Return one uniform double in [0, 1) with 53 random bits; for use inside other kernels."""
     w0, w1, w2, w3 = philox(np.uint64(slot) >> np.uint64(1), index, epoch, stream, key0, key1)
     if np.uint64(slot) & np.uint64(1):
         w0, w1 = w2, w3
-    return np.float64(((w0 << np.uint64(32)) | w1) >> np.uint64(11)) * (1.0 / 9007199254740992.0)
+    return _to_unit(w0, w1)
 
 
 @kernel()
 def normal_at(slot, index, epoch, stream, key0, key1):  # type: ignore[no-untyped-def]
     """Return one standard normal double; for use inside other kernels."""
     w0, w1, w2, w3 = philox(slot, index, epoch, stream, key0, key1)
-    u = np.float64(((w0 << np.uint64(32)) | w1) >> np.uint64(11)) * (1.0 / 9007199254740992.0)
-    v = np.float64(((w2 << np.uint64(32)) | w3) >> np.uint64(11)) * (1.0 / 9007199254740992.0)
+    u, v = _to_unit(w0, w1), _to_unit(w2, w3)
     return np.sqrt(-2.0 * np.log1p(-u)) * np.cos(2.0 * np.pi * v)
 
 
@@ -143,8 +147,11 @@ def normal_at(slot, index, epoch, stream, key0, key1):  # type: ignore[no-untype
 def _uniform_block(key0, key1, stream, epoch, indices, slots):  # type: ignore[no-untyped-def]
     out = np.empty((indices.shape[0], slots), dtype=np.float64)
     for row in range(indices.shape[0]):
-        for slot in range(slots):
-            out[row, slot] = uniform_at(slot, indices[row], epoch, stream, key0, key1)
+        for call in range((slots + 1) // 2):  # one call of Philox serves two slots
+            w0, w1, w2, w3 = philox(call, indices[row], epoch, stream, key0, key1)
+            out[row, 2 * call] = _to_unit(w0, w1)
+            if 2 * call + 1 < slots:
+                out[row, 2 * call + 1] = _to_unit(w2, w3)
     return out
 
 

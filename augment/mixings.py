@@ -105,14 +105,28 @@ def _power(value, exponent, coarse, fine):  # type: ignore[no-untyped-def]
 
 
 @kernel()
+def _powers_of_bytes(table, exponent, smallest):  # type: ignore[no-untyped-def]
+    """Write max(2 value / 255, smallest) ** exponent for every byte."""
+    coarse = np.float32(np.rint(exponent * _GRID) / _GRID)
+    fine = exponent - coarse
+    for value in range(256):
+        doubled = np.float32(value) / np.float32(255.0) * np.float32(2.0)
+        table[value] = _power(max(doubled, smallest), exponent, coarse, fine)
+
+
+@kernel()
+def _partner_powers(table, b):  # type: ignore[no-untyped-def]
+    """Write half the power of every byte of a partner."""
+    _powers_of_bytes(table, b, np.float32(1e-37))
+    for value in range(256):
+        table[value] *= np.float32(0.5)
+
+
+@kernel()
 def mix_multiply(current, partner, a, b):  # type: ignore[no-untyped-def]
     """Mix flat uint8 values multiplicatively into a flat float32 picture, in place, and clip."""
     table = np.empty(256, dtype=np.float32)
-    coarse = np.float32(np.rint(b * _GRID) / _GRID)
-    fine = b - coarse
-    for value in range(256):
-        doubled = max(np.float32(value) * np.float32(2.0) / np.float32(255.0), np.float32(1e-37))
-        table[value] = _power(doubled, b, coarse, fine) * np.float32(0.5)
+    _partner_powers(table, b)
     coarse = np.float32(np.rint(a * _GRID) / _GRID)
     fine = a - coarse
     for index in range(current.size):
@@ -121,6 +135,27 @@ def mix_multiply(current, partner, a, b):  # type: ignore[no-untyped-def]
         current[index] = power if doubled >= _SMALLEST else np.float32(0.0)
     for index in range(current.size):
         current[index] = min(current[index] * table[partner[index]], _ONE)
+
+
+@kernel()
+def mix_add_bytes(picture, partner, a, b, out):  # type: ignore[no-untyped-def]
+    """Do `to_unit` and `mix_add` in one pass."""
+    scale = b / np.float32(255.0)
+    rest = (_ONE - a - b) * np.float32(0.5)
+    for index in range(picture.size):
+        mixed = a * (np.float32(picture[index]) / np.float32(255.0)) + scale * np.float32(partner[index]) + rest
+        out[index] = min(max(mixed, np.float32(0.0)), _ONE)
+
+
+@kernel()
+def mix_multiply_bytes(picture, partner, a, b, out):  # type: ignore[no-untyped-def]
+    """Do `to_unit` and `mix_multiply` in one pass: a picture of bytes needs 256 powers only."""
+    of_picture, of_partner = np.empty(256, dtype=np.float32), np.empty(256, dtype=np.float32)
+    _powers_of_bytes(of_picture, a, _SMALLEST)
+    of_picture[0] = np.float32(0.0)
+    _partner_powers(of_partner, b)
+    for index in range(picture.size):
+        out[index] = min(of_picture[picture[index]] * of_partner[partner[index]], _ONE)
 
 
 @kernel()

@@ -91,20 +91,38 @@ def arguments(
     Returns:
         Bits, degrees, threshold, pixels per pixel, pixels, or blend factor: float64, same shape.
     """
-    by_operation = {
-        Operation.POSTERIZE: 4 - np.trunc(levels * 4 / 10),
-        Operation.ROTATE: signs * np.trunc(levels * 30 / 10),
-        Operation.SOLARIZE: 256 - np.trunc(levels * 256 / 10),
-        Operation.SHEAR_X: signs * (levels * 0.3 / 10),
-        Operation.SHEAR_Y: signs * (levels * 0.3 / 10),
-        Operation.TRANSLATE_X: signs * np.trunc(levels * (width / 3) / 10),
-        Operation.TRANSLATE_Y: signs * np.trunc(levels * (height / 3) / 10),
-    }
-    result = np.zeros_like(levels)
-    for operation, values in by_operation.items():
-        np.copyto(result, values, where=operations == operation)
-    enhancing = (operations >= Operation.COLOR) & (operations <= Operation.SHARPNESS)
-    return np.where(enhancing, levels * 1.8 / 10 + 0.1, result)
+    result = np.empty(np.shape(levels), dtype=np.float64)
+    _arguments(
+        np.ascontiguousarray(operations).reshape(-1),
+        np.ascontiguousarray(levels).reshape(-1),
+        np.ascontiguousarray(signs).reshape(-1),
+        height,
+        width,
+        result.reshape(-1),
+    )
+    return result
+
+
+@kernel()
+def _arguments(operations, levels, signs, height, width, result):  # type: ignore[no-untyped-def]
+    for index in range(operations.size):
+        operation, level, sign = operations[index], levels[index], signs[index]
+        if operation == _POSTERIZE:
+            result[index] = 4 - np.trunc(level * 4 / 10)
+        elif operation == _ROTATE:
+            result[index] = sign * np.trunc(level * 30 / 10)
+        elif operation == _SOLARIZE:
+            result[index] = 256 - np.trunc(level * 256 / 10)
+        elif operation in (_SHEAR_X, _SHEAR_Y):
+            result[index] = sign * (level * 0.3 / 10)
+        elif operation == _TRANSLATE_X:
+            result[index] = sign * np.trunc(level * (width / 3) / 10)
+        elif operation == _TRANSLATE_Y:
+            result[index] = sign * np.trunc(level * (height / 3) / 10)
+        elif _COLOR <= operation <= _SHARPNESS:
+            result[index] = level * 1.8 / 10 + 0.1
+        else:
+            result[index] = 0.0
 
 
 @kernel()

@@ -10,11 +10,11 @@ from typing import Final
 import numpy as np
 
 from augment.compiled import kernel, read_only
-from augment.mixings import ADD, mix_add, mix_multiply, to_unit
+from augment.mixings import ADD, mix_add, mix_add_bytes, mix_multiply, mix_multiply_bytes, to_unit
 from augment.operations import apply_operation, scratch
 
 PLAIN: Final = -1
-"""In place of an operation at the start: the picture itself."""
+"""In place of an operation at the start: the picture itself (`apply_operation` copies)."""
 PICTURE: Final = -2
 """In place of a partner's operation: the mixing picture."""
 
@@ -31,41 +31,49 @@ def _crop(picture, top, left, height, width, target):  # type: ignore[no-untyped
 
 
 @kernel()
+def _mix_first(started, other, mixing, a, b, out):  # type: ignore[no-untyped-def]
+    """Mix the bytes that the rounds start from: the cheaper form of the first round."""
+    if mixing == ADD:
+        mix_add_bytes(started, other, a, b, out)
+    else:
+        mix_multiply_bytes(started, other, a, b, out)
+
+
+@kernel()
 def pixmix_batch(  # type: ignore[no-untyped-def]
     images, pictures, picture, top, left, start, start_argument, rounds, partner, argument, mixing, a, b, out
 ):
     """Mix every picture of a batch; the arrays are those of `PixMixDraw`."""
     count, height, width, channels = images.shape
     centres, padded = scratch(height, width, channels)
-    buffer = np.empty(height * width * channels, dtype=np.uint8)
+    started = np.empty(height * width * channels, dtype=np.uint8)
+    other = np.empty(height * width * channels, dtype=np.uint8)
     for index in range(count):
         source, current = images[index].reshape(-1), out[index].reshape(-1)
-        if start[index] == PLAIN:
-            to_unit(source, current)
-        else:
-            apply_operation(
-                start[index], start_argument[index], source, buffer, height, width, channels, centres, padded
-            )
-            to_unit(buffer, current)
+        apply_operation(start[index], start_argument[index], source, started, height, width, channels, centres, padded)
+        if rounds[index] == 0:
+            to_unit(started, current)
         for step in range(rounds[index]):
             if partner[index, step] == PICTURE:
-                _crop(pictures[picture[index]], top[index], left[index], height, width, buffer)
+                _crop(pictures[picture[index]], top[index], left[index], height, width, other)
             else:
                 apply_operation(
                     partner[index, step],
                     argument[index, step],
                     source,
-                    buffer,
+                    other,
                     height,
                     width,
                     channels,
                     centres,
                     padded,
                 )
-            if mixing[index, step] == ADD:
-                mix_add(current, buffer, a[index, step], b[index, step])
+            if step == 0:
+                _mix_first(started, other, mixing[index, step], a[index, step], b[index, step], current)
+            elif mixing[index, step] == ADD:
+                mix_add(current, other, a[index, step], b[index, step])
             else:
-                mix_multiply(current, buffer, a[index, step], b[index, step])
+                mix_multiply(current, other, a[index, step], b[index, step])
 
 
 def _warm_up() -> None:
