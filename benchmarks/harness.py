@@ -20,6 +20,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final, Literal
 
+import psutil
+
 Clock = Literal["cpu", "wall"]
 CLOCKS: Final[Mapping[Clock, Callable[[], float]]] = {"cpu": time.process_time, "wall": time.perf_counter}
 PACKAGES: Final = ("numpy", "numba", "pillow", "torch", "torchvision", "ray", "mlflow")
@@ -178,9 +180,16 @@ def environment() -> dict[str, Any]:
     }
 
 
-def is_idle(limit: float = 0.5) -> bool:
-    """Return whether the load average of the last minute is below a limit: else scaling over cores is not claimed."""
-    return os.getloadavg()[0] < limit
+def is_idle(limit: float = 0.1, seconds: float = 2.0) -> bool:
+    """Return whether others leave the cores alone: else scaling over cores is not claimed.
+
+    The load average will not do: it counts what this benchmark itself has just done.
+
+    Args:
+        limit: Share of all cores' time that others may take.
+        seconds: How long this process sleeps and looks.
+    """
+    return psutil.cpu_percent(interval=seconds) < 100 * limit
 
 
 def parser(name: str, summary: str) -> argparse.ArgumentParser:
