@@ -16,8 +16,8 @@ from eval.claims.evidence import Measure, Missing, Sample, averaged, floor_of, t
 from eval.claims.judging import Claim, ClaimVerdict, claims, judge, judge_printed
 from eval.published.tables import published_tables
 from orchestration.comparison import Resolved
-from orchestration.costs import pictures_seen
 from orchestration.errors import InputError
+from orchestration.experience import pictures_seen
 from orchestration.resolve import resolve_sweep
 from orchestration.sweep_files import SWEEPS, load_sweep
 

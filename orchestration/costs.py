@@ -1,22 +1,27 @@
-"""What a plan will cost: device-hours, wall time, disk, money; from recorded cells of the same kind, else from operations."""
+"""What a plan will cost: device-hours, wall time, disk, money.
+
+Seconds come from recorded cells of the same kind, else from a calibration on the plan's machine, else from counted operations.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from orchestration.errors import InputError, Mistake, nearest
+from orchestration.experience import Experience, training_pictures
 from orchestration.sweep_yaml import read_yaml
-from orchestration.workload import judging_flops, parameters_of, passes_of, training_flops
+from orchestration.workload import forward_passes, judging_flops, parameters_of, training_flops
 
 if TYPE_CHECKING:
     from eval.benchmark import BenchmarkRequest
     from orchestration.catalogue import Catalogue
     from orchestration.cells import Plan, PlannedCell
-    from orchestration.store.base import CellResult, ResultsStore
+    from orchestration.store.base import ResultsStore
     from trainers.config import JobConfig
+    from trainers.datasets.spec import DatasetSpec
 
 PRICE_FILE: Final = Path(__file__).parent / "prices.yaml"
 DEFAULT_MACHINE: Final = "cpu-core"
@@ -25,18 +30,20 @@ CHECKPOINT_OVERHEAD: Final = 65_536
 READ_AT_MOST: Final = 2_000
 """Recorded cells that are read to learn from; more would cost more than they teach."""
 
-Source = Literal["recorded", "operations"]
+Source = Literal["recorded", "calibration", "operations"]
+DeviceType = Literal["cpu", "cuda"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """A machine: devices, price per hour, sustained rate of a device in TFLOP/s."""
+    """A machine: devices, price per hour, sustained rate of a device in TFLOP/s, and what its devices are."""
 
     name: str
     devices: int
     price_per_hour: float
     tflops: float
     currency: str
+    device_type: DeviceType = "cuda"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +67,17 @@ class CellCost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanCost:
-    """What a plan will take on a machine."""
+    """What a plan will take on a machine.
+
+    Attributes:
+        machine: The machine.
+        cells: What each cell to run takes.
+        calibrated_on: Hardware that calibrations of this machine were measured on.
+    """
 
     machine: Machine
     cells: tuple[CellCost, ...]
+    calibrated_on: tuple[str, ...] = ()
 
     @property
     def device_hours(self) -> float:
@@ -117,105 +131,91 @@ def read_machine(name: str = DEFAULT_MACHINE, prices: Path = PRICE_FILE) -> Mach
         raise _refused(prices, f"machine '{name}' needs the numbers devices, price_per_hour and tflops, got {entry!r}")
     if entry["devices"] < 1 or entry["tflops"] <= 0 or entry["price_per_hour"] < 0:
         raise _refused(prices, f"machine '{name}' needs devices >= 1, tflops > 0, price_per_hour >= 0, got {entry!r}")
+    kind = entry.get("device_type", "cuda")
+    if kind not in get_args(DeviceType):
+        raise _refused(prices, f"device_type of machine '{name}' must be cpu or cuda, but got {kind!r}")
     return Machine(
         name=name,
         devices=int(entry["devices"]),
         price_per_hour=float(entry["price_per_hour"]),
         tflops=float(entry["tflops"]),
         currency=str(value.get("currency", "")),
+        device_type=kind,
     )
 
 
 def estimate(plan: Plan, *, store: ResultsStore, catalogue: Catalogue, machine: Machine) -> PlanCost:
     """Return what the cells to run of a plan will cost on a machine."""
-    experience = Experience.of(_recorded(plan, store).values())
+    to_run = plan.to_run
+    if not to_run:
+        return PlanCost(machine=machine, cells=())
+    calibrated = store.calibrated(machine.name)
+    estimator = _Estimator(
+        known={"recorded": recorded_experience(plan, store), "calibration": calibrated},
+        catalogue=catalogue,
+        rate=machine.tflops * 1e12,
+    )
     return PlanCost(
-        machine=machine, cells=tuple(_cell_cost(cell, experience, catalogue, machine) for cell in plan.to_run)
+        machine=machine, cells=tuple(estimator.cell(cell) for cell in to_run), calibrated_on=calibrated.hardware
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Experience:
-    """What recorded cells teach: device-seconds per picture and epoch, and seconds per pass, each by kind.
-
-    Kinds: (dataset, model, method) for training, (dataset, model, benchmark) for judging.
-    """
-
-    training: Mapping[tuple[str, str, str], float]
-    judging: Mapping[tuple[str, str, str], float]
-
-    @classmethod
-    def of(cls, results: Iterable[CellResult]) -> Experience:
-        """Return what some results teach."""
-        training: dict[tuple[str, str, str], list[float]] = {}
-        judging: dict[tuple[str, str, str], list[float]] = {}
-        for result in results:
-            config = result.training.provenance.config
-            dataset, model, method = (str(config.get(name, "")) for name in ("dataset", "model", "method"))
-            pictures = pictures_seen(config)
-            if pictures and result.training.summary.device_s > 0:
-                seconds = result.training.summary.device_s / pictures
-                training.setdefault((dataset, model, method), []).append(seconds)
-            for report in result.reports.values():
-                passes = report.outcome.forward_passes if report.outcome is not None else 0
-                if passes and report.wall_s > 0:
-                    judging.setdefault((dataset, model, report.benchmark), []).append(report.wall_s / passes)
-        return cls(training=_medians(training), judging=_medians(judging))
-
-
-def _recorded(plan: Plan, store: ResultsStore) -> Mapping[str, CellResult]:
+def recorded_experience(plan: Plan, store: ResultsStore) -> Experience:
+    """Return what recorded cells teach; of a large store only those of the plan are read."""
     keys = store.train_keys()
     if len(keys) > READ_AT_MOST:
         keys = tuple(cell.train_key for cell in plan.cells if cell.trained)[:READ_AT_MOST]
-    return store.results(keys)
+    return Experience.of(store.results(keys).values())
 
 
-def _cell_cost(cell: PlannedCell, experience: Experience, catalogue: Catalogue, machine: Machine) -> CellCost:
-    config, rate = cell.config, machine.tflops * 1e12
-    dataset = catalogue.dataset(config.dataset)
-    sources: set[Source] = set()
-    train_s = 0.0
-    if not cell.trained:
-        known = experience.training.get((config.dataset, config.model, config.method))
-        pictures = config.recipe.epochs * (config.recipe.train_images or dataset.num_train)
-        train_s = known * pictures if known is not None else training_flops(config, dataset) / rate
-        sources.add("operations" if known is None else "recorded")
-    judge_s = 0.0
-    for request in cell.missing:
-        seconds, source = _judge_cost(request, config, dataset, experience, rate)
-        judge_s += seconds
-        sources.add(source)
-    weights = parameters_of(config.model, dataset.num_channels)
-    disk = 0.0 if cell.trained else weights * BYTES_PER_WEIGHT + CHECKPOINT_OVERHEAD
-    return CellCost(
-        train_key=cell.train_key, train_s=train_s, judge_s=judge_s, disk_bytes=disk, sources=frozenset(sources)
-    )
+@dataclass(slots=True)
+class _Estimator:
+    """Estimates cell by cell.
 
+    Args:
+        known: Source -> experience, the most trusted first.
+        catalogue: Sizes of datasets.
+        rate: Operations per second of a device, for kinds that nothing is known of.
+    """
 
-def _judge_cost(
-    request: BenchmarkRequest, config: JobConfig, dataset: Any, experience: Experience, rate: float
-) -> tuple[float, Source]:
-    known = experience.judging.get((config.dataset, config.model, request.name))
-    if known is None:
-        return judging_flops(request, config, dataset) / rate, "operations"
-    limit = request.params.get("max_images")
-    pictures = min(dataset.num_test, limit) if isinstance(limit, int) else dataset.num_test
-    return known * pictures * passes_of(request), "recorded"
+    known: Mapping[Source, Experience]
+    catalogue: Catalogue
+    rate: float
+    _passes: dict[tuple[str, str], float] = field(default_factory=dict)
 
+    def cell(self, cell: PlannedCell) -> CellCost:
+        """Return what a cell takes."""
+        dataset = self.catalogue.dataset(cell.config.dataset)
+        judged = [self._judging(request, cell.config, dataset) for request in cell.missing]
+        trained = [] if cell.trained else [self._training(cell.config, dataset)]
+        weights = parameters_of(cell.config.model, dataset.num_channels)
+        return CellCost(
+            train_key=cell.train_key,
+            train_s=sum(seconds for seconds, _ in trained),
+            judge_s=sum(seconds for seconds, _ in judged),
+            disk_bytes=0.0 if cell.trained else weights * BYTES_PER_WEIGHT + CHECKPOINT_OVERHEAD,
+            sources=frozenset(source for _, source in (*trained, *judged)),
+        )
 
-def pictures_seen(config: Mapping[str, Any]) -> float:
-    """Return how many pictures a recorded training saw, epochs counted; 0 where its configuration does not tell."""
-    from trainers.datasets.registry import DATASETS
+    def _training(self, config: JobConfig, dataset: DatasetSpec) -> tuple[float, Source]:
+        kind = (config.dataset, config.model, config.method)
+        for source, experience in self.known.items():
+            if kind in experience.training:
+                return experience.training[kind] * training_pictures(config, dataset), source
+        return training_flops(config, dataset) / self.rate, "operations"
 
-    recipe = config.get("recipe")
-    dataset = DATASETS.get(str(config.get("dataset", "")))
-    if not isinstance(recipe, Mapping) or dataset is None:
-        return 0.0
-    return float(recipe.get("epochs", 0)) * float(recipe.get("train_images") or dataset.num_train)
+    def _judging(self, request: BenchmarkRequest, config: JobConfig, dataset: DatasetSpec) -> tuple[float, Source]:
+        kind = (config.dataset, config.model, request.name)
+        for source, experience in self.known.items():
+            if kind in experience.judging:
+                return experience.judging[kind] * self._forward_passes(request, dataset), source
+        return judging_flops(request, config, dataset) / self.rate, "operations"
 
-
-def _medians(values: Mapping[tuple[str, str, str], list[float]]) -> dict[tuple[str, str, str], float]:
-    return {kind: sorted(found)[len(found) // 2] for kind, found in values.items()}
+    def _forward_passes(self, request: BenchmarkRequest, dataset: DatasetSpec) -> float:
+        key = (request.key, dataset.name)
+        if key not in self._passes:
+            self._passes[key] = forward_passes(request, dataset)
+        return self._passes[key]
 
 
 def _is_number(value: object) -> bool:

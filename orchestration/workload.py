@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from eval.benchmark import BenchmarkRequest
+    from eval.cost import Cost
     from trainers.config import JobConfig
     from trainers.datasets.spec import DatasetSpec
 
@@ -92,6 +94,39 @@ def passes_of(request: BenchmarkRequest) -> float:
     if family == "ood":
         return 1.0 + len(params.get("sets", ())) / 5
     return 1.0
+
+
+def forward_passes(request: BenchmarkRequest, dataset: DatasetSpec) -> float:
+    """Return how many pictures a benchmark puts through the network, forward only.
+
+    Clean predictions count for the benchmark that asks for nothing else; others share them.
+    """
+    return float(_cost(request, dataset).forward or _clean_pictures(request, dataset))
+
+
+def forward_equivalents(request: BenchmarkRequest, dataset: DatasetSpec) -> float:
+    """Return the passes of a benchmark in units of one picture's forward pass, backward passes of attacks included."""
+    return _cost(request, dataset).in_forward_passes() or float(_clean_pictures(request, dataset))
+
+
+def _cost(request: BenchmarkRequest, dataset: DatasetSpec) -> Cost:
+    from eval.cost import benchmark_cost
+
+    return benchmark_cost(
+        request.name, request.params, num_images=dataset.num_test, side=dataset.image_size, set_sizes=_test_sizes()
+    )
+
+
+def _clean_pictures(request: BenchmarkRequest, dataset: DatasetSpec) -> int:
+    limit = request.params.get("max_images")
+    return min(dataset.num_test, limit) if isinstance(limit, int) else dataset.num_test
+
+
+@cache
+def _test_sizes() -> Mapping[str, int]:
+    from trainers.datasets.registry import DATASETS
+
+    return {name: each.num_test for name, each in DATASETS.items()}
 
 
 def _wide_resnet(depth: int, width: int, image_size: int, num_channels: int) -> tuple[float, float]:

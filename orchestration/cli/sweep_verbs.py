@@ -57,6 +57,12 @@ def plan(
         str, typer.Option("--machine", help="Machine of the price file that costs are for.")
     ] = "cpu-core",
     prices: Annotated[Path | None, typer.Option("--prices", help="Price file instead of the packaged one.")] = None,
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate", help="First time a few steps of each kind of cell here, as MACHINE; kept for later."
+        ),
+    ] = False,
     as_json: options.Json = False,
 ) -> int:
     """Show what a sweep wants, what of it is recorded, and what would run. Starts nothing."""
@@ -77,7 +83,12 @@ def plan(
         catalogue=catalogue,
         mode=mode_of(mode),
     )
-    cost = estimate(made, store=store, catalogue=catalogue, machine=read_machine(machine, prices or PRICE_FILE))
+    priced = read_machine(machine, prices or PRICE_FILE)
+    if calibrate:
+        from orchestration.cli.calibration_output import calibrated_first
+
+        calibrated_first(made, store=store, settings=settings, machine=priced)
+    cost = estimate(made, store=store, catalogue=catalogue, machine=priced)
     document = {**plan_document(made, loaded), "cost": cost_document(cost)}
     emit(document, lambda: f"{plan_text(made, loaded)}\n{cost_text(cost)}", as_json=as_json)
     return EXIT_DONE
@@ -151,6 +162,7 @@ def cost_document(cost: PlanCost) -> dict[str, Any]:
         "money": cost.money,
         "currency": cost.machine.currency,
         "estimated_from": cost.by_source(),
+        "calibrated_on": list(cost.calibrated_on),
     }
 
 
@@ -159,7 +171,9 @@ def cost_text(cost: PlanCost) -> str:
     if not cost.cells:
         return "nothing to run, nothing to pay"
     machine, sources = cost.machine, cost.by_source()
-    learned = ", ".join(f"{number} cells from {_SOURCES[source]}" for source, number in sources.items())
+    hardware = f" on {', '.join(cost.calibrated_on)}" if cost.calibrated_on else ""
+    spoken = {**_SOURCES, "calibration": f"a calibration{hardware}"}
+    learned = ", ".join(f"{count(number, 'cell')} from {spoken[source]}" for source, number in sources.items())
     return (
         f"estimate for {machine.name} ({machine.devices} devices): {cost.device_hours:.3g} device-hours, "
         f"{cost.wall_hours:.3g} hours, {cost.disk_bytes / 2**20:.0f} MiB of checkpoints, "

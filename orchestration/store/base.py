@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from eval.report import MetricReport
+    from orchestration.experience import Experience
     from trainers.job import TrainSummary
 
 ErrorClass = Literal["out-of-memory", "preempted", "nan", "bad-data", "no-space", "worker-died", "bug", "stopped"]
@@ -83,7 +84,7 @@ class Lease:
 
 
 class ResultsStore(Protocol):
-    """The truth: records, attempts, tombstones, leases, control requests."""
+    """The truth: records, attempts, tombstones, leases, control requests; and calibrations, which only foretell."""
 
     def record_training(self, record: TrainingRecord) -> bool:
         """Record a finished training; return False if this checkpoint was recorded before (nothing changes)."""
@@ -129,3 +130,9 @@ class ResultsStore(Protocol):
 
     def requested(self, sweep: str) -> Literal["pause", "stop"] | None:
         """Return the standing request for a sweep."""
+
+    def record_calibration(self, machine: str, hardware: str, measured: Experience) -> None:
+        """Keep what a short run on some hardware taught, as a machine of the price file; newer measurements replace older."""
+
+    def calibrated(self, machine: str) -> Experience:
+        """Return what short runs taught of a machine of the price file."""

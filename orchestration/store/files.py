@@ -6,6 +6,7 @@
     tombstones/<train_key>/<era>.json                               all records of earlier eras no longer count
     leases/<train_key>/<generation>.json                            who works on the cell
     control/<sweep>.json                                            a standing request to pause or stop
+    calibrations/<machine>/<hardware>.json                          what a short run taught of costs; can be deleted
     index/                                                          compacted segments; can be deleted
 
 An era begins with each tombstone; records of era n > 0 lie in `<checkpoint sha256>~n`, so that a checkpoint that
@@ -23,8 +24,10 @@ from urllib.parse import quote
 
 from clusters.storage import Storage
 from eval.report import MetricReport
+from orchestration.experience import Experience
 from orchestration.store.arrays import pack_arrays
 from orchestration.store.base import AttemptRecord, CellResult, Lease, TrainingRecord
+from orchestration.store.calibrations import read_calibrations, write_calibration
 from orchestration.store.codec import ArraysFile, decode_attempt, encode_attempt, encode_report, encode_training
 from orchestration.store.errors import StoreError
 from orchestration.store.leases import Leases
@@ -171,6 +174,14 @@ class FileStore:
             return None
         action = unseal(data, "control", 1, f"{self.uri}/{_control(sweep)}").get("action")
         return action if action in {"pause", "stop"} else None
+
+    def record_calibration(self, machine: str, hardware: str, measured: Experience) -> None:
+        """Keep what a short run on some hardware taught, as a machine of the price file."""
+        write_calibration(self.storage, machine, hardware, measured, at=time.time())
+
+    def calibrated(self, machine: str) -> Experience:
+        """Return what short runs taught of a machine of the price file."""
+        return read_calibrations(self.storage, machine)
 
     def _folder(self, train_key: str, checkpoint_sha256: str) -> str:
         era = self._reader.era(_checked(train_key))

@@ -10,8 +10,9 @@ from eval.benchmark import BenchmarkRequest
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
 from orchestration.catalogue import builtin_catalogue
 from orchestration.cells import Plan
-from orchestration.costs import PRICE_FILE, Experience, estimate, read_machine
+from orchestration.costs import PRICE_FILE, estimate, read_machine
 from orchestration.errors import InputError
+from orchestration.experience import Experience
 from orchestration.plan import make_plan
 from orchestration.store import open_store
 from orchestration.store.base import CellResult, Provenance, ResultsStore, TrainingRecord
