@@ -7,11 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from orchestration.costs import DEFAULT_MACHINE, read_machine
-from orchestration.workload import judging_flops, training_flops
+from orchestration.experience import pictures_seen
+from orchestration.workload import FLOPS_PER_MAC, judging_flops, macs_of, operations_of_training, training_flops
 
 if TYPE_CHECKING:
     from eval.benchmark import BenchmarkRequest
     from orchestration.catalogue import Catalogue
+    from orchestration.identities import ResolvedCell
     from orchestration.store.base import CellResult
     from trainers.config import JobConfig
 
@@ -55,11 +57,54 @@ def ledger(
         for key, config in configs.items()
         for pair in _judging(config, requests[key].values(), results[key], catalogue, rate)
     ]
+    return _balance(machine, len(configs), train, judge)
+
+
+def ledger_of(cells: Iterable[ResolvedCell], results: Mapping[str, CellResult], catalogue: Catalogue) -> dict[str, Any]:
+    """Return the ledger of a sweep's resolved cells; see `ledger`."""
+    return ledger([(cell.train_key, cell.config, cell.benchmarks) for cell in cells], results, catalogue)
+
+
+def cell_ledger(result: CellResult, *, machine: str = DEFAULT_MACHINE) -> dict[str, Any] | None:
+    """Return the ledger of one recorded cell by itself, as `ledger` does for a sweep.
+
+    No sweep says here which benchmarks count: all recorded ones do, by the forward passes that were recorded.
+
+    Args:
+        result: What is recorded of the cell.
+        machine: Machine of the price file that the estimate is for.
+
+    Returns:
+        None where the record names a dataset that is not known here.
+    """
+    from trainers.datasets.registry import DATASETS
+
+    config = result.training.provenance.config
+    dataset = DATASETS.get(str(config.get("dataset", "")))
+    if dataset is None:
+        return None
+    rate = read_machine(machine).tflops * 1e12
+    method, model = str(config.get("method", "")), str(config.get("model", ""))
+    foretold = operations_of_training(method, model, pictures_seen(config), dataset) / rate
+    paid = result.training.summary.device_s
+    per_pass = macs_of(model, dataset.image_size, dataset.num_channels) * FLOPS_PER_MAC / rate
+    judge = [
+        (report.wall_s, report.outcome.forward_passes * per_pass)
+        for report in result.reports.values()
+        if report.outcome is not None
+    ]
+    return _balance(machine, 1, [(paid, foretold)] if paid > 0 else [], judge)
+
+
+def _balance(
+    machine: str, cells: int, train: Sequence[tuple[float, float]], judge: Sequence[tuple[float, float]]
+) -> dict[str, Any]:
+    """Add up pairs of actual and estimated seconds."""
     actual = math.fsum(pair[0] for pair in (*train, *judge))
     estimate = math.fsum(pair[1] for pair in (*train, *judge))
     return {
         "machine": machine,
-        "cells": len(configs),
+        "cells": cells,
         "train_s": _sums(train),
         "judge_s": _sums(judge),
         "ratio": actual / estimate if estimate > 0 else None,
@@ -71,9 +116,10 @@ def ledger_text(made: Mapping[str, Any]) -> str:
     train, judge = made["train_s"], made["judge_s"]
     if made["ratio"] is None:
         return "nothing is recorded, so nothing was paid"
+    noun = "cell" if made["cells"] == 1 else "cells"
     actual, estimate = train["actual"] + judge["actual"], train["estimate"] + judge["estimate"]
     return (
-        f"cost of {made['cells']} recorded cells: {_hours(actual)} device-hours ({_hours(train['actual'])} training, "
+        f"cost of {made['cells']} recorded {noun}: {_hours(actual)} device-hours ({_hours(train['actual'])} training, "
         f"{_hours(judge['actual'])} judging), {made['ratio']:.2g} times the {_hours(estimate)} that counted operations "
         f"foretell for {made['machine']}"
     )

@@ -13,24 +13,35 @@ from orchestration.forgetting import forget
 from orchestration.observer import Observers, RunObserver
 from orchestration.plan import plan_cells
 from orchestration.resolve import resolve_sweep
-from orchestration.results_table import recorded_tables
+from orchestration.results_table import sweep_tables
 from trainers.job import SOURCE_VARIABLE, JobPaths
 
 if TYPE_CHECKING:
     from eval.tables.grid import Table
     from orchestration.catalogue import Catalogue
     from orchestration.cells import Mode, Plan
+    from orchestration.identities import ResolvedCell
     from orchestration.settings import Settings
-    from orchestration.store.base import ResultsStore
+    from orchestration.store.base import CellResult, ResultsStore
     from orchestration.sweep import Sweep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepRun:
-    """What came of running a sweep: the plan it started from, the outcome, and the tables of all that is recorded now."""
+    """What came of running a sweep.
 
+    Attributes:
+        cells: Its resolved points.
+        plan: The plan it started from.
+        outcome: How it ended.
+        results: Train key -> what is recorded of its cells now.
+        tables: The tables of that.
+    """
+
+    cells: tuple[ResolvedCell, ...]
     plan: Plan
     outcome: RunOutcome
+    results: Mapping[str, CellResult]
     tables: tuple[Table, ...]
 
 
@@ -76,7 +87,9 @@ def run_sweep(
     outcome = execute_plan(
         plan, settings=settings, store=store, workers=sweep.workers, options=options, observer=observer
     )
-    return SweepRun(plan=plan, outcome=outcome, tables=recorded_tables(sweep, cells, store))
+    results = store.results(dict.fromkeys(cell.train_key for cell in cells))
+    tables = sweep_tables(sweep, cells, results)
+    return SweepRun(cells=cells, plan=plan, outcome=outcome, results=results, tables=tables)
 
 
 def execute_plan(

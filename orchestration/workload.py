@@ -61,9 +61,15 @@ def parameters_of(model: str, num_channels: int) -> float:
 def training_flops(config: JobConfig, dataset: DatasetSpec) -> float:
     """Return the floating-point operations of a training."""
     recipe = config.recipe
-    pictures = recipe.epochs * (recipe.train_images or dataset.num_train)
-    passes = max(PASSES_OF_METHOD.get(part, 1.0) for part in config.method.split("+"))
-    per_picture = macs_of(config.model, dataset.image_size, dataset.num_channels) * FLOPS_PER_MAC * TRAINING_PASSES
+    return operations_of_training(
+        config.method, config.model, recipe.epochs * (recipe.train_images or dataset.num_train), dataset
+    )
+
+
+def operations_of_training(method: str, model: str, pictures: float, dataset: DatasetSpec) -> float:
+    """Return the floating-point operations of training on so many pictures, epochs counted."""
+    passes = max(PASSES_OF_METHOD.get(part, 1.0) for part in method.split("+"))
+    per_picture = macs_of(model, dataset.image_size, dataset.num_channels) * FLOPS_PER_MAC * TRAINING_PASSES
     return pictures * passes * per_picture
 
 

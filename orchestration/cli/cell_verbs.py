@@ -128,16 +128,14 @@ def adopt_checkpoint(
     as_json: options.Json = False,
 ) -> int:
     """Take a checkpoint over as the training of a cell; `run` then only evaluates it."""
-    from orchestration.catalogue import builtin_catalogue
     from orchestration.foreign import adopt
     from orchestration.plan import make_plan
 
-    choice = options.SweepChoice(name=sweep, smoke=smoke, small=small, seeds=str(seed))
-    settings = options.settings_of(storage, data_root)
-    store, catalogue = options.store_of(settings), builtin_catalogue(settings.data_root)
-    plan = make_plan(choice.load(catalogue), store=store, catalogue=catalogue)
+    choice = options.chosen(sweep, smoke, small, seeds=str(seed))
+    opened = choice.opened(storage, data_root)
+    plan = make_plan(opened.sweep, store=opened.store, catalogue=opened.catalogue)
     cell = _cell_of_row(plan, row, seed)
-    digest = adopt(checkpoint, cell, settings=settings, store=store)
+    digest = adopt(checkpoint, cell, settings=opened.settings, store=opened.store)
     document = {"cell": cell.cell_id, "checkpoint_sha256": digest}
     emit(
         document,
@@ -208,9 +206,12 @@ def cell_document(key: str, store: ResultsStore) -> dict[str, Any]:
     }
     if result is None:
         return document
+    from orchestration.ledger import cell_ledger
+
     training = result.training
     return {
         **document,
+        "cost": cell_ledger(result),
         "checkpoint": {"sha256": training.summary.checkpoint_sha256, "uri": training.summary.checkpoint_uri},
         "training": {
             "epochs": [asdict(row) for row in training.summary.epochs],
@@ -245,6 +246,8 @@ def _what(result: CellResult | None) -> dict[str, Any]:
 
 
 def _cell_text(document: dict[str, Any]) -> str:
+    from orchestration.ledger import ledger_text
+
     lines = [f"cell {document['id']} ({document['train_key']})"]
     if document["held_by"]:
         lines.append(f"held by {document['held_by']}")
@@ -256,6 +259,8 @@ def _cell_text(document: dict[str, Any]) -> str:
     last = training["epochs"][-1] if training["epochs"] else None
     lines.append(f"checkpoint {document['checkpoint']['uri']}")
     lines.append(f"trained in {training['wall_s']:.1f} s, {training['device_s'] / 3600:.3f} device-hours")
+    if document["cost"] is not None:
+        lines.append(ledger_text(document["cost"]))
     if last:
         lines.append(
             f"last epoch {last['epoch'] + 1}: loss {last['loss']:.4f}, training accuracy {last['accuracy']:.3f}"

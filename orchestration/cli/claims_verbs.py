@@ -40,10 +40,7 @@ def claims(
 
     settings = options.settings_of(storage, data_root)
     catalogue = builtin_catalogue(settings.data_root)
-    chosen = [
-        options.SweepChoice(name=name, smoke=smoke, small=small, assignments=tuple(assignments or ()), seeds=seeds)
-        for name in dict.fromkeys(sweeps)
-    ]
+    chosen = [options.chosen(name, smoke, small, assignments, seeds) for name in dict.fromkeys(sweeps)]
     loaded = [choice.load(catalogue) for choice in chosen]
     judged = judge_claims(loaded, store=options.store_of(settings), catalogue=catalogue)
     documents = [verdict_document(each) for each in judged]

@@ -128,15 +128,7 @@ def _parsed_by_run(context: typer.Context, sweep: str) -> dict[str, Any]:
     run = commands.commands["run"]
     with run.make_context("run", [sweep, *context.args]) as parsed:
         values = dict(parsed.params)
-    choice = options.SweepChoice(
-        name=sweep,
-        smoke=values["smoke"],
-        small=values["small"],
-        assignments=tuple(values["assignments"] or ()),
-        seeds=values["seeds"],
-        workers=values["workers"],
-    )
-    choice.load(builtin_catalogue())
+    options.chosen(*(values[name] for name in options.CHOOSING)).load(builtin_catalogue())
     return values
 
 

@@ -30,7 +30,7 @@ def pause(
     as_json: options.Json = False,
 ) -> int:
     """Ask every driver of a sweep to start no further cell until `resume`."""
-    return _ask(options.SweepChoice(name=sweep, smoke=smoke, small=small), "pause", storage, as_json=as_json)
+    return _ask(options.chosen(sweep, smoke, small), "pause", storage, as_json=as_json)
 
 
 def resume(
@@ -41,7 +41,7 @@ def resume(
     as_json: options.Json = False,
 ) -> int:
     """Take back a pause or a stop."""
-    return _ask(options.SweepChoice(name=sweep, smoke=smoke, small=small), None, storage, as_json=as_json)
+    return _ask(options.chosen(sweep, smoke, small), None, storage, as_json=as_json)
 
 
 def stop(
@@ -52,7 +52,7 @@ def stop(
     as_json: options.Json = False,
 ) -> int:
     """Ask every driver of a sweep to write checkpoints and end."""
-    return _ask(options.SweepChoice(name=sweep, smoke=smoke, small=small), "stop", storage, as_json=as_json)
+    return _ask(options.chosen(sweep, smoke, small), "stop", storage, as_json=as_json)
 
 
 def watch(
@@ -66,23 +66,16 @@ def watch(
     every: Annotated[float, typer.Option("--every", min=0.2, help="Seconds between looks.")] = 2.0,
 ) -> int:
     """Follow the state of every cell from the store until nothing is left to do (Ctrl-C ends it)."""
-    from orchestration.catalogue import builtin_catalogue
     from orchestration.cli.status_verbs import status_document, status_text
     from orchestration.plan import plan_cells
     from orchestration.resolve import resolve_sweep
 
-    choice = options.SweepChoice(
-        name=sweep, smoke=smoke, small=small, assignments=tuple(assignments or ()), seeds=seeds
-    )
-    settings = options.settings_of(storage, data_root)
-    catalogue = builtin_catalogue(settings.data_root)
-    loaded = choice.load(catalogue)
-    cells = resolve_sweep(loaded, catalogue)
-    store = options.store_of(settings)
+    opened = options.chosen(sweep, smoke, small, assignments, seeds).opened(storage, data_root)
+    cells = resolve_sweep(opened.sweep, opened.catalogue)
     shown = ""
     while True:
-        plan = plan_cells(cells, name=loaded.label, store=store, catalogue=catalogue)
-        document = status_document(plan, store)
+        plan = plan_cells(cells, name=opened.sweep.label, store=opened.store, catalogue=opened.catalogue)
+        document = status_document(plan, opened.store)
         text = status_text(document)
         if text != shown:
             _redraw(text)

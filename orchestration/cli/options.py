@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -42,6 +43,9 @@ ModeName = Annotated[
         "--mode", metavar="MODE", help="cached (what is missing), retry (failed ones too), force (all), read-only."
     ),
 ]
+
+CHOOSING = ("sweep", "smoke", "small", "assignments", "seeds", "workers")
+"""Parameters of `run` that choose the sweep, in the order that `chosen` takes them."""
 
 MODES = ("cached", "retry", "force", "read-only")
 
@@ -90,6 +94,43 @@ class SweepChoice:
 
         overrides = parse_overrides(self.assignments, seeds=self.seeds, workers=self.workers)
         return load_sweep(self.name, size=self.size, overrides=overrides, catalogue=catalogue)
+
+    def opened(self, storage: str | None, data_root: Path | None) -> Opened:
+        """Load the sweep and open what it is read from.
+
+        Raises:
+            InputError: With every mistake of the options, or of the file.
+            StorageError: If the storage is none.
+        """
+        from orchestration.catalogue import builtin_catalogue
+
+        settings = settings_of(storage, data_root)
+        catalogue = builtin_catalogue(settings.data_root)
+        return Opened(settings=settings, catalogue=catalogue, sweep=self.load(catalogue), store=store_of(settings))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A chosen sweep, what its cells may name, and the store that its results lie in."""
+
+    settings: Settings
+    catalogue: Catalogue
+    sweep: Sweep
+    store: FileStore
+
+
+def chosen(
+    name: str,
+    smoke: bool,
+    small: bool,
+    assignments: Sequence[str] | None = None,
+    seeds: str | None = None,
+    workers: int | None = None,
+) -> SweepChoice:
+    """Return the choice that the options of a verb make, in the order in which verbs declare them."""
+    return SweepChoice(
+        name=name, smoke=smoke, small=small, assignments=tuple(assignments or ()), seeds=seeds, workers=workers
+    )
 
 
 def settings_of(storage: str | None = None, data_root: Path | None = None, tracking_uri: str | None = None) -> Settings:

@@ -30,20 +30,13 @@ def report(
     as_json: options.Json = False,
 ) -> int:
     """Write one self-contained HTML file that opens offline: grid, charts, costs, provenance. Runs nothing."""
-    from orchestration.catalogue import builtin_catalogue
     from orchestration.report.build import report_page
 
-    choice = options.SweepChoice(
-        name=sweep, smoke=smoke, small=small, assignments=tuple(assignments or ()), seeds=seeds
-    )
-    settings = options.settings_of(storage, data_root)
-    catalogue = builtin_catalogue(settings.data_root)
-    loaded = choice.load(catalogue)
-    store = options.store_of(settings)
-    page = report_page(loaded, choice.name, store=store, catalogue=catalogue).encode()
-    path = output or Path(f"{loaded.label}.html")
+    opened = options.chosen(sweep, smoke, small, assignments, seeds).opened(storage, data_root)
+    page = report_page(opened.sweep, sweep, store=opened.store, catalogue=opened.catalogue).encode()
+    path = output or Path(f"{opened.sweep.label}.html")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(page)
-    document = {"sweep": loaded.label, "file": str(path.absolute()), "bytes": len(page)}
+    document = {"sweep": opened.sweep.label, "file": str(path.absolute()), "bytes": len(page)}
     emit(document, lambda: f"{path} ({len(page) / 1024:.0f} KiB): open it in a browser", as_json=as_json)
     return EXIT_DONE

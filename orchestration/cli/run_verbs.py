@@ -63,14 +63,7 @@ def _request(given: dict[str, object]) -> run_options.RunRequest:
     from orchestration.notify import webhook_of
 
     of = cast("dict[str, Any]", given)
-    choice = options.SweepChoice(
-        name=of["sweep"],
-        smoke=of["smoke"],
-        small=of["small"],
-        assignments=tuple(of["assignments"] or ()),
-        seeds=of["seeds"],
-        workers=of["workers"],
-    )
+    choice = options.chosen(*(of[name] for name in options.CHOOSING))
     same = ("address", "max_concurrent", "cpus_per_worker", "gpus_per_worker", "share_gpus", "min_workers")
     engine = {
         **{name: of[name] for name in same},

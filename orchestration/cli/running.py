@@ -85,7 +85,7 @@ class Runner:
         from orchestration.sweep_files import load_sweep
 
         full = load_sweep(self.request.choice.name)
-        ours = Resolved(sweep, resolve_sweep(sweep, self.catalogue))
+        ours = Resolved(sweep, made.cells)
         whole = Resolved(full, resolve_sweep(full, self.catalogue))
         return replace(made, tables=compared(made.tables, ours, whole, alpha=alpha))
 
@@ -113,7 +113,7 @@ def carry_out(request: RunRequest, *, as_json: bool) -> int:
     except BaseException as error:
         _notify_of(request, sweep.label, type(error).__name__)
         raise
-    _finish(made, runner, sweep, as_json=as_json)
+    _finish(made, runner, as_json=as_json)
     _notify(request, made, sweep)
     return EXIT_DONE if made.outcome.status == "complete" else EXIT_CELLS_FAILED
 
@@ -129,13 +129,11 @@ def _run(runner: Runner, sweep: Sweep) -> tuple[Sweep, SweepRun]:
     return larger, runner.compared(larger, made, alpha_of_look(deciding.looks))
 
 
-def _finish(made: SweepRun, runner: Runner, sweep: Sweep, *, as_json: bool) -> None:
+def _finish(made: SweepRun, runner: Runner, *, as_json: bool) -> None:
     """Print the grid, or the document, and say what follows."""
-    from orchestration.ledger import ledger, ledger_text
+    from orchestration.ledger import ledger_of, ledger_text
 
-    cells = resolve_sweep(sweep, runner.catalogue)
-    results = runner.store.results(dict.fromkeys(cell.train_key for cell in cells))
-    cost = ledger([(cell.train_key, cell.config, cell.benchmarks) for cell in cells], results, runner.catalogue)
+    cost = ledger_of(made.cells, made.results, runner.catalogue)
     if as_json:
         import json
 

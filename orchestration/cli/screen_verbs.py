@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -12,6 +12,7 @@ from orchestration.cli import options
 from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, count, emit, tell
 
 if TYPE_CHECKING:
+    from orchestration.screening.request import Scheduler, Search
     from orchestration.screening.screen import Screening
 
 
@@ -44,24 +45,27 @@ def screen(
     as_json: options.Json = False,
 ) -> int:
     """Train cells with early stopping on held-out pictures. Nothing of it enters a table."""
-    given = dict(locals())
-    from orchestration.catalogue import builtin_catalogue
     from orchestration.screening.request import ScreenOptions
     from orchestration.screening.screen import screen as run_screen
 
-    chosen = ScreenOptions(**{field.name: given[field.name] for field in fields(ScreenOptions)})
-    choice = options.SweepChoice(
-        name=sweep, smoke=smoke, small=small, assignments=tuple(assignments or ()), seeds=seeds
+    how = ScreenOptions(
+        scheduler=cast("Scheduler", scheduler),
+        search=cast("Search", search),
+        trials=trials,
+        grace_epochs=grace_epochs,
+        reduction=reduction,
+        look_every=look_every,
+        validation_images=validation_images,
+        cpus=cpus,
+        gpus=gpus,
+        max_concurrent=max_concurrent,
+        address=address,
     )
-    settings = options.settings_of(storage, data_root)
-    catalogue = builtin_catalogue(settings.data_root)
+    choice = options.chosen(sweep, smoke, small, assignments, seeds)
+    opened = choice.opened(storage, data_root)
     tell("screening; nothing of it is recorded as a result")
     made = run_screen(
-        choice.load(catalogue),
-        options=chosen,
-        settings=settings,
-        store=options.store_of(settings),
-        catalogue=catalogue,
+        opened.sweep, options=how, settings=opened.settings, store=opened.store, catalogue=opened.catalogue
     )
     emit(asdict(made), lambda: screening_text(made, choice.command_options), as_json=as_json)
     return EXIT_CELLS_FAILED if any(cell.broken for cell in made.cells) else EXIT_DONE

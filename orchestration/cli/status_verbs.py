@@ -32,17 +32,12 @@ def status(
     as_json: options.Json = False,
 ) -> int:
     """Show the state of every cell, also of a sweep that runs elsewhere."""
-    from orchestration.catalogue import builtin_catalogue
     from orchestration.ledger import ledger_text
     from orchestration.plan import make_plan
 
-    choice = options.SweepChoice(
-        name=sweep, smoke=smoke, small=small, assignments=tuple(assignments or ()), seeds=seeds
-    )
-    settings = options.settings_of(storage, data_root)
-    store = options.store_of(settings)
-    catalogue = builtin_catalogue(settings.data_root)
-    plan = make_plan(choice.load(catalogue), store=store, catalogue=catalogue)
+    opened = options.chosen(sweep, smoke, small, assignments, seeds).opened(storage, data_root)
+    store, catalogue = opened.store, opened.catalogue
+    plan = make_plan(opened.sweep, store=store, catalogue=catalogue)
     document = {**status_document(plan, store), "cost": cost_of(plan, store, catalogue)}
     emit(document, lambda: f"{status_text(document)}\n{ledger_text(document['cost'])}", as_json=as_json)
     return EXIT_CELLS_FAILED if any(row["state"] == "failed" for row in document["cells"]) else EXIT_DONE

@@ -66,28 +66,17 @@ def plan(
     as_json: options.Json = False,
 ) -> int:
     """Show what a sweep wants, what of it is recorded, and what would run. Starts nothing."""
-    from orchestration.catalogue import builtin_catalogue
     from orchestration.costs import PRICE_FILE, estimate, read_machine
     from orchestration.plan import make_plan
 
-    choice = options.SweepChoice(
-        name=sweep, smoke=smoke, small=small, assignments=tuple(assignments or ()), seeds=seeds, workers=workers
-    )
-    settings = options.settings_of(storage, data_root)
-    catalogue = builtin_catalogue(settings.data_root)
-    loaded = choice.load(catalogue)
-    store = options.store_of(settings)
-    made = make_plan(
-        loaded,
-        store=store,
-        catalogue=catalogue,
-        mode=mode_of(mode),
-    )
+    opened = options.chosen(sweep, smoke, small, assignments, seeds, workers).opened(storage, data_root)
+    loaded, store, catalogue = opened.sweep, opened.store, opened.catalogue
+    made = make_plan(loaded, store=store, catalogue=catalogue, mode=mode_of(mode))
     priced = read_machine(machine, prices or PRICE_FILE)
     if calibrate:
         from orchestration.cli.calibration_output import calibrated_first
 
-        calibrated_first(made, store=store, settings=settings, machine=priced)
+        calibrated_first(made, store=store, settings=opened.settings, machine=priced)
     cost = estimate(made, store=store, catalogue=catalogue, machine=priced)
     document = {**plan_document(made, loaded), "cost": cost_document(cost)}
     emit(document, lambda: f"{plan_text(made, loaded)}\n{cost_text(cost)}", as_json=as_json)

@@ -13,7 +13,6 @@ from orchestration.cli.output import EXIT_DONE, show, tell
 
 if TYPE_CHECKING:
     from eval.tables.grid import Table
-    from orchestration.settings import Settings
 
 FORMATS = ("terminal", "markdown", "latex", "csv", "html", "json")
 
@@ -46,12 +45,12 @@ def table(
 ) -> int:
     """Print the grid of a sweep from what is recorded. Runs nothing."""
     form = "json" if as_json else _format(form)
-    choice = options.SweepChoice(
-        name=sweep, smoke=smoke, small=small, assignments=tuple(assignments or ()), seeds=seeds
-    )
-    made = _tables(choice, options.settings_of(storage, data_root), beside=beside)
+    choice = options.chosen(sweep, smoke, small, assignments, seeds)
+    made, cost = _tables(choice, choice.opened(storage, data_root), beside=beside)
     _write(made, form, decimals, output)
-    if not any(entry is not None for each in made for row in each.entries for entry in row):
+    if any(entry is not None for each in made for row in each.entries for entry in row):
+        tell(cost)
+    else:
         tell(f"nothing is recorded yet; compute it with: dreamgrid run {choice.command_options}")
     return EXIT_DONE
 
@@ -65,23 +64,24 @@ def _format(form: str) -> str:
     return form
 
 
-def _tables(choice: options.SweepChoice, settings: Settings, *, beside: bool) -> tuple[Table, ...]:
-    """Return the tables of a sweep, compared with the published ones where that is wanted."""
-    from orchestration.catalogue import builtin_catalogue
+def _tables(choice: options.SweepChoice, opened: options.Opened, *, beside: bool) -> tuple[tuple[Table, ...], str]:
+    """Return the tables of a sweep, compared with the published ones where that is wanted, and what its cells cost."""
+    from orchestration.ledger import ledger_of, ledger_text
     from orchestration.resolve import resolve_sweep
-    from orchestration.results_table import recorded_tables
+    from orchestration.results_table import sweep_tables
     from orchestration.sweep_files import load_sweep
 
-    catalogue = builtin_catalogue(settings.data_root)
-    loaded = choice.load(catalogue)
+    loaded, catalogue = opened.sweep, opened.catalogue
     cells = resolve_sweep(loaded, catalogue)
-    made = recorded_tables(loaded, cells, options.store_of(settings))
+    results = opened.store.results(dict.fromkeys(cell.train_key for cell in cells))
+    made = sweep_tables(loaded, cells, results)
+    cost = ledger_text(ledger_of(cells, results, catalogue))
     if not beside:
-        return made
+        return made, cost
     from orchestration.comparison import Resolved, compared
 
     full = load_sweep(choice.name)
-    return compared(made, Resolved(loaded, cells), Resolved(full, resolve_sweep(full, catalogue)))
+    return compared(made, Resolved(loaded, cells), Resolved(full, resolve_sweep(full, catalogue))), cost
 
 
 def _write(made: tuple[Table, ...], form: str, decimals: int, output: Path | None) -> None:

@@ -1,0 +1,107 @@
+"""The ledger: what cells took beside what was foretold, in the table and on a single cell."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from eval.report import BenchmarkOutcome, MetricReport, MetricValue
+from orchestration.catalogue import builtin_catalogue
+from orchestration.cli import main
+from orchestration.costs import read_machine
+from orchestration.ledger import cell_ledger, ledger_of, ledger_text
+from orchestration.resolve import resolve_sweep
+from orchestration.store import open_store
+from orchestration.store.base import Provenance, TrainingRecord
+from orchestration.sweep_files import load_sweep
+from orchestration.workload import macs_of, training_flops
+from trainers.job import TrainSummary
+
+ACTUAL_S = 3600.0
+JUDGED_S = 360.0
+PASSES = 5000
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> str:
+    """A store in which the first cell of `demo` in smoke size is recorded."""
+    store = open_store(tmp_path)
+    cell = resolve_sweep(load_sweep("demo", size="smoke"), builtin_catalogue())[0]
+    summary = TrainSummary(
+        checkpoint_sha256="d" * 64,
+        checkpoint_uri="x",
+        epochs=(),
+        resumed_from_step=None,
+        wall_s=ACTUAL_S,
+        device_s=ACTUAL_S,
+        environment={},
+    )
+    recipe = {"epochs": cell.config.recipe.epochs, "train_images": cell.config.recipe.train_images}
+    config = {"dataset": "digits", "model": "wrn-10-1", "method": "baseline", "recipe": recipe}
+    provenance = Provenance(
+        commit="", dirty=False, config=config, config_hash="", data_identity="", versions={}, driver={}, recorded_at=1.0
+    )
+    store.record_training(TrainingRecord(train_key=cell.train_key, summary=summary, provenance=provenance))
+    request = cell.benchmarks[0]
+    outcome = BenchmarkOutcome(metrics={"error": MetricValue(0.1, 100)}, forward_passes=PASSES)
+    report = MetricReport(
+        benchmark=request.name, benchmark_key=request.key, semantics=1, outcome=outcome, wall_s=JUDGED_S
+    )
+    store.record_report(cell.train_key, "d" * 64, report)
+    return str(tmp_path)
+
+
+def test_the_table_says_what_its_cells_cost_beside_the_estimate(
+    storage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["table", "demo", "--smoke", "--storage", storage, "--format", "markdown"]) == 0
+
+    caught = capsys.readouterr()
+    assert "cost of 1 recorded cell: 1.1 device-hours (1 training, 0.1 judging)" in caught.err
+    assert "foretell for cpu-core" in caught.err
+    assert "cost of" not in caught.out
+
+
+def test_an_empty_table_has_no_cost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["table", "demo", "--smoke", "--storage", str(tmp_path)]) == 0
+
+    assert "cost of" not in capsys.readouterr().err
+
+
+def test_a_single_cell_shows_actual_beside_estimated(storage: str, capsys: pytest.CaptureFixture[str]) -> None:
+    key = open_store(storage).train_keys()[0]
+
+    assert main(["cells", "show", key[:12], "--storage", storage]) == 0
+    text = capsys.readouterr().out
+    assert main(["cells", "show", key[:12], "--storage", storage, "--json"]) == 0
+    cost = json.loads(capsys.readouterr().out)["cost"]
+
+    assert ledger_text(cost) in text
+    assert cost["train_s"]["actual"] == ACTUAL_S
+    assert cost["judge_s"]["actual"] == JUDGED_S
+    rate = read_machine().tflops * 1e12
+    assert cost["judge_s"]["estimate"] == pytest.approx(PASSES * macs_of("wrn-10-1", 32, 1) * 2 / rate)
+
+
+def test_a_cell_is_foretold_the_same_by_itself_and_in_its_sweep(storage: str) -> None:
+    catalogue, store = builtin_catalogue(), open_store(storage)
+    cells = resolve_sweep(load_sweep("demo", size="smoke"), catalogue)
+    results = store.results([cell.train_key for cell in cells])
+    (result,) = results.values()
+
+    alone, together = cell_ledger(result), ledger_of(cells, results, catalogue)
+
+    assert alone is not None
+    foretold = training_flops(cells[0].config, catalogue.dataset("digits")) / (read_machine().tflops * 1e12)
+    assert alone["train_s"] == together["train_s"] == {"actual": ACTUAL_S, "estimate": pytest.approx(foretold)}
+
+
+def test_a_cell_on_a_dataset_that_is_gone_has_no_ledger(storage: str) -> None:
+    from dataclasses import replace
+
+    (result,) = (store := open_store(storage)).results(store.train_keys()).values()
+    provenance = replace(result.training.provenance, config={"dataset": "gone"})
+
+    assert cell_ledger(replace(result, training=replace(result.training, provenance=provenance))) is None
