@@ -17,9 +17,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from trainers.errors import JobPreempted, TrainingError
 from trainers.errors import JobStopped as JobStopped
-from trainers.errors import TrainingError
 from trainers.network import name_interface
+from trainers.preemption import RELAY
 from trainers.rank_failure import describe_failure
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ PROGRESS_EVERY_S = 0.5
 """Progress is thinned to this interval: it feeds a display, and thousands of steps a second must not flood the mailbox."""
 
 TAKE_TIMEOUT_S = 20.0
+FAREWELL_S = 5.0
+"""Ray sends SIGKILL so long after a SIGTERM of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +129,10 @@ def group_loop(config: Mapping[str, Any]) -> None:
             workers = distributed_group(rank=rank, world_size=world_size, device="cuda:0" if uses_gpu else "cpu")
             token, last_order = ray.get(mailbox.join.remote(group, rank, world_size, device_mib(uses_gpu), node))
             _watch(mailbox, group, rank, token, last_order, stop)
-            _take_jobs(mailbox, group, rank, token, stop, lambda request, sink: run(request, group=workers, sink=sink))
+            with RELAY.leaving_by(_farewell(mailbox, group, rank, token)):
+                _take_jobs(
+                    mailbox, group, rank, token, stop, lambda request, sink: run(request, group=workers, sink=sink)
+                )
     except Exception as error:
         ray.get(mailbox.fail.remote(group, rank, token, describe_failure(error, rank)))
         raise
@@ -165,6 +171,21 @@ def _watch(mailbox: Any, group: str, rank: int, token: int, last_order: int, sto
                 os._exit(75)
 
     threading.Thread(target=listen, name=f"orders-{rank}", daemon=True).start()
+
+
+def _farewell(mailbox: Any, group: str, rank: int, token: int) -> Callable[[], None]:
+    """Return what SIGTERM does outside of a training: a thread says that the machine leaves, and ends this process."""
+    import ray
+
+    failure = describe_failure(JobPreempted("its worker was told to go by SIGTERM"), rank)
+
+    def leave() -> None:
+        try:
+            ray.get(mailbox.fail.remote(group, rank, token, failure), timeout=FAREWELL_S)
+        finally:
+            os._exit(75)
+
+    return lambda: threading.Thread(target=leave, name=f"farewell-{rank}", daemon=True).start()
 
 
 def load_job(path: str) -> Callable[..., object]:

@@ -187,7 +187,7 @@ class GroupPool:
     def _trainer(self, name: str, shape: GroupShape, job: str) -> Any:
         from ray.train import FailureConfig, RunConfig, ScalingConfig
 
-        from orchestration.engine.trainer import LossWatcher, PlacementTeller, WarmTrainer
+        from orchestration.engine.trainer import LossWatcher, PlacementTeller, SigtermPasser, WarmTrainer
         from trainers.group_loop import group_loop
 
         resources = {"CPU": shape.cpus_per_worker}
@@ -214,7 +214,11 @@ class GroupPool:
                 storage_path=self._scratch,
                 # Attempts are counted per cell by the driver; the group itself comes back as often as it must.
                 failure_config=FailureConfig(max_failures=-1),
-                callbacks=[LossWatcher(self._mailbox, name), PlacementTeller(self._mailbox, name)],
+                callbacks=[
+                    LossWatcher(self._mailbox, name),
+                    PlacementTeller(self._mailbox, name),
+                    SigtermPasser(),
+                ],
             ),
         )
 

@@ -17,6 +17,7 @@ from ray.train.v2._internal.execution.callback import WorkerGroupCallback
 from ray.train.v2._internal.execution.controller import TrainController
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
+from trainers.preemption import relay_sigterm
 from trainers.rank_failure import describe_failure
 
 UNUSED_CALLBACKS = frozenset({"DatasetsCallback", "PlacementGroupCleanerCallback"})
@@ -60,6 +61,14 @@ class LossWatcher(UserCallback):  # type: ignore[misc]
         """Tell which ranks failed, and of what."""
         failures = [describe_failure(error, rank) for rank, error in worker_exceptions.items()]
         self._mailbox.lost.remote(self._group, failures)
+
+
+class SigtermPasser(WorkerGroupCallback):  # type: ignore[misc]
+    """Has each worker's main thread hand SIGTERM to the thread that runs its jobs."""
+
+    def after_worker_group_start(self, worker_group: Any) -> None:
+        """Set up the workers that have just started, before they train."""
+        worker_group.execute(relay_sigterm)
 
 
 class PlacementTeller(WorkerGroupCallback):  # type: ignore[misc]

@@ -6,7 +6,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from orchestration.failures import COUNTED, classify
 from trainers.errors import JobPreempted, TrainingError
 from trainers.group import OneWorker
 from trainers.job import JobRequest, JobResult
-from trainers.preemption import VARIABLE, PreemptionNotice, noticing
+from trainers.preemption import VARIABLE, PreemptionNotice, SigtermRelay, noticing
 from trainers.rank_failure import describe_failure
 from trainers.worker import run_job
 
@@ -96,3 +97,54 @@ def test_function_that_does_not_exist_is_refused(monkeypatch: pytest.MonkeyPatch
         noticing(PreemptionNotice()),
     ):
         pass
+
+
+@pytest.fixture
+def signals_before() -> Iterator[list[int]]:
+    """The signals that reached the handler which stood before a relay."""
+    before = signal.getsignal(signal.SIGTERM)
+    called: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, frame: called.append(number))
+    yield called
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def relay(signals_before: list[int]) -> SigtermRelay:
+    """A relay that handles SIGTERM."""
+    made = SigtermRelay()
+    made.install()
+    made.install()
+    return made
+
+
+def test_sigterm_takes_the_innermost_way_once_and_then_does_what_it_did_before(
+    relay: SigtermRelay, signals_before: list[int]
+) -> None:
+    taken: list[str] = []
+    job, training = (relay.leaving_by(partial(taken.append, name)) for name in ("job", "training"))
+
+    def train() -> None:
+        with job, training:
+            signal.raise_signal(signal.SIGTERM)
+            assert taken == ["training"]
+            signal.raise_signal(signal.SIGTERM)
+            raise JobPreempted("its machine leaves")
+
+    with pytest.raises(JobPreempted):
+        train()
+    assert taken == ["training"]
+    assert signals_before == [signal.SIGTERM]
+
+
+def test_training_that_ended_before_it_saw_the_signal_leaves_by_the_way_around_it(relay: SigtermRelay) -> None:
+    taken: list[str] = []
+    with relay.leaving_by(lambda: taken.append("job")):
+        with relay.leaving_by(lambda: taken.append("training")):
+            signal.raise_signal(signal.SIGTERM)
+        assert taken == ["training", "job"]
+
+
+def test_sigterm_is_left_alone_where_nothing_runs(relay: SigtermRelay, signals_before: list[int]) -> None:
+    signal.raise_signal(signal.SIGTERM)
+    assert signals_before == [signal.SIGTERM]

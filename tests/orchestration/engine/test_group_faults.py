@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections.abc import Iterator
 
 import psutil
@@ -10,6 +12,7 @@ import pytest
 from orchestration.engine import execute
 from orchestration.engine.groups import GroupPool
 from orchestration.store.memory import MemoryStore
+from trainers.config import JobConfig, RecipeConfig
 
 pytestmark = [pytest.mark.ray, pytest.mark.faults, pytest.mark.timeout(280)]
 
@@ -99,3 +102,66 @@ def test_failing_fast_ends_the_run_at_the_first_cell_that_is_given_up(pool, plan
     assert outcome.status == "failed"
     assert outcome.computed == ()
     assert len(outcome.unfinished) == 3
+
+
+def test_sigterm_outside_of_training_ends_the_worker_and_counts_as_no_failure(
+    pool, planned, plan_of, options, listener
+):
+    store = MemoryStore()
+    cell = planned(15, epochs=10, epoch_s=1.0)
+    signalled: list[int] = []
+
+    class Terminator(type(listener)):
+        def epoch_ended(self, cell, row):
+            signalled.extend(terminate_workers() if not signalled else ())
+
+    outcome = execute(plan_of(cell), store=store, options=options(max_attempts=1), observer=Terminator(), pool=pool)
+    assert signalled
+    assert outcome.status == "complete", outcome
+    assert {attempt.error_class for attempt in store.attempts(cell.train_key)} == {"preempted"}
+
+
+def test_sigterm_in_the_middle_of_a_training_saves_that_step_and_the_cell_goes_on_from_it(
+    pool, planned, plan_of, options, listener
+):
+    store = MemoryStore()
+    cell = dataclasses.replace(planned(16, epochs=40, benchmarks=()), config=small_training(epochs=40))
+    signalled: list[int] = []
+
+    class Terminator(type(listener)):
+        def epoch_ended(self, cell, row):
+            super().epoch_ended(cell, row)
+            if row.epoch == 3 and not signalled:
+                signalled.extend(terminate_workers())
+
+    listener = Terminator()
+    settings = options(max_attempts=1, job="trainers.worker:run_job")
+    outcome = execute(plan_of(cell), store=store, options=settings, observer=listener, pool=pool)
+    assert signalled
+    assert outcome.status == "complete", outcome
+    (attempt,) = store.attempts(cell.train_key)
+    assert attempt.error_class == "preempted"
+    (saved,) = re.findall(r"its machine leaves; step (\d+) of 280 is saved", attempt.message)
+    (result,) = store.results([cell.train_key]).values()
+    assert result.training.summary.resumed_from_step == int(saved) >= 28
+    assert [epoch for _, epoch in listener.epochs] == list(range(40))
+
+
+def small_training(*, epochs: int) -> JobConfig:
+    """A training of 7 steps an epoch on real pictures."""
+    return JobConfig(
+        method="baseline",
+        method_params={},
+        dataset="digits",
+        model="small-cnn",
+        recipe=RecipeConfig(epochs=epochs, batch_shards=1, train_images=448, batch_size=64),
+        seed=16,
+    )
+
+
+def terminate_workers() -> list[int]:
+    """Send SIGTERM to the workers of groups that belong to this process; return their process ids."""
+    found = [one for one in psutil.Process().children(recursive=True) if "RayTrainWorker" in " ".join(one.cmdline())]
+    for process in found:
+        process.terminate()
+    return [process.pid for process in found]
