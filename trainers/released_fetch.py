@@ -9,7 +9,8 @@ import urllib.request
 from pathlib import Path
 from typing import Final
 
-from trainers.errors import DataError, TrainingError
+from trainers.errors import DataError
+from trainers.fetch_command import fetch_each
 from trainers.released import CHECKPOINTS, ReleasedCheckpoint, checkpoint_for
 from trainers.released_weights import verified_sha256
 
@@ -54,14 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
     for name, each in CHECKPOINTS.items() if not options.names else ():
         there = "there" if each.path(options.data_root).is_file() else "missing"
         sys.stdout.write(f"{name}: {each.title}; {each.hash_note}; {there}\n  {each.address}\n")
-    for name in options.names:
-        try:
-            path = fetch(checkpoint_for(name), options.data_root)
-        except TrainingError as error:
-            sys.stderr.write(f"{error}\n")
-            return 2 if isinstance(error, ValueError) else 3
-        sys.stderr.write(f"{name}: complete and checked at {path}\n")
-    return 0
+    return fetch_each(options.names, lambda name: f"at {fetch(checkpoint_for(name), options.data_root)}")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from trainers.datasets.registry import dataset_for
-from trainers.errors import DataError, TrainingError
+from trainers.errors import DataError
+from trainers.fetch_command import fetch_each
 
 
 def fetch(name: str, data_root: str | Path) -> None:
@@ -62,14 +63,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("names", nargs="+", metavar="NAME", help="a dataset, for example cifar-10")
     parser.add_argument("--data-root", required=True, help="folder of datasets")
     options = parser.parse_args(arguments)
-    for name in options.names:
-        try:
-            fetch(name, options.data_root)
-        except TrainingError as error:
-            sys.stderr.write(f"{error}\n")
-            return 2 if isinstance(error, ValueError) else 3
-        sys.stderr.write(f"{name}: complete and checked below {options.data_root}\n")
-    return 0
+
+    def one(name: str) -> str:
+        fetch(name, options.data_root)
+        return f"below {options.data_root}"
+
+    return fetch_each(options.names, one)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,9 @@ Pictures that cannot be decoded are left out and named; above one in a hundred t
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainers.datasets.decode import decode_all
+from trainers.datasets.folder_lock import locked_folder
 from trainers.datasets.listing import Listing, listing_of, walk
 from trainers.datasets.user_folder import SUFFIXES
 from trainers.errors import MissingData
@@ -78,7 +76,7 @@ def decoded(listing: Listing, *, identity: str, resize: int, size: int, cache_di
     """
     fingerprint = hashlib.sha256(f"{identity} {listing.fingerprint} {resize} {size}".encode()).hexdigest()
     kept = cache_dir / "pictures" / fingerprint[:24]
-    with _locked(kept):
+    with locked_folder(kept):
         if not (kept / "facts.json").is_file():
             threads = len(os.sched_getaffinity(0))
             partial = kept / "partial.npy"
@@ -100,14 +98,3 @@ def decoded(listing: Listing, *, identity: str, resize: int, size: int, cache_di
 def _stamp(path: Path) -> str:
     status = path.stat()
     return f"{status.st_size} {status.st_mtime_ns}\n"
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(handle, fcntl.LOCK_UN)

@@ -5,20 +5,18 @@ A warm worker opens a split in a millisecond, and a further worker costs no furt
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import logging
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trainers.datasets.folder_lock import locked_folder
 from trainers.datasets.load import Split, SplitName, fingerprint, load_split
 from trainers.datasets.registry import dataset_for
 from trainers.datasets.spec import DatasetSpec
@@ -50,7 +48,7 @@ def shared_split(name: str, split: SplitName, data_root: str | Path, cache_dir: 
     folder = Path(cache_dir) / "datasets" / f"{label}-{hashlib.sha256(spec.identity.encode()).hexdigest()[:16]}"
     found = _open(folder, split)
     if found is None:
-        with _locked(folder):
+        with locked_folder(folder):
             found = _open(folder, split)
             if found is None:
                 _store(folder, split, load_split(name, split, data_root))
@@ -118,14 +116,3 @@ def _store(folder: Path, split: SplitName, loaded: Split) -> None:
             f"the cache folder needs {loaded.images.nbytes / 2**20:.0f} MiB for a split, but writing to {folder} failed: "
             f"{error}; free some space, or name another cache folder (DREAMGRID_CACHE)"
         ) from error
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(handle, fcntl.LOCK_UN)

@@ -7,17 +7,16 @@ etag that the source has now are not copied again, so that a copy that was cut o
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from clusters.storage import MissingObjectError, ObjectInfo, Storage, StorageError, open_storage
+from trainers.datasets.folder_lock import locked_folder
 from trainers.datasets.registry import absent_paths, dataset_for
 from trainers.datasets.streams import RANDOM_IMAGES, RANDOM_IMAGES_FILE
 from trainers.errors import CorruptData, DataError, MissingData, NoSpace, UnknownName
@@ -65,7 +64,7 @@ def stage(paths: list[str], source: str, data_root: Path) -> int:
         NoSpace: If the disk is full.
     """
     storage = open_storage(source)
-    with _locked(data_root):
+    with locked_folder(data_root, ".staging.lock"):
         record = _read(data_root / RECORD)
         record[PARTIAL] = sorted({*record.get(PARTIAL, []), *paths})
         _write(data_root / RECORD, record)
@@ -153,14 +152,3 @@ def _write(path: Path, record: Mapping[str, Any]) -> None:
     partial = path.with_suffix(f".{os.getpid()}")
     partial.write_text(json.dumps(record))
     partial.rename(path)
-
-
-@contextmanager
-def _locked(data_root: Path) -> Iterator[None]:
-    data_root.mkdir(parents=True, exist_ok=True)
-    with (data_root / ".staging.lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(handle, fcntl.LOCK_UN)
