@@ -5,7 +5,7 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# Processes of the fast tests.
+# Processes of the fast tests, and of the slow ones that start no Ray.
 WORKERS ?= 2
 
 .PHONY: help install demo check format test test-slow test-faults clean
@@ -18,6 +18,7 @@ $(STAMP): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m compileall -q augment clusters eval orchestration trainers
 	$(BIN)/python -m augment.warm
 	@touch $@
 
@@ -39,8 +40,10 @@ format: $(STAMP)  ## apply the formatter and the safe lint fixes
 test: $(STAMP)  ## the fast tests
 	$(BIN)/python -m pytest -q -m "not slow and not faults" -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
-test-slow: $(STAMP)  ## the slow tests: whole sweeps, statistics, browsers
-	$(BIN)/python -m pytest -q -m "slow and not faults" $(PYTEST_ARGS)
+# pytest's exit code 5 says that nothing was chosen, as PYTEST_ARGS may want of one of the two.
+test-slow: $(STAMP)  ## the slow tests: whole sweeps, statistics, browsers; those that start a Ray one after the other
+	$(BIN)/python -m pytest -q -m "slow and not faults and not ray" -n $(WORKERS) --dist loadfile $(PYTEST_ARGS) || test $$? -eq 5
+	$(BIN)/python -m pytest -q -m "slow and not faults and ray" $(PYTEST_ARGS) || test $$? -eq 5
 
 test-faults: $(STAMP)  ## the injected crashes
 	$(BIN)/python -m pytest -q -m "faults" $(PYTEST_ARGS)

@@ -119,7 +119,7 @@ class TableSpec(StrictModel):
 class SizeSpec(StrictModel):
     """A smaller edition of a sweep that runs the same code: what is set on every cell, stand-ins, and what is left out."""
 
-    set: PointPatch = Field(default=PointPatch(), description="Set on every cell, over what its row says")
+    set: PointPatch = Field(default_factory=PointPatch, description="Set on every cell, over what its row says")
     rows: dict[str, PointPatch] = Field(default_factory=dict, description="Set on the cells of one row, over `set`")
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] | None = None
     workers: Annotated[int, Field(ge=1)] | None = None
@@ -141,7 +141,7 @@ class SweepFile(StrictModel):
     name: SweepName
     title: Name
     description: str = ""
-    base: PointPatch = Field(default=PointPatch(), description="What all cells share")
+    base: PointPatch = Field(default_factory=PointPatch, description="What all cells share")
     include: tuple[SweepName, ...] = Field(default=(), description="Built-in sweeps that this one is the union of")
     axes: Axes | None = None
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
