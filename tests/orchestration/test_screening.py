@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -145,13 +146,22 @@ def test_two_pairs_say_nothing() -> None:
     assert rank_correlation([1.0, 2.0], [1.0, 2.0]) is None
 
 
+@pytest.fixture(scope="module")
+def shared_ray() -> Iterator[None]:
+    """A private Ray with 2 CPUs that all screenings of this process use."""
+    from clusters.connect import connect
+
+    with connect(num_cpus=2):
+        yield
+
+
 @pytest.mark.slow
 @pytest.mark.ray
 @pytest.mark.parametrize(
     "options", [["--scheduler", "asha", "--reduction", "2"], ["--search", "optuna", "--trials", "3"]]
 )
 def test_a_screening_orders_cells_and_records_no_result(
-    options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    options: list[str], shared_ray: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     storage, cache = tmp_path / "storage", tmp_path / "cache"
     common = ["--smoke", "--storage", str(storage), "--set", "train.epochs=2", "--max-concurrent", "2"]
