@@ -49,8 +49,8 @@ def known_methods() -> Mapping[str, Method]:
     return found
 
 
-def resolve(name: str) -> Method:
-    """Return the method of a name, which may be a compound of several joined by "+".
+def method_for(name: str) -> Method:
+    """Return the method of a name: built in, a user's own, or a compound such as "pixmix+cutmix".
 
     Raises:
         AugmentError: If a part is unknown, or the parts do not compose; the message says what to write instead.
@@ -64,8 +64,14 @@ def resolve(name: str) -> Method:
     return _composed(parts)
 
 
-def resolve_config(method: Method, dataset: str, params: Mapping[str, Any]) -> Any:
-    """Do what `augment.methods.config_for` says."""
+def config_for(method: Method, dataset: str, params: Mapping[str, Any]) -> Any:
+    """Return the hyper-parameters of a method: its own defaults, then the dataset's, then those given.
+
+    Whole numbers given for fractional fields become fractions, so that equal settings are equal.
+
+    Raises:
+        AugmentError: If a field is unknown, or a value is of the wrong type or out of range; all mistakes at once.
+    """
     if issubclass(method.config, CompoundConfig):
         known = {part.name: part for part in method.config.methods}
         strangers = {name: params[name] for name in params.keys() - known.keys()}

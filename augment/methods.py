@@ -7,12 +7,12 @@ Importing this module imports neither NumPy nor Numba nor torch: planning needs 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from augment import builders, configs, network_builders, network_configs, rival_configs
 from augment.method import Defaults, Method
 
-__all__ = ["METHODS", "Method", "config_for", "method_for"]
+__all__ = ["METHODS", "Method"]
 
 _PIXMIX_PAPER: Final = "Hendrycks et al., PixMix (CVPR 2022); andyzoujm/pixmix"
 _AUGMIX_PAPER: Final = "Hendrycks et al., AugMix (ICLR 2020); google-research/augmix"
@@ -326,27 +326,3 @@ METHODS: Final[Mapping[str, Method]] = {
         note="The radius on ImageNet, 3, is inferred from the published accuracy.",
     ),
 }
-
-
-def method_for(name: str) -> Method:
-    """Return the method of a name: built in, a user's own, or a compound such as "pixmix+cutmix".
-
-    Raises:
-        AugmentError: If a part is unknown, or the parts do not compose; the message says what to write instead.
-    """
-    from augment.compounds import resolve
-
-    return resolve(name)
-
-
-def config_for(method: Method, dataset: str, params: Mapping[str, object]) -> Any:
-    """Return the hyper-parameters of a method: its own defaults, then the dataset's, then those given.
-
-    Whole numbers given for fractional fields become fractions, so that equal settings are equal.
-
-    Raises:
-        AugmentError: If a field is unknown, or a value is of the wrong type or out of range; all mistakes at once.
-    """
-    from augment.compounds import resolve_config
-
-    return resolve_config(method, dataset, params)

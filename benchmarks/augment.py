@@ -21,9 +21,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from augment.compounds import config_for
 from augment.counters import SampleKeys
 from augment.geometry import crop_flip, gather_crop_flip
-from augment.methods import METHODS, config_for
+from augment.methods import METHODS
 from augment.mixing_sets.fractals import FractalsConfig, build_fractals
 from augment.mixing_sets.source import SetRequest
 from augment.treatment import Treatment, TreatmentContext

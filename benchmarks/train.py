@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from augment.methods import config_for, method_for
+from augment.compounds import config_for, method_for
 from augment.treatment import Treatment, TreatmentContext
 from benchmarks import harness
 from benchmarks.pil_pipeline import PixMixFromFiles, mixings, operations, published, train_epoch, write_mixing_files

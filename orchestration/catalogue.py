@@ -80,7 +80,8 @@ class Catalogue:
 @cache
 def builtin_catalogue(data_root: Path | None = None) -> Catalogue:
     """Return the catalogue of this installation: the built-in registries, and the files below a data root."""
-    from augment.methods import METHODS, method_for
+    from augment.compounds import method_for
+    from augment.methods import METHODS
     from augment.mixing_sets.registry import mixing_set_for
     from eval.benchmark_list import BENCHMARKS
     from eval.benchmarks import full_params, parse_column

@@ -98,7 +98,7 @@ def build_treatment(
     data_root: Path | None = None,
 ) -> Treatment:
     """Build the method of a job."""
-    from augment.methods import config_for, method_for
+    from augment.compounds import config_for, method_for
     from augment.treatment import TreatmentContext
 
     context = TreatmentContext(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from augment.compounds import method_for
 from augment.method_files import named_files
-from augment.methods import method_for
 from augment.mixing_sets.needed_files import files_of
 from trainers.datasets.staging import RECORD, stage
 

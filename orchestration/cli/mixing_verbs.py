@@ -143,7 +143,7 @@ def _mixed(
     rows: int,
     seed: int,
 ) -> NDArray[np.uint8]:
-    from augment.methods import config_for, method_for
+    from augment.compounds import config_for, method_for
     from augment.mixing_sets.build import open_mixing_set
     from augment.mixing_sets.registry import stored_side
     from augment.preview import treated_rows

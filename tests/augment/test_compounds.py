@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from augment import compounds
+from augment.compounds import config_for, method_for
 from augment.counters import SampleKeys
 from augment.errors import AugmentError
-from augment.methods import METHODS, Method, config_for, method_for
+from augment.methods import METHODS, Method
 from augment.treatment import Treatment, TreatmentContext
 
 CONTEXT = TreatmentContext(
@@ -136,7 +137,7 @@ def test_a_users_method_may_take_no_known_name_and_must_be_a_method(monkeypatch:
 
 def test_resolving_names_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from augment.methods import method_for; method_for('pixmix+cutmix');"
+        "import sys; from augment.compounds import method_for; method_for('pixmix+cutmix');"
         "print([name for name in ('numpy', 'numba', 'torch', 'scipy') if name in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

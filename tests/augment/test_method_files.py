@@ -12,12 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from augment.ant import Ant
+from augment.compounds import config_for
 from augment.counters import StepKeys
 from augment.edsr import Edsr, damaged_weights
 from augment.edsr_published import MEAN_RGB, PublishedEdsr, published_edsr
 from augment.errors import AugmentError
 from augment.method_files import PENDING, missing_files, named_file, with_contents
-from augment.methods import METHODS, config_for
+from augment.methods import METHODS
 from augment.network_configs import AntConfig, EdsrConfig, SinConfig
 from augment.sin import Sin, adaptive_instance_norm
 from augment.style_network import style_network

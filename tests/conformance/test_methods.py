@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from augment.compounds import method_for
 from augment.counters import SampleKeys, StepKeys
-from augment.methods import METHODS, Method, method_for
+from augment.methods import METHODS, Method
 from augment.treatment import Treatment, TreatmentContext
 
 COMPOUNDS = ("pixmix+cutmix", "pixmix+cutout", "pixmix+oe")

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from augment.methods import METHODS, method_for
+from augment.compounds import method_for
+from augment.methods import METHODS
 from trainers.config import MixingSetConfig
 from trainers.group import OneWorker
 from trainers.job import JobRequest
