@@ -6,15 +6,21 @@ not reach the next one: a cell in a warm process is bit-identical to the same ce
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import sys
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import torch
 
 from trainers.seeding import seed_torch
+
+_M_TRIM_THRESHOLD: Final = -1
+_M_MMAP_MAX: Final = -4
+"""Parameters of glibc's `mallopt`, by their numbers in malloc.h."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +53,7 @@ def thread_budget(threads: int | None, device: torch.device) -> ThreadBudget:
 
 def reset_process(budget: ThreadBudget, device: torch.device) -> None:
     """Set every global of torch and NumPy that can change a result; environment and working folder stay untouched."""
+    hold_memory()
     torch.set_default_dtype(torch.float32)
     torch.set_default_device(None)
     torch.set_num_threads(budget.torch)
@@ -66,13 +73,36 @@ def reset_process(budget: ThreadBudget, device: torch.device) -> None:
         torch.cuda.reset_peak_memory_stats(device)
 
 
+def hold_memory() -> None:
+    """Keep what a step frees for the next step, on systems whose allocator is glibc's; elsewhere do nothing.
+
+    By default the activations of a step go back to the system as soon as they are freed, and the next step fetches them again
+    page by page, which took 5 to 10 % of the CPU time of a small network. The most that a job has used stays with the process
+    until `free_memory`.
+    """
+    libc = _glibc()
+    if libc is not None:
+        libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+        libc.mallopt(_M_MMAP_MAX, 0)
+
+
 def free_memory() -> None:
-    """Free what earlier jobs left in cycles; for the loop of a warm worker, between jobs.
+    """Free what earlier jobs left in cycles and give unused memory back; for the loop of a warm worker, between jobs.
 
     What is left are modules; they are set aside, since every later collection would walk them for a tenth of a second.
     """
     gc.collect()
     gc.freeze()
+    libc = _glibc()
+    if libc is not None:
+        libc.malloc_trim(0)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    if not sys.platform.startswith("linux"):
+        return None
+    libc = ctypes.CDLL(None)
+    return libc if hasattr(libc, "mallopt") and hasattr(libc, "malloc_trim") else None
 
 
 def _reset_backends() -> None:
