@@ -56,6 +56,19 @@ def test_a_new_metric_can_be_taken_from_the_arrays(outcomes):
     assert 0 <= expected_calibration_error(fog.confidence, fog.correct) <= 1
 
 
+def test_what_is_kept_of_a_full_cifar_judgement_stays_below_100_megabytes(outcomes, shared_subject):
+    assert shared_subject.num_classes >= 6, "fewer classes keep fewer than the six best"
+
+    def full(name: str, measured: str) -> float:
+        outcome = outcomes[measured]
+        a_picture = sum(array.nbytes for array in outcome.arrays.values()) / outcome.forward_passes
+        return a_picture * benchmark_cost(name, {}, num_images=10_000, side=32).forward
+
+    stand_ins = {"c": "c-generated", "cbar": "c-generated", "p": "p-generated", "ood": "ood-generated"}
+    total = full("clean", "clean") + sum(full(*pair) for pair in stand_ins.items())
+    assert 10e6 < total < 100e6
+
+
 def test_what_keeps_no_predictions_is_refused(outcomes):
     with pytest.raises(EvalError, match="'pgd' keeps no predictions"):
         recompute("pgd", {}, outcomes["pgd"])
