@@ -5,6 +5,8 @@ values. Files of a cell lie below `<folder>/<train_key>/`:
 
     step-000000001200.ckpt    state after so many optimiser steps
     final.ckpt                state after the last epoch; its own SHA-256 is the identity that results are recorded under
+
+To object storage the way is long: there a checkpoint travels while training goes on, at most one at a time.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ import hashlib
 import io
 import logging
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -92,16 +96,50 @@ class Checkpoints:
         self._train_key = train_key
         self._uri = join(folder, train_key)
         self._storage = open_storage(self._uri)
+        self._sender: ThreadPoolExecutor | None = None
+        self._sending: Future[None] | None = None
 
     def save(self, state: State, step: int) -> None:
         """Write the state after so many optimiser steps and drop all but the last two.
 
+        Inside `sending` to object storage, the state is packed at once and travels later.
+
+        Raises:
+            NoSpace: If the storage is full, now or at the checkpoint before.
+        """
+        name, data = f"step-{step:012d}.ckpt", pack(self._named(state))
+        if self._sender is None:
+            self._put(name, data)
+            return
+        self._settle()
+        self._sending = self._sender.submit(self._put, name, data)
+
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """Let checkpoints travel to object storage while the body goes on; at its end all have arrived.
+
         Raises:
             NoSpace: If the storage is full.
         """
-        self._write(f"step-{step:012d}.ckpt", pack(self._named(state)))
-        for name in self._steps()[:-KEPT]:
-            self._storage.delete(name)
+        if not self._uri.startswith("s3://"):
+            yield
+            return
+        with ThreadPoolExecutor(1, thread_name_prefix="checkpoint") as self._sender:
+            try:
+                yield
+            finally:
+                self._sender = None
+                self._settle()
+
+    def _settle(self) -> None:
+        sending, self._sending = self._sending, None
+        if sending is not None:
+            sending.result()
+
+    def _put(self, name: str, data: bytes) -> None:
+        self._write(name, data)
+        for superseded in self._steps()[:-KEPT]:
+            self._storage.delete(superseded)
 
     def save_final(self, state: State) -> StoredCheckpoint:
         """Write the final checkpoint and drop those of the way there.

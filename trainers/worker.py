@@ -102,7 +102,7 @@ def _trained(request: JobRequest, group: ProcessGroup, sink: JobSink, budget: Th
         training.load_state_dict(newest.state)
     resumed_from = None if newest is None else training.progress.step
     notice = PreemptionNotice()
-    with loader, noticing(notice):
+    with loader, noticing(notice), checkpoints.sending():
         hooks = _hooks(request, checkpoints, sink, notice)
         training.run(loader, replace(hooks, validate=validation(ingredients.pictures, request.config.recipe, group)))
     state = training.state_dict()

@@ -1,9 +1,12 @@
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from clusters.storage import StorageError
+from clusters.s3 import S3Storage
+from clusters.storage import StorageError, open_storage
 from trainers.checkpoints import Checkpoints, pack, unpack
 from trainers.errors import CheckpointError, NoSpace
 
@@ -87,3 +90,48 @@ def test_full_disk_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(NoSpace, match="free some space") as caught:
         checkpoints.save(state(1), 1)
     assert caught.value.error_class == "no-space"
+
+
+@pytest.fixture
+def slow_bucket(s3_uri: str, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Uploads to object storage wait for this."""
+    may_go, write_bytes = threading.Event(), S3Storage.write_bytes
+
+    def write(storage: S3Storage, name: str, data: bytes, **more: Any) -> None:
+        assert may_go.wait(60)
+        write_bytes(storage, name, data, **more)
+
+    monkeypatch.setattr(S3Storage, "write_bytes", write)
+    return may_go
+
+
+def test_checkpoint_travels_to_object_storage_while_training_goes_on(slow_bucket: threading.Event, s3_uri: str) -> None:
+    checkpoints, changing = Checkpoints(s3_uri, KEY), torch.zeros(3)
+    with checkpoints.sending():
+        checkpoints.save({"model": {"weight": changing}, "step": 1}, 1)
+        assert checkpoints.newest() is None
+        changing += 7
+        slow_bucket.set()
+    newest = checkpoints.newest()
+    assert newest is not None
+    assert torch.equal(newest.state["model"]["weight"], torch.zeros(3))
+
+
+def test_last_two_of_many_that_travelled_are_kept_in_order(s3_uri: str) -> None:
+    checkpoints = Checkpoints(s3_uri, KEY)
+    with checkpoints.sending():
+        for step in (1, 2, 3):
+            checkpoints.save(state(step), step)
+    assert sorted(open_storage(f"{s3_uri}/{KEY}").names()) == ["step-000000000002.ckpt", "step-000000000003.ckpt"]
+
+
+def test_checkpoint_that_does_not_arrive_is_told_at_the_end_at_the_latest(
+    s3_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise StorageError("no-space", "s3://bucket", "the quota is used up")
+
+    monkeypatch.setattr(S3Storage, "write_bytes", full)
+    checkpoints = Checkpoints(s3_uri, KEY)
+    with pytest.raises(NoSpace, match="the quota is used up"), checkpoints.sending():
+        checkpoints.save(state(1), 1)
