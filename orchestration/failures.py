@@ -74,6 +74,10 @@ _PEER_PHRASES: Final[tuple[str, ...]] = (
 )
 """What a healthy rank says when the other end of a collective is gone."""
 
+_LOSSES: Final[frozenset[str]] = frozenset({"ActorDiedError", "NodeDiedError", "WorkerHealthCheckFailedError"})
+_LEAVING_WORDS: Final[tuple[str, ...]] = ("preempted", "received sigterm")
+"""What Ray says of a node that was told to go: by its cloud, or by SIGTERM to its raylet."""
+
 _BY_WEIGHT: Final[tuple[ErrorClass, ...]] = (
     "stopped",
     "preempted",
@@ -110,7 +114,7 @@ def _class_of(failure: RankFailure) -> ErrorClass:
     text = failure.message.lower()
     if failure.errno in (errno.ENOSPC, errno.EDQUOT):
         return "no-space"
-    if "preempted" in text and ("ActorDiedError" in failure.kinds or "NodeDiedError" in failure.kinds):
+    if _LOSSES & set(failure.kinds) and any(words in text for words in _LEAVING_WORDS):
         return "preempted"
     for kind, error_class in _BY_KIND:
         if kind in failure.kinds:

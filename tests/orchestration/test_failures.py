@@ -19,6 +19,10 @@ class ActorDiedError(Exception):
     pass
 
 
+class WorkerHealthCheckFailedError(Exception):
+    pass
+
+
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
@@ -31,6 +35,9 @@ class ActorDiedError(Exception):
         (OSError(errno.ENOSPC, "No space left on device"), "no-space"),
         (ActorDiedError("the actor died"), "worker-died"),
         (ActorDiedError("the node was preempted"), "preempted"),
+        (ActorDiedError("the actor's node was terminated expectedly: received SIGTERM"), "preempted"),
+        (WorkerHealthCheckFailedError("its node was terminated expectedly: received SIGTERM"), "preempted"),
+        (WorkerHealthCheckFailedError("its node has died"), "worker-died"),
         (RuntimeError("gloo: Connection closed by peer [127.0.0.1]"), "worker-died"),
         (ConnectionResetError("reset"), "worker-died"),
         (ValueError("shapes differ"), "bug"),
