@@ -6,6 +6,7 @@ Run by `test_many_nodes.py` in a process of its own.
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -88,6 +89,22 @@ def test_a_node_that_is_about_to_leave_costs_no_attempt_and_its_cell_goes_on_els
     assert outcome.status == "complete", outcome
     assert [attempt.error_class for attempt in listener.attempts] == ["preempted"]
     assert drained
+    cluster.workers.append(patiently(lambda: cluster.add_node(num_cpus=1)))
+
+
+def test_a_node_that_is_ended_by_sigterm_costs_no_attempt(cluster, planned, started, listener):
+    store = MemoryStore()
+    cells = [planned(seed, epochs=6, epoch_s=1.5) for seed in range(10, 13)]
+    runner, outcomes = started(cells, store, max_attempts=1)
+    wait_until(lambda: len({cell for cell, _ in listener.epochs}) == 3, runner)
+    node = cluster.workers.pop()
+    os.kill(node.all_processes["raylet"][0].process.pid, signal.SIGTERM)
+    runner.join(500)
+    (outcome,) = outcomes
+    assert outcome.status == "complete", outcome
+    assert [attempt.error_class for attempt in listener.attempts] == ["preempted"], listener.attempts
+    assert "received SIGTERM" in listener.attempts[0].message
+    cluster.remove_node(node)
     cluster.workers.append(patiently(lambda: cluster.add_node(num_cpus=1)))
 
 
