@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ from augment.treatment import Treatment, TreatmentContext
 from benchmarks import harness
 from benchmarks.pil_pipeline import PixMixFromFiles, mixings, operations, published, train_epoch, write_mixing_files
 from trainers.config import RecipeConfig
+from trainers.fresh_process import hold_memory
 from trainers.group import OneWorker
 from trainers.loader import Loader
 from trainers.loop import LoopHooks, Training
@@ -156,93 +158,67 @@ def speed_cases(num_images: int, reference: Path | None, folder: Path) -> list[h
     ]
 
 
-WORKER: Final = """
-import json, sys, time
-import numpy as np, torch
-from torch import distributed
-from augment.treatment import Treatment
-from benchmarks.train import GIVEN
-from trainers.config import RecipeConfig
-from trainers.group import distributed_group
-from trainers.loader import Loader
-from trainers.loop import LoopHooks, Training
-from trainers.models.registry import model_for
-from trainers.order import Order
-from trainers.pictures import ResidentPictures
+def start_workers(
+    folder: Path, ranks: Sequence[int], world_size: int, steps: int, model: str
+) -> list[dict[str, float]]:
+    """Train some steps on worker processes side by side and return what each says of its time and memory.
 
-rank, world_size, folder, steps, model_name = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[4]), sys.argv[5]
-torch.set_num_threads(1)
-if world_size > 1:
-    distributed.init_process_group("gloo", init_method=f"file://{folder}/{world_size}", rank=rank, world_size=world_size)
-images = np.asarray(np.load(f"{folder}/images.npy", mmap_mode="c"))
-labels = np.arange(len(images)) % 10
-order = Order(samples=np.arange(len(images)), batch_size=128, num_pieces=2, seed=0)
-group = distributed_group(rank=rank, world_size=world_size, device="cpu")
-model = model_for(model_name).build({"dropout": 0.0}, GIVEN).to(memory_format=torch.channels_last)
-recipe = RecipeConfig(epochs=1, batch_size=128, batch_shards=2)
-training = Training(recipe=recipe, seed=0, model=model, treatment=Treatment(), steps_per_epoch=order.steps_per_epoch,
-                    group=group, device=group.device)
-marks = []
-class Enough(Exception): pass
-def progress(done, total):
-    marks.append((time.perf_counter(), time.process_time()))
-hooks = LoopHooks(epoch_ended=lambda row: None, progress=progress, save=lambda state, step: None, checkpoint_every_s=1e9,
-                  stop_requested=lambda: training.progress.step >= steps)
-loader = Loader(source=ResidentPictures(images, labels, crop_padding=4, flip=True), treatment=Treatment(), order=order,
-                rank=rank, world_size=world_size, threads=0)
-started = time.process_time()
-with loader:
-    try:
-        training.run(loader, hooks)
-    except Exception as error:
-        if type(error).__name__ != "JobStopped":
-            raise
-images.sum()
-pss = sum(int(line.split()[1]) for line in open("/proc/self/smaps_rollup") if line.startswith("Pss:")) / 1024
-if world_size > 1:
-    distributed.barrier()
-print(json.dumps({"wall_s": (marks[-1][0] - marks[1][0]) / (len(marks) - 2) if rank == 0 else 0.0,
-                  "cpu_s": time.process_time() - started, "pss_mib": pss}))
-if world_size > 1:
-    distributed.destroy_process_group()
-"""
-
-
-def run_workers(folder: Path, world_size: int, steps: int, model: str) -> list[dict[str, float]]:
-    """Train some steps on one or two worker processes and return what each says of its time and memory."""
+    Args:
+        folder: Holds the pictures; see `benchmarks.train_worker`.
+        ranks: Rank of each process; workers of a `world_size` of 1 know nothing of each other.
+        world_size: Workers of a group.
+        steps: Steps of each.
+        model: Key of `MODELS`.
+    """
+    arguments = [str(world_size), str(folder), str(steps), model]
     workers = [
         subprocess.Popen(
-            [sys.executable, "-c", WORKER, str(rank), str(world_size), str(folder), str(steps), model],
+            [sys.executable, "-m", "benchmarks.train_worker", str(rank), *arguments],
             stdout=subprocess.PIPE,
             text=True,
             cwd=Path(__file__).resolve().parent.parent,
         )
-        for rank in range(world_size)
+        for rank in ranks
     ]
     outputs = [worker.communicate(timeout=1200)[0] for worker in workers]
     if any(worker.returncode for worker in workers):
-        raise RuntimeError(f"a worker of {world_size} failed with codes {[worker.returncode for worker in workers]}")
+        raise RuntimeError(f"a worker of {len(ranks)} failed with codes {[worker.returncode for worker in workers]}")
     return [json.loads(output.strip().splitlines()[-1]) for output in outputs]
 
 
 def worker_notes(*, quick: bool) -> list[str]:
-    """Compare one worker with two at equal global batch: wall time where the cores are idle, else CPU time; and memory."""
-    model, steps, num_images = ("wrn-16-2", 4, 8192) if quick else ("wrn-16-4", 12, 65_536)
+    """Compare one worker with two at equal global batch: wall time where the cores are idle, else CPU time; and memory.
+
+    Two workers that know nothing of each other show what two cores of this machine give at all.
+    """
+    model, steps, num_images = ("wrn-16-2", 5, 8192) if quick else ("wrn-16-4", 12, 65_536)
     idle = harness.is_idle()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         images = np.random.default_rng(0).integers(0, 256, (num_images, 32, 32, 3), dtype=np.uint8)
         np.save(folder / "images.npy", images)
-        one, two = run_workers(folder, 1, steps, model), run_workers(folder, 2, steps, model)
-    wall = one[0]["wall_s"] / two[0]["wall_s"]
-    cpu = 2 * one[0]["cpu_s"] / sum(worker["cpu_s"] for worker in two)
+        (one,) = start_workers(folder, [0], 1, steps, model)
+        two = start_workers(folder, [0, 1], 2, steps, model)
+        apart = start_workers(folder, [0, 0], 1, steps, model)
+    wall, ceiling = one["wall_s"] / two[0]["wall_s"], 2 * one["wall_s"] / max(worker["wall_s"] for worker in apart)
+    cpu = 2 * one["cpu_s"] / sum(worker["cpu_s"] for worker in two)
+    cpu_apart = 4 * one["cpu_s"] / sum(worker["cpu_s"] for worker in apart)
     claim = f"{wall:.2f} by the wall (target 1.7)" if idle else f"not claimed, cores are busy (by the wall {wall:.2f})"
-    grown = sum(worker["pss_mib"] for worker in two) - one[0]["pss_mib"]
     return [
-        f"two workers against one, {model}, equal global batch: {claim}; {cpu:.2f} by CPU time",
-        f"memory: the second worker adds {grown:.0f} MiB (interpreter, torch and model); the dataset has "
-        f"{images.nbytes / 2**20:.0f} MiB and is mapped once",
+        f"two workers against one, {model}, equal global batch: {claim}; {cpu:.2f} by CPU time; two unconnected workers "
+        f"on these cores: {ceiling:.2f} by the wall, {cpu_apart:.2f} by CPU time",
+        memory_note(images.nbytes / 2**20, two),
     ]
+
+
+def memory_note(dataset_mib: float, workers: Sequence[dict[str, float]]) -> str:
+    """Say what a further worker takes of its own, and what of the pictures it maps is counted for it."""
+    last = workers[-1]
+    return (
+        f"memory: a worker has {last['own_mib']:.0f} MiB of its own ({last['imports_mib']:.0f} after imports, the rest model, "
+        f"optimiser, activations); of the {dataset_mib:.0f} MiB of pictures it maps {last['pictures_mib']:.0f}, and "
+        f"{len(workers)} workers together hold {sum(worker['pictures_share_mib'] for worker in workers):.0f}"
+    )
 
 
 def main() -> None:
@@ -251,6 +227,7 @@ def main() -> None:
         "train", "Training speed against the bare step and the published kind of loop."
     ).parse_args()
     torch.set_num_threads(1)
+    hold_memory()  # as every worker does, and here for both sides
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         cases = speed_cases(BATCH * (2 if options.quick else 8), options.reference, Path(folder))
