@@ -75,11 +75,17 @@ class Room:
 
     def place(self, shape: GroupShape) -> Placement | None:
         """Return where a group fits now: on one node, the fullest that holds it, else on as few as possible; or None."""
-        capacity = [self._workers_on(index, shape) for index in range(len(self._free))]
+        fitting = {free: _workers_in(free, shape) for free in set(self._free)}  # most nodes of a busy cluster are alike
+        capacity = [
+            fitting[free] if not shape.accelerator or shape.accelerator == node.accelerator else 0
+            for node, free in zip(self.nodes, self._free, strict=True)
+        ]
         whole = [index for index, workers in enumerate(capacity) if workers >= shape.num_workers]
         if whole:
             best = min(whole, key=lambda index: (capacity[index], self._free[index], index))
             return Placement(shape, (best,) * shape.num_workers)
+        if sum(capacity) < shape.num_workers:
+            return None
         chosen: list[int] = []
         for index in sorted(range(len(capacity)), key=lambda index: (-capacity[index], index)):
             chosen += [index] * min(capacity[index], shape.num_workers - len(chosen))
@@ -116,21 +122,21 @@ class Room:
         """Whether no node has anything left."""
         return all(cpus <= 0 for cpus, _ in self._free)
 
-    def _workers_on(self, index: int, shape: GroupShape) -> int:
-        if shape.accelerator and shape.accelerator != self.nodes[index].accelerator:
-            return 0
-        limits = [
-            free // round(need * _UNIT)
-            for free, need in zip(self._free[index], (shape.cpus_per_worker, shape.gpus_per_worker), strict=True)
-            if need > 0
-        ]
-        return max(0, min(limits))
-
     def _move(self, placement: Placement, sign: int) -> None:
         cpus, gpus = round(placement.shape.cpus_per_worker * _UNIT), round(placement.shape.gpus_per_worker * _UNIT)
         for index in placement.nodes:
             free = self._free[index]
             self._free[index] = (free[0] + sign * cpus, free[1] + sign * gpus)
+
+
+def _workers_in(free: tuple[int, int], shape: GroupShape) -> int:
+    """Return how many workers of a group fit into what is left of a node."""
+    limits = [
+        left // round(need * _UNIT)
+        for left, need in zip(free, (shape.cpus_per_worker, shape.gpus_per_worker), strict=True)
+        if need > 0
+    ]
+    return max(0, min(limits))
 
 
 def check_fits(shape: GroupShape, nodes: Sequence[Node]) -> None:

@@ -15,8 +15,11 @@ from dataclasses import dataclass, field, replace
 
 from clusters.placement import GroupShape, Node, Placement, Room
 
-URGENT_SHARE = 0.5
-"""A cell that takes more than this share of the seconds that all the rest needs on all resources starts before wider ones."""
+URGENT_SHARE = 0.1
+"""A cell that takes more than this share of the seconds that all the rest needs on all resources starts before wider ones.
+
+Small, since estimates may be wrong by a factor of two and a cell may fail near its end: it must not be the last to run.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
