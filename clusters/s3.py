@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -167,12 +169,8 @@ class S3Storage:
     @property
     def _client(self) -> Any:
         if self._lazy_client is None:
-            import boto3
-            from botocore.config import Config
-
-            retries = {"mode": "standard", "max_attempts": 5}
-            config = Config(retries=retries, connect_timeout=10, read_timeout=60, max_pool_connections=32)
-            self._lazy_client = boto3.session.Session().client("s3", config=config)
+            settings = tuple(sorted(item for item in os.environ.items() if item[0].startswith("AWS_")))
+            self._lazy_client = _shared_client(settings, os.getpid())
         return self._lazy_client
 
     @contextmanager
@@ -194,6 +192,17 @@ class S3Storage:
                 "no credentials were found" if denied else f"the object storage did not answer ({type(error).__name__})"
             )
             raise StorageError("permission" if denied else "unreachable", where, text) from error
+
+
+@lru_cache(maxsize=8)
+def _shared_client(settings: tuple[tuple[str, str], ...], process: int) -> Any:
+    """Return the process's client for these settings of the environment: making one costs more than many requests."""
+    import boto3
+    from botocore.config import Config
+
+    retries = {"mode": "standard", "max_attempts": 5}
+    config = Config(retries=retries, connect_timeout=10, read_timeout=60, max_pool_connections=32)
+    return boto3.session.Session().client("s3", config=config)
 
 
 def _transfer_config() -> Any:

@@ -18,6 +18,7 @@ from eval.published.tables import published_tables
 from orchestration.comparison import Resolved
 from orchestration.errors import InputError
 from orchestration.experience import pictures_seen
+from orchestration.recorded import recorded
 from orchestration.resolve import resolve_sweep
 from orchestration.sweep_files import SWEEPS, load_sweep
 
@@ -156,7 +157,7 @@ def judge_claims(
     grounds = {name: resolved for resolved in given if (name := table_of(resolved.sweep))}
     lenders = _lenders(grounds, catalogue)
     everything = [*grounds.values(), *(resolved for each in lenders.values() for resolved in each.values())]
-    results = store.results(dict.fromkeys(cell.train_key for resolved in everything for cell in resolved.cells))
+    results = recorded([cell for resolved in everything for cell in resolved.cells], store)
     return tuple(
         _judged(claim, name, resolved, lenders[name], results, alpha)
         for name, resolved in grounds.items()

@@ -15,6 +15,7 @@ from eval.tables.render import render
 from orchestration.catalogue import builtin_catalogue
 from orchestration.overrides import parse_overrides
 from orchestration.plan import plan_cells
+from orchestration.recorded import recorded
 from orchestration.resolve import resolve_sweep
 from orchestration.results_table import sweep_tables
 from orchestration.settings import read_settings
@@ -99,7 +100,7 @@ class LoadedSweep:
         return pd.DataFrame(list(_tidy(self.sweep, self.cells, self._recorded())))
 
     def _recorded(self) -> dict[str, CellResult]:
-        return dict(self.store.results(dict.fromkeys(cell.train_key for cell in self.cells)))
+        return dict(recorded(self.cells, self.store))
 
 
 def load_sweep(

@@ -70,7 +70,8 @@ def plan_cells(
     wanted = _merged(cells)
     families = {key: _ancestors(cell) for key, (cell, _) in wanted.items()}
     keys = dict.fromkeys(key for parents in families.values() for key in (parent.train_key for parent in parents))
-    results = store.results([*dict.fromkeys([*wanted, *keys])])
+    reports = {key: [request.key for request in benchmarks] for key, (_, benchmarks) in wanted.items()}
+    results = store.results([*dict.fromkeys([*wanted, *keys])], wanted={**dict.fromkeys(keys, ()), **reports})
     undone = [key for key in (*wanted, *keys) if key not in results or not _is_complete(wanted.get(key), results[key])]
     failures = {key: failure_of(attempts) for key, attempts in store.failures(undone).items()}
     planned: dict[str, PlannedCell] = {}

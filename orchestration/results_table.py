@@ -11,6 +11,7 @@ from eval.tables.grid import Observation, Table
 from eval.tables.layouts import metric_table, pair_grid, set_table
 from orchestration.comparison import Resolved, tested
 from orchestration.normalisation import normalisation_notes
+from orchestration.recorded import recorded
 
 if TYPE_CHECKING:
     from orchestration.identities import ResolvedCell
@@ -23,7 +24,7 @@ COMPARED_ENVIRONMENT = ("device", "device_type", "torch")
 
 def recorded_tables(sweep: Sweep, cells: Sequence[ResolvedCell], store: ResultsStore) -> tuple[Table, ...]:
     """Return the tables of a sweep (one; several for a union) from what is recorded now, with their notes."""
-    return sweep_tables(sweep, cells, store.results(dict.fromkeys(cell.train_key for cell in cells)))
+    return sweep_tables(sweep, cells, recorded(cells, store))
 
 
 def sweep_tables(sweep: Sweep, cells: Sequence[ResolvedCell], results: Mapping[str, CellResult]) -> tuple[Table, ...]:

@@ -12,6 +12,7 @@ from orchestration.errors import InputError, Mistake
 from orchestration.forgetting import forget
 from orchestration.observer import Observers, RunObserver
 from orchestration.plan import plan_cells
+from orchestration.recorded import recorded
 from orchestration.resolve import resolve_sweep
 from orchestration.results_table import sweep_tables
 from trainers.job import SOURCE_VARIABLE, JobPaths
@@ -73,8 +74,8 @@ def run_sweep(
     """
     cells = resolve_sweep(sweep, catalogue)
     if mode == "force":
-        recorded = store.results(dict.fromkeys(cell.train_key for cell in cells))
-        forget(list(recorded), store=store, checkpoints=settings.checkpoints, reason="run again with --mode force")
+        standing = store.results(dict.fromkeys(cell.train_key for cell in cells))
+        forget(list(standing), store=store, checkpoints=settings.checkpoints, reason="run again with --mode force")
     plan = plan_cells(cells, name=sweep.label, store=store, catalogue=catalogue, mode=mode)
     if plan.to_run and plan.missing_data:
         mistakes = [Mistake(where="", text=line) for line in plan.missing_data]
@@ -87,7 +88,7 @@ def run_sweep(
     outcome = execute_plan(
         plan, settings=settings, store=store, workers=sweep.workers, options=options, observer=observer
     )
-    results = store.results(dict.fromkeys(cell.train_key for cell in cells))
+    results = recorded(cells, store)
     tables = sweep_tables(sweep, cells, results)
     return SweepRun(cells=cells, plan=plan, outcome=outcome, results=results, tables=tables)
 

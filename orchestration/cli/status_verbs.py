@@ -47,7 +47,8 @@ def cost_of(plan: Plan, store: ResultsStore, catalogue: Catalogue) -> dict[str, 
     """Return what the recorded cells of a plan took, beside the estimate; see `orchestration.ledger.ledger`."""
     from orchestration.ledger import ledger
 
-    results = store.results([cell.train_key for cell in plan.cells if cell.trained])
+    wanted = {cell.train_key: [request.key for request in cell.wanted] for cell in plan.cells if cell.trained}
+    results = store.results(wanted, wanted=wanted)
     return ledger([(cell.train_key, cell.config, cell.wanted) for cell in plan.cells], results, catalogue)
 
 

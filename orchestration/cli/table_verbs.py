@@ -67,13 +67,14 @@ def _format(form: str) -> str:
 def _tables(choice: options.SweepChoice, opened: options.Opened, *, beside: bool) -> tuple[tuple[Table, ...], str]:
     """Return the tables of a sweep, compared with the published ones where that is wanted, and what its cells cost."""
     from orchestration.ledger import ledger_of, ledger_text
+    from orchestration.recorded import recorded
     from orchestration.resolve import resolve_sweep
     from orchestration.results_table import sweep_tables
     from orchestration.sweep_files import load_sweep
 
     loaded, catalogue = opened.sweep, opened.catalogue
     cells = resolve_sweep(loaded, catalogue)
-    results = opened.store.results(dict.fromkeys(cell.train_key for cell in cells))
+    results = recorded(cells, opened.store)
     made = sweep_tables(loaded, cells, results)
     cost = ledger_text(ledger_of(cells, results, catalogue))
     if not beside:

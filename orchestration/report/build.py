@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from orchestration.claims import judge_claims, verdict_document
 from orchestration.comparison import Resolved, compared
 from orchestration.ledger import Wanted, ledger
+from orchestration.recorded import recorded
 from orchestration.report.content import part_content
 from orchestration.report.page import to_page
 from orchestration.resolve import resolve_sweep
@@ -38,7 +39,7 @@ def report_page(sweep: Sweep, name_or_path: str, *, store: ResultsStore, catalog
 def report_content(sweep: Sweep, name_or_path: str, *, store: ResultsStore, catalogue: Catalogue) -> dict[str, Any]:
     """Return what the report of a sweep shows, as plain values; see `report_page`."""
     ours = Resolved(sweep, resolve_sweep(sweep, catalogue))
-    results = dict(store.results(dict.fromkeys(cell.train_key for cell in ours.cells)))
+    results = dict(recorded(ours.cells, store))
     full = load_sweep(name_or_path)
     whole = Resolved(full, resolve_sweep(full, catalogue))
     tables = compared(sweep_tables(sweep, ours.cells, results), ours, whole)

@@ -5,7 +5,7 @@ Records are immutable and the first writer wins. Only the driver writes; workers
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -95,8 +95,13 @@ class ResultsStore(Protocol):
     def result(self, train_key: str) -> CellResult | None:
         """Return what is recorded of a cell, or None when no complete checkpoint is."""
 
-    def results(self, train_keys: Iterable[str]) -> Mapping[str, CellResult]:
-        """Return what is recorded of many cells; those without a complete checkpoint are left out."""
+    def results(
+        self, train_keys: Iterable[str], *, wanted: Mapping[str, Collection[str]] | None = None
+    ) -> Mapping[str, CellResult]:
+        """Return what is recorded of many cells; those without a complete checkpoint are left out.
+
+        With `wanted` (train key -> benchmark keys) a store may leave out what else is recorded of a cell.
+        """
 
     def train_keys(self) -> tuple[str, ...]:
         """Return the train keys of all cells that anything was ever recorded of, sorted."""

@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final, Literal
 from urllib.parse import quote
 
@@ -101,13 +101,20 @@ class FileStore:
         """Return what is recorded of a cell, or None when no complete checkpoint is."""
         return self._reader.read([_checked(train_key)]).get(train_key)
 
-    def results(self, train_keys: Iterable[str]) -> Mapping[str, CellResult]:
+    def results(
+        self, train_keys: Iterable[str], *, wanted: Mapping[str, Collection[str]] | None = None
+    ) -> Mapping[str, CellResult]:
         """Return what is recorded of many cells; those without a complete checkpoint are left out.
+
+        Args:
+            train_keys: The cells.
+            wanted: Train key -> benchmark keys that will be looked at. A cell that the index of an object store holds these of
+                is taken from there as it was when it was indexed; without this its files are listed, which takes longer.
 
         Raises:
             CorruptRecordError: If a record file is not whole; the message names it.
         """
-        return self._reader.read([_checked(key) for key in train_keys])
+        return self._reader.read([_checked(key) for key in train_keys], wanted)
 
     def train_keys(self) -> tuple[str, ...]:
         """Return the train keys of all cells that anything was ever recorded of, sorted."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -52,25 +52,36 @@ class Index:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
         self._known: set[str] = set()
-        self._places: dict[str, _Place] = {}
+        self._places: dict[str, list[_Place]] = {}
         self._bodies: dict[str, bytes] = {}
 
     def refresh(self) -> None:
         """Take notice of segments that were added or removed."""
         names = self._storage.names(_FOLDER)
         found = {name.removesuffix(".toc.json") for name in names if name.endswith(".toc.json")}
-        for gone in self._known - found:
-            self._places = {key: place for key, place in self._places.items() if place.segment != gone}
-            self._bodies.pop(gone, None)
+        gone = self._known - found
+        if gone:
+            kept = {key: [each for each in places if each.segment not in gone] for key, places in self._places.items()}
+            self._places = {key: places for key, places in kept.items() if places}
+            self._bodies = {segment: body for segment, body in self._bodies.items() if segment not in gone}
         for segment in sorted(found - self._known):
-            self._places.update(self._table(segment))
+            for key, place in self._table(segment):
+                self._places.setdefault(key, []).append(place)
         self._known = found
 
     def get(self, key: str, fingerprint: str) -> RawCell | None:
         """Return a cell's records if the index holds exactly the files with that fingerprint."""
-        place = self._places.get(key)
-        if place is None or place.fingerprint != fingerprint:
-            return None
+        fitting = (place for place in self._places.get(key, ()) if place.fingerprint == fingerprint)
+        return next((raw for place in fitting if (raw := self._raw(place)) is not None), None)
+
+    def entries(self, key: str) -> Iterator[tuple[str, RawCell]]:
+        """Return what segments hold of a cell, each with the fingerprint of the files that it was read from."""
+        for place in self._places.get(key, ()):
+            raw = self._raw(place)
+            if raw is not None:
+                yield place.fingerprint, raw
+
+    def _raw(self, place: _Place) -> RawCell | None:
         chunk = self._chunk(place)
         return _unpacked(chunk) if chunk is not None else None
 
@@ -89,7 +100,8 @@ class Index:
         self.refresh()
 
     def _everything(self) -> dict[str, tuple[str, bytes]]:
-        found = ((key, place.fingerprint, self._chunk(place)) for key, place in self._places.items())
+        longest = {key: max(places, key=lambda place: place.length) for key, places in self._places.items()}
+        found = ((key, place.fingerprint, self._chunk(place)) for key, place in longest.items())
         return {key: (fingerprint, chunk) for key, fingerprint, chunk in found if chunk is not None}
 
     def _write(self, chunks: Mapping[str, tuple[str, bytes]]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
@@ -20,6 +20,9 @@ U = TypeVar("U")
 
 _INDEX_FROM: Final = 50
 """Cells that were read from small files before a segment is written for them."""
+_INDEX_FROM_REMOTE: Final = 8
+"""The same where each small file is a request."""
+
 _FEW: Final = 64
 _THREADS: Final = 16
 _TRAINING: Final = "training.json"
@@ -46,12 +49,43 @@ class Reader:
         except MissingObjectError:
             return None
 
-    def read(self, keys: Sequence[str]) -> Mapping[str, CellResult]:
+    def read(
+        self, keys: Sequence[str], wanted: Mapping[str, Collection[str]] | None = None
+    ) -> Mapping[str, CellResult]:
         """Return the recorded cells among these keys.
+
+        Args:
+            keys: Train keys.
+            wanted: Train key -> benchmark keys that the caller looks at. Where each call is a request, the files of a cell
+                are not listed once the index holds all of these.
 
         Raises:
             CorruptRecordError: If a record file is not whole.
         """
+        indexed = self._whole_in_index(wanted) if wanted and self._storage.is_remote else {}
+        rest = [key for key in keys if key not in indexed]
+        listed = self._read_listed(rest) if rest else {}
+        return {key: found for key in keys if (found := indexed.get(key) or listed.get(key)) is not None}
+
+    def _whole_in_index(self, wanted: Mapping[str, Collection[str]]) -> Mapping[str, CellResult]:
+        """Return the cells of which the index holds every wanted report: what else lies there adds nothing to the answer."""
+        self._index.refresh()
+        eras = self._eras(wanted)
+        found = {}
+        for key, reports in wanted.items():
+            for fingerprint, raw in self._index.entries(key):
+                if _era_of(raw.folder.rpartition("/")[2]) == eras.get(key, 0) and set(reports) <= raw.reports.keys():
+                    found[key] = self._remembered(key, fingerprint, raw)
+                    break
+        return found
+
+    def _remembered(self, key: str, fingerprint: str, raw: RawCell) -> CellResult:
+        if self._cache.get(key, ("", None))[0] != fingerprint:
+            self._cache[key] = (fingerprint, self._decoded(key, raw))
+        return self._cache[key][1]
+
+    def _read_listed(self, keys: Sequence[str]) -> Mapping[str, CellResult]:
+        """Return the recorded cells among these keys by the files that lie there now."""
         listings = self._listings(dict.fromkeys(keys))
         prints = {key: _fingerprint(listing) for key, listing in listings.items()}
         stale = [key for key in listings if self._cache.get(key, ("", None))[0] != prints[key]]
@@ -124,7 +158,7 @@ class Reader:
 
     def _compact(self, fresh: Mapping[str, tuple[str, RawCell]]) -> None:
         """The index is a convenience: a store that may only be read, or is full, works without."""
-        if len(fresh) >= _INDEX_FROM:
+        if len(fresh) >= (_INDEX_FROM_REMOTE if self._storage.is_remote else _INDEX_FROM):
             try:
                 self._index.add(fresh)
             except StorageError:

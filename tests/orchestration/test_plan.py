@@ -274,7 +274,7 @@ def test_after_any_edit_exactly_what_changed_runs(first: Drawn, second: Drawn) -
 class NothingRecorded:
     """As much of a store as planning on an empty one needs."""
 
-    def results(self, train_keys: Any) -> dict[str, Any]:
+    def results(self, train_keys: Any, *, wanted: Any = None) -> dict[str, Any]:
         return {}
 
     def failures(self, train_keys: Any) -> dict[str, Any]:
