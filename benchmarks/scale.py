@@ -4,7 +4,8 @@ The policy runs on a virtual clock with 100 nodes of 8 GPUs and 10,000 cells. Ut
 the end of the sweep, in which a cell ran; the peer is a cluster whose GPUs never idle. Cells take 1 to 8 GPUs and 10 minutes to 4
 hours, estimates are wrong by up to a factor of two, 5 % of attempts fail.
 The store holds 10,000 cells; `status` and `table` of a sweep of 1,000 of them run in processes of their own, in CPU seconds.
-With `--raylets` 1,000 cells that only sleep run on 8 raylets of this machine, which takes minutes and says more on an idle one.
+With `--raylets` 1,000 cells that only sleep run on 8 raylets of this machine, which takes minutes and says more on an idle one,
+and the memory that a further warm group takes on the head node is measured.
 """
 
 from __future__ import annotations
@@ -37,9 +38,11 @@ def main(arguments: list[str] | None = None) -> None:
         reports.append(store_report(Path(folder), cells=10 * wanted, wanted=wanted, rounds=rounds))
     notes = [note for one in reports for note in one.notes]
     if options.raylets:
+        from benchmarks.scale_memory import memory_note
         from benchmarks.scale_raylets import utilisation_note
 
         notes.append(utilisation_note(options.raylets, cells=100 if options.quick else 1_000))
+        notes.append(memory_note(max(2, options.raylets // 2)))
     measurements = [measurement for one in reports for measurement in one.measurements]
     show(Report(benchmark="scale", measurements=measurements, notes=notes), as_json=options.json)
 

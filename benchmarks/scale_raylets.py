@@ -26,7 +26,7 @@ def utilisation_note(raylets: int, *, cells: int) -> str:
             for _ in range(raylets - 1):
                 cluster.add_node(num_cpus=1)
             cluster.wait_for_nodes()
-            ends, whole_s = _run(cluster.address, Path(folder), cells)
+            ends, whole_s = run_cells(cluster.address, Path(folder), cells)
         finally:
             cluster.shutdown()
     span = ends[-1] - ends[0]
@@ -56,7 +56,20 @@ def sleep_job(request: Any, *, group: Any, sink: Any) -> Any:
     return JobResult(train_key=request.train_key, training=summary)
 
 
-def _run(address: str, folder: Path, cells: int) -> tuple[list[float], float]:
+def run_cells(
+    address: str, folder: Path, cells: int, *, max_concurrent: int | None = None
+) -> tuple[list[float], float]:
+    """Run cells that only sleep; return when each ended and how long all of it took.
+
+    Args:
+        address: Ray cluster to run on.
+        folder: Where the store and the log go.
+        cells: How many.
+        max_concurrent: Most of them at once, or None for what fits.
+
+    Raises:
+        SystemExit: If they do not complete.
+    """
     from orchestration.engine import RunOptions, execute
     from orchestration.store import open_store
     from trainers.job import JobPaths
@@ -68,7 +81,11 @@ def _run(address: str, folder: Path, cells: int) -> tuple[list[float], float]:
         noop_plan(cells),
         store=open_store(str(folder / "storage")),
         options=RunOptions(
-            paths=paths, address=address, job="benchmarks.scale_raylets:sleep_job", log_file=str(folder / "ray.log")
+            paths=paths,
+            address=address,
+            job="benchmarks.scale_raylets:sleep_job",
+            log_file=str(folder / "ray.log"),
+            max_concurrent=max_concurrent,
         ),
         observer=clock,
     )

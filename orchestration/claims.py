@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from eval.benchmarks import benchmark_for, column_value, parse_column
 from eval.claims.comparing import ALPHA
-from eval.claims.evidence import Measure, Missing, Sample, averaged, floor_of, turned
+from eval.claims.evidence import Measure, Missing, Sample, floor_of, joined, turned
 from eval.claims.judging import Claim, ClaimVerdict, claims, judge, judge_printed
 from eval.published.tables import published_tables
 from orchestration.comparison import Resolved
@@ -49,14 +50,10 @@ class RecordedEvidence:
 
     def sample(self, row: str, measure: Measure) -> Sample | Missing:
         """Return a row's values over seeds."""
-        parts: list[Sample] = []
-        for alternatives in measure.parts:
-            found = self._part(row, alternatives)
-            if isinstance(found, Missing):
-                return found
-            parts.append(found)
-        made = averaged(parts)
-        return made if made.values else Missing(f"no seed of {row} has all parts of {measure.name}")
+        made = joined(measure, partial(self._part, row))
+        if isinstance(made, Missing) or made.values:
+            return made
+        return Missing(f"no seed of {row} has all parts of {measure.name}")
 
     def seconds(self, row: str) -> Mapping[int, float] | Missing:
         """Return a row's device-seconds per training picture by seed; cells that start from others are left out."""

@@ -89,15 +89,8 @@ class Reading(PointSettings):
             "model": model.semantics,
             "method": {part.name: part.semantics for part in parts},
         }
-        return Template(
-            cell=self._cell(),
-            config=config,
-            dataset_identity=dataset.identity,
-            identity=identity_of(config, dataset.identity, semantics, mixing_identity, outlier_identity),
-            benchmarks=benchmarks,
-            parent=parent,
-            visualised=visualised,
-        )
+        identity = identity_of(config, dataset.identity, semantics, mixing_identity, outlier_identity)
+        return self._made(config, dataset, identity, benchmarks, parent, visualised)
 
     def _released(self, dataset: Any, model: Any) -> Template | None:
         """A row of a released network: its file and how it is read stand for the training."""
@@ -122,14 +115,25 @@ class Reading(PointSettings):
             released=released.name,
         )
         semantics = {"loop": self.catalogue.loop_semantics, "model": model.semantics, "released": released.identity}
+        return self._made(config, dataset, identity_of(config, dataset.identity, semantics, None, None), benchmarks)
+
+    def _made(
+        self,
+        config: JobConfig,
+        dataset: Any,
+        identity: Mapping[str, Any],
+        benchmarks: tuple[BenchmarkRequest, ...],
+        parent: Template | None = None,
+        visualised: ResolvedCell | None = None,
+    ) -> Template:
         return Template(
             cell=self._cell(),
             config=config,
             dataset_identity=dataset.identity,
-            identity=identity_of(config, dataset.identity, semantics, None, None),
+            identity=identity,
             benchmarks=benchmarks,
-            parent=None,
-            visualised=None,
+            parent=parent,
+            visualised=visualised,
         )
 
     def _cell(self) -> Cell:

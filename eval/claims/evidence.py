@@ -6,8 +6,9 @@ Values are turned so that lower is better, which spares every test the question 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from eval.benchmarks import lower_is_better, parse_column
@@ -102,6 +103,22 @@ def turned(column: str, values: Mapping[int, float]) -> dict[int, float]:
     return {seed: sign * value for seed, value in values.items()}
 
 
+def joined(measure: Measure, part: Callable[[Sequence[str]], Sample | Missing]) -> Sample | Missing:
+    """Return the mean of a measure's parts, or why one of them is missing.
+
+    Args:
+        measure: What is measured.
+        part: Gives the values of one part by the columns that may stand for it.
+    """
+    parts: list[Sample] = []
+    for alternatives in measure.parts:
+        found = part(alternatives)
+        if isinstance(found, Missing):
+            return found
+        parts.append(found)
+    return averaged(parts)
+
+
 def floor_of(column: str) -> float:
     """Return the declared floor for the spread of a column between seeds, 0 where none is declared."""
     try:
@@ -123,13 +140,7 @@ class PrintedEvidence:
 
     def sample(self, row: str, measure: Measure) -> Sample | Missing:
         """Return a printed number; one that its source contradicts counts as missing."""
-        parts: list[Sample] = []
-        for alternatives in measure.parts:
-            found = self._part(row, alternatives)
-            if isinstance(found, Missing):
-                return found
-            parts.append(found)
-        return averaged(parts)
+        return joined(measure, partial(self._part, row))
 
     def seconds(self, row: str) -> Missing:
         """Papers print no times."""

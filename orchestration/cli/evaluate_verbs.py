@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 _SECONDS_BETWEEN_LINES = 20.0
 _SUITES = "full, generated, published, quick"
 
+Suite = Annotated[str | None, typer.Option("--suite", help=f"Benchmarks of all axes: {_SUITES}.")]
+Benchmarks = Annotated[
+    str | None, typer.Option("--benchmarks", help="Benchmarks instead of a suite, separated by commas.")
+]
+Axes = Annotated[str | None, typer.Option("--axes", help="Only these safety axes of the suite, separated by commas.")]
+
 
 def register(app: typer.Typer) -> None:
     """Add the verb of this file."""
@@ -29,13 +35,9 @@ def evaluate(
     checkpoint: Annotated[
         str, typer.Argument(help="A checkpoint of ours, a PyTorch file of weights, or torchvision:NAME.")
     ],
-    suite: Annotated[str | None, typer.Option("--suite", help=f"Benchmarks of all axes: {_SUITES}.")] = None,
-    benchmarks: Annotated[
-        str | None, typer.Option("--benchmarks", help="Benchmarks instead of a suite, separated by commas.")
-    ] = None,
-    axes: Annotated[
-        str | None, typer.Option("--axes", help="Only these safety axes of the suite, separated by commas.")
-    ] = None,
+    suite: Suite = None,
+    benchmarks: Benchmarks = None,
+    axes: Axes = None,
     model: Annotated[str | None, typer.Option("--model", help="Network, for a file that does not say.")] = None,
     dataset: Annotated[str | None, typer.Option("--dataset", help="Its dataset, for a file that does not say.")] = None,
     max_images: Annotated[
