@@ -72,11 +72,15 @@ class PlanCost:
     Attributes:
         machine: The machine.
         cells: What each cell to run takes.
+        devices: Devices that cells run on at once, in machines of this kind.
+        workers: Devices that one cell runs on.
         calibrated_on: Hardware that calibrations of this machine were measured on.
     """
 
     machine: Machine
     cells: tuple[CellCost, ...]
+    devices: int
+    workers: int = 1
     calibrated_on: tuple[str, ...] = ()
 
     @property
@@ -86,13 +90,13 @@ class PlanCost:
 
     @property
     def wall_hours(self) -> float:
-        """Hours on one such machine with all its devices busy; never less than the longest cell on one device."""
+        """Hours with all devices busy; never less than the longest cell takes on its workers."""
         longest = max((cell.train_s + cell.judge_s for cell in self.cells), default=0.0) / 3600
-        return max(self.device_hours / self.machine.devices, longest / self.machine.devices)
+        return max(self.device_hours / self.devices, longest / min(self.workers, self.devices))
 
     @property
     def money(self) -> float:
-        """Price of the machine for that time."""
+        """Price of the device-hours; what stands idle beside them is not counted."""
         return self.device_hours / self.machine.devices * self.machine.price_per_hour
 
     @property
@@ -144,11 +148,33 @@ def read_machine(name: str = DEFAULT_MACHINE, prices: Path = PRICE_FILE) -> Mach
     )
 
 
-def estimate(plan: Plan, *, store: ResultsStore, catalogue: Catalogue, machine: Machine) -> PlanCost:
-    """Return what the cells to run of a plan will cost on a machine."""
-    to_run = plan.to_run
+def estimate(
+    plan: Plan,
+    *,
+    store: ResultsStore,
+    catalogue: Catalogue,
+    machine: Machine,
+    devices: int | None = None,
+    workers: int = 1,
+) -> PlanCost:
+    """Return what the cells to run of a plan will cost.
+
+    Args:
+        plan: The cells.
+        store: What is recorded, and calibrations.
+        catalogue: Sizes of datasets.
+        machine: What they will run on.
+        devices: Devices at once, in machines of that kind; None for those of one machine.
+        workers: Devices of one cell.
+
+    Raises:
+        InputError: If there is less than one device.
+    """
+    if devices is not None and devices < 1:
+        raise InputError("options", [Mistake(where="--devices", text=f"must be at least 1, but got {devices}")])
+    to_run, at_once = plan.to_run, devices or machine.devices
     if not to_run:
-        return PlanCost(machine=machine, cells=())
+        return PlanCost(machine=machine, cells=(), devices=at_once, workers=workers)
     calibrated = store.calibrated(machine.name)
     estimator = _Estimator(
         known={"recorded": recorded_experience(plan, store), "calibration": calibrated},
@@ -156,7 +182,11 @@ def estimate(plan: Plan, *, store: ResultsStore, catalogue: Catalogue, machine: 
         rate=machine.tflops * 1e12,
     )
     return PlanCost(
-        machine=machine, cells=tuple(estimator.cell(cell) for cell in to_run), calibrated_on=calibrated.hardware
+        machine=machine,
+        cells=tuple(estimator.cell(cell) for cell in to_run),
+        devices=at_once,
+        workers=workers,
+        calibrated_on=calibrated.hardware,
     )
 
 

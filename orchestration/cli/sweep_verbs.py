@@ -57,6 +57,9 @@ def plan(
         str, typer.Option("--machine", help="Machine of the price file that costs are for.")
     ] = "cpu-core",
     prices: Annotated[Path | None, typer.Option("--prices", help="Price file instead of the packaged one.")] = None,
+    devices: Annotated[
+        int | None, typer.Option("--devices", help="Devices at once; by default those of one such machine.")
+    ] = None,
     calibrate: Annotated[
         bool,
         typer.Option(
@@ -77,7 +80,7 @@ def plan(
         from orchestration.cli.calibration_output import calibrated_first
 
         calibrated_first(made, store=store, settings=opened.settings, machine=priced)
-    cost = estimate(made, store=store, catalogue=catalogue, machine=priced)
+    cost = estimate(made, store=store, catalogue=catalogue, machine=priced, devices=devices, workers=loaded.workers)
     document = {**plan_document(made, loaded), "cost": cost_document(cost)}
     emit(document, lambda: f"{plan_text(made, loaded)}\n{cost_text(cost)}", as_json=as_json)
     return EXIT_DONE
@@ -145,6 +148,7 @@ def cost_document(cost: PlanCost) -> dict[str, Any]:
     """Return what a plan will cost as plain values."""
     return {
         "machine": cost.machine.name,
+        "devices": cost.devices,
         "device_hours": cost.device_hours,
         "wall_hours": cost.wall_hours,
         "disk_bytes": cost.disk_bytes,
@@ -164,7 +168,7 @@ def cost_text(cost: PlanCost) -> str:
     spoken = {**_SOURCES, "calibration": f"a calibration{hardware}"}
     learned = ", ".join(f"{count(number, 'cell')} from {spoken[source]}" for source, number in sources.items())
     return (
-        f"estimate for {machine.name} ({machine.devices} devices): {cost.device_hours:.3g} device-hours, "
+        f"estimate for {machine.name} ({count(cost.devices, 'device')}): {cost.device_hours:.3g} device-hours, "
         f"{cost.wall_hours:.3g} hours, {cost.disk_bytes / 2**20:.0f} MiB of checkpoints, "
         f"{cost.money:.2f} {machine.currency} ({learned})"
     )

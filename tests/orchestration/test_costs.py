@@ -10,7 +10,7 @@ from eval.benchmark import BenchmarkRequest
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
 from orchestration.catalogue import builtin_catalogue
 from orchestration.cells import Plan
-from orchestration.costs import PRICE_FILE, estimate, read_machine
+from orchestration.costs import PRICE_FILE, PlanCost, estimate, read_machine
 from orchestration.errors import InputError
 from orchestration.experience import Experience
 from orchestration.plan import make_plan
@@ -84,9 +84,36 @@ def test_without_experience_operations_are_counted_and_said_so() -> None:
 
     assert cost.by_source() == {"operations": 8}
     assert 5 < cost.device_hours < 50
-    assert cost.wall_hours == pytest.approx(cost.device_hours / 8)
+    longest = max(cell.train_s + cell.judge_s for cell in cost.cells) / 3600
+    assert cost.wall_hours == pytest.approx(longest)
+    assert longest > cost.device_hours / 8
     assert cost.money == pytest.approx(cost.device_hours / 8 * cost.machine.price_per_hour)
     assert cost.disk_bytes == pytest.approx(8 * 8.95e6 * 4, rel=0.02)
+
+
+def test_wall_time_follows_the_devices_and_the_workers_of_a_cell() -> None:
+    store, catalogue, machine = open_store("memory:"), builtin_catalogue(), read_machine("v100")
+    plan = plan_of("table-10", store)
+
+    def cost_on(devices: int, workers: int = 1) -> PlanCost:
+        return estimate(plan, store=store, catalogue=catalogue, machine=machine, devices=devices, workers=workers)
+
+    total = cost_on(1).device_hours
+    longest = max(cell.train_s + cell.judge_s for cell in cost_on(1).cells) / 3600
+    assert cost_on(1).wall_hours == pytest.approx(total)
+    assert cost_on(3).wall_hours == pytest.approx(total / 3)
+    assert cost_on(100).wall_hours == pytest.approx(longest)
+    assert cost_on(100, workers=2).wall_hours == pytest.approx(longest / 2)
+    assert cost_on(100).money == pytest.approx(total * machine.price_per_hour)
+
+
+def test_no_device_at_all_is_refused() -> None:
+    store = open_store("memory:")
+
+    with pytest.raises(InputError, match="--devices: must be at least 1, but got 0"):
+        estimate(
+            plan_of("table-10", store), store=store, catalogue=builtin_catalogue(), machine=read_machine(), devices=0
+        )
 
 
 def test_recorded_cells_of_the_same_kind_count_more() -> None:
