@@ -68,9 +68,19 @@ class JobServer:
         with self._explained():
             for job in self._client.list_jobs():
                 is_same = metadata.items() <= (job.metadata or {}).items()
-                if is_same and str(job.status) not in ENDED and job.submission_id:
+                if is_same and str(job.status) not in ENDED and job.submission_id and not self._is_lost(job):
                     return str(job.submission_id)
         return None
+
+    def _is_lost(self, job: Any) -> bool:
+        """Return whether the node of a job's command is gone: Ray calls such a job running after a new start of the head."""
+        if not job.driver_node_id:
+            return False
+        answer = self._client._do_request("GET", "/nodes?view=summary")
+        if answer.status_code != 200:
+            return False
+        nodes = [one["raylet"] for one in answer.json()["data"]["summary"]]
+        return job.driver_node_id not in {one.get("nodeId") for one in nodes if one.get("state") == "ALIVE"}
 
     def submit(self, order: JobOrder) -> str:
         """Upload the folder, start the command and return the job's id."""

@@ -7,12 +7,13 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from clusters.errors import ClusterError
-from clusters.jobs import _Log
+from clusters.jobs import JobServer, _Log
 from clusters.upload import Upload, check_upload, measure_upload
 from orchestration.errors import InputError
 from orchestration.store import open_store
@@ -142,6 +143,19 @@ def test_a_log_that_is_sent_again_is_told_once() -> None:
     log.add("o\nthree\n")
 
     assert "".join(told) == "one\ntwo\nthree\n"
+
+
+@pytest.mark.parametrize(("state", "expected"), [("ALIVE", "job-1"), ("DEAD", None)])
+def test_a_job_whose_node_is_gone_is_not_under_way(
+    state: str, expected: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raylet = {"nodeId": "a1", "state": state}
+    answer = SimpleNamespace(status_code=200, json=lambda: {"data": {"summary": [{"raylet": raylet}]}})
+    job = SimpleNamespace(metadata={"sweep": "x"}, status="RUNNING", submission_id="job-1", driver_node_id="a1")
+    client = SimpleNamespace(list_jobs=lambda: [job], _do_request=lambda *_: answer)
+    monkeypatch.setattr("ray.job_submission.JobSubmissionClient", lambda _: client)
+
+    assert JobServer("http://127.0.0.1:9").find({"sweep": "x"}) == expected
 
 
 @pytest.mark.parametrize(
