@@ -62,6 +62,8 @@ class FileStore:
         self.storage = storage
         self._leases = Leases(storage, expiry_s=lease_expiry_s, clock=clock)
         self._reader = Reader(storage)
+        self._folders: dict[tuple[str, str], str] = {}
+        """Where this store recorded trainings: reports on a checkpoint belong beside it, whatever was invalidated since."""
 
     @property
     def uri(self) -> str:
@@ -70,7 +72,8 @@ class FileStore:
 
     def record_training(self, record: TrainingRecord) -> bool:
         """Record a finished training; return False if this checkpoint was recorded before (nothing changes)."""
-        folder = self._folder(record.train_key, record.summary.checkpoint_sha256)
+        key, checkpoint = record.train_key, record.summary.checkpoint_sha256
+        folder = self._folders[key, checkpoint] = self._folder(key, checkpoint)
         return self.storage.write_exclusive(f"{folder}/training.json", encode_training(record))
 
     def record_report(self, train_key: str, checkpoint_sha256: str, report: MetricReport) -> bool:
@@ -84,7 +87,7 @@ class FileStore:
                 f"only successful reports are results, but '{report.benchmark}' failed ({report.error}); "
                 "record an attempt instead"
             )
-        folder = self._folder(train_key, checkpoint_sha256)
+        folder = self._folders.get((train_key, checkpoint_sha256)) or self._folder(train_key, checkpoint_sha256)
         path = f"{folder}/{_checked(report.benchmark_key)}.json"
         arrays = None
         if report.outcome.arrays:
@@ -143,6 +146,7 @@ class FileStore:
 
     def invalidate(self, train_key: str, reason: str) -> None:
         """Write a tombstone: the recorded checkpoint, its reports and its attempts no longer count."""
+        self._folders = {known: folder for known, folder in self._folders.items() if known[0] != train_key}
         while True:
             era = self._reader.era(_checked(train_key)) + 1
             body = {"train_key": train_key, "reason": reason, "at": time.time()}

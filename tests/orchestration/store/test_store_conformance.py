@@ -281,3 +281,21 @@ def test_requests_stand_until_cleared(stores: Any) -> None:
     assert driver.requested("table-10") is None
     asking.request("table 3/α", None)
     assert driver.requested("table 3/α") is None
+
+
+def test_a_report_on_a_checkpoint_that_was_invalidated_meanwhile_does_not_count(stores: Any, records: Any) -> None:
+    driver, user = stores.open(), stores.open()
+    record = records.training("a")
+    driver.record_training(record)
+    user.invalidate(record.train_key, "wrong data")
+    driver.record_report(record.train_key, record.summary.checkpoint_sha256, records.report("clean"))
+
+    assert user.result(record.train_key) is None
+
+    again = records.training("a", at=2000.0)
+    driver.record_training(again)
+    driver.record_report(record.train_key, record.summary.checkpoint_sha256, records.report("pgd"))
+    found = user.result(record.train_key)
+
+    assert found is not None
+    assert [report.benchmark for report in found.reports.values()] == ["pgd"]
