@@ -9,6 +9,7 @@ Shapes: N pictures, H x W pixels, C channels, K classes.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -121,12 +122,14 @@ def predict_logits(subject: Subject, pictures: PictureSet) -> NDArray[np.float32
     """
     import torch
 
-    local = np.zeros((0, subject.num_classes), dtype=np.float32)
+    batches = own_slice(subject, len(pictures))
+    first = batches[0][0] if batches else 0
+    local = np.empty((sum(stop - start for start, stop in batches), subject.num_classes), dtype=np.float32)
     with torch.inference_mode():
-        for start, stop in own_slice(subject, len(pictures)):
+        for start, stop in batches:
             logits = subject.model(to_pixels(pictures.load(start, stop), subject))
             check_logits(logits, subject)
-            local = np.concatenate([local, logits.float().cpu().numpy()])
+            local[start - first : stop - first] = logits.float().cpu().numpy()
     subject.judging.forward_passes += len(pictures)
     return np.concatenate(subject.workers.gather(local))
 
@@ -197,8 +200,11 @@ def _predict_batches(subject: Subject, sets: Sequence[PictureSet], batches: list
     """Return this worker's predictions by set; the compact columns stay on the device until its last batch."""
     import torch
 
-    results: dict[int, list[tuple[Tensor, ...]]] = {}
-    done, total = 0, sum(batch.stop - batch.start for batch in batches)
+    sizes = Counter[int]()
+    for batch in batches:
+        sizes[batch.which] += batch.stop - batch.start
+    results = {which: _Columns(size) for which, size in sizes.items()}
+    done, total = 0, sizes.total()
     with torch.inference_mode():
         for batch in batches:
             pictures = sets[batch.which]
@@ -208,13 +214,30 @@ def _predict_batches(subject: Subject, sets: Sequence[PictureSet], batches: list
             check_logits(logits, subject)
             if pictures.classes is not None:
                 logits = logits[:, torch.from_numpy(pictures.classes).to(subject.device)]
-            results.setdefault(batch.which, []).append(compact(logits, labels))
+            results[batch.which].append(compact(logits, labels))
             done += batch.stop - batch.start
             subject.judging.on_pictures(done, total)
-    return {
-        which: from_compact([torch.cat(column) for column in zip(*parts, strict=True)], subject.num_classes)
-        for which, parts in results.items()
-    }
+    return {which: from_compact(columns.filled, subject.num_classes) for which, columns in results.items()}
+
+
+class _Columns:
+    """The compact columns of one set, allocated once and filled batch by batch.
+
+    Small tensors kept from batch to batch would lie between the large ones that come and go, and split the heap: memory would
+    grow with the number of pictures.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._num_filled = 0
+        self.filled: tuple[Tensor, ...] = ()
+
+    def append(self, columns: tuple[Tensor, ...]) -> None:
+        """Copy the columns of the next batch."""
+        self.filled = self.filled or tuple(column.new_empty((self._size, *column.shape[1:])) for column in columns)
+        start, self._num_filled = self._num_filled, self._num_filled + len(columns[0])
+        for whole, part in zip(self.filled, columns, strict=True):
+            whole[start : self._num_filled] = part
 
 
 def _reassemble(gathered: list[dict[int, Predictions]], num_sets: int) -> tuple[Predictions, ...]:
