@@ -67,6 +67,7 @@ class RayCluster:
         num_cpus: int,
         arguments: Sequence[str] = (),
         environment: dict[str, str] | None = None,
+        head_environment: dict[str, str] | None = None,
         inside: Sequence[str] = (),
         own_address: str | None = None,
     ) -> None:
@@ -90,7 +91,10 @@ class RayCluster:
             "RAY_USAGE_STATS_ENABLED": "0",
             **(environment or {}),
         }
+        self._head_environment = head_environment or {}
         self._started: list[subprocess.Popen[bytes]] = []
+        self._head: subprocess.Popen[bytes] | None = None
+        self._head_log = Path()
         self._arguments = list(arguments)
         self._num_cpus = num_cpus
 
@@ -112,7 +116,8 @@ class RayCluster:
 
     def _start_head(self) -> None:
         ports = free_ports(5)
-        self._spawn(
+        self._head_log = self.folder / f"started-{len(self._started)}.log"
+        self._head = self._spawn(
             "--head",
             f"--port={self.port}",
             "--dashboard-host=127.0.0.1",
@@ -125,6 +130,7 @@ class RayCluster:
             f"--temp-dir={self.folder}",
             f"--num-cpus={self._num_cpus}",
             *self._arguments,
+            more=self._head_environment,
         )
         self.wait_until(self._answers, "the job server does not answer")
 
@@ -154,6 +160,21 @@ class RayCluster:
         """Kill a node with everything on it, as a machine that vanishes does."""
         _kill([node.pid])
         node.wait(30)
+
+    def restart_head(self) -> None:
+        """Kill the head with everything on it, as a machine that fails does, and start it again at the same address."""
+        assert self._head is not None
+        self.remove_node(self._head)
+        # Ray refuses to start a head where this file and a raylet of any node on the same machine name its address.
+        (self.folder / "ray_current_cluster").unlink(missing_ok=True)
+        for attempts_left in reversed(range(START_ATTEMPTS)):
+            try:
+                self._start_head()
+                return
+            except HeadEnded:
+                if not attempts_left:
+                    raise
+                self._end_left_of_head()
 
     def run(self, *command: str, timeout_s: float = 1000.0, **more: str) -> subprocess.CompletedProcess[str]:
         """Run a command as a user of this cluster would."""
@@ -190,7 +211,8 @@ class RayCluster:
 
     def logs(self) -> str:
         """The ends of the logs that tell why nothing moves."""
-        names = ("started-*.log", "session_latest/logs/monitor.*", "session_latest/logs/gcs_server.out")
+        kinds = ("monitor.*", "gcs_server.out", "job-driver-*.log")
+        names = ("started-*.log", *(f"session_latest/logs/{kind}" for kind in kinds))
         files = [path for name in names for path in sorted(self.folder.glob(name))]
         return "\n".join(f"== {path.name}\n{path.read_text(errors='replace')[-1500:]}" for path in files)
 
@@ -209,14 +231,21 @@ class RayCluster:
             process.wait(30)
         self._started.clear()
 
+    def _end_left_of_head(self) -> None:
+        """End what a head that gave up has left: its control store and its raylet."""
+        marks = ("gcs_server", "--head")
+        words = {one.pid: one.info["cmdline"] or [] for one in psutil.process_iter(["cmdline"])}
+        ours = {pid: line for pid, line in words.items() if self._is_ours(line)}
+        _kill([pid for pid, line in ours.items() if any(mark in word for mark in marks for word in line)])
+
     def _is_ours(self, words: list[str]) -> bool:
         marks = (str(self.folder), f"{self.address}")
         return any(mark in word for word in words for mark in marks)
 
     def _answers(self) -> bool:
-        if self._started[0].poll() is not None:
+        if self._head is None or self._head.poll() is not None:
             raise HeadEnded(self.logs())
-        if "Ray runtime started" not in (self.folder / "started-0.log").read_text(errors="replace"):
+        if "Ray runtime started" not in self._head_log.read_text(errors="replace"):
             return False
         try:
             return bool(self._get("/api/version"))
@@ -240,14 +269,16 @@ class RayCluster:
             raise OSError(ran.stderr.decode(errors="replace"))
         return ran.stdout
 
-    def _spawn(self, *arguments: str, inside: Sequence[str] | None = None) -> subprocess.Popen[bytes]:
+    def _spawn(
+        self, *arguments: str, inside: Sequence[str] | None = None, more: dict[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
         ray = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats"]
         command = [*(self._inside if inside is None else inside), *ray, *arguments]
         with (self.folder / f"started-{len(self._started)}.log").open("wb") as log:
             process = subprocess.Popen(
                 command,
                 cwd=self.folder,
-                env=self.environment,
+                env={**self.environment, **(more or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
