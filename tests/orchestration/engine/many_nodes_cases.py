@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,11 @@ from typing import Any
 import pytest
 
 from clusters.connect import QUIET_ENVIRONMENT
+from clusters.leave_node import drain, wait_until_idle
 from orchestration.engine import execute
 from orchestration.store.memory import MemoryStore
 
 START_ATTEMPTS = 4
-PREEMPTION = 2
-"""Ray's number for a node that its cloud takes back."""
 
 
 def patiently(start: Callable[[], Any]) -> Any:
@@ -112,14 +110,12 @@ def drain_a_busy_node(cluster: Any) -> str:
     """Tell Ray that a node on which workers run is taken back in a minute; return its id."""
     import ray
     from ray._private.state import available_resources_per_node
-    from ray._raylet import GcsClient
 
     free = available_resources_per_node()
     ids = [one["NodeID"] for one in ray.nodes() if one["Alive"] and one["Resources"].get("CPU")]
     chosen = next(node for node in sorted(ids) if free[node].get("CPU", 0.0) < 1.0)
-    deadline = int((time.time() + 60) * 1000)
-    accepted, reason = GcsClient(address=cluster.address).drain_node(chosen, PREEMPTION, "a spot notice", deadline)
-    assert accepted, reason
+    drain(cluster.address, chosen, deadline_s=60)
+    assert wait_until_idle(chosen, deadline_s=55)
     return str(chosen)
 
 
