@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,9 @@ from orchestration.cli.output import EXIT_DONE, show, tell
 
 if TYPE_CHECKING:
     from eval.tables.grid import Table
+    from orchestration.catalogue import Catalogue
+    from orchestration.identities import ResolvedCell
+    from orchestration.store.base import CellResult
 
 FORMATS = ("terminal", "markdown", "latex", "csv", "html", "json")
 
@@ -34,6 +38,7 @@ def table(
             "--compare", help="Set the published numbers beside ours, with verdicts where the recipe is theirs."
         ),
     ] = False,
+    cost: Annotated[bool, typer.Option("--cost", help="Say what the recorded cells took, beside the estimate.")] = False,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file instead.")] = None,
     smoke: options.Smoke = False,
     small: options.Small = False,
@@ -44,13 +49,20 @@ def table(
     as_json: options.Json = False,
 ) -> int:
     """Print the grid of a sweep from what is recorded. Runs nothing."""
+    from orchestration.recorded import recorded
+    from orchestration.resolve import resolve_sweep
+    from orchestration.results_table import sweep_tables
+
     form = "json" if as_json else _format(form)
     choice = options.chosen(sweep, smoke, small, assignments, seeds)
-    made, cost = _tables(choice, choice.opened(storage, data_root), beside=beside)
-    _write(made, form, decimals, output)
-    if any(entry is not None for each in made for row in each.entries for entry in row):
-        tell(cost)
-    else:
+    opened = choice.opened(storage, data_root)
+    cells = resolve_sweep(opened.sweep, opened.catalogue)
+    results = recorded(cells, opened.store)
+    made = sweep_tables(opened.sweep, cells, results)
+    _write(_compared(made, choice, opened, cells) if beside else made, form, decimals, output)
+    if cost:
+        _tell_cost(cells, results, opened.catalogue)
+    if not any(entry is not None for each in made for row in each.entries for entry in row):
         tell(f"nothing is recorded yet; compute it with: dreamgrid run {choice.command_options}")
     return EXIT_DONE
 
@@ -64,25 +76,22 @@ def _format(form: str) -> str:
     return form
 
 
-def _tables(choice: options.SweepChoice, opened: options.Opened, *, beside: bool) -> tuple[tuple[Table, ...], str]:
-    """Return the tables of a sweep, compared with the published ones where that is wanted, and what its cells cost."""
-    from orchestration.ledger import ledger_of, ledger_text
-    from orchestration.recorded import recorded
+def _compared(
+    made: tuple[Table, ...], choice: options.SweepChoice, opened: options.Opened, cells: Sequence[ResolvedCell]
+) -> tuple[Table, ...]:
+    """Return tables with the published numbers beside ours."""
+    from orchestration.comparison import Resolved, compared
     from orchestration.resolve import resolve_sweep
-    from orchestration.results_table import sweep_tables
     from orchestration.sweep_files import load_sweep
 
-    loaded, catalogue = opened.sweep, opened.catalogue
-    cells = resolve_sweep(loaded, catalogue)
-    results = recorded(cells, opened.store)
-    made = sweep_tables(loaded, cells, results)
-    cost = ledger_text(ledger_of(cells, results, catalogue))
-    if not beside:
-        return made, cost
-    from orchestration.comparison import Resolved, compared
-
     full = load_sweep(choice.name)
-    return compared(made, Resolved(loaded, cells), Resolved(full, resolve_sweep(full, catalogue))), cost
+    return compared(made, Resolved(opened.sweep, cells), Resolved(full, resolve_sweep(full, opened.catalogue)))
+
+
+def _tell_cost(cells: Sequence[ResolvedCell], results: Mapping[str, CellResult], catalogue: Catalogue) -> None:
+    from orchestration.ledger import ledger_of, ledger_text
+
+    tell(ledger_text(ledger_of(cells, results, catalogue)))
 
 
 def _write(made: tuple[Table, ...], form: str, decimals: int, output: Path | None) -> None:

@@ -56,7 +56,7 @@ def storage(tmp_path: Path) -> str:
 def test_the_table_says_what_its_cells_cost_beside_the_estimate(
     storage: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["table", "demo", "--smoke", "--storage", storage, "--format", "markdown"]) == 0
+    assert main(["table", "demo", "--smoke", "--storage", storage, "--format", "markdown", "--cost"]) == 0
 
     caught = capsys.readouterr()
     assert "cost of 1 recorded cell: 1.1 device-hours (1 training, 0.1 judging)" in caught.err
@@ -64,8 +64,8 @@ def test_the_table_says_what_its_cells_cost_beside_the_estimate(
     assert "cost of" not in caught.out
 
 
-def test_an_empty_table_has_no_cost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["table", "demo", "--smoke", "--storage", str(tmp_path)]) == 0
+def test_a_table_without_the_option_has_no_cost(storage: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["table", "demo", "--smoke", "--storage", storage]) == 0
 
     assert "cost of" not in capsys.readouterr().err
 
