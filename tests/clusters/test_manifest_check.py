@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -137,14 +138,17 @@ def test_the_command_of_the_shipped_redis_asks_for_the_password(tmp_path: Path) 
         .replace("appendonly yes", f"appendonly yes\\nport {port}\\nbind 127.0.0.1")
     )
     server = subprocess.Popen(
-        ["sh", "-c", script], env={**os.environ, "REDIS_PASSWORD": "w" * 16}, stdout=subprocess.DEVNULL
+        ["sh", "-c", script],
+        env={**os.environ, "REDIS_PASSWORD": "w" * 16},
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         assert said_by_redis(port, "PING").startswith(b"-NOAUTH")
         assert said_by_redis(port, f"AUTH {'w' * 16}") == b"+OK\r\n"
         assert b"w" * 16 not in Path(f"/proc/{server.pid}/cmdline").read_bytes()
     finally:
-        server.terminate()
+        os.killpg(server.pid, signal.SIGTERM)  # the shell and the server that it pipes into
         server.wait(30)
 
 
