@@ -33,7 +33,7 @@ def drain(address: str, node_id: str, deadline_s: float = DEADLINE_S) -> None:
     Raises:
         ClusterError: If the control store refuses.
     """
-    from ray._raylet import GcsClient
+    from ray._raylet import GcsClient  # type: ignore[attr-defined]
 
     at_ms = int((time.time() + deadline_s) * 1000)
     accepted, reason = GcsClient(address=address).drain_node(node_id, _PREEMPTION, "the pod is being deleted", at_ms)

@@ -16,7 +16,7 @@ from orchestration.errors import nearest
 
 if TYPE_CHECKING:
     from augment.methods import Method
-    from augment.mixing_sets.registry import MixingSet
+    from augment.mixing_sets.mixing_set import MixingSet
     from eval.benchmark import Benchmark
     from eval.benchmarks import Column
     from trainers.datasets.spec import DatasetSpec

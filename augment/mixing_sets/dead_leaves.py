@@ -6,7 +6,9 @@ Baradad et al., "Learning to See by Looking at Noise" (NeurIPS 2021), and mbarad
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from augment.mixing_sets.mixing_set import MixingSet
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,3 +71,18 @@ class DeadLeavesSource:
 def build_dead_leaves(config: DeadLeavesConfig, request: SetRequest) -> DeadLeavesSource:
     """Return the source of the set "dead-leaves-squares"."""
     return DeadLeavesSource(config, request)
+
+
+ENTRIES: Final = (
+    MixingSet(
+        name="dead-leaves-squares",
+        title="Dead Leaves (Squares)",
+        semantics=1,
+        config=DeadLeavesConfig,
+        origin="procedural",
+        num_pictures=14_230,
+        build=build_dead_leaves,
+        what="Squares of random colour and power-law size painted over each other.",
+        source="Baradad et al. (NeurIPS 2021); mbaradad/learning_with_noise, dead_leaves",
+    ),
+)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from augment.mixing_sets.content_hash import folder_content_hash, picture_files
+from augment.mixing_sets.mixing_set import MixingSet
 from augment.mixing_sets.source import MixingSetError
 
 if TYPE_CHECKING:
@@ -198,3 +199,47 @@ def build_random_images(config: RandomImagesConfig, request: SetRequest) -> Rand
             f"image_size must exceed twice the padding of {config.padding} pixels, but is {request.image_size}; lower padding"
         )
     return RandomImagesSource(config, array, request)
+
+
+ENTRIES: Final = (
+    MixingSet(
+        name="random-images-300k",
+        title="300K Random Images",
+        semantics=1,
+        config=RandomImagesConfig,
+        origin="files",
+        num_pictures=300_000,
+        build=build_random_images,
+        what="Real pictures scraped from the web, 32 x 32, kept with a border for the padded crop.",
+        source="hendrycks/outlier-exposure README; andyzoujm/pixmix cifar.py for the crop and flip",
+        stored_side=random_images_side,
+        content=random_images_content,
+        files=lambda config: (RANDOM_IMAGES_FILE,),
+    ),
+    MixingSet(
+        name="pixmix-pictures",
+        title="Fractals + FVis (published)",
+        semantics=1,
+        config=PixMixPicturesConfig,
+        origin="files",
+        num_pictures=18_930,
+        build=build_pixmix_pictures,
+        what="The pictures that the PixMix authors released: 14,230 fractals and 4,700 feature visualisations.",
+        source="andyzoujm/pixmix README, fractals_and_fvis.tar",
+        content=pixmix_pictures_content,
+        files=lambda config: (PIXMIX_FOLDER,),
+    ),
+    MixingSet(
+        name="folder",
+        title="Picture folder",
+        semantics=1,
+        config=FolderConfig,
+        origin="files",
+        num_pictures=14_230,
+        build=build_folder,
+        what="The pictures of any folder, identified by their content.",
+        source="put pictures there, or set folder=NAME",
+        content=folder_content,
+        files=lambda config: (config.folder,),
+    ),
+)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from augment.mixing_sets.mixing_set import MixingSet
 from augment.mixing_sets.source import MixingSetError
 
 if TYPE_CHECKING:
@@ -113,3 +114,18 @@ class FractalDbSource:
 def build_fractaldb(config: FractalDbConfig, request: SetRequest) -> FractalDbSource:
     """Return the source of the set "fractaldb"."""
     return FractalDbSource(config, request)
+
+
+ENTRIES: Final = (
+    MixingSet(
+        name="fractaldb",
+        title="FractalDB",
+        semantics=1,
+        config=FractalDbConfig,
+        origin="procedural",
+        num_pictures=14_230,
+        build=build_fractaldb,
+        what="Affine systems found by filling rate, rendered in grey with random 3 x 3 stamps.",
+        source="Kataoka et al. (ACCV 2020); hirokatsukataoka16/FractalDB-Pretrained-ResNet-PyTorch, settings of exe.sh",
+    ),
+)

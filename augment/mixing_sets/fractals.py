@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from augment.mixing_sets.mixing_set import MixingSet
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -121,3 +123,18 @@ def _kind_draw(seed: int, index: int) -> float:
 def build_fractals(config: FractalsConfig, request: SetRequest) -> FractalsSource:
     """Return the source of the set "fractals"."""
     return FractalsSource(config, request)
+
+
+ENTRIES: Final = (
+    MixingSet(
+        name="fractals",
+        title="Fractals",
+        semantics=1,
+        config=FractalsConfig,
+        origin="procedural",
+        num_pictures=14_230,
+        build=build_fractals,
+        what="Colour iterated function systems, fractal flames and escape-time pictures, filtered for structure.",
+        source="stands in for the hand-picked pictures of the PixMix paper, which have no generator",
+    ),
+)

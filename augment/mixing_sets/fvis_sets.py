@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from augment.mixing_sets.fractals import FractalsConfig, build_fractals
+from augment.mixing_sets.mixing_set import MixingSet
 from augment.mixing_sets.source import MixingSetError
 
 if TYPE_CHECKING:
@@ -213,3 +214,41 @@ def build_fractals_fvis(config: FractalsFvisConfig, request: SetRequest) -> Frac
         MixingSetError: If no network is named.
     """
     return FractalsFvisSource(config, request)
+
+
+ENTRIES: Final = (
+    MixingSet(
+        name="fvis",
+        title="FVis",
+        semantics=2,
+        config=FvisSetConfig,
+        origin="trained",
+        num_pictures=4_700,
+        build=build_fvis,
+        what="Feature visualisations of the first layers of trained networks, one channel each.",
+        source="stands in for the OpenAI Microscope pictures of the PixMix paper; engine as tensorflow/lucid, channel objective",
+    ),
+    MixingSet(
+        name="resnet-fvis",
+        title="ResNet only FVis",
+        semantics=2,
+        config=FvisSetConfig,
+        origin="trained",
+        num_pictures=4_700,
+        build=build_fvis,
+        what="Feature visualisations of the first layers of one residual network trained on the same dataset.",
+        source="PixMix paper, supplement table 6; engine as tensorflow/lucid, channel objective",
+    ),
+    MixingSet(
+        name="fractals-fvis",
+        title="Fractals + FVis",
+        semantics=2,
+        config=FractalsFvisConfig,
+        origin="trained",
+        num_pictures=18_930,
+        build=build_fractals_fvis,
+        what="75.2 % fractals and 24.8 % feature visualisations, the proportion of the published folders.",
+        source="andyzoujm/pixmix README (14,230 and 4,700 pictures)",
+        content=part_semantics,
+    ),
+)

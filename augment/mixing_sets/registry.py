@@ -10,90 +10,34 @@ import difflib
 import hashlib
 import importlib.metadata
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from augment.mixing_sets.dead_leaves import DeadLeavesConfig, build_dead_leaves
-from augment.mixing_sets.files import (
-    PIXMIX_FOLDER,
-    RANDOM_IMAGES_FILE,
-    FolderConfig,
-    PixMixPicturesConfig,
-    RandomImagesConfig,
-    build_folder,
-    build_pixmix_pictures,
-    build_random_images,
-    folder_content,
-    pixmix_pictures_content,
-    random_images_content,
-    random_images_side,
-)
-from augment.mixing_sets.fractaldb import FractalDbConfig, build_fractaldb
-from augment.mixing_sets.fractals import FractalsConfig, build_fractals
-from augment.mixing_sets.fvis_sets import (
-    FractalsFvisConfig,
-    FvisSetConfig,
-    build_fractals_fvis,
-    build_fvis,
-    part_semantics,
-)
-from augment.mixing_sets.source import MixingSetError, PictureSource, SetRequest
-from augment.mixing_sets.spectrum import SpectrumConfig, build_spectrum
-from augment.mixing_sets.stylegan import StyleGanConfig, build_stylegan
+from augment.lazy_registry import LazyRegistry
+from augment.mixing_sets.mixing_set import MixingSet
+from augment.mixing_sets.source import MixingSetError
 
-Origin = Literal["procedural", "files", "trained"]
 ENTRY_POINTS: Final = "dreamgrid.mixing_sets"
 LARGEST_SIDE: Final = 1024
 
-
-def stored_side_with_crop(training_side: int) -> int:
-    """Return 8/7 of a side, rounded down: 32 -> 36, 28 -> 32, 224 -> 256, the published resize before the random crop."""
-    return training_side * 8 // 7
-
-
-def _no_files(config: Any) -> tuple[str, ...]:
-    return ()
-
-
-def _no_content(config: Any, data_root: Path | None) -> Mapping[str, Any]:
-    return {}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MixingSet:
-    """A mixing set, described.
-
-    Attributes:
-        name: Key in `MIXING_SETS`, as written in sweeps.
-        title: Row label in tables.
-        semantics: Raised by hand whenever the pictures for the same request change.
-        config: Frozen dataclass of the parameters, with the published values as defaults.
-        origin: "procedural" (rendered from numbers), "files" (read from disk) or "trained" (needs trained networks).
-        num_pictures: Pictures of the published set.
-        build: Makes the source of pictures; imports its implementation when called.
-        what: One sentence.
-        source: Paper and reference code.
-        stored_side: Side of the stored pictures for a side of training pictures.
-        content: Further plain values of the identity: the hash of files, the semantics of parts.
-        hidden: Fields of the config that are no part of the identity (paths).
-        files: Names of the files and folders below the data root that it is made from.
-    """
-
-    name: str
-    title: str
-    semantics: int
-    config: type
-    origin: Origin
-    num_pictures: int
-    build: Callable[[Any, SetRequest], PictureSource]
-    what: str
-    source: str
-    stored_side: Callable[[int], int] = stored_side_with_crop
-    content: Callable[[Any, Path | None], Mapping[str, Any]] = _no_content
-    hidden: frozenset[str] = frozenset()
-    files: Callable[[Any], tuple[str, ...]] = _no_files
+MIXING_SETS: Final[Mapping[str, MixingSet]] = LazyRegistry(
+    MixingSet,
+    {
+        "fractals": "augment.mixing_sets.fractals",
+        "fractaldb": "augment.mixing_sets.fractaldb",
+        "dead-leaves-squares": "augment.mixing_sets.dead_leaves",
+        "spectrum-color-wmm": "augment.mixing_sets.spectrum",
+        "stylegan-oriented": "augment.mixing_sets.stylegan",
+        "random-images-300k": "augment.mixing_sets.files",
+        "pixmix-pictures": "augment.mixing_sets.files",
+        "folder": "augment.mixing_sets.files",
+        "fvis": "augment.mixing_sets.fvis_sets",
+        "resnet-fvis": "augment.mixing_sets.fvis_sets",
+        "fractals-fvis": "augment.mixing_sets.fvis_sets",
+    },
+)
+"""Mixing set -> the file that describes and renders it."""
 
 
 def mixing_set_for(name: str) -> MixingSet:
@@ -211,136 +155,3 @@ def _installed() -> dict[str, MixingSet]:
             raise MixingSetError(f"mixing set {mixing_set.name!r} of entry point {point.value!r} is taken; rename it")
         found[mixing_set.name] = mixing_set
     return found
-
-
-MIXING_SETS: Final[Mapping[str, MixingSet]] = {
-    "fractals": MixingSet(
-        name="fractals",
-        title="Fractals",
-        semantics=1,
-        config=FractalsConfig,
-        origin="procedural",
-        num_pictures=14_230,
-        build=build_fractals,
-        what="Colour iterated function systems, fractal flames and escape-time pictures, filtered for structure.",
-        source="stands in for the hand-picked pictures of the PixMix paper, which have no generator",
-    ),
-    "fractaldb": MixingSet(
-        name="fractaldb",
-        title="FractalDB",
-        semantics=1,
-        config=FractalDbConfig,
-        origin="procedural",
-        num_pictures=14_230,
-        build=build_fractaldb,
-        what="Affine systems found by filling rate, rendered in grey with random 3 x 3 stamps.",
-        source="Kataoka et al. (ACCV 2020); hirokatsukataoka16/FractalDB-Pretrained-ResNet-PyTorch, settings of exe.sh",
-    ),
-    "dead-leaves-squares": MixingSet(
-        name="dead-leaves-squares",
-        title="Dead Leaves (Squares)",
-        semantics=1,
-        config=DeadLeavesConfig,
-        origin="procedural",
-        num_pictures=14_230,
-        build=build_dead_leaves,
-        what="Squares of random colour and power-law size painted over each other.",
-        source="Baradad et al. (NeurIPS 2021); mbaradad/learning_with_noise, dead_leaves",
-    ),
-    "spectrum-color-wmm": MixingSet(
-        name="spectrum-color-wmm",
-        title="Spectrum + Color + WMM",
-        semantics=1,
-        config=SpectrumConfig,
-        origin="procedural",
-        num_pictures=14_230,
-        build=build_spectrum,
-        what="Noise shaped in turns to a power-law spectrum, wavelet marginals and a palette.",
-        source="Baradad et al. (NeurIPS 2021); mbaradad/learning_with_noise, statistical",
-    ),
-    "stylegan-oriented": MixingSet(
-        name="stylegan-oriented",
-        title="StyleGAN (Oriented)",
-        semantics=1,
-        config=StyleGanConfig,
-        origin="procedural",
-        num_pictures=14_230,
-        build=build_stylegan,
-        what="Pictures of untrained StyleGAN2 generators with oriented kernels, 32 channels wide instead of 512.",
-        source="Baradad et al. (NeurIPS 2021); mbaradad/learning_with_noise, stylegan",
-    ),
-    "random-images-300k": MixingSet(
-        name="random-images-300k",
-        title="300K Random Images",
-        semantics=1,
-        config=RandomImagesConfig,
-        origin="files",
-        num_pictures=300_000,
-        build=build_random_images,
-        what="Real pictures scraped from the web, 32 x 32, kept with a border for the padded crop.",
-        source="hendrycks/outlier-exposure README; andyzoujm/pixmix cifar.py for the crop and flip",
-        stored_side=random_images_side,
-        content=random_images_content,
-        files=lambda config: (RANDOM_IMAGES_FILE,),
-    ),
-    "pixmix-pictures": MixingSet(
-        name="pixmix-pictures",
-        title="Fractals + FVis (published)",
-        semantics=1,
-        config=PixMixPicturesConfig,
-        origin="files",
-        num_pictures=18_930,
-        build=build_pixmix_pictures,
-        what="The pictures that the PixMix authors released: 14,230 fractals and 4,700 feature visualisations.",
-        source="andyzoujm/pixmix README, fractals_and_fvis.tar",
-        content=pixmix_pictures_content,
-        files=lambda config: (PIXMIX_FOLDER,),
-    ),
-    "folder": MixingSet(
-        name="folder",
-        title="Picture folder",
-        semantics=1,
-        config=FolderConfig,
-        origin="files",
-        num_pictures=14_230,
-        build=build_folder,
-        what="The pictures of any folder, identified by their content.",
-        source="put pictures there, or set folder=NAME",
-        content=folder_content,
-        files=lambda config: (config.folder,),
-    ),
-    "fvis": MixingSet(
-        name="fvis",
-        title="FVis",
-        semantics=2,
-        config=FvisSetConfig,
-        origin="trained",
-        num_pictures=4_700,
-        build=build_fvis,
-        what="Feature visualisations of the first layers of trained networks, one channel each.",
-        source="stands in for the OpenAI Microscope pictures of the PixMix paper; engine as tensorflow/lucid, channel objective",
-    ),
-    "resnet-fvis": MixingSet(
-        name="resnet-fvis",
-        title="ResNet only FVis",
-        semantics=2,
-        config=FvisSetConfig,
-        origin="trained",
-        num_pictures=4_700,
-        build=build_fvis,
-        what="Feature visualisations of the first layers of one residual network trained on the same dataset.",
-        source="PixMix paper, supplement table 6; engine as tensorflow/lucid, channel objective",
-    ),
-    "fractals-fvis": MixingSet(
-        name="fractals-fvis",
-        title="Fractals + FVis",
-        semantics=2,
-        config=FractalsFvisConfig,
-        origin="trained",
-        num_pictures=18_930,
-        build=build_fractals_fvis,
-        what="75.2 % fractals and 24.8 % feature visualisations, the proportion of the published folders.",
-        source="andyzoujm/pixmix README (14,230 and 4,700 pictures)",
-        content=part_semantics,
-    ),
-}

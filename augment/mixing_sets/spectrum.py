@@ -6,7 +6,9 @@ Baradad et al., "Learning to See by Looking at Noise" (NeurIPS 2021), and mbarad
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from augment.mixing_sets.mixing_set import MixingSet
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,3 +68,18 @@ class SpectrumSource:
 def build_spectrum(config: SpectrumConfig, request: SetRequest) -> SpectrumSource:
     """Return the source of the set "spectrum-color-wmm"."""
     return SpectrumSource(config, request)
+
+
+ENTRIES: Final = (
+    MixingSet(
+        name="spectrum-color-wmm",
+        title="Spectrum + Color + WMM",
+        semantics=1,
+        config=SpectrumConfig,
+        origin="procedural",
+        num_pictures=14_230,
+        build=build_spectrum,
+        what="Noise shaped in turns to a power-law spectrum, wavelet marginals and a palette.",
+        source="Baradad et al. (NeurIPS 2021); mbaradad/learning_with_noise, statistical",
+    ),
+)

@@ -6,7 +6,9 @@ Baradad et al., "Learning to See by Looking at Noise" (NeurIPS 2021), and mbarad
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from augment.mixing_sets.mixing_set import MixingSet
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,3 +79,18 @@ class StyleGanSource:
 def build_stylegan(config: StyleGanConfig, request: SetRequest) -> StyleGanSource:
     """Return the source of the set "stylegan-oriented"."""
     return StyleGanSource(config, request)
+
+
+ENTRIES: Final = (
+    MixingSet(
+        name="stylegan-oriented",
+        title="StyleGAN (Oriented)",
+        semantics=1,
+        config=StyleGanConfig,
+        origin="procedural",
+        num_pictures=14_230,
+        build=build_stylegan,
+        what="Pictures of untrained StyleGAN2 generators with oriented kernels, 32 channels wide instead of 512.",
+        source="Baradad et al. (NeurIPS 2021); mbaradad/learning_with_noise, stylegan",
+    ),
+)

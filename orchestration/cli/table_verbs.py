@@ -38,7 +38,9 @@ def table(
             "--compare", help="Set the published numbers beside ours, with verdicts where the recipe is theirs."
         ),
     ] = False,
-    cost: Annotated[bool, typer.Option("--cost", help="Say what the recorded cells took, beside the estimate.")] = False,
+    cost: Annotated[
+        bool, typer.Option("--cost", help="Say what the recorded cells took, beside the estimate.")
+    ] = False,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file instead.")] = None,
     smoke: options.Smoke = False,
     small: options.Small = False,

@@ -20,8 +20,8 @@ from augment.mixing_sets.fvis_sets import PART_SEMANTICS, FvisSetConfig, build_f
 from augment.mixing_sets.lane_math import angle_turns, cos_turns, log2_lanes, sin_turns
 from augment.mixing_sets.leaves_kernel import paint_squares, radius_steps
 from augment.mixing_sets.pixels import native_side, picture_words, store, structure
-from augment.mixing_sets.registry import MIXING_SETS, MixingSetError, config_for, identity
-from augment.mixing_sets.source import SetRequest
+from augment.mixing_sets.registry import MIXING_SETS, config_for, identity
+from augment.mixing_sets.source import MixingSetError, SetRequest
 from augment.mixing_sets.spectrum_model import impose_spectrum, match_sorted
 from augment.mixing_sets.steerable import build, collapse, filters
 from augment.mixing_sets.stylegan_network import kernel_dictionary, pink_noise

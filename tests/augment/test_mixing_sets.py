@@ -19,14 +19,9 @@ import pytest
 from augment.mixing_sets import registry
 from augment.mixing_sets.build import MixingSetFile, ensure_mixing_set, open_mixing_set
 from augment.mixing_sets.contact_sheet import contact_sheet
-from augment.mixing_sets.registry import (
-    MixingSet,
-    MixingSetError,
-    identity,
-    identity_digest,
-    mixing_set_for,
-    stored_side,
-)
+from augment.mixing_sets.mixing_set import MixingSet
+from augment.mixing_sets.registry import identity, identity_digest, mixing_set_for, stored_side
+from augment.mixing_sets.source import MixingSetError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

@@ -1,0 +1,61 @@
+"""What a mixing set is: a light description from which its source of pictures is built on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from augment.mixing_sets.source import PictureSource, SetRequest
+
+Origin = Literal["procedural", "files", "trained"]
+
+
+def stored_side_with_crop(training_side: int) -> int:
+    """Return 8/7 of a side, rounded down: 32 -> 36, 28 -> 32, 224 -> 256, the published resize before the random crop."""
+    return training_side * 8 // 7
+
+
+def _no_files(config: Any) -> tuple[str, ...]:
+    return ()
+
+
+def _no_content(config: Any, data_root: Path | None) -> Mapping[str, Any]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MixingSet:
+    """A mixing set, described.
+
+    Attributes:
+        name: Key in `MIXING_SETS`, as written in sweeps.
+        title: Row label in tables.
+        semantics: Raised by hand whenever the pictures for the same request change.
+        config: Frozen dataclass of the parameters, with the published values as defaults.
+        origin: "procedural" (rendered from numbers), "files" (read from disk) or "trained" (needs trained networks).
+        num_pictures: Pictures of the published set.
+        build: Makes the source of pictures; imports its implementation when called.
+        what: One sentence.
+        source: Paper and reference code.
+        stored_side: Side of the stored pictures for a side of training pictures.
+        content: Further plain values of the identity: the hash of files, the semantics of parts.
+        hidden: Fields of the config that are no part of the identity (paths).
+        files: Names of the files and folders below the data root that it is made from.
+    """
+
+    name: str
+    title: str
+    semantics: int
+    config: type
+    origin: Origin
+    num_pictures: int
+    build: Callable[[Any, SetRequest], PictureSource]
+    what: str
+    source: str
+    stored_side: Callable[[int], int] = stored_side_with_crop
+    content: Callable[[Any, Path | None], Mapping[str, Any]] = _no_content
+    hidden: frozenset[str] = frozenset()
+    files: Callable[[Any], tuple[str, ...]] = _no_files
