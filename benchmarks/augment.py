@@ -31,6 +31,7 @@ from augment.treatment import Treatment, TreatmentContext
 from augment.warm import warm
 from benchmarks.harness import MIN_ROUNDS, Case, Measurement, Report, is_idle, measure, parser, show
 from benchmarks.pixmix_peer import Peer, derived_peer, published_peer, structured_pictures
+from trainers.fresh_process import hold_memory
 
 SUMMARY = "Time the treatments of training pictures against per-image pipelines."
 MEAN = (0.5, 0.5, 0.5)
@@ -255,8 +256,9 @@ def _resized(pictures: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
 
 def run(*, quick: bool, reference: Path | None) -> Report:
-    """Run all cases and return the report."""
+    """Run all cases and return the report; memory is kept between batches, as in a worker that trains, for both sides."""
     torch.set_num_threads(1)
+    hold_memory()
     warm()
     rounds = MIN_ROUNDS if quick else 9
     with tempfile.TemporaryDirectory() as folder:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,20 +26,17 @@ from torch import nn
 from augment.compounds import config_for, method_for
 from augment.treatment import Treatment, TreatmentContext
 from benchmarks import harness
-from benchmarks.pil_pipeline import PixMixFromFiles, mixings, operations, published, train_epoch, write_mixing_files
+from benchmarks.train_peer import BATCH, DROPOUT, GIVEN, MODEL, PeerProcess
 from trainers.config import RecipeConfig
 from trainers.fresh_process import hold_memory
 from trainers.group import OneWorker
 from trainers.loader import Loader
 from trainers.loop import LoopHooks, Training
 from trainers.models.normalize import Classifier, Normalize
-from trainers.models.registry import ModelInput, model_for
+from trainers.models.registry import model_for
 from trainers.order import Order
 from trainers.pictures import ResidentPictures
 
-BATCH: Final = 64
-MODEL: Final = "wrn-16-1"
-GIVEN: Final = ModelInput(image_size=32, num_channels=3, num_classes=10)
 CPU: Final = OneWorker(torch.device("cpu"))
 
 
@@ -52,7 +49,7 @@ def synthetic(num_images: int) -> tuple[NDArray[np.uint8], NDArray[np.int64], ND
 
 def classifier(*, channels_last: bool) -> Classifier:
     """Return a small Wide ResNet with normalisation as its first layer."""
-    network = model_for(MODEL).build({"dropout": 0.3}, GIVEN)
+    network = model_for(MODEL).build({"dropout": DROPOUT}, GIVEN)
     model = Classifier(Normalize((0.5,) * 3, (0.5,) * 3), network)
     return model.to(memory_format=torch.channels_last) if channels_last else model
 
@@ -120,42 +117,50 @@ class BareEpoch:
             optimiser.step()
 
 
-def speed_cases(num_images: int, reference: Path | None, folder: Path) -> list[harness.Case]:
-    """Return the comparisons that run in this process on one thread.
+def measure_speed(num_images: int, reference: Path | None, folder: Path, *, rounds: int) -> list[harness.Measurement]:
+    """Compare our loop with the bare step, in this process, and with the published loop, in its own; one thread each.
+
+    Our process holds freed memory, as every worker of ours does; the published loop has the allocator's defaults, as published.
 
     Args:
         num_images: Training pictures of an epoch.
         reference: A checkout of the published code whose operations the peer uses, or None for our own in their place.
-        folder: Where the peer's mixing pictures are written to; it reads and decodes one per sample, as published.
+        folder: An empty folder; the peer's mixing pictures are written to it, and it decodes one per sample, as published.
+        rounds: Rounds that count.
     """
     images, labels, mixing_set = synthetic(num_images)
-    rng = np.random.default_rng(0)
-    ops, mixes = (operations(rng, 32), mixings(rng)) if reference is None else published(reference)
-    files = write_mixing_files(mixing_set[:128], folder)
-    theirs = PixMixFromFiles(files, images, labels, mixing_set, ops, mixes, rng)
-    network = classifier(channels_last=False).network
     ours = OurEpoch(images, labels, pixmix(mixing_set))
-    peer = "Pillow, one picture at a time, default layout" if reference is None else f"operations of {reference}"
-    return [
-        harness.Case(
-            name="PixMix end to end, of the bare step",
-            ours=ours,
-            peer=BareEpoch(num_images // BATCH),
-            peer_name="forward, backward, step on synthetic tensors",
-            target=0.95,
-            ours_units=num_images,
-            peer_units=num_images,
-        ),
-        harness.Case(
+    bare = harness.Case(
+        name="PixMix end to end, of the bare step",
+        ours=ours,
+        peer=BareEpoch(num_images // BATCH),
+        peer_name="forward, backward, step on synthetic tensors",
+        target=0.95,
+        ours_units=num_images,
+        peer_units=num_images,
+    )
+    (of_bare,) = harness.measure([bare], rounds=rounds)
+    with PeerProcess(folder, (images, labels, mixing_set), reference) as peer:
+        published = harness.Case(
             name="PixMix end to end, pictures per second",
             ours=ours,
-            peer=lambda: train_epoch(network, theirs, BATCH),
-            peer_name=peer,
+            peer=peer,
+            peer_name="one picture at a time, default layout"
+            + (", Pillow" if reference is None else f", operations of {reference}"),
             target=1.8,
             ours_units=num_images,
             peer_units=num_images,
-        ),
-    ]
+        )
+        peer()
+        pairs = [(_cpu_seconds(ours) / num_images, peer() / num_images) for _ in range(rounds)]
+    mine, theirs = zip(*pairs, strict=True)
+    return [of_bare, harness.Measurement(case=published, ours_s=mine, peer_s=theirs)]
+
+
+def _cpu_seconds(call: Callable[[], None]) -> float:
+    started = time.process_time()
+    call()
+    return time.process_time() - started
 
 
 def start_workers(
@@ -227,11 +232,12 @@ def main() -> None:
         "train", "Training speed against the bare step and the published kind of loop."
     ).parse_args()
     torch.set_num_threads(1)
-    hold_memory()  # as every worker does, and here for both sides
+    hold_memory()  # as every worker does
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        cases = speed_cases(BATCH * (2 if options.quick else 8), options.reference, Path(folder))
-        measurements = harness.measure(cases, rounds=5 if options.quick else 9)
+        measurements = measure_speed(
+            BATCH * (2 if options.quick else 8), options.reference, Path(folder), rounds=5 if options.quick else 9
+        )
     notes = worker_notes(quick=options.quick)
     report = harness.Report(
         benchmark="train", measurements=measurements, notes=[*notes, f"took {time.monotonic() - started:.0f} s"]
