@@ -172,6 +172,7 @@ def jensen_shannon(logits: tuple[Tensor, ...]) -> Tensor:
 
 
 def _warm_up() -> None:
+    arguments(np.zeros(1, dtype=np.int64), np.ones(1), np.ones(1), 2, 2)
     for channels in (1, 3):
         images = np.zeros((1, 2, 2, channels), dtype=np.uint8)
         zeros = np.zeros((1, 1, 1), dtype=np.int64)

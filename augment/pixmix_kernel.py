@@ -11,7 +11,7 @@ import numpy as np
 
 from augment.compiled import kernel, read_only
 from augment.mixings import ADD, mix_add, mix_add_bytes, mix_multiply, mix_multiply_bytes, to_unit
-from augment.operations import apply_operation, scratch
+from augment.operations import apply_operation, arguments, scratch
 
 PLAIN: Final = -1
 """In place of an operation at the start: the picture itself (`apply_operation` copies)."""
@@ -77,6 +77,7 @@ def pixmix_batch(  # type: ignore[no-untyped-def]
 
 
 def _warm_up() -> None:
+    arguments(np.zeros(1, dtype=np.int64), np.ones(1), np.ones(1), 2, 2)
     for channels in (1, 3):
         images = read_only(np.zeros((1, 2, 2, channels), dtype=np.uint8))
         zeros, rows = np.zeros(1, dtype=np.int64), np.zeros((1, 1), dtype=np.int64)

@@ -32,6 +32,7 @@ QUIET: Final[Mapping[str, str]] = {
 SWEEP_TAG: Final = "dreamgrid.kind"
 _PASSING: Final = ("TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED")
 _PAGE: Final = 1000
+_COLLISIONS: Final = 5
 _START_ATTEMPTS: Final = 4
 
 
@@ -105,14 +106,26 @@ class MlflowTracking:
             return str(run.info.run_id)
 
     def log(self, run_id: str, points: Sequence[Point], params: Mapping[str, str], tags: Mapping[str, str]) -> None:
-        """Write points, parameters and tags of a run in one call."""
+        """Write points, parameters and tags of a run in one call.
+
+        Two writers that put the same parameter at the same moment collide in the database: the later one writes again, and
+        then finds it there.
+        """
         from mlflow.entities import Metric, Param, RunTag
+        from mlflow.exceptions import MlflowException
 
         metrics = [Metric(point.key, point.value, point.time_ms, point.step) for point in points]
         pairs = [Param(name, value) for name, value in params.items()]
         labels = [RunTag(name, value) for name, value in tags.items()]
         with self._explained():
-            self._client.log_batch(run_id, metrics=metrics, params=pairs, tags=labels)
+            for attempts_left in reversed(range(_COLLISIONS)):
+                try:
+                    self._client.log_batch(run_id, metrics=metrics, params=pairs, tags=labels)
+                except MlflowException as error:
+                    if not attempts_left or not _is_collision(error):
+                        raise
+                else:
+                    return
 
     def end(self, run_id: str, status: RunStatus, end_ms: int | None) -> None:
         """Set the status of a run; RUNNING opens it again."""
@@ -143,6 +156,12 @@ class MlflowTracking:
             yield
         except Exception as error:
             raise _explain(error, self._uri) from error
+
+
+def _is_collision(error: Exception) -> bool:
+    """Return whether a row was there already, in the words of PostgreSQL, SQLite and MySQL."""
+    text = str(error)
+    return any(words in text for words in ("UniqueViolation", "UNIQUE constraint failed", "Duplicate entry"))
 
 
 def _start(uri: str) -> Any:

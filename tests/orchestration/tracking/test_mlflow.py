@@ -105,6 +105,36 @@ def test_drivers_that_start_at_once_on_an_empty_store_make_each_run_once(store: 
     assert sorted(kinds) == [("cell", 4), ("sweep", 1)]
 
 
+@pytest.mark.parametrize(
+    ("message", "num_calls"), [("(psycopg2.errors.UniqueViolation) param_pk", 3), ("no space left on device", 1)]
+)
+def test_a_collision_with_another_writer_is_tried_again_and_nothing_else(
+    message: str, num_calls: int, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow.exceptions import MlflowException
+
+    from orchestration.tracking.errors import TrackingError
+    from orchestration.tracking.mlflow_client import MlflowTracking
+
+    check_tracking(f"sqlite:///{database}")
+    client = MlflowTracking(f"sqlite:///{database}")
+    calls = []
+
+    def collide_twice(*arguments: Any, **named: Any) -> None:
+        calls.append(named)
+        if len(calls) < 3:
+            raise MlflowException(message)
+
+    monkeypatch.setattr(client._client, "log_batch", collide_twice)
+
+    if num_calls == 3:
+        client.log("run", [], {"method": "pixmix"}, {})
+    else:
+        with pytest.raises(TrackingError, match="no space left"):
+            client.log("run", [], {"method": "pixmix"}, {})
+    assert len(calls) == num_calls
+
+
 def test_a_server_that_is_away_holds_nothing_up_and_a_replay_completes_it(
     store: Any, lab: Any, database: Path, tmp_path: Path
 ) -> None:
