@@ -16,7 +16,6 @@ from orchestration.failures import COUNTED, REPEATABLE
 from orchestration.identities import ResolvedCell
 from orchestration.resolve import resolve_sweep
 from trainers.job import SOURCE_VARIABLE
-from trainers.released import missing_checkpoints
 
 if TYPE_CHECKING:
     from eval.benchmark import BenchmarkRequest
@@ -201,7 +200,11 @@ def _missing_data(cells: Sequence[PlannedCell], catalogue: Catalogue) -> tuple[s
     names |= dict.fromkeys(cell.config.outliers for cell in waiting if not cell.trained and cell.config.outliers)
     lines = [line for name in names for line in _missing_lines(name, catalogue, data_root)]
     untrained = [cell for cell in waiting if not cell.trained]
-    lines += missing_checkpoints([cell.config.released for cell in untrained if cell.config.released], data_root)
+    released = [cell.config.released for cell in untrained if cell.config.released]
+    if released:
+        from trainers.released import missing_checkpoints
+
+        lines += missing_checkpoints(released, data_root)
     trained_here = [cell for cell in untrained if cell.config.released is None]
     files = [line for cell in trained_here for line in _missing_of_method(cell, catalogue, data_root)]
     return (*lines, *dict.fromkeys([*files, *_missing_of_mixing_sets(trained_here, data_root)]))

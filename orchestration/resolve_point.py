@@ -21,7 +21,6 @@ from trainers.config import JobConfig, MixingSetConfig, RecipeConfig
 from trainers.datasets.streams import stream_identity
 from trainers.datasets.user_folder import key_name
 from trainers.recipes import resolve_model_params, resolve_recipe
-from trainers.released import check_fits, checkpoint_for
 
 if TYPE_CHECKING:
     from augment.methods import Method
@@ -94,6 +93,8 @@ class Reading(PointSettings):
 
     def _released(self, dataset: Any, model: Any) -> Template | None:
         """A row of a released network: its file and how it is read stand for the training."""
+        from trainers.released import check_fits, checkpoint_for
+
         released = self._try("released", checkpoint_for, self._name("released"))
         if released is None:
             return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
 from clusters.storage import MissingObjectError, Storage, StorageError
@@ -167,6 +166,8 @@ class Reader:
     def _each(self, keys: Sequence[str], read: Any) -> list[Any]:
         if not self._storage.is_remote or len(keys) < 2:
             return [read(key) for key in keys]
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(_THREADS) as pool:
             return list(pool.map(read, keys))
 
