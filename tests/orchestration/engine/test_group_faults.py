@@ -125,7 +125,7 @@ def test_sigterm_in_the_middle_of_a_training_saves_that_step_and_the_cell_goes_o
     pool, planned, plan_of, options, listener
 ):
     store = MemoryStore()
-    cell = dataclasses.replace(planned(16, epochs=40, benchmarks=()), config=small_training(epochs=40))
+    cell = dataclasses.replace(planned(16, epochs=20, benchmarks=()), config=small_training(epochs=20))
     signalled: list[int] = []
 
     class Terminator(type(listener)):
@@ -141,19 +141,19 @@ def test_sigterm_in_the_middle_of_a_training_saves_that_step_and_the_cell_goes_o
     assert outcome.status == "complete", outcome
     (attempt,) = store.attempts(cell.train_key)
     assert attempt.error_class == "preempted"
-    (saved,) = re.findall(r"its machine leaves; step (\d+) of 280 is saved", attempt.message)
+    (saved,) = re.findall(r"its machine leaves; step (\d+) of 140 is saved", attempt.message)
     (result,) = store.results([cell.train_key]).values()
     assert result.training.summary.resumed_from_step == int(saved) >= 28
-    assert [epoch for _, epoch in listener.epochs] == list(range(40))
+    assert [epoch for _, epoch in listener.epochs] == list(range(20))
 
 
 def small_training(*, epochs: int) -> JobConfig:
-    """A training of 7 steps an epoch on real pictures."""
+    """A training of 7 steps an epoch on real pictures, long enough that a signal sent in epoch 3 finds it training."""
     return JobConfig(
         method="baseline",
         method_params={},
         dataset="digits",
-        model="small-cnn",
+        model="wrn-10-1",
         recipe=RecipeConfig(epochs=epochs, batch_shards=1, train_images=448, batch_size=64),
         seed=16,
     )
