@@ -92,25 +92,32 @@ def ensure_mixing_set(
     """
     facts = identity(name, num_pictures, image_size, num_channels, seed, params, data_root=data_root)
     folder = Path(cache_dir) / "mixing-sets" / f"{name}-{identity_digest(facts)[:16]}"
-    shape = (num_pictures, image_size, image_size, num_channels)
-    found, _ = _verified(folder, shape)
+    found, _ = _verified(folder, (num_pictures, image_size, image_size, num_channels))
     if found is not None:
         return found
+    request = SetRequest(
+        num_pictures=num_pictures, image_size=image_size, num_channels=num_channels, seed=seed,
+        data_root=Path(data_root), cache_dir=Path(cache_dir), models=models, progress=progress,
+    )  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
-        found, reason = _verified(folder, shape)
-        if found is not None:  # another process built it meanwhile
-            return found
-        if reason is not None:
-            logger.warning("building mixing set %r again: %s", name, reason)
-            (folder / ARRAY).unlink(missing_ok=True)
-        request = SetRequest(
-            num_pictures=num_pictures, image_size=image_size, num_channels=num_channels, seed=seed,
-            data_root=Path(data_root), cache_dir=Path(cache_dir), models=models, progress=progress,
-        )  # fmt: skip
-        mixing_set = mixing_set_for(name)
-        source = mixing_set.build(config_for(mixing_set, params), request)
-        digest = _fill(folder, shape, source, facts, progress, threads or len(os.sched_getaffinity(0)))
+        return _built(folder, name, params, request, facts, threads or len(os.sched_getaffinity(0)))
+
+
+def _built(
+    folder: Path, name: str, params: Mapping[str, object], request: SetRequest, facts: Mapping[str, Any], threads: int
+) -> MixingSetFile:
+    """Build a set in its locked folder, unless another process has done so meanwhile."""
+    shape = (request.num_pictures, request.image_size, request.image_size, request.num_channels)
+    found, reason = _verified(folder, shape)
+    if found is not None:
+        return found
+    if reason is not None:
+        logger.warning("building mixing set %r again: %s", name, reason)
+        (folder / ARRAY).unlink(missing_ok=True)
+    mixing_set = mixing_set_for(name)
+    source = mixing_set.build(config_for(mixing_set, params), request)
+    digest = _fill(folder, shape, source, facts, request.progress, threads)
     return MixingSetFile(path=folder / ARRAY, sha256=digest, shape=shape, was_built=True, reason=reason)
 
 

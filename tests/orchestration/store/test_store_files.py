@@ -293,7 +293,7 @@ def test_a_read_only_store_is_read_without_an_index(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("quick_disk")
-def test_a_thousand_cells_among_ten_thousand_leave_a_table_its_three_seconds(tmp_path: Path, records: Any) -> None:
+def test_a_thousand_cells_among_ten_thousand_are_read_within_a_second(tmp_path: Path, records: Any) -> None:
     store = open_store(tmp_path)
     keys = record_cells(store, records, 10_000, epochs=5, reports=2)
     open_store(tmp_path).results(keys)
@@ -305,7 +305,7 @@ def test_a_thousand_cells_among_ten_thousand_leave_a_table_its_three_seconds(tmp
     used = time.process_time() - before
 
     assert len(errors) == 2000
-    assert used < 2.0
+    assert used < 1.0
 
 
 def test_a_driver_killed_while_it_records_leaves_a_readable_store(tmp_path: Path, records: Any) -> None:
