@@ -12,6 +12,7 @@ import os
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -41,6 +42,9 @@ QUIET_ENVIRONMENT: Final[Mapping[str, str]] = {
 
 START_ATTEMPTS: Final = 4
 _GROUP_LABEL: Final = "ray.io/node-group"
+_PREEMPTION: Final = 2
+"""DRAIN_NODE_REASON_PREEMPTION of Ray's autoscaler.proto: no consent is asked; the node ends at the deadline."""
+_POLL_S: Final = 1.0
 
 
 @dataclass(slots=True)
@@ -76,6 +80,43 @@ class Connection:
         from ray._private.state import state
 
         return frozenset(state.get_draining_nodes())
+
+    def here(self) -> str:
+        """Return the id of the node that this process runs on."""
+        import ray
+
+        return str(ray.get_runtime_context().get_node_id())
+
+    def drain(self, node_id: str, deadline_s: float) -> None:
+        """Tell the cluster that a node is taken back in so many seconds.
+
+        Raises:
+            ClusterError: If the control store refuses.
+        """
+        import ray
+        from ray._raylet import GcsClient  # type: ignore[attr-defined]
+
+        at_ms = int((time.time() + deadline_s) * 1000)
+        client = GcsClient(address=ray.get_runtime_context().gcs_address)
+        accepted, reason = client.drain_node(node_id, _PREEMPTION, "the node is taken back", at_ms)
+        if not accepted:
+            raise ClusterError(
+                f"node {node_id[:12]} could not be drained: {reason}; its cells go on from their last checkpoint"
+            )
+
+    def wait_until_idle(self, node_id: str, deadline_s: float) -> bool:
+        """Wait until nothing on a node holds CPUs or GPUs; return False where something still does at the deadline."""
+        import ray
+        from ray._private.state import available_resources_per_node
+
+        ends = time.monotonic() + deadline_s
+        whole: dict[str, float] = next((one["Resources"] for one in ray.nodes() if one["NodeID"] == node_id), {})
+        while time.monotonic() < ends:
+            free = available_resources_per_node().get(node_id, whole)
+            if all(free.get(kind, 0.0) >= whole.get(kind, 0.0) for kind in ("CPU", "GPU")):
+                return True
+            time.sleep(_POLL_S)
+        return False
 
     def close(self) -> None:
         """Disconnect; end the private Ray and remove its folder. Does nothing to a Ray that was connected before."""

@@ -14,8 +14,7 @@ from typing import Any
 
 import pytest
 
-from clusters.connect import QUIET_ENVIRONMENT
-from clusters.leave_node import drain, wait_until_idle
+from clusters.connect import QUIET_ENVIRONMENT, connect
 from orchestration.engine import execute
 from orchestration.store.memory import MemoryStore
 
@@ -114,8 +113,9 @@ def drain_a_busy_node(cluster: Any) -> str:
     free = available_resources_per_node()
     ids = [one["NodeID"] for one in ray.nodes() if one["Alive"] and one["Resources"].get("CPU")]
     chosen = next(node for node in sorted(ids) if free[node].get("CPU", 0.0) < 1.0)
-    drain(cluster.address, chosen, deadline_s=60)
-    assert wait_until_idle(chosen, deadline_s=55)
+    connection = connect()
+    connection.drain(chosen, deadline_s=60)
+    assert connection.wait_until_idle(chosen, deadline_s=55)
     return str(chosen)
 
 
