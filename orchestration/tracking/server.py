@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -17,6 +18,8 @@ from types import TracebackType
 from typing import Any, Final
 from urllib.parse import quote
 
+import psutil
+
 from orchestration.errors import EnvironmentRefused
 from orchestration.tracking.exposure import EVERYWHERE, LOOPBACK, exposed_arguments
 from orchestration.tracking.mlflow_client import with_driver
@@ -25,6 +28,7 @@ from orchestration.tracking.views import view_link
 
 _USUAL_PORT: Final = 5000
 _START_S: Final = 120.0
+_ATTEMPTS: Final = 3
 _STOP_S: Final = 15.0
 _SERVER_ENVIRONMENT: Final[Mapping[str, str]] = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -115,42 +119,69 @@ def serve_ui(
     """
     if uri.startswith("http"):
         return UiServer(uri.rstrip("/"), None)
-    chosen = port if port is not None else _USUAL_PORT if _is_free(_USUAL_PORT) else _free_port()
-    if not _is_free(chosen):
-        raise EnvironmentRefused(
-            f"the UI needs a free port, but {chosen} is taken; give another with --port, or none for a free one"
-        )
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", with_driver(uri), "--host", host]
-    command += ["--port", str(chosen), "--workers", "1", *arguments, *exposed_arguments(host, chosen)]
+    if port is not None and not _is_free(port):
+        raise _taken(port)
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", with_driver(uri), "--workers", "1"]
     if uri.startswith("sqlite:///"):
         folder = Path(uri.removeprefix("sqlite:///")).absolute().parent
         folder.mkdir(parents=True, exist_ok=True)
         command += ["--artifacts-destination", str(folder / "mlflow-artifacts")]
+    for _ in range(_ATTEMPTS):
+        chosen = port if port is not None else _USUAL_PORT if _is_free(_USUAL_PORT) else _free_port()
+        with contextlib.suppress(_PortLost):
+            return _start([*command, *arguments], host, chosen, log)
+    raise _taken(chosen)
+
+
+class _PortLost(Exception):
+    """Another program took the port between the look at it and the start of the server."""
+
+
+def _taken(port: int) -> EnvironmentRefused:
+    return EnvironmentRefused(
+        f"the UI needs a free port, but {port} is taken; give another with --port, or none for a free one"
+    )
+
+
+def _start(command: Sequence[str], host: str, port: int, log: Path | None) -> UiServer:
     errors: Any = log.open("ab") if log else subprocess.DEVNULL
-    guard = [sys.executable, "-m", "orchestration.tracking.guard", *command]
+    guard = [sys.executable, "-m", "orchestration.tracking.guard", *command, "--host", host, "--port", str(port)]
+    guard += exposed_arguments(host, port)
     environment = {**os.environ, **_SERVER_ENVIRONMENT}
     process = subprocess.Popen(guard, stdin=subprocess.PIPE, stdout=errors, stderr=errors, env=environment)
-    server = UiServer(f"http://{LOOPBACK if host in EVERYWHERE else host}:{chosen}", process)
+    server = UiServer(f"http://{LOOPBACK if host in EVERYWHERE else host}:{port}", process)
     try:
-        _wait_until_healthy(server.url, process, log)
+        _wait_until_healthy(server.url, process, port, log)
     except BaseException:
         server.stop()
         raise
     return server
 
 
-def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path | None) -> None:
+def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], port: int, log: Path | None) -> None:
+    """Wait for an answer of this very server: another program's on the same port is none."""
     patience = time.monotonic() + _START_S
-    while time.monotonic() < patience:
-        if process.poll() is not None:
-            break
+    while time.monotonic() < patience and process.poll() is None:
         try:
             with urllib.request.urlopen(f"{url}/health", timeout=2):
-                return
+                if _listens(process.pid, port):
+                    return
         except OSError:
-            time.sleep(0.3)
+            pass
+        time.sleep(0.3)
+    if not _listens(process.pid, port) and not _is_free(port):
+        raise _PortLost
     told = f"; see {log}" if log else ""
     raise EnvironmentRefused(f"the MLflow server must come up within {_START_S:.0f} s, but it did not{told}")
+
+
+def _listens(pid: int, port: int) -> bool:
+    """Say whether a process or one that it started listens on a port."""
+    with contextlib.suppress(psutil.Error):
+        family = [started := psutil.Process(pid), *started.children(recursive=True)]
+        sockets = [connection for member in family for connection in member.net_connections("tcp")]
+        return any(connection.status == psutil.CONN_LISTEN and connection.laddr.port == port for connection in sockets)
+    return False
 
 
 def _ask(url: str, body: bytes) -> dict[str, Any]:

@@ -8,16 +8,18 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from orchestration.errors import EnvironmentRefused
-from orchestration.tracking import check_tracking, open_tracker, serve_ui, sync
+from orchestration.tracking import check_tracking, open_tracker, serve_ui, server, sync
 from orchestration.tracking.opening import artifacts_of
 
 NOBODY = "http://127.0.0.1:9"
@@ -289,3 +291,28 @@ def test_the_ui_serves_on_loopback_and_ends_with_its_parent(
     remaining = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert str(database) not in remaining
     assert os.environ.get("MLFLOW_SERVER_ENABLE_JOB_EXECUTION") is None
+
+
+@pytest.mark.slow
+def test_an_answer_of_another_program_on_the_port_is_not_taken_for_the_ui(
+    database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Healthy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+
+    other = ThreadingHTTPServer(("127.0.0.1", 0), Healthy)
+    threading.Thread(target=other.serve_forever, daemon=True).start()
+    taken = other.server_address[1]
+    # The port is lost after the look at it, as to a program that starts at the same moment.
+    looks = iter([True])
+    monkeypatch.setattr(server, "_USUAL_PORT", taken)
+    monkeypatch.setattr(server, "_is_free", lambda port: next(looks, False) if port == taken else True)
+    try:
+        with serve_ui(f"sqlite:///{database}", log=tmp_path / "ui.log") as ui:
+            assert not ui.url.endswith(f":{taken}")
+            check_tracking(ui.url)
+    finally:
+        other.shutdown()
+        other.server_close()
