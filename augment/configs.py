@@ -6,9 +6,10 @@ class; `augment.rival_configs` holds those of the policies, noises, Outlier Expo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
+
+from augment.fast_dataclass import dataclass
 
 OperationSet = Literal["all", "basic"]
 

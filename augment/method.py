@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
+from augment.fast_dataclass import dataclass
 from augment.treatment import Stage
 
 if TYPE_CHECKING:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from augment.configs import require, require_below_data_root, require_fraction
+from augment.fast_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from augment.configs import OperationSet, require, require_fraction, require_operations, require_severity
+from augment.fast_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

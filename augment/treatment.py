@@ -14,8 +14,9 @@ Shapes: N samples, V views, H x W pixels, C channels, K classes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from augment.fast_dataclass import dataclass
 
 if TYPE_CHECKING:
     from pathlib import Path

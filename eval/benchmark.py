@@ -7,8 +7,9 @@ Importing this module imports neither NumPy nor torch.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
+
+from augment.fast_dataclass import dataclass
 
 if TYPE_CHECKING:
     from eval.report import BenchmarkOutcome

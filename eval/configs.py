@@ -5,9 +5,9 @@ Everything here changes numbers and is part of a benchmark's key; how generated 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, Literal
 
+from augment.fast_dataclass import dataclass
 from eval.config_checks import check_at_least_one, check_budget, check_limit, check_names, check_severities
 from eval.corruptions.cbar import CBAR_CORRUPTIONS
 from eval.corruptions.mnist_c import MNIST_CORRUPTIONS

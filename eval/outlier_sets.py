@@ -6,9 +6,10 @@ Source: Hendrycks, Mazeika and Dietterich, "Deep Anomaly Detection with Outlier 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from augment.fast_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

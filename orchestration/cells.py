@@ -6,8 +6,10 @@ A cell says what is wanted; `orchestration.resolve` turns it into a `JobConfig`,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal
+
+from augment.fast_dataclass import dataclass
 
 if TYPE_CHECKING:
     from eval.benchmark import BenchmarkRequest

@@ -7,9 +7,10 @@ edition is compared setting by setting with the full size of the same row, and e
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from augment.fast_dataclass import dataclass
 from eval.tables.compare import Recipe, against_baseline, compare
 from eval.tables.verdicts import ALPHA
 from orchestration.keys import plain

@@ -6,10 +6,11 @@ Seconds come from recorded cells of the same kind, else from a calibration on th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
+from augment.fast_dataclass import dataclass
 from orchestration.errors import InputError, Mistake, nearest
 from orchestration.experience import Experience, training_pictures
 from orchestration.sweep_yaml import read_yaml

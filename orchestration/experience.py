@@ -6,8 +6,10 @@ Kinds are (dataset, model, method) for training and (dataset, model, benchmark) 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
+
+from augment.fast_dataclass import dataclass
 
 if TYPE_CHECKING:
     from orchestration.store.base import CellResult

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, get_args
 
+from augment.fast_dataclass import dataclass
 from orchestration.store.base import ErrorClass
 
 if TYPE_CHECKING:

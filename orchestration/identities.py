@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, TypeVar
 
+from augment.fast_dataclass import dataclass
 from eval.benchmark import BenchmarkRequest
 from orchestration.catalogue import Catalogue
 from orchestration.cells import Cell

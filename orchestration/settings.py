@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from augment.fast_dataclass import dataclass
 
 DEFAULT_STORAGE: Final = "dreamgrid-storage"
 STORAGE_VARIABLE: Final = "DREAMGRID_STORAGE"

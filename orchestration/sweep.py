@@ -7,9 +7,10 @@ A point is a flat mapping of dotted paths to values, each with the place that it
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
+from augment.fast_dataclass import dataclass
 from orchestration.sweep_spec import TableSpec
 from orchestration.sweep_yaml import Document, Path
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from orchestration.costs import read_machine
+from orchestration.sweep import Sweep
 from orchestration.sweep_files import SWEEPS, load_sweep
 
 LISTED_MACHINE: Final = "v100"
@@ -37,12 +38,11 @@ def listed_costs(machine: str = LISTED_MACHINE) -> Mapping[str, Mapping[str, Any
     }
 
 
-def needed_data(name: str) -> tuple[str, ...]:
-    """Return what a built-in sweep in its full size reads: datasets, outlier streams, and published benchmark files."""
+def needed_data(sweep: Sweep) -> tuple[str, ...]:
+    """Return what a sweep reads: datasets, outlier streams, and published benchmark files."""
     from eval.benchmarks import benchmark_for
 
-    full = load_sweep(name)
-    points = [point for part in full.parts or (full,) for point in part.points]
+    points = [point for part in sweep.parts or (sweep,) for point in part.points]
     named = {str(point.settings["dataset"].value) for point in points}
     streams = {
         str(point.settings["outliers"].value)
@@ -51,7 +51,7 @@ def needed_data(name: str) -> tuple[str, ...]:
     }
     sets = {str(point.settings["mixing_set"].value) for point in points if "mixing_set" in point.settings}
     streams |= sets & {"random-images-300k"}
-    benchmarks = dict.fromkeys(column.partition("/")[0] for column in full.columns)
+    benchmarks = dict.fromkeys(column.partition("/")[0] for column in sweep.columns)
     files = [benchmark_for(each).title for each in benchmarks if benchmark_for(each).origin == "published"]
     return (*sorted(named | streams), *([f"files of {', '.join(files)}"] if files else []))
 

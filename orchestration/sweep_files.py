@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
+from augment.fast_dataclass import dataclass
 from orchestration.catalogue import Catalogue
 from orchestration.errors import InputError, Mistake, nearest
 from orchestration.sweep import SIZES, Overrides, Size, Sweep, union_of
@@ -156,8 +156,17 @@ def _load_union(
         raise InputError(
             f"sweep '{file.name}'", [Mistake(where="include", text=text, line=document.line(("include",)))]
         )
-    parts = [load_sweep(name, size=size, overrides=overrides, catalogue=catalogue) for name in file.include]
+    if overrides is None and catalogue is None:
+        parts = [built_in_sweep(name, size) for name in file.include]
+    else:
+        parts = [load_sweep(name, size=size, overrides=overrides, catalogue=catalogue) for name in file.include]
     return union_of(file.name, file.title, file.description.strip(), parts, document=document)
+
+
+@lru_cache(maxsize=64)
+def built_in_sweep(name: str, size: Size = "full") -> Sweep:
+    """Load a built-in sweep as it stands, once a process: the list of sweeps meets each in several unions."""
+    return load_sweep(name, size=size)
 
 
 def sizes_of(file: SweepFile) -> tuple[Size, ...]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
+from augment.fast_dataclass import dataclass
 from orchestration.errors import InputError, Mistake
 
 MAX_FILE_BYTES = 1_000_000

@@ -7,9 +7,10 @@ names) is what the train key hashes. Importing this module imports no torch.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Literal, get_args
 
+from augment.fast_dataclass import dataclass
 from trainers.errors import ImpossibleJob
 
 LOOP_SEMANTICS: Final = 1

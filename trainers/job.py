@@ -6,8 +6,10 @@ All of them are frozen, picklable and free of torch.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from augment.fast_dataclass import dataclass
 
 if TYPE_CHECKING:
     from eval.benchmark import BenchmarkRequest

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
+from augment.fast_dataclass import dataclass
 from trainers.config import RecipeConfig
 from trainers.errors import ImpossibleJob, unknown_name
 from trainers.models.registry import model_for

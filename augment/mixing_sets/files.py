@@ -7,10 +7,10 @@ published pipeline crops at random along the longer side too.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from augment.fast_dataclass import dataclass
 from augment.mixing_sets.content_hash import folder_content_hash, picture_files
 from augment.mixing_sets.mixing_set import MixingSet
 from augment.mixing_sets.source import MixingSetError

@@ -7,9 +7,9 @@ Kataoka et al., "Pre-training without Natural Images" (ACCV 2020), and hirokatsu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from augment.fast_dataclass import dataclass
 from augment.mixing_sets.mixing_set import MixingSet
 from augment.mixing_sets.source import MixingSetError
 

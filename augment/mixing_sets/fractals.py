@@ -7,9 +7,9 @@ at a preview of 64 pixels, so that a set holds the same pictures at every size.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from augment.fast_dataclass import dataclass
 from augment.mixing_sets.mixing_set import MixingSet
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ untrained residual network, whose visualisations need no training.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from augment.fast_dataclass import dataclass
 from augment.mixing_sets.fractals import FractalsConfig, build_fractals
 from augment.mixing_sets.mixing_set import MixingSet
 from augment.mixing_sets.source import MixingSetError

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from augment.fast_dataclass import dataclass
 
 if TYPE_CHECKING:
     from augment.mixing_sets.source import PictureSource, SetRequest

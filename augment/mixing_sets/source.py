@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from augment.errors import AugmentError
+from augment.fast_dataclass import dataclass
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,9 +5,9 @@ Baradad et al., "Learning to See by Looking at Noise" (NeurIPS 2021), and mbarad
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from augment.fast_dataclass import dataclass
 from augment.mixing_sets.mixing_set import MixingSet
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
+
+from augment.fast_dataclass import dataclass
 
 if TYPE_CHECKING:
     from eval.perturbations.frames import PerturbationKernel

@@ -6,13 +6,13 @@ Values leave here in this project's unit: fractions, or rank distances. Plain Py
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from augment.fast_dataclass import dataclass
 from eval.benchmarks import Column, metric_of
 from eval.errors import EvalError
 from eval.params import nearest

@@ -7,11 +7,11 @@ refers to a footnote. Plain Python.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from itertools import groupby
 from types import MappingProxyType
 from typing import Final
 
+from augment.fast_dataclass import dataclass
 from eval.tables.grid import MARKS, ColumnSpec, Entry, Table, shown_value
 
 SYMBOLS: Final[Mapping[str, str]] = MappingProxyType(dict(zip(MARKS, "†‡§*¶‖◇", strict=True)))

@@ -7,10 +7,11 @@ shown as not comparable, with the reason. Numbers whose source contradicts itsel
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final, Literal
 
+from augment.fast_dataclass import dataclass
 from eval.errors import EvalError
 from eval.published.tables import PublishedTable, PublishedValue
 from eval.tables.grid import ColumnSpec, Entry, Reference, RowTest, Table

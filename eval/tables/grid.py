@@ -7,10 +7,11 @@ in `eval.tables.cells`. Plain Python: no NumPy.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Final, Literal
 
+from augment.fast_dataclass import dataclass
 from eval.errors import EvalError
 from eval.tables.statistics import Summary
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final, Literal
 
+from augment.fast_dataclass import dataclass
 from eval.published.tables import PublishedValue
 from eval.tables.statistics import equivalence_p, one_sided_p, sample_std, t_quantile
 

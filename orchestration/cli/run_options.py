@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from augment.fast_dataclass import dataclass
 
 if TYPE_CHECKING:
     from orchestration.cells import Mode

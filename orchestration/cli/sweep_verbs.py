@@ -222,10 +222,10 @@ def _missing(cell: PlannedCell) -> str:
 
 def _summary(name: str) -> dict[str, Any]:
     from orchestration.sweep_costs import needed_data
-    from orchestration.sweep_files import load_sweep, load_sweep_file, sizes_of
+    from orchestration.sweep_files import built_in_sweep, load_sweep_file, sizes_of
 
     file = load_sweep_file(name)
-    full = load_sweep(name)
+    full = built_in_sweep(name)
     parts = full.parts or (full,)
     points = [point for part in parts for point in part.points]
     return {
@@ -235,7 +235,7 @@ def _summary(name: str) -> dict[str, Any]:
         "cells": len(points),
         "columns": len(full.columns),
         "sizes": list(sizes_of(file)),
-        "data": list(needed_data(name)),
+        "data": list(needed_data(full)),
         "published": file.table.published if file.table is not None else list(file.include),
     }
 

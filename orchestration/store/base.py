@@ -6,8 +6,10 @@ Records are immutable and the first writer wins. Only the driver writes; workers
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from augment.fast_dataclass import dataclass
 
 if TYPE_CHECKING:
     from eval.report import MetricReport

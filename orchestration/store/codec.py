@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, get_args
 
+from augment.fast_dataclass import dataclass
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
 from orchestration.store.base import AttemptRecord, ErrorClass, Provenance, TrainingRecord
 from orchestration.store.lazy import LazyList, without_list

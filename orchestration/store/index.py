@@ -12,9 +12,9 @@ import hashlib
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
 
+from augment.fast_dataclass import dataclass
 from clusters.storage import MissingObjectError, Storage, StorageError
 
 _FOLDER: Final = "index"

@@ -16,6 +16,7 @@ from orchestration.sweep_costs import OPERATIONS_FILE, counted_operations
 
 HEAVY = ("torch", "ray", "mlflow", "pandas", "scipy", "numba", "numpy", "rich")
 LIGHT_VERBS = (["--help"], ["sweeps"], ["plan", "demo"], ["table", "demo"], ["status", "demo"])
+OURS = ("orchestration", "trainers", "eval", "augment")
 CPU_BUDGET_S = 0.5
 SLACK = 2.5
 """Other work on the same cores slows a process down; a heavy import costs several times the budget."""
@@ -44,6 +45,24 @@ def test_small_verbs_import_nothing_heavy_and_cost_little(arguments: list[str]) 
     assert ran.returncode == 0, ran.stderr
     assert ran.stderr.rpartition("HEAVY ")[2] == ""
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < CPU_BUDGET_S * SLACK
+
+
+@pytest.mark.parametrize("arguments", LIGHT_VERBS, ids=" ".join)
+def test_small_verbs_make_no_dataclass_the_slow_way(arguments: list[str]) -> None:
+    """Where `dataclass` comes from the standard library, its import costs four times as much."""
+    code = (
+        "import sys\nfrom orchestration.cli import main\n"
+        f"main({arguments!r})\n"
+        "made = {each for module in [*sys.modules.values()] for each in vars(module).values() if isinstance(each, type)}\n"
+        f"made = {{each for each in made if str(each.__module__).split('.')[0] in {OURS!r}}}\n"
+        "frozen = {each for each in made if getattr(getattr(each, '__dataclass_params__', None), 'frozen', False)}\n"
+        "slow = {each.__qualname__ for each in frozen if not hasattr(each, '__compared__')}\n"
+        "sys.stderr.write('SLOW ' + ' '.join(slow))"
+    )
+
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, check=True)
+
+    assert ran.stderr.rpartition("SLOW ")[1:] == ("SLOW ", "")
 
 
 def test_the_list_of_sweeps_says_what_each_costs_and_needs(capsys: pytest.CaptureFixture[str]) -> None:

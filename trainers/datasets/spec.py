@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from augment.fast_dataclass import dataclass
 
 Layout = Literal["digits", "idx", "cifar", "svhn", "folders", "entry-point"]
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Final
 
+from augment.fast_dataclass import dataclass
 from trainers.errors import ImpossibleJob, UnknownName, unknown_name
 
 if TYPE_CHECKING:
