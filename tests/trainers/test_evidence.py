@@ -17,6 +17,7 @@ LOWER = Expectation(row="PixMix", column="c-generated/error", lower=True)
 def test_clear_differences_are_shown() -> None:
     finding = judge(LOWER, [-0.05, -0.051, -0.049])
     assert finding.verdict == "shown"
+    assert finding.interval == pytest.approx((-0.05 - 0.0024841, -0.05 + 0.0024841), abs=1e-6)  # t(2) 4.30265, sd 0.001
     assert finding.p_value is not None
     assert finding.p_value < 0.001
     assert sentence(finding).endswith("3 of 3 seeds: shown")
@@ -38,12 +39,12 @@ def test_evidence_sweeps_resolve_and_hold_what_is_expected_of_them(name: str, si
     catalogue = builtin_catalogue()
     sweep = load_sweep(str(HERE / f"evidence-{name}.yaml"), size=size, catalogue=catalogue)  # type: ignore[arg-type]
     assert resolve_sweep(sweep, catalogue)
-    assert {each.row for each in EXPECTATIONS} <= set(sweep.rows)
-    assert {each.column for each in EXPECTATIONS} <= set(sweep.columns)
+    assert {each.row for each in EXPECTATIONS[name]} <= set(sweep.rows)
+    assert {each.column for each in EXPECTATIONS[name]} <= set(sweep.columns)
 
 
 def test_unknown_names_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["imagenet", "--storage", str(tmp_path)])
     assert caught.value.code == 2
-    assert "evidence is gathered on fashion-mnist, mnist, but got 'imagenet'" in capsys.readouterr().err
+    assert "evidence is gathered on fashion-mnist, mnist, mnist-auroc, but got 'imagenet'" in capsys.readouterr().err
