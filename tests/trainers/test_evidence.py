@@ -43,6 +43,19 @@ def test_evidence_sweeps_resolve_and_hold_what_is_expected_of_them(name: str, si
     assert {each.column for each in EXPECTATIONS[name]} <= set(sweep.columns)
 
 
+def test_the_parts_of_pixmix_are_compared_with_cells_of_the_question_that_they_explain() -> None:
+    catalogue = builtin_catalogue()
+    keys = {}
+    for name in ("mnist-auroc", "mnist-parts"):
+        cells = resolve_sweep(
+            load_sweep(str(HERE / f"evidence-{name}.yaml"), size="full", catalogue=catalogue), catalogue
+        )
+        keys[name] = {(cell.cell.row, cell.cell.seed): cell.train_key for cell in cells}
+    shared = keys["mnist-auroc"].items() & keys["mnist-parts"].items()
+    assert {row for (row, _), _ in shared} == {"Baseline", "PixMix"}
+    assert len(shared) == 8
+
+
 def test_unknown_names_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["imagenet", "--storage", str(tmp_path)])
