@@ -108,8 +108,13 @@ class AttemptBook:
             attempt.has_trial = False
         return attempt
 
-    def on_event(self, event: Event) -> None:
-        """Act on what a job says of itself, or on its end."""
+    def on_event(self, event: Event, later: Sequence[Event] = ()) -> None:
+        """Act on what a job says of itself, or on its end.
+
+        Args:
+            event: What it said.
+            later: What was said since, which gets its own turn: reports that are there already are recorded with their training.
+        """
         attempt = self.running.get(event.job)
         if attempt is None:
             return
@@ -120,7 +125,7 @@ class AttemptBook:
         elif event.kind == "returned":
             self._returned(attempt)
         else:
-            self._on_word(attempt, event)
+            self._on_word(attempt, event, later)
 
     def on_joined(self, device_mib: float) -> None:
         """Note the memory of the GPUs of a group that came up; the smallest counts."""
@@ -180,7 +185,7 @@ class AttemptBook:
             self._resting[attempt.job] = attempt.group
             self._state.rest(attempt.group, True)
 
-    def _on_word(self, attempt: Attempt, event: Event) -> None:
+    def _on_word(self, attempt: Attempt, event: Event, later: Sequence[Event]) -> None:
         cell = self._cells[attempt.key]
         if event.kind == "progress":
             self._observer.cell_progress(cell, *event.values[1:])
@@ -191,7 +196,10 @@ class AttemptBook:
         elif attempt.is_abandoned:
             return
         elif event.kind == "trained":
-            self._recorder.training(cell, event.values[1])
+            summary = event.values[1]
+            words = (one.values for one in later if one.job == event.job and one.kind == "benchmark")
+            reports = [report for _, checkpoint, report in words if checkpoint == summary.checkpoint_sha256]
+            self._recorder.training(cell, summary, reports)
         elif event.kind == "benchmark":
             self._state.has_shown_life = True
             self._recorder.report(cell, event.values[1], event.values[2])

@@ -235,7 +235,8 @@ class Driver:
         }
 
     def _handle_events(self) -> None:
-        for event in self._pool.drain():
+        events = self._pool.drain()
+        for position, event in enumerate(events):
             if event.kind == "joined":
                 self._keeper.on_joined(event)
                 self._book.on_joined(event.values[0])
@@ -244,7 +245,7 @@ class Driver:
             elif event.kind == "ended":
                 self._keeper.on_ended(event)
             else:
-                self._book.on_event(event)
+                self._book.on_event(event, events[position + 1 :] if event.kind == "trained" else ())
 
     def _lease_lost(self, key: str) -> None:
         with self._lock:

@@ -9,7 +9,7 @@ from orchestration.engine.provenance import provenance_of
 from orchestration.store.base import AttemptRecord, ErrorClass, TrainingRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from eval.report import MetricReport
     from orchestration.cells import PlannedCell
@@ -25,17 +25,20 @@ class Recorder:
         self._store = store
         self._observer = observer
         self._trained: set[tuple[str, str]] = set()
+        self._written: set[tuple[str, str, str]] = set()
         self._reported: set[tuple[str, str, str]] = set()
         self.attempts = 0
 
-    def training(self, cell: PlannedCell, summary: TrainSummary) -> None:
-        """Record a finished training."""
+    def training(self, cell: PlannedCell, summary: TrainSummary, reports: Iterable[MetricReport] = ()) -> None:
+        """Record a finished training, and reports on it that are there already; those have still to be told one by one."""
         identity = (cell.train_key, summary.checkpoint_sha256)
         if identity in self._trained:
             return
         self._trained.add(identity)
         record = TrainingRecord(train_key=cell.train_key, summary=summary, provenance=provenance_of(cell))
-        self._store.record_training(record)
+        good = [report for report in reports if report.error is None]
+        self._store.record_cell(record, good)
+        self._written.update((*identity, report.benchmark_key) for report in good)
         self._observer.training_recorded(cell, record)
 
     def report(self, cell: PlannedCell, checkpoint_sha256: str, report: MetricReport) -> None:
@@ -44,13 +47,13 @@ class Recorder:
         if identity in self._reported:
             return
         self._reported.add(identity)
-        if report.error is None:
+        if report.error is None and identity not in self._written:
             self._store.record_report(cell.train_key, checkpoint_sha256, report)
         self._observer.report_recorded(cell, checkpoint_sha256, report)
 
     def result(self, cell: PlannedCell, result: JobResult) -> None:
         """Record what of a finished job was not recorded while it ran."""
-        self.training(cell, result.training)
+        self.training(cell, result.training, result.reports)
         for report in result.reports:
             self.report(cell, result.training.checkpoint_sha256, report)
 

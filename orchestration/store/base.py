@@ -5,7 +5,7 @@ Records are immutable and the first writer wins. Only the driver writes; workers
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -90,6 +90,13 @@ class ResultsStore(Protocol):
 
     def record_training(self, record: TrainingRecord) -> bool:
         """Record a finished training; return False if this checkpoint was recorded before (nothing changes)."""
+
+    def record_cell(self, record: TrainingRecord, reports: Sequence[MetricReport]) -> bool:
+        """Record a finished training and successful reports on it, in one write where each write is a request.
+
+        Returns:
+            False if this checkpoint was recorded before; the reports that were not are recorded all the same.
+        """
 
     def record_report(self, train_key: str, checkpoint_sha256: str, report: MetricReport) -> bool:
         """Record a successful report; return False if one stands for that benchmark key (nothing changes)."""

@@ -1,6 +1,7 @@
 """The results store over files or `s3://`: small immutable JSON records, arrays beside them.
 
     results/<train_key>/<checkpoint sha256>/training.json           the training that made this checkpoint
+                                                                    (on object stores with the reports that came with it)
     results/<train_key>/<checkpoint sha256>/<benchmark_key>.json    a report on it (its arrays: <benchmark_key>.<digest>.npz)
     attempts/<train_key>/<era>-<time>-<digest>.json                 a failed attempt
     tombstones/<train_key>/<era>.json                               all records of earlier eras no longer count
@@ -18,15 +19,16 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final, Literal
 from urllib.parse import quote
 
-from clusters.storage import Storage
+from clusters.storage import MissingObjectError, Storage
 from eval.report import MetricReport
 from orchestration.experience import Experience
 from orchestration.store.arrays import pack_arrays
 from orchestration.store.base import AttemptRecord, CellResult, Lease, TrainingRecord
+from orchestration.store.bundles import bundled
 from orchestration.store.calibrations import read_calibrations, write_calibration
 from orchestration.store.codec import ArraysFile, decode_attempt, encode_attempt, encode_report, encode_training
 from orchestration.store.errors import StoreError
@@ -65,6 +67,9 @@ class FileStore:
         self._folders: dict[tuple[str, str], str] = {}
         """Where this store recorded trainings: reports on a checkpoint belong beside it, whatever was invalidated since."""
 
+        self._joined: dict[str, frozenset[str]] = {}
+        """Folder of a checkpoint -> the benchmark keys of the reports that were recorded together with its training."""
+
     @property
     def uri(self) -> str:
         """Where the store lies."""
@@ -72,9 +77,34 @@ class FileStore:
 
     def record_training(self, record: TrainingRecord) -> bool:
         """Record a finished training; return False if this checkpoint was recorded before (nothing changes)."""
+        return self.record_cell(record, ())
+
+    def record_cell(self, record: TrainingRecord, reports: Sequence[MetricReport]) -> bool:
+        """Record a finished training and reports on it: on an object store in one request, which stands whole or not at all.
+
+        Returns:
+            Whether the training was new; if not, the reports are recorded one by one.
+
+        Raises:
+            StoreError: As `record_report`.
+        """
+        for report in reports:
+            _check_success(report)
         key, checkpoint = record.train_key, record.summary.checkpoint_sha256
-        folder = self._folders[key, checkpoint] = self._folder(key, checkpoint)
-        return self.storage.write_exclusive(f"{folder}/training.json", encode_training(record))
+        folder, training = self._folder(key, checkpoint), encode_training(record)
+        self._folders[key, checkpoint] = folder
+        joined = {}
+        if self.storage.is_remote:
+            joined = {report.benchmark_key: self._encoded(folder, key, checkpoint, report) for report in reports}
+        is_new = self.storage.write_exclusive(
+            f"{folder}/training.json", bundled(training, joined) if joined else training
+        )
+        if is_new:
+            self._joined[folder] = frozenset(joined)
+        for report in reports:
+            if not is_new or report.benchmark_key not in joined:
+                self.record_report(key, checkpoint, report)
+        return is_new
 
     def record_report(self, train_key: str, checkpoint_sha256: str, report: MetricReport) -> bool:
         """Record a successful report; return False if one stands for that benchmark key (nothing changes).
@@ -82,23 +112,15 @@ class FileStore:
         Raises:
             StoreError: If the report failed, or holds something other than plain values and arrays.
         """
-        if report.outcome is None:
-            raise StoreError(
-                f"only successful reports are results, but '{report.benchmark}' failed ({report.error}); "
-                "record an attempt instead"
-            )
+        _check_success(report)
         folder = self._folders.get((train_key, checkpoint_sha256)) or self._folder(train_key, checkpoint_sha256)
         path = f"{folder}/{_checked(report.benchmark_key)}.json"
-        arrays = None
-        if report.outcome.arrays:
-            if self.storage.exists(path):
-                return False
-            data = pack_arrays(report.outcome.arrays)
-            digest = hashlib.sha256(data).hexdigest()
-            name = f"{report.benchmark_key}.{digest[:16]}.npz"
-            arrays = ArraysFile(file=name, sha256=digest, names=tuple(report.outcome.arrays))
-            self.storage.write_bytes(f"{folder}/{name}", data)
-        return self.storage.write_exclusive(path, encode_report(train_key, checkpoint_sha256, report, arrays))
+        if report.benchmark_key in self._reports_in_bundle(folder):
+            return False
+        if report.outcome and report.outcome.arrays and self.storage.exists(path):
+            return False
+        data = self._encoded(folder, train_key, checkpoint_sha256, report)
+        return self.storage.write_exclusive(path, data)
 
     def result(self, train_key: str) -> CellResult | None:
         """Return what is recorded of a cell, or None when no complete checkpoint is."""
@@ -194,6 +216,27 @@ class FileStore:
         """Return what short runs taught of a machine of the price file."""
         return read_calibrations(self.storage, machine)
 
+    def _encoded(self, folder: str, train_key: str, checkpoint_sha256: str, report: MetricReport) -> bytes:
+        """Return the bytes of a report's record; its arrays are written before, so that they lie there when it counts."""
+        _check_success(report)
+        assert report.outcome is not None
+        arrays = None
+        if report.outcome.arrays:
+            data = pack_arrays(report.outcome.arrays)
+            digest = hashlib.sha256(data).hexdigest()
+            name = f"{_checked(report.benchmark_key)}.{digest[:16]}.npz"
+            arrays = ArraysFile(file=name, sha256=digest, names=tuple(report.outcome.arrays))
+            self.storage.write_bytes(f"{folder}/{name}", data)
+        return encode_report(train_key, checkpoint_sha256, report, arrays)
+
+    def _reports_in_bundle(self, folder: str) -> frozenset[str]:
+        if folder not in self._joined:
+            try:
+                self._joined[folder] = frozenset(self._reader.bundle(folder)[1])
+            except MissingObjectError:  # its training may come later
+                return frozenset()
+        return self._joined[folder]
+
     def _folder(self, train_key: str, checkpoint_sha256: str) -> str:
         era = self._reader.era(_checked(train_key))
         return f"results/{train_key}/{_checked(checkpoint_sha256)}" + (f"~{era}" if era else "")
@@ -205,6 +248,14 @@ class FileStore:
             decode_attempt(self.storage.read_bytes(f"{folder}/{name}"), f"{self.uri}/{folder}/{name}") for name in names
         ]
         return tuple(sorted(decoded, key=lambda attempt: (attempt.ended_at, attempt.attempt)))
+
+
+def _check_success(report: MetricReport) -> None:
+    if report.outcome is None:
+        raise StoreError(
+            f"only successful reports are results, but '{report.benchmark}' failed ({report.error}); "
+            "record an attempt instead"
+        )
 
 
 def _checked(name: str) -> str:

@@ -16,6 +16,7 @@ from typing import Final
 
 from augment.fast_dataclass import dataclass
 from clusters.storage import MissingObjectError, Storage, StorageError
+from orchestration.store.requests import each
 
 _FOLDER: Final = "index"
 _FORMAT: Final = "dreamgrid/index/1"
@@ -64,10 +65,16 @@ class Index:
             kept = {key: [each for each in places if each.segment not in gone] for key, places in self._places.items()}
             self._places = {key: places for key, places in kept.items() if places}
             self._bodies = {segment: body for segment, body in self._bodies.items() if segment not in gone}
-        for segment in sorted(found - self._known):
-            for key, place in self._table(segment):
+        for table in each(self._storage, sorted(found - self._known), self._table):
+            for key, place in table:
                 self._places.setdefault(key, []).append(place)
         self._known = found
+
+    def fetch(self, keys: Iterable[str]) -> None:
+        """Read the bodies that hold these cells, all at once; where a part of one can be read nothing is done."""
+        if self._storage.is_remote:
+            needed = {place.segment for key in keys for place in self._places.get(key, ())} - self._bodies.keys()
+            each(self._storage, sorted(needed), self._body)
 
     def get(self, key: str, fingerprint: str) -> RawCell | None:
         """Return a cell's records if the index holds exactly the files with that fingerprint."""
@@ -126,14 +133,20 @@ class Index:
         except (StorageError, ValueError, KeyError, TypeError, AttributeError):
             return ()
 
+    def _body(self, segment: str) -> bytes | None:
+        """Return a whole body, or None for one that is just being deleted."""
+        try:
+            if segment not in self._bodies:
+                self._bodies[segment] = self._storage.read_bytes(f"{_FOLDER}/{segment}.body")
+        except MissingObjectError:
+            return None
+        return self._bodies[segment]
+
     def _chunk(self, place: _Place) -> bytes | None:
         """Return the bytes at a place, or None when they are not the ones that were written."""
         try:
             if self._storage.is_remote:
-                body = self._bodies.get(place.segment)
-                if body is None:
-                    body = self._bodies[place.segment] = self._storage.read_bytes(f"{_FOLDER}/{place.segment}.body")
-                chunk = body[place.start : place.start + place.length]
+                chunk = (self._body(place.segment) or b"")[place.start : place.start + place.length]
             else:
                 chunk = self._storage.read_range(f"{_FOLDER}/{place.segment}.body", place.start, place.length)
         except (MissingObjectError, TypeError, ValueError):

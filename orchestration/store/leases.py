@@ -17,6 +17,7 @@ from typing import Final
 from clusters.storage import MissingObjectError, Storage
 from orchestration.store.base import Lease
 from orchestration.store.owners import is_dead
+from orchestration.store.requests import each
 
 _FOLDER: Final = "leases"
 _FEW: Final = 16
@@ -39,7 +40,8 @@ class Leases:
 
     def acquire(self, key: str, owner: str) -> Lease | None:
         """Take a lease that is free or stale; return the standing one if the owner holds it already, None while another does."""
-        newest = self._newest(key)
+        names = self._names(key)
+        newest = _newest(names)
         if newest:
             data = self._read(key, newest)
             state = _state(data)
@@ -50,25 +52,28 @@ class Leases:
         lease = Lease(train_key=key, owner=owner, generation=newest + 1)
         if not self._storage.write_exclusive(_path(key, newest + 1), _content(owner, "held"), durable=False):
             return None
-        if newest:
-            self._forget(key, below=newest + 1)
+        self._forget(key, names)
         return lease
 
     def renew(self, leases: Iterable[Lease]) -> frozenset[str]:
         """Beat the heart of leases; return the keys of those that another driver took over."""
-        lost = set()
-        for lease in leases:
-            if self._newest(lease.train_key) != lease.generation:
-                lost.add(lease.train_key)
-            else:
-                self._write(lease, "held")
-        return frozenset(lost)
+
+        def is_lost(lease: Lease) -> bool:
+            if _newest(self._names(lease.train_key)) != lease.generation:
+                return True
+            self._write(lease, "held")
+            return False
+
+        beating = tuple(leases)
+        lost = each(self._storage, beating, is_lost)
+        return frozenset(lease.train_key for lease, is_gone in zip(beating, lost, strict=True) if is_gone)
 
     def release(self, lease: Lease) -> None:
         """Give a lease back; nothing happens when it was lost before."""
-        if self._newest(lease.train_key) == lease.generation:
+        names = self._names(lease.train_key)
+        if _newest(names) == lease.generation:
             self._write(lease, "released")
-            self._forget(lease.train_key, below=lease.generation)
+            self._forget(lease.train_key, [name for name in names if _generation(name) < lease.generation])
 
     def holders(self, keys: Iterable[str]) -> Mapping[str, str]:
         """Return the owners of the cells that are held by a driver not known to be dead or silent."""
@@ -82,7 +87,7 @@ class Leases:
 
     def _newest_of(self, keys: frozenset[str]) -> Mapping[str, int]:
         if len(keys) <= _FEW:
-            return {key: newest for key in sorted(keys) if (newest := self._newest(key))}
+            return {key: newest for key in sorted(keys) if (newest := _newest(self._names(key)))}
         found: dict[str, int] = {}
         for info in self._storage.list(_FOLDER):
             _, key, name = info.path.split("/")
@@ -100,8 +105,8 @@ class Leases:
             return False
         return now - since >= self._expiry_s
 
-    def _newest(self, key: str) -> int:
-        return max((_generation(name) for name in self._storage.names(f"{_FOLDER}/{key}")), default=0)
+    def _names(self, key: str) -> tuple[str, ...]:
+        return self._storage.names(f"{_FOLDER}/{key}")
 
     def _read(self, key: str, generation: int) -> bytes:
         try:
@@ -112,15 +117,20 @@ class Leases:
     def _write(self, lease: Lease, state: str) -> None:
         self._storage.write_bytes(_path(lease.train_key, lease.generation), _content(lease.owner, state), durable=False)
 
-    def _forget(self, key: str, *, below: int) -> None:
-        for name in self._storage.names(f"{_FOLDER}/{key}"):
-            if 0 < _generation(name) < below:
+    def _forget(self, key: str, names: Iterable[str]) -> None:
+        """Delete the files of generations that are over."""
+        for name in names:
+            if _generation(name):
                 self._storage.delete(f"{_FOLDER}/{key}/{name}")
                 self._seen.pop((key, _generation(name)), None)
 
 
 def _path(key: str, generation: int) -> str:
     return f"{_FOLDER}/{key}/{generation:06d}.json"
+
+
+def _newest(names: Iterable[str]) -> int:
+    return max(map(_generation, names), default=0)
 
 
 def _generation(name: str) -> int:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from clusters.storage import MissingObjectError, Storage, StorageError
 from eval.report import MetricReport
 from orchestration.store.arrays import load_arrays
 from orchestration.store.base import CellResult, TrainingRecord
+from orchestration.store.bundles import unbundled
 from orchestration.store.codec import VERSION, decode_report, decode_training
 from orchestration.store.index import Index, RawCell
 from orchestration.store.plain import check_seal, corrupt
-
-T = TypeVar("T")
-U = TypeVar("U")
+from orchestration.store.requests import both, each
 
 _INDEX_FROM: Final = 50
 """Cells that were read from small files before a segment is written for them."""
@@ -23,7 +22,6 @@ _INDEX_FROM_REMOTE: Final = 8
 """The same where each small file is a request."""
 
 _FEW: Final = 64
-_THREADS: Final = 16
 _TRAINING: Final = "training.json"
 Listing = Mapping[str, tuple[str, ...]]
 """Checkpoint folder -> names of the files in it."""
@@ -68,8 +66,8 @@ class Reader:
 
     def _whole_in_index(self, wanted: Mapping[str, Collection[str]]) -> Mapping[str, CellResult]:
         """Return the cells of which the index holds every wanted report: what else lies there adds nothing to the answer."""
-        self._index.refresh()
-        eras = self._eras(wanted)
+        _, eras = both(self._storage, self._index.refresh, lambda: self._eras(wanted))
+        self._index.fetch(wanted)
         found = {}
         for key, reports in wanted.items():
             for fingerprint, raw in self._index.entries(key):
@@ -92,7 +90,8 @@ class Reader:
             self._index.refresh()
         indexed = {key: raw for key in stale if (raw := self._index.get(key, prints[key])) is not None}
         missed = [key for key in stale if key not in indexed]
-        fresh = dict(zip(missed, self._each(missed, lambda key: self._from_files(key, listings[key])), strict=True))
+        read = each(self._storage, missed, lambda key: self._from_files(key, listings[key]))
+        fresh = dict(zip(missed, read, strict=True))
         for key, raw in (indexed | fresh).items():
             self._cache[key] = (prints[key], self._decoded(key, raw))
         self._compact({key: (prints[key], raw) for key, raw in fresh.items()})
@@ -103,7 +102,8 @@ class Reader:
         if self._storage.is_remote and len(keys) > _FEW:
             return self._listings_at_once(keys)
         eras = self._eras(keys)
-        listed = dict(zip(keys, self._each(list(keys), lambda key: self._listing(key, eras.get(key, 0))), strict=True))
+        found = each(self._storage, keys, lambda key: self._listing(key, eras.get(key, 0)))
+        listed = dict(zip(keys, found, strict=True))
         return {key: listing for key, listing in listed.items() if listing}
 
     def _listing(self, key: str, era: int) -> Listing:
@@ -125,22 +125,34 @@ class Reader:
         return {key: complete[key] for key in keys if complete.get(key)}
 
     def _eras(self, keys: Iterable[str]) -> Mapping[str, int]:
-        buried = {name.removesuffix("/") for name in self._storage.names("tombstones")}
-        return {key: self.era(key) for key in keys if key in buried}
+        names = {name.removesuffix("/") for name in self._storage.names("tombstones")}
+        buried = [key for key in keys if key in names]
+        return dict(zip(buried, each(self._storage, buried, self.era), strict=True))
 
     def _from_files(self, key: str, listing: Listing) -> RawCell:
         folders = [f"results/{key}/{name}" for name in listing]
-        trainings = {folder: self._checked(f"{folder}/{_TRAINING}", "training") for folder in folders}
+        bundles = {folder: self.bundle(folder) for folder in folders}
+        trainings = {folder: training for folder, (training, _) in bundles.items()}
         newest = max(
             folders, key=lambda folder: (self._training(folder, trainings[folder]).provenance.recorded_at, folder)
         )
         names = [name for name in listing[newest.rpartition("/")[2]] if name.endswith(".json") and name != _TRAINING]
-        reports = {name.removesuffix(".json"): self._checked(f"{newest}/{name}", "report") for name in names}
-        return RawCell(folder=newest, training=trainings[newest], reports=reports)
+        own = {name.removesuffix(".json"): self._report(f"{newest}/{name}") for name in names}
+        return RawCell(folder=newest, training=trainings[newest], reports={**bundles[newest][1], **own})
 
-    def _checked(self, path: str, kind: str) -> bytes:
+    def bundle(self, folder: str) -> tuple[bytes, Mapping[str, bytes]]:
+        """Return the texts of a training record and of the reports that were recorded with it.
+
+        Raises:
+            MissingObjectError: If no training is recorded there.
+            CorruptRecordError: If the file is not whole.
+        """
+        path = f"{folder}/{_TRAINING}"
+        return unbundled(self._storage.read_bytes(path), f"{self._storage.uri}/{path}")
+
+    def _report(self, path: str) -> bytes:
         data = self._storage.read_bytes(path)
-        check_seal(data, kind, VERSION, f"{self._storage.uri}/{path}")
+        check_seal(data, "report", VERSION, f"{self._storage.uri}/{path}")
         return data
 
     def _training(self, folder: str, data: bytes) -> TrainingRecord:
@@ -162,14 +174,6 @@ class Reader:
                 self._index.add(fresh)
             except StorageError:
                 return
-
-    def _each(self, keys: Sequence[str], read: Any) -> list[Any]:
-        if not self._storage.is_remote or len(keys) < 2:
-            return [read(key) for key in keys]
-        from concurrent.futures import ThreadPoolExecutor
-
-        with ThreadPoolExecutor(_THREADS) as pool:
-            return list(pool.map(read, keys))
 
 
 class LazyReports(Mapping[str, MetricReport]):

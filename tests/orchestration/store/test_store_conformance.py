@@ -299,3 +299,71 @@ def test_a_report_on_a_checkpoint_that_was_invalidated_meanwhile_does_not_count(
 
     assert found is not None
     assert [report.benchmark for report in found.reports.values()] == ["pgd"]
+
+
+def test_a_training_and_its_reports_are_recorded_together(stores: Any, records: Any) -> None:
+    record, reports = records.training("x"), [records.report("clean"), records.report("c", arrays=True)]
+    store = stores.open()
+
+    assert store.record_cell(record, reports)
+    found = stores.open().result(record.train_key)
+
+    assert found.training == record
+    assert set(found.reports) == {report.benchmark_key for report in reports}
+    arrays = found.reports[reports[1].benchmark_key].outcome.arrays
+    np.testing.assert_array_equal(arrays["labels"], np.arange(3))
+    assert stores.open().results([record.train_key])[record.train_key].reports.keys() == found.reports.keys()
+
+
+def test_what_was_recorded_together_stands_and_more_reports_join_it(stores: Any, records: Any) -> None:
+    record, first = records.training("x"), records.report("clean", error=0.1)
+    sha = record.summary.checkpoint_sha256
+    mine, yours = stores.open(), stores.open()
+    mine.record_cell(record, [first])
+
+    again = [records.report("clean", error=0.9), records.report("pgd")]
+    assert not yours.record_cell(records.training("x", at=2000.0), again)
+    for store in (mine, yours, stores.open()):
+        assert not store.record_report(record.train_key, sha, again[0])
+        assert not store.record_report(record.train_key, sha, again[1])
+    found = stores.open().result(record.train_key)
+
+    assert found.training.provenance.recorded_at == 1000.0
+    assert found.reports[first.benchmark_key].outcome.metrics["error"].value == 0.1
+    assert {report.benchmark for report in found.reports.values()} == {"clean", "pgd"}
+
+
+def test_a_report_that_stood_before_its_training_is_not_replaced(stores: Any, records: Any) -> None:
+    record, first = records.training("x"), records.report("clean", error=0.1)
+    assert stores.open().record_report(record.train_key, record.summary.checkpoint_sha256, first)
+
+    assert stores.open().record_cell(record, [records.report("clean", error=0.9)])
+    found = stores.open().result(record.train_key)
+
+    assert found.reports[first.benchmark_key].outcome.metrics["error"].value == 0.1
+
+
+def test_nothing_is_recorded_together_with_a_report_that_failed(stores: Any, records: Any) -> None:
+    from dataclasses import replace
+
+    record = records.training("x")
+    failed = replace(records.report("c"), outcome=None, error="no such folder")
+    with pytest.raises(StoreError, match="only successful reports are results"):
+        stores.open().record_cell(record, [records.report("clean"), failed])
+
+    assert stores.open().result(record.train_key) is None
+
+
+def test_what_was_recorded_together_is_invalidated_together_and_can_be_recorded_again(
+    store: FileStore, records: Any
+) -> None:
+    record, report = records.training("x"), records.report("clean")
+    store.record_cell(record, [report])
+    store.invalidate(record.train_key, "wrong data")
+    assert store.result(record.train_key) is None
+
+    assert store.record_report(record.train_key, record.summary.checkpoint_sha256, report)
+    assert store.result(record.train_key) is None
+    assert store.record_cell(record, [records.report("pgd")])
+
+    assert {found.benchmark for found in store.result(record.train_key).reports.values()} == {"clean", "pgd"}
