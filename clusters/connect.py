@@ -215,6 +215,7 @@ def _offer(one: Mapping[str, Any], *, is_here: bool) -> Node:
         cpus=float(resources.get("CPU", 0.0)),
         gpus=float(resources.get("GPU", 0.0)),
         accelerator=accelerator_of(resources),
+        node_id=one["NodeID"],
     )
 
 

@@ -44,12 +44,13 @@ class GroupShape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """What one machine offers to workers."""
+    """What one machine offers to workers; its id in Ray is "" while it does not stand yet."""
 
     name: str
     cpus: float
     gpus: float = 0.0
     accelerator: str = ""
+    node_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

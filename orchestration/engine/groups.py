@@ -12,7 +12,6 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,13 +28,15 @@ THREAD_END_S = 20.0
 
 @dataclass(slots=True)
 class WarmGroup:
-    """A group that stands: its size, where it counts, and how many jobs it has been given."""
+    """A group that stands: its size, where it counts, the node of its controller, and how many jobs it has been given."""
 
     name: str
     shape: GroupShape
     placement: Placement
     job: str
     thread: threading.Thread
+    host: str
+    has_lost_host: bool = False
     jobs: int = 0
     first_resident_mib: float | None = None
     nodes: frozenset[str] = frozenset()
@@ -68,16 +69,31 @@ class GroupPool:
         self._jobs = itertools.count()
         self._mailbox: Any = (
             ray.remote(Mailbox)
-            .options(name=self.mailbox_name, num_cpus=0, max_concurrency=20_000, label_selector=_this_node())
+            .options(
+                name=self.mailbox_name, num_cpus=0, max_concurrency=20_000, label_selector={"ray.io/node-id": _here()}
+            )
             .remote()
         )
 
-    def start(self, shape: GroupShape, placement: Placement, job: str) -> WarmGroup:
-        """Start a group of a size; it takes jobs as soon as it is up."""
+    def start(self, shape: GroupShape, placement: Placement, job: str, *, host: str = "") -> WarmGroup:
+        """Start a group of a size; it takes jobs as soon as it is up.
+
+        Args:
+            shape: Its size.
+            placement: Where it counts.
+            job: What its workers run, as "module:function".
+            host: Id of the node on which its controller is to run, or "" for this one.
+        """
         name = f"group-{next(self._numbers)}"
-        thread = threading.Thread(target=self._fit, args=(name, shape, job), name=f"{GROUP_THREAD}-{name}", daemon=True)
+        thread = threading.Thread(target=self._fit, args=(name,), name=f"{GROUP_THREAD}-{name}", daemon=True)
         group = WarmGroup(
-            name=name, shape=shape, placement=placement, job=job, thread=thread, idle_since=time.monotonic()
+            name=name,
+            shape=shape,
+            placement=placement,
+            job=job,
+            thread=thread,
+            host=host or _here(),
+            idle_since=time.monotonic(),
         )
         self.groups[name] = group
         self._threads = [one for one in self._threads if one.is_alive()] + [thread]
@@ -155,12 +171,12 @@ class GroupPool:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _fit(self, name: str, shape: GroupShape, job: str) -> None:
+    def _fit(self, name: str) -> None:
         import ray
 
-        reason = ""
+        group, reason = self.groups[name], ""
         try:
-            trainer = self._trainers[name] = self._trainer(name, shape, job)
+            trainer = self._trainers[name] = self._trainer(group)
             trainer.fit()
         except SystemExit:
             # Ray ends the threads that wait for it when this process disconnects.
@@ -170,6 +186,7 @@ class GroupPool:
         self._trainers.pop(name, None)
         try:
             if reason:
+                group.has_lost_host = not _stands(group.host)
                 self._free(name)
             ray.get(self._mailbox.ended.remote(name, reason))
         except ray.exceptions.RayError:
@@ -184,21 +201,22 @@ class GroupPool:
         if placement is not None:
             remove_placement_group(placement)
 
-    def _trainer(self, name: str, shape: GroupShape, job: str) -> Any:
+    def _trainer(self, group: WarmGroup) -> Any:
         from ray.train import FailureConfig, RunConfig, ScalingConfig
 
-        from orchestration.engine.trainer import LossWatcher, PlacementTeller, SigtermPasser, WarmTrainer
+        from orchestration.engine.trainer import Beside, LossWatcher, PlacementTeller, SigtermPasser, WarmTrainer
         from trainers.group_loop import group_loop
 
+        name, shape = group.name, group.shape
         resources = {"CPU": shape.cpus_per_worker}
         if shape.gpus_per_worker:
             resources["GPU"] = shape.gpus_per_worker
-        return WarmTrainer(
+        trainer = WarmTrainer(
             group_loop,
             train_loop_config={
                 "mailbox": self._mailbox,
                 "group": name,
-                "job": job,
+                "job": group.job,
                 "gpus": shape.gpus_per_worker,
                 "collective_timeout_s": COLLECTIVE_TIMEOUT_S,
             },
@@ -218,15 +236,24 @@ class GroupPool:
                     LossWatcher(self._mailbox, name),
                     PlacementTeller(self._mailbox, name),
                     SigtermPasser(),
+                    Beside(driver_node=_here(), scratch=self._scratch if self._is_scratch_ours else ""),
                 ],
             ),
         )
+        trainer.host = group.host
+        return trainer
 
 
-def _this_node() -> Mapping[str, str]:
+def _here() -> str:
     import ray
 
-    return {"ray.io/node-id": ray.get_runtime_context().get_node_id()}
+    return str(ray.get_runtime_context().get_node_id())
+
+
+def _stands(node: str) -> bool:
+    import ray
+
+    return any(one["Alive"] for one in ray.nodes() if one["NodeID"] == node)
 
 
 def _import_libraries() -> None:

@@ -69,7 +69,8 @@ class GroupKeeper:
 
     def start(self, placement: Placement) -> str:
         """Start a group and return its name."""
-        name = self._pool.start(placement.shape, placement, self._options.job).name
+        host = self._state.room.nodes[placement.nodes[0]].node_id
+        name = self._pool.start(placement.shape, placement, self._options.job, host=host).name
         self._state.group_added(name, placement)
         return name
 
@@ -126,11 +127,14 @@ class GroupKeeper:
         """Note that a group is over for good."""
         if event.group in self._state.groups:
             self._state.group_ended(event.group)
+        group = self._pool.groups.get(event.group)
         self._pool.forget(event.group)
         (reason,) = event.values
         if not reason:
             return
-        self._crashes += 1
         self._observer.message(f"a worker group ended: {reason.splitlines()[0]}")
+        if group is not None and group.has_lost_host:
+            return
+        self._crashes += 1
         if self._crashes >= DEATHS_WITHOUT_WORK:
             self._halt(f"worker groups keep ending: {reason.splitlines()[0]}")

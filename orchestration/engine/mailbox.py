@@ -69,6 +69,7 @@ class _Group:
     failures: list[RankFailure] = field(default_factory=list)
     deaths_without_work: int = 0
     placement: Any = None
+    host: str = ""
 
 
 class Mailbox:
@@ -126,7 +127,7 @@ class Mailbox:
         box.world_size = world_size
         box.nodes.add(node)
         if len(box.tokens) == world_size:
-            self._emit("joined", group, -1, (device_mib, frozenset(box.nodes)))
+            self._emit("joined", group, -1, (device_mib, frozenset(filter(None, {*box.nodes, box.host}))))
         return self._tokens, box.order[0]
 
     async def take(self, group: str, rank: int, token: int, timeout_s: float) -> Delivery | str | None:
@@ -181,9 +182,10 @@ class Mailbox:
         """Note that Ray saw workers of a group fail; the group's ranks are void until they join again."""
         self._lose(group, tuple(failures))
 
-    async def placed(self, group: str, placement: Any) -> None:
-        """Note the placement group that a group's workers stand on."""
-        self._box(group).placement = placement
+    async def placed(self, group: str, placement: Any, host: str = "") -> None:
+        """Note the placement group that a group's workers stand on, and the node of the controller, without which they end."""
+        box = self._box(group)
+        box.placement, box.host = placement, host
 
     async def placement_of(self, group: str) -> Any:
         """Return the last placement group of a group, or None."""
@@ -194,7 +196,8 @@ class Mailbox:
         box = self._box(group)
         box.is_ending = True
         if reason:
-            box.failures.append(RankFailure(rank=-1, kinds=("WorkerCrashedError",), message=reason))
+            kinds = ("ActorDiedError",) if reason.startswith("ActorDiedError") else ("WorkerCrashedError",)
+            box.failures.append(RankFailure(rank=-1, kinds=kinds, message=reason))
         if box.current is not None:
             self._close(group, box, "failed" if box.current.taken else "returned", tuple(box.failures))
         box.tokens.clear()

@@ -7,24 +7,34 @@ resources itself.
 
 from __future__ import annotations
 
-from typing import Any
+import contextlib
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Final
 
 import ray
 from ray._common.constants import RAY_WARN_BLOCKING_GET_INSIDE_ASYNC_ENV_VAR
+from ray._private.state import available_resources_per_node
 from ray.train import UserCallback
 from ray.train.v2._internal.constants import get_env_vars_to_propagate
-from ray.train.v2._internal.execution.callback import WorkerGroupCallback
+from ray.train.v2._internal.execution.callback import ControllerCallback, WorkerGroupCallback
 from ray.train.v2._internal.execution.controller import TrainController
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from trainers.preemption import relay_sigterm
 from trainers.rank_failure import describe_failure
 
+_ROUNDING: Final = 1e-4
 UNUSED_CALLBACKS = frozenset({"DatasetsCallback", "PlacementGroupCleanerCallback"})
 
 
 class WarmTrainer(DataParallelTrainer):  # type: ignore[misc]
     """A data-parallel run whose controller starts no processes beside its workers and their barrier, and can be ended."""
+
+    host = ""
+    """Id of the node on which the controller is to run, with the barrier of its workers; "" for this one."""
 
     _controller: Any = None
     _is_ended = False
@@ -36,9 +46,11 @@ class WarmTrainer(DataParallelTrainer):  # type: ignore[misc]
             ray.kill(self._controller)
 
     def _initialize_and_run_controller(self, **arguments: Any) -> Any:
-        here = {"ray.io/node-id": ray.get_runtime_context().get_node_id()}
+        node = self.host or ray.get_runtime_context().get_node_id()
+        # Should the node leave before the controller starts, any other will do.
+        place = NodeAffinitySchedulingStrategy(node, soft=True)
         environment = {RAY_WARN_BLOCKING_GET_INSIDE_ASYNC_ENV_VAR: "0", **get_env_vars_to_propagate()}
-        make = ray.remote(num_cpus=0, label_selector=here, runtime_env={"env_vars": environment})(TrainController)
+        make = ray.remote(num_cpus=0, scheduling_strategy=place, runtime_env={"env_vars": environment})(TrainController)
         self._controller = make.remote(**arguments)
         if self._is_ended:
             self.end()
@@ -81,4 +93,42 @@ class PlacementTeller(WorkerGroupCallback):  # type: ignore[misc]
     def after_worker_group_start(self, worker_group: Any) -> None:
         """Tell the placement group of the workers that have just started."""
         handle = worker_group.get_worker_group_state().placement_group_handle
-        self._mailbox.placed.remote(self._group, handle.placement_group)
+        host = ray.get_runtime_context().get_node_id()
+        self._mailbox.placed.remote(self._group, handle.placement_group, host)
+
+
+class Beside(ControllerCallback):  # type: ignore[misc]
+    """Keeps a controller that runs away from the driver's node beside its workers, and leaves nothing behind there.
+
+    The head would need hundreds of MiB for the controllers of many groups. A node is released when nothing is reserved on it, so
+    that a controller, which reserves nothing, belongs where its workers are. Where they do not fit at the moment (others may have
+    taken the place) they go where Ray finds room.
+
+    Args:
+        driver_node: Id of the driver's node.
+        scratch: Local folder of Train's disposable files, which each node has for itself, or "" where all share one.
+    """
+
+    def __init__(self, driver_node: str, scratch: str) -> None:
+        self._driver_node = driver_node
+        self._scratch = scratch
+        self._folder = ""
+
+    def after_controller_start(self, train_run_context: Any) -> None:
+        """Note where Train keeps the files of this run."""
+        self._folder = str(Path(self._scratch, train_run_context.run_config.name)) if self._scratch else ""
+
+    def on_controller_start_worker_group(self, *, scaling_config: Any, num_workers: int) -> dict[str, str] | None:
+        """Return the label of this node if all workers fit on it now."""
+        here = ray.get_runtime_context().get_node_id()
+        free = available_resources_per_node().get(here, {})
+        needs = scaling_config.resources_per_worker.items()
+        fits = all(num_workers * amount <= free.get(kind, 0.0) + _ROUNDING for kind, amount in needs)
+        return {"ray.io/node-id": here} if fits and here != self._driver_node else None
+
+    async def before_controller_shutdown(self) -> None:
+        """Remove the files of this run from a node that is not the driver's, which removes its own."""
+        if self._folder and ray.get_runtime_context().get_node_id() != self._driver_node:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                os.rmdir(self._scratch)

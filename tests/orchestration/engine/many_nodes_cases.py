@@ -5,13 +5,16 @@ Run by `test_many_nodes.py` in a process of its own.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from clusters.connect import QUIET_ENVIRONMENT, connect
@@ -119,11 +122,23 @@ def drain_a_busy_node(cluster: Any) -> str:
     return str(chosen)
 
 
+def names_below(node: Any) -> set[str]:
+    """Return the names of the actors whose processes a node's raylet started."""
+    names = set()
+    for process in psutil.Process(node.all_processes["raylet"][0].process.pid).children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            names.update(re.findall(r"ray::(?:_\w+:)?(\w+)", " ".join(process.cmdline())))
+    return names
+
+
 def test_cells_spread_over_nodes_and_survive_the_loss_of_one(cluster, planned, started, listener):
     store = MemoryStore()
     cells = [planned(seed, epochs=6, epoch_s=1.0) for seed in range(8)]
     runner, outcomes = started(cells, store)
     wait_until(lambda: len({cell for cell, _ in listener.epochs}) >= 2, runner)
+    assert not names_below(cluster.head_node) & {"TrainController", "SynchronizationActor", "RayTrainWorker"}
+    standing = [names_below(node) for node in cluster.workers]
+    assert sum({"TrainController", "SynchronizationActor", "RayTrainWorker"} <= names for names in standing) >= 2
     cluster.remove_node(cluster.workers[-1], allow_graceful=False)
     runner.join(500)
     (outcome,) = outcomes

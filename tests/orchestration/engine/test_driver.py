@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from clusters.placement import GroupShape, Node
+from eval.report import BenchmarkOutcome, MetricReport, MetricValue
 from orchestration.engine.driver import Driver
 from orchestration.engine.mailbox import Event
 from orchestration.store.memory import MemoryStore
@@ -36,7 +37,7 @@ class PlayedPool:
         self.drivers: list[Driver] = []
         self._groups, self._jobs = itertools.count(), itertools.count()
 
-    def start(self, shape: GroupShape, placement: Any, job: str) -> Any:
+    def start(self, shape: GroupShape, placement: Any, job: str, *, host: str = "") -> Any:
         name = f"group-{next(self._groups)}"
         self.groups[name] = SimpleNamespace(
             name=name,
@@ -45,6 +46,7 @@ class PlayedPool:
             jobs=0,
             idle_since=0.0,
             first_resident_mib=None,
+            has_lost_host=False,
             is_ending=False,
         )
         return self.groups[name]
@@ -83,16 +85,7 @@ class PlayedPool:
     def finish(self, suggestion: Any, resident_mib: float = 100.0) -> None:
         """Let the job of a suggestion finish."""
         request = self.requests[suggestion["job"]]
-        summary = TrainSummary(
-            checkpoint_sha256="a" * 64,
-            checkpoint_uri="memory",
-            epochs=(),
-            resumed_from_step=None,
-            wall_s=0.0,
-            device_s=0.0,
-            environment={},
-        )
-        result = JobResult(train_key=request.train_key, training=summary)
+        result = JobResult(train_key=request.train_key, training=summary_of("a" * 64))
         self.say("finished", suggestion, result, resident_mib)
 
 
@@ -242,6 +235,69 @@ def test_a_trial_that_breaks_before_delivery_is_a_failed_attempt(driver_of, pool
     driver.trial_ended(driver.suggest()["job"], has_broken=True)
     assert driver.attempts == 1
     assert isinstance(driver.suggest(), dict)
+
+
+def test_groups_that_end_with_their_nodes_do_not_end_the_run_and_groups_that_end_by_themselves_do(
+    driver_of, pool, planned
+):
+    driver = driver_of(planned(1, benchmarks=()), max_attempts=10)
+    for number in range(8):
+        suggestion = driver.suggest()
+        assert driver.halt is None
+        pool.groups[suggestion["group"]].has_lost_host = number < 5
+        driver.trial_ended(suggestion["job"])
+        pool.say("returned", suggestion)
+        reason = "ActorDiedError: the controller died"
+        pool.events.append(Event(kind="ended", group=suggestion["group"], job=-1, values=(reason,)))
+    driver.suggest()
+    assert driver.halt == "failed"
+    assert "worker groups keep ending" in driver.reason
+
+
+def test_reports_that_are_there_with_their_training_are_recorded_in_one_go(
+    driver_of, pool, planned, store, monkeypatch
+):
+    cell, joined, record_cell = planned(1, benchmarks=("clean", "c", "pgd")), [], store.record_cell
+
+    def remember(record: Any, reports: Any) -> bool:
+        joined.append([report.benchmark for report in reports])
+        return bool(record_cell(record, reports))
+
+    monkeypatch.setattr(store, "record_cell", remember)
+    driver = driver_of(cell)
+    suggestion = driver.suggest()
+    key, sha = cell.train_key, "a" * 64
+    failed = MetricReport(benchmark="c", benchmark_key="c-key", semantics=1, outcome=None, error="no such folder")
+    pool.say("trained", suggestion, key, summary_of(sha))
+    pool.say("benchmark", suggestion, key, sha, report_of("clean"))
+    pool.say("benchmark", suggestion, key, "0" * 64, report_of("other"))
+    pool.say("benchmark", suggestion, key, sha, failed)
+    driver.pump(0.0)
+    assert set(store.result(key).reports) == {"clean-key"}
+    pool.say("benchmark", suggestion, key, sha, report_of("pgd"))
+    driver.pump(0.0)
+
+    assert joined == [["clean"]]
+    assert set(store.result(key).reports) == {"clean-key", "pgd-key"}
+
+
+def report_of(name: str) -> MetricReport:
+    """A report without any number in it."""
+    outcome = BenchmarkOutcome(metrics={"error": MetricValue(0.5, 10)})
+    return MetricReport(benchmark=name, benchmark_key=f"{name}-key", semantics=1, outcome=outcome, wall_s=1.0)
+
+
+def summary_of(sha256: str) -> TrainSummary:
+    """A training of no epochs."""
+    return TrainSummary(
+        checkpoint_sha256=sha256,
+        checkpoint_uri="memory",
+        epochs=(),
+        resumed_from_step=None,
+        wall_s=0.0,
+        device_s=0.0,
+        environment={},
+    )
 
 
 def test_cold_mode_gives_each_cell_its_own_group(driver_of, pool, planned):

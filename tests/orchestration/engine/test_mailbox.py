@@ -9,6 +9,7 @@ import pytest
 
 from orchestration.engine import mailbox as mailbox_module
 from orchestration.engine.mailbox import Mailbox
+from orchestration.failures import classify
 from trainers.group_loop import Delivery
 from trainers.rank_failure import RankFailure
 
@@ -158,6 +159,35 @@ def test_a_job_on_a_group_that_ends_by_itself_fails_with_the_reason():
         assert await running == "failed"
         failed = next(event for event in await box.drain() if event.kind == "failed")
         assert failed.values[0].message == "the controller died"
+
+    _play(scene)
+
+
+@pytest.mark.parametrize(
+    ("reason", "found"),
+    [
+        ("ActorDiedError: its node was preempted: received SIGTERM", "preempted"),
+        ("ActorDiedError: its node has died", "worker-died"),
+        ("ControllerError: received SIGTERM", "worker-died"),
+    ],
+)
+def test_a_controller_that_leaves_with_its_node_costs_no_attempt_and_one_that_dies_does(reason: str, found: str):
+    async def scene(box: Mailbox) -> None:
+        running, _ = await _started(box, 1)
+        await box.ended("g", reason)
+        assert await running == "failed"
+        failed = next(event for event in await box.drain() if event.kind == "failed")
+        assert classify(failed.values)[0] == found
+
+    _play(scene)
+
+
+def test_a_group_stands_on_the_node_of_its_controller_too():
+    async def scene(box: Mailbox) -> None:
+        await box.placed("g", "placement", "b")
+        await box.join("g", 0, 1, 0.0, "a")
+        (joined,) = await box.drain()
+        assert joined.values[1] == {"a", "b"}
 
     _play(scene)
 
