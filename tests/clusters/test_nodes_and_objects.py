@@ -19,6 +19,8 @@ from typing import Any
 
 import pytest
 
+from orchestration.store.bundles import unbundled
+
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.ddp, pytest.mark.timeout(1200)]
 
 PLANTED = {
@@ -225,8 +227,8 @@ def test_nodes_that_share_nothing_but_a_store_train_together_and_prepare_once(
         assert any(path.endswith(".nbc") for path in before)
         assert after == before
     found = apart.objects(tmp_path / "objects")
-    records = [json.loads(data)["record"] for name, data in found.items() if name.endswith("training.json")]
-    assert [record["summary"]["environment"]["world_size"] for record in records] == [2, 2]
+    trainings = [unbundled(data, name)[0] for name, data in found.items() if name.endswith("training.json")]
+    assert [json.loads(one)["record"]["summary"]["environment"]["world_size"] for one in trainings] == [2, 2]
     assert any(name.startswith("dreamgrid/checkpoints/") for name in found)
     assert_no_secret(apart, {**found, "out": (first.stdout + first.stderr + second.stdout + second.stderr).encode()})
 
