@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 from unittest.mock import patch
 
-from benchmarks.storage import _training as training_of
+from benchmarks.storage import training_of
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
 from orchestration.catalogue import builtin_catalogue
 from orchestration.identities import ResolvedCell
@@ -62,10 +62,7 @@ def fill(folder: Path, sweep: Path, cells: int) -> FileStore:
 
 def record(store: FileStore, key: str, cell: ResolvedCell) -> None:
     """Record a cell with all reports that the sweep wants."""
-    training = training_of(key)
-    store.record_training(training)
-    for request in cell.benchmarks:
-        store.record_report(key, training.summary.checkpoint_sha256, _report(request.name, request.key, key))
+    store.record_cell(training_of(key), [_report(request.name, request.key, key) for request in cell.benchmarks])
 
 
 def _report(name: str, key: str, train_key: str) -> MetricReport:
