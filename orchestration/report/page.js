@@ -33,6 +33,16 @@ function legend(names) {
     element("span", {}, element("span", { class: "swatch", style: `background:${colour(index)}` }), name)));
 }
 
+// What cells are drawn by: the rows of the table, or each pair of settings where its rows and columns are settings.
+function drawnRows(part) {
+  if (part.layout !== "matrix") return part.table.rows;
+  return [...new Set([part.curves, part.reliability, ...part.details.map((each) => each.rows)].flatMap(Object.keys))];
+}
+
+function tone(part, row) {
+  return colour(Math.max(0, drawnRows(part).indexOf(row)));
+}
+
 function goodness(values, lowerIsBetter) {
   const known = values.filter((value) => value !== null && value !== undefined);
   const low = Math.min(...known), high = Math.max(...known);
@@ -80,18 +90,20 @@ function grid(part) {
 function matrixMaps(part) {
   const table = part.table, metrics = [...new Set(table.columns.map((column) => column.rank_group))], across = [...new Set(table.columns.map((column) => column.group))];
   const shares = heatGroups(table);
+  const room = (least, texts) => Math.max(least, 14 + 7 * Math.max(...texts.map((text) => text.length)));
+  const left = room(92, table.rows.map((row) => `${table.corner} = ${row}`)), step = room(84, across);
   const figures = metrics.map((metric) => {
     const places = table.columns.map((column, j) => [column, j]).filter(([column]) => column.rank_group === metric);
-    const width = 90 + 84 * across.length, svg = canvas(width, 60 + 44 * table.rows.length, `heat map of ${metric}`);
+    const svg = canvas(left + step * across.length, 60 + 44 * table.rows.length, `heat map of ${metric}`);
     svg.append(shape("text", { x: 8, y: 16, "font-weight": 600 }, metric));
-    places.forEach(([column], at) => svg.append(shape("text", { x: 132 + 84 * at, y: 40, "text-anchor": "middle" }, column.group)));
+    places.forEach(([column], at) => svg.append(shape("text", { x: left + step * (at + 0.5) - 2, y: 40, "text-anchor": "middle" }, column.group)));
     table.rows.forEach((row, i) => {
       svg.append(shape("text", { x: 8, y: 72 + 44 * i }, `${table.corner} = ${row}`));
       places.forEach(([column, j], at) => {
         const entry = table.entries[i][j], share = shares[i][j];
-        const box = shape("rect", { x: 92 + 84 * at, y: 48 + 44 * i, width: 80, height: 40, fill: share === null ? "#fff" : heat(share), stroke: "#ccd" });
+        const box = shape("rect", { x: left + step * at, y: 48 + 44 * i, width: step - 4, height: 40, fill: share === null ? "#fff" : heat(share), stroke: "#ccd" });
         svg.append(tipped(box, entry ? `n ${entry.n}` : "not recorded"));
-        svg.append(shape("text", { x: 132 + 84 * at, y: 72 + 44 * i, "text-anchor": "middle" }, entry ? shown(entry.mean, column.is_percent) : "–"));
+        svg.append(shape("text", { x: left + step * (at + 0.5) - 2, y: 72 + 44 * i, "text-anchor": "middle" }, entry ? shown(entry.mean, column.is_percent) : "–"));
       });
     });
     return element("figure", {}, svg);
@@ -137,7 +149,7 @@ function paretoOf(part) {
 function reliabilityOf(part) {
   const rows = Object.entries(part.reliability);
   if (!rows.length) return null;
-  const figures = rows.map(([row, bins]) => element("figure", {}, reliability(row, bins, colour(part.table.rows.indexOf(row) < 0 ? 0 : part.table.rows.indexOf(row)))));
+  const figures = rows.map(([row, bins]) => element("figure", {}, reliability(row, bins, tone(part, row))));
   return section("Reliability", "Clean test pictures in bins of confidence, all seeds together; on the diagonal confidence is honest. Area: share of pictures.", element("div", { class: "charts" }, ...figures));
 }
 
@@ -166,13 +178,13 @@ function detailsOf(part) {
     if (severities.length > 1) {
       const series = rows.map((row) => ({
         name: row,
-        colour: colour(Math.max(0, part.table.rows.indexOf(row))),
+        colour: tone(part, row),
         points: severities.map((level) => {
           const found = Object.values(each.rows[row]).map((by) => by[level]).filter((one) => one !== undefined);
           return [Number(level), (each.is_percent ? 100 : 1) * found.reduce((a, b) => a + b, 0) / found.length];
         }).filter((point) => Number.isFinite(point[1])),
       }));
-      holder.append(element("div", { class: "charts" }, element("figure", {}, lines(series, "severity", each.title), element("figcaption", {}, "Mean over all kinds, by severity."))), legend(part.table.rows));
+      holder.append(element("div", { class: "charts" }, element("figure", {}, lines(series, "severity", each.title), element("figcaption", {}, "Mean over all kinds, by severity."))), legend(drawnRows(part)));
     }
   };
   const pick = choose("benchmark", part.details.map((each) => each.title), draw);
@@ -184,11 +196,10 @@ function detailsOf(part) {
 function curvesOf(part) {
   const rows = Object.entries(part.curves).filter(([, cells]) => cells.length);
   if (!rows.length) return null;
-  const place = (row) => colour(Math.max(0, part.table.rows.indexOf(row)));
   const series = (what) => rows.flatMap(([row, cells]) => cells.map((cell) => ({
-    name: `${row}, seed ${cell.seed}`, colour: place(row), points: cell[what].map((value, epoch) => [epoch + 1, value]) })));
+    name: `${row}, seed ${cell.seed}`, colour: tone(part, row), points: cell[what].map((value, epoch) => [epoch + 1, value]) })));
   return section("Training", "One line a cell: loss and accuracy on the training pictures as the network saw them, augmentation included.",
-    element("div", { class: "charts" }, lines(series("loss"), "epoch", "loss"), lines(series("accuracy"), "epoch", "training accuracy")), legend(part.table.rows));
+    element("div", { class: "charts" }, lines(series("loss"), "epoch", "loss"), lines(series("accuracy"), "epoch", "training accuracy")), legend(drawnRows(part)));
 }
 
 function costOf(part) {

@@ -143,3 +143,30 @@ def test_the_pareto_front_follows_the_chosen_metrics(recorded_store: Recorded, b
     after = browser.execute_script("return document.querySelector('[data-section=\"Trade-offs\"] svg').textContent")
     assert before != after
     assert browser.execute_script(front) == 1
+
+
+@pytest.mark.browser
+def test_the_names_over_a_heat_map_keep_apart_and_each_pair_of_settings_has_a_colour(
+    recorded_store: Recorded, browser: Any
+) -> None:
+    path, _ = report(recorded_store("table-10", "smoke"), "table-10", "--smoke")
+    browser.get(path.as_uri())
+
+    gaps, room = browser.execute_script(
+        "const svg = document.querySelector('[data-section=\"Heat map\"] svg');"
+        "const boxes = [...svg.querySelectorAll('text')].filter((t) => t.textContent.startsWith('max_rounds'))"
+        ".map((t) => t.getBBox());"
+        "const gaps = boxes.slice(1).map((box, i) => box.x - boxes[i].x - boxes[i].width);"
+        "return [gaps, svg.viewBox.baseVal.width - boxes.at(-1).x - boxes.at(-1).width]"
+    )
+    lines = browser.execute_script(
+        "return [...document.querySelectorAll('[data-section=\"Training\"] polyline')].map((l) => l.getAttribute('stroke'))"
+    )
+    named = browser.execute_script(
+        "return [...document.querySelectorAll('[data-section=\"Training\"] .legend > span')].map((s) => s.textContent)"
+    )
+
+    assert len(gaps) == 2
+    assert min([*gaps, room]) > 0
+    assert sorted(named) == sorted(f"beta={beta},k={k}" for beta in (3, 4, 5) for k in (2, 3, 4))
+    assert len(set(lines)) == 9
