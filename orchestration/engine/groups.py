@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 COLLECTIVE_TIMEOUT_S = 1800.0
 GROUP_THREAD = "dreamgrid-group"
 THREAD_END_S = 20.0
+NODE_LOSS_S = 10.0
 
 
 @dataclass(slots=True)
@@ -176,35 +177,29 @@ class GroupPool:
 
         group, reason = self.groups[name], ""
         try:
-            trainer = self._trainers[name] = self._trainer(group)
-            trainer.fit()
+            self._trainers[name] = self._trainer(group)
+            self._trainers[name].fit()
         except SystemExit:
             # Ray ends the threads that wait for it when this process disconnects.
             return
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
-        self._trainers.pop(name, None)
+        trainer = self._trainers.pop(name, None)
         try:
-            if reason:
-                group.has_lost_host = not _stands(group.host)
-                self._free(name)
+            if reason and trainer is not None and not trainer.is_ended and group.host != _here():
+                loss = _loss_of(group.host)
+                group.has_lost_host = loss is not None
+                reason = reason if loss is None else f"ActorDiedError: the node of the group's controller left: {loss}"
+            if reason and trainer is not None:
+                trainer.free()
             ray.get(self._mailbox.ended.remote(name, reason))
         except ray.exceptions.RayError:
             return
 
-    def _free(self, name: str) -> None:
-        """Remove what a group reserved, in case its controller died without doing so; workers on it are killed."""
-        import ray
-        from ray.util import remove_placement_group
-
-        placement = ray.get(self._mailbox.placement_of.remote(name))
-        if placement is not None:
-            remove_placement_group(placement)
-
     def _trainer(self, group: WarmGroup) -> Any:
         from ray.train import FailureConfig, RunConfig, ScalingConfig
 
-        from orchestration.engine.trainer import Beside, LossWatcher, PlacementTeller, SigtermPasser, WarmTrainer
+        from orchestration.engine.trainer import Beside, HostTeller, LossWatcher, SigtermPasser, WarmTrainer
         from trainers.group_loop import group_loop
 
         name, shape = group.name, group.shape
@@ -234,7 +229,7 @@ class GroupPool:
                 failure_config=FailureConfig(max_failures=-1),
                 callbacks=[
                     LossWatcher(self._mailbox, name),
-                    PlacementTeller(self._mailbox, name),
+                    HostTeller(self._mailbox, name),
                     SigtermPasser(),
                     Beside(driver_node=_here(), scratch=self._scratch if self._is_scratch_ours else ""),
                 ],
@@ -250,10 +245,18 @@ def _here() -> str:
     return str(ray.get_runtime_context().get_node_id())
 
 
-def _stands(node: str) -> bool:
+def _loss_of(node: str) -> str | None:
+    """Return what Ray says of the end of a node, which it may learn of a moment later; None where the node stands."""
     import ray
 
-    return any(one["Alive"] for one in ray.nodes() if one["NodeID"] == node)
+    ends = time.monotonic() + NODE_LOSS_S
+    while True:
+        found = next((one for one in ray.nodes() if one["NodeID"] == node), None)
+        if found is None or not found["Alive"]:
+            return str((found or {}).get("DeathReasonMessage") or "Ray gives no reason")
+        if time.monotonic() > ends:
+            return None
+        time.sleep(0.2)
 
 
 def _import_libraries() -> None:

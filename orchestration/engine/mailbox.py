@@ -68,7 +68,6 @@ class _Group:
     life: int = 0
     failures: list[RankFailure] = field(default_factory=list)
     deaths_without_work: int = 0
-    placement: Any = None
     host: str = ""
 
 
@@ -182,14 +181,9 @@ class Mailbox:
         """Note that Ray saw workers of a group fail; the group's ranks are void until they join again."""
         self._lose(group, tuple(failures))
 
-    async def placed(self, group: str, placement: Any, host: str = "") -> None:
-        """Note the placement group that a group's workers stand on, and the node of the controller, without which they end."""
-        box = self._box(group)
-        box.placement, box.host = placement, host
-
-    async def placement_of(self, group: str) -> Any:
-        """Return the last placement group of a group, or None."""
-        return self._box(group).placement
+    async def hosted(self, group: str, host: str) -> None:
+        """Note the node of a group's controller, without which the group ends."""
+        self._box(group).host = host
 
     async def ended(self, group: str, reason: str) -> None:
         """Note that a group's run is over for good; a non-empty reason says that nobody asked for it."""

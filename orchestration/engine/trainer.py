@@ -15,12 +15,14 @@ from typing import Any, Final
 
 import ray
 from ray._common.constants import RAY_WARN_BLOCKING_GET_INSIDE_ASYNC_ENV_VAR
-from ray._private.state import available_resources_per_node
+from ray._private.state import available_resources_per_node, state
+from ray.core.generated import gcs_pb2
 from ray.train import UserCallback
 from ray.train.v2._internal.constants import get_env_vars_to_propagate
 from ray.train.v2._internal.execution.callback import ControllerCallback, WorkerGroupCallback
 from ray.train.v2._internal.execution.controller import TrainController
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
+from ray.util.placement_group import PlacementGroup, remove_placement_group
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from trainers.preemption import relay_sigterm
@@ -37,22 +39,35 @@ class WarmTrainer(DataParallelTrainer):  # type: ignore[misc]
     """Id of the node on which the controller is to run, with the barrier of its workers; "" for this one."""
 
     _controller: Any = None
-    _is_ended = False
+    is_ended = False
 
     def end(self) -> None:
         """End the run at once, whatever it is doing; `fit` raises then."""
-        self._is_ended = True
+        self.is_ended = True
         if self._controller is not None:
             ray.kill(self._controller)
 
+    def free(self) -> None:
+        """Remove what the controller reserved, in case it died without doing so; workers on it are killed.
+
+        A controller may die between reserving and telling anybody, so that Ray is asked what it made.
+        """
+        if self._controller is None:
+            return
+        made_by = self._controller._actor_id.binary()
+        for data in state._connect_and_get_accessor().get_placement_group_table():
+            found = gcs_pb2.PlacementGroupTableData.FromString(data)
+            if found.creator_actor_id == made_by and found.state != gcs_pb2.PlacementGroupTableData.REMOVED:
+                remove_placement_group(PlacementGroup(ray.PlacementGroupID(found.placement_group_id)))
+
     def _initialize_and_run_controller(self, **arguments: Any) -> Any:
         node = self.host or ray.get_runtime_context().get_node_id()
-        # Should the node leave before the controller starts, any other will do.
-        place = NodeAffinitySchedulingStrategy(node, soft=True)
+        # Should the node be gone by then, Ray refuses, and the group ends instead of waiting for it.
+        place = NodeAffinitySchedulingStrategy(node, soft=False)
         environment = {RAY_WARN_BLOCKING_GET_INSIDE_ASYNC_ENV_VAR: "0", **get_env_vars_to_propagate()}
         make = ray.remote(num_cpus=0, scheduling_strategy=place, runtime_env={"env_vars": environment})(TrainController)
         self._controller = make.remote(**arguments)
-        if self._is_ended:
+        if self.is_ended:
             self.end()
         ray.get(self._controller.run.remote())
         return ray.get(self._controller.get_result.remote())
@@ -83,18 +98,16 @@ class SigtermPasser(WorkerGroupCallback):  # type: ignore[misc]
         worker_group.execute(relay_sigterm)
 
 
-class PlacementTeller(WorkerGroupCallback):  # type: ignore[misc]
-    """Tells the mailbox which resources a group reserved, for the case that its controller dies before giving them back."""
+class HostTeller(WorkerGroupCallback):  # type: ignore[misc]
+    """Tells the mailbox on which node a group's controller runs."""
 
     def __init__(self, mailbox: Any, group: str) -> None:
         self._mailbox = mailbox
         self._group = group
 
     def after_worker_group_start(self, worker_group: Any) -> None:
-        """Tell the placement group of the workers that have just started."""
-        handle = worker_group.get_worker_group_state().placement_group_handle
-        host = ray.get_runtime_context().get_node_id()
-        self._mailbox.placed.remote(self._group, handle.placement_group, host)
+        """Tell it while the workers that have just started are yet to join."""
+        self._mailbox.hosted.remote(self._group, ray.get_runtime_context().get_node_id())
 
 
 class Beside(ControllerCallback):  # type: ignore[misc]

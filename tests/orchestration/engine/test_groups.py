@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from clusters.placement import GroupShape, Placement
 from orchestration.engine import execute
+from orchestration.engine import groups as groups_module
 from orchestration.engine.groups import GroupPool
 from orchestration.store.memory import MemoryStore
 
@@ -18,6 +21,20 @@ def pool(local_ray: None) -> Iterator[GroupPool]:
     """Groups that stay warm over this module."""
     with GroupPool(health_check_s=0.2) as groups:
         yield groups
+
+
+def test_a_group_that_is_ended_between_reserving_and_starting_gives_back_what_it_reserved(local_ray, monkeypatch):
+    import ray
+
+    monkeypatch.setattr(groups_module, "THREAD_END_S", 30.0)
+    before = wait_for_cpus(lambda cpus: cpus >= 1.0)
+    shape = GroupShape(num_workers=1)
+    pool = GroupPool(health_check_s=0.2)
+    pool.start(shape, Placement(shape, (0,)), "fake_jobs:run")
+    assert wait_for_cpus(lambda cpus: cpus < before) == before - 1.0
+    pool.close(timeout_s=0.0)
+    assert wait_for_cpus(lambda cpus: cpus >= before) == before
+    assert ray.is_initialized()
 
 
 def test_cells_of_mixed_sizes_run_through_warm_groups_and_are_recorded(pool, planned, plan_of, options, listener):
@@ -86,3 +103,15 @@ def test_a_stop_request_ends_the_run_and_leaves_the_rest_unfinished(pool, planne
     attempts = [attempt.error_class for cell in cells for attempt in store.attempts(cell.train_key)]
     assert attempts == ["stopped"]
     assert all(store.acquire(cell.train_key, "someone-else") is not None for cell in cells)
+
+
+def wait_for_cpus(is_reached: Callable[[float], bool], timeout_s: float = 90.0) -> float:
+    """Wait until the free CPUs are as wanted, and return them."""
+    from ray._private.state import available_resources_per_node
+
+    ends = time.monotonic() + timeout_s
+    while True:
+        free = sum(node.get("CPU", 0.0) for node in available_resources_per_node().values())
+        if is_reached(free) or time.monotonic() > ends:
+            return free
+        time.sleep(0.02)

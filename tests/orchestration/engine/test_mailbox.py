@@ -184,7 +184,7 @@ def test_a_controller_that_leaves_with_its_node_costs_no_attempt_and_one_that_di
 
 def test_a_group_stands_on_the_node_of_its_controller_too():
     async def scene(box: Mailbox) -> None:
-        await box.placed("g", "placement", "b")
+        await box.hosted("g", "b")
         await box.join("g", 0, 1, 0.0, "a")
         (joined,) = await box.drain()
         assert joined.values[1] == {"a", "b"}
