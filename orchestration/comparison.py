@@ -169,7 +169,7 @@ def _differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str
     """Return "epochs 2 instead of 100" for everything that differs, in the order of importance of the settings."""
     paths = sorted({*ours, *theirs}, key=lambda path: (_rank(path), path))
     return [
-        f"{_spoken(path)} {_shown(ours.get(path))} instead of {_shown(theirs.get(path))}"
+        f"{_spoken(path)} {_shown(path, ours.get(path))} instead of {_shown(path, theirs.get(path))}"
         for path in paths
         if ours.get(path) != theirs.get(path)
     ]
@@ -184,5 +184,7 @@ def _spoken(path: str) -> str:
     return path.removeprefix("recipe.").removeprefix("method_params.").replace("_", " ")
 
 
-def _shown(value: Any) -> str:
-    return "none" if value is None else str(value)
+def _shown(path: str, value: Any) -> str:
+    if value is None:
+        return "all" if path.endswith("train_images") else "none"
+    return str(value)

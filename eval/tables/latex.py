@@ -1,4 +1,4 @@
-"""Tables as LaTeX with booktabs: bold best, underlined second best, arrows in the head."""
+"""Tables as LaTeX with booktabs: bold best, underlined second best, arrows in the head, never wider than the text."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Final
 from eval.tables.cells import Ink, Style, cells, footnotes, headings
 from eval.tables.grid import Table
 
+_AS_WIDE_AS_THE_TEXT: Final = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}"
 _ARROWS: Final = MappingProxyType({True: r"$\downarrow$", False: r"$\uparrow$"})
 _LATEX_SYMBOLS: Final = MappingProxyType(
     {
@@ -44,7 +45,7 @@ _LATEX_SPECIAL: Final = MappingProxyType(
 
 
 def to_latex(table: Table, style: Style | None = None) -> str:
-    """Return a LaTeX table; it needs the package booktabs."""
+    """Return a LaTeX table; it needs the packages booktabs and graphicx."""
     ink = Ink(
         best=lambda text: rf"\textbf{{{text}}}",
         second=lambda text: rf"\underline{{{text}}}",
@@ -61,13 +62,13 @@ def to_latex(table: Table, style: Style | None = None) -> str:
         r"\begin{table}[t]",
         r"\centering",
         rf"\caption{{{_latex_text(table.title)}}}",
-        rf"\begin{{tabular}}{{l{'r' * len(body[0]) if body else ''}}}",
+        rf"{_AS_WIDE_AS_THE_TEXT}{{\begin{{tabular}}{{l{'r' * len(body[0]) if body else ''}}}",
         r"\toprule",
         *_latex_head(table),
         r"\midrule",
         *rows,
         r"\bottomrule",
-        r"\end{tabular}",
+        r"\end{tabular}}",
         *([r"\\[2pt] \footnotesize " + r" \\ ".join(notes)] if notes else []),
         r"\end{table}",
     ]

@@ -8,6 +8,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -153,14 +154,19 @@ def test_latex_escapes_its_text_and_balances_its_columns(three_rows):
     assert {line.replace(r"\&", "").count("&") for line in body.splitlines() if line.endswith(r"\\")} == {3}
 
 
-def test_latex_compiles_where_there_is_a_compiler(three_rows, tmp_path):
+@pytest.mark.parametrize("columns", [3, 60], ids=["narrow", "wider than a page"])
+def test_latex_compiles_within_the_width_of_the_text(three_rows, tmp_path, columns):
     compiler = shutil.which("pdflatex") or shutil.which("tectonic")
     if compiler is None:
         pytest.skip("no LaTeX compiler on this machine")
-    document = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n%s\\end{document}\n"
-    (tmp_path / "t.tex").write_text(document % render(three_rows, "latex"))
-    subprocess.run([compiler, "t.tex"], cwd=tmp_path, check=True, capture_output=True, timeout=120)
+    times = columns // 3
+    entries = tuple(row * times for row in three_rows.entries)
+    table = replace(three_rows, columns=three_rows.columns * times, entries=entries)
+    head = "\\documentclass{article}\\usepackage{booktabs,graphicx}\\begin{document}\n"
+    (tmp_path / "t.tex").write_text(head + render(table, "latex") + "\\end{document}\n")
+    done = subprocess.run([compiler, "t.tex"], cwd=tmp_path, check=True, capture_output=True, text=True, timeout=120)
     assert (tmp_path / "t.pdf").stat().st_size > 0
+    assert "Overfull" not in done.stdout
 
 
 def test_csv_has_one_line_per_entry_in_printed_units(three_rows):
