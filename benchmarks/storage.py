@@ -75,6 +75,16 @@ def _report(folder: Path, endpoint: str, *, cells: int, s3_cells: int, quick: bo
             target=COPY_TARGET,
             at_most=True,
         ),
+    ]
+    cases += _s3_cases(small, remote, few, fresh, endpoint)
+    cases += staging_cases(folder, f"{remote.uri}/staged", quick=quick)
+    measured = measure(cases, rounds=MIN_ROUNDS, clock="wall")
+    return Report(benchmark="storage", measurements=[*measured, *share_measurements(*measured[-2:], quick=quick)])
+
+
+def _s3_cases(small: FileStore, remote: FileStore, few: list[str], fresh: Iterator[int], endpoint: str) -> list[Case]:
+    """What the store costs on an object store, beside local files."""
+    return [
         Case(
             name="record a cell at its end, S3",
             ours=lambda: _record(remote, next(fresh)),
@@ -98,7 +108,7 @@ def _report(folder: Path, endpoint: str, *, cells: int, s3_cells: int, quick: bo
             at_most=True,
         ),
         Case(
-            name=f"read {s3_cells} cells, S3",
+            name=f"read {len(few)} cells, S3",
             ours=_reader(remote.uri, few),
             peer=_reader(small.uri, few),
             peer_name="local files",
@@ -106,9 +116,6 @@ def _report(folder: Path, endpoint: str, *, cells: int, s3_cells: int, quick: bo
             at_most=True,
         ),
     ]
-    cases += staging_cases(folder, f"{remote.uri}/staged", quick=quick)
-    measured = measure(cases, rounds=MIN_ROUNDS, clock="wall")
-    return Report(benchmark="storage", measurements=[*measured, *share_measurements(*measured[-2:], quick=quick)])
 
 
 def _reader(uri: str, keys: list[str]) -> Callable[[], object]:
