@@ -192,7 +192,7 @@ class GroupPool:
                 reason = reason if loss is None else f"ActorDiedError: the node of the group's controller left: {loss}"
             if reason and trainer is not None:
                 trainer.free()
-            ray.get(self._mailbox.ended.remote(name, reason))
+            ray.get(self._mailbox.ended.remote(name, reason, group.has_lost_host))
         except ray.exceptions.RayError:
             return
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from trainers.errors import JobPreempted
 from trainers.group_loop import Delivery
 from trainers.rank_failure import RankFailure
 
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
 
 Order = Literal["", "stop", "abort"]
 
-SETTLE_S = 10.0
-"""After a rank said that it failed, its group's end is waited for this long, so that the causes of all ranks are known."""
+SETTLE_S = 15.0
+"""After a rank said that it failed, its group's end is waited for this long, so that the causes of all ranks are known.
+
+Longer than the driver takes to find out why a controller died (`groups.NODE_LOSS_S`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,15 +169,18 @@ class Mailbox:
     async def fail(self, group: str, rank: int, token: int | None, failure: RankFailure) -> None:
         """Note what a rank failed of (without a token: before it joined).
 
-        Its job is over once all ranks have spoken or the group is gone, or after `SETTLE_S`.
+        Its job is over once all ranks have spoken or the group is gone, or after `SETTLE_S`. That a rank was told to go has a
+        cause outside of it, which Ray knows: the controller sees its end, or is itself what ended.
         """
         box = self._box(group)
         if token is not None and box.tokens.get(rank) != token:
             return
         box.failures.append(failure)
-        if token is not None and len(box.failures) == box.world_size:
+        if token is None:
+            return
+        if len(box.failures) == box.world_size and not all(map(_was_told_to_go, box.failures)):
             self._lose(group, ())
-        elif token is not None and len(box.failures) == 1:
+        elif len(box.failures) == 1:
             asyncio.get_running_loop().call_later(SETTLE_S, self._settle, group, box.life)
 
     async def lost(self, group: str, failures: Sequence[RankFailure]) -> None:
@@ -185,13 +191,21 @@ class Mailbox:
         """Note the node of a group's controller, without which the group ends."""
         self._box(group).host = host
 
-    async def ended(self, group: str, reason: str) -> None:
-        """Note that a group's run is over for good; a non-empty reason says that nobody asked for it."""
+    async def ended(self, group: str, reason: str, has_lost_node: bool = False) -> None:
+        """Note that a group's run is over for good.
+
+        Args:
+            group: The group.
+            reason: Why, or "" if it was asked to end.
+            has_lost_node: Whether it ended with its node. Where only the controller died, Ray tells its workers to go, so
+                that their words are no cause.
+        """
         box = self._box(group)
         box.is_ending = True
         if reason:
             kinds = ("ActorDiedError",) if reason.startswith("ActorDiedError") else ("WorkerCrashedError",)
-            box.failures.append(RankFailure(rank=-1, kinds=kinds, message=reason))
+            causes = [one for one in box.failures if has_lost_node or not _was_told_to_go(one)]
+            box.failures = [*causes, RankFailure(rank=-1, kinds=kinds, message=reason)]
         if box.current is not None:
             self._close(group, box, "failed" if box.current.taken else "returned", tuple(box.failures))
         box.tokens.clear()
@@ -291,3 +305,7 @@ class Mailbox:
         self._emit(kind, group, job.number, values)
         job.over.set()
         self._stir(box)
+
+
+def _was_told_to_go(failure: RankFailure) -> bool:
+    return failure.declared == JobPreempted.error_class

@@ -62,7 +62,9 @@ class Index:
         found = {name.removesuffix(".toc.json") for name in names if name.endswith(".toc.json")}
         gone = self._known - found
         if gone:
-            kept = {key: [each for each in places if each.segment not in gone] for key, places in self._places.items()}
+            kept = {
+                key: [place for place in places if place.segment not in gone] for key, places in self._places.items()
+            }
             self._places = {key: places for key, places in kept.items() if places}
             self._bodies = {segment: body for segment, body in self._bodies.items() if segment not in gone}
         for table in each(self._storage, sorted(found - self._known), self._table):

@@ -18,19 +18,18 @@ _PASSWORD: Final = "MLFLOW_AUTH_ADMIN_PASSWORD"
 _SECRET: Final = "MLFLOW_FLASK_SERVER_SECRET_KEY"
 
 
-def exposed_arguments(host: str, port: int, environment: Mapping[str, str] | None = None) -> list[str]:
-    """Return what `mlflow server` needs beside `--host`: nothing on loopback, else authentication and allowed hosts.
+def check_exposure(host: str, environment: Mapping[str, str] | None = None) -> None:
+    """Check that a server which others can reach asks for a password.
 
     Args:
         host: Address to listen on.
-        port: Its port.
         environment: Stands in for the process environment in tests.
 
     Raises:
         InputError: If others could reach the server and there is no password for its administrator or no secret for its cookies.
     """
     if host in LOOPBACKS:
-        return []
+        return
     variables = os.environ if environment is None else environment
     lacking = []
     if len(variables.get(_PASSWORD, "")) < SHORTEST_PASSWORD:
@@ -40,6 +39,17 @@ def exposed_arguments(host: str, port: int, environment: Mapping[str, str] | Non
     if lacking:
         text = f"a server that listens on {host} can be reached by others and needs {' and '.join(lacking)}; or use {LOOPBACK}"
         raise InputError("options", [Mistake(where="--host", text=text)])
+
+
+def exposed_arguments(host: str, port: int) -> list[str]:
+    """Return what `mlflow server` needs beside `--host`: nothing on loopback, else authentication and allowed hosts.
+
+    Args:
+        host: Address to listen on, which `check_exposure` has let pass.
+        port: Its port.
+    """
+    if host in LOOPBACKS:
+        return []
     names = [host, LOOPBACK, "localhost"] if host not in EVERYWHERE else [LOOPBACK, "localhost", _own_name()]
     return ["--app-name", "basic-auth", "--allowed-hosts", ",".join(f"{name}:{port}" for name in names)]
 

@@ -21,7 +21,7 @@ from urllib.parse import quote
 import psutil
 
 from orchestration.errors import EnvironmentRefused
-from orchestration.tracking.exposure import EVERYWHERE, LOOPBACK, exposed_arguments
+from orchestration.tracking.exposure import EVERYWHERE, LOOPBACK, check_exposure, exposed_arguments
 from orchestration.tracking.mlflow_client import with_driver
 from orchestration.tracking.secrets import scrubbed
 from orchestration.tracking.views import view_link
@@ -119,6 +119,7 @@ def serve_ui(
     """
     if uri.startswith("http"):
         return UiServer(uri.rstrip("/"), None)
+    check_exposure(host)
     if port is not None and not _is_free(port):
         raise _taken(port)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", with_driver(uri), "--workers", "1"]
@@ -126,7 +127,7 @@ def serve_ui(
         folder = Path(uri.removeprefix("sqlite:///")).absolute().parent
         folder.mkdir(parents=True, exist_ok=True)
         command += ["--artifacts-destination", str(folder / "mlflow-artifacts")]
-    for _ in range(_ATTEMPTS):
+    for _ in range(_ATTEMPTS if port is None else 1):
         chosen = port if port is not None else _USUAL_PORT if _is_free(_USUAL_PORT) else _free_port()
         with contextlib.suppress(_PortLost):
             return _start([*command, *arguments], host, chosen, log)

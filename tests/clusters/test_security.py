@@ -11,7 +11,7 @@ import pytest
 
 from orchestration.errors import InputError
 from orchestration.sweep_yaml import read_yaml
-from orchestration.tracking.exposure import exposed_arguments
+from orchestration.tracking.exposure import check_exposure, exposed_arguments
 from trainers.datasets.fetch import plain_archives
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -103,14 +103,16 @@ def test_an_archive_brings_only_plain_files_below_its_folder(tmp_path: Path, mem
 
 
 def test_a_server_on_loopback_needs_nothing() -> None:
-    assert exposed_arguments("127.0.0.1", 5000, {}) == []
+    check_exposure("127.0.0.1", {})
+    assert exposed_arguments("127.0.0.1", 5000) == []
 
 
 def test_a_server_that_others_reach_demands_a_password_and_a_secret() -> None:
     with pytest.raises(InputError, match=r"MLFLOW_AUTH_ADMIN_PASSWORD and a secret in MLFLOW_FLASK_SERVER_SECRET_KEY"):
-        exposed_arguments("0.0.0.0", 5000, {"MLFLOW_AUTH_ADMIN_PASSWORD": "short"})
+        check_exposure("0.0.0.0", {"MLFLOW_AUTH_ADMIN_PASSWORD": "short"})
 
     given = {"MLFLOW_AUTH_ADMIN_PASSWORD": "a-long-enough-word", "MLFLOW_FLASK_SERVER_SECRET_KEY": "s" * 32}
-    assert exposed_arguments("10.0.0.5", 5000, given) == [
+    check_exposure("10.0.0.5", given)
+    assert exposed_arguments("10.0.0.5", 5000) == [
         "--app-name", "basic-auth", "--allowed-hosts", "10.0.0.5:5000,127.0.0.1:5000,localhost:5000",
     ]  # fmt: skip

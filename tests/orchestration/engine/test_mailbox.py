@@ -10,10 +10,12 @@ import pytest
 from orchestration.engine import mailbox as mailbox_module
 from orchestration.engine.mailbox import Mailbox
 from orchestration.failures import classify
+from trainers.errors import JobPreempted
 from trainers.group_loop import Delivery
-from trainers.rank_failure import RankFailure
+from trainers.rank_failure import RankFailure, describe_failure
 
 FAILURE = RankFailure(rank=1, kinds=("ValueError",), message="shapes differ")
+TOLD_TO_GO = describe_failure(JobPreempted("its worker was told to go by SIGTERM"), 0)
 
 
 def _play(scene: Callable[[Mailbox], Awaitable[None]]) -> None:
@@ -178,6 +180,42 @@ def test_a_controller_that_leaves_with_its_node_costs_no_attempt_and_one_that_di
         assert await running == "failed"
         failed = next(event for event in await box.drain() if event.kind == "failed")
         assert classify(failed.values)[0] == found
+
+    _play(scene)
+
+
+@pytest.mark.parametrize(
+    ("reason", "has_lost_node", "found"),
+    [
+        ("ActorDiedError: killed", False, "worker-died"),
+        ("ActorDiedError: the node of the group's controller left: no reason", True, "preempted"),
+    ],
+)
+def test_workers_that_ray_tells_to_go_since_their_controller_died_do_not_hide_its_death(
+    reason: str, has_lost_node: bool, found: str
+):
+    async def scene(box: Mailbox) -> None:
+        running, tokens = await _started(box, 2)
+        for rank, token in enumerate(tokens):
+            await box.fail("g", rank, token, TOLD_TO_GO)
+        assert not running.done()
+        await box.ended("g", reason, has_lost_node)
+        assert await running == "failed"
+        failed = next(event for event in await box.drain() if event.kind == "failed")
+        assert classify(failed.values)[0] == found
+
+    _play(scene)
+
+
+def test_workers_that_are_told_to_go_while_their_controller_stands_are_preempted():
+    async def scene(box: Mailbox) -> None:
+        running, tokens = await _started(box, 2)
+        for rank, token in enumerate(tokens):
+            await box.fail("g", rank, token, TOLD_TO_GO)
+        await box.lost("g", [RankFailure(rank=0, kinds=("ActorDiedError",), message="its process ended")])
+        assert await running == "failed"
+        failed = next(event for event in await box.drain() if event.kind == "failed")
+        assert classify(failed.values)[0] == "preempted"
 
     _play(scene)
 
