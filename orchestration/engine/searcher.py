@@ -8,6 +8,7 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from orchestration.engine.trial import TRIAL_RESOURCES, cell_trial, keep_credentials_out_of_trials
+from orchestration.engine.trial_processes import keeping_trial_processes
 
 if TYPE_CHECKING:
     from orchestration.engine.driver import Driver
@@ -52,7 +53,7 @@ class CellSearcher(Searcher):  # type: ignore[misc]
 def run_tuner(driver: Driver, scratch: str) -> None:
     """Run trials until the driver has no more cells."""
     keep_credentials_out_of_trials()
-    tune.Tuner(
+    tuner = tune.Tuner(
         tune.with_resources(cell_trial, TRIAL_RESOURCES),
         tune_config=tune.TuneConfig(search_alg=CellSearcher(driver), num_samples=-1, reuse_actors=True),
         run_config=tune.RunConfig(
@@ -61,4 +62,6 @@ def run_tuner(driver: Driver, scratch: str) -> None:
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=0),
         ),
-    ).fit()
+    )
+    with keeping_trial_processes():
+        tuner.fit()
