@@ -1,6 +1,6 @@
-"""What each built-in sweep costs from nothing, by counted operations, and what data it needs.
+"""How many cells each built-in sweep has, what it costs from nothing by counted operations, and what data it needs.
 
-Counting resolves every cell of every sweep, which a list should not wait for: the operations lie in a file, and a test
+Counting resolves every cell of every sweep, which a list should not wait for: the totals lie in a file, and a test
 compares it with a fresh count. `python -m orchestration.sweep_costs` writes it anew.
 """
 
@@ -16,26 +16,28 @@ from orchestration.sweep import Sweep
 from orchestration.sweep_files import SWEEPS, load_sweep
 
 LISTED_MACHINE: Final = "v100"
-OPERATIONS_FILE: Final = Path(__file__).with_name("sweep_operations.json")
+TOTALS_FILE: Final = Path(__file__).with_name("sweep_totals.json")
 
 
-def listed_costs(machine: str = LISTED_MACHINE) -> Mapping[str, Mapping[str, Any]]:
-    """Return sweep -> {"device_hours", "money", "currency"} for the full size with its own seeds, nothing recorded.
+def listed_totals(machine: str = LISTED_MACHINE) -> Mapping[str, Mapping[str, Any]]:
+    """Return what each sweep comes to in its full size with its own seeds, nothing recorded.
+
+    Returns:
+        Sweep -> {"cells" (those of its rows, shared ones once), "device_hours", "money", "currency"}.
 
     Raises:
         InputError: If the price file has no such machine.
     """
     priced = read_machine(machine)
-    operations: Mapping[str, float] = json.loads(OPERATIONS_FILE.read_text(encoding="utf-8"))
-    hours = {name: count / (priced.tflops * 1e12) / 3600 for name, count in operations.items()}
-    return {
-        name: {
-            "device_hours": found,
-            "money": found / priced.devices * priced.price_per_hour,
-            "currency": priced.currency,
-        }
-        for name, found in hours.items()
-    }
+    totals: Mapping[str, Mapping[str, float]] = json.loads(TOTALS_FILE.read_text(encoding="utf-8"))
+    listed = {}
+    for name, total in totals.items():
+        hours = total["operations"] / (priced.tflops * 1e12) / 3600
+        money = hours / priced.devices * priced.price_per_hour
+        listed[name] = {
+            "cells": total["cells"], "device_hours": hours, "money": money, "currency": priced.currency,
+        }  # fmt: skip
+    return listed
 
 
 def needed_data(sweep: Sweep) -> tuple[str, ...]:
@@ -56,8 +58,8 @@ def needed_data(sweep: Sweep) -> tuple[str, ...]:
     return (*sorted(named | streams), *([f"files of {', '.join(files)}"] if files else []))
 
 
-def counted_operations() -> dict[str, float]:
-    """Return the floating-point operations of every built-in sweep in its full size, parents included."""
+def counted_totals() -> dict[str, dict[str, float]]:
+    """Return the wanted cells of every built-in sweep in its full size, and the floating-point operations, parents included."""
     from orchestration.catalogue import builtin_catalogue
     from orchestration.plan import make_plan
     from orchestration.store import open_store
@@ -66,16 +68,17 @@ def counted_operations() -> dict[str, float]:
     catalogue, store = builtin_catalogue(), open_store("memory:")
     made = {}
     for name in SWEEPS:
-        cells = make_plan(load_sweep(name), store=store, catalogue=catalogue).to_run
-        training = [training_flops(cell.config, catalogue.dataset(cell.config.dataset)) for cell in cells]
+        plan = make_plan(load_sweep(name), store=store, catalogue=catalogue)
+        training = [training_flops(cell.config, catalogue.dataset(cell.config.dataset)) for cell in plan.to_run]
         judging = [
             judging_flops(request, cell.config, catalogue.dataset(cell.config.dataset))
-            for cell in cells
+            for cell in plan.to_run
             for request in cell.missing
         ]
-        made[name] = float(f"{sum(training) + sum(judging):.6g}")
+        operations = float(f"{sum(training) + sum(judging):.6g}")
+        made[name] = {"cells": sum(not cell.supporting for cell in plan.cells), "operations": operations}
     return made
 
 
 if __name__ == "__main__":
-    OPERATIONS_FILE.write_text(json.dumps(counted_operations(), indent=2) + "\n", encoding="utf-8")
+    TOTALS_FILE.write_text(json.dumps(counted_totals(), indent=2) + "\n", encoding="utf-8")

@@ -31,14 +31,14 @@ def sweeps(
 ) -> int:
     """List the built-in sweeps: table, rows, cells, sizes, what data they need, what they cost."""
     from orchestration.catalogue import builtin_catalogue
-    from orchestration.sweep_costs import listed_costs
+    from orchestration.sweep_costs import listed_totals
     from orchestration.sweep_files import SWEEPS, sweep_json_schema_text
 
     if schema:
         show(sweep_json_schema_text(builtin_catalogue()))
         return EXIT_DONE
-    costs = listed_costs(machine)
-    rows = [{**_summary(name), "machine": machine, **costs[name]} for name in SWEEPS]
+    totals = listed_totals(machine)
+    rows = [{**_summary(name), "machine": machine, **totals[name]} for name in SWEEPS]
     emit(rows, lambda: _sweeps_text(rows), as_json=as_json)
     return EXIT_DONE
 
@@ -227,12 +227,10 @@ def _summary(name: str) -> dict[str, Any]:
     file = load_sweep_file(name)
     full = built_in_sweep(name)
     parts = full.parts or (full,)
-    points = [point for part in parts for point in part.points]
     return {
         "name": name,
         "title": file.title,
         "rows": sum(len(part.rows) for part in parts),
-        "cells": len(points),
         "columns": len(full.columns),
         "sizes": list(sizes_of(file)),
         "data": list(needed_data(full)),

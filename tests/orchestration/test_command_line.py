@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from orchestration.cli import main
-from orchestration.sweep_costs import OPERATIONS_FILE, counted_operations
+from orchestration.sweep_costs import TOTALS_FILE, counted_totals
 
 HEAVY = ("torch", "ray", "mlflow", "pandas", "scipy", "numba", "numpy", "rich")
 LIGHT_VERBS = (["--help"], ["sweeps"], ["plan", "demo"], ["table", "demo"], ["status", "demo"])
@@ -73,14 +73,17 @@ def test_the_list_of_sweeps_says_what_each_costs_and_needs(capsys: pytest.Captur
     assert rows["demo"]["data"] == ["digits"]
     parts = [rows[f"table-{number}"]["device_hours"] for number in (1, 2, 3, 4, 10)]
     assert max(parts) < rows["cifar-all"]["device_hours"] < sum(parts) + rows["mixing-sets"]["device_hours"]
+    # Tables 7 and 8 judge the same seven networks, and the other tables of ImageNet the same eight.
+    assert rows["table-7"]["cells"] == rows["table-8"]["cells"] == 7
+    assert rows["imagenet-all"]["cells"] < sum(rows[f"table-{number}"]["cells"] for number in (5, 6, 7, 8, 11, 12))
 
 
-def test_the_counted_operations_of_the_list_are_those_of_the_sweeps() -> None:
-    found = json.loads(OPERATIONS_FILE.read_text())
+def test_the_totals_of_the_list_are_those_of_the_sweeps() -> None:
+    found, counted = json.loads(TOTALS_FILE.read_text()), counted_totals()
 
-    assert found == pytest.approx(counted_operations(), rel=1e-5), (
-        "write them anew: python -m orchestration.sweep_costs"
-    )
+    assert found.keys() == counted.keys()
+    for name, total in counted.items():
+        assert found[name] == pytest.approx(total, rel=1e-5), "write them anew: python -m orchestration.sweep_costs"
 
 
 def test_the_module_is_a_program_too() -> None:
