@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -54,16 +55,24 @@ class PointSettings:
 
     def _note(self, path: str, text: str) -> None:
         self.failed = True
-        origin = self._origin_of(path)
+        origin = self._origin_of(path, text)
         self.resolver.mistakes.append(mistake_at(self.sweep, origin, text))
 
-    def _origin_of(self, path: str) -> tuple[str | int, ...]:
+    def _origin_of(self, path: str, text: str = "") -> tuple[str | int, ...]:
+        """Return where a setting comes from; of a group of settings, the one that a text names first, else the group."""
         if path in self.settings:
             return self.settings[path].origin
         if path.startswith("benchmarks."):
             return tuple(path.split(".", 1))
-        inside = [item.origin[:-1] for name, item in self.settings.items() if name.startswith(f"{path}.")]
-        return inside[-1] if inside else self.origin
+        inside = {name: item.origin for name, item in self.settings.items() if name.startswith(f"{path}.")}
+        if not inside:
+            return self.origin
+        mentions = {name: re.search(rf"\b{re.escape(name.rpartition('.')[2])}\b", text) for name in inside}
+        named = {found.start(): inside[name] for name, found in mentions.items() if found is not None}
+        if named:
+            return named[min(named)]
+        last = list(inside.values())[-1]
+        return last[:-1] or last
 
 
 def attempt(make: Callable[..., T], *arguments: Any, **options: Any) -> tuple[T | None, str | None]:

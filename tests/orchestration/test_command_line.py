@@ -108,7 +108,11 @@ def test_json_is_one_document_on_stdout(arguments: list[str], capsys: pytest.Cap
     ("arguments", "expected"),
     [
         (["plan", "demmo"], "did you mean 'demo'?"),
-        (["plan", "demo", "--set", "train.epochs=many"], "epochs must be a whole number, but got 'many'"),
+        (
+            ["plan", "demo", "--set", "train.epochs=many"],
+            "--set train.epochs: epochs must be a whole number, but got 'many'",
+        ),
+        (["plan", "demo", "--set", "train.epohcs=3"], "--set train.epohcs: unknown field of a recipe 'epohcs'"),
         (["plan", "demo", "--set", "trian.epochs=1"], "did you mean 'train'?"),
         (["plan", "demo", "--set", "params.bata=1"], "did you mean 'beta'?"),
         (["plan", "demo", "--set", "benchmarks.pgdd.steps=1"], "pgdd"),
