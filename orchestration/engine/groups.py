@@ -263,7 +263,7 @@ def _import_libraries() -> None:
     """Import Ray's libraries here: two threads that import them at once see each other's half-initialised modules."""
     for name in (
         "orchestration.engine.trainer",
-        "orchestration.engine.searcher",
+        "orchestration.engine.tuner",
         "trainers.group_loop",
     ):
         importlib.import_module(name)

@@ -133,7 +133,7 @@ def _forbid_new_ray() -> None:
 
 
 def _tune(driver: Driver, scratch: str) -> None:
-    from orchestration.engine.searcher import run_tuner
+    from orchestration.engine.tuner import run_tuner
 
     try:
         run_tuner(driver, scratch)

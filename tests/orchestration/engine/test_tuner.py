@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ray import tune
+from ray.tune.execution.tune_controller import TuneController
 from ray.tune.search import Searcher
 
+from orchestration.engine import tuner as tuner_module
 from orchestration.engine.trial import TRIAL_RESOURCES
-from orchestration.engine.trial_processes import PatientController, keeping_trial_processes
+from orchestration.engine.tuner import PatientController, keeping_trial_processes
 
 pytestmark = pytest.mark.ray
 
@@ -68,6 +71,24 @@ def test_trials_that_run_at_once_have_a_process_each_and_keep_it(local_ray: None
         tuner.fit()
     assert len(searcher.processes) == TRIALS
     assert len(set(searcher.processes)) == AT_ONCE
+
+
+def test_a_trial_whose_process_does_not_start_takes_a_free_one_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(tuner_module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(TuneController, "_maybe_reuse_cached_actor", lambda self, trial: True)
+    trial = SimpleNamespace(trial_id="one")
+    controller = PatientController.__new__(PatientController)
+    controller._waiting_since = {}
+    controller._resetting_trials = ()
+    controller._trial_to_actor = [trial]
+
+    assert not controller._maybe_reuse_cached_actor(trial)
+    now[0] += tuner_module.PATIENCE_S - 1
+    assert not controller._maybe_reuse_cached_actor(trial)
+    now[0] += 2
+    assert controller._maybe_reuse_cached_actor(trial)
+    assert controller._maybe_reuse_cached_actor(SimpleNamespace(trial_id="without a process of its own"))
 
 
 def test_tuners_outside_are_left_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
