@@ -1,0 +1,1 @@
+"""Folders of images: which files belong to one, what identifies them, and how a file becomes pixels."""

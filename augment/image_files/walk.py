@@ -1,0 +1,223 @@
+"""The one walk of a folder of images: what it finds is what is counted, listed, hashed and read. Light to import.
+
+A file is an image by its suffix (`SUFFIXES`, in any case). Hidden files and folders are left out at every level below the root,
+and so are the folders that other systems leave behind (`FOREIGN_FOLDERS`). Symbolic links to files and folders are followed
+wherever they lead; a link to a folder that contains it is not entered again. Images that are seen to be unreadable
+(`UNREAD_SUFFIXES`, links to nothing) are kept apart, so that whoever reads the folder can name them; another link to nothing
+may be a class on a disk that is not there, so it is refused.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from stat import S_ISDIR, S_ISREG
+from typing import Final
+
+from augment.errors import AugmentError
+from augment.fast_dataclass import dataclass
+
+SUFFIXES: Final = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".dib", ".gif", ".webp", ".tif", ".tiff"}
+    | {".ppm", ".pgm", ".pbm", ".pnm", ".pfm"}
+)
+"""Images that are read."""
+
+UNREAD_SUFFIXES: Final = frozenset(
+    {".avif", ".heic", ".heif", ".jp2", ".j2k", ".jpx", ".jxl", ".psd", ".svg", ".ico", ".icns", ".tga", ".pcx", ".eps"}
+    | {".exr", ".hdr", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2", ".raw", ".dcm", ".qoi", ".dds"}
+)
+"""Images that are not read: they count as images that cannot be decoded."""
+
+FOREIGN_FOLDERS: Final = frozenset({"__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information"})
+"""Folders without a leading dot that macOS archives, network drives and Windows leave beside the files of a user."""
+
+LARGEST_UNREADABLE_SHARE: Final = 0.01
+"""Share of a folder's images that may be unreadable; those are left out and named, above it the folder is refused."""
+
+NAMES_SHOWN: Final = 3
+
+
+class ImageFolderError(AugmentError):
+    """A folder of images that is absent, empty, or has too many images that cannot be read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageFile:
+    """One image of a folder, with the facts of the file that is read: for a link, those of its target.
+
+    Attributes:
+        name: Path in the folder, with forward slashes.
+        size: Bytes.
+        mtime_ns: Time of the last change of the content.
+        ctime_ns: Time of the last change of the file's record, which no program can set back.
+        inode: Device and number of the file.
+    """
+
+    name: str
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageFolder:
+    """What a walk found.
+
+    Attributes:
+        root: The folder.
+        files: Its images, sorted by the parts of their paths.
+        unread: Names of images that cannot be read: of another suffix, or links to nothing.
+    """
+
+    root: Path
+    files: tuple[ImageFile, ...]
+    unread: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the images."""
+        return tuple(file.name for file in self.files)
+
+    @property
+    def paths(self) -> list[Path]:
+        """Paths of the images."""
+        return [self.root / file.name for file in self.files]
+
+    @property
+    def stray(self) -> tuple[str, ...]:
+        """Names of images that are in no sub-folder, so that they have no class."""
+        return tuple(file.name for file in self.files if "/" not in file.name)
+
+    def by_class(self) -> dict[str, int]:
+        """Return sub-folder -> number of images in it, at any depth."""
+        counts: dict[str, int] = {}
+        for file in self.files:
+            kind, slash, _ = file.name.partition("/")
+            if slash:
+                counts[kind] = counts.get(kind, 0) + 1
+        return counts
+
+
+def is_hidden(name: str) -> bool:
+    """Return whether a file or folder of this name is left out of every walk."""
+    return name.startswith(".") or name in FOREIGN_FOLDERS
+
+
+def is_image(name: str) -> bool:
+    """Return whether a file of this name is read as an image."""
+    return not is_hidden(name) and os.path.splitext(name)[1].lower() in SUFFIXES
+
+
+def walk_images(folder: Path) -> ImageFolder:
+    """Return the images in a folder; an empty folder has none.
+
+    Raises:
+        ImageFolderError: If the folder is absent, a folder in it cannot be listed, or a link without the suffix of an image
+            leads nowhere.
+    """
+    found: list[ImageFile] = []
+    unread: list[str] = []
+    try:
+        facts = folder.stat()
+        for name, status in _below(str(folder), "", (_inode(facts),)):
+            suffix = os.path.splitext(name)[1].lower()
+            if status is None or suffix in UNREAD_SUFFIXES:
+                unread.append(name)
+            else:
+                found.append(_image_file(name, status))
+    except OSError as error:
+        raise ImageFolderError(
+            f"a folder of images must be readable, but {error.filename}: {error.strerror}"
+        ) from error
+    by_parts = sorted(found, key=lambda file: file.name.split("/"))
+    return ImageFolder(root=folder, files=tuple(by_parts), unread=tuple(sorted(unread)))
+
+
+def images_in(folder: Path, purpose: str) -> ImageFolder:
+    """Return the images in a folder that must have some, with few enough that cannot be read.
+
+    Args:
+        folder: The folder.
+        purpose: What it is for, as the subject of a sentence: "mixing set 'folder'".
+
+    Raises:
+        ImageFolderError: If it is absent or has no image, or if too many of its images cannot be read by their names.
+    """
+    if not folder.is_dir():
+        raise ImageFolderError(f"{purpose} needs a folder of images, but {folder} does not exist; check the path")
+    found = walk_images(folder)
+    refuse_unreadable(folder, found.unread, len(found.files) + len(found.unread))
+    if not found.files:
+        raise ImageFolderError(
+            f"{purpose} needs a folder of images, but {folder} has none ({', '.join(sorted(SUFFIXES))}); put images there"
+        )
+    return found
+
+
+def refuse_unreadable(folder: Path, names: Sequence[str], total: int) -> None:
+    """Refuse a folder with too many images that cannot be read.
+
+    Args:
+        folder: The folder.
+        names: Those images.
+        total: Number of all images.
+
+    Raises:
+        ImageFolderError: If they are more than one in a hundred; with their number and the first names.
+    """
+    if len(names) > LARGEST_UNREADABLE_SHARE * total:
+        raise ImageFolderError(
+            f"at most {LARGEST_UNREADABLE_SHARE:.0%} of the images in {folder} may be unreadable, but {len(names)} of "
+            f"{total} are: {named(names)}; convert, replace or remove them"
+        )
+
+
+def named(names: Sequence[str]) -> str:
+    """Return the first few of some names."""
+    return ", ".join(names[:NAMES_SHOWN]) + (" ..." if len(names) > NAMES_SHOWN else "")
+
+
+def _below(
+    folder: str, prefix: str, ancestors: tuple[tuple[int, int], ...]
+) -> Iterator[tuple[str, os.stat_result | None]]:
+    """Yield the name of each image and the facts of its file; None for a link to nothing and what is no file."""
+    with os.scandir(folder) as entries:
+        visible = [entry for entry in entries if not is_hidden(entry.name)]
+    for entry in visible:
+        is_named_image = os.path.splitext(entry.name)[1].lower() in SUFFIXES | UNREAD_SUFFIXES
+        if not (is_named_image or entry.is_symlink() or entry.is_dir()):
+            continue  # the many small files of annotations cost no call of stat
+        status = _status(entry.path)
+        if status is not None and S_ISDIR(status.st_mode):
+            if _inode(status) not in ancestors:
+                yield from _below(entry.path, f"{prefix}{entry.name}/", (*ancestors, _inode(status)))
+        elif status is None and not is_named_image:
+            raise ImageFolderError(
+                f"a link in a folder of images must lead somewhere, but {entry.path} does not; restore its target, or remove it"
+            )
+        elif is_named_image:
+            yield prefix + entry.name, status if status is not None and S_ISREG(status.st_mode) else None
+
+
+def _status(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except OSError:  # a link to nothing, or in a circle
+        return None
+
+
+def _inode(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _image_file(name: str, status: os.stat_result) -> ImageFile:
+    return ImageFile(
+        name=name,
+        size=status.st_size,
+        mtime_ns=status.st_mtime_ns,
+        ctime_ns=status.st_ctime_ns,
+        inode=_inode(status),
+    )

@@ -1,0 +1,379 @@
+"""One walk of image folders, one hash of what it finds, one decoder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from augment.image_files import content
+from augment.image_files.content import file_hash, folder_hash
+from augment.image_files.decode import UndecodableImage, decode_image
+from augment.image_files.walk import ImageFolderError, images_in, walk_images
+
+RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
+
+
+@pytest.fixture(autouse=True)
+def own_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DREAMGRID_CACHE", str(tmp_path / "memory"))
+
+
+def written(path: Path, pixels: Any = RAMP, **options: Any) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.asarray(pixels)).save(path, **options)
+    return path
+
+
+def rgb(path: Path, **options: Any) -> NDArray[np.uint8]:
+    return np.asarray(decode_image(path, **options))
+
+
+def hash_of(folder: Path) -> str:
+    return folder_hash(walk_images(folder))
+
+
+def three_times(levels: NDArray[Any]) -> NDArray[Any]:
+    return np.repeat(levels[..., None], 3, axis=2)
+
+
+# The walk
+
+
+def test_every_suffix_is_found_in_any_case_and_the_others_are_named(tmp_path: Path) -> None:
+    for name in ("a.GIF", "b.tif", "c.TIFF", "d.webp", "e.jfif", "f.JPG", "g.ppm", "h.bmp", "i.heic", "notes.txt"):
+        (tmp_path / "set").mkdir(exist_ok=True)
+        (tmp_path / "set" / name).write_bytes(b"x")
+
+    found = walk_images(tmp_path / "set")
+
+    assert found.names == ("a.GIF", "b.tif", "c.TIFF", "d.webp", "e.jfif", "f.JPG", "g.ppm", "h.bmp")
+    assert found.unread == ("i.heic",)
+
+
+@pytest.mark.parametrize(
+    "litter", [".DS_Store", "cat/._0.png", ".ipynb_checkpoints/0.png", "cat/.thumbs/1.png", "__MACOSX/cat/._0.png"]
+)
+def test_what_editors_and_systems_leave_behind_is_no_part_of_a_folder(tmp_path: Path, litter: str) -> None:
+    written(tmp_path / "pets" / "cat" / "0.png")
+    before = hash_of(tmp_path / "pets")
+    (tmp_path / "pets" / litter).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "pets" / litter).write_bytes(b"\x00\x05\x16\x07")
+
+    assert walk_images(tmp_path / "pets").by_class() == {"cat": 1}
+    assert hash_of(tmp_path / "pets") == before
+
+
+def test_a_hidden_folder_above_the_root_hides_nothing(tmp_path: Path) -> None:
+    written(tmp_path / ".data" / "pets" / "0.png")
+
+    assert walk_images(tmp_path / ".data" / "pets").names == ("0.png",)
+
+
+def test_links_to_splits_classes_and_files_are_followed_and_hashed_as_what_they_lead_to(tmp_path: Path) -> None:
+    written(tmp_path / "real" / "train" / "cat" / "0.png")
+    for name, link, target in (
+        ("splits", "train", "real/train"),
+        ("classes", "train/cat", "real/train/cat"),
+        ("files", "train/cat/0.png", "real/train/cat/0.png"),
+    ):
+        (tmp_path / name / link).parent.mkdir(parents=True)
+        (tmp_path / name / link).symlink_to(tmp_path / target)
+
+    assert len({hash_of(tmp_path / name) for name in ("real", "splits", "classes", "files")}) == 1
+
+    written(tmp_path / "real" / "train" / "cat" / "0.png", 255 - RAMP)
+
+    assert len({hash_of(tmp_path / name) for name in ("real", "splits", "classes", "files")}) == 1
+
+
+def test_a_link_to_a_folder_around_it_ends(tmp_path: Path) -> None:
+    written(tmp_path / "set" / "cat" / "0.png")
+    (tmp_path / "set" / "cat" / "again").symlink_to(tmp_path / "set")
+    (tmp_path / "set" / "self").symlink_to(tmp_path / "set" / "self")
+
+    with pytest.raises(ImageFolderError, match="must lead somewhere"):
+        walk_images(tmp_path / "set")
+    (tmp_path / "set" / "self").unlink()
+
+    assert walk_images(tmp_path / "set").names == ("cat/0.png",)
+
+
+def test_a_class_on_a_disk_that_is_not_there_is_refused_and_a_lost_image_named(tmp_path: Path) -> None:
+    written(tmp_path / "set" / "cat" / "0.png")
+    (tmp_path / "set" / "cat" / "1.png").symlink_to(tmp_path / "gone.png")
+
+    assert walk_images(tmp_path / "set").unread == ("cat/1.png",)
+
+    (tmp_path / "set" / "dog").symlink_to(tmp_path / "gone")
+
+    with pytest.raises(ImageFolderError, match=r"set/dog does not; restore its target"):
+        walk_images(tmp_path / "set")
+
+
+def test_images_that_have_no_class_are_stray(tmp_path: Path) -> None:
+    written(tmp_path / "set" / "cat" / "deep" / "0.png")
+    written(tmp_path / "set" / "montage.png")
+
+    found = walk_images(tmp_path / "set")
+
+    assert (found.stray, found.by_class()) == (("montage.png",), {"cat": 1})
+
+
+def test_folders_without_readable_images_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    written(tmp_path / "mixed" / "0.png")
+    (tmp_path / "mixed" / "1.heic").write_bytes(b"x")
+
+    with pytest.raises(ImageFolderError, match=r"set 'x' needs a folder of images, but .*absent does not exist"):
+        images_in(tmp_path / "absent", "set 'x'")
+    with pytest.raises(ImageFolderError, match="has none"):
+        images_in(tmp_path / "empty", "set 'x'")
+    with pytest.raises(ImageFolderError, match=r"1 of 2 are: 1.heic; convert"):
+        images_in(tmp_path / "mixed", "set 'x'")
+    with pytest.raises(ImageFolderError, match="no identity"):
+        hash_of(tmp_path / "empty")
+
+
+# The hash
+
+
+def test_a_copy_has_the_same_hash_and_any_changed_byte_another(tmp_path: Path) -> None:
+    for number in range(3):
+        written(tmp_path / "one" / f"{number}.bmp", np.full((4, 4), number, np.uint8))
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    before = hash_of(tmp_path / "one")
+
+    assert hash_of(tmp_path / "two") == before
+
+    for number in range(3):
+        path = tmp_path / "two" / f"{number}.bmp"
+        status, changed = path.stat(), bytearray(path.read_bytes())
+        changed[-1] ^= 1
+        path.write_bytes(changed)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        assert hash_of(tmp_path / "two") != before
+        changed[-1] ^= 1
+        path.write_bytes(changed)
+    assert hash_of(tmp_path / "two") == before
+
+
+def test_other_names_and_classes_give_another_hash(tmp_path: Path) -> None:
+    written(tmp_path / "one" / "cat" / "0.gif")
+    written(tmp_path / "two" / "dog" / "0.gif")
+
+    assert hash_of(tmp_path / "one") != hash_of(tmp_path / "two")
+
+
+def test_a_remembered_hash_reads_no_file_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(content, "SETTLED_S", -1.0)
+    path = written(tmp_path / "set" / "0.png")
+    first, first_file = hash_of(tmp_path / "set"), file_hash(path)
+    content._REMEMBERED.clear()
+    monkeypatch.setattr(content, "_digest_of", lambda *_, **__: pytest.fail("a file was read"))
+
+    assert (hash_of(tmp_path / "set"), file_hash(path)) == (first, first_file)
+
+
+def test_what_has_just_changed_is_read_again(tmp_path: Path) -> None:
+    written(tmp_path / "set" / "0.png")
+    hash_of(tmp_path / "set")
+
+    assert not list((tmp_path / "memory").rglob("*.json"))
+
+
+def test_large_folders_are_hashed_by_sizes_and_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(content, "MOST_WHOLE_BYTES", 1000)
+    path = written(tmp_path / "set" / "0.bmp", np.zeros((128, 128, 3), np.uint8))
+    first = hash_of(tmp_path / "set")
+    for place in (60, path.stat().st_size // 2, path.stat().st_size - 1):
+        changed = bytearray(path.read_bytes())
+        changed[place] ^= 1
+        path.write_bytes(changed)
+        assert hash_of(tmp_path / "set") != first
+        changed[place] ^= 1
+        path.write_bytes(changed)
+
+    assert first.startswith("sampled-")
+    assert hash_of(tmp_path / "set") == first
+
+
+def test_only_kinds_whose_pixels_changed_have_the_version_of_the_decoder(tmp_path: Path) -> None:
+    for name in ("plain.jpg", "plain.png"):
+        written(tmp_path / name / name)
+    written(tmp_path / "wide" / "16.png", RAMP.astype(np.uint16))
+    written(tmp_path / "clear" / "a.png", np.zeros((4, 4, 4), np.uint8))
+
+    marked = {name: "-decoder" in hash_of(tmp_path / name) for name in ("plain.jpg", "plain.png", "wide", "clear")}
+
+    assert marked == {"plain.jpg": False, "plain.png": False, "wide": True, "clear": True}
+
+
+def test_walk_and_hash_import_nothing_heavy() -> None:
+    code = "import sys, augment.image_files.content; print([m for m in ('numpy', 'PIL', 'torch') if m in sys.modules])"
+
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+# The decoder
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".gif", ".tif"])
+@pytest.mark.parametrize("shape", [(16, 16), (16, 16, 3)])
+def test_eight_bits_are_read_as_pillow_reads_them(tmp_path: Path, suffix: str, shape: tuple[int, ...]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    path = written(tmp_path / f"a{suffix}", pixels)
+
+    with Image.open(path) as stored:
+        assert np.array_equal(rgb(path), np.asarray(stored.convert("RGB")))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".pgm"])
+def test_sixteen_bits_of_grey_are_scaled(tmp_path: Path, suffix: str) -> None:
+    """A value v is v / 257 of 255, rounded."""
+    values = np.random.default_rng(0).integers(0, 65536, (16, 16), dtype=np.uint16)
+    exact = written(tmp_path / f"exact{suffix}", RAMP.astype(np.uint16) * 257)
+    other = written(tmp_path / f"other{suffix}", values)
+
+    assert np.array_equal(rgb(exact), three_times(RAMP))
+    assert np.array_equal(rgb(other), three_times(np.rint(values / 257).astype(np.uint8)))
+
+
+def test_sixteen_bits_are_read_in_either_byte_order_and_with_white_as_zero(tmp_path: Path) -> None:
+    values = RAMP.astype(np.uint16) * 257
+    big = tmp_path / "big.tif"
+    Image.frombytes("I;16B", (16, 16), values.astype(">u2").tobytes()).save(big)
+    inverted = written(tmp_path / "inverted.tif", values, tiffinfo={262: 0})
+
+    assert np.array_equal(rgb(big), three_times(RAMP))
+    assert np.array_equal(rgb(inverted), three_times(255 - RAMP))
+
+
+def test_fewer_than_sixteen_bits_have_their_own_white(tmp_path: Path) -> None:
+    """TIFF with 12 bits a pixel, two pixels in three bytes."""
+    path = tmp_path / "twelve.tif"
+    values = np.array([[0, 4095], [2048, 16]])
+    packed = b"".join(bytes([a >> 4, (a & 15) << 4 | b >> 8, b & 255]) for a, b in values.tolist())
+    tags = [(256, 2), (257, 2), (258, 12), (259, 1), (262, 1), (273, 8), (277, 1), (278, 2), (279, len(packed))]
+    start = 8 + len(packed)
+    entries = b"".join(
+        tag.to_bytes(2, "little") + (3).to_bytes(2, "little") + (1).to_bytes(4, "little") + value.to_bytes(4, "little")
+        for tag, value in tags
+    )
+    directory = len(tags).to_bytes(2, "little") + entries + bytes(4)
+    path.write_bytes(b"II*\0" + start.to_bytes(4, "little") + packed + directory)
+
+    assert rgb(path)[..., 0].tolist() == [[0, 255], [128, 1]]
+
+
+def test_one_bit_is_black_and_white(tmp_path: Path) -> None:
+    bits = RAMP % 2 == 0
+    path = written(tmp_path / "a.png", bits)
+
+    assert np.array_equal(rgb(path), three_times(np.where(bits, 255, 0)))
+
+
+def test_palettes_give_their_colours_and_transparent_entries_black(tmp_path: Path) -> None:
+    image = Image.new("P", (2, 2))
+    image.putpalette([10, 20, 30, 200, 100, 50, 1, 2, 3])
+    image.putdata([0, 1, 2, 1])
+    image.save(tmp_path / "plain.png")
+    image.save(tmp_path / "clear.png", transparency=1)
+    image.save(tmp_path / "clear.gif", transparency=1)
+
+    assert rgb(tmp_path / "plain.png").tolist() == [[[10, 20, 30], [200, 100, 50]], [[1, 2, 3], [200, 100, 50]]]
+    for name in ("clear.png", "clear.gif"):
+        assert rgb(tmp_path / name).tolist() == [[[10, 20, 30], [0, 0, 0]], [[1, 2, 3], [0, 0, 0]]]
+
+
+def test_transparency_is_laid_over_black(tmp_path: Path) -> None:
+    pixels = np.array([[[200, 100, 50, 255], [200, 100, 50, 0], [200, 100, 50, 128]]], np.uint8)
+    colour = written(tmp_path / "rgba.png", pixels)
+    grey = written(tmp_path / "la.png", pixels[..., [0, 3]])
+    Image.fromarray(pixels[..., :3]).save(tmp_path / "key.png", transparency=(200, 100, 50))
+    Image.fromarray(pixels[..., 0]).save(tmp_path / "grey-key.png", transparency=200)
+
+    assert rgb(colour).tolist() == [[[200, 100, 50], [0, 0, 0], [100, 50, 25]]]
+    assert rgb(grey).tolist() == [[[200, 200, 200], [0, 0, 0], [100, 100, 100]]]
+    assert not rgb(tmp_path / "key.png").any()
+    assert not rgb(tmp_path / "grey-key.png").any()
+
+
+def test_floats_are_read_from_zero_to_one_and_refused_elsewhere(tmp_path: Path) -> None:
+    written(tmp_path / "unit.tif", (RAMP / 255).astype(np.float32))
+    written(tmp_path / "wide.tif", RAMP.astype(np.float32))
+    written(tmp_path / "nan.tif", np.array([[0, np.nan]], np.float32))
+
+    assert np.array_equal(rgb(tmp_path / "unit.tif"), three_times(RAMP))
+    with pytest.raises(
+        UndecodableImage, match=r"wide.tif .*from 0 \(black\) to 1 \(white\), but have values from 0 to 255"
+    ):
+        decode_image(tmp_path / "wide.tif")
+    with pytest.raises(UndecodableImage, match="floating-point"):
+        decode_image(tmp_path / "nan.tif")
+
+
+def test_wide_integers_are_refused(tmp_path: Path) -> None:
+    written(tmp_path / "wide.tif", RAMP.astype(np.int32))
+
+    with pytest.raises(UndecodableImage, match="do not say which value is white"):
+        decode_image(tmp_path / "wide.tif")
+
+
+def test_cmyk_is_read_as_pillow_converts_it(tmp_path: Path) -> None:
+    image = Image.fromarray(np.dstack([RAMP, RAMP.T, RAMP, RAMP // 4]), mode="CMYK")
+    image.save(tmp_path / "a.tif")
+    image.save(tmp_path / "a.jpg", quality=95)
+
+    assert np.array_equal(rgb(tmp_path / "a.tif"), np.asarray(image.convert("RGB")))
+    assert np.abs(rgb(tmp_path / "a.jpg").astype(int) - np.asarray(image.convert("RGB"))).mean() < 10
+
+
+def test_the_orientation_of_a_camera_is_not_applied_as_torchvision_does_not_apply_it(tmp_path: Path) -> None:
+    from torchvision.datasets.folder import default_loader
+
+    exif = Image.Exif()
+    exif[274] = 6
+    path = written(tmp_path / "a.jpg", RAMP, exif=exif)
+
+    assert np.array_equal(rgb(path), np.asarray(default_loader(str(path))))
+
+
+def test_an_animation_gives_its_first_frame(tmp_path: Path) -> None:
+    frames = [Image.fromarray(np.full((4, 4), level, np.uint8)) for level in (10, 200)]
+    for name in ("a.gif", "a.tif", "a.png"):
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
+
+        assert (rgb(tmp_path / name) == 10).all()
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "text", "bomb"])
+def test_damaged_files_are_undecodable_and_absent_ones_an_error_of_the_disk(
+    tmp_path: Path, damage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path / "a.png", np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8))
+    whole = path.read_bytes()
+    path.write_bytes({"empty": b"", "cut": whole[:200], "text": b"<html>", "bomb": whole}[damage])
+    if damage == "bomb":
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+
+    with pytest.raises(UndecodableImage, match=r"a.png cannot be decoded"):
+        decode_image(path)
+    with pytest.raises(FileNotFoundError):
+        decode_image(tmp_path / "absent.png")
+
+
+def test_a_smaller_scale_is_an_option_for_jpeg_and_a_few_levels_off(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
+    path = written(tmp_path / "a.jpg", pixels)
+
+    assert decode_image(path).size == (256, 256)
+    assert decode_image(path, at_least=64).size == (64, 64)
