@@ -127,17 +127,25 @@ class _Recording:
             sys.stderr.write(f"{train_key[:12]} {report.benchmark}: {report.error}\n")
 
 
-def complete(name: str, *, settings: Settings, store: ResultsStore, quick: bool) -> Table:
-    """Train and judge what is missing of one evidence sweep; return its table."""
+def complete(
+    name: str, *, settings: Settings, store: ResultsStore, quick: bool, seeds: tuple[int, ...] | None = None
+) -> Table:
+    """Train and evaluate what is missing of one evidence sweep, with its seeds or those given; return its table."""
     from orchestration.catalogue import builtin_catalogue
     from orchestration.errors import InputError, Mistake
     from orchestration.plan import plan_cells
     from orchestration.resolve import resolve_sweep
     from orchestration.results_table import recorded_tables
+    from orchestration.sweep import Overrides
     from orchestration.sweep_files import load_sweep
 
     catalogue = builtin_catalogue(settings.data_root)
-    sweep = load_sweep(str(HERE / f"evidence-{name}.yaml"), size="smoke" if quick else "full", catalogue=catalogue)
+    sweep = load_sweep(
+        str(HERE / f"evidence-{name}.yaml"),
+        size="smoke" if quick else "full",
+        overrides=Overrides(seeds=seeds),
+        catalogue=catalogue,
+    )
     cells = resolve_sweep(sweep, catalogue)
     plan = plan_cells(cells, name=sweep.label, store=store, catalogue=catalogue)
     if plan.missing_data:

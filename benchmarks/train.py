@@ -50,8 +50,7 @@ def synthetic(num_images: int) -> tuple[NDArray[np.uint8], NDArray[np.int64], ND
 def classifier(*, channels_last: bool) -> Classifier:
     """Return a small Wide ResNet with normalisation as its first layer."""
     network = model_for(MODEL).build({"dropout": DROPOUT}, GIVEN)
-    model = Classifier(Normalize((0.5,) * 3, (0.5,) * 3), network)
-    return model.to(memory_format=torch.channels_last) if channels_last else model
+    return Classifier(Normalize((0.5,) * 3, (0.5,) * 3), network, channels_last=channels_last)
 
 
 def pixmix(mixing_set: NDArray[np.uint8]) -> Treatment:

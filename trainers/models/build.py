@@ -38,7 +38,9 @@ def build_classifier(config: JobConfig, dataset: DatasetSpec) -> Classifier:
     )
     seed_torch(torch_seed(config.seed, "initial weights"), torch.device("cpu"))
     network = spec.build(spec.resolve(config.model_params), given)
-    model = Classifier(Normalize(dataset.mean, dataset.std), network, precision=config.recipe.precision)
-    if config.recipe.channels_last:
-        model.to(memory_format=torch.channels_last)
-    return model
+    return Classifier(
+        Normalize(dataset.mean, dataset.std),
+        network,
+        precision=config.recipe.precision,
+        channels_last=config.recipe.channels_last,
+    )

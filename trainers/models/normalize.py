@@ -29,22 +29,44 @@ class Normalize(nn.Module):
 
 
 class Classifier(nn.Module):
-    """Normalisation followed by a network; runs the network in bfloat16 where asked, and returns float32 logits."""
+    """Normalisation followed by a network; runs the network in bfloat16 where asked, and returns float32 logits.
+
+    The memory layout is that of the whole network: convolutions keep the layout of what they are given, so the weights are
+    laid out once and the images on their way in.
+    """
 
     def __init__(
-        self, normalize: Normalize, network: nn.Module, *, precision: Literal["fp32", "bf16"] = "fp32"
+        self,
+        normalize: Normalize,
+        network: nn.Module,
+        *,
+        precision: Literal["fp32", "bf16"] = "fp32",
+        channels_last: bool = True,
     ) -> None:
         super().__init__()
         self.normalize = normalize
-        self.network = network
+        self.network = network.to(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
         self.precision = precision
+        self.channels_last = channels_last
 
     def forward(self, images: Tensor) -> Tensor:
         """Map pixels in [0, 1], (N, C, H, W), to logits (N, K) float32."""
-        normalised = self.normalize(images)
+        normalised = laid_out(self.normalize(images), channels_last=self.channels_last)
         if self.precision == "fp32":
             logits: Tensor = self.network(normalised)
             return logits
         with torch.autocast(images.device.type, dtype=torch.bfloat16):
             logits = self.network(normalised)
         return logits.float()
+
+
+def laid_out(images: Tensor, *, channels_last: bool) -> Tensor:
+    """Return images (N, C, H, W) whose strides are those of a layout; copied only where they lie otherwise.
+
+    `Tensor.contiguous` will not do: of grey images it takes either layout for the other and leaves the strides alone, by
+    which convolutions choose.
+    """
+    if channels_last:
+        rows = images.permute(0, 2, 3, 1)
+        return rows.flatten(1).reshape(rows.shape).permute(0, 3, 1, 2)
+    return images.flatten(1).reshape(images.shape)
