@@ -18,7 +18,7 @@ from orchestration.errors import InputError, Mistake, nearest
 if TYPE_CHECKING:
     from eval.exchange import About, Imported
     from eval.report import BenchmarkOutcome, MetricReport
-    from orchestration.store.base import ResultsStore
+    from orchestration.store.base import CellResult, ResultsStore
 
 IMPORTED: Final = "imported"
 
@@ -129,6 +129,11 @@ def import_file(
     for report in _reports(found, label):
         store.record_report(key, sha256, report)
     return key, found, is_new
+
+
+def is_imported(result: CellResult) -> bool:
+    """Return whether a cell's numbers come from another suite's file."""
+    return result.training.summary.checkpoint_uri.startswith(f"{IMPORTED}:")
 
 
 def _training(key: str, path: Path, label: Mapping[str, str]) -> Any:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from clusters.storage import join, open_storage
@@ -11,14 +10,6 @@ from orchestration.errors import SweepError
 
 if TYPE_CHECKING:
     from orchestration.store.base import ResultsStore
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unwanted:
-    """A cell that no sweep wants, and the bytes of its checkpoints."""
-
-    train_key: str
-    checkpoint_bytes: int
 
 
 def forget(train_keys: Sequence[str], *, store: ResultsStore, checkpoints: str, reason: str) -> int:
@@ -56,19 +47,3 @@ def remove_checkpoints(train_key: str, checkpoints: str) -> int:
     for file in files:
         storage.delete(file.path)
     return sum(file.size for file in files)
-
-
-def unwanted(wanted: Iterable[str], *, store: ResultsStore, checkpoints: str) -> tuple[Unwanted, ...]:
-    """Return the cells of the store that are none of the wanted ones and that still have checkpoints or results.
-
-    Args:
-        wanted: Train keys that some sweep wants.
-        store: The results store.
-        checkpoints: URI of the folder of all checkpoints.
-    """
-    others = sorted(set(store.train_keys()) - set(wanted))
-    recorded = set(store.results(others))
-    sizes = {key: sum(file.size for file in open_storage(join(checkpoints, key)).list()) for key in others}
-    return tuple(
-        Unwanted(train_key=key, checkpoint_bytes=size) for key, size in sizes.items() if size or key in recorded
-    )

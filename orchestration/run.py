@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from clusters.storage import StorageError
 from orchestration.engine.options import RunOptions, RunOutcome
 from orchestration.errors import InputError, Mistake
 from orchestration.forgetting import forget
@@ -15,6 +16,7 @@ from orchestration.plan import plan_cells
 from orchestration.recorded import recorded
 from orchestration.resolve import resolve_sweep
 from orchestration.results_table import sweep_tables
+from orchestration.sweep_records import remember
 from trainers.job import SOURCE_VARIABLE, JobPaths
 
 if TYPE_CHECKING:
@@ -84,6 +86,7 @@ def run_sweep(
         from orchestration.tracking import check_tracking
 
         check_tracking(settings.tracking)
+    _remember(sweep, cells, plan, settings=settings, store=store)
     observer = Observers(observers)
     outcome = execute_plan(
         plan, settings=settings, store=store, workers=sweep.workers, options=options, observer=observer
@@ -91,6 +94,19 @@ def run_sweep(
     results = recorded(cells, store)
     tables = sweep_tables(sweep, cells, results)
     return SweepRun(cells=cells, plan=plan, outcome=outcome, results=results, tables=tables)
+
+
+def _remember(
+    sweep: Sweep, cells: Sequence[ResolvedCell], plan: Plan, *, settings: Settings, store: ResultsStore
+) -> None:
+    """Let the storage remember the sweep, before anything runs, so that its cells are kept."""
+    if plan.mode == "read-only":
+        return
+    try:
+        remember(sweep, cells, data_root=settings.data_root, store=store)
+    except StorageError:
+        if plan.to_run:
+            raise  # where nothing runs, the storage may be one that this user can only read
 
 
 def execute_plan(

@@ -6,6 +6,7 @@ A point is a flat mapping of dotted paths to values, each with the place that it
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Any, Literal
@@ -98,7 +99,12 @@ class Sweep:
     @property
     def label(self) -> str:
         """Name under which results are shown: sizes other than the full one are told apart."""
-        return self.name if self.size == "full" else f"{self.name}-{self.size}"
+        return label_of(self.name, self.size)
+
+
+def label_of(name: str, size: Size) -> str:
+    """Return the label of a sweep in a size."""
+    return name if size == "full" else f"{name}-{size}"
 
 
 def union_of(name: str, title: str, description: str, parts: Sequence[Sweep], *, document: Document) -> Sweep:
@@ -134,8 +140,15 @@ class Overrides:
     @property
     def texts(self) -> tuple[str, ...]:
         """The overrides as text, in a stable order."""
-        texts = [f"{path}={value}" for path, value in sorted(self.settings.items())]
+        texts = [f"{path}={_typed(value)}" for path, value in sorted(self.settings.items())]
         texts += [
-            f"benchmarks.{name}.{key}={v}" for name, params in self.benchmarks.items() for key, v in params.items()
+            f"benchmarks.{name}.{key}={_typed(value)}"
+            for name, params in sorted(self.benchmarks.items())
+            for key, value in sorted(params.items())
         ]
         return (*texts, *([f"seeds={','.join(map(str, self.seeds))}"] if self.seeds is not None else []))
+
+
+def _typed(value: Any) -> str:
+    """Return a value as `--set` reads it."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

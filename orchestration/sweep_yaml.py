@@ -30,10 +30,11 @@ _FLOAT = re.compile(r"^[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)(?:[eE][-+]?[0-9]+
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A parsed file: its values, and the line (from 1) at which the value of each path stands."""
+    """A parsed file: its values, the line (from 1) at which the value of each path stands, and the text itself."""
 
     value: Any
     lines: Mapping[Path, int]
+    text: str = ""
 
     def line(self, path: Path) -> int | None:
         """Return the line of a path, or of its nearest enclosing value."""
@@ -66,7 +67,7 @@ def read_yaml(text: str, *, subject: str) -> Document:
     value = builder.build(root, ())
     if builder.mistakes:
         raise InputError(subject, builder.mistakes)
-    return Document(value, builder.lines)
+    return Document(value, builder.lines, text)
 
 
 def read_scalar(text: str) -> Any:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from orchestration.catalogue import Catalogue, builtin_catalogue
 from orchestration.errors import InputError
-from orchestration.identities import ResolvedCell
 from orchestration.resolve import resolve_sweep
 from orchestration.sweep import Overrides, Size
 from orchestration.sweep_files import SWEEPS, load_sweep, load_sweep_file, sizes_of
+from orchestration.sweep_records import ancestors
 
 SEEDS_KEPT = tuple(range(10))
 """Seeds that a built-in sweep may have been run with through `--seeds`."""
@@ -45,9 +45,5 @@ def _keys_of(name: str, size: Size, catalogue: Catalogue, *, must_load: bool) ->
             if must_load:
                 raise
             continue
-        keys.update(key for cell in cells for key in _family(cell))
+        keys.update(each.train_key for cell in cells for each in (cell, *ancestors(cell)))
     return keys
-
-
-def _family(cell: ResolvedCell) -> set[str]:
-    return {cell.train_key}.union(*(_family(parent) for parent in cell.parents))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchestration.cli import options
+from orchestration.cli.gc_verb import collect
 from orchestration.cli.output import EXIT_DONE, columns, count, emit
 
 if TYPE_CHECKING:
@@ -86,36 +87,6 @@ def invalidate(
     return EXIT_DONE
 
 
-def collect(
-    keep: Annotated[
-        list[str] | None, typer.Option("--keep", metavar="SWEEP", help="Further sweep files to keep. Repeatable.")
-    ] = None,
-    delete: Annotated[bool, typer.Option("--delete", help="Really delete; without it nothing is touched.")] = False,
-    storage: options.Storage = None,
-    data_root: options.DataRoot = None,
-    as_json: options.Json = False,
-) -> int:
-    """List the cells that no built-in sweep (any size, seeds 0 to 9) and no kept one wants; delete them with --delete."""
-    from orchestration.forgetting import forget, unwanted
-    from orchestration.wanted import wanted_keys
-
-    settings = options.settings_of(storage, data_root)
-    store = options.store_of(settings)
-    found = unwanted(
-        wanted_keys(tuple(keep or ()), data_root=settings.data_root), store=store, checkpoints=settings.checkpoints
-    )
-    if delete:
-        keys = [cell.train_key for cell in found]
-        forget(keys, store=store, checkpoints=settings.checkpoints, reason="no sweep wants it")
-    total = sum(cell.checkpoint_bytes for cell in found)
-    document = {"deleted": delete, "cells": [cell.train_key[:12] for cell in found], "bytes": total}
-    what = "deleted" if delete else "would be deleted with --delete"
-    lines = [f"{cell.train_key[:12]}  {cell.checkpoint_bytes / 2**20:.1f} MiB" for cell in found]
-    text = "\n".join([*lines, f"{count(len(found), 'cell')}, {total / 2**20:.1f} MiB {what}"])
-    emit(document, lambda: text, as_json=as_json)
-    return EXIT_DONE
-
-
 def adopt_checkpoint(
     sweep: options.SweepName,
     checkpoint: Annotated[Path, typer.Argument(help="A checkpoint of this project, or a PyTorch file of weights.")],
@@ -129,12 +100,16 @@ def adopt_checkpoint(
 ) -> int:
     """Take a checkpoint over as the training of a cell; `run` then only evaluates it."""
     from orchestration.foreign import adopt
-    from orchestration.plan import make_plan
+    from orchestration.plan import plan_cells
+    from orchestration.resolve import resolve_sweep
+    from orchestration.sweep_records import remember
 
     choice = options.chosen(sweep, smoke, small, seeds=str(seed))
     opened = choice.opened(storage, data_root)
-    plan = make_plan(opened.sweep, store=opened.store, catalogue=opened.catalogue)
+    cells = resolve_sweep(opened.sweep, opened.catalogue)
+    plan = plan_cells(cells, name=opened.sweep.label, store=opened.store, catalogue=opened.catalogue)
     cell = _cell_of_row(plan, row, seed)
+    remember(opened.sweep, cells, data_root=opened.settings.data_root, store=opened.store)
     digest = adopt(checkpoint, cell, settings=opened.settings, store=opened.store)
     document = {"cell": cell.cell_id, "checkpoint_sha256": digest}
     emit(

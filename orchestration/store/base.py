@@ -77,6 +77,38 @@ class CellResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SweptCell:
+    """A cell of a sweep that was run; `row` is "" for a cell that only others start from."""
+
+    train_key: str
+    row: str
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepRecord:
+    """A sweep that was run on this storage: what it says and which cells it wanted, so that they are kept.
+
+    Attributes:
+        name: Name of the sweep.
+        size: "full", "smoke" or "small".
+        files: Name -> text of its YAML file, and of the files of its parts where it is a union.
+        overrides: What options changed, as texts: "train.epochs=1", "seeds=0,1".
+        data_root: Folder of the datasets that its cells were resolved with.
+        cells: Its cells and those that they start from, each once.
+        recorded_at: When it was first run, in seconds since the epoch.
+    """
+
+    name: str
+    size: str
+    files: Mapping[str, str]
+    overrides: tuple[str, ...]
+    data_root: str
+    cells: tuple[SweptCell, ...]
+    recorded_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
     """The right to work on a cell, held by one driver at a time."""
 
@@ -86,7 +118,7 @@ class Lease:
 
 
 class ResultsStore(Protocol):
-    """The truth: records, attempts, tombstones, leases, control requests; and calibrations, which only foretell."""
+    """The truth: records, attempts, tombstones, leases, control requests, the sweeps that were run; and calibrations."""
 
     def record_training(self, record: TrainingRecord) -> bool:
         """Record a finished training; return False if this checkpoint was recorded before (nothing changes)."""
@@ -144,6 +176,15 @@ class ResultsStore(Protocol):
 
     def requested(self, sweep: str) -> Literal["pause", "stop"] | None:
         """Return the standing request for a sweep."""
+
+    def record_sweep(self, record: SweepRecord) -> bool:
+        """Remember a sweep that is run; return False if one of the same content is remembered (nothing changes)."""
+
+    def sweeps(self) -> tuple[SweepRecord, ...]:
+        """Return every sweep that was run on this storage, oldest first."""
+
+    def forget_sweep(self, record: SweepRecord) -> None:
+        """Remember a sweep no longer; its cells stay."""
 
     def record_calibration(self, machine: str, hardware: str, measured: Experience) -> None:
         """Keep what a short run on some hardware taught, as a machine of the price file; newer measurements replace older."""

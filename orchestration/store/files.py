@@ -7,6 +7,7 @@
     tombstones/<train_key>/<era>.json                               all records of earlier eras no longer count
     leases/<train_key>/<generation>.json                            who works on the cell
     control/<sweep>.json                                            a standing request to pause or stop
+    sweeps/<digest>.json                                            a sweep that was run: its file, its options, its cells
     calibrations/<machine>/<hardware>.json                          what a short run taught of costs; can be deleted
     index/                                                          compacted segments; can be deleted
 
@@ -27,7 +28,7 @@ from clusters.storage import MissingObjectError, Storage
 from eval.report import MetricReport
 from orchestration.experience import Experience
 from orchestration.store.arrays import pack_arrays
-from orchestration.store.base import AttemptRecord, CellResult, Lease, TrainingRecord
+from orchestration.store.base import AttemptRecord, CellResult, Lease, SweepRecord, TrainingRecord
 from orchestration.store.bundles import bundled
 from orchestration.store.calibrations import read_calibrations, write_calibration
 from orchestration.store.codec import ArraysFile, decode_attempt, encode_attempt, encode_report, encode_training
@@ -35,6 +36,7 @@ from orchestration.store.errors import StoreError
 from orchestration.store.leases import Leases
 from orchestration.store.plain import seal, unseal
 from orchestration.store.reading import Reader
+from orchestration.store.sweep_records import delete_sweep, read_sweeps, write_sweep
 
 DEFAULT_LEASE_EXPIRY_S: Final = 60.0
 _NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}")
@@ -207,6 +209,22 @@ class FileStore:
             return None
         action = unseal(data, "control", 1, f"{self.uri}/{_control(sweep)}").get("action")
         return action if action in {"pause", "stop"} else None
+
+    def record_sweep(self, record: SweepRecord) -> bool:
+        """Remember a sweep that is run; return False if one of the same content is remembered (nothing changes)."""
+        return write_sweep(self.storage, record)
+
+    def sweeps(self) -> tuple[SweepRecord, ...]:
+        """Return every sweep that was run on this storage, oldest first.
+
+        Raises:
+            CorruptRecordError: If a record file is not whole.
+        """
+        return read_sweeps(self.storage)
+
+    def forget_sweep(self, record: SweepRecord) -> None:
+        """Remember a sweep no longer; its cells stay."""
+        delete_sweep(self.storage, record)
 
     def record_calibration(self, machine: str, hardware: str, measured: Experience) -> None:
         """Keep what a short run on some hardware taught, as a machine of the price file."""

@@ -185,23 +185,21 @@ def test_a_cell_under_work_is_not_forgotten(weights: Path, settings: Settings, s
     store.release(lease)
 
 
-def test_collecting_tells_first_and_deletes_only_what_no_sweep_wants(
-    weights: Path, settings: Settings, store: FileStore, capsys: pytest.CaptureFixture[str]
+def test_cells_of_built_in_sweeps_and_adopted_ones_are_kept(
+    weights: Path, store: FileStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
     adopted(weights)
     assert main(["cells", "adopt", "demo", str(weights), "--smoke", "--row", "Cutout", "--seed", "77"]) == 0
     capsys.readouterr()
 
     assert main(["cells", "gc", "--json"]) == 0
-    listed = json.loads(capsys.readouterr().out)
-    assert main(["cells", "gc", "--delete", "--json"]) == 0
+    kept = json.loads(capsys.readouterr().out)
+    assert main(["cells", "gc", "--drop", "demo-smoke", "--json"]) == 0
+    dropped = json.loads(capsys.readouterr().out)
 
-    assert listed["deleted"] is False
-    assert len(listed["cells"]) == 1
-    assert smoke_plan(open_store(settings.storage)).cells[0].trained
-    capsys.readouterr()
-    assert main(["cells", "gc", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["cells"] == []
+    assert kept["cells"] == []
+    assert [(cell["row"], cell["sweep"], cell["seed"]) for cell in dropped["details"]] == [("Cutout", "demo-smoke", 77)]
+    assert smoke_plan(store).cells[0].trained
 
 
 def test_every_parent_of_a_wanted_cell_is_wanted() -> None:

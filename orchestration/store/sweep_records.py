@@ -1,0 +1,83 @@
+"""The sweeps that were run on a storage: one immutable record per distinct content; the first writer wins.
+
+    sweeps/<digest of all but the time>.json
+
+A sweep is another one when its file, its options, its data root or the keys of its cells differ. `cells gc` keeps the cells of
+every record, so that a file that was edited or removed since does not take results with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict
+from typing import Any, Final
+
+from clusters.storage import Storage
+from orchestration.store.base import SweepRecord, SweptCell
+from orchestration.store.codec import Fields
+from orchestration.store.plain import corrupt, seal, to_json, unseal
+from orchestration.store.requests import each
+
+FOLDER: Final = "sweeps"
+VERSION: Final = 1
+
+
+def write_sweep(storage: Storage, record: SweepRecord) -> bool:
+    """Write a record; return False if one of the same content is there."""
+    body = {**_content(record), "recorded_at": record.recorded_at}
+    return storage.write_exclusive(_path(record), seal("sweep", VERSION, body))
+
+
+def read_sweeps(storage: Storage) -> tuple[SweepRecord, ...]:
+    """Return all records, oldest first.
+
+    Raises:
+        CorruptRecordError: If one is not whole.
+    """
+    names = [name for name in storage.names(FOLDER) if name.endswith(".json")]
+    found = each(storage, names, lambda name: _read(storage, f"{FOLDER}/{name}"))
+    return tuple(sorted(found, key=lambda record: (record.recorded_at, record.name)))
+
+
+def delete_sweep(storage: Storage, record: SweepRecord) -> None:
+    """Delete a record if it is there."""
+    storage.delete(_path(record))
+
+
+def _content(record: SweepRecord) -> dict[str, Any]:
+    content = asdict(record)
+    del content["recorded_at"]
+    return {**content, "cells": [[cell.train_key, cell.row, cell.seed] for cell in record.cells]}
+
+
+def _path(record: SweepRecord) -> str:
+    return f"{FOLDER}/{hashlib.sha256(to_json(_content(record)).encode()).hexdigest()[:32]}.json"
+
+
+def _read(storage: Storage, path: str) -> SweepRecord:
+    where = f"{storage.uri}/{path}"
+    body = Fields(unseal(storage.read_bytes(path), "sweep", VERSION, where), where)
+    record = SweepRecord(
+        name=body.take("name", str),
+        size=body.take("size", str),
+        files=_texts(body.take("files", dict), where),
+        overrides=tuple(map(str, body.take("overrides", list))),
+        data_root=body.take("data_root", str),
+        cells=tuple(_cell(row, where) for row in body.take("cells", list)),
+        recorded_at=body.take("recorded_at", float),
+    )
+    body.end()
+    return record
+
+
+def _texts(found: dict[str, object], where: str) -> dict[str, str]:
+    if not all(isinstance(text, str) for text in found.values()):
+        raise corrupt(where, "the files of a sweep record must be texts")
+    return {name: str(text) for name, text in found.items()}
+
+
+def _cell(row: object, where: str) -> SweptCell:
+    match row:
+        case [str(key), str(label), int(seed)]:
+            return SweptCell(train_key=key, row=label, seed=seed)
+    raise corrupt(where, f"a sweep record must hold cells as key, row and seed, but one is {row!r:.60}")

@@ -1,0 +1,60 @@
+"""What a storage remembers of a sweep that is run on it: its files, its options, and the cells that it wants."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestration.store.base import SweepRecord, SweptCell
+
+if TYPE_CHECKING:
+    from orchestration.identities import ResolvedCell
+    from orchestration.store.base import ResultsStore
+    from orchestration.sweep import Sweep
+
+
+def remember(sweep: Sweep, cells: Sequence[ResolvedCell], *, data_root: Path, store: ResultsStore) -> None:
+    """Let a storage remember a sweep, so that `cells gc` keeps its cells; see `sweep_record`.
+
+    Raises:
+        StorageError: If it cannot be written.
+    """
+    store.record_sweep(sweep_record(sweep, cells, data_root=data_root))
+
+
+def sweep_record(sweep: Sweep, cells: Sequence[ResolvedCell], *, data_root: Path) -> SweepRecord:
+    """Return the record of a sweep that is run now.
+
+    Args:
+        sweep: The sweep in its size, with its overrides.
+        cells: Its resolved points; the cells that they start from are wanted too.
+        data_root: Folder of the datasets that they were resolved with.
+    """
+    found: dict[str, SweptCell] = {}
+    for cell in cells:  # its rows first: a cell that others start from may stand in a row itself
+        found.setdefault(cell.train_key, _swept(cell, cell.cell.row))
+    for cell in cells:
+        for parent in ancestors(cell):
+            found.setdefault(parent.train_key, _swept(parent, ""))
+    return SweepRecord(
+        name=sweep.name,
+        size=sweep.size,
+        files={each.name: each.document.text for each in (sweep, *sweep.parts)},
+        overrides=sweep.overrides,
+        data_root=str(data_root),
+        cells=tuple(found.values()),
+        recorded_at=time.time(),
+    )
+
+
+def ancestors(cell: ResolvedCell) -> Iterator[ResolvedCell]:
+    """Return the cells that a cell starts from, directly or not."""
+    for parent in cell.parents:
+        yield parent
+        yield from ancestors(parent)
+
+
+def _swept(cell: ResolvedCell, row: str) -> SweptCell:
+    return SweptCell(train_key=cell.train_key, row=row, seed=cell.cell.seed)
