@@ -1,8 +1,8 @@
 """Build a mixing set once per node and open it: one content-addressed uint8 array, shared by memory mapping.
 
 A set's folder is `<cache_dir>/mixing-sets/<name>-<identity>/`. A build holds the folder's lock, fills `partial.npy` chunk by
-chunk (see `augment.mixing_sets.partial`), writes `set.json` with the digest, then renames the array to `pictures.npy`: the
-array's presence is what makes the set complete. Every `ensure_mixing_set` checks the digest; a damaged array is built again.
+chunk (see `augment.mixing_sets.partial`), writes its record `set.json`, then renames the array to `pictures.npy`: the
+array's presence is what makes the set complete. Every `ensure_mixing_set` verifies both; a damaged set is built again.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from augment.kept_files import DamagedFileError, UnsealedRecordError, keep, kept_facts
 from augment.mixing_sets import partial
 from augment.mixing_sets.partial import PartialArray, Shape
 from augment.mixing_sets.registry import config_for, identity, identity_digest, mixing_set_for
@@ -141,18 +142,40 @@ def open_mixing_set(file: MixingSetFile | Path) -> NDArray[np.uint8]:
 
 def _verified(folder: Path, shape: Shape) -> tuple[MixingSetFile | None, str | None]:
     """Return the complete set of a folder, or None and what is wrong with the array that lies there."""
-    array, sidecar = folder / ARRAY, folder / SIDECAR
-    if not array.exists():
+    if not (folder / ARRAY).exists():
         return None, None
     try:
-        expected = str(json.loads(sidecar.read_text())["sha256"])
+        digest = str(_facts(folder)["sha256"])
+    except (DamagedFileError, OSError) as error:
+        return None, f"{SIDECAR} cannot be read ({error})" if isinstance(error, OSError) else str(error)
+    return MixingSetFile(path=folder / ARRAY, sha256=digest, shape=shape), None
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    try:
+        return kept_facts(folder / SIDECAR)
+    except UnsealedRecordError:
+        return _sealed_now(folder)
+
+
+def _sealed_now(folder: Path) -> dict[str, Any]:
+    """Give a set of an earlier version, whose record holds only the SHA-256 of the array, a record of today.
+
+    Raises:
+        DamagedFileError: If the array does not have that SHA-256.
+    """
+    try:
+        facts: dict[str, Any] = json.loads((folder / SIDECAR).read_text())
+        with (folder / ARRAY).open("rb") as handle:
+            actual = hashlib.file_digest(handle, "sha256").hexdigest()
+        expected = str(facts["sha256"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        return None, f"{sidecar.name} cannot be read ({error})"
-    with array.open("rb") as handle:
-        actual = hashlib.file_digest(handle, "sha256").hexdigest()
+        raise DamagedFileError(f"{SIDECAR} cannot be read ({error})") from error
     if actual != expected:
-        return None, f"{array} has SHA-256 {actual[:12]}..., but {expected[:12]}... was recorded when it was built"
-    return MixingSetFile(path=array, sha256=actual, shape=shape), None
+        raise DamagedFileError(f"{folder / ARRAY} has SHA-256 {actual[:12]}..., but {expected[:12]}... was recorded")
+    with suppress(OSError):  # a cache that can only be read is verified again by the next process
+        keep(folder / SIDECAR, {ARRAY: folder / ARRAY}, facts)
+    return facts
 
 
 def _fill(
@@ -162,9 +185,8 @@ def _fill(
     with PartialArray(folder, shape, source.chunk) as array:
         _render_missing(array, shape, source, progress, threads if source.is_threaded else 1)
         digest = array.sha256()
-        temporary = folder / (SIDECAR + ".new")
-        temporary.write_text(json.dumps({"sha256": digest, "shape": shape, "identity": facts}, indent=1))
-        temporary.replace(folder / SIDECAR)
+        facts = {"sha256": digest, "shape": shape, "identity": facts}
+        keep(folder / SIDECAR, {ARRAY: folder / partial.DATA}, facts)
         array.finish(folder / ARRAY)
     return digest
 

@@ -1,8 +1,8 @@
 """Generated sets kept on disk: content-addressed uint8 arrays, written once, memory-mapped ever after.
 
-A set lies at `<cache_dir>/generated/<key>.npy` beside `<key>.json`, its record (label, parameters, byte digest, versions).
+A set is stored as `<cache_dir>/generated/<key>.npy` next to `<key>.json`, its record (label, parameters, digests, versions).
 The key hashes what decides the bytes. The array appears under its name only when it is whole; one process makes it while the
-others wait for the file lock.
+others wait for the file lock. An array or a record that is not what was written is never used: the set is made again.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import platform
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from augment.kept_files import DamagedFileError, UnsealedRecordError, keep, kept_facts
 from eval.corruptions.families import family_named
 from eval.corruptions.generate import check_pictures, corrupt
 from eval.corruptions.ice import ICE_IDENTITY, ICE_LABEL, FrostPictures
@@ -30,6 +32,7 @@ from eval.errors import EvalError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+logger = logging.getLogger(__name__)
 LABEL: Final = "generated"
 _VALUES_AT_ONCE: Final = 1 << 22
 
@@ -151,17 +154,27 @@ def cached_array(
     notes: Mapping[str, Any] | None = None,
     threads: int = 1,
 ) -> NDArray[np.uint8]:
-    """Return the array of a key as a read-only memory map; `make` fills rows when it is not there yet."""
+    """Return the array of a key as a read-only memory map, verified; `make` fills rows where it is absent or damaged.
+
+    Raises:
+        EvalError: If the array must be made and cannot be written.
+    """
     path = set_path(key, cache_dir)
     ready = _open(path, key)
     if ready is not None:
         return ready
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(path):
-        ready = _open(path, key)  # another process may have made it while this one waited
-        if ready is None:
-            _write(path, key, make, notes or {}, threads)
-            ready = _open(path, key)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(path):
+            ready = _open(path, key)  # another process may have made it while this one waited
+            if ready is None:
+                _write(path, key, make, notes or {}, threads)
+                ready = _open(path, key)
+    except OSError as error:
+        raise EvalError(
+            f"the generated set '{key.name}' must be written to '{cache_dir}', but that failed: {error}; free some space there, "
+            "or name another cache folder (DREAMGRID_CACHE)"
+        ) from error
     assert ready is not None
     return ready
 
@@ -172,20 +185,22 @@ def set_path(key: SetKey, cache_dir: Path) -> Path:
 
 
 def read_record(key: SetKey, cache_dir: Path) -> Mapping[str, Any]:
-    """Return the record of a cached set: label, key, byte digest, versions, notes.
+    """Return the record of a cached set: label, key, digest of the pixels (SHA-256), versions, notes.
 
     Raises:
-        EvalError: If the set is not in the cache.
+        EvalError: If the set is not in the cache, or the set or its record is damaged.
     """
-    path = set_path(key, cache_dir).with_suffix(".json")
-    if not path.is_file():
-        raise EvalError(f"no generated set '{key.name}' in '{cache_dir}'; generate it first")
-    record: Mapping[str, Any] = json.loads(path.read_text())
-    return record
+    path = set_path(key, cache_dir)
+    try:
+        return _facts(path, key)
+    except FileNotFoundError:
+        raise EvalError(f"no generated set '{key.name}' in '{cache_dir}'; generate it first") from None
+    except DamagedFileError as error:
+        raise EvalError(f"{error}; delete '{path}' to have it made again") from error
 
 
 def verify_set(key: SetKey, cache_dir: Path) -> str:
-    """Return the byte digest of a cached set after comparing it with its record.
+    """Return the digest of a cached set's pixels (SHA-256) after comparing all bytes, read now, with its record.
 
     Raises:
         EvalError: If it is absent or its bytes have changed.
@@ -210,22 +225,58 @@ def kept_sets(cache_dir: Path) -> tuple[SetKey, ...]:
     keys = []
     for path in sorted((Path(cache_dir) / LABEL).glob("*.json")):
         try:
-            stored = json.loads(path.read_text())["key"]
+            document = json.loads(path.read_text())
+            stored = document.get("body", {}).get("facts", document)["key"]
             key = SetKey(**{**stored, "shape": tuple(stored["shape"])})
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue
         keys.append(key)
     return tuple(keys)
 
 
 def _open(path: Path, key: SetKey) -> NDArray[np.uint8] | None:
-    if not (path.is_file() and path.with_suffix(".json").is_file()):
-        return None
+    """Return the array of a key where it is stored whole, else None."""
     try:
+        _facts(path, key)
         array = np.load(path, mmap_mode="r")
-    except (ValueError, OSError, EOFError):  # truncated by a full disk or a crash of the machine
+    except FileNotFoundError:
+        return None
+    except (DamagedFileError, ValueError, OSError, EOFError) as error:
+        logger.warning("a generated set is made again: %s", error)
         return None
     return array if array.dtype == np.uint8 and array.shape == key.shape else None
+
+
+def _facts(path: Path, key: SetKey) -> Mapping[str, Any]:
+    """Return what is recorded of an array after verifying both.
+
+    Raises:
+        FileNotFoundError: If there is no record.
+        DamagedFileError: If one of them is not what was written.
+    """
+    record = path.with_suffix(".json")
+    try:
+        facts: Mapping[str, Any] = kept_facts(record)
+    except UnsealedRecordError:
+        facts = _sealed_now(path, record)
+    if facts["key"] != json.loads(json.dumps(asdict(key))):
+        raise DamagedFileError(f"{record} must be of the set '{key.name}', but is of another one")
+    return facts
+
+
+def _sealed_now(path: Path, record: Path) -> Mapping[str, Any]:
+    """Give a set of an earlier version, whose record holds only the SHA-256 of its pixels, a record of today."""
+    try:
+        facts: Mapping[str, Any] = json.loads(record.read_text())
+        found = _digest(np.load(path, mmap_mode="r"))
+        is_whole = facts["sha256"] == found and "key" in facts
+    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        raise DamagedFileError(f"{path} and its record cannot be read ({error})") from error
+    if not is_whole:
+        raise DamagedFileError(f"{path} must have the SHA-256 that was recorded, but has {found[:12]}...")
+    with suppress(OSError):  # a cache that can only be read is verified again by the next process
+        keep(record, {path.name: path}, facts)
+    return facts
 
 
 def _write(
@@ -238,8 +289,8 @@ def _write(
         array.flush()
         record = {"label": LABEL, "key": asdict(key), "sha256": _digest(array), "notes": dict(notes), **_environment()}
         del array
-        _replace_text(path.with_suffix(".json"), json.dumps(record, indent=1, sort_keys=True))
         os.replace(temporary, path)
+        keep(path.with_suffix(".json"), {path.name: path}, record)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -276,12 +327,6 @@ def _environment() -> dict[str, str]:
         "processor": platform.machine(),
         "versions": f"numpy {np.__version__}, scipy {scipy.__version__}, numba {numba.__version__}, pillow {PIL.__version__}",
     }
-
-
-def _replace_text(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text)
-    os.replace(temporary, path)
 
 
 @contextmanager

@@ -158,7 +158,7 @@ def test_a_damaged_array_is_built_again_and_the_reason_told(ramp: None, tmp_path
     again = ensure_ramp(tmp_path)
     assert again.was_built
     assert again.reason is not None
-    assert "recorded when it was built" in again.reason
+    assert "its bytes have changed" in again.reason
     assert again.sha256 == first.sha256
 
 

@@ -71,7 +71,7 @@ def test_changed_bytes_are_found(pictures: np.ndarray, tmp_path: Path) -> None:
     content = bytearray(set_path(key, tmp_path).read_bytes())
     content[-1] ^= 1
     set_path(key, tmp_path).write_bytes(bytes(content))
-    with pytest.raises(EvalError, match="has digest"):
+    with pytest.raises(EvalError, match="its bytes have changed"):
         verify_set(key, tmp_path)
 
 
@@ -108,4 +108,4 @@ def test_several_threads_share_one_generation(pictures: np.ndarray, tmp_path: Pa
         results = list(pool.map(lambda _: cache.cached_array(key, make, tmp_path), range(8)))
     assert len(made) == 1
     assert all(np.array_equal(result, pictures) for result in results)
-    assert json.loads(set_path(key, tmp_path).with_suffix(".json").read_text())["key"]["kind"] == "fog"
+    assert json.loads(set_path(key, tmp_path).with_suffix(".json").read_text())["body"]["facts"]["key"]["kind"] == "fog"

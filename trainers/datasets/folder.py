@@ -6,19 +6,25 @@ Pictures that cannot be decoded are left out and named; above one in a hundred t
 from __future__ import annotations
 
 import hashlib
-import json
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from augment.kept_files import DamagedFileError, keep, kept_facts
 from trainers.datasets.decode import decode_all
 from trainers.datasets.folder_lock import locked_folder
 from trainers.datasets.listing import Listing, listing_of, walk
 from trainers.datasets.user_folder import SUFFIXES
 from trainers.errors import MissingData
+
+logger = logging.getLogger(__name__)
+ARRAY: Final = "images.npy"
+RECORD: Final = "facts.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,22 +83,33 @@ def decoded(listing: Listing, *, identity: str, resize: int, size: int, cache_di
     fingerprint = hashlib.sha256(f"{identity} {listing.fingerprint} {resize} {size}".encode()).hexdigest()
     kept = cache_dir / "pictures" / fingerprint[:24]
     with locked_folder(kept):
-        if not (kept / "facts.json").is_file():
+        broken = _broken_of(kept)
+        if broken is None:
             threads = len(os.sched_getaffinity(0))
             partial = kept / "partial.npy"
             _, missing = decode_all(listing.root, listing.names, partial, resize=resize, size=size, threads=threads)
-            partial.rename(kept / "images.npy")
-            (kept / "facts.tmp").write_text(json.dumps({"broken": missing}))
-            (kept / "facts.tmp").rename(kept / "facts.json")
-    broken = set(json.loads((kept / "facts.json").read_text())["broken"])
+            partial.rename(kept / ARRAY)
+            keep(kept / RECORD, {ARRAY: kept / ARRAY}, {"broken": missing})
+            broken = frozenset(missing)
     whole = np.array([name not in broken for name in listing.names], dtype=np.bool_)
     return PictureFolder(
-        images=np.asarray(np.load(kept / "images.npy", mmap_mode="c", allow_pickle=False)),
+        images=np.asarray(np.load(kept / ARRAY, mmap_mode="c", allow_pickle=False)),
         labels=listing.labels[whole],
         classes=listing.classes,
         broken=tuple(sorted(broken)),
         fingerprint=fingerprint,
     )
+
+
+def _broken_of(kept: Path) -> frozenset[str] | None:
+    """Return the pictures that are left out of a decoded array, or None where there is no whole array."""
+    try:
+        return frozenset(kept_facts(kept / RECORD)["broken"])
+    except FileNotFoundError:
+        return None
+    except DamagedFileError as error:
+        logger.warning("a folder of pictures is decoded again: %s", error)
+        return None
 
 
 def _stamp(path: Path) -> str:

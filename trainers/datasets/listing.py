@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,11 +13,13 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from augment.kept_files import DamagedFileError, keep, kept_facts
 from trainers.datasets.registry import absent_paths, missing_line
 from trainers.datasets.spec import DatasetSpec
 from trainers.datasets.user_folder import SUFFIXES
 from trainers.errors import CorruptData, MissingData
 
+logger = logging.getLogger(__name__)
 ANNOTATIONS: Final = "val_annotations.txt"
 
 
@@ -64,14 +66,11 @@ def list_split(spec: DatasetSpec, split: Literal["train", "test"], data_root: Pa
     kept = (
         cache_dir / "listings" / f"{hashlib.sha256(f'{spec.identity} {split} {root}'.encode()).hexdigest()[:24]}.json"
     )
-    try:
-        pairs = json.loads(kept.read_text())
-    except (OSError, ValueError):
+    pairs = _kept_pairs(kept)
+    if pairs is None:
         pairs = sorted(walk(root))
         kept.parent.mkdir(parents=True, exist_ok=True)
-        partial = kept.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps(pairs))
-        partial.rename(kept)
+        keep(kept, {}, {"pairs": pairs})
     listing = listing_of(root, pairs)
     wanted = spec.num_train if split == "train" else spec.num_test
     if len(listing) != wanted or len(listing.classes) != spec.num_classes:
@@ -81,6 +80,17 @@ def list_split(spec: DatasetSpec, split: Literal["train", "test"], data_root: Pa
             f"{len(listing)} of {len(listing.classes)}; unpack the published archives again"
         )
     return listing
+
+
+def _kept_pairs(kept: Path) -> list[tuple[str, str]] | None:
+    """Return the (name, class) pairs of a kept listing, or None where there is no whole one."""
+    try:
+        return [(name, kind) for name, kind in kept_facts(kept)["pairs"]]
+    except FileNotFoundError:
+        return None
+    except DamagedFileError as error:
+        logger.warning("a folder is listed again: %s", error)
+        return None
 
 
 def listing_of(root: Path, pairs: list[tuple[str, str]]) -> Listing:

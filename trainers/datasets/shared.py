@@ -1,6 +1,7 @@
 """Splits shared by the workers of a node: decoded once, kept as arrays in the cache folder, mapped into memory by all.
 
-A warm worker opens a split in a millisecond, and a further worker costs no further copy of the pixels.
+A warm worker opens a split in a millisecond, and a further worker costs no further copy of the pixels. Arrays that
+are not what was written are never used: they are made again from the dataset.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ import json
 import logging
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from augment.kept_files import DamagedFileError, UnsealedRecordError, keep, kept_facts
 from trainers.datasets.folder_lock import locked_folder
 from trainers.datasets.load import Split, SplitName, fingerprint, load_split
 from trainers.datasets.registry import dataset_for
@@ -23,8 +26,6 @@ from trainers.datasets.spec import DatasetSpec
 from trainers.errors import DataError, NoSpace
 
 logger = logging.getLogger(__name__)
-_CHECKED: Final[dict[tuple[str, int, int], str]] = {}
-"""Arrays whose bytes this process has hashed: (path, size, modification time in ns) -> fingerprint."""
 
 
 def shared_split(name: str, split: SplitName, data_root: str | Path, cache_dir: str | Path) -> Split:
@@ -77,15 +78,53 @@ def _from_folders(spec: DatasetSpec, split: SplitName, data_root: Path, cache_di
 
 
 def _open(folder: Path, split: SplitName) -> Split | None:
+    """Return a split whose arrays are stored whole, else None."""
     try:
-        facts = json.loads((folder / f"{split}.json").read_text())
-        images = _map(folder / f"{split}-images.npy")
-        labels = _map(folder / f"{split}-labels.npy")
-    except (OSError, ValueError):
+        facts = _facts(folder, split)
+        images, labels = (_map(path) for path in _arrays(folder, split))
+    except FileNotFoundError:
         return None
-    if _checked_fingerprint(folder / f"{split}-images.npy", images, labels) != facts["fingerprint"]:
+    except (DamagedFileError, OSError, ValueError, EOFError) as error:
+        logger.warning("a kept split is made again: %s", error)
         return None
-    return Split(images=images, labels=labels.astype(np.int64), fingerprint=facts["fingerprint"])
+    return Split(images=images, labels=labels.astype(np.int64), fingerprint=str(facts["fingerprint"]))
+
+
+def _facts(folder: Path, split: SplitName) -> dict[str, Any]:
+    """Return what is recorded of a split's arrays after verifying them.
+
+    Raises:
+        FileNotFoundError: If there is no record.
+        DamagedFileError: If the record or an array is not what was written.
+    """
+    record = folder / f"{split}.json"
+    try:
+        return kept_facts(record)
+    except UnsealedRecordError:
+        return _sealed_now(folder, split, record)
+
+
+def _sealed_now(folder: Path, split: SplitName, record: Path) -> dict[str, Any]:
+    """Give arrays of an earlier version, whose record holds only their fingerprint, a record of today."""
+    try:
+        facts: dict[str, Any] = json.loads(record.read_text())
+        images, labels = (_map(path) for path in _arrays(folder, split))
+        is_whole = facts["fingerprint"] == fingerprint(images, labels.astype(np.int64))
+    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        raise DamagedFileError(f"{record} and its arrays cannot be read ({error})") from error
+    if not is_whole:
+        raise DamagedFileError(f"the arrays of {record} must have the fingerprint that was recorded, but have another")
+    with suppress(OSError):  # a cache that can only be read is verified again by the next process
+        keep(record, _named(folder, split), facts)
+    return facts
+
+
+def _arrays(folder: Path, split: SplitName) -> tuple[Path, Path]:
+    return folder / f"{split}-images.npy", folder / f"{split}-labels.npy"
+
+
+def _named(folder: Path, split: SplitName) -> dict[str, Path]:
+    return {path.name: path for path in _arrays(folder, split)}
 
 
 def _map(path: Path) -> NDArray[np.uint8]:
@@ -93,24 +132,15 @@ def _map(path: Path) -> NDArray[np.uint8]:
     return mapped
 
 
-def _checked_fingerprint(path: Path, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> str:
-    status = path.stat()
-    known = (str(path), status.st_size, status.st_mtime_ns)
-    if known not in _CHECKED:
-        _CHECKED[known] = fingerprint(images, labels.astype(np.int64))
-    return _CHECKED[known]
-
-
 def _store(folder: Path, split: SplitName, loaded: Split) -> None:
-    """Write the arrays, the facts last: they are what makes a split complete."""
+    """Write the arrays, their record last: it is what makes a split complete."""
     try:
-        for kind, values in (("images", loaded.images), ("labels", loaded.labels)):
-            partial = folder / f"{split}-{kind}-{os.getpid()}.npy"
+        images, labels = _arrays(folder, split)
+        for path, values in ((images, loaded.images), (labels, loaded.labels)):
+            partial = path.with_name(f"{path.stem}-{os.getpid()}.npy")
             np.save(partial, values)
-            partial.rename(folder / f"{split}-{kind}.npy")
-        partial = folder / f"{split}-{os.getpid()}.json"
-        partial.write_text(json.dumps({"fingerprint": loaded.fingerprint}))
-        partial.rename(folder / f"{split}.json")
+            partial.rename(path)
+        keep(folder / f"{split}.json", _named(folder, split), {"fingerprint": loaded.fingerprint})
     except OSError as error:
         raise NoSpace(
             f"the cache folder needs {loaded.images.nbytes / 2**20:.0f} MiB for a split, but writing to {folder} failed: "
