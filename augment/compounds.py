@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from augment.errors import AugmentError
 from augment.methods import METHODS, Method
+from augment.plugins import installed
 
 if TYPE_CHECKING:
     from augment.treatment import Treatment, TreatmentContext
@@ -30,23 +31,9 @@ def known_methods() -> Mapping[str, Method]:
     """Return every single method by name: the built-in ones, then those of installed entry points.
 
     Raises:
-        AugmentError: If an entry point is no `Method`, or its name is taken.
+        AugmentError: If an entry point cannot be loaded, is no `Method`, or its name is taken.
     """
-    from importlib.metadata import entry_points
-
-    found = dict(METHODS)
-    for point in entry_points(group=ENTRY_POINTS):
-        method = point.load()
-        if not isinstance(method, Method):
-            raise AugmentError(
-                f"entry point {point.name!r} of {ENTRY_POINTS} must name a Method, but is {type(method).__name__}"
-            )
-        if method.name in found:
-            raise AugmentError(
-                f"the method name {method.name!r} is taken; rename the one of entry point {point.value!r}"
-            )
-        found[method.name] = method
-    return found
+    return {**METHODS, **installed(ENTRY_POINTS, Method, taken=METHODS, error=AugmentError)}
 
 
 def method_for(name: str) -> Method:

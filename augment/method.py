@@ -40,6 +40,7 @@ class Method:
         files: Hyper-parameters that name a file or folder below the data root: name -> the one that holds its content hash,
             which planning fills in (`augment.method_files`). Both are no part of a cell's identity while they are empty.
         spares_mixing_set: One of `files` with which no mixing set is needed, or "".
+        code: What identifies the code of a plug-in, filled in by the look-up; None for what is built in.
     """
 
     name: str
@@ -61,3 +62,4 @@ class Method:
     note: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
     spares_mixing_set: str = ""
+    code: Mapping[str, str] | None = None

@@ -34,6 +34,7 @@ class Benchmark:
         run: Judges a subject; imports its implementation when called.
         source: Paper and reference code of the protocol.
         details: Field of its fine rows that a column can name ("corruption": `c/error/fog`), or None.
+        code: What identifies the code of a plug-in, filled in by the look-up; None for what is built in.
     """
 
     name: str
@@ -46,12 +47,21 @@ class Benchmark:
     run: Callable[[Any, Subject], BenchmarkOutcome]
     source: str
     details: str | None = None
+    code: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchmarkRequest:
-    """One benchmark to run: its name, its full parameters, and the key its result is recorded under."""
+    """One benchmark to run.
+
+    Attributes:
+        name: Name of the benchmark.
+        params: Its full parameters.
+        key: The key its result is recorded under.
+        code: What identified the source of a plug-in while planning, or "" for what is built in.
+    """
 
     name: str
     params: Mapping[str, object]
     key: str
+    code: str = ""

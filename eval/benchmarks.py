@@ -7,9 +7,9 @@ data, strict and reference attacks are different benchmarks, so no column ever m
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from augment.plugins import installed, versioned
 from eval.benchmark import Benchmark
 from eval.benchmark_list import BENCHMARKS
 from eval.errors import EvalError
@@ -51,17 +51,9 @@ def added_benchmarks() -> dict[str, Benchmark]:
     """Return the benchmarks that installed packages add.
 
     Raises:
-        EvalError: If an entry point is no `Benchmark` or takes a name that is taken.
+        EvalError: If an entry point cannot be loaded, is no `Benchmark`, or its name is taken.
     """
-    added: dict[str, Benchmark] = {}
-    for point in entry_points(group=ENTRY_POINTS):
-        benchmark = point.load()
-        if not isinstance(benchmark, Benchmark):
-            raise EvalError(f"entry point {point.name!r} must be a Benchmark, but is a {type(benchmark).__name__}")
-        if benchmark.name in BENCHMARKS or benchmark.name in added:
-            raise EvalError(f"the benchmark name {benchmark.name!r} of entry point {point.name!r} is taken; rename it")
-        added[benchmark.name] = benchmark
-    return added
+    return installed(ENTRY_POINTS, Benchmark, taken=BENCHMARKS, error=EvalError)
 
 
 def full_params(name: str, params: Mapping[str, object]) -> dict[str, object]:
@@ -86,7 +78,7 @@ def benchmark_identity(name: str, params: Mapping[str, object], dataset_identity
     """
     return {
         "benchmark": name,
-        "semantics": benchmark_for(name).semantics,
+        "semantics": versioned(benchmark_for(name)),
         "params": full_params(name, params),
         "data": dataset_identity,
     }

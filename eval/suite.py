@@ -108,6 +108,11 @@ def _report(subject: Subject, workers: InStep, request: BenchmarkRequest) -> Met
 
 def _run(subject: Subject, request: BenchmarkRequest) -> BenchmarkOutcome:
     benchmark = benchmark_for(request.name)
+    if request.code and (benchmark.code or {}).get("source") != request.code:
+        raise EvalError(
+            f"the code of benchmark {request.name!r} must be what it was while planning, since results are recorded under its "
+            "hash, but it is different on this worker; plan again, and install the same version of the package on all machines"
+        )
     config = build_config(benchmark.config, request.params, owner=f"benchmark {request.name!r}")
     outcome = benchmark.run(config, subject)
     broken = [name for name, metric in outcome.metrics.items() if not np.isfinite(metric.value)]

@@ -202,6 +202,7 @@ def _training_s(cell: PlannedCell, group: OneWorker, settings: Settings) -> floa
             dataset_identity=cell.dataset_identity,
             checkpoint_every_s=float("inf"),
             threads=_threads(group),
+            sources=cell.sources,
         )
         with suppress(JobStopped):
             run_job(request, group=group, sink=clock)

@@ -32,7 +32,8 @@ class Catalogue:
     Attributes:
         methods: The built-in methods by name.
         compose: Gives the method of a name, also a user's own or several joined by "+".
-        benchmarks: Benchmarks by name.
+        benchmarks: The built-in benchmarks by name.
+        added_benchmarks: Gives those of installed packages; asked only for names that are not built in.
         column: Parses a table column; raises for an unknown benchmark or metric.
         benchmark_params: Gives all parameters of a benchmark, defaults filled in, from those that differ.
         mixing_set: Gives a mixing set by name; raises ValueError or the package's own error for an unknown one.
@@ -47,6 +48,7 @@ class Catalogue:
     methods: Mapping[str, Method]
     compose: Callable[[str], Method]
     benchmarks: Mapping[str, Benchmark]
+    added_benchmarks: Callable[[], Mapping[str, Benchmark]]
     column: Callable[[str], Column]
     benchmark_params: Callable[[str, Mapping[str, Any]], dict[str, object]]
     mixing_set: Callable[[str], MixingSet]
@@ -73,9 +75,14 @@ class Catalogue:
         Raises:
             ValueError: If the name is unknown.
         """
-        if name not in self.benchmarks:
+        found = self.benchmarks[name] if name in self.benchmarks else self.added_benchmarks().get(name)
+        if found is None:
             raise ValueError(f"unknown benchmark '{name}'{nearest(name, list(self.benchmarks))}")
-        return self.benchmarks[name]
+        return found
+
+    def has_benchmark(self, name: str) -> bool:
+        """Whether there is a benchmark of that name, built in or of an installed package."""
+        return name in self.benchmarks or name in self.added_benchmarks()
 
 
 @cache
@@ -85,7 +92,7 @@ def builtin_catalogue(data_root: Path | None = None) -> Catalogue:
     from augment.methods import METHODS
     from augment.mixing_sets.registry import mixing_set_for
     from eval.benchmark_list import BENCHMARKS
-    from eval.benchmarks import full_params, parse_column
+    from eval.benchmarks import added_benchmarks, full_params, parse_column
     from trainers.config import LOOP_SEMANTICS
     from trainers.datasets.registry import dataset_for, missing_data
     from trainers.models.registry import model_for
@@ -98,6 +105,7 @@ def builtin_catalogue(data_root: Path | None = None) -> Catalogue:
         methods=METHODS,
         compose=method_for,
         benchmarks=BENCHMARKS,
+        added_benchmarks=added_benchmarks,
         column=parse_column,
         benchmark_params=full_params,
         mixing_set=mixing_set_for,

@@ -72,6 +72,7 @@ class PlannedCell:
         trained: Whether a complete checkpoint is recorded.
         supporting: Whether it is only needed by other cells and stands in no row.
         failed: The reason of its last recorded failure, or None.
+        sources: What identifies the code of the plug-ins that it uses (`trainers.sources`).
     """
 
     cell: Cell
@@ -83,6 +84,7 @@ class PlannedCell:
     trained: bool
     supporting: bool = False
     failed: str | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def cell_id(self) -> str:

@@ -30,6 +30,7 @@ class ResolvedCell:
     dataset_identity: str
     benchmarks: tuple[BenchmarkRequest, ...]
     parents: tuple[ResolvedCell, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def cell_id(self) -> str:
@@ -101,6 +102,7 @@ class Template:
     benchmarks: tuple[BenchmarkRequest, ...]
     parent: Template | None
     visualised: ResolvedCell | None
+    sources: Mapping[str, str]
 
     def with_seed(self, resolver: Resolver, seed: int) -> ResolvedCell:
         """Return the resolved cell of a seed; a parent has the same seed, and a released network is the same for all seeds."""
@@ -115,5 +117,6 @@ class Template:
             train_key=digest_of_plain({**self.identity, "config": seeded}),
             dataset_identity=self.dataset_identity,
             benchmarks=self.benchmarks,
+            sources=self.sources,
             parents=tuple(cell for cell in (self.visualised, parent) if cell is not None),
         )

@@ -137,6 +137,7 @@ def _planned(
         trained=result is not None,
         supporting=is_supporting,
         failed=None if is_done else failures.get(cell.train_key),
+        sources=cell.sources,
     )
 
 

@@ -56,7 +56,7 @@ def check_columns(sweep: Sweep, catalogue: Catalogue) -> list[Mistake]:
         except (ValueError, EvalError) as error:
             mistakes.append(mistake_at(sweep, ("table", "columns"), str(error)))
     for name in sweep.benchmarks:
-        if name not in catalogue.benchmarks and not any(column.startswith(f"{name}/") for column in sweep.columns):
+        if not catalogue.has_benchmark(name) and not any(column.startswith(f"{name}/") for column in sweep.columns):
             text = f"unknown benchmark '{name}'{nearest(name, list(catalogue.benchmarks))}"
             mistakes.append(mistake_at(sweep, ("benchmarks", name), text))
     return mistakes

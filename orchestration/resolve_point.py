@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from augment.method_files import with_contents
+from augment.plugins import Versioned, versioned
 from eval.benchmark import BenchmarkRequest
 from eval.published_files.presence import files_identity
 from orchestration.catalogue import config_values, known_fields
@@ -21,6 +22,7 @@ from trainers.config import JobConfig, MixingSetConfig, RecipeConfig
 from trainers.datasets.streams import stream_identity
 from trainers.datasets.user_folder import key_name
 from trainers.recipes import resolve_model_params, resolve_recipe
+from trainers.sources import code_sources
 
 if TYPE_CHECKING:
     from augment.methods import Method
@@ -85,11 +87,15 @@ class Reading(PointSettings):
         )
         semantics = {
             "loop": self.catalogue.loop_semantics,
-            "model": model.semantics,
-            "method": {part.name: part.semantics for part in parts},
+            "model": versioned(model),
+            "method": {part.name: versioned(part) for part in parts},
         }
         identity = identity_of(config, dataset.identity, semantics, mixing_identity, outlier_identity)
-        return self._made(config, dataset, identity, benchmarks, parent, visualised)
+        described: dict[str, Versioned] = {f"method {part.name!r}": part for part in parts}
+        described[f"model {model.name!r}"] = model
+        if mixing_set is not None:
+            described[f"mixing set {mixing_set.name!r}"] = self.catalogue.mixing_set(mixing_set.name)
+        return self._made(config, dataset, identity, benchmarks, code_sources(described), parent, visualised)
 
     def _released(self, dataset: Any, model: Any) -> Template | None:
         """A row of a released network: its file and how it is read stand for the training."""
@@ -115,8 +121,10 @@ class Reading(PointSettings):
             model_params=params,
             released=released.name,
         )
-        semantics = {"loop": self.catalogue.loop_semantics, "model": model.semantics, "released": released.identity}
-        return self._made(config, dataset, identity_of(config, dataset.identity, semantics, None, None), benchmarks)
+        semantics = {"loop": self.catalogue.loop_semantics, "model": versioned(model), "released": released.identity}
+        sources = code_sources({f"model {model.name!r}": model})
+        identity = identity_of(config, dataset.identity, semantics, None, None)
+        return self._made(config, dataset, identity, benchmarks, sources)
 
     def _made(
         self,
@@ -124,6 +132,7 @@ class Reading(PointSettings):
         dataset: Any,
         identity: Mapping[str, Any],
         benchmarks: tuple[BenchmarkRequest, ...],
+        sources: Mapping[str, str],
         parent: Template | None = None,
         visualised: ResolvedCell | None = None,
     ) -> Template:
@@ -133,6 +142,7 @@ class Reading(PointSettings):
             dataset_identity=dataset.identity,
             identity=identity,
             benchmarks=benchmarks,
+            sources=sources,
             parent=parent,
             visualised=visualised,
         )
@@ -276,7 +286,7 @@ class Reading(PointSettings):
         made = config_for(spec, {key: value for key, value in given.items() if key not in MIXING_SET_FIELDS})
         params = {key: value for key, value in asdict(made).items() if key not in spec.hidden}
         config = MixingSetConfig(name=name, num_channels=dataset.num_channels, params=params, **numbers)
-        identity = {"semantics": spec.semantics, **plain(spec.content(made, self.catalogue.data_root))}
+        identity = {"semantics": versioned(spec), **plain(spec.content(made, self.catalogue.data_root))}
         return config, identity
 
     def _outliers(self, parts: tuple[Method, ...]) -> str | None:
@@ -296,7 +306,7 @@ class Reading(PointSettings):
     def _benchmarks(self, dataset: Any) -> tuple[BenchmarkRequest, ...]:
         requests = []
         for name, params in self.sweep.benchmarks.items():
-            if name in self.catalogue.benchmarks:
+            if self.catalogue.has_benchmark(name):
                 key = ("benchmark", name, dataset.name, canonical_json(params))
                 made = self.resolver.remember(key, partial(attempt, self._request, name, params, dataset))
                 request = self._unpack(f"benchmarks.{name}", made)
@@ -310,13 +320,14 @@ class Reading(PointSettings):
             "format": KEY_FORMAT,
             "name": name,
             "params": params,
-            "semantics": benchmark.semantics,
+            "semantics": versioned(benchmark),
             "dataset": {"name": key_name(dataset.name), "identity": dataset.identity},
         }
         files = files_identity(name, params, dataset.name, self.catalogue.data_root)
         if files is not None:
             identity["files"] = files
-        return BenchmarkRequest(name=name, params=params, key=digest(identity))
+        code = benchmark.code["source"] if benchmark.code is not None else ""
+        return BenchmarkRequest(name=name, params=params, key=digest(identity), code=code)
 
 
 def _owners(path: str, fields: Mapping[str, tuple[str, ...]]) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import logging
 import os
@@ -10,8 +11,9 @@ import secrets
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -90,3 +92,37 @@ def postgresql() -> Iterator[str]:
     finally:
         run(control, "-D", data, "-m", "immediate", "-w", "stop")
         shutil.rmtree(folder)
+
+
+Install = Callable[..., Path]
+"""Installs a package: files by name, `points` (the text of its entry points), `version`; returns the folder on the path."""
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    """Return a function that installs a package `mine` in a folder on the path; modules that begin so are imported afresh."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(folder)
+
+    def write(files: dict[str, str], *, points: str, version: str = "1.0") -> Path:
+        for name, text in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text)
+        info = folder / f"mine-{version}.dist-info"
+        for old in folder.glob("*.dist-info"):
+            old.rename(info)
+        info.mkdir(exist_ok=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: mine\nVersion: {version}\n")
+        (info / "entry_points.txt").write_text(points)
+        _forget_plugins()
+        return folder
+
+    yield write
+    _forget_plugins()
+
+
+def _forget_plugins() -> None:
+    for name in [name for name in sys.modules if name.startswith("mine")]:
+        del sys.modules[name]
+    importlib.invalidate_caches()

@@ -52,6 +52,8 @@ class JobRequest:
         dataset_identity: Declared checksum of the dataset, checked on load.
         checkpoint_every_s: Seconds between checkpoints inside an epoch; one is written at the end of each epoch in any case.
         threads: CPU threads of one worker (augmentation plus torch), or None for the CPUs of the worker.
+        sources: What identified the code of the plug-ins that it uses while it was planned (`trainers.sources`), checked by
+            the worker.
     """
 
     train_key: str
@@ -61,6 +63,7 @@ class JobRequest:
     dataset_identity: str = ""
     checkpoint_every_s: float = 60.0
     threads: int | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def cell_id(self) -> str:

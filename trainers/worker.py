@@ -34,6 +34,7 @@ from trainers.named_files import stage_named_files
 from trainers.order import Order, check_workers, training_samples
 from trainers.preemption import PreemptionNotice, noticing
 from trainers.progress import Progress
+from trainers.sources import check_sources
 from trainers.trained_networks import network_facts
 from trainers.validation import validation
 
@@ -58,6 +59,7 @@ def run_job(request: JobRequest, *, group: ProcessGroup, sink: JobSink) -> JobRe
         The same result on every rank.
 
     Raises:
+        CorruptData: If the code of a plug-in is not what it was while planning.
         TrainingError: See `trainers.errors`; nothing that was told to the sink before is lost.
         JobStopped: If the sink was asked to stop; a checkpoint was written.
         JobPreempted: If the machine of a rank is about to be taken away; a checkpoint was written.
@@ -66,6 +68,7 @@ def run_job(request: JobRequest, *, group: ProcessGroup, sink: JobSink) -> JobRe
     reset_process(budget, group.device)
     check_workers(request.config.recipe, group.world_size)
     _stage(request)
+    check_sources(request)
     stored = _trained(request, group, sink, budget)
     summary = _summary(stored)
     if group.rank == 0:

@@ -45,6 +45,7 @@ class MixingSet:
         content: Further plain values of the identity: the hash of files, the semantics of parts.
         hidden: Fields of the config that are no part of the identity (paths).
         files: Names of the files and folders below the data root that it is made from.
+        code: What identifies the code of a plug-in, filled in by the look-up; None for what is built in.
     """
 
     name: str
@@ -60,3 +61,4 @@ class MixingSet:
     content: Callable[[Any, Path | None], Mapping[str, Any]] = _no_content
     hidden: frozenset[str] = frozenset()
     files: Callable[[Any], tuple[str, ...]] = _no_files
+    code: Mapping[str, str] | None = None

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import hashlib
-import importlib.metadata
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any, Final
 from augment.lazy_registry import LazyRegistry
 from augment.mixing_sets.mixing_set import MixingSet
 from augment.mixing_sets.source import MixingSetError
+from augment.plugins import installed, versioned
 
 ENTRY_POINTS: Final = "dreamgrid.mixing_sets"
 LARGEST_SIDE: Final = 1024
@@ -48,7 +48,7 @@ def mixing_set_for(name: str) -> MixingSet:
     """
     if name in MIXING_SETS:
         return MIXING_SETS[name]
-    extra = _installed()
+    extra = installed(ENTRY_POINTS, MixingSet, taken=MIXING_SETS, error=MixingSetError)
     if name in extra:
         return extra[name]
     known = sorted({*MIXING_SETS, *extra})
@@ -109,7 +109,7 @@ def identity(
     fields = {key: value for key, value in dataclasses.asdict(config).items() if key not in mixing_set.hidden}
     return {
         "name": name,
-        "semantics": mixing_set.semantics,
+        "semantics": versioned(mixing_set),
         "num_pictures": num_pictures,
         "image_size": image_size,
         "num_channels": num_channels,
@@ -141,17 +141,3 @@ def _check_numbers(name: str, num_pictures: int, image_size: int, num_channels: 
     broken = [rule for rule, holds in rules.items() if not holds]
     if broken:
         raise MixingSetError(f"mixing set {name!r}: " + "; ".join(broken))
-
-
-def _installed() -> dict[str, MixingSet]:
-    found: dict[str, MixingSet] = {}
-    for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
-        mixing_set = point.load()
-        if not isinstance(mixing_set, MixingSet):
-            raise MixingSetError(
-                f"entry point {point.name!r} of {ENTRY_POINTS} must be a MixingSet, but is {mixing_set!r}"
-            )
-        if mixing_set.name in MIXING_SETS or mixing_set.name in found:
-            raise MixingSetError(f"mixing set {mixing_set.name!r} of entry point {point.value!r} is taken; rename it")
-        found[mixing_set.name] = mixing_set
-    return found

@@ -93,4 +93,5 @@ def request_of(cell: PlannedCell, options: RunOptions, recorded: Mapping[str, ob
         dataset_identity=cell.dataset_identity,
         checkpoint_every_s=options.checkpoint_every_s,
         threads=max(1, int(options.cpus_per_worker)),
+        sources=cell.sources,
     )

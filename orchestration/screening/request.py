@@ -135,7 +135,12 @@ def _screened(
         row=cell.cell.row,
         settings=settings,
         request=JobRequest(
-            train_key=key, config=config, benchmarks=(), paths=paths, dataset_identity=cell.dataset_identity
+            train_key=key,
+            config=config,
+            benchmarks=(),
+            paths=paths,
+            dataset_identity=cell.dataset_identity,
+            sources=cell.sources,
         ),
         epochs=recipe.epochs,
         look_every=options.look_every or max(1, recipe.epochs // 10),

@@ -157,8 +157,7 @@ def _row(planned: PlannedCell) -> str:
 
 
 def _all_columns(plan: Plan) -> Mapping[str, None]:
-    from eval.benchmark_list import BENCHMARKS
+    from eval.benchmarks import benchmark_for
 
     names = dict.fromkeys(request.name for cell in plan.cells for request in cell.wanted)
-    metrics = ((name, BENCHMARKS[name].metrics if name in BENCHMARKS else ("error",)) for name in names)
-    return dict.fromkeys(f"{name}/{metric}" for name, found in metrics for metric in found)
+    return dict.fromkeys(f"{name}/{metric}" for name in names for metric in benchmark_for(name).metrics)

@@ -132,26 +132,31 @@ def test_a_detail_names_the_benchmarks_own_score_or_another_one():
     assert column_value(outcome, parse_column("ood-generated/auroc/blobs:xent")) == 0.8
 
 
-class Point:
-    """An entry point of another package."""
+ADDED = """
+from dataclasses import replace
+from eval.benchmark_list import BENCHMARKS
+CLEAN = BENCHMARKS["clean"]
+MINE = replace(CLEAN, name="mine", title="Mine")
+NUMBER = 3
+"""
 
-    def __init__(self, name: str, thing: object) -> None:
-        self.name, self.thing = name, thing
 
-    def load(self) -> object:
-        return self.thing
-
-
-def test_packages_add_benchmarks_but_cannot_take_our_names(monkeypatch):
-    added = replace(BENCHMARKS["clean"], name="mine")
-    monkeypatch.setattr(benchmarks, "entry_points", lambda group: [Point("mine", added)])
-    assert benchmark_for("mine") is added
-    monkeypatch.setattr(benchmarks, "entry_points", lambda group: [Point("x", BENCHMARKS["clean"])])
-    with pytest.raises(EvalError, match="'clean' of entry point 'x' is taken"):
+def test_packages_add_benchmarks_but_cannot_take_our_names(install):
+    install({"mine.py": ADDED}, points="[dreamgrid.benchmarks]\nx = mine:MINE\n")
+    assert benchmark_for("mine").title == "Mine"
+    install({}, points="[dreamgrid.benchmarks]\nx = mine:CLEAN\n")
+    with pytest.raises(EvalError, match=r"'clean' of entry point 'x'.*is taken"):
         benchmark_for("mine")
-    monkeypatch.setattr(benchmarks, "entry_points", lambda group: [Point("x", 3)])
-    with pytest.raises(EvalError, match="must be a Benchmark, but is a int"):
+    install({}, points="[dreamgrid.benchmarks]\nx = mine:NUMBER\n")
+    with pytest.raises(EvalError, match="must name a Benchmark, but is int"):
         benchmark_for("mine")
+
+
+def test_an_edited_benchmark_of_a_package_has_another_identity(install):
+    folder = install({"mine.py": ADDED}, points="[dreamgrid.benchmarks]\nx = mine:MINE\n")
+    before = benchmark_identity("mine", {}, "sha")
+    (folder / "mine.py").write_text(ADDED + "# edited\n")
+    assert benchmark_identity("mine", {}, "sha") != before
 
 
 def test_benchmarks_cannot_be_changed():

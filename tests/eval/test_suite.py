@@ -11,6 +11,7 @@ from torch import nn
 
 from eval.agreement import InStep, PeerFailed, WorkersLost
 from eval.benchmark import BenchmarkRequest
+from eval.benchmarks import benchmark_for
 from eval.errors import EvalError
 from eval.infer import clean_predictions, of_array, predict, predict_sets
 from eval.predictions import predictions_from
@@ -258,3 +259,23 @@ def test_empty_sets_are_refused(make_subject):
     with pytest.raises(EvalError, match="at least one picture"):
         predict_sets(subject, [of_array(subject.images[:0], subject.labels[:0], corruption="fog")])
     assert len(clean_predictions(subject, np.arange(120))) == 120
+
+
+MINE = """
+from dataclasses import replace
+from eval.benchmark_list import BENCHMARKS
+MINE = replace(BENCHMARKS["clean"], name="mine")
+"""
+
+
+def test_a_benchmark_of_a_package_is_not_run_with_other_code_than_planned(install, shared_subject):
+    folder = install({"mine.py": MINE}, points="[dreamgrid.benchmarks]\nx = mine:MINE\n")
+    code = benchmark_for("mine").code["source"]
+    wanted = [
+        BenchmarkRequest(name=name, params={}, key=name, code=code * (name == "mine")) for name in ("mine", "clean")
+    ]
+    assert [report.error for report in judge(shared_subject, wanted)] == [None, None]
+    (folder / "mine.py").write_text(MINE + "# edited\n")
+    refused, clean = judge(shared_subject, wanted)
+    assert "must be what it was while planning" in refused.error
+    assert clean.error is None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final, Literal
 
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainers.datasets.idx import read_idx
-from trainers.datasets.registry import ENTRY_POINT_GROUP, absent_paths, dataset_for, missing_line
+from trainers.datasets.registry import absent_paths, dataset_for, missing_line, readers_of
 from trainers.datasets.spec import DataFile, DatasetSpec
 from trainers.errors import CorruptData, DataError, MissingData
 
@@ -84,7 +83,7 @@ def _read(spec: DatasetSpec, split: SplitName, root: Path) -> tuple[NDArray[np.u
             "trainers.datasets.shared.shared_split"
         )
     if spec.layout == "entry-point":
-        (entry,) = entry_points(group=f"{ENTRY_POINT_GROUP}.read", name=spec.name)
+        (entry,) = readers_of(spec.name)
         read = entry.load()(split, root)
         return np.asarray(read[0]), np.asarray(read[1], dtype=np.int64)
     return _read_by_torchvision(spec, split, root)

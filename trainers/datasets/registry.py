@@ -5,17 +5,23 @@ Files lie below the data root in torchvision's own layouts. `trainers.datasets.l
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import json
 from collections.abc import Mapping
-from importlib.metadata import entry_points
+from importlib import metadata
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Final, Literal
 
+from augment.plugins import code_of, installed
 from trainers.datasets.spec import DataFile as DataFile
 from trainers.datasets.spec import DatasetSpec as DatasetSpec
 from trainers.datasets.user_folder import user_folder
-from trainers.errors import unknown_name
+from trainers.errors import UnknownName, unknown_name
 
 ENTRY_POINT_GROUP: Final = "dreamgrid.datasets"
+READER_GROUP: Final = "dreamgrid.datasets.read"
 
 
 def _idx_files(
@@ -265,11 +271,30 @@ def dataset_for(name: str) -> DatasetSpec:
     own = user_folder(name)
     if own is not None:
         return own
-    installed = {entry.name: entry for entry in entry_points(group=ENTRY_POINT_GROUP)}
-    if name in installed:
-        spec = installed[name].load()
-        return spec() if callable(spec) else spec  # type: ignore[no-any-return]
-    raise unknown_name("dataset", name, [*DATASETS, *installed])
+    added = added_datasets()
+    if name in added:
+        return added[name]
+    raise unknown_name("dataset", name, [*DATASETS, *added])
+
+
+def added_datasets() -> dict[str, DatasetSpec]:
+    """Return the datasets of installed packages; the code that describes and reads one is part of its identity.
+
+    Raises:
+        UnknownName: If an entry point is no `DatasetSpec` or bears a taken name.
+    """
+    found = {}
+    for name, spec in installed(ENTRY_POINT_GROUP, DatasetSpec, taken=DATASETS, error=UnknownName).items():
+        assert spec.code is not None
+        codes = [dict(spec.code), *(code_of(point, None, UnknownName) for point in readers_of(name))]
+        digest = hashlib.sha256(json.dumps(codes, sort_keys=True).encode()).hexdigest()
+        found[name] = dataclasses.replace(spec, identity=f"{spec.identity}+code:{digest}")
+    return found
+
+
+def readers_of(name: str) -> list[EntryPoint]:
+    """Return the entry points that read an installed dataset of the layout "entry-point": one, or none for other layouts."""
+    return list(metadata.entry_points(group=READER_GROUP, name=name))
 
 
 def missing_data(names: list[str], data_root: str | Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from augment.fast_dataclass import dataclass
@@ -49,6 +50,7 @@ class DatasetSpec:
         resize: Length that the shorter side of a test picture is resized to before its centre is cropped, for "folders".
         is_resident: Whether training pictures are decoded once and kept in memory; else they are decoded when needed.
         how_to_get: What a person does to get data that no command may download.
+        code: What identifies the code of a plug-in, filled in by the look-up; None for what is built in.
     """
 
     name: str
@@ -69,6 +71,7 @@ class DatasetSpec:
     resize: int = 0
     is_resident: bool = True
     how_to_get: str = ""
+    code: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
         if len(self.mean) != self.num_channels or len(self.std) != self.num_channels:

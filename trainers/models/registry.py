@@ -9,10 +9,10 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import field
 from functools import partial
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Final
 
 from augment.fast_dataclass import dataclass
+from augment.plugins import installed
 from trainers.errors import ImpossibleJob, UnknownName, unknown_name
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class ModelSpec:
         choices: Option -> allowed values, for those that have a closed list.
         build: Makes the network without normalisation from options and input; imports its implementation when called.
         source: Paper and reference code.
+        code: What identifies the code of a plug-in, filled in by the look-up; None for what is built in.
     """
 
     name: str
@@ -54,6 +55,7 @@ class ModelSpec:
     source: str
     params: Params = field(default_factory=dict)
     choices: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
+    code: Mapping[str, str] | None = None
 
     def resolve(self, given: Params) -> dict[str, object]:
         """Return all options: the defaults, overridden by those given.
@@ -225,12 +227,11 @@ def model_for(name: str) -> ModelSpec:
         return _wide_resnet_spec(depth, width)
     if name.removeprefix(TORCHVISION_PREFIX) in TORCHVISION_NAMES and name.startswith(TORCHVISION_PREFIX):
         return _torchvision_spec(name.removeprefix(TORCHVISION_PREFIX))
-    installed = {entry.name: entry for entry in entry_points(group=ENTRY_POINT_GROUP)}
-    if name in installed:
-        spec = installed[name].load()
-        return spec() if callable(spec) else spec  # type: ignore[no-any-return]
+    added = installed(ENTRY_POINT_GROUP, ModelSpec, taken=MODELS, error=UnknownName)
+    if name in added:
+        return added[name]
     in_torchvision = [TORCHVISION_PREFIX + known for known in TORCHVISION_NAMES]
     if name.startswith(TORCHVISION_PREFIX):
         raise unknown_name("model", name, in_torchvision)
-    error = unknown_name("model", name, [*MODELS, *installed])
+    error = unknown_name("model", name, [*MODELS, *added])
     raise UnknownName(f"{error} (and 'wrn-D-K' of any depth D = 6n + 4 and width K, and 'torchvision:NAME')")
