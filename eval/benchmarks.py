@@ -15,6 +15,7 @@ from eval.benchmark_list import BENCHMARKS
 from eval.errors import EvalError
 from eval.metrics.registry import METRICS, MetricSpec
 from eval.params import build_config, nearest, plain_values
+from eval.report import is_small
 
 if TYPE_CHECKING:
     from eval.report import BenchmarkOutcome
@@ -120,6 +121,19 @@ def column_label(column: Column) -> str:
 def lower_is_better(column: Column) -> bool:
     """Return the direction of a column."""
     return metric_of(column).lower_is_better
+
+
+def column_marks(outcome: BenchmarkOutcome, column: Column) -> frozenset[str]:
+    """Return the marks that a value of an outcome bears wherever it is shown: limited, small, generated.
+
+    They are keys of `eval.tables.grid.MARKS`; what only a sweep knows (mixed, incomplete, released) is added there.
+    """
+    marks = {
+        "limited": bool(outcome.notes.get("limited")),
+        "small": is_small(outcome, column.metric, column.detail),
+        "generated": benchmark_for(column.benchmark).origin == "generated",
+    }
+    return frozenset(mark for mark, is_borne in marks.items() if is_borne)
 
 
 def column_value(outcome: BenchmarkOutcome, column: Column) -> float | None:

@@ -144,7 +144,8 @@ def remember_logits(subject: Subject, indices: NDArray[np.int64]) -> NDArray[np.
 
     labels = subject.labels[indices]
     logits = predict_logits(subject, of_array(subject.images[indices], labels))
-    columns = compact(torch.from_numpy(logits), torch.from_numpy(labels))
+    # on the device, so that keeping the logits changes no bit of what is computed from them
+    columns = compact(torch.from_numpy(logits).to(subject.device), torch.from_numpy(labels).to(subject.device))
     subject.judging.clean[len(indices)] = from_compact(columns, subject.num_classes)
     return logits
 

@@ -31,8 +31,8 @@ class Predictions:
     Attributes:
         labels: True classes, (N,) int32; -1 where there is none (outliers).
         top_classes: Classes by falling logit, ties by class index, (N, R) uint8 or uint16 with R = min(6, K).
-        top_probabilities: Their softmax probabilities, (N, R) float32.
-        true_probability: Softmax probability of the true class, (N,) float32; NaN without a label.
+        top_probabilities: Their probabilities in the float32 softmax over all classes, (N, R), bit by bit.
+        true_probability: The same softmax's probability of the true class, (N,) float32; NaN without a label.
         max_logit: Largest logit, (N,) float32.
         mean_logit: Mean of the logits, (N,) float32.
         logsumexp: Logsumexp of the logits, (N,) float32.
@@ -130,13 +130,15 @@ def compact(logits: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
     import torch
 
     logits = logits.float()
-    logsumexp = torch.logsumexp(logits, dim=1)
+    # the softmax subtracts the maximum first; exp(logit - logsumexp) would round to 1 for far more images and let the score
+    # of a network move with a common offset of its logits
+    softmax = torch.softmax(logits, dim=1)
     order = torch.argsort(logits, dim=1, descending=True, stable=True)[:, :TOP]
-    probability = torch.exp(logits.gather(1, order) - logsumexp[:, None]).clamp_(max=1.0)
-    true_logit = logits.gather(1, labels.clamp(min=0)[:, None])[:, 0]
-    true_probability = torch.exp(true_logit - logsumexp).clamp_(max=1.0)
+    true_probability = softmax.gather(1, labels.clamp(min=0)[:, None])[:, 0]
     true_probability = torch.where(labels >= 0, true_probability, torch.nan)
+    probability = softmax.gather(1, order)
     order = order.to(torch.int16 if logits.shape[1] <= 2**15 else torch.int32)
+    logsumexp = torch.logsumexp(logits, dim=1)
     return labels, order, probability, true_probability, logits.amax(dim=1), logits.mean(dim=1), logsumexp
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from augment.fast_dataclass import dataclass
 
@@ -13,9 +13,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+SMALL_SET: Final = 100
+"""A number from a set of fewer images is marked: one image more or less moves it by over a point."""
+
+
 @dataclass(frozen=True, slots=True)
 class MetricValue:
-    """A metric's value (a fraction, never percent) and the number of samples behind it."""
+    """A metric's value (a fraction, never percent) and the number of samples behind it (0: not known)."""
 
     value: float
     n: int
@@ -29,7 +33,8 @@ class BenchmarkOutcome:
         metrics: Metric name (a key of `METRICS`) -> value.
         rows: Fine values, one flat mapping of plain values each (corruption, severity, error, ...); an artifact table.
         arrays: Compact predictions from which new metrics can be computed without a forward pass.
-        notes: What a reader must know: limits on pictures, substitutes, byte digests of generated data.
+        notes: What a reader must know: limits on images, substitutes, small sets, why a metric is `missing`, byte digests of
+            generated data. They say what was done, never what was wanted.
         forward_passes: Pictures put through the network, forward only.
     """
 
@@ -38,6 +43,32 @@ class BenchmarkOutcome:
     arrays: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
     notes: Mapping[str, Any] = field(default_factory=dict)
     forward_passes: int = 0
+
+
+def small_sets_note(sizes: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    """Return the note that names the sets of fewer than `SMALL_SET` images with their sizes, or nothing where there is none.
+
+    Args:
+        sizes: Set (the value of the benchmark's detail field) -> images, or sequences of images.
+    """
+    small = {name: size for name, size in sizes.items() if size < SMALL_SET}
+    return {"small_sets": small} if small else {}
+
+
+def is_small(outcome: BenchmarkOutcome, metric: str, detail: str | None = None) -> bool:
+    """Return whether a number comes from fewer than `SMALL_SET` images, or is a mean in which such a set counts.
+
+    Args:
+        outcome: Where the number is from.
+        metric: Its metric.
+        detail: The fine row that it is of, a variant included ("svhn:energy"), or None for the whole benchmark.
+    """
+    value = outcome.metrics.get(metric)
+    small = outcome.notes.get("small_sets", {})
+    counts = (
+        bool(small) if detail is None else detail.partition(":")[0] in {*small} or (detail == "mean" and bool(small))
+    )
+    return counts or (value is not None and 0 < value.n < SMALL_SET)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -116,8 +116,17 @@ def _run(subject: Subject, request: BenchmarkRequest) -> BenchmarkOutcome:
     config = build_config(benchmark.config, request.params, owner=f"benchmark {request.name!r}")
     outcome = benchmark.run(config, subject)
     broken = [name for name, metric in outcome.metrics.items() if not np.isfinite(metric.value)]
+    broken += [
+        f"{name} of {row.get(benchmark.details or '', 'a fine row')}"
+        for row in outcome.rows
+        for name, value in row.items()
+        if isinstance(value, float) and not np.isfinite(value)
+    ]
     if broken:
-        raise EvalError(f"metrics must be finite numbers, but {broken} of {request.name!r} are not")
+        raise EvalError(
+            f"metrics must be finite numbers, but {broken[:5]} of {request.name!r} are not; leave out what is undefined, and say "
+            "why in the note `missing`"
+        )
     return outcome
 
 

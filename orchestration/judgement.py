@@ -196,15 +196,19 @@ def judgement_document(judged: Judgement) -> dict[str, Any]:
 
 
 def report_document(report: MetricReport) -> dict[str, Any]:
-    """Return one benchmark's report as plain values."""
+    """Return one benchmark's report as plain values; the marks are those that its values would bear in a table."""
     from dataclasses import asdict
 
+    from eval.benchmarks import Column, column_marks
+
     outcome = report.outcome
+    shown = [Column(report.benchmark, name) for name in outcome.metrics] if outcome else []
     return {
         "benchmark": report.benchmark,
         "semantics": report.semantics,
         "error": report.error,
         "metrics": {name: asdict(value) for name, value in outcome.metrics.items()} if outcome else {},
+        "marks": sorted({mark for column in shown for mark in column_marks(outcome, column)}) if outcome else [],
         "notes": dict(outcome.notes) if outcome else {},
         "rows": [dict(row) for row in outcome.rows] if outcome else [],
         "forward_passes": outcome.forward_passes if outcome else 0,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from eval.benchmarks import benchmark_for, column_value, parse_column
+from augment.fast_dataclass import dataclass
+from eval.benchmarks import column_marks, column_value, parse_column
 from eval.tables.grid import Observation, Table
 from eval.tables.layouts import metric_table, pair_grid, set_table
 from orchestration.comparison import Resolved, tested
@@ -121,18 +122,35 @@ def _column_observations(
     is_mixed: bool,
 ) -> Iterator[Observation]:
     found = [(point, _value(column, cell, result)) for point, cell, result in members]
-    values = [(point, *value) for point, value in found if value is not None]
-    for point, value, marks in values:
+    num_defined = sum(value is not None and value.value is not None for _, value in found)
+    for point, value in found:
+        if value is None:
+            continue
         extra = {"mixed"} if is_mixed else set()
-        extra |= {"incomplete"} if len(values) < num_wanted else set()
+        extra |= {"incomplete"} if num_defined < num_wanted else set()
         row, across = _place(sweep, point)
         yield Observation(
-            row=row, across=across, column=column, seed=point.seed, value=value, marks=frozenset(marks | extra)
+            row=row,
+            across=across,
+            column=column,
+            seed=point.seed,
+            value=value.value,
+            marks=value.marks | extra,
+            undefined=value.undefined,
         )
 
 
-def _value(column: str, cell: ResolvedCell, result: CellResult) -> tuple[float, set[str]] | None:
-    """Return a column's value of a cell with its marks, or None where it is not recorded."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Value:
+    """A column's value of a cell with its marks; None where it is undefined for what was evaluated, with the reason."""
+
+    value: float | None
+    marks: frozenset[str] = frozenset()
+    undefined: str = ""
+
+
+def _value(column: str, cell: ResolvedCell, result: CellResult) -> _Value | None:
+    """Return a column's value of a cell, or None where it is not recorded."""
     parsed = parse_column(column.removesuffix("/mean") if column.endswith("/mean") else column)
     request = next((each for each in cell.benchmarks if each.name == parsed.benchmark), None)
     report = result.reports.get(request.key) if request is not None else None
@@ -140,16 +158,10 @@ def _value(column: str, cell: ResolvedCell, result: CellResult) -> tuple[float, 
         return None
     value = column_value(report.outcome, parsed)
     if value is None:
-        return None
-    marks = {"limited"} if _is_limited(report.outcome.notes) else set()
-    marks |= {"released"} if cell.config.released is not None else set()
-    if benchmark_for(parsed.benchmark).origin == "generated":
-        marks.add("generated")
-    return value, marks
-
-
-def _is_limited(notes: Mapping[str, Any]) -> bool:
-    return bool(notes.get("limited"))
+        reason = report.outcome.notes.get("missing", {}).get(parsed.metric)
+        return None if reason is None else _Value(value=None, undefined=str(reason))
+    marks = column_marks(report.outcome, parsed)
+    return _Value(value=value, marks=marks | {"released"} if cell.config.released is not None else marks)
 
 
 def _value_columns(sweep: Sweep) -> tuple[str, ...]:

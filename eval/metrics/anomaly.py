@@ -1,7 +1,8 @@
 """Anomaly detection: telling pictures of unknown things from those of the test set by a score of the logits.
 
-Out-of-distribution (OOD) pictures are the *positive* class, and a larger score means more anomalous. The OOD set holds one
-fifth as many pictures as the in-distribution test set, so that a blind score has an AUPR of 1/6.
+Out-of-distribution (OOD) images are the *positive* class, and a larger score means more anomalous. One OOD image faces five
+in-distribution test images, so that a blind score has an AUPR of 1/6; AUPR means nothing without that ratio, so a set too small
+for all test images is compared with fewer of them (`subset_sizes`).
 
 Source: Hendrycks and Gimpel, "A Baseline for Detecting Misclassified and Out-of-Distribution Examples" (ICLR 2017);
 Hendrycks, Mazeika, Dietterich, "Deep Anomaly Detection with Outlier Exposure" (ICLR 2019), code hendrycks/outlier-exposure,
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 ScoreName = Literal["msp", "xent", "max-logit", "energy"]
 SCORES: Final[tuple[ScoreName, ...]] = ("msp", "xent", "max-logit", "energy")
 OOD_SHARE: Final = 5
-"""In-distribution test pictures per OOD picture."""
+"""In-distribution test images per OOD image."""
 
 
 class Detection(NamedTuple):
@@ -52,8 +53,23 @@ def energy_score(logsumexp: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def outlier_count(num_in_distribution: int) -> int:
-    """Return how many OOD pictures face so many test pictures under the published ratio, at least 1."""
-    return max(1, num_in_distribution // OOD_SHARE)
+    """Return how many OOD images the published ratio wants for so many test images: a fifth, rounded down."""
+    return num_in_distribution // OOD_SHARE
+
+
+def subset_sizes(num_outliers: int, num_in_distribution: int) -> tuple[int, int]:
+    """Return how many OOD and how many test images are compared: exactly one to five, as many as there are.
+
+    Raises:
+        ValueError: If there is no outlier, or fewer than five test images: no subset has the ratio then.
+    """
+    outliers = min(num_outliers, outlier_count(num_in_distribution))
+    if outliers < 1:
+        raise ValueError(
+            f"one outlier must face {OOD_SHARE} test images, but there are {num_outliers} outliers and "
+            f"{num_in_distribution} test images; AUPR is not defined without that ratio"
+        )
+    return outliers, outliers * OOD_SHARE
 
 
 def auroc(ood: NDArray[np.floating], in_distribution: NDArray[np.floating]) -> float:
@@ -111,10 +127,11 @@ def _operating_points(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return OOD and ID pictures at or above each distinct threshold, from the highest threshold down."""
     _check(ood, in_distribution)
-    scores = np.concatenate([ood, in_distribution])
+    scores = np.concatenate([ood, in_distribution]).astype(np.float64)
     order = np.argsort(-scores, kind="stable")
     ranked = scores[order]
-    last_of_value = np.append(np.flatnonzero(np.diff(ranked)), ranked.size - 1)
+    # compared, not subtracted: the difference of equal infinities is no number, and would split their tie
+    last_of_value = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), ranked.size - 1)
     hits = np.cumsum(order < ood.size)[last_of_value]
     return hits, last_of_value + 1 - hits
 

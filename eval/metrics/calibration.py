@@ -50,26 +50,36 @@ def rms_calibration_error(
     Args:
         confidence: Top-1 probability per prediction, (N,) in [0, 1].
         correct: Whether the top-1 class was right, (N,) bool.
-        bin_size: Predictions per bin; the last bin also takes the remainder.
+        bin_size: Predictions per bin, at least 1; the last bin also takes the remainder.
         drop_last_bin: Leave the last, most confident bin out of the sum while it still counts in N, as the authors' published
-            function does (andyzoujm/pixmix, calibration_tools.py); with fewer than two bins the result is then 0.
+            function does (andyzoujm/pixmix, calibration_tools.py). That function returns 0 where there is no other bin; here
+            such a value is undefined and refused, for a sum over nothing is no perfect calibration.
 
     Returns:
         A fraction in [0, 1]; lower is better.
 
     Raises:
-        ValueError: If the lengths differ, a confidence is outside [0, 1], or N is smaller than `bin_size`.
+        ValueError: If the lengths differ, a confidence is outside [0, 1], `bin_size` is below 1, or no bin would be counted: N
+            smaller than `bin_size`, or than two bins where the last one is left out.
     """
     _check(confidence, correct)
-    total = confidence.size
-    if total < bin_size:
-        raise ValueError(f"RMS calibration error needs at least {bin_size} predictions (one bin), but got {total}")
+    if bin_size < 1:
+        raise ValueError(f"a bin must hold at least 1 prediction, but bin_size is {bin_size}")
+    total, needed = confidence.size, smallest_for_rms(bin_size=bin_size, drop_last_bin=drop_last_bin)
+    if total < needed:
+        bins = "two bins, the last of which is left out" if drop_last_bin else "one bin"
+        raise ValueError(f"RMS calibration error needs at least {needed} predictions ({bins}), but got {total}")
     order = np.argsort(confidence, kind="stable")
     starts = np.arange(total // bin_size) * bin_size
     gaps = np.add.reduceat(confidence[order].astype(np.float64) - correct[order], starts)
     counts = np.diff(np.append(starts, total))
     shares = gaps**2 / counts / total  # (n_b / N) * (gap_b / n_b)^2
     return float(np.sqrt(shares[:-1].sum() if drop_last_bin else shares.sum()))
+
+
+def smallest_for_rms(*, bin_size: int = BIN_SIZE, drop_last_bin: bool = False) -> int:
+    """Return how many predictions the RMS calibration error needs for one bin that counts."""
+    return 2 * bin_size if drop_last_bin else bin_size
 
 
 def expected_calibration_error(
@@ -80,7 +90,7 @@ def expected_calibration_error(
     Args:
         confidence: Top-1 probability per prediction, (N,) in [0, 1].
         correct: Whether the top-1 class was right, (N,) bool.
-        num_bins: Bins over [0, 1]; a bin holds its upper edge.
+        num_bins: Bins over [0, 1], at least 1; a bin holds its upper edge.
 
     Returns:
         A fraction in [0, 1]; lower is better.
@@ -100,9 +110,11 @@ def reliability_diagram(
     """Return confidence and accuracy per bin of equal width; a bin holds its upper edge, the first one also 0.
 
     Raises:
-        ValueError: If the lengths differ, there are no predictions, or a confidence is outside [0, 1].
+        ValueError: If the lengths differ, there are no predictions, a confidence is outside [0, 1], or there is no bin.
     """
     _check(confidence, correct)
+    if num_bins < 1:
+        raise ValueError(f"a reliability diagram needs at least 1 bin, but num_bins is {num_bins}")
     edges = np.linspace(0.0, 1.0, num_bins + 1)
     which = np.clip(np.searchsorted(edges, confidence.astype(np.float64), side="left") - 1, 0, num_bins - 1)
     count = np.bincount(which, minlength=num_bins)

@@ -75,7 +75,7 @@ METRICS: Final[Mapping[str, MetricSpec]] = MappingProxyType(
             label="RMS (reference)",
             unit="fraction",
             lower_is_better=True,
-            source="andyzoujm/pixmix, calibration_tools.py: the last bin is left out",
+            source="andyzoujm/pixmix, calibration_tools.py: the last bin is left out; undefined below two bins",
         ),
         "ece": MetricSpec(
             name="ece",
@@ -114,7 +114,7 @@ METRICS: Final[Mapping[str, MetricSpec]] = MappingProxyType(
             label="AUPR",
             unit="fraction",
             lower_is_better=False,
-            source=f"{_OE}.1; average precision, OOD positive, one OOD to five ID pictures",
+            source=f"{_OE}.1; average precision, OOD positive, one OOD to five ID images",
             normalisation="none; chance level is 1/6",
         ),
         "fpr95": MetricSpec(

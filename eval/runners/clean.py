@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from eval.infer import clean_predictions, remember_logits
 from eval.metrics.calibration import (
@@ -11,6 +12,7 @@ from eval.metrics.calibration import (
     expected_calibration_error,
     reliability_diagram,
     rms_calibration_error,
+    smallest_for_rms,
 )
 from eval.report import BenchmarkOutcome, MetricValue
 from eval.sampling import chosen_indices, limit_notes
@@ -19,6 +21,14 @@ if TYPE_CHECKING:
     from eval.configs import CleanConfig
     from eval.predictions import Predictions
     from eval.subject import Subject
+
+CALIBRATION: Final = ("rms", "rms-reference", "ece")
+_SMALLEST: Final = {
+    "rms": smallest_for_rms(),
+    "rms-reference": smallest_for_rms(drop_last_bin=True),
+    "ece": BIN_SIZE,
+}
+"""Calibration error -> the fewest predictions that it is computed from."""
 
 
 def run_clean(config: CleanConfig, subject: Subject) -> BenchmarkOutcome:
@@ -42,7 +52,7 @@ def clean_outcome(predictions: Predictions) -> BenchmarkOutcome:
         metrics={name: MetricValue(value, len(predictions)) for name, value in values.items()},
         rows=reliability_rows(predictions),
         arrays=predictions.arrays("clean"),
-        notes=missing_calibration(len(predictions)),
+        notes=missing_calibration(len(predictions), CALIBRATION),
     )
 
 
@@ -63,20 +73,26 @@ def reliability_rows(predictions: Predictions) -> tuple[dict[str, float], ...]:
 
 
 def calibration_values(predictions: Predictions) -> dict[str, float]:
-    """Return the calibration errors of one set of pictures; none where it is smaller than a bin."""
-    if len(predictions) < BIN_SIZE:
-        return {}
+    """Return the calibration errors of one set of images; those that are undefined for so few are left out."""
     confidence, correct = predictions.confidence, predictions.correct
-    return {
-        "rms": rms_calibration_error(confidence, correct),
-        "rms-reference": rms_calibration_error(confidence, correct, drop_last_bin=True),
-        "ece": expected_calibration_error(confidence, correct),
+    computed: dict[str, Callable[[], float]] = {
+        "rms": lambda: rms_calibration_error(confidence, correct),
+        "rms-reference": lambda: rms_calibration_error(confidence, correct, drop_last_bin=True),
+        "ece": lambda: expected_calibration_error(confidence, correct),
     }
+    return {name: compute() for name, compute in computed.items() if len(predictions) >= _SMALLEST[name]}
 
 
-def missing_calibration(num_predictions: int) -> dict[str, Any]:
-    """Return the note that says why calibration is missing, or nothing where it is not."""
-    if num_predictions >= BIN_SIZE:
-        return {}
-    reason = f"calibration needs at least {BIN_SIZE} predictions per set, but there are {num_predictions}"
-    return {"missing": dict.fromkeys(("rms", "rms-reference", "ece"), reason)}
+def missing_calibration(num_predictions: int, names: Iterable[str]) -> dict[str, Any]:
+    """Return the note that says which calibration errors are undefined and why, or nothing where none is.
+
+    Args:
+        num_predictions: Predictions of the smallest set.
+        names: The calibration errors that the benchmark yields.
+    """
+    missing = {
+        name: f"needs at least {_SMALLEST[name]} predictions in each set, but there are {num_predictions}"
+        for name in names
+        if num_predictions < _SMALLEST[name]
+    }
+    return {"missing": missing} if missing else {}

@@ -11,8 +11,15 @@ import numpy as np
 
 from eval.errors import EvalError
 from eval.infer import PictureSet, predict_sets
-from eval.metrics.consistency import flip_probability, mean_rate, rate_ratios, reference_of, top5_distance
-from eval.report import BenchmarkOutcome, MetricValue
+from eval.metrics.consistency import (
+    flip_probability,
+    mean_rate,
+    normalised_rate,
+    rate_ratios,
+    reference_of,
+    top5_distance,
+)
+from eval.report import BenchmarkOutcome, MetricValue, small_sets_note
 from eval.sampling import chosen_indices, limit_notes
 
 if TYPE_CHECKING:
@@ -66,6 +73,7 @@ def perturbation_outcome(
     total = sum(row["n"] for row in rows)
     metrics = {rate: mean_rate({row["perturbation"]: row[rate] for row in rows}) for rate in RATES}
     notes: dict[str, Any] = {"weather": config.weather, "difficulty": config.difficulty}
+    notes |= small_sets_note({row["perturbation"]: row["n"] for row in rows})
     if config.baseline is not None:
         metrics |= _normalise(rows, config.baseline, data_root)
         notes["baseline"] = config.baseline
@@ -98,13 +106,13 @@ def _normalise(rows: list[dict[str, Any]], name: str, data_root: Path | None) ->
     baseline = baseline_for(name, data_root)
     means: dict[str, float] = {}
     for rate, known in (("mfr", baseline.flip_rates), ("mt5d", baseline.top5_distances)):
+        rates = {row["perturbation"]: row[rate] for row in rows}
         try:
-            ratios = rate_ratios({row["perturbation"]: row[rate] for row in rows}, known)
+            means[f"{rate}-normalised"], ratios = normalised_rate(rates, known), rate_ratios(rates, known)
         except ValueError as error:
             raise EvalError(f"baseline {name!r} cannot normalise {rate}: {error}") from error
         for row in rows:
             row[f"{rate}-normalised"] = ratios[row["perturbation"]]
-        means[f"{rate}-normalised"] = mean_rate(ratios)
     return means
 
 

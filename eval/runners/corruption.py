@@ -11,9 +11,8 @@ import numpy as np
 
 from eval.errors import EvalError
 from eval.infer import PictureSet, predict_sets
-from eval.metrics.calibration import BIN_SIZE
-from eval.metrics.corruption import corruption_errors, mean_error
-from eval.report import BenchmarkOutcome, MetricValue
+from eval.metrics.corruption import Errors, corruption_errors, mean_corruption_error, mean_error
+from eval.report import BenchmarkOutcome, MetricValue, small_sets_note
 from eval.runners.clean import calibration_values, missing_calibration
 from eval.sampling import chosen_indices, limit_notes
 
@@ -64,7 +63,13 @@ def run_generated_mnist_corruptions(config: MnistCorruptionConfig, subject: Subj
         EvalError: If a logit is not finite.
     """
     outcome = _run_family(subject, "mnist-c", config.kinds, (1,), config.max_images)
-    return replace(outcome, metrics={"error": outcome.metrics["error"]})
+    return errors_only(outcome)
+
+
+def errors_only(outcome: BenchmarkOutcome) -> BenchmarkOutcome:
+    """Return an outcome without the metrics beside the error, and without notes that say why those are undefined."""
+    notes = {name: value for name, value in outcome.notes.items() if name != "missing"}
+    return replace(outcome, metrics={"error": outcome.metrics["error"]}, notes=notes)
 
 
 def _run_family(
@@ -117,13 +122,16 @@ def corruption_outcome(
     ]
     errors = _errors(rows)
     total, smallest = sum(row["n"] for row in rows), min(row["n"] for row in rows)
+    notes = missing_calibration(smallest, CALIBRATION)
     metrics = {"error": mean_error(errors)}
-    if smallest >= BIN_SIZE:
-        metrics |= {name: float(np.mean([row[name] for row in rows])) for name in CALIBRATION}
-    notes = missing_calibration(smallest)
+    metrics |= {
+        name: float(np.mean([row[name] for row in rows]))
+        for name in CALIBRATION
+        if name not in notes.get("missing", {})
+    }
+    notes |= small_sets_note(_smallest_by_kind(rows))
     if baseline is not None:
-        ratios = _normalised(errors, baseline, data_root)
-        metrics["mce"] = sum(ratios.values()) / len(ratios)
+        metrics["mce"], ratios = _normalised(errors, baseline, data_root)
         rows += [{"corruption": kind, "ce": value, "baseline": baseline} for kind, value in ratios.items()]
         notes["baseline"] = baseline
     arrays = {
@@ -139,11 +147,20 @@ def corruption_outcome(
     )
 
 
-def _normalised(errors: Mapping[str, Mapping[int, float]], baseline: str, data_root: Path | None) -> dict[str, float]:
+def _smallest_by_kind(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    sizes: dict[str, int] = {}
+    for row in rows:
+        sizes[row["corruption"]] = min(row["n"], sizes.get(row["corruption"], row["n"]))
+    return sizes
+
+
+def _normalised(errors: Errors, baseline: str, data_root: Path | None) -> tuple[float, dict[str, float]]:
+    """Return mCE, and the corruption error of each corruption."""
     from eval.published.baselines import baseline_for
 
+    known = baseline_for(baseline, data_root).errors
     try:
-        return corruption_errors(errors, baseline_for(baseline, data_root).errors)
+        return mean_corruption_error(errors, known), corruption_errors(errors, known)
     except ValueError as error:
         raise EvalError(f"baseline {baseline!r} cannot normalise these corruptions: {error}") from error
 

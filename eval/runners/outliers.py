@@ -1,4 +1,4 @@
-"""Anomaly detection: the test pictures against outliers, one outlier to five test pictures, per set and on average."""
+"""Anomaly detection: the test images against outliers, one outlier to five test images, per set and on average."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from eval.configs import GENERATED_OUTLIERS
 from eval.errors import EvalError
 from eval.fit import fit_pictures
 from eval.infer import PictureSet, clean_predictions, of_array, predict_sets
-from eval.metrics.anomaly import SCORES, Detection, detection, outlier_count
+from eval.metrics.anomaly import OOD_SHARE, SCORES, Detection, detection, outlier_count, subset_sizes
 from eval.outlier_sets import FOLDER_PREFIX, IMAGE_SETS
-from eval.report import BenchmarkOutcome, MetricValue
-from eval.sampling import chosen_indices, limit_notes
+from eval.report import BenchmarkOutcome, MetricValue, small_sets_note
+from eval.sampling import chosen_indices, limit_notes, outlier_subsets
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -114,15 +114,33 @@ def judge_outliers(
 def outlier_outcome(
     inside: Predictions, outside: Mapping[str, Predictions], *, score: Score, repeats: int, seed: int
 ) -> BenchmarkOutcome:
-    """Return what predictions on the test pictures and on outlier sets come to.
+    """Return what predictions on the test images and on outlier sets come to.
 
-    Each set's value is the mean over `repeats` random subsets of the published size; the metrics are the plain mean over sets.
+    Each set's value is the mean over random subsets of the published ratio (`eval.sampling.outlier_subsets`); the metrics are the
+    plain mean over sets. The notes say how many images of each set were taken, and which sets are small.
+
+    Raises:
+        EvalError: If there are fewer than five test images, so that no subset has the ratio.
     """
+    if len(inside) < OOD_SHARE:
+        raise EvalError(
+            f"outliers are compared one to {OOD_SHARE} test images, but there are {len(inside)} test images; use more"
+        )
     rows: list[dict[str, Any]] = []
+    taken: dict[str, dict[str, int]] = {}
     for label, predictions in outside.items():
+        subsets = list(outlier_subsets(len(predictions), len(inside), repeats=repeats, seed=seed))
+        num_outliers, num_inside = subset_sizes(len(predictions), len(inside))
+        taken[label] = {
+            "outliers": num_outliers,
+            "of_outliers": len(predictions),
+            "test_images": num_inside,
+            "of_test_images": len(inside),
+            "subsets": len(subsets),
+        }
         for name in SCORES:
-            found = _mean_detection(inside.score(name), predictions.score(name), repeats, seed)
-            rows.append({"set": label, "variant": name, **found._asdict(), "n": len(predictions)})
+            found = _mean_detection(inside.score(name), predictions.score(name), subsets)
+            rows.append({"set": label, "variant": name, **found._asdict(), "n": num_outliers + num_inside})
     means = {name: _means(rows, name) for name in SCORES}
     rows += [{"set": "mean", "variant": name, **values} for name, values in means.items()]
     total = len(inside) + sum(len(each) for each in outside.values())
@@ -133,18 +151,20 @@ def outlier_outcome(
         metrics={metric: MetricValue(value, total) for metric, value in means[score].items()},
         rows=tuple(rows),
         arrays=arrays,
-        notes={"variant": score, "outliers_per_set": outlier_count(len(inside))},
+        notes={
+            "variant": score,
+            "taken": taken,
+            **small_sets_note({label: len(each) for label, each in outside.items()}),
+        },
     )
 
 
-def _mean_detection(inside: NDArray[np.float64], outside: NDArray[np.float64], repeats: int, seed: int) -> Detection:
-    from augment.counters import permutation
-
-    wanted = min(outlier_count(len(inside)), len(outside))
-    found = []
-    for repeat in range(repeats):
-        chosen = permutation(seed, repeat, len(outside), stream="eval-outlier-subset")[:wanted]
-        found.append(detection(outside[chosen], inside))
+def _mean_detection(
+    inside: NDArray[np.float64],
+    outside: NDArray[np.float64],
+    subsets: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
+) -> Detection:
+    found = [detection(outside[chosen], inside[faced]) for chosen, faced in subsets]
     return Detection(*(float(value) for value in np.mean(found, axis=0)))
 
 

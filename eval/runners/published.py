@@ -17,7 +17,7 @@ from eval.published_files.sets import PublishedSet
 from eval.report import BenchmarkOutcome, MetricValue
 from eval.runners.clean import calibration_values, missing_calibration
 from eval.runners.consistency import judge_perturbations
-from eval.runners.corruption import judge_corruptions
+from eval.runners.corruption import CALIBRATION, errors_only, judge_corruptions
 from eval.sampling import chosen_of
 
 if TYPE_CHECKING:
@@ -70,9 +70,8 @@ def run_mnist_corruptions(config: MnistCorruptionConfig, subject: Subject) -> Be
     from eval.published_files.arrays import mnist_corruptions
 
     sets = mnist_corruptions(_folder(subject, "mnist-c"), subject.labels, kinds=config.kinds)
-    outcome = judge_corruptions(subject, _limited(sets, config.max_images, subject), baseline=None)
-    notes = {**outcome.notes, **_limit_notes(sets, config.max_images)}
-    return replace(outcome, metrics={"error": outcome.metrics["error"]}, notes=notes)
+    outcome = errors_only(judge_corruptions(subject, _limited(sets, config.max_images, subject), baseline=None))
+    return replace(outcome, notes={**outcome.notes, **_limit_notes(sets, config.max_images)})
 
 
 def run_perturbations(config: PerturbationConfig, subject: Subject) -> BenchmarkOutcome:
@@ -116,14 +115,12 @@ def run_renditions(config: RenditionConfig, subject: Subject) -> BenchmarkOutcom
     (chosen,) = _limited(sets, config.max_images, subject)
     predictions = predict(subject, replace(chosen, classes=np.array(RENDITION_CLASSES, dtype=np.int64)))
     calibration = calibration_values(predictions)
-    values = {
-        "error": predictions.error,
-        **{name: calibration[name] for name in ("rms", "rms-reference") if calibration},
-    }
+    values = {"error": predictions.error}
+    values |= {name: calibration[name] for name in CALIBRATION if name in calibration}
     return BenchmarkOutcome(
         metrics={name: MetricValue(value, len(predictions)) for name, value in values.items()},
         arrays=predictions.arrays("r"),
-        notes={**missing_calibration(len(predictions)), **_limit_notes(sets, config.max_images)},
+        notes={**missing_calibration(len(predictions), CALIBRATION), **_limit_notes(sets, config.max_images)},
     )
 
 
@@ -212,5 +209,5 @@ def _loader(pictures: PublishedSet, indices: NDArray[np.int64]) -> Callable[[int
 
 
 def _limit_notes(sets: Sequence[PublishedSet], max_images: int | None) -> dict[str, Any]:
-    total = min(len(pictures) for pictures in sets)
+    total = max(len(pictures) for pictures in sets)
     return {} if max_images is None or max_images >= total else {"limited": {"used": max_images, "of": total}}

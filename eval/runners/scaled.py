@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from eval.errors import EvalError
 from eval.infer import remember_logits
 from eval.metrics.calibration import BIN_SIZE, expected_calibration_error, rms_calibration_error
@@ -47,7 +45,7 @@ def run_scaled(config: ScaledConfig, subject: Subject) -> BenchmarkOutcome:
     return BenchmarkOutcome(
         metrics={name: MetricValue(value, len(judged)) for name, value in values.items()},
         arrays={
-            "judged/confidence": confidence.astype(np.float32),
+            "judged/confidence": confidence,  # in float64, as the errors are computed from it
             "judged/correct": correct,
             "judged/positions": judged,
         },

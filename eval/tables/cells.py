@@ -14,7 +14,8 @@ from typing import Final
 from augment.fast_dataclass import dataclass
 from eval.tables.grid import MARKS, ColumnSpec, Entry, Table, shown_value
 
-SYMBOLS: Final[Mapping[str, str]] = MappingProxyType(dict(zip(MARKS, "†‡§*¶‖◇", strict=True)))
+UNDEFINED: Final = "undefined"
+SYMBOLS: Final[Mapping[str, str]] = MappingProxyType(dict(zip(MARKS, "†°‡§*¶‖◇", strict=True)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,14 +66,29 @@ def footnotes(table: Table) -> list[tuple[str, str]]:
     """Return (symbol, text) of the lines below a table: what the numbers are, the marks, the table's own notes."""
     lines = [("", _what_numbers_are(table))] if any(entry for row in table.entries for entry in row) else []
     lines += [(SYMBOLS[mark], MARKS[mark]) for mark in table.marks()]
+    lines += [("", f"{UNDEFINED.capitalize()}: {reason}.") for reason in undefined_reasons(table)]
     return [*lines, *(("", note) for note in table.notes)]
+
+
+def undefined_reasons(table: Table) -> list[str]:
+    """Return "C RMS (reference) undefined for 120 predictions: ..." once for each column and reason."""
+    return list(
+        dict.fromkeys(
+            f"{table.columns[j].group} {table.columns[j].label} {why}" for (_, j), why in table.undefined.items()
+        )
+    )
 
 
 def cells(table: Table, ink: Ink, style: Style) -> list[list[str]]:
     """Return the text of each printed cell, marked up."""
     ranks = table.ranks(decimals=style.decimals)
     single = [
-        [_cell(entry, table.columns[j], ranks.get((i, j)), ink, style) for j, entry in enumerate(row)]
+        [
+            ink.text(UNDEFINED)
+            if entry is None and (i, j) in table.undefined
+            else _cell(entry, table.columns[j], ranks.get((i, j)), ink, style)
+            for j, entry in enumerate(row)
+        ]
         for i, row in enumerate(table.entries)
     ]
     if not table.merges_groups:

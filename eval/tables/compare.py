@@ -138,7 +138,7 @@ def _reference(
     recipe = recipe_of(_row_label(table, i, j))
     obstacles = [reason for reason in (difference, value.doubt and f"doubtful source: {value.doubt}") if reason]
     if "limited" in entry.marks:
-        obstacles.append("on a part of the test pictures")
+        obstacles.append("on a part of the test images")
     if recipe.kind == "not comparable":
         obstacles.extend(recipe.reasons)
     if obstacles:

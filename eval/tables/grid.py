@@ -20,7 +20,8 @@ RankAlong = Literal["column", "row", "grid"]
 
 MARKS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "limited": "on a part of the test pictures",
+        "limited": "on a part of the test images",
+        "small": "from a set of fewer than 100 images",
         "mixed": "seeds ran on different devices, precisions or versions",
         "incomplete": "fewer seeds than the sweep wants",
         "generated": "on generated pictures, not the published files",
@@ -40,17 +41,19 @@ class Observation:
         row: Label of the row.
         column: Column text, `<benchmark>/<metric>` with an optional detail.
         seed: Seed of the cell; one value per seed, row and column.
-        value: A fraction, or a rank distance.
+        value: A fraction, or a rank distance; None where the metric is undefined for what was evaluated.
         marks: Keys of `MARKS`.
         across: Label along the second axis of a grid, else "".
+        undefined: Why there is no value, where it is None.
     """
 
     row: str
     column: str
     seed: int
-    value: float
+    value: float | None
     marks: frozenset[str] = frozenset()
     across: str = ""
+    undefined: str = ""
 
     def __post_init__(self) -> None:
         unknown = sorted(self.marks - MARKS.keys())
@@ -131,6 +134,7 @@ class Table:
         rank_along: Among which entries the best is sought.
         merges_groups: Whether the columns of a group share one cell ("20.3 / 31.1").
         notes: Lines below the table.
+        undefined: (row, column) position of an entry that was evaluated but has no value -> why.
     """
 
     title: str
@@ -141,6 +145,7 @@ class Table:
     rank_along: RankAlong = "column"
     merges_groups: bool = False
     notes: tuple[str, ...] = field(default=())
+    undefined: Mapping[tuple[int, int], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shape = {len(row) for row in self.entries}

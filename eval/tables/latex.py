@@ -14,6 +14,7 @@ _ARROWS: Final = MappingProxyType({True: r"$\downarrow$", False: r"$\uparrow$"})
 _LATEX_SYMBOLS: Final = MappingProxyType(
     {
         "†": r"\dagger",
+        "°": r"\circ",
         "‡": r"\ddagger",
         "§": r"\mathsection",
         "*": "*",

@@ -7,8 +7,9 @@ set_table       fine rows down (outlier sets), rows of the sweep across, per met
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from augment.fast_dataclass import dataclass
 from eval.benchmarks import benchmark_for, lower_is_better, metric_of, parse_column
 from eval.errors import EvalError
 from eval.tables.grid import ColumnSpec, Entry, Observation, Table
@@ -29,14 +30,9 @@ def metric_table(
         EvalError: If a column is unknown or two values claim one seed.
     """
     specs = tuple(column_spec(text) for text in columns)
-    entries = _entries(observations)
-    return Table(
-        title=title,
-        corner=corner,
-        rows=tuple(rows),
-        columns=specs,
-        entries=tuple(tuple(entries.get((row, "", spec.column)) for spec in specs) for row in rows),
-    )
+    found = _Found.of(observations)
+    entries, undefined = found.at([[(row, "", spec.column) for spec in specs] for row in rows])
+    return Table(title=title, corner=corner, rows=tuple(rows), columns=specs, entries=entries, undefined=undefined)
 
 
 def pair_grid(
@@ -67,14 +63,16 @@ def pair_grid(
         for value in across
         for text in columns
     )
-    entries = _entries(observations)
     places = [(value, text) for value in across for text in columns]
+    found = _Found.of(observations)
+    entries, undefined = found.at([[(row, value, text) for value, text in places] for row in rows])
     return Table(
         title=title,
         corner=corner,
         rows=tuple(rows),
         columns=specs,
-        entries=tuple(tuple(entries.get((row, value, text)) for value, text in places) for row in rows),
+        entries=entries,
+        undefined=undefined,
         rank_along="grid",
         merges_groups=len(columns) > 1,
         notes=(f"Each cell: {' / '.join(_plain_label(text) for text in columns)}.",) if len(columns) > 1 else (),
@@ -103,7 +101,6 @@ def set_table(
     Raises:
         EvalError: If a column is unknown or two values claim one seed.
     """
-    entries = _entries(observations)
     specs = tuple(
         ColumnSpec(
             key=f"{text}/{label}",
@@ -118,14 +115,15 @@ def set_table(
         for label in across
     )
     places = [(label, text) for text in columns for label in across]
+    found = _Found.of(observations)
+    entries, undefined = found.at([[(label, "", f"{text}/{detail}") for label, text in places] for detail in details])
     return Table(
         title=title,
         corner=corner,
         rows=tuple(details),
         columns=specs,
-        entries=tuple(
-            tuple(entries.get((label, "", f"{text}/{detail}")) for label, text in places) for detail in details
-        ),
+        entries=entries,
+        undefined=undefined,
         rank_along="row",
     )
 
@@ -155,21 +153,56 @@ def _plain_label(text: str) -> str:
     return f"{spec.group} {spec.label}"
 
 
-def _entries(observations: Iterable[Observation]) -> dict[tuple[str, str, str], Entry]:
-    values: dict[tuple[str, str, str], dict[int, float]] = {}
-    marks: dict[tuple[str, str, str], set[str]] = {}
-    for each in observations:
-        place = (each.row, each.across, each.column)
-        by_seed = values.setdefault(place, {})
-        if each.seed in by_seed:
-            raise EvalError(f"two values claim seed {each.seed} of row {each.row!r}, column {each.column!r}")
-        by_seed[each.seed] = each.value
-        marks.setdefault(place, set()).update(each.marks)
-    return {
-        place: Entry(
-            summary=summarise(list(by_seed.values())),
-            values=by_seed,
-            marks=frozenset(marks[place]),
+_Place = tuple[str, str, str]
+"""Row of the sweep, label across, column."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What the observations of each place come to: an entry, or why it is undefined for all its seeds."""
+
+    entries: Mapping[_Place, Entry]
+    undefined: Mapping[_Place, str]
+
+    @classmethod
+    def of(cls, observations: Iterable[Observation]) -> _Found:
+        """Summarise observations by place; an undefined one never counts in a mean.
+
+        Raises:
+            EvalError: If two values claim one seed.
+        """
+        by_place: dict[_Place, dict[int, Observation]] = {}
+        for each in observations:
+            by_seed = by_place.setdefault((each.row, each.across, each.column), {})
+            if each.seed in by_seed:
+                raise EvalError(f"two values claim seed {each.seed} of row {each.row!r}, column {each.column!r}")
+            by_seed[each.seed] = each
+        entries = {place: _entry(by_seed) for place, by_seed in by_place.items()}
+        return cls(
+            entries={place: entry for place, entry in entries.items() if entry is not None},
+            undefined={
+                place: next(iter(by_place[place].values())).undefined
+                for place, entry in entries.items()
+                if entry is None
+            },
         )
-        for place, by_seed in values.items()
-    }
+
+    def at(
+        self, places: Sequence[Sequence[_Place]]
+    ) -> tuple[tuple[tuple[Entry | None, ...], ...], dict[tuple[int, int], str]]:
+        """Return the entries of a table's places, row by row, and the positions of the undefined ones."""
+        undefined = {
+            (i, j): self.undefined[place]
+            for i, row in enumerate(places)
+            for j, place in enumerate(row)
+            if place in self.undefined
+        }
+        return tuple(tuple(self.entries.get(place) for place in row) for row in places), undefined
+
+
+def _entry(by_seed: Mapping[int, Observation]) -> Entry | None:
+    values = {seed: each.value for seed, each in by_seed.items() if each.value is not None}
+    if not values:
+        return None
+    marks = frozenset(mark for seed in values for mark in by_seed[seed].marks)
+    return Entry(summary=summarise(list(values.values())), values=values, marks=marks)

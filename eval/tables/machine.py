@@ -6,12 +6,15 @@ import csv
 import io
 import json
 
-from eval.tables.cells import Style, footnotes
+from eval.tables.cells import UNDEFINED, Style, footnotes
 from eval.tables.grid import MARKS, ColumnSpec, Entry, Table
 
 
 def to_csv(table: Table, style: Style | None = None) -> str:
-    """Return one line per entry, unrounded, in the printed unit (percent where `unit` says so)."""
+    """Return one line per entry, unrounded, in the printed unit (percent where `unit` says so).
+
+    An entry that is undefined has no number and the mark "undefined".
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(
@@ -32,9 +35,9 @@ def to_csv(table: Table, style: Style | None = None) -> str:
             "verdict",
         ]
     )
-    for label, row in zip(table.rows, table.entries, strict=True):
-        for spec, entry in zip(table.columns, row, strict=True):
-            if entry is not None:
+    for i, (label, row) in enumerate(zip(table.rows, table.entries, strict=True)):
+        for j, (spec, entry) in enumerate(zip(table.columns, row, strict=True)):
+            if entry is not None or (i, j) in table.undefined:
                 writer.writerow([label, spec.group, spec.key, spec.label, *_csv_values(entry, spec)])
     return out.getvalue()
 
@@ -61,18 +64,24 @@ def to_json(table: Table, style: Style | None = None) -> str:
             [_json_entry(entry, ranks.get((i, j))) for j, entry in enumerate(row)]
             for i, row in enumerate(table.entries)
         ],
+        "undefined": [
+            {"row": table.rows[i], "column": table.columns[j].key, "reason": reason}
+            for (i, j), reason in table.undefined.items()
+        ],
         "notes": [f"{symbol}{note}" for symbol, note in footnotes(table)],
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def _csv_values(entry: Entry, spec: ColumnSpec) -> list[object]:
+def _csv_values(entry: Entry | None, spec: ColumnSpec) -> list[object]:
     scale = 100.0 if spec.is_percent else 1.0
+    kind = ["percent" if spec.is_percent else "ranks", "lower" if spec.lower_is_better else "higher"]
+    if entry is None:
+        return [*kind, None, None, None, None, None, UNDEFINED, None, None]
     summary, reference = entry.summary, entry.reference
     spread, low, high = (None if v is None else v * scale for v in (summary.spread, summary.low, summary.high))
     return [
-        "percent" if spec.is_percent else "ranks",
-        "lower" if spec.lower_is_better else "higher",
+        *kind,
         summary.mean * scale,
         spread,
         summary.n,

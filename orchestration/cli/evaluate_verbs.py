@@ -154,6 +154,8 @@ def _with_options(
 def judgement_text(document: Mapping[str, Any]) -> str:
     """Return the report of all axes for people: values in percent where they are rates, with what must be known of them."""
     from eval.benchmarks import benchmark_for, column_label, metric_of, parse_column
+    from eval.tables.cells import UNDEFINED
+    from eval.tables.grid import MARKS
 
     rows, remarks = [], []
     for report in document["reports"]:
@@ -162,6 +164,11 @@ def judgement_text(document: Mapping[str, Any]) -> str:
             shown = f"{100 * value['value']:.2f} %" if metric_of(column).is_percent else f"{value['value']:.4f}"
             arrow = "lower" if metric_of(column).lower_is_better else "higher"
             rows.append([benchmark_for(column.benchmark).axis, column_label(column), shown, arrow, str(value["n"])])
+        for name in report["notes"].get("missing", {}):
+            column = parse_column(f"{report['benchmark']}/{name}")
+            rows.append([benchmark_for(column.benchmark).axis, column_label(column), UNDEFINED, "", ""])
+        if "small" in report["marks"] and "small_sets" not in report["notes"]:
+            remarks.append(f"{report['benchmark']}: {MARKS['small']}")
         remarks += [f"{report['benchmark']}: {remark}" for remark in _remarks(report["notes"])]
     lines = [
         f"{document['checkpoint']} on {document['dataset']}: {', '.join(document['axes'])}",
@@ -175,16 +182,26 @@ def judgement_text(document: Mapping[str, Any]) -> str:
 
 def _remarks(notes: Mapping[str, Any]) -> list[str]:
     """Return what of a benchmark's notes a reader of its numbers must know."""
+    from eval.report import SMALL_SET
+
     remarks = ["generated pictures, not published files"] if notes.get("generated") else []
     if "limited" in notes:
         remarks.append(f"limited to {notes['limited']['used']} of {notes['limited']['of']} pictures")
+    if "small_sets" in notes:
+        sizes = ", ".join(f"{name} ({size})" for name, size in notes["small_sets"].items())
+        remarks.append(f"sets of fewer than {SMALL_SET} images: {sizes}")
+    for name, taken in notes.get("taken", {}).items():
+        remarks.append(
+            f"{name}: {taken['outliers']} of {taken['of_outliers']} outliers against {taken['test_images']} of "
+            f"{taken['of_test_images']} test images (one to five), mean of {taken['subsets']} random subsets"
+        )
     if "frost" in notes:
         remarks.append(f"frost from {notes['frost']}")
     if "baseline" in notes:
         remarks.append(f"normalised by the baseline {notes['baseline']!r}")
     if "gradient_masking" in notes:
         remarks.append(f"gradient masking: {notes['gradient_masking']}")
-    return remarks + [f"{name} is missing: {reason}" for name, reason in notes.get("missing", {}).items()]
+    return remarks + [f"{name} is undefined: it {reason}" for name, reason in notes.get("missing", {}).items()]
 
 
 def _save(judged: Judgement, document: Mapping[str, Any], folder: Path) -> None:

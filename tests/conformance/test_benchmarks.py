@@ -33,7 +33,7 @@ QUICK: dict[str, dict[str, object]] = {
     "pgd-reference": {"steps": 4, "epsilon": "8/255", "step_size": "3/255"},
     "ood-generated": {"repeats": 2},
     "p-generated": {"kinds": ["gaussian_noise", "translate"], "max_images": 30, "baseline": "made-up"},
-    "cbar-generated": {"severities": [4], "max_images": 110},
+    "cbar-generated": {"severities": [4], "max_images": 200},
     "mnist-c-generated": {"max_images": 40},
 }
 """Parameters that keep a benchmark to a second; a benchmark that is not listed runs with its defaults."""

@@ -158,7 +158,7 @@ def test_limited_and_doubtful_numbers_are_never_judged():
     reference = (
         compare(table, published_table("table-3"), lambda row: AS_PUBLISHED).entry("PixMix", "clean/error").reference
     )
-    assert "part of the test pictures" in reference.reason
+    assert "part of the test images" in reference.reason
     cutmix = table_of({("CutMix", "c/ce/fog"): [0.69, 0.69]}, ["c/ce/fog"])
     doubtful = compare(cutmix, published_table("table-11"), lambda row: AS_PUBLISHED).entry("CutMix", "c/ce/fog")
     assert doubtful.reference.verdict == "not comparable"

@@ -44,10 +44,21 @@ def test_the_reference_variant_leaves_the_most_confident_bin_out_but_keeps_its_w
 
 
 @pytest.mark.parametrize("count", [100, 150, 199])
-def test_the_reference_variant_of_a_single_bin_is_zero(count):
+def test_the_reference_variant_of_a_single_bin_is_undefined_and_not_perfect(count):
+    """A network that is wrong each time with full confidence must not print 0.00 because its only bin is left out."""
     confidence, correct = np.linspace(0.5, 1.0, count), np.zeros(count, dtype=bool)
-    assert calibration.rms_calibration_error(confidence, correct, drop_last_bin=True) == 0.0
+    with pytest.raises(ValueError, match="at least 200 predictions"):
+        calibration.rms_calibration_error(confidence, correct, drop_last_bin=True)
     assert calibration.rms_calibration_error(confidence, correct) == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_bins_that_hold_nothing_are_refused(size):
+    confidence, correct = np.full(10, 0.5), np.ones(10, bool)
+    with pytest.raises(ValueError, match=f"bin_size is {size}"):
+        calibration.rms_calibration_error(confidence, correct, bin_size=size)
+    with pytest.raises(ValueError, match=f"num_bins is {size}"):
+        calibration.expected_calibration_error(confidence, correct, num_bins=size)
 
 
 def test_the_last_bin_takes_the_remainder():
@@ -190,9 +201,28 @@ def test_the_cross_entropy_score_of_uniform_logits_is_minus_log_k():
     assert anomaly.cross_entropy_score(np.zeros(1), np.full(1, np.log(7))) == pytest.approx(-np.log(7))
 
 
-def test_one_outlier_faces_five_test_pictures():
+def test_one_outlier_faces_five_test_images_however_few_there_are():
     assert anomaly.outlier_count(10_000) == 2_000
-    assert anomaly.outlier_count(3) == 1
+    assert anomaly.subset_sizes(26_032, 10_000) == (2_000, 10_000)
+    assert anomaly.subset_sizes(1_500, 10_000) == (1_500, 7_500)
+    assert anomaly.subset_sizes(2, 200) == (2, 10)
+    assert anomaly.subset_sizes(50, 14) == (2, 10)
+    for outliers, inside in ((0, 100), (3, 4)):
+        with pytest.raises(ValueError, match=f"there are {outliers} outliers and {inside} test images"):
+            anomaly.subset_sizes(outliers, inside)
+
+
+def test_equal_infinite_scores_are_one_tie():
+    low, high = [-np.inf, -np.inf], [np.inf, np.inf]
+    found = anomaly.detection(np.array([*low, 0.0]), np.array([*low, 1.0]))
+    assert found.aupr == pytest.approx(0.5)
+    assert found.fpr95 == 1.0
+    assert found.auroc == pytest.approx(4 / 9)
+    # the largest finite number in the place of infinity says what the tie must come to
+    finite = {-np.inf: -1e300, np.inf: 1e300}
+    ood, inside = np.array([*high, *low, 2.0]), np.array([*high, *low, *low, 1.0, np.inf])
+    stands_in = [np.array([finite.get(value, value) for value in side]) for side in (ood, inside)]
+    assert anomaly.detection(ood, inside) == anomaly.detection(*stands_in)
 
 
 def test_scores_that_are_no_numbers_are_refused():

@@ -14,6 +14,7 @@ from eval.fit import fit_pictures
 from eval.metrics.anomaly import detection
 from eval.predictions import predictions_from
 from eval.runners.outliers import check_overlap
+from eval.sampling import outlier_subsets
 from eval.suite import judge
 
 
@@ -50,10 +51,69 @@ def test_the_ratio_is_one_outlier_to_five_test_pictures(make_subject):
     (report,) = judge(subject, ood(["svhn"], repeats=3))
     inside = predictions_from(report.outcome.arrays, "in-distribution")
     outside = predictions_from(report.outcome.arrays, "outliers/svhn")
-    assert report.outcome.notes["outliers_per_set"] == 24
+    assert report.outcome.notes["taken"]["svhn"] == {
+        "outliers": 24,
+        "of_outliers": 24,
+        "test_images": 120,
+        "of_test_images": 120,
+        "subsets": 3,
+    }
     expected = detection(outside.score("msp"), inside.score("msp"))  # 24 of 24: every subset is the whole set
     assert report.outcome.metrics["aupr"].value == pytest.approx(expected.aupr)
     assert report.outcome.metrics["fpr95"].value == pytest.approx(expected.fpr95)
+
+
+@pytest.fixture
+def two_of_a_kind():
+    """Forty outliers of two kinds, every other one; with 8 or 2 of them the kinds stay as frequent."""
+    return np.repeat(noise(2, seed=9), 20, axis=0).reshape(2, 20, 8, 8, 3).swapaxes(0, 1).reshape(40, 8, 8, 3)
+
+
+def test_a_set_that_is_too_small_for_the_ratio_faces_fewer_test_images(make_subject, two_of_a_kind):
+    """The same two images 20, 4 and once must have about one AUPR: chance stays 1/6, and the notes tell what was taken."""
+    subject = make_subject(images=noise(200, seed=4), labels=np.arange(200) % 8)
+    found = {}
+    for count in (40, 8, 2):
+        sized = dataclasses.replace(subject, load_images=library({"own": two_of_a_kind[:count]}))
+        (report,) = judge(sized, ood(["own"]))
+        found[count] = {name: metric.value for name, metric in report.outcome.metrics.items()}
+        taken = report.outcome.notes["taken"]["own"]
+        assert (taken["outliers"], taken["test_images"]) == (count, 5 * count)
+        assert report.outcome.notes["small_sets"] == {"own": count}
+        assert {row["n"] for row in report.outcome.rows if row["set"] == "own"} == {6 * count}
+    # all test images were taken equally often, so that AUROC is exactly that of all of them
+    assert found[8]["auroc"] == pytest.approx(found[40]["auroc"])
+    assert found[2]["auroc"] == pytest.approx(found[40]["auroc"])
+    assert found[8]["aupr"] == pytest.approx(found[40]["aupr"], rel=0.35)
+    assert found[2]["aupr"] == pytest.approx(found[40]["aupr"], rel=0.75)
+
+
+@pytest.mark.parametrize(("outliers", "inside", "repeats"), [(3000, 1000, 4), (50, 1000, 10), (7, 1003, 10), (1, 5, 3)])
+def test_every_subset_has_the_published_ratio_and_no_image_twice(outliers, inside, repeats):
+    subsets = list(outlier_subsets(outliers, inside, repeats=repeats, seed=0))
+    assert len(subsets) >= repeats
+    for chosen, faced in subsets:
+        assert len(faced) == 5 * len(chosen)
+        assert len(set(chosen)) == len(chosen) == min(outliers, inside // 5)
+        assert len(set(faced)) == len(faced)
+    counts = np.bincount(np.concatenate([faced for _, faced in subsets]), minlength=inside)
+    assert counts.max() <= len(subsets) // (inside // (5 * len(subsets[0][0])))
+
+
+def test_a_blind_score_has_an_aupr_of_one_sixth_for_any_number_of_outliers():
+    generator = np.random.default_rng(0)
+    for outliers in (200, 60, 30):
+        values = []
+        for _ in range(30):
+            ood, inside = generator.random(outliers), generator.random(1000)
+            subsets = outlier_subsets(outliers, 1000, repeats=2, seed=0)
+            values += [detection(ood[chosen], inside[faced]).aupr for chosen, faced in subsets]
+        assert np.mean(values) == pytest.approx(1 / 6, abs=0.025)
+
+
+def test_fewer_than_five_test_images_are_refused(make_subject):
+    (report,) = judge(make_subject(load_images=library({"svhn": noise(24)})), ood(["svhn"], max_images=4))
+    assert "one to 5 test images, but there are 4" in report.error
 
 
 def test_a_set_against_itself_and_missing_sets_are_refused_together(make_subject):

@@ -11,7 +11,7 @@ from torch import nn
 
 from eval.agreement import InStep, PeerFailed, WorkersLost
 from eval.benchmark import BenchmarkRequest
-from eval.benchmarks import benchmark_for
+from eval.benchmarks import benchmark_for, column_marks, parse_column
 from eval.errors import EvalError
 from eval.infer import clean_predictions, of_array, predict, predict_sets
 from eval.predictions import predictions_from
@@ -141,6 +141,35 @@ def test_labels_that_do_not_match_are_refused_before_anything_runs(make_subject)
         judge(make_subject(labels=np.full(120, 99)), requests(("clean", {})))
     with pytest.raises(EvalError, match="evaluation mode"):
         judge(make_subject(model=nn.Flatten().train()), requests(("clean", {})))
+
+
+def test_fewer_than_two_bins_leave_the_reference_calibration_undefined(make_subject):
+    (clean, corrupted) = judge(
+        make_subject(), requests(("clean", {}), ("c-generated", {"kinds": ["contrast"], "severities": [1]}))
+    )
+    assert set(clean.outcome.metrics) == {"error", "rms", "ece"}
+    assert set(corrupted.outcome.metrics) == {"error", "rms"}
+    for report in (clean, corrupted):
+        assert report.outcome.notes["missing"] == {
+            "rms-reference": "needs at least 200 predictions in each set, but there are 120"
+        }
+
+
+def test_numbers_of_sets_below_a_hundred_images_bear_a_mark(make_subject):
+    subject = make_subject()
+    wanted = [
+        (name, {"max_images": size, **({"kinds": ["fog"], "severities": [1, 2]} if name == "c-generated" else {})})
+        for name in ("clean", "c-generated")
+        for size in (99, 100)
+    ]
+    for (name, params), report in zip(wanted, judge(subject, requests(*wanted)), strict=True):
+        marks = column_marks(report.outcome, parse_column(f"{name}/error"))
+        assert ("small" in marks) == (params["max_images"] < 100), name
+    assert "small" in column_marks(report_of(subject, "c-generated", 99), parse_column("c-generated/error/fog"))
+
+
+def report_of(subject, name, size):
+    return judge(subject, requests((name, {"max_images": size, "kinds": ["fog"], "severities": [1]})))[0].outcome
 
 
 def test_fewer_than_a_hundred_predictions_give_an_error_but_no_calibration(make_subject):

@@ -95,7 +95,50 @@ def test_a_limited_entry_is_marked_and_never_beats_full_ones():
     assert table.ranks() == {(1, 0): 1, (2, 0): 2}
     text = render(table, "markdown")
     assert "| a | 1.0† |" in text
-    assert "†on a part of the test pictures" in text
+    assert "†on a part of the test images" in text
+
+
+@pytest.fixture
+def partly_undefined():
+    """Row "a" has a value for one seed of two, "b" for none, "c" for both."""
+    why = "needs at least 200 predictions in each set, but there are 120"
+    column = "clean/rms-reference"
+    values = {("a", 0): 0.4, ("a", 1): None, ("b", 0): None, ("b", 1): None, ("c", 0): 0.3, ("c", 1): 0.2}
+    found = [
+        Observation(row=row, column=column, seed=seed, value=value, undefined="" if value else why)
+        for (row, seed), value in values.items()
+    ]
+    return metric_table("t", ["a", "b", "c", "d"], [column], found)
+
+
+def test_an_undefined_entry_is_called_so_and_neither_wins_nor_enters_a_mean(partly_undefined):
+    assert partly_undefined.entry("a", "clean/rms-reference").values == {0: 0.4}
+    assert partly_undefined.ranks() == {(2, 0): 1, (0, 0): 2}
+    text = render(partly_undefined, "markdown")
+    assert "| b | undefined |" in text
+    assert "| d | – |" in text
+    assert "Undefined: Clean RMS (reference) needs at least 200 predictions in each set, but there are 120." in text
+
+
+@pytest.mark.parametrize("form", ["markdown", "latex", "csv", "html", "json"])
+def test_every_format_says_undefined(partly_undefined, form):
+    assert "undefined" in render(partly_undefined, form)
+    if form == "csv":
+        lines = {line["row"]: line for line in csv.DictReader(io.StringIO(render(partly_undefined, form)))}
+        assert (lines["b"]["mean"], lines["b"]["n"], lines["b"]["marks"]) == ("", "", "undefined")
+        assert "d" not in lines
+    if form == "json":
+        (undefined,) = json.loads(render(partly_undefined, form))["undefined"]
+        assert (undefined["row"], undefined["column"]) == ("b", "clean/rms-reference")
+
+
+@pytest.mark.parametrize("form", ["markdown", "latex", "csv", "html", "json"])
+def test_the_mark_of_a_small_set_reaches_every_format(form):
+    small = Observation(row="a", column="clean/error", seed=0, value=0.1, marks=frozenset({"small"}))
+    text = render(metric_table("t", ["a"], ["clean/error"], [small]), form)
+    assert {"csv": "small", "json": '"small"', "latex": r"$^{\circ}$"}.get(form, "°") in text
+    if form != "csv":
+        assert "from a set of fewer than 100 images" in text
 
 
 def test_unknown_marks_columns_and_doubled_seeds_are_refused():
