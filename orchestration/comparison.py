@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from augment.fast_dataclass import dataclass
 from eval.tables.compare import Recipe, against_baseline, compare
 from eval.tables.verdicts import ALPHA
-from orchestration.keys import plain
+from orchestration.cell_settings import described, differences, shown, spoken
 
 if TYPE_CHECKING:
     from eval.tables.grid import Table
@@ -110,7 +110,7 @@ def recipes(ours: Resolved, full: Resolved) -> Callable[[str], Recipe]:
     def recipe_of(row: str) -> Recipe:
         if row not in mine or row not in published:
             return Recipe(kind="not comparable", reasons=("the published table has no such row",))
-        differences = _differences(_described(mine[row]), _described(published[row]))
+        differences = _differences(described(mine[row]), described(published[row]))
         if differences:
             return Recipe(kind="not comparable", reasons=tuple(differences[:SHOWN_DIFFERENCES]))
         unsaid = unstated(mine[row])
@@ -134,10 +134,10 @@ def unstated(cell: ResolvedCell) -> tuple[str, ...]:
 def confounds(ours: Resolved, baseline: str) -> tuple[str, ...]:
     """Return one note per group of rows that differ from the baseline row in more than method, mixing set and outliers."""
     first = ours.by_row()
-    ground = _described(first[baseline], without=FACTORS_OF_A_ROW)
+    ground = described(first[baseline], without=FACTORS_OF_A_ROW)
     groups: dict[tuple[str, ...], list[str]] = {}
     for row, cell in first.items():
-        differences = tuple(_differences(_described(cell, without=FACTORS_OF_A_ROW), ground))
+        differences = tuple(_differences(described(cell, without=FACTORS_OF_A_ROW), ground))
         if differences:
             groups.setdefault(differences, []).append(row)
     return tuple(
@@ -147,44 +147,9 @@ def confounds(ours: Resolved, baseline: str) -> tuple[str, ...]:
     )
 
 
-def _described(cell: ResolvedCell, *, without: Sequence[str] = ("seed",)) -> dict[str, Any]:
-    """Return the settings of a cell that a reader would compare, by dotted path; a parent stands for its own settings."""
-    config = {name: value for name, value in plain(cell.config).items() if name not in without}
-    config["init_from"] = cell.parents[-1].config.method if cell.config.init_from else None
-    mixing_set = config.get("mixing_set")
-    if isinstance(mixing_set, dict) and mixing_set["params"].get("parents"):
-        mixing_set["params"]["parents"] = "trained networks"
-    return _flat(config)
-
-
-def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, item in value.items():
-        path = f"{prefix}{name}"
-        flat.update(_flat(item, f"{path}.") if isinstance(item, Mapping) else {path: item})
-    return flat
-
-
 def _differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
     """Return "epochs 2 instead of 100" for everything that differs, in the order of importance of the settings."""
-    paths = sorted({*ours, *theirs}, key=lambda path: (_rank(path), path))
     return [
-        f"{_spoken(path)} {_shown(path, ours.get(path))} instead of {_shown(path, theirs.get(path))}"
-        for path in paths
-        if ours.get(path) != theirs.get(path)
+        f"{spoken(path)} {shown(path, mine)} instead of {shown(path, other)}"
+        for path, mine, other in differences(ours, theirs)
     ]
-
-
-def _rank(path: str) -> int:
-    order = ("dataset", "model", "recipe.epochs", "recipe.train_images", "method", "init_from", "recipe.")
-    return next((index for index, start in enumerate(order) if path == start or path.startswith(start)), len(order))
-
-
-def _spoken(path: str) -> str:
-    return path.removeprefix("recipe.").removeprefix("method_params.").replace("_", " ")
-
-
-def _shown(path: str, value: Any) -> str:
-    if value is None:
-        return "all" if path.endswith("train_images") else "none"
-    return str(value)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from orchestration.errors import Mistake
 from orchestration.identities import Resolver
 from orchestration.sweep import Settings, Sweep
+from orchestration.sweep_yaml import mistake_in
 
 T = TypeVar("T")
 
@@ -89,6 +90,4 @@ def attempt(make: Callable[..., T], *arguments: Any, **options: Any) -> tuple[T 
 
 def mistake_at(sweep: Sweep, path: tuple[str | int, ...], text: str) -> Mistake:
     """Return a mistake with its place in the sweep's file, or with the option that brought it."""
-    where = ".".join(str(part) for part in path)
-    line = sweep.document.line(path) if sweep.document.lines and not where.startswith("--set") else None
-    return Mistake(where=where, text=text, line=line)
+    return mistake_in(sweep.document, path, text)

@@ -7,7 +7,6 @@ identity of the data, semantics of method, model, loop and mixing set) and nothi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from eval.errors import EvalError
 from orchestration.catalogue import Catalogue, known_fields
@@ -16,7 +15,7 @@ from orchestration.identities import ResolvedCell, Resolver
 from orchestration.point_settings import mistake_at
 from orchestration.resolve_point import resolve_point
 from orchestration.sweep import Sweep
-from trainers.config import JobConfig
+from orchestration.table_checks import layout_mistakes, table_mistakes
 
 MAX_MISTAKES = 50
 
@@ -33,18 +32,30 @@ def resolve_sweep(sweep: Sweep, catalogue: Catalogue) -> tuple[ResolvedCell, ...
     return cells
 
 
-def try_resolve_sweep(sweep: Sweep, catalogue: Catalogue) -> tuple[tuple[ResolvedCell, ...], list[Mistake]]:
-    """Resolve every point of a sweep, part by part for a union, and return the mistakes beside what could be resolved."""
+def try_resolve_sweep(
+    sweep: Sweep, catalogue: Catalogue, *, is_expanded: bool = True
+) -> tuple[tuple[ResolvedCell, ...], list[Mistake]]:
+    """Resolve every point of a sweep, part by part for a union, and return the mistakes beside what could be resolved.
+
+    Args:
+        sweep: What is wanted.
+        catalogue: What cells may name.
+        is_expanded: Whether its file was expanded without a mistake; else what would only follow from those is not looked for.
+    """
     if sweep.parts:
         made = [try_resolve_sweep(part, catalogue) for part in sweep.parts]
         everything = tuple(cell for found, _ in made for cell in found)
         return everything, list(dict.fromkeys(mistake for _, found in made for mistake in found))[:MAX_MISTAKES]
     resolver = Resolver(catalogue)
     mistakes = [*check_columns(sweep, catalogue), *check_overrides(sweep, catalogue)]
-    cells = [cell for point in sweep.points if (cell := resolve_point(resolver, point, sweep)) is not None]
+    pairs = [(point, cell) for point in sweep.points if (cell := resolve_point(resolver, point, sweep)) is not None]
     mistakes += resolver.mistakes
-    mistakes += check_rows(sweep, cells)
-    return tuple(cells), list(dict.fromkeys(mistakes))[:MAX_MISTAKES]
+    if is_expanded:
+        mistakes += check_unused(sweep, [cell for _, cell in pairs])
+        mistakes += table_mistakes(sweep, pairs)
+    if is_expanded and not mistakes and sweep.points:
+        mistakes += layout_mistakes(sweep)
+    return tuple(cell for _, cell in pairs), list(dict.fromkeys(mistakes))[:MAX_MISTAKES]
 
 
 def check_columns(sweep: Sweep, catalogue: Catalogue) -> list[Mistake]:
@@ -59,6 +70,19 @@ def check_columns(sweep: Sweep, catalogue: Catalogue) -> list[Mistake]:
         if not catalogue.has_benchmark(name) and not any(column.startswith(f"{name}/") for column in sweep.columns):
             text = f"unknown benchmark '{name}'{nearest(name, list(catalogue.benchmarks))}"
             mistakes.append(mistake_at(sweep, ("benchmarks", name), text))
+    return mistakes
+
+
+def check_unused(sweep: Sweep, cells: Sequence[ResolvedCell]) -> list[Mistake]:
+    """Return a mistake for every mixing set or outlier stream that `--set` gives and no cell of the sweep takes."""
+    given = {path: item for point in sweep.points[:1] for path, item in point.settings.items()}
+    mistakes = []
+    for path, item in given.items():
+        head = path.partition(".")[0].removesuffix("_params")
+        is_option = str(item.origin[0]).startswith("--set")
+        if is_option and head in ("mixing_set", "outliers") and not any(getattr(cell.config, head) for cell in cells):
+            text = f"no cell of the sweep takes {'a mixing set' if head == 'mixing_set' else 'outliers'}; leave it out"
+            mistakes.append(mistake_at(sweep, item.origin, text))
     return mistakes
 
 
@@ -79,17 +103,3 @@ def check_overrides(sweep: Sweep, catalogue: Catalogue) -> list[Mistake]:
         for name, origin in wanted.items()
         if name not in known
     ]
-
-
-def check_rows(sweep: Sweep, cells: Sequence[ResolvedCell]) -> list[Mistake]:
-    """Return a mistake for every row label that stands for cells which differ in more than their seed."""
-    first: dict[str, JobConfig] = {}
-    mistakes = []
-    for cell in cells:
-        shape = replace(cell.config, seed=0, init_from=None)
-        if first.setdefault(cell.cell.row, shape) != shape:
-            text = (
-                f"row '{cell.cell.row}' stands for cells that differ in more than their seed; give each its own label"
-            )
-            mistakes.append(mistake_at(sweep, ("axes",), text))
-    return list(dict.fromkeys(mistakes))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from eval.tables.layouts import metric_table, pair_grid, set_table
 from orchestration.comparison import Resolved, tested
 from orchestration.normalisation import normalisation_notes
 from orchestration.recorded import recorded
+from orchestration.sweep import spoken_value
 
 if TYPE_CHECKING:
     from orchestration.identities import ResolvedCell
@@ -54,22 +55,33 @@ def sweep_table(sweep: Sweep, cells: Sequence[ResolvedCell], results: Mapping[st
     Raises:
         EvalError: If a column is unknown.
     """
+    return laid_out(sweep, _observations(sweep, cells, results))
+
+
+def laid_out(sweep: Sweep, observations: Iterable[Observation]) -> Table:
+    """Return the table of a sweep from observations in its places; the plan lays it out too, before anything is recorded.
+
+    Raises:
+        EvalError: If a column is unknown, or two values claim one place and seed.
+        ValueError: If a label cannot be printed, or two are the same.
+    """
     if sweep.table is None:
         raise ValueError(f"sweep '{sweep.name}' is a union; `sweep_tables` gives the tables of its parts")
-    observations = list(_observations(sweep, cells, results))
-    layout = sweep.table.layout
-    if layout == "matrix" and sweep.table.matrix is not None:
-        axes = sweep.table.matrix
-        down = dict.fromkeys(_setting(point, axes.rows) for point in sweep.points)
-        across = dict.fromkeys(_setting(point, axes.columns) for point in sweep.points)
+    layout, axes = sweep.table.layout, sweep.table.matrix
+    if layout == "matrix" and axes is not None:
+        down = dict.fromkeys(place_of(sweep, point)[0] for point in sweep.points)
+        across = dict.fromkeys(place_of(sweep, point)[1] for point in sweep.points)
+        corner, across_name = (path.rpartition(".")[2] for path in (axes.rows, axes.columns))
+        if corner == across_name:
+            corner, across_name = axes.rows, axes.columns
         return pair_grid(
             shown_title(sweep),
             list(down),
             list(across),
             sweep.columns,
             observations,
-            corner=_short(axes.rows),
-            across_name=_short(axes.columns),
+            corner=corner,
+            across_name=across_name,
         )
     if layout == "sets":
         return set_table(shown_title(sweep), sweep.details, sweep.rows, sweep.columns, observations)
@@ -77,26 +89,32 @@ def sweep_table(sweep: Sweep, cells: Sequence[ResolvedCell], results: Mapping[st
 
 
 def shown_title(sweep: Sweep) -> str:
-    """Return the caption of a sweep's table; a smaller size says on what it ran, since the title speaks of the full one."""
-    if sweep.size == "full":
-        return sweep.title
-    datasets = dict.fromkeys(
-        str(point.settings["dataset"].value) for point in sweep.points if "dataset" in point.settings
-    )
-    return f"{sweep.title}, {sweep.size} size ({', '.join(datasets)})"
+    """Return the caption of a sweep's table.
+
+    The title speaks of the full size as the file has it: a smaller one says on what it ran, and options say what they set.
+    """
+    parts = [sweep.title]
+    if sweep.size != "full":
+        datasets = dict.fromkeys(
+            str(point.settings["dataset"].value) for point in sweep.points if "dataset" in point.settings
+        )
+        parts.append(f"{sweep.size} size ({', '.join(datasets)})")
+    set_by_options = [text for text in sweep.overrides if not text.startswith("seeds=")]
+    return ", ".join([*parts, *([f"with {' '.join(set_by_options)}"] if set_by_options else [])])
 
 
 def table_notes(sweep: Sweep) -> tuple[str, ...]:
-    """Return the lines below the table: stand-ins, and what is left out with its reason."""
+    """Return the lines below the table: stand-ins, what is left out with its reason, what the size changes of rows."""
     notes = [f"{shown} stands in for {column}." for shown, column in sweep.stand_ins.items()]
-    notes += [f"Left out: {name} ({reason})." for name, reason in sweep.left_out.items()]
+    notes += [f"Left out: {name} ({' '.join(reason.split())})." for name, reason in sweep.left_out.items()]
+    notes += sweep.overruled
     return tuple(notes)
 
 
 def _observations(
     sweep: Sweep, cells: Sequence[ResolvedCell], results: Mapping[str, CellResult]
 ) -> Iterator[Observation]:
-    columns = _value_columns(sweep)
+    columns = value_columns(sweep)
     wanted: dict[str, int] = {}
     found: dict[str, list[tuple[Point, ResolvedCell, CellResult]]] = {}
     seen: set[tuple[str, int]] = set()
@@ -128,7 +146,7 @@ def _column_observations(
             continue
         extra = {"mixed"} if is_mixed else set()
         extra |= {"incomplete"} if num_defined < num_wanted else set()
-        row, across = _place(sweep, point)
+        row, across = place_of(sweep, point)
         yield Observation(
             row=row,
             across=across,
@@ -164,13 +182,15 @@ def _value(column: str, cell: ResolvedCell, result: CellResult) -> _Value | None
     return _Value(value=value, marks=marks | {"released"} if cell.config.released is not None else marks)
 
 
-def _value_columns(sweep: Sweep) -> tuple[str, ...]:
+def value_columns(sweep: Sweep) -> tuple[str, ...]:
+    """Return the columns that values are read for: with a detail each in layout `sets`."""
     if sweep.table is None or sweep.table.layout != "sets":
         return sweep.columns
     return tuple(f"{column}/{detail}" for column in sweep.columns for detail in sweep.details)
 
 
-def _place(sweep: Sweep, point: Point) -> tuple[str, str]:
+def place_of(sweep: Sweep, point: Point) -> tuple[str, str]:
+    """Return where the values of a point stand in the table: its row, and its place across in a matrix, else ""."""
     matrix = sweep.table.matrix if sweep.table is not None else None
     if matrix is None:
         return point.row, ""
@@ -178,11 +198,7 @@ def _place(sweep: Sweep, point: Point) -> tuple[str, str]:
 
 
 def _setting(point: Point, path: str) -> str:
-    return str(point.settings[path].value) if path in point.settings else "default"
-
-
-def _short(path: str) -> str:
-    return path.rpartition(".")[2]
+    return spoken_value(point.settings[path].value) if path in point.settings else "default"
 
 
 def _environment(result: CellResult) -> str:

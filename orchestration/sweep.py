@@ -32,6 +32,13 @@ class Setting:
 Settings = Mapping[str, Setting]
 
 
+def spoken_value(value: Any) -> str:
+    """Return a value as a label has it: words as they are, the rest as a sweep file writes it."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict | bool | None) else str(value)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
     """A cell to be.
@@ -73,6 +80,7 @@ class Sweep:
         table: Layout; None for a union.
         details: Fine rows of layout "sets".
         left_out: Row or column -> why it is left out.
+        overruled: What this size changes of rows themselves, a line each for below the table.
         workers: Workers per job unless an option says otherwise.
         overrides: The options that changed it, as given.
         parts: The sweeps that this one is the union of; it has no points, rows or layout of its own then.
@@ -91,6 +99,7 @@ class Sweep:
     table: TableSpec | None
     left_out: Mapping[str, str]
     workers: int
+    overruled: tuple[str, ...] = ()
     details: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
     parts: tuple[Sweep, ...] = ()

@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
+from eval.tables.labels import difference, label_problem, look_alikes
 from orchestration.errors import Mistake, nearest
-from orchestration.sweep import Overrides, Point, Setting, Settings, Size, Sweep
+from orchestration.listed import Listed, exclusion_mistakes, matches, same
+from orchestration.overruled import overruled_mistakes, overruled_notes
+from orchestration.sweep import Overrides, Point, Setting, Settings, Size, Sweep, spoken_value
 from orchestration.sweep_spec import MAPPING_FIELDS, PARENT_FIELDS, PointPatch, SizeSpec, SweepFile, point_field_of
-from orchestration.sweep_yaml import Document, Path
+from orchestration.sweep_yaml import Document, Path, mistake_in
 
 IDENTITY_FIELDS = ("dataset", "model", "model_params", "recipe")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
@@ -46,10 +51,6 @@ def flatten(patch: PointPatch, origin: Path, *, is_soft: bool = False) -> dict[s
     return settings
 
 
-_Listed = tuple[str, Settings, Path, PointPatch]
-"""Label, settings, place in the file, and the patch that may name parents."""
-
-
 class _Expansion:
     """One expansion of one file; collects mistakes instead of stopping at the first."""
 
@@ -67,18 +68,22 @@ class _Expansion:
         self.left_out = {**file.left_out, **self.edition.left_out}
 
     def run(self) -> tuple[Sweep, list[Mistake]]:
-        seeds = self._seeds()
-        points = tuple(self._points(seeds))
-        all_rows = tuple(dict.fromkeys(point.row for point in points))
+        listed = self._listed()
+        all_rows = tuple(dict.fromkeys(each.row for each in listed))
         rows = self._rows(all_rows)
+        shown = [each for each in listed if each.row in set(rows)]
+        for path, text in overruled_mistakes(shown, self._forced):
+            self._note(path, text)
+        points = tuple(self._points(shown, self._seeds()))
         stand_ins, columns = self._columns()
         self._check_left_out(all_rows)
+        self._check_labels(listed)
         sweep = Sweep(
             name=self.file.name,
             title=self.file.title,
             description=self.file.description.strip(),
             size=self.size,
-            points=tuple(point for point in points if point.row in rows),
+            points=points,
             rows=rows,
             columns=columns,
             stand_ins=stand_ins,
@@ -86,6 +91,7 @@ class _Expansion:
             table=self.table,
             details=self.edition.details or self.table.details,
             left_out=self.left_out,
+            overruled=overruled_notes(shown, self._forced),
             workers=self.overrides.workers or self.edition.workers or self.file.workers,
             overrides=self.overrides.texts,
             document=self.document,
@@ -106,45 +112,51 @@ class _Expansion:
     def _seeds(self) -> tuple[int, ...]:
         return self.overrides.seeds or self.edition.seeds or self.file.seeds
 
-    def _points(self, seeds: Sequence[int]) -> Iterator[Point]:
-        made: list[_Listed] = []
-        limit = self.file.cell_limit
-        for item in itertools.chain(self._cells(), self._grid(), self._one_at_a_time()):
-            made.append(item)
-            if len(made) * len(seeds) > limit:
+    def _listed(self) -> list[Listed]:
+        """Return the cells that the axes list, exclusions left out; beyond the limit the rest is not looked at."""
+        seeds, limit = len(self._seeds()), self.file.cell_limit
+        listed: list[Listed] = []
+        for each in itertools.chain(self._cells(), self._grid(), self._one_at_a_time()):
+            listed.append(each)
+            if len(listed) * seeds > limit:
                 self._note(
                     ("axes",),
                     f"a sweep may hold {limit} cells, seeds included, and this one holds more; split it, "
                     "or raise `cell_limit` in the file",
                 )
-                return
-        for row, settings, origin, patch in made:
-            if self._is_excluded(settings):
-                continue
-            final = {**settings, **self._forced(row)}
+                return []
+        for path, text in exclusion_mistakes(self.axes.exclude, listed):
+            self._note(path, text)
+        rules = [rule for rule in self.axes.exclude if rule]
+        return [each for each in listed if not any(matches(rule, each.settings) for rule in rules)]
+
+    def _points(self, listed: Iterable[Listed], seeds: Sequence[int]) -> Iterator[Point]:
+        for each in listed:
+            final = {**each.settings, **self._forced(each.row)}
             shared = self._shared(final)
-            parent, visualised = (self._parent(name, patch, shared, origin) for name in PARENT_FIELDS)
+            parent, visualised = (self._parent(name, each.patch, shared, each.origin) for name in PARENT_FIELDS)
             for seed in seeds:
                 yield Point(
                     settings=final,
                     seed=seed,
-                    row=row,
-                    origin=origin,
+                    row=each.row,
+                    origin=each.origin,
                     shared=shared,
                     parent=parent,
                     visualised=visualised,
                 )
 
-    def _cells(self) -> Iterator[_Listed]:
+    def _cells(self) -> Iterator[Listed]:
         base = flatten(self.file.base, ("base",))
         for index, cell in enumerate(self.axes.cells):
             origin: Path = ("axes", "cells", index)
             settings = {**base, **flatten(cell, origin)}
             method = settings.get("method")
             row = cell.row or (str(method.value) if method else f"cell {index}")
-            yield row, settings, origin, cell
+            label_at: Path = (*origin, "row") if cell.row is not None or method is None else method.origin
+            yield Listed(row=row, settings=settings, origin=origin, patch=cell, label_at=label_at)
 
-    def _grid(self) -> Iterator[_Listed]:
+    def _grid(self) -> Iterator[Listed]:
         axes = self.axes.grid
         if not self._axes_are_known("grid", axes) or not axes:
             return
@@ -155,24 +167,36 @@ class _Expansion:
             }
             yield from self._varied(varied, ("axes", "grid"))
 
-    def _one_at_a_time(self) -> Iterator[_Listed]:
+    def _one_at_a_time(self) -> Iterator[Listed]:
         axes = self.axes.one_at_a_time
         if not self._axes_are_known("one_at_a_time", axes) or not axes:
             return
-        yield "default", flatten(self.file.base, ("base",)), ("base",), self.file.base
+        base: Path = ("base",)
+        yield Listed(
+            row="default", settings=flatten(self.file.base, base), origin=base, patch=self.file.base, label_at=base
+        )
         for path, values in axes.items():
             for index, value in enumerate(values):
                 origin: Path = ("axes", "one_at_a_time", path, index)
                 yield from self._varied({path: Setting(value, origin)}, origin)
 
-    def _varied(self, varied: Settings, origin: Path) -> Iterator[_Listed]:
+    def _varied(self, varied: Settings, origin: Path) -> Iterator[Listed]:
         settings = {**flatten(self.file.base, ("base",)), **varied}
-        yield self._row_label(varied, settings), settings, origin, self.file.base
+        pattern = self.axes.row
+        broken = [item.origin for item in varied.values() if label_problem(str(item.value)) is not None]
+        yield Listed(
+            row=self._row_label(varied, settings),
+            settings=settings,
+            origin=origin,
+            patch=self.file.base,
+            label_at=broken[0] if broken else origin if pattern is None else ("axes", "row"),
+            pattern=pattern or "",
+        )
 
     def _row_label(self, varied: Settings, settings: Settings) -> str:
         pattern = self.axes.row
         if pattern is None:
-            return ", ".join(f"{path.rpartition('.')[2]}={item.value}" for path, item in varied.items())
+            return ", ".join(f"{self._axis_names[path]}={spoken_value(item.value)}" for path, item in varied.items())
         unknown = [path for path in _PLACEHOLDER.findall(pattern) if path not in settings]
         if unknown:
             self._note(
@@ -180,7 +204,14 @@ class _Expansion:
                 f"pattern {pattern!r} names '{unknown[0]}', which no cell sets{nearest(unknown[0], list(settings))}",
             )
             return pattern
-        return _PLACEHOLDER.sub(lambda match: str(settings[match[1]].value), pattern)
+        return _PLACEHOLDER.sub(lambda match: spoken_value(settings[match[1]].value), pattern)
+
+    @cached_property
+    def _axis_names(self) -> dict[str, str]:
+        """Path of an axis -> its name in labels: the last part where that tells it from the other axes, else the path."""
+        paths = [*self.axes.grid, *self.axes.one_at_a_time]
+        ends = Counter(path.rpartition(".")[2] for path in dict.fromkeys(paths))
+        return {path: end if ends[end := path.rpartition(".")[2]] == 1 else path for path in paths}
 
     def _axes_are_known(self, kind: str, axes: Mapping[str, Sequence[Any]]) -> bool:
         before = len(self.mistakes)
@@ -190,17 +221,11 @@ class _Expansion:
             except ValueError as error:
                 self._note(("axes", kind, path), str(error))
             for index, value in enumerate(values):
-                if value in values[:index]:
+                if any(same(value, other) for other in values[:index]):
                     self._note(
                         ("axes", kind, path, index), f"values of an axis must differ, got {value!r} twice; keep one"
                     )
         return len(self.mistakes) == before
-
-    def _is_excluded(self, settings: Settings) -> bool:
-        return any(
-            all(path in settings and settings[path].value == value for path, value in rule.items())
-            for rule in self.axes.exclude
-        )
 
     def _forced(self, row: str) -> dict[str, Setting]:
         """What the size and the options set on the cells of a row, over everything else."""
@@ -229,6 +254,8 @@ class _Expansion:
         for index, row in enumerate(order):
             if row not in all_rows:
                 self._note(("table", "rows", index), f"unknown row '{row}'{nearest(row, all_rows)}")
+            elif row in order[:index]:
+                self._note(("table", "rows", index), f"row '{row}' is there twice; leave the repeated one out")
         for row in self.edition.rows:
             if row not in all_rows:
                 self._note(("sizes", self.size, "rows", row), f"unknown row '{row}'{nearest(row, all_rows)}")
@@ -288,8 +315,28 @@ class _Expansion:
                     text = f"'{name}' is neither a row nor a column{nearest(name, sorted(known))}"
                     self._note((*where, "left_out", name), text)
 
+    def _check_labels(self, listed: Sequence[Listed]) -> None:
+        """Note labels that a table cannot print, and labels that a reader cannot tell apart."""
+        places = {each.row: each.label_at for each in reversed(listed)}
+        texts: list[tuple[Path, str]] = [
+            (("title",), self.file.title),
+            *((place, row) for row, place in places.items()),
+        ]
+        texts += [(("table", "details", n), text) for n, text in enumerate(self.table.details)]
+        texts += [(("sizes", self.size, "details", n), text) for n, text in enumerate(self.edition.details)]
+        for path, text in texts:
+            problem = label_problem(text)
+            if problem is not None:
+                self._note(path, problem)
+        for first, second in look_alikes(each.row for each in listed):
+            text = f"labels {first!r} and {second!r} look equal ({difference(first, second)}); give one another label"
+            self._note(places[second], text)
+        for key, details in ((("table",), self.table.details), (("sizes", self.size), self.edition.details)):
+            for n, detail in enumerate(details):
+                if detail in details[:n]:
+                    self._note((*key, "details", n), f"detail '{detail}' is there twice; leave the repeated one out")
+
     def _note(self, path: Path, text: str) -> None:
-        where = ".".join(str(part) for part in path)
-        mistake = Mistake(where=where, text=text, line=self.document.line(path) if self.document.lines else None)
+        mistake = mistake_in(self.document, path, text)
         if mistake not in self.mistakes:
             self.mistakes.append(mistake)

@@ -140,7 +140,7 @@ def load_sweep(
         from orchestration.resolve import try_resolve_sweep
 
         if mistakes:
-            mistakes += try_resolve_sweep(sweep, catalogue)[1]
+            mistakes += try_resolve_sweep(sweep, catalogue, is_expanded=False)[1]
     if mistakes:
         raise InputError(loaded.subject, list(dict.fromkeys(mistakes)))
     return sweep

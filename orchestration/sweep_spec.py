@@ -207,6 +207,8 @@ def point_field_of(path: str) -> str:
     """
     head, _, rest = path.partition(".")
     fields = [name for name in PointPatch.model_fields if name not in PARENT_FIELDS]
+    if head in OPTIONS_OF:
+        raise ValueError(f"'{head}' is no setting of a cell; {OPTIONS_OF[head]}")
     if head not in fields:
         raise ValueError(f"unknown field '{head}'{nearest(head, fields)}")
     if (head in MAPPING_FIELDS) != bool(rest):
@@ -218,6 +220,14 @@ def point_field_of(path: str) -> str:
 
 
 PARENT_FIELDS = ("init_from", "visualise")
+OPTIONS_OF = {
+    "seed": "write `seeds` in the file, or --seeds 0,1,2",
+    "seeds": "write `seeds` in the file, or --seeds 0,1,2",
+    "workers": "write `workers` in the file, or --workers 2",
+    "row": "a label follows from the axes and is not set",
+    "init_from": "the cell that one starts from is named in the file",
+    "visualise": "the cell that is visualised is named in the file",
+}
 MAPPING_FIELDS = ("params", "train", "model_params", "mixing_set_params")
 
 

@@ -44,6 +44,13 @@ class Document:
         return None
 
 
+def mistake_in(document: Document, path: Path, text: str) -> Mistake:
+    """Return a mistake with its place and line in a file, or with the option that brought it (its path begins with "--")."""
+    where = ".".join(str(part) for part in path)
+    line = document.line(path) if document.lines and not where.startswith("--") else None
+    return Mistake(where=where, text=text, line=line)
+
+
 def read_yaml(text: str, *, subject: str) -> Document:
     """Parse YAML into plain values with their lines.
 
@@ -106,7 +113,7 @@ class _Builder:
         if isinstance(node, yaml.SequenceNode):
             return [self.build(child, (*path, index)) for index, child in enumerate(node.value)]
         text = str(node.value)
-        return text if getattr(node, "style", None) in ("'", '"', "|", ">") else _plain_scalar(text)
+        return text if getattr(node, "style", None) in ("'", '"', "|", ">") else plain_scalar(text)
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         values: dict[str, Any] = {}
@@ -130,7 +137,8 @@ _PLAIN_TAGS = frozenset(
 )
 
 
-def _plain_scalar(text: str) -> Any:
+def plain_scalar(text: str) -> Any:
+    """Return what a plain (unquoted) scalar means: null, a boolean, a number, or the word itself."""
     if _NULL.match(text):
         return None
     if _BOOL.match(text):

@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 from augment.fast_dataclass import dataclass
 from eval.errors import EvalError
+from eval.tables.labels import check_labels
 from eval.tables.statistics import Summary
 
 RankAlong = Literal["column", "row", "grid"]
@@ -153,11 +154,9 @@ class Table:
             raise ValueError(
                 f"entries must be {len(self.rows)} rows of {len(self.columns)}, but have widths {sorted(shape)}"
             )
-        if len(set(self.rows)) != len(self.rows):
-            raise ValueError(f"row labels must differ, but are {list(self.rows)}")
-        broken = [text for text in (self.title, *self.rows) if not text.isprintable()]
-        if broken:
-            raise ValueError(f"title and row labels must be printable text on one line, but got {broken}")
+        check_labels("row labels", self.rows)
+        check_labels("column keys", [spec.key for spec in self.columns])
+        check_labels("titles", [self.title])
 
     def entry(self, row: str, column: str) -> Entry | None:
         """Return an entry by row label and column key.
