@@ -43,6 +43,8 @@ class S3Storage:
         bucket, _, prefix = uri.removeprefix("s3://").strip("/").partition("/")
         if not bucket:
             raise StorageError("invalid", uri, "an s3:// storage must name a bucket")
+        if "?" in uri or "#" in uri:  # readers of addresses, MLflow among them, end a path there
+            raise StorageError("invalid", uri, "an s3:// storage must have no '?' and no '#' in its prefix")
         self._bucket = bucket
         self._prefix = f"{prefix}/" if prefix else ""
         self._lazy_client: Any = None

@@ -16,11 +16,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, Protocol
+from urllib.parse import unquote
 
 from clusters.errors import ClusterError
 
 Reason = Literal["no-space", "permission", "unreachable", "invalid", "corrupt", "missing", "unsupported"]
 
+_FILE: Final = "file://"
 _WAYS_OUT: Final[Mapping[str, str]] = {
     "no-space": "free some space there or name another storage",
     "permission": "give this user the right to read, write, list and delete there, or name another storage",
@@ -134,13 +136,19 @@ def open_storage(uri: str | os.PathLike[str]) -> Storage:
         from clusters.s3 import S3Storage
 
         return S3Storage(text)
-    if text.startswith("file://"):
-        text = text.removeprefix("file://")
+    text = without_scheme(text)
     if "://" in text or not text:
         raise StorageError("invalid", text, "a storage must be a local folder or an s3:// prefix")
     from clusters.local_storage import LocalStorage
 
     return LocalStorage(Path(text))
+
+
+def without_scheme(uri: str) -> str:
+    """Return the path of a file:// URI, its quoted letters decoded; other texts as they are."""
+    if not uri.startswith(_FILE):
+        return uri
+    return unquote(uri.removeprefix(_FILE).removeprefix("localhost"))
 
 
 def join(uri: str, *parts: str) -> str:

@@ -154,7 +154,7 @@ def _request(settings: Settings) -> ProbeRequest:
     from clusters.probe import ProbeRequest
 
     tracking = settings.tracking if settings.tracking.startswith(("http://", "https://")) else ""
-    folders = [str(settings.cache_dir)] + ([] if settings.is_remote else [settings.storage.removeprefix("file://")])
+    folders = [str(settings.cache_dir)] + ([] if settings.is_remote else [settings.storage])
     return ProbeRequest(
         libraries=SHIPPED,
         folders=tuple(folders),

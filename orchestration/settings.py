@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from augment.fast_dataclass import dataclass
+from clusters.storage import without_scheme
+from orchestration.addresses import sqlite_address
 
 DEFAULT_STORAGE: Final = "dreamgrid-storage"
 STORAGE_VARIABLE: Final = "DREAMGRID_STORAGE"
@@ -24,7 +26,7 @@ class Settings:
     """Where things lie. Nothing here is part of any key.
 
     Attributes:
-        storage: Folder or s3:// prefix of results and checkpoints.
+        storage: Absolute folder, or s3:// prefix, of results and checkpoints.
         data_root: Local folder of datasets, in torchvision's layouts.
         cache_dir: Local folder of what can be made again.
         tracking_uri: MLflow tracking URI, or None for a file beside the storage.
@@ -43,7 +45,7 @@ class Settings:
     @property
     def is_remote(self) -> bool:
         """Whether the storage is an object store."""
-        return "://" in self.storage and not self.storage.startswith("file://")
+        return "://" in self.storage
 
     @property
     def tracking(self) -> str:
@@ -51,8 +53,7 @@ class Settings:
         one in the cache."""
         if self.tracking_uri:
             return self.tracking_uri
-        folder = self.cache_dir if self.is_remote else Path(self.storage.removeprefix("file://"))
-        return f"sqlite:///{(folder / 'mlflow.db').absolute()}"
+        return sqlite_address((self.cache_dir if self.is_remote else Path(self.storage)) / "mlflow.db")
 
 
 def read_settings(
@@ -66,14 +67,15 @@ def read_settings(
     """Return the settings: what is given, else the environment's, else the defaults.
 
     Args:
-        storage: Folder or s3:// prefix; DREAMGRID_STORAGE; ./dreamgrid-storage, or ~/dreamgrid-storage in an upload of Ray.
+        storage: Folder (also as a file:// URI) or s3:// prefix; DREAMGRID_STORAGE; ./dreamgrid-storage, or
+            ~/dreamgrid-storage in an upload of Ray.
         data_root: Folder of datasets; DREAMGRID_DATA; ./data.
         cache_dir: Folder of caches; DREAMGRID_CACHE; ~/.cache/dreamgrid.
         tracking_uri: MLflow tracking URI; MLFLOW_TRACKING_URI; a file beside the storage.
         environment: Stands in for the process environment in tests.
     """
     variables = os.environ if environment is None else environment
-    place = storage or variables.get(STORAGE_VARIABLE) or DEFAULT_STORAGE
+    place = without_scheme(storage or variables.get(STORAGE_VARIABLE) or DEFAULT_STORAGE)
     is_local = "://" not in place
     return Settings(
         storage=str(lasting_folder() / Path(place).expanduser()) if is_local else place,

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestration.addresses import sqlite_file
+
 if TYPE_CHECKING:
     from orchestration.cells import Plan
     from orchestration.settings import Settings
-
-SQLITE = "sqlite:///"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,8 @@ class ShownMark:
 
     def is_noted(self) -> bool:
         """Whether the server was shown this; a database file that is gone was not."""
-        if self.uri.startswith(SQLITE) and not Path(self.uri.removeprefix(SQLITE)).exists():
+        database = sqlite_file(self.uri)
+        if database is not None and not database.exists():
             return False
         return self.path.exists()
 

@@ -146,15 +146,20 @@ def sync_sweeps(names: tuple[str, ...], *, size: Size, settings: Settings, store
 
     Raises:
         InputError: If a named sweep is unknown or mistaken.
+        EnvironmentRefused: If the tracking server does not answer or cannot be written.
     """
     from orchestration.catalogue import builtin_catalogue
-    from orchestration.errors import InputError
+    from orchestration.errors import InputError, Mistake
     from orchestration.plan import plan_cells
     from orchestration.resolve import resolve_sweep
     from orchestration.results_table import recorded_tables
     from orchestration.sweep_files import SWEEPS, load_sweep
-    from orchestration.tracking import sync
+    from orchestration.tracking import NO_TRACKING, check_tracking, sync
 
+    if settings.tracking == NO_TRACKING:
+        text = f"`sync` needs a tracking server, but the address is '{NO_TRACKING}'; give one with --tracking-uri"
+        raise InputError("options", [Mistake(where="--tracking-uri", text=text)])
+    check_tracking(settings.tracking)
     catalogue = builtin_catalogue(settings.data_root)
     synced: dict[str, int] = {}
     for name in names or tuple(SWEEPS):

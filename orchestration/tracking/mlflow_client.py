@@ -11,9 +11,9 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Final
 
+from orchestration.addresses import sqlite_database, sqlite_file
 from orchestration.tracking.client import Point, RunStatus, TrackedRun
 from orchestration.tracking.errors import TrackingError
 from orchestration.tracking.secrets import scrubbed
@@ -183,9 +183,9 @@ def _start(uri: str) -> Any:
 
 
 def with_driver(uri: str) -> str:
-    """Return an address that names the driver of PostgreSQL that comes with the extra `server`, where it names none."""
+    """Return an address for MLflow: one of PostgreSQL names the driver of the extra `server`, where it names none."""
     scheme, _, rest = uri.partition("://")
-    return f"postgresql+psycopg2://{rest}" if scheme in {"postgresql", "postgres"} else uri
+    return f"postgresql+psycopg2://{rest}" if scheme in {"postgresql", "postgres"} else sqlite_database(uri)
 
 
 def _answering(make: Callable[..., Any], uri: str) -> Any:
@@ -205,10 +205,10 @@ def _answering(make: Callable[..., Any], uri: str) -> Any:
 @contextmanager
 def _one_at_a_time(uri: str) -> Iterator[None]:
     """Let one process at a time create the tables of an SQLite file."""
-    if not uri.startswith("sqlite:///"):
+    file = sqlite_file(uri)
+    if file is None:
         yield
         return
-    file = Path(uri.removeprefix("sqlite:///"))
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         lock = file.with_name(f"{file.name}.lock").open("a")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from orchestration.addresses import folder_address, sqlite_file
 from orchestration.errors import EnvironmentRefused
 from orchestration.tracking.secrets import scrubbed
 from orchestration.tracking.tracker import MessageTracker, ProcessSink, Sink, ThreadSink, Tracker
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from orchestration.store.files import FileStore
 
 NO_TRACKING: Final = "none"
+ARTIFACTS: Final = "mlflow-artifacts"
 _KNOWN: Final = ("sqlite", "http", "https", "postgresql", "postgresql+psycopg2", "mysql+pymysql", "mssql")
 _TIMEOUT_S: Final = 5.0
 _GRACE_S: Final = 20.0
@@ -53,11 +55,12 @@ def open_tracker(
 
 def artifacts_of(uri: str, storage_uri: str) -> str | None:
     """Return where artifacts of new experiments lie: beside an SQLite file, below the storage, or None: the server decides."""
-    if uri.startswith("sqlite:///") and not storage_uri.startswith("s3://"):
-        return str(Path(uri.removeprefix("sqlite:///")).absolute().parent / "mlflow-artifacts")
+    database = sqlite_file(uri)
+    if database is not None and not storage_uri.startswith("s3://"):
+        return folder_address(database.parent / ARTIFACTS)
     if uri.startswith("http"):
         return None
-    return f"{storage_uri.rstrip('/')}/mlflow-artifacts" if storage_uri != "memory:" else None
+    return folder_address(f"{storage_uri.rstrip('/')}/{ARTIFACTS}") if storage_uri != "memory:" else None
 
 
 def check_tracking(uri: str) -> None:
@@ -74,10 +77,22 @@ def check_tracking(uri: str) -> None:
             f"a tracking address must start with sqlite:///, http(s):// or postgresql://, but it is '{scrubbed(uri)}'; "
             f"give another with --tracking-uri, or '{NO_TRACKING}'"
         )
-    if scheme == "sqlite":
-        _check_folder(Path(uri.removeprefix("sqlite:///")).absolute())
+    database = sqlite_file(uri)
+    if database is not None:
+        _check_query(uri)
+        _check_folder(database)
     elif scheme.startswith("http"):
         _check_server(uri)
+
+
+def _check_query(uri: str) -> None:
+    """Check that what follows a '?' are options: a path that has one would end before it, in another folder."""
+    query = uri.partition("?")[2]
+    if query and ("/" in query or "=" not in query):
+        raise EnvironmentRefused(
+            f"an SQLite address has only options such as 'timeout=10' after a '?', but it is '{scrubbed(uri)}'; "
+            "write '?' in a path as %3F (and '%' as %25)"
+        )
 
 
 def _check_folder(file: Path) -> None:

@@ -20,9 +20,11 @@ from urllib.parse import quote
 
 import psutil
 
+from orchestration.addresses import folder_address, sqlite_file
 from orchestration.errors import EnvironmentRefused
 from orchestration.tracking.exposure import EVERYWHERE, LOOPBACK, check_exposure, exposed_arguments
 from orchestration.tracking.mlflow_client import with_driver
+from orchestration.tracking.opening import ARTIFACTS
 from orchestration.tracking.secrets import scrubbed
 from orchestration.tracking.views import view_link
 
@@ -123,10 +125,10 @@ def serve_ui(
     if port is not None and not _is_free(port):
         raise _taken(port)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", with_driver(uri), "--workers", "1"]
-    if uri.startswith("sqlite:///"):
-        folder = Path(uri.removeprefix("sqlite:///")).absolute().parent
-        folder.mkdir(parents=True, exist_ok=True)
-        command += ["--artifacts-destination", str(folder / "mlflow-artifacts")]
+    database = sqlite_file(uri)
+    if database is not None:
+        database.parent.mkdir(parents=True, exist_ok=True)
+        command += ["--artifacts-destination", folder_address(database.parent / ARTIFACTS)]
     for _ in range(_ATTEMPTS if port is None else 1):
         chosen = port if port is not None else _USUAL_PORT if _is_free(_USUAL_PORT) else _free_port()
         with contextlib.suppress(_PortLost):

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from clusters.storage import StorageError, open_storage
+from orchestration.addresses import folder_address, sqlite_address, sqlite_database, sqlite_file
 from orchestration.settings import read_settings
 
 
@@ -28,3 +30,44 @@ def test_results_of_a_submitted_job_do_not_lie_in_its_upload(tmp_path: Path, mon
 
     assert read_settings(environment={}).storage == str(tmp_path / "home" / "dreamgrid-storage")
     assert read_settings(storage="/shared/grid", environment={}).storage == "/shared/grid"
+
+
+ODD = ["res%20x", "a?b", "a#b", "with space", "ergebnisse-ü", "50%", "a%2Fb", "x&y=1"]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_storage_of_any_name_has_its_database_in_itself(name: str, tmp_path: Path) -> None:
+    settings = read_settings(storage=str(tmp_path / name), environment={})
+
+    assert sqlite_file(settings.tracking) == tmp_path / name / "mlflow.db"
+    assert sqlite_file(sqlite_database(settings.tracking)) == tmp_path / name / "mlflow.db"
+    assert "?" not in settings.tracking
+    assert read_settings(storage=(tmp_path / name).as_uri(), environment={}) == settings
+    assert open_storage((tmp_path / name).as_uri()).uri == open_storage(tmp_path / name).uri == settings.storage
+    assert folder_address(tmp_path / name) == (tmp_path / name).as_uri()
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_the_database_is_the_one_that_sqlalchemy_opens(name: str, tmp_path: Path) -> None:
+    from sqlalchemy import make_url
+
+    file = tmp_path / name / "mlflow.db"
+
+    address = sqlite_database(sqlite_address(file))
+
+    assert make_url(address).database == str(file)
+    assert "/" not in address.removeprefix("sqlite:///") or address == f"sqlite:///{file}", "MLflow would make folders"
+
+
+def test_plain_addresses_stay_as_they_are_and_others_pass() -> None:
+    assert sqlite_address(Path("/a/b-c_d.e/mlflow.db")) == "sqlite:////a/b-c_d.e/mlflow.db"
+    assert sqlite_database("sqlite:////a/mlflow.db?timeout=10") == "sqlite:////a/mlflow.db?timeout=10"
+    assert sqlite_database("postgresql://host/db") == "postgresql://host/db"
+    assert sqlite_file("http://host") is None
+    assert folder_address("s3://bucket/a b") == "s3://bucket/a b"
+
+
+@pytest.mark.parametrize("letter", ["?", "#"])
+def test_an_object_store_has_no_letter_at_which_addresses_end(letter: str) -> None:
+    with pytest.raises(StorageError, match="no '\\?' and no '#'"):
+        open_storage(f"s3://bucket/a{letter}b")

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from orchestration.addresses import sqlite_address
 from orchestration.errors import EnvironmentRefused
 from orchestration.tracking import check_tracking, open_tracker, serve_ui, server, sync
 from orchestration.tracking.opening import artifacts_of
@@ -46,9 +47,13 @@ def finished(store: Any, lab: Any, plan: Any) -> Any:
     return lab.done(plan)
 
 
+ODD = "res%20x a?b=1 #2 ü+&'"
+"""A folder whose name has every letter that means something in an address."""
+
+
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
-    return tmp_path / "storage" / "mlflow.db"
+    return tmp_path / ODD / "mlflow.db"
 
 
 def test_a_run_is_shown_in_sqlite_with_its_artifacts_beside_it(
@@ -56,7 +61,7 @@ def test_a_run_is_shown_in_sqlite_with_its_artifacts_beside_it(
 ) -> None:
     plan = lab.plan()
     log = tmp_path / "mlflow.log"
-    tracker = open_tracker(f"sqlite:///{database}", store, columns=("clean/error",), log=log)
+    tracker = open_tracker(sqlite_address(database), store, columns=("clean/error",), log=log)
     before = time.monotonic()
     tracker.run_started(plan)
     for cell in plan.cells:
@@ -79,12 +84,13 @@ def test_a_run_is_shown_in_sqlite_with_its_artifacts_beside_it(
     latest = query(database, "select count(*), min(value), max(value) from latest_metrics where key = 'clean/error'")
     assert latest == [(4, 0.25, 0.25)]
     assert query(database, "select count(*) from metrics where key = 'train/loss'") == [(8,)]
-    grids = list((tmp_path / "storage" / "mlflow-artifacts" / "demo").glob("*/artifacts/grid/grid.html"))
+    grids = list((database.parent / "mlflow-artifacts" / "demo").glob("*/artifacts/grid/grid.html"))
     assert [grid.read_text() for grid in grids] == ["<table></table>"]
+    assert {path.name for path in tmp_path.iterdir()} == {ODD, "storage", "mlflow.log"}, "and nothing beside it"
     told = capfd.readouterr()
     assert (told.out, told.err) == ("", "")
 
-    again = sync(store, lab.done(plan), f"sqlite:///{database}", columns=("clean/error",))
+    again = sync(store, lab.done(plan), sqlite_address(database), columns=("clean/error",))
     assert (again.written, again.unchanged) == (0, 4)
     assert query(database, "select count(*) from metrics where key = 'train/loss'") == [(8,)]
 
@@ -94,7 +100,7 @@ def test_drivers_that_start_at_once_on_an_empty_store_make_each_run_once(store: 
     import pickle
 
     plan = finished(store, lab, lab.plan())
-    message = pickle.dumps((plan, f"sqlite:///{database}", time.time() + 8.0))
+    message = pickle.dumps((plan, sqlite_address(database), time.time() + 8.0))
     drivers = [subprocess.Popen([sys.executable, "-c", SYNC, store.uri], stdin=subprocess.PIPE) for _ in range(3)]
     for driver in drivers:
         assert driver.stdin is not None
@@ -118,8 +124,8 @@ def test_a_collision_with_another_writer_is_tried_again_and_nothing_else(
     from orchestration.tracking.errors import TrackingError
     from orchestration.tracking.mlflow_client import MlflowTracking
 
-    check_tracking(f"sqlite:///{database}")
-    client = MlflowTracking(f"sqlite:///{database}")
+    check_tracking(sqlite_address(database))
+    client = MlflowTracking(sqlite_address(database))
     calls = []
 
     def collide_twice(*arguments: Any, **named: Any) -> None:
@@ -155,7 +161,7 @@ def test_a_server_that_is_away_holds_nothing_up_and_a_replay_completes_it(
     assert told is not None
     assert "does not answer" in told
     assert "5 updates wait for `sync`" in told
-    assert sync(store, lab.done(plan), f"sqlite:///{database}").written == 4
+    assert sync(store, lab.done(plan), sqlite_address(database)).written == 4
 
 
 @pytest.mark.slow
@@ -176,7 +182,7 @@ def test_a_driver_that_is_killed_leaves_no_writer_and_no_open_run(
         "time.sleep(0.5); print(tracker._sink._process.pid, flush=True)\n"
         "time.sleep(60)\n"
     )
-    plan, uri = lab.plan(), f"sqlite:///{database}"
+    plan, uri = lab.plan(), sqlite_address(database)
     driver = subprocess.Popen([sys.executable, "-c", code, store.uri], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert driver.stdin is not None
     assert driver.stdout is not None
@@ -198,7 +204,7 @@ def test_a_driver_that_is_killed_leaves_no_writer_and_no_open_run(
 
 
 def test_sync_into_a_damaged_store_rebuilds_it(store: Any, lab: Any, database: Path) -> None:
-    plan, uri = finished(store, lab, lab.plan()), f"sqlite:///{database}"
+    plan, uri = finished(store, lab, lab.plan()), sqlite_address(database)
     sync(store, plan, uri)
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("delete from latest_metrics where key = 'pgd/error'")
@@ -230,6 +236,7 @@ def test_opening_a_tracker_imports_no_mlflow(store: Any) -> None:
         ("file:///tmp/mlruns", r"must start with sqlite:///"),
         ("./mlruns", r"must start with sqlite:///"),
         ("sqlite:////proc/version/mlflow.db", r"folder that can be written"),
+        ("sqlite:////tmp/a?b/mlflow.db", r"write '\?' in a path as %3F"),
         (NOBODY, r"must answer, but 'http://127.0.0.1:9' does not"),
         ("http://user:hunter2secret@127.0.0.1:9", r"http://\*\*\*@127.0.0.1:9"),
     ],
@@ -242,7 +249,9 @@ def test_an_address_that_cannot_work_is_refused_at_once(uri: str, complaint: str
 
 
 def test_artifacts_lie_beside_the_file_or_where_the_server_puts_them() -> None:
-    assert artifacts_of("sqlite:////a/mlflow.db", "/b") == "/a/mlflow-artifacts"
+    assert artifacts_of("sqlite:////a/mlflow.db", "/b") == "file:///a/mlflow-artifacts"
+    assert artifacts_of("sqlite:////a%2520%3F/mlflow.db", "/b") == "file:///a%2520%3F/mlflow-artifacts"
+    assert artifacts_of("postgresql://host/db", "/b c") == "file:///b%20c/mlflow-artifacts"
     assert artifacts_of("sqlite:////a/mlflow.db", "s3://bucket/x") == "s3://bucket/x/mlflow-artifacts"
     assert artifacts_of("http://host", "/b") is None
     assert artifacts_of("postgresql://host/db", "s3://bucket/x") == "s3://bucket/x/mlflow-artifacts"
@@ -258,7 +267,7 @@ def test_nothing_is_tracked_when_nobody_wants_it(store: Any, lab: Any) -> None:
 
 
 def test_a_tracker_that_stumbles_does_not_raise(store: Any, lab: Any, tmp_path: Path) -> None:
-    tracker = open_tracker(f"sqlite:///{tmp_path}/mlflow.db", store)
+    tracker = open_tracker(sqlite_address(tmp_path / "mlflow.db"), store)
     tracker.run_started(None)  # type: ignore[arg-type]
 
     assert "stumbled over its own message" in (tracker.close(60.0) or "")
@@ -268,7 +277,7 @@ def test_a_tracker_that_stumbles_does_not_raise(store: Any, lab: Any, tmp_path: 
 def test_the_ui_serves_on_loopback_and_ends_with_its_parent(
     store: Any, lab: Any, database: Path, tmp_path: Path
 ) -> None:
-    uri = f"sqlite:///{database}"
+    uri = sqlite_address(database)
     sync(store, finished(store, lab, lab.plan()), uri)
     with serve_ui(uri, log=tmp_path / "ui.log") as ui:
         (links,) = ui.sweeps()
@@ -281,15 +290,19 @@ def test_the_ui_serves_on_loopback_and_ends_with_its_parent(
         with urllib.request.urlopen(request, timeout=30) as answer:
             assert len(json.load(answer)["runs"]) == 4
         check_tracking(ui.url)
-        over_http = sync(store, lab.done(lab.plan("second")), ui.url)
+        over_http = sync(store, lab.done(lab.plan("second")), ui.url, grid={"grid.html": "<p>ü</p>"})
         assert over_http.written == 4
+        artifact = f"{ui.url}/get-artifact?path=grid/grid.html&run_uuid={over_http.sweep_run_id}"
+        with urllib.request.urlopen(artifact, timeout=30) as answer:
+            assert answer.read().decode() == "<p>ü</p>"
+        assert len(list((database.parent / "mlflow-artifacts").glob("*/*/artifacts/grid/grid.html"))) == 1
         with pytest.raises(EnvironmentRefused, match="is taken"):
             serve_ui(uri, port=int(ui.url.rpartition(":")[2]))
 
     with pytest.raises(EnvironmentRefused, match="must answer"):
         check_tracking(ui.url)
     remaining = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    assert str(database) not in remaining
+    assert tmp_path.name not in remaining
     assert os.environ.get("MLFLOW_SERVER_ENABLE_JOB_EXECUTION") is None
 
 
@@ -310,7 +323,7 @@ def test_an_answer_of_another_program_on_the_port_is_not_taken_for_the_ui(
     monkeypatch.setattr(server, "_USUAL_PORT", taken)
     monkeypatch.setattr(server, "_is_free", lambda port: next(looks, False) if port == taken else True)
     try:
-        with serve_ui(f"sqlite:///{database}", log=tmp_path / "ui.log") as ui:
+        with serve_ui(sqlite_address(database), log=tmp_path / "ui.log") as ui:
             assert not ui.url.endswith(f":{taken}")
             check_tracking(ui.url)
     finally:

@@ -1,0 +1,49 @@
+"""Paths that become part of an address: database URIs, artifact locations, file URIs. Every letter that a folder may have
+(`%20`, `?`, `#`, spaces, beyond ASCII) is quoted on the way in, and only quoted letters are decoded on the way out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote, unquote
+
+SQLITE: Final = "sqlite:///"
+
+
+def sqlite_address(file: Path) -> str:
+    """Return the address of an SQLite file, as SQLAlchemy and MLflow read it."""
+    return f"{SQLITE}{quote(str(file.absolute()))}"
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """Return the file of an SQLite address, or None for addresses of other kinds."""
+    if not uri.startswith(SQLITE):
+        return None
+    return Path(unquote(uri.removeprefix(SQLITE).partition("?")[0])).absolute()
+
+
+def sqlite_database(uri: str) -> str:
+    """Return an SQLite address for MLflow, which makes the parent folder of the text behind `sqlite:///` as it is.
+
+    Quoted letters in a path would give another folder; with its slashes quoted too the text has no parent. Before 2.1 SQLAlchemy
+    did not decode what it was given: SQLite itself does.
+    """
+    file = sqlite_file(uri)
+    if file is None or quote(str(file)) == str(file):
+        return uri
+    from sqlalchemy import make_url
+
+    query = uri.partition("?")[2]
+    address = f"{SQLITE}{quote(str(file), safe='')}"
+    if make_url(address).database != str(file):
+        address, query = (
+            f"{SQLITE}file:{quote(str(file), safe='')}",
+            "&".join([*([query] if query else []), "uri=true"]),
+        )
+    return f"{address}?{query}" if query else address
+
+
+def folder_address(folder: str | Path) -> str:
+    """Return a folder as an address: a file URI for a local one; other addresses are returned as they are."""
+    text = str(folder)
+    return text if "://" in text else Path(text).absolute().as_uri()
