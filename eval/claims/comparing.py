@@ -1,8 +1,8 @@
 """Comparisons that the tests of claims are made of: is one row better than another by more than a margin?
 
 Printed numbers are compared as printed: a difference inside their rounding decides nothing. Our own values are compared over
-seeds: paired where two or more seeds are common, else with Welch's test, and with one seed against the declared floor for the
-spread between seeds, which `eval.tables.verdicts` keeps per metric as about two standard deviations.
+seeds: paired where three or more seeds are common, else with Welch's test where both rows have three, and with fewer against the
+declared floor for the spread between seeds, which `eval.tables.verdicts` keeps per metric as about two standard deviations.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from eval.claims.evidence import Sample
-from eval.tables.statistics import one_sided_p, sample_std, t_cdf
+from eval.tables.statistics import FEWEST_TESTED, one_sided_p, sample_std, t_cdf
 
 ALPHA: Final = 0.05
 EXACT: Final = 1e-9
@@ -92,7 +92,7 @@ def _compared(row: Sample, other: Sample, by: float, text: str, *, is_near: bool
     if differences is not None:
         return Comparison(
             text=f"{shown} over {len(differences)} seeds",
-            p_true=one_sided_p(differences, by, above=True) or 0.0,
+            p_true=one_sided_p(differences, by, above=True) or 0.0,  # enough seeds: never None
             p_false=one_sided_p(differences, by, above=False) or 0.0,
         )
     p_true, p_false, how = _unpaired(row, other, by)
@@ -109,7 +109,7 @@ def _printed(gap: float, slack: float, *, is_near: bool) -> Truth:
 
 def _paired(row: Sample, other: Sample) -> list[float] | None:
     common = sorted(row.values.keys() & other.values.keys())
-    if len(common) < 2:
+    if len(common) < FEWEST_TESTED:
         return None
     return [other.values[seed] - row.values[seed] for seed in common]
 
@@ -118,7 +118,7 @@ def _unpaired(row: Sample, other: Sample, by: float) -> tuple[float, float, str]
     """Return the p-values of the two sides, and how they came about."""
     gap = other.mean - row.mean - by
     ours, theirs = list(row.values.values()), list(other.values.values())
-    if len(ours) > 1 and len(theirs) > 1:
+    if min(len(ours), len(theirs)) >= FEWEST_TESTED:
         a, b = sample_std(ours) ** 2 / len(ours), sample_std(theirs) ** 2 / len(theirs)
         if a + b > 0.0:
             freedom = max(1, math.floor((a + b) ** 2 / (a**2 / (len(ours) - 1) + b**2 / (len(theirs) - 1))))
@@ -126,8 +126,8 @@ def _unpaired(row: Sample, other: Sample, by: float) -> tuple[float, float, str]
             return 1.0 - below, below, f"over {len(ours)} and {len(theirs)} seeds"
     spread = 0.5 * max(row.floor, other.floor) * math.sqrt(1.0 / len(ours) + 1.0 / len(theirs))
     if spread == 0.0:
-        return 1.0, 1.0, "with one seed, and no declared spread"
-    return _normal_tail(gap / spread), _normal_tail(-gap / spread), "with one seed, against the declared spread"
+        return 1.0, 1.0, "with few seeds, and no declared spread"
+    return _normal_tail(gap / spread), _normal_tail(-gap / spread), "with few seeds, against the declared spread"
 
 
 def _normal_tail(z: float) -> float:

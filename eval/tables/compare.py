@@ -15,7 +15,7 @@ from augment.fast_dataclass import dataclass
 from eval.errors import EvalError
 from eval.published.tables import PublishedTable, PublishedValue
 from eval.tables.grid import ColumnSpec, Entry, Reference, RowTest, Table
-from eval.tables.statistics import holm, paired_test
+from eval.tables.statistics import FEWEST_TESTED, holm, paired_test
 from eval.tables.verdicts import ALPHA, judge_values, tolerance_for
 
 RecipeClass = Literal["published", "published up to unknowns", "not comparable"]
@@ -82,19 +82,23 @@ def compare(table: Table, published: PublishedTable, recipe_of: RecipeOf, *, alp
 def against_baseline(table: Table, baseline: str, *, alpha: float = ALPHA) -> Table:
     """Return the table with a paired-by-seed test of every row against the baseline row, Holm-corrected over the whole table.
 
+    Entries with fewer than three seeds in common with the baseline are not tested and get no mark.
+
     Raises:
         EvalError: If there is no such row, or rows are not what is compared in this layout.
     """
     if baseline not in table.rows or table.rank_along != "column":
         raise EvalError(f"no row {baseline!r} to compare with; rows: {list(table.rows)}")
     reference = table.entries[table.rows.index(baseline)]
-    found = {}
+    found, has_too_few = {}, False
     for i, row in enumerate(table.entries):
         for j, (entry, other) in enumerate(zip(row, reference, strict=True)):
             if entry is not None and other is not None and table.rows[i] != baseline:
                 test = paired_test(entry.values, other.values)
                 if test is not None and test.p_value is not None:
                     found[i, j] = test
+                else:
+                    has_too_few = True
     adjusted = dict(zip(found, holm([test.p_value or 0.0 for test in found.values()]), strict=True))
     tests = {
         place: RowTest(
@@ -109,8 +113,12 @@ def against_baseline(table: Table, baseline: str, *, alpha: float = ALPHA) -> Ta
         tuple(entry and replace(entry, against=tests.get((i, j))) for j, entry in enumerate(row))
         for i, row in enumerate(table.entries)
     )
-    note = f"⁺ better, ⁻ worse than {baseline}: paired by seed, Holm-corrected over the table, level {alpha:g}."
-    return replace(table, entries=entries, notes=(*table.notes, note) if tests else table.notes)
+    notes = []
+    if tests:
+        notes.append(f"⁺ better, ⁻ worse than {baseline}: paired by seed, Holm-corrected over the table, level {alpha:g}.")
+    if has_too_few:
+        notes.append(f"Differences from {baseline} are tested from {FEWEST_TESTED} common seeds on.")
+    return replace(table, entries=entries, notes=(*table.notes, *notes))
 
 
 def find_published(table: Table, i: int, j: int, published: PublishedTable) -> tuple[PublishedValue, str | None] | None:

@@ -14,6 +14,8 @@ from typing import Final
 from augment.fast_dataclass import dataclass
 
 CONFIDENCE: Final = 0.95
+FEWEST_TESTED: Final = 3
+"""Seeds below which nothing is tested: two leave one degree of freedom, where equal differences by chance look certain."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +44,7 @@ class PairedTest:
     Attributes:
         difference: Mean of (ours - other) over common seeds.
         n: Common seeds.
-        p_value: Two-sided p-value of the paired t test, or None below two common seeds.
+        p_value: Two-sided p-value of the paired t test, or None below `FEWEST_TESTED` common seeds.
     """
 
     difference: float
@@ -58,12 +60,17 @@ def summarise(values: Sequence[float]) -> Summary:
     """
     if not values or not all(map(math.isfinite, values)):
         raise ValueError(f"a table entry needs at least one finite value, but got {list(values)}")
-    n, mean = len(values), math.fsum(values) / len(values)
+    n, mean = len(values), mean_of(values)
     if n == 1:
         return Summary(mean=mean, n=1, spread=None, low=None, high=None)
     spread = sample_std(values)
     half = t_quantile(0.5 + CONFIDENCE / 2, n - 1) * spread / math.sqrt(n)
     return Summary(mean=mean, n=n, spread=spread, low=mean - half, high=mean + half)
+
+
+def mean_of(values: Sequence[float]) -> float:
+    """Return the mean, never outside the values: rounding would give three equal ones a spread, and a test of it any answer."""
+    return min(max(math.fsum(values) / len(values), min(values)), max(values))
 
 
 def sample_std(values: Sequence[float]) -> float:
@@ -74,7 +81,7 @@ def sample_std(values: Sequence[float]) -> float:
     """
     if len(values) < 2:
         raise ValueError(f"a sample standard deviation needs at least two values, but got {len(values)}")
-    mean = math.fsum(values) / len(values)
+    mean = mean_of(values)
     return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
 
 
@@ -110,13 +117,13 @@ def t_quantile(probability: float, df: int) -> float:
 
 
 def one_sided_p(values: Sequence[float], bound: float, *, above: bool) -> float | None:
-    """Return the p-value of "the mean is not above (below) the bound", or None below two values.
+    """Return the p-value of "the mean is not above (below) the bound", or None below `FEWEST_TESTED` values.
 
     Without any spread the answer is certain: 0 where the mean is beyond the bound, else 1.
     """
-    if len(values) < 2:
+    if len(values) < FEWEST_TESTED:
         return None
-    n, mean, spread = len(values), math.fsum(values) / len(values), sample_std(values)
+    n, mean, spread = len(values), mean_of(values), sample_std(values)
     distance = (mean - bound) if above else (bound - mean)
     if spread == 0.0:
         return 0.0 if distance > 0.0 else 1.0
@@ -124,7 +131,9 @@ def one_sided_p(values: Sequence[float], bound: float, *, above: bool) -> float 
 
 
 def equivalence_p(values: Sequence[float], target: float, tolerance: float) -> float | None:
-    """Return the p-value of the two one-sided tests that the mean lies within `tolerance` of `target`; None below two values.
+    """Return the p-value of the two one-sided tests that the mean lies within `tolerance` of `target`, or None.
+
+    It is None below `FEWEST_TESTED` values.
 
     Source: Schuirmann, "A comparison of the two one-sided tests procedure", J. Pharmacokinetics and Biopharmaceutics, 1987.
 
@@ -149,7 +158,7 @@ def paired_test(ours: Mapping[int, float], other: Mapping[int, float]) -> Paired
     if not seeds:
         return None
     differences = [ours[seed] - other[seed] for seed in seeds]
-    mean = math.fsum(differences) / len(differences)
+    mean = mean_of(differences)
     upper = one_sided_p(differences, 0.0, above=True)
     lower = one_sided_p(differences, 0.0, above=False)
     p_value = None if upper is None or lower is None else min(1.0, 2.0 * min(upper, lower))

@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 from augment.fast_dataclass import dataclass
 from eval.published.tables import PublishedValue
-from eval.tables.statistics import equivalence_p, one_sided_p, sample_std, t_quantile
+from eval.tables.statistics import FEWEST_TESTED, equivalence_p, mean_of, one_sided_p, sample_std, t_quantile
 
 ALPHA: Final = 0.05
 MOST_SEEDS: Final = 100
@@ -109,10 +109,10 @@ def judge_values(
 
 def _more_seeds(ours: list[float], target: float, width: float, alpha: float) -> int | None:
     """Estimate how many more seeds would decide, if mean and spread stay; the spread is at least half the tolerance."""
-    mean = math.fsum(ours) / len(ours)
+    mean = mean_of(ours)
     spread = max(sample_std(ours) if len(ours) > 1 else 0.0, 0.5 * width)
     distance = abs(abs(mean - target) - width)
-    for n in range(max(2, len(ours) + 1), MOST_SEEDS + 1):
+    for n in range(max(FEWEST_TESTED, len(ours) + 1), MOST_SEEDS + 1):
         if t_quantile(1.0 - alpha, n - 1) * spread / math.sqrt(n) < distance:
             return n - len(ours)
     return None

@@ -166,14 +166,14 @@ def test_limited_and_doubtful_numbers_are_never_judged():
 
 
 def test_a_grid_finds_its_published_cells():
-    seen = [Observation(row="3", across="4", column="clean/error", seed=s, value=0.203) for s in range(2)]
+    seen = [Observation(row="3", across="4", column="clean/error", seed=s, value=0.203) for s in range(3)]
     table = pair_grid("t", ["3"], ["4"], ["clean/error"], seen, corner="beta", across_name="max_rounds")
     reference = compare(table, published_table("table-10"), lambda row: AS_PUBLISHED).entries[0][0].reference
     assert (reference.value, reference.verdict) == (pytest.approx(0.203), "reproduced")
 
 
 def test_outlier_sets_find_their_published_cells():
-    seen = [Observation(row="PixMix", column="ood/auroc/svhn", seed=s, value=0.995) for s in range(2)]
+    seen = [Observation(row="PixMix", column="ood/auroc/svhn", seed=s, value=0.995) for s in range(3)]
     table = set_table("t", ["svhn"], ["PixMix"], ["ood/auroc"], seen)
     reference = compare(table, published_table("table-9"), lambda row: AS_PUBLISHED).entries[0][0].reference
     assert (reference.value, reference.verdict) == (pytest.approx(0.995), "reproduced")
@@ -211,8 +211,15 @@ def test_the_correction_counts_every_test_of_the_table():
     assert crowded.adjusted_p > alone.adjusted_p
 
 
-def test_one_seed_gives_no_test_and_an_unknown_baseline_is_refused():
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_two_seeds_get_no_mark_of_significance_however_equal_their_differences(seeds):
+    values = {("Baseline", "clean/error"): [0.3, 0.31][:seeds], ("A", "clean/error"): [0.2, 0.21][:seeds]}
+    table = against_baseline(table_of(values, ["clean/error"]), "Baseline")
+    assert table.entry("A", "clean/error").against is None
+    assert table.notes[-1] == "Differences from Baseline are tested from 3 common seeds on."
+
+
+def test_an_unknown_baseline_is_refused():
     table = table_of({("Baseline", "clean/error"): [0.3], ("A", "clean/error"): [0.2]}, ["clean/error"])
-    assert against_baseline(table, "Baseline").entry("A", "clean/error").against is None
     with pytest.raises(EvalError, match="no row 'Base'"):
         against_baseline(table, "Base")

@@ -80,10 +80,17 @@ def test_the_paired_test_agrees_with_scipy(ours, other):
 
 
 def test_the_paired_test_uses_common_seeds_only():
-    found = paired_test({0: 1.0, 1: 2.0, 7: 100.0}, {0: 0.0, 1: 1.0, 8: 5.0})
-    assert (found.n, found.difference, found.p_value) == (2, 1.0, 0.0)
+    found = paired_test({0: 1.0, 1: 2.0, 2: 3.0, 7: 100.0}, {0: 0.0, 1: 1.0, 2: 2.0, 8: 5.0})
+    assert (found.n, found.difference, found.p_value) == (3, 1.0, 0.0)
     assert paired_test({0: 1.0}, {1: 1.0}) is None
-    assert paired_test({0: 1.0}, {0: 2.0}).p_value is None
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_fewer_than_three_seeds_prove_nothing(seeds):
+    found = paired_test(dict.fromkeys(range(seeds), 1.0), dict.fromkeys(range(seeds), 0.0))
+    assert (found.difference, found.n, found.p_value) == (1.0, seeds, None)
+    assert one_sided_p([1.0] * seeds, 0.0, above=True) is None
+    assert equivalence_p([1.0] * seeds, 1.0, 0.5) is None
 
 
 def test_holm_by_hand():
@@ -113,6 +120,6 @@ def test_equivalence_agrees_with_two_one_sided_tests_of_scipy():
 
 
 def test_values_without_spread_are_certain():
-    assert one_sided_p([0.2, 0.2], 0.1, above=True) == 0.0
-    assert one_sided_p([0.2, 0.2], 0.2, above=True) == 1.0
-    assert equivalence_p([0.2, 0.2], 0.205, 0.01) == 0.0
+    assert one_sided_p([0.2] * 3, 0.1, above=True) == 0.0
+    assert one_sided_p([0.2] * 3, 0.2, above=True) == 1.0
+    assert equivalence_p([0.2] * 3, 0.205, 0.01) == 0.0
