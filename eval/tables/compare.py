@@ -115,7 +115,9 @@ def against_baseline(table: Table, baseline: str, *, alpha: float = ALPHA) -> Ta
     )
     notes = []
     if tests:
-        notes.append(f"⁺ better, ⁻ worse than {baseline}: paired by seed, Holm-corrected over the table, level {alpha:g}.")
+        notes.append(
+            f"⁺ better, ⁻ worse than {baseline}: paired by seed, Holm-corrected over the table, level {alpha:g}."
+        )
     if has_too_few:
         notes.append(f"Differences from {baseline} are tested from {FEWEST_TESTED} common seeds on.")
     return replace(table, entries=entries, notes=(*table.notes, *notes))
