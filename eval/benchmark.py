@@ -7,6 +7,7 @@ Importing this module imports neither NumPy nor torch.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal
 
 from augment.fast_dataclass import dataclass
@@ -59,9 +60,13 @@ class BenchmarkRequest:
         params: Its full parameters.
         key: The key its result is recorded under.
         code: What identified the source of a plug-in while planning, or "" for what is built in.
+        files: Collection of files that it reads -> what identified it while planning (`augment.published.as_planned`).
+        is_own: Whether files of its own or of the dataset's are not shown to be the published ones.
     """
 
     name: str
     params: Mapping[str, object]
     key: str
     code: str = ""
+    files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    is_own: bool = False

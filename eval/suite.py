@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from augment.published import check_planned
 from eval.agreement import InStep
 from eval.benchmark import BenchmarkRequest
 from eval.benchmarks import benchmark_for
 from eval.errors import EvalError
 from eval.judging import Judging
 from eval.params import build_config
+from eval.published_files.identity import files_identity
 from eval.report import BenchmarkOutcome, MetricReport
 
 if TYPE_CHECKING:
@@ -114,7 +116,14 @@ def _run(subject: Subject, request: BenchmarkRequest) -> BenchmarkOutcome:
             "hash, but it is different on this worker; plan again, and install the same version of the package on all machines"
         )
     config = build_config(benchmark.config, request.params, owner=f"benchmark {request.name!r}")
+    files = files_identity(request.name, request.params, subject.dataset, subject.data_root)
+    wrong = [text for name, each in files.items() if (text := check_planned(name, request.files.get(name, {}), each))]
+    if wrong:
+        raise EvalError(f"benchmark {request.name!r}: {'; '.join(wrong)}")
     outcome = benchmark.run(config, subject)
+    read = {name: {"are": each.state, "content": each.content, "reason": each.reason} for name, each in files.items()}
+    if read:
+        outcome = dataclasses.replace(outcome, notes={**outcome.notes, "files": read})
     broken = [name for name, metric in outcome.metrics.items() if not np.isfinite(metric.value)]
     broken += [
         f"{name} of {row.get(benchmark.details or '', 'a fine row')}"

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from augment.method_files import with_contents
 from augment.plugins import Versioned, versioned
+from augment.published import as_planned
 from eval.benchmark import BenchmarkRequest
-from eval.published_files.presence import files_identity
+from eval.published_files.identity import files_identity
 from orchestration.catalogue import config_values, known_fields
 from orchestration.cells import Cell
 from orchestration.errors import nearest
@@ -324,10 +325,17 @@ class Reading(PointSettings):
             "dataset": {"name": key_name(dataset.name), "identity": dataset.identity},
         }
         files = files_identity(name, params, dataset.name, self.catalogue.data_root)
-        if files is not None:
-            identity["files"] = files
+        if files:
+            identity["files"] = {each: found.key for each, found in files.items()}
         code = benchmark.code["source"] if benchmark.code is not None else ""
-        return BenchmarkRequest(name=name, params=params, key=digest(identity), code=code)
+        return BenchmarkRequest(
+            name=name,
+            params=params,
+            key=digest(identity),
+            code=code,
+            files={each: as_planned(found) for each, found in files.items()},
+            is_own=any(found.is_own for found in files.values()),
+        )
 
 
 def _owners(path: str, fields: Mapping[str, tuple[str, ...]]) -> list[tuple[str, str]]:

@@ -18,7 +18,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from augment.image_files.walk import ImageFile, ImageFolder, ImageFolderError
 
@@ -33,6 +33,7 @@ CHUNK_BYTES: Final = 2**20
 THREADS: Final = 8
 FEW_FILES: Final = 64
 HEADER_BYTES: Final = 4096
+Algorithm = Literal["sha256", "md5"]
 _REMEMBERED: Final[dict[Path, tuple[str, str]]] = {}
 """Hashes of this process: memory file -> (stamp, hash)."""
 
@@ -53,21 +54,29 @@ def folder_hash(found: ImageFolder, *, cache: Path | None = None) -> str:
     return _remembered(found.root, found.files, lambda: _folder_hash(found, whole), cache)
 
 
-def file_hash(path: Path, *, cache: Path | None = None) -> str:
-    """Return the SHA-256 of a file's bytes, remembered like that of a folder.
+def file_hash(path: Path, *, algorithm: Algorithm = "sha256", cache: Path | None = None) -> str:
+    """Return the SHA-256 of a file's bytes, or the MD5 that is published of many, remembered like that of a folder.
 
     Raises:
         ImageFolderError: If it cannot be read.
     """
-    status = path.stat()
-    facts = ImageFile(
-        name=path.name,
-        size=status.st_size,
-        mtime_ns=status.st_mtime_ns,
-        ctime_ns=status.st_ctime_ns,
-        inode=(status.st_dev, status.st_ino),
-    )
-    return _remembered(path, [facts], lambda: _digest_of(path, status.st_size, whole=True)[0], cache)
+    facts = _facts_of(path, path.name)
+    return _remembered(path, [facts], lambda: _whole_digest(path, algorithm), cache, algorithm)
+
+
+def named_files_hash(root: Path, names: Sequence[str], *, cache: Path | None = None) -> str:
+    """Return the hash of files that are no images, as `folder_hash` returns that of images.
+
+    Args:
+        root: Folder that the names are relative to.
+        names: The files, with forward slashes.
+        cache: As for `folder_hash`.
+
+    Raises:
+        ImageFolderError: If there is none, or one cannot be read.
+    """
+    files = [_facts_of(root / name, name) for name in sorted(names)]
+    return folder_hash(ImageFolder(root=root, files=tuple(files), unread=()), cache=cache)
 
 
 def is_plain(header: bytes) -> bool:
@@ -79,6 +88,30 @@ def is_plain(header: bytes) -> bool:
         return True
     is_png = header.startswith(b"\x89PNG\r\n\x1a\n") and len(header) > 25
     return is_png and header[24] <= 8 and header[25] in (0, 2, 3) and b"tRNS" not in header
+
+
+def _facts_of(path: Path, name: str) -> ImageFile:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise ImageFolderError(f"{path} must be readable, but is not: {error.strerror}; make it so") from error
+    return ImageFile(
+        name=name,
+        size=status.st_size,
+        mtime_ns=status.st_mtime_ns,
+        ctime_ns=status.st_ctime_ns,
+        inode=(status.st_dev, status.st_ino),
+    )
+
+
+def _whole_digest(path: Path, algorithm: Algorithm) -> str:
+    try:
+        with path.open("rb") as handle:
+            return hashlib.file_digest(handle, algorithm).hexdigest()
+    except OSError as error:
+        raise ImageFolderError(
+            f"{path} must be readable, but is not: {error.strerror}; make it so, or remove it"
+        ) from error
 
 
 def _folder_hash(found: ImageFolder, whole: bool) -> str:
@@ -121,8 +154,10 @@ def _digest_of(path: Path, size: int, *, whole: bool) -> tuple[str, bool]:
     return digest.hexdigest(), is_plain(header)
 
 
-def _remembered(path: Path, files: Sequence[ImageFile], make: Callable[[], str], cache: Path | None) -> str:
-    memory, stamp = _memory_of(path, cache), _stamp(files)
+def _remembered(
+    path: Path, files: Sequence[ImageFile], make: Callable[[], str], cache: Path | None, algorithm: str = "sha256"
+) -> str:
+    memory, stamp = _memory_of(path, cache, algorithm), _stamp(files)
     known = _recall(memory, stamp)
     if known is not None:
         return known
@@ -133,9 +168,10 @@ def _remembered(path: Path, files: Sequence[ImageFile], make: Callable[[], str],
     return made
 
 
-def _memory_of(path: Path, cache: Path | None) -> Path:
+def _memory_of(path: Path, cache: Path | None, algorithm: str) -> Path:
     kept = cache or Path(os.environ.get("DREAMGRID_CACHE") or Path.home() / ".cache" / "dreamgrid") / "content-hashes"
-    return kept / f"{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:24]}.json"
+    place = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:24]
+    return kept / (f"{place}.json" if algorithm == "sha256" else f"{place}-{algorithm}.json")
 
 
 def _stamp(files: Sequence[ImageFile]) -> str:

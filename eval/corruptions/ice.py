@@ -15,9 +15,7 @@ from eval.corruptions.blur import gaussian_filter
 from eval.corruptions.fields import uniform_fields
 from eval.corruptions.setting import Draws
 from eval.errors import EvalError
-
-PUBLISHED_NAMES: Final = ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg")
-"""The published pictures that are drawn from; a sixth one exists and is never used."""
+from eval.published_files.layout import FROST_FILES
 
 REDUCTION: Final = {28: 0.2, 32: 0.2, 64: 0.3, 224: 1.0}
 """Published reduction of the frost pictures by picture scale."""
@@ -56,14 +54,14 @@ def frost_from_folder(folder: Path) -> FrostPictures:
     """
     from PIL import Image
 
-    missing = [name for name in PUBLISHED_NAMES if not (folder / name).is_file()]
+    missing = [name for name in FROST_FILES if not (folder / name).is_file()]
     if missing:
         raise EvalError(
             f"frost needs five pictures in '{folder}', but {', '.join(missing)} are missing; add them or leave "
             "the folder out to use procedural ice"
         )
     pictures = []
-    for name in PUBLISHED_NAMES:
+    for name in FROST_FILES:
         with Image.open(folder / name) as image:
             pictures.append(np.asarray(image.convert("RGB"), dtype=np.uint8))
     return FrostPictures(tuple(pictures), "given frost pictures", _identity(pictures))
@@ -72,7 +70,7 @@ def frost_from_folder(folder: Path) -> FrostPictures:
 @functools.cache
 def procedural_ice() -> FrostPictures:
     """Return five textures of ridges and needles in the colours of ice: a stand-in for the published photographs."""
-    pictures = [_ice(number) for number in range(len(PUBLISHED_NAMES))]
+    pictures = [_ice(number) for number in range(len(FROST_FILES))]
     return FrostPictures(tuple(pictures), ICE_LABEL, ICE_IDENTITY)
 
 

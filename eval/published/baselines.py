@@ -56,6 +56,11 @@ def baseline_for(name: str, data_root: Path | None = None) -> Baseline:
     return _parse(name, _document(own[name]))
 
 
+def own_baseline(name: str, data_root: Path) -> Path | None:
+    """Return the file of a user's own baseline, or None for a published one and an unknown name."""
+    return None if name in _published() else _own_files(data_root).get(name)
+
+
 def default_baseline(benchmark: str, dataset: str, kinds: Sequence[str], data_root: Path | None = None) -> str | None:
     """Return the name of the baseline that is meant where none is named: the only one of that benchmark and dataset.
 

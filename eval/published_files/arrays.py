@@ -26,7 +26,6 @@ def cifar_corruptions(
     kinds: Sequence[str] = BENCHMARK_KINDS,
     severities: Sequence[int] = SEVERITIES,
     check: Thoroughness = "sizes",
-    verified: Path | None = None,
 ) -> list[PublishedSet]:
     """Return one set per corruption and severity of CIFAR-C or CIFAR-C-bar.
 
@@ -38,7 +37,6 @@ def cifar_corruptions(
         kinds: Corruptions to read.
         severities: Severities to read.
         check: How far to check the files.
-        verified: Folder that remembers files whose checksums were compared, or None.
 
     Raises:
         PublishedFilesError: If a file is missing, truncated or of another shape, or the labels differ or are in another order.
@@ -48,7 +46,7 @@ def cifar_corruptions(
     _check_labels(folder / "labels.npy", np.tile(labels, len(SEVERITIES)), "the test labels five times over")
     sets = []
     for kind in kinds:
-        array = _open(folder / f"{kind}.npy", (len(SEVERITIES) * size, *_PICTURE), check, verified)
+        array = _open(folder / f"{kind}.npy", (len(SEVERITIES) * size, *_PICTURE), check)
         for severity in severities:
             load = _rows(array, (severity - 1) * size, size)
             sets.append(PublishedSet(fields={"corruption": kind, "severity": severity}, labels=labels, load=load))
@@ -117,14 +115,14 @@ def _sequence_stem(kind: str, difficulty: int) -> str:
     return f"{kind}_{difficulty}" if perturbation_named(kind).is_noise and difficulty > 1 else kind
 
 
-def _open(path: Path, shape: tuple[int, ...], check: Thoroughness, verified: Path | None = None) -> NDArray[np.uint8]:
+def _open(path: Path, shape: tuple[int, ...], check: Thoroughness) -> NDArray[np.uint8]:
     array = _load(path)
     if array.dtype != np.uint8 or array.shape != shape:
         raise PublishedFilesError(
             f"'{path}' must hold uint8 of shape {shape}, but holds {array.dtype} of {array.shape}"
         )
     if check == "checksums":
-        check_md5(path, FILE_MD5.get(path.parent.name, {}).get(path.stem), verified=verified)
+        check_md5(path, FILE_MD5.get(path.parent.name, {}).get(path.stem))
     return array
 
 

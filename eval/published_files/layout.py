@@ -40,6 +40,17 @@ ARCHIVE_MD5: Final[Mapping[str, str]] = {
 }
 """Archive -> MD5."""
 
+PACKED: Final[Mapping[str, tuple[str, ...]]] = {
+    "ImageNet-C": ("blur.tar", "digital.tar", "noise.tar", "weather.tar", "extra.tar"),
+    "Tiny-ImageNet-C": ("Tiny-ImageNet-C.tar", "Tiny-ImageNet-C-extra.tar"),
+    "imagenet-r": ("imagenet-r.tar",),
+    "mnist_c": ("mnist_c.zip",),
+}
+"""Folder -> archives with published checksums that it is unpacked from; no checksum of its files is published."""
+
+FROST_FILES: Final = ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg")
+"""The published images of frost that are drawn from; a sixth one exists and is never used."""
+
 ARCHIVE_BYTES: Final[Mapping[str, int]] = {"CIFAR-10-C.tar": 2_918_471_680, "mnist_c.zip": 246_661_575}
 """Archive -> size where it is published."""
 

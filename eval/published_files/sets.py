@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from augment.image_files.content import file_hash
 from eval.errors import EvalError
 
 if TYPE_CHECKING:
@@ -66,33 +66,14 @@ def need_files(folder: Path, names: Iterable[str], what: str) -> None:
         raise PublishedFilesError(f"'{folder}' lacks {len(missing)} of the files of {what}: {', '.join(missing[:20])}")
 
 
-def file_md5(path: Path) -> str:
-    """Return the MD5 of a file, read in blocks."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "md5").hexdigest()
-
-
-def check_md5(path: Path, expected: str | None, *, verified: Path | None = None) -> None:
-    """Compare a file with its published MD5, where there is one.
-
-    Args:
-        path: The file.
-        expected: Its published MD5, or None.
-        verified: Folder that remembers compared files; an unchanged one (path, size, time of change) is not read again.
+def check_md5(path: Path, expected: str | None) -> None:
+    """Compare a file with its published MD5, where there is one; an unchanged file is read once.
 
     Raises:
         PublishedFilesError: If they differ.
     """
     if expected is None:
         return
-    facts = path.stat()
-    known = f"{path.resolve()} {facts.st_size} {facts.st_mtime_ns} {expected}"
-    marker = None if verified is None else verified / hashlib.sha256(known.encode()).hexdigest()[:32]
-    if marker is not None and marker.is_file():
-        return
-    found = file_md5(path)
+    found = file_hash(path, algorithm="md5")
     if found != expected:
         raise PublishedFilesError(f"'{path}' has MD5 {found}, but {expected} is published; download it again")
-    if marker is not None:
-        marker.parent.mkdir(parents=True, exist_ok=True)
-        marker.touch()

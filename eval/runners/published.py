@@ -131,14 +131,7 @@ def _corrupted(
     if subject.dataset in CIFAR:
         from eval.published_files.arrays import cifar_corruptions
 
-        return cifar_corruptions(
-            folder,
-            subject.labels,
-            kinds=kinds,
-            severities=severities,
-            check="checksums",
-            verified=subject.cache_dir / "verified",
-        )
+        return cifar_corruptions(folder, subject.labels, kinds=kinds, severities=severities, check="checksums")
     from eval.published_files.folders import corrupted_folders
 
     return corrupted_folders(

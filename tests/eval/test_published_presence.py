@@ -7,11 +7,10 @@ import hashlib
 import numpy as np
 import pytest
 
-from eval.benchmarks import full_params
 from eval.errors import EvalError
 from eval.published_files import verify
 from eval.published_files.layout import FOLDERS
-from eval.published_files.presence import PENDING, SOURCES, files_identity, missing_files, needed_datasets
+from eval.published_files.presence import SOURCES, missing_files, needed_datasets
 
 SIDE = (32, 32, 3)
 
@@ -36,7 +35,6 @@ def test_every_folder_says_how_to_get_it():
 @pytest.mark.parametrize("benchmark", ["clean", "c-generated", "pgd", "ood-generated"])
 def test_what_reads_no_files_needs_none(benchmark, tmp_path):
     assert missing_files(benchmark, {}, "cifar-10", tmp_path) == []
-    assert files_identity(benchmark, {}, "cifar-10", tmp_path) is None
 
 
 def test_files_that_are_there_are_not_missing(tmp_path):
@@ -52,29 +50,6 @@ def test_outlier_sets_need_folders_and_datasets(tmp_path):
     assert "dtd/images" in lines[0]
     assert str(tmp_path / "mine") in lines[1]
     assert needed_datasets("ood", {"sets": ["gaussian", "textures", "svhn", "folder:mine"]}) == ("svhn",)
-
-
-def test_published_checksums_identify_files_that_are_not_there(tmp_path):
-    found = files_identity("c", {}, "cifar-10", None)
-    assert found == files_identity("c", {}, "cifar-10", tmp_path)
-    assert found["CIFAR-10-C"].startswith("md5:")
-    assert files_identity("c", {"kinds": ["fog"]}, "cifar-10", None) != found
-    assert files_identity("c", {}, "cifar-100", None) != found
-
-
-def test_files_without_published_checksums_are_identified_by_their_content(tmp_path):
-    wanted = {"kinds": ["lines", "ripple"]}
-    assert files_identity("cbar", wanted, "cifar-10", tmp_path) == {"CIFAR-10-C-Bar": PENDING}
-    write_cifar_bar(tmp_path / "CIFAR-10-C-Bar", np.arange(40) % 10, ["lines", "ripple"])
-    first = files_identity("cbar", wanted, "cifar-10", tmp_path)
-    assert first == files_identity("cbar", wanted, "cifar-10", tmp_path)
-    other = np.load(tmp_path / "CIFAR-10-C-Bar" / "lines.npy") + 1
-    np.save(tmp_path / "CIFAR-10-C-Bar" / "lines.npy", other)
-    assert files_identity("cbar", wanted, "cifar-10", tmp_path) != first
-
-
-def test_parameters_with_and_without_defaults_have_one_identity():
-    assert files_identity("p", {}, "cifar-10", None) == files_identity("p", full_params("p", {}), "cifar-10", None)
 
 
 def test_an_unknown_parameter_is_refused(tmp_path):

@@ -1,0 +1,234 @@
+"""What identifies the files of a benchmark: their content, and the published name only where that is the published one."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from augment.image_files import content
+from augment.published import PENDING, Identified, prove
+from eval.benchmark import BenchmarkRequest
+from eval.benchmarks import full_params
+from eval.published_files import identity
+from eval.published_files.identity import content_of, files_identity
+from eval.published_files.layout import FROST_FILES
+from eval.published_files.presence import missing_files
+from eval.suite import judge
+
+KINDS = ("fog", "snow")
+
+
+@pytest.fixture(autouse=True)
+def _remember_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DREAMGRID_CACHE", str(tmp_path / "hashes"))
+    monkeypatch.setattr(content, "_REMEMBERED", {})
+    monkeypatch.setattr(identity, "LOOK_LASTS", 0)
+
+
+def _array(path: Path, level: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.save(path, np.full((10, 32, 32, 3), level, dtype=np.uint8))
+
+
+def _image(path: Path, level: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (8, 8), (level, level, level)).save(path, format="PNG")
+
+
+def _cifar_c(root: Path, level: int) -> None:
+    for name in (*KINDS, "labels"):
+        _array(root / "CIFAR-10-C" / f"{name}.npy", level)
+
+
+def _mnist_c(root: Path, level: int) -> None:
+    for part in ("images", "labels"):
+        _array(root / "mnist_c" / "fog" / f"test_{part}.npy", level)
+
+
+def _trees(name: str) -> Callable[[Path, int], None]:
+    def write(root: Path, level: int) -> None:
+        for severity in "12345":
+            _image(root / name / "fog" / severity / "n01" / "a.JPEG", level)
+
+    return write
+
+
+def _renditions(root: Path, level: int) -> None:
+    _image(root / "imagenet-r" / "n01" / "a.jpg", level)
+
+
+def _videos(root: Path, level: int) -> None:
+    path = root / "ImageNet-P" / "tilt" / "n01" / "a.mp4"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(bytes([level]) * 100)
+
+
+def _textures(root: Path, level: int) -> None:
+    _image(root / "dtd" / "images" / "knitted" / "a.jpg", level)
+
+
+def _folder(root: Path, level: int) -> None:
+    _image(root / "mine" / "a.png", level)
+
+
+def _frost(root: Path, level: int) -> None:
+    for name in FROST_FILES:
+        _image(root / "frost" / name, level)
+
+
+def _baseline(root: Path, level: int) -> None:
+    (root / "baselines").mkdir(exist_ok=True)
+    (root / "baselines" / "mine.yaml").write_text(f"what: {level}\nsource: here\n")
+
+
+SOURCES: dict[str, tuple[str, dict[str, object], str, Callable[[Path, int], None], str]] = {
+    "CIFAR-10-C": ("c", {"kinds": list(KINDS)}, "cifar-10", _cifar_c, "own"),
+    "CIFAR-10-C-Bar": (
+        "cbar",
+        {"kinds": ["lines"]},
+        "cifar-10",
+        lambda root, level: [_array(root / "CIFAR-10-C-Bar" / f"{name}.npy", level) for name in ("lines", "labels")],
+        "own",
+    ),
+    "CIFAR-10-P": (
+        "p",
+        {"kinds": ["tilt"]},
+        "cifar-10",
+        lambda root, level: _array(root / "CIFAR-10-P" / "tilt.npy", level),
+        "own",
+    ),
+    "mnist_c": ("mnist-c", {"kinds": ["fog"]}, "mnist", _mnist_c, "own"),
+    "ImageNet-C": ("c", {"kinds": ["fog"]}, "imagenet", _trees("ImageNet-C"), "own"),
+    "Tiny-ImageNet-C": ("c", {"kinds": ["fog"]}, "tiny-imagenet", _trees("Tiny-ImageNet-C"), "own"),
+    "imagenet-r": ("r", {}, "imagenet", _renditions, "own"),
+    "ImageNet-P": ("p", {"kinds": ["tilt"]}, "imagenet", _videos, "own"),
+    "textures": ("ood", {"sets": ["textures"]}, "cifar-10", _textures, "own"),
+    "folder:mine": ("ood", {"sets": ["folder:mine"]}, "cifar-10", _folder, "given"),
+    "frost": ("c-generated", {"frost": "pictures"}, "cifar-10", _frost, "given"),
+    "baselines/mine": ("c-generated", {"baseline": "mine"}, "cifar-10", _baseline, "given"),
+}
+
+
+def _identified(name: str, root: Path | None) -> Identified | None:
+    benchmark, params, dataset, _, _ = SOURCES[name]
+    return files_identity(benchmark, params, dataset, root).get(name)
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_bytes_that_change_change_the_key_and_a_copy_elsewhere_does_not(name: str, tmp_path: Path) -> None:
+    write, state = SOURCES[name][3], SOURCES[name][4]
+    root = tmp_path / "root"
+    root.mkdir()
+    missing = _identified(name, root)
+    assert missing == _identified(name, None)
+    assert missing is None or (missing.state, missing.is_own) == ("absent", False)
+    write(root, 1)
+    first = _identified(name, root)
+    assert first is not None
+    assert first.state == state
+    assert missing is None or first.key != missing.key
+    shutil.copytree(root, tmp_path / "copy")
+    assert _identified(name, tmp_path / "copy") == first
+    write(root, 2)
+    changed = _identified(name, root)
+    assert changed is not None
+    assert changed.key != first.key
+
+
+@pytest.mark.parametrize("name", ["CIFAR-10-C", "mnist_c", "ImageNet-C", "Tiny-ImageNet-C", "imagenet-r"])
+def test_what_has_published_checksums_is_planned_by_them_while_it_is_absent(name: str, tmp_path: Path) -> None:
+    found = _identified(name, tmp_path)
+    assert found is not None
+    assert found.key.startswith("md5")
+
+
+@pytest.mark.parametrize("name", ["CIFAR-10-P", "CIFAR-10-C-Bar", "textures", "folder:mine", "frost"])
+def test_what_has_none_is_pending_while_it_is_absent(name: str, tmp_path: Path) -> None:
+    found = _identified(name, tmp_path)
+    assert found is not None
+    assert found.key == PENDING
+
+
+def test_files_with_the_published_md5_have_the_key_that_was_planned_without_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _cifar_c(tmp_path, 3)
+    folder = tmp_path / "CIFAR-10-C"
+    known = {name: hashlib.md5((folder / f"{name}.npy").read_bytes()).hexdigest() for name in (*KINDS, "labels")}
+    monkeypatch.setitem(identity.FILE_MD5, "CIFAR-10-C", known)  # type: ignore[attr-defined]
+    declared, found = _identified("CIFAR-10-C", None), _identified("CIFAR-10-C", tmp_path)
+    assert declared is not None
+    assert found is not None
+    assert (found.state, found.key) == ("published", declared.key)
+    _array(folder / "fog.npy", 4)
+    changed = _identified("CIFAR-10-C", tmp_path)
+    assert changed is not None
+    assert changed.is_own
+    assert changed.reason == "the MD5 of fog.npy is not the published one"
+
+
+@pytest.mark.parametrize("name", ["mnist_c", "ImageNet-C"])
+def test_files_that_were_compared_with_their_archive_are_published_until_they_change(name: str, tmp_path: Path) -> None:
+    write = SOURCES[name][3]
+    write(tmp_path, 1)
+    parts = (
+        ["fog/test_images.npy", "fog/test_labels.npy"] if name == "mnist_c" else [f"fog/{level}" for level in "12345"]
+    )
+    prove(tmp_path, name, {part: content_of(tmp_path / name, part) for part in parts})
+    declared, found = _identified(name, None), _identified(name, tmp_path)
+    assert declared is not None
+    assert found is not None
+    assert (found.state, found.key) == ("published", declared.key)
+    write(tmp_path, 2)
+    changed = _identified(name, tmp_path)
+    assert changed is not None
+    assert (changed.state, changed.reason) == ("own", "changed since it was compared with the published archive")
+
+
+@pytest.mark.parametrize("folder", ["imagenet-r", "dtd/images"])
+def test_an_empty_folder_is_never_hashed(folder: str, tmp_path: Path) -> None:
+    (tmp_path / folder).mkdir(parents=True)
+    benchmark, params = ("r", {}) if folder == "imagenet-r" else ("ood", {"sets": ["textures"]})
+    (found,) = files_identity(benchmark, params, "imagenet", tmp_path).values()
+    assert found.state == "absent"
+    if benchmark == "r":
+        assert missing_files(benchmark, params, "imagenet", tmp_path)
+
+
+def test_parameters_with_and_without_defaults_have_one_identity() -> None:
+    assert files_identity("p", {}, "cifar-10", None) == files_identity("p", full_params("p", {}), "cifar-10", None)
+
+
+def test_what_reads_no_files_has_no_identity_of_files(tmp_path: Path) -> None:
+    for benchmark in ("clean", "c-generated", "pgd", "ood-generated"):
+        assert files_identity(benchmark, {}, "cifar-10", tmp_path) == {}
+
+
+def test_files_other_than_planned_are_refused_and_those_that_were_read_are_noted(make_subject, tmp_path: Path) -> None:
+    subject = make_subject(dataset="cifar-10")
+    for number in range(20):
+        _image(subject.data_root / "mine" / f"{number}.png", number)
+    params = {"sets": ["folder:mine"], "repeats": 1}
+    found = files_identity("ood", params, "cifar-10", subject.data_root)["folder:mine"]
+    planned = {"folder:mine": {"key": found.key, "content": found.content}}
+    (report,) = judge(subject, [BenchmarkRequest(name="ood", params=params, key="k", files=planned)])
+    assert report.error is None
+    assert report.outcome.notes["files"]["folder:mine"] == {"are": "given", "content": found.content, "reason": ""}
+    _image(subject.data_root / "mine" / "0.png", 99)
+    (report,) = judge(subject, [BenchmarkRequest(name="ood", params=params, key="k", files=planned)])
+    assert "folder:mine must hold what was planned" in report.error
+
+
+def test_files_that_were_absent_while_planning_are_read_only_if_they_are_the_published_ones(make_subject) -> None:
+    subject = make_subject(dataset="cifar-10")
+    _image(subject.data_root / "mine" / "0.png", 1)
+    planned = {"folder:mine": {"key": PENDING, "content": ""}}
+    request = BenchmarkRequest(name="ood", params={"sets": ["folder:mine"]}, key="k", files=planned)
+    (report,) = judge(subject, [request])
+    assert "was planned without its files" in report.error
