@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from eval.metrics.anomaly import ScoreName
+    from eval.scores import ScoreName
     from orchestration.settings import Settings
 
 NAMES: Final = ("mnist", "mnist-auroc")
@@ -98,7 +98,7 @@ def lines_of(rows: Mapping[str, Mapping[int, Classes]]) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print AUROC per class of what is recorded; return 1 where nothing is."""
-    from eval.metrics.anomaly import SCORES
+    from eval.scores import SCORES
     from orchestration.settings import read_settings
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks.evidence_classes", description=__doc__.splitlines()[0])

@@ -16,6 +16,7 @@ from eval.errors import EvalError
 from eval.metrics.registry import METRICS, MetricSpec
 from eval.params import build_config, nearest, plain_values
 from eval.report import is_small
+from eval.scores import detail_parts
 
 if TYPE_CHECKING:
     from eval.report import BenchmarkOutcome
@@ -91,7 +92,7 @@ def parse_column(text: str) -> Column:
     Raises:
         EvalError: If it names no benchmark, no metric of that benchmark, or a detail where there is none.
     """
-    parts = text.split("/")
+    parts = text.split("/", 2)
     if len(parts) not in (2, 3) or not all(parts):
         raise EvalError(
             f"a column must be written <benchmark>/<metric> or <benchmark>/<metric>/<detail>, but got {text!r}"
@@ -100,6 +101,8 @@ def parse_column(text: str) -> Column:
     metrics = (*benchmark.metrics, "ce") if "mce" in benchmark.metrics else benchmark.metrics
     if parts[1] not in metrics:
         raise EvalError(f"benchmark {parts[0]!r} has no metric {parts[1]!r}{nearest(parts[1], metrics)}")
+    if parts[1] not in METRICS:
+        raise EvalError(f"metric {parts[1]!r} of benchmark {parts[0]!r} is not described{nearest(parts[1], METRICS)}")
     if len(parts) == 3 and benchmark.details is None:
         raise EvalError(
             f"benchmark {parts[0]!r} has no fine rows, so {text!r} names none; write {'/'.join(parts[:2])!r}"
@@ -142,7 +145,7 @@ def column_value(outcome: BenchmarkOutcome, column: Column) -> float | None:
         found = outcome.metrics.get(column.metric)
         return None if found is None else found.value
     field = benchmark_for(column.benchmark).details
-    name, _, variant = column.detail.partition(":")
+    name, variant = detail_parts(column.detail)
     variant = variant or str(outcome.notes.get("variant", ""))
     values = [
         float(row[column.metric])

@@ -15,9 +15,9 @@ from eval.corruptions.registry import BENCHMARK_KINDS, EXTRA_KINDS
 from eval.corruptions.severities import SEVERITIES
 from eval.outlier_sets import OUTLIER_SETS
 from eval.perturbations.registry import PERTURBATIONS, benchmark_perturbations
+from eval.scores import ScoreName
 
 GENERATED_OUTLIERS: Final = tuple(OUTLIER_SETS)
-Score = Literal["msp", "xent", "max-logit", "energy"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +155,7 @@ class GeneratedOutlierConfig:
     """
 
     sets: tuple[str, ...] = GENERATED_OUTLIERS
-    score: Score = "msp"
+    score: ScoreName = "msp"
     repeats: int = 10
     max_images: int | None = None
 
@@ -271,7 +271,7 @@ class OutlierConfig:
     """
 
     sets: tuple[str, ...] = (*GENERATED_OUTLIERS, "textures", "svhn", "lsun", "places69")
-    score: Score = "msp"
+    score: ScoreName = "msp"
     repeats: int = 10
     max_images: int | None = None
 

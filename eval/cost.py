@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from eval.benchmarks import benchmark_for
 from eval.params import build_config
+from eval.scores import OOD_SHARE
 
 if TYPE_CHECKING:
     from eval.benchmark import BenchmarkRequest
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 BACKWARD_COST: Final = 1.7
 """A step of an attack costs about 2.7 forward passes: one forward, the rest backward."""
 
-TEST_PICTURES_PER_OUTLIER: Final = 5
 IMAGE_SET_SIZE: Final = 10_000
 """Assumed pictures of an outlier set whose size is not given."""
 
@@ -109,5 +109,5 @@ def _num_sets(name: str, config: Any) -> int:
 def _outlier_pictures(config: Any, used: int, set_sizes: Mapping[str, int]) -> int:
     from eval.outlier_sets import OUTLIER_SETS
 
-    drawn = max(1, used // TEST_PICTURES_PER_OUTLIER) * config.repeats
+    drawn = max(1, used // OOD_SHARE) * config.repeats
     return sum(drawn if name in OUTLIER_SETS else set_sizes.get(name, IMAGE_SET_SIZE) for name in config.sets)

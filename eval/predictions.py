@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from eval.errors import EvalError
-from eval.metrics.anomaly import ScoreName, cross_entropy_score, energy_score, max_logit_score, msp_score
+from eval.metrics.anomaly import cross_entropy_score, energy_score, max_logit_score, msp_score
 from eval.metrics.error import error_rate
+from eval.scores import ScoreName
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,6 +7,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
 from augment.fast_dataclass import dataclass
+from eval.scores import detail_parts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,7 +67,7 @@ def is_small(outcome: BenchmarkOutcome, metric: str, detail: str | None = None) 
     value = outcome.metrics.get(metric)
     small = outcome.notes.get("small_sets", {})
     counts = (
-        bool(small) if detail is None else detail.partition(":")[0] in {*small} or (detail == "mean" and bool(small))
+        bool(small) if detail is None else detail_parts(detail)[0] in {*small} or (detail == "mean" and bool(small))
     )
     return counts or (value is not None and 0 < value.n < SMALL_SET)
 

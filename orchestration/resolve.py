@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eval.errors import EvalError
 from orchestration.catalogue import Catalogue, known_fields
+from orchestration.column_checks import impossible, unknown_columns
 from orchestration.errors import InputError, Mistake, nearest
 from orchestration.identities import ResolvedCell, Resolver
 from orchestration.point_settings import mistake_at
@@ -47,30 +47,16 @@ def try_resolve_sweep(
         everything = tuple(cell for found, _ in made for cell in found)
         return everything, list(dict.fromkeys(mistake for _, found in made for mistake in found))[:MAX_MISTAKES]
     resolver = Resolver(catalogue)
-    mistakes = [*check_columns(sweep, catalogue), *check_overrides(sweep, catalogue)]
+    mistakes = [*unknown_columns(sweep, catalogue), *check_overrides(sweep, catalogue)]
     pairs = [(point, cell) for point in sweep.points if (cell := resolve_point(resolver, point, sweep)) is not None]
     mistakes += resolver.mistakes
+    mistakes += impossible(sweep, [cell for _, cell in pairs], catalogue)
     if is_expanded:
         mistakes += check_unused(sweep, [cell for _, cell in pairs])
         mistakes += table_mistakes(sweep, pairs)
     if is_expanded and not mistakes and sweep.points:
         mistakes += layout_mistakes(sweep)
     return tuple(cell for _, cell in pairs), list(dict.fromkeys(mistakes))[:MAX_MISTAKES]
-
-
-def check_columns(sweep: Sweep, catalogue: Catalogue) -> list[Mistake]:
-    """Return a mistake for every column whose benchmark or metric is unknown."""
-    mistakes = []
-    for column in sweep.columns:
-        try:
-            catalogue.column(column)
-        except (ValueError, EvalError) as error:
-            mistakes.append(mistake_at(sweep, ("table", "columns"), str(error)))
-    for name in sweep.benchmarks:
-        if not catalogue.has_benchmark(name) and not any(column.startswith(f"{name}/") for column in sweep.columns):
-            text = f"unknown benchmark '{name}'{nearest(name, list(catalogue.benchmarks))}"
-            mistakes.append(mistake_at(sweep, ("benchmarks", name), text))
-    return mistakes
 
 
 def check_unused(sweep: Sweep, cells: Sequence[ResolvedCell]) -> list[Mistake]:

@@ -67,6 +67,7 @@ class Reading(PointSettings):
         recipe = self._recipe(str(names["recipe"]), parts, dataset.name)
         model_params = self._model_params(str(names["recipe"]), str(names["model"]))
         self._check_size(model, dataset)
+        self._check_train_images(recipe, dataset)
         visualised = self._visualised(parts, shared, visualised_settings)
         mixing_set, mixing_identity = self._mixing_set(parts, dataset, visualised)
         params = self._method_params(parts, str(names["dataset"]))
@@ -199,6 +200,18 @@ class Reading(PointSettings):
                 "model",
                 f"model '{model.name}' takes pictures of at least {model.min_image_size} px, but those of "
                 f"'{dataset.name}' have {dataset.image_size}; choose another model or dataset",
+            )
+
+    def _check_train_images(self, recipe: RecipeConfig | None, dataset: Any) -> None:
+        if recipe is None or recipe.train_images is None or not dataset.num_train:
+            return
+        left = dataset.num_train - recipe.validation_images
+        if recipe.train_images > left:
+            held_out = f" ({recipe.validation_images} of them held out)" if recipe.validation_images else ""
+            self._note(
+                "train.train_images",
+                f"train_images must be at most the {max(left, 0)} training images that '{dataset.name}' has{held_out}, "
+                f"but got {recipe.train_images}; write null for all",
             )
 
     def _method_params(self, parts: tuple[Method, ...], dataset: str) -> dict[str, Any] | None:

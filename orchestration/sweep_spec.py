@@ -18,7 +18,7 @@ from orchestration.sweep_yaml import Document, Path
 SizeName = Literal["smoke", "small"]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=120)]
 SweepName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
-Column = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+/[a-z0-9-]+(/[A-Za-z0-9_:. -]+)?$")]
+Column = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+/[a-z0-9-]+(/[^\s/](.*\S)?)?$")]
 Scalars = dict[str, JsonValue]
 
 CELL_LIMIT = 20_000

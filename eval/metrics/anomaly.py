@@ -11,17 +11,14 @@ utils/display_results.py; max logit: Hendrycks et al. (ICML 2022); energy: Liu e
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from eval.scores import OOD_SHARE
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-ScoreName = Literal["msp", "xent", "max-logit", "energy"]
-SCORES: Final[tuple[ScoreName, ...]] = ("msp", "xent", "max-logit", "energy")
-OOD_SHARE: Final = 5
-"""In-distribution test images per OOD image."""
 
 
 class Detection(NamedTuple):

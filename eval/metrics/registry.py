@@ -23,6 +23,7 @@ class MetricSpec:
         lower_is_better: Direction.
         source: Where the formula comes from.
         normalisation: What it is divided by, or "none".
+        min_samples: Predictions of one set below which it is undefined.
     """
 
     name: str
@@ -31,6 +32,7 @@ class MetricSpec:
     lower_is_better: bool
     source: str
     normalisation: str = "none"
+    min_samples: int = 1
 
     @property
     def is_percent(self) -> bool:
@@ -69,6 +71,7 @@ METRICS: Final[Mapping[str, MetricSpec]] = MappingProxyType(
             unit="fraction",
             lower_is_better=True,
             source=f"{_OE}.5: bins of 100 predictions, every bin counted",
+            min_samples=100,
         ),
         "rms-reference": MetricSpec(
             name="rms-reference",
@@ -76,6 +79,7 @@ METRICS: Final[Mapping[str, MetricSpec]] = MappingProxyType(
             unit="fraction",
             lower_is_better=True,
             source="andyzoujm/pixmix, calibration_tools.py: the last bin is left out; undefined below two bins",
+            min_samples=200,
         ),
         "ece": MetricSpec(
             name="ece",
@@ -83,6 +87,7 @@ METRICS: Final[Mapping[str, MetricSpec]] = MappingProxyType(
             unit="fraction",
             lower_is_better=True,
             source="Guo et al., ICML 2017: 15 bins of equal width",
+            min_samples=100,
         ),
         "mfr": MetricSpec(name="mfr", label="mFR", unit="fraction", lower_is_better=True, source=_P),
         "mt5d": MetricSpec(name="mt5d", label="mT5D", unit="ranks", lower_is_better=True, source=_P),

@@ -7,13 +7,13 @@ AlexNet are not known, so normalised mFR and mT5D need one.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from augment.fast_dataclass import dataclass
 from eval.errors import EvalError
 from eval.params import nearest
 

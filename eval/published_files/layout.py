@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from eval.errors import EvalError
+
 FOLDERS: Final[Mapping[tuple[str, str], str]] = {
     ("cifar-10", "c"): "CIFAR-10-C",
     ("cifar-100", "c"): "CIFAR-100-C",
@@ -24,6 +26,21 @@ FOLDERS: Final[Mapping[tuple[str, str], str]] = {
     ("tiny-imagenet", "c"): "Tiny-ImageNet-C",
 }
 """(dataset, family) -> folder under the data root, as the archives unpack."""
+
+
+def published_folder(dataset: str, family: str) -> str:
+    """Return the folder of a dataset's published files of a family, under the data root.
+
+    Raises:
+        EvalError: If none are published.
+    """
+    name = FOLDERS.get((dataset, family))
+    if name is None:
+        known = sorted(each for each, other in FOLDERS if other == family)
+        instead = "" if family == "r" else f"; generate them with the benchmark '{family}-generated'"
+        raise EvalError(f"there are no published files of {family!r} for {dataset!r}, only for {known}{instead}")
+    return name
+
 
 ARCHIVE_MD5: Final[Mapping[str, str]] = {
     "CIFAR-10-C.tar": "56bf5dcef84df0e2308c6dcbcbbd8499",

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from eval.infer import clean_predictions, remember_logits
 from eval.metrics.calibration import (
-    BIN_SIZE,
     expected_calibration_error,
     reliability_diagram,
     rms_calibration_error,
-    smallest_for_rms,
 )
+from eval.metrics.registry import METRICS
 from eval.report import BenchmarkOutcome, MetricValue
 from eval.sampling import chosen_indices, limit_notes
 
@@ -23,12 +22,6 @@ if TYPE_CHECKING:
     from eval.subject import Subject
 
 CALIBRATION: Final = ("rms", "rms-reference", "ece")
-_SMALLEST: Final = {
-    "rms": smallest_for_rms(),
-    "rms-reference": smallest_for_rms(drop_last_bin=True),
-    "ece": BIN_SIZE,
-}
-"""Calibration error -> the fewest predictions that it is computed from."""
 
 
 def run_clean(config: CleanConfig, subject: Subject) -> BenchmarkOutcome:
@@ -80,7 +73,7 @@ def calibration_values(predictions: Predictions) -> dict[str, float]:
         "rms-reference": lambda: rms_calibration_error(confidence, correct, drop_last_bin=True),
         "ece": lambda: expected_calibration_error(confidence, correct),
     }
-    return {name: compute() for name, compute in computed.items() if len(predictions) >= _SMALLEST[name]}
+    return {name: compute() for name, compute in computed.items() if len(predictions) >= METRICS[name].min_samples}
 
 
 def missing_calibration(num_predictions: int, names: Iterable[str]) -> dict[str, Any]:
@@ -91,8 +84,8 @@ def missing_calibration(num_predictions: int, names: Iterable[str]) -> dict[str,
         names: The calibration errors that the benchmark yields.
     """
     missing = {
-        name: f"needs at least {_SMALLEST[name]} predictions in each set, but there are {num_predictions}"
+        name: f"needs at least {METRICS[name].min_samples} predictions in each set, but there are {num_predictions}"
         for name in names
-        if num_predictions < _SMALLEST[name]
+        if num_predictions < METRICS[name].min_samples
     }
     return {"missing": missing} if missing else {}

@@ -13,16 +13,18 @@ from eval.configs import GENERATED_OUTLIERS
 from eval.errors import EvalError
 from eval.fit import fit_pictures
 from eval.infer import PictureSet, clean_predictions, of_array, predict_sets
-from eval.metrics.anomaly import OOD_SHARE, SCORES, Detection, detection, outlier_count, subset_sizes
+from eval.metrics.anomaly import Detection, detection, outlier_count, subset_sizes
 from eval.outlier_sets import FOLDER_PREFIX, IMAGE_SETS
 from eval.report import BenchmarkOutcome, MetricValue, small_sets_note
 from eval.sampling import chosen_indices, limit_notes, outlier_subsets
+from eval.scores import OOD_SHARE, SCORES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from eval.configs import GeneratedOutlierConfig, OutlierConfig, Score
+    from eval.configs import GeneratedOutlierConfig, OutlierConfig
     from eval.predictions import Predictions
+    from eval.scores import ScoreName
     from eval.subject import Subject
 
 
@@ -97,7 +99,7 @@ def check_overlap(outliers: NDArray[np.uint8], inside: NDArray[np.uint8]) -> Non
 
 
 def judge_outliers(
-    subject: Subject, indices: NDArray[np.int64], sets: Sequence[PictureSet], *, score: Score, repeats: int
+    subject: Subject, indices: NDArray[np.int64], sets: Sequence[PictureSet], *, score: ScoreName, repeats: int
 ) -> BenchmarkOutcome:
     """Judge a subject on outlier sets that are told apart by the field "set".
 
@@ -112,7 +114,7 @@ def judge_outliers(
 
 
 def outlier_outcome(
-    inside: Predictions, outside: Mapping[str, Predictions], *, score: Score, repeats: int, seed: int
+    inside: Predictions, outside: Mapping[str, Predictions], *, score: ScoreName, repeats: int, seed: int
 ) -> BenchmarkOutcome:
     """Return what predictions on the test images and on outlier sets come to.
 

@@ -12,7 +12,7 @@ import numpy as np
 from eval.errors import EvalError
 from eval.infer import PictureSet, predict
 from eval.published.baselines import default_baseline
-from eval.published_files.layout import FOLDERS, RENDITION_CLASSES
+from eval.published_files.layout import RENDITION_CLASSES, published_folder
 from eval.published_files.sets import PublishedSet
 from eval.report import BenchmarkOutcome, MetricValue
 from eval.runners.clean import calibration_values, missing_calibration
@@ -145,14 +145,7 @@ def _corrupted(
 
 
 def _folder(subject: Subject, family: str) -> Path:
-    name = FOLDERS.get((subject.dataset, family))
-    if name is None:
-        known = sorted(dataset for dataset, each in FOLDERS if each == family)
-        way_out = "" if family == "r" else f"; generate them with the benchmark '{family}-generated'"
-        raise EvalError(
-            f"there are no published files of {family!r} for {subject.dataset!r}, only for {known}{way_out}"
-        )
-    return subject.data_root / name
+    return subject.data_root / published_folder(subject.dataset, family)
 
 
 def _class_folders(folder: Path, subject: Subject) -> tuple[str, ...]:
