@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from augment.errors import AugmentError
-from augment.mixing_sets.content_hash import file_content_hash, folder_content_hash, picture_files
+from augment.image_files.content import file_hash, folder_hash
+from augment.image_files.walk import walk_images
 
 if TYPE_CHECKING:
     from augment.method import Method
@@ -79,7 +80,7 @@ def named_file(data_root: Path | None, name: str, content: str) -> Path:
 
 def _content_of(path: Path) -> str:
     if path.is_file():
-        return file_content_hash(path)
-    if path.is_dir() and picture_files(path):
-        return folder_content_hash(path)
+        return file_hash(path)
+    if path.is_dir() and (found := walk_images(path)).files:
+        return folder_hash(found)
     return PENDING

@@ -27,9 +27,10 @@ from torch.nn import functional
 
 from augment.counters import SampleKeys, StepKeys, integers, step_uniforms
 from augment.errors import AugmentError
+from augment.image_files.reading import WholeImages
+from augment.image_files.walk import images_in
 from augment.learned import reset_convolutions
-from augment.mixing_sets.content_hash import picture_files
-from augment.mixing_sets.decode import read_picture
+from augment.mixing_sets.decode import middle_square
 from augment.shard_random import shard_generator
 from augment.sin import EPSILON, adaptive_instance_norm
 from augment.style_network import PublishedStyleNetwork, decoder_of, encoder_of, style_network
@@ -109,27 +110,33 @@ def stylise_folder(
     alpha: float = 1.0,
     seed: int = 0,
 ) -> int:
-    """Redraw every picture of a folder, middle square, as a PNG of the same name below `out`; return their number.
+    """Redraw every image of a folder, middle square, as a PNG of the same name in `out`; return their number.
 
-    Pictures that are there already are left alone, so an interrupted run goes on.
+    Images that are there already are left alone, so an interrupted run goes on. What cannot be decoded has no copy.
     """
     from PIL import Image
 
-    files, paintings = _files(pictures), _files(styles)
-    chosen = integers(SampleKeys(seed, 0, np.arange(len(files))), 1, len(paintings), stream="stylise")[:, 0]
-    for file, number in zip(files, chosen, strict=True):
-        target = out / file.relative_to(pictures).with_suffix(".png")
-        if target.exists():
-            continue
-        content = network.encode(_tensor(read_picture(file, side)))
-        wanted = adaptive_instance_norm(content, network.encode(_tensor(read_picture(paintings[number], side))))
-        drawn = network.decode(alpha * wanted + (1.0 - alpha) * content, side, side)[0].clamp(0.0, 1.0)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        pixels = drawn.mul(255).round().byte().permute(1, 2, 0).numpy()
-        partial = target.with_suffix(".part")
-        Image.fromarray(pixels).save(partial, format="PNG")
-        partial.rename(target)
-    return len(files)
+    names, paintings = images_in(pictures, "stylising").names, _files(styles)
+    files = _files(pictures)
+    chosen = integers(SampleKeys(seed, 0, np.arange(len(names))), 1, len(paintings), stream="stylise")[:, 0]
+    count = 0
+    for index, (name, number) in enumerate(zip(names, chosen, strict=True)):
+        target = (out / name).with_suffix(".png")
+        if not target.exists():
+            image, found = files.image(index)
+            if found != index:
+                continue
+            content = network.encode(_tensor(middle_square(image, side)))
+            style = network.encode(_tensor(middle_square(paintings.image(int(number))[0], side)))
+            wanted = adaptive_instance_norm(content, style)
+            drawn = network.decode(alpha * wanted + (1.0 - alpha) * content, side, side)[0].clamp(0.0, 1.0)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            pixels = drawn.mul(255).round().byte().permute(1, 2, 0).numpy()
+            partial = target.with_suffix(".part")
+            Image.fromarray(pixels).save(partial, format="PNG")
+            partial.rename(target)
+        count += 1
+    return count
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -137,10 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         if options.verb == "train":
-            pictures, styles = (
-                np.stack([read_picture(file, options.side) for file in _files(folder)])
-                for folder in (options.pictures, options.styles)
-            )
+            pictures, styles = (_squares(_files(folder), options.side) for folder in (options.pictures, options.styles))
             save(train_style_network(pictures, styles, steps=options.steps, seed=options.seed), options.out)
             line = f"encoder.pt and decoder.pt are in {options.out}"
         else:
@@ -174,11 +178,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _files(folder: Path) -> list[Path]:
-    found = picture_files(folder) if folder.is_dir() else []
-    if not found:
-        raise AugmentError(f"{folder} must be a folder with pictures, but has none; name another one")
-    return found
+def _files(folder: Path) -> WholeImages:
+    found = images_in(folder, "style transfer")
+    return WholeImages(found.root, found.names, found.unread)
+
+
+def _squares(files: WholeImages, side: int) -> NDArray[np.uint8]:
+    """Return the middle squares of the files that can be decoded, (N, side, side, 3) uint8."""
+    read = [(index, *files.image(index)) for index in range(len(files))]
+    return np.stack([middle_square(image, side) for index, image, found in read if found == index])
 
 
 def _blank(widths: Sequence[tuple[int, int]]) -> list[Convolution]:

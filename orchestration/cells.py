@@ -118,6 +118,7 @@ class Plan:
         duplicates: Groups of rows that are one and the same cells.
         missing_data: One line for each dataset that is not there.
         missing_benchmarks: One line for each collection of benchmark files that is not there; the others run without it.
+        left_out: One line for each kind of file in a user's folder that is not read, with names.
     """
 
     sweep: str
@@ -126,6 +127,7 @@ class Plan:
     duplicates: tuple[tuple[str, ...], ...] = ()
     missing_data: tuple[str, ...] = ()
     missing_benchmarks: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @property
     def to_run(self) -> tuple[PlannedCell, ...]:

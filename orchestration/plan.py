@@ -15,6 +15,7 @@ from orchestration.cells import Mode, Plan, PlannedCell
 from orchestration.failures import COUNTED, REPEATABLE
 from orchestration.identities import ResolvedCell
 from orchestration.resolve import resolve_sweep
+from trainers.datasets.streams import FOLDER, missing_stream
 from trainers.job import SOURCE_VARIABLE
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ def plan_cells(
         duplicates=_duplicates(cells),
         missing_data=_missing_data(ordered, catalogue),
         missing_benchmarks=missing_of_benchmarks(ordered, catalogue.data_root, catalogue.missing_data),
+        left_out=_left_out(ordered, catalogue),
     )
 
 
@@ -190,16 +192,23 @@ def _duplicates(cells: Sequence[ResolvedCell]) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(rows) for rows in groups.values() if len(rows) > 1)
 
 
+def _left_out(cells: Sequence[PlannedCell], catalogue: Catalogue) -> tuple[str, ...]:
+    """Return a line for each kind of file in the datasets' folders that is not read."""
+    names = dict.fromkeys(cell.config.dataset for cell in cells)
+    return tuple(line for name in names for line in catalogue.dataset(name).left_out)
+
+
 def _missing_data(cells: Sequence[PlannedCell], catalogue: Catalogue) -> tuple[str, ...]:
     data_root = catalogue.data_root
-    if data_root is None or os.environ.get(
-        SOURCE_VARIABLE
-    ):  # workers copy what is missing, and say what the source lacks
+    if data_root is None:
         return ()
     waiting = [cell for cell in cells if not cell.is_done]
+    streams = dict.fromkeys(cell.config.outliers for cell in waiting if not cell.trained and cell.config.outliers)
+    if os.environ.get(SOURCE_VARIABLE):  # workers copy what is missing, but no folders of a user
+        return tuple(line for name in streams if name.startswith(FOLDER) for line in missing_stream(name, data_root))
     names = dict.fromkeys(cell.config.dataset for cell in waiting)
-    names |= dict.fromkeys(cell.config.outliers for cell in waiting if not cell.trained and cell.config.outliers)
-    lines = [line for name in names for line in _missing_lines(name, catalogue, data_root)]
+    lines = [line for name in names for line in catalogue.missing_data([name], data_root)]
+    lines += [line for name in streams for line in missing_stream(name, data_root)]
     untrained = [cell for cell in waiting if not cell.trained]
     released = [cell.config.released for cell in untrained if cell.config.released]
     if released:
@@ -223,10 +232,3 @@ def _missing_of_method(cell: PlannedCell, catalogue: Catalogue, data_root: Path)
     parts = catalogue.method_parts(cell.config.method)
     shares = [(part, params if len(parts) == 1 else params.get(part.name, {})) for part in parts if part.files]
     return [line for part, share in shares for line in missing_files(part, share, data_root)]
-
-
-def _missing_lines(name: str, catalogue: Catalogue, data_root: Path) -> list[str]:
-    try:
-        return catalogue.missing_data([name], data_root)
-    except ValueError:  # an outlier stream that is no dataset: workers look for it
-        return []

@@ -20,7 +20,7 @@ from orchestration.keys import canonical_json, digest, plain
 from orchestration.point_settings import PointSettings, attempt
 from orchestration.sweep import Point, Setting, Settings, Sweep
 from trainers.config import JobConfig, MixingSetConfig, RecipeConfig
-from trainers.datasets.streams import stream_identity
+from trainers.datasets.streams import FOLDER, stream_identity
 from trainers.datasets.user_folder import key_name
 from trainers.recipes import resolve_model_params, resolve_recipe
 from trainers.sources import code_sources
@@ -310,7 +310,7 @@ class Reading(PointSettings):
         """What identifies the pictures of the outlier stream: a checksum, a generator's version, or the content of a folder."""
         if name is None:
             return None
-        dataset, _ = attempt(self.catalogue.dataset, name)
+        dataset, _ = (None, None) if name.startswith(FOLDER) else attempt(self.catalogue.dataset, name)
         if dataset is not None:
             return str(dataset.identity)
         key = ("outliers", name)

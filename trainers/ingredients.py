@@ -78,13 +78,13 @@ def checked_dataset(request: JobRequest) -> DatasetSpec:
     """Return the dataset of a job after comparing its declared checksum with the one that was planned.
 
     Raises:
-        CorruptData: If they differ: driver and worker have different versions of the code.
+        CorruptData: If they differ: files of a user have changed, or driver and worker have different versions of the code.
     """
     dataset = dataset_for(request.config.dataset)
     if request.dataset_identity and request.dataset_identity != dataset.identity:
         raise CorruptData(
             f"dataset {dataset.name!r} must be {request.dataset_identity}, as planned, but is {dataset.identity} on this "
-            "worker; run the same version of the code on all machines"
+            "worker; plan again where its files have changed, and run the same version of the code on all machines"
         )
     return dataset
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from trainers.datasets.listing import Listing
     from trainers.loader import PictureSource
 
-logger = logging.getLogger(__name__)
 CROP_STREAM: Final = "resized-crop"
 
 
@@ -97,7 +95,7 @@ class ResidentPictures:
     def _cut(self, keys: SampleKeys) -> NDArray[np.uint8]:
         from PIL import Image
 
-        from trainers.datasets.decode import random_resized_crop
+        from trainers.datasets.crops import random_resized_crop
 
         chosen = self._images[keys.indices]
         draws = crop_draws(keys, flip=self._flip)
@@ -110,9 +108,9 @@ class ResidentPictures:
 
 
 class PictureFiles:
-    """Pictures in files, decoded when they are needed: a random area of a random ratio, resized, perhaps flipped.
+    """Images in files, decoded when they are needed: a random area of a random ratio, resized, perhaps flipped.
 
-    A file that cannot be decoded gives way to the next one of the listing, on every worker alike; the files are counted and
+    The next file of the listing stands in for one that cannot be decoded, on every worker alike; the files are counted and
     named, and above one in a hundred the folder is refused.
     """
 
@@ -125,17 +123,19 @@ class PictureFiles:
             flip: Horizontal flip with probability 1/2.
             resize: Length that the shorter side of a picture for validation is resized to; 0 for `image_size`.
         """
+        from augment.image_files.reading import WholeImages
+
         self._resize = resize or image_size
+        self._files = WholeImages(listing.root, listing.names, listing.unread)
         self._listing = listing
         self._image_size = image_size
         self._flip = flip
-        self.broken: set[int] = set()
         self.num_images = len(listing)
         self.fingerprint = listing.fingerprint
 
     def pictures(self, keys: SampleKeys) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Return the pictures of the keys, cut, resized and flipped, (n, S, S, 3), and their classes, (n,)."""
-        from trainers.datasets.decode import random_resized_crop
+        from trainers.datasets.crops import random_resized_crop
 
         draws = crop_draws(keys, flip=self._flip)
         images = np.empty((len(keys), self._image_size, self._image_size, 3), dtype=np.uint8)
@@ -146,33 +146,30 @@ class PictureFiles:
             labels[row] = self._listing.labels[whole]
         return images, labels
 
+    @property
+    def broken(self) -> set[int]:
+        """Indices of the files that could not be decoded so far."""
+        return self._files.broken
+
     def plain(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Return pictures as test pictures are shown, centre cropped, (n, S, S, 3) uint8, and their classes, (n,)."""
-        from trainers.datasets.decode import centre_crop
+        from trainers.datasets.crops import centre_crop
 
         found = [self._whole(index) for index in indices.tolist()]
         cut = [centre_crop(picture, resize=self._resize, size=self._image_size) for picture, _ in found]
         return np.stack(cut), self._listing.labels[np.array([whole for _, whole in found])]
 
     def _whole(self, index: int) -> tuple[Image, int]:
-        """Return the picture of an index, or of the next whole file after it, and the index of that one."""
-        from trainers.datasets.decode import open_picture, refuse_broken
+        """Return the image of an index, or of the next whole file after it, and the index of that one."""
+        from trainers.datasets.image_errors import as_data_errors
 
-        while True:
-            picture = open_picture(self._listing.root / self._listing.names[index])
-            if picture is not None:
-                return picture, index
-            if index not in self.broken:
-                self.broken.add(index)
-                names = [self._listing.names[broken] for broken in sorted(self.broken)]
-                refuse_broken(self._listing.root, names, self.num_images)
-                logger.warning("%s cannot be decoded; the next picture stands for it", self._listing.names[index])
-            index = (index + 1) % self.num_images
+        with as_data_errors():
+            return self._files.image(index)
 
 
 def crop_draws(keys: SampleKeys, *, flip: bool) -> NDArray[np.float64]:
     """Return the draws of `random_resized_crop` for each key, (n, CROP_SLOTS); without flips the last is 1."""
-    from trainers.datasets.decode import CROP_SLOTS
+    from trainers.datasets.crops import CROP_SLOTS
 
     draws = uniforms(keys, CROP_SLOTS, stream=CROP_STREAM)
     if not flip:

@@ -14,18 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augment.counters import SampleKeys, uniforms
+from augment.image_files.walk import named
 from trainers.errors import CorruptData
 
 if TYPE_CHECKING:
     from augment.treatment import StoredCopy
     from trainers.config import RecipeConfig
+    from trainers.datasets.listing import Listing
     from trainers.datasets.spec import DatasetSpec
     from trainers.job import JobPaths
     from trainers.loader import PictureSource
 
 STREAM: Final = "stored-copy"
-NAMED: Final = 3
-"""Pictures that a message names."""
 
 
 class WithStoredCopy:
@@ -88,48 +88,51 @@ def with_stored_copy(
     Raises:
         CorruptData: If the copy does not hold one decodable picture for each of the training pictures.
     """
-    from trainers.datasets.listing import listing_of, walk
+    from augment.image_files.walk import walk_images
+    from trainers.datasets.image_errors import as_data_errors
+    from trainers.datasets.listing import listing_of
 
-    pairs = sorted(walk(stored.folder))
-    if len(pairs) != clean.num_images:
+    with as_data_errors():
+        listing = listing_of(walk_images(stored.folder))
+    if len(listing) != clean.num_images:
         raise CorruptData(
-            f"a stored copy of {dataset.name!r} must have one picture for each of its {clean.num_images} training pictures, but "
-            f"{stored.folder} has {len(pairs)}; make the copy again"
+            f"a stored copy of {dataset.name!r} must have one image for each of its {clean.num_images} training images, but "
+            f"{stored.folder} has {len(listing)}; make the copy again"
         )
     if not dataset.is_resident:
         from trainers.datasets.listing import list_split
         from trainers.pictures import PictureFiles
 
-        listing = listing_of(stored.folder, pairs)
         whole = list_split(dataset, "train", Path(paths.data_root), Path(paths.cache_dir))
         _check_names(listing.names, whole.names, stored.folder)
         copy: PictureSource = PictureFiles(listing, image_size=dataset.image_size, flip=recipe.flip)
     else:
-        copy = _resident_copy(clean, stored.folder, [name for name, _ in pairs], dataset, recipe)
+        copy = _resident_copy(clean, listing, dataset, recipe)
     return WithStoredCopy(clean, copy, share=stored.share)
 
 
-def _resident_copy(
-    clean: PictureSource, folder: Path, names: list[str], dataset: DatasetSpec, recipe: RecipeConfig
-) -> PictureSource:
-    from trainers.datasets.decode import centre_crop, open_picture
+def _resident_copy(clean: PictureSource, listing: Listing, dataset: DatasetSpec, recipe: RecipeConfig) -> PictureSource:
+    from augment.image_files.decode import decode_or_none
+    from trainers.datasets.crops import centre_crop
+    from trainers.datasets.image_errors import as_data_errors
     from trainers.datasets.load import fingerprint
     from trainers.pictures import ResidentPictures
 
     size = dataset.image_size
-    images = np.empty((len(names), size, size, dataset.num_channels), dtype=np.uint8)
-    broken = []
-    for row, name in zip(images, names, strict=True):
-        picture = open_picture(folder / name)
-        if picture is None:
+    images = np.empty((len(listing), size, size, dataset.num_channels), dtype=np.uint8)
+    broken = list(listing.unread)
+    for row, name in zip(images, listing.names, strict=True):
+        with as_data_errors():
+            image = decode_or_none(listing.root / name)
+        if image is None:
             broken.append(name)
             continue
-        shown = picture if dataset.num_channels == 3 else picture.convert("L")
+        shown = image if dataset.num_channels == 3 else image.convert("L")
         row[:] = centre_crop(shown, resize=size, size=size).reshape(row.shape)
     if broken:
         raise CorruptData(
-            f"every picture of a stored copy must be whole, but {len(broken)} in {folder} are not: "
-            f"{', '.join(broken[:NAMED])}{' ...' if len(broken) > NAMED else ''}; make them again"
+            f"every image of a stored copy must be whole, but {len(broken)} in {listing.root} are not: {named(broken)}; "
+            "make them again"
         )
     labels = _labels_of(clean)
     return ResidentPictures(
@@ -155,7 +158,7 @@ def _check_names(copied: tuple[str, ...], clean: tuple[str, ...], folder: Path) 
     if wrong:
         raise CorruptData(
             f"a stored copy must have the names of the training pictures, but {len(wrong)} in {folder} differ: "
-            f"{', '.join(wrong[:NAMED])}{' ...' if len(wrong) > NAMED else ''}; keep the names when the copy is made"
+            f"{named(wrong)}; keep the names when the copy is made"
         )
 
 

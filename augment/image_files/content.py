@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
-from augment.image_files.walk import ImageFile, ImageFolder, ImageFolderError
+from augment.image_files.walk import ImageFile, ImageFolder, ImageFolderError, NoImagesError
 
 DECODER_VERSION: Final = 2
 """Version of `decode.to_rgb` for images that are not plain; raise it when their pixels change."""
@@ -46,10 +46,11 @@ def folder_hash(found: ImageFolder, *, cache: Path | None = None) -> str:
         cache: Folder that remembers hashes; None for `content-hashes` in DREAMGRID_CACHE.
 
     Raises:
-        ImageFolderError: If there is no image, since nothing identifies nothing; or one cannot be read.
+        NoImagesError: If there is no image, since nothing identifies nothing.
+        ImageFolderError: If one cannot be read.
     """
     if not found.files:
-        raise ImageFolderError(f"a folder without images has no identity, but {found.root} has none; put images there")
+        raise NoImagesError(f"a folder without images has no identity, but {found.root} has none; put images there")
     whole = sum(file.size for file in found.files) <= MOST_WHOLE_BYTES
     return _remembered(found.root, found.files, lambda: _folder_hash(found, whole), cache)
 

@@ -61,6 +61,18 @@ def decode_image(path: Path, *, at_least: int | None = None) -> Image.Image:
         raise UndecodableImage(f"{path} cannot be decoded ({_first_line(error)}); replace or remove it") from error
 
 
+def decode_or_none(path: Path) -> Image.Image | None:
+    """Return an image file as 8-bit RGB, or None where its content cannot be decoded.
+
+    Raises:
+        OSError: If the file is not there or cannot be read.
+    """
+    try:
+        return decode_image(path)
+    except UndecodableImage:
+        return None
+
+
 def to_rgb(image: Image.Image) -> Image.Image:
     """Return an opened image as 8-bit RGB; see the module's first lines for each kind.
 

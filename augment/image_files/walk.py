@@ -40,7 +40,11 @@ NAMES_SHOWN: Final = 3
 
 
 class ImageFolderError(AugmentError):
-    """A folder of images that is absent, empty, or has too many images that cannot be read."""
+    """A folder of images that cannot be listed, or has too many images that cannot be read."""
+
+
+class NoImagesError(ImageFolderError):
+    """A folder of images that is absent or empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,8 +115,12 @@ def is_image(name: str) -> bool:
     return not is_hidden(name) and os.path.splitext(name)[1].lower() in SUFFIXES
 
 
-def walk_images(folder: Path) -> ImageFolder:
+def walk_images(folder: Path, parts: Sequence[str] = ("",)) -> ImageFolder:
     """Return the images in a folder; an empty folder has none.
+
+    Args:
+        folder: The folder, which all names are relative to.
+        parts: Sub-folders to look in, such as ("train", "test"); all of the folder by default.
 
     Raises:
         ImageFolderError: If the folder is absent, a folder in it cannot be listed, or a link without the suffix of an image
@@ -121,13 +129,13 @@ def walk_images(folder: Path) -> ImageFolder:
     found: list[ImageFile] = []
     unread: list[str] = []
     try:
-        facts = folder.stat()
-        for name, status in _below(str(folder), "", (_inode(facts),)):
-            suffix = os.path.splitext(name)[1].lower()
-            if status is None or suffix in UNREAD_SUFFIXES:
-                unread.append(name)
-            else:
-                found.append(_image_file(name, status))
+        for part in parts:
+            top = str(folder / part)
+            for name, status in _below(top, f"{part}/" if part else "", (_inode(os.stat(top)),)):
+                if status is None or os.path.splitext(name)[1].lower() in UNREAD_SUFFIXES:
+                    unread.append(name)
+                else:
+                    found.append(_image_file(name, status))
     except OSError as error:
         raise ImageFolderError(
             f"a folder of images must be readable, but {error.filename}: {error.strerror}"
@@ -144,14 +152,15 @@ def images_in(folder: Path, purpose: str) -> ImageFolder:
         purpose: What it is for, as the subject of a sentence: "mixing set 'folder'".
 
     Raises:
-        ImageFolderError: If it is absent or has no image, or if too many of its images cannot be read by their names.
+        NoImagesError: If it is absent or has no image.
+        ImageFolderError: If too many of its images cannot be read by their names.
     """
     if not folder.is_dir():
-        raise ImageFolderError(f"{purpose} needs a folder of images, but {folder} does not exist; check the path")
+        raise NoImagesError(f"{purpose} needs a folder of images, but {folder} does not exist; check the path")
     found = walk_images(folder)
     refuse_unreadable(folder, found.unread, len(found.files) + len(found.unread))
     if not found.files:
-        raise ImageFolderError(
+        raise NoImagesError(
             f"{purpose} needs a folder of images, but {folder} has none ({', '.join(sorted(SUFFIXES))}); put images there"
         )
     return found

@@ -1,7 +1,7 @@
-"""Mixing sets from disk: the published picture folder, 300K Random Images, and any folder of pictures.
+"""Mixing sets from disk: the published image folder, 300K Random Images, and any folder of images.
 
-Pictures are resized by their shorter side (bilinear with antialiasing, as Pillow does it) and cropped to the middle square; the
-published pipeline crops at random along the longer side too.
+Images are resized by their shorter side (bilinear with antialiasing, as Pillow does it) and cropped to the middle square; the
+published pipeline crops at random along the longer side too. All pixels are decoded, unless the option `fast_jpeg` is on.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from augment.fast_dataclass import dataclass
-from augment.mixing_sets.content_hash import folder_content_hash, picture_files
+from augment.image_files.content import folder_hash
+from augment.image_files.walk import ImageFolder, ImageFolderError, images_in, walk_images
 from augment.mixing_sets.mixing_set import MixingSet
 from augment.mixing_sets.source import MixingSetError
 
@@ -19,35 +20,48 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from augment.image_files.reading import WholeImages
     from augment.mixing_sets.source import SetRequest
 
 RANDOM_IMAGES_FILE: Final = "300K_random_images.npy"
 RANDOM_IMAGES_SHAPE: Final = (300_000, 32, 32, 3)
 PIXMIX_TAR_MD5: Final = "3619fb7e2c76130749d97913fdd3ab27"
+FAST_JPEG_SEMANTICS: Final = 1
+"""Version of the pixels of `fast_jpeg`; raise it when they change."""
+
 PIXMIX_FOLDER: Final = "fractals_and_fvis"
 PIXMIX_FOLDERS: Final = {"fractals/images": 14_230, "first_layers_resized256_onevis/images": 4_700}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderConfig:
-    """Any folder of pictures.
+    """Any folder of images.
 
     Attributes:
-        folder: Name of a folder below the data root, for example "paintings" or "art/oil"; searched recursively.
+        folder: Name of a folder in the data root, for example "paintings" or "art/oil"; searched recursively.
+        fast_jpeg: Decode JPEG at the smallest of the scales 1/2, 1/4 and 1/8 that is at least twice the stored side: several
+            times faster for large images, and a few grey levels off (up to 8 on smooth ones).
     """
 
     folder: str = "pictures"
+    fast_jpeg: bool = False
 
     def __post_init__(self) -> None:
         if not self.folder or Path(self.folder).is_absolute() or ".." in Path(self.folder).parts:
             raise ValueError(
-                f"folder must be a relative name below the data root, but is {self.folder!r}; move or link it there"
+                f"folder must be a relative name in the data root, but is {self.folder!r}; move or link it there"
             )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PixMixPicturesConfig:
-    """The published pictures, unpacked from fractals_and_fvis.tar to `fractals_and_fvis` below the data root."""
+    """The published images, unpacked from fractals_and_fvis.tar to `fractals_and_fvis` in the data root.
+
+    Attributes:
+        fast_jpeg: As for a folder.
+    """
+
+    fast_jpeg: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,14 +82,20 @@ class RandomImagesConfig:
 
 
 def folder_content(config: FolderConfig, data_root: Path | None) -> Mapping[str, Any]:
-    """Return the content hash of the folder as part of the identity, "pending" while it cannot be seen."""
+    """Return the content hash of the folder as part of the identity, "pending" while it cannot be seen or is empty."""
     folder = None if data_root is None else data_root / config.folder
-    return {"content": folder_content_hash(folder) if folder is not None and folder.is_dir() else "pending"}
+    found = walk_images(folder) if folder is not None and folder.is_dir() else None
+    content = folder_hash(found) if found is not None and found.files else "pending"
+    return {"content": content, **_fast_jpeg(config)}
 
 
 def pixmix_pictures_content(config: PixMixPicturesConfig, data_root: Path | None) -> Mapping[str, Any]:
     """Return the declared checksum of the published archive."""
-    return {"content": f"md5:{PIXMIX_TAR_MD5}"}
+    return {"content": f"md5:{PIXMIX_TAR_MD5}", **_fast_jpeg(config)}
+
+
+def _fast_jpeg(config: FolderConfig | PixMixPicturesConfig) -> Mapping[str, Any]:
+    return {"fast_jpeg": FAST_JPEG_SEMANTICS} if config.fast_jpeg else {}
 
 
 def random_images_content(config: RandomImagesConfig, data_root: Path | None) -> Mapping[str, Any]:
@@ -89,27 +109,41 @@ def random_images_side(training_side: int) -> int:
 
 
 class FolderSource:
-    """Reads picture files; the order is a permutation by the seed, repeated where more pictures are asked than there are."""
+    """Reads image files; the order is a permutation by the seed, repeated where more images are asked than there are.
+
+    The next file of the walk stands in for one that cannot be decoded; more than one in a hundred are refused.
+    """
 
     chunk = 256
     is_threaded = True
 
-    def __init__(self, files: list[Path], request: SetRequest) -> None:
+    def __init__(self, files: WholeImages, request: SetRequest, *, fast_jpeg: bool) -> None:
         from augment.counters import permutation
 
         self._files, self._request = files, request
-        self._order = permutation(request.seed, 0, len(files), stream="mixing-set/files")
+        self._at_least = 2 * request.image_size if fast_jpeg else None
+        self._order = permutation(request.seed, 0, len(self._files), stream="mixing-set/files")
 
     def render(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Return the pictures of the indices, (N, S, S, C) uint8."""
+        """Return the images of the indices, (N, S, S, C) uint8.
+
+        Raises:
+            MixingSetError: If too many files cannot be decoded, or one cannot be read.
+        """
         import numpy as np
 
-        from augment.mixing_sets.decode import read_picture, to_channels
+        from augment.mixing_sets.decode import middle_square, to_channels
 
         size = self._request.image_size
         rgb = np.empty((len(indices), size, size, 3), np.uint8)
-        for picture, index in zip(rgb, indices, strict=True):
-            picture[:] = read_picture(self._files[self._order[index % len(self._files)]], size)
+        try:
+            for row, index in zip(rgb, indices, strict=True):
+                number = int(self._order[index % len(self._files)])
+                row[:] = middle_square(self._files.image(number, at_least=self._at_least)[0], size)
+        except ImageFolderError as error:
+            raise MixingSetError(str(error)) from error
+        except OSError as error:
+            raise MixingSetError(f"{error.filename} must be readable, but is not: {error.strerror}") from error
         return to_channels(rgb, self._request.num_channels)
 
 
@@ -142,38 +176,51 @@ class RandomImagesSource:
         return to_channels(rgb, self._request.num_channels)
 
 
-def build_folder(config: FolderConfig, request: SetRequest) -> FolderSource:
-    """Return the source of a folder's pictures.
+def folder_images(config: FolderConfig, data_root: Path) -> ImageFolder:
+    """Return the images of the folder.
 
     Raises:
-        MixingSetError: If the folder is absent or holds no picture.
+        MixingSetError: If the folder is absent, has no image, or too many that cannot be read.
     """
-    folder = request.data_root / config.folder
-    files = picture_files(folder) if folder.is_dir() else []
-    if not files:
-        raise MixingSetError(
-            f"mixing set 'folder' needs a folder with pictures, but {folder} has none; set folder=NAME"
-        )
-    return FolderSource(files, request)
+    try:
+        return images_in(data_root / config.folder, "mixing set 'folder'")
+    except ImageFolderError as error:
+        raise MixingSetError(f"{error}; or set folder=NAME") from error
+
+
+def pixmix_images(config: PixMixPicturesConfig, data_root: Path) -> list[str]:
+    """Return the names of the published images, in the order of `PIXMIX_FOLDERS`.
+
+    Raises:
+        MixingSetError: If a folder is absent or does not have the published number of images.
+    """
+    folder = data_root / PIXMIX_FOLDER
+    names: list[str] = []
+    for name, published in PIXMIX_FOLDERS.items():
+        found = walk_images(folder, (name,)).names if (folder / name).is_dir() else ()
+        if len(found) != published:
+            raise MixingSetError(
+                f"the published mixing images have {published} files in {name}, but {folder / name} has {len(found)}; unpack "
+                "fractals_and_fvis.tar in the data root, or use the mixing set 'folder' for other images"
+            )
+        names += found
+    return names
+
+
+def build_folder(config: FolderConfig, request: SetRequest) -> FolderSource:
+    """Return the source of a folder's images; raises as `folder_images`."""
+    from augment.image_files.reading import WholeImages
+
+    found = folder_images(config, request.data_root)
+    return FolderSource(WholeImages(found.root, found.names, found.unread), request, fast_jpeg=config.fast_jpeg)
 
 
 def build_pixmix_pictures(config: PixMixPicturesConfig, request: SetRequest) -> FolderSource:
-    """Return the source of the published pictures.
+    """Return the source of the published images; raises as `pixmix_images`."""
+    from augment.image_files.reading import WholeImages
 
-    Raises:
-        MixingSetError: If a folder is absent or does not hold the published number of pictures.
-    """
-    folder = request.data_root / PIXMIX_FOLDER
-    files: list[Path] = []
-    for name, published in PIXMIX_FOLDERS.items():
-        found = picture_files(folder / name) if (folder / name).is_dir() else []
-        if len(found) != published:
-            raise MixingSetError(
-                f"the published mixing pictures have {published} files in {name}, but {folder / name} has {len(found)}; unpack"
-                " fractals_and_fvis.tar below the data root, or use the mixing set 'folder' for other pictures"
-            )
-        files += found
-    return FolderSource(files, request)
+    files = WholeImages(request.data_root / PIXMIX_FOLDER, pixmix_images(config, request.data_root))
+    return FolderSource(files, request, fast_jpeg=config.fast_jpeg)
 
 
 def build_random_images(config: RandomImagesConfig, request: SetRequest) -> RandomImagesSource:
@@ -219,7 +266,7 @@ ENTRIES: Final = (
     MixingSet(
         name="pixmix-pictures",
         title="Fractals + FVis (published)",
-        semantics=1,
+        semantics=2,
         config=PixMixPicturesConfig,
         origin="files",
         num_pictures=18_930,
@@ -228,18 +275,20 @@ ENTRIES: Final = (
         source="andyzoujm/pixmix README, fractals_and_fvis.tar",
         content=pixmix_pictures_content,
         files=lambda config: (PIXMIX_FOLDER,),
+        look=pixmix_images,
     ),
     MixingSet(
         name="folder",
-        title="Picture folder",
-        semantics=1,
+        title="Image folder",
+        semantics=2,
         config=FolderConfig,
         origin="files",
         num_pictures=14_230,
         build=build_folder,
-        what="The pictures of any folder, identified by their content.",
-        source="put pictures there, or set folder=NAME",
+        what="The images of any folder, identified by their content.",
+        source="put images there, or set folder=NAME",
         content=folder_content,
         files=lambda config: (config.folder,),
+        look=folder_images,
     ),
 )

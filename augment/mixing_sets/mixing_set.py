@@ -44,7 +44,9 @@ class MixingSet:
         stored_side: Side of the stored pictures for a side of training pictures.
         content: Further plain values of the identity: the hash of files, the semantics of parts.
         hidden: Fields of the config that are no part of the identity (paths).
-        files: Names of the files and folders below the data root that it is made from.
+        files: Names of the files and folders in the data root that it is made from.
+        look: Looks at the names of those files while planning and raises what building would raise; None where it is enough
+            that they are there.
         code: What identifies the code of a plug-in, filled in by the look-up; None for what is built in.
     """
 
@@ -61,4 +63,5 @@ class MixingSet:
     content: Callable[[Any, Path | None], Mapping[str, Any]] = _no_content
     hidden: frozenset[str] = frozenset()
     files: Callable[[Any], tuple[str, ...]] = _no_files
+    look: Callable[[Any, Path], object] | None = None
     code: Mapping[str, str] | None = None

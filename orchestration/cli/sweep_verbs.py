@@ -115,6 +115,7 @@ def plan_document(made: Plan, sweep: Sweep) -> dict[str, Any]:
         "duplicates": [list(rows) for rows in made.duplicates],
         "missing_data": list(made.missing_data),
         "missing_benchmarks": list(made.missing_benchmarks),
+        "left_out_images": list(made.left_out),
     }
 
 
@@ -140,6 +141,7 @@ def plan_text(made: Plan, sweep: Sweep) -> str:
         where = f"{part.name}: " if sweep.parts else ""
         lines += [f"{where}left out: {name} ({reason})" for name, reason in part.left_out.items()]
         lines += [f"{where}{shown} stands in for {column}" for shown, column in part.stand_ins.items()]
+    lines += [f"left out: {line}" for line in made.left_out]
     lines += [f"missing: {line}" for line in (*made.missing_data, *made.missing_benchmarks)]
     return "\n".join(lines)
 

@@ -8,19 +8,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from augment.mixing_sets import registry
-from augment.mixing_sets.content_hash import folder_content_hash, picture_files
-from augment.mixing_sets.decode import read_picture, resize_picture, to_channels
+from augment.mixing_sets.decode import middle_square, resize_picture, to_channels
+from augment.mixing_sets.files import FolderConfig, build_folder
 from augment.mixing_sets.flame_genomes import draw_contractive
 from augment.mixing_sets.flame_lanes import LANES, permute_lanes, splat_lanes, step_lanes
 from augment.mixing_sets.fractaldb_kernel import draw_system, filling_rate, play_affine, weigh
 from augment.mixing_sets.fvis_sets import PART_SEMANTICS, FvisSetConfig, build_fvis
 from augment.mixing_sets.lane_math import angle_turns, cos_turns, log2_lanes, sin_turns
 from augment.mixing_sets.leaves_kernel import paint_squares, radius_steps
+from augment.mixing_sets.needed_files import missing_set_files
 from augment.mixing_sets.pixels import native_side, picture_words, store, structure
-from augment.mixing_sets.registry import MIXING_SETS, config_for, identity
+from augment.mixing_sets.registry import MIXING_SETS, config_for, identity, identity_digest
 from augment.mixing_sets.source import MixingSetError, SetRequest
 from augment.mixing_sets.spectrum_model import impose_spectrum, match_sorted
 from augment.mixing_sets.steerable import build, collapse, filters
@@ -232,16 +234,10 @@ def test_pink_noise_has_more_power_at_low_frequencies() -> None:
     assert float(power[0, 2:8].mean()) > 10 * float(power[0, 100:200].mean())
 
 
-def test_pictures_of_any_format_become_their_middle_square(tmp_path: Path) -> None:
+def test_images_become_their_middle_square() -> None:
     wide = np.zeros((20, 60, 3), np.uint8)
     wide[:, 20:40, 0] = 200
-    Image.fromarray(wide).save(tmp_path / "wide.png")
-    assert (read_picture(tmp_path / "wide.png", 10)[:, :, 0] == 200).mean() > 0.75
-    Image.fromarray(wide[:, :, 0]).save(tmp_path / "grey.png")
-    assert read_picture(tmp_path / "grey.png", 10).shape == (10, 10, 3)
-    (tmp_path / "broken.jpg").write_bytes(b"no picture")
-    with pytest.raises(MixingSetError, match=r"broken\.jpg cannot be decoded .*; remove or replace it"):
-        read_picture(tmp_path / "broken.jpg", 10)
+    assert (middle_square(Image.fromarray(wide), 10)[:, :, 0] == 200).mean() > 0.75
 
 
 def test_resizing_agrees_with_pillow_and_leaves_the_right_size_alone() -> None:
@@ -252,26 +248,6 @@ def test_resizing_agrees_with_pillow_and_leaves_the_right_size_alone() -> None:
     assert to_channels(pixels[None], 1).shape == (1, 40, 40, 1)
 
 
-def test_a_folder_is_known_by_its_content_and_not_by_its_path(tmp_path: Path) -> None:
-    for place in ("one", "two"):
-        (tmp_path / place / "sub").mkdir(parents=True)
-        Image.new("RGB", (4, 4), (9, 9, 9)).save(tmp_path / place / "sub" / "a.png")
-        (tmp_path / place / "notes.txt").write_text(place)
-    first, second = (folder_content_hash(tmp_path / place, cache=tmp_path / "c") for place in ("one", "two"))
-    assert first == second
-    Image.new("RGB", (4, 5), (9, 9, 9)).save(tmp_path / "two" / "b.png")
-    assert folder_content_hash(tmp_path / "two", cache=tmp_path / "c") != first
-    assert [path.name for path in picture_files(tmp_path / "two")] == ["b.png", "a.png"]
-
-
-def test_a_remembered_content_hash_reads_no_file_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "p").mkdir()
-    Image.new("RGB", (4, 4)).save(tmp_path / "p" / "a.png")
-    first = folder_content_hash(tmp_path / "p", cache=tmp_path / "c")
-    monkeypatch.setattr("hashlib.file_digest", lambda *_: pytest.fail("read again"))
-    assert folder_content_hash(tmp_path / "p", cache=tmp_path / "c") == first
-
-
 def test_the_identity_of_a_folder_is_pending_until_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DREAMGRID_CACHE", str(tmp_path / "cache"))
     assert identity("folder", 4, 8, 3, 0, {"folder": "art"}, data_root=tmp_path)["content"] == "pending"
@@ -280,9 +256,79 @@ def test_the_identity_of_a_folder_is_pending_until_it_is_there(tmp_path: Path, m
     assert len(identity("folder", 4, 8, 3, 0, {"folder": "art"}, data_root=tmp_path)["content"]) == 64
 
 
+def folder_set(tmp_path: Path, num: int, **params: object) -> NDArray[np.uint8]:
+    request = SetRequest(
+        num_pictures=num, image_size=16, num_channels=3, seed=0, data_root=tmp_path, cache_dir=tmp_path / "cache"
+    )
+    return build_folder(FolderConfig(folder="art", **params), request).render(np.arange(num))  # type: ignore[arg-type]
+
+
+def noise_in(folder: Path, number: int) -> None:
+    folder.mkdir()
+    for index in range(number):
+        pixels = np.random.default_rng(index).integers(0, 256, (20, 20, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{index:03d}.png")
+
+
+def test_one_broken_image_of_a_hundred_is_left_out_and_named_and_two_are_refused(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    noise_in(tmp_path / "art", 99)
+    (tmp_path / "art" / "broken.png").write_bytes(b"no image")
+
+    assert len(np.unique(folder_set(tmp_path, 100), axis=0)) == 99
+    assert "art/broken.png cannot be decoded" in caplog.text
+
+    (tmp_path / "art" / "more.png").write_bytes(b"no image")
+
+    with pytest.raises(MixingSetError, match=r"at most 1% .* but 2 of 101 are"):
+        folder_set(tmp_path, 101)
+
+
+def test_a_mixing_set_of_sixteen_bits_is_that_of_eight(tmp_path: Path) -> None:
+    """Everything above 255 became white."""
+    levels = np.random.default_rng(0).integers(0, 256, (16, 16), dtype=np.uint8)
+    (tmp_path / "art").mkdir()
+    Image.fromarray(levels.astype(np.uint16) * 257).save(tmp_path / "art" / "a.png")
+
+    assert np.array_equal(folder_set(tmp_path, 1)[0], np.repeat(levels[..., None], 3, axis=2))
+
+
+def test_jpeg_is_decoded_exactly_unless_the_fast_way_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "art").mkdir()
+    coarse = np.random.default_rng(0).integers(0, 256, (12, 12, 3), dtype=np.uint8)
+    smooth = Image.fromarray(coarse).resize((128, 128), Image.Resampling.BICUBIC)
+    smooth.save(tmp_path / "art" / "000.jpg", quality=90)
+    with Image.open(tmp_path / "art" / "000.jpg") as stored:
+        exact = middle_square(stored.convert("RGB"), 16)
+
+    assert np.array_equal(folder_set(tmp_path, 1)[0], exact)
+
+    fast = folder_set(tmp_path, 1, fast_jpeg=True)[0]
+
+    assert 0 < np.abs(fast.astype(int) - exact).max() <= 8
+    identities = [
+        identity("folder", 1, 16, 3, 0, {"folder": "art", "fast_jpeg": fast}, data_root=tmp_path)
+        for fast in (False, True)
+    ]
+    assert identity_digest(identities[0]) != identity_digest(identities[1])
+    assert identities[1]["fast_jpeg"] == 1
+
+
+def test_the_plan_says_what_a_worker_would_refuse_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "art").mkdir()
+    (tmp_path / "art" / "a.svg").write_text("<svg/>")
+
+    (line,) = missing_set_files("folder", {"folder": "art"}, tmp_path)
+
+    assert "1 of 1 are: a.svg" in line
+    (line,) = missing_set_files("folder", {"folder": "none"}, tmp_path)
+    assert "none, which is not there" in line
+
+
 def test_missing_files_are_told_with_the_way_out(tmp_path: Path) -> None:
     cases = {
-        "folder": r"needs a folder with pictures, but .* has none; set folder=NAME",
+        "folder": r"needs a folder of images, but .* does not exist; .*set folder=NAME",
         "pixmix-pictures": r"have 14230 files in fractals/images, but .* has 0; unpack fractals_and_fvis\.tar",
         "random-images-300k": r"needs .*300K_random_images\.npy, which is absent",
         "fvis": r"need at least one network, but parents is empty; name trained cells",

@@ -73,4 +73,4 @@ def test_the_command_trains_and_stylises_a_folder_with_the_same_names(tmp_path: 
 def test_a_folder_without_pictures_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--pictures", str(tmp_path), "--styles", str(tmp_path), "--out", str(tmp_path / "net")]
     assert main(["train", *options]) == 2
-    assert "must be a folder with pictures" in capsys.readouterr().err
+    assert "needs a folder of images" in capsys.readouterr().err

@@ -80,4 +80,8 @@ def test_files_of_a_mixing_set_that_are_missing_are_told_by_the_plan(tmp_path: P
     assert str(tmp_path / "paintings") in line
     (tmp_path / "paintings").mkdir()
     plan = make_plan(sweep_of(point), store=MemoryStore(), catalogue=builtin_catalogue(tmp_path))
+    (line,) = plan.missing_data
+    assert "paintings has none" in line
+    Image.new("RGB", (8, 8)).save(tmp_path / "paintings" / "a.png")
+    plan = make_plan(sweep_of(point), store=MemoryStore(), catalogue=builtin_catalogue(tmp_path))
     assert plan.missing_data == ()

@@ -7,7 +7,7 @@ from PIL import Image
 
 from augment.counters import SampleKeys
 from trainers.config import RecipeConfig
-from trainers.datasets.decode import CROP_SLOTS, centre_crop, random_resized_crop, refuse_broken
+from trainers.datasets.crops import CROP_SLOTS, centre_crop, random_resized_crop
 from trainers.datasets.folder import read_folder
 from trainers.datasets.listing import list_split
 from trainers.datasets.load import load_split
@@ -15,6 +15,7 @@ from trainers.datasets.outliers import fit_pictures, load_outliers
 from trainers.datasets.registry import DATASETS, missing_data
 from trainers.datasets.shared import shared_split
 from trainers.datasets.spec import DatasetSpec
+from trainers.datasets.streams import missing_stream, stream_identity
 from trainers.errors import CorruptData, DataError, MissingData, UnknownName
 from trainers.pictures import PictureFiles, training_pictures
 
@@ -50,7 +51,9 @@ def test_split_is_listed_in_the_order_of_sorted_names_and_classes(tiny_imagenet:
 def test_incomplete_folder_is_refused_with_its_numbers(tiny_imagenet: tuple[DatasetSpec, Path]) -> None:
     spec, root = tiny_imagenet
     (root / "imagenet" / "train" / "n01" / "0.png").unlink()
-    with pytest.raises(CorruptData, match=r"must have 6 pictures of 2 classes, but .* has 5 of 2"):
+    with pytest.raises(
+        CorruptData, match=r"must have 6 images of 2 classes, but .* has 5 of 2; register with ImageNet"
+    ):
         list_split(spec, "train", root, root / "cache")
     write_picture(root / "imagenet" / "train" / "n01" / "0.png", 0)
     assert len(list_split(spec, "train", root, root / "cache")) == 6
@@ -84,7 +87,7 @@ def test_centre_crop_is_that_of_torchvision() -> None:
 
 
 def test_random_crops_have_the_published_distribution_of_area_and_ratio() -> None:
-    from trainers.datasets.decode import _random_box
+    from trainers.datasets.crops import _random_box
 
     draws = np.random.default_rng(0).random((4000, CROP_SLOTS))
     boxes = np.array([_random_box((200, 200), draw) for draw in draws])
@@ -128,11 +131,14 @@ def test_broken_file_gives_way_to_the_next_with_its_class_and_too_many_are_refus
     listing = list_split(spec, "train", root, root / "cache")
     with pytest.raises(CorruptData, match=r"at most 1% .* but 1 of 6 are: n01/2.png"):
         PictureFiles(listing, image_size=16, flip=False).pictures(SampleKeys(0, 0, np.array([2])))
-    monkeypatch.setattr("trainers.datasets.decode.refuse_broken", lambda *_: None)
+    monkeypatch.setattr("augment.image_files.walk.LARGEST_UNREADABLE_SHARE", 0.2)
     source = PictureFiles(listing, image_size=16, flip=False)
     _, labels = source.pictures(SampleKeys(0, 0, np.array([1, 2])))
     assert labels.tolist() == [0, 1]
     assert source.broken == {2}
+    (root / "imagenet" / "train" / "n01" / "1.png").unlink()
+    with pytest.raises(MissingData, match=r"n01/1.png was listed but is not there"):
+        source.pictures(SampleKeys(0, 0, np.array([1])))
 
 
 def test_test_pictures_are_decoded_once_and_training_pictures_never_become_an_array(
@@ -143,7 +149,7 @@ def test_test_pictures_are_decoded_once_and_training_pictures_never_become_an_ar
     monkeypatch.setattr("trainers.datasets.load.dataset_for", lambda name: spec)
     split = shared_split("imagenet", "test", root, root / "cache")
     assert split.images.shape == (6, 16, 16, 3)
-    monkeypatch.setattr("trainers.datasets.decode.open_picture", lambda path: None)
+    monkeypatch.setattr("augment.image_files.arrays.decode_or_none", lambda path: pytest.fail("decoded again"))
     assert shared_split("imagenet", "test", root, root / "cache").fingerprint == split.fingerprint
     with pytest.raises(DataError, match="are decoded when needed"):
         shared_split("imagenet", "train", root, root / "cache")
@@ -175,17 +181,38 @@ def test_any_folder_becomes_an_array_and_broken_pictures_are_named(tmp_path: Pat
 
 
 def test_folder_with_too_many_broken_pictures_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CorruptData, match=r"at most 1% .* but 2 of 100 are: x, y"):
-        refuse_broken(tmp_path, ["x", "y"], 100)
-    refuse_broken(tmp_path, ["x"], 100)
+    for index in range(100):
+        write_picture(tmp_path / "pictures" / f"{index}.png", index, size=(9, 7))
+    (tmp_path / "pictures" / "x.png").write_bytes(b"no image")
+    read = read_folder(tmp_path / "pictures", image_size=6, cache_dir=tmp_path / "cache")
+    assert (len(read.images), read.broken) == (100, ("x.png",))
+    (tmp_path / "pictures" / "y.heic").write_bytes(b"of a phone")
+    with pytest.raises(CorruptData, match=r"at most 1% .* but 2 of 102 are: y.heic, x.png"):
+        read_folder(tmp_path / "pictures", image_size=6, cache_dir=tmp_path / "cache")
 
 
 def test_empty_and_absent_folders_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(MissingData, match="does not"):
         read_folder(tmp_path / "none", image_size=8, cache_dir=tmp_path)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(MissingData, match="holds none"):
+    with pytest.raises(MissingData, match="has none"):
         read_folder(tmp_path / "empty", image_size=8, cache_dir=tmp_path)
+
+
+@pytest.mark.parametrize("is_absolute", [True, False])
+def test_a_flat_folder_is_an_outlier_stream_by_an_absolute_path_and_by_one_in_the_data_root(
+    tmp_path: Path, is_absolute: bool
+) -> None:
+    """The same to plan, key and worker: what is there, what identifies it, what is read."""
+    for index in range(3):
+        write_picture(tmp_path / "mine" / "flat" / f"{index}.png", index)
+    name = f"folder:{tmp_path / 'mine' / 'flat'}" if is_absolute else "folder:mine/flat"
+    read = load_outliers(name, image_size=8, num_channels=3, data_root=tmp_path, cache_dir=tmp_path / "cache")
+    assert read.shape == (3, 8, 8, 3)
+    assert missing_stream(name, tmp_path) == []
+    assert stream_identity(name, tmp_path) == stream_identity(f"folder:{tmp_path}/mine/flat")
+    (line,) = missing_stream(f"{name}-gone", tmp_path)
+    assert f"{tmp_path}/mine/flat-gone does not exist" in line
 
 
 def test_outlier_streams_fit_the_training_pictures(tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from augment.counters import SampleKeys
+from augment.image_files.walk import walk_images
 from augment.treatment import StoredCopy
 from trainers.config import RecipeConfig
-from trainers.datasets.listing import listing_of, walk
+from trainers.datasets.listing import listing_of
 from trainers.datasets.registry import dataset_for
 from trainers.errors import CorruptData
 from trainers.job import JobPaths
@@ -83,7 +84,7 @@ def test_a_copy_with_too_few_or_broken_pictures_is_refused(tmp_path: Path) -> No
         Image.new("L", (8, 8)).save(folder / f"{index:05d}.png")
     dataset = replace(dataset_for("digits"), image_size=8)
     stored = StoredCopy(folder=folder, share=0.5)
-    with pytest.raises(CorruptData, match=f"one picture for each of its {NUM} training pictures"):
+    with pytest.raises(CorruptData, match=f"one image for each of its {NUM} training images"):
         with_stored_copy(source(0), stored, dataset, RECIPE, paths(tmp_path))
     (folder / "zzz.png").write_bytes(b"no picture")
     with pytest.raises(CorruptData, match=r"1 in .* are not: zzz\.png"):
@@ -104,7 +105,7 @@ def test_the_copy_of_a_dataset_in_folders_has_its_names(tmp_path: Path) -> None:
         folders=("train", "train"),
         identity="small",
     )
-    listing = listing_of(clean, sorted(walk(clean)))
+    listing = listing_of(walk_images(clean))
     stored = StoredCopy(folder=copied, share=0.5)
     pictures = PictureFiles(listing, image_size=16, flip=True)
     joined = with_stored_copy(pictures, stored, dataset, RECIPE, paths(tmp_path))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+from trainers.datasets import user_folder
 from trainers.datasets.registry import dataset_for
 from trainers.datasets.shared import shared_split
 from trainers.datasets.streams import stream_identity
@@ -23,12 +25,12 @@ from trainers.job import JobRequest
 from trainers.worker import run_job
 
 
-def fill(folder: Path, number: int, seed: int) -> None:
+def fill(folder: Path, number: int, seed: int, suffix: str = ".png") -> None:
     folder.mkdir(parents=True)
     rng = np.random.default_rng(seed)
     for index in range(number):
         pixels = rng.integers(0, 256, (20, 24, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(folder / f"{index:03}.png")
+        Image.fromarray(pixels).save(folder / f"{index:03}{suffix}")
 
 
 @pytest.fixture
@@ -99,7 +101,7 @@ def test_few_corrupt_pictures_are_counted_and_named(pets: Path, caplog: pytest.L
     (pets / "train" / "cat" / "000.png").write_bytes(b"broken")
     split = shared_split(f"folder:{pets}@16", "train", "nowhere", pets.parent / "cache")
     assert len(split.labels) == 223
-    assert "1 of 224 pictures" in caplog.text
+    assert "1 of 224 images" in caplog.text
     assert "cat/000.png" in caplog.text
 
 
@@ -107,6 +109,100 @@ def test_many_corrupt_pictures_are_refused(pets: Path) -> None:
     (pets / "train" / "cat" / "000.png").write_bytes(b"broken")
     with pytest.raises(CorruptData, match=r"at most 1% .* but 1 of 24 are: cat/000\.png"):
         shared_split(f"folder:{pets}@16", "train", "nowhere", pets.parent / "cache")
+
+
+def replaced(folder: Path, suffix: str, seed: int) -> None:
+    """Write other images under the names of those that are there."""
+    for index, path in enumerate(sorted(folder.rglob(f"*{suffix}"))):
+        Image.fromarray(np.random.default_rng((seed, index)).integers(0, 256, (20, 24), dtype=np.uint8)).save(path)
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".tif", ".jfif", ".webp", ".BMP", ".jpeg"])
+def test_a_key_sees_every_suffix_that_is_read(tmp_path: Path, suffix: str) -> None:
+    """Folders of GIF with other classes and other images had one key."""
+    for number, classes in enumerate((("cat", "dog"), ("hawk", "owl", "wren"))):
+        for split in ("train", "test"):
+            for kind in classes:
+                fill(tmp_path / str(number) / split / kind, 3, number, suffix)
+    first, second = (dataset_for(f"folder:{tmp_path}/{number}@16") for number in (0, 1))
+    assert (first.num_train, second.num_train) == (6, 9)
+    assert first.identity != second.identity
+    replaced(tmp_path / "0", suffix, seed=9)
+    user_folder._LOOKS.clear()
+    assert dataset_for(f"folder:{tmp_path}/0@16").identity != first.identity
+    assert len(shared_split(first.name, "train", "nowhere", tmp_path / "cache")) == 6
+
+
+@pytest.mark.parametrize("level", ["split", "class", "file"])
+def test_links_are_read_and_what_they_lead_to_is_hashed(pets: Path, level: str) -> None:
+    """Linked sets of different data had one key, and a worker found no image in them."""
+    linked = pets.with_name("linked")
+    for place in {"split": ["train", "test"], "class": ["train/cat", "train/dog", "test/cat", "test/dog"]}.get(
+        level, [path.relative_to(pets).as_posix() for path in pets.rglob("*.png")]
+    ):
+        (linked / place).parent.mkdir(parents=True, exist_ok=True)
+        (linked / place).symlink_to(pets / place)
+    before = dataset_for(f"folder:{linked}@16")
+    assert before.identity == dataset_for(f"folder:{pets}@16").identity
+    assert len(shared_split(before.name, "test", "nowhere", pets.parent / "cache")) == 8
+    replaced(pets, ".png", seed=9)
+    user_folder._LOOKS.clear()
+    assert dataset_for(before.name).identity != before.identity
+    with pytest.raises(MissingData, match="does not exist"):
+        dataset_for(f"folder:{pets.parent}@16")
+
+
+@pytest.mark.parametrize(
+    "litter",
+    ["train/.ipynb_checkpoints/0.png", "train/cat/.ipynb_checkpoints/1.png", "test/dog/._000.png", "__MACOSX/x.png"],
+)
+def test_hidden_files_are_no_part_of_a_dataset(pets: Path, litter: str) -> None:
+    """A hidden folder was a third class, or added to one; plan and worker counted differently."""
+    clean = dataset_for(f"folder:{pets}@16")
+    (pets / litter).parent.mkdir(exist_ok=True)
+    (pets / litter).write_bytes(b"\x00\x05\x16\x07")
+    user_folder._LOOKS.clear()
+    assert dataset_for(f"folder:{pets}@16") == clean
+    assert len(shared_split(clean.name, "train", "nowhere", pets.parent / "cache")) == 24
+
+
+def test_stray_images_have_no_class_and_are_named(pets: Path) -> None:
+    """A montage beside class folders counted as a class, and the published archives were to blame."""
+    clean = dataset_for(f"folder:{pets}@16")
+    shutil.copy(pets / "train" / "cat" / "000.png", pets / "train" / "montage.png")
+    user_folder._LOOKS.clear()
+    found = dataset_for(f"folder:{pets}@16")
+    assert found.identity == clean.identity
+    assert found.left_out == (f"{pets}: 1 outside of class folders, so without a class: train/montage.png",)
+    assert len(shared_split(found.name, "train", "nowhere", pets.parent / "cache")) == 24
+
+
+def test_images_that_nobody_reads_are_named_and_many_refused(pets: Path) -> None:
+    (pets / "train" / "cat" / "phone.heic").write_bytes(b"x")
+    with pytest.raises(CorruptData, match=r"at most 1% of the images in .* 1 of 33 are: train/cat/phone.heic"):
+        dataset_for(f"folder:{pets}@16")
+
+
+def test_sixteen_bits_are_the_same_images_as_eight(pets: Path) -> None:
+    """Everything above 255 became white."""
+    wide = pets.with_name("wide")
+    for path in pets.rglob("*.png"):
+        with Image.open(path) as image:
+            grey = np.asarray(image.convert("L"))
+        Image.fromarray(grey).save(path)
+        target = wide / path.relative_to(pets)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(grey.astype(np.uint16) * 257).save(target)
+    splits = [shared_split(f"folder:{folder}@16", "test", "nowhere", pets.parent / "cache") for folder in (pets, wide)]
+    assert np.array_equal(splits[0].images, splits[1].images)
+    assert dataset_for(f"folder:{wide}@16").identity != dataset_for(f"folder:{pets}@16").identity
+
+
+def test_a_change_is_seen_by_a_process_that_has_looked_before(pets: Path) -> None:
+    before = dataset_for(f"folder:{pets}@16").identity
+    replaced(pets, ".png", seed=9)
+    time.sleep(user_folder.LOOK_LASTS * 0.02)
+    assert dataset_for(f"folder:{pets}@16").identity != before
 
 
 def test_outlier_streams_are_known_by_their_content(pets: Path) -> None:

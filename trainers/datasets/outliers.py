@@ -21,6 +21,8 @@ from trainers.datasets.streams import (
     RANDOM_IMAGES,
     RANDOM_IMAGES_FILE,
     generated_set,
+    missing_random_images,
+    stream_folder,
 )
 from trainers.errors import CorruptData, MissingData, unknown_name
 
@@ -53,7 +55,7 @@ def load_outliers(
     elif name.startswith(FOLDER):
         from trainers.datasets.folder import read_folder
 
-        pictures = read_folder(Path(name.removeprefix(FOLDER)), image_size=image_size, cache_dir=cache_dir).images
+        pictures = read_folder(stream_folder(name, data_root), image_size=image_size, cache_dir=cache_dir).images
     else:
         raise unknown_name("outlier stream", name, [RANDOM_IMAGES, "generated:SET", "folder:PATH", *DATASETS])
     return fit_pictures(pictures, image_size=image_size, num_channels=num_channels)
@@ -117,10 +119,7 @@ def _generated(
 def _random_images(data_root: Path) -> NDArray[np.uint8]:
     path = data_root / RANDOM_IMAGES_FILE
     if not path.is_file():
-        raise MissingData(
-            f"outlier stream {RANDOM_IMAGES!r} needs {path}, which is missing; place the published file of the Outlier "
-            "Exposure release there, or choose another stream (train.outliers)"
-        )
+        raise MissingData(missing_random_images(data_root))
     try:
         pictures = np.load(path, mmap_mode="r", allow_pickle=False)
     except ValueError as error:

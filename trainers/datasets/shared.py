@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from augment.folder_lock import locked_folder
 from augment.kept_files import DamagedFileError, UnsealedRecordError, keep, kept_facts
-from trainers.datasets.folder_lock import locked_folder
 from trainers.datasets.load import Split, SplitName, fingerprint, load_split
 from trainers.datasets.registry import dataset_for
 from trainers.datasets.spec import DatasetSpec
@@ -64,17 +64,12 @@ def _from_folders(spec: DatasetSpec, split: SplitName, data_root: Path, cache_di
 
     if split == "train" and not spec.is_resident:
         raise DataError(
-            f"the {spec.num_train} training pictures of {spec.name!r} are decoded when needed and are never one array; use "
+            f"the {spec.num_train} training images of {spec.name!r} are decoded when needed and are never one array; use "
             "its test split, or a smaller dataset"
         )
     listing = list_split(spec, split, data_root, cache_dir)
-    pictures = decoded(listing, identity=spec.identity, resize=spec.resize, size=spec.image_size, cache_dir=cache_dir)
-    if pictures.broken:
-        logger.warning(
-            "%d of %d pictures in %s cannot be decoded and are left out: %s",
-            *(len(pictures.broken), len(listing), listing.root, ", ".join(pictures.broken[:5])),
-        )
-    return Split(images=pictures.images, labels=pictures.labels, fingerprint=pictures.fingerprint)
+    made = decoded(listing, identity=spec.identity, resize=spec.resize, size=spec.image_size, cache_dir=cache_dir)
+    return Split(images=made.images, labels=made.labels, fingerprint=made.fingerprint)
 
 
 def _open(folder: Path, split: SplitName) -> Split | None:

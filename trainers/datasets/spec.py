@@ -50,6 +50,7 @@ class DatasetSpec:
         resize: Length that the shorter side of a test picture is resized to before its centre is cropped, for "folders".
         is_resident: Whether training pictures are decoded once and kept in memory; else they are decoded when needed.
         how_to_get: What a person does to get data that no command may download.
+        left_out: A sentence on each kind of file in a user's folder that is not read, with names.
         code: What identifies the code of a plug-in, filled in by the look-up; None for what is built in.
     """
 
@@ -71,6 +72,7 @@ class DatasetSpec:
     resize: int = 0
     is_resident: bool = True
     how_to_get: str = ""
+    left_out: tuple[str, ...] = ()
     code: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:

@@ -15,8 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
+from augment.folder_lock import locked_folder
 from clusters.storage import MissingObjectError, ObjectInfo, Storage, StorageError, open_storage
-from trainers.datasets.folder_lock import locked_folder
 from trainers.datasets.registry import absent_paths, dataset_for
 from trainers.datasets.streams import RANDOM_IMAGES, RANDOM_IMAGES_FILE
 from trainers.errors import CorruptData, DataError, MissingData, NoSpace, UnknownName

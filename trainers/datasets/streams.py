@@ -1,9 +1,9 @@
-"""Outlier streams by name, and what identifies their pictures; light to import.
+"""Outlier streams by name, and what identifies their images; light to import.
 
 random-images-300k    the published file of the Outlier Exposure release
 <dataset>             the training split of any dataset
-generated:<set>       pictures of a generator of mixing sets, from a seed of their own
-folder:<path>         any folder of pictures
+generated:<set>       images of a generator of mixing sets, from a seed of their own
+folder:<path>         any folder of images, with or without sub-folders; a relative path is one in the data root
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from trainers.datasets.registry import dataset_for
+from augment.image_files.walk import ImageFolderError, images_in, walk_images
+from trainers.datasets.image_errors import as_data_errors
+from trainers.datasets.registry import dataset_for, missing_data
 from trainers.datasets.user_folder import content_identity
 from trainers.errors import UnknownName, unknown_name
 
@@ -19,6 +21,7 @@ RANDOM_IMAGES: Final = "random-images-300k"
 RANDOM_IMAGES_FILE: Final = "300K_random_images.npy"
 GENERATED: Final = "generated:"
 FOLDER: Final = "folder:"
+PENDING: Final = "pending"
 NUM_GENERATED: Final = 4096
 GENERATED_SEED: Final = 101
 """No mixing set of a sweep has this seed by default, so that outliers and mixed-in pictures differ."""
@@ -41,11 +44,17 @@ def generated_set(name: str) -> str | None:
     return wanted
 
 
+def stream_folder(name: str, data_root: Path | None) -> Path:
+    """Return the folder of a stream "folder:PATH"; a relative path is one in the data root."""
+    folder = Path(name.removeprefix(FOLDER)).expanduser()
+    return folder if data_root is None else data_root / folder
+
+
 def stream_identity(name: str, data_root: Path | None = None) -> str:
-    """Return what identifies a stream's pictures in train keys.
+    """Return what identifies a stream's images in train keys.
 
     A dataset's declared checksum; the name of the one published file; a generator's name, version and numbers; the content
-    hash of a folder, or "pending" while it is absent.
+    hash of a folder, or "pending" while it is absent or empty.
 
     Args:
         name: An outlier stream.
@@ -53,6 +62,7 @@ def stream_identity(name: str, data_root: Path | None = None) -> str:
 
     Raises:
         UnknownName: If there is no such stream.
+        CorruptData: If an image of a folder cannot be read.
     """
     if name == RANDOM_IMAGES:
         return name
@@ -62,11 +72,45 @@ def stream_identity(name: str, data_root: Path | None = None) -> str:
 
         return f"{name}:{MIXING_SETS[generator].semantics}:{NUM_GENERATED}:{GENERATED_SEED}"
     if name.startswith(FOLDER):
-        folder = Path(name.removeprefix(FOLDER)).expanduser()
-        return content_identity(folder if data_root is None else data_root / folder)
+        return _folder_identity(stream_folder(name, data_root))
     try:
         return dataset_for(name).identity
     except UnknownName as error:
         raise UnknownName(
             f"{error}; an outlier stream may also be {RANDOM_IMAGES}, generated:SET or folder:PATH"
         ) from None
+
+
+def missing_stream(name: str, data_root: Path) -> list[str]:
+    """Return a line where the images of a stream are not there, or are not what can be read.
+
+    Raises:
+        UnknownName: If there is no such stream.
+    """
+    if name == RANDOM_IMAGES:
+        return [] if (data_root / RANDOM_IMAGES_FILE).is_file() else [missing_random_images(data_root)]
+    if generated_set(name) is not None:
+        return []
+    if not name.startswith(FOLDER):
+        return missing_data([name], data_root)
+    try:
+        images_in(stream_folder(name, data_root), f"outlier stream {name!r}")
+    except ImageFolderError as error:
+        return [str(error)]
+    return []
+
+
+def missing_random_images(data_root: Path) -> str:
+    """Return the line that says that the published file of random images is not there."""
+    return (
+        f"outlier stream {RANDOM_IMAGES!r} needs {data_root / RANDOM_IMAGES_FILE}, which is missing; place the published file of "
+        "the Outlier Exposure release there, or choose another stream (train.outliers)"
+    )
+
+
+def _folder_identity(folder: Path) -> str:
+    if not folder.is_dir():
+        return PENDING
+    with as_data_errors():
+        found = walk_images(folder)
+        return content_identity(found) if found.files else PENDING

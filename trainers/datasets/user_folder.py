@@ -1,16 +1,20 @@
-"""A user's own pictures as a dataset: `folder:/path` or `folder:/path@SIZE`, described by looking at names only; light to import.
+"""A user's own images as a dataset: `folder:/path` or `folder:/path@SIZE`, described by one walk of the folder; light to import.
 
-The folder holds `train` and `test` (or `val`), each with one sub-folder of pictures per class, the same classes in both. SIZE is
-the side of the pictures in pixels that networks are given, 224 if it is left out.
+The folder has `train` and `test` (or `val`), each with one sub-folder of images per class, the same classes in both. SIZE is
+the side of the images in pixels that networks are given, 224 if it is left out. What counts as an image, and which files and
+folders are left out, is said in `augment.image_files.walk`; the images that are counted here are those that are hashed and read.
 """
 
 from __future__ import annotations
 
 import os
-from functools import lru_cache
+import time
 from pathlib import Path
 from typing import Final
 
+from augment.fast_dataclass import dataclass
+from augment.image_files.content import folder_hash
+from augment.image_files.walk import ImageFolder, ImageFolderError, named, refuse_unreadable, walk_images
 from trainers.datasets.spec import DatasetSpec
 from trainers.errors import CorruptData, ImpossibleJob, MissingData
 
@@ -18,23 +22,69 @@ PREFIX: Final = "folder:"
 DEFAULT_SIZE: Final = 224
 LARGEST_SIZE: Final = 1024
 MOST_RESIDENT_BYTES: Final = 4 * 2**30
-"""Decoded training pictures up to this size are kept as one array; larger folders are decoded when needed."""
+"""Decoded training images up to this size are kept as one array; larger folders are decoded when needed."""
 
-SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".ppm", ".tif", ".tiff"})
+LOOK_LASTS: Final = 20
+"""A look is good for this many times as long as the walk took, so that looking again and again costs one twentieth at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """What a folder of a user had when it was last looked at.
+
+    Attributes:
+        splits: Names of the training and the test folder.
+        counts: Class -> number of images, for each of them.
+        identity: Content hash of those images.
+        left_out: A sentence on each kind of image that is not read.
+        stamps: Times of the folders of splits and classes.
+        until: Time of the process's clock, in seconds, up to which the look is good.
+    """
+
+    splits: tuple[str, str]
+    counts: tuple[dict[str, int], dict[str, int]]
+    identity: str
+    left_out: tuple[str, ...]
+    stamps: tuple[int, ...]
+    until: float
+
+
+_LOOKS: Final[dict[Path, _Look]] = {}
 
 
 def user_folder(name: str) -> DatasetSpec | None:
     """Return the dataset that "folder:PATH[@SIZE]" describes, or None for other names.
 
     Raises:
-        MissingData: If there is no such folder, split or picture.
-        CorruptData: If the splits do not have the same classes; names those that differ.
+        MissingData: If there is no such folder, split or image.
+        CorruptData: If the splits do not have the same classes, or too many images cannot be read; names them.
         ImpossibleJob: If the size is no sensible number.
     """
     if not name.startswith(PREFIX):
         return None
     path, size = _parsed(name)
-    return _described(name, path, size, _stamps(path))
+    look = _look(path)
+    train, test = (path / split for split in look.splits)
+    num_train, num_test = (sum(counts.values()) for counts in look.counts)
+    return DatasetSpec(
+        name=name,
+        title=path.name,
+        image_size=size,
+        num_channels=3,
+        num_classes=len(look.counts[0]),
+        num_train=num_train,
+        num_test=num_test,
+        identity=look.identity,
+        mean=(0.5, 0.5, 0.5),
+        std=(0.5, 0.5, 0.5),
+        layout="folders",
+        source=str(path),
+        folders=(str(train), str(test)),
+        resize=size if size < 128 else size * 8 // 7,
+        is_resident=num_train * size * size * 3 <= MOST_RESIDENT_BYTES,
+        how_to_get=f"put images into {train}/<class>/ and {test}/<class>/",
+        left_out=look.left_out,
+    )
 
 
 def key_name(name: str) -> str:
@@ -45,13 +95,13 @@ def key_name(name: str) -> str:
     return f"{PREFIX}@{size}" if at and size.isdigit() else PREFIX
 
 
-def content_identity(folder: Path) -> str:
-    """Return the content hash of a folder's pictures, remembered by names, sizes and times; "pending" while it is absent."""
-    if not folder.is_dir():
-        return "pending"
-    from augment.mixing_sets.content_hash import folder_content_hash
+def content_identity(found: ImageFolder) -> str:
+    """Return what identifies the images that a walk found, in keys of datasets and of outlier streams.
 
-    return f"sha256-of-content:{folder_content_hash(folder)}"
+    Raises:
+        ImageFolderError: If there is none, or one cannot be read.
+    """
+    return f"sha256-of-content:{folder_hash(found)}"
 
 
 def _parsed(name: str) -> tuple[Path, int]:
@@ -60,75 +110,92 @@ def _parsed(name: str) -> tuple[Path, int]:
         text, number = name.removeprefix(PREFIX), str(DEFAULT_SIZE)
     size = int(number)
     if not 8 <= size <= LARGEST_SIZE:
-        raise ImpossibleJob(
-            f"the side of pictures must be between 8 and {LARGEST_SIZE} pixels, but {name!r} says {size}"
-        )
+        raise ImpossibleJob(f"the side of images must be between 8 and {LARGEST_SIZE} pixels, but {name!r} says {size}")
     path = Path(text).expanduser()
     if not path.is_absolute():
         raise ImpossibleJob(
-            f"a picture folder must be an absolute path, since workers start elsewhere, but got {name!r}; "
+            f"an image folder must be an absolute path, since workers start elsewhere, but got {name!r}; "
             f"write {PREFIX}{path.absolute()}@{size}"
         )
     return path, size
 
 
+def _look(path: Path) -> _Look:
+    """Return what is in a folder now; see `LOOK_LASTS` for how new that is."""
+    stamps, known = _stamps(path), _LOOKS.get(path)
+    if known is not None and known.stamps == stamps and time.monotonic() < known.until:
+        return known
+    splits = _splits(path)
+    try:
+        started = time.monotonic()
+        found = walk_images(path, splits)
+        took = time.monotonic() - started
+        refuse_unreadable(path, found.unread, len(found.files) + len(found.unread))
+        used, left_out = _classified(found)
+        counts = (_count(used, splits[0]), _count(used, splits[1]))
+        _check_classes(path, splits, counts)
+        identity = content_identity(used)
+    except ImageFolderError as error:
+        raise CorruptData(str(error)) from error
+    until = time.monotonic() + LOOK_LASTS * took
+    _LOOKS[path] = _Look(splits=splits, counts=counts, identity=identity, left_out=left_out, stamps=stamps, until=until)
+    return _LOOKS[path]
+
+
 def _stamps(path: Path) -> tuple[int, ...]:
-    """Return the times of the splits' class folders: what makes a remembered description stale."""
+    """Return the times of the folders of splits and classes, which change where images come or go."""
     return tuple(
         entry.stat().st_mtime_ns
         for split in ("train", "test", "val")
         if (path / split).is_dir()
         for entry in sorted(os.scandir(path / split), key=lambda entry: entry.name)
+        if entry.is_dir()
     )
 
 
-@lru_cache(maxsize=64)
-def _described(name: str, path: Path, size: int, stamps: tuple[int, ...]) -> DatasetSpec:
-    train, test = path / "train", path / ("test" if (path / "test").is_dir() else "val")
-    absent = [str(split) for split in (train, test) if not split.is_dir()]
+def _splits(path: Path) -> tuple[str, str]:
+    splits = ("train", "test" if (path / "test").is_dir() else "val")
+    absent = [str(path / split) for split in splits if not (path / split).is_dir()]
     if absent:
         raise MissingData(
-            f"a picture folder must hold train and test (or val) with one folder per class, but {absent[0]} does not exist"
+            f"an image folder must have train and test (or val) with one folder per class, but {absent[0]} does not exist"
         )
-    trained, tested = _count(train), _count(test)
+    return splits
+
+
+def _classified(found: ImageFolder) -> tuple[ImageFolder, tuple[str, ...]]:
+    """Return the images that have a class, and what to say of the others."""
+    inside = tuple(file for file in found.files if file.name.count("/") >= 2)
+    stray = [file.name for file in found.files if file.name.count("/") < 2]
+    left_out = []
+    if stray:
+        left_out.append(f"{found.root}: {len(stray)} outside of class folders, so without a class: {named(stray)}")
+    if found.unread:
+        left_out.append(f"{found.root}: {len(found.unread)} unreadable: {named(found.unread)}")
+    return ImageFolder(root=found.root, files=inside, unread=found.unread), tuple(left_out)
+
+
+def _count(found: ImageFolder, split: str) -> dict[str, int]:
+    """Return class -> number of images of a split."""
+    counts: dict[str, int] = {}
+    for file in found.files:
+        where, kind, _ = file.name.split("/", 2)
+        if where == split:
+            counts[kind] = counts.get(kind, 0) + 1
+    return counts
+
+
+def _check_classes(path: Path, splits: tuple[str, str], counts: tuple[dict[str, int], dict[str, int]]) -> None:
+    trained, tested = counts
     differing = sorted(trained.keys() ^ tested.keys())
     if differing:
         shown = ", ".join(differing[:5]) + (" ..." if len(differing) > 5 else "")
         raise CorruptData(
-            f"both splits of {path} must have the same classes, but train has {len(trained)} and {test.name} "
+            f"both splits of {path} must have the same classes, but {splits[0]} has {len(trained)} and {splits[1]} "
             f"{len(tested)}; only in one of them: {shown}"
         )
-    num_train = sum(trained.values())
     if len(trained) < 2:
-        raise CorruptData(f"{train} must hold at least two classes of pictures, but holds {len(trained)}")
-    return DatasetSpec(
-        name=name,
-        title=path.name,
-        image_size=size,
-        num_channels=3,
-        num_classes=len(trained),
-        num_train=num_train,
-        num_test=sum(tested.values()),
-        identity=content_identity(path),
-        mean=(0.5, 0.5, 0.5),
-        std=(0.5, 0.5, 0.5),
-        layout="folders",
-        source=str(path),
-        folders=(str(train), str(test)),
-        resize=size if size < 128 else size * 8 // 7,
-        is_resident=num_train * size * size * 3 <= MOST_RESIDENT_BYTES,
-        how_to_get=f"put pictures into {train}/<class>/ and {test}/<class>/",
-    )
-
-
-def _count(split: Path) -> dict[str, int]:
-    """Return class -> number of picture files, by name; classes without any are left out."""
-    found: dict[str, int] = {}
-    for entry in os.scandir(split):
-        if entry.is_dir():
-            number = sum(
-                os.path.splitext(file)[1].lower() in SUFFIXES for _, _, files in os.walk(entry.path) for file in files
-            )
-            if number:
-                found[entry.name] = number
-    return found
+        raise CorruptData(
+            f"{path / splits[0]} must have at least two classes of images, but has {len(trained)}; "
+            "put images into one folder per class"
+        )

@@ -1,0 +1,128 @@
+"""Image files as one array: decoded once per node, kept in the cache folder, mapped into memory by every process that reads them.
+
+Images that cannot be decoded are left out and named; above one in a hundred the folder is refused. What is kept is verified when
+it is opened, and decoded again where it is damaged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from augment.folder_lock import locked_folder
+from augment.image_files.decode import decode_or_none
+from augment.image_files.walk import named, refuse_unreadable
+from augment.kept_files import DamagedFileError, keep, kept_facts
+
+logger = logging.getLogger(__name__)
+ARRAY: Final = "images.npy"
+RECORD: Final = "facts.json"
+PARTIAL: Final = "partial.npy"
+
+Fit = Callable[[Image.Image], NDArray[np.uint8]]
+"""Brings an RGB image to the shape of the array."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodedImages:
+    """The images of some files.
+
+    Attributes:
+        images: Those that could be decoded, in the order of the files, (N, H, W, C) uint8; mapped from a file.
+        whole: Which of the files they are, (M,) bool.
+        broken: Names of the others.
+        fingerprint: Identity of the files and of how they were decoded.
+    """
+
+    images: NDArray[np.uint8]
+    whole: NDArray[np.bool_]
+    broken: tuple[str, ...]
+    fingerprint: str
+
+
+def decoded_images(
+    root: Path,
+    names: Sequence[str],
+    *,
+    identity: str,
+    shape: tuple[int, int, int],
+    fit: Fit,
+    cache_dir: Path,
+    unread: Sequence[str] = (),
+) -> DecodedImages:
+    """Return the decoded images of some files; one process of the node decodes, the others wait and share.
+
+    Args:
+        root: Folder that the names are relative to.
+        names: The files.
+        identity: What decides the pixels: content, names and the way of fitting.
+        shape: (H, W, C) of an image.
+        fit: Makes that of a decoded image.
+        cache_dir: Cache folder.
+        unread: Further images of the folder that are known to be unreadable; they count as such.
+
+    Raises:
+        ImageFolderError: If more than one image in a hundred cannot be decoded; names the first.
+        OSError: If a file cannot be read.
+    """
+    fingerprint = hashlib.sha256(identity.encode()).hexdigest()
+    kept = cache_dir / "pictures" / fingerprint[:24]
+    with locked_folder(kept):
+        broken = _broken_of(kept)
+        if broken is None:
+            broken = _decode(root, names, kept / PARTIAL, shape, fit)
+            (kept / PARTIAL).rename(kept / ARRAY)
+            keep(kept / RECORD, {ARRAY: kept / ARRAY}, {"broken": broken})
+    left_out, total = [*unread, *broken], len(names) + len(unread)
+    refuse_unreadable(root, left_out, total)
+    if left_out:
+        text = "%d of %d images in %s cannot be decoded and are left out: %s"
+        logger.warning(text, len(left_out), total, root, named(left_out))
+    absent = set(broken)
+    return DecodedImages(
+        images=np.asarray(np.load(kept / ARRAY, mmap_mode="c", allow_pickle=False)),
+        whole=np.array([name not in absent for name in names], dtype=np.bool_),
+        broken=tuple(left_out),
+        fingerprint=fingerprint,
+    )
+
+
+def _decode(root: Path, names: Sequence[str], target: Path, shape: tuple[int, int, int], fit: Fit) -> list[str]:
+    """Decode files in parallel into one array file of those that are whole; return the names of the others."""
+    pixels = np.lib.format.open_memmap(target, mode="w+", dtype=np.uint8, shape=(len(names), *shape))
+
+    def one(number: int) -> bool:
+        image = decode_or_none(root / names[number])
+        if image is not None:
+            pixels[number] = fit(image)
+        return image is not None
+
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        whole = np.fromiter(pool.map(one, range(len(names))), dtype=np.bool_, count=len(names))
+    broken = [name for name, is_whole in zip(names, whole, strict=True) if not is_whole]
+    if broken:
+        np.save(target, np.array(pixels[whole]))
+    else:
+        pixels.flush()
+    return broken
+
+
+def _broken_of(kept: Path) -> list[str] | None:
+    """Return the images that are left out of a kept array, or None where there is no whole array."""
+    try:
+        return list(kept_facts(kept / RECORD)["broken"])
+    except FileNotFoundError:
+        return None
+    except DamagedFileError as error:
+        logger.warning("a folder of images is decoded again: %s", error)
+        return None
