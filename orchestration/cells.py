@@ -72,6 +72,7 @@ class PlannedCell:
         trained: Whether a complete checkpoint is recorded.
         supporting: Whether it is only needed by other cells and stands in no row.
         failed: The reason of its last recorded failure, or None.
+        wanted_values: (column, benchmark key) of the values that tables show of it.
         sources: What identifies the code of the plug-ins that it uses (`trainers.sources`).
     """
 
@@ -85,6 +86,7 @@ class PlannedCell:
     supporting: bool = False
     failed: str | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
+    wanted_values: tuple[tuple[str, str], ...] = ()
 
     @property
     def cell_id(self) -> str:

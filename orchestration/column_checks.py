@@ -10,7 +10,6 @@ from eval.benchmarks import parse_column
 from eval.errors import EvalError
 from orchestration.errors import Mistake, nearest
 from orchestration.point_settings import attempt, mistake_at
-from orchestration.results_table import value_columns
 
 if TYPE_CHECKING:
     from eval.benchmark import BenchmarkRequest
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 def unknown_columns(sweep: Sweep, catalogue: Catalogue) -> list[Mistake]:
     """Return a mistake for every column whose benchmark or metric is unknown, and every benchmark that is."""
     mistakes = []
-    for column in value_columns(sweep):
+    for column in sweep.value_columns:
         try:
             catalogue.column(column)
         except (ValueError, EvalError) as error:
@@ -55,7 +54,7 @@ def _of_request(sweep: Sweep, request: BenchmarkRequest, dataset: str, catalogue
         place: Path = _place(sweep, used_by[0]) if used_by else ("benchmarks", request.name)
         return [mistake_at(sweep, place, f"benchmark '{request.name}' cannot run on '{dataset}': {problem}")]
     mistakes = []
-    for text in value_columns(sweep):
+    for text in sweep.value_columns:
         column, _ = attempt(parse_column, text)
         if column is not None and column.benchmark == request.name:
             problem = column_problem(column, request.params, data)

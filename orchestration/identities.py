@@ -22,7 +22,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedCell:
-    """A cell with its configuration and identity, before the store is asked."""
+    """A cell with its configuration and identity, before the store is asked.
+
+    Attributes:
+        wanted_values: (column, benchmark key) of the values that its sweep's table shows of it.
+    """
 
     cell: Cell
     config: JobConfig
@@ -31,6 +35,7 @@ class ResolvedCell:
     benchmarks: tuple[BenchmarkRequest, ...]
     parents: tuple[ResolvedCell, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
+    wanted_values: tuple[tuple[str, str], ...] = ()
 
     @property
     def cell_id(self) -> str:
@@ -103,6 +108,7 @@ class Template:
     parent: Template | None
     visualised: ResolvedCell | None
     sources: Mapping[str, str]
+    wanted_values: tuple[tuple[str, str], ...]
 
     def with_seed(self, resolver: Resolver, seed: int) -> ResolvedCell:
         """Return the resolved cell of a seed; a parent has the same seed, and a released network is the same for all seeds."""
@@ -118,5 +124,6 @@ class Template:
             dataset_identity=self.dataset_identity,
             benchmarks=self.benchmarks,
             sources=self.sources,
+            wanted_values=self.wanted_values,
             parents=tuple(cell for cell in (self.visualised, parent) if cell is not None),
         )

@@ -68,19 +68,19 @@ def plan_cells(
 ) -> Plan:
     """Return the plan of resolved cells; see `make_plan`."""
     wanted = _merged(cells)
-    families = {key: _ancestors(cell) for key, (cell, _) in wanted.items()}
+    families = {key: _ancestors(cell) for key, cell in wanted.items()}
     keys = dict.fromkeys(key for parents in families.values() for key in (parent.train_key for parent in parents))
-    reports = {key: [request.key for request in benchmarks] for key, (_, benchmarks) in wanted.items()}
+    reports = {key: [request.key for request in cell.benchmarks] for key, cell in wanted.items()}
     results = store.results([*dict.fromkeys([*wanted, *keys])], wanted={**dict.fromkeys(keys, ()), **reports})
     undone = [key for key in (*wanted, *keys) if key not in results or not _is_complete(wanted.get(key), results[key])]
     failures = {key: failure_of(attempts) for key, attempts in store.failures(undone).items()}
     planned: dict[str, PlannedCell] = {}
-    for key, (cell, benchmarks) in wanted.items():
+    for key, cell in wanted.items():
         is_trained = key in results and mode != "force"
         for parent in () if is_trained else families[key]:
             if parent.train_key not in wanted and parent.train_key not in planned:
                 planned[parent.train_key] = _planned(parent, (), failures, results, mode, is_supporting=True)
-        planned[key] = _planned(cell, benchmarks, failures, results, mode)
+        planned[key] = _planned(cell, cell.benchmarks, failures, results, mode)
     ordered = _parents_first(planned, families)
     if mode == "cached":
         ordered = _without_orphans(ordered)
@@ -95,18 +95,23 @@ def plan_cells(
     )
 
 
-def _merged(cells: Sequence[ResolvedCell]) -> dict[str, tuple[ResolvedCell, tuple[BenchmarkRequest, ...]]]:
-    """Return one entry per train key with all benchmarks that any of its rows wants."""
-    merged: dict[str, tuple[ResolvedCell, tuple[BenchmarkRequest, ...]]] = {}
+def _merged(cells: Sequence[ResolvedCell]) -> dict[str, ResolvedCell]:
+    """Return one cell per train key, with all benchmarks and values that any of its rows wants."""
+    merged: dict[str, ResolvedCell] = {}
     for cell in cells:
-        first, benchmarks = merged.get(cell.train_key, (cell, ()))
-        known = {request.key for request in benchmarks}
-        merged[cell.train_key] = first, (*benchmarks, *(each for each in cell.benchmarks if each.key not in known))
+        first = merged.setdefault(cell.train_key, cell)
+        if first is not cell:
+            known = {request.key for request in first.benchmarks}
+            merged[cell.train_key] = replace(
+                first,
+                benchmarks=(*first.benchmarks, *(each for each in cell.benchmarks if each.key not in known)),
+                wanted_values=tuple(dict.fromkeys((*first.wanted_values, *cell.wanted_values))),
+            )
     return merged
 
 
-def _is_complete(wanted: tuple[ResolvedCell, tuple[BenchmarkRequest, ...]] | None, result: CellResult) -> bool:
-    return wanted is None or all(request.key in result.reports for request in wanted[1])
+def _is_complete(wanted: ResolvedCell | None, result: CellResult) -> bool:
+    return wanted is None or all(request.key in result.reports for request in wanted.benchmarks)
 
 
 def _ancestors(cell: ResolvedCell) -> tuple[ResolvedCell, ...]:
@@ -140,6 +145,7 @@ def _planned(
         supporting=is_supporting,
         failed=None if is_done else failures.get(cell.train_key),
         sources=cell.sources,
+        wanted_values=() if is_supporting else cell.wanted_values,
     )
 
 

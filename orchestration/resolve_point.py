@@ -145,9 +145,15 @@ class Reading(PointSettings):
             identity=identity,
             benchmarks=benchmarks,
             sources=sources,
+            wanted_values=self._wanted_values(benchmarks),
             parent=parent,
             visualised=visualised,
         )
+
+    def _wanted_values(self, benchmarks: tuple[BenchmarkRequest, ...]) -> tuple[tuple[str, str], ...]:
+        keys = {request.name: request.key for request in benchmarks}
+        names = ((column, column.partition("/")[0]) for column in self.sweep.value_columns)
+        return tuple((column, keys[name]) for column, name in names if name in keys)
 
     def _cell(self) -> Cell:
         return Cell(

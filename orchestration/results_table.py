@@ -6,10 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from augment.fast_dataclass import dataclass
-from eval.benchmarks import column_marks, column_value, parse_column
 from eval.tables.grid import Observation, Table
 from eval.tables.layouts import metric_table, pair_grid, set_table
+from orchestration.column_values import ColumnValue, unfilled, value_in
 from orchestration.comparison import Resolved, tested
 from orchestration.normalisation import normalisation_notes
 from orchestration.recorded import recorded
@@ -34,7 +33,8 @@ def sweep_tables(sweep: Sweep, cells: Sequence[ResolvedCell], results: Mapping[s
     if not sweep.parts:
         table = tested(sweep_table(sweep, cells, results), Resolved(sweep, cells))
         baselines = normalisation_notes(sweep.columns, cells, results)
-        return (replace(table, notes=(*table.notes, *table_notes(sweep), *baselines)),)
+        empty = tuple(f"Not complete: {line}." for line in unfilled(cells, results))
+        return (replace(table, notes=(*table.notes, *table_notes(sweep), *baselines, *empty)),)
     tables: list[Table] = []
     start = 0
     for part in sweep.parts:
@@ -114,7 +114,7 @@ def table_notes(sweep: Sweep) -> tuple[str, ...]:
 def _observations(
     sweep: Sweep, cells: Sequence[ResolvedCell], results: Mapping[str, CellResult]
 ) -> Iterator[Observation]:
-    columns = value_columns(sweep)
+    columns = sweep.value_columns
     wanted: dict[str, int] = {}
     found: dict[str, list[tuple[Point, ResolvedCell, CellResult]]] = {}
     seen: set[tuple[str, int]] = set()
@@ -158,35 +158,13 @@ def _column_observations(
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Value:
-    """A column's value of a cell with its marks; None where it is undefined for what was evaluated, with the reason."""
-
-    value: float | None
-    marks: frozenset[str] = frozenset()
-    undefined: str = ""
-
-
-def _value(column: str, cell: ResolvedCell, result: CellResult) -> _Value | None:
+def _value(column: str, cell: ResolvedCell, result: CellResult) -> ColumnValue | None:
     """Return a column's value of a cell, or None where it is not recorded."""
-    parsed = parse_column(column.removesuffix("/mean") if column.endswith("/mean") else column)
-    request = next((each for each in cell.benchmarks if each.name == parsed.benchmark), None)
-    report = result.reports.get(request.key) if request is not None else None
-    if report is None or report.outcome is None:
-        return None
-    value = column_value(report.outcome, parsed)
-    if value is None:
-        reason = report.outcome.notes.get("missing", {}).get(parsed.metric)
-        return None if reason is None else _Value(value=None, undefined=str(reason))
-    marks = column_marks(report.outcome, parsed)
-    return _Value(value=value, marks=marks | {"released"} if cell.config.released is not None else marks)
-
-
-def value_columns(sweep: Sweep) -> tuple[str, ...]:
-    """Return the columns that values are read for: with a detail each in layout `sets`."""
-    if sweep.table is None or sweep.table.layout != "sets":
-        return sweep.columns
-    return tuple(f"{column}/{detail}" for column in sweep.columns for detail in sweep.details)
+    key = next((key for wanted, key in cell.wanted_values if wanted == column), None)
+    found = value_in(column, result.reports.get(key)) if key is not None else None
+    if found is None or found.value is None or cell.config.released is None:
+        return found
+    return replace(found, marks=found.marks | {"released"})
 
 
 def place_of(sweep: Sweep, point: Point) -> tuple[str, str]:

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from clusters.storage import StorageError
-from orchestration.engine.options import RunOptions, RunOutcome
+from orchestration.column_values import unfilled
+from orchestration.engine.options import RunOptions, RunOutcome, RunStatus
 from orchestration.errors import InputError, Mistake
 from orchestration.forgetting import forget
 from orchestration.observer import Observers, RunObserver
 from orchestration.plan import plan_cells
-from orchestration.recorded import recorded
+from orchestration.recorded import recorded, recorded_of
 from orchestration.resolve import resolve_sweep
 from orchestration.results_table import sweep_tables
 from orchestration.sweep_records import remember
@@ -87,13 +88,42 @@ def run_sweep(
 
         check_tracking(settings.tracking)
     _remember(sweep, cells, plan, settings=settings, store=store)
-    observer = Observers(observers)
+    observer = TruthfulEnd(observers, plan, store)
     outcome = execute_plan(
         plan, settings=settings, store=store, workers=sweep.workers, options=options, observer=observer
     )
     results = recorded(cells, store)
+    outcome = _truthful(outcome, unfilled(plan.cells, results))
     tables = sweep_tables(sweep, cells, results)
     return SweepRun(cells=cells, plan=plan, outcome=outcome, results=results, tables=tables)
+
+
+class TruthfulEnd(Observers):
+    """Tells observers of a run as "complete" only where every column that is wanted has its values.
+
+    Args:
+        observers: Who is told.
+        plan: What runs.
+        store: What is recorded at the end.
+    """
+
+    def __init__(self, observers: Sequence[RunObserver], plan: Plan, store: ResultsStore) -> None:
+        super().__init__(observers)
+        self._wanted = plan.cells
+        self._store = store
+
+    def run_ended(self, plan: Plan, status: RunStatus) -> None:
+        lines = unfilled(self._wanted, recorded_of(self._wanted, self._store)) if status == "complete" else ()
+        for line in lines:
+            self.message(f"not complete: {line}")
+        super().run_ended(plan, "failed" if lines else status)
+
+
+def _truthful(outcome: RunOutcome, lines: Sequence[str]) -> RunOutcome:
+    """Return how a run ended, which is not complete where wanted columns are empty."""
+    if outcome.status != "complete" or not lines:
+        return outcome
+    return replace(outcome, status="failed", reason="; ".join(lines))
 
 
 def _remember(

@@ -106,6 +106,13 @@ class Sweep:
     document: Document = field(default=Document(None, {}), repr=False, compare=False)
 
     @property
+    def value_columns(self) -> tuple[str, ...]:
+        """The columns that values are read for: with a detail each in layout `sets`."""
+        if self.table is None or self.table.layout != "sets":
+            return self.columns
+        return tuple(f"{column}/{detail}" for column in self.columns for detail in self.details)
+
+    @property
     def label(self) -> str:
         """Name under which results are shown: sizes other than the full one are told apart."""
         return label_of(self.name, self.size)

@@ -11,7 +11,7 @@ from eval.tables.grid import Observation
 from orchestration.cell_settings import described, differing_settings
 from orchestration.errors import Mistake, nearest
 from orchestration.point_settings import mistake_at
-from orchestration.results_table import laid_out, place_of, value_columns
+from orchestration.results_table import laid_out, place_of
 from orchestration.sweep import spoken_value
 from orchestration.sweep_yaml import plain_scalar
 
@@ -46,7 +46,7 @@ def layout_mistakes(sweep: Sweep) -> list[Mistake]:
 
 
 def _one_each(sweep: Sweep) -> Iterator[Observation]:
-    column = value_columns(sweep)[0]
+    column = sweep.value_columns[0]
     seen: set[tuple[str, int]] = set()
     for point in sweep.points:
         if (point.row, point.seed) not in seen:

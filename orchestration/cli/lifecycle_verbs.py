@@ -68,6 +68,7 @@ def watch(
     """Follow the state of every cell from the store until nothing is left to do (Ctrl-C ends it)."""
     from orchestration.cli.status_verbs import status_document, status_text
     from orchestration.plan import plan_cells
+    from orchestration.recorded import recorded_of
     from orchestration.resolve import resolve_sweep
 
     opened = options.chosen(sweep, smoke, small, assignments, seeds).opened(storage, data_root)
@@ -75,14 +76,15 @@ def watch(
     shown = ""
     while True:
         plan = plan_cells(cells, name=opened.sweep.label, store=opened.store, catalogue=opened.catalogue)
-        document = status_document(plan, opened.store)
+        trained = [cell for cell in plan.cells if cell.trained]
+        document = status_document(plan, opened.store, recorded_of(trained, opened.store))
         text = status_text(document)
         if text != shown:
             _redraw(text)
             shown = text
         states = {row["state"] for row in document["cells"]}
         if states <= {"done", "failed"}:
-            return EXIT_CELLS_FAILED if "failed" in states else EXIT_DONE
+            return EXIT_CELLS_FAILED if "failed" in states or document["not_complete"] else EXIT_DONE
         time.sleep(every)
 
 

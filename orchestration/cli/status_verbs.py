@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -11,9 +12,8 @@ from orchestration.cli import options
 from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, emit
 
 if TYPE_CHECKING:
-    from orchestration.catalogue import Catalogue
     from orchestration.cells import Plan, PlannedCell
-    from orchestration.store.base import ResultsStore
+    from orchestration.store.base import CellResult, ResultsStore
 
 
 def register(app: typer.Typer) -> None:
@@ -32,31 +32,31 @@ def status(
     as_json: options.Json = False,
 ) -> int:
     """Show the state of every cell, also of a sweep that runs elsewhere."""
-    from orchestration.ledger import ledger_text
+    from orchestration.ledger import ledger, ledger_text
     from orchestration.plan import make_plan
+    from orchestration.recorded import recorded_of
 
     opened = options.chosen(sweep, smoke, small, assignments, seeds).opened(storage, data_root)
     store, catalogue = opened.store, opened.catalogue
     plan = make_plan(opened.sweep, store=store, catalogue=catalogue)
-    document = {**status_document(plan, store), "cost": cost_of(plan, store, catalogue)}
+    results = recorded_of([cell for cell in plan.cells if cell.trained], store)
+    document = {
+        **status_document(plan, store, results),
+        "cost": ledger([(cell.train_key, cell.config, cell.wanted) for cell in plan.cells], results, catalogue),
+    }
     emit(document, lambda: f"{status_text(document)}\n{ledger_text(document['cost'])}", as_json=as_json)
-    return EXIT_CELLS_FAILED if any(row["state"] == "failed" for row in document["cells"]) else EXIT_DONE
+    has_failed = any(row["state"] == "failed" for row in document["cells"])
+    return EXIT_CELLS_FAILED if has_failed or document["not_complete"] else EXIT_DONE
 
 
-def cost_of(plan: Plan, store: ResultsStore, catalogue: Catalogue) -> dict[str, Any]:
-    """Return what the recorded cells of a plan took, beside the estimate; see `orchestration.ledger.ledger`."""
-    from orchestration.ledger import ledger
+def status_document(plan: Plan, store: ResultsStore, results: Mapping[str, CellResult]) -> dict[str, Any]:
+    """Return the state of a sweep and of each of its cells as plain values, with the wanted columns that stayed empty."""
+    from orchestration.column_values import unfilled
 
-    wanted = {cell.train_key: [request.key for request in cell.wanted] for cell in plan.cells if cell.trained}
-    results = store.results(wanted, wanted=wanted)
-    return ledger([(cell.train_key, cell.config, cell.wanted) for cell in plan.cells], results, catalogue)
-
-
-def status_document(plan: Plan, store: ResultsStore) -> dict[str, Any]:
-    """Return the state of a sweep and of each of its cells as plain values."""
     holders = store.holders([cell.train_key for cell in plan.cells if not cell.is_done])
     cells = [cell_status(cell, holders.get(cell.train_key)) for cell in plan.cells]
-    return {"sweep": plan.sweep, "request": store.requested(plan.sweep), "cells": cells}
+    empty = list(unfilled(plan.cells, results))
+    return {"sweep": plan.sweep, "request": store.requested(plan.sweep), "cells": cells, "not_complete": empty}
 
 
 def cell_status(cell: PlannedCell, holder: str | None) -> dict[str, Any]:
@@ -90,4 +90,5 @@ def status_text(document: dict[str, Any]) -> str:
     lines = [f"{document['sweep']}: " + ", ".join(f"{number} {state}" for state, number in counts.items())]
     if document["request"]:
         lines.append(f"asked to {document['request']}")
+    lines += [f"not complete: {line}" for line in document["not_complete"]]
     return "\n".join([*lines, columns(table, header=["cell", "row", "seed", "state", "missing", "detail"])])

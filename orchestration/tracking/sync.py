@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchestration.column_values import unfilled
+from orchestration.recorded import recorded_of
 from orchestration.tracking.client import TrackingClient
 from orchestration.tracking.opening import artifacts_of
 from orchestration.tracking.projection import Projection
@@ -70,10 +72,13 @@ def sync(
     projection.load()
     counts = _project_all(store, sweep, projection, progress)
     projection.describe(grid or {})
-    projection.end_sweep(
-        "complete" if counts["absent"] == 0 and all(cell.is_done for cell in plan.cells) else "partial"
-    )
+    projection.end_sweep("complete" if counts["absent"] == 0 and _is_complete(plan, store) else "partial")
     return Synced(**counts, experiment_id=projection.experiment_id, sweep_run_id=projection.sweep_run.run_id)
+
+
+def _is_complete(plan: Plan, store: FileStore) -> bool:
+    """Whether nothing is left to do, and every column that is wanted has its values."""
+    return all(cell.is_done for cell in plan.cells) and not unfilled(plan.cells, recorded_of(plan.cells, store))
 
 
 def _project_all(

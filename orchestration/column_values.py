@@ -1,0 +1,68 @@
+"""The value of a table's column in what is recorded, and the columns that stay without one though their benchmark is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from augment.fast_dataclass import dataclass
+from eval.benchmarks import column_marks, column_value, parse_column
+
+if TYPE_CHECKING:
+    from eval.report import MetricReport
+    from orchestration.cells import PlannedCell
+    from orchestration.identities import ResolvedCell
+    from orchestration.store.base import CellResult
+
+SHOWN_CELLS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnValue:
+    """A column's value with its marks; None where it is undefined for what was evaluated, with the reason."""
+
+    value: float | None
+    marks: frozenset[str] = frozenset()
+    undefined: str = ""
+
+
+def value_in(column: str, report: MetricReport | None) -> ColumnValue | None:
+    """Return a column's value in a report on its benchmark, or None where it has none.
+
+    Args:
+        column: Text of the column; the detail "mean" stands for the metric over all fine rows.
+        report: The report, or None where none is recorded.
+
+    Raises:
+        EvalError: If the column is unknown.
+    """
+    if report is None or report.outcome is None:
+        return None
+    parsed = parse_column(column.removesuffix("/mean"))
+    value = column_value(report.outcome, parsed)
+    if value is None:
+        reason = report.outcome.notes.get("missing", {}).get(parsed.metric)
+        return None if reason is None else ColumnValue(value=None, undefined=str(reason))
+    return ColumnValue(value=value, marks=column_marks(report.outcome, parsed))
+
+
+def unfilled(cells: Iterable[ResolvedCell | PlannedCell], results: Mapping[str, CellResult]) -> tuple[str, ...]:
+    """Return a line for each column that cells have no value in though its benchmark is recorded of them.
+
+    A sweep with such a column is not complete: nothing is left to run, and yet something that it wants is not there.
+
+    Args:
+        cells: Cells with the values that are wanted of them.
+        results: Train key -> what is recorded.
+    """
+    found: dict[str, dict[str, None]] = {}
+    for cell in cells:
+        result = results.get(cell.train_key)
+        for column, key in cell.wanted_values if result is not None else ():
+            if result is not None and key in result.reports and value_in(column, result.reports[key]) is None:
+                found.setdefault(column, {})[f"{cell.cell.row} seed {cell.cell.seed}"] = None
+    return tuple(
+        f"column '{column}' is empty though its benchmark is recorded: {', '.join([*names][:SHOWN_CELLS])}"
+        + (f" and {len(names) - SHOWN_CELLS} more" if len(names) > SHOWN_CELLS else "")
+        for column, names in found.items()
+    )
