@@ -11,6 +11,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal
 
 from augment.fast_dataclass import dataclass
+from eval.report import OWN_FILES
 
 if TYPE_CHECKING:
     from eval.report import BenchmarkOutcome
@@ -61,7 +62,7 @@ class BenchmarkRequest:
         key: The key its result is recorded under.
         code: What identified the source of a plug-in while planning, or "" for what is built in.
         files: Collection of files that it reads -> what identified it while planning (`augment.published.as_planned`).
-        is_own: Whether files of its own or of the dataset's are not shown to be the published ones.
+        own_files: Files under a published name, its own or the dataset's, that are not shown to be the published ones -> why.
     """
 
     name: str
@@ -69,4 +70,14 @@ class BenchmarkRequest:
     key: str
     code: str = ""
     files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    is_own: bool = False
+    own_files: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def shown_name(self) -> str:
+        """Name of the benchmark in columns."""
+        return self.name + OWN_FILES * self.is_own
+
+    @property
+    def is_own(self) -> bool:
+        """Whether its values must not stand in the column of the published files."""
+        return bool(self.own_files)

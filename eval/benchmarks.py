@@ -1,7 +1,8 @@
 """The benchmarks: every protocol by name, light to import, run on demand; and the table columns that name them.
 
 A column is `<benchmark>/<metric>`, with a third part for one fine row (`c/error/fog`, `ood/auroc/svhn`). Published and generated
-data, strict and reference attacks are different benchmarks, so no column ever mixes them.
+data, strict and reference attacks are different benchmarks, so no column ever mixes them. Nor does one mix published files with
+files that are not shown to be the published ones: `c-own-files/error` is what tables show instead of `c/error` for those.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from eval.benchmark_list import BENCHMARKS
 from eval.errors import EvalError
 from eval.metrics.registry import METRICS, MetricSpec
 from eval.params import build_config, nearest, plain_values
-from eval.report import is_small
+from eval.report import OWN_FILES, is_small
 from eval.scores import detail_parts
 
 if TYPE_CHECKING:
@@ -25,14 +26,16 @@ ENTRY_POINTS: Final = "dreamgrid.benchmarks"
 
 
 class Column(NamedTuple):
-    """A table column: a metric of a benchmark, or of one of its fine rows."""
+    """A table column: a metric of a benchmark, or of one of its fine rows; and whether its values are on own files."""
 
     benchmark: str
     metric: str
     detail: str | None = None
+    is_own: bool = False
 
     def __str__(self) -> str:
-        return "/".join(part for part in self if part is not None)
+        parts = (self.benchmark + OWN_FILES * self.is_own, self.metric, self.detail)
+        return "/".join(part for part in parts if part is not None)
 
 
 def benchmark_for(name: str) -> Benchmark:
@@ -97,17 +100,20 @@ def parse_column(text: str) -> Column:
         raise EvalError(
             f"a column must be written <benchmark>/<metric> or <benchmark>/<metric>/<detail>, but got {text!r}"
         )
-    benchmark = benchmark_for(parts[0])
+    is_own = parts[0].endswith(OWN_FILES)
+    benchmark = benchmark_for(parts[0].removesuffix(OWN_FILES))
     metrics = (*benchmark.metrics, "ce") if "mce" in benchmark.metrics else benchmark.metrics
     if parts[1] not in metrics:
-        raise EvalError(f"benchmark {parts[0]!r} has no metric {parts[1]!r}{nearest(parts[1], metrics)}")
+        raise EvalError(f"benchmark {benchmark.name!r} has no metric {parts[1]!r}{nearest(parts[1], metrics)}")
     if parts[1] not in METRICS:
-        raise EvalError(f"metric {parts[1]!r} of benchmark {parts[0]!r} is not described{nearest(parts[1], METRICS)}")
+        raise EvalError(
+            f"metric {parts[1]!r} of benchmark {benchmark.name!r} is not described{nearest(parts[1], METRICS)}"
+        )
     if len(parts) == 3 and benchmark.details is None:
         raise EvalError(
-            f"benchmark {parts[0]!r} has no fine rows, so {text!r} names none; write {'/'.join(parts[:2])!r}"
+            f"benchmark {benchmark.name!r} has no fine rows, so {text!r} names none; write {'/'.join(parts[:2])!r}"
         )
-    return Column(*parts)
+    return Column(benchmark.name, parts[1], parts[2] if len(parts) == 3 else None, is_own)
 
 
 def metric_of(column: Column) -> MetricSpec:
@@ -115,9 +121,14 @@ def metric_of(column: Column) -> MetricSpec:
     return METRICS[column.metric]
 
 
+def heading(column: Column) -> str:
+    """Return the heading of a column's benchmark ("C", "C (generated)", "C (own files)")."""
+    return benchmark_for(column.benchmark).title + (" (own files)" if column.is_own else "")
+
+
 def column_label(column: Column) -> str:
     """Return the heading of a column ("C (generated) mCE", "C (generated) error: fog")."""
-    label = f"{benchmark_for(column.benchmark).title} {metric_of(column).label}"
+    label = f"{heading(column)} {metric_of(column).label}"
     return f"{label}: {column.detail.replace('_', ' ')}" if column.detail else label
 
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+OWN_FILES: Final = "-own-files"
+"""What is added to a benchmark's name in columns where its files are not shown to be the published ones."""
+
 SMALL_SET: Final = 100
 """A number from a set of fewer images is marked: one image more or less moves it by over a point."""
 
@@ -72,6 +75,11 @@ def is_small(outcome: BenchmarkOutcome, metric: str, detail: str | None = None) 
     return counts or (value is not None and 0 < value.n < SMALL_SET)
 
 
+def reads_own_files(notes: Mapping[str, Any]) -> bool:
+    """Return whether the notes of an outcome name files under a published name that are not shown to be the published ones."""
+    return any(each.get("are") == "own" for each in notes.get("files", {}).values())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricReport:
     """One benchmark's outcome with the identity it is recorded under.
@@ -91,3 +99,9 @@ class MetricReport:
     outcome: BenchmarkOutcome | None
     error: str | None = None
     wall_s: float = 0.0
+
+    @property
+    def shown_benchmark(self) -> str:
+        """Name of the benchmark in columns: what was evaluated on own files bears another than on published ones."""
+        is_own = self.outcome is not None and reads_own_files(self.outcome.notes)
+        return self.benchmark + (OWN_FILES if is_own else "")

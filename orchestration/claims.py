@@ -89,6 +89,11 @@ class RecordedEvidence:
         columns = [column for given in alternatives for column in _columns_of(given, *members[0])]
         if not columns:
             return Missing(f"the sweep does not measure {alternatives[0]}", is_absent=True)
+        own = {name for cell, _ in members for name in _own_files(cell, columns[0])}
+        if own:
+            return Missing(
+                f"{columns[0]} of {row} is on own files ({', '.join(sorted(own))}), not on the published ones"
+            )
         values = {cell.config.seed: self._value(cell, columns[0]) for cell, _ in members}
         known = {seed: value for seed, value in values.items() if value is not None}
         if not known:
@@ -101,6 +106,12 @@ class RecordedEvidence:
         result = self.results.get(cell.train_key)
         report = result.reports.get(request.key) if result is not None and request is not None else None
         return column_value(report.outcome, parsed) if report is not None and report.outcome is not None else None
+
+
+def _own_files(cell: ResolvedCell, column: str) -> list[str]:
+    """Return the collections that a column's values of a cell are on and that are not shown to be the published ones."""
+    name = parse_column(column.removesuffix("/mean")).benchmark
+    return [each for request in cell.benchmarks if request.name == name for each in request.own_files]
 
 
 def _columns_of(given: str, cell: ResolvedCell, stand_ins: Mapping[str, str]) -> list[str]:

@@ -24,7 +24,10 @@ def unknown_columns(sweep: Sweep, catalogue: Catalogue) -> list[Mistake]:
     mistakes = []
     for column in sweep.value_columns:
         try:
-            catalogue.column(column)
+            parsed = catalogue.column(column)
+            if parsed.is_own:
+                wanted = parsed._replace(is_own=False)
+                raise ValueError(f"write '{wanted}': whether the files are the published ones is found out")
         except (ValueError, EvalError) as error:
             mistakes.append(mistake_at(sweep, _place(sweep, column), str(error)))
     for name in sweep.benchmarks:

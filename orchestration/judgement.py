@@ -205,6 +205,7 @@ def report_document(report: MetricReport) -> dict[str, Any]:
     shown = [Column(report.benchmark, name) for name in outcome.metrics] if outcome else []
     return {
         "benchmark": report.benchmark,
+        "shown_as": report.shown_benchmark,
         "semantics": report.semantics,
         "error": report.error,
         "metrics": {name: asdict(value) for name, value in outcome.metrics.items()} if outcome else {},

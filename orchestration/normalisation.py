@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from eval.benchmarks import column_label, metric_of, parse_column
+from eval.benchmarks import Column, column_label, metric_of, parse_column
 
 if TYPE_CHECKING:
     from orchestration.identities import ResolvedCell
@@ -30,18 +30,19 @@ def normalisation_notes(
         column = parse_column(text.removesuffix("/mean"))
         if metric_of(column).unit != "ratio":
             continue
-        names = dict.fromkeys(
-            str(baseline) for cell in cells for baseline in _baselines(column.benchmark, cell, results)
-        )
+        names = dict.fromkeys(str(baseline) for cell in cells for baseline in _baselines(column, cell, results))
         if names:
             notes.append(f"{column_label(column)}: divided by the errors of {' and of '.join(names)}.")
     return tuple(notes)
 
 
-def _baselines(benchmark: str, cell: ResolvedCell, results: Mapping[str, CellResult]) -> list[object]:
+def _baselines(column: Column, cell: ResolvedCell, results: Mapping[str, CellResult]) -> list[object]:
     result = results.get(cell.train_key)
     if result is None:
         return []
-    reports = [result.reports.get(request.key) for request in cell.benchmarks if request.name == benchmark]
+    requests = [
+        request for request in cell.benchmarks if (request.name, request.is_own) == (column.benchmark, column.is_own)
+    ]
+    reports = [result.reports.get(request.key) for request in requests]
     outcomes = [report.outcome for report in reports if report is not None and report.outcome is not None]
     return [outcome.notes["baseline"] for outcome in outcomes if "baseline" in outcome.notes]

@@ -137,7 +137,7 @@ def load_sweep(
 def _tidy(sweep: Sweep, cells: Sequence[ResolvedCell], recorded: dict[str, CellResult]) -> Iterator[dict[str, Any]]:
     for cell in cells:
         result = recorded.get(cell.train_key)
-        wanted = {request.key for request in cell.benchmarks}
+        wanted = {request.key: request.shown_name for request in cell.benchmarks}
         for key, report in result.reports.items() if result is not None else ():
             if key not in wanted or report.outcome is None:
                 continue
@@ -150,7 +150,7 @@ def _tidy(sweep: Sweep, cells: Sequence[ResolvedCell], recorded: dict[str, CellR
                     "method": cell.config.method,
                     "dataset": cell.config.dataset,
                     "model": cell.config.model,
-                    "benchmark": report.benchmark,
+                    "benchmark": wanted[key],
                     "metric": metric,
                     "value": value.value,
                     "n": value.n,

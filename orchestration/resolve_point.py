@@ -353,7 +353,7 @@ class Reading(PointSettings):
             key=digest(identity),
             code=code,
             files={each: as_planned(found) for each, found in files.items()},
-            is_own=any(found.is_own for found in files.values()),
+            own_files={each: found.reason for each, found in files.items() if found.is_own},
         )
 
 

@@ -11,6 +11,7 @@ from eval.tables.layouts import metric_table, pair_grid, set_table
 from orchestration.column_values import ColumnValue, unfilled, value_in
 from orchestration.comparison import Resolved, tested
 from orchestration.normalisation import normalisation_notes
+from orchestration.own_files import own_files_notes, shown_column, shown_columns
 from orchestration.recorded import recorded
 from orchestration.sweep import spoken_value
 
@@ -32,9 +33,11 @@ def sweep_tables(sweep: Sweep, cells: Sequence[ResolvedCell], results: Mapping[s
     """Return the table of a sweep with its notes, or one table for each part of a union."""
     if not sweep.parts:
         table = tested(sweep_table(sweep, cells, results), Resolved(sweep, cells))
-        baselines = normalisation_notes(sweep.columns, cells, results)
+        requests = [request for cell in cells for request in cell.benchmarks]
+        baselines = normalisation_notes(shown_columns(sweep.columns, requests), cells, results)
         empty = tuple(f"Not complete: {line}." for line in unfilled(cells, results))
-        return (replace(table, notes=(*table.notes, *table_notes(sweep), *baselines, *empty)),)
+        notes = (*table_notes(sweep), *baselines, *own_files_notes(requests), *empty)
+        return (replace(table, notes=(*table.notes, *notes)),)
     tables: list[Table] = []
     start = 0
     for part in sweep.parts:
@@ -55,11 +58,18 @@ def sweep_table(sweep: Sweep, cells: Sequence[ResolvedCell], results: Mapping[st
     Raises:
         EvalError: If a column is unknown.
     """
-    return laid_out(sweep, _observations(sweep, cells, results))
+    requests = [request for cell in cells for request in cell.benchmarks]
+    columns = shown_columns(sweep.columns, requests)
+    return laid_out(sweep, _observations(sweep, cells, results), columns=columns)
 
 
-def laid_out(sweep: Sweep, observations: Iterable[Observation]) -> Table:
+def laid_out(sweep: Sweep, observations: Iterable[Observation], *, columns: Sequence[str] = ()) -> Table:
     """Return the table of a sweep from observations in its places; the plan lays it out too, before anything is recorded.
+
+    Args:
+        sweep: Rows, columns, layout.
+        observations: Values by row, column and seed.
+        columns: Its columns as they are shown (`orchestration.own_files`), where they are not those that it names.
 
     Raises:
         EvalError: If a column is unknown, or two values claim one place and seed.
@@ -68,6 +78,7 @@ def laid_out(sweep: Sweep, observations: Iterable[Observation]) -> Table:
     if sweep.table is None:
         raise ValueError(f"sweep '{sweep.name}' is a union; `sweep_tables` gives the tables of its parts")
     layout, axes = sweep.table.layout, sweep.table.matrix
+    columns = columns or sweep.columns
     if layout == "matrix" and axes is not None:
         down = dict.fromkeys(place_of(sweep, point)[0] for point in sweep.points)
         across = dict.fromkeys(place_of(sweep, point)[1] for point in sweep.points)
@@ -78,14 +89,14 @@ def laid_out(sweep: Sweep, observations: Iterable[Observation]) -> Table:
             shown_title(sweep),
             list(down),
             list(across),
-            sweep.columns,
+            columns,
             observations,
             corner=corner,
             across_name=across_name,
         )
     if layout == "sets":
-        return set_table(shown_title(sweep), sweep.details, sweep.rows, sweep.columns, observations)
-    return metric_table(shown_title(sweep), sweep.rows, sweep.columns, observations)
+        return set_table(shown_title(sweep), sweep.details, sweep.rows, columns, observations)
+    return metric_table(shown_title(sweep), sweep.rows, columns, observations)
 
 
 def shown_title(sweep: Sweep) -> str:
@@ -139,18 +150,19 @@ def _column_observations(
     num_wanted: int,
     is_mixed: bool,
 ) -> Iterator[Observation]:
-    found = [(point, _value(column, cell, result)) for point, cell, result in members]
-    num_defined = sum(value is not None and value.value is not None for _, value in found)
-    for point, value in found:
+    found = [(point, cell, _value(column, cell, result)) for point, cell, result in members]
+    num_defined = sum(value is not None and value.value is not None for _, _, value in found)
+    for point, cell, value in found:
         if value is None:
             continue
+        request = next(each for each in cell.benchmarks if each.key == _key(column, cell))
         extra = {"mixed"} if is_mixed else set()
         extra |= {"incomplete"} if num_defined < num_wanted else set()
         row, across = place_of(sweep, point)
         yield Observation(
             row=row,
             across=across,
-            column=column,
+            column=shown_column(column, request),
             seed=point.seed,
             value=value.value,
             marks=value.marks | extra,
@@ -158,9 +170,13 @@ def _column_observations(
         )
 
 
+def _key(column: str, cell: ResolvedCell) -> str | None:
+    return next((key for wanted, key in cell.wanted_values if wanted == column), None)
+
+
 def _value(column: str, cell: ResolvedCell, result: CellResult) -> ColumnValue | None:
     """Return a column's value of a cell, or None where it is not recorded."""
-    key = next((key for wanted, key in cell.wanted_values if wanted == column), None)
+    key = _key(column, cell)
     found = value_in(column, result.reports.get(key)) if key is not None else None
     if found is None or found.value is None or cell.config.released is None:
         return found

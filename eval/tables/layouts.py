@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from augment.fast_dataclass import dataclass
-from eval.benchmarks import benchmark_for, lower_is_better, metric_of, parse_column
+from eval.benchmarks import heading, lower_is_better, metric_of, parse_column
 from eval.errors import EvalError
 from eval.tables.grid import ColumnSpec, Entry, Observation, Table
 from eval.tables.statistics import summarise
@@ -136,11 +136,11 @@ def column_spec(text: str) -> ColumnSpec:
     """
     column = parse_column(text)
     metric = metric_of(column)
-    benchmark = benchmark_for(column.benchmark)
+    title = heading(column)
     return ColumnSpec(
         key=text,
         column=text,
-        group=benchmark.title if column.detail is None else f"{benchmark.title} {metric.label}",
+        group=title if column.detail is None else f"{title} {metric.label}",
         label=metric.label if column.detail is None else column.detail.replace("_", " "),
         is_percent=metric.is_percent,
         lower_is_better=metric.lower_is_better,

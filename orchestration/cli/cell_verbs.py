@@ -198,7 +198,7 @@ def cell_document(key: str, store: ResultsStore) -> dict[str, Any]:
         "provenance": asdict(training.provenance),
         "reports": [
             {
-                "benchmark": report.benchmark,
+                "benchmark": report.shown_benchmark,
                 "key": benchmark_key,
                 "semantics": report.semantics,
                 "wall_s": report.wall_s,
@@ -217,7 +217,7 @@ def _what(result: CellResult | None) -> dict[str, Any]:
         return {}
     config = result.training.provenance.config
     names = {name: config.get(name, "") for name in ("method", "dataset", "model", "seed")}
-    return {**names, "reports": ", ".join(sorted(report.benchmark for report in result.reports.values()))}
+    return {**names, "reports": ", ".join(sorted(report.shown_benchmark for report in result.reports.values()))}
 
 
 def _cell_text(document: dict[str, Any]) -> str:

@@ -160,12 +160,12 @@ def judgement_text(document: Mapping[str, Any]) -> str:
     rows, remarks = [], []
     for report in document["reports"]:
         for name, value in report["metrics"].items():
-            column = parse_column(f"{report['benchmark']}/{name}")
+            column = parse_column(f"{report['shown_as']}/{name}")
             shown = f"{100 * value['value']:.2f} %" if metric_of(column).is_percent else f"{value['value']:.4f}"
             arrow = "lower" if metric_of(column).lower_is_better else "higher"
             rows.append([benchmark_for(column.benchmark).axis, column_label(column), shown, arrow, str(value["n"])])
         for name in report["notes"].get("missing", {}):
-            column = parse_column(f"{report['benchmark']}/{name}")
+            column = parse_column(f"{report['shown_as']}/{name}")
             rows.append([benchmark_for(column.benchmark).axis, column_label(column), UNDEFINED, "", ""])
         if "small" in report["marks"] and "small_sets" not in report["notes"]:
             remarks.append(f"{report['benchmark']}: {MARKS['small']}")
@@ -195,6 +195,9 @@ def _remarks(notes: Mapping[str, Any]) -> list[str]:
             f"{name}: {taken['outliers']} of {taken['of_outliers']} outliers against {taken['test_images']} of "
             f"{taken['of_test_images']} test images (one to five), mean of {taken['subsets']} random subsets"
         )
+    for name, each in notes.get("files", {}).items():
+        if each["are"] == "own":
+            remarks.append(f"own files: {name}: {each['reason']}")
     if "frost" in notes:
         remarks.append(f"frost from {notes['frost']}")
     if "baseline" in notes:

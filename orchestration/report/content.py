@@ -9,7 +9,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from eval.benchmarks import benchmark_for, metric_of, parse_column
+from eval.benchmarks import benchmark_for, heading, metric_of, parse_column
+from eval.report import OWN_FILES
 from eval.tables.cells import Style
 from eval.tables.render import render
 
@@ -107,16 +108,21 @@ def _entry(entry: Entry | None) -> dict[str, Any] | None:
 
 
 def _reports(result: CellResult, cell: ResolvedCell) -> dict[str, MetricReport]:
-    """Return the reports that the sweep wants of a cell, by benchmark."""
-    found = {request.name: result.reports.get(request.key) for request in cell.benchmarks}
+    """Return the reports that the sweep wants of a cell, by benchmark as it is shown."""
+    found = {request.shown_name: result.reports.get(request.key) for request in cell.benchmarks}
     return {name: report for name, report in found.items() if report is not None and report.outcome is not None}
+
+
+def _clean(reports: Mapping[str, MetricReport]) -> MetricReport | None:
+    """Return the report on the clean test images, whatever files they are of."""
+    return reports.get("clean") or reports.get("clean" + OWN_FILES)
 
 
 def _reliability(cells: Sequence[tuple[ResolvedCell, CellResult]]) -> list[list[float]]:
     """Return [confidence, accuracy, share of pictures] per bin, over all seeds of a row."""
     bins: dict[tuple[float, float], list[float]] = {}
     for cell, result in cells:
-        report = _reports(result, cell).get("clean")
+        report = _clean(_reports(result, cell))
         for row in report.outcome.rows if report is not None and report.outcome is not None else ():
             if {"from", "to", "count", "confidence", "accuracy"} <= row.keys() and row["count"]:
                 total = bins.setdefault((row["from"], row["to"]), [0.0, 0.0, 0.0])
@@ -140,7 +146,7 @@ def _details(members: Members) -> list[dict[str, Any]]:
         {
             "benchmark": name,
             "metric": metric,
-            "title": f"{benchmark_for(name).title} {metric}",
+            "title": f"{heading(parse_column(f'{name}/{metric}'))} {metric}",
             **_direction(name, metric),
             "rows": {
                 row: {
@@ -161,7 +167,7 @@ def _direction(name: str, metric: str) -> dict[str, bool]:
 
 def _fine_values(name: str, report: MetricReport) -> Iterable[tuple[str, str, str, float]]:
     """Yield (metric, fine row, severity or "", value) of a report."""
-    benchmark = benchmark_for(name)
+    benchmark = benchmark_for(name.removesuffix(OWN_FILES))
     if benchmark.details is None or report.outcome is None:
         return
     for row in report.outcome.rows:

@@ -69,10 +69,11 @@ def run_state(
     provenance, summary = result.training.provenance, result.training.summary
     at_ms = round(provenance.recorded_at * 1000)
     is_complete = all(key in result.reports for key in cell.wanted)
-    reports = [result.reports[key] for key in cell.wanted if key in result.reports]
+    shown = {name: result.reports[key] for key, name in cell.wanted.items() if key in result.reports}
+    reports = list(shown.values())
     values = {
-        clean_name(f"{report.benchmark}/{name}"): metric.value
-        for report in reports
+        clean_name(f"{benchmark}/{name}"): metric.value
+        for benchmark, report in shown.items()
         if report.outcome is not None
         for name, metric in report.outcome.metrics.items()
     }
@@ -84,7 +85,7 @@ def run_state(
     tags = _provenance_tags(result) | _failure_tags(attempts if not is_complete else ())
     tags |= {"result": "complete" if is_complete else "partial"}
     tags["not_finite"] = ", ".join(name for name in values if name not in finite)
-    fine = _fine_table(reports)
+    fine = _fine_table(shown)
     return RunState(
         status=status,
         start_ms=round((provenance.recorded_at - summary.wall_s) * 1000),
@@ -158,10 +159,10 @@ def _provenance_tags(result: CellResult) -> dict[str, str]:
     return {clean_name(name): value for name, value in tags.items()}
 
 
-def _fine_table(reports: Sequence[Any]) -> str:
+def _fine_table(reports: Mapping[str, Any]) -> str:
     """Return the fine rows of all benchmarks as one table in the form that the UI pages through."""
     rows = [
-        {"benchmark": report.benchmark, **row} for report in reports if report.outcome for row in report.outcome.rows
+        {"benchmark": name, **row} for name, report in reports.items() if report.outcome for row in report.outcome.rows
     ]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     data = [[row.get(name) for name in columns] for row in rows]
@@ -180,7 +181,7 @@ def _record(result: CellResult) -> str:
         "environment": summary.environment,
         "checkpoint": {"sha256": summary.checkpoint_sha256, "uri": summary.checkpoint_uri},
         "benchmarks": {
-            report.benchmark: {
+            report.shown_benchmark: {
                 "key": key,
                 "semantics": report.semantics,
                 "notes": report.outcome.notes if report.outcome else {},

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestration.own_files import shown_columns
 from orchestration.tracking.secrets import scrubbed
 
 if TYPE_CHECKING:
@@ -86,8 +87,10 @@ def tracked_sweep(plan: Plan, columns: Sequence[str] = ()) -> TrackedSweep:
         rows.setdefault(_row(cell), []).append(params[cell.train_key])
     within = {row: _varying(found) for row, found in rows.items()}
     cells = tuple(_tracked(cell, params[cell.train_key], within[_row(cell)], plan.sweep) for cell in plan.cells)
-    headline = dict.fromkeys("/".join(str(column).split("/")[:2]) for column in columns) or _all_columns(plan)
-    return TrackedSweep(name=plan.sweep, cells=cells, columns=tuple(headline)[:_MAX_COLUMNS], varying=varying)
+    requests = [request for cell in plan.cells for request in cell.wanted]
+    wanted = list(dict.fromkeys("/".join(str(column).split("/")[:2]) for column in columns)) or _all_columns(plan)
+    headline = shown_columns(wanted, requests)
+    return TrackedSweep(name=plan.sweep, cells=cells, columns=headline[:_MAX_COLUMNS], varying=varying)
 
 
 def clean_name(name: str) -> str:
@@ -114,7 +117,7 @@ def _tracked(planned: PlannedCell, params: Mapping[str, str], varying: Sequence[
         row=row,
         params=params,
         tags={name: value for name, value in tags.items() if value},
-        wanted={request.key: request.name for request in planned.wanted},
+        wanted={request.key: request.shown_name for request in planned.wanted},
     )
 
 
@@ -156,8 +159,8 @@ def _row(planned: PlannedCell) -> str:
     return planned.cell.row or planned.cell.method
 
 
-def _all_columns(plan: Plan) -> Mapping[str, None]:
+def _all_columns(plan: Plan) -> list[str]:
     from eval.benchmarks import benchmark_for
 
     names = dict.fromkeys(request.name for cell in plan.cells for request in cell.wanted)
-    return dict.fromkeys(f"{name}/{metric}" for name in names for metric in benchmark_for(name).metrics)
+    return [f"{name}/{metric}" for name in names for metric in benchmark_for(name).metrics]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +13,13 @@ import pytest
 from eval.corruptions.cbar import cbar_kinds
 from orchestration.catalogue import builtin_catalogue
 from orchestration.cli import main
+from orchestration.errors import InputError
 from orchestration.notebook import load_sweep
+from orchestration.plan import make_plan
 from orchestration.resolve import resolve_sweep
+from orchestration.store import open_store
 from orchestration.sweep_files import load_sweep as load_file
+from orchestration.tracking.subjects import tracked_sweep
 from orchestration.wanted import wanted_keys
 
 FOLDER_SET = """
@@ -47,13 +52,13 @@ def test_every_verb_finds_results_on_published_files(
     assert {row["state"] for row in json.loads(capsys.readouterr().out)["cells"]} == {"done"}
     for more in ([], ["--compare"]):
         assert main(["table", "table-3", *where, *more, "--format", "csv"]) == 0
-        shown = [line.split(",") for line in capsys.readouterr().out.splitlines() if "cbar/" in line]
+        shown = [line.split(",") for line in capsys.readouterr().out.splitlines() if "cbar-own-files/" in line]
         assert len(shown) == 2 * 8
         assert all(any(cell.startswith("0.") for cell in line) for line in shown), shown
     assert main(["report", "table-3", *where, "-o", str(tmp_path / "page.html"), "--json"]) == 0
     assert main(["watch", "table-3", *where]) == 0
     frame = load_sweep("table-3", storage=str(storage), data_root=files, seeds="0,1").results()
-    assert "cbar" in set(frame["benchmark"])
+    assert "cbar-own-files" in set(frame["benchmark"])
 
 
 def test_cells_on_a_users_own_pictures_are_wanted_with_and_without_them(tmp_path: Path) -> None:
@@ -67,3 +72,56 @@ def test_cells_on_a_users_own_pictures_are_wanted_with_and_without_them(tmp_path
 
     assert len(set(keys.values())) == 2
     assert set(keys.values()) <= wanted_keys([str(sweep)], data_root=tmp_path)
+
+
+MIXED = """
+name: mixed
+title: Published and own files
+base: {method: baseline, model: wrn-10-1, recipe: cifar, train: {epochs: 1}}
+axes: {cells: [{row: Ten, dataset: cifar-10}, {row: Hundred, dataset: cifar-100}]}
+seeds: [0]
+table: {columns: [clean/error, cbar/error]}
+"""
+
+
+def test_published_and_own_files_are_never_in_one_column(
+    recorded_store: Callable[..., Path], files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The column of CIFAR-100-C-Bar, whose files are there and match nothing, is not that of CIFAR-10-C-Bar."""
+    path = tmp_path / "mixed.yaml"
+    path.write_text(MIXED)
+    storage = recorded_store(str(path), "full", files)
+    where = [str(path), "--seeds", "0,1", "--storage", str(storage), "--data-root", str(files)]
+    assert main(["table", *where, "--format", "json"]) == 0
+    table = json.loads(capsys.readouterr().out)
+    assert [column["key"] for column in table["columns"]] == ["clean/error", "cbar/error", "cbar-own-files/error"]
+    assert main(["table", *where]) == 0
+    shown = capsys.readouterr().out
+    assert "C-bar (own files)" in shown
+    assert "Own files: CIFAR-100-C-Bar: no checksum of CIFAR-100-C-Bar is published." in shown
+    assert main(["report", *where, "-o", str(tmp_path / "page.html"), "--json"]) == 0
+    assert "C-bar (own files)" in (tmp_path / "page.html").read_text()
+    plan = make_plan(load_file(str(path)), store=open_store(str(storage)), catalogue=builtin_catalogue(files))
+    tracked = tracked_sweep(plan, ("clean/error", "cbar/error"))
+    assert tracked.columns == ("clean/error", "cbar/error", "cbar-own-files/error")
+    assert [sorted(cell.wanted.values()) for cell in tracked.cells] == [["cbar", "clean"], ["cbar-own-files", "clean"]]
+
+
+def test_what_own_files_say_is_not_compared_with_the_published_number(
+    recorded_store: Callable[..., Path], files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    storage = recorded_store("table-3", "full", files)
+    where = ["table-3", "--seeds", "0,1", "--storage", str(storage), "--data-root", str(files), "--compare"]
+    assert main(["table", *where, "--format", "csv"]) == 0
+    lines = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert any("own-files" in line["column"] for line in lines)
+    compared = {line["column"] for line in lines if line["published"]}
+    assert compared
+    assert not any("own-files" in column for column in compared)
+
+
+def test_a_sweep_cannot_ask_for_own_files(tmp_path: Path) -> None:
+    path = tmp_path / "mixed.yaml"
+    path.write_text(MIXED.replace("cbar/error", "cbar-own-files/error"))
+    with pytest.raises(InputError, match="write 'cbar/error': whether the files are the published ones is found out"):
+        resolve_sweep(load_file(str(path)), builtin_catalogue())

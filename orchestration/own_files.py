@@ -1,0 +1,43 @@
+"""Columns of values on files that are not shown to be the published ones: never those of the published files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from eval.benchmarks import parse_column
+
+if TYPE_CHECKING:
+    from eval.benchmark import BenchmarkRequest
+
+
+def shown_column(column: str, request: BenchmarkRequest) -> str:
+    """Return the column that a value of a request stands in."""
+    return str(parse_column(column)._replace(is_own=True)) if request.is_own else column
+
+
+def shown_columns(columns: Sequence[str], requests: Iterable[BenchmarkRequest]) -> tuple[str, ...]:
+    """Return the columns of a table: for each wanted one the published files, own files, or both where rows differ.
+
+    Args:
+        columns: Columns as a sweep names them.
+        requests: Benchmarks of its cells.
+
+    Raises:
+        EvalError: If a column is unknown.
+    """
+    own: dict[str, set[bool]] = {}
+    for request in requests:
+        own.setdefault(request.name, set()).add(request.is_own)
+    shown: dict[str, None] = {}
+    for text in columns:
+        column = parse_column(text)
+        for is_own in sorted(own.get(column.benchmark, {False})):
+            shown[str(column._replace(is_own=is_own))] = None
+    return tuple(shown)
+
+
+def own_files_notes(requests: Iterable[BenchmarkRequest]) -> tuple[str, ...]:
+    """Return one line per collection of own files: what it is called, and why it does not bear the published name."""
+    lines = {f"Own files: {name}: {reason}." for request in requests for name, reason in request.own_files.items()}
+    return tuple(sorted(lines))
