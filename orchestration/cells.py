@@ -69,11 +69,12 @@ class PlannedCell:
         dataset_identity: Declared checksum of its dataset.
         wanted: Benchmarks that the sweep wants of it.
         missing: Those of them that no record exists for.
-        trained: Whether a complete checkpoint is recorded.
+        trained: Whether a complete checkpoint is recorded and, as far as it is needed and was looked at, stored whole.
         supporting: Whether it is only needed by other cells and stands in no row.
         failed: The reason of its last recorded failure, or None.
         wanted_values: (column, benchmark key) of the values that tables show of it.
         sources: What identifies the code of the plug-ins that it uses (`trainers.sources`).
+        retrained: Why a cell whose training is recorded is trained again, or "". What is recorded of its weights still counts.
     """
 
     cell: Cell
@@ -87,6 +88,7 @@ class PlannedCell:
     failed: str | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
     wanted_values: tuple[tuple[str, str], ...] = ()
+    retrained: str = ""
 
     @property
     def cell_id(self) -> str:

@@ -164,7 +164,7 @@ def adopt(path: Path, cell: PlannedCell, *, settings: Settings, store: ResultsSt
         "resumed_from": None,
         "environment": environment,
     }
-    stored = Checkpoints(settings.checkpoints, cell.train_key).save_final(state)
+    stored = Checkpoints(settings.checkpoints, cell.train_key, era=store.era(cell.train_key)).save_final(state)
     summary = TrainSummary(
         checkpoint_sha256=stored.sha256,
         checkpoint_uri=stored.uri,

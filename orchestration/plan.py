@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from orchestration.benchmark_files import missing_of_benchmarks
 from orchestration.cells import Mode, Plan, PlannedCell
 from orchestration.failures import COUNTED, REPEATABLE
 from orchestration.identities import ResolvedCell
+from orchestration.needed_checkpoints import unusable_checkpoints
 from orchestration.resolve import resolve_sweep
 from trainers.datasets.streams import FOLDER, missing_stream
 from trainers.job import SOURCE_VARIABLE
@@ -33,6 +35,7 @@ def make_plan(
     store: ResultsStore,
     catalogue: Catalogue,
     mode: Mode = "cached",
+    checkpoints: str | None = None,
 ) -> Plan:
     """Return what a sweep wants and what of it is recorded.
 
@@ -45,6 +48,8 @@ def make_plan(
         catalogue: What cells may name; what is missing below its data root is told.
         mode: "cached" runs what is missing and leaves failed cells alone, "retry" runs failed ones again, "force" runs
             everything again, "read-only" runs nothing.
+        checkpoints: URI of the folder of all checkpoints: a recorded one that this plan needs and that is damaged or gone is
+            trained again. None takes all recorded ones as whole.
 
     Raises:
         InputError: With every mistake of the sweep.
@@ -55,6 +60,7 @@ def make_plan(
         store=store,
         catalogue=catalogue,
         mode=mode,
+        checkpoints=checkpoints,
     )
 
 
@@ -65,6 +71,7 @@ def plan_cells(
     store: ResultsStore,
     catalogue: Catalogue,
     mode: Mode = "cached",
+    checkpoints: str | None = None,
 ) -> Plan:
     """Return the plan of resolved cells; see `make_plan`."""
     wanted = _merged(cells)
@@ -73,14 +80,24 @@ def plan_cells(
     reports = {key: [request.key for request in cell.benchmarks] for key, cell in wanted.items()}
     results = store.results([*dict.fromkeys([*wanted, *keys])], wanted={**dict.fromkeys(keys, ()), **reports})
     undone = [key for key in (*wanted, *keys) if key not in results or not _is_complete(wanted.get(key), results[key])]
+    faults: Mapping[str, str] = {}
+    if checkpoints is not None and mode != "force":
+        cells_by_key = {cell.train_key: cell for cell in (*wanted.values(), *chain.from_iterable(families.values()))}
+        faults = unusable_checkpoints(
+            [key for key in undone if key in wanted],
+            results=results,
+            ancestors=lambda key: [parent.train_key for parent in _ancestors(cells_by_key[key])],
+            store=store,
+            checkpoints=checkpoints,
+        )
     failures = {key: failure_of(attempts) for key, attempts in store.failures(undone).items()}
     planned: dict[str, PlannedCell] = {}
     for key, cell in wanted.items():
-        is_trained = key in results and mode != "force"
+        is_trained = key in results and mode != "force" and key not in faults
         for parent in () if is_trained else families[key]:
             if parent.train_key not in wanted and parent.train_key not in planned:
-                planned[parent.train_key] = _planned(parent, (), failures, results, mode, is_supporting=True)
-        planned[key] = _planned(cell, cell.benchmarks, failures, results, mode)
+                planned[parent.train_key] = _planned(parent, (), failures, results, mode, faults, is_supporting=True)
+        planned[key] = _planned(cell, cell.benchmarks, failures, results, mode, faults)
     ordered = _parents_first(planned, families)
     if mode == "cached":
         ordered = _without_orphans(ordered)
@@ -128,12 +145,14 @@ def _planned(
     failures: Mapping[str, str | None],
     results: Mapping[str, CellResult],
     mode: Mode,
+    faults: Mapping[str, str],
     *,
     is_supporting: bool = False,
 ) -> PlannedCell:
     result = results.get(cell.train_key) if mode != "force" else None
     missing = tuple(request for request in benchmarks if result is None or request.key not in result.reports)
-    is_done = result is not None and not missing
+    is_trained = result is not None and cell.train_key not in faults
+    is_done = is_trained and not missing
     return PlannedCell(
         cell=cell.cell,
         train_key=cell.train_key,
@@ -141,11 +160,12 @@ def _planned(
         dataset_identity=cell.dataset_identity,
         wanted=benchmarks,
         missing=missing,
-        trained=result is not None,
+        trained=is_trained,
         supporting=is_supporting,
         failed=None if is_done else failures.get(cell.train_key),
         sources=cell.sources,
         wanted_values=() if is_supporting else cell.wanted_values,
+        retrained=faults.get(cell.train_key, "") if result is not None else "",
     )
 
 

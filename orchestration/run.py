@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from clusters.storage import StorageError
+from clusters.storage import StorageError, open_storage
 from orchestration.column_values import unfilled
 from orchestration.engine.options import RunOptions, RunOutcome, RunStatus
 from orchestration.errors import InputError, Mistake
@@ -76,10 +76,9 @@ def run_sweep(
         ClusterError: If Ray cannot be reached.
     """
     cells = resolve_sweep(sweep, catalogue)
-    if mode == "force":
-        standing = store.results(dict.fromkeys(cell.train_key for cell in cells))
-        forget(list(standing), store=store, checkpoints=settings.checkpoints, reason="run again with --mode force")
-    plan = plan_cells(cells, name=sweep.label, store=store, catalogue=catalogue, mode=mode)
+    plan = plan_cells(
+        cells, name=sweep.label, store=store, catalogue=catalogue, mode=mode, checkpoints=settings.checkpoints
+    )
     if plan.to_run and plan.missing_data:
         mistakes = [Mistake(where="", text=line) for line in plan.missing_data]
         raise InputError(f"sweep '{sweep.label}' lacks data below {settings.data_root}", mistakes)
@@ -87,6 +86,8 @@ def run_sweep(
         from orchestration.tracking import check_tracking
 
         check_tracking(settings.tracking)
+    if mode == "force":  # last: what cannot run is not forgotten
+        _forget_all(cells, settings, store)
     _remember(sweep, cells, plan, settings=settings, store=store)
     observer = TruthfulEnd(observers, plan, store)
     outcome = execute_plan(
@@ -137,6 +138,15 @@ def _remember(
     except StorageError:
         if plan.to_run:
             raise  # where nothing runs, the storage may be one that this user can only read
+
+
+def _forget_all(cells: Sequence[ResolvedCell], settings: Settings, store: ResultsStore) -> None:
+    """Forget the cells that are recorded, and those of which a checkpoint is stored: none of them may be taken over."""
+    keys = dict.fromkeys(cell.train_key for cell in cells)
+    recorded = store.results(keys)
+    stored = {name.removesuffix("/") for name in open_storage(settings.checkpoints).names()}
+    standing = [key for key in keys if key in recorded or key in stored]
+    forget(standing, store=store, checkpoints=settings.checkpoints, reason="run again with --mode force")
 
 
 def execute_plan(

@@ -1,10 +1,12 @@
-"""Checkpoints: written whole or not at all, hashed, the last two kept until the final one stands.
+"""Checkpoints: written whole or not at all, hashed, the last two kept until the final one is stored.
 
-A file is a line that names the format, a line with the SHA-256 of the rest, and what `torch.save` writes of tensors and plain
-values. Files of a cell lie below `<folder>/<train_key>/`:
+A file is what `torch.save` writes of tensors and plain values after a header (`trainers.checkpoint_files`). Files of a cell:
 
     step-000000001200.ckpt    state after so many optimiser steps
-    final.ckpt                state after the last epoch; its own SHA-256 is the identity that results are recorded under
+    final.ckpt                state after the last epoch; results are recorded under the SHA-256 of its weights
+
+The hash is that of the weights, not of the file, which has times in it: a training that comes out bit-identical once more is the
+same network, and what is recorded of it still counts.
 
 To object storage the way is long: there a checkpoint travels while training goes on, at most one at a time.
 """
@@ -17,19 +19,20 @@ import logging
 import pickle
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
 
 from clusters.storage import MissingObjectError, StorageError, join, open_storage
+from trainers.checkpoint_files import FINAL, FORMAT, checked_payload, checkpoint_folder, packed, remove_checkpoints
 from trainers.errors import CheckpointError, NoSpace
+
+__all__ = ["FORMAT", "Checkpoints", "StoredCheckpoint", "pack", "tensors_sha256", "unpack"]
 
 logger = logging.getLogger(__name__)
 
-FORMAT: Final = b"dreamgrid checkpoint 1\n"
-FINAL: Final = "final.ckpt"
 KEPT: Final = 2
 
 State = Mapping[str, Any]
@@ -41,23 +44,27 @@ class StoredCheckpoint:
 
     Attributes:
         state: What was saved, on the CPU.
-        uri: Where it lies.
-        sha256: Hash of the file.
+        uri: Where it is stored.
         is_final: Whether training is complete.
+        sha256: Hash of the weights of a final one, "" for those on the way.
+        file_sha256: Hash of the file of a final one whose environment does not name the hash of its weights: an earlier version
+            recorded results under it; else "".
+        etag: What the storage says of the file of a final one; changes whenever the file is written.
     """
 
     state: State
     uri: str
-    sha256: str
     is_final: bool
+    sha256: str = ""
+    file_sha256: str = ""
+    etag: str = ""
 
 
 def pack(state: State) -> bytes:
     """Return the bytes of a checkpoint file."""
     buffer = io.BytesIO()
     torch.save(dict(state), buffer)
-    payload = buffer.getbuffer()
-    return b"".join([FORMAT, hashlib.sha256(payload).hexdigest().encode(), b"\n", payload])
+    return packed(buffer.getbuffer())
 
 
 def unpack(data: bytes, where: str) -> State:
@@ -66,16 +73,7 @@ def unpack(data: bytes, where: str) -> State:
     Raises:
         CheckpointError: If the file is truncated, changed or of another format; names it.
     """
-    header = len(FORMAT) + 65
-    if not data.startswith(FORMAT):
-        raise CheckpointError(f"{where} must begin with {FORMAT!r}, but begins with {data[: len(FORMAT)]!r}; delete it")
-    stated, payload = data[len(FORMAT) : header - 1].decode("ascii", "replace"), memoryview(data)[header:]
-    found = hashlib.sha256(payload).hexdigest()
-    if stated != found:
-        raise CheckpointError(
-            f"{where} must have the SHA-256 {stated[:12]}... that it was written with, but has {found[:12]}...: "
-            "it is truncated or changed; delete it, and training goes on from the one before"
-        )
+    payload = checked_payload(data, where)
     try:
         state: State = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError) as error:
@@ -83,18 +81,33 @@ def unpack(data: bytes, where: str) -> State:
     return state
 
 
-class Checkpoints:
-    """The checkpoints of one train key, on a local folder or under s3://."""
+def tensors_sha256(tensors: Mapping[str, torch.Tensor]) -> str:
+    """Return the SHA-256 over names, shapes, dtypes and bytes of a state dict: equal for bit-identical networks.
 
-    def __init__(self, folder: str, train_key: str) -> None:
-        """Describe where they lie.
+    Args:
+        tensors: Weights and running statistics by name, on any device.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        digest.update(flat.view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+class Checkpoints:
+    """The checkpoints of one train key and era, on a local folder or under s3://."""
+
+    def __init__(self, folder: str, train_key: str, *, era: int = 0) -> None:
+        """Describe where they are stored.
 
         Args:
             folder: URI of the folder of all checkpoints.
             train_key: Identity of the weights.
+            era: How often the cell was invalidated; checkpoints of other eras do not exist for this one.
         """
-        self._train_key = train_key
-        self._uri = join(folder, train_key)
+        self._folder, self._train_key, self._era = folder, train_key, era
+        self._uri = checkpoint_folder(folder, train_key, era)
         self._storage = open_storage(self._uri)
         self._sender: ThreadPoolExecutor | None = None
         self._sending: Future[None] | None = None
@@ -142,7 +155,7 @@ class Checkpoints:
             self._storage.delete(superseded)
 
     def save_final(self, state: State) -> StoredCheckpoint:
-        """Write the final checkpoint and drop those of the way there.
+        """Write the final checkpoint and drop those of the way there, and what is left of ended eras.
 
         Raises:
             NoSpace: If the storage is full.
@@ -151,9 +164,10 @@ class Checkpoints:
         self._write(FINAL, data)
         for name in self._steps():
             self._storage.delete(name)
-        return StoredCheckpoint(
-            state=state, uri=join(self._uri, FINAL), sha256=hashlib.sha256(data).hexdigest(), is_final=True
-        )
+        if self._era:
+            with suppress(StorageError):  # what cannot be deleted does not count either
+                remove_checkpoints(self._folder, self._train_key, kept_era=self._era)
+        return self._final(state, data)
 
     def newest(self, on_broken: Callable[[str], None] = logger.warning) -> StoredCheckpoint | None:
         """Return the final checkpoint, else the newest whole one, else None; broken ones are told and passed over.
@@ -195,7 +209,19 @@ class Checkpoints:
                 f"{uri} must belong to cell {self._train_key[:12]}, but was written by "
                 f"{str(state.get('train_key'))[:12]}; move it away"
             )
-        return StoredCheckpoint(state=state, uri=uri, sha256=hashlib.sha256(data).hexdigest(), is_final=name == FINAL)
+        return self._final(state, data) if name == FINAL else StoredCheckpoint(state=state, uri=uri, is_final=False)
+
+    def _final(self, state: State, data: bytes) -> StoredCheckpoint:
+        found = self._storage.stat(FINAL)
+        names_weights = "weights_sha256" in state.get("environment", {})
+        return StoredCheckpoint(
+            state=state,
+            uri=join(self._uri, FINAL),
+            is_final=True,
+            sha256=tensors_sha256(state["model"]),
+            file_sha256="" if names_weights else hashlib.sha256(data).hexdigest(),
+            etag=found.etag if found else "",
+        )
 
     def _write(self, name: str, data: bytes) -> None:
         try:

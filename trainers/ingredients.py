@@ -21,7 +21,7 @@ from trainers.trained_networks import trained_networks
 
 if TYPE_CHECKING:
     from augment.treatment import Treatment
-    from trainers.config import JobConfig, MixingSetConfig
+    from trainers.config import JobConfig
     from trainers.job import JobPaths, JobRequest
     from trainers.loader import PictureSource
 
@@ -61,7 +61,7 @@ def gather_ingredients(
     dataset = checked_dataset(request)
     warm(LOADER_KERNELS)  # a training step must never compile
     pictures = training_pictures(dataset, config.recipe, Path(paths.data_root), Path(paths.cache_dir))
-    mixing_set, mixing_digest = _mixing_set(config.mixing_set, paths, device, on_progress)
+    mixing_set, mixing_digest = _mixing_set(request, device, on_progress)
     outliers = _outliers(config, dataset, paths)
     treatment = build_treatment(
         config, dataset, mixing_set=mixing_set, outliers=outliers, data_root=Path(paths.data_root)
@@ -116,8 +116,9 @@ def build_treatment(
 
 
 def _mixing_set(
-    config: MixingSetConfig | None, paths: JobPaths, device: torch.device, on_progress: Callable[[int, int], None]
+    request: JobRequest, device: torch.device, on_progress: Callable[[int, int], None]
 ) -> tuple[NDArray[np.uint8] | None, str]:
+    config, paths = request.config.mixing_set, request.paths
     if config is None:
         return None, ""
     from augment.mixing_sets.build import ensure_mixing_set, open_mixing_set
@@ -132,7 +133,7 @@ def _mixing_set(
         cache_dir=paths.cache_dir,
         data_root=paths.data_root,
         progress=on_progress,
-        models=trained_networks(paths.checkpoints, device),
+        models=trained_networks(paths.checkpoints, device, request.eras),
     )
     return open_mixing_set(file), file.sha256
 

@@ -54,6 +54,9 @@ class JobRequest:
         threads: CPU threads of one worker (augmentation plus torch), or None for the CPUs of the worker.
         sources: What identified the code of the plug-ins that it uses while it was planned (`trainers.sources`), checked by
             the worker.
+        eras: Train key -> how often it was invalidated, of this cell and of those whose checkpoints it reads; 0 where left out.
+        recorded_weights: Hashes under which reports on this cell's weights are recorded; empty where none are.
+        recorded_benchmarks: Wanted benchmarks that are recorded under them; run again should the weights come out as others.
     """
 
     train_key: str
@@ -64,6 +67,9 @@ class JobRequest:
     checkpoint_every_s: float = 60.0
     threads: int | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
+    eras: Mapping[str, int] = field(default_factory=dict)
+    recorded_weights: frozenset[str] = frozenset()
+    recorded_benchmarks: tuple[BenchmarkRequest, ...] = ()
 
     @property
     def cell_id(self) -> str:
@@ -96,8 +102,9 @@ class TrainSummary:
     """What training came to.
 
     Attributes:
-        checkpoint_sha256: Hash of the final checkpoint file: the identity that results are recorded under.
-        checkpoint_uri: Where it lies.
+        checkpoint_sha256: Hash of the final weights: the identity that results are recorded under. Records of earlier versions
+            have that of the checkpoint file here, and that of the weights in `environment`.
+        checkpoint_uri: Where the final checkpoint is stored.
         epochs: One row per epoch of the whole training, also of epochs before a resume.
         resumed_from_step: Optimiser step that the last attempt continued from, or None for a fresh start.
         wall_s: Seconds of training, summed over attempts.
@@ -112,6 +119,12 @@ class TrainSummary:
     wall_s: float
     device_s: float
     environment: Mapping[str, Any]
+
+    @property
+    def weights(self) -> frozenset[str]:
+        """The hashes that name these weights: the recorded one, that of the weights, that of an earlier version's file."""
+        named = (self.environment.get(name) for name in ("weights_sha256", "file_sha256"))
+        return frozenset({self.checkpoint_sha256, *(str(each) for each in named if each)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,12 +48,15 @@ def _without_download(params: Mapping[str, object]) -> dict[str, object]:
     return {key: "none" if key == "weights" else value for key, value in params.items()}
 
 
-def trained_networks(folder: str, device: torch.device) -> Callable[[str], nn.Module]:
+def trained_networks(
+    folder: str, device: torch.device, eras: Mapping[str, int] | None = None
+) -> Callable[[str], nn.Module]:
     """Return a function that gives the trained classifier of a train key.
 
     Args:
         folder: URI of the folder of all checkpoints.
         device: Where to put the network.
+        eras: Train key -> how often it was invalidated; 0 where left out.
 
     Returns:
         Train key -> classifier in evaluation mode, pixels in [0, 1] as input; raises `CheckpointError` where that cell has
@@ -61,6 +64,6 @@ def trained_networks(folder: str, device: torch.device) -> Callable[[str], nn.Mo
     """
 
     def give(train_key: str) -> nn.Module:
-        return network_from(Checkpoints(folder, train_key).final().state).to(device)
+        return network_from(Checkpoints(folder, train_key, era=(eras or {}).get(train_key, 0)).final().state).to(device)
 
     return give

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 import platform
 import time
@@ -19,7 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from trainers.checkpoints import Checkpoints, StoredCheckpoint
+from trainers.checkpoints import Checkpoints, StoredCheckpoint, tensors_sha256
 from trainers.datasets.shared import shared_split
 from trainers.datasets.staging import stage_datasets, stage_released
 from trainers.errors import CheckpointError
@@ -39,6 +38,7 @@ from trainers.trained_networks import network_facts
 from trainers.validation import validation
 
 if TYPE_CHECKING:
+    from eval.benchmark import BenchmarkRequest
     from eval.report import MetricReport
     from trainers.group import ProcessGroup
     from trainers.job import JobRequest, JobSink
@@ -73,8 +73,16 @@ def run_job(request: JobRequest, *, group: ProcessGroup, sink: JobSink) -> JobRe
     summary = _summary(stored)
     if group.rank == 0:
         sink.trained(request.train_key, summary)
-    reports = _judge(request, stored, group, sink) if request.benchmarks else ()
+    wanted = replace(request, benchmarks=_benchmarks(request, stored))
+    reports = _judge(wanted, stored, group, sink) if wanted.benchmarks else ()
     return JobResult(train_key=request.train_key, training=summary, reports=reports)
+
+
+def _benchmarks(request: JobRequest, stored: StoredCheckpoint) -> tuple[BenchmarkRequest, ...]:
+    """Return the missing benchmarks; where the weights are not those that reports are recorded of, also the recorded ones."""
+    if not request.recorded_weights or {stored.sha256, stored.file_sha256} & request.recorded_weights:
+        return request.benchmarks
+    return (*request.benchmarks, *request.recorded_benchmarks)
 
 
 def _stage(request: JobRequest) -> None:
@@ -89,7 +97,7 @@ def _stage(request: JobRequest) -> None:
 
 def _trained(request: JobRequest, group: ProcessGroup, sink: JobSink, budget: ThreadBudget) -> StoredCheckpoint:
     """Return the final checkpoint, training first where it does not stand."""
-    checkpoints = Checkpoints(request.paths.checkpoints, request.train_key)
+    checkpoints = _checkpoints(request, request.train_key)
     newest = _on_rank_0(group, checkpoints.newest)
     if newest is not None and newest.is_final:
         return newest
@@ -99,7 +107,7 @@ def _trained(request: JobRequest, group: ProcessGroup, sink: JobSink, budget: Th
     reset_process(budget, group.device)  # what building them left behind must not matter
     model = build_classifier(request.config, ingredients.dataset)
     if newest is None and request.config.init_from is not None:
-        _start_from(model, Checkpoints(request.paths.checkpoints, request.config.init_from), group)
+        _start_from(model, _checkpoints(request, request.config.init_from), group)
     training, loader = _assemble(request, ingredients, model, group, budget)
     if newest is not None:
         training.load_state_dict(newest.state)
@@ -117,6 +125,10 @@ def _trained(request: JobRequest, group: ProcessGroup, sink: JobSink, budget: Th
         facts = {"network": network_facts(request.config), "resumed_from": resumed_from, "environment": environment}
         final = checkpoints.save_final({**weights, **facts})
     return _present(group.broadcast(final))
+
+
+def _checkpoints(request: JobRequest, train_key: str) -> Checkpoints:
+    return Checkpoints(request.paths.checkpoints, train_key, era=request.eras.get(train_key, 0))
 
 
 def _released(
@@ -216,6 +228,9 @@ def _start_from(model: nn.Module, parent: Checkpoints, group: ProcessGroup) -> N
 
 def _summary(stored: StoredCheckpoint) -> TrainSummary:
     progress = Progress.from_state(stored.state["progress"])
+    environment = {**stored.state["environment"], "checkpoint_etag": stored.etag}
+    if stored.file_sha256:
+        environment |= {"weights_sha256": stored.sha256, "file_sha256": stored.file_sha256}
     return TrainSummary(
         checkpoint_sha256=stored.sha256,
         checkpoint_uri=stored.uri,
@@ -223,7 +238,7 @@ def _summary(stored: StoredCheckpoint) -> TrainSummary:
         resumed_from_step=stored.state["resumed_from"],
         wall_s=progress.wall_s,
         device_s=progress.device_s,
-        environment=stored.state["environment"],
+        environment=environment,
     )
 
 
@@ -288,11 +303,7 @@ def environment_of(
 
 def weights_sha256(model: nn.Module) -> str:
     """Return the SHA-256 of all weights and running statistics: equal for bit-identical trainings."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
-        digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).tobytes())
-    return digest.hexdigest()
+    return tensors_sha256(model.state_dict())
 
 
 @dataclass(frozen=True, slots=True)

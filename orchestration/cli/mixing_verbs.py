@@ -180,7 +180,10 @@ def _ensure_set(
         from trainers.trained_networks import trained_networks
 
         values["parents"] = [_whole_key(str(parent), settings) for parent in values["parents"]]
-        models = trained_networks(settings.checkpoints, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        store = options.store_of(settings)
+        eras = {parent: store.era(parent) for parent in values["parents"] if ":" not in parent}
+        models = trained_networks(settings.checkpoints, device, eras)
     return ensure_mixing_set(
         name,
         num_pictures=pictures,

@@ -77,7 +77,9 @@ class Runner:
         from orchestration.costs import estimate, read_machine
         from orchestration.plan import make_plan
 
-        plan = make_plan(sweep, store=self.store, catalogue=self.catalogue)
+        plan = make_plan(
+            sweep, store=self.store, catalogue=self.catalogue, checkpoints=self.request.settings.checkpoints
+        )
         return estimate(plan, store=self.store, catalogue=self.catalogue, machine=read_machine()).device_hours
 
     def compared(self, sweep: Sweep, made: SweepRun, alpha: float) -> SweepRun:

@@ -38,7 +38,7 @@ def status(
 
     opened = options.chosen(sweep, smoke, small, assignments, seeds).opened(storage, data_root)
     store, catalogue = opened.store, opened.catalogue
-    plan = make_plan(opened.sweep, store=store, catalogue=catalogue)
+    plan = make_plan(opened.sweep, store=store, catalogue=catalogue, checkpoints=opened.settings.checkpoints)
     results = recorded_of([cell for cell in plan.cells if cell.trained], store)
     document = {
         **status_document(plan, store, results),
@@ -68,7 +68,7 @@ def cell_status(cell: PlannedCell, holder: str | None) -> dict[str, Any]:
     elif cell.failed is not None:
         state, detail = "failed", cell.failed
     else:
-        state, detail = ("trained" if cell.trained else "waiting"), ""
+        state, detail = ("trained" if cell.trained else "waiting"), cell.retrained
     return {
         "id": cell.cell_id,
         "row": cell.cell.row or "(supporting)",

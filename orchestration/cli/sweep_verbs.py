@@ -74,7 +74,9 @@ def plan(
 
     opened = options.chosen(sweep, smoke, small, assignments, seeds, workers).opened(storage, data_root)
     loaded, store, catalogue = opened.sweep, opened.store, opened.catalogue
-    made = make_plan(loaded, store=store, catalogue=catalogue, mode=mode_of(mode))
+    made = make_plan(
+        loaded, store=store, catalogue=catalogue, mode=mode_of(mode), checkpoints=opened.settings.checkpoints
+    )
     priced = read_machine(machine, prices or PRICE_FILE)
     if calibrate:
         from orchestration.cli.calibration_output import calibrated_first
@@ -126,13 +128,15 @@ def plan_text(made: Plan, sweep: Sweep) -> str:
         [cell.cell_id, cell.cell.row or "(supporting)", str(cell.cell.seed), _state(cell, made), _missing(cell)]
         for cell in made.cells
     ]
+    again = f", {counts['to_train_again']} of them again" if counts["to_train_again"] else ""
     lines = [
         f"{made.sweep}: {sweep.title}",
         columns(rows, header=["cell", "row", "seed", "state", "to do"]),
         "",
         f"{count(counts['wanted'], 'cell')} wanted, {counts['recorded']} recorded, {counts['supporting']} supporting, "
-        f"{counts['to_run']} to run ({counts['to_train']} to train, {counts['to_evaluate']} to evaluate only)",
+        f"{counts['to_run']} to run ({counts['to_train']} to train{again}, {counts['to_evaluate']} to evaluate only)",
     ]
+    lines += [f"cell {cell.cell_id} is trained again: {cell.retrained}" for cell in made.to_run if cell.retrained]
     lines += [f"{counts['set_aside']} failed before and stay aside; run them again with --mode retry"] * bool(
         counts["set_aside"]
     )
@@ -187,6 +191,7 @@ def _counts(made: Plan) -> dict[str, int]:
         "supporting": sum(cell.supporting for cell in made.cells),
         "to_run": len(to_run),
         "to_train": sum(not cell.trained for cell in to_run),
+        "to_train_again": sum(bool(cell.retrained) for cell in to_run),
         "to_evaluate": sum(cell.trained for cell in to_run),
         "set_aside": len(made.set_aside),
     }
@@ -206,6 +211,7 @@ def _cell_document(cell: PlannedCell) -> dict[str, Any]:
         "missing": [request.name for request in cell.missing],
         "supporting": cell.supporting,
         "failed": cell.failed,
+        "retrained": cell.retrained,
     }
 
 
@@ -214,7 +220,7 @@ def _state(cell: PlannedCell, made: Plan) -> str:
         return "recorded"
     if cell.failed is not None and made.mode not in ("retry", "force"):
         return "failed"
-    return "trained" if cell.trained else "missing"
+    return "damaged" if cell.retrained else "trained" if cell.trained else "missing"
 
 
 def _missing(cell: PlannedCell) -> str:

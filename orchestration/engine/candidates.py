@@ -14,6 +14,7 @@ from trainers.job import JobRequest
 if TYPE_CHECKING:
     from orchestration.cells import PlannedCell
     from orchestration.engine.options import RunOptions
+    from orchestration.store.base import CellResult
 
 PICTURE_S: Final = 1e-4
 """Rough seconds per training picture; only ratios between cells matter for their order."""
@@ -83,15 +84,28 @@ def is_exclusive(shape: GroupShape) -> bool:
     return shape.gpus_per_worker == math.ceil(shape.gpus_per_worker)
 
 
-def request_of(cell: PlannedCell, options: RunOptions, recorded: Mapping[str, object]) -> JobRequest:
-    """Return what a worker is asked for: the training, and the wanted benchmarks that are not among the recorded ones."""
+def request_of(
+    cell: PlannedCell, options: RunOptions, recorded: CellResult | None, eras: Mapping[str, int]
+) -> JobRequest:
+    """Return what a worker is asked for: the training, and the wanted benchmarks that are not among the recorded ones.
+
+    Args:
+        cell: The cell.
+        options: How it is run.
+        recorded: What is recorded of it now, or None.
+        eras: Train key -> how often it was invalidated, of the cell and of those whose checkpoints it reads.
+    """
+    reports = recorded.reports if recorded is not None else {}
     return JobRequest(
         train_key=cell.train_key,
         config=cell.config,
-        benchmarks=tuple(request for request in cell.missing if request.key not in recorded),
+        benchmarks=tuple(request for request in cell.missing if request.key not in reports),
         paths=options.paths,
         dataset_identity=cell.dataset_identity,
         checkpoint_every_s=options.checkpoint_every_s,
         threads=max(1, int(options.cpus_per_worker)),
         sources=cell.sources,
+        eras=eras,
+        recorded_weights=recorded.training.summary.weights if recorded is not None else frozenset(),
+        recorded_benchmarks=tuple(request for request in cell.wanted if request.key in reports),
     )

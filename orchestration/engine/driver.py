@@ -21,12 +21,11 @@ from trainers.rank_failure import RankFailure
 
 if TYPE_CHECKING:
     from clusters.placement import Node
-    from eval.report import MetricReport
     from orchestration.cells import Plan
     from orchestration.engine.groups import GroupPool
     from orchestration.engine.options import RunOptions
     from orchestration.observer import RunObserver
-    from orchestration.store.base import ResultsStore
+    from orchestration.store.base import CellResult, ResultsStore
 
 
 class Driver:
@@ -53,6 +52,9 @@ class Driver:
         self._pool = pool
         self._clock = clock
         self._recorder = Recorder(store, observer)
+        self._recorded: dict[str, CellResult | None] = {}
+        """Train key -> what was recorded of a claimed cell that is not launched yet."""
+
         self.halt: RunStatus | None = None
         self.reason = ""
         self.is_paused = False
@@ -188,34 +190,30 @@ class Driver:
                 return "finished"
             if isinstance(decision, Wait):
                 return None
-            recorded = self._claim(decision.key)
-            if recorded is not None:
-                return self._launch(decision, recorded)
+            if self._claim(decision.key):
+                return self._launch(decision)
         return None
 
-    def _claim(self, key: str) -> Mapping[str, MetricReport] | None:
-        """Take the lease of a cell.
-
-        Returns:
-            The reports that are recorded of it; None if another driver holds it or has completed it meanwhile.
-        """
+    def _claim(self, key: str) -> bool:
+        """Take the lease of a cell; return False if another driver holds it or has completed it meanwhile."""
         cell = self._cells[key]
         if not self.leases.acquire(key):
             self.state.postpone(key, self._clock() + self._options.leases.poll_s)
             self._observer.cell_state(cell, "leased-elsewhere")
-            return None
-        result = self._store.result(key)
-        if result is None or any(request.key not in result.reports for request in cell.missing):
-            return result.reports if result else {}
+            return False
+        result = self._recorded[key] = self._store.result(key)
+        if result is None or cell.retrained or any(request.key not in result.reports for request in cell.missing):
+            return True
+        del self._recorded[key]
         self.leases.release(key)
         self.state.done(key)
         self._observer.training_recorded(cell, result.training)
         for report in result.reports.values():
             self._observer.report_recorded(cell, result.training.summary.checkpoint_sha256, report)
         self._observer.cell_state(cell, "done", "computed by another driver")
-        return None
+        return False
 
-    def _launch(self, start: Start, recorded: Mapping[str, MetricReport]) -> dict[str, Any]:
+    def _launch(self, start: Start) -> dict[str, Any]:
         for name in start.evict:
             self._keeper.end(name)
         group = start.group
@@ -224,7 +222,9 @@ class Driver:
             group = self._keeper.start(start.placement)
         self.state.started(start.key, group)
         cell = self._cells[start.key]
-        job = self._pool.post(group, request_of(cell, self._options, recorded))
+        eras = {key: self._store.era(key) for key in (cell.train_key, *cell.parents)}
+        request = request_of(cell, self._options, self._recorded.pop(cell.train_key), eras)
+        job = self._pool.post(group, request)
         self._book.begin(start.key, job, group, was_shared=not is_exclusive(start.shape))
         return {
             "mailbox": self._pool.mailbox_name,

@@ -41,6 +41,9 @@ def execute_plan(
     """Run what is missing of a plan; see `orchestration.engine.execute`."""
     started = time.monotonic()
     observer.run_started(plan)
+    for cell in plan.to_run:
+        if cell.retrained:
+            observer.message(f"cell {cell.cell_id} is trained again: {cell.retrained}")
     for cell in plan.cells:
         if cell.is_done:
             observer.cell_state(cell, "done")

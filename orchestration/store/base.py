@@ -159,8 +159,14 @@ class ResultsStore(Protocol):
     def invalidate(self, train_key: str, reason: str) -> None:
         """Write a tombstone: the recorded checkpoint, its reports and its attempts no longer count."""
 
+    def era(self, train_key: str) -> int:
+        """Return how often a cell was invalidated: now, or when its lease was taken for as long as this store holds that."""
+
     def acquire(self, train_key: str, owner: str) -> Lease | None:
-        """Take the lease of a cell, also over a stale one; return None while another driver holds it."""
+        """Take the lease of a cell, also over a stale one; return None while another driver holds it.
+
+        What is recorded of the cell under the lease belongs to the era in which the lease was taken.
+        """
 
     def renew(self, leases: Iterable[Lease]) -> frozenset[str]:
         """Beat the heart of leases; return the train keys of those that were lost to another driver."""

@@ -11,7 +11,10 @@
     calibrations/<machine>/<hardware>.json                          what a short run taught of costs; can be deleted
     index/                                                          compacted segments; can be deleted
 
-An era begins with each tombstone; records of era n > 0 lie in `<checkpoint sha256>~n`, so that a checkpoint that
+<checkpoint sha256> is the hash of the weights; earlier versions wrote that of the checkpoint file. Reports in several folders
+whose trainings name the same weights are all results of the cell.
+
+An era begins with each tombstone; records of era n > 0 are stored in `<checkpoint sha256>~n`, so that a checkpoint that
 comes out the same after an invalidation counts again. No clock is needed to tell the dead from the living.
 """
 
@@ -68,6 +71,9 @@ class FileStore:
         self._reader = Reader(storage)
         self._folders: dict[tuple[str, str], str] = {}
         """Where this store recorded trainings: reports on a checkpoint belong beside it, whatever was invalidated since."""
+
+        self._eras: dict[str, int] = {}
+        """Train key -> the era in which its lease was taken, while this store holds it."""
 
         self._joined: dict[str, frozenset[str]] = {}
         """Folder of a checkpoint -> the benchmark keys of the reports that were recorded together with its training."""
@@ -151,7 +157,7 @@ class FileStore:
     def record_attempt(self, attempt: AttemptRecord) -> None:
         """Record a failed attempt; the same one twice is recorded once."""
         data = encode_attempt(attempt)
-        era = self._reader.era(_checked(attempt.train_key))
+        era = self.era(attempt.train_key)
         name = f"{era}-{max(0, round(attempt.ended_at * 1000)):014d}-{hashlib.sha256(data).hexdigest()[:12]}"
         self.storage.write_exclusive(f"attempts/{attempt.train_key}/{name}.json", data)
 
@@ -171,15 +177,24 @@ class FileStore:
     def invalidate(self, train_key: str, reason: str) -> None:
         """Write a tombstone: the recorded checkpoint, its reports and its attempts no longer count."""
         self._folders = {known: folder for known, folder in self._folders.items() if known[0] != train_key}
+        self._eras.pop(train_key, None)
         while True:
             era = self._reader.era(_checked(train_key)) + 1
             body = {"train_key": train_key, "reason": reason, "at": time.time()}
             if self.storage.write_exclusive(f"tombstones/{train_key}/{era:06d}.json", seal("tombstone", 1, body)):
                 return
 
+    def era(self, train_key: str) -> int:
+        """Return how often a cell was invalidated: now, or when its lease was taken for as long as this store holds that."""
+        held = self._eras.get(train_key)
+        return self._reader.era(_checked(train_key)) if held is None else held
+
     def acquire(self, train_key: str, owner: str) -> Lease | None:
         """Take the lease of a cell, also over a stale one; return None while another driver holds it."""
-        return self._leases.acquire(_checked(train_key), owner)
+        lease = self._leases.acquire(_checked(train_key), owner)
+        if lease is not None:
+            self._eras[train_key] = self._reader.era(train_key)
+        return lease
 
     def renew(self, leases: Iterable[Lease]) -> frozenset[str]:
         """Beat the heart of leases; return the train keys of those that were lost to another driver."""
@@ -187,6 +202,7 @@ class FileStore:
 
     def release(self, lease: Lease) -> None:
         """Give a lease back."""
+        self._eras.pop(lease.train_key, None)
         self._leases.release(lease)
 
     def holders(self, train_keys: Iterable[str]) -> Mapping[str, str]:
@@ -255,7 +271,7 @@ class FileStore:
         return self._joined[folder]
 
     def _folder(self, train_key: str, checkpoint_sha256: str) -> str:
-        era = self._reader.era(_checked(train_key))
+        era = self.era(train_key)
         return f"results/{train_key}/{_checked(checkpoint_sha256)}" + (f"~{era}" if era else "")
 
     def _attempts(self, train_key: str) -> tuple[AttemptRecord, ...]:

@@ -1,9 +1,9 @@
 """Compacted segments: many records in one file, so that plans and tables do not open ten thousand small ones.
 
-A segment is a pair of objects below `index/`: `<id>.toc.json` names each cell's fingerprint (a hash of the names of
-its record files), place, length and CRC; `<id>.body` holds the record texts, one compressed chunk per cell. Records
-are immutable, so an entry whose fingerprint equals that of the files that lie there now is true, whoever wrote it;
-any other entry, and any damage, counts as absent. Segments can be deleted at any time.
+A segment is a pair of objects in `index/`: `<id>.toc.json` names each cell's fingerprint (a hash of the names of
+its record files), place, length and BLAKE3, and carries its own; `<id>.body` holds the record texts, one compressed
+chunk per cell. Records are immutable, so an entry whose fingerprint equals that of the files that lie there now is
+true, whoever wrote it; any other entry, and any damage, counts as absent. Segments can be deleted at any time.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from blake3 import blake3
+
 from augment.fast_dataclass import dataclass
 from clusters.storage import MissingObjectError, Storage, StorageError
 from orchestration.store.requests import each
 
 _FOLDER: Final = "index"
-_FORMAT: Final = "dreamgrid/index/1"
+_FORMAT: Final = "dreamgrid/index/2"
 _MAX_SEGMENTS: Final = 8
 
 
@@ -28,7 +30,8 @@ class RawCell:
     """The record texts of a cell's newest complete checkpoint, checksums verified.
 
     Attributes:
-        folder: Folder of the checkpoint below `results/`.
+        folder: Folder of the checkpoint, `results/...`.
+        others: Folders of earlier records of the same weights, from which some of the reports come.
         training: Text of training.json.
         reports: Benchmark key -> text of the report.
     """
@@ -36,6 +39,7 @@ class RawCell:
     folder: str
     training: bytes
     reports: Mapping[str, bytes]
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ class _Place:
     fingerprint: str
     start: int
     length: int
-    crc: int
+    digest: str
 
 
 class Index:
@@ -117,9 +121,9 @@ class Index:
         body = b"".join(chunk for _, chunk in chunks.values())
         cells, start = {}, 0
         for key, (fingerprint, chunk) in chunks.items():
-            cells[key] = [fingerprint, start, len(chunk), zlib.crc32(chunk)]
+            cells[key] = [fingerprint, start, len(chunk), _digest(chunk)]
             start += len(chunk)
-        table = json.dumps({"format": _FORMAT, "cells": cells}, separators=(",", ":")).encode()
+        table = _table_text(cells)
         segment = hashlib.sha256(table).hexdigest()[:24]
         self._storage.write_bytes(f"{_FOLDER}/{segment}.body", body, durable=False)
         self._storage.write_bytes(f"{_FOLDER}/{segment}.toc.json", table, durable=False)
@@ -129,7 +133,7 @@ class Index:
         """Return a segment's table; () for one that is damaged, of another version, or just being deleted."""
         try:
             table = json.loads(self._storage.read_bytes(f"{_FOLDER}/{segment}.toc.json"))
-            if table["format"] != _FORMAT:
+            if table["format"] != _FORMAT or table["seal"] != _seal(table["cells"]):
                 return ()
             return [(str(key), _Place(segment, *place)) for key, place in table["cells"].items()]
         except (StorageError, ValueError, KeyError, TypeError, AttributeError):
@@ -153,18 +157,30 @@ class Index:
                 chunk = self._storage.read_range(f"{_FOLDER}/{place.segment}.body", place.start, place.length)
         except (MissingObjectError, TypeError, ValueError):
             return None
-        return chunk if len(chunk) == place.length and zlib.crc32(chunk) == place.crc else None
+        return chunk if len(chunk) == place.length and _digest(chunk) == place.digest else None
+
+
+def _table_text(cells: Mapping[str, object]) -> bytes:
+    return json.dumps({"format": _FORMAT, "seal": _seal(cells), "cells": cells}, separators=(",", ":")).encode()
+
+
+def _seal(cells: object) -> str:
+    return _digest(json.dumps(cells, separators=(",", ":")).encode())
+
+
+def _digest(data: bytes) -> str:
+    return blake3(data).hexdigest(16)
 
 
 def _packed(raw: RawCell) -> bytes:
     texts = {name: text.decode() for name, text in raw.reports.items()}
-    return zlib.compress(json.dumps([raw.folder, raw.training.decode(), texts]).encode(), 1)
+    return zlib.compress(json.dumps([raw.folder, raw.training.decode(), texts, raw.others]).encode(), 1)
 
 
 def _unpacked(chunk: bytes) -> RawCell | None:
     try:
-        folder, training, reports = json.loads(zlib.decompress(chunk))
+        folder, training, reports, others = json.loads(zlib.decompress(chunk))
         texts = {name: text.encode() for name, text in reports.items()}
-        return RawCell(folder=folder, training=training.encode(), reports=texts)
+        return RawCell(folder=folder, training=training.encode(), reports=texts, others=tuple(others))
     except (ValueError, TypeError, AttributeError, zlib.error):
         return None

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from clusters.storage import MissingObjectError, Storage, StorageError
 from eval.report import MetricReport
 from orchestration.store.arrays import load_arrays
 from orchestration.store.base import CellResult, TrainingRecord
 from orchestration.store.bundles import unbundled
-from orchestration.store.codec import VERSION, decode_report, decode_training
+from orchestration.store.codec import VERSION, ArraysFile, decode_report, decode_training
 from orchestration.store.index import Index, RawCell
 from orchestration.store.plain import check_seal, corrupt
 from orchestration.store.requests import both, each
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _INDEX_FROM: Final = 50
 """Cells that were read from small files before a segment is written for them."""
@@ -71,7 +75,8 @@ class Reader:
         found = {}
         for key, reports in wanted.items():
             for fingerprint, raw in self._index.entries(key):
-                if _era_of(raw.folder.rpartition("/")[2]) == eras.get(key, 0) and set(reports) <= raw.reports.keys():
+                is_of_now = _era_of(raw.folder.rpartition("/")[2]) == eras.get(key, 0)
+                if is_of_now and set(reports) <= raw.reports.keys():
                     found[key] = self._remembered(key, fingerprint, raw)
                     break
         return found
@@ -130,15 +135,22 @@ class Reader:
         return dict(zip(buried, each(self._storage, buried, self.era), strict=True))
 
     def _from_files(self, key: str, listing: Listing) -> RawCell:
-        folders = [f"results/{key}/{name}" for name in listing]
-        bundles = {folder: self.bundle(folder) for folder in folders}
-        trainings = {folder: training for folder, (training, _) in bundles.items()}
-        newest = max(
-            folders, key=lambda folder: (self._training(folder, trainings[folder]).provenance.recorded_at, folder)
-        )
-        names = [name for name in listing[newest.rpartition("/")[2]] if name.endswith(".json") and name != _TRAINING]
-        own = {name.removesuffix(".json"): self._report(f"{newest}/{name}") for name in names}
-        return RawCell(folder=newest, training=trainings[newest], reports={**bundles[newest][1], **own})
+        """Return the newest training, and the reports on its weights, also those that are stored with an earlier training."""
+        bundles = {folder: self.bundle(folder) for folder in (f"results/{key}/{name}" for name in listing)}
+        trainings = {folder: self._training(folder, training) for folder, (training, _) in bundles.items()}
+        by_age = sorted(trainings, key=lambda folder: (trainings[folder].provenance.recorded_at, folder))
+        newest = by_age[-1]
+        weights = trainings[newest].summary.weights
+        same = [folder for folder in by_age if trainings[folder].summary.weights & weights]
+        reports: dict[str, bytes] = {}
+        for folder in same:
+            reports |= {**bundles[folder][1], **self._own_reports(folder, listing)}
+        others = tuple(folder for folder in same if folder != newest)
+        return RawCell(folder=newest, training=bundles[newest][0], reports=reports, others=others)
+
+    def _own_reports(self, folder: str, listing: Listing) -> Mapping[str, bytes]:
+        names = [name for name in listing[folder.rpartition("/")[2]] if name.endswith(".json") and name != _TRAINING]
+        return {name.removesuffix(".json"): self._report(f"{folder}/{name}") for name in names}
 
     def bundle(self, folder: str) -> tuple[bytes, Mapping[str, bytes]]:
         """Return the texts of a training record and of the reports that were recorded with it.
@@ -160,12 +172,16 @@ class Reader:
         record = decode_training(data, where, is_checked=True)
         placed = f"results/{record.train_key}/{record.summary.checkpoint_sha256}"
         if folder.partition("~")[0] != placed:
-            raise corrupt(where, f"a record must lie where it belongs, but this one is of {placed}")
+            raise corrupt(where, f"a record must be stored where it belongs, but this one is of {placed}")
         return record
 
     def _decoded(self, key: str, raw: RawCell) -> CellResult:
-        reports = LazyReports(self._storage, raw)
-        return CellResult(train_key=key, training=self._training(raw.folder, raw.training), reports=reports)
+        training = self._training(raw.folder, raw.training)
+        if training.train_key != key:
+            raise corrupt(
+                f"{self._storage.uri}/{raw.folder}", f"a record of cell {key} was expected, but this is another"
+            )
+        return CellResult(train_key=key, training=training, reports=LazyReports(self._storage, raw))
 
     def _compact(self, fresh: Mapping[str, tuple[str, RawCell]]) -> None:
         """The index is a convenience: a store that may only be read, or is full, works without."""
@@ -205,12 +221,17 @@ class LazyReports(Mapping[str, MetricReport]):
         return dict, (dict(self),)
 
     def _decode(self, benchmark_key: str, data: bytes) -> MetricReport:
-        folder = self._raw.folder
-        where = f"{self._storage.uri}/{folder}/{benchmark_key}.json"
-        stored = decode_report(data, where, lambda arrays: load_arrays(self._storage, folder, arrays), is_checked=True)
+        where = f"{self._storage.uri}/{self._raw.folder}/{benchmark_key}.json"
+        folder = ""
+
+        def arrays_of(file: ArraysFile) -> Mapping[str, NDArray[np.generic]]:
+            return load_arrays(self._storage, folder, file)
+
+        stored = decode_report(data, where, arrays_of, is_checked=True)
         placed = f"results/{stored.train_key}/{stored.checkpoint_sha256}"
-        if folder.partition("~")[0] != placed or stored.report.benchmark_key != benchmark_key:
-            raise corrupt(where, f"a record must lie where it belongs, but this one is of {placed}")
+        folder = next((each for each in (self._raw.folder, *self._raw.others) if each.partition("~")[0] == placed), "")
+        if not folder or stored.report.benchmark_key != benchmark_key:
+            raise corrupt(where, f"a record must be stored where it belongs, but this one is of {placed}")
         return stored.report
 
 

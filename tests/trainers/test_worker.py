@@ -1,4 +1,5 @@
 import dataclasses
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from eval.benchmark import BenchmarkRequest
-from trainers.checkpoints import Checkpoints
+from trainers.checkpoints import Checkpoints, pack
 from trainers.config import MixingSetConfig
 from trainers.errors import CheckpointError, CorruptData, ImpossibleJob
 from trainers.fresh_process import thread_budget
@@ -20,6 +21,7 @@ from trainers.worker import run_job, weights_sha256
 
 SmallJob = Callable[..., JobRequest]
 CLEAN = BenchmarkRequest(name="clean", params={}, key="clean-key")
+ANOTHER = BenchmarkRequest(name="clean", params={}, key="another-key")
 
 
 def run(request: JobRequest, sink: Any) -> JobResult:
@@ -211,3 +213,73 @@ def test_bf16_and_memory_layout_are_options_that_change_rounding_only(small_job:
 
 def test_summary_tells_who_trained_from_which_step(small_job: SmallJob, sink: Any) -> None:
     assert run(small_job(), sink).training.environment["workers_from_step"] == [[0, 1]]
+
+
+def damage_final(result: JobResult) -> None:
+    path = Path(result.training.checkpoint_uri)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def test_a_damaged_final_checkpoint_is_trained_again_to_the_same_identity(
+    small_job: SmallJob, make_sink: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = run(small_job(), make_sink())
+    damage_final(first)
+    sink = make_sink()
+    known = dataclasses.replace(
+        small_job(), benchmarks=(CLEAN,), recorded_weights=first.training.weights, recorded_benchmarks=(ANOTHER,)
+    )
+    again = run(known, sink)
+    assert "final.ckpt must have the SHA-256" in caplog.text
+    assert len(sink.of("epoch")) == 2
+    assert again.training.checkpoint_sha256 == first.training.checkpoint_sha256 == weights_of(first)
+    assert [report.benchmark_key for report in again.reports] == [CLEAN.key]
+
+
+def test_weights_that_come_out_as_others_are_evaluated_on_everything_wanted(small_job: SmallJob, sink: Any) -> None:
+    others = dataclasses.replace(
+        small_job(recipe={"epochs": 0}),
+        benchmarks=(CLEAN,),
+        recorded_weights=frozenset({"f" * 64}),
+        recorded_benchmarks=(ANOTHER,),
+    )
+    assert [report.benchmark_key for report in run(others, sink).reports] == [CLEAN.key, ANOTHER.key]
+
+
+def test_a_checkpoint_of_an_ended_era_is_not_taken_over(small_job: SmallJob, make_sink: Any) -> None:
+    first = run(small_job(), make_sink())
+    sink = make_sink()
+    second = run(dataclasses.replace(small_job(), eras={"ab" * 32: 1}), sink)
+    assert len(sink.of("epoch")) == 2
+    assert second.training.checkpoint_sha256 == first.training.checkpoint_sha256
+    assert Path(second.training.checkpoint_uri).parent.name == "era-1"
+    assert not Path(first.training.checkpoint_uri).exists()
+
+
+def test_a_child_starts_from_its_parent_of_this_era(small_job: SmallJob, make_sink: Any) -> None:
+    run(small_job(), make_sink())
+    child = small_job(train_key="22" * 32, recipe={"epochs": 0}, init_from="ab" * 32)
+    with pytest.raises(CheckpointError, match="train that cell first"):
+        run(dataclasses.replace(child, eras={"ab" * 32: 1}), make_sink())
+
+
+def test_a_checkpoint_of_an_earlier_version_says_what_it_was_recorded_under(
+    small_job: SmallJob, make_sink: Any
+) -> None:
+    first = run(small_job(), make_sink())
+    path = Path(first.training.checkpoint_uri)
+    state = dict(Checkpoints(small_job().paths.checkpoints, "ab" * 32).final().state)
+    state["environment"] = {name: value for name, value in state["environment"].items() if name != "weights_sha256"}
+    path.write_bytes(pack(state))
+    file_sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    known = dataclasses.replace(
+        small_job(),
+        benchmarks=(CLEAN,),
+        recorded_weights=frozenset({file_sha256}),
+        recorded_benchmarks=(ANOTHER,),
+    )
+    again = run(known, make_sink())
+    assert again.training.weights == {first.training.checkpoint_sha256, file_sha256}
+    assert [report.benchmark_key for report in again.reports] == [CLEAN.key]

@@ -162,7 +162,7 @@ def test_a_record_in_the_wrong_place_is_refused(tmp_path: Path, records: Any) ->
     wrong = tmp_path / "results" / records.key("y")
     next(tmp_path.glob("results/*")).rename(wrong)
 
-    with pytest.raises(CorruptRecordError, match="must lie where it belongs"):
+    with pytest.raises(CorruptRecordError, match="must be stored where it belongs"):
         store.result(records.key("y"))
 
 

@@ -1,0 +1,221 @@
+"""A forgetting that is cut short between any two of its steps never brings an invalidated checkpoint back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from clusters.local_storage import LocalStorage
+from clusters.storage import StorageError
+from orchestration.collection import Collection, Unwanted, delete
+from orchestration.forgetting import forget
+from orchestration.store import open_store
+from orchestration.store.base import Provenance, TrainingRecord
+from orchestration.store.files import FileStore
+from trainers.checkpoint_files import fault_of_final
+from trainers.checkpoints import Checkpoints
+from trainers.job import TrainSummary
+
+KEYS = ("ab" * 32, "cd" * 32)
+OPERATIONS = ("write_bytes", "write_exclusive", "delete", "names", "list", "read_bytes", "stat")
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing catches it."""
+
+
+def state(value: float) -> dict[str, Any]:
+    return {"model": {"weight": torch.full((3,), value)}, "environment": {}, "progress": {}, "resumed_from": None}
+
+
+def trained(folder: Path, key: str, value: float) -> None:
+    """Train a cell as a worker and its driver do: a checkpoint on the way, the final one, the record."""
+    store = open_store(folder / "storage")
+    lease = store.acquire(key, "driver")
+    assert lease is not None
+    checkpoints = Checkpoints(str(folder / "checkpoints"), key, era=store.era(key))
+    final = checkpoints.save_final(state(value))
+    checkpoints.save(state(value + 0.5), 7)
+    summary = TrainSummary(
+        checkpoint_sha256=final.sha256,
+        checkpoint_uri=final.uri,
+        epochs=(),
+        resumed_from_step=None,
+        wall_s=1.0,
+        device_s=1.0,
+        environment={},
+    )
+    provenance = Provenance(
+        commit="", dirty=False, config={}, config_hash="", data_identity="", versions={}, driver={}, recorded_at=value
+    )
+    store.record_training(TrainingRecord(train_key=key, summary=summary, provenance=provenance))
+    store.release(lease)
+
+
+def weights_found(folder: Path, key: str) -> float | None:
+    """Return what a worker would take over, as its driver would ask it to."""
+    store = open_store(folder / "storage")
+    newest = Checkpoints(str(folder / "checkpoints"), key, era=store.era(key)).newest()
+    return None if newest is None else float(newest.state["model"]["weight"][0])
+
+
+def is_recorded(folder: Path, key: str) -> bool:
+    return open_store(folder / "storage").result(key) is not None
+
+
+def forgotten(folder: Path, store: FileStore) -> None:
+    forget(KEYS, store=store, checkpoints=str(folder / "checkpoints"), reason="wrong")
+
+
+def collected(folder: Path, store: FileStore) -> None:
+    cells = tuple(
+        Unwanted(train_key=key, row="", sweep="", seed=0, recorded_at=0.0, checkpoint_bytes=1) for key in KEYS
+    )
+    delete(
+        Collection(unwanted=cells, kept=(), dropped=()),
+        store,
+        checkpoints=str(folder / "checkpoints"),
+    )
+
+
+@pytest.fixture
+def cut_short(monkeypatch: pytest.MonkeyPatch) -> Callable[..., bool]:
+    """Return a function that runs something and ends it at its n-th operation on a storage, and tells whether it came so far."""
+
+    def ended(call: Callable[[], None], n: int, *, after: bool) -> bool:
+        done: list[str] = []
+
+        def counted(operation: Callable[..., Any]) -> Callable[..., Any]:
+            def wrapped(*values: Any, **named: Any) -> Any:
+                done.append(operation.__name__)
+                if len(done) > n or (len(done) == n and not after):
+                    raise Killed  # a dead process tidies nothing up
+                result = operation(*values, **named)
+                if len(done) == n:
+                    raise Killed
+                return result
+
+            return wrapped
+
+        with monkeypatch.context() as patch:
+            for name in OPERATIONS:
+                patch.setattr(LocalStorage, name, counted(getattr(LocalStorage, name)))
+            try:
+                call()
+            except Killed:
+                return True
+        return False
+
+    return ended
+
+
+@pytest.mark.parametrize(("act", "after"), [(forgotten, False), (forgotten, True), (collected, False)])
+def test_killed_at_any_operation(
+    tmp_path: Path, cut_short: Callable[..., bool], act: Callable[[Path, FileStore], None], after: bool
+) -> None:
+    step, was_cut = 0, True
+    while was_cut:
+        step += 1
+        folder = tmp_path / str(step)
+        for key in KEYS:
+            trained(folder, key, 1.0)
+        store = open_store(folder / "storage", lease_expiry_s=0.001)
+        was_cut = cut_short(lambda: act(folder, store), step, after=after)  # noqa: B023
+        for key in KEYS:
+            assert weights_found(folder, key) is None or is_recorded(folder, key), f"{key[:2]} came back at step {step}"
+        again = open_store(folder / "storage", lease_expiry_s=1e-9)
+        again.holders(KEYS)  # the first look at the lease of the killed one; the second finds it silent
+        act(folder, again)
+        for key in KEYS:
+            assert not is_recorded(folder, key)
+            assert weights_found(folder, key) is None
+            assert not list((folder / "checkpoints" / key).rglob("*.ckpt")), "what was left is deleted"
+    assert step > 20
+
+
+def test_a_folder_that_cannot_be_written_keeps_files_that_do_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained(tmp_path, KEYS[0], 1.0)
+
+    removed = LocalStorage.delete
+
+    def refuse(self: LocalStorage, path: str) -> None:
+        if path.endswith(".ckpt"):
+            raise StorageError("permission", path, "read-only file system")
+        removed(self, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalStorage, "delete", refuse)
+        with pytest.raises(StorageError, match="read-only"):
+            forgotten(tmp_path, open_store(tmp_path / "storage"))
+    assert list((tmp_path / "checkpoints").rglob("final.ckpt"))
+    assert not is_recorded(tmp_path, KEYS[0])
+    assert weights_found(tmp_path, KEYS[0]) is None
+
+    trained(tmp_path, KEYS[0], 2.0)
+
+    assert weights_found(tmp_path, KEYS[0]) == 2.0
+    names = [path.relative_to(tmp_path / "checkpoints" / KEYS[0]).parts[0] for path in tmp_path.rglob("*.ckpt")]
+    assert set(names) == {"era-1"}, "the next training deletes what was left"
+
+
+def test_a_driver_that_lost_its_lease_records_nothing_in_the_new_era(tmp_path: Path) -> None:
+    slow = open_store(tmp_path / "storage")
+    lease = slow.acquire(KEYS[0], "slow driver")
+    assert lease is not None
+    other = open_store(tmp_path / "storage", lease_expiry_s=1e-9)
+    other.holders([KEYS[0]])
+    forget([KEYS[0]], store=other, checkpoints=str(tmp_path / "checkpoints"), reason="wrong")
+
+    final = Checkpoints(str(tmp_path / "checkpoints"), KEYS[0], era=slow.era(KEYS[0])).save_final(state(1.0))
+    summary = TrainSummary(
+        checkpoint_sha256=final.sha256,
+        checkpoint_uri=final.uri,
+        epochs=(),
+        resumed_from_step=None,
+        wall_s=1.0,
+        device_s=1.0,
+        environment={},
+    )
+    provenance = Provenance(
+        commit="", dirty=False, config={}, config_hash="", data_identity="", versions={}, driver={}, recorded_at=1.0
+    )
+    slow.record_training(TrainingRecord(train_key=KEYS[0], summary=summary, provenance=provenance))
+
+    assert not is_recorded(tmp_path, KEYS[0])
+    assert weights_found(tmp_path, KEYS[0]) is None
+
+
+@pytest.mark.parametrize(
+    ("damage", "expected"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:-1]), "truncated or changed"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-9] + b"x" + path.read_bytes()[-8:]), "truncated or changed"),
+        (lambda path: path.write_bytes(b""), "truncated or changed"),
+        (lambda path: path.unlink(), "is gone"),
+        (lambda path: path.touch(), None),
+    ],
+    ids=["truncated", "changed", "emptied", "deleted", "touched"],
+)
+def test_the_fault_of_a_final_checkpoint(
+    tmp_path: Path, damage: Callable[[Path], object], expected: str | None
+) -> None:
+    final = Checkpoints(str(tmp_path), KEYS[0]).save_final(state(1.0))
+    assert fault_of_final(str(tmp_path), KEYS[0], 0, etag=final.etag) is None
+    damage(tmp_path / KEYS[0] / "final.ckpt")
+    for etag in (final.etag, ""):
+        fault = fault_of_final(str(tmp_path), KEYS[0], 0, etag=etag)
+        assert (fault is None) if expected is None else (fault is not None and expected in fault)
+
+
+def test_an_object_store_answers_for_its_objects(s3_uri: str) -> None:
+    assert "is gone" in str(fault_of_final(s3_uri, KEYS[0], 0))
+    final = Checkpoints(s3_uri, KEYS[0], era=2).save_final(state(1.0))
+    assert fault_of_final(s3_uri, KEYS[0], 2, etag=final.etag) is None
+    assert fault_of_final(s3_uri, KEYS[0], 2) is None
+    assert "is gone" in str(fault_of_final(s3_uri, KEYS[0], 0))
