@@ -38,6 +38,7 @@ class Cell:
         mixing_set_params: Options of the mixing set (number of pictures and so on).
         outliers: Name of the outlier stream, or None for the method's default.
         released: Key of `CHECKPOINTS`: the row is that released network's, and nothing is trained; or None.
+        imported: Name of another suite's results: the row shows them, and there is nothing to train or to evaluate; or None.
         init_from: The cell whose weights this one starts from, or None.
         row: Label of the row that the cell belongs to in its sweep's table; no part of any key.
     """
@@ -54,6 +55,7 @@ class Cell:
     mixing_set_params: Mapping[str, Scalar] = field(default_factory=dict)
     outliers: str | None = None
     released: str | None = None
+    imported: str | None = None
     init_from: Cell | None = None
     row: str = ""
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from augment.fast_dataclass import dataclass
 from clusters.storage import join, open_storage
 from orchestration.errors import InputError, Mistake, nearest
-from orchestration.exchange import is_imported
 from orchestration.forgetting import forget
+from orchestration.imported import is_imported
 from orchestration.sweep import label_of
 from orchestration.wanted import wanted_keys
 

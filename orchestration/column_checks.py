@@ -41,7 +41,7 @@ def impossible(sweep: Sweep, cells: Sequence[ResolvedCell], catalogue: Catalogue
     """Return a mistake for every benchmark that cannot run on the data of some cells, and every column that it leaves empty."""
     looked: dict[tuple[str, str], tuple[BenchmarkRequest, str]] = {}
     for cell in cells:
-        for request in cell.benchmarks:
+        for request in cell.benchmarks if cell.cell.imported is None else ():  # of that, nothing is run here
             looked.setdefault((cell.config.dataset, request.key), (request, cell.config.dataset))
     mistakes: list[Mistake] = []
     for request, dataset in looked.values():

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from augment.fast_dataclass import dataclass
-from eval.benchmarks import column_marks, column_value, parse_column
+from eval.benchmarks import Column, column_marks, column_value, parse_column
+from eval.exchange.suites import same_name
 
 if TYPE_CHECKING:
-    from eval.report import MetricReport
+    from eval.report import BenchmarkOutcome, MetricReport
     from orchestration.cells import PlannedCell
     from orchestration.identities import ResolvedCell
     from orchestration.store.base import CellResult
@@ -19,11 +20,15 @@ SHOWN_CELLS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnValue:
-    """A column's value with its marks; None where it is undefined for what was evaluated, with the reason."""
+    """A column's value with its marks; None where it is undefined for what was evaluated, with the reason.
+
+    The spread is that which another suite's file gives beside an imported value.
+    """
 
     value: float | None
     marks: frozenset[str] = frozenset()
     undefined: str = ""
+    spread: float | None = None
 
 
 def value_in(column: str, report: MetricReport | None) -> ColumnValue | None:
@@ -39,6 +44,8 @@ def value_in(column: str, report: MetricReport | None) -> ColumnValue | None:
     if report is None or report.outcome is None:
         return None
     parsed = parse_column(column.removesuffix("/mean"))
+    if "imported" in report.outcome.notes:
+        return _imported_value(report.outcome, parsed)
     value = column_value(report.outcome, parsed)
     if value is None:
         reason = report.outcome.notes.get("missing", {}).get(parsed.metric)
@@ -46,10 +53,24 @@ def value_in(column: str, report: MetricReport | None) -> ColumnValue | None:
     return ColumnValue(value=value, marks=column_marks(report.outcome, parsed))
 
 
+def _imported_value(outcome: BenchmarkOutcome, column: Column) -> ColumnValue | None:
+    """Return a value of another suite's file; a set may be spelled otherwise there ("cifar100")."""
+    theirs = [
+        str(row["set"]) for row in outcome.rows if column.detail and same_name(column.detail, str(row.get("set")))
+    ]
+    column = column._replace(detail=theirs[0]) if theirs else column
+    value = column_value(outcome, column)
+    if value is None:
+        return None
+    spread = outcome.notes.get("spreads", {}).get(str(column))
+    return ColumnValue(value=value, marks=frozenset({"imported"}), spread=spread)
+
+
 def unfilled(cells: Iterable[ResolvedCell | PlannedCell], results: Mapping[str, CellResult]) -> tuple[str, ...]:
     """Return a line for each column that cells have no value in though its benchmark is recorded of them.
 
-    A sweep with such a column is not complete: nothing is left to run, and yet something that it wants is not there.
+    A sweep with such a column is not complete: nothing is left to run, and yet something that it wants is not there. What
+    another suite's file has no number of is not wanted of it.
 
     Args:
         cells: Cells with the values that are wanted of them.
@@ -57,7 +78,7 @@ def unfilled(cells: Iterable[ResolvedCell | PlannedCell], results: Mapping[str, 
     """
     found: dict[str, dict[str, None]] = {}
     for cell in cells:
-        result = results.get(cell.train_key)
+        result = results.get(cell.train_key) if cell.cell.imported is None else None
         for column, key in cell.wanted_values if result is not None else ():
             if result is not None and key in result.reports and value_in(column, result.reports[key]) is None:
                 found.setdefault(column, {})[f"{cell.cell.row} seed {cell.cell.seed}"] = None

@@ -108,6 +108,8 @@ def recipes(ours: Resolved, full: Resolved) -> Callable[[str], Recipe]:
     mine, published = ours.by_row(), full.by_row()
 
     def recipe_of(row: str) -> Recipe:
+        if row in mine and mine[row].cell.imported is not None:
+            return Recipe(kind="not comparable", reasons=("how it was trained is not known here",))
         if row not in mine or row not in published:
             return Recipe(kind="not comparable", reasons=("the published table has no such row",))
         differences = _differences(described(mine[row]), described(published[row]))
@@ -133,7 +135,9 @@ def unstated(cell: ResolvedCell) -> tuple[str, ...]:
 
 def confounds(ours: Resolved, baseline: str) -> tuple[str, ...]:
     """Return one note per group of rows that differ from the baseline row in more than method, mixing set and outliers."""
-    first = ours.by_row()
+    first = {row: cell for row, cell in ours.by_row().items() if cell.cell.imported is None}  # theirs is not known
+    if baseline not in first:
+        return ()
     ground = described(first[baseline], without=FACTORS_OF_A_ROW)
     groups: dict[tuple[str, ...], list[str]] = {}
     for row, cell in first.items():

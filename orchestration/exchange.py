@@ -1,26 +1,18 @@
-"""Results in other suites' formats: recorded cells and reports out, files of other suites in as labelled cells.
-
-An imported cell has no weights. Its record says from which file and suite its numbers come, and no benchmark of ours takes them
-for its own: their keys are hashes of the file.
-"""
+"""Results out, in other suites' formats: recorded cells and reports. `orchestration.imported` brings their files in."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from orchestration.errors import InputError, Mistake, nearest
 
 if TYPE_CHECKING:
-    from eval.exchange import About, Imported
-    from eval.report import BenchmarkOutcome, MetricReport
-    from orchestration.store.base import CellResult, ResultsStore
-
-IMPORTED: Final = "imported"
+    from eval.exchange.contract import About
+    from eval.report import BenchmarkOutcome
+    from orchestration.store.base import ResultsStore
 
 
 def known_suite(name: str) -> str:
@@ -29,10 +21,10 @@ def known_suite(name: str) -> str:
     Raises:
         InputError: If it is unknown.
     """
-    from eval.exchange import SUITES
+    from eval.exchange.suites import SUITES
 
     if name not in SUITES:
-        text = f"unknown suite '{name}'{nearest(name, SUITES)}"
+        text = f"unknown suite '{name}'{nearest(name, list(SUITES))}"
         raise InputError("options", [Mistake(where="--format", text=text)])
     return name
 
@@ -43,7 +35,7 @@ def recorded_outcomes(train_key: str, store: ResultsStore) -> tuple[dict[str, Be
     Raises:
         InputError: If nothing is, or one benchmark is recorded with different parameters.
     """
-    from eval.exchange import About
+    from eval.exchange.contract import About
 
     result = store.result(train_key)
     if result is None or not result.reports:
@@ -74,7 +66,7 @@ def reported_outcomes(path: Path) -> tuple[dict[str, BenchmarkOutcome], About]:
     Raises:
         InputError: If the file cannot be read or is no such report.
     """
-    from eval.exchange import About
+    from eval.exchange.contract import About
     from orchestration.judgement import outcomes_of
 
     try:
@@ -97,120 +89,3 @@ def _on_own_files(outcomes: Mapping[str, BenchmarkOutcome]) -> str:
 
     own = [name for name, outcome in outcomes.items() if reads_own_files(outcome.notes)]
     return f" (own files: {', '.join(own)})" if own else ""
-
-
-def import_file(
-    path: Path, suite: str, *, name: str, dataset: str, model: str, store: ResultsStore
-) -> tuple[str, tuple[Imported, ...], bool]:
-    """Record the numbers of another suite's file as a labelled cell; return its key, the numbers, and whether it is new.
-
-    The same file under the same name is the same cell.
-
-    Args:
-        path: The file.
-        suite: The suite that wrote it.
-        name: How the cell is labelled.
-        dataset: What the network was trained on.
-        model: Which network it is.
-        store: Where to record.
-
-    Raises:
-        InputError: If the file cannot be read.
-        EvalError: If it is no file of that suite, or a number is outside its range.
-    """
-    from eval.exchange import import_results
-    from orchestration.keys import digest
-
-    try:
-        data = path.read_bytes()
-        found = import_results(suite, data.decode("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError("import", [Mistake(where=str(path), text=f"must be a readable text file: {error}")]) from error
-    sha256 = hashlib.sha256(data).hexdigest()
-    label = {
-        "method": f"{name} ({IMPORTED})",
-        "label": name,
-        "suite": suite,
-        "dataset": dataset,
-        "model": model,
-        "file_sha256": sha256,
-    }
-    key = digest({"imported": label})
-    is_new = store.record_training(_training(key, path, label))
-    for report in _reports(found, label):
-        store.record_report(key, sha256, report)
-    return key, found, is_new
-
-
-def is_imported(result: CellResult) -> bool:
-    """Return whether a cell's numbers come from another suite's file."""
-    return result.training.summary.checkpoint_uri.startswith(f"{IMPORTED}:")
-
-
-def _training(key: str, path: Path, label: Mapping[str, str]) -> Any:
-    from orchestration.engine.provenance import code_version, library_versions
-    from orchestration.store.base import Provenance, TrainingRecord
-    from trainers.job import TrainSummary
-
-    commit, is_dirty = code_version()
-    summary = TrainSummary(
-        checkpoint_sha256=label["file_sha256"],
-        checkpoint_uri=f"{IMPORTED}:{label['suite']}:{path.name}",
-        epochs=(),
-        resumed_from_step=None,
-        wall_s=0.0,
-        device_s=0.0,
-        environment={"imported_from": path.name, "suite": label["suite"], "finished_at": time.time()},
-    )
-    provenance = Provenance(
-        commit=commit,
-        dirty=is_dirty,
-        config=dict(label),
-        config_hash=key,
-        data_identity="",
-        versions=library_versions(),
-        driver={},
-        recorded_at=time.time(),
-    )
-    return TrainingRecord(train_key=key, summary=summary, provenance=provenance)
-
-
-def _reports(found: tuple[Imported, ...], label: Mapping[str, str]) -> list[MetricReport]:
-    from eval.report import MetricReport
-    from orchestration.keys import digest
-
-    by_benchmark: dict[str, list[Imported]] = {}
-    for each in found:
-        by_benchmark.setdefault(each.column.split("/")[0], []).append(each)
-    return [
-        MetricReport(
-            benchmark=benchmark,
-            benchmark_key=digest({"imported": dict(label), "benchmark": benchmark}),
-            semantics=0,
-            outcome=_outcome(numbers, label),
-        )
-        for benchmark, numbers in by_benchmark.items()
-    ]
-
-
-def _outcome(numbers: list[Imported], label: Mapping[str, str]) -> BenchmarkOutcome:
-    """Return numbers as an outcome: whole-benchmark ones as metrics, those of single sets as fine rows; their n is not known."""
-    from eval.benchmarks import parse_column
-    from eval.report import BenchmarkOutcome, MetricValue
-
-    metrics: dict[str, MetricValue] = {}
-    rows: dict[str, dict[str, Any]] = {}
-    for each in numbers:
-        column = parse_column(each.column)
-        if column.detail is None:
-            metrics[column.metric] = MetricValue(each.value, 0)
-        else:
-            rows.setdefault(column.detail, {"set": column.detail})[column.metric] = each.value
-    for metric in {name for row in rows.values() for name in row if name != "set"} - set(metrics):
-        values = [row[metric] for row in rows.values() if metric in row]
-        metrics[metric] = MetricValue(sum(values) / len(values), 0)
-    notes = {
-        "imported": {"suite": label["suite"], "file_sha256": label["file_sha256"]},
-        "originals": {each.column: each.original for each in numbers},
-    }
-    return BenchmarkOutcome(metrics=metrics, rows=tuple(rows.values()), notes=notes)

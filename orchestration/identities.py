@@ -11,6 +11,7 @@ from eval.benchmark import BenchmarkRequest
 from orchestration.catalogue import Catalogue
 from orchestration.cells import Cell
 from orchestration.errors import Mistake
+from orchestration.imported import imported_key, report_key
 from orchestration.keys import digest_of_plain, plain
 from trainers.config import JobConfig
 from trainers.datasets.user_folder import key_name
@@ -111,7 +112,9 @@ class Template:
     wanted_values: tuple[tuple[str, str], ...]
 
     def with_seed(self, resolver: Resolver, seed: int) -> ResolvedCell:
-        """Return the resolved cell of a seed; a parent has the same seed, and a released network is the same for all seeds."""
+        """Return the resolved cell of a seed; a parent has its seed; what is released or imported is the same for all."""
+        if self.cell.imported is not None:
+            return self._imported(self.cell.imported)
         seed = 0 if self.config.released is not None else seed
         parent = self.parent.with_seed(resolver, seed) if self.parent is not None else None
         parent_key = parent.train_key if parent else None
@@ -126,4 +129,17 @@ class Template:
             sources=self.sources,
             wanted_values=self.wanted_values,
             parents=tuple(cell for cell in (self.visualised, parent) if cell is not None),
+        )
+
+    def _imported(self, name: str) -> ResolvedCell:
+        """Return the cell of another suite's results, the same for all seeds: its name and dataset are its key."""
+        key = imported_key(name, self.config.dataset)
+        return ResolvedCell(
+            cell=self.cell,
+            config=self.config,
+            train_key=key,
+            dataset_identity=self.dataset_identity,
+            benchmarks=tuple(replace(each, key=report_key(key, each.name)) for each in self.benchmarks),
+            sources=self.sources,
+            wanted_values=tuple((text, report_key(key, text.partition("/")[0])) for text, _ in self.wanted_values),
         )

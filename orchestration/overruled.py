@@ -16,7 +16,7 @@ from orchestration.sweep import Setting, Settings, spoken_value
 from orchestration.sweep_spec import PointPatch
 from orchestration.sweep_yaml import Path
 
-NAMING_FIELDS: Final = ("method", "dataset", "model", "params", "mixing_set", "outliers", "released")
+NAMING_FIELDS: Final = ("method", "dataset", "model", "params", "mixing_set", "outliers", "released", "imported")
 """Fields that say what a row is about, wherever a row sets them itself."""
 
 SHOWN_ROWS: Final = 5

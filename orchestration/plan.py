@@ -13,8 +13,10 @@ from augment.method_files import missing_files
 from augment.mixing_sets.needed_files import missing_set_files
 from orchestration.benchmark_files import missing_of_benchmarks
 from orchestration.cells import Mode, Plan, PlannedCell
+from orchestration.errors import InputError, Mistake
 from orchestration.failures import COUNTED, REPEATABLE
 from orchestration.identities import ResolvedCell
+from orchestration.imported import is_imported
 from orchestration.needed_checkpoints import unusable_checkpoints
 from orchestration.resolve import resolve_sweep
 from trainers.datasets.streams import FOLDER, missing_stream
@@ -79,6 +81,8 @@ def plan_cells(
     keys = dict.fromkeys(key for parents in families.values() for key in (parent.train_key for parent in parents))
     reports = {key: [request.key for request in cell.benchmarks] for key, cell in wanted.items()}
     results = store.results([*dict.fromkeys([*wanted, *keys])], wanted={**dict.fromkeys(keys, ()), **reports})
+    _check_imported(cells, results)
+    wanted = {key: _as_imported(cell, results) for key, cell in wanted.items()}
     undone = [key for key in (*wanted, *keys) if key not in results or not _is_complete(wanted.get(key), results[key])]
     faults: Mapping[str, str] = {}
     if checkpoints is not None and mode != "force":
@@ -91,13 +95,14 @@ def plan_cells(
             checkpoints=checkpoints,
         )
     failures = {key: failure_of(attempts) for key, attempts in store.failures(undone).items()}
+    counted = {key: each for key, each in results.items() if mode != "force" or is_imported(each)}
     planned: dict[str, PlannedCell] = {}
     for key, cell in wanted.items():
-        is_trained = key in results and mode != "force" and key not in faults
+        is_trained = key in counted and key not in faults
         for parent in () if is_trained else families[key]:
             if parent.train_key not in wanted and parent.train_key not in planned:
-                planned[parent.train_key] = _planned(parent, (), failures, results, mode, faults, is_supporting=True)
-        planned[key] = _planned(cell, cell.benchmarks, failures, results, mode, faults)
+                planned[parent.train_key] = _planned(parent, (), failures, counted, faults, is_supporting=True)
+        planned[key] = _planned(cell, cell.benchmarks, failures, counted, faults)
     ordered = _parents_first(planned, families)
     if mode == "cached":
         ordered = _without_orphans(ordered)
@@ -127,6 +132,29 @@ def _merged(cells: Sequence[ResolvedCell]) -> dict[str, ResolvedCell]:
     return merged
 
 
+def _check_imported(cells: Sequence[ResolvedCell], results: Mapping[str, CellResult]) -> None:
+    """Refuse rows that show what was not imported into this storage: nothing could ever fill them."""
+    missing = {cell.train_key: cell.cell for cell in cells if cell.cell.imported and cell.train_key not in results}
+    if missing:
+        mistakes = [
+            Mistake(
+                where="imported",
+                text=f"row '{cell.row}' shows '{cell.imported}', but nothing of that name was imported for {cell.dataset}; "
+                f"bring it in with `dreamgrid import FILE --format SUITE --name '{cell.imported}' --dataset {cell.dataset}`",
+            )
+            for cell in missing.values()
+        ]
+        raise InputError("sweep", mistakes)
+
+
+def _as_imported(cell: ResolvedCell, results: Mapping[str, CellResult]) -> ResolvedCell:
+    """Return a cell; an imported one with only those benchmarks that its file had numbers of."""
+    if cell.cell.imported is None:
+        return cell
+    known = results[cell.train_key].reports
+    return replace(cell, benchmarks=tuple(request for request in cell.benchmarks if request.key in known))
+
+
 def _is_complete(wanted: ResolvedCell | None, result: CellResult) -> bool:
     return wanted is None or all(request.key in result.reports for request in wanted.benchmarks)
 
@@ -144,12 +172,11 @@ def _planned(
     benchmarks: tuple[BenchmarkRequest, ...],
     failures: Mapping[str, str | None],
     results: Mapping[str, CellResult],
-    mode: Mode,
     faults: Mapping[str, str],
     *,
     is_supporting: bool = False,
 ) -> PlannedCell:
-    result = results.get(cell.train_key) if mode != "force" else None
+    result = results.get(cell.train_key)
     missing = tuple(request for request in benchmarks if result is None or request.key not in result.reports)
     is_trained = result is not None and cell.train_key not in faults
     is_done = is_trained and not missing

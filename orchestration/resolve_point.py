@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +16,7 @@ from orchestration.catalogue import config_values, known_fields
 from orchestration.cells import Cell
 from orchestration.errors import nearest
 from orchestration.identities import KEY_FORMAT, ResolvedCell, Resolver, Template, identity_of
+from orchestration.imported import IMPORTED
 from orchestration.keys import canonical_json, digest, plain
 from orchestration.point_settings import PointSettings, attempt
 from orchestration.sweep import Point, Setting, Settings, Sweep
@@ -54,6 +55,8 @@ class Reading(PointSettings):
         self, shared: Settings, parent_settings: Settings | None = None, visualised_settings: Settings | None = None
     ) -> Template | None:
         """Return the template of the settings, or None where they have mistakes (noted with the resolver)."""
+        if self._value("imported") is not None:
+            return self._imported()
         names = {name: self._name(name) for name in ("method", "dataset", "model", "recipe")}
         parts = self._try("method", self.catalogue.method_parts, names["method"]) or ()
         dataset = self._try("dataset", self.catalogue.dataset, names["dataset"])
@@ -128,6 +131,48 @@ class Reading(PointSettings):
         identity = identity_of(config, dataset.identity, semantics, None, None)
         return self._made(config, dataset, identity, benchmarks, sources)
 
+    def _imported(self) -> Template | None:
+        """A row of another suite's results: its name and dataset say which; there is nothing to train or to evaluate."""
+        dataset = self._try("dataset", self.catalogue.dataset, self._name("dataset"))
+        name = self._name("imported")
+        own = [path for path, item in self.settings.items() if item.origin[: len(self.origin)] == self.origin]
+        for path in own if self.origin[:2] == ("axes", "cells") else ():
+            if path not in ("imported", "dataset"):
+                self._note(
+                    path, f"row '{self.row}' shows results that were imported, so it cannot set {path}; leave it out"
+                )
+        if self.failed or dataset is None or name is None:
+            return None
+        config = JobConfig(
+            method=f"{name} ({IMPORTED})",
+            method_params={},
+            dataset=dataset.name,
+            model=IMPORTED,
+            recipe=resolve_recipe("released", {}),
+            seed=0,
+        )
+        benchmarks = tuple(BenchmarkRequest(name=each, params={}, key="") for each in self.sweep.benchmarks)
+        cell = Cell(method=config.method, dataset=config.dataset, model=config.model, recipe="released", seed=0)
+        return Template(
+            cell=replace(cell, imported=name, row=self.row),
+            config=config,
+            dataset_identity=dataset.identity,
+            identity={},
+            benchmarks=benchmarks,
+            sources={},
+            wanted_values=self._wanted_values(benchmarks),
+            parent=None,
+            visualised=None,
+        )
+
+    def _with_weights(self, path: str, found: Template | None) -> Template | None:
+        """Return the template of a parent; what was imported has no weights to start from or to show."""
+        if found is None or found.cell.imported is None:
+            self.failed |= found is None
+            return found
+        self._note(path, f"row '{self.row}' needs weights, but '{found.cell.imported}' was imported and has none")
+        return None
+
     def _made(
         self,
         config: JobConfig,
@@ -177,8 +222,7 @@ class Reading(PointSettings):
         if settings is None:
             return None
         parent = Reading(self.resolver, self.sweep, settings, "", self.origin).template(shared)
-        self.failed |= parent is None
-        return parent
+        return self._with_weights("init_from", parent)
 
     def _recipe(self, recipe: str, parts: Sequence[Method], dataset: str) -> RecipeConfig | None:
         given = self._group("train")
@@ -270,7 +314,7 @@ class Reading(PointSettings):
         if settings is None:
             settings = {**shared, "method": Setting(VISUALISED_METHOD, self._origin_of("mixing_set"))}
         template = Reading(self.resolver, self.sweep, settings, "", self.origin).template(shared)
-        self.failed |= template is None
+        template = self._with_weights("visualise", template)
         return None if template is None else template.with_seed(self.resolver, VISUALISED_SEED)
 
     def _mixing_set(

@@ -10,6 +10,7 @@ from eval.tables.grid import Observation, Table
 from eval.tables.layouts import metric_table, pair_grid, set_table
 from orchestration.column_values import ColumnValue, unfilled, value_in
 from orchestration.comparison import Resolved, tested
+from orchestration.imported import imported_notes
 from orchestration.normalisation import normalisation_notes
 from orchestration.own_files import own_files_notes, shown_column, shown_columns
 from orchestration.recorded import recorded
@@ -36,7 +37,8 @@ def sweep_tables(sweep: Sweep, cells: Sequence[ResolvedCell], results: Mapping[s
         requests = [request for cell in cells for request in cell.benchmarks]
         baselines = normalisation_notes(shown_columns(sweep.columns, requests), cells, results)
         empty = tuple(f"Not complete: {line}." for line in unfilled(cells, results))
-        notes = (*table_notes(sweep), *baselines, *own_files_notes(requests), *empty)
+        brought_in = imported_notes(_imported_rows(cells, results))
+        notes = (*table_notes(sweep), *baselines, *own_files_notes(requests), *brought_in, *empty)
         return (replace(table, notes=(*table.notes, *notes)),)
     tables: list[Table] = []
     start = 0
@@ -45,6 +47,13 @@ def sweep_tables(sweep: Sweep, cells: Sequence[ResolvedCell], results: Mapping[s
         tables += sweep_tables(part, cells[start:end], results)
         start = end
     return tuple(tables)
+
+
+def _imported_rows(
+    cells: Sequence[ResolvedCell], results: Mapping[str, CellResult]
+) -> Iterator[tuple[str, CellResult]]:
+    rows = {cell.cell.row: cell.train_key for cell in cells if cell.cell.imported is not None}
+    return ((row, results[key]) for row, key in rows.items() if key in results)
 
 
 def sweep_table(sweep: Sweep, cells: Sequence[ResolvedCell], results: Mapping[str, CellResult]) -> Table:
@@ -167,6 +176,7 @@ def _column_observations(
             value=value.value,
             marks=value.marks | extra,
             undefined=value.undefined,
+            spread=value.spread,
         )
 
 

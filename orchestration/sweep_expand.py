@@ -151,7 +151,7 @@ class _Expansion:
         for index, cell in enumerate(self.axes.cells):
             origin: Path = ("axes", "cells", index)
             settings = {**base, **flatten(cell, origin)}
-            method = settings.get("method")
+            method = settings.get("imported") or settings.get("method")
             row = cell.row or (str(method.value) if method else f"cell {index}")
             label_at: Path = (*origin, "row") if cell.row is not None or method is None else method.origin
             yield Listed(row=row, settings=settings, origin=origin, patch=cell, label_at=label_at)

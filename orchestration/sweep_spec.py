@@ -46,6 +46,10 @@ class PointPatch(StrictModel):
     released: Name | None = Field(
         default=None, description="A released network that is judged in this row instead of training one"
     )
+    imported: Name | None = Field(
+        default=None,
+        description="Name of another suite's results, brought in by `dreamgrid import`, that the row shows",
+    )
     init_from: PointPatch | None = Field(default=None, description="The cell whose weights this one starts from")
     visualise: PointPatch | None = Field(
         default=None,

@@ -119,7 +119,7 @@ def _number(value: float, spec: ColumnSpec, style: Style) -> str:
 
 
 def _what_numbers_are(table: Table) -> str:
-    counts = sorted({entry.summary.n for row in table.entries for entry in row if entry})
+    counts = sorted({entry.summary.n for row in table.entries for entry in row if entry and entry.summary.n}) or [1]
     seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     unit = "Percent" if all(spec.is_percent for spec in table.columns) else "Percent, except mT5D (ranks)"
     spread = ", mean ± sample standard deviation" if counts[-1] > 1 else ""

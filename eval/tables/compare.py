@@ -14,7 +14,7 @@ from typing import Final, Literal
 from augment.fast_dataclass import dataclass
 from eval.errors import EvalError
 from eval.published.tables import PublishedTable, PublishedValue
-from eval.tables.grid import ColumnSpec, Entry, Reference, RowTest, Table
+from eval.tables.grid import MARKS, ColumnSpec, Entry, Reference, RowTest, Table
 from eval.tables.statistics import FEWEST_TESTED, holm, paired_test
 from eval.tables.verdicts import ALPHA, judge_values, tolerance_for
 
@@ -36,6 +36,8 @@ STAND_INS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
 _METRIC_STAND_INS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {"rms": ("rms-reference", "every bin counts here; the published function leaves the last one out")}
 )
+_NOT_THE_SAME_QUANTITY: Final = ("limited", "small", "imported")
+"""Marks of entries that a published number says nothing about."""
 _AXIS_NAMES: Final[Mapping[str, str]] = MappingProxyType({"max_rounds": "k"})
 
 
@@ -147,8 +149,7 @@ def _reference(
     value, difference = found
     recipe = recipe_of(_row_label(table, i, j))
     obstacles = [reason for reason in (difference, value.doubt and f"doubtful source: {value.doubt}") if reason]
-    if "limited" in entry.marks:
-        obstacles.append("on a part of the test images")
+    obstacles += [MARKS[mark] for mark in _NOT_THE_SAME_QUANTITY if mark in entry.marks]
     if recipe.kind == "not comparable":
         obstacles.extend(recipe.reasons)
     if obstacles:

@@ -46,6 +46,7 @@ class Observation:
         marks: Keys of `MARKS`.
         across: Label along the second axis of a grid, else "".
         undefined: Why there is no value, where it is None.
+        spread: Deviation that an imported value was given with, over seeds that are not known here.
     """
 
     row: str
@@ -55,6 +56,7 @@ class Observation:
     marks: frozenset[str] = frozenset()
     across: str = ""
     undefined: str = ""
+    spread: float | None = None
 
     def __post_init__(self) -> None:
         unknown = sorted(self.marks - MARKS.keys())
@@ -178,7 +180,7 @@ class Table:
         """Return 1 for the best and 2 for the second-best entries by (row, column) position.
 
         Values are compared as printed, so equal numbers share a rank. Where full and limited entries meet, only full ones
-        are ranked. A single entry is not ranked.
+        are ranked; imported ones never are, for other suites define their numbers otherwise. A single entry is not ranked.
         """
         groups: dict[object, list[tuple[int, int, Entry]]] = {}
         for i, row in enumerate(self.entries):
@@ -197,6 +199,7 @@ class Table:
         return (i, group) if self.rank_along == "row" else group
 
     def _rank(self, members: list[tuple[int, int, Entry]], decimals: int) -> dict[tuple[int, int], int]:
+        members = [member for member in members if "imported" not in member[2].marks]
         full = [member for member in members if "limited" not in member[2].marks]
         members = full or members
         if len(members) < 2:

@@ -8,6 +8,7 @@ set_table       fine rows down (outlier sets), rows of the sweep across, per met
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from augment.fast_dataclass import dataclass
 from eval.benchmarks import heading, lower_is_better, metric_of, parse_column
@@ -205,4 +206,7 @@ def _entry(by_seed: Mapping[int, Observation]) -> Entry | None:
     if not values:
         return None
     marks = frozenset(mark for seed in values for mark in by_seed[seed].marks)
-    return Entry(summary=summarise(list(values.values())), values=values, marks=marks)
+    summary = summarise(list(values.values()))
+    if "imported" in marks:
+        summary = replace(summary, n=0, spread=next(iter(by_seed.values())).spread)
+    return Entry(summary=summary, values=values, marks=marks)

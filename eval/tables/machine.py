@@ -84,7 +84,7 @@ def _csv_values(entry: Entry | None, spec: ColumnSpec) -> list[object]:
         *kind,
         summary.mean * scale,
         spread,
-        summary.n,
+        summary.n or None,
         low,
         high,
         " ".join(mark for mark in MARKS if mark in entry.marks),
@@ -100,7 +100,7 @@ def _json_entry(entry: Entry | None, rank: int | None) -> dict[str, object] | No
     return {
         "mean": summary.mean,
         "spread": summary.spread,
-        "n": summary.n,
+        "n": summary.n or None,
         "low": summary.low,
         "high": summary.high,
         "values": {str(seed): value for seed, value in sorted(entry.values.items())},

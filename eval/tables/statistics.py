@@ -24,7 +24,7 @@ class Summary:
 
     Attributes:
         mean: Their mean.
-        n: How many they are.
+        n: How many they are; 0 where it is not known (of what another suite says).
         spread: Sample standard deviation (n - 1), or None for one value.
         low: Lower end of the 95 % t interval of the mean, or None for one value.
         high: Upper end.

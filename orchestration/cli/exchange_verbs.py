@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_DONE, columns, emit, show, tell
+
+if TYPE_CHECKING:
+    from eval.exchange.contract import Unit
+    from orchestration.imported import ImportedCell
 
 Format = Annotated[str, typer.Option("--format", help="torch-uncertainty (CSV), openood (CSV) or robustbench (JSON).")]
 
@@ -32,7 +36,7 @@ def export(
     """Write a checkpoint's results as a file of another suite."""
     from dataclasses import replace
 
-    from eval.exchange import export_results
+    from eval.exchange.suites import export_results
     from orchestration.cli.cell_verbs import find_cell
     from orchestration.exchange import known_suite, recorded_outcomes, reported_outcomes
 
@@ -59,29 +63,65 @@ def export(
 def import_results(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="File of another suite.")],
     form: Format,
-    name: Annotated[str, typer.Option("--name", help="How the cell is labelled.")],
+    name: Annotated[str, typer.Option("--name", help="How the cell is called: `imported: NAME` in a sweep shows it.")],
     dataset: Annotated[str, typer.Option("--dataset", help="What its network was trained on.")],
-    model: Annotated[str, typer.Option("--model", help="Which network it is.")] = "unknown",
+    model: Annotated[str | None, typer.Option("--model", help="Which network it is; else what the file says.")] = None,
+    unit: Annotated[
+        str | None, typer.Option("--unit", help="percent or fraction, where the file is not in its suite's own unit.")
+    ] = None,
     storage: options.Storage = None,
     as_json: options.Json = False,
 ) -> int:
-    """Bring the numbers of another suite's file in, as a cell that stays labelled as imported."""
-    from orchestration.exchange import import_file, known_suite
+    """Bring the numbers of another suite's file in, a cell for each of its networks, marked as imported wherever it is shown."""
+    from orchestration.exchange import known_suite
+    from orchestration.imported import import_file
     from trainers.datasets.registry import dataset_for
 
-    suite = known_suite(form)
+    suite, known_unit = known_suite(form), _known_unit(unit)
     store = options.store_of(options.settings_of(storage))
-    key, found, is_new = import_file(
-        path, suite, name=name, dataset=dataset_for(dataset).name, model=model, store=store
+    cells = import_file(
+        path, suite, name=name, dataset=dataset_for(dataset).name, model=model, unit=known_unit, store=store
     )
-    document = {
-        "cell": key[:12],
-        "train_key": key,
-        "new": is_new,
-        "numbers": [{"column": each.column, "value": each.value, "original": each.original} for each in found],
-    }
-    rows = [[each.original, each.column, f"{each.value:.4f}"] for each in found]
-    table = columns(rows, header=["there", "here", "value"], right=(2,))
-    state = "recorded" if is_new else "was recorded before"
-    emit(document, lambda: f"{table}\ncell {key[:12]} ({name}, imported from {suite}) {state}", as_json=as_json)
+    documents = [_imported_document(each) for each in cells]
+    only = documents[0] if len(documents) == 1 else {}
+    text = "\n\n".join(_imported_text(each, suite) for each in cells)
+    emit({**only, "cells": documents}, lambda: text, as_json=as_json)
     return EXIT_DONE
+
+
+def _known_unit(unit: str | None) -> Unit | None:
+    from orchestration.errors import InputError, Mistake
+
+    if unit is None or unit in ("percent", "fraction"):
+        return unit  # type: ignore[return-value]
+    raise InputError("options", [Mistake(where="--unit", text=f"must be percent or fraction, but is '{unit}'")])
+
+
+def _imported_document(cell: ImportedCell) -> dict[str, Any]:
+    return {
+        "name": cell.name,
+        "cell": cell.key[:12],
+        "train_key": cell.key,
+        "new": cell.is_new,
+        "numbers": [
+            {"column": each.column, "value": each.value, "spread": each.spread, "original": each.original}
+            for each in cell.network.numbers
+        ],
+        "means": dict(cell.means),
+        "left_out": [{"original": each.original, "reason": each.reason} for each in cell.network.left_out],
+    }
+
+
+def _imported_text(cell: ImportedCell, suite: str) -> str:
+    rows = [
+        [each.original, each.column, f"{each.value:.4f}", "" if each.spread is None else f"{each.spread:.4f}"]
+        for each in cell.network.numbers
+    ]
+    rows += [["mean of these sets", column, f"{value:.4f}", ""] for column, value in cell.means.items()]
+    has_spread = any(row[3] for row in rows)
+    rows = rows if has_spread else [row[:3] for row in rows]
+    header = ["there", "here", "value", *(["spread"] if has_spread else [])]
+    table = columns(rows, header=header, right=tuple(range(2, len(header))))
+    left_out = [f"left out: {each.original} ({each.reason})" for each in cell.network.left_out]
+    state = "recorded" if cell.is_new else "was recorded before"
+    return "\n".join([table, *left_out, f"cell {cell.key[:12]} ({cell.name}, imported from {suite}) {state}"])

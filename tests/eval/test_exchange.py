@@ -10,7 +10,9 @@ import pytest
 
 from eval.benchmark import BenchmarkRequest
 from eval.errors import EvalError
-from eval.exchange import SUITES, About, export_results, import_results
+from eval.exchange.contract import About
+from eval.exchange.openood import is_average
+from eval.exchange.suites import SUITES, export_results, read_results, same_name
 from eval.published.baselines import baseline_for
 from eval.published.measure import measure_baseline, store_baseline
 from eval.suite import judge
@@ -50,7 +52,8 @@ def test_robustbench_gets_accuracies_as_text(outcomes):
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_what_goes_out_comes_back_in_as_it_was_within_its_rounding(suite, outcomes):
-    found = {each.column: each.value for each in import_results(suite, export_results(suite, outcomes, ABOUT))}
+    (network,) = read_results(suite, export_results(suite, outcomes, ABOUT))
+    found = {each.column: each.value for each in network.numbers}
     if suite == "openood":
         rows = {row["set"]: row for row in outcomes["ood-generated"].rows if row["variant"] == "msp"}
         assert found["ood/fpr95/blobs"] == pytest.approx(rows["blobs"]["fpr95"], abs=1e-4)
@@ -74,7 +77,163 @@ def test_what_goes_out_comes_back_in_as_it_was_within_its_rounding(suite, outcom
 )
 def test_files_that_are_none_are_refused(suite, text, message):
     with pytest.raises(EvalError, match=message):
-        import_results(suite, text)
+        read_results(suite, text)
+
+
+def values_of(network):
+    return {each.column: pytest.approx(each.value) for each in network.numbers}
+
+
+def reasons_of(network):
+    return {each.original: each.reason for each in network.left_out}
+
+
+OPENOOD_15 = """,FPR@95,AUROC,AUPR_IN,AUPR_OUT,ACC
+cifar100,50.00 ± 4.10,86.00 ± 0.30,84.00 ± 0.50,85.00 ± 0.20,94.50 ± 0.25
+nearood,50.00 ± 4.10,86.00 ± 0.30,84.00 ± 0.50,85.00 ± 0.20,94.50 ± 0.25
+svhn,0.80 ± 0.10,99.00 ± 0.80,82.00 ± 2.10,0.90 ± 0.40,94.50 ± 0.25
+farood,0.80 ± 0.10,99.00 ± 0.80,82.00 ± 2.10,0.90 ± 0.40,94.50 ± 0.25
+"""
+"""As `scripts/eval_ood.py` of OpenOOD 1.5 writes it; both the small rate and the small AUPR are percents."""
+
+
+def test_openood_as_it_is_written_now_comes_in_with_its_deviations_and_without_its_averages():
+    (network,) = read_results("openood", OPENOOD_15)
+    assert values_of(network) == {
+        "clean/error": 0.055,
+        "ood/fpr95/cifar100": 0.5,
+        "ood/auroc/cifar100": 0.86,
+        "ood/aupr/cifar100": 0.85,
+        "ood/fpr95/svhn": 0.008,
+        "ood/auroc/svhn": 0.99,
+        "ood/aupr/svhn": 0.009,
+    }
+    spreads = {each.column: each.spread for each in network.numbers}
+    assert spreads["ood/auroc/cifar100"] == pytest.approx(0.003)
+    assert spreads["clean/error"] == pytest.approx(0.0025)
+    assert reasons_of(network) == {
+        "nearood": "the mean of other lines",
+        "farood": "the mean of other lines",
+        "AUPR_IN": "no column here: the in-distribution images are its positive class",
+    }
+
+
+@pytest.mark.parametrize("index", ["", "dataset", "Unnamed: 0"])
+@pytest.mark.parametrize("cell", ["87.19 ± 0.33", "87.19 +/- 0.33", "87.19±0.33", "87.19 (0.33)", "87.19% ± 0.33%"])
+def test_a_mean_and_its_deviation_are_read_however_they_are_joined(index, cell):
+    (network,) = read_results("openood", f"\ufeff{index},FPR@95,AUROC\r\n svhn ,20.5,{cell}\r\n\r\n")
+    found = {each.column: each for each in network.numbers}
+    assert found["ood/auroc/svhn"].value == pytest.approx(0.8719)
+    assert found["ood/auroc/svhn"].spread == pytest.approx(0.0033)
+    assert found["ood/fpr95/svhn"].spread is None
+
+
+def test_what_openood_wrote_before_comes_in_and_every_column_without_a_counterpart_is_named():
+    (network,) = read_results(
+        "openood",
+        "dataset,FPR@95,AUROC,AUPR_IN,AUPR_OUT,CCR_4,ACC\ncifar100,60.00,86.00,84.00,85.00,0.01,94.50\n"
+        "nearood,60.00,86.00,84.00,85.00,0.01,94.50\nmnist,-,93.00,76.00,,0.01,94.50\n",
+    )
+    assert set(reasons_of(network)) == {"nearood", "AUPR_IN", "CCR_4", "mnist FPR@95", "mnist AUPR_OUT"}
+    assert values_of(network)["ood/auroc/mnist"] == 0.93
+
+
+@pytest.mark.parametrize(
+    "label", ["nearood", "farood", "Near-OOD", "far_ood mean", "average", "AVG", "mean", "overall"]
+)
+def test_lines_that_sum_up_others_are_told_from_sets(label):
+    assert is_average(label)
+    assert not any(
+        map(is_average, ["cifar100", "tin", "places365", "imagenet-o", "texture", "ninco", "lsun", "gaussian"])
+    )
+
+
+def test_accuracies_that_differ_from_line_to_line_are_not_that_of_the_test_images():
+    (network,) = read_results("openood", "dataset,AUROC,ACC\ncinic10,70,80.1\ncifar10c,75,60.2\n")
+    assert "clean/error" not in values_of(network)
+    assert "differs from line to line (80.1, 60.2)" in reasons_of(network)["ACC"]
+
+
+TWO = "model,dataset,test/cls/Acc,test/cls/NLL,ood/AUROC\nA,cifar10,0.95,0.2,0.9\n%s,cifar10,0.90,0.3,0.8\n"
+
+
+def test_each_line_of_torch_uncertainty_is_one_network():
+    first, second = read_results("torch-uncertainty", TWO % "B")
+    assert (first.name, second.name, first.dataset) == ("A", "B", "cifar10")
+    assert values_of(first) == {"clean/error": 0.05, "ood/auroc": 0.9}
+    assert values_of(second) == {"clean/error": 0.1, "ood/auroc": 0.8}
+    assert reasons_of(first) == {"test/cls/NLL": "no column here"}
+    unnamed = read_results("torch-uncertainty", "test/cls/Acc\n0.95\n0.90\n")
+    assert [network.name for network in unnamed] == ["line 1", "line 2"]
+    with pytest.raises(EvalError, match=r"\['A'\] stand in several lines"):
+        read_results("torch-uncertainty", TWO % "A")
+
+
+def test_an_accuracy_at_one_severity_is_not_taken_for_the_mean_over_severities():
+    (network,) = read_results("torch-uncertainty", "test/cls/Acc,shift/cls/Acc,shift/severity\n0.95,0.8,5\n")
+    assert values_of(network) == {"clean/error": 0.05}
+    assert "of severity 5 alone" in reasons_of(network)["shift/cls/Acc"]
+
+
+def test_lines_without_a_number_are_named():
+    (network,) = read_results("torch-uncertainty", "epoch,val/cls/Acc,test/cls/Acc\n0,0.5,\n1,0.6,\n2,,0.95\n")
+    assert reasons_of(network)["line 1, 2"] == "no number with a column here"
+
+
+def test_what_robustbench_says_beside_is_named():
+    text = '{"dataset": "cifar10", "clean_acc": "93.25", "autoattack_acc": "55.0", "corruptions_acc": ""}'
+    (network,) = read_results("robustbench", text)
+    assert values_of(network) == {"clean/error": 0.0675}
+    assert reasons_of(network) == {"autoattack_acc": "no column here", "corruptions_acc": "no number there"}
+
+
+FRACTIONS = "dataset,FPR@95,AUROC,ACC\nsvhn,0.26,0.91,0.945\n"
+
+
+@pytest.mark.parametrize(
+    ("suite", "text", "named"),
+    [
+        ("openood", FRACTIONS, "'ACC' is 0.945"),
+        ("openood", "dataset,AUROC,ACC\nsvhn,0.91,94.5\nmnist,0.93,94.5\n", "'AUROC' is 0.93 at most"),
+        ("robustbench", '{"clean_acc": "0.93"}', "'clean_acc' is 0.93"),
+        ("torch-uncertainty", "test/cls/Acc,test/cal/ECE\n95.0,0.02\n", "'test/cls/Acc' is 95"),
+    ],
+)
+def test_percent_and_fraction_are_asked_for_where_they_are_in_doubt(suite, text, named):
+    with pytest.raises(EvalError, match=rf"{named} .*--unit percent or --unit fraction"):
+        read_results(suite, text)
+
+
+def test_the_unit_that_is_given_counts():
+    (network,) = read_results("openood", FRACTIONS, unit="fraction")
+    assert values_of(network) == {"clean/error": 0.055, "ood/fpr95/svhn": 0.26, "ood/auroc/svhn": 0.91}
+    (network,) = read_results("torch-uncertainty", "test/cls/Acc,test/cal/ECE\n95.0,0.02\n", unit="percent")
+    assert values_of(network) == {"clean/error": 0.05, "clean/ece": 0.0002}
+    with pytest.raises(EvalError, match="must be a rate between 0 and 1"):
+        read_results("openood", "dataset,AUROC\nsvhn,91\n", unit="fraction")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("dataset,AUROC\nsvhn,91\nsvhn,92\n", r"\['svhn'\] stand in several lines"),
+        ("dataset,AUROC\n,91\n", "line 1 below the head names none"),
+        ("dataset,AUROC\nsvhn,91,92\n", "more cells than the head"),
+        ("dataset,AUROC,AUROC\nsvhn,91,92\n", r"\['AUROC'\] are named twice"),
+        ("dataset,AUROC\nsvhn,91 ± x\n", "must be a number, but is '91 ± x'"),
+        ("dataset,AUROC\nsvhn,91 ± -1\n", "must be a rate"),
+        ("dataset,AUROC\nnearood,91\n", "holds no number"),
+        ("", "holds no number"),
+    ],
+)
+def test_nothing_in_a_file_is_guessed(text, message):
+    with pytest.raises(EvalError, match=message):
+        read_results("openood", text)
+
+
+def test_names_differ_by_more_than_their_spelling():
+    assert same_name("cifar-10", "CIFAR10")
+    assert not same_name("cifar-10", "cifar-100")
 
 
 def test_a_measured_baseline_normalises_itself_to_one(make_subject):

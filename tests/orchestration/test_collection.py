@@ -16,7 +16,7 @@ from orchestration.cli import main
 from orchestration.collection import collection, delete
 from orchestration.engine.options import RunOutcome
 from orchestration.errors import InputError
-from orchestration.exchange import import_file
+from orchestration.imported import import_file
 from orchestration.overrides import parse_overrides
 from orchestration.run import run_sweep
 from orchestration.settings import Settings, read_settings

@@ -1,0 +1,123 @@
+"""What a suite's file holds, and what a suite must be able to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from eval.report import BenchmarkOutcome
+
+Outcomes = Mapping[str, "BenchmarkOutcome"]
+"""Benchmark -> outcome, all of one checkpoint."""
+Unit = Literal["percent", "fraction"]
+"""How rates are written in a file: 0 to 100, or 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What is said of the checkpoint in an export."""
+
+    name: str
+    dataset: str
+    architecture: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Number:
+    """A number in a file that has a column here, in the unit of the file.
+
+    Attributes:
+        column: The column here that is nearest in meaning.
+        metric: Its name there, without the set that it is of: what one unit holds for.
+        original: Its whole name there ("svhn AUROC").
+        value: As the file says.
+        spread: The deviation that the file gives beside it, or None.
+        is_complement: Whether ours is one minus theirs (accuracy and error).
+        higher_is_better: Direction of the number in the file.
+    """
+
+    column: str
+    metric: str
+    original: str
+    value: float
+    spread: float | None = None
+    is_complement: bool = False
+    higher_is_better: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """Something in a file that is not brought in, and why."""
+
+    original: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileNetwork:
+    """What a file says of one network.
+
+    Attributes:
+        name: How the file calls it, or "" where it does not.
+        dataset: What the file says that it was trained on, or "".
+        architecture: Which network the file says that it is, or "".
+        numbers: The numbers that have a column here.
+        left_out: Everything else that could be taken for a result.
+    """
+
+    name: str = ""
+    dataset: str = ""
+    architecture: str = ""
+    numbers: tuple[Number, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """One number from another suite, as it is kept here.
+
+    Attributes:
+        column: The column here that is nearest in meaning.
+        value: In our unit.
+        original: The name that it bears there.
+        spread: The deviation beside it in our unit, or None.
+    """
+
+    column: str
+    value: float
+    original: str
+    spread: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """One network of a file, its numbers in our units."""
+
+    name: str
+    dataset: str
+    architecture: str
+    numbers: tuple[Imported, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """Another suite.
+
+    Attributes:
+        name: Key in `SUITES`.
+        title: As its authors write it.
+        unit: How it writes rates.
+        differs: Where its definitions differ from ours, for the note below a table.
+        write: Results of a checkpoint -> the text of a file; what was not measured is left out (or empty).
+        read: The text of a file -> what it says, network by network. Raises EvalError if it is no such file.
+    """
+
+    name: str
+    title: str
+    unit: Unit
+    differs: str
+    write: Callable[[Outcomes, About], str]
+    read: Callable[[str], list[FileNetwork]]

@@ -1,0 +1,86 @@
+"""RobustBench: one JSON document per model, accuracies in percent as text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from eval.errors import EvalError
+from eval.exchange.cells import first_value, parse_number
+from eval.exchange.contract import About, FileNetwork, LeftOut, Number, Outcomes, Suite
+
+_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {"clean_acc": ("clean/error",), "corruptions_acc": ("c/error", "c-generated/error")}
+)
+_ABOUT: Final = frozenset(
+    (
+        *("name", "model_id", "architecture", "dataset", "threat_model", "norm", "eps", "additional_data"),
+        *("number_forward_passes", "link", "paper", "authors", "venue", "year", "footnote"),
+    )
+)
+"""What describes the model and is no result."""
+
+
+def read(text: str) -> list[FileNetwork]:
+    """Return the one model that a document is about.
+
+    Raises:
+        EvalError: If the text is no JSON object, or an accuracy is no number.
+    """
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise EvalError(
+            f"a RobustBench file must be a JSON document, but line {error.lineno} is not: {error.msg}"
+        ) from error
+    if not isinstance(document, dict):
+        raise EvalError(f"a RobustBench file must hold one JSON object, but holds a {type(document).__name__}")
+    numbers, left_out = [], []
+    for name, value in document.items():
+        if name in _COLUMNS and value not in (None, ""):
+            found, spread = parse_number(str(value), name)
+            numbers.append(
+                Number(
+                    column=_COLUMNS[name][0],
+                    metric=name,
+                    original=name,
+                    value=found,
+                    spread=spread,
+                    is_complement=True,
+                )
+            )
+        elif name in _COLUMNS:
+            left_out.append(LeftOut(original=name, reason="no number there"))
+        elif name not in _ABOUT:
+            left_out.append(LeftOut(original=name, reason="no column here"))
+    about = {name: str(document.get(name) or "") for name in ("name", "dataset", "architecture")}
+    return [FileNetwork(**about, numbers=tuple(numbers), left_out=tuple(left_out))]
+
+
+def write(outcomes: Outcomes, about: About) -> str:
+    """Return a document with accuracies as text, in percent with two digits."""
+    document: dict[str, object] = {
+        "name": about.name,
+        "dataset": about.dataset,
+        "architecture": about.architecture,
+        "additional_data": False,
+        "number_forward_passes": 1,
+        "eps": None,
+    }
+    for there, columns in _COLUMNS.items():
+        value = first_value(outcomes, columns)
+        if value is not None:
+            document[there] = f"{100 * (1 - value):.2f}"
+    return json.dumps(document, indent=2) + "\n"
+
+
+SUITE: Final = Suite(
+    name="robustbench",
+    title="RobustBench",
+    unit="percent",
+    differs="",
+    write=write,
+    read=read,
+)

@@ -1,0 +1,116 @@
+"""torch-uncertainty: a CSV file of fractions with a line per run (`save_in_csv`); its column `model`, if any, names the runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
+
+from eval.errors import EvalError
+from eval.exchange.cells import first_value, is_empty, parse_number, read_lines, write_lines
+from eval.exchange.contract import About, FileNetwork, LeftOut, Number, Outcomes, Suite
+
+_COLUMNS: Final[Mapping[str, tuple[tuple[str, ...], bool]]] = MappingProxyType(
+    {
+        "test/cls/Acc": (("clean/error",), True),
+        "test/cal/ECE": (("clean/ece",), False),
+        "shift/cls/Acc": (("c/error", "c-generated/error"), True),
+        "ood/AUROC": (("ood/auroc", "ood-generated/auroc"), False),
+        "ood/AUPR": (("ood/aupr", "ood-generated/aupr"), False),
+        "ood/FPR95": (("ood/fpr95", "ood-generated/fpr95"), False),
+    }
+)
+"""Name there -> our columns (the first that is present counts), and whether it is one minus ours."""
+_LOWER_IS_BETTER: Final = frozenset({"test/cal/ECE", "ood/FPR95"})
+_SEVERITY: Final = "shift/severity"
+_ABOUT: Final = ("model", "dataset", "architecture", "", "Unnamed: 0", "epoch", "step")
+
+
+def read(text: str) -> list[FileNetwork]:
+    """Return one network per line that holds a number with a column here.
+
+    Raises:
+        EvalError: If two lines bear one name, or a cell is no number.
+    """
+    _, lines = read_lines(text)
+    found = [_network(line) for line in lines]
+    networks = [network for network in found if network.numbers]
+    unnamed = [number for number, network in enumerate(networks, 1) if not network.name]
+    names = [network.name or f"line {number}" for number, network in enumerate(networks, 1)]
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise EvalError(
+            f"each line is one network and needs its own name, but {doubled} stand in several lines; rename or split them"
+        )
+    is_single = len(networks) == 1
+    silent = [str(number) for number, network in enumerate(found, 1) if not network.numbers]
+    skipped = [LeftOut(original=f"line {', '.join(silent)}", reason="no number with a column here")] if silent else []
+    return [
+        FileNetwork(
+            name="" if is_single and number in unnamed else name,
+            dataset=network.dataset,
+            architecture=network.architecture,
+            numbers=network.numbers,
+            left_out=(*network.left_out, *(skipped if number == 1 else ())),
+        )
+        for number, (name, network) in enumerate(zip(names, networks, strict=True), 1)
+    ]
+
+
+def _network(line: Mapping[str, str]) -> FileNetwork:
+    numbers, left_out = [], []
+    severity = line.get(_SEVERITY, "")
+    for name, text in line.items():
+        if name in _ABOUT:
+            continue
+        if name == "shift/cls/Acc" and not is_empty(severity) and not is_empty(text):
+            reason = f"of severity {severity} alone; the column here is the mean over severities"
+            left_out.append(LeftOut(original=name, reason=reason))
+        elif name not in _COLUMNS:
+            left_out.append(LeftOut(original=name, reason="no column here"))
+        elif is_empty(text):
+            left_out.append(LeftOut(original=name, reason=f"no number there ({text!r})"))
+        else:
+            numbers.append(_number(name, text))
+    return FileNetwork(
+        name=line.get("model", ""),
+        dataset=line.get("dataset", ""),
+        architecture=line.get("architecture", ""),
+        numbers=tuple(numbers),
+        left_out=tuple(left_out),
+    )
+
+
+def _number(name: str, text: str) -> Number:
+    columns, is_complement = _COLUMNS[name]
+    value, spread = parse_number(text, name)
+    return Number(
+        column=columns[0],
+        metric=name,
+        original=name,
+        value=value,
+        spread=spread,
+        is_complement=is_complement,
+        higher_is_better=name not in _LOWER_IS_BETTER,
+    )
+
+
+def write(outcomes: Outcomes, about: About) -> str:
+    """Return one line of fractions."""
+    values: dict[str, str] = {"model": about.name, "dataset": about.dataset}
+    for name, (columns, is_complement) in _COLUMNS.items():
+        value = first_value(outcomes, columns)
+        if value is not None:
+            values[name] = repr(1.0 - value if is_complement else value)
+    fields: Sequence[str] = list(values)
+    return write_lines(fields, [values])
+
+
+SUITE: Final = Suite(
+    name="torch-uncertainty",
+    title="torch-uncertainty",
+    unit="fraction",
+    differs="outlier sets are not cut to the published ratio",
+    write=write,
+    read=read,
+)
