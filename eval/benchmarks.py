@@ -16,7 +16,7 @@ from eval.benchmark_list import BENCHMARKS
 from eval.errors import EvalError
 from eval.metrics.registry import METRICS, MetricSpec
 from eval.params import build_config, nearest, plain_values
-from eval.report import OWN_FILES, is_small
+from eval.report import OWN_FILES, REFUSED_SETS, is_small
 from eval.scores import detail_parts
 
 if TYPE_CHECKING:
@@ -138,13 +138,14 @@ def lower_is_better(column: Column) -> bool:
 
 
 def column_marks(outcome: BenchmarkOutcome, column: Column) -> frozenset[str]:
-    """Return the marks that a value of an outcome bears wherever it is shown: limited, small, generated.
+    """Return the marks that a value of an outcome bears wherever it is shown: limited, small, fewer-sets, generated.
 
     They are keys of `eval.tables.grid.MARKS`; what only a sweep knows (mixed, incomplete, released) is added there.
     """
     marks = {
         "limited": bool(outcome.notes.get("limited")),
         "small": is_small(outcome, column.metric, column.detail),
+        "fewer-sets": REFUSED_SETS in outcome.notes and column.detail in (None, "mean"),
         "generated": benchmark_for(column.benchmark).origin == "generated",
     }
     return frozenset(mark for mark, is_borne in marks.items() if is_borne)

@@ -10,6 +10,12 @@ from pathlib import Path
 from typing import Final
 
 from augment.fast_dataclass import dataclass
+from augment.image_files.walk import ImageFolder, ImageFolderError, NoImagesError, images_in
+from eval.errors import EvalError
+
+
+class UnreadableSetError(EvalError):
+    """An outlier set of which too many images cannot be read: whoever evaluates several sets goes on without it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +47,7 @@ OUTLIER_SETS: Final[Mapping[str, OutlierSet]] = {
 """Noise that no network should be sure about; the published names, in the published order."""
 
 FOLDER_PREFIX: Final = "folder:"
-"""`folder:PATH` names any folder of pictures, absolute or below the data root."""
+"""`folder:PATH` names any folder of images, absolute or in the data root."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +95,32 @@ IMAGE_SETS: Final[Mapping[str, ImageSet]] = {
 def outlier_folder(name: str, data_root: Path) -> Path | None:
     """Return the folder of an image set or of `folder:PATH`, or None where there is none."""
     if name.startswith(FOLDER_PREFIX):
-        folder = data_root / name.removeprefix(FOLDER_PREFIX)
+        folder = data_root / Path(name.removeprefix(FOLDER_PREFIX)).expanduser()
         return folder if folder.is_dir() else None
     return next((data_root / each for each in IMAGE_SETS[name].folders if (data_root / each).is_dir()), None)
+
+
+def outlier_files(name: str, data_root: Path) -> ImageFolder:
+    """Return the images in the folder of an outlier set, by their names alone.
+
+    Args:
+        name: Key of `IMAGE_SETS`, or "folder:PATH".
+        data_root: Folder that relative ones are in.
+
+    Raises:
+        UnreadableSetError: If too many of its images cannot be read.
+        EvalError: If the folder is missing, cannot be listed, or has no images.
+    """
+    folder = outlier_folder(name, data_root)
+    if folder is None:
+        where = data_root / (IMAGE_SETS[name].folders[0] if name in IMAGE_SETS else name.partition(":")[2])
+        more = f" ({IMAGE_SETS[name].what})" if name in IMAGE_SETS else ""
+        raise EvalError(
+            f"outlier set {name!r} needs the folder {where}, which does not exist; place its images there{more}"
+        )
+    try:
+        return images_in(folder, f"outlier set {name!r}")
+    except NoImagesError as error:
+        raise EvalError(str(error)) from error
+    except ImageFolderError as error:
+        raise UnreadableSetError(f"outlier set {name!r}: {error}") from error

@@ -49,6 +49,13 @@ class BenchmarkOutcome:
     forward_passes: int = 0
 
 
+LEFT_OUT: Final = "left_out"
+"""Note: set -> what of it could not be decoded and was left out."""
+
+REFUSED_SETS: Final = "refused_sets"
+"""Note: set -> why it has no numbers, so that means are those of the other sets."""
+
+
 def small_sets_note(sizes: Mapping[str, int]) -> dict[str, dict[str, int]]:
     """Return the note that names the sets of fewer than `SMALL_SET` images with their sizes, or nothing where there is none.
 

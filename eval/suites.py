@@ -17,7 +17,7 @@ from eval.errors import EvalError
 from eval.outlier_sets import IMAGE_SETS, OUTLIER_SETS, outlier_folder
 from eval.params import nearest
 from eval.published_files.layout import FOLDERS
-from eval.published_files.presence import missing_files
+from eval.published_files.presence import is_there, missing_files
 
 SuiteName = Literal["full", "generated", "published", "quick"]
 SUITES: Final[tuple[str, ...]] = get_args(SuiteName)
@@ -137,4 +137,7 @@ def _outliers(
 
 
 def _is_there(name: str, data_root: Path, has_dataset: Callable[[str], bool]) -> bool:
-    return outlier_folder(name, data_root) is not None if name in IMAGE_SETS else has_dataset(name)
+    if name not in IMAGE_SETS:
+        return has_dataset(name)
+    folder = outlier_folder(name, data_root)
+    return folder is not None and is_there(folder)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from augment.fast_dataclass import dataclass
 from eval.benchmarks import Column, column_marks, column_value, parse_column
 from eval.exchange.suites import same_name
+from eval.report import REFUSED_SETS
+from eval.scores import detail_parts
 
 if TYPE_CHECKING:
     from eval.report import BenchmarkOutcome, MetricReport
@@ -48,8 +50,8 @@ def value_in(column: str, report: MetricReport | None) -> ColumnValue | None:
         return _imported_value(report.outcome, parsed)
     value = column_value(report.outcome, parsed)
     if value is None:
-        reason = report.outcome.notes.get("missing", {}).get(parsed.metric)
-        return None if reason is None else ColumnValue(value=None, undefined=str(reason))
+        reason = _why_undefined(report.outcome.notes, parsed)
+        return None if reason is None else ColumnValue(value=None, undefined=reason)
     return ColumnValue(value=value, marks=column_marks(report.outcome, parsed))
 
 
@@ -64,6 +66,13 @@ def _imported_value(outcome: BenchmarkOutcome, column: Column) -> ColumnValue | 
         return None
     spread = outcome.notes.get("spreads", {}).get(str(column))
     return ColumnValue(value=value, marks=frozenset({"imported"}), spread=spread)
+
+
+def _why_undefined(notes: Mapping[str, Any], column: Column) -> str | None:
+    """Return why an evaluated network has no value in a column: of its metric, or of the outlier set that its detail names."""
+    of_set = notes.get(REFUSED_SETS, {}).get(detail_parts(column.detail)[0]) if column.detail is not None else None
+    reason = notes.get("missing", {}).get(column.metric, of_set)
+    return None if reason is None else str(reason)
 
 
 def unfilled(cells: Iterable[ResolvedCell | PlannedCell], results: Mapping[str, CellResult]) -> tuple[str, ...]:

@@ -115,6 +115,14 @@ def is_image(name: str) -> bool:
     return not is_hidden(name) and os.path.splitext(name)[1].lower() in SUFFIXES
 
 
+def class_folders(folder: Path) -> tuple[str, ...]:
+    """Return the names of the visible sub-folders, sorted; none where there is no such folder."""
+    if not folder.is_dir():
+        return ()
+    with os.scandir(folder) as entries:
+        return tuple(sorted(entry.name for entry in entries if not is_hidden(entry.name) and entry.is_dir()))
+
+
 def walk_images(folder: Path, parts: Sequence[str] = ("",)) -> ImageFolder:
     """Return the images in a folder; an empty folder has none.
 

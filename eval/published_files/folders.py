@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from augment.image_files.walk import ImageFolderError, class_folders, walk_images
 from eval.published_files.layout import IMAGES_PER_SET, RENDITION_CLASSES
 from eval.published_files.sets import PublishedFilesError, PublishedSet, need_folder
 
 Preprocessing = Literal["as-stored", "reference"]
 """`as-stored` crops the middle out of the stored picture; `reference` first resizes its shorter side to 8/7 of the crop (256 for
 224), which the published PixMix script does to pictures that already measure 224 px."""
-
-SUFFIXES: Final = (".jpeg", ".jpg", ".png")
 
 
 def corrupted_folders(
@@ -89,21 +88,25 @@ def _class_folders(
     side: int,
     preprocessing: Preprocessing,
 ) -> PublishedSet:
-    found = {entry.name for entry in folder.iterdir() if entry.is_dir()}
-    lacking, strange = sorted(set(classes) - found), sorted(found - set(classes))
-    if lacking or strange:
+    try:
+        images = walk_images(folder)
+    except ImageFolderError as error:
+        raise PublishedFilesError(str(error)) from error
+    by_class: dict[str, list[Path]] = {name: [] for name in classes}
+    strange = sorted({*class_folders(folder)} - {*classes})
+    lacking = [name for name in classes if not (folder / name).is_dir()]
+    if lacking or strange or images.stray:
         raise PublishedFilesError(
             f"'{folder}' must hold one folder for each of the {len(classes)} classes, but lacks {lacking[:5]} "
-            f"({len(lacking)}) and has unknown {strange[:5]} ({len(strange)})"
+            f"({len(lacking)}) and has unknown {[*strange, *images.stray][:5]} ({len(strange) + len(images.stray)})"
         )
-    paths, labels = [], []
-    for label, name in enumerate(classes):
-        files = sorted(path for path in (folder / name).iterdir() if path.suffix.lower() in SUFFIXES)
-        paths += files
-        labels += [label] * len(files)
+    for name in images.names:
+        by_class[name.partition("/")[0]].append(folder / name)
+    paths = [path for name in classes for path in by_class[name]]
+    labels = [label for label, name in enumerate(classes) for _ in by_class[name]]
     if wanted is not None and len(paths) != wanted:
         raise PublishedFilesError(
-            f"'{folder}' must hold {wanted} pictures, but holds {len(paths)}; unpack the archive again"
+            f"'{folder}' must hold {wanted} images, but holds {len(paths)}; unpack the archive again"
         )
     load = _decoded(paths, side, preprocessing)
     return PublishedSet(fields=fields, labels=np.asarray(labels, dtype=np.int64), load=load)
@@ -111,24 +114,25 @@ def _class_folders(
 
 def _decoded(paths: list[Path], side: int, preprocessing: Preprocessing) -> Callable[[int, int], NDArray[np.uint8]]:
     def load(start: int, stop: int) -> NDArray[np.uint8]:
-        return np.stack([read_picture(path, side, preprocessing) for path in paths[start:stop]])
+        return np.stack([read_image(path, side, preprocessing) for path in paths[start:stop]])
 
     return load
 
 
-def read_picture(path: Path, side: int, preprocessing: Preprocessing) -> NDArray[np.uint8]:
-    """Return a stored picture as (side, side, 3) uint8: resized if asked for, then cut out of the middle.
+def read_image(path: Path, side: int, preprocessing: Preprocessing) -> NDArray[np.uint8]:
+    """Return a stored image as (side, side, 3) uint8: resized if asked for, then cut out of the middle.
 
     Raises:
-        PublishedFilesError: If the file is no whole picture, or is smaller than the crop.
+        PublishedFilesError: If the file is no whole image, or is smaller than the crop.
     """
     from PIL import Image
 
+    from augment.image_files.decode import UndecodableImage, decode_image
+
     try:
-        with Image.open(path) as stored:
-            image = stored.convert("RGB")
-    except OSError as error:
-        raise PublishedFilesError(f"'{path}' is truncated or no picture: {error}; unpack the archive again") from error
+        image = decode_image(path)
+    except (OSError, UndecodableImage) as error:
+        raise PublishedFilesError(f"{error}, or unpack the archive again") from error
     if preprocessing == "reference":
         shorter, wanted = min(image.size), round(side * 8 / 7)
         size = tuple(wanted if edge == shorter else int(wanted * edge / shorter) for edge in image.size)

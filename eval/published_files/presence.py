@@ -10,7 +10,8 @@ from typing import Any, Final
 from augment.image_files.walk import is_hidden
 from eval.benchmarks import benchmark_for
 from eval.corruptions.cbar import cbar_kinds
-from eval.outlier_sets import FOLDER_PREFIX, IMAGE_SETS, OUTLIER_SETS, outlier_folder
+from eval.errors import EvalError
+from eval.outlier_sets import FOLDER_PREFIX, IMAGE_SETS, OUTLIER_SETS, outlier_files
 from eval.params import build_config
 from eval.perturbations.registry import perturbation_named
 from eval.published_files.layout import FOLDERS
@@ -52,9 +53,7 @@ def missing_files(benchmark: str, params: Mapping[str, object], dataset: str, da
         return []
     config: Any = build_config(benchmark_for(benchmark).config, params, owner=f"benchmark {benchmark!r}")
     if benchmark == "ood":
-        return [
-            _missing_set(name, data_root) for name in folder_sets(config) if outlier_folder(name, data_root) is None
-        ]
+        return _unusable_sets(folder_sets(config), data_root)
     folder = FOLDERS.get((dataset, benchmark))
     if folder is None:
         return []
@@ -95,14 +94,15 @@ def folder_sets(config: Any) -> list[str]:
     return [name for name in config.sets if name in IMAGE_SETS or name.startswith(FOLDER_PREFIX)]
 
 
-def _missing_set(name: str, data_root: Path) -> str:
-    if name.startswith(FOLDER_PREFIX):
-        return f"outlier set {name!r} needs the folder {data_root / name.removeprefix(FOLDER_PREFIX)}, which is missing"
-    known = IMAGE_SETS[name]
-    return (
-        f"outlier set {name!r} is not below {data_root}: it needs the folder {known.folders[0]}, which is missing; place its "
-        f"pictures there ({known.what})"
-    )
+def _unusable_sets(names: list[str], data_root: Path) -> list[str]:
+    """Return a line for each folder of outliers that is missing, empty, or has too many images that cannot be read."""
+    lines = []
+    for name in names:
+        try:
+            outlier_files(name, data_root)
+        except EvalError as error:
+            lines.append(str(error))
+    return lines
 
 
 def needed_parts(benchmark: str, config: Any, dataset: str) -> list[str]:

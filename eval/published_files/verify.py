@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from augment.image_files.walk import class_folders
 from eval.corruptions.cbar import cbar_kinds
 from eval.corruptions.registry import CORRUPTIONS
 from eval.perturbations.registry import PERTURBATIONS
@@ -88,7 +89,7 @@ def published_corruptions(
     if dataset in CIFAR:
         return cifar_corruptions(folder, labels, kinds=kinds, severities=severities)
     side = 64 if dataset == "tiny-imagenet" else 224
-    classes = _classes(folder / kinds[0] / str(severities[0]))
+    classes = class_folders(folder / kinds[0] / str(severities[0]))
     return corrupted_folders(folder, classes, kinds=kinds, severities=severities, side=side)
 
 
@@ -125,7 +126,7 @@ def _sequences(folder: Path, dataset: str, labels: NDArray[np.int64] | None) -> 
         from eval.published_files.videos import video_perturbations
 
         kinds = [kind for kind in PERTURBATIONS if (folder / kind).is_dir()]
-        return video_perturbations(folder, _classes(folder / kinds[0]) if kinds else (), kinds=kinds)
+        return video_perturbations(folder, class_folders(folder / kinds[0]) if kinds else (), kinds=kinds)
     from eval.published_files.arrays import cifar_perturbations
 
     kinds = [kind for kind in PERTURBATIONS if (folder / f"{kind}.npy").is_file()]
@@ -149,17 +150,13 @@ def _tree(folder: Path, dataset: str, labels: NDArray[np.int64] | None) -> list[
     known = cbar_kinds(224) if is_bar else tuple(CORRUPTIONS)
     kinds = [kind for kind in known if (folder / kind).is_dir() or kind in _required(is_bar, known)]
     side = 64 if dataset == "tiny-imagenet" else 224
-    return corrupted_folders(folder, _classes(folder / kinds[0] / "1"), kinds=kinds, side=side)
+    return corrupted_folders(folder, class_folders(folder / kinds[0] / "1"), kinds=kinds, side=side)
 
 
 def _renditions(folder: Path, dataset: str, labels: NDArray[np.int64] | None) -> list[PublishedSet]:
     from eval.published_files.folders import rendition_folders
 
-    return [rendition_folders(folder, _classes(folder))]
-
-
-def _classes(folder: Path) -> tuple[str, ...]:
-    return tuple(sorted(path.name for path in folder.iterdir() if path.is_dir())) if folder.is_dir() else ()
+    return [rendition_folders(folder, class_folders(folder))]
 
 
 _READERS: Final[Mapping[str, Callable[[Path, str, Any], list[PublishedSet]]]] = {

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from augment.image_files.walk import named
 from eval.agreement import describe
 from eval.configs import GENERATED_OUTLIERS
 from eval.errors import EvalError
 from eval.fit import fit_pictures
 from eval.infer import PictureSet, clean_predictions, of_array, predict_sets
 from eval.metrics.anomaly import Detection, detection, outlier_count, subset_sizes
-from eval.outlier_sets import FOLDER_PREFIX, IMAGE_SETS
-from eval.report import BenchmarkOutcome, MetricValue, small_sets_note
+from eval.outlier_images import folder_images
+from eval.outlier_sets import FOLDER_PREFIX, IMAGE_SETS, UnreadableSetError
+from eval.report import LEFT_OUT, REFUSED_SETS, BenchmarkOutcome, MetricValue, small_sets_note
 from eval.sampling import chosen_indices, limit_notes, outlier_subsets
 from eval.scores import OOD_SHARE, SCORES
 
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 
 LARGEST_OVERLAP: Final = 0.01
-"""Share of an outlier set that may be found among the test pictures, byte by byte."""
+"""Share of an outlier set that may be found among the test images, byte by byte."""
 
 
 def run_generated_outliers(config: GeneratedOutlierConfig, subject: Subject) -> BenchmarkOutcome:
@@ -39,49 +41,63 @@ def run_generated_outliers(config: GeneratedOutlierConfig, subject: Subject) -> 
         EvalError: If a logit is not finite.
     """
     indices = chosen_indices(subject, config.max_images)
-    sets = [_set(subject, name, len(indices), config.repeats) for name in config.sets]
+    sets = [_set(subject, name, len(indices), config.repeats, {}) for name in config.sets]
     return judge_outliers(subject, indices, sets, score=config.score, repeats=config.repeats)
 
 
 def run_outliers(config: OutlierConfig, subject: Subject) -> BenchmarkOutcome:
-    """Judge a subject against test pictures of other datasets and drawn outliers.
+    """Evaluate a subject against test images of other datasets, folders of images and drawn outliers.
+
+    A folder with too many images that cannot be decoded is refused alone, and the notes say so: what is in it is part of the
+    result's key, so that every network is evaluated on the same other sets.
 
     Raises:
-        EvalError: If a logit is not finite, or a set is missing or overlaps the test pictures; all such sets at once.
+        EvalError: If a logit is not finite, a set is missing or overlaps the test images (all such sets at once), or all sets
+            are refused.
     """
     indices = chosen_indices(subject, config.max_images)
-    sets, refused = [], []
+    sets, wrong, refused = [], [], {}
+    left_out: dict[str, str] = {}
     for name in config.sets:
         try:
-            sets.append(_set(subject, name, len(indices), config.repeats))
-        except Exception as error:  # whatever a missing dataset raises: all of them are told at once
-            refused.append(f"outlier set {name!r}: {describe(error)}")
-    if refused:
-        raise EvalError("; ".join(refused))
-    return judge_outliers(subject, indices, sets, score=config.score, repeats=config.repeats)
+            sets.append(_set(subject, name, len(indices), config.repeats, left_out))
+        except UnreadableSetError as error:
+            refused[name] = str(error)
+        except Exception as error:  # whatever a missing dataset raises: all of them are reported at once
+            wrong.append(f"outlier set {name!r}: {describe(error)}")
+    if wrong or not sets:
+        raise EvalError("; ".join([*wrong, *refused.values()]))
+    outcome = judge_outliers(subject, indices, sets, score=config.score, repeats=config.repeats)
+    return replace(outcome, notes={**outcome.notes, **_noted(LEFT_OUT, left_out), **_noted(REFUSED_SETS, refused)})
 
 
-def _set(subject: Subject, name: str, num_inside: int, repeats: int) -> PictureSet:
+def _noted(name: str, reasons: Mapping[str, str]) -> dict[str, Mapping[str, str]]:
+    return {name: reasons} if reasons else {}
+
+
+def _set(subject: Subject, name: str, num_inside: int, repeats: int, left_out: dict[str, str]) -> PictureSet:
+    """Return the images of a set; what of it cannot be decoded is added to `left_out`."""
     if name in GENERATED_OUTLIERS:
         from eval.runners.generated import outlier_set
 
         return outlier_set(subject, name, outlier_count(num_inside) * repeats)
     if name == subject.dataset:
         raise EvalError(f"it holds the classes that {subject.dataset!r} is trained on; name another set")
-    images = _pictures(subject, name)
+    images = _images(subject, name, left_out)
     check_overlap(images, subject.images)
     return of_array(images, set=name)
 
 
-def _pictures(subject: Subject, name: str) -> NDArray[np.uint8]:
-    """Return the pictures of a folder, or the test pictures of another dataset, in the shape of the subject's."""
+def _images(subject: Subject, name: str, left_out: dict[str, str]) -> NDArray[np.uint8]:
+    """Return the images of a folder, or the test images of another dataset, in the shape of the subject's."""
     height, width, channels = subject.images.shape[1:]
-    if name in IMAGE_SETS or name.startswith(FOLDER_PREFIX):
-        from eval.outlier_pictures import folder_pictures
-
-        shape = (height, width, channels)
-        return folder_pictures(name, shape, data_root=subject.data_root, cache_dir=subject.cache_dir)
-    return fit_pictures(subject.load_images(name), (height, width, channels))
+    if name not in IMAGE_SETS and not name.startswith(FOLDER_PREFIX):
+        return fit_pictures(subject.load_images(name), (height, width, channels))
+    made = folder_images(name, (height, width, channels), data_root=subject.data_root, cache_dir=subject.cache_dir)
+    if made.broken:
+        total = len(made.images) + len(made.broken)
+        left_out[name] = f"{len(made.broken)} of {total} images cannot be decoded: {named(made.broken)}"
+    return made.images
 
 
 def check_overlap(outliers: NDArray[np.uint8], inside: NDArray[np.uint8]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from augment.image_files.walk import class_folders
 from eval.errors import EvalError
 from eval.infer import PictureSet, predict
 from eval.published.baselines import default_baseline
@@ -110,8 +111,7 @@ def run_renditions(config: RenditionConfig, subject: Subject) -> BenchmarkOutcom
             f"ImageNet-R needs a network of ImageNet's 1000 classes, but this one has {subject.num_classes}"
         )
     folder = _folder(subject, "r")
-    wnids = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-    sets = [rendition_folders(folder, wnids, side=subject.images.shape[1])]
+    sets = [rendition_folders(folder, class_folders(folder), side=subject.images.shape[1])]
     (chosen,) = _limited(sets, config.max_images, subject)
     predictions = predict(subject, replace(chosen, classes=np.array(RENDITION_CLASSES, dtype=np.int64)))
     calibration = calibration_values(predictions)
@@ -154,7 +154,7 @@ def _class_folders(folder: Path, subject: Subject) -> tuple[str, ...]:
         raise EvalError(
             f"published pictures are read from the folder '{folder}', which does not exist; unpack them there"
         )
-    names = tuple(sorted(path.name for path in folder.iterdir() if path.is_dir()))
+    names = class_folders(folder)
     if len(names) != subject.num_classes:
         raise EvalError(f"'{folder}' must hold {subject.num_classes} class folders, but holds {len(names)}")
     return names

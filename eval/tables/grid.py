@@ -29,6 +29,7 @@ MARKS: Final[Mapping[str, str]] = MappingProxyType(
         "imported": "brought in from another suite's results",
         "confounded": "differs from the baseline row in more than what the table is about",
         "released": "of a released network, not trained here",
+        "fewer-sets": "mean without outlier sets that cannot be read",
     }
 )
 """Mark -> what the footnote says."""

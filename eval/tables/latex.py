@@ -21,6 +21,7 @@ _LATEX_SYMBOLS: Final = MappingProxyType(
         "¶": r"\mathparagraph",
         "‖": r"\parallel",
         "◇": r"\diamond",
+        "△": r"\triangle",
     }
 )
 _LATEX_SPECIAL: Final = MappingProxyType(

@@ -182,7 +182,7 @@ def judgement_text(document: Mapping[str, Any]) -> str:
 
 def _remarks(notes: Mapping[str, Any]) -> list[str]:
     """Return what of a benchmark's notes a reader of its numbers must know."""
-    from eval.report import SMALL_SET
+    from eval.report import LEFT_OUT, REFUSED_SETS, SMALL_SET
 
     remarks = ["generated pictures, not published files"] if notes.get("generated") else []
     if "limited" in notes:
@@ -190,6 +190,8 @@ def _remarks(notes: Mapping[str, Any]) -> list[str]:
     if "small_sets" in notes:
         sizes = ", ".join(f"{name} ({size})" for name, size in notes["small_sets"].items())
         remarks.append(f"sets of fewer than {SMALL_SET} images: {sizes}")
+    remarks += [f"{name}: {what} (left out)" for name, what in notes.get(LEFT_OUT, {}).items()]
+    remarks += [f"refused, and no part of the means: {why}" for why in notes.get(REFUSED_SETS, {}).values()]
     for name, taken in notes.get("taken", {}).items():
         remarks.append(
             f"{name}: {taken['outliers']} of {taken['of_outliers']} outliers against {taken['test_images']} of "

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from eval.benchmarks import benchmark_for, heading, metric_of, parse_column
-from eval.report import OWN_FILES
+from eval.report import LEFT_OUT, OWN_FILES, REFUSED_SETS
 from eval.tables.cells import Style
 from eval.tables.render import render
 
@@ -242,6 +242,8 @@ def _noted(report: MetricReport) -> str:
     for name, value in notes.items():
         if name == "generated" and value is True:
             shown.append("generated pictures")
+        elif name in (LEFT_OUT, REFUSED_SETS):
+            shown += [f"{name.replace('_', ' ')}: {which}: {why}" for which, why in value.items()]
         elif isinstance(value, str | int | float) and not isinstance(value, bool):
             shown.append(f"{name.replace('_', ' ')}: {value}")
     return "; ".join(shown)

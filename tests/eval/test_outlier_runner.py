@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from eval.benchmark import BenchmarkRequest
+from eval.benchmarks import column_marks, parse_column
 from eval.errors import EvalError
 from eval.fit import fit_pictures
 from eval.metrics.anomaly import detection
@@ -61,6 +62,43 @@ def test_the_ratio_is_one_outlier_to_five_test_pictures(make_subject):
     expected = detection(outside.score("msp"), inside.score("msp"))  # 24 of 24: every subset is the whole set
     assert report.outcome.metrics["aupr"].value == pytest.approx(expected.aupr)
     assert report.outcome.metrics["fpr95"].value == pytest.approx(expected.fpr95)
+
+
+def write_outliers(folder, count, broken=0):
+    folder.mkdir(parents=True)
+    for number, image in enumerate(noise(count, seed=3)):
+        Image.fromarray(image).save(folder / f"{number:03d}.png")
+    for number in range(broken):
+        (folder / f"broken-{number}.png").write_bytes(b"no image")
+
+
+def test_a_broken_image_of_a_hundred_costs_itself_only(make_subject):
+    """It took away the numbers of all sets."""
+    subject = make_subject()
+    write_outliers(subject.data_root / "good", 120)
+    write_outliers(subject.data_root / "spoilt", 120, broken=1)
+    (report,) = judge(subject, ood(["folder:good", "folder:spoilt"]))
+    assert report.error is None
+    rows = {row["set"]: row for row in report.outcome.rows}
+    assert rows["folder:spoilt"]["auroc"] == pytest.approx(rows["folder:good"]["auroc"])
+    assert report.outcome.notes["left_out"] == {"folder:spoilt": "1 of 121 images cannot be decoded: broken-0.png"}
+    assert "refused_sets" not in report.outcome.notes
+
+
+def test_a_set_with_many_broken_images_is_refused_alone_and_marked(make_subject):
+    subject = make_subject()
+    write_outliers(subject.data_root / "good", 120)
+    write_outliers(subject.data_root / "bad", 100, broken=2)
+    (both,) = judge(subject, ood(["folder:good", "folder:bad"]))
+    (one,) = judge(subject, ood(["folder:good"]))
+    assert both.outcome.metrics == one.outcome.metrics
+    assert "2 of 102 are: broken-0.png, broken-1.png" in both.outcome.notes["refused_sets"]["folder:bad"]
+    column = parse_column("ood/auroc")
+    assert "fewer-sets" in column_marks(both.outcome, column)
+    assert "fewer-sets" not in column_marks(one.outcome, column)
+    assert "fewer-sets" not in column_marks(both.outcome, parse_column("ood/auroc/folder:good"))
+    (alone,) = judge(subject, ood(["folder:bad"]))
+    assert "2 of 102" in alone.error
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from eval.errors import EvalError
 from eval.perturbations.registry import num_frames
 from eval.published_files import videos
 from eval.published_files.arrays import cifar_corruptions, cifar_perturbations, mnist_corruptions
-from eval.published_files.folders import corrupted_folders, read_picture, rendition_folders
+from eval.published_files.folders import corrupted_folders, read_image, rendition_folders
 from eval.published_files.layout import (
     ARCHIVE_MD5,
     CIFAR_10_C_MD5,
@@ -161,11 +161,11 @@ def test_folders_with_missing_classes_severities_or_pictures_are_refused(tmp_pat
         corrupted_folders(tmp_path, ("n01", "n02"), kinds=("fog",), severities=(3, 4))
     with pytest.raises(PublishedFilesError, match=r"lacks \['n09'\] \(1\) and has unknown \['n02'\]"):
         corrupted_folders(tmp_path, ("n01", "n09"), kinds=("fog",), severities=(3,))
-    with pytest.raises(PublishedFilesError, match="must hold 5 pictures, but holds 4"):
+    with pytest.raises(PublishedFilesError, match="must hold 5 images, but holds 4"):
         corrupted_folders(tmp_path, ("n01", "n02"), kinds=("fog",), severities=(3,), images_per_set=5)
     (tmp_path / "fog" / "3" / "n01" / "0.png").write_bytes(b"\x89PNG")
     (one,) = corrupted_folders(tmp_path, ("n01", "n02"), kinds=("fog",), severities=(3,), side=56)
-    with pytest.raises(PublishedFilesError, match="is truncated or no picture"):
+    with pytest.raises(PublishedFilesError, match=r"0.png cannot be decoded .* or unpack the archive again"):
         one.load(0, 1)
 
 
@@ -175,10 +175,10 @@ def test_the_reference_preprocessing_resizes_before_the_crop(tmp_path: Path) -> 
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (70, 91, 3), dtype=np.uint8))
     picture.save(tmp_path / "one.png")
     expected = np.asarray(Compose([Resize(64), CenterCrop(56)])(picture))
-    assert np.array_equal(read_picture(tmp_path / "one.png", 56, "reference"), expected)
-    assert np.array_equal(read_picture(tmp_path / "one.png", 56, "as-stored"), np.asarray(CenterCrop(56)(picture)))
+    assert np.array_equal(read_image(tmp_path / "one.png", 56, "reference"), expected)
+    assert np.array_equal(read_image(tmp_path / "one.png", 56, "as-stored"), np.asarray(CenterCrop(56)(picture)))
     with pytest.raises(PublishedFilesError, match="less than the crop of 224 px"):
-        read_picture(tmp_path / "one.png", 224, "as-stored")
+        read_image(tmp_path / "one.png", 224, "as-stored")
 
 
 def test_renditions_take_two_hundred_of_the_thousand_classes(tmp_path: Path) -> None:
