@@ -16,6 +16,7 @@ import json
 import os
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,6 +33,9 @@ _SETTLED_NS: Final = 100_000_000
 
 _VERIFIED: Final[dict[tuple[str, int, int, int], str]] = {}
 """Files that this process has hashed: (path, size, modification time in ns, inode) -> digest."""
+
+_VERIFIED_FOLDERS: Final[set[str]] = set()
+"""Digests of the identities of many files that this process has hashed together."""
 
 
 class DamagedFileError(AugmentError):
@@ -94,6 +98,35 @@ def check_file(path: Path, size: int, digest: str) -> None:
         )
 
 
+def changed_files(folder: Path, files: Mapping[str, tuple[int, str]]) -> tuple[str, ...]:
+    """Return the names of the files that are absent or not what was recorded, sorted.
+
+    For folders of many files: where nothing is wrong, one entry remembers all of them, and the next call only looks at the
+    directory entries.
+
+    Args:
+        folder: What the names are relative to.
+        files: Name -> size and digest that were recorded.
+    """
+
+    def is_changed(name: str) -> bool:
+        try:
+            size, digest = files[name]
+            return (folder / name).stat().st_size != size or file_digest(folder / name) != digest
+        except OSError:
+            return True
+
+    stamp = _stamp(folder, files)
+    if stamp is not None and stamp in _VERIFIED_FOLDERS:
+        return ()
+    names = sorted(files)
+    with ThreadPoolExecutor(_THREADS) as pool:
+        changed = tuple(name for name, is_bad in zip(names, pool.map(is_changed, names), strict=True) if is_bad)
+    if not changed and stamp is not None:
+        _VERIFIED_FOLDERS.add(stamp)
+    return changed
+
+
 def file_digest(path: Path) -> str:
     """Return the BLAKE3 of a file's bytes, read now."""
     if path.stat().st_size == 0:  # nothing to map
@@ -104,6 +137,22 @@ def file_digest(path: Path) -> str:
 def forget_verified() -> None:
     """Have every file hashed again at its next opening."""
     _VERIFIED.clear()
+    _VERIFIED_FOLDERS.clear()
+
+
+def _stamp(folder: Path, files: Mapping[str, tuple[int, str]]) -> str | None:
+    """Return a digest of the files' identities and of what is expected of them; None where one is absent or too new."""
+    stamp, newest = blake3(), time.time_ns() - _SETTLED_NS
+    for name, expected in files.items():
+        try:
+            status = (folder / name).stat()
+        except OSError:
+            return None
+        if status.st_mtime_ns > newest:
+            return None
+        facts = (str(folder), name, *expected, status.st_size, status.st_mtime_ns, status.st_ino)
+        stamp.update(repr(facts).encode())
+    return stamp.hexdigest()
 
 
 def _digest_once(path: Path) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from augment.compounds import method_for
 from augment.method_files import named_files
 from augment.mixing_sets.needed_files import files_of
-from trainers.datasets.staging import RECORD, stage
+from trainers.datasets.staging import RECORD, changed_copies, stage
 
 if TYPE_CHECKING:
     from trainers.config import JobConfig
@@ -31,12 +31,17 @@ def names_below_data_root(config: JobConfig) -> tuple[str, ...]:
 def stage_named_files(config: JobConfig, source: str, data_root: Path) -> int:
     """Copy what a job names from a source to the data root where it is missing; return the number of files copied.
 
-    What this node has copied before is compared with the source again; what lies there otherwise is left alone.
+    What this node has copied before is compared with the source again, or with what was copied where there is no source; other
+    files are left alone.
 
     Raises:
         DataError: If the source lacks it, or a copy is not what its checksum says.
         NoSpace: If the disk is full.
     """
     was_staged = (data_root / RECORD).is_file()
-    wanted = [name for name in names_below_data_root(config) if was_staged or not (data_root / name).exists()]
-    return stage(wanted, source, data_root) if wanted and source else 0
+    names = names_below_data_root(config)
+    if not source:
+        changed_copies(names, source, data_root)
+        return 0
+    wanted = [name for name in names if was_staged or not (data_root / name).exists()]
+    return stage(wanted, source, data_root) if wanted else 0

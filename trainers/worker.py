@@ -86,13 +86,15 @@ def _benchmarks(request: JobRequest, stored: StoredCheckpoint) -> tuple[Benchmar
 
 
 def _stage(request: JobRequest) -> None:
-    """Copy the job's data to this node where they are missing and a source is named; the first worker of the node copies."""
+    """Copy the job's data to this node where they are missing and a source is named, and verify what was copied before.
+
+    The first worker of the node copies.
+    """
     config, paths = request.config, request.paths
-    if paths.data_source:
-        root = Path(paths.data_root)
-        stage_datasets([config.dataset, *([config.outliers] if config.outliers else [])], paths.data_source, root)
-        stage_released(config.released, paths.data_source, root)
-        stage_named_files(config, paths.data_source, root)
+    root = Path(paths.data_root)
+    stage_datasets([config.dataset, *([config.outliers] if config.outliers else [])], paths.data_source, root)
+    stage_released(config.released, paths.data_source, root)
+    stage_named_files(config, paths.data_source, root)
 
 
 def _trained(request: JobRequest, group: ProcessGroup, sink: JobSink, budget: ThreadBudget) -> StoredCheckpoint:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 
+from augment import kept_files
 from clusters.storage import join, open_storage
 from trainers.datasets.registry import DATASETS
 from trainers.datasets.staging import CHECKSUMS, stage, stage_datasets, stage_released
@@ -117,3 +120,75 @@ def test_job_copies_its_dataset_and_trains(
     assert sorted(path.name for path in (tmp_path / "node" / "small").iterdir()) == sorted(
         file.path.split("/")[1] for file in files
     )
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "one bit": flip,
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[:-1]),
+    "emptied": lambda path: path.write_bytes(b""),
+    "deleted": lambda path: path.unlink(),
+}
+
+
+@pytest.fixture
+def digits_on_disk(s3_uri: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A dataset of two files in a data source; return the source."""
+    from trainers.datasets.spec import DataFile, DatasetSpec
+
+    storage = open_storage(join(s3_uri, "data"))
+    files = []
+    for name in ("images", "labels"):
+        storage.write_bytes(f"small/{name}", name.encode() * 50)
+        files.append(DataFile(path=f"small/{name}", split="test"))
+    spec = DatasetSpec(
+        name="small", title="Small", image_size=32, num_channels=1, num_classes=10, num_train=40, num_test=20,
+        identity="small", mean=(0.5,), std=(0.5,), layout="idx", source="this test", files=tuple(files),
+    )  # fmt: skip
+    monkeypatch.setattr("trainers.datasets.registry.DATASETS", {**DATASETS, "small": spec})
+    return storage.uri
+
+
+@pytest.mark.parametrize("name", ["small/images", ".staged.json"])
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_copy_is_made_again(
+    digits_on_disk: str, tmp_path: Path, name: str, damage: Callable[[Path], object]
+) -> None:
+    assert stage_datasets(["small"], digits_on_disk, tmp_path) == 2
+    assert stage_datasets(["small"], digits_on_disk, tmp_path) == 0
+    damage(tmp_path / name)
+    stage_datasets(["small"], digits_on_disk, tmp_path)
+    for part in ("images", "labels"):
+        assert (tmp_path / "small" / part).read_bytes() == part.encode() * 50
+    assert stage_datasets(["small"], digits_on_disk, tmp_path) == 0
+
+
+@pytest.mark.parametrize("damage", ["one bit", "truncated", "emptied"])
+def test_a_damaged_copy_without_a_source_is_refused(digits_on_disk: str, tmp_path: Path, damage: str) -> None:
+    stage_datasets(["small"], digits_on_disk, tmp_path)
+    DAMAGES[damage](tmp_path / "small/labels")
+    with pytest.raises(CorruptData, match=r"small/labels .* changed since; name the source again"):
+        stage_datasets(["small"], "", tmp_path)
+
+
+def test_a_record_of_an_earlier_version_has_its_files_copied_again(source: str, tmp_path: Path) -> None:
+    stage(["one.bin"], source, tmp_path)
+    (entry,) = open_storage(source).list("one.bin") or (open_storage(source).stat("one.bin"),)
+    assert entry is not None
+    (tmp_path / ".staged.json").write_text(json.dumps({"one.bin": [entry.size, entry.etag], "partial": []}))
+    assert stage(["one.bin"], source, tmp_path) == 1
+    assert stage(["one.bin"], source, tmp_path) == 0
+
+
+def test_many_files_are_hashed_once(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage(["pets/train"], source, tmp_path)
+    for path in tmp_path.rglob("*.png"):
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+    assert stage(["pets/train"], source, tmp_path) == 0
+    monkeypatch.setattr(kept_files, "file_digest", None)
+    assert stage(["pets/train"], source, tmp_path) == 0

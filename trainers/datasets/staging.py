@@ -1,36 +1,40 @@
 """Copying what a job reads from object storage to the node, once: the first worker copies, the others wait and share.
 
-The source mirrors the data root (`s3://bucket/data/imagenet/train/...`). Files that stand in the staging record with the size and
+The source mirrors the data root (`s3://bucket/data/imagenet/train/...`). Files that are in the staging record with the size and
 etag that the source has now are not copied again, so that a copy that was cut off goes on. Where the source has a file
-`SHA256SUMS` at its top, each copy must have the checksum that stands there.
+`SHA256SUMS` at its top, each copy must have the checksum in it. The record holds the BLAKE3 digest of every copy; a job verifies
+those that it reads, and a copy that has changed since is made again, or refused where there is no source.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
 from augment.folder_lock import locked_folder
+from augment.kept_files import DamagedFileError, changed_files, file_digest, keep, kept_facts
 from clusters.storage import MissingObjectError, ObjectInfo, Storage, StorageError, open_storage
 from trainers.datasets.registry import absent_paths, dataset_for
 from trainers.datasets.streams import RANDOM_IMAGES, RANDOM_IMAGES_FILE
 from trainers.errors import CorruptData, DataError, MissingData, NoSpace, UnknownName
+from trainers.job import SOURCE_VARIABLE
 from trainers.released import FOLDER, checkpoint_for
 
 logger = logging.getLogger(__name__)
 RECORD: Final = ".staged.json"
 PARTIAL: Final = "partial"
-"""Entry of the record that lists what was begun and not finished; the others are files with size and etag."""
+"""Entry of the record that lists what was begun and not finished; the others are files with size, etag and digest."""
 
 CHECKSUMS: Final = "SHA256SUMS"
 THREADS: Final = 8
 SAVE_EVERY: Final = 500
 """Files after which the record is written, so that a copy that is cut off knows what it has."""
+
+MOST_SAVES: Final = 50
+"""Times that the record is written during one copy: that of a million files is large."""
 
 
 def stage_datasets(names: list[str], source: str, data_root: Path) -> int:
@@ -45,15 +49,19 @@ def stage_datasets(names: list[str], source: str, data_root: Path) -> int:
         DataError: If the source lacks them, or a copy is not what its checksum says.
         NoSpace: If the disk is full.
     """
-    wanted = [path for name in names for path in _absent(name, data_root)] if source else []
+    changed = changed_copies([path for name in names for path in _paths(name)], source, data_root)
+    absent = [path for name in names for path in _absent(name, data_root)] if source else []
+    wanted = list(dict.fromkeys((*absent, *changed)))
     return stage(wanted, source, data_root) if wanted else 0
 
 
 def stage_released(name: str | None, source: str, data_root: Path) -> int:
     """Copy the file of a released network from the source where it is missing; return the number of files copied."""
-    if not source or name is None or checkpoint_for(name).path(data_root).is_file():
+    if name is None:
         return 0
-    return stage([f"{FOLDER}/{checkpoint_for(name).file}"], source, data_root)
+    path = f"{FOLDER}/{checkpoint_for(name).file}"
+    is_wanted = bool(changed_copies([path], source, data_root)) or not checkpoint_for(name).path(data_root).is_file()
+    return stage([path], source, data_root) if source and is_wanted else 0
 
 
 def stage(paths: list[str], source: str, data_root: Path) -> int:
@@ -69,13 +77,53 @@ def stage(paths: list[str], source: str, data_root: Path) -> int:
         record[PARTIAL] = sorted({*record.get(PARTIAL, []), *paths})
         _write(data_root / RECORD, record)
         objects = [found for path in paths for found in _objects(storage, path)]
-        missing = [each for each in objects if not _is_there(each, record, data_root)]
+        changed = set(changed_files(data_root, _digests(record, paths)))
+        missing = [each for each in objects if each.path in changed or not _is_there(each, record, data_root)]
         if missing:
             logger.info("copying %d of %d files from %s to %s", len(missing), len(objects), source, data_root)
             _copy(missing, storage, data_root, record)
         record[PARTIAL] = sorted(set(record[PARTIAL]) - set(paths))
         _write(data_root / RECORD, record)
     return len(missing)
+
+
+def changed_copies(paths: Sequence[str], source: str, data_root: Path) -> tuple[str, ...]:
+    """Return the staged files in these files and folders that are not what was copied.
+
+    Raises:
+        CorruptData: If there are some, and no source that they could be copied from again.
+    """
+    recorded = _digests(_read(data_root / RECORD), paths)
+    changed = changed_files(data_root, recorded) if recorded else ()
+    present = tuple(name for name in changed if (data_root / name).exists())
+    if present and not source:
+        raise CorruptData(
+            f"{data_root / present[0]} and {len(present) - 1} more must be what was copied from the data source, but have "
+            f"changed since; name the source again ({SOURCE_VARIABLE}), or delete them and get them again"
+        )
+    return changed if source else ()
+
+
+def _paths(name: str) -> list[str]:
+    """Return the files and folders of a dataset or outlier stream in the data root."""
+    if name == RANDOM_IMAGES:
+        return [RANDOM_IMAGES_FILE]
+    try:
+        spec = dataset_for(name) if ":" not in name else None
+    except UnknownName:
+        return []
+    return [] if spec is None else [*(file.path for file in spec.files), *(spec.folders or ())]
+
+
+def _digests(record: Mapping[str, Any], paths: Sequence[str]) -> dict[str, tuple[int, str]]:
+    """Return name -> size and digest of the copies in some files and folders."""
+    wanted = set(paths)
+
+    def is_wanted(name: str) -> bool:
+        parts = name.split("/")
+        return any("/".join(parts[:depth]) in wanted for depth in range(1, len(parts) + 1))
+
+    return {name: (entry[0], entry[2]) for name, entry in record.items() if name != PARTIAL and is_wanted(name)}
 
 
 def _absent(name: str, data_root: Path) -> list[str]:
@@ -106,23 +154,23 @@ def _objects(storage: Storage, path: str) -> list[ObjectInfo]:
 def _is_there(each: ObjectInfo, record: Mapping[str, Any], data_root: Path) -> bool:
     known = record.get(each.path)
     target = data_root / each.path
-    return known == [each.size, each.etag] and target.is_file() and target.stat().st_size == each.size
+    return known is not None and known[:2] == [each.size, each.etag] and target.is_file()
 
 
 def _copy(missing: list[ObjectInfo], storage: Storage, data_root: Path, record: dict[str, Any]) -> None:
     checksums = _checksums(storage)
 
-    def one(each: ObjectInfo) -> ObjectInfo:
+    def one(each: ObjectInfo) -> tuple[ObjectInfo, str]:
         target = data_root / each.path
         target.parent.mkdir(parents=True, exist_ok=True)
         storage.download_file(each.path, target, sha256=checksums.get(each.path))
-        return each
+        return each, file_digest(target)
 
     try:
         with ThreadPoolExecutor(THREADS) as pool:
-            for number, done in enumerate(pool.map(one, missing), start=1):
-                record[done.path] = [done.size, done.etag]
-                if number % SAVE_EVERY == 0:
+            for number, (done, digest) in enumerate(pool.map(one, missing), start=1):
+                record[done.path] = [done.size, done.etag, digest]
+                if number % max(SAVE_EVERY, len(missing) // MOST_SAVES) == 0:
                     _write(data_root / RECORD, record)
     except StorageError as error:
         kind = NoSpace if error.reason == "no-space" else CorruptData
@@ -141,14 +189,12 @@ def _checksums(storage: Storage) -> dict[str, str]:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    """Return the staging record; {} where there is none, or one without digests: what it lists is copied again."""
     try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError):
+        return kept_facts(path)
+    except (OSError, DamagedFileError):
         return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _write(path: Path, record: Mapping[str, Any]) -> None:
-    partial = path.with_suffix(f".{os.getpid()}")
-    partial.write_text(json.dumps(record))
-    partial.rename(path)
+    keep(path, {}, record)
