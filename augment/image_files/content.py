@@ -83,12 +83,17 @@ def named_files_hash(root: Path, names: Sequence[str], *, cache: Path | None = N
 def is_plain(header: bytes) -> bool:
     """Return whether an image's first bytes show a kind that every version of the decoder reads alike.
 
-    Those are JPEG, and PNG with at most 8 bits a channel and without transparency.
+    Those are JPEG and lossy WebP, BMP without alpha, and PNG with at most 8 bits a channel and without transparency.
     """
     if header.startswith(b"\xff\xd8\xff"):
         return True
+    if header.startswith(b"BM") and len(header) > 28:
+        return header[28] in (1, 4, 8, 24)
+    if header.startswith(b"RIFF"):
+        return header[8:16] == b"WEBPVP8 "
     is_png = header.startswith(b"\x89PNG\r\n\x1a\n") and len(header) > 25
-    return is_png and header[24] <= 8 and header[25] in (0, 2, 3) and b"tRNS" not in header
+    before_pixels, mark, _ = header.partition(b"IDAT")
+    return is_png and bool(mark) and header[24] <= 8 and header[25] in (0, 2, 3) and b"tRNS" not in before_pixels
 
 
 def _facts_of(path: Path, name: str) -> ImageFile:

@@ -120,7 +120,7 @@ def class_folders(folder: Path) -> tuple[str, ...]:
     if not folder.is_dir():
         return ()
     with os.scandir(folder) as entries:
-        return tuple(sorted(entry.name for entry in entries if not is_hidden(entry.name) and entry.is_dir()))
+        return tuple(sorted(entry.name for entry in entries if not is_hidden(entry.name) and _is_folder(entry)))
 
 
 def walk_images(folder: Path, parts: Sequence[str] = ("",)) -> ImageFolder:
@@ -217,6 +217,13 @@ def _below(
             )
         elif is_named_image:
             yield prefix + entry.name, status if status is not None and S_ISREG(status.st_mode) else None
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link in a circle
+        return False
 
 
 def _status(path: str) -> os.stat_result | None:

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from augment.counters import SampleKeys
+from augment.image_files.decode import decode_image
 from trainers.config import RecipeConfig
 from trainers.datasets.crops import CROP_SLOTS, centre_crop, random_resized_crop
 from trainers.datasets.folder import read_folder
@@ -84,6 +85,16 @@ def test_centre_crop_is_that_of_torchvision() -> None:
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (61, 83, 3), dtype=np.uint8))
     expected = transforms.Compose([transforms.Resize(40), transforms.CenterCrop(32)])(picture)
     assert np.array_equal(centre_crop(picture, resize=40, size=32), np.asarray(expected))
+
+
+def test_the_orientation_of_a_camera_is_not_applied_as_torchvision_does_not_apply_it(tmp_path: Path) -> None:
+    from torchvision.datasets.folder import default_loader
+
+    exif = Image.Exif()
+    exif[274] = 6  # to be turned by a quarter
+    path = tmp_path / "a.jpg"
+    Image.fromarray(np.arange(12 * 16, dtype=np.uint8).reshape(12, 16)).save(path, exif=exif)
+    assert np.array_equal(np.asarray(decode_image(path)), np.asarray(default_loader(str(path))))
 
 
 def test_random_crops_have_the_published_distribution_of_area_and_ratio() -> None:

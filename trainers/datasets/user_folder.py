@@ -7,14 +7,13 @@ folders are left out, is said in `augment.image_files.walk`; the images that are
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import Final
 
 from augment.fast_dataclass import dataclass
 from augment.image_files.content import folder_hash
-from augment.image_files.walk import ImageFolder, ImageFolderError, named, refuse_unreadable, walk_images
+from augment.image_files.walk import ImageFolder, ImageFolderError, class_folders, named, refuse_unreadable, walk_images
 from trainers.datasets.spec import DatasetSpec
 from trainers.errors import CorruptData, ImpossibleJob, MissingData
 
@@ -145,11 +144,10 @@ def _look(path: Path) -> _Look:
 def _stamps(path: Path) -> tuple[int, ...]:
     """Return the times of the folders of splits and classes, which change where images come or go."""
     return tuple(
-        entry.stat().st_mtime_ns
+        (path / split / kind).stat().st_mtime_ns
         for split in ("train", "test", "val")
+        for kind in ("", *class_folders(path / split))
         if (path / split).is_dir()
-        for entry in sorted(os.scandir(path / split), key=lambda entry: entry.name)
-        if entry.is_dir()
     )
 
 
