@@ -15,24 +15,69 @@ import ast
 import fcntl
 import functools
 import hashlib
+import importlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-import numba
 import numpy as np
-from numba.core import caching, event
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from numpy.typing import NDArray
 
 KERNEL_PACKAGES: Final = ("augment", "eval", "benchmarks")
 CACHE_VARIABLE: Final = "DREAMGRID_KERNEL_CACHE"
 TOP: Final = Path(__file__).resolve().parent.parent
+
+
+class Kernel:
+    """A function that Numba compiles for the types of its first call; Numba itself is imported at that call.
+
+    So that kernels may be imported at the top of any module: importing Numba costs a light command half a second.
+    """
+
+    def __init__(self, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
+        self._function = function
+        self._options = options
+        self._dispatcher: Any = None
+        functools.update_wrapper(self, function)
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Call the compiled function."""
+        return (self._dispatcher or self.dispatcher())(*arguments)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return an attribute of Numba's dispatcher, as `py_func`."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.dispatcher(), name)
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str, str]]:
+        """Pickle by name."""
+        return _kernel_named, (self._function.__module__, self._function.__qualname__)
+
+    def dispatcher(self) -> Any:
+        """Return Numba's dispatcher of the function.
+
+        Numba looks up the kernels that a kernel calls among the names of its module, and knows dispatchers only: so each of
+        these names is bound to its dispatcher first.
+        """
+        if self._dispatcher is None:
+            numba = _numba()
+            is_inlined = self._options.get("inline") == "always"  # into its callers: has no machine code of its own
+            fixed = {} if is_inlined else {"nogil": True, "cache": True}
+            self._dispatcher = numba.njit(**fixed, **self._options)(self._function)
+            names = self._function.__globals__
+            for name, value in list(names.items()):
+                if isinstance(value, Kernel):
+                    names[name] = value.dispatcher()
+        return self._dispatcher
+
+
+def _kernel_named(module: str, name: str) -> Any:
+    return getattr(importlib.import_module(module), name)
 
 
 def kernel(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -49,15 +94,7 @@ def kernel(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]
     fixed = {"cache", "nogil", "parallel", "fastmath"} & options.keys()
     if fixed:
         raise ValueError(f"kernel options {sorted(fixed)} are fixed for all kernels; leave them out")
-
-    def compile_lazily(function: Callable[..., Any]) -> Callable[..., Any]:
-        if options.get("inline") == "always":  # inlined into its callers: has no machine code of its own
-            inlined: Callable[..., Any] = numba.njit(**options)(function)
-            return inlined
-        dispatcher: Callable[..., Any] = numba.njit(nogil=True, cache=True, **options)(function)
-        return dispatcher
-
-    return compile_lazily
+    return lambda function: Kernel(function, options)
 
 
 def read_only(array: NDArray[Any]) -> NDArray[Any]:
@@ -105,73 +142,37 @@ def _imports_of(module: str) -> frozenset[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module)
             found.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return frozenset(name for name in found if name.partition(".")[0] in KERNEL_PACKAGES and _path_of(name))
+    return frozenset(name for name in found if name.partition(".")[0] in KERNEL_PACKAGES and path_of(name))
 
 
 @functools.cache
 def _source_of(module: str) -> bytes:
-    path = _path_of(module)
+    path = path_of(module)
     if path is None:  # a kernel typed at a prompt or run as a script: nothing on disk names its version
         return b""
     return path.read_bytes()
 
 
-def _path_of(module: str) -> Path | None:
+def path_of(module: str) -> Path | None:
+    """Return the file of a module of ours, or None where there is none."""
     stem = TOP.joinpath(*module.split("."))
     return next((path for path in (stem.with_suffix(".py"), stem / "__init__.py") if path.is_file()), None)
 
 
-class _SourceHashLocator(caching._CacheLocator):  # type: ignore[misc]
-    """Places the cache of our kernels by content; leaves every other function to Numba's own locators."""
-
-    def __init__(self, py_func: Callable[..., Any], py_file: str) -> None:
-        self._module = py_func.__module__
-        self._name = f"{py_func.__module__}.{py_func.__qualname__}"
-
-    def get_cache_path(self) -> str:
-        """Return the folder of the index and object files."""
-        return str(cache_root() / sources_hash(self._module))
-
-    def get_source_stamp(self) -> str:
-        """Return what the index file is checked against."""
-        return sources_hash(self._module)
-
-    def get_disambiguator(self) -> str:
-        """Return what tells two functions of one name apart."""
-        return hashlib.sha256(self._name.encode()).hexdigest()[:10]
-
-    @classmethod
-    def from_function(cls, py_func: Callable[..., Any], py_file: str) -> _SourceHashLocator | None:
-        """Claim functions of our packages; return None for others and where the folder cannot be written."""
-        module = py_func.__module__
-        if module.partition(".")[0] not in KERNEL_PACKAGES or _path_of(module) is None:
-            return None
-        locator = cls(py_func, py_file)
-        try:
-            locator.ensure_cache_path()
-        except OSError:
-            return None
-        return locator
-
-
-class _CompileTeller(event.Listener):  # type: ignore[misc]
+class CompilationCount:
     """Counts kernels that had to be compiled in this process and tells the user of the first one."""
 
     def __init__(self) -> None:
         self.compiled = 0
         self.tell: Callable[[str], None] = _write_to_stderr
 
-    def on_start(self, event: Any) -> None:
-        """Count one of our kernels."""
-        module = event.data["dispatcher"].py_func.__module__
+    def add(self, module: str) -> None:
+        """Count a function that Numba compiles, if it is one of ours."""
         if module.partition(".")[0] not in KERNEL_PACKAGES:
             return
         if self.compiled == 0:
             self.tell(f"compiling kernels for this processor, once (kept in {cache_root()}) ...")
         self.compiled += 1
-
-    def on_end(self, event: Any) -> None:
-        """Do nothing: the end of a compilation is no news."""
 
 
 def _write_to_stderr(line: str) -> None:
@@ -181,12 +182,12 @@ def _write_to_stderr(line: str) -> None:
 
 def tell_compilation_by(tell: Callable[[str], None]) -> None:
     """Say by this function, instead of on stderr, that kernels are being compiled."""
-    _teller.tell = tell
+    _COUNT.tell = tell
 
 
 def num_compiled() -> int:
     """Return how many kernels this process had to compile (those loaded from the cache do not count)."""
-    return _teller.compiled
+    return _COUNT.compiled
 
 
 @contextmanager
@@ -203,13 +204,15 @@ def compile_lock() -> Iterator[float]:
             fcntl.flock(handle, fcntl.LOCK_UN)
 
 
-def _install() -> _CompileTeller:
-    for implementation in (caching.CompileResultCacheImpl, caching.CodeLibraryCacheImpl):
-        if _SourceHashLocator not in implementation._locator_classes:
-            implementation._locator_classes = [_SourceHashLocator, *implementation._locator_classes]
-    teller = _CompileTeller()
-    event.register("numba:compile", teller)
-    return teller
+@functools.cache
+def _numba() -> Any:
+    """Return Numba, which from now on finds machine code by content and counts what it compiles."""
+    import numba
+
+    from augment.numba_cache import install
+
+    install(_COUNT)
+    return numba
 
 
-_teller: Final = _install()
+_COUNT: Final = CompilationCount()

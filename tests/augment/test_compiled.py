@@ -26,7 +26,7 @@ print(num_compiled())
 def a_copy(folder: Path) -> Path:
     """Copy the sources that the counters' kernels need into a folder."""
     (folder / "augment").mkdir(parents=True)
-    for name in ("__init__", "compiled", "counters", "warm", "errors"):
+    for name in ("__init__", "compiled", "numba_cache", "counters", "warm", "errors"):
         shutil.copy(REPOSITORY / "augment" / f"{name}.py", folder / "augment" / f"{name}.py")
     return folder
 

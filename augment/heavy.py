@@ -1,0 +1,38 @@
+"""Libraries that are slow to import, each loaded when something of it is first used: `from augment.heavy import torch`.
+
+So imports stand at the top of every module, and light commands (`plan`, `status`, a warm `table`) still load none of these. A
+class that derives from one of theirs needs the library when its module is imported: such modules import it directly.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import matplotlib as matplotlib
+    import numba as numba
+    import pandas as pandas
+    import scipy as scipy
+    import torch as torch
+    import torchvision as torchvision
+else:
+
+    class _Heavy:
+        """Stands for a module until one of its attributes is asked for."""
+
+        def __init__(self, name: str) -> None:
+            self.__dict__["__name__"] = name
+
+        def __getattr__(self, attribute: str) -> Any:
+            module = importlib.import_module(self.__name__)
+            try:
+                return getattr(module, attribute)
+            except AttributeError:  # a sub-module that the library itself does not import
+                return importlib.import_module(f"{self.__name__}.{attribute}")
+
+        def __reduce__(self) -> tuple[type, tuple[str]]:
+            return _Heavy, (self.__name__,)
+
+    matplotlib, numba, pandas = _Heavy("matplotlib"), _Heavy("numba"), _Heavy("pandas")
+    scipy, torch, torchvision = _Heavy("scipy"), _Heavy("torch"), _Heavy("torchvision")
