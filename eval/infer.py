@@ -144,9 +144,14 @@ def remember_logits(subject: Subject, indices: NDArray[np.int64]) -> NDArray[np.
 
     labels = subject.labels[indices]
     logits = predict_logits(subject, of_array(subject.images[indices], labels))
-    # on the device, so that keeping the logits changes no bit of what is computed from them
-    columns = compact(torch.from_numpy(logits).to(subject.device), torch.from_numpy(labels).to(subject.device))
-    subject.judging.clean[len(indices)] = from_compact(columns, subject.num_classes)
+    columns = _Columns(len(logits))
+    for batch in _cut(
+        [(len(logits), 1)], subject.batch_size
+    ):  # on the device and in its batches: not a bit changes by keeping
+        part = slice(batch.start, batch.stop)
+        own, true = (torch.from_numpy(np.ascontiguousarray(each[part])) for each in (logits, labels))
+        columns.append(compact(own.to(subject.device), true.to(subject.device)))
+    subject.judging.clean[len(indices)] = from_compact(columns.filled, subject.num_classes)
     return logits
 
 

@@ -82,6 +82,20 @@ def is_small(outcome: BenchmarkOutcome, metric: str, detail: str | None = None) 
     return counts or (value is not None and 0 < value.n < SMALL_SET)
 
 
+def size_remarks(notes: Mapping[str, Any]) -> list[str]:
+    """Return what a reader must know of the sets behind an outcome: which are small, and how many images were compared."""
+    remarks = []
+    if "small_sets" in notes:
+        sizes = ", ".join(f"{name} ({size})" for name, size in notes["small_sets"].items())
+        remarks.append(f"sets of fewer than {SMALL_SET} images: {sizes}")
+    for name, taken in notes.get("taken", {}).items():
+        remarks.append(
+            f"{name}: {taken['outliers']} of {taken['of_outliers']} outliers against {taken['test_images']} of "
+            f"{taken['of_test_images']} test images (one to five), mean of {taken['subsets']} random subsets"
+        )
+    return remarks
+
+
 def reads_own_files(notes: Mapping[str, Any]) -> bool:
     """Return whether the notes of an outcome name files under a published name that are not shown to be the published ones."""
     return any(each.get("are") == "own" for each in notes.get("files", {}).values())

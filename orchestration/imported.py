@@ -88,6 +88,7 @@ def import_file(
         EvalError: If it is no file of that suite, or a number is outside its range or in an uncertain unit.
     """
     from eval.exchange.suites import read_results
+    from eval.tables.labels import label_problem
 
     try:
         data = path.read_bytes()
@@ -99,7 +100,8 @@ def import_file(
         for network in networks
         for label in [_label(network, suite, name, dataset, model, unit, data, is_one_of_many=len(networks) > 1)]
     }
-    mistakes = [text for network in networks for text in _contradictions(network, dataset, model)]
+    mistakes = [f"--name: {problem}" for label, _ in labels.values() if (problem := label_problem(label["label"]))]
+    mistakes += [text for network in networks for text in _contradictions(network, dataset, model)]
     mistakes += [text for key, (label, _) in labels.items() for text in _taken(key, label, store)]
     if mistakes:
         raise InputError("import", [Mistake(where=str(path), text=text) for text in dict.fromkeys(mistakes)])

@@ -122,11 +122,19 @@ def judge_outliers(
     Raises:
         EvalError: If a logit is not finite.
     """
+    _check_ratio(len(indices))
     inside = clean_predictions(subject, indices)
     outside = predict_sets(subject, sets)
     named = {str(pictures.fields["set"]): each for pictures, each in zip(sets, outside, strict=True)}
     outcome = outlier_outcome(inside, named, score=score, repeats=repeats, seed=subject.seed)
     return replace(outcome, notes={**outcome.notes, **limit_notes(subject, len(indices))})
+
+
+def _check_ratio(num_inside: int) -> None:
+    if num_inside < OOD_SHARE:
+        raise EvalError(
+            f"outliers are compared one to {OOD_SHARE} test images, but there are {num_inside} test images; use more"
+        )
 
 
 def outlier_outcome(
@@ -140,10 +148,7 @@ def outlier_outcome(
     Raises:
         EvalError: If there are fewer than five test images, so that no subset has the ratio.
     """
-    if len(inside) < OOD_SHARE:
-        raise EvalError(
-            f"outliers are compared one to {OOD_SHARE} test images, but there are {len(inside)} test images; use more"
-        )
+    _check_ratio(len(inside))
     rows: list[dict[str, Any]] = []
     taken: dict[str, dict[str, int]] = {}
     for label, predictions in outside.items():

@@ -36,7 +36,7 @@ STAND_INS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
 _METRIC_STAND_INS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {"rms": ("rms-reference", "every bin counts here; the published function leaves the last one out")}
 )
-_NOT_THE_SAME_QUANTITY: Final = ("limited", "small", "imported")
+_NOT_THE_SAME_QUANTITY: Final = ("limited", "small", "fewer-sets", "imported")
 """Marks of entries that a published number says nothing about."""
 _AXIS_NAMES: Final[Mapping[str, str]] = MappingProxyType({"max_rounds": "k"})
 

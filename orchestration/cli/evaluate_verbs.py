@@ -182,21 +182,14 @@ def judgement_text(document: Mapping[str, Any]) -> str:
 
 def _remarks(notes: Mapping[str, Any]) -> list[str]:
     """Return what of a benchmark's notes a reader of its numbers must know."""
-    from eval.report import LEFT_OUT, REFUSED_SETS, SMALL_SET
+    from eval.report import LEFT_OUT, REFUSED_SETS, size_remarks
 
     remarks = ["generated pictures, not published files"] if notes.get("generated") else []
     if "limited" in notes:
         remarks.append(f"limited to {notes['limited']['used']} of {notes['limited']['of']} pictures")
-    if "small_sets" in notes:
-        sizes = ", ".join(f"{name} ({size})" for name, size in notes["small_sets"].items())
-        remarks.append(f"sets of fewer than {SMALL_SET} images: {sizes}")
+    remarks += size_remarks(notes)
     remarks += [f"{name}: {what} (left out)" for name, what in notes.get(LEFT_OUT, {}).items()]
     remarks += [f"refused, and no part of the means: {why}" for why in notes.get(REFUSED_SETS, {}).values()]
-    for name, taken in notes.get("taken", {}).items():
-        remarks.append(
-            f"{name}: {taken['outliers']} of {taken['of_outliers']} outliers against {taken['test_images']} of "
-            f"{taken['of_test_images']} test images (one to five), mean of {taken['subsets']} random subsets"
-        )
     for name, each in notes.get("files", {}).items():
         if each["are"] == "own":
             remarks.append(f"own files: {name}: {each['reason']}")

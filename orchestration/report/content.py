@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from eval.benchmarks import benchmark_for, heading, metric_of, parse_column
-from eval.report import LEFT_OUT, OWN_FILES, REFUSED_SETS
+from eval.report import LEFT_OUT, OWN_FILES, REFUSED_SETS, size_remarks
 from eval.tables.cells import Style
 from eval.tables.render import render
 
@@ -239,6 +239,7 @@ def _noted(report: MetricReport) -> str:
     limited = notes.pop("limited", None)
     if isinstance(limited, Mapping):
         shown.append(f"{limited.get('used')} of {limited.get('of')} pictures")
+    shown += size_remarks(notes)
     for name, value in notes.items():
         if name == "generated" and value is True:
             shown.append("generated pictures")
@@ -246,4 +247,5 @@ def _noted(report: MetricReport) -> str:
             shown += [f"{name.replace('_', ' ')}: {which}: {why}" for which, why in value.items()]
         elif isinstance(value, str | int | float) and not isinstance(value, bool):
             shown.append(f"{name.replace('_', ' ')}: {value}")
+    shown += [f"{name} is undefined: it {reason}" for name, reason in notes.get("missing", {}).items()]
     return "; ".join(shown)

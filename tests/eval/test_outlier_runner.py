@@ -152,6 +152,8 @@ def test_a_blind_score_has_an_aupr_of_one_sixth_for_any_number_of_outliers():
 def test_fewer_than_five_test_images_are_refused(make_subject):
     (report,) = judge(make_subject(load_images=library({"svhn": noise(24)})), ood(["svhn"], max_images=4))
     assert "one to 5 test images, but there are 4" in report.error
+    (drawn,) = judge(make_subject(), ood(["blobs"], max_images=4))
+    assert drawn.error == report.error
 
 
 def test_a_set_against_itself_and_missing_sets_are_refused_together(make_subject):

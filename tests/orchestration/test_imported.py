@@ -133,6 +133,12 @@ def test_what_the_options_deny_of_a_file_is_refused_and_nothing_recorded(
     assert store.train_keys() == ()
 
 
+@pytest.mark.parametrize("name", ["", " X", "X\u200b", "two\nlines"])
+def test_a_name_that_no_table_could_print_is_refused(name: str, store: ResultsStore, write: Write) -> None:
+    with pytest.raises(InputError, match="--name: a label must"):
+        import_file(write(OPENOOD), "openood", name=name, dataset="cifar-10", store=store)
+
+
 def test_a_name_belongs_to_one_file(store: ResultsStore, write: Write) -> None:
     path = write(OPENOOD)
     (first,) = import_file(path, "openood", name="X", dataset="cifar-10", store=store)
