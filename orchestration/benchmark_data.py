@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from eval.corruptions.ice import FrostPictures
+    from orchestration.foreign import Reading
     from orchestration.settings import Settings
     from trainers.datasets.load import Split
 
@@ -214,6 +215,7 @@ def measure(
     settings: Settings,
     *,
     weights: Path | None,
+    reading: Reading | None = None,
     max_images: int | None = None,
 ) -> tuple[Path, dict[str, Any]]:
     """Measure a baseline network on the user's files and store it below the data root; return its file and what it holds.
@@ -225,6 +227,7 @@ def measure(
         benchmarks: Of corruptions ("c", "c-generated") and perturbations ("p", "p-generated").
         settings: Where data and caches lie.
         weights: File of weights, or None.
+        reading: What is said of that file.
         max_images: Use only so many pictures; told in the file.
 
     Raises:
@@ -233,18 +236,21 @@ def measure(
         TrainingError: If published weights cannot be had.
     """
     from eval.published.measure import measure_baseline, store_baseline
-    from orchestration.foreign import subject_of
+    from orchestration.foreign import subject_of, tried
     from orchestration.judgement import TORCHVISION, open_network
     from trainers.models.registry import MODELS
+    from trainers.weights.assumption import assumption_lines
 
     known = model if model in MODELS or model.startswith(TORCHVISION) else TORCHVISION + model
     source = known if weights is None else str(weights)
-    network = open_network(source, model=None if weights is None else known, dataset=dataset)
+    network = open_network(source, model=None if weights is None else known, dataset=dataset, reading=reading)
+    assumed = tried(network, settings)
     params: dict[str, Mapping[str, object]] = {
         each: {} if max_images is None else {"max_images": max_images} for each in benchmarks
     }
     limit = "" if max_images is None else f", limited to {max_images} pictures"
     what = f"{known}, weights {source} (sha256 {network.sha256[:16]}), on {', '.join(benchmarks)} of {dataset}{limit}"
+    what += "".join(f"; {line}" for line in assumption_lines(assumed)) if assumed else ""
     document = measure_baseline(subject_of(network, settings), params, what=what, source=_measured_now())
     return store_baseline(document, name, settings.data_root), document
 

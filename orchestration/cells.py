@@ -39,6 +39,7 @@ class Cell:
         outliers: Name of the outlier stream, or None for the method's default.
         released: Key of `CHECKPOINTS`: the row is that released network's, and nothing is trained; or None.
         imported: Name of another suite's results: the row shows them, and there is nothing to train or to evaluate; or None.
+        normalize: How images are normalised for the released network, where it is not as published; or None.
         init_from: The cell whose weights this one starts from, or None.
         row: Label of the row that the cell belongs to in its sweep's table; no part of any key.
     """
@@ -56,6 +57,7 @@ class Cell:
     outliers: str | None = None
     released: str | None = None
     imported: str | None = None
+    normalize: object = None
     init_from: Cell | None = None
     row: str = ""
 

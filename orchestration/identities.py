@@ -84,6 +84,8 @@ def identity_of(
     made["outliers"] = None if config.outliers is None else key_name(config.outliers)
     if config.released is None:
         del made["released"]  # cells that are trained keep the keys that they had before networks could be released
+    if config.normalize is None:
+        del made["normalize"]  # and released ones those that they had before a row could say another normalisation
     identity: dict[str, Any] = plain(
         {
             "format": KEY_FORMAT,

@@ -12,12 +12,14 @@ from orchestration.errors import InputError, Mistake
 if TYPE_CHECKING:
     from eval.benchmark import BenchmarkRequest
     from eval.report import BenchmarkOutcome, MetricReport
-    from orchestration.foreign import LoadedNetwork
+    from orchestration.foreign import LoadedNetwork, Reading
     from orchestration.settings import Settings
     from trainers.config import JobConfig
+    from trainers.weights.normalisation import Normalisation
 
 TORCHVISION: Final = "torchvision:"
 DOCUMENT_KIND: Final = "dreamgrid-evaluation"
+IMAGENET_CLASSES: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +33,7 @@ class Judgement:
         reports: One report per benchmark.
         foretold: Forward passes that the cost model foretells, in pictures.
         notes: What is not as published: missing files, stand-ins, limits.
+        assumed: What is assumed of foreign weights, as `trainers.weights.assumption` describes it; None for a network of ours.
     """
 
     checkpoint: str
@@ -39,6 +42,7 @@ class Judgement:
     reports: tuple[MetricReport, ...]
     foretold: int = 0
     notes: tuple[str, ...] = ()
+    assumed: Mapping[str, Any] | None = None
 
     @property
     def num_failed(self) -> int:
@@ -75,13 +79,16 @@ def network_config(model: str | None, dataset: str | None, *, weights: str | Non
     )
 
 
-def open_network(checkpoint: str, *, model: str | None, dataset: str | None) -> LoadedNetwork:
+def open_network(
+    checkpoint: str, *, model: str | None, dataset: str | None, reading: Reading | None = None
+) -> LoadedNetwork:
     """Open what a person names: a file, or `torchvision:NAME` for a network with torchvision's ImageNet weights.
 
     Args:
         checkpoint: Path, or `torchvision:NAME`.
         model: Network of a file that does not say.
         dataset: Dataset of a file that does not say; ImageNet for torchvision's weights.
+        reading: What is said of a file of foreign weights.
 
     Raises:
         InputError: If the file cannot be read or names are lacking.
@@ -90,9 +97,7 @@ def open_network(checkpoint: str, *, model: str | None, dataset: str | None) -> 
     from orchestration.foreign import load_network, published_network
 
     if checkpoint.startswith(TORCHVISION):
-        config = network_config(checkpoint, dataset or "imagenet", weights="imagenet1k-v1")
-        assert config is not None
-        return published_network(config)
+        return published_network(_published_config(checkpoint, dataset or "imagenet", reading))
     path = Path(checkpoint).expanduser()
     knows = load_network_dataset(path) if model is None and dataset is not None else None
     if knows is not None:
@@ -100,7 +105,32 @@ def open_network(checkpoint: str, *, model: str | None, dataset: str | None) -> 
             text = f"the checkpoint was trained on {knows!r}, not on {dataset!r}; leave --dataset out"
             raise InputError("options", [Mistake(where="--dataset", text=text)])
         dataset = None
-    return load_network(path, config=network_config(model, dataset))
+    return load_network(path, config=network_config(model, dataset), reading=reading)
+
+
+def _published_config(checkpoint: str, dataset: str, reading: Reading | None) -> JobConfig:
+    """Return the configuration of a network of torchvision with its ImageNet weights.
+
+    Raises:
+        InputError: If the dataset does not have their 1000 classes, or options are given that are for files.
+    """
+    from trainers.datasets.registry import dataset_for
+
+    config = network_config(checkpoint, dataset, weights="imagenet1k-v1")
+    assert config is not None
+    mistakes = []
+    classes = dataset_for(dataset).num_classes
+    if classes != IMAGENET_CLASSES:
+        text = (
+            f"torchvision's weights tell the {IMAGENET_CLASSES} classes of ImageNet apart, but {dataset} has {classes}"
+        )
+        mistakes.append(Mistake(where="--dataset", text=f"{text}; choose a dataset with the same classes"))
+    if reading is not None and reading.options:
+        text = "torchvision publishes the normalisation with its weights; leave the option out"
+        mistakes.append(Mistake(where=reading.options, text=text))
+    if mistakes:
+        raise InputError("options", mistakes)
+    return config
 
 
 def load_network_dataset(path: Path) -> str | None:
@@ -117,8 +147,10 @@ def load_network_dataset(path: Path) -> str | None:
     return str(network["dataset"]) if network else None
 
 
-def make_requests(benchmarks: Mapping[str, Mapping[str, object]]) -> tuple[BenchmarkRequest, ...]:
-    """Return requests with full parameters and a key each.
+def make_requests(
+    benchmarks: Mapping[str, Mapping[str, object]], assumed: Normalisation | None = None
+) -> tuple[BenchmarkRequest, ...]:
+    """Return requests with full parameters and a key each; what is assumed of foreign weights is part of the key.
 
     Raises:
         InputError: With every benchmark or parameter that is unknown or does not fit.
@@ -135,7 +167,9 @@ def make_requests(benchmarks: Mapping[str, Mapping[str, object]]) -> tuple[Bench
         except EvalError as error:
             mistakes.append(Mistake(where="", text=str(error)))
         else:
-            made.append(BenchmarkRequest(name=name, params=params, key=digest({"name": name, "params": params})))
+            identity: dict[str, object] = {"name": name, "params": params}
+            identity |= {"normalisation": [assumed.mean, assumed.std]} if assumed is not None else {}
+            made.append(BenchmarkRequest(name=name, params=params, key=digest(identity)))
     if mistakes:
         raise InputError("benchmarks", mistakes)
     return tuple(made)
@@ -185,6 +219,7 @@ def judgement_document(judged: Judgement) -> dict[str, Any]:
         "checkpoint": judged.checkpoint,
         "sha256": judged.network.sha256,
         "dataset": judged.network.dataset,
+        "assumed": judged.assumed,
         "architecture": judged.architecture,
         "axes": list(axes_of([report.benchmark for report in judged.reports if report.outcome is not None])),
         "forward_passes": sum(report.outcome.forward_passes for report in judged.reports if report.outcome),

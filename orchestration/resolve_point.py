@@ -25,6 +25,7 @@ from trainers.datasets.streams import FOLDER, stream_identity
 from trainers.datasets.user_folder import key_name
 from trainers.recipes import resolve_model_params, resolve_recipe
 from trainers.sources import code_sources
+from trainers.weights.normalisation import Channels, parse_normalisation
 
 if TYPE_CHECKING:
     from augment.methods import Method
@@ -66,6 +67,12 @@ class Reading(PointSettings):
             return None
         if self._value("released") is not None:
             return self._released(dataset, model)
+        if self._value("normalize") is not None:
+            self._note(
+                "normalize",
+                f"row '{self.row}': `normalize` belongs to rows of foreign weights (`released`); a network that is trained "
+                "here is normalised as its dataset; leave it out",
+            )
         parent = self._parent(parts, shared, parent_settings)
         recipe = self._recipe(str(names["recipe"]), parts, dataset.name)
         model_params = self._model_params(str(names["recipe"]), str(names["model"]))
@@ -113,6 +120,7 @@ class Reading(PointSettings):
         self._unpack("released", attempt(check_fits, released, **names))
         recipe = resolve_recipe("released", {})
         params = self._model_params("released", names["model"])
+        normalize = self._normalize(dataset)
         benchmarks = self._benchmarks(dataset)
         if self.failed or params is None:
             return None
@@ -125,6 +133,7 @@ class Reading(PointSettings):
             seed=0,
             model_params=params,
             released=released.name,
+            normalize=normalize,
         )
         semantics = {"loop": self.catalogue.loop_semantics, "model": versioned(model), "released": released.identity}
         sources = code_sources({f"model {model.name!r}": model})
@@ -173,6 +182,15 @@ class Reading(PointSettings):
         self._note(path, f"row '{self.row}' needs weights, but '{found.cell.imported}' was imported and has none")
         return None
 
+    def _normalize(self, dataset: Any) -> tuple[Channels, Channels] | None:
+        """What the row says of the normalisation, as numbers: names that mean the same are one identity."""
+        given = self._value("normalize")
+        if given is None:
+            return None
+        asked = partial(parse_normalisation, given, dataset.num_channels, source="as the row says")
+        found = self._unpack("normalize", attempt(asked))
+        return None if found is None else (found.mean, found.std)
+
     def _made(
         self,
         config: JobConfig,
@@ -211,6 +229,7 @@ class Reading(PointSettings):
             mixing_set_params=self._group("mixing_set_params"),
             outliers=self._value("outliers"),
             released=self._value("released"),
+            normalize=self._value("normalize"),
             row=self.row,
         )
 

@@ -10,6 +10,7 @@ from eval.tables.grid import Observation, Table
 from eval.tables.layouts import metric_table, pair_grid, set_table
 from orchestration.column_values import ColumnValue, unfilled, value_in
 from orchestration.comparison import Resolved, tested
+from orchestration.foreign_rows import assumption_notes, origin_marks
 from orchestration.imported import imported_notes
 from orchestration.normalisation import normalisation_notes
 from orchestration.own_files import own_files_notes, shown_column, shown_columns
@@ -38,8 +39,9 @@ def sweep_tables(sweep: Sweep, cells: Sequence[ResolvedCell], results: Mapping[s
         baselines = normalisation_notes(shown_columns(sweep.columns, requests), cells, results)
         empty = tuple(f"Not complete: {line}." for line in unfilled(cells, results))
         brought_in = imported_notes(_imported_rows(cells, results))
-        notes = (*table_notes(sweep), *baselines, *own_files_notes(requests), *brought_in, *empty)
-        return (replace(table, notes=(*table.notes, *notes)),)
+        notes = (*table_notes(sweep), *baselines, *own_files_notes(requests), *brought_in)
+        assumed = assumption_notes(sweep, cells, results)
+        return (replace(table, notes=(*table.notes, *notes, *assumed, *empty)),)
     tables: list[Table] = []
     start = 0
     for part in sweep.parts:
@@ -188,9 +190,9 @@ def _value(column: str, cell: ResolvedCell, result: CellResult) -> ColumnValue |
     """Return a column's value of a cell, or None where it is not recorded."""
     key = _key(column, cell)
     found = value_in(column, result.reports.get(key)) if key is not None else None
-    if found is None or found.value is None or cell.config.released is None:
+    if found is None or found.value is None:
         return found
-    return replace(found, marks=found.marks | {"released"})
+    return replace(found, marks=found.marks | origin_marks(result.training.summary.environment))
 
 
 def place_of(sweep: Sweep, point: Point) -> tuple[str, str]:

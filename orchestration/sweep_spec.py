@@ -50,6 +50,11 @@ class PointPatch(StrictModel):
         default=None,
         description="Name of another suite's results, brought in by `dreamgrid import`, that the row shows",
     )
+    normalize: Name | tuple[JsonValue, JsonValue] | None = Field(
+        default=None,
+        description="How images are normalised for the released network of the row, where it is not as published: "
+        "imagenet, none, half, ..., 'MEAN STD', or [mean, std]",
+    )
     init_from: PointPatch | None = Field(default=None, description="The cell whose weights this one starts from")
     visualise: PointPatch | None = Field(
         default=None,

@@ -161,6 +161,7 @@ class JobConfig:
         outliers: Name of the outlier stream, or None.
         init_from: Train key of the cell whose weights it starts from, or None.
         released: Key of `CHECKPOINTS`: the weights are those of that released network, and nothing is trained; or None.
+        normalize: Mean and std per channel that a row of foreign weights asks for instead of the published ones, or None.
     """
 
     method: str
@@ -174,3 +175,4 @@ class JobConfig:
     outliers: str | None = None
     init_from: str | None = None
     released: str | None = None
+    normalize: tuple[tuple[float, ...], tuple[float, ...]] | None = None

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from augment.counters import StepKeys
 from trainers.errors import JobPreempted, JobStopped, NonFiniteLoss
 from trainers.loader import HostBatch, HostPiece, Loader, Pixels
+from trainers.models.normalize import restore
 from trainers.optim import Average, build_optimiser, set_learning_rate
 from trainers.progress import Progress, SignalReader
 from trainers.schedule import learning_rate
@@ -133,7 +134,7 @@ class Training:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned on rank 0."""
-        self.model.load_state_dict(state["model"])
+        restore(self.model, state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         if self.average is not None:
             self.average.values = [value.to(self._device) for value in state["average"]]

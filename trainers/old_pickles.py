@@ -16,12 +16,8 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 import torch
-from torch import Tensor
 
 from trainers.errors import CheckpointError
-
-WRAPPERS: Final = ("state_dict", "model_state_dict", "model", "net")
-"""Where other trainers' files keep the weights."""
 
 _HARMLESS: Final[Mapping[str, frozenset[str]]] = {
     "collections": frozenset({"OrderedDict"}),
@@ -45,19 +41,30 @@ _MODULE_NAMES: Final[Mapping[str, str]] = {
 
 
 class Inert:
-    """Stands for an object of a class that is not let in; takes whatever a file does to it and does nothing."""
+    """Stands for an object of a class that is not let in; takes whatever a file does to it and does nothing.
+
+    Attributes:
+        kept: The attributes or items that the file gives it: what a parser's options or a trainer's settings say.
+    """
+
+    kept: dict[Any, Any]
 
     def __new__(cls, *arguments: object, **options: object) -> Inert:
         """Ignore what it is made from."""
-        return object.__new__(cls)
+        made = object.__new__(cls)
+        made.kept = {}
+        return made
 
     def __init__(self, *arguments: object, **options: object) -> None: ...
 
     def __setstate__(self, state: object) -> None:
-        """Ignore a state."""
+        """Keep a state that is named values."""
+        if isinstance(state, Mapping):
+            self.kept |= state
 
     def __setitem__(self, key: object, value: object) -> None:
-        """Ignore an item."""
+        """Keep an item."""
+        self.kept[key] = value
 
     def __call__(self, *arguments: object, **options: object) -> Inert:
         """Return itself."""
@@ -92,41 +99,15 @@ _RESTRICTED: Final = SimpleNamespace(
 )
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Return the tensors by name that a PyTorch file holds, out of its wrapper, without the prefix of data-parallel training.
+def read_file(path: Path) -> Any:
+    """Return what a PyTorch file holds: containers, numbers, texts and tensors on the CPU, and inert objects for the rest.
 
     Args:
         path: A file of `torch.save`, of any version of PyTorch and Python.
 
     Raises:
-        CheckpointError: If the file cannot be read, or holds no mapping of tensors.
+        CheckpointError: If the file cannot be read.
     """
-    found = _read(path)
-    for key in WRAPPERS:
-        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
-            found = found[key]
-            break
-    if not isinstance(found, Mapping):
-        raise CheckpointError(
-            f"{path} must hold a mapping of tensors, but holds a {type(found).__name__}; save the network's state_dict()"
-        )
-    tensors = {str(name): value.detach() for name, value in found.items() if isinstance(value, Tensor)}
-    if not tensors:
-        raise CheckpointError(
-            f"{path} must hold tensors by name, readable without running code, but holds "
-            f"{', '.join(map(str, list(found)[:5])) or 'nothing'}; save the network's state_dict()"
-        )
-    return without_prefix(tensors, "module.")
-
-
-def without_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """Return the tensors without a prefix that every name bears; unchanged where one does not."""
-    if not all(name.startswith(prefix) for name in tensors):
-        return dict(tensors)
-    return {name.removeprefix(prefix): value for name, value in tensors.items()}
-
-
-def _read(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:

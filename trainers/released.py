@@ -10,23 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from trainers.errors import ImpossibleJob, unknown_name
+from trainers.weights.normalisation import USUAL, Normalisation
+
+if TYPE_CHECKING:
+    from trainers.config import JobConfig
 
 FOLDER: Final = "checkpoints"
-_HALF: Final = ((0.5,) * 3, (0.5,) * 3)
-_IMAGENET: Final = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-Rename = tuple[str, str]
-
-WIDE_RESNET_NAMES: Final[tuple[Rename, ...]] = (
-    (r"^conv1\.", "stem."),
-    (r"^block([123])\.layer\.(\d+)\.convShortcut\.", r"groups.{\1-1}.\2.shortcut."),
-    (r"^block([123])\.layer\.(\d+)\.", r"groups.{\1-1}.\2."),
-    (r"^bn1\.", "bn."),
-    (r"^fc\.", "linear."),
-)
-"""Names in xternalz/WideResNet-pytorch, which the CIFAR releases use; "{n-1}" counts from 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +36,6 @@ class ReleasedCheckpoint:
         is_direct: Whether the address is that of the file itself, so that a command can fetch it.
         sha256: SHA-256 of the file, its first digits where only those are published, or "" (recorded on first read).
         md5: MD5 of the file where that is what is known, or "".
-        prefix: What the names of the network's weights begin with; others (an attacker's copy, a normaliser) are left out.
-        renames: (regular expression, replacement) from the file's names to ours, the first that matches.
         mean: Mean that the network was trained to be given, per channel in [0, 1].
         std: Standard deviation likewise.
         source: Publication and repository.
@@ -65,10 +55,8 @@ class ReleasedCheckpoint:
     is_direct: bool = True
     sha256: str = ""
     md5: str = ""
-    prefix: str = ""
-    renames: tuple[Rename, ...] = ()
-    mean: tuple[float, ...] = _IMAGENET[0]
-    std: tuple[float, ...] = _IMAGENET[1]
+    mean: tuple[float, ...] = USUAL["imagenet"][0]
+    std: tuple[float, ...] = USUAL["imagenet"][1]
     semantics: int = 1
 
     @property
@@ -110,9 +98,8 @@ def _pixmix_cifar(classes: int) -> ReleasedCheckpoint:
         file=f"pixmix_cifar{classes}_wrn40-4.pth.tar",
         address=_PIXMIX,
         is_direct=False,
-        renames=WIDE_RESNET_NAMES,
-        mean=_HALF[0],
-        std=_HALF[1],
+        mean=(0.5, 0.5, 0.5),
+        std=(0.5, 0.5, 0.5),
         source="Hendrycks et al., CVPR 2022; andyzoujm/pixmix README",
         licence="MIT (of the repository)",
     )
@@ -128,7 +115,6 @@ def _resnet_50(
     licence: str = "not stated",
     file: str = "",
     sha256: str = "",
-    prefix: str = "",
 ) -> ReleasedCheckpoint:
     """Return a ResNet-50 of ImageNet; `file` names the file of one whose address is that of a page."""
     return ReleasedCheckpoint(
@@ -141,7 +127,6 @@ def _resnet_50(
         address=address,
         is_direct=not file,
         sha256=sha256,
-        prefix=prefix,
         source=source,
         licence=licence,
     )
@@ -213,7 +198,6 @@ CHECKPOINTS: Final[Mapping[str, ReleasedCheckpoint]] = {
         "l-inf adversarial 8/255, ResNet-50, ImageNet",
         method="adversarial-linf",
         address=_ROBUST + "resnet50_linf_eps8.0.ckpt",
-        prefix="model.",
         source="Salman et al., NeurIPS 2020; microsoft/robust-models-transfer",
         licence="MIT (of the repository)",
     ),
@@ -222,7 +206,6 @@ CHECKPOINTS: Final[Mapping[str, ReleasedCheckpoint]] = {
         "l2 adversarial 3.0, ResNet-50, ImageNet",
         method="adversarial-l2",
         address=_ROBUST + "resnet50_l2_eps3.ckpt",
-        prefix="model.",
         source="Salman et al., NeurIPS 2020; microsoft/robust-models-transfer",
         licence="MIT (of the repository)",
     ),
@@ -250,6 +233,14 @@ def checkpoint_for(name: str) -> ReleasedCheckpoint:
     if name not in CHECKPOINTS:
         raise unknown_name("released checkpoint", name, CHECKPOINTS)
     return CHECKPOINTS[name]
+
+
+def asked_normalisation(config: JobConfig) -> Normalisation | None:
+    """Return the normalisation that a row of foreign weights asks for instead of the published one, or None."""
+    if config.normalize is None:
+        return None
+    mean, std = config.normalize
+    return Normalisation(mean=tuple(mean), std=tuple(std), source="as the row says: normalize")
 
 
 def check_fits(released: ReleasedCheckpoint, *, method: str, dataset: str, model: str) -> None:

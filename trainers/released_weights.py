@@ -1,17 +1,16 @@
-"""Reading a released network: its file is checked, its names become ours, its weights fill a classifier of ours."""
+"""Reading a released network: its file is checked, its weights fill a classifier of ours, its normalisation comes with them."""
 
 from __future__ import annotations
 
 import hashlib
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torch import Tensor
-
 from trainers.errors import CheckpointError, CorruptData, MissingData
-from trainers.old_pickles import read_weights
 from trainers.released import ReleasedCheckpoint, missing_checkpoints
+from trainers.weights.contents import read_contents
+from trainers.weights.foreign import fill, weights_for
+from trainers.weights.normalisation import Normalisation, spread
 
 if TYPE_CHECKING:
     from trainers.datasets.spec import DatasetSpec
@@ -19,37 +18,54 @@ if TYPE_CHECKING:
 
 
 def load_released(
-    released: ReleasedCheckpoint, model: Classifier, *, dataset: DatasetSpec, data_root: Path
-) -> dict[str, str]:
-    """Fill a classifier with a released network's weights.
+    released: ReleasedCheckpoint,
+    model: Classifier,
+    *,
+    dataset: DatasetSpec,
+    data_root: Path,
+    normalisation: Normalisation | None = None,
+) -> tuple[dict[str, str], Normalisation, tuple[str, ...]]:
+    """Fill a classifier with a released network's weights and the normalisation that they were published for.
 
     Args:
         released: Which network.
         model: A classifier of the same kind.
-        dataset: What it classifies; its normalisation must be the one that the network was trained with.
+        dataset: What it classifies.
         data_root: Folder of datasets and released files.
+        normalisation: What the row asks for instead of the published one, or None.
 
     Returns:
-        What the record says of the file: name, SHA-256, address.
+        What the record says of the file (name, SHA-256, address), the normalisation, and notes on what else the file holds.
 
     Raises:
         MissingData: If the file is not below the data root; says how to get it.
         CorruptData: If it is not the file that was published, or not the one that was read first.
-        CheckpointError: If it cannot be read or does not fit.
+        CheckpointError: If it cannot be read, does not fit, or states another normalisation than the published one.
     """
     absent = missing_checkpoints([released.name], data_root)
     if absent:
         raise MissingData(absent[0])
-    if (released.mean, released.std) != (dataset.mean, dataset.std):
-        raise CheckpointError(
-            f"released checkpoint {released.name!r} wants pictures normalised by {released.mean}, {released.std}, but those "
-            f"of {dataset.name!r} are by {dataset.mean}, {dataset.std}; choose the dataset that it was trained on"
-        )
     path = released.path(data_root)
     digest = verified_sha256(released, path)
-    weights = named_as_ours(read_weights(path), released)
-    _fill(model, weights, path)
-    return {"name": released.name, "sha256": digest, "address": released.address}
+    subject = f"{released.model} on {dataset.name}"
+    try:
+        found = weights_for(model.network, read_contents(path), num_channels=dataset.num_channels, subject=subject)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}; check that it is the released file") from error
+    taken = normalisation or _published(released, found.stated, dataset)
+    fill(model, found, taken)
+    return {"name": released.name, "sha256": digest, "address": released.address}, taken, found.notes
+
+
+def _published(released: ReleasedCheckpoint, stated: Normalisation | None, dataset: DatasetSpec) -> Normalisation:
+    mean, std = (spread(values, dataset.num_channels) for values in (released.mean, released.std))
+    published = Normalisation(mean=mean, std=std, source="as published with the weights")
+    if stated is not None and stated.values != published.values:
+        raise CheckpointError(
+            f"released checkpoint {released.name!r} must have the normalisation that is known of it, {published.values}, but its "
+            f"file says {stated}; say in the row which one holds: normalize: {stated.option!r}"
+        )
+    return published
 
 
 def verified_sha256(released: ReleasedCheckpoint, path: Path) -> str:
@@ -75,39 +91,6 @@ def verified_sha256(released: ReleasedCheckpoint, path: Path) -> str:
     if not kept.is_file():
         _record(kept, f"{digest}  {path.name}\n")
     return digest
-
-
-def named_as_ours(weights: dict[str, Tensor], released: ReleasedCheckpoint) -> dict[str, Tensor]:
-    """Return the network's weights under our names; what does not bear the release's prefix is left out."""
-    inside = {
-        name.removeprefix(released.prefix): value
-        for name, value in weights.items()
-        if name.startswith(released.prefix) and "normalizer." not in name
-    }
-    return {_renamed(name, released): value for name, value in inside.items()}
-
-
-def _renamed(name: str, released: ReleasedCheckpoint) -> str:
-    for pattern, replacement in released.renames:
-        if re.search(pattern, name):
-            renamed = re.sub(pattern, replacement, name)
-            return re.sub(r"\{(\d+)-1\}", lambda match: str(int(match[1]) - 1), renamed)
-    return name
-
-
-def _fill(model: Classifier, weights: dict[str, Tensor], path: Path) -> None:
-    try:
-        unfilled, unused = model.network.load_state_dict(weights, strict=False)
-    except RuntimeError as error:
-        raise CheckpointError(f"the weights in {path} have other shapes than the network: {error}") from error
-    unfilled = [name for name in unfilled if not name.endswith("num_batches_tracked")]  # PyTorch before 0.4.1 had none
-    if unfilled or unused:
-        parts = [f"lacks {', '.join(unfilled[:3])}"] if unfilled else []
-        parts += [f"has {', '.join(unused[:3])} besides"] if unused else []
-        raise CheckpointError(
-            f"{path} must hold the weights of the network by name, but {' and '.join(parts)} "
-            f"({len(unfilled)} missing, {len(unused)} too many); check that it is the released file"
-        )
 
 
 def _record(path: Path, text: str) -> None:

@@ -12,6 +12,7 @@ from trainers.checkpoints import Checkpoints
 from trainers.config import JobConfig, RecipeConfig
 from trainers.datasets.registry import dataset_for
 from trainers.models.build import build_classifier
+from trainers.models.normalize import restore
 
 if TYPE_CHECKING:
     from trainers.models.normalize import Classifier
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 def network_facts(config: JobConfig) -> dict[str, Any]:
     """Return what a final checkpoint tells of its network, so that it can be built again from the checkpoint alone."""
     return {"model": config.model, "model_params": dict(config.model_params), "dataset": config.dataset}
+
+
+def training_facts(config: JobConfig) -> dict[str, Any]:
+    """Return what a final checkpoint tells of its training, so that it can be seen when it is taken for another."""
+    facts = {"method": config.method, "dataset": config.dataset, "model": config.model, "seed": config.seed}
+    return {**facts, "epochs": config.recipe.epochs}
 
 
 def network_from(state: Mapping[str, Any]) -> Classifier:
@@ -39,7 +46,7 @@ def network_from(state: Mapping[str, Any]) -> Classifier:
         seed=0,
     )
     model = build_classifier(config, dataset_for(facts["dataset"]))
-    model.load_state_dict(state["model"])
+    restore(model, state["model"])
     return model.eval()
 
 

@@ -28,14 +28,17 @@ from trainers.job import JobResult, TrainSummary
 from trainers.loader import Loader
 from trainers.loop import LoopHooks, Training
 from trainers.models.build import build_classifier
-from trainers.models.normalize import Classifier
+from trainers.models.normalize import Classifier, restore
 from trainers.named_files import stage_named_files
 from trainers.order import Order, check_workers, training_samples
 from trainers.preemption import PreemptionNotice, noticing
 from trainers.progress import Progress
 from trainers.sources import check_sources
-from trainers.trained_networks import network_facts
+from trainers.trained_networks import network_facts, training_facts
 from trainers.validation import validation
+from trainers.weights.assumption import KEY, assumption
+from trainers.weights.normalisation import Normalisation
+from trainers.weights.trial import Trial, try_usual
 
 if TYPE_CHECKING:
     from eval.benchmark import BenchmarkRequest
@@ -125,7 +128,7 @@ def _trained(request: JobRequest, group: ProcessGroup, sink: JobSink, budget: Th
         environment = environment_of(group, budget, training.model, ingredients.byte_digests)
         environment["workers_from_step"] = [list(stretch) for stretch in training.progress.workers]
         facts = {"network": network_facts(request.config), "resumed_from": resumed_from, "environment": environment}
-        final = checkpoints.save_final({**weights, **facts})
+        final = checkpoints.save_final({**weights, **facts, "trained_as": training_facts(request.config)})
     return _present(group.broadcast(final))
 
 
@@ -137,7 +140,7 @@ def _released(
     request: JobRequest, checkpoints: Checkpoints, group: ProcessGroup, budget: ThreadBudget
 ) -> StoredCheckpoint:
     """Make the final checkpoint of a released network: nothing is trained, no training data are read."""
-    from trainers.released import checkpoint_for
+    from trainers.released import asked_normalisation, checkpoint_for
     from trainers.released_weights import load_released
 
     final = None
@@ -145,12 +148,24 @@ def _released(
         dataset = checked_dataset(request)
         model = build_classifier(request.config, dataset)
         released = checkpoint_for(str(request.config.released))
-        origin = load_released(released, model, dataset=dataset, data_root=Path(request.paths.data_root))
+        data_root = Path(request.paths.data_root)
+        asked = asked_normalisation(request.config)
+        origin, taken, notes = load_released(released, model, dataset=dataset, data_root=data_root, normalisation=asked)
         environment = {**environment_of(group, budget, model, {}), "released": origin}
+        environment[KEY] = assumption(taken, notes, _trial(request, model.to(group.device), taken))
         facts = {"network": network_facts(request.config), "resumed_from": None, "environment": environment}
         progress = Progress().state_dict()
         final = checkpoints.save_final({"model": model.state_dict(), "progress": progress, **facts})
     return _present(group.broadcast(final))
+
+
+def _trial(request: JobRequest, model: Classifier, normalisation: Normalisation) -> Trial | None:
+    """Try the usual normalisations where test images are needed anyway."""
+    if not request.benchmarks:
+        return None
+    paths = request.paths
+    test = shared_split(request.config.dataset, "test", paths.data_root, paths.cache_dir)
+    return try_usual(model.eval(), test.images, test.labels, normalisation)
 
 
 def _assemble(
@@ -221,7 +236,7 @@ def _for_judging(state: Mapping[str, Any], training: Training) -> dict[str, Any]
 def _start_from(model: nn.Module, parent: Checkpoints, group: ProcessGroup) -> None:
     state = _present(_on_rank_0(group, parent.final)).state
     try:
-        model.load_state_dict(state["model"])
+        restore(model, state["model"])
     except RuntimeError as error:
         raise CheckpointError(
             f"a network can start only from the weights of one of the same kind: {error}; check init_from"
@@ -254,7 +269,7 @@ def _judge(
     data_root, cache_dir = request.paths.data_root, request.paths.cache_dir
     test = shared_split(dataset.name, "test", data_root, cache_dir)
     model = build_classifier(request.config, dataset).to(group.device)
-    model.load_state_dict(stored.state["model"])
+    restore(model, stored.state["model"])
     model.eval()
     subject = Subject(
         model=model,

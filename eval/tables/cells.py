@@ -15,7 +15,7 @@ from augment.fast_dataclass import dataclass
 from eval.tables.grid import MARKS, ColumnSpec, Entry, Table, shown_value
 
 UNDEFINED: Final = "undefined"
-SYMBOLS: Final[Mapping[str, str]] = MappingProxyType(dict(zip(MARKS, "†°‡§*¶‖◇△", strict=True)))
+SYMBOLS: Final[Mapping[str, str]] = MappingProxyType(dict(zip(MARKS, "†°‡§*¶‖◇△▽●", strict=True)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

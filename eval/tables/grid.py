@@ -30,6 +30,8 @@ MARKS: Final[Mapping[str, str]] = MappingProxyType(
         "confounded": "differs from the baseline row in more than what the table is about",
         "released": "of a released network, not trained here",
         "fewer-sets": "mean without outlier sets that cannot be read",
+        "adopted": "of an adopted checkpoint, not trained here",
+        "contradicted": "of a checkpoint that was adopted although its own record contradicts the row",
     }
 )
 """Mark -> what the footnote says."""

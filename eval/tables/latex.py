@@ -22,6 +22,8 @@ _LATEX_SYMBOLS: Final = MappingProxyType(
         "‖": r"\parallel",
         "◇": r"\diamond",
         "△": r"\triangle",
+        "▽": r"\bigtriangledown",
+        "●": r"\bullet",
     }
 )
 _LATEX_SPECIAL: Final = MappingProxyType(

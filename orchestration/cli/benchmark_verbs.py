@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchestration.cli import options
+from orchestration.cli import options, weight_options
 from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, count, emit, tell
 
 if TYPE_CHECKING:
@@ -102,6 +102,8 @@ def measure_baselines(
     weights: Annotated[
         Path | None, typer.Option("--weights", help="File of weights; by default torchvision's for ImageNet.")
     ] = None,
+    normalize: weight_options.Normalize = None,
+    state_dict: weight_options.StateDict = None,
     name: Annotated[
         str | None, typer.Option("--name", help="Name of the baseline; by default says model and data.")
     ] = None,
@@ -117,7 +119,10 @@ def measure_baselines(
     settings = options.settings_of(None, data_root)
     chosen = [part.strip() for part in benchmarks.split(",") if part.strip()]
     label = name or f"{model.replace(':', '-')}-{dataset}-{'-'.join(chosen)}"
-    path, document = measure(label, model, dataset, chosen, settings, weights=weights, max_images=max_images)
+    reading = weight_options.reading_of(normalize, state_dict)
+    path, document = measure(
+        label, model, dataset, chosen, settings, weights=weights, reading=reading, max_images=max_images
+    )
     shown = {"name": label, "path": str(path), **document}
     emit(shown, lambda: _baseline_text(shown), as_json=as_json)
     return EXIT_DONE

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchestration.cli import options
+from orchestration.cli import options, weight_options
 from orchestration.cli.gc_verb import collect
 from orchestration.cli.output import EXIT_DONE, columns, count, emit
 
@@ -92,6 +92,11 @@ def adopt_checkpoint(
     checkpoint: Annotated[Path, typer.Argument(help="A checkpoint of this project, or a PyTorch file of weights.")],
     row: Annotated[str, typer.Option("--row", help="Row of the sweep that it stands for.")],
     seed: Annotated[int, typer.Option("--seed", help="Seed of the cell.")] = 0,
+    normalize: weight_options.Normalize = None,
+    state_dict: weight_options.StateDict = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Adopt it although its own record contradicts the row; the row is marked.")
+    ] = False,
     smoke: options.Smoke = False,
     small: options.Small = False,
     storage: options.Storage = None,
@@ -99,10 +104,11 @@ def adopt_checkpoint(
     as_json: options.Json = False,
 ) -> int:
     """Take a checkpoint over as the training of a cell; `run` then only evaluates it."""
-    from orchestration.foreign import adopt
+    from orchestration.adopting import adopt
     from orchestration.plan import plan_cells
     from orchestration.resolve import resolve_sweep
     from orchestration.sweep_records import remember
+    from trainers.weights.assumption import assumption_lines
 
     choice = options.chosen(sweep, smoke, small, seeds=str(seed))
     opened = choice.opened(storage, data_root)
@@ -110,15 +116,20 @@ def adopt_checkpoint(
     plan = plan_cells(cells, name=opened.sweep.label, store=opened.store, catalogue=opened.catalogue)
     cell = _cell_of_row(plan, row, seed)
     remember(opened.sweep, cells, data_root=opened.settings.data_root, store=opened.store)
-    digest = adopt(checkpoint, cell, settings=opened.settings, store=opened.store)
-    document = {"cell": cell.cell_id, "checkpoint_sha256": digest}
-    emit(
-        document,
-        lambda: (
-            f"cell {cell.cell_id} ({row}, seed {seed}) holds {checkpoint}; evaluate it: dreamgrid run {choice.command_options}"
-        ),
-        as_json=as_json,
-    )
+    reading = weight_options.reading_of(normalize, state_dict)
+    made = adopt(checkpoint, cell, settings=opened.settings, store=opened.store, reading=reading, is_forced=force)
+    document = {
+        "cell": cell.cell_id,
+        "checkpoint_sha256": made.sha256,
+        "assumed": made.assumed,
+        "against": made.against,
+    }
+    lines = [
+        f"cell {cell.cell_id} ({row}, seed {seed}) holds {checkpoint}; evaluate it: dreamgrid run {choice.command_options}",
+        *(f"adopted although {reason}" for reason in made.against),
+        *assumption_lines(made.assumed),
+    ]
+    emit(document, lambda: "\n".join(lines), as_json=as_json)
     return EXIT_DONE
 
 
@@ -221,6 +232,7 @@ def _what(result: CellResult | None) -> dict[str, Any]:
 
 
 def _cell_text(document: dict[str, Any]) -> str:
+    from orchestration.foreign_rows import origin_lines
     from orchestration.ledger import ledger_text
 
     lines = [f"cell {document['id']} ({document['train_key']})"]
@@ -233,6 +245,9 @@ def _cell_text(document: dict[str, Any]) -> str:
     training = document["training"]
     last = training["epochs"][-1] if training["epochs"] else None
     lines.append(f"checkpoint {document['checkpoint']['uri']}")
+    origin = training["environment"]
+    lines += [f"adopted from {origin['adopted_from']}"] if "adopted_from" in origin else []
+    lines += origin_lines(origin)
     lines.append(f"trained in {training['wall_s']:.1f} s, {training['device_s'] / 3600:.3f} device-hours")
     if document["cost"] is not None:
         lines.append(ledger_text(document["cost"]))

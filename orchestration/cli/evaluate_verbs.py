@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchestration.cli import options
+from orchestration.cli import options, weight_options
 from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, emit, tell
 
 if TYPE_CHECKING:
     from eval.report import MetricReport
-    from orchestration.foreign import LoadedNetwork
+    from orchestration.foreign import LoadedNetwork, Reading
     from orchestration.judgement import Judgement
 
 _SECONDS_BETWEEN_LINES = 20.0
@@ -40,6 +40,8 @@ def evaluate(
     axes: Axes = None,
     model: Annotated[str | None, typer.Option("--model", help="Network, for a file that does not say.")] = None,
     dataset: Annotated[str | None, typer.Option("--dataset", help="Its dataset, for a file that does not say.")] = None,
+    normalize: weight_options.Normalize = None,
+    state_dict: weight_options.StateDict = None,
     max_images: Annotated[
         int | None, typer.Option("--max-images", min=1, help="Use only so many test pictures; the report tells it.")
     ] = None,
@@ -57,13 +59,15 @@ def evaluate(
     as_json: options.Json = False,
 ) -> int:
     """Run the safety suite on any checkpoint, also one that was not trained here. Records nothing."""
-    from orchestration.foreign import judge_network
+    from orchestration.foreign import judge_network, tried
     from orchestration.judgement import Judgement, foretold_passes, judgement_document, make_requests
 
     settings = options.settings_of(None, data_root)
-    network = _opened(checkpoint, model, dataset, benchmarks)
+    reading = weight_options.reading_of(normalize, state_dict)
+    network = _opened(checkpoint, model, dataset, benchmarks, reading)
     chosen, notes = _chosen(suite, benchmarks, axes, network.dataset, settings)
-    requests = make_requests(_with_options(chosen, assignments or [], max_images))
+    requests = make_requests(_with_options(chosen, assignments or [], max_images), network.assumed)
+    assumed = tried(network, settings)
     reports = judge_network(network, requests, settings=settings, on_progress=_teller(), keep_generated=keep)
     judged = Judgement(
         checkpoint=checkpoint,
@@ -72,6 +76,7 @@ def evaluate(
         reports=reports,
         foretold=foretold_passes(requests, network.dataset),
         notes=notes,
+        assumed=assumed,
     )
     document = judgement_document(judged)
     if save is not None:
@@ -80,7 +85,9 @@ def evaluate(
     return EXIT_CELLS_FAILED if judged.num_failed else EXIT_DONE
 
 
-def _opened(checkpoint: str, model: str | None, dataset: str | None, benchmarks: str | None) -> LoadedNetwork:
+def _opened(
+    checkpoint: str, model: str | None, dataset: str | None, benchmarks: str | None, reading: Reading
+) -> LoadedNetwork:
     """Open the network; unknown benchmarks are told together with what is wrong of it."""
     from orchestration.errors import InputError, Mistake
     from orchestration.judgement import make_requests, open_network
@@ -91,7 +98,7 @@ def _opened(checkpoint: str, model: str | None, dataset: str | None, benchmarks:
     except InputError as error:
         wrong = error.mistakes
     try:
-        network = open_network(checkpoint, model=model, dataset=dataset)
+        network = open_network(checkpoint, model=model, dataset=dataset, reading=reading)
     except InputError as error:
         raise InputError(error.subject, [*error.mistakes, *wrong]) from error
     if wrong:
@@ -156,6 +163,7 @@ def judgement_text(document: Mapping[str, Any]) -> str:
     from eval.benchmarks import benchmark_for, column_label, metric_of, parse_column
     from eval.tables.cells import UNDEFINED
     from eval.tables.grid import MARKS
+    from trainers.weights.assumption import assumption_lines
 
     rows, remarks = [], []
     for report in document["reports"]:
@@ -170,8 +178,10 @@ def judgement_text(document: Mapping[str, Any]) -> str:
         if "small" in report["marks"] and "small_sets" not in report["notes"]:
             remarks.append(f"{report['benchmark']}: {MARKS['small']}")
         remarks += [f"{report['benchmark']}: {remark}" for remark in _remarks(report["notes"])]
+    assumed = document.get("assumed")
     lines = [
         f"{document['checkpoint']} on {document['dataset']}: {', '.join(document['axes'])}",
+        *(assumption_lines(assumed) if assumed else ()),
         columns(rows, header=["axis", "metric", "value", "better", "n"], right=(2, 4)),
         f"forward passes: {document['forward_passes']} pictures, {document['forward_passes_foretold']} by the cost model",
         *(f"note: {note}" for note in (*document["notes"], *remarks)),

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestration.cli.normalize_arguments import join_normalize
 from orchestration.cli.output import EXIT_BAD_INPUT, EXIT_CELLS_FAILED, EXIT_DONE, EXIT_REFUSED, show, tell
 
 if TYPE_CHECKING:
@@ -57,7 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # their search costs a tenth of a small verb's time
     try:
-        outcome = build_app(next(iter(given), None))(args=given, prog_name=PROGRAM, standalone_mode=False)
+        outcome = build_app(next(iter(given), None))(
+            args=join_normalize(given), prog_name=PROGRAM, standalone_mode=False
+        )
         return _interrupted() if outcome == _CTRL_C else outcome if isinstance(outcome, int) else EXIT_DONE
     except KeyboardInterrupt:
         return _interrupted()

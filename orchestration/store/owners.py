@@ -59,6 +59,12 @@ def is_dead(text: str) -> bool:
     return started is None or (owner.started != 0 and started != owner.started)
 
 
+def is_alive_here(text: str) -> bool:
+    """Whether an owner is known to live: a process of this same host and boot that runs."""
+    owner = parse_owner(text)
+    return owner is not None and (owner.host, owner.boot) == (_host(), _boot()) and not is_dead(text)
+
+
 def describe(text: str) -> str:
     """Return an owner as people read it."""
     owner = parse_owner(text)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestration.foreign_rows import origin_lines, origin_marks
 from orchestration.tracking.client import Point, RunStatus
 from orchestration.tracking.secrets import is_secret_name, scrubbed, without_secrets
 from orchestration.tracking.subjects import TrackedCell, clean_name
@@ -154,6 +155,8 @@ def _provenance_tags(result: CellResult) -> dict[str, str]:
     tags |= {f"version.{name}": str(value) for name, value in provenance.versions.items()}
     for prefix, found in (("driver", provenance.driver), ("environment", summary.environment)):
         tags |= {f"{prefix}.{name}": _plain(value) for name, value in found.items() if not is_secret_name(name)}
+    tags |= {"origin": ", ".join(sorted(origin_marks(summary.environment)))}
+    tags |= {"assumed": "; ".join(origin_lines(summary.environment))}
     if summary.resumed_from_step is not None:
         tags["resumed_from_step"] = str(summary.resumed_from_step)
     return {clean_name(name): value for name, value in tags.items()}

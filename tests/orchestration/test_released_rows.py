@@ -72,3 +72,32 @@ def test_released_network_in_a_row_that_is_not_its_own_is_refused(change: dict[s
     with pytest.raises(InputError) as caught:
         resolve_sweep(sweep_of([{**RELEASED, **change}]), builtin_catalogue())
     assert text in str(caught.value)
+
+
+def test_a_row_may_say_another_normalisation_and_is_another_cell_then() -> None:
+    """Names and numbers that mean the same are one identity; without any the key is that of before."""
+    says = [
+        {"normalize": "imagenet"},
+        {"normalize": [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]]},
+        {"normalize": "none"},
+    ]
+    rows = [RELEASED, *({**RELEASED, "row": f"row {index}", **each} for index, each in enumerate(says))]
+    plain, named, spelled, none = resolve_sweep(sweep_of(rows), builtin_catalogue())
+    assert len({plain.train_key, named.train_key, none.train_key}) == 3
+    assert named.train_key == spelled.train_key
+    assert none.config.normalize == ((0.0,) * 3, (1.0,) * 3)
+    assert "normalize" not in identity_of(plain.config, "data", {}, None, None)["config"]
+
+
+@pytest.mark.parametrize(
+    ("row", "text"),
+    [
+        ({**RELEASED, "normalize": "imagnet"}, "the name of a usual one, but got 'imagnet'"),
+        ({**RELEASED, "normalize": "0.5,0.5 1"}, "must have 1 value or one for each of 3 channels, but got 2"),
+        ({"row": "PixMix", "normalize": "none"}, "`normalize` belongs to rows of foreign weights"),
+    ],
+)
+def test_a_normalisation_that_cannot_be_is_a_mistake_of_the_plan(row: dict[str, Any], text: str) -> None:
+    with pytest.raises(InputError) as caught:
+        resolve_sweep(sweep_of([row]), builtin_catalogue())
+    assert text in str(caught.value)

@@ -21,18 +21,18 @@ from trainers.errors import CheckpointError, CorruptData, DataError, ImpossibleJ
 from trainers.group import OneWorker
 from trainers.job import JobRequest
 from trainers.models.registry import ModelInput, model_for
-from trainers.old_pickles import read_weights
 from trainers.recipes import resolve_recipe
 from trainers.released import (
     CHECKPOINTS,
-    WIDE_RESNET_NAMES,
     ReleasedCheckpoint,
     check_fits,
     checkpoint_for,
     missing_checkpoints,
 )
 from trainers.released_fetch import fetch, main
-from trainers.released_weights import load_released, named_as_ours
+from trainers.released_weights import load_released
+from trainers.weights.contents import contents_of, read_contents
+from trainers.weights.foreign import weights_for
 from trainers.worker import run_job
 
 SMALL = ReleasedCheckpoint(
@@ -43,7 +43,6 @@ SMALL = ReleasedCheckpoint(
     model="wrn-10-1",
     file="small.pth.tar",
     address="https://example.org/small.pth.tar",
-    renames=WIDE_RESNET_NAMES,
     mean=(0.5,),
     std=(0.5,),
     source="this test",
@@ -106,9 +105,9 @@ def file(released: ReleasedCheckpoint, tmp_path: Path) -> Path:
 def test_weights_are_read_from_a_file_full_of_other_objects_and_nothing_in_it_runs(tmp_path: Path, old: bool) -> None:
     path, trap = tmp_path / "old.pth", tmp_path / "sprung"
     write_release(path, {"fc.weight": torch.arange(6.0).reshape(2, 3)}, trap=trap, old=old)
-    weights = read_weights(path)
-    assert list(weights) == ["fc.weight"]
-    assert torch.equal(weights["fc.weight"], torch.arange(6.0).reshape(2, 3))
+    weights = read_contents(path).tensors
+    assert list(weights) == ["state_dict.module.fc.weight"]
+    assert torch.equal(weights["state_dict.module.fc.weight"], torch.arange(6.0).reshape(2, 3))
     assert not trap.exists()
 
 
@@ -116,25 +115,32 @@ def test_weights_are_read_from_a_file_full_of_other_objects_and_nothing_in_it_ru
 def test_what_is_no_checkpoint_is_refused_with_the_way_out(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "bad.pth").write_bytes(content)
     with pytest.raises(CheckpointError, match=r"bad\.pth must hold .*state_dict\(\)"):
-        read_weights(tmp_path / "bad.pth")
+        read_contents(tmp_path / "bad.pth")
 
 
 def test_whole_pickled_network_is_refused(tmp_path: Path) -> None:
     torch.save(torch.nn.Linear(2, 2), tmp_path / "whole.pth")
     with pytest.raises(CheckpointError, match=r"must hold a mapping of tensors, but holds a Linear"):
-        read_weights(tmp_path / "whole.pth")
+        read_contents(tmp_path / "whole.pth")
 
 
 def test_names_of_the_published_wide_resnet_become_ours() -> None:
-    ours = network("wrn-40-4", channels=3).state_dict()
-    renamed = named_as_ours({their_name(name): value for name, value in ours.items()}, CHECKPOINTS["pixmix-cifar-10"])
-    assert list(renamed) == list(ours)
+    ours = network("wrn-40-4", channels=3)
+    theirs = contents_of({their_name(name): value for name, value in ours.state_dict().items()})
+    found = weights_for(ours, theirs, num_channels=3, subject="it")
+    assert list(found.weights) == list(ours.state_dict())
 
 
-def test_an_attackers_copy_and_its_normaliser_are_left_out() -> None:
-    one = torch.ones(1)
-    weights = {"model.fc.bias": one, "normalizer.new_mean": one, "attacker.model.fc.bias": one}
-    assert list(named_as_ours(weights, CHECKPOINTS["linf-resnet-50"])) == ["fc.bias"]
+def test_an_attackers_copy_is_left_out_and_its_normaliser_is_read() -> None:
+    weights = network(channels=3).state_dict()
+    beside = {"normalizer.new_mean": torch.full((3, 1, 1), 0.485), "normalizer.new_std": torch.full((3, 1, 1), 0.229)}
+    inside = {f"model.{name}": value for name, value in weights.items()} | beside
+    attacker = {f"attacker.{name}": value for name, value in inside.items()}
+    contents = contents_of({"model": {f"module.{name}": value for name, value in (inside | attacker).items()}})
+    found = weights_for(network(channels=3), contents, num_channels=3, subject="it")
+    assert found.notes == ()
+    assert found.stated is not None
+    assert found.stated.source == "from the file: model.module.normalizer.new_mean, model.module.normalizer.new_std"
 
 
 def released_job(make: Callable[..., JobRequest], data_root: Path) -> JobRequest:
@@ -157,6 +163,20 @@ def test_released_row_is_judged_without_training(
     stored = unpack(Path(result.training.checkpoint_uri).read_bytes(), "it")
     ours = network().state_dict()
     assert all(torch.equal(stored["model"][f"network.{name}"], value) for name, value in ours.items())
+
+
+def test_the_record_of_a_released_row_says_what_is_assumed_and_what_was_tried(
+    file: Path, tmp_path: Path, small_job: Callable[..., JobRequest], sink: Any
+) -> None:
+    """The row may say another normalisation than the published one; the network is then evaluated with it."""
+    request = released_job(small_job, tmp_path / "data")
+    request = dataclasses.replace(request, config=dataclasses.replace(request.config, normalize=((0.25,), (0.125,))))
+    result = run_job(request, group=OneWorker(torch.device("cpu")), sink=sink)
+    assumed = result.training.environment["assumed"]
+    assert (assumed["mean"], assumed["std"], assumed["source"]) == ([0.25], [0.125], "as the row says: normalize")
+    assert assumed["tried"]["errors"].keys() == {"none", "half", "mnist", "fashion-mnist", "bytes"}
+    stored = unpack(Path(result.training.checkpoint_uri).read_bytes(), "it")
+    assert stored["model"]["normalize.mean"].item() == 0.25
 
 
 def test_missing_file_is_named_with_the_command(
@@ -190,14 +210,31 @@ def test_published_hashes_are_compared(file: Path, tmp_path: Path) -> None:
 
 def test_file_of_another_network_says_what_is_missing_and_what_is_too_much(file: Path, tmp_path: Path) -> None:
     write_release(file, {"fc.weight": torch.zeros(10, 64), "strange": torch.ones(1)})
-    with pytest.raises(CheckpointError, match=r"lacks stem\.weight.* and has strange besides"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"the file lacks stem\.weight, .* and \d+ more; it has strange, which the network does not",
+    ):
         load_released(SMALL, classifier(), dataset=dataset_for("digits"), data_root=tmp_path / "data")
 
 
-def test_other_normalisation_is_refused(file: Path, tmp_path: Path) -> None:
-    other = dataclasses.replace(SMALL, mean=(0.1307,))
-    with pytest.raises(CheckpointError, match="wants pictures normalised by"):
-        load_released(other, classifier(), dataset=dataset_for("digits"), data_root=tmp_path / "data")
+def test_a_released_network_keeps_the_normalisation_that_it_was_published_with(file: Path, tmp_path: Path) -> None:
+    """The normalisation of the dataset here is another: it must not be taken."""
+    other = dataclasses.replace(SMALL, mean=(0.1307,), std=(0.3081,))
+    model = classifier()
+    _, taken, _ = load_released(other, model, dataset=dataset_for("digits"), data_root=tmp_path / "data")
+    assert str(taken) == "mean 0.1307, std 0.3081 (mnist), as published with the weights"
+    assert float(model.normalize.mean) == pytest.approx(0.1307)
+
+
+def test_a_released_file_that_states_another_normalisation_than_the_published_one_is_refused(
+    file: Path, tmp_path: Path
+) -> None:
+    weights = {**network().state_dict(), "mu": torch.zeros(1), "sigma": torch.ones(1)}
+    write_release(file, weights)
+    with pytest.raises(
+        CheckpointError, match=r"its file says mean 0, std 1 \(none\).*say in the row .*normalize: 'none'"
+    ):
+        load_released(SMALL, classifier(), dataset=dataset_for("digits"), data_root=tmp_path / "data")
 
 
 def test_row_must_be_that_of_the_network() -> None:

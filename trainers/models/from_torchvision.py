@@ -9,6 +9,7 @@ from torch import nn
 
 from trainers.errors import ImpossibleJob, TrainingError
 from trainers.models.registry import ModelInput
+from trainers.weights.normalisation import Normalisation
 
 _PLAIN: Final[Mapping[str, Mapping[str, object]]] = {"googlenet": {"aux_logits": False, "init_weights": True}}
 """Options that make a network return logits alone, and nothing else with them, also while it trains."""
@@ -43,6 +44,16 @@ def torchvision_model(name: str, *, weights: str, given: ModelInput) -> nn.Modul
     if given.num_channels != 3:
         _replace_first_convolution(model, given.num_channels)
     return model
+
+
+def published_normalisation(name: str, weights: str) -> Normalisation:
+    """Return the normalisation that torchvision publishes with weights of a classifier ("resnet50", "imagenet1k-v1")."""
+    from torchvision import models
+
+    transforms = models.get_model_weights(name)[weights.upper().replace("-", "_")].transforms()
+    return Normalisation(
+        mean=tuple(transforms.mean), std=tuple(transforms.std), source="as torchvision publishes with the weights"
+    )
 
 
 def _with_weights(name: str, weights: str) -> nn.Module:

@@ -5,7 +5,7 @@ Nobody outside a model hears of a mean or of a precision: augmentations, corrupt
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -13,15 +13,21 @@ from torch import Tensor, nn
 
 
 class Normalize(nn.Module):
-    """Subtracts a mean and divides by a standard deviation per channel."""
+    """Subtracts a mean and divides by a standard deviation per channel.
+
+    Args:
+        mean: One value per channel.
+        std: Likewise.
+        is_kept: Whether both are part of the state: those of foreign weights, which no dataset gives again.
+    """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(self, mean: Sequence[float], std: Sequence[float], *, is_kept: bool = False) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1), persistent=is_kept)
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1), persistent=is_kept)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map pixels in [0, 1], (N, C, H, W), to normalised values of the same shape."""
@@ -70,3 +76,15 @@ def laid_out(images: Tensor, *, channels_last: bool) -> Tensor:
         rows = images.permute(0, 2, 3, 1)
         return rows.flatten(1).reshape(rows.shape).permute(0, 3, 1, 2)
     return images.flatten(1).reshape(images.shape)
+
+
+def restore(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Load the state of a classifier; one that holds a normalisation brings it along.
+
+    Raises:
+        RuntimeError: If names or shapes differ.
+    """
+    if isinstance(model, Classifier) and "normalize.mean" in weights:
+        mean, std = (weights[f"normalize.{name}"].flatten().tolist() for name in ("mean", "std"))
+        model.normalize = Normalize(mean, std, is_kept=True).to(model.normalize.mean.device)
+    model.load_state_dict(weights)

@@ -1,0 +1,91 @@
+"""What a file of another trainer holds: tensors by path, and the plain values that it records of itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from torch import Tensor
+
+from trainers.errors import CheckpointError
+from trainers.old_pickles import Inert, read_file
+
+_DEPTH: Final = 8
+_TRAINING_STATE: Final = re.compile(
+    r"optim\w*|opt_states?|(lr_)?schedulers?|(amp_|grad_)?scaler|rng\w*|loops", re.IGNORECASE
+)
+"""Keys of a file that hold the state of a training, never weights that could be evaluated."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """What a file holds.
+
+    Attributes:
+        tensors: Path in the file ("state_dict.module.fc.weight") -> tensor on the CPU.
+        record: Path -> plain value: a number, a text, a truth value, or a list of numbers.
+    """
+
+    tensors: Mapping[str, Tensor]
+    record: Mapping[str, Any]
+
+    def said(self, *names: str) -> Iterator[tuple[str, Any]]:
+        """Yield path and value of everything recorded under one of some names, the least nested first."""
+        for path in sorted(self.record, key=lambda each: each.count(".")):
+            if path.rpartition(".")[2] in names:
+                yield path, self.record[path]
+
+
+def read_contents(path: Path) -> Contents:
+    """Read a file of `torch.save`, of any version of PyTorch and Python, without running what it names.
+
+    Raises:
+        CheckpointError: If the file cannot be read, or holds no tensors by name.
+    """
+    found = read_file(path)
+    if not isinstance(found, Mapping):
+        raise CheckpointError(
+            f"{path} must hold a mapping of tensors, but holds a {type(found).__name__}; save the network's state_dict()"
+        )
+    contents = contents_of(found)
+    if not contents.tensors:
+        raise CheckpointError(
+            f"{path} must hold tensors by name, readable without running code, but holds "
+            f"{', '.join(map(str, list(found)[:5])) or 'nothing'}; save the network's state_dict()"
+        )
+    return contents
+
+
+def contents_of(found: Mapping[Any, Any]) -> Contents:
+    """Return what a mapping holds, however deep; the state of optimisers and schedules is left out."""
+    tensors: dict[str, Tensor] = {}
+    record: dict[str, Any] = {}
+    for path, value in _leaves(found, "", _DEPTH, set()):
+        if isinstance(value, Tensor):
+            tensors[path] = value.detach()
+        else:
+            record[path] = value
+    return Contents(tensors=tensors, record=record)
+
+
+def _leaves(value: Any, path: str, depth: int, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    """Yield path and value of tensors and plain values; `seen` holds the containers that were entered, each of which is once."""
+    if isinstance(value, Tensor) or _is_plain(value):
+        yield path, value
+        return
+    inside = value.kept if isinstance(value, Inert) else value
+    if not depth or not isinstance(inside, Mapping | list | tuple) or id(inside) in seen:
+        return
+    seen.add(id(inside))
+    for key, inner in inside.items() if isinstance(inside, Mapping) else enumerate(inside):
+        if not _TRAINING_STATE.fullmatch(str(key)):
+            yield from _leaves(inner, f"{path}.{key}" if path else str(key), depth - 1, seen)
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return bool(value) and len(value) <= 4 and all(isinstance(item, int | float) for item in value)
+    return isinstance(value, str | int | float)
