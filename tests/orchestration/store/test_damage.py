@@ -1,0 +1,117 @@
+"""Every kind of file in a store, damaged in every way: readers see what was recorded, or an error; never another value."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clusters.storage import StorageError
+from orchestration.errors import SweepError
+from orchestration.experience import Experience
+from orchestration.store import open_store, reading
+from orchestration.store.errors import StoreError
+
+
+def flips(path: Path) -> list[bytes]:
+    """Return the file with one bit changed at each of some places, the first and the last byte among them."""
+    whole = path.read_bytes()
+    places = sorted({0, len(whole) - 1, *range(0, len(whole), max(1, len(whole) // 5))})
+    return [whole[:at] + bytes([whole[at] ^ (1 << at % 8)]) + whole[at + 1 :] for at in places]
+
+
+DAMAGES: dict[str, Callable[[Path], list[bytes | None]]] = {
+    "one bit": lambda path: list(flips(path)),
+    "truncated": lambda path: [path.read_bytes()[:-1], path.read_bytes()[: path.stat().st_size // 2]],
+    "emptied": lambda path: [b""],
+    "deleted": lambda path: [None],
+}
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def recorded(folder: Path, records: Any, *, is_indexed: bool) -> None:
+    store = open_store(folder)
+    for name in ("x", "y"):
+        lease = store.acquire(records.key(name), "driver")
+        assert lease is not None
+        store.record_cell(records.training(name), [records.report("clean", arrays=True)])
+        store.record_attempt(records.attempt(name))
+        store.release(lease)
+    store.invalidate(records.key("y"), "wrong")
+    store.record_calibration("v100", "here", Experience(training={("digits", "m", "x"): 0.5}, judging={}))
+    store.request("sweep", "pause")
+    if is_indexed:
+        open_store(folder).results([records.key("x"), records.key("y")])
+
+
+Seen = dict[str, Any]
+
+
+def seen(folder: Path, records: Any) -> Seen:
+    """Return what a reader sees; an error stands for itself."""
+
+    def value(read: Callable[[Any], Any]) -> Any:
+        try:
+            return read(open_store(folder))
+        except (StoreError, StorageError, SweepError) as error:
+            return error
+
+    def clean(store: Any, name: str) -> Any:
+        result = store.result(records.key(name))
+        report = None if result is None else result.reports.get(digest("clean"))
+        return None if report is None else report.outcome
+
+    def error_of(store: Any, name: str) -> Any:
+        outcome = clean(store, name)
+        return outcome and outcome.metrics["error"].value
+
+    def logits(store: Any) -> Any:
+        outcome = clean(store, "x")
+        return outcome and outcome.arrays["logits"].tolist()
+
+    def losses(store: Any) -> Any:
+        result = store.result(records.key("x"))
+        return result and [row.loss for row in result.training.summary.epochs]
+
+    return {
+        "error": value(lambda store: error_of(store, "x")),
+        "invalidated": value(lambda store: error_of(store, "y")),
+        "arrays": value(logits),
+        "epochs": value(losses),
+        "attempts": value(lambda store: [each.message for each in store.attempts(records.key("x"))]),
+        "calibration": value(lambda store: dict(store.calibrated("v100").training)),
+    }
+
+
+@pytest.mark.parametrize("is_indexed", [False, True], ids=["files", "index"])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_no_damage_becomes_another_value(
+    tmp_path: Path, records: Any, monkeypatch: pytest.MonkeyPatch, damage: str, is_indexed: bool
+) -> None:
+    monkeypatch.setattr(reading, "_INDEX_FROM", 1 if is_indexed else 10**6)
+    recorded(tmp_path, records, is_indexed=is_indexed)
+    expected = seen(tmp_path, records)
+    assert expected["error"] == 0.25
+    files = sorted(path for path in tmp_path.rglob("*") if path.is_file())
+    for path in files:
+        if damage == "deleted" and path.parts[-3] == "tombstones":
+            continue  # whoever deletes a tombstone takes an invalidation back
+        whole = path.read_bytes()
+        for content in DAMAGES[damage](path):
+            path.write_bytes(content) if content is not None else path.unlink()
+            for what, found in seen(tmp_path, records).items():
+                is_gone = content is None and found in (None, [], {})
+                is_told = isinstance(found, Exception) or is_gone
+                assert found == expected[what] or is_told, (path, what, found)
+            path.write_bytes(whole)
+            for another in set(tmp_path.rglob("*.*")) - set(files):
+                another.unlink()
+    kinds = {path.relative_to(tmp_path).parts[0] for path in files}
+    assert {"results", "tombstones", "attempts", "leases", "calibrations", "control"} <= kinds
+    assert ("index" in kinds) == is_indexed
