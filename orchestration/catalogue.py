@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from augment.fast_dataclass import dataclass
 from orchestration.errors import nearest
+from orchestration.wording import broken_rule
 
 if TYPE_CHECKING:
     from augment.methods import Method
@@ -151,9 +152,8 @@ def _typed(config: type, name: str, value: Any, subject: str) -> Any:
     try:
         return _field_adapter(config, name).validate_json(json.dumps(value, allow_nan=False), strict=True)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        rule = str(first["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
-        raise ValueError(f"parameter '{name}' of {subject} must be {rule}, but got {value!r}") from error
+        rules = dict.fromkeys(broken_rule(each) for each in error.errors(include_url=False))
+        raise ValueError(f"parameter '{name}' of {subject} must be {' or '.join(rules)}, but got {value!r}") from error
 
 
 @cache

@@ -35,7 +35,9 @@ class Mistake:
     line: int | None = None
 
     def __str__(self) -> str:
-        place = f"line {self.line}, {self.where}" if self.line is not None else self.where
+        place = ", ".join(
+            [*([f"line {self.line}"] if self.line is not None else []), *([self.where] if self.where else [])]
+        )
         return f"{place}: {self.text}" if place else self.text
 
 

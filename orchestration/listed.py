@@ -7,7 +7,7 @@ from typing import Any
 
 from augment.fast_dataclass import dataclass
 from orchestration.errors import nearest
-from orchestration.sweep import Settings
+from orchestration.sweep import Settings, quoted_value
 from orchestration.sweep_spec import PointPatch
 from orchestration.sweep_yaml import Path
 
@@ -52,7 +52,7 @@ def exclusion_mistakes(rules: Sequence[Mapping[str, Any]], listed: Sequence[List
         problems = [(path, text) for path, value in rule.items() if (text := _unmatched(path, value, values))]
         mistakes += [((*place, path), text) for path, text in problems]
         if not problems and not any(matches(rule, each.settings) for each in listed):
-            spoken = ", ".join(f"{path} {value!r}" for path, value in rule.items())
+            spoken = ", ".join(f"{path} {quoted_value(value)}" for path, value in rule.items())
             mistakes.append((place, f"no cell has {spoken} at once, so the rule excludes nothing; leave it out"))
     return mistakes
 
@@ -72,8 +72,8 @@ def _unmatched(path: str, value: Any, values: Mapping[str, list[Any]]) -> str | 
         return f"no cell sets '{path}', so the rule excludes nothing{hint}"
     if any(same(known, value) for known in values[path]):
         return None
-    shown = ", ".join(map(repr, values[path][:30]))
-    return f"no cell has {path} {value!r}, so the rule excludes nothing; its values are {shown}"
+    shown = ", ".join(map(quoted_value, values[path][:30]))
+    return f"no cell has {path} {quoted_value(value)}, so the rule excludes nothing; its values are {shown}"
 
 
 def _values_by_path(listed: Sequence[Listed]) -> dict[str, list[Any]]:

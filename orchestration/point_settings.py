@@ -32,6 +32,12 @@ class PointSettings:
         value = self._value(name)
         if isinstance(value, str):
             return value
+        if value is None and any(path.startswith(("base", "axes")) for path in self.sweep.broken):
+            self.failed = True  # it may be what was left out as mistaken
+            return None
+        if value is None and not any(name in point.settings for point in self.sweep.points):
+            self._note(name, f"every cell needs a {name}; give it under `base`", at=("base",))
+            return None
         rule = f"every cell needs a {name}" if value is None else f"{name} must be a word, but got {value!r}"
         self._note(name, f"row '{self.row}': {rule}; give it under `base` or in the row")
         return None
@@ -54,9 +60,9 @@ class PointSettings:
             self._note(path, problem)
         return value
 
-    def _note(self, path: str, text: str) -> None:
+    def _note(self, path: str, text: str, *, at: tuple[str | int, ...] | None = None) -> None:
         self.failed = True
-        origin = self._origin_of(path, text)
+        origin = at or self._origin_of(path, text)
         self.resolver.mistakes.append(mistake_at(self.sweep, origin, text))
 
     def _origin_of(self, path: str, text: str = "") -> tuple[str | int, ...]:

@@ -33,30 +33,43 @@ def resolve_sweep(sweep: Sweep, catalogue: Catalogue) -> tuple[ResolvedCell, ...
 
 
 def try_resolve_sweep(
-    sweep: Sweep, catalogue: Catalogue, *, is_expanded: bool = True
+    sweep: Sweep, catalogue: Catalogue, *, found: Sequence[Mistake] = ()
 ) -> tuple[tuple[ResolvedCell, ...], list[Mistake]]:
     """Resolve every point of a sweep, part by part for a union, and return the mistakes beside what could be resolved.
 
     Args:
         sweep: What is wanted.
         catalogue: What cells may name.
-        is_expanded: Whether its file was expanded without a mistake; else what would only follow from those is not looked for.
+        found: Mistakes that its file was found to have; what would only follow from them is not looked for.
     """
-    if sweep.parts:
-        made = [try_resolve_sweep(part, catalogue) for part in sweep.parts]
-        everything = tuple(cell for found, _ in made for cell in found)
-        return everything, list(dict.fromkeys(mistake for _, found in made for mistake in found))[:MAX_MISTAKES]
+    parts = sweep.parts or (sweep,)
+    made = [_try_resolve_part(part, catalogue, found) for part in parts]
+    cells = tuple(cell for resolved, _ in made for cell in resolved)
+    mistakes = [mistake for _, of_part in made for mistake in of_part]
+    if not found:
+        unused = [
+            [*check_overrides(part, catalogue), *check_unused(part, resolved)]
+            for part, (resolved, _) in zip(parts, made, strict=True)
+        ]
+        mistakes += [each for each in unused[0] if all(each in others for others in unused)]
+    elif not sweep.broken:
+        mistakes += check_overrides(sweep, catalogue)
+    return cells, list(dict.fromkeys(mistakes))[:MAX_MISTAKES]
+
+
+def _try_resolve_part(
+    sweep: Sweep, catalogue: Catalogue, found: Sequence[Mistake]
+) -> tuple[tuple[ResolvedCell, ...], list[Mistake]]:
     resolver = Resolver(catalogue)
-    mistakes = [*unknown_columns(sweep, catalogue), *check_overrides(sweep, catalogue)]
+    mistakes = unknown_columns(sweep, catalogue)
     pairs = [(point, cell) for point in sweep.points if (cell := resolve_point(resolver, point, sweep)) is not None]
     mistakes += resolver.mistakes
     mistakes += impossible(sweep, [cell for _, cell in pairs], catalogue)
-    if is_expanded:
-        mistakes += check_unused(sweep, [cell for _, cell in pairs])
+    if not any(mistake.where.startswith(("axes", "base", "sizes", "--set")) for mistake in found):
         mistakes += table_mistakes(sweep, pairs)
-    if is_expanded and not mistakes and sweep.points:
+    if not found and not mistakes and sweep.points:
         mistakes += layout_mistakes(sweep)
-    return tuple(cell for _, cell in pairs), list(dict.fromkeys(mistakes))[:MAX_MISTAKES]
+    return tuple(cell for _, cell in pairs), mistakes
 
 
 def check_unused(sweep: Sweep, cells: Sequence[ResolvedCell]) -> list[Mistake]:

@@ -39,6 +39,11 @@ def spoken_value(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict | bool | None) else str(value)
 
 
+def quoted_value(value: Any) -> str:
+    """Return a value as a message has it: words in quotes, the rest as a sweep file writes it."""
+    return repr(value) if isinstance(value, str) else spoken_value(value)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
     """A cell to be.
@@ -84,6 +89,7 @@ class Sweep:
         workers: Workers per job unless an option says otherwise.
         overrides: The options that changed it, as given.
         parts: The sweeps that this one is the union of; it has no points, rows or layout of its own then.
+        broken: Dotted paths of the file that were left out as mistaken; such a sweep is only looked at for further mistakes.
         document: The file's values and lines, for messages.
     """
 
@@ -103,6 +109,7 @@ class Sweep:
     details: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
     parts: tuple[Sweep, ...] = ()
+    broken: frozenset[str] = frozenset()
     document: Document = field(default=Document(None, {}), repr=False, compare=False)
 
     @property

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +16,7 @@ from eval.tables.labels import difference, label_problem, look_alikes
 from orchestration.errors import Mistake, nearest
 from orchestration.listed import Listed, exclusion_mistakes, matches, same
 from orchestration.overruled import overruled_mistakes, overruled_notes
-from orchestration.sweep import Overrides, Point, Setting, Settings, Size, Sweep, spoken_value
+from orchestration.sweep import Overrides, Point, Setting, Settings, Size, Sweep, quoted_value, spoken_value
 from orchestration.sweep_spec import MAPPING_FIELDS, PARENT_FIELDS, PointPatch, SizeSpec, SweepFile, point_field_of
 from orchestration.sweep_yaml import Document, Path, mistake_in
 
@@ -25,9 +25,22 @@ _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
 def expand(
-    file: SweepFile, document: Document, *, size: Size = "full", overrides: Overrides | None = None
+    file: SweepFile,
+    document: Document,
+    *,
+    size: Size = "full",
+    overrides: Overrides | None = None,
+    broken: Collection[str] = (),
 ) -> tuple[Sweep, list[Mistake]]:
     """Expand a sweep file in one of its sizes.
+
+    Args:
+        file: The file's shape.
+        document: Its values and lines.
+        size: "full", "smoke" or "small".
+        overrides: What options change.
+        broken: Dotted paths of the file that were left out of its shape as mistaken; what would only follow from that is not
+            reported again.
 
     Returns:
         The sweep, and the mistakes that were found on the way (the sweep then lacks the mistaken parts).
@@ -35,7 +48,7 @@ def expand(
     Raises:
         ValueError: If the file is a union of others (`orchestration.sweep_files` loads those).
     """
-    return _Expansion(file, document, size, overrides or Overrides()).run()
+    return _Expansion(file, document, size, overrides or Overrides(), broken).run()
 
 
 def flatten(patch: PointPatch, origin: Path, *, is_soft: bool = False) -> dict[str, Setting]:
@@ -54,7 +67,9 @@ def flatten(patch: PointPatch, origin: Path, *, is_soft: bool = False) -> dict[s
 class _Expansion:
     """One expansion of one file; collects mistakes instead of stopping at the first."""
 
-    def __init__(self, file: SweepFile, document: Document, size: Size, overrides: Overrides) -> None:
+    def __init__(
+        self, file: SweepFile, document: Document, size: Size, overrides: Overrides, broken: Collection[str]
+    ) -> None:
         if file.axes is None or file.table is None:
             raise ValueError(f"sweep '{file.name}' is a union; its parts are expanded instead")
         self.file = file
@@ -63,6 +78,7 @@ class _Expansion:
         self.document = document
         self.size = size
         self.overrides = overrides
+        self.broken = frozenset(broken)
         self.mistakes: list[Mistake] = []
         self.edition = self._edition()
         self.left_out = {**file.left_out, **self.edition.left_out}
@@ -94,9 +110,10 @@ class _Expansion:
             overruled=overruled_notes(shown, self._forced),
             workers=self.overrides.workers or self.edition.workers or self.file.workers,
             overrides=self.overrides.texts,
+            broken=self.broken,
             document=self.document,
         )
-        if not sweep.points and not self.mistakes:
+        if not sweep.points and not self.mistakes and self._is_whole("axes"):
             self._note(("axes",), "no cell is left to run: every row is left out or excluded; leave one in")
         return sweep, self.mistakes
 
@@ -124,8 +141,9 @@ class _Expansion:
                     f"a sweep may hold {limit} cells, seeds included, and this one holds more; split it, "
                     "or raise `cell_limit` in the file",
                 )
+                self.broken |= {"axes"}
                 return []
-        for path, text in exclusion_mistakes(self.axes.exclude, listed):
+        for path, text in exclusion_mistakes(self.axes.exclude, listed) if self._is_whole("axes", "base") else ():
             self._note(path, text)
         rules = [rule for rule in self.axes.exclude if rule]
         return [each for each in listed if not any(matches(rule, each.settings) for rule in rules)]
@@ -198,11 +216,12 @@ class _Expansion:
         if pattern is None:
             return ", ".join(f"{self._axis_names[path]}={spoken_value(item.value)}" for path, item in varied.items())
         unknown = [path for path in _PLACEHOLDER.findall(pattern) if path not in settings]
-        if unknown:
+        if unknown and self._is_whole("axes", "base"):
             self._note(
                 ("axes", "row"),
                 f"pattern {pattern!r} names '{unknown[0]}', which no cell sets{nearest(unknown[0], list(settings))}",
             )
+        if unknown:
             return pattern
         return _PLACEHOLDER.sub(lambda match: spoken_value(settings[match[1]].value), pattern)
 
@@ -223,7 +242,8 @@ class _Expansion:
             for index, value in enumerate(values):
                 if any(same(value, other) for other in values[:index]):
                     self._note(
-                        ("axes", kind, path, index), f"values of an axis must differ, got {value!r} twice; keep one"
+                        ("axes", kind, path, index),
+                        f"values of an axis must differ, got {quoted_value(value)} twice; keep one",
                     )
         return len(self.mistakes) == before
 
@@ -251,6 +271,8 @@ class _Expansion:
 
     def _rows(self, all_rows: Sequence[str]) -> tuple[str, ...]:
         order = self.table.rows or all_rows
+        if not self._is_whole("axes", "base"):
+            return tuple(all_rows)
         for index, row in enumerate(order):
             if row not in all_rows:
                 self._note(("table", "rows", index), f"unknown row '{row}'{nearest(row, all_rows)}")
@@ -267,7 +289,7 @@ class _Expansion:
     def _columns(self) -> tuple[dict[str, str], tuple[str, ...]]:
         """Return stand-in -> what it stands in for, and the columns in order."""
         known = self.table.columns
-        for column in self.edition.columns:
+        for column in self.edition.columns if self._is_whole("table") else ():
             if column not in known:
                 self._note(
                     ("sizes", self.size, "columns", column), f"unknown column '{column}'{nearest(column, known)}"
@@ -293,7 +315,7 @@ class _Expansion:
             if name not in in_columns and name not in self.left_out:
                 names[name] = None
         for name in self.overrides.benchmarks:
-            if name not in names:
+            if name not in names and self._is_whole("table", "benchmarks"):
                 self._note(
                     (f"--set benchmarks.{name}",), f"the sweep has no benchmark '{name}'{nearest(name, list(names))}"
                 )
@@ -307,6 +329,8 @@ class _Expansion:
         }
 
     def _check_left_out(self, rows: Sequence[str]) -> None:
+        if not self._is_whole("axes", "base", "table", "benchmarks"):
+            return
         known = {*rows, *self.table.columns, *self.edition.columns.values()}
         known |= {column.partition("/")[0] for column in known if "/" in column} | set(self.file.benchmarks)
         for where, names in (((), self.file.left_out), (("sizes", self.size), self.edition.left_out)):
@@ -335,6 +359,10 @@ class _Expansion:
             for n, detail in enumerate(details):
                 if detail in details[:n]:
                     self._note((*key, "details", n), f"detail '{detail}' is there twice; leave the repeated one out")
+
+    def _is_whole(self, *heads: str) -> bool:
+        """Whether nothing was left out of some parts of the file as mistaken."""
+        return not any(path == head or path.startswith(f"{head}.") for path in self.broken for head in heads)
 
     def _note(self, path: Path, text: str) -> None:
         mistake = mistake_in(self.document, path, text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +15,7 @@ from orchestration.errors import InputError, Mistake, nearest
 from orchestration.sweep import SIZES, Overrides, Size, Sweep, union_of
 from orchestration.sweep_expand import expand
 from orchestration.sweep_spec import SweepFile, parse_document
-from orchestration.sweep_yaml import Document, read_yaml
+from orchestration.sweep_yaml import Document, mistake_in, parse_yaml
 
 SWEEP_FOLDER: Final = Path(__file__).parent / "sweeps"
 
@@ -89,9 +90,10 @@ def read_sweep_file(name_or_path: str) -> LoadedFile:
 @lru_cache(maxsize=64)
 def _parse(text: str, subject: str) -> LoadedFile:
     """Parse one text once a process: a union reads its parts, and the list of sweeps each part several times."""
-    document = read_yaml(text, subject=subject)
-    file, mistakes = parse_document(document)
-    return LoadedFile(subject=subject, document=document, file=file, mistakes=tuple(mistakes))
+    document, mistakes = parse_yaml(text, subject=subject)
+    file, more = parse_document(document)
+    told = [*mistakes, *(each for each in more if each.where not in {mistake.where for mistake in mistakes})]
+    return LoadedFile(subject=subject, document=document, file=file, mistakes=tuple(told))
 
 
 def load_sweep_file(name_or_path: str) -> SweepFile:
@@ -132,34 +134,58 @@ def load_sweep(
         return _load_union(loaded.file, loaded.document, size, overrides, catalogue)
     if loaded.file.include:
         raise InputError(loaded.subject, mistakes)
-    sweep, more = expand(loaded.file, loaded.document, size=size, overrides=overrides)
+    broken = frozenset(mistake.where for mistake in mistakes)
+    sweep, more = expand(loaded.file, loaded.document, size=size, overrides=overrides, broken=broken)
     mistakes += more
     if name_or_path not in SWEEPS:
-        mistakes += [each for other in loaded.file.sizes if other != size for each in _mistakes_of_size(loaded, other)]
-    if catalogue is not None and (mistakes or sweep.points):
+        others = [other for other in loaded.file.sizes if other != size]
+        mistakes += [
+            each for other in others for each in expand(loaded.file, loaded.document, size=other, broken=broken)[1]
+        ]
+        mistakes += _published_mistakes(loaded)
+    if catalogue is not None and mistakes:
         from orchestration.resolve import try_resolve_sweep
 
-        if mistakes:
-            mistakes += try_resolve_sweep(sweep, catalogue, is_expanded=False)[1]
+        mistakes += try_resolve_sweep(sweep, catalogue, found=mistakes)[1]
     if mistakes:
         raise InputError(loaded.subject, list(dict.fromkeys(mistakes)))
     return sweep
 
 
+def _published_mistakes(loaded: LoadedFile) -> list[Mistake]:
+    """Return a mistake where a file names a published table that is not known."""
+    name = loaded.file.table.published if loaded.file is not None and loaded.file.table is not None else None
+    if name is None:
+        return []
+    from eval.published.tables import published_tables
+
+    known = list(published_tables())
+    text = f"unknown published table '{name}'{nearest(name, known)}"
+    return [] if name in known else [mistake_in(loaded.document, ("table", "published"), text)]
+
+
 def _load_union(
     file: SweepFile, document: Document, size: Size, overrides: Overrides | None, catalogue: Catalogue | None
 ) -> Sweep:
-    unknown = [name for name in file.include if name not in SWEEPS or load_sweep_file(name).include]
-    if unknown:
-        known = [name for name in SWEEPS if not load_sweep_file(name).include]
-        text = f"'{unknown[0]}' is no built-in sweep with a table of its own{nearest(unknown[0], known)}"
-        raise InputError(
-            f"sweep '{file.name}'", [Mistake(where="include", text=text, line=document.line(("include",)))]
+    known = [name for name in SWEEPS if not load_sweep_file(name).include]
+    mistakes = [
+        mistake_in(
+            document, ("include", index), f"'{name}' is no built-in sweep with a table of its own{nearest(name, known)}"
         )
-    if overrides is None and catalogue is None:
-        parts = [built_in_sweep(name, size) for name in file.include]
-    else:
-        parts = [load_sweep(name, size=size, overrides=overrides, catalogue=catalogue) for name in file.include]
+        for index, name in enumerate(file.include)
+        if name not in known
+    ]
+    parts = []
+    for name in file.include if not mistakes else ():
+        try:
+            if overrides is None and catalogue is None:
+                parts.append(built_in_sweep(name, size))
+            else:
+                parts.append(load_sweep(name, size=size, overrides=overrides, catalogue=catalogue))
+        except InputError as error:
+            mistakes += [replace(each, where=f"{name}: {each.where}") for each in error.mistakes]
+    if mistakes:
+        raise InputError(f"sweep '{file.name}'", mistakes)
     return union_of(file.name, file.title, file.description.strip(), parts, document=document)
 
 
@@ -175,10 +201,6 @@ def sizes_of(file: SweepFile) -> tuple[Size, ...]:
         return ("full", *file.sizes)
     shared = [set(sizes_of(load_sweep_file(name))) for name in file.include]
     return tuple(size for size in SIZES if all(size in each for each in shared))
-
-
-def _mistakes_of_size(loaded: LoadedFile, size: Size) -> list[Mistake]:
-    return [] if loaded.file is None else expand(loaded.file, loaded.document, size=size)[1]
 
 
 def sweep_json_schema(catalogue: Catalogue | None = None) -> dict[str, Any]:

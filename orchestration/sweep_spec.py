@@ -7,13 +7,16 @@ shrunk to another dataset first. What comes out of here has the right shape and 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, ValidationError
 
 from orchestration.errors import Mistake, nearest
-from orchestration.sweep_yaml import Document, Path
+from orchestration.sweep_rules import completed, rule_mistakes, with_parts, without
+from orchestration.sweep_yaml import Document, Path, mistake_in
+from orchestration.wording import shown_value, value_mistake
 
 SizeName = Literal["smoke", "small"]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=120)]
@@ -22,6 +25,8 @@ Column = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+/[a-z0-9-]+(/[^\s
 Scalars = dict[str, JsonValue]
 
 CELL_LIMIT = 20_000
+MAX_ROUNDS = 6
+"""How often a file is checked again without its mistaken parts."""
 
 
 class StrictModel(BaseModel):
@@ -79,14 +84,6 @@ class Axes(StrictModel):
         None, description="Label of grid rows, for example 'beta={params.beta}, k={params.max_rounds}'"
     )
 
-    @model_validator(mode="after")
-    def _something_varies(self) -> Axes:
-        if not (self.cells or self.grid or self.one_at_a_time):
-            raise ValueError(
-                "at least one of cells, grid and one_at_a_time must list something, or no cell is left to run"
-            )
-        return self
-
 
 class MatrixAxes(StrictModel):
     """The two factors of a `matrix` layout, as paths of the grid."""
@@ -109,20 +106,6 @@ class TableSpec(StrictModel):
     details: tuple[Name, ...] = Field(default=(), description="Fine rows of layout `sets`, for example [svhn, mean]")
     baseline: Name | None = Field(default=None, description="Row that the others are tested against")
     published: Name | None = Field(default=None, description="Key of the published table to compare with")
-
-    @model_validator(mode="after")
-    def _consistent(self) -> TableSpec:
-        if len(set(self.columns)) < len(self.columns):
-            raise ValueError("columns must differ from each other; leave the repeated one out")
-        if (self.layout == "matrix") != (self.matrix is not None):
-            raise ValueError(
-                "layout 'matrix' and the key `matrix` (its two factors) belong together; give both or neither"
-            )
-        if (self.layout == "sets") != bool(self.details):
-            raise ValueError(
-                "layout 'sets' and the key `details` (its fine rows) belong together; give both or neither"
-            )
-        return self
 
 
 class SizeSpec(StrictModel):
@@ -161,51 +144,35 @@ class SweepFile(StrictModel):
     left_out: dict[Name, Name] = Field(default_factory=dict, description="Row or column -> why it cannot run yet")
     cell_limit: Annotated[int, Field(ge=1, le=1_000_000)] = CELL_LIMIT
 
-    @model_validator(mode="after")
-    def _is_whole(self) -> SweepFile:
-        own = [name for name, value in (("axes", self.axes), ("table", self.table)) if value is None]
-        if not self.include and own:
-            raise ValueError(
-                f"a sweep needs `{'` and `'.join(own)}`, or `include` (the built-in sweeps that it is the union of)"
-            )
-        if self.include and (len(own) < 2 or self.sizes or self.benchmarks):
-            raise ValueError(
-                "a union of sweeps has only `name`, `title`, `description` and `include`; the rest is in its parts"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _seeds_differ(self) -> SweepFile:
-        for seeds in (self.seeds, *(size.seeds or () for size in self.sizes.values())):
-            if len(set(seeds)) < len(seeds):
-                raise ValueError(f"seeds must differ from each other, got {list(seeds)}; leave the repeated one out")
-        return self
-
 
 def parse_document(document: Document) -> tuple[SweepFile | None, list[Mistake]]:
     """Check the shape of a document.
 
-    Mistaken values are dropped and the rest is checked again, so that later checks can still tell of their own mistakes.
+    Mistaken values are left out and the rest is checked again, so that later checks can still report their own mistakes.
 
     Returns:
         The sweep file with the mistaken parts left out, or None where too little is left; and all mistakes of shape.
     """
     if not isinstance(document.value, dict):
-        return None, [
-            Mistake(where="", text="a sweep file must be a mapping with `name`, `base`, `axes`, `table`", line=1)
-        ]
+        text = f"a sweep file must be a mapping with `name`, `title`, `base`, `axes` and `table`, but is {_kind(document.value)}"
+        return None, [Mistake(where="", text=text, line=1)]
     value = document.value
-    mistakes: list[Mistake] = []
-    for _ in range(4):
+    mistakes = [mistake_in(document, path, text) for path, text in rule_mistakes(value)]
+    value = with_parts(value)
+    for _ in range(MAX_ROUNDS):
         try:
             return SweepFile.model_validate_json(json.dumps(value)), mistakes
         except ValidationError as error:
             found = error.errors(include_url=False, include_context=True)
-            known = {(mistake.where, mistake.text) for mistake in mistakes}
-            fresh = [_mistake(item, document) for item in found]
-            mistakes += [mistake for mistake in fresh if (mistake.where, mistake.text) not in known]
-            value = _without(value, [_real_path(item["loc"], value) for item in found])
+            known = {mistake.where for mistake in mistakes}
+            fresh = [_mistake(item, document) for item in found if not _follows(item, found)]
+            mistakes += [mistake for mistake in fresh if mistake.where not in known]
+            value = completed(without(value, [_real_path(item["loc"], value) for item in found]))
     return None, mistakes
+
+
+def _kind(value: Any) -> str:
+    return "a list" if isinstance(value, list) else "empty" if value is None else f"only {shown_value(value)}"
 
 
 def point_field_of(path: str) -> str:
@@ -240,23 +207,32 @@ OPTIONS_OF = {
 MAPPING_FIELDS = ("params", "train", "model_params", "mixing_set_params")
 
 
+def _follows(error: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether an error is only what another one leads to: a list without its mistaken items, a key that is there misspelt."""
+    if error["type"] == "too_short":
+        return bool(error.get("input"))
+    if error["type"] != "missing":
+        return False
+    spelt = [
+        str(other["loc"][-1])
+        for other in others
+        if other["type"] == "extra_forbidden" and other["loc"][:-1] == error["loc"][:-1]
+    ]
+    return bool(get_close_matches(str(error["loc"][-1]), spelt, n=1, cutoff=0.5))
+
+
 def _mistake(error: Mapping[str, Any], document: Document) -> Mistake:
     path = _real_path(error["loc"], document.value)
-    where = ".".join(str(part) for part in path)
-    line = document.line(path)
+    name = str(path[-1]) if path else "the file"
     if error["type"] == "extra_forbidden":
-        key = str(path[-1])
-        return Mistake(where=where, text=f"unknown key '{key}'{nearest(key, _keys_at(path[:-1]))}", line=line)
+        return mistake_in(document, path, f"unknown key '{name}'{nearest(name, _keys_at(path[:-1]))}")
     if error["type"] == "missing":
-        return Mistake(where=where, text=f"`{path[-1]}` is required; add it", line=line)
-    text = str(error["msg"]).removeprefix("Value error, ")
-    shown = "" if error["type"] == "value_error" else f", got {_shown(error.get('input'))}"
-    return Mistake(where=where, text=f"{text[:1].lower()}{text[1:]}{shown}", line=line)
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value, default=str)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+        return mistake_in(document, path, f"`{name}` is required; add it")
+    if error["loc"][-1] == "[key]" and path[:1] == ("sizes",) and len(path) == 2:
+        return mistake_in(document, path, f"unknown size '{name}'{nearest(name, get_args(SizeName))}")
+    if isinstance(path[-1] if path else "", int):
+        name = f"each of {path[-2]}"
+    return mistake_in(document, path, value_mistake(name, error))
 
 
 def _real_path(loc: tuple[str | int, ...], value: Any) -> Path:
@@ -290,17 +266,3 @@ def _keys_at(path: Path) -> list[str]:
         case _:
             model = PointPatch
     return list(model.model_fields)
-
-
-def _without(value: Any, paths: list[Path]) -> Any:
-    """Return a value without the parts at some paths."""
-    drop = {path[0] for path in paths if len(path) == 1}
-    deeper: dict[str | int, list[Path]] = {}
-    for path in paths:
-        if len(path) > 1:
-            deeper.setdefault(path[0], []).append(path[1:])
-    if isinstance(value, dict):
-        return {k: _without(v, deeper[k]) if k in deeper else v for k, v in value.items() if k not in drop}
-    if isinstance(value, list):
-        return [_without(v, deeper[i]) if i in deeper else v for i, v in enumerate(value) if i not in drop]
-    return value

@@ -57,6 +57,18 @@ def read_yaml(text: str, *, subject: str) -> Document:
     Raises:
         InputError: If the text is not one YAML document of plain values within the limits of this module.
     """
+    document, mistakes = parse_yaml(text, subject=subject)
+    if mistakes:
+        raise InputError(subject, mistakes)
+    return document
+
+
+def parse_yaml(text: str, *, subject: str) -> tuple[Document, list[Mistake]]:
+    """Parse YAML into plain values with their lines, and return the mistakes beside what could be read.
+
+    Raises:
+        InputError: If the text is not one YAML document within the limits of this module.
+    """
     if len(text.encode("utf-8", errors="replace")) > MAX_FILE_BYTES:
         raise _refusal(subject, f"a sweep file holds at most {MAX_FILE_BYTES} bytes; split it into several sweeps")
     loader_class = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -65,16 +77,16 @@ def read_yaml(text: str, *, subject: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else None
-        raise _refusal(subject, f"not readable as YAML: {error.problem or error.context}", line) from error
+        raise _refusal(
+            subject, f"not readable as YAML: {_in_words(error.problem or error.context or '')}", line
+        ) from error
     except (yaml.YAMLError, ValueError) as error:
-        raise _refusal(subject, f"not readable as YAML: {str(error).splitlines()[0]}") from error
+        raise _refusal(subject, f"not readable as YAML: {_in_words(str(error).splitlines()[0])}") from error
     if root is None:
-        raise _refusal(subject, "the file is empty; a sweep needs at least `name`, `base`, `axes` and `table`")
+        raise _refusal(subject, "the file is empty; a sweep needs at least `name`, `title`, `base`, `axes` and `table`")
     builder = _Builder(subject)
     value = builder.build(root, ())
-    if builder.mistakes:
-        raise InputError(subject, builder.mistakes)
-    return Document(value, builder.lines, text)
+    return Document(value, builder.lines, text), builder.mistakes
 
 
 def read_scalar(text: str) -> Any:
@@ -84,6 +96,32 @@ def read_scalar(text: str) -> Any:
         InputError: If the text is not readable.
     """
     return read_yaml(text, subject=f"value {text!r}").value if text.strip() else ""
+
+
+_PROBLEMS = {
+    "mapping values are not allowed": "a second ': ' on a line, or a line indented too far; put texts with ': ' in quotes",
+    "expected ',' or": "a list [ ] or mapping { } is not closed, or a ',' is missing in it",
+    "cannot start any token": "a character that no value may begin with (a tab, @, ` or %); put texts in quotes",
+    "tab character": "a tab where a line is indented; indent with spaces",
+    "could not find expected ':'": "a line without ':' where a key is expected",
+    "expected <block end>": "a line that is indented otherwise than its neighbours",
+    "did not find expected key": "a line that is indented otherwise than its neighbours, or a quote inside a text in quotes",
+    "did not find expected '-' indicator": "a line without '- ' in a list",
+    "undefined alias": "an alias (*name) that no anchor (&name) comes before",
+    "duplicate anchor": "two anchors (&name) of one name",
+    "unknown escape": "a backslash in double quotes that begins no known escape; use single quotes",
+    "end of stream": "a quote or bracket that is not closed",
+    "expected a single document": "more than one document; leave out what follows '---'",
+    "but found another document": "more than one document; leave out what follows '---'",
+    "control characters are not allowed": "a control character",
+    "special characters are not allowed": "a control character",
+    "invalid": "a character that is not valid there",
+}
+"""Part of the parser's text -> what a person should look for."""
+
+
+def _in_words(problem: str) -> str:
+    return next((text for part, text in _PROBLEMS.items() if part in problem), "something that is no YAML")
 
 
 class _Builder:

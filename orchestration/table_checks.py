@@ -76,11 +76,13 @@ def _matrix_mistakes(sweep: Sweep, pairs: Pairs) -> Iterator[Mistake]:
     if axes is None:
         return
     known = list(dict.fromkeys(path for point, _ in pairs for path in point.settings))
-    for name, path in (("rows", axes.rows), ("columns", axes.columns)):
-        if pairs and path not in known:
+    unknown = [(name, path) for name, path in (("rows", axes.rows), ("columns", axes.columns)) if path not in known]
+    if unknown:
+        for name, path in unknown if pairs else ():
             yield mistake_at(
                 sweep, ("table", "matrix", name), f"no cell sets the factor '{path}'{nearest(path, known)}"
             )
+        return
     first: dict[tuple[str, str, int], tuple[Point, ResolvedCell]] = {}
     for point, cell in pairs:
         other, there = first.setdefault((*place_of(sweep, point), point.seed), (point, cell))
