@@ -13,7 +13,6 @@ import.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from augment.image_files.walk import ImageFile, ImageFolder, ImageFolderError, NoImagesError
+from augment.kept_files import DamagedFileError, keep, kept_facts
 
 DECODER_VERSION: Final = 2
 """Version of `decode.to_rgb` for images that are not plain; raise it when their pixels change."""
@@ -192,18 +192,16 @@ def _recall(memory: Path, stamp: str) -> str | None:
     if _REMEMBERED.get(memory, ("", ""))[0] == stamp:
         return _REMEMBERED[memory][1]
     try:
-        entry = json.loads(memory.read_text())
-        return str(entry["hash"]) if entry["stamp"] == stamp else None
-    except (OSError, ValueError, KeyError, TypeError):
+        entry = kept_facts(memory)
+    except (OSError, DamagedFileError):
         return None
+    return str(entry["hash"]) if entry["stamp"] == stamp else None
 
 
 def _remember(memory: Path, stamp: str, made: str) -> None:
     _REMEMBERED[memory] = (stamp, made)
     try:
         memory.parent.mkdir(parents=True, exist_ok=True)
-        temporary = memory.with_suffix(f".{os.getpid()}.new")
-        temporary.write_text(json.dumps({"stamp": stamp, "hash": made}))
-        temporary.replace(memory)
+        keep(memory, {}, {"stamp": stamp, "hash": made})
     except OSError:  # a cache that cannot be written costs time only
         return

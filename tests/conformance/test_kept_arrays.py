@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from augment.image_files import content
+from augment.image_files.walk import walk_images
 from augment.mixing_sets.build import ensure_mixing_set, open_mixing_set
 from eval.corruptions.cache import corrupted_set
 from trainers.datasets.folder import read_folder
@@ -136,3 +138,17 @@ def test_the_cache_holds_what_the_dataset_holds(tmp_path: Path) -> None:
     kept_split = shared_split("digits", "test", "nowhere", tmp_path)
     loaded = load_split("digits", "test", "nowhere")
     assert hashlib.sha256(kept_split.images.tobytes()).digest() == hashlib.sha256(loaded.images.tobytes()).digest()
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_note_of_a_content_hash_is_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: Callable[[Path], object]
+) -> None:
+    folder = class_folders(tmp_path / "images")
+    monkeypatch.setattr(content, "SETTLED_S", -10.0)  # remember what was written just now
+    monkeypatch.setenv("DREAMGRID_CACHE", str(tmp_path / "cache"))
+    before = content.folder_hash(walk_images(folder))
+    (note,) = (tmp_path / "cache").rglob("*.json")
+    damage(note)
+    content._REMEMBERED.clear()
+    assert content.folder_hash(walk_images(folder)) == before
