@@ -112,7 +112,7 @@ def with_stored_copy(
 
 
 def _resident_copy(clean: PictureSource, listing: Listing, dataset: DatasetSpec, recipe: RecipeConfig) -> PictureSource:
-    from augment.image_files.decode import decode_or_none
+    from augment.image_files.decode import UndecodableImage, decode_image
     from trainers.datasets.crops import centre_crop
     from trainers.datasets.image_errors import as_data_errors
     from trainers.datasets.load import fingerprint
@@ -122,9 +122,10 @@ def _resident_copy(clean: PictureSource, listing: Listing, dataset: DatasetSpec,
     images = np.empty((len(listing), size, size, dataset.num_channels), dtype=np.uint8)
     broken = list(listing.unread)
     for row, name in zip(images, listing.names, strict=True):
-        with as_data_errors():
-            image = decode_or_none(listing.root / name)
-        if image is None:
+        try:
+            with as_data_errors():
+                image = decode_image(listing.root / name)
+        except UndecodableImage:
             broken.append(name)
             continue
         shown = image if dataset.num_channels == 3 else image.convert("L")

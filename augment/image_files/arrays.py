@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from augment.folder_lock import locked_folder
-from augment.image_files.decode import decode_or_none
+from augment.image_files.decode import UndecodableImage, decode_image
 from augment.image_files.walk import named, refuse_unreadable
 from augment.kept_files import DamagedFileError, keep, kept_facts
 
@@ -84,7 +84,7 @@ def decoded_images(
             (kept / PARTIAL).rename(kept / ARRAY)
             keep(kept / RECORD, {ARRAY: kept / ARRAY}, {"broken": broken})
     left_out, total = [*unread, *broken], len(names) + len(unread)
-    refuse_unreadable(root, left_out, total)
+    refuse_unreadable(root, left_out, total, next(iter(broken.values()), ""))
     if left_out:
         text = "%d of %d images in %s cannot be decoded and are left out: %s"
         logger.warning(text, len(left_out), total, root, named(left_out))
@@ -97,32 +97,34 @@ def decoded_images(
     )
 
 
-def _decode(root: Path, names: Sequence[str], target: Path, shape: tuple[int, int, int], fit: Fit) -> list[str]:
-    """Decode files in parallel into one array file of those that are whole; return the names of the others."""
+def _decode(root: Path, names: Sequence[str], target: Path, shape: tuple[int, int, int], fit: Fit) -> dict[str, str]:
+    """Decode files in parallel into one array file of those that are whole; return the others with what is wrong with them."""
     pixels = np.lib.format.open_memmap(target, mode="w+", dtype=np.uint8, shape=(len(names), *shape))
 
-    def one(number: int) -> bool:
-        image = decode_or_none(root / names[number])
-        if image is not None:
-            pixels[number] = fit(image)
-        return image is not None
+    def one(number: int) -> str | None:
+        try:
+            pixels[number] = fit(decode_image(root / names[number]))
+        except UndecodableImage as error:
+            return error.why
+        return None
 
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        whole = np.fromiter(pool.map(one, range(len(names))), dtype=np.bool_, count=len(names))
-    broken = [name for name, is_whole in zip(names, whole, strict=True) if not is_whole]
+        reasons = list(pool.map(one, range(len(names))))
+    broken = {name: why for name, why in zip(names, reasons, strict=True) if why is not None}
     if broken:
-        np.save(target, np.array(pixels[whole]))
+        np.save(target, np.array(pixels[[why is None for why in reasons]]))
     else:
         pixels.flush()
     return broken
 
 
-def _broken_of(kept: Path) -> list[str] | None:
-    """Return the images that are left out of a kept array, or None where there is no whole array."""
+def _broken_of(kept: Path) -> dict[str, str] | None:
+    """Return the images that are left out of a kept array with what is wrong with them, or None without a whole array."""
     try:
-        return list(kept_facts(kept / RECORD)["broken"])
+        broken = kept_facts(kept / RECORD)["broken"]
     except FileNotFoundError:
         return None
     except DamagedFileError as error:
         logger.warning("a folder of images is decoded again: %s", error)
         return None
+    return dict.fromkeys(broken, "") if isinstance(broken, list) else dict(broken)  # a list before reasons were kept

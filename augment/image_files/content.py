@@ -52,7 +52,7 @@ def folder_hash(found: ImageFolder, *, cache: Path | None = None) -> str:
     if not found.files:
         raise NoImagesError(f"a folder without images has no identity, but {found.root} has none; put images there")
     whole = sum(file.size for file in found.files) <= MOST_WHOLE_BYTES
-    return _remembered(found.root, found.files, lambda: _folder_hash(found, whole), cache)
+    return remembered(found.root, found.files, lambda: _folder_hash(found, whole), cache)
 
 
 def file_hash(path: Path, *, algorithm: Algorithm = "sha256", cache: Path | None = None) -> str:
@@ -62,7 +62,7 @@ def file_hash(path: Path, *, algorithm: Algorithm = "sha256", cache: Path | None
         ImageFolderError: If it cannot be read.
     """
     facts = _facts_of(path, path.name)
-    return _remembered(path, [facts], lambda: _whole_digest(path, algorithm), cache, algorithm)
+    return remembered(path, [facts], lambda: _whole_digest(path, algorithm), cache, algorithm)
 
 
 def named_files_hash(root: Path, names: Sequence[str], *, cache: Path | None = None) -> str:
@@ -160,10 +160,19 @@ def _digest_of(path: Path, size: int, *, whole: bool) -> tuple[str, bool]:
     return digest.hexdigest(), is_plain(header)
 
 
-def _remembered(
-    path: Path, files: Sequence[ImageFile], make: Callable[[], str], cache: Path | None, algorithm: str = "sha256"
+def remembered(
+    path: Path, files: Sequence[ImageFile], make: Callable[[], str], cache: Path | None = None, kind: str = "sha256"
 ) -> str:
-    memory, stamp = _memory_of(path, cache, algorithm), _stamp(files)
+    """Return what was made of some files before, while none of them has changed, or make it now.
+
+    Args:
+        path: The folder or file that it is remembered for.
+        files: What must not have changed.
+        make: Makes it.
+        cache: As for `folder_hash`.
+        kind: What it is, to tell several things about the same files apart.
+    """
+    memory, stamp = _memory_of(path, cache, kind), _stamp(files)
     known = _recall(memory, stamp)
     if known is not None:
         return known
@@ -174,10 +183,10 @@ def _remembered(
     return made
 
 
-def _memory_of(path: Path, cache: Path | None, algorithm: str) -> Path:
+def _memory_of(path: Path, cache: Path | None, kind: str) -> Path:
     kept = cache or Path(os.environ.get("DREAMGRID_CACHE") or Path.home() / ".cache" / "dreamgrid") / "content-hashes"
     place = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:24]
-    return kept / (f"{place}.json" if algorithm == "sha256" else f"{place}-{algorithm}.json")
+    return kept / (f"{place}.json" if kind == "sha256" else f"{place}-{kind}.json")
 
 
 def _stamp(files: Sequence[ImageFile]) -> str:

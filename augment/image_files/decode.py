@@ -33,7 +33,18 @@ _PHOTOMETRIC: Final = 262
 
 
 class UndecodableImage(AugmentError):
-    """An image file whose content is damaged or of a kind that is not read."""
+    """An image file whose content is damaged or of a kind that is not read.
+
+    Attributes:
+        why: What is wrong with it.
+    """
+
+    def __init__(self, path: Path, why: str) -> None:
+        self.path, self.why = path, why
+        super().__init__(f"{path} cannot be decoded ({why}); replace or remove it")
+
+    def __reduce__(self) -> tuple[type[UndecodableImage], tuple[Path, str]]:
+        return type(self), (self.path, self.why)
 
 
 def decode_image(path: Path, *, at_least: int | None = None) -> Image.Image:
@@ -58,19 +69,7 @@ def decode_image(path: Path, *, at_least: int | None = None) -> Image.Image:
     except Exception as error:  # decoders answer to damaged content with nearly any exception
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise UndecodableImage(f"{path} cannot be decoded ({_first_line(error)}); replace or remove it") from error
-
-
-def decode_or_none(path: Path) -> Image.Image | None:
-    """Return an image file as 8-bit RGB, or None where its content cannot be decoded.
-
-    Raises:
-        OSError: If the file is not there or cannot be read.
-    """
-    try:
-        return decode_image(path)
-    except UndecodableImage:
-        return None
+        raise UndecodableImage(path, _why(error, path)) from error
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -125,6 +124,7 @@ def _over_black(image: Image.Image) -> Image.Image:
     return Image.fromarray(((pixels[..., :3] * pixels[..., 3:] + 127) // 255).astype(np.uint8))
 
 
-def _first_line(error: Exception) -> str:
-    lines = str(error).splitlines()
+def _why(error: Exception, path: Path) -> str:
+    """Return the first line of an error without the path, which the reader knows."""
+    lines = str(error).replace(f" {str(path)!r}", "").splitlines()
     return lines[0] if lines else type(error).__name__

@@ -60,5 +60,5 @@ class WholeImages:
             return
         self.broken.add(index)
         names = [*self._unread, *(self._names[number] for number in sorted(self.broken))]
-        refuse_unreadable(self._root, names, len(self._names) + len(self._unread))
+        refuse_unreadable(self._root, names, len(self._names) + len(self._unread), error.why)
         logger.warning("the next image stands in for one: %s", error)

@@ -174,13 +174,14 @@ def images_in(folder: Path, purpose: str) -> ImageFolder:
     return found
 
 
-def refuse_unreadable(folder: Path, names: Sequence[str], total: int) -> None:
+def refuse_unreadable(folder: Path, names: Sequence[str], total: int, why: str = "") -> None:
     """Refuse a folder with too many images that cannot be read.
 
     Args:
         folder: The folder.
         names: Those images.
         total: Number of all images.
+        why: What is wrong with the first of them, where it is known.
 
     Raises:
         ImageFolderError: If they are more than one in a hundred; with their number and the first names.
@@ -188,7 +189,7 @@ def refuse_unreadable(folder: Path, names: Sequence[str], total: int) -> None:
     if len(names) > LARGEST_UNREADABLE_SHARE * total:
         raise ImageFolderError(
             f"at most {LARGEST_UNREADABLE_SHARE:.0%} of the images in {folder} may be unreadable, but {len(names)} of "
-            f"{total} are: {named(names)}; convert, replace or remove them"
+            f"{total} are: {named(names)}{f' ({why})' if why else ''}; convert, replace or remove them"
         )
 
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from augment.fast_dataclass import dataclass
 from augment.image_files.content import folder_hash
-from augment.image_files.walk import ImageFolder, ImageFolderError, images_in, walk_images
+from augment.image_files.trial import tried_images_in
+from augment.image_files.walk import ImageFolder, ImageFolderError, walk_images
 from augment.mixing_sets.mixing_set import MixingSet
 from augment.mixing_sets.source import MixingSetError
 
@@ -177,13 +178,13 @@ class RandomImagesSource:
 
 
 def folder_images(config: FolderConfig, data_root: Path) -> ImageFolder:
-    """Return the images of the folder.
+    """Return the images of the folder, after trying whether they can be decoded.
 
     Raises:
         MixingSetError: If the folder is absent, has no image, or too many that cannot be read.
     """
     try:
-        return images_in(data_root / config.folder, "mixing set 'folder'")
+        return tried_images_in(data_root / config.folder, "mixing set 'folder'")
     except ImageFolderError as error:
         raise MixingSetError(f"{error}; or set folder=NAME") from error
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from augment.image_files.walk import is_hidden
+from augment.image_files.trial import refuse_undecodable
+from augment.image_files.walk import ImageFolderError, is_hidden
 from eval.benchmarks import benchmark_for
 from eval.corruptions.cbar import cbar_kinds
 from eval.errors import EvalError
@@ -99,9 +100,11 @@ def _unusable_sets(names: list[str], data_root: Path) -> list[str]:
     lines = []
     for name in names:
         try:
-            outlier_files(name, data_root)
+            refuse_undecodable(outlier_files(name, data_root))
         except EvalError as error:
             lines.append(str(error))
+        except ImageFolderError as error:
+            lines.append(f"outlier set {name!r}: {error}")
     return lines
 
 

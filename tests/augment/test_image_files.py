@@ -14,9 +14,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from augment.image_files import content
+from augment.image_files import content, trial
 from augment.image_files.content import file_hash, folder_hash
 from augment.image_files.decode import UndecodableImage, decode_image
+from augment.image_files.trial import tried_images_in
 from augment.image_files.walk import ImageFolderError, images_in, walk_images
 
 RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
@@ -220,9 +221,53 @@ def test_only_kinds_whose_pixels_changed_have_the_version_of_the_decoder(tmp_pat
 
 
 def test_walk_and_hash_import_nothing_heavy() -> None:
-    code = "import sys, augment.image_files.content; print([m for m in ('numpy', 'PIL', 'torch') if m in sys.modules])"
+    code = "import sys, augment.image_files.trial; print([m for m in ('numpy', 'PIL', 'torch') if m in sys.modules])"
 
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+# The trial while planning
+
+
+def set_of(folder: Path, number: int, broken: int = 0) -> Path:
+    """Write images, of which some that are evenly spread cannot be decoded."""
+    step = number // broken if broken else number + 1
+    for index in range(number):
+        path = written(folder / f"{index:05d}.png", RAMP[:2, :2])
+        if index % step == 0 and index // step < broken:
+            path.write_bytes(b"no image")
+    return folder
+
+
+def test_a_small_folder_is_tried_as_a_whole_by_the_rule_of_its_reader(tmp_path: Path) -> None:
+    tried_images_in(set_of(tmp_path / "good", 100, broken=1), "set 'x'")
+
+    with pytest.raises(
+        ImageFolderError, match=r"at most 1% .* but 2 of 100 are: 00000.png, 00050.png \(cannot identify"
+    ):
+        tried_images_in(set_of(tmp_path / "bad", 100, broken=2), "set 'x'")
+
+
+def test_a_large_folder_is_tried_by_a_sample_that_refuses_only_what_is_sure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "FEW", 10)
+    monkeypatch.setattr(trial, "FIRST", 50)
+    monkeypatch.setattr(trial, "MORE", 100)
+
+    tried_images_in(set_of(tmp_path / "doubtful", 200, broken=3), "set 'x'")
+    with pytest.raises(ImageFolderError, match=r"but 10 of the 100 that were tried are: 00000.png"):
+        tried_images_in(set_of(tmp_path / "bad", 200, broken=20), "set 'x'")
+
+
+def test_a_trial_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(content, "SETTLED_S", -1.0)
+    folder = set_of(tmp_path / "set", 3)
+    tried_images_in(folder, "set 'x'")
+    content._REMEMBERED.clear()
+    monkeypatch.setattr("augment.image_files.decode.decode_image", lambda *_: pytest.fail("tried again"))
+
+    assert len(tried_images_in(folder, "set 'x'").files) == 3
 
 
 # The decoder

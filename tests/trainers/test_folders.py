@@ -160,7 +160,7 @@ def test_test_pictures_are_decoded_once_and_training_pictures_never_become_an_ar
     monkeypatch.setattr("trainers.datasets.load.dataset_for", lambda name: spec)
     split = shared_split("imagenet", "test", root, root / "cache")
     assert split.images.shape == (6, 16, 16, 3)
-    monkeypatch.setattr("augment.image_files.arrays.decode_or_none", lambda path: pytest.fail("decoded again"))
+    monkeypatch.setattr("augment.image_files.arrays.decode_image", lambda path: pytest.fail("decoded again"))
     assert shared_split("imagenet", "test", root, root / "cache").fingerprint == split.fingerprint
     with pytest.raises(DataError, match="are decoded when needed"):
         shared_split("imagenet", "train", root, root / "cache")

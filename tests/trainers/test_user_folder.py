@@ -105,10 +105,17 @@ def test_few_corrupt_pictures_are_counted_and_named(pets: Path, caplog: pytest.L
     assert "cat/000.png" in caplog.text
 
 
-def test_many_corrupt_pictures_are_refused(pets: Path) -> None:
-    (pets / "train" / "cat" / "000.png").write_bytes(b"broken")
-    with pytest.raises(CorruptData, match=r"at most 1% .* but 1 of 24 are: cat/000\.png"):
-        shared_split(f"folder:{pets}@16", "train", "nowhere", pets.parent / "cache")
+def test_many_corrupt_images_are_refused_while_planning_and_on_the_worker(
+    pets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (pets / "test" / "cat" / "000.png").write_bytes(b"broken")
+    with pytest.raises(
+        CorruptData, match=r"at most 1% .* but 1 of 8 are: test/cat/000\.png \(cannot identify image file\)"
+    ):
+        dataset_for(f"folder:{pets}@16")
+    monkeypatch.setattr(user_folder, "refuse_undecodable", lambda *_: None)
+    with pytest.raises(CorruptData, match=r"at most 1% .* but 1 of 8 are: cat/000\.png"):
+        shared_split(f"folder:{pets}@16", "test", "nowhere", pets.parent / "cache")
 
 
 def replaced(folder: Path, suffix: str, seed: int) -> None:
@@ -179,7 +186,7 @@ def test_stray_images_have_no_class_and_are_named(pets: Path) -> None:
 
 def test_images_that_nobody_reads_are_named_and_many_refused(pets: Path) -> None:
     (pets / "train" / "cat" / "phone.heic").write_bytes(b"x")
-    with pytest.raises(CorruptData, match=r"at most 1% of the images in .* 1 of 33 are: train/cat/phone.heic"):
+    with pytest.raises(CorruptData, match=r"at most 1% of the images in .* 1 of 25 are: train/cat/phone.heic"):
         dataset_for(f"folder:{pets}@16")
 
 

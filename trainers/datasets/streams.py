@@ -11,7 +11,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from augment.image_files.walk import ImageFolderError, images_in, walk_images
+from augment.image_files.trial import tried_images_in
+from augment.image_files.walk import ImageFolderError, walk_images
 from trainers.datasets.image_errors import as_data_errors
 from trainers.datasets.registry import dataset_for, missing_data
 from trainers.datasets.user_folder import content_identity
@@ -94,7 +95,7 @@ def missing_stream(name: str, data_root: Path) -> list[str]:
     if not name.startswith(FOLDER):
         return missing_data([name], data_root)
     try:
-        images_in(stream_folder(name, data_root), f"outlier stream {name!r}")
+        tried_images_in(stream_folder(name, data_root), f"outlier stream {name!r}")
     except ImageFolderError as error:
         return [str(error)]
     return []

@@ -8,11 +8,13 @@ folders are left out, is said in `augment.image_files.walk`; the images that are
 from __future__ import annotations
 
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Final
 
 from augment.fast_dataclass import dataclass
 from augment.image_files.content import folder_hash
+from augment.image_files.trial import refuse_undecodable
 from augment.image_files.walk import ImageFolder, ImageFolderError, class_folders, named, refuse_unreadable, walk_images
 from trainers.datasets.spec import DatasetSpec
 from trainers.errors import CorruptData, ImpossibleJob, MissingData
@@ -129,10 +131,14 @@ def _look(path: Path) -> _Look:
         started = time.monotonic()
         found = walk_images(path, splits)
         took = time.monotonic() - started
-        refuse_unreadable(path, found.unread, len(found.files) + len(found.unread))
         used, left_out = _classified(found)
-        counts = (_count(used, splits[0]), _count(used, splits[1]))
+        parts = [_part(used, split) for split in splits]
+        for split, part in zip(splits, parts, strict=True):
+            refuse_unreadable(path / split, part.unread, len(part.files) + len(part.unread))
+        counts = (_count(parts[0]), _count(parts[1]))
         _check_classes(path, splits, counts)
+        for split, part in zip(splits, parts, strict=True):
+            refuse_undecodable(part, split)
         identity = content_identity(used)
     except ImageFolderError as error:
         raise CorruptData(str(error)) from error
@@ -173,14 +179,16 @@ def _classified(found: ImageFolder) -> tuple[ImageFolder, tuple[str, ...]]:
     return ImageFolder(root=found.root, files=inside, unread=found.unread), tuple(left_out)
 
 
-def _count(found: ImageFolder, split: str) -> dict[str, int]:
+def _part(found: ImageFolder, split: str) -> ImageFolder:
+    """Return the images of one split: that is what a worker decodes, and counts the unreadable ones of."""
+    files = tuple(file for file in found.files if file.name.startswith(f"{split}/"))
+    unread = tuple(name for name in found.unread if name.startswith(f"{split}/"))
+    return ImageFolder(root=found.root, files=files, unread=unread)
+
+
+def _count(part: ImageFolder) -> dict[str, int]:
     """Return class -> number of images of a split."""
-    counts: dict[str, int] = {}
-    for file in found.files:
-        where, kind, _ = file.name.split("/", 2)
-        if where == split:
-            counts[kind] = counts.get(kind, 0) + 1
-    return counts
+    return dict(Counter(file.name.split("/", 2)[1] for file in part.files))
 
 
 def _check_classes(path: Path, splits: tuple[str, str], counts: tuple[dict[str, int], dict[str, int]]) -> None:
