@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from orchestration.errors import InputError, Mistake
 
 if TYPE_CHECKING:
+    import torch
+
     from eval.benchmark import BenchmarkRequest
     from eval.report import MetricReport
     from eval.subject import Subject
@@ -212,9 +214,14 @@ def tried(network: LoadedNetwork, settings: Settings) -> dict[str, Any] | None:
         test = shared_split(network.dataset, "test", settings.data_root, settings.cache_dir)
     except DataError as error:
         return assumption(network.assumed, [*network.notes, f"no other normalisation was tried: {error}"], None)
-    return assumption(
-        network.assumed, network.notes, try_usual(network.model, test.images, test.labels, network.assumed)
-    )
+    model = network.model.to(_device()).eval()
+    return assumption(network.assumed, network.notes, try_usual(model, test.images, test.labels, network.assumed))
+
+
+def _device() -> torch.device:
+    import torch
+
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def subject_of(network: LoadedNetwork, settings: Settings, *, keep_generated: bool = True) -> Subject:
@@ -223,13 +230,11 @@ def subject_of(network: LoadedNetwork, settings: Settings, *, keep_generated: bo
     Raises:
         DataError: If the dataset is missing or broken.
     """
-    import torch
-
     from eval.subject import Subject
     from trainers.datasets.registry import dataset_for
     from trainers.datasets.shared import shared_split
 
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = _device()
     test = shared_split(network.dataset, "test", settings.data_root, settings.cache_dir)
     return Subject(
         model=network.model.to(device).eval(),

@@ -297,8 +297,8 @@ def test_an_adopted_network_is_evaluated_with_the_normalisation_that_was_said(
     assert evaluate_cell(cells_of(sweep, store)[0], store, settings) == expected
 
 
-def test_an_adopted_entry_is_marked_in_tables_and_in_what_is_shown_of_the_cell(
-    raw: Path, sweep: Path, store: FileStore, settings: Settings, capsys: pytest.CaptureFixture[str]
+def test_an_adopted_entry_is_marked_in_tables_reports_and_what_is_shown_of_the_cell(
+    raw: Path, tmp_path: Path, sweep: Path, store: FileStore, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert adopt_by_command(sweep, raw) == 0
     cell = cells_of(sweep, store)[0]
@@ -314,6 +314,10 @@ def test_an_adopted_entry_is_marked_in_tables_and_in_what_is_shown_of_the_cell(
     shown = capsys.readouterr().out
     assert f"adopted from {raw}" in shown
     assert "assumed: images normalised by mean 0.5, std 0.5 (half)" in shown
+    assert main(["report", str(sweep), "-o", str(tmp_path / "report.html")]) == 0
+    page = (tmp_path / "report.html").read_text()
+    assert "of an adopted checkpoint, not trained here" in page
+    assert "assumed: images normalised by mean 0.5, std 0.5 (half)" in page
     for form in ("latex", "html", "csv", "json"):
         assert main(["table", str(sweep), "--format", form]) == 0
         assert "adopted" in capsys.readouterr().out
@@ -412,6 +416,21 @@ def test_a_checkpoint_on_the_way_is_no_end_of_a_training(
     Checkpoints(str(tmp_path / "way"), cell.train_key).save(state, 5)
     with pytest.raises(InputError, match="it is a checkpoint on the way, not the end of a training"):
         adopt(tmp_path / "way" / cell.train_key / "step-000000000005.ckpt", cell, settings=settings, store=store)
+
+
+def test_a_checkpoint_of_ours_knows_how_it_is_read(
+    raw: Path, sweep: Path, store: FileStore, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An adopted one brings along what was assumed of it, and no option may say otherwise."""
+    assert adopt_by_command(sweep, raw, "--normalize", "none") == 0
+    final = str(Path(settings.checkpoints) / cells_of(sweep, store)[0].train_key / "final.ckpt")
+    capsys.readouterr()
+    assert main(["evaluate", final, "--benchmarks", "clean", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert error_of(document) == 0
+    assert document["assumed"]["source"] == "as --normalize says"
+    assert main(["evaluate", final, "--normalize", "half"]) == 2
+    assert "leave --normalize out" in capsys.readouterr().err
 
 
 def test_a_cell_that_is_being_trained_takes_no_checkpoint(

@@ -151,7 +151,20 @@ def test_an_average_beside_the_weights_is_offered_by_name_and_taken_when_asked_f
         "the file also holds state_dict_ema (an average of the weights); it is taken with --state-dict state_dict_ema",
     )
     assert is_same(average.weights, weights(shift=1))
-    assert average.notes[0] == "the weights are state_dict_ema"
+    assert average.notes[0] == "the weights are state_dict_ema (an average of the weights)"
+
+
+def test_an_average_inside_a_lightning_module_is_offered_too() -> None:
+    inside = prefixed(weights(), "model.") | prefixed(weights(shift=1), "ema_model.module.")
+    taken = found({"state_dict": inside, "pytorch-lightning_version": "2.4.0"})
+    assert is_same(taken.weights, weights())
+    assert "--state-dict state_dict.ema_model" in " ".join(taken.notes)
+
+
+def test_a_file_of_an_average_alone_says_so() -> None:
+    taken = found({"ema": weights()})
+    assert is_same(taken.weights, weights())
+    assert taken.notes == ("the weights are ema (an average of the weights)",)
 
 
 def test_an_average_without_running_statistics_takes_those_of_the_weights() -> None:

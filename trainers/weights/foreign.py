@@ -132,8 +132,8 @@ def _notes(copy: Copy, copies: Sequence[Copy], contents: Contents) -> tuple[str,
         for other in copies
         if other is not copy
     ]
-    if len(copies) > 1:
-        notes.insert(0, f"the weights are {copy.label}")
+    if len(copies) > 1 or copy.is_average:
+        notes.insert(0, f"the weights are {copy.label}{' (an average of the weights)' * copy.is_average}")
     if copy.completed:
         notes.append(f"{copy.label} holds no running statistics; they are those of {copy.completed}")
     averaged = [path for path in contents.tensors if path.rpartition(".")[2] == "n_averaged"]

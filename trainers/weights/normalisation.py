@@ -76,6 +76,7 @@ class Normalisation:
         return all(tuple(own) == spread(values, len(own)) for own, values in pairs)
 
 
+_OF_ALL: Final = ("none", "half", "bytes")
 _TRIED: Final[Mapping[int, tuple[str, ...]]] = MappingProxyType(
     {1: ("none", "half", "mnist", "fashion-mnist", "bytes"), 3: ("none", "half", "imagenet", "cifar-10", "bytes")}
 )
@@ -85,7 +86,7 @@ _TRIED: Final[Mapping[int, tuple[str, ...]]] = MappingProxyType(
 def usual(num_channels: int) -> dict[str, Normalisation]:
     """Return the usual normalisations that are tried on images with so many channels, by name."""
     found = {}
-    for name in _TRIED[num_channels]:
+    for name in _TRIED.get(num_channels, _OF_ALL):
         mean, std = (spread(values, num_channels) for values in USUAL[name])
         found[name] = Normalisation(mean=mean, std=std, source="one of the usual")
     return found
