@@ -142,6 +142,40 @@ def test_the_published_resnext_is_understood() -> None:
     assert is_same(found({"state_dict": prefixed(theirs, "module.")}, name="resnext-29").weights, ours)
 
 
+@pytest.mark.parametrize(("name", "layers"), [("densenet-40-12", 12), ("densenet-bc-100-12", 16)])
+def test_the_published_densenet_is_understood(name: str, layers: int) -> None:
+    """`cifar.py --model densenet` writes dense1 to dense3 of 12 layers, trans1 and trans2; typed from google-research/augmix."""
+    ours = weights(name)
+    theirs: Weights = {}
+    for key, value in ours.items():
+        head, _, rest = key.partition(".")
+        if head != "layers":
+            theirs[f"{ {'stem': 'conv1', 'bn': 'bn1', 'linear': 'fc'}[head] }.{rest}"] = value
+            continue
+        place, _, inside = rest.partition(".")
+        block, at = divmod(int(place), layers + 1)
+        part = f"dense{block + 1}.{at}.{inside}" if at < layers else f"trans{block + 1}.{inside.replace('.', '1.', 1)}"
+        theirs[part] = value
+    assert {
+        "conv1.weight",
+        f"dense3.{layers - 1}.bn1.bias",
+        "trans2.bn1.running_var",
+        "trans1.conv1.weight",
+    } <= theirs.keys()
+    assert is_same(found({"state_dict": prefixed(theirs, "module.")}, name=name).weights, ours)
+
+
+def test_the_names_of_allconv_are_the_published_ones() -> None:
+    """`cifar.py --model allconv`: a numbered sequence, with pooling and drop-out at 9, 10, 20 and 21."""
+    learnt = [0, 1, 3, 4, 6, 7, 11, 12, 14, 15, 17, 18, 22, 23, 25, 26, 28, 29]
+    expected = {f"features.{index}.{kind}" for index in learnt for kind in ("weight", "bias")}
+    assert {name for name, _ in network("allconv").named_parameters()} == {
+        *expected,
+        "classifier.weight",
+        "classifier.bias",
+    }
+
+
 def test_an_average_beside_the_weights_is_offered_by_name_and_taken_when_asked_for() -> None:
     file = {"state_dict": weights(), "state_dict_ema": prefixed(weights(shift=1), "module.")}
     raw, average = found(file), found(file, "state_dict_ema")

@@ -109,10 +109,20 @@ def _resnext_29(params: Params, given: ModelInput) -> nn.Module:
     return ResNeXt(depth=29, groups=4, base_width=32, num_classes=given.num_classes, num_channels=given.num_channels)
 
 
-def _densenet_bc(params: Params, given: ModelInput) -> nn.Module:
+def _densenet(depth: int, is_bc: bool, params: Params, given: ModelInput) -> nn.Module:
     from trainers.models.densenet import DenseNet
 
-    return DenseNet(depth=100, growth=12, num_classes=given.num_classes, num_channels=given.num_channels)
+    return DenseNet(depth=depth, growth=12, num_classes=given.num_classes, num_channels=given.num_channels, is_bc=is_bc)
+
+
+def _allconv(params: Params, given: ModelInput) -> nn.Module:
+    from trainers.models.allconv import AllConv
+
+    return AllConv(
+        num_classes=given.num_classes,
+        num_channels=given.num_channels,
+        dropout=float(params["dropout"]),  # type: ignore[arg-type]
+    )
 
 
 def _torchvision(name: str, params: Params, given: ModelInput) -> nn.Module:
@@ -188,8 +198,25 @@ MODELS: Final[Mapping[str, ModelSpec]] = {
         title="DenseNet-BC (100, 12)",
         semantics=1,
         min_image_size=8,
-        build=_densenet_bc,
+        build=partial(_densenet, 100, True),
         source="Huang et al. 2017: Densely Connected Convolutional Networks",
+    ),
+    "densenet-40-12": ModelSpec(
+        name="densenet-40-12",
+        title="DenseNet (40, 12)",
+        semantics=1,
+        min_image_size=8,
+        build=partial(_densenet, 40, False),
+        source="Huang et al. 2017: Densely Connected Convolutional Networks; what cifar.py of AugMix and PixMix calls densenet",
+    ),
+    "allconv": ModelSpec(
+        name="allconv",
+        title="AllConv",
+        semantics=1,
+        min_image_size=16,
+        params={"dropout": 0.5},
+        build=_allconv,
+        source="Springenberg et al. 2015: Striving for Simplicity; google-research/augmix's network for small images",
     ),
     "resnet-18": _resnet_spec(18),
     "resnet-50": _resnet_spec(50),

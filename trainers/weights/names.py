@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import torch
@@ -44,12 +45,31 @@ def _resnext(name: str) -> str:
     return _head(name, {"conv_1_3x3": "stem", "bn_1": "bn", "classifier": "linear"})
 
 
+def _densenet(layers: int, name: str) -> str:
+    """The DenseNet of google-research/augmix, with so many layers a block."""
+    inside = re.match(r"(dense|trans)([123])\.(.+)", name)
+    if inside and inside[1] == "dense":
+        place, _, rest = inside[3].partition(".")
+        first = (int(inside[2]) - 1) * (layers + 1)
+        return f"layers.{first + int(place)}.{rest}"
+    if inside:
+        rest = _head(inside[3], {"bn1": "bn", "conv1": "conv"})
+        return f"layers.{int(inside[2]) * (layers + 1) - 1}.{rest}"
+    return _head(name, {"conv1": "stem", "bn1": "bn", "fc": "linear"})
+
+
 def _head(name: str, heads: Mapping[str, str]) -> str:
     first, dot, rest = name.partition(".")
     return f"{heads.get(first, first)}{dot}{rest}"
 
 
-SPELLINGS: Final[Sequence[Callable[[str], str]]] = (str, _wide_resnet, _resnext)
+SPELLINGS: Final[Sequence[Callable[[str], str]]] = (
+    str,
+    _wide_resnet,
+    _resnext,
+    partial(_densenet, 12),
+    partial(_densenet, 16),
+)
 """Functions from a published name to ours; the first leaves names as they are."""
 
 
