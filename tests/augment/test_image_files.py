@@ -256,7 +256,7 @@ def test_a_large_folder_is_tried_by_a_sample_that_refuses_only_what_is_sure(
     monkeypatch.setattr(trial, "MORE", 100)
 
     tried_images_in(set_of(tmp_path / "doubtful", 200, broken=3), "set 'x'")
-    with pytest.raises(ImageFolderError, match=r"but 10 of the 100 that were tried are: 00000.png"):
+    with pytest.raises(ImageFolderError, match=r"but 20 of the 100 that were tried are: 00000.png"):
         tried_images_in(set_of(tmp_path / "bad", 200, broken=20), "set 'x'")
 
 
