@@ -1,20 +1,26 @@
 """Where Numba keeps the machine code of our kernels; imported with Numba, at the first call of a kernel.
 
-Numba has no public way to place a cache by content, so two private names stand here and nowhere else: without them kernels
-compile all the same, and their machine code is kept where Numba keeps it by itself (by path and modification time).
+Numba has no public way to place a cache by content or to verify it, so its private names are used here and nowhere else: without
+them kernels compile all the same, and their machine code is kept where Numba keeps it by itself (by path and modification time).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from typing import Any
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Final
 
+from blake3 import blake3
 from numba.core import caching, event
 
 from augment.compiled import KERNEL_PACKAGES, CompilationCount, cache_root, path_of, sources_hash
 
 _Locator: Any = getattr(caching, "_CacheLocator", object)
+_Files: Any = getattr(caching, "IndexDataCacheFile", object)
+_SEAL_BYTES: Final = blake3.digest_size
 
 
 class SourceHashLocator(_Locator):  # type: ignore[misc]
@@ -50,6 +56,40 @@ class SourceHashLocator(_Locator):  # type: ignore[misc]
         return locator
 
 
+class SealedFiles(_Files):  # type: ignore[misc]
+    """The index and object files of a kernel, each with its BLAKE3 at its end: one that has changed since is compiled again.
+
+    Readers of pickles stop before the seal. Files in other folders, of kernels that are not ours, are left to Numba.
+    """
+
+    def _load_index(self) -> Any:
+        return super()._load_index() if self._is_whole(self._index_path) else {}
+
+    def _load_data(self, name: str) -> Any:
+        if not self._is_whole(self._data_path(name)):
+            raise OSError(f"{self._data_path(name)} has changed since it was written")  # Numba compiles again
+        return super()._load_data(name)
+
+    @contextmanager
+    def _open_for_write(self, filepath: str) -> Iterator[IO[bytes]]:
+        with super()._open_for_write(filepath) as file:
+            if not self._is_ours():
+                yield file
+                return
+            buffer = io.BytesIO()
+            yield buffer
+            file.write(buffer.getvalue() + blake3(buffer.getvalue()).digest())
+
+    def _is_whole(self, path: str) -> bool:
+        if not self._is_ours() or not Path(path).exists():
+            return True
+        data = Path(path).read_bytes()
+        return data[-_SEAL_BYTES:] == blake3(data[:-_SEAL_BYTES]).digest()
+
+    def _is_ours(self) -> bool:
+        return Path(self._cache_path).is_relative_to(cache_root())
+
+
 class _Listener(event.Listener):  # type: ignore[misc]
     """Counts what Numba compiles."""
 
@@ -70,4 +110,6 @@ def install(count: CompilationCount) -> None:
         locators = getattr(implementation, "_locator_classes", None)
         if locators is not None and _Locator is not object:
             implementation._locator_classes = [SourceHashLocator, *locators]
+    if _Files is not object:
+        caching.IndexDataCacheFile = SealedFiles
     event.register("numba:compile", _Listener(count))

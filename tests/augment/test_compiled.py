@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import pickle
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from augment import compiled
 from augment.compiled import kernel, read_only, sources_hash
+from augment.counters import SampleKeys, uniforms
+from augment.numba_cache import SealedFiles
 from augment.warm import KERNEL_MODULES
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
@@ -51,6 +55,44 @@ def test_the_same_code_in_another_folder_loads_what_was_compiled(tmp_path: Path)
     source = changed / "augment" / "counters.py"
     source.write_text(source.read_text().replace("SC 2011", "SC 2011 "))
     assert warm_in(changed, cache)[0] == first
+
+
+@pytest.mark.parametrize("suffix", ["nbi", "nbc"])
+@pytest.mark.parametrize("damage", ["one bit", "truncated", "emptied", "deleted"])
+def test_damaged_machine_code_counts_as_absent_and_is_compiled_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, damage: str
+) -> None:
+    """A bit of machine code decides every pixel that comes out of a kernel."""
+    monkeypatch.setenv(compiled.CACHE_VARIABLE, str(tmp_path))
+    files = SealedFiles(cache_path=str(tmp_path / "hash"), filename_base="f", source_stamp="s")
+    (tmp_path / "hash").mkdir()
+    files.save("int64", b"code " * 100)
+    assert files.load("int64") == b"code " * 100
+    (path,) = tmp_path.rglob(f"*.{suffix}")
+    whole = path.read_bytes()
+    flipped = whole[: len(whole) // 2] + bytes([whole[len(whole) // 2] ^ 1]) + whole[len(whole) // 2 + 1 :]
+    if damage == "deleted":
+        path.unlink()
+    else:
+        path.write_bytes({"one bit": flipped, "truncated": whole[:-1], "emptied": b""}[damage])
+    assert files.load("int64") is None
+    files.save("int64", b"code " * 100)
+    assert files.load("int64") == b"code " * 100
+
+
+def test_numba_keeps_the_code_of_our_kernels_sealed_and_leaves_that_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from numba.core import caching
+
+    uniforms(SampleKeys(0, 0, np.arange(2)), 1, stream="a kernel that runs installs the cache")
+    assert caching.IndexDataCacheFile is SealedFiles
+    monkeypatch.setenv(compiled.CACHE_VARIABLE, str(tmp_path / "ours"))
+    (tmp_path / "theirs").mkdir()
+    theirs = SealedFiles(cache_path=str(tmp_path / "theirs"), filename_base="f", source_stamp="s")
+    theirs.save("int64", "code")
+    assert theirs.load("int64") == "code"
+    assert pickle.dumps("code", protocol=-1)[-6:] in next((tmp_path / "theirs").glob("*.nbc")).read_bytes()[-6:]
 
 
 def test_a_module_that_a_kernel_module_imports_counts_for_its_hash(
