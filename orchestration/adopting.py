@@ -15,6 +15,7 @@ from orchestration.engine.options import LeaseTimings
 from orchestration.engine.provenance import provenance_of
 from orchestration.errors import EnvironmentRefused
 from orchestration.foreign import LoadedNetwork, Reading, load_network, refused, tried
+from orchestration.hints import command
 from orchestration.store.base import TrainingRecord
 from orchestration.store.files import DEFAULT_LEASE_EXPIRY_S
 from orchestration.store.owners import describe, is_alive_here, owner_here
@@ -91,9 +92,8 @@ def adopt(
 
 def _check_untrained(path: Path, cell: PlannedCell, *, is_trained: bool) -> None:
     if is_trained:
-        raise refused(
-            path, f"cell {cell.cell_id} is trained already; forget it first: dreamgrid cells invalidate {cell.cell_id}"
-        )
+        again = command("cells invalidate", cell.cell_id, options=("--reason", "why"))
+        raise refused(path, f"cell {cell.cell_id} is trained already; forget it first: {again}")
 
 
 def _against(network: LoadedNetwork, cell: PlannedCell) -> tuple[str, ...]:
@@ -164,7 +164,7 @@ def _held(cell: PlannedCell, store: ResultsStore, patience_s: float) -> Iterator
             holder = store.holders([cell.train_key]).get(cell.train_key, "another driver")
             raise EnvironmentRefused(
                 f"a cell is adopted while nobody works on it, but cell {cell.cell_id} is held by {describe(holder)}; wait for "
-                "its end, or stop that sweep first: dreamgrid stop SWEEP"
+                f"its end, or stop that sweep first: {command('stop', 'SWEEP')}"
             )
         yield
 

@@ -120,8 +120,8 @@ def _data(settings: Settings) -> list[Finding]:
     absent = [name for name in DATASETS if name not in there]
     findings = [Finding(what="data", state="fine", detail=f"{', '.join(there)} (below {settings.data_root})")]
     if absent:
-        hints = [hint for name in absent if (hint := DATASETS[name].fetch_hint)]
-        way_out = "; ".join(hint.replace("DIR", str(settings.data_root)) for hint in hints)
+        hints = [hint for name in absent if (hint := DATASETS[name].fetch_hint(settings.data_root))]
+        way_out = "; ".join(hints)
         findings.append(Finding(what="data", state="note", detail=f"not there: {', '.join(absent)}", way_out=way_out))
     return findings
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from orchestration.errors import SweepError
+from orchestration.hints import command
 from orchestration.store.owners import owner_here
 from trainers.checkpoint_files import remove_checkpoints
 
@@ -55,5 +56,5 @@ def _forget_one(train_key: str, owner: str, *, store: ResultsStore, checkpoints:
 def _held(train_key: str, holder: str, number: int) -> SweepError:
     return SweepError(
         f"cells under work cannot be forgotten, but {number} are held (cell {train_key[:12]} by {holder}); "
-        "stop that sweep first: dreamgrid stop SWEEP"
+        f"stop that sweep first: {command('stop', 'SWEEP')}"
     )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from augment.fast_dataclass import dataclass
 from orchestration.errors import InputError, Mistake
+from orchestration.hints import command
 from orchestration.keys import digest
 
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ def _taken(key: str, label: Mapping[str, str], store: ResultsStore) -> list[str]
     what = ", ".join(f"{name} {str(before.get(name))[:12]}" for name in different)
     return [
         f"'{label['label']}' on '{label['dataset']}' is already the name of cell {key[:12]}, imported with {what}; give another "
-        f"--name, or take that one away with `dreamgrid cells invalidate {key[:12]}`"
+        f"--name, or take that one away with `{command('cells invalidate', key[:12], options=('--reason', 'why'))}`"
     ]
 
 

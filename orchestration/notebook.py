@@ -19,7 +19,7 @@ from orchestration.recorded import recorded
 from orchestration.resolve import resolve_sweep
 from orchestration.results_table import sweep_tables
 from orchestration.settings import read_settings
-from orchestration.store import open_store
+from orchestration.store import open_existing_store
 from orchestration.sweep import Size, Sweep
 from orchestration.sweep_files import load_sweep as load_sweep_file
 
@@ -124,6 +124,7 @@ def load_sweep(
 
     Raises:
         InputError: With every mistake of the sweep or the overrides.
+        EnvironmentRefused: If the storage does not exist.
     """
     settings = read_settings(storage=storage, data_root=data_root)
     catalogue = builtin_catalogue(settings.data_root)
@@ -131,7 +132,7 @@ def load_sweep(
         name_or_path, size=size, overrides=parse_overrides(overrides, seeds=seeds), catalogue=catalogue
     )
     cells = resolve_sweep(sweep, catalogue)
-    return LoadedSweep(sweep, cells, open_store(settings.storage), catalogue)
+    return LoadedSweep(sweep, cells, open_existing_store(settings.storage), catalogue)
 
 
 def _tidy(sweep: Sweep, cells: Sequence[ResolvedCell], recorded: dict[str, CellResult]) -> Iterator[dict[str, Any]]:

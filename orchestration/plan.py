@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from augment.method_files import missing_files
 from augment.mixing_sets.needed_files import missing_set_files
 from orchestration.benchmark_files import missing_of_benchmarks
-from orchestration.cells import Mode, Plan, PlannedCell
+from orchestration.cells import Cell, Mode, Plan, PlannedCell
 from orchestration.errors import InputError, Mistake
 from orchestration.failures import COUNTED, REPEATABLE
+from orchestration.hints import command
 from orchestration.identities import ResolvedCell
 from orchestration.imported import is_imported
 from orchestration.needed_checkpoints import unusable_checkpoints
@@ -140,11 +141,17 @@ def _check_imported(cells: Sequence[ResolvedCell], results: Mapping[str, CellRes
             Mistake(
                 where="imported",
                 text=f"row '{cell.row}' shows '{cell.imported}', but nothing of that name was imported for {cell.dataset}; "
-                f"bring it in with `dreamgrid import FILE --format SUITE --name '{cell.imported}' --dataset {cell.dataset}`",
+                f"bring it in with `{_import_command(cell)}`",
             )
             for cell in missing.values()
         ]
         raise InputError("sweep", mistakes)
+
+
+def _import_command(cell: Cell) -> str:
+    return command(
+        "import", "FILE", options=("--format", "SUITE", "--name", str(cell.imported), "--dataset", cell.dataset)
+    )
 
 
 def _as_imported(cell: ResolvedCell, results: Mapping[str, CellResult]) -> ResolvedCell:

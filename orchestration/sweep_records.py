@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestration.store.base import SweepRecord, SweptCell
 
 if TYPE_CHECKING:
+    from orchestration.cells import PlannedCell
     from orchestration.identities import ResolvedCell
     from orchestration.store.base import ResultsStore
     from orchestration.sweep import Sweep
@@ -47,6 +48,40 @@ def sweep_record(sweep: Sweep, cells: Sequence[ResolvedCell], *, data_root: Path
         cells=tuple(found.values()),
         recorded_at=time.time(),
     )
+
+
+def recorded_otherwise(
+    sweep: Sweep, cells: Iterable[ResolvedCell | PlannedCell], store: ResultsStore
+) -> tuple[str, ...]:
+    """Return a line for each other way in which a sweep was run here: "6 cells are recorded with train.epochs=1".
+
+    Args:
+        sweep: The sweep as it is asked for now.
+        cells: Its cells; they are not counted.
+        store: The results store.
+    """
+    now = {cell.train_key for cell in cells}
+    groups: dict[str, set[str]] = {}
+    for record in store.sweeps():
+        others = {cell.train_key for cell in record.cells if cell.row} - now
+        if record.name == sweep.name and others:
+            groups.setdefault(_difference(record, sweep), set()).update(others)
+    everything = sorted(set[str]().union(*groups.values()))
+    found = set(store.results(everything, wanted=dict.fromkeys(everything, ())))
+    counts = {settings: len(keys & found) for settings, keys in groups.items()}
+    return tuple(
+        f"{number} {'cell is' if number == 1 else 'cells are'} recorded with {settings}"
+        for settings, number in counts.items()
+        if number
+    )
+
+
+def _difference(record: SweepRecord, sweep: Sweep) -> str:
+    """Return by what a sweep that was run differs from one that is asked for."""
+    size = [f"the {record.size} size"] if record.size != sweep.size else []
+    if not size and record.overrides == sweep.overrides:
+        return "an earlier version of the sweep's file, of its data or of the code"
+    return ", ".join([*size, *record.overrides]) or "the sweep's own settings"
 
 
 def ancestors(cell: ResolvedCell) -> Iterator[ResolvedCell]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from orchestration.settings import Settings
     from orchestration.store.base import AttemptRecord, TrainingRecord
     from orchestration.store.files import FileStore
-    from orchestration.sweep import Size
+    from orchestration.sweep import Overrides, Size
     from orchestration.tracking import Tracker
     from trainers.job import EpochRow
 
@@ -135,7 +135,14 @@ def rendered_grid(tables: Sequence[Table]) -> dict[str, str]:
     return {name: "\n".join(render(table, form) for table in tables) for name, form in forms.items()}
 
 
-def sync_sweeps(names: tuple[str, ...], *, size: Size, settings: Settings, store: FileStore) -> dict[str, int]:
+def sync_sweeps(
+    names: tuple[str, ...],
+    *,
+    size: Size,
+    settings: Settings,
+    store: FileStore,
+    overrides: Overrides | None = None,
+) -> dict[str, int]:
     """Rebuild the tracking of sweeps from the store; return how many recorded cells each has.
 
     Args:
@@ -143,6 +150,7 @@ def sync_sweeps(names: tuple[str, ...], *, size: Size, settings: Settings, store
         size: "full", "smoke" or "small".
         settings: Where things lie.
         store: The truth.
+        overrides: What options change of the named sweeps.
 
     Raises:
         InputError: If a named sweep is unknown or mistaken.
@@ -164,7 +172,7 @@ def sync_sweeps(names: tuple[str, ...], *, size: Size, settings: Settings, store
     synced: dict[str, int] = {}
     for name in names or tuple(SWEEPS):
         try:
-            sweep = load_sweep(name, size=size, catalogue=catalogue)
+            sweep = load_sweep(name, size=size, overrides=overrides, catalogue=catalogue)
             cells = resolve_sweep(sweep, catalogue)
         except InputError:
             if names:

@@ -7,6 +7,7 @@ address of its own; for the others the address says where a person finds it.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +79,7 @@ class ReleasedCheckpoint:
     def how_to_get(self, data_root: str | Path) -> str:
         """Return the command that fetches the file, or where to find it."""
         if self.is_direct:
-            return f"python -m trainers.released_fetch {self.name} --data-root {data_root}"
+            return shlex.join(["python", "-m", "trainers.released_fetch", self.name, "--data-root", str(data_root)])
         return f"download it from {self.address} to {self.path(data_root)}"
 
 

@@ -11,6 +11,7 @@ import typer
 from orchestration.cli import options, weight_options
 from orchestration.cli.gc_verb import collect
 from orchestration.cli.output import EXIT_DONE, columns, count, emit
+from orchestration.hints import command
 
 if TYPE_CHECKING:
     from orchestration.cells import Plan, PlannedCell
@@ -37,7 +38,7 @@ def register(app: typer.Typer) -> None:
 
 def list_cells(storage: options.Storage = None, as_json: options.Json = False) -> int:
     """List every cell that anything is recorded of."""
-    store = options.store_of(options.settings_of(storage))
+    store = options.existing_store(options.settings_of(storage))
     keys = store.train_keys()
     results = store.results(keys)
     rows = [{"id": key[:12], "train_key": key, "trained": key in results, **_what(results.get(key))} for key in keys]
@@ -49,7 +50,7 @@ def list_cells(storage: options.Storage = None, as_json: options.Json = False) -
 
 def show_cell(cell: CellId, storage: options.Storage = None, as_json: options.Json = False) -> int:
     """Show everything that is recorded of a cell: configuration, training, results, failed attempts, provenance."""
-    store = options.store_of(options.settings_of(storage))
+    store = options.existing_store(options.settings_of(storage))
     key = find_cell(cell, store)
     document = cell_document(key, store)
     emit(document, lambda: _cell_text(document), as_json=as_json)
@@ -58,7 +59,7 @@ def show_cell(cell: CellId, storage: options.Storage = None, as_json: options.Js
 
 def show_logs(cell: CellId, storage: options.Storage = None, as_json: options.Json = False) -> int:
     """Show what happened to a cell: each epoch, and each failed attempt with its reason."""
-    store = options.store_of(options.settings_of(storage))
+    store = options.existing_store(options.settings_of(storage))
     document = cell_document(find_cell(cell, store), store)
     logs = {
         "id": document["id"],
@@ -79,7 +80,7 @@ def invalidate(
     from orchestration.forgetting import forget
 
     settings = options.settings_of(storage)
-    store = options.store_of(settings)
+    store = options.existing_store(settings)
     keys = [find_cell(cell, store) for cell in cells]
     removed = forget(keys, store=store, checkpoints=settings.checkpoints, reason=reason)
     document = {"invalidated": [key[:12] for key in keys], "removed_bytes": removed}
@@ -125,7 +126,8 @@ def adopt_checkpoint(
         "against": made.against,
     }
     lines = [
-        f"cell {cell.cell_id} ({row}, seed {seed}) holds {checkpoint}; evaluate it: dreamgrid run {choice.command_options}",
+        f"cell {cell.cell_id} ({row}, seed {seed}) holds {checkpoint}; "
+        f"evaluate it: {command('run', options=('--seeds', str(seed)))}",
         *(f"adopted although {reason}" for reason in made.against),
         *assumption_lines(made.assumed),
     ]
@@ -176,7 +178,7 @@ def find_cell(prefix: str, store: FileStore) -> str:
     elif found:
         text = f"'{prefix}' fits {len(found)} cells ({', '.join(key[:16] for key in found[:5])}); give more digits"
     else:
-        text = f"nothing is recorded of a cell '{prefix}'; `dreamgrid cells list` shows what is"
+        text = f"nothing is recorded of a cell '{prefix}'; `{command('cells list')}` shows what is"
     raise InputError("cell", [Mistake(where="", text=text)])
 
 

@@ -9,6 +9,7 @@ import typer
 
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_DONE, columns, emit, tell
+from orchestration.hints import command
 
 if TYPE_CHECKING:
     from orchestration.claims import JudgedClaim
@@ -37,16 +38,23 @@ def claims(
     """Judge what the papers say in words, by their printed numbers and by what is recorded. Runs nothing."""
     from orchestration.catalogue import builtin_catalogue
     from orchestration.claims import judge_claims, verdict_document
+    from orchestration.resolve import resolve_sweep
+    from orchestration.sweep_records import recorded_otherwise
 
     settings = options.settings_of(storage, data_root)
     catalogue = builtin_catalogue(settings.data_root)
     chosen = [options.chosen(name, smoke, small, assignments, seeds) for name in dict.fromkeys(sweeps)]
     loaded = [choice.load(catalogue) for choice in chosen]
-    judged = judge_claims(loaded, store=options.store_of(settings), catalogue=catalogue)
+    store = options.existing_store(settings)
+    judged = judge_claims(loaded, store=store, catalogue=catalogue)
     documents = [verdict_document(each) for each in judged]
     emit(documents, lambda: claims_text(documents, details=details), as_json=as_json)
     for line in _advice(judged, chosen):
         tell(line)
+    if any(each.ours.truth == NO_EVIDENCE for each in judged):
+        for each in loaded:
+            for line in recorded_otherwise(each, resolve_sweep(each, catalogue), store):
+                tell(f"{each.label}: {line}")
     return EXIT_DONE
 
 
@@ -81,5 +89,5 @@ def _advice(judged: tuple[JudgedClaim, ...], chosen: list[options.SweepChoice]) 
     if chosen and chosen[0].size != "full" and judged:
         return ["in this size the claims are judged on other data and networks than the papers'"]
     if judged and all(each.ours.truth == NO_EVIDENCE for each in judged):
-        return [f"nothing to judge yet; compute it with: dreamgrid run {choice.command_options}" for choice in chosen]
+        return [f"nothing to judge yet; compute it with: {command('run', choice.name)}" for choice in chosen]
     return []

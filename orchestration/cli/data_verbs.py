@@ -82,7 +82,7 @@ def _dataset_rows(root: Path) -> list[dict[str, Any]]:
                 "train": spec.num_train,
                 "test": spec.num_test,
                 "is_there": not missing,
-                "get_it_with": spec.fetch_hint.replace("DIR", str(root)) if missing else "",
+                "get_it_with": spec.fetch_hint(root) if missing else "",
             }
         )
     return rows

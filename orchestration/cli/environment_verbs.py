@@ -9,6 +9,7 @@ import typer
 
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_DONE, EXIT_REFUSED, columns, emit, show, tell
+from orchestration.errors import InputError, Mistake
 
 if TYPE_CHECKING:
     from orchestration.doctor import Finding
@@ -49,6 +50,8 @@ def sync(
     ] = None,
     smoke: options.Smoke = False,
     small: options.Small = False,
+    assignments: options.Set = None,
+    seeds: options.Seeds = None,
     storage: options.Storage = None,
     data_root: options.DataRoot = None,
     tracking_uri: options.TrackingUri = None,
@@ -58,8 +61,17 @@ def sync(
     from orchestration.tracked_run import sync_sweeps
 
     settings = options.settings_of(storage, data_root, tracking_uri)
-    size = options.SweepChoice(name="", smoke=smoke, small=small).size
-    synced = sync_sweeps(tuple(sweep or ()), size=size, settings=settings, store=options.store_of(settings))
+    choice = options.chosen("", smoke, small, assignments, seeds)
+    if not sweep and (assignments or seeds):
+        text = "--set and --seeds change a sweep; name the one that they are for"
+        raise InputError("options", [Mistake(where="SWEEP", text=text)])
+    synced = sync_sweeps(
+        tuple(sweep or ()),
+        size=choice.size,
+        settings=settings,
+        store=options.existing_store(settings),
+        overrides=choice.overrides,
+    )
     document = {"tracking_uri": settings.tracking, "cells": synced}
     emit(
         document,
@@ -85,6 +97,8 @@ def ui(
     from orchestration.tracking import serve_ui
 
     settings = options.settings_of(storage, None, tracking_uri)
+    if settings.tracking_uri is None:
+        options.existing_store(settings)
     server = serve_ui(settings.tracking, port=port, host=host)
     try:
         show(server.url)

@@ -44,7 +44,7 @@ def export(
     if Path(source).is_file():
         outcomes, about = reported_outcomes(Path(source))
     else:
-        store = options.store_of(options.settings_of(storage))
+        store = options.existing_store(options.settings_of(storage))
         outcomes, about = recorded_outcomes(find_cell(source, store), store)
     text = export_results(suite, outcomes, replace(about, name=name) if name else about)
     if output is not None:

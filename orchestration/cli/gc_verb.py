@@ -40,7 +40,7 @@ def collect(
     from orchestration.collection import delete as delete_cells
 
     settings = options.settings_of(storage, data_root)
-    store = options.store_of(settings)
+    store = options.existing_store(settings)
     _check_answer(delete=delete, is_agreed=is_agreed)
     found = collection(
         store,

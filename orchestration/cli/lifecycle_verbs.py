@@ -10,6 +10,7 @@ import typer
 
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, emit
+from orchestration.hints import command
 
 Action = Literal["pause", "stop"]
 
@@ -71,7 +72,7 @@ def watch(
     from orchestration.recorded import recorded_of
     from orchestration.resolve import resolve_sweep
 
-    opened = options.chosen(sweep, smoke, small, assignments, seeds).opened(storage, data_root)
+    opened = options.chosen(sweep, smoke, small, assignments, seeds).opened(storage, data_root, is_only_read=True)
     cells = resolve_sweep(opened.sweep, opened.catalogue)
     shown = ""
     while True:
@@ -92,9 +93,9 @@ def _ask(choice: options.SweepChoice, action: Action | None, storage: str | None
     from orchestration.catalogue import builtin_catalogue
 
     label = choice.load(builtin_catalogue()).label
-    options.store_of(options.settings_of(storage)).request(label, action)
+    options.existing_store(options.settings_of(storage)).request(label, action)
     asked = f"drivers of '{label}' are asked to {action}" if action else f"drivers of '{label}' may go on"
-    hint = f"; take it back with: dreamgrid resume {choice.command_options}" if action else ""
+    hint = f"; take it back with: {command('resume')}" if action else ""
     emit({"sweep": label, "request": action}, lambda: f"{asked}{hint}", as_json=as_json)
     return EXIT_DONE
 

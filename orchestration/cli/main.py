@@ -9,13 +9,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestration.cli.given_options import GivenOptions
 from orchestration.cli.normalize_arguments import join_normalize
 from orchestration.cli.output import EXIT_BAD_INPUT, EXIT_CELLS_FAILED, EXIT_DONE, EXIT_REFUSED, show, tell
+from orchestration.hints import PROGRAM, given_by
 
 if TYPE_CHECKING:
     import typer
 
-PROGRAM = "dreamgrid"
 VERBS: Final[Mapping[str, str]] = {
     "sweeps": "sweep_verbs",
     "plan": "sweep_verbs",
@@ -57,6 +58,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # their search costs a tenth of a small verb's time
+    with given_by(GivenOptions(join_normalize(given), build_app)):
+        return _run(given)
+
+
+def _run(given: list[str]) -> int:
     try:
         outcome = build_app(next(iter(given), None))(
             args=join_normalize(given), prog_name=PROGRAM, standalone_mode=False

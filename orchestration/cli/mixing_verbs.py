@@ -204,7 +204,7 @@ def _whole_key(parent: str, settings: Settings) -> str:
         return parent
     from orchestration.cli.cell_verbs import find_cell
 
-    return find_cell(parent, options.store_of(settings))
+    return find_cell(parent, options.existing_store(settings))
 
 
 def _telling(name: str) -> Callable[[int, int], None]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from orchestration.catalogue import Catalogue
     from orchestration.settings import Settings
     from orchestration.store.files import FileStore
-    from orchestration.sweep import Size, Sweep
+    from orchestration.sweep import Overrides, Size, Sweep
 
 SweepName = Annotated[
     str, typer.Argument(metavar="SWEEP", help="Built-in sweep (see `sweeps`) or path of a YAML file.")
@@ -77,37 +77,47 @@ class SweepChoice:
             )
         return "smoke" if self.smoke else "small" if self.small else "full"
 
-    @property
-    def command_options(self) -> str:
-        """The options of this choice as they were typed, for messages that say how to go on."""
-        parts = ["--smoke"] * self.smoke + ["--small"] * self.small + [f"--set {text}" for text in self.assignments]
-        parts += [f"--seeds {self.seeds}"] if self.seeds else []
-        return " ".join([self.name, *parts])
-
     def load(self, catalogue: Catalogue) -> Sweep:
         """Load the sweep.
 
         Raises:
             InputError: With every mistake of the options, or of the file.
         """
-        from orchestration.overrides import parse_overrides
         from orchestration.sweep_files import load_sweep
 
-        overrides = parse_overrides(self.assignments, seeds=self.seeds, workers=self.workers)
-        return load_sweep(self.name, size=self.size, overrides=overrides, catalogue=catalogue)
+        return load_sweep(self.name, size=self.size, overrides=self.overrides, catalogue=catalogue)
 
-    def opened(self, storage: str | None, data_root: Path | None) -> Opened:
+    @property
+    def overrides(self) -> Overrides:
+        """What the options change of a sweep.
+
+        Raises:
+            InputError: With every mistake of the options.
+        """
+        from orchestration.overrides import parse_overrides
+
+        return parse_overrides(self.assignments, seeds=self.seeds, workers=self.workers)
+
+    def opened(self, storage: str | None, data_root: Path | None, *, is_only_read: bool = False) -> Opened:
         """Load the sweep and open what it is read from.
+
+        Args:
+            storage: Folder or s3:// prefix of results, or None for the environment's.
+            data_root: Folder of datasets, or None for the environment's.
+            is_only_read: Whether the verb only shows what the storage has: then it must exist.
 
         Raises:
             InputError: With every mistake of the options, or of the file.
-            StorageError: If the storage is none.
+            EnvironmentRefused: If the storage does not exist.
+            StorageError: If it is not a storage location.
         """
         from orchestration.catalogue import builtin_catalogue
 
         settings = settings_of(storage, data_root)
         catalogue = builtin_catalogue(settings.data_root)
-        return Opened(settings=settings, catalogue=catalogue, sweep=self.load(catalogue), store=store_of(settings))
+        sweep = self.load(catalogue)
+        store = existing_store(settings) if is_only_read else store_of(settings)
+        return Opened(settings=settings, catalogue=catalogue, sweep=sweep, store=store)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,3 +156,14 @@ def store_of(settings: Settings) -> FileStore:
     from orchestration.store import open_store
 
     return open_store(settings.storage)
+
+
+def existing_store(settings: Settings) -> FileStore:
+    """Open a results store that a verb only reads.
+
+    Raises:
+        EnvironmentRefused: If it does not exist.
+    """
+    from orchestration.store import open_existing_store
+
+    return open_existing_store(settings.storage)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from orchestration.cli import options
-from orchestration.cli.output import EXIT_DONE, emit
+from orchestration.cli.output import EXIT_DONE, emit, tell
 
 
 def register(app: typer.Typer) -> None:
@@ -30,13 +30,20 @@ def report(
     as_json: options.Json = False,
 ) -> int:
     """Write one self-contained HTML file that opens offline: grid, charts, costs, provenance. Runs nothing."""
+    from orchestration.recorded import recorded
     from orchestration.report.build import report_page
+    from orchestration.resolve import resolve_sweep
+    from orchestration.sweep_records import recorded_otherwise
 
-    opened = options.chosen(sweep, smoke, small, assignments, seeds).opened(storage, data_root)
+    opened = options.chosen(sweep, smoke, small, assignments, seeds).opened(storage, data_root, is_only_read=True)
     page = report_page(opened.sweep, sweep, store=opened.store, catalogue=opened.catalogue).encode()
     path = output or Path(f"{opened.sweep.label}.html")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(page)
     document = {"sweep": opened.sweep.label, "file": str(path.absolute()), "bytes": len(page)}
     emit(document, lambda: f"{path} ({len(page) / 1024:.0f} KiB): open it in a browser", as_json=as_json)
+    cells = resolve_sweep(opened.sweep, opened.catalogue)
+    if len(recorded(cells, opened.store)) < len({cell.train_key for cell in cells}):
+        for line in recorded_otherwise(opened.sweep, cells, opened.store):
+            tell(line)
     return EXIT_DONE

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, show, tell
 from orchestration.cli.table_output import print_tables, tables_document
 from orchestration.comparison import Resolved, compared
+from orchestration.hints import command
 from orchestration.resolve import resolve_sweep
 from orchestration.run import run_sweep
 from orchestration.tracked_run import LazyTracker
@@ -142,10 +143,10 @@ def _finish(made: SweepRun, runner: Runner, *, as_json: bool) -> None:
         show(json.dumps({**_document(made), "cost": cost, **tables_document(made.tables)}, indent=2))
     else:
         print_tables(made.tables)
-    for line in [*_afterwards(made, runner.request), ledger_text(cost)]:
+    for line in [*_afterwards(made), ledger_text(cost)]:
         tell(line)
     for trouble in runner.troubles:
-        tell(f"{trouble}; catch up with: dreamgrid sync {runner.request.choice.command_options}")
+        tell(f"{trouble}; catch up with: {command('sync')}")
 
 
 def _document(made: SweepRun) -> dict[str, Any]:
@@ -162,19 +163,18 @@ def _document(made: SweepRun) -> dict[str, Any]:
     }
 
 
-def _afterwards(made: SweepRun, request: RunRequest) -> list[str]:
-    outcome, command = made.outcome, request.choice.command_options
+def _afterwards(made: SweepRun) -> list[str]:
+    outcome = made.outcome
     lines = [f"failed: {key[:12]}: {reason}" for key, reason in outcome.failed.items()]
     if outcome.reason:
         lines.append(f"ended early: {outcome.reason}")
     if outcome.failed:
-        lines.append(f"failed cells run again with: dreamgrid run {command} --mode retry")
+        lines.append(f"failed cells run again with: {command('run', options=('--mode', 'retry'))}")
     if outcome.status in ("interrupted", "stopped"):
-        lines.append(f"{outcome.status}; what is recorded stays. Continue with: dreamgrid run {command}")
+        lines.append(f"{outcome.status}; what is recorded stays. Continue with: {command('run')}")
     if outcome.log_file:
         lines.append(f"log of Ray: {outcome.log_file}")
-    place = f" --storage {request.settings.storage}" if request.settings.storage else ""
-    lines.append(f"browse the runs: dreamgrid ui{place}")
+    lines.append(f"browse the runs: {command('ui')}")
     return lines
 
 

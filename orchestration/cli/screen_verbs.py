@@ -10,6 +10,7 @@ import typer
 
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, count, emit, tell
+from orchestration.hints import command
 
 if TYPE_CHECKING:
     from orchestration.screening.request import Scheduler, Search
@@ -67,11 +68,11 @@ def screen(
     made = run_screen(
         opened.sweep, options=how, settings=opened.settings, store=opened.store, catalogue=opened.catalogue
     )
-    emit(asdict(made), lambda: screening_text(made, choice.command_options), as_json=as_json)
+    emit(asdict(made), lambda: screening_text(made), as_json=as_json)
     return EXIT_CELLS_FAILED if any(cell.broken for cell in made.cells) else EXIT_DONE
 
 
-def screening_text(made: Screening, command_options: str) -> str:
+def screening_text(made: Screening) -> str:
     """Return a screening as text: the order, what it saved, and how it agrees with full runs."""
     rows = [
         [
@@ -90,11 +91,11 @@ def screening_text(made: Screening, command_options: str) -> str:
         f"{count(len(made.cells), 'cell')} screened with {made.epochs_share:.0%} of the epochs of full trainings"
     )
     lines += [f"left out: {row} ({reason})" for row, reason in made.left_out.items()]
-    lines.append(_agreement(made.correlation, sum(cell.full is not None for cell in made.cells), command_options))
+    lines.append(_agreement(made.correlation, sum(cell.full is not None for cell in made.cells)))
     return "\n".join([*lines, f"kept apart from results in {made.file}"])
 
 
-def _agreement(correlation: float | None, num_full: int, command_options: str) -> str:
+def _agreement(correlation: float | None, num_full: int) -> str:
     if correlation is None:
-        return f"rank correlation with full runs: needs three recorded cells, {num_full} are; dreamgrid run {command_options}"
+        return f"rank correlation with full runs: needs three recorded cells, {num_full} are; {command('run')}"
     return f"rank correlation with {num_full} full runs (Spearman): {correlation:+.2f}"

@@ -35,16 +35,20 @@ def status(
     from orchestration.ledger import ledger, ledger_text
     from orchestration.plan import make_plan
     from orchestration.recorded import recorded_of
+    from orchestration.sweep_records import recorded_otherwise
 
-    opened = options.chosen(sweep, smoke, small, assignments, seeds).opened(storage, data_root)
+    opened = options.chosen(sweep, smoke, small, assignments, seeds).opened(storage, data_root, is_only_read=True)
     store, catalogue = opened.store, opened.catalogue
     plan = make_plan(opened.sweep, store=store, catalogue=catalogue, checkpoints=opened.settings.checkpoints)
     results = recorded_of([cell for cell in plan.cells if cell.trained], store)
+    is_done = all(cell.is_done for cell in plan.cells)
     document = {
         **status_document(plan, store, results),
+        "otherwise": () if is_done else recorded_otherwise(opened.sweep, plan.cells, store),
         "cost": ledger([(cell.train_key, cell.config, cell.wanted) for cell in plan.cells], results, catalogue),
     }
-    emit(document, lambda: f"{status_text(document)}\n{ledger_text(document['cost'])}", as_json=as_json)
+    lines = [*document["otherwise"], ledger_text(document["cost"])]
+    emit(document, lambda: "\n".join([status_text(document), *lines]), as_json=as_json)
     has_failed = any(row["state"] == "failed" for row in document["cells"])
     return EXIT_CELLS_FAILED if has_failed or document["not_complete"] else EXIT_DONE
 

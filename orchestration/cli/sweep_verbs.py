@@ -9,6 +9,7 @@ import typer
 
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_DONE, columns, count, emit, show
+from orchestration.hints import command
 
 if TYPE_CHECKING:
     from orchestration.cells import Mode, Plan, PlannedCell
@@ -71,20 +72,22 @@ def plan(
     """Show what a sweep wants, what of it is recorded, and what would run. Starts nothing."""
     from orchestration.costs import PRICE_FILE, estimate, read_machine
     from orchestration.plan import make_plan
+    from orchestration.sweep_records import recorded_otherwise
 
     opened = options.chosen(sweep, smoke, small, assignments, seeds, workers).opened(storage, data_root)
     loaded, store, catalogue = opened.sweep, opened.store, opened.catalogue
     made = make_plan(
         loaded, store=store, catalogue=catalogue, mode=mode_of(mode), checkpoints=opened.settings.checkpoints
     )
+    otherwise = recorded_otherwise(loaded, made.cells, store) if made.to_run else ()
     priced = read_machine(machine, prices or PRICE_FILE)
     if calibrate:
         from orchestration.cli.calibration_output import calibrated_first
 
         calibrated_first(made, store=store, settings=opened.settings, machine=priced)
     cost = estimate(made, store=store, catalogue=catalogue, machine=priced, devices=devices, workers=loaded.workers)
-    document = {**plan_document(made, loaded), "cost": cost_document(cost)}
-    emit(document, lambda: f"{plan_text(made, loaded)}\n{cost_text(cost)}", as_json=as_json)
+    document = {**plan_document(made, loaded), "otherwise": otherwise, "cost": cost_document(cost)}
+    emit(document, lambda: "\n".join([plan_text(made, loaded), *otherwise, cost_text(cost)]), as_json=as_json)
     return EXIT_DONE
 
 
@@ -137,9 +140,9 @@ def plan_text(made: Plan, sweep: Sweep) -> str:
         f"{counts['to_run']} to run ({counts['to_train']} to train{again}, {counts['to_evaluate']} to evaluate only)",
     ]
     lines += [f"cell {cell.cell_id} is trained again: {cell.retrained}" for cell in made.to_run if cell.retrained]
-    lines += [f"{counts['set_aside']} failed before and stay aside; run them again with --mode retry"] * bool(
-        counts["set_aside"]
-    )
+    if counts["set_aside"]:
+        again = command("run", options=("--mode", "retry"))
+        lines.append(f"{counts['set_aside']} failed before and stay aside; run them again with: {again}")
     lines += [f"one and the same cells: {', '.join(rows)}" for rows in made.duplicates]
     for part in sweep.parts or (sweep,):
         where = f"{part.name}: " if sweep.parts else ""

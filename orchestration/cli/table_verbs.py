@@ -11,6 +11,7 @@ import typer
 
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_DONE, show, tell
+from orchestration.hints import command
 
 if TYPE_CHECKING:
     from eval.tables.grid import Table
@@ -54,18 +55,23 @@ def table(
     from orchestration.recorded import recorded
     from orchestration.resolve import resolve_sweep
     from orchestration.results_table import sweep_tables
+    from orchestration.sweep_records import recorded_otherwise
 
     form = "json" if as_json else _format(form)
     choice = options.chosen(sweep, smoke, small, assignments, seeds)
-    opened = choice.opened(storage, data_root)
+    opened = choice.opened(storage, data_root, is_only_read=True)
     cells = resolve_sweep(opened.sweep, opened.catalogue)
     results = recorded(cells, opened.store)
     made = sweep_tables(opened.sweep, cells, results)
     _write(_compared(made, choice, opened, cells) if beside else made, form, decimals, output)
     if cost:
         _tell_cost(cells, results, opened.catalogue)
-    if not any(entry is not None for each in made for row in each.entries for entry in row):
-        tell(f"nothing is recorded yet; compute it with: dreamgrid run {choice.command_options}")
+    entries = [entry for each in made for row in each.entries for entry in row]
+    if any(entry is None for entry in entries):
+        for line in recorded_otherwise(opened.sweep, cells, opened.store):
+            tell(line)
+    if not any(entry is not None for entry in entries):
+        tell(f"nothing is recorded yet; compute it with: {command('run')}")
     return EXIT_DONE
 
 

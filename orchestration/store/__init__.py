@@ -27,3 +27,22 @@ def open_store(uri: str | os.PathLike[str], *, lease_expiry_s: float = 60.0) -> 
 
         return MemoryStore(lease_expiry_s=lease_expiry_s)
     return FileStore(open_storage(uri), lease_expiry_s=lease_expiry_s)
+
+
+def open_existing_store(uri: str | os.PathLike[str]) -> FileStore:
+    """Open a results store that is only read: one that does not exist is a wrong name, not an empty store.
+
+    Raises:
+        EnvironmentRefused: If there is no such folder, or nothing under the prefix.
+        StorageError: If the URI names no storage.
+    """
+    from orchestration.errors import EnvironmentRefused
+    from orchestration.settings import STORAGE_VARIABLE
+
+    store = open_store(uri)
+    if not store.exists():
+        raise EnvironmentRefused(
+            f"a storage must exist before it can be read, but '{store.uri}' does not; "
+            f"name another with --storage or {STORAGE_VARIABLE}; a run makes it"
+        )
+    return store

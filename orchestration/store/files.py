@@ -24,6 +24,7 @@ import hashlib
 import re
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import quote
 
@@ -82,6 +83,12 @@ class FileStore:
     def uri(self) -> str:
         """Where the store lies."""
         return self.storage.uri
+
+    def exists(self) -> bool:
+        """Return whether the folder, or anything under the prefix, is there: nothing was ever recorded otherwise."""
+        if self.storage.is_remote:
+            return bool(self.storage.names())
+        return not self.uri.startswith("/") or Path(self.uri).is_dir()
 
     def record_training(self, record: TrainingRecord) -> bool:
         """Record a finished training; return False if this checkpoint was recorded before (nothing changes)."""

@@ -26,6 +26,7 @@ SLACK = 2.5
 def empty_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DREAMGRID_STORAGE", "DREAMGRID_DATA", "DREAMGRID_CACHE", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
+    (tmp_path / "storage").mkdir()
     monkeypatch.setenv("DREAMGRID_STORAGE", str(tmp_path / "storage"))
     monkeypatch.setenv("DREAMGRID_CACHE", str(tmp_path / "cache"))
 
@@ -164,7 +165,7 @@ def test_what_nobody_foresaw_goes_to_a_log_and_not_to_the_user(
     def broken(*args: object, **kwargs: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("orchestration.plan.make_plan", broken)
+    monkeypatch.setattr("orchestration.plan.plan_cells", broken)
 
     assert main(["plan", "demo"]) == 1
 
@@ -180,7 +181,7 @@ def test_ctrl_c_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     def interrupted(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("orchestration.plan.make_plan", interrupted)
+    monkeypatch.setattr("orchestration.plan.plan_cells", interrupted)
 
     assert main(["plan", "demo"]) == 1
     assert "goes on where this one ended" in capsys.readouterr().err
@@ -224,6 +225,8 @@ def test_doctor_looks_at_everything(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_doctor_leaves_no_storage_behind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "storage").rmdir()
+
     main(["doctor"])
 
     assert not (tmp_path / "storage").exists()

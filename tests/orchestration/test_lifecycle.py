@@ -211,6 +211,8 @@ def test_every_parent_of_a_wanted_cell_is_wanted() -> None:
 
 
 def test_a_pause_stands_until_it_is_taken_back(settings: Settings, store: FileStore) -> None:
+    Path(settings.storage).mkdir()
+
     assert main(["pause", "demo", "--smoke"]) == 0
     assert store.requested("demo-smoke") == "pause"
 

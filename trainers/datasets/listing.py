@@ -86,7 +86,7 @@ def list_split(spec: DatasetSpec, split: Literal["train", "test"], data_root: Pa
         kept.unlink(missing_ok=True)
         raise CorruptData(
             f"the {split} split of {spec.name!r} must have {wanted} images of {spec.num_classes} classes, but {root} has "
-            f"{len(listing)} of {len(listing.classes)}; {spec.fetch_hint.replace('DIR', str(data_root))}"
+            f"{len(listing)} of {len(listing.classes)}; {spec.fetch_hint(Path(data_root))}"
         )
     return listing
 

@@ -129,7 +129,7 @@ def _compare(spec: DatasetSpec, path: Path, algorithm: Literal["md5", "sha256"],
     if found != expected:
         raise CorruptData(
             f"{path} must have the published {algorithm} {expected}, but has {found}; delete it and get it again with: "
-            f"{spec.fetch_hint.replace('DIR', str(path.parents[len(Path(spec.files[0].path).parts) - 1]))}"
+            f"{spec.fetch_hint(path.parents[len(Path(spec.files[0].path).parts) - 1])}"
         )
     _VERIFIED.add(known)
 

@@ -332,7 +332,7 @@ def absent_paths(
 def missing_line(spec: DatasetSpec, data_root: str | Path, absent: list[str]) -> str:
     """Return the one sentence that says what is missing and how to get it."""
     more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
-    command = spec.fetch_hint.replace("DIR", str(data_root))
+    command = spec.fetch_hint(Path(data_root))
     return (
         f"dataset {spec.name!r} is not complete below {data_root}: {absent[0]}{more} is missing; get it with: {command}"
     )

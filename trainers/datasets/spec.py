@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal
 
 from augment.fast_dataclass import dataclass
@@ -81,9 +83,9 @@ class DatasetSpec:
                 f"dataset {self.name!r} has {self.num_channels} channels: mean and std need one value each"
             )
 
-    @property
-    def fetch_hint(self) -> str:
-        """The command that gets the data, or what to do where there is none, or "" where nothing is needed."""
+    def fetch_hint(self, data_root: Path) -> str:
+        """Return the command that gets the data, or what to do where there is none, or "" where nothing is needed."""
         if self.how_to_get:
-            return self.how_to_get
-        return f"python -m trainers.datasets.fetch {self.name} --data-root DIR" if self.files else ""
+            return self.how_to_get.replace("DIR", str(data_root))
+        words = ["python", "-m", "trainers.datasets.fetch", self.name, "--data-root", str(data_root)]
+        return shlex.join(words) if self.files else ""
