@@ -107,7 +107,10 @@ def _claim_mistakes(sweep: Sweep, pairs: Pairs) -> Iterator[Mistake]:
             continue
         seen.add(point.row)
         values = described(cell, without=())
+        own = {path for path, item in point.settings.items() if item.origin[1:2] in (("grid",), ("one_at_a_time",))}
         for name, text in _CLAIM.findall(point.row):
+            if any(name in (path, path.rpartition(".")[2]) for path in own):
+                continue  # an axis's own value, which nothing else may set
             named = {path: value for path, value in values.items() if _is_named(path, name)}
             every = [each.seed for each, _ in pairs if each.row == point.row] if [*named] == ["seed"] else []
             real = every or list(named.values())
