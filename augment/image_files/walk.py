@@ -30,6 +30,9 @@ UNREAD_SUFFIXES: Final = frozenset(
 )
 """Images that are not read: they count as images that cannot be decoded."""
 
+VIDEO_SUFFIXES: Final = frozenset({".mp4"})
+"""Sequences of images that are read as videos, of published collections only."""
+
 FOREIGN_FOLDERS: Final = frozenset({"__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information"})
 """Folders without a leading dot that macOS archives, network drives and Windows leave beside the files of a user."""
 
@@ -136,20 +139,29 @@ def walk_images(folder: Path, parts: Sequence[str] = ("",)) -> ImageFolder:
     """
     found: list[ImageFile] = []
     unread: list[str] = []
-    try:
-        for part in parts:
-            top = str(folder / part)
-            for name, status in _below(top, f"{part}/" if part else "", (_inode(os.stat(top)),)):
-                if status is None or os.path.splitext(name)[1].lower() in UNREAD_SUFFIXES:
-                    unread.append(name)
-                else:
-                    found.append(_image_file(name, status))
-    except OSError as error:
-        raise ImageFolderError(
-            f"a folder of images must be readable, but {error.filename}: {error.strerror}"
-        ) from error
+    for name, status in _walked(folder, parts, SUFFIXES | UNREAD_SUFFIXES):
+        if status is None or os.path.splitext(name)[1].lower() in UNREAD_SUFFIXES:
+            unread.append(name)
+        else:
+            found.append(_image_file(name, status))
     by_parts = sorted(found, key=lambda file: file.name.split("/"))
     return ImageFolder(root=folder, files=tuple(by_parts), unread=tuple(sorted(unread)))
+
+
+def walk_videos(folder: Path) -> tuple[str, ...]:
+    """Return the names of the videos in a folder, by the rules of images, sorted by the parts of their paths.
+
+    Raises:
+        ImageFolderError: As `walk_images`, or if a link to a video leads nowhere.
+    """
+    found = []
+    for name, status in _walked(folder, ("",), VIDEO_SUFFIXES):
+        if status is None:
+            raise ImageFolderError(
+                f"a link to a video must lead somewhere, but {folder / name} does not; restore its target"
+            )
+        found.append(name)
+    return tuple(sorted(found, key=lambda name: name.split("/")))
 
 
 def images_in(folder: Path, purpose: str) -> ImageFolder:
@@ -198,20 +210,35 @@ def named(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMES_SHOWN]) + (" ..." if len(names) > NAMES_SHOWN else "")
 
 
+Found = tuple[str, os.stat_result | None]
+"""The name of a file and the facts of what it leads to; None for a link to nothing and what is no file."""
+
+
+def _walked(folder: Path, parts: Sequence[str], suffixes: frozenset[str]) -> Iterator[Found]:
+    try:
+        for part in parts:
+            top = str(folder / part)
+            yield from _below(top, f"{part}/" if part else "", (_inode(os.stat(top)),), suffixes)
+    except OSError as error:
+        raise ImageFolderError(
+            f"a folder of images must be readable, but {error.filename}: {error.strerror}"
+        ) from error
+
+
 def _below(
-    folder: str, prefix: str, ancestors: tuple[tuple[int, int], ...]
-) -> Iterator[tuple[str, os.stat_result | None]]:
-    """Yield the name of each image and the facts of its file; None for a link to nothing and what is no file."""
+    folder: str, prefix: str, ancestors: tuple[tuple[int, int], ...], suffixes: frozenset[str]
+) -> Iterator[Found]:
+    """Yield the visible files of some suffixes in a folder and what is below it."""
     with os.scandir(folder) as entries:
         visible = [entry for entry in entries if not is_hidden(entry.name)]
     for entry in visible:
-        is_named_image = os.path.splitext(entry.name)[1].lower() in SUFFIXES | UNREAD_SUFFIXES
+        is_named_image = os.path.splitext(entry.name)[1].lower() in suffixes
         if not (is_named_image or entry.is_symlink() or entry.is_dir()):
             continue  # the many small files of annotations cost no call of stat
         status = _status(entry.path)
         if status is not None and S_ISDIR(status.st_mode):
             if _inode(status) not in ancestors:
-                yield from _below(entry.path, f"{prefix}{entry.name}/", (*ancestors, _inode(status)))
+                yield from _below(entry.path, f"{prefix}{entry.name}/", (*ancestors, _inode(status)), suffixes)
         elif status is None and not is_named_image:
             raise ImageFolderError(
                 f"a link in a folder of images must lead somewhere, but {entry.path} does not; restore its target, or remove it"

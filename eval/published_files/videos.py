@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from augment.image_files.walk import ImageFolderError, walk_videos
 from eval.perturbations.registry import num_frames, perturbation_named
 from eval.published_files.layout import IMAGES_PER_SET
 from eval.published_files.sets import PublishedFilesError, PublishedSet, need_folder
@@ -48,7 +49,7 @@ def video_perturbations(
         need_folder(folder / stem, f"sequences of {stem}")
         paths, labels = [], []
         for label, name in enumerate(classes):
-            files = sorted((folder / stem / name).glob("*.mp4"))
+            files = [folder / stem / name / each for each in _videos(folder / stem / name)]
             paths += files
             labels += [label] * len(files)
         if not paths or (wanted is not None and len(paths) != wanted):
@@ -60,6 +61,13 @@ def video_perturbations(
         load = _whole(paths, frames, read)
         sets.append(PublishedSet(fields=fields, labels=np.asarray(labels, dtype=np.int64), load=load, frames=frames))
     return sets
+
+
+def _videos(folder: Path) -> tuple[str, ...]:
+    try:
+        return walk_videos(folder) if folder.is_dir() else ()
+    except ImageFolderError as error:
+        raise PublishedFilesError(str(error)) from error
 
 
 def installed_decoder() -> Decoder:

@@ -75,7 +75,7 @@ def evaluate(
         network=network,
         reports=reports,
         foretold=foretold_passes(requests, network.dataset),
-        notes=notes,
+        notes=(*notes, *_left_out(network.dataset)),
         assumed=assumed,
     )
     document = judgement_document(judged)
@@ -156,6 +156,13 @@ def _with_options(
         raise InputError("options", mistakes)
     limit: dict[str, object] = {} if max_images is None else {"max_images": max_images}
     return {name: {**params, **limit, **given.get(name, {})} for name, params in chosen.items()}
+
+
+def _left_out(dataset: str) -> tuple[str, ...]:
+    """Return a note on each kind of file in a user's folder that is not read."""
+    from trainers.datasets.registry import dataset_for
+
+    return tuple(f"left out: {line}" for line in dataset_for(dataset).left_out)
 
 
 def judgement_text(document: Mapping[str, Any]) -> str:
