@@ -31,8 +31,11 @@ _THREADS: Final = 4
 _SETTLED_NS: Final = 100_000_000
 """A file that was written less than this ago may change again within one tick of the file system's clock: not remembered."""
 
-_VERIFIED: Final[dict[tuple[str, int, int, int], str]] = {}
-"""Files that this process has hashed: (path, size, modification time in ns, inode) -> digest."""
+FileIdentity = tuple[str, int, int, int]
+"""Path, size, modification time in ns, inode."""
+
+_VERIFIED: Final[dict[FileIdentity, str]] = {}
+"""Files that this process has hashed -> digest."""
 
 _VERIFIED_FOLDERS: Final[set[str]] = set()
 """Digests of the identities of many files that this process has hashed together."""
@@ -155,13 +158,23 @@ def _stamp(folder: Path, files: Mapping[str, tuple[int, str]]) -> str | None:
     return stamp.hexdigest()
 
 
-def _digest_once(path: Path) -> str:
+def file_identity(path: Path) -> FileIdentity | None:
+    """Return what tells whether a file is still the one that was looked at; None while it may change without a trace.
+
+    Raises:
+        OSError: If there is no such file.
+    """
     status = path.stat()
-    identity = (str(path), status.st_size, status.st_mtime_ns, status.st_ino)
-    known = _VERIFIED.get(identity)
+    is_settled = time.time_ns() - status.st_mtime_ns > _SETTLED_NS
+    return (str(path), status.st_size, status.st_mtime_ns, status.st_ino) if is_settled else None
+
+
+def _digest_once(path: Path) -> str:
+    identity = file_identity(path)
+    known = _VERIFIED.get(identity) if identity is not None else None
     if known is None:
         known = file_digest(path)
-        if time.time_ns() - status.st_mtime_ns > _SETTLED_NS:
+        if identity is not None:
             _VERIFIED[identity] = known
     return known
 

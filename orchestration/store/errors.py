@@ -7,12 +7,12 @@ Every message says the rule, the value and the way out.
         CorruptRecordError    a file in the store is not a whole, known record
 """
 
-from orchestration.errors import SweepError
+from orchestration.errors import EnvironmentRefused, SweepError
 
 
 class StoreError(SweepError):
     """Base of every error of the results store."""
 
 
-class CorruptRecordError(StoreError):
+class CorruptRecordError(StoreError, EnvironmentRefused):
     """A file in the store is truncated, altered, of another kind or of an unknown version; it is never trusted."""

@@ -241,7 +241,7 @@ def test_a_sweep_record_that_is_not_whole_stops_the_collection(run: Callable[...
 
     with pytest.raises(CorruptRecordError, match="checksum"):
         store.sweeps()
-    assert main(["cells", "gc"]) == 2
+    assert main(["cells", "gc"]) == 3
 
 
 def test_a_run_that_is_refused_remembers_nothing_and_one_that_reads_only_neither(

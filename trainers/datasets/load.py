@@ -10,6 +10,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from augment.kept_files import FileIdentity, file_identity
 from trainers.datasets.idx import read_idx
 from trainers.datasets.registry import absent_paths, dataset_for, missing_line, readers_of
 from trainers.datasets.spec import DataFile, DatasetSpec
@@ -115,14 +116,13 @@ def _verify(spec: DatasetSpec, file: DataFile, root: Path) -> None:
         _compare(spec, path, "md5", file.md5)
 
 
-_VERIFIED: Final[set[tuple[str, int, int, str]]] = set()
-"""Files of this process that passed: (path, size, modification time in ns, checksum)."""
+_VERIFIED: Final[set[tuple[FileIdentity, str]]] = set()
+"""Files of this process that passed, with their checksum."""
 
 
 def _compare(spec: DatasetSpec, path: Path, algorithm: Literal["md5", "sha256"], expected: str) -> None:
-    status = path.stat()
-    known = (str(path), status.st_size, status.st_mtime_ns, expected)
-    if known in _VERIFIED:
+    identity = file_identity(path)
+    if identity is not None and (identity, expected) in _VERIFIED:
         return
     with path.open("rb") as handle:
         found = hashlib.file_digest(handle, algorithm).hexdigest()
@@ -131,7 +131,8 @@ def _compare(spec: DatasetSpec, path: Path, algorithm: Literal["md5", "sha256"],
             f"{path} must have the published {algorithm} {expected}, but has {found}; delete it and get it again with: "
             f"{spec.fetch_hint(path.parents[len(Path(spec.files[0].path).parts) - 1])}"
         )
-    _VERIFIED.add(known)
+    if identity is not None:
+        _VERIFIED.add((identity, expected))
 
 
 def _check_arrays(spec: DatasetSpec, split: str, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from clusters.storage import StorageError
+from orchestration.cli import main
 from orchestration.errors import SweepError
 from orchestration.experience import Experience
 from orchestration.store import open_store, reading
@@ -115,3 +116,17 @@ def test_no_damage_becomes_another_value(
     kinds = {path.relative_to(tmp_path).parts[0] for path in files}
     assert {"results", "tombstones", "attempts", "leases", "calibrations", "control"} <= kinds
     assert ("index" in kinds) == is_indexed
+
+
+def test_a_damaged_record_ends_a_command_as_the_environments_fault(
+    tmp_path: Path, records: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = open_store(tmp_path / "storage")
+    store.record_cell(records.training("x"), [records.report("clean")])
+    (path,) = tmp_path.rglob("training.json")
+    path.write_bytes(path.read_bytes()[:-9])
+    monkeypatch.setenv("DREAMGRID_CACHE", str(tmp_path / "cache"))
+
+    assert main(["cells", "show", records.key("x")[:12], "--storage", str(tmp_path / "storage")]) == 3
+
+    assert "truncated or altered" in capsys.readouterr().err
