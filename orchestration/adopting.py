@@ -118,14 +118,15 @@ def _inherited(network: LoadedNetwork) -> list[str]:
 def _record(
     network: LoadedNetwork, cell: PlannedCell, environment: dict[str, Any], settings: Settings, store: ResultsStore
 ) -> str:
-    from trainers.checkpoints import Checkpoints
+    from trainers.checkpoints import Checkpoints, tensors_sha256
     from trainers.job import TrainSummary
     from trainers.progress import Progress
     from trainers.trained_networks import network_facts
 
-    environment = {**environment, "finished_at": time.time()}
+    weights = network.model.cpu().state_dict()
+    environment = {**environment, "weights_sha256": tensors_sha256(weights), "finished_at": time.time()}
     state = {
-        "model": network.model.cpu().state_dict(),
+        "model": weights,
         "progress": Progress().state_dict(),
         "network": network_facts(cell.config),
         "resumed_from": None,

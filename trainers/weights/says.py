@@ -51,7 +51,7 @@ def _numbers(contents: Contents, config: JobConfig) -> list[str]:
     for name, values in allowed.items():
         path, value = next(contents.said(name), ("", None))
         if isinstance(value, int) and not isinstance(value, bool) and value not in values:
-            what = f"{epochs} epochs" if name != "seed" else f"seed {config.seed}"
+            what = f"{epochs} epoch{'s' * (epochs != 1)}" if name != "seed" else f"seed {config.seed}"
             found.append(f"its {path} is {value}, the row's training has {what}")
     return found
 
@@ -62,6 +62,8 @@ def _is_other_dataset(theirs: str, ours: str) -> bool:
         return False
     if theirs.startswith(PREFIX) and ours.startswith(PREFIX):
         return False  # a folder may have moved; the train key says whether its content is the same
+    if ours.startswith(PREFIX) and _plain(theirs) in _plain(ours):
+        return False  # a known dataset as a folder of images, by the folder's own name
     return _plain(theirs) != _plain(ours)
 
 
