@@ -69,10 +69,12 @@ def _imported_value(outcome: BenchmarkOutcome, column: Column) -> ColumnValue | 
 
 
 def _why_undefined(notes: Mapping[str, Any], column: Column) -> str | None:
-    """Return why an evaluated network has no value in a column: of its metric, or of the outlier set that its detail names."""
-    of_set = notes.get(REFUSED_SETS, {}).get(detail_parts(column.detail)[0]) if column.detail is not None else None
-    reason = notes.get("missing", {}).get(column.metric, of_set)
-    return None if reason is None else str(reason)
+    """Return why an evaluated network has no value in a column, as a predicate of its metric or of its outlier set."""
+    if column.metric in notes.get("missing", {}):
+        return str(notes["missing"][column.metric])
+    refused = notes.get(REFUSED_SETS, {})
+    name = detail_parts(column.detail)[0] if column.detail is not None else ""
+    return f"was refused: {refused[name]}" if name in refused else None
 
 
 def unfilled(cells: Iterable[ResolvedCell | PlannedCell], results: Mapping[str, CellResult]) -> tuple[str, ...]:

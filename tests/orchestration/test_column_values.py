@@ -18,7 +18,7 @@ REPORT = MetricReport(benchmark="ood", benchmark_key="k", semantics=2, outcome=O
 
 @pytest.mark.parametrize("detail", ["folder:bad", "folder:bad:energy"])
 def test_a_refused_outlier_set_is_undefined_with_its_reason(detail: str) -> None:
-    assert value_in(f"ood/auroc/{detail}", REPORT) == ColumnValue(value=None, undefined=WHY)
+    assert value_in(f"ood/auroc/{detail}", REPORT) == ColumnValue(value=None, undefined=f"was refused: {WHY}")
 
 
 def test_the_other_sets_keep_their_numbers_and_the_mean_says_what_it_is_without() -> None:
