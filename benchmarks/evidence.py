@@ -174,6 +174,7 @@ def _run(cell: PlannedCell, settings: Settings, store: ResultsStore) -> None:
         benchmarks=cell.missing,
         dataset_identity=cell.dataset_identity,
         threads=1,
+        eras={key: store.era(key) for key in (cell.train_key, *cell.parents)},
         paths=JobPaths(
             checkpoints=settings.checkpoints, data_root=str(settings.data_root), cache_dir=str(settings.cache_dir)
         ),

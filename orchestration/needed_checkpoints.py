@@ -47,5 +47,6 @@ def unusable_checkpoints(
 
 
 def _fault_of(key: str, result: CellResult, store: ResultsStore, checkpoints: str) -> str | None:
-    etag = str(result.training.summary.environment.get("checkpoint_etag", ""))
-    return fault_of_final(checkpoints, key, store.era(key), etag=etag)
+    summary = result.training.summary
+    etag = str(summary.environment.get("checkpoint_etag", ""))
+    return fault_of_final(checkpoints, key, store.era(key), etag=etag, recorded=summary.checkpoint_sha256)

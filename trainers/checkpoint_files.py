@@ -69,7 +69,38 @@ def packed(payload: memoryview) -> bytes:
     return b"".join([FORMAT, hashlib.sha256(payload).hexdigest().encode(), b"\n", payload])
 
 
-def fault_of_final(folder: str, train_key: str, era: int, *, etag: str = "") -> str | None:
+def move_into_era(folder: str, train_key: str, era: int, *, recorded: str) -> bool:
+    """Move a final checkpoint of an earlier version, which knew no eras, to where those of this era are stored.
+
+    Only the file itself that is recorded in this era is moved: an invalidated one has another hash, since it has times in it.
+
+    Args:
+        folder: URI of the folder of all checkpoints.
+        train_key: The cell.
+        era: How often the cell was invalidated.
+        recorded: The hash that the cell's training is recorded under; earlier versions recorded that of the file.
+
+    Returns:
+        Whether a file was moved.
+    """
+    storage = open_storage(checkpoint_folder(folder, train_key, era))
+    data = _without_era(folder, train_key, recorded) if era and not storage.exists(FINAL) else None
+    if data is None:
+        return False
+    storage.write_bytes(FINAL, data)
+    open_storage(join(folder, train_key)).delete(FINAL)
+    return True
+
+
+def _without_era(folder: str, train_key: str, recorded: str) -> bytes | None:
+    try:
+        data = open_storage(join(folder, train_key)).read_bytes(FINAL)
+    except MissingObjectError:
+        return None
+    return data if hashlib.sha256(data).hexdigest() == recorded else None
+
+
+def fault_of_final(folder: str, train_key: str, era: int, *, etag: str = "", recorded: str = "") -> str | None:
     """Return why the final checkpoint of a cell cannot be used, or None where it can.
 
     A file that has the etag that it was written with is taken as whole without reading it (the worker that loads it verifies its
@@ -80,12 +111,14 @@ def fault_of_final(folder: str, train_key: str, era: int, *, etag: str = "") -> 
         train_key: The cell.
         era: How often it was invalidated.
         etag: What the storage said of the file when it was written; "" where that is not known.
+        recorded: The hash that the cell's training is recorded under, by which a file of an earlier version is known.
     """
     storage = open_storage(checkpoint_folder(folder, train_key, era))
     where = join(storage.uri, FINAL)
     found = storage.stat(FINAL)
     if found is None:
-        return f"its final checkpoint {where} is gone"
+        is_of_earlier_version = bool(era) and _without_era(folder, train_key, recorded) is not None
+        return None if is_of_earlier_version else f"its final checkpoint {where} is gone"
     if found.etag == etag:
         return None
     try:

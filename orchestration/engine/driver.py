@@ -17,6 +17,7 @@ from orchestration.engine.leases import LeaseKeeper
 from orchestration.engine.options import RunStatus
 from orchestration.engine.recorder import Recorder
 from orchestration.schedule import Finished, ScheduleState, Start, Wait, next_cell
+from trainers.checkpoint_files import move_into_era
 from trainers.rank_failure import RankFailure
 
 if TYPE_CHECKING:
@@ -222,7 +223,7 @@ class Driver:
             group = self._keeper.start(start.placement)
         self.state.started(start.key, group)
         cell = self._cells[start.key]
-        eras = {key: self._store.era(key) for key in (cell.train_key, *cell.parents)}
+        eras = {key: self._era(key) for key in (cell.train_key, *cell.parents)}
         request = request_of(cell, self._options, self._recorded.pop(cell.train_key), eras)
         job = self._pool.post(group, request)
         self._book.begin(start.key, job, group, was_shared=not is_exclusive(start.shape))
@@ -233,6 +234,15 @@ class Driver:
             "job": job,
             "cell": cell.cell_id,
         }
+
+    def _era(self, key: str) -> int:
+        """Return the era of a cell whose checkpoint a job may read; what an earlier version stored is moved there first."""
+        era = self._store.era(key)
+        result = self._store.result(key) if era else None
+        if result is not None:
+            folder = self._options.paths.checkpoints
+            move_into_era(folder, key, era, recorded=result.training.summary.checkpoint_sha256)
+        return era
 
     def _handle_events(self) -> None:
         events = self._pool.drain()

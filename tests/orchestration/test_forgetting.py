@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ from orchestration.forgetting import forget
 from orchestration.store import open_store
 from orchestration.store.base import Provenance, TrainingRecord
 from orchestration.store.files import FileStore
-from trainers.checkpoint_files import fault_of_final
-from trainers.checkpoints import Checkpoints
+from trainers.checkpoint_files import fault_of_final, move_into_era
+from trainers.checkpoints import Checkpoints, pack
 from trainers.job import TrainSummary
 
 KEYS = ("ab" * 32, "cd" * 32)
@@ -219,3 +220,26 @@ def test_an_object_store_answers_for_its_objects(s3_uri: str) -> None:
     assert fault_of_final(s3_uri, KEYS[0], 2, etag=final.etag) is None
     assert fault_of_final(s3_uri, KEYS[0], 2) is None
     assert "is gone" in str(fault_of_final(s3_uri, KEYS[0], 0))
+
+
+def test_a_checkpoint_of_an_earlier_version_without_eras_is_known_by_the_recorded_hash_of_its_file(
+    tmp_path: Path,
+) -> None:
+    invalidated = pack({**state(1.0), "train_key": KEYS[0], "at": 1})
+    retrained = pack({**state(1.0), "train_key": KEYS[0], "at": 2})
+    recorded = hashlib.sha256(retrained).hexdigest()
+    flat = tmp_path / KEYS[0] / "final.ckpt"
+    flat.parent.mkdir()
+
+    flat.write_bytes(invalidated)
+    assert "is gone" in str(fault_of_final(str(tmp_path), KEYS[0], 1, recorded=recorded))
+    assert not move_into_era(str(tmp_path), KEYS[0], 1, recorded=recorded)
+
+    flat.write_bytes(retrained)
+    assert fault_of_final(str(tmp_path), KEYS[0], 1, recorded=recorded) is None
+    assert move_into_era(str(tmp_path), KEYS[0], 1, recorded=recorded)
+    assert not flat.exists()
+    newest = Checkpoints(str(tmp_path), KEYS[0], era=1).newest()
+    assert newest is not None
+    assert newest.state["at"] == 2
+    assert not move_into_era(str(tmp_path), KEYS[0], 1, recorded=recorded), "once is enough"
