@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from orchestration.engine.options import RunOutcome
 from orchestration.errors import InputError, SweepError
 from orchestration.foreign import load_network
 from orchestration.forgetting import forget
-from orchestration.plan import make_plan
+from orchestration.plan import make_plan, plan_cells
 from orchestration.run import run_sweep
 from orchestration.settings import Settings, read_settings
 from orchestration.store import open_store
@@ -25,6 +26,7 @@ from orchestration.store.base import AttemptRecord
 from orchestration.store.files import FileStore
 from orchestration.sweep_files import load_sweep
 from orchestration.wanted import wanted_keys
+from trainers.checkpoints import Checkpoints
 from trainers.models.build import build_classifier
 
 
@@ -309,6 +311,56 @@ def test_failed_cells_of_before_make_a_run_fail_and_force_forgets_first(
     assert forced.outcome.status == "complete"
     assert len(seen[1].to_run) == 5
     assert not smoke_plan(open_store(settings.storage)).cells[0].trained
+
+
+def test_force_takes_over_no_checkpoint_recorded_or_not(
+    settings: Settings, store: FileStore, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adopted(weights)
+    first, second = (cell.train_key for cell in smoke_plan(store).cells[:2])
+    state = {"model": {"w": torch.zeros(1)}, "environment": {}}
+    Checkpoints(settings.checkpoints, second).save_final(state)  # as by a driver that died before it could record it
+
+    class Killed(BaseException):
+        """Stands for SIGKILL as training begins."""
+
+    def execute(*_: Any, **__: Any) -> RunOutcome:
+        raise Killed
+
+    monkeypatch.setattr("orchestration.engine.execute", execute)
+    with pytest.raises(Killed):
+        run_sweep(
+            load_sweep("demo", size="smoke"),
+            settings=settings,
+            store=store,
+            catalogue=builtin_catalogue(),
+            mode="force",
+        )
+
+    later = open_store(settings.storage)
+    for key in (first, second):
+        assert later.result(key) is None
+        assert Checkpoints(settings.checkpoints, key, era=later.era(key)).newest() is None
+
+
+def test_force_forgets_nothing_where_data_are_missing(
+    settings: Settings, store: FileStore, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adopted(weights)
+
+    def lacking(*values: Any, **named: Any) -> Plan:
+        return dataclasses.replace(plan_cells(*values, **named), missing_data=("digits are not there",))
+
+    monkeypatch.setattr("orchestration.run.plan_cells", lacking)
+    with pytest.raises(InputError, match="digits are not there"):
+        run_sweep(
+            load_sweep("demo", size="smoke"),
+            settings=settings,
+            store=store,
+            catalogue=builtin_catalogue(),
+            mode="force",
+        )
+    assert smoke_plan(open_store(settings.storage)).cells[0].trained
 
 
 def test_data_and_mixing_sets_are_listed(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
