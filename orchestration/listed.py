@@ -40,7 +40,7 @@ def same(first: Any, second: Any) -> bool:
 
 def exclusion_mistakes(rules: Sequence[Mapping[str, Any]], listed: Sequence[Listed]) -> list[tuple[Path, str]]:
     """Return a mistake (place, text) for each rule of `exclude` that excludes nothing, or everything because it is empty."""
-    values = _values_by_path(listed)
+    values = _values_by_path(listed) if rules else {}
     mistakes: list[tuple[Path, str]] = []
     for index, rule in enumerate(rules):
         place: Path = ("axes", "exclude", index)

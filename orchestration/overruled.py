@@ -32,6 +32,8 @@ def overruled_mistakes(listed: Sequence[Listed], forced: Forced) -> list[tuple[P
         listed: The cells whose rows are shown.
         forced: What a size and options force on the cells of a row.
     """
+    if not any(forced(row) for row in dict.fromkeys(each.row for each in listed)):
+        return []
     claims: dict[tuple[Path, str, str], dict[str, Any]] = {}
     varied = _varied_by_rows(listed)
     for each in listed:

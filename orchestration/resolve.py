@@ -7,6 +7,7 @@ identity of the data, semantics of method, model, loop and mixing set) and nothi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from orchestration.catalogue import Catalogue, known_fields
 from orchestration.column_checks import impossible, unknown_columns
@@ -44,6 +45,11 @@ def try_resolve_sweep(
     """
     parts = sweep.parts or (sweep,)
     made = [_try_resolve_part(part, catalogue, found) for part in parts]
+    if sweep.parts:
+        made = [
+            (cells, [replace(each, where=f"{part.name}: {each.where}") for each in mistakes])
+            for part, (cells, mistakes) in zip(parts, made, strict=True)
+        ]
     cells = tuple(cell for resolved, _ in made for cell in resolved)
     mistakes = [mistake for _, of_part in made for mistake in of_part]
     if not found:

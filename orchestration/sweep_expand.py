@@ -79,6 +79,7 @@ class _Expansion:
         self.size = size
         self.overrides = overrides
         self.broken = frozenset(broken)
+        self._forced_by_row: dict[str, Settings] = {}
         self.mistakes: list[Mistake] = []
         self.edition = self._edition()
         self.left_out = {**file.left_out, **self.edition.left_out}
@@ -87,7 +88,8 @@ class _Expansion:
         listed = self._listed()
         all_rows = tuple(dict.fromkeys(each.row for each in listed))
         rows = self._rows(all_rows)
-        shown = [each for each in listed if each.row in set(rows)]
+        shown_rows = frozenset(rows)
+        shown = [each for each in listed if each.row in shown_rows]
         for path, text in overruled_mistakes(shown, self._forced):
             self._note(path, text)
         points = tuple(self._points(shown, self._seeds()))
@@ -247,8 +249,14 @@ class _Expansion:
                     )
         return len(self.mistakes) == before
 
-    def _forced(self, row: str) -> dict[str, Setting]:
+    def _forced(self, row: str) -> Settings:
         """What the size and the options set on the cells of a row, over everything else."""
+        named = row if row in self.edition.rows else ""
+        if named not in self._forced_by_row:
+            self._forced_by_row[named] = self._forced_on(named)
+        return self._forced_by_row[named]
+
+    def _forced_on(self, row: str) -> Settings:
         of_size = flatten(self.edition.set, ("sizes", self.size, "set"), is_soft=True)
         of_row = self.edition.rows.get(row)
         of_rows = flatten(of_row, ("sizes", self.size, "rows", row)) if of_row else {}
@@ -270,21 +278,22 @@ class _Expansion:
         return {**shared, **flatten(named, place), **self._forced("")}
 
     def _rows(self, all_rows: Sequence[str]) -> tuple[str, ...]:
-        order = self.table.rows or all_rows
         if not self._is_whole("axes", "base"):
             return tuple(all_rows)
-        for index, row in enumerate(order):
-            if row not in all_rows:
+        known = frozenset(all_rows)
+        for index, row in enumerate(self.table.rows or ()):
+            if row not in known:
                 self._note(("table", "rows", index), f"unknown row '{row}'{nearest(row, all_rows)}")
-            elif row in order[:index]:
+            elif row in (self.table.rows or ())[:index]:
                 self._note(("table", "rows", index), f"row '{row}' is there twice; leave the repeated one out")
         for row in self.edition.rows:
-            if row not in all_rows:
+            if row not in known:
                 self._note(("sizes", self.size, "rows", row), f"unknown row '{row}'{nearest(row, all_rows)}")
         baseline = self.table.baseline
-        if baseline is not None and baseline not in all_rows:
+        if baseline is not None and baseline not in known:
             self._note(("table", "baseline"), f"unknown row '{baseline}'{nearest(baseline, all_rows)}")
-        return tuple(row for row in order if row in all_rows and row not in self.left_out)
+        order = dict.fromkeys(self.table.rows or all_rows)
+        return tuple(row for row in order if row in known and row not in self.left_out)
 
     def _columns(self) -> tuple[dict[str, str], tuple[str, ...]]:
         """Return stand-in -> what it stands in for, and the columns in order."""

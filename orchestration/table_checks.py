@@ -103,14 +103,15 @@ def _claim_mistakes(sweep: Sweep, pairs: Pairs) -> Iterator[Mistake]:
     """Rows whose label says "epochs=5" of cells that run with another value."""
     seen: set[str] = set()
     for point, cell in pairs:
-        if point.row in seen or "=" not in point.row:
+        is_foreign = cell.cell.imported is not None or cell.config.released is not None
+        if point.row in seen or "=" not in point.row or is_foreign:
             continue
         seen.add(point.row)
-        values = described(cell, without=())
         own = {path for path, item in point.settings.items() if item.origin[1:2] in (("grid",), ("one_at_a_time",))}
-        for name, text in _CLAIM.findall(point.row):
-            if any(name in (path, path.rpartition(".")[2]) for path in own):
-                continue  # an axis's own value, which nothing else may set
+        own |= {path.rpartition(".")[2] for path in own}  # an axis's own value, which nothing else may set
+        claims = [(name, text) for name, text in _CLAIM.findall(point.row) if name not in own]
+        values = described(cell, without=()) if claims else {}
+        for name, text in claims:
             named = {path: value for path, value in values.items() if _is_named(path, name)}
             every = [each.seed for each, _ in pairs if each.row == point.row] if [*named] == ["seed"] else []
             real = every or list(named.values())

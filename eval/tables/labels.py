@@ -50,6 +50,8 @@ def label_problem(text: str) -> str | None:
     if text[0] == " " or text[-1] == " ":
         where = "first" if text[0] == " " else "last"
         return f"a label must begin and end with a visible character, but the {where} one of {text!r} is a space"
+    if text.isascii() and text.isprintable():
+        return None
     at = next((n for n, character in enumerate(text) if not _is_visible(character)), None)
     return None if at is None else _refusal(text, at)
 
@@ -63,6 +65,8 @@ def _refusal(text: str, at: int) -> str:
 
 def look_of(text: str) -> str:
     """Return what a label looks like: equal for two labels that a reader takes for the same one."""
+    if text.isascii() and text.isprintable():
+        return " ".join(text.casefold().replace("`", "'").split())
     plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).translate(_DRAWN_AS).casefold())
     return " ".join("".join(c for c in plain if c == " " or _is_visible(c) or c.isspace()).split())
 

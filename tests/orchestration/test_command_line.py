@@ -127,6 +127,17 @@ def test_json_is_one_document_on_stdout(arguments: list[str], capsys: pytest.Cap
         (["plan", "demo", "--colour"], "--colour"),
         (["fly"], "fly"),
         (["run", "demo", "--set", "dataset=cifar-10"], "get it with"),
+        (
+            ["run", "demo", "--priority", "Pixmix=3"],
+            "--priority Pixmix=3: unknown row 'Pixmix' (did you mean 'PixMix'?)",
+        ),
+        (["run", "demo", "--priority", "PixMix"], "write ROW=N with a whole number"),
+        (["plan", "demo", "--set", "method=cutout"], "'Baseline' (baseline), 'Mixup' (mixup), 'CutMix' (cutmix)"),
+        (["plan", "table-3", "--set", "dataset=digits"], "no published files of 'c' for 'digits'"),
+        (
+            ["plan", "cifar-all", "--set", "dataset=digits"],
+            "table-3: table.columns.1: benchmark 'c' cannot run on 'digits'",
+        ),
     ],
 )
 def test_bad_input_is_one_message_and_code_2(
