@@ -7,9 +7,10 @@ which every report of such weights prints.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
+
+from augment.fast_dataclass import dataclass
 
 Channels = tuple[float, ...]
 
