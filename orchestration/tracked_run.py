@@ -43,6 +43,7 @@ class LazyTracker(RunObserver):
     def run_started(self, plan: Plan) -> None:
         self._plan = plan
         if plan.to_run:
+            self._shown().clear()
             from orchestration.tracking import open_tracker
 
             self._tracker = open_tracker(self._settings.tracking, self._store, columns=self._columns)
@@ -130,9 +131,13 @@ class LazyTracker(RunObserver):
 def rendered_grid(tables: Sequence[Table]) -> dict[str, str]:
     """Return the tables in the four formats that the sweep's run carries, by file name."""
     from eval.tables.render import Format, render
+    from orchestration.report.page import table_page
 
-    forms: dict[str, Format] = {"grid.md": "markdown", "grid.html": "html", "grid.csv": "csv", "grid.tex": "latex"}
-    return {name: "\n".join(render(table, form) for table in tables) for name, form in forms.items()}
+    forms: dict[str, Format] = {"grid.md": "markdown", "grid.csv": "csv", "grid.tex": "latex"}
+    page = table_page(", ".join(table.title for table in tables), [render(table, "html") for table in tables])
+    return {name: "\n".join(render(table, form) for table in tables) for name, form in forms.items()} | {
+        "grid.html": page
+    }
 
 
 def sync_sweeps(
@@ -183,4 +188,5 @@ def sync_sweeps(
             grid = rendered_grid(recorded_tables(sweep, cells, store))
             done = sync(store, plan, settings.tracking, columns=sweep.columns, grid=grid)
             synced[plan.sweep] = done.written + done.unchanged
+            ShownMark.of(settings, plan).note()
     return synced

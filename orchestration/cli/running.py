@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, show, tell
+from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, EXIT_REFUSED, show, tell
 from orchestration.cli.table_output import print_tables, tables_document
 from orchestration.comparison import Resolved, compared
 from orchestration.hints import command
@@ -118,7 +118,9 @@ def carry_out(request: RunRequest, *, as_json: bool) -> int:
         raise
     _finish(made, runner, as_json=as_json)
     _notify(request, made, sweep)
-    return EXIT_DONE if made.outcome.status == "complete" else EXIT_CELLS_FAILED
+    if made.outcome.status != "complete":
+        return EXIT_CELLS_FAILED
+    return EXIT_REFUSED if runner.troubles else EXIT_DONE
 
 
 def _run(runner: Runner, sweep: Sweep) -> tuple[Sweep, SweepRun]:
@@ -140,7 +142,8 @@ def _finish(made: SweepRun, runner: Runner, *, as_json: bool) -> None:
     if as_json:
         import json
 
-        show(json.dumps({**_document(made), "cost": cost, **tables_document(made.tables)}, indent=2))
+        document = {**_document(made), "tracking": runner.troubles, "cost": cost}
+        show(json.dumps({**document, **tables_document(made.tables)}, indent=2))
     else:
         print_tables(made.tables)
     for line in [*_afterwards(made), ledger_text(cost)]:

@@ -112,6 +112,11 @@ def _write(made: tuple[Table, ...], form: str, decimals: int, output: Path | Non
     elif form == "json":
         document = tables_document(made)
         _deliver(json.dumps(document.get("table", document), indent=2), output)
+    elif form == "html":
+        from orchestration.report.page import table_page
+
+        tables = [render(each, "html", Style(decimals=decimals)) for each in made]
+        _deliver(table_page(", ".join(each.title for each in made), tables), output)
     else:
         written: Format = "markdown" if form == "terminal" else form  # type: ignore[assignment]
         _deliver("\n".join(render(each, written, Style(decimals=decimals)) for each in made), output)

@@ -22,11 +22,13 @@ from orchestration.tracking.errors import TrackingError
 from orchestration.tracking.secrets import scrubbed
 from orchestration.tracking.state import FINE_TABLE, RunState
 from orchestration.tracking.subjects import TrackedCell, TrackedSweep
-from orchestration.tracking.views import GRID_FOLDER, NOTE_TAG, experiment_note, sweep_note, view_tags
+from orchestration.tracking.views import GRID_FOLDER, NOTE_TAG, WANTED_TAG, experiment_note, sweep_note, view_tags
 
 PROJECTED_TAG: Final = "projected"
 SUPERSEDED_TAG: Final = "superseded_by"
 PRIMARY_TAG: Final = "primary"
+_NAME_TAG: Final = "mlflow.runName"
+"""The tag by which MLflow names a run; writing it renames the run."""
 _ARTIFACTS_TAG: Final = "mlflow.loggedArtifacts"
 _LOCK_POLL_S: Final = 0.1
 _LOCK_PATIENCE_S: Final = 300.0
@@ -62,13 +64,27 @@ class Projection:
         """Read all runs of the experiment at once: right before a whole sweep is projected, wasteful for a few cells."""
         self._runs = {}
         self._settled = set()
-        for kind in ("cell", "supporting"):
-            found: dict[str, list[TrackedRun]] = {}
-            for run in self._client.find([self.experiment_id], {"kind": kind}):
-                found.setdefault(run.tags.get("cell_key", ""), []).append(run)
-            self._runs |= {key: self._keep_one(runs) for key, runs in found.items() if key}
+        found: dict[str, list[TrackedRun]] = {}
+        for run in self.mark_wanted():
+            found.setdefault(run.tags.get("cell_key", ""), []).append(run)
+        self._runs |= {key: self._keep_one(runs) for key, runs in found.items() if key}
         everything = self._client.find([self.experiment_id], {"sweep": self._sweep.name}, deleted=True)
         self._deleted = frozenset(run.tags.get("cell_key", "") for run in everything)
+
+    def mark_wanted(self) -> Sequence[TrackedRun]:
+        """Tag each run of the experiment by whether the sweep wants its cell now; return the runs of cells.
+
+        A run of another `--set`, of a file as it was, or of a seed that is wanted no longer stays, but no view averages it.
+        """
+        wanted = {cell.key for cell in self._sweep.cells}
+        runs = []
+        for kind in ("cell", "supporting"):
+            for run in self._client.find([self.experiment_id], {"kind": kind}):
+                tag = {WANTED_TAG: "true" if run.tags.get("cell_key") in wanted else "false"}
+                if run.tags.get(WANTED_TAG) != tag[WANTED_TAG]:
+                    self._client.log(run.run_id, (), {}, tag)
+                runs.append(replace(run, tags={**run.tags, **tag}))
+        return runs
 
     def describe(self, grid: Mapping[str, str]) -> None:
         """Write views, descriptions and the grid's files (name -> text; `grid.md` also becomes the description)."""
@@ -125,16 +141,17 @@ class Projection:
     def project(self, cell: TrackedCell, state: RunState) -> bool:
         """Write what differs between a cell's run and how it must look; return whether anything did."""
         run = self.run_of(cell, state.start_ms)
-        digest = state.digest
+        labels = {**cell.tags, _NAME_TAG: cell.name}
+        digest = state.digest(labels)
         if run.tags.get(PROJECTED_TAG) == digest and run.status == state.status and _holds(run, cell, state.points):
             return False
-        tags = {**cell.tags, **state.tags, PROJECTED_TAG: digest}
+        tags = {**labels, **state.tags, WANTED_TAG: "true", PROJECTED_TAG: digest}
         if FINE_TABLE in state.artifacts:
             tags[_ARTIFACTS_TAG] = json.dumps([{"path": FINE_TABLE, "type": "table"}])
         for path, text in state.artifacts.items():
             self._client.write_text(run.run_id, path, text)
         self._client.log(
-            run.run_id, state.points, _missing_params(run, cell), tags
+            run.run_id, _points(run, state), _missing_params(run, cell), tags
         )  # tags are written last, so the digest is
         if run.status != state.status or state.end_ms is not None:
             self._client.end(run.run_id, state.status, state.end_ms)
@@ -149,12 +166,12 @@ class Projection:
         run = self._keep_one(found) if found else None
         if run is None and (self._deleted is None or cell.key in self._deleted):
             run = self._brought_back(here)
-        wanted = {PRIMARY_TAG: "true" if self._is_primary(run, cell.key) else "false"}
+        marks = {PRIMARY_TAG: "true" if self._is_primary(run, cell.key) else "false", WANTED_TAG: "true"}
         if run is None:
-            return self._created(cell, start_ms, wanted)
-        if run.tags.get(PRIMARY_TAG) != wanted[PRIMARY_TAG]:
-            self._client.log(run.run_id, (), {}, wanted)
-        return replace(run, tags={**run.tags, **wanted})
+            return self._created(cell, start_ms, marks)
+        if not marks.items() <= run.tags.items():
+            self._client.log(run.run_id, (), {}, marks)
+        return replace(run, tags={**run.tags, **marks})
 
     def _created(self, cell: TrackedCell, start_ms: int, more: Mapping[str, str]) -> TrackedRun:
         tags = {**cell.tags, **more}
@@ -224,6 +241,18 @@ class Projection:
 
 def _missing_params(run: TrackedRun, cell: TrackedCell) -> dict[str, str]:
     return {name: value for name, value in cell.params.items() if name not in run.params}
+
+
+def _points(run: TrackedRun, state: RunState) -> list[Point]:
+    """Return the points to write. Of two values with one step and time MLflow shows the larger: a result that replaces another
+    (of other benchmark settings, or a rounded one) is therefore written with the time of now."""
+    now = round(time.time() * 1000)
+    replaced = {
+        point.key
+        for point in state.points
+        if point.key in state.single and run.metrics.get(point.key, point.value) != point.value
+    }
+    return [point._replace(time_ms=now) if point.key in replaced else point for point in state.points]
 
 
 def _holds(run: TrackedRun, cell: TrackedCell, points: Sequence[Point]) -> bool:

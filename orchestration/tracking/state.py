@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 FINE_TABLE: Final = "fine.json"
 RECORD: Final = "record.json"
-_DECIMALS: Final = 5
 _LONGEST_TAG: Final = 1000
 _SECONDS_PER_HOUR: Final = 3600.0
 
@@ -34,6 +33,7 @@ class RunState:
         start_ms: When work on the cell began.
         end_ms: When it ended, or None while it goes on.
         points: Every value of every metric, with the time it was measured at.
+        single: Names of the metrics that have one value: results and costs, not curves.
         tags: Provenance, failures, completeness.
         artifacts: Path -> text.
     """
@@ -44,13 +44,16 @@ class RunState:
     points: tuple[Point, ...]
     tags: Mapping[str, str]
     artifacts: Mapping[str, str]
+    single: frozenset[str] = frozenset()
 
-    @property
-    def digest(self) -> str:
-        """Identity of all of it; recorded as a tag, so that a projection that stands is recognised."""
-        plain = json.dumps(
-            [self.status, self.start_ms, self.end_ms, self.points, dict(self.tags), dict(self.artifacts)]
-        )
+    def digest(self, labels: Mapping[str, str]) -> str:
+        """Return the identity of all of it, so that a projection that stands is recognised.
+
+        Args:
+            labels: Further tags that the run bears: name, row and kind may change while the records stay.
+        """
+        tags = {**labels, **self.tags}
+        plain = json.dumps([self.status, self.start_ms, self.end_ms, self.points, tags, dict(self.artifacts)])
         return hashlib.sha256(plain.encode()).hexdigest()[:16]
 
 
@@ -81,7 +84,7 @@ def run_state(
     values |= {"cost/train_s": summary.wall_s, "cost/device_hours": summary.device_s / _SECONDS_PER_HOUR}
     values["cost/judge_s"] = sum(report.wall_s for report in reports)
     finite = {name: value for name, value in values.items() if math.isfinite(value)}
-    points = [Point(name, _shown(name, value), at_ms, 0) for name, value in finite.items()]
+    points = [Point(name, value, at_ms, 0) for name, value in finite.items()]
     status: RunStatus = "FINISHED" if is_complete else "RUNNING" if live else "FAILED" if attempts else "KILLED"
     tags = _provenance_tags(result) | _failure_tags(attempts if not is_complete else ())
     tags |= {"result": "complete" if is_complete else "partial"}
@@ -94,6 +97,7 @@ def run_state(
         points=(*epoch_points(summary.epochs), *points),
         tags={name: _tag(value) for name, value in tags.items() if value},
         artifacts={RECORD: _record(result)} | ({FINE_TABLE: fine} if fine else {}),
+        single=frozenset(finite),
     )
 
 
@@ -111,9 +115,7 @@ def epoch_points(rows: Iterable[EpochRow]) -> tuple[Point, ...]:
             **_held_out(row),
         }
         at_ms = round(row.time * 1000)
-        found += [
-            Point(name, _shown(name, value), at_ms, row.epoch) for name, value in values.items() if math.isfinite(value)
-        ]
+        found += [Point(name, value, at_ms, row.epoch) for name, value in values.items() if math.isfinite(value)]
     return tuple(found)
 
 
@@ -193,11 +195,6 @@ def _record(result: CellResult) -> str:
         },
     }
     return json.dumps(without_secrets(record), indent=1, sort_keys=True)
-
-
-def _shown(name: str, value: float) -> float:
-    """The UI prints every digit it is given; learning rates are small and keep theirs."""
-    return float(f"{value:.5g}") if name == "train/lr" else round(value, _DECIMALS)
 
 
 def _plain(value: object) -> str:

@@ -147,7 +147,7 @@ def _text(value: object) -> str:
         return ", ".join(f"{name} {_text(inner)}" for name, inner in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(_text(inner) for inner in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def _varying(params: Sequence[Mapping[str, str]]) -> tuple[str, ...]:

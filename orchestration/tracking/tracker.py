@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import queue
@@ -11,9 +12,10 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, ParamSpec, Protocol
+from typing import IO, TYPE_CHECKING, Any, Final, Literal, ParamSpec, Protocol
 
 from orchestration.observer import CellState, RunObserver
+from orchestration.tracking.journal import Journal
 from orchestration.tracking.secrets import scrubbed
 from orchestration.tracking.subjects import tracked_sweep
 
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
     from trainers.job import EpochRow
 
 P = ParamSpec("P")
+WRITER: Final = "orchestration.tracking.writer"
+END_S: Final = 600.0
+"""Seconds that a run waits at its end for what is left to be written; a server that is away costs only the writer's grace."""
+_STARTS: Final = 5
 
 
 class Sink(Protocol):
@@ -42,7 +48,7 @@ class Tracker(RunObserver):
     def publish_grid(self, *, markdown: str, html: str, csv: str, latex: str) -> None:
         """Show the rendered grid on the sweep's run."""
 
-    def close(self, timeout_s: float = 30.0) -> str | None:
+    def close(self, timeout_s: float = END_S) -> str | None:
         """Wait for what is left to be written; return a sentence for people when something could not be, else None."""
         return None
 
@@ -118,7 +124,7 @@ class MessageTracker(Tracker):
         """Show the rendered grid on the sweep's run."""
         self._send("grid", files={"grid.md": markdown, "grid.html": html, "grid.csv": csv, "grid.tex": latex})
 
-    def close(self, timeout_s: float = 30.0) -> str | None:
+    def close(self, timeout_s: float = END_S) -> str | None:
         """Wait for what is left to be written; return a sentence for people when something could not be, else None."""
         return self._sink.close(timeout_s) or self._trouble
 
@@ -129,18 +135,26 @@ class MessageTracker(Tracker):
 class ProcessSink:
     """A writer in a process of its own, in its own session so that Ctrl-C does not reach it; it ends with its driver.
 
+    One that dies is started again and told everything once more.
+
     Args:
         hello: What the writer must know first.
         log: File that takes everything MLflow prints, or None to drop it.
+        command: The writer's command line.
     """
 
-    def __init__(self, hello: Mapping[str, Any], log: Path | None) -> None:
+    def __init__(
+        self, hello: Mapping[str, Any], log: Path | None, command: Sequence[str] = (sys.executable, "-m", WRITER)
+    ) -> None:
+        self._hello = json.dumps(hello)
         self._messages: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._journal = Journal()
         self._log = log
+        self._command = tuple(command)
+        self._is_over = False
         self._process: subprocess.Popen[str] | None = None
         self._problem: str | None = None
-        self._messages.put(json.dumps(hello))
-        self._thread = threading.Thread(target=self._pass_on, name="tracking", daemon=True)
+        self._thread = threading.Thread(target=self._serve, name="tracking", daemon=True)
         self._thread.start()
 
     def send(self, message: Mapping[str, Any]) -> None:
@@ -152,28 +166,58 @@ class ProcessSink:
         self._messages.put(None)
         self._thread.join(timeout_s)
         if self._thread.is_alive():
-            return "tracking is still being written in the background; `sync` completes it if anything is missing"
+            return f"tracking is not complete after {timeout_s:.0f} s and is still being written in the background"
         return self._problem
 
-    def _pass_on(self) -> None:
+    def _serve(self) -> None:
+        for _ in range(_STARTS):
+            problem, is_whole = self._one_writer()
+            self._problem = problem if is_whole else f"{problem}, {_STARTS} times"
+            if is_whole:
+                return
+
+    def _one_writer(self) -> tuple[str | None, bool]:
         try:
-            with self._started() as process:
-                self._process = process
-                assert process.stdin is not None
-                assert process.stdout is not None
-                while (line := self._messages.get()) is not None:
-                    process.stdin.write(line + "\n")
-                    process.stdin.flush()
-                process.stdin.close()
-                self._problem = _outcome(process.stdout.read(), process.wait())
+            return self._pass_on()
         except OSError as error:
-            self._problem = f"the tracking writer ended early ({error}); `sync` writes what is missing"
+            return f"the tracking writer could not be started ({error})", False
+
+    def _pass_on(self) -> tuple[str | None, bool]:
+        """Serve one writer until it ends; return what went wrong, and whether it said itself how it ended."""
+        with self._started() as process:
+            self._process = process
+            assert process.stdin is not None
+            assert process.stdout is not None
+            # A broken pipe is a writer that died: the journal has what was passed on, the queue what waits.
+            with contextlib.suppress(BrokenPipeError):
+                self._tell(process.stdin)
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
+            return _outcome(process.stdout.read(), process.wait())
+
+    def _tell(self, writer: IO[str]) -> None:
+        """Tell a writer what was told before, then everything that comes until the end."""
+        for known in (self._hello, *map(json.dumps, self._journal.replay())):
+            writer.write(known + "\n")
+        writer.flush()
+        while not self._is_over:
+            line = self._messages.get()
+            if line is None:
+                self._is_over = True
+                return
+            self._journal.note(json.loads(line))
+            writer.write(line + "\n")
+            writer.flush()
 
     def _started(self) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "orchestration.tracking.writer"]
         errors: IO[bytes] | int = self._log.open("ab") if self._log else subprocess.DEVNULL
         return subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            start_new_session=True,
         )
 
 
@@ -185,7 +229,10 @@ class ThreadSink:
         self._problem: str | None = None
 
         def serve() -> None:
-            self._problem = run(self._messages)
+            try:
+                self._problem = run(self._messages)
+            except Exception as error:
+                self._problem = f"the tracking writer ended with {type(error).__name__}: {error}"
 
         self._thread = threading.Thread(target=serve, name="tracking", daemon=True)
         self._thread.start()
@@ -201,12 +248,11 @@ class ThreadSink:
         return self._problem
 
 
-def _outcome(printed: str, exit_code: int) -> str | None:
+def _outcome(printed: str, exit_code: int) -> tuple[str | None, bool]:
+    """Return what went wrong, and whether the writer said so itself; one that was killed says nothing."""
     try:
         found = json.loads(printed.strip().splitlines()[-1])
-    except (ValueError, IndexError):
-        return f"the tracking writer ended with code {exit_code}; `sync` writes what is missing"
-    if found["waiting"]:
-        return f"{found['problem']} ({found['waiting']} updates wait for `sync`)"
-    problem: str | None = found["problem"]
-    return problem
+        waiting, problem = found["waiting"], found["problem"]
+    except (ValueError, IndexError, KeyError, TypeError):
+        return f"the tracking writer ended with code {exit_code}", False
+    return (f"{problem} ({waiting} updates wait for `sync`)" if waiting else problem), True

@@ -18,7 +18,9 @@ from orchestration.tracking.subjects import TrackedSweep
 VIEW_TAG: Final = "mlflow.sharedViewState."
 NOTE_TAG: Final = "mlflow.note.content"
 GRID_FOLDER: Final = "grid"
-_CELLS_ONLY: Final = "tags.kind = 'cell'"
+WANTED_TAG: Final = "wanted"
+_WANTED_CELLS: Final = f"tags.kind = 'cell' and tags.{WANTED_TAG} = 'true'"
+"""The experiment keeps runs of other settings; what the sweep wants now is what is shown and averaged."""
 _TRAINING_MODE: Final = "workflowType=machine_learning"
 """Without it the UI opens among traces and judges."""
 _MAX_AXES: Final = 5
@@ -102,7 +104,7 @@ def _view(sweep: TrackedSweep, columns: Sequence[str]) -> dict[str, Any]:
     order = f"metrics.`{sweep.columns[0]}`" if sweep.columns else "attributes.start_time"
     return {
         **_NOTHING_CHOSEN,
-        "searchFilter": _CELLS_ONLY,
+        "searchFilter": _WANTED_CELLS,
         "orderByKey": order,
         "orderByAsc": True,
         "selectedColumns": list(columns),

@@ -182,6 +182,8 @@ class Writer:
             projection = Projection(self._connect(), self._store, self._uri, self._sweep, self._artifacts)
             if due >= _MANY:
                 projection.load()
+            else:
+                projection.mark_wanted()
             projection.describe({})
             projection.end_sweep("running")
             self._projection = projection
@@ -220,6 +222,7 @@ class Writer:
             projection.describe(self._grid)
         self._grid = None
         if self._status is not None:
+            projection.mark_wanted()  # another driver may have shown the sweep with other settings meanwhile
             projection.end_sweep(self._status)
             self._status = None
 

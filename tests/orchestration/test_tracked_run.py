@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from eval.tables.grid import Table
 from orchestration.catalogue import builtin_catalogue
 from orchestration.cells import Plan
 from orchestration.plan import make_plan
@@ -15,7 +16,7 @@ from orchestration.settings import Settings, read_settings
 from orchestration.shown import ShownMark
 from orchestration.store import open_store
 from orchestration.sweep_files import load_sweep
-from orchestration.tracked_run import LazyTracker
+from orchestration.tracked_run import LazyTracker, rendered_grid
 from orchestration.tracking import TrackingError
 
 
@@ -77,6 +78,31 @@ def test_one_more_cell_makes_another_mark(tmp_path: Path) -> None:
 
     assert ShownMark.of(settings, plan).is_noted()
     assert not ShownMark.of(settings, replace(plan, cells=plan.cells[:-1])).is_noted()
+
+
+def test_a_choice_of_cells_is_shown_again_when_another_was_shown_in_between(tmp_path: Path, synced: list[str]) -> None:
+    """What another `--set` showed last has this one's runs marked as unwanted."""
+    settings, plan = settings_in(tmp_path, f"sqlite:///{tmp_path / 'mlflow.db'}"), recorded_plan()
+
+    for each in (plan, replace(plan, cells=plan.cells[:-1]), plan, plan):
+        publish(settings, each)
+
+    assert len(synced) == 3
+
+
+def test_the_grid_is_a_page_with_charset_and_the_style_of_the_report() -> None:
+    table = Table(
+        title="Fehler · größer <b>", corner="Method", rows=("Größe",), columns=(), entries=((),), notes=("µ",)
+    )
+
+    page = rendered_grid([table])["grid.html"]
+
+    assert page.startswith("<!doctype html>")
+    assert '<meta charset="utf-8">' in page
+    assert "border-collapse: collapse" in page
+    assert "<title>Fehler · größer &lt;b&gt;</title>" in page
+    assert page.count("<table>") == 1
+    assert "script-src" not in page.replace("script-src 'unsafe-inline'", "")
 
 
 def test_nothing_is_shown_without_tracking_or_without_results(tmp_path: Path, synced: list[str]) -> None:

@@ -163,7 +163,8 @@ class FakeServer:
         if run.is_deleted or any(run.params.get(name, value) != value for name, value in params.items()):
             raise TrackingError("refused", passing=False)
         self.points.setdefault(run_id, set()).update(points)
-        metrics = {point.key: point.value for point in sorted(points, key=lambda point: (point.step, point.time_ms))}
+        ordered = sorted(self.points[run_id], key=lambda point: (point.step, point.time_ms, point.value))
+        metrics = {point.key: point.value for point in ordered}  # as MLflow chooses the latest
         self.runs[run_id] = replace(
             run, params={**run.params, **params}, tags={**run.tags, **tags}, metrics={**run.metrics, **metrics}
         )

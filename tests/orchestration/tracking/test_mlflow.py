@@ -283,7 +283,7 @@ def test_the_ui_serves_on_loopback_and_ends_with_its_parent(
         (links,) = ui.sweeps()
         assert links.sweep == "demo"
         assert links.links["by method"].startswith(f"{ui.url}/#/experiments/")
-        body = json.dumps({"experiment_ids": ["1"], "filter": "tags.kind = 'cell'"}).encode()
+        body = json.dumps({"experiment_ids": ["1"], "filter": "tags.kind = 'cell' and tags.wanted = 'true'"}).encode()
         request = urllib.request.Request(
             f"{ui.url}/api/2.0/mlflow/runs/search", data=body, headers={"Content-Type": "application/json"}
         )

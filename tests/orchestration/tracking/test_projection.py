@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from eval.benchmark import BenchmarkRequest
+from orchestration.tracking.subjects import tracked_sweep
 from orchestration.tracking.sync import sync
 from orchestration.tracking.writer import Writer
 
@@ -18,8 +20,15 @@ URI = "fake"
 
 def finished(store: Any, lab: Any, plan: Any) -> Any:
     for number, cell in enumerate(plan.cells):
-        lab.finish(store, cell, error=0.1 + number / 100)
+        lab.finish(store, cell, error=round(0.1 + number / 100, 2))
     return lab.done(plan)
+
+
+def view(server: Any, key: str) -> Any:
+    """A prepared view of the first experiment."""
+    text = server.experiment_tags["1"][f"mlflow.sharedViewState.{key}"]
+    assert text.startswith("deflate;")
+    return json.loads(zlib.decompress(base64.b64decode(text.removeprefix("deflate;"))))
 
 
 def test_every_recorded_cell_has_one_complete_run(store: Any, lab: Any, server: Any) -> None:
@@ -32,7 +41,7 @@ def test_every_recorded_cell_has_one_complete_run(store: Any, lab: Any, server: 
     assert run.params["method"] == "pixmix"
     assert run.params["beta"] == "3"
     assert run.metrics["clean/error"] == 0.12
-    assert run.metrics["pgd/rms"] == 0.12346
+    assert run.metrics["pgd/rms"] == 0.1234567
     assert run.tags["name"] == "Pixmix · seed 0"
     assert run.tags["result"] == "complete"
     assert run.tags["commit"] == "c0ffee (dirty)"
@@ -130,6 +139,84 @@ def test_of_a_shared_cell_exactly_one_run_is_primary(store: Any, lab: Any, serve
     assert primaries() == ["2"]
 
 
+def test_only_the_cells_that_the_sweep_wants_now_are_marked_and_shown(store: Any, lab: Any, server: Any) -> None:
+    """Another `--set` leaves its runs in the experiment; the views filter them out, so that no mean has them."""
+    before, now = finished(store, lab, lab.plan()), lab.plan()
+    other = [lab.cell("pixmix", seed, beta=4.0) for seed in (0, 1)]
+    now = finished(store, lab, replace(now, cells=(*now.cells[:2], *other)))
+    sync(store, before, URI, client=server)
+    sync(store, now, URI, client=server)
+
+    def wanted() -> dict[str, str]:
+        return {cell.train_key: server.of(cell).tags["wanted"] for cell in (*before.cells, *other)}
+
+    assert {key for key, tag in wanted().items() if tag == "true"} == {cell.train_key for cell in now.cells}
+    assert len(wanted()) == 6
+    for name in ("cells", "methods", "rows"):
+        assert view(server, name)["searchFilter"] == "tags.kind = 'cell' and tags.wanted = 'true'"
+
+    sync(store, before, URI, client=server)
+    assert {key for key, tag in wanted().items() if tag == "true"} == {cell.train_key for cell in before.cells}
+
+
+def test_a_run_with_other_settings_marks_what_an_earlier_one_showed(store: Any, lab: Any, server: Any) -> None:
+    """Also runs that were shown before runs were marked at all."""
+    before = finished(store, lab, lab.plan())
+    sync(store, before, URI, client=server)
+    for run in server.find(["1"], {"kind": "cell"}):
+        server.runs[run.run_id] = replace(run, tags={k: v for k, v in run.tags.items() if k != "wanted"})
+    now = replace(before, cells=before.cells[:1])
+    writer = Writer(lambda: server, store, URI, None)
+    tracked = tracked_sweep(now).to_plain()
+
+    writer.take({"type": "sweep", "sweep": tracked, "recorded": []})
+    writer.take({"type": "ended", "status": "complete"})
+    writer.flush(everything=True)
+
+    assert [server.of(cell).tags["wanted"] for cell in before.cells] == ["true", "false", "false", "false"]
+
+
+def test_a_row_that_was_renamed_is_shown_under_its_new_name(store: Any, lab: Any, server: Any) -> None:
+    plan = finished(store, lab, lab.plan())
+    sync(store, plan, URI, client=server)
+    renamed = [replace(cell, cell=replace(cell.cell, row=f"{cell.cell.row} (ours)")) for cell in plan.cells]
+
+    again = sync(store, replace(plan, cells=tuple(renamed)), URI, client=server)
+
+    assert again.written == 4
+    run = server.of(plan.cells[0])
+    assert run.tags["row"] == "Baseline (ours)"
+    assert run.tags["mlflow.runName"] == "Baseline (ours) · seed 0"
+
+
+def test_a_result_that_replaces_a_larger_one_is_the_one_that_is_shown(store: Any, lab: Any, server: Any) -> None:
+    """Of two values with one step and time MLflow shows the larger: other benchmark settings must not lose to it."""
+    plan = finished(store, lab, lab.plan(methods=("baseline",), seeds=1))
+    sync(store, plan, URI, client=server)
+    (cell,) = plan.cells
+    smaller = BenchmarkRequest(name="clean", params={"max_images": 5}, key="f" * 64)
+    report = replace(lab.report("clean", 0.05), benchmark_key="f" * 64)
+    store.record_report(cell.train_key, lab.training(cell).summary.checkpoint_sha256, report)
+
+    sync(store, replace(plan, cells=(replace(cell, wanted=(smaller, cell.wanted[1])),)), URI, client=server)
+
+    assert server.of(cell).metrics["clean/error"] == 0.05
+
+
+def test_values_and_parameters_are_exact(store: Any, lab: Any, server: Any) -> None:
+    beta, error = 3.1415926535897931, 0.12345678901234567
+    cell = lab.cell("pixmix", 0, beta=beta)
+    plan = replace(lab.plan(), cells=(cell,))
+    lab.finish(store, cell, error=error)
+    sync(store, lab.done(plan), URI, client=server)
+
+    run = server.of(cell)
+
+    assert float(run.params["beta"]) == beta
+    assert run.metrics["clean/error"] == error
+    assert {point.value for point in server.points[run.run_id] if point.key == "train/loss"} == {1.0, 0.5}
+
+
 def test_a_failed_cell_says_why(store: Any, lab: Any, server: Any) -> None:
     plan = lab.plan()
     store.record_attempt(lab.attempt(plan.cells[0]))
@@ -182,12 +269,7 @@ def test_prepared_views_hold_the_columns_that_matter(store: Any, lab: Any, serve
     done = sync(store, plan, URI, client=server, columns=("pgd/error", "clean/error", "c/error/fog", "c/error/snow"))
     tags = server.experiment_tags[done.experiment_id]
 
-    def view(key: str) -> Any:
-        text = tags[f"mlflow.sharedViewState.{key}"]
-        assert text.startswith("deflate;")
-        return json.loads(zlib.decompress(base64.b64decode(text.removeprefix("deflate;"))))
-
-    flat, grouped = view("cells"), view("methods")
+    flat, grouped = view(server, "cells"), view(server, "methods")
     metrics = ["metrics.`pgd/error`", "metrics.`clean/error`", "metrics.`c/error`"]
     assert flat["selectedColumns"] == [
         "attributes.`Created`",
