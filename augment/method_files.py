@@ -60,10 +60,10 @@ def named_file(data_root: Path | None, name: str, content: str) -> Path:
     Args:
         data_root: Folder that it lies below.
         name: Its name there.
-        content: The planned hash; "" or "pending" for any.
+        content: The planned hash; "" for any.
 
     Raises:
-        AugmentError: If it is not there, or has changed since it was planned.
+        AugmentError: If it is not there, was not there while planning, or has changed since it was planned.
     """
     if data_root is None:
         raise AugmentError(f"{name!r} must lie below a data root, but none was given; set the data root")
@@ -71,7 +71,11 @@ def named_file(data_root: Path | None, name: str, content: str) -> Path:
     found = _content_of(path)
     if found == PENDING:
         raise AugmentError(f"a method needs {path}, which is not there; put it there, or leave the hyper-parameter out")
-    if content not in ("", PENDING, found):
+    if content == PENDING:
+        raise AugmentError(
+            f"{path} was planned without its content, which identifies it; copy it to the data root of the machine that plans"
+        )
+    if content not in ("", found):
         raise AugmentError(
             f"{path} must have the content {content[:12]} that was planned, but has {found[:12]}; plan again, or restore the file"
         )

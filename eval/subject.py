@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from augment.published import Identified
 from eval.judging import Judging
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ class Subject:
         data_root: Folder of datasets and published benchmarks (torchvision's layouts).
         cache_dir: Folder for generated, content-addressed arrays.
         load_images: Loads the test pictures of another dataset by name, (M, H, W, C) uint8; raises when it is missing.
+        identify: Says what identifies the files of a dataset by name, so that own files are told from published ones; None where
+            nobody asks.
         keep_generated: Whether generated pictures are kept in `cache_dir`; the numbers are the same either way.
         judging: What the benchmarks of one judgement share; the suite sets it.
     """
@@ -77,5 +80,6 @@ class Subject:
     workers: Workers = field(default_factory=Alone)
     seed: int = 0
     batch_size: int = 250
+    identify: Callable[[str], Identified] | None = None
     keep_generated: bool = True
     judging: Judging = field(default_factory=Judging, compare=False, repr=False)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from augment.published import check_planned
+from augment.published import Identified, check_planned
 from eval.agreement import InStep
 from eval.benchmark import BenchmarkRequest
 from eval.benchmarks import benchmark_for
@@ -20,6 +20,7 @@ from eval.errors import EvalError
 from eval.judging import Judging
 from eval.params import build_config
 from eval.published_files.identity import files_identity
+from eval.published_files.presence import needed_datasets
 from eval.report import BenchmarkOutcome, MetricReport
 
 if TYPE_CHECKING:
@@ -116,12 +117,16 @@ def _run(subject: Subject, request: BenchmarkRequest) -> BenchmarkOutcome:
             "hash, but it is different on this worker; plan again, and install the same version of the package on all machines"
         )
     config = build_config(benchmark.config, request.params, owner=f"benchmark {request.name!r}")
-    files = files_identity(request.name, request.params, subject.dataset, subject.data_root)
+    files = _files_of(subject, request)
     wrong = [text for name, each in files.items() if (text := check_planned(name, request.files.get(name, {}), each))]
     if wrong:
         raise EvalError(f"benchmark {request.name!r}: {'; '.join(wrong)}")
     outcome = benchmark.run(config, subject)
-    read = {name: {"are": each.state, "content": each.content, "reason": each.reason} for name, each in files.items()}
+    read = {
+        name: {"are": each.state, "content": each.content, "reason": each.reason}
+        for name, each in files.items()
+        if each.is_own or name not in _datasets_of(subject, request)
+    }
     if read:
         outcome = dataclasses.replace(outcome, notes={**outcome.notes, "files": read})
     broken = [name for name, metric in outcome.metrics.items() if not np.isfinite(metric.value)]
@@ -137,6 +142,19 @@ def _run(subject: Subject, request: BenchmarkRequest) -> BenchmarkOutcome:
             "why in the note `missing`"
         )
     return outcome
+
+
+def _files_of(subject: Subject, request: BenchmarkRequest) -> dict[str, Identified]:
+    """Return what identifies the files that a benchmark reads, those of datasets included where the subject knows them."""
+    found = files_identity(request.name, request.params, subject.dataset, subject.data_root)
+    if subject.identify is not None:
+        found |= {name: subject.identify(name) for name in _datasets_of(subject, request)}
+    return found
+
+
+def _datasets_of(subject: Subject, request: BenchmarkRequest) -> tuple[str, ...]:
+    """Return the datasets whose test images a benchmark reads."""
+    return (subject.dataset, *needed_datasets(request.name, request.params))
 
 
 def _semantics(name: str) -> int:

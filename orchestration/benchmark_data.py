@@ -11,9 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 from orchestration.errors import InputError, Mistake, nearest
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from eval.corruptions.ice import FrostPictures
     from orchestration.foreign import Reading
     from orchestration.settings import Settings
@@ -124,44 +121,6 @@ def generate(dataset: str, choice: Choice, settings: Settings, *, threads: int =
             }
 
 
-def verify_published(names: Sequence[str], settings: Settings) -> Iterator[dict[str, str]]:
-    """Read folders of published files whole; yields name, state ("whole", "broken", "missing") and detail of each.
-
-    Raises:
-        InputError: If a name is none of theirs.
-    """
-    from eval.errors import EvalError
-    from eval.published_files.presence import SOURCES
-    from eval.published_files.verify import PER_DATASET, verify_folder
-
-    unknown = [name for name in names if name not in PER_DATASET]
-    if unknown:
-        text = f"unknown benchmark files '{unknown[0]}'{nearest(unknown[0], list(PER_DATASET))}"
-        raise InputError("options", [Mistake(where="", text=text)])
-    for name in names:
-        if not (settings.data_root / name).is_dir():
-            yield {"name": name, "state": "missing", "detail": f"not below {settings.data_root}: {SOURCES[name]}"}
-            continue
-        try:
-            detail = verify_folder(name, settings.data_root, lambda dataset: _labels_or_none(dataset, settings))
-            yield {"name": name, "state": "whole", "detail": detail}
-        except EvalError as error:
-            yield {"name": name, "state": "broken", "detail": str(error)}
-
-
-def verify_generated(settings: Settings) -> Iterator[dict[str, str]]:
-    """Compare the bytes of all generated sets in the cache with their records; yields name, state and detail of each."""
-    from eval.corruptions.cache import kept_sets, verify_set
-    from eval.errors import EvalError
-
-    for key in kept_sets(settings.cache_dir):
-        try:
-            detail = f"sha256 {verify_set(key, settings.cache_dir)[:16]} as recorded"
-            yield {"name": f"generated/{key.name}", "state": "whole", "detail": detail}
-        except EvalError as error:
-            yield {"name": f"generated/{key.name}", "state": "broken", "detail": str(error)}
-
-
 def match(dataset: str, choice: Choice, settings: Settings, *, pictures: int) -> Iterator[dict[str, Any]]:
     """Compare generated pictures with the published ones of the same clean pictures; yields a verdict per set.
 
@@ -269,12 +228,6 @@ def _test_split(dataset: str, settings: Settings) -> Split:
     from trainers.datasets.shared import shared_split
 
     return shared_split(dataset, "test", settings.data_root, settings.cache_dir)
-
-
-def _labels_or_none(dataset: str, settings: Settings) -> NDArray[np.int64] | None:
-    from trainers.datasets.registry import missing_data
-
-    return None if missing_data([dataset], settings.data_root) else _test_split(dataset, settings).labels
 
 
 def _frost(choice: Choice, settings: Settings) -> FrostPictures | None:

@@ -203,6 +203,7 @@ def _training_s(cell: PlannedCell, group: OneWorker, settings: Settings) -> floa
             checkpoint_every_s=float("inf"),
             threads=_threads(group),
             sources=cell.sources,
+            files=cell.files,
         )
         with suppress(JobStopped):
             run_job(request, group=group, sink=clock)

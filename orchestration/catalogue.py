@@ -41,7 +41,8 @@ class Catalogue:
         dataset: Gives a dataset by name.
         model: Gives a model by name.
         recipe: Gives a recipe by name.
-        missing_data: Says in one line each which of some datasets are not below a data root, and how to get them.
+        missing_data: Says in one line each which of some datasets are not below a data root, or have other files than published,
+            and how to get them.
         loop_semantics: Version of the training loop.
         data_root: Where what users' own files hold is looked up, as far as it is part of a key; None leaves it pending.
     """
@@ -95,12 +96,15 @@ def builtin_catalogue(data_root: Path | None = None) -> Catalogue:
     from eval.benchmark_list import BENCHMARKS
     from eval.benchmarks import added_benchmarks, full_params, parse_column
     from trainers.config import LOOP_SEMANTICS
+    from trainers.datasets.content import contradiction
     from trainers.datasets.registry import dataset_for, missing_data
     from trainers.models.registry import model_for
     from trainers.recipes import recipe_for
 
     def missing(names: Sequence[str], data_root: Path) -> list[str]:
-        return missing_data(list(names), data_root)
+        lines = missing_data(list(names), data_root)
+        wrong = [contradiction(dataset_for(name), data_root) for name in names]
+        return [*lines, *(f"dataset is not what is published: {text}" for text in wrong if text)]
 
     return Catalogue(
         methods=METHODS,

@@ -79,6 +79,7 @@ class PlannedCell:
         wanted_values: (column, benchmark key) of the values that tables show of it.
         sources: What identifies the code of the plug-ins that it uses (`trainers.sources`).
         retrained: Why a cell whose training is recorded is trained again, or "". What is recorded of its weights still counts.
+        files: What identifies the files that it is trained on.
     """
 
     cell: Cell
@@ -91,6 +92,7 @@ class PlannedCell:
     supporting: bool = False
     failed: str | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     wanted_values: tuple[tuple[str, str], ...] = ()
     retrained: str = ""
 

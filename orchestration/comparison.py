@@ -112,6 +112,9 @@ def recipes(ours: Resolved, full: Resolved) -> Callable[[str], Recipe]:
             return Recipe(kind="not comparable", reasons=("how it was trained is not known here",))
         if row not in mine or row not in published:
             return Recipe(kind="not comparable", reasons=("the published table has no such row",))
+        own = [f"own files of the {name}" for name in mine[row].own_files]
+        if own:
+            return Recipe(kind="not comparable", reasons=tuple(own))
         differences = _differences(described(mine[row]), described(published[row]))
         if differences:
             return Recipe(kind="not comparable", reasons=tuple(differences[:SHOWN_DIFFERENCES]))

@@ -231,6 +231,7 @@ def subject_of(network: LoadedNetwork, settings: Settings, *, keep_generated: bo
         DataError: If the dataset is missing or broken.
     """
     from eval.subject import Subject
+    from trainers.datasets.content import named_content
     from trainers.datasets.registry import dataset_for
     from trainers.datasets.shared import shared_split
 
@@ -247,6 +248,7 @@ def subject_of(network: LoadedNetwork, settings: Settings, *, keep_generated: bo
         data_root=settings.data_root,
         cache_dir=settings.cache_dir,
         load_images=lambda name: shared_split(name, "test", settings.data_root, settings.cache_dir).images,
+        identify=lambda name: named_content(name, settings.data_root),
         keep_generated=keep_generated,
     )
 

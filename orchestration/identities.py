@@ -7,6 +7,7 @@ from dataclasses import field, replace
 from typing import Any, TypeVar
 
 from augment.fast_dataclass import dataclass
+from augment.published import Identified, as_planned
 from eval.benchmark import BenchmarkRequest
 from orchestration.catalogue import Catalogue
 from orchestration.cells import Cell
@@ -26,6 +27,9 @@ class ResolvedCell:
     """A cell with its configuration and identity, before the store is asked.
 
     Attributes:
+        sources: What identifies the code of the plug-ins that it uses.
+        files: What identifies the files that it is trained on, for workers to compare with theirs.
+        own_files: Those of them that bear a published name and are not shown to be the published ones -> why.
         wanted_values: (column, benchmark key) of the values that its sweep's table shows of it.
     """
 
@@ -36,6 +40,8 @@ class ResolvedCell:
     benchmarks: tuple[BenchmarkRequest, ...]
     parents: tuple[ResolvedCell, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    own_files: Mapping[str, str] = field(default_factory=dict)
     wanted_values: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -111,6 +117,7 @@ class Template:
     parent: Template | None
     visualised: ResolvedCell | None
     sources: Mapping[str, str]
+    files: Mapping[str, Identified]
     wanted_values: tuple[tuple[str, str], ...]
 
     def with_seed(self, resolver: Resolver, seed: int) -> ResolvedCell:
@@ -129,6 +136,8 @@ class Template:
             dataset_identity=self.dataset_identity,
             benchmarks=self.benchmarks,
             sources=self.sources,
+            files={name: as_planned(found) for name, found in self.files.items()},
+            own_files={name: found.reason for name, found in self.files.items() if found.is_own},
             wanted_values=self.wanted_values,
             parents=tuple(cell for cell in (self.visualised, parent) if cell is not None),
         )

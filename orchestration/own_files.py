@@ -9,6 +9,7 @@ from eval.benchmarks import parse_column
 
 if TYPE_CHECKING:
     from eval.benchmark import BenchmarkRequest
+    from orchestration.identities import ResolvedCell
 
 
 def shown_column(column: str, request: BenchmarkRequest) -> str:
@@ -37,7 +38,11 @@ def shown_columns(columns: Sequence[str], requests: Iterable[BenchmarkRequest]) 
     return tuple(shown)
 
 
-def own_files_notes(requests: Iterable[BenchmarkRequest]) -> tuple[str, ...]:
+def own_files_notes(cells: Iterable[ResolvedCell]) -> tuple[str, ...]:
     """Return one line per collection of own files: what it is called, and why it does not bear the published name."""
-    lines = {f"Own files: {name}: {reason}." for request in requests for name, reason in request.own_files.items()}
-    return tuple(sorted(lines))
+    found: dict[str, str] = {}
+    for cell in cells:
+        for request in cell.benchmarks:
+            found |= {name: why for name, why in request.own_files.items() if name != cell.config.dataset}
+        found |= cell.own_files
+    return tuple(f"Own files: {name}: {reason}." for name, reason in sorted(found.items()))

@@ -20,7 +20,7 @@ from orchestration.identities import ResolvedCell
 from orchestration.imported import is_imported
 from orchestration.needed_checkpoints import unusable_checkpoints
 from orchestration.resolve import resolve_sweep
-from trainers.datasets.streams import FOLDER, missing_stream
+from trainers.datasets.streams import FOLDER, RANDOM_IMAGES, missing_stream
 from trainers.job import SOURCE_VARIABLE
 
 if TYPE_CHECKING:
@@ -198,6 +198,7 @@ def _planned(
         supporting=is_supporting,
         failed=None if is_done else failures.get(cell.train_key),
         sources=cell.sources,
+        files=cell.files,
         wanted_values=() if is_supporting else cell.wanted_values,
         retrained=faults.get(cell.train_key, "") if result is not None else "",
     )
@@ -264,20 +265,25 @@ def _missing_data(cells: Sequence[PlannedCell], catalogue: Catalogue) -> tuple[s
         return ()
     waiting = [cell for cell in cells if not cell.is_done]
     streams = dict.fromkeys(cell.config.outliers for cell in waiting if not cell.trained and cell.config.outliers)
-    if os.environ.get(SOURCE_VARIABLE):  # workers copy what is missing, but no folders of a user
-        return tuple(line for name in streams if name.startswith(FOLDER) for line in missing_stream(name, data_root))
+    untrained = [cell for cell in waiting if not cell.trained]
+    trained_here = [cell for cell in untrained if cell.config.released is None]
+    files = [line for cell in trained_here for line in _missing_of_method(cell, catalogue, data_root)]
+    files += _missing_of_mixing_sets(trained_here, data_root)
+    if os.environ.get(
+        SOURCE_VARIABLE
+    ):  # workers copy what has published checksums; what its content identifies is read here
+        named = [name for name in streams if name.startswith(FOLDER) or name == RANDOM_IMAGES]
+        files += [line for name in named for line in missing_stream(name, data_root)]
+        return tuple(dict.fromkeys(files))
     names = dict.fromkeys(cell.config.dataset for cell in waiting)
     lines = [line for name in names for line in catalogue.missing_data([name], data_root)]
     lines += [line for name in streams for line in missing_stream(name, data_root)]
-    untrained = [cell for cell in waiting if not cell.trained]
     released = [cell.config.released for cell in untrained if cell.config.released]
     if released:
         from trainers.released import missing_checkpoints
 
         lines += missing_checkpoints(released, data_root)
-    trained_here = [cell for cell in untrained if cell.config.released is None]
-    files = [line for cell in trained_here for line in _missing_of_method(cell, catalogue, data_root)]
-    return (*lines, *dict.fromkeys([*files, *_missing_of_mixing_sets(trained_here, data_root)]))
+    return (*lines, *dict.fromkeys(files))
 
 
 def _missing_of_mixing_sets(cells: Sequence[PlannedCell], data_root: Path) -> list[str]:

@@ -9,22 +9,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from augment.method_files import with_contents
 from augment.plugins import Versioned, versioned
-from augment.published import as_planned
+from augment.published import Identified
 from eval.benchmark import BenchmarkRequest
-from eval.published_files.identity import files_identity
+from orchestration.benchmark_requests import benchmark_request
 from orchestration.catalogue import config_values, known_fields
 from orchestration.cells import Cell
 from orchestration.errors import nearest
-from orchestration.identities import KEY_FORMAT, ResolvedCell, Resolver, Template, identity_of
+from orchestration.identities import ResolvedCell, Resolver, Template, identity_of
 from orchestration.imported import IMPORTED
-from orchestration.keys import canonical_json, digest, plain
+from orchestration.keys import canonical_json, plain
 from orchestration.point_settings import PointSettings, attempt
 from orchestration.sweep import Point, Setting, Settings, Sweep
 from trainers.config import JobConfig, MixingSetConfig, RecipeConfig
-from trainers.datasets.streams import FOLDER, stream_identity
-from trainers.datasets.user_folder import key_name
 from trainers.recipes import resolve_model_params, resolve_recipe
-from trainers.sources import code_sources
+from trainers.sources import code_sources, files_of
 from trainers.weights.normalisation import Channels, parse_normalisation
 
 if TYPE_CHECKING:
@@ -82,7 +80,6 @@ class Reading(PointSettings):
         mixing_set, mixing_identity = self._mixing_set(parts, dataset, visualised)
         params = self._method_params(parts, str(names["dataset"]))
         outliers = self._outliers(parts)
-        outlier_identity = self._outlier_identity(outliers)
         benchmarks = self._benchmarks(dataset)
         if self.failed or recipe is None or params is None or model_params is None:
             return None
@@ -97,17 +94,21 @@ class Reading(PointSettings):
             mixing_set=mixing_set,
             outliers=outliers,
         )
+        files = self._files(config, dataset)
+        if files is None:
+            return None
         semantics = {
             "loop": self.catalogue.loop_semantics,
             "model": versioned(model),
             "method": {part.name: versioned(part) for part in parts},
         }
-        identity = identity_of(config, dataset.identity, semantics, mixing_identity, outlier_identity)
+        stream = files[f"outlier stream {outliers!r}"].key if outliers is not None else None
+        identity = identity_of(config, _dataset_key(files, config), semantics, mixing_identity, stream)
         described: dict[str, Versioned] = {f"method {part.name!r}": part for part in parts}
         described[f"model {model.name!r}"] = model
         if mixing_set is not None:
             described[f"mixing set {mixing_set.name!r}"] = self.catalogue.mixing_set(mixing_set.name)
-        return self._made(config, dataset, identity, benchmarks, code_sources(described), parent, visualised)
+        return self._made(config, files, identity, benchmarks, code_sources(described), parent, visualised)
 
     def _released(self, dataset: Any, model: Any) -> Template | None:
         """A row of a released network: its file and how it is read stand for the training."""
@@ -135,10 +136,22 @@ class Reading(PointSettings):
             released=released.name,
             normalize=normalize,
         )
-        semantics = {"loop": self.catalogue.loop_semantics, "model": versioned(model), "released": released.identity}
+        files = self._files(config, dataset)
+        if files is None:
+            return None
+        key = files[f"released checkpoint {released.name!r}"].key
+        semantics = {"loop": self.catalogue.loop_semantics, "model": versioned(model), "released": key}
         sources = code_sources({f"model {model.name!r}": model})
-        identity = identity_of(config, dataset.identity, semantics, None, None)
-        return self._made(config, dataset, identity, benchmarks, sources)
+        identity = identity_of(config, _dataset_key(files, config), semantics, None, None)
+        return self._made(config, files, identity, benchmarks, sources)
+
+    def _files(self, config: JobConfig, dataset: Any) -> Mapping[str, Identified] | None:
+        """Return what identifies the files that a job is trained on, or None where some cannot be read."""
+        mixing_set = config.mixing_set
+        params = canonical_json(mixing_set.params) if mixing_set is not None else ""
+        key = ("files", config.dataset, mixing_set and mixing_set.name, params, config.outliers, config.released)
+        made = self.resolver.remember(key, lambda: attempt(files_of, config, dataset, self.catalogue.data_root))
+        return self._unpack("outliers" if config.outliers else "dataset", made)
 
     def _imported(self) -> Template | None:
         """A row of another suite's results: its name and dataset say which; there is nothing to train or to evaluate."""
@@ -169,6 +182,7 @@ class Reading(PointSettings):
             identity={},
             benchmarks=benchmarks,
             sources={},
+            files={},
             wanted_values=self._wanted_values(benchmarks),
             parent=None,
             visualised=None,
@@ -194,7 +208,7 @@ class Reading(PointSettings):
     def _made(
         self,
         config: JobConfig,
-        dataset: Any,
+        files: Mapping[str, Identified],
         identity: Mapping[str, Any],
         benchmarks: tuple[BenchmarkRequest, ...],
         sources: Mapping[str, str],
@@ -204,10 +218,11 @@ class Reading(PointSettings):
         return Template(
             cell=self._cell(),
             config=config,
-            dataset_identity=dataset.identity,
+            dataset_identity=_dataset_key(files, config),
             identity=identity,
             benchmarks=benchmarks,
             sources=sources,
+            files=files,
             wanted_values=self._wanted_values(benchmarks),
             parent=parent,
             visualised=visualised,
@@ -375,49 +390,21 @@ class Reading(PointSettings):
     def _outliers(self, parts: tuple[Method, ...]) -> str | None:
         return self._name("outliers") if any(part.needs_outliers for part in parts) else None
 
-    def _outlier_identity(self, name: str | None) -> str | None:
-        """What identifies the pictures of the outlier stream: a checksum, a generator's version, or the content of a folder."""
-        if name is None:
-            return None
-        dataset, _ = (None, None) if name.startswith(FOLDER) else attempt(self.catalogue.dataset, name)
-        if dataset is not None:
-            return str(dataset.identity)
-        key = ("outliers", name)
-        made = self.resolver.remember(key, lambda: attempt(stream_identity, name, self.catalogue.data_root))
-        return self._unpack("outliers", made)
-
     def _benchmarks(self, dataset: Any) -> tuple[BenchmarkRequest, ...]:
         requests = []
         for name, params in self.sweep.benchmarks.items():
             if self.catalogue.has_benchmark(name):
                 key = ("benchmark", name, dataset.name, canonical_json(params))
-                made = self.resolver.remember(key, partial(attempt, self._request, name, params, dataset))
+                made = self.resolver.remember(
+                    key, partial(attempt, benchmark_request, self.resolver, name, params, dataset)
+                )
                 request = self._unpack(f"benchmarks.{name}", made)
                 requests += [request] if request is not None else []
         return tuple(requests)
 
-    def _request(self, name: str, given: Mapping[str, Any], dataset: Any) -> BenchmarkRequest:
-        benchmark = self.catalogue.benchmark(name)
-        params = self.catalogue.benchmark_params(name, given)
-        identity = {
-            "format": KEY_FORMAT,
-            "name": name,
-            "params": params,
-            "semantics": versioned(benchmark),
-            "dataset": {"name": key_name(dataset.name), "identity": dataset.identity},
-        }
-        files = files_identity(name, params, dataset.name, self.catalogue.data_root)
-        if files:
-            identity["files"] = {each: found.key for each, found in files.items()}
-        code = benchmark.code["source"] if benchmark.code is not None else ""
-        return BenchmarkRequest(
-            name=name,
-            params=params,
-            key=digest(identity),
-            code=code,
-            files={each: as_planned(found) for each, found in files.items()},
-            own_files={each: found.reason for each, found in files.items() if found.is_own},
-        )
+
+def _dataset_key(files: Mapping[str, Identified], config: JobConfig) -> str:
+    return files[f"dataset {config.dataset!r}"].key
 
 
 def _owners(path: str, fields: Mapping[str, tuple[str, ...]]) -> list[tuple[str, str]]:

@@ -39,7 +39,7 @@ def sweep_tables(sweep: Sweep, cells: Sequence[ResolvedCell], results: Mapping[s
         baselines = normalisation_notes(shown_columns(sweep.columns, requests), cells, results)
         empty = tuple(f"Not complete: {line}." for line in unfilled(cells, results))
         brought_in = imported_notes(_imported_rows(cells, results))
-        notes = (*table_notes(sweep), *baselines, *own_files_notes(requests), *brought_in)
+        notes = (*table_notes(sweep), *baselines, *own_files_notes(cells), *brought_in)
         assumed = assumption_notes(sweep, cells, results)
         return (replace(table, notes=(*table.notes, *notes, *assumed, *empty)),)
     tables: list[Table] = []

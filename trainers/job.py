@@ -57,6 +57,7 @@ class JobRequest:
         eras: Train key -> how often it was invalidated, of this cell and of those whose checkpoints it reads; 0 where left out.
         recorded_weights: Hashes under which reports on this cell's weights are recorded; empty where none are.
         recorded_benchmarks: Wanted benchmarks that are recorded under them; run again should the weights come out as others.
+        files: What identified the files that it is trained on while it was planned, checked likewise.
     """
 
     train_key: str
@@ -70,6 +71,7 @@ class JobRequest:
     eras: Mapping[str, int] = field(default_factory=dict)
     recorded_weights: frozenset[str] = frozenset()
     recorded_benchmarks: tuple[BenchmarkRequest, ...] = ()
+    files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def cell_id(self) -> str:

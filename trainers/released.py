@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from augment.image_files.content import file_hash
+from augment.published import Identified, absent, own, published
+from trainers.datasets.image_errors import as_data_errors
 from trainers.errors import ImpossibleJob, unknown_name
 from trainers.weights.normalisation import USUAL, Normalisation
 
@@ -71,6 +74,26 @@ class ReleasedCheckpoint:
     def identity(self) -> str:
         """What stands for the file in train keys: name, declared hash, and how it is read."""
         return f"{self.name}:{self.sha256 or self.md5 or 'unknown'}:{self.semantics}"
+
+    def content(self, data_root: str | Path | None) -> Identified:
+        """Return what identifies the file: what is declared of it where its hash is known and matches, else its content.
+
+        Raises:
+            CorruptData: If it is there and cannot be read.
+        """
+        path = None if data_root is None else self.path(data_root)
+        if path is None or not path.is_file():
+            return absent(self.identity)
+        with as_data_errors():
+            content = file_hash(path)
+            if self.sha256 and content.startswith(self.sha256):
+                return published(self.identity, content, "its SHA-256 is the published one")
+            if self.md5 and file_hash(path, algorithm="md5") == self.md5:
+                return published(self.identity, content, "its MD5 is the published one")
+        reason = (
+            "its hash is not the published one" if self.sha256 or self.md5 else f"no hash of {self.file} is published"
+        )
+        return own(content, reason)
 
     def path(self, data_root: str | Path) -> Path:
         """Return where the file lies below a data root."""

@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from trainers.checkpoints import Checkpoints, StoredCheckpoint, tensors_sha256
+from trainers.datasets.content import named_content
 from trainers.datasets.shared import shared_split
 from trainers.datasets.staging import stage_datasets, stage_released
 from trainers.errors import CheckpointError
@@ -282,6 +283,7 @@ def _judge(
         data_root=Path(data_root),
         cache_dir=Path(cache_dir),
         load_images=lambda name: shared_split(name, "test", data_root, cache_dir).images,
+        identify=lambda name: named_content(name, Path(data_root)),
         workers=group,
     )
     is_first = group.rank == 0

@@ -12,9 +12,11 @@ import.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Literal
@@ -33,7 +35,8 @@ CHUNK_BYTES: Final = 2**20
 THREADS: Final = 8
 FEW_FILES: Final = 64
 HEADER_BYTES: Final = 4096
-Algorithm = Literal["sha256", "md5"]
+Algorithm = Literal["sha256", "md5", "sha256-unzipped"]
+"""What is computed of a file: its SHA-256 or MD5, or the SHA-256 of what a gzip file packs."""
 _REMEMBERED: Final[dict[Path, tuple[str, str]]] = {}
 """Hashes of this process: memory file -> (stamp, hash)."""
 
@@ -112,12 +115,13 @@ def _facts_of(path: Path, name: str) -> ImageFile:
 
 def _whole_digest(path: Path, algorithm: Algorithm) -> str:
     try:
+        if algorithm == "sha256-unzipped":
+            with gzip.open(path) as packed:
+                return hashlib.file_digest(packed, "sha256").hexdigest()
         with path.open("rb") as handle:
             return hashlib.file_digest(handle, algorithm).hexdigest()
-    except OSError as error:
-        raise ImageFolderError(
-            f"{path} must be readable, but is not: {error.strerror}; make it so, or remove it"
-        ) from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise ImageFolderError(f"{path} must be readable, but is not: {error}; make it so, or remove it") from error
 
 
 def _folder_hash(found: ImageFolder, whole: bool) -> str:

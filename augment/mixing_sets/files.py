@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from augment.fast_dataclass import dataclass
-from augment.image_files.content import folder_hash
+from augment.image_files.content import file_hash
+from augment.image_files.looks import content_of
 from augment.image_files.trial import tried_images_in
 from augment.image_files.walk import ImageFolder, ImageFolderError, walk_images
 from augment.mixing_sets.mixing_set import MixingSet
 from augment.mixing_sets.source import MixingSetError
+from augment.published import Identified, absent, by_proof, own
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,26 +84,46 @@ class RandomImagesConfig:
             raise ValueError(f"padding must be between 0 and 64 pixels, but got {self.padding}")
 
 
+def folder_files(config: FolderConfig, data_root: Path | None) -> Identified:
+    """Return what identifies the images of the folder, "pending" while it cannot be seen or is empty."""
+    content = "" if data_root is None else content_of(data_root, config.folder)
+    return Identified(key=content, state="given", content=content) if content else absent("")
+
+
 def folder_content(config: FolderConfig, data_root: Path | None) -> Mapping[str, Any]:
-    """Return the content hash of the folder as part of the identity, "pending" while it cannot be seen or is empty."""
-    folder = None if data_root is None else data_root / config.folder
-    found = walk_images(folder) if folder is not None and folder.is_dir() else None
-    content = folder_hash(found) if found is not None and found.files else "pending"
-    return {"content": content, **_fast_jpeg(config)}
+    """Return the content hash of the folder as part of the identity."""
+    return {"content": folder_files(config, data_root).key, **_fast_jpeg(config)}
+
+
+def pixmix_files(config: PixMixPicturesConfig, data_root: Path | None) -> Identified:
+    """Return what identifies the published images: the checksum of their archive where they were compared with it."""
+    declared = f"md5-of-archives:{PIXMIX_TAR_MD5}"
+    if data_root is None:
+        return absent(declared)
+    found = {name: content_of(data_root / PIXMIX_FOLDER, name) for name in PIXMIX_FOLDERS}
+    return by_proof(declared, PIXMIX_FOLDER, found, data_root) if all(found.values()) else absent(declared)
 
 
 def pixmix_pictures_content(config: PixMixPicturesConfig, data_root: Path | None) -> Mapping[str, Any]:
-    """Return the declared checksum of the published archive."""
-    return {"content": f"md5:{PIXMIX_TAR_MD5}", **_fast_jpeg(config)}
+    """Return what identifies the published images as part of the identity."""
+    return {"content": pixmix_files(config, data_root).key, **_fast_jpeg(config)}
 
 
 def _fast_jpeg(config: FolderConfig | PixMixPicturesConfig) -> Mapping[str, Any]:
     return {"fast_jpeg": FAST_JPEG_SEMANTICS} if config.fast_jpeg else {}
 
 
+def random_images_file(data_root: Path | None) -> Identified:
+    """Return what identifies 300K Random Images: their content, since no checksum was published."""
+    path = None if data_root is None else data_root / RANDOM_IMAGES_FILE
+    if path is None or not path.is_file():
+        return absent(f"{RANDOM_IMAGES_FILE} {RANDOM_IMAGES_SHAPE}")
+    return own(file_hash(path), f"no checksum of {RANDOM_IMAGES_FILE} is published")
+
+
 def random_images_content(config: RandomImagesConfig, data_root: Path | None) -> Mapping[str, Any]:
-    """Return the published name and shape: no checksum was published."""
-    return {"content": f"{RANDOM_IMAGES_FILE} {RANDOM_IMAGES_SHAPE}"}
+    """Return what identifies the array as part of the identity."""
+    return {"content": random_images_file(data_root).key}
 
 
 def random_images_side(training_side: int) -> int:
@@ -262,6 +284,7 @@ ENTRIES: Final = (
         source="hendrycks/outlier-exposure README; andyzoujm/pixmix cifar.py for the crop and flip",
         stored_side=random_images_side,
         content=random_images_content,
+        identified=lambda config, data_root: random_images_file(data_root),
         files=lambda config: (RANDOM_IMAGES_FILE,),
     ),
     MixingSet(
@@ -275,6 +298,7 @@ ENTRIES: Final = (
         what="The pictures that the PixMix authors released: 14,230 fractals and 4,700 feature visualisations.",
         source="andyzoujm/pixmix README, fractals_and_fvis.tar",
         content=pixmix_pictures_content,
+        identified=pixmix_files,
         files=lambda config: (PIXMIX_FOLDER,),
         look=pixmix_images,
     ),
@@ -289,6 +313,7 @@ ENTRIES: Final = (
         what="The images of any folder, identified by their content.",
         source="put images there, or set folder=NAME",
         content=folder_content,
+        identified=folder_files,
         files=lambda config: (config.folder,),
         look=folder_images,
     ),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from augment.fast_dataclass import dataclass
+from augment.published import Identified
 
 if TYPE_CHECKING:
     from augment.mixing_sets.source import PictureSource, SetRequest
@@ -27,6 +28,10 @@ def _no_content(config: Any, data_root: Path | None) -> Mapping[str, Any]:
     return {}
 
 
+def _not_from_files(config: Any, data_root: Path | None) -> Identified | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MixingSet:
     """A mixing set, described.
@@ -43,6 +48,7 @@ class MixingSet:
         source: Paper and reference code.
         stored_side: Side of the stored pictures for a side of training pictures.
         content: Further plain values of the identity: the hash of files, the semantics of parts.
+        identified: What identifies its files, or None for a set that is made from none.
         hidden: Fields of the config that are no part of the identity (paths).
         files: Names of the files and folders in the data root that it is made from.
         look: Looks at the names of those files while planning and raises what building would raise; None where it is enough
@@ -61,6 +67,7 @@ class MixingSet:
     source: str
     stored_side: Callable[[int], int] = stored_side_with_crop
     content: Callable[[Any, Path | None], Mapping[str, Any]] = _no_content
+    identified: Callable[[Any, Path | None], Identified | None] = _not_from_files
     hidden: frozenset[str] = frozenset()
     files: Callable[[Any], tuple[str, ...]] = _no_files
     look: Callable[[Any, Path], object] | None = None

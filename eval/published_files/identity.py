@@ -8,13 +8,13 @@ not match has a key of its own and is called "own files".
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from augment.image_files.content import file_hash, folder_hash, named_files_hash
-from augment.image_files.walk import ImageFolderError, walk_images
+from augment.image_files.content import file_hash
+from augment.image_files.looks import content_of
+from augment.image_files.walk import ImageFolderError
 from augment.published import Identified, absent, by_proof, given, joined, own, published
 from eval.benchmarks import benchmark_for
 from eval.errors import EvalError
@@ -27,13 +27,6 @@ FROST: Final = "frost"
 BASELINES: Final = "baselines"
 NORMALISED: Final = frozenset({"c", "c-generated", "p", "p-generated"})
 """The benchmarks whose metrics are divided by those of a baseline network, which may be a file of the user's."""
-
-VIDEO_SUFFIX: Final = ".mp4"
-LOOK_LASTS: Final = 20
-"""A look at a tree of files is good for this many times as long as it took, so that looking again costs one twentieth at most."""
-
-_LOOKS: Final[dict[Path, tuple[float, str]]] = {}
-"""Folder -> time of the process's clock, in seconds, up to which a look is good, and the hash that it found."""
 
 
 def files_identity(
@@ -59,33 +52,6 @@ def files_identity(
         raise EvalError(str(error)) from error
     if data_root is not None:
         found |= _baseline(benchmark, config, dataset, data_root)
-    return found
-
-
-def content_of(folder: Path, part: str) -> str:
-    """Return the content hash of a file, or of the images or videos in a folder; "" where there is none.
-
-    Args:
-        folder: Folder of a collection.
-        part: File or folder in it, or ".".
-
-    Raises:
-        ImageFolderError: If one cannot be read.
-    """
-    path = folder / part
-    if path.is_file():
-        return file_hash(path)
-    if not path.is_dir():
-        return ""
-    until, known = _LOOKS.get(path, (0.0, ""))
-    if time.monotonic() < until:
-        return known
-    started = time.monotonic()
-    images = walk_images(path)
-    took = time.monotonic() - started
-    videos = [] if images.files else [each.relative_to(path).as_posix() for each in path.rglob(f"*{VIDEO_SUFFIX}")]
-    found = named_files_hash(path, videos) if videos else folder_hash(images) if images.files else ""
-    _LOOKS[path] = (time.monotonic() + LOOK_LASTS * took, found)
     return found
 
 

@@ -10,12 +10,12 @@ import typer
 from orchestration.cli import benchmark_verbs, options
 from orchestration.cli.output import EXIT_DONE, EXIT_REFUSED, columns, emit
 
-GENERATED = "generated"
 Names = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[NAME]...",
-        help="Datasets, folders of published benchmarks (CIFAR-10-C), or `generated`; by default all that is there.",
+        help="Datasets, benchmark files (CIFAR-10-C), outlier sets, mixing images, released networks, or `generated`; by "
+        "default all that is there.",
     ),
 ]
 
@@ -47,22 +47,17 @@ def list_data(data_root: options.DataRoot = None, as_json: options.Json = False)
 
 
 def verify_data(names: Names = None, data_root: options.DataRoot = None, as_json: options.Json = False) -> int:
-    """Read datasets, published benchmark files and generated sets whole, and compare their checksums."""
-    from eval.published_files.layout import FOLDERS
-    from orchestration.benchmark_data import verify_generated, verify_published
-    from trainers.datasets.registry import DATASETS
+    """Read datasets, published benchmark files and generated sets whole, and compare checksums and archives that are kept.
 
-    settings = options.settings_of(None, data_root)
-    folders = list(dict.fromkeys(FOLDERS.values()))
-    present = [name for name in folders if (settings.data_root / name).is_dir()]
-    published = [name for name in names or present if name in folders]
-    datasets = [name for name in names or DATASETS if name not in folders and name != GENERATED]
-    rows = [_verified(name, settings.data_root) for name in datasets]
-    rows += verify_published(published, settings)
-    rows += verify_generated(settings) if not names or GENERATED in names else []
+    Archives are looked for in the data root and next to what is unpacked. Files that were compared with one count as published
+    from then on, archive or not, until they change.
+    """
+    from orchestration.data_check import BROKEN, MISSING, check_data
+
+    rows = list(check_data(names, options.settings_of(None, data_root)))
     table = [[row["name"], row["state"], row["detail"]] for row in rows]
     emit(rows, lambda: columns(table, header=["data", "state", "detail"]), as_json=as_json)
-    bad = {"broken", "missing"} if names else {"broken"}
+    bad = {BROKEN, MISSING} if names else {BROKEN}
     return EXIT_REFUSED if any(row["state"] in bad for row in rows) else EXIT_DONE
 
 
@@ -110,24 +105,3 @@ def _outlier_rows(root: Path) -> list[dict[str, Any]]:
         way = "" if is_there else f"{root / each.folders[0]}: {each.what}"
         rows.append({"name": name, "kind": "outliers", "title": each.what, "is_there": is_there, "get_it_with": way})
     return rows
-
-
-def _verified(name: str, root: Path) -> dict[str, str]:
-    from trainers.datasets.registry import dataset_for, missing_data
-    from trainers.errors import DataError
-
-    spec = dataset_for(name)
-    missing = missing_data([name], root)
-    if missing:
-        return {"name": name, "state": "missing", "detail": missing[0]}
-    try:
-        return {"name": name, "state": "whole", "detail": _read_whole(spec.name, root)}
-    except DataError as error:
-        return {"name": name, "state": "broken", "detail": str(error)}
-
-
-def _read_whole(name: str, root: Path) -> str:
-    from trainers.datasets.load import load_split
-
-    sizes = [f"{split} {len(load_split(name, split, root))}" for split in ("train", "test")]
-    return ", ".join(sizes)

@@ -108,4 +108,5 @@ def request_of(
         eras=eras,
         recorded_weights=recorded.training.summary.weights if recorded is not None else frozenset(),
         recorded_benchmarks=tuple(request for request in cell.wanted if request.key in reports),
+        files=cell.files,
     )

@@ -141,6 +141,7 @@ def _screened(
             paths=paths,
             dataset_identity=cell.dataset_identity,
             sources=cell.sources,
+            files=cell.files,
         ),
         epochs=recipe.epochs,
         look_every=options.look_every or max(1, recipe.epochs // 10),

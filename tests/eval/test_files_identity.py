@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from augment.image_files import content
+from augment.image_files import content, looks
+from augment.image_files.looks import content_of
 from augment.published import PENDING, Identified, prove
 from eval.benchmark import BenchmarkRequest
 from eval.benchmarks import full_params
 from eval.published_files import identity
-from eval.published_files.identity import content_of, files_identity
+from eval.published_files.identity import files_identity
 from eval.published_files.layout import FROST_FILES
 from eval.published_files.presence import missing_files
 from eval.suite import judge
@@ -28,7 +29,7 @@ KINDS = ("fog", "snow")
 def _remember_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DREAMGRID_CACHE", str(tmp_path / "hashes"))
     monkeypatch.setattr(content, "_REMEMBERED", {})
-    monkeypatch.setattr(identity, "LOOK_LASTS", 0)
+    monkeypatch.setattr(looks, "LOOK_LASTS", 0)
 
 
 def _array(path: Path, level: int) -> None:

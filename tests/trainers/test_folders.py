@@ -16,7 +16,7 @@ from trainers.datasets.outliers import fit_pictures, load_outliers
 from trainers.datasets.registry import DATASETS, missing_data
 from trainers.datasets.shared import shared_split
 from trainers.datasets.spec import DatasetSpec
-from trainers.datasets.streams import missing_stream, stream_identity
+from trainers.datasets.streams import missing_stream, stream_files
 from trainers.errors import CorruptData, DataError, MissingData, UnknownName
 from trainers.pictures import PictureFiles, training_pictures
 
@@ -221,7 +221,7 @@ def test_a_flat_folder_is_an_outlier_stream_by_an_absolute_path_and_by_one_in_th
     read = load_outliers(name, image_size=8, num_channels=3, data_root=tmp_path, cache_dir=tmp_path / "cache")
     assert read.shape == (3, 8, 8, 3)
     assert missing_stream(name, tmp_path) == []
-    assert stream_identity(name, tmp_path) == stream_identity(f"folder:{tmp_path}/mine/flat")
+    assert stream_files(name, tmp_path) == stream_files(f"folder:{tmp_path}/mine/flat")
     (line,) = missing_stream(f"{name}-gone", tmp_path)
     assert f"{tmp_path}/mine/flat-gone does not exist" in line
 

@@ -17,7 +17,7 @@ from PIL import Image
 from trainers.datasets import user_folder
 from trainers.datasets.registry import dataset_for
 from trainers.datasets.shared import shared_split
-from trainers.datasets.streams import stream_identity
+from trainers.datasets.streams import stream_files
 from trainers.datasets.user_folder import key_name
 from trainers.errors import CorruptData, ImpossibleJob, MissingData, UnknownName
 from trainers.group import OneWorker
@@ -213,12 +213,12 @@ def test_a_change_is_seen_by_a_process_that_has_looked_before(pets: Path) -> Non
 
 
 def test_outlier_streams_are_known_by_their_content(pets: Path) -> None:
-    assert stream_identity(f"folder:{pets}").startswith("sha256-of-content:")
-    assert stream_identity("folder:/nowhere/at/all") == "pending"
-    assert stream_identity("random-images-300k") == "random-images-300k"
-    assert stream_identity("digits") == dataset_for("digits").identity
-    assert stream_identity("generated:fractals").startswith("generated:fractals:")
+    assert stream_files(f"folder:{pets}").key.startswith("sha256-of-content:")
+    assert stream_files("folder:/nowhere/at/all").key == "pending"
+    assert stream_files("random-images-300k").key == "random-images-300k"
+    assert stream_files("digits").key == dataset_for("digits").identity
+    assert stream_files("generated:fractals").key.startswith("generated:fractals:")
     with pytest.raises(UnknownName, match="an outlier stream may also be"):
-        stream_identity("nobody")
+        stream_files("nobody")
     with pytest.raises(UnknownName, match="did you mean 'fractals'"):
-        stream_identity("generated:fractal")
+        stream_files("generated:fractal")

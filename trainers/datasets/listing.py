@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from augment.image_files.walk import ImageFolder, walk_images
 from augment.kept_files import DamagedFileError, keep, kept_facts
+from trainers.datasets.content import ANNOTATIONS, dataset_content
 from trainers.datasets.image_errors import as_data_errors
 from trainers.datasets.registry import absent_paths, missing_line
 from trainers.datasets.spec import DatasetSpec
@@ -21,7 +22,6 @@ from trainers.datasets.user_folder import PREFIX
 from trainers.errors import CorruptData, MissingData
 
 logger = logging.getLogger(__name__)
-ANNOTATIONS: Final = "val_annotations.txt"
 VERSION: Final = 2
 """Version of the rules by which a folder is listed; older listings in a cache are not used."""
 
@@ -68,7 +68,8 @@ def list_split(spec: DatasetSpec, split: Literal["train", "test"], data_root: Pa
     if absent:
         raise MissingData(missing_line(spec, data_root, absent))
     root = (data_root / spec.folders[split == "test"]).resolve()
-    name = hashlib.sha256(f"{VERSION} {spec.identity} {split} {root}".encode()).hexdigest()[:24]
+    identity = dataset_content(spec, data_root).key
+    name = hashlib.sha256(f"{VERSION} {identity} {split} {root}".encode()).hexdigest()[:24]
     kept = cache_dir / "listings" / f"{name}.json"
     listing = _kept_listing(kept, root)
     if listing is None:

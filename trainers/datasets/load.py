@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from augment.kept_files import FileIdentity, file_identity
+from trainers.datasets.content import file_contradiction
 from trainers.datasets.idx import read_idx
+from trainers.datasets.image_errors import as_data_errors
 from trainers.datasets.registry import absent_paths, dataset_for, missing_line, readers_of
 from trainers.datasets.spec import DataFile, DatasetSpec
 from trainers.errors import CorruptData, DataError, MissingData
@@ -104,35 +105,10 @@ def _read_by_torchvision(
 
 
 def _verify(spec: DatasetSpec, file: DataFile, root: Path) -> None:
-    """Compare a file with its published checksum; packed-only checksums are compared where the packed file is kept."""
-    path = root / file.path
-    if file.sha256:
-        _compare(spec, path, "sha256", file.sha256)
-    elif spec.layout == "idx":
-        packed = path.with_name(path.name + ".gz")
-        if packed.is_file():
-            _compare(spec, packed, "md5", file.md5)
-    else:
-        _compare(spec, path, "md5", file.md5)
-
-
-_VERIFIED: Final[set[tuple[FileIdentity, str]]] = set()
-"""Files of this process that passed, with their checksum."""
-
-
-def _compare(spec: DatasetSpec, path: Path, algorithm: Literal["md5", "sha256"], expected: str) -> None:
-    identity = file_identity(path)
-    if identity is not None and (identity, expected) in _VERIFIED:
-        return
-    with path.open("rb") as handle:
-        found = hashlib.file_digest(handle, algorithm).hexdigest()
-    if found != expected:
-        raise CorruptData(
-            f"{path} must have the published {algorithm} {expected}, but has {found}; delete it and get it again with: "
-            f"{spec.fetch_hint(path.parents[len(Path(spec.files[0].path).parts) - 1])}"
-        )
-    if identity is not None:
-        _VERIFIED.add((identity, expected))
+    with as_data_errors():
+        wrong = file_contradiction(spec, file, root)
+    if wrong:
+        raise CorruptData(wrong)
 
 
 def _check_arrays(spec: DatasetSpec, split: str, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:

@@ -47,7 +47,7 @@ def load_outliers(
         DataError: If its data is missing or corrupt.
     """
     if name == RANDOM_IMAGES:
-        pictures = _random_images(data_root)
+        pictures = random_images(data_root)
     elif name in DATASETS:
         pictures = load_split(name, "train", data_root).images
     elif (generator := generated_set(name)) is not None:
@@ -116,7 +116,13 @@ def _generated(
     return open_mixing_set(file)
 
 
-def _random_images(data_root: Path) -> NDArray[np.uint8]:
+def random_images(data_root: Path) -> NDArray[np.uint8]:
+    """Return the published file of random images, (M, 32, 32, 3) uint8, mapped into memory.
+
+    Raises:
+        MissingData: If it is not there.
+        CorruptData: If it is no such array.
+    """
     path = data_root / RANDOM_IMAGES_FILE
     if not path.is_file():
         raise MissingData(missing_random_images(data_root))

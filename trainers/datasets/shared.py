@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from augment.folder_lock import locked_folder
 from augment.kept_files import DamagedFileError, UnsealedRecordError, keep, kept_facts
+from trainers.datasets.content import dataset_content
 from trainers.datasets.load import Split, SplitName, fingerprint, load_split
 from trainers.datasets.registry import dataset_for
 from trainers.datasets.spec import DatasetSpec
@@ -46,7 +47,8 @@ def shared_split(name: str, split: SplitName, data_root: str | Path, cache_dir: 
     if spec.layout == "folders":
         return _from_folders(spec, split, Path(data_root), Path(cache_dir))
     label = re.sub(r"[^a-z0-9-]", "_", name)
-    folder = Path(cache_dir) / "datasets" / f"{label}-{hashlib.sha256(spec.identity.encode()).hexdigest()[:16]}"
+    identity = dataset_content(spec, Path(data_root)).key
+    folder = Path(cache_dir) / "datasets" / f"{label}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
     found = _open(folder, split)
     if found is None:
         with locked_folder(folder):
@@ -68,7 +70,8 @@ def _from_folders(spec: DatasetSpec, split: SplitName, data_root: Path, cache_di
             "its test split, or a smaller dataset"
         )
     listing = list_split(spec, split, data_root, cache_dir)
-    made = decoded(listing, identity=spec.identity, resize=spec.resize, size=spec.image_size, cache_dir=cache_dir)
+    identity = dataset_content(spec, data_root).key
+    made = decoded(listing, identity=identity, resize=spec.resize, size=spec.image_size, cache_dir=cache_dir)
     return Split(images=made.images, labels=made.labels, fingerprint=made.fingerprint)
 
 

@@ -41,7 +41,8 @@ class DatasetSpec:
         num_classes: Number of classes.
         num_train: Pictures of the training split.
         num_test: Pictures of the test split.
-        identity: Declared checksum of the whole dataset; part of every train key.
+        identity: Declared checksum of the whole dataset, which stands for its content in train keys while its files are absent or
+            match it (`trainers.datasets.content`).
         mean: Per-channel pixel value in [0, 1] that normalisation maps to zero.
         std: Per-channel divisor of the normalisation.
         layout: How its files are read.

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from augment.folder_lock import locked_folder
 from augment.kept_files import DamagedFileError, changed_files, file_digest, keep, kept_facts
+from augment.published import PROOFS
 from clusters.storage import MissingObjectError, ObjectInfo, Storage, StorageError, open_storage
 from trainers.datasets.registry import absent_paths, dataset_for
 from trainers.datasets.streams import RANDOM_IMAGES, RANDOM_IMAGES_FILE
@@ -52,7 +53,8 @@ def stage_datasets(names: list[str], source: str, data_root: Path) -> int:
     changed = changed_copies([path for name in names for path in _paths(name)], source, data_root)
     absent = [path for name in names for path in _absent(name, data_root)] if source else []
     wanted = list(dict.fromkeys((*absent, *changed)))
-    return stage(wanted, source, data_root) if wanted else 0
+    packed = [f"{path}.gz" for path in wanted if path.endswith("-ubyte")]  # what KMNIST is compared with
+    return stage(wanted, source, data_root, optional=packed) if wanted else 0
 
 
 def stage_released(name: str | None, source: str, data_root: Path) -> int:
@@ -64,8 +66,16 @@ def stage_released(name: str | None, source: str, data_root: Path) -> int:
     return stage([path], source, data_root) if source and is_wanted else 0
 
 
-def stage(paths: list[str], source: str, data_root: Path) -> int:
+def stage(paths: list[str], source: str, data_root: Path, *, optional: Sequence[str] = ()) -> int:
     """Copy files and folders, named below the source, to the data root; one process of the node at a time.
+
+    What the source says of content that was compared with published archives comes with them.
+
+    Args:
+        paths: What is copied.
+        source: Folder or s3:// prefix that mirrors the data root.
+        data_root: Folder of datasets on this node.
+        optional: Files that are copied too where the source has them.
 
     Raises:
         DataError: If the source lacks them, or a copy is not what its checksum says.
@@ -77,6 +87,8 @@ def stage(paths: list[str], source: str, data_root: Path) -> int:
         record[PARTIAL] = sorted({*record.get(PARTIAL, []), *paths})
         _write(data_root / RECORD, record)
         objects = [found for path in paths for found in _objects(storage, path)]
+        is_own = (data_root / PROOFS).exists() and PROOFS not in record
+        objects += _optional(storage, [*([] if is_own else [PROOFS]), *optional])
         changed = set(changed_files(data_root, _digests(record, paths)))
         missing = [each for each in objects if each.path in changed or not _is_there(each, record, data_root)]
         if missing:
@@ -149,6 +161,14 @@ def _objects(storage: Storage, path: str) -> list[ObjectInfo]:
     if not found:
         raise MissingData(f"the data source {storage.uri} must hold {path}, but holds nothing there; upload it first")
     return found
+
+
+def _optional(storage: Storage, paths: Sequence[str]) -> list[ObjectInfo]:
+    """Return those of some files that a source has."""
+    try:
+        return [found for path in paths if (found := storage.stat(path)) is not None]
+    except StorageError as error:
+        raise DataError(f"{storage.uri} must be readable, but is not: {error}; check the address") from error
 
 
 def _is_there(each: ObjectInfo, record: Mapping[str, Any], data_root: Path) -> bool:

@@ -13,13 +13,16 @@ from typing import Final
 
 from augment.image_files.trial import tried_images_in
 from augment.image_files.walk import ImageFolderError, walk_images
+from augment.mixing_sets.files import RANDOM_IMAGES_FILE as RANDOM_IMAGES_FILE
+from augment.mixing_sets.files import random_images_file
+from augment.published import Identified, absent
+from trainers.datasets.content import dataset_content
 from trainers.datasets.image_errors import as_data_errors
 from trainers.datasets.registry import dataset_for, missing_data
 from trainers.datasets.user_folder import content_identity
 from trainers.errors import UnknownName, unknown_name
 
 RANDOM_IMAGES: Final = "random-images-300k"
-RANDOM_IMAGES_FILE: Final = "300K_random_images.npy"
 GENERATED: Final = "generated:"
 FOLDER: Final = "folder:"
 PENDING: Final = "pending"
@@ -51,11 +54,11 @@ def stream_folder(name: str, data_root: Path | None) -> Path:
     return folder if data_root is None else data_root / folder
 
 
-def stream_identity(name: str, data_root: Path | None = None) -> str:
+def stream_files(name: str, data_root: Path | None = None) -> Identified:
     """Return what identifies a stream's images in train keys.
 
-    A dataset's declared checksum; the name of the one published file; a generator's name, version and numbers; the content
-    hash of a folder, or "pending" while it is absent or empty.
+    A dataset's files; the content of the one published file; a generator's name, version and numbers; the content hash of a
+    folder, or "pending" while it is absent or empty.
 
     Args:
         name: An outlier stream.
@@ -66,16 +69,20 @@ def stream_identity(name: str, data_root: Path | None = None) -> str:
         CorruptData: If an image of a folder cannot be read.
     """
     if name == RANDOM_IMAGES:
-        return name
+        found = random_images_file(data_root)
+        return absent(name) if found.state == "absent" else found
     generator = generated_set(name)
     if generator is not None:
         from augment.mixing_sets.registry import MIXING_SETS
 
-        return f"{name}:{MIXING_SETS[generator].semantics}:{NUM_GENERATED}:{GENERATED_SEED}"
+        made = f"{name}:{MIXING_SETS[generator].semantics}:{NUM_GENERATED}:{GENERATED_SEED}"
+        return Identified(key=made, state="given", content=made)
     if name.startswith(FOLDER):
-        return _folder_identity(stream_folder(name, data_root))
+        found_there = _folder_identity(stream_folder(name, data_root))
+        is_there = found_there != PENDING
+        return Identified(key=found_there, state="given", content=found_there) if is_there else absent("")
     try:
-        return dataset_for(name).identity
+        return dataset_content(dataset_for(name), data_root)
     except UnknownName as error:
         raise UnknownName(
             f"{error}; an outlier stream may also be {RANDOM_IMAGES}, generated:SET or folder:PATH"

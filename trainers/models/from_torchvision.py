@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
+import torch
 from torch import nn
 
-from trainers.errors import ImpossibleJob, TrainingError
+from augment.image_files.content import file_hash
+from trainers.datasets.image_errors import as_data_errors
+from trainers.errors import CorruptData, ImpossibleJob, TrainingError
 from trainers.models.registry import ModelInput
 from trainers.weights.normalisation import Normalisation
+
+HASH_IN_NAME: Final = re.compile(r"-([a-f0-9]{8,})\.")
+"""The first digits of the SHA-256 in the names of torchvision's files."""
 
 _PLAIN: Final[Mapping[str, Mapping[str, object]]] = {"googlenet": {"aux_logits": False, "init_weights": True}}
 """Options that make a network return logits alone, and nothing else with them, also while it trains."""
@@ -56,9 +64,28 @@ def published_normalisation(name: str, weights: str) -> Normalisation:
     )
 
 
+def _check_hash(address: str) -> None:
+    """Compare weights that were fetched before with the hash in their file's name: torch does so only while it fetches them.
+
+    Raises:
+        CorruptData: If they differ.
+    """
+    path = Path(torch.hub.get_dir()) / "checkpoints" / address.rpartition("/")[2]
+    known = HASH_IN_NAME.search(path.name)
+    if known is None or not path.is_file():
+        return
+    with as_data_errors():
+        found = file_hash(path)
+    if not found.startswith(known[1]):
+        raise CorruptData(
+            f"{path} must have a SHA-256 that begins with {known[1]}, as published, but has {found}; delete it to fetch it again"
+        )
+
+
 def _with_weights(name: str, weights: str) -> nn.Module:
     from torchvision import models
 
+    _check_hash(models.get_model_weights(name)[weights].url)
     try:
         model: nn.Module = models.get_model(name, weights=weights)
     except OSError as error:

@@ -1,0 +1,141 @@
+"""What identifies the files of a dataset: their content, whatever the folder is called. Light: reads files only to hash them.
+
+Files with published checksums are compared with them: MNIST, Fashion-MNIST (SHA-256 of the unpacked files), CIFAR and SVHN (MD5).
+KMNIST is published packed: its files are compared with the packed ones next to them. ImageNet, Tiny ImageNet and Places365 are
+published as archives (`augment.published`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from augment.image_files.content import file_hash
+from augment.image_files.looks import content_of
+from augment.published import Identified, absent, by_proof, joined, own, published
+from trainers.datasets.image_errors import as_data_errors
+from trainers.datasets.registry import DATASETS, dataset_for
+from trainers.datasets.spec import DataFile, DatasetSpec
+from trainers.datasets.user_folder import PREFIX
+from trainers.errors import UnknownName
+
+ANNOTATIONS: Final = "val_annotations.txt"
+"""File of a flat split of a published dataset that names the class of each image."""
+
+
+def dataset_content(spec: DatasetSpec, data_root: Path | None) -> Identified:
+    """Return what identifies the files of a dataset; where only some are there, as for one split, those count.
+
+    Args:
+        spec: The dataset.
+        data_root: Folder of datasets; None where nothing is looked at.
+
+    Raises:
+        CorruptData: If a file is there that cannot be read.
+    """
+    if spec.name.startswith(PREFIX):
+        return Identified(key=spec.identity, state="given", content=spec.identity)
+    if not spec.files and spec.folders is None:
+        return published(spec.identity, spec.identity, "it is part of an installed package")
+    if data_root is None:
+        return absent(spec.identity)
+    with as_data_errors():
+        if spec.folders is None:
+            return _of_files(spec, data_root)
+        found = {part: content_of(data_root, part) for part in _parts(spec, data_root)}
+        there = {part: content for part, content in found.items() if content}
+        return by_proof(spec.identity, spec.name, there, data_root) if there else absent(spec.identity)
+
+
+def named_content(name: str, data_root: Path) -> Identified:
+    """Return what identifies the files of a dataset by its name; an unknown one has none, which its reader says."""
+    try:
+        return dataset_content(dataset_for(name), data_root)
+    except UnknownName:
+        return absent("")
+
+
+def contradiction(spec: DatasetSpec, data_root: Path) -> str:
+    """Return what is wrong with the files of a dataset: another content than the published one, or that of another dataset.
+
+    Args:
+        spec: The dataset; files that are absent have nothing wrong.
+        data_root: Folder of datasets.
+
+    Raises:
+        CorruptData: If a file is there that cannot be read.
+    """
+    with as_data_errors():
+        files = _present(spec, data_root)
+        return next((text for file in files if (text := file_contradiction(spec, file, data_root))), "")
+
+
+def file_contradiction(spec: DatasetSpec, file: DataFile, data_root: Path) -> str:
+    """Return what is wrong with one file of a dataset, or "".
+
+    Raises:
+        ImageFolderError: If it cannot be read.
+    """
+    path = data_root / file.path
+    again = f"delete it and get it again with: {spec.fetch_hint(data_root)}"
+    if file.sha256 or (file.md5 and spec.layout != "idx"):
+        algorithm, expected = ("sha256", file.sha256) if file.sha256 else ("md5", file.md5)
+        found = file_hash(path, algorithm="sha256" if file.sha256 else "md5")
+        return (
+            ""
+            if found == expected
+            else f"{path} must have the published {algorithm} {expected}, but has {found}; {again}"
+        )
+    owner = _KNOWN.get(file_hash(path))
+    if owner is not None and owner != spec.name:
+        return f"{path} must be a file of {spec.name!r}, but is one of {owner!r}; {again}"
+    packed = _packed(path)
+    if spec.layout != "idx" or not packed.is_file():
+        return ""
+    found = file_hash(packed, algorithm="md5")
+    if found != file.md5:
+        return f"{packed} must have the published md5 {file.md5}, but has {found}; {again}"
+    if file_hash(packed, algorithm="sha256-unzipped") != file_hash(path):
+        return f"{path} must be what {packed.name} packs, but is not; {again}"
+    return ""
+
+
+def _of_files(spec: DatasetSpec, data_root: Path) -> Identified:
+    files = _present(spec, data_root)
+    if not files:
+        return absent(spec.identity)
+    parts = {file.path: file_hash(data_root / file.path) for file in files}
+    content = joined(parts)
+    if spec.layout == "entry-point":  # its files bear no published name of ours
+        return Identified(key=f"{spec.identity}+{content}", state="given", content=content)
+    wrong = [text for file in files if (text := file_contradiction(spec, file, data_root))]
+    if wrong:
+        return own(content, wrong[0])
+    if all(_is_compared(spec, file, data_root) for file in files):
+        return published(spec.identity, content, "all checksums are the published ones")
+    return by_proof(spec.identity, spec.name, parts, data_root)
+
+
+def _present(spec: DatasetSpec, data_root: Path) -> list[DataFile]:
+    return [file for file in spec.files if (data_root / file.path).is_file()]
+
+
+def _is_compared(spec: DatasetSpec, file: DataFile, data_root: Path) -> bool:
+    """Whether a published checksum of a file was there to compare it with."""
+    return bool(file.sha256) or spec.layout != "idx" or _packed(data_root / file.path).is_file()
+
+
+def _packed(path: Path) -> Path:
+    return path.with_name(path.name + ".gz")
+
+
+def _parts(spec: DatasetSpec, data_root: Path) -> Iterator[str]:
+    for folder in spec.folders or ():
+        yield folder
+        if (data_root / folder / ANNOTATIONS).is_file():
+            yield f"{folder}/{ANNOTATIONS}"
+
+
+_KNOWN: Final = {file.sha256: spec.name for spec in DATASETS.values() for file in spec.files if file.sha256}
+"""SHA-256 of a published file -> its dataset."""
