@@ -8,34 +8,57 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from augment.fast_dataclass import dataclass
 from eval.benchmarks import column_value, parse_column
 from eval.errors import EvalError
 from eval.exchange.contract import Outcomes
 
-_EMPTY: Final = frozenset({"", "-", "--", "–", "—", "n/a", "na", "none"})
+_EMPTY: Final = frozenset({"", "-", "--", "–", "—", "n/a", "na", "none", "null"})
+_DELIMITERS: Final = ",;\t"
+_DIGITS: Final = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|nan|inf"
 _NUMBER: Final = re.compile(
-    r"^\s*(?P<value>[^\s±%(]+)\s*%?\s*(?:(?:±|\+/-|\+-|\\pm)\s*(?P<spread>[^\s%]+)\s*%?|\((?P<inside>[^\s%]+)\s*%?\))?\s*$"
+    rf"\s*(?P<value>[+-]?(?:{_DIGITS}))\s*(?P<percent>%)?"
+    rf"(?:\s*(?:±|\+/-|\+-|\\pm)\s*(?P<spread>[+-]?(?:{_DIGITS}))\s*(?P<too>%)?|\s*\((?P<inside>{_DIGITS})\s*(?P<also>%)?\))?\s*",
+    re.IGNORECASE,
 )
+"""A number, with or without a percent sign, and the deviation beside it."""
+_DECIMAL_COMMA: Final = re.compile(r"[0-9],[0-9]")
 
 
 def read_lines(text: str) -> tuple[list[str], list[dict[str, str]]]:
     """Return the head of a CSV file and its lines by column; an index column without a name has the name "".
 
+    Cells are separated by what the head has most of: commas, semicolons or tabs. Columns at the end that have neither a name nor
+    a value, as spreadsheets add them, are left out.
+
     Raises:
-        EvalError: If a column is named twice, or a line has more cells than the head.
+        EvalError: If the text is no CSV, a column is named twice, or a line has more cells than the head.
     """
-    rows = [row for row in csv.reader(io.StringIO(text.removeprefix("\ufeff"))) if any(cell.strip() for cell in row)]
+    lines = io.StringIO(text.removeprefix("\ufeff"), newline=None)  # any of the three ends of lines
+    first = next((line for line in lines if line.strip()), "")
+    lines.seek(0)
+    try:
+        found = list(csv.reader(lines, delimiter=max(_DELIMITERS, key=first.count)))
+    except csv.Error as error:
+        raise EvalError(f"the file must be a CSV file, but cannot be read as one: {error}") from error
+    rows = _without_unnamed([[cell.strip() for cell in row] for row in found if any(cell.strip() for cell in row)])
     if not rows:
         return [], []
-    head = [name.strip() for name in rows[0]]
+    head = rows[0]
     doubled = sorted({name for name in head if head.count(name) > 1})
     if doubled:
         raise EvalError(f"each column must be named once, but {doubled} are named twice; leave one of each")
     long = [number for number, row in enumerate(rows[1:], 1) if len(row) > len(head)]
     if long:
         raise EvalError(f"line {long[0]} below the head has more cells than the head ({len(head)}); is a comma quoted?")
-    filled = [[*(cell.strip() for cell in row), *[""] * (len(head) - len(row))] for row in rows[1:]]
+    filled = [[*row, *[""] * (len(head) - len(row))] for row in rows[1:]]
     return head, [dict(zip(head, row, strict=True)) for row in filled]
+
+
+def _without_unnamed(rows: list[list[str]]) -> list[list[str]]:
+    """Return rows without empty columns at the end that have no name; the first column is an index and stays."""
+    width = max((number for row in rows for number, cell in enumerate(row, 1) if cell), default=0)
+    return [row[: max(1, width)] for row in rows]
 
 
 def is_empty(text: str) -> bool:
@@ -43,20 +66,51 @@ def is_empty(text: str) -> bool:
     return text.strip().lower() in _EMPTY
 
 
-def parse_number(text: str, name: str) -> tuple[float, float | None]:
-    """Return a number and the deviation beside it ("87.19 ± 0.33", "87.19 +/- 0.33", "87.19 (0.33)"), or None without one.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """A number in a file.
+
+    Attributes:
+        value: The number.
+        spread: The deviation beside it, or None without one.
+        is_percent: Whether a percent sign says that it is one, whatever the suite writes.
+    """
+
+    value: float
+    spread: float | None
+    is_percent: bool
+
+
+def parse_number(text: str, name: str) -> Cell:
+    """Return a number and the deviation beside it.
+
+    Deviations are written "87.19 ± 0.33", "87.19+/-0.33", "$87.19 \\pm 0.33$" or "87.19 (0.33)"; "87.19(33)" is refused, since
+    33 may be of the last digits.
 
     Raises:
-        EvalError: If the text is no number.
+        EvalError: If the text is no number, or its deviation may mean two things.
     """
-    found = _NUMBER.match(text)
-    try:
-        if found is None:
-            raise ValueError(text)
-        spread = found["spread"] or found["inside"]
-        return float(found["value"]), None if spread is None else float(spread)
-    except ValueError as error:
-        raise EvalError(f"{name!r} must be a number, but is {text!r}") from error
+    found = _NUMBER.fullmatch(text.strip().removeprefix("$").removesuffix("$"))
+    if found is None:
+        hint = "; write it with a decimal point" if _DECIMAL_COMMA.search(text) else ""
+        raise EvalError(f"{name!r} must be a number, but is {text!r}{hint}")
+    inside = found["inside"]
+    if inside is not None and "." in found["value"] and "." not in inside:
+        raise EvalError(
+            f"the deviation of {name!r} must be a number of its own, but {text!r} may mean its last digits; write it as "
+            f"'{found['value']} ± ...'"
+        )
+    spread = found["spread"] or inside
+    return Cell(
+        value=float(found["value"]),
+        spread=None if spread is None else float(spread),
+        is_percent=bool(found["percent"] or found["too"] or found["also"]),
+    )
+
+
+def plain_name(name: str) -> str:
+    """Return a name without case and separators, which suites write as they like: "cifar10" of "CIFAR-10"."""
+    return "".join(letter for letter in name.casefold() if letter.isalnum())
 
 
 def write_lines(fields: Sequence[str], lines: Sequence[Mapping[str, str]]) -> str:

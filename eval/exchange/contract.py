@@ -35,6 +35,7 @@ class Number:
         original: Its whole name there ("svhn AUROC").
         value: As the file says.
         spread: The deviation that the file gives beside it, or None.
+        is_percent: Whether a sign beside it says that it is in percent, whatever the unit of the file.
         is_complement: Whether ours is one minus theirs (accuracy and error).
         higher_is_better: Direction of the number in the file.
     """
@@ -44,6 +45,7 @@ class Number:
     original: str
     value: float
     spread: float | None = None
+    is_percent: bool = False
     is_complement: bool = False
     higher_is_better: bool = True
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from eval.benchmarks import column_value, parse_column
 from eval.errors import EvalError
-from eval.exchange.cells import first_value, is_empty, parse_number, read_lines, write_lines
+from eval.exchange.cells import first_value, is_empty, parse_number, plain_name, read_lines, write_lines
 from eval.exchange.contract import About, FileNetwork, LeftOut, Number, Outcomes, Suite
 
 if TYPE_CHECKING:
@@ -23,7 +23,31 @@ if TYPE_CHECKING:
 _FIELDS: Final = ("dataset", "FPR@95", "AUROC", "AUPR_IN", "AUPR_OUT", "ACC")
 _METRICS: Final[Mapping[str, str]] = MappingProxyType({"FPR@95": "fpr95", "AUROC": "auroc", "AUPR_OUT": "aupr"})
 _INDEX: Final = ("dataset", "", "Unnamed: 0", "index")
-_AVERAGE: Final = re.compile(r"^(near|far|full|all|total)?(fs|cs)?(ood)?(mean|avg|average|overall|total|all|ood)?$")
+_SUMMARY_WORDS: Final = frozenset(
+    (
+        *("near", "far", "full", "all", "total", "overall", "ood", "nearood", "farood", "fsood", "csood", "fs", "cs"),
+        *("mean", "avg", "average", "macro", "micro", "weighted", "median", "sum", "summary", "min", "max", "count"),
+        *("std", "sd", "stdev", "stddev", "deviation", "variance", "var", "sem"),
+    )
+)
+"""Words of which the names of lines are made that sum up others."""
+_NETWORK_COLUMNS: Final = frozenset(
+    (
+        *(
+            "model",
+            "network",
+            "architecture",
+            "arch",
+            "checkpoint",
+            "method",
+            "postprocessor",
+            "postprocess",
+            "detector",
+        ),
+        *("score", "run", "seed", "mark", "id", "id_dataset"),
+    )
+)
+"""Columns that tell networks, or ways to score them, apart."""
 _WHY_NOT: Final[Mapping[str, str]] = MappingProxyType(
     {"AUPR_IN": "no column here: the in-distribution images are its positive class"}
 )
@@ -33,12 +57,13 @@ def read(text: str) -> list[FileNetwork]:
     """Return the one network that a file is about.
 
     Raises:
-        EvalError: If a set is named twice or not at all, or a cell is no number.
+        EvalError: If a set is named twice or not at all, lines are of several networks, or a cell is no number.
     """
     head, lines = read_lines(text)
     index = next((name for name in _INDEX if name in head), head[0] if head else "")
     if not {*_METRICS, "ACC"} & {*head} or index in _METRICS:
         return [FileNetwork()]
+    _check_one_network(lines, [name for name in head if name != index and name.lower() in _NETWORK_COLUMNS])
     labels = _labels(lines, index)
     sets = [(label, line) for label, line in zip(labels, lines, strict=True) if not is_average(label)]
     left_out = [LeftOut(original=label, reason="the mean of other lines") for label in labels if is_average(label)]
@@ -50,9 +75,20 @@ def read(text: str) -> list[FileNetwork]:
 
 
 def is_average(label: str) -> bool:
-    """Return whether a line is the mean of others (`nearood`, `farood`, "Near-OOD mean", "average") and no outlier set."""
-    plain = re.sub(r"[^a-z]", "", label.lower())
-    return bool(plain) and _AVERAGE.match(plain) is not None and not re.search(r"[0-9]", label)
+    """Return whether a line sums up others (`nearood`, "Near-OOD mean", "average (6)", "std") and is no outlier set."""
+    words = re.findall(r"[^\W\d_]+", label.lower())
+    numbers_in_words = re.search(r"[^\W\d_]\d|\d[^\W\d_]", label)
+    return bool(words) and not numbers_in_words and _SUMMARY_WORDS.issuperset(words)
+
+
+def _check_one_network(lines: Sequence[Mapping[str, str]], columns: Sequence[str]) -> None:
+    for name in columns:
+        values = list(dict.fromkeys(line[name] for line in lines))
+        if len(values) > 1:
+            raise EvalError(
+                f"a file is about one network and one way to score it, but its column {name!r} has {', '.join(values[:3])}; "
+                "split it into a file each"
+            )
 
 
 def _labels(lines: Sequence[Mapping[str, str]], index: str) -> list[str]:
@@ -61,7 +97,8 @@ def _labels(lines: Sequence[Mapping[str, str]], index: str) -> list[str]:
         raise EvalError(
             f"each line must name its outlier set, but line {labels.index('') + 1} below the head names none"
         )
-    doubled = [label for label, number in Counter(labels).items() if number > 1]
+    number_of = Counter(plain_name(label) for label in labels)
+    doubled = [label for label in dict.fromkeys(labels) if number_of[plain_name(label)] > 1]
     if doubled:
         raise EvalError(
             f"a file is about one network and names each outlier set once, but {doubled} stand in several lines; "
@@ -77,14 +114,15 @@ def _numbers(sets: Sequence[tuple[str, Mapping[str, str]]]) -> tuple[list[Number
             if there in line and is_empty(line[there]):
                 empty.append(LeftOut(original=f"{label} {there}", reason=f"no number there ({line[there]!r})"))
             elif there in line:
-                value, spread = parse_number(line[there], there)
+                cell = parse_number(line[there], there)
                 numbers.append(
                     Number(
                         column=f"ood/{metric}/{label}",
                         metric=there,
                         original=f"{label} {there}",
-                        value=value,
-                        spread=spread,
+                        value=cell.value,
+                        spread=cell.spread,
+                        is_percent=cell.is_percent,
                         higher_is_better=metric != "fpr95",
                     )
                 )
@@ -93,14 +131,21 @@ def _numbers(sets: Sequence[tuple[str, Mapping[str, str]]]) -> tuple[list[Number
 
 def _accuracy(texts: Sequence[str]) -> tuple[list[Number], list[LeftOut]]:
     """Return the accuracy on the test images, which every line repeats; where lines differ it is of something else."""
-    different = list(dict.fromkeys(text for text in texts if not is_empty(text)))
-    if len(different) > 1:
-        reason = f"differs from line to line ({', '.join(different[:3])}), so it is not that of the test images"
+    cells = {parse_number(text, "ACC"): text for text in texts if not is_empty(text)}
+    if len(cells) > 1:
+        reason = f"differs from line to line ({', '.join([*cells.values()][:3])}), so it is not that of the test images"
         return [], [LeftOut(original="ACC", reason=reason)]
-    numbers = [parse_number(text, "ACC") for text in different]
     return [
-        Number(column="clean/error", metric="ACC", original="ACC", value=value, spread=spread, is_complement=True)
-        for value, spread in numbers
+        Number(
+            column="clean/error",
+            metric="ACC",
+            original="ACC",
+            value=cell.value,
+            spread=cell.spread,
+            is_percent=cell.is_percent,
+            is_complement=True,
+        )
+        for cell in cells
     ], []
 
 

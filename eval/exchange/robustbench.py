@@ -27,10 +27,14 @@ def read(text: str) -> list[FileNetwork]:
     """Return the one model that a document is about.
 
     Raises:
-        EvalError: If the text is no JSON object, or an accuracy is no number.
+        EvalError: If the text is no JSON object, a name is in it twice, or an accuracy is no number.
     """
     try:
-        document = json.loads(text)
+        document = json.loads(text, object_pairs_hook=_once)
+    except RecursionError as error:
+        raise EvalError(
+            "a RobustBench file must hold one JSON object, but holds one nested too deep to read"
+        ) from error
     except json.JSONDecodeError as error:
         raise EvalError(
             f"a RobustBench file must be a JSON document, but line {error.lineno} is not: {error.msg}"
@@ -40,14 +44,15 @@ def read(text: str) -> list[FileNetwork]:
     numbers, left_out = [], []
     for name, value in document.items():
         if name in _COLUMNS and value not in (None, ""):
-            found, spread = parse_number(str(value), name)
+            cell = parse_number(str(value), name)
             numbers.append(
                 Number(
                     column=_COLUMNS[name][0],
                     metric=name,
                     original=name,
-                    value=found,
-                    spread=spread,
+                    value=cell.value,
+                    spread=cell.spread,
+                    is_percent=cell.is_percent,
                     is_complement=True,
                 )
             )
@@ -57,6 +62,17 @@ def read(text: str) -> list[FileNetwork]:
             left_out.append(LeftOut(original=name, reason="no column here"))
     about = {name: str(document.get(name) or "") for name in ("name", "dataset", "architecture")}
     return [FileNetwork(**about, numbers=tuple(numbers), left_out=tuple(left_out))]
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return an object of JSON, in which a name that is said twice would keep its last value."""
+    names = [name for name, _ in pairs]
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise EvalError(
+            f"each name must be in a RobustBench file once, but {doubled} are in it twice; leave one of each"
+        )
+    return dict(pairs)
 
 
 def write(outcomes: Outcomes, about: About) -> str:

@@ -10,6 +10,7 @@ from typing import Final
 from eval.benchmarks import parse_column
 from eval.errors import EvalError
 from eval.exchange import openood, robustbench, torch_uncertainty
+from eval.exchange.cells import plain_name
 from eval.exchange.contract import About, FileNetwork, Imported, Network, Number, Outcomes, Suite, Unit
 from eval.params import nearest
 
@@ -54,9 +55,14 @@ def read_results(suite: str, text: str, *, unit: Unit | None = None) -> tuple[Ne
             in doubt.
     """
     spec = suite_for(suite)
-    networks = [network for network in spec.read(text) if network.numbers]
+    said = spec.read(text)
+    networks = [network for network in said if network.numbers]
     if not networks:
-        raise EvalError(f"the file holds no number of {suite!r} that has a column here; is it a file of that suite?")
+        left_out = [f"{each.original} ({each.reason})" for network in said for each in network.left_out]
+        raise EvalError(
+            f"the file holds no number of {spec.title} that has a column here"
+            + (f": {'; '.join(left_out[:3])}" if left_out else "; is it a file of that suite?")
+        )
     numbers = [number for network in networks for number in network.numbers]
     _check_range(numbers, spec, unit)
     if unit is None:
@@ -67,24 +73,21 @@ def read_results(suite: str, text: str, *, unit: Unit | None = None) -> tuple[Ne
 
 def same_name(ours: str, theirs: str) -> bool:
     """Return whether two names are one but for case and separators: "cifar-10", "CIFAR10", "cifar_10"."""
-    return _plain(ours) == _plain(theirs)
-
-
-def _plain(name: str) -> str:
-    return "".join(letter for letter in name.casefold() if letter.isalnum())
+    return plain_name(ours) == plain_name(theirs)
 
 
 def _converted(network: FileNetwork, scale: float) -> Network:
     numbers = []
     for each in network.numbers:
         parse_column(each.column)
-        value = each.value / scale
+        divisor = _LARGEST["percent"] if each.is_percent else scale
+        value = each.value / divisor
         numbers.append(
             Imported(
                 column=each.column,
                 value=1.0 - value if each.is_complement else value,
                 original=each.original,
-                spread=None if each.spread is None else each.spread / scale,
+                spread=None if each.spread is None else each.spread / divisor,
             )
         )
     return Network(
@@ -98,8 +101,8 @@ def _converted(network: FileNetwork, scale: float) -> Network:
 
 def _check_range(numbers: list[Number], suite: Suite, unit: Unit | None) -> None:
     """Refuse what is no rate in either unit, or in the unit that was given."""
-    largest = _LARGEST[unit] if unit is not None else _LARGEST["percent"]
     for each in numbers:
+        largest = _LARGEST["percent" if each.is_percent or unit is None else unit]
         spread = 0.0 if each.spread is None else each.spread
         if not (math.isfinite(each.value) and 0.0 <= each.value <= largest) or not 0.0 <= spread <= largest:
             shown = each.value if each.spread is None else f"{each.value} ± {each.spread}"
@@ -111,19 +114,22 @@ def _check_range(numbers: list[Number], suite: Suite, unit: Unit | None) -> None
 def _check_unit(numbers: list[Number], suite: Suite) -> None:
     """Ask for the unit where the numbers of a metric can hardly be in that of the suite.
 
-    A fraction is never above 1. Percents of accuracy, AUROC or AUPR at most 1 in every line would be far below chance: they are
-    taken for fractions, not believed.
+    A fraction is never above 1. A percentage above 0 and up to 1 of accuracy or AUROC would be far below chance, so one line is
+    enough; one of AUPR can be right for a set with few outliers, so all lines count. A percent sign answers the question.
     """
-    by_metric: dict[str, list[float]] = {}
+    is_fraction = suite.unit == "fraction"
+    by_metric: dict[str, list[Number]] = {}
     for each in numbers:
-        if suite.unit == "fraction" or each.higher_is_better:
-            by_metric.setdefault(each.metric, []).append(each.value)
-    for metric, values in by_metric.items():
-        is_doubtful = max(values) > 1.0 if suite.unit == "fraction" else max(values) <= 1.0
-        if is_doubtful:
-            other = "percent" if suite.unit == "fraction" else "fractions"
+        if not each.is_percent and (is_fraction or each.higher_is_better):
+            by_metric.setdefault(each.metric, []).append(each)
+    for metric, found in by_metric.items():
+        odd = [each.value for each in found if (each.value > 1.0 if is_fraction else 0.0 < each.value <= 1.0)]
+        if odd and (is_fraction or len(odd) == len(found) or not found[0].column.startswith("ood/aupr")):
+            share = (
+                f" in {len(odd)} of {len(found)} lines" if len(odd) < len(found) else " at most" if len(odd) > 1 else ""
+            )
             raise EvalError(
-                f"{suite.title} writes rates as {suite.unit}{'s' if suite.unit == 'fraction' else ''}, but {metric!r} is "
-                f"{max(values):g}{' at most' if len(values) > 1 else ''} and looks like {other}; say which it is: "
-                "--unit percent or --unit fraction"
+                f"{suite.title} writes rates as {'fractions' if is_fraction else 'percent'}, but {metric!r} is {max(odd):g}"
+                f"{share} and looks like {'percent' if is_fraction else 'a fraction'}; say which it is: --unit percent or "
+                "--unit fraction"
             )

@@ -9,6 +9,7 @@ from typing import Final
 from eval.errors import EvalError
 from eval.exchange.cells import first_value, is_empty, parse_number, read_lines, write_lines
 from eval.exchange.contract import About, FileNetwork, LeftOut, Number, Outcomes, Suite
+from eval.exchange.openood import is_average
 
 _COLUMNS: Final[Mapping[str, tuple[tuple[str, ...], bool]]] = MappingProxyType(
     {
@@ -33,8 +34,9 @@ def read(text: str) -> list[FileNetwork]:
         EvalError: If two lines bear one name, or a cell is no number.
     """
     _, lines = read_lines(text)
-    found = [_network(line) for line in lines]
-    networks = [network for network in found if network.numbers]
+    read_networks = [_network(line) for line in lines]
+    summaries = [network.name for network in read_networks if is_average(network.name)] if len(lines) > 1 else []
+    networks = [network for network in read_networks if network.numbers and network.name not in summaries]
     unnamed = [number for number, network in enumerate(networks, 1) if not network.name]
     names = [network.name or f"line {number}" for number, network in enumerate(networks, 1)]
     doubled = sorted({name for name in names if names.count(name) > 1})
@@ -43,8 +45,9 @@ def read(text: str) -> list[FileNetwork]:
             f"each line is one network and needs its own name, but {doubled} stand in several lines; rename or split them"
         )
     is_single = len(networks) == 1
-    silent = [str(number) for number, network in enumerate(found, 1) if not network.numbers]
+    silent = [str(number) for number, network in enumerate(read_networks, 1) if not network.numbers]
     skipped = [LeftOut(original=f"line {', '.join(silent)}", reason="no number with a column here")] if silent else []
+    skipped += [LeftOut(original=f"line {name!r}", reason="sums up other lines") for name in summaries]
     return [
         FileNetwork(
             name="" if is_single and number in unnamed else name,
@@ -83,13 +86,14 @@ def _network(line: Mapping[str, str]) -> FileNetwork:
 
 def _number(name: str, text: str) -> Number:
     columns, is_complement = _COLUMNS[name]
-    value, spread = parse_number(text, name)
+    cell = parse_number(text, name)
     return Number(
         column=columns[0],
         metric=name,
         original=name,
-        value=value,
-        spread=spread,
+        value=cell.value,
+        spread=cell.spread,
+        is_percent=cell.is_percent,
         is_complement=is_complement,
         higher_is_better=name not in _LOWER_IS_BETTER,
     )

@@ -119,7 +119,21 @@ def test_openood_as_it_is_written_now_comes_in_with_its_deviations_and_without_i
 
 
 @pytest.mark.parametrize("index", ["", "dataset", "Unnamed: 0"])
-@pytest.mark.parametrize("cell", ["87.19 ± 0.33", "87.19 +/- 0.33", "87.19±0.33", "87.19 (0.33)", "87.19% ± 0.33%"])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        *(
+            "87.19 ± 0.33",
+            "87.19 +/- 0.33",
+            "87.19±0.33",
+            "87.19 (0.33)",
+            "87.19% ± 0.33%",
+            "87.19+/-0.33",
+            "87.19+-0.33",
+        ),
+        *(r"87.19\pm0.33", r"$87.19 \pm 0.33$", "87.19\u00a0±\u00a00.33"),
+    ],
+)
 def test_a_mean_and_its_deviation_are_read_however_they_are_joined(index, cell):
     (network,) = read_results("openood", f"\ufeff{index},FPR@95,AUROC\r\n svhn ,20.5,{cell}\r\n\r\n")
     found = {each.column: each for each in network.numbers}
@@ -139,7 +153,11 @@ def test_what_openood_wrote_before_comes_in_and_every_column_without_a_counterpa
 
 
 @pytest.mark.parametrize(
-    "label", ["nearood", "farood", "Near-OOD", "far_ood mean", "average", "AVG", "mean", "overall"]
+    "label",
+    [
+        *("nearood", "farood", "Near-OOD", "far_ood mean", "average", "AVG", "mean", "overall"),
+        *("macro avg", "average (6)", "std", "Mean ± std", "sum"),
+    ],
 )
 def test_lines_that_sum_up_others_are_told_from_sets(label):
     assert is_average(label)
@@ -195,6 +213,8 @@ FRACTIONS = "dataset,FPR@95,AUROC,ACC\nsvhn,0.26,0.91,0.945\n"
     [
         ("openood", FRACTIONS, "'ACC' is 0.945"),
         ("openood", "dataset,AUROC,ACC\nsvhn,0.91,94.5\nmnist,0.93,94.5\n", "'AUROC' is 0.93 at most"),
+        ("openood", "dataset,AUROC,ACC\nsvhn,0.91,94.5\nmnist,93,94.5\n", "'AUROC' is 0.91 in 1 of 2 lines"),
+        ("torch-uncertainty", "model,test/cls/Acc\nA,0.95\nB,94\n", "'test/cls/Acc' is 94 in 1 of 2 lines"),
         ("robustbench", '{"clean_acc": "0.93"}', "'clean_acc' is 0.93"),
         ("torch-uncertainty", "test/cls/Acc,test/cal/ECE\n95.0,0.02\n", "'test/cls/Acc' is 95"),
     ],
@@ -217,18 +237,53 @@ def test_the_unit_that_is_given_counts():
     ("text", "message"),
     [
         ("dataset,AUROC\nsvhn,91\nsvhn,92\n", r"\['svhn'\] stand in several lines"),
+        ("dataset,AUROC\ntin,91\nTIN,92\n", r"\['tin', 'TIN'\] stand in several lines"),
         ("dataset,AUROC\n,91\n", "line 1 below the head names none"),
         ("dataset,AUROC\nsvhn,91,92\n", "more cells than the head"),
         ("dataset,AUROC,AUROC\nsvhn,91,92\n", r"\['AUROC'\] are named twice"),
         ("dataset,AUROC\nsvhn,91 ± x\n", "must be a number, but is '91 ± x'"),
         ("dataset,AUROC\nsvhn,91 ± -1\n", "must be a rate"),
-        ("dataset,AUROC\nnearood,91\n", "holds no number"),
+        ("dataset,AUROC\nnearood,91\n", r"holds no number .* nearood \(the mean of other lines\)"),
+        ("dataset;AUROC\nsvhn;87,19\n", "is '87,19'; write it with a decimal point"),
+        ("dataset,AUROC\nsvhn,87.19(33)\n", "may mean its last digits"),
+        ("dataset,AUROC\nsvhn,8_7\n", "must be a number, but is '8_7'"),
+        ("postprocessor,dataset,AUROC\nmsp,svhn,91\nebo,mnist,92\n", "its column 'postprocessor' has msp, ebo"),
+        ("dataset,AUROC\nsvhn," + 140_000 * "9" + "\n", "must be a CSV file"),
         ("", "holds no number"),
     ],
 )
 def test_nothing_in_a_file_is_guessed(text, message):
     with pytest.raises(EvalError, match=message):
         read_results("openood", text)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", ",,"])
+def test_cells_are_separated_as_spreadsheets_do(end, delimiter):
+    last = "," if delimiter == ",," else ""  # a column at the end without a name and without values
+    lines = [f"dataset,AUROC,ACC{last}", f"svhn,91,94.5{last}", f"mnist,93,94.50{last}", ""]
+    (network,) = read_results("openood", end.join(lines).replace(",", delimiter[0]))
+    assert values_of(network) == {"clean/error": 0.055, "ood/auroc/svhn": 0.91, "ood/auroc/mnist": 0.93}
+
+
+def test_a_percent_sign_says_what_its_number_is_in_a_file_of_fractions():
+    (network,) = read_results("torch-uncertainty", "test/cls/Acc,test/cal/ECE\n0.95,0.5%\n")
+    assert values_of(network) == {"clean/error": 0.05, "clean/ece": 0.005}
+
+
+def test_a_line_that_sums_up_networks_is_none():
+    networks = read_results("torch-uncertainty", "model,test/cls/Acc\nA,0.95\nB,0.93\nmean,0.94\nstd,0.01\n")
+    assert [network.name for network in networks] == ["A", "B"]
+    assert reasons_of(networks[0]) == {"line 'mean'": "sums up other lines", "line 'std'": "sums up other lines"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [('{"clean_acc": "95", "clean_acc": "90"}', "in it twice"), (100_000 * "[", "nested too deep")],
+)
+def test_a_document_says_each_name_once_and_can_be_read(text, message):
+    with pytest.raises(EvalError, match=message):
+        read_results("robustbench", text)
 
 
 def test_names_differ_by_more_than_their_spelling():
