@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from clusters.storage import StorageError, open_storage
 from orchestration.errors import InputError, Mistake
 from orchestration.settings import STORAGE_VARIABLE, TRACKING_VARIABLE
 from orchestration.tracking.secrets import is_secret_name, scrubbed
@@ -113,6 +114,11 @@ def _storage(request: SubmitRequest, variables: Mapping[str, str], mistakes: lis
             f"'{storage}'; give s3://bucket/prefix, or the absolute path of a shared folder, or set {STORAGE_VARIABLE}"
         )
         mistakes.append(Mistake(where="--storage", text=text))
+        return storage
+    try:
+        open_storage(storage)
+    except StorageError as error:
+        mistakes.append(Mistake(where="--storage", text=str(error)))
     return storage
 
 

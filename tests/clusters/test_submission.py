@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -51,6 +52,22 @@ def test_this_repository_may_be_uploaded() -> None:
     check_upload(upload)
     assert {"orchestration/cli/main.py", "augment/pixmix.py"} <= upload.sizes.keys()
     assert not [name for name in upload.sizes if name.startswith(("tests/", ".git/", ".venv/", "docs/"))]
+
+
+@pytest.mark.parametrize("storage", ["/shared/res%20x", "/shared/a?b #1 ü", "/shared/it's", "file:///shared/a%20b"])
+def test_a_storage_of_any_name_reaches_the_job_as_it_is(storage: str, request_of: Callable[..., SubmitRequest]) -> None:
+    order = job_order(request_of("demo", "--storage", storage, storage=storage), environment={})
+    by_variable = job_order(request_of("demo"), environment={"DREAMGRID_STORAGE": storage})
+
+    assert shlex.split(order.entrypoint)[-2:] == ["--storage", storage]
+    assert shlex.split(by_variable.entrypoint)[-2:] == ["--storage", storage]
+
+
+def test_a_prefix_that_addresses_cut_is_refused_before_anything_is_uploaded(
+    request_of: Callable[..., SubmitRequest],
+) -> None:
+    with pytest.raises(InputError, match="no '\\?' and no '#'"):
+        job_order(request_of("demo", storage="s3://bucket/a?b"), environment={})
 
 
 def test_a_large_folder_is_refused_with_its_largest_files(tmp_path: Path) -> None:

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from orchestration.cells import Plan
 from orchestration.cli import main
 from orchestration.sweep_costs import TOTALS_FILE, counted_totals
+from orchestration.tracking import Synced
 
 HEAVY = ("torch", "ray", "mlflow", "pandas", "scipy", "numba", "numpy", "rich")
 LIGHT_VERBS = (["--help"], ["sweeps"], ["plan", "demo"], ["table", "demo"], ["status", "demo"])
@@ -213,6 +215,49 @@ def test_a_table_can_be_written_in_each_format(form: str, tmp_path: Path) -> Non
     assert main(["table", "demo", "--format", form, "--output", str(target)]) == 0
 
     assert "Clean" in target.read_text() or target.read_text().startswith("row,")
+
+
+def test_a_table_as_html_is_a_page_with_its_charset(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["table", "demo", "--format", "html"]) == 0
+
+    page = capsys.readouterr().out
+    assert page.startswith("<!doctype html>")
+    assert '<meta charset="utf-8">' in page
+    assert page.count("<table>") == 1
+
+
+@pytest.mark.parametrize("trouble", [None, "the tracking writer ended with code -9, 5 times"])
+def test_a_run_whose_tracking_is_incomplete_ends_with_an_error_and_says_how_to_catch_up(
+    trouble: str | None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def publish(self: object, tables: object) -> str | None:
+        return trouble
+
+    monkeypatch.setattr("orchestration.tracked_run.LazyTracker.publish", publish)
+
+    assert main(["run", "demo", "--smoke", "--seeds", "3", "--mode", "read-only"]) == (3 if trouble else 0)
+
+    hint = "5 times; catch up with: dreamgrid sync demo --smoke --seeds 3\n"
+    assert (hint in capsys.readouterr().err) == (trouble is not None)
+
+
+def test_sync_takes_the_options_that_change_a_sweep_and_needs_a_server(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[tuple[str, int]] = []
+
+    def sync(store: object, plan: Plan, uri: str, **_: object) -> Synced:
+        shown.append((plan.sweep, len(plan.cells)))
+        return Synced(written=0, unchanged=0, absent=5, experiment_id="1", sweep_run_id="x")
+
+    monkeypatch.setattr("orchestration.tracking.sync", sync)
+
+    assert main(["sync", "demo", "--smoke", "--set", "train.epochs=2", "--seeds", "1,2"]) == 0
+    assert main(["sync", "--seeds", "1"]) == 2
+    assert main(["sync", "demo", "--smoke", "--tracking-uri", "none"]) == 2
+
+    assert shown == [("demo-smoke", 10)]
+    assert "name the one that they are for" in capsys.readouterr().err
 
 
 def test_the_plan_tells_what_is_left_out_and_what_stands_in(capsys: pytest.CaptureFixture[str]) -> None:
