@@ -14,9 +14,11 @@ import hashlib
 import importlib.util
 import sysconfig
 from collections.abc import Callable, Container, Iterator, Mapping
-from importlib import metadata
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
 
 OWN_PACKAGES: Final = frozenset({"augment", "clusters", "eval", "orchestration", "trainers"})
 """Packages whose semantics versions are guarded by our own tests."""
@@ -51,6 +53,8 @@ def installed(
     Raises:
         Exception: The caller's, if an entry point cannot be loaded, is of another type, or bears a name that is taken.
     """
+    from importlib import metadata  # takes 40 ms, which only names that are not built in are worth
+
     found: dict[str, T] = {}
     for point in metadata.entry_points(group=group):
         value = _loaded(point, group, kind, error)
@@ -127,7 +131,7 @@ def _modules_in(value: object) -> set[str]:
     return found
 
 
-def _sources(module: str, named: set[str], dist: metadata.Distribution | None) -> dict[str, Path]:
+def _sources(module: str, named: set[str], dist: Distribution | None) -> dict[str, Path]:
     """Return the source files of a plug-in by a name that does not depend on where it is installed."""
     files = dict(_tree(module))
     for each in dist.files or () if dist is not None else ():

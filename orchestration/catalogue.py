@@ -103,8 +103,8 @@ def builtin_catalogue(data_root: Path | None = None) -> Catalogue:
 
     def missing(names: Sequence[str], data_root: Path) -> list[str]:
         lines = missing_data(list(names), data_root)
-        wrong = [contradiction(dataset_for(name), data_root) for name in names]
-        return [*lines, *(f"dataset is not what is published: {text}" for text in wrong if text)]
+        wrong = {name: contradiction(dataset_for(name), data_root) for name in names}
+        return [*lines, *(f"dataset {name!r} is not the published one: {text}" for name, text in wrong.items() if text)]
 
     return Catalogue(
         methods=METHODS,

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from orchestration.catalogue import builtin_catalogue
+from orchestration.comparison import Resolved, recipes
 from orchestration.identities import ResolvedCell
 from orchestration.plan import make_plan
 from orchestration.resolve import resolve_sweep
@@ -17,6 +19,9 @@ from orchestration.sweep import Sweep
 from orchestration.sweep_expand import expand
 from orchestration.sweep_spec import parse_document
 from orchestration.sweep_yaml import Document
+from trainers.errors import CorruptData
+from trainers.job import JobPaths, JobRequest
+from trainers.sources import check_sources
 
 POINT = {"method": "sin", "dataset": "digits", "model": "wrn-10-1", "recipe": "digits", "mixing_set": "fractals"}
 
@@ -85,3 +90,53 @@ def test_files_of_a_mixing_set_that_are_missing_are_told_by_the_plan(tmp_path: P
     Image.new("RGB", (8, 8)).save(tmp_path / "paintings" / "a.png")
     plan = make_plan(sweep_of(point), store=MemoryStore(), catalogue=builtin_catalogue(tmp_path))
     assert plan.missing_data == ()
+
+
+OUTLIERS = {**POINT, "method": "oe", "mixing_set": "fractals", "outliers": "random-images-300k"}
+
+
+def _job(cell: ResolvedCell, data_root: Path) -> JobRequest:
+    paths = JobPaths(checkpoints="nowhere", data_root=str(data_root), cache_dir="nowhere")
+    return JobRequest(train_key=cell.train_key, config=cell.config, benchmarks=(), paths=paths, files=cell.files)
+
+
+def _random_images(root: Path, level: int) -> None:
+    root.mkdir(exist_ok=True)
+    np.save(root / "300K_random_images.npy", np.full((3, 32, 32, 3), level, np.uint8))
+
+
+def test_a_worker_with_other_files_than_planned_is_refused_and_with_a_copy_of_them_not(tmp_path: Path) -> None:
+    for name, level in (("here", 1), ("copy", 1), ("other", 2)):
+        _random_images(tmp_path / name, level)
+    planned = resolved(OUTLIERS, tmp_path / "here")
+    assert planned.own_files == {
+        "outlier stream 'random-images-300k'": "no checksum of 300K_random_images.npy is published"
+    }
+    check_sources(_job(planned, tmp_path / "copy"))
+    with pytest.raises(CorruptData, match="outlier stream 'random-images-300k' must hold what was planned"):
+        check_sources(_job(planned, tmp_path / "other"))
+    without = resolved(OUTLIERS, tmp_path / "nowhere")
+    assert without.train_key != planned.train_key
+    with pytest.raises(CorruptData, match="was planned without its files, and those here cannot be shown"):
+        check_sources(_job(without, tmp_path / "here"))
+
+
+def test_a_row_that_is_trained_on_own_files_is_not_compared_with_the_published_numbers(tmp_path: Path) -> None:
+    _random_images(tmp_path, 1)
+    sweep = sweep_of(OUTLIERS)
+    ours = Resolved(sweep, resolve_sweep(sweep, builtin_catalogue(tmp_path)))
+    published = Resolved(sweep, resolve_sweep(sweep, builtin_catalogue()))
+    assert recipes(published, published)("A").kind != "not comparable"
+    found = recipes(ours, published)("A")
+    assert found.kind == "not comparable"
+    assert found.reasons == ("own files of the outlier stream 'random-images-300k'",)
+
+
+def test_a_dataset_with_the_files_of_another_is_told_by_the_plan(data_root: Path, tmp_path: Path) -> None:
+    (tmp_path / "KMNIST").mkdir()
+    (tmp_path / "KMNIST" / "raw").symlink_to(data_root / "FashionMNIST" / "raw")
+    point = {"method": "baseline", "dataset": "kmnist", "model": "small-cnn", "recipe": "mnist"}
+    plan = make_plan(sweep_of(point), store=MemoryStore(), catalogue=builtin_catalogue(tmp_path))
+    (line,) = plan.missing_data
+    assert line.startswith("dataset 'kmnist' is not the published one")
+    assert "but is one of 'fashion-mnist'" in line

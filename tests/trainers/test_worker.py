@@ -136,7 +136,7 @@ def test_final_checkpoint_holds_no_optimiser(small_job: SmallJob, sink: Any) -> 
     request = small_job()
     run(request, sink)
     state = Checkpoints(request.paths.checkpoints, request.train_key).final().state
-    assert set(state) == {"model", "network", "progress", "resumed_from", "environment", "train_key"}
+    assert set(state) == {"model", "network", "progress", "resumed_from", "environment", "train_key", "trained_as"}
 
 
 def test_dataset_that_is_not_the_planned_one_is_refused(small_job: SmallJob, sink: Any) -> None:

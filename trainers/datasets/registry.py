@@ -9,10 +9,8 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from importlib import metadata
-from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from augment.plugins import code_of, installed
 from trainers.datasets.spec import DataFile as DataFile
@@ -292,8 +290,10 @@ def added_datasets() -> dict[str, DatasetSpec]:
     return found
 
 
-def readers_of(name: str) -> list[EntryPoint]:
+def readers_of(name: str) -> list[Any]:
     """Return the entry points that read an installed dataset of the layout "entry-point": one, or none for other layouts."""
+    from importlib import metadata  # takes 40 ms, which only installed datasets are worth
+
     return list(metadata.entry_points(group=READER_GROUP, name=name))
 
 
