@@ -6,6 +6,7 @@ mapping), but their convolutions stand in the order in which they are applied.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -15,7 +16,8 @@ from torch import Tensor
 from augment.errors import AugmentError
 
 WRAPPERS: Final = ("state_dict", "model_state_dict", "params_ema", "params", "model", "net")
-PREFIX: Final = "module."
+PREFIXES: Final = re.compile(r"^(?:(?:module|_orig_mod)\.)+")
+"""What data-parallel training and torch.compile put in front of names."""
 
 
 class Convolution(NamedTuple):
@@ -26,10 +28,10 @@ class Convolution(NamedTuple):
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a PyTorch file by name, on the CPU in float32, without wrapping and without `module.` in front.
+    """Return the tensors of a PyTorch file by name, on the CPU in float32, without the wrapping of files and of names.
 
     Raises:
-        AugmentError: If the file cannot be read as plain tensors, or holds none.
+        AugmentError: If the file cannot be read as plain tensors, or holds none, or several sets of weights.
     """
     try:
         state: Any = torch.load(path, map_location="cpu", weights_only=True)
@@ -38,17 +40,39 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             f"{path} must be a PyTorch file of plain tensors, but cannot be read as one ({type(error).__name__}: "
             f"{str(error).splitlines()[0] if str(error) else ''}); save its state_dict with torch.save"
         ) from error
-    for wrapper in WRAPPERS:
-        if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
-            state = state[wrapper]
+    state = _unwrapped(state, path)
     tensors = {
-        str(name).removeprefix(PREFIX): value.float()
+        PREFIXES.sub("", str(name)): value.float()
         for name, value in (state.items() if isinstance(state, dict) else ())
         if isinstance(value, Tensor)
     }
     if not tensors:
         raise AugmentError(f"{path} must hold weights by name, but holds {type(state).__name__}; save a state_dict")
     return tensors
+
+
+def _unwrapped(state: Any, path: Path) -> Any:
+    """Return what is inside the wrapper of a file; of several sets of weights none is taken without a word.
+
+    Raises:
+        AugmentError: If the file holds several sets, such as weights and their average.
+    """
+    while isinstance(state, dict):
+        inside = [each for each in WRAPPERS if isinstance(state.get(each), dict) and _holds_tensors(state[each])]
+        if len(inside) > 1:
+            raise AugmentError(
+                f"{path} must hold one set of weights, but holds {', '.join(inside)}; save the one that is meant alone"
+            )
+        if not inside:
+            return state
+        state = state[inside[0]]
+    return state
+
+
+def _holds_tensors(state: dict[Any, Any]) -> bool:
+    return any(
+        isinstance(value, Tensor) or (isinstance(value, dict) and _holds_tensors(value)) for value in state.values()
+    )
 
 
 def convolutions_of(tensors: dict[str, Tensor], path: Path) -> list[Convolution]:

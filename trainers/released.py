@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from augment.fast_dataclass import dataclass
 from augment.image_files.content import file_hash
 from augment.published import Identified, absent, own, published
 from trainers.datasets.image_errors import as_data_errors

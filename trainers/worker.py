@@ -34,12 +34,10 @@ from trainers.named_files import stage_named_files
 from trainers.order import Order, check_workers, training_samples
 from trainers.preemption import PreemptionNotice, noticing
 from trainers.progress import Progress
+from trainers.released_job import fill_released
 from trainers.sources import check_sources
 from trainers.trained_networks import network_facts, training_facts
 from trainers.validation import validation
-from trainers.weights.assumption import KEY, assumption
-from trainers.weights.normalisation import Normalisation
-from trainers.weights.trial import Trial, try_usual
 
 if TYPE_CHECKING:
     from eval.benchmark import BenchmarkRequest
@@ -141,32 +139,16 @@ def _released(
     request: JobRequest, checkpoints: Checkpoints, group: ProcessGroup, budget: ThreadBudget
 ) -> StoredCheckpoint:
     """Make the final checkpoint of a released network: nothing is trained, no training data are read."""
-    from trainers.released import asked_normalisation, checkpoint_for
-    from trainers.released_weights import load_released
-
     final = None
     if group.rank == 0:
         dataset = checked_dataset(request)
         model = build_classifier(request.config, dataset)
-        released = checkpoint_for(str(request.config.released))
-        data_root = Path(request.paths.data_root)
-        asked = asked_normalisation(request.config)
-        origin, taken, notes = load_released(released, model, dataset=dataset, data_root=data_root, normalisation=asked)
-        environment = {**environment_of(group, budget, model, {}), "released": origin}
-        environment[KEY] = assumption(taken, notes, _trial(request, model.to(group.device), taken))
+        origin = fill_released(request, model, dataset, group.device)
+        environment = {**environment_of(group, budget, model, {}), **origin}
         facts = {"network": network_facts(request.config), "resumed_from": None, "environment": environment}
         progress = Progress().state_dict()
         final = checkpoints.save_final({"model": model.state_dict(), "progress": progress, **facts})
     return _present(group.broadcast(final))
-
-
-def _trial(request: JobRequest, model: Classifier, normalisation: Normalisation) -> Trial | None:
-    """Try the usual normalisations where test images are needed anyway."""
-    if not request.benchmarks:
-        return None
-    paths = request.paths
-    test = shared_split(request.config.dataset, "test", paths.data_root, paths.cache_dir)
-    return try_usual(model.eval(), test.images, test.labels, normalisation)
 
 
 def _assemble(

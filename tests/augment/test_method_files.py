@@ -144,6 +144,16 @@ def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "made").exists()
 
 
+def test_wrapped_weights_are_read_and_of_two_sets_none_is_taken_without_a_word(tmp_path: Path) -> None:
+    """An average (`params_ema`) used to be taken before the weights that stand next to it."""
+    own, average = {"_orig_mod.module.a.weight": torch.ones(1)}, {"a.weight": torch.zeros(1)}
+    torch.save({"net": {"params": own}, "params_ema": {"step": 3}}, tmp_path / "one.pt")
+    assert read_weights(tmp_path / "one.pt") == {"a.weight": torch.ones(1)}
+    torch.save({"params": own, "params_ema": average}, tmp_path / "two.pt")
+    with pytest.raises(AugmentError, match="must hold one set of weights, but holds params_ema, params; save the one"):
+        read_weights(tmp_path / "two.pt")
+
+
 def _mirrored(x: Tensor, state: dict[str, Tensor], number: int, *, relu: bool) -> Tensor:
     padded = nn.functional.pad(x, (1, 1, 1, 1), mode="reflect")
     out = nn.functional.conv2d(padded, state[f"{3 * number}.weight"], state[f"{3 * number}.bias"])

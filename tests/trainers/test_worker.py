@@ -136,7 +136,10 @@ def test_final_checkpoint_holds_no_optimiser(small_job: SmallJob, sink: Any) -> 
     request = small_job()
     run(request, sink)
     state = Checkpoints(request.paths.checkpoints, request.train_key).final().state
-    assert set(state) == {"model", "network", "progress", "resumed_from", "environment", "train_key", "trained_as"}
+    own = {"model", "network", "progress", "resumed_from", "environment", "train_key", "trained_as"}
+    assert set(state) == own
+    facts = {"method": "baseline", "dataset": "digits", "model": "wrn-10-1", "seed": 7, "epochs": 2}
+    assert state["trained_as"] == facts  # heard where it is adopted as the training of another cell
 
 
 def test_dataset_that_is_not_the_planned_one_is_refused(small_job: SmallJob, sink: Any) -> None:
