@@ -32,6 +32,7 @@ KERNEL_MODULES: Final[tuple[str, ...]] = (
     "augment.mixing_sets.fractaldb_kernel",
     "eval.corruptions.fields",
     "eval.corruptions.noise",
+    "eval.corruptions.gaussian",
     "eval.corruptions.operators",
     "eval.corruptions.taps",
     "eval.corruptions.glass",

@@ -15,8 +15,8 @@ from typing import Final, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.corruptions.blur import gaussian_filter
 from eval.corruptions.fields import normal_fields, uniform_fields
+from eval.corruptions.gaussian import gaussian_filter
 from eval.corruptions.setting import Draws
 from eval.outlier_sets import OUTLIER_SETS
 
@@ -109,11 +109,10 @@ def _blobs(draws: Draws, height: int, width: int, channels: int) -> NDArray[np.f
 
 
 def _blur_channels(images: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
-    from eval.corruptions.operators import gaussian_operator
-
-    weights = gaussian_operator(images.shape[3], sigma).matrix
-    planes = [sum(w * images[..., c] for c, w in enumerate(row)) for row in weights]
-    return np.stack([np.asarray(plane) for plane in planes], axis=3)
+    count, height, width, channels = images.shape
+    planes = np.moveaxis(images, 3, 1).reshape(count, channels, height * width, 1)
+    blurred = gaussian_filter(planes, sigma, across=False).reshape(count, channels, height, width)
+    return np.moveaxis(blurred, 1, 3)
 
 
 _GENERATORS: Final[Mapping[str, Callable[[Draws, int, int, int], NDArray[np.float64]]]] = {

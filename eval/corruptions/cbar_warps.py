@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from augment.compiled import kernel
-from eval.corruptions.blur import gaussian_filter
 from eval.corruptions.cbar_waves import spread, truncated
+from eval.corruptions.gaussian import gaussian_filter
 from eval.corruptions.operators import Operator, as_operator, separable
 from eval.corruptions.setting import CorruptionKernel, Setting, luma, to_uint8
 

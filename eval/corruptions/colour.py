@@ -1,12 +1,11 @@
 """Changes of colour that need no neighbours: brightness, contrast and saturation.
 
-Brightness and saturation are shifts of the hexcone model's V and S at constant hue. A value is then a closed form of itself and
-of its pixel's largest and smallest value, so no picture goes through HSV and back.
+Brightness and saturation shift V and S of the hexcone model at constant hue. Pixels go there and back in the order of operations
+of scikit-image's `rgb2hsv` and `hsv2rgb`: results are truncated, so that a shorter formula ends a grey level higher in places.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from typing import Final
 
@@ -17,22 +16,11 @@ from augment.compiled import kernel
 from eval.corruptions.setting import CorruptionKernel, Setting, luma, to_nearest, to_uint8
 
 
-@functools.lru_cache(maxsize=64)
-def brightness_table(shift: float, *, nearest: bool = False) -> NDArray[np.uint8]:
-    """Return the new grey level by (largest value of the pixel, value), (256, 256).
-
-    With V' = clip(V + shift, 0, 1), a value x of a pixel with V > 0 becomes x V' / V; a black pixel becomes grey V'.
-    Results are truncated, or rounded with `nearest`.
-    """
-    value = np.arange(256, dtype=np.float64) / 255.0
-    lifted = np.clip(value + shift, 0, 1)[:, None]
-    ratio = np.divide(value[None, :], value[:, None], out=np.ones((256, 256)), where=value[:, None] > 0)
-    return (to_nearest if nearest else to_uint8)(lifted * ratio)
-
-
 def lift(images: NDArray[np.uint8], shift: float, *, nearest: bool = False) -> NDArray[np.uint8]:
-    """Return pictures with V raised by `shift` (a fraction, may be negative), same shape."""
-    return np.asarray(_look_up(np.ascontiguousarray(images), brightness_table(shift, nearest=nearest)))
+    """Return images with V raised by `shift` (a fraction, may be negative), same shape; truncated, or rounded with `nearest`."""
+    unit = images / 255.0
+    lifted = np.clip(unit + shift, 0, 1) if images.shape[3] == 1 else _through_hsv(unit, 1.0, 0.0, shift)
+    return (to_nearest if nearest else to_uint8)(lifted)
 
 
 def brightness(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
@@ -56,32 +44,49 @@ def saturate(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     factor, shift = setting.parameters
     unit = images / 255.0
     if images.shape[3] == 1:
-        return to_uint8(luma(_saturated(np.repeat(unit, 3, axis=3), factor, shift)))
-    return to_uint8(_saturated(unit, factor, shift))
-
-
-def _saturated(unit: NDArray[np.float64], factor: float, shift: float) -> NDArray[np.float64]:
-    value = unit.max(axis=3, keepdims=True)
-    spread = value - unit.min(axis=3, keepdims=True)
-    saturation = np.divide(spread, value, out=np.zeros_like(value), where=value > 0)
-    wanted = np.clip(saturation * factor + shift, 0, 1)
-    below = np.divide(value - unit, spread, out=np.zeros_like(unit), where=spread > 0)
-    below = np.where(spread > 0, below, np.array([0.0, 1.0, 1.0]))
-    return np.asarray(value - value * wanted * below)
+        return to_uint8(luma(_through_hsv(np.repeat(unit, 3, axis=3), factor, shift, 0.0)))
+    return to_uint8(_through_hsv(unit, factor, shift, 0.0))
 
 
 @kernel()
-def _look_up(images, table):  # type: ignore[no-untyped-def]
-    out = np.empty_like(images)
-    count, height, width, channels = images.shape
+def _through_hsv(unit, factor, saturation, lightness):  # type: ignore[no-untyped-def]
+    """Return colour images in [0, 1] whose S became clip(S * factor + saturation) and whose V clip(V + lightness)."""
+    out = np.empty_like(unit)
+    count, height, width, _ = unit.shape
     for n in range(count):
         for y in range(height):
             for x in range(width):
-                value = images[n, y, x, 0]
-                for c in range(1, channels):
-                    value = max(value, images[n, y, x, c])
-                for c in range(channels):
-                    out[n, y, x, c] = table[value, images[n, y, x, c]]
+                r, g, b = unit[n, y, x, 0], unit[n, y, x, 1], unit[n, y, x, 2]
+                v = max(r, g, b)
+                spread = v - min(r, g, b)
+                s, hue = 0.0, 0.0
+                if spread > 0.0:
+                    s = spread / v
+                    if b == v:
+                        hue = 4.0 + (r - g) / spread
+                    elif g == v:
+                        hue = 2.0 + (b - r) / spread
+                    else:
+                        hue = (g - b) / spread
+                    hue = (hue / 6.0) % 1.0
+                s = min(max(s * factor + saturation, 0.0), 1.0)
+                v = min(max(v + lightness, 0.0), 1.0)
+                sector = np.int64(hue * 6.0) % 6
+                part = hue * 6.0 - np.floor(hue * 6.0)
+                p, q, t = v * (1.0 - s), v * (1.0 - part * s), v * (1.0 - (1.0 - part) * s)
+                if sector == 0:
+                    r, g, b = v, t, p
+                elif sector == 1:
+                    r, g, b = q, v, p
+                elif sector == 2:
+                    r, g, b = p, v, t
+                elif sector == 3:
+                    r, g, b = p, q, v
+                elif sector == 4:
+                    r, g, b = t, p, v
+                else:
+                    r, g, b = v, p, q
+                out[n, y, x, 0], out[n, y, x, 1], out[n, y, x, 2] = r, g, b
     return out
 
 

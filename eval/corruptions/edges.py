@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from augment.compiled import kernel
 from eval.corruptions.taps import correlate
 
-_NEAR, _DIAGONAL, _KNIGHT = 1.0, 1.4, 2.1969
+_NEAR, _DIAGONAL, _KNIGHT = np.float32(1.0), np.float32(1.4), np.float32(2.1969)
 """Lengths of the steps of the 5 x 5 distance mask."""
 
-FAR: Final = 1e6
+FAR: Final = np.float32(1e6)
 
 
 def correlate_levels(images: NDArray[np.float64], window: NDArray[np.float64]) -> NDArray[np.uint8]:
@@ -25,8 +25,8 @@ def correlate_levels(images: NDArray[np.float64], window: NDArray[np.float64]) -
 
 
 def box_blur(images: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return means over 3 x 3 pixels."""
-    return _window(images, np.full((3, 3), 1 / 9))
+    """Return means over 3 x 3 pixels: nine values are added up before they are divided, so that nine 20s give 20."""
+    return _window(images, np.ones((3, 3))) * (1.0 / 9.0)
 
 
 def _window(images: NDArray[np.float64], window: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -66,8 +66,11 @@ def _edge_window(images: NDArray[np.float64], window: NDArray[np.float64]) -> ND
     return correlate(images[..., None], down, across, np.ascontiguousarray(window.reshape(-1)), border="edge")[..., 0]
 
 
-def chamfer_distance(edges: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return the distance of every pixel to the nearest edge by two passes of a 5 x 5 chamfer mask; huge without edges."""
+def chamfer_distance(edges: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return the distance of every pixel to the nearest edge by two passes of a 5 x 5 chamfer mask; huge without edges.
+
+    Steps are added up in float32, as in OpenCV: means of distances are truncated to whole numbers later.
+    """
     return np.asarray(_chamfer(edges, FAR))
 
 
@@ -120,7 +123,7 @@ def _chamfer(edges, far):  # type: ignore[no-untyped-def]
     steps_y = np.array([-2, -2, -1, -1, -1, -1, -1, 0])
     steps_x = np.array([-1, 1, -2, -1, 0, 1, 2, -1])
     lengths = np.array([_KNIGHT, _KNIGHT, _KNIGHT, _DIAGONAL, _NEAR, _DIAGONAL, _KNIGHT, _NEAR])
-    out = np.empty((count, height, width), dtype=np.float64)
+    out = np.empty((count, height, width), dtype=np.float32)
     for n in range(count):
         for y in range(height):
             for x in range(width):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from augment.compiled import kernel
 from eval.corruptions.fields import uniform_fields
-from eval.corruptions.operators import gaussian_operator, separable
+from eval.corruptions.gaussian import gaussian_filter
 from eval.corruptions.setting import CorruptionKernel, Draws, Setting, to_uint8
 
 PUBLISHED_SIDE_AT_224: Final = 244
@@ -50,9 +50,7 @@ def displacement(
     if alpha == 0:
         return np.zeros((len(draws.indices), height, width), dtype=np.float32)
     noise = 2.0 * uniform_fields(draws, purpose, height, width, 1) - 1.0
-    down = gaussian_operator(height, sigma, mode="reflect", truncate=3.0)
-    across = gaussian_operator(width, sigma, mode="reflect", truncate=3.0)
-    return (separable(noise, [down], [across])[..., 0] * alpha).astype(np.float32)
+    return (gaussian_filter(noise, sigma, mode="reflect", truncate=3.0)[..., 0] * alpha).astype(np.float32)
 
 
 @kernel()

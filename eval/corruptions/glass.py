@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augment.compiled import kernel
-from eval.corruptions.blur import gaussian_filter
 from eval.corruptions.fields import words_at
+from eval.corruptions.gaussian import gaussian_filter
 from eval.corruptions.setting import CorruptionKernel, Draws, Setting, to_uint8
 
 

@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.corruptions.blur import gaussian_filter
 from eval.corruptions.fields import uniform_fields
+from eval.corruptions.gaussian import gaussian_filter
 from eval.corruptions.setting import Draws
 from eval.errors import EvalError
 from eval.published_files.layout import FROST_FILES

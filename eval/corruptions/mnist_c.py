@@ -32,8 +32,8 @@ def _drawn(name: str) -> CorruptionKernel:
 _ALL: Final = (
     Corruption(name="shot_noise", group="noise", semantics=1, load=_shared),
     Corruption(name="impulse_noise", group="noise", semantics=1, load=_shared, is_thresholded=True),
-    Corruption(name="glass_blur", group="blur", semantics=1, load=_shared, is_thresholded=True),
-    Corruption(name="motion_blur", group="blur", semantics=1, load=_shared),
+    Corruption(name="glass_blur", group="blur", semantics=2, load=_shared, is_thresholded=True),
+    Corruption(name="motion_blur", group="blur", semantics=2, load=_shared),
     Corruption(name="shear", group="digital", semantics=1, load=_drawn),
     Corruption(name="scale", group="digital", semantics=1, load=_drawn, is_random=False),
     Corruption(name="rotate", group="digital", semantics=1, load=_drawn),

@@ -8,11 +8,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.corruptions.blur import gaussian_filter, move
+from eval.corruptions.blur import move
 from eval.corruptions.colour import lift
+from eval.corruptions.gaussian import gaussian_filter
 from eval.corruptions.glass import displace
 from eval.corruptions.noise import add_noise, impulse_cumulative, noise_table, shot_cumulative
-from eval.corruptions.operators import as_operator, gaussian_operator, separable
 from eval.corruptions.setting import CorruptionKernel, Setting, to_nearest, to_uint8
 from eval.corruptions.spatter import liquid_layer
 from eval.corruptions.weather import plasma_maps
@@ -44,16 +44,9 @@ def glass_blur(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]
     """
     sigma, delta, passes, likelihood = setting.parameters
     sigma, delta = sigma * proportion(images), max(1, round(delta * proportion(images)))
-    levels = to_uint8(_blur_down(images / 255.0, sigma))
+    levels = to_uint8(gaussian_filter(images / 255.0, sigma, across=False))
     swapped = displace(levels, setting.draws, delta, int(passes), likelihood=likelihood, copies=False)
-    return to_nearest(_blur_down(swapped / 255.0, sigma))
-
-
-def _blur_down(unit: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
-    height, width = unit.shape[1:3]
-    return np.asarray(
-        separable(unit, [gaussian_operator(height, sigma)], [as_operator(np.eye(width))]), dtype=np.float64
-    )
+    return to_nearest(gaussian_filter(swapped / 255.0, sigma, across=False))
 
 
 def motion_blur(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:

@@ -20,17 +20,19 @@ def snow_levels(
     draws: Draws, height: int, width: int, loc: float, scale: float, zoom: float, threshold: float
 ) -> NDArray[np.float64]:
     """Return a layer of flakes before they fall, (N, H, W, 1) of whole grey levels in 0..255."""
-    layer = (loc + scale * normal_fields(draws, "flakes", height, width, 1)).astype(np.float32)
+    layer = loc + scale * normal_fields(draws, "flakes", height, width, 1)
     flakes = separable(layer, [zoom_operator(height, zoom)], [zoom_operator(width, zoom)])
     flakes[flakes < threshold] = 0
     return to_uint8(flakes).astype(np.float64)
 
 
-def whiten(unit: NDArray[np.float32], keep: float) -> NDArray[np.float32]:
-    """Return pictures drawn towards a bright grey version of themselves."""
-    grey = luma(unit) if unit.shape[3] == 3 else unit
+def whiten(unit: NDArray[np.floating], keep: float) -> NDArray[np.floating]:
+    """Return images drawn towards a bright grey version of themselves, in their precision; grey is worked out in float32."""
+    single = unit.astype(np.float32)
+    grey = luma(single) if unit.shape[3] == 3 else single
     brighter = np.maximum(unit, grey * np.float32(1.5) + np.float32(0.5))
-    return np.asarray(np.float32(keep) * unit + np.float32(1 - keep) * brighter, dtype=np.float32)
+    kind = unit.dtype.type
+    return np.asarray(kind(keep) * unit + kind(1 - keep) * brighter)
 
 
 def snow(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
@@ -39,7 +41,7 @@ def snow(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     height, width = images.shape[1:3]
     levels = snow_levels(setting.draws, height, width, loc, scale, zoom, threshold)
     angles = -135.0 + 90.0 * setting.draws.uniforms(1, "angle")[:, 0]
-    layer = (move(levels, radius, sigma, angles) / 255.0).astype(np.float32)
+    layer = move(levels, radius, sigma, angles) / 255.0
     white = whiten((images / 255.0).astype(np.float32), keep)
     return to_uint8(white + layer + layer[:, ::-1, ::-1])
 

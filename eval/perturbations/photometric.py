@@ -8,12 +8,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.corruptions.blur import gaussian_filter, motion_trail, move
+from eval.corruptions.blur import move
 from eval.corruptions.colour import lift
+from eval.corruptions.gaussian import gaussian_filter
 from eval.corruptions.noise import add_noise, gaussian_cumulative, noise_table, shot_cumulative, speckle_cumulative
 from eval.corruptions.setting import luma, to_uint8
 from eval.corruptions.spatter import add_water, liquid_layer
-from eval.corruptions.taps import correlate
 from eval.corruptions.weather import snow_levels, whiten
 from eval.perturbations.frames import Course, PerturbationKernel
 
@@ -43,8 +43,7 @@ def motion_blur(images: NDArray[np.uint8], course: Course) -> NDArray[np.uint8]:
     radius, sigma, step, first = (6, 1.8, 9.0, -20) if course.scale == 32 else (10, 3.0, 4.0, -30)
     levels, out = images.astype(np.float64), _empty(images, course)
     for frame in range(course.frames):
-        trail = motion_trail(radius, sigma, np.array([(frame + first) * step]))
-        out[:, frame] = correlate(levels, *trail, border="edge").astype(np.uint8)
+        out[:, frame] = move(levels, radius, sigma, np.array([(frame + first) * step]))
     return out
 
 
@@ -53,10 +52,10 @@ def snow(images: NDArray[np.uint8], course: Course) -> NDArray[np.uint8]:
     zoom, radius, sigma = (2.0, 10, 2.0) if course.scale == 32 else (3.0, 14, 4.0)
     height, width = images.shape[1:3]
     levels = snow_levels(course.draws, height, width, 0.05, 0.3, zoom, 0.5)
-    white = whiten((images / 255.0).astype(np.float32), 0.85)
+    white = whiten(images / 255.0, 0.85)
     out = _empty(images, course)
     for frame in range(course.frames):
-        layer = (move(levels, radius, sigma, np.array([4.0 * frame - 150])) / 255.0).astype(np.float32)
+        layer = move(levels, radius, sigma, np.array([4.0 * frame - 150])) / 255.0
         out[:, frame] = to_uint8(white + layer + layer[:, ::-1, ::-1])
     return out
 
@@ -93,7 +92,7 @@ def spatter(images: NDArray[np.uint8], course: Course) -> NDArray[np.uint8]:
     return out
 
 
-def run_down(layer: NDArray[np.float32], flow: NDArray[np.float64]) -> NDArray[np.float32]:
+def run_down(layer: NDArray[np.float64], flow: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the layer (N, H, W, 1) convolved down its columns, of the same size, empty above."""
     below = (len(flow) - 1) // 2
     run = np.zeros_like(layer)
@@ -101,7 +100,7 @@ def run_down(layer: NDArray[np.float32], flow: NDArray[np.float64]) -> NDArray[n
     for tap, weight in enumerate(flow):
         shift = tap - below
         source = layer[:, max(0, -shift) : height - max(0, shift)]
-        run[:, max(0, shift) : height - max(0, -shift)] += np.float32(weight) * source
+        run[:, max(0, shift) : height - max(0, -shift)] += weight * source
     return run
 
 

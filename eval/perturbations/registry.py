@@ -64,17 +64,17 @@ _31: Final = (31, 31)
 _ALL: Final = (
     Perturbation(name="gaussian_noise", semantics=1, frames=_31, load=_photometric, is_noise=True),
     Perturbation(name="shot_noise", semantics=1, frames=_31, load=_photometric, is_noise=True),
-    Perturbation(name="motion_blur", semantics=1, frames=(21, 31), load=_photometric),
+    Perturbation(name="motion_blur", semantics=2, frames=(21, 31), load=_photometric),
     Perturbation(name="zoom_blur", semantics=1, frames=_31, load=_geometric),
-    Perturbation(name="snow", semantics=1, frames=_31, load=_photometric),
-    Perturbation(name="brightness", semantics=1, frames=_31, load=_photometric),
+    Perturbation(name="snow", semantics=2, frames=_31, load=_photometric),
+    Perturbation(name="brightness", semantics=2, frames=_31, load=_photometric),
     Perturbation(name="translate", semantics=1, frames=(16, 41), load=_geometric),
     Perturbation(name="rotate", semantics=1, frames=_31, load=_geometric),
     Perturbation(name="tilt", semantics=1, frames=_31, load=_geometric),
     Perturbation(name="scale", semantics=1, frames=_31, load=_geometric),
     Perturbation(name="speckle_noise", semantics=1, frames=_31, load=_photometric, is_noise=True, is_extra=True),
-    Perturbation(name="gaussian_blur", semantics=1, frames=_31, load=_photometric, is_extra=True),
-    Perturbation(name="spatter", semantics=1, frames=_31, load=_photometric, is_extra=True),
+    Perturbation(name="gaussian_blur", semantics=2, frames=_31, load=_photometric, is_extra=True),
+    Perturbation(name="spatter", semantics=2, frames=_31, load=_photometric, is_extra=True),
     Perturbation(name="shear", semantics=1, frames=_31, load=_geometric, is_extra=True),
 )
 

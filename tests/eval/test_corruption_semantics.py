@@ -2,6 +2,8 @@
 
 `corruption_semantics.json` keeps, per kind and semantics version, what a fixed picture became: a digest, and the bytes for
 machines whose rounding differs. After raising a version (or adding a kind) run this file as a script; it never overwrites.
+Entries of version 2 are the output of the published functions (hendrycks/robustness, google-research/mnist-c; OpenCV 5.0,
+ImageMagick 6.9.11, SciPy 1.17, scikit-image 0.26), given our random numbers: ours agree with them in every value.
 """
 
 from __future__ import annotations
