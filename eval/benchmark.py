@@ -36,6 +36,8 @@ class Benchmark:
         run: Judges a subject; imports its implementation when called.
         source: Paper and reference code of the protocol.
         details: Field of its fine rows that a column can name ("corruption": `c/error/fog`), or None.
+        check_images: Refuses, by a ValueError, parameters that do not fit images of a shorter side in pixels and a number of
+            channels; None where all fit.
         code: What identifies the code of a plug-in, filled in by the look-up; None for what is built in.
     """
 
@@ -49,6 +51,7 @@ class Benchmark:
     run: Callable[[Any, Subject], BenchmarkOutcome]
     source: str
     details: str | None = None
+    check_images: Callable[[Any, int, int], None] | None = None
     code: Mapping[str, str] | None = None
 
 

@@ -16,11 +16,14 @@ from eval.configs import (
     OutlierConfig,
     PerturbationConfig,
     PgdConfig,
+    PublishedBarConfig,
     PublishedCorruptionConfig,
     ReferencePgdConfig,
     RenditionConfig,
     ScaledConfig,
 )
+from eval.corruptions.cbar import cbar_kinds
+from eval.corruptions.families import check_effect, check_side
 
 if TYPE_CHECKING:
     from eval.report import BenchmarkOutcome
@@ -75,7 +78,7 @@ def _run_corruptions(config: PublishedCorruptionConfig, subject: Subject) -> Ben
     return run_corruptions(config, subject)
 
 
-def _run_bar(config: BarConfig, subject: Subject) -> BenchmarkOutcome:
+def _run_bar(config: PublishedBarConfig, subject: Subject) -> BenchmarkOutcome:
     from eval.runners.published import run_bar
 
     return run_bar(config, subject)
@@ -123,6 +126,22 @@ def _run_outliers(config: OutlierConfig, subject: Subject) -> BenchmarkOutcome:
     return run_outliers(config, subject)
 
 
+def _check_corruptions(config: CorruptionConfig, side: int, channels: int) -> None:
+    check_effect("c", config.kinds, config.severities, side=side, channels=channels)
+
+
+def _check_bar(config: BarConfig, side: int, channels: int) -> None:
+    check_effect("cbar", config.kinds or cbar_kinds(side), config.severities, side=side, channels=channels)
+
+
+def _check_mnist_corruptions(config: MnistCorruptionConfig, side: int, channels: int) -> None:
+    check_effect("mnist-c", config.kinds, (1,), side=side, channels=channels)
+
+
+def _check_perturbations(config: PerturbationConfig, side: int, channels: int) -> None:
+    check_side(side)
+
+
 BENCHMARKS: Final[Mapping[str, Benchmark]] = MappingProxyType(
     {
         "clean": Benchmark(
@@ -164,12 +183,13 @@ BENCHMARKS: Final[Mapping[str, Benchmark]] = MappingProxyType(
             title="C (generated)",
             axis="corruption",
             origin="generated",
-            semantics=2,
+            semantics=3,
             config=CorruptionConfig,
             metrics=("error", "mce", "rms", "rms-reference"),
             run=_run_generated_corruptions,
             source=_C,
             details="corruption",
+            check_images=_check_corruptions,
         ),
         "cbar": Benchmark(
             name="cbar",
@@ -177,7 +197,7 @@ BENCHMARKS: Final[Mapping[str, Benchmark]] = MappingProxyType(
             axis="corruption",
             origin="published",
             semantics=2,
-            config=BarConfig,
+            config=PublishedBarConfig,
             metrics=("error", "rms", "rms-reference"),
             run=_run_bar,
             source=_BAR,
@@ -188,12 +208,13 @@ BENCHMARKS: Final[Mapping[str, Benchmark]] = MappingProxyType(
             title="C-bar (generated)",
             axis="corruption",
             origin="generated",
-            semantics=2,
+            semantics=3,
             config=BarConfig,
             metrics=("error", "rms", "rms-reference"),
             run=_run_generated_bar,
             source=_BAR,
             details="corruption",
+            check_images=_check_bar,
         ),
         "r": Benchmark(
             name="r",
@@ -223,12 +244,13 @@ BENCHMARKS: Final[Mapping[str, Benchmark]] = MappingProxyType(
             title="P (generated)",
             axis="consistency",
             origin="generated",
-            semantics=1,
+            semantics=2,
             config=PerturbationConfig,
             metrics=("mfr", "mt5d", "mfr-normalised", "mt5d-normalised"),
             run=_run_generated_perturbations,
             source=_P,
             details="perturbation",
+            check_images=_check_perturbations,
         ),
         "pgd": Benchmark(
             name="pgd",
@@ -293,12 +315,13 @@ BENCHMARKS: Final[Mapping[str, Benchmark]] = MappingProxyType(
             title="MNIST-C (generated)",
             axis="corruption",
             origin="generated",
-            semantics=1,
+            semantics=2,
             config=MnistCorruptionConfig,
             metrics=("error",),
             run=_run_generated_mnist_corruptions,
             source=_MNIST_C,
             details="corruption",
+            check_images=_check_mnist_corruptions,
         ),
     }
 )

@@ -70,6 +70,21 @@ def full_params(name: str, params: Mapping[str, object]) -> dict[str, object]:
     return plain_values(build_config(benchmark_for(name).config, params, owner=f"benchmark {name!r}"))
 
 
+def check_images(benchmark: Benchmark, params: Mapping[str, object], *, side: int, channels: int) -> None:
+    """Refuse parameters of a benchmark that images of this shorter side and number of channels cannot be evaluated with.
+
+    Raises:
+        EvalError: If a parameter is unknown, or does not fit the images; says which and what to change.
+    """
+    if benchmark.check_images is None:
+        return
+    config = build_config(benchmark.config, params, owner=f"benchmark {benchmark.name!r}")
+    try:
+        benchmark.check_images(config, side, channels)
+    except ValueError as error:
+        raise EvalError(f"benchmark {benchmark.name!r}: {error}") from error
+
+
 def benchmark_identity(name: str, params: Mapping[str, object], dataset_identity: str) -> Mapping[str, object]:
     """Return what a benchmark's key is a hash of, as plain values.
 

@@ -212,6 +212,18 @@ class BarConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedBarConfig(BarConfig):
+    """The published files of C-bar.
+
+    Attributes:
+        preprocessing: As for the published files of C: "as-stored", or "reference": shrink to 256 px and crop 224, as the
+            published script does to ImageNet files.
+    """
+
+    preprocessing: Literal["as-stored", "reference"] = "as-stored"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MnistCorruptionConfig:
     """MNIST-C: fifteen corruptions of one severity.
 

@@ -39,18 +39,19 @@ class Choice:
     frost: str = "procedural"
     seed: int = 0
 
-    def resolved(self, side: int) -> Choice:
+    def resolved(self, side: int, channels: int) -> Choice:
         """Return the choice with every kind and severity named.
 
         Args:
-            side: Shorter side of the pictures in pixels.
+            side: Shorter side of the images in pixels.
+            channels: Their channels, 1 or 3.
 
         Raises:
-            InputError: With every name that is unknown.
+            InputError: With every name that is unknown, and every kind that leaves such images as they are.
         """
         from eval.benchmarks import benchmark_for
         from eval.corruptions.cbar import cbar_kinds
-        from eval.corruptions.families import FAMILIES
+        from eval.corruptions.families import FAMILIES, check_effect
 
         name = self.family.removesuffix("-generated")
         if name in STREAMED:
@@ -77,10 +78,15 @@ class Choice:
             wrong.append(Mistake(where="--frost", text=f"must be 'procedural' or 'pictures', but got '{self.frost}'"))
         if wrong:
             raise InputError("options", wrong)
+        kinds, severities = self.kinds or standard, self.severities or tuple(family.severities)
+        try:
+            check_effect(name, kinds, severities, side=side, channels=channels)
+        except ValueError as error:
+            raise InputError("options", [Mistake(where="--kinds", text=str(error))]) from error
         return Choice(
             family=name,
-            kinds=self.kinds or standard,
-            severities=self.severities or tuple(family.severities),
+            kinds=kinds,
+            severities=severities,
             frost=self.frost,
             seed=self.seed,
         )
@@ -97,7 +103,7 @@ def generate(dataset: str, choice: Choice, settings: Settings, *, threads: int =
     from eval.corruptions.cache import corrupted_set, read_record, set_key, set_path
 
     split = _test_split(dataset, settings)
-    chosen = choice.resolved(min(split.images.shape[1:3]))
+    chosen = choice.resolved(min(split.images.shape[1:3]), split.images.shape[3])
     frost = _frost(chosen, settings)
     for kind in chosen.kinds:
         for severity in chosen.severities:
@@ -137,7 +143,7 @@ def match(dataset: str, choice: Choice, settings: Settings, *, pictures: int) ->
     from eval.published_files.verify import published_corruptions
 
     split = _test_split(dataset, settings)
-    chosen = choice.resolved(min(split.images.shape[1:3]))
+    chosen = choice.resolved(min(split.images.shape[1:3]), split.images.shape[3])
     frost, family = _frost(chosen, settings), family_named(chosen.family)
     indices = np.arange(min(pictures, len(split.images)))
     clean = np.ascontiguousarray(split.images[: len(indices)])
@@ -256,10 +262,10 @@ def sheets(dataset: str, settings: Settings, *, output: Path, index: int, frost:
         text = f"{dataset} has {len(split.images)} test pictures, numbered from 0, but got {index}"
         raise InputError("options", [Mistake(where="--index", text=text)])
     picture, side = split.images[index], min(split.images.shape[1:3])
-    ice = _frost(Choice(family="c", frost=frost).resolved(side), settings)
+    ice = _frost(Choice(family="c", frost=frost).resolved(side, picture.shape[2]), settings)
     made = {
         "c": corruption_sheet(picture, "c", tuple(FAMILIES["c"].kinds), frost=ice),
-        "cbar": corruption_sheet(picture, "cbar", Choice(family="cbar").resolved(side).kinds),
+        "cbar": corruption_sheet(picture, "cbar", Choice(family="cbar").resolved(side, picture.shape[2]).kinds),
         "p": sequence_sheet(picture, tuple(PERTURBATIONS)),
     }
     if picture.shape == (28, 28, 1):

@@ -8,6 +8,7 @@ from typing import Any
 from augment.plugins import versioned
 from augment.published import Identified, absent, as_planned
 from eval.benchmark import BenchmarkRequest
+from eval.benchmarks import check_images
 from eval.published_files.identity import files_identity
 from eval.published_files.presence import needed_datasets
 from orchestration.identities import KEY_FORMAT, Resolver
@@ -29,12 +30,13 @@ def benchmark_request(resolver: Resolver, name: str, given: Mapping[str, Any], d
         dataset: The dataset.
 
     Raises:
-        EvalError: If a parameter is unknown or does not fit, or files are there that cannot be read.
+        EvalError: If a parameter is unknown or does not fit, or not the dataset's images, or files are there that cannot be read.
         CorruptData: If files of a dataset are there that cannot be read.
     """
     catalogue = resolver.catalogue
     benchmark = catalogue.benchmark(name)
     params = catalogue.benchmark_params(name, given)
+    check_images(benchmark, params, side=dataset.image_size, channels=dataset.num_channels)
     own = _content(resolver, dataset.name)
     identity: dict[str, Any] = {
         "format": KEY_FORMAT,

@@ -148,22 +148,34 @@ def load_network_dataset(path: Path) -> str | None:
 
 
 def make_requests(
-    benchmarks: Mapping[str, Mapping[str, object]], assumed: Normalisation | None = None
+    benchmarks: Mapping[str, Mapping[str, object]],
+    assumed: Normalisation | None = None,
+    *,
+    dataset: str | None = None,
 ) -> tuple[BenchmarkRequest, ...]:
     """Return requests with full parameters and a key each; what is assumed of foreign weights is part of the key.
+
+    Args:
+        benchmarks: Name -> parameters that differ from the defaults.
+        assumed: What is assumed of foreign weights.
+        dataset: Dataset whose images the parameters must fit, where it is known.
 
     Raises:
         InputError: With every benchmark or parameter that is unknown or does not fit.
     """
     from eval.benchmark import BenchmarkRequest
-    from eval.benchmarks import full_params
+    from eval.benchmarks import benchmark_for, check_images, full_params
     from eval.errors import EvalError
     from orchestration.keys import digest
+    from trainers.datasets.registry import dataset_for
 
+    spec = None if dataset is None else dataset_for(dataset)
     made, mistakes = [], []
     for name, given in benchmarks.items():
         try:
             params = full_params(name, given)
+            if spec is not None:
+                check_images(benchmark_for(name), params, side=spec.image_size, channels=spec.num_channels)
         except EvalError as error:
             mistakes.append(Mistake(where="", text=str(error)))
         else:

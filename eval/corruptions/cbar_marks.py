@@ -58,10 +58,10 @@ def inverse_sparkles(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.
 
 
 def lines(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
-    """Draw int(v S / 10) smooth grey lines of half-length S around one direction."""
+    """Draw int(v S / 10) smooth grey lines of half-length S around one direction; at least one, which small images lack else."""
     height, width = images.shape[1:3]
     side = min(height, width)
-    count = int(setting.parameters[0] / 10 * side)
+    count = max(1, int(setting.parameters[0] / 10 * side))
     main = setting.draws.uniforms(2, "direction")
     each = setting.draws.uniforms(3 * count, "lines").reshape(-1, count, 3)
     direction, variation = 2 * np.pi * main[:, 0, None], 0.1 + 0.9 * main[:, 1, None]

@@ -14,12 +14,13 @@ from augment.compiled import kernel
 from eval.corruptions.cbar_waves import spread, truncated
 from eval.corruptions.gaussian import gaussian_filter
 from eval.corruptions.operators import Operator, as_operator, separable
-from eval.corruptions.setting import CorruptionKernel, Setting, luma, to_uint8
+from eval.corruptions.setting import CorruptionKernel, Setting, to_uint8, turned_grey
 
 Floats = NDArray[np.float64]
 
 REFRACTION: Final = 4.0
 TURNS: Final = 21
+SMALLEST_CELL: Final = 3
 
 
 def ripple(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
@@ -83,10 +84,13 @@ def refraction(slope_y: Floats, slope_x: Floats, reach: float) -> tuple[Floats, 
 
 
 def pinch_and_twirl(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
-    """Pinch and twirl each cell of a 3 x 3 grid (5 x 5 at 224 px) by up to 9 v degrees, either way."""
-    severity = setting.parameters[0]
-    cells = 5 if setting.scale == 224 else 3
-    cell = min(images.shape[1:3]) // cells
+    """Pinch and twirl each cell of a 3 x 3 grid (5 x 5 at 224 px) by up to 9 v degrees, either way.
+
+    Cells measure at least 3 px, since in smaller ones no pixel moves: 8 px have room for a grid of 2 x 2.
+    """
+    severity, side = setting.parameters[0], min(images.shape[1:3])
+    cells = min(5 if setting.scale == 224 else 3, side // SMALLEST_CELL)
+    cell = side // cells
     signs = np.where(setting.draws.uniforms(cells * cells, "ways") < 0.5, -1.0, 1.0)
     angles = (signs * severity * np.pi / 20).reshape(-1, cells, cells)
     return truncated(np.asarray(_twirl(images.astype(np.float64), angles, cell, severity * 0.04 + 0.1)))
@@ -128,7 +132,7 @@ def transverse_chromatic_abberation(images: NDArray[np.uint8], setting: Setting)
             plane = colour[rows][..., channel : channel + 1].astype(np.float64)
             zoomed = separable(plane, [operators[0]], [operators[1]])[..., 0]
             out[rows, :, :, channel] = np.clip(np.floor(zoomed + 0.5), 0, 255)
-    return out if images.shape[3] == 3 else truncated(np.asarray(luma(out.astype(np.float64)), dtype=np.float64))
+    return out if images.shape[3] == 3 else truncated(np.asarray(turned_grey(out.astype(np.float64)), dtype=np.float64))
 
 
 def sample(images: NDArray[np.uint8], y: Floats, x: Floats) -> Floats:

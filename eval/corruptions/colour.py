@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augment.compiled import kernel
-from eval.corruptions.setting import CorruptionKernel, Setting, luma, to_nearest, to_uint8
+from eval.corruptions.setting import CorruptionKernel, Setting, to_nearest, to_uint8, turned_grey
 
 
 def lift(images: NDArray[np.uint8], shift: float, *, nearest: bool = False) -> NDArray[np.uint8]:
@@ -38,13 +38,13 @@ def contrast(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
 def saturate(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Scale and shift S of every pixel.
 
-    Grey pixels have hue 0, so that a shift tints them red, as published. One-channel pictures are treated as colour pictures
-    and turned grey again.
+    Grey pixels have hue 0, so that a shift tints them red, as published. One-channel images are treated as colour images and
+    turned grey again; without a shift they stay as they are, and plans refuse that.
     """
     factor, shift = setting.parameters
     unit = images / 255.0
     if images.shape[3] == 1:
-        return to_uint8(luma(_through_hsv(np.repeat(unit, 3, axis=3), factor, shift, 0.0)))
+        return to_uint8(turned_grey(_through_hsv(np.repeat(unit, 3, axis=3), factor, shift, 0.0)))
     return to_uint8(_through_hsv(unit, factor, shift, 0.0))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,6 +11,9 @@ from eval.corruptions.cbar import CBAR_CORRUPTIONS, cbar_parameters
 from eval.corruptions.mnist_c import MNIST_CORRUPTIONS, mnist_parameters
 from eval.corruptions.registry import CORRUPTIONS, Corruption
 from eval.corruptions.severities import SEVERITIES, TABLES, nearest_scale
+
+SMALLEST_SIDE: Final = 8
+"""Shorter side in pixels that every generator takes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +58,24 @@ class Family:
         scale = nearest_scale(side)
         return scale, self.parameters(kind, severity, scale)
 
+    def without_effect(
+        self, kinds: Sequence[str], severities: Sequence[int], *, side: int, channels: int
+    ) -> dict[str, tuple[int, ...]]:
+        """Return the severities at which a kind leaves every image of this shorter side as it is, for kinds that have such.
+
+        Raises:
+            ValueError: If a kind or a severity does not exist.
+        """
+        idle = {
+            kind: tuple(
+                level
+                for level in severities
+                if not self.corruption(kind).changes(self.at(kind, level, side)[1], channels)
+            )
+            for kind in kinds
+        }
+        return {kind: levels for kind, levels in idle.items() if levels}
+
 
 def _c_parameters(kind: str, severity: int, scale: int) -> tuple[float, ...]:
     return TABLES[scale][kind][severity - 1]
@@ -65,6 +86,30 @@ FAMILIES: Final[Mapping[str, Family]] = {
     "cbar": Family(name="cbar", kinds=CBAR_CORRUPTIONS, severities=SEVERITIES, parameters=cbar_parameters),
     "mnist-c": Family(name="mnist-c", kinds=MNIST_CORRUPTIONS, severities=(1,), parameters=mnist_parameters),
 }
+
+
+def check_effect(family: str, kinds: Sequence[str], severities: Sequence[int], *, side: int, channels: int) -> None:
+    """Refuse corruptions that leave every image of this shorter side and number of channels as it is, and too small images.
+
+    Raises:
+        ValueError: With each such corruption and its severities; or if a name is unknown.
+    """
+    check_side(side)
+    idle = family_named(family).without_effect(kinds, severities, side=side, channels=channels)
+    if idle:
+        named = "; ".join(f"{kind} at severities {', '.join(map(str, levels))}" for kind, levels in idle.items())
+        what = "grey images" if channels == 1 else f"images of {side} px"
+        raise ValueError(f"these corruptions leave {what} as they are: {named}; leave them out")
+
+
+def check_side(side: int) -> None:
+    """Refuse images that are too small for any generator.
+
+    Raises:
+        ValueError: If the shorter side is below `SMALLEST_SIDE`.
+    """
+    if side < SMALLEST_SIDE:
+        raise ValueError(f"images to be changed must measure at least {SMALLEST_SIDE} px, but these have {side}")
 
 
 def family_named(name: str) -> Family:

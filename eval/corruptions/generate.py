@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from eval.corruptions.families import family_named
+from eval.corruptions.families import SMALLEST_SIDE, family_named
 from eval.corruptions.setting import Draws, Setting
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from eval.corruptions.ice import FrostPictures
 
-SMALLEST_SIDE: Final = 8
 _VALUES_AT_ONCE: Final = 1 << 19
 
 

@@ -13,6 +13,15 @@ if TYPE_CHECKING:
 Group = Literal["noise", "blur", "weather", "digital"]
 
 
+def _always(parameters: tuple[float, ...], channels: int) -> bool:
+    return True
+
+
+def _tints_grey(parameters: tuple[float, ...], channels: int) -> bool:
+    """Return whether saturation changes: grey has none that could be scaled, only a shift adds some."""
+    return channels == 3 or parameters[1] != 0.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Corruption:
     """One way to damage a picture.
@@ -25,6 +34,7 @@ class Corruption:
         is_random: Whether the output depends on random draws.
         is_thresholded: Whether random draws pass a threshold, so that rounding may move whole pixels on other processors.
         is_extra: Whether it is one of the four that do not count in the benchmark.
+        changes: Whether images with so many channels change at all with these parameters.
     """
 
     name: str
@@ -34,6 +44,7 @@ class Corruption:
     is_random: bool = True
     is_thresholded: bool = False
     is_extra: bool = False
+    changes: Callable[[tuple[float, ...], int], bool] = _always
 
     def kernel(self) -> CorruptionKernel:
         """Return the implementation."""
@@ -107,7 +118,15 @@ _ALL: Final = (
     Corruption(name="speckle_noise", group="noise", semantics=1, load=_noise, is_extra=True),
     Corruption(name="gaussian_blur", group="blur", semantics=2, load=_blur, is_random=False, is_extra=True),
     Corruption(name="spatter", group="weather", semantics=2, load=_spatter, is_thresholded=True, is_extra=True),
-    Corruption(name="saturate", group="digital", semantics=2, load=_colour, is_random=False, is_extra=True),
+    Corruption(
+        name="saturate",
+        group="digital",
+        semantics=2,
+        load=_colour,
+        is_random=False,
+        is_extra=True,
+        changes=_tints_grey,
+    ),
 )
 
 CORRUPTIONS: Final[Mapping[str, Corruption]] = {corruption.name: corruption for corruption in _ALL}

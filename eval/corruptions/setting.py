@@ -102,6 +102,17 @@ def to_nearest(unit: NDArray[np.floating]) -> NDArray[np.uint8]:
     return np.asarray(np.rint(np.clip(unit, 0.0, 1.0) * 255.0).astype(np.uint8))
 
 
+def turned_grey(colour: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return colour images that came from grey ones as grey, (N, H, W, 3) -> (N, H, W, 1), by the weights of `luma`.
+
+    Where the channels are still alike the value stays as it is: a weighted sum would end just below it, and truncation would
+    make it a level darker.
+    """
+    red, green, blue = colour[..., 0:1], colour[..., 1:2], colour[..., 2:3]
+    kind = colour.dtype.type
+    return np.asarray(red + kind(0.587) * (green - red) + kind(0.114) * (blue - red))
+
+
 def luma(pictures: NDArray[np.floating]) -> NDArray[np.floating]:
     """Return the brightness of colour pictures, (N, H, W, 3) -> (N, H, W, 1), by the weights .299, .587, .114."""
     weights = np.asarray([0.299, 0.587, 0.114], dtype=pictures.dtype)

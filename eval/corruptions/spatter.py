@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from eval.corruptions.edges import box_blur, canny, chamfer_distance, correlate_levels, equalise
 from eval.corruptions.fields import normal_fields
 from eval.corruptions.gaussian import gaussian_filter
-from eval.corruptions.setting import CorruptionKernel, Draws, Setting, luma, to_uint8
+from eval.corruptions.setting import CorruptionKernel, Draws, Setting, to_uint8, turned_grey
 
 WATER: Final = (175.0, 238.0, 238.0)
 MUD: Final = (63.0, 42.0, 20.0)
@@ -50,7 +50,7 @@ def spatter(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     height, width = images.shape[1:3]
     layer = liquid_layer(setting.draws, height, width, loc, scale, sigma, threshold)
     wet = add_mud(colour, layer, threshold, amount) if is_mud else add_water(colour, layer, amount)
-    return to_uint8(wet if images.shape[3] == 3 else luma(wet))
+    return to_uint8(wet if images.shape[3] == 3 else turned_grey(wet))
 
 
 def add_water(colour: NDArray[np.float32], layer: NDArray[np.float64], amount: float) -> NDArray[np.float32]:

@@ -12,7 +12,7 @@ from eval.corruptions.blur import move
 from eval.corruptions.colour import lift
 from eval.corruptions.gaussian import gaussian_filter
 from eval.corruptions.noise import add_noise, gaussian_cumulative, noise_table, shot_cumulative, speckle_cumulative
-from eval.corruptions.setting import luma, to_uint8
+from eval.corruptions.setting import to_uint8, turned_grey
 from eval.corruptions.spatter import add_water, liquid_layer
 from eval.corruptions.weather import snow_levels, whiten
 from eval.perturbations.frames import Course, PerturbationKernel
@@ -87,7 +87,7 @@ def spatter(images: NDArray[np.uint8], course: Course) -> NDArray[np.uint8]:
     layer, out = liquid_layer(course.draws, height, width, loc, scale, sigma, threshold), _empty(images, course)
     for frame in range(course.frames):
         wet = add_water(colour, layer, 0.6)
-        out[:, frame] = to_uint8(wet if images.shape[3] == 3 else luma(wet))
+        out[:, frame] = to_uint8(wet if images.shape[3] == 3 else turned_grey(wet))
         layer = run_down(layer, flow)
     return out
 

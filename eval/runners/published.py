@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from eval.configs import (
-        BarConfig,
         MnistCorruptionConfig,
         PerturbationConfig,
+        PublishedBarConfig,
         PublishedCorruptionConfig,
         RenditionConfig,
     )
@@ -45,11 +45,11 @@ def run_corruptions(config: PublishedCorruptionConfig, subject: Subject) -> Benc
     sets = _corrupted(subject, "c", config.kinds, config.severities, config.preprocessing)
     baseline = config.baseline or default_baseline("c", subject.dataset, config.kinds, subject.data_root)
     outcome = judge_corruptions(subject, _limited(sets, config.max_images, subject), baseline=baseline)
-    notes = {"preprocessing": config.preprocessing} if subject.dataset not in CIFAR else {}
-    return replace(outcome, notes={**outcome.notes, **notes, **_limit_notes(sets, config.max_images)})
+    notes = {**_preprocessing_notes(subject, config.preprocessing), **_limit_notes(sets, config.max_images)}
+    return replace(outcome, notes={**outcome.notes, **notes})
 
 
-def run_bar(config: BarConfig, subject: Subject) -> BenchmarkOutcome:
+def run_bar(config: PublishedBarConfig, subject: Subject) -> BenchmarkOutcome:
     """Judge a subject on the published files of C-bar (for CIFAR: those that the published script writes).
 
     Raises:
@@ -57,9 +57,10 @@ def run_bar(config: BarConfig, subject: Subject) -> BenchmarkOutcome:
     """
     from eval.runners.generated import bar_kinds
 
-    sets = _corrupted(subject, "cbar", config.kinds or bar_kinds(subject), config.severities, "as-stored")
+    sets = _corrupted(subject, "cbar", config.kinds or bar_kinds(subject), config.severities, config.preprocessing)
     outcome = judge_corruptions(subject, _limited(sets, config.max_images, subject), baseline=None)
-    return replace(outcome, notes={**outcome.notes, **_limit_notes(sets, config.max_images)})
+    notes = {**_preprocessing_notes(subject, config.preprocessing), **_limit_notes(sets, config.max_images)}
+    return replace(outcome, notes={**outcome.notes, **notes})
 
 
 def run_mnist_corruptions(config: MnistCorruptionConfig, subject: Subject) -> BenchmarkOutcome:
@@ -142,6 +143,11 @@ def _corrupted(
         side=subject.images.shape[1],
         preprocessing=preprocessing,
     )
+
+
+def _preprocessing_notes(subject: Subject, preprocessing: str) -> dict[str, str]:
+    """Say how stored images became the network's; files of CIFAR are arrays of its size."""
+    return {} if subject.dataset in CIFAR else {"preprocessing": preprocessing}
 
 
 def _folder(subject: Subject, family: str) -> Path:

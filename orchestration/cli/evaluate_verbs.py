@@ -66,7 +66,8 @@ def evaluate(
     reading = weight_options.reading_of(normalize, state_dict)
     network = _opened(checkpoint, model, dataset, benchmarks, reading)
     chosen, notes = _chosen(suite, benchmarks, axes, network.dataset, settings)
-    requests = make_requests(_with_options(chosen, assignments or [], max_images), network.assumed)
+    given = _with_options(chosen, assignments or [], max_images)
+    requests = make_requests(given, network.assumed, dataset=network.dataset)
     assumed = tried(network, settings)
     reports = judge_network(network, requests, settings=settings, on_progress=_teller(), keep_generated=keep)
     judged = Judgement(
