@@ -13,7 +13,7 @@ from typing import Final, Literal, get_args
 from augment.fast_dataclass import dataclass
 from trainers.errors import ImpossibleJob
 
-LOOP_SEMANTICS: Final = 1
+LOOP_SEMANTICS: Final = 2
 """Version of the training loop; raised by hand whenever the weights that a configuration leads to change."""
 
 Optimiser = Literal["sgd", "adam", "adamw"]

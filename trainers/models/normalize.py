@@ -11,6 +11,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from trainers.models.batch_norm import with_exact_sums
+
 
 class Normalize(nn.Module):
     """Subtracts a mean and divides by a standard deviation per channel.
@@ -38,7 +40,7 @@ class Classifier(nn.Module):
     """Normalisation followed by a network; runs the network in bfloat16 where asked, and returns float32 logits.
 
     The memory layout is that of the whole network: convolutions keep the layout of what they are given, so the weights are
-    laid out once and the images on their way in.
+    laid out once and the images on their way in. Batch norm adds up exactly in either one.
     """
 
     def __init__(
@@ -51,7 +53,8 @@ class Classifier(nn.Module):
     ) -> None:
         super().__init__()
         self.normalize = normalize
-        self.network = network.to(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
+        layout = torch.channels_last if channels_last else torch.contiguous_format
+        self.network = with_exact_sums(network).to(memory_format=layout)
         self.precision = precision
         self.channels_last = channels_last
 
