@@ -1,9 +1,10 @@
 """What a training step costs in each memory layout: channels last with exact sums, against contiguous and torch's own sums.
 
-    python -m benchmarks.layout_speed [--quick] [--json]
+    python -m benchmarks.layout_speed [--quick] [--json] [--threads N]
 
-One step is forward, backward and SGD on a batch of synthetic images, in this process on two threads. Ratios above 1 say that
-channels last with exact sums is the faster one; what it loses against torch's own sums is the price of their accuracy.
+One step is forward, backward and SGD on a batch of synthetic images, in this process. Ratios above 1 say that channels last with
+exact sums is the faster one; what it loses against torch's own sums is the price of their accuracy. One thread is measured by its
+CPU time; more by the clock on the wall, which says something on idle cores only: threads that wait for each other take CPU time.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ NAMES: Final[dict[Kind, str]] = {
     "contiguous": "contiguous",
     "native": "channels last, torch's own sums",
 }
-THREADS: Final = 2
 
 
 class Step:
@@ -58,7 +58,7 @@ def cases(model: str, batch: int) -> list[harness.Case]:
     )
     images, labels = torch.rand(batch, 3, 32, 32), torch.randint(10, (batch,))
     steps = {kind: Step(network, images, labels, kind) for kind in NAMES}
-    targets: dict[Kind, float] = {"contiguous": 1.0, "native": 0.8}
+    targets: dict[Kind, float] = {"contiguous": 1.0, "native": 0.85}
     return [
         harness.Case(
             name=f"{model}, batch {batch}, {NAMES['exact']}",
@@ -75,15 +75,19 @@ def cases(model: str, batch: int) -> list[harness.Case]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
-    options: Any = harness.parser("layout_speed", "A training step in each memory layout.").parse_args(arguments)
-    torch.set_num_threads(THREADS)
+    parser = harness.parser("layout_speed", "A training step in each memory layout.")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of a step (default 1)")
+    options: Any = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
     hold_memory()  # as every worker does
     models = (
         (("wrn-10-1", 128), ("wrn-16-2", 128))
         if options.quick
         else (("wrn-10-1", 128), ("wrn-16-2", 128), ("wrn-40-4", 16))
     )
-    measured = harness.measure([case for each in models for case in cases(*each)], rounds=5)
+    measured = harness.measure(
+        [case for each in models for case in cases(*each)], rounds=5, clock="cpu" if options.threads == 1 else "wall"
+    )
     harness.show(harness.Report(benchmark="layout_speed", measurements=measured, notes=[]), as_json=options.json)
 
 

@@ -94,7 +94,7 @@ def move(levels: NDArray[np.float64], radius: float, sigma: float, angles: NDArr
     level: a flat region stays as it is.
     """
     blurred = correlate(levels, *motion_trail(radius, sigma, angles), border="edge")
-    return np.asarray((np.floor(blurred * 257.0 + 0.5) // 257.0).astype(np.uint8))
+    return np.asarray(((blurred * 257.0 + 0.5).astype(np.uint16) // np.uint16(257)).astype(np.uint8))
 
 
 def motion_blur(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
