@@ -18,6 +18,7 @@ from typing import Any, Final
 import torch
 
 from trainers.errors import CheckpointError
+from trainers.weights.file_kinds import refusal_of
 
 _HARMLESS: Final[Mapping[str, frozenset[str]]] = {
     "collections": frozenset({"OrderedDict"}),
@@ -109,7 +110,12 @@ def read_file(path: Path) -> Any:
         CheckpointError: If the file cannot be read.
     """
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        refusal = refusal_of(path)
+        if refusal is not None:
+            raise CheckpointError(f"{path} {refusal}")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about kinds of tensors and pickles, which is no matter of the user's
+            return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise CheckpointError(f"{path} must be a readable file: {error}; check the path") from error
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError):
@@ -124,8 +130,7 @@ def _read_restricted(path: Path) -> Any:
                 path, map_location="cpu", pickle_module=_RESTRICTED, weights_only=False, encoding="latin1"
             )
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(
-            f"{path} must hold tensors that can be read without running code: {reason}; load it where it was written and "
-            "save the network's state_dict() alone"
+            f"{path} must be a whole file of torch.save whose tensors can be read without running code, but is none or damaged; "
+            "load it where it was written and save the network's state_dict() alone"
         ) from error

@@ -34,6 +34,7 @@ from trainers.checkpoints import Checkpoints
 from trainers.group import OneWorker
 from trainers.job import JobPaths, JobRequest
 from trainers.models.registry import ModelInput, model_for
+from trainers.weights.contents import contents_of
 from trainers.weights.says import contradictions
 from trainers.worker import run_job
 
@@ -419,6 +420,29 @@ def test_names_of_datasets_contradict_where_both_are_known(theirs: str, ours: st
     config = network_config("wrn-10-1", "digits")
     assert config is not None
     assert bool(contradictions({"dataset": theirs}, dataclasses.replace(config, dataset=ours))) == is_other
+
+
+@pytest.mark.parametrize(
+    ("said", "is_contradiction"),
+    [
+        ({"seed": "5"}, True),
+        ({"seed": torch.tensor(5)}, True),
+        ({"args": {"manual_seed": 5}}, True),
+        ({"seed": "0"}, False),
+        ({"seed": "none"}, False),
+        ({"epoch": 89.0}, True),
+        ({"args": {"num_epochs": 90}}, True),
+        ({"args": {"weight_decay": 0.3}}, True),
+        ({"args": {"lr": 0.7}}, True),
+        ({"lr": 0.7}, False),
+    ],
+    ids=str,
+)
+def test_numbers_that_a_file_records_in_any_spelling_contradict(said: dict[str, Any], is_contradiction: bool) -> None:
+    """A seed may be a text, a tensor or have another name; the rate at the top of a file may be that of its last step."""
+    config = network_config("wrn-10-1", "digits")
+    assert config is not None
+    assert bool(contradictions(contents_of(said).record, config)) == is_contradiction
 
 
 def test_a_forced_adoption_is_marked(

@@ -120,7 +120,7 @@ def test_what_the_published_training_script_writes_is_understood(tmp_path: Path,
     taken = weights_for(network(), read_contents(tmp_path / "checkpoint.pth.tar"), num_channels=3, subject="it")
     assert is_same(taken.weights, weights())
     assert (taken.stated, taken.notes) == (None, ())
-    assert taken.record == {"epoch": 99, "dataset": "cifar10", "model": "wrn"}
+    assert taken.record == {"epoch": 99, "dataset": "cifar10", "model": "wrn", "best_acc": pytest.approx(0.96)}
 
 
 def test_the_published_resnext_is_understood() -> None:

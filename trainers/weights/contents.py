@@ -8,16 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from trainers.errors import CheckpointError
 from trainers.old_pickles import Inert, read_file
+from trainers.weights.names import COUNTER, is_plain
 
 _DEPTH: Final = 8
 _TRAINING_STATE: Final = re.compile(
     r"optim\w*|opt_states?|(lr_)?schedulers?|(amp_|grad_)?scaler|rng\w*|loops", re.IGNORECASE
 )
 """Keys of a file that hold the state of a training, never weights that could be evaluated."""
+_INSIDE_MODULES: Final = frozenset({"_modules", "_parameters", "_buffers"})
+"""Where a pickled network keeps its parts: no part of the names that its state has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +31,7 @@ class Contents:
 
     Attributes:
         tensors: Path in the file ("state_dict.module.fc.weight") -> tensor on the CPU.
-        record: Path -> plain value: a number, a text, a truth value, or a list of numbers.
+        record: Path -> plain value: a number (also of a tensor of one value), a text, a truth value, or a list of numbers.
     """
 
     tensors: Mapping[str, Tensor]
@@ -46,26 +51,36 @@ def read_contents(path: Path) -> Contents:
         CheckpointError: If the file cannot be read, or holds no tensors by name.
     """
     found = read_file(path)
-    if not isinstance(found, Mapping):
+    if not isinstance(found, Mapping | list | tuple | Inert):
         raise CheckpointError(
-            f"{path} must hold a mapping of tensors, but holds a {type(found).__name__}; save the network's state_dict()"
+            f"{path} must hold tensors by name, but holds one {type(found).__name__}; save the network's state_dict()"
         )
     contents = contents_of(found)
     if not contents.tensors:
         raise CheckpointError(
             f"{path} must hold tensors by name, readable without running code, but holds "
-            f"{', '.join(map(str, list(found)[:5])) or 'nothing'}; save the network's state_dict()"
+            f"{_top(found)}; save the network's state_dict()"
         )
     return contents
 
 
-def contents_of(found: Mapping[Any, Any]) -> Contents:
-    """Return what a mapping holds, however deep; the state of optimisers and schedules is left out."""
+def _top(found: Any) -> str:
+    names = list(found.kept if isinstance(found, Inert) else found) if not isinstance(found, list | tuple) else []
+    return ", ".join(map(str, names[:5])) or "none"
+
+
+def contents_of(found: Mapping[Any, Any] | Sequence[Any] | Inert) -> Contents:
+    """Return what a file holds, however deep; the state of optimisers and schedules is left out.
+
+    A network that was pickled whole is read like its state: its parts are found, and nothing of it is run.
+    """
     tensors: dict[str, Tensor] = {}
     record: dict[str, Any] = {}
     for path, value in _leaves(found, "", _DEPTH, set()):
         if isinstance(value, Tensor):
-            tensors[path] = value.detach()
+            tensors[path] = _widened(value.detach())
+            if not value.dim() and is_plain(value) and not path.endswith(COUNTER):
+                record[path] = value.item()  # "seed" may be recorded so
         else:
             record[path] = value
     return Contents(tensors=tensors, record=record)
@@ -76,13 +91,33 @@ def _leaves(value: Any, path: str, depth: int, seen: set[int]) -> Iterator[tuple
     if isinstance(value, Tensor) or _is_plain(value):
         yield path, value
         return
+    if isinstance(value, np.ndarray) and value.dtype.kind in "fiu" and value.dtype.isnative:
+        yield path, torch.from_numpy(np.array(value))
+        return
     inside = value.kept if isinstance(value, Inert) else value
     if not depth or not isinstance(inside, Mapping | list | tuple) or id(inside) in seen:
         return
     seen.add(id(inside))
     for key, inner in inside.items() if isinstance(inside, Mapping) else enumerate(inside):
-        if not _TRAINING_STATE.fullmatch(str(key)):
-            yield from _leaves(inner, f"{path}.{key}" if path else str(key), depth - 1, seen)
+        if isinstance(value, Inert) and key in _INSIDE_MODULES:
+            yield from _parts(inner, path, depth, seen)
+        elif not _TRAINING_STATE.fullmatch(str(key)):
+            yield from _leaves(inner, _joined(path, key), depth - 1, seen)
+
+
+def _parts(parts: Any, path: str, depth: int, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    """Yield what is in the parts of a pickled network, which nests deeper than files of weights do."""
+    for key, inner in parts.items() if isinstance(parts, Mapping) else ():
+        yield from _leaves(inner, _joined(path, key), depth, seen)
+
+
+def _joined(path: str, key: Any) -> str:
+    return f"{path}.{key}" if path else str(key)
+
+
+def _widened(tensor: Tensor) -> Tensor:
+    """Return a tensor of 8-bit floats, which few operations take, as one of 32 bits with the same values."""
+    return tensor.float() if tensor.dtype.is_floating_point and tensor.dtype.itemsize == 1 else tensor
 
 
 def _is_plain(value: Any) -> bool:

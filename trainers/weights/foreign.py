@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from trainers.errors import CheckpointError
 from trainers.models.normalize import Normalize
 from trainers.weights.contents import Contents
-from trainers.weights.names import COUNTER, Copy, copies_of, nearest_copy
+from trainers.weights.names import COUNTER, Copy, copies_of, is_plain, nearest_copy
 from trainers.weights.normalisation import Normalisation
-from trainers.weights.stated import is_normaliser, normalises_itself, stated_normalisation
+from trainers.weights.stated import is_normaliser, normalises_itself, stated_normalisation, unread_means
 
 if TYPE_CHECKING:
     from trainers.models.normalize import Classifier
@@ -66,6 +66,7 @@ def weights_for(
     ]
     if extra or shapes:
         raise CheckpointError(_misfit(wanted, copy, contents, subject, extra))
+    _check_values(wanted, copy, subject)
     inside = normalises_itself(wanted)
     stated = stated_normalisation(contents, copy.path, num_channels)
     if inside:
@@ -73,7 +74,7 @@ def weights_for(
     return ForeignWeights(
         weights={name: copy.tensors[name] for name in wanted if name in copy.tensors},
         stated=stated,
-        notes=_notes(copy, copies, contents),
+        notes=(*_notes(copy, copies, contents), *_unread(contents, stated, num_channels)),
         record=contents.record,
     )
 
@@ -136,8 +137,9 @@ def _notes(copy: Copy, copies: Sequence[Copy], contents: Contents) -> tuple[str,
         notes.insert(0, f"the weights are {copy.label}{' (an average of the weights)' * copy.is_average}")
     if copy.completed:
         notes.append(f"{copy.label} holds no running statistics; they are those of {copy.completed}")
-    averaged = [path for path in contents.tensors if path.rpartition(".")[2] == "n_averaged"]
-    notes += [f"the weights are an average over {int(contents.tensors[path])} states ({path})" for path in averaged]
+    for path, count in contents.tensors.items():
+        if path.rpartition(".")[2] == "n_averaged" and count.numel() == 1 and count.isfinite().all():
+            notes.append(f"the weights are an average over {int(count)} states ({path})")
     used = {place for each in copies for place in (*each.places.values(), *each.twins)}
     left = [
         path
@@ -147,6 +149,39 @@ def _notes(copy: Copy, copies: Sequence[Copy], contents: Contents) -> tuple[str,
     if left:
         notes.append(f"not used of the file: {_some(left)}")
     return tuple(notes)
+
+
+def _unread(contents: Contents, stated: Normalisation | None, num_channels: int) -> list[str]:
+    """Name what the file calls a mean where no normalisation could be taken from it."""
+    names = [] if stated is not None else unread_means(contents)
+    usable = f"mean in [0, 1] and std above 0, one value or {num_channels}"
+    return [f"the file has {_some(names)}, but no normalisation of these images ({usable})"] if names else []
+
+
+def _check_values(wanted: Mapping[str, Tensor], copy: Copy, subject: str) -> None:
+    """Refuse tensors that would be another network once they are copied: whole, complex, quantised, sparse, non-finite ones.
+
+    Raises:
+        CheckpointError: With the first names and what is wrong of each.
+    """
+    wrong = [
+        f"{name} {problem}"
+        for name, ours in wanted.items()
+        if name in copy.tensors and ours.is_floating_point() and (problem := _problem(copy.tensors[name]))
+    ]
+    if wrong:
+        raise CheckpointError(f"the weights for {subject} must be finite floating-point numbers, but {_some(wrong)}")
+
+
+def _problem(tensor: Tensor) -> str:
+    """Return what is wrong of a tensor of weights, or ""."""
+    if tensor.is_meta:
+        return "has no values (saved from the device 'meta')"
+    if not is_plain(tensor):
+        return "is quantised (save it dequantised)" if tensor.is_quantized else "is sparse (save it dense)"
+    if not tensor.is_floating_point():
+        return f"is {str(tensor.dtype).removeprefix('torch.')}"
+    return "" if tensor.isfinite().all() else "is NaN or infinite"
 
 
 def _misfit(

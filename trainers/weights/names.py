@@ -103,11 +103,19 @@ class Copy:
 
     def equals(self, other: Copy, names: Collection[str]) -> bool:
         """Whether both hold the same values under some names."""
-        return all(
-            self.tensors[name].shape == other.tensors[name].shape
-            and torch.equal(self.tensors[name], other.tensors[name])
-            for name in names
-        )
+        return all(_is_equal(self.tensors[name], other.tensors[name]) for name in names)
+
+
+def is_plain(tensor: Tensor) -> bool:
+    """Whether a tensor holds its values one by one: it is neither sparse nor quantised, and it has values at all."""
+    return tensor.layout == torch.strided and not tensor.is_meta and not tensor.is_quantized
+
+
+def _is_equal(first: Tensor, second: Tensor) -> bool:
+    """Whether two tensors hold the same values; one and the same does, whatever it holds (NaN, none at all)."""
+    if first is second:
+        return True
+    return first.shape == second.shape and is_plain(first) and is_plain(second) and torch.equal(first, second)
 
 
 def copies_of(tensors: Mapping[str, Tensor], wanted: Collection[str], learnt: Collection[str]) -> list[Copy]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from trainers.datasets.registry import DATASETS
@@ -16,11 +17,15 @@ if TYPE_CHECKING:
 _DATASET: Final = ("dataset", "dataset_name", "data", "data_name")
 _MODEL: Final = ("model", "arch", "architecture", "model_name", "backbone")
 _METHOD: Final = ("method", "aug", "augmentation")
+_SEED: Final = ("seed", "manual_seed", "random_seed", "rng_seed")
+_EPOCHS: Final = ("epochs", "num_epochs", "n_epochs", "max_epochs", "total_epochs")
+_LR: Final = ("lr", "learning_rate", "base_lr", "init_lr")
+_WEIGHT_DECAY: Final = ("weight_decay", "wd")
 _FAMILIES: Final[Mapping[str, str]] = {"wideresnet": "wrn", "wrn": "wrn", "resnext": "resnext", "densenet": "densenet"}
 
 
 def contradictions(record: Mapping[str, Any], config: JobConfig) -> list[str]:
-    """Return what a file's own record says that cannot be true of a cell: dataset, network, method, seed, epochs.
+    """Return what a file's own record says that cannot be true of a cell: what was trained, on what, how and how long.
 
     Names are compared without case and punctuation, and only where both are known; silence contradicts nothing.
 
@@ -44,16 +49,37 @@ def contradictions(record: Mapping[str, Any], config: JobConfig) -> list[str]:
 
 
 def _numbers(contents: Contents, config: JobConfig) -> list[str]:
-    """Compare seed and epochs; the number of the last epoch counts from 0 or from 1."""
-    epochs = config.recipe.epochs
-    allowed = {"seed": (config.seed,), "epochs": (epochs,), "epoch": (epochs - 1, epochs)}
+    """Compare seed and epochs, and what the recipe sets; the number of the last epoch counts from 0 or from 1."""
+    recipe, epochs = config.recipe, config.recipe.epochs
+    length = f"{epochs} epoch{'s' * (epochs != 1)}"
+    checks: tuple[tuple[Sequence[str], tuple[float, ...], str], ...] = (
+        (_SEED, (config.seed,), f"seed {config.seed}"),
+        (_EPOCHS, (epochs,), length),
+        (("epoch",), (epochs - 1, epochs), length),
+        (_LR, (recipe.lr,), f"lr {recipe.lr}"),
+        (_WEIGHT_DECAY, (recipe.weight_decay,), f"weight_decay {recipe.weight_decay}"),
+        (("momentum",), (recipe.momentum,), f"momentum {recipe.momentum}"),
+    )
     found = []
-    for name, values in allowed.items():
-        path, value = next(contents.said(name), ("", None))
-        if isinstance(value, int) and not isinstance(value, bool) and value not in values:
-            what = f"{epochs} epoch{'s' * (epochs != 1)}" if name != "seed" else f"seed {config.seed}"
-            found.append(f"its {path} is {value}, the row's training has {what}")
+    for names, values, what in checks:
+        said = [(path, number) for path, value in contents.said(*names) if (number := _number(value)) is not None]
+        if names is _LR:
+            said = [
+                (path, number) for path, number in said if "." in path
+            ]  # at the top it may be that of the last step
+        if said and not any(math.isclose(said[0][1], value, rel_tol=1e-6) for value in values):
+            found.append(f"its {said[0][0]} is {said[0][1]:.6g}, the row's training has {what}")
     return found
+
+
+def _number(value: Any) -> float | None:
+    """Return a recorded number, also one that was recorded as a text, or None."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        return None
 
 
 def _is_other_dataset(theirs: str, ours: str) -> bool:

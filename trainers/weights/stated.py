@@ -24,6 +24,8 @@ _PAIRS: Final[Mapping[str, tuple[str, ...]]] = {
     "normalize_mean": ("normalize_std",),
 }
 """Names of a mean -> names of the standard deviation beside it; leading underscores do not count."""
+_MOST: Final = 4
+"""Channels that images have at most."""
 
 
 def stated_normalisation(contents: Contents, path: str, num_channels: int) -> Normalisation | None:
@@ -50,6 +52,19 @@ def stated_normalisation(contents: Contents, path: str, num_channels: int) -> No
 def normalises_itself(names: Collection[str]) -> str:
     """Return the names of a network's own mean and std, or "" where it has none among its weights."""
     return next((f"{mean}, {std}" for mean, std in _pairs(dict.fromkeys(names))), "")
+
+
+def unread_means(contents: Contents) -> list[str]:
+    """Return what a file calls a mean of images, by the words of `_PAIRS`: several values, or one with a deviation beside it."""
+    found = []
+    for values in (contents.tensors, contents.record):
+        paired = {mean for mean, _ in _pairs(values)}
+        for path, value in values.items():
+            is_named = path.rpartition(".")[2].lstrip("_").lower() in _PAIRS
+            several = isinstance(value, list | tuple) or (isinstance(value, Tensor) and 1 < value.numel() <= _MOST)
+            if is_named and (several or (path in paired and "." not in path)):
+                found.append(path)
+    return found
 
 
 def is_normaliser(name: str, names: Collection[str]) -> bool:
