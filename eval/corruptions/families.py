@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from augment.fast_dataclass import dataclass
 from eval.corruptions.cbar import CBAR_CORRUPTIONS, cbar_parameters
 from eval.corruptions.mnist_c import MNIST_CORRUPTIONS, mnist_parameters
 from eval.corruptions.registry import CORRUPTIONS, Corruption

@@ -204,7 +204,8 @@ def test_latex_compiles_within_the_width_of_the_text(three_rows, tmp_path, colum
         pytest.skip("no LaTeX compiler on this machine")
     times = columns // 3
     entries = tuple(row * times for row in three_rows.entries)
-    table = replace(three_rows, columns=three_rows.columns * times, entries=entries)
+    specs = [replace(spec, key=f"{spec.key}/{n}") for n in range(times) for spec in three_rows.columns]
+    table = replace(three_rows, columns=tuple(specs), entries=entries)
     head = "\\documentclass{article}\\usepackage{booktabs,graphicx}\\begin{document}\n"
     (tmp_path / "t.tex").write_text(head + render(table, "latex") + "\\end{document}\n")
     done = subprocess.run([compiler, "t.tex"], cwd=tmp_path, check=True, capture_output=True, text=True, timeout=120)

@@ -302,7 +302,10 @@ def test_the_other_formats_are_written_too(report: Path, form: str, capsys: pyte
         (["export", __file__, "--format", "openood"], "must be a report"),
     ],
 )
-def test_bad_exchanges_are_one_message(arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_exchanges_are_one_message(
+    arguments: list[str], expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "storage").mkdir()
     assert main(arguments) == 2
     printed = capsys.readouterr()
     assert expected in printed.err

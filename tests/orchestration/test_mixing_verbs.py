@@ -48,6 +48,7 @@ def test_features_of_an_untrained_network_are_drawn(tmp_path: Path) -> None:
 
 
 def test_a_cell_that_is_not_recorded_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "storage").mkdir()
     assert main(["mixing-set", "preview", "fvis", "--set", "parents=[abcdef123456]"]) == 2
     assert "nothing is recorded of a cell 'abcdef123456'" in capsys.readouterr().err
 
