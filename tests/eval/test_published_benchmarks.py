@@ -13,6 +13,7 @@ from PIL import Image
 from torch import nn
 
 from eval.benchmark import BenchmarkRequest
+from eval.benchmarks import full_params
 from eval.corruptions.cbar import cbar_kinds
 from eval.corruptions.registry import BENCHMARK_KINDS
 from eval.perturbations.registry import num_frames
@@ -214,6 +215,43 @@ def test_imagenet_c_is_normalised_by_alexnet_without_being_asked(make_subject, m
     assert other.outcome.notes["preprocessing"] == "reference"
     shutil.rmtree(subject.data_root / "ImageNet-C" / "fog" / "3" / "n00000000")
     assert "must hold 8 class folders, but holds 7" in run(subject, "c", kinds=["fog"], severities=[3]).error
+
+
+class Lightest(nn.Module):
+    """Remembers the lightest value that it was given."""
+
+    seen = 0.0
+
+    def forward(self, images):
+        self.seen = max(self.seen, float(images.max()))
+        return torch.eye(8)[: len(images)]
+
+
+def test_imagenet_c_bar_takes_either_preprocessing_and_says_which(make_subject, monkeypatch):
+    """The middle of a stored image is dark, its border light: shrunk first, the crop reaches into the border."""
+    monkeypatch.setitem(folders.IMAGES_PER_SET, "ImageNet-C-Bar", 8)
+    subject = make_subject(images=noise(8, 224, 224, 3), dataset="imagenet", labels=np.arange(8))
+    framed = np.full((300, 300, 3), 255, dtype=np.uint8)
+    framed[38:262, 38:262] = 0
+    for label in range(8):
+        path = subject.data_root / "ImageNet-C-Bar" / "sparkles" / "3" / f"n{label:08d}" / "a.png"
+        path.parent.mkdir(parents=True)
+        Image.fromarray(framed).save(path)
+    lightest = {}
+    for preprocessing in ("as-stored", "reference"):
+        model = Lightest()
+        report = run(
+            dataclasses.replace(subject, model=model),
+            "cbar",
+            kinds=["sparkles"],
+            severities=[3],
+            preprocessing=preprocessing,
+        )
+        assert report.error is None
+        assert report.outcome.notes["preprocessing"] == preprocessing
+        lightest[preprocessing] = model.seen
+    assert lightest == {"as-stored": 0.0, "reference": 1.0}
+    assert "preprocessing" not in full_params("cbar-generated", {})
 
 
 def test_videos_of_imagenet_p_are_read_sequence_by_sequence(make_subject, monkeypatch):
