@@ -239,7 +239,7 @@ def test_imagenet_c_bar_takes_either_preprocessing_and_says_which(make_subject, 
         Image.fromarray(framed).save(path)
     lightest = {}
     for preprocessing in ("as-stored", "reference"):
-        model = Lightest()
+        model = Lightest().eval()
         report = run(
             dataclasses.replace(subject, model=model),
             "cbar",
