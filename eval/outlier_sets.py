@@ -114,10 +114,9 @@ def outlier_files(name: str, data_root: Path) -> ImageFolder:
     folder = outlier_folder(name, data_root)
     if folder is None:
         where = data_root / (IMAGE_SETS[name].folders[0] if name in IMAGE_SETS else name.partition(":")[2])
+        state = "is no folder" if where.exists() else "does not exist"
         more = f" ({IMAGE_SETS[name].what})" if name in IMAGE_SETS else ""
-        raise EvalError(
-            f"outlier set {name!r} needs the folder {where}, which does not exist; place its images there{more}"
-        )
+        raise EvalError(f"outlier set {name!r} needs the folder {where}, which {state}; place its images there{more}")
     try:
         return images_in(folder, f"outlier set {name!r}")
     except NoImagesError as error:

@@ -16,4 +16,4 @@ def detail_parts(detail: str) -> tuple[str, str]:
     An outlier set may have a colon in its own name (`folder:PATH`): only a score that is known is cut off.
     """
     name, _, last = detail.rpartition(":")
-    return (name, last) if name and last in SCORES else (detail, "")
+    return (name, last) if name and name != "folder" and last in SCORES else (detail, "")

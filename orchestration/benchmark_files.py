@@ -6,9 +6,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eval.published_files.presence import missing_files, needed_datasets
+from eval.errors import EvalError
+from eval.published_files.identity import files_identity
+from eval.published_files.presence import missing_files, needed_datasets, unusable_files
+from orchestration.errors import EnvironmentRefused
 
 if TYPE_CHECKING:
+    from eval.benchmark import BenchmarkRequest
     from orchestration.cells import PlannedCell
 
 
@@ -35,6 +39,31 @@ def missing_of_benchmarks(
             for name in needed_datasets(request.name, request.params):
                 lines |= dict.fromkeys(_lines_of(name, data_root, missing_data))
     return tuple(lines)
+
+
+def refuse_where_none_can_run(requests: Sequence[BenchmarkRequest], dataset: str, data_root: Path) -> None:
+    """Refuse benchmarks of which none can run, before a network is evaluated.
+
+    Raises:
+        EnvironmentRefused: With what is missing, or cannot be read, of each.
+        EvalError: If a parameter does not fit.
+    """
+    from trainers.datasets.registry import missing_test_images
+
+    lines: list[str] = []
+    for request in requests:
+        own = unusable_files(request.name, request.params, dataset, data_root)
+        for name in needed_datasets(request.name, request.params):
+            own += _lines_of(name, data_root, missing_test_images)
+        try:
+            own or files_identity(request.name, request.params, dataset, data_root)
+        except EvalError as error:
+            own = [str(error)]
+        if not own:
+            return
+        lines += own
+    if lines:
+        raise EnvironmentRefused("; ".join(dict.fromkeys(lines)))
 
 
 def _lines_of(name: str, data_root: Path, missing_data: Callable[[Sequence[str], Path], list[str]]) -> list[str]:

@@ -9,14 +9,18 @@ may be a class on a disk that is not there, so it is refused.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import Final
 
 from augment.errors import AugmentError
 from augment.fast_dataclass import dataclass
+
+logger = logging.getLogger(__name__)
 
 SUFFIXES: Final = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".dib", ".gif", ".webp", ".tif", ".tiff"}
@@ -35,6 +39,9 @@ VIDEO_SUFFIXES: Final = frozenset({".mp4"})
 
 FOREIGN_FOLDERS: Final = frozenset({"__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information"})
 """Folders without a leading dot that macOS archives, network drives and Windows leave beside the files of a user."""
+
+FOREIGN_FILES: Final = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"})
+"""Files without a leading dot that Windows and macOS leave there, in any case."""
 
 LARGEST_UNREADABLE_SHARE: Final = 0.01
 """Share of a folder's images that may be unreadable; those are left out and named, above it the folder is refused."""
@@ -77,11 +84,13 @@ class ImageFolder:
         root: The folder.
         files: Its images, sorted by the parts of their paths.
         unread: Names of images that cannot be read: of another suffix, or links to nothing.
+        others: Names of files that are no images by their suffix; images may be among them whose suffix is lost.
     """
 
     root: Path
     files: tuple[ImageFile, ...]
     unread: tuple[str, ...]
+    others: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -110,7 +119,7 @@ class ImageFolder:
 
 def is_hidden(name: str) -> bool:
     """Return whether a file or folder of this name is left out of every walk."""
-    return name.startswith(".") or name in FOREIGN_FOLDERS
+    return name.startswith(".") or name in FOREIGN_FOLDERS or name.lower() in FOREIGN_FILES
 
 
 def is_image(name: str) -> bool:
@@ -139,13 +148,17 @@ def walk_images(folder: Path, parts: Sequence[str] = ("",)) -> ImageFolder:
     """
     found: list[ImageFile] = []
     unread: list[str] = []
+    others: list[str] = []
     for name, status in _walked(folder, parts, SUFFIXES | UNREAD_SUFFIXES):
-        if status is None or os.path.splitext(name)[1].lower() in UNREAD_SUFFIXES:
+        suffix = os.path.splitext(name)[1].lower()
+        if suffix not in SUFFIXES | UNREAD_SUFFIXES:
+            others.append(name)
+        elif status is None or suffix in UNREAD_SUFFIXES:
             unread.append(name)
         else:
             found.append(_image_file(name, status))
     by_parts = sorted(found, key=lambda file: file.name.split("/"))
-    return ImageFolder(root=folder, files=tuple(by_parts), unread=tuple(sorted(unread)))
+    return ImageFolder(root=folder, files=tuple(by_parts), unread=tuple(sorted(unread)), others=tuple(sorted(others)))
 
 
 def walk_videos(folder: Path) -> tuple[str, ...]:
@@ -156,6 +169,8 @@ def walk_videos(folder: Path) -> tuple[str, ...]:
     """
     found = []
     for name, status in _walked(folder, ("",), VIDEO_SUFFIXES):
+        if os.path.splitext(name)[1].lower() not in VIDEO_SUFFIXES:
+            continue
         if status is None:
             raise ImageFolderError(
                 f"a link to a video must lead somewhere, but {folder / name} does not; restore its target"
@@ -179,11 +194,26 @@ def images_in(folder: Path, purpose: str) -> ImageFolder:
         raise NoImagesError(f"{purpose} needs a folder of images, but {folder} does not exist; check the path")
     found = walk_images(folder)
     refuse_unreadable(folder, found.unread, len(found.files) + len(found.unread))
+    if found.files and found.others:
+        _note_others(folder, found.others)
     if not found.files:
+        kept = (
+            f"; its {len(found.others)} files are no images by their suffix: {named(found.others)}"
+            if found.others
+            else ""
+        )
         raise NoImagesError(
-            f"{purpose} needs a folder of images, but {folder} has none ({', '.join(sorted(SUFFIXES))}); put images there"
+            f"{purpose} needs a folder of images, but {folder} has none ({', '.join(sorted(SUFFIXES))}); put images there{kept}"
         )
     return found
+
+
+@cache
+def _note_others(folder: Path, others: tuple[str, ...]) -> None:
+    """Say once which files of a folder are no images: no report of what reads it would."""
+    logger.warning(
+        "%d files in %s are no images by their suffix and are left out: %s", len(others), folder, named(others)
+    )
 
 
 def refuse_unreadable(folder: Path, names: Sequence[str], total: int, why: str = "") -> None:
@@ -205,13 +235,18 @@ def refuse_unreadable(folder: Path, names: Sequence[str], total: int, why: str =
         )
 
 
+def visible(name: str) -> str:
+    """Return a name of a file as it is, or escaped where it breaks a line or is of no known encoding."""
+    return name if name.isprintable() else ascii(name)[1:-1]
+
+
 def named(names: Sequence[str]) -> str:
-    """Return the first few of some names."""
-    return ", ".join(names[:NAMES_SHOWN]) + (" ..." if len(names) > NAMES_SHOWN else "")
+    """Return the first few of some names; what a terminal cannot print of them is escaped."""
+    return ", ".join(visible(name) for name in names[:NAMES_SHOWN]) + (" ..." if len(names) > NAMES_SHOWN else "")
 
 
 Found = tuple[str, os.stat_result | None]
-"""The name of a file and the facts of what it leads to; None for a link to nothing and what is no file."""
+"""The name of a file and the facts of what it leads to; None for a link to nothing, what is no file, and other suffixes."""
 
 
 def _walked(folder: Path, parts: Sequence[str], suffixes: frozenset[str]) -> Iterator[Found]:
@@ -228,13 +263,14 @@ def _walked(folder: Path, parts: Sequence[str], suffixes: frozenset[str]) -> Ite
 def _below(
     folder: str, prefix: str, ancestors: tuple[tuple[int, int], ...], suffixes: frozenset[str]
 ) -> Iterator[Found]:
-    """Yield the visible files of some suffixes in a folder and what is below it."""
+    """Yield the visible files in a folder and what is below it, with the facts of those of some suffixes."""
     with os.scandir(folder) as entries:
         visible = [entry for entry in entries if not is_hidden(entry.name)]
     for entry in visible:
         is_named_image = os.path.splitext(entry.name)[1].lower() in suffixes
         if not (is_named_image or entry.is_symlink() or entry.is_dir()):
-            continue  # the many small files of annotations cost no call of stat
+            yield prefix + entry.name, None  # the many small files of annotations cost no call of stat
+            continue
         status = _status(entry.path)
         if status is not None and S_ISDIR(status.st_mode):
             if _inode(status) not in ancestors:
@@ -243,7 +279,7 @@ def _below(
             raise ImageFolderError(
                 f"a link in a folder of images must lead somewhere, but {entry.path} does not; restore its target, or remove it"
             )
-        elif is_named_image:
+        else:
             yield prefix + entry.name, status if status is not None and S_ISREG(status.st_mode) else None
 
 

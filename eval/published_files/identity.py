@@ -57,7 +57,7 @@ def files_identity(
 
 def _collections(benchmark: str, config: Any, dataset: str, data_root: Path | None) -> dict[str, Identified]:
     if benchmark == "ood":
-        return {name: _outlier_set(name, data_root) for name in folder_sets(config)}
+        return _once_each({name: _outlier_set(name, data_root) for name in folder_sets(config)})
     if getattr(config, "frost", "") == "pictures" and "frost" in config.kinds:
         return {FROST: _frost(data_root)}
     folder = FOLDERS.get((dataset, benchmark))
@@ -95,6 +95,16 @@ def _outlier_set(name: str, data_root: Path | None) -> Identified:
     if not content:
         return absent("")
     return given(content) if name.startswith(FOLDER_PREFIX) else own(content, f"no checksum of {name} is published")
+
+
+def _once_each(sets: dict[str, Identified]) -> dict[str, Identified]:
+    """Return outlier sets, none of which is another one under a second name: it would weigh twice in the means."""
+    first: dict[str, str] = {}
+    same = [(first.setdefault(each.content, name), name) for name, each in sets.items() if each.content]
+    wrong = [f"{name!r} has the images of {known!r}" for known, name in same if known != name]
+    if wrong:
+        raise EvalError(f"each outlier set must be named once, but {'; '.join(wrong)}; leave one of each out")
+    return sets
 
 
 def _frost(data_root: Path | None) -> Identified:

@@ -12,7 +12,7 @@ from augment.image_files.walk import ImageFolderError, is_hidden
 from eval.benchmarks import benchmark_for
 from eval.corruptions.cbar import cbar_kinds
 from eval.errors import EvalError
-from eval.outlier_sets import FOLDER_PREFIX, IMAGE_SETS, OUTLIER_SETS, outlier_files
+from eval.outlier_sets import FOLDER_PREFIX, IMAGE_SETS, OUTLIER_SETS, UnreadableSetError, outlier_files
 from eval.params import build_config
 from eval.perturbations.registry import perturbation_named
 from eval.published_files.layout import FOLDERS
@@ -67,6 +67,27 @@ def missing_files(benchmark: str, params: Mapping[str, object], dataset: str, da
         f"benchmark {benchmark!r} of {dataset!r} is not complete below {data_root}: {shown}{more} is missing; "
         f"{SOURCES[folder]}"
     ]
+
+
+def unusable_files(benchmark: str, params: Mapping[str, object], dataset: str, data_root: Path) -> list[str]:
+    """Return why a benchmark cannot run on its files at all: as `missing_files`, without outlier sets that are refused alone.
+
+    Raises:
+        EvalError: If the benchmark or a parameter is unknown.
+    """
+    if benchmark != "ood":
+        return missing_files(benchmark, params, dataset, data_root)
+    config: Any = build_config(benchmark_for(benchmark).config, params, owner=f"benchmark {benchmark!r}")
+    folders, absent = folder_sets(config), []
+    for name in folders:
+        try:
+            outlier_files(name, data_root)
+        except UnreadableSetError:
+            continue
+        except EvalError as error:
+            absent.append(str(error))
+    refused = _unusable_sets(folders, data_root)
+    return absent or (refused if len(refused) == len(config.sets) else [])
 
 
 def needed_datasets(benchmark: str, params: Mapping[str, object]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from eval.fit import fit_pictures
 from eval.infer import PictureSet, clean_predictions, of_array, predict_sets
 from eval.metrics.anomaly import Detection, detection, outlier_count, subset_sizes
 from eval.outlier_images import folder_images
-from eval.outlier_sets import FOLDER_PREFIX, IMAGE_SETS, UnreadableSetError
+from eval.outlier_sets import FOLDER_PREFIX, IMAGE_SETS, UnreadableSetError, outlier_files
 from eval.report import LEFT_OUT, REFUSED_SETS, BenchmarkOutcome, MetricValue, small_sets_note
 from eval.sampling import chosen_indices, limit_notes, outlier_subsets
 from eval.scores import OOD_SHARE, SCORES
@@ -64,7 +64,8 @@ def run_outliers(config: OutlierConfig, subject: Subject) -> BenchmarkOutcome:
         except UnreadableSetError as error:
             refused[name] = str(error)
         except Exception as error:  # whatever a missing dataset raises: all of them are reported at once
-            wrong.append(f"outlier set {name!r}: {describe(error)}")
+            text, subject_of_it = describe(error), f"outlier set {name!r}"
+            wrong.append(text if text.startswith(subject_of_it) else f"{subject_of_it}: {text}")
     if wrong or not sets:
         raise EvalError("; ".join([*wrong, *refused.values()]))
     outcome = judge_outliers(subject, indices, sets, score=config.score, repeats=config.repeats)
@@ -76,7 +77,7 @@ def _noted(name: str, reasons: Mapping[str, str]) -> dict[str, Mapping[str, str]
 
 
 def _set(subject: Subject, name: str, num_inside: int, repeats: int, left_out: dict[str, str]) -> PictureSet:
-    """Return the images of a set; what of it cannot be decoded is added to `left_out`."""
+    """Return the images of a set; what of it is not read is added to `left_out`."""
     if name in GENERATED_OUTLIERS:
         from eval.runners.generated import outlier_set
 
@@ -94,9 +95,12 @@ def _images(subject: Subject, name: str, left_out: dict[str, str]) -> NDArray[np
     if name not in IMAGE_SETS and not name.startswith(FOLDER_PREFIX):
         return fit_pictures(subject.load_images(name), (height, width, channels))
     made = folder_images(name, (height, width, channels), data_root=subject.data_root, cache_dir=subject.cache_dir)
-    if made.broken:
-        total = len(made.images) + len(made.broken)
-        left_out[name] = f"{len(made.broken)} of {total} images cannot be decoded: {named(made.broken)}"
+    others = outlier_files(name, subject.data_root).others
+    total = len(made.images) + len(made.broken)
+    reasons = [f"{len(made.broken)} of {total} images cannot be decoded: {named(made.broken)}"] if made.broken else []
+    reasons += [f"{len(others)} files are no images by their suffix: {named(others)}"] if others else []
+    if reasons:
+        left_out[name] = "; ".join(reasons)
     return made.images
 
 

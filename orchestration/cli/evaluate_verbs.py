@@ -59,6 +59,7 @@ def evaluate(
     as_json: options.Json = False,
 ) -> int:
     """Run the safety suite on any checkpoint, also one that was not trained here. Records nothing."""
+    from orchestration.benchmark_files import refuse_where_none_can_run
     from orchestration.foreign import judge_network, tried
     from orchestration.judgement import Judgement, foretold_passes, judgement_document, make_requests
 
@@ -68,6 +69,8 @@ def evaluate(
     chosen, notes = _chosen(suite, benchmarks, axes, network.dataset, settings)
     given = _with_options(chosen, assignments or [], max_images)
     requests = make_requests(given, network.assumed, dataset=network.dataset)
+    if benchmarks is not None:
+        refuse_where_none_can_run(requests, network.dataset, settings.data_root)
     assumed = tried(network, settings)
     reports = judge_network(network, requests, settings=settings, on_progress=_teller(), keep_generated=keep)
     judged = Judgement(

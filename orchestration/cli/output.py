@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 EXIT_DONE: Final = 0
 EXIT_CELLS_FAILED: Final = 1
@@ -15,13 +15,19 @@ EXIT_REFUSED: Final = 3
 
 def show(text: str) -> None:
     """Print text for people to stdout."""
-    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+    _write(sys.stdout, text)
 
 
 def tell(text: str) -> None:
     """Print text for people to stderr, after what was shown before."""
     sys.stdout.flush()
-    sys.stderr.write(text if text.endswith("\n") else f"{text}\n")
+    _write(sys.stderr, text)
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """Write lines; bytes of file names that are of no known encoding are escaped, since no terminal could print them."""
+    plain = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    stream.write(plain if plain.endswith("\n") else f"{plain}\n")
 
 
 def emit(document: Any, text: Callable[[], str], *, as_json: bool) -> None:

@@ -18,7 +18,7 @@ from augment.image_files import content, trial
 from augment.image_files.content import file_hash, folder_hash
 from augment.image_files.decode import UndecodableImage, decode_image
 from augment.image_files.trial import tried_images_in
-from augment.image_files.walk import ImageFolderError, images_in, walk_images
+from augment.image_files.walk import ImageFolderError, images_in, named, walk_images
 
 RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
 
@@ -61,7 +61,15 @@ def test_every_suffix_is_found_in_any_case_and_the_others_are_named(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "litter", [".DS_Store", "cat/._0.png", ".ipynb_checkpoints/0.png", "cat/.thumbs/1.png", "__MACOSX/cat/._0.png"]
+    "litter",
+    [
+        ".DS_Store",
+        "cat/._0.png",
+        ".ipynb_checkpoints/0.png",
+        "cat/.thumbs/1.png",
+        "__MACOSX/cat/._0.png",
+        "cat/Thumbs.db",
+    ],
 )
 def test_what_editors_and_systems_leave_behind_is_no_part_of_a_folder(tmp_path: Path, litter: str) -> None:
     written(tmp_path / "pets" / "cat" / "0.png")
@@ -71,6 +79,21 @@ def test_what_editors_and_systems_leave_behind_is_no_part_of_a_folder(tmp_path: 
 
     assert walk_images(tmp_path / "pets").by_class() == {"cat": 1}
     assert hash_of(tmp_path / "pets") == before
+
+
+def test_files_without_the_suffix_of_an_image_are_named(tmp_path: Path) -> None:
+    written(tmp_path / "cat" / "0.png")
+    for name in ("cat/1", "cat/2.png.part", "notes.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "cat" / "3").symlink_to(tmp_path / "notes.txt")
+    (tmp_path / "cat" / os.fsdecode(b"caf\xe9\n")).write_bytes(b"x")
+    found = walk_images(tmp_path)
+    assert (found.names, found.unread) == (("cat/0.png",), ())
+    assert found.others == ("cat/1", "cat/2.png.part", "cat/3", "cat/caf\udce9\n", "notes.txt")
+    assert named(found.others[3:]) == r"cat/caf\udce9\n, notes.txt"
+    (tmp_path / "cat" / "0.png").unlink()
+    with pytest.raises(ImageFolderError, match="its 5 files are no images by their suffix: cat/1, cat/2"):
+        images_in(tmp_path, "a set")
 
 
 def test_a_hidden_folder_above_the_root_hides_nothing(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from augment.image_files.looks import content_of
 from augment.published import PENDING, Identified, prove
 from eval.benchmark import BenchmarkRequest
 from eval.benchmarks import full_params
+from eval.errors import EvalError
 from eval.published_files import identity
 from eval.published_files.identity import files_identity
 from eval.published_files.layout import FROST_FILES
@@ -200,6 +201,19 @@ def test_an_empty_folder_is_never_hashed(folder: str, tmp_path: Path) -> None:
     assert found.state == "absent"
     if benchmark == "r":
         assert missing_files(benchmark, params, "imagenet", tmp_path)
+
+
+@pytest.mark.parametrize("second", ["folder:mine/", "folder:copy", "folder:link", "folder:{root}/mine"])
+def test_an_outlier_set_under_two_names_is_refused(second: str, tmp_path: Path) -> None:
+    _image(tmp_path / "mine" / "0.png", 1)
+    _image(tmp_path / "other" / "0.png", 2)
+    shutil.copytree(tmp_path / "mine", tmp_path / "copy")
+    (tmp_path / "link").symlink_to(tmp_path / "mine")
+    name = second.format(root=tmp_path)
+    with pytest.raises(
+        EvalError, match=f"each outlier set must be named once, but '{name}' has the images of 'folder:mine'"
+    ):
+        files_identity("ood", {"sets": ["folder:mine", "folder:other", name]}, "cifar-10", tmp_path)
 
 
 def test_parameters_with_and_without_defaults_have_one_identity() -> None:

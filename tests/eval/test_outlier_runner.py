@@ -151,9 +151,30 @@ def test_a_blind_score_has_an_aupr_of_one_sixth_for_any_number_of_outliers():
 
 def test_fewer_than_five_test_images_are_refused(make_subject):
     (report,) = judge(make_subject(load_images=library({"svhn": noise(24)})), ood(["svhn"], max_images=4))
-    assert "one to 5 test images, but there are 4" in report.error
-    (drawn,) = judge(make_subject(), ood(["blobs"], max_images=4))
-    assert drawn.error == report.error
+    assert "max_images must be at least 5, or none for all images, but got 4" in report.error
+    whole = make_subject()
+    (drawn,) = judge(make_subject(images=whole.images[:4], labels=whole.labels[:4]), ood(["blobs"]))
+    assert "one to 5 test images, but there are 4" in drawn.error
+
+
+def test_files_of_a_set_that_lost_their_suffix_are_named_in_the_notes(make_subject):
+    subject = make_subject()
+    folder = subject.data_root / "mine"
+    folder.mkdir(parents=True)
+    for number, pixels in enumerate(noise(30, seed=3)):
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+        if number < 10:
+            (folder / f"{number}.png").rename(folder / f"{number}.png.part")
+    (report,) = judge(subject, ood(["folder:mine"], repeats=1))
+    assert report.outcome.notes["taken"]["folder:mine"]["of_outliers"] == 20
+    assert report.outcome.notes["left_out"]["folder:mine"].startswith(
+        "10 files are no images by their suffix: 0.png.part"
+    )
+
+
+def test_a_folder_without_a_name_is_no_outlier_set(make_subject):
+    (report,) = judge(make_subject(), ood(["folder:"]))
+    assert "must have a name, or a folder after 'folder:'" in report.error
 
 
 def test_a_set_against_itself_and_missing_sets_are_refused_together(make_subject):

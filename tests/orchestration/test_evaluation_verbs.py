@@ -79,6 +79,19 @@ def test_compact_predictions_are_kept_beside_the_report(report: Path) -> None:
     assert predictions.error == pytest.approx(clean["metrics"]["error"]["value"])
 
 
+def test_benchmarks_of_which_none_can_run_are_refused_before_anything_starts(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "data" / "empty").mkdir(parents=True)
+    arguments = ["evaluate", str(weights), "--model", "wrn-10-1", "--dataset", "digits", "--benchmarks", "ood"]
+    assert main([*arguments, "--set", 'benchmarks.ood.sets=["folder:empty", svhn]']) == 3
+    said = capsys.readouterr()
+    assert not said.out
+    assert "outlier set 'folder:empty' needs a folder of images" in said.err
+    assert "test_32x32.mat is missing" in said.err
+    assert "train_32x32" not in said.err
+
+
 def test_a_refused_benchmark_is_missing_and_the_others_are_there(
     weights: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -52,6 +52,46 @@ def test_folder_is_described_by_what_lies_in_it(pets: Path) -> None:
     assert split.labels.tolist() == [0] * 4 + [1] * 4
 
 
+def test_what_is_no_class_and_no_image_is_named(pets: Path) -> None:
+    for split in ("train", "test"):
+        (pets / split / "fox").mkdir()
+        (pets / split / "cat" / "000.png").rename(pets / split / "cat" / "000.png.part")
+    found = dataset_for(f"folder:{pets}@16")
+    assert (found.num_classes, found.num_train, found.num_test) == (2, 23, 7)
+    assert found.left_out == (
+        f"{pets}: 2 no images by their suffix: test/cat/000.png.part, train/cat/000.png.part",
+        f"{pets}: 2 folders without an image, so no classes: train/fox, test/fox",
+    )
+
+
+@pytest.mark.parametrize("alike", [("é", "e\u0301"), ("cat", "cat "), ("a b", "a  b")])
+@pytest.mark.parametrize("both", [True, False])
+def test_classes_whose_names_look_the_same_are_refused(pets: Path, alike: tuple[str, str], both: bool) -> None:
+    """As archives of macOS unpack: the same class in two compositions, in one split each or in both."""
+    for split, name in zip(("train", "test"), alike, strict=True):
+        (pets / split / "cat").rename(pets / split / name)
+    if both:
+        shutil.copytree(pets / "train" / alike[0], pets / "train" / alike[1])
+        shutil.copytree(pets / "test" / alike[1], pets / "test" / alike[0])
+    with pytest.raises(CorruptData, match=r"must be told apart .* look the same: character \d is U\+"):
+        dataset_for(f"folder:{pets}@16")
+
+
+def test_classes_that_differ_in_case_are_two(pets: Path) -> None:
+    for split in ("train", "test"):
+        shutil.copytree(pets / split / "cat", pets / split / "Cat")
+    assert dataset_for(f"folder:{pets}@16").num_classes == 3
+
+
+def test_a_test_split_of_links_to_training_images_is_refused(pets: Path) -> None:
+    shutil.rmtree(pets / "test" / "cat")
+    (pets / "test" / "cat").symlink_to(pets / "train" / "cat")
+    with pytest.raises(
+        CorruptData, match="must show other images than train, but 12 of its 16 files are the same ones"
+    ):
+        dataset_for(f"folder:{pets}@16")
+
+
 def test_folder_trains_and_is_judged(pets: Path, small_job: Callable[..., JobRequest], sink: Any) -> None:
     from eval.benchmark import BenchmarkRequest
 

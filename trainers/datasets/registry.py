@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -304,13 +304,18 @@ def missing_data(names: list[str], data_root: str | Path) -> list[str]:
         names: Keys of `DATASETS`.
         data_root: Folder of datasets in torchvision's layouts.
     """
-    lines = []
-    for name in dict.fromkeys(names):
-        spec = dataset_for(name)
-        absent = absent_paths(spec, data_root)
-        if absent:
-            lines.append(missing_line(spec, data_root, absent))
-    return lines
+    return _missing(names, data_root, "both")
+
+
+def missing_test_images(names: Sequence[str], data_root: str | Path) -> list[str]:
+    """Return such lines for datasets of which test images alone are wanted."""
+    return _missing(names, data_root, "test")
+
+
+def _missing(names: Sequence[str], data_root: str | Path, split: Literal["test", "both"]) -> list[str]:
+    specs = [dataset_for(name) for name in dict.fromkeys(names)]
+    found = [(spec, absent_paths(spec, data_root, split)) for spec in specs]
+    return [missing_line(spec, data_root, absent) for spec, absent in found if absent]
 
 
 def absent_paths(

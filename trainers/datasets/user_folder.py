@@ -8,7 +8,9 @@ folders are left out, is said in `augment.image_files.walk`; the images that are
 from __future__ import annotations
 
 import time
+import unicodedata
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +18,7 @@ from augment.fast_dataclass import dataclass
 from augment.image_files.content import folder_hash
 from augment.image_files.trial import refuse_undecodable
 from augment.image_files.walk import ImageFolder, ImageFolderError, class_folders, named, refuse_unreadable, walk_images
+from eval.tables.labels import difference
 from trainers.datasets.spec import DatasetSpec
 from trainers.errors import CorruptData, ImpossibleJob, MissingData
 
@@ -24,6 +27,9 @@ DEFAULT_SIZE: Final = 224
 LARGEST_SIZE: Final = 1024
 MOST_RESIDENT_BYTES: Final = 4 * 2**30
 """Decoded training images up to this size are kept as one array; larger folders are decoded when needed."""
+
+LARGEST_SHARED: Final = 0.01
+"""Share of the test images that may be files of the training split."""
 
 LOOK_LASTS: Final = 20
 """A look is good for this many times as long as the walk took, so that looking again and again costs one twentieth at most."""
@@ -131,12 +137,13 @@ def _look(path: Path) -> _Look:
         started = time.monotonic()
         found = walk_images(path, splits)
         took = time.monotonic() - started
-        used, left_out = _classified(found)
+        used, left_out = _classified(found, splits)
         parts = [_part(used, split) for split in splits]
         for split, part in zip(splits, parts, strict=True):
             refuse_unreadable(path / split, part.unread, len(part.files) + len(part.unread))
         counts = (_count(parts[0]), _count(parts[1]))
-        _check_classes(path, splits, counts)
+        _check_classes(path, splits, parts, left_out)
+        _check_apart(path, splits, parts)
         for split, part in zip(splits, parts, strict=True):
             refuse_undecodable(part, split)
         identity = content_identity(used)
@@ -167,16 +174,25 @@ def _splits(path: Path) -> tuple[str, str]:
     return splits
 
 
-def _classified(found: ImageFolder) -> tuple[ImageFolder, tuple[str, ...]]:
+def _classified(found: ImageFolder, splits: tuple[str, str]) -> tuple[ImageFolder, tuple[str, ...]]:
     """Return the images that have a class, and what to say of the others."""
     inside = tuple(file for file in found.files if file.name.count("/") >= 2)
     stray = [file.name for file in found.files if file.name.count("/") < 2]
-    left_out = []
-    if stray:
-        left_out.append(f"{found.root}: {len(stray)} outside of class folders, so without a class: {named(stray)}")
-    if found.unread:
-        left_out.append(f"{found.root}: {len(found.unread)} unreadable: {named(found.unread)}")
-    return ImageFolder(root=found.root, files=inside, unread=found.unread), tuple(left_out)
+    filled = {file.name.rsplit("/", file.name.count("/") - 1)[0] for file in inside}
+    empty = [
+        name
+        for split in splits
+        for name in (f"{split}/{kind}" for kind in class_folders(found.root / split))
+        if name not in filled
+    ]
+    kinds = {
+        "outside of class folders, so without a class": stray,
+        "unreadable": found.unread,
+        "no images by their suffix": found.others,
+        "folders without an image, so no classes": empty,
+    }
+    left_out = tuple(f"{found.root}: {len(names)} {what}: {named(names)}" for what, names in kinds.items() if names)
+    return ImageFolder(root=found.root, files=inside, unread=found.unread, others=found.others), left_out
 
 
 def _part(found: ImageFolder, split: str) -> ImageFolder:
@@ -191,17 +207,44 @@ def _count(part: ImageFolder) -> dict[str, int]:
     return dict(Counter(file.name.split("/", 2)[1] for file in part.files))
 
 
-def _check_classes(path: Path, splits: tuple[str, str], counts: tuple[dict[str, int], dict[str, int]]) -> None:
-    trained, tested = counts
+def _check_classes(path: Path, splits: tuple[str, str], parts: Sequence[ImageFolder], left_out: Sequence[str]) -> None:
+    trained, tested = (_count(part) for part in parts)
+    alike = _look_alikes(trained.keys() | tested.keys())
+    if alike:
+        raise CorruptData(
+            f"the class folders of {path} must be told apart by their names, but {alike[0]!a} and {alike[1]!a} look the same: "
+            f"{difference(*alike)}; give them one name, in both splits"
+        )
+    also = f" (left out: {'; '.join(left_out)})" if left_out else ""
     differing = sorted(trained.keys() ^ tested.keys())
     if differing:
-        shown = ", ".join(differing[:5]) + (" ..." if len(differing) > 5 else "")
         raise CorruptData(
             f"both splits of {path} must have the same classes, but {splits[0]} has {len(trained)} and {splits[1]} "
-            f"{len(tested)}; only in one of them: {shown}"
+            f"{len(tested)}; only in one of them: {named(differing)}{also}"
         )
     if len(trained) < 2:
         raise CorruptData(
             f"{path / splits[0]} must have at least two classes of images, but has {len(trained)}; "
-            "put images into one folder per class"
+            f"put images into one folder per class{also}"
+        )
+
+
+def _look_alikes(classes: Iterable[str]) -> tuple[str, str] | None:
+    """Return two names that differ in their spaces or in how Unicode composes their letters only, as archives of macOS do."""
+    first: dict[str, str] = {}
+    for name in sorted(classes):
+        known = first.setdefault(" ".join(unicodedata.normalize("NFC", name).split()), name)
+        if known != name:
+            return known, name
+    return None
+
+
+def _check_apart(path: Path, splits: tuple[str, str], parts: Sequence[ImageFolder]) -> None:
+    """Refuse a test split that consists of links to training images, or the other way round."""
+    trained = {file.inode for file in parts[0].files}
+    shared = [file.name for file in parts[1].files if file.inode in trained]
+    if len(shared) > LARGEST_SHARED * len(parts[1].files):
+        raise CorruptData(
+            f"{splits[1]} of {path} must show other images than {splits[0]}, but {len(shared)} of its {len(parts[1].files)} "
+            f"files are the same ones (links): {named(shared)}; the error on them would be that of training"
         )
