@@ -92,18 +92,26 @@ def _is_claimed(each: Listed, path: str, old: Setting, varied: frozenset[str]) -
         is_axis = old.origin[1:2] != ("cells",)
         if is_axis or path in varied or path.partition(".")[0] in NAMING_FIELDS:
             return True
-    return _mentions(each.row, path, old.value) or f"{{{path}}}" in each.pattern
+    is_own = old.origin[:1] == ("axes",)
+    return _mentions(each.row, path, old.value, is_own=is_own) or f"{{{path}}}" in each.pattern
 
 
-def _mentions(label: str, path: str, value: Any) -> bool:
-    """Whether a label names a value: a word as such, a number beside the name of its setting."""
+def _mentions(label: str, path: str, value: Any, *, is_own: bool) -> bool:
+    """Whether a label names a value: a word as such, a number beside the name of its setting or its initials ("wd 0.1").
+
+    A number that the row itself sets needs no name beside it.
+    """
     if isinstance(value, bool) or value is None or isinstance(value, list | dict):
         return False
     text = re.escape(str(value))
     if re.search(rf"(?<![\w.]){text}(?![\w.])", label, re.IGNORECASE) is None:
         return False
+    if isinstance(value, str) or is_own:
+        return True
     words = path.rpartition(".")[2].split("_")
-    return isinstance(value, str) or any(word.rstrip("s").casefold() in label.casefold() for word in words)
+    initials = "".join(word[0] for word in words if word)
+    is_short = len(words) > 1 and re.search(rf"(?<![A-Za-z]){initials}(?![A-Za-z])", label, re.IGNORECASE) is not None
+    return is_short or any(word.rstrip("s").casefold() in label.casefold() for word in words)
 
 
 def _refusal(path: str, value: str, rows: Mapping[str, Any]) -> str:

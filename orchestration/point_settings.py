@@ -70,14 +70,16 @@ class PointSettings:
         if path in self.settings:
             return self.settings[path].origin
         if path.startswith("benchmarks."):
-            return tuple(path.split(".", 1))
+            given = [each.partition("=")[0] for each in self.sweep.overrides if each.startswith(f"{path}.")]
+            named = [each for each in given if re.search(rf"\b{re.escape(each.removeprefix(f'{path}.'))}\b", text)]
+            return (f"--set {named[0]}",) if named else tuple(path.split(".", 1))
         inside = {name: item.origin for name, item in self.settings.items() if name.startswith(f"{path}.")}
         if not inside:
             return self.origin
         mentions = {name: re.search(rf"\b{re.escape(name.rpartition('.')[2])}\b", text) for name in inside}
-        named = {found.start(): inside[name] for name, found in mentions.items() if found is not None}
-        if named:
-            return named[min(named)]
+        places = {found.start(): inside[name] for name, found in mentions.items() if found is not None}
+        if places:
+            return places[min(places)]
         last = list(inside.values())[-1]
         return last[:-1] or last
 

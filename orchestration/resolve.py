@@ -15,10 +15,11 @@ from orchestration.errors import InputError, Mistake, nearest
 from orchestration.identities import ResolvedCell, Resolver
 from orchestration.point_settings import mistake_at
 from orchestration.resolve_point import resolve_point
-from orchestration.sweep import Sweep
+from orchestration.sweep import Point, Sweep
 from orchestration.table_checks import layout_mistakes, table_mistakes
 
 MAX_MISTAKES = 50
+_SPOKEN = {"mixing_set": "a mixing set", "outliers": "outliers"}
 
 
 def resolve_sweep(sweep: Sweep, catalogue: Catalogue) -> tuple[ResolvedCell, ...]:
@@ -71,11 +72,33 @@ def _try_resolve_part(
     pairs = [(point, cell) for point in sweep.points if (cell := resolve_point(resolver, point, sweep)) is not None]
     mistakes += resolver.mistakes
     mistakes += impossible(sweep, [cell for _, cell in pairs], catalogue)
+    mistakes += without_taker(sweep, pairs)
     if not any(mistake.where.startswith(("axes", "base", "sizes", "--set")) for mistake in found):
         mistakes += table_mistakes(sweep, pairs)
     if not found and not mistakes and sweep.points:
         mistakes += layout_mistakes(sweep)
     return tuple(cell for _, cell in pairs), mistakes
+
+
+def without_taker(sweep: Sweep, pairs: Sequence[tuple[Point, ResolvedCell]]) -> list[Mistake]:
+    """Return a mistake for every mixing set or outlier stream that rows name themselves and whose methods take none.
+
+    Otherwise one cell would stand in two rows, each under the name of another set.
+    """
+    taken: dict[tuple[str, tuple[str | int, ...]], bool] = {}
+    for point, cell in pairs:
+        for head in ("mixing_set", "outliers"):
+            item = point.settings.get(head)
+            if item is not None and item.origin[:1] == ("axes",):
+                place = (head, item.origin)
+                taken[place] = taken.get(place, False) or getattr(cell.config, head) is not None
+    return [
+        mistake_at(
+            sweep, origin, f"no method that it is given to takes {_SPOKEN[head]}, so it changes nothing; leave it out"
+        )
+        for (head, origin), is_taken in taken.items()
+        if not is_taken
+    ]
 
 
 def check_unused(sweep: Sweep, cells: Sequence[ResolvedCell]) -> list[Mistake]:
@@ -86,7 +109,7 @@ def check_unused(sweep: Sweep, cells: Sequence[ResolvedCell]) -> list[Mistake]:
         head = path.partition(".")[0].removesuffix("_params")
         is_option = str(item.origin[0]).startswith("--set")
         if is_option and head in ("mixing_set", "outliers") and not any(getattr(cell.config, head) for cell in cells):
-            text = f"no cell of the sweep takes {'a mixing set' if head == 'mixing_set' else 'outliers'}; leave it out"
+            text = f"no cell of the sweep takes {_SPOKEN[head]}; leave it out"
             mistakes.append(mistake_at(sweep, item.origin, text))
     return mistakes
 

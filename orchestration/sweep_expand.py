@@ -292,6 +292,9 @@ class _Expansion:
         baseline = self.table.baseline
         if baseline is not None and baseline not in known:
             self._note(("table", "baseline"), f"unknown row '{baseline}'{nearest(baseline, all_rows)}")
+        elif baseline is not None and self.table.rows and baseline not in self.table.rows:
+            text = f"the row '{baseline}' is not among `rows`, so that nothing would be tested against it; add it there"
+            self._note(("table", "baseline"), text)
         order = dict.fromkeys(self.table.rows or all_rows)
         return tuple(row for row in order if row in known and row not in self.left_out)
 

@@ -24,6 +24,7 @@ def rule_mistakes(value: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
         *((("sizes", name, "seeds"), _of(size, "seeds")) for name, size in _mapping(value.get("sizes")).items()),
     ):
         yield from _repeated(place, seeds, "seeds")
+    yield from _repeated(("include",), value.get("include"), "parts")
     axes, table = value.get("axes"), value.get("table")
     listing = ("cells", "grid", "one_at_a_time")
     if isinstance(axes, dict) and not any(axes.get(name) or _is_misspelt(name, axes) for name in listing):

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     Pairs = Sequence[tuple[Point, ResolvedCell]]
 
 _CLAIM: Final = re.compile(r"(?<![\w.])([A-Za-z_][\w.]*)\s*=\s*([^\s,;()=\[\]{}]+)(?=[\s,;()]|$)")
+_SEED: Final = re.compile(r"\bseed\s*[=:#]?\s*(\d+)\W*$", re.IGNORECASE)
+"""Ends the label of a row for one seed."""
 SHOWN_DIFFERENCES: Final = 4
 
 
@@ -104,12 +106,15 @@ def _claim_mistakes(sweep: Sweep, pairs: Pairs) -> Iterator[Mistake]:
     seen: set[str] = set()
     for point, cell in pairs:
         is_foreign = cell.cell.imported is not None or cell.config.released is not None
-        if point.row in seen or "=" not in point.row or is_foreign:
+        named_seed = _SEED.search(point.row)
+        if point.row in seen or ("=" not in point.row and named_seed is None) or is_foreign:
             continue
         seen.add(point.row)
         own = {path for path, item in point.settings.items() if item.origin[1:2] in (("grid",), ("one_at_a_time",))}
         own |= {path.rpartition(".")[2] for path in own}  # an axis's own value, which nothing else may set
         claims = [(name, text) for name, text in _CLAIM.findall(point.row) if name not in own]
+        if named_seed is not None and ("seed", named_seed[1]) not in claims:
+            claims.append(("seed", named_seed[1]))
         values = described(cell, without=()) if claims else {}
         for name, text in claims:
             named = {path: value for path, value in values.items() if _is_named(path, name)}

@@ -58,6 +58,7 @@ ROUNDS = {"grid": {"params.max_rounds": [2, 3]}}
         (EPOCHS, "train.epochs=5", "'short' (0), 'long' (9)"),
         ({"cells": [{"row": "wrn-10-1, no decay"}]}, "model=small-cnn", "'wrn-10-1, no decay' (wrn-10-1)"),
         ({**DECAYS, "row": "{train.weight_decay} on {dataset}"}, "dataset=mnist", "(digits)"),
+        ({"cells": [{"row": "Strong: 0.1", "train": {"weight_decay": 0.1}}]}, "train.weight_decay=0.2", "(0.1)"),
     ],
 )
 def test_an_option_may_not_force_a_value_that_a_label_says_is_another(
@@ -121,12 +122,40 @@ def test_an_option_that_reaches_no_cell_is_refused(tmp_path: Path, given: str, t
     assert told in str(caught.value)
 
 
+def test_initials_beside_a_number_say_what_it_is_of(tmp_path: Path) -> None:
+    base = {**BASE, "train": {"weight_decay": 0.1}}
+    assert "'WD 0.1' (0.1)" in refused(tmp_path, {"cells": [{"row": "WD 0.1"}]}, "train.weight_decay=0.2", base=base)
+
+
+@pytest.mark.parametrize("name", ["mixing_set", "outliers"])
+def test_a_set_that_no_method_of_its_rows_takes_is_refused(tmp_path: Path, name: str) -> None:
+    """Otherwise one network stands in two rows, each under the name of another set."""
+    first, second = {"mixing_set": ("fractals", "fractaldb"), "outliers": ("mnist", "fashion-mnist")}[name]
+    rows = {"cells": [{"row": "A", name: first}, {"row": "B", name: second}]}
+    assert f"axes.cells.1.{name}: no method that it is given to takes" in refused(tmp_path, rows)
+    crossed = {"grid": {"method": ["baseline", "pixmix"], "mixing_set": ["fractals", "fractaldb"]}}
+    planned(tmp_path, crossed)
+
+
+def test_a_baseline_row_that_the_table_does_not_show_is_refused(tmp_path: Path) -> None:
+    table = {"columns": ["clean/error"], "rows": ["Cut"], "baseline": "Base"}
+    cells = {"cells": [{"row": "Base"}, {"row": "Cut", "method": "cutout"}]}
+    assert "the row 'Base' is not among `rows`" in refused(tmp_path, cells, table=table)
+
+
+def test_a_mistake_of_a_benchmark_names_the_option_that_brought_it(tmp_path: Path) -> None:
+    axes = {"cells": [{"row": "Base"}]}
+    assert "--set benchmarks.clean.max_images: " in refused(tmp_path, axes, "benchmarks.clean.max_images=0")
+
+
 def test_a_label_that_says_another_value_than_runs_is_refused(tmp_path: Path) -> None:
     assert "says epochs=5, but its cells run with epochs 6" in refused(
         tmp_path, {"cells": [{"row": "epochs=5", "train": {"epochs": 6}}]}
     )
     assert "says lr=0.2, but its cells run with lr 0.1" in refused(tmp_path, {"cells": [{"row": "Plain, lr=0.2"}]})
-    assert "says seed=0" in refused(tmp_path, {"cells": [{"row": "Plain, seed=0"}]}, "3")
+    for label in ("Plain, seed=0", "Seed 0", "Plain (seed 0)", "Plain, seed: 0"):
+        assert "says seed=0" in refused(tmp_path, {"cells": [{"row": label}]}, "3")
+    planned(tmp_path, {"cells": [{"row": "Plain, 3 seeds"}, {"row": "linseed 5", "method": "cutout"}]}, "0-2")
     planned(tmp_path, {"cells": [{"row": "k=9, epochs=0, dataset=Digits, seed=0"}]})
 
 
