@@ -24,7 +24,7 @@ def check_data(names: Sequence[str] | None, settings: Settings) -> Iterator[Line
     """Read datasets, published files and generated sets whole; yield name, state and detail of each.
 
     A state is "whole" for files that are the published ones, "own files" for those that can be read and that nothing shows to be
-    the published ones, "broken", or "missing".
+    the published ones, "broken" (also where a part of a dataset is missing), or "missing".
 
     Args:
         names: What is checked; None for all that is there.
@@ -87,12 +87,14 @@ def _guarded(check: Callable[[str, Settings], Line], name: str, settings: Settin
 
 def _dataset(name: str, settings: Settings) -> Line:
     from trainers.datasets.content import contradiction, dataset_content
-    from trainers.datasets.registry import dataset_for, missing_data
+    from trainers.datasets.registry import absent_paths, dataset_for, missing_data
 
+    spec = dataset_for(name)
     missing = missing_data([name], settings.data_root)
     if missing:
-        return {"name": name, "state": MISSING, "detail": missing[0]}
-    spec = dataset_for(name)
+        parts = [*(file.path for file in spec.files), *(spec.folders or ())]
+        is_begun = len(absent_paths(spec, settings.data_root)) < len(parts)
+        return {"name": name, "state": BROKEN if is_begun else MISSING, "detail": missing[0]}
     wrong = contradiction(spec, settings.data_root)
     if wrong:
         return {"name": name, "state": BROKEN, "detail": wrong}
@@ -155,7 +157,7 @@ def _random_images(name: str, settings: Settings) -> Line:
 
 
 def _outlier_set(name: str, settings: Settings) -> Line:
-    from augment.image_files.walk import images_in
+    from augment.image_files.trial import tried_images_in
     from eval.outlier_sets import IMAGE_SETS, outlier_folder
     from eval.published_files.identity import files_identity
 
@@ -163,7 +165,7 @@ def _outlier_set(name: str, settings: Settings) -> Line:
     if folder is None:
         what = f"not in {settings.data_root}: {IMAGE_SETS[name].folders[0]} ({IMAGE_SETS[name].what})"
         return {"name": name, "state": MISSING, "detail": what}
-    number = len(images_in(folder, f"outlier set {name!r}").files)
+    number = len(tried_images_in(folder, f"outlier set {name!r}").files)
     return _line(name, f"{number} images", "", files_identity("ood", {"sets": [name]}, "", settings.data_root)[name])
 
 

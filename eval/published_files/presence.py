@@ -1,4 +1,4 @@
-"""Which published files a benchmark reads, and whether they are there. Light: looks at names only."""
+"""Which published files a benchmark reads, and whether they are there. Light: looks at names and at the heads of arrays."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from eval.errors import EvalError
 from eval.outlier_sets import FOLDER_PREFIX, IMAGE_SETS, OUTLIER_SETS, UnreadableSetError, outlier_files
 from eval.params import build_config
 from eval.perturbations.registry import perturbation_named
+from eval.published_files.headers import misfits
 from eval.published_files.layout import FOLDERS
 
 CIFAR: Final = ("cifar-10", "cifar-100")
@@ -39,7 +40,9 @@ SOURCES: Final[Mapping[str, str]] = {
 
 
 def missing_files(benchmark: str, params: Mapping[str, object], dataset: str, data_root: Path) -> list[str]:
-    """Return one line per collection of published files that a benchmark needs and that is not complete below a data root.
+    """Return a line for each collection of published files that a benchmark needs and that is not complete in a data root.
+
+    Arrays that are not whole, or of another type or shape, are as good as missing.
 
     Args:
         benchmark: Name of the benchmark; one that reads no published files needs none.
@@ -58,9 +61,12 @@ def missing_files(benchmark: str, params: Mapping[str, object], dataset: str, da
     folder = FOLDERS.get((dataset, benchmark))
     if folder is None:
         return []
-    absent = [name for name in needed_parts(benchmark, config, dataset) if not is_there(data_root / folder / name)]
+    parts = needed_parts(benchmark, config, dataset)
+    absent = [name for name in parts if not is_there(data_root / folder / name)]
     if not absent:
-        return []
+        wrong = misfits(data_root / folder, parts)
+        more = f", and {len(wrong) - 1} more do not fit" if len(wrong) > 1 else ""
+        return [f"benchmark {benchmark!r} of {dataset!r}: {wrong[0]}{more}; {SOURCES[folder]}"] if wrong else []
     more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
     shown = f"{folder}/{absent[0]}".removesuffix("/.")
     return [

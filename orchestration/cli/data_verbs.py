@@ -53,7 +53,10 @@ def verify_data(names: Names = None, data_root: options.DataRoot = None, as_json
     from then on, archive or not, until they change.
     """
     from orchestration.data_check import BROKEN, MISSING, check_data
+    from orchestration.errors import EnvironmentRefused
 
+    if data_root is not None and not Path(data_root).is_dir():
+        raise EnvironmentRefused(f"--data-root must be a folder, but {data_root} is none; check the path")
     rows = list(check_data(names, options.settings_of(None, data_root)))
     table = [[row["name"], row["state"], row["detail"]] for row in rows]
     emit(rows, lambda: columns(table, header=["data", "state", "detail"]), as_json=as_json)

@@ -41,7 +41,9 @@ def test_published_files_are_preferred_where_they_are_complete(tmp_path):
     for kind in MNIST_CORRUPTIONS:
         (folder / kind).mkdir(parents=True)
         for part in ("images", "labels"):
-            (folder / kind / f"test_{part}.npy").touch()
+            shape = (10_000, 28, 28, 1) if part == "images" else (10_000,)
+            sparse = np.lib.format.open_memmap(folder / kind / f"test_{part}.npy", "w+", np.uint8, shape)
+            sparse.flush()
     chosen = choose("full", tmp_path, dataset="mnist", side=28, channels=1)
     assert "mnist-c" in chosen.benchmarks
     assert "mnist-c-generated" not in chosen.benchmarks

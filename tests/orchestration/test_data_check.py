@@ -63,6 +63,25 @@ def test_what_nothing_shows_to_be_published_is_called_own_files(
     )
 
 
+def test_a_part_of_a_dataset_and_a_set_that_cannot_be_decoded_are_broken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "cifar-10-batches-py").mkdir()
+    (tmp_path / "cifar-10-batches-py" / "data_batch_1").write_bytes(b"x")
+    (tmp_path / "iSUN").mkdir()
+    (tmp_path / "iSUN" / "a.png").write_bytes(b"")
+    code, found = _verified(capsys, tmp_path)
+    assert code == 3
+    assert found["cifar-10"][0] == found["isun"][0] == "broken"
+    assert "data_batch_2 and 5 more is missing" in found["cifar-10"][1]
+    assert found["cifar-100"][0] == "missing"
+
+
+def test_a_data_root_that_is_no_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "verify", "--data-root", str(tmp_path / "dta")]) == 3
+    assert "--data-root must be a folder" in capsys.readouterr().err
+
+
 def test_an_unknown_name_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "verify", "mnst", "--data-root", str(tmp_path)]) == 2
     assert "unknown data 'mnst' (did you mean 'mnist'?)" in capsys.readouterr().err
