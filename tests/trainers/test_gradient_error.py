@@ -59,7 +59,9 @@ def network_of(name: str, side: int) -> nn.Module:
     "name", [pytest.param(name, marks=[pytest.mark.slow] if name in DEEP else []) for name in MODELS]
 )
 def test_gradients_are_those_of_float64(name: str, device: str) -> None:
-    side = max(32, model_for(name).min_image_size)
+    side = (
+        64 if name.startswith("resnet-") else 32
+    )  # at 32 px its last batch norm has eight values, which is no test of sums
     network, images, labels = network_of(name, side), torch.rand(8, 3, side, side), torch.arange(8)
     exact = gradients(
         Classifier(Normalize((0.5,) * 3, (0.25,) * 3), copy.deepcopy(network), channels_last=False).double(),
