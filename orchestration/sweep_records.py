@@ -55,17 +55,20 @@ def recorded_otherwise(
 ) -> tuple[str, ...]:
     """Return a line for each other way in which a sweep was run here: "6 cells are recorded with train.epochs=1".
 
+    A cell that several ways want is counted once, under the one with the fewest options.
+
     Args:
         sweep: The sweep as it is asked for now.
         cells: Its cells; they are not counted.
         store: The results store.
     """
-    now = {cell.train_key for cell in cells}
+    counted = {cell.train_key for cell in cells}
     groups: dict[str, set[str]] = {}
-    for record in store.sweeps():
-        others = {cell.train_key for cell in record.cells if cell.row} - now
+    for record in sorted(store.sweeps(), key=lambda each: len(each.overrides)):
+        others = {cell.train_key for cell in record.cells if cell.row} - counted
         if record.name == sweep.name and others:
             groups.setdefault(_difference(record, sweep), set()).update(others)
+            counted |= others
     everything = sorted(set[str]().union(*groups.values()))
     found = set(store.results(everything, wanted=dict.fromkeys(everything, ())))
     counts = {settings: len(keys & found) for settings, keys in groups.items()}

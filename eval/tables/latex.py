@@ -38,6 +38,13 @@ _LATEX_SPECIAL: Final = MappingProxyType(
         "}": r"\}",
         "~": r"\textasciitilde{}",
         "^": r"\textasciicircum{}",
+        "`": r"\textasciigrave{}",
+        "<": r"\textless{}",  # the default font encoding has other signs in the places of these three
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+        "[": "{[}",  # behind the end of a row, a bracket or an asterisk would belong to that
+        "]": "{]}",
+        "*": "{*}",
         "⁺": "$^{+}$",
         "⁻": "$^{-}$",
         "±": r"$\pm$",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final, Literal
@@ -42,7 +43,7 @@ def to_markdown(table: Table, style: Style | None = None) -> str:
     heads = [_markdown_text(table.corner), *(_markdown_text(head) for head in headings(table))]
     lines = [f"| {' | '.join(heads)} |", f"|{'|'.join([':---', *['---:'] * (len(heads) - 1)])}|"]
     lines += [f"| {' | '.join([_markdown_text(label), *row])} |" for label, row in zip(table.rows, body, strict=True)]
-    notes = [f"{ink.symbol(symbol)}{note}" for symbol, note in footnotes(table)]
+    notes = [f"{ink.symbol(symbol)}{_markdown_note(note)}" for symbol, note in footnotes(table)]
     return (
         "\n".join([f"### {_markdown_text(table.title)}", "", *lines, *(["", "  \n".join(notes)] if notes else [])])
         + "\n"
@@ -76,7 +77,20 @@ def to_html(table: Table, style: Style | None = None) -> str:
 
 
 def _markdown_text(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("*", "\\*").replace("_", "\\_").replace("<", "&lt;")
+    """Return a label so that Markdown shows it as it is."""
+    return _escaped(text, "_")
+
+
+def _markdown_note(text: str) -> str:
+    """Return a sentence so that nothing in it becomes markup; underscores inside of words, as settings have them, never do."""
+    return _escaped(text, r"(?<![^\W_])_|_(?![^\W_])")
+
+
+def _escaped(text: str, underscores: str) -> str:
+    """Escape what Markdown would take for its own: a dollar begins a formula on GitHub, a bracket behind another one a link."""
+    plain = re.sub(r"&(?=#?\w+;)", "&amp;", text)
+    marks = rf"[\\`*|~$]|(?<=\])[(\[:]|#(?=#*$)|{underscores}"
+    return re.sub(marks, r"\\\g<0>", plain).replace("<", "&lt;")
 
 
 _WRITERS: Final[Mapping[str, Callable[[Table, Style], str]]] = MappingProxyType(

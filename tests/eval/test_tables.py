@@ -301,3 +301,59 @@ def test_a_warm_table_imports_neither_numpy_nor_rich_nor_torch():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+MARKUP = (
+    "<script>alert(1)</script>",
+    "a|b",
+    "`c` ``d``",
+    "[x](http://y)",
+    "[x][y]",
+    "[z]: http://y",
+    "*a* _b_ __c__ ~~d~~",
+    "50% & $x_1$ #1 ~^{}",
+    "C:\\d \\* \\",
+    "&lt;b&gt; &amp; &#65;",
+    '=1+1,"q"',
+    "![i](x.png)",
+    "# 1",
+    "T ##",
+    "- 2",
+)
+
+
+def shown_by_markdown(text):
+    """Return what a reader of Markdown sees: the heading, the first cell of each row, the notes."""
+    from markdown_it import MarkdownIt
+
+    tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text)
+    seen: dict[str, list[str]] = {"heading_open": [], "tr_open": [], "paragraph_open": []}
+    for number, token in enumerate(tokens):
+        if token.type in seen:
+            inline = next(each for each in tokens[number:] if each.type == "inline")
+            kinds = {"text": lambda each: each.content, "softbreak": lambda each: "\n", "hardbreak": lambda each: "\n"}
+            seen[token.type].append(
+                "".join(kinds.get(each.type, lambda each: f"<{each.type}>")(each) for each in inline.children)
+            )
+    return seen
+
+
+@pytest.mark.parametrize("label", MARKUP)
+def test_markdown_shows_every_label_as_it_is(label):
+    """A label is text: a link, a code or a tag in it would show the row under another name."""
+    seen = [Observation(row=label, column="clean/error", seed=0, value=0.2)]
+    table = replace(metric_table(label, [label], ["clean/error"], seen), notes=(f"Run as {label} here.",))
+    shown = shown_by_markdown(render(table, "markdown"))
+    assert shown["heading_open"] == [label]
+    assert shown["tr_open"] == ["Method", label]
+    assert shown["paragraph_open"][-1].splitlines()[-1] == f"Run as {label} here."
+
+
+def test_latex_takes_no_label_for_a_command():
+    r"""`\\` takes a bracket or an asterisk that follows for its own; the default encoding prints < as another sign."""
+    labels = ["[2] ours", "*a*", "a<b>c|d", "`q`"]
+    seen = [Observation(row=label, column="clean/error", seed=0, value=0.2) for label in labels]
+    text = render(metric_table("t", labels, ["clean/error"], seen), "latex")
+    for expected in ("{[}2{]} ours &", "{*}a{*} &", r"a\textless{}b\textgreater{}c\textbar{}d &"):
+        assert f"\n{expected} " in text
+    assert r"\textasciigrave{}q\textasciigrave{} &" in text
