@@ -11,10 +11,10 @@ def check_at_least_one(what: str, value: int) -> None:
         raise ValueError(f"{what} must be at least 1, but got {value}")
 
 
-def check_limit(max_images: int | None, *, at_least: int = 1) -> None:
-    """Refuse a limit below what a benchmark needs."""
-    if max_images is not None and max_images < at_least:
-        raise ValueError(f"max_images must be at least {at_least}, or none for all images, but got {max_images}")
+def check_limit(max_images: int | None) -> None:
+    """Refuse a limit below one image."""
+    if max_images is not None and max_images < 1:
+        raise ValueError(f"max_images must be at least 1, or none for all images, but got {max_images}")
 
 
 def check_severities(severities: tuple[int, ...]) -> None:

@@ -15,7 +15,7 @@ from eval.corruptions.registry import BENCHMARK_KINDS, EXTRA_KINDS
 from eval.corruptions.severities import SEVERITIES
 from eval.outlier_sets import OUTLIER_SETS
 from eval.perturbations.registry import PERTURBATIONS, benchmark_perturbations
-from eval.scores import OOD_SHARE, ScoreName
+from eval.scores import ScoreName
 
 GENERATED_OUTLIERS: Final = tuple(OUTLIER_SETS)
 
@@ -162,7 +162,7 @@ class GeneratedOutlierConfig:
     def __post_init__(self) -> None:
         check_names("outlier set", self.sets, GENERATED_OUTLIERS)
         check_at_least_one("repeats", self.repeats)
-        check_limit(self.max_images, at_least=OOD_SHARE)
+        check_limit(self.max_images)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,4 +292,4 @@ class OutlierConfig:
         if nameless := [name for name in self.sets if name.strip() in ("", "folder:")]:
             raise ValueError(f"each outlier set must have a name, or a folder after 'folder:', but got {nameless[0]!r}")
         check_at_least_one("repeats", self.repeats)
-        check_limit(self.max_images, at_least=OOD_SHARE)
+        check_limit(self.max_images)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from augment.plugins import versioned
@@ -59,6 +59,18 @@ def benchmark_request(resolver: Resolver, name: str, given: Mapping[str, Any], d
         files={each: as_planned(found) for each, found in read.items()},
         own_files={each: found.reason for each, found in read.items() if found.is_own},
     )
+
+
+def tested_on_its_training(stream: Identified, benchmarks: Sequence[BenchmarkRequest]) -> str | None:
+    """Return the folder of outliers that is both the stream of a training and a set of its benchmarks, or None.
+
+    Args:
+        stream: What identifies the images of the stream.
+        benchmarks: Benchmarks of the network.
+    """
+    content = stream.content.rpartition(":")[2]
+    found = (name for each in benchmarks for name, read in each.files.items() if content and read["content"] == content)
+    return next(found, None)
 
 
 def _content(resolver: Resolver, dataset: str) -> Identified:

@@ -11,7 +11,7 @@ from augment.method_files import with_contents
 from augment.plugins import Versioned, versioned
 from augment.published import Identified
 from eval.benchmark import BenchmarkRequest
-from orchestration.benchmark_requests import benchmark_request
+from orchestration.benchmark_requests import benchmark_request, tested_on_its_training
 from orchestration.catalogue import config_values, known_fields
 from orchestration.cells import Cell
 from orchestration.errors import nearest
@@ -102,7 +102,17 @@ class Reading(PointSettings):
             "model": versioned(model),
             "method": {part.name: versioned(part) for part in parts},
         }
-        stream = files[f"outlier stream {outliers!r}"].key if outliers is not None else None
+        stream = None
+        if outliers is not None:
+            found = files[f"outlier stream {outliers!r}"]
+            stream, seen = found.key, tested_on_its_training(found, benchmarks)
+            if seen is not None:
+                self._note(
+                    "outliers",
+                    f"row '{self.row}' must not be tested on the outliers that it is trained on, but '{outliers}' has the images "
+                    f"of the outlier set '{seen}'; train on another stream, or leave the set out",
+                )
+                return None
         identity = identity_of(config, _dataset_key(files, config), semantics, mixing_identity, stream)
         described: dict[str, Versioned] = {f"method {part.name!r}": part for part in parts}
         described[f"model {model.name!r}"] = model

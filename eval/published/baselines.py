@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
 from augment.fast_dataclass import dataclass
 from eval.errors import EvalError
 from eval.params import nearest
+
+_LARGEST: Final = {"errors": 1.0, "flip_rates": 1.0, "top5_distances": 18.0}
+"""Field -> largest value: errors and rates are fractions, not percent; a distance of five ranks is 18 at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +90,47 @@ def default_baseline(benchmark: str, dataset: str, kinds: Sequence[str], data_ro
 
 
 def _document(path: Path) -> Mapping[str, Any]:
-    loaded: Mapping[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    """Return the user's own file of a baseline.
+
+    Raises:
+        EvalError: If it cannot be read, lacks a field, or a number is no fraction (or rank distance).
+    """
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise EvalError(
+            f"{path} must be a YAML file of a baseline network, but cannot be read: {' '.join(str(error).split())}"
+        ) from error
+    fault = _fault(loaded)
+    if fault:
+        raise EvalError(
+            f"{path} must be a file of a baseline network as `dreamgrid data baselines` writes it, but {fault}"
+        )
+    assert isinstance(loaded, Mapping)
     return loaded
+
+
+def _fault(raw: object) -> str:
+    """Return what is wrong with the document of a baseline, or "" where nothing is."""
+    if not isinstance(raw, Mapping):
+        return "is empty" if raw is None else f"holds a {type(raw).__name__}"
+    lacking = [name for name in ("what", "source") if name not in raw]
+    if lacking:
+        return f"lacks {lacking[0]!r}"
+    for name, largest in _LARGEST.items():
+        values = raw.get(name, {})
+        if not isinstance(values, Mapping):
+            return f"its {name} are no mapping"
+        for kind, found in values.items():
+            numbers = found if name == "errors" and isinstance(found, list) else [found]
+            wrong = [each for each in numbers if not _is_between(each, largest)]
+            if wrong:
+                return f"{name} of {kind} must be from 0 to {largest:g}, and one is {wrong[0]!r}"
+    return ""
+
+
+def _is_between(value: object, largest: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0.0 <= value <= largest
 
 
 def _own_files(data_root: Path | None) -> dict[str, Path]:

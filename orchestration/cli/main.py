@@ -64,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(given: list[str]) -> int:
     try:
+        _refuse_undecodable(given)
         outcome = build_app(next(iter(given), None))(
             args=join_normalize(given), prog_name=PROGRAM, standalone_mode=False
         )
@@ -77,6 +78,16 @@ def _run(given: list[str]) -> int:
         return error.code if isinstance(error.code, int) else EXIT_DONE
     except Exception as error:
         return _failed(error, as_json="--json" in given)
+
+
+def _refuse_undecodable(given: list[str]) -> None:
+    """Refuse arguments in no encoding that can be recorded: a folder whose name is in Latin-1, say."""
+    from orchestration.errors import InputError, Mistake
+
+    wrong = [each for each in given if any("\ud800" <= letter <= "\udfff" for letter in each)]
+    if wrong:
+        text = f"must be in UTF-8, but is {wrong[0]!a}; rename the file, or name it by a link"
+        raise InputError("arguments", [Mistake(where="", text=text)])
 
 
 def _interrupted() -> int:

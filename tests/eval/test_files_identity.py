@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -214,6 +215,28 @@ def test_an_outlier_set_under_two_names_is_refused(second: str, tmp_path: Path) 
         EvalError, match=f"each outlier set must be named once, but '{name}' has the images of 'folder:mine'"
     ):
         files_identity("ood", {"sets": ["folder:mine", "folder:other", name]}, "cifar-10", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: [", "cannot be read: while parsing a flow node"),
+        ("", "but is empty"),
+        ("- 1", "but holds a list"),
+        ("what: w", "lacks 'source'"),
+        ("what: w\nsource: s\nerrors: 3", "its errors are no mapping"),
+        ("what: w\nsource: s\nerrors: {fog: [10, 20, 30, 40, 50]}", "errors of fog must be from 0 to 1, and one is 10"),
+        ("what: w\nsource: s\nerrors: {fog: [.nan]}", "and one is nan"),
+        ("what: w\nsource: s\nflip_rates: {snow: -0.1}", "flip_rates of snow must be from 0 to 1, and one is -0.1"),
+        ("what: w\nsource: s\ntop5_distances: {snow: 19}", "top5_distances of snow must be from 0 to 18"),
+    ],
+)
+def test_a_baseline_of_ones_own_holds_fractions(text: str, said: str, tmp_path: Path) -> None:
+    """Errors in percent made an mCE of 1.1 %, negative ones one of 567 %; other damage ended in the words of Python."""
+    (tmp_path / "baselines").mkdir()
+    (tmp_path / "baselines" / "mine.yaml").write_text(text)
+    with pytest.raises(EvalError, match=rf"mine\.yaml must be .*{re.escape(said)}"):
+        files_identity("c-generated", {"baseline": "mine"}, "cifar-10", tmp_path)
 
 
 def test_parameters_with_and_without_defaults_have_one_identity() -> None:

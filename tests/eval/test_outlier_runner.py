@@ -151,7 +151,7 @@ def test_a_blind_score_has_an_aupr_of_one_sixth_for_any_number_of_outliers():
 
 def test_fewer_than_five_test_images_are_refused(make_subject):
     (report,) = judge(make_subject(load_images=library({"svhn": noise(24)})), ood(["svhn"], max_images=4))
-    assert "max_images must be at least 5, or none for all images, but got 4" in report.error
+    assert "one to 5 test images, but there are 4" in report.error
     whole = make_subject()
     (drawn,) = judge(make_subject(images=whole.images[:4], labels=whole.labels[:4]), ood(["blobs"]))
     assert "one to 5 test images, but there are 4" in drawn.error

@@ -13,6 +13,7 @@ import pytest
 
 from orchestration.cells import Plan
 from orchestration.cli import main
+from orchestration.cli.output import show, tell
 from orchestration.sweep_costs import TOTALS_FILE, counted_totals
 from orchestration.tracking import Synced
 
@@ -286,3 +287,15 @@ def test_doctor_leaves_no_storage_behind(tmp_path: Path, capsys: pytest.CaptureF
     main(["doctor"])
 
     assert not (tmp_path / "storage").exists()
+
+
+def test_arguments_of_no_encoding_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder whose name is in Latin-1 ended `evaluate` as an unforeseen error."""
+    assert main(["plan", os.fsdecode(b"caf\xe9.yaml")]) == 2
+    assert r"must be in UTF-8, but is 'caf\udce9.yaml'" in capsys.readouterr().err
+
+
+def test_names_of_no_encoding_are_printed_escaped(capsys: pytest.CaptureFixture[str]) -> None:
+    show(os.fsdecode(b"caf\xe9 \xc3\xa9"))
+    tell("\udcff")
+    assert capsys.readouterr() == ("caf\\udce9 é\n", "\\udcff\n")

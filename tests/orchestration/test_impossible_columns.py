@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from eval.benchmarks import column_value, parse_column
 from eval.metrics.calibration import BIN_SIZE, smallest_for_rms
@@ -77,6 +78,7 @@ IMPOSSIBLE: list[tuple[str, str, dict[str, Any], str]] = [
     ("digits", "ood/auroc/svhn:msb", {"sets": ["svhn"]}, "no fine row 'svhn:msb'"),
     ("digits", "ood/auroc", {"sets": ["svhnn"]}, "unknown outlier set 'svhnn'"),
     ("digits", "ood/auroc", {"sets": ["digits"]}, "holds the classes that are trained on"),
+    ("digits", "ood-generated/auroc", {"max_images": 4}, "one to 5 test images, but there are 4"),
     ("digits", "clean/rms", {"max_images": 99}, "'rms' needs at least 100 test images, but there are 99"),
     ("digits", "clean/rms-reference", {"max_images": 199}, "needs at least 200 test images, but there are 199"),
     ("digits", "clean/ece", {"max_images": 50}, "'ece' needs at least 100"),
@@ -169,3 +171,15 @@ def test_a_column_names_an_outlier_set_of_a_folder_with_and_without_a_score() ->
 
     assert column_value(outcome, parse_column("ood/auroc/folder:a/b")) == 0.7
     assert column_value(outcome, parse_column("ood/auroc/folder:a/b:energy")) == 0.9
+
+
+@pytest.mark.parametrize("tested", ["folder:mine", "folder:copy"])
+def test_outliers_that_a_row_is_trained_on_do_not_test_it(tmp_path: Path, tested: str) -> None:
+    for number in range(4):
+        for name in ("mine", "copy"):
+            (tmp_path / name).mkdir(exist_ok=True)
+            Image.new("L", (8, 8), 10 * number).save(tmp_path / name / f"{number}.png")
+    row = {"row": "OE", "method": "oe", "outliers": "folder:mine", "train": {"epochs": 1}}
+    with pytest.raises(InputError, match=f"'folder:mine' has the images of the outlier set '{tested}'"):
+        plan(tmp_path, ["ood/auroc"], {"ood": {"sets": [tested]}}, axes={"cells": [row]})
+    plan(tmp_path, ["ood-generated/auroc"], {}, axes={"cells": [row]})
