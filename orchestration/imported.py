@@ -94,7 +94,10 @@ def import_file(
     try:
         data = path.read_bytes()
         networks = read_results(suite, data.decode("utf-8-sig"), unit=unit)
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        text = f"must be text in UTF-8, but byte {error.start + 1} is none; save it again as 'CSV UTF-8', unpacked"
+        raise InputError("import", [Mistake(where=str(path), text=text)]) from error
+    except OSError as error:
         raise InputError("import", [Mistake(where=str(path), text=f"must be a readable text file: {error}")]) from error
     labels = {
         imported_key(label["label"], dataset): (label, network)

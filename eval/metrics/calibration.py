@@ -63,8 +63,8 @@ def rms_calibration_error(
             smaller than `bin_size`, or than two bins where the last one is left out.
     """
     _check(confidence, correct)
-    if bin_size < 1:
-        raise ValueError(f"a bin must hold at least 1 prediction, but bin_size is {bin_size}")
+    if not isinstance(bin_size, int | np.integer) or bin_size < 1:
+        raise ValueError(f"a bin must hold a whole number of predictions, at least 1, but bin_size is {bin_size}")
     total, needed = confidence.size, smallest_for_rms(bin_size=bin_size, drop_last_bin=drop_last_bin)
     if total < needed:
         bins = "two bins, the last of which is left out" if drop_last_bin else "one bin"
@@ -113,8 +113,8 @@ def reliability_diagram(
         ValueError: If the lengths differ, there are no predictions, a confidence is outside [0, 1], or there is no bin.
     """
     _check(confidence, correct)
-    if num_bins < 1:
-        raise ValueError(f"a reliability diagram needs at least 1 bin, but num_bins is {num_bins}")
+    if not isinstance(num_bins, int | np.integer) or num_bins < 1:
+        raise ValueError(f"a reliability diagram needs a whole number of bins, at least 1, but num_bins is {num_bins}")
     edges = np.linspace(0.0, 1.0, num_bins + 1)
     which = np.clip(np.searchsorted(edges, confidence.astype(np.float64), side="left") - 1, 0, num_bins - 1)
     count = np.bincount(which, minlength=num_bins)

@@ -26,11 +26,15 @@ def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> 
         labels: True classes, (N,).
 
     Raises:
-        ValueError: If the shapes do not match or a logit is not finite.
+        ValueError: If the shapes do not match, a label is no class or a logit is not finite.
     """
     if logits.ndim != 2 or labels.shape != (len(logits),) or len(logits) == 0:
         raise ValueError(
             f"a temperature needs logits (N, K) and labels (N,), but got {logits.shape} and {labels.shape}"
+        )
+    if labels.min() < 0 or labels.max() >= logits.shape[1]:
+        raise ValueError(
+            f"labels must be from 0 to {logits.shape[1] - 1}, but are from {labels.min()} to {labels.max()}"
         )
     if not np.isfinite(logits).all():
         raise ValueError("a temperature needs finite logits, but some are NaN or infinite")
@@ -53,7 +57,7 @@ def softmax(logits: NDArray[np.floating], temperature: float = 1.0) -> NDArray[n
     Raises:
         ValueError: If the temperature is not positive.
     """
-    if temperature <= 0.0:
+    if not temperature > 0.0:
         raise ValueError(f"a temperature must be positive, but got {temperature}")
     values = logits.astype(np.float64) / temperature
     exponentials = np.exp(values - values.max(axis=1, keepdims=True))

@@ -52,7 +52,7 @@ def test_the_reference_variant_of_a_single_bin_is_undefined_and_not_perfect(coun
     assert calibration.rms_calibration_error(confidence, correct) == pytest.approx(0.75)
 
 
-@pytest.mark.parametrize("size", [0, -1])
+@pytest.mark.parametrize("size", [0, -1, 1.5, float("nan")])
 def test_bins_that_hold_nothing_are_refused(size):
     confidence, correct = np.full(10, 0.5), np.ones(10, bool)
     with pytest.raises(ValueError, match=f"bin_size is {size}"):

@@ -36,6 +36,12 @@ def test_no_temperature_of_a_grid_is_better():
     assert all(best <= cross_entropy(logits, labels, t) + 1e-12 for t in np.geomspace(0.1, 20, 200))
 
 
+@pytest.mark.parametrize("labels", [[0, 2], [-1, 0]])
+def test_labels_that_are_no_classes_are_refused(labels):
+    with pytest.raises(ValueError, match="labels must be from 0 to 1"):
+        fit_temperature(np.eye(2), np.array(labels))
+
+
 def test_without_a_minimum_inside_the_end_of_the_range_is_returned():
     logits = np.array([[2.0, 0.0], [0.0, 2.0]])
     assert fit_temperature(logits, np.array([0, 1])) == pytest.approx(RANGE[0])

@@ -139,6 +139,16 @@ def test_a_name_that_no_table_could_print_is_refused(name: str, store: ResultsSt
         import_file(write(OPENOOD), "openood", name=name, dataset="cifar-10", store=store)
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_a_file_in_another_encoding_is_refused_with_the_first_byte_at_fault(
+    encoding: str, store: ResultsStore, tmp_path: Path
+) -> None:
+    path = tmp_path / "theirs.csv"
+    path.write_bytes(OPENOOD.encode(encoding))
+    with pytest.raises(InputError, match=r"must be text in UTF-8, but byte \d+ is none; save it again as 'CSV UTF-8'"):
+        import_file(path, "openood", name="X", dataset="cifar-10", store=store)
+
+
 def test_a_name_belongs_to_one_file(store: ResultsStore, write: Write) -> None:
     path = write(OPENOOD)
     (first,) = import_file(path, "openood", name="X", dataset="cifar-10", store=store)
