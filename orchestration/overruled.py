@@ -8,12 +8,12 @@ nothing else may be forced on these. What else is changed of a row (how long it 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from orchestration.listed import Listed, same
 from orchestration.sweep import Setting, Settings, spoken_value
-from orchestration.sweep_spec import PointPatch
+from orchestration.sweep_spec import PARENT_FIELDS, PointPatch
 from orchestration.sweep_yaml import Path
 
 NAMING_FIELDS: Final = ("method", "dataset", "model", "params", "mixing_set", "outliers", "released", "imported")
@@ -42,6 +42,8 @@ def overruled_mistakes(listed: Sequence[Listed], forced: Forced) -> list[tuple[P
                 old = each.settings[known]
                 if not same(old.value, item.value) and _is_claimed(each, known, old, varied):
                     claims.setdefault((item.origin, path, spoken_value(item.value)), {})[each.row] = old.value
+        for path, item, old in _forced_on_parents(each, forced):
+            claims.setdefault((item.origin, path, spoken_value(item.value)), {})[each.row] = old
     mistakes = [(origin, _refusal(path, value, rows)) for (origin, path, value), rows in claims.items()]
     return mistakes or _collapsed(listed, forced)
 
@@ -56,6 +58,17 @@ def overruled_notes(listed: Sequence[Listed], forced: Forced) -> tuple[str, ...]
                 text = f"{path} {spoken_value(item.value)} instead of {spoken_value(old.value)}"
                 changes.setdefault(text, {})[each.row] = None
     return tuple(f"Run with {text} of the row itself: {', '.join(rows)}." for text, rows in changes.items())
+
+
+def _forced_on_parents(each: Listed, forced: Forced) -> Iterator[tuple[str, Setting, Any]]:
+    """Yield what is forced on the cells that a row names to build on, over the method and parameters that it gives them."""
+    for name in PARENT_FIELDS:
+        parent = getattr(each.patch, name)
+        own = {} if parent is None else {f"params.{key}": value for key, value in parent.params.items()}
+        own |= {} if parent is None or parent.method is None else {"method": parent.method}
+        for path, item in forced("").items() if own else ():
+            if path in own and not same(own[path], item.value):
+                yield path, item, own[path]
 
 
 def _varied_by_rows(listed: Sequence[Listed]) -> frozenset[str]:

@@ -312,6 +312,10 @@ class _Expansion:
             shown = self.edition.columns.get(column, column)
             if column in self.left_out or shown in self.left_out:
                 continue
+            replaced = column if shown != column else stand_ins.get(shown)
+            if shown in columns and replaced is not None:
+                place: Path = ("sizes", self.size, "columns", replaced)
+                self._note(place, f"column '{shown}' would stand in the table twice; leave one out")
             columns[shown] = None
             if shown != column:
                 stand_ins[shown] = column

@@ -55,7 +55,7 @@ class PointPatch(StrictModel):
         default=None,
         description="Name of another suite's results, brought in by `dreamgrid import`, that the row shows",
     )
-    normalize: Name | tuple[JsonValue, JsonValue] | None = Field(
+    normalize: JsonValue = Field(  # a name, "MEAN STD" or [mean, std]: told apart where it is read, in words of our own
         default=None,
         description="How images are normalised for the released network of the row, where it is not as published: "
         "imagenet, none, half, ..., 'MEAN STD', or [mean, std]",

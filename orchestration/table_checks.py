@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Pairs = Sequence[tuple[Point, ResolvedCell]]
 
-_CLAIM: Final = re.compile(r"(?<![\w.])([A-Za-z_][\w.]*)\s*=\s*([^\s,;()=\[\]{}]+)(?=[\s,;()]|$)")
+_CLAIM: Final = re.compile(r"(?<![\w.])([A-Za-z_][\w.]*)\s*[=:]\s*([^\s,;()=\[\]{}]+)(?=[\s,;()]|$)")
 _SEED: Final = re.compile(r"\bseed\s*[=:#]?\s*(\d+)\W*$", re.IGNORECASE)
 """Ends the label of a row for one seed."""
 SHOWN_DIFFERENCES: Final = 4
@@ -107,7 +107,7 @@ def _claim_mistakes(sweep: Sweep, pairs: Pairs) -> Iterator[Mistake]:
     for point, cell in pairs:
         is_foreign = cell.cell.imported is not None or cell.config.released is not None
         named_seed = _SEED.search(point.row)
-        if point.row in seen or ("=" not in point.row and named_seed is None) or is_foreign:
+        if point.row in seen or (_CLAIM.search(point.row) is None and named_seed is None) or is_foreign:
             continue
         seen.add(point.row)
         own = {path for path, item in point.settings.items() if item.origin[1:2] in (("grid",), ("one_at_a_time",))}

@@ -137,6 +137,21 @@ def test_a_set_that_no_method_of_its_rows_takes_is_refused(tmp_path: Path, name:
     planned(tmp_path, crossed)
 
 
+def test_an_option_may_not_force_another_method_on_the_cell_that_a_row_builds_on(tmp_path: Path) -> None:
+    rows = {"cells": [{"row": "From cutout", "init_from": {"method": "cutout"}}]}
+    assert "'From cutout' (cutout)" in refused(tmp_path, rows, "method=mixup")
+    planned(tmp_path, rows, "train.weight_decay=0.1")
+
+
+def test_a_column_that_stands_in_for_one_that_the_table_has_is_refused(tmp_path: Path) -> None:
+    """Otherwise a column vanishes, and the other is said to stand in for it."""
+    table = {"columns": ["clean/error", "clean/rms"]}
+    for first, second in (("clean/error", "clean/rms"), ("clean/rms", "clean/error")):
+        sizes = {"smoke": {"columns": {first: second}}}
+        told = refused(tmp_path, {"cells": [{"row": "A"}]}, table=table, sizes=sizes, size="smoke")
+        assert f"column '{second}' would stand in the table twice" in told
+
+
 def test_a_baseline_row_that_the_table_does_not_show_is_refused(tmp_path: Path) -> None:
     table = {"columns": ["clean/error"], "rows": ["Cut"], "baseline": "Base"}
     cells = {"cells": [{"row": "Base"}, {"row": "Cut", "method": "cutout"}]}
@@ -152,6 +167,7 @@ def test_a_label_that_says_another_value_than_runs_is_refused(tmp_path: Path) ->
     assert "says epochs=5, but its cells run with epochs 6" in refused(
         tmp_path, {"cells": [{"row": "epochs=5", "train": {"epochs": 6}}]}
     )
+    assert "says beta=5" in refused(tmp_path, {"cells": [{"row": "beta: 5", "params": {"beta": 3}}]}, base=PIXMIX)
     assert "says lr=0.2, but its cells run with lr 0.1" in refused(tmp_path, {"cells": [{"row": "Plain, lr=0.2"}]})
     for label in ("Plain, seed=0", "Seed 0", "Plain (seed 0)", "Plain, seed: 0"):
         assert "says seed=0" in refused(tmp_path, {"cells": [{"row": label}]}, "3")

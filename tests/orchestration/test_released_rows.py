@@ -89,10 +89,14 @@ def test_a_row_may_say_another_normalisation_and_is_another_cell_then() -> None:
     assert "normalize" not in identity_of(plain.config, "data", {}, None, None)["config"]
 
 
+ODD: tuple[Any, ...] = (0.5, [0.5], {"mean": 0.5, "std": 0.5}, True, "")
+
+
 @pytest.mark.parametrize(
     ("row", "text"),
     [
         ({**RELEASED, "normalize": "imagnet"}, "the name of a usual one, but got 'imagnet'"),
+        *(({**RELEASED, "normalize": odd}, f"usual one, but got {odd!r}; write a name") for odd in ODD),
         ({**RELEASED, "normalize": "0.5,0.5 1"}, "must have 1 value or one for each of 3 channels, but got 2"),
         ({"row": "PixMix", "normalize": "none"}, "`normalize` belongs to rows of foreign weights"),
     ],
@@ -101,3 +105,4 @@ def test_a_normalisation_that_cannot_be_is_a_mistake_of_the_plan(row: dict[str, 
     with pytest.raises(InputError) as caught:
         resolve_sweep(sweep_of([row]), builtin_catalogue())
     assert text in str(caught.value)
+    assert len(caught.value.mistakes) == 1
