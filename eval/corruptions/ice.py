@@ -50,7 +50,7 @@ def frost_from_folder(folder: Path) -> FrostPictures:
     """Return the five published pictures of frost from a folder.
 
     Raises:
-        EvalError: If one is missing.
+        EvalError: If one is missing or cannot be decoded.
     """
     from PIL import Image
 
@@ -62,8 +62,13 @@ def frost_from_folder(folder: Path) -> FrostPictures:
         )
     pictures = []
     for name in FROST_FILES:
-        with Image.open(folder / name) as image:
-            pictures.append(np.asarray(image.convert("RGB"), dtype=np.uint8))
+        try:
+            with Image.open(folder / name) as image:
+                pictures.append(np.asarray(image.convert("RGB"), dtype=np.uint8))
+        except Exception as error:  # decoders answer to damaged content with nearly any exception
+            raise EvalError(
+                f"{folder / name} must be an image of frost, but cannot be decoded; get it again"
+            ) from error
     return FrostPictures(tuple(pictures), "given frost pictures", _identity(pictures))
 
 

@@ -1,10 +1,13 @@
-"""What arrays of published files say of themselves in their first bytes: enough to refuse misfits before anything is run."""
+"""What the heads of arrays and the class folders of trees say: enough to refuse misfits before anything is run."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
+
+from augment.image_files.walk import class_folders
+from eval.published_files.layout import CLASSES_PER_SET
 
 TEST_IMAGES: Final = 10_000
 """Test images of CIFAR and MNIST, which every array has one image or sequence of, or five for five severities."""
@@ -15,13 +18,22 @@ _OTHERS: Final = (5, (32, 32, 3))
 
 
 def misfits(folder: Path, parts: Sequence[str]) -> list[str]:
-    """Return a line for each array that cannot be one of a collection: not whole, or of another type or shape.
+    """Return a line for each part that cannot be one of a collection.
+
+    Those are arrays that are not whole, or of another type or shape, and trees with another number of classes.
 
     Args:
         folder: Folder of the collection, named as published.
-        parts: Its files.
+        parts: Its files and folders.
     """
-    return [line for part in parts if part.endswith(".npy") and (line := _misfit(folder / part, folder.name))]
+    classes = CLASSES_PER_SET.get(folder.name)
+    lines = []
+    for part in parts:
+        if part.endswith(".npy"):
+            lines.append(_misfit(folder / part, folder.name))
+        elif classes is not None and (found := len(class_folders(folder / part))) != classes:
+            lines.append(f"{folder / part} must have {classes} class folders, but has {found}")
+    return [line for line in lines if line]
 
 
 def _misfit(path: Path, collection: str) -> str:

@@ -131,6 +131,14 @@ IMAGES_PER_SET: Final[Mapping[str, int]] = {
 }
 """Folder -> pictures (or sequences) per set."""
 
+CLASSES_PER_SET: Final[Mapping[str, int]] = {
+    "ImageNet-C": 1000,
+    "ImageNet-C-Bar": 1000,
+    "Tiny-ImageNet-C": 200,
+    "imagenet-r": 200,
+}
+"""Folder -> class folders per set."""
+
 RENDITION_CLASSES: Final = (
     1,
     2,

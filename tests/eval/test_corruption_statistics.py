@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import ndimage, stats
 
 from eval.corruptions.generate import corrupt
 from eval.corruptions.setting import Draws
+from eval.errors import EvalError
+from eval.published_files.layout import FROST_FILES
 
 
 def at_level(level: int, kind: str, severity: int, *, count: int = 40, side: int = 32) -> np.ndarray:
@@ -178,6 +182,15 @@ def test_elastic_warp_agrees_with_two_library_samplings() -> None:
         straight = ndimage.map_coordinates(unit[..., c], (points[..., 1], points[..., 0]), order=1, mode="mirror")
         theirs[..., c] = ndimage.map_coordinates(straight, (rows + down, columns + across), order=1, mode="reflect")
     assert np.abs(ours - (theirs * 255).astype(int)).max() <= 1
+
+
+def test_an_image_of_frost_that_cannot_be_decoded_is_named(tmp_path: Path) -> None:
+    from eval.corruptions.ice import frost_from_folder
+
+    for name in FROST_FILES:
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(EvalError, match=r"frost1\.png must be an image of frost, but cannot be decoded"):
+        frost_from_folder(tmp_path)
 
 
 def test_frost_lays_a_piece_of_the_given_pictures_over() -> None:

@@ -80,6 +80,16 @@ def test_an_array_that_is_cut_short_is_named_before_anything_runs(tmp_path, monk
     assert "and 1 more do not fit" in line
 
 
+@pytest.mark.parametrize(("dataset", "benchmark"), [("imagenet", "r"), ("tiny-imagenet", "c")])
+def test_trees_with_too_few_classes_are_named_before_anything_runs(dataset, benchmark, tmp_path):
+    parts = ["imagenet-r"] if benchmark == "r" else [f"Tiny-ImageNet-C/fog/{severity}" for severity in range(1, 6)]
+    for part in parts:
+        (tmp_path / part / "n01443537").mkdir(parents=True)
+    (line,) = missing_files(benchmark, {} if benchmark == "r" else {"kinds": ["fog"]}, dataset, tmp_path)
+    assert "must have 200 class folders, but has 1" in line
+    assert ("and 4 more do not fit" in line) == (benchmark == "c")
+
+
 def test_outlier_sets_need_folders_and_datasets(tmp_path):
     lines = missing_files("ood", {"sets": ["gaussian", "textures", "svhn", "folder:mine"]}, "cifar-10", tmp_path)
     assert len(lines) == 2

@@ -17,8 +17,9 @@ from augment.image_files.looks import content_of
 from augment.published import prove
 from trainers.datasets import content as dataset_content_module
 from trainers.datasets.content import contradiction, dataset_content
+from trainers.datasets.listing import list_split
 from trainers.datasets.load import load_split
-from trainers.datasets.registry import DATASETS
+from trainers.datasets.registry import DATASETS, dataset_for
 from trainers.datasets.shared import shared_split
 from trainers.datasets.spec import DatasetSpec
 from trainers.datasets.streams import stream_files
@@ -128,6 +129,30 @@ def test_folders_are_the_published_ones_only_once_compared(name: str, train: str
     assert (found.state, found.key) == ("published", spec.identity)
     _images(tmp_path / test, 2)
     assert dataset_content(spec, tmp_path).state == "own"
+
+
+def test_a_tree_with_too_few_classes_is_named_before_anything_runs(tmp_path: Path) -> None:
+    """A plan took two class folders for Tiny ImageNet; the worker refused them."""
+    spec = dataset_for("tiny-imagenet")
+    assert contradiction(spec, tmp_path) == ""
+    for name in ("n01", "n02"):
+        (tmp_path / "tiny-imagenet-200" / "train" / name).mkdir(parents=True)
+    assert "tiny-imagenet-200/train must have 200 class folders, but has 2" in contradiction(spec, tmp_path)
+    for number in range(200):
+        (tmp_path / "tiny-imagenet-200" / "train" / f"n{number:02}").mkdir(exist_ok=True)
+    (tmp_path / "tiny-imagenet-200" / "val" / "images").mkdir(parents=True)
+    assert "tiny-imagenet-200/val must have 200 class folders, but has 1" in contradiction(spec, tmp_path)
+    (tmp_path / "tiny-imagenet-200" / "val" / "val_annotations.txt").write_text("a.JPEG\tn00\n")
+    assert contradiction(spec, tmp_path) == ""
+
+
+@pytest.mark.parametrize("annotations", [b"a.JPEG n01\n", b"\xff\xfe"])
+def test_annotations_that_name_no_class_are_refused(annotations: bytes, tmp_path: Path) -> None:
+    folder = tmp_path / "tiny-imagenet-200" / "val"
+    folder.mkdir(parents=True)
+    (folder / "val_annotations.txt").write_bytes(annotations)
+    with pytest.raises(CorruptData, match="must be lines of a file name, a tabulator and its class"):
+        list_split(dataset_for("tiny-imagenet"), "test", tmp_path, tmp_path / "cache")
 
 
 def test_the_file_that_names_the_classes_of_a_flat_split_counts(tmp_path: Path) -> None:

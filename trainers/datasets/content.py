@@ -13,6 +13,7 @@ from typing import Final
 
 from augment.image_files.content import file_hash
 from augment.image_files.looks import content_of
+from augment.image_files.walk import class_folders
 from augment.published import Identified, absent, by_proof, joined, own, published
 from trainers.datasets.image_errors import as_data_errors
 from trainers.datasets.registry import DATASETS, dataset_for
@@ -67,8 +68,24 @@ def contradiction(spec: DatasetSpec, data_root: Path) -> str:
         CorruptData: If a file is there that cannot be read.
     """
     with as_data_errors():
+        if spec.name in DATASETS and spec.folders is not None:
+            return _class_fault(spec, data_root)
         files = _present(spec, data_root)
         return next((text for file in files if (text := file_contradiction(spec, file, data_root))), "")
+
+
+def _class_fault(spec: DatasetSpec, data_root: Path) -> str:
+    """Return which split has another number of class folders than the dataset has classes, or "" where none has."""
+    for folder in spec.folders or ():
+        found = len(class_folders(data_root / folder))
+        if (
+            found != spec.num_classes
+            and not (data_root / folder / ANNOTATIONS).is_file()
+            and (data_root / folder).is_dir()
+        ):
+            hint = spec.fetch_hint(data_root)
+            return f"{data_root / folder} must have {spec.num_classes} class folders, but has {found}; {hint}"
+    return ""
 
 
 def file_contradiction(spec: DatasetSpec, file: DataFile, data_root: Path) -> str:

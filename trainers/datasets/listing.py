@@ -113,8 +113,13 @@ def _annotations(root: Path) -> dict[str, str]:
     """Return file name -> class from the annotation file of a flat split, or nothing where there is none."""
     if not (root / ANNOTATIONS).is_file():
         return {}
-    lines = (root / ANNOTATIONS).read_text().splitlines()
-    return {line.split("\t")[0]: line.split("\t")[1] for line in lines if line}
+    try:
+        lines = (root / ANNOTATIONS).read_text(encoding="utf-8").splitlines()
+        return {line.split("\t")[0]: line.split("\t")[1] for line in lines if line}
+    except (UnicodeDecodeError, IndexError) as error:
+        raise CorruptData(
+            f"{root / ANNOTATIONS} must be lines of a file name, a tabulator and its class; unpack the published archive again"
+        ) from error
 
 
 def _pairs(found: ImageFolder, annotated: Mapping[str, str]) -> list[tuple[str, str]]:
