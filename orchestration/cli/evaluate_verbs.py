@@ -150,13 +150,18 @@ def _with_options(
     from orchestration.errors import InputError, Mistake, nearest
     from orchestration.overrides import parse_overrides
 
-    given = parse_overrides(assignments).benchmarks
-    strange = [name for name in given if name not in chosen]
-    if strange:
-        mistakes = [
-            Mistake(where=f"--set benchmarks.{name}", text=f"is not among what is run{nearest(name, list(chosen))}")
-            for name in strange
-        ]
+    parsed = parse_overrides(assignments)
+    given = parsed.benchmarks
+    mistakes = [
+        Mistake(where=f"--set benchmarks.{name}", text=f"is not among what is run{nearest(name, list(chosen))}")
+        for name in given
+        if name not in chosen
+    ]
+    mistakes += [
+        Mistake(where=f"--set {path}", text="nothing is trained here: only benchmarks.<name>.<parameter> can be set")
+        for path in parsed.settings
+    ]
+    if mistakes:
         raise InputError("options", mistakes)
     limit: dict[str, object] = {} if max_images is None else {"max_images": max_images}
     return {name: {**params, **limit, **given.get(name, {})} for name, params in chosen.items()}

@@ -120,6 +120,7 @@ def test_one_axis_of_a_suite_can_be_chosen(weights: Path, capsys: pytest.Capture
         (["--benchmarks", "clean,pgdd"], "unknown benchmark 'pgdd' (did you mean 'pgd'?)"),
         (["--benchmarks", "clean", "--suite", "full"], "but not both"),
         (["--benchmarks", "clean", "--set", "benchmarks.pgd.steps=2"], "is not among what is run"),
+        (["--benchmarks", "clean", "--set", "train.epochs=3"], "--set train.epochs: nothing is trained here"),
         (["--benchmarks", "pgd", "--set", "benchmarks.pgd.step=2"], "unknown parameter 'step'"),
         (["--max-images", "0"], "--max-images"),
     ],

@@ -175,3 +175,17 @@ def test_files_of_other_formats_are_refused_in_one_sentence_of_our_own(tmp_path:
     assert text.startswith("must ")
     assert len(text) < 220
     assert "PytorchStreamReader" not in text
+
+
+def test_only_the_average_that_is_taken_says_over_how_many_states() -> None:
+    averaged = {"n_averaged": torch.tensor(3), **{f"module.{name}": value + 1 for name, value in weights().items()}}
+    taken = found({"state_dict": weights(), "swa_state_dict": averaged})
+    assert is_same(taken, weights())
+    assert not any("average over" in note for note in taken.notes)
+
+
+def test_a_second_normalisation_that_a_file_states_is_named() -> None:
+    file = {"MEAN": [0.5] * 3, "STD": [0.5] * 3, "args": {"mean": [0.0] * 3, "std": [1.0] * 3}, "model": weights()}
+    taken = found(file)
+    assert str(taken.stated) == "mean 0.5, std 0.5 (half), from the file: MEAN, STD"
+    assert taken.notes == ("the file also says mean 0, std 1 (none), from the file: args.mean, args.std",)

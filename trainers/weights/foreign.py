@@ -13,7 +13,7 @@ from trainers.models.normalize import Normalize
 from trainers.weights.contents import Contents
 from trainers.weights.names import COUNTER, Copy, copies_of, is_plain, nearest_copy
 from trainers.weights.normalisation import Normalisation
-from trainers.weights.stated import is_normaliser, normalises_itself, stated_normalisation, unread_means
+from trainers.weights.stated import is_normaliser, normalises_itself, stated_normalisations, unread_means
 
 if TYPE_CHECKING:
     from trainers.models.normalize import Classifier
@@ -68,12 +68,12 @@ def weights_for(
         raise CheckpointError(_misfit(wanted, copy, contents, subject, extra))
     _check_values(wanted, copy, subject)
     inside = normalises_itself(wanted)
-    stated = stated_normalisation(contents, copy.path, num_channels)
+    stated = stated_normalisations(contents, copy.path, num_channels)
     if inside:
-        stated = _none(num_channels, f"since the network normalises itself: {inside}")
+        stated = [_none(num_channels, f"since the network normalises itself: {inside}")]
     return ForeignWeights(
         weights={name: copy.tensors[name] for name in wanted if name in copy.tensors},
-        stated=stated,
+        stated=stated[0] if stated else None,
         notes=(*_notes(copy, copies, contents), *_unread(contents, stated, num_channels)),
         record=contents.record,
     )
@@ -138,7 +138,9 @@ def _notes(copy: Copy, copies: Sequence[Copy], contents: Contents) -> tuple[str,
     if copy.completed:
         notes.append(f"{copy.label} holds no running statistics; they are those of {copy.completed}")
     for path, count in contents.tensors.items():
-        if path.rpartition(".")[2] == "n_averaged" and count.numel() == 1 and count.isfinite().all():
+        head, _, last = path.rpartition("n_averaged")
+        is_of_it = not last and all(place.startswith(head) for place in copy.places.values())
+        if is_of_it and count.numel() == 1 and is_plain(count) and count.isfinite().all():
             notes.append(f"the weights are an average over {int(count)} states ({path})")
     used = {place for each in copies for place in (*each.places.values(), *each.twins)}
     left = [
@@ -151,11 +153,12 @@ def _notes(copy: Copy, copies: Sequence[Copy], contents: Contents) -> tuple[str,
     return tuple(notes)
 
 
-def _unread(contents: Contents, stated: Normalisation | None, num_channels: int) -> list[str]:
-    """Name what the file calls a mean where no normalisation could be taken from it."""
-    names = [] if stated is not None else unread_means(contents)
+def _unread(contents: Contents, stated: Sequence[Normalisation], num_channels: int) -> list[str]:
+    """Name what else the file says of a normalisation, and what it calls a mean where none could be taken from it."""
+    names = [] if stated else unread_means(contents)
     usable = f"mean in [0, 1] and std above 0, one value or {num_channels}"
-    return [f"the file has {_some(names)}, but no normalisation of these images ({usable})"] if names else []
+    notes = [f"the file has {_some(names)}, but no normalisation of these images ({usable})"] if names else []
+    return notes + [f"the file also says {other.values}, {other.source}" for other in stated[1:]]
 
 
 def _check_values(wanted: Mapping[str, Tensor], copy: Copy, subject: str) -> None:

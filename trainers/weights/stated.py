@@ -28,8 +28,8 @@ _MOST: Final = 4
 """Channels that images have at most."""
 
 
-def stated_normalisation(contents: Contents, path: str, num_channels: int) -> Normalisation | None:
-    """Return the normalisation that a file states of a network's images, or None where it states none.
+def stated_normalisations(contents: Contents, path: str, num_channels: int) -> list[Normalisation]:
+    """Return the normalisations that a file states of a network's images, each pair of values once, the one to take first.
 
     Tensors beside the network's weights come before settings; of several pairs the one that is nearest to the weights counts.
     Values above 1 are those of pixels of 0 to 255, and are divided by 255.
@@ -39,14 +39,15 @@ def stated_normalisation(contents: Contents, path: str, num_channels: int) -> No
         path: What the names of the network's weights begin with, "" or ending with a dot.
         num_channels: Channels of the images.
     """
+    stated: dict[str, Normalisation] = {}
     for values in (contents.tensors, contents.record):
         found = [each for each in _pairs(values) if _fits(values, each, num_channels)]
         found.sort(key=lambda pair: (-_shared(pair[0], path), len(pair[0])))
         for mean, std in found:
             made = _made(_numbers(values[mean]), _numbers(values[std]), num_channels, f"{mean}, {std}")
             if made is not None:
-                return made
-    return None
+                stated.setdefault(made.values, made)
+    return list(stated.values())
 
 
 def normalises_itself(names: Collection[str]) -> str:
@@ -84,9 +85,8 @@ def _pairs(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         bare = last.lstrip("_").lower()
         lead = last[: len(last) - len(last.lstrip("_"))]
         for partner in _PAIRS.get(bare, ()):
-            std = f"{head}{dot}{lead}{partner}"
-            if std in values:
-                yield path, std
+            spelled = dict.fromkeys((partner, partner.upper(), partner.capitalize()))
+            yield from ((path, std) for each in spelled if (std := f"{head}{dot}{lead}{each}") in values)
 
 
 def _fits(values: Mapping[str, Any], pair: tuple[str, str], num_channels: int) -> bool:
