@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-SEMANTICS: Final = 1
+SEMANTICS: Final = 2
 """Version of `fit_image`."""
 
 SMALL_SIDE: Final = 64
@@ -63,14 +63,14 @@ def folder_images(name: str, shape: tuple[int, int, int], *, data_root: Path, ca
 
 
 def fit_image(image: Image, *, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """Return an RGB image in the shape (H, W, C) of the test images, uint8."""
+    """Return an RGB image in the shape (H, W, C) of the test images, uint8, as torchvision's Resize and CenterCrop do."""
     from PIL import Image as pillow
 
-    shorter = shape[0] if shape[0] <= SMALL_SIDE else round(shape[0] * 8 / 7)
-    scale = shorter / min(image.size)
-    size = (max(shorter, round(image.width * scale)), max(shorter, round(image.height * scale)))
-    resized = image.resize(size, pillow.Resampling.BILINEAR)
-    left, top = (size[0] - shape[1]) // 2, (size[1] - shape[0]) // 2
+    wanted = shape[0] if shape[0] <= SMALL_SIDE else round(shape[0] * 8 / 7)
+    shorter = min(image.size)
+    width, height = (wanted if side == shorter else wanted * side // shorter for side in image.size)
+    resized = image.resize((width, height), pillow.Resampling.BILINEAR)
+    left, top = round((width - shape[1]) / 2), round((height - shape[0]) / 2)
     cut = np.asarray(resized.crop((left, top, left + shape[1], top + shape[0])), dtype=np.uint8)
     fitted: NDArray[np.uint8] = fit_pictures(cut[None], shape)[0]
     return fitted

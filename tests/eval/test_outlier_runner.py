@@ -13,6 +13,7 @@ from eval.benchmarks import column_marks, parse_column
 from eval.errors import EvalError
 from eval.fit import fit_pictures
 from eval.metrics.anomaly import detection
+from eval.outlier_images import fit_image
 from eval.predictions import predictions_from
 from eval.runners.outliers import check_overlap
 from eval.sampling import outlier_subsets
@@ -170,6 +171,17 @@ def test_files_of_a_set_that_lost_their_suffix_are_named_in_the_notes(make_subje
     assert report.outcome.notes["left_out"]["folder:mine"].startswith(
         "10 files are no images by their suffix: 0.png.part"
     )
+
+
+@pytest.mark.parametrize(("side", "shorter"), [(32, 32), (28, 28), (224, 256)])
+@pytest.mark.parametrize("size", [(500, 375), (375, 500), (334, 500), (33, 41), (98, 49), (20, 31), (40, 40)])
+def test_images_of_folders_are_fitted_as_published(side, shorter, size):
+    """500 x 375 pixels became 43 x 32 and not 42 x 32, as Resize(32) makes them."""
+    from torchvision import transforms
+
+    image = Image.fromarray(noise(1, (size[1], size[0], 3))[0])
+    published = transforms.Compose([transforms.Resize(shorter), transforms.CenterCrop(side)])
+    np.testing.assert_array_equal(fit_image(image, shape=(side, side, 3)), np.asarray(published(image)))
 
 
 def test_a_folder_without_a_name_is_no_outlier_set(make_subject):
