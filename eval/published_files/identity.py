@@ -8,7 +8,9 @@ not match has a key of its own and is called "own files".
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +25,7 @@ from eval.params import build_config
 from eval.published_files.layout import ARCHIVE_MD5, FILE_MD5, FOLDERS, FROST_FILES, PACKED
 from eval.published_files.presence import READERS, folder_sets, is_there, needed_parts
 
+logger = logging.getLogger(__name__)
 FROST: Final = "frost"
 BASELINES: Final = "baselines"
 NORMALISED: Final = frozenset({"c", "c-generated", "p", "p-generated"})
@@ -57,7 +60,7 @@ def files_identity(
 
 def _collections(benchmark: str, config: Any, dataset: str, data_root: Path | None) -> dict[str, Identified]:
     if benchmark == "ood":
-        return _once_each({name: _outlier_set(name, data_root) for name in folder_sets(config)})
+        return _once_each({name: _outlier_set(name, data_root) for name in folder_sets(config)}, data_root)
     if getattr(config, "frost", "") == "pictures" and "frost" in config.kinds:
         return {FROST: _frost(data_root)}
     folder = FOLDERS.get((dataset, benchmark))
@@ -97,14 +100,31 @@ def _outlier_set(name: str, data_root: Path | None) -> Identified:
     return given(content) if name.startswith(FOLDER_PREFIX) else own(content, f"no checksum of {name} is published")
 
 
-def _once_each(sets: dict[str, Identified]) -> dict[str, Identified]:
-    """Return outlier sets, none of which is another one under a second name: it would weigh twice in the means."""
-    first: dict[str, str] = {}
-    same = [(first.setdefault(each.content, name), name) for name, each in sets.items() if each.content]
-    wrong = [f"{name!r} has the images of {known!r}" for known, name in same if known != name]
+def _once_each(sets: dict[str, Identified], data_root: Path | None) -> dict[str, Identified]:
+    """Return outlier sets, none of which is another one under a second name: it would weigh twice in the means.
+
+    A copy in another folder is a set of its own, as its user wants it; the log says so.
+    """
+    folders = {name: outlier_folder(name, data_root) for name in sets} if data_root is not None else {}
+    places = {name: folder.resolve() for name, folder in folders.items() if folder is not None}
+    wrong = [f"{name!r} is the folder of {known!r}" for known, name in _repeated(places)]
     if wrong:
         raise EvalError(f"each outlier set must be named once, but {'; '.join(wrong)}; leave one of each out")
+    for known, name in _repeated({name: each.content for name, each in sets.items() if each.content}):
+        _note_copy(known, name)
     return sets
+
+
+def _repeated(values: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Return pairs of names with one value: the first of it, and each further one."""
+    first: dict[object, str] = {}
+    pairs = [(first.setdefault(value, name), name) for name, value in values.items()]
+    return [(known, name) for known, name in pairs if known != name]
+
+
+@cache
+def _note_copy(known: str, name: str) -> None:
+    logger.warning("outlier set %r has the same images as %r, so they weigh twice in means over sets", name, known)
 
 
 def _frost(data_root: Path | None) -> Identified:
