@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ from clusters.errors import ClusterError
 Reason = Literal["no-space", "permission", "unreachable", "invalid", "corrupt", "missing", "unsupported"]
 
 _FILE: Final = "file://"
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+]+:/")
+"""Begins an address, also one with a slash too few ("s3:/bucket"), which is no folder that anybody means."""
 _WAYS_OUT: Final[Mapping[str, str]] = {
     "no-space": "free some space there or name another storage",
     "permission": "give this user the right to read, write, list and delete there, or name another storage",
@@ -137,7 +140,7 @@ def open_storage(uri: str | os.PathLike[str]) -> Storage:
 
         return S3Storage(text)
     text = without_scheme(text)
-    if "://" in text or not text:
+    if "://" in text or _SCHEME.match(text) or not text:
         raise StorageError("invalid", text, "a storage must be a local folder or an s3:// prefix")
     from clusters.local_storage import LocalStorage
 

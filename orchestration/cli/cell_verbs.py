@@ -42,6 +42,9 @@ def list_cells(storage: options.Storage = None, as_json: options.Json = False) -
     keys = store.train_keys()
     results = store.results(keys)
     rows = [{"id": key[:12], "train_key": key, "trained": key in results, **_what(results.get(key))} for key in keys]
+    for row in rows:
+        if not row["trained"]:
+            row["reports"] = f"nothing counts: {'invalidated' if store.era(str(row['train_key'])) else 'not trained'}"
     header = ["cell", "method", "dataset", "model", "seed", "reports"]
     table = [[str(row["id"]), *(str(row.get(name, "")) for name in header[1:])] for row in rows]
     emit(rows, lambda: columns(table, header=header), as_json=as_json)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Final
 
 NORMALIZE: Final = "--normalize"
-_NUMBERS: Final = re.compile(r"[\d.,e+-]*\d[\d.,e+-]*")
+_NUMBERS: Final = re.compile(r"(?i)[\[(]?[\d.,e+\- ]*(\d|nan|inf)[\d.,e+\- ]*[\])]?")
+"""A number, or several with commas, also in the brackets of Python; what is none (nan) is refused where the values are read."""
 
 
 def join_normalize(arguments: Sequence[str]) -> list[str]:

@@ -199,7 +199,7 @@ def test_a_file_is_no_storage(tmp_path: Path) -> None:
         open_storage(tmp_path / "file")
 
 
-@pytest.mark.parametrize("uri", ["gs://bucket/x", "", "http://host/x", "s3://"])
+@pytest.mark.parametrize("uri", ["gs://bucket/x", "", "http://host/x", "s3://", "s3:/bucket/x", "file:/x"])
 def test_an_unknown_kind_of_uri_is_refused_with_the_known_ones(uri: str) -> None:
     with pytest.raises(ClusterError, match="s3://bucket/prefix"):
         open_storage(uri)

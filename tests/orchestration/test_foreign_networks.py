@@ -213,6 +213,11 @@ def test_a_bad_option_is_one_message(
         (["--normalize", "0 1", "x"], ["--normalize", "0 1", "x"]),
         (["--seed", "1", "2"], ["--seed", "1", "2"]),
         (["--normalize"], ["--normalize"]),
+        (
+            ["--normalize", "[0.4, 0.5, 0.6]", "(0.1, 0.2, 0.3)", "x"],
+            ["--normalize", "[0.4, 0.5, 0.6] (0.1, 0.2, 0.3)", "x"],
+        ),
+        (["--normalize", "0.5", "nan", "x"], ["--normalize", "0.5 nan", "x"]),
     ],
 )
 def test_mean_and_std_are_one_value_of_the_option(given: list[str], joined: list[str]) -> None:

@@ -18,6 +18,7 @@ from trainers.errors import CheckpointError
 from trainers.models.registry import ModelInput, model_for
 from trainers.weights.contents import contents_of, read_contents
 from trainers.weights.foreign import ForeignWeights, weights_for
+from trainers.weights.normalisation import parse_normalisation
 
 Weights = dict[str, Tensor]
 
@@ -189,3 +190,23 @@ def test_a_second_normalisation_that_a_file_states_is_named() -> None:
     taken = found(file)
     assert str(taken.stated) == "mean 0.5, std 0.5 (half), from the file: MEAN, STD"
     assert taken.notes == ("the file also says mean 0, std 1 (none), from the file: args.mean, args.std",)
+
+
+SPELLINGS = (
+    "[0.4, 0.5, 0.6] [0.1, 0.2, 0.3]",
+    "(0.4,0.5,0.6) (0.1,0.2,0.3)",
+    "0.4 0.5 0.6 0.1 0.2 0.3",
+    "0.4 ,0.5,0.6 0.1, 0.2,0.3,",
+)
+
+
+@pytest.mark.parametrize("given", SPELLINGS)
+def test_means_and_stds_are_read_as_people_copy_them(given: str) -> None:
+    read_as = parse_normalisation(given, 3, source="as said")
+    assert (read_as.mean, read_as.std) == ((0.4, 0.5, 0.6), (0.1, 0.2, 0.3))
+
+
+@pytest.mark.parametrize("given", ["0.4 0.5 0.6 0.1", "0.4 0.5 0.6", "0.5 nan", "inf 1", "[] []"])
+def test_what_is_no_mean_and_std_is_refused(given: str) -> None:
+    with pytest.raises(ValueError, match=r"mean|normalisation"):
+        parse_normalisation(given, 3, source="as said")

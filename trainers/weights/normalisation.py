@@ -6,6 +6,7 @@ which every report of such weights prints.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
@@ -129,7 +130,11 @@ def _two(given: object) -> tuple[Channels, Channels]:
         return USUAL[given.strip()]
     parts: object = given
     if isinstance(given, str):
-        parts = [part.strip(",").split(",") for part in given.replace(", ", ",").split()]
+        bare = re.sub(r"[\[\]()]", "", given)
+        parts = [part.strip(",").split(",") for part in re.sub(r"\s*,\s*", ",", bare).split()]
+        if len(parts) > 2 and len(parts) % 2 == 0 and all(len(part) == 1 for part in parts):
+            half = len(parts) // 2  # "0.4 0.5 0.6 0.1 0.2 0.3": all means, then all stds
+            parts = [[part[0] for part in parts[:half]], [part[0] for part in parts[half:]]]
     if not isinstance(parts, Sequence) or isinstance(parts, str) or len(parts) != 2:
         raise ValueError(f"a normalisation is a mean and a std, or the name of a usual one, but got {given!r}; {HOW}")
     return _numbers(parts[0], given), _numbers(parts[1], given)
