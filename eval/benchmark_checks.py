@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from augment.fast_dataclass import dataclass
 from eval.benchmark_list import BENCHMARKS
-from eval.benchmarks import Column, benchmark_for
+from eval.benchmarks import Column, benchmark_for, parse_column
 from eval.corruptions.cbar import cbar_kinds
 from eval.errors import EvalError
 from eval.metrics.corruption import corruption_errors
@@ -110,8 +110,10 @@ def column_problem(column: Column, params: Mapping[str, object], split: Evaluati
     elif column.metric == "ce":
         return "'ce' is of one corruption; write <benchmark>/ce/<corruption>, or <benchmark>/mce for the mean"
     if column.metric in NORMALISED and _baseline_of(column.benchmark, config, split) is None:
-        if split.data_root is None and column.benchmark in ("c", "p"):
-            return None
+        if column.benchmark == "p" or (split.data_root is None and column.benchmark == "c"):
+            return (
+                None  # of P no baseline was published: it is measured on the files, like other data that may be missing
+            )
         return (
             f"{column.metric!r} is divided by the numbers of a baseline network, and none is known of {split.dataset!r} here; "
             f"name one by benchmarks.{column.benchmark}.baseline, or choose another metric"
@@ -120,6 +122,30 @@ def column_problem(column: Column, params: Mapping[str, object], split: Evaluati
     if used < least:
         return f"{column.metric!r} needs at least {least} test images, but there are {used}; use more, or leave it out"
     return None
+
+
+def missing_baseline(text: str, params: Mapping[str, object], dataset: str, data_root: Path) -> str | None:
+    """Return what is missing for a column of P that is divided by the numbers of a baseline network, or None.
+
+    Args:
+        text: The column.
+        params: Parameters of its benchmark.
+        dataset: The dataset whose networks are evaluated.
+        data_root: Folder of datasets and of the user's own baselines.
+
+    Raises:
+        EvalError: If the benchmark or a parameter is unknown.
+    """
+    column = parse_column(text)
+    if column.benchmark != "p" or column.metric not in NORMALISED:
+        return None
+    config: Any = build_config(benchmark_for("p").config, params, owner="benchmark 'p'")
+    if config.baseline is not None or default_baseline("p", dataset, config.chosen, data_root) is not None:
+        return None
+    return (
+        f"'mfr-normalised' and 'mt5d-normalised' of {dataset!r} are divided by the numbers of a baseline network, which were "
+        f"never published and are not in {data_root}; measure AlexNet's on your files: dreamgrid data baselines --model alexnet"
+    )
 
 
 def _detail_problem(column: Column, detail: str, config: Any, split: EvaluationData) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eval.benchmark_checks import missing_baseline
 from eval.errors import EvalError
 from eval.published_files.identity import files_identity
 from eval.published_files.presence import missing_files, needed_datasets, unusable_files
@@ -38,6 +39,9 @@ def missing_of_benchmarks(
             lines |= dict.fromkeys(missing_files(request.name, request.params, cell.config.dataset, data_root))
             for name in needed_datasets(request.name, request.params):
                 lines |= dict.fromkeys(_lines_of(name, data_root, missing_data))
+            for text, key in cell.wanted_values:
+                if key == request.key:
+                    lines |= dict.fromkeys(_baseline_lines(text, request, cell.config.dataset, data_root))
     return tuple(lines)
 
 
@@ -64,6 +68,11 @@ def refuse_where_none_can_run(requests: Sequence[BenchmarkRequest], dataset: str
         lines += own
     if lines:
         raise EnvironmentRefused("; ".join(dict.fromkeys(lines)))
+
+
+def _baseline_lines(text: str, request: BenchmarkRequest, dataset: str, data_root: Path) -> list[str]:
+    line = missing_baseline(text, request.params, dataset, data_root)
+    return [] if line is None else [line]
 
 
 def _lines_of(name: str, data_root: Path, missing_data: Callable[[Sequence[str], Path], list[str]]) -> list[str]:

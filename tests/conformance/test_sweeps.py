@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -67,6 +68,13 @@ def test_each_size_plans_with_every_column_known(name: str, size: str) -> None:
     assert plan.to_run
     for column in sweep.columns:
         parse_column(column)
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_a_published_table_plans_on_a_machine_without_data(name: str, tmp_path: Path) -> None:
+    plan = make_plan(load_sweep(name), store=open_store("memory:"), catalogue=builtin_catalogue(tmp_path))
+
+    assert plan.to_run
 
 
 @pytest.mark.parametrize("name", SINGLE)

@@ -65,3 +65,13 @@ def test_the_plan_verb_prints_them(tmp_path: Path, capsys, monkeypatch) -> None:
     monkeypatch.setenv("DREAMGRID_STORAGE", str(tmp_path / "storage"))
     assert main(["plan", "table-3", "--data-root", str(tmp_path)]) == 0
     assert "missing: benchmark 'p' of 'cifar-100'" in capsys.readouterr().out
+
+
+def test_a_baseline_that_nobody_published_is_missing_data_and_no_mistake(tmp_path: Path) -> None:
+    catalogue = builtin_catalogue(tmp_path)
+    cells = resolve_sweep(load_sweep("table-8"), catalogue)
+    plan = plan_cells(cells, name="table-8", store=MemoryStore(), catalogue=catalogue)
+
+    lines = [line for line in plan.missing_benchmarks if "baseline network" in line]
+    assert len(lines) == 1  # for eleven columns
+    assert "dreamgrid data baselines --model alexnet" in lines[0]
