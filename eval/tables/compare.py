@@ -14,7 +14,7 @@ from typing import Final, Literal
 from augment.fast_dataclass import dataclass
 from eval.errors import EvalError
 from eval.published.tables import PublishedTable, PublishedValue
-from eval.tables.grid import MARKS, ColumnSpec, Entry, Reference, RowTest, Table
+from eval.tables.grid import MARKS, ColumnSpec, Entry, Reference, RowTest, Table, is_same_part
 from eval.tables.statistics import FEWEST_TESTED, holm, paired_test
 from eval.tables.verdicts import ALPHA, judge_values, tolerance_for
 
@@ -84,7 +84,8 @@ def compare(table: Table, published: PublishedTable, recipe_of: RecipeOf, *, alp
 def against_baseline(table: Table, baseline: str, *, alpha: float = ALPHA) -> Table:
     """Return the table with a paired-by-seed test of every row against the baseline row, Holm-corrected over the whole table.
 
-    Entries with fewer than three seeds in common with the baseline are not tested and get no mark.
+    Entries with fewer than three seeds in common with the baseline are not tested and get no mark, nor are those of which
+    only one side is on a part of the images or of the outlier sets.
 
     Raises:
         EvalError: If there is no such row, or rows are not what is compared in this layout.
@@ -95,7 +96,7 @@ def against_baseline(table: Table, baseline: str, *, alpha: float = ALPHA) -> Ta
     found, has_too_few = {}, False
     for i, row in enumerate(table.entries):
         for j, (entry, other) in enumerate(zip(row, reference, strict=True)):
-            if entry is not None and other is not None and table.rows[i] != baseline:
+            if entry is not None and other is not None and table.rows[i] != baseline and is_same_part(entry, other):
                 test = paired_test(entry.values, other.values)
                 if test is not None and test.p_value is not None:
                     found[i, j] = test

@@ -25,7 +25,7 @@ MARKS: Final[Mapping[str, str]] = MappingProxyType(
         "small": "from a set of fewer than 100 images",
         "mixed": "seeds ran on different devices, precisions or versions",
         "incomplete": "fewer seeds than the sweep wants",
-        "generated": "on generated pictures, not the published files",
+        "generated": "on generated images, not the published files",
         "imported": "brought in from another suite's results",
         "confounded": "differs from the baseline row in more than what the table is about",
         "released": "of a released network, not trained here",
@@ -35,6 +35,9 @@ MARKS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """Mark -> what the footnote says."""
+
+PARTIAL: Final = frozenset({"limited", "fewer-sets"})
+"""Marks of values on a part of what the column is about, which a better part may make better."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +185,7 @@ class Table:
     def ranks(self, *, decimals: int = 1) -> dict[tuple[int, int], int]:
         """Return 1 for the best and 2 for the second-best entries by (row, column) position.
 
-        Values are compared as printed, so equal numbers share a rank. Where full and limited entries meet, only full ones
+        Values are compared as printed, so equal numbers share a rank. Where full and partial entries meet, only full ones
         are ranked; imported ones never are, for other suites define their numbers otherwise. A single entry is not ranked.
         """
         groups: dict[object, list[tuple[int, int, Entry]]] = {}
@@ -203,7 +206,7 @@ class Table:
 
     def _rank(self, members: list[tuple[int, int, Entry]], decimals: int) -> dict[tuple[int, int], int]:
         members = [member for member in members if "imported" not in member[2].marks]
-        full = [member for member in members if "limited" not in member[2].marks]
+        full = [member for member in members if not member[2].marks & PARTIAL]
         members = full or members
         if len(members) < 2:
             return {}
@@ -213,6 +216,11 @@ class Table:
         if len(best_two) == 1:
             return {}
         return {place: best_two.index(value) + 1 for place, value in shown.items() if value in best_two}
+
+
+def is_same_part(entry: Entry, other: Entry) -> bool:
+    """Return whether two entries of a column are both on the whole of what it is about, or bear the same marks of a part."""
+    return entry.marks & PARTIAL == other.marks & PARTIAL
 
 
 def shown_value(value: float, spec: ColumnSpec, decimals: int) -> float:

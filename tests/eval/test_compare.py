@@ -219,6 +219,26 @@ def test_two_seeds_get_no_mark_of_significance_however_equal_their_differences(s
     assert table.notes[-1] == "Differences from Baseline are tested from 3 common seeds on."
 
 
+def test_a_row_on_a_part_is_not_tested_against_a_baseline_on_the_whole():
+    def rows(marks):
+        values = {"Baseline": [0.30, 0.31, 0.325], "A": [0.28, 0.295, 0.30]}
+        return [
+            Observation(
+                row=row, column="clean/error", seed=seed, value=value, marks=marks if row == "A" else frozenset()
+            )
+            for row, each in values.items()
+            for seed, value in enumerate(each)
+        ]
+
+    def tested(marks):
+        table = metric_table("t", ["Baseline", "A"], ["clean/error"], rows(marks))
+        return against_baseline(table, "Baseline").entry("A", "clean/error").against is not None
+
+    assert tested(frozenset())
+    assert not tested(frozenset({"fewer-sets"}))
+    assert not tested(frozenset({"limited"}))
+
+
 def test_an_unknown_baseline_is_refused():
     table = table_of({("Baseline", "clean/error"): [0.3], ("A", "clean/error"): [0.2]}, ["clean/error"])
     with pytest.raises(EvalError, match="no row 'Base'"):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from eval.errors import EvalError
 from eval.tables.cells import Style
-from eval.tables.grid import Entry, Observation, Reference, Table
+from eval.tables.grid import MARKS, Entry, Observation, Reference, Table
 from eval.tables.layouts import column_spec, metric_table, pair_grid, set_table
 from eval.tables.render import render
 from eval.tables.statistics import summarise
@@ -84,8 +84,9 @@ def test_a_lone_entry_and_equal_entries_are_not_ranked():
     assert same.ranks() == {}
 
 
-def test_a_limited_entry_is_marked_and_never_beats_full_ones():
-    limited = Observation(row="a", column="clean/error", seed=0, value=0.01, marks=frozenset({"limited"}))
+@pytest.mark.parametrize("mark", ["limited", "fewer-sets"])
+def test_a_partial_entry_is_marked_and_never_beats_full_ones(mark):
+    limited = Observation(row="a", column="clean/error", seed=0, value=0.01, marks=frozenset({mark}))
     table = metric_table(
         "t",
         ["a", "b", "c"],
@@ -94,8 +95,9 @@ def test_a_limited_entry_is_marked_and_never_beats_full_ones():
     )
     assert table.ranks() == {(1, 0): 1, (2, 0): 2}
     text = render(table, "markdown")
-    assert "| a | 1.0† |" in text
-    assert "†on a part of the test images" in text
+    sign = "†" if mark == "limited" else "△"
+    assert f"| a | 1.0{sign} |" in text
+    assert f"{sign}{MARKS[mark]}" in text
 
 
 @pytest.fixture
