@@ -11,11 +11,13 @@ from clusters.storage import join, open_storage
 from orchestration.errors import InputError, Mistake, nearest
 from orchestration.forgetting import forget
 from orchestration.imported import is_imported
+from orchestration.recorded import whole_results
 from orchestration.sweep import label_of
 from orchestration.wanted import wanted_keys
 
 if TYPE_CHECKING:
     from orchestration.store.base import AttemptRecord, CellResult, ResultsStore, SweepRecord, SweptCell
+    from orchestration.store.errors import CorruptRecordError, OnDamage
 
 UNKNOWN = "(unknown)"
 """Sweep of a cell that was recorded before storages remembered their sweeps, or by none."""
@@ -63,7 +65,13 @@ class Collection:
 
 
 def collection(
-    store: ResultsStore, *, checkpoints: str, data_root: Path, keep: Sequence[str] = (), drop: Sequence[str] = ()
+    store: ResultsStore,
+    *,
+    checkpoints: str,
+    data_root: Path,
+    keep: Sequence[str] = (),
+    drop: Sequence[str] = (),
+    on_damage: OnDamage,
 ) -> Collection:
     """Return what could be deleted: cells that no built-in sweep wants, none that was run here, and no kept file.
 
@@ -75,6 +83,7 @@ def collection(
         data_root: Folder of datasets.
         keep: Paths of further sweep files whose cells are kept.
         drop: Labels of sweeps that were run here and whose cells need not be kept.
+        on_damage: Is handed each record of a cell that is not whole; that cell, which may be imported, is kept.
 
     Raises:
         InputError: If a kept file is mistaken or a dropped sweep was never run here.
@@ -82,7 +91,8 @@ def collection(
     """
     kept, dropped = _divided(store.sweeps(), drop)
     wanted = wanted_keys(keep, data_root=data_root).union(*(_keys(record) for record in kept))
-    return Collection(unwanted=_unwanted(store, wanted, dropped, checkpoints), kept=kept, dropped=dropped)
+    unwanted = _unwanted(store, wanted, dropped, checkpoints, on_damage)
+    return Collection(unwanted=unwanted, kept=kept, dropped=dropped)
 
 
 def delete(found: Collection, store: ResultsStore, *, checkpoints: str) -> tuple[Unwanted, ...]:
@@ -129,15 +139,19 @@ def _keys(record: SweepRecord) -> frozenset[str]:
 
 
 def _unwanted(
-    store: ResultsStore, wanted: frozenset[str], dropped: Iterable[SweepRecord], checkpoints: str
+    store: ResultsStore, wanted: frozenset[str], dropped: Iterable[SweepRecord], checkpoints: str, on_damage: OnDamage
 ) -> tuple[Unwanted, ...]:
     others = sorted(set(store.train_keys()) - wanted)
     held = store.holders(others)
-    results, failures = store.results(others), store.failures(others)
+    damaged: list[CorruptRecordError] = []
+    results, failures = whole_results(others, store, damaged.append), store.failures(others)
+    not_whole = {error.train_key for error in damaged}
+    for error in damaged:
+        on_damage(error)
     known = {cell.train_key: (record_label(record), cell) for record in dropped for cell in record.cells}
     found = []
     for key in others:
-        if key in held or (key in results and is_imported(results[key])):
+        if key in held or key in not_whole or (key in results and is_imported(results[key])):
             continue
         size = sum(file.size for file in open_storage(join(checkpoints, key)).list())
         if size or key in results:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 from augment.fast_dataclass import dataclass
 from orchestration.errors import InputError, Mistake, nearest
 from orchestration.experience import Experience, training_pictures
+from orchestration.recorded import whole_results
 from orchestration.sweep_yaml import read_yaml
 from orchestration.workload import forward_passes, judging_flops, parameters_of, training_flops
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from orchestration.catalogue import Catalogue
     from orchestration.cells import Plan, PlannedCell
     from orchestration.store.base import ResultsStore
+    from orchestration.store.errors import CorruptRecordError, OnDamage
     from trainers.config import JobConfig
     from trainers.datasets.spec import DatasetSpec
 
@@ -76,6 +78,7 @@ class PlanCost:
         devices: Devices that cells run on at once, in machines of this kind.
         workers: Devices that one cell runs on.
         calibrated_on: Hardware that calibrations of this machine were measured on.
+        not_whole: What is wrong with each record or calibration that it was therefore made without.
     """
 
     machine: Machine
@@ -83,6 +86,7 @@ class PlanCost:
     devices: int
     workers: int = 1
     calibrated_on: tuple[str, ...] = ()
+    not_whole: tuple[str, ...] = ()
 
     @property
     def device_hours(self) -> float:
@@ -176,9 +180,10 @@ def estimate(
     to_run, at_once = plan.to_run, devices or machine.devices
     if not to_run:
         return PlanCost(machine=machine, cells=(), devices=at_once, workers=workers)
-    calibrated = store.calibrated(machine.name)
+    damaged: list[CorruptRecordError] = []
+    calibrated = store.calibrated(machine.name, damaged.append)
     estimator = _Estimator(
-        known={"recorded": recorded_experience(plan, store), "calibration": calibrated},
+        known={"recorded": recorded_experience(plan, store, damaged.append), "calibration": calibrated},
         catalogue=catalogue,
         rate=machine.tflops * 1e12,
     )
@@ -188,15 +193,16 @@ def estimate(
         devices=at_once,
         workers=workers,
         calibrated_on=calibrated.hardware,
+        not_whole=tuple(dict.fromkeys(map(str, damaged))),
     )
 
 
-def recorded_experience(plan: Plan, store: ResultsStore) -> Experience:
-    """Return what recorded cells teach; of a large store only those of the plan are read."""
+def recorded_experience(plan: Plan, store: ResultsStore, on_damage: OnDamage) -> Experience:
+    """Return what recorded cells teach, without those that are not whole; of a large store only those of the plan are read."""
     keys = store.train_keys()
     if len(keys) > READ_AT_MOST:
         keys = tuple(cell.train_key for cell in plan.cells if cell.trained)[:READ_AT_MOST]
-    return Experience.of(store.results(keys).values())
+    return Experience.of(whole_results(keys, store, on_damage).values())
 
 
 @dataclass(slots=True)

@@ -30,9 +30,13 @@ def parse_overrides(
     settings: dict[str, Any] = {}
     benchmarks: dict[str, dict[str, Any]] = {}
     mistakes: list[Mistake] = []
+    given: dict[str, str] = {}
     for text in assignments:
         try:
             path, value = _split(text)
+            if path in given:
+                raise ValueError(f"'{path}' is set twice, to {given[path]} and {text.partition('=')[2]}; leave one out")
+            given[path] = text.partition("=")[2]
             if path.startswith("benchmarks."):
                 name, key = _benchmark_path(path)
                 benchmarks.setdefault(name, {})[key] = value

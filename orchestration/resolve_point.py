@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 MIXING_SET_FIELDS = ("num_pictures", "image_size", "seed")
 VISUALISED_METHOD = "baseline"
 VISUALISED_SEED = 0
+OF_RELEASED = ("released", "method", "dataset", "model", "recipe", "model_params", "normalize")
+"""What a row of a released network can set; every row has a recipe, even if none is trained by it."""
 
 T = TypeVar("T")
 
@@ -54,8 +56,9 @@ class Reading(PointSettings):
         self, shared: Settings, parent_settings: Settings | None = None, visualised_settings: Settings | None = None
     ) -> Template | None:
         """Return the template of the settings, or None where they have mistakes (noted with the resolver)."""
+        family = {"init_from": parent_settings or {}, "visualise": visualised_settings or {}}
         if self._value("imported") is not None:
-            return self._imported()
+            return self._imported(family)
         names = {name: self._name(name) for name in ("method", "dataset", "model", "recipe")}
         parts = self._try("method", self.catalogue.method_parts, names["method"]) or ()
         dataset = self._try("dataset", self.catalogue.dataset, names["dataset"])
@@ -64,7 +67,7 @@ class Reading(PointSettings):
         if self.failed or dataset is None or model is None:
             return None
         if self._value("released") is not None:
-            return self._released(dataset, model)
+            return self._released(dataset, model, family)
         if self._value("normalize") is not None:
             self._note(
                 "normalize",
@@ -120,13 +123,14 @@ class Reading(PointSettings):
             described[f"mixing set {mixing_set.name!r}"] = self.catalogue.mixing_set(mixing_set.name)
         return self._made(config, files, identity, benchmarks, code_sources(described), parent, visualised)
 
-    def _released(self, dataset: Any, model: Any) -> Template | None:
+    def _released(self, dataset: Any, model: Any, family: Mapping[str, Settings]) -> Template | None:
         """A row of a released network: its file and how it is read stand for the training."""
         from trainers.released import check_fits, checkpoint_for
 
         released = self._try("released", checkpoint_for, self._name("released"))
         if released is None:
             return None
+        self._check_own(OF_RELEASED, family, "shows a released network, which is not trained here")
         names = {name: str(self._value(name)) for name in ("method", "dataset", "model")}
         self._unpack("released", attempt(check_fits, released, **names))
         recipe = resolve_recipe("released", {})
@@ -163,16 +167,32 @@ class Reading(PointSettings):
         made = self.resolver.remember(key, lambda: attempt(files_of, config, dataset, self.catalogue.data_root))
         return self._unpack("outliers" if config.outliers else "dataset", made)
 
-    def _imported(self) -> Template | None:
+    def _check_own(self, kept: Collection[str], family: Mapping[str, Settings], what: str) -> None:
+        """Refuse what a row sets itself and what changes nothing in it.
+
+        Args:
+            kept: First words of the settings that count.
+            family: "init_from", "visualise" -> settings of the cell that the row would start from or show.
+            what: What the row is.
+        """
+        if self.origin[:2] != ("axes", "cells"):
+            return
+        own = {
+            path: item.origin for path, item in self.settings.items() if item.origin[: len(self.origin)] == self.origin
+        }
+        refused = {path: origin for path, origin in own.items() if path.partition(".")[0] not in kept}
+        for name, settings in family.items():
+            place = (*self.origin, name)
+            if any(item.origin[: len(place)] == place for item in settings.values()):
+                refused[name] = place
+        for path, origin in refused.items():
+            self._note(path, f"row '{self.row}' {what}, so it cannot set {path}; leave it out", at=origin)
+
+    def _imported(self, family: Mapping[str, Settings]) -> Template | None:
         """A row of another suite's results: its name and dataset say which; there is nothing to train or to evaluate."""
         dataset = self._try("dataset", self.catalogue.dataset, self._name("dataset"))
         name = self._name("imported")
-        own = [path for path, item in self.settings.items() if item.origin[: len(self.origin)] == self.origin]
-        for path in own if self.origin[:2] == ("axes", "cells") else ():
-            if path not in ("imported", "dataset"):
-                self._note(
-                    path, f"row '{self.row}' shows results that were imported, so it cannot set {path}; leave it out"
-                )
+        self._check_own(("imported", "dataset"), family, "shows results that were imported")
         if self.failed or dataset is None or name is None:
             return None
         config = JobConfig(

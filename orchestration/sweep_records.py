@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from orchestration.cells import PlannedCell
     from orchestration.identities import ResolvedCell
     from orchestration.store.base import ResultsStore
+    from orchestration.store.errors import OnDamage
     from orchestration.sweep import Sweep
 
 
@@ -51,7 +52,7 @@ def sweep_record(sweep: Sweep, cells: Sequence[ResolvedCell], *, data_root: Path
 
 
 def recorded_otherwise(
-    sweep: Sweep, cells: Iterable[ResolvedCell | PlannedCell], store: ResultsStore
+    sweep: Sweep, cells: Iterable[ResolvedCell | PlannedCell], store: ResultsStore, on_damage: OnDamage
 ) -> tuple[str, ...]:
     """Return a line for each other way in which a sweep was run here: "6 cells are recorded with train.epochs=1".
 
@@ -61,16 +62,17 @@ def recorded_otherwise(
         sweep: The sweep as it is asked for now.
         cells: Its cells; they are not counted.
         store: The results store.
+        on_damage: Is handed each record that is not whole, which is left out.
     """
     counted = {cell.train_key for cell in cells}
     groups: dict[str, set[str]] = {}
-    for record in sorted(store.sweeps(), key=lambda each: len(each.overrides)):
+    for record in sorted(store.sweeps(on_damage), key=lambda each: len(each.overrides)):
         others = {cell.train_key for cell in record.cells if cell.row} - counted
         if record.name == sweep.name and others:
             groups.setdefault(_difference(record, sweep), set()).update(others)
             counted |= others
     everything = sorted(set[str]().union(*groups.values()))
-    found = set(store.results(everything, wanted=dict.fromkeys(everything, ())))
+    found = set(store.results(everything, wanted=dict.fromkeys(everything, ()), on_damage=on_damage))
     counts = {settings: len(keys & found) for settings, keys in groups.items()}
     return tuple(
         f"{number} {'cell is' if number == 1 else 'cells are'} recorded with {settings}"

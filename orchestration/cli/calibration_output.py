@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestration.cli.output import tell
+from orchestration.cli.output import tell, tell_damage
 
 if TYPE_CHECKING:
     from orchestration.cells import Plan
@@ -23,7 +23,7 @@ def calibrated_first(made: Plan, *, store: ResultsStore, settings: Settings, mac
     from orchestration.costs import recorded_experience
 
     found = calibrate(
-        made.to_run, known=recorded_experience(made, store), machine=machine, settings=settings, tell=tell
+        made.to_run, known=recorded_experience(made, store, tell_damage), machine=machine, settings=settings, tell=tell
     )
     for kind, reason in found.skipped.items():
         tell(f"not calibrated: {kind}: {reason}")

@@ -10,12 +10,13 @@ import typer
 
 from orchestration.cli import options, weight_options
 from orchestration.cli.gc_verb import collect
-from orchestration.cli.output import EXIT_DONE, columns, count, emit
+from orchestration.cli.output import EXIT_DONE, columns, count, emit, tell_damage
 from orchestration.hints import command
 
 if TYPE_CHECKING:
     from orchestration.cells import Plan, PlannedCell
     from orchestration.store.base import CellResult, ResultsStore
+    from orchestration.store.errors import CorruptRecordError
     from orchestration.store.files import FileStore
 
 CellId = Annotated[
@@ -38,13 +39,21 @@ def register(app: typer.Typer) -> None:
 
 def list_cells(storage: options.Storage = None, as_json: options.Json = False) -> int:
     """List every cell that anything is recorded of."""
+    from orchestration.recorded import whole_results
+
     store = options.existing_store(options.settings_of(storage))
     keys = store.train_keys()
-    results = store.results(keys)
+    damaged: list[CorruptRecordError] = []
+    results = whole_results(keys, store, damaged.append)
+    not_whole = {error.train_key for error in damaged}
+    for error in damaged:
+        tell_damage(error)
     rows = [{"id": key[:12], "train_key": key, "trained": key in results, **_what(results.get(key))} for key in keys]
     for row in rows:
         if not row["trained"]:
-            row["reports"] = f"nothing counts: {'invalidated' if store.era(str(row['train_key'])) else 'not trained'}"
+            key = str(row["train_key"])
+            reason = "not whole" if key in not_whole else "invalidated" if store.era(key) else "not trained"
+            row["reports"] = f"nothing counts: {reason}"
     header = ["cell", "method", "dataset", "model", "seed", "reports"]
     table = [[str(row["id"]), *(str(row.get(name, "")) for name in header[1:])] for row in rows]
     emit(rows, lambda: columns(table, header=header), as_json=as_json)

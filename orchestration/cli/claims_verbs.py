@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchestration.cli import options
-from orchestration.cli.output import EXIT_DONE, columns, emit, tell
+from orchestration.cli.output import EXIT_DONE, columns, emit, tell, tell_damage
 from orchestration.hints import command
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def claims(
         tell(line)
     if any(each.ours.truth == NO_EVIDENCE for each in judged):
         for each in loaded:
-            for line in recorded_otherwise(each, resolve_sweep(each, catalogue), store):
+            for line in recorded_otherwise(each, resolve_sweep(each, catalogue), store, tell_damage):
                 tell(f"{each.label}: {line}")
     return EXIT_DONE
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchestration.cli import options
-from orchestration.cli.output import EXIT_DONE, columns, count, emit
+from orchestration.cli.output import EXIT_DONE, columns, count, emit, tell_damage
 from orchestration.errors import InputError, Mistake
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def collect(
         data_root=settings.data_root,
         keep=tuple(keep or ()),
         drop=tuple(drop or ()),
+        on_damage=tell_damage,
     )
     deleted: tuple[Unwanted, ...] | None = None
     if delete and (is_agreed or not found.unwanted or _is_confirmed(found)):

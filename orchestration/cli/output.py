@@ -24,6 +24,11 @@ def tell(text: str) -> None:
     _write(sys.stderr, text)
 
 
+def tell_damage(error: Exception) -> None:
+    """Report a file of the storage that is not whole and that what is shown goes on without."""
+    tell(f"left out, because it is not whole: {error}")
+
+
 def _write(stream: TextIO, text: str) -> None:
     """Write lines; bytes of file names that are of no known encoding are escaped, since no terminal could print them."""
     plain = text.encode("utf-8", "backslashreplace").decode("utf-8")

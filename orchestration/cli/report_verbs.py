@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from orchestration.cli import options
-from orchestration.cli.output import EXIT_DONE, emit, tell
+from orchestration.cli.output import EXIT_DONE, emit, tell, tell_damage
 
 
 def register(app: typer.Typer) -> None:
@@ -44,6 +44,6 @@ def report(
     emit(document, lambda: f"{path} ({len(page) / 1024:.0f} KiB): open it in a browser", as_json=as_json)
     cells = resolve_sweep(opened.sweep, opened.catalogue)
     if len(recorded(cells, opened.store)) < len({cell.train_key for cell in cells}):
-        for line in recorded_otherwise(opened.sweep, cells, opened.store):
+        for line in recorded_otherwise(opened.sweep, cells, opened.store, tell_damage):
             tell(line)
     return EXIT_DONE

@@ -81,7 +81,10 @@ class Runner:
         plan = make_plan(
             sweep, store=self.store, catalogue=self.catalogue, checkpoints=self.request.settings.checkpoints
         )
-        return estimate(plan, store=self.store, catalogue=self.catalogue, machine=read_machine()).device_hours
+        found = estimate(plan, store=self.store, catalogue=self.catalogue, machine=read_machine())
+        for line in found.not_whole:
+            tell(f"estimated without what is not whole: {line}")
+        return found.device_hours
 
     def compared(self, sweep: Sweep, made: SweepRun, alpha: float) -> SweepRun:
         """Return a run whose tables stand beside the published ones."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from orchestration.cli import options
-from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, emit
+from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, emit, tell_damage
 
 if TYPE_CHECKING:
     from orchestration.cells import Plan, PlannedCell
@@ -44,7 +44,7 @@ def status(
     is_done = all(cell.is_done for cell in plan.cells)
     document = {
         **status_document(plan, store, results),
-        "otherwise": () if is_done else recorded_otherwise(opened.sweep, plan.cells, store),
+        "otherwise": () if is_done else recorded_otherwise(opened.sweep, plan.cells, store, tell_damage),
         "cost": ledger([(cell.train_key, cell.config, cell.wanted) for cell in plan.cells], results, catalogue),
     }
     lines = [*document["otherwise"], ledger_text(document["cost"])]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from orchestration.cli import options
-from orchestration.cli.output import EXIT_DONE, columns, count, emit, show
+from orchestration.cli.output import EXIT_DONE, columns, count, emit, show, tell, tell_damage
 from orchestration.hints import command
 
 if TYPE_CHECKING:
@@ -79,13 +79,15 @@ def plan(
     made = make_plan(
         loaded, store=store, catalogue=catalogue, mode=mode_of(mode), checkpoints=opened.settings.checkpoints
     )
-    otherwise = recorded_otherwise(loaded, made.cells, store) if made.to_run else ()
+    otherwise = recorded_otherwise(loaded, made.cells, store, tell_damage) if made.to_run else ()
     priced = read_machine(machine, prices or PRICE_FILE)
     if calibrate:
         from orchestration.cli.calibration_output import calibrated_first
 
         calibrated_first(made, store=store, settings=opened.settings, machine=priced)
     cost = estimate(made, store=store, catalogue=catalogue, machine=priced, devices=devices, workers=loaded.workers)
+    for line in cost.not_whole:
+        tell(f"estimated without what is not whole: {line}")
     document = {**plan_document(made, loaded), "otherwise": otherwise, "cost": cost_document(cost)}
     emit(document, lambda: "\n".join([plan_text(made, loaded), *otherwise, cost_text(cost)]), as_json=as_json)
     return EXIT_DONE
@@ -107,6 +109,8 @@ def mode_of(text: str) -> Mode:
 
 def plan_document(made: Plan, sweep: Sweep) -> dict[str, Any]:
     """Return a plan as plain values."""
+    from orchestration.unmatched import unmatched_tables
+
     parts = sweep.parts or (sweep,)
     return {
         "sweep": made.sweep,
@@ -121,11 +125,14 @@ def plan_document(made: Plan, sweep: Sweep) -> dict[str, Any]:
         "missing_data": list(made.missing_data),
         "missing_benchmarks": list(made.missing_benchmarks),
         "left_out_images": list(made.left_out),
+        "unmatched_tables": list(unmatched_tables(sweep)),
     }
 
 
 def plan_text(made: Plan, sweep: Sweep) -> str:
     """Return a plan as text."""
+    from orchestration.unmatched import unmatched_tables
+
     counts = _counts(made)
     rows = [
         [cell.cell_id, cell.cell.row or "(supporting)", str(cell.cell.seed), _state(cell, made), _missing(cell)]
@@ -148,6 +155,7 @@ def plan_text(made: Plan, sweep: Sweep) -> str:
         where = f"{part.name}: " if sweep.parts else ""
         lines += [f"{where}left out: {name} ({reason})" for name, reason in part.left_out.items()]
         lines += [f"{where}{shown} stands in for {column}" for shown, column in part.stand_ins.items()]
+    lines += unmatched_tables(sweep)
     lines += [f"left out: {line}" for line in made.left_out]
     lines += [f"missing: {line}" for line in (*made.missing_data, *made.missing_benchmarks)]
     return "\n".join(lines)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestration.cli import options
-from orchestration.cli.output import EXIT_DONE, show, tell
+from orchestration.cli.output import EXIT_DONE, show, tell, tell_damage
 from orchestration.hints import command
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def table(
         _tell_cost(cells, results, opened.catalogue)
     entries = [entry for each in made for row in each.entries for entry in row]
     if any(entry is None for entry in entries):
-        for line in recorded_otherwise(opened.sweep, cells, opened.store):
+        for line in recorded_otherwise(opened.sweep, cells, opened.store, tell_damage):
             tell(line)
     if not any(entry is not None for entry in entries):
         tell(f"nothing is recorded yet; compute it with: {command('run')}")

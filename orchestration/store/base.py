@@ -14,6 +14,7 @@ from augment.fast_dataclass import dataclass
 if TYPE_CHECKING:
     from eval.report import MetricReport
     from orchestration.experience import Experience
+    from orchestration.store.errors import OnDamage
     from trainers.job import TrainSummary
 
 ErrorClass = Literal["out-of-memory", "preempted", "nan", "bad-data", "no-space", "worker-died", "bug", "stopped"]
@@ -137,11 +138,16 @@ class ResultsStore(Protocol):
         """Return what is recorded of a cell, or None when no complete checkpoint is."""
 
     def results(
-        self, train_keys: Iterable[str], *, wanted: Mapping[str, Collection[str]] | None = None
+        self,
+        train_keys: Iterable[str],
+        *,
+        wanted: Mapping[str, Collection[str]] | None = None,
+        on_damage: OnDamage | None = None,
     ) -> Mapping[str, CellResult]:
         """Return what is recorded of many cells; those without a complete checkpoint are left out.
 
-        With `wanted` (train key -> benchmark keys) a store may leave out what else is recorded of a cell.
+        With `wanted` (train key -> benchmark keys) a store may leave out what else is recorded of a cell. With `on_damage` a
+        cell whose records are not whole is reported to it and left out, instead of ending the call.
         """
 
     def train_keys(self) -> tuple[str, ...]:
@@ -186,8 +192,11 @@ class ResultsStore(Protocol):
     def record_sweep(self, record: SweepRecord) -> bool:
         """Remember a sweep that is run; return False if one of the same content is remembered (nothing changes)."""
 
-    def sweeps(self) -> tuple[SweepRecord, ...]:
-        """Return every sweep that was run on this storage, oldest first."""
+    def sweeps(self, on_damage: OnDamage | None = None) -> tuple[SweepRecord, ...]:
+        """Return every sweep that was run on this storage, oldest first.
+
+        With `on_damage` a record that is not whole is reported to it and left out, instead of ending the call.
+        """
 
     def forget_sweep(self, record: SweepRecord) -> None:
         """Remember a sweep no longer; its cells stay."""
@@ -195,5 +204,5 @@ class ResultsStore(Protocol):
     def record_calibration(self, machine: str, hardware: str, measured: Experience) -> None:
         """Keep what a short run on some hardware taught, as a machine of the price file; newer measurements replace older."""
 
-    def calibrated(self, machine: str) -> Experience:
-        """Return what short runs taught of a machine of the price file."""
+    def calibrated(self, machine: str, on_damage: OnDamage) -> Experience:
+        """Return what short runs taught of a machine of the price file; what is not whole is reported and left out."""

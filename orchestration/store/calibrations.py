@@ -2,7 +2,8 @@
 
     calibrations/<machine>/<digest of the hardware>.json
 
-They are no results: a newer one replaces what an older one says of the same kinds, and all of them can be deleted.
+They are no results: a newer one replaces what an older one says of the same kinds, one that is not whole is left out, and all
+of them can be deleted.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from urllib.parse import quote
 from clusters.storage import MissingObjectError, Storage
 from orchestration.experience import NO_EXPERIENCE, Experience, Kind
 from orchestration.store.codec import Fields
+from orchestration.store.errors import CorruptRecordError, OnDamage
 from orchestration.store.plain import corrupt, seal, unseal
 
 FOLDER: Final = "calibrations"
@@ -22,14 +24,22 @@ VERSION: Final = 1
 KIND_PARTS: Final = 3
 
 
-def read_calibrations(storage: Storage, machine: str) -> Experience:
+def read_calibrations(storage: Storage, machine: str, on_damage: OnDamage) -> Experience:
     """Return what calibrations of a machine teach; where several kinds of hardware stand for it, the last measured counts.
 
-    Raises:
-        CorruptRecordError: If a calibration is not whole.
+    Args:
+        storage: Where the store is.
+        machine: Machine of the price file.
+        on_damage: Is handed each calibration that is not whole; it is left out.
     """
     folder = _folder(machine)
-    found = [_read(storage, f"{folder}/{name}") for name in storage.names(folder) if name.endswith(".json")]
+    found = []
+    for name in storage.names(folder):
+        if name.endswith(".json"):
+            try:
+                found.append(_read(storage, f"{folder}/{name}"))
+            except CorruptRecordError as error:
+                on_damage(error)
     training: dict[Kind, float] = {}
     judging: dict[Kind, float] = {}
     for _, experience in sorted(found, key=lambda each: each[0]):
@@ -52,7 +62,7 @@ def write_calibration(storage: Storage, machine: str, hardware: str, measured: E
     path = f"{_folder(machine)}/{hashlib.sha256(hardware.encode()).hexdigest()[:16]}.json"
     try:
         _, before = _read(storage, path)
-    except MissingObjectError:
+    except (MissingObjectError, CorruptRecordError):
         before = NO_EXPERIENCE
     body = {
         "machine": machine,
@@ -69,8 +79,15 @@ def _folder(machine: str) -> str:
 
 
 def _read(storage: Storage, path: str) -> tuple[float, Experience]:
-    where = f"{storage.uri}/{path}"
-    body = Fields(unseal(storage.read_bytes(path), "calibration", VERSION, where), where)
+    data, where = storage.read_bytes(path), f"{storage.uri}/{path}"
+    try:
+        return _decoded(data, where)
+    except CorruptRecordError as error:
+        raise CorruptRecordError(error.fault, "measure again with `plan --calibrate`, or remove that file") from error
+
+
+def _decoded(data: bytes, where: str) -> tuple[float, Experience]:
+    body = Fields(unseal(data, "calibration", VERSION, where), where)
     body.take("machine", str)
     hardware, at = body.take("hardware", str), body.take("at", float)
     training, judging = (_seconds(body.take(name, list), where) for name in ("training", "judging"))

@@ -36,7 +36,7 @@ from orchestration.store.base import AttemptRecord, CellResult, Lease, SweepReco
 from orchestration.store.bundles import bundled
 from orchestration.store.calibrations import read_calibrations, write_calibration
 from orchestration.store.codec import ArraysFile, decode_attempt, encode_attempt, encode_report, encode_training
-from orchestration.store.errors import StoreError
+from orchestration.store.errors import OnDamage, StoreError
 from orchestration.store.leases import Leases
 from orchestration.store.plain import seal, unseal
 from orchestration.store.reading import Reader
@@ -142,7 +142,11 @@ class FileStore:
         return self._reader.read([_checked(train_key)]).get(train_key)
 
     def results(
-        self, train_keys: Iterable[str], *, wanted: Mapping[str, Collection[str]] | None = None
+        self,
+        train_keys: Iterable[str],
+        *,
+        wanted: Mapping[str, Collection[str]] | None = None,
+        on_damage: OnDamage | None = None,
     ) -> Mapping[str, CellResult]:
         """Return what is recorded of many cells; those without a complete checkpoint are left out.
 
@@ -150,11 +154,12 @@ class FileStore:
             train_keys: The cells.
             wanted: Train key -> benchmark keys that will be looked at. A cell that the index of an object store holds these of
                 is taken from there as it was when it was indexed; without this its files are listed, which takes longer.
+            on_damage: Is handed what is not whole; its cell is left out then.
 
         Raises:
-            CorruptRecordError: If a record file is not whole; the message names it.
+            CorruptRecordError: If a record file is not whole and nobody is to hear of it; the message names it.
         """
-        return self._reader.read([_checked(key) for key in train_keys], wanted)
+        return self._reader.read([_checked(key) for key in train_keys], wanted, on_damage)
 
     def train_keys(self) -> tuple[str, ...]:
         """Return the train keys of all cells that anything was ever recorded of, sorted."""
@@ -237,13 +242,16 @@ class FileStore:
         """Remember a sweep that is run; return False if one of the same content is remembered (nothing changes)."""
         return write_sweep(self.storage, record)
 
-    def sweeps(self) -> tuple[SweepRecord, ...]:
+    def sweeps(self, on_damage: OnDamage | None = None) -> tuple[SweepRecord, ...]:
         """Return every sweep that was run on this storage, oldest first.
 
+        Args:
+            on_damage: Is handed each record that is not whole, which is left out then.
+
         Raises:
-            CorruptRecordError: If a record file is not whole.
+            CorruptRecordError: If a record file is not whole and nobody is to hear of it.
         """
-        return read_sweeps(self.storage)
+        return read_sweeps(self.storage, on_damage)
 
     def forget_sweep(self, record: SweepRecord) -> None:
         """Remember a sweep no longer; its cells stay."""
@@ -253,9 +261,9 @@ class FileStore:
         """Keep what a short run on some hardware taught, as a machine of the price file."""
         write_calibration(self.storage, machine, hardware, measured, at=time.time())
 
-    def calibrated(self, machine: str) -> Experience:
-        """Return what short runs taught of a machine of the price file."""
-        return read_calibrations(self.storage, machine)
+    def calibrated(self, machine: str, on_damage: OnDamage) -> Experience:
+        """Return what short runs taught of a machine of the price file; what is not whole is reported and left out."""
+        return read_calibrations(self.storage, machine, on_damage)
 
     def _encoded(self, folder: str, train_key: str, checkpoint_sha256: str, report: MetricReport) -> bytes:
         """Return the bytes of a report's record; its arrays are written before, so that they lie there when it counts."""

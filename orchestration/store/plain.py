@@ -60,7 +60,7 @@ def check_seal(data: bytes, kind: str, version: int, where: str) -> None:
 
 def corrupt(where: str, detail: str) -> CorruptRecordError:
     """Return the error for a file that is no whole, known record."""
-    return CorruptRecordError(f"{detail}: '{where}'; remove that file, then run the sweep again to record it anew")
+    return CorruptRecordError(f"{detail}: '{where}'", "remove that file, then run the sweep again to record it again")
 
 
 def to_json(value: Any) -> str:

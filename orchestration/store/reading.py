@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from clusters.storage import MissingObjectError, Storage, StorageError
 from eval.report import MetricReport
@@ -12,6 +12,7 @@ from orchestration.store.arrays import load_arrays
 from orchestration.store.base import CellResult, TrainingRecord
 from orchestration.store.bundles import unbundled
 from orchestration.store.codec import VERSION, ArraysFile, decode_report, decode_training
+from orchestration.store.errors import CorruptRecordError, OnDamage
 from orchestration.store.index import Index, RawCell
 from orchestration.store.plain import check_seal, corrupt
 from orchestration.store.requests import both, each
@@ -24,6 +25,9 @@ _INDEX_FROM: Final = 50
 """Cells that were read from small files before a segment is written for them."""
 _INDEX_FROM_REMOTE: Final = 8
 """The same where each small file is a request."""
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 _FEW: Final = 64
 _TRAINING: Final = "training.json"
@@ -51,7 +55,10 @@ class Reader:
             return None
 
     def read(
-        self, keys: Sequence[str], wanted: Mapping[str, Collection[str]] | None = None
+        self,
+        keys: Sequence[str],
+        wanted: Mapping[str, Collection[str]] | None = None,
+        on_damage: OnDamage | None = None,
     ) -> Mapping[str, CellResult]:
         """Return the recorded cells among these keys.
 
@@ -59,13 +66,14 @@ class Reader:
             keys: Train keys.
             wanted: Train key -> benchmark keys that the caller looks at. Where each call is a request, the files of a cell
                 are not listed once the index holds all of these.
+            on_damage: Is handed what is not whole; its cell is left out then.
 
         Raises:
-            CorruptRecordError: If a record file is not whole.
+            CorruptRecordError: If a record file is not whole and nobody is to hear of it.
         """
         indexed = self._whole_in_index(wanted) if wanted and self._storage.is_remote else {}
         rest = [key for key in keys if key not in indexed]
-        listed = self._read_listed(rest) if rest else {}
+        listed = self._read_listed(rest, on_damage) if rest else {}
         return {key: found for key in keys if (found := indexed.get(key) or listed.get(key)) is not None}
 
     def _whole_in_index(self, wanted: Mapping[str, Collection[str]]) -> Mapping[str, CellResult]:
@@ -86,7 +94,7 @@ class Reader:
             self._cache[key] = (fingerprint, self._decoded(key, raw))
         return self._cache[key][1]
 
-    def _read_listed(self, keys: Sequence[str]) -> Mapping[str, CellResult]:
+    def _read_listed(self, keys: Sequence[str], on_damage: OnDamage | None) -> Mapping[str, CellResult]:
         """Return the recorded cells among these keys by the files that lie there now."""
         listings = self._listings(dict.fromkeys(keys))
         prints = {key: _fingerprint(listing) for key, listing in listings.items()}
@@ -95,12 +103,14 @@ class Reader:
             self._index.refresh()
         indexed = {key: raw for key in stale if (raw := self._index.get(key, prints[key])) is not None}
         missed = [key for key in stale if key not in indexed]
-        read = each(self._storage, missed, lambda key: self._from_files(key, listings[key]))
-        fresh = dict(zip(missed, read, strict=True))
+        read = each(self._storage, missed, lambda key: _unless_damaged(self._from_files, key, listings[key], on_damage))
+        fresh = {key: raw for key, raw in zip(missed, read, strict=True) if raw is not None}
         for key, raw in (indexed | fresh).items():
-            self._cache[key] = (prints[key], self._decoded(key, raw))
+            decoded = _unless_damaged(self._decoded, key, raw, on_damage)
+            if decoded is not None:
+                self._cache[key] = (prints[key], decoded)
         self._compact({key: (prints[key], raw) for key, raw in fresh.items()})
-        return {key: self._cache[key][1] for key in listings}
+        return {key: self._cache[key][1] for key in listings if self._cache.get(key, ("", None))[0] == prints[key]}
 
     def _listings(self, keys: Mapping[str, None]) -> Mapping[str, Listing]:
         """Return the files that count now of every cell with a complete checkpoint."""
@@ -233,6 +243,18 @@ class LazyReports(Mapping[str, MetricReport]):
         if not folder or stored.report.benchmark_key != benchmark_key:
             raise corrupt(where, f"a record must be stored where it belongs, but this one is of {placed}")
         return stored.report
+
+
+def _unless_damaged(make: Callable[[str, T], U], key: str, source: T, on_damage: OnDamage | None) -> U | None:
+    """Return what is made of a cell, or None where its records are not whole and somebody is to hear of it."""
+    try:
+        return make(key, source)
+    except CorruptRecordError as error:
+        if on_damage is None:
+            raise
+        error.train_key = key
+        on_damage(error)
+        return None
 
 
 def _last(names: Iterable[str]) -> int:

@@ -12,30 +12,61 @@ import hashlib
 from dataclasses import asdict
 from typing import Any, Final
 
-from clusters.storage import Storage
+from clusters.storage import MissingObjectError, Storage
 from orchestration.store.base import SweepRecord, SweptCell
 from orchestration.store.codec import Fields
+from orchestration.store.errors import CorruptRecordError, OnDamage
 from orchestration.store.plain import corrupt, seal, to_json, unseal
 from orchestration.store.requests import each
 
 FOLDER: Final = "sweeps"
 VERSION: Final = 1
+_FIX: Final = (
+    "what that sweep wants is unknown, so `cells gc` deletes nothing until it is run again here with the same options, "
+    "which writes the record again; without the file `cells gc` may delete what only that sweep wants"
+)
 
 
 def write_sweep(storage: Storage, record: SweepRecord) -> bool:
-    """Write a record; return False if one of the same content is there."""
-    body = {**_content(record), "recorded_at": record.recorded_at}
-    return storage.write_exclusive(_path(record), seal("sweep", VERSION, body))
+    """Write a record, also over one that is not whole; return False if one of the same content is there."""
+    path = _path(record)
+    data = seal("sweep", VERSION, {**_content(record), "recorded_at": record.recorded_at})
+    if storage.write_exclusive(path, data):
+        return True
+    try:
+        _read(storage, path)
+    except CorruptRecordError:
+        storage.write_bytes(path, data)
+        return True
+    except MissingObjectError:  # forgotten at this very moment
+        return storage.write_exclusive(path, data)
+    return False
 
 
-def read_sweeps(storage: Storage) -> tuple[SweepRecord, ...]:
+def read_sweeps(storage: Storage, on_damage: OnDamage | None = None) -> tuple[SweepRecord, ...]:
     """Return all records, oldest first.
 
+    Args:
+        storage: Where the store is.
+        on_damage: Is handed each record that is not whole, which is left out then.
+
     Raises:
-        CorruptRecordError: If one is not whole.
+        CorruptRecordError: If one is not whole and nobody is to hear of it.
     """
+
+    def read(name: str) -> SweepRecord | None:
+        try:
+            return _read(storage, f"{FOLDER}/{name}")
+        except MissingObjectError:  # forgotten since it was listed
+            return None
+        except CorruptRecordError as error:
+            if on_damage is None:
+                raise
+            on_damage(error)
+            return None
+
     names = [name for name in storage.names(FOLDER) if name.endswith(".json")]
-    found = each(storage, names, lambda name: _read(storage, f"{FOLDER}/{name}"))
+    found = [record for record in each(storage, names, read) if record is not None]
     return tuple(sorted(found, key=lambda record: (record.recorded_at, record.name)))
 
 
@@ -55,8 +86,15 @@ def _path(record: SweepRecord) -> str:
 
 
 def _read(storage: Storage, path: str) -> SweepRecord:
-    where = f"{storage.uri}/{path}"
-    body = Fields(unseal(storage.read_bytes(path), "sweep", VERSION, where), where)
+    data, where = storage.read_bytes(path), f"{storage.uri}/{path}"
+    try:
+        return _decoded(data, where)
+    except CorruptRecordError as error:
+        raise CorruptRecordError(error.fault, _FIX) from error
+
+
+def _decoded(data: bytes, where: str) -> SweepRecord:
+    body = Fields(unseal(data, "sweep", VERSION, where), where)
     record = SweepRecord(
         name=body.take("name", str),
         size=body.take("size", str),

@@ -20,6 +20,7 @@ from orchestration.plan import make_plan
 from orchestration.settings import read_settings
 from orchestration.short_jobs import shortened, smaller
 from orchestration.store import open_store
+from orchestration.store.base import ResultsStore
 from orchestration.store.errors import CorruptRecordError
 from orchestration.sweep_files import load_sweep
 from orchestration.workload import forward_passes
@@ -60,6 +61,14 @@ def measured(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Calibratio
         return calibrate(
             plan.to_run, known=NO_EXPERIENCE, machine=read_machine(), settings=settings, tell=lambda _: None
         )
+
+
+def calibrated(store: ResultsStore, machine: str) -> Experience:
+    """Return what calibrations teach, all of which must be whole."""
+    damaged: list[CorruptRecordError] = []
+    found = store.calibrated(machine, damaged.append)
+    assert not damaged
+    return found
 
 
 def test_every_kind_of_cell_is_timed_once_and_parents_are_not_needed(measured: Calibration) -> None:
@@ -124,12 +133,12 @@ def test_newer_calibrations_replace_older_ones_of_the_same_kind_only() -> None:
     store.record_calibration("mine", "this CPU", Experience(training={kinds[0]: 1.0, kinds[1]: 2.0}))
     store.record_calibration("mine", "this CPU", Experience(training={kinds[0]: 3.0}, judging={kinds[0]: 4.0}))
 
-    found = store.calibrated("mine")
+    found = calibrated(store, "mine")
 
     assert found.training == {kinds[0]: 3.0, kinds[1]: 2.0}
     assert found.judging == {kinds[0]: 4.0}
     assert found.hardware == ("this CPU",)
-    assert store.calibrated("other") == NO_EXPERIENCE
+    assert calibrated(store, "other") == NO_EXPERIENCE
 
 
 def test_of_two_kinds_of_hardware_under_one_name_the_last_measured_counts() -> None:
@@ -138,18 +147,31 @@ def test_of_two_kinds_of_hardware_under_one_name_the_last_measured_counts() -> N
     store.record_calibration("mine", "old", Experience(training={kind: 1.0}))
     store.record_calibration("mine", "new", Experience(training={kind: 2.0}))
 
-    assert store.calibrated("mine").training == {kind: 2.0}
-    assert set(store.calibrated("mine").hardware) == {"old", "new"}
+    assert calibrated(store, "mine").training == {kind: 2.0}
+    assert set(calibrated(store, "mine").hardware) == {"old", "new"}
 
 
-def test_a_damaged_calibration_is_named(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
-    store.record_calibration("mine", "cpu", Experience(training={("a", "b", "c"): 1.0}))
-    path = next((tmp_path / "calibrations" / "mine").iterdir())
+def test_a_damaged_calibration_is_reported_and_the_plan_goes_on_without_it(
+    sweep_path: Path, plan: Plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, kind = open_store(tmp_path / "storage"), ("digits", "wrn-10-1", "baseline")
+    store.record_calibration("cpu-core", "cpu", Experience(training={kind: 1.0}))
+    path = next((tmp_path / "storage" / "calibrations" / "cpu-core").iterdir())
     path.write_bytes(path.read_bytes()[:-10])
 
-    with pytest.raises(CorruptRecordError, match="remove that file"):
-        store.calibrated("mine")
+    cost = estimate(plan, store=store, catalogue=builtin_catalogue(), machine=read_machine())
+    code = main(
+        ["plan", str(sweep_path), "--storage", str(tmp_path / "storage"), "--data-root", str(tmp_path), "--json"]
+    )
+    shown = capsys.readouterr()
+    store.record_calibration("cpu-core", "cpu", Experience(training={kind: 2.0}))
+
+    assert cost.by_source() == {"operations": len(plan.to_run)}
+    assert [str(path) in line for line in cost.not_whole] == [True]
+    assert code == 0
+    assert f"estimated without what is not whole: {cost.not_whole[0]}" in shown.err
+    assert json.loads(shown.out)["cost"]["estimated_from"] == {"operations": len(plan.to_run)}
+    assert calibrated(store, "cpu-core").training == {kind: 2.0}, "measuring again writes over it"
 
 
 def test_a_short_job_keeps_batches_whole_and_needs_no_other_cell(plan: Plan) -> None:

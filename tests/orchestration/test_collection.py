@@ -101,7 +101,9 @@ def record_cell(store: FileStore, settings: Settings, key: str, **config: Any) -
 
 
 def unwanted_of(settings: Settings, store: FileStore, **options: Any) -> set[str]:
-    found = collection(store, checkpoints=settings.checkpoints, data_root=settings.data_root, **options)
+    found = collection(
+        store, checkpoints=settings.checkpoints, data_root=settings.data_root, on_damage=pytest.fail, **options
+    )
     return {cell.train_key for cell in found.unwanted}
 
 
@@ -199,7 +201,7 @@ def test_what_a_sweep_wants_that_was_run_while_the_question_stood_is_not_deleted
 ) -> None:
     record_cell(store, settings, "ab" * 32)
     record_cell(store, settings, "cd" * 32)
-    found = collection(store, checkpoints=settings.checkpoints, data_root=settings.data_root)
+    found = collection(store, checkpoints=settings.checkpoints, data_root=settings.data_root, on_damage=pytest.fail)
     store.record_sweep(
         SweepRecord(
             name="new",
@@ -234,14 +236,34 @@ def test_imported_cells_and_cells_under_work_are_never_garbage(
     assert unwanted_of(settings, store) == {"ab" * 32}
 
 
-def test_a_sweep_record_that_is_not_whole_stops_the_collection(run: Callable[..., None], store: FileStore) -> None:
+def test_while_a_sweep_record_is_not_whole_nothing_is_collected_and_everything_else_goes_on(
+    run: Callable[..., None], settings: Settings, store: FileStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`plan`, `status`, `table` ended with code 3, and the advice was to remove the file that protects the cells."""
     run()
+    path = str(tmp_path / "mine.yaml")
     (name,) = store.storage.names("sweeps")
-    store.storage.write_bytes(f"sweeps/{name}", store.storage.read_bytes(f"sweeps/{name}").replace(b"Plain", b"Plane"))
+    whole = store.storage.read_bytes(f"sweeps/{name}")
+    store.storage.write_bytes(f"sweeps/{name}", whole.replace(b"Plain", b"Plane"))
+    keys = store.train_keys()
+    capsys.readouterr()
 
+    for verb in ("plan", "status", "table"):
+        assert main([verb, path, "--set", "train.epochs=2"]) == 0, verb
+        assert f"sweeps/{name}" in capsys.readouterr().err
     with pytest.raises(CorruptRecordError, match="checksum"):
         store.sweeps()
     assert main(["cells", "gc"]) == 3
+    assert main(["cells", "gc", "--delete", "--yes"]) == 3
+    advice = capsys.readouterr().err
+
+    assert "`cells gc` deletes nothing until it is run again" in advice
+    assert "remove that file" not in advice
+    assert store.train_keys() == keys
+
+    run()
+    assert [record.name for record in store.sweeps()] == ["mine"], "running it again writes its record again"
+    assert main(["cells", "gc"]) == 0
 
 
 def test_a_run_that_is_refused_remembers_nothing_and_one_that_reads_only_neither(

@@ -106,3 +106,27 @@ def test_a_normalisation_that_cannot_be_is_a_mistake_of_the_plan(row: dict[str, 
         resolve_sweep(sweep_of([row]), builtin_catalogue())
     assert text in str(caught.value)
     assert len(caught.value.mistakes) == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "name"),
+    [
+        ({"train": {"epochs": 3}}, "train.epochs"),
+        ({"params": {"k": 1}}, "params.k"),
+        ({"mixing_set": "fvis"}, "mixing_set"),
+        ({"init_from": {"method": "baseline"}}, "init_from"),
+    ],
+)
+def test_what_changes_nothing_in_a_released_row_is_refused(setting: dict[str, Any], name: str) -> None:
+    """The row was shown as if its setting counted."""
+    with pytest.raises(
+        InputError, match=f"row 'PixMix .released.' shows a released network.* cannot set {name}"
+    ) as raised:
+        resolve_sweep(sweep_of([{"row": "PixMix"}, RELEASED | setting]), builtin_catalogue())
+    assert len(raised.value.mistakes) == 1
+
+
+def test_what_a_released_row_needs_or_counts_in_it_can_be_set() -> None:
+    named = {"method": "pixmix", "dataset": "cifar-10", "model": "wrn-40-4", "recipe": "cifar", "normalize": "none"}
+    (cell,) = resolve_sweep(sweep_of([RELEASED | named]), builtin_catalogue())
+    assert cell.config.normalize == ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))

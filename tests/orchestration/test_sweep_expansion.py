@@ -201,6 +201,16 @@ def test_all_mistaken_options_are_told_at_once() -> None:
     assert "did you mean 'train'?" in str(caught.value)
 
 
+def test_an_option_that_is_given_twice_is_refused() -> None:
+    """The last one won without a word."""
+    twice = ["train.epochs=1", "benchmarks.pgd.steps=3", "train.epochs=2", "benchmarks.pgd.steps=3"]
+    with pytest.raises(InputError) as caught:
+        parse_overrides(twice)
+
+    assert [mistake.where for mistake in caught.value.mistakes] == [f"--set {text}" for text in twice[2:]]
+    assert "'train.epochs' is set twice, to 1 and 2; leave one out" in str(caught.value)
+
+
 def test_options_have_the_type_of_what_is_written() -> None:
     made = parse_overrides(["train.epochs=5", "train.lr=1e-3", "dataset=mnist", "benchmarks.pgd.steps=7"])
 

@@ -80,13 +80,18 @@ def seen(folder: Path, records: Any) -> Seen:
         result = store.result(records.key("x"))
         return result and [row.loss for row in result.training.summary.epochs]
 
+    def calibrated(store: Any) -> Any:
+        damaged: list[Exception] = []
+        found = store.calibrated("v100", damaged.append)
+        return damaged[0] if damaged else dict(found.training)
+
     return {
         "error": value(lambda store: error_of(store, "x")),
         "invalidated": value(lambda store: error_of(store, "y")),
         "arrays": value(logits),
         "epochs": value(losses),
         "attempts": value(lambda store: [each.message for each in store.attempts(records.key("x"))]),
-        "calibration": value(lambda store: dict(store.calibrated("v100").training)),
+        "calibration": value(calibrated),
     }
 
 
@@ -130,3 +135,39 @@ def test_a_damaged_record_ends_a_command_as_the_environments_fault(
     assert main(["cells", "show", records.key("x")[:12], "--storage", str(tmp_path / "storage")]) == 3
 
     assert "truncated or altered" in capsys.readouterr().err
+
+
+def test_a_damaged_cell_blocks_no_verb_that_is_about_others(
+    tmp_path: Path, records: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`plan` learns costs from every cell, `cells list` and `cells gc` go through all: one damaged record ended all three."""
+    monkeypatch.setenv("DREAMGRID_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("orchestration.collection.wanted_keys", lambda *_, **__: frozenset())
+    options = ["--storage", str(tmp_path / "storage")]
+    store = open_store(tmp_path / "storage")
+    for name in ("x", "y", "z"):
+        store.record_cell(records.training(name), [records.report("clean")])
+    damaged, swapped, whole = (records.key(name) for name in ("x", "y", "z"))
+    (training,) = (tmp_path / "storage" / "results" / damaged).rglob("training.json")
+    training.write_bytes(training.read_bytes()[:-9])
+    (report,) = (tmp_path / "storage" / "results" / swapped).rglob(f"{digest('clean')}.json")
+    (other,) = (tmp_path / "storage" / "results" / whole).rglob(f"{digest('clean')}.json")
+    report.write_bytes(other.read_bytes())
+
+    assert main(["plan", "demo", "--smoke", *options]) == 0
+    planned = capsys.readouterr()
+    assert main(["cells", "list", *options]) == 0
+    listed = capsys.readouterr()
+    assert main(["cells", "gc", *options]) == 0
+    collected = capsys.readouterr()
+
+    for shown in (planned, listed, collected):
+        assert str(training) in shown.err
+        assert str(report) in shown.err
+    lines = {line[:12]: line for line in listed.out.splitlines()}
+    assert "nothing counts: not whole" in lines[damaged[:12]]
+    assert "nothing counts: not whole" in lines[swapped[:12]]
+    assert "nothing counts" not in lines[whole[:12]]
+    assert whole[:12] in collected.out
+    assert damaged[:12] not in collected.out, "it may be one that cannot be computed again"
+    assert swapped[:12] not in collected.out
