@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from clusters.storage import MissingObjectError, Storage, StorageError
 from eval.report import MetricReport
+from orchestration.hints import command
 from orchestration.store.arrays import load_arrays
 from orchestration.store.base import CellResult, TrainingRecord
 from orchestration.store.bundles import unbundled
@@ -42,6 +43,8 @@ class Reader:
         self._storage = storage
         self._index = Index(storage)
         self._cache: dict[str, tuple[str, CellResult]] = {}
+        self._orphans: dict[str, tuple[str, ...]] = {}
+        """Train key -> reports that count now and beside which no training is recorded."""
 
     def era(self, key: str) -> int:
         """Return how often a cell was invalidated."""
@@ -110,7 +113,25 @@ class Reader:
             if decoded is not None:
                 self._cache[key] = (prints[key], decoded)
         self._compact({key: (prints[key], raw) for key, raw in fresh.items()})
-        return {key: self._cache[key][1] for key in listings if self._cache.get(key, ("", None))[0] == prints[key]}
+        known = [key for key in listings if self._cache.get(key, ("", None))[0] == prints[key]]
+        checked = [_unless_damaged(self._checked_newest, key, self._cache[key][1], on_damage) for key in known]
+        return {result.train_key: result for result in checked if result is not None}
+
+    def _checked_newest(self, key: str, result: CellResult) -> CellResult:
+        """Return a result unless there are reports on a later checkpoint whose training record is gone.
+
+        A training is recorded before the reports on it, so that the result is no longer that of the newest checkpoint.
+
+        Raises:
+            CorruptRecordError: If there are.
+        """
+        for path in self._orphans.get(key, ()):
+            found = self._storage.stat(path)
+            if found is not None and found.modified > result.training.provenance.recorded_at:
+                folder = f"{self._storage.uri}/{path.rpartition('/')[0]}"
+                fault = f"reports must have the record of their training beside them, but it is gone: '{folder}/{_TRAINING}'"
+                raise CorruptRecordError(fault, _fix_of_training(key))
+        return result
 
     def _listings(self, keys: Mapping[str, None]) -> Mapping[str, Listing]:
         """Return the files that count now of every cell with a complete checkpoint."""
@@ -124,7 +145,15 @@ class Reader:
     def _listing(self, key: str, era: int) -> Listing:
         folders = [name.removesuffix("/") for name in self._storage.names(f"results/{key}")]
         listed = {name: self._storage.names(f"results/{key}/{name}") for name in folders if _era_of(name) == era}
-        return {name: files for name, files in listed.items() if _TRAINING in files}
+        return self._complete(key, listed)
+
+    def _complete(self, key: str, listed: Listing) -> Listing:
+        """Return the folders that a training is recorded in; reports in others are remembered as orphans."""
+        others = {name: files for name, files in listed.items() if _TRAINING not in files}
+        self._orphans[key] = tuple(
+            f"results/{key}/{name}/{file}" for name, files in others.items() for file in files if file.endswith(".json")
+        )
+        return {name: files for name, files in listed.items() if name not in others}
 
     def _listings_at_once(self, keys: Mapping[str, None]) -> Mapping[str, Listing]:
         eras = self._eras(keys)
@@ -134,7 +163,7 @@ class Reader:
             if key in keys and _era_of(folder) == eras.get(key, 0):
                 found.setdefault(key, {}).setdefault(folder, []).append(name)
         complete = {
-            key: {folder: tuple(names) for folder, names in folders.items() if _TRAINING in names}
+            key: self._complete(key, {folder: tuple(names) for folder, names in folders.items()})
             for key, folders in found.items()
         }
         return {key: complete[key] for key in keys if complete.get(key)}
@@ -170,7 +199,11 @@ class Reader:
             CorruptRecordError: If the file is not whole.
         """
         path = f"{folder}/{_TRAINING}"
-        return unbundled(self._storage.read_bytes(path), f"{self._storage.uri}/{path}")
+        data = self._storage.read_bytes(path)
+        try:
+            return unbundled(data, f"{self._storage.uri}/{path}")
+        except CorruptRecordError as error:
+            raise CorruptRecordError(error.fault, _fix_of_training(folder.split("/")[1])) from error
 
     def _report(self, path: str) -> bytes:
         data = self._storage.read_bytes(path)
@@ -243,6 +276,12 @@ class LazyReports(Mapping[str, MetricReport]):
         if not folder or stored.report.benchmark_key != benchmark_key:
             raise corrupt(where, f"a record must be stored where it belongs, but this one is of {placed}")
         return stored.report
+
+
+def _fix_of_training(key: str) -> str:
+    """Return what to do about a training record; without its file an earlier training of the cell would count again."""
+    forget = command("cells invalidate", key[:12], options=("--reason", "damaged"))
+    return f"put that file back, or forget the cell with `{forget}`, then run the sweep again"
 
 
 def _unless_damaged(make: Callable[[str, T], U], key: str, source: T, on_damage: OnDamage | None) -> U | None:

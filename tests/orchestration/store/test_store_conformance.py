@@ -98,7 +98,7 @@ def test_a_report_without_its_training_is_no_result(store: FileStore, records: A
 
 
 def test_only_the_newest_complete_checkpoint_is_read(store: FileStore, records: Any) -> None:
-    older, newer = records.training("x", checkpoint="z", at=1.0), records.training("x", checkpoint="a", at=2.0)
+    older, newer = records.training("x", checkpoint="z", at=1.0), records.training("x", checkpoint="a", at=4e9)
     store.record_training(newer)
     store.record_report(newer.train_key, newer.summary.checkpoint_sha256, records.report("clean", error=0.2))
     store.record_training(older)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from orchestration.cli import main
 from orchestration.store import open_store, reading
 from orchestration.store.base import TrainingRecord
+from orchestration.store.errors import CorruptRecordError
 from orchestration.store.files import FileStore
 
 
@@ -122,3 +125,45 @@ def test_a_damaged_segment_is_read_past(
             if segment != path:
                 continue
             segment.write_bytes(whole)
+
+
+def test_an_earlier_training_never_stands_in_for_the_newest_one_whose_record_is_gone(
+    records: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The error of 0.5 of the earlier network was shown with exit code 0 where 0.25 had been."""
+    monkeypatch.setattr(reading, "_INDEX_FROM", 1)
+    store, key = open_store(tmp_path), records.key("x")
+    store.record_cell(records.training("x", checkpoint="earlier", at=1.0), [records.report("clean", error=0.5)])
+    assert store.result(key) is not None  # a segment of the index has it as the newest
+    store.record_cell(records.training("x", checkpoint="newest", at=2.0), [records.report("clean", error=0.25)])
+    training = tmp_path / "results" / key / digest("newest") / "training.json"
+    whole = training.read_bytes()
+
+    training.write_bytes(whole[:-9])
+    with pytest.raises(CorruptRecordError, match=f"cells invalidate {key[:12]} --reason damaged") as truncated:
+        open_store(tmp_path).result(key)
+    training.unlink()
+    with pytest.raises(CorruptRecordError, match=f"is gone: .*cells invalidate {key[:12]} --reason damaged"):
+        open_store(tmp_path).result(key)
+    assert "remove that file" not in str(truncated.value)
+
+    monkeypatch.setenv("DREAMGRID_CACHE", str(tmp_path / "cache"))
+    assert main(["cells", "invalidate", key[:12], "--reason", "damaged", "--storage", str(tmp_path)]) == 0
+    assert open_store(tmp_path).result(key) is None
+    training.write_bytes(whole)
+    assert open_store(tmp_path).result(key) is None
+
+
+def test_reports_without_their_training_are_ignored_where_the_cell_was_trained_since(
+    records: Any, tmp_path: Path
+) -> None:
+    store, key = open_store(tmp_path), records.key("x")
+    store.record_cell(records.training("x", checkpoint="earlier", at=1.0), [records.report("clean", error=0.5)])
+    (tmp_path / "results" / key / digest("earlier") / "training.json").unlink()
+    assert open_store(tmp_path).result(key) is None
+
+    store.record_cell(records.training("x", checkpoint="other", at=time.time() + 1), [records.report("clean")])
+
+    result = open_store(tmp_path).result(key)
+    assert result is not None
+    assert result.training.summary.checkpoint_sha256 == digest("other")
