@@ -14,6 +14,8 @@ from clusters.placement import GroupShape, Node
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
 from orchestration.engine.driver import Driver
 from orchestration.engine.mailbox import Event
+from orchestration.engine.provenance import provenance_of
+from orchestration.store.base import TrainingRecord
 from orchestration.store.memory import MemoryStore
 from trainers.job import EpochRow, JobResult, TrainSummary
 from trainers.rank_failure import RankFailure
@@ -258,6 +260,8 @@ def test_reports_that_are_there_with_their_training_are_recorded_in_one_go(
     driver_of, pool, planned, store, monkeypatch
 ):
     cell, joined, record_cell = planned(1, benchmarks=("clean", "c", "pgd")), [], store.record_cell
+    earlier = TrainingRecord(train_key=cell.train_key, summary=summary_of("0" * 64), provenance=provenance_of(cell))
+    store.record_training(earlier)
 
     def remember(record: Any, reports: Any) -> bool:
         joined.append([report.benchmark for report in reports])
