@@ -149,7 +149,7 @@ def test_cells_recorded_with_other_settings_are_mentioned(
     recorded = {*six, "f" * 64}
     monkeypatch.setattr(
         "orchestration.store.files.FileStore.results",
-        lambda self, keys, wanted=None: dict.fromkeys(key for key in keys if key in recorded),
+        lambda self, keys, wanted=None, on_damage=None: dict.fromkeys(key for key in keys if key in recorded),
     )
     storage = ["--storage", str(tmp_path)]
 
