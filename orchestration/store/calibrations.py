@@ -17,7 +17,7 @@ from clusters.storage import MissingObjectError, Storage
 from orchestration.experience import NO_EXPERIENCE, Experience, Kind
 from orchestration.store.codec import Fields
 from orchestration.store.errors import CorruptRecordError, OnDamage
-from orchestration.store.plain import corrupt, seal, unseal
+from orchestration.store.plain import corrupt, record_names, seal, unseal
 
 FOLDER: Final = "calibrations"
 VERSION: Final = 1
@@ -34,12 +34,11 @@ def read_calibrations(storage: Storage, machine: str, on_damage: OnDamage) -> Ex
     """
     folder = _folder(machine)
     found = []
-    for name in storage.names(folder):
-        if name.endswith(".json"):
-            try:
-                found.append(_read(storage, f"{folder}/{name}"))
-            except CorruptRecordError as error:
-                on_damage(error)
+    for name in record_names(storage.names(folder)):
+        try:
+            found.append(_read(storage, f"{folder}/{name}"))
+        except CorruptRecordError as error:
+            on_damage(error)
     training: dict[Kind, float] = {}
     judging: dict[Kind, float] = {}
     for _, experience in sorted(found, key=lambda each: each[0]):

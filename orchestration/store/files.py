@@ -163,8 +163,10 @@ class FileStore:
 
     def train_keys(self) -> tuple[str, ...]:
         """Return the train keys of all cells that anything was ever recorded of, sorted."""
-        names = {name.removesuffix("/") for folder in ("results", "attempts") for name in self.storage.names(folder)}
-        return tuple(sorted(names))
+        names = {
+            name for folder in ("results", "attempts") for name in self.storage.names(folder) if name.endswith("/")
+        }
+        return tuple(sorted(key for name in names if _NAME.fullmatch(key := name.removesuffix("/"))))
 
     def record_attempt(self, attempt: AttemptRecord) -> None:
         """Record a failed attempt; the same one twice is recorded once."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from orchestration.store.errors import CorruptRecordError, StoreError
@@ -56,6 +56,11 @@ def check_seal(data: bytes, kind: str, version: int, where: str) -> None:
     digest = hashlib.sha256(data[head_length:-2]).hexdigest()
     if data[:head_length] + data[-2:] != _head(kind, version, digest) + b"}\n":
         raise corrupt(where, _complaint(data, kind, version))
+
+
+def record_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of record files among those in a folder; desktops leave hidden files (`.DS_Store`, `._*`) everywhere."""
+    return tuple(name for name in names if name.endswith(".json") and not name.startswith("."))
 
 
 def corrupt(where: str, detail: str) -> CorruptRecordError:

@@ -15,7 +15,7 @@ from orchestration.store.bundles import unbundled
 from orchestration.store.codec import VERSION, ArraysFile, decode_report, decode_training
 from orchestration.store.errors import CorruptRecordError, OnDamage
 from orchestration.store.index import Index, RawCell
-from orchestration.store.plain import check_seal, corrupt
+from orchestration.store.plain import check_seal, corrupt, record_names
 from orchestration.store.requests import both, each
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class Reader:
         return {key: listing for key, listing in listed.items() if listing}
 
     def _listing(self, key: str, era: int) -> Listing:
-        folders = [name.removesuffix("/") for name in self._storage.names(f"results/{key}")]
+        folders = [name.removesuffix("/") for name in self._storage.names(f"results/{key}") if name.endswith("/")]
         listed = {name: self._storage.names(f"results/{key}/{name}") for name in folders if _era_of(name) == era}
         return self._complete(key, listed)
 
@@ -151,7 +151,7 @@ class Reader:
         """Return the folders that a training is recorded in; reports in others are remembered as orphans."""
         others = {name: files for name, files in listed.items() if _TRAINING not in files}
         self._orphans[key] = tuple(
-            f"results/{key}/{name}/{file}" for name, files in others.items() for file in files if file.endswith(".json")
+            f"results/{key}/{name}/{file}" for name, files in others.items() for file in record_names(files)
         )
         return {name: files for name, files in listed.items() if name not in others}
 
@@ -159,7 +159,10 @@ class Reader:
         eras = self._eras(keys)
         found: dict[str, dict[str, list[str]]] = {}
         for info in self._storage.list("results"):
-            _, key, folder, name = info.path.split("/")
+            _, key, *inside = info.path.split("/")
+            if len(inside) != 2:
+                continue
+            folder, name = inside
             if key in keys and _era_of(folder) == eras.get(key, 0):
                 found.setdefault(key, {}).setdefault(folder, []).append(name)
         complete = {
@@ -188,7 +191,7 @@ class Reader:
         return RawCell(folder=newest, training=bundles[newest][0], reports=reports, others=others)
 
     def _own_reports(self, folder: str, listing: Listing) -> Mapping[str, bytes]:
-        names = [name for name in listing[folder.rpartition("/")[2]] if name.endswith(".json") and name != _TRAINING]
+        names = [name for name in record_names(listing[folder.rpartition("/")[2]]) if name != _TRAINING]
         return {name.removesuffix(".json"): self._report(f"{folder}/{name}") for name in names}
 
     def bundle(self, folder: str) -> tuple[bytes, Mapping[str, bytes]]:

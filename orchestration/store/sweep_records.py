@@ -16,7 +16,7 @@ from clusters.storage import MissingObjectError, Storage
 from orchestration.store.base import SweepRecord, SweptCell
 from orchestration.store.codec import Fields
 from orchestration.store.errors import CorruptRecordError, OnDamage
-from orchestration.store.plain import corrupt, seal, to_json, unseal
+from orchestration.store.plain import corrupt, record_names, seal, to_json, unseal
 from orchestration.store.requests import each
 
 FOLDER: Final = "sweeps"
@@ -65,8 +65,7 @@ def read_sweeps(storage: Storage, on_damage: OnDamage | None = None) -> tuple[Sw
             on_damage(error)
             return None
 
-    names = [name for name in storage.names(FOLDER) if name.endswith(".json")]
-    found = [record for record in each(storage, names, read) if record is not None]
+    found = [record for record in each(storage, record_names(storage.names(FOLDER)), read) if record is not None]
     return tuple(sorted(found, key=lambda record: (record.recorded_at, record.name)))
 
 

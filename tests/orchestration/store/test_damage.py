@@ -171,3 +171,28 @@ def test_a_damaged_cell_blocks_no_verb_that_is_about_others(
     assert whole[:12] in collected.out
     assert damaged[:12] not in collected.out, "it may be one that cannot be computed again"
     assert swapped[:12] not in collected.out
+
+
+def test_hidden_files_of_desktops_are_no_records(
+    tmp_path: Path, records: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A storage that was looked at in a file manager ended `plan`, `cells list` and `cells gc` with code 2."""
+    monkeypatch.setenv("DREAMGRID_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("orchestration.collection.wanted_keys", lambda *_, **__: frozenset())
+    folder = tmp_path / "storage"
+    recorded(folder, records, is_indexed=False)
+    store, key = open_store(folder), records.key("x")
+    for name in ("sweeps", "calibrations/v100", "tombstones"):
+        (folder / name).mkdir(exist_ok=True)
+    places = [path for path in folder.rglob("*") if path.is_dir()]
+    for place in places:
+        for name in (".DS_Store", "._0001.json", "._training.json"):
+            (place / name).write_bytes(b"\0\5\x16\7")
+
+    assert store.train_keys() == tuple(sorted((key, records.key("y"))))
+    assert open_store(folder).result(key).reports[digest("clean")].outcome.metrics["error"].value == 0.25
+    assert store.sweeps() == ()
+    assert [each.message for each in store.attempts(key)] == ["out of memory"]
+    for verb in (["plan", "demo", "--smoke"], ["cells", "list"], ["cells", "gc"]):
+        assert main([*verb, "--storage", str(folder)]) == 0, verb
+        assert capsys.readouterr().err == ""
