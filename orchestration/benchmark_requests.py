@@ -15,6 +15,7 @@ from orchestration.identities import KEY_FORMAT, Resolver
 from orchestration.keys import digest
 from orchestration.point_settings import attempt
 from trainers.datasets.content import dataset_content
+from trainers.datasets.streams import FOLDER
 from trainers.datasets.user_folder import key_name
 
 
@@ -61,13 +62,16 @@ def benchmark_request(resolver: Resolver, name: str, given: Mapping[str, Any], d
     )
 
 
-def tested_on_its_training(stream: Identified, benchmarks: Sequence[BenchmarkRequest]) -> str | None:
+def tested_on_its_training(name: str, stream: Identified, benchmarks: Sequence[BenchmarkRequest]) -> str | None:
     """Return the folder of outliers that is both the stream of a training and a set of its benchmarks, or None.
 
     Args:
-        stream: What identifies the images of the stream.
+        name: The stream; of a dataset, the training split is streamed and the test split is the set.
+        stream: What identifies its images.
         benchmarks: Benchmarks of the network.
     """
+    if not name.startswith(FOLDER):
+        return None
     content = stream.content.rpartition(":")[2]
     found = (name for each in benchmarks for name, read in each.files.items() if content and read["content"] == content)
     return next(found, None)

@@ -108,7 +108,7 @@ class Reading(PointSettings):
         stream = None
         if outliers is not None:
             found = files[f"outlier stream {outliers!r}"]
-            stream, seen = found.key, tested_on_its_training(found, benchmarks)
+            stream, seen = found.key, tested_on_its_training(outliers, found, benchmarks)
             if seen is not None:
                 self._note(
                     "outliers",

@@ -77,6 +77,14 @@ def test_a_published_table_plans_on_a_machine_without_data(name: str, tmp_path: 
     assert plan.to_run
 
 
+@pytest.mark.data
+@pytest.mark.parametrize("name", SINGLE)
+def test_a_published_table_plans_where_data_are(name: str, data_root: Path) -> None:
+    plan = make_plan(load_sweep(name), store=open_store("memory:"), catalogue=builtin_catalogue(data_root))
+
+    assert plan.to_run
+
+
 @pytest.mark.parametrize("name", SINGLE)
 def test_the_smoke_size_is_small_and_needs_no_download(name: str) -> None:
     sweep = sized(name, "smoke")
