@@ -18,7 +18,7 @@ from eval.metrics.corruption import corruption_errors
 from eval.metrics.registry import METRICS
 from eval.outlier_sets import FOLDER_PREFIX, IMAGE_SETS, OUTLIER_SETS
 from eval.params import build_config, nearest
-from eval.published.baselines import baseline_for, default_baseline
+from eval.published.baselines import baseline_for, baseline_name
 from eval.published_files.layout import published_folder
 from eval.published_files.presence import READERS
 from eval.scores import OOD_SHARE, SCORES, detail_parts
@@ -109,11 +109,10 @@ def column_problem(column: Column, params: Mapping[str, object], split: Evaluati
             return problem
     elif column.metric == "ce":
         return "'ce' is of one corruption; write <benchmark>/ce/<corruption>, or <benchmark>/mce for the mean"
-    if column.metric in NORMALISED and _baseline_of(column.benchmark, config, split) is None:
+    if column.metric in NORMALISED and baseline_name(column.benchmark, config, split.dataset, split.data_root) is None:
+        # of P no baseline was published: it is measured on the user's files, like other data that may be missing
         if column.benchmark == "p" or (split.data_root is None and column.benchmark == "c"):
-            return (
-                None  # of P no baseline was published: it is measured on the files, like other data that may be missing
-            )
+            return None
         return (
             f"{column.metric!r} is divided by the numbers of a baseline network, and none is known of {split.dataset!r} here; "
             f"name one by benchmarks.{column.benchmark}.baseline, or choose another metric"
@@ -140,7 +139,7 @@ def missing_baseline(text: str, params: Mapping[str, object], dataset: str, data
     if column.benchmark != "p" or column.metric not in NORMALISED:
         return None
     config: Any = build_config(benchmark_for("p").config, params, owner="benchmark 'p'")
-    if config.baseline is not None or default_baseline("p", dataset, config.chosen, data_root) is not None:
+    if baseline_name("p", config, dataset, data_root) is not None:
         return None
     return (
         f"'mfr-normalised' and 'mt5d-normalised' of {dataset!r} are divided by the numbers of a baseline network, which were "
@@ -185,15 +184,6 @@ def _outlier_problem(config: Any, used: int, split: EvaluationData) -> str | Non
     if unknown:
         return f"unknown outlier set {unknown[0]!r}{nearest(unknown[0], known)}, any dataset, or folder:PATH"
     return None
-
-
-def _baseline_of(name: str, config: Any, split: EvaluationData) -> str | None:
-    """Return the baseline network that normalises a benchmark, or None where there is none."""
-    given: str | None = config.baseline
-    if given is not None or name not in ("c", "p"):
-        return given
-    kinds = config.kinds if name == "c" else config.chosen
-    return default_baseline(name, split.dataset, kinds, split.data_root)
 
 
 def _check_baseline(name: str, config: Any, split: EvaluationData) -> None:

@@ -122,11 +122,6 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name in FOREIGN_FOLDERS or name.lower() in FOREIGN_FILES
 
 
-def is_image(name: str) -> bool:
-    """Return whether a file of this name is read as an image."""
-    return not is_hidden(name) and os.path.splitext(name)[1].lower() in SUFFIXES
-
-
 def class_folders(folder: Path) -> tuple[str, ...]:
     """Return the names of the visible sub-folders, sorted; none where there is no such folder."""
     if not folder.is_dir():

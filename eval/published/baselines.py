@@ -64,6 +64,21 @@ def own_baseline(name: str, data_root: Path) -> Path | None:
     return None if name in _published() else _own_files(data_root).get(name)
 
 
+def baseline_name(benchmark: str, config: Any, dataset: str, data_root: Path | None) -> str | None:
+    """Return the baseline that normalises a benchmark: the one that is named, else for "c" and "p" the default; or None.
+
+    Args:
+        benchmark: Name of the benchmark.
+        config: Its parameters.
+        dataset: The dataset whose networks are evaluated.
+        data_root: Folder of the user's own baselines.
+    """
+    given: str | None = config.baseline
+    if given is not None or benchmark not in ("c", "p"):
+        return given
+    return default_baseline(benchmark, dataset, config.kinds if benchmark == "c" else config.chosen, data_root)
+
+
 def default_baseline(benchmark: str, dataset: str, kinds: Sequence[str], data_root: Path | None = None) -> str | None:
     """Return the name of the baseline that is meant where none is named: the only one of that benchmark and dataset.
 

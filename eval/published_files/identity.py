@@ -138,14 +138,11 @@ def _baseline(benchmark: str, config: Any, dataset: str, data_root: Path) -> dic
     """Return what identifies the user's own baseline that a benchmark is normalised by; nothing for a published one."""
     if benchmark not in NORMALISED or not (data_root / BASELINES).is_dir():
         return {}
-    from eval.published.baselines import baseline_for, default_baseline, own_baseline
+    from eval.published.baselines import baseline_for, baseline_name, own_baseline
 
-    name = config.baseline
-    if name is None and benchmark in ("c", "p"):
-        kinds = config.kinds if benchmark == "c" else config.chosen
-        name = default_baseline(benchmark, dataset, kinds, data_root)
+    name = baseline_name(benchmark, config, dataset, data_root)
     path = None if name is None else own_baseline(name, data_root)
-    if path is None:
+    if name is None or path is None:
         return {}
     baseline_for(name, data_root)  # refuses a file with other numbers than fractions while planning
     return {f"{BASELINES}/{name}": given(file_hash(path))}

@@ -12,7 +12,7 @@ import numpy as np
 from augment.image_files.walk import class_folders
 from eval.errors import EvalError
 from eval.infer import PictureSet, predict
-from eval.published.baselines import default_baseline
+from eval.published.baselines import baseline_name
 from eval.published_files.layout import RENDITION_CLASSES, published_folder
 from eval.published_files.sets import PublishedSet
 from eval.report import BenchmarkOutcome, MetricValue
@@ -43,7 +43,7 @@ def run_corruptions(config: PublishedCorruptionConfig, subject: Subject) -> Benc
         EvalError: If files are missing, broken or of other pictures, or a logit is not finite.
     """
     sets = _corrupted(subject, "c", config.kinds, config.severities, config.preprocessing)
-    baseline = config.baseline or default_baseline("c", subject.dataset, config.kinds, subject.data_root)
+    baseline = baseline_name("c", config, subject.dataset, subject.data_root)
     outcome = judge_corruptions(subject, _limited(sets, config.max_images, subject), baseline=baseline)
     notes = {**_preprocessing_notes(subject, config.preprocessing), **_limit_notes(sets, config.max_images)}
     return replace(outcome, notes={**outcome.notes, **notes})
@@ -93,7 +93,7 @@ def run_perturbations(config: PerturbationConfig, subject: Subject) -> Benchmark
 
         classes = _class_folders(folder / config.chosen[0], subject)
         sets = video_perturbations(folder, classes, kinds=config.chosen, difficulty=config.difficulty)
-    baseline = config.baseline or default_baseline("p", subject.dataset, config.chosen, subject.data_root)
+    baseline = baseline_name("p", config, subject.dataset, subject.data_root)
     chosen = _limited(sets, config.max_images, subject, names=("perturbation",))
     outcome = judge_perturbations(subject, chosen, replace(config, baseline=baseline))
     return replace(outcome, notes={**outcome.notes, **_limit_notes(sets, config.max_images)})
