@@ -1,1 +1,1 @@
-"""Pixels to pixels: treatments of training pictures and the mixing sets they draw from."""
+"""Pixels to pixels: treatments of training images and the mixing sets they draw from."""

@@ -1,4 +1,4 @@
-"""Exceptions of `augment` (what changes a training picture).
+"""Exceptions of `augment` (what changes a training image).
 
 Every message says the rule, the value and the way out.
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from augment.fast_dataclass import dataclass
 from augment.treatment import Stage
 
 if TYPE_CHECKING:
@@ -31,14 +30,14 @@ class Method:
         build: Makes the treatment; imports its implementation when called.
         what: One sentence for the method card.
         source: Paper and reference code.
-        accepts_float: Whether its sample stage takes float32 pictures too, that is, may follow one that returns them.
-        returns_float: Whether its sample stage returns float32 pictures.
-        num_views: Pictures per sample that its sample stage returns.
+        accepts_float: Whether its sample stage takes float32 images too, that is, may follow one that returns them.
+        returns_float: Whether its sample stage returns float32 images.
+        num_views: Images per sample that its sample stage returns.
         recipe: What the published results change in the recipe: dataset name, or "*" for any -> field -> value.
         starts_from: Method whose trained network it starts from as published, or None for the recipe's own start.
         note: Where this implementation had to choose or differs, for the method card.
         files: Hyper-parameters that name a file or folder below the data root: name -> the one that holds its content hash,
-            which planning fills in (`augment.method_files`). Both are no part of a cell's identity while they are empty.
+            which planning fills in (`augment.methods.method_files`). Both are no part of a cell's identity while they are empty.
         spares_mixing_set: One of `files` with which no mixing set is needed, or "".
         code: What identifies the code of a plug-in, filled in by the look-up; None for what is built in.
     """

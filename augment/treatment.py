@@ -1,12 +1,12 @@
 """The contract between a training-time treatment and the training loop.
 
-A method (`augment.methods.METHODS`) is a light description; building it gives a `Treatment`, whose stages the loop calls in
+A method (`augment.registry.METHODS`) is a light description; building it gives a `Treatment`, whose stages the loop calls in
 this order for every logical shard of a global batch:
 
-    sample   host, NumPy:  uint8 pictures (already cropped and flipped) -> uint8 or float32 pictures
-    batch    device, torch: pictures in [0, 1] and targets -> pictures in [0, 1] and targets
+    sample   host, NumPy:  uint8 images (already cropped and flipped) -> uint8 or float32 images
+    batch    device, torch: images in [0, 1] and targets -> images in [0, 1] and targets
     loss     device, torch: forward pass and scalar loss
-    extra    host, NumPy:  a second stream of pictures (outliers), without labels
+    extra    host, NumPy:  a second stream of images (outliers), without labels
 
 Shapes: N samples, V views, H x W pixels, C channels, K classes.
 """
@@ -14,9 +14,8 @@ Shapes: N samples, V views, H x W pixels, C channels, K classes.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
-
-from augment.fast_dataclass import dataclass
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    from augment.counters import SampleKeys, StepKeys
+    from augment.kernels.counters import SampleKeys, StepKeys
 
 Stage = Literal["sample", "batch", "loss", "extra"]
 
@@ -35,12 +34,12 @@ class TreatmentContext:
     """What a treatment may know of the job it is built for.
 
     Attributes:
-        image_size: Side of the (square) training pictures in pixels.
+        image_size: Side of the (square) training images in pixels.
         num_channels: 1 (grey) or 3 (RGB).
         num_classes: Number of classes K.
         mean: Per-channel pixel value in [0, 1] that the model's normalisation maps to zero.
-        mixing_set: Mixing pictures, (M, S, S, C) uint8 with S >= image_size, or None where the method needs none.
-        outliers: Outlier pictures, (M, H, W, C) uint8, or None where the method has no extra stream.
+        mixing_set: Mixing images, (M, S, S, C) uint8 with S >= image_size, or None where the method needs none.
+        outliers: Outlier images, (M, H, W, C) uint8, or None where the method has no extra stream.
         data_root: Folder that the files a method names lie below, or None where it names none.
     """
 
@@ -55,11 +54,11 @@ class TreatmentContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredCopy:
-    """A copy of the training pictures, changed beforehand, that is shown in place of some of them.
+    """A copy of the training images, changed beforehand, that is shown in place of some of them.
 
     Attributes:
-        folder: Where it lies: one file for each training picture.
-        share: Share of the pictures that the copy is shown of, in [0, 1].
+        folder: Where it lies: one file for each training image.
+        share: Share of the images that the copy is shown of, in [0, 1].
     """
 
     folder: Path
@@ -80,16 +79,16 @@ class Treatment:
     """
 
     num_views: int = 1
-    """Pictures per sample that `sample` returns; above 1 its result has shape (V, N, H, W, C)."""
+    """Images per sample that `sample` returns; above 1 its result has shape (V, N, H, W, C)."""
 
     num_extra_per_sample: int = 0
-    """Pictures of the extra stream per training sample (2 for Outlier Exposure)."""
+    """Images of the extra stream per training sample (2 for Outlier Exposure)."""
 
     stored_copy: StoredCopy | None = None
-    """A changed copy of the training pictures that the loader shows in place of some of them."""
+    """A changed copy of the training images that the loader shows in place of some of them."""
 
     def sample(self, images: NDArray[np.uint8], keys: SampleKeys) -> NDArray[np.uint8] | NDArray[np.float32]:
-        """Change pictures on the host: (N, H, W, C) uint8 -> (N, H, W, C), or (V, N, H, W, C), uint8 or float32 in [0, 1]."""
+        """Change images on the host: (N, H, W, C) uint8 -> (N, H, W, C), or (V, N, H, W, C), uint8 or float32 in [0, 1]."""
         return images
 
     def batch(self, model: nn.Module, images: Tensor, targets: Tensor, keys: StepKeys) -> tuple[Tensor, Tensor]:
@@ -102,7 +101,7 @@ class Treatment:
             keys: Seed, optimiser step and logical shard.
 
         Returns:
-            Pictures of the same shape and range, and targets of either form.
+            Images of the same shape and range, and targets of either form.
         """
         return images, targets
 
@@ -115,7 +114,7 @@ class Treatment:
             model: The network being trained, in training mode.
             images: (N, C, H, W) float32 in [0, 1], or (V * N, C, H, W) with the views one after the other.
             targets: Classes, (N,) int64, or class probabilities, (N, K) float32.
-            extra: Pictures of the extra stream, (M, C, H, W) float32 in [0, 1], or None.
+            extra: Images of the extra stream, (M, C, H, W) float32 in [0, 1], or None.
             keys: Seed, optimiser step and logical shard.
         """
         from torch.nn import functional
@@ -124,7 +123,7 @@ class Treatment:
         return LossOutput(functional.cross_entropy(logits, targets), logits)
 
     def extra(self, keys: SampleKeys) -> NDArray[np.uint8] | None:
-        """Return `num_extra_per_sample` pictures per sample of the keys, (M, H, W, C) uint8, or None."""
+        """Return `num_extra_per_sample` images per sample of the keys, (M, H, W, C) uint8, or None."""
         return None
 
     def start_epoch(self, model: nn.Module, epoch: int) -> None:

@@ -1,10 +1,10 @@
-"""Pictures per second per core: our treatments beside the per-image pipelines that they replace.
+"""Images per second per core: our treatments beside the per-image pipelines that they replace.
 
     python -m benchmarks.augment [--quick] [--json] [--reference DIR]
 
 `--reference` takes a checkout of andyzoujm/pixmix, whose operations and mixings then run in the peer of PixMix; without it the
 peer is the same pipeline written from its description. Both sides crop and flip, except where a case says otherwise; neither
-normalises. Peers work on pictures that are decoded already, apart from the mixing pictures of the first case.
+normalises. Peers work on images that are decoded already, apart from the mixing images of the first case.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from augment.compounds import config_for
-from augment.counters import SampleKeys
-from augment.geometry import crop_flip, gather_crop_flip
-from augment.methods import METHODS
-from augment.mixing_sets.fractals import FractalsConfig, build_fractals
+from augment.compound import config_for
+from augment.kernels.counters import SampleKeys
+from augment.kernels.geometry import crop_flip, gather_crop_flip
+from augment.kernels.warm import warm
+from augment.mixing_sets.fractals.source import FractalsConfig, build_fractals
 from augment.mixing_sets.source import SetRequest
+from augment.registry import METHODS
 from augment.treatment import Treatment, TreatmentContext
-from augment.warm import warm
 from benchmarks.harness import MIN_ROUNDS, Case, Measurement, Report, is_idle, measure, parser, show
-from benchmarks.pixmix_peer import Peer, derived_peer, published_peer, structured_pictures
-from trainers.fresh_process import hold_memory
+from benchmarks.pixmix_peer import Peer, derived_peer, published_peer, structured_images
+from trainers.worker.process import hold_memory
 
-SUMMARY = "Time the treatments of training pictures against per-image pipelines."
+SUMMARY = "Time the treatments of training images against per-image pipelines."
 MEAN = (0.5, 0.5, 0.5)
 NUM_FRACTALS, FRACTALS_BUDGET_S = 14_230, 120.0
 
 
-def build(name: str, dataset: str, size: int, pictures: NDArray[np.uint8] | None = None) -> Treatment:
+def build(name: str, dataset: str, size: int, mixing_images: NDArray[np.uint8] | None = None) -> Treatment:
     """Build a method as a job on the dataset would."""
     method = METHODS[name]
-    context = TreatmentContext(image_size=size, num_channels=3, num_classes=10, mean=MEAN, mixing_set=pictures)
+    context = TreatmentContext(image_size=size, num_channels=3, num_classes=10, mean=MEAN, mixing_set=mixing_images)
     return method.build(config_for(method, dataset, {}), context)
 
 
@@ -68,7 +68,7 @@ class Batches:
 
 
 class Singles:
-    """Calls a per-image function on so many pictures, going round."""
+    """Calls a per-image function on so many images, going round."""
 
     def __init__(self, function: Callable[[int], object], count: int) -> None:
         self._function = function
@@ -86,7 +86,7 @@ def pixmix_case(
     *,
     peer: Peer,
     dataset: str,
-    pictures: Sequence[Image.Image | Path],
+    mixing_images: Sequence[Image.Image | Path],
     resized: NDArray[np.uint8],
     target: float,
     batch: int,
@@ -94,13 +94,13 @@ def pixmix_case(
     crop: bool = True,
 ) -> Case:
     """Return a case of PixMix against its per-image pipeline."""
-    images = structured_pictures(batch, peer.size, seed=1)
+    images = structured_images(batch, peer.size, seed=1)
     decoded = [Image.fromarray(image) for image in images]
     config = config_for(METHODS["pixmix"], dataset, {})
 
     def one(index: int) -> object:
-        picture = pictures[int(peer.source.integers(len(pictures)))]
-        return peer.sample(decoded[index % batch], picture, beta=config.beta, severity=config.severity, crop=crop)
+        mixing_image = mixing_images[int(peer.source.integers(len(mixing_images)))]
+        return peer.sample(decoded[index % batch], mixing_image, beta=config.beta, severity=config.severity, crop=crop)
 
     return Case(
         name=name,
@@ -116,23 +116,23 @@ def pixmix_case(
 def pixmix_cases(reference: Path | None, folder: Path, *, quick: bool) -> list[Case]:
     """Return the cases of PixMix at 32 and 224 pixels."""
     small, large = _peer(reference, 32), _peer(reference, 224)
-    originals = structured_pictures(16 if quick else 64, 256, seed=2)
+    originals = structured_images(16 if quick else 64, 256, seed=2)
     files = _saved(originals, folder)
     at_36, at_252 = _resized(originals, 36), _resized(originals, 252)
     few, many = (12, 24) if quick else (32, 96)
     options: dict[str, Any] = {"dataset": "cifar-10", "peer": small, "resized": at_36, "batch": 128, "singles": many}
     wide: dict[str, Any] = {"dataset": "imagenet", "peer": large, "resized": at_252, "batch": 16, "singles": few}
-    ready_252 = [Image.fromarray(picture) for picture in at_252]
+    ready_252 = [Image.fromarray(mixing_image) for mixing_image in at_252]
     return [
-        pixmix_case("pixmix 32 px, pictures opened per sample", pictures=files, target=60.0, **options),
+        pixmix_case("pixmix 32 px, images opened per sample", mixing_images=files, target=60.0, **options),
         pixmix_case(
-            "pixmix 32 px, pictures resized beforehand",
-            pictures=[Image.fromarray(picture) for picture in at_36],
+            "pixmix 32 px, images resized beforehand",
+            mixing_images=[Image.fromarray(mixing_image) for mixing_image in at_36],
             target=35.0,
             **options,
         ),
-        pixmix_case("pixmix 224 px, same crop", pictures=ready_252, target=6.0, **wide),
-        pixmix_case("pixmix 224 px, without crop", pictures=ready_252, target=8.0, crop=False, **wide),
+        pixmix_case("pixmix 224 px, same crop", mixing_images=ready_252, target=6.0, **wide),
+        pixmix_case("pixmix 224 px, without crop", mixing_images=ready_252, target=8.0, crop=False, **wide),
     ]
 
 
@@ -140,7 +140,7 @@ def rival_cases(*, quick: bool) -> list[Case]:
     """Return AugMix, AutoAugment and Cutout against torchvision's transforms."""
     from torchvision.transforms import v2
 
-    images = structured_pictures(128, 32, seed=3)
+    images = structured_images(128, 32, seed=3)
     decoded = [Image.fromarray(image) for image in images]
     crop = [v2.RandomHorizontalFlip(), v2.RandomCrop(32, padding=4)]
     to_float = [v2.ToImage(), v2.ToDtype(torch.float32, scale=True)]
@@ -168,7 +168,7 @@ def rival_cases(*, quick: bool) -> list[Case]:
 
 def assembly_case() -> Case:
     """Return crop, flip and batch assembly against a plain copy of the same rows."""
-    dataset = structured_pictures(1024, 32, seed=4)
+    dataset = structured_images(1024, 32, seed=4)
     rows = np.random.default_rng(0).permutation(1024)[:512].astype(np.int64)
     keys = SampleKeys(0, 0, rows)
     return Case(
@@ -186,8 +186,8 @@ def assembly_case() -> Case:
 def measure_threads(*, quick: bool) -> tuple[Measurement, str]:
     """Measure two threads against one on PixMix at 32 pixels: by the clock on an idle machine, else by CPU time."""
     batches = Batches(
-        build("pixmix", "cifar-10", 32, structured_pictures(64, 36, seed=5)),
-        structured_pictures(512, 32, seed=6),
+        build("pixmix", "cifar-10", 32, structured_images(64, 36, seed=5)),
+        structured_images(512, 32, seed=6),
         crop=True,
     )
     epochs, idle = range(1, 5 if quick else 17), is_idle()
@@ -242,17 +242,17 @@ def _peer(reference: Path | None, size: int) -> Peer:
     return published_peer(reference, size) if reference else derived_peer(size)
 
 
-def _saved(pictures: NDArray[np.uint8], folder: Path) -> list[Path]:
-    paths = [folder / f"{index}.jpg" for index in range(len(pictures))]
-    for path, picture in zip(paths, pictures, strict=True):
-        Image.fromarray(picture).save(path, quality=90)
+def _saved(mixing_images: NDArray[np.uint8], folder: Path) -> list[Path]:
+    paths = [folder / f"{index}.jpg" for index in range(len(mixing_images))]
+    for path, mixing_image in zip(paths, mixing_images, strict=True):
+        Image.fromarray(mixing_image).save(path, quality=90)
     return paths
 
 
-def _resized(pictures: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    return np.stack([
-        np.asarray(Image.fromarray(picture).resize((side, side), Image.Resampling.BILINEAR)) for picture in pictures
-    ])  # fmt: skip
+def _resized(mixing_images: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    return np.stack(
+        [np.asarray(Image.fromarray(each).resize((side, side), Image.Resampling.BILINEAR)) for each in mixing_images]
+    )
 
 
 def run(*, quick: bool, reference: Path | None) -> Report:
@@ -266,7 +266,7 @@ def run(*, quick: bool, reference: Path | None) -> Report:
         measurements = measure(cases, rounds=rounds, min_round_s=0.02 if quick else 0.2)
     fractals = measure_fractals(rounds=rounds, quick=quick)
     threads, note = measure_threads(quick=quick)
-    notes = [note, "seconds are CPU time per picture on one core, medians over interleaved rounds"]
+    notes = [note, "seconds are CPU time per image on one core, medians over interleaved rounds"]
     return Report(benchmark="augment", measurements=[*measurements, fractals, threads], notes=notes)
 
 

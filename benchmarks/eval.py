@@ -1,8 +1,8 @@
 """How fast judging is: our generators against the published ones, and the whole suite against bare forward passes.
 
-Generators are timed per picture and core, ours in batches, the published ones picture by picture as they are used. Only kinds
+Generators are timed per image and core, ours in batches, the published ones image by image as they are used. Only kinds
 whose published generator runs on this machine count, and the notes name those that do not. The suite's time from kept arrays is
-held against the forward passes alone of the same network on the same pictures. Verifying the kept arrays, which a process does
+held against the forward passes alone of the same network on the same images. Verifying the kept arrays, which a process does
 once, is held against one evaluation that reads them.
 """
 
@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from augment.kept_files import forget_verified, kept_facts
+from augment.files.kept import forget_verified, kept_facts
 from benchmarks.harness import Case, Report, measure, parser, show
-from eval.benchmark import BenchmarkRequest
+from eval.benchmarks.contract import BenchmarkRequest
 from eval.corruptions.cache import LABEL
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmarks.published_generators import Generator
-    from eval.subject import Subject
+    from eval.inference.subject import Subject
 
 TARGETS: Final[Mapping[str, float]] = {
     "c-32": 12.0,
@@ -73,8 +73,8 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def pictures(count: int, side: int) -> NDArray[np.uint8]:
-    """Return smooth pictures with some noise, the same each time."""
+def images(count: int, side: int) -> NDArray[np.uint8]:
+    """Return smooth images with some noise, the same each time."""
     y, x = np.mgrid[:side, :side] / side
     index = np.arange(count)[:, None, None, None]
     phase = np.arange(3)[None, None, None, :]
@@ -127,11 +127,11 @@ def _summed(
     left_out = [kind for kind in wanted if kind not in published]
     if left_out:
         notes.append(f"{name}: the published generators of {', '.join(left_out)} do not run here and are left out")
-    many, some = pictures(batch, side), pictures(few, side)
+    many, some = images(batch, side), images(few, side)
     return Case(
-        name=f"{name}: {len(kinds)} of {len(wanted)} kinds, per picture",
+        name=f"{name}: {len(kinds)} of {len(wanted)} kinds, per image",
         ours=lambda: [ours(kind, many, family) for kind in kinds],
-        peer=lambda: [published[kind](picture.copy()) for kind in kinds for picture in some],
+        peer=lambda: [published[kind](image.copy()) for kind in kinds for image in some],
         peer_name="published generators",
         target=TARGETS[name],
         ours_units=batch,
@@ -142,8 +142,8 @@ def _summed(
 def _suite_cases(folder: Path, *, num_images: int, notes: list[str]) -> Iterator[Case]:
     from dataclasses import replace
 
-    from eval.cost import suite_cost
-    from eval.suite import judge
+    from eval.benchmarks.cost import suite_cost
+    from eval.benchmarks.suite import judge
 
     subject = _subject(folder, num_images)
     requests = [
@@ -192,7 +192,7 @@ def _subject(folder: Path, num_images: int) -> Subject:
     import torch
     from torch import nn
 
-    from eval.subject import Subject
+    from eval.inference.subject import Subject
 
     torch.manual_seed(0)
     widths = (3, 32, 64, 64, 128)
@@ -205,12 +205,12 @@ def _subject(folder: Path, num_images: int) -> Subject:
         device=torch.device("cpu"),
         dataset="benchmark",
         fingerprint=FINGERPRINT,
-        images=pictures(num_images, 32),
+        images=images(num_images, 32),
         labels=np.arange(num_images) % 10,
         num_classes=10,
         data_root=folder,
         cache_dir=folder / "cache",
-        load_images=lambda name: pictures(10, 32),
+        load_images=lambda name: images(10, 32),
     )
 
 
@@ -218,7 +218,7 @@ def _bare(subject: Subject, count: int) -> None:
     """Run forward passes only, over batches that are ready."""
     import torch
 
-    from eval.infer import to_pixels
+    from eval.inference.predict import to_pixels
 
     batch = to_pixels(subject.images[: subject.batch_size], subject)
     with torch.inference_mode():

@@ -23,9 +23,9 @@ from benchmarks import harness
 if TYPE_CHECKING:
     from eval.report import MetricReport
     from eval.tables.grid import Table
-    from orchestration.cells import PlannedCell
+    from orchestration.cells.cell import PlannedCell
     from orchestration.settings import Settings
-    from orchestration.store.base import ResultsStore
+    from orchestration.store.contract import ResultsStore
     from trainers.job import EpochRow, TrainSummary
 
 HERE: Final = Path(__file__).resolve().parent
@@ -113,8 +113,8 @@ class _Recording:
 
     def trained(self, train_key: str, summary: TrainSummary) -> None:
         """Record the training."""
-        from orchestration.engine.provenance import provenance_of
-        from orchestration.store.base import TrainingRecord
+        from orchestration.cells.provenance import provenance_of
+        from orchestration.store.contract import TrainingRecord
 
         record = TrainingRecord(train_key=train_key, summary=summary, provenance=provenance_of(self._cell))
         self._store.record_training(record)
@@ -131,13 +131,13 @@ def complete(
     name: str, *, settings: Settings, store: ResultsStore, quick: bool, seeds: tuple[int, ...] | None = None
 ) -> Table:
     """Train and evaluate what is missing of one evidence sweep, with its seeds or those given; return its table."""
-    from orchestration.catalogue import builtin_catalogue
+    from orchestration.cells.catalogue import builtin_catalogue
+    from orchestration.cells.load import load_sweep
+    from orchestration.cells.resolve import resolve_sweep
     from orchestration.errors import InputError, Mistake
-    from orchestration.plan import plan_cells
-    from orchestration.resolve import resolve_sweep
-    from orchestration.results_table import recorded_tables
-    from orchestration.sweep import Overrides
-    from orchestration.sweep_files import load_sweep
+    from orchestration.planning.plan import plan_cells
+    from orchestration.results.table import recorded_tables
+    from orchestration.sweeps.model import Overrides
 
     catalogue = builtin_catalogue(settings.data_root)
     sweep = load_sweep(
@@ -164,9 +164,9 @@ def complete(
 def _run(cell: PlannedCell, settings: Settings, store: ResultsStore) -> None:
     import torch
 
-    from trainers.group import OneWorker
     from trainers.job import JobPaths, JobRequest
-    from trainers.worker import run_job
+    from trainers.training.group import OneWorker
+    from trainers.worker.run_job import run_job
 
     request = JobRequest(
         train_key=cell.train_key,
@@ -261,7 +261,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _gather(options: argparse.Namespace) -> list[dict[str, Any]]:
-    from eval.tables.render import render
+    from eval.tables.formats.render import render
     from orchestration.settings import read_settings
     from orchestration.store import open_store
 

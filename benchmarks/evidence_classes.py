@@ -3,7 +3,7 @@
     python -m benchmarks.evidence_classes [--score NAME] [--json] [--data-root DIR] [--storage DIR] [NAME]
 
 Trains nothing: it reads what `python -m benchmarks.evidence NAME` recorded, and shows for each class of Fashion-MNIST the
-baseline's AUROC over all its test pictures and every other row's difference to it, with the 95 % t interval over seeds.
+baseline's AUROC over all its test images and every other row's difference to it, with the 95 % t interval over seeds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from eval.scores import ScoreName
+    from eval.metrics.scores import ScoreName
     from orchestration.settings import Settings
 
 NAMES: Final = ("mnist", "mnist-auroc")
@@ -35,7 +35,7 @@ Classes = dict[str, float]
 
 
 def by_class(arrays: Mapping[str, NDArray[np.generic]], labels: NDArray[np.int64], score: ScoreName) -> Classes:
-    """Return the AUROC of every class of outliers, and of all of them, against the test pictures.
+    """Return the AUROC of every class of outliers, and of all of them, against the test images.
 
     Args:
         arrays: Recorded predictions of the benchmark `ood`.
@@ -58,10 +58,10 @@ def by_class(arrays: Mapping[str, NDArray[np.generic]], labels: NDArray[np.int64
 
 def recorded_classes(name: str, *, settings: Settings, score: ScoreName) -> dict[str, dict[int, Classes]]:
     """Return row -> seed -> AUROC per class, of what is recorded of an evidence sweep."""
-    from orchestration.catalogue import builtin_catalogue
-    from orchestration.resolve import resolve_sweep
+    from orchestration.cells.catalogue import builtin_catalogue
+    from orchestration.cells.load import load_sweep
+    from orchestration.cells.resolve import resolve_sweep
     from orchestration.store import open_store
-    from orchestration.sweep_files import load_sweep
     from trainers.datasets.load import load_split
 
     catalogue, store = builtin_catalogue(settings.data_root), open_store(settings.storage)
@@ -98,7 +98,7 @@ def lines_of(rows: Mapping[str, Mapping[int, Classes]]) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print AUROC per class of what is recorded; return 1 where nothing is."""
-    from eval.scores import SCORES
+    from eval.metrics.scores import SCORES
     from orchestration.settings import read_settings
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks.evidence_classes", description=__doc__.splitlines()[0])

@@ -38,7 +38,7 @@ class Case:
         peer: Runs the other side once over `peer_units` units.
         peer_name: What the other side is.
         target: Ratio that is wanted, or None where there is none.
-        ours_units: Units (pictures, cells) that one call of `ours` handles.
+        ours_units: Units (images, cells) that one call of `ours` handles.
         peer_units: Units that one call of `peer` handles.
         at_most: Whether the target is an upper bound on ours / peer ("within 3x of a copy") instead of a lower bound on
             peer / ours.

@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks import harness
-from trainers.fresh_process import hold_memory
 from trainers.models.batch_norm import with_exact_sums
 from trainers.models.normalize import laid_out
 from trainers.models.registry import ModelInput, model_for
+from trainers.worker.process import hold_memory
 
 Kind = Literal["exact", "contiguous", "native"]
 NAMES: Final[dict[Kind, str]] = {

@@ -1,4 +1,4 @@
-"""A training loop of the published kind: one picture at a time through Pillow, default memory layout, a loader without workers.
+"""A training loop of the published kind: one image at a time through Pillow, default memory layout, a loader without workers.
 
 It is the peer that `benchmarks.train` measures against. The operations are those of the PixMix paper, drawn from NumPy's
 generator; with a checkout of the published code its own operations take their place.
@@ -34,23 +34,23 @@ def operations(rng: np.random.Generator, size: int) -> list[Operation]:
         return -value if rng.random() < 0.5 else value
 
     def affine(*coefficients: float) -> Operation:
-        return lambda picture: picture.transform(
+        return lambda mixing_image: mixing_image.transform(
             (size, size), Image.Transform.AFFINE, coefficients, resample=Image.Resampling.BILINEAR
         )
 
     def enhanced(kind: Any) -> Operation:
-        return lambda picture: kind(picture).enhance(0.1 + 0.18 * level())
+        return lambda mixing_image: kind(mixing_image).enhance(0.1 + 0.18 * level())
 
     return [
         ImageOps.autocontrast,
         ImageOps.equalize,
-        lambda picture: ImageOps.posterize(picture, 4 - int(0.4 * level())),
-        lambda picture: picture.rotate(signed(int(3 * level())), resample=Image.Resampling.BILINEAR),
-        lambda picture: ImageOps.solarize(picture, 256 - int(25.6 * level())),
-        lambda picture: affine(1, signed(0.03 * level()), 0, 0, 1, 0)(picture),
-        lambda picture: affine(1, 0, 0, signed(0.03 * level()), 1, 0)(picture),
-        lambda picture: affine(1, 0, signed(int(level() * size / 30)), 0, 1, 0)(picture),
-        lambda picture: affine(1, 0, 0, 0, 1, signed(int(level() * size / 30)))(picture),
+        lambda mixing_image: ImageOps.posterize(mixing_image, 4 - int(0.4 * level())),
+        lambda mixing_image: mixing_image.rotate(signed(int(3 * level())), resample=Image.Resampling.BILINEAR),
+        lambda mixing_image: ImageOps.solarize(mixing_image, 256 - int(25.6 * level())),
+        lambda mixing_image: affine(1, signed(0.03 * level()), 0, 0, 1, 0)(mixing_image),
+        lambda mixing_image: affine(1, 0, 0, signed(0.03 * level()), 1, 0)(mixing_image),
+        lambda mixing_image: affine(1, 0, signed(int(level() * size / 30)), 0, 1, 0)(mixing_image),
+        lambda mixing_image: affine(1, 0, 0, 0, 1, signed(int(level() * size / 30)))(mixing_image),
         *(enhanced(kind) for kind in (ImageEnhance.Color, ImageEnhance.Contrast, ImageEnhance.Brightness)),
         enhanced(ImageEnhance.Sharpness),
     ]
@@ -86,15 +86,15 @@ def published(folder: Path) -> tuple[list[Operation], list[Mixing]]:
 
 
 def _operation(op: Any) -> Operation:
-    return lambda picture: op(picture.copy(), int(SEVERITY))
+    return lambda mixing_image: op(mixing_image.copy(), int(SEVERITY))
 
 
 def _mixing(op: Any) -> Mixing:
     return lambda x, y: op(x, y, int(BETA))
 
 
-class PixMixOnePictureAtATime(Dataset[tuple[torch.Tensor, int]]):
-    """Flips, crops, mixes and normalises one picture per call."""
+class PixMixOneImageAtATime(Dataset[tuple[torch.Tensor, int]]):
+    """Flips, crops, mixes and normalises one image per call."""
 
     def __init__(
         self,
@@ -108,9 +108,9 @@ class PixMixOnePictureAtATime(Dataset[tuple[torch.Tensor, int]]):
         from torchvision import transforms
 
         size = images.shape[1]
-        self._pictures = [Image.fromarray(image) for image in images]
+        self._images = [Image.fromarray(image) for image in images]
         self._labels = labels
-        self._mixing_set = [Image.fromarray(picture) for picture in mixing_set]
+        self._mixing_set = [Image.fromarray(mixing_image) for mixing_image in mixing_set]
         self._ops, self._mixes, self._rng = ops, mixes, rng
         self._crop = transforms.Compose([transforms.RandomHorizontalFlip(), transforms.RandomCrop(size, padding=4)])
         self._cut = transforms.RandomCrop(size)
@@ -122,23 +122,23 @@ class PixMixOnePictureAtATime(Dataset[tuple[torch.Tensor, int]]):
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
         rng = self._rng
-        picture = self._crop(self._pictures[index])
-        partner = self._cut(self._mixing_picture(int(rng.integers(len(self._mixing_set)))))
-        mixed = self._tensor(self._augmented(picture) if rng.random() < 0.5 else picture)
+        mixing_image = self._crop(self._images[index])
+        partner = self._cut(self._mixing_image(int(rng.integers(len(self._mixing_set)))))
+        mixed = self._tensor(self._augmented(mixing_image) if rng.random() < 0.5 else mixing_image)
         for _ in range(rng.integers(ROUNDS + 1)):
-            other = self._tensor(self._augmented(picture) if rng.random() < 0.5 else partner)
+            other = self._tensor(self._augmented(mixing_image) if rng.random() < 0.5 else partner)
             mixed = self._mixes[int(rng.integers(len(self._mixes)))](mixed, other).clip(0, 1)
         return self._normalise(mixed), int(self._labels[index])
 
-    def _mixing_picture(self, index: int) -> Image.Image:
+    def _mixing_image(self, index: int) -> Image.Image:
         return self._mixing_set[index]
 
-    def _augmented(self, picture: Image.Image) -> Image.Image:
-        return self._ops[int(self._rng.integers(len(self._ops)))](picture)
+    def _augmented(self, mixing_image: Image.Image) -> Image.Image:
+        return self._ops[int(self._rng.integers(len(self._ops)))](mixing_image)
 
 
-class PixMixFromFiles(PixMixOnePictureAtATime):
-    """The published data path: each mixing picture is a file that is decoded, and resized to 36 px, for every sample."""
+class PixMixFromFiles(PixMixOneImageAtATime):
+    """The published data path: each mixing image is a file that is decoded, and resized to 36 px, for every sample."""
 
     def __init__(self, files: Sequence[Path], *arguments: Any) -> None:
         from torchvision import transforms
@@ -147,17 +147,17 @@ class PixMixFromFiles(PixMixOnePictureAtATime):
         self._files = files
         self._resize = transforms.Resize(self._mixing_set[0].size[0])
 
-    def _mixing_picture(self, index: int) -> Image.Image:
-        with Image.open(self._files[index % len(self._files)]) as picture:
-            resized: Image.Image = self._resize(picture.convert("RGB"))
+    def _mixing_image(self, index: int) -> Image.Image:
+        with Image.open(self._files[index % len(self._files)]) as mixing_image:
+            resized: Image.Image = self._resize(mixing_image.convert("RGB"))
         return resized
 
 
-def write_mixing_files(pictures: NDArray[np.uint8], folder: Path, *, side: int = 256) -> list[Path]:
-    """Write pictures as JPEG files of a side, as the published mixing set has them (256 px and more, 85 kB on average)."""
-    files = [folder / f"{number:04}.jpg" for number in range(len(pictures))]
-    for path, picture in zip(files, pictures, strict=True):
-        Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC).save(path, quality=95)
+def write_mixing_files(images: NDArray[np.uint8], folder: Path, *, side: int = 256) -> list[Path]:
+    """Write images as JPEG files of a side, as the published mixing set has them (256 px and more, 85 kB on average)."""
+    files = [folder / f"{number:04}.jpg" for number in range(len(images))]
+    for path, mixing_image in zip(files, images, strict=True):
+        Image.fromarray(mixing_image).resize((side, side), Image.Resampling.BICUBIC).save(path, quality=95)
     return files
 
 

@@ -1,7 +1,7 @@
 """The per-image PixMix pipeline in Pillow, to run beside ours: re-derived here, or with the functions of a published checkout.
 
-The order is the published one: flip, padded crop, one mixing picture (opened and resized, or resized beforehand), then the
-rounds on float32 pictures of one sample at a time; crops, flips and tensors are torchvision's, as in the published scripts.
+The order is the published one: flip, padded crop, one mixing image (opened and resized, or resized beforehand), then the
+rounds on float32 images of one sample at a time; crops, flips and tensors are torchvision's, as in the published scripts.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Peer:
 
     Attributes:
         name: Where the parts come from.
-        operations: The 13 base operations: (picture, severity) -> picture.
-        mixings: The two mixings: (picture, partner, beta) -> unclipped picture.
-        size: Side of the training pictures in pixels.
+        operations: The 13 base operations: (image, severity) -> image.
+        mixings: The two mixings: (image, partner, beta) -> unclipped image.
+        size: Side of the training images in pixels.
         source: Generator of the pipeline's own choices.
     """
 
@@ -51,24 +51,24 @@ class Peer:
 
     @cached_property
     def fit(self) -> Callable[[Image.Image], Image.Image]:
-        """Resize a mixing picture (which leaves one of the right size as it is) and crop it."""
+        """Resize a mixing image (which leaves one of the right size as it is) and crop it."""
         side = self.size * 9 // 8
         return transforms.Compose([transforms.Resize(side), transforms.RandomCrop(self.size)])  # type: ignore[no-any-return]
 
-    def mixing_picture(self, picture: Image.Image | Path) -> Image.Image:
-        """Return the mixing picture of one sample, opened where it is a file."""
-        return self.fit(Image.open(picture).convert("RGB") if isinstance(picture, Path) else picture)
+    def mixing_image(self, mixing_image: Image.Image | Path) -> Image.Image:
+        """Return the mixing image of one sample, opened where it is a file."""
+        return self.fit(Image.open(mixing_image).convert("RGB") if isinstance(mixing_image, Path) else mixing_image)
 
     def sample(
-        self, image: Image.Image, picture: Image.Image | Path, *, beta: float, severity: float, crop: bool
+        self, image: Image.Image, mixing_image: Image.Image | Path, *, beta: float, severity: float, crop: bool
     ) -> torch.Tensor:
-        """Return one mixed training picture, (3, S, S) float32."""
+        """Return one mixed training image, (3, S, S) float32."""
         clean = self.crop_flip(image) if crop else image
-        partner_picture = self.mixing_picture(picture)
+        partner_image = self.mixing_image(mixing_image)
         mixed = TO_TENSOR(self._augmented(clean, severity) if self.source.random() < 0.5 else clean)
         for _ in range(self.source.integers(5)):
             is_augmented = self.source.random() < 0.5
-            partner = TO_TENSOR(self._augmented(clean, severity) if is_augmented else partner_picture)
+            partner = TO_TENSOR(self._augmented(clean, severity) if is_augmented else partner_image)
             mixing = self.mixings[int(self.source.integers(len(self.mixings)))]
             mixed = mixing(mixed, partner, beta).clip(0, 1)
         return mixed
@@ -148,19 +148,19 @@ def _mixings(source: np.random.Generator) -> list[Mixing]:
             return np.float32(source.beta(beta, 1)), np.float32(source.beta(1, beta))
         return np.float32(1 + source.beta(1, beta)), np.float32(-source.beta(1, beta))
 
-    def add(picture: torch.Tensor, partner: torch.Tensor, beta: float) -> torch.Tensor:
+    def add(mixing_image: torch.Tensor, partner: torch.Tensor, beta: float) -> torch.Tensor:
         a, b = coefficients(beta)
-        return (float(a) * (picture * 2 - 1) + float(b) * (partner * 2 - 1) + 1) / 2
+        return (float(a) * (mixing_image * 2 - 1) + float(b) * (partner * 2 - 1) + 1) / 2
 
-    def multiply(picture: torch.Tensor, partner: torch.Tensor, beta: float) -> torch.Tensor:
+    def multiply(mixing_image: torch.Tensor, partner: torch.Tensor, beta: float) -> torch.Tensor:
         a, b = coefficients(beta)
-        return (picture * 2) ** float(a) * (partner * 2).clip(1e-37) ** float(b) / 2
+        return (mixing_image * 2) ** float(a) * (partner * 2).clip(1e-37) ** float(b) / 2
 
     return [add, multiply]
 
 
-def structured_pictures(count: int, size: int, seed: int) -> NDArray[np.uint8]:
-    """Return pictures with structure at several scales, (count, size, size, 3) uint8."""
+def structured_images(count: int, size: int, seed: int) -> NDArray[np.uint8]:
+    """Return images with structure at several scales, (count, size, size, 3) uint8."""
     source = np.random.default_rng(seed)
     result = np.empty((count, size, size, 3), dtype=np.uint8)
     for index in range(count):

@@ -1,4 +1,4 @@
-"""The published generators of corrupted pictures, run from a user's checkouts so that ours can be timed beside them.
+"""The published generators of corrupted images, run from a user's checkouts so that ours can be timed beside them.
 
 Expected below the reference folder: `robustness` (hendrycks/robustness) and `augmentation-corruption`
 (facebookresearch/augmentation-corruption). Their functions are executed as they stand; names that newer libraries dropped
@@ -21,7 +21,7 @@ from typing import Any, Final
 import numpy as np
 
 Generator = Callable[[np.ndarray], object]
-"""Takes one picture, (H, W, 3) uint8."""
+"""Takes one image, (H, W, 3) uint8."""
 
 _P_SECTIONS: Final[Mapping[str, str]] = {
     "gaussian_noise": "Gaussian Noise",
@@ -46,9 +46,9 @@ def published_c(reference: Path, side: int, severity: int) -> dict[str, Generato
     def generator(kind: str) -> Generator:
         from PIL import Image
 
-        def run(picture: np.ndarray) -> object:
-            with contextlib.chdir(folder):  # frost pictures are opened by relative path
-                return namespace[kind](Image.fromarray(picture), severity)
+        def run(image: np.ndarray) -> object:
+            with contextlib.chdir(folder):  # frost images are opened by relative path
+                return namespace[kind](Image.fromarray(image), severity)
 
         return run
 
@@ -95,12 +95,12 @@ def _sequence(name: str, section: str, namespace: dict[str, Any]) -> Generator:
 
 
 def _that_run(generators: Mapping[str, Generator], side: int) -> dict[str, Generator]:
-    """Return those that give a picture on this machine."""
-    picture = (np.arange(side * side * 3) % 251).astype(np.uint8).reshape(side, side, 3)
+    """Return those that give an image on this machine."""
+    image = (np.arange(side * side * 3) % 251).astype(np.uint8).reshape(side, side, 3)
     running = {}
     for name, generator in generators.items():
         with contextlib.suppress(Exception):
-            generator(picture.copy())
+            generator(image.copy())
             running[name] = generator
     return running
 
@@ -146,7 +146,7 @@ class _OldFunctional:
         self._module = module
 
     def affine(self, *args: Any, resample: Any = 0, **options: Any) -> Any:
-        """Move a picture; `resample` has become `interpolation`."""
+        """Move an image; `resample` has become `interpolation`."""
         from torchvision.transforms import InterpolationMode
 
         mode = InterpolationMode.BILINEAR if resample else InterpolationMode.NEAREST

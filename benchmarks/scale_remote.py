@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Final
 from benchmarks.harness import MIN_ROUNDS, Case, Measurement, measure
 from benchmarks.scale_store import record, sweep_file, verb_seconds
 from benchmarks.storage import s3_server, s3_store
-from orchestration.catalogue import builtin_catalogue
-from orchestration.resolve import resolve_sweep
+from orchestration.cells.catalogue import builtin_catalogue
+from orchestration.cells.load import load_sweep
+from orchestration.cells.resolve import resolve_sweep
 from orchestration.store import open_store
-from orchestration.sweep_files import load_sweep
 
 if TYPE_CHECKING:
-    from orchestration.identities import ResolvedCell
+    from orchestration.cells.identity import ResolvedCell
     from orchestration.store.files import FileStore
 
 S3_TARGET: Final = 3.0

@@ -19,12 +19,12 @@ from unittest.mock import patch
 
 from benchmarks.storage import training_of
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
-from orchestration.catalogue import builtin_catalogue
-from orchestration.identities import ResolvedCell
-from orchestration.resolve import resolve_sweep
+from orchestration.cells.catalogue import builtin_catalogue
+from orchestration.cells.identity import ResolvedCell
+from orchestration.cells.load import load_sweep
+from orchestration.cells.resolve import resolve_sweep
 from orchestration.store import open_store
 from orchestration.store.files import FileStore
-from orchestration.sweep_files import load_sweep
 
 SWEEP: Final = """
 name: thousand
@@ -108,7 +108,7 @@ def runs_of_writers(folder: Path, writers: int) -> int:
     """Record cells from so many threads at once under one tracker on SQLite; return how many runs MLflow holds of them."""
     import sqlite3
 
-    from orchestration.plan import make_plan
+    from orchestration.planning.plan import make_plan
     from orchestration.tracking.opening import open_tracker
     from orchestration.tracking.sync import sync
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from clusters.placement import GroupShape, Node
-from orchestration.schedule import Candidate, Finished, ScheduleState, Start, next_cell
+from orchestration.engine.schedule import Candidate, Finished, ScheduleState, Start, next_cell
 
 if TYPE_CHECKING:
     import numpy as np
@@ -151,6 +151,6 @@ def _attempt(seconds: float, failure_share: float, fate: NDArray[np.float64]) ->
 
 def _draws(seed: int, indices: NDArray[np.int64], stream: str, slots: int) -> NDArray[np.float64]:
     """Return uniform draws in [0, 1), (N, slots)."""
-    from augment.counters import SampleKeys, uniforms
+    from augment.kernels.counters import SampleKeys, uniforms
 
     return uniforms(SampleKeys(seed, 0, indices), slots, stream=f"simulated-{stream}")

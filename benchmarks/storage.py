@@ -27,7 +27,7 @@ from benchmarks.harness import MIN_ROUNDS, Case, Report, measure, parser, show
 from benchmarks.storage_share import share_measurements, staging_cases
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
 from orchestration.store import open_store
-from orchestration.store.base import Provenance, TrainingRecord
+from orchestration.store.contract import Provenance, TrainingRecord
 from orchestration.store.files import FileStore
 from trainers.job import EpochRow, TrainSummary
 

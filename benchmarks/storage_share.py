@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.harness import Case, Measurement
-from clusters.storage import open_storage
+from clusters.storage.open import open_storage
 
 if TYPE_CHECKING:
-    from trainers.checkpoints import Checkpoints
+    from trainers.training.checkpoints import Checkpoints
 
 CELL_S: Final = 7200.0
 CHECKPOINTS_PER_CELL: Final = 100
@@ -107,7 +107,7 @@ class _Saver:
     """Saves one state again and again; a call ends when the checkpoint stands."""
 
     def __init__(self, uri: str, state: dict[str, Any]) -> None:
-        from trainers.checkpoints import Checkpoints
+        from trainers.training.checkpoints import Checkpoints
 
         self._checkpoints: Checkpoints = Checkpoints(f"{uri}/checkpoints", "0" * 64)
         self._state = state

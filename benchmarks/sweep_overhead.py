@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 from benchmarks.harness import Case, Measurement, Report, parser, show
 
 if TYPE_CHECKING:
-    from orchestration.cells import Plan, PlannedCell
+    from orchestration.cells.cell import Plan, PlannedCell
 
 STEADY_TARGET: Final = 50.0
 WHOLE_TARGET: Final = 20.0
@@ -97,7 +97,7 @@ def report(ours: Timing, peer: list[float], workers: int) -> Report:
 def run_ours(num_cells: int, workers: int, folder: Path) -> Timing:
     """Run no-op cells through the engine as `dreamgrid run` does, and time them."""
     from orchestration.engine import RunOptions, execute
-    from orchestration.observer import Observers
+    from orchestration.engine.observer import Observers
     from orchestration.store import open_store
     from orchestration.tracking.opening import open_tracker
     from trainers.job import JobPaths
@@ -126,7 +126,7 @@ def run_ours(num_cells: int, workers: int, folder: Path) -> Timing:
 
 def finish_clock() -> Any:
     """Return an observer that remembers in `ends` when each cell was done."""
-    from orchestration.observer import RunObserver
+    from orchestration.engine.observer import RunObserver
 
     class FinishClock(RunObserver):
         def __init__(self) -> None:
@@ -141,7 +141,7 @@ def finish_clock() -> Any:
 
 def noop_plan(num_cells: int) -> Plan:
     """Return a plan of cells that train for no epoch and are judged on nothing, one per seed."""
-    from orchestration.cells import Cell, Plan, PlannedCell
+    from orchestration.cells.cell import Cell, Plan, PlannedCell
     from trainers.config import JobConfig
     from trainers.recipes import RECIPES
 

@@ -3,7 +3,7 @@
     python -m benchmarks.train [--quick] [--json] [--reference DIR]
 
 Targets: PixMix end to end at least 0.95 of the bare forward, backward and step on synthetic tensors of the same layout; at
-least 1.8 times the pictures per second of the published kind of loop; two workers at least 1.7 times one (only claimed on idle
+least 1.8 times the images per second of the published kind of loop; two workers at least 1.7 times one (only claimed on idle
 cores). A further worker on a node must cost the memory of a model, not of a dataset: the note says what it took.
 """
 
@@ -23,25 +23,25 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from augment.compounds import config_for, method_for
+from augment.compound import config_for, method_for
 from augment.treatment import Treatment, TreatmentContext
 from benchmarks import harness
 from benchmarks.train_peer import BATCH, DROPOUT, GIVEN, MODEL, PeerProcess
 from trainers.config import RecipeConfig
-from trainers.fresh_process import hold_memory
-from trainers.group import OneWorker
-from trainers.loader import Loader
-from trainers.loop import LoopHooks, Training
 from trainers.models.normalize import Classifier, Normalize
 from trainers.models.registry import model_for
-from trainers.order import Order
-from trainers.pictures import ResidentPictures
+from trainers.training.group import OneWorker
+from trainers.training.images import ResidentImages
+from trainers.training.loader import Loader
+from trainers.training.loop import LoopHooks, Training
+from trainers.training.order import Order
+from trainers.worker.process import hold_memory
 
 CPU: Final = OneWorker(torch.device("cpu"))
 
 
 def synthetic(num_images: int) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint8]]:
-    """Return training pictures, labels and mixing pictures."""
+    """Return training images, labels and mixing images."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (num_images, 32, 32, 3), dtype=np.uint8)
     return images, rng.integers(0, 10, num_images), rng.integers(0, 256, (256, 36, 36, 3), dtype=np.uint8)
@@ -69,7 +69,7 @@ class OurEpoch:
     def __init__(self, images: NDArray[np.uint8], labels: NDArray[np.int64], treatment: Treatment) -> None:
         self._recipe = RecipeConfig(epochs=1, batch_size=BATCH)
         self._order = Order(samples=np.arange(len(labels)), batch_size=BATCH, num_pieces=1, seed=0)
-        self._source = ResidentPictures(images, labels, crop_padding=4, flip=True)
+        self._source = ResidentImages(images, labels, crop_padding=4, flip=True)
         self._treatment = treatment
         self._model = classifier(channels_last=True)
 
@@ -122,9 +122,9 @@ def measure_speed(num_images: int, reference: Path | None, folder: Path, *, roun
     Our process holds freed memory, as every worker of ours does; the published loop has the allocator's defaults, as published.
 
     Args:
-        num_images: Training pictures of an epoch.
+        num_images: Training images of an epoch.
         reference: A checkout of the published code whose operations the peer uses, or None for our own in their place.
-        folder: An empty folder; the peer's mixing pictures are written to it, and it decodes one per sample, as published.
+        folder: An empty folder; the peer's mixing images are written to it, and it decodes one per sample, as published.
         rounds: Rounds that count.
     """
     images, labels, mixing_set = synthetic(num_images)
@@ -141,10 +141,10 @@ def measure_speed(num_images: int, reference: Path | None, folder: Path, *, roun
     (of_bare,) = harness.measure([bare], rounds=rounds)
     with PeerProcess(folder, (images, labels, mixing_set), reference) as peer:
         published = harness.Case(
-            name="PixMix end to end, pictures per second",
+            name="PixMix end to end, images per second",
             ours=ours,
             peer=peer,
-            peer_name="one picture at a time, default layout"
+            peer_name="one image at a time, default layout"
             + (", Pillow" if reference is None else f", operations of {reference}"),
             target=1.8,
             ours_units=num_images,
@@ -168,7 +168,7 @@ def start_workers(
     """Train some steps on worker processes side by side and return what each says of its time and memory.
 
     Args:
-        folder: Holds the pictures; see `benchmarks.train_worker`.
+        folder: Holds the images; see `benchmarks.train_worker`.
         ranks: Rank of each process; workers of a `world_size` of 1 know nothing of each other.
         world_size: Workers of a group.
         steps: Steps of each.
@@ -216,12 +216,12 @@ def worker_notes(*, quick: bool) -> list[str]:
 
 
 def memory_note(dataset_mib: float, workers: Sequence[dict[str, float]]) -> str:
-    """Say what a further worker takes of its own, and what of the pictures it maps is counted for it."""
+    """Say what a further worker takes of its own, and what of the images it maps is counted for it."""
     last = workers[-1]
     return (
         f"memory: a worker has {last['own_mib']:.0f} MiB of its own ({last['imports_mib']:.0f} after imports, the rest model, "
-        f"optimiser, activations); of the {dataset_mib:.0f} MiB of pictures it maps {last['pictures_mib']:.0f}, and "
-        f"{len(workers)} workers together hold {sum(worker['pictures_share_mib'] for worker in workers):.0f}"
+        f"optimiser, activations); of the {dataset_mib:.0f} MiB of images it maps {last['images_mib']:.0f}, and "
+        f"{len(workers)} workers together hold {sum(worker['images_share_mib'] for worker in workers):.0f}"
     )
 
 

@@ -38,7 +38,7 @@ class PeerProcess:
 
     Args:
         folder: An empty folder for what the process reads.
-        arrays: Pictures, labels and mixing pictures.
+        arrays: Images, labels and mixing images.
         reference: A checkout of the published code, or None.
     """
 

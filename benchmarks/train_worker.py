@@ -24,16 +24,16 @@ from torch import distributed
 from augment.treatment import Treatment
 from trainers.config import RecipeConfig
 from trainers.errors import JobStopped
-from trainers.fresh_process import ThreadBudget, reset_process
-from trainers.group import distributed_group
-from trainers.loader import Loader
-from trainers.loop import LoopHooks, Training
 from trainers.models.registry import ModelInput, model_for
-from trainers.order import Order
-from trainers.pictures import ResidentPictures
+from trainers.training.group import distributed_group
+from trainers.training.images import ResidentImages
+from trainers.training.loader import Loader
+from trainers.training.loop import LoopHooks, Training
+from trainers.training.order import Order
+from trainers.worker.process import ThreadBudget, reset_process
 
 RECIPE: Final = RecipeConfig(epochs=1, batch_size=128, batch_shards=2)
-PICTURES: Final = "images.npy"
+IMAGES: Final = "images.npy"
 WARM_UP: Final = 2
 
 
@@ -59,7 +59,7 @@ class Clock:
 def train(images: NDArray[np.uint8], *, rank: int, world_size: int, steps: int, model: str) -> tuple[float, float]:
     """Train some steps through our loader and loop; return wall and CPU seconds of one."""
     group = distributed_group(rank=rank, world_size=world_size, device="cpu")
-    reset_process(ThreadBudget(pictures=0, torch=1), group.device)
+    reset_process(ThreadBudget(images=0, torch=1), group.device)
     order = Order(samples=np.arange(len(images)), batch_size=RECIPE.batch_size, num_pieces=RECIPE.batch_shards, seed=0)
     network = model_for(model).build({"dropout": 0.0}, ModelInput(image_size=32, num_channels=3, num_classes=10))
     training = Training(
@@ -79,16 +79,16 @@ def train(images: NDArray[np.uint8], *, rank: int, world_size: int, steps: int, 
         checkpoint_every_s=1e9,
         stop_requested=clock.is_over,
     )
-    source = ResidentPictures(images, np.arange(len(images)) % 10, crop_padding=4, flip=True)
+    source = ResidentImages(images, np.arange(len(images)) % 10, crop_padding=4, flip=True)
     loader = Loader(source=source, treatment=Treatment(), order=order, rank=rank, world_size=world_size, threads=0)
     with loader, contextlib.suppress(JobStopped):
         training.run(loader, hooks)
     return clock.per_step()
 
 
-def memory_of_pictures() -> tuple[float, float]:
-    """Return what this process maps of the pictures in MiB, and its proportional share of that."""
-    maps = [area for area in psutil.Process().memory_maps() if Path(area.path).name == PICTURES]
+def memory_of_images() -> tuple[float, float]:
+    """Return what this process maps of the images in MiB, and its proportional share of that."""
+    maps = [area for area in psutil.Process().memory_maps() if Path(area.path).name == IMAGES]
     return sum(area.rss for area in maps) / 2**20, sum(area.pss for area in maps) / 2**20
 
 
@@ -111,19 +111,19 @@ def main() -> None:
     if world_size > 1:
         address = f"file://{folder}/{world_size}"
         distributed.init_process_group("gloo", init_method=address, rank=rank, world_size=world_size)
-    images = np.asarray(np.load(folder / PICTURES, mmap_mode="r"))
+    images = np.asarray(np.load(folder / IMAGES, mmap_mode="r"))
     wall_s, cpu_s = train(images, rank=rank, world_size=world_size, steps=steps, model=model)
-    images.sum()  # a training of an epoch has seen every picture
+    images.sum()  # a training of an epoch has seen every image
     if world_size > 1:
         distributed.barrier()
-    mapped_mib, share_mib = memory_of_pictures()
+    mapped_mib, share_mib = memory_of_images()
     line = {
         "wall_s": wall_s,
         "cpu_s": cpu_s,
         "imports_mib": imports_mib,
         "own_mib": own_mib(),
-        "pictures_mib": mapped_mib,
-        "pictures_share_mib": share_mib,
+        "images_mib": mapped_mib,
+        "images_share_mib": share_mib,
     }
     if world_size > 1:
         distributed.barrier()

@@ -106,7 +106,7 @@ def groups_of_file(path: Path) -> tuple[NodeGroup, ...]:
     """
     import yaml
 
-    from clusters.manifest_check import read_manifest
+    from clusters.cluster_files.check import read_manifest
 
     try:
         documents = [one for one in yaml.safe_load_all(read_manifest(path)) if isinstance(one, Mapping)]

@@ -69,7 +69,7 @@ def _free_gib(folder: str) -> float:
 def _storage(request: ProbeRequest) -> str:
     """Return "" if the driver's marker is seen and something can be written beside it, else what is wrong."""
     try:
-        from clusters.storage import open_storage
+        from clusters.storage.open import open_storage
     except ImportError as error:
         return f"cannot be looked at: {error}"
     try:

@@ -1,1 +1,1 @@
-"""Predictions to numbers to tables; pictures to harder pictures."""
+"""Predictions to numbers to tables; images to harder images."""

@@ -1,6 +1,6 @@
 """Compact predictions: what is kept of a network's logits, enough for every metric here and for later ones.
 
-Per picture: true class, the six best classes with their probabilities, the true class's probability, the largest and the mean
+Per image: true class, the six best classes with their probabilities, the true class's probability, the largest and the mean
 logit, the logsumexp. About 50 bytes each for ten classes; a full CIFAR judgement stays below 100 MB.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 from eval.errors import EvalError
 from eval.metrics.anomaly import cross_entropy_score, energy_score, max_logit_score, msp_score
 from eval.metrics.error import error_rate
-from eval.scores import ScoreName
+from eval.metrics.scores import ScoreName
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,7 +27,7 @@ UNLABELLED: Final = -1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predictions:
-    """Predictions on N pictures, in the order of the pictures.
+    """Predictions on N images, in the order of the images.
 
     Attributes:
         labels: True classes, (N,) int32; -1 where there is none (outliers).
@@ -156,7 +156,7 @@ def from_compact(columns: Sequence[Tensor], num_classes: int) -> Predictions:
     if broken.any():
         first = int(np.flatnonzero(broken)[0])
         raise EvalError(
-            f"logits must be finite numbers, but {int(broken.sum())} of {broken.size} pictures (first: {first}) gave NaN or "
+            f"logits must be finite numbers, but {int(broken.sum())} of {broken.size} images (first: {first}) gave NaN or "
             "infinite ones; did the training diverge?"
         )
     return Predictions(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from augment.fast_dataclass import dataclass
-from eval.scores import detail_parts
+from eval.metrics.scores import detail_parts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +38,7 @@ class BenchmarkOutcome:
         arrays: Compact predictions from which new metrics can be computed without a forward pass.
         notes: What a reader must know: limits on images, substitutes, small sets, why a metric is `missing`, byte digests of
             generated data. They say what was done, never what was wanted.
-        forward_passes: Pictures put through the network, forward only.
+        forward_passes: Images put through the network, forward only.
     """
 
     metrics: Mapping[str, MetricValue]

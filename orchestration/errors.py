@@ -11,9 +11,8 @@ Every message says the rule, the value and the way out.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
-
-from augment.fast_dataclass import dataclass
 
 
 class SweepError(Exception):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from augment.fast_dataclass import dataclass
-from clusters.storage import without_scheme
-from orchestration.addresses import sqlite_address
+from clusters.storage.open import without_scheme
+from orchestration.tracking.addresses import sqlite_address
 
 DEFAULT_STORAGE: Final = "dreamgrid-storage"
 STORAGE_VARIABLE: Final = "DREAMGRID_STORAGE"

@@ -7,10 +7,9 @@ names) is what the train key hashes. Importing this module imports no torch.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
-from augment.fast_dataclass import dataclass
 from trainers.errors import ImpossibleJob
 
 LOOP_SEMANTICS: Final = 2
@@ -39,11 +38,11 @@ class RecipeConfig:
         grad_accumulation: Micro-batches that each shard is computed in.
         ema_decay: Decay of an exponential moving average of the weights that is evaluated instead, or None.
         precision: "fp32" or "bf16" (autocast).
-        channels_last: Memory layout of pictures and convolutions.
+        channels_last: Memory layout of images and convolutions.
         compile: Whether torch.compile wraps the network.
-        train_images: Use only the first so many training pictures (smoke sizes), or None for all.
-        validation_images: Pictures held out from the end of a fixed permutation of the training split.
-        crop: "pad" (crop of the padded picture) or "resized" (a random area and ratio of the picture, resized; ImageNet).
+        train_images: Use only the first so many training images (smoke sizes), or None for all.
+        validation_images: Images held out from the end of a fixed permutation of the training split.
+        crop: "pad" (crop of the padded image) or "resized" (a random area and ratio of the image, resized; ImageNet).
     """
 
     epochs: int = 100
@@ -135,7 +134,7 @@ def _holds(recipe: RecipeConfig, name: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MixingSetConfig:
-    """A mixing set by name: which pictures, how many, how large, from which seed."""
+    """A mixing set by name: which images, how many, how large, from which seed."""
 
     name: str
     num_pictures: int

@@ -6,13 +6,11 @@ All of them are frozen, picklable and free of torch.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from augment.fast_dataclass import dataclass
-
 if TYPE_CHECKING:
-    from eval.benchmark import BenchmarkRequest
+    from eval.benchmarks.contract import BenchmarkRequest
     from eval.report import MetricReport
     from trainers.config import JobConfig
 
@@ -81,9 +79,9 @@ class JobRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochRow:
-    """What one epoch reports: mean loss, accuracy on the training pictures as seen, speed, and what it waited for.
+    """What one epoch reports: mean loss, accuracy on the training images as seen, speed, and what it waited for.
 
-    Where the recipe holds pictures out, also loss and accuracy on those, untouched by any augmentation; else None.
+    Where the recipe holds images out, also loss and accuracy on those, untouched by any augmentation; else None.
     """
 
     epoch: int
@@ -145,7 +143,7 @@ class JobSink(Protocol):
         """An epoch ended."""
 
     def progress(self, train_key: str, stage: str, done: int, total: int) -> None:
-        """Something moved: steps of training, or pictures of a benchmark."""
+        """Something moved: steps of training, or images of a benchmark."""
 
     def trained(self, train_key: str, summary: TrainSummary) -> None:
         """The final checkpoint is written and hashed."""

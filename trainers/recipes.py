@@ -1,17 +1,16 @@
 """The training recipes by name: published values, each with its source; light to import.
 
 `resolve_recipe` lays over a recipe what a cell changes in it. What a method is published to change stands with the method
-(`augment.methods.METHODS`) and comes in between.
+(`augment.registry.METHODS`) and comes in between.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from augment.fast_dataclass import dataclass
 from trainers.config import RecipeConfig
 from trainers.errors import ImpossibleJob, unknown_name
 from trainers.models.registry import model_for

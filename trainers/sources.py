@@ -10,16 +10,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from augment.compounds import method_for
+from augment.compound import method_for
+from augment.files.published import Identified, check_planned
 from augment.mixing_sets.registry import config_for, mixing_set_for
 from augment.plugins import Versioned
-from augment.published import Identified, check_planned
 from trainers.datasets.content import dataset_content
 from trainers.datasets.registry import dataset_for
 from trainers.datasets.streams import stream_files
 from trainers.errors import CorruptData
 from trainers.models.registry import model_for
-from trainers.released import checkpoint_for
+from trainers.models.released.registry import checkpoint_for
 
 if TYPE_CHECKING:
     from trainers.config import JobConfig
@@ -45,7 +45,7 @@ def sources_of(config: JobConfig) -> dict[str, str]:
 def files_of(config: JobConfig, dataset: DatasetSpec, data_root: Path | None) -> dict[str, Identified]:
     """Return what identifies the files that a job is trained on or made of, by what they are called in messages.
 
-    The files that methods name stand with their content in the configuration (`augment.method_files`).
+    The files that methods name stand with their content in the configuration (`augment.methods.method_files`).
 
     Raises:
         UnknownName: If a name is unknown.

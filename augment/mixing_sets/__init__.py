@@ -1,1 +1,1 @@
-"""Mixing sets: the pictures that PixMix mixes into training pictures, rendered or read once and shared by a node's workers."""
+"""Mixing sets: the images that PixMix mixes into training images, rendered or read once and shared by a node's workers."""

@@ -1,7 +1,7 @@
 """Build a mixing set once per node and open it: one content-addressed uint8 array, shared by memory mapping.
 
 A set's folder is `<cache_dir>/mixing-sets/<name>-<identity>/`. A build holds the folder's lock, fills `partial.npy` chunk by
-chunk (see `augment.mixing_sets.partial`), writes its record `set.json`, then renames the array to `pictures.npy`: the
+chunk (see `augment.mixing_sets.partial`), writes its record `set.json`, then renames the array to `images.npy`: the
 array's presence is what makes the set complete. Every `ensure_mixing_set` verifies both; a damaged set is built again.
 """
 
@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from augment.kept_files import DamagedFileError, UnsealedRecordError, keep, kept_facts
+from augment.files.kept import DamagedFileError, UnsealedRecordError, keep, kept_facts
 from augment.mixing_sets import partial
 from augment.mixing_sets.partial import PartialArray, Shape
 from augment.mixing_sets.registry import config_for, identity, identity_digest, mixing_set_for
-from augment.mixing_sets.source import MixingSetError, ModelProvider, PictureSource, Progress, SetRequest
+from augment.mixing_sets.source import ImageSource, MixingSetError, ModelProvider, Progress, SetRequest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,14 +77,14 @@ def ensure_mixing_set(
 
     Args:
         name: Key of `MIXING_SETS`.
-        num_pictures: Pictures M.
-        image_size: Side S of the stored pictures (see `registry.stored_side`).
+        num_pictures: Images M.
+        image_size: Side S of the stored images (see `registry.stored_side`).
         num_channels: 1 (grey, by luma) or 3 (RGB).
         seed: Seed of the set.
         params: Fields of the set's config that differ from its defaults.
         cache_dir: Local folder that the workers of a node share.
         data_root: Folder of downloaded data.
-        progress: Told (pictures done, pictures in all).
+        progress: Told (images done, images in all).
         models: Gives trained networks by train key; for sets of origin "trained".
         threads: Threads that render; None for all CPUs of this process.
 
@@ -123,21 +123,21 @@ def _built(
 
 
 def open_mixing_set(file: MixingSetFile | Path) -> NDArray[np.uint8]:
-    """Return the pictures as a read-only memory map, (M, S, S, C) uint8.
+    """Return the images as a read-only memory map, (M, S, S, C) uint8.
 
     Raises:
         MixingSetError: If the file is no such array.
     """
     path = file.path if isinstance(file, MixingSetFile) else file
     try:
-        pictures: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
+        images: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise MixingSetError(f"{path} is no array of pictures ({error}); call ensure_mixing_set to build it") from error
-    if pictures.dtype != np.uint8 or pictures.ndim != 4:
+        raise MixingSetError(f"{path} is no array of images ({error}); call ensure_mixing_set to build it") from error
+    if images.dtype != np.uint8 or images.ndim != 4:
         raise MixingSetError(
-            f"a mixing set is an (M, S, S, C) uint8 array, but {path} holds {pictures.dtype} {pictures.shape}"
+            f"a mixing set is an (M, S, S, C) uint8 array, but {path} holds {images.dtype} {images.shape}"
         )
-    return pictures
+    return images
 
 
 def _verified(folder: Path, shape: Shape) -> tuple[MixingSetFile | None, str | None]:
@@ -179,7 +179,7 @@ def _sealed_now(folder: Path) -> dict[str, Any]:
 
 
 def _fill(
-    folder: Path, shape: Shape, source: PictureSource, facts: Mapping[str, Any], progress: Progress | None, threads: int
+    folder: Path, shape: Shape, source: ImageSource, facts: Mapping[str, Any], progress: Progress | None, threads: int
 ) -> str:
     _check_space(folder, shape)
     with PartialArray(folder, shape, source.chunk) as array:
@@ -192,15 +192,15 @@ def _fill(
 
 
 def _render_missing(
-    array: PartialArray, shape: Shape, source: PictureSource, progress: Progress | None, threads: int
+    array: PartialArray, shape: Shape, source: ImageSource, progress: Progress | None, threads: int
 ) -> None:
     def render(chunk: int) -> tuple[int, str]:
         indices = array.indices(chunk)
-        pictures = source.render(indices)
+        images = source.render(indices)
         wanted = (len(indices), *shape[1:])
-        assert pictures.shape == wanted, (pictures.shape, wanted)
-        assert pictures.dtype == np.uint8, pictures.dtype
-        return chunk, array.write(chunk, pictures)
+        assert images.shape == wanted, (images.shape, wanted)
+        assert images.dtype == np.uint8, images.dtype
+        return chunk, array.write(chunk, images)
 
     done = sum(len(array.indices(chunk)) for chunk in array.done)
     missing = [chunk for chunk in range(array.num_chunks) if chunk not in array.done]
@@ -231,7 +231,7 @@ def _check_space(folder: Path, shape: Shape) -> None:
     if free < needed:
         raise MixingSetError(
             f"a mixing set of shape {shape} needs {needed / 2**20:.0f} MiB more on disk, but {folder} has {free / 2**20:.0f} MiB"
-            " free; ask for fewer pictures or set DREAMGRID_CACHE to a larger disk"
+            " free; ask for fewer images or set DREAMGRID_CACHE to a larger disk"
         )
 
 

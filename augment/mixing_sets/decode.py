@@ -19,15 +19,15 @@ def middle_square(image: Image.Image, side: int) -> NDArray[np.uint8]:
     return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR, box=box))
 
 
-def resize_picture(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """Return the middle square of a picture (H, W, 3) at a side, (S, S, 3) uint8; as it is where nothing changes."""
+def resize_image(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Return the middle square of an image (H, W, 3) at a side, (S, S, 3) uint8; as it is where nothing changes."""
     if pixels.shape[:2] == (side, side):
         return np.asarray(pixels)
     return middle_square(Image.fromarray(np.ascontiguousarray(pixels)), side)
 
 
 def to_channels(rgb: NDArray[np.uint8], num_channels: int) -> NDArray[np.uint8]:
-    """Return RGB pictures (N, S, S, 3) as they are, or their luma (N, S, S, 1) for one channel."""
+    """Return RGB images (N, S, S, 3) as they are, or their luma (N, S, S, 1) for one channel."""
     if num_channels == 3:
         return rgb
     red, green, blue = np.moveaxis(rgb.astype(np.uint32), -1, 0)

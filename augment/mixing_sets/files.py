@@ -7,23 +7,23 @@ published pipeline crops at random along the longer side too. All pixels are dec
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from augment.fast_dataclass import dataclass
-from augment.image_files.content import file_hash
-from augment.image_files.looks import content_of
-from augment.image_files.trial import tried_images_in
-from augment.image_files.walk import ImageFolder, ImageFolderError, walk_images
+from augment.files.content import file_hash
+from augment.files.looks import content_of
+from augment.files.published import Identified, absent, by_proof, own
+from augment.files.trial import tried_images_in
+from augment.files.walk import ImageFolder, ImageFolderError, walk_images
 from augment.mixing_sets.mixing_set import MixingSet
 from augment.mixing_sets.source import MixingSetError
-from augment.published import Identified, absent, by_proof, own
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from augment.image_files.reading import WholeImages
+    from augment.files.reading import WholeImages
     from augment.mixing_sets.source import SetRequest
 
 RANDOM_IMAGES_FILE: Final = "300K_random_images.npy"
@@ -57,7 +57,7 @@ class FolderConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PixMixPicturesConfig:
+class PixMixImagesConfig:
     """The published images, unpacked from fractals_and_fvis.tar to `fractals_and_fvis` in the data root.
 
     Attributes:
@@ -73,7 +73,7 @@ class RandomImagesConfig:
 
     Attributes:
         padding: Width of the black border in pixels.
-        is_flipped: Whether every second picture (at random) is mirrored.
+        is_flipped: Whether every second image (at random) is mirrored.
     """
 
     padding: int = 4
@@ -95,7 +95,7 @@ def folder_content(config: FolderConfig, data_root: Path | None) -> Mapping[str,
     return {"content": folder_files(config, data_root).key, **_fast_jpeg(config)}
 
 
-def pixmix_files(config: PixMixPicturesConfig, data_root: Path | None) -> Identified:
+def pixmix_files(config: PixMixImagesConfig, data_root: Path | None) -> Identified:
     """Return what identifies the published images: the checksum of their archive where they were compared with it."""
     declared = f"md5-of-archives:{PIXMIX_TAR_MD5}"
     if data_root is None:
@@ -104,12 +104,12 @@ def pixmix_files(config: PixMixPicturesConfig, data_root: Path | None) -> Identi
     return by_proof(declared, PIXMIX_FOLDER, found, data_root) if all(found.values()) else absent(declared)
 
 
-def pixmix_pictures_content(config: PixMixPicturesConfig, data_root: Path | None) -> Mapping[str, Any]:
+def pixmix_images_content(config: PixMixImagesConfig, data_root: Path | None) -> Mapping[str, Any]:
     """Return what identifies the published images as part of the identity."""
     return {"content": pixmix_files(config, data_root).key, **_fast_jpeg(config)}
 
 
-def _fast_jpeg(config: FolderConfig | PixMixPicturesConfig) -> Mapping[str, Any]:
+def _fast_jpeg(config: FolderConfig | PixMixImagesConfig) -> Mapping[str, Any]:
     return {"fast_jpeg": FAST_JPEG_SEMANTICS} if config.fast_jpeg else {}
 
 
@@ -141,7 +141,7 @@ class FolderSource:
     is_threaded = True
 
     def __init__(self, files: WholeImages, request: SetRequest, *, fast_jpeg: bool) -> None:
-        from augment.counters import permutation
+        from augment.kernels.counters import permutation
 
         self._files, self._request = files, request
         self._at_least = 2 * request.image_size if fast_jpeg else None
@@ -177,25 +177,25 @@ class RandomImagesSource:
     is_threaded = True
 
     def __init__(self, config: RandomImagesConfig, array: NDArray[np.uint8], request: SetRequest) -> None:
-        from augment.counters import permutation
+        from augment.kernels.counters import permutation
 
         self._config, self._array, self._request = config, array, request
         self._order = permutation(request.seed, 0, len(array), stream="mixing-set/files")
 
     def render(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Return the pictures of the indices, (N, S, S, C) uint8."""
+        """Return the images of the indices, (N, S, S, C) uint8."""
         import numpy as np
 
-        from augment.counters import SampleKeys, uniforms
-        from augment.mixing_sets.decode import resize_picture, to_channels
+        from augment.kernels.counters import SampleKeys, uniforms
+        from augment.mixing_sets.decode import resize_image, to_channels
 
         size, pad = self._request.image_size, self._config.padding
         draws = uniforms(SampleKeys(self._request.seed, 0, indices), 1, stream="mixing-set/flip")[:, 0]
         rgb = np.zeros((len(indices), size, size, 3), np.uint8)
         mirrored = draws < (0.5 if self._config.is_flipped else 0.0)
-        for picture, index, is_mirrored in zip(rgb, indices, mirrored, strict=True):
-            stored = resize_picture(self._array[self._order[index % len(self._array)]], size - 2 * pad)
-            picture[pad : size - pad, pad : size - pad] = stored[:, ::-1] if is_mirrored else stored
+        for image, index, is_mirrored in zip(rgb, indices, mirrored, strict=True):
+            stored = resize_image(self._array[self._order[index % len(self._array)]], size - 2 * pad)
+            image[pad : size - pad, pad : size - pad] = stored[:, ::-1] if is_mirrored else stored
         return to_channels(rgb, self._request.num_channels)
 
 
@@ -211,7 +211,7 @@ def folder_images(config: FolderConfig, data_root: Path) -> ImageFolder:
         raise MixingSetError(f"{error}; or set folder=NAME") from error
 
 
-def pixmix_images(config: PixMixPicturesConfig, data_root: Path) -> list[str]:
+def pixmix_images(config: PixMixImagesConfig, data_root: Path) -> list[str]:
     """Return the names of the published images, in the order of `PIXMIX_FOLDERS`.
 
     Raises:
@@ -232,15 +232,15 @@ def pixmix_images(config: PixMixPicturesConfig, data_root: Path) -> list[str]:
 
 def build_folder(config: FolderConfig, request: SetRequest) -> FolderSource:
     """Return the source of a folder's images; raises as `folder_images`."""
-    from augment.image_files.reading import WholeImages
+    from augment.files.reading import WholeImages
 
     found = folder_images(config, request.data_root)
     return FolderSource(WholeImages(found.root, found.names, found.unread), request, fast_jpeg=config.fast_jpeg)
 
 
-def build_pixmix_pictures(config: PixMixPicturesConfig, request: SetRequest) -> FolderSource:
+def build_pixmix_images(config: PixMixImagesConfig, request: SetRequest) -> FolderSource:
     """Return the source of the published images; raises as `pixmix_images`."""
-    from augment.image_files.reading import WholeImages
+    from augment.files.reading import WholeImages
 
     files = WholeImages(request.data_root / PIXMIX_FOLDER, pixmix_images(config, request.data_root))
     return FolderSource(files, request, fast_jpeg=config.fast_jpeg)
@@ -250,7 +250,7 @@ def build_random_images(config: RandomImagesConfig, request: SetRequest) -> Rand
     """Return the source of 300K Random Images.
 
     Raises:
-        MixingSetError: If the array is absent, is no array of RGB pictures, or the border leaves no room.
+        MixingSetError: If the array is absent, is no array of RGB images, or the border leaves no room.
     """
     import numpy as np
 
@@ -280,7 +280,7 @@ ENTRIES: Final = (
         origin="files",
         num_pictures=300_000,
         build=build_random_images,
-        what="Real pictures scraped from the web, 32 x 32, kept with a border for the padded crop.",
+        what="Real images scraped from the web, 32 x 32, kept with a border for the padded crop.",
         source="hendrycks/outlier-exposure README; andyzoujm/pixmix cifar.py for the crop and flip",
         stored_side=random_images_side,
         content=random_images_content,
@@ -291,13 +291,13 @@ ENTRIES: Final = (
         name="pixmix-pictures",
         title="Fractals + FVis (published)",
         semantics=2,
-        config=PixMixPicturesConfig,
+        config=PixMixImagesConfig,
         origin="files",
         num_pictures=18_930,
-        build=build_pixmix_pictures,
-        what="The pictures that the PixMix authors released: 14,230 fractals and 4,700 feature visualisations.",
+        build=build_pixmix_images,
+        what="The images that the PixMix authors released: 14,230 fractals and 4,700 feature visualisations.",
         source="andyzoujm/pixmix README, fractals_and_fvis.tar",
-        content=pixmix_pictures_content,
+        content=pixmix_images_content,
         identified=pixmix_files,
         files=lambda config: (PIXMIX_FOLDER,),
         look=pixmix_images,

@@ -7,12 +7,12 @@ untrained residual network, whose visualisations need no training.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from augment.fast_dataclass import dataclass
-from augment.mixing_sets.fractals import FractalsConfig, build_fractals
+from augment.mixing_sets.fractals.source import FractalsConfig, build_fractals
 from augment.mixing_sets.mixing_set import MixingSet
 from augment.mixing_sets.source import MixingSetError
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-    from augment.fvis import Unit
-    from augment.mixing_sets.source import PictureSource, SetRequest
+    from augment.feature_visualisation.visualise import Unit
+    from augment.mixing_sets.source import ImageSource, SetRequest
 
 LEAST_LAYERS: Final = 2
 FRACTAL_SHARE: Final = 14_230 / 18_930
@@ -35,12 +35,12 @@ class FvisSetConfig:
     """Which networks and layers are visualised, and how.
 
     Attributes:
-        parents: Train keys of the networks, or "random:SEED"; pictures take turns between them.
+        parents: Train keys of the networks, or "random:SEED"; images take turns between them.
         depth_share: Share of the layers, from the input, whose channels are visualised; two of them at least, since a first
             convolution alone shows little more than stripes.
-        steps: Steps of optimisation per picture.
+        steps: Steps of optimisation per image.
         lr: Learning rate of Adam.
-        batch: Pictures optimised together.
+        batch: Images optimised together.
     """
 
     parents: tuple[str, ...] = ()
@@ -80,7 +80,7 @@ class FractalsFvisConfig(FvisSetConfig):
 
 
 class FvisSource:
-    """Visualises units block by block: the pictures of a block are optimised together, whatever part of it is asked for."""
+    """Visualises units block by block: the images of a block are optimised together, whatever part of it is asked for."""
 
     is_threaded = False
 
@@ -94,15 +94,15 @@ class FvisSource:
         self.chunk = config.batch
 
     def render(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Return the pictures of the indices, (N, S, S, C) uint8."""
+        """Return the images of the indices, (N, S, S, C) uint8."""
         import numpy as np
 
         size, channels = self._request.image_size, self._request.num_channels
-        pictures = np.empty((len(indices), size, size, channels), np.uint8)
+        images = np.empty((len(indices), size, size, channels), np.uint8)
         for block in np.unique(indices // self.chunk):
             inside = np.flatnonzero(indices // self.chunk == block)
-            pictures[inside] = self._block(int(block))[indices[inside] - block * self.chunk]
-        return pictures
+            images[inside] = self._block(int(block))[indices[inside] - block * self.chunk]
+        return images
 
     def _block(self, block: int) -> NDArray[np.uint8]:
         import numpy as np
@@ -120,8 +120,8 @@ class FvisSource:
         return to_channels(rgb, self._request.num_channels)
 
     def _visualise(self, network: nn.Module, units: tuple[Unit, ...], indices: NDArray[np.int64]) -> NDArray[np.uint8]:
-        from augment.counters import SampleKeys
-        from augment.fvis import FvisConfig, visualise
+        from augment.feature_visualisation.visualise import FvisConfig, visualise
+        from augment.kernels.counters import SampleKeys
 
         config = FvisConfig(steps=self._config.steps, lr=self._config.lr)
         chosen = [self._choose(units, int(index) // len(self._networks)) for index in indices]
@@ -130,7 +130,7 @@ class FvisSource:
 
     def _choose(self, units: tuple[Unit, ...], number: int) -> tuple[Unit, ...]:
         """Return every unit once in a random order, then random pairs."""
-        from augment.counters import permutation
+        from augment.kernels.counters import permutation
 
         order = permutation(self._request.seed, number // len(units), len(units), stream="fvis/units")
         unit = units[order[number % len(units)]]
@@ -140,8 +140,8 @@ class FvisSource:
 
     @cached_property
     def _networks(self) -> list[tuple[nn.Module, tuple[Unit, ...]]]:
-        from augment.fvis import all_units
-        from augment.fvis_layers import visual_layers
+        from augment.feature_visualisation.layers import visual_layers
+        from augment.feature_visualisation.visualise import all_units
 
         found = []
         for parent in self._config.parents:
@@ -154,7 +154,7 @@ class FvisSource:
     def _network(self, parent: str) -> nn.Module:
         kind, _, number = parent.partition(":")
         if kind == "random" and number.isdigit():
-            from augment.untrained import untrained_network
+            from augment.feature_visualisation.untrained import untrained_network
 
             return untrained_network(int(number), self._request.num_channels)
         if self._request.models is None:
@@ -177,20 +177,20 @@ class FractalsFvisSource:
         self._num_fractals = round(config.fractal_share * request.num_pictures)
         rest = dataclasses.replace(request, num_pictures=request.num_pictures - self._num_fractals)
         self._fractals = build_fractals(FractalsConfig(density=config.density), request)
-        self._fvis: PictureSource | None = FvisSource(config, rest) if rest.num_pictures else None
+        self._fvis: ImageSource | None = FvisSource(config, rest) if rest.num_pictures else None
         self.chunk = config.batch
 
     def render(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Return the pictures of the indices, (N, S, S, C) uint8."""
+        """Return the images of the indices, (N, S, S, C) uint8."""
         import numpy as np
 
         size, channels = self._request.image_size, self._request.num_channels
-        pictures = np.empty((len(indices), size, size, channels), np.uint8)
+        images = np.empty((len(indices), size, size, channels), np.uint8)
         is_fractal = indices < self._num_fractals
-        pictures[is_fractal] = self._fractals.render(indices[is_fractal])
+        images[is_fractal] = self._fractals.render(indices[is_fractal])
         if self._fvis is not None and not is_fractal.all():
-            pictures[~is_fractal] = self._fvis.render(indices[~is_fractal] - self._num_fractals)
-        return pictures
+            images[~is_fractal] = self._fvis.render(indices[~is_fractal] - self._num_fractals)
+        return images
 
 
 def part_semantics(config: Any, data_root: Path | None) -> Mapping[str, Any]:
@@ -226,7 +226,7 @@ ENTRIES: Final = (
         num_pictures=4_700,
         build=build_fvis,
         what="Feature visualisations of the first layers of trained networks, one channel each.",
-        source="stands in for the OpenAI Microscope pictures of the PixMix paper; engine as tensorflow/lucid, channel objective",
+        source="stands in for the OpenAI Microscope images of the PixMix paper; engine as tensorflow/lucid, channel objective",
     ),
     MixingSet(
         name="resnet-fvis",
@@ -248,7 +248,7 @@ ENTRIES: Final = (
         num_pictures=18_930,
         build=build_fractals_fvis,
         what="75.2 % fractals and 24.8 % feature visualisations, the proportion of the published folders.",
-        source="andyzoujm/pixmix README (14,230 and 4,700 pictures)",
+        source="andyzoujm/pixmix README (14,230 and 4,700 images)",
         content=part_semantics,
     ),
 )

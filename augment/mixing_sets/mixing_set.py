@@ -1,16 +1,16 @@
-"""What a mixing set is: a light description from which its source of pictures is built on demand."""
+"""What a mixing set is: a light description from which its source of images is built on demand."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from augment.fast_dataclass import dataclass
-from augment.published import Identified
+from augment.files.published import Identified
 
 if TYPE_CHECKING:
-    from augment.mixing_sets.source import PictureSource, SetRequest
+    from augment.mixing_sets.source import ImageSource, SetRequest
 
 Origin = Literal["procedural", "files", "trained"]
 
@@ -39,14 +39,14 @@ class MixingSet:
     Attributes:
         name: Key in `MIXING_SETS`, as written in sweeps.
         title: Row label in tables.
-        semantics: Raised by hand whenever the pictures for the same request change.
+        semantics: Raised by hand whenever the images for the same request change.
         config: Frozen dataclass of the parameters, with the published values as defaults.
         origin: "procedural" (rendered from numbers), "files" (read from disk) or "trained" (needs trained networks).
-        num_pictures: Pictures of the published set.
-        build: Makes the source of pictures; imports its implementation when called.
+        num_pictures: Images of the published set.
+        build: Makes the source of images; imports its implementation when called.
         what: One sentence.
         source: Paper and reference code.
-        stored_side: Side of the stored pictures for a side of training pictures.
+        stored_side: Side of the stored images for a side of training images.
         content: Further plain values of the identity: the hash of files, the semantics of parts.
         identified: What identifies its files, or None for a set that is made from none.
         hidden: Fields of the config that are no part of the identity (paths).
@@ -62,7 +62,7 @@ class MixingSet:
     config: type
     origin: Origin
     num_pictures: int
-    build: Callable[[Any, SetRequest], PictureSource]
+    build: Callable[[Any, SetRequest], ImageSource]
     what: str
     source: str
     stored_side: Callable[[int], int] = stored_side_with_crop

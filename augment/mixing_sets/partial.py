@@ -1,4 +1,4 @@
-"""A picture array that is filled chunk by chunk and survives a kill: data file, and a log of the chunks that are in it.
+"""An image array that is filled chunk by chunk and survives a kill: data file, and a log of the chunks that are in it.
 
 The log is JSON lines, one per finished chunk with the SHA-256 of its bytes. A resumed build reads the chunks back and renders
 again those whose bytes do not match, so no write needs to be forced to the disk before the end.
@@ -51,7 +51,7 @@ class PartialArray:
         return -(-self._shape[0] // self._chunk)
 
     def indices(self, chunk: int) -> NDArray[np.int64]:
-        """Return the picture indices of a chunk."""
+        """Return the image indices of a chunk."""
         first = chunk * self._chunk
         return np.arange(first, min(first + self._chunk, self._shape[0]), dtype=np.int64)
 
@@ -74,9 +74,9 @@ class PartialArray:
         self._log.close()
         os.close(self._fd)
 
-    def write(self, chunk: int, pictures: NDArray[np.uint8]) -> str:
-        """Put a chunk's pictures in the file and return their digest; several threads may write different chunks."""
-        data = memoryview(pictures.tobytes())
+    def write(self, chunk: int, images: NDArray[np.uint8]) -> str:
+        """Put a chunk's images in the file and return their digest; several threads may write different chunks."""
+        data = memoryview(images.tobytes())
         digest = hashlib.sha256(data).hexdigest()
         offset = self._offset(chunk)
         while data:

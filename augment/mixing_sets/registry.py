@@ -1,6 +1,6 @@
 """The mixing sets by name: light to import, implementations loaded when a set is built.
 
-`identity` is what a train key hashes of a mixing set: plain values, never bytes of pictures and never paths.
+`identity` is what a train key hashes of a mixing set: plain values, never bytes of images and never paths.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ LARGEST_SIDE: Final = 1024
 MIXING_SETS: Final[Mapping[str, MixingSet]] = LazyRegistry(
     MixingSet,
     {
-        "fractals": "augment.mixing_sets.fractals",
-        "fractaldb": "augment.mixing_sets.fractaldb",
-        "dead-leaves-squares": "augment.mixing_sets.dead_leaves",
-        "spectrum-color-wmm": "augment.mixing_sets.spectrum",
-        "stylegan-oriented": "augment.mixing_sets.stylegan",
+        "fractals": "augment.mixing_sets.fractals.source",
+        "fractaldb": "augment.mixing_sets.fractaldb.source",
+        "dead-leaves-squares": "augment.mixing_sets.dead_leaves.source",
+        "spectrum-color-wmm": "augment.mixing_sets.spectrum.source",
+        "stylegan-oriented": "augment.mixing_sets.stylegan.source",
         "random-images-300k": "augment.mixing_sets.files",
         "pixmix-pictures": "augment.mixing_sets.files",
         "folder": "augment.mixing_sets.files",
@@ -89,11 +89,11 @@ def identity(
     *,
     data_root: Path | str | None = None,
 ) -> Mapping[str, Any]:
-    """Return everything that can change a set's pictures, as plain values with every default filled in.
+    """Return everything that can change a set's images, as plain values with every default filled in.
 
     Args:
         name: Key of `MIXING_SETS`.
-        num_pictures: Pictures M.
+        num_pictures: Images M.
         image_size: Side S in pixels.
         num_channels: 1 or 3.
         seed: Seed of the set.
@@ -125,7 +125,7 @@ def identity_digest(facts: Mapping[str, Any]) -> str:
 
 
 def stored_side(name: str, training_side: int) -> int:
-    """Return the side that a set is stored at for square training pictures of a side."""
+    """Return the side that a set is stored at for square training images of a side."""
     return mixing_set_for(name).stored_side(training_side)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from augment.errors import AugmentError
-from augment.fast_dataclass import dataclass
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +22,7 @@ ModelProvider = Callable[[str], Any]
 """Gives the trained network (`torch.nn.Module`, pixels in [0, 1] as input) of a train key."""
 
 Progress = Callable[[int, int], None]
-"""Is told (pictures done, pictures in all)."""
+"""Is told (images done, images in all)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ class SetRequest:
     """What a builder may know of the array it has to fill.
 
     Attributes:
-        num_pictures: Pictures M.
+        num_pictures: Images M.
         image_size: Side S in pixels.
         num_channels: 1 (grey) or 3 (RGB).
         seed: Seed of everything random.
@@ -50,16 +50,16 @@ class SetRequest:
     progress: Progress | None = None
 
 
-class PictureSource(Protocol):
-    """Renders pictures by index; picture i never depends on which others are asked for."""
+class ImageSource(Protocol):
+    """Renders images by index; image i never depends on which others are asked for."""
 
     @property
     def chunk(self) -> int:
-        """Pictures that are rendered, written and recorded together."""
+        """Images that are rendered, written and recorded together."""
 
     @property
     def is_threaded(self) -> bool:
         """Whether several threads may render at once and gain by it."""
 
     def render(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Return the pictures of the indices, (N, S, S, C) uint8."""
+        """Return the images of the indices, (N, S, S, C) uint8."""

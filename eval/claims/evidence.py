@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from eval.benchmarks import lower_is_better, parse_column
-from eval.published.tables import PublishedTable
+from eval.benchmarks.registry import lower_is_better, parse_column
+from eval.tables.published.tables import PublishedTable
 from eval.tables.verdicts import tolerance_for
 
 
@@ -77,7 +77,7 @@ class Evidence(Protocol):
         """Return a row's values in a measure."""
 
     def seconds(self, row: str) -> Mapping[int, float] | Missing:
-        """Return a row's device-seconds per training picture by seed."""
+        """Return a row's device-seconds per training image by seed."""
 
 
 def averaged(samples: Sequence[Sample]) -> Sample:

@@ -8,15 +8,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from eval.benchmarks import parse_column
+from eval.benchmarks.params import nearest
+from eval.benchmarks.registry import parse_column
 from eval.claims.comparing import ALPHA, Comparison, Truth
 from eval.claims.evidence import Evidence, Measure, PrintedEvidence
 from eval.claims.predicates import FIELDS, TESTS, Bench, NotCheckable
 from eval.errors import EvalError
-from eval.params import nearest
-from eval.published.tables import published_table, published_tables
+from eval.tables.published.tables import published_table, published_tables
 
-CLAIMS_FILE: Final = Path(__file__).parent.parent / "published" / "claims.yaml"
+CLAIMS_FILE: Final = Path(__file__).with_name("claims.yaml")
 PRINTED: Final = "published"
 """Key under `skip` for what holds of every printed table."""
 

@@ -9,7 +9,7 @@ stable        no two rows differ by more than `within`, in every measure
 undominated   no other row is at least as good in every measure
 most-worse-somewhere   of the rows but `except`, at least a `share` is worse than `than` in some measure
 gains-more    rows gain more over a row in one measure than in another
-quick, slow   row takes at most `within` times, more than `by` times, the device time per training picture of `than`
+quick, slow   row takes at most `within` times, more than `by` times, the device time per training image of `than`
 
 A measure that the table does not have is left out; one that is there and not recorded makes a claim not checkable.
 """
@@ -248,7 +248,7 @@ def _time(bench: Bench, row: str, factor: float) -> Sample:
 
 def _times(test: Mapping[str, Any], other: str) -> str:
     return (
-        f"device-seconds per training picture, {test['row']} against {other} times {test.get('within', test.get('by'))}"
+        f"device-seconds per training image, {test['row']} against {other} times {test.get('within', test.get('by'))}"
     )
 
 

@@ -1,1 +1,1 @@
-"""Harder versions of test pictures: generators of C, C-bar and MNIST-C for any dataset."""
+"""Harder versions of test images: generators of C, C-bar and MNIST-C for any dataset."""

@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from augment.kept_files import DamagedFileError, UnsealedRecordError, keep, kept_facts
+from augment.files.kept import DamagedFileError, UnsealedRecordError, keep, kept_facts
 from eval.corruptions.families import family_named
-from eval.corruptions.generate import check_pictures, corrupt
-from eval.corruptions.ice import ICE_IDENTITY, ICE_LABEL, FrostPictures
+from eval.corruptions.generate import check_images, corrupt
+from eval.corruptions.ice import ICE_IDENTITY, ICE_LABEL, FrostImages
 from eval.errors import EvalError
 
 if TYPE_CHECKING:
@@ -43,13 +43,13 @@ class SetKey:
 
     Attributes:
         family: Key of `FAMILIES`, or another generator's name.
-        kind: What was done to the pictures.
+        kind: What was done to the images.
         severity: How strongly.
         semantics: Version of the generator.
         fingerprint: Content identity of the dataset.
         seed: Seed of the generated set.
-        shape: Shape of the set, pictures first.
-        substitute: Identity of pictures that the generator uses, such as frost; empty without.
+        shape: Shape of the set, images first.
+        substitute: Identity of images that the generator uses, such as frost; empty without.
     """
 
     family: str
@@ -76,7 +76,7 @@ def set_key(
     fingerprint: str,
     seed: int = 0,
     family: str = "c",
-    frost: FrostPictures | None = None,
+    frost: FrostImages | None = None,
 ) -> SetKey:
     """Return the identity of `corrupted_set` with the same arguments, without making anything."""
     chosen = family_named(family)
@@ -104,20 +104,20 @@ def corrupted_set(
     cache_dir: Path | None,
     seed: int = 0,
     family: str = "c",
-    frost: FrostPictures | None = None,
+    frost: FrostImages | None = None,
     threads: int = 1,
 ) -> NDArray[np.uint8]:
     """Return a whole corrupted dataset, from the cache or into it.
 
     Args:
-        images: All pictures of the dataset in its order, (N, H, W, C) uint8; picture i has index i.
+        images: All images of the dataset in its order, (N, H, W, C) uint8; image i has index i.
         kind: Name of the corruption.
         severity: 1 to 5.
         fingerprint: Content identity of `images`.
         cache_dir: Folder of generated sets; None makes the set in memory, on the fly.
         seed: Seed of the generated set.
         family: Key of `FAMILIES`.
-        frost: Pictures for `frost`; None means procedural ice.
+        frost: Images for `frost`; None means procedural ice.
         threads: Threads that make it; the bytes do not depend on them.
 
     Returns:
@@ -126,7 +126,7 @@ def corrupted_set(
     Raises:
         ValueError: If an argument is outside its range.
     """
-    check_pictures(images, np.arange(len(images)), fingerprint, seed)
+    check_images(images, np.arange(len(images)), fingerprint, seed)
     key = set_key(images.shape, kind, severity, fingerprint=fingerprint, seed=seed, family=family, frost=frost)
 
     part = partial(

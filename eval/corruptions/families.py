@@ -1,16 +1,16 @@
-"""The generated benchmarks of single pictures by name. Light: imports no NumPy."""
+"""The generated benchmarks of single images by name. Light: imports no NumPy."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from augment.fast_dataclass import dataclass
-from eval.corruptions.cbar import CBAR_CORRUPTIONS, cbar_parameters
-from eval.corruptions.mnist_c import MNIST_CORRUPTIONS, mnist_parameters
+from eval.corruptions.c.severities import SEVERITIES, TABLES, nearest_scale
+from eval.corruptions.cbar.registry import CBAR_CORRUPTIONS, cbar_parameters
+from eval.corruptions.mnist.registry import MNIST_CORRUPTIONS, mnist_parameters
 from eval.corruptions.registry import CORRUPTIONS, Corruption
-from eval.corruptions.severities import SEVERITIES, TABLES, nearest_scale
 
 SMALLEST_SIDE: Final = 8
 """Shorter side in pixels that every generator takes."""
@@ -47,7 +47,7 @@ class Family:
         return self.kinds[kind]
 
     def at(self, kind: str, severity: int, side: int) -> tuple[int, tuple[float, ...]]:
-        """Return the scale and the parameters for a picture with this shorter side.
+        """Return the scale and the parameters for an image with this shorter side.
 
         Raises:
             ValueError: If the severity does not exist.

@@ -1,12 +1,12 @@
-"""Fields of random numbers, one per picture, four 32-bit words a Philox call."""
+"""Fields of random numbers, one per image, four 32-bit words a Philox call."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from augment.compiled import kernel
-from augment.counters import philox
+from augment.kernels.compiled import kernel
+from augment.kernels.counters import philox
 from eval.corruptions.setting import Address, Draws
 
 

@@ -11,7 +11,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from augment.compiled import kernel
+from augment.kernels.compiled import kernel
 
 FloatImages = NDArray[np.float64]
 Mode = Literal["nearest", "reflect", "wrap"]

@@ -1,6 +1,6 @@
-"""Corrupt batches of pictures: `corrupt(images, "fog", 3, fingerprint=..., indices=...)`.
+"""Corrupt batches of images: `corrupt(images, "fog", 3, fingerprint=..., indices=...)`.
 
-The output is a function of (fingerprint, index, kind, severity, seed) and the picture alone: batch size and order play no part.
+The output is a function of (fingerprint, index, kind, severity, seed) and the image alone: batch size and order play no part.
 Bytes repeat on machines with the same versions and processor family; elsewhere rounding may move a value by one grey level, and
 kinds marked `is_thresholded` may move single pixels further.
 """
@@ -17,7 +17,7 @@ from eval.corruptions.setting import Draws, Setting
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from eval.corruptions.ice import FrostPictures
+    from eval.corruptions.ice import FrostImages
 
 _VALUES_AT_ONCE: Final = 1 << 19
 
@@ -31,24 +31,24 @@ def corrupt(
     indices: NDArray[np.int64],
     seed: int = 0,
     family: str = "c",
-    frost: FrostPictures | None = None,
+    frost: FrostImages | None = None,
 ) -> NDArray[np.uint8]:
-    """Return corrupted pictures; the input is left alone.
+    """Return corrupted images; the input is left alone.
 
     Args:
         images: (N, H, W, C) uint8 with C = 1 or 3 and sides of at least 8 px.
         kind: Name of the corruption, such as `fog`.
         severity: 1 to 5 (1 where a family has one severity only).
-        fingerprint: Content identity of the dataset that the pictures belong to.
-        indices: Index of each picture in its dataset, (N,), from 0 and below 2**32.
+        fingerprint: Content identity of the dataset that the images belong to.
+        indices: Index of each image in its dataset, (N,), from 0 and below 2**32.
         seed: Seed of the generated set.
         family: Key of `FAMILIES`: `c`, `cbar` or `mnist-c`.
-        frost: Pictures for `frost`; None means procedural ice, which is not the published corruption.
+        frost: Images for `frost`; None means procedural ice, which is not the published corruption.
 
     Raises:
         ValueError: If an argument breaks one of these rules.
     """
-    check_pictures(images, indices, fingerprint, seed)
+    check_images(images, indices, fingerprint, seed)
     chosen = family_named(family)
     kernel = chosen.corruption(kind).kernel()
     scale, parameters = chosen.at(kind, severity, min(images.shape[1:3]))
@@ -61,12 +61,12 @@ def corrupt(
 
 
 def batches(shape: tuple[int, ...]) -> list[slice]:
-    """Return slices of a set of pictures that are small enough to stay in the caches of the processor."""
+    """Return slices of a set of images that are small enough to stay in the caches of the processor."""
     step = max(1, _VALUES_AT_ONCE // int(np.prod(shape[1:])))
     return [slice(start, min(start + step, shape[0])) for start in range(0, shape[0], step)]
 
 
-def check_pictures(images: NDArray[np.uint8], indices: NDArray[np.int64], fingerprint: str, seed: int) -> None:
+def check_images(images: NDArray[np.uint8], indices: NDArray[np.int64], fingerprint: str, seed: int) -> None:
     """Check what every generator asks of its input.
 
     Raises:
@@ -74,17 +74,17 @@ def check_pictures(images: NDArray[np.uint8], indices: NDArray[np.int64], finger
     """
     if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
         kind = getattr(images, "dtype", type(images).__name__)
-        raise ValueError(f"pictures must be a uint8 array, but got {kind}; scale to 0..255 and convert")
+        raise ValueError(f"images must be a uint8 array, but got {kind}; scale to 0..255 and convert")
     if images.ndim != 4 or images.shape[3] not in (1, 3):
-        raise ValueError(f"pictures must have the shape (N, H, W, C) with C = 1 or 3, but got {images.shape}")
+        raise ValueError(f"images must have the shape (N, H, W, C) with C = 1 or 3, but got {images.shape}")
     if min(images.shape[1:3]) < SMALLEST_SIDE:
         raise ValueError(
-            f"pictures must measure at least {SMALLEST_SIDE} x {SMALLEST_SIDE} px, but got {images.shape[1:3]}"
+            f"images must measure at least {SMALLEST_SIDE} x {SMALLEST_SIDE} px, but got {images.shape[1:3]}"
         )
     indices = np.asarray(indices)
     if indices.shape != (len(images),) or not np.issubdtype(indices.dtype, np.integer):
         raise ValueError(
-            f"indices must be {len(images)} integers, one per picture, but got {indices.dtype} {indices.shape}"
+            f"indices must be {len(images)} integers, one per image, but got {indices.dtype} {indices.shape}"
         )
     if len(indices) and not 0 <= int(indices.min()) <= int(indices.max()) < 2**32:
         raise ValueError(f"indices must lie in [0, 2**32), but go from {indices.min()} to {indices.max()}")

@@ -1,4 +1,4 @@
-"""Pictures of frost: given ones, or procedural ice that says what it is."""
+"""Images of frost: given ones, or procedural ice that says what it is."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from eval.errors import EvalError
 from eval.published_files.layout import FROST_FILES
 
 REDUCTION: Final = {28: 0.2, 32: 0.2, 64: 0.3, 224: 1.0}
-"""Published reduction of the frost pictures by picture scale."""
+"""Published reduction of the frost images by image scale."""
 
 ICE_LABEL: Final = "procedural ice"
 ICE_IDENTITY: Final = "procedural-ice-1"
@@ -28,26 +28,26 @@ _ICE_SHAPE: Final = (360, 540)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FrostPictures:
-    """Pictures to lay over others.
+class FrostImages:
+    """Images to lay over others.
 
     Attributes:
-        pictures: Five of (H, W, 3) uint8 RGB, at full size.
+        images: Five of (H, W, 3) uint8 RGB, at full size.
         label: Where they come from; recorded with everything made of them.
         identity: Hash of their content.
     """
 
-    pictures: tuple[NDArray[np.uint8], ...]
+    images: tuple[NDArray[np.uint8], ...]
     label: str
     identity: str
 
     def reduced(self, scale: int, height: int, width: int) -> tuple[NDArray[np.uint8], ...]:
-        """Return the pictures at the reduction of a scale, at least one pixel larger than (height, width)."""
+        """Return the images at the reduction of a scale, at least one pixel larger than (height, width)."""
         return _reduced(self, scale, height, width)
 
 
-def frost_from_folder(folder: Path) -> FrostPictures:
-    """Return the five published pictures of frost from a folder.
+def frost_from_folder(folder: Path) -> FrostImages:
+    """Return the five published images of frost from a folder.
 
     Raises:
         EvalError: If one is missing or cannot be decoded.
@@ -57,32 +57,32 @@ def frost_from_folder(folder: Path) -> FrostPictures:
     missing = [name for name in FROST_FILES if not (folder / name).is_file()]
     if missing:
         raise EvalError(
-            f"frost needs five pictures in '{folder}', but {', '.join(missing)} are missing; add them or leave "
+            f"frost needs five images in '{folder}', but {', '.join(missing)} are missing; add them or leave "
             "the folder out to use procedural ice"
         )
-    pictures = []
+    images = []
     for name in FROST_FILES:
         try:
             with Image.open(folder / name) as image:
-                pictures.append(np.asarray(image.convert("RGB"), dtype=np.uint8))
+                images.append(np.asarray(image.convert("RGB"), dtype=np.uint8))
         except Exception as error:  # decoders answer to damaged content with nearly any exception
             raise EvalError(
                 f"{folder / name} must be an image of frost, but cannot be decoded; get it again"
             ) from error
-    return FrostPictures(tuple(pictures), "given frost pictures", _identity(pictures))
+    return FrostImages(tuple(images), "given frost images", _identity(images))
 
 
 @functools.cache
-def procedural_ice() -> FrostPictures:
+def procedural_ice() -> FrostImages:
     """Return five textures of ridges and needles in the colours of ice: a stand-in for the published photographs."""
-    pictures = [_ice(number) for number in range(len(FROST_FILES))]
-    return FrostPictures(tuple(pictures), ICE_LABEL, ICE_IDENTITY)
+    images = [_ice(number) for number in range(len(FROST_FILES))]
+    return FrostImages(tuple(images), ICE_LABEL, ICE_IDENTITY)
 
 
-def _identity(pictures: list[NDArray[np.uint8]]) -> str:
+def _identity(images: list[NDArray[np.uint8]]) -> str:
     digest = hashlib.sha256()
-    for picture in pictures:
-        digest.update(repr(picture.shape).encode() + np.ascontiguousarray(picture).tobytes())
+    for image in images:
+        digest.update(repr(image.shape).encode() + np.ascontiguousarray(image).tobytes())
     return digest.hexdigest()
 
 
@@ -116,18 +116,18 @@ def _needles(draws: Draws, height: int, width: int, count: int = 360) -> NDArray
 
 
 @functools.lru_cache(maxsize=4)
-def _reduced(frost: FrostPictures, scale: int, height: int, width: int) -> tuple[NDArray[np.uint8], ...]:
-    return tuple(_reduce(picture, REDUCTION[scale], height, width) for picture in frost.pictures)
+def _reduced(frost: FrostImages, scale: int, height: int, width: int) -> tuple[NDArray[np.uint8], ...]:
+    return tuple(_reduce(image, REDUCTION[scale], height, width) for image in frost.images)
 
 
-def _reduce(picture: NDArray[np.uint8], factor: float, height: int, width: int) -> NDArray[np.uint8]:
+def _reduce(image: NDArray[np.uint8], factor: float, height: int, width: int) -> NDArray[np.uint8]:
     """Resize by bilinear sampling at pixel centres without smoothing, as OpenCV's default does."""
-    factor = max(factor, (height + 1) / picture.shape[0], (width + 1) / picture.shape[1])
+    factor = max(factor, (height + 1) / image.shape[0], (width + 1) / image.shape[1])
     if factor == 1.0:
-        return picture
-    rows, row_fraction = _positions(picture.shape[0], factor)
-    columns, column_fraction = _positions(picture.shape[1], factor)
-    levels = picture.astype(np.float64)
+        return image
+    rows, row_fraction = _positions(image.shape[0], factor)
+    columns, column_fraction = _positions(image.shape[1], factor)
+    levels = image.astype(np.float64)
     tall = levels[rows] * (1 - row_fraction)[:, None, None]
     tall += levels[np.minimum(rows + 1, len(levels) - 1)] * row_fraction[:, None, None]
     right = np.minimum(columns + 1, levels.shape[1] - 1)

@@ -1,7 +1,7 @@
-"""Does a generated set match the published one? Statistics per picture, compared over the same clean pictures.
+"""Does a generated set match the published one? Statistics per image, compared over the same clean images.
 
 Deterministic corruptions must agree within one grey level nearly everywhere. Random ones draw differently, so statistics of each
-picture are compared in pairs: a difference counts when it is both certain (many standard errors) and large (in proportion).
+image are compared in pairs: a difference counts when it is both certain (many standard errors) and large (in proportion).
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Comparison:
 
     Attributes:
         name: What is compared.
-        generated: Mean over the generated pictures, in grey levels.
-        published: Mean over the published pictures.
+        generated: Mean over the generated images, in grey levels.
+        published: Mean over the published images.
         standard_errors: Mean difference in units of its standard error; infinite for a difference without spread.
         is_match: Whether the difference is uncertain or small.
     """
@@ -69,16 +69,16 @@ class Match:
 def match_sets(
     generated: NDArray[np.uint8], published: NDArray[np.uint8], clean: NDArray[np.uint8], *, is_random: bool
 ) -> Match:
-    """Compare a generated with a published set of the same clean pictures.
+    """Compare a generated with a published set of the same clean images.
 
     Args:
         generated: (N, H, W, C) uint8, N at least 30.
-        published: The same pictures as published, same shape.
-        clean: The clean pictures, same shape.
+        published: The same images as published, same shape.
+        clean: The clean images, same shape.
         is_random: Whether the corruption draws random numbers.
 
     Raises:
-        EvalError: If shapes differ or there are too few pictures.
+        EvalError: If shapes differ or there are too few images.
     """
     if not generated.shape == published.shape == clean.shape:
         raise EvalError(
@@ -86,7 +86,7 @@ def match_sets(
             f"{clean.shape} (clean)"
         )
     if len(clean) < 30:
-        raise EvalError(f"a statistical match needs at least 30 pictures, but got {len(clean)}")
+        raise EvalError(f"a statistical match needs at least 30 images, but got {len(clean)}")
     ours, theirs = statistics_of(generated, clean), statistics_of(published, clean)
     comparisons = tuple(_compare(name, ours[name], theirs[name]) for name in ours)
     near = float((np.abs(generated.astype(np.int16) - published) <= 1).mean())
@@ -95,14 +95,14 @@ def match_sets(
 
 
 def statistics_of(images: NDArray[np.uint8], clean: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float64]]:
-    """Return statistics of each picture, (N,) each, in grey levels: level, spread, damage, roughness, extremes."""
+    """Return statistics of each image, (N,) each, in grey levels: level, spread, damage, roughness, extremes."""
     levels = images.astype(np.float64)
     flat = levels.reshape(len(levels), -1)
     across, down = np.abs(np.diff(levels, axis=2)), np.abs(np.diff(levels, axis=1))
     return {
         "mean level": flat.mean(axis=1),
         "spread": flat.std(axis=1),
-        "distance from the clean picture": np.abs(levels - clean).reshape(len(levels), -1).mean(axis=1),
+        "distance from the clean image": np.abs(levels - clean).reshape(len(levels), -1).mean(axis=1),
         "roughness across": across.reshape(len(levels), -1).mean(axis=1),
         "roughness down": down.reshape(len(levels), -1).mean(axis=1),
         "darkest tenth": np.quantile(flat, 0.1, axis=1),

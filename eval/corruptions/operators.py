@@ -1,4 +1,4 @@
-"""Separable linear maps of pictures, read off the library that defines them.
+"""Separable linear maps of images, read off the library that defines them.
 
 A zoom acts on rows and on columns by one matrix each. The matrix is what the library makes of the unit vectors, so borders and
 sampling positions are its own; a banded product then treats whole batches.
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from augment.compiled import kernel
+from augment.kernels.compiled import kernel
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def separable(
 
 @kernel()
 def _rows_into(operator, low, high, source, out):  # type: ignore[no-untyped-def]
-    """Apply a banded matrix down the first axis of a flat picture; adds to `out`."""
+    """Apply a banded matrix down the first axis of a flat image; adds to `out`."""
     for y in range(out.shape[0]):
         target = out[y]
         for k in range(low[y], high[y]):

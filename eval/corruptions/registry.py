@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
-
-from augment.fast_dataclass import dataclass
 
 if TYPE_CHECKING:
     from eval.corruptions.setting import CorruptionKernel
@@ -24,7 +23,7 @@ def _tints_grey(parameters: tuple[float, ...], channels: int) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Corruption:
-    """One way to damage a picture.
+    """One way to damage an image.
 
     Attributes:
         name: The published name, which is also the published file's name.
@@ -52,49 +51,49 @@ class Corruption:
 
 
 def _noise(name: str) -> CorruptionKernel:
-    from eval.corruptions.noise import KERNELS
+    from eval.corruptions.c.noise import KERNELS
 
     return KERNELS[name]
 
 
 def _blur(name: str) -> CorruptionKernel:
-    from eval.corruptions.blur import KERNELS
+    from eval.corruptions.c.blur import KERNELS
 
     return KERNELS[name]
 
 
 def _glass(name: str) -> CorruptionKernel:
-    from eval.corruptions.glass import KERNELS
+    from eval.corruptions.c.glass import KERNELS
 
     return KERNELS[name]
 
 
 def _weather(name: str) -> CorruptionKernel:
-    from eval.corruptions.weather import KERNELS
+    from eval.corruptions.c.weather import KERNELS
 
     return KERNELS[name]
 
 
 def _spatter(name: str) -> CorruptionKernel:
-    from eval.corruptions.spatter import KERNELS
+    from eval.corruptions.c.spatter import KERNELS
 
     return KERNELS[name]
 
 
 def _colour(name: str) -> CorruptionKernel:
-    from eval.corruptions.colour import KERNELS
+    from eval.corruptions.c.colour import KERNELS
 
     return KERNELS[name]
 
 
 def _elastic(name: str) -> CorruptionKernel:
-    from eval.corruptions.elastic import KERNELS
+    from eval.corruptions.c.elastic import KERNELS
 
     return KERNELS[name]
 
 
 def _coding(name: str) -> CorruptionKernel:
-    from eval.corruptions.coding import KERNELS
+    from eval.corruptions.c.coding import KERNELS
 
     return KERNELS[name]
 

@@ -1,6 +1,6 @@
-"""What a corruption's kernel is told beside the pictures: parameters, scale, and where its random numbers come from.
+"""What a corruption's kernel is told beside the images: parameters, scale, and where its random numbers come from.
 
-Letters of shapes: N pictures, H rows, W columns, C channels (1 or 3).
+Letters of shapes: N images, H rows, W columns, C channels (1 or 3).
 """
 
 from __future__ import annotations
@@ -11,28 +11,28 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from augment.counters import SampleKeys, integers, normals, stream_id, uniforms
+from augment.kernels.counters import SampleKeys, integers, normals, stream_id, uniforms
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from eval.corruptions.ice import FrostPictures
+    from eval.corruptions.ice import FrostImages
 
 Address = tuple[np.uint32, np.uint32, np.uint32, np.uint32, "NDArray[np.uint32]"]
-"""Key words, stream, level and picture indices, as kernels take them."""
+"""Key words, stream, level and image indices, as kernels take them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """The random numbers of some pictures under one corruption at one level.
+    """The random numbers of some images under one corruption at one level.
 
-    Every draw is a function of (seed, name, level, picture index, purpose, slot).
+    Every draw is a function of (seed, name, level, image index, purpose, slot).
 
     Attributes:
         seed: Seed of the generated set.
         name: What is generated of which dataset, such as `c/<fingerprint>/fog`.
         level: Severity, or frame of a sequence.
-        indices: Index of each picture in its dataset, (N,) int64.
+        indices: Index of each image in its dataset, (N,) int64.
     """
 
     seed: int
@@ -59,7 +59,7 @@ class Draws:
         return low, high, stream, np.uint32(self.level), np.ascontiguousarray(self.indices).astype(np.uint32)
 
     def part(self, rows: slice) -> Draws:
-        """Return the draws of some of the pictures."""
+        """Return the draws of some of the images."""
         return replace(self, indices=self.indices[rows])
 
     def _keys(self) -> SampleKeys:
@@ -77,28 +77,28 @@ class Setting:
         parameters: The corruption's parameters at the wanted severity and scale.
         scale: The scale whose parameter table applies, one of `SCALES`.
         draws: The batch's random numbers.
-        frost: Pictures of frost, for the corruption that needs them.
+        frost: Images of frost, for the corruption that needs them.
     """
 
     parameters: tuple[float, ...]
     scale: int
     draws: Draws
-    frost: FrostPictures | None = None
+    frost: FrostImages | None = None
 
 
 CorruptionKernel = Callable[["NDArray[np.uint8]", Setting], "NDArray[np.uint8]"]
-"""Maps (N, H, W, C) uint8 pictures to corrupted ones of the same shape; leaves its input alone."""
+"""Maps (N, H, W, C) uint8 images to corrupted ones of the same shape; leaves its input alone."""
 
 
 def to_uint8(unit: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Return pictures in [0, 1] as grey levels: clipped, scaled by 255, and truncated as the published scripts do."""
+    """Return images in [0, 1] as grey levels: clipped, scaled by 255, and truncated as the published scripts do."""
     scaled = np.clip(unit, 0.0, 1.0)
     scaled *= 255.0
     return np.asarray(scaled.astype(np.uint8))
 
 
 def to_nearest(unit: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Return pictures in [0, 1] as the nearest grey levels, as MNIST-C's authors do."""
+    """Return images in [0, 1] as the nearest grey levels, as MNIST-C's authors do."""
     return np.asarray(np.rint(np.clip(unit, 0.0, 1.0) * 255.0).astype(np.uint8))
 
 
@@ -113,9 +113,7 @@ def turned_grey(colour: NDArray[np.floating]) -> NDArray[np.floating]:
     return np.asarray(red + kind(0.587) * (green - red) + kind(0.114) * (blue - red))
 
 
-def luma(pictures: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Return the brightness of colour pictures, (N, H, W, 3) -> (N, H, W, 1), by the weights .299, .587, .114."""
-    weights = np.asarray([0.299, 0.587, 0.114], dtype=pictures.dtype)
-    return np.asarray(
-        (pictures[..., 0:1] * weights[0] + pictures[..., 1:2] * weights[1]) + pictures[..., 2:3] * weights[2]
-    )
+def luma(images: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return the brightness of colour images, (N, H, W, 3) -> (N, H, W, 1), by the weights .299, .587, .114."""
+    weights = np.asarray([0.299, 0.587, 0.114], dtype=images.dtype)
+    return np.asarray((images[..., 0:1] * weights[0] + images[..., 1:2] * weights[1]) + images[..., 2:3] * weights[2])

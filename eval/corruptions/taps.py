@@ -1,4 +1,4 @@
-"""Correlation of pictures with a list of weighted shifts, over a chosen border."""
+"""Correlation of images with a list of weighted shifts, over a chosen border."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from augment.compiled import kernel
+from augment.kernels.compiled import kernel
 
 Border = Literal["edge", "reflect"]
 """`edge` repeats the border pixel; `reflect` mirrors about it without repeating it."""
@@ -37,10 +37,10 @@ def correlate(
 
     Args:
         images: (N, H, W, C) float64.
-        shifts_y: Vertical shifts in pixels, (M, T): of each picture, or one row for all.
+        shifts_y: Vertical shifts in pixels, (M, T): of each image, or one row for all.
         shifts_x: Horizontal shifts, likewise.
         weights: (T,).
-        border: What lies outside a picture.
+        border: What lies outside an image.
     """
     height, width = images.shape[1:3]
     above, below = max(0, -int(shifts_y.min())), max(0, int(shifts_y.max()))

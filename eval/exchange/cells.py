@@ -6,10 +6,10 @@ import csv
 import io
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from augment.fast_dataclass import dataclass
-from eval.benchmarks import column_value, parse_column
+from eval.benchmarks.registry import column_value, parse_column
 from eval.errors import EvalError
 from eval.exchange.contract import Outcomes
 

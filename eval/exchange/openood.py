@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from eval.benchmarks import column_value, parse_column
+from eval.benchmarks.registry import column_value, parse_column
 from eval.errors import EvalError
 from eval.exchange.cells import first_value, is_empty, parse_number, plain_name, read_lines, write_lines
 from eval.exchange.contract import About, FileNetwork, LeftOut, Number, Outcomes, Suite

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from eval.benchmarks import parse_column
+from eval.benchmarks.params import nearest
+from eval.benchmarks.registry import parse_column
 from eval.errors import EvalError
 from eval.exchange import openood, robustbench, torch_uncertainty
 from eval.exchange.cells import plain_name
 from eval.exchange.contract import About, FileNetwork, Imported, Network, Number, Outcomes, Suite, Unit
-from eval.params import nearest
 
 SUITES: Final[Mapping[str, Suite]] = MappingProxyType(
     {suite.name: suite for suite in (torch_uncertainty.SUITE, openood.SUITE, robustbench.SUITE)}

@@ -1,4 +1,4 @@
-"""Anomaly detection: telling pictures of unknown things from those of the test set by a score of the logits.
+"""Anomaly detection: telling images of unknown things from those of the test set by a score of the logits.
 
 Out-of-distribution (OOD) images are the *positive* class, and a larger score means more anomalous. One OOD image faces five
 in-distribution test images, so that a blind score has an AUPR of 1/6; AUPR means nothing without that ratio, so a set too small
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from eval.scores import OOD_SHARE
+from eval.metrics.scores import OOD_SHARE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,7 +70,7 @@ def subset_sizes(num_outliers: int, num_in_distribution: int) -> tuple[int, int]
 
 
 def auroc(ood: NDArray[np.floating], in_distribution: NDArray[np.floating]) -> float:
-    """Return the probability that an OOD picture scores above an ID picture, ties counted half.
+    """Return the probability that an OOD image scores above an ID image, ties counted half.
 
     Raises:
         ValueError: If a side is empty or a score is not a number.
@@ -94,7 +94,7 @@ def aupr(ood: NDArray[np.floating], in_distribution: NDArray[np.floating]) -> fl
 
 
 def fpr_at_recall(ood: NDArray[np.floating], in_distribution: NDArray[np.floating], *, recall: float = 0.95) -> float:
-    """Return the share of ID pictures that are flagged when about 95 % of the OOD pictures are.
+    """Return the share of ID images that are flagged when about 95 % of the OOD images are.
 
     Among the distinct thresholds the one whose recall is *nearest* to the wanted one counts (it may lie below); between equally
     near ones the higher recall, and among equal recalls (below 1) the lower threshold, as in the published evaluation.
@@ -111,7 +111,7 @@ def fpr_at_recall(ood: NDArray[np.floating], in_distribution: NDArray[np.floatin
 
 
 def detection(ood: NDArray[np.floating], in_distribution: NDArray[np.floating]) -> Detection:
-    """Return AUROC, AUPR and FPR95 of the scores of OOD and ID pictures.
+    """Return AUROC, AUPR and FPR95 of the scores of OOD and ID images.
 
     Raises:
         ValueError: If a side is empty or a score is not a number.
@@ -122,7 +122,7 @@ def detection(ood: NDArray[np.floating], in_distribution: NDArray[np.floating]) 
 def _operating_points(
     ood: NDArray[np.floating], in_distribution: NDArray[np.floating]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return OOD and ID pictures at or above each distinct threshold, from the highest threshold down."""
+    """Return OOD and ID images at or above each distinct threshold, from the highest threshold down."""
     _check(ood, in_distribution)
     scores = np.concatenate([ood, in_distribution]).astype(np.float64)
     order = np.argsort(-scores, kind="stable")

@@ -1,4 +1,4 @@
-"""Accuracy: the share of pictures that a network gets wrong."""
+"""Accuracy: the share of images that a network gets wrong."""
 
 from __future__ import annotations
 

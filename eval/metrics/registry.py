@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
-
-from augment.fast_dataclass import dataclass
 
 Unit = Literal["fraction", "ratio", "ranks"]
 """fraction: a share in [0, 1]; ratio: relative to a baseline network; ranks: a rank distance. The first two print as percent."""

@@ -1,4 +1,4 @@
-"""Temperature scaling: one number that divides the logits, fitted to the likelihood of held-out pictures.
+"""Temperature scaling: one number that divides the logits, fitted to the likelihood of held-out images.
 
 Source: Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks" (ICML 2017), section 4.2.
 """

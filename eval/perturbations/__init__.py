@@ -1,1 +1,1 @@
-"""Sequences of slightly changing pictures: the generator of benchmark P for any dataset."""
+"""Sequences of slightly changing images: the generator of benchmark P for any dataset."""

@@ -1,8 +1,8 @@
 """Make sequences: `perturb(images, "tilt", fingerprint=..., indices=...)`, or batch by batch with `sequences`.
 
-A sequence is a function of (fingerprint, index, perturbation, frame, difficulty, seed) and its picture alone.
+A sequence is a function of (fingerprint, index, perturbation, frame, difficulty, seed) and its image alone.
 
-Letters of shapes: N pictures, T frames, H rows, W columns, C channels (1 or 3).
+Letters of shapes: N images, T frames, H rows, W columns, C channels (1 or 3).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from eval.corruptions.generate import check_pictures
+from eval.corruptions.generate import check_images
 from eval.corruptions.setting import Draws
 from eval.perturbations.registry import num_frames, perturbation_named, perturbation_scale
 
@@ -45,7 +45,7 @@ class Course:
 
 
 PerturbationKernel = Callable[["NDArray[np.uint8]", Course], "NDArray[np.uint8]"]
-"""Maps (N, H, W, C) uint8 pictures to sequences (N, T, H, W, C); leaves its input alone."""
+"""Maps (N, H, W, C) uint8 images to sequences (N, T, H, W, C); leaves its input alone."""
 
 
 def perturb(
@@ -57,20 +57,20 @@ def perturb(
     seed: int = 0,
     difficulty: int = 1,
 ) -> NDArray[np.uint8]:
-    """Return a sequence of frames for every picture, (N, T, H, W, C) uint8; the input is left alone.
+    """Return a sequence of frames for every image, (N, T, H, W, C) uint8; the input is left alone.
 
     Args:
         images: (N, H, W, C) uint8 with C = 1 or 3 and sides of at least 8 px.
         kind: Key of `PERTURBATIONS`.
-        fingerprint: Content identity of the dataset that the pictures belong to.
-        indices: Index of each picture in its dataset, (N,), from 0 and below 2**32.
+        fingerprint: Content identity of the dataset that the images belong to.
+        indices: Index of each image in its dataset, (N,), from 0 and below 2**32.
         seed: Seed of the generated set.
         difficulty: Level of the noises, 1 to 3; other perturbations have one set of frames, which harder metrics thin out.
 
     Raises:
         ValueError: If an argument breaks one of these rules.
     """
-    check_pictures(images, indices, fingerprint, seed)
+    check_images(images, indices, fingerprint, seed)
     if difficulty not in (1, 2, 3):
         raise ValueError(f"the difficulty of a perturbation must be 1, 2 or 3, but got {difficulty}")
     kernel = perturbation_named(kind).kernel()

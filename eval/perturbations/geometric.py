@@ -1,7 +1,7 @@
 """Perturbations that move pixels: translation, rotation, tilt, scale, shear, and the zoom blur made of scales.
 
 A frame's map depends on the frame and the size only, so it is worked out once: per output pixel, four source pixels and their
-weights. Outside the picture is black.
+weights. Outside the image is black.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from augment.compiled import kernel
+from augment.kernels.compiled import kernel
 from eval.perturbations.frames import Course, PerturbationKernel
 
 SamplingMap = tuple[NDArray[np.int32], NDArray[np.float64], float]
@@ -33,7 +33,7 @@ def _moving(map_of: Callable[[int, int, int, int], SamplingMap]) -> Perturbation
 
 
 def _together(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return pictures as (H * W, N * C): all pictures of a batch share a pixel's weights."""
+    """Return images as (H * W, N * C): all images of a batch share a pixel's weights."""
     height, width = images.shape[1:3]
     return np.ascontiguousarray(np.moveaxis(images, 0, 2)).reshape(height * width, -1)
 
@@ -86,7 +86,7 @@ def translation(frame: int, scale: int, height: int, width: int) -> SamplingMap:
 def tilting(frame: int, scale: int, height: int, width: int) -> SamplingMap:
     """Return the map of a turn about both axes seen in perspective, 0.75 (224 px: 1) degrees a frame around frame 15.
 
-    The picture lies at a distance of its diagonal, which is also the focal length. Positions are exact; OpenCV before version 5
+    The image lies at a distance of its diagonal, which is also the focal length. Positions are exact; OpenCV before version 5
     rounds them to 1/32 px.
     """
     angle = np.deg2rad((0.75 if scale == 32 else 1.0) * (frame - 15))
@@ -95,7 +95,7 @@ def tilting(frame: int, scale: int, height: int, width: int) -> SamplingMap:
     about_x = np.array([[1, 0, 0], [0, cosine, -sine], [0, sine, cosine]])
     about_y = np.array([[cosine, 0, -sine], [0, 1, 0], [sine, 0, cosine]])
     turn = about_x @ about_y
-    # a picture point (u, v, 1) lies at (u - w/2, v - h/2, 1); the published matrix keeps that 1 as depth
+    # an image point (u, v, 1) lies at (u - w/2, v - h/2, 1); the published matrix keeps that 1 as depth
     place = np.array([[1, 0, -width / 2], [0, 1, -height / 2], [0, 0, 1]])
     seen = turn @ place
     seen[2] += focal * np.array([0.0, 0.0, 1.0])
@@ -114,7 +114,7 @@ def _turn(angle: float) -> NDArray[np.float64]:
 def _centred(inverse: NDArray[np.float64], height: int, width: int) -> SamplingMap:
     """Return the map of an affine transform about the centre as Pillow samples it bilinearly.
 
-    Pixels whose source lies outside the picture are black; inside, neighbours beyond the border repeat it; results are truncated.
+    Pixels whose source lies outside the image are black; inside, neighbours beyond the border repeat it; results are truncated.
     """
     rows, columns = np.mgrid[:height, :width] + 0.5
     across, down = columns - width * 0.5, rows - height * 0.5
@@ -142,7 +142,7 @@ def _four_taps(
 
 
 def zoom_blur(images: NDArray[np.uint8], course: Course) -> NDArray[np.uint8]:
-    """Average the picture with more and more of its enlargements."""
+    """Average the image with more and more of its enlargements."""
     height, width = images.shape[1:3]
     out = np.empty((len(images), course.frames, *images.shape[1:]), dtype=np.uint8)
     together = _together(images)

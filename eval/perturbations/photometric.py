@@ -8,13 +8,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.corruptions.blur import move
-from eval.corruptions.colour import lift
+from eval.corruptions.c.blur import move
+from eval.corruptions.c.colour import lift
+from eval.corruptions.c.noise import add_noise, gaussian_cumulative, noise_table, shot_cumulative, speckle_cumulative
+from eval.corruptions.c.spatter import add_water, liquid_layer
+from eval.corruptions.c.weather import snow_levels, whiten
 from eval.corruptions.gaussian import gaussian_filter
-from eval.corruptions.noise import add_noise, gaussian_cumulative, noise_table, shot_cumulative, speckle_cumulative
 from eval.corruptions.setting import to_uint8, turned_grey
-from eval.corruptions.spatter import add_water, liquid_layer
-from eval.corruptions.weather import snow_levels, whiten
 from eval.perturbations.frames import Course, PerturbationKernel
 
 GAUSSIAN_SIGMAS: Final = {32: (0.02, 0.04, 0.06), 224: (0.03, 0.05, 0.08)}
@@ -25,7 +25,7 @@ SPECKLE_SIGMAS: Final = {32: (0.05, 0.07, 0.10), 224: (0.05, 0.10, 0.15)}
 def _noise(
     cumulative: Callable[[float], NDArray[np.float64]], levels: Mapping[int, tuple[float, float, float]]
 ) -> PerturbationKernel:
-    """Return a kernel whose first frame is the clean picture and whose others are independent draws around it."""
+    """Return a kernel whose first frame is the clean image and whose others are independent draws around it."""
 
     def apply(images: NDArray[np.uint8], course: Course) -> NDArray[np.uint8]:
         out = _empty(images, course)
@@ -61,7 +61,7 @@ def snow(images: NDArray[np.uint8], course: Course) -> NDArray[np.uint8]:
 
 
 def brightness(images: NDArray[np.uint8], course: Course) -> NDArray[np.uint8]:
-    """Shift V by a step a frame, from below to above the clean picture's."""
+    """Shift V by a step a frame, from below to above the clean image's."""
     step, out = (0.015 if course.scale == 32 else 0.02), _empty(images, course)
     for frame in range(course.frames):
         out[:, frame] = lift(images, round((frame - 15) * step, 6))

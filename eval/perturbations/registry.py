@@ -1,8 +1,8 @@
 """The perturbations of benchmark P by name, with their frames. Light: kernels are imported when they run.
 
-Frames and parameters are published at 32 px (CIFAR-10-P) and 224 px (ImageNet-P); a picture takes those of the scale that is
-nearer in log2 of its shorter side (32 up to 84 px). ImageNet-P moves the whole picture before its 224 px are cut out of the
-middle; generated sequences move the picture that there is, so borders differ, and they are labelled as generated.
+Frames and parameters are published at 32 px (CIFAR-10-P) and 224 px (ImageNet-P); an image takes those of the scale that is
+nearer in log2 of its shorter side (32 up to 84 px). ImageNet-P moves the whole image before its 224 px are cut out of the
+middle; generated sequences move the image that there is, so borders differ, and they are labelled as generated.
 
 Source: Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and Perturbations", ICLR 2019, and
 the parameters of its two generator scripts.
@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
-
-from augment.fast_dataclass import dataclass
 
 if TYPE_CHECKING:
     from eval.perturbations.frames import PerturbationKernel
@@ -24,7 +23,7 @@ Weather = Literal["snow", "spatter"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Perturbation:
-    """One way to let a picture drift, frame by frame.
+    """One way to let an image drift, frame by frame.
 
     Attributes:
         name: The published name, which is also the published file's name.
@@ -110,10 +109,10 @@ def perturbation_named(name: str) -> Perturbation:
 
 
 def perturbation_scale(side: int) -> int:
-    """Return the scale whose frames and parameters apply to a picture with this shorter side: 32 or 224."""
+    """Return the scale whose frames and parameters apply to an image with this shorter side: 32 or 224."""
     return 32 if side * side <= 32 * 224 else 224
 
 
 def num_frames(name: str, side: int) -> int:
-    """Return the frames per sequence of a perturbation for a picture with this shorter side."""
+    """Return the frames per sequence of a perturbation for an image with this shorter side."""
     return perturbation_named(name).frames[0 if perturbation_scale(side) == 32 else 1]

@@ -9,14 +9,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.corruptions.mnist_c import MNIST_CORRUPTIONS
+from eval.corruptions.mnist.registry import MNIST_CORRUPTIONS
 from eval.corruptions.registry import BENCHMARK_KINDS
 from eval.perturbations.registry import num_frames, perturbation_named
 from eval.published_files.layout import FILE_MD5
 from eval.published_files.sets import PublishedFilesError, PublishedSet, Thoroughness, check_md5, need_files
 
 SEVERITIES: Final = (1, 2, 3, 4, 5)
-_PICTURE: Final = (32, 32, 3)
+_IMAGE: Final = (32, 32, 3)
 
 
 def cifar_corruptions(
@@ -41,12 +41,12 @@ def cifar_corruptions(
     Raises:
         PublishedFilesError: If a file is missing, truncated or of another shape, or the labels differ or are in another order.
     """
-    need_files(folder, [f"{name}.npy" for name in (*kinds, "labels")], "corrupted CIFAR pictures")
+    need_files(folder, [f"{name}.npy" for name in (*kinds, "labels")], "corrupted CIFAR images")
     size = len(labels)
     _check_labels(folder / "labels.npy", np.tile(labels, len(SEVERITIES)), "the test labels five times over")
     sets = []
     for kind in kinds:
-        array = _open(folder / f"{kind}.npy", (len(SEVERITIES) * size, *_PICTURE), check)
+        array = _open(folder / f"{kind}.npy", (len(SEVERITIES) * size, *_IMAGE), check)
         for severity in severities:
             load = _rows(array, (severity - 1) * size, size)
             sets.append(PublishedSet(fields={"corruption": kind, "severity": severity}, labels=labels, load=load))
@@ -60,7 +60,7 @@ def cifar_perturbations(
 
     Args:
         folder: With one `<kind>.npy` per perturbation, noises of difficulty 2 and 3 with the suffixes `_2` and `_3`.
-        num_pictures: Pictures of the test split.
+        num_pictures: Images of the test split.
         kinds: Perturbations to read.
         difficulty: Level of the noises, 1 to 3.
         check: How far to check the files.
@@ -69,11 +69,11 @@ def cifar_perturbations(
         PublishedFilesError: If a file is missing, truncated or of another shape.
     """
     stems = {kind: _sequence_stem(kind, difficulty) for kind in kinds}
-    need_files(folder, [f"{stem}.npy" for stem in stems.values()], "perturbed CIFAR pictures")
+    need_files(folder, [f"{stem}.npy" for stem in stems.values()], "perturbed CIFAR images")
     sets = []
     for kind, stem in stems.items():
-        frames = num_frames(kind, _PICTURE[0])
-        array = _open(folder / f"{stem}.npy", (num_pictures, frames, *_PICTURE), check)
+        frames = num_frames(kind, _IMAGE[0])
+        array = _open(folder / f"{stem}.npy", (num_pictures, frames, *_IMAGE), check)
         fields = {"perturbation": kind, "difficulty": difficulty}
         unknown = np.full(num_pictures, -1, dtype=np.int64)
         sets.append(PublishedSet(fields=fields, labels=unknown, load=_rows(array, 0, num_pictures), frames=frames))

@@ -1,4 +1,4 @@
-"""Published files that are folders of pictures: ImageNet-C, ImageNet-C-bar, Tiny-ImageNet-C and ImageNet-R."""
+"""Published files that are folders of images: ImageNet-C, ImageNet-C-bar, Tiny-ImageNet-C and ImageNet-R."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from augment.image_files.walk import ImageFolderError, class_folders, walk_images
+from augment.files.walk import ImageFolderError, class_folders, walk_images
 from eval.published_files.layout import IMAGES_PER_SET, RENDITION_CLASSES
 from eval.published_files.sets import PublishedFilesError, PublishedSet, need_folder
 
 Preprocessing = Literal["as-stored", "reference"]
-"""`as-stored` crops the middle out of the stored picture; `reference` first resizes its shorter side to 8/7 of the crop (256 for
-224), which the published PixMix script does to pictures that already measure 224 px."""
+"""`as-stored` crops the middle out of the stored image; `reference` first resizes its shorter side to 8/7 of the crop (256 for
+224), which the published PixMix script does to images that already measure 224 px."""
 
 
 def corrupted_folders(
@@ -35,19 +35,19 @@ def corrupted_folders(
         classes: Folder names (wnids) in the order of the network's classes.
         kinds: Corruptions to read; other folders beside them are ignored.
         severities: Severities to read.
-        side: Side of the pictures that are returned, in pixels.
-        preprocessing: How stored pictures become that size.
-        images_per_set: Pictures that a set must hold; None takes the published number, where the folder's name is known.
+        side: Side of the images that are returned, in pixels.
+        preprocessing: How stored images become that size.
+        images_per_set: Images that a set must hold; None takes the published number, where the folder's name is known.
 
     Raises:
-        PublishedFilesError: If folders are missing, the classes differ, or a set holds another number of pictures.
+        PublishedFilesError: If folders are missing, the classes differ, or a set holds another number of images.
     """
-    need_folder(folder, "corrupted pictures")
+    need_folder(folder, "corrupted images")
     wanted = IMAGES_PER_SET.get(folder.name) if images_per_set is None else images_per_set
     missing = [f"{kind}/{level}" for kind in kinds for level in severities if not (folder / kind / str(level)).is_dir()]
     if missing:
         raise PublishedFilesError(
-            f"'{folder}' lacks {len(missing)} folders of corrupted pictures: {', '.join(missing[:20])}"
+            f"'{folder}' lacks {len(missing)} folders of corrupted images: {', '.join(missing[:20])}"
         )
     return [
         _class_folders(
@@ -66,13 +66,13 @@ def rendition_folders(
     Keep only the logits at `RENDITION_CLASSES` before the softmax.
 
     Args:
-        folder: With one folder of pictures per class.
+        folder: With one folder of images per class.
         wnids: Folder names of all 1000 classes in the network's order, or of the 200 alone.
-        side: Side of the pictures that are returned, after resizing the shorter side to 8/7 of it.
-        images_per_set: Pictures that the set must hold; None takes the published 30,000 where the folder's name is known.
+        side: Side of the images that are returned, after resizing the shorter side to 8/7 of it.
+        images_per_set: Images that the set must hold; None takes the published 30,000 where the folder's name is known.
 
     Raises:
-        PublishedFilesError: If the classes differ or the number of pictures does.
+        PublishedFilesError: If the classes differ or the number of images does.
     """
     need_folder(folder, "renditions")
     classes = [wnids[number] for number in RENDITION_CLASSES] if len(wnids) == 1000 else list(wnids)
@@ -127,7 +127,7 @@ def read_image(path: Path, side: int, preprocessing: Preprocessing) -> NDArray[n
     """
     from PIL import Image
 
-    from augment.image_files.decode import UndecodableImage, decode_image
+    from augment.files.decode import UndecodableImage, decode_image
 
     try:
         image = decode_image(path)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from augment.image_files.walk import class_folders
+from augment.files.walk import class_folders
 from eval.published_files.layout import CLASSES_PER_SET
 
 TEST_IMAGES: Final = 10_000

@@ -1,4 +1,4 @@
-"""What the published files of harder pictures are called, how large they are, and their checksums. Light: imports no NumPy.
+"""What the published files of harder images are called, how large they are, and their checksums. Light: imports no NumPy.
 
 Sources: the Zenodo records 2535967 (CIFAR-10-C), 3555552 (CIFAR-100-C), 2235448 (ImageNet-C), 3565846 (ImageNet-P) and 3239543
 (MNIST-C), and the data loaders of TensorFlow Datasets and torch-uncertainty, which state the checksums.
@@ -129,7 +129,7 @@ IMAGES_PER_SET: Final[Mapping[str, int]] = {
     "imagenet-r": 30_000,
     "ImageNet-P": 50_000,
 }
-"""Folder -> pictures (or sequences) per set."""
+"""Folder -> images (or sequences) per set."""
 
 CLASSES_PER_SET: Final[Mapping[str, int]] = {
     "ImageNet-C": 1000,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from augment.image_files.content import file_hash
+from augment.files.content import file_hash
 from eval.errors import EvalError
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ class PublishedFilesError(EvalError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedSet:
-    """Published pictures under one name.
+    """Published images under one name.
 
     Attributes:
         fields: What tells this set from others (corruption, severity; or perturbation, difficulty).
         labels: True classes, (N,) int64; -1 where the files carry none.
-        load: Returns pictures [start, stop): (n, H, W, C) uint8, or (n, T, H, W, C) for sequences.
-        frames: Frames per sequence T; 1 for pictures.
+        load: Returns images [start, stop): (n, H, W, C) uint8, or (n, T, H, W, C) for sequences.
+        frames: Frames per sequence T; 1 for images.
     """
 
     fields: Mapping[str, Any]

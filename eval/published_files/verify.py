@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from augment.image_files.walk import class_folders
-from eval.corruptions.cbar import cbar_kinds
+from augment.files.walk import class_folders
+from eval.benchmarks.presence import CIFAR
+from eval.corruptions.cbar.registry import cbar_kinds
 from eval.corruptions.registry import CORRUPTIONS
 from eval.perturbations.registry import PERTURBATIONS
 from eval.published_files.layout import FILE_MD5, FOLDERS
-from eval.published_files.presence import CIFAR
 from eval.published_files.sets import PublishedFilesError, PublishedSet
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ Labels = Callable[[str], "NDArray[np.int64] | None"]
 def verify_folder(name: str, data_root: Path, labels_of: Labels) -> str:
     """Read one folder of published files and return what it holds.
 
-    Arrays are compared with their published MD5 where there is one, and their labels with the test labels; of trees of pictures
-    and of videos the number per set is checked. The first and the last picture of every set are read.
+    Arrays are compared with their published MD5 where there is one, and their labels with the test labels; of trees of images
+    and of videos the number per set is checked. The first and the last image of every set are read.
 
     Args:
         name: Folder as the archives unpack it, such as "CIFAR-10-C".
@@ -43,12 +43,12 @@ def verify_folder(name: str, data_root: Path, labels_of: Labels) -> str:
     dataset, family = PER_DATASET[name]
     folder = data_root / name
     sets = _READERS[family](folder, dataset, labels_of(dataset))
-    for pictures in sets:
-        rows = range(len(pictures)) if len(pictures) <= 1 else (0, len(pictures) - 1)
+    for images in sets:
+        rows = range(len(images)) if len(images) <= 1 else (0, len(images) - 1)
         for row in rows:
-            pictures.load(row, row + 1)
+            images.load(row, row + 1)
     has_checksums = name in FILE_MD5
-    total = sum(len(pictures) for pictures in sets)
+    total = sum(len(images) for images in sets)
     return (
         f"{len(sets)} sets, {total} entries, {'checksums as published' if has_checksums else 'no published checksums'}"
     )
@@ -63,11 +63,11 @@ def published_corruptions(
     kinds: Sequence[str],
     severities: Sequence[int],
 ) -> list[PublishedSet]:
-    """Return published sets of corrupted pictures, one per corruption and severity.
+    """Return published sets of corrupted images, one per corruption and severity.
 
     Args:
         family: "c", "cbar" or "mnist-c".
-        dataset: The dataset whose test pictures they show.
+        dataset: The dataset whose test images they show.
         labels: Its test labels.
         data_root: Where the files lie.
         kinds: Corruptions to read.

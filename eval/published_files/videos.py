@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from augment.image_files.walk import ImageFolderError, walk_videos
+from augment.files.walk import ImageFolderError, walk_videos
 from eval.perturbations.registry import num_frames, perturbation_named
 from eval.published_files.layout import IMAGES_PER_SET
 from eval.published_files.sets import PublishedFilesError, PublishedSet, need_folder
@@ -40,7 +40,7 @@ def video_perturbations(
     Raises:
         PublishedFilesError: If folders or sequences are missing, or no decoder is installed.
     """
-    need_folder(folder, "perturbed pictures")
+    need_folder(folder, "perturbed images")
     read = decoder or installed_decoder()
     wanted = IMAGES_PER_SET.get(folder.name) if sequences_per_set is None else sequences_per_set
     sets = []

@@ -7,20 +7,19 @@ shown as not comparable, with the reason. Numbers whose source contradicts itsel
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final, Literal
 
-from augment.fast_dataclass import dataclass
 from eval.errors import EvalError
-from eval.published.tables import PublishedTable, PublishedValue
 from eval.tables.grid import MARKS, ColumnSpec, Entry, Reference, RowTest, Table, is_same_part
+from eval.tables.published.tables import PublishedTable, PublishedValue
 from eval.tables.statistics import FEWEST_TESTED, holm, paired_test
 from eval.tables.verdicts import ALPHA, judge_values, tolerance_for
 
 RecipeClass = Literal["published", "published up to unknowns", "not comparable"]
 
-_GENERATED: Final = "generated pictures here, published files there"
+_GENERATED: Final = "generated images here, published files there"
 STAND_INS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "c-generated": ("c", _GENERATED),

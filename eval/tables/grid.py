@@ -1,17 +1,16 @@
 """Tables: rows by columns of means with spread, number of seeds and interval; a best per column; marks.
 
 `eval.tables.layouts` makes tables from observations. Values are fractions (or rank distances); percent appears only
-in `eval.tables.cells`. Plain Python: no NumPy.
+in `eval.tables.formats.entries`. Plain Python: no NumPy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal
 
-from augment.fast_dataclass import dataclass
 from eval.errors import EvalError
 from eval.tables.labels import check_labels
 from eval.tables.statistics import Summary

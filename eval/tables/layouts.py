@@ -8,10 +8,9 @@ set_table       fine rows down (outlier sets), rows of the sweep across, per met
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from augment.fast_dataclass import dataclass
-from eval.benchmarks import heading, lower_is_better, metric_of, parse_column
+from eval.benchmarks.registry import heading, lower_is_better, metric_of, parse_column
 from eval.errors import EvalError
 from eval.tables.grid import ColumnSpec, Entry, Observation, Table
 from eval.tables.statistics import summarise

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Final
-
-from augment.fast_dataclass import dataclass
 
 CONFIDENCE: Final = 0.95
 FEWEST_TESTED: Final = 3

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final, Literal
 
-from augment.fast_dataclass import dataclass
-from eval.published.tables import PublishedValue
+from eval.tables.published.tables import PublishedValue
 from eval.tables.statistics import FEWEST_TESTED, equivalence_p, mean_of, one_sided_p, sample_std, t_quantile
 
 ALPHA: Final = 0.05

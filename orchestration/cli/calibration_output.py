@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from orchestration.cli.output import tell, tell_damage
 
 if TYPE_CHECKING:
-    from orchestration.cells import Plan
-    from orchestration.costs import Machine
+    from orchestration.cells.cell import Plan
+    from orchestration.planning.costs.estimate import Machine
     from orchestration.settings import Settings
-    from orchestration.store.base import ResultsStore
+    from orchestration.store.contract import ResultsStore
 
 
 def calibrated_first(made: Plan, *, store: ResultsStore, settings: Settings, machine: Machine) -> None:
@@ -19,8 +19,8 @@ def calibrated_first(made: Plan, *, store: ResultsStore, settings: Settings, mac
     Raises:
         InputError: If this process computes on another type of device than the machine has.
     """
-    from orchestration.calibrating import calibrate
-    from orchestration.costs import recorded_experience
+    from orchestration.planning.costs.calibrate import calibrate
+    from orchestration.planning.costs.estimate import recorded_experience
 
     found = calibrate(
         made.to_run, known=recorded_experience(made, store, tell_damage), machine=machine, settings=settings, tell=tell

@@ -10,37 +10,37 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestration.cli.given_options import GivenOptions
+from orchestration.cli.hints import PROGRAM, given_by
 from orchestration.cli.normalize_arguments import join_normalize
 from orchestration.cli.output import EXIT_BAD_INPUT, EXIT_CELLS_FAILED, EXIT_DONE, EXIT_REFUSED, show, tell
-from orchestration.hints import PROGRAM, given_by
 
 if TYPE_CHECKING:
     import typer
 
 VERBS: Final[Mapping[str, str]] = {
-    "sweeps": "sweep_verbs",
-    "plan": "sweep_verbs",
-    "run": "run_verbs",
-    "status": "status_verbs",
-    "watch": "lifecycle_verbs",
-    "pause": "lifecycle_verbs",
-    "resume": "lifecycle_verbs",
-    "stop": "lifecycle_verbs",
-    "submit": "cluster_verbs",
-    "cluster": "cluster_verbs",
-    "table": "table_verbs",
-    "report": "report_verbs",
-    "claims": "claims_verbs",
-    "screen": "screen_verbs",
-    "cells": "cell_verbs",
-    "data": "data_verbs",
-    "mixing-set": "mixing_verbs",
-    "evaluate": "evaluate_verbs",
-    "export": "exchange_verbs",
-    "import": "exchange_verbs",
-    "sync": "environment_verbs",
-    "ui": "environment_verbs",
-    "doctor": "environment_verbs",
+    "sweeps": "sweeps",
+    "plan": "sweeps",
+    "run": "run",
+    "status": "status",
+    "watch": "lifecycle",
+    "pause": "lifecycle",
+    "resume": "lifecycle",
+    "stop": "lifecycle",
+    "submit": "cluster",
+    "cluster": "cluster",
+    "table": "table",
+    "report": "report",
+    "claims": "claims",
+    "screen": "screen",
+    "cells": "cells.show",
+    "data": "data.datasets",
+    "mixing-set": "mixing_sets",
+    "evaluate": "evaluate",
+    "export": "exchange",
+    "import": "exchange",
+    "sync": "environment",
+    "ui": "environment",
+    "doctor": "environment",
 }
 """The file of each verb, in the order of the help: only the one that runs is imported."""
 
@@ -115,7 +115,7 @@ def build_app(verb: str | None = None) -> typer.Typer:
     )
     wanted = VERBS.get(verb or "")
     for name in [wanted] if wanted else dict.fromkeys(VERBS.values()):
-        importlib.import_module(f"orchestration.cli.{name}").register(app)
+        importlib.import_module(f"orchestration.cli.verbs.{name}").register(app)
     return app
 
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from augment.fast_dataclass import dataclass
-
 if TYPE_CHECKING:
-    from orchestration.catalogue import Catalogue
+    from orchestration.cells.catalogue import Catalogue
     from orchestration.settings import Settings
     from orchestration.store.files import FileStore
-    from orchestration.sweep import Overrides, Size, Sweep
+    from orchestration.sweeps.model import Overrides, Size, Sweep
 
 SweepName = Annotated[
     str, typer.Argument(metavar="SWEEP", help="Built-in sweep (see `sweeps`) or path of a YAML file.")
@@ -83,7 +82,7 @@ class SweepChoice:
         Raises:
             InputError: With every mistake of the options, or of the file.
         """
-        from orchestration.sweep_files import load_sweep
+        from orchestration.cells.load import load_sweep
 
         return load_sweep(self.name, size=self.size, overrides=self.overrides, catalogue=catalogue)
 
@@ -94,7 +93,7 @@ class SweepChoice:
         Raises:
             InputError: With every mistake of the options.
         """
-        from orchestration.overrides import parse_overrides
+        from orchestration.sweeps.overrides import parse_overrides
 
         return parse_overrides(self.assignments, seeds=self.seeds, workers=self.workers)
 
@@ -111,7 +110,7 @@ class SweepChoice:
             EnvironmentRefused: If the storage does not exist.
             StorageError: If it is not a storage location.
         """
-        from orchestration.catalogue import builtin_catalogue
+        from orchestration.cells.catalogue import builtin_catalogue
 
         settings = settings_of(storage, data_root)
         catalogue = builtin_catalogue(settings.data_root)

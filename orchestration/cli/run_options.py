@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from augment.fast_dataclass import dataclass
-
 if TYPE_CHECKING:
-    from orchestration.cells import Mode
+    from orchestration.cells.cell import Mode
     from orchestration.cli.options import SweepChoice
-    from orchestration.deciding import DecidingOptions
-    from orchestration.notify import Webhook
+    from orchestration.runs.notify import Webhook
+    from orchestration.runs.until_decided import DecidingOptions
     from orchestration.settings import Settings
 
 Address = Annotated[str | None, typer.Option("--address", help="Ray cluster to run on; by default this machine.")]

@@ -6,21 +6,21 @@ import sys
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from orchestration.cells.resolve import resolve_sweep
+from orchestration.cli.hints import command
 from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, EXIT_REFUSED, show, tell
 from orchestration.cli.table_output import print_tables, tables_document
-from orchestration.comparison import Resolved, compared
-from orchestration.hints import command
-from orchestration.resolve import resolve_sweep
-from orchestration.run import run_sweep
-from orchestration.tracked_run import LazyTracker
+from orchestration.results.compare import Resolved, compared
+from orchestration.runs.run import run_sweep
+from orchestration.runs.tracked_run import LazyTracker
 
 if TYPE_CHECKING:
-    from orchestration.catalogue import Catalogue
+    from orchestration.cells.catalogue import Catalogue
     from orchestration.cli.run_options import RunRequest
-    from orchestration.deciding import Look
-    from orchestration.run import SweepRun
+    from orchestration.runs.run import SweepRun
+    from orchestration.runs.until_decided import Look
     from orchestration.store.files import FileStore
-    from orchestration.sweep import Sweep
+    from orchestration.sweeps.model import Sweep
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ class Runner:
 
     def run(self, sweep: Sweep) -> SweepRun:
         """Bring a sweep to completion and publish it on the tracking server."""
-        from orchestration.progress import progress_for
+        from orchestration.runs.progress import progress_for
 
         settings = self.request.settings
         tracker = LazyTracker(settings, self.store, columns=sweep.columns)
@@ -64,8 +64,8 @@ class Runner:
     def look(self, sweep: Sweep, made: SweepRun) -> Look:
         """Look at the verdicts of a run at the level that several looks leave each."""
         from eval.tables.verdicts import alpha_of_look
-        from orchestration.claims import judge_claims
-        from orchestration.deciding import look_at
+        from orchestration.results.claims import judge_claims
+        from orchestration.runs.until_decided import look_at
 
         deciding = self.request.deciding
         assert deciding is not None
@@ -75,8 +75,8 @@ class Runner:
 
     def hours(self, sweep: Sweep) -> float:
         """Estimate the device-hours of what is missing of a sweep."""
-        from orchestration.costs import estimate, read_machine
-        from orchestration.plan import make_plan
+        from orchestration.planning.costs.estimate import estimate, read_machine
+        from orchestration.planning.plan import make_plan
 
         plan = make_plan(
             sweep, store=self.store, catalogue=self.catalogue, checkpoints=self.request.settings.checkpoints
@@ -88,7 +88,7 @@ class Runner:
 
     def compared(self, sweep: Sweep, made: SweepRun, alpha: float) -> SweepRun:
         """Return a run whose tables stand beside the published ones."""
-        from orchestration.sweep_files import load_sweep
+        from orchestration.cells.load import load_sweep
 
         full = load_sweep(self.request.choice.name)
         ours = Resolved(sweep, made.cells)
@@ -108,7 +108,7 @@ class Runner:
 
 def carry_out(request: RunRequest, *, as_json: bool) -> int:
     """Do what one call of `run` asks and return its exit code; the webhook hears of every end, also of a refusal."""
-    from orchestration.catalogue import builtin_catalogue
+    from orchestration.cells.catalogue import builtin_catalogue
     from orchestration.cli.options import store_of
 
     catalogue = builtin_catalogue(request.settings.data_root)
@@ -131,7 +131,7 @@ def _run(runner: Runner, sweep: Sweep) -> tuple[Sweep, SweepRun]:
     if deciding is None:
         return sweep, runner.run(sweep)
     from eval.tables.verdicts import alpha_of_look
-    from orchestration.deciding import run_until_decided
+    from orchestration.runs.until_decided import run_until_decided
 
     larger, made = run_until_decided(sweep, runner.run, runner.look, runner.hours, options=deciding, tell=tell)
     return larger, runner.compared(larger, made, alpha_of_look(deciding.looks))
@@ -139,7 +139,7 @@ def _run(runner: Runner, sweep: Sweep) -> tuple[Sweep, SweepRun]:
 
 def _finish(made: SweepRun, runner: Runner, *, as_json: bool) -> None:
     """Print the grid, or the document, and say what follows."""
-    from orchestration.ledger import ledger_of, ledger_text
+    from orchestration.planning.costs.actual import ledger_of, ledger_text
 
     cost = ledger_of(made.cells, made.results, runner.catalogue)
     if as_json:
@@ -187,7 +187,7 @@ def _afterwards(made: SweepRun) -> list[str]:
 def _notify(request: RunRequest, made: SweepRun, sweep: Sweep) -> None:
     if request.webhook is None:
         return
-    from orchestration.notify import message_of, notify
+    from orchestration.runs.notify import message_of, notify
 
     outcome = made.outcome
     message = message_of(
@@ -207,7 +207,7 @@ def _notify_of(request: RunRequest, label: str, error: str) -> None:
     """Tell the webhook of a run that broke; the message names the kind of error only, since its text may hold secrets."""
     if request.webhook is None:
         return
-    from orchestration.notify import message_of, notify
+    from orchestration.runs.notify import message_of, notify
 
     trouble = notify(request.webhook, message_of(label, "refused", reason=f"ended with {error}"))
     if trouble:

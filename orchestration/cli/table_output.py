@@ -17,12 +17,12 @@ def print_tables(tables: Sequence[Table]) -> None:
     if sys.stdout.isatty():
         from rich.console import Console
 
-        from eval.tables.terminal import to_rich
+        from eval.tables.formats.terminal import to_rich
 
         for table in tables:
             Console(file=sys.stdout).print(to_rich(table))
         return
-    from eval.tables.render import render
+    from eval.tables.formats.render import render
 
     for table in tables:
         show(render(table, "markdown"))
@@ -32,7 +32,7 @@ def tables_document(tables: Sequence[Table]) -> dict[str, Any]:
     """Return `{"table": ...}`, or `{"tables": [...]}` for a union of sweeps, as plain values."""
     import json
 
-    from eval.tables.render import render
+    from eval.tables.formats.render import render
 
     documents = [json.loads(render(table, "json")) for table in tables]
     return {"table": documents[0]} if len(documents) == 1 else {"tables": documents}

@@ -9,7 +9,7 @@ import typer
 from orchestration.cli.normalize_arguments import NORMALIZE
 
 if TYPE_CHECKING:
-    from orchestration.foreign import Reading
+    from orchestration.evaluation.checkpoints import Reading
 
 
 Normalize = Annotated[
@@ -31,6 +31,6 @@ StateDict = Annotated[
 
 def reading_of(normalize: str | None, state_dict: str | None) -> Reading:
     """Return what the options say of a file of weights."""
-    from orchestration.foreign import Reading
+    from orchestration.evaluation.checkpoints import Reading
 
     return Reading(normalize=normalize, state_dict=state_dict)

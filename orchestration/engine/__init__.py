@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from orchestration.engine.options import LeaseTimings, RunOptions, RunOutcome
 
 if TYPE_CHECKING:
-    from orchestration.cells import Plan
-    from orchestration.engine.groups import GroupPool
-    from orchestration.observer import RunObserver
-    from orchestration.store.base import ResultsStore
+    from orchestration.cells.cell import Plan
+    from orchestration.engine.groups.group import GroupPool
+    from orchestration.engine.observer import RunObserver
+    from orchestration.store.contract import ResultsStore
 
 __all__ = ["LeaseTimings", "RunOptions", "RunOutcome", "execute"]
 

@@ -16,20 +16,20 @@ from typing import TYPE_CHECKING, Any
 
 from clusters.connect import connect
 from clusters.placement import check_fits
-from orchestration.engine.driver import Driver
+from orchestration.engine.driver.driver import Driver
+from orchestration.engine.driver.events import Relay
 from orchestration.engine.options import RunOutcome, RunStatus
 from orchestration.engine.quiet import quiet
-from orchestration.engine.relay import Relay
 from orchestration.store.owners import owner_here
 
 if TYPE_CHECKING:
     from clusters.connect import Connection
     from clusters.placement import Node
-    from orchestration.cells import Plan
-    from orchestration.engine.groups import GroupPool
+    from orchestration.cells.cell import Plan
+    from orchestration.engine.groups.group import GroupPool
+    from orchestration.engine.observer import RunObserver
     from orchestration.engine.options import RunOptions
-    from orchestration.observer import RunObserver
-    from orchestration.store.base import ResultsStore
+    from orchestration.store.contract import ResultsStore
 
 PUMP_S = 0.5
 TUNER_END_S = 60.0
@@ -237,7 +237,7 @@ def _scratch(options: RunOptions) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _pool(options: RunOptions, pool: GroupPool | None) -> Iterator[GroupPool]:
-    from orchestration.engine.groups import GroupPool
+    from orchestration.engine.groups.group import GroupPool
 
     if pool is not None:
         yield pool

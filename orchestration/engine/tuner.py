@@ -19,10 +19,10 @@ from ray.tune.execution.tune_controller import TuneController
 from ray.tune.search import Searcher
 from ray.tune.utils.object_cache import _ObjectCache
 
-from orchestration.engine.trial import TRIAL_RESOURCES, cell_trial, keep_credentials_out_of_trials
+from orchestration.engine.groups.trial import TRIAL_RESOURCES, cell_trial, keep_credentials_out_of_trials
 
 if TYPE_CHECKING:
-    from orchestration.engine.driver import Driver
+    from orchestration.engine.driver.driver import Driver
 
 WAITING_TRIALS: Final = 32
 """Trials whose processes may be starting at once; Ray starts as many together as the head node has CPUs."""

@@ -19,7 +19,7 @@ def open_store(uri: str | os.PathLike[str], *, lease_expiry_s: float = 60.0) -> 
     Raises:
         StorageError: If the URI names no storage.
     """
-    from clusters.storage import open_storage
+    from clusters.storage.open import open_storage
     from orchestration.store.files import FileStore
 
     if os.fspath(uri) == "memory:":

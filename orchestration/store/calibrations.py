@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote
 
-from clusters.storage import MissingObjectError, Storage
-from orchestration.experience import NO_EXPERIENCE, Experience, Kind
-from orchestration.store.codec import Fields
+from clusters.storage.open import MissingObjectError, Storage
 from orchestration.store.errors import CorruptRecordError, OnDamage
-from orchestration.store.plain import corrupt, record_names, seal, unseal
+from orchestration.store.format.codec import Fields
+from orchestration.store.format.plain import corrupt, record_names, seal, unseal
+from orchestration.store.measured import NO_EXPERIENCE, Experience, Kind
 
 FOLDER: Final = "calibrations"
 VERSION: Final = 1

@@ -28,17 +28,17 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import quote
 
-from clusters.storage import MissingObjectError, Storage
+from clusters.storage.open import MissingObjectError, Storage
 from eval.report import MetricReport
-from orchestration.experience import Experience
-from orchestration.store.arrays import pack_arrays
-from orchestration.store.base import AttemptRecord, CellResult, Lease, SweepRecord, TrainingRecord
-from orchestration.store.bundles import bundled
 from orchestration.store.calibrations import read_calibrations, write_calibration
-from orchestration.store.codec import ArraysFile, decode_attempt, encode_attempt, encode_report, encode_training
+from orchestration.store.contract import AttemptRecord, CellResult, Lease, SweepRecord, TrainingRecord
 from orchestration.store.errors import OnDamage, StoreError
+from orchestration.store.format.arrays import pack_arrays
+from orchestration.store.format.bundles import bundled
+from orchestration.store.format.codec import ArraysFile, decode_attempt, encode_attempt, encode_report, encode_training
+from orchestration.store.format.plain import seal, unseal
 from orchestration.store.leases import Leases
-from orchestration.store.plain import seal, unseal
+from orchestration.store.measured import Experience
 from orchestration.store.reading import Reader
 from orchestration.store.sweep_records import delete_sweep, read_sweeps, write_sweep
 

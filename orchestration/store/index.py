@@ -12,12 +12,12 @@ import hashlib
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from blake3 import blake3
 
-from augment.fast_dataclass import dataclass
-from clusters.storage import MissingObjectError, Storage, StorageError
+from clusters.storage.open import MissingObjectError, Storage, StorageError
 from orchestration.store.requests import each
 
 _FOLDER: Final = "index"

@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from clusters.storage import MissingObjectError, Storage
-from orchestration.store.base import Lease
+from clusters.storage.open import MissingObjectError, Storage
+from orchestration.store.contract import Lease
 from orchestration.store.owners import is_dead
 from orchestration.store.requests import each
 

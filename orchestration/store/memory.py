@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from clusters.local_storage import fetch_whole
-from clusters.storage import MissingObjectError, ObjectInfo, checked
+from clusters.storage.local import fetch_whole
+from clusters.storage.open import MissingObjectError, ObjectInfo, checked
 from orchestration.store.files import DEFAULT_LEASE_EXPIRY_S, FileStore
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-
-from augment.fast_dataclass import dataclass
 
 _PROC: Final = Path("/proc")
 

@@ -6,16 +6,16 @@ import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from clusters.storage import MissingObjectError, Storage, StorageError
+from clusters.storage.open import MissingObjectError, Storage, StorageError
 from eval.report import MetricReport
-from orchestration.hints import command
-from orchestration.store.arrays import load_arrays
-from orchestration.store.base import CellResult, TrainingRecord
-from orchestration.store.bundles import unbundled
-from orchestration.store.codec import VERSION, ArraysFile, decode_report, decode_training
+from orchestration.cli.hints import command
+from orchestration.store.contract import CellResult, TrainingRecord
 from orchestration.store.errors import CorruptRecordError, OnDamage
+from orchestration.store.format.arrays import load_arrays
+from orchestration.store.format.bundles import unbundled
+from orchestration.store.format.codec import VERSION, ArraysFile, decode_report, decode_training
+from orchestration.store.format.plain import check_seal, corrupt, record_names
 from orchestration.store.index import Index, RawCell
-from orchestration.store.plain import check_seal, corrupt, record_names
 from orchestration.store.requests import both, each
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ import hashlib
 from dataclasses import asdict
 from typing import Any, Final
 
-from clusters.storage import MissingObjectError, Storage
-from orchestration.store.base import SweepRecord, SweptCell
-from orchestration.store.codec import Fields
+from clusters.storage.open import MissingObjectError, Storage
+from orchestration.store.contract import SweepRecord, SweptCell
 from orchestration.store.errors import CorruptRecordError, OnDamage
-from orchestration.store.plain import corrupt, record_names, seal, to_json, unseal
+from orchestration.store.format.codec import Fields
+from orchestration.store.format.plain import corrupt, record_names, seal, to_json, unseal
 from orchestration.store.requests import each
 
 FOLDER: Final = "sweeps"

@@ -6,7 +6,7 @@ browser's side. Importing this package imports no MLflow.
 
 from orchestration.tracking.errors import TrackingError
 from orchestration.tracking.opening import NO_TRACKING, check_tracking, open_tracker
-from orchestration.tracking.server import serve_ui
+from orchestration.tracking.server.run import serve_ui
 from orchestration.tracking.sync import Synced, sync
 from orchestration.tracking.tracker import Tracker
 

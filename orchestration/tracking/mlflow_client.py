@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
-from orchestration.addresses import sqlite_database, sqlite_file
+from orchestration.tracking.addresses import sqlite_database, sqlite_file
 from orchestration.tracking.client import Point, RunStatus, TrackedRun
 from orchestration.tracking.errors import TrackingError
 from orchestration.tracking.secrets import scrubbed

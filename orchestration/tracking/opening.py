@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from orchestration.addresses import folder_address, sqlite_file
 from orchestration.errors import EnvironmentRefused
+from orchestration.tracking.addresses import folder_address, sqlite_file
 from orchestration.tracking.secrets import scrubbed
 from orchestration.tracking.tracker import MessageTracker, ProcessSink, Sink, ThreadSink, Tracker
 

@@ -15,13 +15,13 @@ from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import quote
 
-from orchestration.store.base import ResultsStore
+from orchestration.store.contract import ResultsStore
 from orchestration.store.owners import owner_here
 from orchestration.tracking.client import Point, TrackedRun, TrackingClient
 from orchestration.tracking.errors import TrackingError
 from orchestration.tracking.secrets import scrubbed
 from orchestration.tracking.state import FINE_TABLE, RunState
-from orchestration.tracking.subjects import TrackedCell, TrackedSweep
+from orchestration.tracking.tracked_values import TrackedCell, TrackedSweep
 from orchestration.tracking.views import GRID_FOLDER, NOTE_TAG, WANTED_TAG, experiment_note, sweep_note, view_tags
 
 PROJECTED_TAG: Final = "projected"

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestration.foreign_rows import origin_lines, origin_marks
+from orchestration.results.foreign_rows import origin_lines, origin_marks
 from orchestration.tracking.client import Point, RunStatus
 from orchestration.tracking.secrets import is_secret_name, scrubbed, without_secrets
-from orchestration.tracking.subjects import TrackedCell, clean_name
+from orchestration.tracking.tracked_values import TrackedCell, clean_name
 
 if TYPE_CHECKING:
-    from orchestration.store.base import AttemptRecord, CellResult
+    from orchestration.store.contract import AttemptRecord, CellResult
     from trainers.job import EpochRow
 
 FINE_TABLE: Final = "fine.json"
@@ -120,7 +120,7 @@ def epoch_points(rows: Iterable[EpochRow]) -> tuple[Point, ...]:
 
 
 def _held_out(row: EpochRow) -> dict[str, float]:
-    """Return what a row says of pictures that were held out from training, where some were."""
+    """Return what a row says of images that were held out from training, where some were."""
     values = {"validation/loss": row.validation_loss, "validation/accuracy": row.validation_accuracy}
     return {name: value for name, value in values.items() if value is not None}
 

@@ -6,16 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestration.column_values import unfilled
-from orchestration.recorded import recorded_of
+from orchestration.cells.checks.column_values import unfilled
+from orchestration.results.lookup import recorded_of
 from orchestration.tracking.client import TrackingClient
 from orchestration.tracking.opening import artifacts_of
 from orchestration.tracking.projection import Projection
 from orchestration.tracking.state import run_state
-from orchestration.tracking.subjects import TrackedSweep, tracked_sweep
+from orchestration.tracking.tracked_values import TrackedSweep, tracked_sweep
 
 if TYPE_CHECKING:
-    from orchestration.cells import Plan
+    from orchestration.cells.cell import Plan
     from orchestration.store.files import FileStore
 
 

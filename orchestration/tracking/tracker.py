@@ -14,15 +14,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, ParamSpec, Protocol
 
-from orchestration.observer import CellState, RunObserver
+from orchestration.engine.observer import CellState, RunObserver
 from orchestration.tracking.journal import Journal
 from orchestration.tracking.secrets import scrubbed
-from orchestration.tracking.subjects import tracked_sweep
+from orchestration.tracking.tracked_values import tracked_sweep
 
 if TYPE_CHECKING:
     from eval.report import MetricReport
-    from orchestration.cells import Plan, PlannedCell
-    from orchestration.store.base import AttemptRecord, TrainingRecord
+    from orchestration.cells.cell import Plan, PlannedCell
+    from orchestration.store.contract import AttemptRecord, TrainingRecord
     from trainers.job import EpochRow
 
 P = ParamSpec("P")

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
-from orchestration.tracking.subjects import TrackedSweep
+from orchestration.tracking.tracked_values import TrackedSweep
 
 VIEW_TAG: Final = "mlflow.sharedViewState."
 NOTE_TAG: Final = "mlflow.note.content"

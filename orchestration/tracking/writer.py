@@ -19,13 +19,13 @@ from typing import Any, Final
 
 from clusters.errors import ClusterError
 from orchestration.errors import SweepError
-from orchestration.store.base import ResultsStore
+from orchestration.store.contract import ResultsStore
 from orchestration.tracking.client import Point, TrackingClient
 from orchestration.tracking.errors import TrackingError
 from orchestration.tracking.projection import Projection
 from orchestration.tracking.secrets import scrubbed
 from orchestration.tracking.state import epoch_points, run_state
-from orchestration.tracking.subjects import TrackedCell, TrackedSweep, clean_name
+from orchestration.tracking.tracked_values import TrackedCell, TrackedSweep, clean_name
 from trainers.job import EpochRow
 
 Message = Mapping[str, Any]

@@ -52,12 +52,12 @@ def test_mlflow_enters_through_one_file() -> None:
 
 
 def test_object_storage_enters_through_one_file() -> None:
-    assert importers_of("boto3", "botocore", "fsspec", "s3fs") == {"clusters/s3.py"}
+    assert importers_of("boto3", "botocore", "fsspec", "s3fs") == {"clusters/storage/s3.py"}
 
 
 def test_ray_enters_only_where_work_is_launched_connected_and_scheduled() -> None:
-    rooms = ("clusters/", "orchestration/engine/", "orchestration/screening/")
-    doors = {"trainers/group_loop.py", "orchestration/cluster_doctor.py"}
+    rooms = ("clusters/", "orchestration/engine/", "orchestration/runs/screening/")
+    doors = {"trainers/worker/group_loop.py", "orchestration/doctor/cluster.py"}
 
     assert {path for path in importers_of("ray") if not path.startswith(rooms)} == doors
     assert len(importers_of("ray")) <= 13

@@ -9,23 +9,23 @@ from numpy.typing import NDArray
 from scipy import stats
 from torch import nn
 
-from augment.augmix import AugMixJsd, apply_augmix, draw_augmix, jensen_shannon
-from augment.counters import SampleKeys, StepKeys
-from augment.operations import BASIC, apply_operations
-from augment.rival_configs import AugMixConfig, AugMixJsdConfig
+from augment.kernels.counters import SampleKeys, StepKeys
+from augment.kernels.operations import BASIC, apply_operations
+from augment.methods.augmix import AugMixJsd, apply_augmix, draw_augmix, jensen_shannon
+from augment.methods.rival_configs import AugMixConfig, AugMixJsdConfig
 from augment.treatment import TreatmentContext
 
 CONTEXT = TreatmentContext(image_size=16, num_channels=3, num_classes=4, mean=(0.5,) * 3)
 
 
-def pictures(count: int, channels: int = 3) -> NDArray[np.uint8]:
-    """Return random pictures, (count, 16, 16, channels) uint8."""
+def originals(count: int, channels: int = 3) -> NDArray[np.uint8]:
+    """Return random images, (count, 16, 16, channels) uint8."""
     return np.random.default_rng(0).integers(0, 256, (count, 16, 16, channels), dtype=np.uint8)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_augmix_is_the_drawn_combination_of_chains(channels: int) -> None:
-    images, keys = pictures(100, channels), SampleKeys(0, 0, np.arange(100))
+    images, keys = originals(100, channels), SampleKeys(0, 0, np.arange(100))
     draw = draw_augmix(AugMixConfig(), keys, height=16, width=16, stream="augmix")
     wanted = []
     for index, image in enumerate(images):
@@ -53,8 +53,8 @@ def test_augmix_draws_follow_their_distributions() -> None:
     assert stats.chisquare(np.bincount(used, minlength=9)).pvalue > 1e-3
 
 
-def test_the_views_are_the_clean_picture_and_two_different_mixtures() -> None:
-    images = pictures(8)
+def test_the_views_are_the_clean_image_and_two_different_mixtures() -> None:
+    images = originals(8)
     views = AugMixJsd(AugMixJsdConfig(), CONTEXT).sample(images, SampleKeys(0, 0, np.arange(8)))
     assert views.shape == (3, 8, 16, 16, 3)
     assert np.array_equal(views[0], images.astype(np.float32) / np.float32(255))

@@ -10,14 +10,14 @@ import pytest
 from PIL import Image
 
 from benchmarks.harness import Case, Report, interquartile_range, measure
-from benchmarks.pixmix_peer import derived_peer, published_peer, structured_pictures
+from benchmarks.pixmix_peer import derived_peer, published_peer, structured_images
 
 
-def test_the_derived_peer_gives_mixed_pictures_in_range() -> None:
+def test_the_derived_peer_gives_mixed_images_in_range() -> None:
     peer = derived_peer(32)
-    images = [Image.fromarray(picture) for picture in structured_pictures(40, 32, seed=0)]
-    picture = Image.fromarray(structured_pictures(1, 64, seed=1)[0])
-    mixed = [peer.sample(image, picture, beta=3.0, severity=3.0, crop=False).numpy() for image in images]
+    images = [Image.fromarray(original) for original in structured_images(40, 32, seed=0)]
+    original = Image.fromarray(structured_images(1, 64, seed=1)[0])
+    mixed = [peer.sample(image, original, beta=3.0, severity=3.0, crop=False).numpy() for image in images]
     clean = [np.asarray(image).transpose(2, 0, 1) / 255.0 for image in images]
     same = [np.abs(ours - own).max() < 1e-6 for ours, own in zip(mixed, clean, strict=True)]
     assert {sample.shape for sample in mixed} == {(3, 32, 32)}

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from augment.cards import all_cards, card_for, document
-from augment.methods import METHODS
+from augment.methods.cards import all_cards, card_for, document
+from augment.registry import METHODS
 
 
 def test_a_card_holds_everything_that_a_reader_asks() -> None:
     card = card_for(METHODS["pixmix"])
     assert card.startswith("### PixMix (`pixmix`)\n")
     for line in (
-        "- acts on: pictures, on the host",
+        "- acts on: images, on the host",
         "- hyper-parameters: max_rounds = 4, beta = 3, severity = 3, operations = all, augment_start = True",
         "- on imagenet: beta = 4, severity = 1",
         "- needs: a mixing set",
@@ -27,7 +27,7 @@ def test_a_card_tells_recipe_and_start() -> None:
     card = card_for(METHODS["oe"])
     assert "- recipe on any dataset: epochs = 10, lr = 0.001" in card
     assert "- starts from: the trained network of `baseline`" in card
-    assert "- acts on: the loss, a second stream of pictures" in card
+    assert "- acts on: the loss, a second stream of images" in card
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -37,7 +37,7 @@ def test_every_method_has_a_card(name: str) -> None:
 
 def test_the_page_of_methods_is_up_to_date() -> None:
     page = Path(__file__).resolve().parents[2] / "docs" / "methods.md"
-    assert page.read_text() == document(), "write it again: python -m augment.cards > docs/methods.md"
+    assert page.read_text() == document(), "write it again: python -m augment.methods.cards > docs/methods.md"
 
 
 def test_files_are_named_apart_from_hyper_parameters() -> None:

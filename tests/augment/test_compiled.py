@@ -12,25 +12,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from augment import compiled
-from augment.compiled import kernel, read_only, sources_hash
-from augment.counters import SampleKeys, uniforms
-from augment.numba_cache import SealedFiles
-from augment.warm import KERNEL_MODULES
+from augment.kernels import compiled
+from augment.kernels.compiled import kernel, read_only, sources_hash
+from augment.kernels.counters import SampleKeys, uniforms
+from augment.kernels.numba_cache import SealedFiles
+from augment.kernels.warm import KERNEL_MODULES
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 CODE = """
-from augment.compiled import num_compiled
-from augment.warm import warm
-warm(["augment.counters"])
+from augment.kernels.compiled import num_compiled
+from augment.kernels.warm import warm
+warm(["augment.kernels.counters"])
 print(num_compiled())
 """
 
 
 def a_copy(folder: Path) -> Path:
     """Copy the sources that the counters' kernels need into a folder."""
-    (folder / "augment").mkdir(parents=True)
-    for name in ("__init__", "compiled", "numba_cache", "counters", "warm", "errors"):
+    (folder / "augment" / "kernels").mkdir(parents=True)
+    kernels = [f"kernels/{name}" for name in ("__init__", "compiled", "numba_cache", "counters", "warm")]
+    for name in ("__init__", "errors", *kernels):
         shutil.copy(REPOSITORY / "augment" / f"{name}.py", folder / "augment" / f"{name}.py")
     return folder
 
@@ -52,7 +53,7 @@ def test_the_same_code_in_another_folder_loads_what_was_compiled(tmp_path: Path)
     again, silent = warm_in(a_copy(tmp_path / "elsewhere" / "two"), cache)
     assert (again, silent) == (0, "")
     changed = a_copy(tmp_path / "three")
-    source = changed / "augment" / "counters.py"
+    source = changed / "augment" / "kernels" / "counters.py"
     source.write_text(source.read_text().replace("SC 2011", "SC 2011 "))
     assert warm_in(changed, cache)[0] == first
 
@@ -126,7 +127,7 @@ def test_every_module_with_kernels_is_warmed_at_installation() -> None:
         if "\n@kernel(" in path.read_text()
     }
     covered = {name for module in KERNEL_MODULES for name in compiled._reach(module)}
-    assert found <= covered, "add these to augment.warm.KERNEL_MODULES"
+    assert found <= covered, "add these to augment.kernels.warm.KERNEL_MODULES"
 
 
 def test_fixed_options_of_kernels_are_refused() -> None:

@@ -10,11 +10,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from augment import compounds
-from augment.compounds import config_for, method_for
-from augment.counters import SampleKeys
+from augment import compound as compounds
+from augment.compound import config_for, method_for
 from augment.errors import AugmentError
-from augment.methods import METHODS, Method
+from augment.kernels.counters import SampleKeys
+from augment.registry import METHODS, Method
 from augment.treatment import Treatment, TreatmentContext
 
 CONTEXT = TreatmentContext(
@@ -52,7 +52,7 @@ def test_a_compound_describes_its_parts() -> None:
     [
         (
             "cutout+pixmix",
-            r"'pixmix' needs uint8 pictures, but 'cutout' before it returns float32: write 'pixmix\+cutout'",
+            r"'pixmix' needs uint8 images, but 'cutout' before it returns float32: write 'pixmix\+cutout'",
         ),
         ("mixup+mixup", "'mixup' is named 2 times; name it once"),
         ("pixmix+baseline", "'baseline' changes nothing; leave it out"),
@@ -137,7 +137,7 @@ def test_a_users_method_may_take_no_known_name_and_must_be_a_method(monkeypatch:
 
 def test_resolving_names_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from augment.compounds import method_for; method_for('pixmix+cutmix');"
+        "import sys; from augment.compound import method_for; method_for('pixmix+cutmix');"
         "print([name for name in ('numpy', 'numba', 'torch', 'scipy') if name in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

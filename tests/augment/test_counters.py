@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from augment.compiled import kernel
-from augment.counters import (
+from augment.kernels.compiled import kernel
+from augment.kernels.counters import (
     SampleKeys,
     StepKeys,
     integers,

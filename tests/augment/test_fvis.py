@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from augment.counters import SampleKeys
 from augment.errors import AugmentError
-from augment.fvis import (
+from augment.feature_visualisation.layers import Layer, activations, frozen, input_channels, visual_layers
+from augment.feature_visualisation.untrained import untrained_network
+from augment.feature_visualisation.visualise import (
     COLOUR_ROOT,
     FvisConfig,
     Unit,
@@ -23,8 +24,7 @@ from augment.fvis import (
     transform,
     visualise,
 )
-from augment.fvis_layers import Layer, activations, frozen, input_channels, visual_layers
-from augment.untrained import untrained_network
+from augment.kernels.counters import SampleKeys
 
 
 @pytest.fixture(autouse=True)
@@ -39,16 +39,16 @@ def keys(count: int) -> SampleKeys:
     return SampleKeys(1, 0, np.arange(count, dtype=np.int64))
 
 
-def mean_activation(model: nn.Module, pictures: np.ndarray, unit: Unit) -> float:
-    images = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
+def mean_activation(model: nn.Module, drawn_images: np.ndarray, unit: Unit) -> float:
+    images = torch.from_numpy(drawn_images).permute(0, 3, 1, 2).float() / 255
     with torch.no_grad():
         return float(activations(model, images, [unit.layer])[unit.layer][:, unit.channel].mean())
 
 
-def excitement(model: nn.Module, pictures: np.ndarray, unit: Unit) -> float:
-    images = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
+def excitement(model: nn.Module, drawn_images: np.ndarray, unit: Unit) -> float:
+    images = torch.from_numpy(drawn_images).permute(0, 3, 1, 2).float() / 255
     with torch.no_grad():
-        rest = answers_at_rest(model, [unit.layer], pictures.shape[1])
+        rest = answers_at_rest(model, [unit.layer], drawn_images.shape[1])
         maps = activations(model, images, [unit.layer])
         return float(objective(maps, rest, [[unit]] * len(images)).mean())
 
@@ -58,9 +58,9 @@ def test_more_steps_excite_the_unit_more(channels: int) -> None:
     model, unit = untrained_network(0, channels), Unit("blocks.1", 3)
     scores = []
     for steps in (0, 20):
-        pictures = visualise(model, [[unit], [unit]], keys(2), side=16, config=FvisConfig(steps=steps, lr=0.3))
-        assert pictures.shape == (2, 16, 16, channels)
-        scores.append(excitement(model, pictures, unit))
+        drawn_images = visualise(model, [[unit], [unit]], keys(2), side=16, config=FvisConfig(steps=steps, lr=0.3))
+        assert drawn_images.shape == (2, 16, 16, channels)
+        scores.append(excitement(model, drawn_images, unit))
     assert scores[1] > scores[0] + 0.05
 
 
@@ -68,8 +68,8 @@ def test_a_negative_weight_lowers_the_activation() -> None:
     model = untrained_network(0, 3)
     scores = []
     for weight in (-1.0, 1.0):
-        pictures = visualise(model, [[Unit("blocks.1", 3, weight)]], keys(1), side=16, config=FvisConfig(steps=12))
-        scores.append(mean_activation(model, pictures, Unit("blocks.1", 3)))
+        drawn_images = visualise(model, [[Unit("blocks.1", 3, weight)]], keys(1), side=16, config=FvisConfig(steps=12))
+        scores.append(mean_activation(model, drawn_images, Unit("blocks.1", 3)))
     assert scores[0] < scores[1]
 
 
@@ -77,8 +77,8 @@ def test_a_colour_detector_gets_its_colour() -> None:
     model = nn.Sequential(nn.Conv2d(3, 1, 1, bias=False))
     with torch.no_grad():
         model[0].weight.copy_(torch.tensor([1.0, -1.0, -1.0]).reshape(1, 3, 1, 1))
-    picture = visualise(model, [[Unit("0", 0)]], keys(1), side=12, config=FvisConfig(steps=40, lr=0.5))[0]
-    red, green, blue = picture.reshape(-1, 3).mean(0)
+    image = visualise(model, [[Unit("0", 0)]], keys(1), side=12, config=FvisConfig(steps=40, lr=0.5))[0]
+    red, green, blue = image.reshape(-1, 3).mean(0)
     assert red > green + 30
     assert red > blue + 30
 
@@ -136,17 +136,17 @@ def test_the_frequency_scale_falls_as_one_over_the_frequency() -> None:
     assert scale[3, 4] == pytest.approx(1 / (0.375**2 + 0.5**2) ** 0.5)
 
 
-def test_a_constant_spectrum_is_a_flat_picture_in_correlated_colour() -> None:
+def test_a_constant_spectrum_is_a_flat_image_in_correlated_colour() -> None:
     spectrum = torch.zeros(1, 3, 8, 5, 2)
     spectrum[0, 0, 0, 0, 0] = 1.0
-    picture = render(spectrum, torch.ones(8, 5), 8)
+    image = render(spectrum, torch.ones(8, 5), 8)
     root = np.array(COLOUR_ROOT)
     expected = 1 / (1 + np.exp(-(1 / 8 / 4) * root[:, 0] / np.linalg.norm(root, axis=0).max()))
-    assert picture[0, :, 0, 0].tolist() == pytest.approx(expected.tolist(), abs=1e-6)
-    assert torch.allclose(picture, picture[:, :, :1, :1].expand_as(picture), atol=1e-6)
+    assert image[0, :, 0, 0].tolist() == pytest.approx(expected.tolist(), abs=1e-6)
+    assert torch.allclose(image, image[:, :, :1, :1].expand_as(image), atol=1e-6)
 
 
-def test_the_identity_view_shows_the_picture_and_a_shift_fills_with_grey() -> None:
+def test_the_identity_view_shows_the_image_and_a_shift_fills_with_grey() -> None:
     images = torch.rand(1, 1, 4, 4, generator=torch.Generator().manual_seed(0))
     identity = torch.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
     assert torch.allclose(transform(images, identity), images, atol=1e-6)
@@ -162,19 +162,19 @@ def test_the_objective_sums_weighted_means_of_what_is_beyond_rest() -> None:
     assert found.tolist() == pytest.approx([2 * (-0.1 + 0 + 1 + 2) / 4 - 0.5])
 
 
-def test_an_edge_detector_gets_edges_and_no_flat_picture() -> None:
-    """A linear filter that answers to brightness too: the plain mean would be greatest for a white picture."""
+def test_an_edge_detector_gets_edges_and_no_flat_image() -> None:
+    """A linear filter that answers to brightness too: the plain mean would be greatest for a white image."""
     model = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1, bias=False))
     with torch.no_grad():
         model[0].weight.copy_(torch.tensor([[-1.0, 0.0, 1.2]] * 3).reshape(1, 1, 3, 3))
-    picture = visualise(model, [[Unit("0", 0)]], keys(1), side=16, config=FvisConfig(steps=80))[0, :, :, 0]
-    across = np.abs(np.diff(picture[2:-2, 2:-2].astype(float), axis=1)).mean()
-    along = np.abs(np.diff(picture[2:-2, 2:-2].astype(float), axis=0)).mean()
-    assert picture.std() > 40
+    image = visualise(model, [[Unit("0", 0)]], keys(1), side=16, config=FvisConfig(steps=80))[0, :, :, 0]
+    across = np.abs(np.diff(image[2:-2, 2:-2].astype(float), axis=1)).mean()
+    along = np.abs(np.diff(image[2:-2, 2:-2].astype(float), axis=0)).mean()
+    assert image.std() > 40
     assert across > 1.2 * along
 
 
-def test_rest_is_the_answer_to_a_grey_picture() -> None:
+def test_rest_is_the_answer_to_a_grey_image() -> None:
     model = nn.Sequential(nn.Conv2d(3, 2, 1))
     rest = answers_at_rest(model, ["0"], 4)["0"]
     wanted = 0.5 * model[0].weight.sum((1, 2, 3)) + model[0].bias
@@ -186,7 +186,7 @@ def test_every_channel_is_a_unit() -> None:
     assert units == (Unit("x", 0), Unit("x", 1), Unit("y", 0))
 
 
-def test_no_picture_is_visualised_for_no_unit() -> None:
+def test_no_image_is_visualised_for_no_unit() -> None:
     assert visualise(untrained_network(0, 3), [], keys(0), side=8, config=FvisConfig(steps=1)).shape == (0, 8, 8, 3)
 
 

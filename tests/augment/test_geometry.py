@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from augment.counters import SampleKeys, uniforms
-from augment.geometry import crop_flip, gather_crop_flip
+from augment.kernels.counters import SampleKeys, uniforms
+from augment.kernels.geometry import crop_flip, gather_crop_flip
 
 
 def in_numpy(images: NDArray[np.uint8], keys: SampleKeys, padding: int, flip: bool) -> NDArray[np.uint8]:
-    """Return flipped, then padded and cropped pictures, by slices."""
+    """Return flipped, then padded and cropped images, by slices."""
     draws = uniforms(keys, 3, stream="crop-flip")
     height, width = images.shape[1:3]
     result = []
@@ -53,7 +53,7 @@ def test_gathering_equals_taking_rows_first() -> None:
     assert np.array_equal(gathered, crop_flip(dataset[rows], keys, padding=4, flip=True))
 
 
-def test_half_of_the_pictures_are_flipped_and_every_offset_occurs() -> None:
+def test_half_of_the_images_are_flipped_and_every_offset_occurs() -> None:
     dataset = np.zeros((1, 9, 9, 1), dtype=np.uint8)
     dataset[0, 4, 4], dataset[0, 4, 5] = 1, 2
     moved = gather_crop_flip(
@@ -76,7 +76,7 @@ def test_no_padding_and_no_flip_copies() -> None:
     ("rows", "padding", "rule"),
     [
         ([0, 1], -1, "padding must be 0 or more pixels, but got -1"),
-        ([0], 4, "every picture needs a key, but got 1 pictures and 2 keys"),
+        ([0], 4, "every image needs a key, but got 1 images and 2 keys"),
         ([0, 7], 4, r"rows must be in \[0, 3\), but got 0..7"),
     ],
 )

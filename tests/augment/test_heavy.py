@@ -6,13 +6,13 @@ import pickle
 import subprocess
 import sys
 
-from augment.compiled import Kernel
-from augment.counters import uniform_at
 from augment.heavy import scipy, torch
+from augment.kernels.compiled import Kernel
+from augment.kernels.counters import uniform_at
 
 LIGHT = """
 import sys
-import augment.counters, augment.geometry, augment.operations, augment.pixmix_kernel
+import augment.kernels.counters, augment.kernels.geometry, augment.kernels.operations, augment.methods.pixmix.kernel
 from augment.heavy import numba, pandas, scipy, torch
 loaded = {"numba", "pandas", "scipy", "torch"} & sys.modules.keys()
 assert not loaded, loaded

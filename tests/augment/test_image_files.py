@@ -14,11 +14,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from augment.image_files import content, trial
-from augment.image_files.content import file_hash, folder_hash
-from augment.image_files.decode import UndecodableImage, decode_image
-from augment.image_files.trial import tried_images_in
-from augment.image_files.walk import ImageFolderError, images_in, named, walk_images
+from augment.files import content, trial
+from augment.files.content import file_hash, folder_hash
+from augment.files.decode import UndecodableImage, decode_image
+from augment.files.trial import tried_images_in
+from augment.files.walk import ImageFolderError, images_in, named, walk_images
 
 RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
 
@@ -244,7 +244,7 @@ def test_only_kinds_whose_pixels_changed_have_the_version_of_the_decoder(tmp_pat
 
 
 def test_walk_and_hash_import_nothing_heavy() -> None:
-    code = "import sys, augment.image_files.trial; print([m for m in ('numpy', 'PIL', 'torch') if m in sys.modules])"
+    code = "import sys, augment.files.trial; print([m for m in ('numpy', 'PIL', 'torch') if m in sys.modules])"
 
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
 
@@ -288,7 +288,7 @@ def test_a_trial_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     folder = set_of(tmp_path / "set", 3)
     tried_images_in(folder, "set 'x'")
     content._REMEMBERED.clear()
-    monkeypatch.setattr("augment.image_files.decode.decode_image", lambda *_: pytest.fail("tried again"))
+    monkeypatch.setattr("augment.files.decode.decode_image", lambda *_: pytest.fail("tried again"))
 
     assert len(tried_images_in(folder, "set 'x'").files) == 3
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from augment import kept_files
-from augment.kept_files import DamagedFileError, UnsealedRecordError, file_digest, keep, kept_facts
+from augment.files import kept as kept_files
+from augment.files.kept import DamagedFileError, UnsealedRecordError, file_digest, keep, kept_facts
 
 
 @pytest.fixture

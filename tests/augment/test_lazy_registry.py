@@ -11,9 +11,9 @@ import pytest
 
 from augment.lazy_registry import LazyRegistry
 from augment.method import Method
-from augment.methods import METHODS
 from augment.mixing_sets.mixing_set import MixingSet
 from augment.mixing_sets.registry import MIXING_SETS
+from augment.registry import METHODS
 
 
 @pytest.mark.parametrize(("registry", "kind"), [(METHODS, Method), (MIXING_SETS, MixingSet)])
@@ -29,12 +29,12 @@ def test_every_entry_of_the_files_is_registered_under_its_name(registry: LazyReg
 
 def test_a_name_alone_imports_no_file_and_an_entry_only_its_own() -> None:
     code = (
-        "import sys; from augment.methods import METHODS; assert 'augmix' in METHODS and len(list(METHODS)) > 20; "
+        "import sys; from augment.registry import METHODS; assert 'augmix' in METHODS and len(list(METHODS)) > 20; "
         "METHODS['pixmix']; print(*sorted(name for name in sys.modules if name.endswith(('_methods', '_configs'))))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
-    assert done.stdout.split() == ["augment.mixing_methods"]
+    assert done.stdout.split() == ["augment.methods.mixing_methods"]
 
 
 def test_an_unknown_name_is_a_key_error() -> None:

@@ -11,13 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from augment.adversarial import Adversarial, evaluating
-from augment.configs import IterativeConfig
-from augment.counters import SampleKeys, StepKeys
 from augment.errors import AugmentError
-from augment.outlier_exposure import OutlierExposure, uniform_cross_entropy
-from augment.pixmix_iterative import PixMixIterative
-from augment.rival_configs import AdversarialConfig, AdversarialL2Config, OutlierExposureConfig
+from augment.kernels.counters import SampleKeys, StepKeys
+from augment.methods.adversarial import Adversarial, evaluating
+from augment.methods.configs import IterativeConfig
+from augment.methods.outlier_exposure import OutlierExposure, uniform_cross_entropy
+from augment.methods.pixmix.iterative import PixMixIterative
+from augment.methods.rival_configs import AdversarialConfig, AdversarialL2Config, OutlierExposureConfig
 from augment.treatment import TreatmentContext
 
 CONTEXT = TreatmentContext(
@@ -47,7 +47,7 @@ def a_network() -> nn.Module:
 
 
 def a_shard() -> tuple[torch.Tensor, torch.Tensor]:
-    """Return pictures in [0, 1] and classes."""
+    """Return images in [0, 1] and classes."""
     generator = torch.Generator().manual_seed(0)
     return torch.rand((5, 1, 8, 8), generator=generator), torch.tensor([0, 1, 2, 0, 1])
 
@@ -85,11 +85,9 @@ def test_an_epoch_reads_one_stretch_of_the_outliers_in_any_order_of_batches() ->
 
 
 def test_outliers_are_required_and_must_fit() -> None:
-    with pytest.raises(AugmentError, match="needs outlier pictures, but got none"):
+    with pytest.raises(AugmentError, match="needs outlier images, but got none"):
         OutlierExposure(OutlierExposureConfig(), dataclasses.replace(CONTEXT, outliers=None))
-    with pytest.raises(
-        AugmentError, match=r"must be \(M, 8, 8, 1\) like the training pictures, but got \(4, 9, 9, 1\)"
-    ):
+    with pytest.raises(AugmentError, match=r"must be \(M, 8, 8, 1\) like the training images, but got \(4, 9, 9, 1\)"):
         OutlierExposure(
             OutlierExposureConfig(), dataclasses.replace(CONTEXT, outliers=np.zeros((4, 9, 9, 1), dtype=np.uint8))
         )
@@ -129,7 +127,7 @@ def test_one_step_without_start_is_the_sign_of_the_gradient() -> None:
 
 
 class _Counter:
-    """A visualiser that paints its pictures in the number of its call."""
+    """A visualiser that paints its images in the number of its call."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[int, int]] = []
@@ -164,7 +162,7 @@ def test_a_resumed_treatment_neither_refreshes_early_nor_mixes_differently() -> 
     assert resumed_counter.calls == []
 
 
-def test_the_default_visualiser_makes_pictures_of_the_network_and_leaves_it_alone() -> None:
+def test_the_default_visualiser_makes_images_of_the_network_and_leaves_it_alone() -> None:
     model, (images, targets) = a_network(), a_shard()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     treatment = PixMixIterative(ITERATIVE, CONTEXT)

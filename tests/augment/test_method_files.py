@@ -11,19 +11,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from augment.ant import Ant
-from augment.compounds import config_for
-from augment.counters import StepKeys
-from augment.edsr import Edsr, damaged_weights
-from augment.edsr_published import MEAN_RGB, PublishedEdsr, published_edsr
+from augment.compound import config_for
 from augment.errors import AugmentError
-from augment.method_files import PENDING, missing_files, named_file, with_contents
-from augment.methods import METHODS
-from augment.network_configs import AntConfig, EdsrConfig, SinConfig
-from augment.sin import Sin, adaptive_instance_norm
-from augment.style_network import style_network
+from augment.kernels.counters import StepKeys
+from augment.methods.method_files import PENDING, missing_files, named_file, with_contents
+from augment.networks.ant import Ant
+from augment.networks.configs import AntConfig, EdsrConfig, SinConfig
+from augment.networks.edsr.published import MEAN_RGB, PublishedEdsr, published_edsr
+from augment.networks.edsr.treatment import Edsr, damaged_weights
+from augment.networks.style.network import style_network
+from augment.networks.style.sin import Sin, adaptive_instance_norm
+from augment.networks.weight_files import read_weights
+from augment.registry import METHODS
 from augment.treatment import TreatmentContext
-from augment.weight_files import read_weights
 
 KEYS = StepKeys(3, 5, 0)
 CLASSES = torch.zeros(6, dtype=torch.int64)
@@ -71,13 +71,13 @@ def edsr_file(tmp_path: Path) -> Path:
 
 
 def context(data_root: Path | None, channels: int = 3, *, styles: bool = True) -> TreatmentContext:
-    pictures = np.random.default_rng(0).integers(0, 256, (5, 20, 20, channels), dtype=np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (5, 20, 20, channels), dtype=np.uint8)
     return TreatmentContext(
         image_size=16,
         num_channels=channels,
         num_classes=4,
         mean=(0.5,) * channels,
-        mixing_set=pictures if styles else None,
+        mixing_set=images if styles else None,
         data_root=data_root,
     )
 
@@ -191,8 +191,8 @@ def test_sin_with_given_weights_draws_the_content_with_the_moments_of_the_style(
         network.decode(adaptive_instance_norm(network.encode(images(channels)), network.encode(style[None])), 16, 16)
         for style in candidates
     ]
-    for row, picture in enumerate(changed):
-        assert any(torch.allclose(picture, drawn[row].clamp(0, 1), atol=1e-5) for drawn in wanted)
+    for row, image in enumerate(changed):
+        assert any(torch.allclose(image, drawn[row].clamp(0, 1), atol=1e-5) for drawn in wanted)
     assert treatment.state_dict() == {"networks": {}}
 
 
@@ -202,7 +202,7 @@ def test_files_that_do_not_belong_together_are_refused(style_files: Path) -> Non
         style_network(style_files / "encoder.pth", style_files / "other.pth", 3)
 
 
-def test_a_given_edsr_redraws_pictures_by_its_factor(edsr_file: Path) -> None:
+def test_a_given_edsr_redraws_images_by_its_factor(edsr_file: Path) -> None:
     network = published_edsr(edsr_file, 3)
     assert (network.factor, len(network.body)) == (4, 7)
     with torch.no_grad():

@@ -11,23 +11,23 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from augment.feature_visualisation.untrained import untrained_network
 from augment.mixing_sets import registry
-from augment.mixing_sets.decode import middle_square, resize_picture, to_channels
+from augment.mixing_sets.dead_leaves.kernel import paint_squares, radius_steps
+from augment.mixing_sets.decode import middle_square, resize_image, to_channels
 from augment.mixing_sets.files import FolderConfig, build_folder
-from augment.mixing_sets.flame_genomes import draw_contractive
-from augment.mixing_sets.flame_lanes import LANES, permute_lanes, splat_lanes, step_lanes
-from augment.mixing_sets.fractaldb_kernel import draw_system, filling_rate, play_affine, weigh
+from augment.mixing_sets.fractaldb.kernel import draw_system, filling_rate, play_affine, weigh
+from augment.mixing_sets.fractals.flame_genomes import draw_contractive
+from augment.mixing_sets.fractals.flame_lanes import LANES, permute_lanes, splat_lanes, step_lanes
 from augment.mixing_sets.fvis_sets import PART_SEMANTICS, FvisSetConfig, build_fvis
-from augment.mixing_sets.lane_math import angle_turns, cos_turns, log2_lanes, sin_turns
-from augment.mixing_sets.leaves_kernel import paint_squares, radius_steps
 from augment.mixing_sets.needed_files import missing_set_files
-from augment.mixing_sets.pixels import native_side, picture_words, store, structure
+from augment.mixing_sets.procedural.lane_math import angle_turns, cos_turns, log2_lanes, sin_turns
+from augment.mixing_sets.procedural.pixels import image_words, native_side, store, structure
 from augment.mixing_sets.registry import MIXING_SETS, config_for, identity, identity_digest
 from augment.mixing_sets.source import MixingSetError, SetRequest
-from augment.mixing_sets.spectrum_model import impose_spectrum, match_sorted
-from augment.mixing_sets.steerable import build, collapse, filters
-from augment.mixing_sets.stylegan_network import kernel_dictionary, pink_noise
-from augment.untrained import untrained_network
+from augment.mixing_sets.spectrum.model import impose_spectrum, match_sorted
+from augment.mixing_sets.spectrum.steerable import build, collapse, filters
+from augment.mixing_sets.stylegan.network import kernel_dictionary, pink_noise
 
 
 def request(tmp_path: Path, **changes: Any) -> SetRequest:
@@ -55,7 +55,7 @@ def test_vectorised_functions_agree_with_the_library() -> None:
 def test_a_contractive_system_has_its_sigma_factor() -> None:
     for index in range(20):
         affine = np.zeros((2 + index % 3, 6), np.float32)
-        draw_contractive(picture_words(0, "test", 0, index), affine)
+        draw_contractive(image_words(0, "test", 0, index), affine)
         singular = np.linalg.svd(affine[:, [0, 1, 3, 4]].reshape(-1, 2, 2).astype(np.float64), compute_uv=False)
         factor = (singular[:, 0] + 2 * singular[:, 1]).sum()
         assert (5 + len(affine)) / 2 - 1e-4 <= factor <= (6 + len(affine)) / 2 + 1e-4
@@ -84,7 +84,7 @@ def test_a_permutation_of_lanes_loses_no_point() -> None:
     assert other[0, (12345 * 7 + 99) % LANES] == 7
 
 
-def test_points_outside_the_picture_fall_into_the_last_cell() -> None:
+def test_points_outside_the_image_fall_into_the_last_cell() -> None:
     lanes = np.zeros((7, LANES), np.float32)
     lanes[0, : LANES // 2] = 50.0
     camera = np.array([[1, 0, 1.5, 0, 1, 2.5]], np.float32)
@@ -95,23 +95,23 @@ def test_points_outside_the_picture_fall_into_the_last_cell() -> None:
 
 
 def test_storing_averages_blocks_and_clips() -> None:
-    picture = np.zeros((4, 4, 3), np.float32)
-    picture[:2, :2, 0] = [[0.0, 1.0], [2.0, -1.0]]
+    image = np.zeros((4, 4, 3), np.float32)
+    image[:2, :2, 0] = [[0.0, 1.0], [2.0, -1.0]]
     out = np.empty((2, 2, 3), np.uint8)
-    store(picture, out)
+    store(image, out)
     assert out[0, 0].tolist() == [128, 0, 0]
     assert out[1].max() == 0
     grey = np.empty((2, 2, 1), np.uint8)
-    store(picture, grey)
+    store(image, grey)
     assert grey[0, 0, 0] == (19595 * 128 + 32768) >> 16
 
 
 @pytest.mark.parametrize(("side", "native"), [(36, 108), (32, 96), (256, 256), (64, 128), (9, 99)])
-def test_small_pictures_are_rendered_at_a_multiple_of_their_side(side: int, native: int) -> None:
+def test_small_images_are_rendered_at_a_multiple_of_their_side(side: int, native: int) -> None:
     assert native_side(side, 96) == native
 
 
-def test_a_flat_picture_has_no_structure_and_noise_has_much() -> None:
+def test_a_flat_image_has_no_structure_and_noise_has_much() -> None:
     entropy, commonest, step = structure(np.full((32, 32, 3), 0.5, np.float32))
     assert (entropy, commonest, step) == (0.0, 1.0, 0.0)
     noise = np.random.default_rng(0).random((32, 32, 3)).astype(np.float32)
@@ -123,8 +123,8 @@ def test_a_flat_picture_has_no_structure_and_noise_has_much() -> None:
 
 def test_fractals_pass_their_own_filter(tmp_path: Path) -> None:
     source = MIXING_SETS["fractals"].build(config_for(MIXING_SETS["fractals"], {}), request(tmp_path, image_size=48))
-    for picture in source.render(np.arange(12)):
-        counts = np.bincount((picture @ np.array([0.299, 0.587, 0.114])).astype(int).ravel(), minlength=256)
+    for image in source.render(np.arange(12)):
+        counts = np.bincount((image @ np.array([0.299, 0.587, 0.114])).astype(int).ravel(), minlength=256)
         shares = counts[counts > 0] / counts.sum()
         assert -(shares * np.log2(shares)).sum() > 4.0
     hues = source.render(np.arange(24)).reshape(24, -1, 3).astype(float).mean(axis=1)
@@ -136,7 +136,7 @@ def test_a_category_of_fractaldb_fills_its_frame(tmp_path: Path) -> None:
     source: Any = MIXING_SETS["fractaldb"].build(config, request(tmp_path))
     for category in range(3):
         maps = source.category(category)
-        orbit = play_affine(maps, picture_words(0, "other", 0, category), 10_000)
+        orbit = play_affine(maps, image_words(0, "other", 0, category), 10_000)
         low, high = orbit.min(0), orbit.max(0)
         cells = ((orbit - low) / (high - low) * 115).astype(int)
         lit = len({(int(x), int(y)) for x, y in cells})
@@ -146,7 +146,7 @@ def test_a_category_of_fractaldb_fills_its_frame(tmp_path: Path) -> None:
 def test_random_systems_of_fractaldb_mostly_fail_the_search() -> None:
     rates = []
     for index in range(40):
-        words = picture_words(0, "test", 0, index)
+        words = image_words(0, "test", 0, index)
         maps = draw_system(words)
         assert 2 <= len(maps) <= 7
         assert np.abs(maps).max() <= 1
@@ -155,7 +155,7 @@ def test_random_systems_of_fractaldb_mostly_fail_the_search() -> None:
 
 
 def test_a_weight_vector_changes_one_coefficient() -> None:
-    maps = draw_system(picture_words(0, "test", 0, 1))
+    maps = draw_system(image_words(0, "test", 0, 1))
     assert (weigh(maps, 0, 0.4) == maps).all()
     for vector, factor in ((1, 0.2), (2, 0.6), (3, 1.4), (4, 1.8)):
         assert np.allclose(weigh(maps, vector, 0.4)[:, 0], factor * maps[:, 0])
@@ -174,21 +174,21 @@ def test_radii_of_dead_leaves_follow_their_density() -> None:
 
 def test_dead_leaves_cover_the_canvas_with_squares() -> None:
     out = np.zeros((64, 64, 3), np.uint8)
-    paint_squares(picture_words(0, "test", 0, 0), radius_steps(0.03), 5000, out)
+    paint_squares(image_words(0, "test", 0, 0), radius_steps(0.03), 5000, out)
     assert (out.any(axis=2)).all()
     single = np.zeros((64, 64, 3), np.uint8)
-    paint_squares(picture_words(0, "test", 0, 3), radius_steps(0.1), 1, single)
+    paint_squares(image_words(0, "test", 0, 3), radius_steps(0.1), 1, single)
     rows, columns = np.nonzero(single.any(axis=2))
     assert (np.ptp(rows) + 1) * (np.ptp(columns) + 1) == len(rows)
 
 
 @pytest.mark.parametrize(("side", "scales", "orientations"), [(32, 2, 4), (64, 3, 4), (32, 3, 2)])
-def test_a_pyramid_collapses_to_its_picture(side: int, scales: int, orientations: int) -> None:
-    picture = np.random.default_rng(0).normal(size=(side, side))
+def test_a_pyramid_collapses_to_its_image(side: int, scales: int, orientations: int) -> None:
+    image = np.random.default_rng(0).normal(size=(side, side))
     given = filters(side, scales, orientations)
-    bands, low = build(picture, given)
+    bands, low = build(image, given)
     assert [len(band) for band in bands] == [side] + [side >> s for s in range(scales) for _ in range(orientations)]
-    assert np.abs(collapse(bands, low, given) - picture).max() < 1e-9
+    assert np.abs(collapse(bands, low, given) - image).max() < 1e-9
 
 
 def test_a_grating_is_found_by_the_band_of_its_orientation() -> None:
@@ -243,8 +243,8 @@ def test_images_become_their_middle_square() -> None:
 def test_resizing_agrees_with_pillow_and_leaves_the_right_size_alone() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
     expected = np.asarray(Image.fromarray(pixels).resize((13, 13), Image.Resampling.BILINEAR))
-    assert (resize_picture(pixels, 13) == expected).all()
-    assert (resize_picture(pixels, 40) == pixels).all()
+    assert (resize_image(pixels, 13) == expected).all()
+    assert (resize_image(pixels, 40) == pixels).all()
     assert to_channels(pixels[None], 1).shape == (1, 40, 40, 1)
 
 
@@ -344,11 +344,11 @@ def test_random_images_keep_their_border_and_are_mirrored_by_half(tmp_path: Path
     mixing_set = MIXING_SETS["random-images-300k"]
     assert mixing_set.stored_side(32) == 40
     source = mixing_set.build(config_for(mixing_set, {}), request(tmp_path, image_size=40))
-    pictures = source.render(np.arange(64))
-    assert pictures[:, :4].max() == pictures[:, :, -4:].max() == 0
-    rising = pictures[:, 20, 5, 0] < pictures[:, 20, 30, 0]
+    images = source.render(np.arange(64))
+    assert images[:, :4].max() == images[:, :, -4:].max() == 0
+    rising = images[:, 20, 5, 0] < images[:, 20, 30, 0]
     assert 16 < rising.sum() < 48
-    assert (pictures[rising][:, 4:36, 4:36] == ramp[:1]).all()
+    assert (images[rising][:, 4:36, 4:36] == ramp[:1]).all()
 
 
 def test_networks_are_asked_from_the_provider_by_their_key(tmp_path: Path) -> None:

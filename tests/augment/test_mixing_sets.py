@@ -33,7 +33,7 @@ class RampConfig:
 
 
 class RampSource:
-    """Picture i is filled with i * step; every rendered index is noted in a file."""
+    """Image i is filled with i * step; every rendered index is noted in a file."""
 
     chunk = 4
     is_threaded = True
@@ -52,7 +52,7 @@ class RampSource:
 
 RAMP = MixingSet(
     name="ramp", title="Ramp", semantics=1, config=RampConfig, origin="procedural", num_pictures=40,
-    build=RampSource, what="Flat pictures.", source="this test",
+    build=RampSource, what="Flat images.", source="this test",
 )  # fmt: skip
 
 
@@ -118,7 +118,7 @@ def test_the_registry_imports_no_array_library() -> None:
 
 
 @pytest.mark.parametrize(("training", "stored"), [(32, 36), (28, 32), (224, 256)])
-def test_pictures_are_stored_at_the_published_side(training: int, stored: int) -> None:
+def test_images_are_stored_at_the_published_side(training: int, stored: int) -> None:
     assert stored_side("fractals", training) == stored
 
 
@@ -135,12 +135,12 @@ def test_a_set_is_built_once_and_then_found(ramp: None, tmp_path: Path) -> None:
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
 
 
-def test_a_set_opens_as_a_read_only_map_of_its_pictures(ramp: None, tmp_path: Path) -> None:
-    pictures = open_mixing_set(ensure_ramp(tmp_path))
-    assert isinstance(pictures, np.memmap)
-    assert not pictures.flags.writeable
-    assert pictures.shape == (18, 8, 8, 3)
-    assert (pictures[:, 3, 5, 1] == np.arange(18)).all()
+def test_a_set_opens_as_a_read_only_map_of_its_images(ramp: None, tmp_path: Path) -> None:
+    images = open_mixing_set(ensure_ramp(tmp_path))
+    assert isinstance(images, np.memmap)
+    assert not images.flags.writeable
+    assert images.shape == (18, 8, 8, 3)
+    assert (images[:, 3, 5, 1] == np.arange(18)).all()
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
@@ -172,13 +172,13 @@ def test_an_array_without_its_digest_is_built_again(ramp: None, tmp_path: Path) 
 
 
 def test_a_request_beyond_the_disk_is_refused(ramp: None, tmp_path: Path) -> None:
-    with pytest.raises(MixingSetError, match=r"MiB free; ask for fewer pictures or set DREAMGRID_CACHE"):
+    with pytest.raises(MixingSetError, match=r"MiB free; ask for fewer images or set DREAMGRID_CACHE"):
         ensure_ramp(tmp_path, num_pictures=2**31, image_size=1024)
 
 
-def test_a_file_that_is_no_array_of_pictures_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_no_array_of_images_is_refused(tmp_path: Path) -> None:
     (tmp_path / "wrong.npy").write_bytes(b"nothing")
-    with pytest.raises(MixingSetError, match=r"is no array of pictures .* call ensure_mixing_set"):
+    with pytest.raises(MixingSetError, match=r"is no array of images .* call ensure_mixing_set"):
         open_mixing_set(tmp_path / "wrong.npy")
     np.save(tmp_path / "floats.npy", np.zeros((2, 3, 3, 1)))
     with pytest.raises(MixingSetError, match=r"uint8 array, but .* holds float64"):
@@ -230,7 +230,7 @@ def test_a_resumed_build_renders_again_what_was_damaged_meanwhile(ramp: None, tm
     _kill_after_chunks(tmp_path, chunks=3)
     (data,) = tmp_path.glob("mixing-sets/*/partial.npy")
     with data.open("r+b") as handle:
-        handle.seek(128 + 8 * 8 * 3 * 5)  # picture 5, in the second chunk
+        handle.seek(128 + 8 * 8 * 3 * 5)  # image 5, in the second chunk
         handle.write(b"\xee" * 10)
     with data.with_suffix(".jsonl").open("a") as log:
         log.write('{"chunk": 7, "sha')  # a torn line
@@ -240,11 +240,11 @@ def test_a_resumed_build_renders_again_what_was_damaged_meanwhile(ramp: None, tm
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_contact_sheet_shows_every_picture_in_order(tmp_path: Path, channels: int) -> None:
+def test_a_contact_sheet_shows_every_image_in_order(tmp_path: Path, channels: int) -> None:
     from PIL import Image
 
-    pictures = np.full((5, 4, 6, channels), 7, np.uint8) * np.arange(1, 6, dtype=np.uint8)[:, None, None, None]
-    contact_sheet(pictures, tmp_path / "new" / "sheet.png", 2)
+    images = np.full((5, 4, 6, channels), 7, np.uint8) * np.arange(1, 6, dtype=np.uint8)[:, None, None, None]
+    contact_sheet(images, tmp_path / "new" / "sheet.png", 2)
     sheet = np.asarray(Image.open(tmp_path / "new" / "sheet.png").convert("L"))
     assert sheet.shape == (3 * 4 + 2 * 2, 2 * 6 + 2)
     assert [sheet[0, 0], sheet[0, 8], sheet[6, 0], sheet[6, 8], sheet[12, 0]] == [7, 14, 21, 28, 35]

@@ -10,14 +10,14 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from scipy import stats
 
-from augment.mixings import ADD, MULTIPLY, coefficients, mix
+from augment.kernels.mixings import ADD, MULTIPLY, coefficients, mix
 
 
 def by_formula(
-    picture: NDArray[np.float32], partner: NDArray[np.uint8], mixing: int, a: float, b: float
+    image: NDArray[np.float32], partner: NDArray[np.uint8], mixing: int, a: float, b: float
 ) -> NDArray[np.float64]:
     """Return the published mixing in float64."""
-    x, m = picture.astype(np.float64), partner / 255.0
+    x, m = image.astype(np.float64), partner / 255.0
     added = (a * (2 * x - 1) + b * (2 * m - 1) + 1) / 2
     multiplied = (2 * x) ** a * np.maximum(2 * m, 1e-37) ** b / 2
     return np.clip(added if mixing == ADD else multiplied, 0.0, 1.0)
@@ -29,16 +29,16 @@ PIXELS = st.one_of(st.just(0.0), st.floats(2.0**-100, 1.0, width=32))
 @pytest.mark.parametrize("mixing", [ADD, MULTIPLY])
 @settings(max_examples=150, deadline=None)
 @given(
-    picture=arrays(np.float32, 33, elements=PIXELS),
+    image=arrays(np.float32, 33, elements=PIXELS),
     partner=arrays(np.uint8, 33),
     a=st.floats(0.015625, 2.0, width=32),
     b=st.floats(-1.0, 1.0, width=32, allow_subnormal=False),
 )
 def test_a_mixing_equals_its_formula(
-    mixing: int, picture: NDArray[np.float32], partner: NDArray[np.uint8], a: float, b: float
+    mixing: int, image: NDArray[np.float32], partner: NDArray[np.uint8], a: float, b: float
 ) -> None:
-    ours = mix(picture, partner, mixing=mixing, a=a, b=b)
-    assert np.abs(ours - by_formula(picture, partner, mixing, a, b)).max() <= 1e-6
+    ours = mix(image, partner, mixing=mixing, a=a, b=b)
+    assert np.abs(ours - by_formula(image, partner, mixing, a, b)).max() <= 1e-6
 
 
 @pytest.mark.parametrize("mixing", [ADD, MULTIPLY])
@@ -46,25 +46,25 @@ def test_a_mixing_equals_its_formula(
 def test_a_mixing_equals_its_formula_for_coefficients_as_drawn(mixing: int, beta: float) -> None:
     source = np.random.default_rng(0)
     for _ in range(50):
-        picture = (source.random(4000) ** source.choice([1, 4, 12])).astype(np.float32)
-        picture[source.random(4000) < 0.05] = 0.0
+        image = (source.random(4000) ** source.choice([1, 4, 12])).astype(np.float32)
+        image[source.random(4000) < 0.05] = 0.0
         partner = source.integers(0, 256, 4000, dtype=np.uint8)
         drawn = source.random((3, 1))
         a, b = coefficients(drawn[0] < 0.5, drawn[1], drawn[2], beta)
-        ours = mix(picture, partner, mixing=mixing, a=a[0], b=b[0])
-        assert np.abs(ours - by_formula(picture, partner, mixing, float(a[0]), float(b[0]))).max() <= 1e-6
+        ours = mix(image, partner, mixing=mixing, a=a[0], b=b[0])
+        assert np.abs(ours - by_formula(image, partner, mixing, float(a[0]), float(b[0]))).max() <= 1e-6
 
 
 @pytest.mark.parametrize("mixing", [ADD, MULTIPLY])
-def test_coefficients_one_and_zero_return_the_picture(mixing: int) -> None:
-    picture = np.linspace(0.0, 1.0, 256, dtype=np.float32)
+def test_coefficients_one_and_zero_return_the_image(mixing: int) -> None:
+    image = np.linspace(0.0, 1.0, 256, dtype=np.float32)
     partner = np.arange(256, dtype=np.uint8)
-    assert mix(picture, partner, mixing=mixing, a=1.0, b=0.0) == pytest.approx(picture, abs=3e-7)
+    assert mix(image, partner, mixing=mixing, a=1.0, b=0.0) == pytest.approx(image, abs=3e-7)
 
 
 def test_a_black_partner_with_a_negative_exponent_gives_no_nan() -> None:
-    picture = np.array([0.0, 1 / 255, 0.5, 1.0], dtype=np.float32)
-    mixed = mix(picture, np.zeros(4, dtype=np.uint8), mixing=MULTIPLY, a=1.0, b=-0.999)
+    image = np.array([0.0, 1 / 255, 0.5, 1.0], dtype=np.float32)
+    mixed = mix(image, np.zeros(4, dtype=np.uint8), mixing=MULTIPLY, a=1.0, b=-0.999)
     assert mixed.tolist() == [0.0, 1.0, 1.0, 1.0]
 
 
@@ -75,9 +75,9 @@ def test_a_black_background_stays_black_under_multiplication_only() -> None:
 
 
 def test_mixing_leaves_its_operands_alone() -> None:
-    picture, partner = np.full(5, 0.25, dtype=np.float32), np.full(5, 9, dtype=np.uint8)
-    mix(picture, partner, mixing=MULTIPLY, a=0.5, b=0.5)
-    assert (picture == 0.25).all()
+    image, partner = np.full(5, 0.25, dtype=np.float32), np.full(5, 9, dtype=np.uint8)
+    mix(image, partner, mixing=MULTIPLY, a=0.5, b=0.5)
+    assert (image == 0.25).all()
     assert (partner == 9).all()
 
 

@@ -12,16 +12,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from augment.ant import Ant
-from augment.ant_noise import NoiseGenerator, add_scaled
-from augment.counters import StepKeys
-from augment.edsr import Edsr, damaged_weights
-from augment.edsr_edits import WEIGHT_EDITS, body_edit, head_edit
-from augment.edsr_network import Upsampler
 from augment.errors import AugmentError
-from augment.network_configs import AntConfig, EdsrConfig, Noise2NetConfig, SinConfig
-from augment.noise2net import Branch, Noise2Net, draw_branches, random_block
-from augment.sin import Sin, adaptive_instance_norm
+from augment.kernels.counters import StepKeys
+from augment.networks.ant import Ant
+from augment.networks.ant_noise import NoiseGenerator, add_scaled
+from augment.networks.configs import AntConfig, EdsrConfig, Noise2NetConfig, SinConfig
+from augment.networks.edsr.edits import WEIGHT_EDITS, body_edit, head_edit
+from augment.networks.edsr.network import Upsampler
+from augment.networks.edsr.treatment import Edsr, damaged_weights
+from augment.networks.noise2net import Branch, Noise2Net, draw_branches, random_block
+from augment.networks.style.sin import Sin, adaptive_instance_norm
 from augment.treatment import TreatmentContext
 
 KEYS = StepKeys(3, 5, 0)
@@ -42,7 +42,7 @@ def context(channels: int = 3, size: int = 16) -> TreatmentContext:
     )
 
 
-def pictures(count: int = 8, channels: int = 3, size: int = 16) -> Tensor:
+def originals(count: int = 8, channels: int = 3, size: int = 16) -> Tensor:
     return torch.rand((count, channels, size, size), generator=torch.Generator().manual_seed(0))
 
 
@@ -55,26 +55,26 @@ CLASSES = torch.tensor([0, 1, 2, 3, 0, 1, 2, 3])
 
 
 def test_noise2net_changes_the_first_half_of_a_batch_only() -> None:
-    images = pictures(7)
+    images = originals(7)
     changed, targets = Noise2Net(Noise2NetConfig(), context()).batch(classifier(), images, CLASSES[:7], KEYS)
     assert (changed[:3] != images[:3]).flatten(1).any(1).all()
     assert torch.equal(changed[3:], images[3:])
     assert torch.equal(targets, CLASSES[:7])
 
 
-def test_every_picture_of_noise2net_has_its_own_network() -> None:
-    images = pictures(1).repeat(6, 1, 1, 1)
+def test_every_image_of_noise2net_has_its_own_network() -> None:
+    images = originals(1).repeat(6, 1, 1, 1)
     changed, _ = Noise2Net(Noise2NetConfig(), context()).batch(classifier(), images, CLASSES[:6], KEYS)
     assert not torch.allclose(changed[0], changed[1], atol=0.02)
 
 
-def test_without_strength_noise2net_returns_the_pictures() -> None:
-    changed, _ = Noise2Net(Noise2NetConfig(max_strength=0.0), context()).batch(classifier(), pictures(), CLASSES, KEYS)
-    assert torch.allclose(changed, pictures(), atol=1e-6)
+def test_without_strength_noise2net_returns_the_images() -> None:
+    changed, _ = Noise2Net(Noise2NetConfig(max_strength=0.0), context()).batch(classifier(), originals(), CLASSES, KEYS)
+    assert torch.allclose(changed, originals(), atol=1e-6)
 
 
 def test_a_grouped_random_block_equals_one_network_after_the_other() -> None:
-    images = pictures(3)
+    images = originals(3)
     branches = (Branch(3, 1), Branch(1, 2), Branch(3, 3))
     together = random_block(images, branches, 4, torch.Generator().manual_seed(9))
     source = torch.Generator().manual_seed(9)
@@ -104,13 +104,13 @@ def test_noise2net_restores_the_epoch_of_its_architecture() -> None:
     ours, theirs = Noise2Net(Noise2NetConfig(), context()), Noise2Net(Noise2NetConfig(), context())
     ours.start_epoch(classifier(), 7)
     theirs.load_state_dict(ours.state_dict())
-    batches = [t.batch(classifier(), pictures(), CLASSES, KEYS)[0] for t in (ours, theirs)]
+    batches = [t.batch(classifier(), originals(), CLASSES, KEYS)[0] for t in (ours, theirs)]
     assert torch.equal(*batches)
 
 
 @pytest.mark.parametrize("epsilon", [0.1, 1.0, 3.0, 6.0])
 def test_clipped_noise_has_exactly_the_wanted_norm(epsilon: float) -> None:
-    images = pictures(5)
+    images = originals(5)
     noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(1))
     noisy = add_scaled(images, noise, epsilon)
     assert 0.0 <= float(noisy.min()) <= float(noisy.max()) <= 1.0
@@ -130,8 +130,8 @@ def test_the_scale_agrees_with_bisection() -> None:
 
 
 def test_a_norm_out_of_reach_saturates_every_value() -> None:
-    noise = torch.randn(pictures(2).shape, generator=torch.Generator().manual_seed(1))
-    assert set(add_scaled(pictures(2), noise, 1e3).flatten().tolist()) == {0.0, 1.0}
+    noise = torch.randn(originals(2).shape, generator=torch.Generator().manual_seed(1))
+    assert set(add_scaled(originals(2), noise, 1e3).flatten().tolist()) == {0.0, 1.0}
 
 
 def test_a_new_generator_passes_noise_nearly_as_it_is() -> None:
@@ -142,7 +142,7 @@ def test_a_new_generator_passes_noise_nearly_as_it_is() -> None:
 
 
 def test_half_of_an_ant_batch_stays_clean_and_the_rest_has_the_norm() -> None:
-    images = pictures(20)
+    images = originals(20)
     treatment = Ant(AntConfig(), context())
     treatment.start_epoch(classifier(), 0)
     changed, _ = treatment.batch(classifier(), images, CLASSES.repeat(3)[:20], KEYS)
@@ -153,7 +153,7 @@ def test_half_of_an_ant_batch_stays_clean_and_the_rest_has_the_norm() -> None:
 
 
 def test_the_generator_learns_to_hurt_the_classifier() -> None:
-    model, images, targets = classifier(), pictures(8), CLASSES
+    model, images, targets = classifier(), originals(8), CLASSES
     with torch.no_grad():
         model[0].weight[0] = 1.0  # a channel that answers to the sum of a patch, which uncorrelated noise hardly moves
         model[4].weight[:, 0] = torch.tensor([8.0, -8.0, 8.0, -8.0])
@@ -177,7 +177,7 @@ def test_an_epoch_stores_the_generator_and_replays_it() -> None:
     treatment, model = Ant(AntConfig(retrain_steps=1), context()), classifier()
     for epoch in range(3):
         treatment.start_epoch(model, epoch)
-        treatment.batch(model, pictures(20), CLASSES.repeat(3)[:20], StepKeys(3, epoch, 0))
+        treatment.batch(model, originals(20), CLASSES.repeat(3)[:20], StepKeys(3, epoch, 0))
     assert len(treatment.state_dict()["players"][0]["memory"]) == 2
 
 
@@ -185,8 +185,8 @@ def test_ant_keeps_a_generator_for_each_shard() -> None:
     alone, both = Ant(AntConfig(), context()), Ant(AntConfig(), context())
     for treatment in (alone, both):
         treatment.start_epoch(classifier(), 0)
-    both.batch(classifier(), pictures(), CLASSES, StepKeys(3, 0, 0))
-    results = [t.batch(classifier(), pictures(), CLASSES, StepKeys(3, 0, 1))[0] for t in (alone, both)]
+    both.batch(classifier(), originals(), CLASSES, StepKeys(3, 0, 0))
+    results = [t.batch(classifier(), originals(), CLASSES, StepKeys(3, 0, 1))[0] for t in (alone, both)]
     assert torch.equal(*results)
 
 
@@ -195,10 +195,10 @@ def test_a_resumed_ant_goes_on_bit_for_bit() -> None:
     ours, theirs = Ant(config, context()), Ant(config, context())
     for epoch in range(2):
         ours.start_epoch(classifier(), epoch)
-        ours.batch(classifier(), pictures(), CLASSES, StepKeys(3, epoch, 0))
+        ours.batch(classifier(), originals(), CLASSES, StepKeys(3, epoch, 0))
     theirs.load_state_dict(copy.deepcopy(dict(ours.state_dict())))
     for step in (2, 3):
-        results = [t.batch(classifier(), pictures(), CLASSES, StepKeys(3, step, 0))[0] for t in (ours, theirs)]
+        results = [t.batch(classifier(), originals(), CLASSES, StepKeys(3, step, 0))[0] for t in (ours, theirs)]
         assert torch.equal(*results)
 
 
@@ -242,13 +242,13 @@ def test_damage_changes_at_most_as_many_layers_as_edits() -> None:
     assert 1 <= sum(not torch.equal(damaged[name], before[name]) for name in before) <= 3
 
 
-def smooth_pictures(count: int = 16) -> Tensor:
+def smooth_images(count: int = 16) -> Tensor:
     coarse = torch.rand((count, 3, 4, 4), generator=torch.Generator().manual_seed(2))
     return functional.interpolate(coarse, size=(16, 16), mode="bilinear")
 
 
-def test_the_substitute_of_edsr_learns_to_redraw_pictures() -> None:
-    images = smooth_pictures()
+def test_the_substitute_of_edsr_learns_to_redraw_images() -> None:
+    images = smooth_images()
     errors = []
     for steps in (0, 60):
         treatment = Edsr(EdsrConfig(train_steps=steps, hidden=12, num_blocks=2), context())
@@ -259,14 +259,14 @@ def test_the_substitute_of_edsr_learns_to_redraw_pictures() -> None:
 
 
 def test_content_takes_the_moments_of_the_style() -> None:
-    content, style = pictures(2, 4, 8) * 3, pictures(2, 4, 10) - 1
+    content, style = originals(2, 4, 8) * 3, originals(2, 4, 10) - 1
     mixed = adaptive_instance_norm(content, style)
     assert torch.allclose(mixed.mean((2, 3)), style.mean((2, 3)), atol=1e-4)
     assert torch.allclose(mixed.std((2, 3)), style.std((2, 3)), atol=1e-3)
     assert torch.allclose(adaptive_instance_norm(content, content), content, atol=1e-4)
 
 
-def test_sin_without_pictures_to_take_a_style_from_is_refused() -> None:
+def test_sin_without_images_to_take_a_style_from_is_refused() -> None:
     bare = TreatmentContext(image_size=16, num_channels=3, num_classes=4, mean=(0.5,) * 3)
     with pytest.raises(AugmentError, match="there is no mixing set; name one"):
         Sin(SinConfig(), bare)
@@ -280,7 +280,7 @@ def treatment_of(kind: str, **changes: Any) -> Edsr | Sin:
 
 @pytest.mark.parametrize("kind", ["edsr", "sin"])
 def test_a_share_of_zero_changes_nothing_and_of_one_everything(kind: str) -> None:
-    images = smooth_pictures(8)
+    images = smooth_images(8)
     same, _ = treatment_of(kind, share=0.0).batch(classifier(), images, CLASSES, KEYS)
     assert torch.equal(same, images)
     changed, _ = treatment_of(kind, share=1.0).batch(classifier(), images, CLASSES, KEYS)
@@ -290,8 +290,8 @@ def test_a_share_of_zero_changes_nothing_and_of_one_everything(kind: str) -> Non
 @pytest.mark.parametrize("kind", ["edsr", "sin"])
 def test_a_resumed_substitute_is_not_trained_again(kind: str) -> None:
     ours, theirs = treatment_of(kind), treatment_of(kind)
-    ours.batch(classifier(), smooth_pictures(8), CLASSES, KEYS)
+    ours.batch(classifier(), smooth_images(8), CLASSES, KEYS)
     theirs.load_state_dict(copy.deepcopy(dict(ours.state_dict())))
     other = StepKeys(3, 9, 0)
-    results = [t.batch(classifier(), pictures(8), CLASSES, other)[0] for t in (ours, theirs)]
+    results = [t.batch(classifier(), originals(8), CLASSES, other)[0] for t in (ours, theirs)]
     assert torch.equal(*results)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from augment.counters import SampleKeys, normals
-from augment.noise import add_noise, draw_scales, salt_and_pepper
+from augment.kernels.counters import SampleKeys, normals
+from augment.methods.noise import add_noise, draw_scales, salt_and_pepper
 
 KEYS = SampleKeys(0, 0, np.arange(300))
 
@@ -37,7 +37,7 @@ def test_gaussian_noise_has_its_scale_and_is_normal() -> None:
     assert stats.kstest(values / 0.1, "norm").pvalue > 1e-3
 
 
-def test_speckle_grows_with_the_picture_and_is_clipped() -> None:
+def test_speckle_grows_with_the_image_and_is_clipped() -> None:
     images = np.zeros((300, 8, 8, 1), dtype=np.uint8)
     images[:, :4] = 64
     images[:, 4:] = 128
@@ -57,7 +57,7 @@ def test_noise_pairs_both_halves_of_the_box_muller_transform() -> None:
     assert (noised.ravel()[::2] - 0.5) / 0.01 == pytest.approx(first, abs=2e-5)
 
 
-def test_scales_and_clean_pictures_have_their_shares() -> None:
+def test_scales_and_clean_images_have_their_shares() -> None:
     scale = draw_scales(SampleKeys(0, 0, np.arange(20_000)), (0.15, 0.2, 0.35, 0.45, 0.6), 0.5, stream="speckle")
     assert (scale == 0).mean() == pytest.approx(0.5, abs=0.01)
     values, counts = np.unique(scale[scale > 0], return_counts=True)
@@ -65,7 +65,7 @@ def test_scales_and_clean_pictures_have_their_shares() -> None:
     assert stats.chisquare(counts).pvalue > 1e-3
 
 
-def test_a_clean_picture_is_left_exactly() -> None:
+def test_a_clean_image_is_left_exactly() -> None:
     images = np.random.default_rng(0).integers(0, 256, (3, 5, 5, 3), dtype=np.uint8)
     clean = add_noise(images, SampleKeys(0, 0, np.arange(3)), np.zeros(3, dtype=np.float32), multiply=True, stream="x")
     assert np.array_equal(clean, images.astype(np.float32) / np.float32(255))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
-from augment.operations import ALL, BASIC, Operation, apply_operations, arguments
+from augment.kernels.operations import ALL, BASIC, Operation, apply_operations, arguments
 
 BILINEAR = Image.Resampling.BILINEAR
 AFFINE = Image.Transform.AFFINE
@@ -22,7 +22,7 @@ def _affine(*coefficients: float) -> Callable[[Image.Image], Image.Image]:
 
 
 def in_pillow(operation: Operation, argument: float, image: Image.Image) -> Image.Image:
-    """Return what Pillow makes of a picture."""
+    """Return what Pillow makes of an image."""
     whole = int(argument)
     table: dict[Operation, Callable[[Image.Image], Image.Image]] = {
         Operation.AUTOCONTRAST: ImageOps.autocontrast,
@@ -44,15 +44,15 @@ def in_pillow(operation: Operation, argument: float, image: Image.Image) -> Imag
 
 
 def check_against_pillow(operation: Operation, argument: float, pixels: NDArray[np.uint8]) -> None:
-    """Fail where our picture differs from Pillow's in any value."""
+    """Fail where our image differs from Pillow's in any value."""
     squeezed = pixels[..., 0] if pixels.shape[2] == 1 else pixels
     wanted = np.asarray(in_pillow(operation, argument, Image.fromarray(squeezed))).reshape(pixels.shape)
     ours = apply_operations(pixels[None], np.array([int(operation)]), np.array([argument]))[0]
     assert np.array_equal(ours, wanted), f"{operation.name} with {argument} on {pixels.shape}"
 
 
-def pictures_of(seed: int, height: int, width: int, channels: int) -> list[NDArray[np.uint8]]:
-    """Return noise, a narrow range of values, a ramp and a constant picture of one size."""
+def images_of(seed: int, height: int, width: int, channels: int) -> list[NDArray[np.uint8]]:
+    """Return noise, a narrow range of values, a ramp and a constant image of one size."""
     source = np.random.default_rng(seed)
     shape = (height, width, channels)
     ramp = np.linspace(0, 255, height * width).reshape(height, width, 1)
@@ -79,7 +79,7 @@ def test_an_operation_equals_pillow_at_any_size_and_level(
 ) -> None:
     chosen = np.array([int(operation)])
     argument = arguments(chosen, np.array([level]), np.array([sign]), height, width)[0]
-    for pixels in pictures_of(seed, height, width, channels):
+    for pixels in images_of(seed, height, width, channels):
         check_against_pillow(operation, argument, pixels)
 
 
@@ -88,7 +88,7 @@ def test_an_operation_equals_pillow_at_any_size_and_level(
 )
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_operation_equals_pillow_on_corner_sizes(size: tuple[int, int], channels: int) -> None:
-    for pixels in pictures_of(5, *size, channels):
+    for pixels in images_of(5, *size, channels):
         for operation in Operation:
             for sign in (-1.0, 1.0):
                 for level in (0.1, 0.9, 2.99, 9.99):
@@ -100,13 +100,13 @@ def test_every_operation_equals_pillow_on_corner_sizes(size: tuple[int, int], ch
 @pytest.mark.parametrize("degrees", [0, 1, -1, 45, 90, -90, 180, 270, 359, 360, 405])
 def test_a_rotation_equals_pillow_for_any_whole_angle(degrees: int) -> None:
     for size in ((9, 9), (9, 14)):
-        check_against_pillow(Operation.ROTATE, float(degrees), pictures_of(1, *size, 3)[0])
+        check_against_pillow(Operation.ROTATE, float(degrees), images_of(1, *size, 3)[0])
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, -1.0, 0.5, 1e-12, 0.3333333333333333, 2.0**-40, 0.1])
 @pytest.mark.parametrize("operation", [Operation.SHEAR_X, Operation.SHEAR_Y])
 def test_a_shear_whose_shifts_are_nearly_whole_equals_pillow(operation: Operation, level: float) -> None:
-    check_against_pillow(operation, level, pictures_of(2, 33, 31, 3)[0])
+    check_against_pillow(operation, level, images_of(2, 33, 31, 3)[0])
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_shear_whose_shifts_are_nearly_whole_equals_pillow(operation: Operatio
 )
 @pytest.mark.parametrize("factor", [0.0, 0.1, 0.999, 1.0, 1.3, 1.9])
 def test_an_enhancement_equals_pillow_below_and_above_one(operation: Operation, factor: float) -> None:
-    for pixels in pictures_of(3, 17, 20, 3):
+    for pixels in images_of(3, 17, 20, 3):
         check_against_pillow(operation, factor, pixels)
 
 
@@ -154,7 +154,7 @@ def test_magnitudes_at_severity_1_are_the_published_ones() -> None:
     assert _levels(Operation.SHARPNESS, 1.0, 224).max() <= 0.28
 
 
-def test_translation_follows_the_side_of_small_pictures() -> None:
+def test_translation_follows_the_side_of_small_images() -> None:
     shift = _levels(Operation.TRANSLATE_X, 3.0, 28)
     assert [_share(shift, pixels) for pixels in (0, 1, 2)] == pytest.approx([0.335, 0.37, 0.295], abs=0.01)
 
@@ -166,7 +166,7 @@ def test_the_published_sets_have_nine_and_thirteen_operations() -> None:
 
 
 def test_a_negative_operation_copies_and_the_input_stays_untouched() -> None:
-    pixels = pictures_of(4, 8, 8, 3)[0][None]
+    pixels = images_of(4, 8, 8, 3)[0][None]
     before = pixels.copy()
     copied = apply_operations(pixels, np.array([-1]), np.zeros(1))
     apply_operations(pixels, np.array([int(Operation.INVERT)]), np.zeros(1))

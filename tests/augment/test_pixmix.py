@@ -1,4 +1,4 @@
-"""PixMix against an independent derivation in plain Python and Pillow, picture by picture and in distribution."""
+"""PixMix against an independent derivation in plain Python and Pillow, image by image and in distribution."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 from scipy import stats
 
-from augment.configs import PixMixConfig
-from augment.counters import SampleKeys
 from augment.errors import AugmentError
-from augment.mixings import ADD, MULTIPLY
-from augment.operations import ALL, BASIC
-from augment.pixmix import PixMix, PixMixDraw, apply_pixmix, draw_pixmix
-from augment.pixmix_kernel import PICTURE, PLAIN
+from augment.kernels.counters import SampleKeys
+from augment.kernels.mixings import ADD, MULTIPLY
+from augment.kernels.operations import ALL, BASIC
+from augment.methods.configs import PixMixConfig
+from augment.methods.pixmix.kernel import MIXING_IMAGE, PLAIN
+from augment.methods.pixmix.treatment import PixMix, PixMixDraw, apply_pixmix, draw_pixmix
 from augment.treatment import TreatmentContext
 
 Pixels = NDArray[np.float64]
 NAMES = [operation.name.lower() for operation in ALL]
 
 
-def smooth_pictures(count: int, size: int, channels: int, seed: int) -> NDArray[np.uint8]:
-    """Return pictures with structure at several scales, (count, size, size, channels) uint8."""
+def smooth_images(count: int, size: int, channels: int, seed: int) -> NDArray[np.uint8]:
+    """Return images with structure at several scales, (count, size, size, channels) uint8."""
     source = np.random.default_rng(seed)
     coarse = source.random((count, 5, 5, channels))
     rows = np.linspace(0, 3.999, size)
@@ -43,7 +43,7 @@ class PlainPixMix:
         self.size = size
 
     def operation(self, name: str, argument: float, image: Image.Image) -> Image.Image:
-        """Return the picture after one operation, by its Pillow call."""
+        """Return the image after one operation, by its Pillow call."""
         if name in ("autocontrast", "equalize"):
             return getattr(ImageOps, name)(image)
         if name in ("posterize", "solarize"):
@@ -79,7 +79,7 @@ def _unit(image: Image.Image, channels: int) -> Pixels:
     return (np.asarray(image).reshape(*image.size[::-1], channels) / 255.0).astype(np.float64)
 
 
-def replay(images: NDArray[np.uint8], pictures: NDArray[np.uint8], draw: PixMixDraw) -> NDArray[np.float64]:
+def replay(images: NDArray[np.uint8], mixing_images: NDArray[np.uint8], draw: PixMixDraw) -> NDArray[np.float64]:
     """Return what the plain derivation makes of the same draws."""
     size, channels = images.shape[1], images.shape[3]
     plain = PlainPixMix(size)
@@ -87,7 +87,11 @@ def replay(images: NDArray[np.uint8], pictures: NDArray[np.uint8], draw: PixMixD
     for index, pixels in enumerate(images):
         clean = _image(pixels)
         top, left = draw.top[index], draw.left[index]
-        window = pictures[draw.picture[index]][top : top + size, left : left + size] if len(pictures) else pixels
+        window = (
+            mixing_images[draw.mixing_index[index]][top : top + size, left : left + size]
+            if len(mixing_images)
+            else pixels
+        )
         start = draw.start[index]
         running = _unit(
             clean if start == PLAIN else plain.operation(NAMES[start], draw.start_argument[index], clean), channels
@@ -96,7 +100,7 @@ def replay(images: NDArray[np.uint8], pictures: NDArray[np.uint8], draw: PixMixD
             chosen = draw.partner[index, step]
             partner = (
                 _image(window)
-                if chosen == PICTURE
+                if chosen == MIXING_IMAGE
                 else plain.operation(NAMES[chosen], draw.argument[index, step], clean)
             )
             a, b = float(draw.a[index, step]), float(draw.b[index, step])
@@ -106,7 +110,7 @@ def replay(images: NDArray[np.uint8], pictures: NDArray[np.uint8], draw: PixMixD
 
 
 def published_sample(
-    plain: PlainPixMix, source: np.random.Generator, pixels: NDArray[np.uint8], pictures: NDArray[np.uint8]
+    plain: PlainPixMix, source: np.random.Generator, pixels: NDArray[np.uint8], mixing_images: NDArray[np.uint8]
 ) -> Pixels:
     """Return one sample of the published pipeline, with a sequential generator of its own."""
     k, beta, severity = 4, 3.0, 3.0
@@ -128,9 +132,9 @@ def published_sample(
         }.get(name, level * 1.8 / 10 + 0.1)
         return plain.operation(name, argument, clean)
 
-    picture = pictures[source.integers(len(pictures))]
-    top, left = source.integers(0, picture.shape[0] - plain.size + 1, 2)
-    window = _image(picture[top : top + plain.size, left : left + plain.size])
+    mixing_index = mixing_images[source.integers(len(mixing_images))]
+    top, left = source.integers(0, mixing_index.shape[0] - plain.size + 1, 2)
+    window = _image(mixing_index[top : top + plain.size, left : left + plain.size])
     running = _unit(augmented() if source.random() < 0.5 else clean, channels)
     for _ in range(source.integers(k + 1)):
         partner = _unit(augmented() if source.random() < 0.5 else window, channels)
@@ -143,32 +147,32 @@ def published_sample(
     return running
 
 
-def a_draw(config: PixMixConfig, count: int, size: int = 32, pictures: int = 40, **options: object) -> PixMixDraw:
+def a_draw(config: PixMixConfig, count: int, size: int = 32, mixing_images: int = 40, **options: object) -> PixMixDraw:
     """Return the draws for samples 0..count-1 of epoch 0."""
     keys = SampleKeys(0, 0, np.arange(count))
     side = size * 9 // 8
-    return draw_pixmix(config, keys, image_shape=(size, size), pictures_shape=(pictures, side, side), **options)  # type: ignore[arg-type]
+    return draw_pixmix(config, keys, image_shape=(size, size), mixing_shape=(mixing_images, side, side), **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", [28, 32])
 def test_pixmix_equals_the_plain_derivation_for_the_same_draws(size: int, channels: int) -> None:
-    images = smooth_pictures(200, size, channels, seed=1)
-    pictures = smooth_pictures(40, size * 9 // 8, channels, seed=2)
-    pictures[:4] = 0
+    images = smooth_images(200, size, channels, seed=1)
+    mixing_images = smooth_images(40, size * 9 // 8, channels, seed=2)
+    mixing_images[:4] = 0
     draw = a_draw(PixMixConfig(), 200, size)
-    ours = apply_pixmix(images, pictures, draw)
-    assert np.abs(ours - replay(images, pictures, draw)).max() <= 4e-6
+    ours = apply_pixmix(images, mixing_images, draw)
+    assert np.abs(ours - replay(images, mixing_images, draw)).max() <= 4e-6
 
 
 def test_pixmix_equals_the_plain_derivation_at_224_pixels() -> None:
-    images, pictures = smooth_pictures(6, 224, 3, seed=3), smooth_pictures(3, 252, 3, seed=4)
-    draw = a_draw(PixMixConfig(severity=1.0, beta=4.0), 6, 224, pictures=3)
-    assert np.abs(apply_pixmix(images, pictures, draw) - replay(images, pictures, draw)).max() <= 4e-6
+    images, mixing_images = smooth_images(6, 224, 3, seed=3), smooth_images(3, 252, 3, seed=4)
+    draw = a_draw(PixMixConfig(severity=1.0, beta=4.0), 6, 224, mixing_images=3)
+    assert np.abs(apply_pixmix(images, mixing_images, draw) - replay(images, mixing_images, draw)).max() <= 4e-6
 
 
 def test_pixmix_without_rounds_and_without_augmented_start_returns_the_input() -> None:
-    images = smooth_pictures(16, 32, 3, seed=5)
+    images = smooth_images(16, 32, 3, seed=5)
     draw = a_draw(PixMixConfig(max_rounds=0, augment_start=False), 16)
     assert np.array_equal(apply_pixmix(images, images, draw), images.astype(np.float32) / np.float32(255))
 
@@ -180,23 +184,29 @@ def test_rounds_are_uniform_with_both_ends_included() -> None:
         assert stats.chisquare(counts).pvalue > 1e-3
 
 
-@pytest.mark.parametrize(("k", "clean", "with_picture"), [(2, 0.167, 0.417), (3, 0.125, 0.531), (4, 0.1, 0.6125)])
-def test_shares_of_clean_and_of_mixed_samples_are_the_published_ones(k: int, clean: float, with_picture: float) -> None:
+@pytest.mark.parametrize(("k", "clean", "with_image"), [(2, 0.167, 0.417), (3, 0.125, 0.531), (4, 0.1, 0.6125)])
+def test_shares_of_clean_and_of_mixed_samples_are_the_published_ones(k: int, clean: float, with_image: float) -> None:
     draw = a_draw(PixMixConfig(max_rounds=k), 100_000)
     used = np.arange(k) < draw.rounds[:, None]
     assert ((draw.rounds == 0) & (draw.start == PLAIN)).mean() == pytest.approx(clean, abs=4e-3)
-    assert (used & (draw.partner == PICTURE)).any(axis=1).mean() == pytest.approx(with_picture, abs=6e-3)
+    assert (used & (draw.partner == MIXING_IMAGE)).any(axis=1).mean() == pytest.approx(with_image, abs=6e-3)
 
 
 def test_every_choice_is_even() -> None:
     draw = a_draw(PixMixConfig(), 40_000)
     started = draw.start[draw.start != PLAIN]
-    partners = draw.partner[draw.partner != PICTURE]
+    partners = draw.partner[draw.partner != MIXING_IMAGE]
     assert len(started) / 40_000 == pytest.approx(0.5, abs=0.01)
     assert partners.size / draw.partner.size == pytest.approx(0.5, abs=0.005)
     assert draw.mixing.mean() == pytest.approx(0.5, abs=0.005)
     assert (draw.b < 0).mean() == pytest.approx(0.5, abs=0.005)
-    for chosen, number in ((started, 13), (partners.ravel(), 13), (draw.picture, 40), (draw.top, 5), (draw.left, 5)):
+    for chosen, number in (
+        (started, 13),
+        (partners.ravel(), 13),
+        (draw.mixing_index, 40),
+        (draw.top, 5),
+        (draw.left, 5),
+    ):
         assert stats.chisquare(np.bincount(chosen, minlength=number)).pvalue > 1e-4
         assert chosen.max() == number - 1
     assert np.sign(draw.argument[draw.partner == 5]).mean() == pytest.approx(0.0, abs=0.03)
@@ -208,19 +218,19 @@ def test_the_basic_set_draws_nine_operations() -> None:
 
 
 def test_mix_input_and_mix_aug_fix_the_partner() -> None:
-    assert (a_draw(PixMixConfig(), 100, partner="augmented").partner != PICTURE).all()
-    assert (a_draw(PixMixConfig(), 100, partner="picture").partner == PICTURE).all()
+    assert (a_draw(PixMixConfig(), 100, partner="augmented").partner != MIXING_IMAGE).all()
+    assert (a_draw(PixMixConfig(), 100, partner="picture").partner == MIXING_IMAGE).all()
 
 
 def test_whole_outputs_are_distributed_as_in_the_published_pipeline() -> None:
     count, size = 3000, 16
-    images, pictures = smooth_pictures(count, size, 3, seed=6), smooth_pictures(60, 18, 3, seed=7)
+    images, mixing_images = smooth_images(count, size, 3, seed=6), smooth_images(60, 18, 3, seed=7)
     config = PixMixConfig()
     keys = SampleKeys(5, 0, np.arange(count))
-    draw = draw_pixmix(config, keys, image_shape=(size, size), pictures_shape=pictures.shape[:3])  # type: ignore[arg-type]
-    ours = apply_pixmix(images, pictures, draw)
+    draw = draw_pixmix(config, keys, image_shape=(size, size), mixing_shape=mixing_images.shape[:3])  # type: ignore[arg-type]
+    ours = apply_pixmix(images, mixing_images, draw)
     source, plain = np.random.default_rng(8), PlainPixMix(size)
-    theirs = np.array([published_sample(plain, source, pixels, pictures) for pixels in images])
+    theirs = np.array([published_sample(plain, source, pixels, mixing_images) for pixels in images])
     for moment in (np.mean, np.std, np.max, np.min):
         mine = moment(ours.reshape(count, -1), axis=1)
         published = moment(theirs.reshape(count, -1), axis=1)
@@ -236,13 +246,13 @@ def _treatment(config: PixMixConfig | None = None) -> PixMix:
         num_channels=3,
         num_classes=10,
         mean=(0.5, 0.5, 0.5),
-        mixing_set=smooth_pictures(20, 36, 3, seed=9),
+        mixing_set=smooth_images(20, 36, 3, seed=9),
     )
     return PixMix(config or PixMixConfig(), context)
 
 
 def test_a_sample_is_the_same_in_any_batch_order_and_thread() -> None:
-    images = smooth_pictures(64, 32, 3, seed=10)
+    images = smooth_images(64, 32, 3, seed=10)
     treatment = _treatment()
     whole = treatment.sample(images, SampleKeys(1, 2, np.arange(64)))
 
@@ -257,7 +267,7 @@ def test_a_sample_is_the_same_in_any_batch_order_and_thread() -> None:
 
 
 def test_another_epoch_or_seed_mixes_differently() -> None:
-    images, treatment = smooth_pictures(8, 32, 3, seed=11), _treatment()
+    images, treatment = smooth_images(8, 32, 3, seed=11), _treatment()
     first = treatment.sample(images, SampleKeys(1, 0, np.arange(8)))
     assert not np.array_equal(first, treatment.sample(images, SampleKeys(1, 1, np.arange(8))))
     assert not np.array_equal(first, treatment.sample(images, SampleKeys(2, 0, np.arange(8))))
@@ -265,10 +275,10 @@ def test_another_epoch_or_seed_mixes_differently() -> None:
 
 def test_a_read_only_mixing_set_serves(tmp_path: object) -> None:
     path = f"{tmp_path}/set.npy"
-    np.save(path, smooth_pictures(5, 36, 3, seed=12))
+    np.save(path, smooth_images(5, 36, 3, seed=12))
     mapped = np.load(path, mmap_mode="r")
-    draw = a_draw(PixMixConfig(), 8, pictures=5)
-    images = smooth_pictures(8, 32, 3, seed=13)
+    draw = a_draw(PixMixConfig(), 8, mixing_images=5)
+    images = smooth_images(8, 32, 3, seed=13)
     assert np.array_equal(apply_pixmix(images, mapped, draw), apply_pixmix(images, np.array(mapped), draw))
 
 
@@ -277,15 +287,15 @@ def test_a_missing_or_unfit_mixing_set_is_refused_with_a_way_out() -> None:
     with pytest.raises(AugmentError, match="needs a mixing set, but got none; name one"):
         PixMix(PixMixConfig(), context)
     small = dataclasses.replace(context, mixing_set=np.zeros((3, 16, 16, 3), dtype=np.uint8))
-    with pytest.raises(AugmentError, match=r"at least as large as the pictures \(32 px\), but got \(16, 16\)"):
+    with pytest.raises(AugmentError, match=r"at least as large as the images \(32 px\), but got \(16, 16\)"):
         PixMix(PixMixConfig(), small)
     grey = dataclasses.replace(context, mixing_set=np.zeros((3, 36, 36, 1), dtype=np.uint8))
     with pytest.raises(AugmentError, match="build the set with num_channels=3"):
         PixMix(PixMixConfig(), grey)
 
 
-def test_pictures_larger_than_the_mixing_set_are_refused() -> None:
-    with pytest.raises(AugmentError, match="at least as large as the pictures"):
+def test_images_larger_than_the_mixing_set_are_refused() -> None:
+    with pytest.raises(AugmentError, match="at least as large as the images"):
         _treatment().sample(np.zeros((4, 40, 40, 3), dtype=np.uint8), SampleKeys(0, 0, np.arange(4)))
 
 

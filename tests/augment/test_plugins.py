@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from augment.compounds import known_methods, method_for
+from augment.compound import known_methods, method_for
 from augment.errors import AugmentError
 from augment.mixing_sets.registry import identity
 from augment.plugins import versioned
@@ -16,7 +16,7 @@ from tests.conftest import Install
 METHOD = """
 from augment.method import Method
 from augment.treatment import Treatment
-from augment.configs import NoConfig
+from augment.methods.configs import NoConfig
 
 def build(config, context):
     from {helper} import STRENGTH

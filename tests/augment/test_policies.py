@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
-from augment import policy_tables
-from augment.counters import SampleKeys, uniforms
-from augment.operations import Operation
-from augment.policies import (
+from augment.kernels.counters import SampleKeys, uniforms
+from augment.kernels.operations import Operation
+from augment.methods.policies import tables as policy_tables
+from augment.methods.policies.draws import (
     RANDOM_SPACE,
     Programs,
     autoaugment_space,
@@ -26,22 +26,22 @@ from augment.policies import (
     step_for,
     trivialaugment_space,
 )
-from augment.policy_kernel import AFFINE_BICUBIC, AFFINE_NEAREST, SKIP, run_programs
-from augment.rival_configs import AutoAugmentConfig, RandAugmentConfig, TrivialAugmentConfig
+from augment.methods.policies.kernel import AFFINE_BICUBIC, AFFINE_NEAREST, SKIP, run_programs
+from augment.methods.rival_configs import AutoAugmentConfig, RandAugmentConfig, TrivialAugmentConfig
 
 
 def noise(height: int, width: int, channels: int, seed: int = 0) -> NDArray[np.uint8]:
-    """Return a noise picture, (height, width, channels) uint8."""
+    """Return a noise image, (height, width, channels) uint8."""
     return np.random.default_rng(seed).integers(0, 256, (height, width, channels), dtype=np.uint8)
 
 
 def as_image(pixels: NDArray[np.uint8]) -> Image.Image:
-    """Return a Pillow picture."""
+    """Return a Pillow image."""
     return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
 
 
 def run_one(pixels: NDArray[np.uint8], code: int, operands: tuple[float, ...], fill: int) -> NDArray[np.uint8]:
-    """Run a program of one step on one picture."""
+    """Run a program of one step on one image."""
     return run_programs(pixels[None], np.array([[code]]), np.array([[operands]]), fill=fill)[0]
 
 

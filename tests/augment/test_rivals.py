@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import nn
 
-from augment.configs import CutMixConfig, CutoutConfig, MixupConfig
-from augment.counters import SampleKeys, StepKeys
-from augment.cutmix import CutMix, box_for
-from augment.cutout import Cutout, cut_out
-from augment.mixup import Mixup
+from augment.kernels.counters import SampleKeys, StepKeys
+from augment.methods.configs import CutMixConfig, CutoutConfig, MixupConfig
+from augment.methods.cutmix import CutMix, box_for
+from augment.methods.cutout import Cutout, cut_out
+from augment.methods.mixup import Mixup
 from augment.treatment import Treatment, TreatmentContext
 
 CONTEXT = TreatmentContext(image_size=32, num_channels=3, num_classes=10, mean=(0.5, 0.25, 0.75))
@@ -22,7 +22,7 @@ MODEL = nn.Flatten()
 
 
 def a_shard(count: int = 16) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return pictures in [0, 1] and their classes."""
+    """Return images in [0, 1] and their classes."""
     generator = torch.Generator().manual_seed(0)
     images = torch.rand((count, 3, 32, 32), generator=generator)
     return images, torch.randint(0, 10, (count,), generator=generator)
@@ -31,10 +31,10 @@ def a_shard(count: int = 16) -> tuple[torch.Tensor, torch.Tensor]:
 def test_a_hole_is_the_clipped_square_about_its_centre() -> None:
     images = np.full((3, 8, 8, 3), 255, dtype=np.uint8)
     holed = cut_out(images, np.array([[4, 4], [0, 0], [7, 3]]), length=4, fill=CONTEXT.mean)
-    for picture, (top, bottom, left, right) in zip(holed, [(2, 6, 2, 6), (0, 2, 0, 2), (5, 8, 1, 5)], strict=True):
+    for image, (top, bottom, left, right) in zip(holed, [(2, 6, 2, 6), (0, 2, 0, 2), (5, 8, 1, 5)], strict=True):
         wanted = np.ones((8, 8, 3), dtype=np.float32)
         wanted[top:bottom, left:right] = CONTEXT.mean
-        assert np.array_equal(picture, wanted)
+        assert np.array_equal(image, wanted)
 
 
 def test_cutout_takes_half_the_side_anywhere_and_fills_with_the_mean() -> None:
@@ -93,7 +93,7 @@ def test_soft_targets_give_the_published_sum_of_two_losses() -> None:
     weight=st.floats(0, 1), row=st.floats(0, 1, exclude_max=True), column=st.floats(0, 1, exclude_max=True),
     height=st.integers(1, 64), width=st.integers(1, 64),
 )  # fmt: skip
-def test_a_box_lies_inside_the_picture(weight: float, row: float, column: float, height: int, width: int) -> None:
+def test_a_box_lies_inside_the_image(weight: float, row: float, column: float, height: int, width: int) -> None:
     box = box_for(weight, row, column, height, width)
     assert 0 <= box.top <= box.bottom <= height
     assert 0 <= box.left <= box.right <= width

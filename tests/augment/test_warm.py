@@ -15,11 +15,11 @@ CODE = """
 import gc, json, sys
 import numpy as np
 from numba.core.dispatcher import Dispatcher
-from augment.counters import SampleKeys, StepKeys, permutation, step_uniforms
-from augment.geometry import gather_crop_flip
-from augment.methods import METHODS
+from augment.kernels.counters import SampleKeys, StepKeys, permutation, step_uniforms
+from augment.kernels.geometry import gather_crop_flip
+from augment.registry import METHODS
 from augment.treatment import TreatmentContext
-from augment.warm import LOADER_KERNELS, warm
+from augment.kernels.warm import LOADER_KERNELS, warm
 
 def specialised():
     return {f"{each.py_func.__module__}.{each.py_func.__name__}": len(each.overloads)
@@ -29,19 +29,19 @@ late = {}
 keys = SampleKeys(0, 0, np.arange(3, dtype=np.int64))
 warm(LOADER_KERNELS)
 for channels in (1, 3):
-    pictures = np.random.default_rng(0).integers(0, 256, (4, 18, 18, channels), dtype=np.uint8)
-    on_disk = np.lib.format.open_memmap(sys.argv[1] + str(channels), mode="w+", dtype=np.uint8, shape=pictures.shape)
-    on_disk[:] = pictures
+    images = np.random.default_rng(0).integers(0, 256, (4, 18, 18, channels), dtype=np.uint8)
+    on_disk = np.lib.format.open_memmap(sys.argv[1] + str(channels), mode="w+", dtype=np.uint8, shape=images.shape)
+    on_disk[:] = images
     on_disk = np.load(sys.argv[1] + str(channels), mmap_mode="r")
     context = TreatmentContext(image_size=16, num_channels=channels, num_classes=4, mean=(0.5,) * channels,
-                               mixing_set=on_disk, outliers=np.ascontiguousarray(pictures[:, :16, :16]))
+                               mixing_set=on_disk, outliers=np.ascontiguousarray(images[:, :16, :16]))
     for name, method in METHODS.items():
         treatment = method.build(method.config(), context)
         before = specialised()
         permutation(0, 0, 5, stream="order")
         step_uniforms(StepKeys(0, 0, 0), 2, stream="step")
         cropped = gather_crop_flip(on_disk, np.array([0, 3, 1]), keys, padding=2, flip=True)
-        gather_crop_flip(pictures, np.array([0, 3, 1]), keys, padding=0, flip=False)
+        gather_crop_flip(images, np.array([0, 3, 1]), keys, padding=0, flip=False)
         images = np.ascontiguousarray(cropped[:, :16, :16])
         treatment.sample(images, keys)
         if method.accepts_float:

@@ -12,7 +12,7 @@ import yaml
 
 from clusters.cloud_notices import AwsNotice, GcpNotice
 from clusters.errors import ClusterError
-from trainers.preemption import VARIABLE, named_notice
+from trainers.worker.preemption import VARIABLE, named_notice
 
 MANIFESTS = Path(__file__).resolve().parents[2] / "clusters" / "manifests"
 Answer = tuple[int, str]

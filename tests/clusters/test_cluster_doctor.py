@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from clusters.launcher import has_token
+from clusters.cluster_files.launcher import has_token
 from clusters.probe import ProbeRequest, probe
-from orchestration.cluster_doctor import NodeAnswer, clock_difference_s, examine_cluster, judge, token_findings
+from orchestration.doctor.cluster import NodeAnswer, clock_difference_s, examine_cluster, judge, token_findings
 from orchestration.settings import Settings
 
 HERE = {"python": "3.11.7", "versions": {"torch": "2.14.1", "ray": "2.60.0", "dreamgrid": "0.1.0"}}

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from clusters.cluster_files.check import check_manifest
 from clusters.errors import ClusterError
-from clusters.manifest_check import check_manifest
 
 MANIFESTS = Path(__file__).resolve().parents[2] / "clusters" / "manifests"
 YAML_FILES = sorted(MANIFESTS.glob("*.yaml"))

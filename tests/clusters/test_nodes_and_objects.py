@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from orchestration.store.bundles import unbundled
+from orchestration.store.format.bundles import unbundled
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.ddp, pytest.mark.timeout(1200)]
 

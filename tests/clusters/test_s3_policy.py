@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from clusters.storage import StorageError, check_storage, open_storage
+from clusters.storage.open import StorageError, check_storage, open_storage
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 SET_UP_CALLS = 5

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from orchestration.errors import InputError
-from orchestration.sweep_yaml import read_yaml
-from orchestration.tracking.exposure import check_exposure, exposed_arguments
+from orchestration.sweeps.yaml_reader import read_yaml
+from orchestration.tracking.server.exposure import check_exposure, exposed_arguments
 from trainers.datasets.fetch import plain_archives
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -28,7 +28,7 @@ UNSAFE = re.compile(
 BOMB = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9))
 """A few lines that stand for 9 ** 8 values."""
 
-RESTRICTED = ("trainers/old_pickles.py",)
+RESTRICTED = ("trainers/models/released/legacy_pickles.py",)
 """Reads published checkpoints of old formats with an unpickler that builds tensors and plain containers only."""
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from clusters.errors import ClusterError
-from clusters.storage import MissingObjectError, Storage, StorageError, check_storage, join, open_storage, split
+from clusters.storage.open import MissingObjectError, Storage, StorageError, check_storage, join, open_storage, split
 
 
 @pytest.fixture(params=["local", "s3"])
@@ -69,7 +69,7 @@ def test_listing_is_recursive_sorted_and_keeps_to_its_folder(storage: Storage) -
 
 
 def test_listing_passes_the_page_size_of_the_server(s3_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clusters.s3._PAGE_SIZE", 3)
+    monkeypatch.setattr("clusters.storage.s3._PAGE_SIZE", 3)
     storage = open_storage(s3_uri)
     for i in range(10):
         storage.write_bytes(f"many/{i}", b"")
@@ -157,7 +157,7 @@ def test_a_storage_can_be_sent_to_another_process(storage: Storage) -> None:
 def test_a_kill_in_the_middle_of_a_write_leaves_nothing_half_read(tmp_path: Path) -> None:
     code = (
         "import os, sys\n"
-        "from clusters.storage import open_storage\n"
+        "from clusters.storage.open import open_storage\n"
         "os.fsync = lambda fd: os.kill(os.getpid(), 9)\n"
         "getattr(open_storage(sys.argv[1]), sys.argv[2])('record', b'x' * 100_000)\n"
     )
@@ -245,7 +245,7 @@ def test_a_retried_exclusive_write_knows_its_own_first_try(s3_uri: str, monkeypa
 
 def test_local_use_imports_nothing_heavy(tmp_path: Path) -> None:
     code = (
-        "import sys\nfrom clusters.storage import open_storage\n"
+        "import sys\nfrom clusters.storage.open import open_storage\n"
         "open_storage(sys.argv[1]).write_bytes('x', b'1')\n"
         "print(sorted({'boto3', 'botocore', 'numpy', 'fsspec', 'pyarrow'} & set(sys.modules)))"
     )

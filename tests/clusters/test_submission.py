@@ -17,8 +17,8 @@ from clusters.errors import ClusterError
 from clusters.jobs import JobServer, _Log
 from clusters.upload import Upload, check_upload, measure_upload
 from orchestration.errors import InputError
+from orchestration.runs.submit import SubmitRequest, exit_code, job_order
 from orchestration.store import open_store
-from orchestration.submission import SubmitRequest, exit_code, job_order
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SWEEP = """
@@ -50,7 +50,7 @@ def test_this_repository_may_be_uploaded() -> None:
     upload = measure_upload(REPOSITORY)
 
     check_upload(upload)
-    assert {"orchestration/cli/main.py", "augment/pixmix.py"} <= upload.sizes.keys()
+    assert {"orchestration/cli/main.py", "augment/methods/pixmix/treatment.py"} <= upload.sizes.keys()
     assert not [name for name in upload.sizes if name.startswith(("tests/", ".git/", ".venv/", "docs/"))]
 
 
@@ -201,7 +201,7 @@ def test_bad_input_is_one_message_and_exit_code_2(
 def test_a_cluster_file_is_checked_before_ray_is_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from clusters import launcher
+    from clusters.cluster_files import launcher
     from orchestration.cli import main
 
     text = (REPOSITORY / "clusters/manifests/aws.yaml").read_text(encoding="utf-8")

@@ -12,11 +12,11 @@ import pytest
 import torch
 from torch import nn
 
-from eval.benchmark import BenchmarkRequest
-from eval.benchmarks import BENCHMARKS, benchmark_identity, column_label, full_params, metric_of, parse_column
+from eval.benchmarks.contract import BenchmarkRequest
+from eval.benchmarks.registry import BENCHMARKS, benchmark_identity, column_label, full_params, metric_of, parse_column
+from eval.benchmarks.suite import judge
+from eval.inference.subject import Subject
 from eval.metrics.registry import METRICS
-from eval.subject import Subject
-from eval.suite import judge
 
 RECORDED = Path(__file__).with_name("benchmark_semantics.json")
 RECORD_VARIABLE = "DREAMGRID_RECORD_SEMANTICS"
@@ -50,7 +50,7 @@ top5_distances: {gaussian_noise: 3.0, translate: 2.0}
 
 
 class FixedNet(nn.Module):
-    """Averages of fixed waves over the picture: the same network on every machine."""
+    """Averages of fixed waves over the image: the same network on every machine."""
 
     def __init__(self) -> None:
         super().__init__()

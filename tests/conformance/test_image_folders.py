@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from augment.image_files.content import folder_hash
-from augment.image_files.walk import walk_images
+from augment.files.content import folder_hash
+from augment.files.walk import walk_images
 from augment.mixing_sets.files import FolderConfig, build_folder
 from augment.mixing_sets.needed_files import missing_set_files
 from augment.mixing_sets.source import SetRequest
-from eval.outlier_images import folder_images
-from eval.published_files.presence import missing_files
-from trainers.datasets.folder import read_folder
-from trainers.datasets.listing import list_split
+from eval.benchmarks.presence import missing_files
+from eval.outliers.folders import folder_images
+from trainers.datasets.folders.listing import list_split
+from trainers.datasets.folders.split import read_folder
 from trainers.datasets.registry import dataset_for
 from trainers.datasets.shared import shared_split
 from trainers.datasets.streams import missing_stream
-from trainers.pictures import PictureFiles
+from trainers.training.images import ImageFiles
 
 SUFFIXES = (".png", ".jpg", ".JPEG", ".gif", ".tif", ".bmp", ".webp", ".jfif", ".ppm", ".png")
 NUM = 2 * len(SUFFIXES)
@@ -65,7 +65,7 @@ def test_every_reader_of_a_dataset_counts_what_is_hashed(messy: Path, tmp_path: 
             name for name in hashed.names if name.startswith(f"{split}/")
         }
         assert len(shared_split(spec.name, split, messy, tmp_path).images) == NUM
-        assert PictureFiles(listing, image_size=12, flip=False).num_images == NUM
+        assert ImageFiles(listing, image_size=12, flip=False).num_images == NUM
 
 
 def test_every_reader_of_a_flat_set_finds_what_is_hashed_and_the_plan_takes_it(messy: Path, tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from augment.image_files import content
-from augment.image_files.walk import walk_images
+from augment.files import content
+from augment.files.walk import walk_images
 from augment.mixing_sets.build import ensure_mixing_set, open_mixing_set
 from eval.corruptions.cache import corrupted_set
-from trainers.datasets.folder import read_folder
-from trainers.datasets.listing import list_split
+from trainers.datasets.folders.listing import list_split
+from trainers.datasets.folders.split import read_folder
 from trainers.datasets.load import load_split
 from trainers.datasets.registry import dataset_for
 from trainers.datasets.shared import shared_split
@@ -26,8 +26,8 @@ Use = Callable[[Path], Values]
 
 
 def generated(folder: Path) -> Values:
-    pictures = np.random.default_rng(0).integers(0, 256, (30, 12, 12, 3), dtype=np.uint8)
-    return [np.array(corrupted_set(pictures, "fog", 1, fingerprint="f", cache_dir=folder / "cache"))]
+    images = np.random.default_rng(0).integers(0, 256, (30, 12, 12, 3), dtype=np.uint8)
+    return [np.array(corrupted_set(images, "fog", 1, fingerprint="f", cache_dir=folder / "cache"))]
 
 
 def split(folder: Path) -> Values:

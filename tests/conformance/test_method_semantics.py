@@ -1,11 +1,11 @@
 """A method whose output changes must raise its `semantics`, for the version is part of every train key.
 
 `method_digests.json` holds, for each method and version, what came out for fixed input. After a change that is meant
-to alter outputs: raise `semantics` of the method in `augment/methods.py` and write the new outcome with
+to alter outputs: raise `semantics` of the method in `augment/registry.py` and write the new outcome with
 
     DREAMGRID_WRITE_DIGESTS=1 python -m pytest tests/conformance/test_method_semantics.py
 
-What host stages return is stored as a digest (float32 pictures rounded to 3 decimals). What device stages return is stored as
+What host stages return is stored as a digest (float32 images rounded to 3 decimals). What device stages return is stored as
 means and spreads that must agree to 2e-4, since kernels of other libraries differ between processors in the last bits.
 """
 
@@ -23,8 +23,8 @@ import pytest
 import torch
 from torch import nn
 
-from augment.counters import SampleKeys, StepKeys
-from augment.methods import METHODS, Method
+from augment.kernels.counters import SampleKeys, StepKeys
+from augment.registry import METHODS, Method
 from augment.treatment import Treatment, TreatmentContext
 
 STORE = Path(__file__).with_name("method_digests.json")
@@ -124,7 +124,7 @@ def test_a_changed_output_needs_a_raised_semantics_version(name: str) -> None:
     )
     assert is_same, (
         f"the output of {name!r} changed, but its semantics is still {method.semantics}: results recorded before would be taken "
-        f"for results of this code. Raise `semantics` of {name!r} in augment/methods.py, or undo the change; then write the new "
+        f"for results of this code. Raise `semantics` of {name!r} in augment/registry.py, or undo the change; then write the new "
         "outcome as this file's first lines say"
     )
 

@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from augment.compounds import method_for
-from augment.counters import SampleKeys, StepKeys
-from augment.methods import METHODS, Method
+from augment.compound import method_for
+from augment.kernels.counters import SampleKeys, StepKeys
+from augment.registry import METHODS, Method
 from augment.treatment import Treatment, TreatmentContext
 
 COMPOUNDS = ("pixmix+cutmix", "pixmix+cutout", "pixmix+oe")
@@ -49,8 +49,8 @@ def build(name: str, size: int = 12, channels: int = 3) -> Treatment:
     return method.build(method.config(**SMALL.get(name, {})), context_for(size, channels))
 
 
-def pictures(count: int, size: int, channels: int) -> NDArray[np.uint8]:
-    """Return random pictures, (count, size, size, channels) uint8."""
+def originals(count: int, size: int, channels: int) -> NDArray[np.uint8]:
+    """Return random images, (count, size, size, channels) uint8."""
     return np.random.default_rng(3).integers(0, 256, (count, size, size, channels), dtype=np.uint8)
 
 
@@ -73,7 +73,7 @@ def a_network(channels: int, size: int) -> nn.Module:
 
 
 def a_shard(count: int, channels: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return pictures in [0, 1], (count, channels, size, size), and classes."""
+    """Return images in [0, 1], (count, channels, size, size), and classes."""
     generator = torch.Generator().manual_seed(1)
     images = torch.rand((count, channels, size, size), generator=generator)
     return images, torch.randint(0, NUM_CLASSES, (count,), generator=generator)
@@ -142,7 +142,7 @@ def test_a_method_has_a_complete_card(name: str) -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize(("count", "size"), [(5, 12), (1, 12), (3, 7), (0, 12), (2, 33)])
 def test_sampling_keeps_shape_range_and_input(name: str, channels: int, count: int, size: int) -> None:
-    method, treatment, images = method_for(name), started(name, size, channels), pictures(count, size, channels)
+    method, treatment, images = method_for(name), started(name, size, channels), originals(count, size, channels)
     before = images.copy()
     changed = treatment.sample(images, keys_of(count))
     views = (treatment.num_views,) if treatment.num_views > 1 else ()
@@ -156,7 +156,7 @@ def test_sampling_keeps_shape_range_and_input(name: str, channels: int, count: i
 
 @pytest.mark.parametrize("name", NAMES)
 def test_sampling_repeats_and_does_not_depend_on_the_batch(name: str) -> None:
-    images = pictures(6, 12, 3)
+    images = originals(6, 12, 3)
     whole = started(name).sample(images, keys_of(6))
     assert np.array_equal(whole, started(name).sample(images, keys_of(6)))
     treatment = started(name)
@@ -167,7 +167,7 @@ def test_sampling_repeats_and_does_not_depend_on_the_batch(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if "sample" in method_for(name).stages])
 def test_sampling_changes_with_epoch_and_seed(name: str) -> None:
-    images, treatment = pictures(40, 12, 3), started(name)
+    images, treatment = originals(40, 12, 3), started(name)
     first = treatment.sample(images, keys_of(40))
     assert not np.array_equal(first, treatment.sample(images, keys_of(40, epoch=2)))
     assert not np.array_equal(first, treatment.sample(images, keys_of(40, seed=5)))
@@ -175,7 +175,7 @@ def test_sampling_changes_with_epoch_and_seed(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if method_for(name).accepts_float])
 def test_a_method_that_may_follow_floats_takes_them(name: str) -> None:
-    images = pictures(3, 12, 3).astype(np.float32) / np.float32(255)
+    images = originals(3, 12, 3).astype(np.float32) / np.float32(255)
     before = images.copy()
     changed = started(name).sample(images, keys_of(3))  # type: ignore[arg-type]
     assert changed.shape == images.shape
@@ -233,7 +233,7 @@ def test_the_loss_is_finite_and_reaches_every_parameter(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_restored_treatment_continues_like_the_saved_one(name: str) -> None:
     treatment, restored = started(name), build(name)
-    model, images = a_network(3, 12), pictures(6, 12, 3)
+    model, images = a_network(3, 12), originals(6, 12, 3)
     shard, targets = a_shard(6, 3, 12)
     treatment.batch(model, shard, targets, StepKeys(1, 0, 0))
     restored.load_state_dict(copy.deepcopy(dict(treatment.state_dict())))

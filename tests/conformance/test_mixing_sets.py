@@ -1,4 +1,4 @@
-"""Every mixing set keeps the same promises: shape, range, structure, and pictures that depend on their own index alone."""
+"""Every mixing set keeps the same promises: shape, range, structure, and images that depend on their own index alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from augment.counters import SampleKeys, uniforms
+from augment.kernels.counters import SampleKeys, uniforms
 from augment.mixing_sets import files as files_module
 from augment.mixing_sets.build import ensure_mixing_set, open_mixing_set
 from augment.mixing_sets.registry import MIXING_SETS, config_for, identity, identity_digest
@@ -59,15 +59,15 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data root with a few pictures where the sets of origin "files" look for them."""
+    """A data root with a few images where the sets of origin "files" look for them."""
     root = tmp_path_factory.mktemp("files")
     noise = uniforms(SampleKeys(0, 0, np.arange(NUM)), 40 * 50 * 3, stream="test/files")
     pixels = (noise * 256).astype(np.uint8).reshape(NUM, 40, 50, 3)
     for number, part in enumerate(("pictures", *files_module.PIXMIX_FOLDERS)):
         folder = root / part if part == "pictures" else root / files_module.PIXMIX_FOLDER / part
         folder.mkdir(parents=True)
-        for i, picture in enumerate(pixels):
-            Image.fromarray(np.roll(picture, number)).save(folder / f"{i}.png")
+        for i, image in enumerate(pixels):
+            Image.fromarray(np.roll(image, number)).save(folder / f"{i}.png")
     np.save(root / files_module.RANDOM_IMAGES_FILE, pixels[:, :32, :32])
     return root
 
@@ -103,33 +103,33 @@ def test_the_key_is_the_name_and_the_card_is_filled_in(name: str) -> None:
     assert mixing_set.source
 
 
-def test_pictures_have_the_asked_shape_and_structure(name: str, tmp_path: Path) -> None:
-    pictures = render(name, tmp_path, list(range(NUM)))
-    assert pictures.shape == (NUM, 36, 36, 3)
-    assert pictures.dtype == np.uint8
-    assert (pictures.reshape(NUM, -1).std(axis=1) > 4).all()
-    assert len({picture.tobytes() for picture in pictures}) == NUM
+def test_images_have_the_asked_shape_and_structure(name: str, tmp_path: Path) -> None:
+    images = render(name, tmp_path, list(range(NUM)))
+    assert images.shape == (NUM, 36, 36, 3)
+    assert images.dtype == np.uint8
+    assert (images.reshape(NUM, -1).std(axis=1) > 4).all()
+    assert len({image.tobytes() for image in images}) == NUM
 
 
-def test_a_picture_depends_on_its_own_index_alone(name: str, tmp_path: Path) -> None:
+def test_an_image_depends_on_its_own_index_alone(name: str, tmp_path: Path) -> None:
     together = render(name, tmp_path, [0, 1, 2, 3])
     assert (render(name, tmp_path, [3, 1])[0] == together[3]).all()
     assert (render(name, tmp_path, [2])[0] == together[2]).all()
 
 
-def test_a_picture_repeats_with_its_seed(name: str, tmp_path: Path) -> None:
+def test_an_image_repeats_with_its_seed(name: str, tmp_path: Path) -> None:
     assert (render(name, tmp_path, [1]) == render(name, tmp_path, [1])).all()
 
 
-def test_another_seed_gives_other_pictures_of_rendered_sets(name: str, tmp_path: Path) -> None:
+def test_another_seed_gives_other_images_of_rendered_sets(name: str, tmp_path: Path) -> None:
     if MIXING_SETS[name].origin == "files":
         pytest.skip("files are what they are")
     assert (render(name, tmp_path, [0, 1]) != render(name, tmp_path, [0, 1], seed=6)).any()
 
 
-def test_grey_pictures_are_the_luma_of_the_coloured_ones(name: str, tmp_path: Path) -> None:
+def test_grey_images_are_the_luma_of_the_coloured_ones(name: str, tmp_path: Path) -> None:
     if MIXING_SETS[name].origin == "trained":
-        pytest.skip("a network for grey pictures is visualised in grey")
+        pytest.skip("a network for grey images is visualised in grey")
     grey = render(name, tmp_path, [0, 1], num_channels=1)
     red, green, blue = np.moveaxis(render(name, tmp_path, [0, 1]).astype(np.int64), -1, 0)
     assert grey.shape == (2, 36, 36, 1)
@@ -141,11 +141,11 @@ def test_odd_and_small_sides_are_rendered(name: str, tmp_path: Path, side: int) 
     assert render(name, tmp_path, [0], image_size=side).shape == (1, side, side, 3)
 
 
-def test_no_picture_is_asked_for_and_none_given(name: str, tmp_path: Path) -> None:
+def test_no_image_is_asked_for_and_none_given(name: str, tmp_path: Path) -> None:
     assert render(name, tmp_path, []).shape == (0, 36, 36, 3)
 
 
-def test_the_built_array_holds_the_rendered_pictures(name: str, tmp_path: Path) -> None:
+def test_the_built_array_holds_the_rendered_images(name: str, tmp_path: Path) -> None:
     request = request_of(tmp_path)
     file = ensure_mixing_set(
         name, num_pictures=NUM, image_size=36, num_channels=3, seed=5, params=params_of(name),
@@ -161,15 +161,15 @@ def test_the_identity_names_no_path(name: str, tmp_path: Path) -> None:
     assert len(identity_digest(facts)) == 64
 
 
-def outcome(name: str, pictures: NDArray[np.uint8]) -> str | list[float]:
+def outcome(name: str, images: NDArray[np.uint8]) -> str | list[float]:
     """Return a digest, or for sets made by other libraries' kernels, whose last bits differ between processors, coarse values."""
     if name not in COARSE:
-        return hashlib.sha256(pictures).hexdigest()
-    values = pictures.astype(np.float64)
+        return hashlib.sha256(images).hexdigest()
+    values = images.astype(np.float64)
     return [round(float(value), 2) for value in (*values.mean(axis=(1, 2, 3)), *values.std(axis=(1, 2, 3)))]
 
 
-def test_changed_pictures_need_a_raised_semantics_version(name: str, tmp_path: Path) -> None:
+def test_changed_images_need_a_raised_semantics_version(name: str, tmp_path: Path) -> None:
     found = outcome(name, render(name, tmp_path, [0, 1, 2, 3]))
     stored: dict[str, Any] = json.loads(SEMANTICS.read_text())
     key = f"{name}@{MIXING_SETS[name].semantics}"
@@ -178,4 +178,4 @@ def test_changed_pictures_need_a_raised_semantics_version(name: str, tmp_path: P
         SEMANTICS.write_text(json.dumps(dict(sorted(stored.items())), indent=1) + "\n")
     assert key in stored, f"no outcome is stored for {key}; run this test with DREAMGRID_WRITE_DIGESTS=1"
     is_same = found == stored[key] if isinstance(found, str) else found == pytest.approx(stored[key], abs=1.0)
-    assert is_same, f"the pictures of {name!r} changed: raise its semantics in the registry and write the new outcome"
+    assert is_same, f"the images of {name!r} changed: raise its semantics in the registry and write the new outcome"

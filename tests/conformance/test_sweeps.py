@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from augment.methods import METHODS
 from augment.mixing_sets.registry import MIXING_SETS
-from eval.benchmarks import parse_column
-from eval.published.tables import published_table
-from orchestration.catalogue import builtin_catalogue
-from orchestration.plan import make_plan
-from orchestration.resolve import resolve_sweep
+from augment.registry import METHODS
+from eval.benchmarks.registry import parse_column
+from eval.tables.published.tables import published_table
+from orchestration.cells.catalogue import builtin_catalogue
+from orchestration.cells.load import SWEEPS, load_sweep, load_sweep_file, sizes_of
+from orchestration.cells.resolve import resolve_sweep
+from orchestration.planning.plan import make_plan
 from orchestration.store import open_store
-from orchestration.sweep import Sweep
-from orchestration.sweep_files import SWEEPS, load_sweep, load_sweep_file, sizes_of
-from orchestration.sweep_spec import SweepFile, TableSpec
+from orchestration.sweeps.model import Sweep
+from orchestration.sweeps.schema import SweepFile, TableSpec
 from trainers.datasets.registry import DATASETS
 
 
@@ -31,7 +31,7 @@ SINGLE = [name for name in SWEEPS if not load_sweep_file(name).include]
 SIZES = [(name, size) for name in SINGLE for size in sizes_of(load_sweep_file(name)) if size != "full"]
 PUBLISHED = [name for name in SINGLE if table_of(name).published]
 SMOKE_IMAGES = 20_000
-"""Pictures that all trainings of a smoke size may see together, so that it takes seconds to minutes."""
+"""Images that all trainings of a smoke size may see together, so that it takes seconds to minutes."""
 
 
 def sized(name: str, size: str) -> Sweep:

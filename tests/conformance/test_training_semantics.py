@@ -17,13 +17,13 @@ import torch
 from trainers.config import LOOP_SEMANTICS, JobConfig, RecipeConfig
 from trainers.datasets.load import load_split
 from trainers.datasets.registry import DATASETS
-from trainers.group import OneWorker
 from trainers.job import JobPaths, JobRequest
 from trainers.models.build import build_classifier
 from trainers.models.registry import MODELS, model_for
-from trainers.order import Order
 from trainers.recipes import RECIPES
-from trainers.worker import run_job
+from trainers.training.group import OneWorker
+from trainers.training.order import Order
+from trainers.worker.run_job import run_job
 
 STORED_LOGITS = {
     ("wrn-10-1", 1): [-0.0154, -0.0053, -0.0195, 0.026],
@@ -63,7 +63,7 @@ def job(model: str, recipe: RecipeConfig, **params: object) -> JobConfig:
 
 
 def logits_of(name: str) -> list[float]:
-    """Return the first logits of a freshly initialised model on a fixed picture."""
+    """Return the first logits of a freshly initialised model on a fixed image."""
     config = job(name, RecipeConfig(channels_last=False))
     model = build_classifier(config, DATASETS["digits"]).eval()
     images = torch.linspace(0, 1, 2 * 32 * 32).reshape(2, 1, 32, 32)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestration.sweep_files import SWEEPS, load_sweep_file
+from orchestration.cells.load import SWEEPS, load_sweep_file
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(1800)]
 

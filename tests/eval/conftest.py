@@ -1,4 +1,4 @@
-"""A tiny network on tiny pictures, and workers that share the judging in threads."""
+"""A tiny network on tiny images, and workers that share the judging in threads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from eval.subject import Subject
+from eval.inference.subject import Subject
 
 
 class TinyNet(nn.Module):
@@ -77,8 +77,8 @@ class Worker:
         return self._group.exchange(self.rank, value)
 
 
-def tiny_pictures(count: int, side: int = 8, channels: int = 3) -> np.ndarray:
-    """Pictures with structure, the same on every machine: a ramp, a wave and a hash of the index."""
+def tiny_images(count: int, side: int = 8, channels: int = 3) -> np.ndarray:
+    """Images with structure, the same on every machine: a ramp, a wave and a hash of the index."""
     n, y, x, c = np.meshgrid(np.arange(count), np.arange(side), np.arange(side), np.arange(channels), indexing="ij")
     wave = (n * 37 + y * (5 + n % 7) * 3 + x * (3 + n % 5) * 7 + c * 41 + (n * y * x) % 23) % 256
     return wave.astype(np.uint8)
@@ -101,7 +101,7 @@ def tiny_net() -> nn.Module:
 def subject_in(folder: Path, **fields) -> Subject:
     """Return a subject whose files lie in a folder; fields can be overridden."""
     images = fields.pop("images", None)
-    images = tiny_pictures(120) if images is None else images
+    images = tiny_images(120) if images is None else images
     labels = fields.pop("labels", None)
     if labels is None:
         labels = (np.arange(len(images)) * 5 % 8).astype(np.int64)

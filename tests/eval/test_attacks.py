@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from eval.attacks import pgd, reference_pgd
-from eval.configs import PgdConfig, ReferencePgdConfig
+from eval.benchmarks.configs import PgdConfig, ReferencePgdConfig
+from eval.benchmarks.runners.adversaries import masking
 from eval.errors import EvalError
-from eval.runners.adversaries import masking
+from eval.inference.attacks import pgd, reference_pgd
 
 
 class Linear(nn.Module):
@@ -85,7 +85,7 @@ def test_an_attack_raises_the_loss(tiny_net):
     assert result.loss_by_step[-1] > result.loss_by_step[0]
 
 
-def test_the_random_start_belongs_to_the_picture_and_not_to_its_batch(tiny_net):
+def test_the_random_start_belongs_to_the_image_and_not_to_its_batch(tiny_net):
     images = torch.rand(6, 3, 8, 8, generator=torch.Generator().manual_seed(4))
     labels = torch.arange(6)
     for norm in ("linf", "l2"):
@@ -96,7 +96,7 @@ def test_the_random_start_belongs_to_the_picture_and_not_to_its_batch(tiny_net):
         assert not torch.equal(whole.images, other.images)
 
 
-def test_without_random_start_and_steps_the_picture_stays_as_it_is(tiny_net):
+def test_without_random_start_and_steps_the_image_stays_as_it_is(tiny_net):
     images = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(5))
     before = images.clone()
     result = attack(tiny_net, images, torch.arange(2), indices=np.arange(2), steps=0, random_start=False)
@@ -129,8 +129,8 @@ def test_training_mode_and_broken_losses_are_refused(tiny_net, grey_images):
         attack(Linear().train(), images, labels)
 
     class Diverged(nn.Module):
-        def forward(self, pictures):
-            return pictures.flatten(1)[:, :2] * torch.nan
+        def forward(self, originals):
+            return originals.flatten(1)[:, :2] * torch.nan
 
     with pytest.raises(EvalError, match="must be finite"):
         attack(Diverged().eval(), images, labels)
@@ -143,7 +143,7 @@ def test_masking_is_suspected_when_the_loss_falls_over_the_attack():
 
 
 def test_more_restarts_never_lower_the_error(make_subject):
-    from eval.runners.adversaries import run_pgd
+    from eval.benchmarks.runners.adversaries import run_pgd
 
     fields = {"epsilon": 0.05, "step_size": 0.02, "steps": 2}
     one = run_pgd(PgdConfig(**fields), make_subject())

@@ -10,9 +10,9 @@ from importlib import metadata
 
 import pytest
 
-from eval import benchmarks
-from eval.benchmark import Benchmark
-from eval.benchmarks import (
+from eval.benchmarks import registry as benchmarks
+from eval.benchmarks.contract import Benchmark
+from eval.benchmarks.registry import (
     BENCHMARKS,
     Column,
     benchmark_for,
@@ -134,7 +134,7 @@ def test_a_detail_names_the_benchmarks_own_score_or_another_one():
 
 ADDED = """
 from dataclasses import replace
-from eval.benchmark_list import BENCHMARKS
+from eval.benchmarks.builtin import BENCHMARKS
 CLEAN = BENCHMARKS["clean"]
 MINE = replace(CLEAN, name="mine", title="Mine")
 NUMBER = 3
@@ -173,7 +173,7 @@ def test_the_entry_point_group_can_be_read_on_this_python():
 
 def test_names_and_columns_need_no_numpy():
     script = (
-        "import sys; from eval.benchmarks import *; full_params('c-generated', {}); parse_column('clean/error')\n"
+        "import sys; from eval.benchmarks.registry import *; full_params('c-generated', {}); parse_column('clean/error')\n"
         "sys.exit(str({'numpy', 'torch', 'numba', 'scipy'} & set(sys.modules) or ''))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)

@@ -10,7 +10,7 @@ from eval.claims.comparing import all_hold, is_better, is_near, some_hold
 from eval.claims.evidence import Measure, Missing, PrintedEvidence, Sample, averaged
 from eval.claims.judging import _mistakes, claims, judge, judge_printed, measures
 from eval.claims.predicates import FIELDS, TESTS
-from eval.published.tables import published_table, published_tables
+from eval.tables.published.tables import published_table, published_tables
 
 PRINTED = [(claim.name, table) for claim in claims() for table in claim.tables if table in published_tables()]
 NOT_PRINTED = {

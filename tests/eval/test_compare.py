@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval.benchmarks import BENCHMARKS
+from eval.benchmarks.registry import BENCHMARKS
 from eval.errors import EvalError
-from eval.published.tables import PublishedValue, published_table, published_tables
 from eval.tables.compare import Recipe, against_baseline, compare
+from eval.tables.formats.render import render
 from eval.tables.grid import Observation
 from eval.tables.layouts import metric_table, pair_grid, set_table
-from eval.tables.render import render
+from eval.tables.published.tables import PublishedValue, published_table, published_tables
 from eval.tables.verdicts import Tolerance, alpha_of_look, judge_values, tolerance_for
 
 AS_PUBLISHED = Recipe(kind="published")
@@ -139,10 +139,10 @@ def test_unknowns_of_the_source_stand_beside_a_verdict():
 @pytest.mark.parametrize(
     ("column", "why"),
     [
-        ("c-generated/error", "generated pictures"),
+        ("c-generated/error", "generated images"),
         ("pgd/error", "reaches twice as far"),
         ("clean/rms", "leaves the last one out"),
-        ("c-generated/rms", "generated pictures here, published files there; every bin counts"),
+        ("c-generated/rms", "generated images here, published files there; every bin counts"),
     ],
 )
 def test_a_column_that_measures_something_else_is_shown_but_not_judged(column, why):

@@ -7,9 +7,9 @@ import pytest
 from eval.errors import EvalError
 from eval.tables.compare import against_baseline
 from eval.tables.confounds import confounds, mark_confounds
+from eval.tables.formats.render import render
 from eval.tables.grid import Observation
 from eval.tables.layouts import metric_table
-from eval.tables.render import render
 
 BASE = {"method": "baseline", "model": "wrn-40-4", "train.epochs": 100, "params.alpha": 1.0}
 

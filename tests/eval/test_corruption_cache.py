@@ -16,58 +16,56 @@ from eval.errors import EvalError
 
 
 @pytest.fixture
-def pictures() -> np.ndarray:
+def images() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (40, 12, 12, 3), dtype=np.uint8)
 
 
-def test_a_cached_set_equals_the_one_made_on_the_fly_and_cannot_be_written(
-    pictures: np.ndarray, tmp_path: Path
-) -> None:
-    cached = corrupted_set(pictures, "shot_noise", 2, fingerprint="f", cache_dir=tmp_path)
-    direct = corrupted_set(pictures, "shot_noise", 2, fingerprint="f", cache_dir=None)
+def test_a_cached_set_equals_the_one_made_on_the_fly_and_cannot_be_written(images: np.ndarray, tmp_path: Path) -> None:
+    cached = corrupted_set(images, "shot_noise", 2, fingerprint="f", cache_dir=tmp_path)
+    direct = corrupted_set(images, "shot_noise", 2, fingerprint="f", cache_dir=None)
     assert isinstance(cached, np.memmap)
     assert not cached.flags.writeable
     assert np.array_equal(cached, direct)
-    assert np.array_equal(direct, corrupt(pictures, "shot_noise", 2, fingerprint="f", indices=np.arange(40)))
+    assert np.array_equal(direct, corrupt(images, "shot_noise", 2, fingerprint="f", indices=np.arange(40)))
 
 
-def test_a_set_is_made_once(pictures: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    corrupted_set(pictures, "contrast", 1, fingerprint="f", cache_dir=tmp_path)
+def test_a_set_is_made_once(images: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    corrupted_set(images, "contrast", 1, fingerprint="f", cache_dir=tmp_path)
 
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("made a second time")
 
     monkeypatch.setattr(cache, "corrupt", refuse)
-    corrupted_set(pictures, "contrast", 1, fingerprint="f", cache_dir=tmp_path)
+    corrupted_set(images, "contrast", 1, fingerprint="f", cache_dir=tmp_path)
 
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"fingerprint": "g"}])
-def test_another_seed_or_dataset_is_another_set(pictures: np.ndarray, change: dict[str, object]) -> None:
+def test_another_seed_or_dataset_is_another_set(images: np.ndarray, change: dict[str, object]) -> None:
     base = {"fingerprint": "f", "seed": 0}
-    assert set_key(pictures.shape, "fog", 1, **base) != set_key(pictures.shape, "fog", 1, **{**base, **change})
-    assert set_key(pictures.shape, "fog", 1, **base).name != set_key(pictures.shape, "fog", 2, **base).name
-    assert set_key((39, 12, 12, 3), "fog", 1, **base).name != set_key(pictures.shape, "fog", 1, **base).name
+    assert set_key(images.shape, "fog", 1, **base) != set_key(images.shape, "fog", 1, **{**base, **change})
+    assert set_key(images.shape, "fog", 1, **base).name != set_key(images.shape, "fog", 2, **base).name
+    assert set_key((39, 12, 12, 3), "fog", 1, **base).name != set_key(images.shape, "fog", 1, **base).name
 
 
-def test_the_record_tells_label_digest_and_substitute(pictures: np.ndarray, tmp_path: Path) -> None:
-    corrupted_set(pictures, "frost", 1, fingerprint="f", cache_dir=tmp_path)
-    key = set_key(pictures.shape, "frost", 1, fingerprint="f")
+def test_the_record_tells_label_digest_and_substitute(images: np.ndarray, tmp_path: Path) -> None:
+    corrupted_set(images, "frost", 1, fingerprint="f", cache_dir=tmp_path)
+    key = set_key(images.shape, "frost", 1, fingerprint="f")
     record = read_record(key, tmp_path)
     assert record["label"] == "generated"
     assert record["notes"] == {"frost": "procedural ice"}
     assert record["sha256"] == verify_set(key, tmp_path)
 
 
-def test_a_truncated_set_is_made_again(pictures: np.ndarray, tmp_path: Path) -> None:
-    whole = np.array(corrupted_set(pictures, "fog", 1, fingerprint="f", cache_dir=tmp_path))
-    path = set_path(set_key(pictures.shape, "fog", 1, fingerprint="f"), tmp_path)
+def test_a_truncated_set_is_made_again(images: np.ndarray, tmp_path: Path) -> None:
+    whole = np.array(corrupted_set(images, "fog", 1, fingerprint="f", cache_dir=tmp_path))
+    path = set_path(set_key(images.shape, "fog", 1, fingerprint="f"), tmp_path)
     path.write_bytes(path.read_bytes()[:500])
-    assert np.array_equal(corrupted_set(pictures, "fog", 1, fingerprint="f", cache_dir=tmp_path), whole)
+    assert np.array_equal(corrupted_set(images, "fog", 1, fingerprint="f", cache_dir=tmp_path), whole)
 
 
-def test_changed_bytes_are_found(pictures: np.ndarray, tmp_path: Path) -> None:
-    corrupted_set(pictures, "fog", 1, fingerprint="f", cache_dir=tmp_path)
-    key = set_key(pictures.shape, "fog", 1, fingerprint="f")
+def test_changed_bytes_are_found(images: np.ndarray, tmp_path: Path) -> None:
+    corrupted_set(images, "fog", 1, fingerprint="f", cache_dir=tmp_path)
+    key = set_key(images.shape, "fog", 1, fingerprint="f")
     content = bytearray(set_path(key, tmp_path).read_bytes())
     content[-1] ^= 1
     set_path(key, tmp_path).write_bytes(bytes(content))
@@ -75,8 +73,8 @@ def test_changed_bytes_are_found(pictures: np.ndarray, tmp_path: Path) -> None:
         verify_set(key, tmp_path)
 
 
-def test_a_failed_generation_leaves_nothing_behind(pictures: np.ndarray, tmp_path: Path) -> None:
-    key = set_key(pictures.shape, "fog", 1, fingerprint="f")
+def test_a_failed_generation_leaves_nothing_behind(images: np.ndarray, tmp_path: Path) -> None:
+    key = set_key(images.shape, "fog", 1, fingerprint="f")
 
     def fail(_: slice) -> np.ndarray:
         raise RuntimeError("no power")
@@ -90,22 +88,22 @@ def test_a_failed_generation_leaves_nothing_behind(pictures: np.ndarray, tmp_pat
 
 def test_the_number_of_threads_does_not_change_the_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache, "_VALUES_AT_ONCE", 2000)  # many parts
-    pictures = np.random.default_rng(1).integers(0, 256, (30, 12, 12, 3), dtype=np.uint8)
-    one = corrupted_set(pictures, "gaussian_noise", 3, fingerprint="f", cache_dir=None)
-    many = corrupted_set(pictures, "gaussian_noise", 3, fingerprint="f", cache_dir=tmp_path, threads=4)
+    images = np.random.default_rng(1).integers(0, 256, (30, 12, 12, 3), dtype=np.uint8)
+    one = corrupted_set(images, "gaussian_noise", 3, fingerprint="f", cache_dir=None)
+    many = corrupted_set(images, "gaussian_noise", 3, fingerprint="f", cache_dir=tmp_path, threads=4)
     assert np.array_equal(one, many)
 
 
-def test_several_threads_share_one_generation(pictures: np.ndarray, tmp_path: Path) -> None:
+def test_several_threads_share_one_generation(images: np.ndarray, tmp_path: Path) -> None:
     made: list[slice] = []
-    key = set_key(pictures.shape, "fog", 1, fingerprint="f")
+    key = set_key(images.shape, "fog", 1, fingerprint="f")
 
     def make(rows: slice) -> np.ndarray:
         made.append(rows)
-        return pictures[rows]
+        return images[rows]
 
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(lambda _: cache.cached_array(key, make, tmp_path), range(8)))
     assert len(made) == 1
-    assert all(np.array_equal(result, pictures) for result in results)
+    assert all(np.array_equal(result, images) for result in results)
     assert json.loads(set_path(key, tmp_path).with_suffix(".json").read_text())["body"]["facts"]["key"]["kind"] == "fog"

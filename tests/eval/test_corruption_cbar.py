@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 from skimage import draw
 
-from eval.corruptions.cbar import CBAR_CORRUPTIONS, cbar_kinds, cbar_parameters
+from eval.corruptions.cbar.registry import CBAR_CORRUPTIONS, cbar_kinds, cbar_parameters
 from eval.corruptions.generate import corrupt
 
 
@@ -56,7 +56,7 @@ def test_rings_are_a_sawtooth_of_the_published_height() -> None:
     assert noise.std() == pytest.approx(3 * 12.8 / np.sqrt(12), rel=0.05)
 
 
-def test_plasma_takes_its_share_of_the_picture() -> None:
+def test_plasma_takes_its_share_of_the_image() -> None:
     white, black = bar(flat(255), "plasma_noise", 1).astype(float), bar(flat(0), "plasma_noise", 1).astype(float)
     strength = 4.75 * 6.4
     assert black.max() <= strength
@@ -81,7 +81,7 @@ def test_blue_noise_keeps_the_share_of_a_normal_tail_and_has_little_low_frequenc
 
 @pytest.mark.parametrize("shape", [(32, 32), (9, 14), (11, 9)])
 def test_coloured_noise_has_unit_deviation_and_the_wanted_spectrum(shape: tuple[int, int]) -> None:
-    from eval.corruptions.cbar_spectral import amplitudes, coloured_noise
+    from eval.corruptions.cbar.spectral import amplitudes, coloured_noise
 
     phases = np.random.default_rng(0).uniform(0, 2 * np.pi, shape)
     for spectrum in ("blue", "brownish"):
@@ -113,7 +113,7 @@ def test_sparkles_only_brighten_and_inverse_sparkles_leave_one_window(textures: 
 
 
 def test_a_sparkle_follows_its_formula_at_a_pixel() -> None:
-    from eval.corruptions.cbar_marks import _stars
+    from eval.corruptions.cbar.marks import _stars
 
     image, centres = np.full((1, 8, 8, 3), 100.0), np.array([[[3.2, 4.1]]])
     lengths = np.linspace(1, 3, 200).reshape(1, 1, 200)
@@ -128,7 +128,7 @@ def test_a_sparkle_follows_its_formula_at_a_pixel() -> None:
 
 
 def test_lines_are_those_of_the_library() -> None:
-    from eval.corruptions.cbar_marks import _draw_lines
+    from eval.corruptions.cbar.marks import _draw_lines
 
     generator = np.random.default_rng(1)
     for _ in range(30):
@@ -155,10 +155,10 @@ def test_circular_motion_blur_is_the_weighted_mean_of_library_rotations(textures
 def test_chromatic_aberration_is_the_librarys_zoom_of_one_channel_each(textures: np.ndarray) -> None:
     ours = bar(textures, "transverse_chromatic_abberation", 5)
     matched = set()
-    for picture, result in zip(textures, ours, strict=True):
+    for image, result in zip(textures, ours, strict=True):
         for channel in range(3):
             for factor in (1.0, 1.25, 1.5):
-                zoomed = ndimage.zoom(picture[..., channel], factor, prefilter=False)
+                zoomed = ndimage.zoom(image[..., channel], factor, prefilter=False)
                 edge = (len(zoomed) - 32) // 2
                 if np.abs(zoomed[edge : edge + 32, edge : edge + 32].astype(int) - result[..., channel]).max() <= 1:
                     matched.add((channel, factor))
@@ -183,7 +183,7 @@ def test_pinching_keeps_cell_centres_and_borders_of_the_last_column(textures: np
 
 
 def test_refraction_obeys_snells_law_and_leaves_level_water_alone() -> None:
-    from eval.corruptions.cbar_warps import refraction
+    from eval.corruptions.cbar.warps import refraction
 
     slope = np.array([[0.01, 0.5, -1.0]])
     shift_y, shift_x = refraction(slope, np.zeros_like(slope), 10.0)
@@ -195,7 +195,7 @@ def test_refraction_obeys_snells_law_and_leaves_level_water_alone() -> None:
 
 
 def test_caustics_are_light_between_zero_and_one_with_bright_threads() -> None:
-    from eval.corruptions.cbar_warps import caustics
+    from eval.corruptions.cbar.warps import caustics
 
     light = caustics(np.linspace(0.5, 2, 6), np.linspace(24, 40, 6), 32, 32)
     assert 0 <= light.min() <= light.max() <= 1

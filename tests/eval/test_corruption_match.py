@@ -32,7 +32,7 @@ def test_another_seed_of_the_same_corruption_matches(kind: str, clean: np.ndarra
 def test_another_severity_does_not_match_and_says_why(kind: str, clean: np.ndarray) -> None:
     found = match_sets(made(clean, kind, 2), made(clean, kind, 5), clean, is_random=True)
     assert not found.is_match
-    assert any("distance from the clean picture: generated" in line for line in found.differences())
+    assert any("distance from the clean image: generated" in line for line in found.differences())
 
 
 def test_deterministic_corruptions_must_agree_value_by_value(clean: np.ndarray) -> None:
@@ -44,8 +44,8 @@ def test_deterministic_corruptions_must_agree_value_by_value(clean: np.ndarray) 
     assert not match_sets(exact, swapped, clean, is_random=False).is_match
 
 
-def test_sets_of_other_shapes_or_too_few_pictures_are_refused(clean: np.ndarray) -> None:
+def test_sets_of_other_shapes_or_too_few_images_are_refused(clean: np.ndarray) -> None:
     with pytest.raises(EvalError, match="need one shape"):
         match_sets(clean, clean[:40], clean, is_random=True)
-    with pytest.raises(EvalError, match="at least 30 pictures, but got 29"):
+    with pytest.raises(EvalError, match="at least 30 images, but got 29"):
         match_sets(clean[:29], clean[:29], clean[:29], is_random=True)

@@ -10,7 +10,7 @@ from scipy import ndimage
 from skimage import feature, transform
 
 from eval.corruptions.generate import corrupt
-from eval.corruptions.mnist_c import MNIST_CORRUPTIONS
+from eval.corruptions.mnist.registry import MNIST_CORRUPTIONS
 
 
 @pytest.fixture(scope="module")
@@ -18,13 +18,13 @@ def digits() -> np.ndarray:
     """Blurred strokes on black, (20, 28, 28, 1)."""
     generator = np.random.default_rng(0)
     canvas = np.zeros((20, 28, 28))
-    for picture in canvas:
+    for image in canvas:
         y, x, dy, dx = 14.0, 8.0, 0.0, 1.0
         for _ in range(60):
             turn = generator.normal(0, 0.35)
             dy, dx = dy * np.cos(turn) + dx * np.sin(turn), dx * np.cos(turn) - dy * np.sin(turn)
             y, x = np.clip(y + 0.5 * dy, 5, 22), np.clip(x + 0.5 * dx, 5, 22)
-            picture[int(y), int(x)] = 1
+            image[int(y), int(x)] = 1
     smooth = ndimage.gaussian_filter(canvas, (0, 0.9, 0.9))
     return (np.clip(smooth / smooth.max() * 1.6, 0, 1) * 255).astype(np.uint8)[..., None]
 
@@ -41,8 +41,8 @@ def test_there_are_fifteen_kinds_of_one_severity(digits: np.ndarray) -> None:
 
 def test_edges_are_those_of_scikit_image(digits: np.ndarray) -> None:
     ours = mnist(digits, "canny_edges")[..., 0]
-    for picture, edges in zip(digits[..., 0], ours, strict=True):
-        assert np.array_equal(feature.canny(picture / 255.0), edges == 255)
+    for image, edges in zip(digits[..., 0], ours, strict=True):
+        assert np.array_equal(feature.canny(image / 255.0), edges == 255)
 
 
 def test_stripes_invert_seven_columns_on_either_side(digits: np.ndarray) -> None:
@@ -52,11 +52,11 @@ def test_stripes_invert_seven_columns_on_either_side(digits: np.ndarray) -> None
     assert np.array_equal(striped[:, :, 21:], 255 - digits[:, :, 21:])
 
 
-def warped(picture: np.ndarray, matrix: np.ndarray, shift: tuple[float, float] = (0, 0)) -> np.ndarray:
+def warped(image: np.ndarray, matrix: np.ndarray, shift: tuple[float, float] = (0, 0)) -> np.ndarray:
     full = np.eye(3)
     full[:2, :2] = matrix
     full[:2, 2] = 13.5 - matrix @ (13.5, 13.5) + shift
-    moved = transform.warp(picture[..., 0] / 255.0, inverse_map=transform.AffineTransform(matrix=full))
+    moved = transform.warp(image[..., 0] / 255.0, inverse_map=transform.AffineTransform(matrix=full))
     return np.round(np.clip(moved, 0, 1) * 255).astype(int)
 
 
@@ -74,8 +74,8 @@ def moves(kind: str) -> list[tuple[np.ndarray, tuple[float, float]]]:
 @pytest.mark.parametrize("kind", ["rotate", "shear", "scale", "translate"])
 def test_movements_are_those_of_the_library_in_one_of_the_published_directions(kind: str, digits: np.ndarray) -> None:
     used = set()
-    for picture, ours in zip(digits, mnist(digits, kind), strict=True):
-        gaps = [np.abs(warped(picture, *move) - ours[..., 0]).max() for move in moves(kind)]
+    for image, ours in zip(digits, mnist(digits, kind), strict=True):
+        gaps = [np.abs(warped(image, *move) - ours[..., 0]).max() for move in moves(kind)]
         assert min(gaps) <= 1
         used.add(int(np.argmin(gaps)))
     assert len(used) == len(moves(kind))
@@ -143,7 +143,7 @@ def test_glass_blurs_down_only_before_and_after_the_swaps() -> None:
     assert glassy[:, 10:18, 13].mean() > 20
 
 
-def test_translation_scales_with_the_picture() -> None:
+def test_translation_scales_with_the_image() -> None:
     dot = np.zeros((8, 56, 56, 1), dtype=np.uint8)
     dot[:, 28, 28] = 255
     moved = mnist(dot, "translate")[..., 0]

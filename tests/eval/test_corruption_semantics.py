@@ -1,6 +1,6 @@
 """A corruption's output may change only with its semantics version.
 
-`corruption_semantics.json` keeps, per kind and semantics version, what a fixed picture became: a digest, and the bytes for
+`corruption_semantics.json` keeps, per kind and semantics version, what a fixed image became: a digest, and the bytes for
 machines whose rounding differs. After raising a version (or adding a kind) run this file as a script; it never overwrites.
 Entries of version 2 are the output of the published functions (hendrycks/robustness, google-research/mnist-c; OpenCV 5.0,
 ImageMagick 6.9.11, SciPy 1.17, scikit-image 0.26), given our random numbers: ours agree with them in every value.
@@ -30,10 +30,10 @@ def entry_name(family: str, kind: str) -> str:
 
 def fixed_output(family: str, kind: str) -> np.ndarray:
     rows, columns, colours = np.mgrid[:20, :20, :3]
-    picture = (rows * 9 + columns * (4 + 3 * colours) + 40 * ((rows // 5 + columns // 4) % 2)) % 256
+    image = (rows * 9 + columns * (4 + 3 * colours) + 40 * ((rows // 5 + columns // 4) % 2)) % 256
     levels = FAMILIES[family].severities
     made = [
-        corrupt(picture[None].astype(np.uint8), kind, level, fingerprint="fixed", indices=np.array([7]), family=family)
+        corrupt(image[None].astype(np.uint8), kind, level, fingerprint="fixed", indices=np.array([7]), family=family)
         for level in sorted({levels[0], levels[-1]})
     ]
     return np.concatenate(made)

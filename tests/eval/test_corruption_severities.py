@@ -8,9 +8,9 @@ import sys
 import numpy as np
 import pytest
 
+from eval.corruptions.c.severities import SCALES, TABLES, nearest_scale
 from eval.corruptions.families import FAMILIES
 from eval.corruptions.registry import CORRUPTIONS
-from eval.corruptions.severities import SCALES, TABLES, nearest_scale
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_some_published_values() -> None:
 
 
 def test_zoom_factors_keep_the_extra_steps_of_floating_point_ranges() -> None:
-    from eval.corruptions.blur import zoom_factors
+    from eval.corruptions.c.blur import zoom_factors
 
     counts = [[len(zoom_factors(*row)) for row in TABLES[scale]["zoom_blur"]] for scale in (32, 224)]
     assert counts == [[7, 12, 16, 21, 26], [12, 16, 11, 13, 11]]
@@ -62,7 +62,7 @@ def test_zoom_factors_keep_the_extra_steps_of_floating_point_ranges() -> None:
 
 def test_registries_import_no_heavy_library() -> None:
     code = (
-        "import sys, eval.corruptions.families, eval.outlier_sets;"
+        "import sys, eval.corruptions.families, eval.outliers.sets;"
         "heavy = {'numpy', 'numba', 'scipy', 'torch', 'PIL'} & sys.modules.keys(); sys.exit(str(heavy) if heavy else 0)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).returncode == 0

@@ -62,7 +62,7 @@ def test_speckle_noise_grows_with_the_value() -> None:
 
 
 def test_the_sampled_noise_follows_its_table_at_every_level() -> None:
-    from eval.corruptions.noise import add_noise, gaussian_cumulative, noise_table
+    from eval.corruptions.c.noise import add_noise, gaussian_cumulative, noise_table
 
     ramp = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(4000, axis=0)
     draws = Draws(3, "levels", 1, np.arange(4000))
@@ -79,7 +79,7 @@ def test_motion_angles_are_uniform_over_ninety_degrees() -> None:
 
 
 def test_glass_moves_content_by_at_most_delta_and_never_by_plus_delta_in_one_exchange() -> None:
-    from eval.corruptions.glass import displace
+    from eval.corruptions.c.glass import displace
 
     rows = np.repeat(np.arange(16, dtype=np.uint8)[:, None], 16, axis=1)[None, :, :, None]
     moved = displace(
@@ -91,7 +91,7 @@ def test_glass_moves_content_by_at_most_delta_and_never_by_plus_delta_in_one_exc
 
 
 def test_plasma_maps_fill_zero_to_one_and_get_smoother_with_faster_decay() -> None:
-    from eval.corruptions.weather import plasma_maps
+    from eval.corruptions.c.weather import plasma_maps
 
     draws = Draws(0, "fog", 1, np.arange(20))
     rough, smooth = plasma_maps(draws, 32, 1.4), plasma_maps(draws, 32, 3.0)
@@ -102,8 +102,8 @@ def test_plasma_maps_fill_zero_to_one_and_get_smoother_with_faster_decay() -> No
 
 
 def test_plasma_maps_agree_with_a_direct_diamond_square() -> None:
+    from eval.corruptions.c.weather import plasma_maps
     from eval.corruptions.fields import uniform_fields
-    from eval.corruptions.weather import plasma_maps
 
     side, decay = 16, 1.75
     draws = Draws(0, "fog", 1, np.arange(1))
@@ -126,7 +126,7 @@ def test_plasma_maps_agree_with_a_direct_diamond_square() -> None:
     assert np.allclose(plasma_maps(draws, side, decay)[0], field)
 
 
-def test_fog_brightens_dark_pictures_and_keeps_their_maximum() -> None:
+def test_fog_brightens_dark_images_and_keeps_their_maximum() -> None:
     foggy = at_level(60, "fog", 5)
     assert foggy.min() >= 0
     assert foggy.max() <= 60
@@ -137,11 +137,11 @@ def test_snow_whitens_and_adds_flakes() -> None:
     snowy = at_level(60, "snow", 5)
     assert snowy.mean() > 80
     turned = snowy[:, ::-1, ::-1]
-    assert np.array_equal(snowy, turned)  # on a flat picture, the flakes are symmetric under a half turn
+    assert np.array_equal(snowy, turned)  # on a flat image, the flakes are symmetric under a half turn
 
 
 def test_elastic_affine_moves_points_by_the_jitter() -> None:
-    from eval.corruptions.elastic import inverse_affine
+    from eval.corruptions.c.elastic import inverse_affine
 
     draws = Draws(0, "elastic", 1, np.arange(2000))
     inverse = inverse_affine(draws, 32, 32, 2.0)
@@ -152,7 +152,7 @@ def test_elastic_affine_moves_points_by_the_jitter() -> None:
 
 
 def test_elastic_displacement_is_the_blurred_noise_of_the_library() -> None:
-    from eval.corruptions.elastic import displacement
+    from eval.corruptions.c.elastic import displacement
     from eval.corruptions.fields import uniform_fields
 
     draws = Draws(0, "elastic", 1, np.arange(1))
@@ -163,7 +163,7 @@ def test_elastic_displacement_is_the_blurred_noise_of_the_library() -> None:
 
 
 def test_elastic_warp_agrees_with_two_library_samplings() -> None:
-    from eval.corruptions.elastic import displacement, elastic_transform, inverse_affine
+    from eval.corruptions.c.elastic import displacement, elastic_transform, inverse_affine
     from eval.corruptions.setting import Setting
 
     image = (ndimage.gaussian_filter(np.random.default_rng(0).random((1, 32, 32, 3)), (0, 2, 2, 0)) * 400 % 255).astype(
@@ -193,11 +193,11 @@ def test_an_image_of_frost_that_cannot_be_decoded_is_named(tmp_path: Path) -> No
         frost_from_folder(tmp_path)
 
 
-def test_frost_lays_a_piece_of_the_given_pictures_over() -> None:
-    from eval.corruptions.ice import FrostPictures
+def test_frost_lays_a_piece_of_the_given_images_over() -> None:
+    from eval.corruptions.ice import FrostImages
 
     grey = [np.full((700, 900, 3), level, dtype=np.uint8) for level in (50, 100, 150, 200, 250)]
-    frost = FrostPictures(tuple(grey), "flat", "flat")
+    frost = FrostImages(tuple(grey), "flat", "flat")
     images = np.full((200, 32, 32, 3), 100, dtype=np.uint8)
     frosty = corrupt(images, "frost", 5, fingerprint="f", indices=np.arange(200), frost=frost)
     expected = {int(75 + 0.45 * level) for level in (50, 100, 150, 200, 250)}
@@ -209,6 +209,6 @@ def test_procedural_ice_is_labelled_and_repeats() -> None:
 
     ice = procedural_ice()
     assert ice.label == "procedural ice"
-    assert len(ice.pictures) == 5
-    assert all(60 < picture.mean() < 190 and picture.std() > 20 for picture in ice.pictures)
-    assert all(np.array_equal(a, b) for a, b in zip(ice.pictures, procedural_ice.__wrapped__().pictures, strict=True))
+    assert len(ice.images) == 5
+    assert all(60 < image.mean() < 190 and image.std() > 20 for image in ice.images)
+    assert all(np.array_equal(a, b) for a, b in zip(ice.images, procedural_ice.__wrapped__().images, strict=True))

@@ -11,8 +11,8 @@ from PIL import Image
 from scipy import ndimage
 from skimage import color, filters
 
+from eval.corruptions.c.severities import TABLES
 from eval.corruptions.generate import corrupt
-from eval.corruptions.severities import TABLES
 
 
 @pytest.fixture(scope="module")
@@ -23,11 +23,11 @@ def textures() -> dict[int, np.ndarray]:
         noise = np.random.default_rng(side).random((count, side, side, 3))
         smooth = ndimage.gaussian_filter(noise, (0, 1.5, 1.5, 0))
         spread = (smooth - smooth.min()) / np.ptp(smooth)
-        pictures = (spread * 256).clip(0, 255).astype(np.uint8)
-        pictures[:, :4, :4] = 0
-        pictures[:, :4, 4:8] = 255
-        pictures[:, 4:8, :4] = 77
-        made[side] = pictures
+        images = (spread * 256).clip(0, 255).astype(np.uint8)
+        images[:, :4, :4] = 0
+        images[:, :4, 4:8] = 255
+        images[:, 4:8, :4] = 77
+        made[side] = images
     return made
 
 
@@ -35,19 +35,19 @@ def truncated(unit: np.ndarray) -> np.ndarray:
     return (np.clip(unit, 0, 1) * 255).astype(np.uint8)
 
 
-def defocus(picture: np.ndarray, parameters: tuple[float, ...]) -> np.ndarray:
+def defocus(pixels: np.ndarray, parameters: tuple[float, ...]) -> np.ndarray:
     radius, sigma = parameters
     reach, half = (8, 1) if radius <= 8 else (int(radius), 2)
     x, y = np.meshgrid(np.arange(-reach, reach + 1), np.arange(-reach, reach + 1))
     disk = np.float64(x**2 + y**2 <= radius**2)
     window = np.exp(-(np.arange(-half, half + 1) ** 2) / (2 * sigma**2))
     smooth = ndimage.correlate(disk / disk.sum(), np.outer(window, window) / window.sum() ** 2, mode="mirror")
-    unit = picture / 255.0
+    unit = pixels / 255.0
     return truncated(np.stack([ndimage.correlate(unit[..., c], smooth, mode="mirror") for c in range(3)], axis=2))
 
 
-def zoomed(picture: np.ndarray, parameters: tuple[float, ...]) -> np.ndarray:
-    unit = (picture / 255.0).astype(np.float32)
+def zoomed(pixels: np.ndarray, parameters: tuple[float, ...]) -> np.ndarray:
+    unit = (pixels / 255.0).astype(np.float32)
     side = len(unit)
     total, factors = np.zeros_like(unit), np.arange(1, *parameters)
     for factor in factors:
@@ -59,38 +59,38 @@ def zoomed(picture: np.ndarray, parameters: tuple[float, ...]) -> np.ndarray:
     return truncated((unit + total) / (len(factors) + 1))
 
 
-def brightened(picture: np.ndarray, parameters: tuple[float, ...]) -> np.ndarray:
-    hsv = color.rgb2hsv(picture / 255.0)
+def brightened(pixels: np.ndarray, parameters: tuple[float, ...]) -> np.ndarray:
+    hsv = color.rgb2hsv(pixels / 255.0)
     hsv[..., 2] = np.clip(hsv[..., 2] + parameters[0], 0, 1)
     return truncated(color.hsv2rgb(hsv))
 
 
-def saturated(picture: np.ndarray, parameters: tuple[float, ...]) -> np.ndarray:
-    hsv = color.rgb2hsv(picture / 255.0)
+def saturated(pixels: np.ndarray, parameters: tuple[float, ...]) -> np.ndarray:
+    hsv = color.rgb2hsv(pixels / 255.0)
     hsv[..., 1] = np.clip(hsv[..., 1] * parameters[0] + parameters[1], 0, 1)
     return truncated(color.hsv2rgb(hsv))
 
 
-def contrasted(picture: np.ndarray, parameters: tuple[float, ...]) -> np.ndarray:
-    unit = picture / 255.0
+def contrasted(pixels: np.ndarray, parameters: tuple[float, ...]) -> np.ndarray:
+    unit = pixels / 255.0
     mean = np.mean(unit, axis=(0, 1))
     return truncated((unit - mean) * parameters[0] + mean)
 
 
-def pixelated(picture: np.ndarray, parameters: tuple[float, ...]) -> np.ndarray:
-    image, side = Image.fromarray(picture), len(picture)
+def pixelated(pixels: np.ndarray, parameters: tuple[float, ...]) -> np.ndarray:
+    image, side = Image.fromarray(pixels), len(pixels)
     small = image.resize((int(side * parameters[0]),) * 2, Image.Resampling.BOX)
     return np.asarray(small.resize((side, side), Image.Resampling.BOX))
 
 
-def compressed(picture: np.ndarray, parameters: tuple[float, ...]) -> np.ndarray:
+def compressed(pixels: np.ndarray, parameters: tuple[float, ...]) -> np.ndarray:
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "JPEG", quality=int(parameters[0]))
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=int(parameters[0]))
     return np.asarray(Image.open(buffer))
 
 
-def blurred(picture: np.ndarray, parameters: tuple[float, ...]) -> np.ndarray:
-    return truncated(filters.gaussian(picture / 255.0, sigma=parameters[0], channel_axis=-1))
+def blurred(pixels: np.ndarray, parameters: tuple[float, ...]) -> np.ndarray:
+    return truncated(filters.gaussian(pixels / 255.0, sigma=parameters[0], channel_axis=-1))
 
 
 DERIVATIONS = {
@@ -113,7 +113,7 @@ def test_deterministic_kinds_agree_with_independent_libraries_within_one_grey_le
     images = textures[side]
     for severity in (1, 3, 5):
         ours = corrupt(images, kind, severity, fingerprint="f", indices=np.arange(len(images)))
-        theirs = np.stack([DERIVATIONS[kind](picture, TABLES[side][kind][severity - 1]) for picture in images])
+        theirs = np.stack([DERIVATIONS[kind](pixels, TABLES[side][kind][severity - 1]) for pixels in images])
         gap = np.abs(ours.astype(int) - theirs)
         assert gap.max() <= 1
         assert (gap > 0).mean() < 0.2
@@ -124,20 +124,20 @@ def test_pixelation_and_storage_agree_with_pillow_to_the_byte(textures: dict[int
         for severity in range(1, 6):
             images = textures[64]
             ours = corrupt(images, kind, severity, fingerprint="f", indices=np.arange(len(images)))
-            theirs = np.stack([DERIVATIONS[kind](picture, TABLES[64][kind][severity - 1]) for picture in images])
+            theirs = np.stack([DERIVATIONS[kind](pixels, TABLES[64][kind][severity - 1]) for pixels in images])
             assert np.array_equal(ours, theirs)
 
 
-def test_pixelation_of_non_square_pictures_agrees_with_pillow() -> None:
-    from eval.corruptions.coding import box_resize
+def test_pixelation_of_non_square_images_agrees_with_pillow() -> None:
+    from eval.corruptions.c.coding import box_resize
 
-    picture = np.random.default_rng(0).integers(0, 256, (1, 37, 22, 3), dtype=np.uint8)
-    theirs = np.asarray(Image.fromarray(picture[0]).resize((9, 20), Image.Resampling.BOX))
-    assert np.array_equal(box_resize(picture, 20, 9)[0], theirs)
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 37, 22, 3), dtype=np.uint8)
+    theirs = np.asarray(Image.fromarray(pixels[0]).resize((9, 20), Image.Resampling.BOX))
+    assert np.array_equal(box_resize(pixels, 20, 9)[0], theirs)
 
 
 def test_defocus_at_small_radii_is_the_known_three_by_three_gaussian() -> None:
-    from eval.corruptions.blur import disk_kernel
+    from eval.corruptions.c.blur import disk_kernel
 
     centre, edge, corner = disk_kernel(0.4, 0.5)[8, 8], disk_kernel(0.4, 0.5)[7, 8], disk_kernel(0.4, 0.5)[7, 7]
     assert np.allclose([centre, edge, corner], [0.61935, 0.08382, 0.011344], atol=1e-5)
@@ -145,7 +145,7 @@ def test_defocus_at_small_radii_is_the_known_three_by_three_gaussian() -> None:
 
 
 def test_motion_blur_follows_the_published_angles_and_trail() -> None:
-    from eval.corruptions.blur import move
+    from eval.corruptions.c.blur import move
 
     dot = np.zeros((3, 21, 21, 1))
     dot[:, 10, 10] = 255
@@ -160,8 +160,8 @@ def test_motion_blur_follows_the_published_angles_and_trail() -> None:
     assert (moved > 0).sum(axis=(1, 2)).tolist() == [int((trail > 0).sum())] * 3
 
 
-def test_glass_copies_pixels_of_colour_pictures_and_swaps_those_of_grey_ones() -> None:
-    from eval.corruptions.glass import displace
+def test_glass_copies_pixels_of_colour_images_and_swaps_those_of_grey_ones() -> None:
+    from eval.corruptions.c.glass import displace
     from eval.corruptions.setting import Draws
 
     values = np.random.default_rng(0).permutation(256).astype(np.uint8).reshape(1, 16, 16, 1)

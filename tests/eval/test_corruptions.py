@@ -19,9 +19,9 @@ each_kind = pytest.mark.parametrize(("family", "kind"), ALL, ids=[f"{family}-{ki
 
 
 def photographs(count: int, height: int, width: int, channels: int) -> np.ndarray:
-    """Smooth pictures with texture, from sines of mixed frequencies."""
+    """Smooth images with texture, from sines of mixed frequencies."""
     rows, columns = np.mgrid[:height, :width]
-    pictures = [
+    images = [
         128
         + 70 * np.sin(rows / (3 + n % 4) + n + c)[..., None]
         + 50 * np.cos(columns / (4 + c) + 2 * n)[..., None]
@@ -29,7 +29,7 @@ def photographs(count: int, height: int, width: int, channels: int) -> np.ndarra
         for n in range(count)
         for c in range(channels)
     ]
-    stacked = np.concatenate(pictures, axis=2).reshape(height, width, count, channels)
+    stacked = np.concatenate(images, axis=2).reshape(height, width, count, channels)
     return np.clip(np.moveaxis(stacked, 2, 0), 0, 255).astype(np.uint8)
 
 
@@ -60,7 +60,7 @@ def test_shape_and_type_stay_and_the_input_is_left_alone(family: str, kind: str,
 
 
 @each_kind
-def test_pictures_change(family: str, kind: str) -> None:
+def test_images_change(family: str, kind: str) -> None:
     images = photographs(2, 32, 32, 3)
     assert np.any(make(family, kind, images) != images)
 
@@ -94,7 +94,7 @@ def test_random_kinds_depend_on_index_seed_and_fingerprint_and_others_do_not(fam
 
 @each_kind
 @pytest.mark.parametrize("level", [0, 255])
-def test_black_and_white_pictures_survive(family: str, kind: str, level: int) -> None:
+def test_black_and_white_images_survive(family: str, kind: str, level: int) -> None:
     harder = make(family, kind, np.full((2, 16, 16, 3), level, dtype=np.uint8))
     assert harder.shape == (2, 16, 16, 3)
 
@@ -115,7 +115,7 @@ def test_the_smallest_and_oddest_sides_are_accepted(family: str, kind: str) -> N
     severity=st.integers(1, 5),
     cut=st.integers(0, 3),
 )
-def test_arbitrary_pictures_can_be_split_anywhere(kind: str, images: np.ndarray, severity: int, cut: int) -> None:
+def test_arbitrary_images_can_be_split_anywhere(kind: str, images: np.ndarray, severity: int, cut: int) -> None:
     indices = np.arange(len(images)) * 1_000_003
     whole = corrupt(images, kind, severity, fingerprint="f", indices=indices)
     parts = [
@@ -125,7 +125,7 @@ def test_arbitrary_pictures_can_be_split_anywhere(kind: str, images: np.ndarray,
     assert np.array_equal(np.concatenate(parts), whole)
 
 
-def test_no_pictures_give_no_pictures() -> None:
+def test_no_images_give_no_images() -> None:
     assert make("c", "fog", np.empty((0, 16, 16, 3), dtype=np.uint8)).shape == (0, 16, 16, 3)
 
 

@@ -8,14 +8,14 @@ import json
 
 import pytest
 
-from eval.benchmark import BenchmarkRequest
+from eval.benchmarks.baselines import baseline_for
+from eval.benchmarks.contract import BenchmarkRequest
+from eval.benchmarks.measure_baseline import measure_baseline, store_baseline
+from eval.benchmarks.suite import judge
 from eval.errors import EvalError
 from eval.exchange.contract import About
 from eval.exchange.openood import is_average
 from eval.exchange.suites import SUITES, export_results, read_results, same_name
-from eval.published.baselines import baseline_for
-from eval.published.measure import measure_baseline, store_baseline
-from eval.suite import judge
 
 ABOUT = About(name="pixmix seed 0", dataset="tiny", architecture="wrn-10-1")
 

@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from augment.image_files import content, looks
-from augment.image_files.looks import content_of
-from augment.published import PENDING, Identified, prove
-from eval.benchmark import BenchmarkRequest
-from eval.benchmarks import full_params
+from augment.files import content, looks
+from augment.files.looks import content_of
+from augment.files.published import PENDING, Identified, prove
+from eval.benchmarks import files_identity as identity
+from eval.benchmarks.contract import BenchmarkRequest
+from eval.benchmarks.files_identity import files_identity
+from eval.benchmarks.presence import missing_files
+from eval.benchmarks.registry import full_params
+from eval.benchmarks.suite import judge
 from eval.errors import EvalError
-from eval.published_files import identity
-from eval.published_files.identity import files_identity
 from eval.published_files.layout import FROST_FILES
-from eval.published_files.presence import missing_files
-from eval.suite import judge
 
 KINDS = ("fog", "snow")
 

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eval.benchmark import BenchmarkRequest
-from eval.benchmarks import column_marks, parse_column
+from eval.benchmarks.contract import BenchmarkRequest
+from eval.benchmarks.registry import column_marks, parse_column
+from eval.benchmarks.runners.outliers import check_overlap
+from eval.benchmarks.suite import judge
 from eval.errors import EvalError
-from eval.fit import fit_pictures
+from eval.inference.sampling import outlier_subsets
 from eval.metrics.anomaly import detection
-from eval.outlier_images import fit_image
+from eval.outliers.fit import fit_images
+from eval.outliers.folders import fit_image
 from eval.predictions import predictions_from
-from eval.runners.outliers import check_overlap
-from eval.sampling import outlier_subsets
-from eval.suite import judge
 
 
 def noise(count, shape=(8, 8, 3), seed=0):
@@ -48,7 +48,7 @@ def test_sets_of_another_size_and_colour_are_judged_and_averaged(make_subject):
     assert {variant for _, variant in rows} == {"msp", "xent", "max-logit", "energy"}
 
 
-def test_the_ratio_is_one_outlier_to_five_test_pictures(make_subject):
+def test_the_ratio_is_one_outlier_to_five_test_images(make_subject):
     subject = make_subject(load_images=library({"svhn": noise(24)}))
     (report,) = judge(subject, ood(["svhn"], repeats=3))
     inside = predictions_from(report.outcome.arrays, "in-distribution")
@@ -196,36 +196,36 @@ def test_a_set_against_itself_and_missing_sets_are_refused_together(make_subject
     assert "outlier set 'svhn': FileNotFoundError: dataset 'svhn' is not below the data root" in report.error
 
 
-def test_test_pictures_under_another_name_are_refused(make_subject):
+def test_test_images_under_another_name_are_refused(make_subject):
     subject = make_subject()
     copied = dataclasses.replace(subject, load_images=library({"mine": subject.images[:40]}))
     (report,) = judge(copied, ood(["mine"]))
-    assert "40 of its 40 pictures are test pictures" in report.error
+    assert "40 of its 40 images are test images" in report.error
 
 
-def test_a_single_shared_picture_among_many_is_tolerated():
+def test_a_single_shared_image_among_many_is_tolerated():
     inside = noise(10)
     check_overlap(np.concatenate([noise(200, seed=3), inside[:1]]), inside)
     with pytest.raises(EvalError, match="4 of its 204"):
         check_overlap(np.concatenate([noise(200, seed=3), inside[:4]]), inside)
 
 
-def test_pictures_are_resized_by_the_shorter_side_and_cut_in_the_middle():
+def test_images_are_resized_by_the_shorter_side_and_cut_in_the_middle():
     wide = np.zeros((1, 8, 16, 3), dtype=np.uint8)
     wide[:, :, 4:12] = 200
-    assert np.array_equal(fit_pictures(wide, (8, 8, 3)), np.full((1, 8, 8, 3), 200))
-    picture = noise(1, (20, 30, 3), seed=5)
-    drawn = np.asarray(Image.fromarray(picture[0]).resize((15, 10), Image.Resampling.BILINEAR))
-    assert np.array_equal(fit_pictures(picture, (10, 10, 3))[0], drawn[:, 2:12])
+    assert np.array_equal(fit_images(wide, (8, 8, 3)), np.full((1, 8, 8, 3), 200))
+    image = noise(1, (20, 30, 3), seed=5)
+    drawn = np.asarray(Image.fromarray(image[0]).resize((15, 10), Image.Resampling.BILINEAR))
+    assert np.array_equal(fit_images(image, (10, 10, 3))[0], drawn[:, 2:12])
 
 
 def test_grey_is_repeated_and_colour_turns_grey_as_pillow_does_it():
     grey, colour = noise(2, (8, 8, 1), seed=6), noise(2, (8, 8, 3), seed=7)
-    assert np.array_equal(fit_pictures(grey, (8, 8, 3)), np.repeat(grey, 3, axis=3))
-    turned = np.stack([np.asarray(Image.fromarray(picture).convert("L")) for picture in colour])
-    assert np.array_equal(fit_pictures(colour, (8, 8, 1))[..., 0], turned)
+    assert np.array_equal(fit_images(grey, (8, 8, 3)), np.repeat(grey, 3, axis=3))
+    turned = np.stack([np.asarray(Image.fromarray(image).convert("L")) for image in colour])
+    assert np.array_equal(fit_images(colour, (8, 8, 1))[..., 0], turned)
     with pytest.raises(EvalError, match="C = 1 or 3"):
-        fit_pictures(np.zeros((2, 8, 8, 4), dtype=np.uint8), (8, 8, 3))
+        fit_images(np.zeros((2, 8, 8, 4), dtype=np.uint8), (8, 8, 3))
 
 
 def perturbations(**params):

@@ -8,15 +8,15 @@ from skimage import filters
 
 from eval.corruptions.fields import uniform_fields
 from eval.corruptions.setting import Draws
-from eval.outlier_sets import OUTLIER_SETS
-from eval.outliers import outliers
+from eval.outliers.generated import outliers
+from eval.outliers.sets import OUTLIER_SETS
 
 SIZE = {"height": 32, "width": 32, "channels": 3}
 
 
 @pytest.mark.parametrize("name", OUTLIER_SETS)
 @pytest.mark.parametrize(("height", "width", "channels"), [(28, 28, 1), (32, 32, 3), (9, 50, 3)])
-def test_pictures_have_the_asked_size_and_range(name: str, height: int, width: int, channels: int) -> None:
+def test_images_have_the_asked_size_and_range(name: str, height: int, width: int, channels: int) -> None:
     levels = outliers(name, 4, height=height, width=width, channels=channels)
     unit = outliers(name, 4, height=height, width=width, channels=channels, as_floats=True)
     assert levels.shape == unit.shape == (4, height, width, channels)
@@ -33,7 +33,7 @@ def test_any_part_of_a_set_can_be_made_alone(name: str) -> None:
     assert not np.array_equal(outliers(name, 10, **SIZE, seed=1), whole)
 
 
-def test_gaussian_pictures_are_normal_with_half_deviation_on_the_published_scale() -> None:
+def test_gaussian_images_are_normal_with_half_deviation_on_the_published_scale() -> None:
     signed = 2 * outliers("gaussian", 200, **SIZE, as_floats=True) - 1
     inside = np.abs(signed) < 1
     assert (~inside).mean() == pytest.approx(0.0455, abs=0.002)
@@ -41,7 +41,7 @@ def test_gaussian_pictures_are_normal_with_half_deviation_on_the_published_scale
     assert np.quantile(signed, 0.8413) == pytest.approx(0.5, abs=0.01)
 
 
-def test_rademacher_pictures_are_black_or_white() -> None:
+def test_rademacher_images_are_black_or_white() -> None:
     levels = outliers("rademacher", 100, **SIZE)
     assert set(np.unique(levels)) == {0, 255}
     assert (levels == 255).mean() == pytest.approx(0.5, abs=0.005)

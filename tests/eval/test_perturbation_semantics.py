@@ -1,6 +1,6 @@
 """A perturbation's output may change only with its semantics version.
 
-`perturbation_semantics.json` keeps three frames of a fixed picture per kind and semantics version. After raising a version (or
+`perturbation_semantics.json` keeps three frames of a fixed image per kind and semantics version. After raising a version (or
 adding a kind) run this file as a script; it never overwrites an entry. Entries of version 2 are the output of the published
 script (hendrycks/robustness, make_cifar_p; OpenCV 5.0, ImageMagick 6.9.11, SciPy 1.17, scikit-image 0.26), given our random
 numbers: ours agree with them in every value.
@@ -29,8 +29,8 @@ def entry_name(kind: str) -> str:
 
 def fixed_output(kind: str) -> np.ndarray:
     rows, columns, colours = np.mgrid[:20, :20, :3]
-    picture = (rows * 9 + columns * (4 + 3 * colours) + 40 * ((rows // 5 + columns // 4) % 2)) % 256
-    frames = perturb(picture[None].astype(np.uint8), kind, fingerprint="fixed", indices=np.array([7]))[0]
+    image = (rows * 9 + columns * (4 + 3 * colours) + 40 * ((rows // 5 + columns // 4) % 2)) % 256
+    frames = perturb(image[None].astype(np.uint8), kind, fingerprint="fixed", indices=np.array([7]))[0]
     return frames[[0, 1, len(frames) - 1]]
 
 

@@ -26,7 +26,7 @@ each_kind = pytest.mark.parametrize("kind", PERTURBATIONS)
 
 
 @pytest.fixture(scope="module")
-def pictures() -> np.ndarray:
+def originals() -> np.ndarray:
     noise = np.random.default_rng(0).random((4, 32, 32, 3))
     smooth = ndimage.gaussian_filter(noise, (0, 1, 1, 0))
     return ((smooth - smooth.min()) / np.ptp(smooth) * 255).astype(np.uint8)
@@ -57,8 +57,8 @@ def test_frames_per_sequence_are_the_published_ones() -> None:
 
 @each_kind
 @pytest.mark.parametrize("channels", [1, 3])
-def test_sequences_have_shape_type_and_leave_the_input_alone(kind: str, channels: int, pictures: np.ndarray) -> None:
-    images = np.ascontiguousarray(pictures[:2, :20, :26, :channels])
+def test_sequences_have_shape_type_and_leave_the_input_alone(kind: str, channels: int, originals: np.ndarray) -> None:
+    images = np.ascontiguousarray(originals[:2, :20, :26, :channels])
     before = images.copy()
     frames = drift(images, kind)
     assert frames.shape == (2, num_frames(kind, 20), 20, 26, channels)
@@ -68,23 +68,23 @@ def test_sequences_have_shape_type_and_leave_the_input_alone(kind: str, channels
 
 
 @each_kind
-def test_any_batch_and_order_gives_the_same_sequences(kind: str, pictures: np.ndarray) -> None:
-    whole = drift(pictures, kind)
-    assert np.array_equal(drift(pictures[2:3], kind, indices=np.array([2]))[0], whole[2])
-    streamed = list(sequences(pictures, kind, fingerprint="f", indices=np.arange(4), at_once=3))
+def test_any_batch_and_order_gives_the_same_sequences(kind: str, originals: np.ndarray) -> None:
+    whole = drift(originals, kind)
+    assert np.array_equal(drift(originals[2:3], kind, indices=np.array([2]))[0], whole[2])
+    streamed = list(sequences(originals, kind, fingerprint="f", indices=np.arange(4), at_once=3))
     assert [rows for rows, _ in streamed] == [slice(0, 3), slice(3, 4)]
     assert np.array_equal(np.concatenate([part for _, part in streamed]), whole)
 
 
 @pytest.mark.parametrize("kind", [kind for kind, one in PERTURBATIONS.items() if one.is_noise])
-def test_noises_start_clean_and_draw_every_frame_anew(kind: str, pictures: np.ndarray) -> None:
-    frames = drift(pictures, kind).astype(int)
-    assert np.array_equal(frames[:, 0], pictures)
+def test_noises_start_clean_and_draw_every_frame_anew(kind: str, originals: np.ndarray) -> None:
+    frames = drift(originals, kind).astype(int)
+    assert np.array_equal(frames[:, 0], originals)
     spread = [np.abs(frames[:, frame] - frames[:, 0]).mean() for frame in range(1, 31)]
     assert max(spread) < 1.1 * min(spread)  # around the first frame, not a walk away from it
     assert np.any(frames[:, 1] != frames[:, 2])
-    harder = drift(pictures, kind, difficulty=3).astype(int)
-    assert np.abs(harder[:, 1] - pictures).mean() > 1.3 * spread[0]
+    harder = drift(originals, kind, difficulty=3).astype(int)
+    assert np.abs(harder[:, 1] - originals).mean() > 1.3 * spread[0]
 
 
 @pytest.mark.parametrize(("difficulty", "sigma"), [(1, 0.02), (2, 0.04), (3, 0.06)])
@@ -94,30 +94,30 @@ def test_gaussian_noise_has_the_published_levels(difficulty: int, sigma: float) 
     assert noisy.std() / 255 == pytest.approx(sigma, rel=0.02)
 
 
-def moved(picture: np.ndarray, **changes: object) -> np.ndarray:
+def moved(image: np.ndarray, **changes: object) -> np.ndarray:
     still = {"angle": 0.0, "translate": [0, 0], "scale": 1.0, "shear": 0.0}
-    return np.asarray(transforms.affine(Image.fromarray(picture), **{**still, **changes}))
+    return np.asarray(transforms.affine(Image.fromarray(image), **{**still, **changes}))
 
 
 SMOOTHLY = {"interpolation": InterpolationMode.BILINEAR}
 MOVES = {
-    "translate": lambda picture, i: moved(picture, translate=[i - 7, 0]),
-    "rotate": lambda picture, i: moved(picture, angle=float(i - 15), **SMOOTHLY),
-    "scale": lambda picture, i: moved(picture, scale=(i * 2 + 70) / 100, **SMOOTHLY),
-    "shear": lambda picture, i: moved(picture, shear=float(i - 15), **SMOOTHLY),
+    "translate": lambda image, i: moved(image, translate=[i - 7, 0]),
+    "rotate": lambda image, i: moved(image, angle=float(i - 15), **SMOOTHLY),
+    "scale": lambda image, i: moved(image, scale=(i * 2 + 70) / 100, **SMOOTHLY),
+    "shear": lambda image, i: moved(image, shear=float(i - 15), **SMOOTHLY),
 }
 
 
 @pytest.mark.parametrize("kind", MOVES)
-def test_movements_agree_with_torchvision_on_pillow_pictures(kind: str, pictures: np.ndarray) -> None:
-    ours = drift(pictures[:2], kind).astype(int)
-    theirs = np.stack([[MOVES[kind](picture, i) for i in range(ours.shape[1])] for picture in pictures[:2]])
+def test_movements_agree_with_torchvision_on_pillow_images(kind: str, originals: np.ndarray) -> None:
+    ours = drift(originals[:2], kind).astype(int)
+    theirs = np.stack([[MOVES[kind](image, i) for i in range(ours.shape[1])] for image in originals[:2]])
     gap = np.abs(ours - theirs)
     assert gap.max() <= 1
     assert (gap > 0).mean() < 0.005
 
 
-def test_tilt_agrees_with_a_projection_worked_out_point_by_point(pictures: np.ndarray) -> None:
+def test_tilt_agrees_with_a_projection_worked_out_point_by_point(originals: np.ndarray) -> None:
     frame = 25
     angle, side = np.deg2rad(0.75 * (frame - 15)), 32
     focal = np.sqrt(2 * side**2)
@@ -139,45 +139,45 @@ def test_tilt_agrees_with_a_projection_worked_out_point_by_point(pictures: np.nd
     backwards = np.append(np.linalg.solve(system[:, :8], system[:, 8]), 1).reshape(3, 3)
     grid = np.mgrid[:side, :side]
     u, v, w = np.einsum("ij,jhw->ihw", backwards, np.stack([grid[1], grid[0], np.ones((side, side))]))
-    picture = pictures[0, ..., 0].astype(float)
-    padded = np.pad(picture, 2)
+    image = originals[0, ..., 0].astype(float)
+    padded = np.pad(image, 2)
     theirs = ndimage.map_coordinates(padded, (v / w + 2, u / w + 2), order=1)
-    assert np.abs(drift(pictures[:1], "tilt")[0, frame, ..., 0] - theirs).max() <= 1
+    assert np.abs(drift(originals[:1], "tilt")[0, frame, ..., 0] - theirs).max() <= 1
 
 
-def test_middle_frames_of_symmetric_movements_are_the_picture_itself(pictures: np.ndarray) -> None:
+def test_middle_frames_of_symmetric_movements_are_the_image_itself(originals: np.ndarray) -> None:
     for kind, middle in (("rotate", 15), ("shear", 15), ("scale", 15), ("translate", 7)):
-        assert np.array_equal(drift(pictures, kind)[:, middle], pictures)
-    assert np.abs(drift(pictures, "tilt")[:, 15, 1:-1, 1:-1].astype(int) - pictures[:, 1:-1, 1:-1]).max() <= 45
-    assert np.abs(drift(pictures, "brightness")[:, 15].astype(int) - pictures).max() <= 1
+        assert np.array_equal(drift(originals, kind)[:, middle], originals)
+    assert np.abs(drift(originals, "tilt")[:, 15, 1:-1, 1:-1].astype(int) - originals[:, 1:-1, 1:-1]).max() <= 45
+    assert np.abs(drift(originals, "brightness")[:, 15].astype(int) - originals).max() <= 1
 
 
-def test_zoom_blur_is_the_running_mean_of_enlargements(pictures: np.ndarray) -> None:
-    ours = drift(pictures[:1], "zoom_blur")[0].astype(int)
-    total = pictures[0].astype(float)
+def test_zoom_blur_is_the_running_mean_of_enlargements(originals: np.ndarray) -> None:
+    ours = drift(originals[:1], "zoom_blur")[0].astype(int)
+    total = originals[0].astype(float)
     for frame in range(1, 31):
-        total += moved(pictures[0], scale=1 + 0.004 * frame, **SMOOTHLY)
+        total += moved(originals[0], scale=1 + 0.004 * frame, **SMOOTHLY)
         assert np.abs(ours[frame] - np.floor(total / (frame + 1))).max() <= 1
 
 
-def test_motion_blur_ends_on_the_angle_zero_of_the_corruption(pictures: np.ndarray) -> None:
-    from eval.corruptions.blur import move
+def test_motion_blur_ends_on_the_angle_zero_of_the_corruption(originals: np.ndarray) -> None:
+    from eval.corruptions.c.blur import move
 
-    expected = move(pictures.astype(np.float64), 6, 1.8, np.zeros(4))
-    assert np.array_equal(drift(pictures, "motion_blur")[:, 20], expected)
+    expected = move(originals.astype(np.float64), 6, 1.8, np.zeros(4))
+    assert np.array_equal(drift(originals, "motion_blur")[:, 20], expected)
 
 
-def test_gaussian_blur_agrees_with_the_library(pictures: np.ndarray) -> None:
-    ours = drift(pictures[:1], "gaussian_blur")[0]
+def test_gaussian_blur_agrees_with_the_library(originals: np.ndarray) -> None:
+    ours = drift(originals[:1], "gaussian_blur")[0]
     for frame in (0, 15, 30):
         blurred = ndimage.gaussian_filter(
-            pictures[0] / 255.0, (*[0.3 + 0.015 * frame] * 2, 0), mode="nearest", truncate=7
+            originals[0] / 255.0, (*[0.3 + 0.015 * frame] * 2, 0), mode="nearest", truncate=7
         )
         assert np.abs(ours[frame] - (blurred * 255).astype(int)).max() <= 1
 
 
-def test_brightness_rises_with_the_frames(pictures: np.ndarray) -> None:
-    means = drift(pictures, "brightness").mean(axis=(0, 2, 3, 4))
+def test_brightness_rises_with_the_frames(originals: np.ndarray) -> None:
+    means = drift(originals, "brightness").mean(axis=(0, 2, 3, 4))
     assert np.all(np.diff(means) > 0)
 
 
@@ -190,25 +190,25 @@ def test_spatter_runs_down_as_a_library_convolution_of_the_columns() -> None:
         assert np.allclose(run_down(layer, np.array(flow))[0, ..., 0], expected, atol=1e-6)
 
 
-def test_snow_falls_from_one_layer_of_flakes(pictures: np.ndarray) -> None:
-    frames = drift(pictures, "snow").astype(int)
-    assert frames.mean() > pictures.mean()
+def test_snow_falls_from_one_layer_of_flakes(originals: np.ndarray) -> None:
+    frames = drift(originals, "snow").astype(int)
+    assert frames.mean() > originals.mean()
     assert np.abs(np.diff(frames, axis=1)).mean() < np.abs(frames - frames[::-1]).mean()
 
 
-def test_perturbations_and_corruptions_of_one_name_draw_differently(pictures: np.ndarray) -> None:
-    noisy = corrupt(pictures, "gaussian_noise", 1, fingerprint="f", indices=np.arange(4)).astype(int) - pictures
-    frame = drift(pictures, "gaussian_noise")[:, 1].astype(int) - pictures
+def test_perturbations_and_corruptions_of_one_name_draw_differently(originals: np.ndarray) -> None:
+    noisy = corrupt(originals, "gaussian_noise", 1, fingerprint="f", indices=np.arange(4)).astype(int) - originals
+    frame = drift(originals, "gaussian_noise")[:, 1].astype(int) - originals
     assert abs(np.corrcoef(noisy.reshape(-1), frame.reshape(-1))[0, 1]) < 0.05
 
 
-def test_bad_input_is_refused(pictures: np.ndarray) -> None:
+def test_bad_input_is_refused(originals: np.ndarray) -> None:
     with pytest.raises(ValueError, match="unknown perturbation 'tild' \\(did you mean 'tilt'"):
-        drift(pictures, "tild")
+        drift(originals, "tild")
     with pytest.raises(ValueError, match="must be 1, 2 or 3, but got 4"):
-        drift(pictures, "tilt", difficulty=4)
+        drift(originals, "tilt", difficulty=4)
     with pytest.raises(ValueError, match="must be a uint8 array"):
-        drift(pictures / 255.0, "tilt")
+        drift(originals / 255.0, "tilt")
 
 
 def test_the_registry_imports_no_heavy_library() -> None:

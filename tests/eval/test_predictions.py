@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from eval.benchmark import BenchmarkRequest
+from eval.benchmarks.contract import BenchmarkRequest
+from eval.benchmarks.recompute import recompute
+from eval.benchmarks.suite import judge
 from eval.metrics.anomaly import detection
 from eval.predictions import Predictions, compact, from_compact, predictions_from
-from eval.recompute import recompute
-from eval.suite import judge
 
 CLASSES = 10
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from eval.benchmarks import parse_column
+from eval.benchmarks.registry import parse_column
 from eval.errors import EvalError
-from eval.published.tables import published_table, published_tables
+from eval.tables.published.tables import published_table, published_tables
 
 KINDS = {"table-8": ("p/mfr-normalised", 10), "table-11": ("c/ce", 15), "table-12": ("cbar/error", 10)}
 MEANS = {"table-8": "p/mfr-normalised", "table-11": "c/mce", "table-12": "cbar/error"}
@@ -97,7 +97,7 @@ def test_the_average_of_the_outlier_sets_is_the_mean_of_its_parts():
 
 
 def test_published_columns_of_known_benchmarks_are_columns_here():
-    from eval.benchmarks import BENCHMARKS
+    from eval.benchmarks.registry import BENCHMARKS
 
     for name in published_tables():
         for column in published_table(name).columns:

@@ -12,14 +12,14 @@ import torch
 from PIL import Image
 from torch import nn
 
-from eval.benchmark import BenchmarkRequest
-from eval.benchmarks import full_params
-from eval.corruptions.cbar import cbar_kinds
+from eval.benchmarks.contract import BenchmarkRequest
+from eval.benchmarks.registry import full_params
+from eval.benchmarks.suite import judge
+from eval.corruptions.cbar.registry import cbar_kinds
 from eval.corruptions.registry import BENCHMARK_KINDS
 from eval.perturbations.registry import num_frames
 from eval.published_files import arrays, folders, videos
 from eval.published_files.layout import RENDITION_CLASSES
-from eval.suite import judge
 
 SIZE = 105
 LABELS = (np.arange(SIZE) * 7 % 8).astype(np.int64)
@@ -36,7 +36,7 @@ def write(path, array):
 
 @pytest.fixture
 def cifar(make_subject, monkeypatch):
-    """A subject that calls itself CIFAR-10, with eight classes and 105 test pictures, whose files have no known checksums."""
+    """A subject that calls itself CIFAR-10, with eight classes and 105 test images, whose files have no known checksums."""
     monkeypatch.setattr(arrays, "FILE_MD5", {})
     return make_subject(images=noise(SIZE, 32, 32, 3), labels=LABELS, dataset="cifar-10")
 
@@ -84,8 +84,8 @@ def test_the_default_is_all_fifteen_and_no_alexnet_for_cifar(cifar):
     assert "mce" not in report.outcome.metrics
 
 
-def test_a_limit_takes_the_same_pictures_of_every_set_and_is_told(cifar):
-    from eval.sampling import chosen_of
+def test_a_limit_takes_the_same_images_of_every_set_and_is_told(cifar):
+    from eval.inference.sampling import chosen_of
 
     arrays = cifar_c(cifar, ["fog"])
     report = run(cifar, "c", kinds=["fog"], severities=[2], max_images=40)
@@ -166,7 +166,7 @@ def test_mnist_c_is_read_per_corruption(make_subject):
 
 
 class Thousand(nn.Module):
-    """A thousand logits: large for classes outside ImageNet-R, and the picture's mean decides among the others."""
+    """A thousand logits: large for classes outside ImageNet-R, and the image's mean decides among the others."""
 
     def forward(self, images):
         level = (images.mean((1, 2, 3)) * 199.999).long()
@@ -176,7 +176,7 @@ class Thousand(nn.Module):
         return logits
 
 
-def write_picture(path, level, size=48):
+def write_image(path, level, size=48):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.full((size, size, 3), level, dtype=np.uint8)).save(path)
 
@@ -192,7 +192,7 @@ def test_renditions_are_judged_among_their_200_classes_only(make_subject, monkey
     )
     for number in range(200):
         level = int(np.ceil(number * 255 / 199.999)) if number % 4 else 0  # every fourth looks like class 0 of the 200
-        write_picture(subject.data_root / "imagenet-r" / f"n{number:08d}" / "a.png", level)
+        write_image(subject.data_root / "imagenet-r" / f"n{number:08d}" / "a.png", level)
     report = run(subject, "r")
     assert report.error is None
     assert report.outcome.metrics["error"].value == pytest.approx(49 / 200)
@@ -205,7 +205,7 @@ def test_imagenet_c_is_normalised_by_alexnet_without_being_asked(make_subject, m
     monkeypatch.setitem(folders.IMAGES_PER_SET, "ImageNet-C", 8)
     subject = make_subject(images=noise(8, 40, 40, 3), dataset="imagenet", labels=np.arange(8))
     for label in range(8):
-        write_picture(subject.data_root / "ImageNet-C" / "fog" / "3" / f"n{label:08d}" / "a.png", 30 * label)
+        write_image(subject.data_root / "ImageNet-C" / "fog" / "3" / f"n{label:08d}" / "a.png", 30 * label)
     report = run(subject, "c", kinds=["fog"], severities=[3])
     assert report.error is None
     assert report.outcome.notes["baseline"] == "alexnet-imagenet-c"

@@ -55,7 +55,7 @@ def test_cifar_c_is_cut_into_its_severities(cifar_c: Path) -> None:
 
 def test_missing_files_are_named_all_at_once(cifar_c: Path) -> None:
     with pytest.raises(
-        PublishedFilesError, match=r"lacks 2 of the files of corrupted CIFAR pictures: snow.npy, spatter.npy"
+        PublishedFilesError, match=r"lacks 2 of the files of corrupted CIFAR images: snow.npy, spatter.npy"
     ):
         cifar_corruptions(cifar_c, LABELS, kinds=("snow", "fog", "spatter"))
     with pytest.raises(EvalError, match="does not exist; unpack the published archive there"):
@@ -114,7 +114,7 @@ def test_cifar_p_has_a_file_per_perturbation_and_noise_level(tmp_path: Path) -> 
     assert sets[0].load(1, 3).shape == (2, 16, 32, 32, 3)
     assert sets[0].labels.tolist() == [-1] * 4
     with pytest.raises(
-        PublishedFilesError, match=r"lacks 1 of the files of perturbed CIFAR pictures: gaussian_noise\.npy"
+        PublishedFilesError, match=r"lacks 1 of the files of perturbed CIFAR images: gaussian_noise\.npy"
     ):
         cifar_perturbations(tmp_path, 4, kinds=("gaussian_noise",))
 
@@ -138,10 +138,10 @@ def write_classes() -> Tree:
     def write(folder: Path, side: int) -> None:
         for number, name in enumerate(("n01", "n02")):
             (folder / name).mkdir(parents=True)
-            for picture in range(2):
-                level = 40 * number + 10 * picture
+            for image in range(2):
+                level = 40 * number + 10 * image
                 Image.fromarray(np.full((side, side + 6, 3), level, dtype=np.uint8)).save(
-                    folder / name / f"{picture}.png"
+                    folder / name / f"{image}.png"
                 )
 
     return write
@@ -155,9 +155,9 @@ def test_folders_are_read_in_class_order_and_cut_out_of_the_middle(tmp_path: Pat
     assert one.load(1, 2).shape == (1, 56, 56, 3)
 
 
-def test_folders_with_missing_classes_severities_or_pictures_are_refused(tmp_path: Path, write_classes: Tree) -> None:
+def test_folders_with_missing_classes_severities_or_images_are_refused(tmp_path: Path, write_classes: Tree) -> None:
     write_classes(tmp_path / "fog" / "3", 64)
-    with pytest.raises(PublishedFilesError, match="lacks 1 folders of corrupted pictures: fog/4"):
+    with pytest.raises(PublishedFilesError, match="lacks 1 folders of corrupted images: fog/4"):
         corrupted_folders(tmp_path, ("n01", "n02"), kinds=("fog",), severities=(3, 4))
     with pytest.raises(PublishedFilesError, match=r"lacks \['n09'\] \(1\) and has unknown \['n02'\]"):
         corrupted_folders(tmp_path, ("n01", "n09"), kinds=("fog",), severities=(3,))
@@ -172,11 +172,11 @@ def test_folders_with_missing_classes_severities_or_pictures_are_refused(tmp_pat
 def test_the_reference_preprocessing_resizes_before_the_crop(tmp_path: Path) -> None:
     from torchvision.transforms import CenterCrop, Compose, Resize
 
-    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (70, 91, 3), dtype=np.uint8))
-    picture.save(tmp_path / "one.png")
-    expected = np.asarray(Compose([Resize(64), CenterCrop(56)])(picture))
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (70, 91, 3), dtype=np.uint8))
+    image.save(tmp_path / "one.png")
+    expected = np.asarray(Compose([Resize(64), CenterCrop(56)])(image))
     assert np.array_equal(read_image(tmp_path / "one.png", 56, "reference"), expected)
-    assert np.array_equal(read_image(tmp_path / "one.png", 56, "as-stored"), np.asarray(CenterCrop(56)(picture)))
+    assert np.array_equal(read_image(tmp_path / "one.png", 56, "as-stored"), np.asarray(CenterCrop(56)(image)))
     with pytest.raises(PublishedFilesError, match="less than the crop of 224 px"):
         read_image(tmp_path / "one.png", 224, "as-stored")
 

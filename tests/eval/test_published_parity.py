@@ -1,9 +1,9 @@
-"""Agreement with the published generators, whose output on fixed pictures was recorded once.
+"""Agreement with the published generators, whose output on fixed images was recorded once.
 
-`published_samples.npz` holds 300 values of each picture that hendrycks/robustness made (make_cifar_c, make_tinyimagenet_c,
+`published_samples.npz` holds 300 values of each image that hendrycks/robustness made (make_cifar_c, make_tinyimagenet_c,
 make_imagenet_c, make_cifar_p; commit 8190fe3, OpenCV 5.0, ImageMagick 6.9.11, SciPy 1.17, scikit-image 0.26, Pillow 13),
 motion blur at given angles. `published_statistics.npz` holds the mean statistics of what random corruptions of that
-repository and of facebookresearch/augmentation-corruption (commit ba4d5a5) made of 96 and 48 pictures.
+repository and of facebookresearch/augmentation-corruption (commit ba4d5a5) made of 96 and 48 images.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from eval.corruptions.blur import disk_kernel, move
-from eval.corruptions.edges import box_blur
+from eval.corruptions.c.blur import disk_kernel, move
+from eval.corruptions.c.edges import box_blur
 from eval.corruptions.gaussian import gaussian_filter
 from eval.corruptions.generate import corrupt
 from eval.corruptions.match import LARGE_SHARE, statistics_of
@@ -43,23 +43,23 @@ def statistics():
 
 
 def folded(side: int, index: int = 0) -> np.ndarray:
-    """Return a picture of whole numbers only, the same on every machine: folded parabolas with grain."""
+    """Return an image of whole numbers only, the same on every machine: folded parabolas with grain."""
     y, x, c = np.meshgrid(np.arange(side), np.arange(side), np.arange(3), indexing="ij")
     waves = (x * x * 3 + y * y * 2 + x * y * 5) // side + 40 * c * x // side + (x * 7919 + y * 104729 + c * 31) % 23
     return np.abs((waves * 6 + 37 * index) % 510 - 255).astype(np.uint8)
 
 
-def sampled(picture: np.ndarray) -> np.ndarray:
-    return picture.reshape(-1)[(np.arange(300) * 7919 + 13) % picture.size].astype(int)
+def sampled(image: np.ndarray) -> np.ndarray:
+    return image.reshape(-1)[(np.arange(300) * 7919 + 13) % image.size].astype(int)
 
 
 @pytest.mark.parametrize("side", [32, 64, 224])
 @pytest.mark.parametrize("kind", DETERMINISTIC)
 def test_deterministic_corruptions_equal_those_of_the_published_code(kind, side, samples):
-    picture = folded(side)[None]
+    image = folded(side)[None]
     allowed = 1 if kind == "jpeg_compression" else 0  # the libraries that store JPEG round differently
     for severity in (1, 2, 3, 4, 5):
-        ours = sampled(corrupt(picture, kind, severity, fingerprint="f", indices=FIRST)[0])
+        ours = sampled(corrupt(image, kind, severity, fingerprint="f", indices=FIRST)[0])
         assert np.abs(ours - samples[f"{side}/{kind}/{severity}"]).max() <= allowed
 
 
@@ -122,10 +122,10 @@ def test_sequences_are_within_one_grey_level_of_the_published_code(kind, samples
 
 def gaps_of(family, kind, severity, count, theirs):
     """Return, by statistic, how far our mean lies from theirs, in units of what two independent draws may differ by."""
-    pictures = np.stack([folded(32, index) for index in range(count)])
-    made = corrupt(pictures, kind, severity, fingerprint="f", indices=np.arange(count), family=family)
+    images = np.stack([folded(32, index) for index in range(count)])
+    made = corrupt(images, kind, severity, fingerprint="f", indices=np.arange(count), family=family)
     gaps = {}
-    for (name, ours), mean in zip(statistics_of(made, pictures).items(), theirs, strict=True):
+    for (name, ours), mean in zip(statistics_of(made, images).items(), theirs, strict=True):
         error = ours.std(ddof=1) * np.sqrt(2 / count)
         gaps[name] = abs(ours.mean() - mean) / max(LARGE_SHARE * abs(mean), 0.5, SPREAD_OF_TWO_DRAWS * error)
     return gaps

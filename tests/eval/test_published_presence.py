@@ -7,10 +7,10 @@ import hashlib
 import numpy as np
 import pytest
 
+from eval.benchmarks.presence import SOURCES, missing_files, needed_datasets
 from eval.errors import EvalError
 from eval.published_files import headers, verify
 from eval.published_files.layout import FOLDERS
-from eval.published_files.presence import SOURCES, missing_files, needed_datasets
 
 SIDE = (32, 32, 3)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from eval.benchmark import BenchmarkRequest
-from eval.cost import benchmark_cost, suite_cost
+from eval.benchmarks.contract import BenchmarkRequest
+from eval.benchmarks.cost import benchmark_cost, suite_cost
+from eval.benchmarks.recompute import recompute
+from eval.benchmarks.suite import judge
 from eval.errors import EvalError
 from eval.metrics.calibration import expected_calibration_error
 from eval.predictions import predictions_from
-from eval.recompute import recompute
-from eval.suite import judge
 
 REQUESTS = [
     BenchmarkRequest(name=name, params=params, key=name)
@@ -61,8 +61,8 @@ def test_what_is_kept_of_a_full_cifar_judgement_stays_below_100_megabytes(outcom
 
     def full(name: str, measured: str) -> float:
         outcome = outcomes[measured]
-        a_picture = sum(array.nbytes for array in outcome.arrays.values()) / outcome.forward_passes
-        return a_picture * benchmark_cost(name, {}, num_images=10_000, side=32).forward
+        a_image = sum(array.nbytes for array in outcome.arrays.values()) / outcome.forward_passes
+        return a_image * benchmark_cost(name, {}, num_images=10_000, side=32).forward
 
     stand_ins = {"c": "c-generated", "cbar": "c-generated", "p": "p-generated", "ood": "ood-generated"}
     total = full("clean", "clean") + sum(full(*pair) for pair in stand_ins.items())
@@ -87,11 +87,11 @@ def test_full_logits_are_kept_on_request_and_cost_no_second_pass(make_subject):
 
 
 def test_compact_predictions_of_a_full_cifar_judgement_stay_below_100_mb(outcomes):
-    per_picture = sum(values.nbytes for values in outcomes["clean"].arrays.values()) / 120
+    per_image = sum(values.nbytes for values in outcomes["clean"].arrays.values()) / 120
     per_frame = sum(values.nbytes for values in outcomes["p-generated"].arrays.values()) / (10 * (16 + 31))
-    pictures = 10_000 * (1 + 75 + 50) + 7 * 20_000
+    images = 10_000 * (1 + 75 + 50) + 7 * 20_000
     frames = 10_000 * (8 * 31 + 21 + 16)
-    assert pictures * per_picture + frames * per_frame < 100e6
+    assert images * per_image + frames * per_frame < 100e6
 
 
 def test_the_cost_model_equals_what_the_suite_counts(outcomes):
@@ -111,7 +111,7 @@ def test_a_full_cifar_judgement_costs_about_495_passes_over_the_test_set():
     assert cost.in_forward_passes() / 10_000 == pytest.approx(495, rel=0.1)
 
 
-def test_reliability_rows_count_every_picture(outcomes):
+def test_reliability_rows_count_every_image(outcomes):
     rows = outcomes["clean"].rows
     assert sum(row["count"] for row in rows) == 120
     wrong = sum(row["count"] * (1 - row["accuracy"]) for row in rows) / 120

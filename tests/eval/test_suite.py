@@ -1,4 +1,4 @@
-"""The suite: each picture once, in order, on any number of workers; failures reported and survived."""
+"""The suite: each image once, in order, on any number of workers; failures reported and survived."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import nn
 
-from eval.agreement import InStep, PeerFailed, WorkersLost
-from eval.benchmark import BenchmarkRequest
-from eval.benchmarks import benchmark_for, column_marks, parse_column
+from eval.benchmarks.contract import BenchmarkRequest
+from eval.benchmarks.registry import benchmark_for, column_marks, parse_column
+from eval.benchmarks.suite import judge
 from eval.errors import EvalError
-from eval.infer import clean_predictions, of_array, predict, predict_sets
+from eval.inference.agreement import InStep, PeerFailed, WorkersLost
+from eval.inference.predict import clean_predictions, of_array, predict, predict_sets
 from eval.predictions import predictions_from
-from eval.suite import judge
 
 QUICK = (
     ("clean", {}),
@@ -31,7 +31,7 @@ def requests(*wanted):
 
 
 class Counting(nn.Module):
-    """Counts the pictures that a network sees."""
+    """Counts the images that a network sees."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class Counting(nn.Module):
 
 
 class Broken(nn.Module):
-    """Gives NaN for the pictures whose first value is largest."""
+    """Gives NaN for the images whose first value is largest."""
 
     def forward(self, images):
         logits = images.flatten(1)[:, :8].clone()
@@ -96,7 +96,7 @@ def test_more_workers_than_batches_leave_some_idle_but_nobody_waiting(make_subje
     assert {report[0].outcome.metrics["error"].n for report in reports} == {120}
 
 
-def test_each_picture_goes_through_the_network_once(make_subject, tiny_net):
+def test_each_image_goes_through_the_network_once(make_subject, tiny_net):
     network = Counting(tiny_net).eval()
     subject = make_subject(model=network)
     reports = judge(subject, requests(*QUICK))
@@ -106,7 +106,7 @@ def test_each_picture_goes_through_the_network_once(make_subject, tiny_net):
         "c-generated": 4 * 120,
         "pgd": 120 * 4,
         "pgd-reference": 120 * 4,
-        "ood-generated": 3 * 3 * 24,  # the test pictures were predicted for "clean" already
+        "ood-generated": 3 * 3 * 24,  # the test images were predicted for "clean" already
     }
     assert network.seen == sum(by_name.values())
 
@@ -122,20 +122,20 @@ def test_a_failing_benchmark_is_reported_and_the_others_still_run(make_subject):
     assert [report.outcome is None for report in reports] == [True, True, True, False]
 
 
-def test_nan_logits_are_refused_with_the_number_of_pictures(make_subject):
+def test_nan_logits_are_refused_with_the_number_of_images(make_subject):
     (report,) = judge(make_subject(model=Broken().eval()), requests(("clean", {})))
     assert report.outcome is None
     assert "logits must be finite numbers" in report.error
-    assert "of 120 pictures" in report.error
+    assert "of 120 images" in report.error
 
 
 def test_a_network_of_another_dataset_is_refused(make_subject):
     (report,) = judge(make_subject(num_classes=10), requests(("clean", {})))
-    assert "must give 10 logits per picture" in report.error
+    assert "must give 10 logits per image" in report.error
 
 
 def test_labels_that_do_not_match_are_refused_before_anything_runs(make_subject):
-    with pytest.raises(EvalError, match=r"labels must match the 120 test pictures.*\(119,\)"):
+    with pytest.raises(EvalError, match=r"labels must match the 120 test images.*\(119,\)"):
         judge(make_subject(labels=np.zeros(119, dtype=np.int64)), requests(("clean", {})))
     with pytest.raises(EvalError, match="labels of another dataset"):
         judge(make_subject(labels=np.full(120, 99)), requests(("clean", {})))
@@ -180,8 +180,8 @@ def test_fewer_than_a_hundred_predictions_give_an_error_but_no_calibration(make_
     assert report.outcome.notes["limited"] == {"used": 60, "of": 120}
 
 
-def test_a_limited_judgement_uses_the_same_pictures_everywhere_and_keeps_those_of_a_smaller_limit(make_subject):
-    from eval.sampling import chosen_indices
+def test_a_limited_judgement_uses_the_same_images_everywhere_and_keeps_those_of_a_smaller_limit(make_subject):
+    from eval.inference.sampling import chosen_indices
 
     subject = make_subject()
     small, large = chosen_indices(subject, 10), chosen_indices(subject, 50)
@@ -212,7 +212,7 @@ def test_the_frost_of_a_report_says_what_it_is_made_of(make_subject):
         make_subject(), requests(("c-generated", wanted), ("c-generated", {**wanted, "frost": "pictures"}))
     )
     assert "procedural ice" in report.outcome.notes["frost"]
-    assert "frost needs five pictures" in refused.error
+    assert "frost needs five images" in refused.error
 
 
 def test_a_worker_that_fails_alone_takes_all_out_of_that_benchmark_and_none_is_left_waiting(make_subject, threads):
@@ -285,14 +285,14 @@ def test_progress_reaches_the_end_of_every_benchmark(make_subject):
 
 def test_empty_sets_are_refused(make_subject):
     subject = make_subject()
-    with pytest.raises(EvalError, match="at least one picture"):
+    with pytest.raises(EvalError, match="at least one image"):
         predict_sets(subject, [of_array(subject.images[:0], subject.labels[:0], corruption="fog")])
     assert len(clean_predictions(subject, np.arange(120))) == 120
 
 
 MINE = """
 from dataclasses import replace
-from eval.benchmark_list import BENCHMARKS
+from eval.benchmarks.builtin import BENCHMARKS
 MINE = replace(BENCHMARKS["clean"], name="mine")
 """
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from eval.benchmarks.suites import QUICK_IMAGES, SUITES, axes_of, choose_suite
 from eval.errors import EvalError
-from eval.outlier_images import folder_images
-from eval.outlier_sets import UnreadableSetError
-from eval.suites import QUICK_IMAGES, SUITES, axes_of, choose_suite
+from eval.outliers.folders import folder_images
+from eval.outliers.sets import UnreadableSetError
 
 ALL_AXES = ("accuracy", "corruption", "consistency", "adversaries", "calibration", "anomaly")
 
@@ -36,7 +36,7 @@ def test_stand_ins_take_the_place_of_missing_files_and_a_note_says_so(tmp_path):
 
 def test_published_files_are_preferred_where_they_are_complete(tmp_path):
     folder = tmp_path / "mnist_c"
-    from eval.corruptions.mnist_c import MNIST_CORRUPTIONS
+    from eval.corruptions.mnist.registry import MNIST_CORRUPTIONS
 
     for kind in MNIST_CORRUPTIONS:
         (folder / kind).mkdir(parents=True)
@@ -65,7 +65,7 @@ def test_outlier_sets_that_are_there_join(tmp_path):
 def test_a_quick_suite_is_limited_and_says_so(tmp_path):
     chosen = choose("quick", tmp_path)
     assert all(params["max_images"] == QUICK_IMAGES for params in chosen.benchmarks.values())
-    assert f"limited to {QUICK_IMAGES} test pictures" in chosen.notes
+    assert f"limited to {QUICK_IMAGES} test images" in chosen.notes
 
 
 def test_an_unknown_suite_is_refused(tmp_path):

@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eval.errors import EvalError
-from eval.tables.cells import Style
+from eval.tables.formats.entries import Style
+from eval.tables.formats.render import render
 from eval.tables.grid import MARKS, Entry, Observation, Reference, Table
 from eval.tables.layouts import column_spec, metric_table, pair_grid, set_table
-from eval.tables.render import render
 from eval.tables.statistics import summarise
 
 COLUMNS = ["clean/error", "c-generated/error", "ood-generated/auroc"]
@@ -282,7 +282,7 @@ def test_labels_of_several_lines_are_refused():
 def test_a_table_draws_in_a_terminal(three_rows):
     from rich.console import Console
 
-    from eval.tables.terminal import to_rich
+    from eval.tables.formats.terminal import to_rich
 
     console = Console(width=160, record=True, file=io.StringIO())
     console.print(to_rich(three_rows))
@@ -294,8 +294,8 @@ def test_a_warm_table_imports_neither_numpy_nor_rich_nor_torch():
         "import sys\n"
         "from eval.tables.grid import Observation\n"
         "from eval.tables.layouts import metric_table\n"
-        "from eval.tables.render import render\n"
-        "from eval.published.tables import published_table\n"
+        "from eval.tables.formats.render import render\n"
+        "from eval.tables.published.tables import published_table\n"
         "seen = [Observation(row='a', column='clean/error', seed=s, value=.1 + s / 10) for s in range(3)]\n"
         "render(metric_table('t', ['a'], ['clean/error'], seen), 'markdown'); published_table('table-3')\n"
         "heavy = {'numpy', 'scipy', 'torch', 'pandas', 'rich', 'numba', 'ray', 'mlflow'} & set(sys.modules)\n"

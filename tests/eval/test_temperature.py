@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from eval.benchmark import BenchmarkRequest
+from eval.benchmarks.contract import BenchmarkRequest
+from eval.benchmarks.suite import judge
 from eval.metrics.temperature import RANGE, fit_temperature, softmax
-from eval.suite import judge
 
 
 def sampled(logits, temperature, seed=0):
@@ -65,6 +65,6 @@ def test_scaling_is_fitted_on_one_half_and_judged_on_the_other(make_subject):
     assert report.outcome.notes["fitted_on"] == 120
     assert (
         report.outcome.notes["temperature"] > 1.0
-    )  # labels have nothing to do with the pictures: less confidence is better
+    )  # labels have nothing to do with the images: less confidence is better
     (refused,) = judge(make_subject(), request)
-    assert "at least 100 pictures to fit" in refused.error
+    assert "at least 100 images to fit" in refused.error

@@ -10,9 +10,9 @@ import json
 import sys
 from pathlib import Path
 
-from orchestration.cells import Cell, Plan, PlannedCell
+from orchestration.cells.cell import Cell, Plan, PlannedCell
 from orchestration.engine import LeaseTimings, RunOptions, execute
-from orchestration.observer import RunObserver
+from orchestration.engine.observer import RunObserver
 from orchestration.store import open_store
 from trainers.config import JobConfig, RecipeConfig
 from trainers.job import JobPaths

@@ -11,11 +11,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from eval.benchmark import BenchmarkRequest
-from eval.corruptions.cbar import cbar_kinds
+from eval.benchmarks.contract import BenchmarkRequest
+from eval.corruptions.cbar.registry import cbar_kinds
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
-from orchestration.identities import ResolvedCell
-from orchestration.store.base import CellResult, Provenance, TrainingRecord
+from orchestration.cells.identity import ResolvedCell
+from orchestration.store.contract import CellResult, Provenance, TrainingRecord
 from trainers.datasets.registry import dataset_for
 from trainers.job import TrainSummary
 

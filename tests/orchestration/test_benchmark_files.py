@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from eval.corruptions.cbar import cbar_kinds
-from orchestration.catalogue import builtin_catalogue
+from eval.corruptions.cbar.registry import cbar_kinds
+from orchestration.cells.catalogue import builtin_catalogue
+from orchestration.cells.load import load_sweep
+from orchestration.cells.resolve import resolve_sweep
 from orchestration.cli import main
-from orchestration.plan import plan_cells
-from orchestration.resolve import resolve_sweep
+from orchestration.planning.plan import plan_cells
 from orchestration.store.memory import MemoryStore
-from orchestration.sweep_files import load_sweep
 
 
 def cells_below(root: Path | None):

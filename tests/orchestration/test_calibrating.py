@@ -1,4 +1,4 @@
-"""Calibrations: a few steps and pictures of each kind, kept by machine, and used where nothing is recorded."""
+"""Calibrations: a few steps and images of each kind, kept by machine, and used where nothing is recorded."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from eval.benchmark import BenchmarkRequest
-from orchestration.calibrating import Calibration, calibrate
-from orchestration.catalogue import builtin_catalogue
-from orchestration.cells import Plan
+from eval.benchmarks.contract import BenchmarkRequest
+from orchestration.cells.catalogue import builtin_catalogue
+from orchestration.cells.cell import Plan
+from orchestration.cells.load import load_sweep
 from orchestration.cli.main import main
-from orchestration.costs import Machine, estimate, read_machine
 from orchestration.errors import InputError
-from orchestration.experience import NO_EXPERIENCE, Experience
-from orchestration.plan import make_plan
+from orchestration.planning.costs.calibrate import Calibration, calibrate
+from orchestration.planning.costs.estimate import Machine, estimate, read_machine
+from orchestration.planning.costs.operations import forward_passes
+from orchestration.planning.costs.short_jobs import shortened, smaller
+from orchestration.planning.plan import make_plan
 from orchestration.settings import read_settings
-from orchestration.short_jobs import shortened, smaller
 from orchestration.store import open_store
-from orchestration.store.base import ResultsStore
+from orchestration.store.contract import ResultsStore
 from orchestration.store.errors import CorruptRecordError
-from orchestration.sweep_files import load_sweep
-from orchestration.workload import forward_passes
+from orchestration.store.measured import NO_EXPERIENCE, Experience
 
 SWEEP = """
 name: two-methods
@@ -56,8 +56,8 @@ def measured(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Calibratio
     folder = tmp_path_factory.mktemp("calibration")
     settings = read_settings(storage=str(folder), data_root=folder / "data", cache_dir=folder / "cache", environment={})
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("orchestration.calibrating.TRAINING_S", 0.2)
-        patched.setattr("orchestration.calibrating.ROUNDS", 1)
+        patched.setattr("orchestration.planning.costs.calibrate.TRAINING_S", 0.2)
+        patched.setattr("orchestration.planning.costs.calibrate.ROUNDS", 1)
         return calibrate(
             plan.to_run, known=NO_EXPERIENCE, machine=read_machine(), settings=settings, tell=lambda _: None
         )
@@ -91,8 +91,8 @@ def test_plans_on_the_same_machine_use_a_calibration_and_say_so(plan: Plan, meas
     assert elsewhere.by_source() == {"operations": len(plan.to_run)}
     pixmix = next(cell for cell in plan.to_run if cell.config.method == "pixmix")
     cost = next(cell for cell in here.cells if cell.train_key == pixmix.train_key)
-    per_picture = measured.measured.training["digits", "wrn-10-1", "pixmix"]
-    assert cost.train_s == pytest.approx(3 * catalogue.dataset("digits").num_train * per_picture)
+    per_image = measured.measured.training["digits", "wrn-10-1", "pixmix"]
+    assert cost.train_s == pytest.approx(3 * catalogue.dataset("digits").num_train * per_image)
 
 
 def test_kinds_that_recorded_cells_tell_of_are_not_timed(plan: Plan, tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_kinds_that_recorded_cells_tell_of_are_not_timed(plan: Plan, tmp_path: P
 def test_missing_data_are_named_and_the_other_kinds_are_timed(
     plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestration.calibrating.TRAINING_S", 0.2)
+    monkeypatch.setattr("orchestration.planning.costs.calibrate.TRAINING_S", 0.2)
     settings = read_settings(storage=str(tmp_path), data_root=tmp_path, cache_dir=tmp_path / "cache", environment={})
     cell = next(cell for cell in plan.to_run if cell.config.method == "baseline" and not cell.supporting)
     lacking = replace(cell, config=replace(cell.config, dataset="cifar-10"), dataset_identity="")
@@ -205,10 +205,10 @@ def test_the_verb_measures_first_and_later_plans_know(
         return Calibration(
             hardware="a CPU",
             measured=Experience(training=dict.fromkeys(TRAINED, 0.5)),
-            skipped={"digits, wrn-10-1, judging": "no test pictures"},
+            skipped={"digits, wrn-10-1, judging": "no test images"},
         )
 
-    monkeypatch.setattr("orchestration.calibrating.calibrate", quick)
+    monkeypatch.setattr("orchestration.planning.costs.calibrate.calibrate", quick)
     options = [str(sweep_path), "--storage", str(tmp_path / "storage"), "--data-root", str(tmp_path), "--json"]
 
     assert main(["plan", *options, "--calibrate"]) == 0
@@ -216,7 +216,7 @@ def test_the_verb_measures_first_and_later_plans_know(
     assert main(["plan", *options]) == 0
     later = json.loads(capsys.readouterr().out)["cost"]
 
-    assert "not calibrated: digits, wrn-10-1, judging: no test pictures" in first.err
+    assert "not calibrated: digits, wrn-10-1, judging: no test images" in first.err
     assert json.loads(first.out)["cost"] == later
     assert later["estimated_from"] == {"calibration": 4, "operations": 4}
     assert later["calibrated_on"] == ["a CPU"]

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
-from orchestration.catalogue import builtin_catalogue
-from orchestration.claims import JudgedClaim, judge_claims
+from orchestration.cells.catalogue import builtin_catalogue
+from orchestration.cells.identity import ResolvedCell
+from orchestration.cells.load import load_sweep
+from orchestration.cells.resolve import resolve_sweep
 from orchestration.cli import main
-from orchestration.identities import ResolvedCell
-from orchestration.resolve import resolve_sweep
+from orchestration.results.claims import JudgedClaim, judge_claims
 from orchestration.store import open_store
-from orchestration.store.base import Provenance, ResultsStore, TrainingRecord
-from orchestration.sweep import Overrides, Size, Sweep
-from orchestration.sweep_files import load_sweep
+from orchestration.store.contract import Provenance, ResultsStore, TrainingRecord
+from orchestration.sweeps.model import Overrides, Size, Sweep
 from trainers.job import TrainSummary
 
 DIGEST = "d" * 64

@@ -10,22 +10,22 @@ from typing import Any
 
 import pytest
 
-from clusters.storage import join, open_storage
-from orchestration.catalogue import builtin_catalogue
+from clusters.storage.open import join, open_storage
+from orchestration.cells.catalogue import builtin_catalogue
+from orchestration.cells.load import load_sweep
 from orchestration.cli import main
-from orchestration.collection import collection, delete
 from orchestration.engine.options import RunOutcome
 from orchestration.errors import InputError
-from orchestration.imported import import_file
-from orchestration.overrides import parse_overrides
-from orchestration.run import run_sweep
+from orchestration.results.collection import collection, delete
+from orchestration.runs.run import run_sweep
 from orchestration.settings import Settings, read_settings
 from orchestration.store import open_store
-from orchestration.store.base import Provenance, SweepRecord, SweptCell, TrainingRecord
+from orchestration.store.contract import Provenance, SweepRecord, SweptCell, TrainingRecord
 from orchestration.store.errors import CorruptRecordError
 from orchestration.store.files import FileStore
+from orchestration.store.imported import import_file
 from orchestration.store.memory import MemoryStore
-from orchestration.sweep_files import load_sweep
+from orchestration.sweeps.overrides import parse_overrides
 from trainers.job import TrainSummary
 
 FILE = """
@@ -45,7 +45,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "none")
     monkeypatch.delenv("DREAMGRID_DATA", raising=False)
     monkeypatch.setattr(
-        "orchestration.collection.wanted_keys", lambda *_, **__: frozenset()
+        "orchestration.results.collection.wanted_keys", lambda *_, **__: frozenset()
     )  # built-in: `test_lifecycle`
     return read_settings()
 

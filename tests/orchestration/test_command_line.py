@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.cells import Plan
+from orchestration.cells.cell import Plan
 from orchestration.cli import main
 from orchestration.cli.output import show, tell
-from orchestration.sweep_costs import TOTALS_FILE, counted_totals
+from orchestration.planning.costs.listing import TOTALS_FILE, counted_totals
 from orchestration.tracking import Synced
 
 HEAVY = ("torch", "ray", "mlflow", "pandas", "scipy", "numba", "numpy", "rich")
@@ -51,24 +51,6 @@ def test_small_verbs_import_nothing_heavy_and_cost_little(arguments: list[str]) 
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < CPU_BUDGET_S * SLACK
 
 
-@pytest.mark.parametrize("arguments", LIGHT_VERBS, ids=" ".join)
-def test_small_verbs_make_no_dataclass_the_slow_way(arguments: list[str]) -> None:
-    """Where `dataclass` comes from the standard library, its import costs four times as much."""
-    code = (
-        "import sys\nfrom orchestration.cli import main\n"
-        f"main({arguments!r})\n"
-        "made = {each for module in [*sys.modules.values()] for each in vars(module).values() if isinstance(each, type)}\n"
-        f"made = {{each for each in made if str(each.__module__).split('.')[0] in {OURS!r}}}\n"
-        "frozen = {each for each in made if getattr(getattr(each, '__dataclass_params__', None), 'frozen', False)}\n"
-        "slow = {each.__qualname__ for each in frozen if not hasattr(each, '__compared__')}\n"
-        "sys.stderr.write('SLOW ' + ' '.join(slow))"
-    )
-
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, check=True)
-
-    assert ran.stderr.rpartition("SLOW ")[1:] == ("SLOW ", "")
-
-
 def test_the_list_of_sweeps_says_what_each_costs_and_needs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sweeps", "--json"]) == 0
 
@@ -87,7 +69,9 @@ def test_the_totals_of_the_list_are_those_of_the_sweeps() -> None:
 
     assert found.keys() == counted.keys()
     for name, total in counted.items():
-        assert found[name] == pytest.approx(total, rel=1e-5), "write them anew: python -m orchestration.sweep_costs"
+        assert found[name] == pytest.approx(total, rel=1e-5), (
+            "write them anew: python -m orchestration.planning.costs.listing"
+        )
 
 
 def test_the_module_is_a_program_too() -> None:
@@ -179,7 +163,7 @@ def test_what_nobody_foresaw_goes_to_a_log_and_not_to_the_user(
     def broken(*args: object, **kwargs: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("orchestration.plan.plan_cells", broken)
+    monkeypatch.setattr("orchestration.planning.plan.plan_cells", broken)
 
     assert main(["plan", "demo"]) == 1
 
@@ -195,7 +179,7 @@ def test_ctrl_c_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     def interrupted(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("orchestration.plan.plan_cells", interrupted)
+    monkeypatch.setattr("orchestration.planning.plan.plan_cells", interrupted)
 
     assert main(["plan", "demo"]) == 1
     assert "goes on where this one ended" in capsys.readouterr().err
@@ -234,7 +218,7 @@ def test_a_run_whose_tracking_is_incomplete_ends_with_an_error_and_says_how_to_c
     def publish(self: object, tables: object) -> str | None:
         return trouble
 
-    monkeypatch.setattr("orchestration.tracked_run.LazyTracker.publish", publish)
+    monkeypatch.setattr("orchestration.runs.tracked_run.LazyTracker.publish", publish)
 
     assert main(["run", "demo", "--smoke", "--seeds", "3", "--mode", "read-only"]) == (3 if trouble else 0)
 

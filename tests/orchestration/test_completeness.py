@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
-from orchestration.catalogue import builtin_catalogue
+from orchestration.cells.catalogue import builtin_catalogue
+from orchestration.cells.load import load_sweep
+from orchestration.cells.resolve import resolve_sweep
 from orchestration.cli import main
+from orchestration.engine.observer import RunObserver
 from orchestration.engine.options import RunOutcome
-from orchestration.observer import RunObserver
-from orchestration.plan import plan_cells
-from orchestration.resolve import resolve_sweep
-from orchestration.run import TruthfulEnd, run_sweep
+from orchestration.planning.plan import plan_cells
+from orchestration.runs.run import TruthfulEnd, run_sweep
 from orchestration.settings import read_settings
 from orchestration.store import open_store
-from orchestration.store.base import Provenance, TrainingRecord
-from orchestration.sweep_files import load_sweep
+from orchestration.store.contract import Provenance, TrainingRecord
 from tests.conftest import Install
 from trainers.job import TrainSummary
 
@@ -31,7 +31,7 @@ table: {columns: [clean/error, mine/error, mine/rms]}
 """
 PLUG_IN = """
 from dataclasses import replace
-from eval.benchmark_list import BENCHMARKS
+from eval.benchmarks.builtin import BENCHMARKS
 MINE = replace(BENCHMARKS["clean"], name="mine", title="Mine")
 """
 LINE = "column 'mine/rms' is empty though its benchmark is recorded: Hollow seed 0"

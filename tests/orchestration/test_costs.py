@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from eval.benchmark import BenchmarkRequest
+from eval.benchmarks.contract import BenchmarkRequest
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
-from orchestration.catalogue import builtin_catalogue
-from orchestration.cells import Plan
-from orchestration.costs import PRICE_FILE, PlanCost, estimate, read_machine
+from orchestration.cells.catalogue import builtin_catalogue
+from orchestration.cells.cell import Plan
+from orchestration.cells.load import load_sweep
 from orchestration.errors import InputError
-from orchestration.experience import Experience
-from orchestration.plan import make_plan
+from orchestration.planning.costs.estimate import PRICE_FILE, PlanCost, estimate, read_machine
+from orchestration.planning.costs.operations import macs_of, parameters_of, passes_of, training_flops
+from orchestration.planning.plan import make_plan
 from orchestration.store import open_store
-from orchestration.store.base import CellResult, Provenance, ResultsStore, TrainingRecord
-from orchestration.sweep_files import load_sweep
-from orchestration.workload import macs_of, parameters_of, passes_of, training_flops
+from orchestration.store.contract import CellResult, Provenance, ResultsStore, TrainingRecord
+from orchestration.store.measured import Experience
 from trainers.job import TrainSummary
 
 

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from augment.archives import Archive, ArchiveError, compare_with_archive
-from augment.image_files import content, looks
-from eval.published_files.identity import files_identity
-from orchestration import published_archives
+from augment.files import content, looks
+from augment.files.archives import Archive, ArchiveError, compare_with_archive
+from eval.benchmarks.files_identity import files_identity
 from orchestration.cli import main
-from orchestration.published_archives import COLLECTIONS, Collection, compare_collection
+from orchestration.evaluation import published_archives
+from orchestration.evaluation.published_archives import COLLECTIONS, Collection, compare_collection
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,10 @@ import pytest
 
 from eval.tables.grid import Observation, Reference
 from eval.tables.layouts import metric_table
+from orchestration.cells.load import load_sweep
 from orchestration.cli import main
-from orchestration.deciding import (
+from orchestration.errors import InputError
+from orchestration.runs.until_decided import (
     DecidingOptions,
     Look,
     look_at,
@@ -21,9 +23,7 @@ from orchestration.deciding import (
     seeds_by_row,
     with_more_seeds,
 )
-from orchestration.errors import InputError
-from orchestration.sweep import Overrides, Sweep
-from orchestration.sweep_files import load_sweep
+from orchestration.sweeps.model import Overrides, Sweep
 
 
 def sweep_of(name: str = "table-3", seeds: tuple[int, ...] = (0, 1, 2)) -> Sweep:

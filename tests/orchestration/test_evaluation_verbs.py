@@ -19,7 +19,7 @@ FEW = ["--kinds", "contrast,brightness", "--severities", "1"]
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights of an untrained network on the digits, as another trainer's file."""
-    from orchestration.judgement import network_config
+    from orchestration.evaluation.evaluate import network_config
 
     config = network_config("wrn-10-1", "digits")
     torch.manual_seed(0)
@@ -103,7 +103,7 @@ def test_a_refused_benchmark_is_missing_and_the_others_are_there(
     assert "outlier set 'digits': it holds the classes that 'digits' is trained on" in printed
     assert "outlier set 'svhn'" in printed
     assert "Clean Error" in printed
-    assert "limited to 100 of 355 pictures" in printed
+    assert "limited to 100 of 355 images" in printed
 
 
 def test_one_axis_of_a_suite_can_be_chosen(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -192,7 +192,7 @@ def test_a_benchmark_is_generated_once_and_verified(cache: Path, capsys: pytest.
         (["generate", "digits", "--frost", "none"], "'procedural' or 'pictures'"),
         (["generate", "digit"], "did you mean 'digits'"),
         (["match", "digits"], "there are no published files of 'c' for 'digits'"),
-        (["sheets", "digits", "--index", "999"], "355 test pictures"),
+        (["sheets", "digits", "--index", "999"], "355 test images"),
         (["verify", "CIFAR-10-D"], "CIFAR-10-D"),
         (["baselines", "--model", "alexnett"], "torchvision:alexnet"),
     ],
@@ -245,7 +245,7 @@ def test_a_baseline_is_measured_with_its_provenance_and_normalises(
     asked = ["--benchmarks", "p-generated", "--weights", str(weights), "--dataset", "digits", "--max-images", "4"]
     document = run_json(["data", "baselines", "--model", "wrn-10-1", "--name", "mine", *asked], capsys)
     assert set(document["flip_rates"]) == set(document["top5_distances"])
-    assert "limited to 4 pictures" in document["what"]
+    assert "limited to 4 images" in document["what"]
     assert "measured on 20" in document["source"]
     assert Path(document["path"]) == tmp_path / "data" / "baselines" / "mine.yaml"
 
@@ -266,12 +266,12 @@ def test_a_published_set_is_matched_by_statistics(
     def published(family, dataset, labels, data_root, *, kinds, severities):
         others = corrupt(split.images, "contrast", 1, fingerprint="theirs", indices=np.arange(len(split.images)))
         wrong = corrupt(split.images, "brightness", 5, fingerprint="theirs", indices=np.arange(len(split.images)))
-        for kind, pictures in (("contrast", others), ("brightness", wrong)):
+        for kind, images in (("contrast", others), ("brightness", wrong)):
             fields = {"corruption": kind, "severity": 1}
-            yield PublishedSet(fields=fields, labels=labels, load=lambda start, stop, p=pictures: p[start:stop])
+            yield PublishedSet(fields=fields, labels=labels, load=lambda start, stop, p=images: p[start:stop])
 
     monkeypatch.setattr(verify, "published_corruptions", published)
-    rows = run_json(["data", "match", "digits", "--pictures", "60", *FEW], capsys, code=1)
+    rows = run_json(["data", "match", "digits", "--images", "60", *FEW], capsys, code=1)
     assert [row["is_match"] for row in rows] == [True, False]
     assert rows[0]["within_one_level"] == 1.0
 

@@ -6,9 +6,9 @@ import errno
 
 import pytest
 
-from orchestration.failures import Retry, Skip, Stop, classify, decide
+from orchestration.planning.failures import Retry, Skip, Stop, classify, decide
 from trainers.errors import CorruptData, NonFiniteLoss, NoSpace
-from trainers.rank_failure import RankFailure, describe_failure
+from trainers.worker.failure import RankFailure, describe_failure
 
 
 class OutOfMemoryError(RuntimeError):

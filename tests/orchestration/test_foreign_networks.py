@@ -14,29 +14,29 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-from orchestration.adopting import adopt
-from orchestration.catalogue import builtin_catalogue
-from orchestration.cells import PlannedCell
+from orchestration.cells.catalogue import builtin_catalogue
+from orchestration.cells.cell import PlannedCell
+from orchestration.cells.load import load_sweep
 from orchestration.cli import main
 from orchestration.cli.normalize_arguments import join_normalize
 from orchestration.errors import EnvironmentRefused, InputError
-from orchestration.foreign import Reading, load_network
-from orchestration.judgement import make_requests, network_config, open_network
-from orchestration.plan import make_plan
+from orchestration.evaluation.adopting import adopt
+from orchestration.evaluation.checkpoints import Reading, load_network
+from orchestration.evaluation.evaluate import make_requests, network_config, open_network
+from orchestration.planning.plan import make_plan
 from orchestration.settings import Settings, read_settings
 from orchestration.store import open_store
 from orchestration.store.files import FileStore
 from orchestration.store.owners import owner_here
-from orchestration.sweep_files import load_sweep
 from orchestration.tracking.state import run_state
-from orchestration.tracking.subjects import tracked_sweep
-from trainers.checkpoints import Checkpoints
-from trainers.group import OneWorker
+from orchestration.tracking.tracked_values import tracked_sweep
 from trainers.job import JobPaths, JobRequest
 from trainers.models.registry import ModelInput, model_for
+from trainers.training.checkpoints import Checkpoints
+from trainers.training.group import OneWorker
 from trainers.weights.contents import contents_of
-from trainers.weights.says import contradictions
-from trainers.worker import run_job
+from trainers.weights.own_record import contradictions
+from trainers.worker.run_job import run_job
 
 MEANS = {"cat": 80, "dog": 150}
 NUM_TEST = 100

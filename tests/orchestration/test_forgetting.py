@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 import torch
 
-from clusters.local_storage import LocalStorage
-from clusters.storage import StorageError
-from orchestration.collection import Collection, Unwanted, delete
-from orchestration.forgetting import forget
+from clusters.storage.local import LocalStorage
+from clusters.storage.open import StorageError
+from orchestration.planning.forgetting import forget
+from orchestration.results.collection import Collection, Unwanted, delete
 from orchestration.store import open_store
-from orchestration.store.base import Provenance, TrainingRecord
+from orchestration.store.contract import Provenance, TrainingRecord
 from orchestration.store.files import FileStore
-from trainers.checkpoint_files import fault_of_final, move_into_era
-from trainers.checkpoints import Checkpoints, pack
 from trainers.job import TrainSummary
+from trainers.training.checkpoint_files import fault_of_final, move_into_era
+from trainers.training.checkpoints import Checkpoints, pack
 
 KEYS = ("ab" * 32, "cd" * 32)
 OPERATIONS = ("write_bytes", "write_exclusive", "delete", "names", "list", "read_bytes", "stat")

@@ -9,19 +9,19 @@ from pathlib import Path
 import pytest
 
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
-from eval.tables.render import render
-from orchestration.catalogue import builtin_catalogue
+from eval.tables.formats.render import render
+from orchestration.cells.catalogue import builtin_catalogue
+from orchestration.cells.identity import ResolvedCell
+from orchestration.cells.load import load_sweep
+from orchestration.cells.resolve import resolve_sweep
 from orchestration.cli.main import main
 from orchestration.errors import InputError
-from orchestration.identities import ResolvedCell
-from orchestration.imported import import_file
-from orchestration.plan import plan_cells
-from orchestration.resolve import resolve_sweep
-from orchestration.results_table import recorded_tables
+from orchestration.planning.plan import plan_cells
+from orchestration.results.table import recorded_tables
 from orchestration.store import open_store
-from orchestration.store.base import Provenance, ResultsStore, TrainingRecord
-from orchestration.sweep import Sweep
-from orchestration.sweep_files import load_sweep
+from orchestration.store.contract import Provenance, ResultsStore, TrainingRecord
+from orchestration.store.imported import import_file
+from orchestration.sweeps.model import Sweep
 from trainers.job import TrainSummary
 
 OPENOOD = """,FPR@95,AUROC,AUPR_IN,AUPR_OUT,ACC

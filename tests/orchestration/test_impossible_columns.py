@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from eval.benchmarks import column_value, parse_column
+from eval.benchmarks.registry import column_value, parse_column
 from eval.metrics.calibration import BIN_SIZE, smallest_for_rms
 from eval.metrics.registry import METRICS
 from eval.report import BenchmarkOutcome, MetricValue
-from orchestration.catalogue import builtin_catalogue
+from orchestration.cells.catalogue import builtin_catalogue
+from orchestration.cells.load import load_sweep
+from orchestration.cells.resolve import resolve_sweep
 from orchestration.errors import InputError
-from orchestration.resolve import resolve_sweep
-from orchestration.sweep_files import load_sweep
 
 BASE = {"dataset": "digits", "model": "small-cnn", "recipe": "noop", "method": "baseline"}
 

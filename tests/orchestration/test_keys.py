@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestration.keys import canonical_json, digest, digest_of_plain, plain
+from orchestration.cells.keys import canonical_json, digest, digest_of_plain, plain
 from trainers.config import RecipeConfig
 
 scalars = (
@@ -78,7 +78,7 @@ def test_a_dataclass_is_the_mapping_of_its_fields() -> None:
 @pytest.mark.parametrize("hash_seed", ["0", "1", "4242"])
 def test_keys_are_the_same_in_every_process(hash_seed: str) -> None:
     value = {"method": "pixmix", "params": {"beta": 3.0, "max_rounds": 4}, "seeds": [0, 1], "x": 1e-6}
-    code = f"from orchestration.keys import digest; print(digest({value!r}))"
+    code = f"from orchestration.cells.keys import digest; print(digest({value!r}))"
 
     found = subprocess.run(
         [sys.executable, "-c", code],

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from orchestration.catalogue import builtin_catalogue
+from orchestration.cells.catalogue import builtin_catalogue
+from orchestration.cells.load import load_sweep
+from orchestration.cells.resolve import resolve_sweep
 from orchestration.errors import InputError
-from orchestration.overrides import parse_overrides
-from orchestration.resolve import resolve_sweep
-from orchestration.results_table import sweep_tables
-from orchestration.sweep import Sweep
-from orchestration.sweep_files import load_sweep
+from orchestration.results.table import sweep_tables
+from orchestration.sweeps.model import Sweep
+from orchestration.sweeps.overrides import parse_overrides
 
 BASE = {"dataset": "digits", "model": "wrn-10-1", "recipe": "noop", "method": "baseline"}
 PIXMIX = {**BASE, "method": "pixmix", "mixing_set": "fractals", "mixing_set_params": {"num_pictures": 16}}

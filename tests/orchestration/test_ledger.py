@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
-from orchestration.catalogue import builtin_catalogue
+from orchestration.cells.catalogue import builtin_catalogue
+from orchestration.cells.load import load_sweep
+from orchestration.cells.resolve import resolve_sweep
 from orchestration.cli import main
-from orchestration.costs import read_machine
-from orchestration.ledger import cell_ledger, ledger_of, ledger_text
-from orchestration.resolve import resolve_sweep
+from orchestration.planning.costs.actual import cell_ledger, ledger_of, ledger_text
+from orchestration.planning.costs.estimate import read_machine
+from orchestration.planning.costs.operations import macs_of, training_flops
 from orchestration.store import open_store
-from orchestration.store.base import Provenance, TrainingRecord
-from orchestration.sweep_files import load_sweep
-from orchestration.workload import macs_of, training_flops
+from orchestration.store.contract import Provenance, TrainingRecord
 from trainers.job import TrainSummary
 
 ACTUAL_S = 3600.0

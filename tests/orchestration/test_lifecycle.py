@@ -10,24 +10,24 @@ from typing import Any
 import pytest
 import torch
 
-from clusters.storage import join, open_storage
-from orchestration.catalogue import builtin_catalogue
-from orchestration.cells import Plan
+from clusters.storage.open import join, open_storage
+from orchestration.cells.catalogue import builtin_catalogue
+from orchestration.cells.cell import Plan
+from orchestration.cells.load import load_sweep
 from orchestration.cli import main
 from orchestration.engine.options import RunOutcome
 from orchestration.errors import InputError, SweepError
-from orchestration.foreign import load_network
-from orchestration.forgetting import forget
-from orchestration.plan import make_plan, plan_cells
-from orchestration.run import run_sweep
+from orchestration.evaluation.checkpoints import load_network
+from orchestration.planning.forgetting import forget
+from orchestration.planning.plan import make_plan, plan_cells
+from orchestration.planning.reachable import wanted_keys
+from orchestration.runs.run import run_sweep
 from orchestration.settings import Settings, read_settings
 from orchestration.store import open_store
-from orchestration.store.base import AttemptRecord
+from orchestration.store.contract import AttemptRecord
 from orchestration.store.files import FileStore
-from orchestration.sweep_files import load_sweep
-from orchestration.wanted import wanted_keys
-from trainers.checkpoints import Checkpoints
 from trainers.models.build import build_classifier
+from trainers.training.checkpoints import Checkpoints
 
 
 @pytest.fixture
@@ -354,7 +354,7 @@ def test_force_forgets_nothing_where_data_are_missing(
     def lacking(*values: Any, **named: Any) -> Plan:
         return dataclasses.replace(plan_cells(*values, **named), missing_data=("digits are not there",))
 
-    monkeypatch.setattr("orchestration.run.plan_cells", lacking)
+    monkeypatch.setattr("orchestration.runs.run.plan_cells", lacking)
     with pytest.raises(InputError, match="digits are not there"):
         run_sweep(
             load_sweep("demo", size="smoke"),
@@ -390,14 +390,14 @@ def test_a_sheet_of_a_mixing_set_is_drawn(settings: Settings, tmp_path: Path) ->
     sheet = tmp_path / "sheet.png"
 
     assert (
-        main(["mixing-set", "preview", "dead-leaves-squares", "-o", str(sheet), "--pictures", "5", "--side", "16"]) == 0
+        main(["mixing-set", "preview", "dead-leaves-squares", "-o", str(sheet), "--images", "5", "--side", "16"]) == 0
     )
 
     assert Image.open(sheet).size == (48, 32)
 
 
 def test_a_mixing_set_is_made_once(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["mixing-set", "generate", "dead-leaves-squares", "--pictures", "3", "--side", "16", "--json"]
+    command = ["mixing-set", "generate", "dead-leaves-squares", "--images", "3", "--side", "16", "--json"]
 
     assert main(command) == 0
     first = json.loads(capsys.readouterr().out)

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestration.catalogue import builtin_catalogue
+from orchestration.cells.catalogue import builtin_catalogue
+from orchestration.cells.load import load_sweep
+from orchestration.cells.resolve import resolve_sweep
 from orchestration.errors import InputError
-from orchestration.resolve import resolve_sweep
-from orchestration.sweep_files import load_sweep
-from orchestration.sweep_yaml import read_yaml
+from orchestration.sweeps.yaml_reader import read_yaml
 
 FIRST = "    - {row: A, method: baseline}"
 CELLS = f"  cells:\n{FIRST}\n    - {{row: B, method: cutout}}\n"

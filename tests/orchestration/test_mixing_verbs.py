@@ -1,4 +1,4 @@
-"""`mixing-set` from the command line: sheets of sets, of training pictures mixed with them, and of networks' features."""
+"""`mixing-set` from the command line: sheets of sets, of training images mixed with them, and of networks' features."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from augment.errors import AugmentError
-from augment.preview import enlarged, treated_rows
+from augment.methods.preview import enlarged, treated_rows
 from augment.treatment import Treatment
-from orchestration.cli import mixing_verbs
 from orchestration.cli.main import main
+from orchestration.cli.verbs import mixing_sets as mixing_verbs
 
 
 @pytest.fixture(autouse=True)
@@ -26,9 +26,9 @@ def pixels(path: Path) -> np.ndarray:
         return np.asarray(sheet)
 
 
-def test_a_row_shows_a_training_picture_and_what_the_method_makes_of_it(tmp_path: Path) -> None:
+def test_a_row_shows_a_training_image_and_what_the_method_makes_of_it(tmp_path: Path) -> None:
     sheet = tmp_path / "sheet.png"
-    command = ["mixing-set", "preview", "dead-leaves-squares", "--on", "digits", "--rows", "2", "--pictures", "4"]
+    command = ["mixing-set", "preview", "dead-leaves-squares", "--on", "digits", "--rows", "2", "--images", "4"]
     assert main([*command, "-o", str(sheet), "--zoom", "2"]) == 0
     shown = pixels(sheet)
     assert shown.shape == (2 * 64 + 2, 8 * 64 + 7 * 2)
@@ -42,7 +42,7 @@ def test_a_row_shows_a_training_picture_and_what_the_method_makes_of_it(tmp_path
 
 def test_features_of_an_untrained_network_are_drawn(tmp_path: Path) -> None:
     sheet = tmp_path / "sheet.png"
-    command = ["mixing-set", "preview", "fvis", "--set", "parents=[random:0]", "--set", "steps=2", "--pictures", "3"]
+    command = ["mixing-set", "preview", "fvis", "--set", "parents=[random:0]", "--set", "steps=2", "--images", "3"]
     assert main([*command, "--side", "16", "-o", str(sheet)]) == 0
     assert pixels(sheet).shape == (32, 32, 3)
 
@@ -62,7 +62,7 @@ def test_a_method_that_acts_on_batches_has_no_preview(tmp_path: Path, capsys: py
         "digits",
         "--method",
         "cutmix",
-        "--pictures",
+        "--images",
         "2",
     ]
     assert main(command) == 2
@@ -77,7 +77,7 @@ def test_progress_is_told_at_most_every_few_seconds(
     tell_progress = mixing_verbs._telling("fractals")
     for done in (10, 20, 30):
         tell_progress(done, 30)
-    assert capsys.readouterr().err.splitlines() == ["mixing set 'fractals': 20 of 30 pictures"]
+    assert capsys.readouterr().err.splitlines() == ["mixing set 'fractals': 20 of 30 images"]
 
 
 def test_a_treatment_that_changes_nothing_has_no_preview() -> None:
@@ -85,6 +85,6 @@ def test_a_treatment_that_changes_nothing_has_no_preview() -> None:
         treated_rows(Treatment(), np.zeros((1, 2, 2, 1), np.uint8), repeats=1)
 
 
-def test_an_enlarged_picture_repeats_its_pixels() -> None:
-    picture = np.arange(4, dtype=np.uint8).reshape(1, 2, 2, 1)
-    assert enlarged(picture, 2)[0, :, :, 0].tolist() == [[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 3, 3], [2, 2, 3, 3]]
+def test_an_enlarged_image_repeats_its_pixels() -> None:
+    image = np.arange(4, dtype=np.uint8).reshape(1, 2, 2, 1)
+    assert enlarged(image, 2)[0, :, :, 0].tolist() == [[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 3, 3], [2, 2, 3, 3]]

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from orchestration.catalogue import builtin_catalogue
-from orchestration.comparison import Resolved, recipes
-from orchestration.identities import ResolvedCell
-from orchestration.plan import make_plan
-from orchestration.resolve import resolve_sweep
+from orchestration.cells.catalogue import builtin_catalogue
+from orchestration.cells.identity import ResolvedCell
+from orchestration.cells.resolve import resolve_sweep
+from orchestration.planning.plan import make_plan
+from orchestration.results.compare import Resolved, recipes
 from orchestration.store.memory import MemoryStore
-from orchestration.sweep import Sweep
-from orchestration.sweep_expand import expand
-from orchestration.sweep_spec import parse_document
-from orchestration.sweep_yaml import Document
+from orchestration.sweeps.expand import expand
+from orchestration.sweeps.model import Sweep
+from orchestration.sweeps.schema import parse_document
+from orchestration.sweeps.yaml_reader import Document
 from trainers.errors import CorruptData
 from trainers.job import JobPaths, JobRequest
 from trainers.sources import check_sources

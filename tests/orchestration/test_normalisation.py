@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from eval.benchmark import BenchmarkRequest
+from eval.benchmarks.contract import BenchmarkRequest
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
-from orchestration.normalisation import normalisation_notes
+from orchestration.results.normalisation import normalisation_notes
 
 
 def cell_with(baseline: str | None, key: str = "t"):

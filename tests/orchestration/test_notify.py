@@ -12,7 +12,7 @@ import pytest
 
 from orchestration.cli import main
 from orchestration.errors import InputError
-from orchestration.notify import Webhook, message_of, notify, webhook_of
+from orchestration.runs.notify import Webhook, message_of, notify, webhook_of
 
 
 class Receiver(HTTPServer):

@@ -13,16 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
-from orchestration.catalogue import Catalogue, builtin_catalogue
-from orchestration.cells import Mode, Plan
-from orchestration.plan import failure_of, make_plan
-from orchestration.resolve import resolve_sweep
+from orchestration.cells.catalogue import Catalogue, builtin_catalogue
+from orchestration.cells.cell import Mode, Plan
+from orchestration.cells.resolve import resolve_sweep
+from orchestration.planning.plan import failure_of, make_plan
 from orchestration.store import open_store
-from orchestration.store.base import AttemptRecord, ErrorClass, Provenance, ResultsStore, TrainingRecord
-from orchestration.sweep import Sweep
-from orchestration.sweep_expand import expand
-from orchestration.sweep_spec import parse_document
-from orchestration.sweep_yaml import Document
+from orchestration.store.contract import AttemptRecord, ErrorClass, Provenance, ResultsStore, TrainingRecord
+from orchestration.sweeps.expand import expand
+from orchestration.sweeps.model import Sweep
+from orchestration.sweeps.schema import parse_document
+from orchestration.sweeps.yaml_reader import Document
 from trainers.job import TrainSummary
 
 BASE = {"method": "pixmix", "dataset": "digits", "model": "wrn-10-1", "recipe": "digits", "mixing_set": "fractals"}

@@ -10,19 +10,19 @@ import pytest
 import torch
 
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
-from orchestration.catalogue import builtin_catalogue
-from orchestration.cells import Plan
-from orchestration.cli.sweep_verbs import plan_document, plan_text
-from orchestration.plan import make_plan
+from orchestration.cells.catalogue import builtin_catalogue
+from orchestration.cells.cell import Plan
+from orchestration.cli.verbs.sweeps import plan_document, plan_text
+from orchestration.planning.plan import make_plan
 from orchestration.store import open_store
-from orchestration.store.base import Provenance, TrainingRecord
+from orchestration.store.contract import Provenance, TrainingRecord
 from orchestration.store.files import FileStore
-from orchestration.sweep import Sweep
-from orchestration.sweep_expand import expand
-from orchestration.sweep_spec import parse_document
-from orchestration.sweep_yaml import Document
-from trainers.checkpoints import Checkpoints
+from orchestration.sweeps.expand import expand
+from orchestration.sweeps.model import Sweep
+from orchestration.sweeps.schema import parse_document
+from orchestration.sweeps.yaml_reader import Document
 from trainers.job import TrainSummary
+from trainers.training.checkpoints import Checkpoints
 
 ONE = ({"row": "A", "method": "baseline"},)
 CHILD = ({"row": "B", "method": "cutout", "init_from": {"method": "baseline"}},)

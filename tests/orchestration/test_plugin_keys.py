@@ -6,24 +6,24 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.catalogue import builtin_catalogue
-from orchestration.identities import ResolvedCell
-from orchestration.resolve import resolve_sweep
-from orchestration.sweep_expand import expand
-from orchestration.sweep_spec import parse_document
-from orchestration.sweep_yaml import Document
+from orchestration.cells.catalogue import builtin_catalogue
+from orchestration.cells.identity import ResolvedCell
+from orchestration.cells.resolve import resolve_sweep
+from orchestration.sweeps.expand import expand
+from orchestration.sweeps.schema import parse_document
+from orchestration.sweeps.yaml_reader import Document
 from tests.conftest import Install
 from trainers.errors import CorruptData
-from trainers.ingredients import checked_dataset
 from trainers.job import JobPaths, JobRequest
 from trainers.sources import check_sources
+from trainers.training.setup import checked_dataset
 
 SOURCE = """
 from dataclasses import replace
 
-from augment.methods import METHODS
+from augment.registry import METHODS
 from augment.mixing_sets.registry import MIXING_SETS
-from eval.benchmark_list import BENCHMARKS
+from eval.benchmarks.builtin import BENCHMARKS
 from trainers.datasets.registry import DATASETS
 from trainers.models.registry import MODELS
 

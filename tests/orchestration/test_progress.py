@@ -1,4 +1,4 @@
-"""What a person sees of a run: counts, an estimate of what is left, quiet lines, and a live picture."""
+"""What a person sees of a run: counts, an estimate of what is left, quiet lines, and a live image."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import io
 
 import pytest
 
-from orchestration.catalogue import builtin_catalogue
-from orchestration.cells import Plan
-from orchestration.eta import RunProgress, spoken_seconds
-from orchestration.observer import CellState, Observers, RunObserver
-from orchestration.plan import make_plan
-from orchestration.progress import LineProgress, LiveProgress, progress_for
+from orchestration.cells.catalogue import builtin_catalogue
+from orchestration.cells.cell import Plan
+from orchestration.cells.load import load_sweep
+from orchestration.engine.observer import CellState, Observers, RunObserver
+from orchestration.planning.plan import make_plan
+from orchestration.runs.eta import RunProgress, spoken_seconds
+from orchestration.runs.progress import LineProgress, LiveProgress, progress_for
 from orchestration.store import open_store
-from orchestration.store.base import AttemptRecord
-from orchestration.sweep_files import load_sweep
+from orchestration.store.contract import AttemptRecord
 from trainers.job import EpochRow
 
 
@@ -141,7 +141,7 @@ def test_a_summary_with_what_is_left_comes_now_and_then(plan: Plan) -> None:
     assert stream.getvalue().count("% done, about") == 4
 
 
-def test_the_live_picture_shows_the_sweep_and_its_running_cells(plan: Plan) -> None:
+def test_the_live_image_shows_the_sweep_and_its_running_cells(plan: Plan) -> None:
     from rich.console import Console
 
     observer = LiveProgress(io.StringIO())

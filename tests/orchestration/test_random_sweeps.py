@@ -15,20 +15,20 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from eval.benchmarks import parse_column
-from eval.scores import detail_parts
-from eval.tables.cells import Style
+from eval.benchmarks.registry import parse_column
+from eval.metrics.scores import detail_parts
+from eval.tables.formats.entries import Style
+from eval.tables.formats.render import render
+from eval.tables.formats.terminal import to_rich
 from eval.tables.grid import Table
-from eval.tables.render import render
-from eval.tables.terminal import to_rich
-from orchestration.catalogue import builtin_catalogue
+from orchestration.cells.catalogue import builtin_catalogue
+from orchestration.cells.identity import ResolvedCell
+from orchestration.cells.load import load_sweep
+from orchestration.cells.resolve import resolve_sweep
 from orchestration.errors import InputError
-from orchestration.identities import ResolvedCell
-from orchestration.overrides import parse_overrides
-from orchestration.resolve import resolve_sweep
-from orchestration.results_table import sweep_tables
-from orchestration.sweep import Point, Sweep
-from orchestration.sweep_files import load_sweep
+from orchestration.results.table import sweep_tables
+from orchestration.sweeps.model import Point, Sweep
+from orchestration.sweeps.overrides import parse_overrides
 from tests.orchestration.random_sweeps import result_of, sweep_files, value_of
 from tests.orchestration.test_malformed_sweeps import FOREIGN
 

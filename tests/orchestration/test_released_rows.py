@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from orchestration.catalogue import builtin_catalogue
+from orchestration.cells.catalogue import builtin_catalogue
+from orchestration.cells.identity import identity_of
+from orchestration.cells.resolve import resolve_sweep
 from orchestration.errors import InputError
-from orchestration.identities import identity_of
-from orchestration.plan import make_plan
-from orchestration.resolve import resolve_sweep
+from orchestration.planning.plan import make_plan
 from orchestration.store import open_store
-from orchestration.sweep import Sweep
-from orchestration.sweep_expand import expand
-from orchestration.sweep_spec import parse_document
-from orchestration.sweep_yaml import Document
+from orchestration.sweeps.expand import expand
+from orchestration.sweeps.model import Sweep
+from orchestration.sweeps.schema import parse_document
+from orchestration.sweeps.yaml_reader import Document
 
 BASE = {"dataset": "cifar-10", "model": "wrn-40-4", "recipe": "cifar", "mixing_set": "fractals", "method": "pixmix"}
 RELEASED = {"row": "PixMix (released)", "released": "pixmix-cifar-10"}

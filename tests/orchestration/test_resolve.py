@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestration.catalogue import Catalogue, builtin_catalogue
+from orchestration.cells.catalogue import Catalogue, builtin_catalogue
+from orchestration.cells.identity import ResolvedCell
+from orchestration.cells.keys import plain
+from orchestration.cells.resolve import resolve_sweep
 from orchestration.errors import InputError
-from orchestration.identities import ResolvedCell
-from orchestration.keys import plain
-from orchestration.resolve import resolve_sweep
-from orchestration.sweep_expand import expand
-from orchestration.sweep_spec import parse_document
-from orchestration.sweep_yaml import Document
+from orchestration.sweeps.expand import expand
+from orchestration.sweeps.schema import parse_document
+from orchestration.sweeps.yaml_reader import Document
 
 Values = dict[str, Any]
 POINT: Values = {
@@ -167,12 +167,12 @@ def test_a_childs_key_changes_with_its_parent() -> None:
 @pytest.mark.parametrize("hash_seed", ["0", "77"])
 def test_keys_are_the_same_in_every_process(hash_seed: str) -> None:
     code = textwrap.dedent("""
-        from orchestration.catalogue import builtin_catalogue
-        from orchestration.resolve import resolve_sweep
-        from orchestration.sweep_files import load_sweep
+        from orchestration.cells.catalogue import builtin_catalogue
+        from orchestration.cells.resolve import resolve_sweep
+        from orchestration.cells.load import load_sweep
         print([cell.train_key for cell in resolve_sweep(load_sweep("demo", size="smoke"), builtin_catalogue())])
     """)
-    from orchestration.sweep_files import load_sweep
+    from orchestration.cells.load import load_sweep
 
     here = [cell.train_key for cell in resolve_sweep(load_sweep("demo", size="smoke"), builtin_catalogue())]
 

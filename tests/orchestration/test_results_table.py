@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
-from orchestration.catalogue import builtin_catalogue
+from orchestration.cells.catalogue import builtin_catalogue
+from orchestration.cells.identity import ResolvedCell
+from orchestration.cells.load import load_sweep
+from orchestration.cells.resolve import resolve_sweep
 from orchestration.cli import main
-from orchestration.comparison import Resolved, compared, unstated
-from orchestration.identities import ResolvedCell
-from orchestration.notebook import load_sweep as load_for_notebook
-from orchestration.resolve import resolve_sweep
-from orchestration.results_table import sweep_tables
+from orchestration.results.compare import Resolved, compared, unstated
+from orchestration.results.notebook import load_sweep as load_for_notebook
+from orchestration.results.table import sweep_tables
 from orchestration.store import open_store
-from orchestration.store.base import Provenance, ResultsStore, TrainingRecord
-from orchestration.sweep import Overrides, Sweep
-from orchestration.sweep_files import load_sweep
+from orchestration.store.contract import Provenance, ResultsStore, TrainingRecord
+from orchestration.sweeps.model import Overrides, Sweep
 from trainers.job import TrainSummary
 
 DIGEST = "d" * 64

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clusters.placement import GroupShape, Node
-from orchestration.schedule import Candidate, Finished, ScheduleState, Start, Wait, next_cell
+from orchestration.engine.schedule import Candidate, Finished, ScheduleState, Start, Wait, next_cell
 
 ONE = GroupShape(num_workers=1)
 TWO = GroupShape(num_workers=2)

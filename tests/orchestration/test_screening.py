@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestration.catalogue import builtin_catalogue
+from orchestration.cells.catalogue import builtin_catalogue
+from orchestration.cells.identity import ResolvedCell
+from orchestration.cells.load import load_sweep
+from orchestration.cells.resolve import resolve_sweep
 from orchestration.cli import main
 from orchestration.errors import InputError
-from orchestration.identities import ResolvedCell
-from orchestration.resolve import resolve_sweep
-from orchestration.screening.ranks import rank_correlation, ranks
-from orchestration.screening.request import Screened, ScreenOptions, screened_cells
-from orchestration.screening.trial import chosen_cell, run_stretches
+from orchestration.runs.screening.ranks import rank_correlation, ranks
+from orchestration.runs.screening.request import Screened, ScreenOptions, screened_cells
+from orchestration.runs.screening.trial import chosen_cell, run_stretches
 from orchestration.store import open_store
-from orchestration.sweep import Overrides
-from orchestration.sweep_files import load_sweep
+from orchestration.sweeps.model import Overrides
 from trainers.job import JobPaths
 
 
@@ -45,7 +45,7 @@ def screened(
     )
 
 
-def test_a_screened_training_has_a_key_of_its_own_and_holds_pictures_out(tmp_path: Path) -> None:
+def test_a_screened_training_has_a_key_of_its_own_and_holds_images_out(tmp_path: Path) -> None:
     cells = cells_of("table-10")
 
     wanted, left_out = screened(cells, tmp_path)

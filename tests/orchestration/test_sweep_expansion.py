@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from orchestration.errors import InputError
-from orchestration.overrides import parse_overrides, parse_seeds
-from orchestration.sweep import Overrides, Sweep
-from orchestration.sweep_expand import expand
-from orchestration.sweep_spec import parse_document
-from orchestration.sweep_yaml import read_yaml
+from orchestration.sweeps.expand import expand
+from orchestration.sweeps.model import Overrides, Sweep
+from orchestration.sweeps.overrides import parse_overrides, parse_seeds
+from orchestration.sweeps.schema import parse_document
+from orchestration.sweeps.yaml_reader import read_yaml
 
 BASE = """
 name: s

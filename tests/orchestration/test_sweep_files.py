@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.catalogue import builtin_catalogue
+from orchestration.cells.catalogue import builtin_catalogue
+from orchestration.cells.load import SWEEPS, load_sweep, load_sweep_file, sweep_json_schema
 from orchestration.errors import InputError
-from orchestration.sweep_files import SWEEPS, load_sweep, load_sweep_file, sweep_json_schema
-from orchestration.sweep_spec import SweepFile
+from orchestration.sweeps.schema import SweepFile
 
 GOOD = """
 name: mine
@@ -95,7 +95,7 @@ def test_mistakes_of_shape_and_of_names_are_told_together(written) -> None:  # t
     ],
 )
 def test_each_rule_of_a_file_says_what_is_wrong(written, before: str, after: str, expected: str) -> None:  # type: ignore[no-untyped-def]
-    from orchestration.resolve import resolve_sweep
+    from orchestration.cells.resolve import resolve_sweep
 
     text = GOOD.replace(before, after)
     assert text != GOOD

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestration.errors import InputError
-from orchestration.sweep_yaml import MAX_FILE_BYTES, read_scalar, read_yaml
+from orchestration.sweeps.yaml_reader import MAX_FILE_BYTES, read_scalar, read_yaml
 
 
 def mistakes_in(text: str) -> str:

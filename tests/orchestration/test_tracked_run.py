@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from eval.tables.grid import Table
-from orchestration.catalogue import builtin_catalogue
-from orchestration.cells import Plan
-from orchestration.plan import make_plan
+from orchestration.cells.catalogue import builtin_catalogue
+from orchestration.cells.cell import Plan
+from orchestration.cells.load import load_sweep
+from orchestration.planning.plan import make_plan
+from orchestration.runs.tracked_run import LazyTracker, rendered_grid
 from orchestration.settings import Settings, read_settings
-from orchestration.shown import ShownMark
 from orchestration.store import open_store
-from orchestration.sweep_files import load_sweep
-from orchestration.tracked_run import LazyTracker, rendered_grid
 from orchestration.tracking import TrackingError
+from orchestration.tracking.marks import ShownMark
 
 
 def settings_in(folder: Path, uri: str) -> Settings:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from orchestration.cells.checks.published_rows import unmatched_tables
+from orchestration.cells.load import SWEEPS, built_in_sweep
 from orchestration.cli import main
-from orchestration.sweep_files import SWEEPS, built_in_sweep
-from orchestration.unmatched import unmatched_tables
 
 FILE = """
 name: mine

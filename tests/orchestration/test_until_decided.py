@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
-from orchestration.cells import Plan, PlannedCell
+from orchestration.cells.cell import Plan, PlannedCell
 from orchestration.cli import main
 from orchestration.engine.options import RunOutcome
 from orchestration.store import open_store
-from orchestration.store.base import Provenance, ResultsStore, TrainingRecord
+from orchestration.store.contract import Provenance, ResultsStore, TrainingRecord
 from trainers.job import TrainSummary
 
 SWEEP = """

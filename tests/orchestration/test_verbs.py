@@ -25,12 +25,12 @@ def test_every_verb_is_in_the_file_that_is_imported_for_it() -> None:
 def test_one_verb_imports_one_file_of_verbs() -> None:
     code = (
         "import sys\nfrom orchestration.cli import main\nmain(['plan', 'demo'])\n"
-        "print([m for m in sys.modules if m.startswith('orchestration.cli.') and m.endswith('_verbs')])"
+        "print([m for m in sys.modules if m.startswith('orchestration.cli.verbs.')])"
     )
 
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
-    assert ran.stdout.splitlines()[-1] == "['orchestration.cli.sweep_verbs']"
+    assert ran.stdout.splitlines()[-1] == "['orchestration.cli.verbs.sweeps']"
 
 
 @pytest.mark.parametrize("arguments", [[], ["cells"], ["data"], ["mixing-set"], ["cluster"]])

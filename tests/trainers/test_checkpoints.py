@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 import torch
 
-from clusters.s3 import S3Storage
-from clusters.storage import StorageError, open_storage
-from trainers.checkpoints import Checkpoints, pack, unpack
+from clusters.storage.open import StorageError, open_storage
+from clusters.storage.s3 import S3Storage
 from trainers.errors import CheckpointError, NoSpace
+from trainers.training.checkpoints import Checkpoints, pack, unpack
 
 KEY = "cd" * 32
 

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from augment.image_files import content, looks
-from augment.image_files.looks import content_of
-from augment.published import prove
+from augment.files import content, looks
+from augment.files.looks import content_of
+from augment.files.published import prove
 from trainers.datasets import content as dataset_content_module
 from trainers.datasets.content import contradiction, dataset_content
-from trainers.datasets.listing import list_split
+from trainers.datasets.folders.listing import list_split
 from trainers.datasets.load import load_split
 from trainers.datasets.registry import DATASETS, dataset_for
 from trainers.datasets.shared import shared_split
@@ -25,7 +25,7 @@ from trainers.datasets.spec import DatasetSpec
 from trainers.datasets.streams import stream_files
 from trainers.errors import CorruptData, TrainingError
 from trainers.models import from_torchvision
-from trainers.released import CHECKPOINTS
+from trainers.models.released.registry import CHECKPOINTS
 
 KMNIST = DATASETS["kmnist"]
 

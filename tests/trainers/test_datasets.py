@@ -52,7 +52,7 @@ def test_test_split_of_the_digits_is_a_fifth_of_every_class() -> None:
     for label in range(10):
         total = int((train.labels == label).sum() + (test.labels == label).sum())
         assert int((test.labels == label).sum()) == total // 5
-    assert len({picture.tobytes() for picture in train.images} & {picture.tobytes() for picture in test.images}) == 0
+    assert len({image.tobytes() for image in train.images} & {image.tobytes() for image in test.images}) == 0
 
 
 def test_fingerprint_follows_pixels_labels_and_shape() -> None:

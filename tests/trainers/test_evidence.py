@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.evidence import EXPECTATIONS, HERE, NAMES, Expectation, judge, main, sentence
-from orchestration.catalogue import builtin_catalogue
-from orchestration.resolve import resolve_sweep
-from orchestration.sweep_files import load_sweep
+from orchestration.cells.catalogue import builtin_catalogue
+from orchestration.cells.load import load_sweep
+from orchestration.cells.resolve import resolve_sweep
 
 LOWER = Expectation(row="PixMix", column="c-generated/error", lower=True)
 

@@ -34,7 +34,7 @@ def recorded(confidence: list[float]) -> dict[str, NDArray[np.generic]]:
     return {**inside, **predictions(confidence).arrays(f"outliers/{OUTLIERS}")}
 
 
-def test_each_class_is_told_from_all_test_pictures() -> None:
+def test_each_class_is_told_from_all_test_images() -> None:
     confidence = [0.9, 0.7, *[0.5] * 8]  # above both digits, between them, and eight below both
     found = by_class(recorded(confidence), np.arange(10), "msp")
     assert found == {**dict.fromkeys(GARMENTS, 1.0), "t-shirt": 0.0, "trouser": 0.5, ALL: pytest.approx(0.85)}

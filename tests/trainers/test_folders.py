@@ -5,25 +5,25 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from augment.counters import SampleKeys
-from augment.image_files.decode import decode_image
+from augment.files.decode import decode_image
+from augment.kernels.counters import SampleKeys
 from trainers.config import RecipeConfig
 from trainers.datasets.crops import CROP_SLOTS, centre_crop, random_resized_crop
-from trainers.datasets.folder import read_folder
-from trainers.datasets.listing import list_split
+from trainers.datasets.folders.listing import list_split
+from trainers.datasets.folders.split import read_folder
 from trainers.datasets.load import load_split
-from trainers.datasets.outliers import fit_pictures, load_outliers
+from trainers.datasets.outliers import fit_images, load_outliers
 from trainers.datasets.registry import DATASETS, missing_data
 from trainers.datasets.shared import shared_split
 from trainers.datasets.spec import DatasetSpec
 from trainers.datasets.streams import missing_stream, stream_files
 from trainers.errors import CorruptData, DataError, MissingData, UnknownName
-from trainers.pictures import PictureFiles, training_pictures
+from trainers.training.images import ImageFiles, training_images
 
 NUM_PER_CLASS = 3
 
 
-def write_picture(path: Path, value: int, size: tuple[int, int] = (40, 30)) -> None:
+def write_image(path: Path, value: int, size: tuple[int, int] = (40, 30)) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(value).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
     Image.fromarray(pixels).save(path)
@@ -31,11 +31,11 @@ def write_picture(path: Path, value: int, size: tuple[int, int] = (40, 30)) -> N
 
 @pytest.fixture
 def tiny_imagenet(tmp_path: Path) -> tuple[DatasetSpec, Path]:
-    """ImageNet's layout with two classes of three pictures."""
+    """ImageNet's layout with two classes of three images."""
     for folder in ("imagenet/train", "imagenet/val"):
         for number, kind in enumerate(("n02", "n01")):
             for index in range(NUM_PER_CLASS):
-                write_picture(tmp_path / folder / kind / f"{index}.png", 10 * number + index)
+                write_image(tmp_path / folder / kind / f"{index}.png", 10 * number + index)
     spec = dataclasses.replace(DATASETS["imagenet"], num_classes=2, num_train=6, num_test=6, image_size=16, resize=20)
     return spec, tmp_path
 
@@ -56,7 +56,7 @@ def test_incomplete_folder_is_refused_with_its_numbers(tiny_imagenet: tuple[Data
         CorruptData, match=r"must have 6 images of 2 classes, but .* has 5 of 2; register with ImageNet"
     ):
         list_split(spec, "train", root, root / "cache")
-    write_picture(root / "imagenet" / "train" / "n01" / "0.png", 0)
+    write_image(root / "imagenet" / "train" / "n01" / "0.png", 0)
     assert len(list_split(spec, "train", root, root / "cache")) == 6
 
 
@@ -70,8 +70,8 @@ def test_missing_folders_are_told_while_planning(tmp_path: Path) -> None:
 
 def test_annotation_file_names_the_classes_of_a_flat_folder(tmp_path: Path) -> None:
     for index, kind in enumerate(("b", "a", "b")):
-        write_picture(tmp_path / "tiny-imagenet-200" / "train" / kind / "images" / f"{index}.png", index)
-        write_picture(tmp_path / "tiny-imagenet-200" / "val" / "images" / f"v{index}.png", index)
+        write_image(tmp_path / "tiny-imagenet-200" / "train" / kind / "images" / f"{index}.png", index)
+        write_image(tmp_path / "tiny-imagenet-200" / "val" / "images" / f"v{index}.png", index)
     lines = "".join(f"v{index}.png\t{kind}\t0\t0\t1\t1\n" for index, kind in enumerate(("b", "a", "b")))
     (tmp_path / "tiny-imagenet-200" / "val" / "val_annotations.txt").write_text(lines)
     spec = dataclasses.replace(DATASETS["tiny-imagenet"], num_classes=2, num_train=3, num_test=3)
@@ -82,9 +82,9 @@ def test_annotation_file_names_the_classes_of_a_flat_folder(tmp_path: Path) -> N
 def test_centre_crop_is_that_of_torchvision() -> None:
     from torchvision import transforms
 
-    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (61, 83, 3), dtype=np.uint8))
-    expected = transforms.Compose([transforms.Resize(40), transforms.CenterCrop(32)])(picture)
-    assert np.array_equal(centre_crop(picture, resize=40, size=32), np.asarray(expected))
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (61, 83, 3), dtype=np.uint8))
+    expected = transforms.Compose([transforms.Resize(40), transforms.CenterCrop(32)])(image)
+    assert np.array_equal(centre_crop(image, resize=40, size=32), np.asarray(expected))
 
 
 def test_the_orientation_of_a_camera_is_not_applied_as_torchvision_does_not_apply_it(tmp_path: Path) -> None:
@@ -114,23 +114,23 @@ def test_random_crops_have_the_published_distribution_of_area_and_ratio() -> Non
 
 
 def test_flip_mirrors_the_crop() -> None:
-    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8))
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8))
     draws = np.full(CROP_SLOTS, 0.5)
     plain, flipped = draws.copy(), draws.copy()
     plain[-1], flipped[-1] = 1.0, 0.0
-    assert np.array_equal(random_resized_crop(picture, plain, 16)[:, ::-1], random_resized_crop(picture, flipped, 16))
+    assert np.array_equal(random_resized_crop(image, plain, 16)[:, ::-1], random_resized_crop(image, flipped, 16))
 
 
 def test_files_are_decoded_the_same_alone_or_in_a_batch(tiny_imagenet: tuple[DatasetSpec, Path]) -> None:
     spec, root = tiny_imagenet
-    source = PictureFiles(list_split(spec, "train", root, root / "cache"), image_size=16, flip=True)
-    images, labels = source.pictures(SampleKeys(3, 1, np.array([5, 0, 3])))
-    alone, label = source.pictures(SampleKeys(3, 1, np.array([0])))
+    source = ImageFiles(list_split(spec, "train", root, root / "cache"), image_size=16, flip=True)
+    images, labels = source.load(SampleKeys(3, 1, np.array([5, 0, 3])))
+    alone, label = source.load(SampleKeys(3, 1, np.array([0])))
     assert images.shape == (3, 16, 16, 3)
     assert np.array_equal(images[1], alone[0])
     assert labels.tolist() == [1, 0, 1]
     assert label.tolist() == [0]
-    other, _ = source.pictures(SampleKeys(3, 2, np.array([0])))
+    other, _ = source.load(SampleKeys(3, 2, np.array([0])))
     assert not np.array_equal(other, alone)
 
 
@@ -138,21 +138,21 @@ def test_broken_file_gives_way_to_the_next_with_its_class_and_too_many_are_refus
     tiny_imagenet: tuple[DatasetSpec, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec, root = tiny_imagenet
-    (root / "imagenet" / "train" / "n01" / "2.png").write_bytes(b"no picture")
+    (root / "imagenet" / "train" / "n01" / "2.png").write_bytes(b"no image")
     listing = list_split(spec, "train", root, root / "cache")
     with pytest.raises(CorruptData, match=r"at most 1% .* but 1 of 6 are: n01/2.png"):
-        PictureFiles(listing, image_size=16, flip=False).pictures(SampleKeys(0, 0, np.array([2])))
-    monkeypatch.setattr("augment.image_files.walk.LARGEST_UNREADABLE_SHARE", 0.2)
-    source = PictureFiles(listing, image_size=16, flip=False)
-    _, labels = source.pictures(SampleKeys(0, 0, np.array([1, 2])))
+        ImageFiles(listing, image_size=16, flip=False).load(SampleKeys(0, 0, np.array([2])))
+    monkeypatch.setattr("augment.files.walk.LARGEST_UNREADABLE_SHARE", 0.2)
+    source = ImageFiles(listing, image_size=16, flip=False)
+    _, labels = source.load(SampleKeys(0, 0, np.array([1, 2])))
     assert labels.tolist() == [0, 1]
     assert source.broken == {2}
     (root / "imagenet" / "train" / "n01" / "1.png").unlink()
     with pytest.raises(MissingData, match=r"n01/1.png was listed but is not there"):
-        source.pictures(SampleKeys(0, 0, np.array([1])))
+        source.load(SampleKeys(0, 0, np.array([1])))
 
 
-def test_test_pictures_are_decoded_once_and_training_pictures_never_become_an_array(
+def test_test_images_are_decoded_once_and_training_images_never_become_an_array(
     tiny_imagenet: tuple[DatasetSpec, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec, root = tiny_imagenet
@@ -160,7 +160,7 @@ def test_test_pictures_are_decoded_once_and_training_pictures_never_become_an_ar
     monkeypatch.setattr("trainers.datasets.load.dataset_for", lambda name: spec)
     split = shared_split("imagenet", "test", root, root / "cache")
     assert split.images.shape == (6, 16, 16, 3)
-    monkeypatch.setattr("augment.image_files.arrays.decode_image", lambda path: pytest.fail("decoded again"))
+    monkeypatch.setattr("augment.files.arrays.decode_image", lambda path: pytest.fail("decoded again"))
     assert shared_split("imagenet", "test", root, root / "cache").fingerprint == split.fingerprint
     with pytest.raises(DataError, match="are decoded when needed"):
         shared_split("imagenet", "train", root, root / "cache")
@@ -168,38 +168,38 @@ def test_test_pictures_are_decoded_once_and_training_pictures_never_become_an_ar
         load_split("imagenet", "test", root)
 
 
-def test_resized_crops_also_serve_resident_grey_pictures(tmp_path: Path) -> None:
-    source = training_pictures(DATASETS["digits"], RecipeConfig(crop="resized", crop_padding=0), tmp_path, tmp_path)
-    images, labels = source.pictures(SampleKeys(0, 0, np.arange(5)))
+def test_resized_crops_also_serve_resident_grey_images(tmp_path: Path) -> None:
+    source = training_images(DATASETS["digits"], RecipeConfig(crop="resized", crop_padding=0), tmp_path, tmp_path)
+    images, labels = source.load(SampleKeys(0, 0, np.arange(5)))
     assert images.shape == (5, 32, 32, 1)
     assert images.dtype == np.uint8
     assert len(labels) == 5
 
 
-def test_any_folder_becomes_an_array_and_broken_pictures_are_named(tmp_path: Path) -> None:
+def test_any_folder_becomes_an_array_and_broken_images_are_named(tmp_path: Path) -> None:
     for index in range(200):
-        write_picture(tmp_path / "pictures" / "ab"[index % 2] / f"{index}.png", index, size=(9, 7))
-    (tmp_path / "pictures" / "a" / "bad.jpg").write_bytes(b"\xff\xd8 not a picture")
-    read = read_folder(tmp_path / "pictures", image_size=6, cache_dir=tmp_path / "cache")
+        write_image(tmp_path / "images" / "ab"[index % 2] / f"{index}.png", index, size=(9, 7))
+    (tmp_path / "images" / "a" / "bad.jpg").write_bytes(b"\xff\xd8 not an image")
+    read = read_folder(tmp_path / "images", image_size=6, cache_dir=tmp_path / "cache")
     assert read.images.shape == (200, 6, 6, 3)
     assert read.broken == ("a/bad.jpg",)
     assert np.bincount(read.labels).tolist() == [100, 100]
-    again = read_folder(tmp_path / "pictures", image_size=6, cache_dir=tmp_path / "cache")
+    again = read_folder(tmp_path / "images", image_size=6, cache_dir=tmp_path / "cache")
     assert again.fingerprint == read.fingerprint
-    write_picture(tmp_path / "pictures" / "a" / "0.png", 999, size=(9, 7))
-    changed = read_folder(tmp_path / "pictures", image_size=6, cache_dir=tmp_path / "cache")
+    write_image(tmp_path / "images" / "a" / "0.png", 999, size=(9, 7))
+    changed = read_folder(tmp_path / "images", image_size=6, cache_dir=tmp_path / "cache")
     assert changed.fingerprint != read.fingerprint
 
 
-def test_folder_with_too_many_broken_pictures_is_refused(tmp_path: Path) -> None:
+def test_folder_with_too_many_broken_images_is_refused(tmp_path: Path) -> None:
     for index in range(100):
-        write_picture(tmp_path / "pictures" / f"{index}.png", index, size=(9, 7))
-    (tmp_path / "pictures" / "x.png").write_bytes(b"no image")
-    read = read_folder(tmp_path / "pictures", image_size=6, cache_dir=tmp_path / "cache")
+        write_image(tmp_path / "images" / f"{index}.png", index, size=(9, 7))
+    (tmp_path / "images" / "x.png").write_bytes(b"no image")
+    read = read_folder(tmp_path / "images", image_size=6, cache_dir=tmp_path / "cache")
     assert (len(read.images), read.broken) == (100, ("x.png",))
-    (tmp_path / "pictures" / "y.heic").write_bytes(b"of a phone")
+    (tmp_path / "images" / "y.heic").write_bytes(b"of a phone")
     with pytest.raises(CorruptData, match=r"at most 1% .* but 2 of 102 are: y.heic, x.png"):
-        read_folder(tmp_path / "pictures", image_size=6, cache_dir=tmp_path / "cache")
+        read_folder(tmp_path / "images", image_size=6, cache_dir=tmp_path / "cache")
 
 
 def test_empty_and_absent_folders_are_told_apart(tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_a_flat_folder_is_an_outlier_stream_by_an_absolute_path_and_by_one_in_th
 ) -> None:
     """The same to plan, key and worker: what is there, what identifies it, what is read."""
     for index in range(3):
-        write_picture(tmp_path / "mine" / "flat" / f"{index}.png", index)
+        write_image(tmp_path / "mine" / "flat" / f"{index}.png", index)
     name = f"folder:{tmp_path / 'mine' / 'flat'}" if is_absolute else "folder:mine/flat"
     read = load_outliers(name, image_size=8, num_channels=3, data_root=tmp_path, cache_dir=tmp_path / "cache")
     assert read.shape == (3, 8, 8, 3)
@@ -226,7 +226,7 @@ def test_a_flat_folder_is_an_outlier_stream_by_an_absolute_path_and_by_one_in_th
     assert f"{tmp_path}/mine/flat-gone does not exist" in line
 
 
-def test_outlier_streams_fit_the_training_pictures(tmp_path: Path) -> None:
+def test_outlier_streams_fit_the_training_images(tmp_path: Path) -> None:
     np.save(
         tmp_path / "300K_random_images.npy", np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
     )
@@ -240,8 +240,8 @@ def test_outlier_streams_fit_the_training_pictures(tmp_path: Path) -> None:
 
 def test_grey_is_pillows_luma() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
-    expected = np.stack([np.asarray(Image.fromarray(picture).convert("L")) for picture in pixels])
-    assert np.array_equal(fit_pictures(pixels, image_size=8, num_channels=1)[..., 0], expected)
+    expected = np.stack([np.asarray(Image.fromarray(image).convert("L")) for image in pixels])
+    assert np.array_equal(fit_images(pixels, image_size=8, num_channels=1)[..., 0], expected)
 
 
 def test_unknown_and_missing_outlier_streams_say_the_way_out(tmp_path: Path) -> None:

@@ -10,17 +10,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from trainers.checkpoints import Checkpoints
 from trainers.datasets.registry import dataset_for
 from trainers.errors import JobStopped
-from trainers.group import OneWorker
 from trainers.job import JobRequest
 from trainers.models.build import build_classifier
 from trainers.models.from_torchvision import published_normalisation
 from trainers.models.normalize import Classifier, Normalize, restore
+from trainers.training.checkpoints import Checkpoints
+from trainers.training.group import OneWorker
 from trainers.weights.normalisation import Normalisation, parse_normalisation
 from trainers.weights.trial import NUM_IMAGES, try_usual
-from trainers.worker import run_job
+from trainers.worker.run_job import run_job
 
 HALF = Normalisation(mean=(0.5,), std=(0.5,), source="assumed")
 NONE = Normalisation(mean=(0.0,), std=(1.0,), source="as --normalize says")

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from trainers.errors import CheckpointError
 from trainers.models.registry import ModelInput, model_for
 from trainers.weights.contents import contents_of, read_contents
-from trainers.weights.foreign import ForeignWeights, weights_for
+from trainers.weights.load import ForeignWeights, weights_for
 
 Weights = dict[str, Tensor]
 

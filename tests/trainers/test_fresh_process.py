@@ -12,7 +12,7 @@ import psutil
 import pytest
 import torch
 
-from trainers.fresh_process import ThreadBudget, free_memory, reset_process
+from trainers.worker.process import ThreadBudget, free_memory, reset_process
 
 MIB = 2**20
 CPU = torch.device("cpu")
@@ -35,7 +35,7 @@ def page_faults() -> int:
 
 
 def test_a_step_finds_the_memory_that_the_step_before_freed() -> None:
-    reset_process(ThreadBudget(pictures=0, torch=1), CPU)
+    reset_process(ThreadBudget(images=0, torch=1), CPU)
     for _ in range(4):
         activations()
     before = page_faults()
@@ -46,7 +46,7 @@ def test_a_step_finds_the_memory_that_the_step_before_freed() -> None:
 
 
 def test_memory_goes_back_to_the_system_between_jobs() -> None:
-    reset_process(ThreadBudget(pictures=0, torch=1), CPU)
+    reset_process(ThreadBudget(images=0, torch=1), CPU)
     used = torch.ones(256 * MIB, dtype=torch.uint8)
     full = psutil.Process().memory_info().rss
     del used
@@ -54,8 +54,8 @@ def test_memory_goes_back_to_the_system_between_jobs() -> None:
     assert full - psutil.Process().memory_info().rss > 200 * MIB
 
 
-def test_background_threads_may_ask_for_large_pictures() -> None:
-    reset_process(ThreadBudget(pictures=1, torch=1), CPU)
+def test_background_threads_may_ask_for_large_images() -> None:
+    reset_process(ThreadBudget(images=1, torch=1), CPU)
     sums: list[int] = []
     threads = [
         threading.Thread(target=lambda: sums.append(int(torch.ones(150 * MIB, dtype=torch.uint8).sum())))

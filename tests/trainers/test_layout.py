@@ -8,9 +8,9 @@ from scipy.stats import ttest_ind, ttest_rel
 
 from benchmarks.evidence import HERE
 from benchmarks.layout import ROWS, compare
-from orchestration.catalogue import builtin_catalogue
-from orchestration.resolve import resolve_sweep
-from orchestration.sweep_files import load_sweep
+from orchestration.cells.catalogue import builtin_catalogue
+from orchestration.cells.load import load_sweep
+from orchestration.cells.resolve import resolve_sweep
 from trainers.models.normalize import Classifier, Normalize, laid_out
 from trainers.models.registry import ModelInput, model_for
 

@@ -5,25 +5,25 @@ import pytest
 import torch
 from torch import nn
 
-from augment.counters import SampleKeys, StepKeys
+from augment.kernels.counters import SampleKeys, StepKeys
 from augment.treatment import LossOutput, Treatment
 from trainers.config import RecipeConfig
 from trainers.errors import NonFiniteLoss
-from trainers.group import OneWorker
-from trainers.group_loop import JobStopped
-from trainers.loader import Loader
-from trainers.loop import LoopHooks, Training, to_device
 from trainers.models.registry import ModelInput, model_for
-from trainers.order import Order
-from trainers.pictures import ResidentPictures
-from trainers.shards import running_statistics, statistics_of
+from trainers.training.group import OneWorker
+from trainers.training.images import ResidentImages
+from trainers.training.loader import Loader
+from trainers.training.loop import LoopHooks, Training, to_device
+from trainers.training.order import Order
+from trainers.training.shards import running_statistics, statistics_of
+from trainers.worker.group_loop import JobStopped
 
 NUM_IMAGES = 37
 CPU = OneWorker(torch.device("cpu"))
 
 
 class Harness:
-    """A training on 37 random pictures of 12 px, and what its hooks were told."""
+    """A training on 37 random images of 12 px, and what its hooks were told."""
 
     def __init__(
         self, recipe: RecipeConfig, *, model: nn.Module, treatment: Treatment | None = None, threads: int = 0
@@ -35,7 +35,7 @@ class Harness:
         order = Order(samples=np.arange(NUM_IMAGES), batch_size=recipe.batch_size, num_pieces=pieces, seed=5)
         treatment = treatment or Treatment()
         self.loader = Loader(
-            source=ResidentPictures(images, labels, crop_padding=recipe.crop_padding, flip=recipe.flip),
+            source=ResidentImages(images, labels, crop_padding=recipe.crop_padding, flip=recipe.flip),
             treatment=treatment,
             order=order,
             rank=0,

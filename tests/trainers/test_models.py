@@ -112,7 +112,7 @@ def test_initial_weights_are_a_function_of_the_seed_alone() -> None:
     assert not torch.equal(first["network.stem.weight"], other["network.stem.weight"])
 
 
-def test_resnets_take_grey_pictures_and_any_number_of_classes() -> None:
+def test_resnets_take_grey_images_and_any_number_of_classes() -> None:
     given = ModelInput(image_size=32, num_channels=1, num_classes=7)
     network = model_for("resnet-18").build({"weights": "none"}, given)
     assert network(torch.zeros(2, 1, 32, 32)).shape == (2, 7)
@@ -133,7 +133,7 @@ def test_bad_names_options_and_sizes_are_refused_with_a_way_out() -> None:
         model_for("wrn-40-4").resolve({"droput": 0.1})
     with pytest.raises(ImpossibleJob, match=r"'dropout' .* must be in \[0, 1\), but got 1.5"):
         model_for("wrn-40-4").resolve({"dropout": 1.5})
-    with pytest.raises(ImpossibleJob, match="needs pictures of at least 32 px, but 'mnist' has 28 px"):
+    with pytest.raises(ImpossibleJob, match="needs images of at least 32 px, but 'mnist' has 28 px"):
         build_classifier(job("resnet-18", dataset="mnist"), DATASETS["mnist"])
 
 
@@ -168,7 +168,7 @@ def test_resnext_29_has_as_many_parameters_as_its_layers_add_up_to() -> None:
 
 
 @pytest.mark.parametrize("name", ["resnext-29", "densenet-bc-100-12", "densenet-40-12", "allconv"])
-def test_rival_networks_take_grey_pictures_of_28_px(name: str) -> None:
+def test_rival_networks_take_grey_images_of_28_px(name: str) -> None:
     spec = model_for(name)
     network = spec.build(spec.resolve({}), ModelInput(image_size=28, num_channels=1, num_classes=10))
     assert network(torch.zeros(2, 1, 28, 28)).shape == (2, 10)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from clusters.storage import open_storage
+from clusters.storage.open import open_storage
 from trainers.config import JobConfig, MixingSetConfig, RecipeConfig
 from trainers.errors import MissingData
-from trainers.named_files import names_below_data_root, stage_named_files
+from trainers.worker.named_files import names_below_data_root, stage_named_files
 
 SET = MixingSetConfig(name="folder", num_pictures=4, image_size=36, num_channels=1, params={"folder": "paintings/oil"})
 JOB = JobConfig(

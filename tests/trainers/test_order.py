@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from trainers.config import RecipeConfig
 from trainers.errors import ImpossibleJob
-from trainers.order import Order, check_workers, even_cuts, pieces_of, training_samples, validation_samples
+from trainers.training.order import Order, check_workers, even_cuts, pieces_of, training_samples, validation_samples
 
 
 def order_of(num: int, batch_size: int, pieces: int, seed: int = 0) -> Order:
@@ -64,7 +64,7 @@ def test_published_cifar_recipe_has_391_steps_in_an_epoch() -> None:
     assert order_of(50_000, 128, 1).steps_per_epoch == 391
 
 
-def test_held_out_pictures_are_never_trained_on() -> None:
+def test_held_out_images_are_never_trained_on() -> None:
     recipe = RecipeConfig(validation_images=20, train_images=50)
     held_out, trained = validation_samples(100, recipe), training_samples(100, recipe)
     assert len(held_out) == 20
@@ -74,7 +74,7 @@ def test_held_out_pictures_are_never_trained_on() -> None:
 
 
 def test_holding_everything_out_is_refused() -> None:
-    with pytest.raises(ImpossibleJob, match="validation_images must be below the 10 training pictures, but got 10"):
+    with pytest.raises(ImpossibleJob, match="validation_images must be below the 10 training images, but got 10"):
         training_samples(10, RecipeConfig(validation_images=10))
 
 

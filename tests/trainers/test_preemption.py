@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 import torch
 
-from orchestration.failures import COUNTED, classify
+from orchestration.planning.failures import COUNTED, classify
 from trainers.errors import JobPreempted, TrainingError
-from trainers.group import OneWorker
 from trainers.job import JobRequest, JobResult
-from trainers.preemption import VARIABLE, PreemptionNotice, SigtermRelay, noticing
-from trainers.rank_failure import describe_failure
-from trainers.worker import run_job
+from trainers.training.group import OneWorker
+from trainers.worker.failure import describe_failure
+from trainers.worker.preemption import VARIABLE, PreemptionNotice, SigtermRelay, noticing
+from trainers.worker.run_job import run_job
 
 
 def run(request: JobRequest, sink: Any) -> JobResult:
@@ -60,7 +60,7 @@ def test_sigterm_does_what_it_did_before_once_training_is_over() -> None:
 
 
 def test_notice_of_a_cluster_is_asked_for_from_any_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trainers.preemption.POLL_S", 0.01)
+    monkeypatch.setattr("trainers.worker.preemption.POLL_S", 0.01)
     answers = iter([False, False, True])
     notice = PreemptionNotice()
 

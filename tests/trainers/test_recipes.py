@@ -1,6 +1,6 @@
 import pytest
 
-from augment.methods import METHODS
+from augment.registry import METHODS
 from trainers.config import RecipeConfig
 from trainers.errors import ImpossibleJob, UnknownName
 from trainers.recipes import RECIPES, resolve_model_params, resolve_recipe

@@ -14,26 +14,26 @@ from typing import Any
 import pytest
 import torch
 
-from eval.benchmark import BenchmarkRequest
-from trainers.checkpoints import unpack
+from eval.benchmarks.contract import BenchmarkRequest
 from trainers.datasets.registry import dataset_for
 from trainers.errors import CheckpointError, CorruptData, DataError, ImpossibleJob, MissingData, UnknownName
-from trainers.group import OneWorker
 from trainers.job import JobRequest
 from trainers.models.registry import ModelInput, model_for
-from trainers.recipes import resolve_recipe
-from trainers.released import (
+from trainers.models.released.fetch import fetch, main
+from trainers.models.released.registry import (
     CHECKPOINTS,
     ReleasedCheckpoint,
     check_fits,
     checkpoint_for,
     missing_checkpoints,
 )
-from trainers.released_fetch import fetch, main
-from trainers.released_weights import load_released
+from trainers.models.released.weights import load_released
+from trainers.recipes import resolve_recipe
+from trainers.training.checkpoints import unpack
+from trainers.training.group import OneWorker
 from trainers.weights.contents import contents_of, read_contents
-from trainers.weights.foreign import weights_for
-from trainers.worker import run_job
+from trainers.weights.load import weights_for
+from trainers.worker.run_job import run_job
 
 SMALL = ReleasedCheckpoint(
     name="small",
@@ -88,7 +88,7 @@ def write_release(path: Path, weights: dict[str, torch.Tensor], *, trap: Path | 
 
 @pytest.fixture
 def released(monkeypatch: pytest.MonkeyPatch) -> ReleasedCheckpoint:
-    monkeypatch.setattr("trainers.released.CHECKPOINTS", {**CHECKPOINTS, "small": SMALL})
+    monkeypatch.setattr("trainers.models.released.registry.CHECKPOINTS", {**CHECKPOINTS, "small": SMALL})
     return SMALL
 
 
@@ -181,7 +181,9 @@ def test_the_record_of_a_released_row_says_what_is_assumed_and_what_was_tried(
 def test_missing_file_is_named_with_the_command(
     released: ReleasedCheckpoint, tmp_path: Path, small_job: Callable[..., JobRequest], sink: Any
 ) -> None:
-    with pytest.raises(MissingData, match=r"small\.pth\.tar; get it with: python -m trainers\.released_fetch small"):
+    with pytest.raises(
+        MissingData, match=r"small\.pth\.tar; get it with: python -m trainers\.models\.released\.fetch small"
+    ):
         run_job(released_job(small_job, tmp_path), group=OneWorker(torch.device("cpu")), sink=sink)
     (line,) = missing_checkpoints(["pixmix-cifar-10"], tmp_path)
     assert "drive.google.com" in line
@@ -245,7 +247,7 @@ def test_row_must_be_that_of_the_network() -> None:
 
 @pytest.mark.parametrize("name", CHECKPOINTS)
 def test_every_release_names_source_licence_and_a_network_that_exists(name: str) -> None:
-    from augment.methods import METHODS
+    from augment.registry import METHODS
 
     each = CHECKPOINTS[name]
     assert each.name == name

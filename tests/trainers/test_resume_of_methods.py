@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import torch
 
-from augment.compounds import method_for
-from augment.methods import METHODS
+from augment.compound import method_for
+from augment.registry import METHODS
 from trainers.config import MixingSetConfig
-from trainers.group import OneWorker
 from trainers.job import JobRequest
-from trainers.worker import run_job
+from trainers.training.group import OneWorker
+from trainers.worker.run_job import run_job
 
 COMPOUNDS = ("pixmix+cutmix", "pixmix+oe")
 FAST = ("baseline", "mixup", "pixmix")

@@ -14,19 +14,19 @@ from typing import Any
 import pytest
 import torch
 
-from augment import kept_files
-from clusters.storage import join, open_storage
+from augment.files import kept as kept_files
+from clusters.storage.open import join, open_storage
 from trainers.datasets.registry import DATASETS
-from trainers.datasets.staging import CHECKSUMS, stage, stage_datasets, stage_released
 from trainers.errors import CorruptData, DataError, MissingData
-from trainers.group import OneWorker
 from trainers.job import JobRequest
-from trainers.worker import run_job
+from trainers.training.group import OneWorker
+from trainers.worker.run_job import run_job
+from trainers.worker.staging import CHECKSUMS, stage, stage_datasets, stage_released
 
 
 @pytest.fixture
 def source(s3_uri: str) -> str:
-    """A folder of pictures and a file, on an object storage server on loopback."""
+    """A folder of images and a file, on an object storage server on loopback."""
     storage = open_storage(join(s3_uri, "data"))
     for name in ("pets/train/cat/1.png", "pets/train/cat/2.png", "pets/train/dog/1.png", "one.bin"):
         storage.write_bytes(name, name.encode() * 100)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from trainers.errors import CheckpointError
-from trainers.treatment_state import same, state_for
+from trainers.training.treatment_state import same, state_for
 
 TWO = [
     {"epoch": 3, "players": {0: {"noise": torch.zeros(2)}}},

@@ -1,4 +1,4 @@
-"""A user's own folder of pictures is a dataset: described by names, decoded once, refused where it cannot be trained on."""
+"""A user's own folder of images is a dataset: described by names, decoded once, refused where it cannot be trained on."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import pytest
 import torch
 from PIL import Image
 
-from trainers.datasets import user_folder
+from trainers.datasets.folders import user_folder
+from trainers.datasets.folders.user_folder import key_name
 from trainers.datasets.registry import dataset_for
 from trainers.datasets.shared import shared_split
 from trainers.datasets.streams import stream_files
-from trainers.datasets.user_folder import key_name
 from trainers.errors import CorruptData, ImpossibleJob, MissingData, UnknownName
-from trainers.group import OneWorker
 from trainers.job import JobRequest
-from trainers.worker import run_job
+from trainers.training.group import OneWorker
+from trainers.worker.run_job import run_job
 
 
 def fill(folder: Path, number: int, seed: int, suffix: str = ".png") -> None:
@@ -35,7 +35,7 @@ def fill(folder: Path, number: int, seed: int, suffix: str = ".png") -> None:
 
 @pytest.fixture
 def pets(tmp_path: Path) -> Path:
-    """Two classes, 12 training and 4 test pictures each."""
+    """Two classes, 12 training and 4 test images each."""
     root = tmp_path / "pets"
     for split, number in (("train", 12), ("test", 4)):
         for seed, name in enumerate(("cat", "dog")):
@@ -93,7 +93,7 @@ def test_a_test_split_of_links_to_training_images_is_refused(pets: Path) -> None
 
 
 def test_folder_trains_and_is_judged(pets: Path, small_job: Callable[..., JobRequest], sink: Any) -> None:
-    from eval.benchmark import BenchmarkRequest
+    from eval.benchmarks.contract import BenchmarkRequest
 
     request = small_job(dataset=f"folder:{pets}@16", recipe={"train_images": None, "crop": "resized"})
     request = dataclasses.replace(request, benchmarks=(BenchmarkRequest(name="clean", params={}, key="clean"),))
@@ -135,7 +135,7 @@ def test_impossible_names_are_refused(name: str, text: str) -> None:
         dataset_for(name)
 
 
-def test_few_corrupt_pictures_are_counted_and_named(pets: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_few_corrupt_images_are_counted_and_named(pets: Path, caplog: pytest.LogCaptureFixture) -> None:
     fill(pets / "train" / "bird", 200, 5)
     fill(pets / "test" / "bird", 2, 6)
     (pets / "train" / "cat" / "000.png").write_bytes(b"broken")

@@ -1,4 +1,4 @@
-"""Held-out pictures: never trained on, judged after every epoch, alone or shared between workers."""
+"""Held-out images: never trained on, judged after every epoch, alone or shared between workers."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import torch
 from torch import nn
 
 from trainers.config import RecipeConfig
-from trainers.group import OneWorker
 from trainers.job import JobRequest
-from trainers.order import training_samples, validation_samples
-from trainers.pictures import ResidentPictures
-from trainers.validation import validation
-from trainers.worker import run_job
+from trainers.training.group import OneWorker
+from trainers.training.images import ResidentImages
+from trainers.training.order import training_samples, validation_samples
+from trainers.training.validation import validation
+from trainers.worker.run_job import run_job
 
 CPU = OneWorker(torch.device("cpu"))
 
 
-def source(num_images: int = 40) -> ResidentPictures:
+def source(num_images: int = 40) -> ResidentImages:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (num_images, 8, 8, 1), dtype=np.uint8)
-    return ResidentPictures(images, rng.integers(0, 3, num_images), crop_padding=2, flip=True)
+    return ResidentImages(images, rng.integers(0, 3, num_images), crop_padding=2, flip=True)
 
 
 def linear() -> nn.Module:
@@ -36,20 +36,20 @@ def recipe(held_out: int) -> RecipeConfig:
     return RecipeConfig(epochs=1, batch_size=8, validation_images=held_out)
 
 
-def test_held_out_pictures_are_never_trained_on() -> None:
+def test_held_out_images_are_never_trained_on() -> None:
     held_out, trained = validation_samples(40, recipe(10)), training_samples(40, recipe(10))
     assert len(held_out) == 10
     assert not set(held_out) & set(trained)
     assert len(held_out) + len(trained) == 40
 
 
-def test_validation_is_that_of_a_plain_loop_over_untouched_pictures() -> None:
-    pictures, model = source(), linear().train()
-    judge = validation(pictures, recipe(10), CPU)
+def test_validation_is_that_of_a_plain_loop_over_untouched_images() -> None:
+    originals, model = source(), linear().train()
+    judge = validation(originals, recipe(10), CPU)
     assert judge is not None
     loss, accuracy = judge(model)
     assert model.training
-    images, labels = pictures.plain(validation_samples(40, recipe(10)))
+    images, labels = originals.plain(validation_samples(40, recipe(10)))
     logits = linear().eval()(torch.from_numpy(images).permute(0, 3, 1, 2) / 255)
     assert loss == pytest.approx(nn.functional.cross_entropy(logits, torch.from_numpy(labels)).item(), rel=1e-5)
     assert accuracy == pytest.approx((logits.argmax(1).numpy() == labels).mean())
@@ -69,7 +69,7 @@ class HalfOfTwo(OneWorker):
         self.added = tensor.clone()
 
 
-def test_workers_share_the_held_out_pictures() -> None:
+def test_workers_share_the_held_out_images() -> None:
     model, halves = linear(), [HalfOfTwo(0), HalfOfTwo(1)]
     for half in halves:
         judge = validation(source(), recipe(11), half)
@@ -81,7 +81,7 @@ def test_workers_share_the_held_out_pictures() -> None:
     assert ((halves[0].added + halves[1].added) / 11).tolist() == pytest.approx([loss, accuracy])
 
 
-def test_without_held_out_pictures_nothing_is_judged() -> None:
+def test_without_held_out_images_nothing_is_judged() -> None:
     assert validation(source(), recipe(0), CPU) is None
 
 

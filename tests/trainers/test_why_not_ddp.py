@@ -19,8 +19,8 @@ SCRIPT = textwrap.dedent(
     import json, sys
     import torch
     from torch import distributed, nn
-    from trainers.group import distributed_group
-    from trainers.shards import StepSum
+    from trainers.training.group import distributed_group
+    from trainers.training.shards import StepSum
 
     rank, folder = int(sys.argv[1]), sys.argv[2]
     torch.set_num_threads(1)

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from eval.benchmark import BenchmarkRequest
-from trainers.checkpoints import Checkpoints, pack
+from eval.benchmarks.contract import BenchmarkRequest
 from trainers.config import MixingSetConfig
 from trainers.errors import CheckpointError, CorruptData, ImpossibleJob
-from trainers.fresh_process import thread_budget
-from trainers.group import OneWorker
-from trainers.group_loop import JobStopped
 from trainers.job import JobRequest, JobResult
-from trainers.trained_networks import trained_networks
-from trainers.worker import run_job, weights_sha256
+from trainers.training.checkpoints import Checkpoints, pack
+from trainers.training.group import OneWorker
+from trainers.training.trained_networks import trained_networks
+from trainers.worker.group_loop import JobStopped
+from trainers.worker.process import thread_budget
+from trainers.worker.run_job import run_job, weights_sha256
 
 SmallJob = Callable[..., JobRequest]
 CLEAN = BenchmarkRequest(name="clean", params={}, key="clean-key")
@@ -160,7 +160,7 @@ def test_summary_tells_versions_hardware_threads_and_bytes(small_job: SmallJob, 
 def test_thread_budget_stays_within_the_workers_cpus(threads: int, kind: str) -> None:
     budget = thread_budget(threads, torch.device(kind))
     assert budget.torch >= 1
-    assert budget.torch + budget.pictures <= threads
+    assert budget.torch + budget.images <= threads
 
 
 def test_workers_that_cannot_share_the_shards_are_refused(small_job: SmallJob, sink: Any) -> None:

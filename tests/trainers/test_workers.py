@@ -15,10 +15,10 @@ SCRIPT = textwrap.dedent(
     import torch
     from torch import distributed
     from trainers.config import JobConfig, RecipeConfig
-    from trainers.group import distributed_group
+    from trainers.training.group import distributed_group
     from trainers.job import JobPaths, JobRequest
-    from trainers.worker import run_job
-    from eval.benchmark import BenchmarkRequest
+    from trainers.worker.run_job import run_job
+    from eval.benchmarks.contract import BenchmarkRequest
 
     rank, world_size, folder, options = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], json.loads(sys.argv[4])
 

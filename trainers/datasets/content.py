@@ -2,7 +2,7 @@
 
 Files with published checksums are compared with them: MNIST, Fashion-MNIST (SHA-256 of the unpacked files), CIFAR and SVHN (MD5).
 KMNIST is published packed: its files are compared with the packed ones next to them. ImageNet, Tiny ImageNet and Places365 are
-published as archives (`augment.published`).
+published as archives (`augment.files.published`).
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from augment.image_files.content import file_hash
-from augment.image_files.looks import content_of
-from augment.image_files.walk import class_folders
-from augment.published import Identified, absent, by_proof, joined, own, published
+from augment.files.content import file_hash
+from augment.files.looks import content_of
+from augment.files.published import Identified, absent, by_proof, joined, own, published
+from augment.files.walk import class_folders
+from trainers.datasets.folders.user_folder import PREFIX
 from trainers.datasets.image_errors import as_data_errors
 from trainers.datasets.registry import DATASETS, dataset_for
 from trainers.datasets.spec import DataFile, DatasetSpec
-from trainers.datasets.user_folder import PREFIX
 from trainers.errors import UnknownName
 
 ANNOTATIONS: Final = "val_annotations.txt"

@@ -14,16 +14,16 @@ CROP_SLOTS: Final = 4 * ATTEMPTS + 1
 """Draws per image: area, ratio, top and left of each attempt, then the flip."""
 
 
-def centre_crop(picture: Image.Image, *, resize: int, size: int) -> NDArray[np.uint8]:
+def centre_crop(image: Image.Image, *, resize: int, size: int) -> NDArray[np.uint8]:
     """Resize the shorter side (bilinear, antialiased) and crop the centre, (size, size, 3) uint8, as torchvision does."""
-    scale = resize / min(picture.size)
-    width, height = (max(resize, int(side * scale)) for side in picture.size)
-    resized = picture.resize((width, height), Image.Resampling.BILINEAR)
+    scale = resize / min(image.size)
+    width, height = (max(resize, int(side * scale)) for side in image.size)
+    resized = image.resize((width, height), Image.Resampling.BILINEAR)
     left, top = round((width - size) / 2), round((height - size) / 2)
     return np.asarray(resized.crop((left, top, left + size, top + size)), dtype=np.uint8)
 
 
-def random_resized_crop(picture: Image.Image, draws: NDArray[np.float64], size: int) -> NDArray[np.uint8]:
+def random_resized_crop(image: Image.Image, draws: NDArray[np.float64], size: int) -> NDArray[np.uint8]:
     """Cut a random area (8 % to all) of a random ratio (3/4 to 4/3), resize it (bilinear, antialiased), perhaps flip it.
 
     Ten attempts, then the largest centre crop within the ratios: the rule of torchvision's RandomResizedCrop.
@@ -36,8 +36,8 @@ def random_resized_crop(picture: Image.Image, draws: NDArray[np.float64], size: 
     Returns:
         (size, size, C) uint8.
     """
-    left, top, width, height = _random_box(picture.size, draws)
-    resized = picture.resize((size, size), Image.Resampling.BILINEAR, box=(left, top, left + width, top + height))
+    left, top, width, height = _random_box(image.size, draws)
+    resized = image.resize((size, size), Image.Resampling.BILINEAR, box=(left, top, left + width, top + height))
     pixels = np.asarray(resized, dtype=np.uint8).reshape(size, size, -1)
     return pixels[:, ::-1] if draws[-1] < 0.5 else pixels
 

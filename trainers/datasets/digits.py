@@ -1,9 +1,9 @@
-"""The handwritten digits that ship inside scikit-learn, as 32 px grey pictures with a fixed split.
+"""The handwritten digits that ship inside scikit-learn, as 32 px grey images with a fixed split.
 
-The file lists the 8x8 pictures (0..16 per pixel) writer by writer. Within each class, in the order of the file, the last
+The file lists the 8x8 images (0..16 per pixel) writer by writer. Within each class, in the order of the file, the last
 fifth (rounded down) is the test split: stratified, and mostly of writers that are not in the training split.
 
-The pictures are resized to 32x32 bilinearly with pixel centres at half-integers and scaled to 0..255, all in whole numbers,
+The images are resized to 32x32 bilinearly with pixel centres at half-integers and scaled to 0..255, all in whole numbers,
 so that the bytes are the same on every machine.
 """
 
@@ -23,7 +23,7 @@ SCALE: Final = 4
 
 
 def read_digits(split: Literal["train", "test"]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Return the pictures, (N, 32, 32, 1) uint8, and classes, (N,) int64, of a split.
+    """Return the images, (N, 32, 32, 1) uint8, and classes, (N,) int64, of a split.
 
     Raises:
         MissingData: If scikit-learn or its file is not installed.
@@ -31,14 +31,14 @@ def read_digits(split: Literal["train", "test"]) -> tuple[NDArray[np.uint8], NDA
     table = _table()
     labels = table[:, 64]
     chosen = _is_test(labels) == (split == "test")
-    pictures = table[chosen, :64].reshape(-1, 8, 8)
-    return enlarge(pictures)[..., None], labels[chosen]
+    images = table[chosen, :64].reshape(-1, 8, 8)
+    return enlarge(images)[..., None], labels[chosen]
 
 
-def enlarge(pictures: NDArray[np.int64]) -> NDArray[np.uint8]:
+def enlarge(images: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Resize (N, 8, 8) values in 0..16 to (N, 32, 32) in 0..255."""
-    weights = _weights(pictures.shape[1])
-    sums = weights @ pictures @ weights.T
+    weights = _weights(images.shape[1])
+    sums = weights @ images @ weights.T
     denominator = 16 * (2 * SCALE) ** 2
     enlarged: NDArray[np.uint8] = ((sums * 255 + denominator // 2) // denominator).astype(np.uint8)
     return enlarged

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from trainers.datasets.fetch_command import fetch_each
 from trainers.datasets.registry import dataset_for
 from trainers.errors import DataError
-from trainers.fetch_command import fetch_each
 
 
 def fetch(name: str, data_root: str | Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from augment.image_files.walk import ImageFolderError, NoImagesError
+from augment.files.walk import ImageFolderError, NoImagesError
 from trainers.errors import CorruptData, MissingData
 
 

@@ -64,7 +64,7 @@ def load_split(name: str, split: SplitName, data_root: str | Path) -> Split:
 
 
 def fingerprint(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> str:
-    """Return the SHA-256 of pictures, labels and shape."""
+    """Return the SHA-256 of images, labels and shape."""
     digest = hashlib.sha256(repr(images.shape).encode())
     digest.update(np.ascontiguousarray(images).data)
     digest.update(np.ascontiguousarray(labels, dtype="<i8").data)
@@ -81,7 +81,7 @@ def _read(spec: DatasetSpec, split: SplitName, root: Path) -> tuple[NDArray[np.u
         return images[..., None], labels.astype(np.int64)
     if spec.layout == "folders":
         raise DataError(
-            f"dataset {spec.name!r} lies in folders of pictures, which are decoded into a cache; it is read through "
+            f"dataset {spec.name!r} lies in folders of images, which are decoded into a cache; it is read through "
             "trainers.datasets.shared.shared_split"
         )
     if spec.layout == "entry-point":

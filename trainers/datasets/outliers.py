@@ -1,7 +1,7 @@
-"""Outlier streams: pictures without labels that Outlier Exposure learns to be unsure of.
+"""Outlier streams: images without labels that Outlier Exposure learns to be unsure of.
 
-A stream is the published file of 300,000 random pictures, the training split of any dataset, generated pictures, or a folder of
-pictures (`trainers.datasets.streams` names them). Sets that anomalies are tested on must not be used for it; whoever plans a
+A stream is the published file of 300,000 random images, the training split of any dataset, generated images, or a folder of
+images (`trainers.datasets.streams` names them). Sets that anomalies are tested on must not be used for it; whoever plans a
 sweep looks to that.
 """
 
@@ -30,7 +30,7 @@ from trainers.errors import CorruptData, MissingData, unknown_name
 def load_outliers(
     name: str, *, image_size: int, num_channels: int, data_root: Path, cache_dir: Path
 ) -> NDArray[np.uint8]:
-    """Return the pictures of an outlier stream in the size and channels of the training pictures.
+    """Return the images of an outlier stream in the size and channels of the training images.
 
     Args:
         name: "random-images-300k", a key of `DATASETS` (its training split), "generated:SET" or "folder:PATH".
@@ -47,52 +47,52 @@ def load_outliers(
         DataError: If its data is missing or corrupt.
     """
     if name == RANDOM_IMAGES:
-        pictures = random_images(data_root)
+        images = random_images(data_root)
     elif name in DATASETS:
-        pictures = load_split(name, "train", data_root).images
+        images = load_split(name, "train", data_root).images
     elif (generator := generated_set(name)) is not None:
-        pictures = _generated(generator, image_size, num_channels, data_root, cache_dir)
+        images = _generated(generator, image_size, num_channels, data_root, cache_dir)
     elif name.startswith(FOLDER):
-        from trainers.datasets.folder import read_folder
+        from trainers.datasets.folders.split import read_folder
 
-        pictures = read_folder(stream_folder(name, data_root), image_size=image_size, cache_dir=cache_dir).images
+        images = read_folder(stream_folder(name, data_root), image_size=image_size, cache_dir=cache_dir).images
     else:
         raise unknown_name("outlier stream", name, [RANDOM_IMAGES, "generated:SET", "folder:PATH", *DATASETS])
-    return fit_pictures(pictures, image_size=image_size, num_channels=num_channels)
+    return fit_images(images, image_size=image_size, num_channels=num_channels)
 
 
-def fit_pictures(pictures: NDArray[np.uint8], *, image_size: int, num_channels: int) -> NDArray[np.uint8]:
-    """Bring pictures to a size (bilinear, antialiased) and to one or three channels (luma; copies).
+def fit_images(images: NDArray[np.uint8], *, image_size: int, num_channels: int) -> NDArray[np.uint8]:
+    """Bring images to a size (bilinear, antialiased) and to one or three channels (luma; copies).
 
     Args:
-        pictures: (M, H, W, C) uint8.
+        images: (M, H, W, C) uint8.
         image_size: Side of the result in pixels.
         num_channels: 1 or 3.
     """
-    if pictures.shape[3] != num_channels:
-        pictures = _grey(pictures) if num_channels == 1 else np.repeat(pictures, 3, axis=3)
-    if pictures.shape[1:3] != (image_size, image_size):
-        pictures = _resized(pictures, image_size)
-    return pictures
+    if images.shape[3] != num_channels:
+        images = _grey(images) if num_channels == 1 else np.repeat(images, 3, axis=3)
+    if images.shape[1:3] != (image_size, image_size):
+        images = _resized(images, image_size)
+    return images
 
 
-def _grey(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _grey(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the luma of ITU-R 601-2 with 16 fractional bits, as Pillow's "L"."""
     weights = np.array([19595, 38470, 7471], dtype=np.int64)
-    grey = np.empty((*pictures.shape[:3], 1), dtype=np.uint8)
-    for start in range(0, len(pictures), 4096):
-        chunk = pictures[start : start + 4096].astype(np.int64)
+    grey = np.empty((*images.shape[:3], 1), dtype=np.uint8)
+    for start in range(0, len(images), 4096):
+        chunk = images[start : start + 4096].astype(np.int64)
         grey[start : start + 4096, ..., 0] = (chunk @ weights + 32768) >> 16
     return grey
 
 
-def _resized(pictures: NDArray[np.uint8], image_size: int) -> NDArray[np.uint8]:
+def _resized(images: NDArray[np.uint8], image_size: int) -> NDArray[np.uint8]:
     import torch
     from torch.nn import functional
 
-    out = np.empty((len(pictures), image_size, image_size, pictures.shape[3]), dtype=np.uint8)
-    for start in range(0, len(pictures), 1024):
-        chunk = torch.from_numpy(np.array(pictures[start : start + 1024])).permute(0, 3, 1, 2).to(torch.float32)
+    out = np.empty((len(images), image_size, image_size, images.shape[3]), dtype=np.uint8)
+    for start in range(0, len(images), 1024):
+        chunk = torch.from_numpy(np.array(images[start : start + 1024])).permute(0, 3, 1, 2).to(torch.float32)
         large = functional.interpolate(chunk, size=(image_size, image_size), mode="bilinear", antialias=True)
         out[start : start + 1024] = large.round_().clamp_(0, 255).permute(0, 2, 3, 1).to(torch.uint8).numpy()
     return out
@@ -127,11 +127,9 @@ def random_images(data_root: Path) -> NDArray[np.uint8]:
     if not path.is_file():
         raise MissingData(missing_random_images(data_root))
     try:
-        pictures = np.load(path, mmap_mode="r", allow_pickle=False)
+        images = np.load(path, mmap_mode="r", allow_pickle=False)
     except ValueError as error:
-        raise CorruptData(f"{path} must be an array of pictures, but cannot be read: {error}; get it again") from error
-    if pictures.ndim != 4 or pictures.shape[1:] != (32, 32, 3) or pictures.dtype != np.uint8:
-        raise CorruptData(
-            f"{path} must be (M, 32, 32, 3) uint8, but is {pictures.shape} {pictures.dtype}; get it again"
-        )
-    return np.asarray(pictures)
+        raise CorruptData(f"{path} must be an array of images, but cannot be read: {error}; get it again") from error
+    if images.ndim != 4 or images.shape[1:] != (32, 32, 3) or images.dtype != np.uint8:
+        raise CorruptData(f"{path} must be (M, 32, 32, 3) uint8, but is {images.shape} {images.dtype}; get it again")
+    return np.asarray(images)

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from augment.plugins import code_of, installed
+from trainers.datasets.folders.user_folder import user_folder
 from trainers.datasets.spec import DataFile as DataFile
 from trainers.datasets.spec import DatasetSpec as DatasetSpec
-from trainers.datasets.user_folder import user_folder
 from trainers.errors import UnknownName, unknown_name
 
 ENTRY_POINT_GROUP: Final = "dreamgrid.datasets"

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from augment.folder_lock import locked_folder
-from augment.kept_files import DamagedFileError, UnsealedRecordError, keep, kept_facts
+from augment.files.folder_lock import locked_folder
+from augment.files.kept import DamagedFileError, UnsealedRecordError, keep, kept_facts
 from trainers.datasets.content import dataset_content
 from trainers.datasets.load import Split, SplitName, fingerprint, load_split
 from trainers.datasets.registry import dataset_for
@@ -61,8 +61,8 @@ def shared_split(name: str, split: SplitName, data_root: str | Path, cache_dir: 
 
 
 def _from_folders(spec: DatasetSpec, split: SplitName, data_root: Path, cache_dir: Path) -> Split:
-    from trainers.datasets.folder import decoded
-    from trainers.datasets.listing import list_split
+    from trainers.datasets.folders.listing import list_split
+    from trainers.datasets.folders.split import decoded
 
     if split == "train" and not spec.is_resident:
         raise DataError(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-
-from augment.fast_dataclass import dataclass
 
 Layout = Literal["digits", "idx", "cifar", "svhn", "folders", "entry-point"]
 
@@ -36,11 +35,11 @@ class DatasetSpec:
     Attributes:
         name: Key in `DATASETS`.
         title: Label in tables.
-        image_size: Side of the square pictures in pixels.
+        image_size: Side of the square images in pixels.
         num_channels: 1 (grey) or 3 (RGB).
         num_classes: Number of classes.
-        num_train: Pictures of the training split.
-        num_test: Pictures of the test split.
+        num_train: Images of the training split.
+        num_test: Images of the test split.
         identity: Declared checksum of the whole dataset, which stands for its content in train keys while its files are absent or
             match it (`trainers.datasets.content`).
         mean: Per-channel pixel value in [0, 1] that normalisation maps to zero.
@@ -50,8 +49,8 @@ class DatasetSpec:
         files: Its files; empty for what ships inside a library.
         source: Where it comes from.
         folders: Training and test folder below the data root, one sub-folder per class, for the layout "folders".
-        resize: Length that the shorter side of a test picture is resized to before its centre is cropped, for "folders".
-        is_resident: Whether training pictures are decoded once and kept in memory; else they are decoded when needed.
+        resize: Length that the shorter side of a test image is resized to before its centre is cropped, for "folders".
+        is_resident: Whether training images are decoded once and kept in memory; else they are decoded when needed.
         how_to_get: What a person does to get data that no command may download.
         left_out: A sentence on each kind of file in a user's folder that is not read, with names.
         code: What identifies the code of a plug-in, filled in by the look-up; None for what is built in.

@@ -11,15 +11,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from augment.image_files.trial import tried_images_in
-from augment.image_files.walk import ImageFolderError, walk_images
+from augment.files.published import Identified, absent
+from augment.files.trial import tried_images_in
+from augment.files.walk import ImageFolderError, walk_images
 from augment.mixing_sets.files import RANDOM_IMAGES_FILE as RANDOM_IMAGES_FILE
 from augment.mixing_sets.files import random_images_file
-from augment.published import Identified, absent
 from trainers.datasets.content import dataset_content
+from trainers.datasets.folders.user_folder import content_identity
 from trainers.datasets.image_errors import as_data_errors
 from trainers.datasets.registry import dataset_for, missing_data
-from trainers.datasets.user_folder import content_identity
 from trainers.errors import UnknownName, unknown_name
 
 RANDOM_IMAGES: Final = "random-images-300k"
@@ -28,14 +28,14 @@ FOLDER: Final = "folder:"
 PENDING: Final = "pending"
 NUM_GENERATED: Final = 4096
 GENERATED_SEED: Final = 101
-"""No mixing set of a sweep has this seed by default, so that outliers and mixed-in pictures differ."""
+"""No mixing set of a sweep has this seed by default, so that outliers and mixed-in images differ."""
 
 
 def generated_set(name: str) -> str | None:
     """Return the generator that a stream "generated:<set>" names, or None for other streams.
 
     Raises:
-        UnknownName: If the set does not exist, or its pictures do not come from a generator alone.
+        UnknownName: If the set does not exist, or its images do not come from a generator alone.
     """
     if not name.startswith(GENERATED):
         return None

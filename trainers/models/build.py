@@ -24,13 +24,13 @@ def build_classifier(config: JobConfig, dataset: DatasetSpec) -> Classifier:
         dataset: What it is trained on.
 
     Raises:
-        ImpossibleJob: If the pictures are too small for the model.
+        ImpossibleJob: If the images are too small for the model.
         UnknownName: If the model or one of its options does not exist.
     """
     spec = model_for(config.model)
     if dataset.image_size < spec.min_image_size:
         raise ImpossibleJob(
-            f"model {spec.name!r} needs pictures of at least {spec.min_image_size} px, but {dataset.name!r} has "
+            f"model {spec.name!r} needs images of at least {spec.min_image_size} px, but {dataset.name!r} has "
             f"{dataset.image_size} px; choose a Wide ResNet or 'small-cnn'"
         )
     given = ModelInput(

@@ -10,7 +10,7 @@ from typing import Final
 import torch
 from torch import nn
 
-from augment.image_files.content import file_hash
+from augment.files.content import file_hash
 from trainers.datasets.image_errors import as_data_errors
 from trainers.errors import CorruptData, ImpossibleJob, TrainingError
 from trainers.models.registry import ModelInput
@@ -29,17 +29,17 @@ def torchvision_model(name: str, *, weights: str, given: ModelInput) -> nn.Modul
     Args:
         name: Name in torchvision ("resnet50").
         weights: "none", or "imagenet1k-v1" for torchvision's first weights; a last layer of another size starts anew.
-        given: Size, channels and classes; the weights need RGB pictures.
+        given: Size, channels and classes; the weights need RGB images.
 
     Raises:
-        ImpossibleJob: If weights are asked for grey pictures.
+        ImpossibleJob: If weights are asked for grey images.
         TrainingError: If the weights cannot be had.
     """
     from torchvision import models
 
     if weights != "none" and given.num_channels != 3:
         raise ImpossibleJob(
-            f"weights {weights!r} of {name} need RGB pictures, but these have {given.num_channels} channel; "
+            f"weights {weights!r} of {name} need RGB images, but these have {given.num_channels} channel; "
             "set model_params.weights to 'none'"
         )
     if weights == "none":

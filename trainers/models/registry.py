@@ -1,4 +1,4 @@
-"""The models by name: options, semantics, smallest picture; light to import.
+"""The models by name: options, semantics, smallest image; light to import.
 
 Some names stand for a family: "wrn-40-4" is a Wide ResNet of depth 40 and width 4. `model_for` understands both kinds.
 """
@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from augment.fast_dataclass import dataclass
 from augment.plugins import installed
 from trainers.errors import ImpossibleJob, UnknownName, unknown_name
 
@@ -24,7 +23,7 @@ Params = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInput:
-    """What a network is built for: pictures of one size and number of channels, and K classes."""
+    """What a network is built for: images of one size and number of channels, and K classes."""
 
     image_size: int
     num_channels: int
@@ -39,7 +38,7 @@ class ModelSpec:
         name: As written in sweeps ("wrn-40-4").
         title: Label in tables.
         semantics: Raised by hand whenever the initial weights or the function computed change.
-        min_image_size: Smallest side of a picture in pixels that it takes.
+        min_image_size: Smallest side of an image in pixels that it takes.
         params: Options with their defaults.
         choices: Option -> allowed values, for those that have a closed list.
         build: Makes the network without normalisation from options and input; imports its implementation when called.
@@ -191,7 +190,7 @@ MODELS: Final[Mapping[str, ModelSpec]] = {
         semantics=1,
         min_image_size=8,
         build=_resnext_29,
-        source="Xie et al. 2017: Aggregated Residual Transformations; google-research/augmix's network for small pictures",
+        source="Xie et al. 2017: Aggregated Residual Transformations; google-research/augmix's network for small images",
     ),
     "densenet-bc-100-12": ModelSpec(
         name="densenet-bc-100-12",
@@ -230,7 +229,7 @@ TORCHVISION_NAMES: Final = (
     *("mobilenet_v3_small", "mnasnet1_0", "efficientnet_b0", "efficientnet_v2_s", "regnet_y_400mf", "regnet_y_8gf"),
     *("convnext_tiny", "convnext_small", "convnext_base", "vit_b_16", "vit_b_32", "swin_t", "swin_v2_t", "maxvit_t"),
 )
-"""Classifiers of torchvision that take pictures in, one batch, and give logits out, one per class."""
+"""Classifiers of torchvision that take images in, one batch, and give logits out, one per class."""
 
 _WIDE_RESNET_NAME: Final = re.compile(r"wrn-(\d+)-(\d+)")
 

@@ -1,4 +1,4 @@
-"""ResNeXt for small pictures (Xie et al. 2017), as in the AugMix experiments: depth 29, 4 groups of base width 32."""
+"""ResNeXt for small images (Xie et al. 2017), as in the AugMix experiments: depth 29, 4 groups of base width 32."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class ResNeXt(nn.Module):
         nn.init.kaiming_normal_(self.linear.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map normalised pictures (N, C, H, W) to logits (N, K)."""
+        """Map normalised images (N, C, H, W) to logits (N, K)."""
         features = self.blocks(functional.relu(self.bn(self.stem(x)), inplace=True))
         logits: Tensor = self.linear(features.mean(dim=(2, 3)))
         return logits

@@ -1,4 +1,4 @@
-"""The small network for 28 px pictures that the Outlier Exposure experiments on MNIST used (21,840 parameters)."""
+"""The small network for 28 px images that the Outlier Exposure experiments on MNIST used (21,840 parameters)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class SmallCNN(nn.Module):
         self.linear2 = nn.Linear(50, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map normalised pictures (N, C, H, W) to logits (N, K)."""
+        """Map normalised images (N, C, H, W) to logits (N, K)."""
         x = _gelu(functional.max_pool2d(self.conv1(x), 2))
         x = _gelu(functional.max_pool2d(self.dropout(self.conv2(x)), 2))
         x = _gelu(self.linear1(torch.flatten(x, 1)))

@@ -1,6 +1,6 @@
 """Wide residual networks (Zagoruyko and Komodakis 2016), pre-activation, with drop-out inside the blocks.
 
-WRN-40-4 has 8,949,210 parameters for RGB pictures of 10 classes and 8,972,340 for 100. The pooling is global, which equals
+WRN-40-4 has 8,949,210 parameters for RGB images of 10 classes and 8,972,340 for 100. The pooling is global, which equals
 the published 8x8 pooling at 32 px and lets other sizes in.
 """
 
@@ -56,7 +56,7 @@ class WideResNet(nn.Module):
         self.apply(_initialise)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map normalised pictures (N, C, H, W) to logits (N, K)."""
+        """Map normalised images (N, C, H, W) to logits (N, K)."""
         features = functional.relu(self.bn(self.groups(self.stem(x))), inplace=True)
         logits: Tensor = self.linear(features.mean(dim=(2, 3)))
         return logits

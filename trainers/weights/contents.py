@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from trainers.errors import CheckpointError
-from trainers.old_pickles import Inert, read_file
+from trainers.models.released.legacy_pickles import Inert, read_file
 from trainers.weights.names import COUNTER, is_plain
 
 _DEPTH: Final = 8

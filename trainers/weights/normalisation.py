@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
-
-from augment.fast_dataclass import dataclass
 
 Channels = tuple[float, ...]
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from clusters.connect import connect
-from eval.benchmark import BenchmarkRequest
-from orchestration.cells import Cell, Plan, PlannedCell
+from eval.benchmarks.contract import BenchmarkRequest
+from orchestration.cells.cell import Cell, Plan, PlannedCell
 from orchestration.engine import LeaseTimings, RunOptions
-from orchestration.observer import RunObserver
+from orchestration.engine.observer import RunObserver
 from trainers.config import JobConfig, RecipeConfig
 from trainers.job import JobPaths
 

@@ -1,4 +1,4 @@
-"""Jobs with the signature of `trainers.worker.run_job` that do what the method's parameters of their cell say."""
+"""Jobs with the signature of `trainers.worker.run_job.run_job` that do what the method's parameters of their cell say."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import torch.distributed as dist
 
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
 from trainers.errors import NonFiniteLoss
-from trainers.group_loop import JobStopped
 from trainers.job import EpochRow, JobRequest, JobResult, TrainSummary
-from trainers.worker import run_job
+from trainers.worker.group_loop import JobStopped
+from trainers.worker.run_job import run_job
 
 TRAINED = "wrn-10-1"
 _HOARD: list[bytes] = []

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from orchestration.engine.candidates import shapes_of
+from orchestration.engine.driver.candidates import shapes_of
 from orchestration.errors import SweepError
 
 

@@ -12,13 +12,13 @@ import pytest
 
 from clusters.placement import GroupShape, Node
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
-from orchestration.engine.driver import Driver
-from orchestration.engine.mailbox import Event
-from orchestration.engine.provenance import provenance_of
-from orchestration.store.base import TrainingRecord
+from orchestration.cells.provenance import provenance_of
+from orchestration.engine.driver.driver import Driver
+from orchestration.engine.groups.mailbox import Event
+from orchestration.store.contract import TrainingRecord
 from orchestration.store.memory import MemoryStore
 from trainers.job import EpochRow, JobResult, TrainSummary
-from trainers.rank_failure import RankFailure
+from trainers.worker.failure import RankFailure
 
 DIED = RankFailure(rank=0, kinds=("ActorDiedError",), message="killed")
 MEMORY = RankFailure(rank=0, kinds=("OutOfMemoryError",), message="CUDA out of memory")

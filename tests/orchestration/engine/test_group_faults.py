@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from orchestration.engine import execute
-from orchestration.engine.groups import GroupPool
+from orchestration.engine.groups.group import GroupPool
 from orchestration.store.memory import MemoryStore
 from trainers.config import JobConfig, RecipeConfig
 
@@ -139,7 +139,7 @@ def test_sigterm_in_the_middle_of_a_training_saves_that_step_and_the_cell_goes_o
 
 
 def small_training(*, epochs: int) -> JobConfig:
-    """A training of 7 steps an epoch on real pictures; Ray looks for signals about once a second."""
+    """A training of 7 steps an epoch on real images; Ray looks for signals about once a second."""
     return JobConfig(
         method="baseline",
         method_params={},

@@ -9,8 +9,8 @@ import pytest
 
 from clusters.placement import GroupShape, Placement
 from orchestration.engine import execute
-from orchestration.engine import groups as groups_module
-from orchestration.engine.groups import GroupPool
+from orchestration.engine.groups import group as groups_module
+from orchestration.engine.groups.group import GroupPool
 from orchestration.store.memory import MemoryStore
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]

@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from orchestration.engine import mailbox as mailbox_module
-from orchestration.engine.mailbox import Mailbox
-from orchestration.failures import classify
+from orchestration.engine.groups import mailbox as mailbox_module
+from orchestration.engine.groups.mailbox import Mailbox
+from orchestration.planning.failures import classify
 from trainers.errors import JobPreempted
-from trainers.group_loop import Delivery
-from trainers.rank_failure import RankFailure, describe_failure
+from trainers.worker.failure import RankFailure, describe_failure
+from trainers.worker.group_loop import Delivery
 
 FAILURE = RankFailure(rank=1, kinds=("ValueError",), message="shapes differ")
 TOLD_TO_GO = describe_failure(JobPreempted("its worker was told to go by SIGTERM"), 0)

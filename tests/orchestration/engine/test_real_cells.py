@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from orchestration.catalogue import builtin_catalogue
-from orchestration.cells import Plan
+from orchestration.cells.catalogue import builtin_catalogue
+from orchestration.cells.cell import Plan
+from orchestration.cells.load import load_sweep
 from orchestration.engine import execute
-from orchestration.engine.groups import GroupPool
-from orchestration.plan import make_plan
+from orchestration.engine.groups.group import GroupPool
+from orchestration.planning.plan import make_plan
 from orchestration.store.memory import MemoryStore
-from orchestration.sweep_files import load_sweep
 from trainers.job import JobPaths
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(580)]
@@ -46,7 +46,7 @@ def test_a_cell_is_bit_identical_first_after_all_other_methods_and_cold(pool, pl
     def run(cells: tuple[Any, ...], name: str, **changes: Any) -> MemoryStore:
         store = MemoryStore()
         paths = JobPaths(checkpoints=str(tmp_path / name), data_root=str(tmp_path), cache_dir=str(tmp_path / "cache"))
-        settings = options(job="trainers.worker:run_job", paths=paths, workers=2, max_concurrent=1, **changes)
+        settings = options(job="trainers.worker.run_job:run_job", paths=paths, workers=2, max_concurrent=1, **changes)
         chosen = dataclasses.replace(plan, cells=cells)
         outcome = execute(chosen, store=store, options=settings, observer=listener, pool=pool)
         assert outcome.status == "complete", (outcome.failed, outcome.reason)

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.ray
 @pytest.fixture
 def beside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """Build the callback as it finds itself on a node with some CPUs and GPUs free."""
-    from orchestration.engine import trainer
+    from orchestration.engine.groups import trainer
 
     def build(here: str, **free: float) -> Any:
         context = SimpleNamespace(get_node_id=lambda: here)

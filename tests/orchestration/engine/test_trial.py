@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestration.engine.trial import keep_credentials_out_of_trials
+from orchestration.engine.groups.trial import keep_credentials_out_of_trials
 
 
 def test_trials_carry_no_credentials_of_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from ray.tune.execution.tune_controller import TuneController
 from ray.tune.search import Searcher
 
 from orchestration.engine import tuner as tuner_module
-from orchestration.engine.trial import TRIAL_RESOURCES
+from orchestration.engine.groups.trial import TRIAL_RESOURCES
 from orchestration.engine.tuner import PatientController, keeping_trial_processes
 
 pytestmark = pytest.mark.ray

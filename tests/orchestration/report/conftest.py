@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from eval.benchmark import BenchmarkRequest
+from eval.benchmarks.contract import BenchmarkRequest
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
-from orchestration.catalogue import builtin_catalogue
-from orchestration.identities import ResolvedCell
-from orchestration.resolve import resolve_sweep
+from orchestration.cells.catalogue import builtin_catalogue
+from orchestration.cells.identity import ResolvedCell
+from orchestration.cells.load import load_sweep
+from orchestration.cells.resolve import resolve_sweep
 from orchestration.store import open_store
-from orchestration.store.base import Provenance, ResultsStore, TrainingRecord
-from orchestration.sweep import Overrides, Size
-from orchestration.sweep_files import load_sweep
+from orchestration.store.contract import Provenance, ResultsStore, TrainingRecord
+from orchestration.sweeps.model import Overrides, Size
 from trainers.job import EpochRow, TrainSummary
 
 DIGEST = "d" * 64

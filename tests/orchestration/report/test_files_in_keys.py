@@ -10,21 +10,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eval.corruptions.cbar import cbar_kinds
-from orchestration.catalogue import builtin_catalogue
+from eval.corruptions.cbar.registry import cbar_kinds
+from orchestration.cells.catalogue import builtin_catalogue
+from orchestration.cells.load import load_sweep as load_file
+from orchestration.cells.resolve import resolve_sweep
 from orchestration.cli import main
 from orchestration.errors import InputError
-from orchestration.notebook import load_sweep
-from orchestration.plan import make_plan
-from orchestration.resolve import resolve_sweep
+from orchestration.planning.plan import make_plan
+from orchestration.planning.reachable import wanted_keys
+from orchestration.results.notebook import load_sweep
 from orchestration.store import open_store
-from orchestration.sweep_files import load_sweep as load_file
-from orchestration.tracking.subjects import tracked_sweep
-from orchestration.wanted import wanted_keys
+from orchestration.tracking.tracked_values import tracked_sweep
 
 FOLDER_SET = """
 name: art
-title: Pictures of one's own
+title: Images of one's own
 base: {dataset: digits, model: wrn-10-1, recipe: digits, method: pixmix, mixing_set: folder, mixing_set_params: {folder: art}}
 axes: {cells: [{row: PixMix}]}
 seeds: [0]
@@ -61,9 +61,9 @@ def test_every_verb_finds_results_on_published_files(
     assert "cbar-own-files" in set(frame["benchmark"])
 
 
-def test_cells_on_a_users_own_pictures_are_wanted_with_and_without_them(tmp_path: Path) -> None:
+def test_cells_on_a_users_own_images_are_wanted_with_and_without_them(tmp_path: Path) -> None:
     (tmp_path / "art").mkdir()
-    (tmp_path / "art" / "one.png").write_bytes(b"a picture")
+    (tmp_path / "art" / "one.png").write_bytes(b"an image")
     sweep = tmp_path / "art.yaml"
     sweep.write_text(FOLDER_SET)
     keys = {

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from orchestration.cli import main
-from orchestration.report.page import to_page
-from orchestration.sweep import Size
+from orchestration.results.report.page import to_page
+from orchestration.sweeps.model import Size
 
 Recorded = Callable[[str, Size], Path]
 
@@ -58,7 +58,7 @@ def test_a_report_holds_everything_that_is_known_of_a_sweep(recorded_store: Reco
     assert part["ledger"]["train_s"]["actual"] == 16 * 36.0
     assert part["provenance"][0]["commit"] == "c0ffeec0ffee"
     assert {"digits", "c-generated"} <= {line["name"] for line in part["data"]}
-    assert "1 of 2 pictures; generated pictures" in {line["notes"] for line in part["data"]}
+    assert "1 of 2 images; generated images" in {line["notes"] for line in part["data"]}
     assert {claim["claim"] for claim in content["claims"]} >= {"better-corruption", "near-pareto"}
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
 from orchestration.store import open_store
-from orchestration.store.base import AttemptRecord, Provenance, TrainingRecord
+from orchestration.store.contract import AttemptRecord, Provenance, TrainingRecord
 from orchestration.store.files import FileStore
 from trainers.job import EpochRow, TrainSummary
 
@@ -73,7 +73,7 @@ class Records:
             metrics={"error": MetricValue(error, 1000), "ece": MetricValue(float("nan"), 0)},
             rows=tuple({"corruption": "fog", "severity": level + 1, "error": error} for level in range(rows)),
             arrays={"logits": np.arange(12, dtype=np.float16).reshape(3, 4), "labels": np.arange(3)} if arrays else {},
-            notes={"pictures": 1000, "limit": float("inf")},
+            notes={"images": 1000, "limit": float("inf")},
             forward_passes=1000,
         )
         return MetricReport(

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from clusters.s3 import S3Storage
+from clusters.storage.s3 import S3Storage
 from orchestration.store import open_store
-from orchestration.store.bundles import bundled, unbundled
-from orchestration.store.codec import encode_report, encode_training
 from orchestration.store.errors import CorruptRecordError
+from orchestration.store.format.bundles import bundled, unbundled
+from orchestration.store.format.codec import encode_report, encode_training
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestration.store import open_store
-from orchestration.store.codec import decode_report, decode_training, encode_report, encode_training
-from orchestration.store.lazy import LazyList, without_list
-from orchestration.store.plain import from_json, to_json
+from orchestration.store.format.codec import decode_report, decode_training, encode_report, encode_training
+from orchestration.store.format.lazy import LazyList, without_list
+from orchestration.store.format.plain import from_json, to_json
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
@@ -83,7 +83,7 @@ def test_a_table_of_a_thousand_cells_reads_no_fine_row(records: Any, monkeypatch
     def forbidden(*_: object) -> None:
         raise AssertionError("fine rows were read")
 
-    monkeypatch.setattr("orchestration.store.codec._rows", forbidden)
+    monkeypatch.setattr("orchestration.store.format.codec._rows", forbidden)
     found = store.result(training.train_key)
 
     assert found is not None

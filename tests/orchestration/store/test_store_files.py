@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from clusters.local_storage import LocalStorage
-from clusters.storage import StorageError
+from clusters.storage.local import LocalStorage
+from clusters.storage.open import StorageError
 from orchestration.store import open_store
 from orchestration.store.errors import CorruptRecordError
 from orchestration.store.owners import describe, is_dead, owner_here
@@ -167,8 +167,8 @@ def test_a_record_in_the_wrong_place_is_refused(tmp_path: Path, records: Any) ->
 
 
 def test_unknown_and_missing_fields_are_named(tmp_path: Path, records: Any) -> None:
-    from orchestration.store.codec import decode_attempt, encode_attempt
-    from orchestration.store.plain import seal, unseal
+    from orchestration.store.format.codec import decode_attempt, encode_attempt
+    from orchestration.store.format.plain import seal, unseal
 
     body = unseal(encode_attempt(records.attempt("x")), "attempt", 1, "here")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from clusters.s3 import S3Storage
+from clusters.storage.s3 import S3Storage
 from orchestration.store import open_store
 
 CELLS = 12

@@ -12,7 +12,7 @@ import pytest
 
 from orchestration.cli import main
 from orchestration.store import open_store, reading
-from orchestration.store.base import TrainingRecord
+from orchestration.store.contract import TrainingRecord
 from orchestration.store.errors import CorruptRecordError
 from orchestration.store.files import FileStore
 

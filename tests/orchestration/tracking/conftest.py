@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from eval.benchmark import BenchmarkRequest
+from eval.benchmarks.contract import BenchmarkRequest
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
-from orchestration.cells import Cell, Plan, PlannedCell
+from orchestration.cells.cell import Cell, Plan, PlannedCell
 from orchestration.store import open_store
-from orchestration.store.base import AttemptRecord, Provenance, TrainingRecord
+from orchestration.store.contract import AttemptRecord, Provenance, TrainingRecord
 from orchestration.store.files import FileStore
 from orchestration.tracking.client import Point, RunStatus, TrackedRun
 from orchestration.tracking.errors import TrackingError

@@ -79,7 +79,7 @@ class Ui:
 def ui(tmp_path_factory: pytest.TempPathFactory, lab_module: Any) -> Iterator[Ui]:
     from orchestration.store import open_store
     from orchestration.tracking.mlflow_client import MlflowTracking
-    from orchestration.tracking.subjects import tracked_sweep
+    from orchestration.tracking.tracked_values import tracked_sweep
     from orchestration.tracking.views import view_tags
 
     folder = tmp_path_factory.mktemp("ui")

@@ -18,10 +18,11 @@ from typing import Any
 
 import pytest
 
-from orchestration.addresses import sqlite_address
 from orchestration.errors import EnvironmentRefused
-from orchestration.tracking import check_tracking, open_tracker, serve_ui, server, sync
+from orchestration.tracking import check_tracking, open_tracker, serve_ui, sync
+from orchestration.tracking.addresses import sqlite_address
 from orchestration.tracking.opening import artifacts_of
+from orchestration.tracking.server import run as server
 
 NOBODY = "http://127.0.0.1:9"
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from eval.benchmark import BenchmarkRequest
-from orchestration.tracking.subjects import tracked_sweep
+from eval.benchmarks.contract import BenchmarkRequest
 from orchestration.tracking.sync import sync
+from orchestration.tracking.tracked_values import tracked_sweep
 from orchestration.tracking.writer import Writer
 
 URI = "fake"
@@ -297,8 +297,8 @@ def test_the_sweeps_run_carries_the_grid(store: Any, lab: Any, server: Any) -> N
 
 
 def test_run_names_spell_out_what_differs_within_a_row(lab: Any) -> None:
-    from orchestration.cells import Plan
-    from orchestration.tracking.subjects import tracked_sweep
+    from orchestration.cells.cell import Plan
+    from orchestration.tracking.tracked_values import tracked_sweep
 
     plan = Plan(
         sweep="betas", cells=tuple(lab.cell("pixmix", seed, beta=beta) for beta in (1.0, 2.5) for seed in (0, 1))
@@ -352,7 +352,7 @@ class Time:
 
 
 def begin(store: Any, server: Any, plan: Any, recorded: tuple[str, ...] = ()) -> tuple[Writer, Time]:
-    from orchestration.tracking.subjects import tracked_sweep
+    from orchestration.tracking.tracked_values import tracked_sweep
 
     clock = Time()
     writer = Writer(lambda: server, store, URI, None, clock)

@@ -1,0 +1,200 @@
+"""Names to methods: built-in ones, users' own, and compounds such as "pixmix+cutmix".
+
+A compound applies its parts in the order of its name. What does not compose is refused here, while planning. Like
+`augment.registry`, this module is light to import.
+
+Users add methods through entry points of the group `dreamgrid.methods`: each names a `Method` object.
+"""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import fields
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from augment.errors import AugmentError
+from augment.plugins import installed
+from augment.registry import METHODS, Method
+
+if TYPE_CHECKING:
+    from augment.treatment import Treatment, TreatmentContext
+
+ENTRY_POINTS: Final = "dreamgrid.methods"
+SEPARATOR: Final = "+"
+
+
+def known_methods() -> Mapping[str, Method]:
+    """Return every single method by name: the built-in ones, then those of installed entry points.
+
+    Raises:
+        AugmentError: If an entry point cannot be loaded, is no `Method`, or its name is taken.
+    """
+    return {**METHODS, **installed(ENTRY_POINTS, Method, taken=METHODS, error=AugmentError)}
+
+
+def method_for(name: str) -> Method:
+    """Return the method of a name: built in, a user's own, or a compound such as "pixmix+cutmix".
+
+    Raises:
+        AugmentError: If a part is unknown, or the parts do not compose; the message says what to write instead.
+    """
+    parts = [_single(part.strip(), name) for part in name.split(SEPARATOR)]
+    if len(parts) == 1:
+        return parts[0]
+    problems = _problems(parts)
+    if problems:
+        raise AugmentError(f"method {name!r} cannot be composed: " + "; ".join(problems))
+    return _composed(parts)
+
+
+def config_for(method: Method, dataset: str, params: Mapping[str, Any]) -> Any:
+    """Return the hyper-parameters of a method: its own defaults, then the dataset's, then those given.
+
+    Whole numbers given for fractional fields become fractions, so that equal settings are equal.
+
+    Raises:
+        AugmentError: If a field is unknown, or a value is of the wrong type or out of range; all mistakes at once.
+    """
+    if issubclass(method.config, CompoundConfig):
+        known = {part.name: part for part in method.config.methods}
+        strangers = {name: params[name] for name in params.keys() - known.keys()}
+        filled = {name: _values(part, dataset, params.get(name, {})) for name, part in known.items()}
+        return method.config(**filled, **strangers)
+    values = _values(method, dataset, params)
+    try:
+        return method.config(**values)
+    except ValueError as error:
+        raise AugmentError(f"{method.name}: {error}") from error
+
+
+def _values(method: Method, dataset: str, params: Mapping[str, object]) -> dict[str, object]:
+    known = {item.name: getattr(method.config(), item.name) for item in fields(method.config)}
+    problems = []
+    values: dict[str, object] = {}
+    for key, value in {**method.defaults.get(dataset, {}), **params}.items():
+        if key not in known:
+            problems.append(f"unknown hyper-parameter {key!r} of {method.name}{_nearest(key, known)}")
+        elif not _fits(value, known[key]):
+            problems.append(f"{key} of {method.name} must be {type(known[key]).__name__}, but got {value!r}")
+        else:
+            values[key] = float(value) if isinstance(known[key], float) else value  # type: ignore[arg-type]
+    if problems:
+        raise AugmentError("; ".join(problems))
+    return values
+
+
+def _fits(value: object, default: object) -> bool:
+    if isinstance(default, bool) or isinstance(value, bool):
+        return isinstance(default, bool) and isinstance(value, bool)
+    if isinstance(default, float):
+        return isinstance(value, (int, float))
+    return isinstance(value, type(default)) or default is None
+
+
+def _nearest(word: str, known: Mapping[str, object]) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    return f"{hint}; known: {', '.join(sorted(known)) or 'none'}"
+
+
+def _single(part: str, name: str) -> Method:
+    if part in METHODS:
+        return METHODS[part]
+    known = known_methods()
+    if part not in known:
+        where = f" in {name!r}" if part != name else ""
+        raise AugmentError(f"unknown method {part!r}{where}{_nearest(part, known)}")
+    return known[part]
+
+
+def _problems(parts: list[Method]) -> list[str]:
+    """Return every reason why these methods do not compose in this order."""
+    found = [
+        f"{name!r} is named {times} times; name it once"
+        for name, times in Counter(part.name for part in parts).items()
+        if times > 1
+    ]
+    found += [f"{part.name!r} changes nothing; leave it out" for part in parts if not part.stages]
+    for stage in ("loss", "extra"):
+        owners = [part.name for part in parts if stage in part.stages]
+        if len(owners) > 1:
+            found.append(f"only one part may define the {stage} stage, but {' and '.join(owners)} do; drop one")
+    return found + _order_problems([part for part in parts if "sample" in part.stages]) + _view_problems(parts)
+
+
+def _order_problems(parts: list[Method]) -> list[str]:
+    found = []
+    for first, second in itertools.pairwise(parts):
+        if first.num_views > 1:
+            found.append(f"{first.name!r} returns several views, so it must be the last to change images")
+        elif first.returns_float and not second.accepts_float:
+            turned = second.returns_float and not first.accepts_float
+            way_out = "they exclude each other" if turned else f"write '{second.name}{SEPARATOR}{first.name}'"
+            found.append(f"{second.name!r} needs uint8 images, but {first.name!r} before it returns float32: {way_out}")
+    return found
+
+
+def _view_problems(parts: list[Method]) -> list[str]:
+    viewing = [part.name for part in parts if part.num_views > 1]
+    mixing = [part.name for part in parts if "batch" in part.stages]
+    if viewing and mixing:
+        return [f"{viewing[0]!r} compares several views of one image, which {mixing[0]!r} would mix; drop one"]
+    return []
+
+
+def _composed(parts: list[Method]) -> Method:
+    defaults: dict[str, dict[str, object]] = {}
+    recipe: dict[str, dict[str, object]] = {}
+    for part in parts:
+        for dataset, changes in part.defaults.items():
+            defaults.setdefault(dataset, {})[part.name] = changes
+        for dataset, changes in part.recipe.items():
+            recipe.setdefault(dataset, {}).update(changes)
+    return Method(
+        name=SEPARATOR.join(part.name for part in parts),
+        title=" + ".join(part.title for part in parts),
+        semantics=sum(part.semantics for part in parts),  # versions only rise, so any change gives a new sum
+        config=_compound_config(parts),
+        defaults=defaults,
+        stages=frozenset().union(*(part.stages for part in parts)),
+        needs_mixing_set=any(part.needs_mixing_set for part in parts),
+        needs_outliers=any(part.needs_outliers for part in parts),
+        build=partial(_build, parts),
+        what=" Then: ".join(part.what for part in parts),
+        source="; ".join(dict.fromkeys(part.source for part in parts)),
+        accepts_float=parts[0].accepts_float,
+        returns_float=any(part.returns_float for part in parts),
+        num_views=max(part.num_views for part in parts),
+        recipe=recipe,
+        starts_from=next((part.starts_from for part in parts if part.starts_from), None),
+        note=" ".join(part.note for part in parts if part.note),
+    )
+
+
+class CompoundConfig:
+    """Hyper-parameters of a compound: those of each part under the part's name; what is not given is at its default."""
+
+    methods: ClassVar[tuple[Method, ...]] = ()
+
+    def __init__(self, **params: Mapping[str, Any]) -> None:
+        unknown = params.keys() - {part.name for part in self.methods}
+        if unknown:
+            known = ", ".join(part.name for part in self.methods)
+            raise ValueError(
+                f"hyper-parameters of a compound stand under its parts ({known}), but got {sorted(unknown)}"
+            )
+        self.parts = {part.name: part.config(**params.get(part.name, {})) for part in self.methods}
+
+
+def _compound_config(parts: list[Method]) -> type[CompoundConfig]:
+    return type("CompoundConfig", (CompoundConfig,), {"methods": tuple(parts)})
+
+
+def _build(parts: list[Method], config: CompoundConfig, context: TreatmentContext) -> Treatment:
+    from augment.methods.composed import Composed
+
+    return Composed([(part.name, part.build(config.parts[part.name], context), part.stages) for part in parts])

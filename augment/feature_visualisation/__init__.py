@@ -1,0 +1,1 @@
+"""Feature visualisation: images that excite the layers of a network."""

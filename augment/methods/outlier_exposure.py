@@ -1,0 +1,87 @@
+"""Outlier Exposure: a second stream of unlabelled images on which the network is trained to be undecided.
+
+Hendrycks et al., "Deep Anomaly Detection with Outlier Exposure" (ICLR 2019), as in hendrycks/outlier-exposure: two outliers
+for each training image, one forward pass over both together (shared batch-norm statistics), and 0.5 times the mean of
+logsumexp(z) - mean(z) over the outliers, which is cross-entropy to the uniform distribution.
+
+The published loader reads the outliers in their order from a random start in every epoch. Here, likewise, a training image's
+outliers follow from its index and the epoch's start, so that an epoch covers one stretch of the set, whatever the batches.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from augment.errors import AugmentError
+from augment.kernels.counters import SampleKeys, uniforms
+from augment.kernels.geometry import gather_crop_flip
+from augment.kernels.warm import warm
+from augment.methods.rival_configs import OutlierExposureConfig
+from augment.treatment import LossOutput, Treatment, TreatmentContext
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor, nn
+
+    from augment.kernels.counters import StepKeys
+
+KERNELS: Final = ("augment.kernels.counters", "augment.kernels.geometry")
+
+
+class OutlierExposure(Treatment):
+    """Outlier Exposure as an extra stream and a loss.
+
+    Raises:
+        AugmentError: If there are no outliers, or they have another shape than the training images.
+    """
+
+    def __init__(self, config: OutlierExposureConfig, context: TreatmentContext) -> None:
+        size, channels = context.image_size, context.num_channels
+        outliers = context.outliers
+        if outliers is None or not len(outliers):
+            raise AugmentError("Outlier Exposure needs outlier images, but got none; name an outlier stream")
+        if outliers.shape[1:] != (size, size, channels):
+            raise AugmentError(
+                f"outlier images must be (M, {size}, {size}, {channels}) like the training images, but got "
+                f"{outliers.shape}; resize them or choose another stream"
+            )
+        self.num_extra_per_sample = config.per_sample
+        self._config = config
+        self._outliers = outliers
+        warm(KERNELS)
+
+    def extra(self, keys: SampleKeys) -> NDArray[np.uint8]:
+        """Return `per_sample` cropped and flipped outliers per sample, (M, H, W, C) uint8."""
+        per_sample = self._config.per_sample
+        places = (keys.indices[:, None] * per_sample + np.arange(per_sample)).reshape(-1)
+        start = uniforms(SampleKeys(keys.seed, keys.epoch, np.zeros(1, dtype=np.int64)), 1, stream="outlier-start")
+        rows = (int(start[0, 0] * len(self._outliers)) + places) % len(self._outliers)
+        return gather_crop_flip(
+            self._outliers,
+            rows,
+            SampleKeys(keys.seed, keys.epoch, places),
+            padding=self._config.crop_padding,
+            flip=self._config.flip,
+            stream="outlier-crop-flip",
+        )
+
+    def loss(
+        self, model: nn.Module, images: Tensor, targets: Tensor, extra: Tensor | None, keys: StepKeys
+    ) -> LossOutput:
+        """Return cross-entropy on the training images plus the weighted outlier term, from one forward pass."""
+        import torch
+        from torch.nn import functional
+
+        if extra is None:
+            raise AugmentError("Outlier Exposure got no outliers with this batch; the loop must pass its extra stream")
+        logits = model(torch.cat([images, extra]))
+        inside, outside = logits[: len(images)], logits[len(images) :]
+        loss = functional.cross_entropy(inside, targets) + self._config.weight * uniform_cross_entropy(outside)
+        return LossOutput(loss, inside)
+
+
+def uniform_cross_entropy(logits: Tensor) -> Tensor:
+    """Return the mean of logsumexp(z) - mean(z), the cross-entropy to the uniform distribution; logits (M, K)."""
+    return (logits.logsumexp(dim=1) - logits.mean(dim=1)).mean()

@@ -1,0 +1,112 @@
+"""PixMix, iterative: the mixing images are feature visualisations of the network that is being trained.
+
+The paper (strategy "Iterative" of its first ablation table) says that visualisations are computed at each iteration and that
+this is substantially slower; steps, layers and resolution are unpublished. Here: at every `refresh_every`-th step, before the
+forward pass, `pictures` new visualisations of the network in evaluation mode go into a ring buffer; mixing happens in the batch
+stage, with images drawn from the buffer. The buffer is part of the checkpoint, so a resumed job mixes the same images.
+
+Images come from the sample stage unchanged, as whole 255ths, and are mixed by the kernel of `augment.methods.pixmix.treatment`
+on the host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import numpy as np
+
+from augment.kernels.counters import SampleKeys, StepKeys, uniforms
+from augment.kernels.warm import warm
+from augment.methods.configs import IterativeConfig
+from augment.methods.pixmix.treatment import apply_pixmix, draw_pixmix
+from augment.treatment import Treatment, TreatmentContext
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor, nn
+
+KERNELS: Final = ("augment.kernels.counters", "augment.methods.pixmix.kernel")
+MAX_SHARD: Final = 2**20
+"""Images of one shard, at most: places in a step are shard * MAX_SHARD + row."""
+
+
+class Visualiser(Protocol):
+    """Makes feature visualisations of a network, which it leaves as it was; a pure function of its arguments."""
+
+    def __call__(self, model: nn.Module, keys: SampleKeys, *, side: int, steps: int) -> NDArray[np.uint8]:
+        """Return one image for each of the keys, (N, side, side, C) uint8, after so many optimiser steps."""
+
+
+def visualise_any_channel(model: nn.Module, keys: SampleKeys, *, side: int, steps: int) -> NDArray[np.uint8]:
+    """Visualise, for each image, a random channel of a random layer (the first convolution or a block's output)."""
+    from augment.feature_visualisation.layers import visual_layers
+    from augment.feature_visualisation.visualise import FvisConfig, Unit, visualise
+    from augment.methods.adversarial import bare
+
+    network = bare(model)
+    layers = visual_layers(network, side)
+    draws = uniforms(keys, 2, stream="pixmix-iterative").tolist()
+    chosen = [(layers[int(which * len(layers))], channel) for which, channel in draws]
+    units = [[Unit(layer.name, int(channel * layer.num_channels))] for layer, channel in chosen]
+    return visualise(network, units, keys, side=side, config=FvisConfig(steps=steps), stream="pixmix-iterative")
+
+
+class PixMixIterative(Treatment):
+    """Iterative PixMix as a batch stage with a buffer."""
+
+    def __init__(
+        self, config: IterativeConfig, context: TreatmentContext, *, visualise: Visualiser = visualise_any_channel
+    ) -> None:
+        self._config = config
+        self._visualise = visualise
+        size, channels = context.image_size, context.num_channels
+        self._buffer = np.zeros((config.buffer_size, size, size, channels), dtype=np.uint8)
+        self._num_made = 0
+        self._next_refresh = 0
+        warm(KERNELS)
+
+    def batch(self, model: nn.Module, images: Tensor, targets: Tensor, keys: StepKeys) -> tuple[Tensor, Tensor]:
+        """Refresh the buffer when it is due, then mix: (N, C, H, W) float32 in [0, 1], targets as given."""
+        import torch
+
+        if keys.step >= self._next_refresh:
+            self._refresh(model, keys)
+        pixels = (images.detach().clamp(0.0, 1.0) * 255.0).round().to(torch.uint8)
+        mixed = self._mix(pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy(), keys)
+        return torch.from_numpy(mixed).permute(0, 3, 1, 2).contiguous().to(images.device), targets
+
+    def _mix(self, images: NDArray[np.uint8], keys: StepKeys) -> NDArray[np.float32]:
+        places = keys.shard * MAX_SHARD + np.arange(len(images), dtype=np.int64)
+        mixing_images = self._buffer[: min(self._num_made, len(self._buffer))]
+        draw = draw_pixmix(
+            self._config.mixing,
+            SampleKeys(keys.seed, keys.step, places),
+            image_shape=(images.shape[1], images.shape[2]),
+            mixing_shape=(len(mixing_images), mixing_images.shape[1], mixing_images.shape[2]),
+        )
+        return apply_pixmix(images, mixing_images, draw)
+
+    def _refresh(self, model: nn.Module, keys: StepKeys) -> None:
+        config = self._config
+        mixing_images = SampleKeys(keys.seed, keys.step, np.arange(config.pictures, dtype=np.int64))
+        made = self._visualise(model, mixing_images, side=self._buffer.shape[1], steps=config.ascent_steps)
+        rows = (self._num_made + np.arange(len(made))) % len(self._buffer)
+        self._buffer[rows] = made
+        self._num_made += len(made)
+        self._next_refresh = keys.step + config.refresh_every
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """Return the buffer and its place in time."""
+        import torch
+
+        return {
+            "buffer": torch.from_numpy(self._buffer.copy()),
+            "num_made": self._num_made,
+            "next_refresh": self._next_refresh,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore the buffer."""
+        self._buffer[...] = state["buffer"].numpy()
+        self._num_made, self._next_refresh = state["num_made"], state["next_refresh"]

@@ -1,0 +1,1 @@
+"""AutoAugment, RandAugment and TrivialAugment: tables of operations, draws, kernel."""

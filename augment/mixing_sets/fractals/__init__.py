@@ -1,0 +1,1 @@
+"""Fractals: escape-time sets and flames."""

@@ -1,0 +1,1 @@
+"""What the procedural mixing sets share."""

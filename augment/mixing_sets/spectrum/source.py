@@ -1,0 +1,85 @@
+"""Spectrum + Color + WMM: noise that is given a natural image's spectrum, colours and wavelet statistics, in turns.
+
+Baradad et al., "Learning to See by Looking at Noise" (NeurIPS 2021), and mbaradad/learning_with_noise, statistical.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from augment.mixing_sets.mixing_set import MixingSet
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from augment.mixing_sets.source import SetRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpectrumConfig:
+    """How noise is shaped.
+
+    Attributes:
+        iterations: Turns of spectrum, wavelets, colours.
+        num_orientations: Orientations of the steerable pyramid.
+    """
+
+    iterations: int = 10
+    num_orientations: int = 4
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.iterations <= 100 or not 1 <= self.num_orientations <= 16:
+            raise ValueError(
+                "iterations must be between 1 and 100 and num_orientations between 1 and 16, "
+                f"but got {self.iterations} and {self.num_orientations}"
+            )
+
+
+class SpectrumSource:
+    """Renders by index, at 128 pixels (three scales) or, for larger images, at 256 (four)."""
+
+    chunk = 16
+    is_threaded = True
+
+    def __init__(self, config: SpectrumConfig, request: SetRequest) -> None:
+        self._config, self._request = config, request
+
+    def render(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return the images of the indices, (N, S, S, C) uint8."""
+        import numpy as np
+
+        from augment.mixing_sets.decode import resize_image, to_channels
+        from augment.mixing_sets.spectrum.model import render_spectrum
+
+        size = self._request.image_size
+        side, scales = (128, 3) if size <= 128 else (256, 4)
+        rgb = np.empty((len(indices), size, size, 3), np.uint8)
+        for image, index in zip(rgb, indices, strict=True):
+            native = render_spectrum(
+                self._request.seed, int(index), side=side, scales=scales, iterations=self._config.iterations,
+                orientations=self._config.num_orientations,
+            )  # fmt: skip
+            image[:] = resize_image(native, size)
+        return to_channels(rgb, self._request.num_channels)
+
+
+def build_spectrum(config: SpectrumConfig, request: SetRequest) -> SpectrumSource:
+    """Return the source of the set "spectrum-color-wmm"."""
+    return SpectrumSource(config, request)
+
+
+ENTRIES: Final = (
+    MixingSet(
+        name="spectrum-color-wmm",
+        title="Spectrum + Color + WMM",
+        semantics=1,
+        config=SpectrumConfig,
+        origin="procedural",
+        num_pictures=14_230,
+        build=build_spectrum,
+        what="Noise shaped in turns to a power-law spectrum, wavelet marginals and a palette.",
+        source="Baradad et al. (NeurIPS 2021); mbaradad/learning_with_noise, statistical",
+    ),
+)

@@ -1,0 +1,1 @@
+"""EDSR, the super-resolution network of DeepAugment."""

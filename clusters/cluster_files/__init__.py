@@ -1,0 +1,1 @@
+"""Cluster files: checked against their schemas before anything is rented."""

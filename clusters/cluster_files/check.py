@@ -1,0 +1,275 @@
+"""Check a cluster file offline: Ray's launcher files, KubeRay objects, compose files and Kubernetes manifests.
+
+Each finding names the line, the rule and the way out. Beyond the schemas, the rules of this product are checked: a head that runs
+no training, workers from zero, an idle timeout longer than a node's start, tokens on, loopback dashboards, no credentials inside.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from clusters.cluster_files.schemas import SPEC_BY_KIND
+from clusters.errors import ManifestError
+
+MIN_IDLE_TIMEOUT_S: Final = 300
+MAX_FILE_BYTES: Final = 1_000_000
+_SECRET: Final = re.compile(
+    r"AKIA[0-9A-Z]{16}|-----BEGIN [A-Z ]*PRIVATE KEY|(?i:secret_access_key|aws_session_token)\s*[:=]\s*\S{8,}"
+)
+
+Where = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that is wrong with a cluster file.
+
+    Attributes:
+        line: Line in the file, from 1.
+        rule: What must hold.
+        value: What stands there.
+        way_out: What to do.
+    """
+
+    line: int
+    rule: str
+    value: str
+    way_out: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.rule}, but {self.value}; {self.way_out}"
+
+
+def check_manifest(path: Path) -> tuple[Finding, ...]:
+    """Return everything that is wrong with a cluster file, in the order of its lines.
+
+    Raises:
+        ManifestError: If the file cannot be read, is no YAML, or is of no known kind.
+    """
+    text = read_manifest(path)
+    try:
+        nodes = [node for node in yaml.compose_all(text, Loader=yaml.SafeLoader) if node is not None]
+        documents = [document for document in yaml.safe_load_all(text) if document is not None]
+    except yaml.YAMLError as error:
+        raise ManifestError(f"a cluster file must be YAML, but {path} is not: {error}") from error
+    findings = list(_secrets(text))
+    for node, document in zip(nodes, documents, strict=True):
+        findings += [
+            Finding(line=_line(node, where), rule=rule, value=value, way_out=way_out)
+            for where, rule, value, way_out in _problems(document, path)
+        ]
+    return tuple(sorted(findings, key=lambda finding: finding.line))
+
+
+def read_manifest(path: Path) -> str:
+    """Return the text of a cluster file.
+
+    Raises:
+        ManifestError: If it cannot be read or is too large.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ManifestError(
+            f"a cluster file must be readable, but {path} is not ({error.strerror}); check the path"
+        ) from error
+    if len(data) > MAX_FILE_BYTES:
+        raise ManifestError(
+            f"a cluster file must be below {MAX_FILE_BYTES} bytes, but {path} has {len(data)}; split it"
+        )
+    return data.decode("utf-8", errors="replace")
+
+
+Problem = tuple[Where, str, str, str]
+
+
+def _problems(document: Any, path: Path) -> Iterator[Problem]:
+    if not isinstance(document, Mapping):
+        raise ManifestError(
+            f"a cluster file must hold mappings, but {path} holds {type(document).__name__}; see clusters/manifests"
+        )
+    if "available_node_types" in document or "cluster_name" in document:
+        yield from _launcher_schema(document)
+        yield from _launcher_rules(document)
+    elif document.get("kind") in SPEC_BY_KIND:
+        yield from _ray_object(document)
+    elif "services" in document:
+        yield from _compose_rules(document)
+    elif "apiVersion" in document and "kind" in document:
+        yield from _kubernetes_rules(document)
+    else:
+        raise ManifestError(
+            f"a cluster file must be a Ray launcher file, a compose file or a Kubernetes manifest, but {path} has the keys "
+            f"{sorted(map(str, document))}; start from a file of clusters/manifests"
+        )
+
+
+def _launcher_schema(document: Mapping[str, Any]) -> Iterator[Problem]:
+    from jsonschema.exceptions import ValidationError
+    from ray.autoscaler._private.util import prepare_config, validate_config
+
+    try:
+        validate_config(prepare_config(copy.deepcopy(dict(document))))
+    except ValidationError as error:
+        where = tuple(error.absolute_path)
+        yield where, "Ray's schema of launcher files must hold", error.message, "correct the field or remove it"
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        yield (), "Ray must accept the launcher file", f"it says: {error}", "correct what it names"
+
+
+def _launcher_rules(document: Mapping[str, Any]) -> Iterator[Problem]:
+    types = document.get("available_node_types") or {}
+    head = document.get("head_node_type")
+    for name, node_type in types.items():
+        where: Where = ("available_node_types", name)
+        if name == head:
+            if (node_type.get("resources") or {}).get("CPU") != 0:
+                yield (
+                    where,
+                    "the head must offer no CPUs, so that no training lands on it",
+                    "it offers some",
+                    "set resources: {CPU: 0}",
+                )
+        elif node_type.get("min_workers", 0) != 0:
+            value = f"min_workers is {node_type['min_workers']}"
+            yield (*where, "min_workers"), "workers must start from zero", value, "set it to 0"
+    minutes = document.get("idle_timeout_minutes")
+    if isinstance(minutes, int | float) and minutes * 60 < MIN_IDLE_TIMEOUT_S:
+        yield ("idle_timeout_minutes",), *_idle(minutes * 60)
+    for key in ("head_start_ray_commands", "worker_start_ray_commands"):
+        for index, command in enumerate(document.get(key) or []):
+            if "ray start" in command:
+                yield from _start_command((key, index), command)
+
+
+def _start_command(where: Where, command: str) -> Iterator[Problem]:
+    if "RAY_AUTH_MODE=token" not in command:
+        yield (
+            where,
+            "Ray must start with token authentication",
+            "the command does not ask for it",
+            "put RAY_AUTH_MODE=token before it",
+        )
+    if "--dashboard-host=0.0.0.0" in command or "--dashboard-host 0.0.0.0" in command:
+        way_out = "use --dashboard-host=127.0.0.1 and `ray dashboard`"
+        yield where, "the dashboard must not listen for the world", "it listens on 0.0.0.0", way_out
+
+
+def _idle(seconds: float) -> tuple[str, str, str]:
+    rule = f"the idle timeout must be longer than a node takes to start ({MIN_IDLE_TIMEOUT_S} s)"
+    return rule, f"it is {seconds:g} s", "raise it: shorter ones end nodes between two cells"
+
+
+def _ray_object(document: Mapping[str, Any]) -> Iterator[Problem]:
+    from jsonschema import Draft7Validator
+
+    for error in Draft7Validator(SPEC_BY_KIND[document["kind"]]).iter_errors(document.get("spec") or {}):
+        where = ("spec", *error.absolute_path)
+        yield where, f"the schema of {document['kind']} must hold", error.message, "correct the field or remove it"
+    base: Where = ("spec", "rayClusterSpec") if document["kind"] == "RayJob" else ("spec",)
+    cluster = document.get("spec") or {}
+    if document["kind"] == "RayJob":
+        cluster = cluster.get("rayClusterSpec") or {}
+    yield from _ray_cluster_rules(cluster, base)
+
+
+def _ray_cluster_rules(cluster: Mapping[str, Any], base: Where) -> Iterator[Problem]:
+    if (cluster.get("authOptions") or {}).get("mode") != "token":
+        yield (
+            base,
+            "Ray must run with token authentication",
+            "authOptions.mode is not token",
+            "set authOptions: {mode: token}",
+        )
+    seconds = (cluster.get("autoscalerOptions") or {}).get("idleTimeoutSeconds", 60)
+    if isinstance(seconds, int | float) and seconds < MIN_IDLE_TIMEOUT_S:
+        yield (*base, "autoscalerOptions"), *_idle(seconds)
+    if ((cluster.get("headGroupSpec") or {}).get("rayStartParams") or {}).get("num-cpus") != "0":
+        where = (*base, "headGroupSpec")
+        way_out = 'set rayStartParams: {num-cpus: "0"}'
+        yield where, "the head must offer no CPUs, so that no training lands on it", "it offers some", way_out
+    for index, group in enumerate(cluster.get("workerGroupSpecs") or []):
+        if isinstance(group, Mapping) and group.get("minReplicas") not in (0, None):
+            where = (*base, "workerGroupSpecs", index)
+            yield where, "worker groups must start from zero", f"minReplicas is {group['minReplicas']}", "set it to 0"
+
+
+def _compose_rules(document: Mapping[str, Any]) -> Iterator[Problem]:
+    for name, service in document["services"].items():
+        for index, port in enumerate(service.get("ports") or []):
+            if not str(port).startswith("127.0.0.1:"):
+                where: Where = ("services", name, "ports", index)
+                yield (
+                    where,
+                    "published ports must be bound to loopback",
+                    f"the port is {port!r}",
+                    "write 127.0.0.1:PORT:PORT",
+                )
+        for variable, value in _environment(service):
+            if re.search(r"PASSWORD|SECRET|TOKEN", variable) and value and "${" not in value:
+                where = ("services", name, "environment")
+                yield (
+                    where,
+                    "secrets must come from the environment",
+                    f"{variable} is written out",
+                    f"write ${{{variable}}}",
+                )
+
+
+def _environment(service: Mapping[str, Any]) -> list[tuple[str, str]]:
+    environment = service.get("environment") or {}
+    if isinstance(environment, Sequence):
+        return [(line.partition("=")[0], line.partition("=")[2]) for line in environment]
+    return [(str(name), str(value)) for name, value in environment.items()]
+
+
+def _kubernetes_rules(document: Mapping[str, Any]) -> Iterator[Problem]:
+    if document["kind"] == "Secret":
+        yield (), "secrets must not stand in a manifest", "it holds a Secret", "make it with `kubectl create secret`"
+    if not (document.get("metadata") or {}).get("name"):
+        yield (), "an object must have a name", "metadata.name is missing", "add it"
+    if document["kind"] == "Service" and (document.get("spec") or {}).get("type") in ("LoadBalancer", "NodePort"):
+        value = f"type is {document['spec']['type']}"
+        yield (
+            ("spec", "type"),
+            "services must stay inside the cluster",
+            value,
+            "remove it and use a port-forward or an ingress with TLS",
+        )
+
+
+def _secrets(text: str) -> Iterator[Finding]:
+    for number, line in enumerate(text.splitlines(), 1):
+        if _SECRET.search(line):
+            rule = "credentials must not stand in a cluster file"
+            yield Finding(
+                line=number,
+                rule=rule,
+                value="this line holds one",
+                way_out="use an instance role, the environment or a secret",
+            )
+
+
+def _line(node: yaml.Node, where: Where) -> int:
+    for part in where:
+        child = _child(node, part)
+        if child is None:
+            break
+        node = child
+    return int(node.start_mark.line) + 1
+
+
+def _child(node: yaml.Node, part: str | int) -> yaml.Node | None:
+    if isinstance(node, yaml.MappingNode):
+        return next((value for key, value in node.value if key.value == str(part)), None)
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        child: yaml.Node = node.value[part]
+        return child
+    return None

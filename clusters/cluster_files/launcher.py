@@ -1,0 +1,82 @@
+"""Start and end the cluster of a launcher file with `ray up` and `ray down`, after checking that file and token are ready."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, Literal
+
+import yaml
+
+from clusters.cluster_files.check import check_manifest, read_manifest
+from clusters.errors import ManifestError
+
+Action = Literal["up", "down"]
+
+_PLACEHOLDER: Final = re.compile(r"(?<!\$)<[a-zA-Z][^<>\n]*>")
+_OTHERS: Final[Mapping[str, Mapping[Action, str]]] = {
+    "kind": {"up": "kubectl apply -f {path}", "down": "kubectl delete -f {path}"},
+    "services": {"up": "docker compose -f {path} up --detach", "down": "docker compose -f {path} down"},
+}
+
+
+def launch(action: Action, path: Path, *, arguments: Sequence[str] = ()) -> int:
+    """Run `ray up` or `ray down` on a launcher file and return its exit code.
+
+    Args:
+        action: What to do.
+        path: A launcher file.
+        arguments: Further arguments for Ray.
+
+    Raises:
+        ManifestError: If the file is of another kind, does not pass its check or has places that are not filled in; and, before
+            a start, if there is no token.
+    """
+    _check_is_launcher(action, path)
+    if action == "up":
+        _check_ready(path)
+    command = [sys.executable, "-m", "ray.scripts.scripts", action, "--yes", str(path), *arguments]
+    return subprocess.run(command, check=False).returncode
+
+
+def has_token(environment: Mapping[str, str] | None = None) -> bool:
+    """Whether a cluster token is at hand where Ray looks for one: RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH, ~/.ray/auth_token."""
+    variables = os.environ if environment is None else environment
+    if variables.get("RAY_AUTH_TOKEN", "").strip():
+        return True
+    path = Path(variables.get("RAY_AUTH_TOKEN_PATH") or "~/.ray/auth_token").expanduser()
+    return path.is_file() and path.stat().st_size > 0
+
+
+def _check_is_launcher(action: Action, path: Path) -> None:
+    document = next(yaml.safe_load_all(read_manifest(path)), None)
+    keys = document if isinstance(document, Mapping) else {}
+    if "available_node_types" in keys:
+        return
+    for key, commands in _OTHERS.items():
+        if key in keys:
+            way_out = commands[action].format(path=path)
+            raise ManifestError(f"`cluster {action}` drives Ray's launcher files, but {path} is none; use: {way_out}")
+    raise ManifestError(
+        f"`cluster {action}` drives Ray's launcher files, but {path} is none; start from clusters/manifests"
+    )
+
+
+def _check_ready(path: Path) -> None:
+    mistakes = [str(finding) for finding in check_manifest(path)]
+    for number, line in enumerate(read_manifest(path).splitlines(), 1):
+        code = line.partition("#")[0]
+        mistakes += [
+            f"line {number}: every place must be filled in, but {found} is not" for found in _PLACEHOLDER.findall(code)
+        ]
+    if not has_token():
+        mistakes.append(
+            "a cluster must have a token, but there is none; make one: ray get-auth-token --generate, then chmod 600 "
+            "~/.ray/auth_token"
+        )
+    if mistakes:
+        raise ManifestError(*mistakes)

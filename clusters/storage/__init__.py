@@ -1,0 +1,1 @@
+"""Storage behind one contract: a local folder, S3."""

@@ -1,0 +1,245 @@
+"""A storage under an `s3://bucket/prefix`; the only file that imports boto3."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from clusters.storage.local import fetch_whole
+from clusters.storage.open import MissingObjectError, ObjectInfo, Reason, StorageError, checked, file_sha256
+
+T = TypeVar("T")
+
+_MIB: Final = 1 << 20
+_TRANSFER_ATTEMPTS: Final = 4
+_PAGE_SIZE: Final = 1000
+_MISSING: Final = frozenset({"404", "NoSuchKey", "NotFound"})
+_REASONS: Final[dict[str, tuple[Reason, str]]] = {
+    "NoSuchBucket": ("missing", "there is no such bucket"),
+    "AccessDenied": ("permission", "access is denied"),
+    "403": ("permission", "access is denied"),
+    "AllAccessDisabled": ("permission", "access is denied"),
+    "InvalidAccessKeyId": ("permission", "the access key is not known"),
+    "SignatureDoesNotMatch": ("permission", "the secret key does not fit"),
+    "ExpiredToken": ("permission", "the credentials have expired"),
+    "QuotaExceeded": ("no-space", "the quota is used up"),
+    "EntityTooLarge": ("no-space", "the object is larger than the server takes"),
+    "507": ("no-space", "no space is left on the server"),
+    "NotImplemented": ("unsupported", "the server does not know conditional writes"),
+}
+
+
+class S3Storage:
+    """Objects below a prefix of a bucket. Every call is retried by the client with backoff before it fails."""
+
+    is_remote = True
+
+    def __init__(self, uri: str) -> None:
+        bucket, _, prefix = uri.removeprefix("s3://").strip("/").partition("/")
+        if not bucket:
+            raise StorageError("invalid", uri, "an s3:// storage must name a bucket")
+        if "?" in uri or "#" in uri:  # readers of addresses, MLflow among them, end a path there
+            raise StorageError("invalid", uri, "an s3:// storage must have no '?' and no '#' in its prefix")
+        self._bucket = bucket
+        self._prefix = f"{prefix}/" if prefix else ""
+        self._lazy_client: Any = None
+
+    @property
+    def uri(self) -> str:
+        """s3://bucket/prefix without a slash at the end."""
+        return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_bucket": self._bucket, "_prefix": self._prefix, "_lazy_client": None}
+
+    def read_bytes(self, path: str) -> bytes:
+        """Return an object's bytes."""
+        with self._explained(path):
+            data: bytes = self._client.get_object(Bucket=self._bucket, Key=self._key(path))["Body"].read()
+        return data
+
+    def read_range(self, path: str, start: int, length: int) -> bytes:
+        """Return a part of an object."""
+        wanted = f"bytes={start}-{start + length - 1}"
+        with self._explained(path):
+            data: bytes = self._client.get_object(Bucket=self._bucket, Key=self._key(path), Range=wanted)["Body"].read()
+        return data
+
+    def write_bytes(self, path: str, data: bytes, *, durable: bool = True) -> None:
+        """Write an object over an older one; S3 makes every write whole and durable."""
+        with self._explained(path):
+            self._client.put_object(Bucket=self._bucket, Key=self._key(path), Body=data)
+
+    def write_exclusive(self, path: str, data: bytes, *, durable: bool = True) -> bool:
+        """Write an object unless one exists, by a conditional put."""
+        from botocore.exceptions import ClientError
+
+        for attempt in range(_TRANSFER_ATTEMPTS):
+            with self._explained(path):
+                try:
+                    self._client.put_object(Bucket=self._bucket, Key=self._key(path), Body=data, IfNoneMatch="*")
+                except ClientError as error:
+                    code = _code(error)
+                    if code in {"PreconditionFailed", "412"}:
+                        return self._was_ours(error, path, data)
+                    if code not in {"ConditionalRequestConflict", "409"} or attempt == _TRANSFER_ATTEMPTS - 1:
+                        raise
+                else:
+                    return True
+            time.sleep(0.1 * 2**attempt)
+        return False
+
+    def exists(self, path: str) -> bool:
+        """Whether an object lies at that path."""
+        return self.stat(path) is not None
+
+    def stat(self, path: str) -> ObjectInfo | None:
+        """Return size and etag of an object."""
+        try:
+            with self._explained(path):
+                head = self._client.head_object(Bucket=self._bucket, Key=self._key(path))
+        except MissingObjectError:
+            return None
+        return _info(path, head["ContentLength"], head["ETag"], head["LastModified"])
+
+    def list(self, prefix: str = "") -> tuple[ObjectInfo, ...]:
+        """Return all objects below a folder, sorted by path."""
+        found: list[ObjectInfo] = []
+        with self._explained(prefix):
+            for page in self._pages(prefix):
+                for item in page.get("Contents", ()):
+                    name = item["Key"].removeprefix(self._prefix)
+                    found.append(_info(name, item["Size"], item["ETag"], item["LastModified"]))
+        return tuple(sorted(found, key=lambda info: info.path))
+
+    def names(self, folder: str = "") -> tuple[str, ...]:
+        """Return the names directly inside a folder, sorted."""
+        start = len(self._folder_key(folder))
+        found: list[str] = []
+        with self._explained(folder):
+            for page in self._pages(folder, Delimiter="/"):
+                found += [item["Key"][start:] for item in page.get("Contents", ())]
+                found += [item["Prefix"][start:] for item in page.get("CommonPrefixes", ())]
+        return tuple(sorted(found))
+
+    def delete(self, path: str) -> None:
+        """Delete an object if there is one."""
+        with self._explained(path):
+            self._client.delete_object(Bucket=self._bucket, Key=self._key(path))
+
+    def upload_file(self, source: Path, path: str) -> str:
+        """Copy a local file in, in parts, with its SHA-256 as metadata; return that."""
+        digest = file_sha256(source)
+        options = {"ExtraArgs": {"Metadata": {"sha256": digest}}, "Config": _transfer_config()}
+        with self._explained(path):
+            _with_retries(lambda: self._client.upload_file(str(source), self._bucket, self._key(path), **options))
+        return digest
+
+    def download_file(self, path: str, target: Path, *, sha256: str | None = None) -> str:
+        """Copy an object to a local file, checked against the given SHA-256 and the one of its upload."""
+        with self._explained(path):
+            head = self._client.head_object(Bucket=self._bucket, Key=self._key(path))
+            wanted = sha256 or head["Metadata"].get("sha256")
+
+            def fetch(part: Path) -> None:
+                self._client.download_file(self._bucket, self._key(path), str(part), Config=_transfer_config())
+
+            return _with_retries(lambda: fetch_whole(self.uri, path, target, wanted, fetch))
+
+    def _key(self, path: str) -> str:
+        return self._prefix + checked(path, self.uri)
+
+    def _folder_key(self, folder: str) -> str:
+        return f"{self._key(folder)}/" if folder else self._prefix
+
+    def _pages(self, folder: str, **options: str) -> Iterator[Any]:
+        pages = self._client.get_paginator("list_objects_v2")
+        yield from pages.paginate(
+            Bucket=self._bucket, Prefix=self._folder_key(folder), PaginationConfig={"PageSize": _PAGE_SIZE}, **options
+        )
+
+    def _was_ours(self, error: Any, path: str, data: bytes) -> bool:
+        """A retried put meets its own first try, whose answer was lost: then the object is the one we wrote."""
+        retried = error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0) > 0
+        return bool(retried and self.read_bytes(path) == data)
+
+    @property
+    def _client(self) -> Any:
+        if self._lazy_client is None:
+            settings = tuple(sorted(item for item in os.environ.items() if item[0].startswith("AWS_")))
+            self._lazy_client = _shared_client(settings, os.getpid())
+        return self._lazy_client
+
+    @contextmanager
+    def _explained(self, path: str) -> Iterator[None]:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        where = f"{self.uri}/{path}"
+        try:
+            yield
+        except ClientError as error:
+            code = _code(error)
+            if code in _MISSING:
+                raise MissingObjectError("missing", where, "there is no such object") from error
+            reason, text = _REASONS.get(code, ("unreachable", f"the object storage refused with {code}"))
+            raise StorageError(reason, where, text) from error
+        except BotoCoreError as error:
+            denied = type(error).__name__ in {"NoCredentialsError", "PartialCredentialsError", "ProfileNotFound"}
+            text = (
+                "no credentials were found" if denied else f"the object storage did not answer ({type(error).__name__})"
+            )
+            raise StorageError("permission" if denied else "unreachable", where, text) from error
+
+
+@lru_cache(maxsize=8)
+def _shared_client(settings: tuple[tuple[str, str], ...], process: int) -> Any:
+    """Return the process's client for these settings of the environment: making one costs more than many requests."""
+    import boto3
+    from botocore.config import Config
+
+    retries = {"mode": "standard", "max_attempts": 5}
+    config = Config(retries=retries, connect_timeout=10, read_timeout=60, max_pool_connections=32)
+    return boto3.session.Session().client("s3", config=config)
+
+
+def _transfer_config() -> Any:
+    from boto3.s3.transfer import TransferConfig
+
+    return TransferConfig(multipart_threshold=16 * _MIB, multipart_chunksize=8 * _MIB, max_concurrency=4)
+
+
+def _with_retries(transfer: Callable[[], T]) -> T:
+    """Repeat a transfer that broke in the middle or arrived damaged; the last refusal is raised as it came."""
+    from boto3.exceptions import RetriesExceededError, S3UploadFailedError
+    from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError
+
+    for attempt in range(_TRANSFER_ATTEMPTS):
+        try:
+            return transfer()
+        except (RetriesExceededError, S3UploadFailedError, HTTPClientError, IncompleteReadError, StorageError) as error:
+            cause = error.__cause__ or error.__context__
+            if isinstance(cause, ClientError):
+                raise cause from error
+            if attempt == _TRANSFER_ATTEMPTS - 1:
+                raise _explained_transfer(error) from error
+            time.sleep(0.5 * 2**attempt)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _explained_transfer(error: Exception) -> Exception:
+    from boto3.exceptions import Boto3Error
+
+    return StorageError("unreachable", str(error), "the transfer broke off") if isinstance(error, Boto3Error) else error
+
+
+def _code(error: Any) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def _info(path: str, size: int, etag: str, modified: Any) -> ObjectInfo:
+    return ObjectInfo(path=path, size=size, etag=etag.strip('"'), modified=modified.timestamp())

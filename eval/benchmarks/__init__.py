@@ -1,0 +1,1 @@
+"""The benchmarks: what each runs, what it costs, what its files are."""

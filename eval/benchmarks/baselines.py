@@ -1,0 +1,172 @@
+"""Baseline networks whose errors normalise a benchmark: published ones as data, and a user's own from a folder.
+
+A user's file lies at `<data root>/baselines/<name>.yaml` with the same fields; the published flip rates and top-5 distances of
+AlexNet are not known, so normalised mFR and mT5D need one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from eval.benchmarks.params import nearest
+from eval.errors import EvalError
+
+_LARGEST: Final = {"errors": 1.0, "flip_rates": 1.0, "top5_distances": 18.0}
+"""Field -> largest value: errors and rates are fractions, not percent; a distance of five ranks is 18 at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """A baseline network's errors.
+
+    Attributes:
+        name: How a benchmark names it.
+        what: Network, weights and files.
+        source: Where the numbers come from.
+        errors: Corruption -> severity -> error as a fraction (empty for a consistency baseline).
+        flip_rates: Perturbation -> flip probability as a fraction.
+        top5_distances: Perturbation -> top-5 rank distance.
+    """
+
+    name: str
+    what: str
+    source: str
+    errors: Mapping[str, Mapping[int, float]]
+    flip_rates: Mapping[str, float]
+    top5_distances: Mapping[str, float]
+
+
+def baseline_for(name: str, data_root: Path | None = None) -> Baseline:
+    """Return a baseline by name: a published one, else the user's own.
+
+    Raises:
+        EvalError: If there is none of that name.
+    """
+    published = _published()
+    if name in published:
+        return _parse(name, published[name])
+    own = _own_files(data_root)
+    if name not in own:
+        raise EvalError(
+            f"unknown baseline {name!r}{nearest(name, [*published, *own])}; `dreamgrid data baselines` computes one"
+        )
+    return _parse(name, _document(own[name]))
+
+
+def own_baseline(name: str, data_root: Path) -> Path | None:
+    """Return the file of a user's own baseline, or None for a published one and an unknown name."""
+    return None if name in _published() else _own_files(data_root).get(name)
+
+
+def baseline_name(benchmark: str, config: Any, dataset: str, data_root: Path | None) -> str | None:
+    """Return the baseline that normalises a benchmark: the one that is named, else for "c" and "p" the default; or None.
+
+    Args:
+        benchmark: Name of the benchmark.
+        config: Its parameters.
+        dataset: The dataset whose networks are evaluated.
+        data_root: Folder of the user's own baselines.
+    """
+    given: str | None = config.baseline
+    if given is not None or benchmark not in ("c", "p"):
+        return given
+    return default_baseline(benchmark, dataset, config.kinds if benchmark == "c" else config.chosen, data_root)
+
+
+def default_baseline(benchmark: str, dataset: str, kinds: Sequence[str], data_root: Path | None = None) -> str | None:
+    """Return the name of the baseline that is meant where none is named: the only one of that benchmark and dataset.
+
+    Args:
+        benchmark: Benchmark of published files ("c", "p").
+        dataset: The dataset that the files belong to.
+        kinds: Corruptions or perturbations that it must cover.
+        data_root: Folder of the user's own baselines.
+
+    Raises:
+        EvalError: If there are several.
+    """
+    documents = {name: _document(path) for name, path in _own_files(data_root).items()} | dict(_published())
+    fitting = [
+        name
+        for name, raw in documents.items()
+        if raw.get("dataset") == dataset
+        and benchmark in raw.get("benchmarks", ())
+        and set(kinds) <= set(raw.get("errors" if benchmark == "c" else "flip_rates", ()))
+    ]
+    if len(fitting) > 1:
+        raise EvalError(f"several baselines fit benchmark {benchmark!r} of {dataset!r}; name one of {sorted(fitting)}")
+    return fitting[0] if fitting else None
+
+
+def _document(path: Path) -> Mapping[str, Any]:
+    """Return the user's own file of a baseline.
+
+    Raises:
+        EvalError: If it cannot be read, lacks a field, or a number is no fraction (or rank distance).
+    """
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise EvalError(
+            f"{path} must be a YAML file of a baseline network, but cannot be read: {' '.join(str(error).split())}"
+        ) from error
+    fault = _fault(loaded)
+    if fault:
+        raise EvalError(
+            f"{path} must be a file of a baseline network as `dreamgrid data baselines` writes it, but {fault}"
+        )
+    assert isinstance(loaded, Mapping)
+    return loaded
+
+
+def _fault(raw: object) -> str:
+    """Return what is wrong with the document of a baseline, or "" where nothing is."""
+    if not isinstance(raw, Mapping):
+        return "is empty" if raw is None else f"holds a {type(raw).__name__}"
+    lacking = [name for name in ("what", "source") if name not in raw]
+    if lacking:
+        return f"lacks {lacking[0]!r}"
+    for name, largest in _LARGEST.items():
+        values = raw.get(name, {})
+        if not isinstance(values, Mapping):
+            return f"its {name} are no mapping"
+        for kind, found in values.items():
+            numbers = found if name == "errors" and isinstance(found, list) else [found]
+            wrong = [each for each in numbers if not _is_between(each, largest)]
+            if wrong:
+                return f"{name} of {kind} must be from 0 to {largest:g}, and one is {wrong[0]!r}"
+    return ""
+
+
+def _is_between(value: object, largest: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0.0 <= value <= largest
+
+
+def _own_files(data_root: Path | None) -> dict[str, Path]:
+    return {path.stem: path for path in sorted((data_root / "baselines").glob("*.yaml"))} if data_root else {}
+
+
+@cache
+def _published() -> Mapping[str, Mapping[str, Any]]:
+    loaded: Mapping[str, Mapping[str, Any]] = yaml.safe_load(
+        Path(__file__).with_name("baselines.yaml").read_text(encoding="utf-8")
+    )
+    return loaded
+
+
+def _parse(name: str, raw: Mapping[str, Any]) -> Baseline:
+    errors = {kind: dict(enumerate(values, start=1)) for kind, values in raw.get("errors", {}).items()}
+    return Baseline(
+        name=name,
+        what=str(raw["what"]),
+        source=str(raw["source"]),
+        errors=errors,
+        flip_rates=dict(raw.get("flip_rates", {})),
+        top5_distances=dict(raw.get("top5_distances", {})),
+    )

@@ -1,0 +1,143 @@
+"""Suites: which benchmarks together judge a network on every safety axis, for a dataset and the files that are there. Light.
+
+Published files are preferred where they exist and lie below the data root; else the generated stand-in is chosen, under its own
+name, and a note says which files are missing and where they belong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, Literal, get_args
+
+from eval.benchmarks.params import nearest
+from eval.benchmarks.presence import is_there, missing_files
+from eval.benchmarks.registry import benchmark_for
+from eval.errors import EvalError
+from eval.outliers.sets import IMAGE_SETS, OUTLIER_SETS, outlier_folder
+from eval.published_files.layout import FOLDERS
+
+SuiteName = Literal["full", "generated", "published", "quick"]
+SUITES: Final[tuple[str, ...]] = get_args(SuiteName)
+QUICK_IMAGES: Final = 500
+GREY_DIGITS_SIDE: Final = 28
+"""MNIST-C is made for images of this side."""
+
+CROSS_SETS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "cifar-10": ("textures", "svhn", "lsun", "places69", "isun", "cifar-100"),
+        "cifar-100": ("textures", "svhn", "lsun", "places69", "isun", "cifar-10"),
+        "mnist": ("fashion-mnist", "kmnist", "notmnist"),
+        "fashion-mnist": ("mnist", "kmnist", "notmnist"),
+        "kmnist": ("mnist", "fashion-mnist", "notmnist"),
+        "imagenet": ("textures", "places69", "places365", "imagenet-o"),
+        "tiny-imagenet": ("textures", "svhn", "lsun", "places69", "isun"),
+    }
+)
+"""Dataset -> the sets of other images that it is told from, where they are below the data root."""
+
+_FAMILIES: Final = ("c", "cbar", "p")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteChoice:
+    """The benchmarks of a suite.
+
+    Attributes:
+        benchmarks: Benchmark -> parameters that differ from the defaults, in the order in which they run.
+        notes: What is not as published: missing files with where they belong, stand-ins, limits.
+    """
+
+    benchmarks: Mapping[str, Mapping[str, object]]
+    notes: tuple[str, ...]
+
+
+def choose_suite(
+    name: str, *, dataset: str, side: int, channels: int, data_root: Path, has_dataset: Callable[[str], bool]
+) -> SuiteChoice:
+    """Return the benchmarks of a suite for a dataset.
+
+    "full" takes published files where they are and generated stand-ins where not, "published" and "generated" one kind only, and
+    "quick" is "generated" on the first 500 images of the limit's order.
+
+    Args:
+        name: One of `SUITES`.
+        dataset: The dataset that the network was trained on.
+        side: Shorter side of its images in pixels.
+        channels: 1 (grey) or 3 (RGB).
+        data_root: Folder of datasets and published benchmarks.
+        has_dataset: Whether a dataset is below the data root.
+
+    Raises:
+        EvalError: If the suite is unknown.
+    """
+    if name not in SUITES:
+        raise EvalError(f"unknown suite {name!r}{nearest(name, SUITES)}")
+    families = [*_FAMILIES, *(["mnist-c"] if channels == 1 and side == GREY_DIGITS_SIDE else [])]
+    benchmarks: dict[str, Mapping[str, object]] = {"clean": {}, "clean-scaled": {}}
+    notes: list[str] = []
+    for family in families:
+        chosen = _of_family(family, name, dataset, data_root, notes)
+        benchmarks |= {chosen: {}} if chosen else {}
+    if dataset == "imagenet" and name in ("full", "published"):
+        benchmarks |= _renditions(dataset, data_root, notes)
+    benchmarks |= {"pgd": {}, "pgd-reference": {}}
+    benchmarks |= _outliers(name, dataset, data_root, has_dataset, notes)
+    if name == "quick":
+        benchmarks = {each: {**params, "max_images": QUICK_IMAGES} for each, params in benchmarks.items()}
+        notes.append(f"limited to {QUICK_IMAGES} test images")
+    return SuiteChoice(benchmarks=benchmarks, notes=tuple(notes))
+
+
+def axes_of(benchmarks: Sequence[str]) -> tuple[str, ...]:
+    """Return the safety axes that some benchmarks judge, in the order of the literature."""
+    judged = {benchmark_for(name).axis for name in benchmarks}
+    if any("rms" in benchmark_for(name).metrics for name in benchmarks):
+        judged.add("calibration")
+    order = ("accuracy", "corruption", "consistency", "adversaries", "calibration", "anomaly")
+    return tuple(axis for axis in order if axis in judged)
+
+
+def _of_family(family: str, suite: str, dataset: str, data_root: Path, notes: list[str]) -> str | None:
+    stand_in = f"{family}-generated"
+    if suite in ("generated", "quick"):
+        return stand_in
+    if (dataset, family) not in FOLDERS:
+        if suite == "published":
+            notes.append(f"{family}: there are no published files for {dataset}")
+            return None
+        return stand_in
+    lacking = missing_files(family, {}, dataset, data_root)
+    if not lacking:
+        return family
+    instead = f"; {stand_in} stands in" if suite == "full" else ""
+    notes.extend(f"{line}{instead}" for line in lacking)
+    return stand_in if suite == "full" else None
+
+
+def _renditions(dataset: str, data_root: Path, notes: list[str]) -> dict[str, Mapping[str, object]]:
+    lacking = missing_files("r", {}, dataset, data_root)
+    notes.extend(lacking)
+    return {} if lacking else {"r": {}}
+
+
+def _outliers(
+    suite: str, dataset: str, data_root: Path, has_dataset: Callable[[str], bool], notes: list[str]
+) -> dict[str, Mapping[str, object]]:
+    if suite in ("generated", "quick"):
+        return {"ood-generated": {}}
+    wanted = CROSS_SETS.get(dataset, ())
+    there = [name for name in wanted if _is_there(name, data_root, has_dataset)]
+    away = [name for name in wanted if name not in there]
+    if away:
+        notes.append(f"ood: not below {data_root} and left out: {', '.join(away)}")
+    return {"ood": {"sets": [*OUTLIER_SETS, *there]}} if there else {"ood-generated": {}}
+
+
+def _is_there(name: str, data_root: Path, has_dataset: Callable[[str], bool]) -> bool:
+    if name not in IMAGE_SETS:
+        return has_dataset(name)
+    folder = outlier_folder(name, data_root)
+    return folder is not None and is_there(folder)

@@ -1,0 +1,1 @@
+"""The corruptions of MNIST-C."""

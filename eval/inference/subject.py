@@ -1,0 +1,85 @@
+"""What is judged: a network, its test images, and the workers that share the judging."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from augment.files.published import Identified
+from eval.inference.context import Judging
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+    from torch import nn
+
+T = TypeVar("T")
+
+
+class Workers(Protocol):
+    """The workers that judge together; `trainers` implements it over torch.distributed, tests and one process by `Alone`."""
+
+    @property
+    def rank(self) -> int: ...
+
+    @property
+    def world_size(self) -> int: ...
+
+    def gather(self, value: T) -> list[T]:
+        """Return every rank's value in rank order, on every rank."""
+
+
+class Alone:
+    """A single worker."""
+
+    rank = 0
+    world_size = 1
+
+    def gather(self, value: T) -> list[T]:
+        """Return the value in a list."""
+        return [value]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A checkpoint under judgement.
+
+    Attributes:
+        model: Maps (N, C, H, W) float32 images in [0, 1] to (N, K) logits; normalisation is its first layer; in eval mode.
+        device: Where the model lies.
+        dataset: Name of the in-distribution dataset.
+        fingerprint: Content identity of the dataset's test split; generated data are a function of it.
+        images: Test images, (N, H, W, C) uint8.
+        labels: True classes, (N,) int64.
+        num_classes: Number of classes K.
+        seed: Seed of everything generated for the judgement (a constant of the benchmark, not of the cell).
+        batch_size: Images per forward pass.
+        workers: The workers that share the judging; every rank calls the same benchmarks in the same order.
+        data_root: Folder of datasets and published benchmarks (torchvision's layouts).
+        cache_dir: Folder for generated, content-addressed arrays.
+        load_images: Loads the test images of another dataset by name, (M, H, W, C) uint8; raises when it is missing.
+        identify: Says what identifies the files of a dataset by name, so that own files are told from published ones; None where
+            nobody asks.
+        keep_generated: Whether generated images are kept in `cache_dir`; the numbers are the same either way.
+        judging: What the benchmarks of one judgement share; the suite sets it.
+    """
+
+    model: nn.Module
+    device: torch.device
+    dataset: str
+    fingerprint: str
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    num_classes: int
+    data_root: Path
+    cache_dir: Path
+    load_images: Callable[[str], NDArray[np.uint8]]
+    workers: Workers = field(default_factory=Alone)
+    seed: int = 0
+    batch_size: int = 250
+    identify: Callable[[str], Identified] | None = None
+    keep_generated: bool = True
+    judging: Judging = field(default_factory=Judging, compare=False, repr=False)

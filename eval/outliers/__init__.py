@@ -1,0 +1,1 @@
+"""Outlier images and how they are generated."""

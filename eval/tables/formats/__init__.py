@@ -1,0 +1,1 @@
+"""The formats in which a table is written."""

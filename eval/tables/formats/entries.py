@@ -1,0 +1,126 @@
+"""What stands in the cells, headings and footnotes of a printed table; the formats differ only in how they mark up text.
+
+The one place where fractions become percent. Bold is best, underlined second best, an arrow says which way is better, a symbol
+refers to a footnote. Plain Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from types import MappingProxyType
+from typing import Final
+
+from eval.tables.grid import MARKS, ColumnSpec, Entry, Table, shown_value
+
+UNDEFINED: Final = "undefined"
+SYMBOLS: Final[Mapping[str, str]] = MappingProxyType(dict(zip(MARKS, "†°‡§*¶‖◇△▽●", strict=True)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Style:
+    """How entries are written.
+
+    Attributes:
+        decimals: Digits after the point.
+        spread: Whether the sample standard deviation follows the mean.
+        reference: Whether a published number and its verdict follow.
+    """
+
+    decimals: int = 1
+    spread: bool = True
+    reference: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ink:
+    """How one format marks up pieces of text."""
+
+    best: Callable[[str], str]
+    second: Callable[[str], str]
+    symbol: Callable[[str], str]
+    text: Callable[[str], str]
+    missing: str
+    plus_minus: str
+    raised: tuple[str, str] = ("⁺", "⁻")
+
+    def shift(self, outcome: str) -> str:
+        """Return the sign of a row that is shown to be better or worse than the baseline row, else nothing."""
+        return dict(zip(("better", "worse"), self.raised, strict=True)).get(outcome, "")
+
+
+def headings(table: Table) -> list[str]:
+    """Return the heading of each printed column, with the arrow of its direction."""
+    if table.merges_groups:
+        return [group for group, _ in groupby(spec.group for spec in table.columns)]
+    return [f"{spec.group} {spec.label} {arrow(spec)}" for spec in table.columns]
+
+
+def arrow(spec: ColumnSpec) -> str:
+    """Return ↓ where lower is better, else ↑."""
+    return "↓" if spec.lower_is_better else "↑"
+
+
+def footnotes(table: Table) -> list[tuple[str, str]]:
+    """Return (symbol, text) of the lines below a table: what the numbers are, the marks, the table's own notes."""
+    lines = [("", _what_numbers_are(table))] if any(entry for row in table.entries for entry in row) else []
+    lines += [(SYMBOLS[mark], MARKS[mark]) for mark in table.marks()]
+    lines += [("", f"{UNDEFINED.capitalize()}: {reason}.") for reason in undefined_reasons(table)]
+    return [*lines, *(("", note) for note in table.notes)]
+
+
+def undefined_reasons(table: Table) -> list[str]:
+    """Return "C RMS (reference) undefined for 120 predictions: ..." once for each column and reason."""
+    return list(
+        dict.fromkeys(
+            f"{table.columns[j].group} {table.columns[j].label} {why}" for (_, j), why in table.undefined.items()
+        )
+    )
+
+
+def cells(table: Table, ink: Ink, style: Style) -> list[list[str]]:
+    """Return the text of each printed cell, marked up."""
+    ranks = table.ranks(decimals=style.decimals)
+    single = [
+        [
+            ink.text(UNDEFINED)
+            if entry is None and (i, j) in table.undefined
+            else _cell(entry, table.columns[j], ranks.get((i, j)), ink, style)
+            for j, entry in enumerate(row)
+        ]
+        for i, row in enumerate(table.entries)
+    ]
+    if not table.merges_groups:
+        return single
+    groups = [
+        [j for j, _ in members] for _, members in groupby(enumerate(table.columns), key=lambda pair: pair[1].group)
+    ]
+    return [[" / ".join(row[j] for j in members) for members in groups] for row in single]
+
+
+def _cell(entry: Entry | None, spec: ColumnSpec, rank: int | None, ink: Ink, style: Style) -> str:
+    if entry is None:
+        return ink.missing
+    text = _number(entry.summary.mean, spec, style)
+    text = ink.best(text) if rank == 1 else ink.second(text) if rank == 2 else text
+    if style.spread and entry.summary.spread is not None:
+        text += f"{ink.plus_minus}{_number(entry.summary.spread, spec, style)}"
+    text += ink.shift(entry.against.outcome) if entry.against is not None else ""
+    text += "".join(ink.symbol(SYMBOLS[mark]) for mark in MARKS if mark in entry.marks)
+    if style.reference and entry.reference is not None:
+        published = _number(entry.reference.value, spec, style)
+        text += ink.text(f" ({published}: {entry.reference.verdict})")
+    return text
+
+
+def _number(value: float, spec: ColumnSpec, style: Style) -> str:
+    return f"{shown_value(value, spec, style.decimals):.{style.decimals}f}"
+
+
+def _what_numbers_are(table: Table) -> str:
+    counts = sorted({entry.summary.n for row in table.entries for entry in row if entry and entry.summary.n}) or [1]
+    seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    unit = "Percent" if all(spec.is_percent for spec in table.columns) else "Percent, except mT5D (ranks)"
+    spread = ", mean ± sample standard deviation" if counts[-1] > 1 else ""
+    return f"{unit}{spread}, {seeds} seed{'s' if counts[-1] > 1 else ''} per entry."

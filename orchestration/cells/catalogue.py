@@ -1,0 +1,168 @@
+"""What cells may name: methods, mixing sets, datasets, models, recipes, benchmarks, each from the registry of its package.
+
+One frozen value, so that a test can put a small one in its place. Importing and using it imports no NumPy, torch or Ray.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestration.errors import nearest
+from orchestration.sweeps.messages import broken_rule
+
+if TYPE_CHECKING:
+    from augment.mixing_sets.mixing_set import MixingSet
+    from augment.registry import Method
+    from eval.benchmarks.contract import Benchmark
+    from eval.benchmarks.registry import Column
+    from trainers.datasets.spec import DatasetSpec
+    from trainers.models.registry import ModelSpec
+    from trainers.recipes import RecipeSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """Everything that cells may name.
+
+    Attributes:
+        methods: The built-in methods by name.
+        compose: Gives the method of a name, also a user's own or several joined by "+".
+        benchmarks: The built-in benchmarks by name.
+        added_benchmarks: Gives those of installed packages; asked only for names that are not built in.
+        column: Parses a table column; raises for an unknown benchmark or metric.
+        benchmark_params: Gives all parameters of a benchmark, defaults filled in, from those that differ.
+        mixing_set: Gives a mixing set by name; raises ValueError or the package's own error for an unknown one.
+        dataset: Gives a dataset by name.
+        model: Gives a model by name.
+        recipe: Gives a recipe by name.
+        missing_data: Says in one line each which of some datasets are not below a data root, or have other files than published,
+            and how to get them.
+        loop_semantics: Version of the training loop.
+        data_root: Where what users' own files hold is looked up, as far as it is part of a key; None leaves it pending.
+    """
+
+    methods: Mapping[str, Method]
+    compose: Callable[[str], Method]
+    benchmarks: Mapping[str, Benchmark]
+    added_benchmarks: Callable[[], Mapping[str, Benchmark]]
+    column: Callable[[str], Column]
+    benchmark_params: Callable[[str, Mapping[str, Any]], dict[str, object]]
+    mixing_set: Callable[[str], MixingSet]
+    dataset: Callable[[str], DatasetSpec]
+    model: Callable[[str], ModelSpec]
+    recipe: Callable[[str], RecipeSpec]
+    missing_data: Callable[[Sequence[str], Path], list[str]]
+    loop_semantics: int
+    data_root: Path | None = None
+
+    def method_parts(self, name: str) -> tuple[Method, ...]:
+        """Return the methods that a name joins by "+" ("pixmix+cutmix"), in order.
+
+        Raises:
+            AugmentError: If a part is unknown, or the parts do not compose.
+        """
+        whole = self.compose(name)
+        parts = [part.strip() for part in name.split("+")]
+        return (whole,) if len(parts) == 1 else tuple(self.compose(part) for part in parts)
+
+    def benchmark(self, name: str) -> Benchmark:
+        """Return a benchmark.
+
+        Raises:
+            ValueError: If the name is unknown.
+        """
+        found = self.benchmarks[name] if name in self.benchmarks else self.added_benchmarks().get(name)
+        if found is None:
+            raise ValueError(f"unknown benchmark '{name}'{nearest(name, list(self.benchmarks))}")
+        return found
+
+    def has_benchmark(self, name: str) -> bool:
+        """Whether there is a benchmark of that name, built in or of an installed package."""
+        return name in self.benchmarks or name in self.added_benchmarks()
+
+
+@cache
+def builtin_catalogue(data_root: Path | None = None) -> Catalogue:
+    """Return the catalogue of this installation: the built-in registries, and the files below a data root."""
+    from augment.compound import method_for
+    from augment.mixing_sets.registry import mixing_set_for
+    from augment.registry import METHODS
+    from eval.benchmarks.builtin import BENCHMARKS
+    from eval.benchmarks.registry import added_benchmarks, full_params, parse_column
+    from trainers.config import LOOP_SEMANTICS
+    from trainers.datasets.content import contradiction
+    from trainers.datasets.registry import dataset_for, missing_data
+    from trainers.models.registry import model_for
+    from trainers.recipes import recipe_for
+
+    def missing(names: Sequence[str], data_root: Path) -> list[str]:
+        lines = missing_data(list(names), data_root)
+        wrong = {name: contradiction(dataset_for(name), data_root) for name in names}
+        return [*lines, *(f"dataset {name!r} is not the published one: {text}" for name, text in wrong.items() if text)]
+
+    return Catalogue(
+        methods=METHODS,
+        compose=method_for,
+        benchmarks=BENCHMARKS,
+        added_benchmarks=added_benchmarks,
+        column=parse_column,
+        benchmark_params=full_params,
+        mixing_set=mixing_set_for,
+        dataset=dataset_for,
+        model=model_for,
+        recipe=recipe_for,
+        missing_data=missing,
+        loop_semantics=LOOP_SEMANTICS,
+        data_root=data_root,
+    )
+
+
+def known_fields(config: type) -> tuple[str, ...]:
+    """Return the names of a configuration's fields."""
+    return tuple(getattr(config, "__dataclass_fields__", {}))
+
+
+def config_values(config: type, given: Mapping[str, Any], *, subject: str) -> dict[str, Any]:
+    """Return all values of a configuration as plain values: its defaults, overridden by those given and type-checked.
+
+    Args:
+        config: A frozen dataclass with defaults for every field.
+        given: Field -> plain value; lists stand for tuples.
+        subject: What it configures, for messages.
+
+    Raises:
+        ValueError: If a field is unknown, a value has the wrong type, or the configuration refuses it.
+    """
+    fields = known_fields(config)
+    unknown = [name for name in given if name not in fields]
+    if unknown:
+        raise ValueError(f"{subject} has no parameter '{unknown[0]}'{nearest(unknown[0], fields)}")
+    try:
+        made = config(**{name: _typed(config, name, value, subject) for name, value in given.items()})
+    except TypeError as error:
+        raise ValueError(f"{subject}: {error}") from error
+    return asdict(made)
+
+
+def _typed(config: type, name: str, value: Any, subject: str) -> Any:
+    from pydantic import ValidationError
+
+    try:
+        return _field_adapter(config, name).validate_json(json.dumps(value, allow_nan=False), strict=True)
+    except ValidationError as error:
+        rules = dict.fromkeys(broken_rule(each) for each in error.errors(include_url=False))
+        raise ValueError(f"parameter '{name}' of {subject} must be {' or '.join(rules)}, but got {value!r}") from error
+
+
+@cache
+def _field_adapter(config: type, name: str) -> Any:
+    from typing import get_type_hints
+
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(get_type_hints(config)[name])

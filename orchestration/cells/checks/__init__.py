@@ -1,0 +1,1 @@
+"""Checks of cells and columns at plan time."""

@@ -1,0 +1,100 @@
+"""The value of a table's column in what is recorded, and the columns that stay without one though their benchmark is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from eval.benchmarks.registry import Column, column_marks, column_value, parse_column
+from eval.exchange.suites import same_name
+from eval.metrics.scores import detail_parts
+from eval.report import REFUSED_SETS
+
+if TYPE_CHECKING:
+    from eval.report import BenchmarkOutcome, MetricReport
+    from orchestration.cells.cell import PlannedCell
+    from orchestration.cells.identity import ResolvedCell
+    from orchestration.store.contract import CellResult
+
+SHOWN_CELLS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnValue:
+    """A column's value with its marks; None where it is undefined for what was evaluated, with the reason.
+
+    The spread is that which another suite's file gives beside an imported value.
+    """
+
+    value: float | None
+    marks: frozenset[str] = frozenset()
+    undefined: str = ""
+    spread: float | None = None
+
+
+def value_in(column: str, report: MetricReport | None) -> ColumnValue | None:
+    """Return a column's value in a report on its benchmark, or None where it has none.
+
+    Args:
+        column: Text of the column; the detail "mean" stands for the metric over all fine rows.
+        report: The report, or None where none is recorded.
+
+    Raises:
+        EvalError: If the column is unknown.
+    """
+    if report is None or report.outcome is None:
+        return None
+    parsed = parse_column(column.removesuffix("/mean"))
+    if "imported" in report.outcome.notes:
+        return _imported_value(report.outcome, parsed)
+    value = column_value(report.outcome, parsed)
+    if value is None:
+        reason = _why_undefined(report.outcome.notes, parsed)
+        return None if reason is None else ColumnValue(value=None, undefined=reason)
+    return ColumnValue(value=value, marks=column_marks(report.outcome, parsed))
+
+
+def _imported_value(outcome: BenchmarkOutcome, column: Column) -> ColumnValue | None:
+    """Return a value of another suite's file; a set may be spelled otherwise there ("cifar100")."""
+    theirs = [
+        str(row["set"]) for row in outcome.rows if column.detail and same_name(column.detail, str(row.get("set")))
+    ]
+    column = column._replace(detail=theirs[0]) if theirs else column
+    value = column_value(outcome, column)
+    if value is None:
+        return None
+    spread = outcome.notes.get("spreads", {}).get(str(column))
+    return ColumnValue(value=value, marks=frozenset({"imported"}), spread=spread)
+
+
+def _why_undefined(notes: Mapping[str, Any], column: Column) -> str | None:
+    """Return why an evaluated network has no value in a column, as a predicate of its metric or of its outlier set."""
+    if column.metric in notes.get("missing", {}):
+        return str(notes["missing"][column.metric])
+    refused = notes.get(REFUSED_SETS, {})
+    name = detail_parts(column.detail)[0] if column.detail is not None else ""
+    return f"was refused: {refused[name]}" if name in refused else None
+
+
+def unfilled(cells: Iterable[ResolvedCell | PlannedCell], results: Mapping[str, CellResult]) -> tuple[str, ...]:
+    """Return a line for each column that cells have no value in though its benchmark is recorded of them.
+
+    A sweep with such a column is not complete: nothing is left to run, and yet something that it wants is not there. What
+    another suite's file has no number of is not wanted of it.
+
+    Args:
+        cells: Cells with the values that are wanted of them.
+        results: Train key -> what is recorded.
+    """
+    found: dict[str, dict[str, None]] = {}
+    for cell in cells:
+        result = results.get(cell.train_key) if cell.cell.imported is None else None
+        for column, key in cell.wanted_values if result is not None else ():
+            if result is not None and key in result.reports and value_in(column, result.reports[key]) is None:
+                found.setdefault(column, {})[f"{cell.cell.row} seed {cell.cell.seed}"] = None
+    return tuple(
+        f"column '{column}' is empty though its benchmark is recorded: {', '.join([*names][:SHOWN_CELLS])}"
+        + (f" and {len(names) - SHOWN_CELLS} more" if len(names) > SHOWN_CELLS else "")
+        for column, names in found.items()
+    )

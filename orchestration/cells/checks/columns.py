@@ -1,0 +1,95 @@
+"""Columns and benchmarks that could never be filled: unknown ones, and those that a dataset or the parameters rule out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from eval.benchmarks.checks import EvaluationData, benchmark_problem, column_problem
+from eval.benchmarks.registry import parse_column
+from eval.errors import EvalError
+from orchestration.cells.point_settings import attempt, mistake_at
+from orchestration.errors import Mistake, nearest
+
+if TYPE_CHECKING:
+    from eval.benchmarks.contract import BenchmarkRequest
+    from orchestration.cells.catalogue import Catalogue
+    from orchestration.cells.identity import ResolvedCell
+    from orchestration.sweeps.model import Sweep
+    from orchestration.sweeps.yaml_reader import Path
+
+
+def unknown_columns(sweep: Sweep, catalogue: Catalogue) -> list[Mistake]:
+    """Return a mistake for every column whose benchmark or metric is unknown, and every benchmark that is."""
+    mistakes = []
+    for column in sweep.value_columns:
+        try:
+            parsed = catalogue.column(column)
+            if parsed.is_own:
+                wanted = parsed._replace(is_own=False)
+                raise ValueError(f"write '{wanted}': whether the files are the published ones is found out")
+        except (ValueError, EvalError) as error:
+            mistakes.append(mistake_at(sweep, _place(sweep, column), str(error)))
+    for name in sweep.benchmarks:
+        if not catalogue.has_benchmark(name) and not any(column.startswith(f"{name}/") for column in sweep.columns):
+            text = f"unknown benchmark '{name}'{nearest(name, list(catalogue.benchmarks))}"
+            mistakes.append(mistake_at(sweep, ("benchmarks", name), text))
+    return mistakes
+
+
+def impossible(sweep: Sweep, cells: Sequence[ResolvedCell], catalogue: Catalogue) -> list[Mistake]:
+    """Return a mistake for every benchmark that cannot run on the data of some cells, and every column that it leaves empty."""
+    looked: dict[tuple[str, str], tuple[BenchmarkRequest, str]] = {}
+    for cell in cells:
+        for request in cell.benchmarks if cell.cell.imported is None else ():  # of that, nothing is run here
+            looked.setdefault((cell.config.dataset, request.key), (request, cell.config.dataset))
+    mistakes: list[Mistake] = []
+    for request, dataset in looked.values():
+        mistakes += _of_request(sweep, request, dataset, catalogue)
+    return list(dict.fromkeys(mistakes))
+
+
+def _of_request(sweep: Sweep, request: BenchmarkRequest, dataset: str, catalogue: Catalogue) -> list[Mistake]:
+    data = _data(dataset, catalogue)
+    problem = benchmark_problem(request.name, request.params, data)
+    if problem is not None:
+        used_by = [column for column in sweep.columns if column.startswith(f"{request.name}/")]
+        place: Path = _place(sweep, used_by[0]) if used_by else ("benchmarks", request.name)
+        return [mistake_at(sweep, place, f"benchmark '{request.name}' cannot run on '{dataset}': {problem}")]
+    mistakes = []
+    for text in sweep.value_columns:
+        column, _ = attempt(parse_column, text)
+        if column is not None and column.benchmark == request.name:
+            problem = column_problem(column, request.params, data)
+            if problem is not None:
+                mistakes.append(mistake_at(sweep, _place(sweep, text), f"column '{text}' would stay empty: {problem}"))
+    return mistakes
+
+
+def _data(dataset: str, catalogue: Catalogue) -> EvaluationData:
+    spec = catalogue.dataset(dataset)
+    return EvaluationData(
+        dataset=dataset,
+        num_images=spec.num_test,
+        num_classes=spec.num_classes,
+        side=spec.image_size,
+        data_root=catalogue.data_root,
+        is_dataset=lambda name: attempt(catalogue.dataset, name)[0] is not None,
+    )
+
+
+def _place(sweep: Sweep, column: str) -> Path:
+    """Return where the file names a column (one with a detail of layout `sets` by that detail), or what stands in for it."""
+    table = sweep.table
+    if table is None:
+        return ("table", "columns")
+    if table.layout == "sets":
+        base = next((each for each in sweep.columns if column == each or column.startswith(f"{each}/")), column)
+        detail = column.removeprefix(f"{base}/")
+        if detail in sweep.details:
+            key: Path = ("table",) if sweep.details == table.details else ("sizes", sweep.size)
+            return (*key, "details", sweep.details.index(detail))
+        column = base
+    if column in sweep.stand_ins:
+        return ("sizes", sweep.size, "columns", sweep.stand_ins[column])
+    return ("table", "columns", table.columns.index(column)) if column in table.columns else ("table", "columns")

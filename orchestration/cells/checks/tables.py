@@ -1,0 +1,155 @@
+"""What a table refuses, told by the plan: it lays out the table that its cells will stand in, before anything runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from eval.errors import EvalError
+from eval.tables.grid import Observation
+from orchestration.cells.checks.settings import described, differing_settings
+from orchestration.cells.point_settings import mistake_at
+from orchestration.errors import Mistake, nearest
+from orchestration.results.table import laid_out, place_of
+from orchestration.sweeps.model import spoken_value
+from orchestration.sweeps.yaml_reader import plain_scalar
+
+if TYPE_CHECKING:
+    from orchestration.cells.identity import ResolvedCell
+    from orchestration.sweeps.model import Point, Sweep
+
+    Pairs = Sequence[tuple[Point, ResolvedCell]]
+
+_CLAIM: Final = re.compile(r"(?<![\w.])([A-Za-z_][\w.]*)\s*[=:]\s*([^\s,;()=\[\]{}]+)(?=[\s,;()]|$)")
+_SEED: Final = re.compile(r"\bseed\s*[=:#]?\s*(\d+)\W*$", re.IGNORECASE)
+"""Ends the label of a row for one seed."""
+SHOWN_DIFFERENCES: Final = 4
+
+
+def table_mistakes(sweep: Sweep, pairs: Pairs) -> list[Mistake]:
+    """Return a mistake for each way in which the table of some cells could not be built, or would show one under another's name.
+
+    Args:
+        sweep: Rows, columns, layout.
+        pairs: Its points with their resolved cells, as far as they could be resolved.
+    """
+    mistakes = [*_row_mistakes(sweep, pairs), *_claim_mistakes(sweep, pairs), *_matrix_mistakes(sweep, pairs)]
+    return list(dict.fromkeys(mistakes))
+
+
+def layout_mistakes(sweep: Sweep) -> list[Mistake]:
+    """Return a mistake where the table of a sweep cannot be laid out with one value in the place of each of its cells."""
+    try:
+        laid_out(sweep, _one_each(sweep))
+    except (EvalError, ValueError) as error:
+        return [mistake_at(sweep, ("table",), str(error))]
+    return []
+
+
+def _one_each(sweep: Sweep) -> Iterator[Observation]:
+    column = sweep.value_columns[0]
+    seen: set[tuple[str, int]] = set()
+    for point in sweep.points:
+        if (point.row, point.seed) not in seen:
+            seen.add((point.row, point.seed))
+            row, across = place_of(sweep, point)
+            yield Observation(row=row, across=across, column=column, seed=point.seed, value=0.0)
+
+
+def _row_mistakes(sweep: Sweep, pairs: Pairs) -> Iterator[Mistake]:
+    """Rows whose label stands for cells that differ in more than their seed."""
+    first: dict[tuple[str, int], ResolvedCell] = {}
+    told: set[str] = set()
+    for point, cell in pairs:
+        known = first.setdefault((point.row, point.seed), cell)
+        if known.train_key != cell.train_key and point.row not in told:
+            told.add(point.row)
+            text = (
+                f"row '{point.row}' stands for cells that differ in more than their seed: "
+                f"{_differing(known, cell)}; give each its own label"
+            )
+            yield mistake_at(sweep, point.origin, text)
+
+
+def _matrix_mistakes(sweep: Sweep, pairs: Pairs) -> Iterator[Mistake]:
+    """Entries of a matrix that more than one cell of a seed would stand in, and factors that no cell sets."""
+    axes = sweep.table.matrix if sweep.table is not None else None
+    if axes is None:
+        return
+    known = list(dict.fromkeys(path for point, _ in pairs for path in point.settings))
+    unknown = [(name, path) for name, path in (("rows", axes.rows), ("columns", axes.columns)) if path not in known]
+    if unknown:
+        for name, path in unknown if pairs else ():
+            yield mistake_at(
+                sweep, ("table", "matrix", name), f"no cell sets the factor '{path}'{nearest(path, known)}"
+            )
+        return
+    first: dict[tuple[str, str, int], tuple[Point, ResolvedCell]] = {}
+    for point, cell in pairs:
+        other, there = first.setdefault((*place_of(sweep, point), point.seed), (point, cell))
+        if other.row == point.row:
+            continue
+        down, across = place_of(sweep, point)
+        what = f"differ in {_differing(there, cell)}" if there.train_key != cell.train_key else "are the same cell"
+        yield mistake_at(
+            sweep,
+            ("table", "matrix"),
+            f"the entry {axes.rows} {down}, {axes.columns} {across} would stand for the rows '{other.row}' and '{point.row}', "
+            f"which {what}; a matrix has two factors: leave the third one at one value, or choose layout 'metrics'",
+        )
+        return
+
+
+def _claim_mistakes(sweep: Sweep, pairs: Pairs) -> Iterator[Mistake]:
+    """Rows whose label says "epochs=5" of cells that run with another value."""
+    seen: set[str] = set()
+    for point, cell in pairs:
+        is_foreign = cell.cell.imported is not None or cell.config.released is not None
+        named_seed = _SEED.search(point.row)
+        if point.row in seen or (_CLAIM.search(point.row) is None and named_seed is None) or is_foreign:
+            continue
+        seen.add(point.row)
+        own = {path for path, item in point.settings.items() if item.origin[1:2] in (("grid",), ("one_at_a_time",))}
+        own |= {path.rpartition(".")[2] for path in own}  # an axis's own value, which nothing else may set
+        claims = [(name, text) for name, text in _CLAIM.findall(point.row) if name not in own]
+        if named_seed is not None and ("seed", named_seed[1]) not in claims:
+            claims.append(("seed", named_seed[1]))
+        values = described(cell, without=()) if claims else {}
+        for name, text in claims:
+            named = {path: value for path, value in values.items() if _is_named(path, name)}
+            every = [each.seed for each, _ in pairs if each.row == point.row] if [*named] == ["seed"] else []
+            real = every or list(named.values())
+            is_true = all(_says(text, value) for value in every) if every else any(_says(text, v) for v in real)
+            if real and not is_true:
+                shown = " and ".join(dict.fromkeys(spoken_value(value) for value in real))
+                yield mistake_at(
+                    sweep, point.origin, f"row '{point.row}' says {name}={text}, but its cells run with {name} {shown}"
+                )
+
+
+def _is_named(path: str, name: str) -> bool:
+    spellings = {
+        path,
+        path.rpartition(".")[2],
+        path.replace("recipe.", "train.", 1),
+        path.replace("method_params.", "params.", 1),
+        path.replace("mixing_set.", "mixing_set_params.", 1),
+    }
+    return name in spellings
+
+
+def _says(text: str, value: Any) -> bool:
+    """Whether a text in a label names a value, or is of a kind that cannot be told (a list)."""
+    if isinstance(value, list | tuple | dict):
+        return True
+    said = plain_scalar(text)
+    if isinstance(said, int | float) and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(said) == float(value)
+    return text.casefold() in (str(value).casefold(), spoken_value(value).casefold())
+
+
+def _differing(first: ResolvedCell, second: ResolvedCell) -> str:
+    found = differing_settings(first, second)
+    more = f" and {len(found) - SHOWN_DIFFERENCES} more" if len(found) > SHOWN_DIFFERENCES else ""
+    return ", ".join(found[:SHOWN_DIFFERENCES]) + more

@@ -1,0 +1,225 @@
+"""Finding and reading sweep files: the built-in ones by name, a user's own by path."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from orchestration.cells.catalogue import Catalogue
+from orchestration.errors import InputError, Mistake, nearest
+from orchestration.sweeps.expand import expand
+from orchestration.sweeps.model import SIZES, Overrides, Size, Sweep, union_of
+from orchestration.sweeps.schema import SweepFile, parse_document
+from orchestration.sweeps.yaml_reader import Document, mistake_in, parse_yaml
+
+SWEEP_FOLDER: Final = Path(__file__).parent.parent / "sweeps" / "builtin"
+
+
+class _BuiltInSweeps(Mapping[str, Path]):
+    """The packaged sweep files by name, in the order of their table numbers."""
+
+    def __getitem__(self, name: str) -> Path:
+        path = SWEEP_FOLDER / f"{name}.yaml"
+        if not name or "/" in name or not path.is_file():
+            raise KeyError(name)
+        return path
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted((path.stem for path in SWEEP_FOLDER.glob("*.yaml")), key=_natural))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _natural(name: str) -> tuple[str, int]:
+    head, _, number = name.rpartition("-")
+    return (head, int(number)) if number.isdigit() else (name, 0)
+
+
+SWEEPS: Final[Mapping[str, Path]] = _BuiltInSweeps()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedFile:
+    """A sweep file that was read: its shape, its lines, and the mistakes of shape."""
+
+    subject: str
+    document: Document
+    file: SweepFile | None
+    mistakes: tuple[Mistake, ...]
+
+
+def sweep_path(name_or_path: str) -> Path:
+    """Return the file of a built-in sweep, or the path of a user's own.
+
+    Raises:
+        InputError: If there is neither; names the nearest built-in sweep.
+    """
+    if name_or_path in SWEEPS:
+        return SWEEPS[name_or_path]
+    path = Path(name_or_path).expanduser()
+    if path.suffix in (".yaml", ".yml") or "/" in name_or_path:
+        if path.is_file():
+            return path
+        raise _unknown(f"no sweep file '{name_or_path}': the path must name a readable YAML file")
+    raise _unknown(
+        f"unknown sweep '{name_or_path}'{nearest(name_or_path, list(SWEEPS))}; or give the path of a YAML file"
+    )
+
+
+def read_sweep_file(name_or_path: str) -> LoadedFile:
+    """Read a sweep file and check its shape.
+
+    Raises:
+        InputError: If it cannot be found, read, or understood as YAML.
+    """
+    path = sweep_path(name_or_path)
+    subject = f"sweep file {path.name}"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unknown(f"sweep file '{path}' must be readable UTF-8 text: {error}") from error
+    return _parse(text, subject)
+
+
+@lru_cache(maxsize=64)
+def _parse(text: str, subject: str) -> LoadedFile:
+    """Parse one text once a process: a union reads its parts, and the list of sweeps each part several times."""
+    document, mistakes = parse_yaml(text, subject=subject)
+    file, more = parse_document(document)
+    told = [*mistakes, *(each for each in more if each.where not in {mistake.where for mistake in mistakes})]
+    return LoadedFile(subject=subject, document=document, file=file, mistakes=tuple(told))
+
+
+def load_sweep_file(name_or_path: str) -> SweepFile:
+    """Read a sweep file and return its shape.
+
+    Raises:
+        InputError: With every mistake of shape.
+    """
+    loaded = read_sweep_file(name_or_path)
+    if loaded.file is None or loaded.mistakes:
+        raise InputError(loaded.subject, loaded.mistakes)
+    return loaded.file
+
+
+def load_sweep(
+    name_or_path: str,
+    *,
+    size: Size = "full",
+    overrides: Overrides | None = None,
+    catalogue: Catalogue | None = None,
+) -> Sweep:
+    """Load a sweep in one of its sizes, checked.
+
+    Args:
+        name_or_path: Name of a built-in sweep, or path of a YAML file.
+        size: "full", "smoke" or "small".
+        overrides: What options change.
+        catalogue: What cells may name; where it is given, mistakes of names and types are told together with those of shape.
+
+    Raises:
+        InputError: With all mistakes of the file at once.
+    """
+    loaded = read_sweep_file(name_or_path)
+    mistakes = list(loaded.mistakes)
+    if loaded.file is None:
+        raise InputError(loaded.subject, mistakes)
+    if loaded.file.include and not mistakes:
+        return _load_union(loaded.file, loaded.document, size, overrides, catalogue)
+    if loaded.file.include:
+        raise InputError(loaded.subject, mistakes)
+    broken = frozenset(mistake.where for mistake in mistakes)
+    sweep, more = expand(loaded.file, loaded.document, size=size, overrides=overrides, broken=broken)
+    mistakes += more
+    if name_or_path not in SWEEPS:
+        others = [other for other in loaded.file.sizes if other != size]
+        mistakes += [
+            each for other in others for each in expand(loaded.file, loaded.document, size=other, broken=broken)[1]
+        ]
+        mistakes += _published_mistakes(loaded)
+    if catalogue is not None and mistakes:
+        from orchestration.cells.resolve import try_resolve_sweep
+
+        mistakes += try_resolve_sweep(sweep, catalogue, found=mistakes)[1]
+    if mistakes:
+        raise InputError(loaded.subject, list(dict.fromkeys(mistakes)))
+    return sweep
+
+
+def _published_mistakes(loaded: LoadedFile) -> list[Mistake]:
+    """Return a mistake where a file names a published table that is not known."""
+    name = loaded.file.table.published if loaded.file is not None and loaded.file.table is not None else None
+    if name is None:
+        return []
+    from eval.tables.published.tables import published_tables
+
+    known = list(published_tables())
+    text = f"unknown published table '{name}'{nearest(name, known)}"
+    return [] if name in known else [mistake_in(loaded.document, ("table", "published"), text)]
+
+
+def _load_union(
+    file: SweepFile, document: Document, size: Size, overrides: Overrides | None, catalogue: Catalogue | None
+) -> Sweep:
+    known = [name for name in SWEEPS if not load_sweep_file(name).include]
+    mistakes = [
+        mistake_in(
+            document, ("include", index), f"'{name}' is no built-in sweep with a table of its own{nearest(name, known)}"
+        )
+        for index, name in enumerate(file.include)
+        if name not in known
+    ]
+    parts = []
+    for name in file.include if not mistakes else ():
+        try:
+            if overrides is None and catalogue is None:
+                parts.append(built_in_sweep(name, size))
+            else:
+                parts.append(load_sweep(name, size=size, overrides=overrides, catalogue=catalogue))
+        except InputError as error:
+            mistakes += [replace(each, where=f"{name}: {each.where}") for each in error.mistakes]
+    if mistakes:
+        raise InputError(f"sweep '{file.name}'", mistakes)
+    return union_of(file.name, file.title, file.description.strip(), parts, document=document)
+
+
+@lru_cache(maxsize=64)
+def built_in_sweep(name: str, size: Size = "full") -> Sweep:
+    """Load a built-in sweep as it stands, once a process: the list of sweeps meets each in several unions."""
+    return load_sweep(name, size=size)
+
+
+def sizes_of(file: SweepFile) -> tuple[Size, ...]:
+    """Return the sizes that a sweep file can be run in; a union has those that all its parts have."""
+    if not file.include:
+        return ("full", *file.sizes)
+    shared = [set(sizes_of(load_sweep_file(name))) for name in file.include]
+    return tuple(size for size in SIZES if all(size in each for each in shared))
+
+
+def sweep_json_schema(catalogue: Catalogue | None = None) -> dict[str, Any]:
+    """Return the JSON Schema of sweep files for editors; with a catalogue, known names are offered for completion."""
+    schema = SweepFile.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "DreamGrid sweep"
+    if catalogue is not None:
+        offers = {"method": list(catalogue.methods)}
+        for model in ("PointPatch", "NamedPoint"):
+            for name, values in offers.items():
+                schema["$defs"][model]["properties"][name]["examples"] = sorted(values)
+        schema["properties"]["benchmarks"]["propertyNames"] = {"enum": sorted(catalogue.benchmarks)}
+    return schema
+
+
+def sweep_json_schema_text(catalogue: Catalogue | None = None) -> str:
+    """Return the JSON Schema of sweep files as indented text."""
+    return json.dumps(sweep_json_schema(catalogue), indent=2, sort_keys=True)
+
+
+def _unknown(text: str) -> InputError:
+    return InputError("sweep", [Mistake(where="", text=text)])

@@ -1,0 +1,72 @@
+"""Where a result comes from: commit, configuration, versions, driver."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestration.store.contract import Provenance
+
+if TYPE_CHECKING:
+    from orchestration.cells.cell import PlannedCell
+
+_LIBRARIES = ("ray", "torch", "torchvision", "numpy", "numba", "scipy", "scikit-learn", "pillow", "dreamgrid")
+
+
+def provenance_of(cell: PlannedCell) -> Provenance:
+    """Return the provenance of a result of a cell that is recorded now."""
+    commit, dirty = code_version()
+    config = asdict(cell.config)
+    text = json.dumps(config, sort_keys=True, separators=(",", ":"), default=str)
+    return Provenance(
+        commit=commit,
+        dirty=dirty,
+        config=json.loads(text),
+        config_hash=hashlib.sha256(text.encode()).hexdigest(),
+        data_identity=cell.dataset_identity,
+        versions=library_versions(),
+        driver={"host": socket.gethostname(), "pid": os.getpid(), "ray": library_versions().get("ray", "")},
+        recorded_at=time.time(),
+    )
+
+
+@cache
+def code_version() -> tuple[str, bool]:
+    """Return the commit of the code and whether the working tree differs from it; ("", False) outside a checkout."""
+    root = Path(__file__).resolve().parents[2]
+    commit = _git(root, "rev-parse", "HEAD")
+    return commit, bool(commit) and bool(_git(root, "status", "--porcelain", "--untracked-files=no"))
+
+
+@cache
+def library_versions() -> Mapping[str, Any]:
+    """Return the versions of Python, the platform and the main libraries."""
+    versions = {"python": platform.python_version(), "platform": f"{sys.platform}-{platform.machine()}"}
+    for name in _LIBRARIES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _git(root: Path, *arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=20, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

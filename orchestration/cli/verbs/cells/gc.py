@@ -1,0 +1,116 @@
+"""`cells gc`: list what no sweep wants, and delete it when that is confirmed."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from orchestration.cli import options
+from orchestration.cli.output import EXIT_DONE, columns, count, emit, tell_damage
+from orchestration.errors import InputError, Mistake
+
+if TYPE_CHECKING:
+    from orchestration.results.collection import Collection, Unwanted
+
+MIB = 2**20
+
+
+def collect(
+    keep: Annotated[
+        list[str] | None, typer.Option("--keep", metavar="SWEEP", help="Further sweep files to keep. Repeatable.")
+    ] = None,
+    drop: Annotated[
+        list[str] | None,
+        typer.Option("--drop", metavar="SWEEP", help="Sweep run here that need not be kept any more. Repeatable."),
+    ] = None,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete what is listed, after asking.")] = False,
+    is_agreed: Annotated[bool, typer.Option("--yes", help="With --delete: delete without asking.")] = False,
+    storage: options.Storage = None,
+    data_root: options.DataRoot = None,
+    as_json: options.Json = False,
+) -> int:
+    """List the cells that no sweep wants: none that was run on this storage, and no built-in one (any size, seeds 0 to 9).
+
+    They are deleted with --delete, which asks first. Imported cells are always kept.
+    """
+    from orchestration.results.collection import collection
+    from orchestration.results.collection import delete as delete_cells
+
+    settings = options.settings_of(storage, data_root)
+    store = options.existing_store(settings)
+    _check_answer(delete=delete, is_agreed=is_agreed)
+    found = collection(
+        store,
+        checkpoints=settings.checkpoints,
+        data_root=settings.data_root,
+        keep=tuple(keep or ()),
+        drop=tuple(drop or ()),
+        on_damage=tell_damage,
+    )
+    deleted: tuple[Unwanted, ...] | None = None
+    if delete and (is_agreed or not found.unwanted or _is_confirmed(found)):
+        deleted = delete_cells(found, store, checkpoints=settings.checkpoints)
+    emit(_document(found, deleted), lambda: _text(found, deleted, is_asked=delete), as_json=as_json)
+    return EXIT_DONE
+
+
+def _check_answer(*, delete: bool, is_agreed: bool) -> None:
+    """Refuse to delete where nobody can be asked."""
+    if delete and not is_agreed and not sys.stdin.isatty():
+        text = "cells are deleted only after a question, but nobody can be asked here; say --yes to delete without it"
+        raise InputError("options", [Mistake(where="--delete", text=text)])
+
+
+def _is_confirmed(found: Collection) -> bool:
+    typer.echo(_table(found.unwanted), err=True)
+    question = f"Delete {count(len(found.unwanted), 'cell')}, {found.checkpoint_bytes / MIB:.1f} MiB, for good?"
+    return typer.confirm(question, err=True)
+
+
+def _document(found: Collection, deleted: tuple[Unwanted, ...] | None) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    cells = found.unwanted if deleted is None else deleted
+    return {
+        "deleted": deleted is not None,
+        "cells": [cell.train_key[:12] for cell in cells],
+        "bytes": sum(cell.checkpoint_bytes for cell in cells),
+        "details": [asdict(cell) for cell in cells],
+        "kept_sweeps": [_called(record) for record in found.kept],
+    }
+
+
+def _text(found: Collection, deleted: tuple[Unwanted, ...] | None, *, is_asked: bool) -> str:
+    cells = found.unwanted if deleted is None else deleted
+    state = "deleted" if deleted is not None else "stay" if is_asked else "would be deleted with --delete"
+    total = f"{count(len(cells), 'cell')}, {sum(cell.checkpoint_bytes for cell in cells) / MIB:.1f} MiB {state}"
+    kept = ", ".join(dict.fromkeys(map(_called, found.kept)))
+    lines = [_table(cells)] if cells else []
+    return "\n".join(
+        [*lines, total, f"kept: what built-in sweeps want{', and what was run here: ' * bool(kept)}{kept}"]
+    )
+
+
+def _table(cells: tuple[Unwanted, ...]) -> str:
+    rows = [
+        [
+            cell.train_key[:12],
+            cell.row,
+            cell.sweep,
+            "-" if cell.seed is None else str(cell.seed),
+            "-" if cell.recorded_at is None else f"{datetime.fromtimestamp(cell.recorded_at):%Y-%m-%d %H:%M}",
+            f"{cell.checkpoint_bytes / MIB:.1f} MiB",
+        ]
+        for cell in cells
+    ]
+    return columns(rows, header=["cell", "row", "sweep", "seed", "recorded", "size"], right=(3, 5))
+
+
+def _called(record: Any) -> str:
+    from orchestration.results.collection import record_label
+
+    changed = ", ".join(record.overrides)
+    return f"{record_label(record)} ({changed})" if changed else record_label(record)

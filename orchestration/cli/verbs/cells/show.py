@@ -1,0 +1,289 @@
+"""`cells`: look at single cells, and forget some."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from orchestration.cli import options, weight_options
+from orchestration.cli.hints import command
+from orchestration.cli.output import EXIT_DONE, columns, count, emit, tell_damage
+from orchestration.cli.verbs.cells.gc import collect
+
+if TYPE_CHECKING:
+    from orchestration.cells.cell import Plan, PlannedCell
+    from orchestration.store.contract import CellResult, ResultsStore
+    from orchestration.store.errors import CorruptRecordError
+    from orchestration.store.files import FileStore
+
+CellId = Annotated[
+    str, typer.Argument(metavar="CELL", help="Cell id, or any beginning of a train key that fits one cell.")
+]
+MIN_DIGITS = 4
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this file."""
+    cells = typer.Typer(help="Look at single cells, forget or adopt some.", no_args_is_help=True, rich_markup_mode=None)
+    cells.command("show")(show_cell)
+    cells.command("list")(list_cells)
+    cells.command("logs")(show_logs)
+    cells.command("invalidate")(invalidate)
+    cells.command("gc")(collect)
+    cells.command("adopt")(adopt_checkpoint)
+    app.add_typer(cells, name="cells")
+
+
+def list_cells(storage: options.Storage = None, as_json: options.Json = False) -> int:
+    """List every cell that anything is recorded of."""
+    from orchestration.results.lookup import whole_results
+
+    store = options.existing_store(options.settings_of(storage))
+    keys = store.train_keys()
+    damaged: list[CorruptRecordError] = []
+    results = whole_results(keys, store, damaged.append)
+    not_whole = {error.train_key for error in damaged}
+    for error in damaged:
+        tell_damage(error)
+    rows = [{"id": key[:12], "train_key": key, "trained": key in results, **_what(results.get(key))} for key in keys]
+    for row in rows:
+        if not row["trained"]:
+            key = str(row["train_key"])
+            reason = "not whole" if key in not_whole else "invalidated" if store.era(key) else "not trained"
+            row["reports"] = f"nothing counts: {reason}"
+    header = ["cell", "method", "dataset", "model", "seed", "reports"]
+    table = [[str(row["id"]), *(str(row.get(name, "")) for name in header[1:])] for row in rows]
+    emit(rows, lambda: columns(table, header=header), as_json=as_json)
+    return EXIT_DONE
+
+
+def show_cell(cell: CellId, storage: options.Storage = None, as_json: options.Json = False) -> int:
+    """Show everything that is recorded of a cell: configuration, training, results, failed attempts, provenance."""
+    store = options.existing_store(options.settings_of(storage))
+    key = find_cell(cell, store)
+    document = cell_document(key, store)
+    emit(document, lambda: _cell_text(document), as_json=as_json)
+    return EXIT_DONE
+
+
+def show_logs(cell: CellId, storage: options.Storage = None, as_json: options.Json = False) -> int:
+    """Show what happened to a cell: each epoch, and each failed attempt with its reason."""
+    store = options.existing_store(options.settings_of(storage))
+    document = cell_document(find_cell(cell, store), store)
+    logs = {
+        "id": document["id"],
+        "attempts": document["attempts"],
+        "epochs": document.get("training", {}).get("epochs", []),
+    }
+    emit(logs, lambda: _logs_text(logs), as_json=as_json)
+    return EXIT_DONE
+
+
+def invalidate(
+    cells: Annotated[list[str], typer.Argument(metavar="CELL...", help="Cell ids, or beginnings of train keys.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why, for the record.")],
+    storage: options.Storage = None,
+    as_json: options.Json = False,
+) -> int:
+    """Forget the results, failures and checkpoints of cells: they are missing again."""
+    from orchestration.planning.forgetting import forget
+
+    settings = options.settings_of(storage)
+    store = options.existing_store(settings)
+    keys = [find_cell(cell, store) for cell in cells]
+    removed = forget(keys, store=store, checkpoints=settings.checkpoints, reason=reason)
+    document = {"invalidated": [key[:12] for key in keys], "removed_bytes": removed}
+    emit(document, lambda: f"{count(len(keys), 'cell')} forgotten, {removed / 2**20:.1f} MiB freed", as_json=as_json)
+    return EXIT_DONE
+
+
+def adopt_checkpoint(
+    sweep: options.SweepName,
+    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint of this project, or a PyTorch file of weights.")],
+    row: Annotated[str, typer.Option("--row", help="Row of the sweep that it stands for.")],
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the cell.")] = 0,
+    normalize: weight_options.Normalize = None,
+    state_dict: weight_options.StateDict = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Adopt it although its own record contradicts the row; the row is marked.")
+    ] = False,
+    smoke: options.Smoke = False,
+    small: options.Small = False,
+    storage: options.Storage = None,
+    data_root: options.DataRoot = None,
+    as_json: options.Json = False,
+) -> int:
+    """Take a checkpoint over as the training of a cell; `run` then only evaluates it."""
+    from orchestration.cells.resolve import resolve_sweep
+    from orchestration.evaluation.adopting import adopt
+    from orchestration.planning.plan import plan_cells
+    from orchestration.planning.sweep_records import remember
+    from trainers.weights.assumption import assumption_lines
+
+    choice = options.chosen(sweep, smoke, small, seeds=str(seed))
+    opened = choice.opened(storage, data_root)
+    cells = resolve_sweep(opened.sweep, opened.catalogue)
+    plan = plan_cells(cells, name=opened.sweep.label, store=opened.store, catalogue=opened.catalogue)
+    cell = _cell_of_row(plan, row, seed)
+    remember(opened.sweep, cells, data_root=opened.settings.data_root, store=opened.store)
+    reading = weight_options.reading_of(normalize, state_dict)
+    made = adopt(checkpoint, cell, settings=opened.settings, store=opened.store, reading=reading, is_forced=force)
+    document = {
+        "cell": cell.cell_id,
+        "checkpoint_sha256": made.sha256,
+        "assumed": made.assumed,
+        "against": made.against,
+    }
+    lines = [
+        f"cell {cell.cell_id} ({row}, seed {seed}) holds {checkpoint}; "
+        f"evaluate it: {command('run', options=('--seeds', str(seed)))}",
+        *(f"adopted although {reason}" for reason in made.against),
+        *assumption_lines(made.assumed),
+    ]
+    emit(document, lambda: "\n".join(lines), as_json=as_json)
+    return EXIT_DONE
+
+
+def _cell_of_row(plan: Plan, row: str, seed: int) -> PlannedCell:
+    from orchestration.errors import InputError, Mistake, nearest
+
+    found = [cell for cell in plan.cells if cell.cell.row == row and cell.cell.seed == seed]
+    if len(found) == 1:
+        return found[0]
+    rows = list(dict.fromkeys(cell.cell.row for cell in plan.cells if cell.cell.row))
+    raise InputError("cell", [Mistake(where="--row", text=f"unknown row '{row}'{nearest(row, rows)}")])
+
+
+def _logs_text(logs: dict[str, Any]) -> str:
+    epochs = [
+        [
+            str(row["epoch"] + 1),
+            f"{row['loss']:.4f}",
+            f"{row['accuracy']:.3f}",
+            f"{row['lr']:.2g}",
+            f"{row['images_per_s']:.0f}",
+        ]
+        for row in logs["epochs"]
+    ]
+    attempts = [f"attempt {each['attempt']}: {each['error_class']}: {each['message']}" for each in logs["attempts"]]
+    table = columns(epochs, header=["epoch", "loss", "accuracy", "lr", "images/s"], right=(0, 1, 2, 3, 4))
+    return "\n".join([f"cell {logs['id']}", *attempts, table if epochs else "no epoch is recorded"])
+
+
+def find_cell(prefix: str, store: FileStore) -> str:
+    """Return the one train key that begins so.
+
+    Raises:
+        InputError: If none does, or several do.
+    """
+    from orchestration.errors import InputError, Mistake
+
+    wanted = prefix.strip().lower()
+    found = [key for key in store.train_keys() if key.startswith(wanted)] if len(wanted) >= MIN_DIGITS else []
+    if len(found) == 1:
+        return found[0]
+    if len(wanted) < MIN_DIGITS:
+        text = f"give at least {MIN_DIGITS} digits of the cell id, but got '{prefix}'"
+    elif found:
+        text = f"'{prefix}' fits {len(found)} cells ({', '.join(key[:16] for key in found[:5])}); give more digits"
+    else:
+        text = f"nothing is recorded of a cell '{prefix}'; `{command('cells list')}` shows what is"
+    raise InputError("cell", [Mistake(where="", text=text)])
+
+
+def cell_document(key: str, store: ResultsStore) -> dict[str, Any]:
+    """Return everything that is recorded of a cell as plain values."""
+    result = store.result(key)
+    document: dict[str, Any] = {
+        "id": key[:12],
+        "train_key": key,
+        "trained": result is not None,
+        "held_by": store.holders([key]).get(key),
+        "attempts": [asdict(attempt) for attempt in store.attempts(key)],
+    }
+    if result is None:
+        return document
+    from orchestration.planning.costs.actual import cell_ledger
+
+    training = result.training
+    return {
+        **document,
+        "cost": cell_ledger(result),
+        "checkpoint": {"sha256": training.summary.checkpoint_sha256, "uri": training.summary.checkpoint_uri},
+        "training": {
+            "epochs": [asdict(row) for row in training.summary.epochs],
+            "resumed_from_step": training.summary.resumed_from_step,
+            "wall_s": training.summary.wall_s,
+            "device_s": training.summary.device_s,
+            "environment": dict(training.summary.environment),
+        },
+        "provenance": asdict(training.provenance),
+        "reports": [
+            {
+                "benchmark": report.shown_benchmark,
+                "key": benchmark_key,
+                "semantics": report.semantics,
+                "wall_s": report.wall_s,
+                "metrics": {name: asdict(value) for name, value in report.outcome.metrics.items()},
+                "notes": dict(report.outcome.notes),
+                "rows": [dict(row) for row in report.outcome.rows],
+            }
+            for benchmark_key, report in result.reports.items()
+            if report.outcome is not None
+        ],
+    }
+
+
+def _what(result: CellResult | None) -> dict[str, Any]:
+    if result is None:
+        return {}
+    config = result.training.provenance.config
+    names = {name: config.get(name, "") for name in ("method", "dataset", "model", "seed")}
+    return {**names, "reports": ", ".join(sorted(report.shown_benchmark for report in result.reports.values()))}
+
+
+def _cell_text(document: dict[str, Any]) -> str:
+    from orchestration.planning.costs.actual import ledger_text
+    from orchestration.results.foreign_rows import origin_lines
+
+    lines = [f"cell {document['id']} ({document['train_key']})"]
+    if document["held_by"]:
+        lines.append(f"held by {document['held_by']}")
+    for attempt in document["attempts"]:
+        lines.append(f"attempt {attempt['attempt']}: {attempt['error_class']}: {attempt['message']}")
+    if not document["trained"]:
+        return "\n".join([*lines, "no complete checkpoint is recorded"])
+    training = document["training"]
+    last = training["epochs"][-1] if training["epochs"] else None
+    lines.append(f"checkpoint {document['checkpoint']['uri']}")
+    origin = training["environment"]
+    lines += [f"adopted from {origin['adopted_from']}"] if "adopted_from" in origin else []
+    lines += origin_lines(origin)
+    lines.append(f"trained in {training['wall_s']:.1f} s, {training['device_s'] / 3600:.3f} device-hours")
+    if document["cost"] is not None:
+        lines.append(ledger_text(document["cost"]))
+    if last:
+        lines.append(
+            f"last epoch {last['epoch'] + 1}: loss {last['loss']:.4f}, training accuracy {last['accuracy']:.3f}"
+        )
+    lines.append(
+        f"commit {document['provenance']['commit'] or 'unknown'}{' (dirty)' * bool(document['provenance']['dirty'])}"
+    )
+    lines += _config_lines(document["provenance"]["config"])
+    metrics = [
+        [report["benchmark"], metric, f"{value['value']:.4f}", str(value["n"])]
+        for report in document["reports"]
+        for metric, value in report["metrics"].items()
+    ]
+    return "\n".join([*lines, "", columns(metrics, header=["benchmark", "metric", "value", "n"], right=(2, 3))])
+
+
+def _config_lines(config: dict[str, Any]) -> list[str]:
+    lines = []
+    for name, value in config.items():
+        shown = ", ".join(f"{key}={item}" for key, item in value.items()) if isinstance(value, dict) else str(value)
+        lines.append(f"  {name}: {shown}")
+    return lines

@@ -1,0 +1,93 @@
+"""`claims`: the papers' sentences, judged by what is recorded of sweeps."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from orchestration.cli import options
+from orchestration.cli.hints import command
+from orchestration.cli.output import EXIT_DONE, columns, emit, tell, tell_damage
+
+if TYPE_CHECKING:
+    from orchestration.results.claims import JudgedClaim
+
+NO_EVIDENCE = "not checkable"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this file."""
+    app.command("claims")(claims)
+
+
+def claims(
+    sweeps: Annotated[
+        list[str], typer.Argument(metavar="SWEEP...", help="Built-in sweeps (see `sweeps`) or paths of YAML files.")
+    ],
+    smoke: options.Smoke = False,
+    small: options.Small = False,
+    assignments: options.Set = None,
+    seeds: options.Seeds = None,
+    details: Annotated[bool, typer.Option("--details", help="Show every comparison with its numbers.")] = False,
+    storage: options.Storage = None,
+    data_root: options.DataRoot = None,
+    as_json: options.Json = False,
+) -> int:
+    """Judge what the papers say in words, by their printed numbers and by what is recorded. Runs nothing."""
+    from orchestration.cells.catalogue import builtin_catalogue
+    from orchestration.cells.resolve import resolve_sweep
+    from orchestration.planning.sweep_records import recorded_otherwise
+    from orchestration.results.claims import judge_claims, verdict_document
+
+    settings = options.settings_of(storage, data_root)
+    catalogue = builtin_catalogue(settings.data_root)
+    chosen = [options.chosen(name, smoke, small, assignments, seeds) for name in dict.fromkeys(sweeps)]
+    loaded = [choice.load(catalogue) for choice in chosen]
+    store = options.existing_store(settings)
+    judged = judge_claims(loaded, store=store, catalogue=catalogue)
+    documents = [verdict_document(each) for each in judged]
+    emit(documents, lambda: claims_text(documents, details=details), as_json=as_json)
+    for line in _advice(judged, chosen):
+        tell(line)
+    if any(each.ours.truth == NO_EVIDENCE for each in judged):
+        for each in loaded:
+            for line in recorded_otherwise(each, resolve_sweep(each, catalogue), store, tell_damage):
+                tell(f"{each.label}: {line}")
+    return EXIT_DONE
+
+
+def claims_text(documents: list[dict[str, Any]], *, details: bool) -> str:
+    """Return judged claims as text: one line each, what is open or wrong below, then the counts."""
+    if not documents:
+        return "no claim of the papers speaks of this"
+    rows = [
+        [
+            each["claim"],
+            each["sweep"],
+            ", ".join(each["datasets"]),
+            each["published_numbers"] or "-",
+            each["verdict"],
+            each["says"],
+        ]
+        for each in documents
+    ]
+    header = ["claim", "sweep", "dataset", "papers' numbers", "ours", "the papers say"]
+    lines = [columns(rows, header=header), ""]
+    for each in documents:
+        if each["reason"]:
+            lines.append(f"{each['claim']} on {each['sweep']}: {each['verdict']}: {each['reason']}")
+        if details:
+            lines += [f"    {text}" for text in each["comparisons"]]
+            lines += [f"    left out: {name} (not measured)" for name in each["left_out"]]
+    counts = Counter(each["verdict"] for each in documents)
+    return "\n".join([*lines, "", ", ".join(f"{number} {verdict}" for verdict, number in counts.items())])
+
+
+def _advice(judged: tuple[JudgedClaim, ...], chosen: list[options.SweepChoice]) -> list[str]:
+    if chosen and chosen[0].size != "full" and judged:
+        return ["in this size the claims are judged on other data and networks than the papers'"]
+    if judged and all(each.ours.truth == NO_EVIDENCE for each in judged):
+        return [f"nothing to judge yet; compute it with: {command('run', choice.name)}" for choice in chosen]
+    return []

@@ -1,0 +1,111 @@
+"""`data`: datasets and benchmarks, whether they are there and whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from orchestration.cli import options
+from orchestration.cli.output import EXIT_DONE, EXIT_REFUSED, columns, emit
+from orchestration.cli.verbs.data import benchmarks as benchmark_verbs
+
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[NAME]...",
+        help="Datasets, benchmark files (CIFAR-10-C), outlier sets, mixing images, released networks, or `generated`; by "
+        "default all that is there.",
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this file."""
+    data = typer.Typer(
+        help="Datasets and benchmarks: what is there, whether it is whole, and how to make it.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+    )
+    data.command("list")(list_data)
+    data.command("verify")(verify_data)
+    benchmark_verbs.add_to(data)
+    app.add_typer(data, name="data")
+
+
+def list_data(data_root: options.DataRoot = None, as_json: options.Json = False) -> int:
+    """List datasets, published benchmarks and outlier sets: what is below the data root, and how to get the others."""
+    root = options.settings_of(None, data_root).data_root
+    rows = [*_dataset_rows(root), *_benchmark_rows(root), *_outlier_rows(root)]
+    header = ["name", "kind", "pixels", "classes", "train", "test", "there", "get it with"]
+    table = [
+        [str(row.get(key, "")) for key in header[:6]] + ["yes" if row["is_there"] else "no", str(row["get_it_with"])]
+        for row in rows
+    ]
+    emit(rows, lambda: columns(table, header=header, right=(2, 3, 4, 5)), as_json=as_json)
+    return EXIT_DONE
+
+
+def verify_data(names: Names = None, data_root: options.DataRoot = None, as_json: options.Json = False) -> int:
+    """Read datasets, published benchmark files and generated sets whole, and compare checksums and archives that are kept.
+
+    Archives are looked for in the data root and next to what is unpacked. Files that were compared with one count as published
+    from then on, archive or not, until they change.
+    """
+    from orchestration.errors import EnvironmentRefused
+    from orchestration.evaluation.data_check import BROKEN, MISSING, check_data
+
+    if data_root is not None and not Path(data_root).is_dir():
+        raise EnvironmentRefused(f"--data-root must be a folder, but {data_root} is none; check the path")
+    rows = list(check_data(names, options.settings_of(None, data_root)))
+    table = [[row["name"], row["state"], row["detail"]] for row in rows]
+    emit(rows, lambda: columns(table, header=["data", "state", "detail"]), as_json=as_json)
+    bad = {BROKEN, MISSING} if names else {BROKEN}
+    return EXIT_REFUSED if any(row["state"] in bad for row in rows) else EXIT_DONE
+
+
+def _dataset_rows(root: Path) -> list[dict[str, Any]]:
+    from trainers.datasets.registry import DATASETS, missing_data
+
+    rows = []
+    for name, spec in DATASETS.items():
+        missing = missing_data([name], root)
+        rows.append(
+            {
+                "name": name,
+                "kind": "dataset",
+                "title": spec.title,
+                "pixels": spec.image_size,
+                "classes": spec.num_classes,
+                "train": spec.num_train,
+                "test": spec.num_test,
+                "is_there": not missing,
+                "get_it_with": spec.fetch_hint(root) if missing else "",
+            }
+        )
+    return rows
+
+
+def _benchmark_rows(root: Path) -> list[dict[str, Any]]:
+    from eval.benchmarks.presence import SOURCES, missing_files
+    from eval.published_files.layout import FOLDERS
+
+    rows = []
+    for (dataset, benchmark), folder in FOLDERS.items():
+        is_there = not missing_files(benchmark, {}, dataset, root)
+        title = f"benchmark '{benchmark}' of {dataset}"
+        way = "" if is_there else f"{root / folder}: {SOURCES[folder]}"
+        rows.append({"name": folder, "kind": "benchmark", "title": title, "is_there": is_there, "get_it_with": way})
+    return rows
+
+
+def _outlier_rows(root: Path) -> list[dict[str, Any]]:
+    from eval.outliers.sets import IMAGE_SETS, outlier_folder
+
+    rows = []
+    for name, each in IMAGE_SETS.items():
+        is_there = outlier_folder(name, root) is not None
+        way = "" if is_there else f"{root / each.folders[0]}: {each.what}"
+        rows.append({"name": name, "kind": "outliers", "title": each.what, "is_there": is_there, "get_it_with": way})
+    return rows

@@ -1,0 +1,121 @@
+"""`doctor`, `sync`, `ui`: the surroundings of a run."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orchestration.cli import options
+from orchestration.cli.output import EXIT_DONE, EXIT_REFUSED, columns, emit, show, tell
+from orchestration.errors import InputError, Mistake
+
+if TYPE_CHECKING:
+    from orchestration.doctor.machine import Finding
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this file."""
+    app.command("sync")(sync)
+    app.command("ui")(ui)
+    app.command("doctor")(doctor)
+
+
+def doctor(
+    storage: options.Storage = None,
+    data_root: options.DataRoot = None,
+    tracking_uri: options.TrackingUri = None,
+    address: Annotated[
+        str | None, typer.Option("--address", help="Ask the nodes of this Ray cluster too: auto, or HOST:PORT.")
+    ] = None,
+    as_json: options.Json = False,
+) -> int:
+    """Check versions, devices, storage, tracking server, data and compiled kernels, and say what to do."""
+    from orchestration.doctor.machine import examine
+
+    settings = options.settings_of(storage, data_root, tracking_uri)
+    findings = examine(settings)
+    if address is not None:
+        from orchestration.doctor.cluster import examine_cluster
+
+        findings += examine_cluster(settings, address)
+    emit([asdict(finding) for finding in findings], lambda: _findings_text(findings), as_json=as_json)
+    return EXIT_REFUSED if any(finding.state == "broken" for finding in findings) else EXIT_DONE
+
+
+def sync(
+    sweep: Annotated[
+        list[str] | None, typer.Argument(metavar="[SWEEP]...", help="Sweeps; by default all built-in ones.")
+    ] = None,
+    smoke: options.Smoke = False,
+    small: options.Small = False,
+    assignments: options.Set = None,
+    seeds: options.Seeds = None,
+    storage: options.Storage = None,
+    data_root: options.DataRoot = None,
+    tracking_uri: options.TrackingUri = None,
+    as_json: options.Json = False,
+) -> int:
+    """Rebuild MLflow from the results store: one experiment per sweep, one run per recorded cell."""
+    from orchestration.runs.tracked_run import sync_sweeps
+
+    settings = options.settings_of(storage, data_root, tracking_uri)
+    choice = options.chosen("", smoke, small, assignments, seeds)
+    if not sweep and (assignments or seeds):
+        text = "--set and --seeds change a sweep; name the one that they are for"
+        raise InputError("options", [Mistake(where="SWEEP", text=text)])
+    synced = sync_sweeps(
+        tuple(sweep or ()),
+        size=choice.size,
+        settings=settings,
+        store=options.existing_store(settings),
+        overrides=choice.overrides,
+    )
+    document = {"tracking_uri": settings.tracking, "cells": synced}
+    emit(
+        document,
+        lambda: "\n".join(
+            [*(f"{name}: {number} cells" for name, number in synced.items()), f"tracking: {settings.tracking}"]
+        ),
+        as_json=as_json,
+    )
+    return EXIT_DONE
+
+
+def ui(
+    storage: options.Storage = None,
+    tracking_uri: options.TrackingUri = None,
+    port: Annotated[
+        int | None, typer.Option("--port", help="Port to listen on; 5000 or a free one by default.")
+    ] = None,
+    host: Annotated[
+        str, typer.Option("--host", help="Address to listen on; any but loopback demands MLFLOW_AUTH_ADMIN_PASSWORD.")
+    ] = "127.0.0.1",
+) -> int:
+    """Open the MLflow UI on the runs of a storage, with a link to each sweep's grid (Ctrl-C ends it)."""
+    from orchestration.tracking import serve_ui
+
+    settings = options.settings_of(storage, None, tracking_uri)
+    if settings.tracking_uri is None:
+        options.existing_store(settings)
+    server = serve_ui(settings.tracking, port=port, host=host)
+    try:
+        show(server.url)
+        for sweep in server.sweeps():
+            show(f"{sweep.sweep}:")
+            for text, link in sweep.links.items():
+                show(f"  {text}: {link}")
+        tell("Ctrl-C ends the UI.")
+        server.wait()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        server.stop()
+    return EXIT_DONE
+
+
+def _findings_text(findings: list[Finding]) -> str:
+    rows = [[finding.what, finding.state, finding.detail] for finding in findings]
+    advice = [f"{finding.what}: {finding.way_out}" for finding in findings if finding.way_out]
+    return "\n".join([columns(rows, header=["what", "state", "detail"]), *(["", *advice] if advice else [])])

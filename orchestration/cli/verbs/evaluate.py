@@ -1,0 +1,246 @@
+"""`evaluate`: the safety suite on any checkpoint, also one that was not trained here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from orchestration.cli import options, weight_options
+from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, emit, tell
+
+if TYPE_CHECKING:
+    from eval.report import MetricReport
+    from orchestration.evaluation.checkpoints import LoadedNetwork, Reading
+    from orchestration.evaluation.evaluate import Judgement
+
+_SECONDS_BETWEEN_LINES = 20.0
+_SUITES = "full, generated, published, quick"
+
+Suite = Annotated[str | None, typer.Option("--suite", help=f"Benchmarks of all axes: {_SUITES}.")]
+Benchmarks = Annotated[
+    str | None, typer.Option("--benchmarks", help="Benchmarks instead of a suite, separated by commas.")
+]
+Axes = Annotated[str | None, typer.Option("--axes", help="Only these safety axes of the suite, separated by commas.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb of this file."""
+    app.command("evaluate")(evaluate)
+
+
+def evaluate(
+    checkpoint: Annotated[
+        str, typer.Argument(help="A checkpoint of ours, a PyTorch file of weights, or torchvision:NAME.")
+    ],
+    suite: Suite = None,
+    benchmarks: Benchmarks = None,
+    axes: Axes = None,
+    model: Annotated[str | None, typer.Option("--model", help="Network, for a file that does not say.")] = None,
+    dataset: Annotated[str | None, typer.Option("--dataset", help="Its dataset, for a file that does not say.")] = None,
+    normalize: weight_options.Normalize = None,
+    state_dict: weight_options.StateDict = None,
+    max_images: Annotated[
+        int | None, typer.Option("--max-images", min=1, help="Use only so many test images; the report tells it.")
+    ] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="benchmarks.pgd.steps=5. Repeatable.")
+    ] = None,
+    keep: Annotated[
+        bool,
+        typer.Option("--keep/--on-the-fly", help="Keep generated images in the cache, or make them when needed."),
+    ] = True,
+    save: Annotated[
+        Path | None, typer.Option("--save", help="Folder for the report and the compact predictions.")
+    ] = None,
+    data_root: options.DataRoot = None,
+    as_json: options.Json = False,
+) -> int:
+    """Run the safety suite on any checkpoint, also one that was not trained here. Records nothing."""
+    from orchestration.evaluation.checkpoints import judge_network, tried
+    from orchestration.evaluation.evaluate import Judgement, foretold_passes, judgement_document, make_requests
+    from orchestration.planning.missing_data import refuse_where_none_can_run
+
+    settings = options.settings_of(None, data_root)
+    reading = weight_options.reading_of(normalize, state_dict)
+    network = _opened(checkpoint, model, dataset, benchmarks, reading)
+    chosen, notes = _chosen(suite, benchmarks, axes, network.dataset, settings)
+    given = _with_options(chosen, assignments or [], max_images)
+    requests = make_requests(given, network.assumed, dataset=network.dataset)
+    if benchmarks is not None:
+        refuse_where_none_can_run(requests, network.dataset, settings.data_root)
+    assumed = tried(network, settings)
+    reports = judge_network(network, requests, settings=settings, on_progress=_teller(), keep_generated=keep)
+    judged = Judgement(
+        checkpoint=checkpoint,
+        architecture=model or "",
+        network=network,
+        reports=reports,
+        foretold=foretold_passes(requests, network.dataset),
+        notes=(*notes, *_left_out(network.dataset)),
+        assumed=assumed,
+    )
+    document = judgement_document(judged)
+    if save is not None:
+        _save(judged, document, save)
+    emit(document, lambda: judgement_text(document), as_json=as_json)
+    return EXIT_CELLS_FAILED if judged.num_failed else EXIT_DONE
+
+
+def _opened(
+    checkpoint: str, model: str | None, dataset: str | None, benchmarks: str | None, reading: Reading
+) -> LoadedNetwork:
+    """Open the network; unknown benchmarks are told together with what is wrong of it."""
+    from orchestration.errors import InputError, Mistake
+    from orchestration.evaluation.evaluate import make_requests, open_network
+
+    wrong: tuple[Mistake, ...] = ()
+    try:
+        make_requests({name: {} for name in _names(benchmarks)})
+    except InputError as error:
+        wrong = error.mistakes
+    try:
+        network = open_network(checkpoint, model=model, dataset=dataset, reading=reading)
+    except InputError as error:
+        raise InputError(error.subject, [*error.mistakes, *wrong]) from error
+    if wrong:
+        raise InputError("benchmarks", wrong)
+    return network
+
+
+def _names(listed: str | None) -> list[str]:
+    return [name.strip() for name in listed.split(",")] if listed else []
+
+
+def _teller() -> Callable[[str, int, int], None]:
+    """Return what says on stderr how far a benchmark is, at most once in a while."""
+    import time
+
+    last: dict[str, float] = {}
+
+    def tell_progress(benchmark: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - last.setdefault(benchmark, now) >= _SECONDS_BETWEEN_LINES:
+            last[benchmark] = now
+            tell(f"{benchmark}: {100 * done / max(1, total):.0f} %")
+
+    return tell_progress
+
+
+def _chosen(
+    suite: str | None, benchmarks: str | None, axes: str | None, dataset: str, settings: Any
+) -> tuple[dict[str, Mapping[str, object]], tuple[str, ...]]:
+    from orchestration.errors import InputError, Mistake
+    from orchestration.evaluation.evaluate import select_axes, suite_of
+
+    if benchmarks is not None and (suite is not None or axes is not None):
+        text = "name benchmarks, or a suite with or without axes, but not both"
+        raise InputError("options", [Mistake(where="--benchmarks", text=text)])
+    if benchmarks is not None:
+        return {name: {} for name in _names(benchmarks)}, ()
+    chosen, notes = suite_of(suite or "full", dataset, settings)
+    return (select_axes(chosen, _names(axes)) if axes else chosen), notes
+
+
+def _with_options(
+    chosen: Mapping[str, Mapping[str, object]], assignments: list[str], max_images: int | None
+) -> dict[str, Mapping[str, object]]:
+    from orchestration.errors import InputError, Mistake, nearest
+    from orchestration.sweeps.overrides import parse_overrides
+
+    parsed = parse_overrides(assignments)
+    given = parsed.benchmarks
+    mistakes = [
+        Mistake(where=f"--set benchmarks.{name}", text=f"is not among what is run{nearest(name, list(chosen))}")
+        for name in given
+        if name not in chosen
+    ]
+    mistakes += [
+        Mistake(where=f"--set {path}", text="nothing is trained here: only benchmarks.<name>.<parameter> can be set")
+        for path in parsed.settings
+    ]
+    if mistakes:
+        raise InputError("options", mistakes)
+    limit: dict[str, object] = {} if max_images is None else {"max_images": max_images}
+    return {name: {**params, **limit, **given.get(name, {})} for name, params in chosen.items()}
+
+
+def _left_out(dataset: str) -> tuple[str, ...]:
+    """Return a note on each kind of file in a user's folder that is not read."""
+    from trainers.datasets.registry import dataset_for
+
+    return tuple(f"left out: {line}" for line in dataset_for(dataset).left_out)
+
+
+def judgement_text(document: Mapping[str, Any]) -> str:
+    """Return the report of all axes for people: values in percent where they are rates, with what must be known of them."""
+    from eval.benchmarks.registry import benchmark_for, column_label, metric_of, parse_column
+    from eval.tables.formats.entries import UNDEFINED
+    from eval.tables.grid import MARKS
+    from trainers.weights.assumption import assumption_lines
+
+    rows, remarks = [], []
+    for report in document["reports"]:
+        for name, value in report["metrics"].items():
+            column = parse_column(f"{report['shown_as']}/{name}")
+            shown = f"{100 * value['value']:.2f} %" if metric_of(column).is_percent else f"{value['value']:.4f}"
+            arrow = "lower" if metric_of(column).lower_is_better else "higher"
+            rows.append([benchmark_for(column.benchmark).axis, column_label(column), shown, arrow, str(value["n"])])
+        for name in report["notes"].get("missing", {}):
+            column = parse_column(f"{report['shown_as']}/{name}")
+            rows.append([benchmark_for(column.benchmark).axis, column_label(column), UNDEFINED, "", ""])
+        if "small" in report["marks"] and "small_sets" not in report["notes"]:
+            remarks.append(f"{report['benchmark']}: {MARKS['small']}")
+        remarks += [f"{report['benchmark']}: {remark}" for remark in _remarks(report["notes"])]
+    assumed = document.get("assumed")
+    lines = [
+        f"{document['checkpoint']} on {document['dataset']}: {', '.join(document['axes'])}",
+        *(assumption_lines(assumed) if assumed else ()),
+        columns(rows, header=["axis", "metric", "value", "better", "n"], right=(2, 4)),
+        f"forward passes: {document['forward_passes']} images, {document['forward_passes_foretold']} by the cost model",
+        *(f"note: {note}" for note in (*document["notes"], *remarks)),
+        *(f"missing: {name}: {reason}" for name, reason in document["missing"].items()),
+    ]
+    return "\n".join(lines)
+
+
+def _remarks(notes: Mapping[str, Any]) -> list[str]:
+    """Return what of a benchmark's notes a reader of its numbers must know."""
+    from eval.report import LEFT_OUT, REFUSED_SETS, size_remarks
+
+    remarks = ["generated images, not published files"] if notes.get("generated") else []
+    if "limited" in notes:
+        remarks.append(f"limited to {notes['limited']['used']} of {notes['limited']['of']} images")
+    remarks += size_remarks(notes)
+    remarks += [f"{name}: {what} (left out)" for name, what in notes.get(LEFT_OUT, {}).items()]
+    remarks += [f"refused, and no part of the means: {why}" for why in notes.get(REFUSED_SETS, {}).values()]
+    for name, each in notes.get("files", {}).items():
+        if each["are"] == "own":
+            remarks.append(f"own files: {name}: {each['reason']}")
+    if "frost" in notes:
+        remarks.append(f"frost from {notes['frost']}")
+    if "baseline" in notes:
+        remarks.append(f"normalised by the baseline {notes['baseline']!r}")
+    if "gradient_masking" in notes:
+        remarks.append(f"gradient masking: {notes['gradient_masking']}")
+    return remarks + [f"{name} is undefined: it {reason}" for name, reason in notes.get("missing", {}).items()]
+
+
+def _save(judged: Judgement, document: Mapping[str, Any], folder: Path) -> None:
+    import json
+
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "report.json").write_text(json.dumps(document, indent=2, allow_nan=False), encoding="utf-8")
+    for report in judged.reports:
+        _save_arrays(report, folder)
+    tell(f"report and predictions are in {folder}")
+
+
+def _save_arrays(report: MetricReport, folder: Path) -> None:
+    import numpy as np
+
+    if report.outcome is not None and report.outcome.arrays:
+        arrays: dict[str, Any] = dict(report.outcome.arrays)
+        np.savez_compressed(folder / f"{report.benchmark}.npz", **arrays)

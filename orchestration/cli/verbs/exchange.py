@@ -1,0 +1,127 @@
+"""`export`, `import`: results to and from the files of torch-uncertainty, OpenOOD and RobustBench."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from orchestration.cli import options
+from orchestration.cli.output import EXIT_DONE, columns, emit, show, tell
+
+if TYPE_CHECKING:
+    from eval.exchange.contract import Unit
+    from orchestration.store.imported import ImportedCell
+
+Format = Annotated[str, typer.Option("--format", help="torch-uncertainty (CSV), openood (CSV) or robustbench (JSON).")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this file."""
+    app.command("export")(export)
+    app.command("import")(import_results)
+
+
+def export(
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="Cell id, or a report that `evaluate --json` printed.")
+    ],
+    form: Format,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write instead of stdout.")] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Name of the model in the file.")] = None,
+    storage: options.Storage = None,
+    as_json: options.Json = False,
+) -> int:
+    """Write a checkpoint's results as a file of another suite."""
+    from dataclasses import replace
+
+    from eval.exchange.suites import export_results
+    from orchestration.cli.verbs.cells.show import find_cell
+    from orchestration.results.exchange import known_suite, recorded_outcomes, reported_outcomes
+
+    suite = known_suite(form)
+    if Path(source).is_file():
+        outcomes, about = reported_outcomes(Path(source))
+    else:
+        store = options.existing_store(options.settings_of(storage))
+        outcomes, about = recorded_outcomes(find_cell(source, store), store)
+    text = export_results(suite, outcomes, replace(about, name=name) if name else about)
+    if output is not None:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(text, encoding="utf-8")
+        tell(f"written to {output}")
+    if as_json:
+        emit(
+            {"format": suite, "name": name or about.name, "benchmarks": list(outcomes), "text": text}, str, as_json=True
+        )
+    elif output is None:
+        show(text)
+    return EXIT_DONE
+
+
+def import_results(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="File of another suite.")],
+    form: Format,
+    name: Annotated[str, typer.Option("--name", help="How the cell is called: `imported: NAME` in a sweep shows it.")],
+    dataset: Annotated[str, typer.Option("--dataset", help="What its network was trained on.")],
+    model: Annotated[str | None, typer.Option("--model", help="Which network it is; else what the file says.")] = None,
+    unit: Annotated[
+        str | None, typer.Option("--unit", help="percent or fraction, where the file is not in its suite's own unit.")
+    ] = None,
+    storage: options.Storage = None,
+    as_json: options.Json = False,
+) -> int:
+    """Bring the numbers of another suite's file in, a cell for each of its networks, marked as imported wherever it is shown."""
+    from orchestration.results.exchange import known_suite
+    from orchestration.store.imported import import_file
+    from trainers.datasets.registry import dataset_for
+
+    suite, known_unit = known_suite(form), _known_unit(unit)
+    store = options.store_of(options.settings_of(storage))
+    cells = import_file(
+        path, suite, name=name, dataset=dataset_for(dataset).name, model=model, unit=known_unit, store=store
+    )
+    documents = [_imported_document(each) for each in cells]
+    only = documents[0] if len(documents) == 1 else {}
+    text = "\n\n".join(_imported_text(each, suite) for each in cells)
+    emit({**only, "cells": documents}, lambda: text, as_json=as_json)
+    return EXIT_DONE
+
+
+def _known_unit(unit: str | None) -> Unit | None:
+    from orchestration.errors import InputError, Mistake
+
+    if unit is None or unit in ("percent", "fraction"):
+        return unit  # type: ignore[return-value]
+    raise InputError("options", [Mistake(where="--unit", text=f"must be percent or fraction, but is '{unit}'")])
+
+
+def _imported_document(cell: ImportedCell) -> dict[str, Any]:
+    return {
+        "name": cell.name,
+        "cell": cell.key[:12],
+        "train_key": cell.key,
+        "new": cell.is_new,
+        "numbers": [
+            {"column": each.column, "value": each.value, "spread": each.spread, "original": each.original}
+            for each in cell.network.numbers
+        ],
+        "means": dict(cell.means),
+        "left_out": [{"original": each.original, "reason": each.reason} for each in cell.network.left_out],
+    }
+
+
+def _imported_text(cell: ImportedCell, suite: str) -> str:
+    rows = [
+        [each.original, each.column, f"{each.value:.4f}", "" if each.spread is None else f"{each.spread:.4f}"]
+        for each in cell.network.numbers
+    ]
+    rows += [["mean of these sets", column, f"{value:.4f}", ""] for column, value in cell.means.items()]
+    has_spread = any(row[3] for row in rows)
+    rows = rows if has_spread else [row[:3] for row in rows]
+    header = ["there", "here", "value", *(["spread"] if has_spread else [])]
+    table = columns(rows, header=header, right=tuple(range(2, len(header))))
+    left_out = [f"left out: {each.original} ({each.reason})" for each in cell.network.left_out]
+    state = "recorded" if cell.is_new else "was recorded before"
+    return "\n".join([table, *left_out, f"cell {cell.key[:12]} ({cell.name}, imported from {suite}) {state}"])

@@ -1,0 +1,238 @@
+"""`mixing-set`: the images that PixMix mixes in; list, make and look at them, and at training images mixed with them."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from orchestration.cli import options
+from orchestration.cli.output import EXIT_DONE, columns, emit, tell
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from augment.mixing_sets.build import MixingSetFile
+    from orchestration.settings import Settings
+
+SECONDS_BETWEEN_LINES: Final = 5.0
+SHOWN_REPEATS: Final = 7
+SetName = Annotated[str, typer.Argument(metavar="SET", help="Mixing set (see `mixing-set list`).")]
+Images = Annotated[int, typer.Option("--images", min=1, help="How many images.")]
+Params = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Parameter of the set. Repeatable. parents=[CELL] or parents=[random:0] for feature visualisations.",
+    ),
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the set.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this file."""
+    sets = typer.Typer(
+        help="Mixing sets: the images that PixMix mixes in.", no_args_is_help=True, rich_markup_mode=None
+    )
+    sets.command("list")(list_sets)
+    sets.command("generate")(generate_set)
+    sets.command("preview")(preview_set)
+    app.add_typer(sets, name="mixing-set")
+
+
+def list_sets(as_json: options.Json = False) -> int:
+    """List the mixing sets: what each shows, how it is made, and its parameters."""
+    from dataclasses import asdict
+
+    from augment.mixing_sets.registry import MIXING_SETS
+
+    rows = [
+        {
+            "name": name,
+            "title": each.title,
+            "origin": each.origin,
+            "images": each.num_pictures,
+            "what": each.what,
+            "source": each.source,
+            "params": asdict(each.config()),
+        }
+        for name, each in MIXING_SETS.items()
+    ]
+    table = [[str(row["name"]), str(row["origin"]), str(row["images"]), str(row["what"])] for row in rows]
+    emit(rows, lambda: columns(table, header=["set", "origin", "images", "what"], right=(2,)), as_json=as_json)
+    return EXIT_DONE
+
+
+def generate_set(
+    name: SetName,
+    num_images: Images = 1000,
+    side: Annotated[int, typer.Option("--side", min=8, max=1024, help="Side of an image in pixels.")] = 36,
+    channels: Annotated[int, typer.Option("--channels", help="1 (grey) or 3 (RGB).")] = 3,
+    seed: Seed = 0,
+    params: Params = None,
+    storage: options.Storage = None,
+    data_root: options.DataRoot = None,
+    as_json: options.Json = False,
+) -> int:
+    """Make a mixing set in the cache, or find it there; a run that wants the same one uses it."""
+    from dataclasses import asdict
+
+    settings = options.settings_of(storage, data_root)
+    file = _ensure_set(name, settings, params, num_images=num_images, side=side, channels=channels, seed=seed)
+    document = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(file).items()}
+    emit(document, lambda: "\n".join(f"{key}: {value}" for key, value in document.items()), as_json=as_json)
+    return EXIT_DONE
+
+
+def preview_set(
+    name: SetName,
+    output: Annotated[Path, typer.Option("--output", "-o", help="PNG file to write.")] = Path("mixing-set.png"),
+    num_images: Images = 64,
+    side: Annotated[
+        int | None,
+        typer.Option("--side", min=8, max=1024, help="Side of an image in pixels [64; with --on, what fits]."),
+    ] = None,
+    seed: Seed = 0,
+    params: Params = None,
+    on: Annotated[
+        str | None, typer.Option("--on", metavar="DATASET", help="Show training images mixed with the set instead.")
+    ] = None,
+    method: Annotated[str, typer.Option("--method", help="With --on: what mixes them.")] = "pixmix",
+    rows: Annotated[int, typer.Option("--rows", min=1, help="With --on: how many training images.")] = 8,
+    zoom: Annotated[int, typer.Option("--zoom", min=1, max=16, help="Times that a pixel is enlarged.")] = 1,
+    storage: options.Storage = None,
+    data_root: options.DataRoot = None,
+) -> int:
+    """Write a sheet of a mixing set's images as a PNG file, or one of training images mixed with them.
+
+    With --on every row is a training image, followed by seven results of the method.
+    """
+    from augment.methods.preview import enlarged
+    from augment.mixing_sets.build import open_mixing_set
+    from augment.mixing_sets.contact_sheet import contact_sheet
+
+    settings = options.settings_of(storage, data_root)
+    if on is None:
+        file = _ensure_set(name, settings, params, num_images=num_images, side=side or 64, channels=3, seed=seed)
+        shown = open_mixing_set(file)
+        across, gap = math.isqrt(len(shown) - 1) + 1, 0
+        tell(f"{len(shown)} images of '{name}' in {output}")
+    else:
+        shown = _mixed(name, on, method, settings, params, num_images=num_images, side=side, rows=rows, seed=seed)
+        across, gap = 1 + SHOWN_REPEATS, zoom
+        tell(f"{rows} images of '{on}' by '{method}' with '{name}' in {output}")
+    contact_sheet(enlarged(shown, zoom), output, across, gap_px=gap)
+    return EXIT_DONE
+
+
+def _mixed(
+    name: str,
+    dataset: str,
+    method: str,
+    settings: Settings,
+    params: list[str] | None,
+    *,
+    num_images: int,
+    side: int | None,
+    rows: int,
+    seed: int,
+) -> NDArray[np.uint8]:
+    from augment.compound import config_for, method_for
+    from augment.methods.preview import treated_rows
+    from augment.mixing_sets.build import open_mixing_set
+    from augment.mixing_sets.registry import stored_side
+    from augment.treatment import TreatmentContext
+    from trainers.datasets.load import load_split
+    from trainers.datasets.registry import dataset_for
+
+    spec, described = dataset_for(dataset), method_for(method)
+    images = load_split(dataset, "train", settings.data_root).images[:rows]
+    size = side or stored_side(name, spec.image_size)
+    file = _ensure_set(name, settings, params, num_images=num_images, side=size, channels=spec.num_channels, seed=seed)
+    context = TreatmentContext(
+        image_size=spec.image_size,
+        num_channels=spec.num_channels,
+        num_classes=spec.num_classes,
+        mean=spec.mean,
+        mixing_set=open_mixing_set(file),
+        data_root=settings.data_root,
+    )
+    treatment = described.build(config_for(described, dataset, {}), context)
+    return treated_rows(treatment, images, repeats=SHOWN_REPEATS, seed=seed)
+
+
+def _ensure_set(
+    name: str, settings: Settings, params: list[str] | None, *, num_images: int, side: int, channels: int, seed: int
+) -> MixingSetFile:
+    from augment.mixing_sets.build import ensure_mixing_set
+
+    values = _assignments(params or [])
+    models = None
+    if values.get("parents"):
+        import torch
+
+        from trainers.training.trained_networks import trained_networks
+
+        values["parents"] = [_whole_key(str(parent), settings) for parent in values["parents"]]
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        store = options.store_of(settings)
+        eras = {parent: store.era(parent) for parent in values["parents"] if ":" not in parent}
+        models = trained_networks(settings.checkpoints, device, eras)
+    return ensure_mixing_set(
+        name,
+        num_pictures=num_images,
+        image_size=side,
+        num_channels=channels,
+        seed=seed,
+        params=values,
+        cache_dir=settings.cache_dir,
+        data_root=settings.data_root,
+        progress=_telling(name),
+        models=models,
+    )
+
+
+def _whole_key(parent: str, settings: Settings) -> str:
+    """Return the train key of a trained cell that is named by its id; "random:0" names an untrained network."""
+    if ":" in parent:
+        return parent
+    from orchestration.cli.verbs.cells.show import find_cell
+
+    return find_cell(parent, options.existing_store(settings))
+
+
+def _telling(name: str) -> Callable[[int, int], None]:
+    """Return a function that tells of progress on stderr, a line every few seconds."""
+    last = time.monotonic()
+
+    def tell_progress(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
+            last = time.monotonic()
+            tell(f"mixing set '{name}': {done} of {total} images")
+
+    return tell_progress
+
+
+def _assignments(texts: list[str]) -> dict[str, Any]:
+    from orchestration.errors import InputError, Mistake
+    from orchestration.sweeps.yaml_reader import read_scalar
+
+    values: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise InputError("options", [Mistake(where=f"--set {text}", text="write NAME=VALUE")])
+        values[name] = _list_of(value) if value.startswith("[") else read_scalar(value)
+    return values
+
+
+def _list_of(text: str) -> list[str]:
+    """Return the words of "[a, b]"; a colon inside one is no mapping here."""
+    return [word.strip().strip("'\"") for word in text.strip("[]").split(",") if word.strip()]

@@ -1,0 +1,49 @@
+"""`report`: a sweep as one HTML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestration.cli import options
+from orchestration.cli.output import EXIT_DONE, emit, tell, tell_damage
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this file."""
+    app.command("report")(report)
+
+
+def report(
+    sweep: options.SweepName,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write; by default SWEEP.html in this folder.")
+    ] = None,
+    smoke: options.Smoke = False,
+    small: options.Small = False,
+    assignments: options.Set = None,
+    seeds: options.Seeds = None,
+    storage: options.Storage = None,
+    data_root: options.DataRoot = None,
+    as_json: options.Json = False,
+) -> int:
+    """Write one self-contained HTML file that opens offline: grid, charts, costs, provenance. Runs nothing."""
+    from orchestration.cells.resolve import resolve_sweep
+    from orchestration.planning.sweep_records import recorded_otherwise
+    from orchestration.results.lookup import recorded
+    from orchestration.results.report.build import report_page
+
+    opened = options.chosen(sweep, smoke, small, assignments, seeds).opened(storage, data_root, is_only_read=True)
+    page = report_page(opened.sweep, sweep, store=opened.store, catalogue=opened.catalogue).encode()
+    path = output or Path(f"{opened.sweep.label}.html")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(page)
+    document = {"sweep": opened.sweep.label, "file": str(path.absolute()), "bytes": len(page)}
+    emit(document, lambda: f"{path} ({len(page) / 1024:.0f} KiB): open it in a browser", as_json=as_json)
+    cells = resolve_sweep(opened.sweep, opened.catalogue)
+    if len(recorded(cells, opened.store)) < len({cell.train_key for cell in cells}):
+        for line in recorded_otherwise(opened.sweep, cells, opened.store, tell_damage):
+            tell(line)
+    return EXIT_DONE

@@ -1,0 +1,98 @@
+"""`status`: how far a sweep is, from what is recorded."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from orchestration.cli import options
+from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, emit, tell_damage
+
+if TYPE_CHECKING:
+    from orchestration.cells.cell import Plan, PlannedCell
+    from orchestration.store.contract import CellResult, ResultsStore
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this file."""
+    app.command("status")(status)
+
+
+def status(
+    sweep: options.SweepName,
+    smoke: options.Smoke = False,
+    small: options.Small = False,
+    assignments: options.Set = None,
+    seeds: options.Seeds = None,
+    storage: options.Storage = None,
+    data_root: options.DataRoot = None,
+    as_json: options.Json = False,
+) -> int:
+    """Show the state of every cell, also of a sweep that runs elsewhere."""
+    from orchestration.planning.costs.actual import ledger, ledger_text
+    from orchestration.planning.plan import make_plan
+    from orchestration.planning.sweep_records import recorded_otherwise
+    from orchestration.results.lookup import recorded_of
+
+    opened = options.chosen(sweep, smoke, small, assignments, seeds).opened(storage, data_root, is_only_read=True)
+    store, catalogue = opened.store, opened.catalogue
+    plan = make_plan(opened.sweep, store=store, catalogue=catalogue, checkpoints=opened.settings.checkpoints)
+    results = recorded_of([cell for cell in plan.cells if cell.trained], store)
+    is_done = all(cell.is_done for cell in plan.cells)
+    document = {
+        **status_document(plan, store, results),
+        "otherwise": () if is_done else recorded_otherwise(opened.sweep, plan.cells, store, tell_damage),
+        "cost": ledger([(cell.train_key, cell.config, cell.wanted) for cell in plan.cells], results, catalogue),
+    }
+    lines = [*document["otherwise"], ledger_text(document["cost"])]
+    emit(document, lambda: "\n".join([status_text(document), *lines]), as_json=as_json)
+    has_failed = any(row["state"] == "failed" for row in document["cells"])
+    return EXIT_CELLS_FAILED if has_failed or document["not_complete"] else EXIT_DONE
+
+
+def status_document(plan: Plan, store: ResultsStore, results: Mapping[str, CellResult]) -> dict[str, Any]:
+    """Return the state of a sweep and of each of its cells as plain values, with the wanted columns that stayed empty."""
+    from orchestration.cells.checks.column_values import unfilled
+
+    holders = store.holders([cell.train_key for cell in plan.cells if not cell.is_done])
+    cells = [cell_status(cell, holders.get(cell.train_key)) for cell in plan.cells]
+    empty = list(unfilled(plan.cells, results))
+    return {"sweep": plan.sweep, "request": store.requested(plan.sweep), "cells": cells, "not_complete": empty}
+
+
+def cell_status(cell: PlannedCell, holder: str | None) -> dict[str, Any]:
+    """Return the state of a cell as plain values."""
+    if cell.is_done:
+        state, detail = "done", ""
+    elif holder is not None:
+        state, detail = "running", f"by {holder}"
+    elif cell.failed is not None:
+        state, detail = "failed", cell.failed
+    else:
+        state, detail = ("trained" if cell.trained else "waiting"), cell.retrained
+    return {
+        "id": cell.cell_id,
+        "row": cell.cell.row or "(supporting)",
+        "seed": cell.cell.seed,
+        "state": state,
+        "missing": [request.name for request in cell.missing],
+        "detail": detail,
+    }
+
+
+def status_text(document: dict[str, Any]) -> str:
+    """Return the state of a sweep as text."""
+    rows = document["cells"]
+    counts = Counter(row["state"] for row in rows)
+    table = [
+        [row["id"], row["row"], str(row["seed"]), row["state"], ", ".join(row["missing"]), row["detail"]]
+        for row in rows
+    ]
+    lines = [f"{document['sweep']}: " + ", ".join(f"{number} {state}" for state, number in counts.items())]
+    if document["request"]:
+        lines.append(f"asked to {document['request']}")
+    lines += [f"not complete: {line}" for line in document["not_complete"]]
+    return "\n".join([*lines, columns(table, header=["cell", "row", "seed", "state", "missing", "detail"])])

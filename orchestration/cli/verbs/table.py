@@ -1,0 +1,131 @@
+"""`table`: the grid of a sweep from what is recorded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orchestration.cli import options
+from orchestration.cli.hints import command
+from orchestration.cli.output import EXIT_DONE, show, tell, tell_damage
+
+if TYPE_CHECKING:
+    from eval.tables.grid import Table
+    from orchestration.cells.catalogue import Catalogue
+    from orchestration.cells.identity import ResolvedCell
+    from orchestration.store.contract import CellResult
+
+FORMATS = ("terminal", "markdown", "latex", "csv", "html", "json")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this file."""
+    app.command("table")(table)
+
+
+def table(
+    sweep: options.SweepName,
+    form: Annotated[
+        str, typer.Option("--format", help="markdown, latex, csv, html, json; drawn by default.")
+    ] = "terminal",
+    decimals: Annotated[int, typer.Option("--decimals", min=0, max=6, help="Digits after the point.")] = 1,
+    beside: Annotated[
+        bool,
+        typer.Option(
+            "--compare", help="Set the published numbers beside ours, with verdicts where the recipe is theirs."
+        ),
+    ] = False,
+    cost: Annotated[
+        bool, typer.Option("--cost", help="Say what the recorded cells took, beside the estimate.")
+    ] = False,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file instead.")] = None,
+    smoke: options.Smoke = False,
+    small: options.Small = False,
+    assignments: options.Set = None,
+    seeds: options.Seeds = None,
+    storage: options.Storage = None,
+    data_root: options.DataRoot = None,
+    as_json: options.Json = False,
+) -> int:
+    """Print the grid of a sweep from what is recorded. Runs nothing."""
+    from orchestration.cells.resolve import resolve_sweep
+    from orchestration.planning.sweep_records import recorded_otherwise
+    from orchestration.results.lookup import recorded
+    from orchestration.results.table import sweep_tables
+
+    form = "json" if as_json else _format(form)
+    choice = options.chosen(sweep, smoke, small, assignments, seeds)
+    opened = choice.opened(storage, data_root, is_only_read=True)
+    cells = resolve_sweep(opened.sweep, opened.catalogue)
+    results = recorded(cells, opened.store)
+    made = sweep_tables(opened.sweep, cells, results)
+    _write(_compared(made, choice, opened, cells) if beside else made, form, decimals, output)
+    if cost:
+        _tell_cost(cells, results, opened.catalogue)
+    entries = [entry for each in made for row in each.entries for entry in row]
+    if any(entry is None for entry in entries):
+        for line in recorded_otherwise(opened.sweep, cells, opened.store, tell_damage):
+            tell(line)
+    if not any(entry is not None for entry in entries):
+        tell(f"nothing is recorded yet; compute it with: {command('run')}")
+    return EXIT_DONE
+
+
+def _format(form: str) -> str:
+    from orchestration.errors import InputError, Mistake, nearest
+
+    if form not in FORMATS:
+        mistake = Mistake(where=f"--format {form}", text=f"unknown format '{form}'{nearest(form, FORMATS)}")
+        raise InputError("options", [mistake])
+    return form
+
+
+def _compared(
+    made: tuple[Table, ...], choice: options.SweepChoice, opened: options.Opened, cells: Sequence[ResolvedCell]
+) -> tuple[Table, ...]:
+    """Return tables with the published numbers beside ours."""
+    from orchestration.cells.load import load_sweep
+    from orchestration.cells.resolve import resolve_sweep
+    from orchestration.results.compare import Resolved, compared
+
+    full = load_sweep(choice.name)
+    return compared(made, Resolved(opened.sweep, cells), Resolved(full, resolve_sweep(full, opened.catalogue)))
+
+
+def _tell_cost(cells: Sequence[ResolvedCell], results: Mapping[str, CellResult], catalogue: Catalogue) -> None:
+    from orchestration.planning.costs.actual import ledger_of, ledger_text
+
+    tell(ledger_text(ledger_of(cells, results, catalogue)))
+
+
+def _write(made: tuple[Table, ...], form: str, decimals: int, output: Path | None) -> None:
+    from eval.tables.formats.entries import Style
+    from eval.tables.formats.render import Format, render
+    from orchestration.cli.table_output import print_tables, tables_document
+
+    if form == "terminal" and output is None:
+        print_tables(made)
+    elif form == "json":
+        document = tables_document(made)
+        _deliver(json.dumps(document.get("table", document), indent=2), output)
+    elif form == "html":
+        from orchestration.results.report.page import table_page
+
+        tables = [render(each, "html", Style(decimals=decimals)) for each in made]
+        _deliver(table_page(", ".join(each.title for each in made), tables), output)
+    else:
+        written: Format = "markdown" if form == "terminal" else form  # type: ignore[assignment]
+        _deliver("\n".join(render(each, written, Style(decimals=decimals)) for each in made), output)
+
+
+def _deliver(text: str, output: Path | None) -> None:
+    if output is None:
+        show(text)
+        return
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(text, encoding="utf-8")
+    tell(f"written to {output}")

@@ -1,0 +1,137 @@
+"""What a person needs to know of their installation: each finding with its state and the way out."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from orchestration.settings import Settings
+
+State = Literal["fine", "note", "broken"]
+LIBRARIES = ("torch", "torchvision", "ray", "mlflow", "numpy", "numba", "scipy", "pandas", "pydantic")
+LOW_DISK_GIB = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was looked at: fine, worth a note, or broken; with what to do about it."""
+
+    what: str
+    state: State
+    detail: str
+    way_out: str = ""
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Return what is found of versions, devices, storage, tracking, data and compiled kernels; never raises."""
+    looks: Sequence[tuple[str, Callable[[Settings], list[Finding]]]] = (
+        ("versions", _versions),
+        ("devices", _devices),
+        ("storage", _storage),
+        ("disk", _disk),
+        ("tracking", _tracking),
+        ("data", _data),
+        ("kernels", _kernels),
+    )
+    findings: list[Finding] = []
+    for what, look in looks:
+        try:
+            findings += look(settings)
+        except Exception as error:  # whatever a look meets is itself a finding
+            text = str(error).splitlines()[0] if str(error) else ""
+            detail = f"{type(error).__name__}: {text}"
+            findings.append(Finding(what=what, state="broken", detail=detail, way_out="see the message"))
+    return findings
+
+
+def _versions(settings: Settings) -> list[Finding]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    found, missing = [f"python {sys.version.split()[0]}"], []
+    for name in LIBRARIES:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            missing.append(name)
+    if missing:
+        way_out = "install the locked environment: make install"
+        return [Finding(what="versions", state="broken", detail=f"missing: {', '.join(missing)}", way_out=way_out)]
+    return [Finding(what="versions", state="fine", detail=", ".join(found))]
+
+
+def _devices(settings: Settings) -> list[Finding]:
+    import torch
+
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    findings = [Finding(what="devices", state="fine", detail=f"{cpus} CPUs")]
+    if not torch.cuda.is_available():
+        return [*findings, Finding(what="devices", state="note", detail="no CUDA device: cells train on the CPU")]
+    names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return [*findings, Finding(what="devices", state="fine", detail=", ".join(names))]
+
+
+def _storage(settings: Settings) -> list[Finding]:
+    from clusters.storage.open import open_storage
+
+    storage = open_storage(settings.storage)
+    probe = f"doctor/{os.getpid()}"
+    is_new = not settings.is_remote and not Path(settings.storage).exists()
+    storage.write_bytes(probe, b"probe")
+    storage.delete(probe)
+    if is_new:
+        shutil.rmtree(settings.storage)
+    return [Finding(what="storage", state="fine", detail=f"{settings.storage} can be written{' (new)' * is_new}")]
+
+
+def _disk(settings: Settings) -> list[Finding]:
+    places = {str(settings.cache_dir)} | (set() if settings.is_remote else {settings.storage})
+    findings = []
+    for place in sorted(places):
+        folder = next(path for path in (Path(place), *Path(place).parents) if path.exists())
+        free = shutil.disk_usage(folder).free / 2**30
+        is_low = free < LOW_DISK_GIB
+        way_out = f"free some space, or name another folder instead of {place}" if is_low else ""
+        state: State = "note" if is_low else "fine"
+        findings.append(Finding(what="disk", state=state, detail=f"{free:.1f} GiB free for {place}", way_out=way_out))
+    return findings
+
+
+def _tracking(settings: Settings) -> list[Finding]:
+    from orchestration.errors import EnvironmentRefused
+    from orchestration.tracking import check_tracking
+
+    try:
+        check_tracking(settings.tracking)
+    except EnvironmentRefused as error:
+        return [Finding(what="tracking", state="broken", detail=settings.tracking, way_out=str(error))]
+    return [Finding(what="tracking", state="fine", detail=settings.tracking)]
+
+
+def _data(settings: Settings) -> list[Finding]:
+    from trainers.datasets.registry import DATASETS, missing_data
+
+    there = [name for name in DATASETS if not missing_data([name], settings.data_root)]
+    absent = [name for name in DATASETS if name not in there]
+    findings = [Finding(what="data", state="fine", detail=f"{', '.join(there)} (below {settings.data_root})")]
+    if absent:
+        hints = [hint for name in absent if (hint := DATASETS[name].fetch_hint(settings.data_root))]
+        way_out = "; ".join(hints)
+        findings.append(Finding(what="data", state="note", detail=f"not there: {', '.join(absent)}", way_out=way_out))
+    return findings
+
+
+def _kernels(settings: Settings) -> list[Finding]:
+    from augment.kernels.compiled import cache_root
+
+    folder = Path(cache_root())
+    number = sum(1 for path in folder.rglob("*.nbc")) if folder.exists() else 0
+    if number:
+        return [Finding(what="kernels", state="fine", detail=f"{number} compiled in {folder}")]
+    way_out = "compile them now: python -m augment.kernels.warm (else the first run does)"
+    return [Finding(what="kernels", state="note", detail=f"none compiled in {folder}", way_out=way_out)]

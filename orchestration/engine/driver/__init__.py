@@ -1,0 +1,1 @@
+"""The driver's side of a run: attempts, leases, packing, recording."""

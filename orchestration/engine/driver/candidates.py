@@ -1,0 +1,112 @@
+"""From planned cells to what the schedule and the workers need: sizes, estimates, requests."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from clusters.placement import GroupShape
+from orchestration.engine.schedule import Candidate
+from trainers.job import JobRequest
+
+if TYPE_CHECKING:
+    from orchestration.cells.cell import PlannedCell
+    from orchestration.engine.options import RunOptions
+    from orchestration.store.contract import CellResult
+
+IMAGE_S: Final = 1e-4
+"""Rough seconds per training image; only ratios between cells matter for their order."""
+
+BENCHMARK_S: Final = 5.0
+"""Rough seconds per benchmark."""
+
+USUAL_IMAGES: Final = 50_000
+
+
+def candidates_of(cells: Sequence[PlannedCell], options: RunOptions) -> list[Candidate]:
+    """Return the cells as the schedule sees them; seconds include the longest chain of cells that wait for each."""
+    own = {cell.train_key: options.estimates_s.get(cell.train_key, estimate_s(cell)) for cell in cells}
+    chain = dict(own)
+    for cell in reversed(cells):
+        for parent in chain.keys() & set(cell.parents):
+            chain[parent] = max(chain[parent], own[parent] + chain[cell.train_key])
+    return [
+        Candidate(
+            key=cell.train_key,
+            order=order,
+            seconds=chain[cell.train_key],
+            shapes=shapes_of(cell, options),
+            priority=options.priorities.get(cell.train_key, 0),
+            parents=frozenset(own.keys() & set(cell.parents)),
+            evaluation_only=cell.trained,
+        )
+        for order, cell in enumerate(cells)
+    ]
+
+
+def estimate_s(cell: PlannedCell) -> float:
+    """Return a rough guess of a cell's seconds from epochs, images and benchmarks."""
+    recipe = cell.config.recipe
+    training = 0.0 if cell.trained else recipe.epochs * (recipe.train_images or USUAL_IMAGES) * IMAGE_S
+    return training + BENCHMARK_S * len(cell.missing) + 0.1
+
+
+def shapes_of(cell: PlannedCell, options: RunOptions) -> tuple[GroupShape, ...]:
+    """Return the group sizes that a cell may run on, preferred first.
+
+    The number of workers must divide the batch shards of the recipe. Judging alone also runs on one worker, wherever one is free;
+    elastic training on as few as `min_workers`: shards make its arithmetic the same.
+    """
+    shards = max(1, cell.config.recipe.batch_shards)
+    counts = [count for count in range(options.workers, 0, -1) if shards % count == 0]
+    least = 1 if cell.trained else options.min_workers or counts[0]
+    wanted = [count for count in counts if count >= least] or counts[:1]
+    if cell.trained and options.min_workers is None:
+        wanted = list(dict.fromkeys((wanted[0], wanted[-1])))
+    shape = GroupShape(
+        num_workers=wanted[0],
+        cpus_per_worker=options.cpus_per_worker,
+        gpus_per_worker=options.gpus_per_worker,
+        accelerator=options.accelerator,
+    )
+    return tuple(replace(shape, num_workers=count) for count in wanted)
+
+
+def exclusive_shapes(shapes: Sequence[GroupShape]) -> tuple[GroupShape, ...]:
+    """Return the same sizes with whole GPUs for each worker."""
+    return tuple(replace(shape, gpus_per_worker=float(math.ceil(shape.gpus_per_worker))) for shape in shapes)
+
+
+def is_exclusive(shape: GroupShape) -> bool:
+    """Return whether a group's workers have their GPUs, if any, for themselves."""
+    return shape.gpus_per_worker == math.ceil(shape.gpus_per_worker)
+
+
+def request_of(
+    cell: PlannedCell, options: RunOptions, recorded: CellResult | None, eras: Mapping[str, int]
+) -> JobRequest:
+    """Return what a worker is asked for: the training, and the wanted benchmarks that are not among the recorded ones.
+
+    Args:
+        cell: The cell.
+        options: How it is run.
+        recorded: What is recorded of it now, or None.
+        eras: Train key -> how often it was invalidated, of the cell and of those whose checkpoints it reads.
+    """
+    reports = recorded.reports if recorded is not None else {}
+    return JobRequest(
+        train_key=cell.train_key,
+        config=cell.config,
+        benchmarks=tuple(request for request in cell.missing if request.key not in reports),
+        paths=options.paths,
+        dataset_identity=cell.dataset_identity,
+        checkpoint_every_s=options.checkpoint_every_s,
+        threads=max(1, int(options.cpus_per_worker)),
+        sources=cell.sources,
+        eras=eras,
+        recorded_weights=recorded.training.summary.weights if recorded is not None else frozenset(),
+        recorded_benchmarks=tuple(request for request in cell.wanted if request.key in reports),
+        files=cell.files,
+    )

@@ -1,0 +1,275 @@
+"""The driver's mind: which cell goes to which group, and what every event of the mailbox means for store, leases and schedule.
+
+Two threads come here: Ray Tune's, which asks for the next cell, and the one that waits for events. One lock covers both.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from orchestration.engine.driver.attempts import AttemptBook
+from orchestration.engine.driver.candidates import candidates_of, is_exclusive, request_of
+from orchestration.engine.driver.leases import LeaseKeeper
+from orchestration.engine.driver.recorder import Recorder
+from orchestration.engine.groups.lifetime import GroupKeeper
+from orchestration.engine.options import RunStatus
+from orchestration.engine.schedule import Finished, ScheduleState, Start, Wait, next_cell
+from trainers.training.checkpoint_files import move_into_era
+from trainers.worker.failure import RankFailure
+
+if TYPE_CHECKING:
+    from clusters.placement import Node
+    from orchestration.cells.cell import Plan
+    from orchestration.engine.groups.group import GroupPool
+    from orchestration.engine.observer import RunObserver
+    from orchestration.engine.options import RunOptions
+    from orchestration.store.contract import CellResult, ResultsStore
+
+
+class Driver:
+    """Runs the cells of a plan on the groups of a pool."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        store: ResultsStore,
+        options: RunOptions,
+        observer: RunObserver,
+        pool: GroupPool,
+        nodes: Sequence[Node],
+        owner: str,
+        keeps_groups: bool,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._lock = threading.RLock()
+        self._cells = {cell.train_key: cell for cell in plan.to_run}
+        self._store = store
+        self._options = options
+        self._observer = observer
+        self._pool = pool
+        self._clock = clock
+        self._recorder = Recorder(store, observer)
+        self._recorded: dict[str, CellResult | None] = {}
+        """Train key -> what was recorded of a claimed cell that is not launched yet."""
+
+        self.halt: RunStatus | None = None
+        self.reason = ""
+        self.is_paused = False
+        self.error: Exception | None = None
+        self.leases = LeaseKeeper(
+            store, self._lock, owner=owner, heartbeat_s=options.leases.heartbeat_s, on_lost=self._lease_lost
+        )
+        self.state = ScheduleState(
+            candidates_of(plan.to_run, options),
+            nodes,
+            max_concurrent=options.max_concurrent,
+            canary=options.canary and len(self._cells) > 1,
+        )
+        self._keeper = self._group_keeper(keeps_groups)
+        self._book = self._attempt_book()
+
+    @property
+    def failed(self) -> Mapping[str, str]:
+        """Train key -> why the cell was given up or left out."""
+        return self._book.failed
+
+    @property
+    def computed(self) -> Sequence[str]:
+        """Train keys that this run completed itself."""
+        return self._book.computed
+
+    @property
+    def attempts(self) -> int:
+        """Failed attempts so far."""
+        return self._recorder.attempts
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether any cell is under way."""
+        return bool(self._book.running)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to start and nothing runs."""
+        with self._lock:
+            return not self._book.running and (self.halt is not None or isinstance(next_cell(self.state), Finished))
+
+    def prestart(self) -> None:
+        """Start the groups that the first cells will need, so that their start-up overlaps with everything else."""
+        with self._lock:
+            self._keeper.prestart(min(self.state.waiting(), self._options.max_concurrent or len(self._cells)))
+
+    def suggest(self) -> dict[str, Any] | Literal["finished"] | None:
+        """Return the next trial's configuration, "finished", or None when nothing can start now."""
+        with self._lock:
+            try:
+                self._handle_events()
+                return self._suggest()
+            except Exception as error:
+                self._give_up_run(error)
+                return "finished"
+
+    def pump(self, timeout_s: float) -> None:
+        """Wait for events and act on them."""
+        self._pool.wait(timeout_s)
+        with self._lock:
+            try:
+                self._handle_events()
+                self._keeper.end_idle()
+            except Exception as error:
+                self._give_up_run(error)
+
+    def stop(self, status: RunStatus) -> None:
+        """Start nothing more and ask the running cells to write a checkpoint and stop."""
+        with self._lock:
+            if self.halt is None:
+                self.halt = status
+            for attempt in self._book.running.values():
+                self._pool.order(attempt.group, "stop")
+
+    def cluster_changed(self, nodes: Sequence[Node], leaving: frozenset[str]) -> None:
+        """Take over which nodes there are; jobs on nodes that are about to leave write a checkpoint and go elsewhere."""
+        with self._lock:
+            self.state.room.update(nodes)
+            preempted = self._keeper.leave(leaving) if leaving else frozenset()
+            for attempt in self._book.running.values():
+                attempt.is_preempted |= attempt.group in preempted
+
+    def abort(self) -> None:
+        """End the workers of all running cells at once; their last checkpoints stand."""
+        with self._lock:
+            for attempt in self._book.running.values():
+                self._pool.order(attempt.group, "abort")
+            self._book.interrupt_all()
+
+    def trial_ended(self, job: int, *, has_broken: bool = False) -> None:
+        """Note that the trial of a job is over, and that its process can take the next one.
+
+        If the trial broke before its job was delivered, that was a failed attempt.
+        """
+        with self._lock:
+            attempt = self._book.trial_ended(job)
+            if attempt is not None and has_broken and self._pool.withdraw(job):
+                died = RankFailure(rank=-1, kinds=("ActorDiedError",), message="the trial's process died")
+                self._book.fail(attempt, (died,))
+
+    def _group_keeper(self, keeps_groups: bool) -> GroupKeeper:
+        return GroupKeeper(
+            self._pool,
+            self.state,
+            self._options,
+            self._observer,
+            keeps_groups=keeps_groups,
+            clock=lambda: self._clock(),
+            halt=self._halt,
+        )
+
+    def _attempt_book(self) -> AttemptBook:
+        return AttemptBook(
+            self._cells,
+            state=self.state,
+            recorder=self._recorder,
+            keeper=self._keeper,
+            leases=self.leases,
+            observer=self._observer,
+            options=self._options,
+            clock=lambda: self._clock(),
+            halt=self._halt,
+        )
+
+    def _suggest(self) -> dict[str, Any] | Literal["finished"] | None:
+        if self.halt is not None:
+            return "finished" if not self._book.running else None
+        while not self.is_paused:
+            self.state.wake(self._clock())
+            decision = next_cell(self.state)
+            if isinstance(decision, Finished):
+                return "finished"
+            if isinstance(decision, Wait):
+                return None
+            if self._claim(decision.key):
+                return self._launch(decision)
+        return None
+
+    def _claim(self, key: str) -> bool:
+        """Take the lease of a cell; return False if another driver holds it or has completed it meanwhile."""
+        cell = self._cells[key]
+        if not self.leases.acquire(key):
+            self.state.postpone(key, self._clock() + self._options.leases.poll_s)
+            self._observer.cell_state(cell, "leased-elsewhere")
+            return False
+        result = self._recorded[key] = self._store.result(key)
+        if result is None or cell.retrained or any(request.key not in result.reports for request in cell.missing):
+            return True
+        del self._recorded[key]
+        self.leases.release(key)
+        self.state.done(key)
+        self._observer.training_recorded(cell, result.training)
+        for report in result.reports.values():
+            self._observer.report_recorded(cell, result.training.summary.checkpoint_sha256, report)
+        self._observer.cell_state(cell, "done", "computed by another driver")
+        return False
+
+    def _launch(self, start: Start) -> dict[str, Any]:
+        for name in start.evict:
+            self._keeper.end(name)
+        group = start.group
+        if group is None:
+            assert start.placement is not None
+            group = self._keeper.start(start.placement)
+        self.state.started(start.key, group)
+        cell = self._cells[start.key]
+        eras = {key: self._era(key) for key in (cell.train_key, *cell.parents)}
+        request = request_of(cell, self._options, self._recorded.pop(cell.train_key), eras)
+        job = self._pool.post(group, request)
+        self._book.begin(start.key, job, group, was_shared=not is_exclusive(start.shape))
+        return {
+            "mailbox": self._pool.mailbox_name,
+            "namespace": self._pool.namespace,
+            "group": group,
+            "job": job,
+            "cell": cell.cell_id,
+        }
+
+    def _era(self, key: str) -> int:
+        """Return the era of a cell whose checkpoint a job may read; what an earlier version stored is moved there first."""
+        era = self._store.era(key)
+        result = self._store.result(key) if era else None
+        if result is not None:
+            folder = self._options.paths.checkpoints
+            move_into_era(folder, key, era, recorded=result.training.summary.checkpoint_sha256)
+        return era
+
+    def _handle_events(self) -> None:
+        events = self._pool.drain()
+        for position, event in enumerate(events):
+            if event.kind == "joined":
+                self._keeper.on_joined(event)
+                self._book.on_joined(event.values[0])
+            elif event.kind == "lost":
+                self._keeper.on_lost(event)
+            elif event.kind == "ended":
+                self._keeper.on_ended(event)
+            else:
+                self._book.on_event(event, events[position + 1 :] if event.kind == "trained" else ())
+
+    def _lease_lost(self, key: str) -> None:
+        with self._lock:
+            for attempt in self._book.running.values():
+                if attempt.key == key:
+                    attempt.is_abandoned = True
+                    self._pool.order(attempt.group, "abort")
+                    self._observer.cell_state(self._cells[key], "leased-elsewhere", "another driver took it over")
+
+    def _halt(self, text: str) -> None:
+        self.reason = self.reason or text
+        self._observer.message(text)
+        self.stop("failed")
+
+    def _give_up_run(self, error: Exception) -> None:
+        self.error = self.error or error
+        self.stop("failed")

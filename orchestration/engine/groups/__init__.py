@@ -1,0 +1,1 @@
+"""Groups of workers that take one cell after another."""

@@ -1,0 +1,1 @@
+"""Evaluating one network outside of sweeps."""

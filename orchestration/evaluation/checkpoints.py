@@ -1,0 +1,281 @@
+"""Checkpoints from elsewhere: evaluated as they are, or adopted as the training of a cell."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestration.errors import InputError, Mistake
+
+if TYPE_CHECKING:
+    import torch
+
+    from eval.benchmarks.contract import BenchmarkRequest
+    from eval.inference.subject import Subject
+    from eval.report import MetricReport
+    from orchestration.settings import Settings
+    from trainers.config import JobConfig
+    from trainers.datasets.spec import DatasetSpec
+    from trainers.models.normalize import Classifier
+    from trainers.weights.contents import Contents
+    from trainers.weights.normalisation import Normalisation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedNetwork:
+    """A network with the weights of a file.
+
+    Attributes:
+        model: The classifier: pixels in [0, 1] to logits.
+        dataset: What it classifies.
+        sha256: Hash of the file.
+        assumed: How images are normalised for weights that were not trained here, and who says so; None for a network of ours.
+        notes: What else must be known of the file: other weights in it, what is not used.
+        record: What the file says of itself: path -> plain value.
+    """
+
+    model: Classifier
+    dataset: str
+    sha256: str
+    assumed: Normalisation | None = None
+    notes: tuple[str, ...] = ()
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What a person says of a file of weights.
+
+    Attributes:
+        normalize: How images were normalised for it, as written behind `--normalize`; None where the file or the dataset says.
+        state_dict: Which of several sets of weights in it; None for the one that is no average.
+    """
+
+    normalize: str | None = None
+    state_dict: str | None = None
+
+    @property
+    def options(self) -> str:
+        """The options that are given."""
+        given = (("--normalize", self.normalize), ("--state-dict", self.state_dict))
+        return " ".join(option for option, value in given if value is not None)
+
+
+def load_network(path: Path, *, config: JobConfig | None = None, reading: Reading | None = None) -> LoadedNetwork:
+    """Load a checkpoint of this project, or the weights of another trainer's file into a network of ours.
+
+    Args:
+        path: A final checkpoint of ours, which knows its network, or a PyTorch file of tensors.
+        config: Network and dataset for a file that does not say; required there.
+        reading: What is said of the file.
+
+    Raises:
+        InputError: If the file cannot be read, its network is not named, or the weights do not fit.
+    """
+    from trainers.errors import CheckpointError
+    from trainers.training.checkpoints import FORMAT, unpack
+    from trainers.weights.contents import contents_of, read_contents
+
+    reading = reading or Reading()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise refused(path, f"the checkpoint must be a readable file: {error}") from error
+    digest = hashlib.sha256(data).hexdigest()
+    is_ours = data.startswith(FORMAT)
+    if config is None:
+        if not is_ours:
+            raise refused(
+                path, "a file of another trainer does not say what network it holds; name --model and --dataset"
+            )
+        return _of_ours(unpack(data, str(path)), path, digest, reading)
+    try:
+        contents = contents_of(unpack(data, str(path))) if is_ours else read_contents(path)
+        return _read_into(config, contents, digest, reading)
+    except CheckpointError as error:
+        text = str(error).removeprefix(f"{path} ")
+        raise refused(path, f"the file {text}" if text.startswith("must") else text) from error
+
+
+def _of_ours(state: Mapping[str, Any], path: Path, digest: str, reading: Reading) -> LoadedNetwork:
+    """Return the network of a final checkpoint of ours; one that was adopted or released brings its assumption along."""
+    from trainers.training.trained_networks import network_from
+    from trainers.weights.assumption import KEY, normalisation_of
+
+    if "network" not in state:
+        raise refused(
+            path, "only the final checkpoint of a cell says what network it holds; name --model and --dataset"
+        )
+    if reading.options:
+        raise refused(
+            path, f"a checkpoint of ours holds its normalisation and one set of weights; leave {reading.options} out"
+        )
+    assumed = state.get("environment", {}).get(KEY)
+    return LoadedNetwork(
+        model=network_from(state),
+        dataset=state["network"]["dataset"],
+        sha256=digest,
+        assumed=None if assumed is None else normalisation_of(assumed),
+        notes=() if assumed is None else tuple(assumed["notes"]),
+    )
+
+
+def _read_into(config: JobConfig, contents: Contents, digest: str, reading: Reading) -> LoadedNetwork:
+    from trainers.datasets.registry import dataset_for
+    from trainers.models.build import build_classifier
+    from trainers.weights.load import fill, weights_for
+
+    dataset = dataset_for(config.dataset)
+    params = {key: "none" if key == "weights" else value for key, value in config.model_params.items()}
+    model = build_classifier(replace(config, model_params=params), dataset)
+    subject = f"{config.model} on {config.dataset}"
+    found = weights_for(
+        model.network, contents, num_channels=dataset.num_channels, subject=subject, choice=reading.state_dict
+    )
+    assumed = _assumed(reading, found.stated, contents, dataset)
+    fill(model, found, assumed, is_kept="network.dataset" not in contents.record or not _is_of(dataset, assumed))
+    notes = found.notes
+    if found.stated is not None and found.stated.values != assumed.values:
+        notes = (f"the file says another normalisation: {found.stated}", *notes)
+    return LoadedNetwork(
+        model=model.eval(), dataset=config.dataset, sha256=digest, assumed=assumed, notes=notes, record=found.record
+    )
+
+
+def _is_of(dataset: DatasetSpec, normalisation: Normalisation) -> bool:
+    """Whether a normalisation is that of a dataset, so that a network of ours has it anyway."""
+    return (normalisation.mean, normalisation.std) == (dataset.mean, dataset.std)
+
+
+def _assumed(reading: Reading, stated: Normalisation | None, contents: Contents, dataset: DatasetSpec) -> Normalisation:
+    """Return how images are normalised: as the person says, as the file says, as for its training here, else as the dataset.
+
+    Raises:
+        InputError: If what the person says is no normalisation.
+    """
+    from trainers.datasets.registry import DATASETS
+    from trainers.weights.normalisation import Normalisation, parse_normalisation
+
+    if reading.normalize is not None:
+        try:
+            return parse_normalisation(reading.normalize, dataset.num_channels, source="as --normalize says")
+        except ValueError as error:
+            raise InputError("options", [Mistake(where="--normalize", text=str(error))]) from error
+    if stated is not None:
+        return stated
+    trained_on = DATASETS.get(str(contents.record.get("network.dataset")), dataset)
+    source = "the default of this dataset, since the file does not say"
+    if "network.dataset" in contents.record:
+        source = f"as for its training on {contents.record['network.dataset']}"
+    return Normalisation(mean=trained_on.mean, std=trained_on.std, source=source)
+
+
+def published_network(config: JobConfig) -> LoadedNetwork:
+    """Build a network with the published weights that its options name.
+
+    The hash is that of the weights, since they come from no file of the user's.
+
+    Raises:
+        TrainingError: If the weights cannot be had.
+    """
+    from trainers.datasets.registry import dataset_for
+    from trainers.models.build import build_classifier
+    from trainers.models.from_torchvision import published_normalisation
+    from trainers.models.normalize import Normalize
+    from trainers.models.registry import TORCHVISION_PREFIX
+
+    model = build_classifier(config, dataset_for(config.dataset))
+    assumed = published_normalisation(
+        config.model.removeprefix(TORCHVISION_PREFIX), str(config.model_params["weights"])
+    )
+    model.normalize = Normalize(assumed.mean, assumed.std, is_kept=True)
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode() + tensor.cpu().numpy().tobytes())
+    return LoadedNetwork(model=model, dataset=config.dataset, sha256=digest.hexdigest(), assumed=assumed)
+
+
+def tried(network: LoadedNetwork, settings: Settings) -> dict[str, Any] | None:
+    """Return what is assumed of foreign weights and what the usual normalisations come to; None for a network of ours.
+
+    The trial is left out where the test images are not there; a note says so.
+    """
+    from trainers.datasets.shared import shared_split
+    from trainers.errors import DataError
+    from trainers.weights.assumption import assumption
+    from trainers.weights.trial import try_usual
+
+    if network.assumed is None:
+        return None
+    try:
+        test = shared_split(network.dataset, "test", settings.data_root, settings.cache_dir)
+    except DataError as error:
+        return assumption(network.assumed, [*network.notes, f"no other normalisation was tried: {error}"], None)
+    model = network.model.to(_device()).eval()
+    return assumption(network.assumed, network.notes, try_usual(model, test.images, test.labels, network.assumed))
+
+
+def _device() -> torch.device:
+    import torch
+
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def subject_of(network: LoadedNetwork, settings: Settings, *, keep_generated: bool = True) -> Subject:
+    """Return a network with the test images of its dataset, ready to be judged in this process.
+
+    Raises:
+        DataError: If the dataset is missing or broken.
+    """
+    from eval.inference.subject import Subject
+    from trainers.datasets.content import named_content
+    from trainers.datasets.registry import dataset_for
+    from trainers.datasets.shared import shared_split
+
+    device = _device()
+    test = shared_split(network.dataset, "test", settings.data_root, settings.cache_dir)
+    return Subject(
+        model=network.model.to(device).eval(),
+        device=device,
+        dataset=network.dataset,
+        fingerprint=test.fingerprint,
+        images=test.images,
+        labels=test.labels,
+        num_classes=dataset_for(network.dataset).num_classes,
+        data_root=settings.data_root,
+        cache_dir=settings.cache_dir,
+        load_images=lambda name: shared_split(name, "test", settings.data_root, settings.cache_dir).images,
+        identify=lambda name: named_content(name, settings.data_root),
+        keep_generated=keep_generated,
+    )
+
+
+def judge_network(
+    network: LoadedNetwork,
+    requests: Sequence[BenchmarkRequest],
+    *,
+    settings: Settings,
+    on_progress: Callable[[str, int, int], None],
+    keep_generated: bool = True,
+) -> tuple[MetricReport, ...]:
+    """Run benchmarks on a network in this process.
+
+    Args:
+        network: What is judged.
+        requests: Which benchmarks.
+        settings: Where data and caches lie.
+        on_progress: Told of benchmark, images done, images in all.
+        keep_generated: Whether generated images are kept in the cache; the numbers are the same either way.
+    """
+    from eval.benchmarks.suite import judge
+
+    subject = subject_of(network, settings, keep_generated=keep_generated)
+    return judge(subject, requests, on_progress=on_progress)
+
+
+def refused(path: Path, text: str) -> InputError:
+    """Return the error that refuses a file."""
+    return InputError(f"checkpoint {path}", [Mistake(where="", text=text)])

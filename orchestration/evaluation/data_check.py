@@ -1,0 +1,227 @@
+"""Checking what is in a data root: every collection gets its line, whatever the others are like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestration.errors import InputError, Mistake, nearest
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from augment.files.published import Identified
+    from orchestration.settings import Settings
+
+GENERATED = "generated"
+WHOLE, OWN, BROKEN, MISSING = "whole", "own files", "broken", "missing"
+Line = dict[str, str]
+
+
+def check_data(names: Sequence[str] | None, settings: Settings) -> Iterator[Line]:
+    """Read datasets, published files and generated sets whole; yield name, state and detail of each.
+
+    A state is "whole" for files that are the published ones, "own files" for those that can be read and that nothing shows to be
+    the published ones, "broken" (also where a part of a dataset is missing), or "missing".
+
+    Args:
+        names: What is checked; None for all that is there.
+        settings: Where data and caches lie.
+
+    Raises:
+        InputError: If a name is unknown.
+    """
+    from augment.mixing_sets.files import PIXMIX_FOLDER, RANDOM_IMAGES_FILE
+    from eval.outliers.sets import IMAGE_SETS, outlier_folder
+    from eval.published_files.layout import FOLDERS
+    from trainers.datasets.registry import DATASETS
+    from trainers.models.released.registry import CHECKPOINTS
+
+    root, folders = settings.data_root, list(dict.fromkeys(FOLDERS.values()))
+    checked: dict[str, Callable[[str, Settings], Line]] = {
+        **dict.fromkeys(DATASETS, _dataset),
+        **dict.fromkeys(folders, _benchmark),
+        PIXMIX_FOLDER: _mixing_images,
+        RANDOM_IMAGES_FILE: _random_images,
+        **dict.fromkeys(IMAGE_SETS, _outlier_set),
+        **dict.fromkeys(CHECKPOINTS, _released),
+    }
+    _refuse_unknown(names or (), (*checked, GENERATED))
+    places: dict[str, Path | None] = {name: root / name for name in (*folders, PIXMIX_FOLDER, RANDOM_IMAGES_FILE)}
+    places |= {name: outlier_folder(name, root) for name in IMAGE_SETS}
+    places |= {name: each.path(root) for name, each in CHECKPOINTS.items()}
+    present = [name for name in checked if name in DATASETS or ((place := places[name]) is not None and place.exists())]
+    for name in present if not names else [name for name in names if name != GENERATED]:
+        yield _guarded(checked.get(name, _dataset), name, settings)
+    if not names or GENERATED in names:
+        yield from _generated(settings)
+
+
+def _refuse_unknown(names: Sequence[str], known: Sequence[str]) -> None:
+    from trainers.datasets.registry import dataset_for
+    from trainers.errors import DataError, TrainingError
+
+    mistakes = []
+    for name in names:
+        try:
+            if name not in known:
+                dataset_for(name)
+        except DataError:
+            continue  # a folder of the user's that is absent or broken gets its line
+        except TrainingError:
+            mistakes.append(Mistake(where="", text=f"unknown data '{name}'{nearest(name, known)}"))
+    if mistakes:
+        raise InputError("options", mistakes)
+
+
+def _guarded(check: Callable[[str, Settings], Line], name: str, settings: Settings) -> Line:
+    try:
+        return check(name, settings)
+    except (
+        Exception
+    ) as error:  # readers answer to broken bytes with nearly any exception, and the others are still to be checked
+        return {"name": name, "state": BROKEN, "detail": str(error) or type(error).__name__}
+
+
+def _dataset(name: str, settings: Settings) -> Line:
+    from trainers.datasets.content import contradiction, dataset_content
+    from trainers.datasets.registry import absent_paths, dataset_for, missing_data
+
+    spec = dataset_for(name)
+    missing = missing_data([name], settings.data_root)
+    if missing:
+        parts = [*(file.path for file in spec.files), *(spec.folders or ())]
+        is_begun = len(absent_paths(spec, settings.data_root)) < len(parts)
+        return {"name": name, "state": BROKEN if is_begun else MISSING, "detail": missing[0]}
+    wrong = contradiction(spec, settings.data_root)
+    if wrong:
+        return {"name": name, "state": BROKEN, "detail": wrong}
+    detail = _sizes(name, settings)
+    compared = _compared(name, settings.data_root)
+    return _line(name, detail, compared, dataset_content(spec, settings.data_root))
+
+
+def _sizes(name: str, settings: Settings) -> str:
+    from trainers.datasets.folders.listing import list_split
+    from trainers.datasets.load import load_split
+    from trainers.datasets.registry import dataset_for
+
+    spec = dataset_for(name)
+    sizes = []
+    for split in ("train", "test"):
+        if spec.folders is None:
+            number = len(load_split(name, split, settings.data_root))
+        else:
+            number = len(list_split(spec, split, settings.data_root, settings.cache_dir))
+        sizes.append(f"{split} {number}")
+    return ", ".join(sizes)
+
+
+def _benchmark(name: str, settings: Settings) -> Line:
+    from eval.benchmarks.presence import SOURCES
+    from eval.published_files.verify import verify_folder
+
+    root = settings.data_root
+    if not (root / name).is_dir():
+        return {"name": name, "state": MISSING, "detail": f"not in {root}: {SOURCES[name]}"}
+    detail = verify_folder(name, root, lambda dataset: labels_or_none(dataset, settings))
+    return _line(name, detail, _compared(name, root), _identified(name, root))
+
+
+def _identified(name: str, root: Path) -> Identified:
+    """Return what identifies a folder of published files: with the benchmark's own parameters, as tables show it."""
+    from eval.benchmarks.files_identity import files_identity
+    from eval.published_files.verify import PER_DATASET
+
+    dataset, family = PER_DATASET[name]
+    return files_identity(family, {}, dataset, root)[name]
+
+
+def _mixing_images(name: str, settings: Settings) -> Line:
+    from augment.mixing_sets.files import PixMixImagesConfig, pixmix_files, pixmix_images
+
+    config, root = PixMixImagesConfig(), settings.data_root
+    if not (root / name).is_dir():
+        return {"name": name, "state": MISSING, "detail": f"not in {root}: unpack {name}.tar there"}
+    detail = f"{len(pixmix_images(config, root))} images"
+    return _line(name, detail, _compared(name, root), pixmix_files(config, root))
+
+
+def _random_images(name: str, settings: Settings) -> Line:
+    from augment.mixing_sets.files import random_images_file
+    from trainers.datasets.outliers import random_images
+
+    return _line(name, f"{len(random_images(settings.data_root))} images", "", random_images_file(settings.data_root))
+
+
+def _outlier_set(name: str, settings: Settings) -> Line:
+    from augment.files.trial import tried_images_in
+    from eval.benchmarks.files_identity import files_identity
+    from eval.outliers.sets import IMAGE_SETS, outlier_folder
+
+    folder = outlier_folder(name, settings.data_root)
+    if folder is None:
+        what = f"not in {settings.data_root}: {IMAGE_SETS[name].folders[0]} ({IMAGE_SETS[name].what})"
+        return {"name": name, "state": MISSING, "detail": what}
+    number = len(tried_images_in(folder, f"outlier set {name!r}").files)
+    return _line(name, f"{number} images", "", files_identity("ood", {"sets": [name]}, "", settings.data_root)[name])
+
+
+def _released(name: str, settings: Settings) -> Line:
+    from trainers.models.released.registry import checkpoint_for, missing_checkpoints
+    from trainers.weights.contents import read_contents
+
+    missing = missing_checkpoints([name], settings.data_root)
+    if missing:
+        return {"name": name, "state": MISSING, "detail": missing[0]}
+    released = checkpoint_for(name)
+    found = released.content(settings.data_root)
+    if found.is_own and (released.sha256 or released.md5):
+        return {
+            "name": name,
+            "state": BROKEN,
+            "detail": f"{released.path(settings.data_root)}: {found.reason}; get it again",
+        }
+    return _line(name, f"{len(read_contents(released.path(settings.data_root)).tensors)} tensors", "", found)
+
+
+def _compared(name: str, root: Path) -> str:
+    from orchestration.evaluation.published_archives import compare_collection
+
+    return compare_collection(name, root)
+
+
+def _line(name: str, detail: str, compared: str, found: Identified) -> Line:
+    state = WHOLE if found.state in ("published", "given") else MISSING if found.state == "absent" else OWN
+    return {
+        "name": name,
+        "state": state,
+        "detail": "; ".join(part for part in (detail, compared, found.reason) if part),
+    }
+
+
+def labels_or_none(dataset: str, settings: Settings) -> NDArray[np.int64] | None:
+    """Return the test labels of a dataset, or None where it is missing or broken: its own line says so."""
+    from trainers.datasets.registry import missing_data
+    from trainers.datasets.shared import shared_split
+
+    if missing_data([dataset], settings.data_root):
+        return None
+    try:
+        return shared_split(dataset, "test", settings.data_root, settings.cache_dir).labels
+    except Exception:  # see `_guarded`
+        return None
+
+
+def _generated(settings: Settings) -> Iterator[Line]:
+    """Compare the bytes of all generated sets in the cache with their records."""
+    from eval.corruptions.cache import kept_sets, verify_set
+
+    for key in kept_sets(settings.cache_dir):
+        try:
+            detail = f"sha256 {verify_set(key, settings.cache_dir)[:16]} as recorded"
+            yield {"name": f"generated/{key.name}", "state": WHOLE, "detail": detail}
+        except Exception as error:  # see `_guarded`
+            yield {"name": f"generated/{key.name}", "state": BROKEN, "detail": str(error)}

@@ -1,0 +1,309 @@
+"""Judging one network outside of any sweep: which network, which benchmarks, and the report of all axes as document and text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestration.errors import InputError, Mistake
+
+if TYPE_CHECKING:
+    from eval.benchmarks.contract import BenchmarkRequest
+    from eval.report import BenchmarkOutcome, MetricReport
+    from orchestration.evaluation.checkpoints import LoadedNetwork, Reading
+    from orchestration.settings import Settings
+    from trainers.config import JobConfig
+    from trainers.weights.normalisation import Normalisation
+
+TORCHVISION: Final = "torchvision:"
+DOCUMENT_KIND: Final = "dreamgrid-evaluation"
+IMAGENET_CLASSES: Final = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What was judged, and what it came to.
+
+    Attributes:
+        checkpoint: The file or the name of published weights.
+        architecture: Name of the network, or "" where the checkpoint alone knows it.
+        network: The network that was judged.
+        reports: One report per benchmark.
+        foretold: Forward passes that the cost model foretells, in images.
+        notes: What is not as published: missing files, stand-ins, limits.
+        assumed: What is assumed of foreign weights, as `trainers.weights.assumption` describes it; None for a network of ours.
+    """
+
+    checkpoint: str
+    architecture: str
+    network: LoadedNetwork
+    reports: tuple[MetricReport, ...]
+    foretold: int = 0
+    notes: tuple[str, ...] = ()
+    assumed: Mapping[str, Any] | None = None
+
+    @property
+    def num_failed(self) -> int:
+        """How many benchmarks were refused or failed."""
+        return sum(report.outcome is None for report in self.reports)
+
+
+def network_config(model: str | None, dataset: str | None, *, weights: str | None = None) -> JobConfig | None:
+    """Return the configuration that names a network and its dataset, or None where neither is named.
+
+    Raises:
+        InputError: If only one of the two is named.
+        TrainingError: If a name is unknown.
+    """
+    from trainers.config import JobConfig, RecipeConfig
+    from trainers.datasets.registry import dataset_for
+    from trainers.models.registry import model_for
+
+    if model is None and dataset is None:
+        return None
+    if model is None or dataset is None:
+        text = "name both, or neither for a checkpoint of ours"
+        raise InputError("options", [Mistake(where="--model --dataset", text=text)])
+    dataset_for(dataset)
+    params = model_for(model).resolve({} if weights is None else {"weights": weights})
+    return JobConfig(
+        method="baseline",
+        method_params={},
+        dataset=dataset,
+        model=model,
+        model_params=params,
+        recipe=RecipeConfig(),
+        seed=0,
+    )
+
+
+def open_network(
+    checkpoint: str, *, model: str | None, dataset: str | None, reading: Reading | None = None
+) -> LoadedNetwork:
+    """Open what a person names: a file, or `torchvision:NAME` for a network with torchvision's ImageNet weights.
+
+    Args:
+        checkpoint: Path, or `torchvision:NAME`.
+        model: Network of a file that does not say.
+        dataset: Dataset of a file that does not say; ImageNet for torchvision's weights.
+        reading: What is said of a file of foreign weights.
+
+    Raises:
+        InputError: If the file cannot be read or names are lacking.
+        TrainingError: If a name is unknown, or published weights cannot be had.
+    """
+    from orchestration.evaluation.checkpoints import load_network, published_network
+
+    if checkpoint.startswith(TORCHVISION):
+        return published_network(_published_config(checkpoint, dataset or "imagenet", reading))
+    path = Path(checkpoint).expanduser()
+    knows = load_network_dataset(path) if model is None and dataset is not None else None
+    if knows is not None:
+        if knows != dataset:
+            text = f"the checkpoint was trained on {knows!r}, not on {dataset!r}; leave --dataset out"
+            raise InputError("options", [Mistake(where="--dataset", text=text)])
+        dataset = None
+    return load_network(path, config=network_config(model, dataset), reading=reading)
+
+
+def _published_config(checkpoint: str, dataset: str, reading: Reading | None) -> JobConfig:
+    """Return the configuration of a network of torchvision with its ImageNet weights.
+
+    Raises:
+        InputError: If the dataset does not have their 1000 classes, or options are given that are for files.
+    """
+    from trainers.datasets.registry import dataset_for
+
+    config = network_config(checkpoint, dataset, weights="imagenet1k-v1")
+    assert config is not None
+    mistakes = []
+    classes = dataset_for(dataset).num_classes
+    if classes != IMAGENET_CLASSES:
+        text = (
+            f"torchvision's weights tell the {IMAGENET_CLASSES} classes of ImageNet apart, but {dataset} has {classes}"
+        )
+        mistakes.append(Mistake(where="--dataset", text=f"{text}; choose a dataset with the same classes"))
+    if reading is not None and reading.options:
+        text = "torchvision publishes the normalisation with its weights; leave the option out"
+        mistakes.append(Mistake(where=reading.options, text=text))
+    if mistakes:
+        raise InputError("options", mistakes)
+    return config
+
+
+def load_network_dataset(path: Path) -> str | None:
+    """Return the dataset that a final checkpoint of ours names, or None for other files."""
+    from trainers.training.checkpoints import FORMAT, unpack
+
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    if not data.startswith(FORMAT):
+        return None
+    network = unpack(data, str(path)).get("network")
+    return str(network["dataset"]) if network else None
+
+
+def make_requests(
+    benchmarks: Mapping[str, Mapping[str, object]],
+    assumed: Normalisation | None = None,
+    *,
+    dataset: str | None = None,
+) -> tuple[BenchmarkRequest, ...]:
+    """Return requests with full parameters and a key each; what is assumed of foreign weights is part of the key.
+
+    Args:
+        benchmarks: Name -> parameters that differ from the defaults.
+        assumed: What is assumed of foreign weights.
+        dataset: Dataset whose images the parameters must fit, where it is known.
+
+    Raises:
+        InputError: With every benchmark or parameter that is unknown or does not fit.
+    """
+    from eval.benchmarks.contract import BenchmarkRequest
+    from eval.benchmarks.registry import benchmark_for, check_images, full_params
+    from eval.errors import EvalError
+    from orchestration.cells.keys import digest
+    from trainers.datasets.registry import dataset_for
+
+    spec = None if dataset is None else dataset_for(dataset)
+    made, mistakes = [], []
+    for name, given in benchmarks.items():
+        try:
+            params = full_params(name, given)
+            if spec is not None:
+                check_images(benchmark_for(name), params, side=spec.image_size, channels=spec.num_channels)
+        except EvalError as error:
+            mistakes.append(Mistake(where="", text=str(error)))
+        else:
+            identity: dict[str, object] = {"name": name, "params": params}
+            identity |= {"normalisation": [assumed.mean, assumed.std]} if assumed is not None else {}
+            made.append(BenchmarkRequest(name=name, params=params, key=digest(identity)))
+    if mistakes:
+        raise InputError("benchmarks", mistakes)
+    return tuple(made)
+
+
+def suite_of(name: str, dataset: str, settings: Settings) -> tuple[dict[str, Mapping[str, object]], tuple[str, ...]]:
+    """Return the benchmarks of a suite for a dataset, and what is not as published.
+
+    Raises:
+        EvalError: If the suite is unknown.
+    """
+    from eval.benchmarks.suites import choose_suite
+    from trainers.datasets.registry import dataset_for, missing_data
+
+    spec = dataset_for(dataset)
+    chosen = choose_suite(
+        name,
+        dataset=dataset,
+        side=spec.image_size,
+        channels=spec.num_channels,
+        data_root=settings.data_root,
+        has_dataset=lambda each: not missing_data([each], settings.data_root),
+    )
+    return dict(chosen.benchmarks), chosen.notes
+
+
+def foretold_passes(requests: Sequence[BenchmarkRequest], dataset: str) -> int:
+    """Return how many images the cost model expects to be put through the network, forward only.
+
+    Raises:
+        EvalError: If a benchmark or a parameter is unknown.
+    """
+    from eval.benchmarks.cost import suite_cost
+    from trainers.datasets.registry import DATASETS, dataset_for
+
+    spec = dataset_for(dataset)
+    sizes = {name: each.num_test for name, each in DATASETS.items()}
+    return suite_cost(requests, num_images=spec.num_test, side=spec.image_size, set_sizes=sizes).forward
+
+
+def judgement_document(judged: Judgement) -> dict[str, Any]:
+    """Return a judgement as plain values: one document for all axes."""
+    from eval.benchmarks.suites import axes_of
+
+    return {
+        "kind": DOCUMENT_KIND,
+        "checkpoint": judged.checkpoint,
+        "sha256": judged.network.sha256,
+        "dataset": judged.network.dataset,
+        "assumed": judged.assumed,
+        "architecture": judged.architecture,
+        "axes": list(axes_of([report.benchmark for report in judged.reports if report.outcome is not None])),
+        "forward_passes": sum(report.outcome.forward_passes for report in judged.reports if report.outcome),
+        "forward_passes_foretold": judged.foretold,
+        "notes": list(judged.notes),
+        "missing": {report.benchmark: report.error for report in judged.reports if report.outcome is None},
+        "reports": [report_document(report) for report in judged.reports],
+    }
+
+
+def report_document(report: MetricReport) -> dict[str, Any]:
+    """Return one benchmark's report as plain values; the marks are those that its values would bear in a table."""
+    from dataclasses import asdict
+
+    from eval.benchmarks.registry import Column, column_marks
+
+    outcome = report.outcome
+    shown = [Column(report.benchmark, name) for name in outcome.metrics] if outcome else []
+    return {
+        "benchmark": report.benchmark,
+        "shown_as": report.shown_benchmark,
+        "semantics": report.semantics,
+        "error": report.error,
+        "metrics": {name: asdict(value) for name, value in outcome.metrics.items()} if outcome else {},
+        "marks": sorted({mark for column in shown for mark in column_marks(outcome, column)}) if outcome else [],
+        "notes": dict(outcome.notes) if outcome else {},
+        "rows": [dict(row) for row in outcome.rows] if outcome else [],
+        "forward_passes": outcome.forward_passes if outcome else 0,
+        "wall_s": report.wall_s,
+    }
+
+
+def outcomes_of(document: Mapping[str, Any]) -> dict[str, BenchmarkOutcome]:
+    """Return the outcomes in a document of `judgement_document`, by benchmark; predictions are not part of it.
+
+    Raises:
+        ValueError: If it is no such document.
+    """
+    from eval.report import BenchmarkOutcome, MetricValue
+
+    if document.get("kind") != DOCUMENT_KIND:
+        raise ValueError("the file is no report of `dreamgrid evaluate --json`; write one with it")
+    return {
+        report["benchmark"]: BenchmarkOutcome(
+            metrics={name: MetricValue(**value) for name, value in report["metrics"].items()},
+            rows=tuple(report["rows"]),
+            notes=report["notes"],
+            forward_passes=report.get("forward_passes", 0),
+        )
+        for report in document["reports"]
+        if report["error"] is None
+    }
+
+
+def select_axes(benchmarks: Mapping[str, Mapping[str, object]], axes: Sequence[str]) -> dict[str, Mapping[str, object]]:
+    """Return the benchmarks that judge some safety axes.
+
+    Raises:
+        InputError: If an axis is unknown, or no benchmark judges one.
+    """
+    from typing import get_args
+
+    from eval.benchmarks.contract import SafetyAxis
+    from eval.benchmarks.suites import axes_of
+    from orchestration.errors import nearest
+
+    known = get_args(SafetyAxis)
+    mistakes = [
+        Mistake(where="--axes", text=f"unknown safety axis '{axis}'{nearest(axis, known)}")
+        for axis in axes
+        if axis not in known
+    ]
+    if mistakes:
+        raise InputError("options", mistakes)
+    return {name: params for name, params in benchmarks.items() if set(axes) & set(axes_of([name]))}

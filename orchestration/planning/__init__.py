@@ -1,0 +1,1 @@
+"""What is to be run, what is missing, what it costs."""

@@ -1,0 +1,1 @@
+"""The estimate of a sweep's cost, and what it came to."""

@@ -1,0 +1,270 @@
+"""A short calibration: a few training steps and a few judged images of each kind of cell, timed in this process.
+
+It goes through the same code as a job (`trainers.worker.run_job.run_job`, `eval.benchmarks.suite.judge`), without Ray. What a
+cell would start from is left out, and its mixing set is a small one of fractals: neither changes how long a step takes.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestration.errors import InputError, Mistake
+from orchestration.planning.costs.operations import forward_equivalents, forward_passes
+from orchestration.planning.costs.short_jobs import shortened, smaller
+from orchestration.store.measured import Experience, Kind
+from trainers.errors import JobStopped
+
+if TYPE_CHECKING:
+    from eval.benchmarks.contract import BenchmarkRequest
+    from eval.report import MetricReport
+    from orchestration.cells.cell import PlannedCell
+    from orchestration.planning.costs.estimate import Machine
+    from orchestration.settings import Settings
+    from trainers.job import EpochRow, TrainSummary
+    from trainers.training.group import OneWorker
+
+MIN_STEPS: Final = 2
+MAX_STEPS: Final = 30
+TRAINING_S: Final = 4.0
+"""Seconds after which no further step is timed."""
+
+ROUNDS: Final = 2
+"""Times that each benchmark runs, the faster counts: the first may compile and generate what others reuse."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """What was measured.
+
+    Attributes:
+        hardware: Name of the device.
+        measured: Seconds by kind.
+        skipped: Kind in words -> why it could not be measured.
+    """
+
+    hardware: str
+    measured: Experience
+    skipped: Mapping[str, str]
+
+
+def calibrate(
+    cells: Sequence[PlannedCell],
+    *,
+    known: Experience,
+    machine: Machine,
+    settings: Settings,
+    tell: Callable[[str], None],
+) -> Calibration:
+    """Measure one cell of each kind that nothing is known of.
+
+    Args:
+        cells: The cells to run.
+        known: Kinds that recorded cells tell more of.
+        machine: What this machine stands for in the price file.
+        settings: Where data and caches lie.
+        tell: Told what is measured.
+
+    Raises:
+        InputError: If this process computes on another type of device than the machine has.
+    """
+    from trainers.training.group import OneWorker
+    from trainers.worker.process import reset_process, thread_budget
+
+    group = OneWorker()
+    _check_device(group.device.type, machine)
+    reset_process(thread_budget(_threads(group), group.device), group.device)
+    training: dict[Kind, float] = {}
+    judging: dict[Kind, float] = {}
+    skipped: dict[str, str] = {}
+    for kind, cell in _to_train(cells, known).items():
+        tell(f"calibrating training: {', '.join(kind)}")
+        seconds = _attempted(partial(_training_s, cell, group, settings), kind, skipped)
+        training |= {} if seconds is None else {kind: seconds}
+    for (dataset, model), (cell, requests) in _to_judge(cells, known).items():
+        tell(f"calibrating judging: {dataset}, {model}: {', '.join(requests)}")
+        found = _attempted(
+            partial(_judging_s, cell, list(requests.values()), settings, skipped),
+            (dataset, model, "judging"),
+            skipped,
+        )
+        judging |= {(dataset, model, name): seconds for name, seconds in (found or {}).items()}
+    return Calibration(
+        hardware=_hardware(group), measured=Experience(training=training, judging=judging), skipped=skipped
+    )
+
+
+class _StepClock:
+    """Times the steps of a training and asks it to stop when there are enough."""
+
+    def __init__(self) -> None:
+        self._times: list[float] = []
+
+    def progress(self, train_key: str, stage: str, done: int, total: int) -> None:
+        """A step ended."""
+        if stage == "train":
+            self._times.append(time.perf_counter())
+
+    def stop_requested(self) -> bool:
+        """Whether enough steps were timed; the first one is a warm-up."""
+        steps = len(self._times) - 1
+        return steps >= MAX_STEPS or (steps >= MIN_STEPS and self._times[-1] - self._times[0] >= TRAINING_S)
+
+    def epoch(self, train_key: str, row: EpochRow) -> None:
+        """Nobody looks at epochs."""
+
+    def trained(self, train_key: str, summary: TrainSummary) -> None:
+        """Nobody looks at the weights."""
+
+    def benchmark(self, train_key: str, checkpoint_sha256: str, report: MetricReport) -> None:
+        """Nothing is judged here."""
+
+    def seconds_per_step(self) -> float:
+        """Return the mean over the steps after the first."""
+        return (self._times[-1] - self._times[0]) / max(1, len(self._times) - 1)
+
+
+def _check_device(device_type: str, machine: Machine) -> None:
+    if device_type != machine.device_type:
+        text = (
+            f"'{machine.name}' has devices of the type {machine.device_type}, but this process computes on {device_type}; "
+            "calibrate there, or name a machine of the price file that this one is"
+        )
+        raise InputError("options", [Mistake(where=f"--calibrate --machine {machine.name}", text=text)])
+
+
+def _to_train(cells: Sequence[PlannedCell], known: Experience) -> dict[Kind, PlannedCell]:
+    first: dict[Kind, PlannedCell] = {}
+    for cell in cells:
+        kind = (cell.config.dataset, cell.config.model, cell.config.method)
+        if (
+            not cell.trained
+            and cell.config.released is None
+            and cell.config.recipe.epochs
+            and kind not in known.training
+        ):
+            first.setdefault(kind, cell)
+    return first
+
+
+def _to_judge(
+    cells: Sequence[PlannedCell], known: Experience
+) -> dict[tuple[str, str], tuple[PlannedCell, dict[str, BenchmarkRequest]]]:
+    """Return (dataset, model) -> a cell with such a network, and one request for each benchmark that is to be timed."""
+    found: dict[tuple[str, str], tuple[PlannedCell, dict[str, BenchmarkRequest]]] = {}
+    for cell in cells:
+        for request in cell.missing:
+            dataset, model = cell.config.dataset, cell.config.model
+            if (dataset, model, request.name) not in known.judging:
+                _, requests = found.setdefault((dataset, model), (cell, {}))
+                requests.setdefault(request.name, request)
+    return found
+
+
+def _attempted(measure: Callable[[], Any], kind: Kind, skipped: dict[str, str]) -> Any:
+    """Return what was measured, or None where data are missing or memory is short (noted with its reason)."""
+    import torch
+
+    from augment.errors import AugmentError
+    from eval.errors import EvalError
+    from trainers.errors import TrainingError
+
+    try:
+        return measure()
+    except (TrainingError, EvalError, AugmentError, MemoryError, torch.OutOfMemoryError) as error:
+        skipped[", ".join(kind)] = " ".join(str(error).split())
+        return None
+
+
+def _training_s(cell: PlannedCell, group: OneWorker, settings: Settings) -> float:
+    """Return the device-seconds of one training image."""
+    from trainers.datasets.registry import dataset_for
+    from trainers.job import JobPaths, JobRequest
+    from trainers.worker.run_job import run_job
+
+    dataset = dataset_for(cell.config.dataset)
+    config = shortened(cell.config, dataset, steps=MAX_STEPS + 1)
+    clock = _StepClock()
+    with tempfile.TemporaryDirectory(prefix="dreamgrid-calibration-") as folder:
+        paths = JobPaths(
+            checkpoints=folder, data_root=str(settings.data_root), cache_dir=str(settings.cache_dir), data_source=""
+        )
+        request = JobRequest(
+            train_key=cell.train_key,
+            config=config,
+            benchmarks=(),
+            paths=paths,
+            dataset_identity=cell.dataset_identity,
+            checkpoint_every_s=float("inf"),
+            threads=_threads(group),
+            sources=cell.sources,
+            files=cell.files,
+        )
+        with suppress(JobStopped):
+            run_job(request, group=group, sink=clock)
+    return clock.seconds_per_step() / min(config.recipe.batch_size, config.recipe.train_images or dataset.num_train)
+
+
+def _judging_s(
+    cell: PlannedCell, requests: Sequence[BenchmarkRequest], settings: Settings, skipped: dict[str, str]
+) -> dict[str, float]:
+    """Return benchmark -> seconds of one forward pass; a benchmark that fails is noted."""
+    from orchestration.evaluation.checkpoints import LoadedNetwork, judge_network
+    from trainers.datasets.registry import dataset_for
+    from trainers.models.build import build_classifier
+
+    dataset = dataset_for(cell.config.dataset)
+    model = build_classifier(replace(cell.config, init_from=None, released=None), dataset)
+    network = LoadedNetwork(model=model, dataset=dataset.name, sha256="")
+    small = {request.name: smaller(request) for request in requests}
+    best: dict[str, float] = {}
+    for _ in range(ROUNDS):
+        for report in judge_network(network, list(small.values()), settings=settings, on_progress=_no_progress):
+            if report.outcome is None:
+                skipped[f"{dataset.name}, {cell.config.model}, {report.benchmark}"] = str(report.error)
+            else:
+                best[report.benchmark] = min(best.get(report.benchmark, float("inf")), report.wall_s)
+    wanted = {request.name: request for request in requests}
+    return {
+        name: seconds
+        / forward_equivalents(small[name], dataset)
+        * forward_equivalents(wanted[name], dataset)
+        / forward_passes(wanted[name], dataset)
+        for name, seconds in best.items()
+    }
+
+
+def _no_progress(benchmark: str, done: int, total: int) -> None:
+    """Nobody waits for long."""
+
+
+def _threads(group: OneWorker) -> int | None:
+    """A CPU device is one core; a GPU is fed by all of them."""
+    return 1 if group.device.type == "cpu" else None
+
+
+def _hardware(group: OneWorker) -> str:
+    """Return the name of the device: the GPU's, or the processor's."""
+    import torch
+
+    if group.device.type == "cuda":
+        return str(torch.cuda.get_device_name(group.device))
+    return processor_name()
+
+
+def processor_name() -> str:
+    """Return the name of the processor as the kernel tells it, else its architecture."""
+    import platform
+    from pathlib import Path
+
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, "") or platform.processor() or platform.machine()

@@ -1,0 +1,262 @@
+"""What a plan will cost: device-hours, wall time, disk, money.
+
+Seconds come from recorded cells of the same kind, else from a calibration on the plan's machine, else from counted operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal, get_args
+
+from orchestration.errors import InputError, Mistake, nearest
+from orchestration.planning.costs.operations import forward_passes, judging_flops, parameters_of, training_flops
+from orchestration.results.lookup import whole_results
+from orchestration.store.measured import Experience, training_images
+from orchestration.sweeps.yaml_reader import read_yaml
+
+if TYPE_CHECKING:
+    from eval.benchmarks.contract import BenchmarkRequest
+    from orchestration.cells.catalogue import Catalogue
+    from orchestration.cells.cell import Plan, PlannedCell
+    from orchestration.store.contract import ResultsStore
+    from orchestration.store.errors import CorruptRecordError, OnDamage
+    from trainers.config import JobConfig
+    from trainers.datasets.spec import DatasetSpec
+
+PRICE_FILE: Final = Path(__file__).parent / "prices.yaml"
+DEFAULT_MACHINE: Final = "cpu-core"
+BYTES_PER_WEIGHT: Final = 4
+CHECKPOINT_OVERHEAD: Final = 65_536
+READ_AT_MOST: Final = 2_000
+"""Recorded cells that are read to learn from; more would cost more than they teach."""
+
+Source = Literal["recorded", "calibration", "operations"]
+DeviceType = Literal["cpu", "cuda"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """A machine: devices, price per hour, sustained rate of a device in TFLOP/s, and what its devices are."""
+
+    name: str
+    devices: int
+    price_per_hour: float
+    tflops: float
+    currency: str
+    device_type: DeviceType = "cuda"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellCost:
+    """What one cell will take.
+
+    Attributes:
+        train_key: The cell.
+        train_s: Device-seconds of training that are left.
+        judge_s: Device-seconds of benchmarks that are left.
+        disk_bytes: Bytes of its final checkpoint, where it is still to be written.
+        sources: Where the seconds come from.
+    """
+
+    train_key: str
+    train_s: float
+    judge_s: float
+    disk_bytes: float
+    sources: frozenset[Source]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanCost:
+    """What a plan will take on a machine.
+
+    Attributes:
+        machine: The machine.
+        cells: What each cell to run takes.
+        devices: Devices that cells run on at once, in machines of this kind.
+        workers: Devices that one cell runs on.
+        calibrated_on: Hardware that calibrations of this machine were measured on.
+        not_whole: What is wrong with each record or calibration that it was therefore made without.
+    """
+
+    machine: Machine
+    cells: tuple[CellCost, ...]
+    devices: int
+    workers: int = 1
+    calibrated_on: tuple[str, ...] = ()
+    not_whole: tuple[str, ...] = ()
+
+    @property
+    def device_hours(self) -> float:
+        """Hours times devices."""
+        return sum(cell.train_s + cell.judge_s for cell in self.cells) / 3600
+
+    @property
+    def wall_hours(self) -> float:
+        """Hours with all devices busy; never less than the longest cell takes on its workers."""
+        longest = max((cell.train_s + cell.judge_s for cell in self.cells), default=0.0) / 3600
+        return max(self.device_hours / self.devices, longest / min(self.workers, self.devices))
+
+    @property
+    def money(self) -> float:
+        """Price of the device-hours; what stands idle beside them is not counted."""
+        return self.device_hours / self.machine.devices * self.machine.price_per_hour
+
+    @property
+    def disk_bytes(self) -> float:
+        """Bytes of all final checkpoints."""
+        return sum(cell.disk_bytes for cell in self.cells)
+
+    def by_source(self) -> dict[Source, int]:
+        """Return how many cells are estimated from what."""
+        counts: dict[Source, int] = {}
+        for cell in self.cells:
+            for source in cell.sources:
+                counts[source] = counts.get(source, 0) + 1
+        return counts
+
+
+def read_machine(name: str = DEFAULT_MACHINE, prices: Path = PRICE_FILE) -> Machine:
+    """Return a machine of a price file.
+
+    Raises:
+        InputError: If the file cannot be read, has no such machine, or describes it wrongly.
+    """
+    try:
+        value = read_yaml(prices.read_text(encoding="utf-8"), subject=f"price file {prices.name}").value
+    except (OSError, UnicodeDecodeError) as error:
+        raise _refused(prices, f"the price file must be readable: {error}") from error
+    machines = value.get("machines") if isinstance(value, dict) else None
+    if not isinstance(machines, dict):
+        raise _refused(prices, "a price file must have `machines`, each with devices, price_per_hour and tflops")
+    if name not in machines:
+        raise _refused(prices, f"unknown machine '{name}'{nearest(name, list(machines))}")
+    entry = machines[name]
+    if not isinstance(entry, dict) or not all(
+        _is_number(entry.get(key)) for key in ("devices", "price_per_hour", "tflops")
+    ):
+        raise _refused(prices, f"machine '{name}' needs the numbers devices, price_per_hour and tflops, got {entry!r}")
+    if entry["devices"] < 1 or entry["tflops"] <= 0 or entry["price_per_hour"] < 0:
+        raise _refused(prices, f"machine '{name}' needs devices >= 1, tflops > 0, price_per_hour >= 0, got {entry!r}")
+    kind = entry.get("device_type", "cuda")
+    if kind not in get_args(DeviceType):
+        raise _refused(prices, f"device_type of machine '{name}' must be cpu or cuda, but got {kind!r}")
+    return Machine(
+        name=name,
+        devices=int(entry["devices"]),
+        price_per_hour=float(entry["price_per_hour"]),
+        tflops=float(entry["tflops"]),
+        currency=str(value.get("currency", "")),
+        device_type=kind,
+    )
+
+
+def estimate(
+    plan: Plan,
+    *,
+    store: ResultsStore,
+    catalogue: Catalogue,
+    machine: Machine,
+    devices: int | None = None,
+    workers: int = 1,
+) -> PlanCost:
+    """Return what the cells to run of a plan will cost.
+
+    Args:
+        plan: The cells.
+        store: What is recorded, and calibrations.
+        catalogue: Sizes of datasets.
+        machine: What they will run on.
+        devices: Devices at once, in machines of that kind; None for those of one machine.
+        workers: Devices of one cell.
+
+    Raises:
+        InputError: If there is less than one device.
+    """
+    if devices is not None and devices < 1:
+        raise InputError("options", [Mistake(where="--devices", text=f"must be at least 1, but got {devices}")])
+    to_run, at_once = plan.to_run, devices or machine.devices
+    if not to_run:
+        return PlanCost(machine=machine, cells=(), devices=at_once, workers=workers)
+    damaged: list[CorruptRecordError] = []
+    calibrated = store.calibrated(machine.name, damaged.append)
+    estimator = _Estimator(
+        known={"recorded": recorded_experience(plan, store, damaged.append), "calibration": calibrated},
+        catalogue=catalogue,
+        rate=machine.tflops * 1e12,
+    )
+    return PlanCost(
+        machine=machine,
+        cells=tuple(estimator.cell(cell) for cell in to_run),
+        devices=at_once,
+        workers=workers,
+        calibrated_on=calibrated.hardware,
+        not_whole=tuple(dict.fromkeys(map(str, damaged))),
+    )
+
+
+def recorded_experience(plan: Plan, store: ResultsStore, on_damage: OnDamage) -> Experience:
+    """Return what recorded cells teach, without those that are not whole; of a large store only those of the plan are read."""
+    keys = store.train_keys()
+    if len(keys) > READ_AT_MOST:
+        keys = tuple(cell.train_key for cell in plan.cells if cell.trained)[:READ_AT_MOST]
+    return Experience.of(whole_results(keys, store, on_damage).values())
+
+
+@dataclass(slots=True)
+class _Estimator:
+    """Estimates cell by cell.
+
+    Args:
+        known: Source -> experience, the most trusted first.
+        catalogue: Sizes of datasets.
+        rate: Operations per second of a device, for kinds that nothing is known of.
+    """
+
+    known: Mapping[Source, Experience]
+    catalogue: Catalogue
+    rate: float
+    _passes: dict[tuple[str, str], float] = field(default_factory=dict)
+
+    def cell(self, cell: PlannedCell) -> CellCost:
+        """Return what a cell takes."""
+        dataset = self.catalogue.dataset(cell.config.dataset)
+        judged = [self._judging(request, cell.config, dataset) for request in cell.missing]
+        trained = [] if cell.trained else [self._training(cell.config, dataset)]
+        weights = parameters_of(cell.config.model, dataset.num_channels)
+        return CellCost(
+            train_key=cell.train_key,
+            train_s=sum(seconds for seconds, _ in trained),
+            judge_s=sum(seconds for seconds, _ in judged),
+            disk_bytes=0.0 if cell.trained else weights * BYTES_PER_WEIGHT + CHECKPOINT_OVERHEAD,
+            sources=frozenset(source for _, source in (*trained, *judged)),
+        )
+
+    def _training(self, config: JobConfig, dataset: DatasetSpec) -> tuple[float, Source]:
+        kind = (config.dataset, config.model, config.method)
+        for source, experience in self.known.items():
+            if kind in experience.training:
+                return experience.training[kind] * training_images(config, dataset), source
+        return training_flops(config, dataset) / self.rate, "operations"
+
+    def _judging(self, request: BenchmarkRequest, config: JobConfig, dataset: DatasetSpec) -> tuple[float, Source]:
+        kind = (config.dataset, config.model, request.name)
+        for source, experience in self.known.items():
+            if kind in experience.judging:
+                return experience.judging[kind] * self._forward_passes(request, dataset), source
+        return judging_flops(request, config, dataset) / self.rate, "operations"
+
+    def _forward_passes(self, request: BenchmarkRequest, dataset: DatasetSpec) -> float:
+        key = (request.key, dataset.name)
+        if key not in self._passes:
+            self._passes[key] = forward_passes(request, dataset)
+        return self._passes[key]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _refused(path: Path, text: str) -> InputError:
+    return InputError(f"price file {path}", [Mistake(where="", text=text)])

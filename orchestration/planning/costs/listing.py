@@ -1,0 +1,84 @@
+"""How many cells each built-in sweep has, what it costs from nothing by counted operations, and what data it needs.
+
+Counting resolves every cell of every sweep, which a list should not wait for: the totals lie in a file, and a test
+compares it with a fresh count. `python -m orchestration.planning.costs.listing` writes it anew.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from orchestration.cells.load import SWEEPS, load_sweep
+from orchestration.planning.costs.estimate import read_machine
+from orchestration.sweeps.model import Sweep
+
+LISTED_MACHINE: Final = "v100"
+TOTALS_FILE: Final = Path(__file__).with_name("sweep_totals.json")
+
+
+def listed_totals(machine: str = LISTED_MACHINE) -> Mapping[str, Mapping[str, Any]]:
+    """Return what each sweep comes to in its full size with its own seeds, nothing recorded.
+
+    Returns:
+        Sweep -> {"cells" (those of its rows, shared ones once), "device_hours", "money", "currency"}.
+
+    Raises:
+        InputError: If the price file has no such machine.
+    """
+    priced = read_machine(machine)
+    totals: Mapping[str, Mapping[str, float]] = json.loads(TOTALS_FILE.read_text(encoding="utf-8"))
+    listed = {}
+    for name, total in totals.items():
+        hours = total["operations"] / (priced.tflops * 1e12) / 3600
+        money = hours / priced.devices * priced.price_per_hour
+        listed[name] = {
+            "cells": total["cells"], "device_hours": hours, "money": money, "currency": priced.currency,
+        }  # fmt: skip
+    return listed
+
+
+def needed_data(sweep: Sweep) -> tuple[str, ...]:
+    """Return what a sweep reads: datasets, outlier streams, and published benchmark files."""
+    from eval.benchmarks.registry import benchmark_for
+
+    points = [point for part in sweep.parts or (sweep,) for point in part.points]
+    named = {str(point.settings["dataset"].value) for point in points}
+    streams = {
+        str(point.settings["outliers"].value)
+        for point in points
+        if "outliers" in point.settings and "oe" in str(point.settings["method"].value).split("+")
+    }
+    sets = {str(point.settings["mixing_set"].value) for point in points if "mixing_set" in point.settings}
+    streams |= sets & {"random-images-300k"}
+    benchmarks = dict.fromkeys(column.partition("/")[0] for column in sweep.columns)
+    files = [benchmark_for(each).title for each in benchmarks if benchmark_for(each).origin == "published"]
+    return (*sorted(named | streams), *([f"files of {', '.join(files)}"] if files else []))
+
+
+def counted_totals() -> dict[str, dict[str, float]]:
+    """Return the wanted cells of every built-in sweep in its full size, and the floating-point operations, parents included."""
+    from orchestration.cells.catalogue import builtin_catalogue
+    from orchestration.planning.costs.operations import judging_flops, training_flops
+    from orchestration.planning.plan import make_plan
+    from orchestration.store import open_store
+
+    catalogue, store = builtin_catalogue(), open_store("memory:")
+    made = {}
+    for name in SWEEPS:
+        plan = make_plan(load_sweep(name), store=store, catalogue=catalogue)
+        training = [training_flops(cell.config, catalogue.dataset(cell.config.dataset)) for cell in plan.to_run]
+        judging = [
+            judging_flops(request, cell.config, catalogue.dataset(cell.config.dataset))
+            for cell in plan.to_run
+            for request in cell.missing
+        ]
+        operations = float(f"{sum(training) + sum(judging):.6g}")
+        made[name] = {"cells": sum(not cell.supporting for cell in plan.cells), "operations": operations}
+    return made
+
+
+if __name__ == "__main__":
+    TOTALS_FILE.write_text(json.dumps(counted_totals(), indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,60 @@
+"""Forgetting cells: a tombstone in the store, and their checkpoints removed, so that they are missing and train afresh.
+
+The tombstone ends an era of the cell. Checkpoints and records belong to the era in which the lease was taken that they were made
+under, so that whatever a forgetting could not delete, because it was killed or the folder is read-only, never counts again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from orchestration.cli.hints import command
+from orchestration.errors import SweepError
+from orchestration.store.owners import owner_here
+from trainers.training.checkpoint_files import remove_checkpoints
+
+if TYPE_CHECKING:
+    from orchestration.store.contract import ResultsStore
+
+
+def forget(train_keys: Sequence[str], *, store: ResultsStore, checkpoints: str, reason: str) -> int:
+    """Forget cells; return the bytes of checkpoints that were removed.
+
+    Each cell is forgotten under its lease, and its tombstone comes first: wherever a forgetting is cut short, a cell is either
+    recorded as before or missing, and training starts afresh.
+
+    Args:
+        train_keys: The cells.
+        store: The results store.
+        checkpoints: URI of the folder of all checkpoints.
+        reason: Why, for the tombstone.
+
+    Raises:
+        SweepError: If a driver is at work on one of them; nothing is forgotten then. If one takes a cell up meanwhile, the cells
+            before it are forgotten.
+    """
+    holders = store.holders(train_keys)
+    if holders:
+        key, holder = next(iter(holders.items()))
+        raise _held(key, holder, len(holders))
+    owner = owner_here()
+    return sum(_forget_one(key, owner, store=store, checkpoints=checkpoints, reason=reason) for key in train_keys)
+
+
+def _forget_one(train_key: str, owner: str, *, store: ResultsStore, checkpoints: str, reason: str) -> int:
+    lease = store.acquire(train_key, owner)
+    if lease is None:
+        raise _held(train_key, store.holders([train_key]).get(train_key, "another driver"), 1)
+    try:
+        store.invalidate(train_key, reason)
+        return remove_checkpoints(checkpoints, train_key)
+    finally:
+        store.release(lease)
+
+
+def _held(train_key: str, holder: str, number: int) -> SweepError:
+    return SweepError(
+        f"cells under work cannot be forgotten, but {number} are held (cell {train_key[:12]} by {holder}); "
+        f"stop that sweep first: {command('stop', 'SWEEP')}"
+    )

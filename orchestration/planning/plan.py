@@ -1,0 +1,300 @@
+"""Planning: wanted minus recorded. Reads the store, starts nothing, needs no data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from augment.methods.method_files import missing_files
+from augment.mixing_sets.needed_files import missing_set_files
+from orchestration.cells.cell import Cell, Mode, Plan, PlannedCell
+from orchestration.cells.identity import ResolvedCell
+from orchestration.cells.resolve import resolve_sweep
+from orchestration.cli.hints import command
+from orchestration.errors import InputError, Mistake
+from orchestration.planning.failures import COUNTED, REPEATABLE
+from orchestration.planning.missing_data import missing_of_benchmarks
+from orchestration.planning.needed_checkpoints import unusable_checkpoints
+from orchestration.store.imported import is_imported
+from trainers.datasets.streams import FOLDER, RANDOM_IMAGES, missing_stream
+from trainers.job import SOURCE_VARIABLE
+
+if TYPE_CHECKING:
+    from eval.benchmarks.contract import BenchmarkRequest
+    from orchestration.cells.catalogue import Catalogue
+    from orchestration.store.contract import AttemptRecord, CellResult, ResultsStore
+    from orchestration.sweeps.model import Sweep
+
+ATTEMPTS_BEFORE_SET_ASIDE = 3
+
+
+def make_plan(
+    sweep: Sweep,
+    *,
+    store: ResultsStore,
+    catalogue: Catalogue,
+    mode: Mode = "cached",
+    checkpoints: str | None = None,
+) -> Plan:
+    """Return what a sweep wants and what of it is recorded.
+
+    Equal cells are one cell, whatever rows they stand in. Cells that others start from join as supporting cells, parents
+    before children, as long as one of those others is still to be trained.
+
+    Args:
+        sweep: What is wanted.
+        store: What is recorded.
+        catalogue: What cells may name; what is missing below its data root is told.
+        mode: "cached" runs what is missing and leaves failed cells alone, "retry" runs failed ones again, "force" runs
+            everything again, "read-only" runs nothing.
+        checkpoints: URI of the folder of all checkpoints: a recorded one that this plan needs and that is damaged or gone is
+            trained again. None takes all recorded ones as whole.
+
+    Raises:
+        InputError: With every mistake of the sweep.
+    """
+    return plan_cells(
+        resolve_sweep(sweep, catalogue),
+        name=sweep.label,
+        store=store,
+        catalogue=catalogue,
+        mode=mode,
+        checkpoints=checkpoints,
+    )
+
+
+def plan_cells(
+    cells: Sequence[ResolvedCell],
+    *,
+    name: str,
+    store: ResultsStore,
+    catalogue: Catalogue,
+    mode: Mode = "cached",
+    checkpoints: str | None = None,
+) -> Plan:
+    """Return the plan of resolved cells; see `make_plan`."""
+    wanted = _merged(cells)
+    families = {key: _ancestors(cell) for key, cell in wanted.items()}
+    keys = dict.fromkeys(key for parents in families.values() for key in (parent.train_key for parent in parents))
+    reports = {key: [request.key for request in cell.benchmarks] for key, cell in wanted.items()}
+    results = store.results([*dict.fromkeys([*wanted, *keys])], wanted={**dict.fromkeys(keys, ()), **reports})
+    _check_imported(cells, results)
+    wanted = {key: _as_imported(cell, results) for key, cell in wanted.items()}
+    undone = [key for key in (*wanted, *keys) if key not in results or not _is_complete(wanted.get(key), results[key])]
+    faults: Mapping[str, str] = {}
+    if checkpoints is not None and mode != "force":
+        cells_by_key = {cell.train_key: cell for cell in (*wanted.values(), *chain.from_iterable(families.values()))}
+        faults = unusable_checkpoints(
+            [key for key in undone if key in wanted],
+            results=results,
+            ancestors=lambda key: [parent.train_key for parent in _ancestors(cells_by_key[key])],
+            store=store,
+            checkpoints=checkpoints,
+        )
+    failures = {key: failure_of(attempts) for key, attempts in store.failures(undone).items()}
+    counted = {key: each for key, each in results.items() if mode != "force" or is_imported(each)}
+    planned: dict[str, PlannedCell] = {}
+    for key, cell in wanted.items():
+        is_trained = key in counted and key not in faults
+        for parent in () if is_trained else families[key]:
+            if parent.train_key not in wanted and parent.train_key not in planned:
+                planned[parent.train_key] = _planned(parent, (), failures, counted, faults, is_supporting=True)
+        planned[key] = _planned(cell, cell.benchmarks, failures, counted, faults)
+    ordered = _parents_first(planned, families)
+    if mode == "cached":
+        ordered = _without_orphans(ordered)
+    return Plan(
+        sweep=name,
+        cells=tuple(ordered),
+        mode=mode,
+        duplicates=_duplicates(cells),
+        missing_data=_missing_data(ordered, catalogue),
+        missing_benchmarks=missing_of_benchmarks(ordered, catalogue.data_root, catalogue.missing_data),
+        left_out=_left_out(ordered, catalogue),
+    )
+
+
+def _merged(cells: Sequence[ResolvedCell]) -> dict[str, ResolvedCell]:
+    """Return one cell per train key, with all benchmarks and values that any of its rows wants."""
+    merged: dict[str, ResolvedCell] = {}
+    for cell in cells:
+        first = merged.setdefault(cell.train_key, cell)
+        if first is not cell:
+            known = {request.key for request in first.benchmarks}
+            merged[cell.train_key] = replace(
+                first,
+                benchmarks=(*first.benchmarks, *(each for each in cell.benchmarks if each.key not in known)),
+                wanted_values=tuple(dict.fromkeys((*first.wanted_values, *cell.wanted_values))),
+            )
+    return merged
+
+
+def _check_imported(cells: Sequence[ResolvedCell], results: Mapping[str, CellResult]) -> None:
+    """Refuse rows that show what was not imported into this storage: nothing could ever fill them."""
+    missing = {cell.train_key: cell.cell for cell in cells if cell.cell.imported and cell.train_key not in results}
+    if missing:
+        mistakes = [
+            Mistake(
+                where="imported",
+                text=f"row '{cell.row}' shows '{cell.imported}', but nothing of that name was imported for {cell.dataset}; "
+                f"bring it in with `{_import_command(cell)}`",
+            )
+            for cell in missing.values()
+        ]
+        raise InputError("sweep", mistakes)
+
+
+def _import_command(cell: Cell) -> str:
+    return command(
+        "import", "FILE", options=("--format", "SUITE", "--name", str(cell.imported), "--dataset", cell.dataset)
+    )
+
+
+def _as_imported(cell: ResolvedCell, results: Mapping[str, CellResult]) -> ResolvedCell:
+    """Return a cell; an imported one with only those benchmarks that its file had numbers of."""
+    if cell.cell.imported is None:
+        return cell
+    known = results[cell.train_key].reports
+    return replace(cell, benchmarks=tuple(request for request in cell.benchmarks if request.key in known))
+
+
+def _is_complete(wanted: ResolvedCell | None, result: CellResult) -> bool:
+    return wanted is None or all(request.key in result.reports for request in wanted.benchmarks)
+
+
+def _ancestors(cell: ResolvedCell) -> tuple[ResolvedCell, ...]:
+    """Return the cells that a cell starts from, oldest first."""
+    found: dict[str, ResolvedCell] = {}
+    for parent in cell.parents:
+        found.update({ancestor.train_key: ancestor for ancestor in (*_ancestors(parent), parent)})
+    return tuple(found.values())
+
+
+def _planned(
+    cell: ResolvedCell,
+    benchmarks: tuple[BenchmarkRequest, ...],
+    failures: Mapping[str, str | None],
+    results: Mapping[str, CellResult],
+    faults: Mapping[str, str],
+    *,
+    is_supporting: bool = False,
+) -> PlannedCell:
+    result = results.get(cell.train_key)
+    missing = tuple(request for request in benchmarks if result is None or request.key not in result.reports)
+    is_trained = result is not None and cell.train_key not in faults
+    is_done = is_trained and not missing
+    return PlannedCell(
+        cell=cell.cell,
+        train_key=cell.train_key,
+        config=cell.config,
+        dataset_identity=cell.dataset_identity,
+        wanted=benchmarks,
+        missing=missing,
+        trained=is_trained,
+        supporting=is_supporting,
+        failed=None if is_done else failures.get(cell.train_key),
+        sources=cell.sources,
+        files=cell.files,
+        wanted_values=() if is_supporting else cell.wanted_values,
+        retrained=faults.get(cell.train_key, "") if result is not None else "",
+    )
+
+
+def failure_of(attempts: Sequence[AttemptRecord]) -> str | None:
+    """Return why a cell counts as failed, or None where it should simply be tried again.
+
+    What was preempted, stopped, or stood before a full disk did not fail; a lost worker counts after three attempts.
+    """
+    counted = [attempt for attempt in attempts if attempt.error_class in COUNTED - {"no-space"}]
+    if not counted:
+        return None
+    last = counted[-1]
+    is_final = last.error_class in REPEATABLE or last.error_class == "out-of-memory"
+    if is_final or len(counted) >= ATTEMPTS_BEFORE_SET_ASIDE:
+        return f"{last.error_class}: {last.message}"
+    return None
+
+
+def _parents_first(
+    planned: Mapping[str, PlannedCell], families: Mapping[str, tuple[ResolvedCell, ...]]
+) -> list[PlannedCell]:
+    """Keep the order of the sweep, but move a parent before its first child."""
+    ordered: dict[str, PlannedCell] = {}
+    for key in planned:
+        for ancestor in (*(parent.train_key for parent in families.get(key, ())), key):
+            if ancestor in planned:
+                ordered.setdefault(ancestor, planned[ancestor])
+    return list(ordered.values())
+
+
+def _without_orphans(cells: Sequence[PlannedCell]) -> list[PlannedCell]:
+    """Mark the untrained cells whose parent failed before: they cannot start either."""
+    kept: dict[str, PlannedCell] = {}
+    for cell in cells:
+        failed = [key for key in cell.parents if key in kept and kept[key].failed is not None and not kept[key].trained]
+        if failed and not cell.trained and cell.failed is None:
+            cell = replace(cell, failed=f"a cell that it builds on failed: {failed[0][:12]}")
+        kept[cell.train_key] = cell
+    return list(kept.values())
+
+
+def _duplicates(cells: Sequence[ResolvedCell]) -> tuple[tuple[str, ...], ...]:
+    """Return the rows that share all cells with other rows, grouped."""
+    keys: dict[str, set[str]] = {}
+    for cell in cells:
+        keys.setdefault(cell.cell.row, set()).add(cell.train_key)
+    groups: dict[frozenset[str], list[str]] = {}
+    for row, row_keys in keys.items():
+        groups.setdefault(frozenset(row_keys), []).append(row)
+    return tuple(tuple(rows) for rows in groups.values() if len(rows) > 1)
+
+
+def _left_out(cells: Sequence[PlannedCell], catalogue: Catalogue) -> tuple[str, ...]:
+    """Return a line for each kind of file in the datasets' folders that is not read."""
+    names = dict.fromkeys(cell.config.dataset for cell in cells)
+    return tuple(line for name in names for line in catalogue.dataset(name).left_out)
+
+
+def _missing_data(cells: Sequence[PlannedCell], catalogue: Catalogue) -> tuple[str, ...]:
+    data_root = catalogue.data_root
+    if data_root is None:
+        return ()
+    waiting = [cell for cell in cells if not cell.is_done]
+    streams = dict.fromkeys(cell.config.outliers for cell in waiting if not cell.trained and cell.config.outliers)
+    untrained = [cell for cell in waiting if not cell.trained]
+    trained_here = [cell for cell in untrained if cell.config.released is None]
+    files = [line for cell in trained_here for line in _missing_of_method(cell, catalogue, data_root)]
+    files += _missing_of_mixing_sets(trained_here, data_root)
+    if os.environ.get(
+        SOURCE_VARIABLE
+    ):  # workers copy what has published checksums; what its content identifies is read here
+        named = [name for name in streams if name.startswith(FOLDER) or name == RANDOM_IMAGES]
+        files += [line for name in named for line in missing_stream(name, data_root)]
+        return tuple(dict.fromkeys(files))
+    names = dict.fromkeys(cell.config.dataset for cell in waiting)
+    lines = [line for name in names for line in catalogue.missing_data([name], data_root)]
+    lines += [line for name in streams for line in missing_stream(name, data_root)]
+    released = [cell.config.released for cell in untrained if cell.config.released]
+    if released:
+        from trainers.models.released.registry import missing_checkpoints
+
+        lines += missing_checkpoints(released, data_root)
+    return (*lines, *dict.fromkeys(files))
+
+
+def _missing_of_mixing_sets(cells: Sequence[PlannedCell], data_root: Path) -> list[str]:
+    """Return a line for each file that a mixing set is made from and that is not there."""
+    wanted = {(each.name, str(each.params)): each for cell in cells if (each := cell.config.mixing_set) is not None}
+    return [line for each in wanted.values() for line in missing_set_files(each.name, each.params, data_root)]
+
+
+def _missing_of_method(cell: PlannedCell, catalogue: Catalogue, data_root: Path) -> list[str]:
+    """Return a line for each file that the cell's method names and that is not there."""
+    params: Mapping[str, Any] = cell.config.method_params
+    parts = catalogue.method_parts(cell.config.method)
+    shares = [(part, params if len(parts) == 1 else params.get(part.name, {})) for part in parts if part.files]
+    return [line for part, share in shares for line in missing_files(part, share, data_root)]

@@ -1,0 +1,1 @@
+"""Tables, comparisons, claims and reports from recorded results."""

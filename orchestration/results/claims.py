@@ -1,0 +1,239 @@
+"""The papers' claims on what is recorded of sweeps: evidence from the store, and a verdict per claim, sweep and dataset.
+
+Rows of other tables of the same dataset that a claim compares with are read from the built-in sweeps of the same size, whether
+or not they were asked for: nothing is run for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from eval.benchmarks.registry import benchmark_for, column_value, parse_column
+from eval.claims.comparing import ALPHA
+from eval.claims.evidence import Measure, Missing, Sample, floor_of, joined, turned
+from eval.claims.judging import Claim, ClaimVerdict, claims, judge, judge_printed
+from eval.tables.published.tables import published_tables
+from orchestration.cells.load import SWEEPS, load_sweep
+from orchestration.cells.resolve import resolve_sweep
+from orchestration.errors import InputError
+from orchestration.results.compare import Resolved
+from orchestration.results.lookup import recorded
+from orchestration.store.measured import images_seen
+
+if TYPE_CHECKING:
+    from orchestration.cells.catalogue import Catalogue
+    from orchestration.cells.identity import ResolvedCell
+    from orchestration.store.contract import CellResult, ResultsStore
+    from orchestration.sweeps.model import Sweep
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvidence:
+    """What is recorded of a sweep, and of those beside it: values of rows over seeds.
+
+    Args:
+        ground: The sweep whose rows are compared; further ones lend rows that it lacks.
+        results: Train key -> what is recorded.
+    """
+
+    ground: tuple[Resolved, ...]
+    results: Mapping[str, CellResult]
+    _members: dict[str, list[tuple[ResolvedCell, Mapping[str, str]]]] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """Labels of the rows of the sweep itself."""
+        return self.ground[0].sweep.rows
+
+    def sample(self, row: str, measure: Measure) -> Sample | Missing:
+        """Return a row's values over seeds."""
+        made = joined(measure, partial(self._part, row))
+        if isinstance(made, Missing) or made.values:
+            return made
+        return Missing(f"no seed of {row} has all parts of {measure.name}")
+
+    def seconds(self, row: str) -> Mapping[int, float] | Missing:
+        """Return a row's device-seconds per training image by seed; cells that start from others are left out."""
+        found = {}
+        for cell, _ in self.members(row):
+            result = self.results.get(cell.train_key)
+            images = images_seen(result.training.provenance.config) if result is not None else 0.0
+            if result is not None and images and result.training.summary.device_s > 0 and not cell.config.init_from:
+                found[cell.config.seed] = result.training.summary.device_s / images
+        return found or Missing(f"no training time is recorded of {row}")
+
+    def members(self, row: str) -> list[tuple[ResolvedCell, Mapping[str, str]]]:
+        """Return the cells of a row, from the first sweep that has it, with the sweep's stand-ins (full column -> column)."""
+        if row not in self._members:
+            self._members[row] = self._found(row)
+        return self._members[row]
+
+    def _found(self, row: str) -> list[tuple[ResolvedCell, Mapping[str, str]]]:
+        for each in self.ground:
+            stand_ins = {column: shown for shown, column in each.sweep.stand_ins.items()}
+            pairs = zip(each.sweep.points, each.cells, strict=True)
+            found: list[tuple[ResolvedCell, Mapping[str, str]]] = [
+                (cell, stand_ins) for point, cell in pairs if point.row == row
+            ]
+            if found:
+                return found
+        return []
+
+    def _part(self, row: str, alternatives: Sequence[str]) -> Sample | Missing:
+        members = self.members(row)
+        if not members:
+            return Missing(f"the sweep has no row '{row}' in this size", is_row_absent=True)
+        columns = [column for given in alternatives for column in _columns_of(given, *members[0])]
+        if not columns:
+            return Missing(f"the sweep does not measure {alternatives[0]}", is_absent=True)
+        own = {name for cell, _ in members for name in _own_files(cell, columns[0])}
+        if own:
+            return Missing(
+                f"{columns[0]} of {row} is on own files ({', '.join(sorted(own))}), not on the published ones"
+            )
+        values = {cell.config.seed: self._value(cell, columns[0]) for cell, _ in members}
+        known = {seed: value for seed, value in values.items() if value is not None}
+        if not known:
+            return Missing(f"{columns[0]} of {row} is not recorded")
+        return Sample(values=turned(columns[0], known), floor=floor_of(columns[0]))
+
+    def _value(self, cell: ResolvedCell, column: str) -> float | None:
+        parsed = parse_column(column.removesuffix("/mean"))
+        request = next((each for each in cell.benchmarks if each.name == parsed.benchmark), None)
+        result = self.results.get(cell.train_key)
+        report = result.reports.get(request.key) if result is not None and request is not None else None
+        return column_value(report.outcome, parsed) if report is not None and report.outcome is not None else None
+
+
+def _own_files(cell: ResolvedCell, column: str) -> list[str]:
+    """Return the collections that a column's values of a cell are on and that are not shown to be the published ones."""
+    name = parse_column(column.removesuffix("/mean")).benchmark
+    return [each for request in cell.benchmarks if request.name == name for each in request.own_files]
+
+
+def _columns_of(given: str, cell: ResolvedCell, stand_ins: Mapping[str, str]) -> list[str]:
+    """Return what stands for a column in a size: its stand-in, else itself where the cell is judged by that benchmark."""
+    if given in stand_ins:
+        return [stand_ins[given]]
+    parsed = parse_column(given.removesuffix("/mean"))
+    is_judged = any(request.name == parsed.benchmark for request in cell.benchmarks)
+    return [given] if is_judged and parsed.metric in benchmark_for(parsed.benchmark).metrics else []
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedClaim:
+    """A claim on one sweep.
+
+    Attributes:
+        sweep: Label of the sweep, its size included.
+        table: The published table (or the sweep) that it is judged as.
+        datasets: In-distribution datasets of the sweep's cells.
+        ours: The verdict on what is recorded.
+        printed: The verdict on the papers' own numbers, or None where the table is no published one.
+    """
+
+    sweep: str
+    table: str
+    datasets: tuple[str, ...]
+    ours: ClaimVerdict
+    printed: ClaimVerdict | None
+
+    @property
+    def claim(self) -> Claim:
+        """The claim."""
+        return self.ours.claim
+
+
+def judge_claims(
+    sweeps: Sequence[Sweep], *, store: ResultsStore, catalogue: Catalogue, alpha: float = ALPHA
+) -> tuple[JudgedClaim, ...]:
+    """Return the verdict on every claim that speaks of one of these sweeps, or of a part of a union.
+
+    Args:
+        sweeps: What is judged; parts of unions are judged one by one.
+        store: What is recorded.
+        catalogue: What cells may name.
+        alpha: Level of each verdict.
+
+    Raises:
+        InputError: With every mistake of a sweep.
+    """
+    given = [part for sweep in sweeps for part in Resolved(sweep, resolve_sweep(sweep, catalogue)).parts()]
+    grounds = {name: resolved for resolved in given if (name := table_of(resolved.sweep))}
+    lenders = _lenders(grounds, catalogue)
+    everything = [*grounds.values(), *(resolved for each in lenders.values() for resolved in each.values())]
+    results = recorded([cell for resolved in everything for cell in resolved.cells], store)
+    return tuple(
+        _judged(claim, name, resolved, lenders[name], results, alpha)
+        for name, resolved in grounds.items()
+        for claim in claims()
+        if name in claim.tables
+    )
+
+
+def table_of(sweep: Sweep) -> str:
+    """Return the name under which claims speak of a sweep: its published table, else its own name."""
+    published = sweep.table.published if sweep.table is not None else None
+    return published or sweep.name
+
+
+def verdict_document(judged: JudgedClaim) -> dict[str, Any]:
+    """Return a judged claim as plain values."""
+    return {
+        "claim": judged.claim.name,
+        "says": judged.claim.says,
+        "source": judged.claim.source,
+        "sweep": judged.sweep,
+        "datasets": list(judged.datasets),
+        "verdict": judged.ours.truth,
+        "reason": judged.ours.reason,
+        "comparisons": [each.text for each in judged.ours.comparisons],
+        "left_out": list(judged.ours.left_out),
+        "published_numbers": judged.printed.truth if judged.printed is not None else None,
+        "published_reason": judged.printed.reason if judged.printed is not None else None,
+    }
+
+
+def _lenders(grounds: Mapping[str, Resolved], catalogue: Catalogue) -> dict[str, dict[str, Resolved]]:
+    """Return for each sweep those that claims on it borrow rows from, by table."""
+    borrowed: dict[str, dict[str, Resolved]] = {name: {} for name in grounds}
+    for name, resolved in grounds.items():
+        for table in dict.fromkeys(other for claim in claims() if name in claim.tables for other in claim.beside):
+            found = grounds.get(table) or _built_in(table, resolved.sweep, catalogue)
+            if found is not None:
+                borrowed[name][table] = found
+    return borrowed
+
+
+def _built_in(table: str, like: Sweep, catalogue: Catalogue) -> Resolved | None:
+    from orchestration.sweeps.model import Overrides
+
+    seeds = tuple(dict.fromkeys(point.seed for point in like.points))
+    if table not in SWEEPS:
+        return None
+    try:
+        sweep = load_sweep(table, size=like.size, overrides=Overrides(seeds=seeds), catalogue=catalogue)
+    except InputError:  # that sweep has no such size
+        return None
+    return Resolved(sweep, resolve_sweep(sweep, catalogue))
+
+
+def _judged(
+    claim: Claim,
+    table: str,
+    resolved: Resolved,
+    lenders: Mapping[str, Resolved],
+    results: Mapping[str, CellResult],
+    alpha: float,
+) -> JudgedClaim:
+    beside = tuple(lenders[other] for other in claim.beside if other in lenders)
+    return JudgedClaim(
+        sweep=resolved.sweep.label,
+        table=table,
+        datasets=tuple(dict.fromkeys(cell.config.dataset for cell in resolved.cells)),
+        ours=judge(claim, RecordedEvidence((resolved, *beside), results), table=table, alpha=alpha),
+        printed=judge_printed(claim, table) if table in published_tables() else None,
+    )

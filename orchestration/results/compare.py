@@ -1,0 +1,161 @@
+"""Our table beside the published one: how near a row's recipe is to the published one, and what else differs between rows.
+
+A sweep in its full size without overrides *is* the published recipe, up to what the papers leave unsaid (`UNSTATED`). Any other
+edition is compared setting by setting with the full size of the same row, and each difference is a reason against comparing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from eval.tables.compare import Recipe, against_baseline, compare
+from eval.tables.verdicts import ALPHA
+from orchestration.cells.checks.settings import described, differences, shown, spoken
+
+if TYPE_CHECKING:
+    from eval.tables.grid import Table
+    from orchestration.cells.identity import ResolvedCell
+    from orchestration.sweeps.model import Sweep
+
+UNSTATED: Final[Mapping[str, str]] = {
+    "augmix": "whether AugMix uses its consistency loss (off here)",
+    "augmix-jsd": "whether AugMix uses its consistency loss (on here)",
+    "oe": "whether OE is fine-tuned or trained from scratch (10 epochs from 0.001 here)",
+    "mixup": "Mixup's alpha (1 on CIFAR, 0.2 on ImageNet here)",
+    "autoaugment": "whether AutoAugment comes with Cutout (without here)",
+    "cutmix": "CutMix's probability (0.5 on CIFAR, 1 on ImageNet here)",
+    "cutout": "Cutout's size (half the side here)",
+    "mix-aug": "whether Mix Aug augments its start image (it does here)",
+    "pixmix-iterative": "layers, steps and buffer of Iterative",
+    "pixmix+cutmix": "in which order PixMix and CutMix are composed (PixMix first here)",
+    "ant": "the noise generator of ANT",
+    "fractals": "the hand-picked fractals (generated ones here)",
+    "fractaldb": "colour and number of FractalDB images",
+    "fvis": "networks and layers of the feature visualisations",
+    "resnet-fvis": "number of the feature visualisations",
+    "fractals-fvis": "the hand-picked fractals and visualisations (generated ones here)",
+    "imagenet": "the batch size on ImageNet (256 in the script, 512 in the paper)",
+    "places365": "batch, learning rate and hyper-parameters on Places365",
+    "mnist": "every part of the MNIST report's recipe",
+}
+"""What a row names (method, mixing set, dataset) -> what its source leaves unsaid about it."""
+
+SHOWN_DIFFERENCES: Final = 6
+FACTORS_OF_A_ROW: Final = ("method", "method_params", "mixing_set", "outliers", "seed")
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A sweep with its resolved cells, in the order of its points (part by part for a union)."""
+
+    sweep: Sweep
+    cells: Sequence[ResolvedCell]
+
+    def parts(self) -> list[Resolved]:
+        """Return the parts of a union, or the sweep itself."""
+        made, start = [], 0
+        for part in self.sweep.parts or (self.sweep,):
+            made.append(Resolved(part, self.cells[start : start + len(part.points)]))
+            start += len(part.points)
+        return made
+
+    def by_row(self) -> dict[str, ResolvedCell]:
+        """Return the first cell of each row of the table, by label; in a matrix the rows are values of its first factor."""
+        table = self.sweep.table
+        axis = table.matrix.rows if table is not None and table.matrix is not None else None
+        first: dict[str, ResolvedCell] = {}
+        for point, cell in zip(self.sweep.points, self.cells, strict=True):
+            label = str(point.settings[axis].value) if axis is not None and axis in point.settings else point.row
+            first.setdefault(label, cell)
+        return first
+
+
+def compared(tables: Sequence[Table], ours: Resolved, full: Resolved, *, alpha: float = ALPHA) -> tuple[Table, ...]:
+    """Return the tables of a sweep with the published numbers and verdicts beside ours.
+
+    Args:
+        tables: One table, or one for each part of a union.
+        ours: The sweep in the size and with the overrides that were run.
+        full: The same sweep in its full size without overrides.
+        alpha: Level of each verdict; less where seeds are added until verdicts are decided.
+    """
+    from eval.tables.published.tables import published_table
+
+    made: list[Table] = []
+    for table, mine, whole in zip(tables, ours.parts(), full.parts(), strict=True):
+        published = mine.sweep.table.published if mine.sweep.table is not None else None
+        if published is None:
+            made.append(table)
+        else:
+            made.append(compare(table, published_table(published), recipes(mine, whole), alpha=alpha))
+    return tuple(made)
+
+
+def tested(table: Table, ours: Resolved) -> Table:
+    """Return a table with each row tested against the baseline row, and notes on rows that differ from it in more."""
+    spec = ours.sweep.table
+    if spec is None or spec.baseline not in table.rows or table.rank_along != "column":
+        return table
+    judged = against_baseline(table, str(spec.baseline))
+    return replace(judged, notes=(*judged.notes, *confounds(ours, str(spec.baseline))))
+
+
+def recipes(ours: Resolved, full: Resolved) -> Callable[[str], Recipe]:
+    """Return the function that says how near a row's recipe is to the published one."""
+    mine, published = ours.by_row(), full.by_row()
+
+    def recipe_of(row: str) -> Recipe:
+        if row in mine and mine[row].cell.imported is not None:
+            return Recipe(kind="not comparable", reasons=("how it was trained is not known here",))
+        if row not in mine or row not in published:
+            return Recipe(kind="not comparable", reasons=("the published table has no such row",))
+        own = [f"own files of the {name}" for name in mine[row].own_files]
+        if own:
+            return Recipe(kind="not comparable", reasons=tuple(own))
+        differences = _differences(described(mine[row]), described(published[row]))
+        if differences:
+            return Recipe(kind="not comparable", reasons=tuple(differences[:SHOWN_DIFFERENCES]))
+        unsaid = unstated(mine[row])
+        return Recipe(kind="published up to unknowns", reasons=unsaid) if unsaid else Recipe(kind="published")
+
+    return recipe_of
+
+
+def unstated(cell: ResolvedCell) -> tuple[str, ...]:
+    """Return what the sources leave unsaid about a cell."""
+    config = cell.config
+    names = [
+        config.method,
+        *config.method.split("+"),
+        config.dataset,
+        config.mixing_set.name if config.mixing_set else "",
+    ]
+    return tuple(dict.fromkeys(UNSTATED[name] for name in names if name in UNSTATED))
+
+
+def confounds(ours: Resolved, baseline: str) -> tuple[str, ...]:
+    """Return one note per group of rows that differ from the baseline row in more than method, mixing set and outliers."""
+    first = {row: cell for row, cell in ours.by_row().items() if cell.cell.imported is None}  # theirs is not known
+    if baseline not in first:
+        return ()
+    ground = described(first[baseline], without=FACTORS_OF_A_ROW)
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for row, cell in first.items():
+        differences = tuple(_differences(described(cell, without=FACTORS_OF_A_ROW), ground))
+        if differences:
+            groups.setdefault(differences, []).append(row)
+    return tuple(
+        f"Confounded with more than the row's own factor ({', '.join(rows)} against {baseline}): "
+        f"{'; '.join(differences[:SHOWN_DIFFERENCES])}."
+        for differences, rows in groups.items()
+    )
+
+
+def _differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
+    """Return "epochs 2 instead of 100" for everything that differs, in the order of importance of the settings."""
+    return [
+        f"{spoken(path)} {shown(path, mine)} instead of {shown(path, other)}"
+        for path, mine, other in differences(ours, theirs)
+    ]

@@ -1,0 +1,91 @@
+"""Results out, in other suites' formats: recorded cells and reports. `orchestration.store.imported` brings their files in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestration.errors import InputError, Mistake, nearest
+
+if TYPE_CHECKING:
+    from eval.exchange.contract import About
+    from eval.report import BenchmarkOutcome
+    from orchestration.store.contract import ResultsStore
+
+
+def known_suite(name: str) -> str:
+    """Return the name of a suite that results are exchanged with.
+
+    Raises:
+        InputError: If it is unknown.
+    """
+    from eval.exchange.suites import SUITES
+
+    if name not in SUITES:
+        text = f"unknown suite '{name}'{nearest(name, list(SUITES))}"
+        raise InputError("options", [Mistake(where="--format", text=text)])
+    return name
+
+
+def recorded_outcomes(train_key: str, store: ResultsStore) -> tuple[dict[str, BenchmarkOutcome], About]:
+    """Return what is recorded of a cell, by benchmark, and how to call it.
+
+    Raises:
+        InputError: If nothing is, or one benchmark is recorded with different parameters.
+    """
+    from eval.exchange.contract import About
+
+    result = store.result(train_key)
+    if result is None or not result.reports:
+        text = f"no result is recorded of cell {train_key[:12]}; run its sweep, or `dreamgrid evaluate --json`"
+        raise InputError("export", [Mistake(where="", text=text)])
+    outcomes: dict[str, BenchmarkOutcome] = {}
+    for report in result.reports.values():
+        if report.outcome is None:
+            continue
+        if report.benchmark in outcomes:
+            text = (
+                f"cell {train_key[:12]} holds several results of '{report.benchmark}' with different parameters, and the format "
+                "has room for one; evaluate its checkpoint and export that report"
+            )
+            raise InputError("export", [Mistake(where="", text=text)])
+        outcomes[report.benchmark] = report.outcome
+    config = result.training.provenance.config
+    name = (
+        str(config.get("label") or "") or f"{config.get('method', '')} seed {config.get('seed', '')} ({train_key[:12]})"
+    )
+    name += _on_own_files(outcomes)
+    return outcomes, About(name=name, dataset=str(config.get("dataset", "")), architecture=str(config.get("model", "")))
+
+
+def reported_outcomes(path: Path) -> tuple[dict[str, BenchmarkOutcome], About]:
+    """Return what a report of `dreamgrid evaluate --json` holds, by benchmark, and how to call it.
+
+    Raises:
+        InputError: If the file cannot be read or is no such report.
+    """
+    from eval.exchange.contract import About
+    from orchestration.evaluation.evaluate import outcomes_of
+
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        outcomes = outcomes_of(document)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        text = f"must be a report of `dreamgrid evaluate --json`: {error}"
+        raise InputError("export", [Mistake(where=str(path), text=text)]) from error
+    about = About(
+        name=document["checkpoint"] + _on_own_files(outcomes),
+        dataset=document["dataset"],
+        architecture=document.get("architecture", ""),
+    )
+    return outcomes, about
+
+
+def _on_own_files(outcomes: Mapping[str, BenchmarkOutcome]) -> str:
+    """Return what the name of an exported row says of benchmarks on files that are not shown to be the published ones."""
+    from eval.report import reads_own_files
+
+    own = [name for name, outcome in outcomes.items() if reads_own_files(outcome.notes)]
+    return f" (own files: {', '.join(own)})" if own else ""

@@ -1,0 +1,54 @@
+"""What is recorded of resolved cells, asked for in one call that says what will be looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from orchestration.store.errors import CorruptRecordError
+
+if TYPE_CHECKING:
+    from orchestration.cells.cell import PlannedCell
+    from orchestration.cells.identity import ResolvedCell
+    from orchestration.store.contract import CellResult, ResultsStore
+    from orchestration.store.errors import OnDamage
+
+
+def recorded(cells: Iterable[ResolvedCell], store: ResultsStore) -> Mapping[str, CellResult]:
+    """Return train key -> what is recorded, for the cells with a complete checkpoint; equal cells count once."""
+    wanted: dict[str, set[str]] = {}
+    for cell in cells:
+        wanted.setdefault(cell.train_key, set()).update(request.key for request in cell.benchmarks)
+    return store.results(wanted, wanted=wanted)
+
+
+def recorded_of(cells: Iterable[PlannedCell], store: ResultsStore) -> Mapping[str, CellResult]:
+    """Return train key -> what is recorded, for the cells of a plan."""
+    wanted = {cell.train_key: [request.key for request in cell.wanted] for cell in cells}
+    return store.results(wanted, wanted=wanted)
+
+
+def whole_results(train_keys: Collection[str], store: ResultsStore, on_damage: OnDamage) -> Mapping[str, CellResult]:
+    """Return train key -> what is recorded, of the cells whose every record is whole.
+
+    For what goes through a whole storage: one damaged cell must not keep the others from being seen.
+
+    Args:
+        train_keys: The cells.
+        store: The results store.
+        on_damage: Is handed what is wrong with each other cell; the error names the cell (`train_key`).
+    """
+    found = store.results(train_keys, on_damage=on_damage)
+    return {key: result for key, result in found.items() if _is_whole(result, on_damage)}
+
+
+def _is_whole(result: CellResult, on_damage: OnDamage) -> bool:
+    """Read every report of a cell: each is decoded only when it is looked at."""
+    try:
+        for key in result.reports:
+            result.reports[key]
+    except CorruptRecordError as error:
+        error.train_key = result.train_key
+        on_damage(error)
+        return False
+    return True

@@ -1,0 +1,160 @@
+"""Sweeps in notebooks: `load_sweep("table-3").results()` is a tidy pandas DataFrame, `.table().to_latex()` the grid.
+
+Reads the results store only; running is for the command line or `orchestration.runs.run`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eval.tables.formats.render import render
+from eval.tables.grid import Table
+from orchestration.cells.catalogue import builtin_catalogue
+from orchestration.cells.load import load_sweep as load_sweep_file
+from orchestration.cells.resolve import resolve_sweep
+from orchestration.planning.plan import plan_cells
+from orchestration.results.lookup import recorded
+from orchestration.results.table import sweep_tables
+from orchestration.settings import read_settings
+from orchestration.store import open_existing_store
+from orchestration.sweeps.model import Size, Sweep
+from orchestration.sweeps.overrides import parse_overrides
+
+if TYPE_CHECKING:
+    import pandas
+
+    from orchestration.cells.catalogue import Catalogue
+    from orchestration.cells.cell import Plan
+    from orchestration.cells.identity import ResolvedCell
+    from orchestration.store.contract import CellResult, ResultsStore
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """One or more tables that show themselves in a notebook."""
+
+    tables: tuple[Table, ...]
+
+    def to_latex(self) -> str:
+        """Return LaTeX (booktabs)."""
+        return "\n".join(render(table, "latex") for table in self.tables)
+
+    def to_markdown(self) -> str:
+        """Return Markdown."""
+        return "\n".join(render(table, "markdown") for table in self.tables)
+
+    def to_html(self) -> str:
+        """Return HTML table elements."""
+        return "\n".join(render(table, "html") for table in self.tables)
+
+    def to_csv(self) -> str:
+        """Return comma-separated values, one line per entry."""
+        return "\n".join(render(table, "csv") for table in self.tables)
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+    def __str__(self) -> str:
+        return self.to_markdown()
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSweep:
+    """A sweep with the store that its results lie in."""
+
+    sweep: Sweep
+    cells: tuple[ResolvedCell, ...]
+    store: ResultsStore
+    catalogue: Catalogue
+
+    def plan(self) -> Plan:
+        """Return what the sweep wants and what of it is recorded."""
+        return plan_cells(self.cells, name=self.sweep.label, store=self.store, catalogue=self.catalogue)
+
+    def table(self, *, compare: bool = False) -> Grid:
+        """Return the grid of what is recorded.
+
+        Args:
+            compare: Whether the published numbers and verdicts stand beside ours.
+        """
+        tables = sweep_tables(self.sweep, self.cells, self._recorded())
+        if compare:
+            from orchestration.results.compare import Resolved, compared
+
+            full = load_sweep_file(self.sweep.name)
+            whole = Resolved(full, resolve_sweep(full, self.catalogue))
+            tables = compared(tables, Resolved(self.sweep, self.cells), whole)
+        return Grid(tables)
+
+    def results(self) -> pandas.DataFrame:
+        """Return one line per row of the sweep, seed, benchmark and metric; rates are fractions.
+
+        Columns: sweep, row, seed, cell, method, dataset, model, benchmark, metric, value, n, and `params.<name>`,
+        `train.<name>` for what the rows set.
+        """
+        import pandas as pd
+
+        return pd.DataFrame(list(_tidy(self.sweep, self.cells, self._recorded())))
+
+    def _recorded(self) -> dict[str, CellResult]:
+        return dict(recorded(self.cells, self.store))
+
+
+def load_sweep(
+    name_or_path: str,
+    *,
+    size: Size = "full",
+    storage: str | None = None,
+    data_root: Path | None = None,
+    overrides: Sequence[str] = (),
+    seeds: str | None = None,
+) -> LoadedSweep:
+    """Load a sweep with its results.
+
+    Args:
+        name_or_path: A built-in sweep, or the path of a YAML file.
+        size: "full", "smoke" or "small".
+        storage: Folder or s3:// prefix of results; by default as for the command line.
+        data_root: Folder of datasets; by default as for the command line.
+        overrides: Texts such as "train.epochs=5".
+        seeds: Text such as "0-4".
+
+    Raises:
+        InputError: With every mistake of the sweep or the overrides.
+        EnvironmentRefused: If the storage does not exist.
+    """
+    settings = read_settings(storage=storage, data_root=data_root)
+    catalogue = builtin_catalogue(settings.data_root)
+    sweep = load_sweep_file(
+        name_or_path, size=size, overrides=parse_overrides(overrides, seeds=seeds), catalogue=catalogue
+    )
+    cells = resolve_sweep(sweep, catalogue)
+    return LoadedSweep(sweep, cells, open_existing_store(settings.storage), catalogue)
+
+
+def _tidy(sweep: Sweep, cells: Sequence[ResolvedCell], recorded: dict[str, CellResult]) -> Iterator[dict[str, Any]]:
+    for cell in cells:
+        result = recorded.get(cell.train_key)
+        wanted = {request.key: request.shown_name for request in cell.benchmarks}
+        for key, report in result.reports.items() if result is not None else ():
+            if key not in wanted or report.outcome is None:
+                continue
+            for metric, value in report.outcome.metrics.items():
+                yield {
+                    "sweep": sweep.label,
+                    "row": cell.cell.row,
+                    "seed": cell.cell.seed,
+                    "cell": cell.cell_id,
+                    "method": cell.config.method,
+                    "dataset": cell.config.dataset,
+                    "model": cell.config.model,
+                    "benchmark": wanted[key],
+                    "metric": metric,
+                    "value": value.value,
+                    "n": value.n,
+                    **{f"params.{name}": item for name, item in cell.cell.params.items()},
+                    **{f"train.{name}": item for name, item in cell.cell.train.items()},
+                }

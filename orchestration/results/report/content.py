@@ -1,0 +1,251 @@
+"""What a report shows, as plain values: the tables with their numbers, fine rows, reliability, curves, cost, provenance, data.
+
+Everything is summed up per row of the sweep, so that a sweep of a thousand cells makes a page of the size of its table.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from eval.benchmarks.registry import benchmark_for, heading, metric_of, parse_column
+from eval.report import LEFT_OUT, OWN_FILES, REFUSED_SETS, size_remarks
+from eval.tables.formats.entries import Style
+from eval.tables.formats.render import render
+
+if TYPE_CHECKING:
+    from eval.report import MetricReport
+    from eval.tables.grid import Entry, Table
+    from orchestration.cells.identity import ResolvedCell
+    from orchestration.results.compare import Resolved
+    from orchestration.store.contract import CellResult
+
+CALIBRATION_METRICS: Final = ("rms", "rms-reference", "ece")
+AXES: Final = ("accuracy", "corruption", "consistency", "adversaries", "calibration", "anomaly")
+SHOWN_VERSIONS: Final = ("python", "torch", "torchvision", "ray", "numpy", "numba", "dreamgrid")
+
+Members = Mapping[str, Sequence[tuple["ResolvedCell", "CellResult"]]]
+"""Row label -> its recorded cells."""
+
+
+def part_content(ours: Resolved, table: Table, results: Mapping[str, CellResult]) -> dict[str, Any]:
+    """Return what a report shows of one table.
+
+    Args:
+        ours: The sweep (no union) with its cells.
+        table: Its table, compared with the published one where there is one.
+        results: Train key -> what is recorded.
+    """
+    members = _members(ours, results)
+    return {
+        "name": ours.sweep.label,
+        "title": ours.sweep.title,
+        "description": ours.sweep.description,
+        "layout": ours.sweep.table.layout if ours.sweep.table is not None else "metrics",
+        "html": render(table, "html", Style(reference=False)),
+        "compared_html": render(table, "html") if _has_references(table) else "",
+        "table": _numbers(table),
+        "stand_ins": dict(ours.sweep.stand_ins),
+        "left_out": dict(ours.sweep.left_out),
+        "reliability": {row: found for row, cells in members.items() if (found := _reliability(cells))},
+        "details": _details(members),
+        "curves": {row: _curves(cells) for row, cells in members.items()},
+        "cost": [_cost(row, cells) for row, cells in members.items()],
+        "provenance": [_provenance(cell, result) for cells in members.values() for cell, result in cells],
+        "data": _manifest(cells for cells in members.values()),
+        "recorded": sum(len(cells) for cells in members.values()),
+        "wanted": len({cell.train_key for cell in ours.cells}),
+    }
+
+
+def _members(ours: Resolved, results: Mapping[str, CellResult]) -> Members:
+    found: dict[str, list[tuple[ResolvedCell, CellResult]]] = {}
+    for point, cell in zip(ours.sweep.points, ours.cells, strict=True):
+        if cell.train_key in results:
+            found.setdefault(point.row, []).append((cell, results[cell.train_key]))
+    return found
+
+
+def _numbers(table: Table) -> dict[str, Any]:
+    return {
+        "corner": table.corner,
+        "rows": list(table.rows),
+        "rank_along": table.rank_along,
+        "merges_groups": table.merges_groups,
+        "columns": [
+            {
+                "key": spec.key,
+                "column": spec.column,
+                "label": f"{spec.group} {spec.label}",
+                "group": spec.group,
+                "rank_group": spec.rank_group,
+                "lower_is_better": spec.lower_is_better,
+                "is_percent": spec.is_percent,
+                "axis": axis_of(spec.column),
+            }
+            for spec in table.columns
+        ],
+        "entries": [[_entry(entry) for entry in row] for row in table.entries],
+    }
+
+
+def _has_references(table: Table) -> bool:
+    return any(entry is not None and entry.reference is not None for row in table.entries for entry in row)
+
+
+def axis_of(column: str) -> str:
+    """Return the safety axis that a column belongs to; calibration errors count as calibration wherever they are measured."""
+    parsed = parse_column(column)
+    return "calibration" if parsed.metric in CALIBRATION_METRICS else benchmark_for(parsed.benchmark).axis
+
+
+def _entry(entry: Entry | None) -> dict[str, Any] | None:
+    if entry is None:
+        return None
+    summary = entry.summary
+    return {"mean": summary.mean, "spread": summary.spread, "n": summary.n, "low": summary.low, "high": summary.high}
+
+
+def _reports(result: CellResult, cell: ResolvedCell) -> dict[str, MetricReport]:
+    """Return the reports that the sweep wants of a cell, by benchmark as it is shown."""
+    found = {request.shown_name: result.reports.get(request.key) for request in cell.benchmarks}
+    return {name: report for name, report in found.items() if report is not None and report.outcome is not None}
+
+
+def _clean(reports: Mapping[str, MetricReport]) -> MetricReport | None:
+    """Return the report on the clean test images, whatever files they are of."""
+    return reports.get("clean") or reports.get("clean" + OWN_FILES)
+
+
+def _reliability(cells: Sequence[tuple[ResolvedCell, CellResult]]) -> list[list[float]]:
+    """Return [confidence, accuracy, share of images] per bin, over all seeds of a row."""
+    bins: dict[tuple[float, float], list[float]] = {}
+    for cell, result in cells:
+        report = _clean(_reports(result, cell))
+        for row in report.outcome.rows if report is not None and report.outcome is not None else ():
+            if {"from", "to", "count", "confidence", "accuracy"} <= row.keys() and row["count"]:
+                total = bins.setdefault((row["from"], row["to"]), [0.0, 0.0, 0.0])
+                for place, value in enumerate((row["confidence"] * row["count"], row["accuracy"] * row["count"])):
+                    total[place] += value
+                total[2] += row["count"]
+    images = math.fsum(total[2] for total in bins.values())
+    return [[a / n, b / n, n / images] for _, (a, b, n) in sorted(bins.items())]
+
+
+def _details(members: Members) -> list[dict[str, Any]]:
+    """Return for each benchmark with fine rows and each of its metrics: row -> fine row -> severity -> mean over seeds."""
+    sums: dict[tuple[str, str], dict[str, dict[str, dict[str, list[float]]]]] = {}
+    for row, cells in members.items():
+        for cell, result in cells:
+            for name, report in _reports(result, cell).items():
+                for metric, detail, severity, value in _fine_values(name, report):
+                    here = sums.setdefault((name, metric), {}).setdefault(row, {}).setdefault(detail, {})
+                    here.setdefault(severity, []).append(value)
+    return [
+        {
+            "benchmark": name,
+            "metric": metric,
+            "title": f"{heading(parse_column(f'{name}/{metric}'))} {metric}",
+            **_direction(name, metric),
+            "rows": {
+                row: {
+                    detail: {severity: math.fsum(found) / len(found) for severity, found in by_severity.items()}
+                    for detail, by_severity in details.items()
+                }
+                for row, details in rows.items()
+            },
+        }
+        for (name, metric), rows in sums.items()
+    ]
+
+
+def _direction(name: str, metric: str) -> dict[str, bool]:
+    spec = metric_of(parse_column(f"{name}/{metric}"))
+    return {"lower_is_better": spec.lower_is_better, "is_percent": spec.is_percent}
+
+
+def _fine_values(name: str, report: MetricReport) -> Iterable[tuple[str, str, str, float]]:
+    """Yield (metric, fine row, severity or "", value) of a report."""
+    benchmark = benchmark_for(name.removesuffix(OWN_FILES))
+    if benchmark.details is None or report.outcome is None:
+        return
+    for row in report.outcome.rows:
+        if benchmark.details not in row:
+            continue
+        variant = f" ({row['variant']})" if "variant" in row else ""
+        for metric in benchmark.metrics:
+            value = row.get(metric)
+            if isinstance(value, int | float) and math.isfinite(value):
+                yield metric, f"{row[benchmark.details]}{variant}", str(row.get("severity", "")), float(value)
+
+
+def _curves(cells: Sequence[tuple[ResolvedCell, CellResult]]) -> list[dict[str, Any]]:
+    return [
+        {
+            "seed": cell.config.seed,
+            "loss": [row.loss for row in result.training.summary.epochs],
+            "accuracy": [row.accuracy for row in result.training.summary.epochs],
+        }
+        for cell, result in cells
+        if result.training.summary.epochs
+    ]
+
+
+def _cost(row: str, cells: Sequence[tuple[ResolvedCell, CellResult]]) -> dict[str, Any]:
+    train = math.fsum(result.training.summary.device_s for _, result in cells)
+    judge = math.fsum(report.wall_s for cell, result in cells for report in _reports(result, cell).values())
+    return {
+        "row": row,
+        "cells": len(cells),
+        "train_s": train,
+        "judge_s": judge,
+        "train_s_per_cell": train / len(cells),
+        "judge_s_per_cell": judge / len(cells),
+    }
+
+
+def _provenance(cell: ResolvedCell, result: CellResult) -> dict[str, Any]:
+    summary, origin = result.training.summary, result.training.provenance
+    return {
+        "cell": cell.cell_id,
+        "row": cell.cell.row,
+        "seed": cell.config.seed,
+        "commit": f"{origin.commit[:12] or 'unknown'}{'+' if origin.dirty else ''}",
+        "recorded_at": origin.recorded_at,
+        "device": str(summary.environment.get("device", "")),
+        "workers": summary.environment.get("world_size", ""),
+        "checkpoint": summary.checkpoint_sha256[:12],
+        "versions": {name: origin.versions[name] for name in SHOWN_VERSIONS if name in origin.versions},
+    }
+
+
+def _manifest(rows: Iterable[Sequence[tuple[ResolvedCell, CellResult]]]) -> list[dict[str, str]]:
+    """Return what was read: datasets with their declared identity and the digest of what was loaded, benchmarks with notes."""
+    lines: dict[tuple[str, str, str], None] = {}
+    for cells in rows:
+        for cell, result in cells:
+            digests = result.training.summary.environment.get("byte_digests", {})
+            loaded = ", ".join(f"{name} {str(digest)[:12]}" for name, digest in dict(digests).items())
+            lines[cell.config.dataset, cell.dataset_identity, f"as loaded: {loaded}" if loaded else ""] = None
+            for name, report in _reports(result, cell).items():
+                lines[name, f"benchmark {report.benchmark_key[:12]}", _noted(report)] = None
+    return [{"name": name, "identity": identity, "notes": notes} for name, identity, notes in lines]
+
+
+def _noted(report: MetricReport) -> str:
+    notes = dict(report.outcome.notes) if report.outcome is not None else {}
+    shown = []
+    limited = notes.pop("limited", None)
+    if isinstance(limited, Mapping):
+        shown.append(f"{limited.get('used')} of {limited.get('of')} images")
+    shown += size_remarks(notes)
+    for name, value in notes.items():
+        if name == "generated" and value is True:
+            shown.append("generated images")
+        elif name in (LEFT_OUT, REFUSED_SETS):
+            shown += [f"{name.replace('_', ' ')}: {which}: {why}" for which, why in value.items()]
+        elif isinstance(value, str | int | float) and not isinstance(value, bool):
+            shown.append(f"{name.replace('_', ' ')}: {value}")
+    shown += [f"{name} is undefined: it {reason}" for name, reason in notes.get("missing", {}).items()]
+    return "; ".join(shown)

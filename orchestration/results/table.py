@@ -1,0 +1,212 @@
+"""From recorded results to a table: which value stands in which row and column of a sweep, and what must be said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from eval.tables.grid import Observation, Table
+from eval.tables.layouts import metric_table, pair_grid, set_table
+from orchestration.cells.checks.column_values import ColumnValue, unfilled, value_in
+from orchestration.results.compare import Resolved, tested
+from orchestration.results.foreign_rows import assumption_notes, origin_marks
+from orchestration.results.lookup import recorded
+from orchestration.results.normalisation import normalisation_notes
+from orchestration.results.own_files import own_files_notes, shown_column, shown_columns
+from orchestration.store.imported import imported_notes
+from orchestration.sweeps.model import spoken_value
+
+if TYPE_CHECKING:
+    from orchestration.cells.identity import ResolvedCell
+    from orchestration.store.contract import CellResult, ResultsStore
+    from orchestration.sweeps.model import Point, Sweep
+
+COMPARED_ENVIRONMENT = ("device", "device_type", "torch")
+"""What seeds of one row must agree in; where they do not, the row is marked as mixed."""
+
+
+def recorded_tables(sweep: Sweep, cells: Sequence[ResolvedCell], store: ResultsStore) -> tuple[Table, ...]:
+    """Return the tables of a sweep (one; several for a union) from what is recorded now, with their notes."""
+    return sweep_tables(sweep, cells, recorded(cells, store))
+
+
+def sweep_tables(sweep: Sweep, cells: Sequence[ResolvedCell], results: Mapping[str, CellResult]) -> tuple[Table, ...]:
+    """Return the table of a sweep with its notes, or one table for each part of a union."""
+    if not sweep.parts:
+        table = tested(sweep_table(sweep, cells, results), Resolved(sweep, cells))
+        requests = [request for cell in cells for request in cell.benchmarks]
+        baselines = normalisation_notes(shown_columns(sweep.columns, requests), cells, results)
+        empty = tuple(f"Not complete: {line}." for line in unfilled(cells, results))
+        brought_in = imported_notes(_imported_rows(cells, results))
+        notes = (*table_notes(sweep), *baselines, *own_files_notes(cells), *brought_in)
+        assumed = assumption_notes(sweep, cells, results)
+        return (replace(table, notes=(*table.notes, *notes, *assumed, *empty)),)
+    tables: list[Table] = []
+    start = 0
+    for part in sweep.parts:
+        end = start + len(part.points)
+        tables += sweep_tables(part, cells[start:end], results)
+        start = end
+    return tuple(tables)
+
+
+def _imported_rows(
+    cells: Sequence[ResolvedCell], results: Mapping[str, CellResult]
+) -> Iterator[tuple[str, CellResult]]:
+    rows = {cell.cell.row: cell.train_key for cell in cells if cell.cell.imported is not None}
+    return ((row, results[key]) for row, key in rows.items() if key in results)
+
+
+def sweep_table(sweep: Sweep, cells: Sequence[ResolvedCell], results: Mapping[str, CellResult]) -> Table:
+    """Return the table of a sweep from what is recorded; entries without a result stay empty.
+
+    Args:
+        sweep: Rows, columns, layout.
+        cells: The resolved points of the sweep, in the same order.
+        results: Train key -> what is recorded.
+
+    Raises:
+        EvalError: If a column is unknown.
+    """
+    requests = [request for cell in cells for request in cell.benchmarks]
+    columns = shown_columns(sweep.columns, requests)
+    return laid_out(sweep, _observations(sweep, cells, results), columns=columns)
+
+
+def laid_out(sweep: Sweep, observations: Iterable[Observation], *, columns: Sequence[str] = ()) -> Table:
+    """Return the table of a sweep from observations in its places; the plan lays it out too, before anything is recorded.
+
+    Args:
+        sweep: Rows, columns, layout.
+        observations: Values by row, column and seed.
+        columns: Its columns as they are shown (`orchestration.results.own_files`), where they are not those that it names.
+
+    Raises:
+        EvalError: If a column is unknown, or two values claim one place and seed.
+        ValueError: If a label cannot be printed, or two are the same.
+    """
+    if sweep.table is None:
+        raise ValueError(f"sweep '{sweep.name}' is a union; `sweep_tables` gives the tables of its parts")
+    layout, axes = sweep.table.layout, sweep.table.matrix
+    columns = columns or sweep.columns
+    if layout == "matrix" and axes is not None:
+        down = dict.fromkeys(place_of(sweep, point)[0] for point in sweep.points)
+        across = dict.fromkeys(place_of(sweep, point)[1] for point in sweep.points)
+        corner, across_name = (path.rpartition(".")[2] for path in (axes.rows, axes.columns))
+        if corner == across_name:
+            corner, across_name = axes.rows, axes.columns
+        return pair_grid(
+            shown_title(sweep),
+            list(down),
+            list(across),
+            columns,
+            observations,
+            corner=corner,
+            across_name=across_name,
+        )
+    if layout == "sets":
+        return set_table(shown_title(sweep), sweep.details, sweep.rows, columns, observations)
+    return metric_table(shown_title(sweep), sweep.rows, columns, observations)
+
+
+def shown_title(sweep: Sweep) -> str:
+    """Return the caption of a sweep's table.
+
+    The title speaks of the full size as the file has it: a smaller one says on what it ran, and options say what they set.
+    """
+    parts = [sweep.title]
+    if sweep.size != "full":
+        datasets = dict.fromkeys(
+            str(point.settings["dataset"].value) for point in sweep.points if "dataset" in point.settings
+        )
+        parts.append(f"{sweep.size} size ({', '.join(datasets)})")
+    set_by_options = [text for text in sweep.overrides if not text.startswith("seeds=")]
+    return ", ".join([*parts, *([f"with {' '.join(set_by_options)}"] if set_by_options else [])])
+
+
+def table_notes(sweep: Sweep) -> tuple[str, ...]:
+    """Return the lines below the table: stand-ins, what is left out with its reason, what the size changes of rows."""
+    notes = [f"{shown} stands in for {column}." for shown, column in sweep.stand_ins.items()]
+    notes += [f"Left out: {name} ({' '.join(reason.split())})." for name, reason in sweep.left_out.items()]
+    notes += sweep.overruled
+    return tuple(notes)
+
+
+def _observations(
+    sweep: Sweep, cells: Sequence[ResolvedCell], results: Mapping[str, CellResult]
+) -> Iterator[Observation]:
+    columns = sweep.value_columns
+    wanted: dict[str, int] = {}
+    found: dict[str, list[tuple[Point, ResolvedCell, CellResult]]] = {}
+    seen: set[tuple[str, int]] = set()
+    for point, cell in zip(sweep.points, cells, strict=True):
+        if (point.row, cell.config.seed) in seen:
+            continue
+        seen.add((point.row, cell.config.seed))
+        wanted[point.row] = wanted.get(point.row, 0) + 1
+        result = results.get(cell.train_key)
+        if result is not None:
+            found.setdefault(point.row, []).append((point, cell, result))
+    for row, members in found.items():
+        is_mixed = len({_environment(result) for _, _, result in members}) > 1
+        for column in columns:
+            yield from _column_observations(sweep, column, members, wanted[row], is_mixed)
+
+
+def _column_observations(
+    sweep: Sweep,
+    column: str,
+    members: Sequence[tuple[Point, ResolvedCell, CellResult]],
+    num_wanted: int,
+    is_mixed: bool,
+) -> Iterator[Observation]:
+    found = [(point, cell, _value(column, cell, result)) for point, cell, result in members]
+    num_defined = sum(value is not None and value.value is not None for _, _, value in found)
+    for point, cell, value in found:
+        if value is None:
+            continue
+        request = next(each for each in cell.benchmarks if each.key == _key(column, cell))
+        extra = {"mixed"} if is_mixed else set()
+        extra |= {"incomplete"} if num_defined < num_wanted else set()
+        row, across = place_of(sweep, point)
+        yield Observation(
+            row=row,
+            across=across,
+            column=shown_column(column, request),
+            seed=point.seed,
+            value=value.value,
+            marks=value.marks | extra,
+            undefined=value.undefined,
+            spread=value.spread,
+        )
+
+
+def _key(column: str, cell: ResolvedCell) -> str | None:
+    return next((key for wanted, key in cell.wanted_values if wanted == column), None)
+
+
+def _value(column: str, cell: ResolvedCell, result: CellResult) -> ColumnValue | None:
+    """Return a column's value of a cell, or None where it is not recorded."""
+    key = _key(column, cell)
+    found = value_in(column, result.reports.get(key)) if key is not None else None
+    if found is None or found.value is None:
+        return found
+    return replace(found, marks=found.marks | origin_marks(result.training.summary.environment))
+
+
+def place_of(sweep: Sweep, point: Point) -> tuple[str, str]:
+    """Return where the values of a point stand in the table: its row, and its place across in a matrix, else ""."""
+    matrix = sweep.table.matrix if sweep.table is not None else None
+    if matrix is None:
+        return point.row, ""
+    return _setting(point, matrix.rows), _setting(point, matrix.columns)
+
+
+def _setting(point: Point, path: str) -> str:
+    return spoken_value(point.settings[path].value) if path in point.settings else "default"
+
+
+def _environment(result: CellResult) -> str:
+    environment = result.training.summary.environment
+    return str([environment.get(name) for name in COMPARED_ENVIRONMENT])

@@ -1,0 +1,196 @@
+"""Running a sweep: plan, execute what is missing, gather the table."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from clusters.storage.open import StorageError, open_storage
+from orchestration.cells.checks.column_values import unfilled
+from orchestration.cells.resolve import resolve_sweep
+from orchestration.engine.observer import Observers, RunObserver
+from orchestration.engine.options import RunOptions, RunOutcome, RunStatus
+from orchestration.errors import InputError, Mistake
+from orchestration.planning.forgetting import forget
+from orchestration.planning.plan import plan_cells
+from orchestration.planning.sweep_records import remember
+from orchestration.results.lookup import recorded, recorded_of
+from orchestration.results.table import sweep_tables
+from trainers.job import SOURCE_VARIABLE, JobPaths
+
+if TYPE_CHECKING:
+    from eval.tables.grid import Table
+    from orchestration.cells.catalogue import Catalogue
+    from orchestration.cells.cell import Mode, Plan
+    from orchestration.cells.identity import ResolvedCell
+    from orchestration.settings import Settings
+    from orchestration.store.contract import CellResult, ResultsStore
+    from orchestration.sweeps.model import Sweep
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepRun:
+    """What came of running a sweep.
+
+    Attributes:
+        cells: Its resolved points.
+        plan: The plan it started from.
+        outcome: How it ended.
+        results: Train key -> what is recorded of its cells now.
+        tables: The tables of that.
+    """
+
+    cells: tuple[ResolvedCell, ...]
+    plan: Plan
+    outcome: RunOutcome
+    results: Mapping[str, CellResult]
+    tables: tuple[Table, ...]
+
+
+def run_sweep(
+    sweep: Sweep,
+    *,
+    settings: Settings,
+    store: ResultsStore,
+    catalogue: Catalogue,
+    mode: Mode = "cached",
+    options: Mapping[str, Any] | None = None,
+    observers: Sequence[RunObserver] = (),
+) -> SweepRun:
+    """Bring every cell of a sweep to completion, reusing what is recorded, and return its tables.
+
+    Args:
+        sweep: What is wanted.
+        settings: Where things lie.
+        store: The truth.
+        catalogue: What cells may name.
+        mode: "cached", "retry", "force" or "read-only"; see `orchestration.planning.plan.make_plan`.
+        options: Fields of `RunOptions` that differ from their defaults.
+        observers: Listeners: the display, the tracker.
+
+    Raises:
+        InputError: With every mistake of the sweep, or if its data are missing; nothing was started then.
+        EnvironmentRefused: If the tracking server does not answer; nothing was started then.
+        ClusterError: If Ray cannot be reached.
+    """
+    cells = resolve_sweep(sweep, catalogue)
+    plan = plan_cells(
+        cells, name=sweep.label, store=store, catalogue=catalogue, mode=mode, checkpoints=settings.checkpoints
+    )
+    if plan.to_run and plan.missing_data:
+        mistakes = [Mistake(where="", text=line) for line in plan.missing_data]
+        raise InputError(f"sweep '{sweep.label}' lacks data below {settings.data_root}", mistakes)
+    if plan.to_run:
+        from orchestration.tracking import check_tracking
+
+        check_tracking(settings.tracking)
+    if mode == "force":  # last: what cannot run is not forgotten
+        _forget_all(cells, settings, store)
+    _remember(sweep, cells, plan, settings=settings, store=store)
+    observer = TruthfulEnd(observers, plan, store)
+    outcome = execute_plan(
+        plan, settings=settings, store=store, workers=sweep.workers, options=options, observer=observer
+    )
+    results = recorded(cells, store)
+    outcome = _truthful(outcome, unfilled(plan.cells, results))
+    tables = sweep_tables(sweep, cells, results)
+    return SweepRun(cells=cells, plan=plan, outcome=outcome, results=results, tables=tables)
+
+
+class TruthfulEnd(Observers):
+    """Tells observers of a run as "complete" only where every column that is wanted has its values.
+
+    Args:
+        observers: Who is told.
+        plan: What runs.
+        store: What is recorded at the end.
+    """
+
+    def __init__(self, observers: Sequence[RunObserver], plan: Plan, store: ResultsStore) -> None:
+        super().__init__(observers)
+        self._wanted = plan.cells
+        self._store = store
+
+    def run_ended(self, plan: Plan, status: RunStatus) -> None:
+        lines = unfilled(self._wanted, recorded_of(self._wanted, self._store)) if status == "complete" else ()
+        for line in lines:
+            self.message(f"not complete: {line}")
+        super().run_ended(plan, "failed" if lines else status)
+
+
+def _truthful(outcome: RunOutcome, lines: Sequence[str]) -> RunOutcome:
+    """Return how a run ended, which is not complete where wanted columns are empty."""
+    if outcome.status != "complete" or not lines:
+        return outcome
+    return replace(outcome, status="failed", reason="; ".join(lines))
+
+
+def _remember(
+    sweep: Sweep, cells: Sequence[ResolvedCell], plan: Plan, *, settings: Settings, store: ResultsStore
+) -> None:
+    """Let the storage remember the sweep, before anything runs, so that its cells are kept."""
+    if plan.mode == "read-only":
+        return
+    try:
+        remember(sweep, cells, data_root=settings.data_root, store=store)
+    except StorageError:
+        if plan.to_run:
+            raise  # where nothing runs, the storage may be one that this user can only read
+
+
+def _forget_all(cells: Sequence[ResolvedCell], settings: Settings, store: ResultsStore) -> None:
+    """Forget the cells that are recorded, and those of which a checkpoint is stored: none of them may be taken over."""
+    keys = dict.fromkeys(cell.train_key for cell in cells)
+    recorded = store.results(keys)
+    stored = {name.removesuffix("/") for name in open_storage(settings.checkpoints).names()}
+    standing = [key for key in keys if key in recorded or key in stored]
+    forget(standing, store=store, checkpoints=settings.checkpoints, reason="run again with --mode force")
+
+
+def execute_plan(
+    plan: Plan,
+    *,
+    settings: Settings,
+    store: ResultsStore,
+    workers: int,
+    options: Mapping[str, Any] | None,
+    observer: RunObserver,
+) -> RunOutcome:
+    """Run what is missing of a plan; where nothing is, neither Ray nor torch is imported."""
+    if not plan.to_run:
+        observer.run_started(plan)
+        outcome = _nothing_to_run(plan)
+        observer.run_ended(plan, outcome.status)
+        return outcome
+    from orchestration.engine import execute
+
+    outcome = execute(plan, store=store, options=run_options(settings, workers, options), observer=observer)
+    aside = {cell.train_key: str(cell.failed) for cell in plan.set_aside}
+    if not aside:
+        return outcome
+    status = "failed" if outcome.status == "complete" else outcome.status
+    return replace(outcome, status=status, failed={**aside, **outcome.failed})
+
+
+def run_options(settings: Settings, workers: int, options: Mapping[str, Any] | None) -> RunOptions:
+    """Return the engine's options: paths from the settings, the sweep's workers, and what is given."""
+    paths = JobPaths(
+        checkpoints=settings.checkpoints,
+        data_root=str(settings.data_root),
+        cache_dir=str(settings.cache_dir),
+        data_source=os.environ.get(SOURCE_VARIABLE, ""),
+    )
+    return RunOptions(**{"paths": paths, "workers": workers, **(options or {})})
+
+
+def _nothing_to_run(plan: Plan) -> RunOutcome:
+    failed = {cell.train_key: str(cell.failed) for cell in plan.set_aside}
+    unfinished = tuple(cell.train_key for cell in plan.cells if not cell.is_done and cell.train_key not in failed)
+    return RunOutcome(
+        status="failed" if failed else "complete",
+        done=tuple(cell.train_key for cell in plan.cells if cell.is_done),
+        failed=failed,
+        unfinished=unfinished,
+    )

@@ -1,0 +1,272 @@
+"""Run a screening with Ray Tune's schedulers, and say how well its order agrees with full runs."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestration.cells.resolve import resolve_sweep
+from orchestration.errors import InputError, Mistake
+from orchestration.runs.screening.ranks import rank_correlation
+from orchestration.runs.screening.request import Screened, ScreenOptions, screened_cells
+from orchestration.runs.screening.trial import METRIC, screen_trial
+from trainers.job import JobPaths
+
+if TYPE_CHECKING:
+    from orchestration.cells.catalogue import Catalogue
+    from orchestration.cells.identity import ResolvedCell
+    from orchestration.settings import Settings
+    from orchestration.store.files import FileStore
+    from orchestration.sweeps.model import Sweep
+
+
+TUNE_THREAD: Final = "dreamgrid-tune"
+"""What threads of this name print goes to a log."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScreenedCell:
+    """What screening says of a cell.
+
+    Attributes:
+        cell_id: The table cell that it stands for.
+        row: Its row.
+        error: Held-out error at the last look, or None if its training broke.
+        epochs: Epochs trained.
+        of_epochs: Epochs of a full training.
+        full: Value of the full run's first column, lower is better, or None where none is recorded.
+        broken: Why its training broke, or "".
+    """
+
+    cell_id: str
+    row: str
+    error: float | None
+    epochs: int
+    of_epochs: int
+    full: float | None = None
+    broken: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Screening:
+    """What came of a screening; the best cells first.
+
+    Attributes:
+        sweep: Label of the sweep.
+        cells: The cells.
+        column: Column of the full runs that the order is compared with.
+        correlation: Spearman's rho of held-out error and full runs, or None below three recorded ones.
+        left_out: Row -> why it was not screened.
+        epochs_share: Epochs trained over those of full trainings of the same cells.
+        file: Where this was written.
+    """
+
+    sweep: str
+    cells: tuple[ScreenedCell, ...]
+    column: str
+    correlation: float | None
+    left_out: Mapping[str, str]
+    epochs_share: float
+    file: str
+
+
+def screen(
+    sweep: Sweep, *, options: ScreenOptions, settings: Settings, store: FileStore, catalogue: Catalogue
+) -> Screening:
+    """Screen the cells of a sweep and write what came of it below `screens/` of the storage. Records no result.
+
+    Raises:
+        InputError: With every mistake of the sweep, or where no cell can be screened.
+        ClusterError: If Ray cannot be reached.
+    """
+    cells = resolve_sweep(sweep, catalogue)
+    _check_data(cells, catalogue, settings)
+    points = [point for part in sweep.parts or (sweep,) for point in part.points]
+    chosen = [tuple((path, str(item.value)) for path, item in sorted(point.settings.items())) for point in points]
+    folder = Path(tempfile.mkdtemp(prefix="dg-screen-"))
+    paths = JobPaths(
+        checkpoints=str(folder / "checkpoints"), data_root=str(settings.data_root), cache_dir=str(settings.cache_dir)
+    )
+    wanted, left_out = screened_cells(cells, chosen, options=options, paths=paths, catalogue=catalogue)
+    if not wanted:
+        raise InputError(
+            f"sweep '{sweep.label}'", [Mistake(where="", text="no cell can be screened: each builds on another cell")]
+        )
+    try:
+        found = _tuned(wanted, options, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    column, full = _full_runs(sweep, cells, store)
+    return _written(sweep, found, wanted, column, full, left_out, store)
+
+
+def _tuned(wanted: tuple[Screened, ...], options: ScreenOptions, folder: Path) -> dict[str, dict[str, Any]]:
+    """Return what trials reported last, by cell id; the trial that trained longest counts."""
+    from clusters.connect import connect
+    from orchestration.engine.quiet import quiet
+
+    with quiet(folder / "tune.log"), connect(options.address):
+        with ThreadPoolExecutor(1, thread_name_prefix=TUNE_THREAD) as thread:
+            results = thread.submit(_tune, wanted, options, folder).result()
+        return _last_reports(results, wanted)
+
+
+def _tune(wanted: tuple[Screened, ...], options: ScreenOptions, folder: Path) -> Any:
+    from ray import tune
+
+    from orchestration.engine.groups.trial import keep_credentials_out_of_trials
+
+    keep_credentials_out_of_trials()
+    trainable = tune.with_resources(
+        tune.with_parameters(screen_trial, cells=wanted, threads=max(1, int(options.cpus))),
+        {"cpu": options.cpus, "gpu": options.gpus},
+    )
+    space, search, num_samples = _search(wanted, options)
+    tuner = tune.Tuner(
+        trainable,
+        param_space=space,
+        tune_config=tune.TuneConfig(
+            metric=METRIC,
+            mode="min",
+            scheduler=_scheduler(wanted, options),
+            search_alg=search,
+            num_samples=num_samples,
+            max_concurrent_trials=options.max_concurrent,
+            reuse_actors=True,
+        ),
+        run_config=tune.RunConfig(name="screen", storage_path=str(folder / "trials"), verbose=0),
+    )
+    return tuner.fit()
+
+
+def _search(wanted: Sequence[Screened], options: ScreenOptions) -> tuple[dict[str, Any] | None, Any, int]:
+    """Return search space, search algorithm and number of samples."""
+    from ray import tune
+
+    if options.search == "all":
+        return {"cell": tune.grid_search(list(range(len(wanted))))}, None, 1
+    try:
+        from ray.tune.search.optuna import OptunaSearch
+
+        algorithm = OptunaSearch(_space(wanted), metric=METRIC, mode="min", seed=0)
+    except (ImportError, AssertionError) as error:
+        mistake = Mistake(where="--search optuna", text="Optuna must be installed: pip install 'dreamgrid[search]'")
+        raise InputError("options", [mistake]) from error
+    return None, algorithm, options.trials
+
+
+def _space(wanted: Sequence[Screened]) -> dict[str, Any]:
+    """Return the settings in which the cells differ, each with its values."""
+    from ray import tune
+
+    values: dict[str, dict[str, None]] = {}
+    for cell in wanted:
+        for path, value in cell.settings:
+            values.setdefault(path, {})[value] = None
+    varying = {path: list(found) for path, found in values.items() if len(found) > 1}
+    shared = {path for path in varying if all(path in dict(cell.settings) for cell in wanted)}
+    if not shared:
+        return {"cell": tune.choice(list(range(len(wanted))))}
+    return {path: tune.choice(varying[path]) for path in sorted(shared)}
+
+
+def _scheduler(wanted: Sequence[Screened], options: ScreenOptions) -> Any:
+    from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, MedianStoppingRule
+
+    longest = max(cell.epochs for cell in wanted)
+    grace = min(options.grace_epochs, longest)
+    if options.scheduler == "asha":
+        return AsyncHyperBandScheduler(
+            time_attr="epoch", max_t=longest + 1, grace_period=grace, reduction_factor=options.reduction
+        )
+    if options.scheduler == "median":
+        return MedianStoppingRule(time_attr="epoch", grace_period=grace, min_samples_required=2)
+    return FIFOScheduler()
+
+
+def _last_reports(results: Any, wanted: Sequence[Screened]) -> dict[str, dict[str, Any]]:
+    from orchestration.runs.screening.trial import chosen_cell
+
+    found: dict[str, dict[str, Any]] = {}
+    for at in range(len(results)):
+        result = results[at]
+        metrics = dict(result.metrics or {})
+        cell = chosen_cell(metrics.get("config", {}), tuple(wanted))
+        if cell is None:
+            continue
+        error = str(result.error).splitlines()[-1] if result.error is not None else ""
+        report = {"error": metrics.get(METRIC), "epochs": int(metrics.get("epoch", 0)), "broken": error}
+        if report["epochs"] >= found.get(cell.cell_id, {"epochs": -1})["epochs"]:
+            found[cell.cell_id] = report
+    return found
+
+
+def _full_runs(sweep: Sweep, cells: Sequence[ResolvedCell], store: FileStore) -> tuple[str, dict[str, float]]:
+    """Return the first column of the table and, by cell id, its recorded values, turned so that lower is better."""
+    from eval.benchmarks.registry import column_value, lower_is_better, parse_column
+
+    text = next((column for column in sweep.columns if column == "clean/error"), sweep.columns[0])
+    column = parse_column(text)
+    sign = 1.0 if lower_is_better(column) else -1.0
+    results = store.results(dict.fromkeys(cell.train_key for cell in cells))
+    found = {}
+    for cell in cells:
+        request = next((each for each in cell.benchmarks if each.name == column.benchmark), None)
+        result = results.get(cell.train_key)
+        report = result.reports.get(request.key) if result is not None and request is not None else None
+        value = column_value(report.outcome, column) if report is not None and report.outcome is not None else None
+        if value is not None:
+            found[cell.cell_id] = sign * value
+    return text, found
+
+
+def _written(
+    sweep: Sweep,
+    found: Mapping[str, Mapping[str, Any]],
+    wanted: Sequence[Screened],
+    column: str,
+    full: Mapping[str, float],
+    left_out: Mapping[str, str],
+    store: FileStore,
+) -> Screening:
+    cells = [
+        ScreenedCell(
+            cell_id=cell.cell_id,
+            row=cell.row,
+            of_epochs=cell.epochs,
+            full=full.get(cell.cell_id),
+            **found[cell.cell_id],
+        )
+        for cell in wanted
+        if cell.cell_id in found
+    ]
+    cells.sort(key=lambda cell: (-cell.epochs, math.inf if cell.error is None else cell.error))
+    pairs = [(cell.error, cell.full) for cell in cells if cell.error is not None and cell.full is not None]
+    file = f"screens/{sweep.label}/{time.time_ns()}.json"
+    made = Screening(
+        sweep=sweep.label,
+        cells=tuple(cells),
+        column=column,
+        correlation=rank_correlation([pair[0] for pair in pairs], [pair[1] for pair in pairs]),
+        left_out=dict(left_out),
+        epochs_share=sum(cell.epochs for cell in cells) / max(1, sum(cell.of_epochs for cell in cells)),
+        file=f"{store.uri}/{file}",
+    )
+    store.storage.write_exclusive(file, json.dumps(asdict(made), indent=2).encode())
+    return made
+
+
+def _check_data(cells: Sequence[ResolvedCell], catalogue: Catalogue, settings: Settings) -> None:
+    names = list(dict.fromkeys(cell.config.dataset for cell in cells))
+    missing = catalogue.missing_data(names, settings.data_root)
+    if missing:
+        mistakes = [Mistake(where="", text=line) for line in missing]
+        raise InputError(f"data below {settings.data_root}", mistakes)

@@ -1,0 +1,134 @@
+"""One screened training inside a trial of Ray Tune: train a few epochs, look at the held-out error, report, go on.
+
+Each stretch is a job of its own that resumes the one before exactly, so the weights are those of an uninterrupted training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import torch
+
+    from eval.report import MetricReport
+    from orchestration.runs.screening.request import Screened
+    from trainers.job import EpochRow, JobRequest, TrainSummary
+
+METRIC: Final = "validation_error"
+BATCH: Final = 500
+
+
+class StretchSink:
+    """Asks a job to stop once it has trained to an epoch.
+
+    Args:
+        until: Epochs after which it is to stop.
+    """
+
+    def __init__(self, until: int) -> None:
+        self._until = until
+        self.epochs = 0
+
+    def epoch(self, train_key: str, row: EpochRow) -> None:
+        """Count an epoch."""
+        self.epochs = row.epoch + 1
+
+    def stop_requested(self) -> bool:
+        """Whether the stretch is over."""
+        return self.epochs >= self._until
+
+    def progress(self, train_key: str, stage: str, done: int, total: int) -> None:
+        """Nobody looks at single steps."""
+
+    def trained(self, train_key: str, summary: TrainSummary) -> None:
+        """Note that the last epoch is trained."""
+        self.epochs = max(self.epochs, len(summary.epochs))
+
+    def benchmark(self, train_key: str, checkpoint_sha256: str, report: MetricReport) -> None:
+        """A screened training is judged on held-out images only."""
+
+
+def screen_trial(config: Mapping[str, Any], *, cells: tuple[Screened, ...], threads: int) -> None:
+    """Train a cell stretch by stretch and report its held-out error until Tune ends the trial or training is over.
+
+    Args:
+        config: "cell": position among `cells`; or "settings", the settings to look up.
+        cells: The cells.
+        threads: CPU threads of the training.
+    """
+    from ray import tune
+
+    cell = chosen_cell(config, cells)
+    if cell is None:
+        tune.report({METRIC: 1.0, "epoch": 1, "cell_id": ""})
+        return
+    run_stretches(cell, threads=threads, tell=tune.report)
+
+
+def chosen_cell(config: Mapping[str, Any], cells: tuple[Screened, ...]) -> Screened | None:
+    """Return the cell that a configuration names, or None where no cell has its settings."""
+    if "cell" in config:
+        return cells[int(config["cell"])]
+    wanted = {(path, str(value)) for path, value in config.items()}
+    return next((cell for cell in cells if wanted <= set(cell.settings)), None)
+
+
+def run_stretches(cell: Screened, *, threads: int, tell: Callable[[dict[str, Any]], None]) -> None:
+    """Train a cell to its last epoch, telling epoch and held-out error after each stretch."""
+    from trainers.training.group import OneWorker
+    from trainers.worker.group_loop import JobStopped
+    from trainers.worker.run_job import run_job
+
+    request = replace(cell.request, threads=threads)
+    until = cell.look_every
+    while True:
+        sink = StretchSink(min(until, cell.epochs))
+        group = OneWorker()
+        try:
+            run_job(request, group=group, sink=sink)
+            is_over = True
+        except JobStopped:
+            is_over = False
+        epoch = cell.epochs if is_over else sink.epochs
+        tell({METRIC: held_out_error(request, group.device), "epoch": epoch, "cell_id": cell.cell_id})
+        if is_over:
+            return
+        until = epoch + cell.look_every
+
+
+def held_out_error(request: JobRequest, device: torch.device) -> float:
+    """Return the error of the newest checkpoint on the held-out training images, a fraction.
+
+    Raises:
+        ImpossibleJob: If nothing is held out.
+    """
+    import torch
+
+    from trainers.datasets.shared import shared_split
+    from trainers.errors import ImpossibleJob
+    from trainers.models.build import build_classifier
+    from trainers.training.checkpoints import Checkpoints
+    from trainers.training.order import validation_samples
+    from trainers.training.setup import checked_dataset
+
+    dataset = checked_dataset(request)
+    split = shared_split(dataset.name, "train", request.paths.data_root, request.paths.cache_dir)
+    held_out = validation_samples(len(split.images), request.config.recipe)
+    stored = Checkpoints(request.paths.checkpoints, request.train_key).newest()
+    if not len(held_out) or stored is None:
+        raise ImpossibleJob(
+            f"{len(held_out)} images are held out and a checkpoint is {'there' if stored else 'missing'}"
+        )
+    model = build_classifier(request.config, dataset)
+    model.load_state_dict(stored.state["model"])
+    model.to(device).eval()
+    wrong = 0
+    with torch.no_grad():
+        for start in range(0, len(held_out), BATCH):
+            part = held_out[start : start + BATCH]
+            pixels = torch.from_numpy(split.images[part]).to(device).permute(0, 3, 1, 2).float() / 255.0
+            labels = torch.from_numpy(split.labels[part]).to(device)
+            wrong += int((model(pixels).argmax(1) != labels).sum())
+    return wrong / len(held_out)

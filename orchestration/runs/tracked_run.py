@@ -1,0 +1,192 @@
+"""Tracking of a run: opened when the run really has something to do, and never in its way; and replaying it from the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from orchestration.engine.observer import CellState, RunObserver
+from orchestration.tracking.marks import ShownMark
+
+if TYPE_CHECKING:
+    from eval.report import MetricReport
+    from eval.tables.grid import Table
+    from orchestration.cells.cell import Plan, PlannedCell
+    from orchestration.settings import Settings
+    from orchestration.store.contract import AttemptRecord, TrainingRecord
+    from orchestration.store.files import FileStore
+    from orchestration.sweeps.model import Overrides, Size
+    from orchestration.tracking import Tracker
+    from trainers.job import EpochRow
+
+
+class LazyTracker(RunObserver):
+    """Opens the tracker at the start of a run that has something to do.
+
+    A run that has nothing to do shows what is recorded once, if that sweep was not shown on this server before, and never imports
+    MLflow again.
+
+    Args:
+        settings: Where the tracking server is.
+        store: The results store of the run.
+        columns: Columns of the sweep's table, for the prepared views.
+    """
+
+    def __init__(self, settings: Settings, store: FileStore, *, columns: Sequence[str] = ()) -> None:
+        self._settings = settings
+        self._store = store
+        self._columns = tuple(columns)
+        self._tracker: Tracker | None = None
+        self._plan: Plan | None = None
+        self._status = ""
+
+    def run_started(self, plan: Plan) -> None:
+        self._plan = plan
+        if plan.to_run:
+            self._shown().clear()
+            from orchestration.tracking import open_tracker
+
+            self._tracker = open_tracker(self._settings.tracking, self._store, columns=self._columns)
+            self._tracker.run_started(plan)
+
+    def publish(self, tables: Sequence[Table]) -> str | None:
+        """Show the grid on the sweep's run and wait for what is left to be written.
+
+        Returns:
+            A sentence for people where something could not be written, else None.
+        """
+        grid = rendered_grid(tables)
+        if self._tracker is None:
+            return self._show_recorded(grid)
+        self._tracker.publish_grid(
+            markdown=grid["grid.md"], html=grid["grid.html"], csv=grid["grid.csv"], latex=grid["grid.tex"]
+        )
+        trouble = self._tracker.close()
+        if trouble is None and self._status == "complete":
+            self._shown().note()
+        return trouble
+
+    def _show_recorded(self, grid: Mapping[str, str]) -> str | None:
+        """Show a sweep that was recorded already, unless this server was shown the same before."""
+        uri, plan = self._settings.tracking, self._plan
+        if plan is None or not any(cell.trained for cell in plan.cells) or self._shown().is_noted():
+            return None
+        from orchestration.errors import EnvironmentRefused
+        from orchestration.tracking import NO_TRACKING, TrackingError, check_tracking, sync
+
+        if uri == NO_TRACKING:
+            return None
+
+        try:
+            check_tracking(uri)
+            sync(self._store, plan, uri, columns=self._columns, grid=grid)
+        except (TrackingError, EnvironmentRefused) as error:
+            return f"the recorded cells are not shown on the tracking server: {error}"
+        self._shown().note()
+        return None
+
+    def _shown(self) -> ShownMark:
+        assert self._plan is not None
+        return ShownMark.of(self._settings, self._plan)
+
+    def close(self) -> None:
+        """Let go of the tracker without a grid: the run ended early."""
+        if self._tracker is not None:
+            self._tracker.close()
+
+    def cell_state(self, cell: PlannedCell, state: CellState, detail: str = "") -> None:
+        if self._tracker is not None:
+            self._tracker.cell_state(cell, state, detail)
+
+    def cell_progress(self, cell: PlannedCell, stage: str, done: int, total: int) -> None:
+        if self._tracker is not None:
+            self._tracker.cell_progress(cell, stage, done, total)
+
+    def epoch_ended(self, cell: PlannedCell, row: EpochRow) -> None:
+        if self._tracker is not None:
+            self._tracker.epoch_ended(cell, row)
+
+    def training_recorded(self, cell: PlannedCell, record: TrainingRecord) -> None:
+        if self._tracker is not None:
+            self._tracker.training_recorded(cell, record)
+
+    def report_recorded(self, cell: PlannedCell, checkpoint_sha256: str, report: MetricReport) -> None:
+        if self._tracker is not None:
+            self._tracker.report_recorded(cell, checkpoint_sha256, report)
+
+    def attempt_failed(self, cell: PlannedCell, attempt: AttemptRecord, decision: str) -> None:
+        if self._tracker is not None:
+            self._tracker.attempt_failed(cell, attempt, decision)
+
+    def message(self, text: str) -> None:
+        if self._tracker is not None:
+            self._tracker.message(text)
+
+    def run_ended(self, plan: Plan, status: Literal["complete", "failed", "stopped", "interrupted"]) -> None:
+        self._status = status
+        if self._tracker is not None:
+            self._tracker.run_ended(plan, status)
+
+
+def rendered_grid(tables: Sequence[Table]) -> dict[str, str]:
+    """Return the tables in the four formats that the sweep's run carries, by file name."""
+    from eval.tables.formats.render import Format, render
+    from orchestration.results.report.page import table_page
+
+    forms: dict[str, Format] = {"grid.md": "markdown", "grid.csv": "csv", "grid.tex": "latex"}
+    page = table_page(", ".join(table.title for table in tables), [render(table, "html") for table in tables])
+    return {name: "\n".join(render(table, form) for table in tables) for name, form in forms.items()} | {
+        "grid.html": page
+    }
+
+
+def sync_sweeps(
+    names: tuple[str, ...],
+    *,
+    size: Size,
+    settings: Settings,
+    store: FileStore,
+    overrides: Overrides | None = None,
+) -> dict[str, int]:
+    """Rebuild the tracking of sweeps from the store; return how many recorded cells each has.
+
+    Args:
+        names: Sweeps; all built-in ones that have the size and anything recorded where none is named.
+        size: "full", "smoke" or "small".
+        settings: Where things lie.
+        store: The truth.
+        overrides: What options change of the named sweeps.
+
+    Raises:
+        InputError: If a named sweep is unknown or mistaken.
+        EnvironmentRefused: If the tracking server does not answer or cannot be written.
+    """
+    from orchestration.cells.catalogue import builtin_catalogue
+    from orchestration.cells.load import SWEEPS, load_sweep
+    from orchestration.cells.resolve import resolve_sweep
+    from orchestration.errors import InputError, Mistake
+    from orchestration.planning.plan import plan_cells
+    from orchestration.results.table import recorded_tables
+    from orchestration.tracking import NO_TRACKING, check_tracking, sync
+
+    if settings.tracking == NO_TRACKING:
+        text = f"`sync` needs a tracking server, but the address is '{NO_TRACKING}'; give one with --tracking-uri"
+        raise InputError("options", [Mistake(where="--tracking-uri", text=text)])
+    check_tracking(settings.tracking)
+    catalogue = builtin_catalogue(settings.data_root)
+    synced: dict[str, int] = {}
+    for name in names or tuple(SWEEPS):
+        try:
+            sweep = load_sweep(name, size=size, overrides=overrides, catalogue=catalogue)
+            cells = resolve_sweep(sweep, catalogue)
+        except InputError:
+            if names:
+                raise
+            continue
+        plan = plan_cells(cells, name=sweep.label, store=store, catalogue=catalogue, mode="read-only")
+        if names or any(cell.trained for cell in plan.cells):
+            grid = rendered_grid(recorded_tables(sweep, cells, store))
+            done = sync(store, plan, settings.tracking, columns=sweep.columns, grid=grid)
+            synced[plan.sweep] = done.written + done.unchanged
+            ShownMark.of(settings, plan).note()
+    return synced

@@ -1,0 +1,53 @@
+"""The arrays of a report as one .npz file without objects; NumPy is imported only when there are arrays."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from clusters.storage.open import Storage
+from orchestration.store.errors import StoreError
+from orchestration.store.format.codec import ArraysFile
+from orchestration.store.format.plain import corrupt
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def pack_arrays(arrays: Mapping[str, NDArray[np.generic]]) -> bytes:
+    """Return arrays as the bytes of a compressed .npz file; the same arrays give the same bytes.
+
+    Raises:
+        StoreError: If an array holds objects.
+    """
+    import numpy as np
+
+    plain = {name: np.asarray(array) for name, array in arrays.items()}
+    for name, array in plain.items():
+        if array.dtype.hasobject:
+            raise StoreError(
+                f"recorded arrays must hold numbers, but '{name}' has dtype {array.dtype}; convert it first"
+            )
+    stream = io.BytesIO()
+    np.savez_compressed(stream, **plain)  # type: ignore[arg-type]
+    return stream.getvalue()
+
+
+def load_arrays(storage: Storage, folder: str, arrays: ArraysFile) -> Mapping[str, NDArray[np.generic]]:
+    """Read the arrays of a report.
+
+    Raises:
+        CorruptRecordError: If the file is not the one that was recorded.
+        MissingObjectError: If it is gone.
+    """
+    import numpy as np
+
+    where = f"{storage.uri}/{folder}/{arrays.file}"
+    data = storage.read_bytes(f"{folder}/{arrays.file}")
+    if hashlib.sha256(data).hexdigest() != arrays.sha256:
+        raise corrupt(where, "arrays must have the recorded SHA-256, but these are truncated or altered")
+    with np.load(io.BytesIO(data), allow_pickle=False) as found:
+        return {name: found[name] for name in arrays.names}

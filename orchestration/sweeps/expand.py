@@ -1,0 +1,386 @@
+"""Expansion: a sweep file, a size and overrides -> an ordered list of points, with every mistake told.
+
+The order of precedence, lowest first: `base`, the point's own settings, `set` of the size, `rows` of the size, `--set`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from eval.tables.labels import difference, label_problem, look_alikes
+from orchestration.errors import Mistake, nearest
+from orchestration.sweeps.axes import Listed, exclusion_mistakes, matches, same
+from orchestration.sweeps.forced_settings import overruled_mistakes, overruled_notes
+from orchestration.sweeps.model import Overrides, Point, Setting, Settings, Size, Sweep, quoted_value, spoken_value
+from orchestration.sweeps.schema import MAPPING_FIELDS, PARENT_FIELDS, PointPatch, SizeSpec, SweepFile, point_field_of
+from orchestration.sweeps.yaml_reader import Document, Path, mistake_in
+
+IDENTITY_FIELDS = ("dataset", "model", "model_params", "recipe")
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+
+
+def expand(
+    file: SweepFile,
+    document: Document,
+    *,
+    size: Size = "full",
+    overrides: Overrides | None = None,
+    broken: Collection[str] = (),
+) -> tuple[Sweep, list[Mistake]]:
+    """Expand a sweep file in one of its sizes.
+
+    Args:
+        file: The file's shape.
+        document: Its values and lines.
+        size: "full", "smoke" or "small".
+        overrides: What options change.
+        broken: Dotted paths of the file that were left out of its shape as mistaken; what would only follow from that is not
+            reported again.
+
+    Returns:
+        The sweep, and the mistakes that were found on the way (the sweep then lacks the mistaken parts).
+
+    Raises:
+        ValueError: If the file is a union of others (`orchestration.cells.load` loads those).
+    """
+    return _Expansion(file, document, size, overrides or Overrides(), broken).run()
+
+
+def flatten(patch: PointPatch, origin: Path, *, is_soft: bool = False) -> dict[str, Setting]:
+    """Return the values that a patch sets, by dotted path."""
+    settings: dict[str, Setting] = {}
+    for name in sorted(patch.model_fields_set - {"row", *PARENT_FIELDS}):
+        value = getattr(patch, name)
+        if name in MAPPING_FIELDS:
+            for key, item in value.items():
+                settings[f"{name}.{key}"] = Setting(item, (*origin, name, key), is_soft)
+        elif value is not None:
+            settings[name] = Setting(value, (*origin, name), is_soft)
+    return settings
+
+
+class _Expansion:
+    """One expansion of one file; collects mistakes instead of stopping at the first."""
+
+    def __init__(
+        self, file: SweepFile, document: Document, size: Size, overrides: Overrides, broken: Collection[str]
+    ) -> None:
+        if file.axes is None or file.table is None:
+            raise ValueError(f"sweep '{file.name}' is a union; its parts are expanded instead")
+        self.file = file
+        self.axes = file.axes
+        self.table = file.table
+        self.document = document
+        self.size = size
+        self.overrides = overrides
+        self.broken = frozenset(broken)
+        self._forced_by_row: dict[str, Settings] = {}
+        self.mistakes: list[Mistake] = []
+        self.edition = self._edition()
+        self.left_out = {**file.left_out, **self.edition.left_out}
+
+    def run(self) -> tuple[Sweep, list[Mistake]]:
+        listed = self._listed()
+        all_rows = tuple(dict.fromkeys(each.row for each in listed))
+        rows = self._rows(all_rows)
+        shown_rows = frozenset(rows)
+        shown = [each for each in listed if each.row in shown_rows]
+        for path, text in overruled_mistakes(shown, self._forced):
+            self._note(path, text)
+        points = tuple(self._points(shown, self._seeds()))
+        stand_ins, columns = self._columns()
+        self._check_left_out(all_rows)
+        self._check_labels(listed)
+        sweep = Sweep(
+            name=self.file.name,
+            title=self.file.title,
+            description=self.file.description.strip(),
+            size=self.size,
+            points=points,
+            rows=rows,
+            columns=columns,
+            stand_ins=stand_ins,
+            benchmarks=self._benchmarks(columns),
+            table=self.table,
+            details=self.edition.details or self.table.details,
+            left_out=self.left_out,
+            overruled=overruled_notes(shown, self._forced),
+            workers=self.overrides.workers or self.edition.workers or self.file.workers,
+            overrides=self.overrides.texts,
+            broken=self.broken,
+            document=self.document,
+        )
+        if not sweep.points and not self.mistakes and self._is_whole("axes"):
+            self._note(("axes",), "no cell is left to run: every row is left out or excluded; leave one in")
+        return sweep, self.mistakes
+
+    def _edition(self) -> SizeSpec:
+        if self.size == "full":
+            return SizeSpec()
+        if self.size not in self.file.sizes:
+            known = ", ".join(["full", *self.file.sizes])
+            self._note((), f"sweep '{self.file.name}' has no size '{self.size}'; it has: {known}")
+            return SizeSpec()
+        return self.file.sizes[self.size]
+
+    def _seeds(self) -> tuple[int, ...]:
+        return self.overrides.seeds or self.edition.seeds or self.file.seeds
+
+    def _listed(self) -> list[Listed]:
+        """Return the cells that the axes list, exclusions left out; beyond the limit the rest is not looked at."""
+        seeds, limit = len(self._seeds()), self.file.cell_limit
+        listed: list[Listed] = []
+        for each in itertools.chain(self._cells(), self._grid(), self._one_at_a_time()):
+            listed.append(each)
+            if len(listed) * seeds > limit:
+                self._note(
+                    ("axes",),
+                    f"a sweep may hold {limit} cells, seeds included, and this one holds more; split it, "
+                    "or raise `cell_limit` in the file",
+                )
+                self.broken |= {"axes"}
+                return []
+        for path, text in exclusion_mistakes(self.axes.exclude, listed) if self._is_whole("axes", "base") else ():
+            self._note(path, text)
+        rules = [rule for rule in self.axes.exclude if rule]
+        return [each for each in listed if not any(matches(rule, each.settings) for rule in rules)]
+
+    def _points(self, listed: Iterable[Listed], seeds: Sequence[int]) -> Iterator[Point]:
+        for each in listed:
+            final = {**each.settings, **self._forced(each.row)}
+            shared = self._shared(final)
+            parent, visualised = (self._parent(name, each.patch, shared, each.origin) for name in PARENT_FIELDS)
+            for seed in seeds:
+                yield Point(
+                    settings=final,
+                    seed=seed,
+                    row=each.row,
+                    origin=each.origin,
+                    shared=shared,
+                    parent=parent,
+                    visualised=visualised,
+                )
+
+    def _cells(self) -> Iterator[Listed]:
+        base = flatten(self.file.base, ("base",))
+        for index, cell in enumerate(self.axes.cells):
+            origin: Path = ("axes", "cells", index)
+            settings = {**base, **flatten(cell, origin)}
+            method = settings.get("imported") or settings.get("method")
+            row = cell.row or (str(method.value) if method else f"cell {index}")
+            label_at: Path = (*origin, "row") if cell.row is not None or method is None else method.origin
+            yield Listed(row=row, settings=settings, origin=origin, patch=cell, label_at=label_at)
+
+    def _grid(self) -> Iterator[Listed]:
+        axes = self.axes.grid
+        if not self._axes_are_known("grid", axes) or not axes:
+            return
+        for combination in itertools.product(*(enumerate(values) for values in axes.values())):
+            varied = {
+                path: Setting(value, ("axes", "grid", path, index))
+                for path, (index, value) in zip(axes, combination, strict=True)
+            }
+            yield from self._varied(varied, ("axes", "grid"))
+
+    def _one_at_a_time(self) -> Iterator[Listed]:
+        axes = self.axes.one_at_a_time
+        if not self._axes_are_known("one_at_a_time", axes) or not axes:
+            return
+        base: Path = ("base",)
+        yield Listed(
+            row="default", settings=flatten(self.file.base, base), origin=base, patch=self.file.base, label_at=base
+        )
+        for path, values in axes.items():
+            for index, value in enumerate(values):
+                origin: Path = ("axes", "one_at_a_time", path, index)
+                yield from self._varied({path: Setting(value, origin)}, origin)
+
+    def _varied(self, varied: Settings, origin: Path) -> Iterator[Listed]:
+        settings = {**flatten(self.file.base, ("base",)), **varied}
+        pattern = self.axes.row
+        broken = [item.origin for item in varied.values() if label_problem(str(item.value)) is not None]
+        yield Listed(
+            row=self._row_label(varied, settings),
+            settings=settings,
+            origin=origin,
+            patch=self.file.base,
+            label_at=broken[0] if broken else origin if pattern is None else ("axes", "row"),
+            pattern=pattern or "",
+        )
+
+    def _row_label(self, varied: Settings, settings: Settings) -> str:
+        pattern = self.axes.row
+        if pattern is None:
+            return ", ".join(f"{self._axis_names[path]}={spoken_value(item.value)}" for path, item in varied.items())
+        unknown = [path for path in _PLACEHOLDER.findall(pattern) if path not in settings]
+        if unknown and self._is_whole("axes", "base"):
+            self._note(
+                ("axes", "row"),
+                f"pattern {pattern!r} names '{unknown[0]}', which no cell sets{nearest(unknown[0], list(settings))}",
+            )
+        if unknown:
+            return pattern
+        return _PLACEHOLDER.sub(lambda match: spoken_value(settings[match[1]].value), pattern)
+
+    @cached_property
+    def _axis_names(self) -> dict[str, str]:
+        """Path of an axis -> its name in labels: the last part where that tells it from the other axes, else the path."""
+        paths = [*self.axes.grid, *self.axes.one_at_a_time]
+        ends = Counter(path.rpartition(".")[2] for path in dict.fromkeys(paths))
+        return {path: end if ends[end := path.rpartition(".")[2]] == 1 else path for path in paths}
+
+    def _axes_are_known(self, kind: str, axes: Mapping[str, Sequence[Any]]) -> bool:
+        before = len(self.mistakes)
+        for path, values in axes.items():
+            try:
+                point_field_of(path)
+            except ValueError as error:
+                self._note(("axes", kind, path), str(error))
+            for index, value in enumerate(values):
+                if any(same(value, other) for other in values[:index]):
+                    self._note(
+                        ("axes", kind, path, index),
+                        f"values of an axis must differ, got {quoted_value(value)} twice; keep one",
+                    )
+        return len(self.mistakes) == before
+
+    def _forced(self, row: str) -> Settings:
+        """What the size and the options set on the cells of a row, over everything else."""
+        named = row if row in self.edition.rows else ""
+        if named not in self._forced_by_row:
+            self._forced_by_row[named] = self._forced_on(named)
+        return self._forced_by_row[named]
+
+    def _forced_on(self, row: str) -> Settings:
+        of_size = flatten(self.edition.set, ("sizes", self.size, "set"), is_soft=True)
+        of_row = self.edition.rows.get(row)
+        of_rows = flatten(of_row, ("sizes", self.size, "rows", row)) if of_row else {}
+        options = {p: Setting(v, (f"--set {p}",), is_soft=True) for p, v in self.overrides.settings.items()}
+        return {**of_size, **of_rows, **options}
+
+    def _shared(self, settings: Settings) -> Settings:
+        """What a parent takes over: the base with the child's dataset, network and recipe, and what is forced on all cells."""
+        identity = {path: item for path, item in settings.items() if path.partition(".")[0] in IDENTITY_FIELDS}
+        return {**flatten(self.file.base, ("base",)), **identity, **self._forced("")}
+
+    def _parent(self, name: str, patch: PointPatch, shared: Settings, origin: Path) -> Settings | None:
+        """The settings of the cell that a patch, or else the base, names as a parent; None where neither does."""
+        own = getattr(patch, name)
+        named = own or getattr(self.file.base, name)
+        if named is None:
+            return None
+        place: Path = (*origin, name) if own is not None else ("base", name)
+        return {**shared, **flatten(named, place), **self._forced("")}
+
+    def _rows(self, all_rows: Sequence[str]) -> tuple[str, ...]:
+        if not self._is_whole("axes", "base"):
+            return tuple(all_rows)
+        known = frozenset(all_rows)
+        for index, row in enumerate(self.table.rows or ()):
+            if row not in known:
+                self._note(("table", "rows", index), f"unknown row '{row}'{nearest(row, all_rows)}")
+            elif row in (self.table.rows or ())[:index]:
+                self._note(("table", "rows", index), f"row '{row}' is there twice; leave the repeated one out")
+        for row in self.edition.rows:
+            if row not in known:
+                self._note(("sizes", self.size, "rows", row), f"unknown row '{row}'{nearest(row, all_rows)}")
+        baseline = self.table.baseline
+        if baseline is not None and baseline not in known:
+            self._note(("table", "baseline"), f"unknown row '{baseline}'{nearest(baseline, all_rows)}")
+        elif baseline is not None and self.table.rows and baseline not in self.table.rows:
+            text = f"the row '{baseline}' is not among `rows`, so that nothing would be tested against it; add it there"
+            self._note(("table", "baseline"), text)
+        order = dict.fromkeys(self.table.rows or all_rows)
+        return tuple(row for row in order if row in known and row not in self.left_out)
+
+    def _columns(self) -> tuple[dict[str, str], tuple[str, ...]]:
+        """Return stand-in -> what it stands in for, and the columns in order."""
+        known = self.table.columns
+        for column in self.edition.columns if self._is_whole("table") else ():
+            if column not in known:
+                self._note(
+                    ("sizes", self.size, "columns", column), f"unknown column '{column}'{nearest(column, known)}"
+                )
+        stand_ins: dict[str, str] = {}
+        columns: dict[str, None] = {}
+        for column in known:
+            shown = self.edition.columns.get(column, column)
+            if column in self.left_out or shown in self.left_out:
+                continue
+            replaced = column if shown != column else stand_ins.get(shown)
+            if shown in columns and replaced is not None:
+                place: Path = ("sizes", self.size, "columns", replaced)
+                self._note(place, f"column '{shown}' would stand in the table twice; leave one out")
+            columns[shown] = None
+            if shown != column:
+                stand_ins[shown] = column
+        if not columns:
+            self._note(("table", "columns"), "every column is left out; leave one in")
+        return stand_ins, tuple(columns)
+
+    def _benchmarks(self, columns: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+        """Return the benchmarks that the columns need and those that the file adds, with their parameters."""
+        names = dict.fromkeys(column.partition("/")[0] for column in columns)
+        in_columns = {column.partition("/")[0] for column in (*self.table.columns, *self.edition.columns.values())}
+        for name in (*self.file.benchmarks, *self.edition.benchmarks):
+            if name not in in_columns and name not in self.left_out:
+                names[name] = None
+        for name in self.overrides.benchmarks:
+            if name not in names and self._is_whole("table", "benchmarks"):
+                self._note(
+                    (f"--set benchmarks.{name}",), f"the sweep has no benchmark '{name}'{nearest(name, list(names))}"
+                )
+        return {
+            name: {
+                **self.file.benchmarks.get(name, {}),
+                **self.edition.benchmarks.get(name, {}),
+                **self.overrides.benchmarks.get(name, {}),
+            }
+            for name in names
+        }
+
+    def _check_left_out(self, rows: Sequence[str]) -> None:
+        if not self._is_whole("axes", "base", "table", "benchmarks"):
+            return
+        known = {*rows, *self.table.columns, *self.edition.columns.values()}
+        known |= {column.partition("/")[0] for column in known if "/" in column} | set(self.file.benchmarks)
+        for where, names in (((), self.file.left_out), (("sizes", self.size), self.edition.left_out)):
+            for name in names:
+                if name not in known:
+                    text = f"'{name}' is neither a row nor a column{nearest(name, sorted(known))}"
+                    self._note((*where, "left_out", name), text)
+
+    def _check_labels(self, listed: Sequence[Listed]) -> None:
+        """Note labels that a table cannot print, and labels that a reader cannot tell apart."""
+        places = {each.row: each.label_at for each in reversed(listed)}
+        texts: list[tuple[Path, str]] = [
+            (("title",), self.file.title),
+            *((place, row) for row, place in places.items()),
+        ]
+        texts += [(("table", "details", n), text) for n, text in enumerate(self.table.details)]
+        texts += [(("sizes", self.size, "details", n), text) for n, text in enumerate(self.edition.details)]
+        for path, text in texts:
+            problem = label_problem(text)
+            if problem is not None:
+                self._note(path, problem)
+        for first, second in look_alikes(each.row for each in listed):
+            text = f"labels {first!r} and {second!r} look equal ({difference(first, second)}); give one another label"
+            self._note(places[second], text)
+        for key, details in ((("table",), self.table.details), (("sizes", self.size), self.edition.details)):
+            for n, detail in enumerate(details):
+                if detail in details[:n]:
+                    self._note((*key, "details", n), f"detail '{detail}' is there twice; leave the repeated one out")
+
+    def _is_whole(self, *heads: str) -> bool:
+        """Whether nothing was left out of some parts of the file as mistaken."""
+        return not any(path == head or path.startswith(f"{head}.") for path in self.broken for head in heads)
+
+    def _note(self, path: Path, text: str) -> None:
+        mistake = mistake_in(self.document, path, text)
+        if mistake not in self.mistakes:
+            self.mistakes.append(mistake)

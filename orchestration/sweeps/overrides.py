@@ -1,0 +1,96 @@
+"""Options of the command line that change a sweep: `--set train.epochs=5`, `--seeds 0-4`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from orchestration.errors import InputError, Mistake
+from orchestration.sweeps.model import Overrides
+from orchestration.sweeps.schema import point_field_of
+from orchestration.sweeps.yaml_reader import read_scalar
+
+MAX_SEEDS = 10_000
+
+
+def parse_overrides(
+    assignments: Sequence[str] = (), *, seeds: str | None = None, workers: int | None = None
+) -> Overrides:
+    """Read the options that change a sweep.
+
+    Args:
+        assignments: Texts such as "train.epochs=5", "dataset=mnist", "benchmarks.pgd.steps=5".
+        seeds: Text such as "0,1,2" or "0-4,7", or None.
+        workers: Workers per job, or None.
+
+    Raises:
+        InputError: With every mistake of every option.
+    """
+    settings: dict[str, Any] = {}
+    benchmarks: dict[str, dict[str, Any]] = {}
+    mistakes: list[Mistake] = []
+    given: dict[str, str] = {}
+    for text in assignments:
+        try:
+            path, value = _split(text)
+            if path in given:
+                raise ValueError(f"'{path}' is set twice, to {given[path]} and {text.partition('=')[2]}; leave one out")
+            given[path] = text.partition("=")[2]
+            if path.startswith("benchmarks."):
+                name, key = _benchmark_path(path)
+                benchmarks.setdefault(name, {})[key] = value
+            else:
+                point_field_of(path)
+                settings[path] = value
+        except ValueError as error:
+            mistakes.append(Mistake(where=f"--set {text}", text=str(error)))
+    chosen = None
+    try:
+        chosen = parse_seeds(seeds) if seeds is not None else None
+    except ValueError as error:
+        mistakes.append(Mistake(where=f"--seeds {seeds}", text=str(error)))
+    if workers is not None and workers < 1:
+        mistakes.append(Mistake(where=f"--workers {workers}", text=f"workers must be at least 1, but got {workers}"))
+    if mistakes:
+        raise InputError("options", mistakes)
+    return Overrides(settings=settings, benchmarks=benchmarks, seeds=chosen, workers=workers)
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Return the seeds that a text such as "0,1,2" or "0-4,7" lists.
+
+    Raises:
+        ValueError: If the text lists none, names one twice, or is not of this form.
+    """
+    seeds: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d{1,9})(?:-(\d{1,9}))?\s*", part)
+        if match is None:
+            raise ValueError(f"seeds must be written like 0,1,2 or 0-4, but got {text!r}")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last < first or last - first >= MAX_SEEDS:
+            raise ValueError(f"a range of seeds runs upwards over at most {MAX_SEEDS} seeds, but got {part.strip()!r}")
+        seeds.extend(range(first, last + 1))
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"seeds must differ from each other, but got {text!r}")
+    return tuple(seeds)
+
+
+def _split(text: str) -> tuple[str, Any]:
+    path, equals, value = text.partition("=")
+    if not equals or not path.strip():
+        raise ValueError(f"write path=value, for example train.epochs=5, but got {text!r}")
+    try:
+        return path.strip(), read_scalar(value)
+    except InputError as error:
+        raise ValueError(
+            f"the value must be a number, a word, true, false, null or a [list], but got {value!r}"
+        ) from error
+
+
+def _benchmark_path(path: str) -> tuple[str, str]:
+    parts = path.split(".")
+    if len(parts) != 3 or not all(parts):
+        raise ValueError(f"a benchmark's parameter is written benchmarks.<name>.<parameter>, but got '{path}'")
+    return parts[1], parts[2]

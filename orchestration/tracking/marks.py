@@ -1,0 +1,69 @@
+"""Marks of what a tracking server was shown: a note in the cache that spares a run with nothing to do the import of MLflow.
+
+A mark is a convenience: deleting the cache only makes the next run show the sweep again, which changes nothing there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestration.tracking.addresses import sqlite_file
+
+if TYPE_CHECKING:
+    from orchestration.cells.cell import Plan
+    from orchestration.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class ShownMark:
+    """The mark of one sweep on one server: with which complete cells it was shown last.
+
+    Args:
+        path: Its file.
+        uri: Address of the server.
+        content: Stands for the cells; another choice of cells has the runs of this one marked as unwanted.
+    """
+
+    path: Path
+    uri: str
+    content: str
+
+    @classmethod
+    def of(cls, settings: Settings, plan: Plan) -> ShownMark:
+        """Return the mark of a plan whose cells are all complete."""
+        cells = [[cell.train_key, sorted(request.key for request in cell.wanted)] for cell in plan.cells]
+        name = _digest([settings.storage, settings.tracking, plan.sweep])
+        return cls(settings.cache_dir / "shown" / name, settings.tracking, _digest(cells))
+
+    def is_noted(self) -> bool:
+        """Whether the server was shown this; a database file that is gone was not."""
+        database = sqlite_file(self.uri)
+        if database is not None and not database.exists():
+            return False
+        try:
+            return self.path.read_text(encoding="utf-8") == self.content
+        except OSError:
+            return False
+
+    def note(self) -> None:
+        """Note that the server was shown this; a cache that cannot be written is passed over."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.write_text(self.content, encoding="utf-8")
+        except OSError:
+            return
+
+    def clear(self) -> None:
+        """Note that the server shows the sweep otherwise now, or incomplete."""
+        try:
+            self.path.unlink(missing_ok=True)
+        except OSError:
+            return
+
+
+def _digest(plain: object) -> str:
+    return hashlib.sha256(json.dumps(plain).encode()).hexdigest()[:32]

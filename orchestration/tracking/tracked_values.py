@@ -1,0 +1,166 @@
+"""What is tracked: a sweep and its cells in the words that the UI shows. Plain values that cross to the writer process."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestration.results.own_files import shown_columns
+from orchestration.tracking.secrets import scrubbed
+
+if TYPE_CHECKING:
+    from orchestration.cells.cell import Plan, PlannedCell
+
+_RESERVED: Final = re.compile(r"[^\w\-. :/]")
+_LONGEST_PARAM: Final = 500
+_IN_NAME: Final = 3
+"""Varying parameters that a run's name spells out."""
+_MAX_COLUMNS: Final = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackedCell:
+    """A cell of a sweep.
+
+    Attributes:
+        key: Train key.
+        name: Name of its run, as people read it.
+        row: Row of the table that it belongs to.
+        params: Its axes, as text; the same for the same train key.
+        tags: Further labels.
+        wanted: Benchmark key -> benchmark name, of what the sweep wants of it.
+    """
+
+    key: str
+    name: str
+    row: str
+    params: Mapping[str, str]
+    tags: Mapping[str, str] = field(default_factory=dict)
+    wanted: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackedSweep:
+    """A sweep.
+
+    Attributes:
+        name: Its name, which is also the name of its experiment.
+        cells: Its cells, in order.
+        columns: Metrics `<benchmark>/<metric>` that prepared views show, the first of them sorts.
+        varying: Parameters that differ between its cells; their columns are worth showing.
+    """
+
+    name: str
+    cells: tuple[TrackedCell, ...]
+    columns: tuple[str, ...]
+    varying: tuple[str, ...]
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return plain values for the writer process."""
+        return asdict(self)
+
+    @staticmethod
+    def from_plain(found: Mapping[str, Any]) -> TrackedSweep:
+        """Return the sweep that `to_plain` described."""
+        return TrackedSweep(
+            name=found["name"],
+            cells=tuple(TrackedCell(**cell) for cell in found["cells"]),
+            columns=tuple(found["columns"]),
+            varying=tuple(found["varying"]),
+        )
+
+
+def tracked_sweep(plan: Plan, columns: Sequence[str] = ()) -> TrackedSweep:
+    """Describe a plan for the tracker.
+
+    Args:
+        plan: What the sweep wants.
+        columns: Table columns; a third part (one fine row) is left to the fine table. Without any,
+            the metrics of the wanted benchmarks.
+    """
+    params = {cell.train_key: _params(cell) for cell in plan.cells}
+    varying = _varying([params[cell.train_key] for cell in plan.cells if not cell.supporting])
+    rows: dict[str, list[Mapping[str, str]]] = {}
+    for cell in plan.cells:
+        rows.setdefault(_row(cell), []).append(params[cell.train_key])
+    within = {row: _varying(found) for row, found in rows.items()}
+    cells = tuple(_tracked(cell, params[cell.train_key], within[_row(cell)], plan.sweep) for cell in plan.cells)
+    requests = [request for cell in plan.cells for request in cell.wanted]
+    wanted = list(dict.fromkeys("/".join(str(column).split("/")[:2]) for column in columns)) or _all_columns(plan)
+    headline = shown_columns(wanted, requests)
+    return TrackedSweep(name=plan.sweep, cells=cells, columns=headline[:_MAX_COLUMNS], varying=varying)
+
+
+def clean_name(name: str) -> str:
+    """Return a name with only the characters that metric and parameter names may have."""
+    return _RESERVED.sub("-", name)[:250]
+
+
+def _tracked(planned: PlannedCell, params: Mapping[str, str], varying: Sequence[str], sweep: str) -> TrackedCell:
+    cell, row = planned.cell, _row(planned)
+    extras = [name for name in varying if name != "seed" and name in params]
+    spelled = [f"{name} {params[name]}" for name in extras[:_IN_NAME]]
+    tags = {
+        "cell_key": planned.train_key,
+        "cell_id": planned.cell_id,
+        "kind": "supporting" if planned.supporting else "cell",
+        "sweep": sweep,
+        "row": row,
+        "recipe": cell.recipe,
+        "data_identity": planned.dataset_identity,
+    }
+    return TrackedCell(
+        key=planned.train_key,
+        name=" · ".join([row, *spelled, f"seed {cell.seed}"]),
+        row=row,
+        params=params,
+        tags={name: value for name, value in tags.items() if value},
+        wanted={request.key: request.shown_name for request in planned.wanted},
+    )
+
+
+def _params(planned: PlannedCell) -> Mapping[str, str]:
+    config = planned.config
+    values: dict[str, object] = {
+        "method": config.method,
+        "dataset": config.dataset,
+        "model": config.model,
+        "seed": config.seed,
+        "epochs": config.recipe.epochs,
+        "batch_size": config.recipe.batch_size,
+        "lr": config.recipe.lr,
+        "mixing_set": config.mixing_set.name if config.mixing_set else None,
+        "outliers": config.outliers,
+        "init_from": config.init_from[:12] if config.init_from else None,
+    }
+    values |= {f"model.{name}": value for name, value in config.model_params.items()}
+    for name, value in config.method_params.items():
+        values.setdefault(name if name not in values else f"method.{name}", value)
+    known = {clean_name(name): value for name, value in values.items() if value is not None}
+    return {name: scrubbed(_text(value))[:_LONGEST_PARAM] for name, value in known.items()}
+
+
+def _text(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_text(inner)}" for name, inner in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_text(inner) for inner in value)
+    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
+
+
+def _varying(params: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
+    names = dict.fromkeys(name for each in params for name in each)
+    return tuple(name for name in names if len({each[name] for each in params if name in each}) > 1)
+
+
+def _row(planned: PlannedCell) -> str:
+    return planned.cell.row or planned.cell.method
+
+
+def _all_columns(plan: Plan) -> list[str]:
+    from eval.benchmarks.registry import benchmark_for
+
+    names = dict.fromkeys(request.name for cell in plan.cells for request in cell.wanted)
+    return [f"{name}/{metric}" for name in names for metric in benchmark_for(name).metrics]

@@ -1,0 +1,300 @@
+"""Released networks by name: where they come from, and how their files become weights of our networks; light to import.
+
+A cell whose `released` names one of them is not trained: its checkpoint is made of the file, which lies below
+`<data root>/checkpoints/` and is then judged like any other. `python -m trainers.models.released.fetch NAME` gets a file that
+has an address of its own; for the others the address says where a person finds it.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from augment.files.content import file_hash
+from augment.files.published import Identified, absent, own, published
+from trainers.datasets.image_errors import as_data_errors
+from trainers.errors import ImpossibleJob, unknown_name
+from trainers.weights.normalisation import USUAL, Normalisation
+
+if TYPE_CHECKING:
+    from trainers.config import JobConfig
+
+FOLDER: Final = "checkpoints"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleasedCheckpoint:
+    """A network that somebody else trained and published.
+
+    Attributes:
+        name: Key in `CHECKPOINTS`.
+        title: Who trained what, for lists and tables.
+        method: Key of `METHODS` whose row it stands in.
+        dataset: Key of `DATASETS` that it classifies.
+        model: Name that `MODELS` understands.
+        file: Name below `<data root>/checkpoints/`.
+        address: Where it is published.
+        is_direct: Whether the address is that of the file itself, so that a command can fetch it.
+        sha256: SHA-256 of the file, its first digits where only those are published, or "" (recorded on first read).
+        md5: MD5 of the file where that is what is known, or "".
+        mean: Mean that the network was trained to be given, per channel in [0, 1].
+        std: Standard deviation likewise.
+        source: Publication and repository.
+        licence: Licence of the weights as published, or "not stated".
+        semantics: Raised by hand when the way the file is read changes.
+    """
+
+    name: str
+    title: str
+    method: str
+    dataset: str
+    model: str
+    file: str
+    address: str
+    source: str
+    licence: str
+    is_direct: bool = True
+    sha256: str = ""
+    md5: str = ""
+    mean: tuple[float, ...] = USUAL["imagenet"][0]
+    std: tuple[float, ...] = USUAL["imagenet"][1]
+    semantics: int = 1
+
+    @property
+    def hash_note(self) -> str:
+        """The known hash, or that it is unknown."""
+        if self.sha256:
+            return f"sha256 {self.sha256}" + ("..." if len(self.sha256) < 64 else "")
+        return f"md5 {self.md5}" if self.md5 else "unknown: recorded on first read"
+
+    @property
+    def identity(self) -> str:
+        """What stands for the file in train keys: name, declared hash, and how it is read."""
+        return f"{self.name}:{self.sha256 or self.md5 or 'unknown'}:{self.semantics}"
+
+    def content(self, data_root: str | Path | None) -> Identified:
+        """Return what identifies the file: what is declared of it where its hash is known and matches, else its content.
+
+        Raises:
+            CorruptData: If it is there and cannot be read.
+        """
+        path = None if data_root is None else self.path(data_root)
+        if path is None or not path.is_file():
+            return absent(self.identity)
+        with as_data_errors():
+            content = file_hash(path)
+            if self.sha256 and content.startswith(self.sha256):
+                return published(self.identity, content, "its SHA-256 is the published one")
+            if self.md5 and file_hash(path, algorithm="md5") == self.md5:
+                return published(self.identity, content, "its MD5 is the published one")
+        reason = (
+            "its hash is not the published one" if self.sha256 or self.md5 else f"no hash of {self.file} is published"
+        )
+        return own(content, reason)
+
+    def path(self, data_root: str | Path) -> Path:
+        """Return where the file lies below a data root."""
+        return Path(data_root) / FOLDER / self.file
+
+    def how_to_get(self, data_root: str | Path) -> str:
+        """Return the command that fetches the file, or where to find it."""
+        if self.is_direct:
+            return shlex.join(
+                ["python", "-m", "trainers.models.released.fetch", self.name, "--data-root", str(data_root)]
+            )
+        return f"download it from {self.address} to {self.path(data_root)}"
+
+
+_PIXMIX: Final = "https://drive.google.com/drive/folders/1tHu2MBU3P9lvgtc06_VaC6AsMqwyYFSA"
+_SIN: Final = "https://bitbucket.org/robert_geirhos/texture-vs-shape-pretrained-models/raw/60b770e128fffcbd8562a3ab3546c1a735432d03/"
+_GAME_OF_NOISE: Final = "https://bitbucket.org/EvgeniaAR/game-of-noise-pretrained-models/downloads/"
+_ROBUST: Final = "https://huggingface.co/madrylab/robust-imagenet-models/resolve/main/"
+
+
+def _pixmix_cifar(classes: int) -> ReleasedCheckpoint:
+    return ReleasedCheckpoint(
+        name=f"pixmix-cifar-{classes}",
+        title=f"PixMix, WRN-40-4, CIFAR-{classes} (authors)",
+        method="pixmix",
+        dataset=f"cifar-{classes}",
+        model="wrn-40-4",
+        file=f"pixmix_cifar{classes}_wrn40-4.pth.tar",
+        address=_PIXMIX,
+        is_direct=False,
+        mean=(0.5, 0.5, 0.5),
+        std=(0.5, 0.5, 0.5),
+        source="Hendrycks et al., CVPR 2022; andyzoujm/pixmix README",
+        licence="MIT (of the repository)",
+    )
+
+
+def _resnet_50(
+    name: str,
+    title: str,
+    *,
+    method: str,
+    address: str,
+    source: str,
+    licence: str = "not stated",
+    file: str = "",
+    sha256: str = "",
+) -> ReleasedCheckpoint:
+    """Return a ResNet-50 of ImageNet; `file` names the file of one whose address is that of a page."""
+    return ReleasedCheckpoint(
+        name=name,
+        title=title,
+        method=method,
+        dataset="imagenet",
+        model="resnet-50",
+        file=file or address.rsplit("/", 1)[1],
+        address=address,
+        is_direct=not file,
+        sha256=sha256,
+        source=source,
+        licence=licence,
+    )
+
+
+CHECKPOINTS: Final[Mapping[str, ReleasedCheckpoint]] = {
+    "pixmix-cifar-10": _pixmix_cifar(10),
+    "pixmix-cifar-100": _pixmix_cifar(100),
+    "pixmix-imagenet-90": _resnet_50(
+        "pixmix-imagenet-90",
+        "PixMix, ResNet-50, ImageNet, 90 epochs (authors)",
+        method="pixmix",
+        address=_PIXMIX,
+        file="pixmix_imagenet_resnet50_90.pth.tar",
+        source="Hendrycks et al., CVPR 2022; andyzoujm/pixmix README",
+        licence="MIT (of the repository)",
+    ),
+    "pixmix-imagenet-180": _resnet_50(
+        "pixmix-imagenet-180",
+        "PixMix, ResNet-50, ImageNet, 180 epochs (authors)",
+        method="pixmix",
+        address=_PIXMIX,
+        file="pixmix_imagenet_resnet50_180.pth.tar",
+        source="Hendrycks et al., CVPR 2022; andyzoujm/pixmix README",
+        licence="MIT (of the repository)",
+    ),
+    "torchvision-resnet-50": _resnet_50(
+        "torchvision-resnet-50",
+        "Baseline, ResNet-50, ImageNet (torchvision, first weights)",
+        method="baseline",
+        address="https://download.pytorch.org/models/resnet50-0676ba61.pth",
+        sha256="0676ba61",
+        source="torchvision, ResNet50_Weights.IMAGENET1K_V1 (76.13 %)",
+        licence="BSD-3-Clause (of the repository)",
+    ),
+    "sin-resnet-50": _resnet_50(
+        "sin-resnet-50",
+        "SIN, ResNet-50, stylised and plain ImageNet",
+        method="sin",
+        address=_SIN + "resnet50_train_45_epochs_combined_IN_SF-2a0d100e.pth.tar",
+        sha256="2a0d100e",
+        source="Geirhos et al., ICLR 2019; rgeirhos/texture-vs-shape",
+    ),
+    "ant-resnet-50": _resnet_50(
+        "ant-resnet-50",
+        "ANT, ResNet-50, ImageNet",
+        method="ant",
+        address=_GAME_OF_NOISE + "ANT_Model.pth",
+        source="Rusak et al., ECCV 2020; bethgelab/game-of-noise",
+    ),
+    "speckle-resnet-50": _resnet_50(
+        "speckle-resnet-50",
+        "Speckle, ResNet-50, ImageNet",
+        method="speckle",
+        address=_GAME_OF_NOISE + "Speckle_Model.pth",
+        source="Rusak et al., ECCV 2020; bethgelab/game-of-noise",
+    ),
+    "noise2net-resnet-50": _resnet_50(
+        "noise2net-resnet-50",
+        "Noise2Net, ResNet-50, ImageNet",
+        method="noise2net",
+        address="https://drive.google.com/file/d/1TlylFp-hJ5ENUNdjGBf-tLPoIIcJyPG4/view",
+        file="noise2net_resnet50.pth.tar",
+        source="Hendrycks et al., ICCV 2021; hendrycks/imagenet-r, DeepAugment",
+        licence="MIT (of the repository)",
+    ),
+    "linf-resnet-50": _resnet_50(
+        "linf-resnet-50",
+        "l-inf adversarial 8/255, ResNet-50, ImageNet",
+        method="adversarial-linf",
+        address=_ROBUST + "resnet50_linf_eps8.0.ckpt",
+        source="Salman et al., NeurIPS 2020; microsoft/robust-models-transfer",
+        licence="MIT (of the repository)",
+    ),
+    "l2-resnet-50": _resnet_50(
+        "l2-resnet-50",
+        "l2 adversarial 3.0, ResNet-50, ImageNet",
+        method="adversarial-l2",
+        address=_ROBUST + "resnet50_l2_eps3.ckpt",
+        source="Salman et al., NeurIPS 2020; microsoft/robust-models-transfer",
+        licence="MIT (of the repository)",
+    ),
+    "places365-resnet-18": ReleasedCheckpoint(
+        name="places365-resnet-18",
+        title="Baseline, ResNet-18, Places365 (CSAIL)",
+        method="baseline",
+        dataset="places365",
+        model="resnet-18",
+        file="resnet18_places365.pth.tar",
+        address="http://places2.csail.mit.edu/models_places365/resnet18_places365.pth.tar",
+        md5="7a8808eefd4ea7458650ca84855f69b1",
+        source="Zhou et al., TPAMI 2018; CSAILVision/places365 (written by Python 2)",
+        licence="CC BY (of the repository)",
+    ),
+}
+
+
+def checkpoint_for(name: str) -> ReleasedCheckpoint:
+    """Return a released network by name.
+
+    Raises:
+        UnknownName: If nobody knows the name; says the nearest known one.
+    """
+    if name not in CHECKPOINTS:
+        raise unknown_name("released checkpoint", name, CHECKPOINTS)
+    return CHECKPOINTS[name]
+
+
+def asked_normalisation(config: JobConfig) -> Normalisation | None:
+    """Return the normalisation that a row of foreign weights asks for instead of the published one, or None."""
+    if config.normalize is None:
+        return None
+    mean, std = config.normalize
+    return Normalisation(mean=tuple(mean), std=tuple(std), source="as the row says: normalize")
+
+
+def check_fits(released: ReleasedCheckpoint, *, method: str, dataset: str, model: str) -> None:
+    """Refuse a released network in a row that it does not belong to.
+
+    Raises:
+        ImpossibleJob: With everything that differs.
+    """
+    wanted = {"method": method, "dataset": dataset, "model": model}
+    wrong = [
+        f"{key} {getattr(released, key)!r}, not {value!r}"
+        for key, value in wanted.items()
+        if getattr(released, key) != value
+    ]
+    if wrong:
+        raise ImpossibleJob(
+            f"released checkpoint {released.name!r} is of {' and of '.join(wrong)}; put it in a row that says so"
+        )
+
+
+def missing_checkpoints(names: Sequence[str], data_root: str | Path) -> list[str]:
+    """Return one line per released network whose file is not below the data root, with the way to get it."""
+    lines = []
+    for name in dict.fromkeys(names):
+        released = checkpoint_for(name)
+        if not released.path(data_root).is_file():
+            lines.append(
+                f"released checkpoint {name!r} is missing: {released.path(data_root)}; get it with: "
+                f"{released.how_to_get(data_root)}"
+            )
+    return lines

@@ -1,0 +1,1 @@
+"""One training of one network: data, network, loop, checkpoint."""

@@ -1,0 +1,96 @@
+"""The workers of a job: one process alone, or several over torch.distributed (gloo on CPUs, NCCL on GPUs)."""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeVar
+
+import torch
+from torch import Tensor, distributed
+
+T = TypeVar("T")
+
+
+class ProcessGroup(Protocol):
+    """What a job needs of its workers; also serves the judging (`eval.inference.subject.Workers`)."""
+
+    @property
+    def rank(self) -> int:
+        """Number of this worker, from 0."""
+
+    @property
+    def world_size(self) -> int:
+        """Number of workers."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where this worker computes."""
+
+    def gather(self, value: T) -> list[T]:
+        """Return every rank's value in rank order, on every rank."""
+
+    def broadcast(self, value: T) -> T:
+        """Return rank 0's value on every rank."""
+
+    def sum_(self, tensor: Tensor) -> None:
+        """Replace a tensor by its sum over all ranks, in place."""
+
+
+class OneWorker:
+    """A job in a single process."""
+
+    rank = 0
+    world_size = 1
+
+    def __init__(self, device: torch.device | None = None) -> None:
+        """Compute on a device; by default on the current CUDA device, or the CPU where there is none."""
+        self.device = device or _own_device()
+
+    def gather(self, value: T) -> list[T]:
+        """Return the value in a list."""
+        return [value]
+
+    def broadcast(self, value: T) -> T:
+        """Return the value."""
+        return value
+
+    def sum_(self, tensor: Tensor) -> None:
+        """Leave the tensor as it is."""
+
+
+class DistributedWorkers:
+    """The workers of torch.distributed's default group, which the launcher has initialised."""
+
+    def __init__(self, rank: int, world_size: int, device: torch.device) -> None:
+        """Name this worker, their number, and where this one computes."""
+        self.rank = rank
+        self.world_size = world_size
+        self.device = device
+
+    def gather(self, value: T) -> list[T]:
+        """Return every rank's value in rank order, on every rank."""
+        gathered: list[T] = [value] * self.world_size
+        distributed.all_gather_object(gathered, value)
+        return gathered
+
+    def broadcast(self, value: T) -> T:
+        """Return rank 0's value on every rank."""
+        holder = [value]
+        distributed.broadcast_object_list(holder, src=0)
+        return holder[0]
+
+    def sum_(self, tensor: Tensor) -> None:
+        """Replace a tensor by its sum over all ranks, in place."""
+        distributed.all_reduce(tensor)
+
+
+def distributed_group(*, rank: int, world_size: int, device: str | torch.device) -> ProcessGroup:
+    """Return the group of a worker whose process group is initialised; a single worker needs none."""
+    if world_size == 1:
+        return OneWorker(torch.device(device))
+    return DistributedWorkers(rank, world_size, torch.device(device))
+
+
+def _own_device() -> torch.device:
+    if torch.cuda.is_available():
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device("cpu")

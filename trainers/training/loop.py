@@ -1,0 +1,270 @@
+"""The training loop in plain torch: it runs in a unit test without Ray, alone or on several workers.
+
+One step: every worker computes its logical pieces of the global batch in turn (`trainers.training.shards`), the gradients are
+added up, the optimiser steps. Torch's generators are seeded anew for each piece from (seed, step, piece), so that nothing
+random is state and a resumed training goes on exactly.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from augment.kernels.counters import StepKeys
+from trainers.errors import JobPreempted, JobStopped, NonFiniteLoss
+from trainers.models.normalize import restore
+from trainers.seeding import seed_torch, torch_seed
+from trainers.training.loader import HostBatch, HostPiece, Loader, Pixels
+from trainers.training.optim import Average, build_optimiser, set_learning_rate
+from trainers.training.progress import Progress, SignalReader
+from trainers.training.schedule import learning_rate
+from trainers.training.shards import StepSum, statistics_of
+from trainers.training.treatment_state import state_for
+
+if TYPE_CHECKING:
+    from augment.treatment import Treatment
+    from trainers.config import RecipeConfig
+    from trainers.job import EpochRow
+    from trainers.training.group import ProcessGroup
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopHooks:
+    """What the loop tells and asks; rank 0 tells, every rank saves.
+
+    Attributes:
+        epoch_ended: Called on rank 0 with the row of a finished epoch.
+        progress: Called on rank 0 with (steps done, steps in all).
+        save: Called on every rank with the whole state (None on ranks other than 0) and the step.
+        checkpoint_every_s: Seconds between checkpoints inside an epoch.
+        stop_requested: Whether this rank was asked to write a checkpoint and stop.
+        is_leaving: Whether this rank's machine is about to be taken away.
+        validate: Gives loss and accuracy of the model on held-out images after each epoch; called on every rank. None for
+            none.
+    """
+
+    epoch_ended: Callable[[EpochRow], None]
+    progress: Callable[[int, int], None]
+    save: Callable[[Mapping[str, Any] | None, int], None]
+    checkpoint_every_s: float
+    stop_requested: Callable[[], bool]
+    is_leaving: Callable[[], bool] = lambda: False
+    validate: Callable[[nn.Module], tuple[float, float]] | None = None
+
+
+class _Wish(NamedTuple):
+    """What the workers agreed to do after a step."""
+
+    checkpoint: bool
+    stop: bool
+    leave: bool
+
+
+class Training:
+    """One training: model, optimiser, treatment and where they stand."""
+
+    def __init__(
+        self,
+        *,
+        recipe: RecipeConfig,
+        seed: int,
+        model: nn.Module,
+        treatment: Treatment,
+        steps_per_epoch: int,
+        group: ProcessGroup,
+        device: torch.device,
+    ) -> None:
+        """Start from the weights that the model has."""
+        self.model = model.to(device)
+        self.treatment = treatment
+        self.optimiser = build_optimiser(recipe, model)
+        self.average = Average(model, recipe.ema_decay) if recipe.ema_decay is not None else None
+        self.progress = Progress()
+        self._recipe = recipe
+        self._seed = seed
+        self._steps_per_epoch = steps_per_epoch
+        self._group = group
+        self._device = device
+        self._sum = StepSum(model, group)
+        self._signals = SignalReader(device)
+        self._saved_at = time.monotonic()
+        self._clock = time.monotonic()
+
+    @property
+    def total_steps(self) -> int:
+        """Optimiser steps of the whole training."""
+        return self._recipe.epochs * self._steps_per_epoch
+
+    def run(self, loader: Loader, hooks: LoopHooks) -> None:
+        """Train to the last epoch from wherever it stands.
+
+        Raises:
+            NonFiniteLoss: If a loss or a weight is NaN or infinite; on every rank at the same step.
+            JobStopped: After a checkpoint, if some rank was asked to stop; on every rank at the same step.
+            JobPreempted: The same, if some rank is about to lose its machine.
+        """
+        self.progress.goes_on_with(self._group.world_size)
+        self._saved_at = self._clock = time.monotonic()
+        while (epoch := self.progress.step // self._steps_per_epoch) < self._recipe.epochs:
+            first = self.progress.step % self._steps_per_epoch
+            if first == 0:
+                self.treatment.start_epoch(self.model, epoch)
+            with closing(loader.epoch(epoch, first)) as batches:  # type: ignore[type-var]
+                self._run_epoch(batches, hooks)
+        self._check_weights()
+
+    def state_dict(self) -> dict[str, Any] | None:
+        """Return everything that an exact resume needs on rank 0, None elsewhere; every rank must call it."""
+        treatments = self._gathered_treatments()
+        if self._group.rank != 0:
+            return None
+        return {
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "average": None if self.average is None else list(self.average.values),
+            "treatments": treatments,
+            "progress": self.progress.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned on rank 0."""
+        restore(self.model, state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        if self.average is not None:
+            self.average.values = [value.to(self._device) for value in state["average"]]
+        if state["treatments"]:
+            own = state_for(state["treatments"], self._group.rank, self._group.world_size)
+            self.treatment.load_state_dict(own)
+        self.progress = Progress.from_state(state["progress"])
+
+    def _gathered_treatments(self) -> list[Mapping[str, Any]]:
+        """Return each rank's state of the treatment: it may depend on the shards that a rank has seen."""
+        own = self.treatment.state_dict()
+        return self._group.gather(own) if own else []
+
+    def _run_epoch(self, batches: Iterable[HostBatch], hooks: LoopHooks) -> None:
+        for batch in batches:
+            self._step(batch, hooks)
+            ends_epoch = self.progress.step % self._steps_per_epoch == 0
+            wish = self._absorb(everything=ends_epoch)
+            if ends_epoch:
+                self._end_epoch(hooks)
+            if self._group.rank == 0:
+                hooks.progress(self.progress.step, self.total_steps)
+            is_done = self.progress.step == self.total_steps
+            if wish.checkpoint or wish.stop or wish.leave or (ends_epoch and not is_done):
+                self._save(hooks)
+            if (wish.stop or wish.leave) and not is_done:
+                place = f"step {self.progress.step} of {self.total_steps} is saved"
+                raise (
+                    JobPreempted(f"its machine leaves; {place}")
+                    if wish.leave
+                    else JobStopped(f"asked to stop; {place}")
+                )
+
+    def _end_epoch(self, hooks: LoopHooks) -> None:
+        self._tick()
+        held_out = None if hooks.validate is None else hooks.validate(self.model)
+        rate = self._rate(self.progress.step - 1)
+        row = self.progress.end_epoch(lr=rate, device=self._device, held_out=held_out)
+        if self._group.rank == 0:
+            hooks.epoch_ended(row)
+
+    def _step(self, batch: HostBatch, hooks: LoopHooks) -> None:
+        """Do one optimiser step."""
+        step = self.progress.step
+        rate = self._rate(step)
+        self.model.train()
+        self._sum.start()
+        if self._group.rank == 0 and time.monotonic() - self._saved_at > hooks.checkpoint_every_s:
+            self._sum.signals[2] = 1.0
+        if hooks.stop_requested():
+            self._sum.signals[3] = 1.0
+        if hooks.is_leaving():
+            self._sum.signals[4] = 1.0
+        for piece in batch.pieces:
+            self._compute(piece, batch.num_samples, step)
+        self._sum.finish()
+        if self._recipe.grad_clip is not None:
+            self._sum.clip(self._recipe.grad_clip)
+        set_learning_rate(self.optimiser, rate)
+        self.optimiser.step()
+        if self.average is not None:
+            self.average.update(self.model)
+        self._signals.push(step, rate, batch.num_samples, self._sum.signals)
+        self.progress.step += 1
+        self.progress.sums.wait_s += batch.wait_s
+
+    def _compute(self, piece: HostPiece, num_samples: int, step: int) -> None:
+        """Add the gradient of one piece, weighted by its share of the global batch."""
+        keys = StepKeys(self._seed, step, piece.piece)
+        images = to_device(piece.images, self._device)
+        labels = torch.from_numpy(piece.labels).to(self._device, non_blocking=True)
+        extra = None if piece.extra is None else to_device(piece.extra, self._device)
+        share = len(piece.labels) / num_samples
+        with statistics_of(self.model, piece.piece):
+            seed_torch(torch_seed(self._seed, "batch stage", step, piece.piece), self._device)
+            images, targets = self.treatment.batch(self.model, images, labels, keys)
+            # Anew: a treatment that draws more after a resume (to build what it then restores) must not move the drop-out.
+            seed_torch(torch_seed(self._seed, "step", step, piece.piece), self._device)
+            output = self.treatment.loss(self.model, images, targets, extra, keys)
+        (output.loss * share).backward()  # type: ignore[no-untyped-call]
+        with torch.no_grad():
+            self._sum.signals[0] += output.loss.detach() * share
+            self._sum.signals[1] += (output.logits.argmax(1) == labels).sum()
+
+    def _absorb(self, *, everything: bool) -> _Wish:
+        checkpoint = stop = leave = False
+        for num_samples, signals in self._signals.read(everything=everything):
+            sums = self.progress.sums
+            sums.loss += signals.loss * num_samples
+            sums.correct += signals.num_correct
+            sums.samples += num_samples
+            checkpoint |= signals.wants_checkpoint > 0
+            stop |= signals.wants_stop > 0
+            leave |= signals.is_leaving > 0
+        return _Wish(checkpoint, stop, leave)
+
+    def _save(self, hooks: LoopHooks) -> None:
+        self._absorb(everything=True)
+        self._tick()
+        self._check_weights()
+        hooks.save(self.state_dict(), self.progress.step)
+        self._saved_at = time.monotonic()
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        elapsed, self._clock = now - self._clock, now
+        self.progress.sums.seconds += elapsed
+        self.progress.wall_s += elapsed
+        self.progress.device_s += elapsed * self._group.world_size
+
+    def _check_weights(self) -> None:
+        """Refuse to save or finish with weights that are no numbers: the last step's gradient showed in no loss."""
+        finite = torch.stack([torch.isfinite(parameter).all() for parameter in self.model.parameters()]).all()
+        if not bool(finite):
+            step = self.progress.step - 1
+            raise NonFiniteLoss(step, self._rate(step), [float("nan")])
+
+    def _rate(self, step: int) -> float:
+        return learning_rate(self._recipe, step, self._steps_per_epoch)
+
+
+def to_device(pixels: Pixels, device: torch.device) -> Tensor:
+    """Return images as (N, C, H, W) float32 in [0, 1], channels last in memory; views of (V, N, ...) come one after the other.
+
+    Args:
+        pixels: (N, H, W, C) or (V, N, H, W, C), uint8 in 0..255 or float32 in [0, 1].
+        device: Where to put them; uint8 travels as uint8.
+    """
+    flat = torch.from_numpy(pixels.reshape(-1, *pixels.shape[-3:]))
+    if device.type == "cuda":
+        flat = flat.pin_memory().to(device, non_blocking=True)
+    images = flat.permute(0, 3, 1, 2)
+    return images.to(torch.float32).div_(255.0) if flat.dtype == torch.uint8 else images.to(torch.float32, copy=True)

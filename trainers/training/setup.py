@@ -1,0 +1,163 @@
+"""What a job is made of besides its network: the dataset, the mixing set, the outlier stream, and the treatment over them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from augment.kernels.warm import LOADER_KERNELS, warm
+from trainers.datasets.registry import dataset_for
+from trainers.datasets.spec import DatasetSpec
+from trainers.errors import CorruptData
+from trainers.training.images import training_images
+from trainers.training.stored_copy import with_stored_copy
+from trainers.training.trained_networks import trained_networks
+
+if TYPE_CHECKING:
+    from augment.treatment import Treatment
+    from trainers.config import JobConfig
+    from trainers.job import JobPaths, JobRequest
+    from trainers.training.loader import ImageSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingredients:
+    """A job's dataset and treatment.
+
+    Attributes:
+        dataset: Description of the dataset.
+        images: Its training images, cropped and flipped as the recipe says.
+        treatment: The method, built for this job.
+        byte_digests: SHA-256 of what was read or generated: splits and mixing set.
+    """
+
+    dataset: DatasetSpec
+    images: ImageSource
+    treatment: Treatment
+    byte_digests: Mapping[str, str]
+
+
+def gather_ingredients(
+    request: JobRequest, *, device: torch.device, on_progress: Callable[[int, int], None]
+) -> Ingredients:
+    """Read the training split, build or open the mixing set and the outliers, and build the treatment.
+
+    Args:
+        request: The job.
+        device: Where networks of other cells are put, for mixing sets that show them.
+        on_progress: Told (images done, images in all) while a mixing set is built.
+
+    Raises:
+        UnknownName: If a name is unknown.
+        DataError: If data is missing, corrupt, or not what the job was planned for.
+    """
+    config, paths = request.config, request.paths
+    dataset = checked_dataset(request)
+    warm(LOADER_KERNELS)  # a training step must never compile
+    images = training_images(dataset, config.recipe, Path(paths.data_root), Path(paths.cache_dir))
+    mixing_set, mixing_digest = _mixing_set(request, device, on_progress)
+    outliers = _outliers(config, dataset, paths)
+    treatment = build_treatment(
+        config, dataset, mixing_set=mixing_set, outliers=outliers, data_root=Path(paths.data_root)
+    )
+    if treatment.stored_copy is not None:
+        images = with_stored_copy(images, treatment.stored_copy, dataset, config.recipe, paths)
+    digests = {"train": images.fingerprint, "mixing_set": mixing_digest}
+    return Ingredients(
+        dataset=dataset, images=images, treatment=treatment, byte_digests={k: v for k, v in digests.items() if v}
+    )
+
+
+def checked_dataset(request: JobRequest) -> DatasetSpec:
+    """Return the dataset of a job after comparing its identity with the one that was planned.
+
+    Where the request says what identified its files, `trainers.sources.check_sources` has compared them.
+
+    Raises:
+        CorruptData: If they differ: files of a user have changed, or driver and worker have different versions of the code.
+    """
+    dataset = dataset_for(request.config.dataset)
+    if request.dataset_identity and not request.files and request.dataset_identity != dataset.identity:
+        raise CorruptData(
+            f"dataset {dataset.name!r} must be {request.dataset_identity}, as planned, but is {dataset.identity} on this "
+            "worker; plan again where its files have changed, and run the same version of the code on all machines"
+        )
+    return dataset
+
+
+def build_treatment(
+    config: JobConfig,
+    dataset: DatasetSpec,
+    *,
+    mixing_set: NDArray[np.uint8] | None,
+    outliers: NDArray[np.uint8] | None,
+    data_root: Path | None = None,
+) -> Treatment:
+    """Build the method of a job."""
+    from augment.compound import config_for, method_for
+    from augment.treatment import TreatmentContext
+
+    context = TreatmentContext(
+        image_size=dataset.image_size,
+        num_channels=dataset.num_channels,
+        num_classes=dataset.num_classes,
+        mean=dataset.mean,
+        mixing_set=mixing_set,
+        outliers=outliers,
+        data_root=data_root,
+    )
+    method = method_for(config.method)
+    treatment: Treatment = method.build(config_for(method, config.dataset, config.method_params), context)
+    return treatment
+
+
+def _mixing_set(
+    request: JobRequest, device: torch.device, on_progress: Callable[[int, int], None]
+) -> tuple[NDArray[np.uint8] | None, str]:
+    config, paths = request.config.mixing_set, request.paths
+    if config is None:
+        return None, ""
+    from augment.mixing_sets.build import ensure_mixing_set, open_mixing_set
+
+    file = ensure_mixing_set(
+        config.name,
+        num_pictures=config.num_pictures,
+        image_size=config.image_size,
+        num_channels=config.num_channels,
+        seed=config.seed,
+        params=config.params,
+        cache_dir=paths.cache_dir,
+        data_root=paths.data_root,
+        progress=on_progress,
+        models=trained_networks(paths.checkpoints, device, request.eras),
+    )
+    return open_mixing_set(file), file.sha256
+
+
+def _outliers(config: JobConfig, dataset: DatasetSpec, paths: JobPaths) -> NDArray[np.uint8] | None:
+    if config.outliers is None:
+        return None
+    from trainers.datasets.outliers import load_outliers
+
+    return load_outliers(
+        config.outliers,
+        image_size=dataset.image_size,
+        num_channels=dataset.num_channels,
+        data_root=Path(paths.data_root),
+        cache_dir=Path(paths.cache_dir),
+    )
+
+
+def plain(value: Any) -> Any:
+    """Return nested mappings and sequences as plain dicts and lists."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    return value

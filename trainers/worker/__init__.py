@@ -1,0 +1,1 @@
+"""What runs on a worker: one job, or a group that takes one job after another."""

@@ -1,0 +1,274 @@
+"""What every worker of a warm group runs: take a job, run it on all ranks, hand the result back, take the next.
+
+This is the training function of a long-lived Ray Train run. The mailbox is an actor handle that the driver passes in;
+nothing here knows who reads it. An exception on one rank is told to the mailbox and then ends the whole group, so that no
+peer waits in a collective.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from trainers.errors import JobPreempted, TrainingError
+from trainers.errors import JobStopped as JobStopped
+from trainers.training.network import name_interface
+from trainers.worker.failure import describe_failure
+from trainers.worker.preemption import RELAY
+
+if TYPE_CHECKING:
+    from eval.report import MetricReport
+    from trainers.job import EpochRow, JobRequest, TrainSummary
+
+PROGRESS_EVERY_S = 0.5
+"""Progress is thinned to this interval: it feeds a display, and thousands of steps a second must not flood the mailbox."""
+
+TAKE_TIMEOUT_S = 20.0
+FAREWELL_S = 5.0
+"""Ray sends SIGKILL so long after a SIGTERM of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A job on its way to a group: the request, and the number that tells attempts at one cell apart."""
+
+    job: int
+    request: JobRequest
+
+
+class StopSignal:
+    """Whether this worker was asked to write a checkpoint and stop; set from a thread, read by the loop."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def set(self) -> None:
+        """Ask for a stop."""
+        self._event.set()
+
+    def clear(self) -> None:
+        """Forget an earlier request."""
+        self._event.clear()
+
+    def __call__(self) -> bool:
+        """Return whether a stop was asked for."""
+        return self._event.is_set()
+
+
+class MailboxSink:
+    """A `JobSink` that sends every event to the mailbox at once and waits for none."""
+
+    def __init__(self, mailbox: Any, group: str, job: int, stop: StopSignal) -> None:
+        self._mailbox = mailbox
+        self._group = group
+        self._job = job
+        self._last_progress = 0.0
+        self.stop_requested = stop
+
+    def epoch(self, train_key: str, row: EpochRow) -> None:
+        """Send an epoch's row."""
+        self._send("epoch", train_key, row)
+
+    def progress(self, train_key: str, stage: str, done: int, total: int) -> None:
+        """Send how far a stage is, at most every `PROGRESS_EVERY_S` and at its end."""
+        now = time.monotonic()
+        if done < total and now - self._last_progress < PROGRESS_EVERY_S:
+            return
+        self._last_progress = now
+        self._send("progress", train_key, stage, done, total)
+
+    def trained(self, train_key: str, summary: TrainSummary) -> None:
+        """Send what training came to."""
+        self._send("trained", train_key, summary)
+
+    def benchmark(self, train_key: str, checkpoint_sha256: str, report: MetricReport) -> None:
+        """Send a report."""
+        self._send("benchmark", train_key, checkpoint_sha256, report)
+
+    def _send(self, kind: str, *values: object) -> None:
+        self._mailbox.tell.remote(self._group, self._job, kind, values)
+
+
+class PeerSink(MailboxSink):
+    """The sink of every other rank: it says nothing, since rank 0 speaks for all, but it passes on a request to stop."""
+
+    def _send(self, kind: str, *values: object) -> None:
+        """Say nothing."""
+
+
+def group_loop(config: Mapping[str, Any]) -> None:
+    """Run jobs until the mailbox has no more.
+
+    Args:
+        config: "mailbox" (actor handle), "group" (its name there), "job" ("module:function" with the signature of
+            `trainers.worker.run_job.run_job`), "gpus" (GPUs per worker) and "collective_timeout_s".
+
+    Raises:
+        Exception: Whatever a job raised on this rank, after the mailbox was told; Ray Train then ends the group.
+    """
+    import ray
+    import ray.train
+
+    from trainers.training.group import distributed_group
+
+    context = ray.train.get_context()
+    rank, world_size = context.get_world_rank(), context.get_world_size()
+    mailbox, group = config["mailbox"], config["group"]
+    stop, token, uses_gpu = StopSignal(), None, config["gpus"] > 0
+    node = ray.get_runtime_context().get_node_id()
+    try:
+        with process_group(rank, world_size, uses_gpu=uses_gpu, timeout_s=config["collective_timeout_s"]):
+            run = load_job(config["job"])
+            workers = distributed_group(rank=rank, world_size=world_size, device="cuda:0" if uses_gpu else "cpu")
+            token, last_order = ray.get(mailbox.join.remote(group, rank, world_size, device_mib(uses_gpu), node))
+            _watch(mailbox, group, rank, token, last_order, stop)
+            with RELAY.leaving_by(_farewell(mailbox, group, rank, token)):
+                _take_jobs(
+                    mailbox, group, rank, token, stop, lambda request, sink: run(request, group=workers, sink=sink)
+                )
+    except Exception as error:
+        ray.get(mailbox.fail.remote(group, rank, token, describe_failure(error, rank)))
+        raise
+
+
+def _take_jobs(mailbox: Any, group: str, rank: int, token: int, stop: StopSignal, run: Callable[..., object]) -> None:
+    import ray
+
+    while True:
+        delivery = ray.get(mailbox.take.remote(group, rank, token, TAKE_TIMEOUT_S))
+        if delivery is None:
+            return
+        if delivery == "nothing yet":
+            continue
+        stop.clear()
+        sink = (MailboxSink if rank == 0 else PeerSink)(mailbox, group, delivery.job, stop)
+        with isolated():
+            result = run(delivery.request, sink)
+        ray.get(mailbox.finish.remote(group, rank, delivery.job, result if rank == 0 else None, resident_mib()))
+
+
+def _watch(mailbox: Any, group: str, rank: int, token: int, last_order: int, stop: StopSignal) -> None:
+    """Listen for orders in a daemon thread: "stop" asks the job for a checkpoint, "abort" ends this process at once."""
+    import ray
+
+    def listen() -> None:
+        seen, order = last_order, ""
+        while order != "gone":
+            try:
+                seen, order = ray.get(mailbox.orders.remote(group, rank, token, seen, TAKE_TIMEOUT_S))
+            except ray.exceptions.RayError:
+                return
+            if order == "stop":
+                stop.set()
+            if order == "abort":
+                os._exit(75)
+
+    threading.Thread(target=listen, name=f"orders-{rank}", daemon=True).start()
+
+
+def _farewell(mailbox: Any, group: str, rank: int, token: int) -> Callable[[], None]:
+    """Return what SIGTERM does outside of a training: a thread says that the machine leaves, and ends this process."""
+    import ray
+
+    failure = describe_failure(JobPreempted("its worker was told to go by SIGTERM"), rank)
+
+    def leave() -> None:
+        try:
+            ray.get(mailbox.fail.remote(group, rank, token, failure), timeout=FAREWELL_S)
+        finally:
+            os._exit(75)
+
+    return lambda: threading.Thread(target=leave, name=f"farewell-{rank}", daemon=True).start()
+
+
+def load_job(path: str) -> Callable[..., object]:
+    """Return the function that "module:function" names.
+
+    Raises:
+        TrainingError: If there is no such module or function.
+    """
+    module_name, _, function = path.partition(":")
+    try:
+        found: Callable[..., object] = getattr(importlib.import_module(module_name), function)
+    except (ImportError, AttributeError) as error:
+        raise TrainingError(f"the job must be an importable 'module:function', but {path!r} is not: {error}") from error
+    return found
+
+
+@contextlib.contextmanager
+def process_group(rank: int, world_size: int, *, uses_gpu: bool, timeout_s: float) -> Iterator[None]:
+    """Join the workers into one process group (gloo, with NCCL beside it on GPUs) and leave it at the end.
+
+    The address comes from rank 0 through Ray, so neither the driver nor the controller needs torch.
+    """
+    from datetime import timedelta
+
+    import ray.train.collective
+    import ray.util
+    import torch
+    import torch.distributed as dist
+
+    name_interface(ray.util.get_node_ip_address())
+    address = _free_address() if rank == 0 else None
+    address = ray.train.collective.broadcast_from_rank_zero(address)
+    if uses_gpu:
+        torch.cuda.set_device(0)
+    dist.init_process_group(
+        "cpu:gloo,cuda:nccl" if uses_gpu else "gloo",
+        init_method=f"tcp://{address}",
+        rank=rank,
+        world_size=world_size,
+        timeout=timedelta(seconds=timeout_s),
+    )
+    # No clean-up after a failure: a peer may be gone for good, and leaving politely could wait for it.
+    yield
+    dist.destroy_process_group()
+
+
+def _free_address() -> str:
+    import ray.util
+
+    host = ray.util.get_node_ip_address()
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        return f"{host}:{probe.getsockname()[1]}"
+
+
+@contextlib.contextmanager
+def isolated() -> Iterator[None]:
+    """Undo what a job may change in its process beside torch's global state, which every job sets itself; free what it left.
+
+    A job must come out the same whether it is the first of its group or the thousandth.
+    """
+    from trainers.worker.process import free_memory
+
+    environment, directory = dict(os.environ), os.getcwd()
+    try:
+        yield
+    finally:
+        free_memory()
+        os.chdir(directory)
+        if dict(os.environ) != environment:
+            os.environ.clear()
+            os.environ.update(environment)
+
+
+def device_mib(uses_gpu: bool) -> float:
+    """Return the memory of this worker's GPU in MiB, 0 without one."""
+    import torch
+
+    return float(torch.cuda.get_device_properties(0).total_memory) / 2**20 if uses_gpu else 0.0
+
+
+def resident_mib() -> float:
+    """Return the resident memory of this process in MiB."""
+    import psutil
+
+    return float(psutil.Process().memory_info().rss) / 2**20

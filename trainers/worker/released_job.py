@@ -1,0 +1,51 @@
+"""The network of a released row: its weights, the normalisation that they come with, and what trying others showed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trainers.datasets.shared import shared_split
+from trainers.models.released.registry import asked_normalisation, checkpoint_for
+from trainers.models.released.weights import load_released
+from trainers.weights.assumption import KEY, assumption
+from trainers.weights.trial import Trial, try_usual
+
+if TYPE_CHECKING:
+    import torch
+
+    from trainers.datasets.spec import DatasetSpec
+    from trainers.job import JobRequest
+    from trainers.models.normalize import Classifier
+    from trainers.weights.normalisation import Normalisation
+
+
+def fill_released(request: JobRequest, model: Classifier, dataset: DatasetSpec, device: torch.device) -> dict[str, Any]:
+    """Fill a classifier with the released weights of a row and put it on a device.
+
+    Returns:
+        What the record says of them: file, hash, address; what is assumed, and what the usual normalisations come to.
+
+    Raises:
+        MissingData: If the file is not in the data root.
+        CorruptData: If it is not the file that was published.
+        CheckpointError: If it does not fit.
+    """
+    origin, taken, notes = load_released(
+        checkpoint_for(str(request.config.released)),
+        model,
+        dataset=dataset,
+        data_root=Path(request.paths.data_root),
+        normalisation=asked_normalisation(request.config),
+    )
+    trial = _trial(request, model.to(device).eval(), taken)
+    return {"released": origin, KEY: assumption(taken, notes, trial)}
+
+
+def _trial(request: JobRequest, model: Classifier, normalisation: Normalisation) -> Trial | None:
+    """Try the usual normalisations where test images are needed anyway."""
+    if not request.benchmarks:
+        return None
+    paths = request.paths
+    test = shared_split(request.config.dataset, "test", paths.data_root, paths.cache_dir)
+    return try_usual(model, test.images, test.labels, normalisation)
