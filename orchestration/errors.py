@@ -1,6 +1,7 @@
-"""Exceptions of `orchestration` (sweeps, plans, the results store).
+"""Exceptions of `orchestration` (sweeps, plans, the results store), and the commands that their messages give as a fix.
 
-Every message says the rule, the value and the way out.
+Every message says the rule, the value and the fix. A command in a message carries the options that were given to the command
+that prints it, so that it can be copied; without the command line (a notebook, a test of one function) it is the bare command.
 
     Exception
       SweepError
@@ -10,9 +11,15 @@ Every message says the rule, the value and the way out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Final, Protocol
+
+PROGRAM: Final = "dreamgrid"
 
 
 class SweepError(Exception):
@@ -25,7 +32,7 @@ class Mistake:
 
     Attributes:
         where: Path of the value, for example "axes.cells.3.method", or the option that brought it.
-        text: The rule, the value and the way out.
+        text: The rule, the value and the fix.
         line: Line in the file, counted from 1, or None where there is none.
     """
 
@@ -69,3 +76,36 @@ def nearest(name: str, known: Sequence[str]) -> str:
     hint = f" (did you mean '{close[0]}'?)" if close else ""
     shown = ", ".join(ordered[:30]) + (", ..." if len(ordered) > 30 else "")
     return f"{hint}; known: {shown or 'none'}"
+
+
+class Builder(Protocol):
+    """Builds the words of a command line behind the program's name."""
+
+    def __call__(self, verb: str, arguments: Sequence[str], options: Sequence[str]) -> Sequence[str]:
+        """Return the words of a verb with these arguments and options, and with those that were given to this command."""
+
+
+_BUILDER: ContextVar[Builder | None] = ContextVar("commands", default=None)
+
+
+@contextmanager
+def given_by(builder: Builder) -> Iterator[None]:
+    """Let hints carry what a builder knows."""
+    token = _BUILDER.set(builder)
+    try:
+        yield
+    finally:
+        _BUILDER.reset(token)
+
+
+def command(verb: str, *arguments: str, options: Sequence[str] = ()) -> str:
+    """Return a command line for a shell: `dreamgrid VERB ARGUMENTS OPTIONS`, with the given options that the verb has too.
+
+    Args:
+        verb: The verb: "run", "cells invalidate".
+        arguments: Its arguments; without any, those of this command that it has too.
+        options: More options; they replace given ones of the same name.
+    """
+    builder = _BUILDER.get()
+    words = [*verb.split(), *arguments, *options] if builder is None else builder(verb, arguments, options)
+    return shlex.join([PROGRAM, *words])

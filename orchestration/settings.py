@@ -7,15 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from clusters.storage.open import without_scheme
-from orchestration.tracking.addresses import sqlite_address
 
 DEFAULT_STORAGE: Final = "dreamgrid-storage"
 STORAGE_VARIABLE: Final = "DREAMGRID_STORAGE"
 DATA_VARIABLE: Final = "DREAMGRID_DATA"
 CACHE_VARIABLE: Final = "DREAMGRID_CACHE"
 TRACKING_VARIABLE: Final = "MLFLOW_TRACKING_URI"
+
+SQLITE: Final = "sqlite:///"
 
 _UPLOADS: Final = "working_dir_files"
 """The folder of Ray's session in which it unpacks what `ray job submit --working-dir` sent."""
@@ -89,3 +91,8 @@ def lasting_folder() -> Path:
     """Return the folder that relative storages lie in: this one; but home where this is a job's upload, which Ray deletes."""
     here = Path.cwd()
     return Path.home() if _UPLOADS in here.parts else here
+
+
+def sqlite_address(file: Path) -> str:
+    """Return the address of an SQLite file, as SQLAlchemy and MLflow read it."""
+    return f"{SQLITE}{quote(str(file.absolute()))}"

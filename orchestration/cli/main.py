@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestration.cli.given_options import GivenOptions
-from orchestration.cli.hints import PROGRAM, given_by
 from orchestration.cli.normalize_arguments import join_normalize
 from orchestration.cli.output import EXIT_BAD_INPUT, EXIT_CELLS_FAILED, EXIT_DONE, EXIT_REFUSED, show, tell
+from orchestration.errors import PROGRAM, given_by
 
 if TYPE_CHECKING:
     import typer

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from orchestration.cells.resolve import resolve_sweep
-from orchestration.cli.hints import command
 from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, EXIT_REFUSED, show, tell
 from orchestration.cli.table_output import print_tables, tables_document
+from orchestration.errors import command
 from orchestration.results.compare import Resolved, compared
 from orchestration.runs.run import run_sweep
 from orchestration.runs.tracked_run import LazyTracker

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestration.cells.provenance import provenance_of
-from orchestration.cli.hints import command
 from orchestration.engine.driver.leases import LeaseKeeper
 from orchestration.engine.options import LeaseTimings
-from orchestration.errors import EnvironmentRefused
+from orchestration.errors import EnvironmentRefused, command
 from orchestration.evaluation.checkpoints import LoadedNetwork, Reading, load_network, refused, tried
 from orchestration.store.contract import TrainingRecord
 from orchestration.store.files import DEFAULT_LEASE_EXPIRY_S

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from orchestration.cli.hints import command
-from orchestration.errors import SweepError
+from orchestration.errors import SweepError, command
 from orchestration.store.owners import owner_here
 from trainers.training.checkpoint_files import remove_checkpoints
 

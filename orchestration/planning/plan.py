@@ -14,8 +14,7 @@ from augment.mixing_sets.needed_files import missing_set_files
 from orchestration.cells.cell import Cell, Mode, Plan, PlannedCell
 from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.resolve import resolve_sweep
-from orchestration.cli.hints import command
-from orchestration.errors import InputError, Mistake
+from orchestration.errors import InputError, Mistake, command
 from orchestration.planning.failures import COUNTED, REPEATABLE
 from orchestration.planning.missing_data import missing_of_benchmarks
 from orchestration.planning.needed_checkpoints import unusable_checkpoints

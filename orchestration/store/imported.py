@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestration.cells.keys import digest
-from orchestration.cli.hints import command
-from orchestration.errors import InputError, Mistake
+from orchestration.errors import InputError, Mistake, command
 
 if TYPE_CHECKING:
     from eval.exchange.contract import Imported, Network, Unit

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from clusters.storage.open import MissingObjectError, Storage, StorageError
 from eval.report import MetricReport
-from orchestration.cli.hints import command
+from orchestration.errors import command
 from orchestration.store.contract import CellResult, TrainingRecord
 from orchestration.store.errors import CorruptRecordError, OnDamage
 from orchestration.store.format.arrays import load_arrays

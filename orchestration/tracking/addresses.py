@@ -4,15 +4,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 from urllib.parse import quote, unquote
 
-SQLITE: Final = "sqlite:///"
-
-
-def sqlite_address(file: Path) -> str:
-    """Return the address of an SQLite file, as SQLAlchemy and MLflow read it."""
-    return f"{SQLITE}{quote(str(file.absolute()))}"
+from orchestration.settings import SQLITE
 
 
 def sqlite_file(uri: str) -> Path | None:

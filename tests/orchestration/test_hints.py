@@ -12,8 +12,8 @@ from typer.main import get_command
 
 from orchestration.cli import main
 from orchestration.cli.given_options import GivenOptions
-from orchestration.cli.hints import command, given_by
 from orchestration.cli.main import VERBS, build_app
+from orchestration.errors import command, given_by
 from orchestration.store import open_store
 from orchestration.store.contract import AttemptRecord, SweepRecord, SweptCell
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from clusters.storage.open import StorageError, open_storage
-from orchestration.settings import read_settings
-from orchestration.tracking.addresses import folder_address, sqlite_address, sqlite_database, sqlite_file
+from orchestration.settings import read_settings, sqlite_address
+from orchestration.tracking.addresses import folder_address, sqlite_database, sqlite_file
 
 
 def test_an_option_comes_before_the_environment_and_that_before_the_default(

@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 import typer
 
 from orchestration.cli import options
-from orchestration.cli.hints import command
 from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, emit
+from orchestration.errors import command
 
 Action = Literal["pause", "stop"]
 

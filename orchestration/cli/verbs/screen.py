@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from orchestration.cli import options
-from orchestration.cli.hints import command
 from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, count, emit, tell
+from orchestration.errors import command
 
 if TYPE_CHECKING:
     from orchestration.runs.screening.request import Scheduler, Search

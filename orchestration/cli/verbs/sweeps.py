@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from orchestration.cli import options
-from orchestration.cli.hints import command
 from orchestration.cli.output import EXIT_DONE, columns, count, emit, show, tell, tell_damage
+from orchestration.errors import command
 
 if TYPE_CHECKING:
     from orchestration.cells.cell import Mode, Plan, PlannedCell

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestration.cli import options
-from orchestration.cli.hints import command
 from orchestration.cli.output import EXIT_DONE, show, tell, tell_damage
+from orchestration.errors import command
 
 if TYPE_CHECKING:
     from eval.tables.grid import Table

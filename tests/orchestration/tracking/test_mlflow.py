@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 
 from orchestration.errors import EnvironmentRefused
+from orchestration.settings import sqlite_address
 from orchestration.tracking import check_tracking, open_tracker, serve_ui, sync
-from orchestration.tracking.addresses import sqlite_address
 from orchestration.tracking.opening import artifacts_of
 from orchestration.tracking.server import run as server
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from orchestration.settings import sqlite_address
 from orchestration.tracking import open_tracker
-from orchestration.tracking.addresses import sqlite_address
 from orchestration.tracking.journal import Journal
 from orchestration.tracking.tracker import MessageTracker, ProcessSink, ThreadSink
 

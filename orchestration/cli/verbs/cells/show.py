@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchestration.cli import options, weight_options
-from orchestration.cli.hints import command
 from orchestration.cli.output import EXIT_DONE, columns, count, emit, tell_damage
 from orchestration.cli.verbs.cells.gc import collect
+from orchestration.errors import command
 
 if TYPE_CHECKING:
     from orchestration.cells.cell import Plan, PlannedCell
