@@ -1,4 +1,4 @@
-"""How fast judging is: our generators against the published ones, and the whole suite against bare forward passes.
+"""How fast evaluation is: our generators against the published ones, and the whole suite against bare forward passes.
 
 Generators are timed per image and core, ours in batches, the published ones image by image as they are used. Only kinds
 whose published generator runs on this machine count, and the notes name those that do not. The suite's time from kept arrays is
@@ -143,7 +143,7 @@ def _suite_cases(folder: Path, *, num_images: int, notes: list[str]) -> Iterator
     from dataclasses import replace
 
     from eval.benchmarks.cost import suite_cost
-    from eval.benchmarks.suite import judge
+    from eval.benchmarks.suite import evaluate
 
     subject = _subject(folder, num_images)
     requests = [
@@ -151,15 +151,15 @@ def _suite_cases(folder: Path, *, num_images: int, notes: list[str]) -> Iterator
         BenchmarkRequest(name="c-generated", params={"kinds": ["fog", "contrast"], "severities": [1, 5]}, key="c"),
     ]
     attack = [BenchmarkRequest(name="pgd", params={"max_images": 100}, key="pgd")]
-    counted = sum(report.outcome.forward_passes for report in judge(subject, requests) if report.outcome)
+    counted = sum(report.outcome.forward_passes for report in evaluate(subject, requests) if report.outcome)
     expected = suite_cost(requests, num_images=num_images, side=32).forward
     notes.append(f"forward passes of the suite: {counted} counted, {expected} by the cost model")
     fresh = replace(subject, keep_generated=False)
     attacked = suite_cost(attack, num_images=num_images, side=32)
     for name, ours, units, target in (
-        ("suite: from kept arrays", lambda: judge(subject, requests), counted, TARGETS["suite"]),
-        ("suite: generated on the fly", lambda: judge(fresh, requests), counted, None),
-        ("PGD, 20 steps, per forward pass", lambda: judge(subject, attack), attacked.forward, None),
+        ("suite: from kept arrays", lambda: evaluate(subject, requests), counted, TARGETS["suite"]),
+        ("suite: generated on the fly", lambda: evaluate(fresh, requests), counted, None),
+        ("PGD, 20 steps, per forward pass", lambda: evaluate(subject, attack), attacked.forward, None),
     ):
         yield Case(
             name=name,
@@ -174,7 +174,7 @@ def _suite_cases(folder: Path, *, num_images: int, notes: list[str]) -> Iterator
     yield Case(
         name="verify the kept arrays of the suite",
         ours=lambda: _verify(folder / "cache"),
-        peer=lambda: judge(subject, requests),
+        peer=lambda: evaluate(subject, requests),
         peer_name="the suite that reads them",
         target=TARGETS["verify"],
         at_most=True,

@@ -2,7 +2,7 @@
 
     python -m benchmarks.evidence [--quick] [--json] [--data-root DIR] [--storage DIR] [NAME ...]
 
-Trains every cell of `evidence-<name>.yaml` in this process (no Ray), judges it, records it as `dreamgrid run` would, and prints
+Trains every cell of `evidence-<name>.yaml` in this process (no Ray), evaluates and records it as `dreamgrid run` does; prints
 the table and one verdict for each expectation: a one-sided paired t test over the seeds against the baseline. What is recorded
 is not computed again, so a run that was cut off goes on. `mnist-auroc` asks one question only and runs when it is named.
 """
@@ -190,11 +190,11 @@ def findings(table: Table, expectations: Sequence[Expectation]) -> list[Finding]
         ours, base = values.get((each.row, each.column), {}), values.get(("Baseline", each.column), {})
         seeds = sorted(ours.keys() & base.keys())
         if seeds:
-            found.append(judge(each, [ours[seed] - base[seed] for seed in seeds]))
+            found.append(evaluate(each, [ours[seed] - base[seed] for seed in seeds]))
     return found
 
 
-def judge(expectation: Expectation, differences: Sequence[float]) -> Finding:
+def evaluate(expectation: Expectation, differences: Sequence[float]) -> Finding:
     """Test differences to the baseline, one per seed, against zero in the expected sense."""
     from eval.tables.statistics import one_sided_p, summarise
 

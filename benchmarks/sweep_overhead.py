@@ -140,7 +140,7 @@ def finish_clock() -> Any:
 
 
 def noop_plan(num_cells: int) -> Plan:
-    """Return a plan of cells that train for no epoch and are judged on nothing, one per seed."""
+    """Return a plan of cells that train for no epoch and are evaluated on nothing, one per seed."""
     from orchestration.cells.cell import Cell, Plan, PlannedCell
     from trainers.config import JobConfig
     from trainers.recipes import RECIPES

@@ -1,4 +1,4 @@
-"""Exceptions of `eval` (what judges a checkpoint).
+"""Exceptions of `eval` (what evaluates a checkpoint).
 
 Every message says the rule, the value and the way out.
 

@@ -1,7 +1,7 @@
 """Compact predictions: what is kept of a network's logits, enough for every metric here and for later ones.
 
 Per image: true class, the six best classes with their probabilities, the true class's probability, the largest and the mean
-logit, the logsumexp. About 50 bytes each for ten classes; a full CIFAR judgement stays below 100 MB.
+logit, the logsumexp. About 50 bytes each for ten classes; a full CIFAR evaluation stays below 100 MB.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def from_compact(columns: Sequence[Tensor], num_classes: int) -> Predictions:
     """Return predictions from the concatenated columns of `compact`.
 
     Raises:
-        EvalError: If a logit was NaN or infinite: such a network cannot be judged.
+        EvalError: If a logit was NaN or infinite: such a network cannot be evaluated.
     """
     labels, order, probability, true_probability, largest, mean, logsumexp = (
         column.cpu().numpy() for column in columns

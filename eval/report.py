@@ -1,4 +1,4 @@
-"""What judging a checkpoint yields: metric values with their sample counts, fine rows, and compact predictions."""
+"""What evaluating a checkpoint yields: metric values with their sample counts, fine rows, and compact predictions."""
 
 from __future__ import annotations
 

@@ -96,9 +96,9 @@ RECIPES: Final[Mapping[str, RecipeSpec]] = {
     ),
     "released": RecipeSpec(
         name="released",
-        title="No training: a released network, judged as it is",
+        title="No training: a released network, evaluated as it is",
         config=RecipeConfig(epochs=0, batch_size=256, batch_shards=16, crop_padding=0, flip=False),
-        sources={"*": "ours; batch_shards lets any usual number of workers judge it"},
+        sources={"*": "ours; batch_shards lets any usual number of workers evaluate it"},
     ),
     "noop": RecipeSpec(
         name="noop",

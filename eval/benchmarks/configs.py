@@ -52,7 +52,7 @@ class RenditionConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScaledConfig:
-    """The test split after temperature scaling: fitted on one half of the images, judged on the other.
+    """The test split after temperature scaling: fitted on one half of the images, evaluated on the other.
 
     Attributes:
         max_images: Use only so many test images, or None for all.

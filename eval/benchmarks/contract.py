@@ -32,7 +32,7 @@ class Benchmark:
         semantics: Raised by hand whenever the numbers for the same checkpoint change.
         config: Frozen dataclass of the protocol's parameters with published defaults.
         metrics: Names of the metrics that it yields, keys of `METRICS`; a column is `<benchmark>/<metric>`.
-        run: Judges a subject; imports its implementation when called.
+        run: Evaluates a subject; imports its implementation when called.
         source: Paper and reference code of the protocol.
         details: Field of its fine rows that a column can name ("corruption": `c/error/fog`), or None.
         check_images: Refuses, by a ValueError, parameters that do not fit images of a shorter side in pixels and a number of

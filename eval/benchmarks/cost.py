@@ -1,4 +1,4 @@
-"""What a judgement costs, before it runs: images put through the network, counted from the parameters. Light.
+"""What an evaluation costs, before it runs: images put through the network, counted from the parameters. Light.
 
 Tests hold this equal to what the suite counts.
 """
@@ -71,14 +71,14 @@ def benchmark_cost(
 
 
 def shares_clean(name: str) -> bool:
-    """Return whether a benchmark looks at the clean predictions, which are made once per judgement and limit."""
+    """Return whether a benchmark looks at the clean predictions, which are made once per evaluation and limit."""
     return name == "clean" or name.startswith("ood")
 
 
 def suite_cost(
     requests: Sequence[BenchmarkRequest], *, num_images: int, side: int, set_sizes: Mapping[str, int] | None = None
 ) -> Cost:
-    """Return the cost of several benchmarks in one judgement.
+    """Return the cost of several benchmarks in one evaluation.
 
     Raises:
         EvalError: If a benchmark or a parameter is unknown.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from eval.benchmarks.contract import BenchmarkRequest
-from eval.benchmarks.suite import judge
+from eval.benchmarks.suite import evaluate
 from eval.errors import EvalError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def measure_baseline(
     requests = [BenchmarkRequest(name=name, params=params, key=name) for name, params in benchmarks.items()]
     document: dict[str, Any] = {"what": what, "source": source, "dataset": subject.dataset}
     document["benchmarks"] = sorted(benchmarks)
-    for report in judge(subject, requests):
+    for report in evaluate(subject, requests):
         if report.outcome is None:
             raise EvalError(f"the baseline cannot be measured on {report.benchmark!r}: {report.error}")
         document |= _corruption_part(report.outcome) if report.benchmark in CORRUPTION_BENCHMARKS else {}

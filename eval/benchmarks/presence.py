@@ -47,7 +47,7 @@ def missing_files(benchmark: str, params: Mapping[str, object], dataset: str, da
     Args:
         benchmark: Name of the benchmark; one that reads no published files needs none.
         params: Its parameters that differ from the defaults, or all of them.
-        dataset: The dataset whose networks are judged.
+        dataset: The dataset whose networks are evaluated.
         data_root: Folder of datasets and published benchmarks.
 
     Raises:
@@ -97,7 +97,7 @@ def unusable_files(benchmark: str, params: Mapping[str, object], dataset: str, d
 
 
 def needed_datasets(benchmark: str, params: Mapping[str, object]) -> tuple[str, ...]:
-    """Return the datasets whose test images a benchmark needs beside those that are judged: outlier sets.
+    """Return the datasets whose test images a benchmark needs beside those that are evaluated: outlier sets.
 
     Raises:
         EvalError: If the benchmark or a parameter is unknown.

@@ -40,7 +40,7 @@ def recompute(
         params: Parameters of what is wanted.
         recorded: The recorded outcome with its arrays.
         data_root: Folder of the user's own baselines.
-        seed: Seed of the judgement (of the random subsets of outliers).
+        seed: Seed of the evaluation (of the random subsets of outliers).
 
     Raises:
         EvalError: If the benchmark keeps no predictions to compute from, or they are incomplete.
@@ -72,7 +72,7 @@ def _outcome(
         inside, outside = predictions_from(arrays, "in-distribution"), _outside(arrays)
         return outlier_outcome(inside, outside, score=config.score, repeats=config.repeats, seed=seed)
     raise EvalError(
-        f"benchmark {name!r} keeps no predictions that other metrics could be computed from; judge it again"
+        f"benchmark {name!r} keeps no predictions that other metrics could be computed from; evaluate it again"
     )
 
 

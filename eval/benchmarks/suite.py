@@ -20,7 +20,7 @@ from eval.benchmarks.presence import needed_datasets
 from eval.benchmarks.registry import benchmark_for
 from eval.errors import EvalError
 from eval.inference.agreement import InStep
-from eval.inference.context import Judging
+from eval.inference.context import Evaluation
 from eval.report import BenchmarkOutcome, MetricReport
 
 if TYPE_CHECKING:
@@ -35,33 +35,33 @@ def _ignore(*_: object) -> None:
     """Report nothing."""
 
 
-def judge(
+def evaluate(
     subject: Subject,
     requests: Sequence[BenchmarkRequest],
     *,
     on_report: OnReport = _ignore,
     on_progress: OnProgress = _ignore,
 ) -> tuple[MetricReport, ...]:
-    """Judge a checkpoint on some benchmarks; every worker calls this with the same requests and gets the same reports.
+    """Evaluate a checkpoint on some benchmarks; every worker calls this with the same requests and gets the same reports.
 
     Args:
-        subject: What is judged.
+        subject: What is evaluated.
         requests: What is wanted, in the order in which it is to run.
         on_report: Called as soon as a benchmark has ended, well or badly, on every worker.
         on_progress: Called while a benchmark runs.
 
     Raises:
-        EvalError: If the test images themselves cannot be judged (labels and images do not match, training mode).
+        EvalError: If the test images themselves cannot be evaluated (labels and images do not match, training mode).
         WorkersLost: If a worker ran out of memory; on that worker the original error is raised.
     """
     workers = InStep(subject.workers)
-    subject = dataclasses.replace(subject, workers=workers, judging=Judging())
+    subject = dataclasses.replace(subject, workers=workers, evaluation=Evaluation())
     readiness = workers.agree(lambda: check_subject(subject))
     if readiness.failure is not None:
         raise EvalError(readiness.failure)
     reports = []
     for request in requests:
-        subject.judging.on_images = _progress_of(request, on_progress)
+        subject.evaluation.on_images = _progress_of(request, on_progress)
         report = _report(subject, workers, request)
         on_report(report)
         reports.append(report)
@@ -69,7 +69,7 @@ def judge(
 
 
 def check_subject(subject: Subject) -> None:
-    """Refuse test images that cannot be judged.
+    """Refuse test images that cannot be evaluated.
 
     Raises:
         EvalError: All mistakes at once.
@@ -94,11 +94,11 @@ def check_subject(subject: Subject) -> None:
 
 
 def _report(subject: Subject, workers: InStep, request: BenchmarkRequest) -> MetricReport:
-    started, seen = time.monotonic(), subject.judging.forward_passes
+    started, seen = time.monotonic(), subject.evaluation.forward_passes
     agreed = workers.agree(lambda: _run(subject, request))
     outcome = agreed.value
     if outcome is not None:
-        outcome = dataclasses.replace(outcome, forward_passes=subject.judging.forward_passes - seen)
+        outcome = dataclasses.replace(outcome, forward_passes=subject.evaluation.forward_passes - seen)
     return MetricReport(
         benchmark=request.name,
         benchmark_key=request.key,

@@ -1,4 +1,4 @@
-"""Suites: which benchmarks together judge a network on every safety axis, for a dataset and the files that are there. Light.
+"""Suites: which benchmarks together evaluate a network on every safety axis, for a dataset and the files that are there. Light.
 
 Published files are preferred where they exist and lie below the data root; else the generated stand-in is chosen, under its own
 name, and a note says which files are missing and where they belong.
@@ -92,12 +92,12 @@ def choose_suite(
 
 
 def axes_of(benchmarks: Sequence[str]) -> tuple[str, ...]:
-    """Return the safety axes that some benchmarks judge, in the order of the literature."""
-    judged = {benchmark_for(name).axis for name in benchmarks}
+    """Return the safety axes that some benchmarks evaluate, in the order of the literature."""
+    evaluated = {benchmark_for(name).axis for name in benchmarks}
     if any("rms" in benchmark_for(name).metrics for name in benchmarks):
-        judged.add("calibration")
+        evaluated.add("calibration")
     order = ("accuracy", "corruption", "consistency", "adversaries", "calibration", "anomaly")
-    return tuple(axis for axis in order if axis in judged)
+    return tuple(axis for axis in order if axis in evaluated)
 
 
 def _of_family(family: str, suite: str, dataset: str, data_root: Path, notes: list[str]) -> str | None:

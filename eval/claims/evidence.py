@@ -1,4 +1,4 @@
-"""What a claim is judged by: values of rows in measures, with what is known of their spread; printed or our own.
+"""What a claim is evaluated by: values of rows in measures, with what is known of their spread; printed or our own.
 
 Values are turned so that lower is better, which spares every test the question of direction.
 """

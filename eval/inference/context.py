@@ -1,4 +1,4 @@
-"""What one judgement of a checkpoint shares between its benchmarks: predictions made once, a count, a progress report."""
+"""What one evaluation of a checkpoint shares between its benchmarks: predictions made once, a count, a progress report."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def _no_progress(done: int, total: int) -> None:
 
 
 @dataclass(slots=True, kw_only=True)
-class Judging:
-    """State of one judgement; the suite makes a new one each time, so that nothing outlives the checkpoint it belongs to.
+class Evaluation:
+    """State of one evaluation; the suite makes a new one each time, so that nothing outlives the checkpoint it belongs to.
 
     Attributes:
         clean: Predictions on the test images, by how many of them are used, once a benchmark has needed them.

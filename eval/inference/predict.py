@@ -94,21 +94,21 @@ def predict_sets(subject: Subject, sets: Sequence[ImageSet]) -> tuple[Prediction
         raise EvalError(f"a set must hold at least one image, but these hold none: {empty}")
     own = _own_batches(subject, sets)
     local = _predict_batches(subject, sets, own)
-    subject.judging.forward_passes += sum(len(image_set) for image_set in sets)
+    subject.evaluation.forward_passes += sum(len(image_set) for image_set in sets)
     return _reassemble(subject.workers.gather(local), len(sets))
 
 
 def clean_predictions(subject: Subject, indices: NDArray[np.int64]) -> Predictions:
-    """Return the predictions on some test images; for each number of images the network sees them once per judgement.
+    """Return the predictions on some test images; for each number of images the network sees them once per evaluation.
 
     Args:
-        subject: What is judged.
+        subject: What is evaluated.
         indices: From `eval.inference.sampling.chosen_indices`.
 
     Raises:
         EvalError: As `predict`.
     """
-    known = subject.judging.clean
+    known = subject.evaluation.clean
     if len(indices) not in known:
         known[len(indices)] = predict(subject, of_array(subject.images[indices], subject.labels[indices]))
     return known[len(indices)]
@@ -130,7 +130,7 @@ def predict_logits(subject: Subject, image_set: ImageSet) -> NDArray[np.float32]
             logits = subject.model(to_pixels(image_set.load(start, stop), subject))
             check_logits(logits, subject)
             local[start - first : stop - first] = logits.float().cpu().numpy()
-    subject.judging.forward_passes += len(image_set)
+    subject.evaluation.forward_passes += len(image_set)
     return np.concatenate(subject.workers.gather(local))
 
 
@@ -151,7 +151,7 @@ def remember_logits(subject: Subject, indices: NDArray[np.int64]) -> NDArray[np.
         part = slice(batch.start, batch.stop)
         own, true = (torch.from_numpy(np.ascontiguousarray(each[part])) for each in (logits, labels))
         columns.append(compact(own.to(subject.device), true.to(subject.device)))
-    subject.judging.clean[len(indices)] = from_compact(columns.filled, subject.num_classes)
+    subject.evaluation.clean[len(indices)] = from_compact(columns.filled, subject.num_classes)
     return logits
 
 
@@ -222,7 +222,7 @@ def _predict_batches(subject: Subject, sets: Sequence[ImageSet], batches: list[_
                 logits = logits[:, torch.from_numpy(image_set.classes).to(subject.device)]
             results[batch.which].append(compact(logits, labels))
             done += batch.stop - batch.start
-            subject.judging.on_images(done, total)
+            subject.evaluation.on_images(done, total)
     return {which: from_compact(columns.filled, subject.num_classes) for which, columns in results.items()}
 
 

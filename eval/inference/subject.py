@@ -1,4 +1,4 @@
-"""What is judged: a network, its test images, and the workers that share the judging."""
+"""What is evaluated: a network, its test images, and the workers that share the evaluation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from augment.files.published import Identified
-from eval.inference.context import Judging
+from eval.inference.context import Evaluation
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Workers(Protocol):
-    """The workers that judge together; `trainers` implements it over torch.distributed, tests and one process by `Alone`."""
+    """The workers that evaluate together; `trainers` implements it over torch.distributed, tests and one process by `Alone`."""
 
     @property
     def rank(self) -> int: ...
@@ -45,7 +45,7 @@ class Alone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """A checkpoint under judgement.
+    """A checkpoint under evaluation.
 
     Attributes:
         model: Maps (N, C, H, W) float32 images in [0, 1] to (N, K) logits; normalisation is its first layer; in eval mode.
@@ -55,16 +55,16 @@ class Subject:
         images: Test images, (N, H, W, C) uint8.
         labels: True classes, (N,) int64.
         num_classes: Number of classes K.
-        seed: Seed of everything generated for the judgement (a constant of the benchmark, not of the cell).
+        seed: Seed of everything generated for the evaluation (a constant of the benchmark, not of the cell).
         batch_size: Images per forward pass.
-        workers: The workers that share the judging; every rank calls the same benchmarks in the same order.
+        workers: The workers that share the evaluation; every rank calls the same benchmarks in the same order.
         data_root: Folder of datasets and published benchmarks (torchvision's layouts).
         cache_dir: Folder for generated, content-addressed arrays.
         load_images: Loads the test images of another dataset by name, (M, H, W, C) uint8; raises when it is missing.
         identify: Says what identifies the files of a dataset by name, so that own files are told from published ones; None where
             nobody asks.
         keep_generated: Whether generated images are kept in `cache_dir`; the numbers are the same either way.
-        judging: What the benchmarks of one judgement share; the suite sets it.
+        evaluation: What the benchmarks of one evaluation share; the suite sets it.
     """
 
     model: nn.Module
@@ -82,4 +82,4 @@ class Subject:
     batch_size: int = 250
     identify: Callable[[str], Identified] | None = None
     keep_generated: bool = True
-    judging: Judging = field(default_factory=Judging, compare=False, repr=False)
+    evaluation: Evaluation = field(default_factory=Evaluation, compare=False, repr=False)

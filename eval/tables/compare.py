@@ -1,7 +1,7 @@
 """Our table beside a published one, and each row beside the baseline row.
 
 A verdict is given only where the recipe is the published one, wholly or up to stated unknowns; elsewhere the published number is
-shown as not comparable, with the reason. Numbers whose source contradicts itself are shown and never judged.
+shown as not comparable, with the reason. Numbers whose source contradicts itself are shown and never evaluated.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from eval.errors import EvalError
 from eval.tables.grid import MARKS, ColumnSpec, Entry, Reference, RowTest, Table, is_same_part
 from eval.tables.published.tables import PublishedTable, PublishedValue
 from eval.tables.statistics import FEWEST_TESTED, holm, paired_test
-from eval.tables.verdicts import ALPHA, judge_values, tolerance_for
+from eval.tables.verdicts import ALPHA, evaluate_values, tolerance_for
 
 RecipeClass = Literal["published", "published up to unknowns", "not comparable"]
 
@@ -156,7 +156,7 @@ def _reference(
         return Reference(value=value.value, verdict="not comparable", reason="; ".join(obstacles))
     spec = table.columns[j]
     tolerance = tolerance_for(spec.column)
-    verdict = judge_values(entry.values, value, tolerance, lower_is_better=spec.lower_is_better, alpha=alpha)
+    verdict = evaluate_values(entry.values, value, tolerance, lower_is_better=spec.lower_is_better, alpha=alpha)
     reason = f"within {verdict.tolerance:g}: {tolerance.why}"
     if recipe.reasons:
         reason += f"; unknown in the source: {', '.join(recipe.reasons)}"

@@ -76,7 +76,7 @@ def alpha_of_look(planned_looks: int, alpha: float = ALPHA) -> float:
     return alpha / planned_looks
 
 
-def judge_values(
+def evaluate_values(
     values: Mapping[int, float],
     published: PublishedValue,
     tolerance: Tolerance,

@@ -27,7 +27,7 @@ def calibrated_first(made: Plan, *, store: ResultsStore, settings: Settings, mac
     )
     for kind, reason in found.skipped.items():
         tell(f"not calibrated: {kind}: {reason}")
-    if found.measured.training or found.measured.judging:
+    if found.measured.training or found.measured.evaluation:
         store.record_calibration(machine.name, found.hardware, found.measured)
         tell(f"measured on {found.hardware} and kept as machine '{machine.name}' for later plans on this storage")
     elif not found.skipped:

@@ -45,7 +45,8 @@ Priorities = Annotated[
 FailFast = Annotated[bool, typer.Option("--fail-fast/--keep-going", help="Stop at the first failed cell.")]
 Cold = Annotated[bool, typer.Option("--cold", help="A fresh group of workers for every cell.")]
 UntilDecided = Annotated[
-    bool, typer.Option("--until-decided", help="Add seeds where a verdict is undecided, judged at a corrected level.")
+    bool,
+    typer.Option("--until-decided", help="Add seeds where a verdict is undecided, evaluated at a corrected level."),
 ]
 MaxSeeds = Annotated[int, typer.Option("--max-seeds", help="With --until-decided: most seeds of a row.")]
 Looks = Annotated[

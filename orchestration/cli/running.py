@@ -64,14 +64,14 @@ class Runner:
     def look(self, sweep: Sweep, made: SweepRun) -> Look:
         """Look at the verdicts of a run at the level that several looks leave each."""
         from eval.tables.verdicts import alpha_of_look
-        from orchestration.results.claims import judge_claims
+        from orchestration.results.claims import evaluate_claims
         from orchestration.runs.until_decided import look_at
 
         deciding = self.request.deciding
         assert deciding is not None
         alpha = alpha_of_look(deciding.looks)
-        judged = judge_claims([sweep], store=self.store, catalogue=self.catalogue, alpha=alpha)
-        return look_at(self.compared(sweep, made, alpha).tables, judged, sweep)
+        evaluated = evaluate_claims([sweep], store=self.store, catalogue=self.catalogue, alpha=alpha)
+        return look_at(self.compared(sweep, made, alpha).tables, evaluated, sweep)
 
     def hours(self, sweep: Sweep) -> float:
         """Estimate the device-hours of what is missing of a sweep."""

@@ -56,11 +56,11 @@ def examine_cluster(settings: Settings, address: str) -> list[Finding]:
         return [*findings, Finding(what="cluster", state="broken", detail=address, way_out=str(error))]
     finally:
         _forget(settings.storage, request.marker)
-    return findings + judge(answers, here=_here(request), settings=settings)
+    return findings + evaluate(answers, here=_here(request), settings=settings)
 
 
 def token_findings(*, has_token: bool, mode: str) -> list[Finding]:
-    """Judge whether this driver has a token for the cluster."""
+    """Evaluate whether this driver has a token for the cluster."""
     if has_token and mode != "disabled":
         return [Finding(what="token", state="fine", detail="at hand")]
     detail = "authentication is off" if mode == "disabled" else "none at hand"
@@ -71,7 +71,7 @@ def token_findings(*, has_token: bool, mode: str) -> list[Finding]:
     return [Finding(what="token", state="note", detail=detail, way_out=way_out)]
 
 
-def judge(answers: Sequence[NodeAnswer], *, here: Mapping[str, Any], settings: Settings) -> list[Finding]:
+def evaluate(answers: Sequence[NodeAnswer], *, here: Mapping[str, Any], settings: Settings) -> list[Finding]:
     """Return the findings that the nodes' answers amount to, compared with what the driver itself has (`here`)."""
     findings = [
         Finding(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FAMILY_OF: Final[Mapping[str, str]] = {"c": "c", "cbar": "cbar", "mnist-c": "mnist-c"}
 STREAMED: Final = ("p", "ood")
-"""What is never held whole: sequences and drawn outliers are made while they are judged."""
+"""What is never held whole: sequences and drawn outliers are made while they are evaluated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ class Choice:
 
         name = self.family.removesuffix("-generated")
         if name in STREAMED:
-            text = f"'{name}' is made while it is judged and never held whole; run the benchmark '{name}-generated'"
+            text = f"'{name}' is made while it is evaluated and never held whole; run the benchmark '{name}-generated'"
             raise InputError("options", [Mistake(where="--benchmark", text=text)])
         if name not in FAMILY_OF:
             text = f"unknown benchmark '{self.family}'{nearest(name, list(FAMILY_OF))}"

@@ -225,7 +225,7 @@ def _device() -> torch.device:
 
 
 def subject_of(network: LoadedNetwork, settings: Settings, *, keep_generated: bool = True) -> Subject:
-    """Return a network with the test images of its dataset, ready to be judged in this process.
+    """Return a network with the test images of its dataset, ready to be evaluated in this process.
 
     Raises:
         DataError: If the dataset is missing or broken.
@@ -253,7 +253,7 @@ def subject_of(network: LoadedNetwork, settings: Settings, *, keep_generated: bo
     )
 
 
-def judge_network(
+def evaluate_network(
     network: LoadedNetwork,
     requests: Sequence[BenchmarkRequest],
     *,
@@ -264,16 +264,16 @@ def judge_network(
     """Run benchmarks on a network in this process.
 
     Args:
-        network: What is judged.
+        network: What is evaluated.
         requests: Which benchmarks.
         settings: Where data and caches lie.
         on_progress: Told of benchmark, images done, images in all.
         keep_generated: Whether generated images are kept in the cache; the numbers are the same either way.
     """
-    from eval.benchmarks.suite import judge
+    from eval.benchmarks.suite import evaluate
 
     subject = subject_of(network, settings, keep_generated=keep_generated)
-    return judge(subject, requests, on_progress=on_progress)
+    return evaluate(subject, requests, on_progress=on_progress)
 
 
 def refused(path: Path, text: str) -> InputError:

@@ -1,4 +1,4 @@
-"""Judging one network outside of any sweep: which network, which benchmarks, and the report of all axes as document and text."""
+"""Evaluating one network outside of any sweep: which one, which benchmarks, and the report of all axes as document and text."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ IMAGENET_CLASSES: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
-    """What was judged, and what it came to.
+class Evaluation:
+    """What was evaluated, and what it came to.
 
     Attributes:
         checkpoint: The file or the name of published weights.
         architecture: Name of the network, or "" where the checkpoint alone knows it.
-        network: The network that was judged.
+        network: The network that was evaluated.
         reports: One report per benchmark.
         foretold: Forward passes that the cost model foretells, in images.
         notes: What is not as published: missing files, stand-ins, limits.
@@ -222,23 +222,23 @@ def foretold_passes(requests: Sequence[BenchmarkRequest], dataset: str) -> int:
     return suite_cost(requests, num_images=spec.num_test, side=spec.image_size, set_sizes=sizes).forward
 
 
-def judgement_document(judged: Judgement) -> dict[str, Any]:
-    """Return a judgement as plain values: one document for all axes."""
+def evaluation_document(evaluated: Evaluation) -> dict[str, Any]:
+    """Return an evaluation as plain values: one document for all axes."""
     from eval.benchmarks.suites import axes_of
 
     return {
         "kind": DOCUMENT_KIND,
-        "checkpoint": judged.checkpoint,
-        "sha256": judged.network.sha256,
-        "dataset": judged.network.dataset,
-        "assumed": judged.assumed,
-        "architecture": judged.architecture,
-        "axes": list(axes_of([report.benchmark for report in judged.reports if report.outcome is not None])),
-        "forward_passes": sum(report.outcome.forward_passes for report in judged.reports if report.outcome),
-        "forward_passes_foretold": judged.foretold,
-        "notes": list(judged.notes),
-        "missing": {report.benchmark: report.error for report in judged.reports if report.outcome is None},
-        "reports": [report_document(report) for report in judged.reports],
+        "checkpoint": evaluated.checkpoint,
+        "sha256": evaluated.network.sha256,
+        "dataset": evaluated.network.dataset,
+        "assumed": evaluated.assumed,
+        "architecture": evaluated.architecture,
+        "axes": list(axes_of([report.benchmark for report in evaluated.reports if report.outcome is not None])),
+        "forward_passes": sum(report.outcome.forward_passes for report in evaluated.reports if report.outcome),
+        "forward_passes_foretold": evaluated.foretold,
+        "notes": list(evaluated.notes),
+        "missing": {report.benchmark: report.error for report in evaluated.reports if report.outcome is None},
+        "reports": [report_document(report) for report in evaluated.reports],
     }
 
 
@@ -265,7 +265,7 @@ def report_document(report: MetricReport) -> dict[str, Any]:
 
 
 def outcomes_of(document: Mapping[str, Any]) -> dict[str, BenchmarkOutcome]:
-    """Return the outcomes in a document of `judgement_document`, by benchmark; predictions are not part of it.
+    """Return the outcomes in a document of `evaluation_document`, by benchmark; predictions are not part of it.
 
     Raises:
         ValueError: If it is no such document.
@@ -287,10 +287,10 @@ def outcomes_of(document: Mapping[str, Any]) -> dict[str, BenchmarkOutcome]:
 
 
 def select_axes(benchmarks: Mapping[str, Mapping[str, object]], axes: Sequence[str]) -> dict[str, Mapping[str, object]]:
-    """Return the benchmarks that judge some safety axes.
+    """Return the benchmarks that evaluate some safety axes.
 
     Raises:
-        InputError: If an axis is unknown, or no benchmark judges one.
+        InputError: If an axis is unknown, or no benchmark evaluates one.
     """
     from typing import get_args
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from eval.benchmarks.registry import benchmark_for, column_value, parse_column
 from eval.claims.comparing import ALPHA
+from eval.claims.evaluate import Claim, ClaimVerdict, claims, evaluate, evaluate_printed
 from eval.claims.evidence import Measure, Missing, Sample, floor_of, joined, turned
-from eval.claims.judging import Claim, ClaimVerdict, claims, judge, judge_printed
 from eval.tables.published.tables import published_tables
 from orchestration.cells.load import SWEEPS, load_sweep
 from orchestration.cells.resolve import resolve_sweep
@@ -115,21 +115,21 @@ def _own_files(cell: ResolvedCell, column: str) -> list[str]:
 
 
 def _columns_of(given: str, cell: ResolvedCell, stand_ins: Mapping[str, str]) -> list[str]:
-    """Return what stands for a column in a size: its stand-in, else itself where the cell is judged by that benchmark."""
+    """Return what stands for a column in a size: its stand-in, else itself where the cell is evaluated by that benchmark."""
     if given in stand_ins:
         return [stand_ins[given]]
     parsed = parse_column(given.removesuffix("/mean"))
-    is_judged = any(request.name == parsed.benchmark for request in cell.benchmarks)
-    return [given] if is_judged and parsed.metric in benchmark_for(parsed.benchmark).metrics else []
+    is_evaluated = any(request.name == parsed.benchmark for request in cell.benchmarks)
+    return [given] if is_evaluated and parsed.metric in benchmark_for(parsed.benchmark).metrics else []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JudgedClaim:
+class EvaluatedClaim:
     """A claim on one sweep.
 
     Attributes:
         sweep: Label of the sweep, its size included.
-        table: The published table (or the sweep) that it is judged as.
+        table: The published table (or the sweep) that it is evaluated as.
         datasets: In-distribution datasets of the sweep's cells.
         ours: The verdict on what is recorded.
         printed: The verdict on the papers' own numbers, or None where the table is no published one.
@@ -147,13 +147,13 @@ class JudgedClaim:
         return self.ours.claim
 
 
-def judge_claims(
+def evaluate_claims(
     sweeps: Sequence[Sweep], *, store: ResultsStore, catalogue: Catalogue, alpha: float = ALPHA
-) -> tuple[JudgedClaim, ...]:
+) -> tuple[EvaluatedClaim, ...]:
     """Return the verdict on every claim that speaks of one of these sweeps, or of a part of a union.
 
     Args:
-        sweeps: What is judged; parts of unions are judged one by one.
+        sweeps: What is evaluated; parts of unions are evaluated one by one.
         store: What is recorded.
         catalogue: What cells may name.
         alpha: Level of each verdict.
@@ -167,7 +167,7 @@ def judge_claims(
     everything = [*grounds.values(), *(resolved for each in lenders.values() for resolved in each.values())]
     results = recorded([cell for resolved in everything for cell in resolved.cells], store)
     return tuple(
-        _judged(claim, name, resolved, lenders[name], results, alpha)
+        _evaluated(claim, name, resolved, lenders[name], results, alpha)
         for name, resolved in grounds.items()
         for claim in claims()
         if name in claim.tables
@@ -180,20 +180,20 @@ def table_of(sweep: Sweep) -> str:
     return published or sweep.name
 
 
-def verdict_document(judged: JudgedClaim) -> dict[str, Any]:
-    """Return a judged claim as plain values."""
+def verdict_document(evaluated: EvaluatedClaim) -> dict[str, Any]:
+    """Return an evaluated claim as plain values."""
     return {
-        "claim": judged.claim.name,
-        "says": judged.claim.says,
-        "source": judged.claim.source,
-        "sweep": judged.sweep,
-        "datasets": list(judged.datasets),
-        "verdict": judged.ours.truth,
-        "reason": judged.ours.reason,
-        "comparisons": [each.text for each in judged.ours.comparisons],
-        "left_out": list(judged.ours.left_out),
-        "published_numbers": judged.printed.truth if judged.printed is not None else None,
-        "published_reason": judged.printed.reason if judged.printed is not None else None,
+        "claim": evaluated.claim.name,
+        "says": evaluated.claim.says,
+        "source": evaluated.claim.source,
+        "sweep": evaluated.sweep,
+        "datasets": list(evaluated.datasets),
+        "verdict": evaluated.ours.truth,
+        "reason": evaluated.ours.reason,
+        "comparisons": [each.text for each in evaluated.ours.comparisons],
+        "left_out": list(evaluated.ours.left_out),
+        "published_numbers": evaluated.printed.truth if evaluated.printed is not None else None,
+        "published_reason": evaluated.printed.reason if evaluated.printed is not None else None,
     }
 
 
@@ -221,19 +221,19 @@ def _built_in(table: str, like: Sweep, catalogue: Catalogue) -> Resolved | None:
     return Resolved(sweep, resolve_sweep(sweep, catalogue))
 
 
-def _judged(
+def _evaluated(
     claim: Claim,
     table: str,
     resolved: Resolved,
     lenders: Mapping[str, Resolved],
     results: Mapping[str, CellResult],
     alpha: float,
-) -> JudgedClaim:
+) -> EvaluatedClaim:
     beside = tuple(lenders[other] for other in claim.beside if other in lenders)
-    return JudgedClaim(
+    return EvaluatedClaim(
         sweep=resolved.sweep.label,
         table=table,
         datasets=tuple(dict.fromkeys(cell.config.dataset for cell in resolved.cells)),
-        ours=judge(claim, RecordedEvidence((resolved, *beside), results), table=table, alpha=alpha),
-        printed=judge_printed(claim, table) if table in published_tables() else None,
+        ours=evaluate(claim, RecordedEvidence((resolved, *beside), results), table=table, alpha=alpha),
+        printed=evaluate_printed(claim, table) if table in published_tables() else None,
     )

@@ -98,8 +98,8 @@ def tested(table: Table, ours: Resolved) -> Table:
     spec = ours.sweep.table
     if spec is None or spec.baseline not in table.rows or table.rank_along != "column":
         return table
-    judged = against_baseline(table, str(spec.baseline))
-    return replace(judged, notes=(*judged.notes, *confounds(ours, str(spec.baseline))))
+    evaluated = against_baseline(table, str(spec.baseline))
+    return replace(evaluated, notes=(*evaluated.notes, *confounds(ours, str(spec.baseline))))
 
 
 def recipes(ours: Resolved, full: Resolved) -> Callable[[str], Recipe]:

@@ -1,8 +1,8 @@
 """Adding seeds where a verdict is undecided, look by look, within a budget.
 
-Looking at the same verdict again and again would find differences that are not there; so each look is judged at the level divided
+Looking at the same verdict again and again would find differences that are not there. Each look is evaluated at the level divided
 by the number of planned looks (Bonferroni), also the last one. Verdicts are those against published numbers; a sweep
-that has none to be compared with (a smaller size, other data) is judged by the papers' claims instead.
+that has none to be compared with (a smaller size, other data) is evaluated by the papers' claims instead.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from orchestration.errors import InputError, Mistake
 
 if TYPE_CHECKING:
     from eval.tables.grid import Table
-    from orchestration.results.claims import JudgedClaim
+    from orchestration.results.claims import EvaluatedClaim
     from orchestration.runs.run import SweepRun
     from orchestration.sweeps.model import Point, Sweep
 
@@ -31,7 +31,7 @@ class DecidingOptions:
 
     Attributes:
         max_seeds: Most seeds of a row.
-        looks: Planned looks, the first included; each is judged at the level divided by it.
+        looks: Planned looks, the first included; each is evaluated at the level divided by it.
         budget_hours: Device-hours that added seeds may cost by the estimate, or None for no limit.
     """
 
@@ -68,12 +68,12 @@ class Look:
     is_possible: bool
 
 
-def look_at(tables: Sequence[Table], judged: Sequence[JudgedClaim], sweep: Sweep) -> Look:
+def look_at(tables: Sequence[Table], evaluated: Sequence[EvaluatedClaim], sweep: Sweep) -> Look:
     """Return what is undecided: entries against published numbers, or claims where no entry can be compared.
 
     Args:
         tables: Tables compared at the corrected level.
-        judged: Claims judged at the corrected level.
+        evaluated: Claims evaluated at the corrected level.
         sweep: The sweep that they are of.
     """
     undecided: dict[str, list[str]] = {}
@@ -88,7 +88,7 @@ def look_at(tables: Sequence[Table], judged: Sequence[JudgedClaim], sweep: Sweep
                 if reference.verdict.startswith(UNDECIDED):
                     undecided.setdefault(spec.label if table.rank_along == "row" else row, []).append(spec.key)
     if not verdicts:
-        checked = [each for each in judged if each.ours.truth in ("pass", "fail", UNDECIDED)]
+        checked = [each for each in evaluated if each.ours.truth in ("pass", "fail", UNDECIDED)]
         verdicts = len(checked)
         for each in (one for one in checked if one.ours.truth == UNDECIDED):
             for row in rows_of_claim(each, sweep):
@@ -100,11 +100,11 @@ def look_at(tables: Sequence[Table], judged: Sequence[JudgedClaim], sweep: Sweep
     )
 
 
-def rows_of_claim(judged: JudgedClaim, sweep: Sweep) -> tuple[str, ...]:
+def rows_of_claim(evaluated: EvaluatedClaim, sweep: Sweep) -> tuple[str, ...]:
     """Return the rows of a sweep that a claim speaks of; all of them where it compares with every row."""
     rows = {row for part in sweep.parts or (sweep,) for row in part.rows}
     named: dict[str, None] = {}
-    for test in judged.claim.holds:
+    for test in evaluated.claim.holds:
         found = [test[name] for name in ROW_FIELDS if name in test]
         for name in ROWS_FIELDS:
             value = test.get(name, ())
@@ -156,7 +156,7 @@ def next_seeds(look: Look, options: DecidingOptions) -> dict[str, int]:
 def run_until_decided(
     sweep: Sweep,
     run: Callable[[Sweep], SweepRun],
-    judge: Callable[[Sweep, SweepRun], Look],
+    evaluate: Callable[[Sweep, SweepRun], Look],
     hours: Callable[[Sweep], float],
     *,
     options: DecidingOptions,
@@ -167,7 +167,7 @@ def run_until_decided(
     Args:
         sweep: What is wanted first.
         run: Brings a sweep to completion.
-        judge: Looks at what came of it, at the corrected level.
+        evaluate: Looks at what came of it, at the corrected level.
         hours: Estimates the device-hours of what is missing of a sweep.
         options: Limits.
         tell: Is told why it goes on or ends.
@@ -177,7 +177,7 @@ def run_until_decided(
     """
     made, spent = run(sweep), 0.0
     for number in range(1, options.looks + 1):
-        look = judge(sweep, made)
+        look = evaluate(sweep, made)
         if made.outcome.status != "complete" or not look.is_possible or not look.undecided:
             tell(_ending(made, look, number))
             return sweep, made

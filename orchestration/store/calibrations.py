@@ -40,12 +40,12 @@ def read_calibrations(storage: Storage, machine: str, on_damage: OnDamage) -> Ex
         except CorruptRecordError as error:
             on_damage(error)
     training: dict[Kind, float] = {}
-    judging: dict[Kind, float] = {}
+    evaluation: dict[Kind, float] = {}
     for _, experience in sorted(found, key=lambda each: each[0]):
         training |= experience.training
-        judging |= experience.judging
+        evaluation |= experience.evaluation
     hardware = tuple(dict.fromkeys(name for _, experience in found for name in experience.hardware))
-    return Experience(training=training, judging=judging, hardware=hardware)
+    return Experience(training=training, evaluation=evaluation, hardware=hardware)
 
 
 def write_calibration(storage: Storage, machine: str, hardware: str, measured: Experience, *, at: float) -> None:
@@ -68,7 +68,7 @@ def write_calibration(storage: Storage, machine: str, hardware: str, measured: E
         "hardware": hardware,
         "at": at,
         "training": _rows({**before.training, **measured.training}),
-        "judging": _rows({**before.judging, **measured.judging}),
+        "judging": _rows({**before.evaluation, **measured.evaluation}),
     }
     storage.write_bytes(path, seal("calibration", VERSION, body), durable=False)
 
@@ -89,9 +89,9 @@ def _decoded(data: bytes, where: str) -> tuple[float, Experience]:
     body = Fields(unseal(data, "calibration", VERSION, where), where)
     body.take("machine", str)
     hardware, at = body.take("hardware", str), body.take("at", float)
-    training, judging = (_seconds(body.take(name, list), where) for name in ("training", "judging"))
+    training, evaluation = (_seconds(body.take(name, list), where) for name in ("training", "judging"))
     body.end()
-    return at, Experience(training=training, judging=judging, hardware=(hardware,))
+    return at, Experience(training=training, evaluation=evaluation, hardware=(hardware,))
 
 
 def _rows(seconds: Mapping[Kind, float]) -> list[list[object]]:

@@ -1,6 +1,6 @@
 """What measured cells teach of others of their kind: device-seconds per training image, and seconds per forward pass.
 
-Kinds are (dataset, model, method) for training and (dataset, model, benchmark) for judging.
+Kinds are (dataset, model, method) for training and (dataset, model, benchmark) for evaluation.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ class Experience:
 
     Attributes:
         training: (dataset, model, method) -> device-seconds per image and epoch.
-        judging: (dataset, model, benchmark) -> seconds per forward pass of one image.
+        evaluation: (dataset, model, benchmark) -> seconds per forward pass of one image.
         hardware: What it was measured on, for people.
     """
 
     training: Mapping[Kind, float] = field(default_factory=dict)
-    judging: Mapping[Kind, float] = field(default_factory=dict)
+    evaluation: Mapping[Kind, float] = field(default_factory=dict)
     hardware: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, results: Iterable[CellResult]) -> Experience:
         """Return what some results teach: the median of each kind."""
         training: dict[Kind, list[float]] = {}
-        judging: dict[Kind, list[float]] = {}
+        evaluation: dict[Kind, list[float]] = {}
         for result in results:
             config = result.training.provenance.config
             dataset, model, method = (str(config.get(name, "")) for name in ("dataset", "model", "method"))
@@ -46,8 +46,8 @@ class Experience:
             for report in result.reports.values():
                 passes = report.outcome.forward_passes if report.outcome is not None else 0
                 if passes and report.wall_s > 0:
-                    judging.setdefault((dataset, model, report.benchmark), []).append(report.wall_s / passes)
-        return cls(training=_medians(training), judging=_medians(judging))
+                    evaluation.setdefault((dataset, model, report.benchmark), []).append(report.wall_s / passes)
+        return cls(training=_medians(training), evaluation=_medians(evaluation))
 
 
 NO_EXPERIENCE: Final = Experience()

@@ -39,7 +39,7 @@ class PointPatch(StrictModel):
     """Part of a cell; what it leaves out comes from elsewhere in the file."""
 
     method: Name | None = Field(default=None, description="Method, or several joined by '+': pixmix+cutmix")
-    dataset: Name | None = Field(default=None, description="Dataset to train and judge on")
+    dataset: Name | None = Field(default=None, description="Dataset to train and evaluate on")
     model: Name | None = Field(default=None, description="Network: wrn-40-4, resnet-18, small-cnn, ...")
     recipe: Name | None = Field(default=None, description="How it is trained")
     params: Scalars = Field(default_factory=dict, description="Hyper-parameters of the method")
@@ -49,7 +49,7 @@ class PointPatch(StrictModel):
     mixing_set_params: Scalars = Field(default_factory=dict, description="num_pictures, image_size, seed and options")
     outliers: Name | None = Field(default=None, description="Outlier stream of the methods that need one")
     released: Name | None = Field(
-        default=None, description="A released network that is judged in this row instead of training one"
+        default=None, description="A released network that is evaluated in this row instead of training one"
     )
     imported: Name | None = Field(
         default=None,

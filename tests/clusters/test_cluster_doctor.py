@@ -13,7 +13,7 @@ import pytest
 
 from clusters.cluster_files.launcher import has_token
 from clusters.probe import ProbeRequest, probe
-from orchestration.doctor.cluster import NodeAnswer, clock_difference_s, examine_cluster, judge, token_findings
+from orchestration.doctor.cluster import NodeAnswer, clock_difference_s, evaluate, examine_cluster, token_findings
 from orchestration.settings import Settings
 
 HERE = {"python": "3.11.7", "versions": {"torch": "2.14.1", "ray": "2.60.0", "dreamgrid": "0.1.0"}}
@@ -33,7 +33,7 @@ def report(**changes: Any) -> dict[str, Any]:
 
 
 def test_nodes_without_fault_are_one_fine_finding(settings: Settings) -> None:
-    (finding,) = judge([NodeAnswer(name="a", report=report())], here=HERE, settings=settings)
+    (finding,) = evaluate([NodeAnswer(name="a", report=report())], here=HERE, settings=settings)
 
     assert finding.state == "fine"
 
@@ -75,7 +75,7 @@ def test_nodes_without_fault_are_one_fine_finding(settings: Settings) -> None:
 def test_each_fault_has_its_finding_and_its_remedy(
     settings: Settings, answer: dict[str, Any], what: str, detail: str, way_out: str
 ) -> None:
-    (finding,) = judge([NodeAnswer(name="a", **answer)], here=HERE, settings=settings)
+    (finding,) = evaluate([NodeAnswer(name="a", **answer)], here=HERE, settings=settings)
 
     assert finding.what == what
     assert finding.state in ("broken", "note")
@@ -85,7 +85,7 @@ def test_each_fault_has_its_finding_and_its_remedy(
 
 def test_the_same_fault_on_many_nodes_is_one_finding(settings: Settings) -> None:
     answers = [NodeAnswer(name=name, report=report(tracking="answers 500")) for name in "abc"]
-    (finding,) = judge(answers, here=HERE, settings=settings)
+    (finding,) = evaluate(answers, here=HERE, settings=settings)
 
     assert "(on a, b, c)" in finding.detail
 

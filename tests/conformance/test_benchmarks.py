@@ -14,7 +14,7 @@ from torch import nn
 
 from eval.benchmarks.contract import BenchmarkRequest
 from eval.benchmarks.registry import BENCHMARKS, benchmark_identity, column_label, full_params, metric_of, parse_column
-from eval.benchmarks.suite import judge
+from eval.benchmarks.suite import evaluate
 from eval.inference.subject import Subject
 from eval.metrics.registry import METRICS
 
@@ -97,7 +97,7 @@ def fixed_subject(tmp_path: Path) -> Subject:
 def outcome_of(name: str, subject: Subject):
     (subject.data_root / "baselines").mkdir(exist_ok=True)
     (subject.data_root / "baselines" / "made-up.yaml").write_text(BASELINE)
-    (report,) = judge(subject, [BenchmarkRequest(name=name, params=QUICK.get(name, {}), key="key")])
+    (report,) = evaluate(subject, [BenchmarkRequest(name=name, params=QUICK.get(name, {}), key="key")])
     assert report.error is None, report.error
     assert report.outcome is not None
     return report.outcome

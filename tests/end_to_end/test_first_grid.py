@@ -107,10 +107,10 @@ def test_a_new_benchmark_does_not_train_again(dreamgrid: Any, first: Any, sweep_
     recorded = trainings(dreamgrid.storage)
 
     wider = tiny("baseline", "cutout", columns="clean/error, ood-generated/auroc")
-    judged = dreamgrid("run", str(sweep_file("wider", wider)), "--json")
+    evaluated = dreamgrid("run", str(sweep_file("wider", wider)), "--json")
 
-    assert judged.code == 0, judged.err
-    assert sorted(judged.document["computed"]) == sorted(first.document["computed"])
+    assert evaluated.code == 0, evaluated.err
+    assert sorted(evaluated.document["computed"]) == sorted(first.document["computed"])
     assert trainings(dreamgrid.storage) == recorded
 
 

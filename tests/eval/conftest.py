@@ -1,4 +1,4 @@
-"""A tiny network on tiny images, and workers that share the judging in threads."""
+"""A tiny network on tiny images, and workers that share the evaluation in threads."""
 
 from __future__ import annotations
 

@@ -7,8 +7,8 @@ import dataclasses
 import pytest
 
 from eval.claims.comparing import all_hold, is_better, is_near, some_hold
+from eval.claims.evaluate import _mistakes, claims, evaluate, evaluate_printed, measures
 from eval.claims.evidence import Measure, Missing, PrintedEvidence, Sample, averaged
-from eval.claims.judging import _mistakes, claims, judge, judge_printed, measures
 from eval.claims.predicates import FIELDS, TESTS
 from eval.tables.published.tables import published_table, published_tables
 
@@ -64,7 +64,7 @@ class Table:
 def test_what_the_papers_say_follows_from_their_tables(name, table):
     expected = "not checkable" if (name, table) in NOT_PRINTED else "fail" if (name, table) in CONTRADICTED else "pass"
 
-    verdict = judge_printed(named(name), table)
+    verdict = evaluate_printed(named(name), table)
 
     assert verdict.truth == expected, verdict.reason
     assert bool(verdict.reason) == (expected != "pass")
@@ -85,7 +85,7 @@ def test_a_claim_fails_on_numbers_that_speak_against_it(table):
     evidence = PrintedEvidence((dataclasses.replace(real, values=swapped),))
 
     for name in ("better-corruption", "better-consistency", "better-calibration", "better-anomaly", "best-robustness"):
-        assert judge(named(name), evidence, table=table, is_printed=True).truth == "fail"
+        assert evaluate(named(name), evidence, table=table, is_printed=True).truth == "fail"
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_a_mean_of_measures_is_taken_seed_by_seed_over_shared_seeds():
 def test_a_row_that_is_not_recorded_makes_a_claim_not_checkable():
     evidence = Table({"PixMix": {"clean": [0.2, 0.21]}, "Baseline": {}})
 
-    verdict = judge(named("clean-kept"), evidence, table="table-3")
+    verdict = evaluate(named("clean-kept"), evidence, table="table-3")
 
     assert verdict.truth == "not checkable"
     assert verdict.reason == "clean of Baseline is not recorded"
@@ -169,7 +169,7 @@ def test_a_row_that_is_not_recorded_makes_a_claim_not_checkable():
 def test_a_measure_that_the_table_lacks_is_left_out_by_name():
     rows = {"PixMix": {"corruption": [0.1, 0.11, 0.1]}, "Baseline": {"corruption": [0.3, 0.31, 0.32]}}
 
-    verdict = judge(named("better-corruption"), Table(rows), table="table-3")
+    verdict = evaluate(named("better-corruption"), Table(rows), table="table-3")
 
     assert verdict.truth == "pass"
     assert set(verdict.left_out) == {"corruption-bar", "renditions"}
@@ -185,15 +185,17 @@ def test_a_measure_that_the_table_lacks_is_left_out_by_name():
     ],
 )
 def test_overhead_is_a_ratio_of_device_seconds(seconds, truth):
-    assert judge(named("low-overhead"), Table({"PixMix": {}, "Baseline": {}}, seconds), table="table-3").truth == truth
+    assert (
+        evaluate(named("low-overhead"), Table({"PixMix": {}, "Baseline": {}}, seconds), table="table-3").truth == truth
+    )
 
 
 def test_stable_means_that_no_two_rows_lie_far_apart():
     flat = {f"beta={beta}": {"clean": [0.20, 0.2001, 0.2002], "corruption": [0.30, 0.3, 0.3]} for beta in range(3)}
     steep = {**flat, "beta=9": {"clean": [0.25, 0.2501, 0.2502], "corruption": [0.30, 0.3, 0.3]}}
 
-    assert judge(named("stable-hyperparameters"), Table(flat), table="table-10").truth == "pass"
-    assert judge(named("stable-hyperparameters"), Table(steep), table="table-10").truth == "fail"
+    assert evaluate(named("stable-hyperparameters"), Table(flat), table="table-10").truth == "pass"
+    assert evaluate(named("stable-hyperparameters"), Table(steep), table="table-10").truth == "fail"
 
 
 def test_a_row_that_another_beats_everywhere_is_dominated():
@@ -201,8 +203,8 @@ def test_a_row_that_another_beats_everywhere_is_dominated():
     better = {"clean": [0.10, 0.11, 0.1], "corruption": [0.2, 0.21, 0.2]}
     mixed = {"clean": [0.10, 0.11, 0.1], "corruption": [0.5, 0.51, 0.5]}
 
-    assert judge(named("near-pareto"), Table({"PixMix": close, "A": better}), table="table-3").truth == "fail"
-    assert judge(named("near-pareto"), Table({"PixMix": close, "A": mixed}), table="table-3").truth == "pass"
+    assert evaluate(named("near-pareto"), Table({"PixMix": close, "A": better}), table="table-3").truth == "fail"
+    assert evaluate(named("near-pareto"), Table({"PixMix": close, "A": mixed}), table="table-3").truth == "pass"
 
 
 def test_mistakes_of_the_claims_file_are_named():

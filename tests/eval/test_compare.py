@@ -15,7 +15,7 @@ from eval.tables.formats.render import render
 from eval.tables.grid import Observation
 from eval.tables.layouts import metric_table, pair_grid, set_table
 from eval.tables.published.tables import PublishedValue, published_table, published_tables
-from eval.tables.verdicts import Tolerance, alpha_of_look, judge_values, tolerance_for
+from eval.tables.verdicts import Tolerance, alpha_of_look, evaluate_values, tolerance_for
 
 AS_PUBLISHED = Recipe(kind="published")
 TOLERANCE = Tolerance(tolerance=0.0035, why="made up")
@@ -48,22 +48,22 @@ def table_of(values, columns, rows=None):
     ],
 )
 def test_a_verdict_needs_seeds_that_agree(values, outcome):
-    verdict = judge_values(seeds(*values), PRINTED, TOLERANCE, lower_is_better=True)
+    verdict = evaluate_values(seeds(*values), PRINTED, TOLERANCE, lower_is_better=True)
     assert verdict.outcome == outcome
     assert verdict.tolerance == pytest.approx(0.004)
 
 
 def test_where_higher_is_better_the_sides_change():
     values = seeds(0.250, 0.252, 0.251)
-    assert judge_values(values, PRINTED, TOLERANCE, lower_is_better=False).outcome == "better"
+    assert evaluate_values(values, PRINTED, TOLERANCE, lower_is_better=False).outcome == "better"
 
 
 def test_an_undecided_verdict_says_about_how_many_seeds_are_lacking():
-    verdict = judge_values(seeds(0.2030, 0.2060), PRINTED, TOLERANCE, lower_is_better=True)
+    verdict = evaluate_values(seeds(0.2030, 0.2060), PRINTED, TOLERANCE, lower_is_better=True)
     assert verdict.outcome == "undecided"
     assert verdict.more_seeds >= 1
     assert f"about {verdict.more_seeds} more seed" in str(verdict)
-    on_the_edge = judge_values(seeds(0.2069, 0.2071), PRINTED, TOLERANCE, lower_is_better=True)
+    on_the_edge = evaluate_values(seeds(0.2069, 0.2071), PRINTED, TOLERANCE, lower_is_better=True)
     assert on_the_edge.more_seeds is None
     assert str(on_the_edge) == "undecided"
 
@@ -71,7 +71,7 @@ def test_an_undecided_verdict_says_about_how_many_seeds_are_lacking():
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.floats(0.1, 0.3), min_size=2, max_size=6), st.floats(0.001, 0.01))
 def test_no_verdict_contradicts_the_mean(values, tolerance):
-    verdict = judge_values(seeds(*values), PRINTED, Tolerance(tolerance=tolerance, why="x"), lower_is_better=True)
+    verdict = evaluate_values(seeds(*values), PRINTED, Tolerance(tolerance=tolerance, why="x"), lower_is_better=True)
     gap = sum(values) / len(values) - PRINTED.value
     if verdict.outcome == "reproduced":
         assert abs(gap) < verdict.tolerance
@@ -83,9 +83,9 @@ def test_no_verdict_contradicts_the_mean(values, tolerance):
 
 def test_a_stricter_level_never_decides_more():
     values = seeds(0.2031, 0.2015, 0.2044)
-    assert judge_values(values, PRINTED, TOLERANCE, lower_is_better=True).outcome == "reproduced"
+    assert evaluate_values(values, PRINTED, TOLERANCE, lower_is_better=True).outcome == "reproduced"
     level = alpha_of_look(50)
-    assert judge_values(values, PRINTED, TOLERANCE, lower_is_better=True, alpha=level).outcome == "undecided"
+    assert evaluate_values(values, PRINTED, TOLERANCE, lower_is_better=True, alpha=level).outcome == "undecided"
     with pytest.raises(ValueError, match="at least one look"):
         alpha_of_look(0)
 
@@ -145,14 +145,14 @@ def test_unknowns_of_the_source_stand_beside_a_verdict():
         ("c-generated/rms", "generated images here, published files there; every bin counts"),
     ],
 )
-def test_a_column_that_measures_something_else_is_shown_but_not_judged(column, why):
+def test_a_column_that_measures_something_else_is_shown_but_not_evaluated(column, why):
     ours = table_of({("PixMix", column): [0.2, 0.2]}, [column])
     reference = compare(ours, published_table("table-3"), lambda row: AS_PUBLISHED).entry("PixMix", column).reference
     assert reference.verdict == "not comparable"
     assert why in reference.reason
 
 
-def test_limited_and_doubtful_numbers_are_never_judged():
+def test_limited_and_doubtful_numbers_are_never_evaluated():
     limited = Observation(row="PixMix", column="clean/error", seed=0, value=0.2, marks=frozenset({"limited"}))
     table = metric_table("t", ["PixMix"], ["clean/error"], [limited])
     reference = (

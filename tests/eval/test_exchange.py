@@ -11,7 +11,7 @@ import pytest
 from eval.benchmarks.baselines import baseline_for
 from eval.benchmarks.contract import BenchmarkRequest
 from eval.benchmarks.measure_baseline import measure_baseline, store_baseline
-from eval.benchmarks.suite import judge
+from eval.benchmarks.suite import evaluate
 from eval.errors import EvalError
 from eval.exchange.contract import About
 from eval.exchange.openood import is_average
@@ -27,7 +27,7 @@ def outcomes(shared_subject):
         "c-generated": {"kinds": ["fog"], "severities": [1]},
         "ood-generated": {"repeats": 1, "sets": ["gaussian", "blobs"]},
     }
-    reports = judge(shared_subject, [BenchmarkRequest(name=name, params=wanted[name], key=name) for name in wanted])
+    reports = evaluate(shared_subject, [BenchmarkRequest(name=name, params=wanted[name], key=name) for name in wanted])
     return {report.benchmark: report.outcome for report in reports}
 
 
@@ -301,7 +301,7 @@ def test_a_measured_baseline_normalises_itself_to_one(make_subject):
     path = store_baseline(document, "tiny", subject.data_root)
     assert baseline_for("tiny", subject.data_root).what == "TinyNet"
     requests = [BenchmarkRequest(name=name, params={**wanted[name], "baseline": "tiny"}, key=name) for name in wanted]
-    corruptions, perturbations = judge(subject, requests)
+    corruptions, perturbations = evaluate(subject, requests)
     assert corruptions.outcome.metrics["mce"].value == pytest.approx(1.0)
     assert perturbations.outcome.metrics["mfr-normalised"].value == pytest.approx(1.0)
     with pytest.raises(EvalError, match="exists already"):

@@ -20,7 +20,7 @@ from eval.benchmarks.contract import BenchmarkRequest
 from eval.benchmarks.files_identity import files_identity
 from eval.benchmarks.presence import missing_files
 from eval.benchmarks.registry import full_params
-from eval.benchmarks.suite import judge
+from eval.benchmarks.suite import evaluate
 from eval.errors import EvalError
 from eval.published_files.layout import FROST_FILES
 
@@ -265,11 +265,11 @@ def test_files_other_than_planned_are_refused_and_those_that_were_read_are_noted
     params = {"sets": ["folder:mine"], "repeats": 1}
     found = files_identity("ood", params, "cifar-10", subject.data_root)["folder:mine"]
     planned = {"folder:mine": {"key": found.key, "content": found.content}}
-    (report,) = judge(subject, [BenchmarkRequest(name="ood", params=params, key="k", files=planned)])
+    (report,) = evaluate(subject, [BenchmarkRequest(name="ood", params=params, key="k", files=planned)])
     assert report.error is None
     assert report.outcome.notes["files"]["folder:mine"] == {"are": "given", "content": found.content, "reason": ""}
     _image(subject.data_root / "mine" / "0.png", 99)
-    (report,) = judge(subject, [BenchmarkRequest(name="ood", params=params, key="k", files=planned)])
+    (report,) = evaluate(subject, [BenchmarkRequest(name="ood", params=params, key="k", files=planned)])
     assert "folder:mine must hold what was planned" in report.error
 
 
@@ -278,5 +278,5 @@ def test_files_that_were_absent_while_planning_are_read_only_if_they_are_the_pub
     _image(subject.data_root / "mine" / "0.png", 1)
     planned = {"folder:mine": {"key": PENDING, "content": ""}}
     request = BenchmarkRequest(name="ood", params={"sets": ["folder:mine"]}, key="k", files=planned)
-    (report,) = judge(subject, [request])
+    (report,) = evaluate(subject, [request])
     assert "was planned without its files" in report.error

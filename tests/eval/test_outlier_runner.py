@@ -11,7 +11,7 @@ from PIL import Image
 from eval.benchmarks.contract import BenchmarkRequest
 from eval.benchmarks.registry import column_marks, parse_column
 from eval.benchmarks.runners.outliers import check_overlap
-from eval.benchmarks.suite import judge
+from eval.benchmarks.suite import evaluate
 from eval.errors import EvalError
 from eval.inference.sampling import outlier_subsets
 from eval.metrics.anomaly import detection
@@ -37,9 +37,9 @@ def library(sets):
     return load
 
 
-def test_sets_of_another_size_and_colour_are_judged_and_averaged(make_subject):
+def test_sets_of_another_size_and_colour_are_evaluated_and_averaged(make_subject):
     subject = make_subject(load_images=library({"svhn": noise(50, (12, 10, 1)), "kmnist": noise(30, seed=1)}))
-    (report,) = judge(subject, ood(["svhn", "kmnist", "blobs"], repeats=2))
+    (report,) = evaluate(subject, ood(["svhn", "kmnist", "blobs"], repeats=2))
     assert report.error is None
     rows = {(row["set"], row["variant"]): row for row in report.outcome.rows}
     means = np.mean([rows[name, "msp"]["auroc"] for name in ("svhn", "kmnist", "blobs")])
@@ -50,7 +50,7 @@ def test_sets_of_another_size_and_colour_are_judged_and_averaged(make_subject):
 
 def test_the_ratio_is_one_outlier_to_five_test_images(make_subject):
     subject = make_subject(load_images=library({"svhn": noise(24)}))
-    (report,) = judge(subject, ood(["svhn"], repeats=3))
+    (report,) = evaluate(subject, ood(["svhn"], repeats=3))
     inside = predictions_from(report.outcome.arrays, "in-distribution")
     outside = predictions_from(report.outcome.arrays, "outliers/svhn")
     assert report.outcome.notes["taken"]["svhn"] == {
@@ -78,7 +78,7 @@ def test_a_broken_image_of_a_hundred_costs_itself_only(make_subject):
     subject = make_subject()
     write_outliers(subject.data_root / "good", 120)
     write_outliers(subject.data_root / "spoilt", 120, broken=1)
-    (report,) = judge(subject, ood(["folder:good", "folder:spoilt"]))
+    (report,) = evaluate(subject, ood(["folder:good", "folder:spoilt"]))
     assert report.error is None
     rows = {row["set"]: row for row in report.outcome.rows}
     assert rows["folder:spoilt"]["auroc"] == pytest.approx(rows["folder:good"]["auroc"])
@@ -90,15 +90,15 @@ def test_a_set_with_many_broken_images_is_refused_alone_and_marked(make_subject)
     subject = make_subject()
     write_outliers(subject.data_root / "good", 120)
     write_outliers(subject.data_root / "bad", 100, broken=2)
-    (both,) = judge(subject, ood(["folder:good", "folder:bad"]))
-    (one,) = judge(subject, ood(["folder:good"]))
+    (both,) = evaluate(subject, ood(["folder:good", "folder:bad"]))
+    (one,) = evaluate(subject, ood(["folder:good"]))
     assert both.outcome.metrics == one.outcome.metrics
     assert "2 of 102 are: broken-0.png, broken-1.png" in both.outcome.notes["refused_sets"]["folder:bad"]
     column = parse_column("ood/auroc")
     assert "fewer-sets" in column_marks(both.outcome, column)
     assert "fewer-sets" not in column_marks(one.outcome, column)
     assert "fewer-sets" not in column_marks(both.outcome, parse_column("ood/auroc/folder:good"))
-    (alone,) = judge(subject, ood(["folder:bad"]))
+    (alone,) = evaluate(subject, ood(["folder:bad"]))
     assert "2 of 102" in alone.error
 
 
@@ -114,7 +114,7 @@ def test_a_set_that_is_too_small_for_the_ratio_faces_fewer_test_images(make_subj
     found = {}
     for count in (40, 8, 2):
         sized = dataclasses.replace(subject, load_images=library({"own": two_of_a_kind[:count]}))
-        (report,) = judge(sized, ood(["own"]))
+        (report,) = evaluate(sized, ood(["own"]))
         found[count] = {name: metric.value for name, metric in report.outcome.metrics.items()}
         taken = report.outcome.notes["taken"]["own"]
         assert (taken["outliers"], taken["test_images"]) == (count, 5 * count)
@@ -151,10 +151,10 @@ def test_a_blind_score_has_an_aupr_of_one_sixth_for_any_number_of_outliers():
 
 
 def test_fewer_than_five_test_images_are_refused(make_subject):
-    (report,) = judge(make_subject(load_images=library({"svhn": noise(24)})), ood(["svhn"], max_images=4))
+    (report,) = evaluate(make_subject(load_images=library({"svhn": noise(24)})), ood(["svhn"], max_images=4))
     assert "one to 5 test images, but there are 4" in report.error
     whole = make_subject()
-    (drawn,) = judge(make_subject(images=whole.images[:4], labels=whole.labels[:4]), ood(["blobs"]))
+    (drawn,) = evaluate(make_subject(images=whole.images[:4], labels=whole.labels[:4]), ood(["blobs"]))
     assert "one to 5 test images, but there are 4" in drawn.error
 
 
@@ -166,7 +166,7 @@ def test_files_of_a_set_that_lost_their_suffix_are_named_in_the_notes(make_subje
         Image.fromarray(pixels).save(folder / f"{number}.png")
         if number < 10:
             (folder / f"{number}.png").rename(folder / f"{number}.png.part")
-    (report,) = judge(subject, ood(["folder:mine"], repeats=1))
+    (report,) = evaluate(subject, ood(["folder:mine"], repeats=1))
     assert report.outcome.notes["taken"]["folder:mine"]["of_outliers"] == 20
     assert report.outcome.notes["left_out"]["folder:mine"].startswith(
         "10 files are no images by their suffix: 0.png.part"
@@ -185,13 +185,13 @@ def test_images_of_folders_are_fitted_as_published(side, shorter, size):
 
 
 def test_a_folder_without_a_name_is_no_outlier_set(make_subject):
-    (report,) = judge(make_subject(), ood(["folder:"]))
+    (report,) = evaluate(make_subject(), ood(["folder:"]))
     assert "must have a name, or a folder after 'folder:'" in report.error
 
 
 def test_a_set_against_itself_and_missing_sets_are_refused_together(make_subject):
     subject = make_subject(load_images=library({}))
-    (report,) = judge(subject, ood(["tiny", "svhn"]))
+    (report,) = evaluate(subject, ood(["tiny", "svhn"]))
     assert "outlier set 'tiny': it holds the classes that 'tiny' is trained on" in report.error
     assert "outlier set 'svhn': FileNotFoundError: dataset 'svhn' is not below the data root" in report.error
 
@@ -199,7 +199,7 @@ def test_a_set_against_itself_and_missing_sets_are_refused_together(make_subject
 def test_test_images_under_another_name_are_refused(make_subject):
     subject = make_subject()
     copied = dataclasses.replace(subject, load_images=library({"mine": subject.images[:40]}))
-    (report,) = judge(copied, ood(["mine"]))
+    (report,) = evaluate(copied, ood(["mine"]))
     assert "40 of its 40 images are test images" in report.error
 
 
@@ -234,10 +234,10 @@ def perturbations(**params):
 
 def test_sequences_stay_whole_and_any_number_of_workers_gives_the_same(make_subject, threads):
     subject = make_subject(images=noise(20, (8, 8, 3)))
-    (alone,) = judge(subject, perturbations())
+    (alone,) = evaluate(subject, perturbations())
 
     def work(worker):
-        return judge(dataclasses.replace(subject, workers=worker), perturbations())[0]
+        return evaluate(dataclasses.replace(subject, workers=worker), perturbations())[0]
 
     for report in threads(3).run(work):
         assert report.outcome.metrics == alone.outcome.metrics
@@ -248,7 +248,7 @@ def test_sequences_stay_whole_and_any_number_of_workers_gives_the_same(make_subj
 
 
 def test_rates_are_those_of_the_recorded_frames(make_subject):
-    (report,) = judge(make_subject(images=noise(12)), perturbations())
+    (report,) = evaluate(make_subject(images=noise(12)), perturbations())
     frames = report.outcome.arrays["translate/top_classes"][:, :, 0].astype(int)
     noises = report.outcome.arrays["shot_noise/top_classes"][:, :, 0].astype(int)
     by_hand = [np.mean(frames[:, 1:] != frames[:, :-1]), np.mean(noises[:, 1:] != noises[:, :1])]
@@ -265,7 +265,7 @@ def test_a_baseline_of_the_users_own_normalises_and_one_that_lacks_a_kind_is_ref
     (folder / "mine.yaml").write_text(text % ", shot_noise: 4.0")
     (folder / "half.yaml").write_text(text % "")
     requests = [*perturbations(baseline="mine"), *perturbations(baseline="half"), *perturbations(baseline="nobody")]
-    good, half, unknown = judge(subject, requests)
+    good, half, unknown = evaluate(subject, requests)
     rows = {row["perturbation"]: row for row in good.outcome.rows}
     assert rows["shot_noise"]["mfr-normalised"] == pytest.approx(rows["shot_noise"]["mfr"] / 0.25)
     assert good.outcome.metrics["mt5d-normalised"].value == pytest.approx(

@@ -10,7 +10,7 @@ import torch
 
 from eval.benchmarks.contract import BenchmarkRequest
 from eval.benchmarks.recompute import recompute
-from eval.benchmarks.suite import judge
+from eval.benchmarks.suite import evaluate
 from eval.metrics.anomaly import detection
 from eval.predictions import Predictions, compact, from_compact, predictions_from
 
@@ -94,7 +94,7 @@ def test_what_is_kept_gives_every_number_again_to_the_last_bit(make_subject):
         ("c-generated", {"kinds": ["contrast"], "severities": [5]}),
         ("ood-generated", {"repeats": 2}),
     ]
-    for report in judge(subject, [BenchmarkRequest(name=name, params=params, key=name) for name, params in wanted]):
+    for report in evaluate(subject, [BenchmarkRequest(name=name, params=params, key=name) for name, params in wanted]):
         again = recompute(report.benchmark, dict(wanted)[report.benchmark], report.outcome)
         assert again.metrics == report.outcome.metrics
         assert again.rows == report.outcome.rows

@@ -14,7 +14,7 @@ from torch import nn
 
 from eval.benchmarks.contract import BenchmarkRequest
 from eval.benchmarks.registry import full_params
-from eval.benchmarks.suite import judge
+from eval.benchmarks.suite import evaluate
 from eval.corruptions.cbar.registry import cbar_kinds
 from eval.corruptions.registry import BENCHMARK_KINDS
 from eval.perturbations.registry import num_frames
@@ -42,7 +42,7 @@ def cifar(make_subject, monkeypatch):
 
 
 def run(subject, name, **params):
-    (report,) = judge(subject, [BenchmarkRequest(name=name, params=params, key="k")])
+    (report,) = evaluate(subject, [BenchmarkRequest(name=name, params=params, key="k")])
     return report
 
 
@@ -101,7 +101,7 @@ def test_missing_truncated_and_mislabelled_files_are_refused_and_the_rest_still_
         BenchmarkRequest(name="c", params={"kinds": ["fog", "snow"]}, key="a"),
         BenchmarkRequest(name="clean", params={}, key="b"),
     ]
-    absent, clean = judge(cifar, requests)
+    absent, clean = evaluate(cifar, requests)
     assert "unpack the published archive there" in absent.error
     assert clean.error is None
     cifar_c(cifar, ["fog"])
@@ -181,7 +181,7 @@ def write_image(path, level, size=48):
     Image.fromarray(np.full((size, size, 3), level, dtype=np.uint8)).save(path)
 
 
-def test_renditions_are_judged_among_their_200_classes_only(make_subject, monkeypatch):
+def test_renditions_are_evaluated_among_their_200_classes_only(make_subject, monkeypatch):
     monkeypatch.setitem(folders.IMAGES_PER_SET, "imagenet-r", 200)
     subject = make_subject(
         images=noise(4, 40, 40, 3),

@@ -1,4 +1,4 @@
-"""Recorded predictions give new numbers without a forward pass; the cost of a judgement is known before it."""
+"""Recorded predictions give new numbers without a forward pass; the cost of an evaluation is known before it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from eval.benchmarks.contract import BenchmarkRequest
 from eval.benchmarks.cost import benchmark_cost, suite_cost
 from eval.benchmarks.recompute import recompute
-from eval.benchmarks.suite import judge
+from eval.benchmarks.suite import evaluate
 from eval.errors import EvalError
 from eval.metrics.calibration import expected_calibration_error
 from eval.predictions import predictions_from
@@ -28,7 +28,7 @@ REQUESTS = [
 
 @pytest.fixture(scope="module")
 def outcomes(shared_subject):
-    reports = judge(shared_subject, REQUESTS)
+    reports = evaluate(shared_subject, REQUESTS)
     assert all(report.error is None for report in reports)
     return {report.benchmark: report.outcome for report in reports}
 
@@ -56,7 +56,7 @@ def test_a_new_metric_can_be_taken_from_the_arrays(outcomes):
     assert 0 <= expected_calibration_error(fog.confidence, fog.correct) <= 1
 
 
-def test_what_is_kept_of_a_full_cifar_judgement_stays_below_100_megabytes(outcomes, shared_subject):
+def test_what_is_kept_of_a_full_cifar_evaluation_stays_below_100_megabytes(outcomes, shared_subject):
     assert shared_subject.num_classes >= 6, "fewer classes keep fewer than the six best"
 
     def full(name: str, measured: str) -> float:
@@ -79,14 +79,14 @@ def test_full_logits_are_kept_on_request_and_cost_no_second_pass(make_subject):
         BenchmarkRequest(name="clean", params={"keep_logits": True}, key="a"),
         BenchmarkRequest(name="ood-generated", params={"repeats": 1}, key="b"),
     ]
-    plain, kept = judge(make_subject(), REQUESTS[:1])[0], judge(make_subject(), requests)
+    plain, kept = evaluate(make_subject(), REQUESTS[:1])[0], evaluate(make_subject(), requests)
     assert kept[0].outcome.arrays["clean/logits"].shape == (120, 8)
     assert kept[0].outcome.metrics == plain.outcome.metrics
     assert kept[0].outcome.forward_passes == 120
     assert kept[1].outcome.forward_passes == 3 * 24
 
 
-def test_compact_predictions_of_a_full_cifar_judgement_stay_below_100_mb(outcomes):
+def test_compact_predictions_of_a_full_cifar_evaluation_stay_below_100_mb(outcomes):
     per_image = sum(values.nbytes for values in outcomes["clean"].arrays.values()) / 120
     per_frame = sum(values.nbytes for values in outcomes["p-generated"].arrays.values()) / (10 * (16 + 31))
     images = 10_000 * (1 + 75 + 50) + 7 * 20_000
@@ -104,7 +104,7 @@ def test_the_cost_model_equals_what_the_suite_counts(outcomes):
     assert whole.backward == sum(outcomes[name].notes["backward_passes"] for name in ("pgd", "pgd-reference"))
 
 
-def test_a_full_cifar_judgement_costs_about_495_passes_over_the_test_set():
+def test_a_full_cifar_evaluation_costs_about_495_passes_over_the_test_set():
     names = ("clean", "c", "cbar", "p", "pgd")
     requests = [BenchmarkRequest(name=name, params={}, key=name) for name in names]
     cost = suite_cost(requests, num_images=10_000, side=32)

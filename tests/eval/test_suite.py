@@ -11,7 +11,7 @@ from torch import nn
 
 from eval.benchmarks.contract import BenchmarkRequest
 from eval.benchmarks.registry import benchmark_for, column_marks, parse_column
-from eval.benchmarks.suite import judge
+from eval.benchmarks.suite import evaluate
 from eval.errors import EvalError
 from eval.inference.agreement import InStep, PeerFailed, WorkersLost
 from eval.inference.predict import clean_predictions, of_array, predict, predict_sets
@@ -68,10 +68,10 @@ def test_predictions_come_back_in_order_and_are_what_the_network_says(make_subje
 @pytest.mark.parametrize("world_size", [2, 3, 5])
 def test_any_number_of_workers_gives_the_same_bits_as_one(make_subject, threads, world_size):
     subject = make_subject()
-    alone = judge(subject, requests(*QUICK))
+    alone = evaluate(subject, requests(*QUICK))
 
     def work(worker):
-        return judge(dataclasses.replace(subject, workers=worker), requests(*QUICK))
+        return evaluate(dataclasses.replace(subject, workers=worker), requests(*QUICK))
 
     for reports in threads(world_size).run(work):
         assert [report.error for report in reports] == [None] * len(QUICK)
@@ -90,7 +90,7 @@ def test_more_workers_than_batches_leave_some_idle_but_nobody_waiting(make_subje
     subject = make_subject(batch_size=100)
 
     def work(worker):
-        return judge(dataclasses.replace(subject, workers=worker), requests(("clean", {})))
+        return evaluate(dataclasses.replace(subject, workers=worker), requests(("clean", {})))
 
     reports = threads(4).run(work)
     assert {report[0].outcome.metrics["error"].n for report in reports} == {120}
@@ -99,7 +99,7 @@ def test_more_workers_than_batches_leave_some_idle_but_nobody_waiting(make_subje
 def test_each_image_goes_through_the_network_once(make_subject, tiny_net):
     network = Counting(tiny_net).eval()
     subject = make_subject(model=network)
-    reports = judge(subject, requests(*QUICK))
+    reports = evaluate(subject, requests(*QUICK))
     by_name = {report.benchmark: report.outcome.forward_passes for report in reports}
     assert by_name == {
         "clean": 120,
@@ -112,7 +112,7 @@ def test_each_image_goes_through_the_network_once(make_subject, tiny_net):
 
 
 def test_a_failing_benchmark_is_reported_and_the_others_still_run(make_subject):
-    reports = judge(
+    reports = evaluate(
         make_subject(),
         requests(("cleen", {}), ("pgd", {"stepz": 3}), ("c-generated", {"kinds": ["fogg"]}), ("clean", {})),
     )
@@ -123,28 +123,28 @@ def test_a_failing_benchmark_is_reported_and_the_others_still_run(make_subject):
 
 
 def test_nan_logits_are_refused_with_the_number_of_images(make_subject):
-    (report,) = judge(make_subject(model=Broken().eval()), requests(("clean", {})))
+    (report,) = evaluate(make_subject(model=Broken().eval()), requests(("clean", {})))
     assert report.outcome is None
     assert "logits must be finite numbers" in report.error
     assert "of 120 images" in report.error
 
 
 def test_a_network_of_another_dataset_is_refused(make_subject):
-    (report,) = judge(make_subject(num_classes=10), requests(("clean", {})))
+    (report,) = evaluate(make_subject(num_classes=10), requests(("clean", {})))
     assert "must give 10 logits per image" in report.error
 
 
 def test_labels_that_do_not_match_are_refused_before_anything_runs(make_subject):
     with pytest.raises(EvalError, match=r"labels must match the 120 test images.*\(119,\)"):
-        judge(make_subject(labels=np.zeros(119, dtype=np.int64)), requests(("clean", {})))
+        evaluate(make_subject(labels=np.zeros(119, dtype=np.int64)), requests(("clean", {})))
     with pytest.raises(EvalError, match="labels of another dataset"):
-        judge(make_subject(labels=np.full(120, 99)), requests(("clean", {})))
+        evaluate(make_subject(labels=np.full(120, 99)), requests(("clean", {})))
     with pytest.raises(EvalError, match="evaluation mode"):
-        judge(make_subject(model=nn.Flatten().train()), requests(("clean", {})))
+        evaluate(make_subject(model=nn.Flatten().train()), requests(("clean", {})))
 
 
 def test_fewer_than_two_bins_leave_the_reference_calibration_undefined(make_subject):
-    (clean, corrupted) = judge(
+    (clean, corrupted) = evaluate(
         make_subject(), requests(("clean", {}), ("c-generated", {"kinds": ["contrast"], "severities": [1]}))
     )
     assert set(clean.outcome.metrics) == {"error", "rms", "ece"}
@@ -162,25 +162,25 @@ def test_numbers_of_sets_below_a_hundred_images_bear_a_mark(make_subject):
         for name in ("clean", "c-generated")
         for size in (99, 100)
     ]
-    for (name, params), report in zip(wanted, judge(subject, requests(*wanted)), strict=True):
+    for (name, params), report in zip(wanted, evaluate(subject, requests(*wanted)), strict=True):
         marks = column_marks(report.outcome, parse_column(f"{name}/error"))
         assert ("small" in marks) == (params["max_images"] < 100), name
     assert "small" in column_marks(report_of(subject, "c-generated", 99), parse_column("c-generated/error/fog"))
 
 
 def report_of(subject, name, size):
-    return judge(subject, requests((name, {"max_images": size, "kinds": ["fog"], "severities": [1]})))[0].outcome
+    return evaluate(subject, requests((name, {"max_images": size, "kinds": ["fog"], "severities": [1]})))[0].outcome
 
 
 def test_fewer_than_a_hundred_predictions_give_an_error_but_no_calibration(make_subject):
-    (report,) = judge(make_subject(), requests(("clean", {"max_images": 60})))
+    (report,) = evaluate(make_subject(), requests(("clean", {"max_images": 60})))
     assert set(report.outcome.metrics) == {"error"}
     assert report.outcome.metrics["error"].n == 60
     assert "at least 100 predictions" in report.outcome.notes["missing"]["rms"]
     assert report.outcome.notes["limited"] == {"used": 60, "of": 120}
 
 
-def test_a_limited_judgement_uses_the_same_images_everywhere_and_keeps_those_of_a_smaller_limit(make_subject):
+def test_a_limited_evaluation_uses_the_same_images_everywhere_and_keeps_those_of_a_smaller_limit(make_subject):
     from eval.inference.sampling import chosen_indices
 
     subject = make_subject()
@@ -190,7 +190,7 @@ def test_a_limited_judgement_uses_the_same_images_everywhere_and_keeps_those_of_
 
 
 def test_recorded_predictions_give_a_new_metric_without_a_forward_pass(make_subject):
-    (report,) = judge(make_subject(), requests(("clean", {})))
+    (report,) = evaluate(make_subject(), requests(("clean", {})))
     again = predictions_from(report.outcome.arrays, "clean")
     assert again.error == report.outcome.metrics["error"].value
     with pytest.raises(EvalError, match=r"recorded: \['clean'\]"):
@@ -199,8 +199,8 @@ def test_recorded_predictions_give_a_new_metric_without_a_forward_pass(make_subj
 
 def test_kept_and_fresh_corruptions_give_the_same_numbers_and_the_kept_ones_carry_a_digest(make_subject):
     wanted = requests(("c-generated", {"kinds": ["fog"], "severities": [2]}))
-    (kept,) = judge(make_subject(), wanted)
-    (fresh,) = judge(make_subject(keep_generated=False), wanted)
+    (kept,) = evaluate(make_subject(), wanted)
+    (fresh,) = evaluate(make_subject(keep_generated=False), wanted)
     assert kept.outcome.metrics == fresh.outcome.metrics
     assert len(kept.outcome.notes["digests"]["fog/2"]) == 16
     assert fresh.outcome.notes["digests"] == {}
@@ -208,7 +208,7 @@ def test_kept_and_fresh_corruptions_give_the_same_numbers_and_the_kept_ones_carr
 
 def test_the_frost_of_a_report_says_what_it_is_made_of(make_subject):
     wanted = {"kinds": ["frost"], "severities": [1], "max_images": 20}
-    report, refused = judge(
+    report, refused = evaluate(
         make_subject(), requests(("c-generated", wanted), ("c-generated", {**wanted, "frost": "pictures"}))
     )
     assert "procedural ice" in report.outcome.notes["frost"]
@@ -225,7 +225,7 @@ def test_a_worker_that_fails_alone_takes_all_out_of_that_benchmark_and_none_is_l
     def work(worker):
         network = Fails().eval() if worker.rank == 1 else subject.model
         own = dataclasses.replace(subject, workers=worker, model=network)
-        return judge(own, requests(("clean", {}), ("nope", {})))
+        return evaluate(own, requests(("clean", {}), ("nope", {})))
 
     for reports in threads(3).run(work):
         assert reports[0].error == "RuntimeError: this worker's file is gone"
@@ -274,7 +274,7 @@ def test_a_failure_in_one_gather_is_seen_by_all_in_that_same_gather(threads):
 
 def test_progress_reaches_the_end_of_every_benchmark(make_subject):
     seen: dict[str, list[tuple[int, int]]] = {}
-    judge(
+    evaluate(
         make_subject(),
         requests(*QUICK[:3]),
         on_progress=lambda name, done, total: seen.setdefault(name, []).append((done, total)),
@@ -303,8 +303,8 @@ def test_a_benchmark_of_a_package_is_not_run_with_other_code_than_planned(instal
     wanted = [
         BenchmarkRequest(name=name, params={}, key=name, code=code * (name == "mine")) for name in ("mine", "clean")
     ]
-    assert [report.error for report in judge(shared_subject, wanted)] == [None, None]
+    assert [report.error for report in evaluate(shared_subject, wanted)] == [None, None]
     (folder / "mine.py").write_text(MINE + "# edited\n")
-    refused, clean = judge(shared_subject, wanted)
+    refused, clean = evaluate(shared_subject, wanted)
     assert "must be what it was while planning" in refused.error
     assert clean.error is None

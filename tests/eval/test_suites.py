@@ -1,4 +1,4 @@
-"""Suites: which benchmarks a network is judged on, by dataset and by the files that are there."""
+"""Suites: which benchmarks a network is evaluated on, by dataset and by the files that are there."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def choose(name, root, dataset="cifar-10", side=32, channels=3, datasets=()):
 
 
 @pytest.mark.parametrize("name", ["full", "generated", "quick"])
-def test_a_suite_judges_every_axis_without_any_published_file(name, tmp_path):
+def test_a_suite_evaluates_every_axis_without_any_published_file(name, tmp_path):
     assert axes_of(list(choose(name, tmp_path).benchmarks)) == ALL_AXES
 
 

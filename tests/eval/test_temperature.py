@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eval.benchmarks.contract import BenchmarkRequest
-from eval.benchmarks.suite import judge
+from eval.benchmarks.suite import evaluate
 from eval.metrics.temperature import RANGE, fit_temperature, softmax
 
 
@@ -57,14 +57,14 @@ def test_bad_input_is_refused():
         softmax(np.zeros((1, 2)), 0.0)
 
 
-def test_scaling_is_fitted_on_one_half_and_judged_on_the_other(make_subject):
+def test_scaling_is_fitted_on_one_half_and_evaluated_on_the_other(make_subject):
     images = np.random.default_rng(4).integers(0, 256, (240, 8, 8, 3), dtype=np.uint8)
     request = [BenchmarkRequest(name="clean-scaled", params={}, key="k")]
-    (report,) = judge(make_subject(images=images), request)
+    (report,) = evaluate(make_subject(images=images), request)
     assert report.outcome.metrics["rms"].n == 120
     assert report.outcome.notes["fitted_on"] == 120
     assert (
         report.outcome.notes["temperature"] > 1.0
     )  # labels have nothing to do with the images: less confidence is better
-    (refused,) = judge(make_subject(), request)
+    (refused,) = evaluate(make_subject(), request)
     assert "at least 100 images to fit" in refused.error

@@ -36,7 +36,7 @@ table:
   columns: [clean/error, pgd/error]
 """
 TRAINED = {("digits", "wrn-10-1", "baseline"), ("digits", "wrn-10-1", "pixmix")}
-JUDGED = {("digits", "wrn-10-1", "clean"), ("digits", "wrn-10-1", "pgd")}
+EVALUATED = {("digits", "wrn-10-1", "clean"), ("digits", "wrn-10-1", "pgd")}
 
 
 @pytest.fixture(scope="module")
@@ -73,10 +73,10 @@ def calibrated(store: ResultsStore, machine: str) -> Experience:
 
 def test_every_kind_of_cell_is_timed_once_and_parents_are_not_needed(measured: Calibration) -> None:
     assert set(measured.measured.training) == TRAINED
-    assert set(measured.measured.judging) == JUDGED
+    assert set(measured.measured.evaluation) == EVALUATED
     assert not measured.skipped
     assert all(1e-6 < seconds < 1 for seconds in measured.measured.training.values())
-    assert all(1e-7 < seconds < 1 for seconds in measured.measured.judging.values())
+    assert all(1e-7 < seconds < 1 for seconds in measured.measured.evaluation.values())
 
 
 def test_plans_on_the_same_machine_use_a_calibration_and_say_so(plan: Plan, measured: Calibration) -> None:
@@ -96,7 +96,7 @@ def test_plans_on_the_same_machine_use_a_calibration_and_say_so(plan: Plan, meas
 
 
 def test_kinds_that_recorded_cells_tell_of_are_not_timed(plan: Plan, tmp_path: Path) -> None:
-    known = Experience(training=dict.fromkeys(TRAINED, 1.0), judging=dict.fromkeys(JUDGED, 1.0))
+    known = Experience(training=dict.fromkeys(TRAINED, 1.0), evaluation=dict.fromkeys(EVALUATED, 1.0))
     settings = read_settings(storage=str(tmp_path), data_root=tmp_path, cache_dir=tmp_path, environment={})
 
     found = calibrate(plan.to_run, known=known, machine=read_machine(), settings=settings, tell=lambda _: None)
@@ -111,7 +111,7 @@ def test_missing_data_are_named_and_the_other_kinds_are_timed(
     settings = read_settings(storage=str(tmp_path), data_root=tmp_path, cache_dir=tmp_path / "cache", environment={})
     cell = next(cell for cell in plan.to_run if cell.config.method == "baseline" and not cell.supporting)
     lacking = replace(cell, config=replace(cell.config, dataset="cifar-10"), dataset_identity="")
-    known = Experience(judging=dict.fromkeys(JUDGED, 1.0))
+    known = Experience(evaluation=dict.fromkeys(EVALUATED, 1.0))
 
     found = calibrate([lacking, cell], known=known, machine=read_machine(), settings=settings, tell=lambda _: None)
 
@@ -131,12 +131,12 @@ def test_newer_calibrations_replace_older_ones_of_the_same_kind_only() -> None:
     store = open_store("memory:")
     kinds = [("digits", "a", "x"), ("digits", "a", "y")]
     store.record_calibration("mine", "this CPU", Experience(training={kinds[0]: 1.0, kinds[1]: 2.0}))
-    store.record_calibration("mine", "this CPU", Experience(training={kinds[0]: 3.0}, judging={kinds[0]: 4.0}))
+    store.record_calibration("mine", "this CPU", Experience(training={kinds[0]: 3.0}, evaluation={kinds[0]: 4.0}))
 
     found = calibrated(store, "mine")
 
     assert found.training == {kinds[0]: 3.0, kinds[1]: 2.0}
-    assert found.judging == {kinds[0]: 4.0}
+    assert found.evaluation == {kinds[0]: 4.0}
     assert found.hardware == ("this CPU",)
     assert calibrated(store, "other") == NO_EXPERIENCE
 
@@ -205,7 +205,7 @@ def test_the_verb_measures_first_and_later_plans_know(
         return Calibration(
             hardware="a CPU",
             measured=Experience(training=dict.fromkeys(TRAINED, 0.5)),
-            skipped={"digits, wrn-10-1, judging": "no test images"},
+            skipped={"digits, wrn-10-1, evaluation": "no test images"},
         )
 
     monkeypatch.setattr("orchestration.planning.costs.calibrate.calibrate", quick)
@@ -216,7 +216,7 @@ def test_the_verb_measures_first_and_later_plans_know(
     assert main(["plan", *options]) == 0
     later = json.loads(capsys.readouterr().out)["cost"]
 
-    assert "not calibrated: digits, wrn-10-1, judging: no test images" in first.err
+    assert "not calibrated: digits, wrn-10-1, evaluation: no test images" in first.err
     assert json.loads(first.out)["cost"] == later
     assert later["estimated_from"] == {"calibration": 4, "operations": 4}
     assert later["calibrated_on"] == ["a CPU"]

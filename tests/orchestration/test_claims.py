@@ -13,7 +13,7 @@ from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.load import load_sweep
 from orchestration.cells.resolve import resolve_sweep
 from orchestration.cli import main
-from orchestration.results.claims import JudgedClaim, judge_claims
+from orchestration.results.claims import EvaluatedClaim, evaluate_claims
 from orchestration.store import open_store
 from orchestration.store.contract import Provenance, ResultsStore, TrainingRecord
 from orchestration.sweeps.model import Overrides, Size, Sweep
@@ -68,9 +68,9 @@ def store() -> ResultsStore:
     return open_store("memory:")
 
 
-def verdicts(store: ResultsStore, *sweeps: Sweep) -> dict[str, JudgedClaim]:
-    judged = judge_claims(sweeps, store=store, catalogue=builtin_catalogue())
-    return {each.claim.name: each for each in judged}
+def verdicts(store: ResultsStore, *sweeps: Sweep) -> dict[str, EvaluatedClaim]:
+    evaluated = evaluate_claims(sweeps, store=store, catalogue=builtin_catalogue())
+    return {each.claim.name: each for each in evaluated}
 
 
 @pytest.mark.parametrize("size", ["full", "small"])
@@ -120,12 +120,12 @@ def test_slower_training_is_shown_by_recorded_times(store: ResultsStore) -> None
     assert verdicts(store, sweep)["iterative-slower"].ours.truth == "pass"
 
 
-def test_a_union_is_judged_part_by_part(store: ResultsStore) -> None:
+def test_a_union_is_evaluated_part_by_part(store: ResultsStore) -> None:
     sweep, _ = loaded("cifar-all", seeds=(0,))
 
-    judged = judge_claims([sweep], store=store, catalogue=builtin_catalogue())
+    evaluated = evaluate_claims([sweep], store=store, catalogue=builtin_catalogue())
 
-    assert {"table-1", "table-2", "table-3", "table-4", "table-10", "mixing-sets"} == {each.sweep for each in judged}
+    assert {"table-1", "table-2", "table-3", "table-4", "table-10", "mixing-sets"} == {each.sweep for each in evaluated}
 
 
 def test_the_verb_prints_one_line_per_claim_and_its_document(

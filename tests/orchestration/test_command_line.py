@@ -59,7 +59,7 @@ def test_the_list_of_sweeps_says_what_each_costs_and_needs(capsys: pytest.Captur
     assert rows["demo"]["data"] == ["digits"]
     parts = [rows[f"table-{number}"]["device_hours"] for number in (1, 2, 3, 4, 10)]
     assert max(parts) < rows["cifar-all"]["device_hours"] < sum(parts) + rows["mixing-sets"]["device_hours"]
-    # Tables 7 and 8 judge the same seven networks, and the other tables of ImageNet the same eight.
+    # Tables 7 and 8 evaluate the same seven networks, and the other tables of ImageNet the same eight.
     assert rows["table-7"]["cells"] == rows["table-8"]["cells"] == 7
     assert rows["imagenet-all"]["cells"] < sum(rows[f"table-{number}"]["cells"] for number in (5, 6, 7, 8, 11, 12))
 

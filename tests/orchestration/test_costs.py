@@ -25,7 +25,7 @@ def plan_of(name: str, store: ResultsStore, size: str = "full") -> Plan:
     return make_plan(load_sweep(name, size=size), store=store, catalogue=builtin_catalogue())  # type: ignore[arg-type]
 
 
-def recorded(config: dict[str, object], *, device_s: float, judged_s: float) -> CellResult:
+def recorded(config: dict[str, object], *, device_s: float, evaluated_s: float) -> CellResult:
     summary = TrainSummary(
         checkpoint_sha256="d",
         checkpoint_uri="x",
@@ -39,7 +39,7 @@ def recorded(config: dict[str, object], *, device_s: float, judged_s: float) -> 
         commit="", dirty=False, config=config, config_hash="", data_identity="", versions={}, driver={}, recorded_at=0.0
     )
     outcome = BenchmarkOutcome(metrics={"error": MetricValue(0.1, 10)}, forward_passes=1000)
-    report = MetricReport(benchmark="clean", benchmark_key="k", semantics=1, outcome=outcome, wall_s=judged_s)
+    report = MetricReport(benchmark="clean", benchmark_key="k", semantics=1, outcome=outcome, wall_s=evaluated_s)
     return CellResult(
         train_key="t",
         training=TrainingRecord(train_key="t", summary=summary, provenance=provenance),
@@ -84,7 +84,7 @@ def test_without_experience_operations_are_counted_and_said_so() -> None:
 
     assert cost.by_source() == {"operations": 8}
     assert 5 < cost.device_hours < 50
-    longest = max(cell.train_s + cell.judge_s for cell in cost.cells) / 3600
+    longest = max(cell.train_s + cell.evaluation_s for cell in cost.cells) / 3600
     assert cost.wall_hours == pytest.approx(longest)
     assert longest > cost.device_hours / 8
     assert cost.money == pytest.approx(cost.device_hours / 8 * cost.machine.price_per_hour)
@@ -99,7 +99,7 @@ def test_wall_time_follows_the_devices_and_the_workers_of_a_cell() -> None:
         return estimate(plan, store=store, catalogue=catalogue, machine=machine, devices=devices, workers=workers)
 
     total = cost_on(1).device_hours
-    longest = max(cell.train_s + cell.judge_s for cell in cost_on(1).cells) / 3600
+    longest = max(cell.train_s + cell.evaluation_s for cell in cost_on(1).cells) / 3600
     assert cost_on(1).wall_hours == pytest.approx(total)
     assert cost_on(3).wall_hours == pytest.approx(total / 3)
     assert cost_on(100).wall_hours == pytest.approx(longest)
@@ -124,10 +124,10 @@ def test_recorded_cells_of_the_same_kind_count_more() -> None:
         "recipe": {"epochs": 2, "train_images": 50},
     }
 
-    experience = Experience.of([recorded(config, device_s=10.0, judged_s=2.0)])
+    experience = Experience.of([recorded(config, device_s=10.0, evaluated_s=2.0)])
 
     assert experience.training == {("digits", "wrn-10-1", "baseline"): pytest.approx(0.1)}
-    assert experience.judging == {("digits", "wrn-10-1", "clean"): pytest.approx(0.002)}
+    assert experience.evaluation == {("digits", "wrn-10-1", "clean"): pytest.approx(0.002)}
 
 
 def test_an_estimate_learns_from_the_store() -> None:
@@ -140,7 +140,7 @@ def test_an_estimate_learns_from_the_store() -> None:
         "method": "baseline",
         "recipe": {"epochs": first.config.recipe.epochs, "train_images": None},
     }
-    taught = recorded(config, device_s=60.0, judged_s=2.0)
+    taught = recorded(config, device_s=60.0, evaluated_s=2.0)
     summary, provenance = taught.training.summary, taught.training.provenance
     store.record_training(TrainingRecord(train_key=first.train_key, summary=summary, provenance=provenance))
 

@@ -83,17 +83,17 @@ def test_an_undecided_entry_is_found_in_its_row() -> None:
 
 def test_without_published_verdicts_claims_say_what_is_undecided() -> None:
     claim = SimpleNamespace(name="c", holds=({"test": "better", "row": "PixMix", "than": ["Baseline"]},))
-    judged: Any = SimpleNamespace(claim=claim, ours=SimpleNamespace(truth="undecided"))
+    evaluated: Any = SimpleNamespace(claim=claim, ours=SimpleNamespace(truth="undecided"))
 
-    found = look_at([], [judged], sweep_of())
+    found = look_at([], [evaluated], sweep_of())
 
     assert found.undecided == {"PixMix": ("claim c",), "Baseline": ("claim c",)}
 
 
 def test_a_claim_about_the_best_row_is_about_all_rows() -> None:
-    judged: Any = SimpleNamespace(claim=SimpleNamespace(name="c", holds=({"test": "best", "row": "PixMix"},)))
+    evaluated: Any = SimpleNamespace(claim=SimpleNamespace(name="c", holds=({"test": "best", "row": "PixMix"},)))
 
-    assert set(rows_of_claim(judged, sweep_of())) == set(sweep_of().rows)
+    assert set(rows_of_claim(evaluated, sweep_of())) == set(sweep_of().rows)
 
 
 @pytest.mark.parametrize(

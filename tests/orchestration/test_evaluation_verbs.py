@@ -1,4 +1,4 @@
-"""From the command line: any checkpoint judged on all axes, benchmarks made and checked, baselines, export and import."""
+"""From the command line: any checkpoint evaluated on all axes, benchmarks made and checked, baselines, export and import."""
 
 from __future__ import annotations
 

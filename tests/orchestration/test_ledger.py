@@ -20,7 +20,7 @@ from orchestration.store.contract import Provenance, TrainingRecord
 from trainers.job import TrainSummary
 
 ACTUAL_S = 3600.0
-JUDGED_S = 360.0
+EVALUATED_S = 360.0
 PASSES = 5000
 
 
@@ -47,7 +47,7 @@ def storage(tmp_path: Path) -> str:
     request = cell.benchmarks[0]
     outcome = BenchmarkOutcome(metrics={"error": MetricValue(0.1, 100)}, forward_passes=PASSES)
     report = MetricReport(
-        benchmark=request.name, benchmark_key=request.key, semantics=1, outcome=outcome, wall_s=JUDGED_S
+        benchmark=request.name, benchmark_key=request.key, semantics=1, outcome=outcome, wall_s=EVALUATED_S
     )
     store.record_report(cell.train_key, "d" * 64, report)
     return str(tmp_path)
@@ -59,7 +59,7 @@ def test_the_table_says_what_its_cells_cost_beside_the_estimate(
     assert main(["table", "demo", "--smoke", "--storage", storage, "--format", "markdown", "--cost"]) == 0
 
     caught = capsys.readouterr()
-    assert "cost of 1 recorded cell: 1.1 device-hours (1 training, 0.1 judging)" in caught.err
+    assert "cost of 1 recorded cell: 1.1 device-hours (1 training, 0.1 evaluation)" in caught.err
     assert "foretell for cpu-core" in caught.err
     assert "cost of" not in caught.out
 
@@ -80,9 +80,9 @@ def test_a_single_cell_shows_actual_beside_estimated(storage: str, capsys: pytes
 
     assert ledger_text(cost) in text
     assert cost["train_s"]["actual"] == ACTUAL_S
-    assert cost["judge_s"]["actual"] == JUDGED_S
+    assert cost["evaluation_s"]["actual"] == EVALUATED_S
     rate = read_machine().tflops * 1e12
-    assert cost["judge_s"]["estimate"] == pytest.approx(PASSES * macs_of("wrn-10-1", 32, 1) * 2 / rate)
+    assert cost["evaluation_s"]["estimate"] == pytest.approx(PASSES * macs_of("wrn-10-1", 32, 1) * 2 / rate)
 
 
 def test_a_cell_is_foretold_the_same_by_itself_and_in_its_sweep(storage: str) -> None:

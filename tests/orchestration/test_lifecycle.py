@@ -1,4 +1,4 @@
-"""Forgetting, adopting, collecting and judging cells; steering a sweep from another terminal; running without anything to run."""
+"""Forgetting, adopting, collecting and evaluating cells; steering a sweep from another terminal; running with nothing to run."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def adopted(weights: Path, row: str = "Baseline") -> str:
     return str(weights)
 
 
-def test_an_adopted_checkpoint_is_trained_and_only_to_be_judged(store: FileStore, weights: Path) -> None:
+def test_an_adopted_checkpoint_is_trained_and_only_to_be_evaluated(store: FileStore, weights: Path) -> None:
     adopted(weights)
 
     cell = smoke_plan(store).cells[0]
@@ -112,7 +112,7 @@ def test_a_file_that_would_run_code_is_refused(store: FileStore, tmp_path: Path)
         load_network(path, config=smoke_plan(store).cells[0].config)
 
 
-def test_any_checkpoint_can_be_judged(weights: Path, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+def test_any_checkpoint_can_be_evaluated(weights: Path, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     command = [
         "evaluate",
         str(weights),

@@ -82,7 +82,7 @@ def test_giving_up_a_parent_gives_up_its_descendants():
 
 def test_evaluation_fills_only_what_training_leaves():
     cells = [
-        _candidate("judge", 9, evaluation_only=True),
+        _candidate("evaluate", 9, evaluation_only=True),
         _candidate("wide", 1, shapes=(TWO,)),
         _candidate("wide2", 1, shapes=(TWO,)),
     ]
@@ -93,7 +93,7 @@ def test_evaluation_fills_only_what_training_leaves():
     state.started(first.key, "g0", first.placement)
     filler = next_cell(state)
     assert isinstance(filler, Start)
-    assert filler.key == "judge"
+    assert filler.key == "evaluate"
 
 
 def test_resources_are_never_promised_twice():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.evidence import EXPECTATIONS, HERE, NAMES, Expectation, judge, main, sentence
+from benchmarks.evidence import EXPECTATIONS, HERE, NAMES, Expectation, evaluate, main, sentence
 from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.load import load_sweep
 from orchestration.cells.resolve import resolve_sweep
@@ -15,7 +15,7 @@ LOWER = Expectation(row="PixMix", column="c-generated/error", lower=True)
 
 
 def test_clear_differences_are_shown() -> None:
-    finding = judge(LOWER, [-0.05, -0.051, -0.049])
+    finding = evaluate(LOWER, [-0.05, -0.051, -0.049])
     assert finding.verdict == "shown"
     assert finding.interval == pytest.approx((-0.05 - 0.0024841, -0.05 + 0.0024841), abs=1e-6)  # t(2) 4.30265, sd 0.001
     assert finding.p_value is not None
@@ -24,13 +24,13 @@ def test_clear_differences_are_shown() -> None:
 
 
 def test_agreeing_seeds_that_scatter_are_in_the_expected_sense() -> None:
-    assert judge(LOWER, [-0.1, -0.001, -0.02]).verdict == "in the expected sense"
+    assert evaluate(LOWER, [-0.1, -0.001, -0.02]).verdict == "in the expected sense"
 
 
 def test_a_difference_the_wrong_way_is_not_shown() -> None:
-    assert judge(LOWER, [0.05, 0.051, 0.049]).verdict == "NOT shown"
-    assert judge(LOWER, [-0.1, 0.001, -0.02]).verdict == "NOT shown"
-    assert judge(Expectation(row="A", column="ood/auroc", lower=False), [0.05, 0.051, 0.049]).verdict == "shown"
+    assert evaluate(LOWER, [0.05, 0.051, 0.049]).verdict == "NOT shown"
+    assert evaluate(LOWER, [-0.1, 0.001, -0.02]).verdict == "NOT shown"
+    assert evaluate(Expectation(row="A", column="ood/auroc", lower=False), [0.05, 0.051, 0.049]).verdict == "shown"
 
 
 @pytest.mark.parametrize("name", NAMES)

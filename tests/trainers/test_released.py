@@ -1,4 +1,4 @@
-"""Released networks: read from old files without running them, checked, renamed, judged in a row of their own."""
+"""Released networks: read from old files without running them, checked, renamed, evaluated in a row of their own."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def released_job(make: Callable[..., JobRequest], data_root: Path) -> JobRequest
     return dataclasses.replace(request, config=config, benchmarks=(clean,), paths=paths)
 
 
-def test_released_row_is_judged_without_training(
+def test_released_row_is_evaluated_without_training(
     file: Path, tmp_path: Path, small_job: Callable[..., JobRequest], sink: Any
 ) -> None:
     result = run_job(released_job(small_job, tmp_path / "data"), group=OneWorker(torch.device("cpu")), sink=sink)

@@ -92,7 +92,7 @@ def test_a_test_split_of_links_to_training_images_is_refused(pets: Path) -> None
         dataset_for(f"folder:{pets}@16")
 
 
-def test_folder_trains_and_is_judged(pets: Path, small_job: Callable[..., JobRequest], sink: Any) -> None:
+def test_folder_trains_and_is_evaluated(pets: Path, small_job: Callable[..., JobRequest], sink: Any) -> None:
     from eval.benchmarks.contract import BenchmarkRequest
 
     request = small_job(dataset=f"folder:{pets}@16", recipe={"train_images": None, "crop": "resized"})

@@ -1,4 +1,4 @@
-"""Held-out images: never trained on, judged after every epoch, alone or shared between workers."""
+"""Held-out images: never trained on, evaluated after every epoch, alone or shared between workers."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def test_held_out_images_are_never_trained_on() -> None:
 
 def test_validation_is_that_of_a_plain_loop_over_untouched_images() -> None:
     originals, model = source(), linear().train()
-    judge = validation(originals, recipe(10), CPU)
-    assert judge is not None
-    loss, accuracy = judge(model)
+    evaluate = validation(originals, recipe(10), CPU)
+    assert evaluate is not None
+    loss, accuracy = evaluate(model)
     assert model.training
     images, labels = originals.plain(validation_samples(40, recipe(10)))
     logits = linear().eval()(torch.from_numpy(images).permute(0, 3, 1, 2) / 255)
@@ -72,16 +72,16 @@ class HalfOfTwo(OneWorker):
 def test_workers_share_the_held_out_images() -> None:
     model, halves = linear(), [HalfOfTwo(0), HalfOfTwo(1)]
     for half in halves:
-        judge = validation(source(), recipe(11), half)
-        assert judge is not None
-        judge(model)
+        evaluate = validation(source(), recipe(11), half)
+        assert evaluate is not None
+        evaluate(model)
     whole = validation(source(), recipe(11), CPU)
     assert whole is not None
     loss, accuracy = whole(model)
     assert ((halves[0].added + halves[1].added) / 11).tolist() == pytest.approx([loss, accuracy])
 
 
-def test_without_held_out_images_nothing_is_judged() -> None:
+def test_without_held_out_images_nothing_is_evaluated() -> None:
     assert validation(source(), recipe(0), CPU) is None
 
 

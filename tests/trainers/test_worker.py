@@ -32,7 +32,7 @@ def weights_of(result: JobResult) -> str:
     return str(result.training.environment["weights_sha256"])
 
 
-def test_fresh_job_trains_records_and_judges_in_this_order(small_job: SmallJob, sink: Any) -> None:
+def test_fresh_job_trains_records_and_evaluates_in_this_order(small_job: SmallJob, sink: Any) -> None:
     request = dataclasses.replace(small_job(), benchmarks=(CLEAN,))
     result = run(request, sink)
     assert [event[0] for event in sink.events if event[0] != "progress"] == ["epoch", "epoch", "trained", "benchmark"]
@@ -45,7 +45,7 @@ def test_fresh_job_trains_records_and_judges_in_this_order(small_job: SmallJob, 
     assert Path(result.training.checkpoint_uri).is_file()
 
 
-def test_finished_job_is_only_judged(small_job: SmallJob, sink: Any, make_sink: Any) -> None:
+def test_finished_job_is_only_evaluated(small_job: SmallJob, sink: Any, make_sink: Any) -> None:
     first = run(small_job(), sink)
     again = make_sink()
     second = run(dataclasses.replace(small_job(), benchmarks=(CLEAN,)), again)
@@ -125,7 +125,7 @@ def test_child_of_another_kind_of_network_is_refused(small_job: SmallJob, make_s
         run(request, make_sink())
 
 
-def test_average_of_the_weights_is_what_is_judged(small_job: SmallJob, make_sink: Any) -> None:
+def test_average_of_the_weights_is_what_is_evaluated(small_job: SmallJob, make_sink: Any) -> None:
     plain = run(small_job(folder="plain"), make_sink())
     averaged = run(small_job(recipe={"ema_decay": 0.9}), make_sink())
     assert weights_of(plain) != weights_of(averaged)

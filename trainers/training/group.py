@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class ProcessGroup(Protocol):
-    """What a job needs of its workers; also serves the judging (`eval.inference.subject.Workers`)."""
+    """What a job needs of its workers; also serves the evaluation (`eval.inference.subject.Workers`)."""
 
     @property
     def rank(self) -> int:

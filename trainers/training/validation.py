@@ -24,9 +24,9 @@ BATCH: Final = 500
 def validation(
     source: ImageSource, recipe: RecipeConfig, group: ProcessGroup
 ) -> Callable[[nn.Module], tuple[float, float]] | None:
-    """Return a function that judges a model on the held-out images, or None where the recipe holds none out.
+    """Return a function that evaluates a model on the held-out images, or None where the recipe holds none out.
 
-    Every rank must call it: each judges its share of the images, which bear no augmentation. The model is judged as it stands
+    Every rank must call it: each evaluates its share of the images, which bear no augmentation. The model is evaluated as it is
     after the epoch, not its running average.
 
     Args:
@@ -41,7 +41,7 @@ def validation(
     own = held_out[start:stop]
 
     @torch.no_grad()
-    def judge(model: nn.Module) -> tuple[float, float]:
+    def evaluate(model: nn.Module) -> tuple[float, float]:
         was_training = model.training
         model.eval()
         sums = torch.zeros(2, dtype=torch.float64)
@@ -57,4 +57,4 @@ def validation(
         loss, correct = sums.tolist()
         return loss / len(held_out), correct / len(held_out)
 
-    return judge
+    return evaluate

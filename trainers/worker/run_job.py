@@ -1,4 +1,4 @@
-"""One job on one worker of its group: train to the last epoch, record, judge.
+"""One job on one worker of its group: train to the last epoch, record, evaluate.
 
 `run_job` is called on every rank with the same request. Fresh training, resume and evaluation only are one path.
 """
@@ -76,7 +76,7 @@ def run_job(request: JobRequest, *, group: ProcessGroup, sink: JobSink) -> JobRe
     if group.rank == 0:
         sink.trained(request.train_key, summary)
     wanted = replace(request, benchmarks=_benchmarks(request, stored))
-    reports = _judge(wanted, stored, group, sink) if wanted.benchmarks else ()
+    reports = _evaluate(wanted, stored, group, sink) if wanted.benchmarks else ()
     return JobResult(train_key=request.train_key, training=summary, reports=reports)
 
 
@@ -123,7 +123,7 @@ def _trained(request: JobRequest, group: ProcessGroup, sink: JobSink, budget: Th
     state = training.state_dict()
     final = None
     if state is not None:
-        weights = _for_judging(state, training)
+        weights = _for_evaluation(state, training)
         environment = environment_of(group, budget, training.model, ingredients.byte_digests)
         environment["workers_from_step"] = [list(stretch) for stretch in training.progress.workers]
         facts = {"network": network_facts(request.config), "resumed_from": resumed_from, "environment": environment}
@@ -209,8 +209,8 @@ def _on_mixing_set(request: JobRequest, group: ProcessGroup, sink: JobSink) -> C
     return tell
 
 
-def _for_judging(state: Mapping[str, Any], training: Training) -> dict[str, Any]:
-    """Keep what judging and fine-tuning need: the weights (their average where there is one) and the rows."""
+def _for_evaluation(state: Mapping[str, Any], training: Training) -> dict[str, Any]:
+    """Keep what evaluation and fine-tuning need: the weights (their average where there is one) and the rows."""
     if training.average is not None:
         training.average.copy_to(training.model)
     return {"model": training.model.state_dict(), "progress": state["progress"]}
@@ -242,10 +242,10 @@ def _summary(stored: StoredCheckpoint) -> TrainSummary:
     )
 
 
-def _judge(
+def _evaluate(
     request: JobRequest, stored: StoredCheckpoint, group: ProcessGroup, sink: JobSink
 ) -> tuple[MetricReport, ...]:
-    from eval.benchmarks.suite import judge
+    from eval.benchmarks.suite import evaluate
     from eval.inference.subject import Subject
 
     dataset = checked_dataset(request)
@@ -278,13 +278,13 @@ def _judge(
         if is_first:
             sink.progress(request.train_key, benchmark, done, total)
 
-    return judge(subject, request.benchmarks, on_report=on_report, on_progress=on_progress)
+    return evaluate(subject, request.benchmarks, on_report=on_report, on_progress=on_progress)
 
 
 def environment_of(
     group: ProcessGroup, budget: ThreadBudget, model: nn.Module, byte_digests: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Return versions, hardware, threads and digests: what a reader needs to judge whether two rows may be compared."""
+    """Return versions, hardware, threads and digests: what a reader needs to decide whether two rows may be compared."""
     cuda = torch.cuda.get_device_name(group.device) if group.device.type == "cuda" else None
     return {
         "python": platform.python_version(),

@@ -74,7 +74,7 @@ def structure(image):  # type: ignore[no-untyped-def]
 
     Args:
         image: Red, green, blue in [0, 1], (S, S, 3) float32. Colours count as equal in 4 bits a channel.
-            Large images are judged by every second row.
+            Large images are evaluated by every second row.
     """
     size = image.shape[0]
     stride = 1 if size < 128 else 2

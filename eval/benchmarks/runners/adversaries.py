@@ -38,7 +38,7 @@ class _Local:
 
 
 def run_pgd(config: PgdConfig, subject: Subject) -> BenchmarkOutcome:
-    """Judge a subject under strict PGD.
+    """Evaluate a subject under strict PGD.
 
     Raises:
         EvalError: If a loss is not finite.
@@ -48,11 +48,11 @@ def run_pgd(config: PgdConfig, subject: Subject) -> BenchmarkOutcome:
     def attack(images: Tensor, labels: Tensor, indices: NDArray[np.int64], restart: int) -> Attack:
         return pgd(subject.model, images, labels, config, indices=indices, seed=subject.seed, restart=restart)
 
-    return _judge(subject, attack, max_images=config.max_images, restarts=config.restarts, steps=config.steps)
+    return _evaluate(subject, attack, max_images=config.max_images, restarts=config.restarts, steps=config.steps)
 
 
 def run_reference_pgd(config: ReferencePgdConfig, subject: Subject) -> BenchmarkOutcome:
-    """Judge a subject under the published script's wider attack.
+    """Evaluate a subject under the published script's wider attack.
 
     Raises:
         EvalError: If a loss is not finite.
@@ -62,10 +62,10 @@ def run_reference_pgd(config: ReferencePgdConfig, subject: Subject) -> Benchmark
     def attack(images: Tensor, labels: Tensor, indices: NDArray[np.int64], restart: int) -> Attack:
         return reference_pgd(subject.model, images, labels, config, indices=indices, seed=subject.seed)
 
-    return _judge(subject, attack, max_images=config.max_images, restarts=1, steps=config.steps)
+    return _evaluate(subject, attack, max_images=config.max_images, restarts=1, steps=config.steps)
 
 
-def _judge(
+def _evaluate(
     subject: Subject, attack: AttackOnce, *, max_images: int | None, restarts: int, steps: int
 ) -> BenchmarkOutcome:
     indices = chosen_indices(subject, max_images)
@@ -73,7 +73,7 @@ def _judge(
     survived = np.concatenate([part.survived for part in parts])
     loss_by_step = np.sum([part.loss_by_step for part in parts], axis=0) / (len(indices) * restarts)
     forward = len(indices) * restarts * (steps + 1)
-    subject.judging.forward_passes += forward
+    subject.evaluation.forward_passes += forward
     return BenchmarkOutcome(
         metrics={"error": MetricValue(error_rate(survived), len(survived))},
         rows=tuple({"step": step, "loss": float(loss)} for step, loss in enumerate(loss_by_step)),
@@ -115,6 +115,6 @@ def _attack_own(subject: Subject, attack: AttackOnce, indices: NDArray[np.int64]
             loss_by_step += result.loss_by_step
             largest = max(largest, float((result.images - images).abs().max()))
         survived.append(alive.cpu().numpy())
-        subject.judging.on_images(number + 1, len(batches))
+        subject.evaluation.on_images(number + 1, len(batches))
     none = np.zeros(0, dtype=bool)
     return _Local(np.concatenate([none, *survived]), largest, loss_by_step)

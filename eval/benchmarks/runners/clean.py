@@ -25,7 +25,7 @@ CALIBRATION: Final = ("rms", "rms-reference", "ece")
 
 
 def run_clean(config: CleanConfig, subject: Subject) -> BenchmarkOutcome:
-    """Judge a subject on its test split.
+    """Evaluate a subject on its test split.
 
     Raises:
         EvalError: If a logit is not finite.

@@ -32,19 +32,19 @@ RATES = ("mfr", "mt5d")
 
 
 def run_generated_perturbations(config: PerturbationConfig, subject: Subject) -> BenchmarkOutcome:
-    """Judge a subject on sequences that are generated from its own test images, streamed.
+    """Evaluate a subject on sequences that are generated from its own test images, streamed.
 
     Raises:
         EvalError: If a logit is not finite or the baseline is unknown.
     """
     indices = chosen_indices(subject, config.max_images)
     sets = [_generated(subject, kind, indices, config.difficulty) for kind in config.chosen]
-    outcome = judge_perturbations(subject, sets, config)
+    outcome = evaluate_perturbations(subject, sets, config)
     return replace(outcome, notes={**outcome.notes, "generated": True, **limit_notes(subject, len(indices))})
 
 
-def judge_perturbations(subject: Subject, sets: Sequence[ImageSet], config: PerturbationConfig) -> BenchmarkOutcome:
-    """Judge a subject on sets of sequences that are told apart by the field "perturbation".
+def evaluate_perturbations(subject: Subject, sets: Sequence[ImageSet], config: PerturbationConfig) -> BenchmarkOutcome:
+    """Evaluate a subject on sets of sequences that are told apart by the field "perturbation".
 
     A set holds the frames of one sequence after those of another; its group is the number of frames.
 

@@ -26,7 +26,7 @@ CALIBRATION: Final = ("rms", "rms-reference")
 
 
 def run_generated_corruptions(config: CorruptionConfig, subject: Subject) -> BenchmarkOutcome:
-    """Judge a subject on the corruptions of C, generated from its own test images.
+    """Evaluate a subject on the corruptions of C, generated from its own test images.
 
     Raises:
         EvalError: If a logit is not finite, or the baseline or the images of frost are missing.
@@ -45,7 +45,7 @@ def run_generated_corruptions(config: CorruptionConfig, subject: Subject) -> Ben
 
 
 def run_generated_bar(config: BarConfig, subject: Subject) -> BenchmarkOutcome:
-    """Judge a subject on the corruptions of C-bar, generated from its own test images.
+    """Evaluate a subject on the corruptions of C-bar, generated from its own test images.
 
     Raises:
         EvalError: If a logit is not finite.
@@ -57,7 +57,7 @@ def run_generated_bar(config: BarConfig, subject: Subject) -> BenchmarkOutcome:
 
 
 def run_generated_mnist_corruptions(config: MnistCorruptionConfig, subject: Subject) -> BenchmarkOutcome:
-    """Judge a subject on the corruptions of MNIST-C, generated from its own test images.
+    """Evaluate a subject on the corruptions of MNIST-C, generated from its own test images.
 
     Raises:
         EvalError: If a logit is not finite.
@@ -86,13 +86,13 @@ def _run_family(
 
     indices = chosen_indices(subject, max_images)
     sets = corruption_sets(subject, kinds, severities, indices, family=family, frost=frost)
-    outcome = judge_corruptions(subject, sets, baseline=baseline)
+    outcome = evaluate_corruptions(subject, sets, baseline=baseline)
     made = generation_notes(subject, kinds, severities, family=family, frost=frost)
     return replace(outcome, notes={**outcome.notes, **limit_notes(subject, len(indices)), **made})
 
 
-def judge_corruptions(subject: Subject, sets: Sequence[ImageSet], *, baseline: str | None) -> BenchmarkOutcome:
-    """Judge a subject on sets that are told apart by the fields "corruption" and "severity".
+def evaluate_corruptions(subject: Subject, sets: Sequence[ImageSet], *, baseline: str | None) -> BenchmarkOutcome:
+    """Evaluate a subject on sets that are told apart by the fields "corruption" and "severity".
 
     Raises:
         EvalError: If a logit is not finite, or the baseline is unknown or lacks a corruption or severity.

@@ -1,4 +1,4 @@
-"""Generated images as sets to judge: corrupted test images and drawn outliers, kept in the cache or made on the fly.
+"""Generated images as sets to evaluate: corrupted test images and drawn outliers, kept in the cache or made on the fly.
 
 What is generated is a function of (dataset fingerprint, index, kind, severity, seed), so kept and fresh images are the same.
 """
@@ -128,7 +128,7 @@ def _corrupted(
     family: str,
     frost: FrostImages | None,
 ) -> Callable[[int, int], NDArray[np.uint8]]:
-    """Return the loader of one set; a limited judgement corrupts only the images that it uses."""
+    """Return the loader of one set; a limited evaluation corrupts only the images that it uses."""
 
     def fresh(start: int, stop: int) -> NDArray[np.uint8]:
         from eval.corruptions.generate import corrupt

@@ -35,14 +35,14 @@ LARGEST_OVERLAP: Final = 0.01
 
 
 def run_generated_outliers(config: GeneratedOutlierConfig, subject: Subject) -> BenchmarkOutcome:
-    """Judge a subject against drawn outliers.
+    """Evaluate a subject against drawn outliers.
 
     Raises:
         EvalError: If a logit is not finite.
     """
     indices = chosen_indices(subject, config.max_images)
     sets = [_set(subject, name, len(indices), config.repeats, {}) for name in config.sets]
-    return judge_outliers(subject, indices, sets, score=config.score, repeats=config.repeats)
+    return evaluate_outliers(subject, indices, sets, score=config.score, repeats=config.repeats)
 
 
 def run_outliers(config: OutlierConfig, subject: Subject) -> BenchmarkOutcome:
@@ -68,7 +68,7 @@ def run_outliers(config: OutlierConfig, subject: Subject) -> BenchmarkOutcome:
             wrong.append(text if text.startswith(subject_of_it) else f"{subject_of_it}: {text}")
     if wrong or not sets:
         raise EvalError("; ".join([*wrong, *refused.values()]))
-    outcome = judge_outliers(subject, indices, sets, score=config.score, repeats=config.repeats)
+    outcome = evaluate_outliers(subject, indices, sets, score=config.score, repeats=config.repeats)
     return replace(outcome, notes={**outcome.notes, **_noted(LEFT_OUT, left_out), **_noted(REFUSED_SETS, refused)})
 
 
@@ -116,10 +116,10 @@ def check_overlap(outliers: NDArray[np.uint8], inside: NDArray[np.uint8]) -> Non
         raise EvalError(f"{shared} of its {len(outliers)} images are test images; outliers must be of other classes")
 
 
-def judge_outliers(
+def evaluate_outliers(
     subject: Subject, indices: NDArray[np.int64], sets: Sequence[ImageSet], *, score: ScoreName, repeats: int
 ) -> BenchmarkOutcome:
-    """Judge a subject on outlier sets that are told apart by the field "set".
+    """Evaluate a subject on outlier sets that are told apart by the field "set".
 
     Raises:
         EvalError: If a logit is not finite.

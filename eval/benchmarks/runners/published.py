@@ -12,8 +12,8 @@ import numpy as np
 from augment.files.walk import class_folders
 from eval.benchmarks.baselines import baseline_name
 from eval.benchmarks.runners.clean import calibration_values, missing_calibration
-from eval.benchmarks.runners.consistency import judge_perturbations
-from eval.benchmarks.runners.corruption import CALIBRATION, errors_only, judge_corruptions
+from eval.benchmarks.runners.consistency import evaluate_perturbations
+from eval.benchmarks.runners.corruption import CALIBRATION, errors_only, evaluate_corruptions
 from eval.errors import EvalError
 from eval.inference.predict import ImageSet, predict
 from eval.inference.sampling import chosen_of
@@ -37,20 +37,20 @@ CIFAR = ("cifar-10", "cifar-100")
 
 
 def run_corruptions(config: PublishedCorruptionConfig, subject: Subject) -> BenchmarkOutcome:
-    """Judge a subject on the published files of C.
+    """Evaluate a subject on the published files of C.
 
     Raises:
         EvalError: If files are missing, broken or of other images, or a logit is not finite.
     """
     sets = _corrupted(subject, "c", config.kinds, config.severities, config.preprocessing)
     baseline = baseline_name("c", config, subject.dataset, subject.data_root)
-    outcome = judge_corruptions(subject, _limited(sets, config.max_images, subject), baseline=baseline)
+    outcome = evaluate_corruptions(subject, _limited(sets, config.max_images, subject), baseline=baseline)
     notes = {**_preprocessing_notes(subject, config.preprocessing), **_limit_notes(sets, config.max_images)}
     return replace(outcome, notes={**outcome.notes, **notes})
 
 
 def run_bar(config: PublishedBarConfig, subject: Subject) -> BenchmarkOutcome:
-    """Judge a subject on the published files of C-bar (for CIFAR: those that the published script writes).
+    """Evaluate a subject on the published files of C-bar (for CIFAR: those that the published script writes).
 
     Raises:
         EvalError: If files are missing, broken or of other images, or a logit is not finite.
@@ -58,13 +58,13 @@ def run_bar(config: PublishedBarConfig, subject: Subject) -> BenchmarkOutcome:
     from eval.benchmarks.runners.generated import bar_kinds
 
     sets = _corrupted(subject, "cbar", config.kinds or bar_kinds(subject), config.severities, config.preprocessing)
-    outcome = judge_corruptions(subject, _limited(sets, config.max_images, subject), baseline=None)
+    outcome = evaluate_corruptions(subject, _limited(sets, config.max_images, subject), baseline=None)
     notes = {**_preprocessing_notes(subject, config.preprocessing), **_limit_notes(sets, config.max_images)}
     return replace(outcome, notes={**outcome.notes, **notes})
 
 
 def run_mnist_corruptions(config: MnistCorruptionConfig, subject: Subject) -> BenchmarkOutcome:
-    """Judge a subject on the published files of MNIST-C.
+    """Evaluate a subject on the published files of MNIST-C.
 
     Raises:
         EvalError: If files are missing, broken or of other images, or a logit is not finite.
@@ -72,12 +72,12 @@ def run_mnist_corruptions(config: MnistCorruptionConfig, subject: Subject) -> Be
     from eval.published_files.arrays import mnist_corruptions
 
     sets = mnist_corruptions(_folder(subject, "mnist-c"), subject.labels, kinds=config.kinds)
-    outcome = errors_only(judge_corruptions(subject, _limited(sets, config.max_images, subject), baseline=None))
+    outcome = errors_only(evaluate_corruptions(subject, _limited(sets, config.max_images, subject), baseline=None))
     return replace(outcome, notes={**outcome.notes, **_limit_notes(sets, config.max_images)})
 
 
 def run_perturbations(config: PerturbationConfig, subject: Subject) -> BenchmarkOutcome:
-    """Judge a subject on the published sequences of P.
+    """Evaluate a subject on the published sequences of P.
 
     Raises:
         EvalError: If files are missing or broken, or a logit is not finite.
@@ -95,12 +95,12 @@ def run_perturbations(config: PerturbationConfig, subject: Subject) -> Benchmark
         sets = video_perturbations(folder, classes, kinds=config.chosen, difficulty=config.difficulty)
     baseline = baseline_name("p", config, subject.dataset, subject.data_root)
     chosen = _limited(sets, config.max_images, subject, names=("perturbation",))
-    outcome = judge_perturbations(subject, chosen, replace(config, baseline=baseline))
+    outcome = evaluate_perturbations(subject, chosen, replace(config, baseline=baseline))
     return replace(outcome, notes={**outcome.notes, **_limit_notes(sets, config.max_images)})
 
 
 def run_renditions(config: RenditionConfig, subject: Subject) -> BenchmarkOutcome:
-    """Judge an ImageNet network on ImageNet-R: the softmax runs over the logits of its 200 classes only.
+    """Evaluate an ImageNet network on ImageNet-R: the softmax runs over the logits of its 200 classes only.
 
     Raises:
         EvalError: If the network has not ImageNet's 1000 classes, files are missing or broken, or a logit is not finite.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def run_scaled(config: ScaledConfig, subject: Subject) -> BenchmarkOutcome:
-    """Judge the calibration of a subject on one part of its test images after fitting a temperature on the other.
+    """Evaluate the calibration of a subject on one part of its test images after fitting a temperature on the other.
 
     Raises:
         EvalError: If a logit is not finite or either part is smaller than a bin.
@@ -28,26 +28,26 @@ def run_scaled(config: ScaledConfig, subject: Subject) -> BenchmarkOutcome:
     num_fitted = round(len(indices) * config.fitted_share)
     if min(num_fitted, len(indices) - num_fitted) < BIN_SIZE:
         raise EvalError(
-            f"temperature scaling needs at least {BIN_SIZE} images to fit and as many to judge, but has {num_fitted} "
+            f"temperature scaling needs at least {BIN_SIZE} images to fit and as many to evaluate, but has {num_fitted} "
             f"and {len(indices) - num_fitted}"
         )
     logits, labels = remember_logits(subject, indices), subject.labels[indices]
     order = permutation(subject.seed, 0, len(indices), stream="eval-temperature-split")
-    fitted, judged = order[:num_fitted], order[num_fitted:]
+    fitted, evaluated = order[:num_fitted], order[num_fitted:]
     temperature = fit_temperature(logits[fitted], labels[fitted])
-    probabilities = softmax(logits[judged], temperature)
+    probabilities = softmax(logits[evaluated], temperature)
     confidence = probabilities.max(axis=1)
-    correct = probabilities.argmax(axis=1) == labels[judged]
+    correct = probabilities.argmax(axis=1) == labels[evaluated]
     values = {
         "rms": rms_calibration_error(confidence, correct),
         "ece": expected_calibration_error(confidence, correct),
     }
     return BenchmarkOutcome(
-        metrics={name: MetricValue(value, len(judged)) for name, value in values.items()},
+        metrics={name: MetricValue(value, len(evaluated)) for name, value in values.items()},
         arrays={
-            "judged/confidence": confidence,  # in float64, as the errors are computed from it
-            "judged/correct": correct,
-            "judged/positions": judged,
+            "evaluated/confidence": confidence,  # in float64, as the errors are computed from it
+            "evaluated/correct": correct,
+            "evaluated/positions": evaluated,
         },
         notes={"temperature": temperature, "fitted_on": num_fitted, **limit_notes(subject, len(indices))},
     )

@@ -1,4 +1,4 @@
-"""`claims`: the papers' sentences, judged by what is recorded of sweeps."""
+"""`claims`: the papers' sentences, evaluated by what is recorded of sweeps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from orchestration.cli.output import EXIT_DONE, columns, emit, tell, tell_damage
 from orchestration.errors import command
 
 if TYPE_CHECKING:
-    from orchestration.results.claims import JudgedClaim
+    from orchestration.results.claims import EvaluatedClaim
 
 NO_EVIDENCE = "not checkable"
 
@@ -35,23 +35,23 @@ def claims(
     data_root: options.DataRoot = None,
     as_json: options.Json = False,
 ) -> int:
-    """Judge what the papers say in words, by their printed numbers and by what is recorded. Runs nothing."""
+    """Evaluate what the papers say in words, by their printed numbers and by what is recorded. Runs nothing."""
     from orchestration.cells.catalogue import builtin_catalogue
     from orchestration.cells.resolve import resolve_sweep
     from orchestration.planning.sweep_records import recorded_otherwise
-    from orchestration.results.claims import judge_claims, verdict_document
+    from orchestration.results.claims import evaluate_claims, verdict_document
 
     settings = options.settings_of(storage, data_root)
     catalogue = builtin_catalogue(settings.data_root)
     chosen = [options.chosen(name, smoke, small, assignments, seeds) for name in dict.fromkeys(sweeps)]
     loaded = [choice.load(catalogue) for choice in chosen]
     store = options.existing_store(settings)
-    judged = judge_claims(loaded, store=store, catalogue=catalogue)
-    documents = [verdict_document(each) for each in judged]
+    evaluated = evaluate_claims(loaded, store=store, catalogue=catalogue)
+    documents = [verdict_document(each) for each in evaluated]
     emit(documents, lambda: claims_text(documents, details=details), as_json=as_json)
-    for line in _advice(judged, chosen):
+    for line in _advice(evaluated, chosen):
         tell(line)
-    if any(each.ours.truth == NO_EVIDENCE for each in judged):
+    if any(each.ours.truth == NO_EVIDENCE for each in evaluated):
         for each in loaded:
             for line in recorded_otherwise(each, resolve_sweep(each, catalogue), store, tell_damage):
                 tell(f"{each.label}: {line}")
@@ -59,7 +59,7 @@ def claims(
 
 
 def claims_text(documents: list[dict[str, Any]], *, details: bool) -> str:
-    """Return judged claims as text: one line each, what is open or wrong below, then the counts."""
+    """Return evaluated claims as text: one line each, what is open or wrong below, then the counts."""
     if not documents:
         return "no claim of the papers speaks of this"
     rows = [
@@ -85,9 +85,9 @@ def claims_text(documents: list[dict[str, Any]], *, details: bool) -> str:
     return "\n".join([*lines, "", ", ".join(f"{number} {verdict}" for verdict, number in counts.items())])
 
 
-def _advice(judged: tuple[JudgedClaim, ...], chosen: list[options.SweepChoice]) -> list[str]:
-    if chosen and chosen[0].size != "full" and judged:
-        return ["in this size the claims are judged on other data and networks than the papers'"]
-    if judged and all(each.ours.truth == NO_EVIDENCE for each in judged):
-        return [f"nothing to judge yet; compute it with: {command('run', choice.name)}" for choice in chosen]
+def _advice(evaluated: tuple[EvaluatedClaim, ...], chosen: list[options.SweepChoice]) -> list[str]:
+    if chosen and chosen[0].size != "full" and evaluated:
+        return ["in this size the claims are evaluated on other data and networks than the papers'"]
+    if evaluated and all(each.ours.truth == NO_EVIDENCE for each in evaluated):
+        return [f"nothing to evaluate yet; compute it with: {command('run', choice.name)}" for choice in chosen]
     return []

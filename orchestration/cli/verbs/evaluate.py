@@ -14,7 +14,7 @@ from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, emit
 if TYPE_CHECKING:
     from eval.report import MetricReport
     from orchestration.evaluation.checkpoints import LoadedNetwork, Reading
-    from orchestration.evaluation.evaluate import Judgement
+    from orchestration.evaluation.evaluate import Evaluation
 
 _SECONDS_BETWEEN_LINES = 20.0
 _SUITES = "full, generated, published, quick"
@@ -59,8 +59,8 @@ def evaluate(
     as_json: options.Json = False,
 ) -> int:
     """Run the safety suite on any checkpoint, also one that was not trained here. Records nothing."""
-    from orchestration.evaluation.checkpoints import judge_network, tried
-    from orchestration.evaluation.evaluate import Judgement, foretold_passes, judgement_document, make_requests
+    from orchestration.evaluation.checkpoints import evaluate_network, tried
+    from orchestration.evaluation.evaluate import Evaluation, evaluation_document, foretold_passes, make_requests
     from orchestration.planning.missing_data import refuse_where_none_can_run
 
     settings = options.settings_of(None, data_root)
@@ -72,8 +72,8 @@ def evaluate(
     if benchmarks is not None:
         refuse_where_none_can_run(requests, network.dataset, settings.data_root)
     assumed = tried(network, settings)
-    reports = judge_network(network, requests, settings=settings, on_progress=_teller(), keep_generated=keep)
-    judged = Judgement(
+    reports = evaluate_network(network, requests, settings=settings, on_progress=_teller(), keep_generated=keep)
+    evaluated = Evaluation(
         checkpoint=checkpoint,
         architecture=model or "",
         network=network,
@@ -82,11 +82,11 @@ def evaluate(
         notes=(*notes, *_left_out(network.dataset)),
         assumed=assumed,
     )
-    document = judgement_document(judged)
+    document = evaluation_document(evaluated)
     if save is not None:
-        _save(judged, document, save)
-    emit(document, lambda: judgement_text(document), as_json=as_json)
-    return EXIT_CELLS_FAILED if judged.num_failed else EXIT_DONE
+        _save(evaluated, document, save)
+    emit(document, lambda: evaluation_text(document), as_json=as_json)
+    return EXIT_CELLS_FAILED if evaluated.num_failed else EXIT_DONE
 
 
 def _opened(
@@ -174,7 +174,7 @@ def _left_out(dataset: str) -> tuple[str, ...]:
     return tuple(f"left out: {line}" for line in dataset_for(dataset).left_out)
 
 
-def judgement_text(document: Mapping[str, Any]) -> str:
+def evaluation_text(document: Mapping[str, Any]) -> str:
     """Return the report of all axes for people: values in percent where they are rates, with what must be known of them."""
     from eval.benchmarks.registry import benchmark_for, column_label, metric_of, parse_column
     from eval.tables.formats.entries import UNDEFINED
@@ -228,12 +228,12 @@ def _remarks(notes: Mapping[str, Any]) -> list[str]:
     return remarks + [f"{name} is undefined: it {reason}" for name, reason in notes.get("missing", {}).items()]
 
 
-def _save(judged: Judgement, document: Mapping[str, Any], folder: Path) -> None:
+def _save(evaluated: Evaluation, document: Mapping[str, Any], folder: Path) -> None:
     import json
 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.json").write_text(json.dumps(document, indent=2, allow_nan=False), encoding="utf-8")
-    for report in judged.reports:
+    for report in evaluated.reports:
         _save_arrays(report, folder)
     tell(f"report and predictions are in {folder}")
 

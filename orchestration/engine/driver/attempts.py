@@ -216,7 +216,7 @@ class AttemptBook:
             f"{report.benchmark}: {report.error}" for report in result.reports if report.error is not None
         )
         if unmet:
-            self._unjudged(attempt, unmet)
+            self._unevaluated(attempt, unmet)
         else:
             self.computed.append(attempt.key)
             self._observer.cell_state(cell, "done")
@@ -224,8 +224,8 @@ class AttemptBook:
         self._leases.release(attempt.key)
         self._keeper.after_job(attempt.group, resident_mib)
 
-    def _unjudged(self, attempt: Attempt, message: str) -> None:
-        """Note that a cell is trained but not fully judged; cells that start from its weights may go on."""
+    def _unevaluated(self, attempt: Attempt, message: str) -> None:
+        """Note that a cell is trained but not fully evaluated; cells that start from its weights may go on."""
         cell = self._cells[attempt.key]
         decision = decide(
             cell.cell_id, "bug", attempts=1, max_attempts=1, is_exclusive=True, fail_fast=self._options.fail_fast

@@ -56,7 +56,7 @@ def estimate_s(cell: PlannedCell) -> float:
 def shapes_of(cell: PlannedCell, options: RunOptions) -> tuple[GroupShape, ...]:
     """Return the group sizes that a cell may run on, preferred first.
 
-    The number of workers must divide the batch shards of the recipe. Judging alone also runs on one worker, wherever one is free;
+    Their number must divide the batch shards of the recipe. Evaluation alone also runs on one worker wherever one is free;
     elastic training on as few as `min_workers`: shards make its arithmetic the same.
     """
     shards = max(1, cell.config.recipe.batch_shards)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from orchestration.cells.cell import PlannedCell
 
 HEADROOM: Final = 1.3
-"""Factor on the measured peak: judging and the CUDA context need memory that training's peak does not show."""
+"""Factor on the measured peak: evaluation and the CUDA context need memory that training's peak does not show."""
 
 CONTEXT_MIB: Final = 600.0
 """Memory that each process takes on a GPU beside what its allocator counts."""

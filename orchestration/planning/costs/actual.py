@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from orchestration.planning.costs.estimate import DEFAULT_MACHINE, read_machine
 from orchestration.planning.costs.operations import (
     FLOPS_PER_MAC,
-    judging_flops,
+    evaluation_flops,
     macs_of,
     operations_of_training,
     training_flops,
@@ -44,7 +44,7 @@ def ledger(
         machine: Machine of the price file that the estimate is for.
 
     Returns:
-        "machine", "cells" (recorded ones), "train_s" and "judge_s" with "actual" and "estimate", and "ratio": actual over
+        "machine", "cells" (recorded ones), "train_s" and "evaluation_s" with "actual" and "estimate", and "ratio": actual over
         estimate of all together, or None where nothing is recorded.
 
     Raises:
@@ -58,12 +58,12 @@ def ledger(
             configs[key] = config
             requests.setdefault(key, {}).update({request.key: request for request in benchmarks})
     train = [_training(config, results[key], catalogue, rate) for key, config in configs.items()]
-    judge = [
+    evaluation_s = [
         pair
         for key, config in configs.items()
-        for pair in _judging(config, requests[key].values(), results[key], catalogue, rate)
+        for pair in _evaluation(config, requests[key].values(), results[key], catalogue, rate)
     ]
-    return _balance(machine, len(configs), train, judge)
+    return _balance(machine, len(configs), train, evaluation_s)
 
 
 def ledger_of(cells: Iterable[ResolvedCell], results: Mapping[str, CellResult], catalogue: Catalogue) -> dict[str, Any]:
@@ -94,39 +94,39 @@ def cell_ledger(result: CellResult, *, machine: str = DEFAULT_MACHINE) -> dict[s
     foretold = operations_of_training(method, model, images_seen(config), dataset) / rate
     paid = result.training.summary.device_s
     per_pass = macs_of(model, dataset.image_size, dataset.num_channels) * FLOPS_PER_MAC / rate
-    judge = [
+    evaluation_s = [
         (report.wall_s, report.outcome.forward_passes * per_pass)
         for report in result.reports.values()
         if report.outcome is not None
     ]
-    return _balance(machine, 1, [(paid, foretold)] if paid > 0 else [], judge)
+    return _balance(machine, 1, [(paid, foretold)] if paid > 0 else [], evaluation_s)
 
 
 def _balance(
-    machine: str, cells: int, train: Sequence[tuple[float, float]], judge: Sequence[tuple[float, float]]
+    machine: str, cells: int, train: Sequence[tuple[float, float]], evaluation_s: Sequence[tuple[float, float]]
 ) -> dict[str, Any]:
     """Add up pairs of actual and estimated seconds."""
-    actual = math.fsum(pair[0] for pair in (*train, *judge))
-    estimate = math.fsum(pair[1] for pair in (*train, *judge))
+    actual = math.fsum(pair[0] for pair in (*train, *evaluation_s))
+    estimate = math.fsum(pair[1] for pair in (*train, *evaluation_s))
     return {
         "machine": machine,
         "cells": cells,
         "train_s": _sums(train),
-        "judge_s": _sums(judge),
+        "evaluation_s": _sums(evaluation_s),
         "ratio": actual / estimate if estimate > 0 else None,
     }
 
 
 def ledger_text(made: Mapping[str, Any]) -> str:
     """Return a ledger as one sentence for people."""
-    train, judge = made["train_s"], made["judge_s"]
+    train, evaluation_s = made["train_s"], made["evaluation_s"]
     if made["ratio"] is None:
         return "nothing is recorded, so nothing was paid"
     noun = "cell" if made["cells"] == 1 else "cells"
-    actual, estimate = train["actual"] + judge["actual"], train["estimate"] + judge["estimate"]
+    actual, estimate = train["actual"] + evaluation_s["actual"], train["estimate"] + evaluation_s["estimate"]
     return (
         f"cost of {made['cells']} recorded {noun}: {_hours(actual)} device-hours ({_hours(train['actual'])} training, "
-        f"{_hours(judge['actual'])} judging), {made['ratio']:.2g} times the {_hours(estimate)} that counted operations "
+        f"{_hours(evaluation_s['actual'])} evaluation), {made['ratio']:.2g} times the {_hours(estimate)} that counted operations "
         f"foretell for {made['machine']}"
     )
 
@@ -136,14 +136,14 @@ def _training(config: JobConfig, result: CellResult, catalogue: Catalogue, rate:
     return result.training.summary.device_s, flops / rate
 
 
-def _judging(
+def _evaluation(
     config: JobConfig, requests: Iterable[BenchmarkRequest], result: CellResult, catalogue: Catalogue, rate: float
 ) -> Iterable[tuple[float, float]]:
     dataset = catalogue.dataset(config.dataset)
     for request in requests:
         report = result.reports.get(request.key)
         if report is not None:
-            yield report.wall_s, judging_flops(request, config, dataset) / rate
+            yield report.wall_s, evaluation_flops(request, config, dataset) / rate
 
 
 def _sums(pairs: Sequence[tuple[float, float]]) -> dict[str, float]:

@@ -1,6 +1,6 @@
-"""A short calibration: a few training steps and a few judged images of each kind of cell, timed in this process.
+"""A short calibration: a few training steps and a few evaluated images of each kind of cell, timed in this process.
 
-It goes through the same code as a job (`trainers.worker.run_job.run_job`, `eval.benchmarks.suite.judge`), without Ray. What a
+It goes through the same code as a job (`trainers.worker.run_job.run_job`, `eval.benchmarks.suite.evaluate`), without Ray. What a
 cell would start from is left out, and its mixing set is a small one of fractals: neither changes how long a step takes.
 """
 
@@ -80,22 +80,22 @@ def calibrate(
     _check_device(group.device.type, machine)
     reset_process(thread_budget(_threads(group), group.device), group.device)
     training: dict[Kind, float] = {}
-    judging: dict[Kind, float] = {}
+    evaluation: dict[Kind, float] = {}
     skipped: dict[str, str] = {}
     for kind, cell in _to_train(cells, known).items():
         tell(f"calibrating training: {', '.join(kind)}")
         seconds = _attempted(partial(_training_s, cell, group, settings), kind, skipped)
         training |= {} if seconds is None else {kind: seconds}
-    for (dataset, model), (cell, requests) in _to_judge(cells, known).items():
-        tell(f"calibrating judging: {dataset}, {model}: {', '.join(requests)}")
+    for (dataset, model), (cell, requests) in _to_evaluate(cells, known).items():
+        tell(f"calibrating evaluation: {dataset}, {model}: {', '.join(requests)}")
         found = _attempted(
-            partial(_judging_s, cell, list(requests.values()), settings, skipped),
-            (dataset, model, "judging"),
+            partial(_evaluation_s, cell, list(requests.values()), settings, skipped),
+            (dataset, model, "evaluation"),
             skipped,
         )
-        judging |= {(dataset, model, name): seconds for name, seconds in (found or {}).items()}
+        evaluation |= {(dataset, model, name): seconds for name, seconds in (found or {}).items()}
     return Calibration(
-        hardware=_hardware(group), measured=Experience(training=training, judging=judging), skipped=skipped
+        hardware=_hardware(group), measured=Experience(training=training, evaluation=evaluation), skipped=skipped
     )
 
 
@@ -122,7 +122,7 @@ class _StepClock:
         """Nobody looks at the weights."""
 
     def benchmark(self, train_key: str, checkpoint_sha256: str, report: MetricReport) -> None:
-        """Nothing is judged here."""
+        """Nothing is evaluated here."""
 
     def seconds_per_step(self) -> float:
         """Return the mean over the steps after the first."""
@@ -152,7 +152,7 @@ def _to_train(cells: Sequence[PlannedCell], known: Experience) -> dict[Kind, Pla
     return first
 
 
-def _to_judge(
+def _to_evaluate(
     cells: Sequence[PlannedCell], known: Experience
 ) -> dict[tuple[str, str], tuple[PlannedCell, dict[str, BenchmarkRequest]]]:
     """Return (dataset, model) -> a cell with such a network, and one request for each benchmark that is to be timed."""
@@ -160,7 +160,7 @@ def _to_judge(
     for cell in cells:
         for request in cell.missing:
             dataset, model = cell.config.dataset, cell.config.model
-            if (dataset, model, request.name) not in known.judging:
+            if (dataset, model, request.name) not in known.evaluation:
                 _, requests = found.setdefault((dataset, model), (cell, {}))
                 requests.setdefault(request.name, request)
     return found
@@ -210,11 +210,11 @@ def _training_s(cell: PlannedCell, group: OneWorker, settings: Settings) -> floa
     return clock.seconds_per_step() / min(config.recipe.batch_size, config.recipe.train_images or dataset.num_train)
 
 
-def _judging_s(
+def _evaluation_s(
     cell: PlannedCell, requests: Sequence[BenchmarkRequest], settings: Settings, skipped: dict[str, str]
 ) -> dict[str, float]:
     """Return benchmark -> seconds of one forward pass; a benchmark that fails is noted."""
-    from orchestration.evaluation.checkpoints import LoadedNetwork, judge_network
+    from orchestration.evaluation.checkpoints import LoadedNetwork, evaluate_network
     from trainers.datasets.registry import dataset_for
     from trainers.models.build import build_classifier
 
@@ -224,7 +224,7 @@ def _judging_s(
     small = {request.name: smaller(request) for request in requests}
     best: dict[str, float] = {}
     for _ in range(ROUNDS):
-        for report in judge_network(network, list(small.values()), settings=settings, on_progress=_no_progress):
+        for report in evaluate_network(network, list(small.values()), settings=settings, on_progress=_no_progress):
             if report.outcome is None:
                 skipped[f"{dataset.name}, {cell.config.model}, {report.benchmark}"] = str(report.error)
             else:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from orchestration.errors import InputError, Mistake, nearest
-from orchestration.planning.costs.operations import forward_passes, judging_flops, parameters_of, training_flops
+from orchestration.planning.costs.operations import evaluation_flops, forward_passes, parameters_of, training_flops
 from orchestration.results.lookup import whole_results
 from orchestration.store.measured import Experience, training_images
 from orchestration.sweeps.yaml_reader import read_yaml
@@ -55,14 +55,14 @@ class CellCost:
     Attributes:
         train_key: The cell.
         train_s: Device-seconds of training that are left.
-        judge_s: Device-seconds of benchmarks that are left.
+        evaluation_s: Device-seconds of benchmarks that are left.
         disk_bytes: Bytes of its final checkpoint, where it is still to be written.
         sources: Where the seconds come from.
     """
 
     train_key: str
     train_s: float
-    judge_s: float
+    evaluation_s: float
     disk_bytes: float
     sources: frozenset[Source]
 
@@ -90,12 +90,12 @@ class PlanCost:
     @property
     def device_hours(self) -> float:
         """Hours times devices."""
-        return sum(cell.train_s + cell.judge_s for cell in self.cells) / 3600
+        return sum(cell.train_s + cell.evaluation_s for cell in self.cells) / 3600
 
     @property
     def wall_hours(self) -> float:
         """Hours with all devices busy; never less than the longest cell takes on its workers."""
-        longest = max((cell.train_s + cell.judge_s for cell in self.cells), default=0.0) / 3600
+        longest = max((cell.train_s + cell.evaluation_s for cell in self.cells), default=0.0) / 3600
         return max(self.device_hours / self.devices, longest / min(self.workers, self.devices))
 
     @property
@@ -222,15 +222,15 @@ class _Estimator:
     def cell(self, cell: PlannedCell) -> CellCost:
         """Return what a cell takes."""
         dataset = self.catalogue.dataset(cell.config.dataset)
-        judged = [self._judging(request, cell.config, dataset) for request in cell.missing]
+        evaluated = [self._evaluation(request, cell.config, dataset) for request in cell.missing]
         trained = [] if cell.trained else [self._training(cell.config, dataset)]
         weights = parameters_of(cell.config.model, dataset.num_channels)
         return CellCost(
             train_key=cell.train_key,
             train_s=sum(seconds for seconds, _ in trained),
-            judge_s=sum(seconds for seconds, _ in judged),
+            evaluation_s=sum(seconds for seconds, _ in evaluated),
             disk_bytes=0.0 if cell.trained else weights * BYTES_PER_WEIGHT + CHECKPOINT_OVERHEAD,
-            sources=frozenset(source for _, source in (*trained, *judged)),
+            sources=frozenset(source for _, source in (*trained, *evaluated)),
         )
 
     def _training(self, config: JobConfig, dataset: DatasetSpec) -> tuple[float, Source]:
@@ -240,12 +240,12 @@ class _Estimator:
                 return experience.training[kind] * training_images(config, dataset), source
         return training_flops(config, dataset) / self.rate, "operations"
 
-    def _judging(self, request: BenchmarkRequest, config: JobConfig, dataset: DatasetSpec) -> tuple[float, Source]:
+    def _evaluation(self, request: BenchmarkRequest, config: JobConfig, dataset: DatasetSpec) -> tuple[float, Source]:
         kind = (config.dataset, config.model, request.name)
         for source, experience in self.known.items():
-            if kind in experience.judging:
-                return experience.judging[kind] * self._forward_passes(request, dataset), source
-        return judging_flops(request, config, dataset) / self.rate, "operations"
+            if kind in experience.evaluation:
+                return experience.evaluation[kind] * self._forward_passes(request, dataset), source
+        return evaluation_flops(request, config, dataset) / self.rate, "operations"
 
     def _forward_passes(self, request: BenchmarkRequest, dataset: DatasetSpec) -> float:
         key = (request.key, dataset.name)

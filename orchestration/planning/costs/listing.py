@@ -61,7 +61,7 @@ def needed_data(sweep: Sweep) -> tuple[str, ...]:
 def counted_totals() -> dict[str, dict[str, float]]:
     """Return the wanted cells of every built-in sweep in its full size, and the floating-point operations, parents included."""
     from orchestration.cells.catalogue import builtin_catalogue
-    from orchestration.planning.costs.operations import judging_flops, training_flops
+    from orchestration.planning.costs.operations import evaluation_flops, training_flops
     from orchestration.planning.plan import make_plan
     from orchestration.store import open_store
 
@@ -70,12 +70,12 @@ def counted_totals() -> dict[str, dict[str, float]]:
     for name in SWEEPS:
         plan = make_plan(load_sweep(name), store=store, catalogue=catalogue)
         training = [training_flops(cell.config, catalogue.dataset(cell.config.dataset)) for cell in plan.to_run]
-        judging = [
-            judging_flops(request, cell.config, catalogue.dataset(cell.config.dataset))
+        evaluation = [
+            evaluation_flops(request, cell.config, catalogue.dataset(cell.config.dataset))
             for cell in plan.to_run
             for request in cell.missing
         ]
-        operations = float(f"{sum(training) + sum(judging):.6g}")
+        operations = float(f"{sum(training) + sum(evaluation):.6g}")
         made[name] = {"cells": sum(not cell.supporting for cell in plan.cells), "operations": operations}
     return made
 

@@ -73,7 +73,7 @@ def operations_of_training(method: str, model: str, images: float, dataset: Data
     return images * passes * per_image
 
 
-def judging_flops(request: BenchmarkRequest, config: JobConfig, dataset: DatasetSpec) -> float:
+def evaluation_flops(request: BenchmarkRequest, config: JobConfig, dataset: DatasetSpec) -> float:
     """Return the floating-point operations of a benchmark."""
     limit = request.params.get("max_images")
     images = min(dataset.num_test, limit) if isinstance(limit, int) else dataset.num_test

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from orchestration.cells.load import load_sweep
 from orchestration.cells.resolve import resolve_sweep
 from orchestration.planning.costs.actual import Wanted, ledger
-from orchestration.results.claims import judge_claims, verdict_document
+from orchestration.results.claims import evaluate_claims, verdict_document
 from orchestration.results.compare import Resolved, compared
 from orchestration.results.lookup import recorded
 from orchestration.results.report.content import part_content
@@ -47,14 +47,14 @@ def report_content(sweep: Sweep, name_or_path: str, *, store: ResultsStore, cata
         {**part_content(part, table, results), "ledger": ledger(_wanted(part), results, catalogue)}
         for part, table in zip(ours.parts(), tables, strict=True)
     ]
-    judged = judge_claims([sweep], store=store, catalogue=catalogue)
+    evaluated = evaluate_claims([sweep], store=store, catalogue=catalogue)
     return {
         "title": f"{sweep.label}: {shown_title(sweep)}",
         "made_at": time.time(),
         "store": getattr(store, "uri", ""),
         "overrides": list(sweep.overrides),
         "parts": parts,
-        "claims": [verdict_document(each) for each in judged],
+        "claims": [verdict_document(each) for each in evaluated],
     }
 
 

@@ -194,14 +194,14 @@ def _curves(cells: Sequence[tuple[ResolvedCell, CellResult]]) -> list[dict[str, 
 
 def _cost(row: str, cells: Sequence[tuple[ResolvedCell, CellResult]]) -> dict[str, Any]:
     train = math.fsum(result.training.summary.device_s for _, result in cells)
-    judge = math.fsum(report.wall_s for cell, result in cells for report in _reports(result, cell).values())
+    evaluation_s = math.fsum(report.wall_s for cell, result in cells for report in _reports(result, cell).values())
     return {
         "row": row,
         "cells": len(cells),
         "train_s": train,
-        "judge_s": judge,
+        "evaluation_s": evaluation_s,
         "train_s_per_cell": train / len(cells),
-        "judge_s_per_cell": judge / len(cells),
+        "evaluation_s_per_cell": evaluation_s / len(cells),
     }
 
 

@@ -204,11 +204,11 @@ function curvesOf(part) {
 
 function costOf(part) {
   const number = (value) => value.toFixed(value < 100 ? 1 : 0);
-  const rows = part.cost.map((each) => [each.row, each.cells, number(each.train_s_per_cell), number(each.judge_s_per_cell), ((each.train_s + each.judge_s) / 3600).toFixed(3)]);
-  const made = part.ledger, total = (kind) => (made.train_s[kind] + made.judge_s[kind]) / 3600;
+  const rows = part.cost.map((each) => [each.row, each.cells, number(each.train_s_per_cell), number(each.evaluation_s_per_cell), ((each.train_s + each.evaluation_s) / 3600).toFixed(3)]);
+  const made = part.ledger, total = (kind) => (made.train_s[kind] + made.evaluation_s[kind]) / 3600;
   const text = made.ratio === null ? "Nothing is recorded." :
     `All recorded cells: ${total("actual").toFixed(3)} device-hours, ${made.ratio.toFixed(2)} times the ${total("estimate").toFixed(3)} that counted operations foretell for ${made.machine}.`;
-  return section("Cost", text, tableOf(["row", "cells", "training, device-s a cell", "judging, s a cell", "device-hours"], rows));
+  return section("Cost", text, tableOf(["row", "cells", "training, device-s a cell", "evaluation, s a cell", "device-hours"], rows));
 }
 
 function originOf(part) {
@@ -234,7 +234,7 @@ function claimsOf() {
       element("td", { class: "text" }, each.published_numbers ?? "–"), verdict, element("td", { class: "text wide soft" }, each.reason || "")));
   }
   const head = element("thead", {}, element("tr", {}, ...["The papers say", "sweep", "dataset", "their numbers", "ours", "why"].map((text) => element("th", {}, text))));
-  return section("Claims", "Each sentence as a predicate, judged by the papers' own numbers and by what is recorded here.", element("div", { class: "scroll" }, element("table", {}, head, body)));
+  return section("Claims", "Each sentence as a predicate, evaluated by the papers' own numbers and by what is recorded here.", element("div", { class: "scroll" }, element("table", {}, head, body)));
 }
 
 const overrides = content.overrides.length ? ` Overrides: ${content.overrides.join(", ")}.` : "";
@@ -245,6 +245,6 @@ for (const part of content.parts) {
   const drawn = [grid(part), part.layout === "matrix" ? matrixMaps(part) : radarOf(part), paretoOf(part), reliabilityOf(part), detailsOf(part), curvesOf(part), costOf(part), originOf(part), dataOf(part)];
   page.append(...drawn.filter(Boolean));
 }
-const judged = claimsOf();
-if (judged) page.append(judged);
+const evaluated = claimsOf();
+if (evaluated) page.append(evaluated);
 document.body.dataset.drawn = "true";

@@ -47,7 +47,7 @@ class StretchSink:
         self.epochs = max(self.epochs, len(summary.epochs))
 
     def benchmark(self, train_key: str, checkpoint_sha256: str, report: MetricReport) -> None:
-        """A screened training is judged on held-out images only."""
+        """A screened training is evaluated on held-out images only."""
 
 
 def screen_trial(config: Mapping[str, Any], *, cells: tuple[Screened, ...], threads: int) -> None:

@@ -33,7 +33,7 @@ def test_an_elastic_cell_runs_on_every_number_of_workers_that_divides_its_shards
     assert counts(shapes_of(cell, options(workers=workers, min_workers=least))) == expected
 
 
-def test_judging_alone_also_runs_on_one_worker(planned, options):
+def test_evaluation_alone_also_runs_on_one_worker(planned, options):
     trained = replace(planned(0, shards=8), trained=True)
 
     assert counts(shapes_of(trained, options(workers=4))) == [4, 1]

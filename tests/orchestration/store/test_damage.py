@@ -45,7 +45,7 @@ def recorded(folder: Path, records: Any, *, is_indexed: bool) -> None:
         store.record_attempt(records.attempt(name))
         store.release(lease)
     store.invalidate(records.key("y"), "wrong")
-    store.record_calibration("v100", "here", Experience(training={("digits", "m", "x"): 0.5}, judging={}))
+    store.record_calibration("v100", "here", Experience(training={("digits", "m", "x"): 0.5}, evaluation={}))
     store.request("sweep", "pause")
     if is_indexed:
         open_store(folder).results([records.key("x"), records.key("y")])

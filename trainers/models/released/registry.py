@@ -1,7 +1,7 @@
 """Released networks by name: where they come from, and how their files become weights of our networks; light to import.
 
 A cell whose `released` names one of them is not trained: its checkpoint is made of the file, which lies below
-`<data root>/checkpoints/` and is then judged like any other. `python -m trainers.models.released.fetch NAME` gets a file that
+`<data root>/checkpoints/` and is then evaluated like any other. `python -m trainers.models.released.fetch NAME` gets a file that
 has an address of its own; for the others the address says where a person finds it.
 """
 

@@ -73,7 +73,7 @@ def measures() -> Mapping[str, Measure]:
     return _read()[1]
 
 
-def judge(
+def evaluate(
     claim: Claim, evidence: Evidence, *, table: str, is_printed: bool = False, alpha: float = ALPHA
 ) -> ClaimVerdict:
     """Return the verdict on a claim.
@@ -105,14 +105,14 @@ def judge(
     )
 
 
-def judge_printed(claim: Claim, table: str) -> ClaimVerdict:
+def evaluate_printed(claim: Claim, table: str) -> ClaimVerdict:
     """Return the verdict on a claim by the numbers that the papers print for a table.
 
     Raises:
         EvalError: If there is no such published table.
     """
     printed = tuple(published_table(name) for name in (table, *claim.beside))
-    return judge(claim, PrintedEvidence(printed), table=table, is_printed=True)
+    return evaluate(claim, PrintedEvidence(printed), table=table, is_printed=True)
 
 
 def _reason(truth: Truth, comparisons: list[Comparison]) -> str:
