@@ -113,8 +113,8 @@ class _Recording:
 
     def trained(self, train_key: str, summary: TrainSummary) -> None:
         """Record the training."""
-        from orchestration.cells.provenance import provenance_of
         from orchestration.store.contract import TrainingRecord
+        from orchestration.store.provenance import provenance_of
 
         record = TrainingRecord(train_key=train_key, summary=summary, provenance=provenance_of(self._cell))
         self._store.record_training(record)

@@ -10,9 +10,8 @@ from augment.files.published import Identified, as_planned
 from eval.benchmarks.contract import BenchmarkRequest
 from orchestration.cells.catalogue import Catalogue
 from orchestration.cells.cell import Cell
-from orchestration.cells.keys import digest_of_plain, plain
+from orchestration.cells.keys import digest_of_plain, imported_key, plain, report_key
 from orchestration.errors import Mistake
-from orchestration.store.imported import imported_key, report_key
 from trainers.config import JobConfig
 from trainers.datasets.folders.user_folder import key_name
 

@@ -11,9 +11,10 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import Any, Final
 
-CELL_ID_DIGITS = 12
+IMPORTED: Final = "imported"
+"""Model name of cells that show another suite's results."""
 
 
 def plain(value: Any, *, where: str = "value") -> Any:
@@ -66,6 +67,16 @@ def digest_of_plain(value: Any) -> str:
     """Return `digest(value)` for a value that is already the result of `plain`; skips the normalisation."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def imported_key(name: str, dataset: str) -> str:
+    """Return the train key of the cell that bears this name on this dataset."""
+    return digest({"imported": {"name": name, "dataset": dataset}})
+
+
+def report_key(train_key: str, benchmark: str) -> str:
+    """Return the benchmark key of an imported cell's numbers; no key of a benchmark of ours is made so."""
+    return digest({"imported": train_key, "benchmark": benchmark})
 
 
 def _plain_float(value: float, where: str) -> int | float:

@@ -15,10 +15,9 @@ from orchestration.cells.benchmark_requests import benchmark_request, tested_on_
 from orchestration.cells.catalogue import config_values, known_fields
 from orchestration.cells.cell import Cell
 from orchestration.cells.identity import ResolvedCell, Resolver, Template, identity_of
-from orchestration.cells.keys import canonical_json, plain
+from orchestration.cells.keys import IMPORTED, canonical_json, plain
 from orchestration.cells.point_settings import PointSettings, attempt
 from orchestration.errors import nearest
-from orchestration.store.imported import IMPORTED
 from orchestration.sweeps.model import Point, Setting, Settings, Sweep
 from trainers.config import JobConfig, MixingSetConfig, RecipeConfig
 from trainers.recipes import resolve_model_params, resolve_recipe

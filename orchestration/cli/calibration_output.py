@@ -19,7 +19,7 @@ def calibrated_first(made: Plan, *, store: ResultsStore, settings: Settings, mac
     Raises:
         InputError: If this process computes on another type of device than the machine has.
     """
-    from orchestration.planning.costs.calibrate import calibrate
+    from orchestration.evaluation.calibrate import calibrate
     from orchestration.planning.costs.estimate import recorded_experience
 
     found = calibrate(

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestration.cells.provenance import provenance_of
 from orchestration.engine.driver.leases import LeaseKeeper
 from orchestration.engine.options import LeaseTimings
 from orchestration.errors import EnvironmentRefused, command
@@ -18,6 +17,7 @@ from orchestration.evaluation.checkpoints import LoadedNetwork, Reading, load_ne
 from orchestration.store.contract import TrainingRecord
 from orchestration.store.files import DEFAULT_LEASE_EXPIRY_S
 from orchestration.store.owners import describe, is_alive_here, owner_here
+from orchestration.store.provenance import provenance_of
 
 if TYPE_CHECKING:
     from orchestration.cells.cell import PlannedCell

@@ -221,7 +221,7 @@ def measure(
 
 
 def _measured_now() -> str:
-    from orchestration.cells.provenance import code_version, library_versions
+    from orchestration.store.provenance import code_version, library_versions
 
     versions = library_versions()
     shown = ", ".join(f"{name} {versions[name]}" for name in ("torch", "torchvision", "numpy") if name in versions)

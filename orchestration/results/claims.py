@@ -19,8 +19,8 @@ from eval.tables.published.tables import published_tables
 from orchestration.cells.load import SWEEPS, load_sweep
 from orchestration.cells.resolve import resolve_sweep
 from orchestration.errors import InputError
+from orchestration.planning.lookup import recorded
 from orchestration.results.compare import Resolved
-from orchestration.results.lookup import recorded
 from orchestration.store.measured import images_seen
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from clusters.storage.open import join, open_storage
 from orchestration.errors import InputError, Mistake, nearest
 from orchestration.planning.forgetting import forget
+from orchestration.planning.lookup import whole_results
 from orchestration.planning.reachable import wanted_keys
-from orchestration.results.lookup import whole_results
 from orchestration.store.imported import is_imported
 from orchestration.sweeps.model import label_of
 

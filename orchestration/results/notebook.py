@@ -15,8 +15,8 @@ from eval.tables.grid import Table
 from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.load import load_sweep as load_sweep_file
 from orchestration.cells.resolve import resolve_sweep
+from orchestration.planning.lookup import recorded
 from orchestration.planning.plan import plan_cells
-from orchestration.results.lookup import recorded
 from orchestration.results.table import sweep_tables
 from orchestration.settings import read_settings
 from orchestration.store import open_existing_store

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from eval.tables.grid import Observation, Table
-from eval.tables.layouts import metric_table, pair_grid, set_table
-from orchestration.cells.checks.column_values import ColumnValue, unfilled, value_in
+from orchestration.planning.column_values import ColumnValue, unfilled, value_in
+from orchestration.planning.lookup import recorded
 from orchestration.results.compare import Resolved, tested
 from orchestration.results.foreign_rows import assumption_notes, origin_marks
-from orchestration.results.lookup import recorded
 from orchestration.results.normalisation import normalisation_notes
 from orchestration.results.own_files import own_files_notes, shown_column, shown_columns
 from orchestration.store.imported import imported_notes
-from orchestration.sweeps.model import spoken_value
+from orchestration.sweeps.layout import laid_out, place_of
 
 if TYPE_CHECKING:
     from orchestration.cells.identity import ResolvedCell
@@ -72,57 +71,6 @@ def sweep_table(sweep: Sweep, cells: Sequence[ResolvedCell], results: Mapping[st
     requests = [request for cell in cells for request in cell.benchmarks]
     columns = shown_columns(sweep.columns, requests)
     return laid_out(sweep, _observations(sweep, cells, results), columns=columns)
-
-
-def laid_out(sweep: Sweep, observations: Iterable[Observation], *, columns: Sequence[str] = ()) -> Table:
-    """Return the table of a sweep from observations in its places; the plan lays it out too, before anything is recorded.
-
-    Args:
-        sweep: Rows, columns, layout.
-        observations: Values by row, column and seed.
-        columns: Its columns as they are shown (`orchestration.results.own_files`), where they are not those that it names.
-
-    Raises:
-        EvalError: If a column is unknown, or two values claim one place and seed.
-        ValueError: If a label cannot be printed, or two are the same.
-    """
-    if sweep.table is None:
-        raise ValueError(f"sweep '{sweep.name}' is a union; `sweep_tables` gives the tables of its parts")
-    layout, axes = sweep.table.layout, sweep.table.matrix
-    columns = columns or sweep.columns
-    if layout == "matrix" and axes is not None:
-        down = dict.fromkeys(place_of(sweep, point)[0] for point in sweep.points)
-        across = dict.fromkeys(place_of(sweep, point)[1] for point in sweep.points)
-        corner, across_name = (path.rpartition(".")[2] for path in (axes.rows, axes.columns))
-        if corner == across_name:
-            corner, across_name = axes.rows, axes.columns
-        return pair_grid(
-            shown_title(sweep),
-            list(down),
-            list(across),
-            columns,
-            observations,
-            corner=corner,
-            across_name=across_name,
-        )
-    if layout == "sets":
-        return set_table(shown_title(sweep), sweep.details, sweep.rows, columns, observations)
-    return metric_table(shown_title(sweep), sweep.rows, columns, observations)
-
-
-def shown_title(sweep: Sweep) -> str:
-    """Return the caption of a sweep's table.
-
-    The title speaks of the full size as the file has it: a smaller one says on what it ran, and options say what they set.
-    """
-    parts = [sweep.title]
-    if sweep.size != "full":
-        datasets = dict.fromkeys(
-            str(point.settings["dataset"].value) for point in sweep.points if "dataset" in point.settings
-        )
-        parts.append(f"{sweep.size} size ({', '.join(datasets)})")
-    set_by_options = [text for text in sweep.overrides if not text.startswith("seeds=")]
-    return ", ".join([*parts, *([f"with {' '.join(set_by_options)}"] if set_by_options else [])])
 
 
 def table_notes(sweep: Sweep) -> tuple[str, ...]:
@@ -193,18 +141,6 @@ def _value(column: str, cell: ResolvedCell, result: CellResult) -> ColumnValue |
     if found is None or found.value is None:
         return found
     return replace(found, marks=found.marks | origin_marks(result.training.summary.environment))
-
-
-def place_of(sweep: Sweep, point: Point) -> tuple[str, str]:
-    """Return where the values of a point stand in the table: its row, and its place across in a matrix, else ""."""
-    matrix = sweep.table.matrix if sweep.table is not None else None
-    if matrix is None:
-        return point.row, ""
-    return _setting(point, matrix.rows), _setting(point, matrix.columns)
-
-
-def _setting(point: Point, path: str) -> str:
-    return spoken_value(point.settings[path].value) if path in point.settings else "default"
 
 
 def _environment(result: CellResult) -> str:

@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from clusters.storage.open import StorageError, open_storage
-from orchestration.cells.checks.column_values import unfilled
 from orchestration.cells.resolve import resolve_sweep
 from orchestration.engine.observer import Observers, RunObserver
 from orchestration.engine.options import RunOptions, RunOutcome, RunStatus
 from orchestration.errors import InputError, Mistake
+from orchestration.planning.column_values import unfilled
 from orchestration.planning.forgetting import forget
+from orchestration.planning.lookup import recorded, recorded_of
 from orchestration.planning.plan import plan_cells
 from orchestration.planning.sweep_records import remember
-from orchestration.results.lookup import recorded, recorded_of
 from orchestration.results.table import sweep_tables
 from trainers.job import SOURCE_VARIABLE, JobPaths
 

@@ -12,17 +12,15 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from orchestration.cells.keys import digest
+from orchestration.cells.keys import IMPORTED, imported_key, report_key
 from orchestration.errors import InputError, Mistake, command
 
 if TYPE_CHECKING:
     from eval.exchange.contract import Imported, Network, Unit
     from eval.report import BenchmarkOutcome, MetricReport
     from orchestration.store.contract import CellResult, ResultsStore, TrainingRecord
-
-IMPORTED: Final = "imported"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,16 +40,6 @@ class ImportedCell:
     network: Network
     means: Mapping[str, float]
     is_new: bool
-
-
-def imported_key(name: str, dataset: str) -> str:
-    """Return the train key of the cell that bears this name on this dataset."""
-    return digest({"imported": {"name": name, "dataset": dataset}})
-
-
-def report_key(train_key: str, benchmark: str) -> str:
-    """Return the benchmark key of an imported cell's numbers; no key of a benchmark of ours is made so."""
-    return digest({"imported": train_key, "benchmark": benchmark})
 
 
 def is_imported(result: CellResult) -> bool:
@@ -211,8 +199,8 @@ def _record(key: str, path: Path, label: Mapping[str, str], network: Network, st
 
 
 def _training(key: str, path: Path, label: Mapping[str, str]) -> TrainingRecord:
-    from orchestration.cells.provenance import code_version, library_versions
     from orchestration.store.contract import Provenance, TrainingRecord
+    from orchestration.store.provenance import code_version, library_versions
     from trainers.job import TrainSummary
 
     commit, is_dirty = code_version()

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestration.cells.checks.column_values import unfilled
-from orchestration.results.lookup import recorded_of
+from orchestration.planning.column_values import unfilled
+from orchestration.planning.lookup import recorded_of
 from orchestration.tracking.client import TrackingClient
 from orchestration.tracking.opening import artifacts_of
 from orchestration.tracking.projection import Projection

@@ -14,10 +14,10 @@ from orchestration.cells.cell import Plan
 from orchestration.cells.load import load_sweep
 from orchestration.cli.main import main
 from orchestration.errors import InputError
-from orchestration.planning.costs.calibrate import Calibration, calibrate
+from orchestration.evaluation.calibrate import Calibration, calibrate
+from orchestration.evaluation.short_jobs import shortened, smaller
 from orchestration.planning.costs.estimate import Machine, estimate, read_machine
 from orchestration.planning.costs.operations import forward_passes
-from orchestration.planning.costs.short_jobs import shortened, smaller
 from orchestration.planning.plan import make_plan
 from orchestration.settings import read_settings
 from orchestration.store import open_store
@@ -56,8 +56,8 @@ def measured(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Calibratio
     folder = tmp_path_factory.mktemp("calibration")
     settings = read_settings(storage=str(folder), data_root=folder / "data", cache_dir=folder / "cache", environment={})
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("orchestration.planning.costs.calibrate.TRAINING_S", 0.2)
-        patched.setattr("orchestration.planning.costs.calibrate.ROUNDS", 1)
+        patched.setattr("orchestration.evaluation.calibrate.TRAINING_S", 0.2)
+        patched.setattr("orchestration.evaluation.calibrate.ROUNDS", 1)
         return calibrate(
             plan.to_run, known=NO_EXPERIENCE, machine=read_machine(), settings=settings, tell=lambda _: None
         )
@@ -107,7 +107,7 @@ def test_kinds_that_recorded_cells_tell_of_are_not_timed(plan: Plan, tmp_path: P
 def test_missing_data_are_named_and_the_other_kinds_are_timed(
     plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestration.planning.costs.calibrate.TRAINING_S", 0.2)
+    monkeypatch.setattr("orchestration.evaluation.calibrate.TRAINING_S", 0.2)
     settings = read_settings(storage=str(tmp_path), data_root=tmp_path, cache_dir=tmp_path / "cache", environment={})
     cell = next(cell for cell in plan.to_run if cell.config.method == "baseline" and not cell.supporting)
     lacking = replace(cell, config=replace(cell.config, dataset="cifar-10"), dataset_identity="")
@@ -208,7 +208,7 @@ def test_the_verb_measures_first_and_later_plans_know(
             skipped={"digits, wrn-10-1, evaluation": "no test images"},
         )
 
-    monkeypatch.setattr("orchestration.planning.costs.calibrate.calibrate", quick)
+    monkeypatch.setattr("orchestration.evaluation.calibrate.calibrate", quick)
     options = [str(sweep_path), "--storage", str(tmp_path / "storage"), "--data-root", str(tmp_path), "--json"]
 
     assert main(["plan", *options, "--calibrate"]) == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
-from orchestration.cells.checks.column_values import ColumnValue, value_in
+from orchestration.planning.column_values import ColumnValue, value_in
 
 WHY = "outlier set 'folder:bad': at most 1% of the images may be unreadable, but 2 of 102 are"
 OUTCOME = BenchmarkOutcome(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestration.results.table import laid_out
+from orchestration.sweeps.layout import laid_out
 
 if TYPE_CHECKING:
     from orchestration.sweeps.model import Sweep

@@ -11,7 +11,7 @@ from eval.tables.grid import Observation
 from orchestration.cells.checks.settings import described, differing_settings
 from orchestration.cells.point_settings import mistake_at
 from orchestration.errors import Mistake, nearest
-from orchestration.results.table import laid_out, place_of
+from orchestration.sweeps.layout import laid_out, place_of
 from orchestration.sweeps.model import spoken_value
 from orchestration.sweeps.yaml_reader import plain_scalar
 

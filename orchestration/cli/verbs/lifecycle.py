@@ -69,8 +69,8 @@ def watch(
     """Follow the state of every cell from the store until nothing is left to do (Ctrl-C ends it)."""
     from orchestration.cells.resolve import resolve_sweep
     from orchestration.cli.verbs.status import status_document, status_text
+    from orchestration.planning.lookup import recorded_of
     from orchestration.planning.plan import plan_cells
-    from orchestration.results.lookup import recorded_of
 
     opened = options.chosen(sweep, smoke, small, assignments, seeds).opened(storage, data_root, is_only_read=True)
     cells = resolve_sweep(opened.sweep, opened.catalogue)

@@ -31,8 +31,8 @@ def report(
 ) -> int:
     """Write one self-contained HTML file that opens offline: grid, charts, costs, provenance. Runs nothing."""
     from orchestration.cells.resolve import resolve_sweep
+    from orchestration.planning.lookup import recorded
     from orchestration.planning.sweep_records import recorded_otherwise
-    from orchestration.results.lookup import recorded
     from orchestration.results.report.build import report_page
 
     opened = options.chosen(sweep, smoke, small, assignments, seeds).opened(storage, data_root, is_only_read=True)

@@ -33,9 +33,9 @@ def status(
 ) -> int:
     """Show the state of every cell, also of a sweep that runs elsewhere."""
     from orchestration.planning.costs.actual import ledger, ledger_text
+    from orchestration.planning.lookup import recorded_of
     from orchestration.planning.plan import make_plan
     from orchestration.planning.sweep_records import recorded_otherwise
-    from orchestration.results.lookup import recorded_of
 
     opened = options.chosen(sweep, smoke, small, assignments, seeds).opened(storage, data_root, is_only_read=True)
     store, catalogue = opened.store, opened.catalogue
@@ -55,7 +55,7 @@ def status(
 
 def status_document(plan: Plan, store: ResultsStore, results: Mapping[str, CellResult]) -> dict[str, Any]:
     """Return the state of a sweep and of each of its cells as plain values, with the wanted columns that stayed empty."""
-    from orchestration.cells.checks.column_values import unfilled
+    from orchestration.planning.column_values import unfilled
 
     holders = store.holders([cell.train_key for cell in plan.cells if not cell.is_done])
     cells = [cell_status(cell, holders.get(cell.train_key)) for cell in plan.cells]

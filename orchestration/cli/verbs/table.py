@@ -53,8 +53,8 @@ def table(
 ) -> int:
     """Print the grid of a sweep from what is recorded. Runs nothing."""
     from orchestration.cells.resolve import resolve_sweep
+    from orchestration.planning.lookup import recorded
     from orchestration.planning.sweep_records import recorded_otherwise
-    from orchestration.results.lookup import recorded
     from orchestration.results.table import sweep_tables
 
     form = "json" if as_json else _format(form)

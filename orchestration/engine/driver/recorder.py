@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from orchestration.cells.provenance import provenance_of
 from orchestration.store.contract import AttemptRecord, ErrorClass, TrainingRecord
+from orchestration.store.provenance import provenance_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from orchestration.errors import InputError, Mistake, nearest
 from orchestration.planning.costs.operations import evaluation_flops, forward_passes, parameters_of, training_flops
-from orchestration.results.lookup import whole_results
+from orchestration.planning.lookup import whole_results
 from orchestration.store.measured import Experience, training_images
 from orchestration.sweeps.yaml_reader import read_yaml
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from orchestration.cells.load import load_sweep
 from orchestration.cells.resolve import resolve_sweep
 from orchestration.planning.costs.actual import Wanted, ledger
+from orchestration.planning.lookup import recorded
 from orchestration.results.claims import evaluate_claims, verdict_document
 from orchestration.results.compare import Resolved, compared
-from orchestration.results.lookup import recorded
 from orchestration.results.report.content import part_content
 from orchestration.results.report.page import to_page
-from orchestration.results.table import shown_title, sweep_tables
+from orchestration.results.table import sweep_tables
+from orchestration.sweeps.layout import shown_title
 
 if TYPE_CHECKING:
     from orchestration.cells.catalogue import Catalogue

@@ -39,7 +39,7 @@ def register(app: typer.Typer) -> None:
 
 def list_cells(storage: options.Storage = None, as_json: options.Json = False) -> int:
     """List every cell that anything is recorded of."""
-    from orchestration.results.lookup import whole_results
+    from orchestration.planning.lookup import whole_results
 
     store = options.existing_store(options.settings_of(storage))
     keys = store.train_keys()

@@ -15,8 +15,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestration.errors import InputError, Mistake
+from orchestration.evaluation.short_jobs import shortened, smaller
 from orchestration.planning.costs.operations import forward_equivalents, forward_passes
-from orchestration.planning.costs.short_jobs import shortened, smaller
 from orchestration.store.measured import Experience, Kind
 from trainers.errors import JobStopped
 
