@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 ENTRY_POINTS: Final = "dreamgrid.methods"
 SEPARATOR: Final = "+"
+UNSTATED: Final[Mapping[str, str]] = {
+    "pixmix+cutmix": "in which order PixMix and CutMix are composed (PixMix first here)",
+}
+"""Published compound -> what its source leaves unstated about it, beyond what is unstated about its parts."""
 
 
 def known_methods() -> Mapping[str, Method]:
@@ -154,8 +158,9 @@ def _composed(parts: list[Method]) -> Method:
             defaults.setdefault(dataset, {})[part.name] = changes
         for dataset, changes in part.recipe.items():
             recipe.setdefault(dataset, {}).update(changes)
+    name = SEPARATOR.join(part.name for part in parts)
     return Method(
-        name=SEPARATOR.join(part.name for part in parts),
+        name=name,
         title=" + ".join(part.title for part in parts),
         semantics=sum(part.semantics for part in parts),  # versions only rise, so any change gives a new sum
         config=_compound_config(parts),
@@ -171,6 +176,8 @@ def _composed(parts: list[Method]) -> Method:
         num_views=max(part.num_views for part in parts),
         recipe=recipe,
         starts_from=next((part.starts_from for part in parts if part.starts_from), None),
+        passes=max(part.passes for part in parts),
+        unstated=UNSTATED.get(name, ""),
         note=" ".join(part.note for part in parts if part.note),
     )
 

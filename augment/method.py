@@ -35,6 +35,8 @@ class Method:
         num_views: Images per sample that its sample stage returns.
         recipe: What the published results change in the recipe: dataset name, or "*" for any -> field -> value.
         starts_from: Method whose trained network it starts from as published, or None for the recipe's own start.
+        passes: Network passes per training image in units of the baseline's, which cost estimates multiply by.
+        unstated: What the published sources leave unstated about it, and what was chosen here; "" for nothing.
         note: Where this implementation had to choose or differs, for the method card.
         files: Hyper-parameters that name a file or folder below the data root: name -> the one that holds its content hash,
             which planning fills in (`augment.methods.method_files`). Both are no part of a cell's identity while they are empty.
@@ -58,6 +60,8 @@ class Method:
     num_views: int = 1
     recipe: Defaults = field(default_factory=dict)
     starts_from: str | None = None
+    passes: float = 1.0
+    unstated: str = ""
     note: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
     spares_mixing_set: str = ""

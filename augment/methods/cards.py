@@ -66,6 +66,8 @@ def card_for(method: Method) -> str:
     for dataset, changes in method.recipe.items():
         where = "any dataset" if dataset == "*" else dataset
         lines.append(f"- recipe on {where}: {_changes(changes)}")
+    if method.passes != 1.0:
+        lines.append(f"- network passes: {method.passes:g} times the baseline's")
     if method.starts_from:
         lines.append(f"- starts from: the trained network of `{method.starts_from}`")
     needs = [name for name, is_needed in _needs(method).items() if is_needed]
@@ -74,6 +76,8 @@ def card_for(method: Method) -> str:
     if method.files:
         lines.append(f"- files below the data root, if given: {', '.join(f'`{name}`' for name in method.files)}")
     lines.append(f"- source: {method.source}")
+    if method.unstated:
+        lines.append(f"- unstated by the sources: {method.unstated}")
     if method.note:
         lines.append(f"- note: {method.note}")
     return "\n".join(lines) + "\n"

@@ -37,6 +37,7 @@ ENTRIES: Final = (
         returns_float=True,
         what="Fill one square of half the side, at a random place, with the mean colour.",
         source="DeVries and Taylor, Cutout (2017); uoguelph-mlrg/Cutout",
+        unstated="Cutout's size (half the side here)",
     ),
     Method(
         name="mixup",
@@ -49,6 +50,7 @@ ENTRIES: Final = (
         recipe=_CIFAR_MIXUP_RECIPE,
         what="Blend every image and its target with another of the shard, by one weight per shard.",
         source="Zhang et al., mixup (ICLR 2018); facebookresearch/mixup-cifar10",
+        unstated="Mixup's alpha (1 on CIFAR, 0.2 on ImageNet here)",
         note="The PixMix paper does not state alpha: 1 on small images, 0.2 on ImageNet, as the authors of Mixup have it.",
     ),
     Method(
@@ -61,6 +63,7 @@ ENTRIES: Final = (
         defaults={"imagenet": {"probability": 1.0}},
         what="Paste a box of another image of the shard and share the target by area.",
         source="Yun et al., CutMix (ICCV 2019); clovaai/CutMix-PyTorch",
+        unstated="CutMix's probability (0.5 on CIFAR, 1 on ImageNet here)",
     ),
     Method(
         name="pixmix",
@@ -100,6 +103,7 @@ ENTRIES: Final = (
         returns_float=True,
         what="PixMix that mixes in images of the mixing set only.",
         source=_PIXMIX_PAPER,
+        unstated="whether Mix Aug augments its start image (it does here)",
         note="Whether the start stays augmented is unpublished: it does unless augment_start is false.",
     ),
     Method(
@@ -111,6 +115,7 @@ ENTRIES: Final = (
         build=builders.pixmix_iterative,
         what="PixMix whose mixing images are feature visualisations of the network being trained.",
         source=_PIXMIX_PAPER,
+        unstated="layers, steps and buffer of Iterative",
         note="Number, steps and layers of the visualisations are unpublished; 64 new ones every 20 steps into a buffer of 2,048.",
     ),
 )

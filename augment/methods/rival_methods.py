@@ -27,6 +27,7 @@ ENTRIES: Final = (
         defaults={name: {"policy": "imagenet"} for name in ("imagenet", "tiny-imagenet", "places365")},
         what="Apply one of 25 learned sub-policies of two operations.",
         source="Cubuk et al., AutoAugment (CVPR 2019); DeepVoltaire/AutoAugment",
+        unstated="whether AutoAugment comes with Cutout (without here)",
         note="No Cutout after it: write 'autoaugment+cutout' for the variant with one.",
     ),
     Method(
@@ -60,6 +61,7 @@ ENTRIES: Final = (
         returns_float=True,
         what="Blend the image with a random combination of three chains of operations.",
         source=_AUGMIX_PAPER,
+        unstated="whether AugMix uses its consistency loss (off here)",
         note="The published table gives no consistency loss; its numbers fit training without one.",
     ),
     Method(
@@ -72,8 +74,10 @@ ENTRIES: Final = (
         defaults=_IMAGENET_AUGMIX,
         returns_float=True,
         num_views=3,
+        passes=3.0,
         what="AugMix with two mixtures per image and a consistency loss between them and the clean image.",
         source=_AUGMIX_PAPER,
+        unstated="whether AugMix uses its consistency loss (on here)",
     ),
     Method(
         name="salt-and-pepper",
@@ -122,8 +126,10 @@ ENTRIES: Final = (
         needs_outliers=True,
         recipe={"*": {"epochs": 10, "lr": 1e-3}, **_MNIST_OUTLIER_RECIPE},
         starts_from="baseline",
+        passes=3.0,
         what="Fine-tune to be undecided on a second stream of unlabelled images.",
         source="Hendrycks et al., Outlier Exposure (ICLR 2019); hendrycks/outlier-exposure",
+        unstated="whether OE is fine-tuned or trained from scratch (10 epochs from 0.001 here)",
         note="Fine-tuning from the baseline for 10 epochs is inferred from the published errors.",
     ),
     Method(
@@ -134,6 +140,7 @@ ENTRIES: Final = (
         stages=frozenset({"batch"}),
         build=builders.adversarial,
         defaults={"imagenet": {"steps": 3, "step_size": 16 / 765}},
+        passes=8.0,
         what="Train on the result of an l-infinity attack on the network, radius 8/255.",
         source=_ADVERSARIAL_PAPER,
     ),
@@ -145,6 +152,7 @@ ENTRIES: Final = (
         stages=frozenset({"batch"}),
         build=builders.adversarial,
         defaults={"imagenet": {"epsilon": 3.0, "steps": 3, "step_size": 2.0}},
+        passes=8.0,
         what="Train on the result of an l2 attack on the network.",
         source=_ADVERSARIAL_PAPER,
         note="The radius on ImageNet, 3, is inferred from the published accuracy.",

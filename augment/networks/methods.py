@@ -22,8 +22,10 @@ ENTRIES: Final = (
         stages=frozenset({"batch"}),
         build=network_builders.ant,
         defaults={"imagenet": {"retrain_steps": 1000}},
+        passes=3.0,
         what="Add noise of a small generator that learns, against the network, which noise hurts most, to half of every batch.",
         source=_NOISE_PAPER,
+        unstated="the noise generator of ANT",
         note="1 x 1 generator (the table's is unpublished); a new generator is trained on one batch, not on the whole set. "
         "Third-party weights: `generator` names a file that the first generator starts from; without it, random ones.",
         files={"generator": "generator_content"},

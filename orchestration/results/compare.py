@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from augment.compound import SEPARATOR, method_for
 from eval.tables.compare import Recipe, against_baseline, compare
 from eval.tables.verdicts import ALPHA
 from orchestration.cells.checks.settings import described, differences, shown, spoken
@@ -20,17 +21,6 @@ if TYPE_CHECKING:
     from orchestration.sweeps.model import Sweep
 
 UNSTATED: Final[Mapping[str, str]] = {
-    "augmix": "whether AugMix uses its consistency loss (off here)",
-    "augmix-jsd": "whether AugMix uses its consistency loss (on here)",
-    "oe": "whether OE is fine-tuned or trained from scratch (10 epochs from 0.001 here)",
-    "mixup": "Mixup's alpha (1 on CIFAR, 0.2 on ImageNet here)",
-    "autoaugment": "whether AutoAugment comes with Cutout (without here)",
-    "cutmix": "CutMix's probability (0.5 on CIFAR, 1 on ImageNet here)",
-    "cutout": "Cutout's size (half the side here)",
-    "mix-aug": "whether Mix Aug augments its start image (it does here)",
-    "pixmix-iterative": "layers, steps and buffer of Iterative",
-    "pixmix+cutmix": "in which order PixMix and CutMix are composed (PixMix first here)",
-    "ant": "the noise generator of ANT",
     "fractals": "the hand-picked fractals (generated ones here)",
     "fractaldb": "colour and number of FractalDB images",
     "fvis": "networks and layers of the feature visualisations",
@@ -40,7 +30,7 @@ UNSTATED: Final[Mapping[str, str]] = {
     "places365": "batch, learning rate and hyper-parameters on Places365",
     "mnist": "every part of the MNIST report's recipe",
 }
-"""What a row names (method, mixing set, dataset) -> what its source leaves unsaid about it."""
+"""Mixing set or dataset that a row names -> what its source leaves unstated about it; methods know theirs themselves."""
 
 SHOWN_DIFFERENCES: Final = 6
 FACTORS_OF_A_ROW: Final = ("method", "method_params", "mixing_set", "outliers", "seed")
@@ -126,13 +116,9 @@ def recipes(ours: Resolved, full: Resolved) -> Callable[[str], Recipe]:
 def unstated(cell: ResolvedCell) -> tuple[str, ...]:
     """Return what the sources leave unsaid about a cell."""
     config = cell.config
-    names = [
-        config.method,
-        *config.method.split("+"),
-        config.dataset,
-        config.mixing_set.name if config.mixing_set else "",
-    ]
-    return tuple(dict.fromkeys(UNSTATED[name] for name in names if name in UNSTATED))
+    methods = [method_for(name).unstated for name in (config.method, *config.method.split(SEPARATOR))]
+    names = [config.dataset, config.mixing_set.name if config.mixing_set else ""]
+    return tuple(dict.fromkeys(text for text in (*methods, *map(UNSTATED.get, names)) if text))
 
 
 def confounds(ours: Resolved, baseline: str) -> tuple[str, ...]:

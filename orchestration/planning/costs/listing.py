@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from augment.compound import method_for
 from orchestration.cells.load import SWEEPS, load_sweep
 from orchestration.planning.costs.estimate import read_machine
 from orchestration.sweeps.model import Sweep
@@ -49,7 +50,7 @@ def needed_data(sweep: Sweep) -> tuple[str, ...]:
     streams = {
         str(point.settings["outliers"].value)
         for point in points
-        if "outliers" in point.settings and "oe" in str(point.settings["method"].value).split("+")
+        if "outliers" in point.settings and method_for(str(point.settings["method"].value)).needs_outliers
     }
     sets = {str(point.settings["mixing_set"].value) for point in points if "mixing_set" in point.settings}
     streams |= sets & {"random-images-300k"}

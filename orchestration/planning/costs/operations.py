@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
+from augment.compound import method_for
+from augment.errors import AugmentError
+
 if TYPE_CHECKING:
     from eval.benchmarks.contract import BenchmarkRequest
     from eval.benchmarks.cost import Cost
@@ -23,15 +26,6 @@ SMALL_CNN_PARAMETERS: Final = 21_840.0
 FLOPS_PER_MAC: Final = 2.0
 TRAINING_PASSES: Final = 3.0
 """Forward, and backward at twice its cost."""
-
-PASSES_OF_METHOD: Final[Mapping[str, float]] = {
-    "augmix-jsd": 3.0,
-    "oe": 3.0,
-    "adversarial-linf": 8.0,
-    "adversarial-l2": 8.0,
-    "ant": 3.0,
-}
-"""Network passes per training image relative to the baseline's."""
 
 P_FRAMES: Final = 31
 P_KINDS: Final = 10
@@ -68,9 +62,15 @@ def training_flops(config: JobConfig, dataset: DatasetSpec) -> float:
 
 def operations_of_training(method: str, model: str, images: float, dataset: DatasetSpec) -> float:
     """Return the floating-point operations of training on so many images, epochs counted."""
-    passes = max(PASSES_OF_METHOD.get(part, 1.0) for part in method.split("+"))
     per_image = macs_of(model, dataset.image_size, dataset.num_channels) * FLOPS_PER_MAC * TRAINING_PASSES
-    return images * passes * per_image
+    return images * _training_passes(method) * per_image
+
+
+def _training_passes(method: str) -> float:
+    try:
+        return method_for(method).passes
+    except AugmentError:  # recorded with a plug-in that is not installed here
+        return 1.0
 
 
 def evaluation_flops(request: BenchmarkRequest, config: JobConfig, dataset: DatasetSpec) -> float:
