@@ -5,30 +5,38 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from clusters.storage.open import MissingObjectError, ObjectInfo, Reason, StorageError, checked, file_sha256
+from clusters.storage.contract import (
+    TEMPORARY,
+    MissingObjectError,
+    ObjectInfo,
+    Reason,
+    Storage,
+    StorageError,
+    checked,
+    fetch_whole,
+)
 
-_TEMPORARY: Final = ".tmp-"
 _REASONS: Final[dict[int, tuple[Reason, str]]] = {
     errno.ENOSPC: ("no-space", "no space is left"),
     errno.EDQUOT: ("no-space", "the disk quota is used up"),
     errno.EACCES: ("permission", "access is denied"),
     errno.EPERM: ("permission", "access is denied"),
     errno.EROFS: ("permission", "the file system is read-only"),
-    errno.ENOTDIR: ("invalid", "a folder was expected where a file lies"),
-    errno.EISDIR: ("invalid", "a file was expected where a folder lies"),
+    errno.ENOTDIR: ("invalid", "a folder was expected, but this is a file"),
+    errno.EISDIR: ("invalid", "a file was expected, but this is a folder"),
     errno.ENAMETOOLONG: ("invalid", "the name is too long"),
     errno.ESTALE: ("unreachable", "the shared file system went away"),
     errno.EIO: ("unreachable", "the disk refused"),
 }
 
 
-class LocalStorage:
-    """Objects are files below one folder. Temporary files start with ".tmp-" and are never listed."""
+class LocalStorage(Storage):
+    """Objects are files in one folder. Temporary files start with ".tmp-" and are never listed."""
 
     is_remote = False
 
@@ -39,28 +47,23 @@ class LocalStorage:
 
     @property
     def uri(self) -> str:
-        """The absolute folder."""
         return str(self._root)
 
     def read_bytes(self, path: str) -> bytes:
-        """Return an object's bytes."""
         with self._explained(path):
             return self._at(path).read_bytes()
 
     def read_range(self, path: str, start: int, length: int) -> bytes:
-        """Return a part of an object."""
         with self._explained(path), self._at(path).open("rb") as stream:
             stream.seek(start)
             return stream.read(length)
 
     def write_bytes(self, path: str, data: bytes, *, durable: bool = True) -> None:
-        """Write an object whole or not at all, over an older one."""
         with self._explained(path), self._temporary(path) as temporary:
             _write(temporary, data, durable=durable)
             os.replace(temporary, self._at(path))
 
     def write_exclusive(self, path: str, data: bytes, *, durable: bool = True) -> bool:
-        """Write an object whole or not at all unless one exists."""
         target = self._at(path)
         if target.exists():
             return False
@@ -68,13 +71,7 @@ class LocalStorage:
             _write(temporary, data, durable=durable)
             return self._link(temporary, target, path)
 
-    def exists(self, path: str) -> bool:
-        """Whether an object lies at that path."""
-        with self._explained(path):
-            return self._at(path).is_file()
-
     def stat(self, path: str) -> ObjectInfo | None:
-        """Return size and etag of an object."""
         target = self._at(path)
         with self._explained(path):
             try:
@@ -83,37 +80,32 @@ class LocalStorage:
                 return None
 
     def list(self, prefix: str = "") -> tuple[ObjectInfo, ...]:
-        """Return all objects below a folder, sorted by path."""
         base = self._at(prefix) if prefix else self._root
         with self._explained(prefix):
             found = sorted(_walk(base, f"{prefix}/" if prefix else ""), key=lambda info: info.path)
         return tuple(found)
 
     def names(self, folder: str = "") -> tuple[str, ...]:
-        """Return the names directly inside a folder, sorted."""
         base = self._at(folder) if folder else self._root
         with self._explained(folder):
             try:
                 with os.scandir(base) as entries:
-                    visible = [entry for entry in entries if not entry.name.startswith(_TEMPORARY)]
+                    visible = [entry for entry in entries if not entry.name.startswith(TEMPORARY)]
                     return tuple(sorted(f"{entry.name}/" if entry.is_dir() else entry.name for entry in visible))
             except FileNotFoundError:
                 return ()
 
     def delete(self, path: str) -> None:
-        """Delete an object if there is one."""
         with self._explained(path):
             self._at(path).unlink(missing_ok=True)
 
     def upload_file(self, source: Path, path: str) -> str:
-        """Copy a local file in and return its SHA-256."""
         with self._explained(path), self._temporary(path) as temporary:
             digest = _copy(source, temporary)
             os.replace(temporary, self._at(path))
         return digest
 
     def download_file(self, path: str, target: Path, *, sha256: str | None = None) -> str:
-        """Copy an object to a local file and return its SHA-256."""
 
         def fetch(part: Path) -> None:
             _copy(self._at(path), part)
@@ -141,7 +133,7 @@ class LocalStorage:
     def _temporary(self, path: str) -> Iterator[Path]:
         target = self._at(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.parent / f"{_TEMPORARY}{os.getpid()}-{os.urandom(6).hex()}"
+        temporary = target.parent / f"{TEMPORARY}{os.getpid()}-{os.urandom(6).hex()}"
         try:
             yield temporary
         finally:
@@ -157,26 +149,6 @@ class LocalStorage:
         except OSError as error:
             reason, text = _REASONS.get(error.errno or 0, ("unreachable", error.strerror or str(error)))
             raise StorageError(reason, where, text) from error
-
-
-def fetch_whole(uri: str, path: str, target: Path, sha256: str | None, fetch: Callable[[Path], None]) -> str:
-    """Fetch into a temporary file beside `target`, check it, rename it; return its SHA-256.
-
-    Raises:
-        StorageError: With reason "corrupt", if the SHA-256 is not the expected one.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.parent / f"{_TEMPORARY}{os.getpid()}-{os.urandom(6).hex()}"
-    try:
-        fetch(part)
-        digest = file_sha256(part)
-        if sha256 is not None and digest != sha256:
-            detail = f"the SHA-256 must be {sha256[:12]}..., but it is {digest[:12]}..."
-            raise StorageError("corrupt", f"{uri}/{path}", detail)
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
-    return digest
 
 
 def _write(path: Path, data: bytes, *, durable: bool) -> None:
@@ -207,7 +179,7 @@ def _walk(folder: Path, prefix: str) -> Iterator[ObjectInfo]:
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name.startswith(_TEMPORARY):
+                if entry.name.startswith(TEMPORARY):
                     continue
                 if entry.is_dir():
                     yield from _walk(Path(entry.path), f"{prefix}{entry.name}/")

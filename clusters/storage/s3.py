@@ -10,8 +10,22 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from clusters.storage.local import fetch_whole
-from clusters.storage.open import MissingObjectError, ObjectInfo, Reason, StorageError, checked, file_sha256
+import boto3
+from boto3.exceptions import Boto3Error, RetriesExceededError, S3UploadFailedError
+from boto3.s3.transfer import TransferConfig
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
+
+from clusters.storage.contract import (
+    MissingObjectError,
+    ObjectInfo,
+    Reason,
+    Storage,
+    StorageError,
+    checked,
+    fetch_whole,
+    file_sha256,
+)
 
 T = TypeVar("T")
 
@@ -34,8 +48,8 @@ _REASONS: Final[dict[str, tuple[Reason, str]]] = {
 }
 
 
-class S3Storage:
-    """Objects below a prefix of a bucket. Every call is retried by the client with backoff before it fails."""
+class S3Storage(Storage):
+    """Objects under a prefix of a bucket. Every call is retried by the client with backoff before it fails."""
 
     is_remote = True
 
@@ -51,20 +65,17 @@ class S3Storage:
 
     @property
     def uri(self) -> str:
-        """s3://bucket/prefix without a slash at the end."""
         return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
 
     def __getstate__(self) -> dict[str, Any]:
         return {"_bucket": self._bucket, "_prefix": self._prefix, "_lazy_client": None}
 
     def read_bytes(self, path: str) -> bytes:
-        """Return an object's bytes."""
         with self._explained(path):
             data: bytes = self._client.get_object(Bucket=self._bucket, Key=self._key(path))["Body"].read()
         return data
 
     def read_range(self, path: str, start: int, length: int) -> bytes:
-        """Return a part of an object."""
         wanted = f"bytes={start}-{start + length - 1}"
         with self._explained(path):
             data: bytes = self._client.get_object(Bucket=self._bucket, Key=self._key(path), Range=wanted)["Body"].read()
@@ -77,8 +88,6 @@ class S3Storage:
 
     def write_exclusive(self, path: str, data: bytes, *, durable: bool = True) -> bool:
         """Write an object unless one exists, by a conditional put."""
-        from botocore.exceptions import ClientError
-
         for attempt in range(_TRANSFER_ATTEMPTS):
             with self._explained(path):
                 try:
@@ -94,12 +103,7 @@ class S3Storage:
             time.sleep(0.1 * 2**attempt)
         return False
 
-    def exists(self, path: str) -> bool:
-        """Whether an object lies at that path."""
-        return self.stat(path) is not None
-
     def stat(self, path: str) -> ObjectInfo | None:
-        """Return size and etag of an object."""
         try:
             with self._explained(path):
                 head = self._client.head_object(Bucket=self._bucket, Key=self._key(path))
@@ -108,7 +112,6 @@ class S3Storage:
         return _info(path, head["ContentLength"], head["ETag"], head["LastModified"])
 
     def list(self, prefix: str = "") -> tuple[ObjectInfo, ...]:
-        """Return all objects below a folder, sorted by path."""
         found: list[ObjectInfo] = []
         with self._explained(prefix):
             for page in self._pages(prefix):
@@ -118,7 +121,6 @@ class S3Storage:
         return tuple(sorted(found, key=lambda info: info.path))
 
     def names(self, folder: str = "") -> tuple[str, ...]:
-        """Return the names directly inside a folder, sorted."""
         start = len(self._folder_key(folder))
         found: list[str] = []
         with self._explained(folder):
@@ -128,7 +130,6 @@ class S3Storage:
         return tuple(sorted(found))
 
     def delete(self, path: str) -> None:
-        """Delete an object if there is one."""
         with self._explained(path):
             self._client.delete_object(Bucket=self._bucket, Key=self._key(path))
 
@@ -177,8 +178,6 @@ class S3Storage:
 
     @contextmanager
     def _explained(self, path: str) -> Iterator[None]:
-        from botocore.exceptions import BotoCoreError, ClientError
-
         where = f"{self.uri}/{path}"
         try:
             yield
@@ -199,25 +198,17 @@ class S3Storage:
 @lru_cache(maxsize=8)
 def _shared_client(settings: tuple[tuple[str, str], ...], process: int) -> Any:
     """Return the process's client for these settings of the environment: making one costs more than many requests."""
-    import boto3
-    from botocore.config import Config
-
     retries = {"mode": "standard", "max_attempts": 5}
     config = Config(retries=retries, connect_timeout=10, read_timeout=60, max_pool_connections=32)
     return boto3.session.Session().client("s3", config=config)
 
 
 def _transfer_config() -> Any:
-    from boto3.s3.transfer import TransferConfig
-
     return TransferConfig(multipart_threshold=16 * _MIB, multipart_chunksize=8 * _MIB, max_concurrency=4)
 
 
 def _with_retries(transfer: Callable[[], T]) -> T:
     """Repeat a transfer that broke in the middle or arrived damaged; the last refusal is raised as it came."""
-    from boto3.exceptions import RetriesExceededError, S3UploadFailedError
-    from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError
-
     for attempt in range(_TRANSFER_ATTEMPTS):
         try:
             return transfer()
@@ -232,8 +223,6 @@ def _with_retries(transfer: Callable[[], T]) -> T:
 
 
 def _explained_transfer(error: Exception) -> Exception:
-    from boto3.exceptions import Boto3Error
-
     return StorageError("unreachable", str(error), "the transfer broke off") if isinstance(error, Boto3Error) else error
 
 

@@ -43,7 +43,8 @@ def examine_cluster(settings: Settings, address: str) -> list[Finding]:
     from clusters.cluster_files.launcher import has_token
     from clusters.connect import connect
     from clusters.errors import ClusterError
-    from clusters.storage.open import StorageError, open_storage
+    from clusters.storage.contract import StorageError
+    from clusters.storage.open import open_storage
 
     findings = token_findings(has_token=has_token(), mode=os.environ.get("RAY_AUTH_MODE", ""))
     request = _request(settings)
@@ -213,7 +214,8 @@ def clock_difference_s(theirs: float, asked_at: float, heard_at: float) -> float
 
 
 def _forget(storage: str, marker: str) -> None:
-    from clusters.storage.open import StorageError, open_storage
+    from clusters.storage.contract import StorageError
+    from clusters.storage.open import open_storage
 
     try:
         open_storage(storage).delete(marker)

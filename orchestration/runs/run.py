@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from clusters.storage.open import StorageError, open_storage
+from clusters.storage.contract import StorageError
+from clusters.storage.open import open_storage
 from orchestration.cells.resolve import resolve_sweep
 from orchestration.engine.observer import Observers, RunObserver
 from orchestration.engine.options import RunOptions, RunOutcome, RunStatus

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from clusters.storage.open import StorageError, open_storage
+from clusters.storage.contract import StorageError
+from clusters.storage.open import open_storage
 from orchestration.errors import InputError, Mistake
 from orchestration.settings import STORAGE_VARIABLE, TRACKING_VARIABLE
 from orchestration.tracking.secrets import is_secret_name, scrubbed

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote
 
-from clusters.storage.open import MissingObjectError, Storage
+from clusters.storage.contract import MissingObjectError, Storage
 from orchestration.store.errors import CorruptRecordError, OnDamage
 from orchestration.store.format.codec import Fields
 from orchestration.store.format.plain import corrupt, record_names, seal, unseal

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import quote
 
-from clusters.storage.open import MissingObjectError, Storage
+from clusters.storage.contract import MissingObjectError, Storage
 from eval.report import MetricReport
 from orchestration.store.calibrations import read_calibrations, write_calibration
 from orchestration.store.contract import AttemptRecord, CellResult, Lease, SweepRecord, TrainingRecord

@@ -17,7 +17,7 @@ from typing import Final
 
 from blake3 import blake3
 
-from clusters.storage.open import MissingObjectError, Storage, StorageError
+from clusters.storage.contract import MissingObjectError, Storage, StorageError
 from orchestration.store.requests import each
 
 _FOLDER: Final = "index"

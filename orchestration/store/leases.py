@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from clusters.storage.open import MissingObjectError, Storage
+from clusters.storage.contract import MissingObjectError, Storage
 from orchestration.store.contract import Lease
 from orchestration.store.owners import is_dead
 from orchestration.store.requests import each

@@ -2,99 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-from clusters.storage.local import fetch_whole
-from clusters.storage.open import MissingObjectError, ObjectInfo, checked
+from clusters.storage.memory import MemoryStorage
 from orchestration.store.files import DEFAULT_LEASE_EXPIRY_S, FileStore
-
-
-class MemoryStorage:
-    """Objects in a dictionary."""
-
-    is_remote = False
-    uri = "memory:"
-
-    def __init__(self) -> None:
-        self._objects: dict[str, tuple[bytes, int, float]] = {}
-        self._writes = 0
-        self._lock = threading.Lock()
-
-    def read_bytes(self, path: str) -> bytes:
-        """Return an object's bytes."""
-        with self._lock:
-            if checked(path, self.uri) not in self._objects:
-                raise MissingObjectError("missing", f"{self.uri}{path}", "there is no such object")
-            return self._objects[path][0]
-
-    def read_range(self, path: str, start: int, length: int) -> bytes:
-        """Return a part of an object."""
-        return self.read_bytes(path)[start : start + length]
-
-    def write_bytes(self, path: str, data: bytes, *, durable: bool = True) -> None:
-        """Write an object."""
-        with self._lock:
-            self._put(path, data)
-
-    def write_exclusive(self, path: str, data: bytes, *, durable: bool = True) -> bool:
-        """Write an object unless one exists."""
-        with self._lock:
-            if path in self._objects:
-                return False
-            self._put(path, data)
-            return True
-
-    def exists(self, path: str) -> bool:
-        """Whether an object lies at that path."""
-        return self.stat(path) is not None
-
-    def stat(self, path: str) -> ObjectInfo | None:
-        """Return size and etag of an object."""
-        with self._lock:
-            found = self._objects.get(checked(path, self.uri))
-        return None if found is None else _info(path, *found)
-
-    def list(self, prefix: str = "") -> tuple[ObjectInfo, ...]:
-        """Return all objects below a folder, sorted by path."""
-        start = f"{prefix}/" if prefix else ""
-        with self._lock:
-            return tuple(_info(path, *self._objects[path]) for path in sorted(self._objects) if path.startswith(start))
-
-    def names(self, folder: str = "") -> tuple[str, ...]:
-        """Return the names directly inside a folder, sorted; those of sub-folders end in "/"."""
-        start = f"{folder}/" if folder else ""
-        with self._lock:
-            inner = [path.removeprefix(start) for path in self._objects if path.startswith(start)]
-        return tuple(sorted({f"{name.partition('/')[0]}/" if "/" in name else name for name in inner}))
-
-    def delete(self, path: str) -> None:
-        """Delete an object if there is one."""
-        with self._lock:
-            self._objects.pop(checked(path, self.uri), None)
-
-    def upload_file(self, source: Path, path: str) -> str:
-        """Copy a local file in and return its SHA-256."""
-        import hashlib
-
-        data = source.read_bytes()
-        self.write_bytes(path, data)
-        return hashlib.sha256(data).hexdigest()
-
-    def download_file(self, path: str, target: Path, *, sha256: str | None = None) -> str:
-        """Copy an object to a local file and return its SHA-256."""
-        data = self.read_bytes(path)
-
-        def fetch(part: Path) -> None:
-            part.write_bytes(data)
-
-        return fetch_whole(self.uri, path, target, sha256, fetch)
-
-    def _put(self, path: str, data: bytes) -> None:
-        self._writes += 1
-        self._objects[checked(path, self.uri)] = (bytes(data), self._writes, time.time())
 
 
 class MemoryStore(FileStore):
@@ -104,7 +16,3 @@ class MemoryStore(FileStore):
         self, *, lease_expiry_s: float = DEFAULT_LEASE_EXPIRY_S, clock: Callable[[], float] = time.monotonic
     ) -> None:
         super().__init__(MemoryStorage(), lease_expiry_s=lease_expiry_s, clock=clock)
-
-
-def _info(path: str, data: bytes, number: int, modified: float) -> ObjectInfo:
-    return ObjectInfo(path=path, size=len(data), etag=str(number), modified=modified)

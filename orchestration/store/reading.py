@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from clusters.storage.open import MissingObjectError, Storage, StorageError
+from clusters.storage.contract import MissingObjectError, Storage, StorageError
 from eval.report import MetricReport
 from orchestration.errors import command
 from orchestration.store.contract import CellResult, TrainingRecord

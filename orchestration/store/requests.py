@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Final, TypeVar
 
-from clusters.storage.open import Storage
+from clusters.storage.contract import Storage
 
 T = TypeVar("T")
 U = TypeVar("U")

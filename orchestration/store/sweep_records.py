@@ -12,7 +12,7 @@ import hashlib
 from dataclasses import asdict
 from typing import Any, Final
 
-from clusters.storage.open import MissingObjectError, Storage
+from clusters.storage.contract import MissingObjectError, Storage
 from orchestration.store.contract import SweepRecord, SweptCell
 from orchestration.store.errors import CorruptRecordError, OnDamage
 from orchestration.store.format.codec import Fields

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
+from clusters.storage.contract import StorageError
 from clusters.storage.local import LocalStorage
-from clusters.storage.open import StorageError
 from orchestration.planning.forgetting import forget
 from orchestration.results.collection import Collection, Unwanted, delete
 from orchestration.store import open_store

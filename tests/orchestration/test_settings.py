@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from clusters.storage.open import StorageError, open_storage
+from clusters.storage.contract import StorageError
+from clusters.storage.open import open_storage
 from orchestration.settings import read_settings, sqlite_address
 from orchestration.tracking.addresses import folder_address, sqlite_database, sqlite_file
 

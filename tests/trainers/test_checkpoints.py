@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 import torch
 
-from clusters.storage.open import StorageError, open_storage
+from clusters.storage.contract import StorageError
+from clusters.storage.open import open_storage
 from clusters.storage.s3 import S3Storage
 from trainers.errors import CheckpointError, NoSpace
 from trainers.training.checkpoints import Checkpoints, pack, unpack

@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
-from clusters.storage.open import MissingObjectError, Storage, join, open_storage
+from clusters.storage.contract import MissingObjectError, Storage
+from clusters.storage.open import join, open_storage
 from trainers.errors import CheckpointError
 
 FORMAT: Final = b"dreamgrid checkpoint 1\n"

@@ -26,7 +26,8 @@ from typing import Any, Final
 
 import torch
 
-from clusters.storage.open import MissingObjectError, StorageError, join, open_storage
+from clusters.storage.contract import MissingObjectError, StorageError
+from clusters.storage.open import join, open_storage
 from trainers.errors import CheckpointError, NoSpace
 from trainers.training.checkpoint_files import (
     FINAL,

@@ -17,7 +17,8 @@ from typing import Any, Final
 from augment.files.folder_lock import locked_folder
 from augment.files.kept import DamagedFileError, changed_files, file_digest, keep, kept_facts
 from augment.files.published import PROOFS
-from clusters.storage.open import MissingObjectError, ObjectInfo, Storage, StorageError, open_storage
+from clusters.storage.contract import MissingObjectError, ObjectInfo, Storage, StorageError
+from clusters.storage.open import open_storage
 from trainers.datasets.registry import absent_paths, dataset_for
 from trainers.datasets.streams import RANDOM_IMAGES, RANDOM_IMAGES_FILE
 from trainers.errors import CorruptData, DataError, MissingData, NoSpace, UnknownName

@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from clusters.storage.open import Storage
+from clusters.storage.contract import Storage
 from orchestration.store.errors import StoreError
 from orchestration.store.format.codec import ArraysFile
 from orchestration.store.format.plain import corrupt

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from clusters.storage.open import StorageError
+from clusters.storage.contract import StorageError
 from orchestration.cli import main
 from orchestration.errors import SweepError
 from orchestration.store import open_store, reading

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from clusters.storage.contract import StorageError
 from clusters.storage.local import LocalStorage
-from clusters.storage.open import StorageError
 from orchestration.store import open_store
 from orchestration.store.errors import CorruptRecordError
 from orchestration.store.owners import describe, is_dead, owner_here

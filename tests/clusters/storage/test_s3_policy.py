@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
-from clusters.storage.open import StorageError, check_storage, open_storage
+from clusters.storage.contract import StorageError
+from clusters.storage.open import check_storage, open_storage
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+DOCS = Path(__file__).resolve().parents[3] / "docs"
 SET_UP_CALLS = 5
 """What the owner does before policies are enforced: two buckets, a user, its policy, its key."""
 

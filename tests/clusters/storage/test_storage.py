@@ -1,4 +1,4 @@
-"""Storage: the same promises from a local folder and from an S3-compatible server."""
+"""Storage: the same promises from a local folder, from an S3-compatible server and from memory."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ from pathlib import Path
 import pytest
 
 from clusters.errors import ClusterError
-from clusters.storage.open import MissingObjectError, Storage, StorageError, check_storage, join, open_storage, split
+from clusters.storage.contract import MissingObjectError, Storage, StorageError
+from clusters.storage.memory import MemoryStorage
+from clusters.storage.open import check_storage, join, open_storage, split
 
 
-@pytest.fixture(params=["local", "s3"])
+@pytest.fixture(params=["local", "s3", "memory"])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+    if request.param == "memory":
+        return MemoryStorage()
     uri = str(tmp_path / "store") if request.param == "local" else request.getfixturevalue("s3_uri")
     return open_storage(uri)
 
@@ -121,6 +125,11 @@ def test_a_damaged_file_is_refused_and_leaves_no_target(
     assert not (tmp_path / "target").exists()
 
 
+def test_what_is_not_there_has_no_part(storage: Storage) -> None:
+    with pytest.raises(MissingObjectError):
+        storage.read_range("absent", 0, 4)
+
+
 def test_downloading_what_is_not_there_is_named(storage: Storage, tmp_path: Path) -> None:
     with pytest.raises(MissingObjectError):
         storage.download_file("absent", tmp_path / "target")
@@ -148,6 +157,7 @@ def test_the_preflight_refuses_a_storage_that_overwrites_what_must_be_exclusive(
         check_storage(Careless(tmp_path))
 
 
+@pytest.mark.parametrize("storage", ["local", "s3"], indirect=True)
 def test_a_storage_can_be_sent_to_another_process(storage: Storage) -> None:
     storage.write_bytes("x", b"1")
 
