@@ -42,5 +42,5 @@ def test_the_page_of_methods_is_up_to_date() -> None:
 
 def test_files_are_named_apart_from_hyper_parameters() -> None:
     card = card_for(METHODS["sin"])
-    assert "- files below the data root, if given: `encoder`, `decoder`, `stored_copy`" in card
+    assert "- files in the data root, if given: `encoder`, `decoder`, `stored_copy`" in card
     assert "encoder_content" not in card
