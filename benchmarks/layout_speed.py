@@ -19,8 +19,9 @@ from torch.nn import functional
 
 from benchmarks import harness
 from trainers.models.batch_norm import with_exact_sums
+from trainers.models.contract import ModelInput
 from trainers.models.normalize import laid_out
-from trainers.models.registry import ModelInput, model_for
+from trainers.models.registry import model_for
 from trainers.worker.process import hold_memory
 
 Kind = Literal["exact", "contiguous", "native"]

@@ -22,7 +22,8 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.pil_pipeline import PixMixFromFiles, mixings, operations, published, train_epoch, write_mixing_files
-from trainers.models.registry import ModelInput, model_for
+from trainers.models.contract import ModelInput
+from trainers.models.registry import model_for
 
 BATCH: Final = 64
 MODEL: Final = "wrn-16-1"

@@ -24,7 +24,8 @@ from torch import distributed
 from augment.treatment import Treatment
 from trainers.config import RecipeConfig
 from trainers.errors import JobStopped
-from trainers.models.registry import ModelInput, model_for
+from trainers.models.contract import ModelInput
+from trainers.models.registry import model_for
 from trainers.training.group import distributed_group
 from trainers.training.images import ResidentImages
 from trainers.training.loader import Loader

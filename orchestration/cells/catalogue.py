@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from eval.benchmarks.contract import Benchmark
     from eval.benchmarks.registry import Column
     from trainers.datasets.spec import DatasetSpec
-    from trainers.models.registry import ModelSpec
+    from trainers.models.contract import ModelSpec
     from trainers.recipes import RecipeSpec
 
 

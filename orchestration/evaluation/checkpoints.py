@@ -183,14 +183,15 @@ def published_network(config: JobConfig) -> LoadedNetwork:
     """
     from trainers.datasets.registry import dataset_for
     from trainers.models.build import build_classifier
-    from trainers.models.from_torchvision import published_normalisation
+    from trainers.models.from_torchvision import TORCHVISION_PREFIX, published_normalisation
     from trainers.models.normalize import Normalize
-    from trainers.models.registry import TORCHVISION_PREFIX
+    from trainers.weights.normalisation import Normalisation
 
     model = build_classifier(config, dataset_for(config.dataset))
-    assumed = published_normalisation(
+    mean, std = published_normalisation(
         config.model.removeprefix(TORCHVISION_PREFIX), str(config.model_params["weights"])
     )
+    assumed = Normalisation(mean=mean, std=std, source="as torchvision publishes with the weights")
     model.normalize = Normalize(assumed.mean, assumed.std, is_kept=True)
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):

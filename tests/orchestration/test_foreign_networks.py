@@ -31,7 +31,8 @@ from orchestration.store.owners import owner_here
 from orchestration.tracking.state import run_state
 from orchestration.tracking.tracked_values import tracked_sweep
 from trainers.job import JobPaths, JobRequest
-from trainers.models.registry import ModelInput, model_for
+from trainers.models.contract import ModelInput
+from trainers.models.registry import model_for
 from trainers.training.checkpoints import Checkpoints
 from trainers.training.group import OneWorker
 from trainers.weights.contents import contents_of

@@ -24,7 +24,7 @@ from trainers.datasets.shared import shared_split
 from trainers.datasets.spec import DatasetSpec
 from trainers.datasets.streams import stream_files
 from trainers.errors import CorruptData, TrainingError
-from trainers.models import from_torchvision
+from trainers.models.from_torchvision import with_published_weights
 from trainers.models.released.registry import CHECKPOINTS
 
 KMNIST = DATASETS["kmnist"]
@@ -219,4 +219,4 @@ def test_weights_of_torchvision_that_changed_on_disk_are_refused(
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "resnet18-f37072fd.pth").write_bytes(b"others")
     with pytest.raises(TrainingError, match="must have a SHA-256 that begins with f37072fd"):
-        from_torchvision._with_weights("resnet18", "IMAGENET1K_V1")
+        with_published_weights("resnet18", "imagenet1k-v1")

@@ -18,7 +18,7 @@ from trainers.models.from_torchvision import published_normalisation
 from trainers.models.normalize import Classifier, Normalize, restore
 from trainers.training.checkpoints import Checkpoints
 from trainers.training.group import OneWorker
-from trainers.weights.normalisation import Normalisation, parse_normalisation
+from trainers.weights.normalisation import USUAL, Normalisation, parse_normalisation
 from trainers.weights.trial import NUM_IMAGES, try_usual
 from trainers.worker.run_job import run_job
 
@@ -148,4 +148,4 @@ def test_a_network_that_starts_from_foreign_weights_is_normalised_as_they_are(
 
 
 def test_torchvisions_weights_bring_their_own_normalisation() -> None:
-    assert published_normalisation("alexnet", "imagenet1k-v1").equals("imagenet")
+    assert published_normalisation("alexnet", "imagenet1k-v1") == USUAL["imagenet"]

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from trainers.models.batch_norm import CascadeBatchNorm2d, with_exact_sums
+from trainers.models.contract import ModelInput
 from trainers.models.normalize import Classifier, Normalize, laid_out
-from trainers.models.registry import MODELS, ModelInput, model_for
+from trainers.models.registry import MODELS, model_for
 
 DEVICES = [
     "cpu",

@@ -11,8 +11,9 @@ from benchmarks.layout import ROWS, compare
 from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.load import load_sweep
 from orchestration.cells.resolve import resolve_sweep
+from trainers.models.contract import ModelInput
 from trainers.models.normalize import Classifier, Normalize, laid_out
-from trainers.models.registry import ModelInput, model_for
+from trainers.models.registry import model_for
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -9,7 +9,8 @@ from augment.kernels.counters import SampleKeys, StepKeys
 from augment.treatment import LossOutput, Treatment
 from trainers.config import RecipeConfig
 from trainers.errors import NonFiniteLoss
-from trainers.models.registry import ModelInput, model_for
+from trainers.models.contract import ModelInput
+from trainers.models.registry import model_for
 from trainers.training.group import OneWorker
 from trainers.training.images import ResidentImages
 from trainers.training.loader import Loader

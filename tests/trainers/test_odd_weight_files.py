@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from trainers.errors import CheckpointError
-from trainers.models.registry import ModelInput, model_for
+from trainers.models.contract import ModelInput
+from trainers.models.registry import model_for
 from trainers.weights.contents import contents_of, read_contents
 from trainers.weights.load import ForeignWeights, weights_for
 from trainers.weights.normalisation import parse_normalisation

@@ -18,7 +18,8 @@ from eval.benchmarks.contract import BenchmarkRequest
 from trainers.datasets.registry import dataset_for
 from trainers.errors import CheckpointError, CorruptData, DataError, ImpossibleJob, MissingData, UnknownName
 from trainers.job import JobRequest
-from trainers.models.registry import ModelInput, model_for
+from trainers.models.contract import ModelInput
+from trainers.models.registry import model_for
 from trainers.models.released.fetch import fetch, main
 from trainers.models.released.registry import (
     CHECKPOINTS,

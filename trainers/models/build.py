@@ -8,8 +8,9 @@ import torch
 
 from trainers.datasets.spec import DatasetSpec
 from trainers.errors import ImpossibleJob
+from trainers.models.contract import ModelInput
 from trainers.models.normalize import Classifier, Normalize
-from trainers.models.registry import ModelInput, model_for
+from trainers.models.registry import model_for
 from trainers.seeding import seed_torch, torch_seed
 
 if TYPE_CHECKING:

@@ -1,32 +1,40 @@
-"""The small network for 28 px images that the Outlier Exposure experiments on MNIST used (21,840 parameters)."""
+"""The small network of the Outlier Exposure experiments on MNIST."""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from collections.abc import Iterator
+from typing import Final
+
+from augment.heavy import torch
+from trainers.models.contract import ModelInput, ModelSpec, Params
 
 
-class SmallCNN(nn.Module):
-    """conv5x5(10)-pool-GELU-conv5x5(20)-dropout2d-pool-GELU-linear(50)-GELU-linear(K); GELU as x * sigmoid(1.702 x)."""
-
-    def __init__(self, *, image_size: int, num_channels: int, num_classes: int, dropout: float) -> None:
-        super().__init__()
-        side = ((image_size - 4) // 2 - 4) // 2
-        self.conv1 = nn.Conv2d(num_channels, 10, 5)
-        self.conv2 = nn.Conv2d(10, 20, 5)
-        self.dropout = nn.Dropout2d(dropout)
-        self.linear1 = nn.Linear(20 * side * side, 50)
-        self.linear2 = nn.Linear(50, num_classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map normalised images (N, C, H, W) to logits (N, K)."""
-        x = _gelu(functional.max_pool2d(self.conv1(x), 2))
-        x = _gelu(functional.max_pool2d(self.dropout(self.conv2(x)), 2))
-        x = _gelu(self.linear1(torch.flatten(x, 1)))
-        logits: Tensor = self.linear2(x)
-        return logits
+def _layers(given: ModelInput) -> Iterator[tuple[int, int]]:
+    first = given.image_size - 4
+    yield 25 * given.num_channels * 10, first**2
+    second = first // 2 - 4
+    yield 25 * 10 * 20, second**2
+    yield 20 * (second // 2) ** 2 * 50 + 50 * given.num_classes, 1
 
 
-def _gelu(x: Tensor) -> Tensor:
-    return x * torch.sigmoid(1.702 * x)
+def _build(params: Params, given: ModelInput) -> torch.nn.Module:
+    from trainers.models.networks.small_cnn import SmallCNN  # a subclass of nn.Module: importing it imports torch
+
+    return SmallCNN(
+        image_size=given.image_size,
+        num_channels=given.num_channels,
+        num_classes=given.num_classes,
+        dropout=float(params["dropout"]),
+    )
+
+
+SMALL_CNN: Final = ModelSpec(
+    name="small-cnn",
+    title="Small CNN",
+    semantics=1,
+    min_image_size=16,
+    params={"dropout": 0.5},
+    build=_build,
+    layers=_layers,
+    source="Hendrycks et al. 2019: Outlier Exposure, its MNIST network (21,840 parameters at 28 px)",
+)

@@ -1,79 +1,66 @@
-"""Wide residual networks (Zagoruyko and Komodakis 2016), pre-activation, with drop-out inside the blocks.
-
-WRN-40-4 has 8,949,210 parameters for RGB images of 10 classes and 8,972,340 for 100. The pooling is global, which equals
-the published 8x8 pooling at 32 px and lets other sizes in.
-"""
+"""Wide ResNets of any depth 6n + 4 and width: "wrn-40-4"."""
 
 from __future__ import annotations
 
-import math
+import re
+from collections.abc import Iterator
+from functools import partial
 
-from torch import Tensor, nn
-from torch.nn import functional
-
-
-class WideBlock(nn.Module):
-    """BN-ReLU-conv3x3-BN-ReLU-dropout-conv3x3; where the width changes, the first BN-ReLU also feeds a 1x1 shortcut."""
-
-    def __init__(self, num_in: int, num_out: int, stride: int, dropout: float) -> None:
-        super().__init__()
-        self.bn1 = nn.BatchNorm2d(num_in)
-        self.conv1 = nn.Conv2d(num_in, num_out, 3, stride=stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(num_out)
-        self.conv2 = nn.Conv2d(num_out, num_out, 3, padding=1, bias=False)
-        self.dropout = dropout
-        self.shortcut = None if num_in == num_out else nn.Conv2d(num_in, num_out, 1, stride=stride, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, num_in, H, W) to (N, num_out, H / stride, W / stride)."""
-        activated = functional.relu(self.bn1(x), inplace=True)
-        residual = functional.relu(self.bn2(self.conv1(activated)), inplace=True)
-        if self.dropout > 0:
-            residual = functional.dropout(residual, self.dropout, training=self.training)
-        total: Tensor = (x if self.shortcut is None else self.shortcut(activated)) + self.conv2(residual)
-        return total
+from augment.heavy import torch
+from trainers.errors import ImpossibleJob
+from trainers.models.contract import ModelInput, ModelSpec, Params
 
 
-class WideResNet(nn.Module):
-    """A stem of 16 channels, three groups of blocks of 16, 32, 64 times `width` channels, global pooling, one linear layer.
+def wide_resnet(depth: int, width: int) -> ModelSpec:
+    """Return the Wide ResNet of a depth 6n + 4 and a width."""
+    return ModelSpec(
+        name=f"wrn-{depth}-{width}",
+        title=f"WRN-{depth}-{width}",
+        semantics=1,
+        min_image_size=8,
+        params={"dropout": 0.0},
+        build=partial(_build, depth, width),
+        layers=partial(_layers, depth, width),
+        source="Zagoruyko and Komodakis 2016: Wide Residual Networks; initialisation as in the PixMix release",
+    )
 
-    Convolutions start from N(0, 2 / (k * k * out)), batch norm from one and zero, the linear bias from zero.
+
+def wide_resnet_named(name: str) -> ModelSpec | None:
+    """Return the Wide ResNet that "wrn-D-K" names, or None for other names.
+
+    Raises:
+        ImpossibleJob: If there is none of that depth and width.
     """
-
-    def __init__(self, *, depth: int, width: int, dropout: float, num_classes: int, num_channels: int) -> None:
-        super().__init__()
-        blocks = (depth - 4) // 6
-        widths = (16, 16 * width, 32 * width, 64 * width)
-        self.stem = nn.Conv2d(num_channels, widths[0], 3, padding=1, bias=False)
-        self.groups = nn.Sequential(
-            *(
-                _group(blocks, num_in, num_out, stride, dropout)
-                for num_in, num_out, stride in zip(widths[:-1], widths[1:], (1, 2, 2), strict=True)
-            )
+    match = re.fullmatch(r"wrn-(\d+)-(\d+)", name)
+    if match is None:
+        return None
+    depth, width = int(match[1]), int(match[2])
+    if depth < 10 or (depth - 4) % 6 or width < 1:
+        raise ImpossibleJob(
+            f"a Wide ResNet needs depth 6n + 4 with n >= 1 and width >= 1, but got {name!r}; try 'wrn-40-4'"
         )
-        self.bn = nn.BatchNorm2d(widths[-1])
-        self.linear = nn.Linear(widths[-1], num_classes)
-        self.apply(_initialise)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map normalised images (N, C, H, W) to logits (N, K)."""
-        features = functional.relu(self.bn(self.groups(self.stem(x))), inplace=True)
-        logits: Tensor = self.linear(features.mean(dim=(2, 3)))
-        return logits
+    return wide_resnet(depth, width)
 
 
-def _group(blocks: int, num_in: int, num_out: int, stride: int, dropout: float) -> nn.Sequential:
-    first = WideBlock(num_in, num_out, stride, dropout)
-    rest = (WideBlock(num_out, num_out, 1, dropout) for _ in range(blocks - 1))
-    return nn.Sequential(first, *rest)
+def _layers(depth: int, width: int, given: ModelInput) -> Iterator[tuple[int, int]]:
+    side, num_in = given.image_size, 16
+    yield 9 * given.num_channels * num_in, side**2
+    for group, num_out in enumerate((16 * width, 32 * width, 64 * width)):
+        side = side if group == 0 else -(-side // 2)
+        for _ in range((depth - 4) // 6):
+            shortcut = num_in * num_out if num_in != num_out else 0
+            yield 9 * num_in * num_out + 9 * num_out**2 + shortcut, side**2
+            num_in = num_out
+    yield num_in * given.num_classes, 1
 
 
-def _initialise(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d):
-        fan_out = module.kernel_size[0] * module.kernel_size[1] * module.out_channels
-        nn.init.normal_(module.weight, 0.0, math.sqrt(2.0 / fan_out))
-    elif isinstance(module, nn.BatchNorm2d):
-        nn.init.ones_(module.weight)
-        nn.init.zeros_(module.bias)
-    elif isinstance(module, nn.Linear):
-        nn.init.zeros_(module.bias)
+def _build(depth: int, width: int, params: Params, given: ModelInput) -> torch.nn.Module:
+    from trainers.models.networks.wide_resnet import WideResNet  # a subclass of nn.Module: importing it imports torch
+
+    return WideResNet(
+        depth=depth,
+        width=width,
+        dropout=float(params["dropout"]),
+        num_classes=given.num_classes,
+        num_channels=given.num_channels,
+    )

@@ -94,7 +94,8 @@ def _is_other_dataset(theirs: str, ours: str) -> bool:
 
 
 def _is_other_network(theirs: str, ours: str) -> bool:
-    from trainers.models.registry import MODELS, TORCHVISION_NAMES
+    from trainers.models.from_torchvision import TORCHVISION_NAMES
+    from trainers.models.registry import MODELS
 
     known = {_plain(name) for name in (*MODELS, *TORCHVISION_NAMES)}
     own = _plain(ours.removeprefix("torchvision:"))

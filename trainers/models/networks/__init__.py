@@ -1,0 +1,1 @@
+"""The networks themselves: classes of torch, imported when one is built; a description in the folder above names each."""
