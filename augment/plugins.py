@@ -14,10 +14,13 @@ import hashlib
 import importlib.util
 import sysconfig
 from collections.abc import Callable, Container, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
-if TYPE_CHECKING:
+from augment.parameters import nearest
+
+if TYPE_CHECKING:  # importlib.metadata takes 40 ms, which only names that are not built in are worth
     from importlib.metadata import Distribution
 
 OWN_PACKAGES: Final = frozenset({"augment", "clusters", "eval", "orchestration", "trainers"})
@@ -36,6 +39,46 @@ class Versioned(Protocol):
 
     @property
     def code(self) -> Mapping[str, str] | None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind(Generic[T]):
+    """A kind of thing that is looked up by name: built in, or from an entry point of an installed package.
+
+    Attributes:
+        what: What one is called in messages: "mixing set".
+        group: Entry point group: "dreamgrid.mixing_sets".
+        type: Class of the descriptions, with a field `name`, and `code` for what identifies a plug-in's source.
+        builtin: The built-in ones by name.
+        error: Makes the exception of the package.
+    """
+
+    what: str
+    group: str
+    type: type[T]
+    builtin: Mapping[str, T]
+    error: Callable[[str], Exception]
+
+    def find(self, name: str) -> T:
+        """Return the thing of a name.
+
+        Raises:
+            Exception: The package's: if there is none, with the nearest name; or as `added`.
+        """
+        if name in self.builtin:
+            return self.builtin[name]
+        added = self.added()
+        if name in added:
+            return added[name]
+        raise self.error(f"unknown {self.what} {name!r}{nearest(name, [*self.builtin, *added])}")
+
+    def added(self) -> dict[str, T]:
+        """Return what installed packages add.
+
+        Raises:
+            Exception: The package's: if an entry point cannot be loaded, is of another type, or bears a name that is taken.
+        """
+        return installed(self.group, self.type, taken=self.builtin, error=self.error)
 
 
 def installed(

@@ -25,8 +25,8 @@ from augment.compound import config_for
 from augment.kernels.counters import SampleKeys
 from augment.kernels.geometry import crop_flip, gather_crop_flip
 from augment.kernels.warm import warm
-from augment.mixing_sets.fractals.source import FractalsConfig, build_fractals
-from augment.mixing_sets.source import SetRequest
+from augment.mixing_sets.contract import SetRequest
+from augment.mixing_sets.procedural.fractals.fractals import FractalsConfig, FractalsSource
 from augment.registry import METHODS
 from augment.treatment import Treatment, TreatmentContext
 from benchmarks.harness import MIN_ROUNDS, Case, Measurement, Report, is_idle, measure, parser, show
@@ -209,7 +209,7 @@ def measure_threads(*, quick: bool) -> tuple[Measurement, str]:
 
 def measure_fractals(*, rounds: int, quick: bool) -> Measurement:
     """Measure the CPU time of the set of fractals at 256 pixels, without encoding, against the two minutes it may take."""
-    source = build_fractals(FractalsConfig(), set_request(NUM_FRACTALS, 256))
+    source = FractalsSource(FractalsConfig(), set_request(NUM_FRACTALS, 256))
     count = 24 if quick else 96
     source.render(np.arange(2, dtype=np.int64))
     spent = []

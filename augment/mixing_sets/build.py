@@ -7,29 +7,27 @@ array's presence is what makes the set complete. Every `ensure_mixing_set` verif
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
+from filelock import AcquireReturnProxy, FileLock, Timeout
+from numpy.typing import NDArray
 
 from augment.files.kept import DamagedFileError, UnsealedRecordError, keep, kept_facts
 from augment.mixing_sets import partial
+from augment.mixing_sets.contract import ImageSource, MixingSet, MixingSetError, ModelProvider, Progress, SetRequest
+from augment.mixing_sets.identity import config_for, identity, identity_digest
 from augment.mixing_sets.partial import PartialArray, Shape
-from augment.mixing_sets.registry import config_for, identity, identity_digest, mixing_set_for
-from augment.mixing_sets.source import ImageSource, MixingSetError, ModelProvider, Progress, SetRequest
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 logger = logging.getLogger(__name__)
 ARRAY: Final = "pictures.npy"
@@ -58,7 +56,7 @@ class MixingSetFile:
 
 
 def ensure_mixing_set(
-    name: str,
+    mixing_set: MixingSet,
     *,
     num_pictures: int,
     image_size: int,
@@ -76,23 +74,23 @@ def ensure_mixing_set(
     Several processes may call this at once for one set: one builds, the others wait for it.
 
     Args:
-        name: Key of `MIXING_SETS`.
+        mixing_set: The set.
         num_pictures: Images M.
-        image_size: Side S of the stored images (see `registry.stored_side`).
+        image_size: Side S of the stored images (see `MixingSet.stored_side`).
         num_channels: 1 (grey, by luma) or 3 (RGB).
         seed: Seed of the set.
         params: Fields of the set's config that differ from its defaults.
         cache_dir: Local folder that the workers of a node share.
         data_root: Folder of downloaded data.
-        progress: Told (images done, images in all).
+        progress: Called with (images done, images in all).
         models: Gives trained networks by train key; for sets of origin "trained".
         threads: Threads that render; None for all CPUs of this process.
 
     Raises:
         MixingSetError: If the request is invalid, files or networks are missing, or the disk is too small.
     """
-    facts = identity(name, num_pictures, image_size, num_channels, seed, params, data_root=data_root)
-    folder = Path(cache_dir) / "mixing-sets" / f"{name}-{identity_digest(facts)[:16]}"
+    facts = identity(mixing_set, num_pictures, image_size, num_channels, seed, params, data_root=data_root)
+    folder = Path(cache_dir) / "mixing-sets" / f"{mixing_set.name}-{identity_digest(facts)[:16]}"
     found, _ = _verified(folder, (num_pictures, image_size, image_size, num_channels))
     if found is not None:
         return found
@@ -101,12 +99,17 @@ def ensure_mixing_set(
         data_root=Path(data_root), cache_dir=Path(cache_dir), models=models, progress=progress,
     )  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder):
-        return _built(folder, name, params, request, facts, threads or len(os.sched_getaffinity(0)))
+    with _lock(folder):
+        return _built(folder, mixing_set, params, request, facts, threads or len(os.sched_getaffinity(0)))
 
 
 def _built(
-    folder: Path, name: str, params: Mapping[str, object], request: SetRequest, facts: Mapping[str, Any], threads: int
+    folder: Path,
+    mixing_set: MixingSet,
+    params: Mapping[str, object],
+    request: SetRequest,
+    facts: Mapping[str, Any],
+    threads: int,
 ) -> MixingSetFile:
     """Build a set in its locked folder, unless another process has done so meanwhile."""
     shape = (request.num_pictures, request.image_size, request.image_size, request.num_channels)
@@ -114,9 +117,8 @@ def _built(
     if found is not None:
         return found
     if reason is not None:
-        logger.warning("building mixing set %r again: %s", name, reason)
+        logger.warning("building mixing set %r again: %s", mixing_set.name, reason)
         (folder / ARRAY).unlink(missing_ok=True)
-    mixing_set = mixing_set_for(name)
     source = mixing_set.build(config_for(mixing_set, params), request)
     digest = _fill(folder, shape, source, facts, request.progress, threads)
     return MixingSetFile(path=folder / ARRAY, sha256=digest, shape=shape, was_built=True, reason=reason)
@@ -135,13 +137,13 @@ def open_mixing_set(file: MixingSetFile | Path) -> NDArray[np.uint8]:
         raise MixingSetError(f"{path} is no array of images ({error}); call ensure_mixing_set to build it") from error
     if images.dtype != np.uint8 or images.ndim != 4:
         raise MixingSetError(
-            f"a mixing set is an (M, S, S, C) uint8 array, but {path} holds {images.dtype} {images.shape}"
+            f"a mixing set is an (M, S, S, C) uint8 array, but {path} contains {images.dtype} {images.shape}"
         )
     return images
 
 
 def _verified(folder: Path, shape: Shape) -> tuple[MixingSetFile | None, str | None]:
-    """Return the complete set of a folder, or None and what is wrong with the array that lies there."""
+    """Return the complete set of a folder, or None and what is wrong with the array that is there."""
     if not (folder / ARRAY).exists():
         return None, None
     try:
@@ -159,7 +161,7 @@ def _facts(folder: Path) -> dict[str, Any]:
 
 
 def _sealed_now(folder: Path) -> dict[str, Any]:
-    """Give a set of an earlier version, whose record holds only the SHA-256 of the array, a record of today.
+    """Give a set of an earlier version, whose record contains only the SHA-256 of the array, a record of today.
 
     Raises:
         DamagedFileError: If the array does not have that SHA-256.
@@ -204,7 +206,7 @@ def _render_missing(
 
     done = sum(len(array.indices(chunk)) for chunk in array.done)
     missing = [chunk for chunk in range(array.num_chunks) if chunk not in array.done]
-    _tell(progress, done, shape[0])
+    _report(progress, done, shape[0])
     with ThreadPoolExecutor(max_workers=threads) as pool:
         futures = [pool.submit(render, chunk) for chunk in missing]
         try:
@@ -212,13 +214,13 @@ def _render_missing(
                 chunk, digest = future.result()
                 array.record(chunk, digest)
                 done += len(array.indices(chunk))
-                _tell(progress, done, shape[0])
+                _report(progress, done, shape[0])
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
 
 
-def _tell(progress: Progress | None, done: int, total: int) -> None:
+def _report(progress: Progress | None, done: int, total: int) -> None:
     if progress is not None:
         progress(done, total)
 
@@ -235,15 +237,10 @@ def _check_space(folder: Path, shape: Shape) -> None:
         )
 
 
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    with (folder / LOCK).open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            logger.info("another process builds %s; waiting for it", folder.name)
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(handle, fcntl.LOCK_UN)
+def _lock(folder: Path) -> AcquireReturnProxy[Any]:
+    """Take a folder's lock, which ends with the process that holds it; released at the end of a `with`."""
+    lock = FileLock(folder / LOCK)
+    with suppress(Timeout):
+        return lock.acquire(blocking=False)
+    logger.info("another process builds %s; waiting for it", folder.name)
+    return lock.acquire()

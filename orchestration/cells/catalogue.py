@@ -16,7 +16,7 @@ from orchestration.errors import nearest
 from orchestration.sweeps.messages import broken_rule
 
 if TYPE_CHECKING:
-    from augment.mixing_sets.mixing_set import MixingSet
+    from augment.mixing_sets.contract import MixingSet
     from augment.registry import Method
     from eval.benchmarks.contract import Benchmark
     from eval.benchmarks.registry import Column

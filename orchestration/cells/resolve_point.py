@@ -398,7 +398,7 @@ class Reading(PointSettings):
     def _mixing_set_of(
         self, name: str, given: Mapping[str, Any], dataset: Any
     ) -> tuple[MixingSetConfig, Mapping[str, Any]]:
-        from augment.mixing_sets.registry import config_for
+        from augment.mixing_sets.identity import config_for
 
         spec = self.catalogue.mixing_set(name)
         numbers = {

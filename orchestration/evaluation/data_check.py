@@ -33,7 +33,8 @@ def check_data(names: Sequence[str] | None, settings: Settings) -> Iterator[Line
     Raises:
         InputError: If a name is unknown.
     """
-    from augment.mixing_sets.files import PIXMIX_FOLDER, RANDOM_IMAGES_FILE
+    from augment.mixing_sets.from_files.published import PIXMIX_FOLDER
+    from augment.mixing_sets.from_files.random_images import RANDOM_IMAGES_FILE
     from eval.outliers.sets import IMAGE_SETS, outlier_folder
     from eval.published_files.layout import FOLDERS
     from trainers.datasets.registry import DATASETS
@@ -140,7 +141,7 @@ def _identified(name: str, root: Path) -> Identified:
 
 
 def _mixing_images(name: str, settings: Settings) -> Line:
-    from augment.mixing_sets.files import PixMixImagesConfig, pixmix_files, pixmix_images
+    from augment.mixing_sets.from_files.published import PixMixImagesConfig, pixmix_files, pixmix_images
 
     config, root = PixMixImagesConfig(), settings.data_root
     if not (root / name).is_dir():
@@ -150,7 +151,7 @@ def _mixing_images(name: str, settings: Settings) -> Line:
 
 
 def _random_images(name: str, settings: Settings) -> Line:
-    from augment.mixing_sets.files import random_images_file
+    from augment.mixing_sets.from_files.random_images import random_images_file
     from trainers.datasets.outliers import random_images
 
     return _line(name, f"{len(random_images(settings.data_root))} images", "", random_images_file(settings.data_root))

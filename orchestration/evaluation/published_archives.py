@@ -19,7 +19,7 @@ from augment.files.content import file_hash
 from augment.files.looks import content_of
 from augment.files.published import prove
 from augment.files.walk import walk_images
-from augment.mixing_sets.files import PIXMIX_FOLDER, PIXMIX_FOLDERS, PIXMIX_TAR_MD5
+from augment.mixing_sets.from_files.published import PIXMIX_FOLDER, PIXMIX_FOLDERS, PIXMIX_TAR_MD5
 from eval.published_files.layout import ARCHIVE_MD5, PACKED
 from trainers.datasets.content import ANNOTATIONS
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from augment.mixing_sets.procedural.fractals.fractals import FRACTALS, FractalsConfig
+
 if TYPE_CHECKING:
     from eval.benchmarks.contract import BenchmarkRequest
     from trainers.config import JobConfig, MixingSetConfig
@@ -41,11 +43,8 @@ def shortened(config: JobConfig, dataset: DatasetSpec, *, steps: int) -> JobConf
 
 
 def _small_mixing_set(config: MixingSetConfig) -> MixingSetConfig:
-    from augment.mixing_sets.registry import config_for, mixing_set_for
-
-    fractals = mixing_set_for("fractals")
-    params = {name: value for name, value in asdict(config_for(fractals, {})).items() if name not in fractals.hidden}
-    return replace(config, name=fractals.name, num_pictures=MIXING_IMAGES, seed=0, params=params)
+    params = asdict(FractalsConfig())
+    return replace(config, name=FRACTALS.name, num_pictures=MIXING_IMAGES, seed=0, params=params)
 
 
 def smaller(request: BenchmarkRequest) -> BenchmarkRequest:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from augment.methods.method_files import missing_files
-from augment.mixing_sets.needed_files import missing_set_files
+from augment.mixing_sets.identity import missing_set_files
+from augment.mixing_sets.registry import mixing_set_for
 from orchestration.cells.cell import Cell, Mode, Plan, PlannedCell
 from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.resolve import resolve_sweep
@@ -288,7 +289,11 @@ def _missing_data(cells: Sequence[PlannedCell], catalogue: Catalogue) -> tuple[s
 def _missing_of_mixing_sets(cells: Sequence[PlannedCell], data_root: Path) -> list[str]:
     """Return a line for each file that a mixing set is made from and that is not there."""
     wanted = {(each.name, str(each.params)): each for cell in cells if (each := cell.config.mixing_set) is not None}
-    return [line for each in wanted.values() for line in missing_set_files(each.name, each.params, data_root)]
+    return [
+        line
+        for each in wanted.values()
+        for line in missing_set_files(mixing_set_for(each.name), each.params, data_root)
+    ]
 
 
 def _missing_of_method(cell: PlannedCell, catalogue: Catalogue, data_root: Path) -> list[str]:

@@ -11,12 +11,10 @@ import pytest
 
 from augment.lazy_registry import LazyRegistry
 from augment.method import Method
-from augment.mixing_sets.mixing_set import MixingSet
-from augment.mixing_sets.registry import MIXING_SETS
 from augment.registry import METHODS
 
 
-@pytest.mark.parametrize(("registry", "kind"), [(METHODS, Method), (MIXING_SETS, MixingSet)])
+@pytest.mark.parametrize(("registry", "kind"), [(METHODS, Method)])
 def test_every_entry_of_the_files_is_registered_under_its_name(registry: LazyRegistry[Method], kind: type) -> None:
     entries: list[Any] = [
         entry for module in set(registry._files.values()) for entry in importlib.import_module(module).ENTRIES

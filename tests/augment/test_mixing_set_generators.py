@@ -12,22 +12,21 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from augment.feature_visualisation.untrained import untrained_network
-from augment.mixing_sets import registry
-from augment.mixing_sets.dead_leaves.kernel import paint_squares, radius_steps
-from augment.mixing_sets.decode import middle_square, resize_image, to_channels
-from augment.mixing_sets.files import FolderConfig, build_folder
-from augment.mixing_sets.fractaldb.kernel import draw_system, filling_rate, play_affine, weigh
-from augment.mixing_sets.fractals.flame_genomes import draw_contractive
-from augment.mixing_sets.fractals.flame_lanes import LANES, permute_lanes, splat_lanes, step_lanes
-from augment.mixing_sets.fvis_sets import PART_SEMANTICS, FvisSetConfig, build_fvis
-from augment.mixing_sets.needed_files import missing_set_files
+from augment.mixing_sets.contract import MixingSetError, SetRequest
+from augment.mixing_sets.from_files.folder import FolderConfig, build_folder
+from augment.mixing_sets.identity import config_for, identity, identity_digest, missing_set_files
+from augment.mixing_sets.images import middle_square, resize_image, to_channels
+from augment.mixing_sets.procedural.dead_leaves import paint_squares, radius_steps
+from augment.mixing_sets.procedural.fractaldb import draw_system, filling_rate, play_affine, weigh
+from augment.mixing_sets.procedural.fractals.flame_genomes import draw_contractive
+from augment.mixing_sets.procedural.fractals.flame_lanes import LANES, permute_lanes, splat_lanes, step_lanes
 from augment.mixing_sets.procedural.lane_math import angle_turns, cos_turns, log2_lanes, sin_turns
 from augment.mixing_sets.procedural.pixels import image_words, native_side, store, structure
-from augment.mixing_sets.registry import MIXING_SETS, config_for, identity, identity_digest
-from augment.mixing_sets.source import MixingSetError, SetRequest
-from augment.mixing_sets.spectrum.model import impose_spectrum, match_sorted
-from augment.mixing_sets.spectrum.steerable import build, collapse, filters
-from augment.mixing_sets.stylegan.network import kernel_dictionary, pink_noise
+from augment.mixing_sets.procedural.spectrum.model import impose_spectrum, match_sorted
+from augment.mixing_sets.procedural.spectrum.steerable import build, collapse, filters
+from augment.mixing_sets.procedural.stylegan import kernel_dictionary, pink_noise
+from augment.mixing_sets.registry import MIXING_SETS
+from augment.mixing_sets.trained.fvis import FvisSetConfig, FvisSource
 
 
 def request(tmp_path: Path, **changes: Any) -> SetRequest:
@@ -250,10 +249,10 @@ def test_resizing_agrees_with_pillow_and_leaves_the_right_size_alone() -> None:
 
 def test_the_identity_of_a_folder_is_pending_until_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DREAMGRID_CACHE", str(tmp_path / "cache"))
-    assert identity("folder", 4, 8, 3, 0, {"folder": "art"}, data_root=tmp_path)["content"] == "pending"
+    assert identity(MIXING_SETS["folder"], 4, 8, 3, 0, {"folder": "art"}, data_root=tmp_path)["content"] == "pending"
     (tmp_path / "art").mkdir()
     Image.new("RGB", (4, 4)).save(tmp_path / "art" / "a.png")
-    assert len(identity("folder", 4, 8, 3, 0, {"folder": "art"}, data_root=tmp_path)["content"]) == 64
+    assert len(identity(MIXING_SETS["folder"], 4, 8, 3, 0, {"folder": "art"}, data_root=tmp_path)["content"]) == 64
 
 
 def folder_set(tmp_path: Path, num: int, **params: object) -> NDArray[np.uint8]:
@@ -308,7 +307,7 @@ def test_jpeg_is_decoded_exactly_unless_the_fast_way_is_asked_for(tmp_path: Path
 
     assert 0 < np.abs(fast.astype(int) - exact).max() <= 8
     identities = [
-        identity("folder", 1, 16, 3, 0, {"folder": "art", "fast_jpeg": fast}, data_root=tmp_path)
+        identity(MIXING_SETS["folder"], 1, 16, 3, 0, {"folder": "art", "fast_jpeg": fast}, data_root=tmp_path)
         for fast in (False, True)
     ]
     assert identity_digest(identities[0]) != identity_digest(identities[1])
@@ -319,10 +318,10 @@ def test_the_plan_says_what_a_worker_would_refuse_of_a_folder(tmp_path: Path) ->
     (tmp_path / "art").mkdir()
     (tmp_path / "art" / "a.svg").write_text("<svg/>")
 
-    (line,) = missing_set_files("folder", {"folder": "art"}, tmp_path)
+    (line,) = missing_set_files(MIXING_SETS["folder"], {"folder": "art"}, tmp_path)
 
     assert "1 of 1 are: a.svg" in line
-    (line,) = missing_set_files("folder", {"folder": "none"}, tmp_path)
+    (line,) = missing_set_files(MIXING_SETS["folder"], {"folder": "none"}, tmp_path)
     assert "none, which is not there" in line
 
 
@@ -359,15 +358,15 @@ def test_networks_are_asked_from_the_provider_by_their_key(tmp_path: Path) -> No
         return untrained_network(1, 3)
 
     config = FvisSetConfig(parents=("a" * 64, "b" * 64), steps=1, batch=4)
-    source = build_fvis(config, request(tmp_path, models=provide))
+    source = FvisSource(config, request(tmp_path, models=provide))
     assert source.render(np.arange(4)).shape == (4, 16, 16, 3)
     assert asked == ["a" * 64, "b" * 64]
     with pytest.raises(MixingSetError, match="no provider of trained networks was given"):
-        build_fvis(config, request(tmp_path)).render(np.arange(1))
+        FvisSource(config, request(tmp_path)).render(np.arange(1))
 
 
 def test_units_take_turns_before_pairs_begin(tmp_path: Path) -> None:
-    source = build_fvis(FvisSetConfig(parents=("random:0",), steps=1), request(tmp_path))
+    source = FvisSource(FvisSetConfig(parents=("random:0",), steps=1), request(tmp_path))
     units = source._networks[0][1]
     assert {unit for i in range(len(units)) for unit in source._choose(units, i)} == set(units)
     assert all(len(source._choose(units, i)) == 1 for i in range(len(units)))
@@ -375,6 +374,7 @@ def test_units_take_turns_before_pairs_begin(tmp_path: Path) -> None:
 
 
 def test_the_parts_of_fractals_fvis_have_the_versions_of_the_registry() -> None:
-    assert dict(PART_SEMANTICS) == {name: MIXING_SETS[name].semantics for name in PART_SEMANTICS}
-    share = registry.config_for(MIXING_SETS["fractals-fvis"], {}).fractal_share
+    parts = identity(MIXING_SETS["fractals-fvis"], 4, 8, 3, 0, {})["parts"]
+    assert parts == {"fractals": 1, "fvis": 2} == {name: MIXING_SETS[name].semantics for name in parts}
+    share = config_for(MIXING_SETS["fractals-fvis"], {}).fractal_share
     assert round(share * 18_930) == 14_230

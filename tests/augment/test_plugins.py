@@ -9,7 +9,8 @@ import pytest
 
 from augment.compound import known_methods, method_for
 from augment.errors import AugmentError
-from augment.mixing_sets.registry import identity
+from augment.mixing_sets.identity import identity
+from augment.mixing_sets.registry import mixing_set_for
 from augment.plugins import versioned
 from tests.conftest import Install
 
@@ -108,9 +109,9 @@ def test_an_edited_mixing_set_has_another_identity(install: Install) -> None:
         "SET = dataclasses.replace(MIXING_SETS['dead-leaves-squares'], name='mine')\n"
     )
     root = install({"mine/__init__.py": text}, points="[dreamgrid.mixing_sets]\nany = mine:SET\n")
-    before = identity("mine", 10, 32, 3, 0, {})
+    before = identity(mixing_set_for("mine"), 10, 32, 3, 0, {})
     (root / "mine" / "__init__.py").write_text(text + "# edited\n")
-    assert identity("mine", 10, 32, 3, 0, {}) != before
+    assert identity(mixing_set_for("mine"), 10, 32, 3, 0, {}) != before
 
 
 def test_entry_points_of_this_environment_can_be_read() -> None:

@@ -10,9 +10,10 @@ from PIL import Image
 
 from augment.files.content import folder_hash
 from augment.files.walk import walk_images
-from augment.mixing_sets.files import FolderConfig, build_folder
-from augment.mixing_sets.needed_files import missing_set_files
-from augment.mixing_sets.source import SetRequest
+from augment.mixing_sets.contract import SetRequest
+from augment.mixing_sets.from_files.folder import FolderConfig, build_folder
+from augment.mixing_sets.identity import missing_set_files
+from augment.mixing_sets.registry import MIXING_SETS
 from eval.benchmarks.presence import missing_files
 from eval.outliers.folders import folder_images
 from trainers.datasets.folders.listing import list_split
@@ -86,7 +87,7 @@ def test_every_reader_of_a_flat_set_finds_what_is_hashed_and_the_plan_takes_it(m
     assert len(source._files) == 2 * NUM
     assert missing_stream("folder:mine", messy) == []
     assert missing_files("ood", {"sets": ["folder:mine"]}, "digits", messy) == []
-    assert missing_set_files("folder", {"folder": "mine"}, messy) == []
+    assert missing_set_files(MIXING_SETS["folder"], {"folder": "mine"}, messy) == []
 
 
 def test_the_same_image_is_the_same_pixels_to_every_reader(tmp_path: Path) -> None:

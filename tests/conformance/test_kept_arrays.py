@@ -14,6 +14,7 @@ from PIL import Image
 from augment.files import content
 from augment.files.walk import walk_images
 from augment.mixing_sets.build import ensure_mixing_set, open_mixing_set
+from augment.mixing_sets.procedural.dead_leaves import DEAD_LEAVES
 from eval.corruptions.cache import corrupted_set
 from trainers.datasets.folders.listing import list_split
 from trainers.datasets.folders.split import read_folder
@@ -37,7 +38,7 @@ def split(folder: Path) -> Values:
 
 def mixing_set(folder: Path) -> Values:
     file = ensure_mixing_set(
-        "dead-leaves-squares",
+        DEAD_LEAVES,
         num_pictures=4,
         image_size=8,
         num_channels=3,

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from augment.kernels.counters import SampleKeys, uniforms
-from augment.mixing_sets import files as files_module
 from augment.mixing_sets.build import ensure_mixing_set, open_mixing_set
-from augment.mixing_sets.registry import MIXING_SETS, config_for, identity, identity_digest
-from augment.mixing_sets.source import SetRequest
+from augment.mixing_sets.contract import SetRequest
+from augment.mixing_sets.from_files import published, random_images
+from augment.mixing_sets.identity import config_for, identity, identity_digest
+from augment.mixing_sets.registry import MIXING_SETS
 
 SEMANTICS = Path(__file__).with_name("mixing_set_semantics.json")
 COARSE = frozenset({"fvis", "resnet-fvis", "fractals-fvis", "stylegan-oriented", "spectrum-color-wmm"})
@@ -63,18 +64,18 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("files")
     noise = uniforms(SampleKeys(0, 0, np.arange(NUM)), 40 * 50 * 3, stream="test/files")
     pixels = (noise * 256).astype(np.uint8).reshape(NUM, 40, 50, 3)
-    for number, part in enumerate(("pictures", *files_module.PIXMIX_FOLDERS)):
-        folder = root / part if part == "pictures" else root / files_module.PIXMIX_FOLDER / part
+    for number, part in enumerate(("pictures", *published.PIXMIX_FOLDERS)):
+        folder = root / part if part == "pictures" else root / published.PIXMIX_FOLDER / part
         folder.mkdir(parents=True)
         for i, image in enumerate(pixels):
             Image.fromarray(np.roll(image, number)).save(folder / f"{i}.png")
-    np.save(root / files_module.RANDOM_IMAGES_FILE, pixels[:, :32, :32])
+    np.save(root / random_images.RANDOM_IMAGES_FILE, pixels[:, :32, :32])
     return root
 
 
 @pytest.fixture(autouse=True)
 def few_published_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(files_module, "PIXMIX_FOLDERS", dict.fromkeys(files_module.PIXMIX_FOLDERS, NUM))
+    monkeypatch.setattr(published, "PIXMIX_FOLDERS", dict.fromkeys(published.PIXMIX_FOLDERS, NUM))
     monkeypatch.setenv("DREAMGRID_CACHE", str(tmp_path / "hashes"))
 
 
@@ -148,14 +149,14 @@ def test_no_image_is_asked_for_and_none_given(name: str, tmp_path: Path) -> None
 def test_the_built_array_holds_the_rendered_images(name: str, tmp_path: Path) -> None:
     request = request_of(tmp_path)
     file = ensure_mixing_set(
-        name, num_pictures=NUM, image_size=36, num_channels=3, seed=5, params=params_of(name),
+        MIXING_SETS[name], num_pictures=NUM, image_size=36, num_channels=3, seed=5, params=params_of(name),
         cache_dir=request.cache_dir, data_root=request.data_root, models=request.models,
     )  # fmt: skip
     assert (open_mixing_set(file) == render(name, tmp_path, list(range(NUM)))).all()
 
 
 def test_the_identity_names_no_path(name: str, tmp_path: Path) -> None:
-    facts = identity(name, NUM, 36, 3, 5, params_of(name), data_root=tmp_path)
+    facts = identity(MIXING_SETS[name], NUM, 36, 3, 5, params_of(name), data_root=tmp_path)
     assert str(tmp_path) not in json.dumps(facts)
     assert facts["semantics"] == MIXING_SETS[name].semantics
     assert len(identity_digest(facts)) == 64

@@ -17,7 +17,7 @@ from orchestration.cli.output import show, tell
 from orchestration.planning.costs.listing import TOTALS_FILE, counted_totals
 from orchestration.tracking import Synced
 
-HEAVY = ("torch", "ray", "mlflow", "pandas", "scipy", "numba", "numpy", "rich")
+HEAVY = ("torch", "ray", "mlflow", "pandas", "scipy", "numba", "rich")
 LIGHT_VERBS = (["--help"], ["sweeps"], ["plan", "demo"], ["table", "demo"], ["status", "demo"])
 OURS = ("orchestration", "trainers", "eval", "augment")
 CPU_BUDGET_S = 0.5

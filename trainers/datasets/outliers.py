@@ -102,9 +102,10 @@ def _generated(
     generator: str, image_size: int, num_channels: int, data_root: Path, cache_dir: Path
 ) -> NDArray[np.uint8]:
     from augment.mixing_sets.build import ensure_mixing_set, open_mixing_set
+    from augment.mixing_sets.registry import mixing_set_for
 
     file = ensure_mixing_set(
-        generator,
+        mixing_set_for(generator),
         num_pictures=NUM_GENERATED,
         image_size=image_size,
         num_channels=num_channels,

@@ -14,8 +14,9 @@ from typing import Final
 from augment.files.published import Identified, absent
 from augment.files.trial import tried_images_in
 from augment.files.walk import ImageFolderError, walk_images
-from augment.mixing_sets.files import RANDOM_IMAGES_FILE as RANDOM_IMAGES_FILE
-from augment.mixing_sets.files import random_images_file
+from augment.mixing_sets.from_files.random_images import RANDOM_IMAGES_FILE as RANDOM_IMAGES_FILE
+from augment.mixing_sets.from_files.random_images import random_images_file
+from augment.mixing_sets.registry import MIXING_SETS
 from trainers.datasets.content import dataset_content
 from trainers.datasets.folders.user_folder import content_identity
 from trainers.datasets.image_errors import as_data_errors
@@ -39,8 +40,6 @@ def generated_set(name: str) -> str | None:
     """
     if not name.startswith(GENERATED):
         return None
-    from augment.mixing_sets.registry import MIXING_SETS
-
     wanted = name.removeprefix(GENERATED)
     known = sorted(key for key, mixing_set in MIXING_SETS.items() if mixing_set.origin == "procedural")
     if wanted not in known:
@@ -73,8 +72,6 @@ def stream_files(name: str, data_root: Path | None = None) -> Identified:
         return absent(name) if found.state == "absent" else found
     generator = generated_set(name)
     if generator is not None:
-        from augment.mixing_sets.registry import MIXING_SETS
-
         made = f"{name}:{MIXING_SETS[generator].semantics}:{NUM_GENERATED}:{GENERATED_SEED}"
         return Identified(key=made, state="given", content=made)
     if name.startswith(FOLDER):

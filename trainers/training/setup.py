@@ -124,9 +124,10 @@ def _mixing_set(
     if config is None:
         return None, ""
     from augment.mixing_sets.build import ensure_mixing_set, open_mixing_set
+    from augment.mixing_sets.registry import mixing_set_for
 
     file = ensure_mixing_set(
-        config.name,
+        mixing_set_for(config.name),
         num_pictures=config.num_pictures,
         image_size=config.image_size,
         num_channels=config.num_channels,

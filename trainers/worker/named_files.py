@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from augment.compound import method_for
 from augment.methods.method_files import named_files
-from augment.mixing_sets.needed_files import files_of
+from augment.mixing_sets.identity import config_for
+from augment.mixing_sets.registry import mixing_set_for
 from trainers.worker.staging import RECORD, changed_copies, stage
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ def names_below_data_root(config: JobConfig) -> tuple[str, ...]:
         for name in named_files(part, params if len(parts) == 1 else params.get(part.name, {}))  # type: ignore[arg-type]
     ]
     if config.mixing_set is not None:
-        found += files_of(config.mixing_set.name, config.mixing_set.params)
+        mixing_set = mixing_set_for(config.mixing_set.name)
+        found += mixing_set.files(config_for(mixing_set, config.mixing_set.params))
     return tuple(dict.fromkeys(found))
 
 

@@ -1,1 +1,1 @@
-"""What the procedural mixing sets share."""
+"""Mixing sets that are rendered from numbers, one file or folder each, and the kernels that they share."""

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 
 from augment.kernels.compiled import kernel
 from augment.kernels.counters import stream_id
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 def image_words(seed: int, stream: str, attempt: int, index: int) -> NDArray[np.uint64]:

@@ -30,7 +30,7 @@ from augment.files.reading import WholeImages
 from augment.files.walk import images_in
 from augment.kernels.counters import SampleKeys, StepKeys, integers, step_uniforms
 from augment.kernels.shard_random import shard_generator
-from augment.mixing_sets.decode import middle_square
+from augment.mixing_sets.images import middle_square
 from augment.networks.learned import reset_convolutions
 from augment.networks.style.network import PublishedStyleNetwork, decoder_of, encoder_of, style_network
 from augment.networks.style.sin import EPSILON, adaptive_instance_norm

@@ -115,7 +115,7 @@ def preview_set(
     """
     from augment.methods.preview import enlarged
     from augment.mixing_sets.build import open_mixing_set
-    from augment.mixing_sets.contact_sheet import contact_sheet
+    from augment.mixing_sets.images import contact_sheet
 
     settings = options.settings_of(storage, data_root)
     if on is None:
@@ -146,14 +146,14 @@ def _mixed(
     from augment.compound import config_for, method_for
     from augment.methods.preview import treated_rows
     from augment.mixing_sets.build import open_mixing_set
-    from augment.mixing_sets.registry import stored_side
+    from augment.mixing_sets.registry import mixing_set_for
     from augment.treatment import TreatmentContext
     from trainers.datasets.load import load_split
     from trainers.datasets.registry import dataset_for
 
     spec, described = dataset_for(dataset), method_for(method)
     images = load_split(dataset, "train", settings.data_root).images[:rows]
-    size = side or stored_side(name, spec.image_size)
+    size = side or mixing_set_for(name).stored_side(spec.image_size)
     file = _ensure_set(name, settings, params, num_images=num_images, side=size, channels=spec.num_channels, seed=seed)
     context = TreatmentContext(
         image_size=spec.image_size,
@@ -171,6 +171,7 @@ def _ensure_set(
     name: str, settings: Settings, params: list[str] | None, *, num_images: int, side: int, channels: int, seed: int
 ) -> MixingSetFile:
     from augment.mixing_sets.build import ensure_mixing_set
+    from augment.mixing_sets.registry import mixing_set_for
 
     values = _assignments(params or [])
     models = None
@@ -185,7 +186,7 @@ def _ensure_set(
         eras = {parent: store.era(parent) for parent in values["parents"] if ":" not in parent}
         models = trained_networks(settings.checkpoints, device, eras)
     return ensure_mixing_set(
-        name,
+        mixing_set_for(name),
         num_pictures=num_images,
         image_size=side,
         num_channels=channels,

@@ -12,7 +12,7 @@ import numpy as np
 
 from augment.kernels.compiled import kernel
 from augment.kernels.counters import uniform_at
-from augment.mixing_sets.fractals.flame_lanes import LANES
+from augment.mixing_sets.procedural.fractals.flame_lanes import LANES
 
 MAX_MAPS: Final = 6
 SLOT_MAPS: Final = 64

@@ -6,15 +6,14 @@ Baradad et al., "Learning to See by Looking at Noise" (NeurIPS 2021), and mbarad
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from augment.mixing_sets.mixing_set import MixingSet
+import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from augment.mixing_sets.source import SetRequest
+from augment.mixing_sets.contract import MixingSet, SetRequest
+from augment.mixing_sets.images import resize_image, to_channels
+from augment.mixing_sets.procedural.spectrum.model import render_spectrum
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +47,6 @@ class SpectrumSource:
 
     def render(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return the images of the indices, (N, S, S, C) uint8."""
-        import numpy as np
-
-        from augment.mixing_sets.decode import resize_image, to_channels
-        from augment.mixing_sets.spectrum.model import render_spectrum
-
         size = self._request.image_size
         side, scales = (128, 3) if size <= 128 else (256, 4)
         rgb = np.empty((len(indices), size, size, 3), np.uint8)
@@ -65,21 +59,14 @@ class SpectrumSource:
         return to_channels(rgb, self._request.num_channels)
 
 
-def build_spectrum(config: SpectrumConfig, request: SetRequest) -> SpectrumSource:
-    """Return the source of the set "spectrum-color-wmm"."""
-    return SpectrumSource(config, request)
-
-
-ENTRIES: Final = (
-    MixingSet(
-        name="spectrum-color-wmm",
-        title="Spectrum + Color + WMM",
-        semantics=1,
-        config=SpectrumConfig,
-        origin="procedural",
-        num_pictures=14_230,
-        build=build_spectrum,
-        what="Noise shaped in turns to a power-law spectrum, wavelet marginals and a palette.",
-        source="Baradad et al. (NeurIPS 2021); mbaradad/learning_with_noise, statistical",
-    ),
+SPECTRUM: Final = MixingSet(
+    name="spectrum-color-wmm",
+    title="Spectrum + Color + WMM",
+    semantics=1,
+    config=SpectrumConfig,
+    origin="procedural",
+    num_pictures=14_230,
+    build=SpectrumSource,
+    what="Noise shaped in turns to a power-law spectrum, wavelet marginals and a palette.",
+    source="Baradad et al. (NeurIPS 2021); mbaradad/learning_with_noise, statistical",
 )

@@ -11,14 +11,14 @@ from typing import Final
 import numpy as np
 
 from augment.kernels.compiled import kernel
-from augment.mixing_sets.fractals.flame_genomes import (
+from augment.mixing_sets.procedural.fractals.flame_genomes import (
     draw,
     draw_coefficients,
     draw_contractive,
     draw_variations,
     share_lanes,
 )
-from augment.mixing_sets.fractals.flame_lanes import LANES, play, splat_lanes, start_lanes
+from augment.mixing_sets.procedural.fractals.flame_lanes import LANES, play, splat_lanes, start_lanes
 from augment.mixing_sets.procedural.palettes import fill_background, fill_palette
 
 BURN_IN: Final = 20

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
-from scipy.ndimage import uniform_filter
+from numpy.typing import NDArray
 
+from augment.heavy import scipy
 from augment.kernels.counters import SampleKeys, normals, uniforms
-from augment.mixing_sets.spectrum.steerable import Filters, build, collapse, filters
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from augment.mixing_sets.procedural.spectrum.steerable import Filters, build, collapse, filters
 
 GRID: Final = np.arange(-200.0, 200.5, 0.5)
 MAX_COLOURS: Final = 23
@@ -86,7 +84,7 @@ def draw_colours(keys: SampleKeys, side: int) -> ColourModel:
     palette = 255.0 * u[3 + MAX_COLOURS :].reshape(MAX_COLOURS, 3)
     stripes = palette[labels].reshape(side, side, 3)
     blur = max(1, math.ceil(10 * u[1]))
-    blurred = uniform_filter(stripes, size=(blur, blur, 1), mode="nearest")
+    blurred = scipy.ndimage.uniform_filter(stripes, size=(blur, blur, 1), mode="nearest")
     noise = uniforms(keys, 3 * side * side, stream="spectrum/colour-noise").reshape(side, side, 3)
     pixels = (blurred + 10.0 * noise).reshape(-1, 3)
     pixels = 255.0 * (pixels - pixels.min()) / max(float(pixels.max() - pixels.min()), 1e-9)
@@ -98,7 +96,7 @@ def draw_colours(keys: SampleKeys, side: int) -> ColourModel:
 def draw_marginals(keys: SampleKeys, side: int, scales: int, orientations: int) -> list[list[NDArray[np.float64]]]:
     """Return, per channel, each band's sorted target values: quantiles of exp(-|x / s|**r) with s = 4**(side / band side).
 
-    The density stands on -200..200 in steps of 0.5; r ~ U(.4, .8); the low-pass residual has no target.
+    The density is on -200..200 in steps of 0.5; r ~ U(.4, .8); the low-pass residual has no target.
     """
     sides = [side] + [side >> scale for scale in range(scales) for _ in range(orientations)]
     exponents = 0.4 + 0.4 * uniforms(keys, 3 * len(sides), stream="spectrum/marginals").reshape(3, -1)

@@ -1,4 +1,6 @@
-"""An untrained StyleGAN2 synthesis network with oriented kernels.
+"""StyleGAN (oriented): images of untrained StyleGAN2 generators whose convolutions are oriented wavelets.
+
+Baradad et al., "Learning to See by Looking at Noise" (NeurIPS 2021), and mbaradad/learning_with_noise, stylegan.
 
 Weights: every input channel of a layer picks one kernel of a random subset of a dictionary, weighted N(0, 1) for every output
 channel. Styles: an independent w = LeakyReLU(N(0, 1)**512) per layer. Noise: one pink map per image under a Laplace-distributed
@@ -12,21 +14,75 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
-from torch.nn import functional
 
+from augment.heavy import torch
 from augment.kernels.counters import SampleKeys, uniforms
+from augment.mixing_sets.contract import MixingSet, SetRequest
+from augment.mixing_sets.images import resize_image, to_channels
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from torch import Tensor
 
 STYLE_SIZE: Final = 512
 WIDE_BASE: Final = 32_768
 NOISE_SIDE: Final = 512
 COLOUR_STD: Final = ((0.219, 0.063), (0.213, 0.062), (0.213, 0.069))
 COLOUR_MEAN: Final = ((0.483, 0.145), (0.455, 0.142), (0.401, 0.161))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StyleGanConfig:
+    """The generators.
+
+    Attributes:
+        resolution: Side that images are rendered at, a power of two; the stored image is its reduction.
+        max_channels: Channels of the wide layers; the published generators have 512 (16 times the work or more).
+        pictures_per_network: Images after which weights are drawn anew.
+    """
+
+    resolution: int = 256
+    max_channels: int = 32
+    pictures_per_network: int = 400
+
+    def __post_init__(self) -> None:
+        if self.resolution < 8 or self.resolution & (self.resolution - 1):
+            raise ValueError(f"resolution must be a power of two from 8 on, but got {self.resolution}")
+        if not 1 <= self.max_channels <= 512 or self.pictures_per_network < 1:
+            raise ValueError(
+                "max_channels must be between 1 and 512 and pictures_per_network at least 1, "
+                f"but got {self.max_channels} and {self.pictures_per_network}"
+            )
+
+
+class StyleGanSource:
+    """Renders by index, one image at a time."""
+
+    chunk = 32
+    is_threaded = False
+
+    def __init__(self, config: StyleGanConfig, request: SetRequest) -> None:
+        self._config, self._request = config, request
+        self._network: tuple[int, OrientedGenerator] | None = None
+
+    def render(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return the images of the indices, (N, S, S, C) uint8."""
+        size = self._request.image_size
+        rgb = np.empty((len(indices), size, size, 3), np.uint8)
+        for image, index in zip(rgb, indices, strict=True):
+            network = self._network_of(int(index) // self._config.pictures_per_network)
+            image[:] = resize_image(network.draw_image(self._request.seed, int(index)), size)
+        return to_channels(rgb, self._request.num_channels)
+
+    def _network_of(self, number: int) -> OrientedGenerator:
+
+        if self._network is None or self._network[0] != number:
+            network = OrientedGenerator(
+                self._request.seed, number, resolution=self._config.resolution, max_channels=self._config.max_channels
+            )
+            self._network = (number, network)
+        return self._network[1]
 
 
 def kernel_dictionary() -> Tensor:
@@ -46,8 +102,12 @@ def kernel_dictionary() -> Tensor:
 def _rotated(base: Tensor, degrees: float) -> Tensor:
     """Return the middle 3 x 3 of a rotated 11 x 11 pattern, without its mean."""
     c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    grid = functional.affine_grid(torch.tensor([[[c, -s, 0.0], [s, c, 0.0]]]), [1, 1, 11, 11], align_corners=True)
-    middle = functional.grid_sample(base[None, None], grid, mode="bilinear", align_corners=True)[0, 0, 4:7, 4:7]
+    grid = torch.nn.functional.affine_grid(
+        torch.tensor([[[c, -s, 0.0], [s, c, 0.0]]]), [1, 1, 11, 11], align_corners=True
+    )
+    middle = torch.nn.functional.grid_sample(base[None, None], grid, mode="bilinear", align_corners=True)[
+        0, 0, 4:7, 4:7
+    ]
     return middle - middle.mean()
 
 
@@ -87,7 +147,7 @@ class OrientedGenerator:
                 x = _apply(layer, x, noise, generator)
                 if number % 2 == 0:  # the second layer of each resolution, and the only one of the first
                     if number:
-                        image = functional.interpolate(image, scale_factor=2, mode="bilinear")
+                        image = torch.nn.functional.interpolate(image, scale_factor=2, mode="bilinear")
                     image = image + _apply_rgb(*self._to_rgb[number // 2], x, generator)
             return _natural_colours(image[0], generator)
 
@@ -121,7 +181,7 @@ def _draw_rgb(num_in: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
 
 
 def _styles(style: Tensor, generator: torch.Generator) -> Tensor:
-    w = functional.leaky_relu(torch.randn((1, STYLE_SIZE), generator=generator), 0.2)
+    w = torch.nn.functional.leaky_relu(torch.randn((1, STYLE_SIZE), generator=generator), 0.2)
     styles: Tensor = 1.0 + w @ style
     return styles
 
@@ -131,15 +191,15 @@ def _apply(layer: _Layer, x: Tensor, noise: Tensor, generator: torch.Generator) 
     weight = layer.weight * _styles(layer.style, generator)[0][None, :, None, None]
     weight = weight * torch.rsqrt((weight**2).sum((1, 2, 3), keepdim=True) + 1e-8)
     if layer.doubles:
-        x = functional.interpolate(x, scale_factor=2, mode="bilinear")
-    x = functional.conv2d(x, weight, padding=1)
-    x = x + layer.noise_strength * functional.adaptive_avg_pool2d(noise, x.shape[-1])
+        x = torch.nn.functional.interpolate(x, scale_factor=2, mode="bilinear")
+    x = torch.nn.functional.conv2d(x, weight, padding=1)
+    x = x + layer.noise_strength * torch.nn.functional.adaptive_avg_pool2d(noise, x.shape[-1])
     return math.sqrt(2.0) * torch.relu(x + layer.bias)
 
 
 def _apply_rgb(weight: Tensor, style: Tensor, x: Tensor, generator: torch.Generator) -> Tensor:
     scaled = weight * _styles(style, generator)[0][None, :, None, None] / math.sqrt(weight.shape[1])
-    image: Tensor = functional.conv2d(x, scaled)
+    image: Tensor = torch.nn.functional.conv2d(x, scaled)
     return image
 
 
@@ -169,3 +229,16 @@ def _natural_colours(image: Tensor, generator: torch.Generator) -> NDArray[np.ui
     flat = (flat - flat.mean(1, keepdim=True)) / flat.std(1, keepdim=True).clamp(min=1e-6)
     pixels = (flat * spread[:, None] + mean[:, None]).reshape(image.shape).clamp(0.0, 1.0)
     return np.ascontiguousarray(pixels.mul(255).round().to(torch.uint8).permute(1, 2, 0).numpy())
+
+
+STYLEGAN: Final = MixingSet(
+    name="stylegan-oriented",
+    title="StyleGAN (Oriented)",
+    semantics=1,
+    config=StyleGanConfig,
+    origin="procedural",
+    num_pictures=14_230,
+    build=StyleGanSource,
+    what="Images of untrained StyleGAN2 generators with oriented kernels, 32 channels wide instead of 512.",
+    source="Baradad et al. (NeurIPS 2021); mbaradad/learning_with_noise, stylegan",
+)

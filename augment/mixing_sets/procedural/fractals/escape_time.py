@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from augment.kernels.compiled import kernel
-from augment.mixing_sets.fractals.flame_genomes import draw
+from augment.mixing_sets.procedural.fractals.flame_genomes import draw
 from augment.mixing_sets.procedural.lane_math import log2_lanes
 from augment.mixing_sets.procedural.palettes import fill_palette
 

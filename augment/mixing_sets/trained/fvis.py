@@ -1,4 +1,4 @@
-"""Mixing sets of feature visualisations: "fvis", "resnet-fvis", and "fractals-fvis" in the published proportion.
+"""Feature visualisations of trained networks: the mixing sets "fvis" and "resnet-fvis".
 
 The networks are named by the train keys of trained cells, which the caller's provider loads; "random:SEED" names a small
 untrained residual network, whose visualisations need no training.
@@ -6,28 +6,23 @@ untrained residual network, whose visualisations need no training.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from augment.mixing_sets.fractals.source import FractalsConfig, build_fractals
-from augment.mixing_sets.mixing_set import MixingSet
-from augment.mixing_sets.source import MixingSetError
+import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from augment.kernels.counters import SampleKeys, permutation
+from augment.mixing_sets.contract import MixingSet, MixingSetError, SetRequest
+from augment.mixing_sets.images import to_channels
+
+if TYPE_CHECKING:  # importing these loads torch
     from torch import nn
 
     from augment.feature_visualisation.visualise import Unit
-    from augment.mixing_sets.source import ImageSource, SetRequest
 
 LEAST_LAYERS: Final = 2
-FRACTAL_SHARE: Final = 14_230 / 18_930
-PART_SEMANTICS: Final[Mapping[str, int]] = {"fractals": 1, "fvis": 2}
-"""Versions of the two parts of "fractals-fvis"; a test keeps them equal to the registry's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,24 +56,6 @@ class FvisSetConfig:
             )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FractalsFvisConfig(FvisSetConfig):
-    """Fractals and feature visualisations.
-
-    Attributes:
-        fractal_share: Share of fractals; the published folders hold 14,230 of 18,930.
-        density: As for the set "fractals".
-    """
-
-    fractal_share: float = FRACTAL_SHARE
-    density: float = 4.0
-
-    def __post_init__(self) -> None:
-        FvisSetConfig.__post_init__(self)
-        if not 0 <= self.fractal_share <= 1:
-            raise ValueError(f"fractal_share must be in [0, 1], but got {self.fractal_share}")
-
-
 class FvisSource:
     """Visualises units block by block: the images of a block are optimised together, whatever part of it is asked for."""
 
@@ -95,8 +72,6 @@ class FvisSource:
 
     def render(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return the images of the indices, (N, S, S, C) uint8."""
-        import numpy as np
-
         size, channels = self._request.image_size, self._request.num_channels
         images = np.empty((len(indices), size, size, channels), np.uint8)
         for block in np.unique(indices // self.chunk):
@@ -105,10 +80,6 @@ class FvisSource:
         return images
 
     def _block(self, block: int) -> NDArray[np.uint8]:
-        import numpy as np
-
-        from augment.mixing_sets.decode import to_channels
-
         first = block * self.chunk
         indices = np.arange(first, max(first + 1, min(first + self.chunk, self._request.num_pictures)), dtype=np.int64)
         size = self._request.image_size
@@ -121,7 +92,6 @@ class FvisSource:
 
     def _visualise(self, network: nn.Module, units: tuple[Unit, ...], indices: NDArray[np.int64]) -> NDArray[np.uint8]:
         from augment.feature_visualisation.visualise import FvisConfig, visualise
-        from augment.kernels.counters import SampleKeys
 
         config = FvisConfig(steps=self._config.steps, lr=self._config.lr)
         chosen = [self._choose(units, int(index) // len(self._networks)) for index in indices]
@@ -130,8 +100,6 @@ class FvisSource:
 
     def _choose(self, units: tuple[Unit, ...], number: int) -> tuple[Unit, ...]:
         """Return every unit once in a random order, then random pairs."""
-        from augment.kernels.counters import permutation
-
         order = permutation(self._request.seed, number // len(units), len(units), stream="fvis/units")
         unit = units[order[number % len(units)]]
         if number < len(units):
@@ -165,90 +133,26 @@ class FvisSource:
         return network
 
 
-class FractalsFvisSource:
-    """Fractals first, then feature visualisations; index i of either part is that of its own set."""
+FVIS: Final = MixingSet(
+    name="fvis",
+    title="FVis",
+    semantics=2,
+    config=FvisSetConfig,
+    origin="trained",
+    num_pictures=4_700,
+    build=FvisSource,
+    what="Feature visualisations of the first layers of trained networks, one channel each.",
+    source="stands in for the OpenAI Microscope images of the PixMix paper; engine as tensorflow/lucid, channel objective",
+)
 
-    is_threaded = False
-
-    def __init__(self, config: FractalsFvisConfig, request: SetRequest) -> None:
-        import dataclasses
-
-        self._request = request
-        self._num_fractals = round(config.fractal_share * request.num_pictures)
-        rest = dataclasses.replace(request, num_pictures=request.num_pictures - self._num_fractals)
-        self._fractals = build_fractals(FractalsConfig(density=config.density), request)
-        self._fvis: ImageSource | None = FvisSource(config, rest) if rest.num_pictures else None
-        self.chunk = config.batch
-
-    def render(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Return the images of the indices, (N, S, S, C) uint8."""
-        import numpy as np
-
-        size, channels = self._request.image_size, self._request.num_channels
-        images = np.empty((len(indices), size, size, channels), np.uint8)
-        is_fractal = indices < self._num_fractals
-        images[is_fractal] = self._fractals.render(indices[is_fractal])
-        if self._fvis is not None and not is_fractal.all():
-            images[~is_fractal] = self._fvis.render(indices[~is_fractal] - self._num_fractals)
-        return images
-
-
-def part_semantics(config: Any, data_root: Path | None) -> Mapping[str, Any]:
-    """Return the versions of the two parts as part of the identity."""
-    return {"parts": dict(PART_SEMANTICS)}
-
-
-def build_fvis(config: FvisSetConfig, request: SetRequest) -> FvisSource:
-    """Return the source of the sets "fvis" and "resnet-fvis".
-
-    Raises:
-        MixingSetError: If no network is named.
-    """
-    return FvisSource(config, request)
-
-
-def build_fractals_fvis(config: FractalsFvisConfig, request: SetRequest) -> FractalsFvisSource:
-    """Return the source of the set "fractals-fvis".
-
-    Raises:
-        MixingSetError: If no network is named.
-    """
-    return FractalsFvisSource(config, request)
-
-
-ENTRIES: Final = (
-    MixingSet(
-        name="fvis",
-        title="FVis",
-        semantics=2,
-        config=FvisSetConfig,
-        origin="trained",
-        num_pictures=4_700,
-        build=build_fvis,
-        what="Feature visualisations of the first layers of trained networks, one channel each.",
-        source="stands in for the OpenAI Microscope images of the PixMix paper; engine as tensorflow/lucid, channel objective",
-    ),
-    MixingSet(
-        name="resnet-fvis",
-        title="ResNet only FVis",
-        semantics=2,
-        config=FvisSetConfig,
-        origin="trained",
-        num_pictures=4_700,
-        build=build_fvis,
-        what="Feature visualisations of the first layers of one residual network trained on the same dataset.",
-        source="PixMix paper, supplement table 6; engine as tensorflow/lucid, channel objective",
-    ),
-    MixingSet(
-        name="fractals-fvis",
-        title="Fractals + FVis",
-        semantics=2,
-        config=FractalsFvisConfig,
-        origin="trained",
-        num_pictures=18_930,
-        build=build_fractals_fvis,
-        what="75.2 % fractals and 24.8 % feature visualisations, the proportion of the published folders.",
-        source="andyzoujm/pixmix README (14,230 and 4,700 images)",
-        content=part_semantics,
-    ),
+RESNET_FVIS: Final = MixingSet(
+    name="resnet-fvis",
+    title="ResNet only FVis",
+    semantics=2,
+    config=FvisSetConfig,
+    origin="trained",
+    num_pictures=4_700,
+    build=FvisSource,
+    what="Feature visualisations of the first layers of one residual network trained on the same dataset.",
+    source="PixMix paper, supplement table 6; engine as tensorflow/lucid, channel objective",
 )

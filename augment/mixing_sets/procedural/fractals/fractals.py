@@ -8,15 +8,16 @@ at a preview of 64 pixels, so that a set holds the same images at every size.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from augment.mixing_sets.mixing_set import MixingSet
+import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from augment.mixing_sets.source import SetRequest
+from augment.kernels.counters import SampleKeys, uniforms
+from augment.mixing_sets.contract import MixingSet, SetRequest
+from augment.mixing_sets.procedural.fractals.escape_time import render_escape
+from augment.mixing_sets.procedural.fractals.flames import render_flame
+from augment.mixing_sets.procedural.pixels import image_words, native_side, store, structure
 
 NATIVE_SIDE: Final = 96
 PREVIEW_SIDE: Final = 64
@@ -64,10 +65,6 @@ class FractalsSource:
 
     def render(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return the images of the indices, (N, S, S, C) uint8."""
-        import numpy as np
-
-        from augment.mixing_sets.procedural.pixels import native_side, store
-
         size, channels = self._request.image_size, self._request.num_channels
         native = native_side(size, NATIVE_SIDE)
         images = np.empty((len(indices), size, size, channels), np.uint8)
@@ -77,10 +74,6 @@ class FractalsSource:
 
     def _render_one(self, index: int, native: int) -> NDArray[np.float32]:
         """Return the first attempt whose preview passes the filter (of 64: the last one if none does)."""
-        import numpy as np
-
-        from augment.mixing_sets.procedural.pixels import image_words
-
         preview = np.zeros((PREVIEW_SIDE, PREVIEW_SIDE, 3), np.float32)
         out = np.zeros((native, native, 3), np.float32)
         share = _kind_draw(self._request.seed, index)
@@ -93,16 +86,12 @@ class FractalsSource:
 
     def _draw(self, share: float, words: NDArray[np.uint64], out: NDArray[np.float32]) -> bool:
         """Render an image of the kind that a draw in [0, 1) stands for; False if the system fills no image."""
-        from augment.mixing_sets.fractals.escape_time import render_escape
-        from augment.mixing_sets.fractals.flames import render_flame
-
         config = self._config
         if share < config.flame_share + config.ifs_share:
             return bool(render_flame(words, share < config.flame_share, config.density, out))
         return bool(render_escape(words, out))
 
     def _is_kept(self, image: NDArray[np.float32]) -> bool:
-        from augment.mixing_sets.procedural.pixels import structure
 
         entropy, commonest, step = structure(image)
         config = self._config
@@ -112,29 +101,18 @@ class FractalsSource:
 
 
 def _kind_draw(seed: int, index: int) -> float:
-    import numpy as np
-
-    from augment.kernels.counters import SampleKeys, uniforms
-
     keys = SampleKeys(seed, 0, np.array([index], dtype=np.int64))
     return float(uniforms(keys, 1, stream="fractals/kind")[0, 0])
 
 
-def build_fractals(config: FractalsConfig, request: SetRequest) -> FractalsSource:
-    """Return the source of the set "fractals"."""
-    return FractalsSource(config, request)
-
-
-ENTRIES: Final = (
-    MixingSet(
-        name="fractals",
-        title="Fractals",
-        semantics=1,
-        config=FractalsConfig,
-        origin="procedural",
-        num_pictures=14_230,
-        build=build_fractals,
-        what="Colour iterated function systems, fractal flames and escape-time images, filtered for structure.",
-        source="stands in for the hand-picked images of the PixMix paper, which have no generator",
-    ),
+FRACTALS: Final = MixingSet(
+    name="fractals",
+    title="Fractals",
+    semantics=1,
+    config=FractalsConfig,
+    origin="procedural",
+    num_pictures=14_230,
+    build=FractalsSource,
+    what="Colour iterated function systems, fractal flames and escape-time images, filtered for structure.",
+    source="stands in for the hand-picked images of the PixMix paper, which have no generator",
 )

@@ -1,0 +1,1 @@
+"""Mixing sets that are read from disk."""

@@ -1,1 +1,0 @@
-"""Images of an untrained StyleGAN."""

@@ -1,0 +1,163 @@
+"""Plain values (YAML, JSON, the command line) to the typed fields of a dataclass, and the nearest known name for a wrong one.
+
+The one copy for all kinds of things: methods, mixing sets, benchmarks, recipes. Light to import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, fields
+from difflib import get_close_matches
+from fractions import Fraction
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
+
+NAMES_SHOWN: Final = 30
+SPELLED: Final[Mapping[Any, str]] = {
+    int: "a whole number", float: "a number", str: "a text", bool: "true or false", NoneType: "null",
+}  # fmt: skip
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return " (did you mean 'x'?)" with the nearest known name, or "" where none is near."""
+    names = list(known)
+    close = get_close_matches(name, names, n=1, cutoff=0.5) or get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return " (did you mean 'x'?); known: ..." for an unknown name, with at most 30 known names."""
+    names = sorted(known)
+    shown = ", ".join(names[:NAMES_SHOWN]) + (", ..." if len(names) > NAMES_SHOWN else "")
+    return f"{did_you_mean(name, names)}; known: {shown or 'none'}"
+
+
+def typed_values(
+    config: type,
+    given: Mapping[str, object],
+    *,
+    of: str = "",
+    what: str = "parameter",
+    error: Callable[[str], Exception] = ValueError,
+) -> dict[str, Any]:
+    """Return plain values as the types of a dataclass's fields.
+
+    Whole numbers given for fractional fields become fractions, so that equal settings are equal; numbers may be written as
+    fractions ("2/255"), and lists stand for tuples.
+
+    Args:
+        config: Dataclass whose fields are scalars, tuples of scalars, literals, or unions of these.
+        given: Field -> plain value.
+        of: What the fields belong to, for messages ("benchmark 'pgd'").
+        what: What a field is called there.
+        error: Makes the exception of the calling package.
+
+    Raises:
+        Exception: The caller's, if a field is unknown or a value does not fit; all mistakes at once.
+    """
+    hints, owner = _hints(config), f" of {of}" if of else ""
+    mistakes, values = [], {}
+    for name, value in given.items():
+        if name not in hints:
+            mistakes.append(f"unknown {what} {name!r}{owner}{nearest(name, hints)}")
+            continue
+        try:
+            values[name] = coerce(value, hints[name])
+        except (ValueError, TypeError, ZeroDivisionError):
+            mistakes.append(f"{name}{owner} must be {spelled(hints[name])}, but got {value!r}")
+    if mistakes:
+        raise error("; ".join(mistakes))
+    return values
+
+
+def build_config(
+    config: type,
+    given: Mapping[str, object],
+    *,
+    of: str,
+    what: str = "parameter",
+    error: Callable[[str], Exception] = ValueError,
+) -> Any:
+    """Return a dataclass made of plain values; left-out fields keep their defaults. Arguments as for `typed_values`.
+
+    Raises:
+        Exception: The caller's, if a field is unknown or lacking, a value does not fit, or the dataclass refuses it.
+    """
+    values = typed_values(config, given, of=of, what=what, error=error)
+    lacking = [name for name in _required(config) if name not in given]
+    if lacking:
+        raise error("; ".join(f"{what} {name!r} of {of} must be given" for name in lacking))
+    try:
+        return config(**values)
+    except ValueError as fault:
+        raise error(f"{of}: {fault}") from fault
+
+
+def coerce(value: object, hint: Any) -> Any:
+    """Return a plain value as a type.
+
+    Raises:
+        ValueError: If it does not fit.
+        TypeError: If it does not fit.
+    """
+    origin, arguments = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return value
+    if origin in (Union, UnionType):
+        return _first_that_fits(value, arguments)
+    if origin is Literal:
+        if not any(value == choice and type(value) is type(choice) for choice in arguments):
+            raise ValueError(value)
+        return value
+    if origin is tuple:
+        if isinstance(value, str) or not isinstance(value, Iterable):
+            raise TypeError(value)
+        given = tuple(value)
+        each = arguments[:1] * len(given) if arguments[-1] is Ellipsis else arguments
+        return tuple(coerce(one, its) for one, its in zip(given, each, strict=True))
+    if hint is float and isinstance(value, int | float | str) and not isinstance(value, bool):
+        return float(Fraction(value)) if isinstance(value, str) else float(value)
+    if hint is int and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if type(value) is not hint:
+        raise TypeError(value)
+    return value
+
+
+def spelled(hint: Any) -> str:
+    """Return a type in words: "a whole number or null", "one of 'l2', 'linf'", "a list of a number"."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return " or ".join(map(spelled, arguments))
+    if origin is Literal:
+        return "one of " + ", ".join(map(repr, arguments))
+    if origin is tuple:
+        return f"a list of {spelled(arguments[0])}"
+    return SPELLED.get(hint, str(hint))
+
+
+def _first_that_fits(value: object, hints: tuple[Any, ...]) -> Any:
+    if type(value) in hints:  # so that the text "1/2" for `float | str` stays a text, and 1 for `float | int` whole
+        return value
+    for hint in hints:
+        try:
+            return coerce(value, hint)
+        except (ValueError, TypeError, ZeroDivisionError):
+            continue
+    raise TypeError(value)
+
+
+@cache
+def _hints(config: type) -> dict[str, Any]:
+    hints = get_type_hints(config)
+    return {field.name: hints[field.name] for field in fields(config)}
+
+
+@cache
+def _required(config: type) -> tuple[str, ...]:
+    return tuple(
+        each.name
+        for each in fields(config)
+        if each.default is MISSING and each.default_factory is MISSING and each.init
+    )
