@@ -39,7 +39,7 @@ QUICK: dict[str, dict[str, object]] = {
 """Parameters that keep a benchmark to a second; a benchmark that is not listed runs with its defaults."""
 
 RUN_HERE = [name for name, benchmark in BENCHMARKS.items() if benchmark.origin != "published"]
-"""Benchmarks that need no files; those of published files are run in `tests/eval/test_published_benchmarks.py`."""
+"""Benchmarks that need no files; those of published files are run in `tests/eval/benchmarks/test_published_benchmarks.py`."""
 
 BASELINE = """
 what: a network of the test

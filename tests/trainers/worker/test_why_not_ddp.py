@@ -58,7 +58,7 @@ SCRIPT = textwrap.dedent(
 @pytest.mark.ddp
 def test_gradients_are_those_of_the_whole_batch_where_ddp_would_weigh_workers_alike(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(SCRIPT)
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     ranks = [
         subprocess.Popen(
             [sys.executable, str(tmp_path / "script.py"), str(rank), str(tmp_path)],

@@ -29,8 +29,8 @@ from orchestration.errors import InputError
 from orchestration.results.table import sweep_tables
 from orchestration.sweeps.model import Point, Sweep
 from orchestration.sweeps.overrides import parse_overrides
-from tests.orchestration.random_sweeps import result_of, sweep_files, value_of
-from tests.orchestration.test_malformed_sweeps import FOREIGN
+from tests.orchestration.sweeps.random_sweeps import result_of, sweep_files, value_of
+from tests.orchestration.sweeps.test_malformed_sweeps import FOREIGN
 
 NUM_SWEEPS = int(os.environ.get("DREAMGRID_RANDOM_SWEEPS", "300"))
 """How many sweeps are drawn: the same ones each time in the fast suite; others, each time, where the variable asks for more."""

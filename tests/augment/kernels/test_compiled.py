@@ -18,7 +18,7 @@ from augment.kernels.counters import SampleKeys, uniforms
 from augment.kernels.numba_cache import SealedFiles
 from augment.kernels.warm import KERNEL_MODULES
 
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
+REPOSITORY = Path(__file__).resolve().parents[3]
 CODE = """
 from augment.kernels.compiled import num_compiled
 from augment.kernels.warm import warm

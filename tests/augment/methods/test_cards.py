@@ -36,7 +36,7 @@ def test_every_method_has_a_card(name: str) -> None:
 
 
 def test_the_page_of_methods_is_up_to_date() -> None:
-    page = Path(__file__).resolve().parents[2] / "docs" / "methods.md"
+    page = Path(__file__).resolve().parents[3] / "docs" / "methods.md"
     assert page.read_text() == document(), "write it again: python -m augment.methods.cards > docs/methods.md"
 
 

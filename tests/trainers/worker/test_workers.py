@@ -63,7 +63,7 @@ SCRIPT = textwrap.dedent(
 def train(folder: Path, world_size: int, **options: Any) -> dict[str, Any]:
     folder.mkdir()
     (folder / "script.py").write_text(SCRIPT)
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     workers = [
         subprocess.Popen(
             [sys.executable, str(folder / "script.py"), str(rank), str(world_size), str(folder), json.dumps(options)],

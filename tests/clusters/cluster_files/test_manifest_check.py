@@ -16,7 +16,7 @@ import yaml
 from clusters.cluster_files.check import check_manifest
 from clusters.errors import ClusterError
 
-MANIFESTS = Path(__file__).resolve().parents[2] / "clusters" / "manifests"
+MANIFESTS = Path(__file__).resolve().parents[3] / "clusters" / "manifests"
 YAML_FILES = sorted(MANIFESTS.glob("*.yaml"))
 
 

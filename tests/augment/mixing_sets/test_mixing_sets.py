@@ -23,7 +23,7 @@ from augment.mixing_sets.images import contact_sheet
 from augment.mixing_sets.registry import MIXING_SETS, mixing_set_for
 
 FRACTALS = MIXING_SETS["fractals"]
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
