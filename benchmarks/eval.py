@@ -88,7 +88,7 @@ def _generator_cases(reference: Path, *, is_quick: bool, notes: list[str]) -> li
     from eval.corruptions.families import FAMILIES
     from eval.corruptions.generate import corrupt
     from eval.perturbations.frames import perturb
-    from eval.perturbations.registry import BENCHMARK_PERTURBATIONS
+    from eval.perturbations.p.registry import BENCHMARK_PERTURBATIONS
 
     def corrupted(kind: str, images: NDArray[np.uint8], family: str) -> object:
         indices = np.arange(len(images))

@@ -41,7 +41,7 @@ def published_c(reference: Path, side: int, severity: int) -> dict[str, Generato
     """Return the corruptions of C that run here, by name."""
     folder = reference / "robustness" / "ImageNet-C" / "create_c"
     namespace = _definitions(folder / ("make_cifar_c.py" if side <= 32 else "make_imagenet_c.py"))
-    from eval.corruptions.registry import BENCHMARK_KINDS
+    from eval.corruptions.c.registry import BENCHMARK_KINDS
 
     def generator(kind: str) -> Generator:
         from PIL import Image

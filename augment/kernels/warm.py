@@ -44,7 +44,7 @@ KERNEL_MODULES: Final[tuple[str, ...]] = (
     "eval.corruptions.cbar.warps",
     "eval.corruptions.cbar.marks",
     "eval.corruptions.cbar.waves",
-    "eval.perturbations.geometric",
+    "eval.perturbations.p.geometric",
 )
 """Modules with a `WARM_UP` tuple, by name: those of `eval` too, which is why nothing here imports them before it must."""
 

@@ -23,7 +23,8 @@ from eval.benchmarks.configs import (
 )
 from eval.benchmarks.contract import Benchmark
 from eval.corruptions.cbar.registry import cbar_kinds
-from eval.corruptions.families import check_effect, check_side
+from eval.corruptions.contract import check_side
+from eval.corruptions.families import check_effect
 
 if TYPE_CHECKING:
     from eval.inference.subject import Subject

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from eval.benchmarks.config_checks import check_at_least_one, check_budget, check_limit, check_names, check_severities
-from eval.corruptions.c.severities import SEVERITIES
+from eval.corruptions.c.registry import BENCHMARK_KINDS, EXTRA_KINDS
 from eval.corruptions.cbar.registry import CBAR_CORRUPTIONS
+from eval.corruptions.contract import SEVERITIES
 from eval.corruptions.mnist.registry import MNIST_CORRUPTIONS
-from eval.corruptions.registry import BENCHMARK_KINDS, EXTRA_KINDS
 from eval.metrics.scores import ScoreName
 from eval.outliers.sets import OUTLIER_SETS
-from eval.perturbations.registry import PERTURBATIONS, benchmark_perturbations
+from eval.perturbations.p.registry import PERTURBATIONS, benchmark_perturbations
 
 GENERATED_OUTLIERS: Final = tuple(OUTLIER_SETS)
 

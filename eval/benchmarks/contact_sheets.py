@@ -14,7 +14,7 @@ from eval.perturbations.frames import perturb
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from eval.corruptions.ice import FrostImages
+    from eval.corruptions.contract import FrostImages
 
 MARGIN: Final = 4
 LABEL_WIDTH: Final = 190

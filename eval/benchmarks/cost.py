@@ -64,7 +64,7 @@ def benchmark_cost(
     if name.startswith("ood"):
         return Cost(forward=_outlier_images(config, used, set_sizes or {}))
     if name in ("p", "p-generated"):
-        from eval.perturbations.registry import num_frames
+        from eval.perturbations.p.registry import num_frames
 
         return Cost(forward=used * sum(num_frames(kind, side) for kind in config.chosen))
     return Cost(forward=used * _num_sets(name, config))

@@ -14,7 +14,7 @@ from eval.benchmarks.registry import benchmark_for
 from eval.corruptions.cbar.registry import cbar_kinds
 from eval.errors import EvalError
 from eval.outliers.sets import FOLDER_PREFIX, IMAGE_SETS, OUTLIER_SETS, UnreadableSetError, outlier_files
-from eval.perturbations.registry import perturbation_named
+from eval.perturbations.p.registry import perturbation_named
 from eval.published_files.headers import misfits
 from eval.published_files.layout import FOLDERS
 

@@ -19,18 +19,19 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
+import PIL
+from numpy.typing import NDArray
 
 from augment.files.kept import DamagedFileError, UnsealedRecordError, keep, kept_facts
+from augment.heavy import numba, scipy
+from eval.corruptions.contract import FrostImages
 from eval.corruptions.families import family_named
 from eval.corruptions.generate import check_images, corrupt
-from eval.corruptions.ice import ICE_IDENTITY, ICE_LABEL, FrostImages
+from eval.corruptions.ice import ICE_IDENTITY, ICE_LABEL
 from eval.errors import EvalError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 logger = logging.getLogger(__name__)
 LABEL: Final = "generated"
@@ -319,10 +320,6 @@ def _digest(array: NDArray[np.uint8]) -> str:
 
 
 def _environment() -> dict[str, str]:
-    import numba
-    import PIL
-    import scipy
-
     return {
         "processor": platform.machine(),
         "versions": f"numpy {np.__version__}, scipy {scipy.__version__}, numba {numba.__version__}, pillow {PIL.__version__}",

@@ -1,19 +1,16 @@
-"""The generated benchmarks of single images by name. Light: imports no NumPy."""
+"""The generated benchmarks of single images by name."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from eval.corruptions.c.severities import SEVERITIES, TABLES, nearest_scale
-from eval.corruptions.cbar.registry import CBAR_CORRUPTIONS, cbar_parameters
-from eval.corruptions.mnist.registry import MNIST_CORRUPTIONS, mnist_parameters
-from eval.corruptions.registry import CORRUPTIONS, Corruption
-
-SMALLEST_SIDE: Final = 8
-"""Shorter side in pixels that every generator takes."""
+from eval.corruptions.c.registry import CORRUPTIONS
+from eval.corruptions.cbar.registry import CBAR_CORRUPTIONS
+from eval.corruptions.contract import SEVERITIES, Corruption, Parameters, check_side, nearest_scale
+from eval.corruptions.mnist.registry import MNIST_CORRUPTIONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,13 +21,11 @@ class Family:
         name: Key in `FAMILIES`.
         kinds: The corruptions by name.
         severities: The severities that exist.
-        parameters: (kind, severity, scale) -> parameters.
     """
 
     name: str
     kinds: Mapping[str, Corruption]
     severities: tuple[int, ...]
-    parameters: Callable[[str, int, int], tuple[float, ...]]
 
     def corruption(self, kind: str) -> Corruption:
         """Return a corruption by name.
@@ -46,7 +41,7 @@ class Family:
             )
         return self.kinds[kind]
 
-    def at(self, kind: str, severity: int, side: int) -> tuple[int, tuple[float, ...]]:
+    def at(self, kind: str, severity: int, side: int) -> tuple[int, Parameters]:
         """Return the scale and the parameters for an image with this shorter side.
 
         Raises:
@@ -56,7 +51,7 @@ class Family:
             known = ", ".join(map(str, self.severities))
             raise ValueError(f"the severity of '{kind}' must be one of {known}, but got {severity}")
         scale = nearest_scale(side)
-        return scale, self.parameters(kind, severity, scale)
+        return scale, self.kinds[kind].at(severity, scale)
 
     def without_effect(
         self, kinds: Sequence[str], severities: Sequence[int], *, side: int, channels: int
@@ -77,14 +72,10 @@ class Family:
         return {kind: levels for kind, levels in idle.items() if levels}
 
 
-def _c_parameters(kind: str, severity: int, scale: int) -> tuple[float, ...]:
-    return TABLES[scale][kind][severity - 1]
-
-
 FAMILIES: Final[Mapping[str, Family]] = {
-    "c": Family(name="c", kinds=CORRUPTIONS, severities=SEVERITIES, parameters=_c_parameters),
-    "cbar": Family(name="cbar", kinds=CBAR_CORRUPTIONS, severities=SEVERITIES, parameters=cbar_parameters),
-    "mnist-c": Family(name="mnist-c", kinds=MNIST_CORRUPTIONS, severities=(1,), parameters=mnist_parameters),
+    "c": Family(name="c", kinds=CORRUPTIONS, severities=SEVERITIES),
+    "cbar": Family(name="cbar", kinds=CBAR_CORRUPTIONS, severities=SEVERITIES),
+    "mnist-c": Family(name="mnist-c", kinds=MNIST_CORRUPTIONS, severities=(1,)),
 }
 
 
@@ -100,16 +91,6 @@ def check_effect(family: str, kinds: Sequence[str], severities: Sequence[int], *
         named = "; ".join(f"{kind} at severities {', '.join(map(str, levels))}" for kind, levels in idle.items())
         what = "grey images" if channels == 1 else f"images of {side} px"
         raise ValueError(f"these corruptions leave {what} as they are: {named}; leave them out")
-
-
-def check_side(side: int) -> None:
-    """Refuse images that are too small for any generator.
-
-    Raises:
-        ValueError: If the shorter side is below `SMALLEST_SIDE`.
-    """
-    if side < SMALLEST_SIDE:
-        raise ValueError(f"images to be changed must measure at least {SMALLEST_SIDE} px, but these have {side}")
 
 
 def family_named(name: str) -> Family:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from augment.kernels.compiled import kernel
 from augment.kernels.counters import philox
-from eval.corruptions.setting import Address, Draws
+from eval.corruptions.contract import Address, Draws
 
 
 @kernel()

@@ -7,17 +7,13 @@ kinds marked `is_thresholded` may move single pixels further.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from eval.corruptions.families import SMALLEST_SIDE, family_named
-from eval.corruptions.setting import Draws, Setting
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from eval.corruptions.ice import FrostImages
+from eval.corruptions.contract import SMALLEST_SIDE, Draws, FrostImages, Setting
+from eval.corruptions.families import family_named
 
 _VALUES_AT_ONCE: Final = 1 << 19
 
@@ -50,7 +46,7 @@ def corrupt(
     """
     check_images(images, indices, fingerprint, seed)
     chosen = family_named(family)
-    kernel = chosen.corruption(kind).kernel()
+    kernel = chosen.corruption(kind).run
     scale, parameters = chosen.at(kind, severity, min(images.shape[1:3]))
     draws = Draws(seed, f"{family}/{fingerprint}/{kind}", severity, np.asarray(indices, dtype=np.int64))
     out = np.empty_like(images, order="C")

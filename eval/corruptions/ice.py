@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
+from eval.corruptions.contract import Draws, FrostImages
 from eval.corruptions.fields import uniform_fields
 from eval.corruptions.gaussian import gaussian_filter
-from eval.corruptions.setting import Draws
 from eval.errors import EvalError
 from eval.published_files.layout import FROST_FILES
 
@@ -27,33 +27,12 @@ ICE_IDENTITY: Final = "procedural-ice-1"
 _ICE_SHAPE: Final = (360, 540)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FrostImages:
-    """Images to lay over others.
-
-    Attributes:
-        images: Five of (H, W, 3) uint8 RGB, at full size.
-        label: Where they come from; recorded with everything made of them.
-        identity: Hash of their content.
-    """
-
-    images: tuple[NDArray[np.uint8], ...]
-    label: str
-    identity: str
-
-    def reduced(self, scale: int, height: int, width: int) -> tuple[NDArray[np.uint8], ...]:
-        """Return the images at the reduction of a scale, at least one pixel larger than (height, width)."""
-        return _reduced(self, scale, height, width)
-
-
 def frost_from_folder(folder: Path) -> FrostImages:
     """Return the five published images of frost from a folder.
 
     Raises:
         EvalError: If one is missing or cannot be decoded.
     """
-    from PIL import Image
-
     missing = [name for name in FROST_FILES if not (folder / name).is_file()]
     if missing:
         raise EvalError(
@@ -116,7 +95,8 @@ def _needles(draws: Draws, height: int, width: int, count: int = 360) -> NDArray
 
 
 @functools.lru_cache(maxsize=4)
-def _reduced(frost: FrostImages, scale: int, height: int, width: int) -> tuple[NDArray[np.uint8], ...]:
+def reduced(frost: FrostImages, scale: int, height: int, width: int) -> tuple[NDArray[np.uint8], ...]:
+    """Return images of frost at the reduction of a scale, at least one pixel larger than (height, width)."""
     return tuple(_reduce(image, REDUCTION[scale], height, width) for image in frost.images)
 
 

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eval.errors import EvalError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 STANDARD_ERRORS: Final = 5.0
 LARGE_SHARE: Final = 0.03

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from augment.heavy import scipy
 from augment.kernels.compiled import kernel
 
 
@@ -44,10 +45,8 @@ def as_operator(matrix: NDArray[np.floating]) -> Operator:
 @functools.lru_cache(maxsize=512)
 def zoom_operator(size: int, factor: float) -> Operator:
     """Return the zoom of an axis about its centre: crop to ceil(size / factor), SciPy's linear zoom, trim to `size`."""
-    from scipy import ndimage
-
     crop = math.ceil(size / factor)
-    zoomed = ndimage.zoom(np.eye(crop), (factor, 1), order=1)
+    zoomed = scipy.ndimage.zoom(np.eye(crop), (factor, 1), order=1)
     trim = (len(zoomed) - size) // 2
     matrix = np.zeros((size, size))
     top = (size - crop) // 2

@@ -15,9 +15,9 @@ from typing import Final, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.corruptions.contract import Draws
 from eval.corruptions.fields import normal_fields, uniform_fields
 from eval.corruptions.gaussian import gaussian_filter
-from eval.corruptions.setting import Draws
 from eval.outliers.sets import OUTLIER_SETS
 
 BLOB_LIKELIHOOD: Final = 0.7

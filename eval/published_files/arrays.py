@@ -9,9 +9,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.corruptions.c.registry import BENCHMARK_KINDS
 from eval.corruptions.mnist.registry import MNIST_CORRUPTIONS
-from eval.corruptions.registry import BENCHMARK_KINDS
-from eval.perturbations.registry import num_frames, perturbation_named
+from eval.perturbations.p.registry import num_frames, perturbation_named
 from eval.published_files.layout import FILE_MD5
 from eval.published_files.sets import PublishedFilesError, PublishedSet, Thoroughness, check_md5, need_files
 

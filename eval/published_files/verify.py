@@ -10,9 +10,9 @@ import numpy as np
 
 from augment.files.walk import class_folders
 from eval.benchmarks.presence import CIFAR
+from eval.corruptions.c.registry import CORRUPTIONS
 from eval.corruptions.cbar.registry import cbar_kinds
-from eval.corruptions.registry import CORRUPTIONS
-from eval.perturbations.registry import PERTURBATIONS
+from eval.perturbations.p.registry import PERTURBATIONS
 from eval.published_files.layout import FILE_MD5, FOLDERS
 from eval.published_files.sets import PublishedFilesError, PublishedSet
 

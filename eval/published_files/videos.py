@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augment.files.walk import ImageFolderError, walk_videos
-from eval.perturbations.registry import num_frames, perturbation_named
+from eval.perturbations.p.registry import num_frames, perturbation_named
 from eval.published_files.layout import IMAGES_PER_SET
 from eval.published_files.sets import PublishedFilesError, PublishedSet, need_folder
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from orchestration.errors import InputError, Mistake, nearest
 
 if TYPE_CHECKING:
-    from eval.corruptions.ice import FrostImages
+    from eval.corruptions.contract import FrostImages
     from orchestration.evaluation.checkpoints import Reading
     from orchestration.settings import Settings
     from trainers.datasets.load import Split
@@ -255,7 +255,7 @@ def sheets(dataset: str, settings: Settings, *, output: Path, index: int, frost:
     from eval.benchmarks.contact_sheets import corruption_sheet, sequence_sheet
     from eval.corruptions.families import FAMILIES
     from eval.corruptions.mnist.registry import MNIST_CORRUPTIONS
-    from eval.perturbations.registry import PERTURBATIONS
+    from eval.perturbations.p.registry import PERTURBATIONS
 
     split = _test_split(dataset, settings)
     if index >= len(split.images):

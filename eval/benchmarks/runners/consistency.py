@@ -117,7 +117,7 @@ def _normalise(rows: list[dict[str, Any]], name: str, data_root: Path | None) ->
 
 
 def _generated(subject: Subject, kind: str, indices: NDArray[np.int64], difficulty: int) -> ImageSet:
-    from eval.perturbations.registry import num_frames
+    from eval.perturbations.p.registry import num_frames
 
     frames = num_frames(kind, min(subject.images.shape[1:3]))
 

@@ -18,7 +18,7 @@ from eval.report import BenchmarkOutcome, MetricValue, small_sets_note
 
 if TYPE_CHECKING:
     from eval.benchmarks.configs import BarConfig, CorruptionConfig, MnistCorruptionConfig
-    from eval.corruptions.ice import FrostImages
+    from eval.corruptions.contract import FrostImages
     from eval.inference.subject import Subject
     from eval.predictions import Predictions
 

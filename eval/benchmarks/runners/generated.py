@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from eval.benchmarks.configs import CorruptionConfig
-    from eval.corruptions.ice import FrostImages
+    from eval.corruptions.contract import FrostImages
     from eval.inference.subject import Subject
 
 

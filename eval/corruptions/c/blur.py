@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.corruptions.contract import Setting, corruption, each
 from eval.corruptions.gaussian import gaussian_filter
+from eval.corruptions.levels import to_uint8
 from eval.corruptions.operators import separable, zoom_operator
-from eval.corruptions.setting import CorruptionKernel, Setting, to_uint8
 from eval.corruptions.taps import border_index, correlate
 
 
+@corruption(
+    group="blur",
+    semantics=2,
+    parameters={
+        32: each(0.4, 0.6, 0.7, 0.8, 1.0),
+        64: each(0.5, 0.75, 1, 1.25, 1.5),
+        224: each(1, 2, 3, 4, 6),
+    },
+    is_random=False,
+    is_extra=True,
+)
 def gaussian_blur(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Blur each channel with a Gaussian of the given sigma, borders repeated."""
     return to_uint8(gaussian_filter(images / 255.0, setting.parameters[0]))
@@ -53,6 +63,16 @@ def _smoothed(rows: NDArray[np.float32], window: NDArray[np.float32]) -> NDArray
     return np.asarray(total)
 
 
+@corruption(
+    group="blur",
+    semantics=2,
+    parameters={
+        32: ((0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1, 0.2), (1.5, 0.1)),
+        64: ((0.5, 0.6), (1, 0.1), (1.5, 0.1), (2.5, 0.01), (3, 0.1)),
+        224: ((3, 0.1), (4, 0.5), (6, 0.5), (8, 0.5), (10, 0.5)),
+    },
+    is_random=False,
+)
 def defocus_blur(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Correlate each channel with a disk, borders mirrored."""
     disk = disk_kernel(*setting.parameters)
@@ -97,6 +117,15 @@ def move(levels: NDArray[np.float64], radius: float, sigma: float, angles: NDArr
     return np.asarray(((blurred * 257.0 + 0.5).astype(np.uint16) // np.uint16(257)).astype(np.uint8))
 
 
+@corruption(
+    group="blur",
+    semantics=2,
+    parameters={
+        32: ((6, 1), (6, 1.5), (6, 2), (8, 2), (9, 2.5)),
+        64: ((10, 1), (10, 1.5), (10, 2), (10, 2.5), (12, 3)),
+        224: ((10, 3), (15, 5), (15, 8), (15, 12), (20, 15)),
+    },
+)
 def motion_blur(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Smear each image along an angle uniform in (-45, 45) degrees."""
     radius, sigma = setting.parameters
@@ -110,6 +139,16 @@ def zoom_factors(stop: float, step: float) -> tuple[float, ...]:
     return tuple(float(factor) for factor in np.arange(1, stop, step))
 
 
+@corruption(
+    group="blur",
+    semantics=2,
+    parameters={
+        32: ((1.06, 0.01), (1.11, 0.01), (1.16, 0.01), (1.21, 0.01), (1.26, 0.01)),
+        64: ((1.06, 0.01), (1.11, 0.01), (1.16, 0.01), (1.21, 0.01), (1.26, 0.01)),
+        224: ((1.11, 0.01), (1.16, 0.01), (1.21, 0.02), (1.26, 0.02), (1.31, 0.03)),
+    },
+    is_random=False,
+)
 def zoom_blur(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Average an image with its zooms about the centre."""
     factors = zoom_factors(*setting.parameters)
@@ -117,11 +156,3 @@ def zoom_blur(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     unit = (images / 255.0).astype(np.float32)
     zoomed = separable(unit, [zoom_operator(height, z) for z in factors], [zoom_operator(width, z) for z in factors])
     return to_uint8((unit + zoomed) / np.float32(len(factors) + 1))
-
-
-KERNELS: Final[Mapping[str, CorruptionKernel]] = {
-    "defocus_blur": defocus_blur,
-    "motion_blur": motion_blur,
-    "zoom_blur": zoom_blur,
-    "gaussian_blur": gaussian_blur,
-}

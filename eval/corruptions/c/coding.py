@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 import io
 import math
-from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
+from eval.corruptions.contract import Setting, corruption, each
 from eval.corruptions.operators import Operator, as_operator, separable
-from eval.corruptions.setting import CorruptionKernel, Setting
 
 _FIXED_POINT: Final = float(1 << 22)
 
@@ -53,6 +53,16 @@ def _rounded(
     return np.asarray(np.clip(np.floor(total / _FIXED_POINT + 0.5), 0, 255).astype(np.uint8))
 
 
+@corruption(
+    group="digital",
+    semantics=1,
+    parameters={
+        32: each(0.95, 0.9, 0.85, 0.75, 0.65),
+        64: each(0.9, 0.8, 0.7, 0.6, 0.5),
+        224: each(0.6, 0.5, 0.4, 0.3, 0.25),
+    },
+    is_random=False,
+)
 def pixelate(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Shrink by box averages to int(side * scale) and enlarge again, also by boxes."""
     height, width = images.shape[1:3]
@@ -61,6 +71,16 @@ def pixelate(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     return box_resize(small, height, width)
 
 
+@corruption(
+    group="digital",
+    semantics=1,
+    parameters={
+        32: each(80, 65, 58, 50, 40),
+        64: each(65, 58, 50, 40, 25),
+        224: each(25, 18, 15, 10, 7),
+    },
+    is_random=False,
+)
 def jpeg_compression(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Store as JPEG with Pillow's defaults at the given quality, and read back; grey images are stored as grey."""
     quality = int(setting.parameters[0])
@@ -68,13 +88,8 @@ def jpeg_compression(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.
 
 
 def _through_jpeg(pixels: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
-    from PIL import Image
-
     buffer = io.BytesIO()
     squeezed = pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
     Image.fromarray(np.ascontiguousarray(squeezed)).save(buffer, "JPEG", quality=quality)
     with Image.open(buffer) as image:
         return np.asarray(image, dtype=np.uint8).reshape(pixels.shape)
-
-
-KERNELS: Final[Mapping[str, CorruptionKernel]] = {"pixelate": pixelate, "jpeg_compression": jpeg_compression}

@@ -6,14 +6,12 @@ of scikit-image's `rgb2hsv` and `hsv2rgb`: results are truncated, so that a shor
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
-
 import numpy as np
 from numpy.typing import NDArray
 
 from augment.kernels.compiled import kernel
-from eval.corruptions.setting import CorruptionKernel, Setting, to_nearest, to_uint8, turned_grey
+from eval.corruptions.contract import Parameters, Setting, corruption, each
+from eval.corruptions.levels import to_nearest, to_uint8, turned_grey
 
 
 def lift(images: NDArray[np.uint8], shift: float, *, nearest: bool = False) -> NDArray[np.uint8]:
@@ -23,11 +21,36 @@ def lift(images: NDArray[np.uint8], shift: float, *, nearest: bool = False) -> N
     return (to_nearest if nearest else to_uint8)(lifted)
 
 
+def _tints_grey(parameters: Parameters, channels: int) -> bool:
+    """Return whether saturation changes: grey has none that could be scaled, only a shift adds some."""
+    return channels == 3 or parameters[1] != 0.0
+
+
+@corruption(
+    group="weather",
+    semantics=2,
+    parameters={
+        32: each(0.05, 0.1, 0.15, 0.2, 0.3),
+        64: each(0.1, 0.2, 0.3, 0.4, 0.5),
+        224: each(0.1, 0.2, 0.3, 0.4, 0.5),
+    },
+    is_random=False,
+)
 def brightness(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Raise V of every pixel."""
     return lift(images, setting.parameters[0])
 
 
+@corruption(
+    group="digital",
+    semantics=1,
+    parameters={
+        32: each(0.75, 0.5, 0.4, 0.3, 0.15),
+        64: each(0.4, 0.3, 0.2, 0.1, 0.05),
+        224: each(0.4, 0.3, 0.2, 0.1, 0.05),
+    },
+    is_random=False,
+)
 def contrast(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Draw each channel towards its mean over the image."""
     unit = images / 255.0
@@ -35,6 +58,18 @@ def contrast(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     return to_uint8((unit - means) * setting.parameters[0] + means)
 
 
+@corruption(
+    group="digital",
+    semantics=2,
+    parameters={
+        32: ((0.3, 0), (0.1, 0), (1.5, 0), (2, 0.1), (2.5, 0.2)),
+        64: ((0.3, 0), (0.1, 0), (2, 0), (5, 0.1), (30, 0.2)),
+        224: ((0.3, 0), (0.1, 0), (2, 0), (5, 0.1), (20, 0.2)),
+    },
+    is_random=False,
+    is_extra=True,
+    changes=_tints_grey,
+)
 def saturate(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Scale and shift S of every pixel.
 
@@ -88,13 +123,6 @@ def _through_hsv(unit, factor, saturation, lightness):  # type: ignore[no-untype
                     r, g, b = v, p, q
                 out[n, y, x, 0], out[n, y, x, 1], out[n, y, x, 2] = r, g, b
     return out
-
-
-KERNELS: Final[Mapping[str, CorruptionKernel]] = {
-    "brightness": brightness,
-    "contrast": contrast,
-    "saturate": saturate,
-}
 
 
 def _warm_up() -> None:

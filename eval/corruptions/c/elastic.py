@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from augment.kernels.compiled import kernel
+from eval.corruptions.contract import Draws, Setting, corruption
 from eval.corruptions.fields import uniform_fields
 from eval.corruptions.gaussian import gaussian_filter
-from eval.corruptions.setting import CorruptionKernel, Draws, Setting, to_uint8
+from eval.corruptions.levels import to_uint8
 
 PUBLISHED_SIDE_AT_224: Final = 244
 """The published parameters at 224 px are multiples of 244."""
 
 
+@corruption(
+    group="digital",
+    semantics=1,
+    parameters={
+        32: ((0, 0, 0.08), (0.05, 0.2, 0.07), (0.08, 0.06, 0.06), (0.1, 0.04, 0.05), (0.1, 0.03, 0.03)),
+        64: (
+            (0, 0, 0.08),
+            (0.05, 0.3, 0.06),
+            (0.1, 0.08, 0.06),
+            (0.1, 0.03, 0.03),
+            (0.16, 0.03, 0.02),
+        ),
+        224: ((2, 0.7, 0.1), (2, 0.08, 0.2), (0.05, 0.01, 0.02), (0.07, 0.01, 0.02), (0.12, 0.01, 0.02)),
+    },
+)
 def elastic_transform(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Warp by an affine map of three jittered points (borders mirrored), then displace by blurred uniform noise."""
     height, width = images.shape[1:3]
@@ -102,9 +117,6 @@ def _warp(images, inverse, down, across):  # type: ignore[no-untyped-def]
                 top, bottom = _reflected(y0, height), _reflected(y0 + 1, height)
                 _blend(straight, top, bottom, left, right, from_y - y0, from_x - x0, out[n, y, x])
     return out
-
-
-KERNELS: Final[Mapping[str, CorruptionKernel]] = {"elastic_transform": elastic_transform}
 
 
 def _warm_up() -> None:

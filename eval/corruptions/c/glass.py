@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
-
 import numpy as np
 from numpy.typing import NDArray
 
 from augment.kernels.compiled import kernel
+from eval.corruptions.contract import Draws, Setting, corruption
 from eval.corruptions.fields import words_at
 from eval.corruptions.gaussian import gaussian_filter
-from eval.corruptions.setting import CorruptionKernel, Draws, Setting, to_uint8
+from eval.corruptions.levels import to_uint8
 
 
+@corruption(
+    group="blur",
+    semantics=2,
+    parameters={
+        32: ((0.05, 1, 1), (0.25, 1, 1), (0.4, 1, 1), (0.25, 1, 2), (0.4, 1, 2)),
+        64: ((0.1, 1, 1), (0.5, 1, 1), (0.6, 1, 2), (0.7, 2, 1), (0.9, 2, 2)),
+        224: ((0.7, 1, 2), (0.9, 2, 1), (1, 2, 3), (1.1, 3, 2), (1.5, 4, 2)),
+    },
+    is_thresholded=True,
+)
 def glass_blur(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Blur, displace pixels by up to `delta` some times over, and blur again.
 
@@ -57,9 +65,6 @@ def _displace(images, low, high, stream, level, indices, delta, passes, likeliho
                         images[n, y, x, c] = images[n, other_y, other_x, c]
                         if not copies:
                             images[n, other_y, other_x, c] = here
-
-
-KERNELS: Final[Mapping[str, CorruptionKernel]] = {"glass_blur": glass_blur}
 
 
 def _warm_up() -> None:

@@ -11,16 +11,16 @@ published formulas, clipped to [0, 1] and truncated to uint8:
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
+from augment.heavy import scipy
 from augment.kernels.compiled import kernel
 from augment.kernels.counters import philox
-from eval.corruptions.setting import CorruptionKernel, Draws, Setting
+from eval.corruptions.contract import Draws, Setting, corruption, each
 
 NoiseTable = tuple[NDArray[np.uint32], NDArray[np.uint8]]
 """Cumulative thresholds (256, 256) and, per level and top bits of a word, where to start the search, (256, 1024)."""
@@ -33,19 +33,19 @@ _OUTPUT: Final = np.arange(256, dtype=np.float64)[None, :]
 
 def gaussian_cumulative(sigma: float) -> NDArray[np.float64]:
     """Return P(output <= column | input = row) of additive Gaussian noise, (256, 256)."""
-    return np.asarray(special.ndtr((_OUTPUT + 1 - _INPUT) / (255 * sigma)))
+    return np.asarray(scipy.special.ndtr((_OUTPUT + 1 - _INPUT) / (255 * sigma)))
 
 
 def speckle_cumulative(sigma: float) -> NDArray[np.float64]:
     """Return P(output <= column | input = row) of Gaussian noise in proportion to the value, (256, 256)."""
     ratio = (_OUTPUT + 1) / np.maximum(_INPUT, 1) - 1
-    return np.where(_INPUT == 0, 1.0, special.ndtr(ratio / sigma))
+    return np.where(_INPUT == 0, 1.0, scipy.special.ndtr(ratio / sigma))
 
 
 def shot_cumulative(photons: float) -> NDArray[np.float64]:
     """Return P(output <= column | input = row) of Poisson noise with this many photons at white, (256, 256)."""
     most = np.ceil(photons * (_OUTPUT + 1) / 255) - 1
-    return np.asarray(special.pdtr(most, photons * _INPUT / 255))
+    return np.asarray(scipy.special.pdtr(most, photons * _INPUT / 255))
 
 
 def impulse_cumulative(amount: float) -> NDArray[np.float64]:
@@ -89,19 +89,62 @@ def _sample(images, thresholds, start, low, high, stream, level, indices):  # ty
     return out
 
 
-def _from_table(cumulative: Callable[[float], NDArray[np.float64]]) -> CorruptionKernel:
-    def apply(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
-        return add_noise(images, noise_table(cumulative, setting.parameters[0]), setting.draws)
+@corruption(
+    group="noise",
+    semantics=1,
+    parameters={
+        32: each(0.04, 0.06, 0.08, 0.09, 0.10),
+        64: each(0.04, 0.08, 0.12, 0.15, 0.18),
+        224: each(0.08, 0.12, 0.18, 0.26, 0.38),
+    },
+)
+def gaussian_noise(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
+    """Add the same Gaussian noise to every value."""
+    return add_noise(images, noise_table(gaussian_cumulative, setting.parameters[0]), setting.draws)
 
-    return apply
+
+@corruption(
+    group="noise",
+    semantics=1,
+    parameters={
+        32: each(500, 250, 100, 75, 50),
+        64: each(250, 100, 50, 30, 15),
+        224: each(60, 25, 12, 5, 3),
+    },
+)
+def shot_noise(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
+    """Count photons, so many at white."""
+    return add_noise(images, noise_table(shot_cumulative, setting.parameters[0]), setting.draws)
 
 
-KERNELS: Final[Mapping[str, CorruptionKernel]] = {
-    "gaussian_noise": _from_table(gaussian_cumulative),
-    "shot_noise": _from_table(shot_cumulative),
-    "impulse_noise": _from_table(impulse_cumulative),
-    "speckle_noise": _from_table(speckle_cumulative),
-}
+@corruption(
+    group="noise",
+    semantics=1,
+    parameters={
+        32: each(0.01, 0.02, 0.03, 0.05, 0.07),
+        64: each(0.01, 0.02, 0.05, 0.08, 0.14),
+        224: each(0.03, 0.06, 0.09, 0.17, 0.27),
+    },
+    is_thresholded=True,
+)
+def impulse_noise(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
+    """Turn values black or white."""
+    return add_noise(images, noise_table(impulse_cumulative, setting.parameters[0]), setting.draws)
+
+
+@corruption(
+    group="noise",
+    semantics=1,
+    parameters={
+        32: each(0.06, 0.10, 0.12, 0.16, 0.20),
+        64: each(0.15, 0.20, 0.25, 0.30, 0.35),
+        224: each(0.15, 0.20, 0.35, 0.45, 0.60),
+    },
+    is_extra=True,
+)
+def speckle_noise(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
+    """Add Gaussian noise in proportion to the value."""
+    return add_noise(images, noise_table(speckle_cumulative, setting.parameters[0]), setting.draws)
 
 
 def _warm_up() -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eval.corruptions.c.edges import box_blur, canny, chamfer_distance, correlate_levels, equalise
+from eval.corruptions.contract import Draws, Setting, corruption
 from eval.corruptions.fields import normal_fields
 from eval.corruptions.gaussian import gaussian_filter
-from eval.corruptions.setting import CorruptionKernel, Draws, Setting, to_uint8, turned_grey
+from eval.corruptions.levels import to_uint8, turned_grey
 
 WATER: Final = (175.0, 238.0, 238.0)
 MUD: Final = (63.0, 42.0, 20.0)
@@ -42,6 +42,35 @@ def water_mask(layer: NDArray[np.float64]) -> NDArray[np.float32]:
     return np.asarray(np.divide(drops, largest, out=np.zeros_like(drops), where=largest > 0))
 
 
+@corruption(
+    group="weather",
+    semantics=2,
+    parameters={
+        32: (
+            (0.62, 0.1, 0.7, 0.7, 0.5, 0),
+            (0.65, 0.1, 0.8, 0.7, 0.5, 0),
+            (0.65, 0.3, 1, 0.69, 0.5, 0),
+            (0.65, 0.1, 0.7, 0.69, 0.6, 1),
+            (0.65, 0.1, 0.5, 0.68, 0.6, 1),
+        ),
+        64: (
+            (0.62, 0.1, 0.7, 0.7, 0.6, 0),
+            (0.65, 0.1, 0.8, 0.7, 0.6, 0),
+            (0.65, 0.3, 1, 0.69, 0.6, 0),
+            (0.65, 0.1, 0.7, 0.68, 0.6, 1),
+            (0.65, 0.1, 0.5, 0.67, 0.6, 1),
+        ),
+        224: (
+            (0.65, 0.3, 4, 0.69, 0.6, 0),
+            (0.65, 0.3, 3, 0.68, 0.6, 0),
+            (0.65, 0.3, 2, 0.68, 0.5, 0),
+            (0.65, 0.3, 1, 0.65, 1.5, 1),
+            (0.67, 0.4, 1, 0.65, 1.5, 1),
+        ),
+    },
+    is_thresholded=True,
+    is_extra=True,
+)
 def spatter(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Add water (severities 1 to 3) or mud (4 and 5); grey images are treated as colour and turned grey again."""
     loc, scale, sigma, threshold, amount, is_mud = setting.parameters
@@ -67,6 +96,3 @@ def add_mud(
     blots[blots < 0.8] = 0
     tint = np.asarray(MUD, dtype=np.float32) / np.float32(255)
     return np.asarray(np.clip(colour * (1 - blots) + blots * tint, 0, 1))
-
-
-KERNELS: Final[Mapping[str, CorruptionKernel]] = {"spatter": spatter}

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
-
 import numpy as np
 from numpy.typing import NDArray
 
 from augment.kernels.compiled import kernel
 from eval.corruptions.c.blur import move
+from eval.corruptions.contract import Draws, Setting, corruption
 from eval.corruptions.fields import normal_fields, uniform_fields
-from eval.corruptions.ice import procedural_ice
+from eval.corruptions.ice import procedural_ice, reduced
+from eval.corruptions.levels import luma, to_uint8
 from eval.corruptions.operators import separable, zoom_operator
-from eval.corruptions.setting import CorruptionKernel, Draws, Setting, luma, to_uint8
 
 
 def snow_levels(
@@ -35,6 +33,34 @@ def whiten(unit: NDArray[np.floating], keep: float) -> NDArray[np.floating]:
     return np.asarray(kind(keep) * unit + kind(1 - keep) * brighter)
 
 
+@corruption(
+    group="weather",
+    semantics=2,
+    parameters={
+        32: (
+            (0.1, 0.2, 1, 0.6, 8, 3, 0.95),
+            (0.1, 0.2, 1, 0.5, 10, 4, 0.9),
+            (0.15, 0.3, 1.75, 0.55, 10, 4, 0.9),
+            (0.25, 0.3, 2.25, 0.6, 12, 6, 0.85),
+            (0.3, 0.3, 1.25, 0.65, 14, 12, 0.8),
+        ),
+        64: (
+            (0.1, 0.2, 1, 0.6, 8, 3, 0.8),
+            (0.1, 0.2, 1, 0.5, 10, 4, 0.8),
+            (0.15, 0.3, 1.75, 0.55, 10, 4, 0.7),
+            (0.25, 0.3, 2.25, 0.6, 12, 6, 0.65),
+            (0.3, 0.3, 1.25, 0.65, 14, 12, 0.6),
+        ),
+        224: (
+            (0.1, 0.3, 3, 0.5, 10, 4, 0.8),
+            (0.2, 0.3, 2, 0.5, 12, 4, 0.7),
+            (0.55, 0.3, 4, 0.9, 12, 8, 0.7),
+            (0.55, 0.3, 4.5, 0.85, 12, 8, 0.65),
+            (0.55, 0.3, 2.5, 0.85, 12, 12, 0.55),
+        ),
+    },
+    is_thresholded=True,
+)
 def snow(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Whiten, then add falling flakes and the same flakes turned by 180 degrees."""
     loc, scale, zoom, threshold, radius, sigma, keep = setting.parameters
@@ -46,11 +72,20 @@ def snow(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     return to_uint8(white + layer + layer[:, ::-1, ::-1])
 
 
+@corruption(
+    group="weather",
+    semantics=1,
+    parameters={
+        32: ((1, 0.2), (1, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45)),
+        64: ((1, 0.3), (0.9, 0.4), (0.8, 0.45), (0.75, 0.5), (0.7, 0.55)),
+        224: ((1, 0.4), (0.8, 0.6), (0.7, 0.7), (0.65, 0.7), (0.6, 0.75)),
+    },
+)
 def frost(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Add a random piece of an image of frost; without given images, of procedural ice."""
     keep, strength = setting.parameters
     count, height, width, channels = images.shape
-    frosts = (setting.frost or procedural_ice()).reduced(setting.scale, height, width)
+    frosts = reduced(setting.frost or procedural_ice(), setting.scale, height, width)
     which = setting.draws.integers(1, len(frosts), "picture")[:, 0]
     place = setting.draws.uniforms(2, "place")
     out = np.empty_like(images)
@@ -64,6 +99,15 @@ def frost(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     return out
 
 
+@corruption(
+    group="weather",
+    semantics=1,
+    parameters={
+        32: ((0.2, 3), (0.5, 3), (0.75, 2.5), (1, 2), (1.5, 1.75)),
+        64: ((0.4, 3), (0.7, 3), (1, 2.5), (1.5, 2), (2, 1.75)),
+        224: ((1.5, 2), (2, 2), (2.5, 1.7), (2.5, 1.5), (3, 1.4)),
+    },
+)
 def fog(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Add a fractal height map and scale back to the image's own maximum."""
     amount, decay = setting.parameters
@@ -118,9 +162,6 @@ def _diamond_square(maps, decay):  # type: ignore[no-untyped-def]
         for y in range(side):
             for x in range(side):
                 field[y, x] = (field[y, x] - low) / (high - low)
-
-
-KERNELS: Final[Mapping[str, CorruptionKernel]] = {"snow": snow, "frost": frost, "fog": fog}
 
 
 def _warm_up() -> None:

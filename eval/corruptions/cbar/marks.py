@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from augment.kernels.compiled import kernel
-from eval.corruptions.cbar.waves import spread, truncated
+from eval.corruptions.contract import Setting, corruption, each
 from eval.corruptions.fields import normal_fields, uniform_fields
-from eval.corruptions.setting import CorruptionKernel, Setting
+from eval.corruptions.levels import spread, truncated
 
 GREY: Final = 128
 _MOST_CELLS: Final = 40
@@ -19,6 +18,9 @@ _MOST_RAYS: Final = 200
 _FEWEST_RAYS: Final = 50
 
 
+@corruption(
+    group="digital", semantics=1, parameters={32: each(1, 2, 3, 4, 5), 224: each(2, 3, 4, 5, 6)}, is_thresholded=True
+)
 def checkerboard_cutout(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Turn cells of one colour of a rotated chessboard grey, each with probability v / 10."""
     height, width = images.shape[1:3]
@@ -37,6 +39,11 @@ def checkerboard_cutout(images: NDArray[np.uint8], setting: Setting) -> NDArray[
     return np.asarray(np.where(hole[..., None], np.uint8(GREY), images))
 
 
+@corruption(
+    group="weather",
+    semantics=1,
+    parameters={32: each(0.7, 3.5, 5.6, 6.3, 7), 224: each(1, 2, 3, 5, 6)},
+)
 def sparkles(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Let five white stars of radius 0.01 v S shine over the image."""
     height, width = images.shape[1:3]
@@ -47,6 +54,7 @@ def sparkles(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     return _shine(images, centres, _rays(draws[..., 2]), lengths, 1.0, False)
 
 
+@corruption(group="weather", semantics=1, parameters={32: each(1, 1.5, 2.5, 4.5, 5), 224: each(1, 2, 4, 9, 10)})
 def inverse_sparkles(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Leave the image only where one star of radius S / 4 shines; white elsewhere, the sharper the larger v."""
     height, width = images.shape[1:3]
@@ -57,6 +65,7 @@ def inverse_sparkles(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.
     return _shine(images, centres, _rays(draws[..., 2]), lengths, setting.parameters[0] * 6.5 / 50, True)
 
 
+@corruption(group="digital", semantics=1, parameters={32: each(0.5, 1, 1.5, 2, 2.5)})
 def lines(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Draw int(v S / 10) smooth grey lines of half-length S around one direction; at least one, which small images lack else."""
     height, width = images.shape[1:3]
@@ -149,14 +158,6 @@ def _draw_lines(images, ends):  # type: ignore[no-untyped-def]
                         _tint(image, before, old_row + step_row, column, 1.0 - (rows - old_error) / length)
                     error += rows
                     column += step_column
-
-
-KERNELS: Final[Mapping[str, CorruptionKernel]] = {
-    "checkerboard_cutout": checkerboard_cutout,
-    "sparkles": sparkles,
-    "inverse_sparkles": inverse_sparkles,
-    "lines": lines,
-}
 
 
 def _warm_up() -> None:

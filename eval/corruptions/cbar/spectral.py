@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
-from eval.corruptions.cbar.waves import truncated
+from augment.heavy import scipy
+from eval.corruptions.contract import Setting, corruption, each
 from eval.corruptions.fields import uniform_fields
-from eval.corruptions.setting import CorruptionKernel, Setting
+from eval.corruptions.levels import truncated
 
 Spectrum = Literal["blue", "brownish"]
 
@@ -39,10 +38,16 @@ def coloured_noise(phases: NDArray[np.float64], spectrum: Spectrum) -> NDArray[n
     if phases.size % 2:
         flat[half] = 0.0
     waves = amplitudes(spectrum, height, width) * np.exp(1j * flat.reshape(height, width))
-    noise = np.real(fft.ifft2(np.roll(waves, (height // 2, width // 2), axis=(0, 1))))
+    noise = np.real(scipy.fft.ifft2(np.roll(waves, (height // 2, width // 2), axis=(0, 1))))
     return np.asarray(noise / noise.std())
 
 
+@corruption(
+    group="noise",
+    semantics=1,
+    parameters={32: each(0.7, 1.4, 2.1, 3.5, 4.2), 224: each(0.8, 1.6, 2.4, 4.0, 5.6)},
+    is_thresholded=True,
+)
 def blue_noise_sample(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Keep the pixels where blue noise exceeds 0.3 v - 2.5; the others become black."""
     height, width = images.shape[1:3]
@@ -52,15 +57,14 @@ def blue_noise_sample(images: NDArray[np.uint8], setting: Setting) -> NDArray[np
     return np.asarray(images * kept[..., None], dtype=np.uint8)
 
 
+@corruption(
+    group="noise",
+    semantics=1,
+    parameters={32: each(2.5, 4, 5.5, 6.5, 7), 224: each(1, 2, 3, 4, 5)},
+)
 def brownish_noise(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Add smooth noise with a deviation of 6.4 v levels, independent per channel."""
     height, width, channels = images.shape[1:]
     phases = 2 * np.pi * uniform_fields(setting.draws, "phases", channels, height, width)
     noise = [np.stack([coloured_noise(plane, "brownish") for plane in planes], axis=2) for planes in phases]
     return truncated(images + setting.parameters[0] * 6.4 * np.stack(noise))
-
-
-KERNELS: Final[Mapping[str, CorruptionKernel]] = {
-    "blue_noise_sample": blue_noise_sample,
-    "brownish_noise": brownish_noise,
-}

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from augment.heavy import scipy
 from augment.kernels.compiled import kernel
-from eval.corruptions.cbar.waves import spread, truncated
+from eval.corruptions.contract import Setting, corruption, each
 from eval.corruptions.gaussian import gaussian_filter
+from eval.corruptions.levels import spread, to_uint8, truncated, turned_grey
 from eval.corruptions.operators import Operator, as_operator, separable
-from eval.corruptions.setting import CorruptionKernel, Setting, to_uint8, turned_grey
 
 Floats = NDArray[np.float64]
 
@@ -23,6 +22,7 @@ TURNS: Final = 21
 SMALLEST_CELL: Final = 3
 
 
+@corruption(group="digital", semantics=1, parameters={32: each(5.5, 6, 6.5, 7.5, 8)})
 def ripple(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Shift each axis by a sine of itself, 0.0025 v S high, 0.1 to 0.3 S long."""
     height, width = images.shape[1:3]
@@ -54,6 +54,11 @@ def caustics(time: Floats, size: Floats, height: int, width: int) -> Floats:
     return gaussian_filter(light[..., None], 1.0, mode="reflect")[..., 0]
 
 
+@corruption(
+    group="weather",
+    semantics=1,
+    parameters={224: each(2.35, 3.2, 4.9, 6.6, 9.15)},
+)
 def caustic_refraction(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Look through rippled water: refraction by its slope, up to 0.05 v S px, and light by 0.2 v times the slope."""
     height, width = images.shape[1:3]
@@ -83,6 +88,7 @@ def refraction(slope_y: Floats, slope_x: Floats, reach: float) -> tuple[Floats, 
     return np.round(slope_y * factor, 3), np.round(slope_x * factor, 3)
 
 
+@corruption(group="digital", semantics=2, parameters={32: each(5.5, 6, 6.5, 8.5, 10)})
 def pinch_and_twirl(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Pinch and twirl each cell of a 3 x 3 grid (5 x 5 at 224 px) by up to 9 v degrees, either way.
 
@@ -96,12 +102,18 @@ def pinch_and_twirl(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.u
     return truncated(np.asarray(_twirl(images.astype(np.float64), angles, cell, severity * 0.04 + 0.1)))
 
 
+@corruption(
+    group="blur",
+    semantics=1,
+    parameters={32: each(2.8, 3.6, 4.4, 5.2, 6)},
+    is_random=False,
+)
 def circular_motion_blur(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Average 21 rotations within 1.5 v degrees either way, the middle ones weighing more; black outside."""
     place = np.linspace(-1, 1, TURNS)
     radians, weights = np.deg2rad(place * setting.parameters[0] * 1.5), np.exp(-2 * place**2)
     unit = images / 255.0
-    splines = ndimage.spline_filter1d(ndimage.spline_filter1d(unit, axis=1), axis=2) if len(unit) else unit
+    splines = scipy.ndimage.spline_filter1d(scipy.ndimage.spline_filter1d(unit, axis=1), axis=2) if len(unit) else unit
     together = np.moveaxis(splines, 0, 3).reshape(
         *unit.shape[1:3], -1
     )  # images innermost: one weight serves all of them
@@ -112,12 +124,13 @@ def circular_motion_blur(images: NDArray[np.uint8], setting: Setting) -> NDArray
 @functools.lru_cache(maxsize=32)
 def aberration_operator(size: int, factor: float) -> Operator:
     """Return SciPy's cubic zoom of an axis without prefilter, cut to the middle `size` outputs."""
-    columns = [ndimage.zoom(unit, factor, order=3, prefilter=False) for unit in np.eye(size)]
+    columns = [scipy.ndimage.zoom(unit, factor, order=3, prefilter=False) for unit in np.eye(size)]
     zoomed = np.stack(columns, axis=1)
     edge = (len(zoomed) - size) // 2
     return as_operator(zoomed[edge : edge + size])
 
 
+@corruption(group="digital", semantics=2, parameters={32: each(1, 2, 5, 9, 10)})
 def transverse_chromatic_abberation(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Enlarge the channels, in random order, by 1, 1 + 0.025 v and 1 + 0.05 v; grey images go through colour."""
     stretch = setting.parameters[0] * 0.05
@@ -240,15 +253,6 @@ def _mean_rotation(splines, cosines, sines, weights):  # type: ignore[no-untyped
                         for j in range(target.shape[0]):
                             target[j] += weight * source[j]
     return out
-
-
-KERNELS: Final[Mapping[str, CorruptionKernel]] = {
-    "ripple": ripple,
-    "caustic_refraction": caustic_refraction,
-    "pinch_and_twirl": pinch_and_twirl,
-    "circular_motion_blur": circular_motion_blur,
-    "transverse_chromatic_abberation": transverse_chromatic_abberation,
-}
 
 
 def _warm_up() -> None:

@@ -5,28 +5,17 @@ In the formulas v is the generator's severity, S the shorter side; arithmetic is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
-
 import numpy as np
 from numpy.typing import NDArray
 
 from augment.kernels.compiled import kernel
-from eval.corruptions.setting import CorruptionKernel, Setting
+from eval.corruptions.contract import Setting, corruption, each
+from eval.corruptions.levels import spread, truncated
 
 Floats = NDArray[np.float64]
 
 
-def truncated(levels: Floats) -> NDArray[np.uint8]:
-    """Return grey levels clipped to 0..255 and truncated."""
-    return np.asarray(np.clip(levels, 0, 255).astype(np.uint8))
-
-
-def spread(values: Floats) -> Floats:
-    """Return one number per image, (N,), ready to meet (N, H, W)."""
-    return values[:, None, None]
-
-
+@corruption(group="noise", semantics=1, parameters={224: each(1, 1.5, 2, 4.5, 5)})
 def single_frequency_greyscale(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Add one sine wave of random direction, frequency and phase, 19.6 v levels high, alike in all channels."""
     draws = setting.draws.uniforms(4, "wave")
@@ -39,6 +28,12 @@ def single_frequency_greyscale(images: NDArray[np.uint8], setting: Setting) -> N
     return truncated(images + setting.parameters[0] * 19.6 * wave[..., None])
 
 
+@corruption(
+    group="noise",
+    semantics=1,
+    parameters={224: each(3, 5, 8, 9, 10)},
+    is_thresholded=True,
+)
 def cocentric_sine_waves(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Add wavy rings around a random centre, a sawtooth of 12.8 v levels, alike in all channels."""
     height, width = images.shape[1:3]
@@ -52,6 +47,7 @@ def cocentric_sine_waves(images: NDArray[np.uint8], setting: Setting) -> NDArray
     return truncated(images + setting.parameters[0] * 12.8 * saw[..., None])
 
 
+@corruption(group="noise", semantics=1, parameters={224: each(4.75, 7, 8.5, 9.25, 10)})
 def plasma_noise(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Mix in coloured plasma, 6.4 v levels strong; a grey image takes the first colour."""
     height, width, channels = images.shape[1:]
@@ -73,6 +69,7 @@ def plasma_noise(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint
     return truncated((1 - strength / 255) * images + strength * np.stack(colours[:channels], axis=3))
 
 
+@corruption(group="noise", semantics=1, parameters={224: each(4.6, 5.2, 5.8, 7.6, 8.8)})
 def perlin_noise(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Mix in five octaves of Perlin turbulence, opaque to 0.05 v."""
     height, width = images.shape[1:3]
@@ -115,14 +112,6 @@ def _turbulence(order, slopes, height, width, cell):  # type: ignore[no-untyped-
                     value = _slope_noise(order[n], slopes[n], frequency * y / cell, frequency * x / cell)
                     out[n, y, x] += abs(value) / frequency
     return out
-
-
-KERNELS: Final[Mapping[str, CorruptionKernel]] = {
-    "single_frequency_greyscale": single_frequency_greyscale,
-    "cocentric_sine_waves": cocentric_sine_waves,
-    "plasma_noise": plasma_noise,
-    "perlin_noise": perlin_noise,
-}
 
 
 def _warm_up() -> None:

@@ -6,17 +6,15 @@ Marks are worked out in the coordinates of a 28 px image, so that they look alik
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eval.corruptions.cbar.warps import sample
-from eval.corruptions.cbar.waves import spread
+from eval.corruptions.contract import Setting, corruption
+from eval.corruptions.levels import luma, spread, to_nearest
 from eval.corruptions.mnist.thin_edges import thin_edges
 from eval.corruptions.mnist.variants import PUBLISHED_SIDE, proportion
-from eval.corruptions.setting import CorruptionKernel, Setting, luma, to_nearest
 
 Floats = NDArray[np.float64]
 
@@ -35,6 +33,7 @@ def _warp(images: NDArray[np.uint8], matrices: Floats) -> NDArray[np.uint8]:
     return to_nearest(sample(images, from_y, from_x) / 255.0)
 
 
+@corruption(group="digital", semantics=1, parameters={28: ((0.4,),)})
 def shear(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Shear by 0.4 radians either way, in the sense of scikit-image before 0.19: x - y sin, y cos."""
     angle = setting.parameters[0] * _signs(setting, 1)[:, 0]
@@ -42,6 +41,7 @@ def shear(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     return _warp(images, np.stack([one, -np.sin(angle), none, np.cos(angle)], axis=1).reshape(-1, 2, 2))
 
 
+@corruption(group="digital", semantics=1, parameters={28: ((0.4,),)})
 def rotate(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Turn by 0.4 radians either way."""
     angle = setting.parameters[0] * _signs(setting, 1)[:, 0]
@@ -49,11 +49,13 @@ def rotate(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     return _warp(images, np.stack([cosine, -sine, sine, cosine], axis=1).reshape(-1, 2, 2))
 
 
+@corruption(group="digital", semantics=1, parameters={28: ((0.7,),)}, is_random=False)
 def scale(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Shrink to 0.7 about the centre."""
     return _warp(images, np.tile(np.eye(2) / setting.parameters[0], (len(images), 1, 1)))
 
 
+@corruption(group="digital", semantics=1, parameters={28: ((3,),)})
 def translate(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Shift by 3 px along both axes, either way each."""
     shift = round(setting.parameters[0] * proportion(images)) * _signs(setting, 2)
@@ -62,6 +64,7 @@ def translate(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     return to_nearest(sample(images, rows + spread(shift[:, 1]), columns + spread(shift[:, 0])) / 255.0)
 
 
+@corruption(group="digital", semantics=1, parameters={28: ((7,),)}, is_random=False)
 def stripe(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Invert the left and the right quarter."""
     _, columns = _grid(images)
@@ -69,6 +72,7 @@ def stripe(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     return np.asarray(np.where(outside[..., None], 255 - images, images), dtype=np.uint8)
 
 
+@corruption(group="digital", semantics=1, parameters={28: ((2.3, 2),)})
 def dotted_line(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Draw a dashed straight line from the left to the right border."""
     thickness, dash = setting.parameters
@@ -80,6 +84,7 @@ def dotted_line(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8
     return to_nearest(images / 255.0 + (line * on)[..., None])
 
 
+@corruption(group="digital", semantics=1, parameters={28: ((2.3, 2, 2),)})
 def zigzag(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Draw a zigzag around a nearly level line between columns 2 and 25."""
     thickness, width, height = setting.parameters
@@ -94,6 +99,13 @@ def zigzag(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     return to_nearest(unit)
 
 
+@corruption(
+    group="digital",
+    semantics=1,
+    parameters={28: ((1, 0.1, 0.2),)},
+    is_random=False,
+    is_thresholded=True,
+)
 def canny_edges(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Replace the image by its edges, white on black."""
     sigma, low, high = setting.parameters
@@ -136,15 +148,3 @@ def _zigzag_corners(start: Floats, rise: Floats, width: float, height: float) ->
     aside.append(aside[-1] / (2 * rest))
     cosine, sine = np.cos(angle), np.sin(angle)
     return [(u * cosine - v * sine + first, u * sine + v * cosine + start) for u, v in zip(along, aside, strict=True)]
-
-
-KERNELS: Final[Mapping[str, CorruptionKernel]] = {
-    "shear": shear,
-    "scale": scale,
-    "rotate": rotate,
-    "translate": translate,
-    "stripe": stripe,
-    "dotted_line": dotted_line,
-    "zigzag": zigzag,
-    "canny_edges": canny_edges,
-}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from augment.heavy import scipy
 from augment.kernels.compiled import kernel
 
 
@@ -24,12 +24,12 @@ def thin_edges(images: NDArray[np.float64], sigma: float, low: float, high: floa
 
 
 def _edges(image: NDArray[np.float64], sigma: float, low: float, high: float) -> NDArray[np.bool_]:
-    inside = ndimage.gaussian_filter(np.ones_like(image), sigma, mode="constant") + np.finfo(np.float64).eps
-    smooth = ndimage.gaussian_filter(image, sigma, mode="constant") / inside
-    down, across = ndimage.sobel(smooth, axis=0), ndimage.sobel(smooth, axis=1)
+    inside = scipy.ndimage.gaussian_filter(np.ones_like(image), sigma, mode="constant") + np.finfo(np.float64).eps
+    smooth = scipy.ndimage.gaussian_filter(image, sigma, mode="constant") / inside
+    down, across = scipy.ndimage.sobel(smooth, axis=0), scipy.ndimage.sobel(smooth, axis=1)
     strength = np.sqrt(down * down + across * across)
     kept = np.asarray(_crests(down, across, strength, low))
-    labels, count = ndimage.label(kept, np.ones((3, 3), dtype=bool))
+    labels, count = scipy.ndimage.label(kept, np.ones((3, 3), dtype=bool))
     strong = np.zeros(count + 1, dtype=bool)
     strong[labels[kept & (strength >= high)]] = True
     strong[0] = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -14,8 +13,9 @@ from eval.corruptions.c.glass import displace
 from eval.corruptions.c.noise import add_noise, impulse_cumulative, noise_table, shot_cumulative
 from eval.corruptions.c.spatter import liquid_layer
 from eval.corruptions.c.weather import plasma_maps
+from eval.corruptions.contract import Setting, corruption
 from eval.corruptions.gaussian import gaussian_filter
-from eval.corruptions.setting import CorruptionKernel, Setting, to_nearest, to_uint8
+from eval.corruptions.levels import to_nearest, to_uint8
 
 PUBLISHED_SIDE: Final = 28
 PUBLISHED_MAP: Final = 256
@@ -27,16 +27,24 @@ def proportion(images: NDArray[np.uint8]) -> float:
     return float(min(images.shape[1:3]) / PUBLISHED_SIDE)
 
 
+@corruption(group="noise", semantics=1, parameters={28: ((3,),)})
 def shot_noise(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Count photons, three at white."""
     return add_noise(images, noise_table(shot_cumulative, setting.parameters[0]), setting.draws)
 
 
+@corruption(
+    group="noise",
+    semantics=1,
+    parameters={28: ((0.17,),)},
+    is_thresholded=True,
+)
 def impulse_noise(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Turn 17 % of the values black or white."""
     return add_noise(images, noise_table(impulse_cumulative, setting.parameters[0]), setting.draws)
 
 
+@corruption(group="blur", semantics=2, parameters={28: ((0.7, 1, 2, 0.5),)}, is_thresholded=True)
 def glass_blur(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Swap every other pixel with a neighbour between two blurs.
 
@@ -49,6 +57,7 @@ def glass_blur(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]
     return to_nearest(gaussian_filter(swapped / 255.0, sigma, across=False))
 
 
+@corruption(group="blur", semantics=2, parameters={28: ((10, 3),)})
 def motion_blur(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Smear along an angle uniform in (-45, 45) degrees."""
     radius, sigma = (parameter * proportion(images) for parameter in setting.parameters)
@@ -56,11 +65,13 @@ def motion_blur(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8
     return move(images.astype(np.float64), max(1, round(radius)), sigma, angles)
 
 
+@corruption(group="weather", semantics=1, parameters={28: ((0.5,),)}, is_random=False)
 def brightness(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Raise V of every pixel by one half."""
     return lift(images, setting.parameters[0], nearest=True)
 
 
+@corruption(group="weather", semantics=1, parameters={28: ((3, 1.4),)})
 def fog(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Add a corner of a large fractal height map."""
     amount, decay = setting.parameters
@@ -77,6 +88,7 @@ def fog(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     return to_nearest((unit + amount * heights[..., None]) * largest / (largest + amount))
 
 
+@corruption(group="weather", semantics=1, parameters={28: ((0.65, 0.3, 1, 0.65, 1.5),)}, is_thresholded=True)
 def spatter(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Lay grey blots over."""
     loc, scale, sigma, threshold, soft = setting.parameters
@@ -85,14 +97,3 @@ def spatter(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     blots = gaussian_filter((layer > threshold).astype(np.float64), soft * proportion(images))
     blots[blots < 0.8] = 0
     return to_nearest(images / 255.0 * (1 - blots) + blots * MUD_LEVEL)
-
-
-KERNELS: Final[Mapping[str, CorruptionKernel]] = {
-    "shot_noise": shot_noise,
-    "impulse_noise": impulse_noise,
-    "glass_blur": glass_blur,
-    "motion_blur": motion_blur,
-    "brightness": brightness,
-    "fog": fog,
-    "spatter": spatter,
-}

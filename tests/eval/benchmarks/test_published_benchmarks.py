@@ -15,9 +15,9 @@ from torch import nn
 from eval.benchmarks.contract import BenchmarkRequest
 from eval.benchmarks.registry import full_params
 from eval.benchmarks.suite import evaluate
+from eval.corruptions.c.registry import BENCHMARK_KINDS
 from eval.corruptions.cbar.registry import cbar_kinds
-from eval.corruptions.registry import BENCHMARK_KINDS
-from eval.perturbations.registry import num_frames
+from eval.perturbations.p.registry import num_frames
 from eval.published_files import arrays, folders, videos
 from eval.published_files.layout import RENDITION_CLASSES
 

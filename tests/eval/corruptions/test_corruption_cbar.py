@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 from skimage import draw
 
-from eval.corruptions.cbar.registry import CBAR_CORRUPTIONS, cbar_kinds, cbar_parameters
+from eval.corruptions.cbar.registry import CBAR_CORRUPTIONS, cbar_kinds
 from eval.corruptions.generate import corrupt
 
 
@@ -35,9 +35,9 @@ def test_ten_kinds_count_at_each_scale_and_five_are_shared() -> None:
 
 
 def test_severities_are_the_generators_numbers() -> None:
-    assert cbar_parameters("sparkles", 1, 32) == (0.7,)
-    assert cbar_parameters("sparkles", 5, 224) == (6.0,)
-    assert cbar_parameters("caustic_refraction", 5, 32) == (9.15,)  # published at 224 px only
+    assert CBAR_CORRUPTIONS["sparkles"].at(1, 32) == (0.7,)
+    assert CBAR_CORRUPTIONS["sparkles"].at(5, 224) == (6.0,)
+    assert CBAR_CORRUPTIONS["caustic_refraction"].at(5, 32) == (9.15,)  # published at 224 px only
 
 
 def test_a_single_frequency_is_a_sine_alike_in_all_channels() -> None:

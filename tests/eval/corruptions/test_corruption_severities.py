@@ -8,9 +8,9 @@ import sys
 import numpy as np
 import pytest
 
-from eval.corruptions.c.severities import SCALES, TABLES, nearest_scale
+from eval.corruptions.c.registry import CORRUPTIONS
+from eval.corruptions.contract import SCALES, SEVERITIES, nearest_scale
 from eval.corruptions.families import FAMILIES
-from eval.corruptions.registry import CORRUPTIONS
 
 
 @pytest.mark.parametrize(
@@ -36,10 +36,14 @@ def test_the_nearest_scale_in_log_decides(side: int, scale: int) -> None:
 
 @pytest.mark.parametrize("scale", SCALES)
 def test_every_corruption_has_five_severities_of_equal_arity_at_every_scale(scale: int) -> None:
-    assert set(TABLES[scale]) == set(CORRUPTIONS)
-    for kind, rows in TABLES[scale].items():
-        assert len(rows) == 5
-        assert len({len(row) for row in rows}) == 1, kind
+    for kind, corruption in CORRUPTIONS.items():
+        assert {len(rows) for rows in corruption.parameters.values()} == {5}, kind
+        assert len({len(corruption.at(severity, scale)) for severity in SEVERITIES}) == 1, kind
+
+
+def test_an_entry_bears_the_name_that_its_family_lists_it_by() -> None:
+    for family in FAMILIES.values():
+        assert [each.name for each in family.kinds.values()] == list(family.kinds)
 
 
 def test_some_published_values() -> None:
@@ -55,7 +59,7 @@ def test_some_published_values() -> None:
 def test_zoom_factors_keep_the_extra_steps_of_floating_point_ranges() -> None:
     from eval.corruptions.c.blur import zoom_factors
 
-    counts = [[len(zoom_factors(*row)) for row in TABLES[scale]["zoom_blur"]] for scale in (32, 224)]
+    counts = [[len(zoom_factors(*row)) for row in CORRUPTIONS["zoom_blur"].parameters[scale]] for scale in (32, 224)]
     assert counts == [[7, 12, 16, 21, 26], [12, 16, 11, 13, 11]]
     assert np.isclose(zoom_factors(1.16, 0.01)[-1], 1.15)
 
@@ -63,6 +67,6 @@ def test_zoom_factors_keep_the_extra_steps_of_floating_point_ranges() -> None:
 def test_registries_import_no_heavy_library() -> None:
     code = (
         "import sys, eval.corruptions.families, eval.outliers.sets;"
-        "heavy = {'numpy', 'numba', 'scipy', 'torch', 'PIL'} & sys.modules.keys(); sys.exit(str(heavy) if heavy else 0)"
+        "heavy = {'numba', 'scipy', 'torch', 'pandas', 'torchvision'} & sys.modules.keys(); sys.exit(str(heavy) if heavy else 0)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).returncode == 0

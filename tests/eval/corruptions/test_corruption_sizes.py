@@ -11,7 +11,7 @@ from eval.corruptions.families import FAMILIES, check_effect
 from eval.corruptions.generate import corrupt
 from eval.errors import EvalError
 from eval.perturbations.frames import perturb
-from eval.perturbations.registry import PERTURBATIONS
+from eval.perturbations.p.registry import PERTURBATIONS
 
 SIDES = [8, 9, 16, 46]
 """The smallest, an odd one, and two on either side of a change of scale."""

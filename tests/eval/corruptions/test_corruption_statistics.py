@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import ndimage, stats
 
+from eval.corruptions.contract import Draws
 from eval.corruptions.generate import corrupt
-from eval.corruptions.setting import Draws
 from eval.errors import EvalError
 from eval.published_files.layout import FROST_FILES
 
@@ -164,14 +164,14 @@ def test_elastic_displacement_is_the_blurred_noise_of_the_library() -> None:
 
 def test_elastic_warp_agrees_with_two_library_samplings() -> None:
     from eval.corruptions.c.elastic import displacement, elastic_transform, inverse_affine
-    from eval.corruptions.setting import Setting
+    from eval.corruptions.contract import Setting
 
     image = (ndimage.gaussian_filter(np.random.default_rng(0).random((1, 32, 32, 3)), (0, 2, 2, 0)) * 400 % 255).astype(
         np.uint8
     )
     draws = Draws(0, "elastic", 4, np.arange(1))
     setting = Setting(parameters=(0.1, 0.04, 0.05), scale=32, draws=draws)
-    ours = elastic_transform(image, setting)[0]
+    ours = elastic_transform.run(image, setting)[0]
     rows, columns = np.mgrid[:32, :32]
     matrix = inverse_affine(draws, 32, 32, 32 * 0.05)[0]
     points = np.stack([columns, rows, np.ones_like(rows)], axis=-1) @ matrix.T
@@ -194,7 +194,7 @@ def test_an_image_of_frost_that_cannot_be_decoded_is_named(tmp_path: Path) -> No
 
 
 def test_frost_lays_a_piece_of_the_given_images_over() -> None:
-    from eval.corruptions.ice import FrostImages
+    from eval.corruptions.contract import FrostImages
 
     grey = [np.full((700, 900, 3), level, dtype=np.uint8) for level in (50, 100, 150, 200, 250)]
     frost = FrostImages(tuple(grey), "flat", "flat")

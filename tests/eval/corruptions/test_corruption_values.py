@@ -11,7 +11,7 @@ from PIL import Image
 from scipy import ndimage
 from skimage import color, filters
 
-from eval.corruptions.c.severities import TABLES
+from eval.corruptions.c.registry import CORRUPTIONS
 from eval.corruptions.generate import corrupt
 
 
@@ -113,7 +113,7 @@ def test_deterministic_kinds_agree_with_independent_libraries_within_one_grey_le
     images = textures[side]
     for severity in (1, 3, 5):
         ours = corrupt(images, kind, severity, fingerprint="f", indices=np.arange(len(images)))
-        theirs = np.stack([DERIVATIONS[kind](pixels, TABLES[side][kind][severity - 1]) for pixels in images])
+        theirs = np.stack([DERIVATIONS[kind](pixels, CORRUPTIONS[kind].at(severity, side)) for pixels in images])
         gap = np.abs(ours.astype(int) - theirs)
         assert gap.max() <= 1
         assert (gap > 0).mean() < 0.2
@@ -124,7 +124,7 @@ def test_pixelation_and_storage_agree_with_pillow_to_the_byte(textures: dict[int
         for severity in range(1, 6):
             images = textures[64]
             ours = corrupt(images, kind, severity, fingerprint="f", indices=np.arange(len(images)))
-            theirs = np.stack([DERIVATIONS[kind](pixels, TABLES[64][kind][severity - 1]) for pixels in images])
+            theirs = np.stack([DERIVATIONS[kind](pixels, CORRUPTIONS[kind].at(severity, 64)) for pixels in images])
             assert np.array_equal(ours, theirs)
 
 
@@ -162,7 +162,7 @@ def test_motion_blur_follows_the_published_angles_and_trail() -> None:
 
 def test_glass_copies_pixels_of_colour_images_and_swaps_those_of_grey_ones() -> None:
     from eval.corruptions.c.glass import displace
-    from eval.corruptions.setting import Draws
+    from eval.corruptions.contract import Draws
 
     values = np.random.default_rng(0).permutation(256).astype(np.uint8).reshape(1, 16, 16, 1)
     draws = Draws(0, "glass", 1, np.zeros(1, dtype=np.int64))

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from eval.corruptions.c.registry import BENCHMARK_KINDS, CORRUPTIONS, EXTRA_KINDS
 from eval.corruptions.families import FAMILIES
 from eval.corruptions.generate import corrupt
-from eval.corruptions.registry import BENCHMARK_KINDS, CORRUPTIONS, EXTRA_KINDS
 
 ALL = [(family.name, kind) for family in FAMILIES.values() for kind in family.kinds]
 each_kind = pytest.mark.parametrize(("family", "kind"), ALL, ids=[f"{family}-{kind}" for family, kind in ALL])

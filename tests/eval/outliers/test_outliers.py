@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from skimage import filters
 
+from eval.corruptions.contract import Draws
 from eval.corruptions.fields import uniform_fields
-from eval.corruptions.setting import Draws
 from eval.outliers.generated import outliers
 from eval.outliers.sets import OUTLIER_SETS
 

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from eval.perturbations.frames import perturb
-from eval.perturbations.registry import PERTURBATIONS
+from eval.perturbations.p.registry import PERTURBATIONS
 
 RECORD = Path(__file__).with_name("perturbation_semantics.json")
 

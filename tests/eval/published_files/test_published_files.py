@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from eval.errors import EvalError
-from eval.perturbations.registry import num_frames
+from eval.perturbations.p.registry import num_frames
 from eval.published_files import videos
 from eval.published_files.arrays import cifar_corruptions, cifar_perturbations, mnist_corruptions
 from eval.published_files.folders import corrupted_folders, read_image, rendition_folders

@@ -7,29 +7,36 @@ weights. Outside the image is black.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from augment.kernels.compiled import kernel
-from eval.perturbations.frames import Course, PerturbationKernel
+from eval.perturbations.contract import Course, Perturbation, perturbation
 
 SamplingMap = tuple[NDArray[np.int32], NDArray[np.float64], float]
 """Flat source pixels and weights, both (H * W, 4), and what is added before truncation."""
 
 
-def _moving(map_of: Callable[[int, int, int, int], SamplingMap]) -> PerturbationKernel:
-    def apply(images: NDArray[np.uint8], course: Course) -> NDArray[np.uint8]:
+def _moving(
+    name: str,
+    map_of: Callable[[int, int, int, int], SamplingMap],
+    *,
+    frames: tuple[int, int] = (31, 31),
+    is_extra: bool = False,
+) -> Perturbation:
+    """Return the perturbation that moves pixels by a map of (frame, scale, height, width)."""
+
+    def run(images: NDArray[np.uint8], course: Course) -> NDArray[np.uint8]:
         height, width = images.shape[1:3]
-        together = _together(images)
-        out = np.empty((len(images), course.frames, *images.shape[1:]), dtype=np.uint8)
+        together, out = _together(images), course.empty(images)
         for frame in range(course.frames):
             out[:, frame] = _apart(_gather(together, *map_of(frame, course.scale, height, width)), images)
         return out
 
-    return apply
+    return Perturbation(name=name, semantics=1, run=run, frames=frames, is_extra=is_extra)
 
 
 def _together(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -141,11 +148,11 @@ def _four_taps(
     return np.stack(flat, axis=1).astype(np.int32), np.stack(weights, axis=1), rounding
 
 
+@perturbation(semantics=1)
 def zoom_blur(images: NDArray[np.uint8], course: Course) -> NDArray[np.uint8]:
     """Average the image with more and more of its enlargements."""
     height, width = images.shape[1:3]
-    out = np.empty((len(images), course.frames, *images.shape[1:]), dtype=np.uint8)
-    together = _together(images)
+    together, out = _together(images), course.empty(images)
     total = together.astype(np.uint16)
     out[:, 0] = images
     for frame in range(1, course.frames):
@@ -169,14 +176,11 @@ def _gather(together, sources, weights, rounding):  # type: ignore[no-untyped-de
     return out
 
 
-KERNELS: Final[Mapping[str, PerturbationKernel]] = {
-    "zoom_blur": zoom_blur,
-    "translate": _moving(translation),
-    "rotate": _moving(rotation),
-    "tilt": _moving(tilting),
-    "scale": _moving(scaling),
-    "shear": _moving(shearing),
-}
+TRANSLATE: Final = _moving("translate", translation, frames=(16, 41))
+ROTATE: Final = _moving("rotate", rotation)
+TILT: Final = _moving("tilt", tilting)
+SCALE: Final = _moving("scale", scaling)
+SHEAR: Final = _moving("shear", shearing, is_extra=True)
 
 
 def _warm_up() -> None:

@@ -1,0 +1,1 @@
+"""The perturbations of CIFAR-10-P and ImageNet-P."""
