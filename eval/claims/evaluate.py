@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from eval.benchmarks.params import nearest
-from eval.benchmarks.registry import parse_column
 from eval.claims.comparing import ALPHA, Comparison, Truth
 from eval.claims.evidence import Evidence, Measure, PrintedEvidence
 from eval.claims.predicates import FIELDS, TESTS, Bench, NotCheckable
 from eval.errors import EvalError
+from eval.tables.column import Column, check_column
 from eval.tables.published.tables import published_table, published_tables
 
 CLAIMS_FILE: Final = Path(__file__).with_name("claims.yaml")
@@ -150,11 +150,12 @@ def _read() -> tuple[tuple[Claim, ...], Mapping[str, Measure]]:
     return made, known
 
 
-def _parts(value: Any) -> tuple[tuple[str, ...], ...]:
-    parts = value["mean"] if isinstance(value, dict) else [value]
+def _parts(value: Any) -> tuple[tuple[Column, ...], ...]:
+    texts = value["mean"] if isinstance(value, dict) else [value]
+    parts = tuple(tuple(map(Column.of, part)) for part in texts)
     for column in (column for part in parts for column in part):
-        parse_column(column.removesuffix("/mean"))
-    return tuple(tuple(part) for part in parts)
+        check_column(column.without_mean())
+    return parts
 
 
 def _mistakes(claim: Claim, known: Mapping[str, Measure]) -> list[str]:

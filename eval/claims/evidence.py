@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from eval.benchmarks.registry import lower_is_better, parse_column
+from eval.tables.column import Column
 from eval.tables.published.tables import PublishedTable
 from eval.tables.verdicts import tolerance_for
 
@@ -63,7 +63,7 @@ class Measure:
     """
 
     name: str
-    parts: tuple[tuple[str, ...], ...]
+    parts: tuple[tuple[Column, ...], ...]
 
 
 class Evidence(Protocol):
@@ -97,13 +97,13 @@ def averaged(samples: Sequence[Sample]) -> Sample:
     )
 
 
-def turned(column: str, values: Mapping[int, float]) -> dict[int, float]:
+def turned(column: Column, values: Mapping[int, float]) -> dict[int, float]:
     """Return values so that lower is better."""
-    sign = 1.0 if lower_is_better(parse_column(column)) else -1.0
+    sign = 1.0 if column.spec.lower_is_better else -1.0
     return {seed: sign * value for seed, value in values.items()}
 
 
-def joined(measure: Measure, part: Callable[[Sequence[str]], Sample | Missing]) -> Sample | Missing:
+def joined(measure: Measure, part: Callable[[Sequence[Column]], Sample | Missing]) -> Sample | Missing:
     """Return the mean of a measure's parts, or why one of them is missing.
 
     Args:
@@ -119,7 +119,7 @@ def joined(measure: Measure, part: Callable[[Sequence[str]], Sample | Missing]) 
     return averaged(parts)
 
 
-def floor_of(column: str) -> float:
+def floor_of(column: Column) -> float:
     """Return the declared floor for the spread of a column between seeds, 0 where none is declared."""
     try:
         return tolerance_for(column).tolerance
@@ -146,7 +146,7 @@ class PrintedEvidence:
         """Papers print no times."""
         return Missing("the papers print no times")
 
-    def _part(self, row: str, alternatives: Sequence[str]) -> Sample | Missing:
+    def _part(self, row: str, alternatives: Sequence[Column]) -> Sample | Missing:
         columns = [column for column in alternatives if any(column in table.columns for table in self.tables)]
         if not columns:
             return Missing(f"the table has no column {alternatives[0]}", is_absent=True)

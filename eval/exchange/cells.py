@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from eval.benchmarks.registry import column_value, parse_column
 from eval.errors import EvalError
 from eval.exchange.contract import Outcomes
+from eval.tables.column import Column, column_value
 
 _EMPTY: Final = frozenset({"", "-", "--", "–", "—", "n/a", "na", "none", "null"})
 _DELIMITERS: Final = ",;\t"
@@ -122,10 +122,9 @@ def write_lines(fields: Sequence[str], lines: Sequence[Mapping[str, str]]) -> st
     return out.getvalue()
 
 
-def first_value(outcomes: Outcomes, columns: Sequence[str]) -> float | None:
+def first_value(outcomes: Outcomes, columns: Sequence[Column]) -> float | None:
     """Return the value of the first column whose benchmark was run, or None."""
-    for text in columns:
-        column = parse_column(text)
+    for column in columns:
         if column.benchmark in outcomes:
             return column_value(outcomes[column.benchmark], column)
     return None

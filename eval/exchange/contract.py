@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from eval.report import BenchmarkOutcome
+from eval.report import BenchmarkOutcome
+from eval.tables.column import Column
 
-Outcomes = Mapping[str, "BenchmarkOutcome"]
+Outcomes = Mapping[str, BenchmarkOutcome]
 """Benchmark -> outcome, all of one checkpoint."""
 Unit = Literal["percent", "fraction"]
 """How rates are written in a file: 0 to 100, or 0 to 1."""
@@ -39,7 +39,7 @@ class Number:
         higher_is_better: Direction of the number in the file.
     """
 
-    column: str
+    column: Column
     metric: str
     original: str
     value: float
@@ -87,7 +87,7 @@ class Imported:
         spread: The deviation beside it in our unit, or None.
     """
 
-    column: str
+    column: Column
     value: float
     original: str
     spread: float | None = None

@@ -10,16 +10,15 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from eval.benchmarks.registry import column_value, parse_column
 from eval.errors import EvalError
 from eval.exchange.cells import first_value, is_empty, parse_number, plain_name, read_lines, write_lines
 from eval.exchange.contract import About, FileNetwork, LeftOut, Number, Outcomes, Suite
+from eval.report import BenchmarkOutcome
+from eval.tables.column import Column, column_value
 
-if TYPE_CHECKING:
-    from eval.report import BenchmarkOutcome
-
+_CLEAN: Final = Column("clean", "error")
 _FIELDS: Final = ("dataset", "FPR@95", "AUROC", "AUPR_IN", "AUPR_OUT", "ACC")
 _METRICS: Final[Mapping[str, str]] = MappingProxyType({"FPR@95": "fpr95", "AUROC": "auroc", "AUPR_OUT": "aupr"})
 _INDEX: Final = ("dataset", "", "Unnamed: 0", "index")
@@ -117,7 +116,7 @@ def _numbers(sets: Sequence[tuple[str, Mapping[str, str]]]) -> tuple[list[Number
                 cell = parse_number(line[there], there)
                 numbers.append(
                     Number(
-                        column=f"ood/{metric}/{label}",
+                        column=Column("ood", metric, label),
                         metric=there,
                         original=f"{label} {there}",
                         value=cell.value,
@@ -137,7 +136,7 @@ def _accuracy(texts: Sequence[str]) -> tuple[list[Number], list[LeftOut]]:
         return [], [LeftOut(original="ACC", reason=reason)]
     return [
         Number(
-            column="clean/error",
+            column=_CLEAN,
             metric="ACC",
             original="ACC",
             value=cell.value,
@@ -151,14 +150,14 @@ def _accuracy(texts: Sequence[str]) -> tuple[list[Number], list[LeftOut]]:
 
 def write(outcomes: Outcomes, about: About) -> str:
     """Return a line per outlier set, in percent with two digits."""
-    clean = first_value(outcomes, ("clean/error",))
+    clean = first_value(outcomes, [_CLEAN])
     accuracy = "" if clean is None else f"{100 * (1 - clean):.2f}"
     lines = []
     for benchmark in ("ood", "ood-generated"):
         for label in _sets(outcomes.get(benchmark)):
             line = {"dataset": label, "AUPR_IN": "", "ACC": accuracy}
             for there, metric in _METRICS.items():
-                value = column_value(outcomes[benchmark], parse_column(f"{benchmark}/{metric}/{label}"))
+                value = column_value(outcomes[benchmark], Column(benchmark, metric, label))
                 line[there] = "" if value is None else f"{100 * value:.2f}"
             lines.append(line)
     return write_lines(_FIELDS, lines)

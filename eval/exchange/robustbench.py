@@ -10,9 +10,13 @@ from typing import Final
 from eval.errors import EvalError
 from eval.exchange.cells import first_value, parse_number
 from eval.exchange.contract import About, FileNetwork, LeftOut, Number, Outcomes, Suite
+from eval.tables.column import Column
 
-_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {"clean_acc": ("clean/error",), "corruptions_acc": ("c/error", "c-generated/error")}
+_COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = MappingProxyType(
+    {
+        "clean_acc": (Column("clean", "error"),),
+        "corruptions_acc": (Column("c", "error"), Column("c-generated", "error")),
+    }
 )
 _ABOUT: Final = frozenset(
     (

@@ -8,11 +8,11 @@ from types import MappingProxyType
 from typing import Final
 
 from eval.benchmarks.params import nearest
-from eval.benchmarks.registry import parse_column
 from eval.errors import EvalError
 from eval.exchange import openood, robustbench, torch_uncertainty
 from eval.exchange.cells import plain_name
 from eval.exchange.contract import About, FileNetwork, Imported, Network, Number, Outcomes, Suite, Unit
+from eval.tables.column import check_column
 
 SUITES: Final[Mapping[str, Suite]] = MappingProxyType(
     {suite.name: suite for suite in (torch_uncertainty.SUITE, openood.SUITE, robustbench.SUITE)}
@@ -79,7 +79,7 @@ def same_name(ours: str, theirs: str) -> bool:
 def _converted(network: FileNetwork, scale: float) -> Network:
     numbers = []
     for each in network.numbers:
-        parse_column(each.column)
+        check_column(each.column)
         divisor = _LARGEST["percent"] if each.is_percent else scale
         value = each.value / divisor
         numbers.append(
@@ -124,7 +124,7 @@ def _check_unit(numbers: list[Number], suite: Suite) -> None:
             by_metric.setdefault(each.metric, []).append(each)
     for metric, found in by_metric.items():
         odd = [each.value for each in found if (each.value > 1.0 if is_fraction else 0.0 < each.value <= 1.0)]
-        if odd and (is_fraction or len(odd) == len(found) or not found[0].column.startswith("ood/aupr")):
+        if odd and (is_fraction or len(odd) == len(found) or found[0].column.metric != "aupr"):
             share = (
                 f" in {len(odd)} of {len(found)} lines" if len(odd) < len(found) else " at most" if len(odd) > 1 else ""
             )

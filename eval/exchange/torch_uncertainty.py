@@ -10,15 +10,16 @@ from eval.errors import EvalError
 from eval.exchange.cells import first_value, is_empty, parse_number, read_lines, write_lines
 from eval.exchange.contract import About, FileNetwork, LeftOut, Number, Outcomes, Suite
 from eval.exchange.openood import is_average
+from eval.tables.column import Column
 
-_COLUMNS: Final[Mapping[str, tuple[tuple[str, ...], bool]]] = MappingProxyType(
+_COLUMNS: Final[Mapping[str, tuple[tuple[Column, ...], bool]]] = MappingProxyType(
     {
-        "test/cls/Acc": (("clean/error",), True),
-        "test/cal/ECE": (("clean/ece",), False),
-        "shift/cls/Acc": (("c/error", "c-generated/error"), True),
-        "ood/AUROC": (("ood/auroc", "ood-generated/auroc"), False),
-        "ood/AUPR": (("ood/aupr", "ood-generated/aupr"), False),
-        "ood/FPR95": (("ood/fpr95", "ood-generated/fpr95"), False),
+        "test/cls/Acc": ((Column("clean", "error"),), True),
+        "test/cal/ECE": ((Column("clean", "ece"),), False),
+        "shift/cls/Acc": ((Column("c", "error"), Column("c-generated", "error")), True),
+        "ood/AUROC": ((Column("ood", "auroc"), Column("ood-generated", "auroc")), False),
+        "ood/AUPR": ((Column("ood", "aupr"), Column("ood-generated", "aupr")), False),
+        "ood/FPR95": ((Column("ood", "fpr95"), Column("ood-generated", "fpr95")), False),
     }
 )
 """Name there -> our columns (the first that is present counts), and whether it is one minus ours."""

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from eval.errors import EvalError
+from eval.tables.column import Column
 from eval.tables.grid import MARKS, ColumnSpec, Entry, Reference, RowTest, Table, is_same_part
 from eval.tables.published.tables import PublishedTable, PublishedValue
 from eval.tables.statistics import FEWEST_TESTED, holm, paired_test
@@ -131,10 +132,9 @@ def find_published(table: Table, i: int, j: int, published: PublishedTable) -> t
     exact = published.lookup(row, column)
     if exact is not None:
         return exact, None
-    benchmark, metric, *detail = column.split("/")
-    there, why_benchmark = STAND_INS.get(benchmark, (benchmark, None))
-    for metric_there, why_metric in ((metric, None), _METRIC_STAND_INS.get(metric, (metric, None))):
-        value = published.lookup(row, "/".join([there, metric_there, *detail]))
+    there, why_benchmark = STAND_INS.get(column.benchmark, (column.benchmark, None))
+    for metric, why_metric in ((column.metric, None), _METRIC_STAND_INS.get(column.metric, (column.metric, None))):
+        value = published.lookup(row, replace(column, benchmark=there, metric=metric))
         if value is not None:
             return value, "; ".join(why for why in (why_benchmark, why_metric) if why) or None
     return None
@@ -163,14 +163,14 @@ def _reference(
     return Reference(value=value.value, verdict=str(verdict), reason=reason)
 
 
-def _place(table: Table, i: int, j: int) -> tuple[str, str]:
-    """Return the published row label and column text that an entry belongs to, by layout."""
+def _place(table: Table, i: int, j: int) -> tuple[str, Column]:
+    """Return the published row label and column that an entry belongs to, by layout."""
     spec = table.columns[j]
     if table.rank_along == "row":
-        return spec.label, f"{spec.column}/{table.rows[i]}"
+        return spec.label, spec.column.of_row(table.rows[i])
     if table.rank_along == "grid":
-        axis, _, value = spec.group.partition(" = ")
-        return f"{table.corner}={table.rows[i]},{_AXIS_NAMES.get(axis, axis)}={value}", spec.column
+        axis = _AXIS_NAMES.get(table.across_name, table.across_name)
+        return f"{table.corner}={table.rows[i]},{axis}={spec.across}", spec.column
     return table.rows[i], spec.column
 
 

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from eval.errors import EvalError
+from eval.tables.column import Column
 from eval.tables.labels import check_labels
 from eval.tables.statistics import Summary
 
@@ -45,7 +46,7 @@ class Observation:
 
     Attributes:
         row: Label of the row.
-        column: Column text, `<benchmark>/<metric>` with an optional detail.
+        column: Its column.
         seed: Seed of the cell; one value per seed, row and column.
         value: A fraction, or a rank distance; None where the metric is undefined for what was evaluated.
         marks: Keys of `MARKS`.
@@ -55,7 +56,7 @@ class Observation:
     """
 
     row: str
-    column: str
+    column: Column
     seed: int
     value: float | None
     marks: frozenset[str] = frozenset()
@@ -112,21 +113,27 @@ class ColumnSpec:
 
     Attributes:
         key: Unique in the table.
-        column: Column text that its values come from.
+        column: The column that its values come from; where the best is not sought by column, among the columns of the same one.
         group: Heading above several columns (the benchmark, or the value of the second axis).
         label: Heading of this column (the metric, or the row of the sweep).
-        is_percent: Whether values are printed times 100.
-        lower_is_better: Direction.
-        rank_group: Columns that are ranked together where ranking is not by column.
+        across: Value of the second axis of a grid, else "".
     """
 
     key: str
-    column: str
+    column: Column
     group: str
     label: str
-    is_percent: bool
-    lower_is_better: bool
-    rank_group: str
+    across: str = ""
+
+    @property
+    def is_percent(self) -> bool:
+        """Whether values are printed times 100."""
+        return self.column.spec.is_percent
+
+    @property
+    def lower_is_better(self) -> bool:
+        """Direction of its values."""
+        return self.column.spec.lower_is_better
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +147,7 @@ class Table:
         columns: The columns.
         entries: Entry or None, by row, by column.
         rank_along: Among which entries the best is sought.
+        across_name: Name of the second axis of a grid, else "".
         merges_groups: Whether the columns of a group share one cell ("20.3 / 31.1").
         notes: Lines below the table.
         undefined: (row, column) position of an entry that was evaluated but has no value -> why.
@@ -151,6 +159,7 @@ class Table:
     columns: tuple[ColumnSpec, ...]
     entries: tuple[tuple[Entry | None, ...], ...]
     rank_along: RankAlong = "column"
+    across_name: str = ""
     merges_groups: bool = False
     notes: tuple[str, ...] = field(default=())
     undefined: Mapping[tuple[int, int], str] = field(default_factory=dict)
@@ -200,7 +209,7 @@ class Table:
     def _rank_key(self, i: int, j: int) -> object:
         if self.rank_along == "column":
             return j
-        group = self.columns[j].rank_group
+        group = self.columns[j].column
         return (i, group) if self.rank_along == "row" else group
 
     def _rank(self, members: list[tuple[int, int, Entry]], decimals: int) -> dict[tuple[int, int], int]:

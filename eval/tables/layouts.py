@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from eval.benchmarks.registry import heading, lower_is_better, metric_of, parse_column
 from eval.errors import EvalError
+from eval.tables.column import Column
 from eval.tables.grid import ColumnSpec, Entry, Observation, Table
 from eval.tables.statistics import summarise
 
@@ -19,7 +19,7 @@ from eval.tables.statistics import summarise
 def metric_table(
     title: str,
     rows: Sequence[str],
-    columns: Sequence[str],
+    columns: Sequence[Column],
     observations: Iterable[Observation],
     *,
     corner: str = "Method",
@@ -27,9 +27,9 @@ def metric_table(
     """Return a table of rows by metrics; the best is sought in each column.
 
     Raises:
-        EvalError: If a column is unknown or two values claim one seed.
+        EvalError: If two values claim one seed.
     """
-    specs = tuple(column_spec(text) for text in columns)
+    specs = tuple(column_spec(column) for column in columns)
     found = _Found.of(observations)
     entries, undefined = found.at([[(row, "", spec.column) for spec in specs] for row in rows])
     return Table(title=title, corner=corner, rows=tuple(rows), columns=specs, entries=entries, undefined=undefined)
@@ -39,7 +39,7 @@ def pair_grid(
     title: str,
     rows: Sequence[str],
     across: Sequence[str],
-    columns: Sequence[str],
+    columns: Sequence[Column],
     observations: Iterable[Observation],
     *,
     corner: str,
@@ -48,24 +48,21 @@ def pair_grid(
     """Return a grid of two axes with several metrics in each cell; the best of a metric is sought in the whole grid.
 
     Raises:
-        EvalError: If a column is unknown or two values claim one seed.
+        EvalError: If two values claim one seed.
     """
     specs = tuple(
         ColumnSpec(
-            key=f"{across_name}={value}/{text}",
-            column=text,
+            key=f"{across_name}={value}/{column}",
+            column=column,
             group=f"{across_name} = {value}",
-            label=_plain_label(text),
-            is_percent=metric_of(parse_column(text)).is_percent,
-            lower_is_better=lower_is_better(parse_column(text)),
-            rank_group=text,
+            label=_plain_label(column),
+            across=value,
         )
         for value in across
-        for text in columns
+        for column in columns
     )
-    places = [(value, text) for value in across for text in columns]
     found = _Found.of(observations)
-    entries, undefined = found.at([[(row, value, text) for value, text in places] for row in rows])
+    entries, undefined = found.at([[(row, spec.across, spec.column) for spec in specs] for row in rows])
     return Table(
         title=title,
         corner=corner,
@@ -74,8 +71,9 @@ def pair_grid(
         entries=entries,
         undefined=undefined,
         rank_along="grid",
+        across_name=across_name,
         merges_groups=len(columns) > 1,
-        notes=(f"Each cell: {' / '.join(_plain_label(text) for text in columns)}.",) if len(columns) > 1 else (),
+        notes=(f"Each cell: {' / '.join(_plain_label(column) for column in columns)}.",) if len(columns) > 1 else (),
     )
 
 
@@ -83,7 +81,7 @@ def set_table(
     title: str,
     details: Sequence[str],
     across: Sequence[str],
-    columns: Sequence[str],
+    columns: Sequence[Column],
     observations: Iterable[Observation],
     *,
     corner: str = "Outlier set",
@@ -94,29 +92,27 @@ def set_table(
         title: Heading.
         details: Fine rows (outlier sets), and "mean" for their mean.
         across: Row labels of the sweep, as columns here.
-        columns: Columns without a detail, such as "ood/auroc".
-        observations: Values of columns with a detail, such as "ood/auroc/svhn".
+        columns: Columns without a detail, such as ood/auroc.
+        observations: Values of columns with a detail, such as ood/auroc/svhn.
         corner: Heading of the fine rows.
 
     Raises:
-        EvalError: If a column is unknown or two values claim one seed.
+        EvalError: If two values claim one seed.
     """
     specs = tuple(
         ColumnSpec(
-            key=f"{text}/{label}",
-            column=text,
-            group=_plain_label(text),
+            key=f"{column}/{label}",
+            column=column,
+            group=_plain_label(column),
             label=label,
-            is_percent=metric_of(parse_column(text)).is_percent,
-            lower_is_better=lower_is_better(parse_column(text)),
-            rank_group=text,
         )
-        for text in columns
+        for column in columns
         for label in across
     )
-    places = [(label, text) for text in columns for label in across]
     found = _Found.of(observations)
-    entries, undefined = found.at([[(label, "", f"{text}/{detail}") for label, text in places] for detail in details])
+    entries, undefined = found.at(
+        [[(spec.label, "", spec.column.of_row(detail)) for spec in specs] for detail in details]
+    )
     return Table(
         title=title,
         corner=corner,
@@ -128,32 +124,23 @@ def set_table(
     )
 
 
-def column_spec(text: str) -> ColumnSpec:
-    """Return the column of a metric, headed by its benchmark.
-
-    Raises:
-        EvalError: If it is unknown.
-    """
-    column = parse_column(text)
-    metric = metric_of(column)
-    title = heading(column)
+def column_spec(column: Column) -> ColumnSpec:
+    """Return a table's column of a metric, headed by its benchmark."""
+    title, label = column.heading, column.spec.label
     return ColumnSpec(
-        key=text,
-        column=text,
-        group=title if column.detail is None else f"{title} {metric.label}",
-        label=metric.label if column.detail is None else column.detail.replace("_", " "),
-        is_percent=metric.is_percent,
-        lower_is_better=metric.lower_is_better,
-        rank_group=text,
+        key=str(column),
+        column=column,
+        group=title if column.detail is None else f"{title} {label}",
+        label=label if column.detail is None else column.detail.replace("_", " "),
     )
 
 
-def _plain_label(text: str) -> str:
-    spec = column_spec(text)
+def _plain_label(column: Column) -> str:
+    spec = column_spec(column)
     return f"{spec.group} {spec.label}"
 
 
-_Place = tuple[str, str, str]
+_Place = tuple[str, str, Column]
 """Row of the sweep, label across, column."""
 
 
@@ -175,7 +162,7 @@ class _Found:
         for each in observations:
             by_seed = by_place.setdefault((each.row, each.across, each.column), {})
             if each.seed in by_seed:
-                raise EvalError(f"two values claim seed {each.seed} of row {each.row!r}, column {each.column!r}")
+                raise EvalError(f"two values claim seed {each.seed} of row {each.row!r}, column {str(each.column)!r}")
             by_seed[each.seed] = each
         entries = {place: _entry(by_seed) for place, by_seed in by_place.items()}
         return cls(

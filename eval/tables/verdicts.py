@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final, Literal
 
+from eval.tables.column import Column
 from eval.tables.published.tables import PublishedValue
 from eval.tables.statistics import FEWEST_TESTED, equivalence_p, mean_of, one_sided_p, sample_std, t_quantile
 
@@ -54,15 +55,14 @@ class Verdict:
         return f"undecided (about {self.more_seeds} more seed{'s' if self.more_seeds > 1 else ''})"
 
 
-def tolerance_for(column: str) -> Tolerance:
+def tolerance_for(column: Column) -> Tolerance:
     """Return the tolerance of a column: that of `<benchmark>/<metric>`, else of the metric.
 
     Raises:
         KeyError: If the metric has none.
     """
-    benchmark, metric = column.split("/")[:2]
     table = _tolerances()
-    return table[f"{benchmark}/{metric}"] if f"{benchmark}/{metric}" in table else table[metric]
+    return table.get(f"{column.benchmark}/{column.metric}") or table[column.metric]
 
 
 def alpha_of_look(planned_looks: int, alpha: float = ALPHA) -> float:

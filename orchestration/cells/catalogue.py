@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from augment.mixing_sets.contract import MixingSet
     from augment.registry import Method
     from eval.benchmarks.contract import Benchmark
-    from eval.benchmarks.registry import Column
+    from eval.tables.column import Column
     from trainers.datasets.spec import DatasetSpec
     from trainers.models.contract import ModelSpec
     from trainers.recipes import RecipeSpec
@@ -34,7 +34,7 @@ class Catalogue:
         compose: Gives the method of a name, also a user's own or several joined by "+".
         benchmarks: The built-in benchmarks by name.
         added_benchmarks: Gives those of installed packages; asked only for names that are not built in.
-        column: Parses a table column; raises for an unknown benchmark or metric.
+        check_column: Refuses a table column of an unknown benchmark or metric.
         benchmark_params: Gives all parameters of a benchmark, defaults filled in, from those that differ.
         mixing_set: Gives a mixing set by name; raises ValueError or the package's own error for an unknown one.
         dataset: Gives a dataset by name.
@@ -50,7 +50,7 @@ class Catalogue:
     compose: Callable[[str], Method]
     benchmarks: Mapping[str, Benchmark]
     added_benchmarks: Callable[[], Mapping[str, Benchmark]]
-    column: Callable[[str], Column]
+    check_column: Callable[[Column], None]
     benchmark_params: Callable[[str, Mapping[str, Any]], dict[str, object]]
     mixing_set: Callable[[str], MixingSet]
     dataset: Callable[[str], DatasetSpec]
@@ -93,7 +93,8 @@ def builtin_catalogue(data_root: Path | None = None) -> Catalogue:
     from augment.mixing_sets.registry import mixing_set_for
     from augment.registry import METHODS
     from eval.benchmarks.builtin import BENCHMARKS
-    from eval.benchmarks.registry import added_benchmarks, full_params, parse_column
+    from eval.benchmarks.registry import added_benchmarks, full_params
+    from eval.tables.column import check_column
     from trainers.config import LOOP_SEMANTICS
     from trainers.datasets.content import contradiction
     from trainers.datasets.registry import dataset_for, missing_data
@@ -110,7 +111,7 @@ def builtin_catalogue(data_root: Path | None = None) -> Catalogue:
         compose=method_for,
         benchmarks=BENCHMARKS,
         added_benchmarks=added_benchmarks,
-        column=parse_column,
+        check_column=check_column,
         benchmark_params=full_params,
         mixing_set=mixing_set_for,
         dataset=dataset_for,

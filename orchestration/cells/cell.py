@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from eval.benchmarks.contract import BenchmarkRequest
+    from eval.tables.column import Column
     from trainers.config import JobConfig
 
 TRAIN_KEY_DIGITS = 64
@@ -91,7 +92,7 @@ class PlannedCell:
     failed: str | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    wanted_values: tuple[tuple[str, str], ...] = ()
+    wanted_values: tuple[tuple[Column, str], ...] = ()
     retrained: str = ""
 
     @property

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from augment.files.published import Identified, as_planned
 from eval.benchmarks.contract import BenchmarkRequest
+from eval.tables.column import Column
 from orchestration.cells.catalogue import Catalogue
 from orchestration.cells.cell import Cell
 from orchestration.cells.keys import digest_of_plain, imported_key, plain, report_key
@@ -40,7 +41,7 @@ class ResolvedCell:
     sources: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     own_files: Mapping[str, str] = field(default_factory=dict)
-    wanted_values: tuple[tuple[str, str], ...] = ()
+    wanted_values: tuple[tuple[Column, str], ...] = ()
 
     @property
     def cell_id(self) -> str:
@@ -116,7 +117,7 @@ class Template:
     visualised: ResolvedCell | None
     sources: Mapping[str, str]
     files: Mapping[str, Identified]
-    wanted_values: tuple[tuple[str, str], ...]
+    wanted_values: tuple[tuple[Column, str], ...]
 
     def with_seed(self, resolver: Resolver, seed: int) -> ResolvedCell:
         """Return the resolved cell of a seed; a parent has its seed; what is released or imported is the same for all."""
@@ -150,5 +151,5 @@ class Template:
             dataset_identity=self.dataset_identity,
             benchmarks=tuple(replace(each, key=report_key(key, each.name)) for each in self.benchmarks),
             sources=self.sources,
-            wanted_values=tuple((text, report_key(key, text.partition("/")[0])) for text, _ in self.wanted_values),
+            wanted_values=tuple((column, report_key(key, column.benchmark)) for column, _ in self.wanted_values),
         )

@@ -11,6 +11,7 @@ from augment.files.published import Identified
 from augment.methods.method_files import with_contents
 from augment.plugins import Versioned, versioned
 from eval.benchmarks.contract import BenchmarkRequest
+from eval.tables.column import Column
 from orchestration.cells.benchmark_requests import benchmark_request, tested_on_its_training
 from orchestration.cells.catalogue import config_values, known_fields
 from orchestration.cells.cell import Cell
@@ -257,10 +258,10 @@ class Reading(PointSettings):
             visualised=visualised,
         )
 
-    def _wanted_values(self, benchmarks: tuple[BenchmarkRequest, ...]) -> tuple[tuple[str, str], ...]:
+    def _wanted_values(self, benchmarks: tuple[BenchmarkRequest, ...]) -> tuple[tuple[Column, str], ...]:
         keys = {request.name: request.key for request in benchmarks}
-        names = ((column, column.partition("/")[0]) for column in self.sweep.value_columns)
-        return tuple((column, keys[name]) for column, name in names if name in keys)
+        columns = self.sweep.value_columns
+        return tuple((column, keys[column.benchmark]) for column in columns if column.benchmark in keys)
 
     def _cell(self) -> Cell:
         return Cell(

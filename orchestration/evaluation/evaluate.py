@@ -246,7 +246,7 @@ def report_document(report: MetricReport) -> dict[str, Any]:
     """Return one benchmark's report as plain values; the marks are those that its values would bear in a table."""
     from dataclasses import asdict
 
-    from eval.benchmarks.registry import Column, column_marks
+    from eval.tables.column import Column, column_marks
 
     outcome = report.outcome
     shown = [Column(report.benchmark, name) for name in outcome.metrics] if outcome else []

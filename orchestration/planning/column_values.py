@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from eval.benchmarks.registry import Column, column_marks, column_value, parse_column
 from eval.exchange.suites import same_name
 from eval.metrics.scores import detail_parts
 from eval.report import REFUSED_SETS
+from eval.tables.column import Column, column_marks, column_value
 
 if TYPE_CHECKING:
     from eval.report import BenchmarkOutcome, MetricReport
@@ -33,26 +33,23 @@ class ColumnValue:
     spread: float | None = None
 
 
-def value_in(column: str, report: MetricReport | None) -> ColumnValue | None:
+def value_in(column: Column, report: MetricReport | None) -> ColumnValue | None:
     """Return a column's value in a report on its benchmark, or None where it has none.
 
     Args:
-        column: Text of the column; the detail "mean" stands for the metric over all fine rows.
+        column: The column; the detail "mean" stands for the metric over all fine rows.
         report: The report, or None where none is recorded.
-
-    Raises:
-        EvalError: If the column is unknown.
     """
     if report is None or report.outcome is None:
         return None
-    parsed = parse_column(column.removesuffix("/mean"))
+    column = column.without_mean()
     if "imported" in report.outcome.notes:
-        return _imported_value(report.outcome, parsed)
-    value = column_value(report.outcome, parsed)
+        return _imported_value(report.outcome, column)
+    value = column_value(report.outcome, column)
     if value is None:
-        reason = _why_undefined(report.outcome.notes, parsed)
+        reason = _why_undefined(report.outcome.notes, column)
         return None if reason is None else ColumnValue(value=None, undefined=reason)
-    return ColumnValue(value=value, marks=column_marks(report.outcome, parsed))
+    return ColumnValue(value=value, marks=column_marks(report.outcome, column))
 
 
 def _imported_value(outcome: BenchmarkOutcome, column: Column) -> ColumnValue | None:
@@ -60,7 +57,7 @@ def _imported_value(outcome: BenchmarkOutcome, column: Column) -> ColumnValue | 
     theirs = [
         str(row["set"]) for row in outcome.rows if column.detail and same_name(column.detail, str(row.get("set")))
     ]
-    column = column._replace(detail=theirs[0]) if theirs else column
+    column = column.of_row(theirs[0]) if theirs else column
     value = column_value(outcome, column)
     if value is None:
         return None
@@ -87,7 +84,7 @@ def unfilled(cells: Iterable[ResolvedCell | PlannedCell], results: Mapping[str, 
         cells: Cells with the values that are wanted of them.
         results: Train key -> what is recorded.
     """
-    found: dict[str, dict[str, None]] = {}
+    found: dict[Column, dict[str, None]] = {}
     for cell in cells:
         result = results.get(cell.train_key) if cell.cell.imported is None else None
         for column, key in cell.wanted_values if result is not None else ():

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eval.benchmarks.checks import missing_baseline
 from eval.benchmarks.files_identity import files_identity
 from eval.benchmarks.presence import missing_files, needed_datasets, unusable_files
 from eval.errors import EvalError
+from eval.tables.column import Column
+from eval.tables.column_checks import missing_baseline
 from orchestration.errors import EnvironmentRefused
 
 if TYPE_CHECKING:
@@ -39,9 +40,9 @@ def missing_of_benchmarks(
             lines |= dict.fromkeys(missing_files(request.name, request.params, cell.config.dataset, data_root))
             for name in needed_datasets(request.name, request.params):
                 lines |= dict.fromkeys(_lines_of(name, data_root, missing_data))
-            for text, key in cell.wanted_values:
+            for column, key in cell.wanted_values:
                 if key == request.key:
-                    lines |= dict.fromkeys(_baseline_lines(text, request, cell.config.dataset, data_root))
+                    lines |= dict.fromkeys(_baseline_lines(column, request, cell.config.dataset, data_root))
     return tuple(lines)
 
 
@@ -70,8 +71,8 @@ def refuse_where_none_can_run(requests: Sequence[BenchmarkRequest], dataset: str
         raise EnvironmentRefused("; ".join(dict.fromkeys(lines)))
 
 
-def _baseline_lines(text: str, request: BenchmarkRequest, dataset: str, data_root: Path) -> list[str]:
-    line = missing_baseline(text, request.params, dataset, data_root)
+def _baseline_lines(column: Column, request: BenchmarkRequest, dataset: str, data_root: Path) -> list[str]:
+    line = missing_baseline(column, request.params, dataset, data_root)
     return [] if line is None else [line]
 
 

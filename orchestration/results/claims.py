@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from eval.benchmarks.registry import benchmark_for, column_value, parse_column
+from eval.benchmarks.registry import benchmark_for
 from eval.claims.comparing import ALPHA
 from eval.claims.evaluate import Claim, ClaimVerdict, claims, evaluate, evaluate_printed
 from eval.claims.evidence import Measure, Missing, Sample, floor_of, joined, turned
+from eval.tables.column import Column, column_value
 from eval.tables.published.tables import published_tables
 from orchestration.cells.load import SWEEPS, load_sweep
 from orchestration.cells.resolve import resolve_sweep
@@ -41,7 +42,7 @@ class RecordedEvidence:
 
     ground: tuple[Resolved, ...]
     results: Mapping[str, CellResult]
-    _members: dict[str, list[tuple[ResolvedCell, Mapping[str, str]]]] = field(default_factory=dict)
+    _members: dict[str, list[tuple[ResolvedCell, Mapping[Column, Column]]]] = field(default_factory=dict)
 
     @property
     def rows(self) -> tuple[str, ...]:
@@ -65,24 +66,24 @@ class RecordedEvidence:
                 found[cell.config.seed] = result.training.summary.device_s / images
         return found or Missing(f"no training time is recorded of {row}")
 
-    def members(self, row: str) -> list[tuple[ResolvedCell, Mapping[str, str]]]:
+    def members(self, row: str) -> list[tuple[ResolvedCell, Mapping[Column, Column]]]:
         """Return the cells of a row, from the first sweep that has it, with the sweep's stand-ins (full column -> column)."""
         if row not in self._members:
             self._members[row] = self._found(row)
         return self._members[row]
 
-    def _found(self, row: str) -> list[tuple[ResolvedCell, Mapping[str, str]]]:
+    def _found(self, row: str) -> list[tuple[ResolvedCell, Mapping[Column, Column]]]:
         for each in self.ground:
             stand_ins = {column: shown for shown, column in each.sweep.stand_ins.items()}
             pairs = zip(each.sweep.points, each.cells, strict=True)
-            found: list[tuple[ResolvedCell, Mapping[str, str]]] = [
+            found: list[tuple[ResolvedCell, Mapping[Column, Column]]] = [
                 (cell, stand_ins) for point, cell in pairs if point.row == row
             ]
             if found:
                 return found
         return []
 
-    def _part(self, row: str, alternatives: Sequence[str]) -> Sample | Missing:
+    def _part(self, row: str, alternatives: Sequence[Column]) -> Sample | Missing:
         members = self.members(row)
         if not members:
             return Missing(f"the sweep has no row '{row}' in this size", is_row_absent=True)
@@ -100,27 +101,25 @@ class RecordedEvidence:
             return Missing(f"{columns[0]} of {row} is not recorded")
         return Sample(values=turned(columns[0], known), floor=floor_of(columns[0]))
 
-    def _value(self, cell: ResolvedCell, column: str) -> float | None:
-        parsed = parse_column(column.removesuffix("/mean"))
-        request = next((each for each in cell.benchmarks if each.name == parsed.benchmark), None)
+    def _value(self, cell: ResolvedCell, column: Column) -> float | None:
+        column = column.without_mean()
+        request = next((each for each in cell.benchmarks if each.name == column.benchmark), None)
         result = self.results.get(cell.train_key)
         report = result.reports.get(request.key) if result is not None and request is not None else None
-        return column_value(report.outcome, parsed) if report is not None and report.outcome is not None else None
+        return column_value(report.outcome, column) if report is not None and report.outcome is not None else None
 
 
-def _own_files(cell: ResolvedCell, column: str) -> list[str]:
+def _own_files(cell: ResolvedCell, column: Column) -> list[str]:
     """Return the collections that a column's values of a cell are on and that are not shown to be the published ones."""
-    name = parse_column(column.removesuffix("/mean")).benchmark
-    return [each for request in cell.benchmarks if request.name == name for each in request.own_files]
+    return [each for request in cell.benchmarks if request.name == column.benchmark for each in request.own_files]
 
 
-def _columns_of(given: str, cell: ResolvedCell, stand_ins: Mapping[str, str]) -> list[str]:
+def _columns_of(given: Column, cell: ResolvedCell, stand_ins: Mapping[Column, Column]) -> list[Column]:
     """Return what stands for a column in a size: its stand-in, else itself where the cell is evaluated by that benchmark."""
     if given in stand_ins:
         return [stand_ins[given]]
-    parsed = parse_column(given.removesuffix("/mean"))
-    is_evaluated = any(request.name == parsed.benchmark for request in cell.benchmarks)
-    return [given] if is_evaluated and parsed.metric in benchmark_for(parsed.benchmark).metrics else []
+    is_evaluated = any(request.name == given.benchmark for request in cell.benchmarks)
+    return [given] if is_evaluated and given.metric in benchmark_for(given.benchmark).metrics else []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

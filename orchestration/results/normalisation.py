@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from eval.benchmarks.registry import Column, column_label, metric_of, parse_column
+from eval.tables.column import Column
 
 if TYPE_CHECKING:
     from orchestration.cells.identity import ResolvedCell
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def normalisation_notes(
-    columns: Sequence[str], cells: Sequence[ResolvedCell], results: Mapping[str, CellResult]
+    columns: Sequence[Column], cells: Sequence[ResolvedCell], results: Mapping[str, CellResult]
 ) -> tuple[str, ...]:
     """Return one line per normalised column that has values: which baseline its entries are divided by.
 
@@ -21,18 +21,14 @@ def normalisation_notes(
         columns: Columns of a table.
         cells: Its resolved cells.
         results: Train key -> what is recorded.
-
-    Raises:
-        EvalError: If a column is unknown.
     """
     notes = []
-    for text in columns:
-        column = parse_column(text.removesuffix("/mean"))
-        if metric_of(column).unit != "ratio":
+    for column in (each.without_mean() for each in columns):
+        if column.spec.unit != "ratio":
             continue
         names = dict.fromkeys(str(baseline) for cell in cells for baseline in _baselines(column, cell, results))
         if names:
-            notes.append(f"{column_label(column)}: divided by the errors of {' and of '.join(names)}.")
+            notes.append(f"{column.label}: divided by the errors of {' and of '.join(names)}.")
     return tuple(notes)
 
 

@@ -3,38 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from eval.benchmarks.registry import parse_column
+from eval.tables.column import Column
 
 if TYPE_CHECKING:
     from eval.benchmarks.contract import BenchmarkRequest
     from orchestration.cells.identity import ResolvedCell
 
 
-def shown_column(column: str, request: BenchmarkRequest) -> str:
+def shown_column(column: Column, request: BenchmarkRequest) -> Column:
     """Return the column that a value of a request stands in."""
-    return str(parse_column(column)._replace(is_own=True)) if request.is_own else column
+    return replace(column, is_own=True) if request.is_own else column
 
 
-def shown_columns(columns: Sequence[str], requests: Iterable[BenchmarkRequest]) -> tuple[str, ...]:
+def shown_columns(columns: Sequence[Column], requests: Iterable[BenchmarkRequest]) -> tuple[Column, ...]:
     """Return the columns of a table: for each wanted one the published files, own files, or both where rows differ.
 
     Args:
         columns: Columns as a sweep names them.
         requests: Benchmarks of its cells.
-
-    Raises:
-        EvalError: If a column is unknown.
     """
     own: dict[str, set[bool]] = {}
     for request in requests:
         own.setdefault(request.name, set()).add(request.is_own)
-    shown: dict[str, None] = {}
-    for text in columns:
-        column = parse_column(text)
+    shown: dict[Column, None] = {}
+    for column in columns:
         for is_own in sorted(own.get(column.benchmark, {False})):
-            shown[str(column._replace(is_own=is_own))] = None
+            shown[replace(column, is_own=is_own)] = None
     return tuple(shown)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from eval.tables.column import Column
 from eval.tables.grid import Observation, Table
 from orchestration.planning.column_values import ColumnValue, unfilled, value_in
 from orchestration.planning.lookup import recorded
@@ -65,8 +66,6 @@ def sweep_table(sweep: Sweep, cells: Sequence[ResolvedCell], results: Mapping[st
         cells: The resolved points of the sweep, in the same order.
         results: Train key -> what is recorded.
 
-    Raises:
-        EvalError: If a column is unknown.
     """
     requests = [request for cell in cells for request in cell.benchmarks]
     columns = shown_columns(sweep.columns, requests)
@@ -104,7 +103,7 @@ def _observations(
 
 def _column_observations(
     sweep: Sweep,
-    column: str,
+    column: Column,
     members: Sequence[tuple[Point, ResolvedCell, CellResult]],
     num_wanted: int,
     is_mixed: bool,
@@ -130,11 +129,11 @@ def _column_observations(
         )
 
 
-def _key(column: str, cell: ResolvedCell) -> str | None:
+def _key(column: Column, cell: ResolvedCell) -> str | None:
     return next((key for wanted, key in cell.wanted_values if wanted == column), None)
 
 
-def _value(column: str, cell: ResolvedCell, result: CellResult) -> ColumnValue | None:
+def _value(column: Column, cell: ResolvedCell, result: CellResult) -> ColumnValue | None:
     """Return a column's value of a cell, or None where it is not recorded."""
     key = _key(column, cell)
     found = value_in(column, result.reports.get(key)) if key is not None else None

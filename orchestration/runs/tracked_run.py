@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
+from eval.tables.column import Column
 from orchestration.engine.observer import CellState, RunObserver
 from orchestration.tracking.marks import ShownMark
 
@@ -32,7 +33,7 @@ class LazyTracker(RunObserver):
         columns: Columns of the sweep's table, for the prepared views.
     """
 
-    def __init__(self, settings: Settings, store: FileStore, *, columns: Sequence[str] = ()) -> None:
+    def __init__(self, settings: Settings, store: FileStore, *, columns: Sequence[Column] = ()) -> None:
         self._settings = settings
         self._store = store
         self._columns = tuple(columns)

@@ -158,7 +158,7 @@ def _contradictions(network: Network, dataset: str, model: str | None) -> list[s
         found.append(
             f"the file says that the network{who} is {network.architecture!r}, and --model says '{model}'; leave --model out"
         )
-    own = [number.original for number in network.numbers if same_name(dataset, number.column.split("/", 2)[-1])]
+    own = [number.original for number in network.numbers if same_name(dataset, number.column.detail or "")]
     if own:
         found.append(
             f"{own[0]!r} makes '{dataset}' an outlier set of the file, so the network was trained on another dataset"
@@ -187,7 +187,7 @@ def _record(key: str, path: Path, label: Mapping[str, str], network: Network, st
     reports = _reports(key, network, label)
     for report in reports:
         store.record_report(key, label["file_sha256"], report)
-    given = {each.column for each in network.numbers}
+    given = {str(each.column) for each in network.numbers}
     metrics = {
         f"{report.benchmark}/{name}": value.value
         for report in reports
@@ -231,7 +231,7 @@ def _reports(key: str, network: Network, label: Mapping[str, str]) -> list[Metri
 
     by_benchmark: dict[str, list[Imported]] = {}
     for each in network.numbers:
-        by_benchmark.setdefault(each.column.split("/")[0], []).append(each)
+        by_benchmark.setdefault(each.column.benchmark, []).append(each)
     return [
         MetricReport(
             benchmark=benchmark,
@@ -245,13 +245,12 @@ def _reports(key: str, network: Network, label: Mapping[str, str]) -> list[Metri
 
 def _outcome(numbers: Sequence[Imported], network: Network, label: Mapping[str, str]) -> BenchmarkOutcome:
     """Return numbers as an outcome: whole-benchmark ones as metrics, those of single sets as fine rows; their n is not known."""
-    from eval.benchmarks.registry import parse_column
     from eval.report import BenchmarkOutcome, MetricValue
 
     metrics: dict[str, MetricValue] = {}
     rows: dict[str, dict[str, Any]] = {}
     for each in numbers:
-        column = parse_column(each.column)
+        column = each.column
         if column.detail is None:
             metrics[column.metric] = MetricValue(each.value, 0)
         else:
@@ -261,8 +260,8 @@ def _outcome(numbers: Sequence[Imported], network: Network, label: Mapping[str, 
         metrics[metric] = MetricValue(sum(values) / len(values), 0)
     notes = {
         "imported": {"suite": label["suite"], "file_sha256": label["file_sha256"]},
-        "originals": {each.column: each.original for each in numbers},
-        "spreads": {each.column: each.spread for each in numbers if each.spread is not None},
+        "originals": {str(each.column): each.original for each in numbers},
+        "spreads": {str(each.column): each.spread for each in numbers if each.spread is not None},
         "left_out": {each.original: each.reason for each in network.left_out},
     }
     return BenchmarkOutcome(metrics=metrics, rows=tuple(rows.values()), notes=notes)

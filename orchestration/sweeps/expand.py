@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from eval.tables.column import Column
 from eval.tables.labels import difference, label_problem, look_alikes
 from orchestration.errors import Mistake, nearest
 from orchestration.sweeps.axes import Listed, exclusion_mistakes, matches, same
@@ -298,24 +299,23 @@ class _Expansion:
         order = dict.fromkeys(self.table.rows or all_rows)
         return tuple(row for row in order if row in known and row not in self.left_out)
 
-    def _columns(self) -> tuple[dict[str, str], tuple[str, ...]]:
+    def _columns(self) -> tuple[dict[Column, Column], tuple[Column, ...]]:
         """Return stand-in -> what it stands in for, and the columns in order."""
         known = self.table.columns
-        for column in self.edition.columns if self._is_whole("table") else ():
-            if column not in known:
-                self._note(
-                    ("sizes", self.size, "columns", column), f"unknown column '{column}'{nearest(column, known)}"
-                )
-        stand_ins: dict[str, str] = {}
-        columns: dict[str, None] = {}
-        for column in known:
-            shown = self.edition.columns.get(column, column)
-            if column in self.left_out or shown in self.left_out:
+        for text in self.edition.columns if self._is_whole("table") else ():
+            if text not in known:
+                self._note(("sizes", self.size, "columns", text), f"unknown column '{text}'{nearest(text, known)}")
+        stand_ins: dict[Column, Column] = {}
+        columns: dict[Column, None] = {}
+        for text in known:
+            shown_text = self.edition.columns.get(text, text)
+            if text in self.left_out or shown_text in self.left_out:
                 continue
+            column, shown = Column.of(text), Column.of(shown_text)
             replaced = column if shown != column else stand_ins.get(shown)
             if shown in columns and replaced is not None:
-                place: Path = ("sizes", self.size, "columns", replaced)
-                self._note(place, f"column '{shown}' would stand in the table twice; leave one out")
+                place: Path = ("sizes", self.size, "columns", str(replaced))
+                self._note(place, f"column '{shown}' would be in the table twice; leave one out")
             columns[shown] = None
             if shown != column:
                 stand_ins[shown] = column
@@ -323,10 +323,10 @@ class _Expansion:
             self._note(("table", "columns"), "every column is left out; leave one in")
         return stand_ins, tuple(columns)
 
-    def _benchmarks(self, columns: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+    def _benchmarks(self, columns: Iterable[Column]) -> dict[str, Mapping[str, Any]]:
         """Return the benchmarks that the columns need and those that the file adds, with their parameters."""
-        names = dict.fromkeys(column.partition("/")[0] for column in columns)
-        in_columns = {column.partition("/")[0] for column in (*self.table.columns, *self.edition.columns.values())}
+        names = dict.fromkeys(column.benchmark for column in columns)
+        in_columns = {Column.of(text).benchmark for text in (*self.table.columns, *self.edition.columns.values())}
         for name in (*self.file.benchmarks, *self.edition.benchmarks):
             if name not in in_columns and name not in self.left_out:
                 names[name] = None
@@ -347,8 +347,8 @@ class _Expansion:
     def _check_left_out(self, rows: Sequence[str]) -> None:
         if not self._is_whole("axes", "base", "table", "benchmarks"):
             return
-        known = {*rows, *self.table.columns, *self.edition.columns.values()}
-        known |= {column.partition("/")[0] for column in known if "/" in column} | set(self.file.benchmarks)
+        columns = {*self.table.columns, *self.edition.columns.values()}
+        known = {*rows, *columns, *(Column.of(text).benchmark for text in columns), *self.file.benchmarks}
         for where, names in (((), self.file.left_out), (("sizes", self.size), self.edition.left_out)):
             for name in names:
                 if name not in known:

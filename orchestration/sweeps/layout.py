@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from eval.tables.column import Column
 from eval.tables.grid import Observation, Table
 from eval.tables.layouts import metric_table, pair_grid, set_table
 from orchestration.sweeps.model import Point, Sweep, spoken_value
 
 
-def laid_out(sweep: Sweep, observations: Iterable[Observation], *, columns: Sequence[str] = ()) -> Table:
+def laid_out(sweep: Sweep, observations: Iterable[Observation], *, columns: Sequence[Column] = ()) -> Table:
     """Return the table of a sweep from observations in its places; the plan lays it out too, before anything is recorded.
 
     Args:
@@ -18,7 +19,7 @@ def laid_out(sweep: Sweep, observations: Iterable[Observation], *, columns: Sequ
         columns: Its columns as they are shown (`orchestration.results.own_files`), where they are not those that it names.
 
     Raises:
-        EvalError: If a column is unknown, or two values claim one place and seed.
+        EvalError: If two values claim one place and seed.
         ValueError: If a label cannot be printed, or two are the same.
     """
     if sweep.table is None:

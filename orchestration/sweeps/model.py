@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from eval.tables.column import Column
 from orchestration.sweeps.schema import TableSpec
 from orchestration.sweeps.yaml_reader import Document, Path
 
@@ -79,7 +80,7 @@ class Sweep:
         size: "full", "smoke" or "small".
         points: The wanted points, row by row, seeds inside.
         rows: Row labels in the order of the table.
-        columns: Columns of the table that are not left out, `<benchmark>/<metric>`, stand-ins put in.
+        columns: Columns of the table that are not left out, stand-ins put in.
         stand_ins: Column of this size -> the column of the full size that it stands in for.
         benchmarks: Wanted benchmarks with their parameters.
         table: Layout; None for a union.
@@ -99,8 +100,8 @@ class Sweep:
     size: Size
     points: tuple[Point, ...]
     rows: tuple[str, ...]
-    columns: tuple[str, ...]
-    stand_ins: Mapping[str, str]
+    columns: tuple[Column, ...]
+    stand_ins: Mapping[Column, Column]
     benchmarks: Mapping[str, Mapping[str, Any]]
     table: TableSpec | None
     left_out: Mapping[str, str]
@@ -113,11 +114,11 @@ class Sweep:
     document: Document = field(default=Document(None, {}), repr=False, compare=False)
 
     @property
-    def value_columns(self) -> tuple[str, ...]:
+    def value_columns(self) -> tuple[Column, ...]:
         """The columns that values are read for: with a detail each in layout `sets`."""
         if self.table is None or self.table.layout != "sets":
             return self.columns
-        return tuple(f"{column}/{detail}" for column in self.columns for detail in self.details)
+        return tuple(column.of_row(detail) for column in self.columns for detail in self.details)
 
     @property
     def label(self) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from eval.tables.column import Column
 from orchestration.errors import EnvironmentRefused
 from orchestration.tracking.addresses import folder_address, sqlite_file
 from orchestration.tracking.secrets import scrubbed
@@ -31,7 +32,7 @@ _GRACE_S: Final = 20.0
 
 
 def open_tracker(
-    uri: str, store: FileStore, *, columns: Sequence[str] = (), log: Path | None = None, grace_s: float = _GRACE_S
+    uri: str, store: FileStore, *, columns: Sequence[Column] = (), log: Path | None = None, grace_s: float = _GRACE_S
 ) -> Tracker:
     """Open a tracker that shows a run of a sweep on a tracking server; it never blocks and never raises.
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from eval.tables.column import Column
 from orchestration.planning.column_values import unfilled
 from orchestration.planning.lookup import recorded_of
 from orchestration.tracking.client import TrackingClient
@@ -43,7 +44,7 @@ def sync(
     plan: Plan,
     uri: str,
     *,
-    columns: Sequence[str] = (),
+    columns: Sequence[Column] = (),
     grid: Mapping[str, str] | None = None,
     progress: Callable[[int, int], None] | None = None,
     client: TrackingClient | None = None,

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from eval.benchmarks.registry import benchmark_for
+from eval.tables.column import Column
 from orchestration.results.own_files import shown_columns
 from orchestration.tracking.secrets import scrubbed
 
@@ -72,7 +74,7 @@ class TrackedSweep:
         )
 
 
-def tracked_sweep(plan: Plan, columns: Sequence[str] = ()) -> TrackedSweep:
+def tracked_sweep(plan: Plan, columns: Sequence[Column] = ()) -> TrackedSweep:
     """Describe a plan for the tracker.
 
     Args:
@@ -88,8 +90,8 @@ def tracked_sweep(plan: Plan, columns: Sequence[str] = ()) -> TrackedSweep:
     within = {row: _varying(found) for row, found in rows.items()}
     cells = tuple(_tracked(cell, params[cell.train_key], within[_row(cell)], plan.sweep) for cell in plan.cells)
     requests = [request for cell in plan.cells for request in cell.wanted]
-    wanted = list(dict.fromkeys("/".join(str(column).split("/")[:2]) for column in columns)) or _all_columns(plan)
-    headline = shown_columns(wanted, requests)
+    wanted = list(dict.fromkeys(column.of_row(None) for column in columns)) or _all_columns(plan)
+    headline = tuple(map(str, shown_columns(wanted, requests)))
     return TrackedSweep(name=plan.sweep, cells=cells, columns=headline[:_MAX_COLUMNS], varying=varying)
 
 
@@ -159,8 +161,6 @@ def _row(planned: PlannedCell) -> str:
     return planned.cell.row or planned.cell.method
 
 
-def _all_columns(plan: Plan) -> list[str]:
-    from eval.benchmarks.registry import benchmark_for
-
+def _all_columns(plan: Plan) -> list[Column]:
     names = dict.fromkeys(request.name for cell in plan.cells for request in cell.wanted)
-    return [f"{name}/{metric}" for name in names for metric in benchmark_for(name).metrics]
+    return [Column(name, metric) for name in names for metric in benchmark_for(name).metrics]

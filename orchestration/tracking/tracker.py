@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, ParamSpec, Protocol
 
+from eval.tables.column import Column
 from orchestration.engine.observer import CellState, RunObserver
 from orchestration.tracking.journal import Journal
 from orchestration.tracking.secrets import scrubbed
@@ -74,7 +75,7 @@ class MessageTracker(Tracker):
         columns: Table columns, for prepared views; without any, the metrics of the wanted benchmarks.
     """
 
-    def __init__(self, sink: Sink, columns: Sequence[str] = ()) -> None:
+    def __init__(self, sink: Sink, columns: Sequence[Column] = ()) -> None:
         self._sink = sink
         self._columns = tuple(columns)
         self._trouble: str | None = None

@@ -13,10 +13,11 @@ import torch
 from torch import nn
 
 from eval.benchmarks.contract import BenchmarkRequest
-from eval.benchmarks.registry import BENCHMARKS, benchmark_identity, column_label, full_params, metric_of, parse_column
+from eval.benchmarks.registry import BENCHMARKS, benchmark_identity, full_params
 from eval.benchmarks.suite import evaluate
 from eval.inference.subject import Subject
 from eval.metrics.registry import METRICS
+from eval.tables.column import parse_column
 
 RECORDED = Path(__file__).with_name("benchmark_semantics.json")
 RECORD_VARIABLE = "DREAMGRID_RECORD_SEMANTICS"
@@ -115,8 +116,8 @@ def test_a_benchmark_is_described_in_full(name):
     assert (benchmark.origin == "generated") == name.endswith("-generated")
     for metric in benchmark.metrics:
         column = parse_column(f"{name}/{metric}")
-        assert column_label(column).startswith(benchmark.title)
-        assert metric_of(column).name == metric
+        assert column.label.startswith(benchmark.title)
+        assert column.spec.name == metric
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)

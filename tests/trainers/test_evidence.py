@@ -40,7 +40,7 @@ def test_evidence_sweeps_resolve_and_hold_what_is_expected_of_them(name: str, si
     sweep = load_sweep(str(HERE / f"evidence-{name}.yaml"), size=size, catalogue=catalogue)  # type: ignore[arg-type]
     assert resolve_sweep(sweep, catalogue)
     assert {each.row for each in EXPECTATIONS[name]} <= set(sweep.rows)
-    assert {each.column for each in EXPECTATIONS[name]} <= set(sweep.columns)
+    assert {each.column for each in EXPECTATIONS[name]} <= set(map(str, sweep.columns))
 
 
 def test_the_parts_of_pixmix_are_compared_with_cells_of_the_question_that_they_explain() -> None:

@@ -52,7 +52,7 @@ def to_json(table: Table, style: Style | None = None) -> str:
         "columns": [
             {
                 "key": spec.key,
-                "column": spec.column,
+                "column": str(spec.column),
                 "group": spec.group,
                 "label": spec.label,
                 "unit": "fraction" if spec.is_percent else "ranks",

@@ -14,8 +14,8 @@ from typing import Any
 import yaml
 
 from eval.benchmarks.params import nearest
-from eval.benchmarks.registry import Column, metric_of
 from eval.errors import EvalError
+from eval.tables.column import Column
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +44,8 @@ class PublishedTable:
         dataset: In-distribution dataset, key of the project's datasets.
         model: Network, or None where the source names none.
         rows: Row labels as printed.
-        columns: Column texts in the printed order.
-        values: (row label, column text) -> number.
+        columns: Columns in the printed order.
+        values: (row label, column) -> number.
         notes: What a reader should know.
     """
 
@@ -55,16 +55,16 @@ class PublishedTable:
     dataset: str
     model: str | None
     rows: tuple[str, ...]
-    columns: tuple[str, ...]
-    values: Mapping[tuple[str, str], PublishedValue]
+    columns: tuple[Column, ...]
+    values: Mapping[tuple[str, Column], PublishedValue]
     notes: tuple[str, ...]
 
     def row_named(self, label: str) -> str | None:
         """Return the printed label of a row, whatever its case, spaces and signs, or None."""
         return next((row for row in self.rows if _folded(row) == _folded(label)), None)
 
-    def lookup(self, row: str, column: str) -> PublishedValue | None:
-        """Return a number by row label and column text, or None where the table prints none."""
+    def lookup(self, row: str, column: Column) -> PublishedValue | None:
+        """Return a number by row label and column, or None where the table prints none."""
         printed = self.row_named(row)
         return None if printed is None else self.values.get((printed, column))
 
@@ -97,8 +97,8 @@ def _raw() -> Mapping[str, Mapping[str, Any]]:
 @cache
 def _parsed(name: str) -> PublishedTable:
     raw = _raw()[name]
-    columns: Mapping[str, str] = raw["columns"]
-    doubts = {(str(doubt["row"]), doubt["column"]): doubt["why"] for doubt in raw.get("doubtful", [])}
+    columns = {printed: Column.of(text) for printed, text in raw["columns"].items()}
+    doubts = {(str(doubt["row"]), Column.of(doubt["column"])): doubt["why"] for doubt in raw.get("doubtful", [])}
     accuracies = set(raw.get("accuracy", []))
     values = {
         (str(row), columns[printed]): _value(
@@ -124,18 +124,12 @@ def _parsed(name: str) -> PublishedTable:
     )
 
 
-def _value(number: float, column: str, *, decimals: int, is_accuracy: bool, doubt: str | None) -> PublishedValue:
+def _value(number: float, column: Column, *, decimals: int, is_accuracy: bool, doubt: str | None) -> PublishedValue:
     if decimals == 0 and isinstance(number, float):
         decimals = 1
-    scale = 100.0 if _is_percent(column) else 1.0
+    scale = 100.0 if column.spec.is_percent else 1.0
     value = (100.0 - number if is_accuracy else number) / scale
     return PublishedValue(value=value, half_step=0.5 * 10.0**-decimals / scale, doubt=doubt)
-
-
-def _is_percent(column: str) -> bool:
-    """Whether a column is printed in percent; looks at the metric only, so that it needs no benchmark to be known."""
-    parts = column.split("/")
-    return metric_of(Column(parts[0], parts[1])).is_percent
 
 
 def _folded(label: str) -> str:

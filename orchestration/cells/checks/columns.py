@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from eval.benchmarks.checks import EvaluationData, benchmark_problem, column_problem
-from eval.benchmarks.registry import parse_column
+from eval.benchmarks.checks import EvaluationData, benchmark_problem
 from eval.errors import EvalError
+from eval.tables.column import Column
+from eval.tables.column_checks import column_problem
 from orchestration.cells.point_settings import attempt, mistake_at
 from orchestration.errors import Mistake, nearest
 
@@ -24,14 +26,14 @@ def unknown_columns(sweep: Sweep, catalogue: Catalogue) -> list[Mistake]:
     mistakes = []
     for column in sweep.value_columns:
         try:
-            parsed = catalogue.column(column)
-            if parsed.is_own:
-                wanted = parsed._replace(is_own=False)
-                raise ValueError(f"write '{wanted}': whether the files are the published ones is found out")
+            catalogue.check_column(column)
+            if column.is_own:
+                plain = replace(column, is_own=False)
+                raise ValueError(f"write '{plain}': whether the files are the published ones is found out")
         except (ValueError, EvalError) as error:
             mistakes.append(mistake_at(sweep, _place(sweep, column), str(error)))
     for name in sweep.benchmarks:
-        if not catalogue.has_benchmark(name) and not any(column.startswith(f"{name}/") for column in sweep.columns):
+        if not catalogue.has_benchmark(name) and all(column.benchmark != name for column in sweep.columns):
             text = f"unknown benchmark '{name}'{nearest(name, list(catalogue.benchmarks))}"
             mistakes.append(mistake_at(sweep, ("benchmarks", name), text))
     return mistakes
@@ -53,16 +55,17 @@ def _of_request(sweep: Sweep, request: BenchmarkRequest, dataset: str, catalogue
     data = _data(dataset, catalogue)
     problem = benchmark_problem(request.name, request.params, data)
     if problem is not None:
-        used_by = [column for column in sweep.columns if column.startswith(f"{request.name}/")]
+        used_by = [column for column in sweep.columns if column.benchmark == request.name]
         place: Path = _place(sweep, used_by[0]) if used_by else ("benchmarks", request.name)
         return [mistake_at(sweep, place, f"benchmark '{request.name}' cannot run on '{dataset}': {problem}")]
     mistakes = []
-    for text in sweep.value_columns:
-        column, _ = attempt(parse_column, text)
-        if column is not None and column.benchmark == request.name:
+    for column in sweep.value_columns:
+        if column.benchmark == request.name and attempt(catalogue.check_column, column)[1] is None:
             problem = column_problem(column, request.params, data)
             if problem is not None:
-                mistakes.append(mistake_at(sweep, _place(sweep, text), f"column '{text}' would stay empty: {problem}"))
+                mistakes.append(
+                    mistake_at(sweep, _place(sweep, column), f"column '{column}' would stay empty: {problem}")
+                )
     return mistakes
 
 
@@ -78,18 +81,17 @@ def _data(dataset: str, catalogue: Catalogue) -> EvaluationData:
     )
 
 
-def _place(sweep: Sweep, column: str) -> Path:
+def _place(sweep: Sweep, column: Column) -> Path:
     """Return where the file names a column (one with a detail of layout `sets` by that detail), or what stands in for it."""
     table = sweep.table
     if table is None:
         return ("table", "columns")
     if table.layout == "sets":
-        base = next((each for each in sweep.columns if column == each or column.startswith(f"{each}/")), column)
-        detail = column.removeprefix(f"{base}/")
-        if detail in sweep.details:
+        if column.detail in sweep.details:
             key: Path = ("table",) if sweep.details == table.details else ("sizes", sweep.size)
-            return (*key, "details", sweep.details.index(detail))
-        column = base
+            return (*key, "details", sweep.details.index(column.detail))
+        column = column.of_row(None)
     if column in sweep.stand_ins:
-        return ("sizes", sweep.size, "columns", sweep.stand_ins[column])
-    return ("table", "columns", table.columns.index(column)) if column in table.columns else ("table", "columns")
+        return ("sizes", sweep.size, "columns", str(sweep.stand_ins[column]))
+    text = str(column)
+    return ("table", "columns", table.columns.index(text)) if text in table.columns else ("table", "columns")

@@ -26,7 +26,7 @@ def unmatched_tables(sweep: Sweep) -> tuple[str, ...]:
         published, table = published_table(name), laid_out(part, ())
         places = ((i, j) for i in range(len(table.rows)) for j in range(len(table.columns)))
         if not any(find_published(table, i, j, published) for i, j in places):
-            rows, columns = ", ".join(published.rows), ", ".join(published.columns)
+            rows, columns = ", ".join(published.rows), ", ".join(map(str, published.columns))
             lines.append(
                 f"no entry of '{part.name}' is in the published '{name}', so nothing is compared; "
                 f"its rows: {rows}; its columns: {columns}"

@@ -176,7 +176,8 @@ def _left_out(dataset: str) -> tuple[str, ...]:
 
 def evaluation_text(document: Mapping[str, Any]) -> str:
     """Return the report of all axes for people: values in percent where they are rates, with what must be known of them."""
-    from eval.benchmarks.registry import benchmark_for, column_label, metric_of, parse_column
+    from eval.benchmarks.registry import benchmark_for
+    from eval.tables.column import Column
     from eval.tables.formats.entries import UNDEFINED
     from eval.tables.grid import MARKS
     from trainers.weights.assumption import assumption_lines
@@ -184,13 +185,13 @@ def evaluation_text(document: Mapping[str, Any]) -> str:
     rows, remarks = [], []
     for report in document["reports"]:
         for name, value in report["metrics"].items():
-            column = parse_column(f"{report['shown_as']}/{name}")
-            shown = f"{100 * value['value']:.2f} %" if metric_of(column).is_percent else f"{value['value']:.4f}"
-            arrow = "lower" if metric_of(column).lower_is_better else "higher"
-            rows.append([benchmark_for(column.benchmark).axis, column_label(column), shown, arrow, str(value["n"])])
+            column = Column.of(f"{report['shown_as']}/{name}")
+            shown = f"{100 * value['value']:.2f} %" if column.spec.is_percent else f"{value['value']:.4f}"
+            arrow = "lower" if column.spec.lower_is_better else "higher"
+            rows.append([benchmark_for(column.benchmark).axis, column.label, shown, arrow, str(value["n"])])
         for name in report["notes"].get("missing", {}):
-            column = parse_column(f"{report['shown_as']}/{name}")
-            rows.append([benchmark_for(column.benchmark).axis, column_label(column), UNDEFINED, "", ""])
+            column = Column.of(f"{report['shown_as']}/{name}")
+            rows.append([benchmark_for(column.benchmark).axis, column.label, UNDEFINED, "", ""])
         if "small" in report["marks"] and "small_sets" not in report["notes"]:
             remarks.append(f"{report['benchmark']}: {MARKS['small']}")
         remarks += [f"{report['benchmark']}: {remark}" for remark in _remarks(report["notes"])]

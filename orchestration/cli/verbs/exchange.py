@@ -104,7 +104,7 @@ def _imported_document(cell: ImportedCell) -> dict[str, Any]:
         "train_key": cell.key,
         "new": cell.is_new,
         "numbers": [
-            {"column": each.column, "value": each.value, "spread": each.spread, "original": each.original}
+            {"column": str(each.column), "value": each.value, "spread": each.spread, "original": each.original}
             for each in cell.network.numbers
         ],
         "means": dict(cell.means),
@@ -114,7 +114,7 @@ def _imported_document(cell: ImportedCell) -> dict[str, Any]:
 
 def _imported_text(cell: ImportedCell, suite: str) -> str:
     rows = [
-        [each.original, each.column, f"{each.value:.4f}", "" if each.spread is None else f"{each.spread:.4f}"]
+        [each.original, str(each.column), f"{each.value:.4f}", "" if each.spread is None else f"{each.spread:.4f}"]
         for each in cell.network.numbers
     ]
     rows += [["mean of these sets", column, f"{value:.4f}", ""] for column, value in cell.means.items()]

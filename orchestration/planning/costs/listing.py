@@ -54,7 +54,7 @@ def needed_data(sweep: Sweep) -> tuple[str, ...]:
     }
     sets = {str(point.settings["mixing_set"].value) for point in points if "mixing_set" in point.settings}
     streams |= sets & {"random-images-300k"}
-    benchmarks = dict.fromkeys(column.partition("/")[0] for column in sweep.columns)
+    benchmarks = dict.fromkeys(column.benchmark for column in sweep.columns)
     files = [benchmark_for(each).title for each in benchmarks if benchmark_for(each).origin == "published"]
     return (*sorted(named | streams), *([f"files of {', '.join(files)}"] if files else []))
 

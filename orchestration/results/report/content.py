@@ -9,8 +9,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from eval.benchmarks.registry import benchmark_for, heading, metric_of, parse_column
+from eval.benchmarks.registry import benchmark_for
 from eval.report import LEFT_OUT, OWN_FILES, REFUSED_SETS, size_remarks
+from eval.tables.column import Column
 from eval.tables.formats.entries import Style
 from eval.tables.formats.render import render
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from orchestration.results.compare import Resolved
     from orchestration.store.contract import CellResult
 
-CALIBRATION_METRICS: Final = ("rms", "rms-reference", "ece")
-AXES: Final = ("accuracy", "corruption", "consistency", "adversaries", "calibration", "anomaly")
 SHOWN_VERSIONS: Final = ("python", "torch", "torchvision", "ray", "numpy", "numba", "dreamgrid")
 
 Members = Mapping[str, Sequence[tuple["ResolvedCell", "CellResult"]]]
@@ -46,7 +45,7 @@ def part_content(ours: Resolved, table: Table, results: Mapping[str, CellResult]
         "html": render(table, "html", Style(reference=False)),
         "compared_html": render(table, "html") if _has_references(table) else "",
         "table": _numbers(table),
-        "stand_ins": dict(ours.sweep.stand_ins),
+        "stand_ins": {str(shown): str(column) for shown, column in ours.sweep.stand_ins.items()},
         "left_out": dict(ours.sweep.left_out),
         "reliability": {row: found for row, cells in members.items() if (found := _reliability(cells))},
         "details": _details(members),
@@ -76,13 +75,13 @@ def _numbers(table: Table) -> dict[str, Any]:
         "columns": [
             {
                 "key": spec.key,
-                "column": spec.column,
+                "column": str(spec.column),
                 "label": f"{spec.group} {spec.label}",
                 "group": spec.group,
-                "rank_group": spec.rank_group,
+                "rank_group": str(spec.column),
                 "lower_is_better": spec.lower_is_better,
                 "is_percent": spec.is_percent,
-                "axis": axis_of(spec.column),
+                "axis": spec.column.axis,
             }
             for spec in table.columns
         ],
@@ -92,12 +91,6 @@ def _numbers(table: Table) -> dict[str, Any]:
 
 def _has_references(table: Table) -> bool:
     return any(entry is not None and entry.reference is not None for row in table.entries for entry in row)
-
-
-def axis_of(column: str) -> str:
-    """Return the safety axis that a column belongs to; calibration errors count as calibration wherever they are measured."""
-    parsed = parse_column(column)
-    return "calibration" if parsed.metric in CALIBRATION_METRICS else benchmark_for(parsed.benchmark).axis
 
 
 def _entry(entry: Entry | None) -> dict[str, Any] | None:
@@ -146,7 +139,7 @@ def _details(members: Members) -> list[dict[str, Any]]:
         {
             "benchmark": name,
             "metric": metric,
-            "title": f"{heading(parse_column(f'{name}/{metric}'))} {metric}",
+            "title": f"{Column.of(f'{name}/{metric}').heading} {metric}",
             **_direction(name, metric),
             "rows": {
                 row: {
@@ -161,7 +154,7 @@ def _details(members: Members) -> list[dict[str, Any]]:
 
 
 def _direction(name: str, metric: str) -> dict[str, bool]:
-    spec = metric_of(parse_column(f"{name}/{metric}"))
+    spec = Column.of(f"{name}/{metric}").spec
     return {"lower_is_better": spec.lower_is_better, "is_percent": spec.is_percent}
 
 

@@ -211,11 +211,11 @@ def _last_reports(results: Any, wanted: Sequence[Screened]) -> dict[str, dict[st
 
 def _full_runs(sweep: Sweep, cells: Sequence[ResolvedCell], store: FileStore) -> tuple[str, dict[str, float]]:
     """Return the first column of the table and, by cell id, its recorded values, turned so that lower is better."""
-    from eval.benchmarks.registry import column_value, lower_is_better, parse_column
+    from eval.tables.column import Column, column_value
 
-    text = next((column for column in sweep.columns if column == "clean/error"), sweep.columns[0])
-    column = parse_column(text)
-    sign = 1.0 if lower_is_better(column) else -1.0
+    error = Column("clean", "error")
+    column = error if error in sweep.columns else sweep.columns[0]
+    sign = 1.0 if column.spec.lower_is_better else -1.0
     results = store.results(dict.fromkeys(cell.train_key for cell in cells))
     found = {}
     for cell in cells:
@@ -225,7 +225,7 @@ def _full_runs(sweep: Sweep, cells: Sequence[ResolvedCell], store: FileStore) ->
         value = column_value(report.outcome, column) if report is not None and report.outcome is not None else None
         if value is not None:
             found[cell.cell_id] = sign * value
-    return text, found
+    return str(column), found
 
 
 def _written(

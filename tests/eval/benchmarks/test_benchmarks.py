@@ -14,17 +14,13 @@ from eval.benchmarks import registry as benchmarks
 from eval.benchmarks.contract import Benchmark
 from eval.benchmarks.registry import (
     BENCHMARKS,
-    Column,
     benchmark_for,
     benchmark_identity,
-    column_label,
-    column_value,
     full_params,
-    lower_is_better,
-    parse_column,
 )
 from eval.errors import EvalError
 from eval.report import BenchmarkOutcome, MetricValue
+from eval.tables.column import Column, column_value, parse_column
 
 
 def test_an_unknown_name_is_refused_with_the_nearest_one():
@@ -84,10 +80,10 @@ def test_columns_are_parsed_labelled_and_know_their_direction():
     assert parse_column("c-generated/error") == Column("c-generated", "error")
     assert parse_column("c-generated/ce/fog") == Column("c-generated", "ce", "fog")
     assert str(parse_column("ood-generated/auroc/blobs")) == "ood-generated/auroc/blobs"
-    assert column_label(parse_column("c-generated/ce/motion_blur")) == "C (generated) CE: motion blur"
-    assert column_label(parse_column("clean/rms")) == "Clean RMS"
-    assert lower_is_better(parse_column("clean/error"))
-    assert not lower_is_better(parse_column("ood-generated/aupr"))
+    assert parse_column("c-generated/ce/motion_blur").label == "C (generated) CE: motion blur"
+    assert parse_column("clean/rms").label == "Clean RMS"
+    assert parse_column("clean/error").spec.lower_is_better
+    assert not parse_column("ood-generated/aupr").spec.lower_is_better
 
 
 @pytest.mark.parametrize(
@@ -173,7 +169,8 @@ def test_the_entry_point_group_can_be_read_on_this_python():
 
 def test_names_and_columns_need_no_heavy_library():
     script = (
-        "import sys; from eval.benchmarks.registry import *; full_params('c-generated', {}); parse_column('clean/error')\n"
+        "import sys; from eval.benchmarks.registry import *\n"
+        "from eval.tables.column import *; full_params('c-generated', {}); parse_column('clean/error')\n"
         "sys.exit(str({'torch', 'numba', 'scipy', 'pandas', 'torchvision'} & set(sys.modules) or ''))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)

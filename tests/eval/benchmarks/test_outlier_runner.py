@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 from eval.benchmarks.contract import BenchmarkRequest
-from eval.benchmarks.registry import column_marks, parse_column
 from eval.benchmarks.runners.outliers import check_overlap
 from eval.benchmarks.suite import evaluate
 from eval.errors import EvalError
@@ -18,6 +17,7 @@ from eval.metrics.anomaly import detection
 from eval.outliers.fit import fit_images
 from eval.outliers.folders import fit_image
 from eval.predictions import predictions_from
+from eval.tables.column import column_marks, parse_column
 
 
 def noise(count, shape=(8, 8, 3), seed=0):

@@ -10,12 +10,13 @@ import torch
 from torch import nn
 
 from eval.benchmarks.contract import BenchmarkRequest
-from eval.benchmarks.registry import benchmark_for, column_marks, parse_column
+from eval.benchmarks.registry import benchmark_for
 from eval.benchmarks.suite import evaluate
 from eval.errors import EvalError
 from eval.inference.agreement import InStep, PeerFailed, WorkersLost
 from eval.inference.predict import clean_predictions, of_array, predict, predict_sets
 from eval.predictions import predictions_from
+from eval.tables.column import column_marks, parse_column
 
 QUICK = (
     ("clean", {}),

@@ -53,7 +53,7 @@ def test_robustbench_gets_accuracies_as_text(outcomes):
 @pytest.mark.parametrize("suite", SUITES)
 def test_what_goes_out_comes_back_in_as_it_was_within_its_rounding(suite, outcomes):
     (network,) = read_results(suite, export_results(suite, outcomes, ABOUT))
-    found = {each.column: each.value for each in network.numbers}
+    found = {str(each.column): each.value for each in network.numbers}
     if suite == "openood":
         rows = {row["set"]: row for row in outcomes["ood-generated"].rows if row["variant"] == "msp"}
         assert found["ood/fpr95/blobs"] == pytest.approx(rows["blobs"]["fpr95"], abs=1e-4)
@@ -81,7 +81,7 @@ def test_files_that_are_none_are_refused(suite, text, message):
 
 
 def values_of(network):
-    return {each.column: pytest.approx(each.value) for each in network.numbers}
+    return {str(each.column): pytest.approx(each.value) for each in network.numbers}
 
 
 def reasons_of(network):
@@ -108,7 +108,7 @@ def test_openood_as_it_is_written_now_comes_in_with_its_deviations_and_without_i
         "ood/auroc/svhn": 0.99,
         "ood/aupr/svhn": 0.009,
     }
-    spreads = {each.column: each.spread for each in network.numbers}
+    spreads = {str(each.column): each.spread for each in network.numbers}
     assert spreads["ood/auroc/cifar100"] == pytest.approx(0.003)
     assert spreads["clean/error"] == pytest.approx(0.0025)
     assert reasons_of(network) == {
@@ -136,7 +136,7 @@ def test_openood_as_it_is_written_now_comes_in_with_its_deviations_and_without_i
 )
 def test_a_mean_and_its_deviation_are_read_however_they_are_joined(index, cell):
     (network,) = read_results("openood", f"\ufeff{index},FPR@95,AUROC\r\n svhn ,20.5,{cell}\r\n\r\n")
-    found = {each.column: each for each in network.numbers}
+    found = {str(each.column): each for each in network.numbers}
     assert found["ood/auroc/svhn"].value == pytest.approx(0.8719)
     assert found["ood/auroc/svhn"].spread == pytest.approx(0.0033)
     assert found["ood/fpr95/svhn"].spread is None

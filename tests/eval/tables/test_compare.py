@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from eval.benchmarks.registry import BENCHMARKS
 from eval.errors import EvalError
+from eval.tables.column import Column
 from eval.tables.compare import Recipe, against_baseline, compare
 from eval.tables.formats.render import render
 from eval.tables.grid import Observation
@@ -30,11 +31,11 @@ def table_of(values, columns, rows=None):
     """{(row, column): values by seed} -> a metric table."""
     rows = rows or list(dict.fromkeys(row for row, _ in values))
     seen = [
-        Observation(row=row, column=column, seed=seed, value=value)
+        Observation(row=row, column=Column.of(column), seed=seed, value=value)
         for (row, column), each in values.items()
         for seed, value in enumerate(each)
     ]
-    return metric_table("ours", rows, columns, seen)
+    return metric_table("ours", rows, list(map(Column.of, columns)), seen)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ def test_every_published_column_has_a_tolerance_with_a_reason():
             assert len(tolerance.why) > 20
     for benchmark in BENCHMARKS.values():
         for metric in benchmark.metrics:
-            assert tolerance_for(f"{benchmark.name}/{metric}").tolerance > 0
+            assert tolerance_for(Column(benchmark.name, metric)).tolerance > 0
 
 
 def test_a_table_gets_the_papers_numbers_and_verdicts():
@@ -153,8 +154,10 @@ def test_a_column_that_measures_something_else_is_shown_but_not_evaluated(column
 
 
 def test_limited_and_doubtful_numbers_are_never_evaluated():
-    limited = Observation(row="PixMix", column="clean/error", seed=0, value=0.2, marks=frozenset({"limited"}))
-    table = metric_table("t", ["PixMix"], ["clean/error"], [limited])
+    limited = Observation(
+        row="PixMix", column=Column.of("clean/error"), seed=0, value=0.2, marks=frozenset({"limited"})
+    )
+    table = metric_table("t", ["PixMix"], [Column.of("clean/error")], [limited])
     reference = (
         compare(table, published_table("table-3"), lambda row: AS_PUBLISHED).entry("PixMix", "clean/error").reference
     )
@@ -166,15 +169,15 @@ def test_limited_and_doubtful_numbers_are_never_evaluated():
 
 
 def test_a_grid_finds_its_published_cells():
-    seen = [Observation(row="3", across="4", column="clean/error", seed=s, value=0.203) for s in range(3)]
-    table = pair_grid("t", ["3"], ["4"], ["clean/error"], seen, corner="beta", across_name="max_rounds")
+    seen = [Observation(row="3", across="4", column=Column.of("clean/error"), seed=s, value=0.203) for s in range(3)]
+    table = pair_grid("t", ["3"], ["4"], [Column.of("clean/error")], seen, corner="beta", across_name="max_rounds")
     reference = compare(table, published_table("table-10"), lambda row: AS_PUBLISHED).entries[0][0].reference
     assert (reference.value, reference.verdict) == (pytest.approx(0.203), "reproduced")
 
 
 def test_outlier_sets_find_their_published_cells():
-    seen = [Observation(row="PixMix", column="ood/auroc/svhn", seed=s, value=0.995) for s in range(3)]
-    table = set_table("t", ["svhn"], ["PixMix"], ["ood/auroc"], seen)
+    seen = [Observation(row="PixMix", column=Column.of("ood/auroc/svhn"), seed=s, value=0.995) for s in range(3)]
+    table = set_table("t", ["svhn"], ["PixMix"], [Column.of("ood/auroc")], seen)
     reference = compare(table, published_table("table-9"), lambda row: AS_PUBLISHED).entries[0][0].reference
     assert (reference.value, reference.verdict) == (pytest.approx(0.995), "reproduced")
 
@@ -224,14 +227,18 @@ def test_a_row_on_a_part_is_not_tested_against_a_baseline_on_the_whole():
         values = {"Baseline": [0.30, 0.31, 0.325], "A": [0.28, 0.295, 0.30]}
         return [
             Observation(
-                row=row, column="clean/error", seed=seed, value=value, marks=marks if row == "A" else frozenset()
+                row=row,
+                column=Column.of("clean/error"),
+                seed=seed,
+                value=value,
+                marks=marks if row == "A" else frozenset(),
             )
             for row, each in values.items()
             for seed, value in enumerate(each)
         ]
 
     def tested(marks):
-        table = metric_table("t", ["Baseline", "A"], ["clean/error"], rows(marks))
+        table = metric_table("t", ["Baseline", "A"], [Column.of("clean/error")], rows(marks))
         return against_baseline(table, "Baseline").entry("A", "clean/error").against is not None
 
     assert tested(frozenset())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from eval.errors import EvalError
+from eval.tables.column import Column
 from eval.tables.compare import against_baseline
 from eval.tables.confounds import confounds, mark_confounds
 from eval.tables.formats.render import render
@@ -38,11 +39,11 @@ def test_an_unknown_baseline_is_refused():
 def test_a_confounded_row_is_marked_and_not_tested():
     values = {"Baseline": (0.30, 0.31, 0.32), "A": (0.20, 0.212, 0.22), "B": (0.25, 0.262, 0.27)}
     seen = [
-        Observation(row=row, column="clean/error", seed=seed, value=value)
+        Observation(row=row, column=Column.of("clean/error"), seed=seed, value=value)
         for row, by_seed in values.items()
         for seed, value in enumerate(by_seed)
     ]
-    table = against_baseline(metric_table("t", list(values), ["clean/error"], seen), "Baseline")
+    table = against_baseline(metric_table("t", list(values), [Column.of("clean/error")], seen), "Baseline")
     marked = mark_confounds(table, {"A": ("train.epochs 10 instead of 100",)}, "Baseline")
     assert marked.entry("A", "clean/error").marks == {"confounded"}
     assert marked.entry("A", "clean/error").against is None

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eval.errors import EvalError
+from eval.tables.column import Column
 from eval.tables.formats.entries import Style
 from eval.tables.formats.render import render
 from eval.tables.grid import MARKS, Entry, Observation, Reference, Table
@@ -27,7 +28,7 @@ COLUMNS = ["clean/error", "c-generated/error", "ood-generated/auroc"]
 def observations(values):
     """{(row, column): [value per seed]} -> observations."""
     return [
-        Observation(row=row, column=column, seed=seed, value=value)
+        Observation(row=row, column=Column.of(column), seed=seed, value=value)
         for (row, column), by_seed in values.items()
         for seed, value in enumerate(by_seed)
     ]
@@ -45,7 +46,9 @@ def three_rows():
         ("AugMix", COLUMNS[0]): [0.205, 0.215],
         ("AugMix", COLUMNS[1]): [0.35, 0.36],
     }
-    return metric_table("A & B_table", ["Baseline", "AugMix", "PixMix"], COLUMNS, observations(values))
+    return metric_table(
+        "A & B_table", ["Baseline", "AugMix", "PixMix"], list(map(Column.of, COLUMNS)), observations(values)
+    )
 
 
 def test_the_best_is_lowest_where_lower_is_better_and_highest_where_higher_is(three_rows):
@@ -70,7 +73,7 @@ def test_numbers_that_print_the_same_share_a_rank():
     table = metric_table(
         "t",
         ["a", "b", "c"],
-        ["clean/error"],
+        [Column.of("clean/error")],
         observations({("a", "clean/error"): [0.20001], ("b", "clean/error"): [0.20004], ("c", "clean/error"): [0.3]}),
     )
     assert table.ranks() == {(0, 0): 1, (1, 0): 1, (2, 0): 2}
@@ -78,19 +81,21 @@ def test_numbers_that_print_the_same_share_a_rank():
 
 
 def test_a_lone_entry_and_equal_entries_are_not_ranked():
-    lone = metric_table("t", ["a", "b"], ["clean/error"], observations({("a", "clean/error"): [0.2]}))
-    same = metric_table("t", ["a", "b"], ["clean/error"], observations({(r, "clean/error"): [0.2] for r in "ab"}))
+    lone = metric_table("t", ["a", "b"], [Column.of("clean/error")], observations({("a", "clean/error"): [0.2]}))
+    same = metric_table(
+        "t", ["a", "b"], [Column.of("clean/error")], observations({(r, "clean/error"): [0.2] for r in "ab"})
+    )
     assert lone.ranks() == {}
     assert same.ranks() == {}
 
 
 @pytest.mark.parametrize("mark", ["limited", "fewer-sets"])
 def test_a_partial_entry_is_marked_and_never_beats_full_ones(mark):
-    limited = Observation(row="a", column="clean/error", seed=0, value=0.01, marks=frozenset({mark}))
+    limited = Observation(row="a", column=Column.of("clean/error"), seed=0, value=0.01, marks=frozenset({mark}))
     table = metric_table(
         "t",
         ["a", "b", "c"],
-        ["clean/error"],
+        [Column.of("clean/error")],
         [limited, *observations({("b", "clean/error"): [0.2], ("c", "clean/error"): [0.3]})],
     )
     assert table.ranks() == {(1, 0): 1, (2, 0): 2}
@@ -107,10 +112,10 @@ def partly_undefined():
     column = "clean/rms-reference"
     values = {("a", 0): 0.4, ("a", 1): None, ("b", 0): None, ("b", 1): None, ("c", 0): 0.3, ("c", 1): 0.2}
     found = [
-        Observation(row=row, column=column, seed=seed, value=value, undefined="" if value else why)
+        Observation(row=row, column=Column.of(column), seed=seed, value=value, undefined="" if value else why)
         for (row, seed), value in values.items()
     ]
-    return metric_table("t", ["a", "b", "c", "d"], [column], found)
+    return metric_table("t", ["a", "b", "c", "d"], [Column.of(column)], found)
 
 
 def test_an_undefined_entry_is_called_so_and_neither_wins_nor_enters_a_mean(partly_undefined):
@@ -136,8 +141,8 @@ def test_every_format_says_undefined(partly_undefined, form):
 
 @pytest.mark.parametrize("form", ["markdown", "latex", "csv", "html", "json"])
 def test_the_mark_of_a_small_set_reaches_every_format(form):
-    small = Observation(row="a", column="clean/error", seed=0, value=0.1, marks=frozenset({"small"}))
-    text = render(metric_table("t", ["a"], ["clean/error"], [small]), form)
+    small = Observation(row="a", column=Column.of("clean/error"), seed=0, value=0.1, marks=frozenset({"small"}))
+    text = render(metric_table("t", ["a"], [Column.of("clean/error")], [small]), form)
     assert {"csv": "small", "json": '"small"', "latex": r"$^{\circ}$"}.get(form, "°") in text
     if form != "csv":
         assert "from a set of fewer than 100 images" in text
@@ -145,23 +150,25 @@ def test_the_mark_of_a_small_set_reaches_every_format(form):
 
 def test_unknown_marks_columns_and_doubled_seeds_are_refused():
     with pytest.raises(ValueError, match="marks must be among"):
-        Observation(row="a", column="clean/error", seed=0, value=0.1, marks=frozenset({"odd"}))
+        Observation(row="a", column=Column.of("clean/error"), seed=0, value=0.1, marks=frozenset({"odd"}))
     with pytest.raises(EvalError, match=r"unknown benchmark 'cleen' \(did you mean 'clean'"):
-        metric_table("t", ["a"], ["cleen/error"], [])
+        metric_table("t", ["a"], [Column.of("cleen/error")], [])
     twice = observations({("a", "clean/error"): [0.1]}) * 2
     with pytest.raises(EvalError, match="two values claim seed 0"):
-        metric_table("t", ["a"], ["clean/error"], twice)
+        metric_table("t", ["a"], [Column.of("clean/error")], twice)
 
 
 def test_a_grid_of_two_axes_seeks_the_best_in_the_whole_grid_and_pairs_two_values_in_a_cell():
     columns = ["clean/error", "c-generated/error"]
     values = [
-        Observation(row=beta, across=k, column=column, seed=0, value=0.2 + 0.01 * i + 0.001 * j + 0.1 * c)
+        Observation(row=beta, across=k, column=Column.of(column), seed=0, value=0.2 + 0.01 * i + 0.001 * j + 0.1 * c)
         for i, beta in enumerate(["5", "4"])
         for j, k in enumerate(["2", "3"])
         for c, column in enumerate(columns)
     ]
-    table = pair_grid("t", ["5", "4"], ["2", "3"], columns, values, corner="beta", across_name="k")
+    table = pair_grid(
+        "t", ["5", "4"], ["2", "3"], list(map(Column.of, columns)), values, corner="beta", across_name="k"
+    )
     assert [place for place, rank in table.ranks().items() if rank == 1] == [(0, 0), (0, 1)]
     text = render(table, "markdown")
     assert "| beta | k = 2 | k = 3 |" in text
@@ -171,11 +178,11 @@ def test_a_grid_of_two_axes_seeks_the_best_in_the_whole_grid_and_pairs_two_value
 
 def test_a_set_table_puts_sets_down_and_rows_across_and_ranks_within_a_row():
     values = [
-        Observation(row=row, column=f"ood-generated/auroc/{name}", seed=0, value=value)
+        Observation(row=row, column=Column.of(f"ood-generated/auroc/{name}"), seed=0, value=value)
         for row, by_set in {"Baseline": (0.6, 0.7), "PixMix": (0.9, 0.65)}.items()
         for name, value in zip(("gaussian", "mean"), by_set, strict=True)
     ]
-    table = set_table("t", ["gaussian", "mean"], ["Baseline", "PixMix"], ["ood-generated/auroc"], values)
+    table = set_table("t", ["gaussian", "mean"], ["Baseline", "PixMix"], [Column.of("ood-generated/auroc")], values)
     assert table.ranks() == {(0, 1): 1, (0, 0): 2, (1, 0): 1, (1, 1): 2}
 
 
@@ -243,8 +250,7 @@ def test_html_escapes_what_it_is_given(three_rows):
 
 def test_rank_distances_are_not_printed_in_percent():
     entry = Entry(summary=summarise([1.6]), values={0: 1.6})
-    spec = column_spec("clean/error")
-    distance = type(spec)(**{name: getattr(spec, name) for name in spec.__slots__} | {"is_percent": False})
+    distance = column_spec(Column.of("p/mt5d"))
     table = Table(title="t", corner="Method", rows=("a",), columns=(distance,), entries=((entry,),))
     assert "| a | 1.6 |" in render(table, "markdown")
     assert json.loads(render(table, "json"))["columns"][0]["unit"] == "ranks"
@@ -252,7 +258,9 @@ def test_rank_distances_are_not_printed_in_percent():
 
 def test_a_published_number_and_its_verdict_stand_beside_ours():
     entry = Entry(summary=summarise([0.205]), values={0: 0.205}, reference=Reference(value=0.203, verdict="undecided"))
-    table = Table(title="t", corner="Method", rows=("a",), columns=(column_spec("clean/error"),), entries=((entry,),))
+    table = Table(
+        title="t", corner="Method", rows=("a",), columns=(column_spec(Column.of("clean/error")),), entries=((entry,),)
+    )
     assert "20.5 (20.3: undecided)" in render(table, "markdown")
     assert "20.3" not in render(table, "markdown", Style(reference=False))
 
@@ -268,7 +276,7 @@ printable = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, ma
 @settings(max_examples=15, deadline=None)
 @given(printable, printable)
 def test_no_printable_label_breaks_a_format(title, row):
-    table = metric_table(title, [row], ["clean/error"], observations({(row, "clean/error"): [0.25]}))
+    table = metric_table(title, [row], [Column.of("clean/error")], observations({(row, "clean/error"): [0.25]}))
     json.loads(render(table, "json"))
     assert [line["row"] for line in csv.DictReader(io.StringIO(render(table, "csv"), newline=""))] == [row]
     assert "25.0" in render(table, "latex")
@@ -276,7 +284,7 @@ def test_no_printable_label_breaks_a_format(title, row):
 
 def test_labels_of_several_lines_are_refused():
     with pytest.raises(ValueError, match="printable text on one line"):
-        metric_table("t", ["a\nb"], ["clean/error"], [])
+        metric_table("t", ["a\nb"], [Column.of("clean/error")], [])
 
 
 def test_a_table_draws_in_a_terminal(three_rows):
@@ -292,12 +300,13 @@ def test_a_table_draws_in_a_terminal(three_rows):
 def test_a_warm_table_imports_neither_numpy_nor_rich_nor_torch():
     script = (
         "import sys\n"
+        "from eval.tables.column import Column\n"
         "from eval.tables.grid import Observation\n"
         "from eval.tables.layouts import metric_table\n"
         "from eval.tables.formats.render import render\n"
         "from eval.tables.published.tables import published_table\n"
-        "seen = [Observation(row='a', column='clean/error', seed=s, value=.1 + s / 10) for s in range(3)]\n"
-        "render(metric_table('t', ['a'], ['clean/error'], seen), 'markdown'); published_table('table-3')\n"
+        "seen = [Observation(row='a', column=Column.of('clean/error'), seed=s, value=.1 + s / 10) for s in range(3)]\n"
+        "render(metric_table('t', ['a'], [Column.of('clean/error')], seen), 'markdown'); published_table('table-3')\n"
         "heavy = {'numpy', 'scipy', 'torch', 'pandas', 'rich', 'numba', 'ray', 'mlflow'} & set(sys.modules)\n"
         "sys.exit(f'imported {sorted(heavy)}' if heavy else 0)\n"
     )
@@ -343,8 +352,8 @@ def shown_by_markdown(text):
 @pytest.mark.parametrize("label", MARKUP)
 def test_markdown_shows_every_label_as_it_is(label):
     """A label is text: a link, a code or a tag in it would show the row under another name."""
-    seen = [Observation(row=label, column="clean/error", seed=0, value=0.2)]
-    table = replace(metric_table(label, [label], ["clean/error"], seen), notes=(f"Run as {label} here.",))
+    seen = [Observation(row=label, column=Column.of("clean/error"), seed=0, value=0.2)]
+    table = replace(metric_table(label, [label], [Column.of("clean/error")], seen), notes=(f"Run as {label} here.",))
     shown = shown_by_markdown(render(table, "markdown"))
     assert shown["heading_open"] == [label]
     assert shown["tr_open"] == ["Method", label]
@@ -354,8 +363,8 @@ def test_markdown_shows_every_label_as_it_is(label):
 def test_latex_takes_no_label_for_a_command():
     r"""`\\` takes a bracket or an asterisk that follows for its own; the default encoding prints < as another sign."""
     labels = ["[2] ours", "*a*", "a<b>c|d", "`q`"]
-    seen = [Observation(row=label, column="clean/error", seed=0, value=0.2) for label in labels]
-    text = render(metric_table("t", labels, ["clean/error"], seen), "latex")
+    seen = [Observation(row=label, column=Column.of("clean/error"), seed=0, value=0.2) for label in labels]
+    text = render(metric_table("t", labels, [Column.of("clean/error")], seen), "latex")
     for expected in ("{[}2{]} ours &", "{*}a{*} &", r"a\textless{}b\textgreater{}c\textbar{}d &"):
         assert f"\n{expected} " in text
     assert r"\textasciigrave{}q\textasciigrave{} &" in text

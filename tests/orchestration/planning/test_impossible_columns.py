@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from eval.benchmarks.registry import column_value, parse_column
 from eval.metrics.calibration import BIN_SIZE, smallest_for_rms
 from eval.metrics.registry import METRICS
 from eval.report import BenchmarkOutcome, MetricValue
+from eval.tables.column import column_value, parse_column
 from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.load import load_sweep
 from orchestration.cells.resolve import resolve_sweep

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 from eval.benchmarks.contract import BenchmarkRequest
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
+from eval.tables.column import Column
 from orchestration.results.normalisation import normalisation_notes
 
 
@@ -19,18 +20,18 @@ def cell_with(baseline: str | None, key: str = "t"):
 
 def test_a_normalised_column_names_its_baseline() -> None:
     cell, result = cell_with("alexnet")
-    assert normalisation_notes(["c/error", "c/mce"], [cell], {"t": result}) == (
+    assert normalisation_notes([Column.of("c/error"), Column.of("c/mce")], [cell], {"t": result}) == (
         "C mCE: divided by the errors of alexnet.",
     )
 
 
 def test_two_baselines_in_one_column_are_both_named() -> None:
     (first, one), (second, two) = cell_with("alexnet"), cell_with("mine", key="u")
-    (note,) = normalisation_notes(["c/mce"], [first, second], {"t": one, "u": two})
+    (note,) = normalisation_notes([Column.of("c/mce")], [first, second], {"t": one, "u": two})
     assert note.endswith("alexnet and of mine.")
 
 
 def test_raw_columns_and_columns_without_values_need_no_note() -> None:
     cell, result = cell_with("alexnet")
-    assert normalisation_notes(["c/error", "pgd/error"], [cell], {"t": result}) == ()
-    assert normalisation_notes(["c/mce"], [cell], {}) == ()
+    assert normalisation_notes([Column.of("c/error"), Column.of("pgd/error")], [cell], {"t": result}) == ()
+    assert normalisation_notes([Column.of("c/mce")], [cell], {}) == ()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from eval.tables.column import Column
 from eval.tables.grid import Observation, Reference
 from eval.tables.layouts import metric_table
 from orchestration.cells.load import load_sweep
@@ -68,8 +69,8 @@ def test_rows_grow_by_half_up_to_the_limit() -> None:
 def test_an_undecided_entry_is_found_in_its_row() -> None:
     from dataclasses import replace
 
-    seen = [Observation(row=row, column="clean/error", seed=0, value=0.2) for row in ("Baseline", "PixMix")]
-    table = metric_table("t", ["Baseline", "PixMix"], ["clean/error"], seen)
+    seen = [Observation(row=row, column=Column.of("clean/error"), seed=0, value=0.2) for row in ("Baseline", "PixMix")]
+    table = metric_table("t", ["Baseline", "PixMix"], [Column.of("clean/error")], seen)
     entries = tuple(
         (replace(row[0], reference=Reference(value=0.2, verdict=verdict)),)  # type: ignore[type-var]
         for row, verdict in zip(table.entries, ("reproduced", "undecided (about 2 more seeds)"), strict=True)

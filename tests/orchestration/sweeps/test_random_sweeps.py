@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from eval.benchmarks.registry import parse_column
 from eval.metrics.scores import detail_parts
+from eval.tables.column import Column
 from eval.tables.formats.entries import Style
 from eval.tables.formats.render import render
 from eval.tables.formats.terminal import to_rich
@@ -131,13 +131,12 @@ def assert_entries_are_those_of_their_cells(table: Table, sweep: Sweep, cells: S
     assert found == {place: pytest.approx(values) for place, values in wanted.items()}
 
 
-def place(sweep: Sweep, point: Point, column: str) -> tuple[str, str]:
+def place(sweep: Sweep, point: Point, column: Column) -> tuple[str, str]:
     assert sweep.table is not None
     if sweep.table.layout == "sets":
-        base = next(each for each in sweep.columns if column.startswith(f"{each}/"))
-        return column.removeprefix(f"{base}/"), f"{base}/{point.row}"
+        return str(column.detail), f"{column.of_row(None)}/{point.row}"
     if sweep.table.matrix is None:
-        return point.row, column
+        return point.row, str(column)
     down, across = (label(point, path) for path in (sweep.table.matrix.rows, sweep.table.matrix.columns))
     names = [path.rpartition(".")[2] for path in (sweep.table.matrix.rows, sweep.table.matrix.columns)]
     name = names[1] if names[0] != names[1] else sweep.table.matrix.columns
@@ -149,8 +148,7 @@ def label(point: Point, path: str) -> str:
     return value if isinstance(value, str) else json.dumps(value) if isinstance(value, bool) else str(value)
 
 
-def expected(cell: ResolvedCell, column: str) -> float:
-    parsed = parse_column(column)
+def expected(cell: ResolvedCell, parsed: Column) -> float:
     request = next(each for each in cell.benchmarks if each.name == parsed.benchmark)
     if parsed.detail in (None, "mean"):
         return value_of(cell.train_key, request.key, parsed.metric)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from eval.tables.column import Column
 from orchestration.errors import InputError
 from orchestration.sweeps.expand import expand
 from orchestration.sweeps.model import Overrides, Sweep
@@ -117,8 +118,8 @@ def test_a_size_changes_seeds_workers_columns_and_leaves_out_by_name() -> None:
 
     smoke = expanded(axes, more=more, size="smoke")
 
-    assert smoke.columns == ("c-generated/error",)
-    assert smoke.stand_ins == {"c-generated/error": "c/error"}
+    assert smoke.columns == (Column("c-generated", "error"),)
+    assert smoke.stand_ins == {Column("c-generated", "error"): Column("c", "error")}
     assert smoke.left_out == {"clean/error": "not here", "B": "too slow"}
     assert [point.row for point in smoke.points] == ["A"]
     assert (smoke.points[0].seed, smoke.workers) == (5, 1)

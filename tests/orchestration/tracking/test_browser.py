@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from eval.tables.column import Column
 from orchestration.tracking import serve_ui, sync
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -91,14 +92,16 @@ def ui(tmp_path_factory: pytest.TempPathFactory, lab_module: Any) -> Iterator[Ui
     page = "<!doctype html><title>grid</title><h1>ablation</h1><table><tr><td>pixmix<td>5.1</tr></table>"
     grid = {"grid.md": f"| method | clean error ↓ | pgd error ↓ |\n| --- | --- | --- |\n{rows}", "grid.html": page}
     plan = lab_module.done(plan)
-    done = sync(store, plan, f"sqlite:///{database}", columns=COLUMNS, grid=grid)
+    done = sync(store, plan, f"sqlite:///{database}", columns=tuple(map(Column.of, COLUMNS)), grid=grid)
     with closing(sqlite3.connect(database)) as connection:
         second = "select run_uuid from params where key = 'seed' and value = '1'"
         connection.execute(f"update runs set lifecycle_stage = 'deleted' where run_uuid in ({second})")
         connection.execute(f"update tags set value = 'gone' where key = 'kind' and run_uuid in ({second})")
         connection.commit()
     multiply(database, COPIES)
-    everything = tracked_sweep(lab_module.plan("ablation", methods=METHODS, seeds=COPIES), COLUMNS)
+    everything = tracked_sweep(
+        lab_module.plan("ablation", methods=METHODS, seeds=COPIES), tuple(map(Column.of, COLUMNS))
+    )
     MlflowTracking(f"sqlite:///{database}").tag_experiment(done.experiment_id, view_tags(everything))
     with serve_ui(f"sqlite:///{database}", log=folder / "ui.log") as server:
         (links,) = server.sweeps()

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from eval.tables.column import Column
 from orchestration.errors import EnvironmentRefused
 from orchestration.settings import sqlite_address
 from orchestration.tracking import check_tracking, open_tracker, serve_ui, sync
@@ -62,7 +63,7 @@ def test_a_run_is_shown_in_sqlite_with_its_artifacts_beside_it(
 ) -> None:
     plan = lab.plan()
     log = tmp_path / "mlflow.log"
-    tracker = open_tracker(sqlite_address(database), store, columns=("clean/error",), log=log)
+    tracker = open_tracker(sqlite_address(database), store, columns=(Column.of("clean/error"),), log=log)
     before = time.monotonic()
     tracker.run_started(plan)
     for cell in plan.cells:
@@ -91,7 +92,7 @@ def test_a_run_is_shown_in_sqlite_with_its_artifacts_beside_it(
     told = capfd.readouterr()
     assert (told.out, told.err) == ("", "")
 
-    again = sync(store, lab.done(plan), sqlite_address(database), columns=("clean/error",))
+    again = sync(store, lab.done(plan), sqlite_address(database), columns=(Column.of("clean/error"),))
     assert (again.written, again.unchanged) == (0, 4)
     assert query(database, "select count(*) from metrics where key = 'train/loss'") == [(8,)]
 

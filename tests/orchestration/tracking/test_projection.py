@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from eval.benchmarks.contract import BenchmarkRequest
+from eval.tables.column import Column
 from orchestration.tracking.sync import sync
 from orchestration.tracking.tracked_values import tracked_sweep
 from orchestration.tracking.writer import Writer
@@ -266,7 +267,13 @@ def test_values_that_are_not_finite_are_named_instead_of_shown(store: Any, lab: 
 
 def test_prepared_views_hold_the_columns_that_matter(store: Any, lab: Any, server: Any) -> None:
     plan = finished(store, lab, lab.plan())
-    done = sync(store, plan, URI, client=server, columns=("pgd/error", "clean/error", "c/error/fog", "c/error/snow"))
+    done = sync(
+        store,
+        plan,
+        URI,
+        client=server,
+        columns=tuple(map(Column.of, ("pgd/error", "clean/error", "c/error/fog", "c/error/snow"))),
+    )
     tags = server.experiment_tags[done.experiment_id]
 
     flat, grouped = view(server, "cells"), view(server, "methods")
@@ -304,7 +311,7 @@ def test_run_names_spell_out_what_differs_within_a_row(lab: Any) -> None:
         sweep="betas", cells=tuple(lab.cell("pixmix", seed, beta=beta) for beta in (1.0, 2.5) for seed in (0, 1))
     )
 
-    tracked = tracked_sweep(plan, ("clean/error",))
+    tracked = tracked_sweep(plan, (Column("clean", "error"),))
 
     assert [cell.name for cell in tracked.cells][1:3] == ["Pixmix · beta 1 · seed 1", "Pixmix · beta 2.5 · seed 0"]
     assert tracked.varying == ("seed", "beta")

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from eval.tables.column import Column
 from orchestration.settings import sqlite_address
 from orchestration.tracking import open_tracker
 from orchestration.tracking.journal import Journal
@@ -107,7 +108,7 @@ def test_a_writer_thread_that_breaks_is_reported() -> None:
 def test_nothing_is_missing_in_mlflow_after_its_writer_was_killed(store: Any, lab: Any, tmp_path: Path) -> None:
     """Killed in the middle of a run: every cell has its run, its curve and its numbers, and the sweep has ended."""
     database, plan = tmp_path / "mlflow.db", lab.plan()
-    tracker = open_tracker(sqlite_address(database), store, columns=("clean/error",))
+    tracker = open_tracker(sqlite_address(database), store, columns=(Column.of("clean/error"),))
     assert isinstance(tracker, MessageTracker)
     assert isinstance(tracker._sink, ProcessSink)
     tracker.run_started(plan)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from eval.corruptions.cbar.registry import cbar_kinds
+from eval.tables.column import Column
 from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.load import load_sweep as load_file
 from orchestration.cells.resolve import resolve_sweep
@@ -102,7 +103,7 @@ def test_published_and_own_files_are_never_in_one_column(
     assert main(["report", *where, "-o", str(tmp_path / "page.html"), "--json"]) == 0
     assert "C-bar (own files)" in (tmp_path / "page.html").read_text()
     plan = make_plan(load_file(str(path)), store=open_store(str(storage)), catalogue=builtin_catalogue(files))
-    tracked = tracked_sweep(plan, ("clean/error", "cbar/error"))
+    tracked = tracked_sweep(plan, (Column("clean", "error"), Column("cbar", "error")))
     assert tracked.columns == ("clean/error", "cbar/error", "cbar-own-files/error")
     assert [sorted(cell.wanted.values()) for cell in tracked.cells] == [["cbar", "clean"], ["cbar-own-files", "clean"]]
 
