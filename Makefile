@@ -19,7 +19,7 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	$(BIN)/python -m compileall -q augment clusters eval orchestration trainers
-	$(BIN)/python -m augment.kernels.warm
+	$(BIN)/python -m trainers.worker.warm_kernels
 	@touch $@
 
 install: $(STAMP)  ## install the locked environment into .venv and compile the kernels

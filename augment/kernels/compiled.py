@@ -3,33 +3,30 @@
 Numba's own disk cache is keyed on the path and modification time of a source file, so a resubmitted working directory would
 compile again, and it does not notice a change in another file that a kernel calls. Here the cache folder of a kernel is named
 by the hash of its module's source and of every module of ours which that one imports, directly or not; path and time play no
-part. Numba itself adds its version, the processor and the argument types. One process compiles at a time, under a file lock
-(`augment.kernels.warm`), so that the workers of a node do not all compile the same.
+part. Numba itself adds its version, the processor and the argument types. One process compiles at a time, under a file lock,
+so that the workers of a node do not all compile the same.
 
 Kernels are never `parallel` nor `fastmath`, and release the GIL: threads of the loader run them side by side.
+
+Each kernel module lists its warm-up calls in `WARM_UP`: functions without arguments that run its kernels on tiny images with the
+argument types used in production. Whoever needs a kernel soon (a treatment that is being built, a worker that starts) hands them
+to `warm`; where the machine code is on disk already this only loads it.
 """
 
 from __future__ import annotations
 
-import ast
-import fcntl
 import functools
-import hashlib
 import importlib
-import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 
-KERNEL_PACKAGES: Final = ("augment", "eval", "benchmarks")
-CACHE_VARIABLE: Final = "DREAMGRID_KERNEL_CACHE"
-TOP: Final = Path(__file__).resolve().parents[2]
+from augment.kernels.sources import cache_root
 
 
 class Kernel:
@@ -100,7 +97,7 @@ def kernel(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]
 def read_only(array: NDArray[Any]) -> NDArray[Any]:
     """Return a contiguous read-only view of an array, or of a copy where it is not contiguous.
 
-    Numba compiles a kernel anew for arrays that cannot be written to (memory-mapped files): kernels that only read an argument
+    Numba compiles a kernel again for arrays that cannot be written to (memory-mapped files): kernels that only read an argument
     get it in this form always, so that one compilation serves.
     """
     view = np.ascontiguousarray(array).view()
@@ -108,111 +105,58 @@ def read_only(array: NDArray[Any]) -> NDArray[Any]:
     return view
 
 
-def cache_root() -> Path:
-    """Return the folder that holds all machine code and the lock (it may not exist yet)."""
-    return Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "dreamgrid" / "kernels")
+WarmUp = Callable[[], None]
+_warmed: set[WarmUp] = set()
 
 
-@functools.cache
-def sources_hash(module: str) -> str:
-    """Return a hash of the source of a module of ours and of all our modules that it imports, directly or not."""
-    digest = hashlib.sha256()
-    for name in sorted(_reach(module)):
-        digest.update(name.encode() + b"\0" + _source_of(name) + b"\0")
-    return digest.hexdigest()[:16]
+def warm(calls: Iterable[WarmUp], *, report: Callable[[str], None] | None = None) -> float:
+    """Run warm-up calls under the compile lock and return the seconds it took.
+
+    Calls that this process has run before cost nothing.
+
+    Args:
+        calls: Entries of the `WARM_UP` of kernel modules.
+        report: Called with a line for each call that had kernels to compile.
+    """
+    waiting = [call for call in dict.fromkeys(calls) if call not in _warmed]
+    started = time.monotonic()
+    if waiting:
+        cache_root().mkdir(parents=True, exist_ok=True)
+        with FileLock(cache_root() / ".lock"):
+            for call in waiting:
+                _warm_up(call, report)
+                _warmed.add(call)
+    return time.monotonic() - started
 
 
-def _reach(module: str) -> set[str]:
-    seen: set[str] = set()
-    waiting = [module]
-    while waiting:
-        name = waiting.pop()
-        if name not in seen:
-            seen.add(name)
-            waiting.extend(_imports_of(name))
-    return seen
-
-
-@functools.cache
-def _imports_of(module: str) -> frozenset[str]:
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(_source_of(module))):
-        if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-            found.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return frozenset(name for name in found if name.partition(".")[0] in KERNEL_PACKAGES and path_of(name))
-
-
-@functools.cache
-def _source_of(module: str) -> bytes:
-    path = path_of(module)
-    if path is None:  # a kernel typed at a prompt or run as a script: nothing on disk names its version
-        return b""
-    return path.read_bytes()
-
-
-def path_of(module: str) -> Path | None:
-    """Return the file of a module of ours, or None where there is none."""
-    stem = TOP.joinpath(*module.split("."))
-    return next((path for path in (stem.with_suffix(".py"), stem / "__init__.py") if path.is_file()), None)
-
-
-class CompilationCount:
-    """Counts kernels that had to be compiled in this process and tells the user of the first one."""
-
-    def __init__(self) -> None:
-        self.compiled = 0
-        self.tell: Callable[[str], None] = _write_to_stderr
-
-    def add(self, module: str) -> None:
-        """Count a function that Numba compiles, if it is one of ours."""
-        if module.partition(".")[0] not in KERNEL_PACKAGES:
-            return
-        if self.compiled == 0:
-            self.tell(f"compiling kernels for this processor, once (kept in {cache_root()}) ...")
-        self.compiled += 1
-
-
-def _write_to_stderr(line: str) -> None:
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()
-
-
-def tell_compilation_by(tell: Callable[[str], None]) -> None:
-    """Say by this function, instead of on stderr, that kernels are being compiled."""
-    _COUNT.tell = tell
+def _warm_up(call: WarmUp, report: Callable[[str], None] | None) -> None:
+    started, before = time.monotonic(), num_compiled()
+    call()
+    compiled = num_compiled() - before
+    if report is not None and compiled:
+        report(f"compiled {compiled} kernels of {call.__module__} in {time.monotonic() - started:.1f} s")
 
 
 def num_compiled() -> int:
     """Return how many kernels this process had to compile (those loaded from the cache do not count)."""
-    return _COUNT.compiled
+    return len(_compiled)
 
 
-@contextmanager
-def compile_lock() -> Iterator[float]:
-    """Hold the node-wide lock on compilation; yields the seconds that were spent waiting for it."""
-    folder = cache_root()
-    folder.mkdir(parents=True, exist_ok=True)
-    started = time.monotonic()
-    with (folder / ".lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        try:
-            yield time.monotonic() - started
-        finally:
-            fcntl.flock(handle, fcntl.LOCK_UN)
+_compiled: list[str] = []
+"""Modules of the kernels that were compiled, one entry a kernel."""
+
+
+def _note_compilation(module: str) -> None:
+    if not _compiled:
+        sys.stderr.write(f"compiling kernels for this processor, once (kept in {cache_root()}) ...\n")
+        sys.stderr.flush()
+    _compiled.append(module)
 
 
 @functools.cache
 def _numba() -> Any:
-    """Return Numba, which from now on finds machine code by content and counts what it compiles."""
-    import numba
+    """Return Numba, which from now on finds machine code by content and reports what it compiles."""
+    from augment.kernels import numba_cache  # derives from classes of Numba, which costs a light command half a second
 
-    from augment.kernels.numba_cache import install
-
-    install(_COUNT)
-    return numba
-
-
-_COUNT: Final = CompilationCount()
+    numba_cache.install(_note_compilation)
+    return numba_cache.numba

@@ -13,10 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final
 
+import numba as numba
 from blake3 import blake3
 from numba.core import caching, event
 
-from augment.kernels.compiled import KERNEL_PACKAGES, CompilationCount, cache_root, path_of, sources_hash
+from augment.kernels.sources import cache_root, is_ours, path_of, sources_hash
 
 _Locator: Any = getattr(caching, "_CacheLocator", object)
 _Files: Any = getattr(caching, "IndexDataCacheFile", object)
@@ -39,14 +40,13 @@ class SourceHashLocator(_Locator):  # type: ignore[misc]
         return sources_hash(self._module)
 
     def get_disambiguator(self) -> str:
-        """Return what tells two functions of one name apart."""
+        """Return what distinguishes two functions of one name."""
         return hashlib.sha256(self._name.encode()).hexdigest()[:10]
 
     @classmethod
     def from_function(cls, py_func: Callable[..., Any], py_file: str) -> SourceHashLocator | None:
         """Claim functions of our packages; return None for others and where the folder cannot be written."""
-        module = py_func.__module__
-        if module.partition(".")[0] not in KERNEL_PACKAGES or path_of(module) is None:
+        if not is_ours(py_func.__module__) or path_of(py_func.__module__) is None:
             return None
         locator = cls(py_func, py_file)
         try:
@@ -91,25 +91,24 @@ class SealedFiles(_Files):  # type: ignore[misc]
 
 
 class _Listener(event.Listener):  # type: ignore[misc]
-    """Counts what Numba compiles."""
-
-    def __init__(self, count: CompilationCount) -> None:
-        self._count = count
+    def __init__(self, on_compilation: Callable[[str], None]) -> None:
+        self._on_compilation = on_compilation
 
     def on_start(self, event: Any) -> None:
-        """Count a function."""
-        self._count.add(event.data["dispatcher"].py_func.__module__)
+        module = event.data["dispatcher"].py_func.__module__
+        if is_ours(module):
+            self._on_compilation(module)
 
     def on_end(self, event: Any) -> None:
-        """Do nothing: the end of a compilation is no news."""
+        pass  # abstract in Numba: only the start of a compilation counts
 
 
-def install(count: CompilationCount) -> None:
-    """Have Numba place machine code by content and count what it compiles; call it once a process."""
+def install(on_compilation: Callable[[str], None]) -> None:
+    """Have Numba place machine code by content, and call a function with the module of each kernel of ours that it compiles."""
     for implementation in (caching.CompileResultCacheImpl, caching.CodeLibraryCacheImpl):
         locators = getattr(implementation, "_locator_classes", None)
         if locators is not None and _Locator is not object:
             implementation._locator_classes = [SourceHashLocator, *locators]
     if _Files is not object:
         caching.IndexDataCacheFile = SealedFiles
-    event.register("numba:compile", _Listener(count))
+    event.register("numba:compile", _Listener(on_compilation))

@@ -127,11 +127,11 @@ def _data(settings: Settings) -> list[Finding]:
 
 
 def _kernels(settings: Settings) -> list[Finding]:
-    from augment.kernels.compiled import cache_root
+    from augment.kernels.sources import cache_root
 
     folder = Path(cache_root())
     number = sum(1 for path in folder.rglob("*.nbc")) if folder.exists() else 0
     if number:
         return [Finding(what="kernels", state="fine", detail=f"{number} compiled in {folder}")]
-    way_out = "compile them now: python -m augment.kernels.warm (else the first run does)"
+    way_out = "compile them now: python -m trainers.worker.warm_kernels (else the first run does)"
     return [Finding(what="kernels", state="note", detail=f"none compiled in {folder}", way_out=way_out)]

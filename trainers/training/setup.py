@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from augment.kernels.warm import LOADER_KERNELS, warm
+from augment.kernels.compiled import warm
+from augment.methods.kernels import LOADER_KERNELS
 from trainers.datasets.registry import dataset_for
 from trainers.datasets.spec import DatasetSpec
 from trainers.errors import CorruptData

@@ -12,17 +12,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from augment.kernels import compiled
-from augment.kernels.compiled import kernel, read_only, sources_hash
+from augment.kernels import sources
+from augment.kernels.compiled import kernel, read_only
 from augment.kernels.counters import SampleKeys, uniforms
 from augment.kernels.numba_cache import SealedFiles
-from augment.kernels.warm import KERNEL_MODULES
+from augment.kernels.sources import CACHE_VARIABLE, forget_sources, imported_modules, sources_hash
+from trainers.worker.warm_kernels import KERNELS
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 CODE = """
-from augment.kernels.compiled import num_compiled
-from augment.kernels.warm import warm
-warm(["augment.kernels.counters"])
+from augment.kernels.compiled import num_compiled, warm
+from augment.kernels.counters import WARM_UP
+warm(WARM_UP)
 print(num_compiled())
 """
 
@@ -30,7 +31,7 @@ print(num_compiled())
 def a_copy(folder: Path) -> Path:
     """Copy the sources that the counters' kernels need into a folder."""
     (folder / "augment" / "kernels").mkdir(parents=True)
-    kernels = [f"kernels/{name}" for name in ("__init__", "compiled", "numba_cache", "counters", "warm")]
+    kernels = [f"kernels/{name}" for name in ("__init__", "compiled", "numba_cache", "counters", "sources")]
     for name in ("__init__", "errors", *kernels):
         shutil.copy(REPOSITORY / "augment" / f"{name}.py", folder / "augment" / f"{name}.py")
     return folder
@@ -38,7 +39,7 @@ def a_copy(folder: Path) -> Path:
 
 def warm_in(folder: Path, cache: Path) -> tuple[int, str]:
     """Warm the counters in a fresh process inside a folder; return the kernels it compiled and what it said."""
-    environment = {**os.environ, compiled.CACHE_VARIABLE: str(cache), "PYTHONPATH": ""}
+    environment = {**os.environ, CACHE_VARIABLE: str(cache), "PYTHONPATH": ""}
     done = subprocess.run(
         [sys.executable, "-c", CODE], cwd=folder, env=environment, capture_output=True, text=True, check=True
     )
@@ -64,7 +65,7 @@ def test_damaged_machine_code_counts_as_absent_and_is_compiled_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, damage: str
 ) -> None:
     """A bit of machine code decides every pixel that comes out of a kernel."""
-    monkeypatch.setenv(compiled.CACHE_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
     files = SealedFiles(cache_path=str(tmp_path / "hash"), filename_base="f", source_stamp="s")
     (tmp_path / "hash").mkdir()
     files.save("int64", b"code " * 100)
@@ -88,7 +89,7 @@ def test_numba_keeps_the_code_of_our_kernels_sealed_and_leaves_that_of_others(
 
     uniforms(SampleKeys(0, 0, np.arange(2)), 1, stream="a kernel that runs installs the cache")
     assert caching.IndexDataCacheFile is SealedFiles
-    monkeypatch.setenv(compiled.CACHE_VARIABLE, str(tmp_path / "ours"))
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "ours"))
     (tmp_path / "theirs").mkdir()
     theirs = SealedFiles(cache_path=str(tmp_path / "theirs"), filename_base="f", source_stamp="s")
     theirs.save("int64", "code")
@@ -102,11 +103,10 @@ def test_a_module_that_a_kernel_module_imports_counts_for_its_hash(
     (tmp_path / "augment").mkdir()
     (tmp_path / "augment" / "first.py").write_text("from augment import second\n")
     (tmp_path / "augment" / "second.py").write_text("VALUE = 1\n")
-    monkeypatch.setattr(compiled, "TOP", tmp_path)
+    monkeypatch.setattr(sources, "TOP", tmp_path)
 
     def fresh_hash() -> str:
-        for cached in (sources_hash, compiled._imports_of, compiled._source_of):
-            cached.cache_clear()
+        forget_sources()
         return sources_hash("augment.first")
 
     try:
@@ -115,8 +115,7 @@ def test_a_module_that_a_kernel_module_imports_counts_for_its_hash(
         (tmp_path / "augment" / "second.py").write_text("VALUE = 2\n")
         assert fresh_hash() != before
     finally:
-        for cached in (sources_hash, compiled._imports_of, compiled._source_of):
-            cached.cache_clear()
+        forget_sources()
 
 
 def test_every_module_with_kernels_is_warmed_at_installation() -> None:
@@ -126,8 +125,8 @@ def test_every_module_with_kernels_is_warmed_at_installation() -> None:
         for path in (REPOSITORY / package).rglob("*.py")
         if "\n@kernel(" in path.read_text()
     }
-    covered = {name for module in KERNEL_MODULES for name in compiled._reach(module)}
-    assert found <= covered, "add these to augment.kernels.warm.KERNEL_MODULES"
+    covered = {name for call in KERNELS for name in imported_modules(call.__module__)}
+    assert found <= covered, "add these to the list of their package, for trainers.worker.warm_kernels"
 
 
 def test_fixed_options_of_kernels_are_refused() -> None:

@@ -19,7 +19,8 @@ from augment.kernels.counters import SampleKeys, StepKeys, permutation, step_uni
 from augment.kernels.geometry import gather_crop_flip
 from augment.registry import METHODS
 from augment.treatment import TreatmentContext
-from augment.kernels.warm import LOADER_KERNELS, warm
+from augment.kernels.compiled import warm
+from augment.methods.kernels import LOADER_KERNELS
 
 def specialised():
     return {f"{each.py_func.__module__}.{each.py_func.__name__}": len(each.overloads)
@@ -42,10 +43,10 @@ for channels in (1, 3):
         step_uniforms(StepKeys(0, 0, 0), 2, stream="step")
         cropped = gather_crop_flip(on_disk, np.array([0, 3, 1]), keys, padding=2, flip=True)
         gather_crop_flip(images, np.array([0, 3, 1]), keys, padding=0, flip=False)
-        images = np.ascontiguousarray(cropped[:, :16, :16])
-        treatment.sample(images, keys)
+        batch = np.ascontiguousarray(cropped[:, :16, :16])
+        treatment.sample(batch, keys)
         if method.accepts_float:
-            treatment.sample(images.astype(np.float32) / 255, keys)
+            treatment.sample(batch.astype(np.float32) / 255, keys)
         treatment.extra(keys)
         grown = {kernel for kernel, count in specialised().items() if count > before.get(kernel, 0)}
         if grown:

@@ -1,0 +1,28 @@
+"""Compile every kernel once, so that no training step pays for it: `python -m trainers.worker.warm_kernels`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+from augment.kernels.compiled import WarmUp, num_compiled, warm
+from augment.kernels.sources import cache_root
+from augment.methods.kernels import METHOD_KERNELS
+from augment.mixing_sets.registry import MIXING_SET_KERNELS
+from eval.corruptions.kernels import CORRUPTION_KERNELS
+from eval.perturbations.p import geometric
+
+KERNELS: Final[tuple[WarmUp, ...]] = (
+    *METHOD_KERNELS, *MIXING_SET_KERNELS, *CORRUPTION_KERNELS, *geometric.WARM_UP,
+)  # fmt: skip
+"""All that there are; a test says so."""
+
+
+def main() -> None:
+    """Compile what is not compiled yet, with a line on stderr for each module that was."""
+    seconds = warm(KERNELS, report=lambda line: print(line, file=sys.stderr))  # noqa: T201 - a command's own messages
+    sys.stderr.write(f"kernels are ready in {cache_root()} ({seconds:.1f} s, {num_compiled()} compiled)\n")
+
+
+if __name__ == "__main__":
+    main()
