@@ -133,21 +133,19 @@ def complete(
     """Train and evaluate what is missing of one evidence sweep, with its seeds or those given; return its table."""
     from orchestration.cells.catalogue import builtin_catalogue
     from orchestration.cells.load import load_sweep
-    from orchestration.cells.resolve import resolve_sweep
     from orchestration.errors import InputError, Mistake
-    from orchestration.planning.plan import plan_cells
+    from orchestration.planning.plan import make_plan
     from orchestration.results.table import recorded_tables
     from orchestration.sweeps.model import Overrides
 
     catalogue = builtin_catalogue(settings.data_root)
-    sweep = load_sweep(
+    resolved = load_sweep(
         str(HERE / f"evidence-{name}.yaml"),
         size="smoke" if quick else "full",
         overrides=Overrides(seeds=seeds),
         catalogue=catalogue,
     )
-    cells = resolve_sweep(sweep, catalogue)
-    plan = plan_cells(cells, name=sweep.label, store=store, catalogue=catalogue)
+    plan = make_plan(resolved, store=store)
     if plan.missing_data:
         raise InputError(f"evidence on {name}", [Mistake(where="", text=line) for line in plan.missing_data])
     by_seed = sorted(plan.to_run, key=lambda cell: cell.cell.seed)
@@ -157,7 +155,7 @@ def complete(
         seconds = time.monotonic() - started
         label = cell.cell.row or cell.cell.method
         sys.stderr.write(f"{name}: {label}, seed {cell.cell.seed}: {seconds:.0f} s ({number} of {len(by_seed)})\n")
-    (table,) = recorded_tables(sweep, cells, store)
+    (table,) = recorded_tables(resolved, store)
     return table
 
 

@@ -60,15 +60,14 @@ def recorded_classes(name: str, *, settings: Settings, score: ScoreName) -> dict
     """Return row -> seed -> AUROC per class, of what is recorded of an evidence sweep."""
     from orchestration.cells.catalogue import builtin_catalogue
     from orchestration.cells.load import load_sweep
-    from orchestration.cells.resolve import resolve_sweep
     from orchestration.store import open_store
     from trainers.datasets.load import load_split
 
     catalogue, store = builtin_catalogue(settings.data_root), open_store(settings.storage)
-    sweep = load_sweep(str(HERE / f"evidence-{name}.yaml"), size="full", catalogue=catalogue)
+    resolved = load_sweep(str(HERE / f"evidence-{name}.yaml"), size="full", catalogue=catalogue)
     labels = load_split(OUTLIERS, "test", settings.data_root).labels
     rows: dict[str, dict[int, Classes]] = {}
-    for cell in resolve_sweep(sweep, catalogue):
+    for cell in resolved.cells:
         wanted = {each.key for each in cell.benchmarks if each.name == "ood"}
         result = store.result(cell.train_key)
         for key, report in result.reports.items() if result else ():

@@ -16,9 +16,7 @@ from typing import TYPE_CHECKING, Final
 from benchmarks.harness import MIN_ROUNDS, Case, Measurement, measure
 from benchmarks.scale_store import record, sweep_file, verb_seconds
 from benchmarks.storage import s3_server, s3_store
-from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.load import load_sweep
-from orchestration.cells.resolve import resolve_sweep
 from orchestration.store import open_store
 
 if TYPE_CHECKING:
@@ -38,7 +36,7 @@ def remote_measurements(folder: Path, *, cells: int, writers: int) -> list[Measu
         writers: Cells that are recorded at once.
     """
     sweep = sweep_file(folder, cells)
-    wanted = resolve_sweep(load_sweep(str(sweep)), builtin_catalogue())
+    wanted = load_sweep(str(sweep)).cells
     with s3_server() as endpoint:
         remote, local = s3_store(endpoint), open_store(str(folder / "beside-s3"))
         for store in (remote, local):

@@ -19,10 +19,8 @@ from unittest.mock import patch
 
 from benchmarks.storage import training_of
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
-from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.load import load_sweep
-from orchestration.cells.resolve import resolve_sweep
 from orchestration.store import open_store
 from orchestration.store.files import FileStore
 
@@ -51,7 +49,7 @@ def sweep_file(folder: Path, cells: int) -> Path:
 def fill(folder: Path, sweep: Path, cells: int) -> FileStore:
     """Record every cell of a sweep and others up to a number, without waiting for the disk."""
     store = open_store(str(folder / "storage"))
-    wanted = resolve_sweep(load_sweep(str(sweep)), builtin_catalogue())
+    wanted = load_sweep(str(sweep)).cells
     with patch.object(os, "fsync"):
         for cell in wanted:
             record(store, cell.train_key, cell)
@@ -112,13 +110,13 @@ def runs_of_writers(folder: Path, writers: int) -> int:
     from orchestration.tracking.opening import open_tracker
     from orchestration.tracking.sync import sync
 
-    sweep = load_sweep(str(sweep_file(folder, 10 * max(1, writers // 10 + 1))))
-    store, catalogue = open_store(str(folder / "together")), builtin_catalogue()
-    plan = make_plan(sweep, store=store, catalogue=catalogue)
-    cells = resolve_sweep(sweep, catalogue)[:writers]
+    resolved = load_sweep(str(sweep_file(folder, 10 * max(1, writers // 10 + 1))))
+    store = open_store(str(folder / "together"))
+    plan = make_plan(resolved, store=store)
+    cells = resolved.cells[:writers]
     plan = replace(plan, cells=plan.cells[:writers])
     database = folder / "mlflow.db"
-    tracker = open_tracker(f"sqlite:///{database}", store, columns=sweep.columns, log=folder / "mlflow.log")
+    tracker = open_tracker(f"sqlite:///{database}", store, columns=resolved.sweep.columns, log=folder / "mlflow.log")
     tracker.run_started(plan)
     _at_once(cells, lambda pair: _record_and_tell(store, tracker, plan.cells[pair[0]], pair[1]))
     tracker.run_ended(plan, "complete")
@@ -126,7 +124,7 @@ def runs_of_writers(folder: Path, writers: int) -> int:
     if (
         trouble
     ):  # on a busy machine the writer may need longer than a run waits for it; `sync` is the way out, here as there
-        sync(store, make_plan(sweep, store=store, catalogue=catalogue), f"sqlite:///{database}", columns=sweep.columns)
+        sync(store, make_plan(resolved, store=store), f"sqlite:///{database}", columns=resolved.sweep.columns)
     query = "select count(distinct run_uuid) from latest_metrics join tags using (run_uuid) where tags.key = 'cell_id'"
     with sqlite3.connect(database) as opened:
         return int(opened.execute(query).fetchone()[0])

@@ -153,7 +153,7 @@ def noop_plan(num_cells: int) -> Plan:
         )
         key = hashlib.sha256(repr(config).encode()).hexdigest()
         return PlannedCell(
-            cell=cell, train_key=key, config=config, dataset_identity="", wanted=(), missing=(), trained=False
+            cell=cell, train_key=key, config=config, dataset_identity="", benchmarks=(), missing=(), trained=False
         )
 
     return Plan(sweep="overhead", cells=tuple(planned(seed) for seed in range(num_cells)))

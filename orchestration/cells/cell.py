@@ -70,7 +70,7 @@ class PlannedCell:
         train_key: Full hexadecimal hash of everything that can change its weights.
         config: The resolved configuration.
         dataset_identity: Declared checksum of its dataset.
-        wanted: Benchmarks that the sweep wants of it.
+        benchmarks: Benchmarks that the sweep wants of it.
         missing: Those of them that no record exists for.
         trained: Whether a complete checkpoint is recorded and, as far as it is needed and was looked at, stored whole.
         supporting: Whether it is only needed by other cells and stands in no row.
@@ -85,7 +85,7 @@ class PlannedCell:
     train_key: str
     config: JobConfig
     dataset_identity: str
-    wanted: tuple[BenchmarkRequest, ...]
+    benchmarks: tuple[BenchmarkRequest, ...]
     missing: tuple[BenchmarkRequest, ...]
     trained: bool
     supporting: bool = False

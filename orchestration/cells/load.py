@@ -9,7 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from orchestration.cells.catalogue import Catalogue
+from orchestration.cells.catalogue import Catalogue, builtin_catalogue
+from orchestration.cells.resolve import resolve_sweep, try_resolve_sweep
+from orchestration.cells.resolved import ResolvedSweep
 from orchestration.errors import InputError, Mistake, nearest
 from orchestration.sweeps.expand import expand
 from orchestration.sweeps.model import SIZES, Overrides, Size, Sweep, union_of
@@ -113,8 +115,42 @@ def load_sweep(
     size: Size = "full",
     overrides: Overrides | None = None,
     catalogue: Catalogue | None = None,
+) -> ResolvedSweep:
+    """Load a sweep in one of its sizes, its cells resolved and checked.
+
+    Args:
+        name_or_path: Name of a built-in sweep, or path of a YAML file.
+        size: "full", "smoke" or "small".
+        overrides: What options change.
+        catalogue: What cells may name; None for the built-in registries without a folder of data.
+
+    Raises:
+        InputError: With all mistakes of the file and of its cells at once.
+    """
+    catalogue = catalogue or builtin_catalogue()
+    sweep = read_sweep(name_or_path, size=size, overrides=overrides, catalogue=catalogue)
+    return resolve_sweep(sweep, catalogue, source=name_or_path)
+
+
+def full_size(resolved: ResolvedSweep) -> ResolvedSweep:
+    """Return the same sweep in its full size without options: what published numbers are compared with.
+
+    Raises:
+        InputError: If its file is gone or mistaken.
+    """
+    if resolved.sweep.size == "full" and not resolved.sweep.overrides:
+        return resolved
+    return load_sweep(resolved.source, catalogue=resolved.catalogue)
+
+
+def read_sweep(
+    name_or_path: str,
+    *,
+    size: Size = "full",
+    overrides: Overrides | None = None,
+    catalogue: Catalogue | None = None,
 ) -> Sweep:
-    """Load a sweep in one of its sizes, checked.
+    """Read a sweep in one of its sizes without resolving its cells, for what only shows its rows and columns.
 
     Args:
         name_or_path: Name of a built-in sweep, or path of a YAML file.
@@ -143,8 +179,6 @@ def load_sweep(
         ]
         mistakes += _published_mistakes(loaded)
     if catalogue is not None and mistakes:
-        from orchestration.cells.resolve import try_resolve_sweep
-
         mistakes += try_resolve_sweep(sweep, catalogue, found=mistakes)[1]
     if mistakes:
         raise InputError(loaded.subject, list(dict.fromkeys(mistakes)))
@@ -180,7 +214,7 @@ def _load_union(
             if overrides is None and catalogue is None:
                 parts.append(built_in_sweep(name, size))
             else:
-                parts.append(load_sweep(name, size=size, overrides=overrides, catalogue=catalogue))
+                parts.append(read_sweep(name, size=size, overrides=overrides, catalogue=catalogue))
         except InputError as error:
             mistakes += [replace(each, where=f"{name}: {each.where}") for each in error.mistakes]
     if mistakes:
@@ -190,8 +224,8 @@ def _load_union(
 
 @lru_cache(maxsize=64)
 def built_in_sweep(name: str, size: Size = "full") -> Sweep:
-    """Load a built-in sweep as it stands, once a process: the list of sweeps meets each in several unions."""
-    return load_sweep(name, size=size)
+    """Read a built-in sweep as it is, once a process: the list of sweeps meets each in several unions."""
+    return read_sweep(name, size=size)
 
 
 def sizes_of(file: SweepFile) -> tuple[Size, ...]:

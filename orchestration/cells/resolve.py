@@ -12,31 +12,37 @@ from dataclasses import replace
 from orchestration.cells.catalogue import Catalogue, known_fields
 from orchestration.cells.checks.columns import impossible, unknown_columns
 from orchestration.cells.checks.tables import layout_mistakes, table_mistakes
-from orchestration.cells.identity import ResolvedCell, Resolver
+from orchestration.cells.identity import Resolver
 from orchestration.cells.point_settings import mistake_at
 from orchestration.cells.resolve_point import resolve_point
+from orchestration.cells.resolved import ResolvedPoint, ResolvedSweep
 from orchestration.errors import InputError, Mistake, nearest
-from orchestration.sweeps.model import Point, Sweep
+from orchestration.sweeps.model import Sweep
 
 MAX_MISTAKES = 50
 _SPOKEN = {"mixing_set": "a mixing set", "outliers": "outliers"}
 
 
-def resolve_sweep(sweep: Sweep, catalogue: Catalogue) -> tuple[ResolvedCell, ...]:
-    """Resolve every point of a sweep, in order.
+def resolve_sweep(sweep: Sweep, catalogue: Catalogue, *, source: str = "") -> ResolvedSweep:
+    """Resolve every point of a sweep, in order; `orchestration.cells.load.load_sweep` does so for a file.
+
+    Args:
+        sweep: What is wanted.
+        catalogue: What cells may name.
+        source: The name or path that the sweep was read from.
 
     Raises:
         InputError: With every mistake of every point: unknown names, hyper-parameters, types, ranges, impossible cells.
     """
-    cells, mistakes = try_resolve_sweep(sweep, catalogue)
+    resolved, mistakes = try_resolve_sweep(sweep, catalogue)
     if mistakes:
         raise InputError(f"sweep '{sweep.name}'", mistakes)
-    return cells
+    return replace(resolved, source=source)
 
 
 def try_resolve_sweep(
     sweep: Sweep, catalogue: Catalogue, *, found: Sequence[Mistake] = ()
-) -> tuple[tuple[ResolvedCell, ...], list[Mistake]]:
+) -> tuple[ResolvedSweep, list[Mistake]]:
     """Resolve every point of a sweep, part by part for a union, and return the mistakes beside what could be resolved.
 
     Args:
@@ -44,65 +50,71 @@ def try_resolve_sweep(
         catalogue: What cells may name.
         found: Mistakes that its file was found to have; what would only follow from them is not looked for.
     """
-    parts = sweep.parts or (sweep,)
-    made = [_try_resolve_part(part, catalogue, found) for part in parts]
-    if sweep.parts:
-        made = [
-            (cells, [replace(each, where=f"{part.name}: {each.where}") for each in mistakes])
-            for part, (cells, mistakes) in zip(parts, made, strict=True)
-        ]
-    cells = tuple(cell for resolved, _ in made for cell in resolved)
-    mistakes = [mistake for _, of_part in made for mistake in of_part]
+    leaves: list[ResolvedSweep] = []
+    mistakes: list[Mistake] = []
+    for part in sweep.leaves:
+        leaf, own = _try_resolve_leaf(part, catalogue, found)
+        leaves.append(leaf)
+        mistakes += [replace(each, where=f"{part.name}: {each.where}") for each in own] if sweep.parts else own
     if not found:
-        unused = [
-            [*check_overrides(part, catalogue), *check_unused(part, resolved)]
-            for part, (resolved, _) in zip(parts, made, strict=True)
-        ]
+        # An option must change something in at least one part of a union, not in each of them.
+        unused = [[*check_overrides(leaf.sweep, catalogue), *check_unused(leaf)] for leaf in leaves]
         mistakes += [each for each in unused[0] if all(each in others for others in unused)]
     elif not sweep.broken:
         mistakes += check_overrides(sweep, catalogue)
-    return cells, list(dict.fromkeys(mistakes))[:MAX_MISTAKES]
+    resolved = leaves[0] if not sweep.parts else _union(sweep, leaves, catalogue)
+    return resolved, list(dict.fromkeys(mistakes))[:MAX_MISTAKES]
 
 
-def _try_resolve_part(
+def _union(sweep: Sweep, parts: Sequence[ResolvedSweep], catalogue: Catalogue) -> ResolvedSweep:
+    points = tuple(point for part in parts for point in part.points)
+    return ResolvedSweep(sweep=sweep, points=points, catalogue=catalogue, parts=tuple(parts))
+
+
+def _try_resolve_leaf(
     sweep: Sweep, catalogue: Catalogue, found: Sequence[Mistake]
-) -> tuple[tuple[ResolvedCell, ...], list[Mistake]]:
+) -> tuple[ResolvedSweep, list[Mistake]]:
     resolver = Resolver(catalogue)
     mistakes = unknown_columns(sweep, catalogue)
-    pairs = [(point, cell) for point in sweep.points if (cell := resolve_point(resolver, point, sweep)) is not None]
+    cells = ((point, resolve_point(resolver, point, sweep)) for point in sweep.points)
+    points = tuple(ResolvedPoint(point, cell) for point, cell in cells if cell is not None)
+    resolved = ResolvedSweep(sweep=sweep, points=points, catalogue=catalogue)
     mistakes += resolver.mistakes
-    mistakes += impossible(sweep, [cell for _, cell in pairs], catalogue)
-    mistakes += without_taker(sweep, pairs)
+    mistakes += impossible(resolved)
+    mistakes += without_taker(resolved)
     if not any(mistake.where.startswith(("axes", "base", "sizes", "--set")) for mistake in found):
-        mistakes += table_mistakes(sweep, pairs)
+        mistakes += table_mistakes(resolved)
     if not found and not mistakes and sweep.points:
         mistakes += layout_mistakes(sweep)
-    return tuple(cell for _, cell in pairs), mistakes
+    return resolved, mistakes
 
 
-def without_taker(sweep: Sweep, pairs: Sequence[tuple[Point, ResolvedCell]]) -> list[Mistake]:
+def without_taker(resolved: ResolvedSweep) -> list[Mistake]:
     """Return a mistake for every mixing set or outlier stream that rows name themselves and whose methods take none.
 
     Otherwise one cell would stand in two rows, each under the name of another set.
     """
     taken: dict[tuple[str, tuple[str | int, ...]], bool] = {}
-    for point, cell in pairs:
+    for each in resolved.points:
         for head in ("mixing_set", "outliers"):
-            item = point.settings.get(head)
+            item = each.point.settings.get(head)
             if item is not None and item.origin[:1] == ("axes",):
                 place = (head, item.origin)
-                taken[place] = taken.get(place, False) or getattr(cell.config, head) is not None
+                taken[place] = taken.get(place, False) or getattr(each.cell.config, head) is not None
     return [
         mistake_at(
-            sweep, origin, f"no method that it is given to takes {_SPOKEN[head]}, so it changes nothing; leave it out"
+            resolved.sweep,
+            origin,
+            f"no method that it is given to takes {_SPOKEN[head]}, so it changes nothing; leave it out",
         )
         for (head, origin), is_taken in taken.items()
         if not is_taken
     ]
 
 
-def check_unused(sweep: Sweep, cells: Sequence[ResolvedCell]) -> list[Mistake]:
+def check_unused(resolved: ResolvedSweep) -> list[Mistake]:
     """Return a mistake for every mixing set or outlier stream that `--set` gives and no cell of the sweep takes."""
+    sweep, cells = resolved.sweep, resolved.cells
     given = {path: item for point in sweep.points[:1] for path, item in point.settings.items()}
     mistakes = []
     for path, item in given.items():

@@ -11,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from orchestration.cells.catalogue import Catalogue
+    from orchestration.cells.resolved import ResolvedSweep
     from orchestration.settings import Settings
     from orchestration.store.files import FileStore
     from orchestration.sweeps.model import Overrides, Size, Sweep
@@ -76,7 +77,7 @@ class SweepChoice:
             )
         return "smoke" if self.smoke else "small" if self.small else "full"
 
-    def load(self, catalogue: Catalogue) -> Sweep:
+    def load(self, catalogue: Catalogue) -> ResolvedSweep:
         """Load the sweep.
 
         Raises:
@@ -85,6 +86,16 @@ class SweepChoice:
         from orchestration.cells.load import load_sweep
 
         return load_sweep(self.name, size=self.size, overrides=self.overrides, catalogue=catalogue)
+
+    def read(self) -> Sweep:
+        """Read the sweep without resolving its cells, for verbs that need its name and size only.
+
+        Raises:
+            InputError: With every mistake of the options, or of the shape of the file.
+        """
+        from orchestration.cells.load import read_sweep
+
+        return read_sweep(self.name, size=self.size, overrides=self.overrides)
 
     @property
     def overrides(self) -> Overrides:
@@ -114,18 +125,17 @@ class SweepChoice:
 
         settings = settings_of(storage, data_root)
         catalogue = builtin_catalogue(settings.data_root)
-        sweep = self.load(catalogue)
+        resolved = self.load(catalogue)
         store = existing_store(settings) if is_only_read else store_of(settings)
-        return Opened(settings=settings, catalogue=catalogue, sweep=sweep, store=store)
+        return Opened(settings=settings, resolved=resolved, store=store)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """A chosen sweep, what its cells may name, and the store that its results lie in."""
+    """A chosen sweep with its cells, and the store of its results."""
 
     settings: Settings
-    catalogue: Catalogue
-    sweep: Sweep
+    resolved: ResolvedSweep
     store: FileStore
 
 

@@ -6,21 +6,20 @@ import sys
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from orchestration.cells.resolve import resolve_sweep
+from orchestration.cells.load import full_size
 from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, EXIT_REFUSED, show, tell
 from orchestration.cli.table_output import print_tables, tables_document
 from orchestration.errors import command
-from orchestration.results.compare import Resolved, compared
+from orchestration.results.compare import compared
 from orchestration.runs.run import run_sweep
 from orchestration.runs.tracked_run import LazyTracker
 
 if TYPE_CHECKING:
-    from orchestration.cells.catalogue import Catalogue
+    from orchestration.cells.resolved import ResolvedSweep
     from orchestration.cli.run_options import RunRequest
     from orchestration.runs.run import SweepRun
     from orchestration.runs.until_decided import Look
     from orchestration.store.files import FileStore
-    from orchestration.sweeps.model import Sweep
 
 
 @dataclass(slots=True)
@@ -29,29 +28,26 @@ class Runner:
 
     Args:
         request: What was asked.
-        catalogue: What cells may name.
         store: The truth.
     """
 
     request: RunRequest
-    catalogue: Catalogue
     store: FileStore
     troubles: list[str] = field(default_factory=list)
 
-    def run(self, sweep: Sweep) -> SweepRun:
+    def run(self, resolved: ResolvedSweep) -> SweepRun:
         """Bring a sweep to completion and publish it on the tracking server."""
         from orchestration.runs.progress import progress_for
 
         settings = self.request.settings
-        tracker = LazyTracker(settings, self.store, columns=sweep.columns)
+        tracker = LazyTracker(settings, self.store, columns=resolved.sweep.columns)
         try:
             made = run_sweep(
-                sweep,
+                resolved,
                 settings=settings,
                 store=self.store,
-                catalogue=self.catalogue,
                 mode=self.request.mode,
-                options={**self.request.engine, **self._priorities(sweep)},
+                options={**self.request.engine, **self._priorities(resolved)},
                 observers=[progress_for(sys.stderr), tracker],
             )
         except BaseException:
@@ -61,7 +57,7 @@ class Runner:
         self.troubles += [trouble] if trouble else []
         return made
 
-    def look(self, sweep: Sweep, made: SweepRun) -> Look:
+    def look(self, made: SweepRun) -> Look:
         """Look at the verdicts of a run at the level that several looks leave each."""
         from eval.tables.verdicts import alpha_of_look
         from orchestration.results.claims import evaluate_claims
@@ -70,40 +66,35 @@ class Runner:
         deciding = self.request.deciding
         assert deciding is not None
         alpha = alpha_of_look(deciding.looks)
-        evaluated = evaluate_claims([sweep], store=self.store, catalogue=self.catalogue, alpha=alpha)
-        return look_at(self.compared(sweep, made, alpha).tables, evaluated, sweep)
+        evaluated = evaluate_claims([made.resolved], store=self.store, alpha=alpha)
+        return look_at(self.compared(made, alpha).tables, evaluated, made.resolved.sweep)
 
-    def hours(self, sweep: Sweep) -> float:
+    def hours(self, resolved: ResolvedSweep) -> float:
         """Estimate the device-hours of what is missing of a sweep."""
         from orchestration.planning.costs.estimate import estimate, read_machine
         from orchestration.planning.plan import make_plan
 
-        plan = make_plan(
-            sweep, store=self.store, catalogue=self.catalogue, checkpoints=self.request.settings.checkpoints
-        )
-        found = estimate(plan, store=self.store, catalogue=self.catalogue, machine=read_machine())
+        plan = make_plan(resolved, store=self.store, checkpoints=self.request.settings.checkpoints)
+        found = estimate(plan, store=self.store, catalogue=resolved.catalogue, machine=read_machine())
         for line in found.not_whole:
             tell(f"estimated without what is not whole: {line}")
         return found.device_hours
 
-    def compared(self, sweep: Sweep, made: SweepRun, alpha: float) -> SweepRun:
-        """Return a run whose tables stand beside the published ones."""
-        from orchestration.cells.load import load_sweep
+    def compared(self, made: SweepRun, alpha: float) -> SweepRun:
+        """Return a run whose tables are next to the published ones."""
+        tables = compared(made.tables, made.resolved, full_size(made.resolved), alpha=alpha)
+        return replace(made, tables=tables)
 
-        full = load_sweep(self.request.choice.name)
-        ours = Resolved(sweep, made.cells)
-        whole = Resolved(full, resolve_sweep(full, self.catalogue))
-        return replace(made, tables=compared(made.tables, ours, whole, alpha=alpha))
-
-    def _priorities(self, sweep: Sweep) -> dict[str, Any]:
+    def _priorities(self, resolved: ResolvedSweep) -> dict[str, Any]:
         from orchestration.cli.run_options import priorities_of
 
         if not self.request.priorities:
             return {}
-        rows = [row for part in sweep.parts or (sweep,) for row in part.rows]
+        rows = [row for part in resolved.sweep.leaves for row in part.rows]
         by_row = priorities_of(self.request.priorities, rows)
-        cells = resolve_sweep(sweep, self.catalogue)
-        return {"priorities": {cell.train_key: by_row[cell.cell.row] for cell in cells if cell.cell.row in by_row}}
+        return {
+            "priorities": {cell.train_key: by_row[cell.cell.row] for cell in resolved.cells if cell.cell.row in by_row}
+        }
 
 
 def carry_out(request: RunRequest, *, as_json: bool) -> int:
@@ -112,36 +103,36 @@ def carry_out(request: RunRequest, *, as_json: bool) -> int:
     from orchestration.cli.options import store_of
 
     catalogue = builtin_catalogue(request.settings.data_root)
-    sweep = request.choice.load(catalogue)
-    runner = Runner(request, catalogue, store_of(request.settings))
+    resolved = request.choice.load(catalogue)
+    runner = Runner(request, store_of(request.settings))
     try:
-        sweep, made = _run(runner, sweep)
+        made = _run(runner, resolved)
     except BaseException as error:
-        _notify_of(request, sweep.label, type(error).__name__)
+        _notify_of(request, resolved.label, type(error).__name__)
         raise
     _finish(made, runner, as_json=as_json)
-    _notify(request, made, sweep)
+    _notify(request, made)
     if made.outcome.status != "complete":
         return EXIT_CELLS_FAILED
     return EXIT_REFUSED if runner.troubles else EXIT_DONE
 
 
-def _run(runner: Runner, sweep: Sweep) -> tuple[Sweep, SweepRun]:
+def _run(runner: Runner, resolved: ResolvedSweep) -> SweepRun:
     deciding = runner.request.deciding
     if deciding is None:
-        return sweep, runner.run(sweep)
+        return runner.run(resolved)
     from eval.tables.verdicts import alpha_of_look
     from orchestration.runs.until_decided import run_until_decided
 
-    larger, made = run_until_decided(sweep, runner.run, runner.look, runner.hours, options=deciding, tell=tell)
-    return larger, runner.compared(larger, made, alpha_of_look(deciding.looks))
+    made = run_until_decided(resolved, runner.run, runner.look, runner.hours, options=deciding, tell=tell)
+    return runner.compared(made, alpha_of_look(deciding.looks))
 
 
 def _finish(made: SweepRun, runner: Runner, *, as_json: bool) -> None:
     """Print the grid, or the document, and say what follows."""
-    from orchestration.planning.costs.actual import ledger_of, ledger_text
+    from orchestration.planning.costs.actual import ledger, ledger_text
 
-    cost = ledger_of(made.cells, made.results, runner.catalogue)
+    cost = ledger(made.resolved.cells, made.results, made.resolved.catalogue)
     if as_json:
         import json
 
@@ -184,14 +175,14 @@ def _afterwards(made: SweepRun) -> list[str]:
     return lines
 
 
-def _notify(request: RunRequest, made: SweepRun, sweep: Sweep) -> None:
+def _notify(request: RunRequest, made: SweepRun) -> None:
     if request.webhook is None:
         return
     from orchestration.runs.notify import message_of, notify
 
     outcome = made.outcome
     message = message_of(
-        sweep.label,
+        made.resolved.label,
         outcome.status,
         computed=len(outcome.computed),
         failed={key[:12]: reason for key, reason in outcome.failed.items()},

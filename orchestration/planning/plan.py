@@ -14,7 +14,6 @@ from augment.mixing_sets.identity import missing_set_files
 from augment.mixing_sets.registry import mixing_set_for
 from orchestration.cells.cell import Cell, Mode, Plan, PlannedCell
 from orchestration.cells.identity import ResolvedCell
-from orchestration.cells.resolve import resolve_sweep
 from orchestration.errors import InputError, Mistake, command
 from orchestration.planning.failures import COUNTED, REPEATABLE
 from orchestration.planning.missing_data import missing_of_benchmarks
@@ -26,19 +25,14 @@ from trainers.job import SOURCE_VARIABLE
 if TYPE_CHECKING:
     from eval.benchmarks.contract import BenchmarkRequest
     from orchestration.cells.catalogue import Catalogue
+    from orchestration.cells.resolved import ResolvedSweep
     from orchestration.store.contract import AttemptRecord, CellResult, ResultsStore
-    from orchestration.sweeps.model import Sweep
 
 ATTEMPTS_BEFORE_SET_ASIDE = 3
 
 
 def make_plan(
-    sweep: Sweep,
-    *,
-    store: ResultsStore,
-    catalogue: Catalogue,
-    mode: Mode = "cached",
-    checkpoints: str | None = None,
+    resolved: ResolvedSweep, *, store: ResultsStore, mode: Mode = "cached", checkpoints: str | None = None
 ) -> Plan:
     """Return what a sweep wants and what of it is recorded.
 
@@ -46,37 +40,17 @@ def make_plan(
     before children, as long as one of those others is still to be trained.
 
     Args:
-        sweep: What is wanted.
+        resolved: What is wanted; what is missing in its catalogue's data root is reported.
         store: What is recorded.
-        catalogue: What cells may name; what is missing below its data root is told.
         mode: "cached" runs what is missing and leaves failed cells alone, "retry" runs failed ones again, "force" runs
             everything again, "read-only" runs nothing.
         checkpoints: URI of the folder of all checkpoints: a recorded one that this plan needs and that is damaged or gone is
             trained again. None takes all recorded ones as whole.
 
     Raises:
-        InputError: With every mistake of the sweep.
+        InputError: If a row shows what was not imported.
     """
-    return plan_cells(
-        resolve_sweep(sweep, catalogue),
-        name=sweep.label,
-        store=store,
-        catalogue=catalogue,
-        mode=mode,
-        checkpoints=checkpoints,
-    )
-
-
-def plan_cells(
-    cells: Sequence[ResolvedCell],
-    *,
-    name: str,
-    store: ResultsStore,
-    catalogue: Catalogue,
-    mode: Mode = "cached",
-    checkpoints: str | None = None,
-) -> Plan:
-    """Return the plan of resolved cells; see `make_plan`."""
+    cells, catalogue = resolved.cells, resolved.catalogue
     wanted = _merged(cells)
     families = {key: _ancestors(cell) for key, cell in wanted.items()}
     keys = dict.fromkeys(key for parents in families.values() for key in (parent.train_key for parent in parents))
@@ -108,7 +82,7 @@ def plan_cells(
     if mode == "cached":
         ordered = _without_orphans(ordered)
     return Plan(
-        sweep=name,
+        sweep=resolved.label,
         cells=tuple(ordered),
         mode=mode,
         duplicates=_duplicates(cells),
@@ -192,7 +166,7 @@ def _planned(
         train_key=cell.train_key,
         config=cell.config,
         dataset_identity=cell.dataset_identity,
-        wanted=benchmarks,
+        benchmarks=benchmarks,
         missing=missing,
         trained=is_trained,
         supporting=is_supporting,

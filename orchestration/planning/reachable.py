@@ -7,7 +7,6 @@ from pathlib import Path
 
 from orchestration.cells.catalogue import Catalogue, builtin_catalogue
 from orchestration.cells.load import SWEEPS, load_sweep, load_sweep_file, sizes_of
-from orchestration.cells.resolve import resolve_sweep
 from orchestration.errors import InputError
 from orchestration.planning.sweep_records import ancestors
 from orchestration.sweeps.model import Overrides, Size
@@ -40,7 +39,7 @@ def _keys_of(name: str, size: Size, catalogue: Catalogue, *, must_load: bool) ->
     keys: set[str] = set()
     for overrides in (None, Overrides(seeds=SEEDS_KEPT)):
         try:
-            cells = resolve_sweep(load_sweep(name, size=size, overrides=overrides), catalogue)
+            cells = load_sweep(name, size=size, overrides=overrides, catalogue=catalogue).cells
         except InputError:
             if must_load:
                 raise

@@ -3,68 +3,56 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from orchestration.store.contract import SweepRecord, SweptCell
 
 if TYPE_CHECKING:
-    from orchestration.cells.cell import PlannedCell
     from orchestration.cells.identity import ResolvedCell
+    from orchestration.cells.resolved import ResolvedSweep
     from orchestration.store.contract import ResultsStore
     from orchestration.store.errors import OnDamage
     from orchestration.sweeps.model import Sweep
 
 
-def remember(sweep: Sweep, cells: Sequence[ResolvedCell], *, data_root: Path, store: ResultsStore) -> None:
-    """Let a storage remember a sweep, so that `cells gc` keeps its cells; see `sweep_record`.
+def record_sweep(resolved: ResolvedSweep, store: ResultsStore) -> None:
+    """Record that a sweep is run now on a storage, so that `cells gc` keeps its cells and those that they start from.
 
     Raises:
         StorageError: If it cannot be written.
     """
-    store.record_sweep(sweep_record(sweep, cells, data_root=data_root))
-
-
-def sweep_record(sweep: Sweep, cells: Sequence[ResolvedCell], *, data_root: Path) -> SweepRecord:
-    """Return the record of a sweep that is run now.
-
-    Args:
-        sweep: The sweep in its size, with its overrides.
-        cells: Its resolved points; the cells that they start from are wanted too.
-        data_root: Folder of the datasets that they were resolved with.
-    """
+    sweep, cells = resolved.sweep, resolved.cells
     found: dict[str, SweptCell] = {}
     for cell in cells:  # its rows first: a cell that others start from may stand in a row itself
         found.setdefault(cell.train_key, _swept(cell, cell.cell.row))
     for cell in cells:
         for parent in ancestors(cell):
             found.setdefault(parent.train_key, _swept(parent, ""))
-    return SweepRecord(
+    record = SweepRecord(
         name=sweep.name,
         size=sweep.size,
         files={each.name: each.document.text for each in (sweep, *sweep.parts)},
         overrides=sweep.overrides,
-        data_root=str(data_root),
+        data_root=str(resolved.catalogue.data_root or ""),
         cells=tuple(found.values()),
         recorded_at=time.time(),
     )
+    store.record_sweep(record)
 
 
-def recorded_otherwise(
-    sweep: Sweep, cells: Iterable[ResolvedCell | PlannedCell], store: ResultsStore, on_damage: OnDamage
-) -> tuple[str, ...]:
+def recorded_otherwise(resolved: ResolvedSweep, store: ResultsStore, on_damage: OnDamage) -> tuple[str, ...]:
     """Return a line for each other way in which a sweep was run here: "6 cells are recorded with train.epochs=1".
 
     A cell that several ways want is counted once, under the one with the fewest options.
 
     Args:
-        sweep: The sweep as it is asked for now.
-        cells: Its cells; they are not counted.
+        resolved: The sweep as it is asked for now; its cells, and those that they start from, are not counted.
         store: The results store.
         on_damage: Is handed each record that is not whole, which is left out.
     """
-    counted = {cell.train_key for cell in cells}
+    sweep = resolved.sweep
+    counted = {each.train_key for cell in resolved.cells for each in (cell, *ancestors(cell))}
     groups: dict[str, set[str]] = {}
     for record in sorted(store.sweeps(on_damage), key=lambda each: len(each.overrides)):
         others = {cell.train_key for cell in record.cells if cell.row} - counted

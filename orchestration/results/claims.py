@@ -18,15 +18,14 @@ from eval.claims.evidence import Measure, Missing, Sample, floor_of, joined, tur
 from eval.tables.column import Column, column_value
 from eval.tables.published.tables import published_tables
 from orchestration.cells.load import SWEEPS, load_sweep
-from orchestration.cells.resolve import resolve_sweep
 from orchestration.errors import InputError
 from orchestration.planning.lookup import recorded
-from orchestration.results.compare import Resolved
 from orchestration.store.measured import images_seen
+from orchestration.sweeps.model import Overrides
 
 if TYPE_CHECKING:
-    from orchestration.cells.catalogue import Catalogue
     from orchestration.cells.identity import ResolvedCell
+    from orchestration.cells.resolved import ResolvedSweep
     from orchestration.store.contract import CellResult, ResultsStore
     from orchestration.sweeps.model import Sweep
 
@@ -40,7 +39,7 @@ class RecordedEvidence:
         results: Train key -> what is recorded.
     """
 
-    ground: tuple[Resolved, ...]
+    ground: tuple[ResolvedSweep, ...]
     results: Mapping[str, CellResult]
     _members: dict[str, list[tuple[ResolvedCell, Mapping[Column, Column]]]] = field(default_factory=dict)
 
@@ -75,9 +74,8 @@ class RecordedEvidence:
     def _found(self, row: str) -> list[tuple[ResolvedCell, Mapping[Column, Column]]]:
         for each in self.ground:
             stand_ins = {column: shown for shown, column in each.sweep.stand_ins.items()}
-            pairs = zip(each.sweep.points, each.cells, strict=True)
             found: list[tuple[ResolvedCell, Mapping[Column, Column]]] = [
-                (cell, stand_ins) for point, cell in pairs if point.row == row
+                (member.cell, stand_ins) for member in each.points if member.row == row
             ]
             if found:
                 return found
@@ -147,22 +145,18 @@ class EvaluatedClaim:
 
 
 def evaluate_claims(
-    sweeps: Sequence[Sweep], *, store: ResultsStore, catalogue: Catalogue, alpha: float = ALPHA
+    sweeps: Sequence[ResolvedSweep], *, store: ResultsStore, alpha: float = ALPHA
 ) -> tuple[EvaluatedClaim, ...]:
     """Return the verdict on every claim that speaks of one of these sweeps, or of a part of a union.
 
     Args:
         sweeps: What is evaluated; parts of unions are evaluated one by one.
         store: What is recorded.
-        catalogue: What cells may name.
         alpha: Level of each verdict.
-
-    Raises:
-        InputError: With every mistake of a sweep.
     """
-    given = [part for sweep in sweeps for part in Resolved(sweep, resolve_sweep(sweep, catalogue)).parts()]
+    given = [leaf for sweep in sweeps for leaf in sweep.leaves]
     grounds = {name: resolved for resolved in given if (name := table_of(resolved.sweep))}
-    lenders = _lenders(grounds, catalogue)
+    lenders = _lenders(grounds)
     everything = [*grounds.values(), *(resolved for each in lenders.values() for resolved in each.values())]
     results = recorded([cell for resolved in everything for cell in resolved.cells], store)
     return tuple(
@@ -196,35 +190,33 @@ def verdict_document(evaluated: EvaluatedClaim) -> dict[str, Any]:
     }
 
 
-def _lenders(grounds: Mapping[str, Resolved], catalogue: Catalogue) -> dict[str, dict[str, Resolved]]:
+def _lenders(grounds: Mapping[str, ResolvedSweep]) -> dict[str, dict[str, ResolvedSweep]]:
     """Return for each sweep those that claims on it borrow rows from, by table."""
-    borrowed: dict[str, dict[str, Resolved]] = {name: {} for name in grounds}
+    borrowed: dict[str, dict[str, ResolvedSweep]] = {name: {} for name in grounds}
     for name, resolved in grounds.items():
         for table in dict.fromkeys(other for claim in claims() if name in claim.tables for other in claim.beside):
-            found = grounds.get(table) or _built_in(table, resolved.sweep, catalogue)
+            found = grounds.get(table) or _built_in(table, resolved)
             if found is not None:
                 borrowed[name][table] = found
     return borrowed
 
 
-def _built_in(table: str, like: Sweep, catalogue: Catalogue) -> Resolved | None:
-    from orchestration.sweeps.model import Overrides
-
-    seeds = tuple(dict.fromkeys(point.seed for point in like.points))
+def _built_in(table: str, like: ResolvedSweep) -> ResolvedSweep | None:
+    """Return the built-in sweep of a table in the size and with the seeds of another one, or None where there is none."""
     if table not in SWEEPS:
         return None
+    overrides = Overrides(seeds=tuple(dict.fromkeys(each.seed for each in like.points)))
     try:
-        sweep = load_sweep(table, size=like.size, overrides=Overrides(seeds=seeds), catalogue=catalogue)
+        return load_sweep(table, size=like.sweep.size, overrides=overrides, catalogue=like.catalogue)
     except InputError:  # that sweep has no such size
         return None
-    return Resolved(sweep, resolve_sweep(sweep, catalogue))
 
 
 def _evaluated(
     claim: Claim,
     table: str,
-    resolved: Resolved,
-    lenders: Mapping[str, Resolved],
+    resolved: ResolvedSweep,
+    lenders: Mapping[str, ResolvedSweep],
     results: Mapping[str, CellResult],
     alpha: float,
 ) -> EvaluatedClaim:

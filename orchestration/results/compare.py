@@ -7,7 +7,7 @@ edition is compared setting by setting with the full size of the same row, and e
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from augment.compound import SEPARATOR, method_for
@@ -18,7 +18,7 @@ from orchestration.cells.checks.settings import described, differences, shown, s
 if TYPE_CHECKING:
     from eval.tables.grid import Table
     from orchestration.cells.identity import ResolvedCell
-    from orchestration.sweeps.model import Sweep
+    from orchestration.cells.resolved import ResolvedSweep
 
 UNSTATED: Final[Mapping[str, str]] = {
     "fractals": "the hand-picked fractals (generated ones here)",
@@ -36,33 +36,9 @@ SHOWN_DIFFERENCES: Final = 6
 FACTORS_OF_A_ROW: Final = ("method", "method_params", "mixing_set", "outliers", "seed")
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
-    """A sweep with its resolved cells, in the order of its points (part by part for a union)."""
-
-    sweep: Sweep
-    cells: Sequence[ResolvedCell]
-
-    def parts(self) -> list[Resolved]:
-        """Return the parts of a union, or the sweep itself."""
-        made, start = [], 0
-        for part in self.sweep.parts or (self.sweep,):
-            made.append(Resolved(part, self.cells[start : start + len(part.points)]))
-            start += len(part.points)
-        return made
-
-    def by_row(self) -> dict[str, ResolvedCell]:
-        """Return the first cell of each row of the table, by label; in a matrix the rows are values of its first factor."""
-        table = self.sweep.table
-        axis = table.matrix.rows if table is not None and table.matrix is not None else None
-        first: dict[str, ResolvedCell] = {}
-        for point, cell in zip(self.sweep.points, self.cells, strict=True):
-            label = str(point.settings[axis].value) if axis is not None and axis in point.settings else point.row
-            first.setdefault(label, cell)
-        return first
-
-
-def compared(tables: Sequence[Table], ours: Resolved, full: Resolved, *, alpha: float = ALPHA) -> tuple[Table, ...]:
+def compared(
+    tables: Sequence[Table], ours: ResolvedSweep, full: ResolvedSweep, *, alpha: float = ALPHA
+) -> tuple[Table, ...]:
     """Return the tables of a sweep with the published numbers and verdicts beside ours.
 
     Args:
@@ -74,7 +50,7 @@ def compared(tables: Sequence[Table], ours: Resolved, full: Resolved, *, alpha: 
     from eval.tables.published.tables import published_table
 
     made: list[Table] = []
-    for table, mine, whole in zip(tables, ours.parts(), full.parts(), strict=True):
+    for table, mine, whole in zip(tables, ours.leaves, full.leaves, strict=True):
         published = mine.sweep.table.published if mine.sweep.table is not None else None
         if published is None:
             made.append(table)
@@ -83,7 +59,7 @@ def compared(tables: Sequence[Table], ours: Resolved, full: Resolved, *, alpha: 
     return tuple(made)
 
 
-def tested(table: Table, ours: Resolved) -> Table:
+def tested(table: Table, ours: ResolvedSweep) -> Table:
     """Return a table with each row tested against the baseline row, and notes on rows that differ from it in more."""
     spec = ours.sweep.table
     if spec is None or spec.baseline not in table.rows or table.rank_along != "column":
@@ -92,7 +68,7 @@ def tested(table: Table, ours: Resolved) -> Table:
     return replace(evaluated, notes=(*evaluated.notes, *confounds(ours, str(spec.baseline))))
 
 
-def recipes(ours: Resolved, full: Resolved) -> Callable[[str], Recipe]:
+def recipes(ours: ResolvedSweep, full: ResolvedSweep) -> Callable[[str], Recipe]:
     """Return the function that says how near a row's recipe is to the published one."""
     mine, published = ours.by_row(), full.by_row()
 
@@ -121,7 +97,7 @@ def unstated(cell: ResolvedCell) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for text in (*methods, *map(UNSTATED.get, names)) if text))
 
 
-def confounds(ours: Resolved, baseline: str) -> tuple[str, ...]:
+def confounds(ours: ResolvedSweep, baseline: str) -> tuple[str, ...]:
     """Return one note per group of rows that differ from the baseline row in more than method, mixing set and outliers."""
     first = {row: cell for row, cell in ours.by_row().items() if cell.cell.imported is None}  # theirs is not known
     if baseline not in first:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from trainers.weights.assumption import KEY, assumption_lines
 
 if TYPE_CHECKING:
-    from orchestration.cells.identity import ResolvedCell
+    from orchestration.cells.resolved import ResolvedSweep
     from orchestration.store.contract import CellResult
-    from orchestration.sweeps.model import Sweep
 
 
 def origin_marks(environment: Mapping[str, Any]) -> set[str]:
@@ -27,12 +26,12 @@ def origin_lines(environment: Mapping[str, Any]) -> list[str]:
     return lines + (assumption_lines(assumed) if assumed else [])
 
 
-def assumption_notes(sweep: Sweep, cells: Sequence[ResolvedCell], results: Mapping[str, CellResult]) -> tuple[str, ...]:
+def assumption_notes(resolved: ResolvedSweep, results: Mapping[str, CellResult]) -> tuple[str, ...]:
     """Return the lines below a table that say what is assumed of each row of foreign weights, each once."""
     notes: dict[str, None] = {}
-    for point, cell in zip(sweep.points, cells, strict=True):
-        result = results.get(cell.train_key)
-        if result is not None and point.row in sweep.rows:
+    for each in resolved.points:
+        result = results.get(each.cell.train_key)
+        if result is not None and each.row in resolved.sweep.rows:
             lines = origin_lines(result.training.summary.environment)
-            notes |= dict.fromkeys(f"{point.row}: {line}." for line in lines)
+            notes |= dict.fromkeys(f"{each.row}: {line}." for line in lines)
     return tuple(notes)

@@ -13,22 +13,22 @@ from typing import TYPE_CHECKING, Any
 from eval.tables.formats.render import render
 from eval.tables.grid import Table
 from orchestration.cells.catalogue import builtin_catalogue
-from orchestration.cells.load import load_sweep as load_sweep_file
-from orchestration.cells.resolve import resolve_sweep
+from orchestration.cells.load import full_size
+from orchestration.cells.load import load_sweep as load_resolved
+from orchestration.cells.resolved import ResolvedSweep
 from orchestration.planning.lookup import recorded
-from orchestration.planning.plan import plan_cells
+from orchestration.planning.plan import make_plan
+from orchestration.results.compare import compared
 from orchestration.results.table import sweep_tables
 from orchestration.settings import read_settings
 from orchestration.store import open_existing_store
-from orchestration.sweeps.model import Size, Sweep
+from orchestration.sweeps.model import Size
 from orchestration.sweeps.overrides import parse_overrides
 
 if TYPE_CHECKING:
     import pandas
 
-    from orchestration.cells.catalogue import Catalogue
     from orchestration.cells.cell import Plan
-    from orchestration.cells.identity import ResolvedCell
     from orchestration.store.contract import CellResult, ResultsStore
 
 
@@ -65,14 +65,12 @@ class Grid:
 class LoadedSweep:
     """A sweep with the store that its results lie in."""
 
-    sweep: Sweep
-    cells: tuple[ResolvedCell, ...]
+    resolved: ResolvedSweep
     store: ResultsStore
-    catalogue: Catalogue
 
     def plan(self) -> Plan:
         """Return what the sweep wants and what of it is recorded."""
-        return plan_cells(self.cells, name=self.sweep.label, store=self.store, catalogue=self.catalogue)
+        return make_plan(self.resolved, store=self.store)
 
     def table(self, *, compare: bool = False) -> Grid:
         """Return the grid of what is recorded.
@@ -80,13 +78,9 @@ class LoadedSweep:
         Args:
             compare: Whether the published numbers and verdicts stand beside ours.
         """
-        tables = sweep_tables(self.sweep, self.cells, self._recorded())
+        tables = sweep_tables(self.resolved, self._recorded())
         if compare:
-            from orchestration.results.compare import Resolved, compared
-
-            full = load_sweep_file(self.sweep.name)
-            whole = Resolved(full, resolve_sweep(full, self.catalogue))
-            tables = compared(tables, Resolved(self.sweep, self.cells), whole)
+            tables = compared(tables, self.resolved, full_size(self.resolved))
         return Grid(tables)
 
     def results(self) -> pandas.DataFrame:
@@ -97,10 +91,10 @@ class LoadedSweep:
         """
         import pandas as pd
 
-        return pd.DataFrame(list(_tidy(self.sweep, self.cells, self._recorded())))
+        return pd.DataFrame(list(_tidy(self.resolved, self._recorded())))
 
     def _recorded(self) -> dict[str, CellResult]:
-        return dict(recorded(self.cells, self.store))
+        return dict(recorded(self.resolved.cells, self.store))
 
 
 def load_sweep(
@@ -128,15 +122,14 @@ def load_sweep(
     """
     settings = read_settings(storage=storage, data_root=data_root)
     catalogue = builtin_catalogue(settings.data_root)
-    sweep = load_sweep_file(
+    resolved = load_resolved(
         name_or_path, size=size, overrides=parse_overrides(overrides, seeds=seeds), catalogue=catalogue
     )
-    cells = resolve_sweep(sweep, catalogue)
-    return LoadedSweep(sweep, cells, open_existing_store(settings.storage), catalogue)
+    return LoadedSweep(resolved, open_existing_store(settings.storage))
 
 
-def _tidy(sweep: Sweep, cells: Sequence[ResolvedCell], recorded: dict[str, CellResult]) -> Iterator[dict[str, Any]]:
-    for cell in cells:
+def _tidy(resolved: ResolvedSweep, recorded: dict[str, CellResult]) -> Iterator[dict[str, Any]]:
+    for cell in resolved.cells:
         result = recorded.get(cell.train_key)
         wanted = {request.key: request.shown_name for request in cell.benchmarks}
         for key, report in result.reports.items() if result is not None else ():
@@ -144,7 +137,7 @@ def _tidy(sweep: Sweep, cells: Sequence[ResolvedCell], recorded: dict[str, CellR
                 continue
             for metric, value in report.outcome.metrics.items():
                 yield {
-                    "sweep": sweep.label,
+                    "sweep": resolved.label,
                     "row": cell.cell.row,
                     "seed": cell.cell.seed,
                     "cell": cell.cell_id,

@@ -10,7 +10,7 @@ from eval.tables.column import Column
 from eval.tables.grid import Observation, Table
 from orchestration.planning.column_values import ColumnValue, unfilled, value_in
 from orchestration.planning.lookup import recorded
-from orchestration.results.compare import Resolved, tested
+from orchestration.results.compare import tested
 from orchestration.results.foreign_rows import assumption_notes, origin_marks
 from orchestration.results.normalisation import normalisation_notes
 from orchestration.results.own_files import own_files_notes, shown_column, shown_columns
@@ -19,36 +19,37 @@ from orchestration.sweeps.layout import laid_out, place_of
 
 if TYPE_CHECKING:
     from orchestration.cells.identity import ResolvedCell
+    from orchestration.cells.resolved import ResolvedPoint, ResolvedSweep
     from orchestration.store.contract import CellResult, ResultsStore
-    from orchestration.sweeps.model import Point, Sweep
+    from orchestration.sweeps.model import Sweep
 
 COMPARED_ENVIRONMENT = ("device", "device_type", "torch")
 """What seeds of one row must agree in; where they do not, the row is marked as mixed."""
 
 
-def recorded_tables(sweep: Sweep, cells: Sequence[ResolvedCell], store: ResultsStore) -> tuple[Table, ...]:
+def recorded_tables(resolved: ResolvedSweep, store: ResultsStore) -> tuple[Table, ...]:
     """Return the tables of a sweep (one; several for a union) from what is recorded now, with their notes."""
-    return sweep_tables(sweep, cells, recorded(cells, store))
+    return sweep_tables(resolved, recorded(resolved.cells, store))
 
 
-def sweep_tables(sweep: Sweep, cells: Sequence[ResolvedCell], results: Mapping[str, CellResult]) -> tuple[Table, ...]:
+def sweep_tables(resolved: ResolvedSweep, results: Mapping[str, CellResult]) -> tuple[Table, ...]:
     """Return the table of a sweep with its notes, or one table for each part of a union."""
-    if not sweep.parts:
-        table = tested(sweep_table(sweep, cells, results), Resolved(sweep, cells))
-        requests = [request for cell in cells for request in cell.benchmarks]
-        baselines = normalisation_notes(shown_columns(sweep.columns, requests), cells, results)
-        empty = tuple(f"Not complete: {line}." for line in unfilled(cells, results))
-        brought_in = imported_notes(_imported_rows(cells, results))
-        notes = (*table_notes(sweep), *baselines, *own_files_notes(cells), *brought_in)
-        assumed = assumption_notes(sweep, cells, results)
-        return (replace(table, notes=(*table.notes, *notes, *assumed, *empty)),)
-    tables: list[Table] = []
-    start = 0
-    for part in sweep.parts:
-        end = start + len(part.points)
-        tables += sweep_tables(part, cells[start:end], results)
-        start = end
-    return tuple(tables)
+    return tuple(_noted_table(leaf, results) for leaf in resolved.leaves)
+
+
+def _noted_table(resolved: ResolvedSweep, results: Mapping[str, CellResult]) -> Table:
+    cells = resolved.cells
+    table = tested(sweep_table(resolved, results), resolved)
+    notes = (
+        *table.notes,
+        *table_notes(resolved.sweep),
+        *normalisation_notes(_columns(resolved), cells, results),
+        *own_files_notes(cells),
+        *imported_notes(_imported_rows(cells, results)),
+        *assumption_notes(resolved, results),
+        *(f"Not complete: {line}." for line in unfilled(cells, results)),
+    )
+    return replace(table, notes=notes)
 
 
 def _imported_rows(
@@ -58,18 +59,20 @@ def _imported_rows(
     return ((row, results[key]) for row, key in rows.items() if key in results)
 
 
-def sweep_table(sweep: Sweep, cells: Sequence[ResolvedCell], results: Mapping[str, CellResult]) -> Table:
+def sweep_table(resolved: ResolvedSweep, results: Mapping[str, CellResult]) -> Table:
     """Return the table of a sweep from what is recorded; entries without a result stay empty.
 
     Args:
-        sweep: Rows, columns, layout.
-        cells: The resolved points of the sweep, in the same order.
+        resolved: The sweep (no union) with its cells.
         results: Train key -> what is recorded.
 
     """
-    requests = [request for cell in cells for request in cell.benchmarks]
-    columns = shown_columns(sweep.columns, requests)
-    return laid_out(sweep, _observations(sweep, cells, results), columns=columns)
+    return laid_out(resolved.sweep, _observations(resolved, results), columns=_columns(resolved))
+
+
+def _columns(resolved: ResolvedSweep) -> tuple[Column, ...]:
+    requests = [request for cell in resolved.cells for request in cell.benchmarks]
+    return shown_columns(resolved.sweep.columns, requests)
 
 
 def table_notes(sweep: Sweep) -> tuple[str, ...]:
@@ -80,48 +83,41 @@ def table_notes(sweep: Sweep) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _observations(
-    sweep: Sweep, cells: Sequence[ResolvedCell], results: Mapping[str, CellResult]
-) -> Iterator[Observation]:
-    columns = sweep.value_columns
+def _observations(resolved: ResolvedSweep, results: Mapping[str, CellResult]) -> Iterator[Observation]:
     wanted: dict[str, int] = {}
-    found: dict[str, list[tuple[Point, ResolvedCell, CellResult]]] = {}
+    found: dict[str, list[tuple[ResolvedPoint, CellResult]]] = {}
     seen: set[tuple[str, int]] = set()
-    for point, cell in zip(sweep.points, cells, strict=True):
-        if (point.row, cell.config.seed) in seen:
-            continue
-        seen.add((point.row, cell.config.seed))
-        wanted[point.row] = wanted.get(point.row, 0) + 1
-        result = results.get(cell.train_key)
+    for each in resolved.points:
+        if (each.row, each.cell.config.seed) in seen:
+            continue  # a released network is one cell for all seeds, and one value
+        seen.add((each.row, each.cell.config.seed))
+        wanted[each.row] = wanted.get(each.row, 0) + 1
+        result = results.get(each.cell.train_key)
         if result is not None:
-            found.setdefault(point.row, []).append((point, cell, result))
+            found.setdefault(each.row, []).append((each, result))
     for row, members in found.items():
-        is_mixed = len({_environment(result) for _, _, result in members}) > 1
-        for column in columns:
-            yield from _column_observations(sweep, column, members, wanted[row], is_mixed)
+        is_mixed = len({_environment(result) for _, result in members}) > 1
+        for column in resolved.sweep.value_columns:
+            yield from _column_observations(resolved.sweep, column, members, wanted[row], is_mixed)
 
 
 def _column_observations(
-    sweep: Sweep,
-    column: Column,
-    members: Sequence[tuple[Point, ResolvedCell, CellResult]],
-    num_wanted: int,
-    is_mixed: bool,
+    sweep: Sweep, column: Column, members: Sequence[tuple[ResolvedPoint, CellResult]], num_wanted: int, is_mixed: bool
 ) -> Iterator[Observation]:
-    found = [(point, cell, _value(column, cell, result)) for point, cell, result in members]
-    num_defined = sum(value is not None and value.value is not None for _, _, value in found)
-    for point, cell, value in found:
+    found = [(each, _value(column, each.cell, result)) for each, result in members]
+    num_defined = sum(value is not None and value.value is not None for _, value in found)
+    for each, value in found:
         if value is None:
             continue
-        request = next(each for each in cell.benchmarks if each.key == _key(column, cell))
+        request = next(one for one in each.cell.benchmarks if one.key == _key(column, each.cell))
         extra = {"mixed"} if is_mixed else set()
         extra |= {"incomplete"} if num_defined < num_wanted else set()
-        row, across = place_of(sweep, point)
+        row, across = place_of(sweep, each.point)
         yield Observation(
             row=row,
             across=across,
             column=shown_column(column, request),
-            seed=point.seed,
+            seed=each.seed,
             value=value.value,
             marks=value.marks | extra,
             undefined=value.undefined,

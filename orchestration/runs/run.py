@@ -9,26 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 from clusters.storage.contract import StorageError
 from clusters.storage.open import open_storage
-from orchestration.cells.resolve import resolve_sweep
 from orchestration.engine.observer import Observers, RunObserver
 from orchestration.engine.options import RunOptions, RunOutcome, RunStatus
 from orchestration.errors import InputError, Mistake
 from orchestration.planning.column_values import unfilled
 from orchestration.planning.forgetting import forget
-from orchestration.planning.lookup import recorded, recorded_of
-from orchestration.planning.plan import plan_cells
-from orchestration.planning.sweep_records import remember
+from orchestration.planning.lookup import recorded
+from orchestration.planning.plan import make_plan
+from orchestration.planning.sweep_records import record_sweep
 from orchestration.results.table import sweep_tables
 from trainers.job import SOURCE_VARIABLE, JobPaths
 
 if TYPE_CHECKING:
     from eval.tables.grid import Table
-    from orchestration.cells.catalogue import Catalogue
     from orchestration.cells.cell import Mode, Plan
     from orchestration.cells.identity import ResolvedCell
+    from orchestration.cells.resolved import ResolvedSweep
     from orchestration.settings import Settings
     from orchestration.store.contract import CellResult, ResultsStore
-    from orchestration.sweeps.model import Sweep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,14 +34,14 @@ class SweepRun:
     """What came of running a sweep.
 
     Attributes:
-        cells: Its resolved points.
+        resolved: What was wanted.
         plan: The plan it started from.
         outcome: How it ended.
         results: Train key -> what is recorded of its cells now.
         tables: The tables of that.
     """
 
-    cells: tuple[ResolvedCell, ...]
+    resolved: ResolvedSweep
     plan: Plan
     outcome: RunOutcome
     results: Mapping[str, CellResult]
@@ -51,11 +49,10 @@ class SweepRun:
 
 
 def run_sweep(
-    sweep: Sweep,
+    resolved: ResolvedSweep,
     *,
     settings: Settings,
     store: ResultsStore,
-    catalogue: Catalogue,
     mode: Mode = "cached",
     options: Mapping[str, Any] | None = None,
     observers: Sequence[RunObserver] = (),
@@ -63,41 +60,37 @@ def run_sweep(
     """Bring every cell of a sweep to completion, reusing what is recorded, and return its tables.
 
     Args:
-        sweep: What is wanted.
+        resolved: What is wanted.
         settings: Where things lie.
         store: The truth.
-        catalogue: What cells may name.
         mode: "cached", "retry", "force" or "read-only"; see `orchestration.planning.plan.make_plan`.
         options: Fields of `RunOptions` that differ from their defaults.
         observers: Listeners: the display, the tracker.
 
     Raises:
-        InputError: With every mistake of the sweep, or if its data are missing; nothing was started then.
+        InputError: If its data are missing; nothing was started then.
         EnvironmentRefused: If the tracking server does not answer; nothing was started then.
         ClusterError: If Ray cannot be reached.
     """
-    cells = resolve_sweep(sweep, catalogue)
-    plan = plan_cells(
-        cells, name=sweep.label, store=store, catalogue=catalogue, mode=mode, checkpoints=settings.checkpoints
-    )
+    plan = make_plan(resolved, store=store, mode=mode, checkpoints=settings.checkpoints)
     if plan.to_run and plan.missing_data:
         mistakes = [Mistake(where="", text=line) for line in plan.missing_data]
-        raise InputError(f"sweep '{sweep.label}' lacks data below {settings.data_root}", mistakes)
+        raise InputError(f"sweep '{resolved.label}' lacks data below {settings.data_root}", mistakes)
     if plan.to_run:
         from orchestration.tracking import check_tracking
 
         check_tracking(settings.tracking)
     if mode == "force":  # last: what cannot run is not forgotten
-        _forget_all(cells, settings, store)
-    _remember(sweep, cells, plan, settings=settings, store=store)
+        _forget_all(resolved.cells, settings, store)
+    _remember(resolved, plan, store)
     observer = TruthfulEnd(observers, plan, store)
     outcome = execute_plan(
-        plan, settings=settings, store=store, workers=sweep.workers, options=options, observer=observer
+        plan, settings=settings, store=store, workers=resolved.sweep.workers, options=options, observer=observer
     )
-    results = recorded(cells, store)
+    results = recorded(resolved.cells, store)
     outcome = _truthful(outcome, unfilled(plan.cells, results))
-    tables = sweep_tables(sweep, cells, results)
-    return SweepRun(cells=cells, plan=plan, outcome=outcome, results=results, tables=tables)
+    tables = sweep_tables(resolved, results)
+    return SweepRun(resolved=resolved, plan=plan, outcome=outcome, results=results, tables=tables)
 
 
 class TruthfulEnd(Observers):
@@ -115,7 +108,7 @@ class TruthfulEnd(Observers):
         self._store = store
 
     def run_ended(self, plan: Plan, status: RunStatus) -> None:
-        lines = unfilled(self._wanted, recorded_of(self._wanted, self._store)) if status == "complete" else ()
+        lines = unfilled(self._wanted, recorded(self._wanted, self._store)) if status == "complete" else ()
         for line in lines:
             self.message(f"not complete: {line}")
         super().run_ended(plan, "failed" if lines else status)
@@ -128,14 +121,12 @@ def _truthful(outcome: RunOutcome, lines: Sequence[str]) -> RunOutcome:
     return replace(outcome, status="failed", reason="; ".join(lines))
 
 
-def _remember(
-    sweep: Sweep, cells: Sequence[ResolvedCell], plan: Plan, *, settings: Settings, store: ResultsStore
-) -> None:
+def _remember(resolved: ResolvedSweep, plan: Plan, store: ResultsStore) -> None:
     """Let the storage remember the sweep, before anything runs, so that its cells are kept."""
     if plan.mode == "read-only":
         return
     try:
-        remember(sweep, cells, data_root=settings.data_root, store=store)
+        record_sweep(resolved, store)
     except StorageError:
         if plan.to_run:
             raise  # where nothing runs, the storage may be one that this user can only read

@@ -164,9 +164,8 @@ def sync_sweeps(
     """
     from orchestration.cells.catalogue import builtin_catalogue
     from orchestration.cells.load import SWEEPS, load_sweep
-    from orchestration.cells.resolve import resolve_sweep
     from orchestration.errors import InputError, Mistake
-    from orchestration.planning.plan import plan_cells
+    from orchestration.planning.plan import make_plan
     from orchestration.results.table import recorded_tables
     from orchestration.tracking import NO_TRACKING, check_tracking, sync
 
@@ -178,16 +177,15 @@ def sync_sweeps(
     synced: dict[str, int] = {}
     for name in names or tuple(SWEEPS):
         try:
-            sweep = load_sweep(name, size=size, overrides=overrides, catalogue=catalogue)
-            cells = resolve_sweep(sweep, catalogue)
+            resolved = load_sweep(name, size=size, overrides=overrides, catalogue=catalogue)
         except InputError:
             if names:
                 raise
             continue
-        plan = plan_cells(cells, name=sweep.label, store=store, catalogue=catalogue, mode="read-only")
+        plan = make_plan(resolved, store=store, mode="read-only")
         if names or any(cell.trained for cell in plan.cells):
-            grid = rendered_grid(recorded_tables(sweep, cells, store))
-            done = sync(store, plan, settings.tracking, columns=sweep.columns, grid=grid)
+            grid = rendered_grid(recorded_tables(resolved, store))
+            done = sync(store, plan, settings.tracking, columns=resolved.sweep.columns, grid=grid)
             synced[plan.sweep] = done.written + done.unchanged
             ShownMark.of(settings, plan).note()
     return synced

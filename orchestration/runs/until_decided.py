@@ -11,10 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from orchestration.cells.resolve import resolve_sweep
 from orchestration.errors import InputError, Mistake
 
 if TYPE_CHECKING:
     from eval.tables.grid import Table
+    from orchestration.cells.resolved import ResolvedSweep
     from orchestration.results.claims import EvaluatedClaim
     from orchestration.runs.run import SweepRun
     from orchestration.sweeps.model import Point, Sweep
@@ -102,7 +104,7 @@ def look_at(tables: Sequence[Table], evaluated: Sequence[EvaluatedClaim], sweep:
 
 def rows_of_claim(evaluated: EvaluatedClaim, sweep: Sweep) -> tuple[str, ...]:
     """Return the rows of a sweep that a claim speaks of; all of them where it compares with every row."""
-    rows = {row for part in sweep.parts or (sweep,) for row in part.rows}
+    rows = {row for part in sweep.leaves for row in part.rows}
     named: dict[str, None] = {}
     for test in evaluated.claim.holds:
         found = [test[name] for name in ROW_FIELDS if name in test]
@@ -117,7 +119,7 @@ def rows_of_claim(evaluated: EvaluatedClaim, sweep: Sweep) -> tuple[str, ...]:
 def seeds_by_row(sweep: Sweep) -> dict[str, int]:
     """Return how many seeds each row has; of a row that stands in several tables, the most."""
     counts: dict[str, int] = {}
-    for part in sweep.parts or (sweep,):
+    for part in sweep.leaves:
         for row in part.rows:
             counts[row] = max(counts.get(row, 0), len({point.seed for point in part.points if point.row == row}))
     return counts
@@ -154,18 +156,18 @@ def next_seeds(look: Look, options: DecidingOptions) -> dict[str, int]:
 
 
 def run_until_decided(
-    sweep: Sweep,
-    run: Callable[[Sweep], SweepRun],
-    evaluate: Callable[[Sweep, SweepRun], Look],
-    hours: Callable[[Sweep], float],
+    resolved: ResolvedSweep,
+    run: Callable[[ResolvedSweep], SweepRun],
+    evaluate: Callable[[SweepRun], Look],
+    hours: Callable[[ResolvedSweep], float],
     *,
     options: DecidingOptions,
     tell: Callable[[str], None],
-) -> tuple[Sweep, SweepRun]:
+) -> SweepRun:
     """Run a sweep, and again with more seeds where a verdict is undecided, until all are decided or a limit is met.
 
     Args:
-        sweep: What is wanted first.
+        resolved: What is wanted first.
         run: Brings a sweep to completion.
         evaluate: Looks at what came of it, at the corrected level.
         hours: Estimates the device-hours of what is missing of a sweep.
@@ -173,28 +175,29 @@ def run_until_decided(
         tell: Is told why it goes on or ends.
 
     Returns:
-        The sweep with all added seeds, and its last run.
+        The last run, of the sweep with all added seeds.
     """
-    made, spent = run(sweep), 0.0
+    made, spent = run(resolved), 0.0
     for number in range(1, options.looks + 1):
-        look = evaluate(sweep, made)
+        look = evaluate(made)
         if made.outcome.status != "complete" or not look.is_possible or not look.undecided:
             tell(_ending(made, look, number))
-            return sweep, made
+            return made
         wanted = next_seeds(look, options)
         if number == options.looks or not wanted:
             limit = f"{options.looks} looks" if number == options.looks else f"{options.max_seeds} seeds a row"
             tell(f"still undecided after {limit}: {_listed(look)}")
-            return sweep, made
-        larger = with_more_seeds(sweep, list(wanted), wanted)
+            return made
+        sweep = with_more_seeds(resolved.sweep, list(wanted), wanted)
+        larger = resolve_sweep(sweep, resolved.catalogue, source=resolved.source)
         cost = hours(larger)
         if options.budget_hours is not None and spent + cost > options.budget_hours:
             tell(f"still undecided, and {cost:.3g} more device-hours would exceed the budget: {_listed(look)}")
-            return sweep, made
+            return made
         spent += cost
         tell(f"look {number} of {options.looks}: undecided: {_listed(look)}; adding seeds")
-        sweep, made = larger, run(larger)
-    return sweep, made
+        resolved, made = larger, run(larger)
+    return made
 
 
 def _ending(made: SweepRun, look: Look, number: int) -> str:

@@ -121,6 +121,11 @@ class Sweep:
         return tuple(column.of_row(detail) for column in self.columns for detail in self.details)
 
     @property
+    def leaves(self) -> tuple[Sweep, ...]:
+        """The sweeps with a table of their own: the parts of a union, else the sweep itself."""
+        return self.parts or (self,)
+
+    @property
     def label(self) -> str:
         """Name under which results are shown: sizes other than the full one are told apart."""
         return label_of(self.name, self.size)

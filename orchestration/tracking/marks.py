@@ -35,7 +35,7 @@ class ShownMark:
     @classmethod
     def of(cls, settings: Settings, plan: Plan) -> ShownMark:
         """Return the mark of a plan whose cells are all complete."""
-        cells = [[cell.train_key, sorted(request.key for request in cell.wanted)] for cell in plan.cells]
+        cells = [[cell.train_key, sorted(request.key for request in cell.benchmarks)] for cell in plan.cells]
         name = _digest([settings.storage, settings.tracking, plan.sweep])
         return cls(settings.cache_dir / "shown" / name, settings.tracking, _digest(cells))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from eval.tables.column import Column
 from orchestration.planning.column_values import unfilled
-from orchestration.planning.lookup import recorded_of
+from orchestration.planning.lookup import recorded
 from orchestration.tracking.client import TrackingClient
 from orchestration.tracking.opening import artifacts_of
 from orchestration.tracking.projection import Projection
@@ -79,7 +79,7 @@ def sync(
 
 def _is_complete(plan: Plan, store: FileStore) -> bool:
     """Whether nothing is left to do, and every column that is wanted has its values."""
-    return all(cell.is_done for cell in plan.cells) and not unfilled(plan.cells, recorded_of(plan.cells, store))
+    return all(cell.is_done for cell in plan.cells) and not unfilled(plan.cells, recorded(plan.cells, store))
 
 
 def _project_all(

@@ -89,7 +89,7 @@ def tracked_sweep(plan: Plan, columns: Sequence[Column] = ()) -> TrackedSweep:
         rows.setdefault(_row(cell), []).append(params[cell.train_key])
     within = {row: _varying(found) for row, found in rows.items()}
     cells = tuple(_tracked(cell, params[cell.train_key], within[_row(cell)], plan.sweep) for cell in plan.cells)
-    requests = [request for cell in plan.cells for request in cell.wanted]
+    requests = [request for cell in plan.cells for request in cell.benchmarks]
     wanted = list(dict.fromkeys(column.of_row(None) for column in columns)) or _all_columns(plan)
     headline = tuple(map(str, shown_columns(wanted, requests)))
     return TrackedSweep(name=plan.sweep, cells=cells, columns=headline[:_MAX_COLUMNS], varying=varying)
@@ -119,7 +119,7 @@ def _tracked(planned: PlannedCell, params: Mapping[str, str], varying: Sequence[
         row=row,
         params=params,
         tags={name: value for name, value in tags.items() if value},
-        wanted={request.key: request.shown_name for request in planned.wanted},
+        wanted={request.key: request.shown_name for request in planned.benchmarks},
     )
 
 
@@ -162,5 +162,5 @@ def _row(planned: PlannedCell) -> str:
 
 
 def _all_columns(plan: Plan) -> list[Column]:
-    names = dict.fromkeys(request.name for cell in plan.cells for request in cell.wanted)
+    names = dict.fromkeys(request.name for cell in plan.cells for request in cell.benchmarks)
     return [Column(name, metric) for name in names for metric in benchmark_for(name).metrics]

@@ -12,11 +12,10 @@ from augment.registry import METHODS
 from eval.tables.column import check_column
 from eval.tables.published.tables import published_table
 from orchestration.cells.catalogue import builtin_catalogue
-from orchestration.cells.load import SWEEPS, load_sweep, load_sweep_file, sizes_of
-from orchestration.cells.resolve import resolve_sweep
+from orchestration.cells.load import SWEEPS, load_sweep, load_sweep_file, read_sweep, sizes_of
+from orchestration.cells.resolved import ResolvedSweep
 from orchestration.planning.plan import make_plan
 from orchestration.store import open_store
-from orchestration.sweeps.model import Sweep
 from orchestration.sweeps.schema import SweepFile, TableSpec
 from trainers.datasets.registry import DATASETS
 
@@ -34,12 +33,12 @@ SMOKE_IMAGES = 20_000
 """Images that all trainings of a smoke size may see together, so that it takes seconds to minutes."""
 
 
-def sized(name: str, size: str) -> Sweep:
+def sized(name: str, size: str) -> ResolvedSweep:
     return load_sweep(name, size=size, catalogue=builtin_catalogue())  # type: ignore[arg-type]
 
 
-def train_keys(sweep: Sweep) -> set[str]:
-    return {cell.train_key for cell in resolve_sweep(sweep, builtin_catalogue())}
+def train_keys(resolved: ResolvedSweep) -> set[str]:
+    return {cell.train_key for cell in resolved.cells}
 
 
 @pytest.mark.parametrize("name", SWEEPS)
@@ -61,18 +60,18 @@ def test_a_file_says_above_all_what_it_rebuilds_and_how_to_run_it(name: str) -> 
 
 @pytest.mark.parametrize(("name", "size"), [*SIZES, *((name, "full") for name in SINGLE)])
 def test_each_size_plans_with_every_column_known(name: str, size: str) -> None:
-    sweep = sized(name, size)
+    resolved = sized(name, size)
 
-    plan = make_plan(sweep, store=open_store("memory:"), catalogue=builtin_catalogue())
+    plan = make_plan(resolved, store=open_store("memory:"))
 
     assert plan.to_run
-    for column in sweep.columns:
+    for column in resolved.sweep.columns:
         check_column(column)
 
 
 @pytest.mark.parametrize("name", SINGLE)
 def test_a_published_table_plans_on_a_machine_without_data(name: str, tmp_path: Path) -> None:
-    plan = make_plan(load_sweep(name), store=open_store("memory:"), catalogue=builtin_catalogue(tmp_path))
+    plan = make_plan(load_sweep(name, catalogue=builtin_catalogue(tmp_path)), store=open_store("memory:"))
 
     assert plan.to_run
 
@@ -80,38 +79,38 @@ def test_a_published_table_plans_on_a_machine_without_data(name: str, tmp_path: 
 @pytest.mark.data
 @pytest.mark.parametrize("name", SINGLE)
 def test_a_published_table_plans_where_data_are(name: str, data_root: Path) -> None:
-    plan = make_plan(load_sweep(name), store=open_store("memory:"), catalogue=builtin_catalogue(data_root))
+    plan = make_plan(load_sweep(name, catalogue=builtin_catalogue(data_root)), store=open_store("memory:"))
 
     assert plan.to_run
 
 
 @pytest.mark.parametrize("name", SINGLE)
 def test_the_smoke_size_is_small_and_needs_no_download(name: str) -> None:
-    sweep = sized(name, "smoke")
-    cells = resolve_sweep(sweep, builtin_catalogue())
+    resolved = sized(name, "smoke")
+    cells = resolved.cells
 
     assert all(not DATASETS[cell.config.dataset].files for cell in cells)
     assert all(cell.config.outliers in (None, "digits") for cell in cells)
     seen = [cell.config.recipe.epochs * (cell.config.recipe.train_images or 10**9) for cell in cells]
     assert sum(seen) <= SMOKE_IMAGES
-    assert {cell.cell.row for cell in cells} == set(sweep.rows)
+    assert {cell.cell.row for cell in cells} == set(resolved.sweep.rows)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_full_size_has_the_rows_and_columns_of_the_published_table(name: str) -> None:
-    table, file, sweep = published_table(str(table_of(name).published)), load_sweep_file(name), sized(name, "full")
+    table, file, sweep = published_table(str(table_of(name).published)), load_sweep_file(name), read_sweep(name)
 
     assert set(sweep.value_columns) == set(table.columns)
     assert [row for row in table.rows if row not in file.left_out] == list(sweep.rows)
-    datasets = {cell.config.dataset for cell in resolve_sweep(sweep, builtin_catalogue())}
+    datasets = {cell.config.dataset for cell in load_sweep(name).cells}
     assert datasets == {table.dataset}
     if table.model is not None:
-        assert {cell.config.model for cell in resolve_sweep(sweep, builtin_catalogue())} == {table.model}
+        assert {cell.config.model for cell in load_sweep(name).cells} == {table.model}
 
 
 @pytest.mark.parametrize(("name", "size"), SIZES)
 def test_rows_and_columns_are_there_or_left_out_by_name(name: str, size: str) -> None:
-    full, sweep = sized(name, "full"), sized(name, size)
+    full, sweep = read_sweep(name), sized(name, size).sweep
 
     gone = set(table_of(name).columns) - set(map(str, (*sweep.columns, *sweep.stand_ins.values())))
     assert gone <= set(sweep.left_out)
@@ -140,13 +139,13 @@ def is_built_row(file: SweepFile, row: str) -> bool:
 def test_everything_is_the_union_of_the_published_tables_and_shares_their_cells(size: str) -> None:
     everything = sized("everything", size)
 
-    assert {part.name for part in everything.parts} == set(PUBLISHED)
+    assert {part.name for part in everything.sweep.parts} == set(PUBLISHED)
     assert train_keys(everything) == set().union(*(train_keys(sized(name, size)) for name in PUBLISHED))
 
 
 def test_the_number_of_trainings_is_what_the_published_tables_say() -> None:
     unbuilt = len(load_sweep_file("mixing-sets").left_out)
-    plan = make_plan(sized("everything", "full"), store=open_store("memory:"), catalogue=builtin_catalogue())
+    plan = make_plan(sized("everything", "full"), store=open_store("memory:"))
     wanted = Counter(cell.config.dataset for cell in plan.cells if not cell.supporting)
     stock = [cell for cell in plan.cells if cell.config.recipe.epochs == 0]
 

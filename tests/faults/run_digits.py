@@ -49,7 +49,7 @@ def planned(seed: int, epochs: int, store) -> PlannedCell:
         train_key=key,
         config=config,
         dataset_identity="",
-        wanted=(),
+        benchmarks=(),
         missing=(),
         trained=store.result(key) is not None,
     )

@@ -9,7 +9,6 @@ import pytest
 from benchmarks.evidence import EXPECTATIONS, HERE, NAMES, Expectation, evaluate, main, sentence
 from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.load import load_sweep
-from orchestration.cells.resolve import resolve_sweep
 
 LOWER = Expectation(row="PixMix", column="c-generated/error", lower=True)
 
@@ -37,19 +36,17 @@ def test_a_difference_the_wrong_way_is_not_shown() -> None:
 @pytest.mark.parametrize("size", ["full", "smoke"])
 def test_evidence_sweeps_resolve_and_hold_what_is_expected_of_them(name: str, size: str) -> None:
     catalogue = builtin_catalogue()
-    sweep = load_sweep(str(HERE / f"evidence-{name}.yaml"), size=size, catalogue=catalogue)  # type: ignore[arg-type]
-    assert resolve_sweep(sweep, catalogue)
-    assert {each.row for each in EXPECTATIONS[name]} <= set(sweep.rows)
-    assert {each.column for each in EXPECTATIONS[name]} <= set(map(str, sweep.columns))
+    resolved = load_sweep(str(HERE / f"evidence-{name}.yaml"), size=size, catalogue=catalogue)  # type: ignore[arg-type]
+    assert resolved.cells
+    assert {each.row for each in EXPECTATIONS[name]} <= set(resolved.sweep.rows)
+    assert {each.column for each in EXPECTATIONS[name]} <= set(map(str, resolved.sweep.columns))
 
 
 def test_the_parts_of_pixmix_are_compared_with_cells_of_the_question_that_they_explain() -> None:
     catalogue = builtin_catalogue()
     keys = {}
     for name in ("mnist-auroc", "mnist-parts"):
-        cells = resolve_sweep(
-            load_sweep(str(HERE / f"evidence-{name}.yaml"), size="full", catalogue=catalogue), catalogue
-        )
+        cells = load_sweep(str(HERE / f"evidence-{name}.yaml"), size="full", catalogue=catalogue).cells
         keys[name] = {(cell.cell.row, cell.cell.seed): cell.train_key for cell in cells}
     shared = keys["mnist-auroc"].items() & keys["mnist-parts"].items()
     assert {row for (row, _), _ in shared} == {"Baseline", "PixMix"}

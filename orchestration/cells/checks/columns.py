@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ from orchestration.errors import Mistake, nearest
 if TYPE_CHECKING:
     from eval.benchmarks.contract import BenchmarkRequest
     from orchestration.cells.catalogue import Catalogue
-    from orchestration.cells.identity import ResolvedCell
+    from orchestration.cells.resolved import ResolvedSweep
     from orchestration.sweeps.model import Sweep
     from orchestration.sweeps.yaml_reader import Path
 
@@ -39,15 +38,15 @@ def unknown_columns(sweep: Sweep, catalogue: Catalogue) -> list[Mistake]:
     return mistakes
 
 
-def impossible(sweep: Sweep, cells: Sequence[ResolvedCell], catalogue: Catalogue) -> list[Mistake]:
+def impossible(resolved: ResolvedSweep) -> list[Mistake]:
     """Return a mistake for every benchmark that cannot run on the data of some cells, and every column that it leaves empty."""
     looked: dict[tuple[str, str], tuple[BenchmarkRequest, str]] = {}
-    for cell in cells:
+    for cell in resolved.cells:
         for request in cell.benchmarks if cell.cell.imported is None else ():  # of that, nothing is run here
             looked.setdefault((cell.config.dataset, request.key), (request, cell.config.dataset))
     mistakes: list[Mistake] = []
     for request, dataset in looked.values():
-        mistakes += _of_request(sweep, request, dataset, catalogue)
+        mistakes += _of_request(resolved.sweep, request, dataset, resolved.catalogue)
     return list(dict.fromkeys(mistakes))
 
 

@@ -19,7 +19,7 @@ def unmatched_tables(sweep: Sweep) -> tuple[str, ...]:
     from eval.tables.published.tables import published_table
 
     lines = []
-    for part in sweep.parts or (sweep,):
+    for part in sweep.leaves:
         name = part.table.published if part.table is not None else None
         if name is None:
             continue

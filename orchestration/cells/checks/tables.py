@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from eval.errors import EvalError
@@ -17,9 +17,8 @@ from orchestration.sweeps.yaml_reader import plain_scalar
 
 if TYPE_CHECKING:
     from orchestration.cells.identity import ResolvedCell
-    from orchestration.sweeps.model import Point, Sweep
-
-    Pairs = Sequence[tuple[Point, ResolvedCell]]
+    from orchestration.cells.resolved import ResolvedPoint, ResolvedSweep
+    from orchestration.sweeps.model import Sweep
 
 _CLAIM: Final = re.compile(r"(?<![\w.])([A-Za-z_][\w.]*)\s*[=:]\s*([^\s,;()=\[\]{}]+)(?=[\s,;()]|$)")
 _SEED: Final = re.compile(r"\bseed\s*[=:#]?\s*(\d+)\W*$", re.IGNORECASE)
@@ -27,14 +26,13 @@ _SEED: Final = re.compile(r"\bseed\s*[=:#]?\s*(\d+)\W*$", re.IGNORECASE)
 SHOWN_DIFFERENCES: Final = 4
 
 
-def table_mistakes(sweep: Sweep, pairs: Pairs) -> list[Mistake]:
+def table_mistakes(resolved: ResolvedSweep) -> list[Mistake]:
     """Return a mistake for each way in which the table of some cells could not be built, or would show one under another's name.
 
     Args:
-        sweep: Rows, columns, layout.
-        pairs: Its points with their resolved cells, as far as they could be resolved.
+        resolved: The sweep, with those of its points that could be resolved.
     """
-    mistakes = [*_row_mistakes(sweep, pairs), *_claim_mistakes(sweep, pairs), *_matrix_mistakes(sweep, pairs)]
+    mistakes = [*_row_mistakes(resolved), *_claim_mistakes(resolved), *_matrix_mistakes(resolved)]
     return list(dict.fromkeys(mistakes))
 
 
@@ -57,54 +55,57 @@ def _one_each(sweep: Sweep) -> Iterator[Observation]:
             yield Observation(row=row, across=across, column=column, seed=point.seed, value=0.0)
 
 
-def _row_mistakes(sweep: Sweep, pairs: Pairs) -> Iterator[Mistake]:
+def _row_mistakes(resolved: ResolvedSweep) -> Iterator[Mistake]:
     """Rows whose label stands for cells that differ in more than their seed."""
     first: dict[tuple[str, int], ResolvedCell] = {}
     told: set[str] = set()
-    for point, cell in pairs:
-        known = first.setdefault((point.row, point.seed), cell)
-        if known.train_key != cell.train_key and point.row not in told:
-            told.add(point.row)
+    for each in resolved.points:
+        known = first.setdefault((each.row, each.seed), each.cell)
+        if known.train_key != each.cell.train_key and each.row not in told:
+            told.add(each.row)
             text = (
-                f"row '{point.row}' stands for cells that differ in more than their seed: "
-                f"{_differing(known, cell)}; give each its own label"
+                f"row '{each.row}' stands for cells that differ in more than their seed: "
+                f"{_differing(known, each.cell)}; give each its own label"
             )
-            yield mistake_at(sweep, point.origin, text)
+            yield mistake_at(resolved.sweep, each.point.origin, text)
 
 
-def _matrix_mistakes(sweep: Sweep, pairs: Pairs) -> Iterator[Mistake]:
+def _matrix_mistakes(resolved: ResolvedSweep) -> Iterator[Mistake]:
     """Entries of a matrix that more than one cell of a seed would stand in, and factors that no cell sets."""
+    sweep = resolved.sweep
     axes = sweep.table.matrix if sweep.table is not None else None
     if axes is None:
         return
-    known = list(dict.fromkeys(path for point, _ in pairs for path in point.settings))
+    known = list(dict.fromkeys(path for each in resolved.points for path in each.point.settings))
     unknown = [(name, path) for name, path in (("rows", axes.rows), ("columns", axes.columns)) if path not in known]
     if unknown:
-        for name, path in unknown if pairs else ():
+        for name, path in unknown if resolved.points else ():
             yield mistake_at(
                 sweep, ("table", "matrix", name), f"no cell sets the factor '{path}'{nearest(path, known)}"
             )
         return
-    first: dict[tuple[str, str, int], tuple[Point, ResolvedCell]] = {}
-    for point, cell in pairs:
-        other, there = first.setdefault((*place_of(sweep, point), point.seed), (point, cell))
-        if other.row == point.row:
+    first: dict[tuple[str, str, int], ResolvedPoint] = {}
+    for each in resolved.points:
+        down, across = place_of(sweep, each.point)
+        other = first.setdefault((down, across, each.seed), each)
+        if other.row == each.row:
             continue
-        down, across = place_of(sweep, point)
-        what = f"differ in {_differing(there, cell)}" if there.train_key != cell.train_key else "are the same cell"
+        is_same = other.cell.train_key == each.cell.train_key
+        what = "are the same cell" if is_same else f"differ in {_differing(other.cell, each.cell)}"
         yield mistake_at(
             sweep,
             ("table", "matrix"),
-            f"the entry {axes.rows} {down}, {axes.columns} {across} would stand for the rows '{other.row}' and '{point.row}', "
+            f"the entry {axes.rows} {down}, {axes.columns} {across} would stand for the rows '{other.row}' and '{each.row}', "
             f"which {what}; a matrix has two factors: leave the third one at one value, or choose layout 'metrics'",
         )
         return
 
 
-def _claim_mistakes(sweep: Sweep, pairs: Pairs) -> Iterator[Mistake]:
+def _claim_mistakes(resolved: ResolvedSweep) -> Iterator[Mistake]:
     """Rows whose label says "epochs=5" of cells that run with another value."""
     seen: set[str] = set()
-    for point, cell in pairs:
+    for resolved_point in resolved.points:
+        point, cell = resolved_point.point, resolved_point.cell
         is_foreign = cell.cell.imported is not None or cell.config.released is not None
         named_seed = _SEED.search(point.row)
         if point.row in seen or (_CLAIM.search(point.row) is None and named_seed is None) or is_foreign:
@@ -118,13 +119,15 @@ def _claim_mistakes(sweep: Sweep, pairs: Pairs) -> Iterator[Mistake]:
         values = described(cell, without=()) if claims else {}
         for name, text in claims:
             named = {path: value for path, value in values.items() if _is_named(path, name)}
-            every = [each.seed for each, _ in pairs if each.row == point.row] if [*named] == ["seed"] else []
+            every = [each.seed for each in resolved.points if each.row == point.row] if [*named] == ["seed"] else []
             real = every or list(named.values())
             is_true = all(_says(text, value) for value in every) if every else any(_says(text, v) for v in real)
             if real and not is_true:
                 shown = " and ".join(dict.fromkeys(spoken_value(value) for value in real))
                 yield mistake_at(
-                    sweep, point.origin, f"row '{point.row}' says {name}={text}, but its cells run with {name} {shown}"
+                    resolved.sweep,
+                    point.origin,
+                    f"row '{point.row}' says {name}={text}, but its cells run with {name} {shown}",
                 )
 
 

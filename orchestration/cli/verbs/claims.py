@@ -37,7 +37,6 @@ def claims(
 ) -> int:
     """Evaluate what the papers say in words, by their printed numbers and by what is recorded. Runs nothing."""
     from orchestration.cells.catalogue import builtin_catalogue
-    from orchestration.cells.resolve import resolve_sweep
     from orchestration.planning.sweep_records import recorded_otherwise
     from orchestration.results.claims import evaluate_claims, verdict_document
 
@@ -46,14 +45,14 @@ def claims(
     chosen = [options.chosen(name, smoke, small, assignments, seeds) for name in dict.fromkeys(sweeps)]
     loaded = [choice.load(catalogue) for choice in chosen]
     store = options.existing_store(settings)
-    evaluated = evaluate_claims(loaded, store=store, catalogue=catalogue)
+    evaluated = evaluate_claims(loaded, store=store)
     documents = [verdict_document(each) for each in evaluated]
     emit(documents, lambda: claims_text(documents, details=details), as_json=as_json)
     for line in _advice(evaluated, chosen):
         tell(line)
     if any(each.ours.truth == NO_EVIDENCE for each in evaluated):
         for each in loaded:
-            for line in recorded_otherwise(each, resolve_sweep(each, catalogue), store, tell_damage):
+            for line in recorded_otherwise(each, store, tell_damage):
                 tell(f"{each.label}: {line}")
     return EXIT_DONE
 

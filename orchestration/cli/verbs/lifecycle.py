@@ -67,18 +67,16 @@ def watch(
     every: Annotated[float, typer.Option("--every", min=0.2, help="Seconds between looks.")] = 2.0,
 ) -> int:
     """Follow the state of every cell from the store until nothing is left to do (Ctrl-C ends it)."""
-    from orchestration.cells.resolve import resolve_sweep
     from orchestration.cli.verbs.status import status_document, status_text
-    from orchestration.planning.lookup import recorded_of
-    from orchestration.planning.plan import plan_cells
+    from orchestration.planning.lookup import recorded
+    from orchestration.planning.plan import make_plan
 
     opened = options.chosen(sweep, smoke, small, assignments, seeds).opened(storage, data_root, is_only_read=True)
-    cells = resolve_sweep(opened.sweep, opened.catalogue)
     shown = ""
     while True:
-        plan = plan_cells(cells, name=opened.sweep.label, store=opened.store, catalogue=opened.catalogue)
+        plan = make_plan(opened.resolved, store=opened.store)
         trained = [cell for cell in plan.cells if cell.trained]
-        document = status_document(plan, opened.store, recorded_of(trained, opened.store))
+        document = status_document(plan, opened.store, recorded(trained, opened.store))
         text = status_text(document)
         if text != shown:
             _redraw(text)
@@ -90,9 +88,7 @@ def watch(
 
 
 def _ask(choice: options.SweepChoice, action: Action | None, storage: str | None, *, as_json: bool) -> int:
-    from orchestration.cells.catalogue import builtin_catalogue
-
-    label = choice.load(builtin_catalogue()).label
+    label = choice.read().label
     options.existing_store(options.settings_of(storage)).request(label, action)
     asked = f"drivers of '{label}' are asked to {action}" if action else f"drivers of '{label}' may go on"
     hint = f"; take it back with: {command('resume')}" if action else ""

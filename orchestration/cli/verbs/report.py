@@ -30,20 +30,19 @@ def report(
     as_json: options.Json = False,
 ) -> int:
     """Write one self-contained HTML file that opens offline: grid, charts, costs, provenance. Runs nothing."""
-    from orchestration.cells.resolve import resolve_sweep
     from orchestration.planning.lookup import recorded
     from orchestration.planning.sweep_records import recorded_otherwise
     from orchestration.results.report.build import report_page
 
     opened = options.chosen(sweep, smoke, small, assignments, seeds).opened(storage, data_root, is_only_read=True)
-    page = report_page(opened.sweep, sweep, store=opened.store, catalogue=opened.catalogue).encode()
-    path = output or Path(f"{opened.sweep.label}.html")
+    page = report_page(opened.resolved, opened.store).encode()
+    path = output or Path(f"{opened.resolved.label}.html")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(page)
-    document = {"sweep": opened.sweep.label, "file": str(path.absolute()), "bytes": len(page)}
+    document = {"sweep": opened.resolved.label, "file": str(path.absolute()), "bytes": len(page)}
     emit(document, lambda: f"{path} ({len(page) / 1024:.0f} KiB): open it in a browser", as_json=as_json)
-    cells = resolve_sweep(opened.sweep, opened.catalogue)
+    cells = opened.resolved.cells
     if len(recorded(cells, opened.store)) < len({cell.train_key for cell in cells}):
-        for line in recorded_otherwise(opened.sweep, cells, opened.store, tell_damage):
+        for line in recorded_otherwise(opened.resolved, opened.store, tell_damage):
             tell(line)
     return EXIT_DONE

@@ -65,9 +65,7 @@ def screen(
     choice = options.chosen(sweep, smoke, small, assignments, seeds)
     opened = choice.opened(storage, data_root)
     tell("screening; nothing of it is recorded as a result")
-    made = run_screen(
-        opened.sweep, options=how, settings=opened.settings, store=opened.store, catalogue=opened.catalogue
-    )
+    made = run_screen(opened.resolved, options=how, settings=opened.settings, store=opened.store)
     emit(asdict(made), lambda: screening_text(made), as_json=as_json)
     return EXIT_CELLS_FAILED if any(cell.broken for cell in made.cells) else EXIT_DONE
 

@@ -33,19 +33,19 @@ def status(
 ) -> int:
     """Show the state of every cell, also of a sweep that runs elsewhere."""
     from orchestration.planning.costs.actual import ledger, ledger_text
-    from orchestration.planning.lookup import recorded_of
+    from orchestration.planning.lookup import recorded
     from orchestration.planning.plan import make_plan
     from orchestration.planning.sweep_records import recorded_otherwise
 
     opened = options.chosen(sweep, smoke, small, assignments, seeds).opened(storage, data_root, is_only_read=True)
-    store, catalogue = opened.store, opened.catalogue
-    plan = make_plan(opened.sweep, store=store, catalogue=catalogue, checkpoints=opened.settings.checkpoints)
-    results = recorded_of([cell for cell in plan.cells if cell.trained], store)
+    store, resolved = opened.store, opened.resolved
+    plan = make_plan(resolved, store=store, checkpoints=opened.settings.checkpoints)
+    results = recorded([cell for cell in plan.cells if cell.trained], store)
     is_done = all(cell.is_done for cell in plan.cells)
     document = {
         **status_document(plan, store, results),
-        "otherwise": () if is_done else recorded_otherwise(opened.sweep, plan.cells, store, tell_damage),
-        "cost": ledger([(cell.train_key, cell.config, cell.wanted) for cell in plan.cells], results, catalogue),
+        "otherwise": () if is_done else recorded_otherwise(resolved, store, tell_damage),
+        "cost": ledger(plan.cells, results, resolved.catalogue),
     }
     lines = [*document["otherwise"], ledger_text(document["cost"])]
     emit(document, lambda: "\n".join([status_text(document), *lines]), as_json=as_json)

@@ -75,17 +75,18 @@ def plan(
     from orchestration.planning.sweep_records import recorded_otherwise
 
     opened = options.chosen(sweep, smoke, small, assignments, seeds, workers).opened(storage, data_root)
-    loaded, store, catalogue = opened.sweep, opened.store, opened.catalogue
-    made = make_plan(
-        loaded, store=store, catalogue=catalogue, mode=mode_of(mode), checkpoints=opened.settings.checkpoints
-    )
-    otherwise = recorded_otherwise(loaded, made.cells, store, tell_damage) if made.to_run else ()
+    resolved, store = opened.resolved, opened.store
+    loaded = resolved.sweep
+    made = make_plan(resolved, store=store, mode=mode_of(mode), checkpoints=opened.settings.checkpoints)
+    otherwise = recorded_otherwise(resolved, store, tell_damage) if made.to_run else ()
     priced = read_machine(machine, prices or PRICE_FILE)
     if calibrate:
         from orchestration.cli.calibration_output import calibrated_first
 
         calibrated_first(made, store=store, settings=opened.settings, machine=priced)
-    cost = estimate(made, store=store, catalogue=catalogue, machine=priced, devices=devices, workers=loaded.workers)
+    cost = estimate(
+        made, store=store, catalogue=resolved.catalogue, machine=priced, devices=devices, workers=loaded.workers
+    )
     for line in cost.not_whole:
         tell(f"estimated without what is not whole: {line}")
     document = {**plan_document(made, loaded), "otherwise": otherwise, "cost": cost_document(cost)}
@@ -111,7 +112,7 @@ def plan_document(made: Plan, sweep: Sweep) -> dict[str, Any]:
     """Return a plan as plain values."""
     from orchestration.cells.checks.published_rows import unmatched_tables
 
-    parts = sweep.parts or (sweep,)
+    parts = sweep.leaves
     return {
         "sweep": made.sweep,
         "title": sweep.title,
@@ -151,7 +152,7 @@ def plan_text(made: Plan, sweep: Sweep) -> str:
         again = command("run", options=("--mode", "retry"))
         lines.append(f"{counts['set_aside']} failed before and stay aside; run them again with: {again}")
     lines += [f"one and the same cells: {', '.join(rows)}" for rows in made.duplicates]
-    for part in sweep.parts or (sweep,):
+    for part in sweep.leaves:
         where = f"{part.name}: " if sweep.parts else ""
         lines += [f"{where}left out: {name} ({reason})" for name, reason in part.left_out.items()]
         lines += [f"{where}{shown} stands in for {column}" for shown, column in part.stand_ins.items()]
@@ -218,7 +219,7 @@ def _cell_document(cell: PlannedCell) -> dict[str, Any]:
         "dataset": cell.config.dataset,
         "model": cell.config.model,
         "trained": cell.trained,
-        "wanted": [request.name for request in cell.wanted],
+        "wanted": [request.name for request in cell.benchmarks],
         "missing": [request.name for request in cell.missing],
         "supporting": cell.supporting,
         "failed": cell.failed,
@@ -245,7 +246,7 @@ def _summary(name: str) -> dict[str, Any]:
 
     file = load_sweep_file(name)
     full = built_in_sweep(name)
-    parts = full.parts or (full,)
+    parts = full.leaves
     return {
         "name": name,
         "title": file.title,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,8 +15,7 @@ from orchestration.errors import command
 
 if TYPE_CHECKING:
     from eval.tables.grid import Table
-    from orchestration.cells.catalogue import Catalogue
-    from orchestration.cells.identity import ResolvedCell
+    from orchestration.cells.resolved import ResolvedSweep
     from orchestration.store.contract import CellResult
 
 FORMATS = ("terminal", "markdown", "latex", "csv", "html", "json")
@@ -52,7 +51,6 @@ def table(
     as_json: options.Json = False,
 ) -> int:
     """Print the grid of a sweep from what is recorded. Runs nothing."""
-    from orchestration.cells.resolve import resolve_sweep
     from orchestration.planning.lookup import recorded
     from orchestration.planning.sweep_records import recorded_otherwise
     from orchestration.results.table import sweep_tables
@@ -60,15 +58,15 @@ def table(
     form = "json" if as_json else _format(form)
     choice = options.chosen(sweep, smoke, small, assignments, seeds)
     opened = choice.opened(storage, data_root, is_only_read=True)
-    cells = resolve_sweep(opened.sweep, opened.catalogue)
-    results = recorded(cells, opened.store)
-    made = sweep_tables(opened.sweep, cells, results)
-    _write(_compared(made, choice, opened, cells) if beside else made, form, decimals, output)
+    resolved = opened.resolved
+    results = recorded(resolved.cells, opened.store)
+    made = sweep_tables(resolved, results)
+    _write(_compared(made, resolved) if beside else made, form, decimals, output)
     if cost:
-        _tell_cost(cells, results, opened.catalogue)
+        _tell_cost(resolved, results)
     entries = [entry for each in made for row in each.entries for entry in row]
     if any(entry is None for entry in entries):
-        for line in recorded_otherwise(opened.sweep, cells, opened.store, tell_damage):
+        for line in recorded_otherwise(resolved, opened.store, tell_damage):
             tell(line)
     if not any(entry is not None for entry in entries):
         tell(f"nothing is recorded yet; compute it with: {command('run')}")
@@ -84,22 +82,18 @@ def _format(form: str) -> str:
     return form
 
 
-def _compared(
-    made: tuple[Table, ...], choice: options.SweepChoice, opened: options.Opened, cells: Sequence[ResolvedCell]
-) -> tuple[Table, ...]:
+def _compared(made: tuple[Table, ...], resolved: ResolvedSweep) -> tuple[Table, ...]:
     """Return tables with the published numbers beside ours."""
-    from orchestration.cells.load import load_sweep
-    from orchestration.cells.resolve import resolve_sweep
-    from orchestration.results.compare import Resolved, compared
+    from orchestration.cells.load import full_size
+    from orchestration.results.compare import compared
 
-    full = load_sweep(choice.name)
-    return compared(made, Resolved(opened.sweep, cells), Resolved(full, resolve_sweep(full, opened.catalogue)))
+    return compared(made, resolved, full_size(resolved))
 
 
-def _tell_cost(cells: Sequence[ResolvedCell], results: Mapping[str, CellResult], catalogue: Catalogue) -> None:
-    from orchestration.planning.costs.actual import ledger_of, ledger_text
+def _tell_cost(resolved: ResolvedSweep, results: Mapping[str, CellResult]) -> None:
+    from orchestration.planning.costs.actual import ledger, ledger_text
 
-    tell(ledger_text(ledger_of(cells, results, catalogue)))
+    tell(ledger_text(ledger(resolved.cells, results, resolved.catalogue)))
 
 
 def _write(made: tuple[Table, ...], form: str, decimals: int, output: Path | None) -> None:

@@ -107,6 +107,6 @@ def request_of(
         sources=cell.sources,
         eras=eras,
         recorded_weights=recorded.training.summary.weights if recorded is not None else frozenset(),
-        recorded_benchmarks=tuple(request for request in cell.wanted if request.key in reports),
+        recorded_benchmarks=tuple(request for request in cell.benchmarks if request.key in reports),
         files=cell.files,
     )

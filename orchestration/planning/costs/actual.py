@@ -19,17 +19,14 @@ from orchestration.store.measured import images_seen
 if TYPE_CHECKING:
     from eval.benchmarks.contract import BenchmarkRequest
     from orchestration.cells.catalogue import Catalogue
+    from orchestration.cells.cell import PlannedCell
     from orchestration.cells.identity import ResolvedCell
     from orchestration.store.contract import CellResult
     from trainers.config import JobConfig
 
 
-Wanted = tuple[str, "JobConfig", Sequence["BenchmarkRequest"]]
-"""A cell for the ledger: train key, configuration, benchmarks that count."""
-
-
 def ledger(
-    wanted: Iterable[Wanted],
+    cells: Iterable[ResolvedCell | PlannedCell],
     results: Mapping[str, CellResult],
     catalogue: Catalogue,
     *,
@@ -38,7 +35,7 @@ def ledger(
     """Return actual device-seconds of recorded cells and reports beside the estimate from counted operations.
 
     Args:
-        wanted: The cells of a sweep; equal ones count once.
+        cells: The cells of a sweep; equal ones count once.
         results: Train key -> what is recorded.
         catalogue: Sizes of datasets.
         machine: Machine of the price file that the estimate is for.
@@ -53,10 +50,10 @@ def ledger(
     rate = read_machine(machine).tflops * 1e12
     configs: dict[str, JobConfig] = {}
     requests: dict[str, dict[str, BenchmarkRequest]] = {}
-    for key, config, benchmarks in wanted:
-        if key in results:
-            configs[key] = config
-            requests.setdefault(key, {}).update({request.key: request for request in benchmarks})
+    for cell in cells:
+        if cell.train_key in results:
+            configs[cell.train_key] = cell.config
+            requests.setdefault(cell.train_key, {}).update({request.key: request for request in cell.benchmarks})
     train = [_training(config, results[key], catalogue, rate) for key, config in configs.items()]
     evaluation_s = [
         pair
@@ -64,11 +61,6 @@ def ledger(
         for pair in _evaluation(config, requests[key].values(), results[key], catalogue, rate)
     ]
     return _balance(machine, len(configs), train, evaluation_s)
-
-
-def ledger_of(cells: Iterable[ResolvedCell], results: Mapping[str, CellResult], catalogue: Catalogue) -> dict[str, Any]:
-    """Return the ledger of a sweep's resolved cells; see `ledger`."""
-    return ledger([(cell.train_key, cell.config, cell.benchmarks) for cell in cells], results, catalogue)
 
 
 def cell_ledger(result: CellResult, *, machine: str = DEFAULT_MACHINE) -> dict[str, Any] | None:

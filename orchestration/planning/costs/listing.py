@@ -45,7 +45,7 @@ def needed_data(sweep: Sweep) -> tuple[str, ...]:
     """Return what a sweep reads: datasets, outlier streams, and published benchmark files."""
     from eval.benchmarks.registry import benchmark_for
 
-    points = [point for part in sweep.parts or (sweep,) for point in part.points]
+    points = [point for part in sweep.leaves for point in part.points]
     named = {str(point.settings["dataset"].value) for point in points}
     streams = {
         str(point.settings["outliers"].value)
@@ -69,7 +69,7 @@ def counted_totals() -> dict[str, dict[str, float]]:
     catalogue, store = builtin_catalogue(), open_store("memory:")
     made = {}
     for name in SWEEPS:
-        plan = make_plan(load_sweep(name), store=store, catalogue=catalogue)
+        plan = make_plan(load_sweep(name, catalogue=catalogue), store=store)
         training = [training_flops(cell.config, catalogue.dataset(cell.config.dataset)) for cell in plan.to_run]
         evaluation = [
             evaluation_flops(request, cell.config, catalogue.dataset(cell.config.dataset))

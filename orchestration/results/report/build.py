@@ -5,59 +5,45 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from orchestration.cells.load import load_sweep
-from orchestration.cells.resolve import resolve_sweep
-from orchestration.planning.costs.actual import Wanted, ledger
+from orchestration.cells.load import full_size
+from orchestration.planning.costs.actual import ledger
 from orchestration.planning.lookup import recorded
 from orchestration.results.claims import evaluate_claims, verdict_document
-from orchestration.results.compare import Resolved, compared
+from orchestration.results.compare import compared
 from orchestration.results.report.content import part_content
 from orchestration.results.report.page import to_page
 from orchestration.results.table import sweep_tables
 from orchestration.sweeps.layout import shown_title
 
 if TYPE_CHECKING:
-    from orchestration.cells.catalogue import Catalogue
+    from orchestration.cells.resolved import ResolvedSweep
     from orchestration.store.contract import ResultsStore
-    from orchestration.sweeps.model import Sweep
 
 
-def report_page(sweep: Sweep, name_or_path: str, *, store: ResultsStore, catalogue: Catalogue) -> str:
+def report_page(resolved: ResolvedSweep, store: ResultsStore) -> str:
     """Return the HTML report of a sweep.
 
     Args:
-        sweep: The sweep in its size, with its overrides.
-        name_or_path: How it was named, to find its full size for the comparison with published numbers.
+        resolved: The sweep in its size, with its overrides.
         store: What is recorded.
-        catalogue: What cells may name.
-
-    Raises:
-        InputError: With every mistake of the sweep.
     """
-    return to_page(report_content(sweep, name_or_path, store=store, catalogue=catalogue))
+    return to_page(report_content(resolved, store))
 
 
-def report_content(sweep: Sweep, name_or_path: str, *, store: ResultsStore, catalogue: Catalogue) -> dict[str, Any]:
+def report_content(resolved: ResolvedSweep, store: ResultsStore) -> dict[str, Any]:
     """Return what the report of a sweep shows, as plain values; see `report_page`."""
-    ours = Resolved(sweep, resolve_sweep(sweep, catalogue))
-    results = dict(recorded(ours.cells, store))
-    full = load_sweep(name_or_path)
-    whole = Resolved(full, resolve_sweep(full, catalogue))
-    tables = compared(sweep_tables(sweep, ours.cells, results), ours, whole)
+    results = dict(recorded(resolved.cells, store))
+    tables = compared(sweep_tables(resolved, results), resolved, full_size(resolved))
     parts = [
-        {**part_content(part, table, results), "ledger": ledger(_wanted(part), results, catalogue)}
-        for part, table in zip(ours.parts(), tables, strict=True)
+        {**part_content(leaf, table, results), "ledger": ledger(leaf.cells, results, resolved.catalogue)}
+        for leaf, table in zip(resolved.leaves, tables, strict=True)
     ]
-    evaluated = evaluate_claims([sweep], store=store, catalogue=catalogue)
+    evaluated = evaluate_claims([resolved], store=store)
     return {
-        "title": f"{sweep.label}: {shown_title(sweep)}",
+        "title": f"{resolved.label}: {shown_title(resolved.sweep)}",
         "made_at": time.time(),
         "store": getattr(store, "uri", ""),
-        "overrides": list(sweep.overrides),
+        "overrides": list(resolved.sweep.overrides),
         "parts": parts,
         "claims": [verdict_document(each) for each in evaluated],
     }
-
-
-def _wanted(part: Resolved) -> list[Wanted]:
-    return [(cell.train_key, cell.config, cell.benchmarks) for cell in part.cells]

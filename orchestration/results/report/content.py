@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from eval.report import MetricReport
     from eval.tables.grid import Entry, Table
     from orchestration.cells.identity import ResolvedCell
-    from orchestration.results.compare import Resolved
+    from orchestration.cells.resolved import ResolvedSweep
     from orchestration.store.contract import CellResult
 
 SHOWN_VERSIONS: Final = ("python", "torch", "torchvision", "ray", "numpy", "numba", "dreamgrid")
@@ -28,7 +28,7 @@ Members = Mapping[str, Sequence[tuple["ResolvedCell", "CellResult"]]]
 """Row label -> its recorded cells."""
 
 
-def part_content(ours: Resolved, table: Table, results: Mapping[str, CellResult]) -> dict[str, Any]:
+def part_content(ours: ResolvedSweep, table: Table, results: Mapping[str, CellResult]) -> dict[str, Any]:
     """Return what a report shows of one table.
 
     Args:
@@ -58,11 +58,11 @@ def part_content(ours: Resolved, table: Table, results: Mapping[str, CellResult]
     }
 
 
-def _members(ours: Resolved, results: Mapping[str, CellResult]) -> Members:
+def _members(ours: ResolvedSweep, results: Mapping[str, CellResult]) -> Members:
     found: dict[str, list[tuple[ResolvedCell, CellResult]]] = {}
-    for point, cell in zip(ours.sweep.points, ours.cells, strict=True):
-        if cell.train_key in results:
-            found.setdefault(point.row, []).append((cell, results[cell.train_key]))
+    for each in ours.points:
+        if each.cell.train_key in results:
+            found.setdefault(each.row, []).append((each.cell, results[each.cell.train_key]))
     return found
 
 

@@ -12,7 +12,7 @@ from trainers.job import JobPaths, JobRequest
 
 if TYPE_CHECKING:
     from orchestration.cells.catalogue import Catalogue
-    from orchestration.cells.identity import ResolvedCell
+    from orchestration.cells.resolved import ResolvedPoint
 
 Scheduler = Literal["asha", "median", "none"]
 Search = Literal["all", "optuna"]
@@ -87,41 +87,31 @@ class Screened:
 
 
 def screened_cells(
-    cells: Sequence[ResolvedCell],
-    settings: Sequence[tuple[tuple[str, str], ...]],
-    *,
-    options: ScreenOptions,
-    paths: JobPaths,
-    catalogue: Catalogue,
+    points: Sequence[ResolvedPoint], *, options: ScreenOptions, paths: JobPaths, catalogue: Catalogue
 ) -> tuple[tuple[Screened, ...], dict[str, str]]:
     """Return the cells that can be screened, each once, and row -> reason for those that cannot.
 
     Args:
-        cells: Resolved cells of the sweep.
-        settings: What each cell sets, as text by path, for the search.
+        points: The points of the sweep.
         options: How they are screened.
         paths: Where workers read and write; checkpoints must lie apart from those of results.
         catalogue: Sizes of datasets.
     """
     made: dict[str, Screened] = {}
     left_out: dict[str, str] = {}
-    for cell, chosen in zip(cells, settings, strict=True):
+    for each in points:
+        cell = each.cell
         if cell.parents:
             left_out[cell.cell.row] = "builds on another cell, which screening does not train"
         elif cell.config.recipe.epochs < 1:
             left_out[cell.cell.row] = "has no epoch to train"
         elif cell.train_key not in made:
-            made[cell.train_key] = _screened(cell, chosen, options, paths, catalogue)
+            made[cell.train_key] = _screened(each, options, paths, catalogue)
     return tuple(made.values()), left_out
 
 
-def _screened(
-    cell: ResolvedCell,
-    settings: tuple[tuple[str, str], ...],
-    options: ScreenOptions,
-    paths: JobPaths,
-    catalogue: Catalogue,
-) -> Screened:
+def _screened(each: ResolvedPoint, options: ScreenOptions, paths: JobPaths, catalogue: Catalogue) -> Screened:
+    cell = each.cell
     recipe = cell.config.recipe
     images = catalogue.dataset(cell.config.dataset).num_train
     held_out = options.validation_images or recipe.validation_images or min(MOST_HELD_OUT, int(images * HELD_OUT_SHARE))
@@ -131,7 +121,7 @@ def _screened(
         cell_id=cell.cell_id,
         train_key=cell.train_key,
         row=cell.cell.row,
-        settings=settings,
+        settings=tuple((path, str(item.value)) for path, item in sorted(each.point.settings.items())),
         request=JobRequest(
             train_key=key,
             config=config,

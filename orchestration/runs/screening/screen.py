@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestration.cells.resolve import resolve_sweep
 from orchestration.errors import InputError, Mistake
 from orchestration.runs.screening.ranks import rank_correlation
 from orchestration.runs.screening.request import Screened, ScreenOptions, screened_cells
@@ -23,6 +22,7 @@ from trainers.job import JobPaths
 if TYPE_CHECKING:
     from orchestration.cells.catalogue import Catalogue
     from orchestration.cells.identity import ResolvedCell
+    from orchestration.cells.resolved import ResolvedSweep
     from orchestration.settings import Settings
     from orchestration.store.files import FileStore
     from orchestration.sweeps.model import Sweep
@@ -78,24 +78,20 @@ class Screening:
     file: str
 
 
-def screen(
-    sweep: Sweep, *, options: ScreenOptions, settings: Settings, store: FileStore, catalogue: Catalogue
-) -> Screening:
+def screen(resolved: ResolvedSweep, *, options: ScreenOptions, settings: Settings, store: FileStore) -> Screening:
     """Screen the cells of a sweep and write what came of it below `screens/` of the storage. Records no result.
 
     Raises:
-        InputError: With every mistake of the sweep, or where no cell can be screened.
+        InputError: If data are missing, or no cell can be screened.
         ClusterError: If Ray cannot be reached.
     """
-    cells = resolve_sweep(sweep, catalogue)
-    _check_data(cells, catalogue, settings)
-    points = [point for part in sweep.parts or (sweep,) for point in part.points]
-    chosen = [tuple((path, str(item.value)) for path, item in sorted(point.settings.items())) for point in points]
+    sweep, cells = resolved.sweep, resolved.cells
+    _check_data(cells, resolved.catalogue, settings)
     folder = Path(tempfile.mkdtemp(prefix="dg-screen-"))
     paths = JobPaths(
         checkpoints=str(folder / "checkpoints"), data_root=str(settings.data_root), cache_dir=str(settings.cache_dir)
     )
-    wanted, left_out = screened_cells(cells, chosen, options=options, paths=paths, catalogue=catalogue)
+    wanted, left_out = screened_cells(resolved.points, options=options, paths=paths, catalogue=resolved.catalogue)
     if not wanted:
         raise InputError(
             f"sweep '{sweep.label}'", [Mistake(where="", text="no cell can be screened: each builds on another cell")]

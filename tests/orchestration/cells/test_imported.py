@@ -10,18 +10,16 @@ import pytest
 
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
 from eval.tables.formats.render import render
-from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.load import load_sweep
-from orchestration.cells.resolve import resolve_sweep
+from orchestration.cells.resolved import ResolvedSweep
 from orchestration.cli.main import main
 from orchestration.errors import InputError
-from orchestration.planning.plan import plan_cells
+from orchestration.planning.plan import make_plan
 from orchestration.results.table import recorded_tables
 from orchestration.store import open_store
 from orchestration.store.contract import Provenance, ResultsStore, TrainingRecord
 from orchestration.store.imported import import_file
-from orchestration.sweeps.model import Sweep
 from trainers.job import TrainSummary
 
 OPENOOD = """,FPR@95,AUROC,AUPR_IN,AUPR_OUT,ACC
@@ -61,10 +59,8 @@ def write(tmp_path: Path) -> Write:
     return write
 
 
-def resolved(path: Path) -> tuple[Sweep, tuple[ResolvedCell, ...]]:
-    catalogue = builtin_catalogue()
-    sweep = load_sweep(str(path), catalogue=catalogue)
-    return sweep, resolve_sweep(sweep, catalogue)
+def resolved(path: Path) -> ResolvedSweep:
+    return load_sweep(str(path))
 
 
 def record_ours(store: ResultsStore, cells: tuple[ResolvedCell, ...]) -> None:
@@ -164,10 +160,10 @@ def test_an_imported_row_stands_beside_ours_with_its_mark_its_spread_and_no_rank
     store: ResultsStore, write: Write
 ) -> None:
     import_file(write(OPENOOD), "openood", name="X", dataset="cifar-10", store=store)
-    sweep, cells = resolved(write(SWEEP % "", "beside.yaml"))
-    record_ours(store, cells)
+    sweep = resolved(write(SWEEP % "", "beside.yaml"))
+    record_ours(store, sweep.cells)
 
-    (table,) = recorded_tables(sweep, cells, store)
+    (table,) = recorded_tables(sweep, store)
 
     error, far = table.entry("Theirs", "clean/error"), table.entry("Theirs", "ood/auroc/cifar-100")
     assert error is not None
@@ -189,18 +185,18 @@ def test_an_imported_row_stands_beside_ours_with_its_mark_its_spread_and_no_rank
 @pytest.mark.parametrize("mode", ["cached", "force", "retry"])
 def test_nothing_of_an_imported_row_is_ever_run(mode: str, store: ResultsStore, write: Write) -> None:
     import_file(write(OPENOOD), "openood", name="X", dataset="cifar-10", store=store)
-    _, cells = resolved(write(SWEEP % "", "beside.yaml"))
-    plan = plan_cells(cells, name="beside", store=store, catalogue=builtin_catalogue(), mode=mode)  # type: ignore[arg-type]
+    sweep = resolved(write(SWEEP % "", "beside.yaml"))
+    plan = make_plan(sweep, store=store, mode=mode)  # type: ignore[arg-type]
     assert [cell.cell.row for cell in plan.to_run] == ["Ours", "Ours"]
     (theirs,) = [cell for cell in plan.cells if cell.cell.row == "Theirs"]
     assert theirs.is_done
-    assert sorted(request.name for request in theirs.wanted) == ["clean", "ood"]
+    assert sorted(request.name for request in theirs.benchmarks) == ["clean", "ood"]
 
 
 def test_a_row_of_what_was_not_imported_is_refused_by_the_plan(store: ResultsStore, write: Write) -> None:
-    _, cells = resolved(write(SWEEP % "", "beside.yaml"))
+    sweep = resolved(write(SWEEP % "", "beside.yaml"))
     with pytest.raises(InputError, match="nothing of that name was imported for cifar-10; bring it in with"):
-        plan_cells(cells, name="beside", store=store, catalogue=builtin_catalogue())
+        make_plan(sweep, store=store)
 
 
 @pytest.mark.parametrize(

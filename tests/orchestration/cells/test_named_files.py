@@ -13,7 +13,7 @@ from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.resolve import resolve_sweep
 from orchestration.planning.plan import make_plan
-from orchestration.results.compare import Resolved, recipes
+from orchestration.results.compare import recipes
 from orchestration.store.memory import MemoryStore
 from orchestration.sweeps.expand import expand
 from orchestration.sweeps.model import Sweep
@@ -45,7 +45,7 @@ def sweep_of(point: dict[str, Any]) -> Sweep:
 
 
 def resolved(point: dict[str, Any], data_root: Path | None = None) -> ResolvedCell:
-    return resolve_sweep(sweep_of(point), builtin_catalogue(data_root))[0]
+    return resolve_sweep(sweep_of(point), builtin_catalogue(data_root)).cells[0]
 
 
 def with_copy(folder: Path, name: str = "stylised") -> dict[str, Any]:
@@ -73,22 +73,22 @@ def test_a_stored_copy_spares_the_mixing_set(tmp_path: Path) -> None:
 
 def test_a_named_file_that_is_missing_is_told_by_the_plan(tmp_path: Path) -> None:
     point = {**POINT, "params": {"encoder": "vgg.pth", "decoder": "decoder.pth"}}
-    plan = make_plan(sweep_of(point), store=MemoryStore(), catalogue=builtin_catalogue(tmp_path))
+    plan = make_plan(resolve_sweep(sweep_of(point), builtin_catalogue(tmp_path)), store=MemoryStore())
     assert [line.split(" of ")[0] for line in plan.missing_data] == ["encoder", "decoder"]
     assert str(tmp_path / "vgg.pth") in plan.missing_data[0]
 
 
 def test_files_of_a_mixing_set_that_are_missing_are_told_by_the_plan(tmp_path: Path) -> None:
     point = {**POINT, "method": "pixmix", "mixing_set": "folder", "mixing_set_params": {"folder": "paintings"}}
-    plan = make_plan(sweep_of(point), store=MemoryStore(), catalogue=builtin_catalogue(tmp_path))
+    plan = make_plan(resolve_sweep(sweep_of(point), builtin_catalogue(tmp_path)), store=MemoryStore())
     (line,) = plan.missing_data
     assert str(tmp_path / "paintings") in line
     (tmp_path / "paintings").mkdir()
-    plan = make_plan(sweep_of(point), store=MemoryStore(), catalogue=builtin_catalogue(tmp_path))
+    plan = make_plan(resolve_sweep(sweep_of(point), builtin_catalogue(tmp_path)), store=MemoryStore())
     (line,) = plan.missing_data
     assert "paintings has none" in line
     Image.new("RGB", (8, 8)).save(tmp_path / "paintings" / "a.png")
-    plan = make_plan(sweep_of(point), store=MemoryStore(), catalogue=builtin_catalogue(tmp_path))
+    plan = make_plan(resolve_sweep(sweep_of(point), builtin_catalogue(tmp_path)), store=MemoryStore())
     assert plan.missing_data == ()
 
 
@@ -124,8 +124,8 @@ def test_a_worker_with_other_files_than_planned_is_refused_and_with_a_copy_of_th
 def test_a_row_that_is_trained_on_own_files_is_not_compared_with_the_published_numbers(tmp_path: Path) -> None:
     _random_images(tmp_path, 1)
     sweep = sweep_of(OUTLIERS)
-    ours = Resolved(sweep, resolve_sweep(sweep, builtin_catalogue(tmp_path)))
-    published = Resolved(sweep, resolve_sweep(sweep, builtin_catalogue()))
+    ours = resolve_sweep(sweep, builtin_catalogue(tmp_path))
+    published = resolve_sweep(sweep, builtin_catalogue())
     assert recipes(published, published)("A").kind != "not comparable"
     found = recipes(ours, published)("A")
     assert found.kind == "not comparable"
@@ -136,7 +136,7 @@ def test_a_dataset_with_the_files_of_another_is_told_by_the_plan(data_root: Path
     (tmp_path / "KMNIST").mkdir()
     (tmp_path / "KMNIST" / "raw").symlink_to(data_root / "FashionMNIST" / "raw")
     point = {"method": "baseline", "dataset": "kmnist", "model": "small-cnn", "recipe": "mnist"}
-    plan = make_plan(sweep_of(point), store=MemoryStore(), catalogue=builtin_catalogue(tmp_path))
+    plan = make_plan(resolve_sweep(sweep_of(point), builtin_catalogue(tmp_path)), store=MemoryStore())
     (line,) = plan.missing_data
     assert line.startswith("dataset 'kmnist' is not the published one")
     assert "but is one of 'fashion-mnist'" in line

@@ -66,7 +66,7 @@ def _resolved(point: dict[str, str]) -> ResolvedCell:
     }
     file, mistakes = parse_document(Document(value, {}))
     assert file is not None, mistakes
-    return resolve_sweep(expand(file, Document(value, {}))[0], builtin_catalogue())[0]
+    return resolve_sweep(expand(file, Document(value, {}))[0], builtin_catalogue()).cells[0]
 
 
 def _request(cell: ResolvedCell) -> JobRequest:

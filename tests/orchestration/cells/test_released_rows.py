@@ -33,7 +33,7 @@ def sweep_of(cells: Sequence[dict[str, Any]], seeds: Sequence[int] = (0,)) -> Sw
 
 
 def test_released_row_is_another_cell_than_the_trained_one_and_wants_no_training() -> None:
-    trained, released = resolve_sweep(sweep_of([{"row": "PixMix"}, RELEASED]), builtin_catalogue())
+    trained, released = resolve_sweep(sweep_of([{"row": "PixMix"}, RELEASED]), builtin_catalogue()).cells
     assert trained.train_key != released.train_key
     assert trained.config.released is None
     assert (released.config.released, released.config.recipe.epochs) == ("pixmix-cifar-10", 0)
@@ -42,19 +42,19 @@ def test_released_row_is_another_cell_than_the_trained_one_and_wants_no_training
 
 
 def test_released_network_is_one_cell_for_all_seeds() -> None:
-    cells = resolve_sweep(sweep_of([RELEASED], seeds=[0, 1, 2]), builtin_catalogue())
+    cells = resolve_sweep(sweep_of([RELEASED], seeds=[0, 1, 2]), builtin_catalogue()).cells
     assert len({cell.train_key for cell in cells}) == 1
     assert {cell.config.seed for cell in cells} == {0}
 
 
 def test_keys_of_trained_cells_do_not_know_of_released_ones() -> None:
-    (trained,) = resolve_sweep(sweep_of([{"row": "PixMix"}]), builtin_catalogue())
+    (trained,) = resolve_sweep(sweep_of([{"row": "PixMix"}]), builtin_catalogue()).cells
     assert "released" not in identity_of(trained.config, "data", {}, None, None)["config"]
 
 
 def test_plan_names_the_missing_file_and_where_it_is_published(tmp_path: Path) -> None:
     store = open_store(tmp_path / "storage")
-    plan = make_plan(sweep_of([RELEASED]), store=store, catalogue=builtin_catalogue(tmp_path))
+    plan = make_plan(resolve_sweep(sweep_of([RELEASED]), builtin_catalogue(tmp_path)), store=store)
     (line,) = [line for line in plan.missing_data if "released" in line]
     assert "drive.google.com" in line
     assert str(tmp_path / "checkpoints") in line
@@ -82,7 +82,7 @@ def test_a_row_may_say_another_normalisation_and_is_another_cell_then() -> None:
         {"normalize": "none"},
     ]
     rows = [RELEASED, *({**RELEASED, "row": f"row {index}", **each} for index, each in enumerate(says))]
-    plain, named, spelled, none = resolve_sweep(sweep_of(rows), builtin_catalogue())
+    plain, named, spelled, none = resolve_sweep(sweep_of(rows), builtin_catalogue()).cells
     assert len({plain.train_key, named.train_key, none.train_key}) == 3
     assert named.train_key == spelled.train_key
     assert none.config.normalize == ((0.0,) * 3, (1.0,) * 3)
@@ -128,5 +128,5 @@ def test_what_changes_nothing_in_a_released_row_is_refused(setting: dict[str, An
 
 def test_what_a_released_row_needs_or_counts_in_it_can_be_set() -> None:
     named = {"method": "pixmix", "dataset": "cifar-10", "model": "wrn-40-4", "recipe": "cifar", "normalize": "none"}
-    (cell,) = resolve_sweep(sweep_of([RELEASED | named]), builtin_catalogue())
+    (cell,) = resolve_sweep(sweep_of([RELEASED | named]), builtin_catalogue()).cells
     assert cell.config.normalize == ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))

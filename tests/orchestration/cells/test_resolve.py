@@ -44,7 +44,7 @@ def resolved(point: Values, *, catalogue: Catalogue | None = None, benchmarks: V
     file, mistakes = parse_document(Document(value, {}))
     assert file is not None, mistakes
     sweep, _ = expand(file, Document(value, {}))
-    return resolve_sweep(sweep, catalogue or builtin_catalogue())[0]
+    return resolve_sweep(sweep, catalogue or builtin_catalogue()).cells[0]
 
 
 def key(point: Values) -> str:
@@ -167,14 +167,12 @@ def test_a_childs_key_changes_with_its_parent() -> None:
 @pytest.mark.parametrize("hash_seed", ["0", "77"])
 def test_keys_are_the_same_in_every_process(hash_seed: str) -> None:
     code = textwrap.dedent("""
-        from orchestration.cells.catalogue import builtin_catalogue
-        from orchestration.cells.resolve import resolve_sweep
         from orchestration.cells.load import load_sweep
-        print([cell.train_key for cell in resolve_sweep(load_sweep("demo", size="smoke"), builtin_catalogue())])
+        print([cell.train_key for cell in load_sweep("demo", size="smoke").cells])
     """)
     from orchestration.cells.load import load_sweep
 
-    here = [cell.train_key for cell in resolve_sweep(load_sweep("demo", size="smoke"), builtin_catalogue())]
+    here = [cell.train_key for cell in load_sweep("demo", size="smoke").cells]
 
     there = subprocess.run(
         [sys.executable, "-c", code],

@@ -163,7 +163,7 @@ def test_what_nobody_foresaw_goes_to_a_log_and_not_to_the_user(
     def broken(*args: object, **kwargs: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("orchestration.planning.plan.plan_cells", broken)
+    monkeypatch.setattr("orchestration.planning.plan.make_plan", broken)
 
     assert main(["plan", "demo"]) == 1
 
@@ -179,7 +179,7 @@ def test_ctrl_c_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     def interrupted(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("orchestration.planning.plan.plan_cells", interrupted)
+    monkeypatch.setattr("orchestration.planning.plan.make_plan", interrupted)
 
     assert main(["plan", "demo"]) == 1
     assert "goes on where this one ended" in capsys.readouterr().err

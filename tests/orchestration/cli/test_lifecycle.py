@@ -19,7 +19,7 @@ from orchestration.engine.options import RunOutcome
 from orchestration.errors import InputError, SweepError
 from orchestration.evaluation.checkpoints import load_network
 from orchestration.planning.forgetting import forget
-from orchestration.planning.plan import make_plan, plan_cells
+from orchestration.planning.plan import make_plan
 from orchestration.planning.reachable import wanted_keys
 from orchestration.runs.run import run_sweep
 from orchestration.settings import Settings, read_settings
@@ -45,7 +45,7 @@ def store(settings: Settings) -> FileStore:
 
 
 def smoke_plan(store: FileStore) -> Plan:
-    return make_plan(load_sweep("demo", size="smoke"), store=store, catalogue=builtin_catalogue())
+    return make_plan(load_sweep("demo", size="smoke"), store=store)
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_an_adopted_checkpoint_is_trained_and_only_to_be_evaluated(store: FileSt
 
     cell = smoke_plan(store).cells[0]
     assert cell.trained
-    assert len(cell.missing) == len(cell.wanted)
+    assert len(cell.missing) == len(cell.benchmarks)
     result = store.result(cell.train_key)
     assert result is not None
     assert result.training.summary.environment["adopted_from"] == str(weights)
@@ -209,7 +209,7 @@ def test_cells_of_built_in_sweeps_and_adopted_ones_are_kept(
 
 def test_every_parent_of_a_wanted_cell_is_wanted() -> None:
     keys = wanted_keys()
-    cells = make_plan(load_sweep("mixing-sets"), store=open_store("memory:"), catalogue=builtin_catalogue()).cells
+    cells = make_plan(load_sweep("mixing-sets"), store=open_store("memory:")).cells
 
     assert {cell.train_key for cell in cells} <= keys
     assert any(cell.supporting for cell in cells)
@@ -282,7 +282,7 @@ def test_a_run_with_nothing_to_run_starts_nothing(
     monkeypatch.setattr("orchestration.engine.execute", never)
     sweep = load_sweep("demo", size="smoke")
 
-    made = run_sweep(sweep, settings=settings, store=store, catalogue=builtin_catalogue(), mode="read-only")
+    made = run_sweep(sweep, settings=settings, store=store, mode="read-only")
 
     assert made.outcome.status == "complete"
     assert len(made.outcome.unfinished) == 5
@@ -305,8 +305,8 @@ def test_failed_cells_of_before_make_a_run_fail_and_force_forgets_first(
         AttemptRecord(train_key=broken, attempt=1, error_class="nan", message="x", started_at=1.0, ended_at=2.0)
     )
 
-    cached = run_sweep(sweep, settings=settings, store=store, catalogue=builtin_catalogue())
-    forced = run_sweep(sweep, settings=settings, store=store, catalogue=builtin_catalogue(), mode="force")
+    cached = run_sweep(sweep, settings=settings, store=store)
+    forced = run_sweep(sweep, settings=settings, store=store, mode="force")
 
     assert cached.outcome.status == "failed"
     assert cached.outcome.failed == {broken: "nan: x"}
@@ -336,7 +336,6 @@ def test_force_takes_over_no_checkpoint_recorded_or_not(
             load_sweep("demo", size="smoke"),
             settings=settings,
             store=store,
-            catalogue=builtin_catalogue(),
             mode="force",
         )
 
@@ -352,15 +351,14 @@ def test_force_forgets_nothing_where_data_are_missing(
     adopted(weights)
 
     def lacking(*values: Any, **named: Any) -> Plan:
-        return dataclasses.replace(plan_cells(*values, **named), missing_data=("digits are not there",))
+        return dataclasses.replace(make_plan(*values, **named), missing_data=("digits are not there",))
 
-    monkeypatch.setattr("orchestration.runs.run.plan_cells", lacking)
+    monkeypatch.setattr("orchestration.runs.run.make_plan", lacking)
     with pytest.raises(InputError, match="digits are not there"):
         run_sweep(
             load_sweep("demo", size="smoke"),
             settings=settings,
             store=store,
-            catalogue=builtin_catalogue(),
             mode="force",
         )
     assert smoke_plan(open_store(settings.storage)).cells[0].trained

@@ -54,7 +54,7 @@ def planned() -> Callable[..., PlannedCell]:
             train_key=f"{seed:012x}".ljust(64, "0"),
             config=config,
             dataset_identity="",
-            wanted=requests,
+            benchmarks=requests,
             missing=requests,
             trained=False,
         )

@@ -32,7 +32,7 @@ def plan() -> Plan:
     """The demo's five methods, in smoke size."""
     catalogue = builtin_catalogue()
     sweep = load_sweep("demo", size="smoke", catalogue=catalogue)
-    return make_plan(sweep, store=MemoryStore(), catalogue=catalogue)
+    return make_plan(sweep, store=MemoryStore())
 
 
 def _numbers(store: MemoryStore, key: str) -> tuple[Any, ...]:

@@ -263,7 +263,7 @@ def sweep(tmp_path: Path, dataset: str) -> Path:
 
 def cells_of(sweep: Path, store: FileStore) -> tuple[PlannedCell, ...]:
     catalogue = builtin_catalogue()
-    return make_plan(load_sweep(str(sweep), catalogue=catalogue), store=store, catalogue=catalogue).cells
+    return make_plan(load_sweep(str(sweep), catalogue=catalogue), store=store).cells
 
 
 def adopt_by_command(sweep: Path, path: Path, *extra: str, row: str = "Baseline") -> int:
@@ -285,7 +285,7 @@ def evaluate_cell(cell: PlannedCell, store: FileStore, settings: Settings) -> fl
     request = JobRequest(
         train_key=cell.train_key,
         config=cell.config,
-        benchmarks=cell.wanted,
+        benchmarks=cell.benchmarks,
         paths=paths,
         threads=1,
         dataset_identity=cell.dataset_identity,
@@ -341,7 +341,7 @@ def test_an_adopted_entry_is_marked_in_tables_reports_and_what_is_shown_of_the_c
 def test_an_adopted_run_is_marked_in_mlflow(raw: Path, sweep: Path, store: FileStore, settings: Settings) -> None:
     assert adopt_by_command(sweep, raw, "--normalize", "none") == 0
     catalogue = builtin_catalogue()
-    plan = make_plan(load_sweep(str(sweep), catalogue=catalogue), store=store, catalogue=catalogue)
+    plan = make_plan(load_sweep(str(sweep), catalogue=catalogue), store=store)
     tracked = tracked_sweep(plan)
     result = store.result(plan.cells[0].train_key)
     assert result is not None

@@ -9,18 +9,18 @@ import numpy as np
 from eval.corruptions.cbar.registry import cbar_kinds
 from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.load import load_sweep
-from orchestration.cells.resolve import resolve_sweep
+from orchestration.cells.resolved import ResolvedSweep
 from orchestration.cli import main
-from orchestration.planning.plan import plan_cells
+from orchestration.planning.plan import make_plan
 from orchestration.store.memory import MemoryStore
 
 
-def cells_below(root: Path | None):
-    return resolve_sweep(load_sweep("table-3"), builtin_catalogue(root))
+def resolved(root: Path | None, name: str = "table-3") -> ResolvedSweep:
+    return load_sweep(name, catalogue=builtin_catalogue(root))
 
 
 def benchmark_keys(root: Path | None) -> dict[str, str]:
-    return {request.name: request.key for request in cells_below(root)[0].benchmarks}
+    return {request.name: request.key for request in resolved(root).cells[0].benchmarks}
 
 
 def write_bar(root: Path, level: int) -> None:
@@ -47,13 +47,13 @@ def test_keys_follow_the_content_of_files_without_published_checksums(tmp_path: 
 
 
 def test_training_does_not_depend_on_benchmark_files(tmp_path: Path) -> None:
-    before = [cell.train_key for cell in cells_below(tmp_path)]
+    before = [cell.train_key for cell in resolved(tmp_path).cells]
     write_bar(tmp_path, 1)
-    assert [cell.train_key for cell in cells_below(tmp_path)] == before
+    assert [cell.train_key for cell in resolved(tmp_path).cells] == before
 
 
 def test_a_plan_names_missing_files_and_sets_once_each(tmp_path: Path) -> None:
-    plan = plan_cells(cells_below(tmp_path), name="table-3", store=MemoryStore(), catalogue=builtin_catalogue(tmp_path))
+    plan = make_plan(resolved(tmp_path), store=MemoryStore())
     lines = plan.missing_benchmarks
     assert len(lines) == len(set(lines))
     for part in ("CIFAR-100-C/", "CIFAR-100-C-Bar/", "CIFAR-100-P/", "'textures'", "'svhn'"):
@@ -68,9 +68,7 @@ def test_the_plan_verb_prints_them(tmp_path: Path, capsys, monkeypatch) -> None:
 
 
 def test_a_baseline_that_nobody_published_is_missing_data_and_no_mistake(tmp_path: Path) -> None:
-    catalogue = builtin_catalogue(tmp_path)
-    cells = resolve_sweep(load_sweep("table-8"), catalogue)
-    plan = plan_cells(cells, name="table-8", store=MemoryStore(), catalogue=catalogue)
+    plan = make_plan(resolved(tmp_path, "table-8"), store=MemoryStore())
 
     lines = [line for line in plan.missing_benchmarks if "baseline network" in line]
     assert len(lines) == 1  # for eleven columns

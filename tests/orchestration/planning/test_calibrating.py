@@ -48,7 +48,7 @@ def sweep_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def plan(sweep_path: Path) -> Plan:
-    return make_plan(load_sweep(str(sweep_path)), store=open_store("memory:"), catalogue=builtin_catalogue())
+    return make_plan(load_sweep(str(sweep_path)), store=open_store("memory:"))
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,11 @@ from pathlib import Path
 import pytest
 
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
-from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.load import load_sweep
-from orchestration.cells.resolve import resolve_sweep
 from orchestration.cli import main
 from orchestration.engine.observer import RunObserver
 from orchestration.engine.options import RunOutcome
-from orchestration.planning.plan import plan_cells
+from orchestration.planning.plan import make_plan
 from orchestration.runs.run import TruthfulEnd, run_sweep
 from orchestration.settings import read_settings
 from orchestration.store import open_store
@@ -59,7 +57,7 @@ def storage(tmp_path: Path, install: Install, monkeypatch: pytest.MonkeyPatch) -
     (tmp_path / "s.yaml").write_text(SWEEP)
     store = open_store(str(tmp_path / "storage"))
     sweep = load_sweep(str(tmp_path / "s.yaml"))
-    for cell in resolve_sweep(sweep, builtin_catalogue()):
+    for cell in sweep.cells:
         summary = TrainSummary(
             checkpoint_sha256="d" * 64,
             checkpoint_uri="x",
@@ -124,7 +122,7 @@ def test_observers_are_told_what_the_outcome_says(storage: Path) -> None:
     sweep = load_sweep(str(storage.parent / "s.yaml"))
     settings = read_settings(storage=str(storage), tracking_uri="none")
 
-    made = run_sweep(sweep, settings=settings, store=store, catalogue=builtin_catalogue(), observers=[noted])
+    made = run_sweep(sweep, settings=settings, store=store, observers=[noted])
 
     assert isinstance(made.outcome, RunOutcome)
     assert (made.outcome.status, noted.ends, noted.messages) == ("failed", ["failed"], [f"not complete: {LINE}"])
@@ -133,7 +131,7 @@ def test_observers_are_told_what_the_outcome_says(storage: Path) -> None:
 def test_a_run_that_was_interrupted_stays_that(storage: Path) -> None:
     noted, store = Noted(), open_store(str(storage))
     sweep = load_sweep(str(storage.parent / "s.yaml"))
-    plan = plan_cells(resolve_sweep(sweep, builtin_catalogue()), name="s", store=store, catalogue=builtin_catalogue())
+    plan = make_plan(sweep, store=store)
 
     TruthfulEnd([noted], plan, store).run_ended(plan, "interrupted")
 
@@ -151,8 +149,7 @@ def test_the_run_of_the_sweep_on_a_tracking_server_is_partial(storage: Path, mon
     for rows in ("[{row: Full}]", "[{row: Hollow, train: {weight_decay: 0.1}}]"):
         text = SWEEP.replace("[{row: Full}, {row: Hollow, train: {weight_decay: 0.1}}]", rows)
         (storage.parent / "part.yaml").write_text(text)
-        cells = resolve_sweep(load_sweep(str(storage.parent / "part.yaml")), builtin_catalogue())
-        plan = plan_cells(cells, name="s", store=store, catalogue=builtin_catalogue())
+        plan = make_plan(load_sweep(str(storage.parent / "part.yaml")), store=store)
         replay(store, plan, "memory", client=FakeServer())  # type: ignore[arg-type]
 
     assert ends == ["complete", "partial"]

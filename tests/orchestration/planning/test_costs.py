@@ -22,7 +22,7 @@ from trainers.job import TrainSummary
 
 
 def plan_of(name: str, store: ResultsStore, size: str = "full") -> Plan:
-    return make_plan(load_sweep(name, size=size), store=store, catalogue=builtin_catalogue())  # type: ignore[arg-type]
+    return make_plan(load_sweep(name, size=size), store=store)  # type: ignore[arg-type]
 
 
 def recorded(config: dict[str, object], *, device_s: float, evaluated_s: float) -> CellResult:

@@ -15,7 +15,6 @@ from eval.report import BenchmarkOutcome, MetricValue
 from eval.tables.column import column_value, parse_column
 from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.load import load_sweep
-from orchestration.cells.resolve import resolve_sweep
 from orchestration.errors import InputError
 
 BASE = {"dataset": "digits", "model": "small-cnn", "recipe": "noop", "method": "baseline"}
@@ -34,7 +33,7 @@ def plan(folder: Path, columns: list[str], benchmarks: dict[str, Any], *, datase
     path = folder / "mine.yaml"
     path.write_text(json.dumps(values), encoding="utf-8")
     catalogue = builtin_catalogue(folder)
-    resolve_sweep(load_sweep(str(path), catalogue=catalogue), catalogue)
+    load_sweep(str(path), catalogue=catalogue)
 
 
 def refused(
@@ -139,7 +138,7 @@ def plan_size(folder: Path, table: dict[str, Any], size: dict[str, Any]) -> None
     path = folder / "size.yaml"
     path.write_text(json.dumps({**values, "sizes": {"smoke": size}}))
     catalogue = builtin_catalogue(folder)
-    resolve_sweep(load_sweep(str(path), size="smoke", catalogue=catalogue), catalogue)
+    load_sweep(str(path), size="smoke", catalogue=catalogue)
 
 
 def test_a_benchmark_without_a_column_must_be_possible_too(tmp_path: Path) -> None:

@@ -10,9 +10,8 @@ import pytest
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
 from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.load import load_sweep
-from orchestration.cells.resolve import resolve_sweep
 from orchestration.cli import main
-from orchestration.planning.costs.actual import cell_ledger, ledger_of, ledger_text
+from orchestration.planning.costs.actual import cell_ledger, ledger, ledger_text
 from orchestration.planning.costs.estimate import read_machine
 from orchestration.planning.costs.operations import macs_of, training_flops
 from orchestration.store import open_store
@@ -28,7 +27,7 @@ PASSES = 5000
 def storage(tmp_path: Path) -> str:
     """A store in which the first cell of `demo` in smoke size is recorded."""
     store = open_store(tmp_path)
-    cell = resolve_sweep(load_sweep("demo", size="smoke"), builtin_catalogue())[0]
+    cell = load_sweep("demo", size="smoke").cells[0]
     summary = TrainSummary(
         checkpoint_sha256="d" * 64,
         checkpoint_uri="x",
@@ -87,11 +86,11 @@ def test_a_single_cell_shows_actual_beside_estimated(storage: str, capsys: pytes
 
 def test_a_cell_is_foretold_the_same_by_itself_and_in_its_sweep(storage: str) -> None:
     catalogue, store = builtin_catalogue(), open_store(storage)
-    cells = resolve_sweep(load_sweep("demo", size="smoke"), catalogue)
+    cells = load_sweep("demo", size="smoke").cells
     results = store.results([cell.train_key for cell in cells])
     (result,) = results.values()
 
-    alone, together = cell_ledger(result), ledger_of(cells, results, catalogue)
+    alone, together = cell_ledger(result), ledger(cells, results, catalogue)
 
     assert alone is not None
     foretold = training_flops(cells[0].config, catalogue.dataset("digits")) / (read_machine().tflops * 1e12)

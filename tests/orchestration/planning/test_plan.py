@@ -90,7 +90,7 @@ def store() -> ResultsStore:
 
 
 def plan_of(sweep: Sweep, store: ResultsStore, mode: Mode = "cached", catalogue: Catalogue | None = None) -> Plan:
-    return make_plan(sweep, store=store, catalogue=catalogue or builtin_catalogue(), mode=mode)
+    return make_plan(resolve_sweep(sweep, catalogue or builtin_catalogue()), store=store, mode=mode)
 
 
 TWO = ({"row": "A", "method": "baseline"}, {"row": "B", "method": "cutout"})
@@ -154,7 +154,7 @@ def test_a_parent_that_is_a_row_itself_stands_once_and_before_its_child(store: R
 
 def test_a_trained_child_needs_its_parent_no_more(store: ResultsStore) -> None:
     sweep = sweep_of(({"row": "A", "init_from": {"method": "baseline"}},))
-    child = resolve_sweep(sweep, builtin_catalogue())[0]
+    child = resolve_sweep(sweep, builtin_catalogue()).cells[0]
     store.record_training(training(child.train_key))
 
     plan = plan_of(sweep, store)
@@ -221,7 +221,7 @@ def test_what_counts_as_failed(classes: Sequence[ErrorClass], is_failed: bool) -
 def test_missing_data_are_told_with_the_command_that_gets_them(store: ResultsStore, tmp_path: Path) -> None:
     sweep = sweep_of(({"row": "A", "method": "baseline", "dataset": "cifar-10"},))
 
-    plan = make_plan(sweep, store=store, catalogue=builtin_catalogue(tmp_path))
+    plan = make_plan(resolve_sweep(sweep, builtin_catalogue(tmp_path)), store=store)
 
     assert len(plan.missing_data) == 1
     assert "cifar-10" in plan.missing_data[0]
@@ -296,7 +296,7 @@ def test_ten_thousand_cells_plan_within_five_seconds() -> None:
     began = time.process_time()
 
     sweep, mistakes = expand(file, Document(value, {}))
-    plan = make_plan(sweep, store=NothingRecorded(), catalogue=builtin_catalogue())  # type: ignore[arg-type]
+    plan = make_plan(resolve_sweep(sweep, builtin_catalogue()), store=NothingRecorded())  # type: ignore[arg-type]
 
     assert not mistakes
     assert len(plan.to_run) == 10_000

@@ -12,6 +12,7 @@ import torch
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
 from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.cell import Plan
+from orchestration.cells.resolve import resolve_sweep
 from orchestration.cli.verbs.sweeps import plan_document, plan_text
 from orchestration.planning.plan import make_plan
 from orchestration.store import open_store
@@ -54,7 +55,7 @@ class Storage:
         return open_store(self.uri)
 
     def plan(self, sweep: Sweep) -> Plan:
-        return make_plan(sweep, store=self.store, catalogue=builtin_catalogue(), checkpoints=self.checkpoints)
+        return make_plan(resolve_sweep(sweep, builtin_catalogue()), store=self.store, checkpoints=self.checkpoints)
 
     def record(self, plan: Plan) -> None:
         for cell in plan.to_run:

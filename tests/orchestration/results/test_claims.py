@@ -8,23 +8,24 @@ from pathlib import Path
 import pytest
 
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
-from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.load import load_sweep
-from orchestration.cells.resolve import resolve_sweep
+from orchestration.cells.resolved import ResolvedSweep
 from orchestration.cli import main
 from orchestration.results.claims import EvaluatedClaim, evaluate_claims
 from orchestration.store import open_store
 from orchestration.store.contract import Provenance, ResultsStore, TrainingRecord
-from orchestration.sweeps.model import Overrides, Size, Sweep
+from orchestration.sweeps.model import Overrides, Size
 from trainers.job import TrainSummary
 
 DIGEST = "d" * 64
 
 
-def loaded(name: str, size: Size = "full", seeds: tuple[int, ...] = (0, 1, 2)) -> tuple[Sweep, list[ResolvedCell]]:
+def loaded(
+    name: str, size: Size = "full", seeds: tuple[int, ...] = (0, 1, 2)
+) -> tuple[ResolvedSweep, list[ResolvedCell]]:
     sweep = load_sweep(name, size=size, overrides=Overrides(seeds=seeds))
-    return sweep, list(resolve_sweep(sweep, builtin_catalogue()))
+    return sweep, list(sweep.cells)
 
 
 def record(store: ResultsStore, cell: ResolvedCell, *, goodness: float, device_s: float = 100.0) -> None:
@@ -68,8 +69,8 @@ def store() -> ResultsStore:
     return open_store("memory:")
 
 
-def verdicts(store: ResultsStore, *sweeps: Sweep) -> dict[str, EvaluatedClaim]:
-    evaluated = evaluate_claims(sweeps, store=store, catalogue=builtin_catalogue())
+def verdicts(store: ResultsStore, *sweeps: ResolvedSweep) -> dict[str, EvaluatedClaim]:
+    evaluated = evaluate_claims(sweeps, store=store)
     return {each.claim.name: each for each in evaluated}
 
 
@@ -123,7 +124,7 @@ def test_slower_training_is_shown_by_recorded_times(store: ResultsStore) -> None
 def test_a_union_is_evaluated_part_by_part(store: ResultsStore) -> None:
     sweep, _ = loaded("cifar-all", seeds=(0,))
 
-    evaluated = evaluate_claims([sweep], store=store, catalogue=builtin_catalogue())
+    evaluated = evaluate_claims([sweep], store=store)
 
     assert {"table-1", "table-2", "table-3", "table-4", "table-10", "mixing-sets"} == {each.sweep for each in evaluated}
 

@@ -69,8 +69,10 @@ def run(settings: Settings, store: FileStore, tmp_path: Path, monkeypatch: pytes
     def run_file(text: str = FILE, *assignments: str) -> None:
         path = tmp_path / "mine.yaml"
         path.write_text(text)
-        sweep = load_sweep(str(path), overrides=parse_overrides(assignments))
-        run_sweep(sweep, settings=settings, store=store, catalogue=builtin_catalogue(settings.data_root))
+        sweep = load_sweep(
+            str(path), overrides=parse_overrides(assignments), catalogue=builtin_catalogue(settings.data_root)
+        )
+        run_sweep(sweep, settings=settings, store=store)
 
     return run_file
 
@@ -272,11 +274,11 @@ def test_a_run_that_is_refused_remembers_nothing_and_one_that_reads_only_neither
     path = tmp_path / "mine.yaml"
     path.write_text(FILE.replace("digits, model", "cifar-10, model").replace("recipe: digits", "recipe: cifar"))
     store = MemoryStore()
-    sweep, catalogue = load_sweep(str(path)), builtin_catalogue(settings.data_root)
+    sweep = load_sweep(str(path), catalogue=builtin_catalogue(settings.data_root))
 
     with pytest.raises(InputError, match="lacks data"):
-        run_sweep(sweep, settings=settings, store=store, catalogue=catalogue)
-    run_sweep(sweep, settings=settings, store=store, catalogue=catalogue, mode="read-only")
+        run_sweep(sweep, settings=settings, store=store)
+    run_sweep(sweep, settings=settings, store=store, mode="read-only")
 
     assert store.sweeps() == ()
     assert not (Path(settings.storage)).exists()

@@ -8,25 +8,23 @@ from pathlib import Path
 import pytest
 
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
-from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.load import load_sweep
-from orchestration.cells.resolve import resolve_sweep
+from orchestration.cells.resolved import ResolvedSweep
 from orchestration.cli import main
-from orchestration.results.compare import Resolved, compared, unstated
+from orchestration.results.compare import compared, unstated
 from orchestration.results.notebook import load_sweep as load_for_notebook
 from orchestration.results.table import sweep_tables
 from orchestration.store import open_store
 from orchestration.store.contract import Provenance, ResultsStore, TrainingRecord
-from orchestration.sweeps.model import Overrides, Sweep
+from orchestration.sweeps.model import Overrides
 from trainers.job import TrainSummary
 
 DIGEST = "d" * 64
 
 
-def loaded(name: str, size: str = "full", seeds: tuple[int, ...] = (0,)) -> tuple[Sweep, tuple[ResolvedCell, ...]]:
-    sweep = load_sweep(name, size=size, overrides=Overrides(seeds=seeds))  # type: ignore[arg-type]
-    return sweep, resolve_sweep(sweep, builtin_catalogue())
+def loaded(name: str, size: str = "full", seeds: tuple[int, ...] = (0,)) -> ResolvedSweep:
+    return load_sweep(name, size=size, overrides=Overrides(seeds=seeds))  # type: ignore[arg-type]
 
 
 def record(
@@ -79,11 +77,11 @@ def results(store: ResultsStore, cells: tuple[ResolvedCell, ...]) -> dict[str, o
 
 
 def test_seeds_of_a_row_become_mean_and_spread(store: ResultsStore) -> None:
-    sweep, cells = loaded("demo", seeds=(0, 1))
-    for cell in cells[:2]:
+    sweep = loaded("demo", seeds=(0, 1))
+    for cell in sweep.cells[:2]:
         record(store, cell, {"clean": {"error": 0.1 + 0.1 * cell.cell.seed}})
 
-    table = sweep_tables(sweep, cells, results(store, cells))[0]  # type: ignore[arg-type]
+    table = sweep_tables(sweep, results(store, sweep.cells))[0]  # type: ignore[arg-type]
 
     entry = table.entry("Baseline", "clean/error")
     assert entry is not None
@@ -93,11 +91,11 @@ def test_seeds_of_a_row_become_mean_and_spread(store: ResultsStore) -> None:
 
 
 def test_entries_say_what_a_reader_must_know(store: ResultsStore) -> None:
-    sweep, cells = loaded("demo", seeds=(0, 1, 2))
-    record(store, cells[0], {"clean": {"error": 0.1}, "c-generated": {"error": 0.2}}, torch="2", limited=True)
-    record(store, cells[1], {"clean": {"error": 0.1}, "c-generated": {"error": 0.2}}, torch="3")
+    sweep = loaded("demo", seeds=(0, 1, 2))
+    record(store, sweep.cells[0], {"clean": {"error": 0.1}, "c-generated": {"error": 0.2}}, torch="2", limited=True)
+    record(store, sweep.cells[1], {"clean": {"error": 0.1}, "c-generated": {"error": 0.2}}, torch="3")
 
-    table = sweep_tables(sweep, cells, results(store, cells))[0]  # type: ignore[arg-type]
+    table = sweep_tables(sweep, results(store, sweep.cells))[0]  # type: ignore[arg-type]
 
     clean, corrupted = table.entry("Baseline", "clean/error"), table.entry("Baseline", "c-generated/error")
     assert clean is not None
@@ -107,12 +105,12 @@ def test_entries_say_what_a_reader_must_know(store: ResultsStore) -> None:
 
 
 def test_a_matrix_has_one_factor_down_and_one_across(store: ResultsStore) -> None:
-    sweep, cells = loaded("table-10")
-    for cell in cells:
+    sweep = loaded("table-10")
+    for cell in sweep.cells:
         beta, rounds = cell.config.method_params["beta"], cell.config.method_params["max_rounds"]
         record(store, cell, {"clean": {"error": float(beta) / 100}, "c": {"error": float(rounds) / 100}})
 
-    table = sweep_tables(sweep, cells, results(store, cells))[0]  # type: ignore[arg-type]
+    table = sweep_tables(sweep, results(store, sweep.cells))[0]  # type: ignore[arg-type]
 
     assert table.rows == ("5", "4", "3")
     shown = [[entry.summary.mean if entry else None for entry in row] for row in table.entries]
@@ -120,22 +118,22 @@ def test_a_matrix_has_one_factor_down_and_one_across(store: ResultsStore) -> Non
 
 
 def test_a_union_has_one_table_for_each_part(store: ResultsStore) -> None:
-    sweep, cells = loaded("cifar-all", "smoke")
+    sweep = loaded("cifar-all", "smoke")
 
-    tables = sweep_tables(sweep, cells, results(store, cells))  # type: ignore[arg-type]
+    tables = sweep_tables(sweep, results(store, sweep.cells))  # type: ignore[arg-type]
 
-    assert [table.title for table in tables] == [f"{part.title}, smoke size (digits)" for part in sweep.parts]
+    assert [table.title for table in tables] == [f"{part.title}, smoke size (digits)" for part in sweep.sweep.parts]
 
 
 def test_the_published_recipe_gets_a_verdict_and_its_unknowns_are_named(store: ResultsStore) -> None:
-    sweep, cells = loaded("table-3", seeds=(0, 1, 2))
-    for cell in cells:
+    sweep = loaded("table-3", seeds=(0, 1, 2))
+    for cell in sweep.cells:
         if cell.cell.row in ("Baseline", "AugMix"):
             record(store, cell, {"clean": {"error": 0.2130 + 0.0001 * cell.cell.seed}})
-    ours = Resolved(sweep, cells)
-    full = Resolved(*loaded("table-3"))
+    ours = sweep
+    full = loaded("table-3")
 
-    table = compared(sweep_tables(sweep, cells, results(store, cells)), ours, full)[0]  # type: ignore[arg-type]
+    table = compared(sweep_tables(sweep, results(store, sweep.cells)), ours, full)[0]  # type: ignore[arg-type]
 
     baseline, augmix = table.entry("Baseline", "clean/error"), table.entry("AugMix", "clean/error")
     assert baseline is not None
@@ -148,13 +146,13 @@ def test_the_published_recipe_gets_a_verdict_and_its_unknowns_are_named(store: R
 
 
 def test_another_recipe_is_not_comparable_and_says_why(store: ResultsStore) -> None:
-    sweep, cells = loaded("table-3", "smoke")
-    record(store, cells[0], {"clean": {"error": 0.213}})
+    sweep = loaded("table-3", "smoke")
+    record(store, sweep.cells[0], {"clean": {"error": 0.213}})
 
     table = compared(
-        sweep_tables(sweep, cells, results(store, cells)),
-        Resolved(sweep, cells),
-        Resolved(*loaded("table-3")),  # type: ignore[arg-type]
+        sweep_tables(sweep, results(store, sweep.cells)),
+        sweep,
+        loaded("table-3"),  # type: ignore[arg-type]
     )[0]
 
     entry = table.entry("Baseline", "clean/error")
@@ -166,9 +164,9 @@ def test_another_recipe_is_not_comparable_and_says_why(store: ResultsStore) -> N
 
 
 def test_rows_that_differ_in_more_than_their_factor_are_told() -> None:
-    sweep, cells = loaded("table-3")
+    sweep = loaded("table-3")
 
-    notes = "\n".join(sweep_tables(sweep, cells, {})[0].notes)
+    notes = "\n".join(sweep_tables(sweep, {})[0].notes)
 
     assert "Mixup against Baseline): weight decay 0.0001 instead of 0.0005" in notes
     assert "OE against Baseline): epochs 10 instead of 100" in notes
@@ -176,14 +174,14 @@ def test_rows_that_differ_in_more_than_their_factor_are_told() -> None:
 
 
 def test_the_matrix_finds_its_published_rows(store: ResultsStore) -> None:
-    sweep, cells = loaded("table-10", seeds=(0, 1, 2))
-    for cell in cells:
+    sweep = loaded("table-10", seeds=(0, 1, 2))
+    for cell in sweep.cells:
         record(store, cell, {"clean": {"error": 0.2}})
 
     table = compared(
-        sweep_tables(sweep, cells, results(store, cells)),
-        Resolved(sweep, cells),
-        Resolved(*loaded("table-10")),  # type: ignore[arg-type]
+        sweep_tables(sweep, results(store, sweep.cells)),
+        sweep,
+        loaded("table-10"),  # type: ignore[arg-type]
     )[0]
 
     first = table.entries[0][0]
@@ -193,15 +191,15 @@ def test_the_matrix_finds_its_published_rows(store: ResultsStore) -> None:
 
 
 def test_a_row_without_unknowns_is_the_published_recipe() -> None:
-    _, cells = loaded("table-3")
+    resolved = loaded("table-3")
 
-    assert unstated(cells[0]) == ()
+    assert unstated(resolved.cells[0]) == ()
 
 
 def test_a_notebook_gets_tidy_rows_and_a_grid_that_shows_itself(tmp_path: Path) -> None:
     storage = str(tmp_path / "storage")
-    _, cells = loaded("demo", seeds=(0, 1))
-    record(open_store(storage), cells[0], {"clean": {"error": 0.25, "rms": 0.1}})
+    resolved = loaded("demo", seeds=(0, 1))
+    record(open_store(storage), resolved.cells[0], {"clean": {"error": 0.25, "rms": 0.1}})
 
     sweep = load_for_notebook("demo", storage=storage)
     frame = sweep.results()
@@ -226,8 +224,8 @@ def test_the_command_line_sets_the_published_numbers_beside_ours(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     storage = str(tmp_path / "storage")
-    _, cells = loaded("table-3")
-    record(open_store(storage), cells[0], {"clean": {"error": 0.213}})
+    resolved = loaded("table-3")
+    record(open_store(storage), resolved.cells[0], {"clean": {"error": 0.213}})
 
     assert main(["table", "table-3", "--compare", "--json", "--storage", storage]) == 0
 

@@ -11,7 +11,8 @@ import pytest
 from eval.tables.column import Column
 from eval.tables.grid import Observation, Reference
 from eval.tables.layouts import metric_table
-from orchestration.cells.load import load_sweep
+from orchestration.cells.load import load_sweep, read_sweep
+from orchestration.cells.resolved import ResolvedSweep
 from orchestration.cli import main
 from orchestration.errors import InputError
 from orchestration.runs.until_decided import (
@@ -28,7 +29,7 @@ from orchestration.sweeps.model import Overrides, Sweep
 
 
 def sweep_of(name: str = "table-3", seeds: tuple[int, ...] = (0, 1, 2)) -> Sweep:
-    return load_sweep(name, size="smoke", overrides=Overrides(seeds=seeds))
+    return read_sweep(name, size="smoke", overrides=Overrides(seeds=seeds))
 
 
 def look(undecided: Mapping[str, tuple[str, ...]], seeds: int = 3, *, is_possible: bool = True) -> Look:
@@ -114,12 +115,19 @@ def test_seeds_are_added_until_a_limit_is_met(
     told: list[str] = []
     wanted: list[int] = []
 
-    def run(sweep: Sweep) -> Any:
-        wanted.append(seeds_by_row(sweep)["PixMix"])
+    def run(resolved: ResolvedSweep) -> Any:
+        wanted.append(seeds_by_row(resolved.sweep)["PixMix"])
         return run_of()
 
     pending = iter(looks)
-    run_until_decided(sweep_of(), run, lambda *_: next(pending), lambda _: 2.0, options=options, tell=told.append)
+    run_until_decided(
+        load_sweep("table-3", size="smoke"),
+        run,
+        lambda *_: next(pending),
+        lambda _: 2.0,
+        options=options,
+        tell=told.append,
+    )
 
     assert len(wanted) == runs
     assert wanted == sorted(wanted)
@@ -130,7 +138,7 @@ def test_a_run_that_did_not_complete_gets_no_more_seeds() -> None:
     told: list[str] = []
 
     run_until_decided(
-        sweep_of(),
+        load_sweep("table-3", size="smoke"),
         lambda _: run_of("stopped"),
         lambda *_: look({"PixMix": ("a",)}),
         lambda _: 1.0,

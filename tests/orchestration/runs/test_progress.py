@@ -6,7 +6,6 @@ import io
 
 import pytest
 
-from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.cell import Plan
 from orchestration.cells.load import load_sweep
 from orchestration.engine.observer import CellState, Observers, RunObserver
@@ -21,7 +20,7 @@ from trainers.job import EpochRow
 @pytest.fixture
 def plan() -> Plan:
     sweep = load_sweep("demo", size="smoke")
-    return make_plan(sweep, store=open_store("memory:"), catalogue=builtin_catalogue())
+    return make_plan(sweep, store=open_store("memory:"))
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestration.cells.catalogue import builtin_catalogue
-from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.load import load_sweep
-from orchestration.cells.resolve import resolve_sweep
+from orchestration.cells.resolved import ResolvedPoint
 from orchestration.cli import main
 from orchestration.errors import InputError
 from orchestration.runs.screening.ranks import rank_correlation, ranks
@@ -28,17 +27,15 @@ def paths(folder: Path) -> JobPaths:
     return JobPaths(checkpoints=str(folder / "ck"), data_root=str(folder / "data"), cache_dir=str(folder / "cache"))
 
 
-def cells_of(name: str, **settings: object) -> tuple[ResolvedCell, ...]:
-    sweep = load_sweep(name, size="smoke", overrides=Overrides(settings=settings))
-    return resolve_sweep(sweep, builtin_catalogue())
+def points_of(name: str, **settings: object) -> tuple[ResolvedPoint, ...]:
+    return load_sweep(name, size="smoke", overrides=Overrides(settings=settings)).points
 
 
 def screened(
-    cells: tuple[ResolvedCell, ...], folder: Path, **options: object
+    points: tuple[ResolvedPoint, ...], folder: Path, **options: object
 ) -> tuple[tuple[Screened, ...], dict[str, str]]:
     return screened_cells(
-        cells,
-        [(("row", cell.cell.row),) for cell in cells],
+        points,
         options=ScreenOptions(**options),  # type: ignore[arg-type]
         paths=paths(folder),
         catalogue=builtin_catalogue(),
@@ -46,42 +43,42 @@ def screened(
 
 
 def test_a_screened_training_has_a_key_of_its_own_and_holds_images_out(tmp_path: Path) -> None:
-    cells = cells_of("table-10")
+    points = points_of("table-10")
 
-    wanted, left_out = screened(cells, tmp_path)
+    wanted, left_out = screened(points, tmp_path)
 
     assert not left_out
-    assert {each.train_key for each in wanted} == {cell.train_key for cell in cells}
-    assert not {each.request.train_key for each in wanted} & {cell.train_key for cell in cells}
+    assert {each.train_key for each in wanted} == {each.cell.train_key for each in points}
+    assert not {each.request.train_key for each in wanted} & {each.cell.train_key for each in points}
     assert all(each.request.config.recipe.validation_images > 0 for each in wanted)
     assert all(each.request.benchmarks == () for each in wanted)
 
 
 def test_rows_that_build_on_other_cells_are_left_out_by_name(tmp_path: Path) -> None:
-    wanted, left_out = screened(cells_of("table-3"), tmp_path)
+    wanted, left_out = screened(points_of("table-3"), tmp_path)
 
     assert left_out == {"OE": "builds on another cell, which screening does not train"}
     assert "OE" not in {each.row for each in wanted}
 
 
 def test_a_training_is_told_after_each_stretch_and_ends_with_its_last_epoch(tmp_path: Path) -> None:
-    cells = cells_of("demo", **{"train.epochs": 2})
-    (wanted,), _ = screened((cells[0],), tmp_path, validation_images=50)
+    points = points_of("demo", **{"train.epochs": 2})
+    (wanted,), _ = screened((points[0],), tmp_path, validation_images=50)
     told: list[dict[str, object]] = []
 
     run_stretches(wanted, threads=1, tell=told.append)
 
     assert [each["epoch"] for each in told] == [1, 2]
     assert all(0.0 <= float(str(each["validation_error"])) <= 1.0 for each in told)
-    assert {each["cell_id"] for each in told} == {cells[0].cell_id}
+    assert {each["cell_id"] for each in told} == {points[0].cell.cell_id}
 
 
 @pytest.mark.slow
 def test_stretches_give_the_weights_of_an_uninterrupted_training(tmp_path: Path) -> None:
-    cells = cells_of("demo", **{"train.epochs": 3})
+    points = points_of("demo", **{"train.epochs": 3})
     errors = []
     for look_every in (1, 3):
-        (wanted,), _ = screened((cells[0],), tmp_path / str(look_every), validation_images=200, look_every=look_every)
+        (wanted,), _ = screened((points[0],), tmp_path / str(look_every), validation_images=200, look_every=look_every)
         told: list[dict[str, object]] = []
         run_stretches(wanted, threads=1, tell=told.append)
         errors.append(told[-1]["validation_error"])
@@ -90,11 +87,11 @@ def test_stretches_give_the_weights_of_an_uninterrupted_training(tmp_path: Path)
 
 
 def test_a_configuration_names_a_cell_by_place_or_by_its_settings(tmp_path: Path) -> None:
-    wanted, _ = screened(cells_of("demo"), tmp_path)
+    wanted, _ = screened(points_of("demo"), tmp_path)
 
     assert chosen_cell({"cell": 1}, wanted) is wanted[1]
-    assert chosen_cell({"row": "PixMix"}, wanted).row == "PixMix"  # type: ignore[union-attr]
-    assert chosen_cell({"row": "nobody"}, wanted) is None
+    assert chosen_cell({"method": "pixmix"}, wanted).row == "PixMix"  # type: ignore[union-attr]
+    assert chosen_cell({"method": "nobody"}, wanted) is None
 
 
 @pytest.mark.parametrize(

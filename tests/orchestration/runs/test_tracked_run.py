@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from eval.tables.grid import Table
-from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.cell import Plan
 from orchestration.cells.load import load_sweep
 from orchestration.planning.plan import make_plan
@@ -26,7 +25,7 @@ def settings_in(folder: Path, uri: str) -> Settings:
 
 def recorded_plan() -> Plan:
     """A plan of which everything is recorded."""
-    plan = make_plan(load_sweep("demo", size="smoke"), store=open_store("memory:"), catalogue=builtin_catalogue())
+    plan = make_plan(load_sweep("demo", size="smoke"), store=open_store("memory:"))
     return replace(plan, cells=tuple(replace(cell, trained=True, missing=()) for cell in plan.cells))
 
 
@@ -106,7 +105,7 @@ def test_the_grid_is_a_page_with_charset_and_the_style_of_the_report() -> None:
 
 
 def test_nothing_is_shown_without_tracking_or_without_results(tmp_path: Path, synced: list[str]) -> None:
-    empty = make_plan(load_sweep("demo", size="smoke"), store=open_store("memory:"), catalogue=builtin_catalogue())
+    empty = make_plan(load_sweep("demo", size="smoke"), store=open_store("memory:"))
 
     assert publish(settings_in(tmp_path, "none"), recorded_plan()) is None
     tracker = LazyTracker(settings_in(tmp_path, f"sqlite:///{tmp_path / 'c.db'}"), open_store("memory:"))

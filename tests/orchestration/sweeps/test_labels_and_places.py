@@ -8,19 +8,17 @@ from typing import Any
 
 import pytest
 
-from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.load import load_sweep
-from orchestration.cells.resolve import resolve_sweep
+from orchestration.cells.resolved import ResolvedSweep
 from orchestration.errors import InputError
 from orchestration.results.table import sweep_tables
-from orchestration.sweeps.model import Sweep
 from orchestration.sweeps.overrides import parse_overrides
 
 BASE = {"dataset": "digits", "model": "wrn-10-1", "recipe": "noop", "method": "baseline"}
 PIXMIX = {**BASE, "method": "pixmix", "mixing_set": "fractals", "mixing_set_params": {"num_pictures": 16}}
 
 
-def planned(folder: Path, axes: dict[str, Any], *given: str, size: str = "full", **more: Any) -> Sweep:
+def planned(folder: Path, axes: dict[str, Any], *given: str, size: str = "full", **more: Any) -> ResolvedSweep:
     """Write, load and resolve a sweep."""
     values = {"name": "mine", "title": "Mine", "base": BASE, "table": {"columns": ["clean/error"]}, **more}
     path = folder / "mine.yaml"
@@ -28,9 +26,7 @@ def planned(folder: Path, axes: dict[str, Any], *given: str, size: str = "full",
     options = parse_overrides(
         [text for text in given if "=" in text], seeds=next((t for t in given if "=" not in t), None)
     )
-    sweep = load_sweep(str(path), size=size, overrides=options, catalogue=builtin_catalogue())  # type: ignore[arg-type]
-    resolve_sweep(sweep, builtin_catalogue())
-    return sweep
+    return load_sweep(str(path), size=size, overrides=options)  # type: ignore[arg-type]
 
 
 def refused(folder: Path, axes: dict[str, Any], *given: str, size: str = "full", **more: Any) -> str:
@@ -99,7 +95,7 @@ def test_what_else_an_option_changes_of_a_row_stands_below_the_table_and_in_its_
     axes = {"cells": [{"row": "Base", "train": {"epochs": 9}}, {"row": "Cut", "method": "cutout"}]}
     sweep = planned(tmp_path, axes, "train.epochs=1", "0-1")
 
-    (table,) = sweep_tables(sweep, resolve_sweep(sweep, builtin_catalogue()), {})
+    (table,) = sweep_tables(sweep, {})
 
     assert table.title == "Mine, with train.epochs=1"
     assert "Run with train.epochs 1 instead of 9 of the row itself: Base." in table.notes
@@ -208,7 +204,7 @@ def test_a_matrix_over_three_factors_is_refused_with_the_third(tmp_path: Path) -
 
     assert "which differ in severity (1 and 3)" in told
     third_excluded = {**axes, "exclude": [{"params.severity": 3}]}
-    assert len(planned(tmp_path, third_excluded, base=PIXMIX, table=matrix).points) == 4
+    assert len(planned(tmp_path, third_excluded, base=PIXMIX, table=matrix).sweep.points) == 4
     unknown = {**matrix, "matrix": {"rows": "params.bet", "columns": "params.max_rounds"}}
     assert "no cell sets the factor 'params.bet' (did you mean 'params.beta'?)" in refused(
         tmp_path, third_excluded, base=PIXMIX, table=unknown
@@ -270,7 +266,7 @@ def test_labels_with_accents_and_letters_of_other_alphabets_are_fine(tmp_path: P
     labels = ["Café β=3", "Эксперимент", "基线", "a/b|c_d*", "B", "β"]
 
     cells = [{"row": label, "train": {"weight_decay": 0.1 * n}} for n, label in enumerate(labels)]
-    assert planned(tmp_path, {"cells": cells}).rows == tuple(labels)
+    assert planned(tmp_path, {"cells": cells}).sweep.rows == tuple(labels)
 
 
 @pytest.mark.parametrize(
@@ -306,6 +302,6 @@ def test_conditions_that_no_cell_meets_at_once_are_refused(tmp_path: Path) -> No
 
 def test_axes_of_one_last_name_are_told_apart_in_labels(tmp_path: Path) -> None:
     axes = {"grid": {"mixing_set_params.seed": [1, 2], "mixing_set_params.num_pictures": [4]}}
-    assert planned(tmp_path, axes, base=PIXMIX).rows == ("seed=1, num_pictures=4", "seed=2, num_pictures=4")
+    assert planned(tmp_path, axes, base=PIXMIX).sweep.rows == ("seed=1, num_pictures=4", "seed=2, num_pictures=4")
     axes = {"grid": {"model_params.dropout": [0.1], "params.beta": [3]}}
-    assert planned(tmp_path, axes, base=PIXMIX).rows == ("dropout=0.1, beta=3",)
+    assert planned(tmp_path, axes, base=PIXMIX).sweep.rows == ("dropout=0.1, beta=3",)

@@ -8,7 +8,6 @@ import io
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +20,9 @@ from eval.tables.formats.entries import Style
 from eval.tables.formats.render import render
 from eval.tables.formats.terminal import to_rich
 from eval.tables.grid import Table
-from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.load import load_sweep
-from orchestration.cells.resolve import resolve_sweep
+from orchestration.cells.resolved import ResolvedSweep
 from orchestration.errors import InputError
 from orchestration.results.table import sweep_tables
 from orchestration.sweeps.model import Point, Sweep
@@ -52,12 +50,11 @@ def test_what_plans_prints_in_every_format(
     sweep = planned(tmp_path, *drawn)
     if sweep is None:
         return
-    cells = resolve_sweep(sweep, builtin_catalogue())
-    (table,) = sweep_tables(sweep, cells, {cell.train_key: result_of(cell) for cell in cells})
+    (table,) = sweep_tables(sweep, {cell.train_key: result_of(cell) for cell in sweep.cells})
 
     assert not [note for note in table.notes if "Not complete" in note], "a column that the plan takes is empty"
-    assert_labels_say_what_ran(sweep, cells)
-    assert_entries_are_those_of_their_cells(table, sweep, cells)
+    assert_labels_say_what_ran(sweep)
+    assert_entries_are_those_of_their_cells(table, sweep)
     assert_every_format_has_every_entry(table)
 
 
@@ -73,29 +70,28 @@ def test_enough_of_the_drawn_sweeps_plan(capsys: pytest.CaptureFixture[str]) -> 
     assert SEEN["refused by the plan"] >= NUM_SWEEPS // 5
 
 
-def planned(folder: Path, file: dict[str, Any], size: str, given: list[str], seeds: str | None) -> Sweep | None:
+def planned(folder: Path, file: dict[str, Any], size: str, given: list[str], seeds: str | None) -> ResolvedSweep | None:
     """Return a drawn sweep as the plan takes it, or None where it is refused (in our own words)."""
     path = folder / "drawn.yaml"
     path.write_text(json.dumps(file, ensure_ascii=False).replace("\x7f", "\\u007f"), encoding="utf-8")
     try:
         overrides = parse_overrides(given, seeds=seeds)
-        sweep = load_sweep(str(path), size=size, overrides=overrides, catalogue=builtin_catalogue())  # type: ignore[arg-type]
-        resolve_sweep(sweep, builtin_catalogue())
+        sweep = load_sweep(str(path), size=size, overrides=overrides)  # type: ignore[arg-type]
     except InputError as error:
         told = str(error)
     else:
         SEEN["planned and printed"] += 1
-        SEEN[f"of layout {sweep.table.layout}" if sweep.table else ""] += 1
+        SEEN[f"of layout {sweep.sweep.table.layout}" if sweep.sweep.table else ""] += 1
         return sweep
     SEEN["refused by the plan"] += 1
     assert FOREIGN.search(told) is None, told
     return None
 
 
-def assert_labels_say_what_ran(sweep: Sweep, cells: Sequence[ResolvedCell]) -> None:
+def assert_labels_say_what_ran(sweep: ResolvedSweep) -> None:
     """The values of axes that a label is made of are those of its cells, and a label and a seed stand for one cell."""
     keys: dict[tuple[str, int], str] = {}
-    for point, cell in zip(sweep.points, cells, strict=True):
+    for point, cell in ((each.point, each.cell) for each in sweep.points):
         for path, item in point.settings.items():
             if item.origin[:1] == ("axes",):
                 assert real_value(cell, path, item.value) == item.value, (point.row, path)
@@ -115,12 +111,12 @@ def real_value(cell: ResolvedCell, path: str, wanted: Any) -> Any:
     return getattr(config, head)
 
 
-def assert_entries_are_those_of_their_cells(table: Table, sweep: Sweep, cells: Sequence[ResolvedCell]) -> None:
+def assert_entries_are_those_of_their_cells(table: Table, sweep: ResolvedSweep) -> None:
     """Each entry holds, by seed, the values of exactly the cells that its row and column name."""
     wanted: dict[tuple[str, str], dict[int, float]] = {}
-    for point, cell in zip(sweep.points, cells, strict=True):
-        for column in sweep.value_columns:
-            row, key = place(sweep, point, column)
+    for point, cell in ((each.point, each.cell) for each in sweep.points):
+        for column in sweep.sweep.value_columns:
+            row, key = place(sweep.sweep, point, column)
             wanted.setdefault((row, key), {})[point.seed] = expected(cell, column)
     found = {
         (row, spec.key): entry.values

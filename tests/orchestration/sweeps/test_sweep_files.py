@@ -44,7 +44,7 @@ def mistakes_of(path: str, **options: object) -> str:
 
 def test_a_good_file_loads_in_each_of_its_sizes(written) -> None:  # type: ignore[no-untyped-def]
     assert len(load_sweep(written(GOOD)).points) == 2
-    assert load_sweep(written(GOOD), size="smoke").points[0].settings["train.epochs"].value == 1
+    assert load_sweep(written(GOOD), size="smoke").points[0].point.settings["train.epochs"].value == 1
 
 
 def test_a_size_that_the_file_lacks_is_refused_with_those_it_has(written) -> None:  # type: ignore[no-untyped-def]
@@ -95,12 +95,10 @@ def test_mistakes_of_shape_and_of_names_are_told_together(written) -> None:  # t
     ],
 )
 def test_each_rule_of_a_file_says_what_is_wrong(written, before: str, after: str, expected: str) -> None:  # type: ignore[no-untyped-def]
-    from orchestration.cells.resolve import resolve_sweep
-
     text = GOOD.replace(before, after)
     assert text != GOOD
     with pytest.raises(InputError) as caught:
-        resolve_sweep(load_sweep(written(text)), builtin_catalogue())
+        load_sweep(written(text))
 
     assert expected in str(caught.value)
 

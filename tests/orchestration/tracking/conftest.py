@@ -53,7 +53,7 @@ class Lab:
             train_key=digest(f"{method} {seed} {beta}"),
             config=config,
             dataset_identity="digits-1",
-            wanted=wanted,
+            benchmarks=wanted,
             missing=wanted,
             trained=False,
         )

@@ -199,7 +199,7 @@ def test_a_result_that_replaces_a_larger_one_is_the_one_that_is_shown(store: Any
     report = replace(lab.report("clean", 0.05), benchmark_key="f" * 64)
     store.record_report(cell.train_key, lab.training(cell).summary.checkpoint_sha256, report)
 
-    sync(store, replace(plan, cells=(replace(cell, wanted=(smaller, cell.wanted[1])),)), URI, client=server)
+    sync(store, replace(plan, cells=(replace(cell, benchmarks=(smaller, cell.benchmarks[1])),)), URI, client=server)
 
     assert server.of(cell).metrics["clean/error"] == 0.05
 

@@ -10,7 +10,6 @@ from benchmarks.evidence import HERE
 from benchmarks.layout import ROWS, compare
 from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.load import load_sweep
-from orchestration.cells.resolve import resolve_sweep
 from trainers.models.contract import ModelInput
 from trainers.models.normalize import Classifier, Normalize, laid_out
 from trainers.models.registry import model_for
@@ -74,7 +73,7 @@ def test_layouts_without_a_common_seed_are_refused() -> None:
 def test_layout_sweep_has_one_cell_per_layout_and_seed(size: str) -> None:
     catalogue = builtin_catalogue()
     sweep = load_sweep(str(HERE / "evidence-layout.yaml"), size=size, catalogue=catalogue)  # type: ignore[arg-type]
-    cells = resolve_sweep(sweep, catalogue)
+    cells = sweep.cells
     by_row = {row: [cell.config for cell in cells if cell.cell.row == row] for row in ROWS}
     assert [each.seed for each in by_row[ROWS[0]]] == [each.seed for each in by_row[ROWS[1]]]
     assert {each.recipe.channels_last for each in by_row[ROWS[0]]} == {True}

@@ -117,18 +117,16 @@ def adopt_checkpoint(
     as_json: options.Json = False,
 ) -> int:
     """Take a checkpoint over as the training of a cell; `run` then only evaluates it."""
-    from orchestration.cells.resolve import resolve_sweep
     from orchestration.evaluation.adopting import adopt
-    from orchestration.planning.plan import plan_cells
-    from orchestration.planning.sweep_records import remember
+    from orchestration.planning.plan import make_plan
+    from orchestration.planning.sweep_records import record_sweep
     from trainers.weights.assumption import assumption_lines
 
     choice = options.chosen(sweep, smoke, small, seeds=str(seed))
     opened = choice.opened(storage, data_root)
-    cells = resolve_sweep(opened.sweep, opened.catalogue)
-    plan = plan_cells(cells, name=opened.sweep.label, store=opened.store, catalogue=opened.catalogue)
+    plan = make_plan(opened.resolved, store=opened.store)
     cell = _cell_of_row(plan, row, seed)
-    remember(opened.sweep, cells, data_root=opened.settings.data_root, store=opened.store)
+    record_sweep(opened.resolved, opened.store)
     reading = weight_options.reading_of(normalize, state_dict)
     made = adopt(checkpoint, cell, settings=opened.settings, store=opened.store, reading=reading, is_forced=force)
     document = {

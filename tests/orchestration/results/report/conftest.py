@@ -12,7 +12,6 @@ from eval.report import BenchmarkOutcome, MetricReport, MetricValue
 from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.load import load_sweep
-from orchestration.cells.resolve import resolve_sweep
 from orchestration.store import open_store
 from orchestration.store.contract import Provenance, ResultsStore, TrainingRecord
 from orchestration.sweeps.model import Overrides, Size
@@ -81,8 +80,8 @@ def recorded_store(tmp_path: Path) -> Callable[..., Path]:
     """Return a function that records every cell of a sweep (two seeds) and gives the storage folder."""
 
     def made(name: str, size: Size, data_root: Path | None = None) -> Path:
-        sweep = load_sweep(name, size=size, overrides=Overrides(seeds=(0, 1)))
-        cells = resolve_sweep(sweep, builtin_catalogue(data_root))
+        overrides, catalogue = Overrides(seeds=(0, 1)), builtin_catalogue(data_root)
+        cells = load_sweep(name, size=size, overrides=overrides, catalogue=catalogue).cells
         store = open_store(str(tmp_path))
         for place, cell in enumerate(cells):
             record(store, cell, 0.1 + 0.02 * (place // 2))

@@ -14,7 +14,6 @@ from eval.corruptions.cbar.registry import cbar_kinds
 from eval.tables.column import Column
 from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.load import load_sweep as load_file
-from orchestration.cells.resolve import resolve_sweep
 from orchestration.cli import main
 from orchestration.errors import InputError
 from orchestration.planning.plan import make_plan
@@ -68,7 +67,7 @@ def test_cells_on_a_users_own_images_are_wanted_with_and_without_them(tmp_path: 
     sweep = tmp_path / "art.yaml"
     sweep.write_text(FOLDER_SET)
     keys = {
-        root: resolve_sweep(load_file(str(sweep)), builtin_catalogue(root))[0].train_key for root in (None, tmp_path)
+        root: load_file(str(sweep), catalogue=builtin_catalogue(root)).cells[0].train_key for root in (None, tmp_path)
     }
 
     assert len(set(keys.values())) == 2
@@ -102,7 +101,7 @@ def test_published_and_own_files_are_never_in_one_column(
     assert "Own files: CIFAR-100-C-Bar: no checksum of CIFAR-100-C-Bar is published." in shown
     assert main(["report", *where, "-o", str(tmp_path / "page.html"), "--json"]) == 0
     assert "C-bar (own files)" in (tmp_path / "page.html").read_text()
-    plan = make_plan(load_file(str(path)), store=open_store(str(storage)), catalogue=builtin_catalogue(files))
+    plan = make_plan(load_file(str(path), catalogue=builtin_catalogue(files)), store=open_store(str(storage)))
     tracked = tracked_sweep(plan, (Column("clean", "error"), Column("cbar", "error")))
     assert tracked.columns == ("clean/error", "cbar/error", "cbar-own-files/error")
     assert [sorted(cell.wanted.values()) for cell in tracked.cells] == [["cbar", "clean"], ["cbar-own-files", "clean"]]
@@ -125,4 +124,4 @@ def test_a_sweep_cannot_ask_for_own_files(tmp_path: Path) -> None:
     path = tmp_path / "mixed.yaml"
     path.write_text(MIXED.replace("cbar/error", "cbar-own-files/error"))
     with pytest.raises(InputError, match="write 'cbar/error': whether the files are the published ones is found out"):
-        resolve_sweep(load_file(str(path)), builtin_catalogue())
+        load_file(str(path))
