@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import scipy as scipy
     import torch as torch
     import torchvision as torchvision
+    from torch import Tensor as Tensor
+    from torch import nn as nn
+    from torch.nn import functional as functional
 else:
 
     class _Heavy:
@@ -36,3 +39,12 @@ else:
 
     matplotlib, numba, pandas = _Heavy("matplotlib"), _Heavy("numba"), _Heavy("pandas")
     scipy, torch, torchvision = _Heavy("scipy"), _Heavy("torch"), _Heavy("torchvision")
+    nn, functional = _Heavy("torch.nn"), _Heavy("torch.nn.functional")
+
+    class _Tensor:
+        """Stands for `torch.Tensor` in hints and for `isinstance`."""
+
+        def __instancecheck__(self, value: object) -> bool:
+            return isinstance(value, torch.Tensor)
+
+    Tensor = _Tensor()

@@ -1,17 +1,15 @@
-"""What a method is: a light description from which a treatment is built on demand."""
+"""What a method is: a light description from which a treatment is built on demand, and the checks that hyper-parameters share."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from augment.treatment import Stage
+from augment.treatment import Stage, Treatment, TreatmentContext
 
-if TYPE_CHECKING:
-    from augment.treatment import Treatment, TreatmentContext
-
-Defaults = Mapping[str, Mapping[str, object]]
+Changes = Mapping[str, Mapping[str, object]]
+"""What datasets change: name of the dataset -> field -> value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,23 +21,23 @@ class Method:
         title: Row label in tables.
         semantics: Raised by hand whenever the output for the same input changes.
         config: Frozen dataclass of the hyper-parameters; its defaults are the published ones.
-        defaults: Hyper-parameters that a dataset changes: dataset name -> field -> value.
+        defaults: Hyper-parameters that a dataset changes.
         stages: The stages that the treatment uses.
         needs_mixing_set: Whether a mixing set must be named.
         needs_outliers: Whether an outlier stream must be named.
-        build: Makes the treatment; imports its implementation when called.
+        build: Makes the treatment from its hyper-parameters: usually the class itself.
         what: One sentence for the method card.
         source: Paper and reference code.
         accepts_float: Whether its sample stage takes float32 images too, that is, may follow one that returns them.
         returns_float: Whether its sample stage returns float32 images.
         num_views: Images per sample that its sample stage returns.
-        recipe: What the published results change in the recipe: dataset name, or "*" for any -> field -> value.
+        recipe: What the published results change in the recipe; "*" stands for any dataset.
         starts_from: Method whose trained network it starts from as published, or None for the recipe's own start.
         passes: Network passes per training image in units of the baseline's, which cost estimates multiply by.
         unstated: What the published sources leave unstated about it, and what was chosen here; "" for nothing.
         note: Where this implementation had to choose or differs, for the method card.
-        files: Hyper-parameters that name a file or folder below the data root: name -> the one that holds its content hash,
-            which planning fills in (`augment.methods.method_files`). Both are no part of a cell's identity while they are empty.
+        files: Hyper-parameters that name a file or folder in the data root: name -> the one that holds its content hash,
+            which planning fills in (`augment.methods.named_files`). Both are no part of a cell's identity while they are empty.
         spares_mixing_set: One of `files` with which no mixing set is needed, or "".
         code: What identifies the code of a plug-in, filled in by the look-up; None for what is built in.
     """
@@ -52,13 +50,13 @@ class Method:
     build: Callable[[Any, TreatmentContext], Treatment]
     what: str
     source: str
-    defaults: Defaults = field(default_factory=dict)
+    defaults: Changes = field(default_factory=dict)
     needs_mixing_set: bool = False
     needs_outliers: bool = False
     accepts_float: bool = False
     returns_float: bool = False
     num_views: int = 1
-    recipe: Defaults = field(default_factory=dict)
+    recipe: Changes = field(default_factory=dict)
     starts_from: str | None = None
     passes: float = 1.0
     unstated: str = ""
@@ -66,3 +64,14 @@ class Method:
     files: Mapping[str, str] = field(default_factory=dict)
     spares_mixing_set: str = ""
     code: Mapping[str, str] | None = None
+
+
+def require(condition: bool, rule: str, value: object) -> None:
+    """Raise ValueError with the rule and the value unless a condition holds."""
+    if not condition:
+        raise ValueError(f"{rule}, but got {value!r}")
+
+
+def require_fraction(name: str, value: float) -> None:
+    """Raise ValueError unless a value is in [0, 1]."""
+    require(0.0 <= value <= 1.0, f"{name} must be between 0 and 1", value)

@@ -1,7 +1,7 @@
-"""The methods: every training-time treatment by name, light to import, built on demand.
+"""The methods: every training-time treatment by name.
 
-Importing this module imports neither NumPy nor Numba nor torch: planning needs names, defaults and semantics only.
-`augment.compound` resolves names, users' own methods and compounds such as "pixmix+cutmix".
+`augment.compound` resolves names, users' own methods and compounds such as "pixmix+cutmix". Importing this module loads NumPy,
+but neither Numba nor torch: kernels are compiled when they are first called, and torch is loaded when it is first used.
 """
 
 from __future__ import annotations
@@ -9,37 +9,49 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from augment.lazy_registry import LazyRegistry
 from augment.method import Method
+from augment.methods import (
+    adversarial,
+    ant,
+    augmix,
+    baseline,
+    cutmix,
+    cutout,
+    edsr,
+    mixup,
+    noise,
+    noise2net,
+    outlier_exposure,
+    sin,
+)
+from augment.methods.pixmix import iterative, pixmix
+from augment.methods.policies import autoaugment, randaugment, trivialaugment
 
 __all__ = ["METHODS", "Method"]
 
-METHODS: Final[Mapping[str, Method]] = LazyRegistry(
-    Method,
-    {
-        "baseline": "augment.methods.mixing_methods",
-        "cutout": "augment.methods.mixing_methods",
-        "mixup": "augment.methods.mixing_methods",
-        "cutmix": "augment.methods.mixing_methods",
-        "pixmix": "augment.methods.mixing_methods",
-        "mix-input": "augment.methods.mixing_methods",
-        "mix-aug": "augment.methods.mixing_methods",
-        "pixmix-iterative": "augment.methods.mixing_methods",
-        "autoaugment": "augment.methods.rival_methods",
-        "randaugment": "augment.methods.rival_methods",
-        "trivialaugment": "augment.methods.rival_methods",
-        "augmix": "augment.methods.rival_methods",
-        "augmix-jsd": "augment.methods.rival_methods",
-        "salt-and-pepper": "augment.methods.rival_methods",
-        "speckle": "augment.methods.rival_methods",
-        "gaussian-noise": "augment.methods.rival_methods",
-        "ant": "augment.networks.methods",
-        "noise2net": "augment.networks.methods",
-        "edsr": "augment.networks.methods",
-        "sin": "augment.networks.methods",
-        "oe": "augment.methods.rival_methods",
-        "adversarial-linf": "augment.methods.rival_methods",
-        "adversarial-l2": "augment.methods.rival_methods",
-    },
-)
-"""Method -> the file that describes it, in the order of the method cards."""
+METHODS: Final[Mapping[str, Method]] = {
+    "baseline": baseline.METHOD,
+    "cutout": cutout.METHOD,
+    "mixup": mixup.METHOD,
+    "cutmix": cutmix.METHOD,
+    "pixmix": pixmix.PIXMIX,
+    "mix-input": pixmix.MIX_INPUT,
+    "mix-aug": pixmix.MIX_AUG,
+    "pixmix-iterative": iterative.METHOD,
+    "autoaugment": autoaugment.METHOD,
+    "randaugment": randaugment.METHOD,
+    "trivialaugment": trivialaugment.METHOD,
+    "augmix": augmix.AUGMIX,
+    "augmix-jsd": augmix.AUGMIX_JSD,
+    "salt-and-pepper": noise.SALT_AND_PEPPER,
+    "speckle": noise.SPECKLE,
+    "gaussian-noise": noise.GAUSSIAN_NOISE,
+    "ant": ant.METHOD,
+    "noise2net": noise2net.METHOD,
+    "edsr": edsr.METHOD,
+    "sin": sin.METHOD,
+    "oe": outlier_exposure.METHOD,
+    "adversarial-linf": adversarial.LINF,
+    "adversarial-l2": adversarial.L2,
+}
+"""Method -> its description, in the order of the method cards."""

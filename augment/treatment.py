@@ -15,16 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
-if TYPE_CHECKING:
-    from pathlib import Path
+import numpy as np
+from numpy.typing import NDArray
 
-    import numpy as np
-    from numpy.typing import NDArray
-    from torch import Tensor, nn
-
-    from augment.kernels.counters import SampleKeys, StepKeys
+from augment.heavy import Tensor, functional, nn
+from augment.kernels.counters import SampleKeys, StepKeys
 
 Stage = Literal["sample", "batch", "loss", "extra"]
 
@@ -117,8 +115,6 @@ class Treatment:
             extra: Images of the extra stream, (M, C, H, W) float32 in [0, 1], or None.
             keys: Seed, optimiser step and logical shard.
         """
-        from torch.nn import functional
-
         logits = model(images)
         return LossOutput(functional.cross_entropy(logits, targets), logits)
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from torch import Tensor, nn
-
 from augment.errors import AugmentError
+from augment.heavy import Tensor, nn, torch
+from augment.networks.modes import frozen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,23 +21,6 @@ class Layer:
 
 class _DeepestReachedError(Exception):
     """Ends a forward pass once every wanted layer has been seen."""
-
-
-@contextmanager
-def frozen(model: nn.Module) -> Iterator[None]:
-    """Put a network in evaluation mode without parameter gradients, and restore every module and parameter afterwards."""
-    training = [(module, module.training) for module in model.modules()]
-    trainable = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
-    model.eval()
-    for parameter, _ in trainable:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for module, mode in training:
-            module.training = mode
-        for parameter, needs_gradient in trainable:
-            parameter.requires_grad_(needs_gradient)
 
 
 def input_channels(model: nn.Module) -> int:

@@ -9,18 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from numpy.typing import NDArray
 
-from augment.feature_visualisation.layers import Layer, activations, frozen, input_channels
+from augment.feature_visualisation.layers import Layer, activations, input_channels
+from augment.heavy import Tensor, functional, nn, torch
 from augment.kernels.counters import SampleKeys, normals, uniforms
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from augment.networks.modes import frozen
 
 COLOUR_ROOT: Final = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
 """Square root of the covariance of ImageNet's colours (tensorflow/lucid, optvis/param/color.py)."""

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from augment.heavy import Tensor, functional, torch
 from augment.kernels.counters import StepKeys, step_uniforms
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
 
 
 def partners(keys: StepKeys, count: int, *, stream: str, device: torch.device) -> Tensor:
     """Return a uniform random permutation of a shard's images, (count,) int64, by sorting one draw each."""
-    import torch
-
     order = np.argsort(step_uniforms(keys, count, stream=f"{stream}-partners"), kind="stable")
     return torch.from_numpy(order).to(device)
 
@@ -32,8 +25,6 @@ def beta_weight(uniform: float, alpha: float) -> float:
 
 def soft_targets(targets: Tensor, num_classes: int) -> Tensor:
     """Return class probabilities, (N, K) float32, for classes (N,) int64; probabilities pass through."""
-    from torch.nn import functional
-
     if targets.ndim == 2:
         return targets
     return functional.one_hot(targets, num_classes).float()

@@ -22,15 +22,13 @@ uniformly from [0.1, severity]; signs are drawn evenly):
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING, Final
+from typing import Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from augment.kernels import affine, tone
 from augment.kernels.compiled import kernel, read_only
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 class Operation(IntEnum):
@@ -57,6 +55,7 @@ BASIC: Final = tuple(Operation(value) for value in range(9))
 ALL: Final = tuple(Operation(value) for value in range(13))
 """The 13 operations that the published PixMix results use."""
 
+OperationSet = Literal["all", "basic"]
 LOWEST_LEVEL: Final = 0.1
 """Levels are drawn uniformly from here to the severity."""
 
@@ -74,6 +73,42 @@ _CONTRAST: Final = int(Operation.CONTRAST)
 _BRIGHTNESS: Final = int(Operation.BRIGHTNESS)
 _SHARPNESS: Final = int(Operation.SHARPNESS)
 _INVERT: Final = int(Operation.INVERT)
+
+
+def check_operations(operations: str, severity: float) -> None:
+    """Raise ValueError unless a set of operations exists and a severity is in [0.1, 10]."""
+    if operations not in ("all", "basic"):
+        raise ValueError(f"operations must be 'all' (13) or 'basic' (9), but got {operations!r}")
+    if not LOWEST_LEVEL <= severity <= 10.0:
+        raise ValueError(f"severity must be between 0.1 and 10, but got {severity!r}")
+
+
+def below(uniform: NDArray[np.float64], high: int) -> NDArray[np.int64]:
+    """Return whole numbers in [0, high) from uniforms, 0 where there is nothing to choose from."""
+    return np.minimum((uniform * high).astype(np.int64), max(high - 1, 0))
+
+
+def draw_operations(
+    operations: OperationSet,
+    severity: float,
+    which: NDArray[np.float64],
+    level: NDArray[np.float64],
+    sign: NDArray[np.float64],
+    image_shape: tuple[int, int],
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return operations and their arguments for uniform draws, each of the shape of the draws.
+
+    Args:
+        operations: Set to draw from.
+        severity: Largest level.
+        which: Draws of the operation, in [0, 1).
+        level: Draws of the level.
+        sign: Draws of the sign.
+        image_shape: Height and width of the images in pixels.
+    """
+    codes = below(which, len(ALL if operations == "all" else BASIC))
+    levels = LOWEST_LEVEL + (severity - LOWEST_LEVEL) * level
+    return codes, arguments(codes, levels, np.where(sign > 0.5, -1.0, 1.0), *image_shape)
 
 
 def arguments(

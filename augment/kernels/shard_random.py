@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import torch
-
+from augment.heavy import Tensor, torch
 from augment.kernels.counters import StepKeys, step_uniforms
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 def shard_generator(keys: StepKeys, stream: str, device: torch.device | str = "cpu") -> torch.Generator:

@@ -8,16 +8,55 @@ by default.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import Final
 
-from augment.kernels.counters import StepKeys, step_uniforms
-from augment.methods.rival_configs import AdversarialConfig
+from augment.heavy import Tensor, functional, nn, torch
+from augment.kernels.counters import StepKeys
+from augment.kernels.shard_random import shard_generator
+from augment.method import Method, require
+from augment.networks.modes import bare, evaluating
 from augment.treatment import Treatment, TreatmentContext
 
-if TYPE_CHECKING:
-    from torch import Tensor, nn
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdversarialConfig:
+    """Hyper-parameters of adversarial training.
+
+    Attributes:
+        epsilon: Radius of the ball, in pixel values of [0, 1].
+        step_size: Length of one step, in the same unit.
+        steps: Number of steps.
+        random_start: Whether the attack starts from uniform noise in the ball.
+    """
+
+    epsilon: float = 8 / 255
+    step_size: float = 2 / 255
+    steps: int = 7
+    random_start: bool = False
+
+    @property
+    def norm(self) -> str:
+        """Norm of the ball."""
+        return "linf"
+
+    def __post_init__(self) -> None:
+        require(self.epsilon > 0.0, "epsilon must be above 0", self.epsilon)
+        require(self.step_size > 0.0, "step_size must be above 0", self.step_size)
+        require(self.steps >= 1, "steps must be at least 1", self.steps)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdversarialL2Config(AdversarialConfig):
+    """Hyper-parameters of adversarial training in the l2 ball; fields as in `AdversarialConfig`."""
+
+    epsilon: float = 0.5
+    step_size: float = 0.1
+
+    @property
+    def norm(self) -> str:
+        """Norm of the ball."""
+        return "l2"
 
 
 class Adversarial(Treatment):
@@ -28,9 +67,6 @@ class Adversarial(Treatment):
 
     def batch(self, model: nn.Module, images: Tensor, targets: Tensor, keys: StepKeys) -> tuple[Tensor, Tensor]:
         """Replace images by adversarial ones: (N, C, H, W) float32 in [0, 1], targets as given."""
-        import torch
-        from torch.nn import functional
-
         config = self._config
         attacked = bare(model)
         change = self._start(images, keys)
@@ -43,12 +79,9 @@ class Adversarial(Treatment):
         return project(change, images, config), targets
 
     def _start(self, images: Tensor, keys: StepKeys) -> Tensor:
-        import torch
-
         if not self._config.random_start:
             return torch.zeros_like(images)
-        seed = int(step_uniforms(keys, 1, stream="adversarial")[0] * 2**53)
-        generator = torch.Generator(device=images.device).manual_seed(seed)
+        generator = shard_generator(keys, "adversarial", images.device)
         noise = torch.rand(images.shape, generator=generator, device=images.device, dtype=images.dtype)
         return (2.0 * noise - 1.0) * self._config.epsilon
 
@@ -70,20 +103,31 @@ def project(change: Tensor, images: Tensor, config: AdversarialConfig) -> Tensor
     return (images + change).clamp(0.0, 1.0)
 
 
-def bare(model: nn.Module) -> nn.Module:
-    """Return the network inside a distributed wrapper, whose own forward pass would join in collectives."""
-    from torch.nn.parallel import DistributedDataParallel
+_SOURCE: Final = "Madry et al. (ICLR 2018); MadryLab/robustness, microsoft/robust-models-transfer"
 
-    return model.module if isinstance(model, DistributedDataParallel) else model
+LINF: Final = Method(
+    name="adversarial-linf",
+    title="l∞ Adversarial",
+    semantics=1,
+    config=AdversarialConfig,
+    stages=frozenset({"batch"}),
+    build=Adversarial,
+    defaults={"imagenet": {"steps": 3, "step_size": 16 / 765}},
+    passes=8.0,
+    what="Train on the result of an l-infinity attack on the network, radius 8/255.",
+    source=_SOURCE,
+)
 
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put every module into evaluation mode, and afterwards back into its own."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
+L2: Final = Method(
+    name="adversarial-l2",
+    title="l2 Adversarial",
+    semantics=1,
+    config=AdversarialL2Config,
+    stages=frozenset({"batch"}),
+    build=Adversarial,
+    defaults={"imagenet": {"epsilon": 3.0, "steps": 3, "step_size": 2.0}},
+    passes=8.0,
+    what="Train on the result of an l2 attack on the network.",
+    source=_SOURCE,
+    note="The radius on ImageNet, 3, is inferred from the published accuracy.",
+)

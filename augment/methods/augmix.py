@@ -15,26 +15,66 @@ With the consistency loss every sample gives three views (clean and two mixtures
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from augment.heavy import Tensor, functional, nn, torch
 from augment.kernels.compiled import kernel, read_only
-from augment.kernels.counters import uniforms
+from augment.kernels.counters import SampleKeys, StepKeys, uniforms
 from augment.kernels.mixings import to_unit
-from augment.kernels.operations import ALL, BASIC, LOWEST_LEVEL, apply_operation, arguments, scratch
+from augment.kernels.operations import (
+    OperationSet,
+    apply_operation,
+    arguments,
+    check_operations,
+    draw_operations,
+    scratch,
+)
 from augment.kernels.warm import warm
-from augment.methods.rival_configs import AugMixConfig, AugMixJsdConfig
+from augment.method import Method, require
 from augment.treatment import LossOutput, Treatment, TreatmentContext
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from torch import Tensor, nn
-
-    from augment.kernels.counters import SampleKeys, StepKeys
 
 KERNELS: Final = ("augment.kernels.counters", "augment.methods.augmix")
 NUM_VIEWS: Final = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AugMixConfig:
+    """Hyper-parameters of AugMix without the consistency loss.
+
+    Attributes:
+        severity: Level of the base operations.
+        width: Number of chains.
+        depth: Largest number of operations in a chain; each draws its own from 1..depth.
+        operations: "basic" for the 9 published operations, "all" for 13.
+    """
+
+    severity: float = 3.0
+    width: int = 3
+    depth: int = 3
+    operations: OperationSet = "basic"
+
+    def __post_init__(self) -> None:
+        check_operations(self.operations, self.severity)
+        require(self.width >= 1, "width must be at least 1", self.width)
+        require(self.depth >= 1, "depth must be at least 1", self.depth)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AugMixJsdConfig(AugMixConfig):
+    """Hyper-parameters of AugMix with the consistency loss: those of the mixtures, and its weight.
+
+    Attributes:
+        consistency_weight: Weight of the Jensen-Shannon divergence between the three views.
+    """
+
+    consistency_weight: float = 12.0
+
+    def __post_init__(self) -> None:
+        AugMixConfig.__post_init__(self)  # super() fails in classes with slots
+        require(self.consistency_weight >= 0.0, "consistency_weight must not be negative", self.consistency_weight)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,16 +101,20 @@ def draw_augmix(config: AugMixConfig, keys: SampleKeys, *, height: int, width: i
     exponential = -np.log1p(-draws[:, 1 : 1 + chains])
     length = 1 + (draws[:, 1 + chains : 1 + 2 * chains] * depth).astype(np.int64)
     each = draws[:, 1 + 2 * chains :].reshape(count, chains, depth, 3)
-    choices = ALL if config.operations == "all" else BASIC
-    operation = (each[..., 0] * len(choices)).astype(np.int64)
-    level = LOWEST_LEVEL + (config.severity - LOWEST_LEVEL) * each[..., 1]
-    argument = arguments(operation, level, np.where(each[..., 2] > 0.5, -1.0, 1.0), height, width)
+    operation, argument = draw_operations(
+        config.operations, config.severity, each[..., 0], each[..., 1], each[..., 2], (height, width)
+    )
     return AugMixDraw(
         operation=np.where(np.arange(depth) < length[..., None], operation, -1),
         argument=argument,
         weight=(exponential / exponential.sum(axis=1, keepdims=True)).astype(np.float32),
         share=draws[:, 0].astype(np.float32),
     )
+
+
+def mixture(config: AugMixConfig, images: NDArray[np.uint8], keys: SampleKeys, stream: str) -> NDArray[np.float32]:
+    """Return a mixture of each image, its choices drawn from a random stream: (N, H, W, C) uint8 -> float32 in [0, 1]."""
+    return apply_augmix(images, draw_augmix(config, keys, height=images.shape[1], width=images.shape[2], stream=stream))
 
 
 def apply_augmix(images: NDArray[np.uint8], draw: AugMixDraw) -> NDArray[np.float32]:
@@ -120,11 +164,7 @@ class AugMix(Treatment):
 
     def sample(self, images: NDArray[np.uint8], keys: SampleKeys) -> NDArray[np.float32]:
         """Mix chains: (N, H, W, C) uint8 -> (N, H, W, C) float32 in [0, 1]."""
-        return self._mixture(images, keys, "augmix")
-
-    def _mixture(self, images: NDArray[np.uint8], keys: SampleKeys, stream: str) -> NDArray[np.float32]:
-        draw = draw_augmix(self._config, keys, height=images.shape[1], width=images.shape[2], stream=stream)
-        return apply_augmix(images, draw)
+        return mixture(self._config, images, keys, "augmix")
 
 
 class AugMixJsd(Treatment):
@@ -133,25 +173,22 @@ class AugMixJsd(Treatment):
     num_views = NUM_VIEWS
 
     def __init__(self, config: AugMixJsdConfig, context: TreatmentContext) -> None:
-        self._mixing = AugMix(config.mixing, context)
-        self._weight = config.consistency_weight
+        self._config = config
+        warm(KERNELS)
 
     def sample(self, images: NDArray[np.uint8], keys: SampleKeys) -> NDArray[np.float32]:
         """Return (clean, mixture, mixture): (N, H, W, C) uint8 -> (3, N, H, W, C) float32 in [0, 1]."""
         clean = images.astype(np.float32) / np.float32(255.0)
-        views = [self._mixing._mixture(images, keys, stream) for stream in ("augmix", "augmix-second")]
-        return np.stack([clean, *views])
+        return np.stack([clean, *(mixture(self._config, images, keys, name) for name in ("augmix", "augmix-second"))])
 
     def loss(
         self, model: nn.Module, images: Tensor, targets: Tensor, extra: Tensor | None, keys: StepKeys
     ) -> LossOutput:
         """Return cross-entropy on the clean view plus the weighted Jensen-Shannon divergence of the three."""
-        from torch.nn import functional
-
         logits = model(images)
         views = logits.chunk(NUM_VIEWS)
         loss = functional.cross_entropy(views[0], targets)
-        return LossOutput(loss + self._weight * jensen_shannon(views), views[0])
+        return LossOutput(loss + self._config.consistency_weight * jensen_shannon(views), views[0])
 
 
 def jensen_shannon(logits: tuple[Tensor, ...]) -> Tensor:
@@ -162,9 +199,6 @@ def jensen_shannon(logits: tuple[Tensor, ...]) -> Tensor:
 
     Source: AugMix, equation 4; as in its code, the mixture is clamped to [1e-7, 1] before the logarithm.
     """
-    import torch
-    from torch.nn import functional
-
     predictions = [functional.softmax(view.float(), dim=1) for view in logits]
     mixture = torch.stack(predictions).mean(dim=0).clamp(1e-7, 1.0).log()
     parts = [functional.kl_div(mixture, prediction, reduction="batchmean") for prediction in predictions]
@@ -182,3 +216,38 @@ def _warm_up() -> None:
 
 
 WARM_UP = (_warm_up,)
+
+
+_SOURCE: Final = "Hendrycks et al., AugMix (ICLR 2020); google-research/augmix"
+_DEFAULTS: Final = {"imagenet": {"severity": 1.0}}
+
+AUGMIX: Final = Method(
+    name="augmix",
+    title="AugMix",
+    semantics=1,
+    config=AugMixConfig,
+    stages=frozenset({"sample"}),
+    build=AugMix,
+    defaults=_DEFAULTS,
+    returns_float=True,
+    what="Blend the image with a random combination of three chains of operations.",
+    source=_SOURCE,
+    unstated="whether AugMix uses its consistency loss (off here)",
+    note="The published table gives no consistency loss; its numbers fit training without one.",
+)
+
+AUGMIX_JSD: Final = Method(
+    name="augmix-jsd",
+    title="AugMix (JSD)",
+    semantics=1,
+    config=AugMixJsdConfig,
+    stages=frozenset({"sample", "loss"}),
+    build=AugMixJsd,
+    defaults=_DEFAULTS,
+    returns_float=True,
+    num_views=3,
+    passes=3.0,
+    what="AugMix with two mixtures per image and a consistency loss between them and the clean image.",
+    source=_SOURCE,
+    unstated="whether AugMix uses its consistency loss (on here)",
+)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from augment.heavy import Tensor, nn
+from augment.kernels.counters import SampleKeys, StepKeys
 from augment.treatment import LossOutput, Stage, Treatment
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-    from torch import Tensor, nn
-
-    from augment.kernels.counters import SampleKeys, StepKeys
 
 
 class Composed(Treatment):

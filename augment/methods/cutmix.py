@@ -10,15 +10,30 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Final
 
+from augment.heavy import Tensor, nn
 from augment.kernels.batch_draws import beta_weight, partners, soft_targets
 from augment.kernels.counters import StepKeys, step_uniforms
-from augment.methods.configs import CutMixConfig
+from augment.method import Method, require, require_fraction
 from augment.treatment import Treatment, TreatmentContext
 
-if TYPE_CHECKING:
-    from torch import Tensor, nn
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutMixConfig:
+    """Hyper-parameters of CutMix.
+
+    Attributes:
+        probability: Share of the batches that are mixed.
+        alpha: Both parameters of the Beta distribution that the kept area is drawn from.
+    """
+
+    probability: float = 0.5
+    alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        require_fraction("probability", self.probability)
+        require(self.alpha > 0.0, "alpha must be above 0", self.alpha)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,3 +93,17 @@ class CutMix(Treatment):
         kept = 1.0 - box.area / (height * width)
         soft = soft_targets(targets, self._num_classes)
         return mixed, kept * soft + (1.0 - kept) * soft[partner]
+
+
+METHOD: Final = Method(
+    name="cutmix",
+    title="CutMix",
+    semantics=1,
+    config=CutMixConfig,
+    stages=frozenset({"batch"}),
+    build=CutMix,
+    defaults={"imagenet": {"probability": 1.0}},
+    what="Paste a box of another image of the shard and share the target by area.",
+    source="Yun et al., CutMix (ICCV 2019); clovaai/CutMix-PyTorch",
+    unstated="CutMix's probability (0.5 on CIFAR, 1 on ImageNet here)",
+)

@@ -10,21 +10,34 @@ normalisation, which is the context's mean before it. Half the image's side is t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from augment.kernels.compiled import kernel, read_only
 from augment.kernels.counters import SampleKeys, integers
 from augment.kernels.mixings import to_unit
 from augment.kernels.warm import warm
-from augment.methods.configs import CutoutConfig
+from augment.method import Method, require_fraction
 from augment.treatment import Treatment, TreatmentContext
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 KERNELS: Final = ("augment.kernels.counters", "augment.methods.cutout")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutoutConfig:
+    """Hyper-parameters of Cutout.
+
+    Attributes:
+        side_fraction: Side of the square hole as a fraction of the image's side.
+    """
+
+    side_fraction: float = 0.5
+
+    def __post_init__(self) -> None:
+        require_fraction("side_fraction", self.side_fraction)
 
 
 def cut_out(
@@ -86,3 +99,18 @@ def _warm_up() -> None:
 
 
 WARM_UP = (_warm_up,)
+
+
+METHOD: Final = Method(
+    name="cutout",
+    title="Cutout",
+    semantics=1,
+    config=CutoutConfig,
+    stages=frozenset({"sample"}),
+    build=Cutout,
+    accepts_float=True,
+    returns_float=True,
+    what="Fill one square of half the side, at a random place, with the mean colour.",
+    source="DeVries and Taylor, Cutout (2017); uoguelph-mlrg/Cutout",
+    unstated="Cutout's size (half the side here)",
+)

@@ -7,15 +7,28 @@ mixed targets give the published sum of two losses. Here the batch is the logica
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import Final
 
+from augment.heavy import Tensor, nn
 from augment.kernels.batch_draws import beta_weight, partners, soft_targets
 from augment.kernels.counters import StepKeys, step_uniforms
-from augment.methods.configs import MixupConfig
+from augment.method import Method, require
 from augment.treatment import Treatment, TreatmentContext
 
-if TYPE_CHECKING:
-    from torch import Tensor, nn
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MixupConfig:
+    """Hyper-parameters of Mixup.
+
+    Attributes:
+        alpha: Both parameters of the Beta distribution that the weight is drawn from.
+    """
+
+    alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        require(self.alpha > 0.0, "alpha must be above 0", self.alpha)
 
 
 class Mixup(Treatment):
@@ -32,3 +45,19 @@ class Mixup(Treatment):
         soft = soft_targets(targets, self._num_classes)
         mixed = weight * images + (1.0 - weight) * images[partner]
         return mixed.clamp(0.0, 1.0), weight * soft + (1.0 - weight) * soft[partner]
+
+
+METHOD: Final = Method(
+    name="mixup",
+    title="Mixup",
+    semantics=1,
+    config=MixupConfig,
+    stages=frozenset({"batch"}),
+    build=Mixup,
+    defaults={"imagenet": {"alpha": 0.2}},
+    recipe={name: {"weight_decay": 1e-4} for name in ("cifar-10", "cifar-100")},
+    what="Blend every image and its target with another of the shard, by one weight per shard.",
+    source="Zhang et al., mixup (ICLR 2018); facebookresearch/mixup-cifar10",
+    unstated="Mixup's alpha (1 on CIFAR, 0.2 on ImageNet here)",
+    note="The PixMix paper does not state alpha: 1 on small images, 0.2 on ImageNet, as the authors of Mixup have it.",
+)

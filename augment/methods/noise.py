@@ -13,21 +13,60 @@ image is noised with probability `share`, which does not depend on how batches a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from augment.kernels.compiled import kernel, read_only
 from augment.kernels.counters import SampleKeys, philox, stream_id, uniform_at, uniforms
 from augment.kernels.warm import warm
-from augment.methods.rival_configs import GaussianNoiseConfig, SaltAndPepperConfig, SpeckleConfig
+from augment.method import Method, require, require_fraction
 from augment.treatment import Treatment, TreatmentContext
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 KERNELS: Final = ("augment.kernels.counters", "augment.methods.noise")
 _TO_UNIT: Final = 1.0 / 9007199254740992.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaltAndPepperConfig:
+    """Hyper-parameters of salt and pepper.
+
+    Attributes:
+        probability: Probability that a pixel is replaced; half of it for black, half for white.
+    """
+
+    probability: float = 0.1
+
+    def __post_init__(self) -> None:
+        require_fraction("probability", self.probability)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoiseConfig:
+    """Hyper-parameters of normal noise.
+
+    Attributes:
+        scales: Standard deviations that each noised image draws one of.
+        share: Probability that an image is noised.
+    """
+
+    scales: tuple[float, ...] = (0.08, 0.12, 0.18, 0.26, 0.38)
+    share: float = 0.5
+
+    def __post_init__(self) -> None:
+        rule = "scales must be one or more numbers above 0"
+        require(len(self.scales) >= 1 and min(self.scales) > 0.0, rule, self.scales)
+        require_fraction("share", self.share)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeckleConfig(NoiseConfig):
+    """Hyper-parameters of speckle, as those of normal noise."""
+
+    scales: tuple[float, ...] = (0.15, 0.2, 0.35, 0.45, 0.6)
 
 
 @kernel()
@@ -139,10 +178,8 @@ class SaltAndPepper(Treatment):
 class Noise(Treatment):
     """Speckle or Gaussian noise as a sample stage."""
 
-    def __init__(self, config: SpeckleConfig | GaussianNoiseConfig, context: TreatmentContext) -> None:
-        self._config = config
-        self._multiply = isinstance(config, SpeckleConfig)
-        self._stream = "speckle" if self._multiply else "gaussian-noise"
+    def __init__(self, config: NoiseConfig, context: TreatmentContext, *, stream: str, multiply: bool) -> None:
+        self._config, self._stream, self._multiply = config, stream, multiply
         warm(KERNELS)
 
     def sample(self, images: NDArray[Any], keys: SampleKeys) -> NDArray[np.float32]:
@@ -159,3 +196,46 @@ def _warm_up() -> None:
 
 
 WARM_UP = (_warm_up,)
+
+
+_GAME_OF_NOISE: Final = "Rusak et al., A simple way to make neural networks robust (ECCV 2020); bethgelab/game-of-noise"
+
+SALT_AND_PEPPER: Final = Method(
+    name="salt-and-pepper",
+    title="Salt & Pepper",
+    semantics=1,
+    config=SaltAndPepperConfig,
+    stages=frozenset({"sample"}),
+    build=SaltAndPepper,
+    accepts_float=True,
+    what="Turn a tenth of the pixels black or white.",
+    source="The MNIST report on PixMix (MLSS)",
+    note="The density is unpublished: 0.1.",
+)
+
+SPECKLE: Final = Method(
+    name="speckle",
+    title="Speckle",
+    semantics=1,
+    config=SpeckleConfig,
+    stages=frozenset({"sample"}),
+    build=partial(Noise, stream="speckle", multiply=True),
+    accepts_float=True,
+    returns_float=True,
+    what="Multiply normal noise of a random scale into every second image.",
+    source=_GAME_OF_NOISE,
+    note="Every image is noised with probability 1/2; the published loop noises exactly half of a batch.",
+)
+
+GAUSSIAN_NOISE: Final = Method(
+    name="gaussian-noise",
+    title="Gaussian Noise",
+    semantics=1,
+    config=NoiseConfig,
+    stages=frozenset({"sample"}),
+    build=partial(Noise, stream="gaussian-noise", multiply=False),
+    accepts_float=True,
+    returns_float=True,
+    what="Add normal noise of a random scale to every second image.",
+    source=_GAME_OF_NOISE,
+)

@@ -10,24 +10,43 @@ outliers follow from its index and the epoch's start, so that an epoch covers on
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from augment.errors import AugmentError
-from augment.kernels.counters import SampleKeys, uniforms
+from augment.heavy import Tensor, functional, nn, torch
+from augment.kernels.counters import SampleKeys, StepKeys, uniforms
 from augment.kernels.geometry import gather_crop_flip
 from augment.kernels.warm import warm
-from augment.methods.rival_configs import OutlierExposureConfig
+from augment.method import Method, require
 from augment.treatment import LossOutput, Treatment, TreatmentContext
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from torch import Tensor, nn
-
-    from augment.kernels.counters import StepKeys
-
 KERNELS: Final = ("augment.kernels.counters", "augment.kernels.geometry")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutlierExposureConfig:
+    """Hyper-parameters of Outlier Exposure.
+
+    Attributes:
+        weight: Weight of the outlier term.
+        per_sample: Outliers for each training image.
+        crop_padding: Zero padding of the outliers' random crop in pixels.
+        flip: Whether outliers are flipped with probability 1/2.
+    """
+
+    weight: float = 0.5
+    per_sample: int = 2
+    crop_padding: int = 4
+    flip: bool = True
+
+    def __post_init__(self) -> None:
+        require(self.weight >= 0.0, "weight must not be negative", self.weight)
+        require(self.per_sample >= 1, "per_sample must be at least 1", self.per_sample)
+        require(self.crop_padding >= 0, "crop_padding must not be negative", self.crop_padding)
 
 
 class OutlierExposure(Treatment):
@@ -71,9 +90,6 @@ class OutlierExposure(Treatment):
         self, model: nn.Module, images: Tensor, targets: Tensor, extra: Tensor | None, keys: StepKeys
     ) -> LossOutput:
         """Return cross-entropy on the training images plus the weighted outlier term, from one forward pass."""
-        import torch
-        from torch.nn import functional
-
         if extra is None:
             raise AugmentError("Outlier Exposure got no outliers with this batch; the loop must pass its extra stream")
         logits = model(torch.cat([images, extra]))
@@ -85,3 +101,24 @@ class OutlierExposure(Treatment):
 def uniform_cross_entropy(logits: Tensor) -> Tensor:
     """Return the mean of logsumexp(z) - mean(z), the cross-entropy to the uniform distribution; logits (M, K)."""
     return (logits.logsumexp(dim=1) - logits.mean(dim=1)).mean()
+
+
+_MNIST_RECIPE: Final = {"epochs": 5, "lr": 0.01}
+"""hendrycks/outlier-exposure, MNIST/: five epochs from the rate that the network itself was trained at."""
+
+METHOD: Final = Method(
+    name="oe",
+    title="Outlier Exposure",
+    semantics=1,
+    config=OutlierExposureConfig,
+    stages=frozenset({"loss", "extra"}),
+    build=OutlierExposure,
+    needs_outliers=True,
+    recipe={"*": {"epochs": 10, "lr": 1e-3}, **dict.fromkeys(("mnist", "fashion-mnist", "kmnist"), _MNIST_RECIPE)},
+    starts_from="baseline",
+    passes=3.0,
+    what="Fine-tune to be undecided on a second stream of unlabelled images.",
+    source="Hendrycks et al., Outlier Exposure (ICLR 2019); hendrycks/outlier-exposure",
+    unstated="whether OE is fine-tuned or trained from scratch (10 epochs from 0.001 here)",
+    note="Fine-tuning from the baseline for 10 epochs is inferred from the published errors.",
+)

@@ -7,8 +7,8 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from augment.files.named import with_contents
 from augment.files.published import Identified
-from augment.methods.method_files import with_contents
 from augment.plugins import Versioned, versioned
 from eval.benchmarks.contract import BenchmarkRequest
 from eval.tables.column import Column

@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from augment.methods.method_files import missing_files
+from augment.files.named import missing_files
 from augment.mixing_sets.identity import missing_set_files
 from augment.mixing_sets.registry import mixing_set_for
 from orchestration.cells.cell import Cell, Mode, Plan, PlannedCell

@@ -17,7 +17,7 @@ from tests.conftest import Install
 METHOD = """
 from augment.method import Method
 from augment.treatment import Treatment
-from augment.methods.configs import NoConfig
+from augment.methods.baseline import NoConfig
 
 def build(config, context):
     from {helper} import STRENGTH

@@ -50,7 +50,7 @@ def test_this_repository_may_be_uploaded() -> None:
     upload = measure_upload(REPOSITORY)
 
     check_upload(upload)
-    assert {"orchestration/cli/main.py", "augment/methods/pixmix/treatment.py"} <= upload.sizes.keys()
+    assert {"orchestration/cli/main.py", "augment/methods/pixmix/pixmix.py"} <= upload.sizes.keys()
     assert not [name for name in upload.sizes if name.startswith(("tests/", ".git/", ".venv/", "docs/"))]
 
 

@@ -1,7 +1,7 @@
 """A method whose output changes must raise its `semantics`, for the version is part of every train key.
 
 `method_digests.json` holds, for each method and version, what came out for fixed input. After a change that is meant
-to alter outputs: raise `semantics` of the method in `augment/registry.py` and write the new outcome with
+to alter outputs: raise `semantics` of the method in its own file and write the new outcome with
 
     DREAMGRID_WRITE_DIGESTS=1 python -m pytest tests/conformance/test_method_semantics.py
 
@@ -124,7 +124,7 @@ def test_a_changed_output_needs_a_raised_semantics_version(name: str) -> None:
     )
     assert is_same, (
         f"the output of {name!r} changed, but its semantics is still {method.semantics}: results recorded before would be taken "
-        f"for results of this code. Raise `semantics` of {name!r} in augment/registry.py, or undo the change; then write the new "
+        f"for results of this code. Raise `semantics` of {name!r} in its file, or undo the change; then write the new "
         "outcome as this file's first lines say"
     )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from augment.compound import method_for
-from augment.methods.method_files import named_files
+from augment.files.named import named_files
 from augment.mixing_sets.identity import config_for
 from augment.mixing_sets.registry import mixing_set_for
 from trainers.worker.staging import RECORD, changed_copies, stage

@@ -5,30 +5,56 @@ this is substantially slower; steps, layers and resolution are unpublished. Here
 forward pass, `pictures` new visualisations of the network in evaluation mode go into a ring buffer; mixing happens in the batch
 stage, with images drawn from the buffer. The buffer is part of the checkpoint, so a resumed job mixes the same images.
 
-Images come from the sample stage unchanged, as whole 255ths, and are mixed by the kernel of `augment.methods.pixmix.treatment`
+Images come from the sample stage unchanged, as whole 255ths, and are mixed by the kernel of `augment.methods.pixmix.pixmix`
 on the host.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
+from augment.feature_visualisation.layers import visual_layers
+from augment.feature_visualisation.visualise import FvisConfig, Unit, visualise
+from augment.heavy import Tensor, nn, torch
 from augment.kernels.counters import SampleKeys, StepKeys, uniforms
 from augment.kernels.warm import warm
-from augment.methods.configs import IterativeConfig
-from augment.methods.pixmix.treatment import apply_pixmix, draw_pixmix
+from augment.method import Method, require
+from augment.methods.pixmix.pixmix import SOURCE, PixMixConfig, apply_pixmix, draw_pixmix
+from augment.networks.modes import bare
 from augment.treatment import Treatment, TreatmentContext
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from torch import Tensor, nn
 
 KERNELS: Final = ("augment.kernels.counters", "augment.methods.pixmix.kernel")
 MAX_SHARD: Final = 2**20
 """Images of one shard, at most: places in a step are shard * MAX_SHARD + row."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IterativeConfig(PixMixConfig):
+    """Hyper-parameters of iterative PixMix: those of PixMix itself, and of its visualisations.
+
+    Attributes:
+        pictures: Feature visualisations made at once (M).
+        ascent_steps: Optimiser steps for each of them (T); 0 leaves their random start.
+        refresh_every: Training steps from one refresh to the next; 1 visualises at every step.
+        buffer_size: Images kept, the oldest are overwritten (B).
+    """
+
+    pictures: int = 64
+    ascent_steps: int = 32
+    refresh_every: int = 20
+    buffer_size: int = 2048
+
+    def __post_init__(self) -> None:
+        PixMixConfig.__post_init__(self)  # super() fails in classes with slots
+        require(self.pictures >= 1, "pictures must be at least 1", self.pictures)
+        require(self.refresh_every >= 1, "refresh_every must be at least 1", self.refresh_every)
+        require(self.ascent_steps >= 0, "ascent_steps must not be negative", self.ascent_steps)
+        require(self.buffer_size >= self.pictures, f"buffer_size must be at least {self.pictures}", self.buffer_size)
 
 
 class Visualiser(Protocol):
@@ -40,10 +66,6 @@ class Visualiser(Protocol):
 
 def visualise_any_channel(model: nn.Module, keys: SampleKeys, *, side: int, steps: int) -> NDArray[np.uint8]:
     """Visualise, for each image, a random channel of a random layer (the first convolution or a block's output)."""
-    from augment.feature_visualisation.layers import visual_layers
-    from augment.feature_visualisation.visualise import FvisConfig, Unit, visualise
-    from augment.methods.adversarial import bare
-
     network = bare(model)
     layers = visual_layers(network, side)
     draws = uniforms(keys, 2, stream="pixmix-iterative").tolist()
@@ -68,8 +90,6 @@ class PixMixIterative(Treatment):
 
     def batch(self, model: nn.Module, images: Tensor, targets: Tensor, keys: StepKeys) -> tuple[Tensor, Tensor]:
         """Refresh the buffer when it is due, then mix: (N, C, H, W) float32 in [0, 1], targets as given."""
-        import torch
-
         if keys.step >= self._next_refresh:
             self._refresh(model, keys)
         pixels = (images.detach().clamp(0.0, 1.0) * 255.0).round().to(torch.uint8)
@@ -80,7 +100,7 @@ class PixMixIterative(Treatment):
         places = keys.shard * MAX_SHARD + np.arange(len(images), dtype=np.int64)
         mixing_images = self._buffer[: min(self._num_made, len(self._buffer))]
         draw = draw_pixmix(
-            self._config.mixing,
+            self._config,
             SampleKeys(keys.seed, keys.step, places),
             image_shape=(images.shape[1], images.shape[2]),
             mixing_shape=(len(mixing_images), mixing_images.shape[1], mixing_images.shape[2]),
@@ -98,8 +118,6 @@ class PixMixIterative(Treatment):
 
     def state_dict(self) -> Mapping[str, Any]:
         """Return the buffer and its place in time."""
-        import torch
-
         return {
             "buffer": torch.from_numpy(self._buffer.copy()),
             "num_made": self._num_made,
@@ -110,3 +128,17 @@ class PixMixIterative(Treatment):
         """Restore the buffer."""
         self._buffer[...] = state["buffer"].numpy()
         self._num_made, self._next_refresh = state["num_made"], state["next_refresh"]
+
+
+METHOD: Final = Method(
+    name="pixmix-iterative",
+    title="PixMix (Iterative)",
+    semantics=2,
+    config=IterativeConfig,
+    stages=frozenset({"batch"}),
+    build=PixMixIterative,
+    what="PixMix whose mixing images are feature visualisations of the network being trained.",
+    source=SOURCE,
+    unstated="layers, steps and buffer of Iterative",
+    note="Number, steps and layers of the visualisations are unpublished; 64 new ones every 20 steps into a buffer of 2,048.",
+)

@@ -10,15 +10,13 @@ fixed point, or stepped along the axis where the map neither shears nor turns; b
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from augment.kernels.compiled import kernel, read_only
 from augment.kernels.operations import apply_operation, scratch
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 SKIP: Final = -1
 AFFINE_NEAREST: Final = 20

@@ -1,10 +1,10 @@
-"""The published networks of style transfer, put together from the weights in their files: a VGG-like encoder and its mirror.
+"""The networks of style transfer: published ones, put together from the weights in their files, and their substitute.
 
 Huang and Belongie, "Arbitrary Style Transfer in Real-time with Adaptive Instance Normalization" (ICCV 2017), files as of
-naoto0804/pytorch-AdaIN: 3 x 3 convolutions on mirrored borders with ReLU; the encoder halves the resolution before every
-convolution that doubles the channels and is used up to the first one as wide as the decoder's input (relu4_1 of VGG-19); the
-decoder doubles the resolution after every convolution that halves the channels and ends without ReLU. An encoder may begin with
-a 1 x 1 convolution that normalises the pixels. Networks of `augment.networks.style.training` follow the same rules.
+naoto0804/pytorch-AdaIN: a VGG-like encoder and its mirror, of 3 x 3 convolutions on mirrored borders with ReLU. The encoder
+halves the resolution before every convolution that doubles the channels and is used up to the first one as wide as the decoder's
+input (relu4_1 of VGG-19); it may begin with a 1 x 1 convolution that normalises the pixels. The decoder doubles the resolution
+after every convolution that halves the channels and ends without ReLU. Networks of `augment.networks.style.training` do likewise.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from augment.errors import AugmentError
-from augment.networks.weight_files import Convolution, convolutions_of, read_weights
+from augment.networks.weights import Convolution, convolutions_of, read_weights
 
 
 class MirrorPad(nn.Module):
@@ -117,3 +117,28 @@ def convolution_of(given: Convolution) -> nn.Conv2d:
         made.weight.copy_(given.weight)
         made.bias.copy_(given.bias)  # type: ignore[union-attr]
     return made
+
+
+class StyleNetwork(nn.Module):
+    """The substitute for the published networks: an encoder to half the resolution and a decoder back."""
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(
+            nn.Conv2d(channels, hidden, 3, padding=1), nn.ReLU(), nn.Conv2d(hidden, 2 * hidden, 3, padding=1), nn.ReLU(),
+            nn.AvgPool2d(2, ceil_mode=True), nn.Conv2d(2 * hidden, 4 * hidden, 3, padding=1), nn.ReLU(),
+        )  # fmt: skip
+        self.decoder = nn.Sequential(
+            nn.Conv2d(4 * hidden, 2 * hidden, 3, padding=1), nn.ReLU(), nn.Upsample(scale_factor=2, mode="nearest"),
+            nn.Conv2d(2 * hidden, hidden, 3, padding=1), nn.ReLU(), nn.Conv2d(hidden, channels, 3, padding=1),
+        )  # fmt: skip
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Return features, (N, C, H, W) in [0, 1] -> (N, 4 hidden, H / 2, W / 2)."""
+        features: Tensor = self.encoder(2.0 * images - 1.0)
+        return features
+
+    def decode(self, features: Tensor, height: int, width: int) -> Tensor:
+        """Return images of a height and width, range open."""
+        drawn: Tensor = self.decoder(features)[:, :, :height, :width]
+        return 0.5 * (drawn + 1.0)

@@ -1,4 +1,4 @@
-"""Encoder and decoder of style transfer of one's own: train them on any images, and stylise a folder with them.
+"""Encoder and decoder of your own style transfer: train them on any images, and stylise a folder with them.
 
     python -m augment.networks.style.training train --images photos --styles paintings --out style
     python -m augment.networks.style.training stylise --images train --styles paintings --encoder style/encoder.pt \\
@@ -22,8 +22,8 @@ from typing import Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
-from torch.nn import functional
 
 from augment.errors import AugmentError
 from augment.files.reading import WholeImages
@@ -31,10 +31,9 @@ from augment.files.walk import images_in
 from augment.kernels.counters import SampleKeys, StepKeys, integers, step_uniforms
 from augment.kernels.shard_random import shard_generator
 from augment.mixing_sets.images import middle_square
-from augment.networks.learned import reset_convolutions
+from augment.networks.style.adain import adaptive_instance_norm, style_loss
 from augment.networks.style.network import PublishedStyleNetwork, decoder_of, encoder_of, style_network
-from augment.networks.style.sin import EPSILON, adaptive_instance_norm
-from augment.networks.weight_files import Convolution
+from augment.networks.weights import Convolution, reset_convolutions
 
 WIDTHS: Final = (16, 32, 64)
 BATCH: Final = 16
@@ -83,16 +82,6 @@ def train_style_network(
     return network.eval()
 
 
-def style_loss(network: PublishedStyleNetwork, images: Tensor, styles: Tensor) -> Tensor:
-    """Return the error of redrawn images plus that of the features of stylised ones, relative to their variance."""
-    height, width = images.shape[2:]
-    features = network.encode(images)
-    redrawn = functional.mse_loss(network.decode(features, height, width), images)
-    wanted = adaptive_instance_norm(features, network.encode(styles)).detach()
-    stylised = network.encode(network.decode(wanted, height, width).clamp(0.0, 1.0))
-    return redrawn + 0.1 * functional.mse_loss(stylised, wanted) / wanted.var().clamp(min=EPSILON)
-
-
 def save(network: PublishedStyleNetwork, folder: Path) -> None:
     """Write encoder.pt and decoder.pt."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -114,8 +103,6 @@ def stylise_folder(
 
     Images that are there already are left alone, so an interrupted run goes on. What cannot be decoded has no copy.
     """
-    from PIL import Image
-
     names, paintings = images_in(images, "stylising").names, _files(styles)
     files = _files(images)
     chosen = integers(SampleKeys(seed, 0, np.arange(len(names))), 1, len(paintings), stream="stylise")[:, 0]

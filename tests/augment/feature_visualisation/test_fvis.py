@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from augment.errors import AugmentError
-from augment.feature_visualisation.layers import Layer, activations, frozen, input_channels, visual_layers
+from augment.feature_visualisation.layers import Layer, activations, input_channels, visual_layers
 from augment.feature_visualisation.untrained import untrained_network
 from augment.feature_visualisation.visualise import (
     COLOUR_ROOT,
@@ -25,6 +25,7 @@ from augment.feature_visualisation.visualise import (
     visualise,
 )
 from augment.kernels.counters import SampleKeys
+from augment.networks.modes import frozen
 
 
 @pytest.fixture(autouse=True)

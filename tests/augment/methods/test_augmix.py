@@ -11,8 +11,7 @@ from torch import nn
 
 from augment.kernels.counters import SampleKeys, StepKeys
 from augment.kernels.operations import BASIC, apply_operations
-from augment.methods.augmix import AugMixJsd, apply_augmix, draw_augmix, jensen_shannon
-from augment.methods.rival_configs import AugMixConfig, AugMixJsdConfig
+from augment.methods.augmix import AugMixConfig, AugMixJsd, AugMixJsdConfig, apply_augmix, draw_augmix, jensen_shannon
 from augment.treatment import TreatmentContext
 
 CONTEXT = TreatmentContext(image_size=16, num_channels=3, num_classes=4, mean=(0.5,) * 3)

@@ -13,11 +13,10 @@ from torch import nn
 
 from augment.errors import AugmentError
 from augment.kernels.counters import SampleKeys, StepKeys
-from augment.methods.adversarial import Adversarial, evaluating
-from augment.methods.configs import IterativeConfig
-from augment.methods.outlier_exposure import OutlierExposure, uniform_cross_entropy
-from augment.methods.pixmix.iterative import PixMixIterative
-from augment.methods.rival_configs import AdversarialConfig, AdversarialL2Config, OutlierExposureConfig
+from augment.methods.adversarial import Adversarial, AdversarialConfig, AdversarialL2Config
+from augment.methods.outlier_exposure import OutlierExposure, OutlierExposureConfig, uniform_cross_entropy
+from augment.methods.pixmix.iterative import IterativeConfig, PixMixIterative
+from augment.networks.modes import evaluating
 from augment.treatment import TreatmentContext
 
 CONTEXT = TreatmentContext(

@@ -13,15 +13,15 @@ from torch import Tensor, nn
 
 from augment.compound import config_for
 from augment.errors import AugmentError
+from augment.files.named import PENDING, missing_files, named_file, with_contents
 from augment.kernels.counters import StepKeys
-from augment.methods.method_files import PENDING, missing_files, named_file, with_contents
-from augment.networks.ant import Ant
-from augment.networks.configs import AntConfig, EdsrConfig, SinConfig
-from augment.networks.edsr.published import MEAN_RGB, PublishedEdsr, published_edsr
-from augment.networks.edsr.treatment import Edsr, damaged_weights
+from augment.methods.ant import Ant, AntConfig
+from augment.methods.edsr import Edsr, EdsrConfig, damaged_weights
+from augment.methods.sin import Sin, SinConfig
+from augment.networks.edsr import MEAN_RGB, PublishedEdsr, published_edsr
+from augment.networks.style.adain import adaptive_instance_norm
 from augment.networks.style.network import style_network
-from augment.networks.style.sin import Sin, adaptive_instance_norm
-from augment.networks.weight_files import read_weights
+from augment.networks.weights import read_weights
 from augment.registry import METHODS
 from augment.treatment import TreatmentContext
 
@@ -124,7 +124,7 @@ def test_a_file_that_changed_since_planning_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "../x.pt"])
 def test_a_name_outside_the_data_root_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="below the data root"):
+    with pytest.raises(ValueError, match="must be a name in the data root"):
         EdsrConfig(weights=name)
 
 
@@ -150,7 +150,9 @@ def test_wrapped_weights_are_read_and_of_two_sets_none_is_taken_without_a_word(t
     torch.save({"net": {"params": own}, "params_ema": {"step": 3}}, tmp_path / "one.pt")
     assert read_weights(tmp_path / "one.pt") == {"a.weight": torch.ones(1)}
     torch.save({"params": own, "params_ema": average}, tmp_path / "two.pt")
-    with pytest.raises(AugmentError, match="must hold one set of weights, but holds params_ema, params; save the one"):
+    with pytest.raises(
+        AugmentError, match="must contain one set of weights, but contains params_ema, params; save the one"
+    ):
         read_weights(tmp_path / "two.pt")
 
 

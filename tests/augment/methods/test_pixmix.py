@@ -15,9 +15,8 @@ from augment.errors import AugmentError
 from augment.kernels.counters import SampleKeys
 from augment.kernels.mixings import ADD, MULTIPLY
 from augment.kernels.operations import ALL, BASIC
-from augment.methods.configs import PixMixConfig
 from augment.methods.pixmix.kernel import MIXING_IMAGE, PLAIN
-from augment.methods.pixmix.treatment import PixMix, PixMixDraw, apply_pixmix, draw_pixmix
+from augment.methods.pixmix.pixmix import PixMix, PixMixConfig, PixMixDraw, apply_pixmix, draw_pixmix
 from augment.treatment import TreatmentContext
 
 Pixels = NDArray[np.float64]

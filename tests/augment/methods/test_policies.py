@@ -13,21 +13,14 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from augment.kernels.counters import SampleKeys, uniforms
 from augment.kernels.operations import Operation
-from augment.methods.policies import tables as policy_tables
-from augment.methods.policies.draws import (
-    RANDOM_SPACE,
-    Programs,
-    autoaugment_space,
-    draw_autoaugment,
-    draw_randaugment,
-    draw_trivialaugment,
-    randaugment_space,
-    rotation,
-    step_for,
-    trivialaugment_space,
-)
+from augment.methods.policies.autoaugment import POLICIES, AutoAugment, AutoAugmentConfig, autoaugment_magnitudes
 from augment.methods.policies.kernel import AFFINE_BICUBIC, AFFINE_NEAREST, SKIP, run_programs
-from augment.methods.rival_configs import AutoAugmentConfig, RandAugmentConfig, TrivialAugmentConfig
+from augment.methods.policies.programs import RANDOM_SPACE, Programs, rotation, step_for
+from augment.methods.policies.randaugment import RandAugment, RandAugmentConfig, randaugment_magnitudes
+from augment.methods.policies.trivialaugment import TrivialAugment, TrivialAugmentConfig, trivialaugment_magnitudes
+from augment.treatment import TreatmentContext
+
+CONTEXT = TreatmentContext(image_size=32, num_channels=3, num_classes=10, mean=(0.5,) * 3)
 
 
 def noise(height: int, width: int, channels: int, seed: int = 0) -> NDArray[np.uint8]:
@@ -116,16 +109,15 @@ def test_autoaugment_equals_the_published_steps(policy: str, channels: int) -> N
     images = np.stack([noise(size, size, channels, seed) for seed in range(count)])
     images[::2] = images[::2] // 2 + np.arange(size, dtype=np.uint8)[:, None]
     keys = SampleKeys(3, 1, np.arange(count))
-    programs = draw_autoaugment(config, keys, height=size, width=size)
+    programs = AutoAugment(config, CONTEXT).draw(keys, height=size, width=size)
     ours = run_programs(images, programs.codes, programs.operands, fill=128)
-    table = policy_tables.CIFAR10 if policy == "cifar10" else policy_tables.IMAGENET
-    space = autoaugment_space(size, size)
+    table, space = POLICIES[policy], autoaugment_magnitudes(size, size)
     draws = uniforms(keys, 5, stream="autoaugment")
     for pixels, result, draw in zip(images, ours, draws, strict=True):
         image = as_image(pixels)
         for step, (name, probability, index) in enumerate(table[int(draw[0] * 25)]):
             if draw[1 + 2 * step] < probability:
-                values = space.steps.get(name)
+                values = space.get(name)
                 magnitude = 0.0 if values is None else float(values[index])
                 is_signed = name not in ("posterize", "solarize")
                 image = published_step(image, name, -magnitude if is_signed and draw[2 + 2 * step] < 0.5 else magnitude)
@@ -134,7 +126,7 @@ def test_autoaugment_equals_the_published_steps(policy: str, channels: int) -> N
 
 def test_the_policies_have_25_sub_policies_of_known_steps() -> None:
     names = {operation.name.lower() for operation in Operation}
-    for table in (policy_tables.CIFAR10, policy_tables.IMAGENET):
+    for table in POLICIES.values():
         assert len(table) == 25
         for name, probability, index in (step for policy in table for step in policy):
             assert name in names
@@ -147,8 +139,8 @@ def test_policy_tables_agree_with_torchvision() -> None:
     autoaugment = pytest.importorskip("torchvision.transforms.autoaugment")
     method = autoaugment.AutoAugment()
     for policy, table in (
-        (autoaugment.AutoAugmentPolicy.CIFAR10, policy_tables.CIFAR10),
-        (autoaugment.AutoAugmentPolicy.IMAGENET, policy_tables.IMAGENET),
+        (autoaugment.AutoAugmentPolicy.CIFAR10, POLICIES["cifar10"]),
+        (autoaugment.AutoAugmentPolicy.IMAGENET, POLICIES["imagenet"]),
     ):
         theirs = [[step[:2] for step in pair] for pair in method._get_policies(policy)]
         ours = [[(name.replace("_", ""), chance) for name, chance, _ in pair] for pair in table]
@@ -158,13 +150,16 @@ def test_policy_tables_agree_with_torchvision() -> None:
 def test_magnitudes_agree_with_torchvision() -> None:
     autoaugment = pytest.importorskip("torchvision.transforms.autoaugment")
     spaces = {
-        "RandAugment": (randaugment_space(32, 32, 31), autoaugment.RandAugment()._augmentation_space(31, (32, 32))),
-        "TrivialAugment": (trivialaugment_space(31), autoaugment.TrivialAugmentWide()._augmentation_space(31)),
+        "RandAugment": (
+            randaugment_magnitudes(32, 32, 31),
+            autoaugment.RandAugment()._augmentation_space(31, (32, 32)),
+        ),
+        "TrivialAugment": (trivialaugment_magnitudes(31), autoaugment.TrivialAugmentWide()._augmentation_space(31)),
     }
     for title, (ours, theirs) in spaces.items():
         assert [name.replace("_", "") for name in RANDOM_SPACE] == [name.lower() for name in theirs], title
         for name, (values, _) in theirs.items():
-            own = {key.replace("_", ""): value for key, value in ours.steps.items()}.get(name.lower())
+            own = {key.replace("_", ""): value for key, value in ours.items()}.get(name.lower())
             if values.ndim:
                 wanted = np.trunc(values.numpy() + 1e-4) if name.startswith("Translate") else values.numpy()
                 assert own == pytest.approx(wanted, abs=1e-5), (title, name)
@@ -176,7 +171,7 @@ def _codes(programs: Programs) -> Counter[int]:
 
 def test_randaugment_draws_fourteen_operations_evenly_at_one_magnitude() -> None:
     keys = SampleKeys(0, 0, np.arange(7000))
-    programs = draw_randaugment(RandAugmentConfig(), keys, height=32, width=32)
+    programs = RandAugment(RandAugmentConfig(), CONTEXT).draw(keys, height=32, width=32)
     assert programs.codes.shape == (7000, 2)
     counts = _codes(programs)
     assert counts[SKIP] == pytest.approx(1000, rel=0.15)
@@ -187,7 +182,7 @@ def test_randaugment_draws_fourteen_operations_evenly_at_one_magnitude() -> None
 
 def test_trivialaugment_draws_any_magnitude() -> None:
     keys = SampleKeys(0, 0, np.arange(20_000))
-    programs = draw_trivialaugment(TrivialAugmentConfig(), keys, height=32, width=32)
+    programs = TrivialAugment(TrivialAugmentConfig(), CONTEXT).draw(keys, height=32, width=32)
     factors = programs.operands[programs.codes == Operation.SHARPNESS][:, 0]
     assert len(set(factors.round(6))) == 61
     assert (factors.min(), factors.max()) == (pytest.approx(0.01), pytest.approx(1.99))

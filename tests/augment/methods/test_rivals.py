@@ -11,10 +11,9 @@ from scipy import stats
 from torch import nn
 
 from augment.kernels.counters import SampleKeys, StepKeys
-from augment.methods.configs import CutMixConfig, CutoutConfig, MixupConfig
-from augment.methods.cutmix import CutMix, box_for
-from augment.methods.cutout import Cutout, cut_out
-from augment.methods.mixup import Mixup
+from augment.methods.cutmix import CutMix, CutMixConfig, box_for
+from augment.methods.cutout import Cutout, CutoutConfig, cut_out
+from augment.methods.mixup import Mixup, MixupConfig
 from augment.treatment import Treatment, TreatmentContext
 
 CONTEXT = TreatmentContext(image_size=32, num_channels=3, num_classes=10, mean=(0.5, 0.25, 0.75))

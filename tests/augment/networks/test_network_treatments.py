@@ -14,14 +14,13 @@ from torch.nn import functional
 
 from augment.errors import AugmentError
 from augment.kernels.counters import StepKeys
-from augment.networks.ant import Ant
-from augment.networks.ant_noise import NoiseGenerator, add_scaled
-from augment.networks.configs import AntConfig, EdsrConfig, Noise2NetConfig, SinConfig
-from augment.networks.edsr.edits import WEIGHT_EDITS, body_edit, head_edit
-from augment.networks.edsr.network import Upsampler
-from augment.networks.edsr.treatment import Edsr, damaged_weights
-from augment.networks.noise2net import Branch, Noise2Net, draw_branches, random_block
-from augment.networks.style.sin import Sin, adaptive_instance_norm
+from augment.methods.ant import Ant, AntConfig, add_scaled
+from augment.methods.edsr import WEIGHT_EDITS, Edsr, EdsrConfig, body_edit, damaged_weights, head_edit
+from augment.methods.noise2net import Branch, Noise2Net, Noise2NetConfig, draw_branches, random_block
+from augment.methods.sin import Sin, SinConfig
+from augment.networks.edsr import Upsampler
+from augment.networks.noise_generator import NoiseGenerator
+from augment.networks.style.adain import adaptive_instance_norm
 from augment.treatment import TreatmentContext
 
 KEYS = StepKeys(3, 5, 0)

@@ -13,27 +13,65 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
-import torch
-from torch.nn import functional
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from augment.errors import AugmentError
-from augment.feature_visualisation.layers import frozen
+from augment.files.named import named_file, require_in_data_root
+from augment.heavy import Tensor, functional, nn, torch
 from augment.kernels.batch_draws import partners
 from augment.kernels.counters import StepKeys, step_uniforms
 from augment.kernels.shard_random import shard_generator
-from augment.methods.adversarial import bare
-from augment.methods.method_files import named_file
-from augment.networks.ant_noise import NoiseGenerator, add_scaled
-from augment.networks.configs import AntConfig
-from augment.networks.weight_files import Convolution, convolutions_of, read_weights
+from augment.method import Method, require, require_fraction
+from augment.networks.modes import bare, frozen
+from augment.networks.weights import Convolution, convolutions_of, read_weights
 from augment.treatment import Treatment, TreatmentContext
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from augment.networks.noise_generator import NoiseGenerator
 
-REFERENCE_VALUES = 3 * 224 * 224
+REFERENCE_VALUES: Final = 3 * 224 * 224
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AntConfig:
+    """Hyper-parameters of adversarial noise training.
+
+    Attributes:
+        epsilon: Norm of the noise on an image of 3 x 224 x 224 values; scaled with the square root of their number.
+        kernel: Side of the second convolution of the generator, 1 or 3.
+        hidden: Channels inside the generator.
+        generator_lr: Adam's learning rate in every training step.
+        retrain_lr: Adam's learning rate when a new generator is trained at the start of an epoch.
+        retrain_steps: Steps of that training.
+        clean_share: Share of a batch that stays clean.
+        replay_share: Share of a batch for each of two earlier generators.
+        generator: File in the data root with weights that the first generator starts from, or "" for random ones.
+        generator_content: Its SHA-256; planning fills it in.
+    """
+
+    epsilon: float = 135.0
+    kernel: int = 1
+    hidden: int = 20
+    generator_lr: float = 1e-4
+    retrain_lr: float = 5e-4
+    retrain_steps: int = 100
+    clean_share: float = 0.5
+    replay_share: float = 0.1
+    generator: str = ""
+    generator_content: str = ""
+
+    def __post_init__(self) -> None:
+        require(self.epsilon >= 0.0, "epsilon must not be negative", self.epsilon)
+        require(self.kernel in (1, 3), "kernel must be 1 or 3", self.kernel)
+        require(self.hidden >= 1, "hidden must be at least 1", self.hidden)
+        require(min(self.generator_lr, self.retrain_lr) > 0.0, "learning rates must be above 0", self.generator_lr)
+        require(self.retrain_steps >= 0, "retrain_steps must not be negative", self.retrain_steps)
+        require_fraction("clean_share", self.clean_share)
+        total = self.clean_share + 2 * self.replay_share
+        require(self.replay_share >= 0.0 and total <= 1.0, "clean_share + 2 replay_share must be at most 1", total)
+        require_in_data_root("generator", self.generator)
 
 
 class Player:
@@ -44,10 +82,10 @@ class Player:
         epoch: Epoch that the generator was made in; -1 before the first.
     """
 
-    def __init__(self, config: AntConfig, channels: int, device: torch.device) -> None:
-        self._config = config
-        self.generator = NoiseGenerator(channels, config.hidden, config.kernel).to(device)
-        self.optimiser = torch.optim.Adam(self.generator.parameters(), lr=config.generator_lr)
+    def __init__(self, generator: NoiseGenerator, lr: float) -> None:
+        self._lr = lr
+        self.generator = generator
+        self.optimiser = torch.optim.Adam(generator.parameters(), lr=lr)
         self.memory: list[dict[str, Tensor]] = []
         self.epoch = -1
 
@@ -56,7 +94,7 @@ class Player:
         if self.epoch >= 0:
             self.memory.append({name: value.clone() for name, value in self.generator.state_dict().items()})
         self.generator.reset(weights)
-        self.optimiser = torch.optim.Adam(self.generator.parameters(), lr=self._config.generator_lr)
+        self.optimiser = torch.optim.Adam(self.generator.parameters(), lr=self._lr)
         self.epoch = epoch
 
     def state_dict(self) -> Mapping[str, Any]:
@@ -85,7 +123,7 @@ class Ant(Treatment):
 
     def __init__(self, config: AntConfig, context: TreatmentContext) -> None:
         self._config, self._channels = config, context.num_channels
-        self._given = _given_generator(config, context)
+        self._given = self._given_generator(context.data_root)
         self._players: dict[int, Player] = {}
         self._waiting: dict[int, Mapping[str, Any]] = {}
         self._epoch = 0
@@ -135,7 +173,7 @@ class Ant(Treatment):
         mixed[order[start:stop]] = add_scaled(
             images[order[start:stop]], player.generator(noise[order[start:stop]]), epsilon
         )
-        earlier = NoiseGenerator(self._channels, self._config.hidden, self._config.kernel).to(images.device)
+        earlier = self._new_generator().to(images.device)
         for draw in step_uniforms(keys, 2, stream="ant-replay").tolist():
             rows = order[stop : stop + replayed]
             if len(rows):
@@ -144,9 +182,28 @@ class Ant(Treatment):
             stop += replayed
         return mixed
 
+    def _new_generator(self) -> NoiseGenerator:
+        from augment.networks.noise_generator import NoiseGenerator  # its class needs the real torch
+
+        return NoiseGenerator(self._channels, self._config.hidden, self._config.kernel)
+
+    def _given_generator(self, data_root: Path | None) -> list[Convolution] | None:
+        if not self._config.generator:
+            return None
+        path = named_file(data_root, self._config.generator, self._config.generator_content)
+        given = convolutions_of(read_weights(path), path)
+        expected = [tuple(each.shape) for each in self._new_generator().weights]
+        found = [tuple(each.weight.shape) for each in given]
+        if found != expected:
+            raise AugmentError(
+                f"{path} must contain convolutions of the shapes {expected}, but contains {found}; "
+                "set kernel and hidden to fit it"
+            )
+        return given
+
     def _player(self, shard: int, device: torch.device) -> Player:
         if shard not in self._players:
-            self._players[shard] = Player(self._config, self._channels, device)
+            self._players[shard] = Player(self._new_generator().to(device), self._config.generator_lr)
             if shard in self._waiting:
                 self._players[shard].load_state_dict(self._waiting.pop(shard))
         return self._players[shard]
@@ -163,20 +220,6 @@ class Ant(Treatment):
         self._waiting = {int(shard): player for shard, player in state["players"].items()}
 
 
-def _given_generator(config: AntConfig, context: TreatmentContext) -> list[Convolution] | None:
-    if not config.generator:
-        return None
-    path = named_file(context.data_root, config.generator, config.generator_content)
-    given = convolutions_of(read_weights(path), path)
-    wanted = [tuple(each.shape) for each in NoiseGenerator(context.num_channels, config.hidden, config.kernel).weights]
-    found = [tuple(each.weight.shape) for each in given]
-    if found != wanted:
-        raise AugmentError(
-            f"{path} must hold convolutions of the shapes {wanted}, but holds {found}; set kernel and hidden to fit it"
-        )
-    return given
-
-
 def _noise_like(images: Tensor, generator: torch.Generator) -> Tensor:
     return torch.randn(images.shape, generator=generator, device=images.device)
 
@@ -189,3 +232,59 @@ def _ascend(player: Player, network: nn.Module, images: Tensor, targets: Tensor,
     for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
         parameter.grad = gradient
     player.optimiser.step()
+
+
+def add_scaled(images: Tensor, noise: Tensor, epsilon: float) -> Tensor:
+    """Return clip(images + eta * noise, 0, 1) with the eta per image that makes the change's norm epsilon.
+
+    A value saturates at eta_i = room_i / |noise_i|, so the squared norm is the saturated rooms' squares plus eta squared times
+    the squares of the rest; sorting the eta_i finds the piece that holds epsilon. Where even full saturation changes less than
+    epsilon, everything saturates. Gradients flow to the noise.
+
+    Args:
+        images: (N, C, H, W) float32 in [0, 1].
+        noise: Same shape.
+        epsilon: Euclidean norm.
+
+    Source: Rusak et al., "A simple way to make neural networks robust against diverse image corruptions" (ECCV 2020), section 3.
+    """
+    eta = _scales(images.flatten(1), noise.flatten(1), epsilon).reshape(-1, 1, 1, 1)
+    return (images + eta * noise).clamp(0.0, 1.0)
+
+
+def _scales(images: Tensor, noise: Tensor, epsilon: float) -> Tensor:
+    wide = noise.double()
+    with torch.no_grad():
+        room = torch.where(noise > 0, 1.0 - images, images).double()
+        limits = room / wide.abs().clamp(min=1e-12)
+        order = limits.argsort(dim=1)
+        sorted_limits = limits.gather(1, order)
+        squares, rooms = wide.gather(1, order) ** 2, room.gather(1, order) ** 2
+        saturated = rooms.cumsum(1)  # squares of rooms up to and with i
+        rest = squares.sum(1, keepdim=True) - squares.cumsum(1)  # of noise after i
+        reached = saturated + sorted_limits**2 * rest >= epsilon**2
+        first = torch.where(reached.any(1), reached.int().argmax(1), reached.shape[1] - 1)
+        free = limits >= sorted_limits.gather(1, first[:, None])
+        left = epsilon**2 - torch.where(free, 0.0, room**2).sum(1)
+    energy = (wide**2 * free).sum(1).clamp(min=1e-24)
+    eta = torch.sqrt(left.clamp(min=0.0) / energy)
+    full = sorted_limits[:, -1] + 1.0
+    return torch.where(reached.any(1), eta, full).to(noise.dtype)
+
+
+METHOD: Final = Method(
+    name="ant",
+    title="ANT",
+    semantics=1,
+    config=AntConfig,
+    stages=frozenset({"batch"}),
+    build=Ant,
+    defaults={"imagenet": {"retrain_steps": 1000}},
+    passes=3.0,
+    what="Add noise of a small generator that learns, against the network, which noise hurts most, to half of every batch.",
+    source="Rusak et al., A simple way to make neural networks robust (ECCV 2020); bethgelab/game-of-noise",
+    unstated="the noise generator of ANT",
+    note="1 x 1 generator (the table's is unpublished); a new generator is trained on one batch, not on the whole set. "
+    "Third-party weights: `generator` names a file that the first generator starts from; without it, random ones.",
+    files={"generator": "generator_content"},
+)

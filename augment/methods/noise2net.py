@@ -8,20 +8,39 @@ Kernel sizes and dilations are drawn once per epoch. The published output is not
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
 
-import torch
-from torch.nn import functional
-
+from augment.heavy import Tensor, functional, nn, torch
 from augment.kernels.counters import StepKeys, step_uniforms
 from augment.kernels.shard_random import shard_generator
-from augment.networks.configs import Noise2NetConfig
+from augment.method import Method, require
 from augment.treatment import Treatment, TreatmentContext
 
-if TYPE_CHECKING:
-    from torch import Tensor, nn
+SPLITS: Final = 4
 
-SPLITS = 4
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noise2NetConfig:
+    """Hyper-parameters of Noise2Net.
+
+    Attributes:
+        max_strength: Largest weight of a random block; each step draws one from the upper half.
+        num_blocks: Residual blocks, one after the other.
+        hidden: Channels of each of a block's four branches.
+        std: Pixel value in [0, 1] that the published normalisation divides by.
+    """
+
+    max_strength: float = 0.75
+    num_blocks: int = 4
+    hidden: int = 16
+    std: float = 0.5
+
+    def __post_init__(self) -> None:
+        require(self.max_strength >= 0.0, "max_strength must not be negative", self.max_strength)
+        require(self.num_blocks >= 1, "num_blocks must be at least 1", self.num_blocks)
+        require(self.hidden >= 1, "hidden must be at least 1", self.hidden)
+        require(self.std > 0.0, "std must be above 0", self.std)
 
 
 class Branch(NamedTuple):
@@ -111,3 +130,18 @@ class Noise2Net(Treatment):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore the epoch."""
         self._epoch = int(state["epoch"])
+
+
+METHOD: Final = Method(
+    name="noise2net",
+    title="Noise2Net",
+    semantics=1,
+    config=Noise2NetConfig,
+    stages=frozenset({"batch"}),
+    build=Noise2Net,
+    defaults={"imagenet": {"std": 0.225}},
+    what="Send half of every batch through random residual networks, one for each image.",
+    source="Hendrycks et al., The Many Faces of Robustness (ICCV 2021); hendrycks/imagenet-r, DeepAugment",
+    note="The result is clipped to [0, 1], which the published one is not; one divisor stands for the three channels'. Needs "
+    "no third-party weights: its networks are random by design.",
+)

@@ -1,12 +1,14 @@
-"""EDSR as published (Lim et al., 2017; sanghyun-son/EDSR-PyTorch, "baseline" networks), put together from its file's weights.
+"""The image-to-image networks of EDSR, whose features can be damaged on the way: the published one, and its substitute.
 
-Names of modules are those of the file. Pixels inside are in [0, 255] minus the mean colour. Everything that may vary (blocks,
-channels, factor) is read off the weights.
+The published network (Lim et al., EDSR, 2017; sanghyun-son/EDSR-PyTorch, "baseline" networks) is put together from its file's
+weights: names of modules are those of the file, pixels inside are in [0, 255] minus the mean colour, and everything that may vary
+(blocks, channels, factor) is read off the weights.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -15,12 +17,61 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from augment.errors import AugmentError
-from augment.networks.edsr.network import FeatureEdit, unchanged
-from augment.networks.weight_files import read_weights
+from augment.networks.weights import read_weights
 
+FeatureEdit = Callable[[Tensor], Tensor]
 MEAN_RGB: Final = (0.4488, 0.4371, 0.4040)
 EDITED_BLOCK: Final = 5
 """Blocks before the edit inside the body (hendrycks/imagenet-r, DeepAugment/EDSR_distort_imagenet.py)."""
+
+
+def unchanged(features: Tensor) -> Tensor:
+    """Return features as they are."""
+    return features
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions with a skip."""
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(hidden, hidden, 3, padding=1), nn.Conv2d(hidden, hidden, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x plus its residual, scaled by 0.2."""
+        inner: Tensor = self.conv2(torch.relu(self.conv1(x)))
+        return x + 0.2 * inner
+
+
+class Upsampler(nn.Module):
+    """Residual super-resolution by two (Lim et al., EDSR, 2017) of images that were halved first."""
+
+    def __init__(self, channels: int, hidden: int, num_blocks: int) -> None:
+        super().__init__()
+        self.head = nn.Conv2d(channels, hidden, 3, padding=1)
+        self.body = nn.ModuleList(ResidualBlock(hidden) for _ in range(num_blocks))
+        self.up = nn.Conv2d(hidden, 4 * hidden, 3, padding=1)
+        self.tail = nn.Conv2d(hidden, channels, 3, padding=1)
+
+    def forward(
+        self, images: Tensor, after_head: FeatureEdit = unchanged, inside_body: FeatureEdit = unchanged
+    ) -> Tensor:
+        """Return images redrawn from half their resolution, (N, C, H, W) in [0, 1] -> the same shape, range open.
+
+        Args:
+            images: Images.
+            after_head: Edit of the features behind the first convolution.
+            inside_body: Edit of the features behind the middle block.
+        """
+        small = functional.avg_pool2d(images, 2, ceil_mode=True)
+        start = x = after_head(self.head(2.0 * small - 1.0))
+        for number, block in enumerate(self.body):
+            x = block(x)
+            if number == len(self.body) // 2:
+                x = inside_body(x)
+        large = functional.pixel_shuffle(self.up(x + start), 2)
+        redrawn: Tensor = self.tail(large)[:, :, : images.shape[2], : images.shape[3]]
+        return 0.5 * (redrawn + 1.0)
 
 
 class PublishedBlock(nn.Module):

@@ -11,62 +11,80 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
 
-import torch
-
+from augment.files.named import named_file, require_in_data_root
+from augment.heavy import Tensor, nn, torch
 from augment.kernels.counters import StepKeys
 from augment.kernels.shard_random import chosen_share, shard_generator
-from augment.methods.method_files import named_file
+from augment.method import require, require_fraction
+from augment.networks.weights import reset_convolutions
 from augment.treatment import StoredCopy, Treatment, TreatmentContext
 
-if TYPE_CHECKING:
-    from torch import Tensor, nn
+TRAINING_BATCH: Final = 32
 
-TRAINING_BATCH = 32
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DistortionConfig:
+    """Hyper-parameters that every such method has.
+
+    Attributes:
+        share: Share of the images that are distorted.
+        train_steps: Training steps of the substitute network before its first use.
+        lr: Adam's learning rate for the substitute.
+        stored_copy: Folder in the data root with a distorted copy of the training images, shown instead of distorting them
+            (`trainers.training.stored_copy`), or "".
+        stored_copy_content: Its content hash; planning fills it in.
+    """
+
+    share: float = 0.5
+    train_steps: int = 200
+    lr: float = 2e-3
+    stored_copy: str = ""
+    stored_copy_content: str = ""
+
+    def __post_init__(self) -> None:
+        require_fraction("share", self.share)
+        require(self.train_steps >= 0, "train_steps must not be negative", self.train_steps)
+        require(self.lr > 0.0, "lr must be above 0", self.lr)
+        require_in_data_root("stored_copy", self.stored_copy)
 
 
 class LearnedDistortion(Treatment):
-    """A batch stage that needs a trained network of its own; subclasses say which, its loss, and what it does.
+    """A batch stage that needs a trained network of its own; subclasses define which, its loss, and what it does.
 
-    Args:
-        share: Share of the images that are distorted.
-        train_steps: Steps of Adam on images of a shard's first batch.
-        lr: Adam's learning rate.
-        given: Network with third-party weights, which is never trained; None for the substitute.
-        stored_copy: Copy of the training images that is shown instead of distorting them, or None.
+    Raises:
+        AugmentError: If a file or folder that the configuration names is missing, changed, or of another network.
     """
 
-    def __init__(
-        self,
-        *,
-        share: float,
-        train_steps: int,
-        lr: float,
-        given: nn.Module | None = None,
-        stored_copy: StoredCopy | None = None,
-    ) -> None:
-        self._share, self._train_steps, self._lr = share, train_steps, lr
+    stream: ClassVar[str]
+    """Name of the random numbers' stream."""
+
+    def __init__(self, config: DistortionConfig, context: TreatmentContext) -> None:
+        self._train_steps, self._lr, self._share = config.train_steps, config.lr, config.share
+        if config.stored_copy:
+            folder = named_file(context.data_root, config.stored_copy, config.stored_copy_content)
+            self.stored_copy = StoredCopy(folder=folder, share=config.share)
+        given = None if config.stored_copy else self.given_network(context)
         self._given = given.requires_grad_(False).eval() if given is not None else None
-        self.stored_copy = stored_copy
         self._networks: dict[int, nn.Module] = {}
         self._waiting: dict[int, Mapping[str, Tensor]] = {}
 
-    @property
     @abstractmethod
-    def stream(self) -> str:
-        """Name of the random numbers' stream."""
+    def given_network(self, context: TreatmentContext) -> nn.Module | None:
+        """Return the network with third-party weights, which is never trained, or None where no weights are named."""
 
     @abstractmethod
     def make_network(self) -> nn.Module:
-        """Return the network with any weights."""
+        """Return the substitute network with any weights."""
 
     @abstractmethod
-    def training_loss(self, network: nn.Module, images: Tensor, generator: torch.Generator) -> Tensor:
+    def training_loss(self, network: Any, images: Tensor, generator: torch.Generator) -> Tensor:
         """Return the loss that the substitute is trained with."""
 
     @abstractmethod
-    def distort(self, network: nn.Module, images: Tensor, keys: StepKeys) -> Tensor:
+    def distort(self, network: Any, images: Tensor, keys: StepKeys) -> Tensor:
         """Return distorted images of the same shape; the range is clipped afterwards."""
 
     def batch(self, model: nn.Module, images: Tensor, targets: Tensor, keys: StepKeys) -> tuple[Tensor, Tensor]:
@@ -117,23 +135,3 @@ class LearnedDistortion(Treatment):
         """Restore the networks; each moves to its device at its next batch."""
         self._networks = {}
         self._waiting = {int(shard): weights for shard, weights in state["networks"].items()}
-
-
-def stored_copy_of(context: TreatmentContext, name: str, content: str, share: float) -> StoredCopy | None:
-    """Return the copy of the training images in a folder below the data root, or None where no name is given.
-
-    Raises:
-        AugmentError: If it is not there, or has another content than planned.
-    """
-    return StoredCopy(folder=named_file(context.data_root, name, content), share=share) if name else None
-
-
-def reset_convolutions(network: nn.Module, generator: torch.Generator) -> None:
-    """Draw the weights of every convolution from N(0, 1 / fan-in) and set its bias to zero."""
-    with torch.no_grad():
-        for module in network.modules():
-            if isinstance(module, torch.nn.Conv2d):
-                scale = module.weight[0].numel() ** -0.5
-                module.weight.copy_(scale * torch.randn(module.weight.shape, generator=generator))
-                if module.bias is not None:
-                    module.bias.zero_()

@@ -1,26 +1,41 @@
 """Files that methods name: third-party weights, and copies of the training images that were changed beforehand.
 
-A cell's identity holds the name below the data root and the hash of the content, never a whole path. Planning fills the hash in
+A cell's identity holds the name in the data root and the hash of the content, never a whole path. Planning fills the hash in
 ("pending" while there is nothing to hash), and a worker refuses a file with another content. Light to import.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path, PurePosixPath
+from typing import Any, Final, Protocol
 
 from augment.errors import AugmentError
 from augment.files.content import file_hash, folder_hash
 from augment.files.walk import walk_images
 
-if TYPE_CHECKING:
-    from augment.method import Method
-
 PENDING: Final = "pending"
 
 
-def with_contents(method: Method, values: Mapping[str, Any], data_root: Path | None) -> dict[str, Any]:
+class NamesFiles(Protocol):
+    """A method, of which only these are needed here."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """Hyper-parameter that names a file or folder -> the one that holds its content hash."""
+
+
+def require_in_data_root(name: str, value: str) -> None:
+    """Raise ValueError unless a value is "" or a relative name that stays inside a folder."""
+    path = PurePosixPath(value)
+    if path.is_absolute() or ".." in path.parts:
+        raise ValueError(f"{name} must be a name in the data root (move or link the file there), but got {value!r}")
+
+
+def with_contents(method: NamesFiles, values: Mapping[str, Any], data_root: Path | None) -> dict[str, Any]:
     """Return a method's hyper-parameters with the hashes of the files they name; without what stands for no file.
 
     Cells that name no file keep the identity they had before there were files to name.
@@ -28,7 +43,7 @@ def with_contents(method: Method, values: Mapping[str, Any], data_root: Path | N
     Args:
         method: The method.
         values: All of its hyper-parameters.
-        data_root: Folder that files are looked up below; None leaves them pending.
+        data_root: Folder that contains the files; None leaves them pending.
     """
     filled = dict(values)
     for name, content in method.files.items():
@@ -40,12 +55,12 @@ def with_contents(method: Method, values: Mapping[str, Any], data_root: Path | N
     return filled
 
 
-def named_files(method: Method, values: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the names below the data root that a method's hyper-parameters give."""
+def named_files(method: NamesFiles, values: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names in the data root that a method's hyper-parameters give."""
     return tuple(str(values[name]) for name in method.files if values.get(name))
 
 
-def missing_files(method: Method, values: Mapping[str, Any], data_root: Path) -> list[str]:
+def missing_files(method: NamesFiles, values: Mapping[str, Any], data_root: Path) -> list[str]:
     """Return a line for each file or folder that a method's hyper-parameters name and that is not there."""
     return [
         f"{name} of {method.name} is not there: {data_root / values[name]}; put it there, or leave {name} out"
@@ -55,10 +70,10 @@ def missing_files(method: Method, values: Mapping[str, Any], data_root: Path) ->
 
 
 def named_file(data_root: Path | None, name: str, content: str) -> Path:
-    """Return where a named file or folder lies, after comparing its content with the planned one.
+    """Return the path of a named file or folder, after comparing its content with the planned one.
 
     Args:
-        data_root: Folder that it lies below.
+        data_root: Folder that it is in.
         name: Its name there.
         content: The planned hash; "" for any.
 
@@ -66,7 +81,7 @@ def named_file(data_root: Path | None, name: str, content: str) -> Path:
         AugmentError: If it is not there, was not there while planning, or has changed since it was planned.
     """
     if data_root is None:
-        raise AugmentError(f"{name!r} must lie below a data root, but none was given; set the data root")
+        raise AugmentError(f"{name!r} must be in a data root, but none was given; set the data root")
     path = data_root / name
     found = _content_of(path)
     if found == PENDING:

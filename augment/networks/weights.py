@@ -1,7 +1,7 @@
-"""Weights that others trained: read without running anything from the file, unwrapped, and matched by the order of convolutions.
+"""Weights of networks: files of others, read without running anything from them, and random ones.
 
 Published networks of one architecture come under different names (a Sequential's numbers, `module.` in front, wrapped in another
-mapping), but their convolutions stand in the order in which they are applied.
+mapping), but their convolutions are listed in the order in which they are applied.
 """
 
 from __future__ import annotations
@@ -10,10 +10,8 @@ import re
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import torch
-from torch import Tensor
-
 from augment.errors import AugmentError
+from augment.heavy import Tensor, nn, torch
 
 WRAPPERS: Final = ("state_dict", "model_state_dict", "params_ema", "params", "model", "net")
 PREFIXES: Final = re.compile(r"^(?:(?:module|_orig_mod)\.)+")
@@ -47,7 +45,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         if isinstance(value, Tensor)
     }
     if not tensors:
-        raise AugmentError(f"{path} must hold weights by name, but holds {type(state).__name__}; save a state_dict")
+        raise AugmentError(
+            f"{path} must contain weights by name, but contains {type(state).__name__}; save a state_dict"
+        )
     return tensors
 
 
@@ -61,7 +61,7 @@ def _unwrapped(state: Any, path: Path) -> Any:
         inside = [each for each in WRAPPERS if isinstance(state.get(each), dict) and _holds_tensors(state[each])]
         if len(inside) > 1:
             raise AugmentError(
-                f"{path} must hold one set of weights, but holds {', '.join(inside)}; save the one that is meant alone"
+                f"{path} must contain one set of weights, but contains {', '.join(inside)}; save the one that is meant alone"
             )
         if not inside:
             return state
@@ -87,5 +87,18 @@ def convolutions_of(tensors: dict[str, Tensor], path: Path) -> list[Convolution]
             bias = tensors.get(name.removesuffix("weight") + "bias")
             found.append(Convolution(weight, bias if bias is not None else torch.zeros(len(weight))))
     if not found:
-        raise AugmentError(f"{path} must hold convolutions, but has {', '.join(list(tensors)[:5])}; name another file")
+        raise AugmentError(
+            f"{path} must contain convolutions, but has {', '.join(list(tensors)[:5])}; name another file"
+        )
     return found
+
+
+def reset_convolutions(network: nn.Module, generator: torch.Generator) -> None:
+    """Draw the weights of every convolution from N(0, 1 / fan-in) and set its bias to zero."""
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d):
+                scale = module.weight[0].numel() ** -0.5
+                module.weight.copy_(scale * torch.randn(module.weight.shape, generator=generator))
+                if module.bias is not None:
+                    module.bias.zero_()

@@ -11,30 +11,51 @@ mixing image serves all rounds; it is cropped at random, never augmented.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from functools import partial
+from typing import Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from augment.errors import AugmentError
 from augment.kernels.compiled import read_only
-from augment.kernels.counters import uniforms
+from augment.kernels.counters import SampleKeys, uniforms
 from augment.kernels.mixings import coefficients
-from augment.kernels.operations import ALL, BASIC, LOWEST_LEVEL, arguments
+from augment.kernels.operations import OperationSet, below, check_operations, draw_operations
 from augment.kernels.warm import warm
-from augment.methods.configs import PixMixConfig
+from augment.method import Method, require
 from augment.methods.pixmix.kernel import MIXING_IMAGE, PLAIN, pixmix_batch
 from augment.treatment import Treatment, TreatmentContext
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from augment.kernels.counters import SampleKeys
 
 Partner = Literal["either", "augmented", "picture"]
 KERNELS: Final = ("augment.kernels.counters", "augment.methods.pixmix.kernel")
 
 _NUM_START_SLOTS: Final = 8
 _NUM_ROUND_SLOTS: Final = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PixMixConfig:
+    """Hyper-parameters of PixMix and its strategies.
+
+    Attributes:
+        max_rounds: Largest number k of mixing rounds; each image draws its own from 0..k, both included.
+        beta: Mixing strength; larger mixes less.
+        severity: Level of the base operations; a lower one makes the four enhancements stronger.
+        operations: "all" for the 13 published operations, "basic" for the 9 that overlap no corruption benchmark.
+        augment_start: Whether every second image starts from a base operation's result.
+    """
+
+    max_rounds: int = 4
+    beta: float = 3.0
+    severity: float = 3.0
+    operations: OperationSet = "all"
+    augment_start: bool = True
+
+    def __post_init__(self) -> None:
+        require(0 <= self.max_rounds <= 16, "max_rounds must be between 0 and 16", self.max_rounds)
+        require(self.beta > 0.0, "beta must be above 0", self.beta)
+        check_operations(self.operations, self.severity)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,17 +112,21 @@ def draw_pixmix(
     each = draws[:, _NUM_START_SLOTS:].reshape(count, rounds, _NUM_ROUND_SLOTS)
     height, width = image_shape
     number, image_height, image_width = mixing_shape
-    start, start_argument = _draw_operations(config, begin[:, 5], begin[:, 6], begin[:, 7], image_shape)
-    operation, argument = _draw_operations(config, each[..., 1], each[..., 2], each[..., 3], image_shape)
+    start, start_argument = draw_operations(
+        config.operations, config.severity, begin[:, 5], begin[:, 6], begin[:, 7], image_shape
+    )
+    operation, argument = draw_operations(
+        config.operations, config.severity, each[..., 1], each[..., 2], each[..., 3], image_shape
+    )
     share_augmented = {"either": 0.5, "augmented": 1.0, "picture": 0.0}[partner]
     a, b = coefficients(each[..., 5] >= 0.5, each[..., 6], each[..., 7], config.beta)
     return PixMixDraw(
-        mixing_index=_below(begin[:, 0], number),
-        top=_below(begin[:, 1], image_height - height + 1),
-        left=_below(begin[:, 2], image_width - width + 1),
+        mixing_index=below(begin[:, 0], number),
+        top=below(begin[:, 1], image_height - height + 1),
+        left=below(begin[:, 2], image_width - width + 1),
         start=np.where((begin[:, 4] < 0.5) & config.augment_start, start, PLAIN),
         start_argument=start_argument,
-        rounds=_below(begin[:, 3], rounds + 1),
+        rounds=below(begin[:, 3], rounds + 1),
         partner=np.where(each[..., 0] < share_augmented, operation, MIXING_IMAGE),
         argument=argument,
         mixing=(each[..., 4] >= 0.5).astype(np.int64),
@@ -139,24 +164,6 @@ def apply_pixmix(images: NDArray[np.uint8], mixing_images: NDArray[np.uint8], dr
             draw.start_argument, draw.rounds, draw.partner, draw.argument, draw.mixing, draw.a, draw.b, out,
         )  # fmt: skip
     return out
-
-
-def _below(uniform: NDArray[np.float64], high: int) -> NDArray[np.int64]:
-    """Return whole numbers in [0, high) from uniforms, 0 where there is nothing to choose from."""
-    return np.minimum((uniform * high).astype(np.int64), max(high - 1, 0))
-
-
-def _draw_operations(
-    config: PixMixConfig,
-    which: NDArray[np.float64],
-    level: NDArray[np.float64],
-    sign: NDArray[np.float64],
-    image_shape: tuple[int, int],
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    choices = ALL if config.operations == "all" else BASIC
-    operation = _below(which, len(choices))
-    levels = LOWEST_LEVEL + (config.severity - LOWEST_LEVEL) * level
-    return operation, arguments(operation, levels, np.where(sign > 0.5, -1.0, 1.0), *image_shape)
 
 
 class PixMix(Treatment):
@@ -203,3 +210,51 @@ def _checked_images(context: TreatmentContext, *, needed: bool) -> NDArray[np.ui
             f"build the set with image_size={size}"
         )
     return read_only(mixing_images)
+
+
+SOURCE: Final = "Hendrycks et al., PixMix (CVPR 2022); andyzoujm/pixmix"
+_DEFAULTS: Final = {"imagenet": {"beta": 4.0, "severity": 1.0}, "places365": {"beta": 4.0, "severity": 1.0}}
+
+PIXMIX: Final = Method(
+    name="pixmix",
+    title="PixMix",
+    semantics=1,
+    config=PixMixConfig,
+    stages=frozenset({"sample"}),
+    build=PixMix,
+    defaults=_DEFAULTS,
+    needs_mixing_set=True,
+    returns_float=True,
+    what="Mix in, up to k times, images of a mixing set and augmented copies of the image, by adding or multiplying.",
+    source=SOURCE,
+    note="Places365 and small grey images: hyper-parameters unpublished; ImageNet's and CIFAR's are used.",
+)
+
+MIX_INPUT: Final = Method(
+    name="mix-input",
+    title="Mix Input",
+    semantics=1,
+    config=PixMixConfig,
+    stages=frozenset({"sample"}),
+    build=partial(PixMix, partner="augmented"),
+    defaults=_DEFAULTS,
+    returns_float=True,
+    what="PixMix that mixes in augmented copies of the image only; no mixing set.",
+    source=SOURCE,
+)
+
+MIX_AUG: Final = Method(
+    name="mix-aug",
+    title="Mix Aug",
+    semantics=1,
+    config=PixMixConfig,
+    stages=frozenset({"sample"}),
+    build=partial(PixMix, partner="picture"),
+    defaults=_DEFAULTS,
+    needs_mixing_set=True,
+    returns_float=True,
+    what="PixMix that mixes in images of the mixing set only.",
+    source=SOURCE,
+    unstated="whether Mix Aug augments its start image (it does here)",
+    note="Whether the start stays augmented is unpublished: it does unless augment_start is false.",
+)

@@ -1,1 +1,0 @@
-"""EDSR, the super-resolution network of DeepAugment."""
