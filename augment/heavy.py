@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import matplotlib as matplotlib
     import numba as numba
+    import numpy as numpy
     import pandas as pandas
     import scipy as scipy
     import torch as torch
@@ -37,7 +38,7 @@ else:
         def __reduce__(self) -> tuple[type, tuple[str]]:
             return _Heavy, (self.__name__,)
 
-    matplotlib, numba, pandas = _Heavy("matplotlib"), _Heavy("numba"), _Heavy("pandas")
+    matplotlib, numba, numpy, pandas = _Heavy("matplotlib"), _Heavy("numba"), _Heavy("numpy"), _Heavy("pandas")
     scipy, torch, torchvision = _Heavy("scipy"), _Heavy("torch"), _Heavy("torchvision")
     nn, functional = _Heavy("torch.nn"), _Heavy("torch.nn.functional")
 

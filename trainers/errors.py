@@ -1,25 +1,28 @@
 """Exceptions of `trainers` (one training job).
 
-Every message says the rule, the value and the way out.
+Every message says the rule, the value and the fix.
 
     Exception
       TrainingError
-        UnknownName           a dataset, model or recipe that nobody knows
+        UnknownName           the name of no dataset, model or recipe
         ImpossibleJob         a configuration that cannot be trained
         DataError
-          MissingData         a dataset that is not below the data root
+          MissingData         a dataset that is not in the data root
           CorruptData         a file whose bytes are not the published ones
         CheckpointError       a checkpoint that is truncated, or that belongs to another cell
-        NonFiniteLoss         training left the numbers
+        NonFiniteLoss         a loss or a weight is NaN or infinite
         NoSpace               a checkpoint or a cache file that the disk has no room for
-        JobStopped            a job that was asked to stop; what it wrote stands
+        JobStopped            a job that was asked to stop; what it wrote is kept
           JobPreempted        the same, because its machine is about to be taken away
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from augment.files.walk import ImageFolderError, NoImagesError
 
 
 class TrainingError(Exception):
@@ -27,7 +30,7 @@ class TrainingError(Exception):
 
 
 class UnknownName(TrainingError, ValueError):
-    """A dataset, model or recipe that nobody knows."""
+    """The name of no dataset, model or recipe."""
 
 
 class ImpossibleJob(TrainingError, ValueError):
@@ -41,7 +44,7 @@ class DataError(TrainingError):
 
 
 class MissingData(DataError):
-    """A dataset that is not below the data root."""
+    """A dataset that is not in the data root."""
 
 
 class CorruptData(DataError):
@@ -59,7 +62,7 @@ class NoSpace(TrainingError):
 
 
 class JobStopped(TrainingError):
-    """A running job was asked to stop; what it has written so far stands."""
+    """A running job was asked to stop; what it has written so far is kept."""
 
 
 class JobPreempted(JobStopped):
@@ -69,7 +72,7 @@ class JobPreempted(JobStopped):
 
 
 class NonFiniteLoss(TrainingError):
-    """Training left the numbers: a loss or a weight is NaN or infinite.
+    """A loss or a weight is NaN or infinite.
 
     Attributes:
         step: Optimiser step, from 0, whose loss is not finite.
@@ -83,9 +86,9 @@ class NonFiniteLoss(TrainingError):
         self.step = step
         self.lr = lr
         self.last_losses = tuple(last_losses)
-        shown = ", ".join(f"{loss:.4g}" for loss in self.last_losses)
+        listed = ", ".join(f"{loss:.4g}" for loss in self.last_losses)
         super().__init__(
-            f"losses must be finite, but at step {step} (learning rate {lr:.4g}) they were: {shown}; "
+            f"losses must be finite, but at step {step} (learning rate {lr:.4g}) they were: {listed}; "
             "lower the learning rate, or clip gradients (train.grad_clip)"
         )
 
@@ -99,3 +102,18 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownName:
     nearest = difflib.get_close_matches(name.lower(), names, n=1)
     guess = f" (did you mean {nearest[0]!r}?)" if nearest else ""
     return UnknownName(f"unknown {kind} {name!r}{guess}; known: {', '.join(names)}")
+
+
+@contextmanager
+def as_data_errors() -> Iterator[None]:
+    """Raise errors of image folders and files inside the body as `MissingData` or `CorruptData`."""
+    try:
+        yield
+    except NoImagesError as error:
+        raise MissingData(str(error)) from error
+    except ImageFolderError as error:
+        raise CorruptData(str(error)) from error
+    except FileNotFoundError as error:
+        raise MissingData(f"{error.filename} was listed but is not there; restore it, or start again") from error
+    except PermissionError as error:
+        raise CorruptData(f"{error.filename} must be readable, but is not: {error.strerror}; make it so") from error

@@ -24,7 +24,7 @@ from trainers.models.released.registry import checkpoint_for
 
 if TYPE_CHECKING:
     from trainers.config import JobConfig
-    from trainers.datasets.spec import DatasetSpec
+    from trainers.datasets.contract import DatasetSpec
     from trainers.job import JobRequest
 
 

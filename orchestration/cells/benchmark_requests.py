@@ -15,8 +15,8 @@ from orchestration.cells.identity import KEY_FORMAT, Resolver
 from orchestration.cells.keys import digest
 from orchestration.cells.point_settings import attempt
 from trainers.datasets.content import dataset_content
-from trainers.datasets.folders.user_folder import key_name
 from trainers.datasets.streams import FOLDER
+from trainers.datasets.user_folder import key_name
 
 
 def benchmark_request(resolver: Resolver, name: str, given: Mapping[str, Any], dataset: Any) -> BenchmarkRequest:

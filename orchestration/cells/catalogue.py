@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from augment.registry import Method
     from eval.benchmarks.contract import Benchmark
     from eval.tables.column import Column
-    from trainers.datasets.spec import DatasetSpec
+    from trainers.datasets.contract import DatasetSpec
     from trainers.models.contract import ModelSpec
     from trainers.recipes import RecipeSpec
 

@@ -14,7 +14,7 @@ from orchestration.cells.cell import Cell
 from orchestration.cells.keys import digest_of_plain, imported_key, plain, report_key
 from orchestration.errors import Mistake
 from trainers.config import JobConfig
-from trainers.datasets.folders.user_folder import key_name
+from trainers.datasets.user_folder import key_name
 
 KEY_FORMAT = 1
 

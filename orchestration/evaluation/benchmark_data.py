@@ -231,7 +231,7 @@ def _measured_now() -> str:
 
 
 def _test_split(dataset: str, settings: Settings) -> Split:
-    from trainers.datasets.shared import shared_split
+    from trainers.datasets.load import shared_split
 
     return shared_split(dataset, "test", settings.data_root, settings.cache_dir)
 

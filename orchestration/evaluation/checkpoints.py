@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from eval.report import MetricReport
     from orchestration.settings import Settings
     from trainers.config import JobConfig
-    from trainers.datasets.spec import DatasetSpec
+    from trainers.datasets.contract import DatasetSpec
     from trainers.models.normalize import Classifier
     from trainers.weights.contents import Contents
     from trainers.weights.normalisation import Normalisation
@@ -204,7 +204,7 @@ def tried(network: LoadedNetwork, settings: Settings) -> dict[str, Any] | None:
 
     The trial is left out where the test images are not there; a note says so.
     """
-    from trainers.datasets.shared import shared_split
+    from trainers.datasets.load import shared_split
     from trainers.errors import DataError
     from trainers.weights.assumption import assumption
     from trainers.weights.trial import try_usual
@@ -233,8 +233,8 @@ def subject_of(network: LoadedNetwork, settings: Settings, *, keep_generated: bo
     """
     from eval.inference.subject import Subject
     from trainers.datasets.content import named_content
+    from trainers.datasets.load import shared_split
     from trainers.datasets.registry import dataset_for
-    from trainers.datasets.shared import shared_split
 
     device = _device()
     test = shared_split(network.dataset, "test", settings.data_root, settings.cache_dir)

@@ -88,13 +88,13 @@ def _guarded(check: Callable[[str, Settings], Line], name: str, settings: Settin
 
 def _dataset(name: str, settings: Settings) -> Line:
     from trainers.datasets.content import contradiction, dataset_content
-    from trainers.datasets.registry import absent_paths, dataset_for, missing_data
+    from trainers.datasets.registry import dataset_for, missing_data
 
     spec = dataset_for(name)
     missing = missing_data([name], settings.data_root)
     if missing:
         parts = [*(file.path for file in spec.files), *(spec.folders or ())]
-        is_begun = len(absent_paths(spec, settings.data_root)) < len(parts)
+        is_begun = len(spec.absent_paths(settings.data_root)) < len(parts)
         return {"name": name, "state": BROKEN if is_begun else MISSING, "detail": missing[0]}
     wrong = contradiction(spec, settings.data_root)
     if wrong:
@@ -205,8 +205,8 @@ def _line(name: str, detail: str, compared: str, found: Identified) -> Line:
 
 def labels_or_none(dataset: str, settings: Settings) -> NDArray[np.int64] | None:
     """Return the test labels of a dataset, or None where it is missing or broken: its own line says so."""
+    from trainers.datasets.load import shared_split
     from trainers.datasets.registry import missing_data
-    from trainers.datasets.shared import shared_split
 
     if missing_data([dataset], settings.data_root):
         return None

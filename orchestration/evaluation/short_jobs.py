@@ -11,7 +11,7 @@ from augment.mixing_sets.procedural.fractals.fractals import FRACTALS, FractalsC
 if TYPE_CHECKING:
     from eval.benchmarks.contract import BenchmarkRequest
     from trainers.config import JobConfig, MixingSetConfig
-    from trainers.datasets.spec import DatasetSpec
+    from trainers.datasets.contract import DatasetSpec
 
 MIXING_IMAGES: Final = 32
 KINDS: Final = 3

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from orchestration.store.contract import CellResult
     from trainers.config import JobConfig
-    from trainers.datasets.spec import DatasetSpec
+    from trainers.datasets.contract import DatasetSpec
 
 Kind = tuple[str, str, str]
 

@@ -18,8 +18,8 @@ from eval.benchmarks.presence import missing_files
 from eval.outliers.folders import folder_images
 from trainers.datasets.folders.listing import list_split
 from trainers.datasets.folders.split import read_folder
+from trainers.datasets.load import shared_split
 from trainers.datasets.registry import dataset_for
-from trainers.datasets.shared import shared_split
 from trainers.datasets.streams import missing_stream
 from trainers.training.images import ImageFiles
 

@@ -18,9 +18,8 @@ from augment.mixing_sets.procedural.dead_leaves import DEAD_LEAVES
 from eval.corruptions.cache import corrupted_set
 from trainers.datasets.folders.listing import list_split
 from trainers.datasets.folders.split import read_folder
-from trainers.datasets.load import load_split
+from trainers.datasets.load import load_split, shared_split
 from trainers.datasets.registry import dataset_for
-from trainers.datasets.shared import shared_split
 
 Values = list[np.ndarray]
 Use = Callable[[Path], Values]

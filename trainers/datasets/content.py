@@ -15,14 +15,16 @@ from augment.files.content import file_hash
 from augment.files.looks import content_of
 from augment.files.published import Identified, absent, by_proof, joined, own, published
 from augment.files.walk import class_folders
-from trainers.datasets.folders.user_folder import PREFIX
-from trainers.datasets.image_errors import as_data_errors
+from trainers.datasets.contract import DataFile, DatasetSpec
 from trainers.datasets.registry import DATASETS, dataset_for
-from trainers.datasets.spec import DataFile, DatasetSpec
-from trainers.errors import UnknownName
+from trainers.datasets.user_folder import PREFIX
+from trainers.errors import UnknownName, as_data_errors
 
 ANNOTATIONS: Final = "val_annotations.txt"
 """File of a flat split of a published dataset that names the class of each image."""
+
+_KNOWN: Final = {file.sha256: spec.name for spec in DATASETS.values() for file in spec.files if file.sha256}
+"""SHA-256 of a published file -> its dataset."""
 
 
 def dataset_content(spec: DatasetSpec, data_root: Path | None) -> Identified:
@@ -44,13 +46,13 @@ def dataset_content(spec: DatasetSpec, data_root: Path | None) -> Identified:
     with as_data_errors():
         if spec.folders is None:
             return _of_files(spec, data_root)
-        found = {part: content_of(data_root, part) for part in _parts(spec, data_root)}
-        there = {part: content for part, content in found.items() if content}
+        found = {path: content_of(data_root, path) for path in _paths_in_folders(spec, data_root)}
+        there = {path: content for path, content in found.items() if content}
         return by_proof(spec.identity, spec.name, there, data_root) if there else absent(spec.identity)
 
 
 def named_content(name: str, data_root: Path) -> Identified:
-    """Return what identifies the files of a dataset by its name; an unknown one has none, which its reader says."""
+    """Return what identifies the files of a dataset by its name; an unknown one has none, which its reader reports."""
     try:
         return dataset_content(dataset_for(name), data_root)
     except UnknownName:
@@ -76,15 +78,14 @@ def contradiction(spec: DatasetSpec, data_root: Path) -> str:
 
 def _class_fault(spec: DatasetSpec, data_root: Path) -> str:
     """Return which split has another number of class folders than the dataset has classes, or "" where none has."""
-    for folder in spec.folders or ():
-        found = len(class_folders(data_root / folder))
-        if (
-            found != spec.num_classes
-            and not (data_root / folder / ANNOTATIONS).is_file()
-            and (data_root / folder).is_dir()
-        ):
+    for name in spec.folders or ():
+        folder = data_root / name
+        if not folder.is_dir() or (folder / ANNOTATIONS).is_file():
+            continue
+        found = len(class_folders(folder))
+        if found != spec.num_classes:
             hint = spec.fetch_hint(data_root)
-            return f"{data_root / folder} must have {spec.num_classes} class folders, but has {found}; {hint}"
+            return f"{folder} must have {spec.num_classes} class folders, but has {found}; {hint}"
     return ""
 
 
@@ -94,25 +95,21 @@ def file_contradiction(spec: DatasetSpec, file: DataFile, data_root: Path) -> st
     Raises:
         ImageFolderError: If it cannot be read.
     """
-    path = data_root / file.path
+    path, packed = data_root / file.path, _packed(data_root / file.path)
     again = f"delete it and get it again with: {spec.fetch_hint(data_root)}"
-    if file.sha256 or (file.md5 and spec.layout != "idx"):
+    if file.sha256 or file.md5:
         algorithm, expected = ("sha256", file.sha256) if file.sha256 else ("md5", file.md5)
         found = file_hash(path, algorithm="sha256" if file.sha256 else "md5")
-        return (
-            ""
-            if found == expected
-            else f"{path} must have the published {algorithm} {expected}, but has {found}; {again}"
-        )
+        is_right = found == expected
+        return "" if is_right else f"{path} must have the published {algorithm} {expected}, but has {found}; {again}"
     owner = _KNOWN.get(file_hash(path))
     if owner is not None and owner != spec.name:
         return f"{path} must be a file of {spec.name!r}, but is one of {owner!r}; {again}"
-    packed = _packed(path)
-    if spec.layout != "idx" or not packed.is_file():
+    if not file.packed_md5 or not packed.is_file():
         return ""
     found = file_hash(packed, algorithm="md5")
-    if found != file.md5:
-        return f"{packed} must have the published md5 {file.md5}, but has {found}; {again}"
+    if found != file.packed_md5:
+        return f"{packed} must have the published md5 {file.packed_md5}, but has {found}; {again}"
     if file_hash(packed, algorithm="sha256-unzipped") != file_hash(path):
         return f"{path} must be what {packed.name} packs, but is not; {again}"
     return ""
@@ -122,37 +119,32 @@ def _of_files(spec: DatasetSpec, data_root: Path) -> Identified:
     files = _present(spec, data_root)
     if not files:
         return absent(spec.identity)
-    parts = {file.path: file_hash(data_root / file.path) for file in files}
-    content = joined(parts)
-    if spec.layout == "entry-point":  # its files bear no published name of ours
+    hashes = {file.path: file_hash(data_root / file.path) for file in files}
+    content = joined(hashes)
+    if spec.layout == "entry-point":  # its files have no published name of ours
         return Identified(key=f"{spec.identity}+{content}", state="given", content=content)
     wrong = [text for file in files if (text := file_contradiction(spec, file, data_root))]
     if wrong:
         return own(content, wrong[0])
-    if all(_is_compared(spec, file, data_root) for file in files):
+    if all(file.sha256 or file.md5 or _is_packed_there(file, data_root) for file in files):
         return published(spec.identity, content, "all checksums are the published ones")
-    return by_proof(spec.identity, spec.name, parts, data_root)
+    return by_proof(spec.identity, spec.name, hashes, data_root)
 
 
 def _present(spec: DatasetSpec, data_root: Path) -> list[DataFile]:
     return [file for file in spec.files if (data_root / file.path).is_file()]
 
 
-def _is_compared(spec: DatasetSpec, file: DataFile, data_root: Path) -> bool:
-    """Whether a published checksum of a file was there to compare it with."""
-    return bool(file.sha256) or spec.layout != "idx" or _packed(data_root / file.path).is_file()
+def _is_packed_there(file: DataFile, data_root: Path) -> bool:
+    return bool(file.packed_md5) and _packed(data_root / file.path).is_file()
 
 
 def _packed(path: Path) -> Path:
     return path.with_name(path.name + ".gz")
 
 
-def _parts(spec: DatasetSpec, data_root: Path) -> Iterator[str]:
+def _paths_in_folders(spec: DatasetSpec, data_root: Path) -> Iterator[str]:
     for folder in spec.folders or ():
         yield folder
         if (data_root / folder / ANNOTATIONS).is_file():
             yield f"{folder}/{ANNOTATIONS}"
-
-
-_KNOWN: Final = {file.sha256: spec.name for spec in DATASETS.values() for file in spec.files if file.sha256}
-"""SHA-256 of a published file -> its dataset."""

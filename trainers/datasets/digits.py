@@ -12,27 +12,16 @@ from __future__ import annotations
 import gzip
 import importlib.util
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
+from augment.heavy import numpy as np
+from trainers.datasets.contract import Arrays, DatasetSpec, SplitName
 from trainers.errors import MissingData
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 SCALE: Final = 4
-
-
-def read_digits(split: Literal["train", "test"]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Return the images, (N, 32, 32, 1) uint8, and classes, (N,) int64, of a split.
-
-    Raises:
-        MissingData: If scikit-learn or its file is not installed.
-    """
-    table = _table()
-    labels = table[:, 64]
-    chosen = _is_test(labels) == (split == "test")
-    images = table[chosen, :64].reshape(-1, 8, 8)
-    return enlarge(images)[..., None], labels[chosen]
 
 
 def enlarge(images: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -74,3 +63,32 @@ def _table() -> NDArray[np.int64]:
         )
     with gzip.open(path, "rt") as handle:
         return np.loadtxt(handle, delimiter=",", dtype=np.int64)
+
+
+def read_digits(split: SplitName, root: Path | None = None) -> Arrays:
+    """Return the images, (N, 32, 32, 1) uint8, and classes, (N,) int64, of a split.
+
+    Raises:
+        MissingData: If scikit-learn or its file is not installed.
+    """
+    table = _table()
+    labels = table[:, 64]
+    chosen = _is_test(labels) == (split == "test")
+    images = table[chosen, :64].reshape(-1, 8, 8)
+    return enlarge(images)[..., None], labels[chosen]
+
+
+DIGITS: Final = DatasetSpec(
+    name="digits",
+    title="Digits",
+    image_size=32,
+    num_channels=1,
+    num_classes=10,
+    num_train=1442,
+    num_test=355,
+    identity="sha256:46e722fd18cf092bce1b5c814e0e613e7b8696161cc04247a24091adcd844409",
+    mean=(0.5,),
+    std=(0.5,),
+    read=read_digits,
+    source="handwritten digits that ship inside scikit-learn (UCI, Alpaydin and Kaynak 1998), 8x8 resized to 32x32",
+)

@@ -1,23 +1,35 @@
-"""Reading datasets: checked bytes become uint8 arrays in the order of the published files."""
+"""Reading datasets: checked bytes become uint8 arrays in the order of the published files.
+
+`shared_split` reads once per node: the arrays are kept in the cache folder and mapped into memory by all workers. A warm worker
+opens a split in a millisecond, and another worker costs no other copy of the pixels. Arrays that are not what was written are
+never used: they are made again from the dataset.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
+import logging
+import os
+import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trainers.datasets.content import file_contradiction
-from trainers.datasets.idx import read_idx
-from trainers.datasets.image_errors import as_data_errors
-from trainers.datasets.registry import absent_paths, dataset_for, missing_line, readers_of
-from trainers.datasets.spec import DataFile, DatasetSpec
-from trainers.errors import CorruptData, DataError, MissingData
+from augment.files.folder_lock import locked_folder
+from augment.files.kept import DamagedFileError, UnsealedRecordError, keep, kept_facts
+from trainers.datasets.content import dataset_content, file_contradiction
+from trainers.datasets.contract import Arrays, DatasetSpec, SplitName
+from trainers.datasets.folders.listing import list_split
+from trainers.datasets.folders.split import decoded
+from trainers.datasets.registry import dataset_for, readers_of
+from trainers.errors import CorruptData, DataError, MissingData, NoSpace, as_data_errors
 
-SplitName = Literal["train", "test"]
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,18 +59,22 @@ def load_split(name: str, split: SplitName, data_root: str | Path) -> Split:
         data_root: Folder of datasets in torchvision's layouts; plays no part for digits.
 
     Raises:
-        UnknownName: If nobody knows the dataset.
+        UnknownName: If the name is no dataset's.
         MissingData: If its files are not there; names the command that gets them.
         CorruptData: If a file is not the published one, or the classes do not fit; names the file.
     """
     spec = dataset_for(name)
-    files = tuple(file for file in spec.files if file.split in (split, "both"))
-    absent = absent_paths(spec, data_root, split)
+    root = Path(data_root)
+    absent = spec.absent_paths(root, split)
     if absent:
-        raise MissingData(missing_line(spec, data_root, absent))
-    for file in files:
-        _verify(spec, file, Path(data_root))
-    images, labels = _read(spec, split, Path(data_root))
+        raise MissingData(spec.missing_line(data_root, absent))
+    for file in spec.files:
+        if file.split in (split, "both"):
+            with as_data_errors():
+                wrong = file_contradiction(spec, file, root)
+            if wrong:
+                raise CorruptData(wrong)
+    images, labels = _read(spec, split, root)
     _check_arrays(spec, split, images, labels)
     return Split(images=images, labels=labels, fingerprint=fingerprint(images, labels))
 
@@ -71,44 +87,17 @@ def fingerprint(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> str:
     return digest.hexdigest()
 
 
-def _read(spec: DatasetSpec, split: SplitName, root: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    if spec.layout == "digits":
-        from trainers.datasets.digits import read_digits
-
-        return read_digits(split)
-    if spec.layout == "idx":
-        images, labels = (read_idx(root / file.path) for file in spec.files if file.split == split)
-        return images[..., None], labels.astype(np.int64)
-    if spec.layout == "folders":
-        raise DataError(
-            f"dataset {spec.name!r} lies in folders of images, which are decoded into a cache; it is read through "
-            "trainers.datasets.shared.shared_split"
-        )
+def _read(spec: DatasetSpec, split: SplitName, root: Path) -> Arrays:
     if spec.layout == "entry-point":
         (entry,) = readers_of(spec.name)
-        read = entry.load()(split, root)
-        return np.asarray(read[0]), np.asarray(read[1], dtype=np.int64)
-    return _read_by_torchvision(spec, split, root)
-
-
-def _read_by_torchvision(
-    spec: DatasetSpec, split: SplitName, root: Path
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    from torchvision import datasets
-
-    dataset_class = getattr(datasets, spec.torchvision)
-    if spec.layout == "svhn":
-        read = dataset_class(root, split=split)
-        return np.ascontiguousarray(read.data.transpose(0, 2, 3, 1)), np.asarray(read.labels, dtype=np.int64)
-    read = dataset_class(root, train=split == "train")
-    return np.ascontiguousarray(read.data), np.asarray(read.targets, dtype=np.int64)
-
-
-def _verify(spec: DatasetSpec, file: DataFile, root: Path) -> None:
-    with as_data_errors():
-        wrong = file_contradiction(spec, file, root)
-    if wrong:
-        raise CorruptData(wrong)
+        images, labels = entry.load()(split, root)
+        return np.asarray(images), np.asarray(labels, dtype=np.int64)
+    if spec.read is None:
+        raise DataError(
+            f"dataset {spec.name!r} is stored in folders of images, which are decoded into a cache; it is read through "
+            "trainers.datasets.load.shared_split"
+        )
+    return spec.read(split, root)
 
 
 def _check_arrays(spec: DatasetSpec, split: str, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
@@ -123,3 +112,117 @@ def _check_arrays(spec: DatasetSpec, split: str, images: NDArray[np.uint8], labe
         raise CorruptData(
             f"labels of {spec.name!r} must be in 0..{spec.num_classes - 1}, but lie in {labels.min()}..{labels.max()}"
         )
+
+
+def shared_split(name: str, split: SplitName, data_root: str | Path, cache_dir: str | Path) -> Split:
+    """Return a split as arrays that all processes of the node share; writes to them stay private to a process.
+
+    Args:
+        name: Key of `DATASETS`.
+        split: "train" or "test".
+        data_root: Folder of datasets.
+        cache_dir: Local folder that the workers of a node share.
+
+    Raises:
+        TrainingError: As `load_split`, when the arrays are not there yet; or if the disk is full.
+    """
+    spec = dataset_for(name)
+    if spec.layout == "entry-point":  # its reader may itself be a memory map, and nothing says when its bytes change
+        return load_split(name, split, data_root)
+    if spec.folders is not None:
+        return _from_folders(spec, split, Path(data_root), Path(cache_dir))
+    label = re.sub(r"[^a-z0-9-]", "_", name)
+    identity = dataset_content(spec, Path(data_root)).key
+    folder = Path(cache_dir) / "datasets" / f"{label}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
+    found = _open(folder, split)
+    if found is None:
+        with locked_folder(folder):
+            found = _open(folder, split)
+            if found is None:
+                _store(folder, split, load_split(name, split, data_root))
+                found = _open(folder, split)
+    assert found is not None
+    return found
+
+
+def _from_folders(spec: DatasetSpec, split: SplitName, data_root: Path, cache_dir: Path) -> Split:
+    if split == "train" and not spec.is_resident:
+        raise DataError(
+            f"the {spec.num_train} training images of {spec.name!r} are decoded when needed and are never one array; use "
+            "its test split, or a smaller dataset"
+        )
+    listing = list_split(spec, split, data_root, cache_dir)
+    identity = dataset_content(spec, data_root).key
+    made = decoded(listing, identity=identity, resize=spec.resize, size=spec.image_size, cache_dir=cache_dir)
+    return Split(images=made.images, labels=made.labels, fingerprint=made.fingerprint)
+
+
+def _open(folder: Path, split: SplitName) -> Split | None:
+    """Return a split whose arrays are stored whole, else None."""
+    try:
+        facts = _facts(folder, split)
+        images, labels = (_map(path) for path in _arrays(folder, split))
+    except FileNotFoundError:
+        return None
+    except (DamagedFileError, OSError, ValueError, EOFError) as error:
+        logger.warning("a kept split is made again: %s", error)
+        return None
+    return Split(images=images, labels=labels.astype(np.int64), fingerprint=str(facts["fingerprint"]))
+
+
+def _facts(folder: Path, split: SplitName) -> dict[str, Any]:
+    """Return what is recorded of a split's arrays after verifying them.
+
+    Raises:
+        FileNotFoundError: If there is no record.
+        DamagedFileError: If the record or an array is not what was written.
+    """
+    record = folder / f"{split}.json"
+    try:
+        return kept_facts(record)
+    except UnsealedRecordError:
+        return _sealed_now(folder, split, record)
+
+
+def _sealed_now(folder: Path, split: SplitName, record: Path) -> dict[str, Any]:
+    """Give arrays of an earlier version, whose record holds only their fingerprint, a record of today."""
+    try:
+        facts: dict[str, Any] = json.loads(record.read_text())
+        images, labels = (_map(path) for path in _arrays(folder, split))
+        is_whole = facts["fingerprint"] == fingerprint(images, labels.astype(np.int64))
+    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        raise DamagedFileError(f"{record} and its arrays cannot be read ({error})") from error
+    if not is_whole:
+        raise DamagedFileError(f"the arrays of {record} must have the fingerprint that was recorded, but have another")
+    with suppress(OSError):  # a cache that can only be read is verified again by the next process
+        keep(record, _named(folder, split), facts)
+    return facts
+
+
+def _arrays(folder: Path, split: SplitName) -> tuple[Path, Path]:
+    return folder / f"{split}-images.npy", folder / f"{split}-labels.npy"
+
+
+def _named(folder: Path, split: SplitName) -> dict[str, Path]:
+    return {path.name: path for path in _arrays(folder, split)}
+
+
+def _map(path: Path) -> NDArray[np.uint8]:
+    mapped: NDArray[np.uint8] = np.asarray(np.load(path, mmap_mode="c", allow_pickle=False))
+    return mapped
+
+
+def _store(folder: Path, split: SplitName, loaded: Split) -> None:
+    """Write the arrays, their record last: it is what makes a split complete."""
+    try:
+        images, labels = _arrays(folder, split)
+        for path, values in ((images, loaded.images), (labels, loaded.labels)):
+            partial = path.with_name(f"{path.stem}-{os.getpid()}.npy")
+            np.save(partial, values)
+            partial.rename(path)
+        keep(folder / f"{split}.json", _named(folder, split), {"fingerprint": loaded.fingerprint})
+    except OSError as error:
+        raise NoSpace(
+            f"the cache folder needs {loaded.images.nbytes / 2**20:.0f} MiB for a split, but writing to {folder} failed: "
+            f"{error}; free some space, or name another cache folder (DREAMGRID_CACHE)"
+        ) from error

@@ -1,17 +1,17 @@
-"""Outlier streams: images without labels that Outlier Exposure learns to be unsure of.
-
-A stream is the published file of 300,000 random images, the training split of any dataset, generated images, or a folder of
-images (`trainers.datasets.streams` names them). Sets that anomalies are tested on must not be used for it; whoever plans a
-sweep looks to that.
-"""
+"""Reading outlier streams (`trainers.datasets.streams` names them) in the size and channels of the training images."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch.nn import functional
 
+from augment.mixing_sets.build import ensure_mixing_set, open_mixing_set
+from augment.mixing_sets.registry import mixing_set_for
+from trainers.datasets.folders.split import read_folder
 from trainers.datasets.load import load_split
 from trainers.datasets.registry import DATASETS
 from trainers.datasets.streams import (
@@ -40,7 +40,7 @@ def load_outliers(
         cache_dir: Folder for resized arrays.
 
     Returns:
-        (M, image_size, image_size, num_channels) uint8; memory-mapped where it lies in a file.
+        (M, image_size, image_size, num_channels) uint8; memory-mapped where it is stored in a file.
 
     Raises:
         UnknownName: If there is no such stream.
@@ -53,8 +53,6 @@ def load_outliers(
     elif (generator := generated_set(name)) is not None:
         images = _generated(generator, image_size, num_channels, data_root, cache_dir)
     elif name.startswith(FOLDER):
-        from trainers.datasets.folders.split import read_folder
-
         images = read_folder(stream_folder(name, data_root), image_size=image_size, cache_dir=cache_dir).images
     else:
         raise unknown_name("outlier stream", name, [RANDOM_IMAGES, "generated:SET", "folder:PATH", *DATASETS])
@@ -87,9 +85,6 @@ def _grey(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _resized(images: NDArray[np.uint8], image_size: int) -> NDArray[np.uint8]:
-    import torch
-    from torch.nn import functional
-
     out = np.empty((len(images), image_size, image_size, images.shape[3]), dtype=np.uint8)
     for start in range(0, len(images), 1024):
         chunk = torch.from_numpy(np.array(images[start : start + 1024])).permute(0, 3, 1, 2).to(torch.float32)
@@ -101,9 +96,6 @@ def _resized(images: NDArray[np.uint8], image_size: int) -> NDArray[np.uint8]:
 def _generated(
     generator: str, image_size: int, num_channels: int, data_root: Path, cache_dir: Path
 ) -> NDArray[np.uint8]:
-    from augment.mixing_sets.build import ensure_mixing_set, open_mixing_set
-    from augment.mixing_sets.registry import mixing_set_for
-
     file = ensure_mixing_set(
         mixing_set_for(generator),
         num_pictures=NUM_GENERATED,

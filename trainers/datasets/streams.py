@@ -1,9 +1,11 @@
-"""Outlier streams by name, and what identifies their images; light to import.
+"""Outlier streams: images without labels that Outlier Exposure learns to be unsure of; light to import.
 
 random-images-300k    the published file of the Outlier Exposure release
 <dataset>             the training split of any dataset
 generated:<set>       images of a generator of mixing sets, from a seed of their own
 folder:<path>         any folder of images, with or without sub-folders; a relative path is one in the data root
+
+Sets that anomalies are tested on must not be used for it; whoever plans a sweep checks that. Read by `trainers.datasets.outliers`.
 """
 
 from __future__ import annotations
@@ -18,10 +20,9 @@ from augment.mixing_sets.from_files.random_images import RANDOM_IMAGES_FILE as R
 from augment.mixing_sets.from_files.random_images import random_images_file
 from augment.mixing_sets.registry import MIXING_SETS
 from trainers.datasets.content import dataset_content
-from trainers.datasets.folders.user_folder import content_identity
-from trainers.datasets.image_errors import as_data_errors
 from trainers.datasets.registry import dataset_for, missing_data
-from trainers.errors import UnknownName, unknown_name
+from trainers.datasets.user_folder import content_identity
+from trainers.errors import UnknownName, as_data_errors, unknown_name
 
 RANDOM_IMAGES: Final = "random-images-300k"
 GENERATED: Final = "generated:"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from trainers.datasets.spec import DatasetSpec
+from trainers.datasets.contract import DatasetSpec
 from trainers.errors import ImpossibleJob
 from trainers.models.contract import ModelInput
 from trainers.models.normalize import Classifier, Normalize

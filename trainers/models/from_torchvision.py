@@ -10,8 +10,7 @@ from typing import Final
 
 from augment.files.content import file_hash
 from augment.heavy import torch, torchvision
-from trainers.datasets.image_errors import as_data_errors
-from trainers.errors import CorruptData, ImpossibleJob, TrainingError
+from trainers.errors import CorruptData, ImpossibleJob, TrainingError, as_data_errors
 from trainers.models.contract import ModelInput, ModelSpec, Params
 
 TORCHVISION_PREFIX: Final = "torchvision:"

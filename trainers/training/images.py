@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augment.kernels.counters import SampleKeys, uniforms
-from trainers.datasets.spec import DatasetSpec
+from trainers.datasets.contract import DatasetSpec
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -27,7 +27,7 @@ def training_images(dataset: DatasetSpec, recipe: RecipeConfig, data_root: Path,
     Raises:
         DataError: If data is missing or corrupt.
     """
-    from trainers.datasets.shared import shared_split
+    from trainers.datasets.load import shared_split
 
     if not dataset.is_resident:
         from trainers.datasets.folders.listing import list_split
@@ -95,7 +95,7 @@ class ResidentImages:
     def _cut(self, keys: SampleKeys) -> NDArray[np.uint8]:
         from PIL import Image
 
-        from trainers.datasets.crops import random_resized_crop
+        from trainers.datasets.folders.crops import random_resized_crop
 
         chosen = self._images[keys.indices]
         draws = crop_draws(keys, flip=self._flip)
@@ -135,7 +135,7 @@ class ImageFiles:
 
     def load(self, keys: SampleKeys) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Return the images of the keys, cut, resized and flipped, (n, S, S, 3), and their classes, (n,)."""
-        from trainers.datasets.crops import random_resized_crop
+        from trainers.datasets.folders.crops import random_resized_crop
 
         draws = crop_draws(keys, flip=self._flip)
         images = np.empty((len(keys), self._image_size, self._image_size, 3), dtype=np.uint8)
@@ -153,7 +153,7 @@ class ImageFiles:
 
     def plain(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Return images as test images are shown, centre cropped, (n, S, S, 3) uint8, and their classes, (n,)."""
-        from trainers.datasets.crops import centre_crop
+        from trainers.datasets.folders.crops import centre_crop
 
         found = [self._whole(index) for index in indices.tolist()]
         cut = [centre_crop(image, resize=self._resize, size=self._image_size) for image, _ in found]
@@ -161,7 +161,7 @@ class ImageFiles:
 
     def _whole(self, index: int) -> tuple[Image, int]:
         """Return the image of an index, or of the next whole file after it, and the index of that one."""
-        from trainers.datasets.image_errors import as_data_errors
+        from trainers.errors import as_data_errors
 
         with as_data_errors():
             return self._files.image(index)
@@ -169,7 +169,7 @@ class ImageFiles:
 
 def crop_draws(keys: SampleKeys, *, flip: bool) -> NDArray[np.float64]:
     """Return the draws of `random_resized_crop` for each key, (n, CROP_SLOTS); without flips the last is 1."""
-    from trainers.datasets.crops import CROP_SLOTS
+    from trainers.datasets.folders.crops import CROP_SLOTS
 
     draws = uniforms(keys, CROP_SLOTS, stream=CROP_STREAM)
     if not flip:

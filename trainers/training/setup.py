@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from augment.kernels.compiled import warm
 from augment.methods.kernels import LOADER_KERNELS
+from trainers.datasets.contract import DatasetSpec
 from trainers.datasets.registry import dataset_for
-from trainers.datasets.spec import DatasetSpec
 from trainers.errors import CorruptData
 from trainers.training.images import training_images
 from trainers.training.stored_copy import with_stored_copy

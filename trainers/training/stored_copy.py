@@ -20,8 +20,8 @@ from trainers.errors import CorruptData
 if TYPE_CHECKING:
     from augment.treatment import StoredCopy
     from trainers.config import RecipeConfig
+    from trainers.datasets.contract import DatasetSpec
     from trainers.datasets.folders.listing import Listing
-    from trainers.datasets.spec import DatasetSpec
     from trainers.job import JobPaths
     from trainers.training.loader import ImageSource
 
@@ -90,7 +90,7 @@ def with_stored_copy(
     """
     from augment.files.walk import walk_images
     from trainers.datasets.folders.listing import listing_of
-    from trainers.datasets.image_errors import as_data_errors
+    from trainers.errors import as_data_errors
 
     with as_data_errors():
         listing = listing_of(walk_images(stored.folder))
@@ -113,9 +113,9 @@ def with_stored_copy(
 
 def _resident_copy(clean: ImageSource, listing: Listing, dataset: DatasetSpec, recipe: RecipeConfig) -> ImageSource:
     from augment.files.decode import UndecodableImage, decode_image
-    from trainers.datasets.crops import centre_crop
-    from trainers.datasets.image_errors import as_data_errors
+    from trainers.datasets.folders.crops import centre_crop
     from trainers.datasets.load import fingerprint
+    from trainers.errors import as_data_errors
     from trainers.training.images import ResidentImages
 
     size = dataset.image_size

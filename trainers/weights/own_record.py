@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from trainers.datasets.folders.user_folder import PREFIX
 from trainers.datasets.registry import DATASETS
+from trainers.datasets.user_folder import PREFIX
 from trainers.weights.contents import Contents
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainers.datasets.shared import shared_split
+from trainers.datasets.load import shared_split
 from trainers.models.released.registry import asked_normalisation, checkpoint_for
 from trainers.models.released.weights import load_released
 from trainers.weights.assumption import KEY, assumption
@@ -14,7 +14,7 @@ from trainers.weights.trial import Trial, try_usual
 if TYPE_CHECKING:
     import torch
 
-    from trainers.datasets.spec import DatasetSpec
+    from trainers.datasets.contract import DatasetSpec
     from trainers.job import JobRequest
     from trainers.models.normalize import Classifier
     from trainers.weights.normalisation import Normalisation

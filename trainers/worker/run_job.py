@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from trainers.datasets.content import named_content
-from trainers.datasets.shared import shared_split
+from trainers.datasets.load import shared_split
 from trainers.errors import CheckpointError
 from trainers.job import JobResult, TrainSummary
 from trainers.models.build import build_classifier

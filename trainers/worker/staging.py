@@ -19,7 +19,7 @@ from augment.files.kept import DamagedFileError, changed_files, file_digest, kee
 from augment.files.published import PROOFS
 from clusters.storage.contract import MissingObjectError, ObjectInfo, Storage, StorageError
 from clusters.storage.open import open_storage
-from trainers.datasets.registry import absent_paths, dataset_for
+from trainers.datasets.registry import dataset_for
 from trainers.datasets.streams import RANDOM_IMAGES, RANDOM_IMAGES_FILE
 from trainers.errors import CorruptData, DataError, MissingData, NoSpace, UnknownName
 from trainers.job import SOURCE_VARIABLE
@@ -150,7 +150,7 @@ def _absent(name: str, data_root: Path) -> list[str]:
     except UnknownName:
         return []
     cut_off = set(_read(data_root / RECORD).get(PARTIAL, [])) & set(spec.folders or ())
-    return sorted({*absent_paths(spec, data_root), *cut_off})
+    return sorted({*spec.absent_paths(data_root), *cut_off})
 
 
 def _objects(storage: Storage, path: str) -> list[ObjectInfo]:

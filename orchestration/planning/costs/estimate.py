@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from orchestration.store.contract import ResultsStore
     from orchestration.store.errors import CorruptRecordError, OnDamage
     from trainers.config import JobConfig
-    from trainers.datasets.spec import DatasetSpec
+    from trainers.datasets.contract import DatasetSpec
 
 PRICE_FILE: Final = Path(__file__).parent / "prices.yaml"
 DEFAULT_MACHINE: Final = "cpu-core"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from eval.benchmarks.contract import BenchmarkRequest
     from eval.benchmarks.cost import Cost
     from trainers.config import JobConfig
-    from trainers.datasets.spec import DatasetSpec
+    from trainers.datasets.contract import DatasetSpec
 
 RESNET_MACS_224: Final[Mapping[str, float]] = {"resnet-18": 1.82e9, "resnet-50": 4.11e9}
 RESNET_PARAMETERS: Final[Mapping[str, float]] = {"resnet-18": 11.7e6, "resnet-50": 25.6e6}

@@ -106,7 +106,7 @@ def held_out_error(request: JobRequest, device: torch.device) -> float:
     """
     import torch
 
-    from trainers.datasets.shared import shared_split
+    from trainers.datasets.load import shared_split
     from trainers.errors import ImpossibleJob
     from trainers.models.build import build_classifier
     from trainers.training.checkpoints import Checkpoints

@@ -17,11 +17,10 @@ from augment.files.looks import content_of
 from augment.files.published import prove
 from trainers.datasets import content as dataset_content_module
 from trainers.datasets.content import contradiction, dataset_content
+from trainers.datasets.contract import DatasetSpec
 from trainers.datasets.folders.listing import list_split
-from trainers.datasets.load import load_split
+from trainers.datasets.load import load_split, shared_split
 from trainers.datasets.registry import DATASETS, dataset_for
-from trainers.datasets.shared import shared_split
-from trainers.datasets.spec import DatasetSpec
 from trainers.datasets.streams import stream_files
 from trainers.errors import CorruptData, TrainingError
 from trainers.models.from_torchvision import with_published_weights
@@ -55,7 +54,7 @@ def _write_idx(root: Path, level: int, *, packed: bool = False) -> dict[str, str
 
 
 def _with_md5(md5: dict[str, str]) -> DatasetSpec:
-    files = tuple(dataclasses.replace(file, md5=md5[file.path]) for file in KMNIST.files)
+    files = tuple(dataclasses.replace(file, packed_md5=md5[file.path]) for file in KMNIST.files)
     return dataclasses.replace(KMNIST, files=files)
 
 
@@ -168,7 +167,6 @@ def test_the_file_that_names_the_classes_of_a_flat_split_counts(tmp_path: Path) 
 
 def test_a_decoded_array_of_other_files_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small = dataclasses.replace(KMNIST, num_train=2, num_test=2)
-    monkeypatch.setattr("trainers.datasets.shared.dataset_for", lambda name: small)
     monkeypatch.setattr("trainers.datasets.load.dataset_for", lambda name: small)
     seen = []
     for level in (1, 2):

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from trainers.datasets.contract import DataFile
 from trainers.datasets.digits import enlarge
 from trainers.datasets.load import fingerprint, load_split
 from trainers.datasets.registry import DATASETS, dataset_for, missing_data
@@ -16,22 +17,18 @@ def test_identity_is_the_hash_of_the_published_checksums(name: str) -> None:
     spec = DATASETS[name]
     digest = hashlib.sha256()
     for file in sorted(spec.files, key=lambda file: file.path):
-        digest.update(f"{file.path.rpartition('/')[2]} {file.sha256 or file.md5}\n".encode())
+        digest.update(f"{file.path.rpartition('/')[2]} {file.sha256 or file.md5 or file.packed_md5}\n".encode())
     assert spec.identity.partition(":")[2] == digest.hexdigest()
 
 
 def test_checksums_are_those_that_torchvision_publishes() -> None:
     from torchvision import datasets
 
-    for spec in DATASETS.values():
-        if spec.layout == "cifar":
-            published = getattr(datasets, spec.torchvision)
-            expected = dict(published.train_list + published.test_list)
-            ours = {file.path.rpartition("/")[2]: file.md5 for file in spec.files if file.split != "both"}
-            assert ours == expected
-        if spec.layout == "idx":
-            expected = dict(getattr(datasets, spec.torchvision).resources)
-            assert {file.path.rpartition("/")[2] + ".gz": file.md5 for file in spec.files} == expected
+    for name, published in {"cifar-10": datasets.CIFAR10, "cifar-100": datasets.CIFAR100}.items():
+        ours = {file.path.rpartition("/")[2]: file.md5 for file in DATASETS[name].files if file.split != "both"}
+        assert ours == dict(published.train_list + published.test_list)
+    packed = {file.path.rpartition("/")[2] + ".gz": file.packed_md5 for file in DATASETS["kmnist"].files}
+    assert packed == dict(datasets.KMNIST.resources)
 
 
 def test_identity_of_the_digits_is_the_hash_of_both_splits() -> None:
@@ -110,8 +107,6 @@ def test_cifar_is_read_through_torchvisions_layout(tmp_path: Path, monkeypatch: 
 
     from torchvision import datasets
 
-    from trainers.datasets import registry
-
     folder = tmp_path / "cifar-10-batches-py"
     folder.mkdir()
     images = np.random.default_rng(0).integers(0, 256, (4, 3, 32, 32), dtype=np.uint8)
@@ -125,7 +120,7 @@ def test_cifar_is_read_through_torchvisions_layout(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(datasets.CIFAR10, "train_list", [])
     monkeypatch.setattr(datasets.CIFAR10, "test_list", [["test_batch", md5["test_batch"]]])
     monkeypatch.setattr(datasets.CIFAR10, "meta", {**datasets.CIFAR10.meta, "md5": md5["batches.meta"]})
-    file = registry.DataFile(path="cifar-10-batches-py/test_batch", split="test", md5=md5["test_batch"])
+    file = DataFile(path="cifar-10-batches-py/test_batch", split="test", md5=md5["test_batch"])
     spec = _replaced(DATASETS["cifar-10"], files=(file,), num_test=4)
     monkeypatch.setattr("trainers.datasets.load.dataset_for", lambda name: spec)
     read = load_split("cifar-10", "test", tmp_path)

@@ -8,15 +8,13 @@ from PIL import Image
 from augment.files.decode import decode_image
 from augment.kernels.counters import SampleKeys
 from trainers.config import RecipeConfig
-from trainers.datasets.crops import CROP_SLOTS, centre_crop, random_resized_crop
+from trainers.datasets.contract import DatasetSpec
+from trainers.datasets.folders.crops import CROP_SLOTS, centre_crop, random_resized_crop
 from trainers.datasets.folders.listing import list_split
 from trainers.datasets.folders.split import read_folder
-from trainers.datasets.load import load_split
-from trainers.datasets.outliers import fit_images, load_outliers
+from trainers.datasets.load import load_split, shared_split
+from trainers.datasets.outliers import fit_images, load_outliers, missing_stream, stream_files
 from trainers.datasets.registry import DATASETS, missing_data
-from trainers.datasets.shared import shared_split
-from trainers.datasets.spec import DatasetSpec
-from trainers.datasets.streams import missing_stream, stream_files
 from trainers.errors import CorruptData, DataError, MissingData, UnknownName
 from trainers.training.images import ImageFiles, training_images
 
@@ -98,7 +96,7 @@ def test_the_orientation_of_a_camera_is_not_applied_as_torchvision_does_not_appl
 
 
 def test_random_crops_have_the_published_distribution_of_area_and_ratio() -> None:
-    from trainers.datasets.crops import _random_box
+    from trainers.datasets.folders.crops import _random_box
 
     draws = np.random.default_rng(0).random((4000, CROP_SLOTS))
     boxes = np.array([_random_box((200, 200), draw) for draw in draws])
@@ -156,7 +154,6 @@ def test_test_images_are_decoded_once_and_training_images_never_become_an_array(
     tiny_imagenet: tuple[DatasetSpec, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec, root = tiny_imagenet
-    monkeypatch.setattr("trainers.datasets.shared.dataset_for", lambda name: spec)
     monkeypatch.setattr("trainers.datasets.load.dataset_for", lambda name: spec)
     split = shared_split("imagenet", "test", root, root / "cache")
     assert split.images.shape == (6, 16, 16, 3)
@@ -164,7 +161,7 @@ def test_test_images_are_decoded_once_and_training_images_never_become_an_array(
     assert shared_split("imagenet", "test", root, root / "cache").fingerprint == split.fingerprint
     with pytest.raises(DataError, match="are decoded when needed"):
         shared_split("imagenet", "train", root, root / "cache")
-    with pytest.raises(DataError, match="lies in folders"):
+    with pytest.raises(DataError, match="is stored in folders"):
         load_split("imagenet", "test", root)
 
 

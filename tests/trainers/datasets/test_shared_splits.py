@@ -3,9 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trainers.datasets import shared
-from trainers.datasets.load import load_split
-from trainers.datasets.shared import shared_split
+from trainers.datasets import load
+from trainers.datasets.load import load_split, shared_split
 from trainers.errors import NoSpace
 
 
@@ -19,7 +18,7 @@ def test_shared_split_equals_the_loaded_one_and_is_read_once(tmp_path: Path, mon
     def fails(*_: object) -> None:
         raise AssertionError("read again")
 
-    monkeypatch.setattr(shared, "load_split", fails)
+    monkeypatch.setattr(load, "load_split", fails)
     again = shared_split("digits", "test", "nowhere", tmp_path)
     assert again.fingerprint == expected.fingerprint
 

@@ -14,11 +14,11 @@ import pytest
 import torch
 from PIL import Image
 
-from trainers.datasets.folders import user_folder
-from trainers.datasets.folders.user_folder import key_name
+from trainers.datasets import user_folder
+from trainers.datasets.load import shared_split
 from trainers.datasets.registry import dataset_for
-from trainers.datasets.shared import shared_split
 from trainers.datasets.streams import stream_files
+from trainers.datasets.user_folder import key_name
 from trainers.errors import CorruptData, ImpossibleJob, MissingData, UnknownName
 from trainers.job import JobRequest
 from trainers.training.group import OneWorker

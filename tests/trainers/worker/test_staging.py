@@ -96,7 +96,8 @@ def test_job_copies_its_dataset_and_trains(
 ) -> None:
     import numpy as np
 
-    from trainers.datasets.spec import DataFile, DatasetSpec
+    from trainers.datasets.contract import Arrays, DataFile, DatasetSpec, SplitName
+    from trainers.datasets.mnist import read_idx
 
     rng = np.random.default_rng(0)
     storage = open_storage(join(s3_uri, "data"))
@@ -108,9 +109,14 @@ def test_job_copies_its_dataset_and_trains(
             header = bytes([0, 0, 8, values.ndim]) + b"".join(side.to_bytes(4, "big") for side in values.shape)
             storage.write_bytes(f"small/{split}-{kind}", header + values.tobytes())
             files.append(DataFile(path=f"small/{split}-{kind}", split=split))  # type: ignore[arg-type]
+
+    def read(split: SplitName, root: Path) -> Arrays:
+        images, labels = (read_idx(root / file.path) for file in files if file.split == split)
+        return images[..., None], labels.astype(np.int64)
+
     spec = DatasetSpec(
         name="small", title="Small", image_size=32, num_channels=1, num_classes=10, num_train=40, num_test=20,
-        identity="small", mean=(0.5,), std=(0.5,), layout="idx", source="this test", files=tuple(files),
+        identity="small", mean=(0.5,), std=(0.5,), read=read, source="this test", files=tuple(files),
     )  # fmt: skip
     monkeypatch.setattr("trainers.datasets.registry.DATASETS", {**DATASETS, "small": spec})
     request = small_job(dataset="small", recipe={"epochs": 1})
@@ -139,7 +145,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 @pytest.fixture
 def digits_on_disk(s3_uri: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """A dataset of two files in a data source; return the source."""
-    from trainers.datasets.spec import DataFile, DatasetSpec
+    from trainers.datasets.contract import DataFile, DatasetSpec
 
     storage = open_storage(join(s3_uri, "data"))
     files = []
@@ -148,7 +154,7 @@ def digits_on_disk(s3_uri: str, monkeypatch: pytest.MonkeyPatch) -> str:
         files.append(DataFile(path=f"small/{name}", split="test"))
     spec = DatasetSpec(
         name="small", title="Small", image_size=32, num_channels=1, num_classes=10, num_train=40, num_test=20,
-        identity="small", mean=(0.5,), std=(0.5,), layout="idx", source="this test", files=tuple(files),
+        identity="small", mean=(0.5,), std=(0.5,), source="this test", files=tuple(files),
     )  # fmt: skip
     monkeypatch.setattr("trainers.datasets.registry.DATASETS", {**DATASETS, "small": spec})
     return storage.uri

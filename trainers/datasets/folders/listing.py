@@ -15,11 +15,9 @@ from numpy.typing import NDArray
 from augment.files.kept import DamagedFileError, keep, kept_facts
 from augment.files.walk import ImageFolder, walk_images
 from trainers.datasets.content import ANNOTATIONS, dataset_content
-from trainers.datasets.folders.user_folder import PREFIX
-from trainers.datasets.image_errors import as_data_errors
-from trainers.datasets.registry import absent_paths, missing_line
-from trainers.datasets.spec import DatasetSpec
-from trainers.errors import CorruptData, MissingData
+from trainers.datasets.contract import DatasetSpec
+from trainers.datasets.user_folder import PREFIX
+from trainers.errors import CorruptData, MissingData, as_data_errors
 
 logger = logging.getLogger(__name__)
 VERSION: Final = 2
@@ -64,9 +62,9 @@ def list_split(spec: DatasetSpec, split: Literal["train", "test"], data_root: Pa
         CorruptData: If the number of images or of classes is not the declared one.
     """
     assert spec.folders is not None
-    absent = absent_paths(spec, data_root, split)
+    absent = spec.absent_paths(data_root, split)
     if absent:
-        raise MissingData(missing_line(spec, data_root, absent))
+        raise MissingData(spec.missing_line(data_root, absent))
     root = (data_root / spec.folders[split == "test"]).resolve()
     identity = dataset_content(spec, data_root).key
     name = hashlib.sha256(f"{VERSION} {identity} {split} {root}".encode()).hexdigest()[:24]

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from augment.files.arrays import decoded_images
 from augment.files.walk import images_in
-from trainers.datasets.crops import centre_crop
+from trainers.datasets.folders.crops import centre_crop
 from trainers.datasets.folders.listing import Listing, listing_of
-from trainers.datasets.folders.user_folder import content_identity
-from trainers.datasets.image_errors import as_data_errors
+from trainers.datasets.user_folder import content_identity
+from trainers.errors import as_data_errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

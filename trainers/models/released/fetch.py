@@ -9,7 +9,7 @@ import urllib.request
 from pathlib import Path
 from typing import Final
 
-from trainers.datasets.fetch_command import fetch_each
+from trainers.datasets.fetch import fetch_each
 from trainers.errors import DataError
 from trainers.models.released.registry import CHECKPOINTS, ReleasedCheckpoint, checkpoint_for
 from trainers.models.released.weights import verified_sha256

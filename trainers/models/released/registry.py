@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from augment.files.content import file_hash
 from augment.files.published import Identified, absent, own, published
-from trainers.datasets.image_errors import as_data_errors
-from trainers.errors import ImpossibleJob, unknown_name
+from trainers.errors import ImpossibleJob, as_data_errors, unknown_name
 from trainers.weights.normalisation import USUAL, Normalisation
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from trainers.weights.load import fill, weights_for
 from trainers.weights.normalisation import Normalisation, spread
 
 if TYPE_CHECKING:
-    from trainers.datasets.spec import DatasetSpec
+    from trainers.datasets.contract import DatasetSpec
     from trainers.models.normalize import Classifier
 
 

@@ -19,7 +19,7 @@ from augment.files.content import folder_hash
 from augment.files.trial import refuse_undecodable
 from augment.files.walk import ImageFolder, ImageFolderError, class_folders, named, refuse_unreadable, walk_images
 from eval.tables.labels import difference
-from trainers.datasets.spec import DatasetSpec
+from trainers.datasets.contract import DatasetSpec
 from trainers.errors import CorruptData, ImpossibleJob, MissingData
 
 PREFIX: Final = "folder:"
@@ -84,7 +84,6 @@ def user_folder(name: str) -> DatasetSpec | None:
         identity=look.identity,
         mean=(0.5, 0.5, 0.5),
         std=(0.5, 0.5, 0.5),
-        layout="folders",
         source=str(path),
         folders=(str(train), str(test)),
         resize=size if size < 128 else size * 8 // 7,

@@ -1,14 +1,20 @@
-"""What a dataset is, in names, sizes and checksums; light to import."""
+"""What a dataset is: names, sizes, checksums, and how it is read; light to import."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-Layout = Literal["digits", "idx", "cifar", "svhn", "folders", "entry-point"]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SplitName = Literal["train", "test"]
+Arrays = tuple["NDArray[np.uint8]", "NDArray[np.int64]"]
+"""Images, (N, H, W, C), and their classes, (N,)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,16 +22,18 @@ class DataFile:
     """One file of a dataset.
 
     Attributes:
-        path: Below the data root, with forward slashes.
+        path: In the data root, with forward slashes.
         split: "train", "test" or "both".
-        md5: Published checksum, or "" where only the packed file has one.
-        sha256: Checksum of the unpacked file, or "".
+        md5: Published checksum, or "".
+        sha256: Checksum of the file, or "".
+        packed_md5: Published checksum of `<path>.gz`, which the file is compared with where no other is known; or "".
     """
 
     path: str
     split: Literal["train", "test", "both"]
     md5: str = ""
     sha256: str = ""
+    packed_md5: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,15 +52,16 @@ class DatasetSpec:
             match it (`trainers.datasets.content`).
         mean: Per-channel pixel value in [0, 1] that normalisation maps to zero.
         std: Per-channel divisor of the normalisation.
-        layout: How its files are read.
-        torchvision: Name of torchvision's class, or "".
-        files: Its files; empty for what ships inside a library.
         source: Where it comes from.
-        folders: Training and test folder below the data root, one sub-folder per class, for the layout "folders".
-        resize: Length that the shorter side of a test image is resized to before its centre is cropped, for "folders".
+        files: Its files; empty for what ships inside a library, and for folders.
+        read: Reads a split whose files are there and checked, given the data root; None for folders of images.
+        download: Gets its files into a data root, or None.
+        folders: Training and test folder in the data root, one sub-folder of images per class, or None.
+        resize: Length that the shorter side of a test image is resized to before its centre is cropped, for folders.
         is_resident: Whether training images are decoded once and kept in memory; else they are decoded when needed.
         how_to_get: What a person does to get data that no command may download.
         left_out: A sentence on each kind of file in a user's folder that is not read, with names.
+        layout: "entry-point" for a plug-in whose reader is an entry point of `dreamgrid.datasets.read`.
         code: What identifies the code of a plug-in, filled in by the look-up; None for what is built in.
     """
 
@@ -66,15 +75,16 @@ class DatasetSpec:
     identity: str
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    layout: Layout
     source: str
-    torchvision: str = ""
     files: tuple[DataFile, ...] = ()
+    read: Callable[[SplitName, Path], Arrays] | None = None
+    download: Callable[[Path], None] | None = None
     folders: tuple[str, str] | None = None
     resize: int = 0
     is_resident: bool = True
     how_to_get: str = ""
     left_out: tuple[str, ...] = ()
+    layout: Literal["", "entry-point"] = ""
     code: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
@@ -89,3 +99,18 @@ class DatasetSpec:
             return self.how_to_get.replace("DIR", str(data_root))
         words = ["python", "-m", "trainers.datasets.fetch", self.name, "--data-root", str(data_root)]
         return shlex.join(words) if self.files else ""
+
+    def absent_paths(self, data_root: str | Path, split: Literal["train", "test", "both"] = "both") -> list[str]:
+        """Return the files and folders of the dataset, or of one split, that are not in the data root."""
+        root, folders = Path(data_root), zip(self.folders or (), ("train", "test"), strict=False)
+        files = [file.path for file in self.files if split in (file.split, "both") or file.split == "both"]
+        absent = [path for path in files if not (root / path).is_file()]
+        return absent + [path for path, of in folders if split in (of, "both") and not (root / path).is_dir()]
+
+    def missing_line(self, data_root: str | Path, absent: list[str]) -> str:
+        """Return the one sentence that says what is missing and how to get it."""
+        more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+        hint = self.fetch_hint(Path(data_root))
+        return (
+            f"dataset {self.name!r} is not complete in {data_root}: {absent[0]}{more} is missing; get it with: {hint}"
+        )
