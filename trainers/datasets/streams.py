@@ -5,7 +5,8 @@ random-images-300k    the published file of the Outlier Exposure release
 generated:<set>       images of a generator of mixing sets, from a seed of their own
 folder:<path>         any folder of images, with or without sub-folders; a relative path is one in the data root
 
-Sets that anomalies are tested on must not be used for it; whoever plans a sweep checks that. Read by `trainers.datasets.outliers`.
+Sets that anomalies are tested on must not be used for it, which the planning of a sweep checks.
+`trainers.datasets.outliers` reads them.
 """
 
 from __future__ import annotations

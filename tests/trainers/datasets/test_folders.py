@@ -13,8 +13,9 @@ from trainers.datasets.folders.crops import CROP_SLOTS, centre_crop, random_resi
 from trainers.datasets.folders.listing import list_split
 from trainers.datasets.folders.split import read_folder
 from trainers.datasets.load import load_split, shared_split
-from trainers.datasets.outliers import fit_images, load_outliers, missing_stream, stream_files
+from trainers.datasets.outliers import fit_images, load_outliers
 from trainers.datasets.registry import DATASETS, missing_data
+from trainers.datasets.streams import missing_stream, stream_files
 from trainers.errors import CorruptData, DataError, MissingData, UnknownName
 from trainers.training.images import ImageFiles, training_images
 
