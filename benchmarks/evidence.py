@@ -259,7 +259,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _gather(options: argparse.Namespace) -> list[dict[str, Any]]:
-    from eval.tables.formats.render import render
+    from eval.tables.formats.registry import render
     from orchestration.settings import read_settings
     from orchestration.store import open_store
 

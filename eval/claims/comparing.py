@@ -17,7 +17,6 @@ from eval.tables.statistics import FEWEST_TESTED, one_sided_p, sample_std, t_cdf
 
 ALPHA: Final = 0.05
 EXACT: Final = 1e-9
-NORMAL_95: Final = 1.645
 
 Truth = Literal["pass", "fail", "undecided", "not checkable"]
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from eval.errors import EvalError
-from eval.tables.column import Column
 from eval.tables.labels import check_labels
 from eval.tables.statistics import Summary
+
+if TYPE_CHECKING:
+    from eval.tables.column import Column  # knows the benchmarks, which `--help` with its list of formats must not load
 
 RankAlong = Literal["column", "row", "grid"]
 """Among which entries the best is sought: a column; a row's entries of one group; all entries of a group."""
@@ -27,7 +29,6 @@ MARKS: Final[Mapping[str, str]] = MappingProxyType(
         "incomplete": "fewer seeds than the sweep wants",
         "generated": "on generated images, not the published files",
         "imported": "brought in from another suite's results",
-        "confounded": "differs from the baseline row in more than what the table is about",
         "released": "of a released network, not trained here",
         "fewer-sets": "mean without outlier sets that cannot be read",
         "adopted": "of an adopted checkpoint, not trained here",

@@ -1,7 +1,6 @@
-"""Statistics of table entries in plain Python: a warm table loads no NumPy and no SciPy.
+"""Statistics of table entries: means with t intervals, tests paired by seed, and their correction for many tests.
 
-Student's t distribution comes from the regularised incomplete beta function (continued fraction of Lentz; Press et al.,
-"Numerical Recipes", section 6.4), exact to about 1e-12.
+Student's t comes from SciPy, which is loaded by the first test or interval: a printed table without tests needs neither.
 """
 
 from __future__ import annotations
@@ -11,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
+
+from augment.heavy import scipy
 
 CONFIDENCE: Final = 0.95
 FEWEST_TESTED: Final = 3
@@ -25,15 +26,28 @@ class Summary:
         mean: Their mean.
         n: How many they are; 0 where it is not known (of what another suite says).
         spread: Sample standard deviation (n - 1), or None for one value.
-        low: Lower end of the 95 % t interval of the mean, or None for one value.
-        high: Upper end.
     """
 
     mean: float
     n: int
     spread: float | None
-    low: float | None
-    high: float | None
+
+    @property
+    def low(self) -> float | None:
+        """Lower end of the 95 % t interval of the mean, or None where fewer than two values are known."""
+        half = self._half_width()
+        return None if half is None else self.mean - half
+
+    @property
+    def high(self) -> float | None:
+        """Upper end of that interval."""
+        half = self._half_width()
+        return None if half is None else self.mean + half
+
+    def _half_width(self) -> float | None:
+        if self.n < 2 or self.spread is None:
+            return None
+        return t_quantile(0.5 + CONFIDENCE / 2, self.n - 1) * self.spread / math.sqrt(self.n)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,19 +66,14 @@ class PairedTest:
 
 
 def summarise(values: Sequence[float]) -> Summary:
-    """Return mean, sample spread and 95 % t interval.
+    """Return mean and sample spread.
 
     Raises:
         ValueError: If there are no values, or one is not finite.
     """
     if not values or not all(map(math.isfinite, values)):
         raise ValueError(f"a table entry needs at least one finite value, but got {list(values)}")
-    n, mean = len(values), mean_of(values)
-    if n == 1:
-        return Summary(mean=mean, n=1, spread=None, low=None, high=None)
-    spread = sample_std(values)
-    half = t_quantile(0.5 + CONFIDENCE / 2, n - 1) * spread / math.sqrt(n)
-    return Summary(mean=mean, n=n, spread=spread, low=mean - half, high=mean + half)
+    return Summary(mean=mean_of(values), n=len(values), spread=sample_std(values) if len(values) > 1 else None)
 
 
 def mean_of(values: Sequence[float]) -> float:
@@ -86,33 +95,19 @@ def sample_std(values: Sequence[float]) -> float:
 
 def t_cdf(t: float, df: int) -> float:
     """Return the probability that Student's t with so many degrees of freedom is at most t."""
-    if t * t < df:  # near the middle the tail would lose its digits
-        middle = 0.5 * _incomplete_beta(0.5, 0.5 * df, t * t / (df + t * t))
-        return 0.5 + math.copysign(middle, t)
-    tail = 0.5 * _incomplete_beta(0.5 * df, 0.5, df / (df + t * t))
-    return 1.0 - tail if t > 0.0 else tail
+    return float(scipy.special.stdtr(df, t))
 
 
 @cache
 def t_quantile(probability: float, df: int) -> float:
-    """Return the t with that cumulative probability, by bisection.
+    """Return the t with that cumulative probability.
 
     Raises:
         ValueError: If the probability is not in (0, 1) or there is no degree of freedom.
     """
     if not 0.0 < probability < 1.0 or df < 1:
         raise ValueError(f"a t quantile needs 0 < p < 1 and df >= 1, but got p {probability} and df {df}")
-    if probability < 0.5:
-        return -t_quantile(1.0 - probability, df)
-    low, high = 0.0, 1.0
-    while t_cdf(high, df) < probability:
-        high *= 2.0
-    for _ in range(200):
-        middle = 0.5 * (low + high)
-        if middle in (low, high):
-            break
-        low, high = (middle, high) if t_cdf(middle, df) < probability else (low, middle)
-    return 0.5 * (low + high)
+    return float(scipy.special.stdtrit(df, probability))
 
 
 def one_sided_p(values: Sequence[float], bound: float, *, above: bool) -> float | None:
@@ -167,7 +162,8 @@ def paired_test(ours: Mapping[int, float], other: Mapping[int, float]) -> Paired
 def holm(p_values: Sequence[float]) -> list[float]:
     """Return p-values adjusted for testing all of them (Holm, "A simple sequentially rejective multiple test procedure", 1979).
 
-    The order is kept; an adjusted value below alpha may be called significant.
+    SciPy has corrections of the false discovery rate only, not this one. The order is kept; an adjusted value below alpha may be
+    called significant.
     """
     order = sorted(range(len(p_values)), key=lambda index: p_values[index])
     adjusted, highest = [0.0] * len(p_values), 0.0
@@ -175,33 +171,3 @@ def holm(p_values: Sequence[float]) -> list[float]:
         highest = max(highest, min(1.0, (len(p_values) - position) * p_values[index]))
         adjusted[index] = highest
     return adjusted
-
-
-def _incomplete_beta(a: float, b: float, x: float) -> float:
-    """Return the regularised incomplete beta function I_x(a, b)."""
-    if x <= 0.0 or x >= 1.0:
-        return float(x >= 1.0)
-    log_front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
-    if x < (a + 1.0) / (a + b + 2.0):
-        return math.exp(log_front) * _beta_fraction(a, b, x) / a
-    return 1.0 - math.exp(log_front) * _beta_fraction(b, a, 1.0 - x) / b
-
-
-def _beta_fraction(a: float, b: float, x: float) -> float:
-    tiny = 1e-300
-    c, d = 1.0, 1.0 / _away_from_zero(1.0 - (a + b) * x / (a + 1.0), tiny)
-    result = d
-    for m in range(1, 1000):
-        even = m * (b - m) * x / ((a + 2 * m - 1.0) * (a + 2 * m))
-        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1.0))
-        for term in (even, odd):
-            d = 1.0 / _away_from_zero(1.0 + term * d, tiny)
-            c = _away_from_zero(1.0 + term / c, tiny)
-            result *= c * d
-        if abs(c * d - 1.0) < 1e-16:
-            break
-    return result
-
-
-def _away_from_zero(value: float, tiny: float) -> float:
-    return value if abs(value) > tiny else tiny

@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestration.errors import InputError, Mistake
+from orchestration.results.exchange import DOCUMENT_KIND
 
 if TYPE_CHECKING:
     from eval.benchmarks.contract import BenchmarkRequest
-    from eval.report import BenchmarkOutcome, MetricReport
+    from eval.report import MetricReport
     from orchestration.evaluation.checkpoints import LoadedNetwork, Reading
     from orchestration.settings import Settings
     from trainers.config import JobConfig
     from trainers.weights.normalisation import Normalisation
 
 TORCHVISION: Final = "torchvision:"
-DOCUMENT_KIND: Final = "dreamgrid-evaluation"
 IMAGENET_CLASSES: Final = 1000
 
 
@@ -261,28 +261,6 @@ def report_document(report: MetricReport) -> dict[str, Any]:
         "rows": [dict(row) for row in outcome.rows] if outcome else [],
         "forward_passes": outcome.forward_passes if outcome else 0,
         "wall_s": report.wall_s,
-    }
-
-
-def outcomes_of(document: Mapping[str, Any]) -> dict[str, BenchmarkOutcome]:
-    """Return the outcomes in a document of `evaluation_document`, by benchmark; predictions are not part of it.
-
-    Raises:
-        ValueError: If it is no such document.
-    """
-    from eval.report import BenchmarkOutcome, MetricValue
-
-    if document.get("kind") != DOCUMENT_KIND:
-        raise ValueError("the file is no report of `dreamgrid evaluate --json`; write one with it")
-    return {
-        report["benchmark"]: BenchmarkOutcome(
-            metrics={name: MetricValue(**value) for name, value in report["metrics"].items()},
-            rows=tuple(report["rows"]),
-            notes=report["notes"],
-            forward_passes=report.get("forward_passes", 0),
-        )
-        for report in document["reports"]
-        if report["error"] is None
     }
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Final
 
+from eval.exchange.contract import About
+from eval.exchange.suites import SUITES
+from eval.report import BenchmarkOutcome, MetricValue, reads_own_files
 from orchestration.errors import InputError, Mistake, nearest
+from orchestration.store.contract import ResultsStore
 
-if TYPE_CHECKING:
-    from eval.exchange.contract import About
-    from eval.report import BenchmarkOutcome
-    from orchestration.store.contract import ResultsStore
+DOCUMENT_KIND: Final = "dreamgrid-evaluation"
+"""Names the documents that `dreamgrid evaluate --json` prints."""
 
 
 def known_suite(name: str) -> str:
@@ -21,8 +23,6 @@ def known_suite(name: str) -> str:
     Raises:
         InputError: If it is unknown.
     """
-    from eval.exchange.suites import SUITES
-
     if name not in SUITES:
         text = f"unknown suite '{name}'{nearest(name, list(SUITES))}"
         raise InputError("options", [Mistake(where="--format", text=text)])
@@ -35,8 +35,6 @@ def recorded_outcomes(train_key: str, store: ResultsStore) -> tuple[dict[str, Be
     Raises:
         InputError: If nothing is, or one benchmark is recorded with different parameters.
     """
-    from eval.exchange.contract import About
-
     result = store.result(train_key)
     if result is None or not result.reports:
         text = f"no result is recorded of cell {train_key[:12]}; run its sweep, or `dreamgrid evaluate --json`"
@@ -66,9 +64,6 @@ def reported_outcomes(path: Path) -> tuple[dict[str, BenchmarkOutcome], About]:
     Raises:
         InputError: If the file cannot be read or is no such report.
     """
-    from eval.exchange.contract import About
-    from orchestration.evaluation.evaluate import outcomes_of
-
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         outcomes = outcomes_of(document)
@@ -83,9 +78,27 @@ def reported_outcomes(path: Path) -> tuple[dict[str, BenchmarkOutcome], About]:
     return outcomes, about
 
 
+def outcomes_of(document: Mapping[str, Any]) -> dict[str, BenchmarkOutcome]:
+    """Return the outcomes in a document of one evaluation, by benchmark; predictions are not part of it.
+
+    Raises:
+        ValueError: If it is no such document.
+    """
+    if document.get("kind") != DOCUMENT_KIND:
+        raise ValueError("the file is no report of `dreamgrid evaluate --json`; write one with it")
+    return {
+        report["benchmark"]: BenchmarkOutcome(
+            metrics={name: MetricValue(**value) for name, value in report["metrics"].items()},
+            rows=tuple(report["rows"]),
+            notes=report["notes"],
+            forward_passes=report.get("forward_passes", 0),
+        )
+        for report in document["reports"]
+        if report["error"] is None
+    }
+
+
 def _on_own_files(outcomes: Mapping[str, BenchmarkOutcome]) -> str:
     """Return what the name of an exported row says of benchmarks on files that are not shown to be the published ones."""
-    from eval.report import reads_own_files
-
     own = [name for name, outcome in outcomes.items() if reads_own_files(outcome.notes)]
     return f" (own files: {', '.join(own)})" if own else ""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eval.tables.formats.render import render
+from eval.tables.formats.registry import render_all
 from eval.tables.grid import Table
 from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.load import full_size
@@ -40,19 +40,19 @@ class Grid:
 
     def to_latex(self) -> str:
         """Return LaTeX (booktabs)."""
-        return "\n".join(render(table, "latex") for table in self.tables)
+        return render_all(self.tables, "latex")
 
     def to_markdown(self) -> str:
         """Return Markdown."""
-        return "\n".join(render(table, "markdown") for table in self.tables)
+        return render_all(self.tables, "markdown")
 
     def to_html(self) -> str:
         """Return HTML table elements."""
-        return "\n".join(render(table, "html") for table in self.tables)
+        return render_all(self.tables, "html")
 
     def to_csv(self) -> str:
         """Return comma-separated values, one line per entry."""
-        return "\n".join(render(table, "csv") for table in self.tables)
+        return render_all(self.tables, "csv")
 
     def _repr_html_(self) -> str:
         return self.to_html()

@@ -131,14 +131,12 @@ class LazyTracker(RunObserver):
 
 def rendered_grid(tables: Sequence[Table]) -> dict[str, str]:
     """Return the tables in the four formats that the sweep's run carries, by file name."""
-    from eval.tables.formats.render import Format, render
+    from eval.tables.formats.registry import render, render_all
     from orchestration.results.report.page import table_page
 
-    forms: dict[str, Format] = {"grid.md": "markdown", "grid.csv": "csv", "grid.tex": "latex"}
+    forms = {"grid.md": "markdown", "grid.csv": "csv", "grid.tex": "latex"}
     page = table_page(", ".join(table.title for table in tables), [render(table, "html") for table in tables])
-    return {name: "\n".join(render(table, form) for table in tables) for name, form in forms.items()} | {
-        "grid.html": page
-    }
+    return {name: render_all(tables, form) for name, form in forms.items()} | {"grid.html": page}
 
 
 def sync_sweeps(

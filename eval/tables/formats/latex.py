@@ -6,7 +6,8 @@ from itertools import groupby
 from types import MappingProxyType
 from typing import Final
 
-from eval.tables.formats.entries import Ink, Style, cells, footnotes, headings
+from eval.tables.formats.cells import cells, footnotes, headings
+from eval.tables.formats.contract import Format, Ink, Style
 from eval.tables.grid import Table
 
 _AS_WIDE_AS_THE_TEXT: Final = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}"
@@ -19,7 +20,6 @@ _LATEX_SYMBOLS: Final = MappingProxyType(
         "§": r"\mathsection",
         "*": "*",
         "¶": r"\mathparagraph",
-        "‖": r"\parallel",
         "◇": r"\diamond",
         "△": r"\triangle",
         "▽": r"\bigtriangledown",
@@ -55,7 +55,7 @@ _LATEX_SPECIAL: Final = MappingProxyType(
 )
 
 
-def to_latex(table: Table, style: Style | None = None) -> str:
+def write(table: Table, style: Style) -> str:
     """Return a LaTeX table; it needs the packages booktabs and graphicx."""
     ink = Ink(
         best=lambda text: rf"\textbf{{{text}}}",
@@ -66,7 +66,7 @@ def to_latex(table: Table, style: Style | None = None) -> str:
         plus_minus=r"\,$\pm$\,",
         raised=("$^{+}$", "$^{-}$"),
     )
-    body = cells(table, ink, style or Style())
+    body = cells(table, ink, style)
     rows = [" & ".join([_latex_text(label), *row]) + r" \\" for label, row in zip(table.rows, body, strict=True)]
     notes = [rf"{ink.symbol(symbol) if symbol else ''}{_latex_text(note)}" for symbol, note in footnotes(table)]
     lines = [
@@ -102,3 +102,6 @@ def _latex_head(table: Table) -> list[str]:
 
 def _latex_text(text: str) -> str:
     return "".join(_LATEX_SPECIAL.get(character, character) for character in text)
+
+
+FORMAT: Final = Format(name="latex", write=write)

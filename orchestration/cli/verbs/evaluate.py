@@ -178,7 +178,7 @@ def evaluation_text(document: Mapping[str, Any]) -> str:
     """Return the report of all axes for people: values in percent where they are rates, with what must be known of them."""
     from eval.benchmarks.registry import benchmark_for
     from eval.tables.column import Column
-    from eval.tables.formats.entries import UNDEFINED
+    from eval.tables.formats.cells import UNDEFINED
     from eval.tables.grid import MARKS
     from trainers.weights.assumption import assumption_lines
 

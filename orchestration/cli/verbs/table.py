@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from eval.tables.formats.contract import Style
+from eval.tables.formats.registry import FORMATS, render, render_all
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_DONE, show, tell, tell_damage
 from orchestration.errors import command
+from orchestration.results.report.page import table_page
 
 if TYPE_CHECKING:
     from eval.tables.grid import Table
     from orchestration.cells.resolved import ResolvedSweep
     from orchestration.store.contract import CellResult
-
-FORMATS = ("terminal", "markdown", "latex", "csv", "html", "json")
 
 
 def register(app: typer.Typer) -> None:
@@ -28,9 +29,7 @@ def register(app: typer.Typer) -> None:
 
 def table(
     sweep: options.SweepName,
-    form: Annotated[
-        str, typer.Option("--format", help="markdown, latex, csv, html, json; drawn by default.")
-    ] = "terminal",
+    form: Annotated[str, typer.Option("--format", help=f"{', '.join(FORMATS)}; drawn by default.")] = "terminal",
     decimals: Annotated[int, typer.Option("--decimals", min=0, max=6, help="Digits after the point.")] = 1,
     beside: Annotated[
         bool,
@@ -77,7 +76,7 @@ def _format(form: str) -> str:
     from orchestration.errors import InputError, Mistake, nearest
 
     if form not in FORMATS:
-        mistake = Mistake(where=f"--format {form}", text=f"unknown format '{form}'{nearest(form, FORMATS)}")
+        mistake = Mistake(where=f"--format {form}", text=f"unknown format '{form}'{nearest(form, list(FORMATS))}")
         raise InputError("options", [mistake])
     return form
 
@@ -97,26 +96,14 @@ def _tell_cost(resolved: ResolvedSweep, results: Mapping[str, CellResult]) -> No
 
 
 def _write(made: tuple[Table, ...], form: str, decimals: int, output: Path | None) -> None:
-    from eval.tables.formats.entries import Style
-    from eval.tables.formats.render import Format, render
-    from orchestration.cli.table_output import print_tables, tables_document
-
-    if form == "terminal" and output is None:
-        print_tables(made)
-    elif form == "json":
-        document = tables_document(made)
-        _deliver(json.dumps(document.get("table", document), indent=2), output)
-    elif form == "html":
-        from orchestration.results.report.page import table_page
-
-        tables = [render(each, "html", Style(decimals=decimals)) for each in made]
-        _deliver(table_page(", ".join(each.title for each in made), tables), output)
+    style = Style(decimals=decimals)
+    if form == "terminal" and (output is not None or not sys.stdout.isatty()):
+        form = "markdown"
+    if form == "html":
+        title = ", ".join(each.title for each in made)
+        text = table_page(title, [render(each, form, style) for each in made])
     else:
-        written: Format = "markdown" if form == "terminal" else form  # type: ignore[assignment]
-        _deliver("\n".join(render(each, written, Style(decimals=decimals)) for each in made), output)
-
-
-def _deliver(text: str, output: Path | None) -> None:
+        text = render_all(made, form, style)
     if output is None:
         show(text)
         return

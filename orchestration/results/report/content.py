@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 from eval.benchmarks.registry import benchmark_for
 from eval.report import LEFT_OUT, OWN_FILES, REFUSED_SETS, size_remarks
 from eval.tables.column import Column
-from eval.tables.formats.entries import Style
-from eval.tables.formats.render import render
+from eval.tables.formats.contract import Style
+from eval.tables.formats.registry import render
 
 if TYPE_CHECKING:
     from eval.report import MetricReport

@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from augment.heavy import scipy
 from orchestration.errors import InputError, Mistake
-from orchestration.runs.screening.ranks import rank_correlation
 from orchestration.runs.screening.request import Screened, ScreenOptions, screened_cells
 from orchestration.runs.screening.trial import METRIC, screen_trial
 from trainers.job import JobPaths
@@ -258,6 +258,23 @@ def _written(
     )
     store.storage.write_exclusive(file, json.dumps(asdict(made), indent=2).encode())
     return made
+
+
+def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float | None:
+    """Return Spearman's rho of paired values, or None below three pairs or where one side does not vary.
+
+    Ties share the mean of their ranks.
+
+    Source: Spearman, "The proof and measurement of association between two things", 1904.
+
+    Raises:
+        ValueError: If the lengths differ.
+    """
+    if len(first) != len(second):
+        raise ValueError(f"ranks are correlated in pairs, but got {len(first)} and {len(second)} values")
+    if len(first) < 3 or len(set(first)) == 1 or len(set(second)) == 1:
+        return None
+    return float(scipy.stats.spearmanr(first, second).statistic)
 
 
 def _check_data(cells: Sequence[ResolvedCell], catalogue: Catalogue, settings: Settings) -> None:

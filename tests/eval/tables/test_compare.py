@@ -12,7 +12,7 @@ from eval.benchmarks.registry import BENCHMARKS
 from eval.errors import EvalError
 from eval.tables.column import Column
 from eval.tables.compare import Recipe, against_baseline, compare
-from eval.tables.formats.render import render
+from eval.tables.formats.registry import render
 from eval.tables.grid import Observation
 from eval.tables.layouts import metric_table, pair_grid, set_table
 from eval.tables.published.tables import PublishedValue, published_table, published_tables

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
-from eval.tables.formats.render import render
+from eval.tables.formats.registry import render
 from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.load import load_sweep
 from orchestration.cells.resolved import ResolvedSweep

@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 
 from eval.metrics.scores import detail_parts
 from eval.tables.column import Column
-from eval.tables.formats.entries import Style
-from eval.tables.formats.render import render
+from eval.tables.formats.contract import Style
+from eval.tables.formats.registry import render
 from eval.tables.formats.terminal import to_rich
 from eval.tables.grid import Table
 from orchestration.cells.identity import ResolvedCell
@@ -176,7 +176,7 @@ def assert_every_format_has_every_entry(table: Table) -> None:
     page = Page()
     page.feed(render(table, "html"))
     assert [page.texts["caption"][0], page.texts["th"][-len(table.rows) :]] == [table.title, list(table.rows)]
-    assert to_rich(table).row_count == len(table.rows)
+    assert to_rich(table, Style()).row_count == len(table.rows)
 
 
 class Page(html.parser.HTMLParser):

@@ -1,53 +1,21 @@
-"""What stands in the cells, headings and footnotes of a printed table; the formats differ only in how they mark up text.
+"""The cells, headings and footnotes of a printed table; the formats differ only in how they mark up text.
 
 The one place where fractions become percent. Bold is best, underlined second best, an arrow says which way is better, a symbol
-refers to a footnote. Plain Python.
+refers to a footnote.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from itertools import groupby
 from types import MappingProxyType
 from typing import Final
 
+from eval.tables.formats.contract import Ink, Style
 from eval.tables.grid import MARKS, ColumnSpec, Entry, Table, shown_value
 
 UNDEFINED: Final = "undefined"
-SYMBOLS: Final[Mapping[str, str]] = MappingProxyType(dict(zip(MARKS, "†°‡§*¶‖◇△▽●", strict=True)))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Style:
-    """How entries are written.
-
-    Attributes:
-        decimals: Digits after the point.
-        spread: Whether the sample standard deviation follows the mean.
-        reference: Whether a published number and its verdict follow.
-    """
-
-    decimals: int = 1
-    spread: bool = True
-    reference: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ink:
-    """How one format marks up pieces of text."""
-
-    best: Callable[[str], str]
-    second: Callable[[str], str]
-    symbol: Callable[[str], str]
-    text: Callable[[str], str]
-    missing: str
-    plus_minus: str
-    raised: tuple[str, str] = ("⁺", "⁻")
-
-    def shift(self, outcome: str) -> str:
-        """Return the sign of a row that is shown to be better or worse than the baseline row, else nothing."""
-        return dict(zip(("better", "worse"), self.raised, strict=True)).get(outcome, "")
+SYMBOLS: Final[Mapping[str, str]] = MappingProxyType(dict(zip(MARKS, "†°‡§*¶◇△▽●", strict=True)))
 
 
 def headings(table: Table) -> list[str]:
