@@ -261,7 +261,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _gather(options: argparse.Namespace) -> list[dict[str, Any]]:
     from eval.tables.formats.registry import render
     from orchestration.settings import read_settings
-    from orchestration.store import open_store
+    from orchestration.store.open import open_store
 
     settings = read_settings(storage=options.storage, data_root=options.data_root)
     store = open_store(settings.storage)

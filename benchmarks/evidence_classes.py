@@ -60,7 +60,7 @@ def recorded_classes(name: str, *, settings: Settings, score: ScoreName) -> dict
     """Return row -> seed -> AUROC per class, of what is recorded of an evidence sweep."""
     from orchestration.cells.catalogue import builtin_catalogue
     from orchestration.cells.load import load_sweep
-    from orchestration.store import open_store
+    from orchestration.store.open import open_store
     from trainers.datasets.load import load_split
 
     catalogue, store = builtin_catalogue(settings.data_root), open_store(settings.storage)

@@ -24,7 +24,7 @@ from benchmarks import harness
 from benchmarks.evidence import complete, values_of
 from eval.tables.statistics import paired_test, summarise
 from orchestration.settings import read_settings
-from orchestration.store import open_store
+from orchestration.store.open import open_store
 
 ROWS: Final = ("Channels last", "Contiguous")
 SEEDS: Final = 24

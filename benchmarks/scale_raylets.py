@@ -71,7 +71,7 @@ def run_cells(
         SystemExit: If they do not complete.
     """
     from orchestration.engine import RunOptions, execute
-    from orchestration.store import open_store
+    from orchestration.store.open import open_store
     from trainers.job import JobPaths
 
     clock = finish_clock()

@@ -17,7 +17,7 @@ from benchmarks.harness import MIN_ROUNDS, Case, Measurement, measure
 from benchmarks.scale_store import record, sweep_file, verb_seconds
 from benchmarks.storage import s3_server, s3_store
 from orchestration.cells.load import load_sweep
-from orchestration.store import open_store
+from orchestration.store.open import open_store
 
 if TYPE_CHECKING:
     from orchestration.cells.identity import ResolvedCell

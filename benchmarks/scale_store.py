@@ -21,8 +21,8 @@ from benchmarks.storage import training_of
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
 from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.load import load_sweep
-from orchestration.store import open_store
 from orchestration.store.files import FileStore
+from orchestration.store.open import open_store
 
 SWEEP: Final = """
 name: thousand

@@ -26,9 +26,9 @@ from unittest.mock import patch
 from benchmarks.harness import MIN_ROUNDS, Case, Report, measure, parser, show
 from benchmarks.storage_share import share_measurements, staging_cases
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
-from orchestration.store import open_store
 from orchestration.store.contract import Provenance, TrainingRecord
 from orchestration.store.files import FileStore
+from orchestration.store.open import open_store
 from trainers.job import EpochRow, TrainSummary
 
 REPORTS: Final = ("clean", "c-generated", "p-generated", "pgd", "ood-generated", "cbar-generated")

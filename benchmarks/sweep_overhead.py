@@ -98,7 +98,7 @@ def run_ours(num_cells: int, workers: int, folder: Path) -> Timing:
     """Run no-op cells through the engine as `dreamgrid run` does, and time them."""
     from orchestration.engine import RunOptions, execute
     from orchestration.engine.observer import Observers
-    from orchestration.store import open_store
+    from orchestration.store.open import open_store
     from orchestration.tracking.opening import open_tracker
     from trainers.job import JobPaths
 

@@ -162,7 +162,7 @@ def settings_of(storage: str | None = None, data_root: Path | None = None, track
 
 def store_of(settings: Settings) -> FileStore:
     """Open the results store."""
-    from orchestration.store import open_store
+    from orchestration.store.open import open_store
 
     return open_store(settings.storage)
 
@@ -173,6 +173,6 @@ def existing_store(settings: Settings) -> FileStore:
     Raises:
         EnvironmentRefused: If it does not exist.
     """
-    from orchestration.store import open_existing_store
+    from orchestration.store.open import open_existing_store
 
     return open_existing_store(settings.storage)

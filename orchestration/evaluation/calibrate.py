@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from orchestration.errors import InputError, Mistake
 from orchestration.evaluation.short_jobs import shortened, smaller
 from orchestration.planning.costs.operations import forward_equivalents, forward_passes
-from orchestration.store.measured import Experience, Kind
+from orchestration.store.contract import Experience, Kind
 from trainers.errors import JobStopped
 
 if TYPE_CHECKING:

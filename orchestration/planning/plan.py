@@ -18,7 +18,6 @@ from orchestration.errors import InputError, Mistake, command
 from orchestration.planning.failures import COUNTED, REPEATABLE
 from orchestration.planning.missing_data import missing_of_benchmarks
 from orchestration.planning.needed_checkpoints import unusable_checkpoints
-from orchestration.store.imported import is_imported
 from trainers.datasets.streams import FOLDER, RANDOM_IMAGES, missing_stream
 from trainers.job import SOURCE_VARIABLE
 
@@ -70,7 +69,7 @@ def make_plan(
             checkpoints=checkpoints,
         )
     failures = {key: failure_of(attempts) for key, attempts in store.failures(undone).items()}
-    counted = {key: each for key, each in results.items() if mode != "force" or is_imported(each)}
+    counted = {key: each for key, each in results.items() if mode != "force" or each.is_imported}
     planned: dict[str, PlannedCell] = {}
     for key, cell in wanted.items():
         is_trained = key in counted and key not in faults

@@ -11,8 +11,7 @@ from orchestration.store.contract import SweepRecord, SweptCell
 if TYPE_CHECKING:
     from orchestration.cells.identity import ResolvedCell
     from orchestration.cells.resolved import ResolvedSweep
-    from orchestration.store.contract import ResultsStore
-    from orchestration.store.errors import OnDamage
+    from orchestration.store.contract import OnDamage, ResultsStore
     from orchestration.sweeps.model import Sweep
 
 

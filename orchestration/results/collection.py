@@ -12,12 +12,18 @@ from orchestration.errors import InputError, Mistake, nearest
 from orchestration.planning.forgetting import forget
 from orchestration.planning.lookup import whole_results
 from orchestration.planning.reachable import wanted_keys
-from orchestration.store.imported import is_imported
 from orchestration.sweeps.model import label_of
 
 if TYPE_CHECKING:
-    from orchestration.store.contract import AttemptRecord, CellResult, ResultsStore, SweepRecord, SweptCell
-    from orchestration.store.errors import CorruptRecordError, OnDamage
+    from orchestration.store.contract import (
+        AttemptRecord,
+        CellResult,
+        CorruptRecordError,
+        OnDamage,
+        ResultsStore,
+        SweepRecord,
+        SweptCell,
+    )
 
 UNKNOWN = "(unknown)"
 """Sweep of a cell that was recorded before storages remembered their sweeps, or by none."""
@@ -151,7 +157,7 @@ def _unwanted(
     known = {cell.train_key: (record_label(record), cell) for record in dropped for cell in record.cells}
     found = []
     for key in others:
-        if key in held or key in not_whole or (key in results and is_imported(results[key])):
+        if key in held or key in not_whole or (key in results and results[key].is_imported):
             continue
         size = sum(file.size for file in open_storage(join(checkpoints, key)).list())
         if size or key in results:

@@ -1,4 +1,4 @@
-"""Results out, in other suites' formats: recorded cells and reports. `orchestration.store.imported` brings their files in."""
+"""Results out, in other suites' formats: recorded cells and reports. `orchestration.results.imported` brings their files in."""
 
 from __future__ import annotations
 

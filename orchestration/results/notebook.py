@@ -21,7 +21,7 @@ from orchestration.planning.plan import make_plan
 from orchestration.results.compare import compared
 from orchestration.results.table import sweep_tables
 from orchestration.settings import read_settings
-from orchestration.store import open_existing_store
+from orchestration.store.open import open_existing_store
 from orchestration.sweeps.model import Size
 from orchestration.sweeps.overrides import parse_overrides
 

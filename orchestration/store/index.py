@@ -2,7 +2,7 @@
 
 A segment is a pair of objects in `index/`: `<id>.toc.json` names each cell's fingerprint (a hash of the names of
 its record files), place, length and BLAKE3, and carries its own; `<id>.body` holds the record texts, one compressed
-chunk per cell. Records are immutable, so an entry whose fingerprint equals that of the files that lie there now is
+chunk per cell. Records are immutable, so an entry whose fingerprint equals that of the files that are there now is
 true, whoever wrote it; any other entry, and any damage, counts as absent. Segments can be deleted at any time.
 """
 
@@ -15,10 +15,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 from blake3 import blake3
 
 from clusters.storage.contract import MissingObjectError, Storage, StorageError
-from orchestration.store.requests import each
+from orchestration.store.parallel import each
 
 _FOLDER: Final = "index"
 _FORMAT: Final = "dreamgrid/index/2"
@@ -49,6 +50,16 @@ class _Place:
     start: int
     length: int
     digest: str
+
+
+class _Table(msgspec.Struct, frozen=True):
+    format: str
+    seal: str
+    cells: msgspec.Raw
+    """Train key -> fingerprint, start, length and digest; the seal is over these very bytes."""
+
+
+_Chunk = tuple[str, str, dict[str, str], tuple[str, ...]]
 
 
 class Index:
@@ -132,12 +143,13 @@ class Index:
     def _table(self, segment: str) -> Iterable[tuple[str, _Place]]:
         """Return a segment's table; () for one that is damaged, of another version, or just being deleted."""
         try:
-            table = json.loads(self._storage.read_bytes(f"{_FOLDER}/{segment}.toc.json"))
-            if table["format"] != _FORMAT or table["seal"] != _seal(table["cells"]):
+            table = msgspec.json.decode(self._storage.read_bytes(f"{_FOLDER}/{segment}.toc.json"), type=_Table)
+            if table.format != _FORMAT or table.seal != _digest(bytes(table.cells)):
                 return ()
-            return [(str(key), _Place(segment, *place)) for key, place in table["cells"].items()]
-        except (StorageError, ValueError, KeyError, TypeError, AttributeError):
+            cells = msgspec.json.decode(table.cells, type=dict[str, tuple[str, int, int, str]])
+        except (StorageError, msgspec.DecodeError, ValueError):
             return ()
+        return [(key, _Place(segment, *place)) for key, place in cells.items()]
 
     def _body(self, segment: str) -> bytes | None:
         """Return a whole body, or None for one that is just being deleted."""
@@ -161,11 +173,8 @@ class Index:
 
 
 def _table_text(cells: Mapping[str, object]) -> bytes:
-    return json.dumps({"format": _FORMAT, "seal": _seal(cells), "cells": cells}, separators=(",", ":")).encode()
-
-
-def _seal(cells: object) -> str:
-    return _digest(json.dumps(cells, separators=(",", ":")).encode())
+    text = json.dumps(cells, separators=(",", ":"))
+    return f'{{"format":"{_FORMAT}","seal":"{_digest(text.encode())}","cells":{text}}}'.encode()
 
 
 def _digest(data: bytes) -> str:
@@ -179,8 +188,8 @@ def _packed(raw: RawCell) -> bytes:
 
 def _unpacked(chunk: bytes) -> RawCell | None:
     try:
-        folder, training, reports, others = json.loads(zlib.decompress(chunk))
-        texts = {name: text.encode() for name, text in reports.items()}
-        return RawCell(folder=folder, training=training.encode(), reports=texts, others=tuple(others))
-    except (ValueError, TypeError, AttributeError, zlib.error):
+        folder, training, reports, others = msgspec.json.decode(zlib.decompress(chunk), type=_Chunk)
+    except (msgspec.DecodeError, ValueError, zlib.error):
         return None
+    texts = {name: text.encode() for name, text in reports.items()}
+    return RawCell(folder=folder, training=training.encode(), reports=texts, others=others)

@@ -14,20 +14,27 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
+import msgspec
+
 from clusters.storage.contract import MissingObjectError, Storage
-from orchestration.store.contract import Lease
+from orchestration.store.contract import Lease, Leases
 from orchestration.store.owners import is_dead
-from orchestration.store.requests import each
+from orchestration.store.parallel import each
 
 _FOLDER: Final = "leases"
 _FEW: Final = 16
 
 
-class Leases:
-    """The leases in a storage. One instance remembers when it last saw another driver's heart beat.
+class _State(msgspec.Struct, frozen=True):
+    owner: str = ""
+    state: str = ""
+
+
+class FileLeases(Leases):
+    """The leases in a storage. One instance remembers when it last saw the heartbeat of another driver.
 
     Args:
-        storage: Where the files lie.
+        storage: Where the files are.
         expiry_s: Seconds without a heartbeat after which a lease may be taken over.
         clock: A monotonic clock in seconds.
     """
@@ -38,51 +45,46 @@ class Leases:
         self._clock = clock
         self._seen: dict[tuple[str, int], tuple[bytes, float]] = {}
 
-    def acquire(self, key: str, owner: str) -> Lease | None:
-        """Take a lease that is free or stale; return the standing one if the owner holds it already, None while another does."""
-        names = self._names(key)
+    def acquire(self, train_key: str, owner: str) -> Lease | None:
+        names = self._names(train_key)
         newest = _newest(names)
         if newest:
-            data = self._read(key, newest)
+            data = self._read(train_key, newest)
             state = _state(data)
-            if state.get("owner") == owner and state.get("state") == "held":
-                return Lease(train_key=key, owner=owner, generation=newest)
-            if not self._is_free(key, newest, data, state):
+            if state.owner == owner and state.state == "held":
+                return Lease(train_key=train_key, owner=owner, generation=newest)
+            if not self._is_free(train_key, newest, data, state):
                 return None
-        lease = Lease(train_key=key, owner=owner, generation=newest + 1)
-        if not self._storage.write_exclusive(_path(key, newest + 1), _content(owner, "held"), durable=False):
+        lease = Lease(train_key=train_key, owner=owner, generation=newest + 1)
+        if not self._storage.write_exclusive(_path(train_key, newest + 1), _content(owner, "held"), durable=False):
             return None
-        self._forget(key, names)
+        self._forget(train_key, names)
         return lease
 
     def renew(self, leases: Iterable[Lease]) -> frozenset[str]:
-        """Beat the heart of leases; return the keys of those that another driver took over."""
-
         def is_lost(lease: Lease) -> bool:
             if _newest(self._names(lease.train_key)) != lease.generation:
                 return True
             self._write(lease, "held")
             return False
 
-        beating = tuple(leases)
-        lost = each(self._storage, beating, is_lost)
-        return frozenset(lease.train_key for lease, is_gone in zip(beating, lost, strict=True) if is_gone)
+        renewed = tuple(leases)
+        lost = each(self._storage, renewed, is_lost)
+        return frozenset(lease.train_key for lease, is_gone in zip(renewed, lost, strict=True) if is_gone)
 
     def release(self, lease: Lease) -> None:
-        """Give a lease back; nothing happens when it was lost before."""
         names = self._names(lease.train_key)
         if _newest(names) == lease.generation:
             self._write(lease, "released")
             self._forget(lease.train_key, [name for name in names if _generation(name) < lease.generation])
 
-    def holders(self, keys: Iterable[str]) -> Mapping[str, str]:
-        """Return the owners of the cells that are held by a driver not known to be dead or silent."""
+    def holders(self, train_keys: Iterable[str]) -> Mapping[str, str]:
         found: dict[str, str] = {}
-        for key, newest in self._newest_of(frozenset(keys)).items():
+        for key, newest in self._newest_of(frozenset(train_keys)).items():
             data = self._read(key, newest)
             state = _state(data)
             if not self._is_free(key, newest, data, state):
-                found[key] = str(state.get("owner", "unknown"))
+                found[key] = state.owner or "unknown"
         return found
 
     def _newest_of(self, keys: frozenset[str]) -> Mapping[str, int]:
@@ -95,8 +97,8 @@ class Leases:
                 found[key] = max(found.get(key, 0), _generation(name))
         return found
 
-    def _is_free(self, key: str, generation: int, data: bytes, state: Mapping[str, object]) -> bool:
-        if state.get("state") == "released" or is_dead(str(state.get("owner", ""))):
+    def _is_free(self, key: str, generation: int, data: bytes, state: _State) -> bool:
+        if state.state == "released" or is_dead(state.owner):
             return True
         now = self._clock()
         before, since = self._seen.get((key, generation), (None, now))
@@ -139,14 +141,13 @@ def _generation(name: str) -> int:
 
 
 def _content(owner: str, state: str) -> bytes:
-    """Every beat differs from the one before by its time; nobody compares that time with another clock."""
+    """Every heartbeat differs from the one before by its time; nobody compares that time with another clock."""
     return json.dumps({"owner": owner, "state": state, "beat": time.time_ns()}).encode()
 
 
-def _state(data: bytes) -> Mapping[str, object]:
-    """Return what a lease file says; one that cannot be read says nothing, and is stale once it stays unchanged."""
+def _state(data: bytes) -> _State:
+    """Return the state in a lease file; one that cannot be read has none, and is stale once it stays unchanged."""
     try:
-        state = json.loads(data)
-    except ValueError:
-        return {}
-    return state if isinstance(state, dict) else {}
+        return msgspec.json.decode(data, type=_State)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _State()

@@ -1,56 +1,125 @@
-"""What measured cells teach of others of their kind: device-seconds per training image, and seconds per forward pass.
+"""What measured cells and short runs teach of others of their kind: device-seconds per image, seconds per forward pass.
 
-Kinds are (dataset, model, method) for training and (dataset, model, benchmark) for evaluation.
+    calibrations/<machine>/<digest of the hardware>.json
+
+has what a short run measured, one file for each machine of the price file and each hardware. Calibrations are no results: one
+that is not whole is left out, and all of them can be deleted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+import hashlib
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import quote
 
-if TYPE_CHECKING:
-    from orchestration.store.contract import CellResult
-    from trainers.config import JobConfig
-    from trainers.datasets.contract import DatasetSpec
-
-Kind = tuple[str, str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Experience:
-    """What measurements teach.
-
-    Attributes:
-        training: (dataset, model, method) -> device-seconds per image and epoch.
-        evaluation: (dataset, model, benchmark) -> seconds per forward pass of one image.
-        hardware: What it was measured on, for people.
-    """
-
-    training: Mapping[Kind, float] = field(default_factory=dict)
-    evaluation: Mapping[Kind, float] = field(default_factory=dict)
-    hardware: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, results: Iterable[CellResult]) -> Experience:
-        """Return what some results teach: the median of each kind."""
-        training: dict[Kind, list[float]] = {}
-        evaluation: dict[Kind, list[float]] = {}
-        for result in results:
-            config = result.training.provenance.config
-            dataset, model, method = (str(config.get(name, "")) for name in ("dataset", "model", "method"))
-            images = images_seen(config)
-            if images and result.training.summary.device_s > 0:
-                seconds = result.training.summary.device_s / images
-                training.setdefault((dataset, model, method), []).append(seconds)
-            for report in result.reports.values():
-                passes = report.outcome.forward_passes if report.outcome is not None else 0
-                if passes and report.wall_s > 0:
-                    evaluation.setdefault((dataset, model, report.benchmark), []).append(report.wall_s / passes)
-        return cls(training=_medians(training), evaluation=_medians(evaluation))
-
+from clusters.storage.contract import MissingObjectError, Storage
+from orchestration.store.contract import CellResult, CorruptRecordError, Experience, Kind, Measurements, OnDamage
+from orchestration.store.format.documents import Document, record_names, seal, unseal
+from orchestration.store.parallel import each
+from trainers.config import JobConfig
+from trainers.datasets.contract import DatasetSpec
+from trainers.datasets.registry import DATASETS
 
 NO_EXPERIENCE: Final = Experience()
+_VERSION: Final = 2
+_FIX: Final = "measure again with `plan --calibrate`, or remove that file"
+
+
+class _Calibration(Document, frozen=True):
+    machine: str
+    hardware: str
+    at: float
+    training: list[tuple[str, str, str, float]]
+    evaluation: list[tuple[str, str, str, float]]
+
+
+class _EarlierCalibration(_Calibration, frozen=True, rename={"evaluation": "judging"}):
+    """As version 1 wrote it."""
+
+    evaluation: list[tuple[str, str, str, float]]
+
+
+class FileMeasurements(Measurements):
+    """Calibrations in a storage."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+
+    def record_calibration(self, machine: str, hardware: str, measured: Experience) -> None:
+        path = f"{_folder(machine)}/{hashlib.sha256(hardware.encode()).hexdigest()[:16]}.json"
+        try:
+            before = _experience([_read(self.storage, path)])
+        except (MissingObjectError, CorruptRecordError):
+            before = NO_EXPERIENCE
+        body = {
+            "machine": machine,
+            "hardware": hardware,
+            "at": time.time(),
+            "training": _rows({**before.training, **measured.training}),
+            "evaluation": _rows({**before.evaluation, **measured.evaluation}),
+        }
+        self.storage.write_bytes(path, seal("calibration", _VERSION, body), durable=False)
+
+    def calibrated(self, machine: str, on_damage: OnDamage) -> Experience:
+        def read(name: str) -> _Calibration | None:
+            try:
+                return _read(self.storage, f"{_folder(machine)}/{name}")
+            except MissingObjectError:  # removed since it was listed
+                return None
+            except CorruptRecordError as error:
+                on_damage(error)
+                return None
+
+        names = record_names(self.storage.names(_folder(machine)))
+        return _experience([found for found in each(self.storage, names, read) if found is not None])
+
+
+def _read(storage: Storage, path: str) -> _Calibration:
+    data, where = storage.read_bytes(path), f"{storage.uri}/{path}"
+    try:
+        if data.startswith(b'{"format":"dreamgrid/calibration","version":1,'):
+            return unseal(data, "calibration", 1, where, _EarlierCalibration)
+        return unseal(data, "calibration", _VERSION, where, _Calibration)
+    except CorruptRecordError as error:
+        raise CorruptRecordError(error.fault, _FIX) from error
+
+
+def _folder(machine: str) -> str:
+    return f"calibrations/{quote(machine, safe='')}"
+
+
+def _rows(seconds: Mapping[Kind, float]) -> list[tuple[str, str, str, float]]:
+    return [(*kind, value) for kind, value in seconds.items()]
+
+
+def _experience(found: Sequence[_Calibration]) -> Experience:
+    """Return what calibrations teach; of two that measured the same kind the newer one counts."""
+    by_age = sorted(found, key=lambda calibration: calibration.at)
+    return Experience(
+        training={(a, b, c): seconds for each in by_age for a, b, c, seconds in each.training},
+        evaluation={(a, b, c): seconds for each in by_age for a, b, c, seconds in each.evaluation},
+        hardware=tuple(dict.fromkeys(each.hardware for each in found)),
+    )
+
+
+def experience_of(results: Iterable[CellResult]) -> Experience:
+    """Return what some results teach: the median of each kind."""
+    training: dict[Kind, list[float]] = {}
+    evaluation: dict[Kind, list[float]] = {}
+    for result in results:
+        config = result.training.provenance.config
+        dataset, model, method = (str(config.get(name, "")) for name in ("dataset", "model", "method"))
+        images = images_seen(config)
+        if images and result.training.summary.device_s > 0:
+            seconds = result.training.summary.device_s / images
+            training.setdefault((dataset, model, method), []).append(seconds)
+        for report in result.reports.values():
+            passes = report.outcome.forward_passes if report.outcome is not None else 0
+            if passes and report.wall_s > 0:
+                evaluation.setdefault((dataset, model, report.benchmark), []).append(report.wall_s / passes)
+    return Experience(training=_medians(training), evaluation=_medians(evaluation))
 
 
 def training_images(config: JobConfig, dataset: DatasetSpec) -> float:
@@ -60,8 +129,6 @@ def training_images(config: JobConfig, dataset: DatasetSpec) -> float:
 
 def images_seen(config: Mapping[str, Any]) -> float:
     """Return how many images a recorded training saw, epochs counted; 0 where its configuration does not tell."""
-    from trainers.datasets.registry import DATASETS
-
     recipe = config.get("recipe")
     dataset = DATASETS.get(str(config.get("dataset", "")))
     if not isinstance(recipe, Mapping) or dataset is None:

@@ -15,12 +15,10 @@ from dataclasses import asdict
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from orchestration.cells.cell import PlannedCell
 from orchestration.store.contract import Provenance
-
-if TYPE_CHECKING:
-    from orchestration.cells.cell import PlannedCell
 
 _LIBRARIES = ("ray", "torch", "torchvision", "numpy", "numba", "scipy", "scikit-learn", "pillow", "dreamgrid")
 

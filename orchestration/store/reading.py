@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import cache
+from types import MappingProxyType
+from typing import Final, TypeVar
 
-from clusters.storage.contract import MissingObjectError, Storage, StorageError
+from augment.heavy import numpy as np
+from clusters.storage.contract import Storage, StorageError
 from eval.report import MetricReport
 from orchestration.errors import command
-from orchestration.store.contract import CellResult, TrainingRecord
-from orchestration.store.errors import CorruptRecordError, OnDamage
+from orchestration.store.contract import CellResult, CorruptRecordError, OnDamage, TrainingRecord
 from orchestration.store.format.arrays import load_arrays
 from orchestration.store.format.bundles import unbundled
-from orchestration.store.format.codec import VERSION, ArraysFile, decode_report, decode_training
-from orchestration.store.format.plain import check_seal, corrupt, record_names
+from orchestration.store.format.documents import check_seal, corrupt, record_names
+from orchestration.store.format.lazy import LazyMapping
+from orchestration.store.format.records import VERSION, ArraysFile, decode_report, decode_training, report_of
 from orchestration.store.index import Index, RawCell
-from orchestration.store.requests import both, each
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from orchestration.store.parallel import both, each
 
 _INDEX_FROM: Final = 50
 """Cells that were read from small files before a segment is written for them."""
@@ -44,18 +43,11 @@ class Reader:
         self._index = Index(storage)
         self._cache: dict[str, tuple[str, CellResult]] = {}
         self._orphans: dict[str, tuple[str, ...]] = {}
-        """Train key -> reports that count now and beside which no training is recorded."""
+        """Train key -> reports that count now although no training is recorded with them."""
 
     def era(self, key: str) -> int:
         """Return how often a cell was invalidated."""
         return _last(self._storage.names(f"tombstones/{key}"))
-
-    def optional(self, path: str) -> bytes | None:
-        """Return an object's bytes, or None where there is none."""
-        try:
-            return self._storage.read_bytes(path)
-        except MissingObjectError:
-            return None
 
     def read(
         self,
@@ -72,7 +64,7 @@ class Reader:
             on_damage: Is handed what is not whole; its cell is left out then.
 
         Raises:
-            CorruptRecordError: If a record file is not whole and nobody is to hear of it.
+            CorruptRecordError: If a record file is not whole and there is no `on_damage`.
         """
         indexed = self._whole_in_index(wanted) if wanted and self._storage.is_remote else {}
         rest = [key for key in keys if key not in indexed]
@@ -80,7 +72,7 @@ class Reader:
         return {key: found for key in keys if (found := indexed.get(key) or listed.get(key)) is not None}
 
     def _whole_in_index(self, wanted: Mapping[str, Collection[str]]) -> Mapping[str, CellResult]:
-        """Return the cells of which the index holds every wanted report: what else lies there adds nothing to the answer."""
+        """Return the cells of which the index holds every wanted report: what else is there adds nothing to the answer."""
         _, eras = both(self._storage, self._index.refresh, lambda: self._eras(wanted))
         self._index.fetch(wanted)
         found = {}
@@ -98,7 +90,7 @@ class Reader:
         return self._cache[key][1]
 
     def _read_listed(self, keys: Sequence[str], on_damage: OnDamage | None) -> Mapping[str, CellResult]:
-        """Return the recorded cells among these keys by the files that lie there now."""
+        """Return the recorded cells among these keys by the files that are there now."""
         listings = self._listings(dict.fromkeys(keys))
         prints = {key: _fingerprint(listing) for key, listing in listings.items()}
         stale = [key for key in listings if self._cache.get(key, ("", None))[0] != prints[key]]
@@ -129,7 +121,7 @@ class Reader:
             found = self._storage.stat(path)
             if found is not None and found.modified > result.training.provenance.recorded_at:
                 folder = f"{self._storage.uri}/{path.rpartition('/')[0]}"
-                fault = f"reports must have the record of their training beside them, but it is gone: '{folder}/{_TRAINING}'"
+                fault = f"reports must have the record of their training next to them, but it is gone: '{folder}/{_TRAINING}'"
                 raise CorruptRecordError(fault, _fix_of_training(key))
         return result
 
@@ -215,10 +207,10 @@ class Reader:
 
     def _training(self, folder: str, data: bytes) -> TrainingRecord:
         where = f"{self._storage.uri}/{folder}/{_TRAINING}"
-        record = decode_training(data, where, is_checked=True)
+        record = decode_training(data, where)
         placed = f"results/{record.train_key}/{record.summary.checkpoint_sha256}"
         if folder.partition("~")[0] != placed:
-            raise corrupt(where, f"a record must be stored where it belongs, but this one is of {placed}")
+            raise _misplaced(where, placed)
         return record
 
     def _decoded(self, key: str, raw: RawCell) -> CellResult:
@@ -227,7 +219,8 @@ class Reader:
             raise corrupt(
                 f"{self._storage.uri}/{raw.folder}", f"a record of cell {key} was expected, but this is another"
             )
-        return CellResult(train_key=key, training=training, reports=LazyReports(self._storage, raw))
+        reports = LazyMapping(raw.reports, lambda benchmark_key: _decoded_report(self._storage, raw, benchmark_key))
+        return CellResult(train_key=key, training=training, reports=reports)
 
     def _compact(self, fresh: Mapping[str, tuple[str, RawCell]]) -> None:
         """The index is a convenience: a store that may only be read, or is full, works without."""
@@ -238,47 +231,26 @@ class Reader:
                 return
 
 
-class LazyReports(Mapping[str, MetricReport]):
-    """The reports on a checkpoint by benchmark key, each decoded when it is asked for."""
+def _decoded_report(storage: Storage, raw: RawCell, benchmark_key: str) -> MetricReport:
+    where = f"{storage.uri}/{raw.folder}/{benchmark_key}.json"
+    stored = decode_report(raw.reports[benchmark_key], where)
+    placed = f"results/{stored.train_key}/{stored.checkpoint_sha256}"
+    folder = next((each for each in (raw.folder, *raw.others) if each.partition("~")[0] == placed), "")
+    if not folder or stored.benchmark_key != benchmark_key:
+        raise _misplaced(where, placed)
+    return report_of(stored, where, _arrays(storage, folder, stored.arrays))
 
-    def __init__(self, storage: Storage, raw: RawCell) -> None:
-        self._storage = storage
-        self._raw = raw
-        self._decoded: dict[str, MetricReport] = {}
 
-    def __getitem__(self, benchmark_key: str) -> MetricReport:
-        if benchmark_key not in self._decoded:
-            self._decoded[benchmark_key] = self._decode(benchmark_key, self._raw.reports[benchmark_key])
-        return self._decoded[benchmark_key]
+def _arrays(storage: Storage, folder: str, file: ArraysFile | None) -> Mapping[str, np.typing.NDArray[np.generic]]:
+    """Return the arrays of a report, whose file is read when one of them is looked up."""
+    if file is None:
+        return MappingProxyType({})
+    load = cache(lambda: load_arrays(storage, folder, file))
+    return LazyMapping(file.names, lambda name: load()[name])
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._raw.reports)
 
-    def __len__(self) -> int:
-        return len(self._raw.reports)
-
-    def __contains__(self, benchmark_key: object) -> bool:
-        return benchmark_key in self._raw.reports
-
-    def __repr__(self) -> str:
-        return f"LazyReports({sorted(self._raw.reports)})"
-
-    def __reduce__(self) -> tuple[type[dict[str, Any]], tuple[dict[str, Any]]]:
-        return dict, (dict(self),)
-
-    def _decode(self, benchmark_key: str, data: bytes) -> MetricReport:
-        where = f"{self._storage.uri}/{self._raw.folder}/{benchmark_key}.json"
-        folder = ""
-
-        def arrays_of(file: ArraysFile) -> Mapping[str, NDArray[np.generic]]:
-            return load_arrays(self._storage, folder, file)
-
-        stored = decode_report(data, where, arrays_of, is_checked=True)
-        placed = f"results/{stored.train_key}/{stored.checkpoint_sha256}"
-        folder = next((each for each in (self._raw.folder, *self._raw.others) if each.partition("~")[0] == placed), "")
-        if not folder or stored.report.benchmark_key != benchmark_key:
-            raise corrupt(where, f"a record must be stored where it belongs, but this one is of {placed}")
-        return stored.report
+def _misplaced(where: str, placed: str) -> CorruptRecordError:
+    return corrupt(where, f"a record must be stored where it belongs, but this one is of {placed}")
 
 
 def _fix_of_training(key: str) -> str:
@@ -288,7 +260,7 @@ def _fix_of_training(key: str) -> str:
 
 
 def _unless_damaged(make: Callable[[str, T], U], key: str, source: T, on_damage: OnDamage | None) -> U | None:
-    """Return what is made of a cell, or None where its records are not whole and somebody is to hear of it."""
+    """Return what is made of a cell, or None where its records are not whole and `on_damage` was handed the error."""
     try:
         return make(key, source)
     except CorruptRecordError as error:

@@ -1,34 +1,44 @@
-"""Many small requests at once where each is a way over the network; one after the other on local files."""
+"""Requests to the drivers of a sweep: `control/<sweep>.json` asks them to pause or to stop."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from typing import Final, TypeVar
+import time
+from typing import Any, Final
+from urllib.parse import quote
 
-from clusters.storage.contract import Storage
+from clusters.storage.contract import MissingObjectError, Storage
+from orchestration.store.contract import Action, Requests
+from orchestration.store.format.documents import Document, seal, unseal
 
-T = TypeVar("T")
-U = TypeVar("U")
-
-_THREADS: Final = 16
-
-
-def each(storage: Storage, items: Collection[T], call: Callable[[T], U]) -> list[U]:
-    """Return what a call gives for each item, in their order."""
-    if not storage.is_remote or len(items) < 2:
-        return [call(item) for item in items]
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(min(_THREADS, len(items))) as pool:
-        return list(pool.map(call, items))
+_VERSION: Final = 1
 
 
-def both(storage: Storage, first: Callable[[], T], second: Callable[[], U]) -> tuple[T, U]:
-    """Return what two calls give."""
-    if not storage.is_remote:
-        return first(), second()
-    from concurrent.futures import ThreadPoolExecutor
+class _Request(Document, frozen=True):
+    sweep: str
+    action: Action
+    at: float
 
-    with ThreadPoolExecutor(1) as pool:
-        beside = pool.submit(second)
-        return first(), beside.result()
+
+class FileRequests(Requests):
+    """Requests in a storage."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+
+    def request(self, sweep: str, action: Action | None) -> None:
+        if action is None:
+            self.storage.delete(_path(sweep))
+            return
+        body: dict[str, Any] = {"sweep": sweep, "action": action, "at": time.time()}
+        self.storage.write_bytes(_path(sweep), seal("control", _VERSION, body), durable=False)
+
+    def requested(self, sweep: str) -> Action | None:
+        try:
+            data = self.storage.read_bytes(_path(sweep))
+        except MissingObjectError:
+            return None
+        return unseal(data, "control", _VERSION, f"{self.storage.uri}/{_path(sweep)}", _Request).action
+
+
+def _path(sweep: str) -> str:
+    return f"control/{quote(sweep, safe='')}.json"

@@ -250,7 +250,7 @@ def run_writer(writer: Writer, messages: queue.Queue[Message | None], *, grace_s
 
 def main() -> int:
     """Serve one driver: JSON lines on standard input, one JSON line with the outcome on standard output."""
-    from orchestration.store import open_store
+    from orchestration.store.open import open_store
     from orchestration.tracking.mlflow_client import MlflowTracking
 
     hello = json.loads(sys.stdin.readline() or "{}")

@@ -19,7 +19,7 @@ import yaml
 
 from clusters.growth import NodeGroup, groups_of_file, parse_group, with_growth
 from clusters.placement import GroupShape, Node, Room
-from orchestration.store import open_store
+from orchestration.store.open import open_store
 
 MANIFESTS = Path(__file__).resolve().parents[2] / "clusters" / "manifests"
 HEAD_ID = "f" * 51 + "00000"

@@ -18,7 +18,7 @@ from clusters.jobs import JobServer, _Log
 from clusters.upload import Upload, check_upload, measure_upload
 from orchestration.errors import InputError
 from orchestration.runs.submit import SubmitRequest, exit_code, job_order
-from orchestration.store import open_store
+from orchestration.store.open import open_store
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SWEEP = """

@@ -15,7 +15,7 @@ from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.load import SWEEPS, load_sweep, load_sweep_file, read_sweep, sizes_of
 from orchestration.cells.resolved import ResolvedSweep
 from orchestration.planning.plan import make_plan
-from orchestration.store import open_store
+from orchestration.store.open import open_store
 from orchestration.sweeps.schema import SweepFile, TableSpec
 from trainers.datasets.registry import DATASETS
 

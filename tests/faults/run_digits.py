@@ -13,7 +13,7 @@ from pathlib import Path
 from orchestration.cells.cell import Cell, Plan, PlannedCell
 from orchestration.engine import LeaseTimings, RunOptions, execute
 from orchestration.engine.observer import RunObserver
-from orchestration.store import open_store
+from orchestration.store.open import open_store
 from trainers.config import JobConfig, RecipeConfig
 from trainers.job import JobPaths
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from orchestration.store import open_store
+from orchestration.store.open import open_store
 
 pytestmark = [pytest.mark.faults, pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(580)]
 

@@ -12,7 +12,7 @@ from orchestration.cli.output import EXIT_DONE, columns, emit, show, tell
 
 if TYPE_CHECKING:
     from eval.exchange.contract import Unit
-    from orchestration.store.imported import ImportedCell
+    from orchestration.results.imported import ImportedCell
 
 Format = Annotated[str, typer.Option("--format", help="torch-uncertainty (CSV), openood (CSV) or robustbench (JSON).")]
 
@@ -74,7 +74,7 @@ def import_results(
 ) -> int:
     """Bring the numbers of another suite's file in, a cell for each of its networks, marked as imported wherever it is shown."""
     from orchestration.results.exchange import known_suite
-    from orchestration.store.imported import import_file
+    from orchestration.results.imported import import_file
     from trainers.datasets.registry import dataset_for
 
     suite, known_unit = known_suite(form), _known_unit(unit)

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 from orchestration.errors import InputError, Mistake, nearest
 from orchestration.planning.costs.operations import evaluation_flops, forward_passes, parameters_of, training_flops
 from orchestration.planning.lookup import whole_results
-from orchestration.store.measured import Experience, training_images
+from orchestration.store.contract import Experience
+from orchestration.store.measured import experience_of, training_images
 from orchestration.sweeps.yaml_reader import read_yaml
 
 if TYPE_CHECKING:
     from eval.benchmarks.contract import BenchmarkRequest
     from orchestration.cells.catalogue import Catalogue
     from orchestration.cells.cell import Plan, PlannedCell
-    from orchestration.store.contract import ResultsStore
-    from orchestration.store.errors import CorruptRecordError, OnDamage
+    from orchestration.store.contract import CorruptRecordError, OnDamage, ResultsStore
     from trainers.config import JobConfig
     from trainers.datasets.contract import DatasetSpec
 
@@ -201,7 +201,7 @@ def recorded_experience(plan: Plan, store: ResultsStore, on_damage: OnDamage) ->
     keys = store.train_keys()
     if len(keys) > READ_AT_MOST:
         keys = tuple(cell.train_key for cell in plan.cells if cell.trained)[:READ_AT_MOST]
-    return Experience.of(whole_results(keys, store, on_damage).values())
+    return experience_of(whole_results(keys, store, on_damage).values())
 
 
 @dataclass(slots=True)

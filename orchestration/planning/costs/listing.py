@@ -64,7 +64,7 @@ def counted_totals() -> dict[str, dict[str, float]]:
     from orchestration.cells.catalogue import builtin_catalogue
     from orchestration.planning.costs.operations import evaluation_flops, training_flops
     from orchestration.planning.plan import make_plan
-    from orchestration.store import open_store
+    from orchestration.store.open import open_store
 
     catalogue, store = builtin_catalogue(), open_store("memory:")
     made = {}

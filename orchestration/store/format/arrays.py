@@ -1,30 +1,24 @@
-"""The arrays of a report as one .npz file without objects; NumPy is imported only when there are arrays."""
+"""The arrays of a report as one .npz file without objects."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
+from augment.heavy import numpy as np
 from clusters.storage.contract import Storage
-from orchestration.store.errors import StoreError
-from orchestration.store.format.codec import ArraysFile
-from orchestration.store.format.plain import corrupt
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from orchestration.store.contract import StoreError
+from orchestration.store.format.documents import corrupt
+from orchestration.store.format.records import ArraysFile
 
 
-def pack_arrays(arrays: Mapping[str, NDArray[np.generic]]) -> bytes:
+def pack_arrays(arrays: Mapping[str, np.typing.NDArray[np.generic]]) -> bytes:
     """Return arrays as the bytes of a compressed .npz file; the same arrays give the same bytes.
 
     Raises:
         StoreError: If an array holds objects.
     """
-    import numpy as np
-
     plain = {name: np.asarray(array) for name, array in arrays.items()}
     for name, array in plain.items():
         if array.dtype.hasobject:
@@ -36,15 +30,13 @@ def pack_arrays(arrays: Mapping[str, NDArray[np.generic]]) -> bytes:
     return stream.getvalue()
 
 
-def load_arrays(storage: Storage, folder: str, arrays: ArraysFile) -> Mapping[str, NDArray[np.generic]]:
+def load_arrays(storage: Storage, folder: str, arrays: ArraysFile) -> Mapping[str, np.typing.NDArray[np.generic]]:
     """Read the arrays of a report.
 
     Raises:
         CorruptRecordError: If the file is not the one that was recorded.
         MissingObjectError: If it is gone.
     """
-    import numpy as np
-
     where = f"{storage.uri}/{folder}/{arrays.file}"
     data = storage.read_bytes(f"{folder}/{arrays.file}")
     if hashlib.sha256(data).hexdigest() != arrays.sha256:

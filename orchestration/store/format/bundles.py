@@ -1,8 +1,8 @@
 """A training and the reports that came with it as one object, for storages where each write is a request.
 
-A bundle lies where a training record does (`training.json`) and is a few lines: a sealed list of what follows, the training
-record, then the reports, each line as its file would read. What is written with the training stands or falls with it: the
-exclusive creation of that one object decides. A report with a file of its own stands before one of the same key in the bundle.
+A bundle is where a training record is (`training.json`) and is a few lines: a sealed list of what follows, the training
+record, then the reports, each line as its file would read. What is written with the training is recorded with it or not at all:
+the exclusive creation of that one object decides. A report with a file of its own comes before one of the same key in the bundle.
 """
 
 from __future__ import annotations
@@ -10,11 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from orchestration.store.format.codec import VERSION, Fields
-from orchestration.store.format.plain import check_seal, corrupt, seal, unseal
+from orchestration.store.format.documents import Document, check_seal, corrupt, seal, unseal
+from orchestration.store.format.records import VERSION
 
 _KIND: Final = "bundle"
 _START: Final = b'{"format":"dreamgrid/bundle"'
+
+
+class _Bundle(Document, frozen=True):
+    records: list[tuple[str, int]]
+    """Name ("training", then benchmark keys) and bytes of each record."""
 
 
 def bundled(training: bytes, reports: Mapping[str, bytes]) -> bytes:
@@ -33,23 +38,15 @@ def unbundled(data: bytes, where: str) -> tuple[bytes, Mapping[str, bytes]]:
         check_seal(data, "training", VERSION, where)
         return data, {}
     end = data.find(b"\n") + 1
-    listed = _listed(data[:end], where)
+    listed = unseal(data[:end], _KIND, VERSION, where, _Bundle).records
+    names = [name for name, _ in listed]
+    if names[:1] != ["training"] or len(set(names)) != len(names):
+        raise corrupt(where, "a bundle must list a training record and then reports, each once")
     if end + sum(length for _, length in listed) != len(data):
         raise corrupt(where, "a bundle must hold the records that it lists, but this one is truncated or altered")
     records = {}
-    for position, (name, length) in enumerate(listed):
+    for name, length in listed:
         records[name] = data[end : end + length]
-        check_seal(records[name], "report" if position else "training", VERSION, where)
+        check_seal(records[name], "report" if len(records) > 1 else "training", VERSION, where)
         end += length
     return records.pop("training"), records
-
-
-def _listed(head: bytes, where: str) -> list[tuple[str, int]]:
-    body = Fields(unseal(head, _KIND, VERSION, where), where)
-    listed = body.take("records", list)
-    body.end()
-    is_fit = all(isinstance(pair, list) and len(pair) == 2 and type(pair[1]) is int for pair in listed)
-    names = [str(pair[0]) for pair in listed] if is_fit else []
-    if not is_fit or names[:1] != ["training"] or len(set(names)) != len(names):
-        raise corrupt(where, "a bundle must list a training record and then reports, each once")
-    return [(name, pair[1]) for name, pair in zip(names, listed, strict=True)]

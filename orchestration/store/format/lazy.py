@@ -1,16 +1,9 @@
-"""Long lists of a record that are read only when somebody looks: fine rows and epochs, which a table does not need.
-
-A list is cut out of the record's text before the rest is parsed. The place is known, since records are written in one order; were
-a cut ever wrong, the rest would be no JSON, and the whole text is parsed instead.
-"""
+"""Parts of a record that are read only when somebody looks: reports, arrays, fine rows and epochs, which a table may not need."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar, overload
-
-from orchestration.store.errors import CorruptRecordError
-from orchestration.store.format.plain import from_json
 
 T = TypeVar("T")
 
@@ -25,14 +18,14 @@ class LazyList(Sequence[T], Generic[T]):
     __slots__ = ("_items", "_make")
 
     def __init__(self, make: Callable[[], tuple[T, ...]]) -> None:
-        self._make = make
-        self._items: tuple[T, ...] | None = None
+        self._make: Callable[[], tuple[T, ...]] | None = make
+        self._items: tuple[T, ...] = ()
 
     @property
     def items(self) -> tuple[T, ...]:
         """The items."""
-        if self._items is None:
-            self._items = self._make()
+        if self._make is not None:
+            self._items, self._make = self._make(), None  # what it was made of can go
         return self._items
 
     @overload
@@ -49,9 +42,7 @@ class LazyList(Sequence[T], Generic[T]):
         return iter(self.items)
 
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, LazyList):
-            return self.items == other.items
-        return isinstance(other, tuple | list) and self.items == tuple(other)
+        return isinstance(other, LazyList | tuple | list) and self.items == tuple(other)
 
     def __hash__(self) -> int:
         return hash(self.items)
@@ -63,23 +54,37 @@ class LazyList(Sequence[T], Generic[T]):
         return tuple, (self.items,)
 
 
-def without_list(text: bytes, name: str, following: str) -> tuple[dict[str, Any], bytes] | None:
-    """Return a record's body with one of its lists left empty, and the text of that list; None where it cannot be cut out.
+class LazyMapping(Mapping[str, T], Generic[T]):
+    """A mapping whose values are made when they are looked up, each once; pickled as a dictionary.
 
     Args:
-        text: Compact JSON of the body.
-        name: Field of the list.
-        following: Field that is written after it.
+        names: The keys.
+        make: Returns the value of a key.
     """
-    opening, closing = f'"{name}":['.encode(), f'],"{following}":'.encode()
-    start = text.find(opening)
-    end = text.find(closing, start)
-    if start < 0 or end < 0:
-        return None
-    start += len(opening)
-    try:
-        body = from_json(text[:start] + text[end:], "")
-    except CorruptRecordError:
-        return None
-    is_whole = isinstance(body, dict) and body.get(name) == [] and following in body
-    return (body, text[start - 1 : end + 1]) if is_whole else None
+
+    def __init__(self, names: Iterable[str], make: Callable[[str], T]) -> None:
+        self._names = dict.fromkeys(names)
+        self._make = make
+        self._made: dict[str, T] = {}
+
+    def __getitem__(self, name: str) -> T:
+        if name not in self._made:
+            if name not in self._names:
+                raise KeyError(name)
+            self._made[name] = self._make(name)
+        return self._made[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __repr__(self) -> str:
+        return f"LazyMapping({list(self._names)})"
+
+    def __reduce__(self) -> tuple[type[dict[str, Any]], tuple[dict[str, Any]]]:
+        return dict, (dict(self),)

@@ -16,10 +16,10 @@ from orchestration.cells.resolved import ResolvedSweep
 from orchestration.cli.main import main
 from orchestration.errors import InputError
 from orchestration.planning.plan import make_plan
+from orchestration.results.imported import import_file
 from orchestration.results.table import recorded_tables
-from orchestration.store import open_store
 from orchestration.store.contract import Provenance, ResultsStore, TrainingRecord
-from orchestration.store.imported import import_file
+from orchestration.store.open import open_store
 from trainers.job import TrainSummary
 
 OPENOOD = """,FPR@95,AUROC,AUPR_IN,AUPR_OUT,ACC

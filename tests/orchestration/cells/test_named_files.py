@@ -14,7 +14,7 @@ from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.resolve import resolve_sweep
 from orchestration.planning.plan import make_plan
 from orchestration.results.compare import recipes
-from orchestration.store.memory import MemoryStore
+from orchestration.store.files import MemoryStore
 from orchestration.sweeps.expand import expand
 from orchestration.sweeps.model import Sweep
 from orchestration.sweeps.schema import parse_document

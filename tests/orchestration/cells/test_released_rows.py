@@ -13,7 +13,7 @@ from orchestration.cells.identity import identity_of
 from orchestration.cells.resolve import resolve_sweep
 from orchestration.errors import InputError
 from orchestration.planning.plan import make_plan
-from orchestration.store import open_store
+from orchestration.store.open import open_store
 from orchestration.sweeps.expand import expand
 from orchestration.sweeps.model import Sweep
 from orchestration.sweeps.schema import parse_document

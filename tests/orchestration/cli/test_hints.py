@@ -14,8 +14,8 @@ from orchestration.cli import main
 from orchestration.cli.given_options import GivenOptions
 from orchestration.cli.main import VERBS, build_app
 from orchestration.errors import command, given_by
-from orchestration.store import open_store
 from orchestration.store.contract import AttemptRecord, SweepRecord, SweptCell
+from orchestration.store.open import open_store
 
 GIVEN = [
     "run",

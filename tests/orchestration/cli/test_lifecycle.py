@@ -23,9 +23,9 @@ from orchestration.planning.plan import make_plan
 from orchestration.planning.reachable import wanted_keys
 from orchestration.runs.run import run_sweep
 from orchestration.settings import Settings, read_settings
-from orchestration.store import open_store
 from orchestration.store.contract import AttemptRecord
 from orchestration.store.files import FileStore
+from orchestration.store.open import open_store
 from trainers.models.build import build_classifier
 from trainers.training.checkpoints import Checkpoints
 

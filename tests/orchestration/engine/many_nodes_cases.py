@@ -19,7 +19,7 @@ import pytest
 
 from clusters.connect import QUIET_ENVIRONMENT, connect
 from orchestration.engine import execute
-from orchestration.store.memory import MemoryStore
+from orchestration.store.files import MemoryStore
 
 START_ATTEMPTS = 4
 

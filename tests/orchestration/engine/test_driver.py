@@ -15,7 +15,7 @@ from eval.report import BenchmarkOutcome, MetricReport, MetricValue
 from orchestration.engine.driver.driver import Driver
 from orchestration.engine.groups.mailbox import Event
 from orchestration.store.contract import TrainingRecord
-from orchestration.store.memory import MemoryStore
+from orchestration.store.files import MemoryStore
 from orchestration.store.provenance import provenance_of
 from trainers.job import EpochRow, JobResult, TrainSummary
 from trainers.worker.failure import RankFailure

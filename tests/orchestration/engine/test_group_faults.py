@@ -11,7 +11,7 @@ import pytest
 
 from orchestration.engine import execute
 from orchestration.engine.groups.group import GroupPool
-from orchestration.store.memory import MemoryStore
+from orchestration.store.files import MemoryStore
 from trainers.config import JobConfig, RecipeConfig
 
 pytestmark = [pytest.mark.ray, pytest.mark.faults, pytest.mark.timeout(280)]

@@ -11,7 +11,7 @@ from clusters.placement import GroupShape, Placement
 from orchestration.engine import execute
 from orchestration.engine.groups import group as groups_module
 from orchestration.engine.groups.group import GroupPool
-from orchestration.store.memory import MemoryStore
+from orchestration.store.files import MemoryStore
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
 

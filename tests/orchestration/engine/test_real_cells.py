@@ -14,7 +14,7 @@ from orchestration.cells.load import load_sweep
 from orchestration.engine import execute
 from orchestration.engine.groups.group import GroupPool
 from orchestration.planning.plan import make_plan
-from orchestration.store.memory import MemoryStore
+from orchestration.store.files import MemoryStore
 from trainers.job import JobPaths
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(580)]

@@ -25,8 +25,8 @@ from orchestration.evaluation.checkpoints import Reading, load_network
 from orchestration.evaluation.evaluate import make_requests, network_config, open_network
 from orchestration.planning.plan import make_plan
 from orchestration.settings import Settings, read_settings
-from orchestration.store import open_store
 from orchestration.store.files import FileStore
+from orchestration.store.open import open_store
 from orchestration.store.owners import owner_here
 from orchestration.tracking.state import run_state
 from orchestration.tracking.tracked_values import tracked_sweep

@@ -12,7 +12,7 @@ from orchestration.cells.load import load_sweep
 from orchestration.cells.resolved import ResolvedSweep
 from orchestration.cli import main
 from orchestration.planning.plan import make_plan
-from orchestration.store.memory import MemoryStore
+from orchestration.store.files import MemoryStore
 
 
 def resolved(root: Path | None, name: str = "table-3") -> ResolvedSweep:

@@ -20,10 +20,9 @@ from orchestration.planning.costs.estimate import Machine, estimate, read_machin
 from orchestration.planning.costs.operations import forward_passes
 from orchestration.planning.plan import make_plan
 from orchestration.settings import read_settings
-from orchestration.store import open_store
-from orchestration.store.contract import ResultsStore
-from orchestration.store.errors import CorruptRecordError
-from orchestration.store.measured import NO_EXPERIENCE, Experience
+from orchestration.store.contract import CorruptRecordError, Experience, ResultsStore
+from orchestration.store.measured import NO_EXPERIENCE
+from orchestration.store.open import open_store
 
 SWEEP = """
 name: two-methods

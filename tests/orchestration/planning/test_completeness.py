@@ -15,8 +15,8 @@ from orchestration.engine.options import RunOutcome
 from orchestration.planning.plan import make_plan
 from orchestration.runs.run import TruthfulEnd, run_sweep
 from orchestration.settings import read_settings
-from orchestration.store import open_store
 from orchestration.store.contract import Provenance, TrainingRecord
+from orchestration.store.open import open_store
 from tests.conftest import Install
 from trainers.job import TrainSummary
 

@@ -15,9 +15,9 @@ from orchestration.errors import InputError
 from orchestration.planning.costs.estimate import PRICE_FILE, PlanCost, estimate, read_machine
 from orchestration.planning.costs.operations import macs_of, parameters_of, passes_of, training_flops
 from orchestration.planning.plan import make_plan
-from orchestration.store import open_store
 from orchestration.store.contract import CellResult, Provenance, ResultsStore, TrainingRecord
-from orchestration.store.measured import Experience
+from orchestration.store.measured import experience_of
+from orchestration.store.open import open_store
 from trainers.job import TrainSummary
 
 
@@ -124,7 +124,7 @@ def test_recorded_cells_of_the_same_kind_count_more() -> None:
         "recipe": {"epochs": 2, "train_images": 50},
     }
 
-    experience = Experience.of([recorded(config, device_s=10.0, evaluated_s=2.0)])
+    experience = experience_of([recorded(config, device_s=10.0, evaluated_s=2.0)])
 
     assert experience.training == {("digits", "wrn-10-1", "baseline"): pytest.approx(0.1)}
     assert experience.evaluation == {("digits", "wrn-10-1", "clean"): pytest.approx(0.002)}

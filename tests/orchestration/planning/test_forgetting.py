@@ -14,9 +14,9 @@ from clusters.storage.contract import StorageError
 from clusters.storage.local import LocalStorage
 from orchestration.planning.forgetting import forget
 from orchestration.results.collection import Collection, Unwanted, delete
-from orchestration.store import open_store
 from orchestration.store.contract import Provenance, TrainingRecord
 from orchestration.store.files import FileStore
+from orchestration.store.open import open_store
 from trainers.job import TrainSummary
 from trainers.training.checkpoint_files import fault_of_final, move_into_era
 from trainers.training.checkpoints import Checkpoints, pack

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
@@ -14,8 +15,8 @@ from orchestration.cli import main
 from orchestration.planning.costs.actual import cell_ledger, ledger, ledger_text
 from orchestration.planning.costs.estimate import read_machine
 from orchestration.planning.costs.operations import macs_of, training_flops
-from orchestration.store import open_store
 from orchestration.store.contract import Provenance, TrainingRecord
+from orchestration.store.open import open_store
 from trainers.job import TrainSummary
 
 ACTUAL_S = 3600.0
@@ -101,6 +102,6 @@ def test_a_cell_on_a_dataset_that_is_gone_has_no_ledger(storage: str) -> None:
     from dataclasses import replace
 
     (result,) = (store := open_store(storage)).results(store.train_keys()).values()
-    provenance = replace(result.training.provenance, config={"dataset": "gone"})
+    provenance = msgspec.structs.replace(result.training.provenance, config={"dataset": "gone"})
 
     assert cell_ledger(replace(result, training=replace(result.training, provenance=provenance))) is None

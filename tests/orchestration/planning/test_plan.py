@@ -17,8 +17,8 @@ from orchestration.cells.catalogue import Catalogue, builtin_catalogue
 from orchestration.cells.cell import Mode, Plan
 from orchestration.cells.resolve import resolve_sweep
 from orchestration.planning.plan import failure_of, make_plan
-from orchestration.store import open_store
 from orchestration.store.contract import AttemptRecord, ErrorClass, Provenance, ResultsStore, TrainingRecord
+from orchestration.store.open import open_store
 from orchestration.sweeps.expand import expand
 from orchestration.sweeps.model import Sweep
 from orchestration.sweeps.schema import parse_document

@@ -15,9 +15,9 @@ from orchestration.cells.cell import Plan
 from orchestration.cells.resolve import resolve_sweep
 from orchestration.cli.verbs.sweeps import plan_document, plan_text
 from orchestration.planning.plan import make_plan
-from orchestration.store import open_store
 from orchestration.store.contract import Provenance, TrainingRecord
 from orchestration.store.files import FileStore
+from orchestration.store.open import open_store
 from orchestration.sweeps.expand import expand
 from orchestration.sweeps.model import Sweep
 from orchestration.sweeps.schema import parse_document

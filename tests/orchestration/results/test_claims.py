@@ -13,8 +13,8 @@ from orchestration.cells.load import load_sweep
 from orchestration.cells.resolved import ResolvedSweep
 from orchestration.cli import main
 from orchestration.results.claims import EvaluatedClaim, evaluate_claims
-from orchestration.store import open_store
 from orchestration.store.contract import Provenance, ResultsStore, TrainingRecord
+from orchestration.store.open import open_store
 from orchestration.sweeps.model import Overrides, Size
 from trainers.job import TrainSummary
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from clusters.storage.open import join, open_storage
@@ -17,14 +17,12 @@ from orchestration.cli import main
 from orchestration.engine.options import RunOutcome
 from orchestration.errors import InputError
 from orchestration.results.collection import collection, delete
+from orchestration.results.imported import import_file
 from orchestration.runs.run import run_sweep
 from orchestration.settings import Settings, read_settings
-from orchestration.store import open_store
-from orchestration.store.contract import Provenance, SweepRecord, SweptCell, TrainingRecord
-from orchestration.store.errors import CorruptRecordError
-from orchestration.store.files import FileStore
-from orchestration.store.imported import import_file
-from orchestration.store.memory import MemoryStore
+from orchestration.store.contract import CorruptRecordError, Provenance, SweepRecord, SweptCell, TrainingRecord
+from orchestration.store.files import FileStore, MemoryStore
+from orchestration.store.open import open_store
 from orchestration.sweeps.overrides import parse_overrides
 from trainers.job import TrainSummary
 
@@ -297,7 +295,7 @@ def test_a_remembered_sweep_comes_back_equal() -> None:
     store = MemoryStore()
 
     assert store.record_sweep(record)
-    assert not store.record_sweep(replace(record, recorded_at=99.0))
+    assert not store.record_sweep(msgspec.structs.replace(record, recorded_at=99.0))
     assert store.sweeps() == (record,)
     store.forget_sweep(record)
     assert store.sweeps() == ()

@@ -15,8 +15,8 @@ from orchestration.cli import main
 from orchestration.results.compare import compared, unstated
 from orchestration.results.notebook import load_sweep as load_for_notebook
 from orchestration.results.table import sweep_tables
-from orchestration.store import open_store
 from orchestration.store.contract import Provenance, ResultsStore, TrainingRecord
+from orchestration.store.open import open_store
 from orchestration.sweeps.model import Overrides
 from trainers.job import TrainSummary
 

@@ -12,8 +12,8 @@ from orchestration.engine.observer import CellState, Observers, RunObserver
 from orchestration.planning.plan import make_plan
 from orchestration.runs.eta import RunProgress, spoken_seconds
 from orchestration.runs.progress import LineProgress, LiveProgress, progress_for
-from orchestration.store import open_store
 from orchestration.store.contract import AttemptRecord
+from orchestration.store.open import open_store
 from trainers.job import EpochRow
 
 

@@ -19,7 +19,7 @@ from orchestration.errors import InputError
 from orchestration.runs.screening.request import Screened, ScreenOptions, screened_cells
 from orchestration.runs.screening.screen import rank_correlation
 from orchestration.runs.screening.trial import chosen_cell, run_stretches
-from orchestration.store import open_store
+from orchestration.store.open import open_store
 from orchestration.sweeps.model import Overrides
 from trainers.job import JobPaths
 

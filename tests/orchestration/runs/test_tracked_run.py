@@ -14,7 +14,7 @@ from orchestration.cells.load import load_sweep
 from orchestration.planning.plan import make_plan
 from orchestration.runs.tracked_run import LazyTracker, rendered_grid
 from orchestration.settings import Settings, read_settings
-from orchestration.store import open_store
+from orchestration.store.open import open_store
 from orchestration.tracking import TrackingError
 from orchestration.tracking.marks import ShownMark
 

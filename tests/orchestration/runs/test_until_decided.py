@@ -13,8 +13,8 @@ from eval.report import BenchmarkOutcome, MetricReport, MetricValue
 from orchestration.cells.cell import Plan, PlannedCell
 from orchestration.cli import main
 from orchestration.engine.options import RunOutcome
-from orchestration.store import open_store
 from orchestration.store.contract import Provenance, ResultsStore, TrainingRecord
+from orchestration.store.open import open_store
 from trainers.job import TrainSummary
 
 SWEEP = """

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
-from orchestration.store import open_store
 from orchestration.store.contract import AttemptRecord, Provenance, TrainingRecord
 from orchestration.store.files import FileStore
+from orchestration.store.open import open_store
 from trainers.job import EpochRow, TrainSummary
 
 Clock = Callable[[], float]
@@ -108,7 +108,7 @@ class Stores:
 @pytest.fixture(params=["memory", "local", "s3"])
 def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Stores:
     if request.param == "memory":
-        from orchestration.store.memory import MemoryStore
+        from orchestration.store.files import MemoryStore
 
         shared = MemoryStore().storage
 

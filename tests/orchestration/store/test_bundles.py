@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from clusters.storage.s3 import S3Storage
-from orchestration.store import open_store
-from orchestration.store.errors import CorruptRecordError
+from orchestration.store.contract import CorruptRecordError
 from orchestration.store.format.bundles import bundled, unbundled
-from orchestration.store.format.codec import encode_report, encode_training
+from orchestration.store.format.records import encode_report, encode_training
+from orchestration.store.open import open_store
 
 
 @pytest.fixture

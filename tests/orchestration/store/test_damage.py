@@ -12,9 +12,10 @@ import pytest
 from clusters.storage.contract import StorageError
 from orchestration.cli import main
 from orchestration.errors import SweepError
-from orchestration.store import open_store, reading
-from orchestration.store.errors import StoreError
-from orchestration.store.measured import Experience
+from orchestration.store import reading
+from orchestration.store.contract import CorruptRecordError, Experience, StoreError
+from orchestration.store.format.documents import seal
+from orchestration.store.open import open_store
 
 
 def flips(path: Path) -> list[bytes]:
@@ -196,3 +197,19 @@ def test_hidden_files_of_desktops_are_no_records(
     for verb in (["plan", "demo", "--smoke"], ["cells", "list"], ["cells", "gc"]):
         assert main([*verb, "--storage", str(folder)]) == 0, verb
         assert capsys.readouterr().err == ""
+
+
+def test_a_calibration_of_the_first_version_is_read_and_written_again_as_the_second(tmp_path: Path) -> None:
+    store, path = open_store(tmp_path), "calibrations/v100/{}.json".format(digest("here")[:16])
+    rows = {"training": [["digits", "m", "x", 0.5]], "judging": [["digits", "m", "clean", 0.25]]}
+    store.storage.write_bytes(path, seal("calibration", 1, {"machine": "v100", "hardware": "here", "at": 1.0, **rows}))
+    damaged: list[CorruptRecordError] = []
+    assert store.calibrated("v100", damaged.append).evaluation == {("digits", "m", "clean"): 0.25}
+
+    store.record_calibration("v100", "here", Experience(training={("digits", "m", "y"): 1.0}))
+
+    assert b'"version":2,' in store.storage.read_bytes(path)
+    found = open_store(tmp_path).calibrated("v100", damaged.append)
+    assert found.training == {("digits", "m", "x"): 0.5, ("digits", "m", "y"): 1.0}
+    assert found.evaluation == {("digits", "m", "clean"): 0.25}
+    assert damaged == []

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orchestration.store.errors import StoreError
+from orchestration.store.contract import StoreError
 from orchestration.store.files import FileStore
 
 

@@ -13,18 +13,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from clusters.storage.contract import StorageError
 from clusters.storage.local import LocalStorage
-from orchestration.store import open_store
-from orchestration.store.errors import CorruptRecordError
+from orchestration.store.contract import CorruptRecordError
+from orchestration.store.format.documents import seal
+from orchestration.store.format.records import decode_attempt, encode_attempt
+from orchestration.store.leases import FileLeases
+from orchestration.store.open import open_store
 from orchestration.store.owners import describe, is_dead, owner_here
 from orchestration.store.reading import Reader
 
 HOLDER = """
 import sys, time
-from orchestration.store import open_store
+from orchestration.store.open import open_store
 from orchestration.store.owners import owner_here
 store = open_store(sys.argv[1])
 print("held" if store.acquire(sys.argv[2], owner_here()) else "refused", flush=True)
@@ -33,7 +37,7 @@ time.sleep(60)
 
 WRITER = """
 import pickle, sys, time
-from orchestration.store import open_store
+from orchestration.store.open import open_store
 store, (start, training, reports) = open_store(sys.argv[1]), pickle.load(sys.stdin.buffer)
 while time.time() < start:
     pass
@@ -120,9 +124,7 @@ def test_a_lease_file_of_garbage_goes_stale_like_any_other(tmp_path: Path) -> No
     now = [0.0]
     store = open_store(tmp_path)
     store.storage.write_bytes("leases/cell/000007.json", b'{"own')
-    from orchestration.store.leases import Leases
-
-    leases = Leases(store.storage, expiry_s=60, clock=lambda: now[0])
+    leases = FileLeases(store.storage, expiry_s=60, clock=lambda: now[0])
     assert leases.acquire("cell", "me") is None
     now[0] = 60.0
 
@@ -166,20 +168,35 @@ def test_a_record_in_the_wrong_place_is_refused(tmp_path: Path, records: Any) ->
         store.result(records.key("y"))
 
 
-def test_unknown_and_missing_fields_are_named(tmp_path: Path, records: Any) -> None:
-    from orchestration.store.format.codec import decode_attempt, encode_attempt
-    from orchestration.store.format.plain import seal, unseal
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"extra": 1}, "unknown field `extra`"),
+        ({"message": None}, r"Expected `str`, got `null` - at `\$\.message`"),
+        ({"attempt": True}, r"Expected `int`, got `bool` - at `\$\.attempt`"),
+        ({"error_class": "gremlins"}, r"'gremlins' - at `\$\.error_class`"),
+        ({"context": {"loss": float("nan")}, "ended_at": "now"}, r"Expected `float`, got `str` - at `\$\.ended_at`"),
+    ],
+)
+def test_fields_of_another_type_are_named(records: Any, changes: dict[str, Any], fault: str) -> None:
+    body = msgspec.structs.asdict(records.attempt("x")) | changes
 
-    body = unseal(encode_attempt(records.attempt("x")), "attempt", 1, "here")
+    with pytest.raises(CorruptRecordError, match=f"must follow its format, but: .*{fault}.*'here'; remove that file"):
+        decode_attempt(seal("attempt", 1, body), "here")
 
-    with pytest.raises(CorruptRecordError, match="unknown field 'extra'"):
-        decode_attempt(seal("attempt", 1, body | {"extra": 1}), "here")
-    with pytest.raises(CorruptRecordError, match="must have the field 'message'"):
-        decode_attempt(seal("attempt", 1, {k: v for k, v in body.items() if k != "message"}), "here")
-    with pytest.raises(CorruptRecordError, match="'attempt' must be int, but it is True"):
-        decode_attempt(seal("attempt", 1, body | {"attempt": True}), "here")
-    with pytest.raises(CorruptRecordError, match="must be one of out-of-memory"):
-        decode_attempt(seal("attempt", 1, body | {"error_class": "gremlins"}), "here")
+
+def test_a_missing_field_is_named(records: Any) -> None:
+    body = msgspec.structs.asdict(records.attempt("x"))
+    del body["message"]
+
+    with pytest.raises(CorruptRecordError, match="missing required field `message`"):
+        decode_attempt(seal("attempt", 1, body), "here")
+
+
+def test_numbers_that_json_lacks_come_back(records: Any) -> None:
+    attempt = msgspec.structs.replace(records.attempt("x"), context={"loss": float("inf")}, started_at=float("-inf"))
+
+    assert decode_attempt(encode_attempt(attempt), "here") == attempt
 
 
 def test_damaged_arrays_are_named_when_asked_for(tmp_path: Path, records: Any) -> None:
@@ -325,7 +342,7 @@ def test_a_driver_killed_while_it_records_leaves_a_readable_store(tmp_path: Path
 
     code = (
         "import os, pickle, sys\n"
-        "from orchestration.store import open_store\n"
+        "from orchestration.store.open import open_store\n"
         "store, training, report, left = open_store(sys.argv[1]), *pickle.load(sys.stdin.buffer)\n"
         "calls = [0]\n"
         "def fatal(descriptor):\n"
@@ -355,7 +372,7 @@ def test_a_driver_killed_while_it_records_leaves_a_readable_store(tmp_path: Path
 def test_plain_use_imports_nothing_heavy(tmp_path: Path, records: Any) -> None:
     record_cells(open_store(tmp_path), records, 1)
     code = (
-        "import sys\nfrom orchestration.store import open_store\n"
+        "import sys\nfrom orchestration.store.open import open_store\n"
         "store = open_store(sys.argv[1])\n"
         "print(len(store.results(store.train_keys())), store.failures(store.train_keys()))\n"
         "print(sorted({'boto3', 'numpy', 'numba', 'torch', 'ray', 'mlflow', 'pandas', 'scipy'} & set(sys.modules)))"

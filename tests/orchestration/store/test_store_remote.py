@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from clusters.storage.s3 import S3Storage
-from orchestration.store import open_store
+from orchestration.store.open import open_store
 
 CELLS = 12
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from orchestration.cli import main
-from orchestration.store import open_store, reading
-from orchestration.store.contract import TrainingRecord
-from orchestration.store.errors import CorruptRecordError
+from orchestration.store import reading
+from orchestration.store.contract import CorruptRecordError, TrainingRecord
 from orchestration.store.files import FileStore
+from orchestration.store.open import open_store
 
 
 def digest(text: str) -> str:

@@ -13,9 +13,9 @@ import pytest
 from eval.benchmarks.contract import BenchmarkRequest
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
 from orchestration.cells.cell import Cell, Plan, PlannedCell
-from orchestration.store import open_store
 from orchestration.store.contract import AttemptRecord, Provenance, TrainingRecord
 from orchestration.store.files import FileStore
+from orchestration.store.open import open_store
 from orchestration.tracking.client import Point, RunStatus, TrackedRun
 from orchestration.tracking.errors import TrackingError
 from trainers.config import JobConfig, RecipeConfig

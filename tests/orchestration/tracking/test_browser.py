@@ -78,7 +78,7 @@ class Ui:
 
 @pytest.fixture(scope="module")
 def ui(tmp_path_factory: pytest.TempPathFactory, lab_module: Any) -> Iterator[Ui]:
-    from orchestration.store import open_store
+    from orchestration.store.open import open_store
     from orchestration.tracking.mlflow_client import MlflowTracking
     from orchestration.tracking.tracked_values import tracked_sweep
     from orchestration.tracking.views import view_tags

@@ -29,7 +29,7 @@ NOBODY = "http://127.0.0.1:9"
 
 SYNC = """
 import pickle, sys
-from orchestration.store import open_store
+from orchestration.store.open import open_store
 from orchestration.tracking import sync
 plan, uri, start = pickle.load(sys.stdin.buffer)
 import mlflow, time
@@ -174,7 +174,7 @@ def test_a_driver_that_is_killed_leaves_no_writer_and_no_open_run(
 
     code = (
         "import pickle, sys, time\n"
-        "from orchestration.store import open_store\n"
+        "from orchestration.store.open import open_store\n"
         "from orchestration.tracking import open_tracker\n"
         "plan, row, uri = pickle.load(sys.stdin.buffer)\n"
         "tracker = open_tracker(uri, open_store(sys.argv[1]))\n"
@@ -222,7 +222,7 @@ def test_sync_into_a_damaged_store_rebuilds_it(store: Any, lab: Any, database: P
 
 def test_opening_a_tracker_imports_no_mlflow(store: Any) -> None:
     code = (
-        "import sys\nfrom orchestration.store import open_store\n"
+        "import sys\nfrom orchestration.store.open import open_store\n"
         "from orchestration.tracking import open_tracker, check_tracking, sync, serve_ui\n"
         "check_tracking('sqlite:////tmp/x/mlflow.db')\n"
         "print(sorted({'mlflow', 'numpy', 'pandas', 'ray', 'torch', 'boto3'} & set(sys.modules)))"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from orchestration.errors import EnvironmentRefused
-from orchestration.store import open_store
+from orchestration.store.open import open_store
 from orchestration.tracking import TrackingError, check_tracking, serve_ui, sync
 
 pytestmark = pytest.mark.slow

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 
 from orchestration.cli import options, weight_options
@@ -15,8 +16,7 @@ from orchestration.errors import command
 
 if TYPE_CHECKING:
     from orchestration.cells.cell import Plan, PlannedCell
-    from orchestration.store.contract import CellResult, ResultsStore
-    from orchestration.store.errors import CorruptRecordError
+    from orchestration.store.contract import CellResult, CorruptRecordError, ResultsStore
     from orchestration.store.files import FileStore
 
 CellId = Annotated[
@@ -200,7 +200,7 @@ def cell_document(key: str, store: ResultsStore) -> dict[str, Any]:
         "train_key": key,
         "trained": result is not None,
         "held_by": store.holders([key]).get(key),
-        "attempts": [asdict(attempt) for attempt in store.attempts(key)],
+        "attempts": [msgspec.structs.asdict(attempt) for attempt in store.attempts(key)],
     }
     if result is None:
         return document
@@ -218,7 +218,7 @@ def cell_document(key: str, store: ResultsStore) -> dict[str, Any]:
             "device_s": training.summary.device_s,
             "environment": dict(training.summary.environment),
         },
-        "provenance": asdict(training.provenance),
+        "provenance": msgspec.structs.asdict(training.provenance),
         "reports": [
             {
                 "benchmark": report.shown_benchmark,

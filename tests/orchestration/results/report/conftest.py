@@ -12,8 +12,8 @@ from eval.report import BenchmarkOutcome, MetricReport, MetricValue
 from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.load import load_sweep
-from orchestration.store import open_store
 from orchestration.store.contract import Provenance, ResultsStore, TrainingRecord
+from orchestration.store.open import open_store
 from orchestration.sweeps.model import Overrides, Size
 from trainers.job import EpochRow, TrainSummary
 

@@ -19,7 +19,7 @@ from orchestration.errors import InputError
 from orchestration.planning.plan import make_plan
 from orchestration.planning.reachable import wanted_keys
 from orchestration.results.notebook import load_sweep
-from orchestration.store import open_store
+from orchestration.store.open import open_store
 from orchestration.tracking.tracked_values import tracked_sweep
 
 FOLDER_SET = """

@@ -12,15 +12,17 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from eval.exchange.contract import Imported, Network, Unit
+from eval.exchange.suites import SUITES, read_results, same_name
+from eval.report import BenchmarkOutcome, MetricReport, MetricValue
+from eval.tables.labels import label_problem
 from orchestration.cells.keys import IMPORTED, imported_key, report_key
 from orchestration.errors import InputError, Mistake, command
-
-if TYPE_CHECKING:
-    from eval.exchange.contract import Imported, Network, Unit
-    from eval.report import BenchmarkOutcome, MetricReport
-    from orchestration.store.contract import CellResult, ResultsStore, TrainingRecord
+from orchestration.store.contract import CellResult, Provenance, ResultsStore, TrainingRecord
+from orchestration.store.provenance import code_version, library_versions
+from trainers.job import TrainSummary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +42,6 @@ class ImportedCell:
     network: Network
     means: Mapping[str, float]
     is_new: bool
-
-
-def is_imported(result: CellResult) -> bool:
-    """Return whether a cell's numbers come from another suite's file."""
-    return result.training.summary.checkpoint_uri.startswith(f"{IMPORTED}:")
 
 
 def import_file(
@@ -75,9 +72,6 @@ def import_file(
             recorded then.
         EvalError: If it is no file of that suite, or a number is outside its range or in an uncertain unit.
     """
-    from eval.exchange.suites import read_results
-    from eval.tables.labels import label_problem
-
     try:
         data = path.read_bytes()
         networks = read_results(suite, data.decode("utf-8-sig"), unit=unit)
@@ -106,8 +100,6 @@ def imported_outcomes(result: CellResult) -> list[BenchmarkOutcome]:
 
 def imported_notes(rows: Iterable[tuple[str, CellResult]]) -> tuple[str, ...]:
     """Return one line below a table per imported row: from which file and suite, over which sets, what is defined otherwise."""
-    from eval.exchange.suites import SUITES
-
     notes = []
     for row, result in rows:
         suite = SUITES.get(str(result.training.provenance.config.get("suite")))
@@ -148,8 +140,6 @@ def _label(
 
 def _contradictions(network: Network, dataset: str, model: str | None) -> list[str]:
     """Return what the file says of a network that the options deny."""
-    from eval.exchange.suites import same_name
-
     who = f" of {network.name!r}" if network.name else ""
     found = []
     if network.dataset and not same_name(dataset, network.dataset):
@@ -199,10 +189,6 @@ def _record(key: str, path: Path, label: Mapping[str, str], network: Network, st
 
 
 def _training(key: str, path: Path, label: Mapping[str, str]) -> TrainingRecord:
-    from orchestration.store.contract import Provenance, TrainingRecord
-    from orchestration.store.provenance import code_version, library_versions
-    from trainers.job import TrainSummary
-
     commit, is_dirty = code_version()
     summary = TrainSummary(
         checkpoint_sha256=label["file_sha256"],
@@ -227,8 +213,6 @@ def _training(key: str, path: Path, label: Mapping[str, str]) -> TrainingRecord:
 
 
 def _reports(key: str, network: Network, label: Mapping[str, str]) -> list[MetricReport]:
-    from eval.report import MetricReport
-
     by_benchmark: dict[str, list[Imported]] = {}
     for each in network.numbers:
         by_benchmark.setdefault(each.column.benchmark, []).append(each)
@@ -245,8 +229,6 @@ def _reports(key: str, network: Network, label: Mapping[str, str]) -> list[Metri
 
 def _outcome(numbers: Sequence[Imported], network: Network, label: Mapping[str, str]) -> BenchmarkOutcome:
     """Return numbers as an outcome: whole-benchmark ones as metrics, those of single sets as fine rows; their n is not known."""
-    from eval.report import BenchmarkOutcome, MetricValue
-
     metrics: dict[str, MetricValue] = {}
     rows: dict[str, dict[str, Any]] = {}
     for each in numbers:

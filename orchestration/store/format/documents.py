@@ -10,11 +10,21 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from functools import cache
+from typing import Any, Final, TypeVar
 
-from orchestration.store.errors import CorruptRecordError, StoreError
+import msgspec
+
+from orchestration.store.contract import CorruptRecordError, StoreError
 
 _SPECIAL: Final = "$float"
+_SPECIAL_BYTES: Final = b'"$float"'
+
+T = TypeVar("T")
+
+
+class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of a record file, or a part of one. A field of type `msgspec.Raw` is left as text until somebody looks."""
 
 
 def seal(kind: str, version: int, body: Mapping[str, Any]) -> bytes:
@@ -27,18 +37,14 @@ def seal(kind: str, version: int, body: Mapping[str, Any]) -> bytes:
     return _head(kind, version, hashlib.sha256(text).hexdigest()) + text + b"}\n"
 
 
-def unseal(data: bytes, kind: str, version: int, where: str, *, is_checked: bool = False) -> dict[str, Any]:
-    """Return the body of a record file; its checksum is not looked at again when it was before.
+def unseal(data: bytes, kind: str, version: int, where: str, body: type[T]) -> T:
+    """Return the body of a record file.
 
     Raises:
-        CorruptRecordError: If it is truncated, altered, of another kind or of another version.
+        CorruptRecordError: If it is truncated, altered, of another kind or version, or has other fields.
     """
-    if not is_checked:
-        check_seal(data, kind, version, where)
-    body = from_json(body_text(data, kind, version), where)
-    if not isinstance(body, dict):
-        raise corrupt(where, f"a {kind} record must be an object")
-    return body
+    check_seal(data, kind, version, where)
+    return decode(body_text(data, kind, version), where, body)
 
 
 def body_text(data: bytes, kind: str, version: int) -> bytes:
@@ -55,7 +61,23 @@ def check_seal(data: bytes, kind: str, version: int, where: str) -> None:
     head_length = len(_head(kind, version, "0" * 64))
     digest = hashlib.sha256(data[head_length:-2]).hexdigest()
     if data[:head_length] + data[-2:] != _head(kind, version, digest) + b"}\n":
-        raise corrupt(where, _complaint(data, kind, version))
+        raise corrupt(where, _fault(data, kind, version))
+
+
+def decode(text: bytes | msgspec.Raw, where: str, kind: type[T]) -> T:
+    """Return the JSON text of a record, or of a part of one, as a value of a type.
+
+    Raises:
+        CorruptRecordError: If it is no JSON, or a field is unknown, missing or of another type.
+    """
+    text = bytes(text)
+    try:
+        if _SPECIAL_BYTES in text:
+            return msgspec.convert(_with_specials(text, kind), kind)
+        found: T = _decoder(kind).decode(text)  # type: ignore[arg-type]  # types are hashable
+        return found
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise corrupt(where, f"a record must follow its format, but: {error}") from error
 
 
 def record_names(names: Iterable[str]) -> tuple[str, ...]:
@@ -83,20 +105,28 @@ def to_json(value: Any) -> str:
         raise StoreError(f"a record must hold plain values (text, numbers, lists, mappings), but: {error}") from error
 
 
-def from_json(text: bytes, where: str) -> Any:
-    """Return the plain values of compact JSON."""
-    special = f'"{_SPECIAL}"'.encode() in text
-    try:
-        return json.loads(text, object_hook=_unmarked if special else None)
-    except (ValueError, RecursionError) as error:
-        raise corrupt(where, f"a record must be JSON, but {error}") from error
+@cache
+def _decoder(kind: type[Any]) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind)
+
+
+def _with_specials(text: bytes, kind: type[Any]) -> Any:
+    """Return plain values in which NaN and the infinities are numbers again; what stays text stays text."""
+    if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
+        return json.loads(text, object_hook=_unmarked)
+    raw = {field.encode_name for field in msgspec.structs.fields(kind) if field.type is msgspec.Raw}
+    fields = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+    return {
+        name: value if name in raw else json.loads(bytes(value), object_hook=_unmarked)
+        for name, value in fields.items()
+    }
 
 
 def _head(kind: str, version: int, digest: str) -> bytes:
     return f'{{"format":"dreamgrid/{kind}","version":{version},"sha256":"{digest}","record":'.encode()
 
 
-def _complaint(data: bytes, kind: str, version: int) -> str:
+def _fault(data: bytes, kind: str, version: int) -> str:
     start = f'{{"format":"dreamgrid/{kind}","version":'.encode()
     if data.startswith(start):
         found = data[len(start) :].split(b",")[0].decode(errors="replace")
@@ -112,6 +142,8 @@ def _plain(value: Any) -> Any:
         return dict(value)
     if isinstance(value, set | frozenset):
         return sorted(value)
+    if isinstance(value, msgspec.Struct):
+        return msgspec.to_builtins(value)
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
         return value.item()
     raise TypeError(f"found a {type(value).__name__}")
