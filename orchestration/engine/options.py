@@ -57,7 +57,7 @@ class RunOptions:
         stop_grace_s: Seconds that running cells get to write a checkpoint when the run is stopped.
         leases: Heartbeats and polling.
         priorities: Train key -> priority; higher first, 0 for the rest.
-        estimates_s: Train key -> estimated seconds; a rough guess from epochs and images for the rest.
+        estimates_s: Train key -> estimated seconds; only ratios between them count, and the rest are taken for the longest.
         share_gpus: Whether single-worker cells share GPUs once one of their kind has shown how much memory it needs.
         checkpoint_every_s: Seconds between checkpoints inside an epoch.
         scratch: Folder or URI that all nodes reach, for Ray's own disposable files; None for a local temporary folder.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestration.errors import InputError, Mistake
 from orchestration.evaluation.short_jobs import shortened, smaller
-from orchestration.planning.costs.operations import forward_equivalents, forward_passes
+from orchestration.planning.costs.operations import passes_of
 from orchestration.store.contract import Experience, Kind
 from trainers.errors import JobStopped
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from orchestration.cells.cell import PlannedCell
     from orchestration.planning.costs.estimate import Machine
     from orchestration.settings import Settings
+    from trainers.datasets.contract import DatasetSpec
     from trainers.job import EpochRow, TrainSummary
     from trainers.training.group import OneWorker
 
@@ -229,14 +230,20 @@ def _evaluation_s(
                 skipped[f"{dataset.name}, {cell.config.model}, {report.benchmark}"] = str(report.error)
             else:
                 best[report.benchmark] = min(best.get(report.benchmark, float("inf")), report.wall_s)
-    wanted = {request.name: request for request in requests}
     return {
-        name: seconds
-        / forward_equivalents(small[name], dataset)
-        * forward_equivalents(wanted[name], dataset)
-        / forward_passes(wanted[name], dataset)
-        for name, seconds in best.items()
+        request.name: best[request.name] * _scale(request, small[request.name], dataset)
+        for request in requests
+        if request.name in best
     }
+
+
+def _scale(request: BenchmarkRequest, small: BenchmarkRequest, dataset: DatasetSpec) -> float:
+    """Return by what the seconds of a small benchmark are multiplied for those of one forward pass of the whole one.
+
+    An attack does backward passes as well, which the small one has other numbers of.
+    """
+    whole = passes_of(request, dataset)
+    return whole.in_forward_passes() / passes_of(small, dataset).in_forward_passes() / whole.forward
 
 
 def _no_progress(benchmark: str, done: int, total: int) -> None:

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from eval.benchmarks.cost import suite_cost
 from orchestration.errors import InputError, Mistake
+from orchestration.planning.costs.operations import outlier_sizes
 from orchestration.results.exchange import DOCUMENT_KIND
+from trainers.datasets.registry import dataset_for
 
 if TYPE_CHECKING:
     from eval.benchmarks.contract import BenchmarkRequest
@@ -31,7 +34,7 @@ class Evaluation:
         architecture: Name of the network, or "" where the checkpoint alone knows it.
         network: The network that was evaluated.
         reports: One report per benchmark.
-        foretold: Forward passes that the cost model foretells, in images.
+        estimated: Forward passes that the cost model expects, in images.
         notes: What is not as published: missing files, stand-ins, limits.
         assumed: What is assumed of foreign weights, as `trainers.weights.assumption` describes it; None for a network of ours.
     """
@@ -40,7 +43,7 @@ class Evaluation:
     architecture: str
     network: LoadedNetwork
     reports: tuple[MetricReport, ...]
-    foretold: int = 0
+    estimated: int = 0
     notes: tuple[str, ...] = ()
     assumed: Mapping[str, Any] | None = None
 
@@ -208,17 +211,13 @@ def suite_of(name: str, dataset: str, settings: Settings) -> tuple[dict[str, Map
     return dict(chosen.benchmarks), chosen.notes
 
 
-def foretold_passes(requests: Sequence[BenchmarkRequest], dataset: str) -> int:
+def estimated_passes(requests: Sequence[BenchmarkRequest], dataset: str, data_root: Path) -> int:
     """Return how many images the cost model expects to be put through the network, forward only.
 
     Raises:
         EvalError: If a benchmark or a parameter is unknown.
     """
-    from eval.benchmarks.cost import suite_cost
-    from trainers.datasets.registry import DATASETS, dataset_for
-
-    spec = dataset_for(dataset)
-    sizes = {name: each.num_test for name, each in DATASETS.items()}
+    spec, sizes = dataset_for(dataset), outlier_sizes(requests, data_root)
     return suite_cost(requests, num_images=spec.num_test, side=spec.image_size, set_sizes=sizes).forward
 
 
@@ -235,7 +234,7 @@ def evaluation_document(evaluated: Evaluation) -> dict[str, Any]:
         "architecture": evaluated.architecture,
         "axes": list(axes_of([report.benchmark for report in evaluated.reports if report.outcome is not None])),
         "forward_passes": sum(report.outcome.forward_passes for report in evaluated.reports if report.outcome),
-        "forward_passes_foretold": evaluated.foretold,
+        "forward_passes_foretold": evaluated.estimated,
         "notes": list(evaluated.notes),
         "missing": {report.benchmark: report.error for report in evaluated.reports if report.outcome is None},
         "reports": [report_document(report) for report in evaluated.reports],

@@ -13,6 +13,7 @@ from orchestration.engine.observer import Observers, RunObserver
 from orchestration.engine.options import RunOptions, RunOutcome, RunStatus
 from orchestration.errors import InputError, Mistake
 from orchestration.planning.column_values import unfilled
+from orchestration.planning.costs.estimate import schedule_seconds
 from orchestration.planning.forgetting import forget
 from orchestration.planning.lookup import recorded
 from orchestration.planning.plan import make_plan
@@ -83,6 +84,9 @@ def run_sweep(
     if mode == "force":  # last: what cannot run is not forgotten
         _forget_all(resolved.cells, settings, store)
     _remember(resolved, plan, store)
+    if plan.to_run:
+        seconds = schedule_seconds(plan, store=store, catalogue=resolved.catalogue)
+        options = {"estimates_s": seconds, **(options or {})}
     observer = TruthfulEnd(observers, plan, store)
     outcome = execute_plan(
         plan, settings=settings, store=store, workers=resolved.sweep.workers, options=options, observer=observer

@@ -60,7 +60,7 @@ def evaluate(
 ) -> int:
     """Run the safety suite on any checkpoint, also one that was not trained here. Records nothing."""
     from orchestration.evaluation.checkpoints import evaluate_network, tried
-    from orchestration.evaluation.evaluate import Evaluation, evaluation_document, foretold_passes, make_requests
+    from orchestration.evaluation.evaluate import Evaluation, estimated_passes, evaluation_document, make_requests
     from orchestration.planning.missing_data import refuse_where_none_can_run
 
     settings = options.settings_of(None, data_root)
@@ -78,7 +78,7 @@ def evaluate(
         architecture=model or "",
         network=network,
         reports=reports,
-        foretold=foretold_passes(requests, network.dataset),
+        estimated=estimated_passes(requests, network.dataset, settings.data_root),
         notes=(*notes, *_left_out(network.dataset)),
         assumed=assumed,
     )

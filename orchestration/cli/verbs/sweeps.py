@@ -173,6 +173,8 @@ def cost_document(cost: PlanCost) -> dict[str, Any]:
         "money": cost.money,
         "currency": cost.machine.currency,
         "estimated_from": cost.by_source(),
+        "is_lower_bound": bool(cost.unknown),
+        "unknown": list(cost.unknown),
         "calibrated_on": list(cost.calibrated_on),
     }
 
@@ -185,14 +187,20 @@ def cost_text(cost: PlanCost) -> str:
     hardware = f" on {', '.join(cost.calibrated_on)}" if cost.calibrated_on else ""
     spoken = {**_SOURCES, "calibration": f"a calibration{hardware}"}
     learned = ", ".join(f"{count(number, 'cell')} from {spoken[source]}" for source, number in sources.items())
-    return (
-        f"estimate for {machine.name} ({count(cost.devices, 'device')}): {cost.device_hours:.3g} device-hours, "
+    least = "at least " if cost.unknown else ""
+    text = (
+        f"estimate for {machine.name} ({count(cost.devices, 'device')}): {least}{cost.device_hours:.3g} device-hours, "
         f"{cost.wall_hours:.3g} hours, {cost.disk_bytes / 2**20:.0f} MiB of checkpoints, "
         f"{cost.money:.2f} {machine.currency} ({learned})"
     )
+    return "\n".join([text, *cost.unknown])
 
 
-_SOURCES = {"recorded": "recorded cells of the same kind", "operations": "counted operations, rough"}
+_SOURCES = {
+    "recorded": "recorded cells of the same kind",
+    "operations": "counted operations, rough",
+    "unknown": "nothing, as their cost is unknown",
+}
 
 
 def _counts(made: Plan) -> dict[str, int]:

@@ -16,18 +16,17 @@ if TYPE_CHECKING:
     from orchestration.engine.options import RunOptions
     from orchestration.store.contract import CellResult
 
-IMAGE_S: Final = 1e-4
-"""Rough seconds per training image; only ratios between cells matter for their order."""
-
-BENCHMARK_S: Final = 5.0
-"""Rough seconds per benchmark."""
-
-USUAL_IMAGES: Final = 50_000
+UNKNOWN_S: Final = 1.0
+"""Seconds of cells where none has an estimate: they start in the order of the sweep."""
 
 
 def candidates_of(cells: Sequence[PlannedCell], options: RunOptions) -> list[Candidate]:
-    """Return the cells as the schedule sees them; seconds include the longest chain of cells that wait for each."""
-    own = {cell.train_key: options.estimates_s.get(cell.train_key, estimate_s(cell)) for cell in cells}
+    """Return the cells as the schedule sees them; seconds include the longest chain of cells that wait for each.
+
+    A cell without an estimate is taken for the longest, so that it starts early.
+    """
+    longest = max(options.estimates_s.values(), default=UNKNOWN_S)
+    own = {cell.train_key: options.estimates_s.get(cell.train_key, longest) for cell in cells}
     chain = dict(own)
     for cell in reversed(cells):
         for parent in chain.keys() & set(cell.parents):
@@ -44,13 +43,6 @@ def candidates_of(cells: Sequence[PlannedCell], options: RunOptions) -> list[Can
         )
         for order, cell in enumerate(cells)
     ]
-
-
-def estimate_s(cell: PlannedCell) -> float:
-    """Return a rough guess of a cell's seconds from epochs, images and benchmarks."""
-    recipe = cell.config.recipe
-    training = 0.0 if cell.trained else recipe.epochs * (recipe.train_images or USUAL_IMAGES) * IMAGE_S
-    return training + BENCHMARK_S * len(cell.missing) + 0.1
 
 
 def shapes_of(cell: PlannedCell, options: RunOptions) -> tuple[GroupShape, ...]:

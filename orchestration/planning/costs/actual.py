@@ -1,28 +1,24 @@
-"""The ledger: what recorded cells really took, beside what was estimated for them before anything of their kind was recorded."""
+"""The ledger: what recorded cells really took, next to what was estimated before anything of their kind was recorded."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
-from orchestration.planning.costs.estimate import DEFAULT_MACHINE, read_machine
-from orchestration.planning.costs.operations import (
-    FLOPS_PER_MAC,
-    evaluation_flops,
-    macs_of,
-    operations_of_training,
-    training_flops,
-)
+from eval.benchmarks.contract import BenchmarkRequest
+from orchestration.cells.catalogue import Catalogue
+from orchestration.cells.cell import PlannedCell
+from orchestration.cells.identity import ResolvedCell
+from orchestration.planning.costs.estimate import DEFAULT_MACHINE, Machine, read_machine
+from orchestration.planning.costs.operations import CostModel, image_flops, training_flops, unknown_line
+from orchestration.store.contract import CellResult
 from orchestration.store.measured import images_seen
+from trainers.config import JobConfig
+from trainers.datasets.registry import DATASETS
 
-if TYPE_CHECKING:
-    from eval.benchmarks.contract import BenchmarkRequest
-    from orchestration.cells.catalogue import Catalogue
-    from orchestration.cells.cell import PlannedCell
-    from orchestration.cells.identity import ResolvedCell
-    from orchestration.store.contract import CellResult
-    from trainers.config import JobConfig
+Pair = tuple[float, float | None]
+"""Actual and estimated seconds; None where the operations of the network are unknown."""
 
 
 def ledger(
@@ -32,7 +28,7 @@ def ledger(
     *,
     machine: str = DEFAULT_MACHINE,
 ) -> dict[str, Any]:
-    """Return actual device-seconds of recorded cells and reports beside the estimate from counted operations.
+    """Return actual device-seconds of recorded cells and reports next to the estimate from counted operations.
 
     Args:
         cells: The cells of a sweep; equal ones count once.
@@ -41,26 +37,36 @@ def ledger(
         machine: Machine of the price file that the estimate is for.
 
     Returns:
-        "machine", "cells" (recorded ones), "train_s" and "evaluation_s" with "actual" and "estimate", and "ratio": actual over
-        estimate of all together, or None where nothing is recorded.
+        "machine", "cells" (recorded ones), "train_s" and "evaluation_s" with "actual" and "estimate", "ratio": actual over
+        estimate of all together, or None where nothing is recorded; and "unknown": a line for each network whose operations are
+        unknown. What such a network took is in "actual" and left out of the ratio.
 
     Raises:
         InputError: If the price file has no such machine.
     """
-    rate = read_machine(machine).tflops * 1e12
+    priced, model = read_machine(machine), CostModel(catalogue.data_root)
     configs: dict[str, JobConfig] = {}
     requests: dict[str, dict[str, BenchmarkRequest]] = {}
     for cell in cells:
         if cell.train_key in results:
             configs[cell.train_key] = cell.config
             requests.setdefault(cell.train_key, {}).update({request.key: request for request in cell.benchmarks})
-    train = [_training(config, results[key], catalogue, rate) for key, config in configs.items()]
-    evaluation_s = [
-        pair
-        for key, config in configs.items()
-        for pair in _evaluation(config, requests[key].values(), results[key], catalogue, rate)
+    train: list[Pair] = []
+    evaluation: list[Pair] = []
+    for key, config in configs.items():
+        dataset = catalogue.dataset(config.dataset)
+        flops = model.training(config, dataset)
+        train.append((results[key].training.summary.device_s, priced.seconds(flops, config.recipe.precision)))
+        for request in requests[key].values():
+            report = results[key].reports.get(request.key)
+            if report is not None:
+                evaluation.append((report.wall_s, priced.seconds(model.evaluation(request, config, dataset))))
+    names = [
+        config.model
+        for config in configs.values()
+        if image_flops(config.model, catalogue.dataset(config.dataset)) is None
     ]
-    return _balance(machine, len(configs), train, evaluation_s)
+    return _balance(priced, len(configs), train, evaluation, names)
 
 
 def cell_ledger(result: CellResult, *, machine: str = DEFAULT_MACHINE) -> dict[str, Any] | None:
@@ -75,71 +81,70 @@ def cell_ledger(result: CellResult, *, machine: str = DEFAULT_MACHINE) -> dict[s
     Returns:
         None where the record names a dataset that is not known here.
     """
-    from trainers.datasets.registry import DATASETS
-
     config = result.training.provenance.config
     dataset = DATASETS.get(str(config.get("dataset", "")))
     if dataset is None:
         return None
-    rate = read_machine(machine).tflops * 1e12
-    method, model = str(config.get("method", "")), str(config.get("model", ""))
-    foretold = operations_of_training(method, model, images_seen(config), dataset) / rate
+    priced, model = read_machine(machine), str(config.get("model", ""))
+    recipe = config.get("recipe")
+    precision = str(recipe.get("precision", "")) if isinstance(recipe, Mapping) else ""
+    flops, per_image = (
+        training_flops(str(config.get("method", "")), model, images_seen(config), dataset),
+        image_flops(model, dataset),
+    )
     paid = result.training.summary.device_s
-    per_pass = macs_of(model, dataset.image_size, dataset.num_channels) * FLOPS_PER_MAC / rate
-    evaluation_s = [
-        (report.wall_s, report.outcome.forward_passes * per_pass)
+    evaluation: list[Pair] = [
+        (report.wall_s, priced.seconds(None if per_image is None else report.outcome.forward_passes * per_image))
         for report in result.reports.values()
         if report.outcome is not None
     ]
-    return _balance(machine, 1, [(paid, foretold)] if paid > 0 else [], evaluation_s)
+    train: list[Pair] = [(paid, priced.seconds(flops, precision))] if paid > 0 else []
+    return _balance(priced, 1, train, evaluation, [model] if per_image is None else [])
 
 
 def _balance(
-    machine: str, cells: int, train: Sequence[tuple[float, float]], evaluation_s: Sequence[tuple[float, float]]
+    machine: Machine, cells: int, train: Sequence[Pair], evaluation: Sequence[Pair], unknown: Sequence[str]
 ) -> dict[str, Any]:
     """Add up pairs of actual and estimated seconds."""
-    actual = math.fsum(pair[0] for pair in (*train, *evaluation_s))
-    estimate = math.fsum(pair[1] for pair in (*train, *evaluation_s))
+    known = [(actual, estimate) for actual, estimate in (*train, *evaluation) if estimate is not None]
+    estimated = math.fsum(estimate for _, estimate in known)
     return {
-        "machine": machine,
+        "machine": machine.name,
         "cells": cells,
         "train_s": _sums(train),
-        "evaluation_s": _sums(evaluation_s),
-        "ratio": actual / estimate if estimate > 0 else None,
+        "evaluation_s": _sums(evaluation),
+        "ratio": math.fsum(actual for actual, _ in known) / estimated if estimated > 0 else None,
+        "unknown": [unknown_line(name) for name in dict.fromkeys(unknown)],
     }
 
 
 def ledger_text(made: Mapping[str, Any]) -> str:
     """Return a ledger as one sentence for people."""
-    train, evaluation_s = made["train_s"], made["evaluation_s"]
-    if made["ratio"] is None:
+    train, evaluation = made["train_s"], made["evaluation_s"]
+    actual = train["actual"] + evaluation["actual"]
+    if made["ratio"] is None and not (actual and made["unknown"]):
         return "nothing is recorded, so nothing was paid"
     noun = "cell" if made["cells"] == 1 else "cells"
-    actual, estimate = train["actual"] + evaluation_s["actual"], train["estimate"] + evaluation_s["estimate"]
     return (
         f"cost of {made['cells']} recorded {noun}: {_hours(actual)} device-hours ({_hours(train['actual'])} training, "
-        f"{_hours(evaluation_s['actual'])} evaluation), {made['ratio']:.2g} times the {_hours(estimate)} that counted operations "
-        f"foretell for {made['machine']}"
+        f"{_hours(evaluation['actual'])} evaluation)" + "".join(_comparison(made))
     )
 
 
-def _training(config: JobConfig, result: CellResult, catalogue: Catalogue, rate: float) -> tuple[float, float]:
-    flops = training_flops(config, catalogue.dataset(config.dataset))
-    return result.training.summary.device_s, flops / rate
+def _comparison(made: Mapping[str, Any]) -> Iterator[str]:
+    if made["ratio"] is not None:
+        estimate = made["train_s"]["estimate"] + made["evaluation_s"]["estimate"]
+        without = "" if not made["unknown"] else " without those of unknown cost"
+        yield f", {made['ratio']:.2g} times the {_hours(estimate)} estimated from operation counts for {made['machine']}{without}"
+    for line in made["unknown"]:
+        yield f"; {line}"
 
 
-def _evaluation(
-    config: JobConfig, requests: Iterable[BenchmarkRequest], result: CellResult, catalogue: Catalogue, rate: float
-) -> Iterable[tuple[float, float]]:
-    dataset = catalogue.dataset(config.dataset)
-    for request in requests:
-        report = result.reports.get(request.key)
-        if report is not None:
-            yield report.wall_s, evaluation_flops(request, config, dataset) / rate
-
-
-def _sums(pairs: Sequence[tuple[float, float]]) -> dict[str, float]:
-    return {"actual": math.fsum(pair[0] for pair in pairs), "estimate": math.fsum(pair[1] for pair in pairs)}
+def _sums(pairs: Sequence[Pair]) -> dict[str, float]:
+    return {
+        "actual": math.fsum(actual for actual, _ in pairs),
+        "estimate": math.fsum(estimate for _, estimate in pairs if estimate is not None),
+    }
 
 
 def _hours(seconds: float) -> str:

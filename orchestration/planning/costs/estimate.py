@@ -6,12 +6,12 @@ Seconds come from recorded cells of the same kind, else from a calibration on th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from orchestration.errors import InputError, Mistake, nearest
-from orchestration.planning.costs.operations import evaluation_flops, forward_passes, parameters_of, training_flops
+from orchestration.planning.costs.operations import CostModel, unknown_line, weights_of
 from orchestration.planning.lookup import whole_results
 from orchestration.store.contract import Experience
 from orchestration.store.measured import experience_of, training_images
@@ -32,13 +32,23 @@ CHECKPOINT_OVERHEAD: Final = 65_536
 READ_AT_MOST: Final = 2_000
 """Recorded cells that are read to learn from; more would cost more than they teach."""
 
-Source = Literal["recorded", "calibration", "operations"]
+Source = Literal["recorded", "calibration", "operations", "unknown"]
 DeviceType = Literal["cpu", "cuda"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """A machine: devices, price per hour, sustained rate of a device in TFLOP/s, and what its devices are."""
+    """A machine of a price file.
+
+    Attributes:
+        name: Its name there.
+        devices: Devices that it has.
+        price_per_hour: Price of all of it.
+        tflops: Sustained rate of a device in TFLOP/s, for fp32.
+        currency: Of the price.
+        device_type: What its devices are.
+        tflops_bf16: The rate for bf16, where the file has one.
+    """
 
     name: str
     devices: int
@@ -46,11 +56,17 @@ class Machine:
     tflops: float
     currency: str
     device_type: DeviceType = "cuda"
+    tflops_bf16: float | None = None
+
+    def seconds(self, flops: float | None, precision: str = "fp32") -> float | None:
+        """Return how long a device computes so many operations; None where they are unknown."""
+        tflops = (self.tflops_bf16 if precision == "bf16" else None) or self.tflops
+        return None if flops is None else flops / (tflops * 1e12)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellCost:
-    """What one cell will take.
+    """What one cell will take; parts of unknown cost are left out, so that every number is at least what it will be.
 
     Attributes:
         train_key: The cell.
@@ -58,6 +74,7 @@ class CellCost:
         evaluation_s: Device-seconds of benchmarks that are left.
         disk_bytes: Bytes of its final checkpoint, where it is still to be written.
         sources: Where the seconds come from.
+        unknown: Its network, where its operations are unknown and something of it was not measured; "" otherwise.
     """
 
     train_key: str
@@ -65,6 +82,12 @@ class CellCost:
     evaluation_s: float
     disk_bytes: float
     sources: frozenset[Source]
+    unknown: str = ""
+
+    @property
+    def seconds(self) -> float:
+        """Device-seconds of all that is left."""
+        return self.train_s + self.evaluation_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,12 +113,12 @@ class PlanCost:
     @property
     def device_hours(self) -> float:
         """Hours times devices."""
-        return sum(cell.train_s + cell.evaluation_s for cell in self.cells) / 3600
+        return sum(cell.seconds for cell in self.cells) / 3600
 
     @property
     def wall_hours(self) -> float:
         """Hours with all devices busy; never less than the longest cell takes on its workers."""
-        longest = max((cell.train_s + cell.evaluation_s for cell in self.cells), default=0.0) / 3600
+        longest = max((cell.seconds for cell in self.cells), default=0.0) / 3600
         return max(self.device_hours / self.devices, longest / min(self.workers, self.devices))
 
     @property
@@ -107,6 +130,11 @@ class PlanCost:
     def disk_bytes(self) -> float:
         """Bytes of all final checkpoints."""
         return sum(cell.disk_bytes for cell in self.cells)
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Why the totals are only lower bounds: a line for each network whose operations are unknown."""
+        return tuple(unknown_line(name) for name in dict.fromkeys(cell.unknown for cell in self.cells if cell.unknown))
 
     def by_source(self) -> dict[Source, int]:
         """Return how many cells are estimated from what."""
@@ -139,6 +167,9 @@ def read_machine(name: str = DEFAULT_MACHINE, prices: Path = PRICE_FILE) -> Mach
         raise _refused(prices, f"machine '{name}' needs the numbers devices, price_per_hour and tflops, got {entry!r}")
     if entry["devices"] < 1 or entry["tflops"] <= 0 or entry["price_per_hour"] < 0:
         raise _refused(prices, f"machine '{name}' needs devices >= 1, tflops > 0, price_per_hour >= 0, got {entry!r}")
+    bf16 = entry.get("tflops_bf16")
+    if bf16 is not None and not (_is_number(bf16) and bf16 > 0):
+        raise _refused(prices, f"tflops_bf16 of machine '{name}' must be a number above 0, but got {bf16!r}")
     kind = entry.get("device_type", "cuda")
     if kind not in get_args(DeviceType):
         raise _refused(prices, f"device_type of machine '{name}' must be cpu or cuda, but got {kind!r}")
@@ -149,6 +180,7 @@ def read_machine(name: str = DEFAULT_MACHINE, prices: Path = PRICE_FILE) -> Mach
         tflops=float(entry["tflops"]),
         currency=str(value.get("currency", "")),
         device_type=kind,
+        tflops_bf16=None if bf16 is None else float(bf16),
     )
 
 
@@ -184,7 +216,8 @@ def estimate(
     estimator = _Estimator(
         known={"recorded": recorded_experience(plan, store, damaged.append), "calibration": calibrated},
         catalogue=catalogue,
-        rate=machine.tflops * 1e12,
+        machine=machine,
+        model=CostModel(catalogue.data_root),
     )
     return PlanCost(
         machine=machine,
@@ -194,6 +227,26 @@ def estimate(
         calibrated_on=calibrated.hardware,
         not_whole=tuple(dict.fromkeys(map(str, damaged))),
     )
+
+
+def schedule_seconds(plan: Plan, *, store: ResultsStore, catalogue: Catalogue) -> dict[str, float]:
+    """Return train key -> seconds of each cell to run, for their order; only ratios between them count.
+
+    Measured seconds count where every kind of cell was measured. Else all are counted in operations: on which machine the cells
+    run is not known here, so that measured and counted seconds cannot be compared. A cell of unknown cost is taken for the
+    longest, so that it starts early.
+    """
+    damaged: list[CorruptRecordError] = []
+    known: dict[Source, Experience] = {"recorded": recorded_experience(plan, store, damaged.append)}
+    estimator = _Estimator(
+        known=known, catalogue=catalogue, machine=read_machine(), model=CostModel(catalogue.data_root)
+    )
+    costs = [estimator.cell(cell) for cell in plan.to_run]
+    if any(cost.sources - {"recorded"} for cost in costs):
+        estimator.known = {}
+        costs = [estimator.cell(cell) for cell in plan.to_run]
+    longest = max((cost.seconds for cost in costs), default=0.0)
+    return {cost.train_key: longest if cost.unknown else cost.seconds for cost in costs}
 
 
 def recorded_experience(plan: Plan, store: ResultsStore, on_damage: OnDamage) -> Experience:
@@ -211,26 +264,29 @@ class _Estimator:
     Args:
         known: Source -> experience, the most trusted first.
         catalogue: Sizes of datasets.
-        rate: Operations per second of a device, for kinds that nothing is known of.
+        machine: Whose rates count for kinds that nothing is known of.
+        model: Counts operations.
     """
 
     known: Mapping[Source, Experience]
     catalogue: Catalogue
-    rate: float
-    _passes: dict[tuple[str, str], float] = field(default_factory=dict)
+    machine: Machine
+    model: CostModel
 
     def cell(self, cell: PlannedCell) -> CellCost:
         """Return what a cell takes."""
         dataset = self.catalogue.dataset(cell.config.dataset)
         evaluated = [self._evaluation(request, cell.config, dataset) for request in cell.missing]
         trained = [] if cell.trained else [self._training(cell.config, dataset)]
-        weights = parameters_of(cell.config.model, dataset.num_channels)
+        sources = frozenset(source for _, source in (*trained, *evaluated))
+        weights = None if cell.trained else weights_of(cell.config.model, dataset)
         return CellCost(
             train_key=cell.train_key,
             train_s=sum(seconds for seconds, _ in trained),
             evaluation_s=sum(seconds for seconds, _ in evaluated),
-            disk_bytes=0.0 if cell.trained else weights * BYTES_PER_WEIGHT + CHECKPOINT_OVERHEAD,
-            sources=frozenset(source for _, source in (*trained, *evaluated)),
+            disk_bytes=0.0 if weights is None else weights * BYTES_PER_WEIGHT + CHECKPOINT_OVERHEAD,
+            sources=sources,
+            unknown=cell.config.model if "unknown" in sources else "",
         )
 
     def _training(self, config: JobConfig, dataset: DatasetSpec) -> tuple[float, Source]:
@@ -238,20 +294,18 @@ class _Estimator:
         for source, experience in self.known.items():
             if kind in experience.training:
                 return experience.training[kind] * training_images(config, dataset), source
-        return training_flops(config, dataset) / self.rate, "operations"
+        return self._counted(self.model.training(config, dataset), config.recipe.precision)
 
     def _evaluation(self, request: BenchmarkRequest, config: JobConfig, dataset: DatasetSpec) -> tuple[float, Source]:
         kind = (config.dataset, config.model, request.name)
         for source, experience in self.known.items():
             if kind in experience.evaluation:
-                return experience.evaluation[kind] * self._forward_passes(request, dataset), source
-        return evaluation_flops(request, config, dataset) / self.rate, "operations"
+                return experience.evaluation[kind] * self.model.forward_passes(request, dataset), source
+        return self._counted(self.model.evaluation(request, config, dataset))
 
-    def _forward_passes(self, request: BenchmarkRequest, dataset: DatasetSpec) -> float:
-        key = (request.key, dataset.name)
-        if key not in self._passes:
-            self._passes[key] = forward_passes(request, dataset)
-        return self._passes[key]
+    def _counted(self, flops: float | None, precision: str = "fp32") -> tuple[float, Source]:
+        seconds = self.machine.seconds(flops, precision)
+        return (0.0, "unknown") if seconds is None else (seconds, "operations")
 
 
 def _is_number(value: object) -> bool:

@@ -12,9 +12,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from augment.compound import method_for
+from eval.benchmarks.registry import benchmark_for
 from orchestration.cells.load import SWEEPS, load_sweep
 from orchestration.planning.costs.estimate import read_machine
+from orchestration.planning.costs.operations import CostModel
+from orchestration.planning.plan import make_plan
+from orchestration.store.open import open_store
 from orchestration.sweeps.model import Sweep
+from trainers.datasets.registry import dataset_for
 
 LISTED_MACHINE: Final = "v100"
 TOTALS_FILE: Final = Path(__file__).with_name("sweep_totals.json")
@@ -43,8 +48,6 @@ def listed_totals(machine: str = LISTED_MACHINE) -> Mapping[str, Mapping[str, An
 
 def needed_data(sweep: Sweep) -> tuple[str, ...]:
     """Return what a sweep reads: datasets, outlier streams, and published benchmark files."""
-    from eval.benchmarks.registry import benchmark_for
-
     points = [point for part in sweep.leaves for point in part.points]
     named = {str(point.settings["dataset"].value) for point in points}
     streams = {
@@ -60,23 +63,23 @@ def needed_data(sweep: Sweep) -> tuple[str, ...]:
 
 
 def counted_totals() -> dict[str, dict[str, float]]:
-    """Return the wanted cells of every built-in sweep in its full size, and the floating-point operations, parents included."""
-    from orchestration.cells.catalogue import builtin_catalogue
-    from orchestration.planning.costs.operations import evaluation_flops, training_flops
-    from orchestration.planning.plan import make_plan
-    from orchestration.store.open import open_store
+    """Return the wanted cells of every built-in sweep in its full size, and the floating-point operations, parents included.
 
-    catalogue, store = builtin_catalogue(), open_store("memory:")
+    Raises:
+        ValueError: If the operations of a network are unknown.
+    """
+    model, store = CostModel(), open_store("memory:")
     made = {}
     for name in SWEEPS:
-        plan = make_plan(load_sweep(name, catalogue=catalogue), store=store)
-        training = [training_flops(cell.config, catalogue.dataset(cell.config.dataset)) for cell in plan.to_run]
-        evaluation = [
-            evaluation_flops(request, cell.config, catalogue.dataset(cell.config.dataset))
-            for cell in plan.to_run
-            for request in cell.missing
-        ]
-        operations = float(f"{sum(training) + sum(evaluation):.6g}")
+        plan = make_plan(load_sweep(name), store=store)
+        counts: list[float | None] = []
+        for cell in plan.to_run:
+            dataset = dataset_for(cell.config.dataset)
+            counts.append(model.training(cell.config, dataset))
+            counts += [model.evaluation(request, cell.config, dataset) for request in cell.missing]
+        if None in counts:
+            raise ValueError(f"sweep '{name}' has a network whose operations are unknown")
+        operations = float(f"{sum(each for each in counts if each is not None):.6g}")
         made[name] = {"cells": sum(not cell.supporting for cell in plan.cells), "operations": operations}
     return made
 

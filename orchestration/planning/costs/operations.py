@@ -1,69 +1,110 @@
-"""How much work a cell is, in floating-point operations and bytes: rough, closed formulas that need no torch.
+"""The cost model: how much work a cell is, in floating-point operations and bytes, before anything of its kind was measured.
 
-Used for the order of cells and for plans where nothing of a kind is recorded; a recorded time always counts more.
+What a network computes is in its model's file, what a method adds in the method's, what a benchmark runs in the benchmark's; this
+file multiplies them. A recorded or calibrated time always counts more (`orchestration.planning.costs.estimate`).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import Final
 
 from augment.compound import method_for
 from augment.errors import AugmentError
+from eval.benchmarks.contract import BenchmarkRequest
+from eval.benchmarks.cost import Cost, benchmark_cost
+from eval.errors import EvalError
+from eval.outliers.sets import FOLDER_PREFIX, IMAGE_SETS, outlier_files
+from orchestration.store.measured import training_images
+from trainers.config import JobConfig
+from trainers.datasets.contract import DatasetSpec
+from trainers.datasets.registry import DATASETS
+from trainers.errors import TrainingError
+from trainers.models.registry import num_weights, operations
 
-if TYPE_CHECKING:
-    from eval.benchmarks.contract import BenchmarkRequest
-    from eval.benchmarks.cost import Cost
-    from trainers.config import JobConfig
-    from trainers.datasets.contract import DatasetSpec
-
-RESNET_MACS_224: Final[Mapping[str, float]] = {"resnet-18": 1.82e9, "resnet-50": 4.11e9}
-RESNET_PARAMETERS: Final[Mapping[str, float]] = {"resnet-18": 11.7e6, "resnet-50": 25.6e6}
-SMALL_CNN_MACS_28: Final = 4.8e5
-SMALL_CNN_PARAMETERS: Final = 21_840.0
 FLOPS_PER_MAC: Final = 2.0
 TRAINING_PASSES: Final = 3.0
 """Forward, and backward at twice its cost."""
 
-P_FRAMES: Final = 31
-P_KINDS: Final = 10
-CORRUPTION_KINDS: Final = 15
-BAR_KINDS: Final = 10
-SEVERITIES: Final = 5
+
+@dataclass(slots=True)
+class CostModel:
+    """Counts operations of cells; remembers what a benchmark costs, which thousands of cells share.
+
+    Args:
+        data_root: Folder of datasets; images of outlier sets that are there are counted. None counts what is published.
+    """
+
+    data_root: Path | None = None
+    _costs: dict[tuple[str, str], Cost] = field(default_factory=dict)
+
+    def training(self, config: JobConfig, dataset: DatasetSpec) -> float | None:
+        """Return the operations of a training, or None where those of its network are unknown."""
+        return training_flops(config.method, config.model, training_images(config, dataset), dataset)
+
+    def evaluation(self, request: BenchmarkRequest, config: JobConfig, dataset: DatasetSpec) -> float | None:
+        """Return the operations of a benchmark, or None where those of the network are unknown."""
+        per_image = image_flops(config.model, dataset)
+        return None if per_image is None else per_image * self._cost(request, dataset).in_forward_passes()
+
+    def forward_passes(self, request: BenchmarkRequest, dataset: DatasetSpec) -> float:
+        """Return how many images a benchmark puts through the network, forward only."""
+        return float(self._cost(request, dataset).forward)
+
+    def _cost(self, request: BenchmarkRequest, dataset: DatasetSpec) -> Cost:
+        key = (request.key, dataset.name)
+        if key not in self._costs:
+            self._costs[key] = passes_of(request, dataset, self.data_root)
+        return self._costs[key]
 
 
-def macs_of(model: str, image_size: int, num_channels: int) -> float:
-    """Return multiply-accumulates of one forward pass of one image."""
-    match = re.fullmatch(r"wrn-(\d+)-(\d+)", model)
-    if match:
-        return _wide_resnet(int(match[1]), int(match[2]), image_size, num_channels)[0]
-    if model in RESNET_MACS_224:
-        return RESNET_MACS_224[model] * (image_size / 224) ** 2
-    return SMALL_CNN_MACS_28 * (image_size / 28) ** 2
+def passes_of(request: BenchmarkRequest, dataset: DatasetSpec, data_root: Path | None = None) -> Cost:
+    """Return what a benchmark by itself puts through the network.
 
+    Clean predictions count for the benchmark that asks for nothing else; the others share them.
 
-def parameters_of(model: str, num_channels: int) -> float:
-    """Return the number of weights of a network, its last layer left out."""
-    match = re.fullmatch(r"wrn-(\d+)-(\d+)", model)
-    if match:
-        return _wide_resnet(int(match[1]), int(match[2]), 32, num_channels)[1]
-    return RESNET_PARAMETERS.get(model, SMALL_CNN_PARAMETERS)
-
-
-def training_flops(config: JobConfig, dataset: DatasetSpec) -> float:
-    """Return the floating-point operations of a training."""
-    recipe = config.recipe
-    return operations_of_training(
-        config.method, config.model, recipe.epochs * (recipe.train_images or dataset.num_train), dataset
+    Raises:
+        EvalError: If the benchmark or a parameter is unknown.
+    """
+    cost = benchmark_cost(
+        request.name,
+        request.params,
+        num_images=dataset.num_test,
+        side=dataset.image_size,
+        set_sizes=outlier_sizes([request], data_root),
     )
+    limit = request.params.get("max_images")
+    clean = min(dataset.num_test, limit) if isinstance(limit, int) else dataset.num_test
+    return cost if cost.forward else Cost(forward=clean)
 
 
-def operations_of_training(method: str, model: str, images: float, dataset: DatasetSpec) -> float:
-    """Return the floating-point operations of training on so many images, epochs counted."""
-    per_image = macs_of(model, dataset.image_size, dataset.num_channels) * FLOPS_PER_MAC * TRAINING_PASSES
-    return images * _training_passes(method) * per_image
+def outlier_sizes(requests: Sequence[BenchmarkRequest], data_root: Path | None) -> dict[str, int]:
+    """Return the number of images of each outlier set: of datasets as published, of folders those that are there."""
+    named = [str(name) for request in requests for name in request.params.get("sets") or ()]  # type: ignore[attr-defined]
+    found = {name: DATASETS[name].num_test for name in named if name in DATASETS}
+    if data_root is None:
+        return found
+    folders = [name for name in named if name in IMAGE_SETS or name.startswith(FOLDER_PREFIX)]
+    counts = {name: _images_in(name, data_root) for name in dict.fromkeys(folders)}
+    return {**found, **{name: count for name, count in counts.items() if count is not None}}
+
+
+@cache
+def _images_in(name: str, data_root: Path) -> int | None:
+    """Count the images of a set's folder, or None where it is absent or cannot be read; listing it may take seconds."""
+    try:
+        return len(outlier_files(name, data_root).files)
+    except EvalError:
+        return None
+
+
+def training_flops(method: str, model: str, images: float, dataset: DatasetSpec) -> float | None:
+    """Return the operations of training on so many images, epochs counted, or None where the network's are unknown."""
+    per_image = image_flops(model, dataset)
+    return None if per_image is None else images * _training_passes(method) * per_image * TRAINING_PASSES
 
 
 def _training_passes(method: str) -> float:
@@ -73,80 +114,28 @@ def _training_passes(method: str) -> float:
         return 1.0
 
 
-def evaluation_flops(request: BenchmarkRequest, config: JobConfig, dataset: DatasetSpec) -> float:
-    """Return the floating-point operations of a benchmark."""
-    limit = request.params.get("max_images")
-    images = min(dataset.num_test, limit) if isinstance(limit, int) else dataset.num_test
-    macs = macs_of(config.model, dataset.image_size, dataset.num_channels)
-    return images * passes_of(request) * macs * FLOPS_PER_MAC
+def image_flops(model: str, dataset: DatasetSpec) -> float | None:
+    """Return the operations of one forward pass of one image, or None where they are unknown."""
+    macs, _ = _size(model, dataset.image_size, dataset.num_channels, dataset.num_classes)
+    return None if macs is None else macs * FLOPS_PER_MAC
 
 
-def passes_of(request: BenchmarkRequest) -> float:
-    """Return how often a benchmark puts each test image through the network, a backward pass counted as two."""
-    params: Mapping[str, Any] = request.params
-    family = request.name.removesuffix("-generated").removesuffix("-reference")
-    kinds = params.get("kinds")
-    severities = len(params["severities"]) if isinstance(params.get("severities"), list | tuple) else SEVERITIES
-    if family == "c":
-        return (len(kinds) if kinds else CORRUPTION_KINDS) * severities
-    if family == "cbar":
-        return (len(kinds) if kinds else BAR_KINDS) * severities
-    if family == "p":
-        return (len(kinds) if kinds else P_KINDS) * P_FRAMES
-    if family == "mnist-c":
-        return len(kinds) if kinds else CORRUPTION_KINDS
-    if family == "pgd":
-        return 1.0 + float(params.get("steps", 20)) * float(params.get("restarts", 1)) * TRAINING_PASSES
-    if family == "ood":
-        return 1.0 + len(params.get("sets", ())) / 5
-    return 1.0
-
-
-def forward_passes(request: BenchmarkRequest, dataset: DatasetSpec) -> float:
-    """Return how many images a benchmark puts through the network, forward only.
-
-    Clean predictions count for the benchmark that asks for nothing else; others share them.
-    """
-    return float(_cost(request, dataset).forward or _clean_images(request, dataset))
-
-
-def forward_equivalents(request: BenchmarkRequest, dataset: DatasetSpec) -> float:
-    """Return the passes of a benchmark in units of one image's forward pass, backward passes of attacks included."""
-    return _cost(request, dataset).in_forward_passes() or float(_clean_images(request, dataset))
-
-
-def _cost(request: BenchmarkRequest, dataset: DatasetSpec) -> Cost:
-    from eval.benchmarks.cost import benchmark_cost
-
-    return benchmark_cost(
-        request.name, request.params, num_images=dataset.num_test, side=dataset.image_size, set_sizes=_test_sizes()
-    )
-
-
-def _clean_images(request: BenchmarkRequest, dataset: DatasetSpec) -> int:
-    limit = request.params.get("max_images")
-    return min(dataset.num_test, limit) if isinstance(limit, int) else dataset.num_test
+def weights_of(model: str, dataset: DatasetSpec) -> float | None:
+    """Return the number of weights of a network for a dataset, or None where it is unknown."""
+    return _size(model, dataset.image_size, dataset.num_channels, dataset.num_classes)[1]
 
 
 @cache
-def _test_sizes() -> Mapping[str, int]:
-    from trainers.datasets.registry import DATASETS
+def _size(model: str, side: int, channels: int, classes: int) -> tuple[float | None, float | None]:
+    try:
+        return operations(model, side, channels, classes), num_weights(model, side, channels, classes)
+    except TrainingError:  # recorded with a plug-in that is not installed here
+        return None, None
 
-    return {name: each.num_test for name, each in DATASETS.items()}
 
-
-def _wide_resnet(depth: int, width: int, image_size: int, num_channels: int) -> tuple[float, float]:
-    """Return multiply-accumulates and weights of the convolutions of a Wide ResNet."""
-    blocks = (depth - 4) // 6
-    side, channels = image_size, 16
-    macs = float(side * side * 9 * num_channels * channels)
-    weights = 9.0 * num_channels * channels
-    for group, out in enumerate((16 * width, 32 * width, 64 * width)):
-        side = side if group == 0 else -(-side // 2)
-        for block in range(blocks):
-            here = channels if block == 0 else out
-            block_weights = 9.0 * here * out + 9.0 * out * out + (here * out if here != out else 0)
-            weights += block_weights
-            macs += side * side * block_weights
-        channels = out
-    return macs, weights
+def unknown_line(model: str) -> str:
+    """Return why a network has no estimate, and how it gets one."""
+    return (
+        f"the operations of model '{model}' are unknown: it has no formula and cannot be built here to be counted; give its "
+        "ModelSpec `layers`, or measure it with `plan --calibrate`"
+    )

@@ -17,7 +17,7 @@ from orchestration.errors import InputError
 from orchestration.evaluation.calibrate import Calibration, calibrate
 from orchestration.evaluation.short_jobs import shortened, smaller
 from orchestration.planning.costs.estimate import Machine, estimate, read_machine
-from orchestration.planning.costs.operations import forward_passes
+from orchestration.planning.costs.operations import passes_of
 from orchestration.planning.plan import make_plan
 from orchestration.settings import read_settings
 from orchestration.store.contract import CorruptRecordError, Experience, ResultsStore
@@ -194,7 +194,7 @@ def test_short_benchmarks_cost_a_small_share_of_whole_ones() -> None:
         params = builtin_catalogue().benchmark_params(name, {})
         whole = BenchmarkRequest(name=name, params=params, key="k")
 
-        assert forward_passes(smaller(whole), dataset) < 0.01 * forward_passes(whole, dataset)
+        assert passes_of(smaller(whole), dataset).forward < 0.01 * passes_of(whole, dataset).forward
 
 
 def test_the_verb_measures_first_and_later_plans_know(

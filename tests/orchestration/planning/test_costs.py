@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from eval.benchmarks.contract import BenchmarkRequest
+from eval.benchmarks.registry import full_params
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
 from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.cell import Plan
 from orchestration.cells.load import load_sweep
+from orchestration.cli import main
 from orchestration.errors import InputError
-from orchestration.planning.costs.estimate import PRICE_FILE, PlanCost, estimate, read_machine
-from orchestration.planning.costs.operations import macs_of, parameters_of, passes_of, training_flops
+from orchestration.planning.costs import operations
+from orchestration.planning.costs.estimate import PRICE_FILE, PlanCost, estimate, read_machine, schedule_seconds
+from orchestration.planning.costs.operations import CostModel, image_flops, outlier_sizes, passes_of, weights_of
 from orchestration.planning.plan import make_plan
 from orchestration.store.contract import CellResult, Provenance, ResultsStore, TrainingRecord
 from orchestration.store.measured import experience_of
@@ -48,31 +53,68 @@ def recorded(config: dict[str, object], *, device_s: float, evaluated_s: float) 
 
 
 def test_a_wide_resnet_is_as_large_as_published() -> None:
-    assert macs_of("wrn-40-4", 32, 3) == pytest.approx(1.30e9, rel=0.01)
-    assert parameters_of("wrn-40-4", 3) == pytest.approx(8.95e6, rel=0.01)
+    cifar = builtin_catalogue().dataset("cifar-100")
+
+    assert image_flops("wrn-40-4", cifar) == pytest.approx(2 * 1.30e9, rel=0.01)
+    assert weights_of("wrn-40-4", cifar) == pytest.approx(8.95e6, rel=0.01)
 
 
 def test_a_published_cifar_training_is_as_many_operations_as_published() -> None:
     cell = plan_of("table-3", open_store("memory:")).cells[0]
 
-    assert training_flops(cell.config, builtin_catalogue().dataset("cifar-100")) == pytest.approx(3.9e16, rel=0.02)
+    assert CostModel().training(cell.config, builtin_catalogue().dataset("cifar-100")) == pytest.approx(
+        3.9e16, rel=0.02
+    )
 
 
-@pytest.mark.parametrize(
-    ("name", "params", "passes"),
-    [
-        ("clean", {}, 1),
-        ("c-generated", {"kinds": ["fog"], "severities": [1, 2]}, 2),
-        ("c", {"kinds": None}, 75),
-        ("cbar", {}, 50),
-        ("p", {}, 310),
-        ("pgd", {"steps": 10, "restarts": 2}, 61),
-        ("ood", {"sets": ["a", "b", "c", "d", "e"]}, 2),
-        ("mnist-c", {"kinds": ["x", "y"]}, 2),
-    ],
-)
-def test_benchmarks_are_counted_in_passes(name: str, params: dict[str, object], passes: float) -> None:
-    assert passes_of(BenchmarkRequest(name=name, params=params, key="k")) == passes
+def test_folders_of_outliers_are_counted_where_they_are(tmp_path: Path) -> None:
+    request = BenchmarkRequest(name="ood", params=full_params("ood", {"sets": ["folder:art", "digits"]}), key="k")
+    (tmp_path / "art").mkdir()
+    for number in range(7):
+        (tmp_path / "art" / f"{number}.png").write_bytes(b"")
+    digits = builtin_catalogue().dataset("digits")
+
+    assert outlier_sizes([request], tmp_path) == {"digits": digits.num_test, "folder:art": 7}
+    assert passes_of(request, digits, tmp_path).forward == digits.num_test + 7
+
+
+@pytest.fixture
+def uncounted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the operations of every network unknown."""
+    monkeypatch.setattr("orchestration.planning.costs.operations._size", lambda *_: (None, None))
+
+
+@pytest.mark.usefixtures("uncounted")
+def test_a_network_of_unknown_cost_is_never_free(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["plan", "demo", "--smoke", "--storage", str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    assert main(["plan", "demo", "--smoke", "--storage", str(tmp_path), "--json"]) == 0
+    cost = json.loads(capsys.readouterr().out)["cost"]
+
+    assert "at least 0 device-hours" in text
+    assert "the operations of model 'wrn-10-1' are unknown" in text
+    assert "plan --calibrate" in text
+    assert cost["is_lower_bound"]
+    assert cost["estimated_from"] == {"unknown": 5}
+
+
+def test_cells_start_by_their_operations_and_unknown_ones_as_the_longest(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, catalogue = open_store("memory:"), builtin_catalogue()
+    plan = plan_of("demo", store)
+    first, *others = plan.cells
+    small = replace(first, config=replace(first.config, model="wrn-10-1"), missing=())
+    large = replace(others[0], config=replace(first.config, model="wrn-40-4"), missing=())
+    mixed = replace(plan, cells=(small, large))
+    flops = [CostModel().training(cell.config, catalogue.dataset(cell.config.dataset)) for cell in mixed.cells]
+
+    seconds = schedule_seconds(mixed, store=store, catalogue=catalogue)
+
+    assert list(seconds.values()) == [read_machine().seconds(each) for each in flops]
+    known = operations._size
+    monkeypatch.setattr(
+        operations, "_size", lambda model, *rest: (None, None) if model == "wrn-10-1" else known(model, *rest)
+    )
+    assert len(set(schedule_seconds(mixed, store=store, catalogue=catalogue).values())) == 1
 
 
 def test_without_experience_operations_are_counted_and_said_so() -> None:

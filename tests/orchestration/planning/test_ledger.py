@@ -1,4 +1,4 @@
-"""The ledger: what cells took beside what was foretold, in the table and on a single cell."""
+"""The ledger: what cells took next to what was estimated, in the table and on a single cell."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from orchestration.cells.load import load_sweep
 from orchestration.cli import main
 from orchestration.planning.costs.actual import cell_ledger, ledger, ledger_text
 from orchestration.planning.costs.estimate import read_machine
-from orchestration.planning.costs.operations import macs_of, training_flops
+from orchestration.planning.costs.operations import CostModel, image_flops
 from orchestration.store.contract import Provenance, TrainingRecord
 from orchestration.store.open import open_store
 from trainers.job import TrainSummary
@@ -60,7 +60,7 @@ def test_the_table_says_what_its_cells_cost_beside_the_estimate(
 
     caught = capsys.readouterr()
     assert "cost of 1 recorded cell: 1.1 device-hours (1 training, 0.1 evaluation)" in caught.err
-    assert "foretell for cpu-core" in caught.err
+    assert "estimated from operation counts for cpu-core" in caught.err
     assert "cost of" not in caught.out
 
 
@@ -82,10 +82,12 @@ def test_a_single_cell_shows_actual_beside_estimated(storage: str, capsys: pytes
     assert cost["train_s"]["actual"] == ACTUAL_S
     assert cost["evaluation_s"]["actual"] == EVALUATED_S
     rate = read_machine().tflops * 1e12
-    assert cost["evaluation_s"]["estimate"] == pytest.approx(PASSES * macs_of("wrn-10-1", 32, 1) * 2 / rate)
+    per_image = image_flops("wrn-10-1", builtin_catalogue().dataset("digits"))
+    assert per_image is not None
+    assert cost["evaluation_s"]["estimate"] == pytest.approx(PASSES * per_image / rate)
 
 
-def test_a_cell_is_foretold_the_same_by_itself_and_in_its_sweep(storage: str) -> None:
+def test_a_cell_is_estimated_the_same_by_itself_and_in_its_sweep(storage: str) -> None:
     catalogue, store = builtin_catalogue(), open_store(storage)
     cells = load_sweep("demo", size="smoke").cells
     results = store.results([cell.train_key for cell in cells])
@@ -94,8 +96,8 @@ def test_a_cell_is_foretold_the_same_by_itself_and_in_its_sweep(storage: str) ->
     alone, together = cell_ledger(result), ledger(cells, results, catalogue)
 
     assert alone is not None
-    foretold = training_flops(cells[0].config, catalogue.dataset("digits")) / (read_machine().tflops * 1e12)
-    assert alone["train_s"] == together["train_s"] == {"actual": ACTUAL_S, "estimate": pytest.approx(foretold)}
+    estimate = read_machine().seconds(CostModel().training(cells[0].config, catalogue.dataset("digits")))
+    assert alone["train_s"] == together["train_s"] == {"actual": ACTUAL_S, "estimate": pytest.approx(estimate)}
 
 
 def test_a_cell_on_a_dataset_that_is_gone_has_no_ledger(storage: str) -> None:
@@ -105,3 +107,17 @@ def test_a_cell_on_a_dataset_that_is_gone_has_no_ledger(storage: str) -> None:
     provenance = msgspec.structs.replace(result.training.provenance, config={"dataset": "gone"})
 
     assert cell_ledger(replace(result, training=replace(result.training, provenance=provenance))) is None
+
+
+def test_what_a_network_of_unknown_cost_took_is_left_out_of_the_ratio(
+    storage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestration.planning.costs.operations._size", lambda *_: (None, None))
+    cells = load_sweep("demo", size="smoke").cells
+
+    made = ledger(cells, open_store(storage).results([cell.train_key for cell in cells]), builtin_catalogue())
+
+    assert made["ratio"] is None
+    assert made["train_s"] == {"actual": ACTUAL_S, "estimate": 0.0}
+    assert "1.1 device-hours" in ledger_text(made)
+    assert "the operations of model 'wrn-10-1' are unknown" in ledger_text(made)

@@ -145,7 +145,7 @@ def test_a_column_that_stands_in_for_one_that_the_table_has_is_refused(tmp_path:
     for first, second in (("clean/error", "clean/rms"), ("clean/rms", "clean/error")):
         sizes = {"smoke": {"columns": {first: second}}}
         told = refused(tmp_path, {"cells": [{"row": "A"}]}, table=table, sizes=sizes, size="smoke")
-        assert f"column '{second}' would stand in the table twice" in told
+        assert f"column '{second}' would be in the table twice" in told
 
 
 def test_a_baseline_row_that_the_table_does_not_show_is_refused(tmp_path: Path) -> None:
