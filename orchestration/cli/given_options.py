@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import typer
+import typer
+from typer.main import get_command
 
 OF_THIS_COMMAND: Final = frozenset({"as_json", "output", "delete", "is_agreed", "mode"})
 """Parameters that say what this command does or prints; a hint is about another."""
@@ -44,8 +42,6 @@ class GivenOptions:
 
     def _command(self, words: list[str]) -> tuple[Any, list[str]]:
         """Return the command that words name, and the words behind its name."""
-        from typer.main import get_command
-
         found: Any = get_command(self._build(words[0]))
         while words and hasattr(found, "commands") and words[0] in found.commands:
             found, words = found.commands[words[0]], words[1:]

@@ -6,43 +6,52 @@ import importlib
 import json
 import os
 import sys
+import tempfile
+import traceback
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from importlib.metadata import version
+from typing import Annotated, Any, Final
 
+import typer
+
+from augment.errors import AugmentError
+from clusters.errors import ClusterError
+from eval.errors import EvalError
 from orchestration.cli.given_options import GivenOptions
-from orchestration.cli.normalize_arguments import join_normalize
-from orchestration.cli.output import EXIT_BAD_INPUT, EXIT_CELLS_FAILED, EXIT_DONE, EXIT_REFUSED, show, tell
-from orchestration.errors import PROGRAM, given_by
+from orchestration.cli.output import EXIT_BAD_INPUT, EXIT_CELLS_FAILED, EXIT_DONE, EXIT_REFUSED, echo, echo_err
+from orchestration.cli.weight_options import join_normalize
+from orchestration.errors import PROGRAM, EnvironmentRefused, InputError, Mistake, SweepError, given_by
+from trainers.errors import DataError, TrainingError
 
-if TYPE_CHECKING:
-    import typer
-
-VERBS: Final[Mapping[str, str]] = {
-    "sweeps": "sweeps",
-    "plan": "sweeps",
-    "run": "run",
-    "status": "status",
-    "watch": "lifecycle",
-    "pause": "lifecycle",
-    "resume": "lifecycle",
-    "stop": "lifecycle",
-    "submit": "cluster",
-    "cluster": "cluster",
-    "table": "table",
-    "report": "report",
-    "claims": "claims",
-    "screen": "screen",
-    "cells": "cells.show",
-    "data": "data.datasets",
-    "mixing-set": "mixing_sets",
-    "evaluate": "evaluate",
-    "export": "exchange",
-    "import": "exchange",
-    "sync": "environment",
-    "ui": "environment",
-    "doctor": "environment",
+VERBS: Final[Mapping[str, tuple[str, str]]] = {
+    "sweeps": ("sweeps", "List the built-in sweeps: table, rows, cells, sizes, what data they need, what they cost."),
+    "plan": ("plan", "Show what a sweep wants, what of it is recorded, and what would run."),
+    "run": ("run", "Run what is missing of a sweep and print its grid."),
+    "status": ("status", "Show the state of every cell, also of a sweep that runs elsewhere."),
+    "watch": ("status", "Follow the state of every cell from the store until nothing is left to do."),
+    "pause": ("requests", "Ask every driver of a sweep to start no other cell until `resume`."),
+    "resume": ("requests", "Take back a pause or a stop."),
+    "stop": ("requests", "Ask every driver of a sweep to write checkpoints and end."),
+    "submit": ("cluster", "Run a sweep on a cluster, as its own job."),
+    "cluster": ("cluster", "Check, start and end clusters."),
+    "table": ("table", "Print the grid of a sweep from what is recorded."),
+    "report": ("report", "Write one self-contained HTML file: grid, charts, costs, provenance."),
+    "claims": ("claims", "Evaluate what the papers say in words, by their numbers and by what is recorded."),
+    "screen": ("screen", "Train cells with early stopping on held-out images, to choose which deserve full runs."),
+    "cells": ("cells.show", "Look at single cells, forget or adopt some."),
+    "data": ("data.datasets", "Datasets and benchmarks: what is there, whether it is whole, and how to make it."),
+    "mixing-set": ("mixing_sets", "Mixing sets: the images that PixMix mixes in."),
+    "evaluate": ("evaluate", "Run the safety suite on any checkpoint, also one that was not trained here."),
+    "export": ("exchange", "Write a checkpoint's results as a file of another suite."),
+    "import": ("exchange", "Bring the numbers of another suite's file in, a cell for each of its networks."),
+    "sync": ("environment", "Rebuild MLflow from the results store."),
+    "ui": ("environment", "Open the MLflow UI on the runs of a storage."),
+    "doctor": ("environment", "Check versions, devices, storage, tracking server, data and compiled kernels."),
 }
-"""The file of each verb, in the order of the help: only the one that runs is imported."""
+"""Verb -> its file and its line of the help, in the order of the help: only the file of the verb that runs is imported."""
+
+RENAMED_OPTIONS: Final[Mapping[str, str]] = {"--pictures": "--images"}
+"""Options of earlier versions -> what they are called now."""
 
 _CTRL_C = 130
 """What the option parser makes of an interruption."""
@@ -82,8 +91,6 @@ def _run(given: list[str]) -> int:
 
 def _refuse_undecodable(given: list[str]) -> None:
     """Refuse arguments in no encoding that can be recorded: a folder whose name is in Latin-1, say."""
-    from orchestration.errors import InputError, Mistake
-
     wrong = [each for each in given if any("\ud800" <= letter <= "\udfff" for letter in each)]
     if wrong:
         text = f"must be in UTF-8, but is {wrong[0]!a}; rename the file, or name it by a link"
@@ -91,7 +98,7 @@ def _refuse_undecodable(given: list[str]) -> None:
 
 
 def _interrupted() -> int:
-    tell("Interrupted. What is recorded stays; the same command goes on where this one ended.")
+    echo_err("Interrupted. What is recorded stays; the same command goes on where this one ended.")
     return EXIT_CELLS_FAILED
 
 
@@ -99,10 +106,8 @@ def build_app(verb: str | None = None) -> typer.Typer:
     """Return the command line.
 
     Args:
-        verb: The verb that will run, so that only its file is imported; None for all of them.
+        verb: The verb that will run, whose file is imported; None, or a verb that there is not, for the list of verbs.
     """
-    import typer
-
     app = typer.Typer(
         name=PROGRAM,
         help="Published ablation tables of image classifiers' safety, computed incrementally on a laptop or a cluster.",
@@ -111,35 +116,42 @@ def build_app(verb: str | None = None) -> typer.Typer:
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
-        callback=_no_options_of_its_own,
+        callback=_root,
     )
-    wanted = VERBS.get(verb or "")
-    for name in [wanted] if wanted else dict.fromkeys(VERBS.values()):
-        importlib.import_module(f"orchestration.cli.verbs.{name}").register(app)
+    found = VERBS.get(verb or "")
+    if found is not None:
+        importlib.import_module(f"orchestration.cli.verbs.{found[0]}").register(app)
+        return app
+    for name, (_, text) in VERBS.items():
+        app.command(name, help=text)(lambda: None)
     return app
 
 
-def _no_options_of_its_own() -> None:
-    """Without it, Typer takes the only verb of an app for the app itself."""
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        echo(f"{PROGRAM} {version(PROGRAM)}")
+        raise typer.Exit
+
+
+def _root(
+    is_version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Without a callback, Typer takes the only verb of an app for the app itself."""
 
 
 def _failed(error: Exception, *, as_json: bool) -> int:
     code, document = _explain(error)
     text = str(document["error"])
-    tell(text if text.startswith("Usage:") else f"{PROGRAM}: {text}")
+    echo_err(text if text.startswith("Usage:") else f"{PROGRAM}: {text}")
     if as_json:
-        show(json.dumps(document, indent=2))
+        echo(json.dumps(document, indent=2))
     return code
 
 
 def _explain(error: Exception) -> tuple[int, dict[str, Any]]:
-    """Return the exit code and the message of an error; what nobody foresaw goes to a log file, not to the user."""
-    from augment.errors import AugmentError
-    from clusters.errors import ClusterError
-    from eval.errors import EvalError
-    from orchestration.errors import EnvironmentRefused, InputError, SweepError
-    from trainers.errors import DataError, TrainingError
-
+    """Return the exit code and the message of an error; an unforeseen one goes to a log file, not to the user."""
     usage = _usage_text(error)
     if usage is not None:
         return EXIT_BAD_INPUT, {"error": usage}
@@ -156,18 +168,16 @@ def _explain(error: Exception) -> tuple[int, dict[str, Any]]:
 
 
 def _usage_text(error: Exception) -> str | None:
-    """Return what the option parser says against the arguments, or None for other errors."""
-    say = getattr(error, "format_message", None)
-    if say is None:
+    """Return what the option parser reports of the arguments, or None for other errors."""
+    format_message = getattr(error, "format_message", None)
+    if format_message is None:
         return None
-    text = str(say())
+    old = str(getattr(error, "option_name", ""))
+    text = f"{old} is now {RENAMED_OPTIONS[old]}" if old in RENAMED_OPTIONS else str(format_message())
     return text if text.startswith("Usage:") else f"{text} (see `{PROGRAM} --help`)"
 
 
 def _log_unforeseen(error: Exception) -> str:
-    import tempfile
-    import traceback
-
     handle, path = tempfile.mkstemp(prefix="dreamgrid-error-", suffix=".log")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.writelines(traceback.format_exception(error))

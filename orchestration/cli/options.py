@@ -1,20 +1,24 @@
-"""The options that several verbs share."""
+"""The options that several verbs share, alone and as groups: a verb takes a group as one typed parameter."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
-if TYPE_CHECKING:
-    from orchestration.cells.catalogue import Catalogue
-    from orchestration.cells.resolved import ResolvedSweep
-    from orchestration.settings import Settings
-    from orchestration.store.files import FileStore
-    from orchestration.sweeps.model import Overrides, Size, Sweep
+from orchestration.cells.catalogue import Catalogue, builtin_catalogue
+from orchestration.cells.load import load_sweep, read_sweep
+from orchestration.cells.resolved import ResolvedSweep
+from orchestration.errors import InputError, Mistake
+from orchestration.settings import Settings, read_settings
+from orchestration.store.files import FileStore
+from orchestration.store.open import open_existing_store, open_store
+from orchestration.sweeps.model import Overrides, Size, Sweep
+from orchestration.sweeps.overrides import parse_overrides
 
 SweepName = Annotated[
     str, typer.Argument(metavar="SWEEP", help="Built-in sweep (see `sweeps`) or path of a YAML file.")
@@ -28,39 +32,14 @@ TrackingUri = Annotated[
     str | None, typer.Option("--tracking-uri", help="MLflow server [MLFLOW_TRACKING_URI, a file beside the storage].")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else to stdout.")]
-Smoke = Annotated[bool, typer.Option("--smoke", help="The size that takes seconds and runs the same code.")]
-Small = Annotated[bool, typer.Option("--small", help="The size that gives meaningful numbers on a laptop.")]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="PATH=VALUE", help="Set a value on every cell: train.epochs=5. Repeatable."),
-]
-Seeds = Annotated[
-    str | None, typer.Option("--seeds", metavar="SEEDS", help="Seeds instead of the sweep's: 0,1,2 or 0-4.")
-]
-Workers = Annotated[int | None, typer.Option("--workers", help="Workers per cell instead of the sweep's.")]
-ModeName = Annotated[
-    str,
-    typer.Option(
-        "--mode", metavar="MODE", help="cached (what is missing), retry (failed ones too), force (all), read-only."
-    ),
-]
-
-CHOOSING = ("sweep", "smoke", "small", "assignments", "seeds", "workers")
-"""Parameters of `run` that choose the sweep, in the order that `chosen` takes them."""
-
-MODES = ("cached", "retry", "force", "read-only")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SweepChoice:
-    """Which sweep, in which size, changed how."""
+@dataclass(frozen=True, kw_only=True)
+class SizeOptions:
+    """In which size a sweep is meant."""
 
-    name: str
-    smoke: bool = False
-    small: bool = False
-    assignments: tuple[str, ...] = ()
-    seeds: str | None = None
-    workers: int | None = None
+    smoke: Annotated[bool, typer.Option("--smoke", help="The size that takes seconds and runs the same code.")] = False
+    small: Annotated[bool, typer.Option("--small", help="The size that gives meaningful numbers on a laptop.")] = False
 
     @property
     def size(self) -> Size:
@@ -69,33 +48,10 @@ class SweepChoice:
         Raises:
             InputError: If two sizes are chosen.
         """
-        from orchestration.errors import InputError, Mistake
-
         if self.smoke and self.small:
-            raise InputError(
-                "options", [Mistake(where="--smoke --small", text="a sweep has one size; choose one of the two")]
-            )
+            text = "a sweep has one size; choose one of the two"
+            raise InputError("options", [Mistake(where="--smoke --small", text=text)])
         return "smoke" if self.smoke else "small" if self.small else "full"
-
-    def load(self, catalogue: Catalogue) -> ResolvedSweep:
-        """Load the sweep.
-
-        Raises:
-            InputError: With every mistake of the options, or of the file.
-        """
-        from orchestration.cells.load import load_sweep
-
-        return load_sweep(self.name, size=self.size, overrides=self.overrides, catalogue=catalogue)
-
-    def read(self) -> Sweep:
-        """Read the sweep without resolving its cells, for verbs that need its name and size only.
-
-        Raises:
-            InputError: With every mistake of the options, or of the shape of the file.
-        """
-        from orchestration.cells.load import read_sweep
-
-        return read_sweep(self.name, size=self.size, overrides=self.overrides)
 
     @property
     def overrides(self) -> Overrides:
@@ -104,34 +60,98 @@ class SweepChoice:
         Raises:
             InputError: With every mistake of the options.
         """
-        from orchestration.sweeps.overrides import parse_overrides
+        return parse_overrides(())
 
-        return parse_overrides(self.assignments, seeds=self.seeds, workers=self.workers)
-
-    def opened(self, storage: str | None, data_root: Path | None, *, is_only_read: bool = False) -> Opened:
-        """Load the sweep and open what it is read from.
-
-        Args:
-            storage: Folder or s3:// prefix of results, or None for the environment's.
-            data_root: Folder of datasets, or None for the environment's.
-            is_only_read: Whether the verb only shows what the storage has: then it must exist.
+    def load(self, name: str, catalogue: Catalogue) -> ResolvedSweep:
+        """Load a sweep as chosen.
 
         Raises:
             InputError: With every mistake of the options, or of the file.
-            EnvironmentRefused: If the storage does not exist.
-            StorageError: If it is not a storage location.
         """
-        from orchestration.cells.catalogue import builtin_catalogue
+        return load_sweep(name, size=self.size, overrides=self.overrides, catalogue=catalogue)
 
-        settings = settings_of(storage, data_root)
-        catalogue = builtin_catalogue(settings.data_root)
-        resolved = self.load(catalogue)
-        store = existing_store(settings) if is_only_read else store_of(settings)
-        return Opened(settings=settings, resolved=resolved, store=store)
+    def read(self, name: str) -> Sweep:
+        """Read a sweep as chosen without resolving its cells, for verbs that need its name and size only.
+
+        Raises:
+            InputError: With every mistake of the options, or of the shape of the file.
+        """
+        return read_sweep(name, size=self.size, overrides=self.overrides)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
+@dataclass(frozen=True, kw_only=True)
+class ChangeOptions(SizeOptions):
+    """In which size a sweep is meant, and changed how."""
+
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=VALUE", help="Set a value on every cell: train.epochs=5. Repeatable."),
+    ] = None
+    seeds: Annotated[
+        str | None, typer.Option("--seeds", metavar="SEEDS", help="Seeds instead of the sweep's: 0,1,2 or 0-4.")
+    ] = None
+
+    @property
+    def overrides(self) -> Overrides:
+        """What the options change of a sweep."""
+        return parse_overrides(self.assignments or (), seeds=self.seeds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepOptions(ChangeOptions):
+    """Which sweep, in which size, changed how."""
+
+    sweep: SweepName
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedSweepOptions(SweepOptions):
+    """Which sweep is planned or run, in which size, changed how."""
+
+    workers: Annotated[int | None, typer.Option("--workers", help="Workers per cell instead of the sweep's.")] = None
+
+    @property
+    def overrides(self) -> Overrides:
+        """What the options change of a sweep."""
+        return parse_overrides(self.assignments or (), seeds=self.seeds, workers=self.workers)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StorageOptions:
+    """Where results are."""
+
+    storage: Storage = None
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that options and environment give."""
+        return read_settings(**vars(self))
+
+    def existing_store(self) -> FileStore:
+        """Open the results store of a verb that only reads.
+
+        Raises:
+            EnvironmentRefused: If it does not exist.
+        """
+        return open_existing_store(self.settings.storage)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaceOptions(StorageOptions):
+    """Where results and data are."""
+
+    data_root: DataRoot = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackedPlaceOptions(PlaceOptions):
+    """Where results and data are, and where they are shown."""
+
+    tracking_uri: TrackingUri = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenSweep:
     """A chosen sweep with its cells, and the store of its results."""
 
     settings: Settings
@@ -139,40 +159,69 @@ class Opened:
     store: FileStore
 
 
-def chosen(
-    name: str,
-    smoke: bool,
-    small: bool,
-    assignments: Sequence[str] | None = None,
-    seeds: str | None = None,
-    workers: int | None = None,
-) -> SweepChoice:
-    """Return the choice that the options of a verb make, in the order in which verbs declare them."""
-    return SweepChoice(
-        name=name, smoke=smoke, small=small, assignments=tuple(assignments or ()), seeds=seeds, workers=workers
-    )
+def open_sweep(choice: SweepOptions, places: PlaceOptions, *, is_only_read: bool = False) -> OpenSweep:
+    """Load a sweep and open what it is read from.
 
-
-def settings_of(storage: str | None = None, data_root: Path | None = None, tracking_uri: str | None = None) -> Settings:
-    """Return the settings that options and environment give."""
-    from orchestration.settings import read_settings
-
-    return read_settings(storage=storage, data_root=data_root, tracking_uri=tracking_uri)
-
-
-def store_of(settings: Settings) -> FileStore:
-    """Open the results store."""
-    from orchestration.store.open import open_store
-
-    return open_store(settings.storage)
-
-
-def existing_store(settings: Settings) -> FileStore:
-    """Open a results store that a verb only reads.
+    Args:
+        choice: Which sweep.
+        places: Where results and data are.
+        is_only_read: Whether the verb only shows what the storage has: then it must exist.
 
     Raises:
-        EnvironmentRefused: If it does not exist.
+        InputError: With every mistake of the options, or of the file.
+        EnvironmentRefused: If the storage does not exist.
+        StorageError: If it is not a storage location.
     """
-    from orchestration.store.open import open_existing_store
+    settings = places.settings
+    resolved = choice.load(choice.sweep, builtin_catalogue(settings.data_root))
+    store = open_existing_store(settings.storage) if is_only_read else open_store(settings.storage)
+    return OpenSweep(settings=settings, resolved=resolved, store=store)
 
-    return open_existing_store(settings.storage)
+
+def add_verbs(app: typer.Typer, verbs: Mapping[str, Any]) -> None:
+    """Add verbs (name -> function) to a command line."""
+    for name, verb in verbs.items():
+        app.command(name)(with_groups(verb))
+
+
+def add_group(app: typer.Typer, name: str, text: str, verbs: Mapping[str, Any]) -> None:
+    """Add a group of verbs to a command line."""
+    group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=text)
+    add_verbs(group, verbs)
+    app.add_typer(group, name=name)
+
+
+def with_groups(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a verb as the option parser reads it: a parameter that is a dataclass stands for the options in its fields."""
+    hints = get_type_hints(verb, include_extras=True)
+    groups: dict[str, Any] = {}
+    parameters: list[inspect.Parameter] = []
+    for parameter in inspect.signature(verb).parameters.values():
+        hint = hints[parameter.name]
+        if is_dataclass(hint):
+            groups[parameter.name] = hint
+            parameters += _options_of(hint)
+        else:
+            parameters.append(_option(parameter.name, hint, parameter.default))
+
+    def command(**given: Any) -> Any:
+        for name, group in groups.items():
+            given[name] = group(**{field.name: given.pop(field.name) for field in fields(group)})
+        return verb(**given)
+
+    command.__doc__ = verb.__doc__
+    command.__annotations__ = {each.name: each.annotation for each in parameters}
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return command
+
+
+def _options_of(group: Any) -> list[inspect.Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    return [
+        _option(field.name, hints[field.name], inspect.Parameter.empty if field.default is MISSING else field.default)
+        for field in fields(group)
+    ]
+
+
+def _option(name: str, hint: Any, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=hint, default=default)

@@ -13,20 +13,20 @@ EXIT_BAD_INPUT: Final = 2
 EXIT_REFUSED: Final = 3
 
 
-def show(text: str) -> None:
+def echo(text: str) -> None:
     """Print text for people to stdout."""
     _write(sys.stdout, text)
 
 
-def tell(text: str) -> None:
-    """Print text for people to stderr, after what was shown before."""
+def echo_err(text: str) -> None:
+    """Print text for people to stderr, after what was printed to stdout before."""
     sys.stdout.flush()
     _write(sys.stderr, text)
 
 
-def tell_damage(error: Exception) -> None:
-    """Report a file of the storage that is not whole and that what is shown goes on without."""
-    tell(f"left out, because it is not whole: {error}")
+def echo_damage(error: Exception) -> None:
+    """Report a damaged file of the storage, which is left out."""
+    echo_err(f"left out, because it is not whole: {error}")
 
 
 def _write(stream: TextIO, text: str) -> None:
@@ -38,9 +38,9 @@ def _write(stream: TextIO, text: str) -> None:
 def emit(document: Any, text: Callable[[], str], *, as_json: bool) -> None:
     """Print one JSON document to stdout, or the text for people."""
     if as_json:
-        show(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+        echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
     else:
-        show(text())
+        echo(text())
 
 
 def columns(rows: Sequence[Sequence[str]], *, header: Sequence[str], right: Sequence[int] = ()) -> str:

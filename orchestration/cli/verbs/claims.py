@@ -3,57 +3,48 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
+from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cli import options
-from orchestration.cli.output import EXIT_DONE, columns, emit, tell, tell_damage
+from orchestration.cli.output import EXIT_DONE, columns, echo_damage, echo_err, emit
 from orchestration.errors import command
+from orchestration.planning.sweep_records import recorded_otherwise
+from orchestration.results.claims import EvaluatedClaim, evaluate_claims, verdict_document
 
-if TYPE_CHECKING:
-    from orchestration.results.claims import EvaluatedClaim
-
-NO_EVIDENCE = "not checkable"
+NO_EVIDENCE: Final = "not checkable"
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs of this file."""
-    app.command("claims")(claims)
+    options.add_verbs(app, {"claims": claims})
 
 
 def claims(
     sweeps: Annotated[
         list[str], typer.Argument(metavar="SWEEP...", help="Built-in sweeps (see `sweeps`) or paths of YAML files.")
     ],
-    smoke: options.Smoke = False,
-    small: options.Small = False,
-    assignments: options.Set = None,
-    seeds: options.Seeds = None,
+    changes: options.ChangeOptions,
+    places: options.PlaceOptions,
     details: Annotated[bool, typer.Option("--details", help="Show every comparison with its numbers.")] = False,
-    storage: options.Storage = None,
-    data_root: options.DataRoot = None,
     as_json: options.Json = False,
 ) -> int:
     """Evaluate what the papers say in words, by their printed numbers and by what is recorded. Runs nothing."""
-    from orchestration.cells.catalogue import builtin_catalogue
-    from orchestration.planning.sweep_records import recorded_otherwise
-    from orchestration.results.claims import evaluate_claims, verdict_document
-
-    settings = options.settings_of(storage, data_root)
-    catalogue = builtin_catalogue(settings.data_root)
-    chosen = [options.chosen(name, smoke, small, assignments, seeds) for name in dict.fromkeys(sweeps)]
-    loaded = [choice.load(catalogue) for choice in chosen]
-    store = options.existing_store(settings)
+    catalogue = builtin_catalogue(places.settings.data_root)
+    names = list(dict.fromkeys(sweeps))
+    loaded = [changes.load(name, catalogue) for name in names]
+    store = places.existing_store()
     evaluated = evaluate_claims(loaded, store=store)
     documents = [verdict_document(each) for each in evaluated]
     emit(documents, lambda: claims_text(documents, details=details), as_json=as_json)
-    for line in _advice(evaluated, chosen):
-        tell(line)
+    for line in _advice(evaluated, names, changes):
+        echo_err(line)
     if any(each.ours.truth == NO_EVIDENCE for each in evaluated):
         for each in loaded:
-            for line in recorded_otherwise(each, store, tell_damage):
-                tell(f"{each.label}: {line}")
+            for line in recorded_otherwise(each, store, echo_damage):
+                echo_err(f"{each.label}: {line}")
     return EXIT_DONE
 
 
@@ -84,9 +75,9 @@ def claims_text(documents: list[dict[str, Any]], *, details: bool) -> str:
     return "\n".join([*lines, "", ", ".join(f"{number} {verdict}" for verdict, number in counts.items())])
 
 
-def _advice(evaluated: tuple[EvaluatedClaim, ...], chosen: list[options.SweepChoice]) -> list[str]:
-    if chosen and chosen[0].size != "full" and evaluated:
+def _advice(evaluated: tuple[EvaluatedClaim, ...], names: list[str], changes: options.ChangeOptions) -> list[str]:
+    if changes.size != "full" and evaluated:
         return ["in this size the claims are evaluated on other data and networks than the papers'"]
     if evaluated and all(each.ours.truth == NO_EVIDENCE for each in evaluated):
-        return [f"nothing to evaluate yet; compute it with: {command('run', choice.name)}" for choice in chosen]
+        return [f"nothing to evaluate yet; compute it with: {command('run', name)}" for name in names]
     return []

@@ -5,18 +5,24 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from typer.main import get_command
 
+from clusters.cluster_files.check import check_manifest
+from clusters.cluster_files.launcher import launch
+from clusters.errors import ManifestError
+from clusters.jobs import JobServer
+from clusters.upload import check_upload, measure_upload
+from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cli import options
-from orchestration.cli.output import EXIT_BAD_INPUT, EXIT_DONE, columns, emit, show, tell
-
-if TYPE_CHECKING:
-    from clusters.jobs import JobServer
-    from orchestration.runs.submit import SubmitRequest
+from orchestration.cli.output import EXIT_BAD_INPUT, EXIT_DONE, columns, echo, echo_err, emit
+from orchestration.cli.verbs.run import run
+from orchestration.errors import InputError, Mistake
+from orchestration.runs.submit import SubmitRequest, exit_code, job_order
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Cluster files; see clusters/manifests.")]
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A launcher file of Ray; see clusters/manifests.")]
@@ -27,11 +33,7 @@ _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 def register(app: typer.Typer) -> None:
     """Add the verbs of this file."""
     app.command("submit", context_settings=_PASS_ON)(submit)
-    cluster = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check, start and end clusters.")
-    cluster.command("check")(check)
-    cluster.command("up")(up)
-    cluster.command("down")(down)
-    app.add_typer(cluster, name="cluster")
+    options.add_group(app, "cluster", "Check, start and end clusters.", {"check": check, "up": up, "down": down})
 
 
 def submit(
@@ -48,14 +50,12 @@ def submit(
         list[str] | None, typer.Option("--env", metavar="NAME", help="Variable that goes with the job. Repeatable.")
     ] = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the log and end as the sweep ends.")] = True,
-    stop: Annotated[bool, typer.Option("--stop", help="Stop this sweep instead; its checkpoints stand.")] = False,
+    stop: Annotated[bool, typer.Option("--stop", help="Stop this sweep instead; its checkpoints are kept.")] = False,
 ) -> int:
-    """Run a sweep on a cluster, as a job of its own. All other options are those of `run`.
+    """Run a sweep on a cluster, as its own job. All other options are those of `run`.
 
     The job outlives this command: the same command again follows it, or goes on where it ended.
     """
-    from orchestration.runs.submit import SubmitRequest
-
     parsed = _parsed_by_run(context, sweep)
     request = SubmitRequest(
         sweep=sweep,
@@ -68,15 +68,13 @@ def submit(
         return _stop(request, address)
     job, server = _start(request, address)
     if not wait:
-        show(job)
+        echo(job)
         return EXIT_DONE
     return _follow(server, job)
 
 
 def check(files: Files, as_json: options.Json = False) -> int:
-    """Check cluster files offline; each finding has line, rule and way out."""
-    from clusters.cluster_files.check import check_manifest
-
+    """Check cluster files offline; each finding has line, rule and fix."""
     with _bad_file():
         found = {str(path): check_manifest(path) for path in files}
     document = {path: [asdict(finding) for finding in findings] for path, findings in found.items()}
@@ -91,16 +89,12 @@ def check(files: Files, as_json: options.Json = False) -> int:
 
 def up(file: File) -> int:
     """Check a launcher file, then start its cluster (`ray up`)."""
-    from clusters.cluster_files.launcher import launch
-
     with _bad_file():
         return launch("up", file)
 
 
 def down(file: File) -> int:
     """End the cluster of a launcher file (`ray down`)."""
-    from clusters.cluster_files.launcher import launch
-
     with _bad_file():
         return launch("down", file)
 
@@ -108,8 +102,6 @@ def down(file: File) -> int:
 @contextmanager
 def _bad_file() -> Iterator[None]:
     """A cluster file that is wrong is bad input, not a refusal of the environment."""
-    from clusters.errors import ManifestError
-    from orchestration.errors import InputError, Mistake
 
     try:
         yield
@@ -119,24 +111,17 @@ def _bad_file() -> Iterator[None]:
 
 def _parsed_by_run(context: typer.Context, sweep: str) -> dict[str, Any]:
     """Return the options of `run`; they are read and the sweep is loaded here, so that mistakes are not found on the cluster."""
-    from typer.main import get_command
-
-    from orchestration.cells.catalogue import builtin_catalogue
-    from orchestration.cli.main import build_app
-
-    commands: Any = get_command(build_app("run"))
-    run = commands.commands["run"]
-    with run.make_context("run", [sweep, *context.args]) as parsed:
+    app = typer.Typer()
+    options.add_verbs(app, {"run": run})
+    with get_command(app).make_context("run", [sweep, *context.args]) as parsed:
         values = dict(parsed.params)
-    options.chosen(*(values[name] for name in options.CHOOSING)).load(builtin_catalogue())
+    names = [field.name for field in fields(options.PlannedSweepOptions)]
+    options.PlannedSweepOptions(**{name: values[name] for name in names}).load(sweep, builtin_catalogue())
     return values
 
 
 def _start(request: SubmitRequest, address: str | None) -> tuple[str, JobServer]:
     """Return the sweep's job and its server: the job that is under way, else a new one."""
-    from clusters.jobs import JobServer
-    from clusters.upload import check_upload, measure_upload
-    from orchestration.runs.submit import job_order
 
     order = job_order(request)
     upload = measure_upload(request.folder)
@@ -144,40 +129,36 @@ def _start(request: SubmitRequest, address: str | None) -> tuple[str, JobServer]
     server = JobServer(address)
     job = server.find(order.metadata)
     if job is not None:
-        tell(f"this sweep is under way as {job}: following it")
+        echo_err(f"this sweep is under way as {job}: following it")
         return job, server
-    tell(f"uploading {upload}")
+    echo_err(f"uploading {upload}")
     job = server.submit(order)
-    tell(f"{job}: {order.entrypoint}")
+    echo_err(f"{job}: {order.entrypoint}")
     return job, server
 
 
 def _follow(server: JobServer, job: str) -> int:
-    from orchestration.runs.submit import exit_code
-
     try:
         end = server.follow(job, _write)
     except KeyboardInterrupt:
-        tell(f"{job} goes on; the same command follows it again, with --stop it ends.")
+        echo_err(f"{job} goes on; the same command follows it again, with --stop it ends.")
         return EXIT_DONE
-    tell(f"{job}: {end.status}" + (f" ({end.message})" if end.status != "SUCCEEDED" and end.message else ""))
+    echo_err(f"{job}: {end.status}" + (f" ({end.message})" if end.status != "SUCCEEDED" and end.message else ""))
     return exit_code(end.status, end.exit_code)
 
 
 def _write(text: str) -> None:
-    """Print a piece of the job's log as it comes, without a line's end of our own."""
+    """Print what the job's log says as it comes, without another end of line."""
     sys.stdout.write(text)
     sys.stdout.flush()
 
 
 def _stop(request: SubmitRequest, address: str | None) -> int:
-    from clusters.jobs import JobServer
-    from orchestration.runs.submit import job_order
 
     server = JobServer(address)
     job = server.find(job_order(request).metadata)
     if job is None:
-        tell("this sweep is not under way there")
+        echo_err("this sweep is not under way there")
         return EXIT_DONE
-    tell(f"{job}: {server.stop(job).status}")
+    echo_err(f"{job}: {server.stop(job).status}")
     return EXIT_DONE

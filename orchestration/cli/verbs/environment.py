@@ -3,38 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from orchestration.cli import options
-from orchestration.cli.output import EXIT_DONE, EXIT_REFUSED, columns, emit, show, tell
+from orchestration.cli.output import EXIT_DONE, EXIT_REFUSED, columns, echo, echo_err, emit
+from orchestration.doctor.machine import Finding, examine
 from orchestration.errors import InputError, Mistake
-
-if TYPE_CHECKING:
-    from orchestration.doctor.machine import Finding
+from orchestration.runs.tracked_run import sync_sweeps
+from orchestration.settings import read_settings
+from orchestration.store.open import open_existing_store
+from orchestration.tracking import serve_ui
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs of this file."""
-    app.command("sync")(sync)
-    app.command("ui")(ui)
-    app.command("doctor")(doctor)
+    options.add_verbs(app, {"doctor": doctor, "sync": sync, "ui": ui})
 
 
 def doctor(
-    storage: options.Storage = None,
-    data_root: options.DataRoot = None,
-    tracking_uri: options.TrackingUri = None,
+    places: options.TrackedPlaceOptions,
     address: Annotated[
         str | None, typer.Option("--address", help="Ask the nodes of this Ray cluster too: auto, or HOST:PORT.")
     ] = None,
     as_json: options.Json = False,
 ) -> int:
     """Check versions, devices, storage, tracking server, data and compiled kernels, and say what to do."""
-    from orchestration.doctor.machine import examine
-
-    settings = options.settings_of(storage, data_root, tracking_uri)
+    settings = places.settings
     findings = examine(settings)
     if address is not None:
         from orchestration.doctor.cluster import examine_cluster
@@ -45,32 +41,24 @@ def doctor(
 
 
 def sync(
+    changes: options.ChangeOptions,
+    places: options.TrackedPlaceOptions,
     sweep: Annotated[
         list[str] | None, typer.Argument(metavar="[SWEEP]...", help="Sweeps; by default all built-in ones.")
     ] = None,
-    smoke: options.Smoke = False,
-    small: options.Small = False,
-    assignments: options.Set = None,
-    seeds: options.Seeds = None,
-    storage: options.Storage = None,
-    data_root: options.DataRoot = None,
-    tracking_uri: options.TrackingUri = None,
     as_json: options.Json = False,
 ) -> int:
     """Rebuild MLflow from the results store: one experiment per sweep, one run per recorded cell."""
-    from orchestration.runs.tracked_run import sync_sweeps
-
-    settings = options.settings_of(storage, data_root, tracking_uri)
-    choice = options.chosen("", smoke, small, assignments, seeds)
-    if not sweep and (assignments or seeds):
+    settings = places.settings
+    if not sweep and (changes.assignments or changes.seeds):
         text = "--set and --seeds change a sweep; name the one that they are for"
         raise InputError("options", [Mistake(where="SWEEP", text=text)])
     synced = sync_sweeps(
         tuple(sweep or ()),
-        size=choice.size,
+        size=changes.size,
         settings=settings,
-        store=options.existing_store(settings),
-        overrides=choice.overrides,
+        store=places.existing_store(),
+        overrides=changes.overrides,
     )
     document = {"tracking_uri": settings.tracking, "cells": synced}
     emit(
@@ -94,19 +82,17 @@ def ui(
     ] = "127.0.0.1",
 ) -> int:
     """Open the MLflow UI on the runs of a storage, with a link to each sweep's grid (Ctrl-C ends it)."""
-    from orchestration.tracking import serve_ui
-
-    settings = options.settings_of(storage, None, tracking_uri)
+    settings = read_settings(storage=storage, tracking_uri=tracking_uri)
     if settings.tracking_uri is None:
-        options.existing_store(settings)
+        open_existing_store(settings.storage)
     server = serve_ui(settings.tracking, port=port, host=host)
     try:
-        show(server.url)
+        echo(server.url)
         for sweep in server.sweeps():
-            show(f"{sweep.sweep}:")
+            echo(f"{sweep.sweep}:")
             for text, link in sweep.links.items():
-                show(f"  {text}: {link}")
-        tell("Ctrl-C ends the UI.")
+                echo(f"  {text}: {link}")
+        echo_err("Ctrl-C ends the UI.")
         server.wait()
     except KeyboardInterrupt:
         pass

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import typer
 
-from orchestration.cli import options, weight_options
-from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, emit, tell
+from eval.benchmarks.registry import benchmark_for
+from eval.report import LEFT_OUT, REFUSED_SETS, MetricReport, size_remarks
+from eval.tables.column import Column
+from eval.tables.formats.cells import UNDEFINED
+from eval.tables.grid import MARKS
+from orchestration.cli import options
+from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, echo_err, emit
+from orchestration.cli.weight_options import WeightOptions
+from orchestration.errors import InputError, Mistake, nearest
+from orchestration.planning.missing_data import refuse_where_none_can_run
+from orchestration.settings import read_settings
+from orchestration.sweeps.overrides import parse_overrides
+from trainers.datasets.registry import dataset_for
+from trainers.weights.assumption import assumption_lines
 
 if TYPE_CHECKING:
-    from eval.report import MetricReport
     from orchestration.evaluation.checkpoints import LoadedNetwork, Reading
     from orchestration.evaluation.evaluate import Evaluation
 
@@ -28,22 +42,21 @@ Axes = Annotated[str | None, typer.Option("--axes", help="Only these safety axes
 
 def register(app: typer.Typer) -> None:
     """Add the verb of this file."""
-    app.command("evaluate")(evaluate)
+    options.add_verbs(app, {"evaluate": evaluate})
 
 
 def evaluate(
     checkpoint: Annotated[
         str, typer.Argument(help="A checkpoint of ours, a PyTorch file of weights, or torchvision:NAME.")
     ],
+    weights: WeightOptions,
     suite: Suite = None,
     benchmarks: Benchmarks = None,
     axes: Axes = None,
     model: Annotated[str | None, typer.Option("--model", help="Network, for a file that does not say.")] = None,
     dataset: Annotated[str | None, typer.Option("--dataset", help="Its dataset, for a file that does not say.")] = None,
-    normalize: weight_options.Normalize = None,
-    state_dict: weight_options.StateDict = None,
     max_images: Annotated[
-        int | None, typer.Option("--max-images", min=1, help="Use only so many test images; the report tells it.")
+        int | None, typer.Option("--max-images", min=1, help="Use only so many test images; the report says so.")
     ] = None,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="benchmarks.pgd.steps=5. Repeatable.")
@@ -59,12 +72,11 @@ def evaluate(
     as_json: options.Json = False,
 ) -> int:
     """Run the safety suite on any checkpoint, also one that was not trained here. Records nothing."""
-    from orchestration.evaluation.checkpoints import evaluate_network, tried
+    from orchestration.evaluation.checkpoints import Reading, evaluate_network, tried
     from orchestration.evaluation.evaluate import Evaluation, estimated_passes, evaluation_document, make_requests
-    from orchestration.planning.missing_data import refuse_where_none_can_run
 
-    settings = options.settings_of(None, data_root)
-    reading = weight_options.reading_of(normalize, state_dict)
+    settings = read_settings(data_root=data_root)
+    reading = Reading(normalize=weights.normalize, state_dict=weights.state_dict)
     network = _opened(checkpoint, model, dataset, benchmarks, reading)
     chosen, notes = _chosen(suite, benchmarks, axes, network.dataset, settings)
     given = _with_options(chosen, assignments or [], max_images)
@@ -93,7 +105,6 @@ def _opened(
     checkpoint: str, model: str | None, dataset: str | None, benchmarks: str | None, reading: Reading
 ) -> LoadedNetwork:
     """Open the network; unknown benchmarks are told together with what is wrong of it."""
-    from orchestration.errors import InputError, Mistake
     from orchestration.evaluation.evaluate import make_requests, open_network
 
     wrong: tuple[Mistake, ...] = ()
@@ -116,15 +127,13 @@ def _names(listed: str | None) -> list[str]:
 
 def _teller() -> Callable[[str, int, int], None]:
     """Return what says on stderr how far a benchmark is, at most once in a while."""
-    import time
-
     last: dict[str, float] = {}
 
     def tell_progress(benchmark: str, done: int, total: int) -> None:
         now = time.monotonic()
         if now - last.setdefault(benchmark, now) >= _SECONDS_BETWEEN_LINES:
             last[benchmark] = now
-            tell(f"{benchmark}: {100 * done / max(1, total):.0f} %")
+            echo_err(f"{benchmark}: {100 * done / max(1, total):.0f} %")
 
     return tell_progress
 
@@ -132,7 +141,6 @@ def _teller() -> Callable[[str, int, int], None]:
 def _chosen(
     suite: str | None, benchmarks: str | None, axes: str | None, dataset: str, settings: Any
 ) -> tuple[dict[str, Mapping[str, object]], tuple[str, ...]]:
-    from orchestration.errors import InputError, Mistake
     from orchestration.evaluation.evaluate import select_axes, suite_of
 
     if benchmarks is not None and (suite is not None or axes is not None):
@@ -147,8 +155,6 @@ def _chosen(
 def _with_options(
     chosen: Mapping[str, Mapping[str, object]], assignments: list[str], max_images: int | None
 ) -> dict[str, Mapping[str, object]]:
-    from orchestration.errors import InputError, Mistake, nearest
-    from orchestration.sweeps.overrides import parse_overrides
 
     parsed = parse_overrides(assignments)
     given = parsed.benchmarks
@@ -169,18 +175,11 @@ def _with_options(
 
 def _left_out(dataset: str) -> tuple[str, ...]:
     """Return a note on each kind of file in a user's folder that is not read."""
-    from trainers.datasets.registry import dataset_for
-
     return tuple(f"left out: {line}" for line in dataset_for(dataset).left_out)
 
 
 def evaluation_text(document: Mapping[str, Any]) -> str:
     """Return the report of all axes for people: values in percent where they are rates, with what must be known of them."""
-    from eval.benchmarks.registry import benchmark_for
-    from eval.tables.column import Column
-    from eval.tables.formats.cells import UNDEFINED
-    from eval.tables.grid import MARKS
-    from trainers.weights.assumption import assumption_lines
 
     rows, remarks = [], []
     for report in document["reports"]:
@@ -209,8 +208,6 @@ def evaluation_text(document: Mapping[str, Any]) -> str:
 
 def _remarks(notes: Mapping[str, Any]) -> list[str]:
     """Return what of a benchmark's notes a reader of its numbers must know."""
-    from eval.report import LEFT_OUT, REFUSED_SETS, size_remarks
-
     remarks = ["generated images, not published files"] if notes.get("generated") else []
     if "limited" in notes:
         remarks.append(f"limited to {notes['limited']['used']} of {notes['limited']['of']} images")
@@ -230,18 +227,14 @@ def _remarks(notes: Mapping[str, Any]) -> list[str]:
 
 
 def _save(evaluated: Evaluation, document: Mapping[str, Any], folder: Path) -> None:
-    import json
-
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.json").write_text(json.dumps(document, indent=2, allow_nan=False), encoding="utf-8")
     for report in evaluated.reports:
         _save_arrays(report, folder)
-    tell(f"report and predictions are in {folder}")
+    echo_err(f"report and predictions are in {folder}")
 
 
 def _save_arrays(report: MetricReport, folder: Path) -> None:
-    import numpy as np
-
     if report.outcome is not None and report.outcome.arrays:
         arrays: dict[str, Any] = dict(report.outcome.arrays)
         np.savez_compressed(folder / f"{report.benchmark}.npz", **arrays)

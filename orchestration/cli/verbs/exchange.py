@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from eval.exchange.contract import Unit
+from eval.exchange.suites import export_results
 from orchestration.cli import options
-from orchestration.cli.output import EXIT_DONE, columns, emit, show, tell
-
-if TYPE_CHECKING:
-    from eval.exchange.contract import Unit
-    from orchestration.results.imported import ImportedCell
+from orchestration.cli.output import EXIT_DONE, columns, echo, echo_err, emit
+from orchestration.cli.verbs.cells.show import find_cell
+from orchestration.errors import InputError, Mistake
+from orchestration.results.exchange import known_suite, recorded_outcomes, reported_outcomes
+from orchestration.results.imported import ImportedCell, import_file
+from orchestration.store.open import open_store
+from trainers.datasets.registry import dataset_for
 
 Format = Annotated[str, typer.Option("--format", help="torch-uncertainty (CSV), openood (CSV) or robustbench (JSON).")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs of this file."""
-    app.command("export")(export)
-    app.command("import")(import_results)
+    options.add_verbs(app, {"export": export, "import": import_results})
 
 
 def export(
@@ -28,57 +32,49 @@ def export(
         str, typer.Argument(metavar="SOURCE", help="Cell id, or a report that `evaluate --json` printed.")
     ],
     form: Format,
+    places: options.StorageOptions,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write instead of stdout.")] = None,
     name: Annotated[str | None, typer.Option("--name", help="Name of the model in the file.")] = None,
-    storage: options.Storage = None,
     as_json: options.Json = False,
 ) -> int:
     """Write a checkpoint's results as a file of another suite."""
-    from dataclasses import replace
-
-    from eval.exchange.suites import export_results
-    from orchestration.cli.verbs.cells.show import find_cell
-    from orchestration.results.exchange import known_suite, recorded_outcomes, reported_outcomes
 
     suite = known_suite(form)
     if Path(source).is_file():
         outcomes, about = reported_outcomes(Path(source))
     else:
-        store = options.existing_store(options.settings_of(storage))
+        store = places.existing_store()
         outcomes, about = recorded_outcomes(find_cell(source, store), store)
     text = export_results(suite, outcomes, replace(about, name=name) if name else about)
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(text, encoding="utf-8")
-        tell(f"written to {output}")
+        echo_err(f"written to {output}")
     if as_json:
         emit(
             {"format": suite, "name": name or about.name, "benchmarks": list(outcomes), "text": text}, str, as_json=True
         )
     elif output is None:
-        show(text)
+        echo(text)
     return EXIT_DONE
 
 
 def import_results(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="File of another suite.")],
     form: Format,
+    places: options.StorageOptions,
     name: Annotated[str, typer.Option("--name", help="How the cell is called: `imported: NAME` in a sweep shows it.")],
     dataset: Annotated[str, typer.Option("--dataset", help="What its network was trained on.")],
     model: Annotated[str | None, typer.Option("--model", help="Which network it is; else what the file says.")] = None,
     unit: Annotated[
         str | None, typer.Option("--unit", help="percent or fraction, where the file is not in its suite's own unit.")
     ] = None,
-    storage: options.Storage = None,
     as_json: options.Json = False,
 ) -> int:
     """Bring the numbers of another suite's file in, a cell for each of its networks, marked as imported wherever it is shown."""
-    from orchestration.results.exchange import known_suite
-    from orchestration.results.imported import import_file
-    from trainers.datasets.registry import dataset_for
 
     suite, known_unit = known_suite(form), _known_unit(unit)
-    store = options.store_of(options.settings_of(storage))
+    store = open_store(places.settings.storage)
     cells = import_file(
         path, suite, name=name, dataset=dataset_for(dataset).name, model=model, unit=known_unit, store=store
     )
@@ -90,8 +86,6 @@ def import_results(
 
 
 def _known_unit(unit: str | None) -> Unit | None:
-    from orchestration.errors import InputError, Mistake
-
     if unit is None or unit in ("percent", "fraction"):
         return unit  # type: ignore[return-value]
     raise InputError("options", [Mistake(where="--unit", text=f"must be percent or fraction, but is '{unit}'")])

@@ -5,20 +5,29 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 
+from augment.compound import config_for, method_for
+from augment.methods.preview import enlarged, treated_rows
+from augment.mixing_sets.build import MixingSetFile, ensure_mixing_set, open_mixing_set
+from augment.mixing_sets.images import contact_sheet
+from augment.mixing_sets.registry import MIXING_SETS, mixing_set_for
+from augment.treatment import TreatmentContext
 from orchestration.cli import options
-from orchestration.cli.output import EXIT_DONE, columns, emit, tell
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from augment.mixing_sets.build import MixingSetFile
-    from orchestration.settings import Settings
+from orchestration.cli.output import EXIT_DONE, columns, echo_err, emit
+from orchestration.cli.verbs.cells.show import find_cell
+from orchestration.errors import InputError, Mistake
+from orchestration.settings import Settings
+from orchestration.store.open import open_existing_store, open_store
+from orchestration.sweeps.yaml_reader import read_scalar
+from trainers.datasets.load import load_split
+from trainers.datasets.registry import dataset_for
 
 SECONDS_BETWEEN_LINES: Final = 5.0
 SHOWN_REPEATS: Final = 7
@@ -37,20 +46,12 @@ Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the set.")]
 
 def register(app: typer.Typer) -> None:
     """Add the verbs of this file."""
-    sets = typer.Typer(
-        help="Mixing sets: the images that PixMix mixes in.", no_args_is_help=True, rich_markup_mode=None
-    )
-    sets.command("list")(list_sets)
-    sets.command("generate")(generate_set)
-    sets.command("preview")(preview_set)
-    app.add_typer(sets, name="mixing-set")
+    verbs = {"list": list_sets, "generate": generate_set, "preview": preview_set}
+    options.add_group(app, "mixing-set", "Mixing sets: the images that PixMix mixes in.", verbs)
 
 
 def list_sets(as_json: options.Json = False) -> int:
     """List the mixing sets: what each shows, how it is made, and its parameters."""
-    from dataclasses import asdict
-
-    from augment.mixing_sets.registry import MIXING_SETS
 
     rows = [
         {
@@ -71,19 +72,16 @@ def list_sets(as_json: options.Json = False) -> int:
 
 def generate_set(
     name: SetName,
+    places: options.PlaceOptions,
     num_images: Images = 1000,
     side: Annotated[int, typer.Option("--side", min=8, max=1024, help="Side of an image in pixels.")] = 36,
     channels: Annotated[int, typer.Option("--channels", help="1 (grey) or 3 (RGB).")] = 3,
     seed: Seed = 0,
     params: Params = None,
-    storage: options.Storage = None,
-    data_root: options.DataRoot = None,
     as_json: options.Json = False,
 ) -> int:
     """Make a mixing set in the cache, or find it there; a run that wants the same one uses it."""
-    from dataclasses import asdict
-
-    settings = options.settings_of(storage, data_root)
+    settings = places.settings
     file = _ensure_set(name, settings, params, num_images=num_images, side=side, channels=channels, seed=seed)
     document = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(file).items()}
     emit(document, lambda: "\n".join(f"{key}: {value}" for key, value in document.items()), as_json=as_json)
@@ -92,6 +90,7 @@ def generate_set(
 
 def preview_set(
     name: SetName,
+    places: options.PlaceOptions,
     output: Annotated[Path, typer.Option("--output", "-o", help="PNG file to write.")] = Path("mixing-set.png"),
     num_images: Images = 64,
     side: Annotated[
@@ -106,27 +105,22 @@ def preview_set(
     method: Annotated[str, typer.Option("--method", help="With --on: what mixes them.")] = "pixmix",
     rows: Annotated[int, typer.Option("--rows", min=1, help="With --on: how many training images.")] = 8,
     zoom: Annotated[int, typer.Option("--zoom", min=1, max=16, help="Times that a pixel is enlarged.")] = 1,
-    storage: options.Storage = None,
-    data_root: options.DataRoot = None,
 ) -> int:
     """Write a sheet of a mixing set's images as a PNG file, or one of training images mixed with them.
 
     With --on every row is a training image, followed by seven results of the method.
     """
-    from augment.methods.preview import enlarged
-    from augment.mixing_sets.build import open_mixing_set
-    from augment.mixing_sets.images import contact_sheet
 
-    settings = options.settings_of(storage, data_root)
+    settings = places.settings
     if on is None:
         file = _ensure_set(name, settings, params, num_images=num_images, side=side or 64, channels=3, seed=seed)
         shown = open_mixing_set(file)
         across, gap = math.isqrt(len(shown) - 1) + 1, 0
-        tell(f"{len(shown)} images of '{name}' in {output}")
+        echo_err(f"{len(shown)} images of '{name}' in {output}")
     else:
         shown = _mixed(name, on, method, settings, params, num_images=num_images, side=side, rows=rows, seed=seed)
         across, gap = 1 + SHOWN_REPEATS, zoom
-        tell(f"{rows} images of '{on}' by '{method}' with '{name}' in {output}")
+        echo_err(f"{rows} images of '{on}' by '{method}' with '{name}' in {output}")
     contact_sheet(enlarged(shown, zoom), output, across, gap_px=gap)
     return EXIT_DONE
 
@@ -143,13 +137,6 @@ def _mixed(
     rows: int,
     seed: int,
 ) -> NDArray[np.uint8]:
-    from augment.compound import config_for, method_for
-    from augment.methods.preview import treated_rows
-    from augment.mixing_sets.build import open_mixing_set
-    from augment.mixing_sets.registry import mixing_set_for
-    from augment.treatment import TreatmentContext
-    from trainers.datasets.load import load_split
-    from trainers.datasets.registry import dataset_for
 
     spec, described = dataset_for(dataset), method_for(method)
     images = load_split(dataset, "train", settings.data_root).images[:rows]
@@ -170,9 +157,6 @@ def _mixed(
 def _ensure_set(
     name: str, settings: Settings, params: list[str] | None, *, num_images: int, side: int, channels: int, seed: int
 ) -> MixingSetFile:
-    from augment.mixing_sets.build import ensure_mixing_set
-    from augment.mixing_sets.registry import mixing_set_for
-
     values = _assignments(params or [])
     models = None
     if values.get("parents"):
@@ -182,7 +166,7 @@ def _ensure_set(
 
         values["parents"] = [_whole_key(str(parent), settings) for parent in values["parents"]]
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        store = options.store_of(settings)
+        store = open_store(settings.storage)
         eras = {parent: store.era(parent) for parent in values["parents"] if ":" not in parent}
         models = trained_networks(settings.checkpoints, device, eras)
     return ensure_mixing_set(
@@ -203,9 +187,8 @@ def _whole_key(parent: str, settings: Settings) -> str:
     """Return the train key of a trained cell that is named by its id; "random:0" names an untrained network."""
     if ":" in parent:
         return parent
-    from orchestration.cli.verbs.cells.show import find_cell
 
-    return find_cell(parent, options.existing_store(settings))
+    return find_cell(parent, open_existing_store(settings.storage))
 
 
 def _telling(name: str) -> Callable[[int, int], None]:
@@ -216,14 +199,12 @@ def _telling(name: str) -> Callable[[int, int], None]:
         nonlocal last
         if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
             last = time.monotonic()
-            tell(f"mixing set '{name}': {done} of {total} images")
+            echo_err(f"mixing set '{name}': {done} of {total} images")
 
     return tell_progress
 
 
 def _assignments(texts: list[str]) -> dict[str, Any]:
-    from orchestration.errors import InputError, Mistake
-    from orchestration.sweeps.yaml_reader import read_scalar
 
     values: dict[str, Any] = {}
     for text in texts:

@@ -8,33 +8,27 @@ from typing import Annotated
 import typer
 
 from orchestration.cli import options
-from orchestration.cli.output import EXIT_DONE, emit, tell, tell_damage
+from orchestration.cli.output import EXIT_DONE, echo_damage, echo_err, emit
+from orchestration.planning.lookup import recorded
+from orchestration.planning.sweep_records import recorded_otherwise
+from orchestration.results.report.build import report_page
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs of this file."""
-    app.command("report")(report)
+    options.add_verbs(app, {"report": report})
 
 
 def report(
-    sweep: options.SweepName,
+    choice: options.SweepOptions,
+    places: options.PlaceOptions,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write; by default SWEEP.html in this folder.")
     ] = None,
-    smoke: options.Smoke = False,
-    small: options.Small = False,
-    assignments: options.Set = None,
-    seeds: options.Seeds = None,
-    storage: options.Storage = None,
-    data_root: options.DataRoot = None,
     as_json: options.Json = False,
 ) -> int:
     """Write one self-contained HTML file that opens offline: grid, charts, costs, provenance. Runs nothing."""
-    from orchestration.planning.lookup import recorded
-    from orchestration.planning.sweep_records import recorded_otherwise
-    from orchestration.results.report.build import report_page
-
-    opened = options.chosen(sweep, smoke, small, assignments, seeds).opened(storage, data_root, is_only_read=True)
+    opened = options.open_sweep(choice, places, is_only_read=True)
     page = report_page(opened.resolved, opened.store).encode()
     path = output or Path(f"{opened.resolved.label}.html")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,6 +37,6 @@ def report(
     emit(document, lambda: f"{path} ({len(page) / 1024:.0f} KiB): open it in a browser", as_json=as_json)
     cells = opened.resolved.cells
     if len(recorded(cells, opened.store)) < len({cell.train_key for cell in cells}):
-        for line in recorded_otherwise(opened.resolved, opened.store, tell_damage):
-            tell(line)
+        for line in recorded_otherwise(opened.resolved, opened.store, echo_damage):
+            echo_err(line)
     return EXIT_DONE

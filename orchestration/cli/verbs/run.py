@@ -1,84 +1,274 @@
-"""`run`: bring a sweep to completion."""
+"""`run`: bring a sweep to completion, publish it, print its grid."""
 
 from __future__ import annotations
 
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
 import typer
 
-from orchestration.cli import options, run_options
-from orchestration.cli.cluster_options import growth_of
+from clusters.errors import ClusterError
+from clusters.growth import NodeGroup, groups_of_file, growth_here, parse_group
+from orchestration.cli import options
+from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, EXIT_REFUSED, echo, echo_err
+from orchestration.cli.verbs.plan import ModeName, mode_of
+from orchestration.cli.verbs.table import print_tables, tables_document
+from orchestration.errors import InputError, Mistake, command, nearest
+from orchestration.planning.costs.actual import ledger, ledger_text
+from orchestration.runs.notify import Webhook, message_of, notify, webhook_of
+from orchestration.runs.progress import progress_for
+from orchestration.runs.request import CompletedRun, RunRequest, complete
+from orchestration.runs.run import SweepRun
+from orchestration.runs.until_decided import DecidingOptions
+from orchestration.sweeps.model import Sweep
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineOptions:
+    """Where and how cells run."""
+
+    address: Annotated[
+        str | None, typer.Option("--address", help="Ray cluster to run on; by default this machine.")
+    ] = None
+    max_concurrent: Annotated[int | None, typer.Option("--max-concurrent", help="Most cells at once.")] = None
+    cpus_per_worker: Annotated[float | None, typer.Option("--cpus-per-worker", help="CPUs that a worker reserves.")] = (
+        None
+    )
+    gpus_per_worker: Annotated[float | None, typer.Option("--gpus-per-worker", help="GPUs that a worker reserves.")] = (
+        None
+    )
+    share_gpus: Annotated[
+        bool | None,
+        typer.Option("--share-gpus/--own-gpus", help="Pack cells on GPUs by measured memory (default), or one each."),
+    ] = None
+    accelerator: Annotated[
+        str, typer.Option("--accelerator", help="Kind of GPU that workers insist on, as Ray names it: L4, A100.")
+    ] = ""
+    min_workers: Annotated[
+        int | None,
+        typer.Option("--min-workers", help="Elastic: fewest workers of a cell where its own number does not fit."),
+    ] = None
+    cluster_file: Annotated[
+        Path | None, typer.Option("--cluster-file", help="The cluster's file, which says how far it grows.")
+    ] = None
+    grow_to: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--grow-to", metavar="GROUP", help="Nodes started on demand: gpu-spot=8:cpu=16,gpu=1. Repeatable."
+        ),
+    ] = None
+    fail_fast: Annotated[bool, typer.Option("--fail-fast/--keep-going", help="Stop at the first failed cell.")] = False
+    cold: Annotated[bool, typer.Option("--cold", help="A fresh group of workers for every cell.")] = False
+
+    def given(self) -> dict[str, Any]:
+        """Return the fields of `orchestration.engine.options.RunOptions` that the options set.
+
+        Raises:
+            InputError: With every mistake of the options that say how far the cluster grows.
+        """
+        found = {
+            "address": self.address,
+            "max_concurrent": self.max_concurrent,
+            "cpus_per_worker": self.cpus_per_worker,
+            "gpus_per_worker": self.gpus_per_worker,
+            "share_gpus": self.share_gpus,
+            "min_workers": self.min_workers,
+            "accelerator": self.accelerator or None,
+            "growth": growth_of(self.address, self.cluster_file, self.grow_to or ()) or None,
+            "fail_fast": self.fail_fast or None,
+            "mode": "cold" if self.cold else None,
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class UntilDecidedOptions:
+    """Whether and how far seeds are added."""
+
+    until_decided: Annotated[
+        bool,
+        typer.Option("--until-decided", help="Add seeds where a verdict is undecided, evaluated at a corrected level."),
+    ] = False
+    max_seeds: Annotated[int, typer.Option("--max-seeds", help="With --until-decided: most seeds of a row.")] = 10
+    looks: Annotated[
+        int, typer.Option("--looks", help="With --until-decided: planned looks; each gets its share of 0.05.")
+    ] = 5
+    budget_hours: Annotated[
+        float | None,
+        typer.Option("--budget-hours", help="With --until-decided: device-hours that more seeds may cost."),
+    ] = None
+
+    def given(self) -> DecidingOptions | None:
+        """Return how far seeds are added, or None where none are.
+
+        Raises:
+            InputError: With every limit that is out of range.
+        """
+        if not self.until_decided:
+            return None
+        return DecidingOptions(max_seeds=self.max_seeds, looks=self.looks, budget_hours=self.budget_hours)
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs of this file."""
-    app.command("run")(run)
+    options.add_verbs(app, {"run": run})
 
 
 def run(
-    sweep: options.SweepName,
-    smoke: options.Smoke = False,
-    small: options.Small = False,
-    assignments: options.Set = None,
-    seeds: options.Seeds = None,
-    workers: options.Workers = None,
-    mode: options.ModeName = "cached",
-    storage: options.Storage = None,
-    data_root: options.DataRoot = None,
-    tracking_uri: options.TrackingUri = None,
-    address: run_options.Address = None,
-    max_concurrent: run_options.MaxConcurrent = None,
-    cpus_per_worker: run_options.CpusPerWorker = None,
-    gpus_per_worker: run_options.GpusPerWorker = None,
-    share_gpus: run_options.ShareGpus = None,
-    accelerator: run_options.Accelerator = "",
-    min_workers: run_options.MinWorkers = None,
-    cluster_file: run_options.ClusterFile = None,
-    grow_to: run_options.GrowTo = None,
-    priority: run_options.Priorities = None,
-    fail_fast: run_options.FailFast = False,
-    cold: run_options.Cold = False,
-    until_decided: run_options.UntilDecided = False,
-    max_seeds: run_options.MaxSeeds = 10,
-    looks: run_options.Looks = 5,
-    budget_hours: run_options.BudgetHours = None,
-    notify: run_options.Notify = None,
+    choice: options.PlannedSweepOptions,
+    places: options.TrackedPlaceOptions,
+    engine: EngineOptions,
+    deciding: UntilDecidedOptions,
+    mode: ModeName = "cached",
+    priority: Annotated[
+        list[str] | None,
+        typer.Option("--priority", metavar="ROW=N", help="Rows with a higher number start first (0). Repeatable."),
+    ] = None,
+    webhook_url: Annotated[
+        str | None, typer.Option("--notify", metavar="URL", help="Webhook notified at the end [DREAMGRID_WEBHOOK].")
+    ] = None,
     as_json: options.Json = False,
 ) -> int:
     """Run what is missing of a sweep and print its grid. What is recorded is reused; Ctrl-C stops cleanly."""
-    given = dict(locals())
-    from orchestration.cli.running import carry_out
+    given, limits, chosen_mode, webhook = engine.given(), deciding.given(), mode_of(mode), webhook_of(webhook_url)
+    opened = options.open_sweep(choice, places)
+    resolved = opened.resolved
+    try:
+        request = RunRequest(
+            resolved=resolved,
+            settings=opened.settings,
+            store=opened.store,
+            mode=chosen_mode,
+            engine=given,
+            priorities=priorities_of(priority, resolved.sweep) if priority else {},
+            deciding=limits,
+        )
+        completed = complete(request, observe=lambda: progress_for(sys.stderr), report=echo_err)
+    except BaseException as error:
+        # The message names the kind of error only, since its text may contain secrets.
+        _notify(webhook, message_of(resolved.label, "refused", reason=f"ended with {type(error).__name__}"))
+        raise
+    _print(completed, as_json=as_json)
+    outcome = completed.run.outcome
+    failed = {key[:12]: reason for key, reason in outcome.failed.items()}
+    message = message_of(
+        resolved.label,
+        outcome.status,
+        computed=len(outcome.computed),
+        failed=failed,
+        wall_s=outcome.wall_s,
+        reason=outcome.reason,
+    )
+    _notify(webhook, message)
+    if outcome.status != "complete":
+        return EXIT_CELLS_FAILED
+    return EXIT_REFUSED if completed.tracking_errors else EXIT_DONE
 
-    return carry_out(_request(given), as_json=as_json)
 
-
-def _request(given: dict[str, object]) -> run_options.RunRequest:
-    """Return what the options ask for, checked.
+def priorities_of(texts: Sequence[str], sweep: Sweep) -> dict[str, int]:
+    """Return row -> priority from texts such as "PixMix=5".
 
     Raises:
-        InputError: With the mistakes of the options.
+        InputError: With every text that is written wrongly or names no row of the sweep.
     """
-    from typing import Any, cast
+    rows = [row for part in sweep.leaves for row in part.rows]
+    found: dict[str, int] = {}
+    mistakes = []
+    for text in texts:
+        row, _, number = text.rpartition("=")
+        try:
+            found[row] = int(number)
+        except ValueError:
+            mistakes.append(Mistake(where=f"--priority {text}", text="write ROW=N with a whole number: PixMix=5"))
+            continue
+        if row not in rows:
+            mistakes.append(Mistake(where=f"--priority {text}", text=f"unknown row '{row}'{nearest(row, rows)}"))
+    if mistakes:
+        raise InputError("options", mistakes)
+    return found
 
-    from orchestration.cli.verbs.sweeps import mode_of
-    from orchestration.runs.notify import webhook_of
-    from orchestration.runs.until_decided import DecidingOptions
 
-    of = cast("dict[str, Any]", given)
-    choice = options.chosen(*(of[name] for name in options.CHOOSING))
-    same = ("address", "max_concurrent", "cpus_per_worker", "gpus_per_worker", "share_gpus", "min_workers")
-    engine = {
-        **{name: of[name] for name in same},
-        "accelerator": of["accelerator"] or None,
-        "growth": growth_of(of["address"], of["cluster_file"], of["grow_to"] or ()) or None,
-        "fail_fast": of["fail_fast"] or None,
-        "mode": "cold" if of["cold"] else None,
+def growth_of(address: str | None, cluster_file: Path | None, grow_to: Sequence[str]) -> tuple[NodeGroup, ...]:
+    """Return the node groups that a cluster starts on demand.
+
+    Args:
+        address: Address of the cluster, or None.
+        cluster_file: Its launcher file or KubeRay manifest; by default, on a head node, the file it was started from.
+        grow_to: Groups as options name them; added to those of a given file, in place of those of the same name.
+
+    Raises:
+        InputError: With every option that is written wrongly, or if the file describes no workers.
+    """
+    address = address or os.environ.get("RAY_ADDRESS")
+    groups: list[NodeGroup] = []
+    mistakes: list[Mistake] = []
+    try:
+        if cluster_file is not None:
+            groups += groups_of_file(cluster_file)
+        elif address and not grow_to:
+            groups += growth_here(address)
+    except ClusterError as error:
+        mistakes.append(Mistake(where="--cluster-file", text=str(error)))
+    for text in grow_to:
+        try:
+            groups.append(parse_group(text))
+        except ClusterError as error:
+            mistakes.append(Mistake(where="--grow-to", text=str(error)))
+    if mistakes:
+        raise InputError("cluster options", mistakes)
+    return tuple({group.name: group for group in groups}.values())
+
+
+def _print(completed: CompletedRun, *, as_json: bool) -> None:
+    """Print the grid, or the document, and say what follows."""
+    made = completed.run
+    cost = ledger(made.resolved.cells, made.results, made.resolved.catalogue)
+    if as_json:
+        document = {**_document(made), "tracking": list(completed.tracking_errors), "cost": cost}
+        echo(json.dumps({**document, **tables_document(made.tables)}, indent=2))
+    else:
+        print_tables(made.tables)
+    for line in [*_afterwards(made), ledger_text(cost)]:
+        echo_err(line)
+    for error in completed.tracking_errors:
+        echo_err(f"{error}; catch up with: {command('sync')}")
+
+
+def _document(made: SweepRun) -> dict[str, Any]:
+    outcome = made.outcome
+    return {
+        "sweep": made.plan.sweep,
+        "status": outcome.status,
+        "reason": outcome.reason,
+        "computed": [key[:12] for key in outcome.computed],
+        "failed": {key[:12]: reason for key, reason in outcome.failed.items()},
+        "unfinished": [key[:12] for key in outcome.unfinished],
+        "wall_s": outcome.wall_s,
+        "log_file": outcome.log_file,
     }
-    limits = {name: of[name] for name in ("max_seeds", "looks", "budget_hours")}
-    return run_options.RunRequest(
-        choice=choice,
-        settings=options.settings_of(of["storage"], of["data_root"], of["tracking_uri"]),
-        mode=mode_of(of["mode"]),
-        engine={name: value for name, value in engine.items() if value is not None},
-        priorities=tuple(of["priority"] or ()),
-        deciding=DecidingOptions(**limits) if of["until_decided"] else None,
-        webhook=webhook_of(of["notify"]),
-    )
+
+
+def _afterwards(made: SweepRun) -> list[str]:
+    outcome = made.outcome
+    lines = [f"failed: {key[:12]}: {reason}" for key, reason in outcome.failed.items()]
+    if outcome.reason:
+        lines.append(f"ended early: {outcome.reason}")
+    if outcome.failed:
+        lines.append(f"failed cells run again with: {command('run', options=('--mode', 'retry'))}")
+    if outcome.status in ("interrupted", "stopped"):
+        lines.append(f"{outcome.status}; what is recorded stays. Continue with: {command('run')}")
+    if outcome.log_file:
+        lines.append(f"log of Ray: {outcome.log_file}")
+    lines.append(f"browse the runs: {command('ui')}")
+    return lines
+
+
+def _notify(webhook: Webhook | None, message: dict[str, Any]) -> None:
+    error = notify(webhook, message) if webhook is not None else None
+    if error:
+        echo_err(error)

@@ -2,70 +2,51 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from dataclasses import asdict, dataclass
+from typing import Annotated
 
 import typer
 
 from orchestration.cli import options
-from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, count, emit, tell
+from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, count, echo_err, emit
 from orchestration.errors import command
+from orchestration.runs.screening.request import ScreenOptions
+from orchestration.runs.screening.screen import Screening
+from orchestration.runs.screening.screen import screen as run_screen
 
-if TYPE_CHECKING:
-    from orchestration.runs.screening.request import Scheduler, Search
-    from orchestration.runs.screening.screen import Screening
+
+@dataclass(frozen=True, kw_only=True)
+class ScreenerOptions:
+    """How cells are screened; the fields are those of `ScreenOptions`."""
+
+    scheduler: Annotated[str, typer.Option("--scheduler", help="asha, median, or none.")] = "asha"
+    search: Annotated[str, typer.Option("--search", help="all cells, or optuna's choice of them.")] = "all"
+    trials: Annotated[int, typer.Option("--trials", help="Trainings that optuna may start.")] = 20
+    grace_epochs: Annotated[int, typer.Option("--grace-epochs", help="Epochs that every training gets.")] = 1
+    reduction: Annotated[int, typer.Option("--reduction", help="Of so many, ASHA lets one go on at a rung.")] = 3
+    look_every: Annotated[int | None, typer.Option("--look-every", help="Epochs between looks.")] = None
+    validation_images: Annotated[
+        int | None, typer.Option("--validation-images", help="Training images held out; by default a tenth.")
+    ] = None
+    cpus: Annotated[float, typer.Option("--cpus", help="CPUs of one training.")] = 1.0
+    gpus: Annotated[float, typer.Option("--gpus", help="GPUs of one training.")] = 0.0
+    max_concurrent: Annotated[int | None, typer.Option("--max-concurrent", help="Most trainings at once.")] = None
+    address: Annotated[str | None, typer.Option("--address", help="Ray cluster to run on.")] = None
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs of this file."""
-    app.command("screen")(screen)
+    options.add_verbs(app, {"screen": screen})
 
 
 def screen(
-    sweep: options.SweepName,
-    scheduler: Annotated[str, typer.Option("--scheduler", help="asha, median, or none.")] = "asha",
-    search: Annotated[str, typer.Option("--search", help="all cells, or optuna's choice of them.")] = "all",
-    trials: Annotated[int, typer.Option("--trials", help="Trainings that optuna may start.")] = 20,
-    grace_epochs: Annotated[int, typer.Option("--grace-epochs", help="Epochs that every training gets.")] = 1,
-    reduction: Annotated[int, typer.Option("--reduction", help="Of so many, ASHA lets one go on at a rung.")] = 3,
-    look_every: Annotated[int | None, typer.Option("--look-every", help="Epochs between looks.")] = None,
-    validation_images: Annotated[
-        int | None, typer.Option("--validation-images", help="Training images held out; by default a tenth.")
-    ] = None,
-    cpus: Annotated[float, typer.Option("--cpus", help="CPUs of one training.")] = 1.0,
-    gpus: Annotated[float, typer.Option("--gpus", help="GPUs of one training.")] = 0.0,
-    max_concurrent: Annotated[int | None, typer.Option("--max-concurrent", help="Most trainings at once.")] = None,
-    address: Annotated[str | None, typer.Option("--address", help="Ray cluster to run on.")] = None,
-    smoke: options.Smoke = False,
-    small: options.Small = False,
-    assignments: options.Set = None,
-    seeds: options.Seeds = None,
-    storage: options.Storage = None,
-    data_root: Annotated[Path | None, typer.Option("--data-root", help="Folder of datasets.")] = None,
-    as_json: options.Json = False,
+    choice: options.SweepOptions, places: options.PlaceOptions, how: ScreenerOptions, as_json: options.Json = False
 ) -> int:
     """Train cells with early stopping on held-out images. Nothing of it enters a table."""
-    from orchestration.runs.screening.request import ScreenOptions
-    from orchestration.runs.screening.screen import screen as run_screen
-
-    how = ScreenOptions(
-        scheduler=cast("Scheduler", scheduler),
-        search=cast("Search", search),
-        trials=trials,
-        grace_epochs=grace_epochs,
-        reduction=reduction,
-        look_every=look_every,
-        validation_images=validation_images,
-        cpus=cpus,
-        gpus=gpus,
-        max_concurrent=max_concurrent,
-        address=address,
-    )
-    choice = options.chosen(sweep, smoke, small, assignments, seeds)
-    opened = choice.opened(storage, data_root)
-    tell("screening; nothing of it is recorded as a result")
-    made = run_screen(opened.resolved, options=how, settings=opened.settings, store=opened.store)
+    chosen = ScreenOptions(**vars(how))
+    opened = options.open_sweep(choice, places)
+    echo_err("screening; nothing of it is recorded as a result")
+    made = run_screen(opened.resolved, options=chosen, settings=opened.settings, store=opened.store)
     emit(asdict(made), lambda: screening_text(made), as_json=as_json)
     return EXIT_CELLS_FAILED if any(cell.broken for cell in made.cells) else EXIT_DONE
 

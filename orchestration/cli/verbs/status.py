@@ -1,50 +1,41 @@
-"""`status`: how far a sweep is, from what is recorded."""
+"""`status` and `watch`: how far a sweep is, from what is recorded."""
 
 from __future__ import annotations
 
+import sys
+import time
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any
 
 import typer
 
+from orchestration.cells.cell import Plan, PlannedCell
 from orchestration.cli import options
-from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, emit, tell_damage
-
-if TYPE_CHECKING:
-    from orchestration.cells.cell import Plan, PlannedCell
-    from orchestration.store.contract import CellResult, ResultsStore
+from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, echo_damage, emit
+from orchestration.planning.column_values import unfilled
+from orchestration.planning.costs.actual import ledger, ledger_text
+from orchestration.planning.lookup import recorded
+from orchestration.planning.plan import make_plan
+from orchestration.planning.sweep_records import recorded_otherwise
+from orchestration.store.contract import CellResult, ResultsStore
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs of this file."""
-    app.command("status")(status)
+    options.add_verbs(app, {"status": status, "watch": watch})
 
 
-def status(
-    sweep: options.SweepName,
-    smoke: options.Smoke = False,
-    small: options.Small = False,
-    assignments: options.Set = None,
-    seeds: options.Seeds = None,
-    storage: options.Storage = None,
-    data_root: options.DataRoot = None,
-    as_json: options.Json = False,
-) -> int:
+def status(choice: options.SweepOptions, places: options.PlaceOptions, as_json: options.Json = False) -> int:
     """Show the state of every cell, also of a sweep that runs elsewhere."""
-    from orchestration.planning.costs.actual import ledger, ledger_text
-    from orchestration.planning.lookup import recorded
-    from orchestration.planning.plan import make_plan
-    from orchestration.planning.sweep_records import recorded_otherwise
-
-    opened = options.chosen(sweep, smoke, small, assignments, seeds).opened(storage, data_root, is_only_read=True)
+    opened = options.open_sweep(choice, places, is_only_read=True)
     store, resolved = opened.store, opened.resolved
     plan = make_plan(resolved, store=store, checkpoints=opened.settings.checkpoints)
     results = recorded([cell for cell in plan.cells if cell.trained], store)
     is_done = all(cell.is_done for cell in plan.cells)
     document = {
         **status_document(plan, store, results),
-        "otherwise": () if is_done else recorded_otherwise(resolved, store, tell_damage),
+        "otherwise": () if is_done else recorded_otherwise(resolved, store, echo_damage),
         "cost": ledger(plan.cells, results, resolved.catalogue),
     }
     lines = [*document["otherwise"], ledger_text(document["cost"])]
@@ -53,10 +44,38 @@ def status(
     return EXIT_CELLS_FAILED if has_failed or document["not_complete"] else EXIT_DONE
 
 
+def watch(
+    choice: options.SweepOptions,
+    places: options.PlaceOptions,
+    every: Annotated[float, typer.Option("--every", min=0.2, help="Seconds between looks.")] = 2.0,
+) -> int:
+    """Follow the state of every cell from the store until nothing is left to do (Ctrl-C ends it)."""
+    opened = options.open_sweep(choice, places, is_only_read=True)
+    printed = ""
+    while True:
+        plan = make_plan(opened.resolved, store=opened.store)
+        trained = [cell for cell in plan.cells if cell.trained]
+        document = status_document(plan, opened.store, recorded(trained, opened.store))
+        text = status_text(document)
+        if text != printed:
+            _redraw(text)
+            printed = text
+        states = {row["state"] for row in document["cells"]}
+        if states <= {"done", "failed"}:
+            return EXIT_CELLS_FAILED if "failed" in states or document["not_complete"] else EXIT_DONE
+        time.sleep(every)
+
+
+def _redraw(text: str) -> None:
+    """Draw over the last text on a terminal; elsewhere write one below the other."""
+    if sys.stdout.isatty():
+        sys.stdout.write("\x1b[2J\x1b[H")
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
 def status_document(plan: Plan, store: ResultsStore, results: Mapping[str, CellResult]) -> dict[str, Any]:
     """Return the state of a sweep and of each of its cells as plain values, with the wanted columns that stayed empty."""
-    from orchestration.planning.column_values import unfilled
-
     holders = store.holders([cell.train_key for cell in plan.cells if not cell.is_done])
     cells = [cell_status(cell, holders.get(cell.train_key)) for cell in plan.cells]
     empty = list(unfilled(plan.cells, results))

@@ -13,7 +13,7 @@ import pytest
 
 from orchestration.cells.cell import Plan
 from orchestration.cli import main
-from orchestration.cli.output import show, tell
+from orchestration.cli.output import echo, echo_err
 from orchestration.planning.costs.listing import TOTALS_FILE, counted_totals
 from orchestration.tracking import Synced
 
@@ -163,7 +163,7 @@ def test_what_nobody_foresaw_goes_to_a_log_and_not_to_the_user(
     def broken(*args: object, **kwargs: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("orchestration.planning.plan.make_plan", broken)
+    monkeypatch.setattr("orchestration.cli.verbs.plan.make_plan", broken)
 
     assert main(["plan", "demo"]) == 1
 
@@ -179,7 +179,7 @@ def test_ctrl_c_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     def interrupted(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("orchestration.planning.plan.make_plan", interrupted)
+    monkeypatch.setattr("orchestration.cli.verbs.plan.make_plan", interrupted)
 
     assert main(["plan", "demo"]) == 1
     assert "goes on where this one ended" in capsys.readouterr().err
@@ -280,6 +280,6 @@ def test_arguments_of_no_encoding_are_refused(capsys: pytest.CaptureFixture[str]
 
 
 def test_names_of_no_encoding_are_printed_escaped(capsys: pytest.CaptureFixture[str]) -> None:
-    show(os.fsdecode(b"caf\xe9 \xc3\xa9"))
-    tell("\udcff")
+    echo(os.fsdecode(b"caf\xe9 \xc3\xa9"))
+    echo_err("\udcff")
     assert capsys.readouterr() == ("caf\\udce9 é\n", "\\udcff\n")

@@ -30,7 +30,7 @@ def test_one_verb_imports_one_file_of_verbs() -> None:
 
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
-    assert ran.stdout.splitlines()[-1] == "['orchestration.cli.verbs.sweeps']"
+    assert ran.stdout.splitlines()[-1] == "['orchestration.cli.verbs.plan']"
 
 
 @pytest.mark.parametrize("arguments", [[], ["cells"], ["data"], ["mixing-set"], ["cluster"]])

@@ -18,7 +18,7 @@ from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.cell import PlannedCell
 from orchestration.cells.load import load_sweep
 from orchestration.cli import main
-from orchestration.cli.normalize_arguments import join_normalize
+from orchestration.cli.weight_options import join_normalize
 from orchestration.errors import EnvironmentRefused, InputError
 from orchestration.evaluation.adopting import adopt
 from orchestration.evaluation.checkpoints import Reading, load_network

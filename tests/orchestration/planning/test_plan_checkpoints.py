@@ -13,7 +13,7 @@ from eval.report import BenchmarkOutcome, MetricReport, MetricValue
 from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.cell import Plan
 from orchestration.cells.resolve import resolve_sweep
-from orchestration.cli.verbs.sweeps import plan_document, plan_text
+from orchestration.cli.verbs.plan import plan_document, plan_text
 from orchestration.planning.plan import make_plan
 from orchestration.store.contract import Provenance, TrainingRecord
 from orchestration.store.files import FileStore

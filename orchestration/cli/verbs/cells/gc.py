@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from orchestration.cli import options
-from orchestration.cli.output import EXIT_DONE, columns, count, emit, tell_damage
+from orchestration.cli.output import EXIT_DONE, columns, count, echo_damage, emit
 from orchestration.errors import InputError, Mistake
-
-if TYPE_CHECKING:
-    from orchestration.results.collection import Collection, Unwanted
+from orchestration.results.collection import Collection, Unwanted, collection, record_label
+from orchestration.results.collection import delete as delete_cells
 
 MIB = 2**20
 
 
 def collect(
+    places: options.PlaceOptions,
     keep: Annotated[
-        list[str] | None, typer.Option("--keep", metavar="SWEEP", help="Further sweep files to keep. Repeatable.")
+        list[str] | None, typer.Option("--keep", metavar="SWEEP", help="More sweep files to keep. Repeatable.")
     ] = None,
     drop: Annotated[
         list[str] | None,
@@ -28,19 +29,14 @@ def collect(
     ] = None,
     delete: Annotated[bool, typer.Option("--delete", help="Delete what is listed, after asking.")] = False,
     is_agreed: Annotated[bool, typer.Option("--yes", help="With --delete: delete without asking.")] = False,
-    storage: options.Storage = None,
-    data_root: options.DataRoot = None,
     as_json: options.Json = False,
 ) -> int:
     """List the cells that no sweep wants: none that was run on this storage, and no built-in one (any size, seeds 0 to 9).
 
     They are deleted with --delete, which asks first. Imported cells are always kept.
     """
-    from orchestration.results.collection import collection
-    from orchestration.results.collection import delete as delete_cells
 
-    settings = options.settings_of(storage, data_root)
-    store = options.existing_store(settings)
+    settings, store = places.settings, places.existing_store()
     _check_answer(delete=delete, is_agreed=is_agreed)
     found = collection(
         store,
@@ -48,7 +44,7 @@ def collect(
         data_root=settings.data_root,
         keep=tuple(keep or ()),
         drop=tuple(drop or ()),
-        on_damage=tell_damage,
+        on_damage=echo_damage,
     )
     deleted: tuple[Unwanted, ...] | None = None
     if delete and (is_agreed or not found.unwanted or _is_confirmed(found)):
@@ -71,8 +67,6 @@ def _is_confirmed(found: Collection) -> bool:
 
 
 def _document(found: Collection, deleted: tuple[Unwanted, ...] | None) -> dict[str, Any]:
-    from dataclasses import asdict
-
     cells = found.unwanted if deleted is None else deleted
     return {
         "deleted": deleted is not None,
@@ -110,7 +104,5 @@ def _table(cells: tuple[Unwanted, ...]) -> str:
 
 
 def _called(record: Any) -> str:
-    from orchestration.results.collection import record_label
-
     changed = ", ".join(record.overrides)
     return f"{record_label(record)} ({changed})" if changed else record_label(record)

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import msgspec
 import typer
 
-from orchestration.cli import options, weight_options
-from orchestration.cli.output import EXIT_DONE, columns, count, emit, tell_damage
+from orchestration.cells.cell import Plan, PlannedCell
+from orchestration.cli import options
+from orchestration.cli.output import EXIT_DONE, columns, count, echo_damage, emit
 from orchestration.cli.verbs.cells.gc import collect
-from orchestration.errors import command
-
-if TYPE_CHECKING:
-    from orchestration.cells.cell import Plan, PlannedCell
-    from orchestration.store.contract import CellResult, CorruptRecordError, ResultsStore
-    from orchestration.store.files import FileStore
+from orchestration.cli.weight_options import WeightOptions
+from orchestration.errors import InputError, Mistake, command, nearest
+from orchestration.planning.costs.actual import cell_ledger, ledger_text
+from orchestration.planning.forgetting import forget
+from orchestration.planning.lookup import whole_results
+from orchestration.planning.plan import make_plan
+from orchestration.planning.sweep_records import record_sweep
+from orchestration.results.foreign_rows import origin_lines
+from orchestration.store.contract import CellResult, CorruptRecordError, ResultsStore
+from orchestration.store.files import FileStore
+from trainers.weights.assumption import assumption_lines
 
 CellId = Annotated[
     str, typer.Argument(metavar="CELL", help="Cell id, or any beginning of a train key that fits one cell.")
@@ -27,27 +33,26 @@ MIN_DIGITS = 4
 
 def register(app: typer.Typer) -> None:
     """Add the verbs of this file."""
-    cells = typer.Typer(help="Look at single cells, forget or adopt some.", no_args_is_help=True, rich_markup_mode=None)
-    cells.command("show")(show_cell)
-    cells.command("list")(list_cells)
-    cells.command("logs")(show_logs)
-    cells.command("invalidate")(invalidate)
-    cells.command("gc")(collect)
-    cells.command("adopt")(adopt_checkpoint)
-    app.add_typer(cells, name="cells")
+    verbs = {
+        "show": show_cell,
+        "list": list_cells,
+        "logs": show_logs,
+        "invalidate": invalidate,
+        "gc": collect,
+        "adopt": adopt_checkpoint,
+    }
+    options.add_group(app, "cells", "Look at single cells, forget or adopt some.", verbs)
 
 
-def list_cells(storage: options.Storage = None, as_json: options.Json = False) -> int:
+def list_cells(places: options.StorageOptions, as_json: options.Json = False) -> int:
     """List every cell that anything is recorded of."""
-    from orchestration.planning.lookup import whole_results
-
-    store = options.existing_store(options.settings_of(storage))
+    store = places.existing_store()
     keys = store.train_keys()
     damaged: list[CorruptRecordError] = []
     results = whole_results(keys, store, damaged.append)
     not_whole = {error.train_key for error in damaged}
     for error in damaged:
-        tell_damage(error)
+        echo_damage(error)
     rows = [{"id": key[:12], "train_key": key, "trained": key in results, **_what(results.get(key))} for key in keys]
     for row in rows:
         if not row["trained"]:
@@ -60,18 +65,18 @@ def list_cells(storage: options.Storage = None, as_json: options.Json = False) -
     return EXIT_DONE
 
 
-def show_cell(cell: CellId, storage: options.Storage = None, as_json: options.Json = False) -> int:
+def show_cell(cell: CellId, places: options.StorageOptions, as_json: options.Json = False) -> int:
     """Show everything that is recorded of a cell: configuration, training, results, failed attempts, provenance."""
-    store = options.existing_store(options.settings_of(storage))
+    store = places.existing_store()
     key = find_cell(cell, store)
     document = cell_document(key, store)
     emit(document, lambda: _cell_text(document), as_json=as_json)
     return EXIT_DONE
 
 
-def show_logs(cell: CellId, storage: options.Storage = None, as_json: options.Json = False) -> int:
+def show_logs(cell: CellId, places: options.StorageOptions, as_json: options.Json = False) -> int:
     """Show what happened to a cell: each epoch, and each failed attempt with its reason."""
-    store = options.existing_store(options.settings_of(storage))
+    store = places.existing_store()
     document = cell_document(find_cell(cell, store), store)
     logs = {
         "id": document["id"],
@@ -85,14 +90,11 @@ def show_logs(cell: CellId, storage: options.Storage = None, as_json: options.Js
 def invalidate(
     cells: Annotated[list[str], typer.Argument(metavar="CELL...", help="Cell ids, or beginnings of train keys.")],
     reason: Annotated[str, typer.Option("--reason", help="Why, for the record.")],
-    storage: options.Storage = None,
+    places: options.StorageOptions,
     as_json: options.Json = False,
 ) -> int:
     """Forget the results, failures and checkpoints of cells: they are missing again."""
-    from orchestration.planning.forgetting import forget
-
-    settings = options.settings_of(storage)
-    store = options.existing_store(settings)
+    settings, store = places.settings, places.existing_store()
     keys = [find_cell(cell, store) for cell in cells]
     removed = forget(keys, store=store, checkpoints=settings.checkpoints, reason=reason)
     document = {"invalidated": [key[:12] for key in keys], "removed_bytes": removed}
@@ -104,30 +106,25 @@ def adopt_checkpoint(
     sweep: options.SweepName,
     checkpoint: Annotated[Path, typer.Argument(help="A checkpoint of this project, or a PyTorch file of weights.")],
     row: Annotated[str, typer.Option("--row", help="Row of the sweep that it stands for.")],
+    size: options.SizeOptions,
+    places: options.PlaceOptions,
+    weights: WeightOptions,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the cell.")] = 0,
-    normalize: weight_options.Normalize = None,
-    state_dict: weight_options.StateDict = None,
     force: Annotated[
         bool, typer.Option("--force", help="Adopt it although its own record contradicts the row; the row is marked.")
     ] = False,
-    smoke: options.Smoke = False,
-    small: options.Small = False,
-    storage: options.Storage = None,
-    data_root: options.DataRoot = None,
     as_json: options.Json = False,
 ) -> int:
     """Take a checkpoint over as the training of a cell; `run` then only evaluates it."""
     from orchestration.evaluation.adopting import adopt
-    from orchestration.planning.plan import make_plan
-    from orchestration.planning.sweep_records import record_sweep
-    from trainers.weights.assumption import assumption_lines
+    from orchestration.evaluation.checkpoints import Reading
 
-    choice = options.chosen(sweep, smoke, small, seeds=str(seed))
-    opened = choice.opened(storage, data_root)
+    choice = options.SweepOptions(sweep=sweep, smoke=size.smoke, small=size.small, seeds=str(seed))
+    opened = options.open_sweep(choice, places)
     plan = make_plan(opened.resolved, store=opened.store)
     cell = _cell_of_row(plan, row, seed)
     record_sweep(opened.resolved, opened.store)
-    reading = weight_options.reading_of(normalize, state_dict)
+    reading = Reading(normalize=weights.normalize, state_dict=weights.state_dict)
     made = adopt(checkpoint, cell, settings=opened.settings, store=opened.store, reading=reading, is_forced=force)
     document = {
         "cell": cell.cell_id,
@@ -146,8 +143,6 @@ def adopt_checkpoint(
 
 
 def _cell_of_row(plan: Plan, row: str, seed: int) -> PlannedCell:
-    from orchestration.errors import InputError, Mistake, nearest
-
     found = [cell for cell in plan.cells if cell.cell.row == row and cell.cell.seed == seed]
     if len(found) == 1:
         return found[0]
@@ -177,8 +172,6 @@ def find_cell(prefix: str, store: FileStore) -> str:
     Raises:
         InputError: If none does, or several do.
     """
-    from orchestration.errors import InputError, Mistake
-
     wanted = prefix.strip().lower()
     found = [key for key in store.train_keys() if key.startswith(wanted)] if len(wanted) >= MIN_DIGITS else []
     if len(found) == 1:
@@ -204,7 +197,6 @@ def cell_document(key: str, store: ResultsStore) -> dict[str, Any]:
     }
     if result is None:
         return document
-    from orchestration.planning.costs.actual import cell_ledger
 
     training = result.training
     return {
@@ -244,8 +236,6 @@ def _what(result: CellResult | None) -> dict[str, Any]:
 
 
 def _cell_text(document: dict[str, Any]) -> str:
-    from orchestration.planning.costs.actual import ledger_text
-    from orchestration.results.foreign_rows import origin_lines
 
     lines = [f"cell {document['id']} ({document['train_key']})"]
     if document["held_by"]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from orchestration.cli import options, weight_options
-from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, count, emit, tell
+from orchestration.cli import options
+from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, count, echo_err, emit
+from orchestration.cli.weight_options import WeightOptions
+from orchestration.errors import InputError, Mistake
+from orchestration.settings import read_settings
 
 if TYPE_CHECKING:
     from orchestration.evaluation.benchmark_data import Choice
@@ -25,14 +29,6 @@ Frost = Annotated[str, typer.Option("--frost", help="procedural, or images from 
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the generated sets.")]
 
 
-def add_to(data: typer.Typer) -> None:
-    """Add the verbs of this file to the group `data`."""
-    data.command("generate")(generate_benchmark)
-    data.command("match")(match_benchmark)
-    data.command("baselines")(measure_baselines)
-    data.command("sheets")(write_sheets)
-
-
 def generate_benchmark(
     dataset: Dataset,
     benchmark: Family = "c",
@@ -47,10 +43,10 @@ def generate_benchmark(
     """Make a benchmark of corrupted test images in the cache, or find it there; `run` and `evaluate` then read it."""
     from orchestration.evaluation.benchmark_data import generate
 
-    settings = options.settings_of(None, data_root)
+    settings = read_settings(data_root=data_root)
     rows = []
     for row in generate(dataset, _choice(benchmark, kinds, severities, frost, seed), settings, threads=threads):
-        tell(f"{row['corruption']} {row['severity']}: {'made' if row['made'] else 'found'}")
+        echo_err(f"{row['corruption']} {row['severity']}: {'made' if row['made'] else 'found'}")
         rows.append(row)
     table = [
         [row["corruption"], str(row["severity"]), str(row["images"]), row["sha256"][:16], row["path"]] for row in rows
@@ -73,7 +69,7 @@ def match_benchmark(
     """Compare generated with published images by their statistics; code 1 where they do not match."""
     from orchestration.evaluation.benchmark_data import match
 
-    settings = options.settings_of(None, data_root)
+    settings = read_settings(data_root=data_root)
     choice = _choice(benchmark, kinds, severities, frost, 0)
     rows = list(match(dataset, choice, settings, images=images))
     table = [
@@ -93,6 +89,7 @@ def match_benchmark(
 
 def measure_baselines(
     model: Annotated[str, typer.Option("--model", help="Network: alexnet and others of torchvision, or one of ours.")],
+    weight_options: WeightOptions,
     dataset: Annotated[str, typer.Option("--dataset", help="Dataset whose benchmarks are read.")] = "imagenet",
     benchmarks: Annotated[
         str, typer.Option("--benchmarks", help="Of c, c-generated, p and p-generated, separated by commas.")
@@ -100,24 +97,23 @@ def measure_baselines(
     weights: Annotated[
         Path | None, typer.Option("--weights", help="File of weights; by default torchvision's for ImageNet.")
     ] = None,
-    normalize: weight_options.Normalize = None,
-    state_dict: weight_options.StateDict = None,
     name: Annotated[
         str | None, typer.Option("--name", help="Name of the baseline; by default says model and data.")
     ] = None,
     max_images: Annotated[
-        int | None, typer.Option("--max-images", min=1, help="Use only so many images; the file tells it.")
+        int | None, typer.Option("--max-images", min=1, help="Use only so many images; the file says so.")
     ] = None,
     data_root: options.DataRoot = None,
     as_json: options.Json = False,
 ) -> int:
     """Measure the errors, flip rates and top-5 distances of a baseline network, which normalise mCE, mFR and mT5D."""
     from orchestration.evaluation.benchmark_data import measure
+    from orchestration.evaluation.checkpoints import Reading
 
-    settings = options.settings_of(None, data_root)
+    settings = read_settings(data_root=data_root)
     chosen = [part.strip() for part in benchmarks.split(",") if part.strip()]
     label = name or f"{model.replace(':', '-')}-{dataset}-{'-'.join(chosen)}"
-    reading = weight_options.reading_of(normalize, state_dict)
+    reading = Reading(normalize=weight_options.normalize, state_dict=weight_options.state_dict)
     path, document = measure(
         label, model, dataset, chosen, settings, weights=weights, reading=reading, max_images=max_images
     )
@@ -137,14 +133,13 @@ def write_sheets(
     """Write contact sheets: every corruption of C at severities 1, 3, 5, of C-bar, of MNIST-C, and sequences of P."""
     from orchestration.evaluation.benchmark_data import sheets
 
-    settings = options.settings_of(None, data_root)
+    settings = read_settings(data_root=data_root)
     paths = [str(path) for path in sheets(dataset, settings, output=output, index=index, frost=frost)]
     emit({"sheets": paths}, lambda: "\n".join([*paths, count(len(paths), "sheet")]), as_json=as_json)
     return EXIT_DONE
 
 
 def _choice(benchmark: str, kinds: str | None, severities: str | None, frost: str, seed: int) -> Choice:
-    from orchestration.errors import InputError, Mistake
     from orchestration.evaluation.benchmark_data import Choice
 
     levels = [part.strip() for part in (severities or "").split(",") if part.strip()]
@@ -168,3 +163,11 @@ def _baseline_text(shown: dict[str, Any]) -> str:
     lines = [f"{shown['what']}; {shown['source']}", columns(rows, header=["kind", "measure", "value"], right=(2,))]
     use = f"use it with --set benchmarks.<name>.baseline={shown['name']}"
     return "\n".join([*lines, f"stored in {shown['path']}; {use}"])
+
+
+VERBS: Final[Mapping[str, Callable[..., int]]] = {
+    "generate": generate_benchmark,
+    "match": match_benchmark,
+    "baselines": measure_baselines,
+    "sheets": write_sheets,
+}

@@ -7,9 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
+from eval.benchmarks.presence import SOURCES, missing_files
+from eval.outliers.sets import IMAGE_SETS, outlier_folder
+from eval.published_files.layout import FOLDERS
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_DONE, EXIT_REFUSED, columns, emit
 from orchestration.cli.verbs.data import benchmarks as benchmark_verbs
+from orchestration.errors import EnvironmentRefused
+from orchestration.settings import read_settings
+from trainers.datasets.registry import DATASETS, missing_data
 
 Names = Annotated[
     list[str] | None,
@@ -23,20 +29,13 @@ Names = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the verbs of this file."""
-    data = typer.Typer(
-        help="Datasets and benchmarks: what is there, whether it is whole, and how to make it.",
-        no_args_is_help=True,
-        rich_markup_mode=None,
-    )
-    data.command("list")(list_data)
-    data.command("verify")(verify_data)
-    benchmark_verbs.add_to(data)
-    app.add_typer(data, name="data")
+    text = "Datasets and benchmarks: what is there, whether it is whole, and how to make it."
+    options.add_group(app, "data", text, {"list": list_data, "verify": verify_data, **benchmark_verbs.VERBS})
 
 
 def list_data(data_root: options.DataRoot = None, as_json: options.Json = False) -> int:
-    """List datasets, published benchmarks and outlier sets: what is below the data root, and how to get the others."""
-    root = options.settings_of(None, data_root).data_root
+    """List datasets, published benchmarks and outlier sets: what is in the data root, and how to get the others."""
+    root = read_settings(data_root=data_root).data_root
     rows = [*_dataset_rows(root), *_benchmark_rows(root), *_outlier_rows(root)]
     header = ["name", "kind", "pixels", "classes", "train", "test", "there", "get it with"]
     table = [
@@ -53,12 +52,11 @@ def verify_data(names: Names = None, data_root: options.DataRoot = None, as_json
     Archives are looked for in the data root and next to what is unpacked. Files that were compared with one count as published
     from then on, archive or not, until they change.
     """
-    from orchestration.errors import EnvironmentRefused
     from orchestration.evaluation.data_check import BROKEN, MISSING, check_data
 
     if data_root is not None and not Path(data_root).is_dir():
         raise EnvironmentRefused(f"--data-root must be a folder, but {data_root} is none; check the path")
-    rows = list(check_data(names, options.settings_of(None, data_root)))
+    rows = list(check_data(names, read_settings(data_root=data_root)))
     table = [[row["name"], row["state"], row["detail"]] for row in rows]
     emit(rows, lambda: columns(table, header=["data", "state", "detail"]), as_json=as_json)
     bad = {BROKEN, MISSING} if names else {BROKEN}
@@ -66,8 +64,6 @@ def verify_data(names: Names = None, data_root: options.DataRoot = None, as_json
 
 
 def _dataset_rows(root: Path) -> list[dict[str, Any]]:
-    from trainers.datasets.registry import DATASETS, missing_data
-
     rows = []
     for name, spec in DATASETS.items():
         missing = missing_data([name], root)
@@ -88,8 +84,6 @@ def _dataset_rows(root: Path) -> list[dict[str, Any]]:
 
 
 def _benchmark_rows(root: Path) -> list[dict[str, Any]]:
-    from eval.benchmarks.presence import SOURCES, missing_files
-    from eval.published_files.layout import FOLDERS
 
     rows = []
     for (dataset, benchmark), folder in FOLDERS.items():
@@ -101,8 +95,6 @@ def _benchmark_rows(root: Path) -> list[dict[str, Any]]:
 
 
 def _outlier_rows(root: Path) -> list[dict[str, Any]]:
-    from eval.outliers.sets import IMAGE_SETS, outlier_folder
-
     rows = []
     for name, each in IMAGE_SETS.items():
         is_there = outlier_folder(name, root) is not None

@@ -1,0 +1,261 @@
+"""`plan`: what a sweep wants, and what of it would run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, cast
+
+import typer
+
+from orchestration.cells.cell import Mode, Plan, PlannedCell
+from orchestration.cells.checks.published_rows import unmatched_tables
+from orchestration.cli import options
+from orchestration.cli.output import EXIT_DONE, columns, count, echo_damage, echo_err, emit
+from orchestration.errors import InputError, Mistake, command, nearest
+from orchestration.planning.costs.estimate import (
+    PRICE_FILE,
+    Machine,
+    PlanCost,
+    estimate,
+    read_machine,
+    recorded_experience,
+)
+from orchestration.planning.plan import make_plan
+from orchestration.planning.sweep_records import recorded_otherwise
+from orchestration.sweeps.model import Sweep
+
+MODES: Final = ("cached", "retry", "force", "read-only")
+SOURCES: Final = {
+    "recorded": "recorded cells of the same kind",
+    "operations": "counted operations, rough",
+    "unknown": "nothing, as their cost is unknown",
+}
+
+ModeName = Annotated[
+    str,
+    typer.Option(
+        "--mode", metavar="MODE", help="cached (what is missing), retry (failed ones too), force (all), read-only."
+    ),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostOptions:
+    """What machine a plan is estimated for."""
+
+    machine: Annotated[str, typer.Option("--machine", help="Machine of the price file that costs are for.")] = (
+        "cpu-core"
+    )
+    prices: Annotated[Path | None, typer.Option("--prices", help="Price file instead of the packaged one.")] = None
+    devices: Annotated[
+        int | None, typer.Option("--devices", help="Devices at once; by default those of one such machine.")
+    ] = None
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate", help="First time a few steps of each kind of cell here, as MACHINE; kept for later."
+        ),
+    ] = False
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this file."""
+    options.add_verbs(app, {"plan": plan})
+
+
+def plan(
+    choice: options.PlannedSweepOptions,
+    places: options.PlaceOptions,
+    costs: CostOptions,
+    mode: ModeName = "cached",
+    as_json: options.Json = False,
+) -> int:
+    """Show what a sweep wants, what of it is recorded, and what would run. Starts nothing."""
+    opened = options.open_sweep(choice, places)
+    resolved, store = opened.resolved, opened.store
+    sweep = resolved.sweep
+    made = make_plan(resolved, store=store, mode=mode_of(mode), checkpoints=opened.settings.checkpoints)
+    otherwise = recorded_otherwise(resolved, store, echo_damage) if made.to_run else ()
+    machine = read_machine(costs.machine, costs.prices or PRICE_FILE)
+    if costs.calibrate:
+        _calibrate(made, opened, machine)
+    cost = estimate(
+        made,
+        store=store,
+        catalogue=resolved.catalogue,
+        machine=machine,
+        devices=costs.devices,
+        workers=sweep.workers,
+    )
+    for line in cost.not_whole:
+        echo_err(f"estimated without what is not whole: {line}")
+    document = {**plan_document(made, sweep), "otherwise": otherwise, "cost": cost_document(cost)}
+    emit(document, lambda: "\n".join([plan_text(made, sweep), *otherwise, cost_text(cost)]), as_json=as_json)
+    return EXIT_DONE
+
+
+def mode_of(text: str) -> Mode:
+    """Return a mode by its name.
+
+    Raises:
+        InputError: If there is no such mode.
+    """
+    if text not in MODES:
+        raise InputError(
+            "options", [Mistake(where=f"--mode {text}", text=f"unknown mode '{text}'{nearest(text, MODES)}")]
+        )
+    return cast("Mode", text)
+
+
+def _calibrate(made: Plan, opened: options.OpenSweep, machine: Machine) -> None:
+    """Measure every kind of cell of a plan that nothing recorded informs about, and keep that in the store.
+
+    Raises:
+        InputError: If this process computes on another type of device than the machine has.
+    """
+    from orchestration.evaluation.calibrate import calibrate  # trains: it needs torch, which `plan` alone does without
+
+    found = calibrate(
+        made.to_run,
+        known=recorded_experience(made, opened.store, echo_damage),
+        machine=machine,
+        settings=opened.settings,
+        tell=echo_err,
+    )
+    for kind, reason in found.skipped.items():
+        echo_err(f"not calibrated: {kind}: {reason}")
+    if found.measured.training or found.measured.evaluation:
+        opened.store.record_calibration(machine.name, found.hardware, found.measured)
+        echo_err(f"measured on {found.hardware} and kept as machine '{machine.name}' for later plans on this storage")
+    elif not found.skipped:
+        echo_err("nothing to calibrate: recorded cells tell of every kind, or nothing is to run")
+
+
+def plan_document(made: Plan, sweep: Sweep) -> dict[str, Any]:
+    """Return a plan as plain values."""
+    parts = sweep.leaves
+    return {
+        "sweep": made.sweep,
+        "title": sweep.title,
+        "mode": made.mode,
+        "counts": _counts(made),
+        "cells": [_cell_document(cell) for cell in made.cells],
+        "columns": list(map(str, sweep.columns)),
+        "stand_ins": {str(shown): str(column) for part in parts for shown, column in part.stand_ins.items()},
+        "left_out": {name: reason for part in parts for name, reason in part.left_out.items()},
+        "duplicates": [list(rows) for rows in made.duplicates],
+        "missing_data": list(made.missing_data),
+        "missing_benchmarks": list(made.missing_benchmarks),
+        "left_out_images": list(made.left_out),
+        "unmatched_tables": list(unmatched_tables(sweep)),
+    }
+
+
+def plan_text(made: Plan, sweep: Sweep) -> str:
+    """Return a plan as text."""
+    counts = _counts(made)
+    rows = [
+        [cell.cell_id, cell.cell.row or "(supporting)", str(cell.cell.seed), _state(cell, made), _missing(cell)]
+        for cell in made.cells
+    ]
+    again = f", {counts['to_train_again']} of them again" if counts["to_train_again"] else ""
+    lines = [
+        f"{made.sweep}: {sweep.title}",
+        columns(rows, header=["cell", "row", "seed", "state", "to do"]),
+        "",
+        f"{count(counts['wanted'], 'cell')} wanted, {counts['recorded']} recorded, {counts['supporting']} supporting, "
+        f"{counts['to_run']} to run ({counts['to_train']} to train{again}, {counts['to_evaluate']} to evaluate only)",
+    ]
+    lines += [f"cell {cell.cell_id} is trained again: {cell.retrained}" for cell in made.to_run if cell.retrained]
+    if counts["set_aside"]:
+        again = command("run", options=("--mode", "retry"))
+        lines.append(f"{counts['set_aside']} failed before and stay aside; run them again with: {again}")
+    lines += [f"one and the same cells: {', '.join(rows)}" for rows in made.duplicates]
+    for part in sweep.leaves:
+        where = f"{part.name}: " if sweep.parts else ""
+        lines += [f"{where}left out: {name} ({reason})" for name, reason in part.left_out.items()]
+        lines += [f"{where}{shown} stands in for {column}" for shown, column in part.stand_ins.items()]
+    lines += unmatched_tables(sweep)
+    lines += [f"left out: {line}" for line in made.left_out]
+    lines += [f"missing: {line}" for line in (*made.missing_data, *made.missing_benchmarks)]
+    return "\n".join(lines)
+
+
+def cost_document(cost: PlanCost) -> dict[str, Any]:
+    """Return what a plan will cost as plain values."""
+    return {
+        "machine": cost.machine.name,
+        "devices": cost.devices,
+        "device_hours": cost.device_hours,
+        "wall_hours": cost.wall_hours,
+        "disk_bytes": cost.disk_bytes,
+        "money": cost.money,
+        "currency": cost.machine.currency,
+        "is_lower_bound": bool(cost.unknown),
+        "unknown": list(cost.unknown),
+        "estimated_from": cost.by_source(),
+        "calibrated_on": list(cost.calibrated_on),
+    }
+
+
+def cost_text(cost: PlanCost) -> str:
+    """Return what a plan will cost as a sentence."""
+    if not cost.cells:
+        return "nothing to run, nothing to pay"
+    machine, sources = cost.machine, cost.by_source()
+    hardware = f" on {', '.join(cost.calibrated_on)}" if cost.calibrated_on else ""
+    spoken = {**SOURCES, "calibration": f"a calibration{hardware}"}
+    learned = ", ".join(f"{count(number, 'cell')} from {spoken[source]}" for source, number in sources.items())
+    least = "at least " if cost.unknown else ""
+    text = (
+        f"estimate for {machine.name} ({count(cost.devices, 'device')}): {least}{cost.device_hours:.3g} device-hours, "
+        f"{cost.wall_hours:.3g} hours, {cost.disk_bytes / 2**20:.0f} MiB of checkpoints, "
+        f"{cost.money:.2f} {machine.currency} ({learned})"
+    )
+    return "\n".join([text, *cost.unknown])
+
+
+def _counts(made: Plan) -> dict[str, int]:
+    to_run = made.to_run
+    return {
+        "wanted": sum(not cell.supporting for cell in made.cells),
+        "recorded": sum(cell.is_done for cell in made.cells if not cell.supporting),
+        "supporting": sum(cell.supporting for cell in made.cells),
+        "to_run": len(to_run),
+        "to_train": sum(not cell.trained for cell in to_run),
+        "to_train_again": sum(bool(cell.retrained) for cell in to_run),
+        "to_evaluate": sum(cell.trained for cell in to_run),
+        "set_aside": len(made.set_aside),
+    }
+
+
+def _cell_document(cell: PlannedCell) -> dict[str, Any]:
+    return {
+        "id": cell.cell_id,
+        "train_key": cell.train_key,
+        "row": cell.cell.row,
+        "seed": cell.cell.seed,
+        "method": cell.config.method,
+        "dataset": cell.config.dataset,
+        "model": cell.config.model,
+        "trained": cell.trained,
+        "wanted": [request.name for request in cell.benchmarks],
+        "missing": [request.name for request in cell.missing],
+        "supporting": cell.supporting,
+        "failed": cell.failed,
+        "retrained": cell.retrained,
+    }
+
+
+def _state(cell: PlannedCell, made: Plan) -> str:
+    if cell.is_done:
+        return "recorded"
+    if cell.failed is not None and made.mode not in ("retry", "force"):
+        return "failed"
+    return "damaged" if cell.retrained else "trained" if cell.trained else "missing"
+
+
+def _missing(cell: PlannedCell) -> str:
+    stages = [] if cell.trained else ["train"]
+    return ", ".join([*stages, *(request.name for request in cell.missing)]) or "-"
