@@ -8,22 +8,21 @@ Users add methods through entry points of the group `dreamgrid.methods`: each na
 
 from __future__ import annotations
 
-import difflib
 import itertools
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import fields
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from augment.errors import AugmentError
-from augment.plugins import installed
+from augment.lookup.kinds import Kind
+from augment.lookup.parameters import typed_values
 from augment.registry import METHODS, Method
 
 if TYPE_CHECKING:
     from augment.treatment import Treatment, TreatmentContext
 
-ENTRY_POINTS: Final = "dreamgrid.methods"
+METHOD_KIND: Final = Kind(what="method", group="dreamgrid.methods", type=Method, builtin=METHODS, error=AugmentError)
 SEPARATOR: Final = "+"
 UNSTATED: Final[Mapping[str, str]] = {
     "pixmix+cutmix": "in which order PixMix and CutMix are composed (PixMix first here)",
@@ -37,7 +36,7 @@ def known_methods() -> Mapping[str, Method]:
     Raises:
         AugmentError: If an entry point cannot be loaded, is no `Method`, or its name is taken.
     """
-    return {**METHODS, **installed(ENTRY_POINTS, Method, taken=METHODS, error=AugmentError)}
+    return {**METHODS, **METHOD_KIND.added()}
 
 
 def method_for(name: str) -> Method:
@@ -46,7 +45,8 @@ def method_for(name: str) -> Method:
     Raises:
         AugmentError: If a part is unknown, or the parts do not compose; the message says what to write instead.
     """
-    parts = [_single(part.strip(), name) for part in name.split(SEPARATOR)]
+    names = [part.strip() for part in name.split(SEPARATOR)]
+    parts = [METHOD_KIND.find(part, where=f" in {name!r}" if part != name else "") for part in names]
     if len(parts) == 1:
         return parts[0]
     problems = _problems(parts)
@@ -76,43 +76,8 @@ def config_for(method: Method, dataset: str, params: Mapping[str, Any]) -> Any:
 
 
 def _values(method: Method, dataset: str, params: Mapping[str, object]) -> dict[str, object]:
-    known = {item.name: getattr(method.config(), item.name) for item in fields(method.config)}
-    problems = []
-    values: dict[str, object] = {}
-    for key, value in {**method.defaults.get(dataset, {}), **params}.items():
-        if key not in known:
-            problems.append(f"unknown hyper-parameter {key!r} of {method.name}{_nearest(key, known)}")
-        elif not _fits(value, known[key]):
-            problems.append(f"{key} of {method.name} must be {type(known[key]).__name__}, but got {value!r}")
-        else:
-            values[key] = float(value) if isinstance(known[key], float) else value  # type: ignore[arg-type]
-    if problems:
-        raise AugmentError("; ".join(problems))
-    return values
-
-
-def _fits(value: object, default: object) -> bool:
-    if isinstance(default, bool) or isinstance(value, bool):
-        return isinstance(default, bool) and isinstance(value, bool)
-    if isinstance(default, float):
-        return isinstance(value, (int, float))
-    return isinstance(value, type(default)) or default is None
-
-
-def _nearest(word: str, known: Mapping[str, object]) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1)
-    hint = f" (did you mean {close[0]!r}?)" if close else ""
-    return f"{hint}; known: {', '.join(sorted(known)) or 'none'}"
-
-
-def _single(part: str, name: str) -> Method:
-    if part in METHODS:
-        return METHODS[part]
-    known = known_methods()
-    if part not in known:
-        where = f" in {name!r}" if part != name else ""
-        raise AugmentError(f"unknown method {part!r}{where}{_nearest(part, known)}")
-    return known[part]
+    given = {**method.defaults.get(dataset, {}), **params}
+    return typed_values(method.config, given, of=method.name, what="hyper-parameter", error=AugmentError)
 
 
 def _problems(parts: list[Method]) -> list[str]:

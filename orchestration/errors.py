@@ -16,7 +16,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Final, Protocol
 
 PROGRAM: Final = "dreamgrid"
@@ -67,15 +66,6 @@ class InputError(SweepError):
 
 class EnvironmentRefused(SweepError):
     """Something outside the sweep is missing or refuses: data, storage, a cluster, a tracking server."""
-
-
-def nearest(name: str, known: Sequence[str]) -> str:
-    """Return "(did you mean ...?); known: ..." for an unknown name, with at most 30 known names."""
-    ordered = sorted(known)
-    close = get_close_matches(name, ordered, n=1, cutoff=0.5)
-    hint = f" (did you mean '{close[0]}'?)" if close else ""
-    shown = ", ".join(ordered[:30]) + (", ..." if len(ordered) > 30 else "")
-    return f"{hint}; known: {shown or 'none'}"
 
 
 class Builder(Protocol):

@@ -18,11 +18,11 @@ Every message says the rule, the value and the fix.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from augment.files.walk import ImageFolderError, NoImagesError
+from augment.lookup.parameters import nearest
 
 
 class TrainingError(Exception):
@@ -98,10 +98,7 @@ class NonFiniteLoss(TrainingError):
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownName:
     """Return the error for an unknown name, with the nearest known one."""
-    names = sorted(known)
-    nearest = difflib.get_close_matches(name.lower(), names, n=1)
-    guess = f" (did you mean {nearest[0]!r}?)" if nearest else ""
-    return UnknownName(f"unknown {kind} {name!r}{guess}; known: {', '.join(names)}")
+    return UnknownName(f"unknown {kind} {name!r}{nearest(name, known)}")
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from augment.lookup.parameters import field_names, typed_values
 from trainers.config import RecipeConfig
 from trainers.errors import ImpossibleJob, unknown_name
 from trainers.models.registry import model_for
@@ -132,12 +133,11 @@ def resolve_recipe(name: str, overrides: Mapping[str, Any]) -> RecipeConfig:
         ImpossibleJob: If a value is out of range or of the wrong type; says all of them.
     """
     spec = recipe_for(name)
-    known = {entry.name for entry in dataclasses.fields(RecipeConfig)}
+    known = field_names(RecipeConfig)
     for key in overrides:
         if key not in known:
             raise unknown_name("field of a recipe", key, known)
-    changes = {key: tuple(value) if isinstance(value, list) else value for key, value in overrides.items()}
-    return _typed(dataclasses.replace(spec.config, **_checked(changes)))
+    return dataclasses.replace(spec.config, **typed_values(RecipeConfig, overrides, error=ImpossibleJob))
 
 
 def resolve_model_params(recipe: str, model: str, overrides: Mapping[str, object]) -> dict[str, object]:
@@ -150,43 +150,3 @@ def resolve_model_params(recipe: str, model: str, overrides: Mapping[str, object
     spec = model_for(model)
     shared = {key: value for key, value in recipe_for(recipe).model_params.items() if key in spec.params}
     return spec.resolve({**shared, **overrides})
-
-
-_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
-    **dict.fromkeys(
-        ("epochs", "batch_size", "batch_shards", "warmup_steps", "crop_padding", "grad_accumulation"), (int,)
-    ),
-    **dict.fromkeys(("train_images",), (int, type(None))),
-    **dict.fromkeys(("validation_images",), (int,)),
-    **dict.fromkeys(("lr", "final_lr", "step_gamma", "momentum", "weight_decay"), (int, float)),
-    **dict.fromkeys(("grad_clip", "ema_decay"), (int, float, type(None))),
-    **dict.fromkeys(("nesterov", "flip", "channels_last", "compile"), (bool,)),
-    **dict.fromkeys(("optimiser", "schedule", "precision", "crop"), (str,)),
-    "step_epochs": (tuple,),
-}
-
-
-def _checked(changes: Mapping[str, Any]) -> Mapping[str, Any]:
-    wrong = [
-        f"{key} must be {' or '.join(_spoken(kind) for kind in _TYPES[key])}, but got {value!r}"
-        for key, value in changes.items()
-        if not isinstance(value, _TYPES[key]) or (isinstance(value, bool) and bool not in _TYPES[key])
-    ]
-    if wrong:
-        raise ImpossibleJob("; ".join(wrong))
-    return changes
-
-
-def _spoken(kind: type) -> str:
-    names = {int: "a whole number", float: "a number", bool: "true or false", str: "a word", tuple: "a list"}
-    return names.get(kind, "null")
-
-
-def _typed(recipe: RecipeConfig) -> RecipeConfig:
-    """Turn whole numbers of real-valued fields into floats, so that `lr: 1` and `lr: 1.0` are one key."""
-    floats = {
-        key: float(getattr(recipe, key))
-        for key, kinds in _TYPES.items()
-        if float in kinds and getattr(recipe, key) is not None
-    }
-    return dataclasses.replace(recipe, **floats)  # type: ignore[arg-type]

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from augment.compound import method_for
 from augment.files.published import Identified, check_planned
+from augment.lookup.kinds import Versioned
 from augment.mixing_sets.identity import config_for
 from augment.mixing_sets.registry import mixing_set_for
-from augment.plugins import Versioned
 from trainers.datasets.content import dataset_content
 from trainers.datasets.registry import dataset_for
 from trainers.datasets.streams import stream_files

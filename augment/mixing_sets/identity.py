@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from augment.lookup.kinds import versioned
+from augment.lookup.parameters import typed_values
 from augment.mixing_sets.contract import MixingSet, MixingSetError
-from augment.parameters import typed_values
-from augment.plugins import versioned
 
 LARGEST_SIDE: Final = 1024
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from augment.kernels.compiled import WarmUp
+from augment.lookup.kinds import Kind
 from augment.mixing_sets.contract import MixingSet, MixingSetError
 from augment.mixing_sets.from_files.folder import FOLDER
 from augment.mixing_sets.from_files.published import PIXMIX_IMAGES
@@ -19,7 +20,6 @@ from augment.mixing_sets.procedural.spectrum.spectrum import SPECTRUM
 from augment.mixing_sets.procedural.stylegan import STYLEGAN
 from augment.mixing_sets.trained.fractals_fvis import FRACTALS_FVIS
 from augment.mixing_sets.trained.fvis import FVIS, RESNET_FVIS
-from augment.plugins import Kind
 
 MIXING_SETS: Final[Mapping[str, MixingSet]] = {
     "fractals": FRACTALS,

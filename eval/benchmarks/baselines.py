@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import yaml
 
-from eval.benchmarks.params import nearest
+from augment.lookup.parameters import nearest
 from eval.errors import EvalError
 
 _LARGEST: Final = {"errors": 1.0, "flip_rates": 1.0, "top5_distances": 18.0}

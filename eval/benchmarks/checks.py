@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from augment.lookup.parameters import nearest
 from eval.benchmarks.baselines import baseline_for
 from eval.benchmarks.builtin import BENCHMARKS
-from eval.benchmarks.params import build_config, nearest
 from eval.benchmarks.presence import READERS
 from eval.benchmarks.registry import benchmark_for
 from eval.errors import EvalError
@@ -59,7 +59,7 @@ def benchmark_problem(name: str, params: Mapping[str, object], split: Evaluation
     """
     if name not in BENCHMARKS:
         return None
-    config: Any = build_config(benchmark_for(name).config, params, owner=f"benchmark {name!r}")
+    config: Any = benchmark_for(name).config_of(params)
     used = split.used(config)
     try:
         if name in READERS and name != "ood":

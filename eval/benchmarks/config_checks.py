@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eval.benchmarks.params import nearest
+from augment.lookup.parameters import nearest
 
 
 def check_at_least_one(what: str, value: int) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from augment.lookup.parameters import build_config
+from eval.errors import EvalError
 from eval.report import OWN_FILES
 
 if TYPE_CHECKING:
@@ -52,6 +54,14 @@ class Benchmark:
     details: str | None = None
     check_images: Callable[[Any, int, int], None] | None = None
     code: Mapping[str, str] | None = None
+
+    def config_of(self, params: Mapping[str, object]) -> Any:
+        """Return the protocol's parameters from plain values; left-out ones are at their defaults.
+
+        Raises:
+            EvalError: If a parameter is unknown or lacking, or a value does not fit; all mistakes at once.
+        """
+        return build_config(self.config, params, of=f"benchmark {self.name!r}", error=EvalError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from eval.benchmarks.params import build_config
 from eval.benchmarks.registry import benchmark_for
 from eval.metrics.scores import OOD_SHARE
 
@@ -55,7 +54,7 @@ def benchmark_cost(
     Raises:
         EvalError: If the benchmark or a parameter is unknown.
     """
-    config: Any = build_config(benchmark_for(name).config, params, owner=f"benchmark {name!r}")
+    config: Any = benchmark_for(name).config_of(params)
     limit = getattr(config, "max_images", None)
     used = num_images if limit is None else min(limit, num_images)
     if name.startswith("pgd"):

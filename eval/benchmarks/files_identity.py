@@ -18,7 +18,6 @@ from augment.files.content import file_hash
 from augment.files.looks import content_of
 from augment.files.published import Identified, absent, by_proof, given, joined, own, published
 from augment.files.walk import ImageFolderError
-from eval.benchmarks.params import build_config
 from eval.benchmarks.presence import READERS, folder_sets, is_there, needed_parts
 from eval.benchmarks.registry import benchmark_for
 from eval.errors import EvalError
@@ -48,7 +47,7 @@ def files_identity(
     """
     if benchmark not in READERS | NORMALISED:
         return {}
-    config: Any = build_config(benchmark_for(benchmark).config, params, owner=f"benchmark {benchmark!r}")
+    config: Any = benchmark_for(benchmark).config_of(params)
     try:
         found = _collections(benchmark, config, dataset, data_root)
     except ImageFolderError as error:

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from augment.files.trial import refuse_undecodable
 from augment.files.walk import ImageFolderError, is_hidden
-from eval.benchmarks.params import build_config
 from eval.benchmarks.registry import benchmark_for
 from eval.corruptions.cbar.registry import cbar_kinds
 from eval.errors import EvalError
@@ -55,7 +54,7 @@ def missing_files(benchmark: str, params: Mapping[str, object], dataset: str, da
     """
     if benchmark not in READERS:
         return []
-    config: Any = build_config(benchmark_for(benchmark).config, params, owner=f"benchmark {benchmark!r}")
+    config: Any = benchmark_for(benchmark).config_of(params)
     if benchmark == "ood":
         return _unusable_sets(folder_sets(config), data_root)
     folder = FOLDERS.get((dataset, benchmark))
@@ -83,7 +82,7 @@ def unusable_files(benchmark: str, params: Mapping[str, object], dataset: str, d
     """
     if benchmark != "ood":
         return missing_files(benchmark, params, dataset, data_root)
-    config: Any = build_config(benchmark_for(benchmark).config, params, owner=f"benchmark {benchmark!r}")
+    config: Any = benchmark_for(benchmark).config_of(params)
     folders, absent = folder_sets(config), []
     for name in folders:
         try:
@@ -104,7 +103,7 @@ def needed_datasets(benchmark: str, params: Mapping[str, object]) -> tuple[str, 
     """
     if benchmark != "ood":
         return ()
-    config: Any = build_config(benchmark_for(benchmark).config, params, owner=f"benchmark {benchmark!r}")
+    config: Any = benchmark_for(benchmark).config_of(params)
     drawn_or_folders = {*OUTLIER_SETS, *folder_sets(config)}
     return tuple(name for name in config.sets if name not in drawn_or_folders)
 

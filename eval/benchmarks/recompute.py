@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eval.benchmarks.params import build_config
 from eval.benchmarks.registry import benchmark_for
 from eval.errors import EvalError
 from eval.predictions import Predictions, predictions_from
@@ -45,7 +44,7 @@ def recompute(
     Raises:
         EvalError: If the benchmark keeps no predictions to compute from, or they are incomplete.
     """
-    config: Any = build_config(benchmark_for(name).config, params, owner=f"benchmark {name!r}")
+    config: Any = benchmark_for(name).config_of(params)
     outcome = _outcome(name, config, recorded.arrays, data_root, seed)
     return replace(outcome, notes={**recorded.notes, **outcome.notes, "recomputed": True})
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Final
 
-from augment.plugins import installed, versioned
+from augment.lookup.kinds import Kind, versioned
 from eval.benchmarks.builtin import BENCHMARKS
 from eval.benchmarks.contract import Benchmark
-from eval.benchmarks.params import build_config, nearest, plain_values
 from eval.errors import EvalError
 
-ENTRY_POINTS: Final = "dreamgrid.benchmarks"
+BENCHMARK_KIND: Final = Kind(
+    what="benchmark", group="dreamgrid.benchmarks", type=Benchmark, builtin=BENCHMARKS, error=EvalError
+)
 
 
 def benchmark_for(name: str) -> Benchmark:
@@ -20,12 +22,7 @@ def benchmark_for(name: str) -> Benchmark:
     Raises:
         EvalError: If there is none of that name, or a package takes a name of ours.
     """
-    if name in BENCHMARKS:
-        return BENCHMARKS[name]
-    added = added_benchmarks()
-    if name in added:
-        return added[name]
-    raise EvalError(f"unknown benchmark {name!r}{nearest(name, [*BENCHMARKS, *added])}")
+    return BENCHMARK_KIND.find(name)
 
 
 def added_benchmarks() -> dict[str, Benchmark]:
@@ -34,7 +31,7 @@ def added_benchmarks() -> dict[str, Benchmark]:
     Raises:
         EvalError: If an entry point cannot be loaded, is no `Benchmark`, or its name is taken.
     """
-    return installed(ENTRY_POINTS, Benchmark, taken=BENCHMARKS, error=EvalError)
+    return BENCHMARK_KIND.added()
 
 
 def full_params(name: str, params: Mapping[str, object]) -> dict[str, object]:
@@ -43,7 +40,12 @@ def full_params(name: str, params: Mapping[str, object]) -> dict[str, object]:
     Raises:
         EvalError: If the benchmark or a parameter is unknown, or a value does not fit.
     """
-    return plain_values(build_config(benchmark_for(name).config, params, owner=f"benchmark {name!r}"))
+    config = benchmark_for(name).config_of(params)
+    return {field.name: _plain(getattr(config, field.name)) for field in fields(config)}
+
+
+def _plain(value: object) -> object:
+    return [_plain(each) for each in value] if isinstance(value, tuple) else value
 
 
 def check_images(benchmark: Benchmark, params: Mapping[str, object], *, side: int, channels: int) -> None:
@@ -54,7 +56,7 @@ def check_images(benchmark: Benchmark, params: Mapping[str, object], *, side: in
     """
     if benchmark.check_images is None:
         return
-    config = build_config(benchmark.config, params, owner=f"benchmark {benchmark.name!r}")
+    config = benchmark.config_of(params)
     try:
         benchmark.check_images(config, side, channels)
     except ValueError as error:

@@ -15,7 +15,6 @@ import numpy as np
 from augment.files.published import Identified, check_planned
 from eval.benchmarks.contract import BenchmarkRequest
 from eval.benchmarks.files_identity import files_identity
-from eval.benchmarks.params import build_config
 from eval.benchmarks.presence import needed_datasets
 from eval.benchmarks.registry import benchmark_for
 from eval.errors import EvalError
@@ -116,7 +115,7 @@ def _run(subject: Subject, request: BenchmarkRequest) -> BenchmarkOutcome:
             f"the code of benchmark {request.name!r} must be what it was while planning, since results are recorded under its "
             "hash, but it is different on this worker; plan again, and install the same version of the package on all machines"
         )
-    config = build_config(benchmark.config, request.params, owner=f"benchmark {request.name!r}")
+    config = benchmark.config_of(request.params)
     files = _files_of(subject, request)
     wrong = [text for name, each in files.items() if (text := check_planned(name, request.files.get(name, {}), each))]
     if wrong:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal, get_args
 
-from eval.benchmarks.params import nearest
+from augment.lookup.parameters import nearest
 from eval.benchmarks.presence import is_there, missing_files
 from eval.benchmarks.registry import benchmark_for
 from eval.errors import EvalError

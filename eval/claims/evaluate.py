@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from eval.benchmarks.params import nearest
+from augment.lookup.parameters import nearest
 from eval.claims.comparing import ALPHA, Comparison, Truth
 from eval.claims.evidence import Evidence, Measure, PrintedEvidence
 from eval.claims.predicates import FIELDS, TESTS, Bench, NotCheckable

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from augment.lookup.parameters import nearest
 from eval.corruptions.c.registry import CORRUPTIONS
 from eval.corruptions.cbar.registry import CBAR_CORRUPTIONS
 from eval.corruptions.contract import SEVERITIES, Corruption, Parameters, check_side, nearest_scale
@@ -34,11 +34,7 @@ class Family:
             ValueError: If it is unknown; names the nearest known one.
         """
         if kind not in self.kinds:
-            near = difflib.get_close_matches(kind, self.kinds, n=1)
-            hint = f" (did you mean '{near[0]}'?)" if near else ""
-            raise ValueError(
-                f"unknown corruption '{kind}' of '{self.name}'{hint}; known: {', '.join(sorted(self.kinds))}"
-            )
+            raise ValueError(f"unknown corruption {kind!r} of {self.name!r}{nearest(kind, self.kinds)}")
         return self.kinds[kind]
 
     def at(self, kind: str, severity: int, side: int) -> tuple[int, Parameters]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from eval.benchmarks.params import nearest
+from augment.lookup.parameters import nearest
 from eval.errors import EvalError
 from eval.exchange import openood, robustbench, torch_uncertainty
 from eval.exchange.cells import plain_name

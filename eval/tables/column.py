@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from eval.benchmarks.params import nearest
+from augment.lookup.parameters import nearest
 from eval.benchmarks.registry import benchmark_for
 from eval.errors import EvalError
 from eval.metrics.registry import METRICS, MetricSpec

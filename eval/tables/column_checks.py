@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from augment.lookup.parameters import nearest
 from eval.benchmarks.baselines import baseline_name
 from eval.benchmarks.builtin import BENCHMARKS
 from eval.benchmarks.checks import EvaluationData
-from eval.benchmarks.params import build_config, nearest
 from eval.benchmarks.registry import benchmark_for
 from eval.corruptions.cbar.registry import cbar_kinds
 from eval.metrics.registry import METRICS
@@ -33,7 +33,7 @@ def column_problem(column: Column, params: Mapping[str, object], split: Evaluati
     """
     if column.benchmark not in BENCHMARKS:
         return None
-    config: Any = build_config(benchmark_for(column.benchmark).config, params, owner=f"benchmark {column.benchmark!r}")
+    config: Any = benchmark_for(column.benchmark).config_of(params)
     detail = None if column.detail == MEAN else column.detail
     if detail is not None:
         problem = _detail_problem(column, detail, config, split)
@@ -69,7 +69,7 @@ def missing_baseline(column: Column, params: Mapping[str, object], dataset: str,
     """
     if column.benchmark != "p" or column.metric not in NORMALISED:
         return None
-    config: Any = build_config(benchmark_for("p").config, params, owner="benchmark 'p'")
+    config: Any = benchmark_for("p").config_of(params)
     if baseline_name("p", config, dataset, data_root) is not None:
         return None
     return (

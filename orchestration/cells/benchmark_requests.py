@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from augment.files.published import Identified, absent, as_planned
-from augment.plugins import versioned
+from augment.lookup.kinds import versioned
 from eval.benchmarks.contract import BenchmarkRequest
 from eval.benchmarks.files_identity import files_identity
 from eval.benchmarks.presence import needed_datasets

@@ -5,15 +5,13 @@ One frozen value, so that a test can put a small one in its place. Importing and
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestration.errors import nearest
-from orchestration.sweeps.messages import broken_rule
+from augment.lookup.parameters import nearest
 
 if TYPE_CHECKING:
     from augment.mixing_sets.contract import MixingSet
@@ -121,49 +119,3 @@ def builtin_catalogue(data_root: Path | None = None) -> Catalogue:
         loop_semantics=LOOP_SEMANTICS,
         data_root=data_root,
     )
-
-
-def known_fields(config: type) -> tuple[str, ...]:
-    """Return the names of a configuration's fields."""
-    return tuple(getattr(config, "__dataclass_fields__", {}))
-
-
-def config_values(config: type, given: Mapping[str, Any], *, subject: str) -> dict[str, Any]:
-    """Return all values of a configuration as plain values: its defaults, overridden by those given and type-checked.
-
-    Args:
-        config: A frozen dataclass with defaults for every field.
-        given: Field -> plain value; lists stand for tuples.
-        subject: What it configures, for messages.
-
-    Raises:
-        ValueError: If a field is unknown, a value has the wrong type, or the configuration refuses it.
-    """
-    fields = known_fields(config)
-    unknown = [name for name in given if name not in fields]
-    if unknown:
-        raise ValueError(f"{subject} has no parameter '{unknown[0]}'{nearest(unknown[0], fields)}")
-    try:
-        made = config(**{name: _typed(config, name, value, subject) for name, value in given.items()})
-    except TypeError as error:
-        raise ValueError(f"{subject}: {error}") from error
-    return asdict(made)
-
-
-def _typed(config: type, name: str, value: Any, subject: str) -> Any:
-    from pydantic import ValidationError
-
-    try:
-        return _field_adapter(config, name).validate_json(json.dumps(value, allow_nan=False), strict=True)
-    except ValidationError as error:
-        rules = dict.fromkeys(broken_rule(each) for each in error.errors(include_url=False))
-        raise ValueError(f"parameter '{name}' of {subject} must be {' or '.join(rules)}, but got {value!r}") from error
-
-
-@cache
-def _field_adapter(config: type, name: str) -> Any:
-    from typing import get_type_hints
-
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(get_type_hints(config)[name])

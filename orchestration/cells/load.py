@@ -9,10 +9,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
+from augment.lookup.parameters import nearest
 from orchestration.cells.catalogue import Catalogue, builtin_catalogue
 from orchestration.cells.resolve import resolve_sweep, try_resolve_sweep
 from orchestration.cells.resolved import ResolvedSweep
-from orchestration.errors import InputError, Mistake, nearest
+from orchestration.errors import InputError, Mistake
 from orchestration.sweeps.expand import expand
 from orchestration.sweeps.model import SIZES, Overrides, Size, Sweep, union_of
 from orchestration.sweeps.schema import SweepFile, parse_document

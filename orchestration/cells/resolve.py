@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from orchestration.cells.catalogue import Catalogue, known_fields
+from augment.lookup.parameters import field_names, nearest
+from orchestration.cells.catalogue import Catalogue
 from orchestration.cells.checks.columns import impossible, unknown_columns
 from orchestration.cells.checks.tables import layout_mistakes, table_mistakes
 from orchestration.cells.identity import Resolver
 from orchestration.cells.point_settings import mistake_at
 from orchestration.cells.resolve_point import resolve_point
 from orchestration.cells.resolved import ResolvedPoint, ResolvedSweep
-from orchestration.errors import InputError, Mistake, nearest
+from orchestration.errors import InputError, Mistake
 from orchestration.sweeps.model import Sweep
 
 MAX_MISTAKES = 50
@@ -137,7 +138,7 @@ def check_overrides(sweep: Sweep, catalogue: Catalogue) -> list[Mistake]:
         method = point.settings.get("method")
         for part in str(method.value).split("+") if method is not None else ():
             if part in catalogue.methods:
-                known.update(known_fields(catalogue.methods[part].config))
+                known.update(field_names(catalogue.methods[part].config))
     return [
         mistake_at(sweep, origin, f"no method of the sweep has the parameter '{name}'{nearest(name, sorted(known))}")
         for name, origin in wanted.items()

@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from augment.files.named import with_contents
 from augment.files.published import Identified
-from augment.plugins import Versioned, versioned
+from augment.lookup.kinds import Versioned, versioned
+from augment.lookup.parameters import build_config, field_names, nearest
 from eval.benchmarks.contract import BenchmarkRequest
 from eval.tables.column import Column
 from orchestration.cells.benchmark_requests import benchmark_request, tested_on_its_training
-from orchestration.cells.catalogue import config_values, known_fields
 from orchestration.cells.cell import Cell
 from orchestration.cells.identity import ResolvedCell, Resolver, Template, identity_of
 from orchestration.cells.keys import IMPORTED, canonical_json, plain
 from orchestration.cells.point_settings import PointSettings, attempt
-from orchestration.errors import nearest
 from orchestration.sweeps.model import Point, Setting, Settings, Sweep
 from trainers.config import JobConfig, MixingSetConfig, RecipeConfig
 from trainers.recipes import resolve_model_params, resolve_recipe
@@ -331,7 +330,7 @@ class Reading(PointSettings):
     def _method_params(self, parts: tuple[Method, ...], dataset: str) -> dict[str, Any] | None:
         given = self._group("params")
         soft = {path.removeprefix("params.") for path, item in self.settings.items() if item.is_soft}
-        fields = {part.name: known_fields(part.config) for part in parts}
+        fields = {part.name: field_names(part.config) for part in parts}
         shares: dict[str, dict[str, Any]] = {part.name: {} for part in parts}
         for path, value in given.items():
             owners = _owners(path, fields)
@@ -355,9 +354,9 @@ class Reading(PointSettings):
         values = {**part.defaults.get(dataset, {}), **given}
         key = ("method", part.name, canonical_json(values))
         subject = f"method '{part.name}'"
-        made = self.resolver.remember(key, lambda: attempt(config_values, part.config, values, subject=subject))
+        made = self.resolver.remember(key, lambda: attempt(build_config, part.config, values, of=subject))
         filled = self._unpack("params", made)
-        return None if filled is None else with_contents(part, filled, self.catalogue.data_root)
+        return None if filled is None else with_contents(part, asdict(filled), self.catalogue.data_root)
 
     def _needs_mixing_set(self, parts: Sequence[Method]) -> bool:
         given = self._group("params")

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestration.errors import InputError, Mistake, nearest
+from augment.lookup.parameters import nearest
+from orchestration.errors import InputError, Mistake
 
 if TYPE_CHECKING:
     from eval.corruptions.contract import FrostImages

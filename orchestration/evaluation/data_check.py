@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestration.errors import InputError, Mistake, nearest
+from augment.lookup.parameters import nearest
+from orchestration.errors import InputError, Mistake
 
 if TYPE_CHECKING:
     import numpy as np

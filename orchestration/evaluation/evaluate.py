@@ -271,9 +271,9 @@ def select_axes(benchmarks: Mapping[str, Mapping[str, object]], axes: Sequence[s
     """
     from typing import get_args
 
+    from augment.lookup.parameters import nearest
     from eval.benchmarks.contract import SafetyAxis
     from eval.benchmarks.suites import axes_of
-    from orchestration.errors import nearest
 
     known = get_args(SafetyAxis)
     mistakes = [

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from augment.lookup.parameters import nearest
 from clusters.storage.open import join, open_storage
-from orchestration.errors import InputError, Mistake, nearest
+from orchestration.errors import InputError, Mistake
 from orchestration.planning.forgetting import forget
 from orchestration.planning.lookup import whole_results
 from orchestration.planning.reachable import wanted_keys

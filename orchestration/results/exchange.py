@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from augment.lookup.parameters import nearest
 from eval.exchange.contract import About
 from eval.exchange.suites import SUITES
 from eval.report import BenchmarkOutcome, MetricValue, reads_own_files
-from orchestration.errors import InputError, Mistake, nearest
+from orchestration.errors import InputError, Mistake
 from orchestration.store.contract import ResultsStore
 
 DOCUMENT_KIND: Final = "dreamgrid-evaluation"

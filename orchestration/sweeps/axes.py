@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestration.errors import nearest
+from augment.lookup.parameters import nearest
 from orchestration.sweeps.model import Settings, quoted_value
 from orchestration.sweeps.schema import PointPatch
 from orchestration.sweeps.yaml_reader import Path

@@ -12,9 +12,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from augment.lookup.parameters import nearest
 from eval.tables.column import Column
 from eval.tables.labels import difference, label_problem, look_alikes
-from orchestration.errors import Mistake, nearest
+from orchestration.errors import Mistake
 from orchestration.sweeps.axes import Listed, exclusion_mistakes, matches, same
 from orchestration.sweeps.forced_settings import overruled_mistakes, overruled_notes
 from orchestration.sweeps.model import Overrides, Point, Setting, Settings, Size, Sweep, quoted_value, spoken_value

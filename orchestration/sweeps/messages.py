@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from orchestration.errors import nearest
+from augment.lookup.parameters import did_you_mean
 
 PATTERNS: Final[Mapping[str, str]] = {
     r"^[a-z0-9][a-z0-9-]{0,63}$": "lower-case letters, digits and hyphens, at most 64, beginning with a letter or digit",
@@ -72,13 +72,8 @@ def value_mistake(name: str, error: Mapping[str, Any]) -> str:
     value, rule = error.get("input"), broken_rule(error)
     if error["type"] == "literal_error":
         choices = [choice.strip("'") for choice in rule.removeprefix("one of ").replace(" or ", ", ").split(", ")]
-        return f"{name} must be {rule}, but got {shown_value(value)}{_guess(value, choices)}"
+        return f"{name} must be {rule}, but got {shown_value(value)}{did_you_mean(str(value), choices)}"
     return f"{name} must be {rule}, but got {shown_value(value)}{_fix(rule, value)}"
-
-
-def _guess(value: Any, choices: list[str]) -> str:
-    hint = nearest(str(value), choices)
-    return hint[: hint.index("; known")] if "did you mean" in hint else ""
 
 
 def _fix(rule: str, value: Any) -> str:

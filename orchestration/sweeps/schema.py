@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, ValidationError
 
-from orchestration.errors import Mistake, nearest
+from augment.lookup.parameters import did_you_mean, nearest
+from orchestration.errors import Mistake
 from orchestration.sweeps.messages import shown_value, value_mistake
 from orchestration.sweeps.rules import completed, rule_mistakes, with_parts, without
 from orchestration.sweeps.yaml_reader import Document, Path, mistake_in
@@ -218,7 +218,7 @@ def _follows(error: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> b
         for other in others
         if other["type"] == "extra_forbidden" and other["loc"][:-1] == error["loc"][:-1]
     ]
-    return bool(get_close_matches(str(error["loc"][-1]), spelt, n=1, cutoff=0.5))
+    return bool(did_you_mean(str(error["loc"][-1]), spelt))
 
 
 def _mistake(error: Mapping[str, Any], document: Document) -> Mistake:

@@ -9,9 +9,9 @@ import pytest
 
 from augment.compound import known_methods, method_for
 from augment.errors import AugmentError
+from augment.lookup.kinds import versioned
 from augment.mixing_sets.identity import identity
 from augment.mixing_sets.registry import mixing_set_for
-from augment.plugins import versioned
 from tests.conftest import Install
 
 METHOD = """
@@ -90,7 +90,7 @@ def test_a_module_beside_a_single_file_plug_in_counts_where_it_is_imported(insta
 
 def test_an_installed_package_without_sources_is_refused(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
     install(_package(), points=POINTS)
-    monkeypatch.setattr("augment.plugins._origin", lambda module: None)
+    monkeypatch.setattr("augment.lookup.plugin_code._origin", lambda module: None)
     with pytest.raises(AugmentError, match=r"must be readable files.*install the package unzipped"):
         known_methods()
 

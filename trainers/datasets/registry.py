@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from augment.plugins import code_of, installed
+from augment.lookup.kinds import Kind
+from augment.lookup.plugin_code import code_of
 from trainers.datasets.cifar import CIFAR_10, CIFAR_100
 from trainers.datasets.contract import DatasetSpec
 from trainers.datasets.digits import DIGITS
@@ -22,7 +23,6 @@ from trainers.datasets.svhn import SVHN
 from trainers.datasets.user_folder import user_folder
 from trainers.errors import UnknownName, unknown_name
 
-ENTRY_POINT_GROUP: Final = "dreamgrid.datasets"
 READER_GROUP: Final = "dreamgrid.datasets.read"
 
 DATASETS: Final[Mapping[str, DatasetSpec]] = {
@@ -64,7 +64,8 @@ def added_datasets() -> dict[str, DatasetSpec]:
         UnknownName: If an entry point is no `DatasetSpec` or bears a taken name.
     """
     found = {}
-    for name, spec in installed(ENTRY_POINT_GROUP, DatasetSpec, taken=DATASETS, error=UnknownName).items():
+    kind = Kind(what="dataset", group="dreamgrid.datasets", type=DatasetSpec, builtin=DATASETS, error=UnknownName)
+    for name, spec in kind.added().items():
         assert spec.code is not None
         codes = [dict(spec.code), *(code_of(point, None, UnknownName) for point in readers_of(name))]
         digest = hashlib.sha256(json.dumps(codes, sort_keys=True).encode()).hexdigest()

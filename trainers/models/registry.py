@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from augment.plugins import installed
+from augment.lookup.kinds import Kind
 from trainers.errors import UnknownName, unknown_name
 from trainers.models.allconv import ALLCONV
 from trainers.models.contract import ModelInput, ModelSpec
@@ -18,8 +18,6 @@ from trainers.models.from_torchvision import TORCHVISION_NAMES, TORCHVISION_PREF
 from trainers.models.resnext import RESNEXT_29
 from trainers.models.small_cnn import SMALL_CNN
 from trainers.models.wide_resnet import wide_resnet, wide_resnet_named
-
-ENTRY_POINT_GROUP: Final = "dreamgrid.models"
 
 MODELS: Final[Mapping[str, ModelSpec]] = {
     "wrn-10-1": wide_resnet(10, 1),
@@ -55,7 +53,7 @@ def model_for(name: str) -> ModelSpec:
     for named in FAMILIES.values():
         if (found := named(name)) is not None:
             return found
-    added = installed(ENTRY_POINT_GROUP, ModelSpec, taken=MODELS, error=UnknownName)
+    added = Kind(what="model", group="dreamgrid.models", type=ModelSpec, builtin=MODELS, error=UnknownName).added()
     if name in added:
         return added[name]
     if name.startswith(TORCHVISION_PREFIX):

@@ -10,10 +10,10 @@ the parameters of its two generator scripts.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Final, Literal
 
+from augment.lookup.parameters import nearest
 from eval.perturbations.contract import Perturbation, perturbation_scale
 from eval.perturbations.p import geometric, photometric
 
@@ -59,9 +59,7 @@ def perturbation_named(name: str) -> Perturbation:
         ValueError: If it is unknown; names the nearest known one.
     """
     if name not in PERTURBATIONS:
-        near = difflib.get_close_matches(name, PERTURBATIONS, n=1)
-        hint = f" (did you mean '{near[0]}'?)" if near else ""
-        raise ValueError(f"unknown perturbation '{name}'{hint}; known: {', '.join(sorted(PERTURBATIONS))}")
+        raise ValueError(f"unknown perturbation {name!r}{nearest(name, PERTURBATIONS)}")
     return PERTURBATIONS[name]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from eval.benchmarks.params import nearest
+from augment.lookup.parameters import nearest
 from eval.errors import EvalError
 from eval.tables.formats import csv, html, json, latex, markdown, terminal
 from eval.tables.formats.contract import Format, Style

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from eval.benchmarks.params import nearest
+from augment.lookup.parameters import nearest
 from eval.errors import EvalError
 from eval.tables.column import Column
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from augment.lookup.parameters import nearest
 from eval.benchmarks.checks import EvaluationData, benchmark_problem
 from eval.errors import EvalError
 from eval.tables.column import Column
 from eval.tables.column_checks import column_problem
 from orchestration.cells.point_settings import attempt, mistake_at
-from orchestration.errors import Mistake, nearest
+from orchestration.errors import Mistake
 
 if TYPE_CHECKING:
     from eval.benchmarks.contract import BenchmarkRequest

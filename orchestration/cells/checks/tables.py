@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from augment.lookup.parameters import nearest
 from eval.errors import EvalError
 from eval.tables.grid import Observation
 from orchestration.cells.checks.settings import described, differing_settings
 from orchestration.cells.point_settings import mistake_at
-from orchestration.errors import Mistake, nearest
+from orchestration.errors import Mistake
 from orchestration.sweeps.layout import laid_out, place_of
 from orchestration.sweeps.model import spoken_value
 from orchestration.sweeps.yaml_reader import plain_scalar

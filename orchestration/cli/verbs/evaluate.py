@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
+from augment.lookup.parameters import nearest
 from eval.benchmarks.registry import benchmark_for
 from eval.report import LEFT_OUT, REFUSED_SETS, MetricReport, size_remarks
 from eval.tables.column import Column
@@ -19,7 +20,7 @@ from eval.tables.grid import MARKS
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, echo_err, emit
 from orchestration.cli.weight_options import WeightOptions
-from orchestration.errors import InputError, Mistake, nearest
+from orchestration.errors import InputError, Mistake
 from orchestration.planning.missing_data import refuse_where_none_can_run
 from orchestration.settings import read_settings
 from orchestration.sweeps.overrides import parse_overrides

@@ -8,11 +8,12 @@ from typing import Annotated, Any, Final, cast
 
 import typer
 
+from augment.lookup.parameters import nearest
 from orchestration.cells.cell import Mode, Plan, PlannedCell
 from orchestration.cells.checks.published_rows import unmatched_tables
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_DONE, columns, count, echo_damage, echo_err, emit
-from orchestration.errors import InputError, Mistake, command, nearest
+from orchestration.errors import InputError, Mistake, command
 from orchestration.planning.costs.estimate import (
     PRICE_FILE,
     Machine,

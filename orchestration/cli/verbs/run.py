@@ -12,13 +12,14 @@ from typing import Annotated, Any
 
 import typer
 
+from augment.lookup.parameters import nearest
 from clusters.errors import ClusterError
 from clusters.growth import NodeGroup, groups_of_file, growth_here, parse_group
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, EXIT_REFUSED, echo, echo_err
 from orchestration.cli.verbs.plan import ModeName, mode_of
 from orchestration.cli.verbs.table import print_tables, tables_document
-from orchestration.errors import InputError, Mistake, command, nearest
+from orchestration.errors import InputError, Mistake, command
 from orchestration.planning.costs.actual import ledger, ledger_text
 from orchestration.runs.notify import Webhook, message_of, notify, webhook_of
 from orchestration.runs.progress import progress_for

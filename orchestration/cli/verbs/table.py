@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from augment.lookup.parameters import nearest
 from eval.tables.formats.contract import Style
 from eval.tables.formats.json import document
 from eval.tables.formats.registry import FORMATS, render, render_all
@@ -16,7 +17,7 @@ from eval.tables.grid import Table
 from orchestration.cells.load import full_size
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_DONE, echo, echo_damage, echo_err
-from orchestration.errors import InputError, Mistake, command, nearest
+from orchestration.errors import InputError, Mistake, command
 from orchestration.planning.costs.actual import ledger, ledger_text
 from orchestration.planning.lookup import recorded
 from orchestration.planning.sweep_records import recorded_otherwise

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
-from orchestration.errors import InputError, Mistake, nearest
+from augment.lookup.parameters import nearest
+from orchestration.errors import InputError, Mistake
 from orchestration.planning.costs.operations import CostModel, unknown_line, weights_of
 from orchestration.planning.lookup import whole_results
 from orchestration.store.contract import Experience

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
-from orchestration.errors import InputError, Mistake, nearest
+from augment.lookup.parameters import nearest
+from orchestration.errors import InputError, Mistake
 from trainers.job import JobPaths, JobRequest
 
 if TYPE_CHECKING:

@@ -93,8 +93,8 @@ def test_hyper_parameters_of_a_compound_stand_under_its_parts() -> None:
     ("params", "rule"),
     [
         ({"betta": 1.0}, r"unknown hyper-parameter 'betta' of pixmix \(did you mean 'beta'\?\)"),
-        ({"max_rounds": 2.5}, "max_rounds of pixmix must be int, but got 2.5"),
-        ({"augment_start": 1}, "augment_start of pixmix must be bool, but got 1"),
+        ({"max_rounds": 2.5}, "max_rounds of pixmix must be a whole number, but got 2.5"),
+        ({"augment_start": 1}, "augment_start of pixmix must be true or false, but got 1"),
         ({"severity": 0.0}, "pixmix: severity must be between 0.1 and 10, but got 0.0"),
     ],
 )

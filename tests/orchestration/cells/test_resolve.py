@@ -195,7 +195,7 @@ def test_keys_are_the_same_in_every_process(hash_seed: str) -> None:
         ({"recipe": "cifra"}, "did you mean 'cifar'?"),
         ({"mixing_set": "fractal"}, "did you mean 'fractals'?"),
         ({"params": {"bata": 3}}, "did you mean 'beta'?"),
-        ({"params": {"beta": "strong"}}, "must be a valid number, but got 'strong'"),
+        ({"params": {"beta": "strong"}}, "must be a number, but got 'strong'"),
         ({"params": {"max_rounds": 2.5}}, "max_rounds"),
         ({"params": {"max_rounds": -1}}, "max_rounds"),
         ({"train": {"epohcs": 3}}, "epohcs"),

@@ -371,9 +371,7 @@ CASES: list[tuple[str, str, list[str]]] = [
     (
         SEEDS,
         "benchmarks: {clean: {max_images: many}}",
-        [
-            "line 11, benchmarks.clean: parameter 'max_images' of benchmark 'clean' must be a whole number or none, but got '"
-        ],
+        ["line 11, benchmarks.clean: max_images of benchmark 'clean' must be a whole number or null, but got 'many'"],
     ),
     (
         SEEDS,

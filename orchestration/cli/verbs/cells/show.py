@@ -9,12 +9,13 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from augment.lookup.parameters import nearest
 from orchestration.cells.cell import Plan, PlannedCell
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_DONE, columns, count, echo_damage, emit
 from orchestration.cli.verbs.cells.gc import collect
 from orchestration.cli.weight_options import WeightOptions
-from orchestration.errors import InputError, Mistake, command, nearest
+from orchestration.errors import InputError, Mistake, command
 from orchestration.planning.costs.actual import cell_ledger, ledger_text
 from orchestration.planning.forgetting import forget
 from orchestration.planning.lookup import whole_results

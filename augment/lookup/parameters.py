@@ -18,6 +18,8 @@ SPELLED: Final[Mapping[Any, str]] = {
     int: "a whole number", float: "a number", str: "a text", bool: "true or false", NoneType: "null",
 }  # fmt: skip
 
+PLURALS: Final[Mapping[Any, str]] = {int: "whole numbers", float: "numbers", str: "texts"}
+
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return " (did you mean 'x'?)" with the nearest known name, or "" where none is near."""
@@ -40,6 +42,7 @@ def typed_values(
     of: str = "",
     what: str = "parameter",
     error: Callable[[str], Exception] = ValueError,
+    is_whole: bool = False,
 ) -> dict[str, Any]:
     """Return plain values as the types of a dataclass's fields.
 
@@ -52,12 +55,14 @@ def typed_values(
         of: What the fields belong to, for messages ("benchmark 'pgd'").
         what: What a field is called there.
         error: Makes the exception of the calling package.
+        is_whole: Whether every field without a default must be given.
 
     Raises:
-        Exception: The caller's, if a field is unknown or a value does not fit; all mistakes at once.
+        Exception: The caller's, if a field is unknown or lacking or a value does not fit; all mistakes at once.
     """
     hints, owner = _hints(config), f" of {of}" if of else ""
-    mistakes, values = [], {}
+    lacking = [name for name in _required(config) if name not in given] if is_whole else []
+    mistakes, values = [f"{what} {name!r}{owner} must be given" for name in lacking], {}
     for name, value in given.items():
         if name not in hints:
             mistakes.append(f"unknown {what} {name!r}{owner}{nearest(name, hints)}")
@@ -65,7 +70,8 @@ def typed_values(
         try:
             values[name] = coerce(value, hints[name])
         except (ValueError, TypeError, ZeroDivisionError):
-            mistakes.append(f"{name}{owner} must be {spelled(hints[name])}, but got {value!r}")
+            rule = f"{name}{owner} must be {spelled(hints[name])}"
+            mistakes.append(f"{rule}, but got {value!r}{_fix(value, hints[name])}")
     if mistakes:
         raise error("; ".join(mistakes))
     return values
@@ -84,14 +90,16 @@ def build_config(
     Raises:
         Exception: The caller's, if a field is unknown or lacking, a value does not fit, or the dataclass refuses it.
     """
-    values = typed_values(config, given, of=of, what=what, error=error)
-    lacking = [name for name in _required(config) if name not in given]
-    if lacking:
-        raise error("; ".join(f"{what} {name!r} of {of} must be given" for name in lacking))
+    values = typed_values(config, given, of=of, what=what, error=error, is_whole=True)
     try:
         return config(**values)
     except ValueError as fault:
         raise error(f"{of}: {fault}") from fault
+
+
+def field_names(config: type) -> tuple[str, ...]:
+    """Return the names of a dataclass's fields; none of another class, such as the configuration of a compound."""
+    return tuple(getattr(config, "__dataclass_fields__", {}))
 
 
 def coerce(value: object, hint: Any) -> Any:
@@ -126,15 +134,23 @@ def coerce(value: object, hint: Any) -> Any:
 
 
 def spelled(hint: Any) -> str:
-    """Return a type in words: "a whole number or null", "one of 'l2', 'linf'", "a list of a number"."""
+    """Return a type in words: "a whole number or null", "one of 'l2', 'linf'", "a list of numbers"."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
         return " or ".join(map(spelled, arguments))
     if origin is Literal:
         return "one of " + ", ".join(map(repr, arguments))
     if origin is tuple:
-        return f"a list of {spelled(arguments[0])}"
+        return f"a list of {PLURALS.get(arguments[0], spelled(arguments[0]))}"
     return SPELLED.get(hint, str(hint))
+
+
+def _fix(value: object, hint: Any) -> str:
+    if get_origin(hint) is tuple and isinstance(value, int | float | str):
+        return f"; write [{value}]"
+    if get_origin(hint) is Literal and isinstance(value, str):
+        return did_you_mean(value, map(str, get_args(hint)))
+    return ""
 
 
 def _first_that_fits(value: object, hints: tuple[Any, ...]) -> Any:

@@ -1,8 +1,8 @@
-"""Plug-ins: what installed packages add through entry points, one look-up for every kind, and what identifies their code. Light.
+"""What identifies the code of a plug-in: its distribution, version, and a hash of its source. Light.
 
 A built-in thing carries a semantics version that is raised by hand and guarded by a test. Nobody guards the version of somebody
-else's package, so the code itself joins the key: the distribution, its version, and a hash of the source. An edited plug-in is
-another plug-in, and what it computed before is not shown for it.
+else's package, so the code itself joins the key. An edited plug-in is another plug-in, and what it computed before is not shown
+for it.
 """
 
 from __future__ import annotations
@@ -13,12 +13,9 @@ import functools
 import hashlib
 import importlib.util
 import sysconfig
-from collections.abc import Callable, Container, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
-
-from augment.parameters import nearest
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:  # importlib.metadata takes 40 ms, which only names that are not built in are worth
     from importlib.metadata import Distribution
@@ -28,95 +25,12 @@ OWN_PACKAGES: Final = frozenset({"augment", "clusters", "eval", "orchestration",
 
 BYTE_CODE: Final = "__pycache__"
 
-T = TypeVar("T")
-
-
-class Versioned(Protocol):
-    """A description with a semantics version, and for a plug-in what identifies its code."""
-
-    @property
-    def semantics(self) -> int: ...
-
-    @property
-    def code(self) -> Mapping[str, str] | None: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind(Generic[T]):
-    """A kind of thing that is looked up by name: built in, or from an entry point of an installed package.
-
-    Attributes:
-        what: What one is called in messages: "mixing set".
-        group: Entry point group: "dreamgrid.mixing_sets".
-        type: Class of the descriptions, with a field `name`, and `code` for what identifies a plug-in's source.
-        builtin: The built-in ones by name.
-        error: Makes the exception of the package.
-    """
-
-    what: str
-    group: str
-    type: type[T]
-    builtin: Mapping[str, T]
-    error: Callable[[str], Exception]
-
-    def find(self, name: str) -> T:
-        """Return the thing of a name.
-
-        Raises:
-            Exception: The package's: if there is none, with the nearest name; or as `added`.
-        """
-        if name in self.builtin:
-            return self.builtin[name]
-        added = self.added()
-        if name in added:
-            return added[name]
-        raise self.error(f"unknown {self.what} {name!r}{nearest(name, [*self.builtin, *added])}")
-
-    def added(self) -> dict[str, T]:
-        """Return what installed packages add.
-
-        Raises:
-            Exception: The package's: if an entry point cannot be loaded, is of another type, or bears a name that is taken.
-        """
-        return installed(self.group, self.type, taken=self.builtin, error=self.error)
-
-
-def installed(
-    group: str, kind: type[T], *, taken: Container[str], error: Callable[[str], Exception], with_code: bool = True
-) -> dict[str, T]:
-    """Return what installed packages add to a group of entry points, by the name that each description bears.
-
-    Args:
-        group: Entry point group, such as "dreamgrid.methods".
-        kind: Type of the descriptions; an entry point may also name a function without arguments that returns one.
-        taken: Names of the built-in ones.
-        error: Makes the exception of the calling package.
-        with_code: Whether the descriptions have a field `code`, which is filled in.
-
-    Raises:
-        Exception: The caller's, if an entry point cannot be loaded, is of another type, or bears a name that is taken.
-    """
-    from importlib import metadata  # takes 40 ms, which only names that are not built in are worth
-
-    found: dict[str, T] = {}
-    for point in metadata.entry_points(group=group):
-        value = _loaded(point, group, kind, error)
-        name = str(getattr(value, "name", point.name))
-        if name in taken or name in found:
-            raise error(
-                f"the name {name!r} of entry point {point.name!r} of {group} ({point.value}) is taken; rename it there"
-            )
-        if with_code:
-            value = dataclasses.replace(value, code=code_of(point, value, error))  # type: ignore[type-var]
-        found[name] = value
-    return found
-
 
 def code_of(point: Any, value: object, error: Callable[[str], Exception]) -> dict[str, str]:
     """Return what identifies the code behind an entry point: distribution, version, and hash of the source.
 
     The hash covers all files of the package that holds the entry point's module, byte code and hidden files left out; the other
-    files of its distribution; the modules beside it that its sources import, where it is no installed package; and the modules
+    files of its distribution; the modules next to it that its sources import, where it is no installed package; and the modules
     of the functions that the description names.
 
     Raises:
@@ -136,29 +50,6 @@ def code_of(point: Any, value: object, error: Callable[[str], Exception]) -> dic
         digest.update(f"{name}\0{_file_hash(path, facts.st_size, facts.st_mtime_ns, facts.st_ino)}\n".encode())
     name, version = (dist.name, dist.version) if dist is not None else ("", "")
     return {"distribution": str(name), "version": str(version), "source": f"sha256:{digest.hexdigest()}"}
-
-
-def versioned(described: Versioned) -> int | dict[str, object]:
-    """Return what stands for a description's version in keys: its semantics, and for a plug-in its code too."""
-    if described.code is None:
-        return described.semantics
-    return {"semantics": described.semantics, **described.code}
-
-
-def _loaded(point: Any, group: str, kind: type[T], error: Callable[[str], Exception]) -> T:
-    try:
-        value = point.load()
-        made = value() if not isinstance(value, kind) and callable(value) else value
-    except Exception as fault:  # code of others may fail in any way; the message says whose it is
-        raise error(
-            f"entry point {point.name!r} of {group} ({point.value}) cannot be loaded: {type(fault).__name__}: {fault}; "
-            "repair or uninstall that package"
-        ) from fault
-    if not isinstance(made, kind):
-        raise error(
-            f"entry point {point.name!r} of {group} must name a {kind.__name__}, but is {type(made).__name__}; correct it there"
-        )
-    return made
 
 
 def _modules_in(value: object) -> set[str]:
@@ -208,28 +99,28 @@ def _tree(module: str) -> Iterator[tuple[str, Path]]:
 
 
 def _neighbours(module: str, known: set[Path]) -> dict[str, Path]:
-    """Return the modules that lie beside a plug-in under development and that its sources import, theirs too.
+    """Return the modules next to a plug-in under development and that its sources import, theirs too.
 
-    In a folder of installed packages the distribution lists its files, and what else lies there belongs to others.
+    In a folder of installed packages the distribution lists its files, and what else is there belongs to others.
     """
     origin = _origin(module.partition(".")[0])
     if origin is None:
         return {}
-    beside = origin.parent.parent if origin.stem == "__init__" else origin.parent
-    if beside in _installed_folders():
+    around = origin.parent.parent if origin.stem == "__init__" else origin.parent
+    if around in _installed_folders():
         return {}
     found: dict[str, Path] = {}
     waiting = [path for path in known if path.suffix == ".py"]
     while waiting:
         for name in _imports(waiting.pop()):
-            new = {key: path for key, path in _beside(name, beside) if path not in known}
+            new = {key: path for key, path in _next_to(name, around) if path not in known}
             known |= set(new.values())
             found |= new
             waiting += [path for path in new.values() if path.suffix == ".py"]
     return found
 
 
-def _beside(name: str, folder: Path) -> Iterator[tuple[str, Path]]:
+def _next_to(name: str, folder: Path) -> Iterator[tuple[str, Path]]:
     if name in OWN_PACKAGES:
         return
     if (folder / f"{name}.py").is_file() or (folder / name / "__init__.py").is_file():
