@@ -141,6 +141,7 @@ def _composed(parts: list[Method]) -> Method:
         num_views=max(part.num_views for part in parts),
         recipe=recipe,
         starts_from=next((part.starts_from for part in parts if part.starts_from), None),
+        kernels=tuple(dict.fromkeys(call for part in parts for call in part.kernels)),
         passes=max(part.passes for part in parts),
         unstated=UNSTATED.get(name, ""),
         note=" ".join(part.note for part in parts if part.note),

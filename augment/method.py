@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from augment.kernels.compiled import WarmUp
 from augment.treatment import Stage, Treatment, TreatmentContext
 
 Changes = Mapping[str, Mapping[str, object]]
@@ -26,6 +27,7 @@ class Method:
         needs_mixing_set: Whether a mixing set must be named.
         needs_outliers: Whether an outlier stream must be named.
         build: Makes the treatment from its hyper-parameters: usually the class itself.
+        kernels: Warm-up calls of the kernels that its host stages use, beside the loader's, which are run before it is built.
         what: One sentence for the method card.
         source: Paper and reference code.
         accepts_float: Whether its sample stage takes float32 images too, that is, may follow one that returns them.
@@ -56,6 +58,7 @@ class Method:
     accepts_float: bool = False
     returns_float: bool = False
     num_views: int = 1
+    kernels: tuple[WarmUp, ...] = ()
     recipe: Changes = field(default_factory=dict)
     starts_from: str | None = None
     passes: float = 1.0

@@ -25,7 +25,6 @@ from augment.compound import config_for
 from augment.kernels.compiled import warm
 from augment.kernels.counters import SampleKeys
 from augment.kernels.geometry import crop_flip, gather_crop_flip
-from augment.methods.kernels import METHOD_KERNELS
 from augment.mixing_sets.contract import SetRequest
 from augment.mixing_sets.procedural.fractals.fractals import FractalsConfig, FractalsSource
 from augment.mixing_sets.registry import MIXING_SET_KERNELS
@@ -261,7 +260,7 @@ def run(*, quick: bool, reference: Path | None) -> Report:
     """Run all cases and return the report; memory is kept between batches, as in a worker that trains, for both sides."""
     torch.set_num_threads(1)
     hold_memory()
-    warm((*METHOD_KERNELS, *MIXING_SET_KERNELS))
+    warm((*(call for method in METHODS.values() for call in method.kernels), *MIXING_SET_KERNELS))
     rounds = MIN_ROUNDS if quick else 9
     with tempfile.TemporaryDirectory() as folder:
         cases = [*pixmix_cases(reference, Path(folder), quick=quick), *rival_cases(quick=quick), assembly_case()]

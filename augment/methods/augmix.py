@@ -32,11 +32,9 @@ from augment.kernels.operations import (
     draw_operations,
     scratch,
 )
-from augment.kernels.warm import warm
 from augment.method import Method, require
 from augment.treatment import LossOutput, Treatment, TreatmentContext
 
-KERNELS: Final = ("augment.kernels.counters", "augment.methods.augmix")
 NUM_VIEWS: Final = 3
 
 
@@ -160,7 +158,6 @@ class AugMix(Treatment):
 
     def __init__(self, config: AugMixConfig, context: TreatmentContext) -> None:
         self._config = config
-        warm(KERNELS)
 
     def sample(self, images: NDArray[np.uint8], keys: SampleKeys) -> NDArray[np.float32]:
         """Mix chains: (N, H, W, C) uint8 -> (N, H, W, C) float32 in [0, 1]."""
@@ -174,7 +171,6 @@ class AugMixJsd(Treatment):
 
     def __init__(self, config: AugMixJsdConfig, context: TreatmentContext) -> None:
         self._config = config
-        warm(KERNELS)
 
     def sample(self, images: NDArray[np.uint8], keys: SampleKeys) -> NDArray[np.float32]:
         """Return (clean, mixture, mixture): (N, H, W, C) uint8 -> (3, N, H, W, C) float32 in [0, 1]."""
@@ -228,6 +224,7 @@ AUGMIX: Final = Method(
     config=AugMixConfig,
     stages=frozenset({"sample"}),
     build=AugMix,
+    kernels=WARM_UP,
     defaults=_DEFAULTS,
     returns_float=True,
     what="Blend the image with a random combination of three chains of operations.",
@@ -243,6 +240,7 @@ AUGMIX_JSD: Final = Method(
     config=AugMixJsdConfig,
     stages=frozenset({"sample", "loss"}),
     build=AugMixJsd,
+    kernels=WARM_UP,
     defaults=_DEFAULTS,
     returns_float=True,
     num_views=3,

@@ -19,11 +19,8 @@ from numpy.typing import NDArray
 from augment.kernels.compiled import kernel, read_only
 from augment.kernels.counters import SampleKeys, integers
 from augment.kernels.mixings import to_unit
-from augment.kernels.warm import warm
 from augment.method import Method, require_fraction
 from augment.treatment import Treatment, TreatmentContext
-
-KERNELS: Final = ("augment.kernels.counters", "augment.methods.cutout")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +80,6 @@ class Cutout(Treatment):
     def __init__(self, config: CutoutConfig, context: TreatmentContext) -> None:
         self._side_fraction = config.side_fraction
         self._fill = context.mean
-        warm(KERNELS)
 
     def sample(self, images: NDArray[Any], keys: SampleKeys) -> NDArray[np.float32]:
         """Cut a hole into every image: (N, H, W, C) -> (N, H, W, C) float32 in [0, 1]."""
@@ -108,6 +104,7 @@ METHOD: Final = Method(
     config=CutoutConfig,
     stages=frozenset({"sample"}),
     build=Cutout,
+    kernels=WARM_UP,
     accepts_float=True,
     returns_float=True,
     what="Fill one square of half the side, at a random place, with the mean colour.",

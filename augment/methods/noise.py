@@ -22,11 +22,9 @@ from numpy.typing import NDArray
 
 from augment.kernels.compiled import kernel, read_only
 from augment.kernels.counters import SampleKeys, philox, stream_id, uniform_at, uniforms
-from augment.kernels.warm import warm
 from augment.method import Method, require, require_fraction
 from augment.treatment import Treatment, TreatmentContext
 
-KERNELS: Final = ("augment.kernels.counters", "augment.methods.noise")
 _TO_UNIT: Final = 1.0 / 9007199254740992.0
 
 
@@ -168,7 +166,6 @@ class SaltAndPepper(Treatment):
 
     def __init__(self, config: SaltAndPepperConfig, context: TreatmentContext) -> None:
         self._probability = config.probability
-        warm(KERNELS)
 
     def sample(self, images: NDArray[Any], keys: SampleKeys) -> NDArray[Any]:
         """Replace pixels: (N, H, W, C) -> (N, H, W, C) of the same type."""
@@ -180,7 +177,6 @@ class Noise(Treatment):
 
     def __init__(self, config: NoiseConfig, context: TreatmentContext, *, stream: str, multiply: bool) -> None:
         self._config, self._stream, self._multiply = config, stream, multiply
-        warm(KERNELS)
 
     def sample(self, images: NDArray[Any], keys: SampleKeys) -> NDArray[np.float32]:
         """Add noise: (N, H, W, C) -> (N, H, W, C) float32 in [0, 1]."""
@@ -207,6 +203,7 @@ SALT_AND_PEPPER: Final = Method(
     config=SaltAndPepperConfig,
     stages=frozenset({"sample"}),
     build=SaltAndPepper,
+    kernels=WARM_UP,
     accepts_float=True,
     what="Turn a tenth of the pixels black or white.",
     source="The MNIST report on PixMix (MLSS)",
@@ -220,6 +217,7 @@ SPECKLE: Final = Method(
     config=SpeckleConfig,
     stages=frozenset({"sample"}),
     build=partial(Noise, stream="speckle", multiply=True),
+    kernels=WARM_UP,
     accepts_float=True,
     returns_float=True,
     what="Multiply normal noise of a random scale into every second image.",
@@ -234,6 +232,7 @@ GAUSSIAN_NOISE: Final = Method(
     config=NoiseConfig,
     stages=frozenset({"sample"}),
     build=partial(Noise, stream="gaussian-noise", multiply=False),
+    kernels=WARM_UP,
     accepts_float=True,
     returns_float=True,
     what="Add normal noise of a random scale to every second image.",

@@ -20,11 +20,8 @@ from augment.errors import AugmentError
 from augment.heavy import Tensor, functional, nn, torch
 from augment.kernels.counters import SampleKeys, StepKeys, uniforms
 from augment.kernels.geometry import gather_crop_flip
-from augment.kernels.warm import warm
 from augment.method import Method, require
 from augment.treatment import LossOutput, Treatment, TreatmentContext
-
-KERNELS: Final = ("augment.kernels.counters", "augment.kernels.geometry")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +66,6 @@ class OutlierExposure(Treatment):
         self.num_extra_per_sample = config.per_sample
         self._config = config
         self._outliers = outliers
-        warm(KERNELS)
 
     def extra(self, keys: SampleKeys) -> NDArray[np.uint8]:
         """Return `per_sample` cropped and flipped outliers per sample, (M, H, W, C) uint8."""

@@ -11,8 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from augment.compound import config_for, method_for
+from augment.kernels import counters, geometry
 from augment.kernels.compiled import warm
-from augment.methods.kernels import LOADER_KERNELS
+from augment.treatment import Treatment, TreatmentContext
 from trainers.datasets.contract import DatasetSpec
 from trainers.datasets.registry import dataset_for
 from trainers.errors import CorruptData
@@ -21,7 +23,6 @@ from trainers.training.stored_copy import with_stored_copy
 from trainers.training.trained_networks import trained_networks
 
 if TYPE_CHECKING:
-    from augment.treatment import Treatment
     from trainers.config import JobConfig
     from trainers.job import JobPaths, JobRequest
     from trainers.training.loader import ImageSource
@@ -60,7 +61,8 @@ def gather_ingredients(
     """
     config, paths = request.config, request.paths
     dataset = checked_dataset(request)
-    warm(LOADER_KERNELS)  # a training step must never compile
+    method = method_for(config.method)
+    warm((*counters.WARM_UP, *geometry.WARM_UP, *method.kernels))  # a training step must never compile
     images = training_images(dataset, config.recipe, Path(paths.data_root), Path(paths.cache_dir))
     mixing_set, mixing_digest = _mixing_set(request, device, on_progress)
     outliers = _outliers(config, dataset, paths)
@@ -101,9 +103,6 @@ def build_treatment(
     data_root: Path | None = None,
 ) -> Treatment:
     """Build the method of a job."""
-    from augment.compound import config_for, method_for
-    from augment.treatment import TreatmentContext
-
     context = TreatmentContext(
         image_size=dataset.image_size,
         num_channels=dataset.num_channels,
@@ -114,8 +113,7 @@ def build_treatment(
         data_root=data_root,
     )
     method = method_for(config.method)
-    treatment: Treatment = method.build(config_for(method, config.dataset, config.method_params), context)
-    return treatment
+    return method.build(config_for(method, config.dataset, config.method_params), context)
 
 
 def _mixing_set(

@@ -5,16 +5,21 @@ from __future__ import annotations
 import sys
 from typing import Final
 
+from augment.kernels import counters, geometry, mixings, operations
 from augment.kernels.compiled import WarmUp, num_compiled, warm
 from augment.kernels.sources import cache_root
-from augment.methods.kernels import METHOD_KERNELS
 from augment.mixing_sets.registry import MIXING_SET_KERNELS
+from augment.registry import METHODS
 from eval.corruptions.kernels import CORRUPTION_KERNELS
 from eval.perturbations.p import geometric
 
 KERNELS: Final[tuple[WarmUp, ...]] = (
-    *METHOD_KERNELS, *MIXING_SET_KERNELS, *CORRUPTION_KERNELS, *geometric.WARM_UP,
-)  # fmt: skip
+    *(call for module in (counters, operations, mixings, geometry) for call in module.WARM_UP),
+    *dict.fromkeys(call for method in METHODS.values() for call in method.kernels),
+    *MIXING_SET_KERNELS,
+    *CORRUPTION_KERNELS,
+    *geometric.WARM_UP,
+)
 """All that there are; a test says so."""
 
 

@@ -22,13 +22,12 @@ from augment.feature_visualisation.layers import visual_layers
 from augment.feature_visualisation.visualise import FvisConfig, Unit, visualise
 from augment.heavy import Tensor, nn, torch
 from augment.kernels.counters import SampleKeys, StepKeys, uniforms
-from augment.kernels.warm import warm
 from augment.method import Method, require
+from augment.methods.pixmix.kernel import WARM_UP
 from augment.methods.pixmix.pixmix import SOURCE, PixMixConfig, apply_pixmix, draw_pixmix
 from augment.networks.modes import bare
 from augment.treatment import Treatment, TreatmentContext
 
-KERNELS: Final = ("augment.kernels.counters", "augment.methods.pixmix.kernel")
 MAX_SHARD: Final = 2**20
 """Images of one shard, at most: places in a step are shard * MAX_SHARD + row."""
 
@@ -86,7 +85,6 @@ class PixMixIterative(Treatment):
         self._buffer = np.zeros((config.buffer_size, size, size, channels), dtype=np.uint8)
         self._num_made = 0
         self._next_refresh = 0
-        warm(KERNELS)
 
     def batch(self, model: nn.Module, images: Tensor, targets: Tensor, keys: StepKeys) -> tuple[Tensor, Tensor]:
         """Refresh the buffer when it is due, then mix: (N, C, H, W) float32 in [0, 1], targets as given."""
@@ -137,6 +135,7 @@ METHOD: Final = Method(
     config=IterativeConfig,
     stages=frozenset({"batch"}),
     build=PixMixIterative,
+    kernels=WARM_UP,
     what="PixMix whose mixing images are feature visualisations of the network being trained.",
     source=SOURCE,
     unstated="layers, steps and buffer of Iterative",

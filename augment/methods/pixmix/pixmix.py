@@ -22,13 +22,11 @@ from augment.kernels.compiled import read_only
 from augment.kernels.counters import SampleKeys, uniforms
 from augment.kernels.mixings import coefficients
 from augment.kernels.operations import OperationSet, below, check_operations, draw_operations
-from augment.kernels.warm import warm
 from augment.method import Method, require
-from augment.methods.pixmix.kernel import MIXING_IMAGE, PLAIN, pixmix_batch
+from augment.methods.pixmix.kernel import MIXING_IMAGE, PLAIN, WARM_UP, pixmix_batch
 from augment.treatment import Treatment, TreatmentContext
 
 Partner = Literal["either", "augmented", "picture"]
-KERNELS: Final = ("augment.kernels.counters", "augment.methods.pixmix.kernel")
 
 _NUM_START_SLOTS: Final = 8
 _NUM_ROUND_SLOTS: Final = 8
@@ -177,7 +175,6 @@ class PixMix(Treatment):
         self._config = config
         self._partner: Partner = partner
         self._mixing_images = _checked_images(context, needed=partner != "augmented")
-        warm(KERNELS)
 
     def sample(self, images: NDArray[np.uint8], keys: SampleKeys) -> NDArray[np.float32]:
         """Mix images: (N, H, W, C) uint8 -> (N, H, W, C) float32 in [0, 1]."""
@@ -222,6 +219,7 @@ PIXMIX: Final = Method(
     config=PixMixConfig,
     stages=frozenset({"sample"}),
     build=PixMix,
+    kernels=WARM_UP,
     defaults=_DEFAULTS,
     needs_mixing_set=True,
     returns_float=True,
@@ -237,6 +235,7 @@ MIX_INPUT: Final = Method(
     config=PixMixConfig,
     stages=frozenset({"sample"}),
     build=partial(PixMix, partner="augmented"),
+    kernels=WARM_UP,
     defaults=_DEFAULTS,
     returns_float=True,
     what="PixMix that mixes in augmented copies of the image only; no mixing set.",
@@ -250,6 +249,7 @@ MIX_AUG: Final = Method(
     config=PixMixConfig,
     stages=frozenset({"sample"}),
     build=partial(PixMix, partner="picture"),
+    kernels=WARM_UP,
     defaults=_DEFAULTS,
     needs_mixing_set=True,
     returns_float=True,

@@ -15,6 +15,7 @@ import numpy as np
 
 from augment.kernels.counters import SampleKeys, uniforms
 from augment.method import Method, require
+from augment.methods.policies.kernel import WARM_UP
 from augment.methods.policies.programs import Magnitudes, Policy, Programs, magnitudes, programs_of, signed_magnitude
 from augment.treatment import TreatmentContext
 
@@ -138,6 +139,7 @@ METHOD: Final = Method(
     config=AutoAugmentConfig,
     stages=frozenset({"sample"}),
     build=AutoAugment,
+    kernels=WARM_UP,
     defaults={name: {"policy": "imagenet"} for name in ("imagenet", "tiny-imagenet", "places365")},
     what="Apply one of 25 learned sub-policies of two operations.",
     source="Cubuk et al., AutoAugment (CVPR 2019); DeepVoltaire/AutoAugment",

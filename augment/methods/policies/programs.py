@@ -17,11 +17,9 @@ from numpy.typing import NDArray
 
 from augment.kernels.counters import SampleKeys
 from augment.kernels.operations import Operation
-from augment.kernels.warm import warm
 from augment.methods.policies.kernel import AFFINE_BICUBIC, AFFINE_NEAREST, SKIP, run_programs
 from augment.treatment import Treatment
 
-KERNELS: Final = ("augment.kernels.counters", "augment.methods.policies.kernel")
 ENHANCEMENTS: Final = ("color", "contrast", "brightness", "sharpness")
 SIGNED: Final = frozenset({"shear_x", "shear_y", "translate_x", "translate_y", "rotate", *ENHANCEMENTS})
 RANDOM_SPACE: Final = (
@@ -147,7 +145,6 @@ class Policy(Treatment):
 
     def __init__(self, fill: int) -> None:
         self._fill = fill
-        warm(KERNELS)
 
     @abstractmethod
     def draw(self, keys: SampleKeys, *, height: int, width: int) -> Programs:

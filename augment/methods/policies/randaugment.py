@@ -14,6 +14,7 @@ import numpy as np
 
 from augment.kernels.counters import SampleKeys, uniforms
 from augment.method import Method, require
+from augment.methods.policies.kernel import WARM_UP
 from augment.methods.policies.programs import (
     RANDOM_SPACE,
     Magnitudes,
@@ -91,6 +92,7 @@ METHOD: Final = Method(
     config=RandAugmentConfig,
     stages=frozenset({"sample"}),
     build=RandAugment,
+    kernels=WARM_UP,
     what="Apply two of 14 operations at one magnitude.",
     source="Cubuk et al., RandAugment (NeurIPS 2020); torchvision",
 )

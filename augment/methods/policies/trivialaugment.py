@@ -14,6 +14,7 @@ import numpy as np
 
 from augment.kernels.counters import SampleKeys, uniforms
 from augment.method import Method, require
+from augment.methods.policies.kernel import WARM_UP
 from augment.methods.policies.programs import (
     RANDOM_SPACE,
     Magnitudes,
@@ -80,6 +81,7 @@ METHOD: Final = Method(
     config=TrivialAugmentConfig,
     stages=frozenset({"sample"}),
     build=TrivialAugment,
+    kernels=WARM_UP,
     what="Apply one of 14 operations at a random magnitude of a wide range.",
     source="Müller and Hutter, TrivialAugment (ICCV 2021); torchvision",
 )

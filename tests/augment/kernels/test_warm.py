@@ -20,7 +20,7 @@ from augment.kernels.geometry import gather_crop_flip
 from augment.registry import METHODS
 from augment.treatment import TreatmentContext
 from augment.kernels.compiled import warm
-from augment.methods.kernels import LOADER_KERNELS
+from augment.kernels import counters, geometry
 
 def specialised():
     return {f"{each.py_func.__module__}.{each.py_func.__name__}": len(each.overloads)
@@ -28,7 +28,7 @@ def specialised():
 
 late = {}
 keys = SampleKeys(0, 0, np.arange(3, dtype=np.int64))
-warm(LOADER_KERNELS)
+warm((*counters.WARM_UP, *geometry.WARM_UP))
 for channels in (1, 3):
     images = np.random.default_rng(0).integers(0, 256, (4, 18, 18, channels), dtype=np.uint8)
     on_disk = np.lib.format.open_memmap(sys.argv[1] + str(channels), mode="w+", dtype=np.uint8, shape=images.shape)
@@ -37,6 +37,7 @@ for channels in (1, 3):
     context = TreatmentContext(image_size=16, num_channels=channels, num_classes=4, mean=(0.5,) * channels,
                                mixing_set=on_disk, outliers=np.ascontiguousarray(images[:, :16, :16]))
     for name, method in METHODS.items():
+        warm(method.kernels)
         treatment = method.build(method.config(), context)
         before = specialised()
         permutation(0, 0, 5, stream="order")
@@ -57,7 +58,7 @@ print(json.dumps(late))
 
 @pytest.mark.slow
 def test_no_training_step_compiles_a_kernel(tmp_path: Path) -> None:
-    """In a fresh process, preparing batches for each method adds no specialisation to what building it has warmed."""
+    """In a fresh process, preparing batches for each method adds no specialisation to what its description warms."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
     done = subprocess.run(
         [sys.executable, "-c", CODE, str(tmp_path / "set.npy")],
