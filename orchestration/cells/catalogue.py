@@ -9,18 +9,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from augment.compound import method_for
 from augment.lookup.parameters import nearest
-
-if TYPE_CHECKING:
-    from augment.mixing_sets.contract import MixingSet
-    from augment.registry import Method
-    from eval.benchmarks.contract import Benchmark
-    from eval.tables.column import Column
-    from trainers.datasets.contract import DatasetSpec
-    from trainers.models.contract import ModelSpec
-    from trainers.recipes import RecipeSpec
+from augment.mixing_sets.contract import MixingSet
+from augment.mixing_sets.registry import mixing_set_for
+from augment.registry import METHODS, Method
+from eval.benchmarks.builtin import BENCHMARKS
+from eval.benchmarks.contract import Benchmark
+from eval.benchmarks.registry import added_benchmarks, full_params
+from eval.tables.column import Column, check_column
+from trainers.config import LOOP_SEMANTICS
+from trainers.datasets.content import contradiction
+from trainers.datasets.contract import DatasetSpec
+from trainers.datasets.registry import dataset_for, missing_data
+from trainers.models.contract import ModelSpec
+from trainers.models.registry import model_for
+from trainers.recipes import RecipeSpec, recipe_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,17 +93,6 @@ class Catalogue:
 @cache
 def builtin_catalogue(data_root: Path | None = None) -> Catalogue:
     """Return the catalogue of this installation: the built-in registries, and the files below a data root."""
-    from augment.compound import method_for
-    from augment.mixing_sets.registry import mixing_set_for
-    from augment.registry import METHODS
-    from eval.benchmarks.builtin import BENCHMARKS
-    from eval.benchmarks.registry import added_benchmarks, full_params
-    from eval.tables.column import check_column
-    from trainers.config import LOOP_SEMANTICS
-    from trainers.datasets.content import contradiction
-    from trainers.datasets.registry import dataset_for, missing_data
-    from trainers.models.registry import model_for
-    from trainers.recipes import recipe_for
 
     def missing(names: Sequence[str], data_root: Path) -> list[str]:
         lines = missing_data(list(names), data_root)

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from eval.benchmarks.contract import BenchmarkRequest
-    from eval.tables.column import Column
-    from trainers.config import JobConfig
+from eval.benchmarks.contract import BenchmarkRequest
+from eval.tables.column import Column
+from trainers.config import JobConfig
 
 TRAIN_KEY_DIGITS = 64
 Scalar = str | int | float | bool | None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from augment.lookup.parameters import nearest
+from eval.tables.published.tables import published_tables
 from orchestration.cells.catalogue import Catalogue, builtin_catalogue
 from orchestration.cells.resolve import resolve_sweep, try_resolve_sweep
 from orchestration.cells.resolved import ResolvedSweep
@@ -191,7 +192,6 @@ def _published_mistakes(loaded: LoadedFile) -> list[Mistake]:
     name = loaded.file.table.published if loaded.file is not None and loaded.file.table is not None else None
     if name is None:
         return []
-    from eval.tables.published.tables import published_tables
 
     known = list(published_tables())
     text = f"unknown published table '{name}'{nearest(name, known)}"

@@ -6,10 +6,13 @@ import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from augment.errors import AugmentError
+from eval.errors import EvalError
 from orchestration.cells.identity import Resolver
 from orchestration.errors import Mistake
 from orchestration.sweeps.model import Settings, Sweep
 from orchestration.sweeps.yaml_reader import mistake_in
+from trainers.errors import TrainingError
 
 T = TypeVar("T")
 
@@ -86,9 +89,6 @@ class PointSettings:
 
 def attempt(make: Callable[..., T], *arguments: Any, **options: Any) -> tuple[T | None, str | None]:
     """Return what a function makes, or what it says against it."""
-    from augment.errors import AugmentError
-    from eval.errors import EvalError
-    from trainers.errors import TrainingError
 
     try:
         return make(*arguments, **options), None

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from augment.files.named import with_contents
 from augment.files.published import Identified
 from augment.lookup.kinds import Versioned, versioned
 from augment.lookup.parameters import build_config, field_names, nearest
+from augment.mixing_sets.identity import config_for
+from augment.registry import Method
 from eval.benchmarks.contract import BenchmarkRequest
 from eval.tables.column import Column
 from orchestration.cells.benchmark_requests import benchmark_request, tested_on_its_training
@@ -20,12 +22,10 @@ from orchestration.cells.keys import IMPORTED, canonical_json, plain
 from orchestration.cells.point_settings import PointSettings, attempt
 from orchestration.sweeps.model import Point, Setting, Settings, Sweep
 from trainers.config import JobConfig, MixingSetConfig, RecipeConfig
+from trainers.models.released.registry import check_fits, checkpoint_for
 from trainers.recipes import resolve_model_params, resolve_recipe
 from trainers.sources import code_sources, files_of
 from trainers.weights.normalisation import Channels, parse_normalisation
-
-if TYPE_CHECKING:
-    from augment.registry import Method
 
 MIXING_SET_FIELDS = ("num_pictures", "image_size", "seed")
 VISUALISED_METHOD = "baseline"
@@ -124,7 +124,6 @@ class Reading(PointSettings):
 
     def _released(self, dataset: Any, model: Any, family: Mapping[str, Settings]) -> Template | None:
         """A row of a released network: its file and how it is read stand for the training."""
-        from trainers.models.released.registry import check_fits, checkpoint_for
 
         released = self._try("released", checkpoint_for, self._name("released"))
         if released is None:
@@ -398,7 +397,6 @@ class Reading(PointSettings):
     def _mixing_set_of(
         self, name: str, given: Mapping[str, Any], dataset: Any
     ) -> tuple[MixingSetConfig, Mapping[str, Any]]:
-        from augment.mixing_sets.identity import config_for
 
         spec = self.catalogue.mixing_set(name)
         numbers = {

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from eval.exchange.suites import same_name
 from eval.metrics.scores import detail_parts
-from eval.report import REFUSED_SETS
+from eval.report import REFUSED_SETS, BenchmarkOutcome, MetricReport
 from eval.tables.column import Column, column_marks, column_value
-
-if TYPE_CHECKING:
-    from eval.report import BenchmarkOutcome, MetricReport
-    from orchestration.cells.cell import PlannedCell
-    from orchestration.cells.identity import ResolvedCell
-    from orchestration.store.contract import CellResult
+from orchestration.cells.cell import PlannedCell
+from orchestration.cells.identity import ResolvedCell
+from orchestration.store.contract import CellResult
 
 SHOWN_CELLS = 5
 

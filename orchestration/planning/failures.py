@@ -5,12 +5,10 @@ from __future__ import annotations
 import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, get_args
+from typing import Final, get_args
 
 from orchestration.store.contract import ErrorClass
-
-if TYPE_CHECKING:
-    from trainers.worker.failure import RankFailure
+from trainers.worker.failure import RankFailure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,14 +7,11 @@ under, so that whatever a forgetting could not delete, because it was killed or 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from orchestration.errors import SweepError, command
+from orchestration.store.contract import ResultsStore
 from orchestration.store.owners import owner_here
 from trainers.training.checkpoint_files import remove_checkpoints
-
-if TYPE_CHECKING:
-    from orchestration.store.contract import ResultsStore
 
 
 def forget(train_keys: Sequence[str], *, store: ResultsStore, checkpoints: str, reason: str) -> int:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING
 
-from orchestration.store.contract import CorruptRecordError
-
-if TYPE_CHECKING:
-    from orchestration.cells.cell import PlannedCell
-    from orchestration.cells.identity import ResolvedCell
-    from orchestration.store.contract import CellResult, OnDamage, ResultsStore
+from orchestration.cells.cell import PlannedCell
+from orchestration.cells.identity import ResolvedCell
+from orchestration.store.contract import CellResult, CorruptRecordError, OnDamage, ResultsStore
 
 
 def recorded(cells: Iterable[ResolvedCell | PlannedCell], store: ResultsStore) -> Mapping[str, CellResult]:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from eval.benchmarks.contract import BenchmarkRequest
 from eval.benchmarks.files_identity import files_identity
 from eval.benchmarks.presence import missing_files, needed_datasets, unusable_files
 from eval.errors import EvalError
 from eval.tables.column import Column
 from eval.tables.column_checks import missing_baseline
+from orchestration.cells.cell import PlannedCell
 from orchestration.errors import EnvironmentRefused
-
-if TYPE_CHECKING:
-    from eval.benchmarks.contract import BenchmarkRequest
-    from orchestration.cells.cell import PlannedCell
+from trainers.datasets.registry import missing_test_images
 
 
 def missing_of_benchmarks(
@@ -53,7 +51,6 @@ def refuse_where_none_can_run(requests: Sequence[BenchmarkRequest], dataset: str
         EnvironmentRefused: With what is missing, or cannot be read, of each.
         EvalError: If a parameter does not fit.
     """
-    from trainers.datasets.registry import missing_test_images
 
     lines: list[str] = []
     for request in requests:

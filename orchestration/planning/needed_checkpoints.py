@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING
 
+from orchestration.store.contract import CellResult, ResultsStore
 from trainers.training.checkpoint_files import fault_of_final
-
-if TYPE_CHECKING:
-    from orchestration.store.contract import CellResult, ResultsStore
 
 
 def unusable_checkpoints(

@@ -7,25 +7,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from augment.files.named import missing_files
 from augment.mixing_sets.identity import missing_set_files
 from augment.mixing_sets.registry import mixing_set_for
+from eval.benchmarks.contract import BenchmarkRequest
+from orchestration.cells.catalogue import Catalogue
 from orchestration.cells.cell import Cell, Mode, Plan, PlannedCell
 from orchestration.cells.identity import ResolvedCell
+from orchestration.cells.resolved import ResolvedSweep
 from orchestration.errors import InputError, Mistake, command
 from orchestration.planning.failures import COUNTED, REPEATABLE
 from orchestration.planning.missing_data import missing_of_benchmarks
 from orchestration.planning.needed_checkpoints import unusable_checkpoints
+from orchestration.store.contract import AttemptRecord, CellResult, ResultsStore
 from trainers.datasets.streams import FOLDER, RANDOM_IMAGES, missing_stream
 from trainers.job import SOURCE_VARIABLE
-
-if TYPE_CHECKING:
-    from eval.benchmarks.contract import BenchmarkRequest
-    from orchestration.cells.catalogue import Catalogue
-    from orchestration.cells.resolved import ResolvedSweep
-    from orchestration.store.contract import AttemptRecord, CellResult, ResultsStore
+from trainers.models.released.registry import missing_checkpoints
 
 ATTEMPTS_BEFORE_SET_ASIDE = 3
 
@@ -253,8 +252,6 @@ def _missing_data(cells: Sequence[PlannedCell], catalogue: Catalogue) -> tuple[s
     lines += [line for name in streams for line in missing_stream(name, data_root)]
     released = [cell.config.released for cell in untrained if cell.config.released]
     if released:
-        from trainers.models.released.registry import missing_checkpoints
-
         lines += missing_checkpoints(released, data_root)
     return (*lines, *dict.fromkeys(files))
 

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-from orchestration.store.contract import SweepRecord, SweptCell
-
-if TYPE_CHECKING:
-    from orchestration.cells.identity import ResolvedCell
-    from orchestration.cells.resolved import ResolvedSweep
-    from orchestration.store.contract import OnDamage, ResultsStore
-    from orchestration.sweeps.model import Sweep
+from orchestration.cells.identity import ResolvedCell
+from orchestration.cells.resolved import ResolvedSweep
+from orchestration.store.contract import OnDamage, ResultsStore, SweepRecord, SweptCell
+from orchestration.sweeps.model import Sweep
 
 
 def record_sweep(resolved: ResolvedSweep, store: ResultsStore) -> None:

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from augment.lookup.parameters import nearest
 from eval.benchmarks.checks import EvaluationData, benchmark_problem
+from eval.benchmarks.contract import BenchmarkRequest
 from eval.errors import EvalError
 from eval.tables.column import Column
 from eval.tables.column_checks import column_problem
+from orchestration.cells.catalogue import Catalogue
 from orchestration.cells.point_settings import attempt, mistake_at
+from orchestration.cells.resolved import ResolvedSweep
 from orchestration.errors import Mistake
-
-if TYPE_CHECKING:
-    from eval.benchmarks.contract import BenchmarkRequest
-    from orchestration.cells.catalogue import Catalogue
-    from orchestration.cells.resolved import ResolvedSweep
-    from orchestration.sweeps.model import Sweep
-    from orchestration.sweeps.yaml_reader import Path
+from orchestration.sweeps.model import Sweep
+from orchestration.sweeps.yaml_reader import Path
 
 
 def unknown_columns(sweep: Sweep, catalogue: Catalogue) -> list[Mistake]:

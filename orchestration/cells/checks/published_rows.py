@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from eval.tables.compare import find_published
+from eval.tables.published.tables import published_table
 from orchestration.sweeps.layout import laid_out
-
-if TYPE_CHECKING:
-    from orchestration.sweeps.model import Sweep
+from orchestration.sweeps.model import Sweep
 
 
 def unmatched_tables(sweep: Sweep) -> tuple[str, ...]:
@@ -15,8 +13,6 @@ def unmatched_tables(sweep: Sweep) -> tuple[str, ...]:
 
     The sweep's table is laid out without values, so that rows and columns are matched as in the comparison itself.
     """
-    from eval.tables.compare import find_published
-    from eval.tables.published.tables import published_table
 
     lines = []
     for part in sweep.leaves:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.keys import plain
-
-if TYPE_CHECKING:
-    from orchestration.cells.identity import ResolvedCell
 
 
 def described(cell: ResolvedCell, *, without: Sequence[str] = ("seed",)) -> dict[str, Any]:

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from augment.lookup.parameters import nearest
 from eval.errors import EvalError
 from eval.tables.grid import Observation
 from orchestration.cells.checks.settings import described, differing_settings
+from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.point_settings import mistake_at
+from orchestration.cells.resolved import ResolvedPoint, ResolvedSweep
 from orchestration.errors import Mistake
 from orchestration.sweeps.layout import laid_out, place_of
-from orchestration.sweeps.model import spoken_value
+from orchestration.sweeps.model import Sweep, spoken_value
 from orchestration.sweeps.yaml_reader import plain_scalar
-
-if TYPE_CHECKING:
-    from orchestration.cells.identity import ResolvedCell
-    from orchestration.cells.resolved import ResolvedPoint, ResolvedSweep
-    from orchestration.sweeps.model import Sweep
 
 _CLAIM: Final = re.compile(r"(?<![\w.])([A-Za-z_][\w.]*)\s*[=:]\s*([^\s,;()=\[\]{}]+)(?=[\s,;()]|$)")
 _SEED: Final = re.compile(r"\bseed\s*[=:#]?\s*(\d+)\W*$", re.IGNORECASE)

@@ -8,23 +8,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from typing import Final, Literal, get_args
 
 from augment.lookup.parameters import nearest
+from eval.benchmarks.contract import BenchmarkRequest
+from orchestration.cells.catalogue import Catalogue
+from orchestration.cells.cell import Plan, PlannedCell
 from orchestration.errors import InputError, Mistake
 from orchestration.planning.costs.operations import CostModel, unknown_line, weights_of
 from orchestration.planning.lookup import whole_results
-from orchestration.store.contract import Experience
+from orchestration.store.contract import CorruptRecordError, Experience, OnDamage, ResultsStore
 from orchestration.store.measured import experience_of, training_images
 from orchestration.sweeps.yaml_reader import read_yaml
-
-if TYPE_CHECKING:
-    from eval.benchmarks.contract import BenchmarkRequest
-    from orchestration.cells.catalogue import Catalogue
-    from orchestration.cells.cell import Plan, PlannedCell
-    from orchestration.store.contract import CorruptRecordError, OnDamage, ResultsStore
-    from trainers.config import JobConfig
-    from trainers.datasets.contract import DatasetSpec
+from trainers.config import JobConfig
+from trainers.datasets.contract import DatasetSpec
 
 PRICE_FILE: Final = Path(__file__).parent / "prices.yaml"
 DEFAULT_MACHINE: Final = "cpu-core"
