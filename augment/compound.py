@@ -1,7 +1,6 @@
 """Names to methods: built-in ones, users' own, and compounds such as "pixmix+cutmix".
 
-A compound applies its parts in the order of its name. What does not compose is refused here, while planning. Like
-`augment.registry`, this module is light to import.
+A compound applies its parts in the order of its name. What does not compose is refused here, while planning.
 
 Users add methods through entry points of the group `dreamgrid.methods`: each names a `Method` object.
 """
@@ -10,17 +9,21 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import Any, ClassVar, Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from augment.errors import AugmentError
+from augment.heavy import Tensor, nn
+from augment.kernels.counters import SampleKeys, StepKeys
 from augment.lookup.kinds import Kind
 from augment.lookup.parameters import typed_values
-from augment.registry import METHODS, Method
-
-if TYPE_CHECKING:
-    from augment.treatment import Treatment, TreatmentContext
+from augment.method import Method
+from augment.registry import METHODS
+from augment.treatment import Images, LossOutput, Stage, Treatment, TreatmentContext
 
 METHOD_KIND: Final = Kind(what="method", group="dreamgrid.methods", type=Method, builtin=METHODS, error=AugmentError)
 SEPARATOR: Final = "+"
@@ -102,8 +105,8 @@ def _order_problems(parts: list[Method]) -> list[str]:
             found.append(f"{first.name!r} returns several views, so it must be the last to change images")
         elif first.returns_float and not second.accepts_float:
             turned = second.returns_float and not first.accepts_float
-            way_out = "they exclude each other" if turned else f"write '{second.name}{SEPARATOR}{first.name}'"
-            found.append(f"{second.name!r} needs uint8 images, but {first.name!r} before it returns float32: {way_out}")
+            fix = "they exclude each other" if turned else f"write '{second.name}{SEPARATOR}{first.name}'"
+            found.append(f"{second.name!r} needs uint8 images, but {first.name!r} before it returns float32: {fix}")
     return found
 
 
@@ -157,9 +160,7 @@ class CompoundConfig:
         unknown = params.keys() - {part.name for part in self.methods}
         if unknown:
             known = ", ".join(part.name for part in self.methods)
-            raise ValueError(
-                f"hyper-parameters of a compound stand under its parts ({known}), but got {sorted(unknown)}"
-            )
+            raise ValueError(f"hyper-parameters of a compound go under its parts ({known}), but got {sorted(unknown)}")
         self.parts = {part.name: part.config(**params.get(part.name, {})) for part in self.methods}
 
 
@@ -168,6 +169,59 @@ def _compound_config(parts: list[Method]) -> type[CompoundConfig]:
 
 
 def _build(parts: list[Method], config: CompoundConfig, context: TreatmentContext) -> Treatment:
-    from augment.methods.composed import Composed
-
     return Composed([(part.name, part.build(config.parts[part.name], context), part.stages) for part in parts])
+
+
+class Composed(Treatment):
+    """Applies its parts one after the other; at most one of them defines the loss, and at most one the extra stream.
+
+    Which parts go together is decided while planning.
+    """
+
+    def __init__(self, parts: Sequence[tuple[str, Treatment, frozenset[Stage]]]) -> None:
+        self._parts = {name: part for name, part, _ in parts}
+        self._sampling = [part for _, part, stages in parts if "sample" in stages]
+        self._batching = [part for _, part, stages in parts if "batch" in stages]
+        self._losing = next((part for _, part, stages in parts if "loss" in stages), Treatment())
+        self._extra = next((part for _, part, stages in parts if "extra" in stages), Treatment())
+        self.num_views = max(part.num_views for part in self._parts.values())
+        self.stored_copy = next((part.stored_copy for part in self._parts.values() if part.stored_copy), None)
+        self.num_extra_per_sample = self._extra.num_extra_per_sample
+
+    def sample(self, images: NDArray[np.uint8], keys: SampleKeys) -> Images:
+        """Apply the sample stages in order."""
+        current: Any = images
+        for part in self._sampling:
+            current = part.sample(current, keys)
+        result: Images = current
+        return result
+
+    def batch(self, model: nn.Module, images: Tensor, targets: Tensor, keys: StepKeys) -> tuple[Tensor, Tensor]:
+        """Apply the batch stages in order."""
+        for part in self._batching:
+            images, targets = part.batch(model, images, targets, keys)
+        return images, targets
+
+    def loss(
+        self, model: nn.Module, images: Tensor, targets: Tensor, extra: Tensor | None, keys: StepKeys
+    ) -> LossOutput:
+        """Compute the loss of the part that defines one, else cross-entropy."""
+        return self._losing.loss(model, images, targets, extra, keys)
+
+    def extra(self, keys: SampleKeys) -> NDArray[np.uint8] | None:
+        """Return the extra stream of the part that has one."""
+        return self._extra.extra(keys)
+
+    def start_epoch(self, model: nn.Module, epoch: int) -> None:
+        """Prepare every part for an epoch."""
+        for part in self._parts.values():
+            part.start_epoch(model, epoch)
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """Return the states of the parts by method name."""
+        return {name: part.state_dict() for name, part in self._parts.items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore the states of the parts."""
+        for name, part in self._parts.items():
+            part.load_state_dict(state[name])

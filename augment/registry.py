@@ -27,8 +27,6 @@ from augment.methods import (
 from augment.methods.pixmix import iterative, pixmix
 from augment.methods.policies import autoaugment, randaugment, trivialaugment
 
-__all__ = ["METHODS", "Method"]
-
 METHODS: Final[Mapping[str, Method]] = {
     "baseline": baseline.METHOD,
     "cutout": cutout.METHOD,

@@ -25,6 +25,8 @@ from augment.heavy import Tensor, functional, nn
 from augment.kernels.counters import SampleKeys, StepKeys
 
 Stage = Literal["sample", "batch", "loss", "extra"]
+Images = NDArray[np.uint8] | NDArray[np.float32]
+"""Images on the host, (N, H, W, C): bytes, or numbers in [0, 1]."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +40,7 @@ class TreatmentContext:
         mean: Per-channel pixel value in [0, 1] that the model's normalisation maps to zero.
         mixing_set: Mixing images, (M, S, S, C) uint8 with S >= image_size, or None where the method needs none.
         outliers: Outlier images, (M, H, W, C) uint8, or None where the method has no extra stream.
-        data_root: Folder that the files a method names lie below, or None where it names none.
+        data_root: Folder with the files that a method names, or None where it names none.
     """
 
     image_size: int
@@ -55,7 +57,7 @@ class StoredCopy:
     """A copy of the training images, changed beforehand, that is shown in place of some of them.
 
     Attributes:
-        folder: Where it lies: one file for each training image.
+        folder: Contains one file for each training image.
         share: Share of the images that the copy is shown of, in [0, 1].
     """
 
@@ -85,7 +87,7 @@ class Treatment:
     stored_copy: StoredCopy | None = None
     """A changed copy of the training images that the loader shows in place of some of them."""
 
-    def sample(self, images: NDArray[np.uint8], keys: SampleKeys) -> NDArray[np.uint8] | NDArray[np.float32]:
+    def sample(self, images: NDArray[np.uint8], keys: SampleKeys) -> Images:
         """Change images on the host: (N, H, W, C) uint8 -> (N, H, W, C), or (V, N, H, W, C), uint8 or float32 in [0, 1]."""
         return images
 

@@ -128,3 +128,11 @@ def _why(error: Exception, path: Path) -> str:
     """Return the first line of an error without the path, which the reader knows."""
     lines = str(error).replace(f" {str(path)!r}", "").splitlines()
     return lines[0] if lines else type(error).__name__
+
+
+def middle_square(image: Image.Image, side: int) -> NDArray[np.uint8]:
+    """Return the middle square of an RGB image at a side (bilinear, antialiased), (S, S, 3) uint8."""
+    shorter = min(image.size)
+    left, top = (image.width - shorter) / 2, (image.height - shorter) / 2
+    box = (left, top, left + shorter, top + shorter)
+    return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR, box=box))

@@ -1,4 +1,4 @@
-"""From decoded images to square arrays, by Pillow, and from an array to a sheet to look at."""
+"""From decoded images to square arrays, by Pillow, and from arrays to a sheet to look at."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-
-def middle_square(image: Image.Image, side: int) -> NDArray[np.uint8]:
-    """Return the middle square of an RGB image at a side (bilinear, antialiased), (S, S, 3) uint8."""
-    shorter = min(image.size)
-    left, top = (image.width - shorter) / 2, (image.height - shorter) / 2
-    box = (left, top, left + shorter, top + shorter)
-    return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR, box=box))
+from augment.errors import AugmentError
+from augment.files.decode import middle_square
+from augment.kernels.counters import SampleKeys
+from augment.treatment import Treatment
 
 
 def resize_image(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
@@ -58,3 +55,35 @@ def contact_sheet(images: NDArray[np.uint8], path: Path | str, columns: int, *, 
         sheet[top : top + height, left : left + width] = image
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(sheet[:, :, 0] if channels == 1 else sheet).save(path, format="PNG")
+
+
+def treated_rows(treatment: Treatment, images: NDArray[np.uint8], *, repeats: int, seed: int = 0) -> NDArray[np.uint8]:
+    """Return each image as it is, followed by what the sample stage makes of it in several epochs.
+
+    Args:
+        treatment: Its sample stage is applied.
+        images: (N, H, W, C) uint8.
+        repeats: Epochs.
+        seed: Seed of the draws.
+
+    Returns:
+        (N * (1 + repeats), H, W, C) uint8, the images of one row after the other.
+
+    Raises:
+        AugmentError: If the treatment changes no image on the host, so that there is nothing to see.
+    """
+    if type(treatment).sample is Treatment.sample:
+        raise AugmentError("a preview shows what happens to single images, but this method acts on batches; try pixmix")
+    epochs = []
+    for epoch in range(repeats):
+        changed = treatment.sample(images, SampleKeys(seed, epoch, np.arange(len(images), dtype=np.int64)))
+        last = changed[-1] if treatment.num_views > 1 else changed
+        epochs.append(last if last.dtype == np.uint8 else np.rint(last * np.float32(255.0)).astype(np.uint8))
+    rows = np.stack([images, *epochs], axis=1)
+    return rows.reshape(-1, *images.shape[1:])
+
+
+def enlarged(images: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    """Return images with every pixel repeated, (N, H * factor, W * factor, C)."""
+    tall: NDArray[np.uint8] = images.repeat(factor, axis=1)
+    return tall.repeat(factor, axis=2)

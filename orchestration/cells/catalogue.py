@@ -13,9 +13,10 @@ from typing import Any
 
 from augment.compound import method_for
 from augment.lookup.parameters import nearest
+from augment.method import Method
 from augment.mixing_sets.contract import MixingSet
 from augment.mixing_sets.registry import mixing_set_for
-from augment.registry import METHODS, Method
+from augment.registry import METHODS
 from eval.benchmarks.builtin import BENCHMARKS
 from eval.benchmarks.contract import Benchmark
 from eval.benchmarks.registry import added_benchmarks, full_params

@@ -11,8 +11,8 @@ from augment.files.named import with_contents
 from augment.files.published import Identified
 from augment.lookup.kinds import Versioned, versioned
 from augment.lookup.parameters import build_config, field_names, nearest
+from augment.method import Method
 from augment.mixing_sets.identity import config_for
-from augment.registry import Method
 from eval.benchmarks.contract import BenchmarkRequest
 from eval.tables.column import Column
 from orchestration.cells.benchmark_requests import benchmark_request, tested_on_its_training

@@ -24,7 +24,8 @@ import torch
 from torch import nn
 
 from augment.kernels.counters import SampleKeys, StepKeys
-from augment.registry import METHODS, Method
+from augment.method import Method
+from augment.registry import METHODS
 from augment.treatment import Treatment, TreatmentContext
 
 STORE = Path(__file__).with_name("method_digests.json")

@@ -14,7 +14,8 @@ from torch import nn
 
 from augment.compound import method_for
 from augment.kernels.counters import SampleKeys, StepKeys
-from augment.registry import METHODS, Method
+from augment.method import Method
+from augment.registry import METHODS
 from augment.treatment import Treatment, TreatmentContext
 
 COMPOUNDS = ("pixmix+cutmix", "pixmix+cutout", "pixmix+oe")

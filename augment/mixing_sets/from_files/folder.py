@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from augment.files.decode import middle_square
 from augment.files.looks import content_of
 from augment.files.published import Identified, absent
 from augment.files.reading import WholeImages
@@ -21,7 +22,7 @@ from augment.files.trial import tried_images_in
 from augment.files.walk import ImageFolder, ImageFolderError
 from augment.kernels.counters import permutation
 from augment.mixing_sets.contract import MixingSet, MixingSetError, SetRequest
-from augment.mixing_sets.images import middle_square, to_channels
+from augment.mixing_sets.images import to_channels
 
 FAST_JPEG_SEMANTICS: Final = 1
 """Version of the pixels of `fast_jpeg`; raise it when they change."""

@@ -26,11 +26,11 @@ from PIL import Image
 from torch import Tensor
 
 from augment.errors import AugmentError
+from augment.files.decode import middle_square
 from augment.files.reading import WholeImages
 from augment.files.walk import images_in
 from augment.kernels.counters import SampleKeys, StepKeys, integers, step_uniforms
 from augment.kernels.shard_random import shard_generator
-from augment.mixing_sets.images import middle_square
 from augment.networks.style.adain import adaptive_instance_norm, style_loss
 from augment.networks.style.network import PublishedStyleNetwork, decoder_of, encoder_of, style_network
 from augment.networks.weights import Convolution, reset_convolutions

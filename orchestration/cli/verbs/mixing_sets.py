@@ -14,9 +14,8 @@ import typer
 from numpy.typing import NDArray
 
 from augment.compound import config_for, method_for
-from augment.methods.preview import enlarged, treated_rows
 from augment.mixing_sets.build import MixingSetFile, ensure_mixing_set, open_mixing_set
-from augment.mixing_sets.images import contact_sheet
+from augment.mixing_sets.images import contact_sheet, enlarged, treated_rows
 from augment.mixing_sets.registry import MIXING_SETS, mixing_set_for
 from augment.treatment import TreatmentContext
 from orchestration.cli import options

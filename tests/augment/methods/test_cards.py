@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from augment.methods.cards import all_cards, card_for, document
 from augment.registry import METHODS
+from benchmarks.methods_page import all_cards, card_for, document
 
 
 def test_a_card_holds_everything_that_a_reader_asks() -> None:
@@ -37,7 +37,7 @@ def test_every_method_has_a_card(name: str) -> None:
 
 def test_the_page_of_methods_is_up_to_date() -> None:
     page = Path(__file__).resolve().parents[3] / "docs" / "methods.md"
-    assert page.read_text() == document(), "write it again: python -m augment.methods.cards > docs/methods.md"
+    assert page.read_text() == document(), "generate it again: python -m benchmarks.methods_page > docs/methods.md"
 
 
 def test_files_are_named_apart_from_hyper_parameters() -> None:

@@ -14,7 +14,8 @@ from augment import compound as compounds
 from augment.compound import config_for, method_for
 from augment.errors import AugmentError
 from augment.kernels.counters import SampleKeys
-from augment.registry import METHODS, Method
+from augment.method import Method
+from augment.registry import METHODS
 from augment.treatment import Treatment, TreatmentContext
 
 CONTEXT = TreatmentContext(
@@ -58,7 +59,7 @@ def test_a_compound_describes_its_parts() -> None:
         ("pixmix+baseline", "'baseline' changes nothing; leave it out"),
     ],
 )
-def test_what_does_not_compose_is_refused_with_the_way_out(name: str, rule: str) -> None:
+def test_what_does_not_compose_is_refused_with_its_fix(name: str, rule: str) -> None:
     with pytest.raises(AugmentError, match=rule):
         method_for(name)
 
@@ -85,7 +86,7 @@ def test_hyper_parameters_of_a_compound_stand_under_its_parts() -> None:
     method = method_for("pixmix+cutmix")
     parts = config_for(method, "imagenet", {"pixmix": {"max_rounds": 2}}).parts
     assert (parts["pixmix"].max_rounds, parts["pixmix"].beta, parts["cutmix"].probability) == (2, 4.0, 1.0)
-    with pytest.raises(ValueError, match=r"stand under its parts \(pixmix, cutmix\), but got \['beta'\]"):
+    with pytest.raises(ValueError, match=r"go under its parts \(pixmix, cutmix\), but got \['beta'\]"):
         config_for(method, "imagenet", {"beta": 2.0})
 
 

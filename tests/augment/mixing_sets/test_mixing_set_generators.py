@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from augment.feature_visualisation.untrained import untrained_network
+from augment.files.decode import middle_square
 from augment.mixing_sets.contract import MixingSetError, SetRequest
 from augment.mixing_sets.from_files.folder import FolderConfig, build_folder
 from augment.mixing_sets.identity import config_for, identity, identity_digest, missing_set_files
-from augment.mixing_sets.images import middle_square, resize_image, to_channels
+from augment.mixing_sets.images import resize_image, to_channels
 from augment.mixing_sets.procedural.dead_leaves import paint_squares, radius_steps
 from augment.mixing_sets.procedural.fractaldb import draw_system, filling_rate, play_affine, weigh
 from augment.mixing_sets.procedural.fractals.flame_genomes import draw_contractive

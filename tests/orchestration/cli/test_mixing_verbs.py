@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from augment.errors import AugmentError
-from augment.methods.preview import enlarged, treated_rows
+from augment.mixing_sets.images import enlarged, treated_rows
 from augment.treatment import Treatment
 from orchestration.cli.main import main
 from orchestration.cli.verbs import mixing_sets as mixing_verbs
