@@ -20,7 +20,7 @@ import numpy as np
 
 from augment.files.kept import forget_verified, kept_facts
 from benchmarks.harness import Case, Report, measure, parser, show
-from eval.benchmarks.contract import BenchmarkRequest
+from eval.benchmarks.contract import BenchmarkRequest, EvaluationData
 from eval.corruptions.cache import LABEL
 
 if TYPE_CHECKING:
@@ -142,8 +142,8 @@ def _summed(
 def _suite_cases(folder: Path, *, num_images: int, notes: list[str]) -> Iterator[Case]:
     from dataclasses import replace
 
-    from eval.benchmarks.cost import suite_cost
-    from eval.benchmarks.suite import evaluate
+    from eval.benchmarks.suite.evaluate import evaluate
+    from eval.benchmarks.suite.passes import suite_passes
 
     subject = _subject(folder, num_images)
     requests = [
@@ -151,11 +151,19 @@ def _suite_cases(folder: Path, *, num_images: int, notes: list[str]) -> Iterator
         BenchmarkRequest(name="c-generated", params={"kinds": ["fog", "contrast"], "severities": [1, 5]}, key="c"),
     ]
     attack = [BenchmarkRequest(name="pgd", params={"max_images": 100}, key="pgd")]
+    data = EvaluationData(
+        dataset=subject.dataset,
+        num_images=num_images,
+        num_classes=subject.num_classes,
+        side=32,
+        data_root=None,
+        is_dataset=lambda name: False,
+    )
     counted = sum(report.outcome.forward_passes for report in evaluate(subject, requests) if report.outcome)
-    expected = suite_cost(requests, num_images=num_images, side=32).forward
+    expected = suite_passes(requests, data).forward
     notes.append(f"forward passes of the suite: {counted} counted, {expected} by the cost model")
     fresh = replace(subject, keep_generated=False)
-    attacked = suite_cost(attack, num_images=num_images, side=32)
+    attacked = suite_passes(attack, data)
     for name, ours, units, target in (
         ("suite: from kept arrays", lambda: evaluate(subject, requests), counted, TARGETS["suite"]),
         ("suite: generated on the fly", lambda: evaluate(fresh, requests), counted, None),

@@ -1,15 +1,36 @@
-"""The benchmarks: every protocol by name, light to import, run on demand."""
+"""The benchmarks: every protocol by name."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
+from types import MappingProxyType
 from typing import Final
 
-from augment.lookup.kinds import Kind, versioned
-from eval.benchmarks.builtin import BENCHMARKS
+from augment.lookup.kinds import Kind
+from eval.benchmarks import c, cbar, clean, clean_scaled, mnist_c, ood, p, pgd, r
 from eval.benchmarks.contract import Benchmark
 from eval.errors import EvalError
+
+BENCHMARKS: Final[Mapping[str, Benchmark]] = MappingProxyType(
+    {
+        "clean": clean.CLEAN,
+        "clean-scaled": clean_scaled.CLEAN_SCALED,
+        "c": c.C,
+        "c-generated": c.C_GENERATED,
+        "cbar": cbar.CBAR,
+        "cbar-generated": cbar.CBAR_GENERATED,
+        "r": r.R,
+        "p": p.P,
+        "p-generated": p.P_GENERATED,
+        "pgd": pgd.PGD,
+        "pgd-reference": pgd.PGD_REFERENCE,
+        "ood": ood.OOD,
+        "ood-generated": ood.OOD_GENERATED,
+        "mnist-c": mnist_c.MNIST_C,
+        "mnist-c-generated": mnist_c.MNIST_C_GENERATED,
+    }
+)
 
 BENCHMARK_KIND: Final = Kind(
     what="benchmark", group="dreamgrid.benchmarks", type=Benchmark, builtin=BENCHMARKS, error=EvalError
@@ -44,10 +65,6 @@ def full_params(name: str, params: Mapping[str, object]) -> dict[str, object]:
     return {field.name: _plain(getattr(config, field.name)) for field in fields(config)}
 
 
-def _plain(value: object) -> object:
-    return [_plain(each) for each in value] if isinstance(value, tuple) else value
-
-
 def check_images(benchmark: Benchmark, params: Mapping[str, object], *, side: int, channels: int) -> None:
     """Refuse parameters of a benchmark that images of this shorter side and number of channels cannot be evaluated with.
 
@@ -63,20 +80,5 @@ def check_images(benchmark: Benchmark, params: Mapping[str, object], *, side: in
         raise EvalError(f"benchmark {benchmark.name!r}: {error}") from error
 
 
-def benchmark_identity(name: str, params: Mapping[str, object], dataset_identity: str) -> Mapping[str, object]:
-    """Return what a benchmark's key is a hash of, as plain values.
-
-    Args:
-        name: Name of the benchmark.
-        params: Parameters that differ from the defaults (or all of them: the result is the same).
-        dataset_identity: Declared checksum of the test data, and of any published files.
-
-    Raises:
-        EvalError: If the benchmark or a parameter is unknown, or a value does not fit.
-    """
-    return {
-        "benchmark": name,
-        "semantics": versioned(benchmark_for(name)),
-        "params": full_params(name, params),
-        "data": dataset_identity,
-    }
+def _plain(value: object) -> object:
+    return [_plain(each) for each in value] if isinstance(value, tuple) else value

@@ -11,11 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from augment.files.content import file_hash
+from augment.files.published import Identified, absent, given, joined
 from eval.corruptions.contract import Draws, FrostImages
 from eval.corruptions.fields import uniform_fields
 from eval.corruptions.gaussian import gaussian_filter
 from eval.errors import EvalError
-from eval.published_files.layout import FROST_FILES
+
+FROST: Final = "frost"
+"""Folder of the images of frost in the data root."""
+
+FROST_FILES: Final = ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg")
+"""The published images of frost that are drawn from; a sixth one exists and is never used."""
 
 REDUCTION: Final = {28: 0.2, 32: 0.2, 64: 0.3, 224: 1.0}
 """Published reduction of the frost images by image scale."""
@@ -25,6 +32,14 @@ ICE_IDENTITY: Final = "procedural-ice-1"
 """Generator and semantics version: raised by hand whenever the ice changes."""
 
 _ICE_SHAPE: Final = (360, 540)
+
+
+def frost_identity(data_root: Path | None) -> Identified:
+    """Return what identifies the images of frost in a data root."""
+    folder = None if data_root is None else data_root / FROST
+    if folder is None or any(not (folder / name).is_file() for name in FROST_FILES):
+        return absent("")
+    return given(joined({name: file_hash(folder / name) for name in FROST_FILES}))
 
 
 def frost_from_folder(folder: Path) -> FrostImages:

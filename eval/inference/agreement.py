@@ -1,7 +1,7 @@
 """Keeping workers in step when one of them fails in the middle of a benchmark.
 
 Every worker runs the same benchmarks and meets the others in `gather`. If one raises, the others would wait for ever in their
-next `gather`. So each message carries a status: a worker that fails says so in the one `gather` that it owes, everybody learns
+next `gather`. So each message carries a status: a worker that fails reports it in the one `gather` that it owes, everybody learns
 of it in that same call, and all leave the benchmark together.
 """
 
@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from eval.errors import EvalError
-
-if TYPE_CHECKING:
-    from eval.inference.subject import Workers
+from eval.inference.subject import Workers
 
 T = TypeVar("T")
 
@@ -37,7 +35,7 @@ class Outcome(Generic[T]):
 
 
 class PeerFailed(EvalError):
-    """Another worker failed, and said so in the `gather` that this one was in."""
+    """Another worker failed, and reported it in the `gather` that this one was in."""
 
 
 class WorkersLost(EvalError):
@@ -78,18 +76,18 @@ class InStep:
         try:
             value = step()
         except PeerFailed as error:
-            return Outcome(None, str(error))  # told in a gather: everybody knows, nothing is owed
+            return Outcome(None, str(error))  # reported in a gather: everybody knows, nothing is owed
         except WorkersLost:
             raise
         except Exception as error:
-            return Outcome(None, self._tell(error))
+            return Outcome(None, self._report(error))
         try:
             self.gather(None)
         except PeerFailed as error:
             return Outcome(None, str(error))
         return Outcome(value, None)
 
-    def _tell(self, error: Exception) -> str:
+    def _report(self, error: Exception) -> str:
         """Report this worker's failure in the gather it owes; return the reason that all of them give."""
         is_fatal = _is_out_of_memory(error)
         try:

@@ -11,19 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
+from augment.heavy import torch
+from augment.kernels.counters import SampleKeys, normals, uniforms
 from eval.errors import EvalError
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from torch import Tensor, nn
-
-    from eval.benchmarks.configs import PgdConfig, ReferencePgdConfig
-
-    _Map: TypeAlias = Callable[[Tensor], Tensor]
+Norm = Literal["linf", "l2"]
+_Map = Callable[["torch.Tensor"], "torch.Tensor"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,17 +34,21 @@ class Attack:
         loss_by_step: Summed cross-entropy before each step and after the last one, (steps + 1,) float64.
     """
 
-    images: Tensor
-    logits: Tensor
+    images: torch.Tensor
+    logits: torch.Tensor
     loss_by_step: NDArray[np.float64]
 
 
 def pgd(
-    model: nn.Module,
-    images: Tensor,
-    labels: Tensor,
-    config: PgdConfig,
+    model: torch.nn.Module,
+    images: torch.Tensor,
+    labels: torch.Tensor,
     *,
+    norm: Norm,
+    epsilon: float,
+    step_size: float,
+    steps: int,
+    random_start: bool,
     indices: NDArray[np.int64],
     seed: int,
     restart: int = 0,
@@ -57,7 +59,11 @@ def pgd(
         model: Maps images in [0, 1] to logits; in evaluation mode.
         images: Clean images, (N, C, H, W) float32 in [0, 1].
         labels: True classes, (N,) int64.
-        config: Norm, budget, steps.
+        norm: "linf" (per value) or "l2" (per image).
+        epsilon: Largest distance from the clean image, in that norm.
+        step_size: Length of a step, in the same norm.
+        steps: Gradient steps.
+        random_start: Start at a uniformly random point of the ball instead of the image.
         indices: Index of each image in its dataset, (N,): all that its random start depends on.
         seed: Seed of the random start.
         restart: Number of this attack on the same images.
@@ -66,25 +72,27 @@ def pgd(
         EvalError: If the network is in training mode or a gradient is not finite.
     """
     start = images
-    if config.random_start:
-        draws = _start(images, config, indices, seed, restart)
-        start = _project(images + draws, images, config).clamp_(0.0, 1.0)
+    if random_start:
+        draw = _uniform_box if norm == "linf" else _uniform_ball
+        start = _project(images + draw(images, epsilon, indices, seed, restart), images, norm, epsilon).clamp_(0.0, 1.0)
     return _ascend(
         model,
         start,
         labels,
-        steps=config.steps,
-        step=lambda gradient: _direction(gradient, config) * config.step_size,
-        project=lambda moved: _project(moved, images, config).clamp_(0.0, 1.0),
+        steps=steps,
+        step=lambda gradient: _direction(gradient, norm) * step_size,
+        project=lambda moved: _project(moved, images, norm, epsilon).clamp_(0.0, 1.0),
     )
 
 
 def reference_pgd(
-    model: nn.Module,
-    images: Tensor,
-    labels: Tensor,
-    config: ReferencePgdConfig,
+    model: torch.nn.Module,
+    images: torch.Tensor,
+    labels: torch.Tensor,
     *,
+    epsilon: float,
+    step_size: float,
+    steps: int,
     indices: NDArray[np.int64],
     seed: int,
 ) -> Attack:
@@ -95,86 +103,77 @@ def reference_pgd(
     Raises:
         EvalError: If the network is in training mode or a gradient is not finite.
     """
-    centre = images + _uniform_box(images, config.epsilon, indices, seed, restart=0)
-    low, high = centre - config.epsilon, centre + config.epsilon
+    centre = images + _uniform_box(images, epsilon, indices, seed, restart=0)
+    low, high = centre - epsilon, centre + epsilon
     return _ascend(
         model,
         centre,
         labels,
-        steps=config.steps,
-        step=lambda gradient: gradient.sign() * config.step_size,
+        steps=steps,
+        step=lambda gradient: gradient.sign() * step_size,
         project=lambda moved: moved.clamp(min=low, max=high).clamp_(0.0, 1.0),
     )
 
 
-def _ascend(model: nn.Module, start: Tensor, labels: Tensor, *, steps: int, step: _Map, project: _Map) -> Attack:
+def _ascend(
+    model: torch.nn.Module, start: torch.Tensor, labels: torch.Tensor, *, steps: int, step: _Map, project: _Map
+) -> Attack:
     """Climb the cross-entropy; gradients flow to the images only."""
-    import torch
-    from torch.nn import functional
-
     if model.training:
         raise EvalError("an attack needs the network in evaluation mode, but it is in training mode; call model.eval()")
     images, losses = start.detach(), []
     for _ in range(steps):
         images = images.requires_grad_(True)
-        loss = functional.cross_entropy(model(images), labels, reduction="sum")
+        loss = torch.nn.functional.cross_entropy(model(images), labels, reduction="sum")
         (gradient,) = torch.autograd.grad(loss, images)
         losses.append(loss.detach())
         with torch.no_grad():
             images = project(images.detach() + step(gradient))
     with torch.no_grad():
         logits = model(images)
-        losses.append(functional.cross_entropy(logits, labels, reduction="sum"))
+        losses.append(torch.nn.functional.cross_entropy(logits, labels, reduction="sum"))
     by_step = torch.stack(losses).double().cpu().numpy()
     if not np.isfinite(by_step).all():
         raise EvalError("the loss of an attacked image must be finite, but was not; did the training diverge?")
     return Attack(images=images.detach(), logits=logits, loss_by_step=by_step)
 
 
-def _direction(gradient: Tensor, config: PgdConfig) -> Tensor:
-    if config.norm == "linf":
+def _direction(gradient: torch.Tensor, norm: Norm) -> torch.Tensor:
+    if norm == "linf":
         return gradient.sign()
-    length: Tensor = gradient.flatten(1).norm(dim=1).clamp_min(1e-12)
+    length: torch.Tensor = gradient.flatten(1).norm(dim=1).clamp_min(1e-12)
     return gradient / length[:, None, None, None]
 
 
-def _project(moved: Tensor, images: Tensor, config: PgdConfig) -> Tensor:
+def _project(moved: torch.Tensor, images: torch.Tensor, norm: Norm, epsilon: float) -> torch.Tensor:
     offset = moved - images
-    if config.norm == "linf":
-        return images + offset.clamp(-config.epsilon, config.epsilon)
-    length: Tensor = offset.flatten(1).norm(dim=1).clamp_min(1e-12)
-    return images + offset * (config.epsilon / length).clamp(max=1.0)[:, None, None, None]
+    if norm == "linf":
+        return images + offset.clamp(-epsilon, epsilon)
+    length: torch.Tensor = offset.flatten(1).norm(dim=1).clamp_min(1e-12)
+    return images + offset * (epsilon / length).clamp(max=1.0)[:, None, None, None]
 
 
-def _start(images: Tensor, config: PgdConfig, indices: NDArray[np.int64], seed: int, restart: int) -> Tensor:
-    if config.norm == "linf":
-        return _uniform_box(images, config.epsilon, indices, seed, restart)
-    return _uniform_ball(images, config.epsilon, indices, seed, restart)
-
-
-def _uniform_box(images: Tensor, epsilon: float, indices: NDArray[np.int64], seed: int, restart: int) -> Tensor:
+def _uniform_box(
+    images: torch.Tensor, epsilon: float, indices: NDArray[np.int64], seed: int, restart: int
+) -> torch.Tensor:
     """Return offsets, uniform in the l-inf ball."""
-    from augment.kernels.counters import SampleKeys, uniforms
-
     draws = uniforms(SampleKeys(seed, restart, indices), _values(images), stream="eval-pgd-start-linf")
     return _like(images, (2.0 * draws - 1.0) * epsilon)
 
 
-def _uniform_ball(images: Tensor, epsilon: float, indices: NDArray[np.int64], seed: int, restart: int) -> Tensor:
+def _uniform_ball(
+    images: torch.Tensor, epsilon: float, indices: NDArray[np.int64], seed: int, restart: int
+) -> torch.Tensor:
     """Return offsets, uniform in the l2 ball: a uniform direction, and a radius that grows as the volume does."""
-    from augment.kernels.counters import SampleKeys, normals, uniforms
-
     keys, size = SampleKeys(seed, restart, indices), _values(images)
     direction = normals(keys, size, stream="eval-pgd-start-l2")
     radius = epsilon * uniforms(keys, 1, stream="eval-pgd-radius-l2") ** (1.0 / size)
     return _like(images, direction / np.linalg.norm(direction, axis=1, keepdims=True) * radius)
 
 
-def _values(images: Tensor) -> int:
+def _values(images: torch.Tensor) -> int:
     return int(images[0].numel())
 
 
-def _like(images: Tensor, values: NDArray[np.float64]) -> Tensor:
-    import torch
-
+def _like(images: torch.Tensor, values: NDArray[np.float64]) -> torch.Tensor:
     return torch.from_numpy(values.astype(np.float32)).reshape(images.shape).to(images.device)

@@ -12,18 +12,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from augment.heavy import torch
 from eval.errors import EvalError
+from eval.inference.subject import Subject
 from eval.predictions import Predictions, compact, concatenate, from_compact
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from torch import Tensor
-
-    from eval.inference.subject import Subject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +89,7 @@ def predict_sets(subject: Subject, sets: Sequence[ImageSet]) -> tuple[Prediction
     empty = [dict(image_set.fields) for image_set in sets if len(image_set) == 0]
     if empty:
         raise EvalError(f"a set must hold at least one image, but these hold none: {empty}")
-    own = _own_batches(subject, sets)
+    own = _batches_of(subject, sets)
     local = _predict_batches(subject, sets, own)
     subject.evaluation.forward_passes += sum(len(image_set) for image_set in sets)
     return _reassemble(subject.workers.gather(local), len(sets))
@@ -120,9 +117,7 @@ def predict_logits(subject: Subject, image_set: ImageSet) -> NDArray[np.float32]
     Raises:
         EvalError: If the network has another number of classes.
     """
-    import torch
-
-    batches = own_slice(subject, len(image_set))
+    batches = own_batches(subject, len(image_set))
     first = batches[0][0] if batches else 0
     local = np.empty((sum(stop - start for start, stop in batches), subject.num_classes), dtype=np.float32)
     with torch.inference_mode():
@@ -140,8 +135,6 @@ def remember_logits(subject: Subject, indices: NDArray[np.int64]) -> NDArray[np.
     Raises:
         EvalError: If a logit is not finite or the network has another number of classes.
     """
-    import torch
-
     labels = subject.labels[indices]
     logits = predict_logits(subject, of_array(subject.images[indices], labels))
     columns = _Columns(len(logits))
@@ -155,15 +148,13 @@ def remember_logits(subject: Subject, indices: NDArray[np.int64]) -> NDArray[np.
     return logits
 
 
-def own_slice(subject: Subject, size: int) -> list[tuple[int, int]]:
+def own_batches(subject: Subject, size: int) -> list[tuple[int, int]]:
     """Return this worker's batches [start, stop) of a single set of so many images."""
-    return [(batch.start, batch.stop) for batch in _share(_cut([(size, 1)], subject.batch_size), subject)]
+    return [(batch.start, batch.stop) for batch in _shard(_cut([(size, 1)], subject.batch_size), subject)]
 
 
-def to_pixels(images: NDArray[np.uint8] | NDArray[np.float32], subject: Subject) -> Tensor:
+def to_pixels(images: NDArray[np.uint8] | NDArray[np.float32], subject: Subject) -> torch.Tensor:
     """Return images (N, H, W, C) as a float32 tensor (N, C, H, W) in [0, 1] on the device, channels last in memory."""
-    import torch
-
     # a mapped file is read-only, and torch wants arrays that it could write to
     array = np.ascontiguousarray(images) if images.flags.writeable else images.copy()
     tensor = torch.from_numpy(array).to(subject.device, non_blocking=True)
@@ -171,7 +162,7 @@ def to_pixels(images: NDArray[np.uint8] | NDArray[np.float32], subject: Subject)
     return tensor.float().div_(255.0) if tensor.dtype == torch.uint8 else tensor
 
 
-def check_logits(logits: Tensor, subject: Subject) -> None:
+def check_logits(logits: torch.Tensor, subject: Subject) -> None:
     """Refuse a network with another number of classes than the dataset.
 
     Raises:
@@ -193,19 +184,17 @@ def _cut(sizes: Sequence[tuple[int, int]], batch_size: int) -> list[_Batch]:
     return batches
 
 
-def _share(batches: list[_Batch], subject: Subject) -> list[_Batch]:
+def _shard(batches: list[_Batch], subject: Subject) -> list[_Batch]:
     rank, world_size = subject.workers.rank, subject.workers.world_size
     return batches[len(batches) * rank // world_size : len(batches) * (rank + 1) // world_size]
 
 
-def _own_batches(subject: Subject, sets: Sequence[ImageSet]) -> list[_Batch]:
-    return _share(_cut([(len(image_set), image_set.group) for image_set in sets], subject.batch_size), subject)
+def _batches_of(subject: Subject, sets: Sequence[ImageSet]) -> list[_Batch]:
+    return _shard(_cut([(len(image_set), image_set.group) for image_set in sets], subject.batch_size), subject)
 
 
 def _predict_batches(subject: Subject, sets: Sequence[ImageSet], batches: list[_Batch]) -> dict[int, Predictions]:
     """Return this worker's predictions by set; the compact columns stay on the device until its last batch."""
-    import torch
-
     sizes = Counter[int]()
     for batch in batches:
         sizes[batch.which] += batch.stop - batch.start
@@ -236,9 +225,9 @@ class _Columns:
     def __init__(self, size: int) -> None:
         self._size = size
         self._num_filled = 0
-        self.filled: tuple[Tensor, ...] = ()
+        self.filled: tuple[torch.Tensor, ...] = ()
 
-    def append(self, columns: tuple[Tensor, ...]) -> None:
+    def append(self, columns: tuple[torch.Tensor, ...]) -> None:
         """Copy the columns of the next batch."""
         self.filled = self.filled or tuple(column.new_empty((self._size, *column.shape[1:])) for column in columns)
         start, self._num_filled = self._num_filled, self._num_filled + len(columns[0])

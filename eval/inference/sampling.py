@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
+from augment.kernels.counters import permutation
+from eval.inference.subject import Subject
 from eval.metrics.anomaly import subset_sizes
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from eval.inference.subject import Subject
 
 
 def chosen_indices(subject: Subject, max_images: int | None) -> NDArray[np.int64]:
@@ -28,8 +25,6 @@ def chosen_of(total: int, max_images: int | None, seed: int) -> NDArray[np.int64
     """Return which of some images a limit leaves, as indices, rising, (n,) int64."""
     if max_images is None or max_images >= total:
         return np.arange(total, dtype=np.int64)
-    from augment.kernels.counters import permutation
-
     return np.sort(permutation(seed, 0, total, stream="eval-max-images")[:max_images])
 
 
@@ -52,8 +47,6 @@ def outlier_subsets(
     Raises:
         ValueError: If no subset has that ratio.
     """
-    from augment.kernels.counters import permutation
-
     outliers, inside = subset_sizes(num_outliers, num_inside)
     runs = num_inside // inside
     for walk in range(math.ceil(repeats / runs)):

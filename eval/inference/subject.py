@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from augment.files.published import Identified
-from eval.inference.context import Evaluation
-
-if TYPE_CHECKING:
-    import numpy as np
-    import torch
-    from numpy.typing import NDArray
-    from torch import nn
+from augment.heavy import torch
+from eval.predictions import Predictions
 
 T = TypeVar("T")
 
@@ -43,13 +41,32 @@ class Alone:
         return [value]
 
 
+def _no_progress(done: int, total: int) -> None:
+    """Report nothing."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Evaluation:
+    """State of one evaluation; the suite makes a new one each time, so that nothing outlives the checkpoint it belongs to.
+
+    Attributes:
+        clean: Predictions on the test images, by how many of them are used, once a benchmark has needed them.
+        forward_passes: Images put through the network so far, over all workers.
+        on_images: Called with the images of the running benchmark that this worker has seen and those it will see.
+    """
+
+    clean: dict[int, Predictions] = field(default_factory=dict)
+    forward_passes: int = 0
+    on_images: Callable[[int, int], None] = field(default=_no_progress)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
     """A checkpoint under evaluation.
 
     Attributes:
         model: Maps (N, C, H, W) float32 images in [0, 1] to (N, K) logits; normalisation is its first layer; in eval mode.
-        device: Where the model lies.
+        device: Where the model is.
         dataset: Name of the in-distribution dataset.
         fingerprint: Content identity of the dataset's test split; generated data are a function of it.
         images: Test images, (N, H, W, C) uint8.
@@ -61,13 +78,13 @@ class Subject:
         data_root: Folder of datasets and published benchmarks (torchvision's layouts).
         cache_dir: Folder for generated, content-addressed arrays.
         load_images: Loads the test images of another dataset by name, (M, H, W, C) uint8; raises when it is missing.
-        identify: Says what identifies the files of a dataset by name, so that own files are told from published ones; None where
-            nobody asks.
+        identify: Returns what identifies the files of a dataset by name, so that own files are kept apart from published ones;
+            None where nobody asks.
         keep_generated: Whether generated images are kept in `cache_dir`; the numbers are the same either way.
         evaluation: What the benchmarks of one evaluation share; the suite sets it.
     """
 
-    model: nn.Module
+    model: torch.nn.Module
     device: torch.device
     dataset: str
     fingerprint: str

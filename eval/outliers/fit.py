@@ -5,14 +5,11 @@ As published for outlier sets: the shorter side is resized (bilinear) and the mi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from eval.errors import EvalError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 def fit_images(images: NDArray[np.uint8], shape: tuple[int, int, int]) -> NDArray[np.uint8]:
@@ -20,7 +17,7 @@ def fit_images(images: NDArray[np.uint8], shape: tuple[int, int, int]) -> NDArra
 
     Args:
         images: (N, H, W, C) uint8 with C = 1 or 3.
-        shape: Wanted (H, W, C).
+        shape: The other (H, W, C).
 
     Raises:
         EvalError: If the images are no (N, H, W, C) uint8 with one or three channels.
@@ -34,8 +31,6 @@ def fit_images(images: NDArray[np.uint8], shape: tuple[int, int, int]) -> NDArra
 
 
 def _resized(images: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    from PIL import Image
-
     scale = max(height / images.shape[1], width / images.shape[2])
     size = (max(width, round(images.shape[2] * scale)), max(height, round(images.shape[1] * scale)))
     left, top = (size[0] - width) // 2, (size[1] - height) // 2

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from augment.files.arrays import DecodedImages, decoded_images
 from augment.files.content import folder_hash
@@ -13,12 +16,6 @@ from augment.files.walk import ImageFolderError
 from eval.errors import EvalError
 from eval.outliers.fit import fit_images
 from eval.outliers.sets import UnreadableSetError, outlier_files
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-    from PIL.Image import Image
 
 SEMANTICS: Final = 2
 """Version of `fit_image`."""
@@ -35,7 +32,7 @@ def folder_images(name: str, shape: tuple[int, int, int], *, data_root: Path, ca
 
     Args:
         name: Key of `IMAGE_SETS`, or "folder:PATH".
-        shape: Wanted (H, W, C).
+        shape: The other (H, W, C).
         data_root: Folder that relative ones are in.
         cache_dir: Where the array is kept, under the content of the folder.
 
@@ -62,14 +59,12 @@ def folder_images(name: str, shape: tuple[int, int, int], *, data_root: Path, ca
         ) from error
 
 
-def fit_image(image: Image, *, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+def fit_image(image: Image.Image, *, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
     """Return an RGB image in the shape (H, W, C) of the test images, uint8, as torchvision's Resize and CenterCrop do."""
-    from PIL import Image as pillow
-
-    wanted = shape[0] if shape[0] <= SMALL_SIDE else round(shape[0] * 8 / 7)
+    resized_side = shape[0] if shape[0] <= SMALL_SIDE else round(shape[0] * 8 / 7)
     shorter = min(image.size)
-    width, height = (wanted if side == shorter else wanted * side // shorter for side in image.size)
-    resized = image.resize((width, height), pillow.Resampling.BILINEAR)
+    width, height = (resized_side if side == shorter else resized_side * side // shorter for side in image.size)
+    resized = image.resize((width, height), Image.Resampling.BILINEAR)
     left, top = round((width - shape[1]) / 2), round((height - shape[0]) / 2)
     cut = np.asarray(resized.crop((left, top, left + shape[1], top + shape[0])), dtype=np.uint8)
     fitted: NDArray[np.uint8] = fit_images(cut[None], shape)[0]

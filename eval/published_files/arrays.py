@@ -10,12 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.corruptions.c.registry import BENCHMARK_KINDS
+from eval.corruptions.contract import SEVERITIES
 from eval.corruptions.mnist.registry import MNIST_CORRUPTIONS
-from eval.perturbations.p.registry import num_frames, perturbation_named
+from eval.perturbations.p.registry import num_frames, sequence_stem
 from eval.published_files.layout import FILE_MD5
 from eval.published_files.sets import PublishedFilesError, PublishedSet, Thoroughness, check_md5, need_files
 
-SEVERITIES: Final = (1, 2, 3, 4, 5)
+CIFAR: Final = ("cifar-10", "cifar-100")
+"""The datasets whose published files are arrays of 32 px."""
+
 _IMAGE: Final = (32, 32, 3)
 
 
@@ -68,7 +71,7 @@ def cifar_perturbations(
     Raises:
         PublishedFilesError: If a file is missing, truncated or of another shape.
     """
-    stems = {kind: _sequence_stem(kind, difficulty) for kind in kinds}
+    stems = {kind: sequence_stem(kind, difficulty) for kind in kinds}
     need_files(folder, [f"{stem}.npy" for stem in stems.values()], "perturbed CIFAR images")
     sets = []
     for kind, stem in stems.items():
@@ -107,12 +110,6 @@ def mnist_corruptions(
         fields = {"corruption": kind, "severity": 1}
         sets.append(PublishedSet(fields=fields, labels=labels, load=_rows(array, 0, len(labels))))
     return sets
-
-
-def _sequence_stem(kind: str, difficulty: int) -> str:
-    if difficulty not in (1, 2, 3):
-        raise ValueError(f"the difficulty of a perturbation must be 1, 2 or 3, but got {difficulty}")
-    return f"{kind}_{difficulty}" if perturbation_named(kind).is_noise and difficulty > 1 else kind
 
 
 def _open(path: Path, shape: tuple[int, ...], check: Thoroughness) -> NDArray[np.uint8]:

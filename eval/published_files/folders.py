@@ -8,9 +8,12 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
+from augment.files.decode import UndecodableImage, decode_image
 from augment.files.walk import ImageFolderError, class_folders, walk_images
-from eval.published_files.layout import IMAGES_PER_SET, RENDITION_CLASSES
+from eval.published_files.layout import RENDITION_CLASSES
+from eval.published_files.layout import images_per_set as published_size
 from eval.published_files.sets import PublishedFilesError, PublishedSet, need_folder
 
 Preprocessing = Literal["as-stored", "reference"]
@@ -43,7 +46,7 @@ def corrupted_folders(
         PublishedFilesError: If folders are missing, the classes differ, or a set holds another number of images.
     """
     need_folder(folder, "corrupted images")
-    wanted = IMAGES_PER_SET.get(folder.name) if images_per_set is None else images_per_set
+    size = published_size(folder) if images_per_set is None else images_per_set
     missing = [f"{kind}/{level}" for kind in kinds for level in severities if not (folder / kind / str(level)).is_dir()]
     if missing:
         raise PublishedFilesError(
@@ -51,7 +54,7 @@ def corrupted_folders(
         )
     return [
         _class_folders(
-            folder / kind / str(level), classes, {"corruption": kind, "severity": level}, wanted, side, preprocessing
+            folder / kind / str(level), classes, {"corruption": kind, "severity": level}, size, side, preprocessing
         )
         for kind in kinds
         for level in severities
@@ -76,15 +79,15 @@ def rendition_folders(
     """
     need_folder(folder, "renditions")
     classes = [wnids[number] for number in RENDITION_CLASSES] if len(wnids) == 1000 else list(wnids)
-    wanted = IMAGES_PER_SET.get(folder.name) if images_per_set is None else images_per_set
-    return _class_folders(folder, classes, {}, wanted, side, "reference")
+    size = published_size(folder) if images_per_set is None else images_per_set
+    return _class_folders(folder, classes, {}, size, side, "reference")
 
 
 def _class_folders(
     folder: Path,
     classes: Sequence[str],
     fields: dict[str, str | int],
-    wanted: int | None,
+    size: int | None,
     side: int,
     preprocessing: Preprocessing,
 ) -> PublishedSet:
@@ -104,9 +107,9 @@ def _class_folders(
         by_class[name.partition("/")[0]].append(folder / name)
     paths = [path for name in classes for path in by_class[name]]
     labels = [label for label, name in enumerate(classes) for _ in by_class[name]]
-    if wanted is not None and len(paths) != wanted:
+    if size is not None and len(paths) != size:
         raise PublishedFilesError(
-            f"'{folder}' must hold {wanted} images, but holds {len(paths)}; unpack the archive again"
+            f"'{folder}' must hold {size} images, but holds {len(paths)}; unpack the archive again"
         )
     load = _decoded(paths, side, preprocessing)
     return PublishedSet(fields=fields, labels=np.asarray(labels, dtype=np.int64), load=load)
@@ -125,10 +128,6 @@ def read_image(path: Path, side: int, preprocessing: Preprocessing) -> NDArray[n
     Raises:
         PublishedFilesError: If the file is no whole image, or is smaller than the crop.
     """
-    from PIL import Image
-
-    from augment.files.decode import UndecodableImage, decode_image
-
     try:
         image = decode_image(path)
     except (OSError, UndecodableImage) as error:

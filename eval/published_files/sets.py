@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from augment.files.content import file_hash
 from eval.errors import EvalError
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 Thoroughness = Literal["sizes", "checksums"]
 """How far files are checked: sizes, shapes and labels (fast), or their known MD5 as well (reads every byte)."""
@@ -27,7 +26,7 @@ class PublishedSet:
     """Published images under one name.
 
     Attributes:
-        fields: What tells this set from others (corruption, severity; or perturbation, difficulty).
+        fields: What distinguishes this set (corruption, severity; or perturbation, difficulty).
         labels: True classes, (N,) int64; -1 where the files carry none.
         load: Returns images [start, stop): (n, H, W, C) uint8, or (n, T, H, W, C) for sequences.
         frames: Frames per sequence T; 1 for images.

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augment.files.walk import ImageFolderError, walk_videos
-from eval.perturbations.p.registry import num_frames, perturbation_named
-from eval.published_files.layout import IMAGES_PER_SET
+from eval.perturbations.p.registry import num_frames, sequence_stem
+from eval.published_files.layout import images_per_set
 from eval.published_files.sets import PublishedFilesError, PublishedSet, need_folder
 
 Decoder = Callable[[Path], NDArray[np.uint8]]
@@ -42,20 +42,18 @@ def video_perturbations(
     """
     need_folder(folder, "perturbed images")
     read = decoder or installed_decoder()
-    wanted = IMAGES_PER_SET.get(folder.name) if sequences_per_set is None else sequences_per_set
+    size = images_per_set(folder) if sequences_per_set is None else sequences_per_set
     sets = []
     for kind in kinds:
-        stem = f"{kind}_{difficulty}" if perturbation_named(kind).is_noise and difficulty > 1 else kind
+        stem = sequence_stem(kind, difficulty)
         need_folder(folder / stem, f"sequences of {stem}")
         paths, labels = [], []
         for label, name in enumerate(classes):
             files = [folder / stem / name / each for each in _videos(folder / stem / name)]
             paths += files
             labels += [label] * len(files)
-        if not paths or (wanted is not None and len(paths) != wanted):
-            raise PublishedFilesError(
-                f"'{folder / stem}' must hold {wanted or 'some'} sequences, but holds {len(paths)}"
-            )
+        if not paths or (size is not None and len(paths) != size):
+            raise PublishedFilesError(f"'{folder / stem}' must hold {size or 'some'} sequences, but holds {len(paths)}")
         frames = num_frames(kind, 224)
         fields = {"perturbation": kind, "difficulty": difficulty}
         load = _whole(paths, frames, read)

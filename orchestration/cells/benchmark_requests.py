@@ -8,9 +8,8 @@ from typing import Any
 from augment.files.published import Identified, absent, as_planned
 from augment.lookup.kinds import versioned
 from eval.benchmarks.contract import BenchmarkRequest
-from eval.benchmarks.files_identity import files_identity
-from eval.benchmarks.presence import needed_datasets
 from eval.benchmarks.registry import check_images
+from eval.benchmarks.suite.files import files_identity, needed_datasets
 from orchestration.cells.identity import KEY_FORMAT, Resolver
 from orchestration.cells.keys import digest
 from orchestration.cells.point_settings import attempt

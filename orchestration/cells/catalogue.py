@@ -17,9 +17,8 @@ from augment.method import Method
 from augment.mixing_sets.contract import MixingSet
 from augment.mixing_sets.registry import mixing_set_for
 from augment.registry import METHODS
-from eval.benchmarks.builtin import BENCHMARKS
 from eval.benchmarks.contract import Benchmark
-from eval.benchmarks.registry import added_benchmarks, full_params
+from eval.benchmarks.registry import BENCHMARKS, added_benchmarks, full_params
 from eval.tables.column import Column, check_column
 from trainers.config import LOOP_SEMANTICS
 from trainers.datasets.content import contradiction

@@ -201,7 +201,7 @@ def measure(
         EvalError: If a benchmark cannot be measured, or a baseline of that name is there.
         TrainingError: If published weights cannot be had.
     """
-    from eval.benchmarks.measure_baseline import measure_baseline, store_baseline
+    from eval.benchmarks.suite.measure_baseline import measure_baseline, store_baseline
     from orchestration.evaluation.checkpoints import subject_of, tried
     from orchestration.evaluation.evaluate import TORCHVISION, open_network
     from trainers.models.registry import MODELS
@@ -253,9 +253,9 @@ def sheets(dataset: str, settings: Settings, *, output: Path, index: int, frost:
     """
     from PIL import Image
 
-    from eval.benchmarks.contact_sheets import corruption_sheet, sequence_sheet
     from eval.corruptions.families import FAMILIES
     from eval.corruptions.mnist.registry import MNIST_CORRUPTIONS
+    from eval.perturbations.contact_sheets import corruption_sheet, sequence_sheet
     from eval.perturbations.p.registry import PERTURBATIONS
 
     split = _test_split(dataset, settings)

@@ -271,7 +271,7 @@ def evaluate_network(
         on_progress: Told of benchmark, images done, images in all.
         keep_generated: Whether generated images are kept in the cache; the numbers are the same either way.
     """
-    from eval.benchmarks.suite import evaluate
+    from eval.benchmarks.suite.evaluate import evaluate
 
     subject = subject_of(network, settings, keep_generated=keep_generated)
     return evaluate(subject, requests, on_progress=on_progress)

@@ -37,11 +37,11 @@ def check_data(names: Sequence[str] | None, settings: Settings) -> Iterator[Line
     from augment.mixing_sets.from_files.published import PIXMIX_FOLDER
     from augment.mixing_sets.from_files.random_images import RANDOM_IMAGES_FILE
     from eval.outliers.sets import IMAGE_SETS, outlier_folder
-    from eval.published_files.layout import FOLDERS
+    from eval.published_files.layout import COLLECTIONS
     from trainers.datasets.registry import DATASETS
     from trainers.models.released.registry import CHECKPOINTS
 
-    root, folders = settings.data_root, list(dict.fromkeys(FOLDERS.values()))
+    root, folders = settings.data_root, list(COLLECTIONS)
     checked: dict[str, Callable[[str, Settings], Line]] = {
         **dict.fromkeys(DATASETS, _dataset),
         **dict.fromkeys(folders, _benchmark),
@@ -122,23 +122,22 @@ def _sizes(name: str, settings: Settings) -> str:
 
 
 def _benchmark(name: str, settings: Settings) -> Line:
-    from eval.benchmarks.presence import SOURCES
+    from eval.published_files.layout import COLLECTIONS
     from eval.published_files.verify import verify_folder
 
     root = settings.data_root
     if not (root / name).is_dir():
-        return {"name": name, "state": MISSING, "detail": f"not in {root}: {SOURCES[name]}"}
+        return {"name": name, "state": MISSING, "detail": f"not in {root}: {COLLECTIONS[name].source}"}
     detail = verify_folder(name, root, lambda dataset: labels_or_none(dataset, settings))
     return _line(name, detail, _compared(name, root), _identified(name, root))
 
 
 def _identified(name: str, root: Path) -> Identified:
     """Return what identifies a folder of published files: with the benchmark's own parameters, as tables show it."""
-    from eval.benchmarks.files_identity import files_identity
-    from eval.published_files.verify import PER_DATASET
+    from eval.benchmarks.suite.files import files_identity
+    from eval.published_files.layout import COLLECTIONS
 
-    dataset, family = PER_DATASET[name]
-    return files_identity(family, {}, dataset, root)[name]
+    return files_identity(COLLECTIONS[name].family, {}, COLLECTIONS[name].dataset, root)[name]
 
 
 def _mixing_images(name: str, settings: Settings) -> Line:
@@ -160,7 +159,7 @@ def _random_images(name: str, settings: Settings) -> Line:
 
 def _outlier_set(name: str, settings: Settings) -> Line:
     from augment.files.trial import tried_images_in
-    from eval.benchmarks.files_identity import files_identity
+    from eval.benchmarks.suite.files import files_identity
     from eval.outliers.sets import IMAGE_SETS, outlier_folder
 
     folder = outlier_folder(name, settings.data_root)

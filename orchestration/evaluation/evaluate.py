@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from eval.benchmarks.cost import suite_cost
+from eval.benchmarks.suite.passes import suite_passes
 from orchestration.errors import InputError, Mistake
-from orchestration.planning.costs.operations import outlier_sizes
+from orchestration.planning.costs.operations import evaluation_data
 from orchestration.results.exchange import DOCUMENT_KIND
 from trainers.datasets.registry import dataset_for
 
@@ -196,7 +196,7 @@ def suite_of(name: str, dataset: str, settings: Settings) -> tuple[dict[str, Map
     Raises:
         EvalError: If the suite is unknown.
     """
-    from eval.benchmarks.suites import choose_suite
+    from eval.benchmarks.suite.choose import choose_suite
     from trainers.datasets.registry import dataset_for, missing_data
 
     spec = dataset_for(dataset)
@@ -217,13 +217,12 @@ def estimated_passes(requests: Sequence[BenchmarkRequest], dataset: str, data_ro
     Raises:
         EvalError: If a benchmark or a parameter is unknown.
     """
-    spec, sizes = dataset_for(dataset), outlier_sizes(requests, data_root)
-    return suite_cost(requests, num_images=spec.num_test, side=spec.image_size, set_sizes=sizes).forward
+    return suite_passes(requests, evaluation_data(dataset_for(dataset), data_root)).forward
 
 
 def evaluation_document(evaluated: Evaluation) -> dict[str, Any]:
     """Return an evaluation as plain values: one document for all axes."""
-    from eval.benchmarks.suites import axes_of
+    from eval.benchmarks.suite.choose import axes_of
 
     return {
         "kind": DOCUMENT_KIND,
@@ -273,7 +272,7 @@ def select_axes(benchmarks: Mapping[str, Mapping[str, object]], axes: Sequence[s
 
     from augment.lookup.parameters import nearest
     from eval.benchmarks.contract import SafetyAxis
-    from eval.benchmarks.suites import axes_of
+    from eval.benchmarks.suite.choose import axes_of
 
     known = get_args(SafetyAxis)
     mistakes = [

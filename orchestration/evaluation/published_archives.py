@@ -20,7 +20,8 @@ from augment.files.looks import content_of
 from augment.files.published import prove
 from augment.files.walk import walk_images
 from augment.mixing_sets.from_files.published import PIXMIX_FOLDER, PIXMIX_FOLDERS, PIXMIX_TAR_MD5
-from eval.published_files.layout import ARCHIVE_MD5, PACKED
+from eval.published_files.layout import ARCHIVE_MD5
+from eval.published_files.layout import COLLECTIONS as PUBLISHED
 from trainers.datasets.content import ANNOTATIONS
 
 DEVKIT: Final = "ILSVRC2012_devkit_t12.tar.gz"
@@ -145,9 +146,10 @@ COLLECTIONS: Final[Mapping[str, Collection]] = {
             name=name,
             folder=name,
             parts=(lambda folder: ["."]) if name == "imagenet-r" else _sets,
-            archives=_as_unpacked(PACKED[name], "ImageNet-C" if name == "ImageNet-C" else "."),
+            archives=_as_unpacked(each.archives, "ImageNet-C" if name == "ImageNet-C" else "."),
         )
-        for name in PACKED
+        for name, each in PUBLISHED.items()
+        if each.archives
     },
     PIXMIX_FOLDER: Collection(
         name=PIXMIX_FOLDER,

@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from eval.benchmarks.contract import BenchmarkRequest
-from eval.benchmarks.files_identity import files_identity
-from eval.benchmarks.presence import missing_files, needed_datasets, unusable_files
+from eval.benchmarks.suite.files import files_identity, missing_files, needed_datasets, unusable_files
 from eval.errors import EvalError
 from eval.tables.column import Column
 from eval.tables.column_checks import missing_baseline

@@ -14,7 +14,7 @@ from augment.mixing_sets.contract import SetRequest
 from augment.mixing_sets.from_files.folder import FolderConfig, build_folder
 from augment.mixing_sets.identity import missing_set_files
 from augment.mixing_sets.registry import MIXING_SETS
-from eval.benchmarks.presence import missing_files
+from eval.benchmarks.suite.files import missing_files
 from eval.outliers.folders import folder_images
 from trainers.datasets.folders.listing import list_split
 from trainers.datasets.folders.split import read_folder

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from eval.benchmarks.contract import BenchmarkRequest
-from eval.benchmarks.recompute import recompute
-from eval.benchmarks.suite import evaluate
+from eval.benchmarks.suite.evaluate import evaluate
+from eval.benchmarks.suite.recompute import recompute
 from eval.metrics.anomaly import detection
 from eval.predictions import Predictions, compact, from_compact, predictions_from
 

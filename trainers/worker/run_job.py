@@ -245,7 +245,7 @@ def _summary(stored: StoredCheckpoint) -> TrainSummary:
 def _evaluate(
     request: JobRequest, stored: StoredCheckpoint, group: ProcessGroup, sink: JobSink
 ) -> tuple[MetricReport, ...]:
-    from eval.benchmarks.suite import evaluate
+    from eval.benchmarks.suite.evaluate import evaluate
     from eval.inference.subject import Subject
 
     dataset = checked_dataset(request)

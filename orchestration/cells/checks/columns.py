@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from augment.lookup.parameters import nearest
-from eval.benchmarks.checks import EvaluationData, benchmark_problem
-from eval.benchmarks.contract import BenchmarkRequest
+from eval.benchmarks.contract import BenchmarkRequest, EvaluationData
+from eval.benchmarks.registry import benchmark_for
 from eval.errors import EvalError
 from eval.tables.column import Column
 from eval.tables.column_checks import column_problem
@@ -50,7 +50,8 @@ def impossible(resolved: ResolvedSweep) -> list[Mistake]:
 
 def _of_request(sweep: Sweep, request: BenchmarkRequest, dataset: str, catalogue: Catalogue) -> list[Mistake]:
     data = _data(dataset, catalogue)
-    problem = benchmark_problem(request.name, request.params, data)
+    benchmark = benchmark_for(request.name)
+    problem = benchmark.problem(benchmark.config_of(request.params), data)
     if problem is not None:
         used_by = [column for column in sweep.columns if column.benchmark == request.name]
         place: Path = _place(sweep, used_by[0]) if used_by else ("benchmarks", request.name)

@@ -6,7 +6,6 @@ file multiplies them. A recorded or calibrated time always counts more (`orchest
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -14,10 +13,9 @@ from typing import Final
 
 from augment.compound import method_for
 from augment.errors import AugmentError
-from eval.benchmarks.contract import BenchmarkRequest
-from eval.benchmarks.cost import Cost, benchmark_cost
-from eval.errors import EvalError
-from eval.outliers.sets import FOLDER_PREFIX, IMAGE_SETS, outlier_files
+from eval.benchmarks.contract import BenchmarkRequest, EvaluationData, Passes
+from eval.benchmarks.registry import benchmark_for
+from eval.benchmarks.suite.passes import set_sizes
 from orchestration.store.measured import training_images
 from trainers.config import JobConfig
 from trainers.datasets.contract import DatasetSpec
@@ -26,6 +24,9 @@ from trainers.errors import TrainingError
 from trainers.models.registry import num_weights, operations
 
 FLOPS_PER_MAC: Final = 2.0
+ASSUMED_SET_SIZE: Final = 10_000
+"""Images of an outlier set whose size is not known."""
+
 TRAINING_PASSES: Final = 3.0
 """Forward, and backward at twice its cost."""
 
@@ -39,7 +40,7 @@ class CostModel:
     """
 
     data_root: Path | None = None
-    _costs: dict[tuple[str, str], Cost] = field(default_factory=dict)
+    _costs: dict[tuple[str, str], Passes] = field(default_factory=dict)
 
     def training(self, config: JobConfig, dataset: DatasetSpec) -> float | None:
         """Return the operations of a training, or None where those of its network are unknown."""
@@ -54,14 +55,14 @@ class CostModel:
         """Return how many images a benchmark puts through the network, forward only."""
         return float(self._cost(request, dataset).forward)
 
-    def _cost(self, request: BenchmarkRequest, dataset: DatasetSpec) -> Cost:
+    def _cost(self, request: BenchmarkRequest, dataset: DatasetSpec) -> Passes:
         key = (request.key, dataset.name)
         if key not in self._costs:
             self._costs[key] = passes_of(request, dataset, self.data_root)
         return self._costs[key]
 
 
-def passes_of(request: BenchmarkRequest, dataset: DatasetSpec, data_root: Path | None = None) -> Cost:
+def passes_of(request: BenchmarkRequest, dataset: DatasetSpec, data_root: Path | None = None) -> Passes:
     """Return what a benchmark by itself puts through the network.
 
     Clean predictions count for the benchmark that asks for nothing else; the others share them.
@@ -69,36 +70,23 @@ def passes_of(request: BenchmarkRequest, dataset: DatasetSpec, data_root: Path |
     Raises:
         EvalError: If the benchmark or a parameter is unknown.
     """
-    cost = benchmark_cost(
-        request.name,
-        request.params,
+    benchmark = benchmark_for(request.name)
+    counted = benchmark.passes(benchmark.config_of(request.params), evaluation_data(dataset, data_root))
+    forward = counted.forward + ASSUMED_SET_SIZE * len(counted.unknown)
+    return Passes(forward=forward or counted.clean, backward=counted.backward)
+
+
+def evaluation_data(dataset: DatasetSpec, data_root: Path | None) -> EvaluationData:
+    """Return what is known of a test split; images of outlier sets are counted where a data root is given."""
+    return EvaluationData(
+        dataset=dataset.name,
         num_images=dataset.num_test,
+        num_classes=dataset.num_classes,
         side=dataset.image_size,
-        set_sizes=outlier_sizes([request], data_root),
+        data_root=data_root,
+        is_dataset=DATASETS.__contains__,
+        set_size=set_sizes({name: each.num_test for name, each in DATASETS.items()}, data_root),
     )
-    limit = request.params.get("max_images")
-    clean = min(dataset.num_test, limit) if isinstance(limit, int) else dataset.num_test
-    return cost if cost.forward else Cost(forward=clean)
-
-
-def outlier_sizes(requests: Sequence[BenchmarkRequest], data_root: Path | None) -> dict[str, int]:
-    """Return the number of images of each outlier set: of datasets as published, of folders those that are there."""
-    named = [str(name) for request in requests for name in request.params.get("sets") or ()]  # type: ignore[attr-defined]
-    found = {name: DATASETS[name].num_test for name in named if name in DATASETS}
-    if data_root is None:
-        return found
-    folders = [name for name in named if name in IMAGE_SETS or name.startswith(FOLDER_PREFIX)]
-    counts = {name: _images_in(name, data_root) for name in dict.fromkeys(folders)}
-    return {**found, **{name: count for name, count in counts.items() if count is not None}}
-
-
-@cache
-def _images_in(name: str, data_root: Path) -> int | None:
-    """Count the images of a set's folder, or None where it is absent or cannot be read; listing it may take seconds."""
-    try:
-        return len(outlier_files(name, data_root).files)
-    except EvalError:
-        return None
 
 
 def training_flops(method: str, model: str, images: float, dataset: DatasetSpec) -> float | None:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import FrozenInstanceError
 from importlib import metadata
 
 import pytest
 
+from augment.lookup.kinds import versioned
 from eval.benchmarks import registry as benchmarks
 from eval.benchmarks.contract import Benchmark
 from eval.benchmarks.registry import (
     BENCHMARKS,
     benchmark_for,
-    benchmark_identity,
     full_params,
 )
 from eval.errors import EvalError
@@ -28,26 +28,12 @@ def test_an_unknown_name_is_refused_with_the_nearest_one():
         benchmark_for("c-generatd")
 
 
-def test_defaults_made_explicit_and_numbers_spelled_otherwise_are_the_same_identity():
-    short = benchmark_identity("pgd", {}, "sha")
-    long = benchmark_identity("pgd", {"steps": 20.0, "epsilon": "2/255", "restarts": 1}, "sha")
+def test_defaults_made_explicit_and_numbers_spelled_otherwise_are_the_same_parameters():
+    short = full_params("pgd", {})
+    long = full_params("pgd", {"steps": 20.0, "epsilon": "2/255", "restarts": 1})
     assert short == long
     assert json.dumps(short) == json.dumps(long)
-    assert short["params"]["epsilon"] == 2 / 255
-
-
-@pytest.mark.parametrize(
-    ("params", "dataset"), [({"steps": 21}, "sha"), ({"norm": "l2"}, "sha"), ({"max_images": 5}, "sha"), ({}, "other")]
-)
-def test_whatever_changes_numbers_changes_the_identity(params, dataset):
-    assert benchmark_identity("pgd", params, dataset) != benchmark_identity("pgd", {}, "sha")
-
-
-def test_a_raised_version_changes_the_identity(monkeypatch):
-    before = benchmark_identity("clean", {}, "sha")
-    raised = {**BENCHMARKS, "clean": replace(BENCHMARKS["clean"], semantics=99)}
-    monkeypatch.setattr(benchmarks, "BENCHMARK_KIND", replace(benchmarks.BENCHMARK_KIND, builtin=raised))
-    assert benchmark_identity("clean", {}, "sha") != before
+    assert short["epsilon"] == 2 / 255
 
 
 @pytest.mark.parametrize(
@@ -130,7 +116,7 @@ def test_a_detail_names_the_benchmarks_own_score_or_another_one():
 
 ADDED = """
 from dataclasses import replace
-from eval.benchmarks.builtin import BENCHMARKS
+from eval.benchmarks.registry import BENCHMARKS
 CLEAN = BENCHMARKS["clean"]
 MINE = replace(CLEAN, name="mine", title="Mine")
 NUMBER = 3
@@ -150,9 +136,9 @@ def test_packages_add_benchmarks_but_cannot_take_our_names(install):
 
 def test_an_edited_benchmark_of_a_package_has_another_identity(install):
     folder = install({"mine.py": ADDED}, points="[dreamgrid.benchmarks]\nx = mine:MINE\n")
-    before = benchmark_identity("mine", {}, "sha")
+    before = versioned(benchmark_for("mine"))
     (folder / "mine.py").write_text(ADDED + "# edited\n")
-    assert benchmark_identity("mine", {}, "sha") != before
+    assert versioned(benchmark_for("mine")) != before
 
 
 def test_benchmarks_cannot_be_changed():

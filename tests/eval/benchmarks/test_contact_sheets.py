@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from eval.benchmarks.contact_sheets import LABEL_WIDTH, MARGIN, corruption_sheet, sequence_sheet
 from eval.corruptions.generate import corrupt
+from eval.perturbations.contact_sheets import LABEL_WIDTH, MARGIN, corruption_sheet, sequence_sheet
 
 
 def test_a_sheet_has_a_row_per_kind_and_shows_the_clean_image_first() -> None:

@@ -15,14 +15,14 @@ from PIL import Image
 from augment.files import content, looks
 from augment.files.looks import content_of
 from augment.files.published import PENDING, Identified, prove
-from eval.benchmarks import files_identity as identity
 from eval.benchmarks.contract import BenchmarkRequest
-from eval.benchmarks.files_identity import files_identity
-from eval.benchmarks.presence import missing_files
 from eval.benchmarks.registry import full_params
-from eval.benchmarks.suite import evaluate
+from eval.benchmarks.suite.evaluate import evaluate
+from eval.benchmarks.suite.files import files_identity, missing_files
+from eval.corruptions.ice import FROST_FILES
 from eval.errors import EvalError
-from eval.published_files.layout import FROST_FILES
+from eval.outliers.files import _note_copy
+from eval.published_files.layout import FILE_MD5
 
 KINDS = ("fog", "snow")
 
@@ -164,7 +164,7 @@ def test_files_with_the_published_md5_have_the_key_that_was_planned_without_them
     _cifar_c(tmp_path, 3)
     folder = tmp_path / "CIFAR-10-C"
     known = {name: hashlib.md5((folder / f"{name}.npy").read_bytes()).hexdigest() for name in (*KINDS, "labels")}
-    monkeypatch.setitem(identity.FILE_MD5, "CIFAR-10-C", known)  # type: ignore[attr-defined]
+    monkeypatch.setitem(FILE_MD5, "CIFAR-10-C", known)  # type: ignore[arg-type]
     declared, found = _identified("CIFAR-10-C", None), _identified("CIFAR-10-C", tmp_path)
     assert declared is not None
     assert found is not None
@@ -240,7 +240,7 @@ def test_a_baseline_of_ones_own_holds_fractions(text: str, said: str, tmp_path: 
 
 def test_a_copy_of_an_outlier_set_is_evaluated_and_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """As if the file that macOS leaves next to an image were not there, also where the set without it is another one."""
-    identity._note_copy.cache_clear()  # type: ignore[attr-defined]
+    _note_copy.cache_clear()
     _image(tmp_path / "mine" / "0.png", 1)
     shutil.copytree(tmp_path / "mine", tmp_path / "copy")
     (tmp_path / "copy" / "._0.png").write_bytes(b"x")

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from eval.benchmarks.contract import BenchmarkRequest
-from eval.benchmarks.runners.outliers import check_overlap
-from eval.benchmarks.suite import evaluate
+from eval.benchmarks.ood import check_overlap
+from eval.benchmarks.suite.evaluate import evaluate
 from eval.errors import EvalError
 from eval.inference.sampling import outlier_subsets
 from eval.metrics.anomaly import detection

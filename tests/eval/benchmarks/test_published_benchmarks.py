@@ -14,7 +14,7 @@ from torch import nn
 
 from eval.benchmarks.contract import BenchmarkRequest
 from eval.benchmarks.registry import full_params
-from eval.benchmarks.suite import evaluate
+from eval.benchmarks.suite.evaluate import evaluate
 from eval.corruptions.c.registry import BENCHMARK_KINDS
 from eval.corruptions.cbar.registry import cbar_kinds
 from eval.perturbations.p.registry import num_frames
@@ -182,7 +182,7 @@ def write_image(path, level, size=48):
 
 
 def test_renditions_are_evaluated_among_their_200_classes_only(make_subject, monkeypatch):
-    monkeypatch.setitem(folders.IMAGES_PER_SET, "imagenet-r", 200)
+    monkeypatch.setattr(folders, "published_size", lambda folder: 200)
     subject = make_subject(
         images=noise(4, 40, 40, 3),
         labels=np.zeros(4, dtype=np.int64),
@@ -202,7 +202,7 @@ def test_renditions_are_evaluated_among_their_200_classes_only(make_subject, mon
 
 
 def test_imagenet_c_is_normalised_by_alexnet_without_being_asked(make_subject, monkeypatch):
-    monkeypatch.setitem(folders.IMAGES_PER_SET, "ImageNet-C", 8)
+    monkeypatch.setattr(folders, "published_size", lambda folder: 8)
     subject = make_subject(images=noise(8, 40, 40, 3), dataset="imagenet", labels=np.arange(8))
     for label in range(8):
         write_image(subject.data_root / "ImageNet-C" / "fog" / "3" / f"n{label:08d}" / "a.png", 30 * label)
@@ -229,7 +229,7 @@ class Lightest(nn.Module):
 
 def test_imagenet_c_bar_takes_either_preprocessing_and_says_which(make_subject, monkeypatch):
     """The middle of a stored image is dark, its border light: shrunk first, the crop reaches into the border."""
-    monkeypatch.setitem(folders.IMAGES_PER_SET, "ImageNet-C-Bar", 8)
+    monkeypatch.setattr(folders, "published_size", lambda folder: 8)
     subject = make_subject(images=noise(8, 224, 224, 3), dataset="imagenet", labels=np.arange(8))
     framed = np.full((300, 300, 3), 255, dtype=np.uint8)
     framed[38:262, 38:262] = 0
@@ -256,7 +256,7 @@ def test_imagenet_c_bar_takes_either_preprocessing_and_says_which(make_subject, 
 
 def test_videos_of_imagenet_p_are_read_sequence_by_sequence(make_subject, monkeypatch):
     subject = make_subject(images=noise(8, 40, 40, 3), dataset="imagenet", labels=np.arange(8))
-    monkeypatch.setitem(videos.IMAGES_PER_SET, "ImageNet-P", 8)
+    monkeypatch.setattr(videos, "images_per_set", lambda folder: 8)
     monkeypatch.setattr(videos, "installed_decoder", lambda: lambda path: noise(41, 40, 40, 3, seed=int(path.stem)))
     for label in range(8):
         path = subject.data_root / "ImageNet-P" / "translate" / f"n{label:08d}" / f"{label}.mp4"

@@ -7,10 +7,12 @@ import hashlib
 import numpy as np
 import pytest
 
-from eval.benchmarks.presence import SOURCES, missing_files, needed_datasets
+from eval.benchmarks.suite.files import missing_files, needed_datasets
+from eval.corruptions.c.registry import CORRUPTIONS
+from eval.corruptions.cbar.registry import cbar_kinds
 from eval.errors import EvalError
-from eval.published_files import headers, verify
-from eval.published_files.layout import FOLDERS
+from eval.published_files import files, verify
+from eval.published_files.layout import FILE_MD5
 
 SIDE = (32, 32, 3)
 
@@ -22,14 +24,10 @@ def write_cifar_bar(folder, labels, kinds):
     np.save(folder / "labels.npy", np.tile(labels, 5))
 
 
-def test_missing_files_are_told_once_with_the_way_out(tmp_path):
+def test_missing_files_are_reported_once_with_how_to_get_them(tmp_path):
     (line,) = missing_files("c", {}, "cifar-10", tmp_path)
     assert "CIFAR-10-C/gaussian_noise.npy and 15 more is missing" in line
     assert "Zenodo record 2535967" in line
-
-
-def test_every_folder_says_how_to_get_it():
-    assert set(SOURCES) == set(FOLDERS.values())
 
 
 @pytest.mark.parametrize("benchmark", ["clean", "c-generated", "pgd", "ood-generated"])
@@ -38,7 +36,7 @@ def test_what_reads_no_files_needs_none(benchmark, tmp_path):
 
 
 def test_files_that_are_there_are_not_missing(tmp_path, monkeypatch):
-    monkeypatch.setattr(headers, "TEST_IMAGES", 4)
+    monkeypatch.setattr(files, "TEST_IMAGES", 4)
     write_cifar_bar(tmp_path / "CIFAR-10-C-Bar", np.arange(4) % 10, ["lines", "ripple"])
     assert missing_files("cbar", {"kinds": ["lines", "ripple"]}, "cifar-10", tmp_path) == []
     (line,) = missing_files("cbar", {"kinds": ["lines", "sparkles"]}, "cifar-10", tmp_path)
@@ -61,7 +59,7 @@ def test_files_that_are_there_are_not_missing(tmp_path, monkeypatch):
 )
 def test_arrays_that_do_not_fit_are_named_before_anything_runs(name, array, said, tmp_path, monkeypatch):
     """A plan took them, and the worker refused them after the training."""
-    monkeypatch.setattr(headers, "TEST_IMAGES", 4)
+    monkeypatch.setattr(files, "TEST_IMAGES", 4)
     write_cifar_bar(tmp_path / "CIFAR-10-C-Bar", np.arange(4) % 10, ["lines", "ripple"])
     np.save(tmp_path / "CIFAR-10-C-Bar" / f"{name}.npy", array)
     (line,) = missing_files("cbar", {"kinds": ["lines", "ripple"]}, "cifar-10", tmp_path)
@@ -70,7 +68,7 @@ def test_arrays_that_do_not_fit_are_named_before_anything_runs(name, array, said
 
 
 def test_an_array_that_is_cut_short_is_named_before_anything_runs(tmp_path, monkeypatch):
-    monkeypatch.setattr(headers, "TEST_IMAGES", 4)
+    monkeypatch.setattr(files, "TEST_IMAGES", 4)
     write_cifar_bar(tmp_path / "CIFAR-10-C-Bar", np.arange(4) % 10, ["lines", "ripple"])
     for name in ("lines", "ripple"):
         path = tmp_path / "CIFAR-10-C-Bar" / f"{name}.npy"
@@ -106,7 +104,7 @@ def test_an_unknown_parameter_is_refused(tmp_path):
 @pytest.fixture
 def bar_folder(tmp_path):
     labels = np.arange(30) % 10
-    write_cifar_bar(tmp_path / "CIFAR-10-C-Bar", labels, verify.cbar_kinds(32))
+    write_cifar_bar(tmp_path / "CIFAR-10-C-Bar", labels, cbar_kinds(32))
     return tmp_path, labels
 
 
@@ -132,11 +130,11 @@ def test_a_truncated_file_is_refused(bar_folder):
 
 def test_a_changed_file_with_a_published_checksum_is_refused(tmp_path, monkeypatch):
     labels = np.arange(6) % 10
-    kinds = [kind for kind, each in verify.CORRUPTIONS.items() if not each.is_extra]
+    kinds = [kind for kind, each in CORRUPTIONS.items() if not each.is_extra]
     folder = tmp_path / "CIFAR-10-C"
     write_cifar_bar(folder, labels, kinds)
     known = {kind: hashlib.md5((folder / f"{kind}.npy").read_bytes()).hexdigest() for kind in kinds}
-    monkeypatch.setitem(verify.FILE_MD5, "CIFAR-10-C", known)
+    monkeypatch.setitem(FILE_MD5, "CIFAR-10-C", known)
     assert "checksums as published" in verify.verify_folder("CIFAR-10-C", tmp_path, lambda _: labels)
     np.save(folder / "fog.npy", np.load(folder / "fog.npy") + 1)
     with pytest.raises(EvalError, match=r"fog\.npy' has MD5 .* is published"):

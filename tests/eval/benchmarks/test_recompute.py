@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from eval.benchmarks.contract import BenchmarkRequest
-from eval.benchmarks.cost import benchmark_cost, suite_cost
-from eval.benchmarks.recompute import recompute
-from eval.benchmarks.suite import evaluate
+from eval.benchmarks.contract import BenchmarkRequest, EvaluationData
+from eval.benchmarks.suite.evaluate import evaluate
+from eval.benchmarks.suite.passes import passes_of, set_sizes, suite_passes
+from eval.benchmarks.suite.recompute import recompute
 from eval.errors import EvalError
 from eval.metrics.calibration import expected_calibration_error
 from eval.predictions import predictions_from
@@ -24,6 +24,11 @@ REQUESTS = [
         ("pgd-reference", {"steps": 1, "max_images": 20}),
     )
 ]
+
+
+def split(num_images: int, side: int, **fields) -> EvaluationData:
+    facts = {"dataset": "tiny", "num_classes": 8, "data_root": None, "is_dataset": lambda name: True}
+    return EvaluationData(num_images=num_images, side=side, **{**facts, **fields})
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +67,7 @@ def test_what_is_kept_of_a_full_cifar_evaluation_stays_below_100_megabytes(outco
     def full(name: str, measured: str) -> float:
         outcome = outcomes[measured]
         a_image = sum(array.nbytes for array in outcome.arrays.values()) / outcome.forward_passes
-        return a_image * benchmark_cost(name, {}, num_images=10_000, side=32).forward
+        return a_image * passes_of(name, {}, split(10_000, 32, set_size=lambda name: 10_000)).forward
 
     stand_ins = {"c": "c-generated", "cbar": "c-generated", "p": "p-generated", "ood": "ood-generated"}
     total = full("clean", "clean") + sum(full(*pair) for pair in stand_ins.items())
@@ -96,10 +101,10 @@ def test_compact_predictions_of_a_full_cifar_evaluation_stay_below_100_mb(outcom
 
 def test_the_cost_model_equals_what_the_suite_counts(outcomes):
     for request in REQUESTS:
-        cost = benchmark_cost(request.name, request.params, num_images=120, side=8)
+        cost = passes_of(request.name, request.params, split(120, 8))
         counted = outcomes[request.name].forward_passes
         assert cost.forward == counted - (120 if request.name == "clean" else 0)
-    whole = suite_cost(REQUESTS, num_images=120, side=8)
+    whole = suite_passes(REQUESTS, split(120, 8))
     assert whole.forward == sum(outcome.forward_passes for outcome in outcomes.values())
     assert whole.backward == sum(outcomes[name].notes["backward_passes"] for name in ("pgd", "pgd-reference"))
 
@@ -107,8 +112,24 @@ def test_the_cost_model_equals_what_the_suite_counts(outcomes):
 def test_a_full_cifar_evaluation_costs_about_495_passes_over_the_test_set():
     names = ("clean", "c", "cbar", "p", "pgd")
     requests = [BenchmarkRequest(name=name, params={}, key=name) for name in names]
-    cost = suite_cost(requests, num_images=10_000, side=32)
+    cost = suite_passes(requests, split(10_000, 32))
     assert cost.in_forward_passes() / 10_000 == pytest.approx(495, rel=0.1)
+
+
+def test_outlier_sets_of_unknown_size_are_named_and_folders_are_counted(tmp_path):
+    (tmp_path / "mine").mkdir()
+    for number in range(6):
+        (tmp_path / "mine" / f"{number}.png").touch()
+    params = {"sets": ["gaussian", "svhn", "folder:mine", "textures"], "repeats": 2}
+    passes = passes_of("ood", params, split(100, 8, set_size=set_sizes({"svhn": 50}, tmp_path)))
+    assert passes.forward == 2 * 20 + 50 + 6
+    assert passes.clean == 100
+    assert passes.unknown == ("textures",)
+    assert suite_passes([BenchmarkRequest(name="ood", params=params, key="k")], split(100, 8)).unknown == (
+        "svhn",
+        "folder:mine",
+        "textures",
+    )
 
 
 def test_reliability_rows_count_every_image(outcomes):

@@ -11,7 +11,7 @@ from torch import nn
 
 from eval.benchmarks.contract import BenchmarkRequest
 from eval.benchmarks.registry import benchmark_for
-from eval.benchmarks.suite import evaluate
+from eval.benchmarks.suite.evaluate import evaluate
 from eval.errors import EvalError
 from eval.inference.agreement import InStep, PeerFailed, WorkersLost
 from eval.inference.predict import clean_predictions, of_array, predict, predict_sets
@@ -293,7 +293,7 @@ def test_empty_sets_are_refused(make_subject):
 
 MINE = """
 from dataclasses import replace
-from eval.benchmarks.builtin import BENCHMARKS
+from eval.benchmarks.registry import BENCHMARKS
 MINE = replace(BENCHMARKS["clean"], name="mine")
 """
 

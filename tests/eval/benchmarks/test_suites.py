@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eval.benchmarks.suites import QUICK_IMAGES, SUITES, axes_of, choose_suite
+from eval.benchmarks.suite.choose import QUICK_IMAGES, SUITES, axes_of, choose_suite
 from eval.errors import EvalError
 from eval.outliers.folders import folder_images
 from eval.outliers.sets import UnreadableSetError
@@ -31,7 +31,7 @@ def test_stand_ins_take_the_place_of_missing_files_and_a_note_says_so(tmp_path):
     chosen = choose("full", tmp_path)
     assert "c-generated" in chosen.benchmarks
     assert "c" not in chosen.benchmarks
-    assert any("CIFAR-10-C/" in note and "c-generated stands in" in note for note in chosen.notes)
+    assert any("CIFAR-10-C/" in note and "c-generated is used instead" in note for note in chosen.notes)
 
 
 def test_published_files_are_preferred_where_they_are_complete(tmp_path):

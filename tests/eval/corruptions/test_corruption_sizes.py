@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from eval.benchmarks.builtin import BENCHMARKS
-from eval.benchmarks.registry import check_images
+from eval.benchmarks.registry import BENCHMARKS, check_images
 from eval.corruptions.families import FAMILIES, check_effect
 from eval.corruptions.generate import corrupt
 from eval.errors import EvalError

@@ -10,8 +10,8 @@ from scipy import ndimage, stats
 
 from eval.corruptions.contract import Draws
 from eval.corruptions.generate import corrupt
+from eval.corruptions.ice import FROST_FILES
 from eval.errors import EvalError
-from eval.published_files.layout import FROST_FILES
 
 
 def at_level(level: int, kind: str, severity: int, *, count: int = 40, side: int = 32) -> np.ndarray:

@@ -8,10 +8,10 @@ import json
 
 import pytest
 
-from eval.benchmarks.baselines import baseline_for
 from eval.benchmarks.contract import BenchmarkRequest
-from eval.benchmarks.measure_baseline import measure_baseline, store_baseline
-from eval.benchmarks.suite import evaluate
+from eval.benchmarks.protocols.baselines import baseline_for
+from eval.benchmarks.suite.evaluate import evaluate
+from eval.benchmarks.suite.measure_baseline import measure_baseline, store_baseline
 from eval.errors import EvalError
 from eval.exchange.contract import About
 from eval.exchange.openood import is_average

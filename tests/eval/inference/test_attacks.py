@@ -7,8 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from eval.benchmarks.configs import PgdConfig, ReferencePgdConfig
-from eval.benchmarks.runners.adversaries import masking
+from eval.benchmarks.pgd import PgdConfig, masking, run
 from eval.errors import EvalError
 from eval.inference.attacks import pgd, reference_pgd
 
@@ -30,10 +29,11 @@ def grey_images():
 
 
 INDICES = np.array([4, 7, 9])
+DEFAULTS = {name: getattr(PgdConfig(), name) for name in ("norm", "epsilon", "step_size", "steps", "random_start")}
 
 
 def attack(model, images, labels, *, indices=INDICES, seed=0, restart=0, **fields):
-    return pgd(model, images, labels, PgdConfig(**fields), indices=indices, seed=seed, restart=restart)
+    return pgd(model, images, labels, **{**DEFAULTS, **fields}, indices=indices, seed=seed, restart=restart)
 
 
 def test_linf_attack_on_a_linear_network_ends_in_the_corner_of_the_box(grey_images):
@@ -73,7 +73,9 @@ def test_a_strict_attack_never_leaves_the_ball_nor_the_pixel_range(tiny_net, nor
 def test_the_reference_attack_reaches_beyond_its_budget_but_not_beyond_twice_of_it(tiny_net):
     images = torch.rand(8, 3, 8, 8, generator=torch.Generator().manual_seed(2)) * 0.6 + 0.2
     labels = torch.arange(8)
-    result = reference_pgd(tiny_net, images, labels, ReferencePgdConfig(), indices=np.arange(8), seed=0)
+    result = reference_pgd(
+        tiny_net, images, labels, epsilon=2 / 255, step_size=0.5 / 255, steps=20, indices=np.arange(8), seed=0
+    )
     reach = float((result.images - images).abs().max())
     assert 2 / 255 * 1.2 < reach <= 4 / 255 + 1e-6
 
@@ -143,11 +145,9 @@ def test_masking_is_suspected_when_the_loss_falls_over_the_attack():
 
 
 def test_more_restarts_never_lower_the_error(make_subject):
-    from eval.benchmarks.runners.adversaries import run_pgd
-
     fields = {"epsilon": 0.05, "step_size": 0.02, "steps": 2}
-    one = run_pgd(PgdConfig(**fields), make_subject())
-    three = run_pgd(PgdConfig(**fields, restarts=3), make_subject())
+    one = run(PgdConfig(**fields), make_subject())
+    three = run(PgdConfig(**fields, restarts=3), make_subject())
     assert three.metrics["error"].value >= one.metrics["error"].value
     assert not np.any(three.arrays["survived"] & ~one.arrays["survived"])
 

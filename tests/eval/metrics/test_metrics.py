@@ -308,7 +308,7 @@ def test_raw_mean_error_and_normalised_mce_are_kept_apart():
 def test_alexnet_scores_one_against_itself_and_its_severities_average_to_the_published_means():
     import yaml
 
-    from eval.benchmarks import baselines
+    from eval.benchmarks.protocols import baselines
 
     alexnet = baselines.baseline_for("alexnet-imagenet-c")
     assert corruption.mean_corruption_error(alexnet.errors, alexnet.errors) == pytest.approx(1.0)

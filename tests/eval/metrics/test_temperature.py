@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eval.benchmarks.contract import BenchmarkRequest
-from eval.benchmarks.suite import evaluate
+from eval.benchmarks.suite.evaluate import evaluate
 from eval.metrics.temperature import RANGE, fit_temperature, softmax
 
 

@@ -17,9 +17,8 @@ from eval.published_files.arrays import cifar_corruptions, cifar_perturbations, 
 from eval.published_files.folders import corrupted_folders, read_image, rendition_folders
 from eval.published_files.layout import (
     ARCHIVE_MD5,
-    CIFAR_10_C_MD5,
-    CIFAR_100_C_MD5,
-    FOLDERS,
+    COLLECTIONS,
+    FILE_MD5,
     RENDITION_CLASSES,
 )
 from eval.published_files.sets import PublishedFilesError, check_md5
@@ -99,11 +98,15 @@ def test_checksums_are_compared_on_request(cifar_c: Path) -> None:
 
 
 def test_known_checksums_cover_nineteen_files_and_the_labels() -> None:
-    assert len(CIFAR_10_C_MD5) == len(CIFAR_100_C_MD5) == 20
-    assert set(CIFAR_10_C_MD5) == set(CIFAR_100_C_MD5)
-    assert not set(CIFAR_10_C_MD5.values()) & set(CIFAR_100_C_MD5.values())
-    assert all(len(digest) == 32 for digest in (*CIFAR_10_C_MD5.values(), *ARCHIVE_MD5.values()))
-    assert FOLDERS["cifar-10", "c"] == "CIFAR-10-C"
+    small, large = FILE_MD5["CIFAR-10-C"], FILE_MD5["CIFAR-100-C"]
+    assert len(small) == 20
+    assert set(small) == set(large)
+    assert not set(small.values()) & set(large.values())
+    assert all(len(digest) == 32 for digest in (*small.values(), *large.values(), *ARCHIVE_MD5.values()))
+
+
+def test_archives_of_collections_have_published_checksums() -> None:
+    assert {name for each in COLLECTIONS.values() for name in each.archives} <= set(ARCHIVE_MD5)
 
 
 def test_cifar_p_has_a_file_per_perturbation_and_noise_level(tmp_path: Path) -> None:

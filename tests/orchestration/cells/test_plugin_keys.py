@@ -23,7 +23,7 @@ from dataclasses import replace
 
 from augment.registry import METHODS
 from augment.mixing_sets.registry import MIXING_SETS
-from eval.benchmarks.builtin import BENCHMARKS
+from eval.benchmarks.registry import BENCHMARKS
 from trainers.datasets.registry import DATASETS
 from trainers.models.registry import MODELS
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from augment.files import content, looks
 from augment.files.archives import Archive, ArchiveError, compare_with_archive
-from eval.benchmarks.files_identity import files_identity
+from eval.benchmarks.suite.files import files_identity
 from orchestration.cli import main
 from orchestration.evaluation import published_archives
 from orchestration.evaluation.published_archives import COLLECTIONS, Collection, compare_collection

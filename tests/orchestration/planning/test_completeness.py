@@ -29,7 +29,7 @@ table: {columns: [clean/error, mine/error, mine/rms]}
 """
 PLUG_IN = """
 from dataclasses import replace
-from eval.benchmarks.builtin import BENCHMARKS
+from eval.benchmarks.registry import BENCHMARKS
 MINE = replace(BENCHMARKS["clean"], name="mine", title="Mine")
 """
 LINE = "column 'mine/rms' is empty though its benchmark is recorded: Hollow seed 0"

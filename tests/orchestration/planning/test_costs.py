@@ -18,7 +18,7 @@ from orchestration.cli import main
 from orchestration.errors import InputError
 from orchestration.planning.costs import operations
 from orchestration.planning.costs.estimate import PRICE_FILE, PlanCost, estimate, read_machine, schedule_seconds
-from orchestration.planning.costs.operations import CostModel, image_flops, outlier_sizes, passes_of, weights_of
+from orchestration.planning.costs.operations import CostModel, image_flops, passes_of, weights_of
 from orchestration.planning.plan import make_plan
 from orchestration.store.contract import CellResult, Provenance, ResultsStore, TrainingRecord
 from orchestration.store.measured import experience_of
@@ -74,7 +74,6 @@ def test_folders_of_outliers_are_counted_where_they_are(tmp_path: Path) -> None:
         (tmp_path / "art" / f"{number}.png").write_bytes(b"")
     digits = builtin_catalogue().dataset("digits")
 
-    assert outlier_sizes([request], tmp_path) == {"digits": digits.num_test, "folder:art": 7}
     assert passes_of(request, digits, tmp_path).forward == digits.num_test + 7
 
 

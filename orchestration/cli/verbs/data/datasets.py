@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from eval.benchmarks.presence import SOURCES, missing_files
+from eval.benchmarks.suite.files import missing_files
 from eval.outliers.sets import IMAGE_SETS, outlier_folder
-from eval.published_files.layout import FOLDERS
+from eval.published_files.layout import COLLECTIONS
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_DONE, EXIT_REFUSED, columns, emit
 from orchestration.cli.verbs.data import benchmarks as benchmark_verbs
@@ -86,10 +86,10 @@ def _dataset_rows(root: Path) -> list[dict[str, Any]]:
 def _benchmark_rows(root: Path) -> list[dict[str, Any]]:
 
     rows = []
-    for (dataset, benchmark), folder in FOLDERS.items():
-        is_there = not missing_files(benchmark, {}, dataset, root)
-        title = f"benchmark '{benchmark}' of {dataset}"
-        way = "" if is_there else f"{root / folder}: {SOURCES[folder]}"
+    for folder, each in COLLECTIONS.items():
+        is_there = not missing_files(each.family, {}, each.dataset, root)
+        title = f"benchmark '{each.family}' of {each.dataset}"
+        way = "" if is_there else f"{root / folder}: {each.source}"
         rows.append({"name": folder, "kind": "benchmark", "title": title, "is_there": is_there, "get_it_with": way})
     return rows
 

@@ -1,12 +1,12 @@
 """Baseline networks whose errors normalise a benchmark: published ones as data, and a user's own from a folder.
 
-A user's file lies at `<data root>/baselines/<name>.yaml` with the same fields; the published flip rates and top-5 distances of
+A user's file is `<data root>/baselines/<name>.yaml` with the same fields; the published flip rates and top-5 distances of
 AlexNet are not known, so normalised mFR and mT5D need one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,8 +14,14 @@ from typing import Any, Final
 
 import yaml
 
+from augment.files.content import file_hash
+from augment.files.published import Identified, given
 from augment.lookup.parameters import nearest
+from eval.benchmarks.contract import FileSource
 from eval.errors import EvalError
+
+BASELINES: Final = "baselines"
+"""Folder of the user's own baselines in the data root."""
 
 _LARGEST: Final = {"errors": 1.0, "flip_rates": 1.0, "top5_distances": 18.0}
 """Field -> largest value: errors and rates are fractions, not percent; a distance of five ranks is 18 at most."""
@@ -59,24 +65,43 @@ def baseline_for(name: str, data_root: Path | None = None) -> Baseline:
     return _parse(name, _document(own[name]))
 
 
-def own_baseline(name: str, data_root: Path) -> Path | None:
-    """Return the file of a user's own baseline, or None for a published one and an unknown name."""
-    return None if name in _published() else _own_files(data_root).get(name)
-
-
-def baseline_name(benchmark: str, config: Any, dataset: str, data_root: Path | None) -> str | None:
-    """Return the baseline that normalises a benchmark: the one that is named, else for "c" and "p" the default; or None.
+def own_baseline_source(name_in: Callable[[Path], str | None]) -> FileSource:
+    """Return the file of the user's own baseline that a benchmark is normalised by; a published one is no file of theirs.
 
     Args:
-        benchmark: Name of the benchmark.
-        config: Its parameters.
-        dataset: The dataset whose networks are evaluated.
-        data_root: Folder of the user's own baselines.
+        name_in: Gives the name of the baseline, by the data root.
     """
-    given: str | None = config.baseline
-    if given is not None or benchmark not in ("c", "p"):
-        return given
-    return default_baseline(benchmark, dataset, config.kinds if benchmark == "c" else config.chosen, data_root)
+
+    def identities(data_root: Path | None) -> dict[str, Identified]:
+        if data_root is None or not (data_root / BASELINES).is_dir():
+            return {}
+        name = name_in(data_root)
+        path = None if name is None or name in _published() else _own_files(data_root).get(name)
+        if name is None or path is None:
+            return {}
+        baseline_for(name, data_root)  # refuses a file with other numbers than fractions while planning
+        return {f"{BASELINES}/{name}": given(file_hash(path))}
+
+    return FileSource(identities=identities)
+
+
+def baseline_problem(name: str | None, data_root: Path | None, check: Callable[[Baseline], object]) -> str | None:
+    """Return why a baseline that is named cannot normalise a benchmark, or None; users' own need a data root.
+
+    Args:
+        name: Name of the baseline, or None where none is named.
+        data_root: Folder of the user's own baselines, or None where none is looked at.
+        check: Raises a ValueError where the baseline lacks a number.
+    """
+    if name is None or data_root is None:
+        return None
+    try:
+        check(baseline_for(name, data_root))
+    except EvalError as error:
+        return str(error)
+    except ValueError as error:
+        return f"baseline {name!r} cannot normalise these corruptions: {error}"
+    return None
 
 
 def default_baseline(benchmark: str, dataset: str, kinds: Sequence[str], data_root: Path | None = None) -> str | None:
@@ -149,7 +174,7 @@ def _is_between(value: object, largest: float) -> bool:
 
 
 def _own_files(data_root: Path | None) -> dict[str, Path]:
-    return {path.stem: path for path in sorted((data_root / "baselines").glob("*.yaml"))} if data_root else {}
+    return {path.stem: path for path in sorted((data_root / BASELINES).glob("*.yaml"))} if data_root else {}
 
 
 @cache

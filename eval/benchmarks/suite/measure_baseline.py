@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
 from eval.benchmarks.contract import BenchmarkRequest
-from eval.benchmarks.suite import evaluate
+from eval.benchmarks.protocols.baselines import BASELINES
+from eval.benchmarks.suite.evaluate import evaluate
 from eval.errors import EvalError
-
-if TYPE_CHECKING:
-    from eval.inference.subject import Subject
-    from eval.report import BenchmarkOutcome
+from eval.inference.subject import Subject
+from eval.report import BenchmarkOutcome
 
 CORRUPTION_BENCHMARKS = ("c", "c-generated")
 PERTURBATION_BENCHMARKS = ("p", "p-generated")
@@ -53,12 +52,12 @@ def measure_baseline(
 
 
 def store_baseline(document: Mapping[str, Any], name: str, data_root: Path) -> Path:
-    """Write a baseline below the data root and return its file.
+    """Write a baseline in the data root and return its file.
 
     Raises:
         EvalError: If one of that name is there already: numbers that it normalised would no longer be explained.
     """
-    path = data_root / "baselines" / f"{name}.yaml"
+    path = data_root / BASELINES / f"{name}.yaml"
     if path.exists():
         raise EvalError(f"the baseline {name!r} exists already in {path}; choose another name")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
-"""Suites: which benchmarks together evaluate a network on every safety axis, for a dataset and the files that are there. Light.
+"""Suites: which benchmarks together evaluate a network on every safety axis, for a dataset and the files that are there.
 
-Published files are preferred where they exist and lie below the data root; else the generated stand-in is chosen, under its own
-name, and a note says which files are missing and where they belong.
+Published files are preferred where they are in the data root; else the generated stand-in is chosen, under its own name, and a
+note lists the missing files and where they belong.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from types import MappingProxyType
 from typing import Final, Literal, get_args
 
 from augment.lookup.parameters import nearest
-from eval.benchmarks.presence import is_there, missing_files
 from eval.benchmarks.registry import benchmark_for
+from eval.benchmarks.suite.files import missing_files
 from eval.errors import EvalError
 from eval.outliers.sets import IMAGE_SETS, OUTLIER_SETS, outlier_folder
-from eval.published_files.layout import FOLDERS
+from eval.published_files.files import is_there
+from eval.published_files.layout import collection_of
 
 SuiteName = Literal["full", "generated", "published", "quick"]
 SUITES: Final[tuple[str, ...]] = get_args(SuiteName)
@@ -36,7 +37,7 @@ CROSS_SETS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "tiny-imagenet": ("textures", "svhn", "lsun", "places69", "isun"),
     }
 )
-"""Dataset -> the sets of other images that it is told from, where they are below the data root."""
+"""Dataset -> the sets of other images that it is told apart from, where they are in the data root."""
 
 _FAMILIES: Final = ("c", "cbar", "p")
 
@@ -68,7 +69,7 @@ def choose_suite(
         side: Shorter side of its images in pixels.
         channels: 1 (grey) or 3 (RGB).
         data_root: Folder of datasets and published benchmarks.
-        has_dataset: Whether a dataset is below the data root.
+        has_dataset: Whether a dataset is in the data root.
 
     Raises:
         EvalError: If the suite is unknown.
@@ -104,7 +105,7 @@ def _of_family(family: str, suite: str, dataset: str, data_root: Path, notes: li
     stand_in = f"{family}-generated"
     if suite in ("generated", "quick"):
         return stand_in
-    if (dataset, family) not in FOLDERS:
+    if collection_of(dataset, family) is None:
         if suite == "published":
             notes.append(f"{family}: there are no published files for {dataset}")
             return None
@@ -112,7 +113,7 @@ def _of_family(family: str, suite: str, dataset: str, data_root: Path, notes: li
     lacking = missing_files(family, {}, dataset, data_root)
     if not lacking:
         return family
-    instead = f"; {stand_in} stands in" if suite == "full" else ""
+    instead = f"; {stand_in} is used instead" if suite == "full" else ""
     notes.extend(f"{line}{instead}" for line in lacking)
     return stand_in if suite == "full" else None
 
@@ -128,11 +129,11 @@ def _outliers(
 ) -> dict[str, Mapping[str, object]]:
     if suite in ("generated", "quick"):
         return {"ood-generated": {}}
-    wanted = CROSS_SETS.get(dataset, ())
-    there = [name for name in wanted if _is_there(name, data_root, has_dataset)]
-    away = [name for name in wanted if name not in there]
+    usual = CROSS_SETS.get(dataset, ())
+    there = [name for name in usual if _is_there(name, data_root, has_dataset)]
+    away = [name for name in usual if name not in there]
     if away:
-        notes.append(f"ood: not below {data_root} and left out: {', '.join(away)}")
+        notes.append(f"ood: not in {data_root} and left out: {', '.join(away)}")
     return {"ood": {"sets": [*OUTLIER_SETS, *there]}} if there else {"ood-generated": {}}
 
 

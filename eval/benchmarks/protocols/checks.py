@@ -1,4 +1,4 @@
-"""Checks that the parameters of benchmarks share; each says the rule and the value. Light."""
+"""Checks that the parameters of benchmarks share; each error contains the rule and the value."""
 
 from __future__ import annotations
 
@@ -30,12 +30,3 @@ def check_names(what: str, names: tuple[str, ...], known: tuple[str, ...] | None
     for name in names:
         if known is not None and name not in known:
             raise ValueError(f"unknown {what} {name!r}{nearest(name, known)}")
-
-
-def check_budget(epsilon: float, step_size: float, steps: int) -> None:
-    """Refuse an attack without direction or length."""
-    if epsilon < 0.0 or step_size <= 0.0 or steps < 0:
-        raise ValueError(
-            "an attack needs epsilon >= 0, step_size > 0 and steps >= 0, but got "
-            f"epsilon {epsilon}, step_size {step_size}, steps {steps}"
-        )

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 
+from eval.corruptions.contract import FrostImages
 from eval.corruptions.families import family_named
 from eval.corruptions.generate import corrupt
 from eval.perturbations.frames import perturb
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from eval.corruptions.contract import FrostImages
 
 MARGIN: Final = 4
 LABEL_WIDTH: Final = 190
@@ -74,8 +72,6 @@ def sequence_sheet(
 
 def lay_out(rows: Sequence[tuple[str, Sequence[NDArray[np.uint8]]]], tile: int) -> NDArray[np.uint8]:
     """Return labelled rows of square tiles on white, (H, W, 3) uint8."""
-    from PIL import Image, ImageDraw
-
     columns = max(len(images) for _, images in rows)
     sheet = Image.new("RGB", (LABEL_WIDTH + columns * (tile + MARGIN), len(rows) * (tile + MARGIN)), "white")
     pen = ImageDraw.Draw(sheet)

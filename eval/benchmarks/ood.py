@@ -3,38 +3,91 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from augment.files.walk import named
-from eval.benchmarks.configs import GENERATED_OUTLIERS
+from augment.lookup.parameters import nearest
+from eval.benchmarks.contract import Arrays, Benchmark, EvaluationData, FileSource, Passes
+from eval.benchmarks.protocols.checks import check_at_least_one, check_limit, check_names
 from eval.errors import EvalError
 from eval.inference.agreement import describe
 from eval.inference.predict import ImageSet, clean_predictions, of_array, predict_sets
 from eval.inference.sampling import chosen_indices, limit_notes, outlier_subsets
+from eval.inference.subject import Subject
 from eval.metrics.anomaly import Detection, detection, outlier_count, subset_sizes
-from eval.metrics.scores import OOD_SHARE, SCORES
+from eval.metrics.scores import OOD_SHARE, SCORES, ScoreName
+from eval.outliers.files import identities_of_sets, missing_sets, unusable_sets
 from eval.outliers.fit import fit_images
 from eval.outliers.folders import folder_images
-from eval.outliers.sets import FOLDER_PREFIX, IMAGE_SETS, UnreadableSetError, outlier_files
+from eval.outliers.generated import outliers
+from eval.outliers.sets import FOLDER_PREFIX, IMAGE_SETS, OUTLIER_SETS, UnreadableSetError, outlier_files
+from eval.predictions import Predictions, predictions_from
 from eval.report import LEFT_OUT, REFUSED_SETS, BenchmarkOutcome, MetricValue, small_sets_note
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from eval.benchmarks.configs import GeneratedOutlierConfig, OutlierConfig
-    from eval.inference.subject import Subject
-    from eval.metrics.scores import ScoreName
-    from eval.predictions import Predictions
-
-
+SOURCE: Final = "Hendrycks, Mazeika, Dietterich, ICLR 2019; hendrycks/outlier-exposure, CIFAR/test.py"
+GENERATED_OUTLIERS: Final = tuple(OUTLIER_SETS)
 LARGEST_OVERLAP: Final = 0.01
 """Share of an outlier set that may be found among the test images, byte by byte."""
 
 
-def run_generated_outliers(config: GeneratedOutlierConfig, subject: Subject) -> BenchmarkOutcome:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutlierConfig:
+    """Outliers: test images of other datasets, and drawn ones.
+
+    Attributes:
+        sets: Outlier sets, each weighing the same: names of datasets, or of drawn sets.
+        score: The anomaly score that the metrics are of; the fine rows hold all scores.
+        repeats: Random subsets (of one OOD image to five test images) that the metrics are averaged over.
+        max_images: Use only so many test images, or None for all.
+    """
+
+    sets: tuple[str, ...] = (*GENERATED_OUTLIERS, "textures", "svhn", "lsun", "places69")
+    score: ScoreName = "msp"
+    repeats: int = 10
+    max_images: int | None = None
+
+    def __post_init__(self) -> None:
+        check_names("outlier set", self.sets)
+        if nameless := [name for name in self.sets if name.strip() in ("", "folder:")]:
+            raise ValueError(f"each outlier set must have a name, or a folder after 'folder:', but got {nameless[0]!r}")
+        check_at_least_one("repeats", self.repeats)
+        check_limit(self.max_images)
+
+    @property
+    def folders(self) -> list[str]:
+        """The sets that are folders of images."""
+        return [name for name in self.sets if name in IMAGE_SETS or name.startswith(FOLDER_PREFIX)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratedOutlierConfig:
+    """Outliers that are drawn: noise and blobs.
+
+    Attributes:
+        sets: Outlier sets, each weighing the same.
+        score: The anomaly score that the metrics are of; the fine rows hold all scores.
+        repeats: Random subsets (of one OOD image to five test images) that the metrics are averaged over.
+        max_images: Use only so many test images, or None for all.
+    """
+
+    sets: tuple[str, ...] = GENERATED_OUTLIERS
+    score: ScoreName = "msp"
+    repeats: int = 10
+    max_images: int | None = None
+
+    def __post_init__(self) -> None:
+        check_names("outlier set", self.sets, GENERATED_OUTLIERS)
+        check_at_least_one("repeats", self.repeats)
+        check_limit(self.max_images)
+
+
+def run_generated(config: GeneratedOutlierConfig, subject: Subject) -> BenchmarkOutcome:
     """Evaluate a subject against drawn outliers.
 
     Raises:
@@ -42,10 +95,10 @@ def run_generated_outliers(config: GeneratedOutlierConfig, subject: Subject) -> 
     """
     indices = chosen_indices(subject, config.max_images)
     sets = [_set(subject, name, len(indices), config.repeats, {}) for name in config.sets]
-    return evaluate_outliers(subject, indices, sets, score=config.score, repeats=config.repeats)
+    return _evaluate(subject, indices, sets, score=config.score, repeats=config.repeats)
 
 
-def run_outliers(config: OutlierConfig, subject: Subject) -> BenchmarkOutcome:
+def run(config: OutlierConfig, subject: Subject) -> BenchmarkOutcome:
     """Evaluate a subject against test images of other datasets, folders of images and drawn outliers.
 
     A folder with too many images that cannot be decoded is refused alone, and the notes say so: what is in it is part of the
@@ -68,7 +121,7 @@ def run_outliers(config: OutlierConfig, subject: Subject) -> BenchmarkOutcome:
             wrong.append(text if text.startswith(subject_of_it) else f"{subject_of_it}: {text}")
     if wrong or not sets:
         raise EvalError("; ".join([*wrong, *refused.values()]))
-    outcome = evaluate_outliers(subject, indices, sets, score=config.score, repeats=config.repeats)
+    outcome = _evaluate(subject, indices, sets, score=config.score, repeats=config.repeats)
     return replace(outcome, notes={**outcome.notes, **_noted(LEFT_OUT, left_out), **_noted(REFUSED_SETS, refused)})
 
 
@@ -79,14 +132,31 @@ def _noted(name: str, reasons: Mapping[str, str]) -> dict[str, Mapping[str, str]
 def _set(subject: Subject, name: str, num_inside: int, repeats: int, left_out: dict[str, str]) -> ImageSet:
     """Return the images of a set; what of it is not read is added to `left_out`."""
     if name in GENERATED_OUTLIERS:
-        from eval.benchmarks.runners.generated import outlier_set
-
-        return outlier_set(subject, name, outlier_count(num_inside) * repeats)
+        return _drawn(subject, name, outlier_count(num_inside) * repeats)
     if name == subject.dataset:
         raise EvalError(f"it holds the classes that {subject.dataset!r} is trained on; name another set")
     images = _images(subject, name, left_out)
     check_overlap(images, subject.images)
     return of_array(images, set=name)
+
+
+def _drawn(subject: Subject, name: str, count: int) -> ImageSet:
+    """Return drawn outliers of the size of the test images."""
+    height, width, channels = subject.images.shape[1:]
+
+    def load(start: int, stop: int) -> NDArray[np.float32]:
+        return outliers(
+            name,
+            stop - start,
+            height=height,
+            width=width,
+            channels=channels,
+            seed=subject.seed,
+            start=start,
+            as_floats=True,
+        )
+
+    return ImageSet(fields={"set": name}, labels=np.full(count, -1, dtype=np.int64), load=load)
 
 
 def _images(subject: Subject, name: str, left_out: dict[str, str]) -> NDArray[np.uint8]:
@@ -116,14 +186,10 @@ def check_overlap(outliers: NDArray[np.uint8], inside: NDArray[np.uint8]) -> Non
         raise EvalError(f"{shared} of its {len(outliers)} images are test images; outliers must be of other classes")
 
 
-def evaluate_outliers(
+def _evaluate(
     subject: Subject, indices: NDArray[np.int64], sets: Sequence[ImageSet], *, score: ScoreName, repeats: int
 ) -> BenchmarkOutcome:
-    """Evaluate a subject on outlier sets that are told apart by the field "set".
-
-    Raises:
-        EvalError: If a logit is not finite.
-    """
+    """Evaluate a subject on outlier sets with the field "set"."""
     _check_ratio(len(indices))
     inside = clean_predictions(subject, indices)
     outside = predict_sets(subject, sets)
@@ -196,3 +262,99 @@ def _mean_detection(
 def _means(rows: Sequence[dict[str, Any]], score: str) -> dict[str, float]:
     chosen = [row for row in rows if row["variant"] == score]
     return {metric: float(np.mean([row[metric] for row in chosen])) for metric in Detection._fields}
+
+
+def _passes(config: OutlierConfig | GeneratedOutlierConfig, data: EvaluationData) -> Passes:
+    used = data.used(config)
+    drawn = max(1, used // OOD_SHARE) * config.repeats
+    sizes = {name: drawn if name in OUTLIER_SETS else data.set_size(name) for name in config.sets}
+    return Passes(
+        forward=sum(size or 0 for size in sizes.values()),
+        clean=used,
+        unknown=tuple(name for name, size in sizes.items() if size is None),
+    )
+
+
+def _fine_rows(config: OutlierConfig | GeneratedOutlierConfig, side: int) -> Sequence[str]:
+    return (*config.sets, "mean")
+
+
+def _problem(config: OutlierConfig | GeneratedOutlierConfig, data: EvaluationData) -> str | None:
+    if data.used(config) < OOD_SHARE:
+        return f"outliers are compared one to {OOD_SHARE} test images, but there are {data.used(config)} test images; use more"
+    if data.dataset in config.sets:
+        return f"outlier set {data.dataset!r} holds the classes that are trained on; name another set"
+    known = {*OUTLIER_SETS, *IMAGE_SETS}
+    unknown = [
+        name
+        for name in config.sets
+        if name not in known and not name.startswith(FOLDER_PREFIX) and not data.is_dataset(name)
+    ]
+    if unknown:
+        return f"unknown outlier set {unknown[0]!r}{nearest(unknown[0], known)}, any dataset, or folder:PATH"
+    return None
+
+
+def _files(config: OutlierConfig, dataset: str, data_root: Path | None) -> Sequence[FileSource]:
+    def unusable(root: Path) -> list[str]:
+        refused = unusable_sets(config.folders, root)
+        return missing_sets(config.folders, root) or (refused if len(refused) == len(config.sets) else [])
+
+    return [
+        FileSource(
+            identities=partial(identities_of_sets, config.folders),
+            missing=partial(unusable_sets, config.folders),
+            unusable=unusable,
+        )
+    ]
+
+
+def _datasets(config: OutlierConfig) -> tuple[str, ...]:
+    drawn_or_folders = {*OUTLIER_SETS, *config.folders}
+    return tuple(name for name in config.sets if name not in drawn_or_folders)
+
+
+def _recompute(config: Any, arrays: Arrays, data_root: Path | None, seed: int) -> BenchmarkOutcome:
+    names = dict.fromkeys(name.split("/")[1] for name in arrays if name.startswith("outliers/"))
+    outside = {name: predictions_from(arrays, f"outliers/{name}") for name in names}
+    inside = predictions_from(arrays, "in-distribution")
+    return outlier_outcome(inside, outside, score=config.score, repeats=config.repeats, seed=seed)
+
+
+OOD: Final = Benchmark(
+    name="ood",
+    title="OOD",
+    axis="anomaly",
+    origin="published",
+    semantics=3,
+    config=OutlierConfig,
+    metrics=Detection._fields,
+    run=run,
+    source=SOURCE,
+    details="set",
+    fine_rows=_fine_rows,
+    variants=tuple(SCORES),
+    problem=_problem,
+    passes=_passes,
+    files=_files,
+    datasets=_datasets,
+    recompute=_recompute,
+)
+
+OOD_GENERATED: Final = Benchmark(
+    name="ood-generated",
+    title="OOD (generated)",
+    axis="anomaly",
+    origin="generated",
+    semantics=2,
+    config=GeneratedOutlierConfig,
+    metrics=Detection._fields,
+    run=run_generated,
+    source=SOURCE,
+    details="set",
+    fine_rows=_fine_rows,
+    variants=tuple(SCORES),
+    problem=_problem,
+    passes=_passes,
+    recompute=_recompute,
+)

@@ -8,22 +8,17 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from augment.files.published import Identified, check_planned
 from eval.benchmarks.contract import BenchmarkRequest
-from eval.benchmarks.files_identity import files_identity
-from eval.benchmarks.presence import needed_datasets
 from eval.benchmarks.registry import benchmark_for
+from eval.benchmarks.suite.files import files_identity, needed_datasets
 from eval.errors import EvalError
 from eval.inference.agreement import InStep
-from eval.inference.context import Evaluation
+from eval.inference.subject import Evaluation, Subject
 from eval.report import BenchmarkOutcome, MetricReport
-
-if TYPE_CHECKING:
-    from eval.inference.subject import Subject
 
 OnReport = Callable[[MetricReport], None]
 OnProgress = Callable[[str, int, int], None]
@@ -45,7 +40,7 @@ def evaluate(
 
     Args:
         subject: What is evaluated.
-        requests: What is wanted, in the order in which it is to run.
+        requests: The benchmarks, in the order in which they run.
         on_report: Called as soon as a benchmark has ended, well or badly, on every worker.
         on_progress: Called while a benchmark runs.
 
