@@ -68,7 +68,7 @@ class OurEpoch:
 
     def __init__(self, images: NDArray[np.uint8], labels: NDArray[np.int64], treatment: Treatment) -> None:
         self._recipe = RecipeConfig(epochs=1, batch_size=BATCH)
-        self._order = Order(samples=np.arange(len(labels)), batch_size=BATCH, num_pieces=1, seed=0)
+        self._order = Order(samples=np.arange(len(labels)), batch_size=BATCH, num_shards=1, seed=0)
         self._source = ResidentImages(images, labels, crop_padding=4, flip=True)
         self._treatment = treatment
         self._model = classifier(channels_last=True)

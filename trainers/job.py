@@ -1,4 +1,4 @@
-"""What a job is asked and what it answers: the values that cross between `orchestration` and the workers.
+"""What a job is given and what it returns: the values that cross between `orchestration` and the workers.
 
 All of them are frozen, picklable and free of torch.
 """
@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
-if TYPE_CHECKING:
-    from eval.benchmarks.contract import BenchmarkRequest
-    from eval.report import MetricReport
-    from trainers.config import JobConfig
-
+from eval.benchmarks.contract import BenchmarkRequest
+from eval.report import MetricReport
+from trainers.config import JobConfig
 
 SOURCE_VARIABLE: Final = "DREAMGRID_DATA_SOURCE"
 """Environment variable of the driver that names the data source of its jobs."""
@@ -24,7 +22,7 @@ class JobPaths:
     """Where a job reads and writes. Nothing here is part of a key.
 
     Attributes:
-        checkpoints: URI of the folder of all checkpoints (`file` path or s3://); a job writes below `<checkpoints>/<train_key>/`.
+        checkpoints: URI of the folder of all checkpoints (`file` path or s3://); a job writes in `<checkpoints>/<train_key>/`.
         data_root: Local folder of datasets.
         cache_dir: Local folder of mixing sets, generated benchmarks and staged files, shared by the workers of a node.
         data_source: Folder or s3:// prefix that mirrors `data_root` and that missing datasets are copied from, or "".
@@ -78,6 +76,14 @@ class JobRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A job on its way to a group: the request, and the number that distinguishes attempts at one cell."""
+
+    job: int
+    request: JobRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EpochRow:
     """What one epoch reports: mean loss, accuracy on the training images as seen, speed, and what it waited for.
 
@@ -99,7 +105,7 @@ class EpochRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainSummary:
-    """What training came to.
+    """The outcome of training.
 
     Attributes:
         checkpoint_sha256: Hash of the final weights: the identity that results are recorded under. Records of earlier versions
@@ -129,7 +135,7 @@ class TrainSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobResult:
-    """A finished job: what training came to and what each requested benchmark said (failed ones with their reason)."""
+    """A finished job: the outcome of training, and a report on each requested benchmark (failed ones with their reason)."""
 
     train_key: str
     training: TrainSummary
@@ -137,7 +143,7 @@ class JobResult:
 
 
 class JobSink(Protocol):
-    """Where rank 0 reports while a job runs. Calls must return at once; what is told is kept even if the job dies later."""
+    """Where rank 0 reports while a job runs. Calls must return at once; what is reported is kept even if the job dies later."""
 
     def epoch(self, train_key: str, row: EpochRow) -> None:
         """An epoch ended."""

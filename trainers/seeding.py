@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-import torch
+from augment.heavy import torch
 
 
 def torch_seed(*parts: int | str) -> int:

@@ -8,24 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from augment.compound import method_for
 from augment.files.published import Identified, check_planned
 from augment.lookup.kinds import Versioned
 from augment.mixing_sets.identity import config_for
 from augment.mixing_sets.registry import mixing_set_for
+from trainers.config import JobConfig
 from trainers.datasets.content import dataset_content
+from trainers.datasets.contract import DatasetSpec
 from trainers.datasets.registry import dataset_for
 from trainers.datasets.streams import stream_files
 from trainers.errors import CorruptData
+from trainers.job import JobRequest
 from trainers.models.registry import model_for
 from trainers.models.released.registry import checkpoint_for
-
-if TYPE_CHECKING:
-    from trainers.config import JobConfig
-    from trainers.datasets.contract import DatasetSpec
-    from trainers.job import JobRequest
 
 
 def code_sources(described: Mapping[str, Versioned]) -> dict[str, str]:

@@ -23,9 +23,9 @@ from orchestration.cells.point_settings import PointSettings, attempt
 from orchestration.sweeps.model import Point, Setting, Settings, Sweep
 from trainers.config import JobConfig, MixingSetConfig, RecipeConfig
 from trainers.models.released.registry import check_fits, checkpoint_for
+from trainers.models.weights.normalisation import Channels, parse_normalisation
 from trainers.recipes import resolve_model_params, resolve_recipe
 from trainers.sources import code_sources, files_of
-from trainers.weights.normalisation import Channels, parse_normalisation
 
 MIXING_SET_FIELDS = ("num_pictures", "image_size", "seed")
 VISUALISED_METHOD = "baseline"

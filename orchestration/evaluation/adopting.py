@@ -34,7 +34,7 @@ class Adopted:
 
     Attributes:
         sha256: Hash of the checkpoint as it is stored.
-        assumed: What is assumed of the weights, as `trainers.weights.assumption` describes it.
+        assumed: What is assumed of the weights, as `trainers.models.weights.assumption` describes it.
         against: What the file's own record says against the row, where it was adopted all the same.
     """
 
@@ -97,7 +97,7 @@ def _check_untrained(path: Path, cell: PlannedCell, *, is_trained: bool) -> None
 
 def _against(network: LoadedNetwork, cell: PlannedCell) -> tuple[str, ...]:
     """Return what the file says of itself against the row; a checkpoint of ours names the cell that it is the training of."""
-    from trainers.weights.own_record import contradictions
+    from trainers.training.own_record import contradictions
 
     found = contradictions(network.record, cell.config)
     own = network.record.get("train_key")
@@ -119,8 +119,8 @@ def _record(
 ) -> str:
     from trainers.job import TrainSummary
     from trainers.training.checkpoints import Checkpoints, tensors_sha256
+    from trainers.training.networks import network_facts
     from trainers.training.progress import Progress
-    from trainers.training.trained_networks import network_facts
 
     weights = network.model.cpu().state_dict()
     environment = {**environment, "weights_sha256": tensors_sha256(weights), "finished_at": time.time()}

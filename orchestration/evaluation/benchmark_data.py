@@ -205,7 +205,7 @@ def measure(
     from orchestration.evaluation.checkpoints import subject_of, tried
     from orchestration.evaluation.evaluate import TORCHVISION, open_network
     from trainers.models.registry import MODELS
-    from trainers.weights.assumption import assumption_lines
+    from trainers.models.weights.assumption import assumption_lines
 
     known = model if model in MODELS or model.startswith(TORCHVISION) else TORCHVISION + model
     source = known if weights is None else str(weights)

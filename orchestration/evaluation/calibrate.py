@@ -217,7 +217,7 @@ def _evaluation_s(
     """Return benchmark -> seconds of one forward pass; a benchmark that fails is noted."""
     from orchestration.evaluation.checkpoints import LoadedNetwork, evaluate_network
     from trainers.datasets.registry import dataset_for
-    from trainers.models.build import build_classifier
+    from trainers.training.networks import build_classifier
 
     dataset = dataset_for(cell.config.dataset)
     model = build_classifier(replace(cell.config, init_from=None, released=None), dataset)

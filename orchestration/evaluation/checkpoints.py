@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from trainers.config import JobConfig
     from trainers.datasets.contract import DatasetSpec
     from trainers.models.normalize import Classifier
-    from trainers.weights.contents import Contents
-    from trainers.weights.normalisation import Normalisation
+    from trainers.models.weights.contents import Contents
+    from trainers.models.weights.normalisation import Normalisation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +76,8 @@ def load_network(path: Path, *, config: JobConfig | None = None, reading: Readin
         InputError: If the file cannot be read, its network is not named, or the weights do not fit.
     """
     from trainers.errors import CheckpointError
+    from trainers.models.weights.contents import contents_of, read_contents
     from trainers.training.checkpoints import FORMAT, unpack
-    from trainers.weights.contents import contents_of, read_contents
 
     reading = reading or Reading()
     try:
@@ -102,8 +102,8 @@ def load_network(path: Path, *, config: JobConfig | None = None, reading: Readin
 
 def _of_ours(state: Mapping[str, Any], path: Path, digest: str, reading: Reading) -> LoadedNetwork:
     """Return the network of a final checkpoint of ours; one that was adopted or released brings its assumption along."""
-    from trainers.training.trained_networks import network_from
-    from trainers.weights.assumption import KEY, normalisation_of
+    from trainers.models.weights.assumption import KEY, normalisation_of
+    from trainers.training.networks import network_from
 
     if "network" not in state:
         raise refused(
@@ -125,8 +125,8 @@ def _of_ours(state: Mapping[str, Any], path: Path, digest: str, reading: Reading
 
 def _read_into(config: JobConfig, contents: Contents, digest: str, reading: Reading) -> LoadedNetwork:
     from trainers.datasets.registry import dataset_for
-    from trainers.models.build import build_classifier
-    from trainers.weights.load import fill, weights_for
+    from trainers.models.weights.load import fill, weights_for
+    from trainers.training.networks import build_classifier
 
     dataset = dataset_for(config.dataset)
     params = {key: "none" if key == "weights" else value for key, value in config.model_params.items()}
@@ -157,7 +157,7 @@ def _assumed(reading: Reading, stated: Normalisation | None, contents: Contents,
         InputError: If what the person says is no normalisation.
     """
     from trainers.datasets.registry import DATASETS
-    from trainers.weights.normalisation import Normalisation, parse_normalisation
+    from trainers.models.weights.normalisation import Normalisation, parse_normalisation
 
     if reading.normalize is not None:
         try:
@@ -182,10 +182,10 @@ def published_network(config: JobConfig) -> LoadedNetwork:
         TrainingError: If the weights cannot be had.
     """
     from trainers.datasets.registry import dataset_for
-    from trainers.models.build import build_classifier
     from trainers.models.from_torchvision import TORCHVISION_PREFIX, published_normalisation
     from trainers.models.normalize import Normalize
-    from trainers.weights.normalisation import Normalisation
+    from trainers.models.weights.normalisation import Normalisation
+    from trainers.training.networks import build_classifier
 
     model = build_classifier(config, dataset_for(config.dataset))
     mean, std = published_normalisation(
@@ -206,8 +206,8 @@ def tried(network: LoadedNetwork, settings: Settings) -> dict[str, Any] | None:
     """
     from trainers.datasets.load import shared_split
     from trainers.errors import DataError
-    from trainers.weights.assumption import assumption
-    from trainers.weights.trial import try_usual
+    from trainers.models.weights.assumption import assumption
+    from trainers.models.weights.trial import try_usual
 
     if network.assumed is None:
         return None

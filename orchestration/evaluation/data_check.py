@@ -172,7 +172,7 @@ def _outlier_set(name: str, settings: Settings) -> Line:
 
 def _released(name: str, settings: Settings) -> Line:
     from trainers.models.released.registry import checkpoint_for, missing_checkpoints
-    from trainers.weights.contents import read_contents
+    from trainers.models.weights.contents import read_contents
 
     missing = missing_checkpoints([name], settings.data_root)
     if missing:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from orchestration.evaluation.checkpoints import LoadedNetwork, Reading
     from orchestration.settings import Settings
     from trainers.config import JobConfig
-    from trainers.weights.normalisation import Normalisation
+    from trainers.models.weights.normalisation import Normalisation
 
 TORCHVISION: Final = "torchvision:"
 IMAGENET_CLASSES: Final = 1000
@@ -36,7 +36,7 @@ class Evaluation:
         reports: One report per benchmark.
         estimated: Forward passes that the cost model expects, in images.
         notes: What is not as published: missing files, stand-ins, limits.
-        assumed: What is assumed of foreign weights, as `trainers.weights.assumption` describes it; None for a network of ours.
+        assumed: what is assumed of foreign weights (`trainers.models.weights.assumption`); None for a network of ours.
     """
 
     checkpoint: str

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from orchestration.errors import SweepError, command
 from orchestration.store.contract import ResultsStore
 from orchestration.store.owners import owner_here
-from trainers.training.checkpoint_files import remove_checkpoints
+from trainers.training.checkpoints import remove_checkpoints
 
 
 def forget(train_keys: Sequence[str], *, store: ResultsStore, checkpoints: str, reason: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from orchestration.store.contract import CellResult, ResultsStore
-from trainers.training.checkpoint_files import fault_of_final
+from trainers.training.checkpoints import fault_of_final
 
 
 def unusable_checkpoints(

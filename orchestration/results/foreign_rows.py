@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from trainers.weights.assumption import KEY, assumption_lines
+from trainers.models.weights.assumption import KEY, assumption_lines
 
 if TYPE_CHECKING:
     from orchestration.cells.resolved import ResolvedSweep

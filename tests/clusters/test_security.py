@@ -28,7 +28,7 @@ UNSAFE = re.compile(
 BOMB = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9))
 """A few lines that stand for 9 ** 8 values."""
 
-RESTRICTED = ("trainers/models/released/legacy_pickles.py",)
+RESTRICTED = ("trainers/models/weights/legacy_pickles.py",)
 """Reads published checkpoints of old formats with an unpickler that builds tensors and plain containers only."""
 
 

@@ -18,10 +18,10 @@ from trainers.config import LOOP_SEMANTICS, JobConfig, RecipeConfig
 from trainers.datasets.load import load_split
 from trainers.datasets.registry import DATASETS
 from trainers.job import JobPaths, JobRequest
-from trainers.models.build import build_classifier
 from trainers.models.registry import MODELS, model_for
 from trainers.recipes import RECIPES
 from trainers.training.group import OneWorker
+from trainers.training.networks import build_classifier
 from trainers.training.order import Order
 from trainers.worker.run_job import run_job
 
@@ -118,7 +118,7 @@ def test_a_loop_that_trains_otherwise_has_another_version(tmp_path: Path, case: 
 
 
 def test_the_order_of_samples_is_the_one_of_this_version() -> None:
-    order = Order(samples=np.arange(1000), batch_size=64, num_pieces=2, seed=11)
+    order = Order(samples=np.arange(1000), batch_size=64, num_shards=2, seed=11)
     visits = np.concatenate([order.epoch(epoch) for epoch in range(3)]).astype("<i8")
     assert (hashlib.sha256(visits.tobytes()).hexdigest()[:16], LOOP_SEMANTICS) == (STORED_ORDER, 2)
 

@@ -1,15 +1,18 @@
-"""Checkpoints: written whole or not at all, hashed, the last two kept until the final one is stored.
+"""Checkpoints: written whole or not at all, hashed, the last two kept until the final one is stored. Light to import.
 
-A file is what `torch.save` writes of tensors and plain values after a header (`trainers.training.checkpoint_files`). Files of a
-cell:
+A file is a line that names the format, a line with the SHA-256 of the rest, and what `torch.save` writes of tensors and plain
+values. Files of a cell are stored in `<checkpoints>/<train_key>/`:
 
     step-000000001200.ckpt    state after so many optimiser steps
     final.ckpt                state after the last epoch; results are recorded under the SHA-256 of its weights
 
+After the first invalidation of the cell they are stored in `<checkpoints>/<train_key>/era-1/`, and so on: an invalidation ends an
+era, and nothing that was written before counts again, whether it could be deleted or not.
+
 The hash is that of the weights, not of the file, which has times in it: a training that comes out bit-identical once more is the
 same network, and what is recorded of it still counts.
 
-To object storage the way is long: there a checkpoint travels while training goes on, at most one at a time.
+Object storage is slow: there a checkpoint is sent while training goes on, at most one at a time.
 """
 
 from __future__ import annotations
@@ -24,25 +27,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-import torch
-
+from augment.heavy import torch
 from clusters.storage.contract import MissingObjectError, StorageError
 from clusters.storage.open import join, open_storage
 from trainers.errors import CheckpointError, NoSpace
-from trainers.training.checkpoint_files import (
-    FINAL,
-    FORMAT,
-    checked_payload,
-    checkpoint_folder,
-    packed,
-    remove_checkpoints,
-)
-
-__all__ = ["FORMAT", "Checkpoints", "StoredCheckpoint", "pack", "tensors_sha256", "unpack"]
 
 logger = logging.getLogger(__name__)
-
+FORMAT: Final = b"dreamgrid checkpoint 1\n"
+FINAL: Final = "final.ckpt"
 KEPT: Final = 2
+_DIGEST_LINE: Final = 65
 
 State = Mapping[str, Any]
 
@@ -58,7 +52,7 @@ class StoredCheckpoint:
         sha256: Hash of the weights of a final one, "" for those on the way.
         file_sha256: Hash of the file of a final one whose environment does not name the hash of its weights: an earlier version
             recorded results under it; else "".
-        etag: What the storage says of the file of a final one; changes whenever the file is written.
+        etag: The storage's etag of the file of a final one; changes whenever the file is written.
     """
 
     state: State
@@ -73,7 +67,8 @@ def pack(state: State) -> bytes:
     """Return the bytes of a checkpoint file."""
     buffer = io.BytesIO()
     torch.save(dict(state), buffer)
-    return packed(buffer.getbuffer())
+    payload = buffer.getbuffer()
+    return b"".join([FORMAT, hashlib.sha256(payload).hexdigest().encode(), b"\n", payload])
 
 
 def unpack(data: bytes, where: str) -> State:
@@ -82,11 +77,11 @@ def unpack(data: bytes, where: str) -> State:
     Raises:
         CheckpointError: If the file is truncated, changed or of another format; names it.
     """
-    payload = checked_payload(data, where)
+    payload = _payload(data, where)
     try:
         state: State = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError) as error:
-        raise CheckpointError(f"{where} holds more than tensors and plain values: {error}; delete it") from error
+        raise CheckpointError(f"{where} contains more than tensors and plain values: {error}; delete it") from error
     return state
 
 
@@ -104,6 +99,78 @@ def tensors_sha256(tensors: Mapping[str, torch.Tensor]) -> str:
     return digest.hexdigest()
 
 
+def remove_checkpoints(folder: str, train_key: str, *, kept_era: int | None = None) -> int:
+    """Delete the checkpoint files of a cell, except those of one era; return the bytes of the deleted ones.
+
+    Args:
+        folder: URI of the folder of all checkpoints.
+        train_key: The cell.
+        kept_era: Era whose files stay, at least 1; None for none.
+    """
+    storage = open_storage(join(folder, train_key))
+    kept = None if kept_era is None else f"{_era_name(kept_era)}/"
+    files = [file for file in storage.list() if kept is None or not file.path.startswith(kept)]
+    for file in files:
+        storage.delete(file.path)
+    return sum(file.size for file in files)
+
+
+def move_into_era(folder: str, train_key: str, era: int, *, recorded: str) -> bool:
+    """Move a final checkpoint of an earlier version, which knew no eras, to where those of this era are stored.
+
+    Only the file itself that is recorded in this era is moved: an invalidated one has another hash, since it has times in it.
+
+    Args:
+        folder: URI of the folder of all checkpoints.
+        train_key: The cell.
+        era: How often the cell was invalidated.
+        recorded: The hash that the cell's training is recorded under; earlier versions recorded that of the file.
+
+    Returns:
+        Whether a file was moved.
+    """
+    storage = open_storage(_folder_of(folder, train_key, era))
+    data = _without_era(folder, train_key, recorded) if era and not storage.exists(FINAL) else None
+    if data is None:
+        return False
+    storage.write_bytes(FINAL, data)
+    open_storage(join(folder, train_key)).delete(FINAL)
+    return True
+
+
+def fault_of_final(folder: str, train_key: str, era: int, *, etag: str = "", recorded: str = "") -> str | None:
+    """Return why the final checkpoint of a cell cannot be used, or None where it can.
+
+    A file that has the etag that it was written with is taken as whole without reading it (the worker that loads it verifies its
+    bytes in any case). Another one is read, except on an object store, which answers for the bytes of its objects itself.
+
+    Args:
+        folder: URI of the folder of all checkpoints.
+        train_key: The cell.
+        era: How often it was invalidated.
+        etag: Etag of the file when it was written; "" where that is not known.
+        recorded: The hash that the cell's training is recorded under, by which a file of an earlier version is known.
+    """
+    storage = open_storage(_folder_of(folder, train_key, era))
+    where = join(storage.uri, FINAL)
+    found = storage.stat(FINAL)
+    if found is None:
+        is_of_earlier_version = bool(era) and _without_era(folder, train_key, recorded) is not None
+        return None if is_of_earlier_version else f"its final checkpoint {where} is gone"
+    if found.etag == etag:
+        return None
+    try:
+        if storage.is_remote:
+            is_ours = storage.read_range(FINAL, 0, len(FORMAT)) == FORMAT
+            return None if is_ours else f"its final checkpoint {where} is not a checkpoint"
+        _payload(storage.read_bytes(FINAL), where)
+    except MissingObjectError:
+        return f"its final checkpoint {where} is gone"
+    except CheckpointError:
+        return f"its final checkpoint {where} is truncated or changed"
+    return None
+
+
 class Checkpoints:
     """The checkpoints of one train key and era, on a local folder or under s3://."""
 
@@ -116,7 +183,7 @@ class Checkpoints:
             era: How often the cell was invalidated; checkpoints of other eras do not exist for this one.
         """
         self._folder, self._train_key, self._era = folder, train_key, era
-        self._uri = checkpoint_folder(folder, train_key, era)
+        self._uri = _folder_of(folder, train_key, era)
         self._storage = open_storage(self._uri)
         self._sender: ThreadPoolExecutor | None = None
         self._sending: Future[None] | None = None
@@ -124,7 +191,7 @@ class Checkpoints:
     def save(self, state: State, step: int) -> None:
         """Write the state after so many optimiser steps and drop all but the last two.
 
-        Inside `sending` to object storage, the state is packed at once and travels later.
+        Inside `sending` to object storage, the state is packed at once and sent later.
 
         Raises:
             NoSpace: If the storage is full, now or at the checkpoint before.
@@ -133,12 +200,12 @@ class Checkpoints:
         if self._sender is None:
             self._put(name, data)
             return
-        self._settle()
+        self._wait_for_sent()
         self._sending = self._sender.submit(self._put, name, data)
 
     @contextmanager
     def sending(self) -> Iterator[None]:
-        """Let checkpoints travel to object storage while the body goes on; at its end all have arrived.
+        """Send checkpoints to object storage while the body goes on; at its end all have arrived.
 
         Raises:
             NoSpace: If the storage is full.
@@ -151,9 +218,9 @@ class Checkpoints:
                 yield
             finally:
                 self._sender = None
-                self._settle()
+                self._wait_for_sent()
 
-    def _settle(self) -> None:
+    def _wait_for_sent(self) -> None:
         sending, self._sending = self._sending, None
         if sending is not None:
             sending.result()
@@ -179,7 +246,7 @@ class Checkpoints:
         return self._final(state, data)
 
     def newest(self, on_broken: Callable[[str], None] = logger.warning) -> StoredCheckpoint | None:
-        """Return the final checkpoint, else the newest whole one, else None; broken ones are told and passed over.
+        """Return the final checkpoint, else the newest whole one, else None; broken ones are reported and skipped.
 
         Raises:
             CheckpointError: If a checkpoint belongs to another cell.
@@ -189,7 +256,7 @@ class Checkpoints:
                 return self._read(name)
             except MissingObjectError:
                 continue
-            except _Foreign as error:
+            except _OfAnotherCell as error:
                 raise CheckpointError(str(error)) from None
             except CheckpointError as error:
                 on_broken(str(error))
@@ -199,13 +266,13 @@ class Checkpoints:
         """Return the final checkpoint.
 
         Raises:
-            CheckpointError: If it does not stand, is broken, or belongs to another cell.
+            CheckpointError: If it is missing, broken, or belongs to another cell.
         """
         try:
             return self._read(FINAL)
         except MissingObjectError as error:
             raise CheckpointError(
-                f"the final checkpoint of {self._train_key[:12]} must lie at {join(self._uri, FINAL)}, but nothing does; "
+                f"the final checkpoint of {self._train_key[:12]} must be at {join(self._uri, FINAL)}, but nothing is; "
                 "train that cell first"
             ) from error
 
@@ -214,7 +281,7 @@ class Checkpoints:
         uri = join(self._uri, name)
         state = unpack(data, uri)
         if state.get("train_key") != self._train_key:
-            raise _Foreign(
+            raise _OfAnotherCell(
                 f"{uri} must belong to cell {self._train_key[:12]}, but was written by "
                 f"{str(state.get('train_key'))[:12]}; move it away"
             )
@@ -248,5 +315,40 @@ class Checkpoints:
         return sorted(name for name in names if name.startswith("step-") and name.endswith(".ckpt"))
 
 
-class _Foreign(CheckpointError):
+class _OfAnotherCell(CheckpointError):
     """A checkpoint of another cell."""
+
+
+def _payload(data: bytes, where: str) -> memoryview:
+    """Return the part of a checkpoint file after its header.
+
+    Raises:
+        CheckpointError: If the file is truncated, changed or of another format; names it.
+    """
+    header = len(FORMAT) + _DIGEST_LINE
+    if not data.startswith(FORMAT):
+        raise CheckpointError(f"{where} must begin with {FORMAT!r}, but begins with {data[: len(FORMAT)]!r}; delete it")
+    stated, payload = data[len(FORMAT) : header - 1].decode("ascii", "replace"), memoryview(data)[header:]
+    found = hashlib.sha256(payload).hexdigest()
+    if stated != found:
+        raise CheckpointError(
+            f"{where} must have the SHA-256 {stated[:12]}... that it was written with, but has {found[:12]}...: "
+            "it is truncated or changed; delete it, and training goes on from the one before"
+        )
+    return payload
+
+
+def _folder_of(folder: str, train_key: str, era: int) -> str:
+    return join(folder, train_key, _era_name(era)) if era else join(folder, train_key)
+
+
+def _era_name(era: int) -> str:
+    return f"era-{era}"
+
+
+def _without_era(folder: str, train_key: str, recorded: str) -> bytes | None:
+    try:
+        data = open_storage(join(folder, train_key)).read_bytes(FINAL)
+    except MissingObjectError:
+        return None
+    return data if hashlib.sha256(data).hexdigest() == recorded else None

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, TypeVar
 
-import torch
-from torch import Tensor, distributed
+from augment.heavy import torch
 
 T = TypeVar("T")
 
@@ -31,7 +30,7 @@ class ProcessGroup(Protocol):
     def broadcast(self, value: T) -> T:
         """Return rank 0's value on every rank."""
 
-    def sum_(self, tensor: Tensor) -> None:
+    def sum_(self, tensor: torch.Tensor) -> None:
         """Replace a tensor by its sum over all ranks, in place."""
 
 
@@ -43,7 +42,7 @@ class OneWorker:
 
     def __init__(self, device: torch.device | None = None) -> None:
         """Compute on a device; by default on the current CUDA device, or the CPU where there is none."""
-        self.device = device or _own_device()
+        self.device = device or _default_device()
 
     def gather(self, value: T) -> list[T]:
         """Return the value in a list."""
@@ -53,7 +52,7 @@ class OneWorker:
         """Return the value."""
         return value
 
-    def sum_(self, tensor: Tensor) -> None:
+    def sum_(self, tensor: torch.Tensor) -> None:
         """Leave the tensor as it is."""
 
 
@@ -69,18 +68,18 @@ class DistributedWorkers:
     def gather(self, value: T) -> list[T]:
         """Return every rank's value in rank order, on every rank."""
         gathered: list[T] = [value] * self.world_size
-        distributed.all_gather_object(gathered, value)
+        torch.distributed.all_gather_object(gathered, value)
         return gathered
 
     def broadcast(self, value: T) -> T:
         """Return rank 0's value on every rank."""
         holder = [value]
-        distributed.broadcast_object_list(holder, src=0)
+        torch.distributed.broadcast_object_list(holder, src=0)
         return holder[0]
 
-    def sum_(self, tensor: Tensor) -> None:
+    def sum_(self, tensor: torch.Tensor) -> None:
         """Replace a tensor by its sum over all ranks, in place."""
-        distributed.all_reduce(tensor)
+        torch.distributed.all_reduce(tensor)
 
 
 def distributed_group(*, rank: int, world_size: int, device: str | torch.device) -> ProcessGroup:
@@ -90,7 +89,7 @@ def distributed_group(*, rank: int, world_size: int, device: str | torch.device)
     return DistributedWorkers(rank, world_size, torch.device(device))
 
 
-def _own_device() -> torch.device:
+def _default_device() -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda", torch.cuda.current_device())
     return torch.device("cpu")

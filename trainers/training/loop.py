@@ -1,7 +1,7 @@
 """The training loop in plain torch: it runs in a unit test without Ray, alone or on several workers.
 
-One step: every worker computes its logical pieces of the global batch in turn (`trainers.training.shards`), the gradients are
-added up, the optimiser steps. Torch's generators are seeded anew for each piece from (seed, step, piece), so that nothing
+One step: every worker computes its logical shards of the global batch in turn (`trainers.training.shards`), the gradients are
+added up, the optimiser steps. Torch's generators are seeded for each shard from (seed, step, shard), so that nothing
 random is state and a resumed training goes on exactly.
 """
 
@@ -11,32 +11,29 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from augment.kernels.counters import StepKeys
+from augment.treatment import Treatment
+from trainers.config import RecipeConfig
 from trainers.errors import JobPreempted, JobStopped, NonFiniteLoss
+from trainers.job import EpochRow
 from trainers.models.normalize import restore
 from trainers.seeding import seed_torch, torch_seed
-from trainers.training.loader import HostBatch, HostPiece, Loader, Pixels
-from trainers.training.optim import Average, build_optimiser, set_learning_rate
+from trainers.training.group import ProcessGroup
+from trainers.training.loader import HostBatch, HostShard, Loader, Pixels
+from trainers.training.optim import Average, build_optimiser, learning_rate, set_learning_rate
 from trainers.training.progress import Progress, SignalReader
-from trainers.training.schedule import learning_rate
 from trainers.training.shards import StepSum, statistics_of
 from trainers.training.treatment_state import state_for
-
-if TYPE_CHECKING:
-    from augment.treatment import Treatment
-    from trainers.config import RecipeConfig
-    from trainers.job import EpochRow
-    from trainers.training.group import ProcessGroup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopHooks:
-    """What the loop tells and asks; rank 0 tells, every rank saves.
+    """What the loop reports and asks; rank 0 reports, every rank saves.
 
     Attributes:
         epoch_ended: Called on rank 0 with the row of a finished epoch.
@@ -58,7 +55,7 @@ class LoopHooks:
     validate: Callable[[nn.Module], tuple[float, float]] | None = None
 
 
-class _Wish(NamedTuple):
+class _Agreed(NamedTuple):
     """What the workers agreed to do after a step."""
 
     checkpoint: bool
@@ -67,7 +64,7 @@ class _Wish(NamedTuple):
 
 
 class Training:
-    """One training: model, optimiser, treatment and where they stand."""
+    """One training: model, optimiser, treatment and how far it is."""
 
     def __init__(
         self,
@@ -102,7 +99,7 @@ class Training:
         return self._recipe.epochs * self._steps_per_epoch
 
     def run(self, loader: Loader, hooks: LoopHooks) -> None:
-        """Train to the last epoch from wherever it stands.
+        """Train to the last epoch from wherever it is.
 
         Raises:
             NonFiniteLoss: If a loss or a weight is NaN or infinite; on every rank at the same step.
@@ -152,21 +149,19 @@ class Training:
         for batch in batches:
             self._step(batch, hooks)
             ends_epoch = self.progress.step % self._steps_per_epoch == 0
-            wish = self._absorb(everything=ends_epoch)
+            agreed = self._absorb(everything=ends_epoch)
             if ends_epoch:
                 self._end_epoch(hooks)
             if self._group.rank == 0:
                 hooks.progress(self.progress.step, self.total_steps)
             is_done = self.progress.step == self.total_steps
-            if wish.checkpoint or wish.stop or wish.leave or (ends_epoch and not is_done):
+            if agreed.checkpoint or agreed.stop or agreed.leave or (ends_epoch and not is_done):
                 self._save(hooks)
-            if (wish.stop or wish.leave) and not is_done:
+            if (agreed.stop or agreed.leave) and not is_done:
                 place = f"step {self.progress.step} of {self.total_steps} is saved"
-                raise (
-                    JobPreempted(f"its machine leaves; {place}")
-                    if wish.leave
-                    else JobStopped(f"asked to stop; {place}")
-                )
+                if agreed.leave:
+                    raise JobPreempted(f"its machine leaves; {place}")
+                raise JobStopped(f"asked to stop; {place}")
 
     def _end_epoch(self, hooks: LoopHooks) -> None:
         self._tick()
@@ -188,8 +183,8 @@ class Training:
             self._sum.signals[3] = 1.0
         if hooks.is_leaving():
             self._sum.signals[4] = 1.0
-        for piece in batch.pieces:
-            self._compute(piece, batch.num_samples, step)
+        for shard in batch.shards:
+            self._compute(shard, batch.num_samples, step)
         self._sum.finish()
         if self._recipe.grad_clip is not None:
             self._sum.clip(self._recipe.grad_clip)
@@ -201,25 +196,25 @@ class Training:
         self.progress.step += 1
         self.progress.sums.wait_s += batch.wait_s
 
-    def _compute(self, piece: HostPiece, num_samples: int, step: int) -> None:
-        """Add the gradient of one piece, weighted by its share of the global batch."""
-        keys = StepKeys(self._seed, step, piece.piece)
-        images = to_device(piece.images, self._device)
-        labels = torch.from_numpy(piece.labels).to(self._device, non_blocking=True)
-        extra = None if piece.extra is None else to_device(piece.extra, self._device)
-        share = len(piece.labels) / num_samples
-        with statistics_of(self.model, piece.piece):
-            seed_torch(torch_seed(self._seed, "batch stage", step, piece.piece), self._device)
+    def _compute(self, shard: HostShard, num_samples: int, step: int) -> None:
+        """Add the gradient of one shard, weighted by its fraction of the global batch."""
+        keys = StepKeys(self._seed, step, shard.number)
+        images = to_device(shard.images, self._device)
+        labels = torch.from_numpy(shard.labels).to(self._device, non_blocking=True)
+        extra = None if shard.extra is None else to_device(shard.extra, self._device)
+        weight = len(shard.labels) / num_samples
+        with statistics_of(self.model, shard.number):
+            seed_torch(torch_seed(self._seed, "batch stage", step, shard.number), self._device)
             images, targets = self.treatment.batch(self.model, images, labels, keys)
-            # Anew: a treatment that draws more after a resume (to build what it then restores) must not move the drop-out.
-            seed_torch(torch_seed(self._seed, "step", step, piece.piece), self._device)
+            # Again: a treatment that draws more after a resume (to build what it then restores) must not move the drop-out.
+            seed_torch(torch_seed(self._seed, "step", step, shard.number), self._device)
             output = self.treatment.loss(self.model, images, targets, extra, keys)
-        (output.loss * share).backward()  # type: ignore[no-untyped-call]
+        (output.loss * weight).backward()  # type: ignore[no-untyped-call]
         with torch.no_grad():
-            self._sum.signals[0] += output.loss.detach() * share
+            self._sum.signals[0] += output.loss.detach() * weight
             self._sum.signals[1] += (output.logits.argmax(1) == labels).sum()
 
-    def _absorb(self, *, everything: bool) -> _Wish:
+    def _absorb(self, *, everything: bool) -> _Agreed:
         checkpoint = stop = leave = False
         for num_samples, signals in self._signals.read(everything=everything):
             sums = self.progress.sums
@@ -229,7 +224,7 @@ class Training:
             checkpoint |= signals.wants_checkpoint > 0
             stop |= signals.wants_stop > 0
             leave |= signals.is_leaving > 0
-        return _Wish(checkpoint, stop, leave)
+        return _Agreed(checkpoint, stop, leave)
 
     def _save(self, hooks: LoopHooks) -> None:
         self._absorb(everything=True)
@@ -246,7 +241,7 @@ class Training:
         self.progress.device_s += elapsed * self._group.world_size
 
     def _check_weights(self) -> None:
-        """Refuse to save or finish with weights that are no numbers: the last step's gradient showed in no loss."""
+        """Refuse to save or finish with non-finite weights: the last step's gradient showed in no loss."""
         finite = torch.stack([torch.isfinite(parameter).all() for parameter in self.model.parameters()]).all()
         if not bool(finite):
             step = self.progress.step - 1

@@ -1,24 +1,22 @@
 """The order of training: which samples form which batch and which logical shard, exactly, on any number of workers.
 
 Every epoch visits every sample once, in a permutation that is a function of (seed, epoch). Global batches are consecutive
-slices of it, the last one may be smaller; each is cut into the recipe's logical pieces as evenly as it goes. A worker holds a
-consecutive range of the pieces.
+ranges of it, the last one may be smaller; each is cut into the recipe's logical shards as evenly as possible. A worker computes a
+consecutive range of the shards.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from augment.kernels.counters import permutation
+from trainers.config import RecipeConfig
 from trainers.errors import ImpossibleJob
-
-if TYPE_CHECKING:
-    from trainers.config import RecipeConfig
 
 VALIDATION_SEED: Final = 0
 """The held-out images are the same for every cell of a dataset."""
@@ -26,18 +24,18 @@ VALIDATION_SEED: Final = 0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """How samples are laid out over epochs, batches and pieces.
+    """How samples are laid out over epochs, batches and shards.
 
     Attributes:
         samples: Indices of the training images in their dataset, (N,) int64.
         batch_size: Samples of a global batch.
-        num_pieces: Logical pieces of each global batch: shards times micro-batches.
+        num_shards: Logical shards of each global batch: `batch_shards` times micro-batches.
         seed: Seed of the cell.
     """
 
     samples: NDArray[np.int64]
     batch_size: int
-    num_pieces: int
+    num_shards: int
     seed: int
 
     @property
@@ -50,25 +48,25 @@ class Order:
         return self.samples[permutation(self.seed, epoch, len(self.samples), stream="order")]
 
     def batch(self, visits: NDArray[np.int64], step: int) -> list[NDArray[np.int64]]:
-        """Return the pieces of one global batch of an epoch's visits; in a small last batch pieces may be empty."""
+        """Return the shards of one global batch of an epoch's visits; in a small last batch shards may be empty."""
         samples = visits[step * self.batch_size : (step + 1) * self.batch_size]
-        return [samples[start:stop] for start, stop in even_cuts(len(samples), self.num_pieces)]
+        return [samples[start:stop] for start, stop in even_cuts(len(samples), self.num_shards)]
 
 
-def even_cuts(total: int, parts: int) -> list[tuple[int, int]]:
-    """Return the bounds of `parts` consecutive ranges of `total` items whose sizes differ by at most one."""
-    edges = [part * (total // parts) + min(part, total % parts) for part in range(parts + 1)]
+def even_cuts(total: int, ranges: int) -> list[tuple[int, int]]:
+    """Return the bounds of so many consecutive ranges of `total` items; their sizes differ by at most one."""
+    edges = [index * (total // ranges) + min(index, total % ranges) for index in range(ranges + 1)]
     return list(pairwise(edges))
 
 
-def pieces_of(rank: int, world_size: int, num_pieces: int) -> tuple[int, ...]:
-    """Return the pieces that a worker computes, in order; piece 0 comes last on its worker.
+def shards_of(rank: int, world_size: int, num_shards: int) -> tuple[int, ...]:
+    """Return the shards that a worker computes, in order; shard 0 comes last on its worker.
 
-    Piece 0 alone updates batch norm's running statistics, and every other piece must still see the old ones.
+    Shard 0 alone updates batch norm's running statistics, and every other shard must still see the old ones.
     """
-    share = num_pieces // world_size
-    mine = range(rank * share, (rank + 1) * share)
-    return tuple(sorted(mine, key=lambda piece: (piece == 0, piece)))
+    each = num_shards // world_size
+    mine = range(rank * each, (rank + 1) * each)
+    return tuple(sorted(mine, key=lambda shard: (shard == 0, shard)))
 
 
 def check_workers(recipe: RecipeConfig, world_size: int) -> None:

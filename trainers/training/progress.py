@@ -1,4 +1,4 @@
-"""What a training has come to so far: the part of its state that is numbers, and the rows that it reports."""
+"""How far a training is: the part of its state that is numbers, and the rows that it reports."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class EpochSums:
 
 @dataclass(slots=True)
 class Progress:
-    """Where a training stands.
+    """How far a training is.
 
     Attributes:
         step: Optimiser steps done.
@@ -72,7 +72,7 @@ class Progress:
         )
 
     def end_epoch(self, *, lr: float, device: torch.device, held_out: tuple[float, float] | None = None) -> EpochRow:
-        """Turn the sums into a row and start anew.
+        """Turn the sums into a row and start the next epoch.
 
         Args:
             lr: Learning rate of the last step.
@@ -115,9 +115,9 @@ class SignalReader:
         """Describe the reader.
 
         Args:
-            device: Where the signals lie; on the CPU they are read at once.
+            device: Where the signals are; on the CPU they are read at once.
             lag: Steps between a step and the reading of its signals on a GPU.
-            remembered: Losses that an error tells.
+            remembered: Losses that an error reports.
         """
         self._lag = lag if device.type == "cuda" else 0
         self._pending: deque[tuple[int, float, int, torch.Tensor, torch.cuda.Event | None]] = deque()

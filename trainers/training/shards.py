@@ -1,8 +1,8 @@
 """Logical shards: what makes a result independent of the number of workers.
 
-Every global batch is cut into logical pieces. Batch-norm statistics and drop-out belong to a piece, running statistics come
-from piece 0 alone, and each piece's gradient weighs as much as it holds samples. Workers add up what they computed in one
-collective call per step; torch's DistributedDataParallel cannot do this, since it averages workers equally, knows no pieces
+Every global batch is cut into logical shards. Batch-norm statistics and drop-out belong to a shard, running statistics come
+from shard 0 alone, and each shard's gradient counts by its number of samples. Workers add up what they computed in one
+collective call per step; torch's DistributedDataParallel cannot do this, since it averages workers equally, knows no shards
 and waits for workers that have no samples in a small last batch.
 """
 
@@ -98,9 +98,9 @@ def running_statistics(model: nn.Module) -> Iterator[Tensor]:
 
 
 @contextmanager
-def statistics_of(model: nn.Module, piece: int) -> Iterator[None]:
-    """Let only piece 0 update running statistics; every piece is normalised by its own in training mode."""
-    if piece == 0:
+def statistics_of(model: nn.Module, shard: int) -> Iterator[None]:
+    """Let only shard 0 update running statistics; every shard is normalised by its own in training mode."""
+    if shard == 0:
         yield
         return
     layers = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]

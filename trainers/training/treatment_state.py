@@ -15,8 +15,8 @@ State = Mapping[str, Any]
 def state_for(states: Sequence[State], rank: int, world_size: int) -> State:
     """Return what a rank restores from the states that all ranks had.
 
-    The same number of workers get their own states back. Another number gets the union: values that belong to a shard stand
-    under its number and come from the rank that had it, all others must be the same on every rank.
+    The same number of workers get their own states back. Another number gets the union: values that belong to a shard are
+    stored under its number and come from the rank that had it, all others must be the same on every rank.
 
     Raises:
         CheckpointError: If ranks disagree on a value, so that only the same number of workers can go on from them.

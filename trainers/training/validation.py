@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
+from trainers.config import RecipeConfig
+from trainers.training.group import ProcessGroup
+from trainers.training.images import ImageSource
 from trainers.training.loop import to_device
 from trainers.training.order import even_cuts, validation_samples
-
-if TYPE_CHECKING:
-    from trainers.config import RecipeConfig
-    from trainers.training.group import ProcessGroup
-    from trainers.training.loader import ImageSource
 
 BATCH: Final = 500
 

@@ -1,8 +1,8 @@
 """What every worker of a warm group runs: take a job, run it on all ranks, hand the result back, take the next.
 
 This is the training function of a long-lived Ray Train run. The mailbox is an actor handle that the driver passes in;
-nothing here knows who reads it. An exception on one rank is told to the mailbox and then ends the whole group, so that no
-peer waits in a collective.
+nothing here knows who reads it. An exception on one rank is reported to the mailbox and then ends the whole group, so that no
+peer waits in a collective. The controller of the run imports this module too, and needs no torch for it.
 """
 
 from __future__ import annotations
@@ -13,34 +13,33 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import timedelta
+from typing import Any, Final
 
+import psutil
+import ray
+import ray.train
+import ray.train.collective
+import ray.util
+
+from augment.heavy import torch
+from eval.report import MetricReport
 from trainers.errors import JobPreempted, TrainingError
-from trainers.errors import JobStopped as JobStopped
-from trainers.training.network import name_interface
+from trainers.job import EpochRow, TrainSummary
+from trainers.training.group import distributed_group
 from trainers.worker.failure import describe_failure
-from trainers.worker.preemption import RELAY
+from trainers.worker.preemption import SIGTERM
+from trainers.worker.process import free_memory
 
-if TYPE_CHECKING:
-    from eval.report import MetricReport
-    from trainers.job import EpochRow, JobRequest, TrainSummary
-
-PROGRESS_EVERY_S = 0.5
+PROGRESS_EVERY_S: Final = 0.5
 """Progress is thinned to this interval: it feeds a display, and thousands of steps a second must not flood the mailbox."""
 
-TAKE_TIMEOUT_S = 20.0
-FAREWELL_S = 5.0
+TAKE_TIMEOUT_S: Final = 20.0
+LEAVE_TIMEOUT_S: Final = 5.0
 """Ray sends SIGKILL so long after a SIGTERM of its own."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """A job on its way to a group: the request, and the number that tells attempts at one cell apart."""
-
-    job: int
-    request: JobRequest
+GLOO_INTERFACE: Final = "GLOO_SOCKET_IFNAME"
 
 
 class StopSignal:
@@ -48,14 +47,7 @@ class StopSignal:
 
     def __init__(self) -> None:
         self._event = threading.Event()
-
-    def set(self) -> None:
-        """Ask for a stop."""
-        self._event.set()
-
-    def clear(self) -> None:
-        """Forget an earlier request."""
-        self._event.clear()
+        self.set, self.clear = self._event.set, self._event.clear
 
     def __call__(self) -> bool:
         """Return whether a stop was asked for."""
@@ -97,10 +89,10 @@ class MailboxSink:
 
 
 class PeerSink(MailboxSink):
-    """The sink of every other rank: it says nothing, since rank 0 speaks for all, but it passes on a request to stop."""
+    """The sink of every other rank: it sends nothing, since rank 0 reports for all, but it passes on a request to stop."""
 
     def _send(self, kind: str, *values: object) -> None:
-        """Say nothing."""
+        """Send nothing."""
 
 
 def group_loop(config: Mapping[str, Any]) -> None:
@@ -111,13 +103,8 @@ def group_loop(config: Mapping[str, Any]) -> None:
             `trainers.worker.run_job.run_job`), "gpus" (GPUs per worker) and "collective_timeout_s".
 
     Raises:
-        Exception: Whatever a job raised on this rank, after the mailbox was told; Ray Train then ends the group.
+        Exception: Whatever a job raised on this rank, after it was reported to the mailbox; Ray Train then ends the group.
     """
-    import ray
-    import ray.train
-
-    from trainers.training.group import distributed_group
-
     context = ray.train.get_context()
     rank, world_size = context.get_world_rank(), context.get_world_size()
     mailbox, group = config["mailbox"], config["group"]
@@ -127,9 +114,10 @@ def group_loop(config: Mapping[str, Any]) -> None:
         with process_group(rank, world_size, uses_gpu=uses_gpu, timeout_s=config["collective_timeout_s"]):
             run = load_job(config["job"])
             workers = distributed_group(rank=rank, world_size=world_size, device="cuda:0" if uses_gpu else "cpu")
-            token, last_order = ray.get(mailbox.join.remote(group, rank, world_size, device_mib(uses_gpu), node))
+            gpu_mib = float(torch.cuda.get_device_properties(0).total_memory) / 2**20 if uses_gpu else 0.0
+            token, last_order = ray.get(mailbox.join.remote(group, rank, world_size, gpu_mib, node))
             _watch(mailbox, group, rank, token, last_order, stop)
-            with RELAY.leaving_by(_farewell(mailbox, group, rank, token)):
+            with SIGTERM.calling(_reported_exit(mailbox, group, rank, token)):
                 _take_jobs(
                     mailbox, group, rank, token, stop, lambda request, sink: run(request, group=workers, sink=sink)
                 )
@@ -139,8 +127,6 @@ def group_loop(config: Mapping[str, Any]) -> None:
 
 
 def _take_jobs(mailbox: Any, group: str, rank: int, token: int, stop: StopSignal, run: Callable[..., object]) -> None:
-    import ray
-
     while True:
         delivery = ray.get(mailbox.take.remote(group, rank, token, TAKE_TIMEOUT_S))
         if delivery is None:
@@ -151,12 +137,12 @@ def _take_jobs(mailbox: Any, group: str, rank: int, token: int, stop: StopSignal
         sink = (MailboxSink if rank == 0 else PeerSink)(mailbox, group, delivery.job, stop)
         with isolated():
             result = run(delivery.request, sink)
-        ray.get(mailbox.finish.remote(group, rank, delivery.job, result if rank == 0 else None, resident_mib()))
+        resident_mib = float(psutil.Process().memory_info().rss) / 2**20
+        ray.get(mailbox.finish.remote(group, rank, delivery.job, result if rank == 0 else None, resident_mib))
 
 
 def _watch(mailbox: Any, group: str, rank: int, token: int, last_order: int, stop: StopSignal) -> None:
     """Listen for orders in a daemon thread: "stop" asks the job for a checkpoint, "abort" ends this process at once."""
-    import ray
 
     def listen() -> None:
         seen, order = last_order, ""
@@ -173,19 +159,17 @@ def _watch(mailbox: Any, group: str, rank: int, token: int, last_order: int, sto
     threading.Thread(target=listen, name=f"orders-{rank}", daemon=True).start()
 
 
-def _farewell(mailbox: Any, group: str, rank: int, token: int) -> Callable[[], None]:
-    """Return what SIGTERM does outside of a training: a thread says that the machine leaves, and ends this process."""
-    import ray
-
-    failure = describe_failure(JobPreempted("its worker was told to go by SIGTERM"), rank)
+def _reported_exit(mailbox: Any, group: str, rank: int, token: int) -> Callable[[], None]:
+    """Return what SIGTERM does outside of a training: a thread reports that the machine leaves, and ends this process."""
+    failure = describe_failure(JobPreempted("its worker was ended by SIGTERM"), rank)
 
     def leave() -> None:
         try:
-            ray.get(mailbox.fail.remote(group, rank, token, failure), timeout=FAREWELL_S)
+            ray.get(mailbox.fail.remote(group, rank, token, failure), timeout=LEAVE_TIMEOUT_S)
         finally:
             os._exit(75)
 
-    return lambda: threading.Thread(target=leave, name=f"farewell-{rank}", daemon=True).start()
+    return lambda: threading.Thread(target=leave, name=f"leave-{rank}", daemon=True).start()
 
 
 def load_job(path: str) -> Callable[..., object]:
@@ -204,23 +188,16 @@ def load_job(path: str) -> Callable[..., object]:
 
 @contextlib.contextmanager
 def process_group(rank: int, world_size: int, *, uses_gpu: bool, timeout_s: float) -> Iterator[None]:
-    """Join the workers into one process group (gloo, with NCCL beside it on GPUs) and leave it at the end.
+    """Join the workers into one process group (gloo, with NCCL next to it on GPUs) and leave it at the end.
 
     The address comes from rank 0 through Ray, so neither the driver nor the controller needs torch.
     """
-    from datetime import timedelta
-
-    import ray.train.collective
-    import ray.util
-    import torch
-    import torch.distributed as dist
-
-    name_interface(ray.util.get_node_ip_address())
-    address = _free_address() if rank == 0 else None
-    address = ray.train.collective.broadcast_from_rank_zero(address)
+    host = ray.util.get_node_ip_address()
+    name_interface(host)
+    address = ray.train.collective.broadcast_from_rank_zero(_free_address(host) if rank == 0 else None)
     if uses_gpu:
         torch.cuda.set_device(0)
-    dist.init_process_group(
+    torch.distributed.init_process_group(
         "cpu:gloo,cuda:nccl" if uses_gpu else "gloo",
         init_method=f"tcp://{address}",
         rank=rank,
@@ -229,26 +206,37 @@ def process_group(rank: int, world_size: int, *, uses_gpu: bool, timeout_s: floa
     )
     # No clean-up after a failure: a peer may be gone for good, and leaving politely could wait for it.
     yield
-    dist.destroy_process_group()
+    torch.distributed.destroy_process_group()
 
 
-def _free_address() -> str:
-    import ray.util
-
-    host = ray.util.get_node_ip_address()
+def _free_address(host: str) -> str:
     with socket.socket() as probe:
         probe.bind(("", 0))
         return f"{host}:{probe.getsockname()[1]}"
 
 
+def name_interface(address: str) -> None:
+    """Let gloo talk through the interface that has this machine's address in the cluster; a value that is set already stays.
+
+    Gloo asks for the address of the host's name, which many systems answer with a loopback address: workers on other machines
+    would then connect to themselves.
+    """
+    found = interface_of(address, {name: [one.address for one in each] for name, each in psutil.net_if_addrs().items()})
+    if found is not None:
+        os.environ.setdefault(GLOO_INTERFACE, found)
+
+
+def interface_of(address: str, interfaces: Mapping[str, Iterable[str]]) -> str | None:
+    """Return the name of the interface that has an address, or None."""
+    return next((name for name, addresses in interfaces.items() if address in addresses), None)
+
+
 @contextlib.contextmanager
 def isolated() -> Iterator[None]:
-    """Undo what a job may change in its process beside torch's global state, which every job sets itself; free what it left.
+    """Undo what a job may change in its process besides torch's global state, which every job sets itself; free what it left.
 
     A job must come out the same whether it is the first of its group or the thousandth.
     """
-    from trainers.worker.process import free_memory
-
     environment, directory = dict(os.environ), os.getcwd()
     try:
         yield
@@ -258,17 +246,3 @@ def isolated() -> Iterator[None]:
         if dict(os.environ) != environment:
             os.environ.clear()
             os.environ.update(environment)
-
-
-def device_mib(uses_gpu: bool) -> float:
-    """Return the memory of this worker's GPU in MiB, 0 without one."""
-    import torch
-
-    return float(torch.cuda.get_device_properties(0).total_memory) / 2**20 if uses_gpu else 0.0
-
-
-def resident_mib() -> float:
-    """Return the resident memory of this process in MiB."""
-    import psutil
-
-    return float(psutil.Process().memory_info().rss) / 2**20

@@ -1,9 +1,9 @@
 """Notices that this worker is about to be taken away: SIGTERM, and whatever a cluster says of its spot machines.
 
 A noticed worker asks for a checkpoint at the next step boundary; all ranks of its job then end with `JobPreempted`, which counts
-against no cell. Signals reach the main thread of a process only. A Ray worker trains in another thread: its main thread is told
-once, by `relay_sigterm`, to hand SIGTERM on. A callable that is polled, or the driver's order, gives the
-notice as well.
+against no cell. Signals reach the main thread of a process only. A Ray worker trains in another thread: its main thread installs
+a handler once, by `handle_sigterm`, that passes SIGTERM on. A callable that is polled, or the driver's order, gives the notice as
+well.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class PreemptionNotice:
         self._event = threading.Event()
 
     def give(self) -> None:
-        """Say that the worker is about to be taken away."""
+        """Report that the worker is about to be taken away."""
         self._event.set()
 
     def __call__(self) -> bool:
@@ -42,16 +42,16 @@ class PreemptionNotice:
         return self._event.is_set()
 
 
-class SigtermRelay:
-    """A signal handler that hands SIGTERM to what runs in this process's other threads.
+class SigtermHandler:
+    """A signal handler that passes SIGTERM on to what runs in this process's other threads.
 
-    The innermost way to leave is taken, once; without one, and for a second signal, the handler before it acts, so that a
-    process can always be ended.
+    The innermost function is called, once; without one, and for a second signal, the handler before it acts, so that a process
+    can always be ended.
     """
 
     def __init__(self) -> None:
-        self._ways: list[Callable[[], None]] = []
-        self._is_told = False
+        self._functions: list[Callable[[], None]] = []
+        self._is_used = False
         self._before: Any = None
 
     def install(self) -> None:
@@ -66,26 +66,26 @@ class SigtermRelay:
             self._before = found
 
     @contextlib.contextmanager
-    def leaving_by(self, way: Callable[[], None]) -> Iterator[None]:
+    def calling(self, function: Callable[[], None]) -> Iterator[None]:
         """Let the signal call a function while the body runs.
 
-        A body that ended well after the signal leaves by the way around it.
+        After a body that ended well in spite of the signal, the function around it is called.
 
         Args:
-            way: Returns at once: it runs in the main thread, in the middle of anything.
+            function: Returns at once: it runs in the main thread, in the middle of anything.
         """
-        self._ways.append(way)
+        self._functions.append(function)
         try:
             yield
         finally:
-            self._ways.remove(way)
-        if self._is_told and self._ways:
-            self._ways[-1]()
+            self._functions.remove(function)
+        if self._is_used and self._functions:
+            self._functions[-1]()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self._ways and not self._is_told:
-            self._is_told = True
-            self._ways[-1]()
+        if self._functions and not self._is_used:
+            self._is_used = True
+            self._functions[-1]()
         elif callable(self._before):
             self._before(number, frame)
         elif self._before == signal.SIG_DFL:
@@ -93,28 +93,28 @@ class SigtermRelay:
             signal.raise_signal(number)
 
 
-RELAY: Final = SigtermRelay()
-"""The one of this process; it does nothing before `relay_sigterm`."""
+SIGTERM: Final = SigtermHandler()
+"""The one of this process; it does nothing before `handle_sigterm`."""
 
 
-def relay_sigterm() -> None:
-    """Hand SIGTERM to the other threads of this process; for its main thread.
+def handle_sigterm() -> None:
+    """Pass SIGTERM on to the other threads of this process; for its main thread.
 
     Raises:
         ValueError: If this is not the main thread.
     """
-    RELAY.install()
+    SIGTERM.install()
 
 
 @contextlib.contextmanager
 def noticing(notice: PreemptionNotice, is_leaving: Callable[[], bool] | None = None) -> Iterator[None]:
     """Give the notice on SIGTERM and as soon as a callable says so, while the body runs.
 
-    Outside the main thread SIGTERM counts where the main thread has called `relay_sigterm`.
+    Outside the main thread SIGTERM counts where the main thread has called `handle_sigterm`.
 
     Args:
         notice: What is set.
-        is_leaving: Asked every `POLL_S` seconds from a thread of its own; None takes the one that `VARIABLE` names, if any.
+        is_leaving: Called every `POLL_S` seconds in its own thread; None takes the one that `VARIABLE` names, if any.
 
     Raises:
         TrainingError: If `VARIABLE` names no function.
@@ -146,7 +146,7 @@ def named_notice() -> Callable[[], bool] | None:
 @contextlib.contextmanager
 def _on_sigterm(notice: PreemptionNotice) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
-        with RELAY.leaving_by(notice.give):
+        with SIGTERM.calling(notice.give):
             yield
         return
     before = signal.signal(signal.SIGTERM, lambda number, frame: notice.give())

@@ -1,4 +1,4 @@
-"""The global state of a worker process, set anew before every job.
+"""The global state of a worker process, set again before every job. Light to import.
 
 A warm process takes cell after cell. Whatever an earlier job, or a library that it used, left behind in torch or NumPy must
 not reach the next one: a cell in a warm process is bit-identical to the same cell in a cold one.
@@ -13,9 +13,8 @@ import sys
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-import torch
-
+from augment.heavy import numpy as np
+from augment.heavy import torch
 from trainers.seeding import seed_torch
 
 _M_TRIM_THRESHOLD: Final = -1
@@ -28,7 +27,7 @@ class ThreadBudget:
     """How a worker's CPU threads are shared: background threads that prepare images, and torch's own.
 
     Their sum is at most the worker's CPUs. On a CPU with few threads images are prepared between the steps, which costs
-    about a hundredth of a step; beside a GPU, torch needs one thread and the images get the rest.
+    about a hundredth of a step; next to a GPU, torch needs one thread and the images get the rest.
     """
 
     images: int
@@ -36,7 +35,7 @@ class ThreadBudget:
 
 
 def thread_budget(threads: int | None, device: torch.device) -> ThreadBudget:
-    """Share out a worker's threads.
+    """Divide a worker's threads.
 
     Args:
         threads: CPU threads of the worker, or None for the CPUs that this process may use.

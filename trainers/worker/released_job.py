@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import torch
+
+from trainers.datasets.contract import DatasetSpec
 from trainers.datasets.load import shared_split
+from trainers.job import JobRequest
+from trainers.models.normalize import Classifier
 from trainers.models.released.registry import asked_normalisation, checkpoint_for
 from trainers.models.released.weights import load_released
-from trainers.weights.assumption import KEY, assumption
-from trainers.weights.trial import Trial, try_usual
-
-if TYPE_CHECKING:
-    import torch
-
-    from trainers.datasets.contract import DatasetSpec
-    from trainers.job import JobRequest
-    from trainers.models.normalize import Classifier
-    from trainers.weights.normalisation import Normalisation
+from trainers.models.weights.assumption import KEY, assumption
+from trainers.models.weights.trial import try_usual
 
 
 def fill_released(request: JobRequest, model: Classifier, dataset: DatasetSpec, device: torch.device) -> dict[str, Any]:
@@ -38,14 +35,9 @@ def fill_released(request: JobRequest, model: Classifier, dataset: DatasetSpec, 
         data_root=Path(request.paths.data_root),
         normalisation=asked_normalisation(request.config),
     )
-    trial = _trial(request, model.to(device).eval(), taken)
+    model.to(device).eval()
+    trial = None
+    if request.benchmarks:  # test images are needed anyway
+        test = shared_split(request.config.dataset, "test", request.paths.data_root, request.paths.cache_dir)
+        trial = try_usual(model, test.images, test.labels, taken)
     return {"released": origin, KEY: assumption(taken, notes, trial)}
-
-
-def _trial(request: JobRequest, model: Classifier, normalisation: Normalisation) -> Trial | None:
-    """Try the usual normalisations where test images are needed anyway."""
-    if not request.benchmarks:
-        return None
-    paths = request.paths
-    test = shared_split(request.config.dataset, "test", paths.data_root, paths.cache_dir)
-    return try_usual(model, test.images, test.labels, normalisation)

@@ -12,39 +12,35 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 from torch import nn
 
+from eval.benchmarks.contract import BenchmarkRequest
+from eval.benchmarks.suite.evaluate import evaluate
+from eval.inference.subject import Subject
+from eval.report import MetricReport
 from trainers.datasets.content import named_content
 from trainers.datasets.load import shared_split
 from trainers.errors import CheckpointError
-from trainers.job import JobResult, TrainSummary
-from trainers.models.build import build_classifier
+from trainers.job import JobRequest, JobResult, JobSink, TrainSummary
 from trainers.models.normalize import Classifier, restore
 from trainers.sources import check_sources
 from trainers.training.checkpoints import Checkpoints, StoredCheckpoint, tensors_sha256
+from trainers.training.group import ProcessGroup
+from trainers.training.inputs import JobInputs, checked_dataset, job_inputs
 from trainers.training.loader import Loader
 from trainers.training.loop import LoopHooks, Training
+from trainers.training.networks import build_classifier, network_facts, training_facts
 from trainers.training.order import Order, check_workers, training_samples
 from trainers.training.progress import Progress
-from trainers.training.setup import Ingredients, checked_dataset, gather_ingredients
-from trainers.training.trained_networks import network_facts, training_facts
 from trainers.training.validation import validation
-from trainers.worker.named_files import stage_named_files
 from trainers.worker.preemption import PreemptionNotice, noticing
 from trainers.worker.process import ThreadBudget, reset_process, thread_budget
 from trainers.worker.released_job import fill_released
-from trainers.worker.staging import stage_datasets, stage_released
-
-if TYPE_CHECKING:
-    from eval.benchmarks.contract import BenchmarkRequest
-    from eval.report import MetricReport
-    from trainers.job import JobRequest, JobSink
-    from trainers.training.group import ProcessGroup
-
+from trainers.worker.staging import stage_datasets, stage_named_files, stage_released
 
 T = TypeVar("T")
 
@@ -55,14 +51,14 @@ def run_job(request: JobRequest, *, group: ProcessGroup, sink: JobSink) -> JobRe
     Args:
         request: What is wanted; the same on every rank.
         group: The workers.
-        sink: Told on rank 0 as things happen.
+        sink: Called on rank 0 as things happen.
 
     Returns:
         The same result on every rank.
 
     Raises:
         CorruptData: If the code of a plug-in is not what it was while planning.
-        TrainingError: See `trainers.errors`; nothing that was told to the sink before is lost.
+        TrainingError: See `trainers.errors`; nothing that was reported to the sink before is lost.
         JobStopped: If the sink was asked to stop; a checkpoint was written.
         JobPreempted: If the machine of a rank is about to be taken away; a checkpoint was written.
     """
@@ -100,31 +96,31 @@ def _stage(request: JobRequest) -> None:
 
 
 def _trained(request: JobRequest, group: ProcessGroup, sink: JobSink, budget: ThreadBudget) -> StoredCheckpoint:
-    """Return the final checkpoint, training first where it does not stand."""
+    """Return the final checkpoint, training first where it is not stored."""
     checkpoints = _checkpoints(request, request.train_key)
     newest = _on_rank_0(group, checkpoints.newest)
     if newest is not None and newest.is_final:
         return newest
     if request.config.released is not None:
         return _released(request, checkpoints, group, budget)
-    ingredients = gather_ingredients(request, device=group.device, on_progress=_on_mixing_set(request, group, sink))
+    inputs = job_inputs(request, device=group.device, on_progress=_on_mixing_set(request, group, sink))
     reset_process(budget, group.device)  # what building them left behind must not matter
-    model = build_classifier(request.config, ingredients.dataset)
+    model = build_classifier(request.config, inputs.dataset)
     if newest is None and request.config.init_from is not None:
         _start_from(model, _checkpoints(request, request.config.init_from), group)
-    training, loader = _assemble(request, ingredients, model, group, budget)
+    training, loader = _assemble(request, inputs, model, group, budget)
     if newest is not None:
         training.load_state_dict(newest.state)
     resumed_from = None if newest is None else training.progress.step
     notice = PreemptionNotice()
     with loader, noticing(notice), checkpoints.sending():
         hooks = _hooks(request, checkpoints, sink, notice)
-        training.run(loader, replace(hooks, validate=validation(ingredients.images, request.config.recipe, group)))
+        training.run(loader, replace(hooks, validate=validation(inputs.images, request.config.recipe, group)))
     state = training.state_dict()
     final = None
     if state is not None:
         weights = _for_evaluation(state, training)
-        environment = environment_of(group, budget, training.model, ingredients.byte_digests)
+        environment = environment_of(group, budget, training.model, inputs.byte_digests)
         environment["workers_from_step"] = [list(stretch) for stretch in training.progress.workers]
         facts = {"network": network_facts(request.config), "resumed_from": resumed_from, "environment": environment}
         final = checkpoints.save_final({**weights, **facts, "trained_as": training_facts(request.config)})
@@ -152,18 +148,18 @@ def _released(
 
 
 def _assemble(
-    request: JobRequest, ingredients: Ingredients, model: Classifier, group: ProcessGroup, budget: ThreadBudget
+    request: JobRequest, inputs: JobInputs, model: Classifier, group: ProcessGroup, budget: ThreadBudget
 ) -> tuple[Training, Loader]:
-    recipe, images = request.config.recipe, ingredients.images
+    recipe, images = request.config.recipe, inputs.images
     order = Order(
         samples=training_samples(images.num_images, recipe),
         batch_size=recipe.batch_size,
-        num_pieces=recipe.batch_shards * recipe.grad_accumulation,
+        num_shards=recipe.batch_shards * recipe.grad_accumulation,
         seed=request.config.seed,
     )
     loader = Loader(
         source=images,
-        treatment=ingredients.treatment,
+        treatment=inputs.treatment,
         order=order,
         rank=group.rank,
         world_size=group.world_size,
@@ -175,7 +171,7 @@ def _assemble(
         recipe=recipe,
         seed=request.config.seed,
         model=model,
-        treatment=ingredients.treatment,
+        treatment=inputs.treatment,
         steps_per_epoch=order.steps_per_epoch,
         group=group,
         device=group.device,
@@ -202,11 +198,11 @@ def _hooks(request: JobRequest, checkpoints: Checkpoints, sink: JobSink, notice:
 
 
 def _on_mixing_set(request: JobRequest, group: ProcessGroup, sink: JobSink) -> Callable[[int, int], None]:
-    def tell(done: int, total: int) -> None:
+    def report(done: int, total: int) -> None:
         if group.rank == 0:
             sink.progress(request.train_key, "mixing set", done, total)
 
-    return tell
+    return report
 
 
 def _for_evaluation(state: Mapping[str, Any], training: Training) -> dict[str, Any]:
@@ -245,9 +241,6 @@ def _summary(stored: StoredCheckpoint) -> TrainSummary:
 def _evaluate(
     request: JobRequest, stored: StoredCheckpoint, group: ProcessGroup, sink: JobSink
 ) -> tuple[MetricReport, ...]:
-    from eval.benchmarks.suite.evaluate import evaluate
-    from eval.inference.subject import Subject
-
     dataset = checked_dataset(request)
     data_root, cache_dir = request.paths.data_root, request.paths.cache_dir
     test = shared_split(dataset.name, "test", data_root, cache_dir)
@@ -309,7 +302,7 @@ def weights_sha256(model: nn.Module) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Box(Generic[T]):
-    """Tells a value that is None from no value."""
+    """Distinguishes a value that is None from no value."""
 
     value: T
 

@@ -14,11 +14,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
+from augment.compound import method_for
 from augment.files.folder_lock import locked_folder
 from augment.files.kept import DamagedFileError, changed_files, file_digest, keep, kept_facts
+from augment.files.named import named_files
 from augment.files.published import PROOFS
+from augment.mixing_sets.identity import config_for
+from augment.mixing_sets.registry import mixing_set_for
 from clusters.storage.contract import MissingObjectError, ObjectInfo, Storage, StorageError
 from clusters.storage.open import open_storage
+from trainers.config import JobConfig
+from trainers.datasets.contract import DatasetSpec
 from trainers.datasets.registry import dataset_for
 from trainers.datasets.streams import RANDOM_IMAGES, RANDOM_IMAGES_FILE
 from trainers.errors import CorruptData, DataError, MissingData, NoSpace, UnknownName
@@ -51,9 +57,13 @@ def stage_datasets(names: list[str], source: str, data_root: Path) -> int:
         DataError: If the source lacks them, or a copy is not what its checksum says.
         NoSpace: If the disk is full.
     """
-    changed = changed_copies([path for name in names for path in _paths(name)], source, data_root)
-    absent = [path for name in names for path in _absent(name, data_root)] if source else []
-    wanted = list(dict.fromkeys((*absent, *changed)))
+    specs = [spec for name in names if (spec := _dataset(name)) is not None]
+    streams = [RANDOM_IMAGES_FILE] if RANDOM_IMAGES in names else []
+    paths = [path for spec in specs for path in (*(file.path for file in spec.files), *(spec.folders or ()))]
+    changed = changed_copies([*paths, *streams], source, data_root)
+    absent = [path for path in streams if not (data_root / path).is_file()]
+    absent += [path for spec in specs for path in _absent(spec, data_root)]
+    wanted = list(dict.fromkeys((*absent, *changed))) if source else []
     packed = [f"{path}.gz" for path in wanted if path.endswith("-ubyte")]  # what KMNIST is compared with
     return stage(wanted, source, data_root, optional=packed) if wanted else 0
 
@@ -100,6 +110,40 @@ def stage(paths: list[str], source: str, data_root: Path, *, optional: Sequence[
     return len(missing)
 
 
+def named_paths(config: JobConfig) -> tuple[str, ...]:
+    """Return the files and folders that a job's method and mixing set name, each once."""
+    parts = [method_for(part.strip()) for part in config.method.split("+")]
+    params = config.method_params
+    found = [
+        name
+        for part in parts
+        for name in named_files(part, params if len(parts) == 1 else params.get(part.name, {}))  # type: ignore[arg-type]
+    ]
+    if config.mixing_set is not None:
+        mixing_set = mixing_set_for(config.mixing_set.name)
+        found += mixing_set.files(config_for(mixing_set, config.mixing_set.params))
+    return tuple(dict.fromkeys(found))
+
+
+def stage_named_files(config: JobConfig, source: str, data_root: Path) -> int:
+    """Copy what a job names from a source to the data root where it is missing; return the number of files copied.
+
+    What this node has copied before is compared with the source again, or with what was copied where there is no source; other
+    files are left alone.
+
+    Raises:
+        DataError: If the source lacks it, or a copy is not what its checksum says.
+        NoSpace: If the disk is full.
+    """
+    was_staged = (data_root / RECORD).is_file()
+    names = named_paths(config)
+    if not source:
+        changed_copies(names, source, data_root)
+        return 0
+    wanted = [name for name in names if was_staged or not (data_root / name).exists()]
+    return stage(wanted, source, data_root) if wanted else 0
+
+
 def changed_copies(paths: Sequence[str], source: str, data_root: Path) -> tuple[str, ...]:
     """Return the staged files in these files and folders that are not what was copied.
 
@@ -117,15 +161,12 @@ def changed_copies(paths: Sequence[str], source: str, data_root: Path) -> tuple[
     return changed if source else ()
 
 
-def _paths(name: str) -> list[str]:
-    """Return the files and folders of a dataset or outlier stream in the data root."""
-    if name == RANDOM_IMAGES:
-        return [RANDOM_IMAGES_FILE]
+def _dataset(name: str) -> DatasetSpec | None:
+    """Return the dataset of a name, or None for outlier streams, a user's folder, and what its reader will not find either."""
     try:
-        spec = dataset_for(name) if ":" not in name else None
+        return dataset_for(name) if ":" not in name and name != RANDOM_IMAGES else None
     except UnknownName:
-        return []
-    return [] if spec is None else [*(file.path for file in spec.files), *(spec.folders or ())]
+        return None
 
 
 def _digests(record: Mapping[str, Any], paths: Sequence[str]) -> dict[str, tuple[int, str]]:
@@ -139,16 +180,8 @@ def _digests(record: Mapping[str, Any], paths: Sequence[str]) -> dict[str, tuple
     return {name: (entry[0], entry[2]) for name, entry in record.items() if name != PARTIAL and is_wanted(name)}
 
 
-def _absent(name: str, data_root: Path) -> list[str]:
-    """Return the files and folders of a dataset that must be looked for at the source."""
-    if name == RANDOM_IMAGES:
-        return [] if (data_root / RANDOM_IMAGES_FILE).is_file() else [RANDOM_IMAGES_FILE]
-    if ":" in name:
-        return []
-    try:
-        spec = dataset_for(name)
-    except UnknownName:
-        return []
+def _absent(spec: DatasetSpec, data_root: Path) -> list[str]:
+    """Return the files and folders of a dataset that must be looked for at the source: absent, or copied in part."""
     cut_off = set(_read(data_root / RECORD).get(PARTIAL, [])) & set(spec.folders or ())
     return sorted({*spec.absent_paths(data_root), *cut_off})
 
@@ -160,7 +193,7 @@ def _objects(storage: Storage, path: str) -> list[ObjectInfo]:
     except StorageError as error:
         raise DataError(f"{storage.uri} must be readable to copy {path} from it: {error}; check the address") from error
     if not found:
-        raise MissingData(f"the data source {storage.uri} must hold {path}, but holds nothing there; upload it first")
+        raise MissingData(f"the data source {storage.uri} must contain {path}, but has nothing there; upload it first")
     return found
 
 

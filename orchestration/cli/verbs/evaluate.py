@@ -25,7 +25,7 @@ from orchestration.planning.missing_data import refuse_where_none_can_run
 from orchestration.settings import read_settings
 from orchestration.sweeps.overrides import parse_overrides
 from trainers.datasets.registry import dataset_for
-from trainers.weights.assumption import assumption_lines
+from trainers.models.weights.assumption import assumption_lines
 
 if TYPE_CHECKING:
     from orchestration.evaluation.checkpoints import LoadedNetwork, Reading

@@ -161,7 +161,7 @@ def _ensure_set(
     if values.get("parents"):
         import torch
 
-        from trainers.training.trained_networks import trained_networks
+        from trainers.training.networks import trained_networks
 
         values["parents"] = [_whole_key(str(parent), settings) for parent in values["parents"]]
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -17,7 +17,7 @@ from orchestration.engine.driver.recorder import Recorder
 from orchestration.engine.groups.lifetime import GroupKeeper
 from orchestration.engine.options import RunStatus
 from orchestration.engine.schedule import Finished, ScheduleState, Start, Wait, next_cell
-from trainers.training.checkpoint_files import move_into_era
+from trainers.training.checkpoints import move_into_era
 from trainers.worker.failure import RankFailure
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from trainers.errors import JobPreempted
+from trainers.job import Delivery
 from trainers.worker.failure import RankFailure
-from trainers.worker.group_loop import Delivery
 
 if TYPE_CHECKING:
     from trainers.job import JobRequest

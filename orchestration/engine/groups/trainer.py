@@ -26,7 +26,7 @@ from ray.util.placement_group import PlacementGroup, remove_placement_group
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from trainers.worker.failure import describe_failure
-from trainers.worker.preemption import relay_sigterm
+from trainers.worker.preemption import handle_sigterm
 
 _ROUNDING: Final = 1e-4
 UNUSED_CALLBACKS = frozenset({"DatasetsCallback", "PlacementGroupCleanerCallback"})
@@ -95,7 +95,7 @@ class SigtermPasser(WorkerGroupCallback):  # type: ignore[misc]
 
     def after_worker_group_start(self, worker_group: Any) -> None:
         """Set up the workers that have just started, before they train."""
-        worker_group.execute(relay_sigterm)
+        worker_group.execute(handle_sigterm)
 
 
 class HostTeller(WorkerGroupCallback):  # type: ignore[misc]

@@ -77,8 +77,8 @@ def chosen_cell(config: Mapping[str, Any], cells: tuple[Screened, ...]) -> Scree
 
 def run_stretches(cell: Screened, *, threads: int, tell: Callable[[dict[str, Any]], None]) -> None:
     """Train a cell to its last epoch, telling epoch and held-out error after each stretch."""
+    from trainers.errors import JobStopped
     from trainers.training.group import OneWorker
-    from trainers.worker.group_loop import JobStopped
     from trainers.worker.run_job import run_job
 
     request = replace(cell.request, threads=threads)
@@ -108,10 +108,10 @@ def held_out_error(request: JobRequest, device: torch.device) -> float:
 
     from trainers.datasets.load import shared_split
     from trainers.errors import ImpossibleJob
-    from trainers.models.build import build_classifier
     from trainers.training.checkpoints import Checkpoints
+    from trainers.training.inputs import checked_dataset
+    from trainers.training.networks import build_classifier
     from trainers.training.order import validation_samples
-    from trainers.training.setup import checked_dataset
 
     dataset = checked_dataset(request)
     split = shared_split(dataset.name, "train", request.paths.data_root, request.paths.cache_dir)

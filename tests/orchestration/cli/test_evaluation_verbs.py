@@ -11,7 +11,7 @@ import torch
 
 from orchestration.cli import main
 from trainers.datasets.registry import dataset_for
-from trainers.models.build import build_classifier
+from trainers.training.networks import build_classifier
 
 FEW = ["--kinds", "contrast,brightness", "--severities", "1"]
 

@@ -26,8 +26,8 @@ from orchestration.settings import Settings, read_settings
 from orchestration.store.contract import AttemptRecord
 from orchestration.store.files import FileStore
 from orchestration.store.open import open_store
-from trainers.models.build import build_classifier
 from trainers.training.checkpoints import Checkpoints
+from trainers.training.networks import build_classifier
 
 
 @pytest.fixture

@@ -12,9 +12,8 @@ import torch
 import torch.distributed as dist
 
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
-from trainers.errors import NonFiniteLoss
+from trainers.errors import JobStopped, NonFiniteLoss
 from trainers.job import EpochRow, JobRequest, JobResult, TrainSummary
-from trainers.worker.group_loop import JobStopped
 from trainers.worker.run_job import run_job
 
 TRAINED = "wrn-10-1"

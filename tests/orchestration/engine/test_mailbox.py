@@ -11,11 +11,11 @@ from orchestration.engine.groups import mailbox as mailbox_module
 from orchestration.engine.groups.mailbox import Mailbox
 from orchestration.planning.failures import classify
 from trainers.errors import JobPreempted
+from trainers.job import Delivery
 from trainers.worker.failure import RankFailure, describe_failure
-from trainers.worker.group_loop import Delivery
 
 FAILURE = RankFailure(rank=1, kinds=("ValueError",), message="shapes differ")
-TOLD_TO_GO = describe_failure(JobPreempted("its worker was told to go by SIGTERM"), 0)
+TOLD_TO_GO = describe_failure(JobPreempted("its worker was ended by SIGTERM"), 0)
 
 
 def _play(scene: Callable[[Mailbox], Awaitable[None]]) -> None:

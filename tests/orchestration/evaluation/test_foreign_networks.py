@@ -33,10 +33,10 @@ from orchestration.tracking.tracked_values import tracked_sweep
 from trainers.job import JobPaths, JobRequest
 from trainers.models.contract import ModelInput
 from trainers.models.registry import model_for
+from trainers.models.weights.contents import contents_of
 from trainers.training.checkpoints import Checkpoints
 from trainers.training.group import OneWorker
-from trainers.weights.contents import contents_of
-from trainers.weights.own_record import contradictions
+from trainers.training.own_record import contradictions
 from trainers.worker.run_job import run_job
 
 MEANS = {"cat": 80, "dog": 150}

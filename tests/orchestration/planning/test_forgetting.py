@@ -18,8 +18,7 @@ from orchestration.store.contract import Provenance, TrainingRecord
 from orchestration.store.files import FileStore
 from orchestration.store.open import open_store
 from trainers.job import TrainSummary
-from trainers.training.checkpoint_files import fault_of_final, move_into_era
-from trainers.training.checkpoints import Checkpoints, pack
+from trainers.training.checkpoints import Checkpoints, fault_of_final, move_into_era, pack
 
 KEYS = ("ab" * 32, "cd" * 32)
 OPERATIONS = ("write_bytes", "write_exclusive", "delete", "names", "list", "read_bytes", "stat")

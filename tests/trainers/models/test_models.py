@@ -6,11 +6,11 @@ import torch
 from trainers.config import JobConfig, RecipeConfig
 from trainers.datasets.registry import DATASETS
 from trainers.errors import ImpossibleJob, UnknownName
-from trainers.models.build import build_classifier
 from trainers.models.contract import ModelInput
 from trainers.models.from_torchvision import TORCHVISION_NAMES
 from trainers.models.normalize import Classifier, Normalize
 from trainers.models.registry import MODELS, model_for
+from trainers.training.networks import build_classifier
 
 RGB_32 = ModelInput(image_size=32, num_channels=3, num_classes=10)
 

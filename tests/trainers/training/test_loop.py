@@ -8,7 +8,7 @@ from torch import nn
 from augment.kernels.counters import SampleKeys, StepKeys
 from augment.treatment import LossOutput, Treatment
 from trainers.config import RecipeConfig
-from trainers.errors import NonFiniteLoss
+from trainers.errors import JobStopped, NonFiniteLoss
 from trainers.models.contract import ModelInput
 from trainers.models.registry import model_for
 from trainers.training.group import OneWorker
@@ -17,7 +17,6 @@ from trainers.training.loader import Loader
 from trainers.training.loop import LoopHooks, Training, to_device
 from trainers.training.order import Order
 from trainers.training.shards import running_statistics, statistics_of
-from trainers.worker.group_loop import JobStopped
 
 NUM_IMAGES = 37
 CPU = OneWorker(torch.device("cpu"))
@@ -33,7 +32,7 @@ class Harness:
         images = rng.integers(0, 256, (NUM_IMAGES, 12, 12, 1), dtype=np.uint8)
         labels = rng.integers(0, 10, NUM_IMAGES)
         pieces = recipe.batch_shards * recipe.grad_accumulation
-        order = Order(samples=np.arange(NUM_IMAGES), batch_size=recipe.batch_size, num_pieces=pieces, seed=5)
+        order = Order(samples=np.arange(NUM_IMAGES), batch_size=recipe.batch_size, num_shards=pieces, seed=5)
         treatment = treatment or Treatment()
         self.loader = Loader(
             source=ResidentImages(images, labels, crop_padding=recipe.crop_padding, flip=recipe.flip),
@@ -121,7 +120,7 @@ def test_background_threads_change_nothing() -> None:
 
 
 @pytest.mark.parametrize("shards", [1, 2, 5, 16])
-def test_pieces_weigh_as_much_as_they_hold_samples(shards: int) -> None:
+def test_shards_weigh_by_their_number_of_samples(shards: int) -> None:
     """Without batch norm and drop-out the number of shards changes rounding only, also in the last batch of 5."""
     whole = Harness(recipe(batch_shards=1), model=plain_network()).run()
     cut = Harness(recipe(batch_shards=shards), model=plain_network()).run()

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from trainers.config import RecipeConfig
 from trainers.errors import ImpossibleJob
-from trainers.training.order import Order, check_workers, even_cuts, pieces_of, training_samples, validation_samples
+from trainers.training.order import Order, check_workers, even_cuts, shards_of, training_samples, validation_samples
 
 
 def order_of(num: int, batch_size: int, pieces: int, seed: int = 0) -> Order:
-    return Order(samples=np.arange(100, 100 + num), batch_size=batch_size, num_pieces=pieces, seed=seed)
+    return Order(samples=np.arange(100, 100 + num), batch_size=batch_size, num_shards=pieces, seed=seed)
 
 
 @settings(deadline=None)
@@ -39,7 +39,7 @@ def test_batches_are_full_but_the_last_and_pieces_are_even(num: int, batch: int,
 @given(shards=st.integers(1, 12), micro=st.integers(1, 3), divisor=st.integers(1, 12))
 def test_workers_share_the_pieces_without_gap_or_overlap(shards: int, micro: int, divisor: int) -> None:
     world_size = divisor if shards % divisor == 0 else 1
-    held = [pieces_of(rank, world_size, shards * micro) for rank in range(world_size)]
+    held = [shards_of(rank, world_size, shards * micro) for rank in range(world_size)]
     assert sorted(piece for pieces in held for piece in pieces) == list(range(shards * micro))
     assert held[0][-1] == 0
 

@@ -4,7 +4,7 @@ from itertools import pairwise
 import pytest
 
 from trainers.config import RecipeConfig
-from trainers.training.schedule import learning_rate
+from trainers.training.optim import learning_rate
 
 
 def test_published_cosine_starts_at_a_tenth_and_ends_at_about_a_millionth() -> None:

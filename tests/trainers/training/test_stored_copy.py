@@ -17,9 +17,7 @@ from trainers.config import RecipeConfig
 from trainers.datasets.folders.listing import listing_of
 from trainers.datasets.registry import dataset_for
 from trainers.errors import CorruptData
-from trainers.job import JobPaths
-from trainers.training.images import ImageFiles, ResidentImages
-from trainers.training.stored_copy import WithStoredCopy, with_stored_copy
+from trainers.training.images import ImageFiles, ResidentImages, WithStoredCopy, with_stored_copy
 
 RECIPE = RecipeConfig(crop_padding=0, flip=False)
 NUM = 40
@@ -32,10 +30,6 @@ def keys(epoch: int, indices: NDArray[np.int64] | None = None) -> SampleKeys:
 def source(value: int, *, size: int = 8) -> ResidentImages:
     images = np.full((NUM, size, size, 1), value, dtype=np.uint8)
     return ResidentImages(images, np.arange(NUM, dtype=np.int64) % 10, crop_padding=0, flip=False)
-
-
-def paths(folder: Path) -> JobPaths:
-    return JobPaths(checkpoints=str(folder / "c"), data_root=str(folder / "data"), cache_dir=str(folder / "cache"))
 
 
 def test_two_epochs_show_every_image_once_clean_and_once_from_the_copy() -> None:
@@ -72,7 +66,9 @@ def test_a_folder_in_the_order_of_its_names_is_the_copy_of_a_dataset_in_memory(t
         Image.fromarray(np.full((8, 8), 100 + index, dtype=np.uint8)).save(folder / f"{index:05d}.png")
     dataset = replace(dataset_for("digits"), image_size=8)
     stored = StoredCopy(folder=folder, share=1.0)
-    images, labels = with_stored_copy(source(0), stored, dataset, RECIPE, paths(tmp_path)).load(keys(0))
+    images, labels = with_stored_copy(source(0), stored, dataset, RECIPE, tmp_path / "data", tmp_path / "cache").load(
+        keys(0)
+    )
     assert images[:, 0, 0, 0].tolist() == [100 + index for index in range(NUM)]
     assert labels.tolist() == [index % 10 for index in range(NUM)]
 
@@ -85,10 +81,10 @@ def test_a_copy_with_too_few_or_broken_images_is_refused(tmp_path: Path) -> None
     dataset = replace(dataset_for("digits"), image_size=8)
     stored = StoredCopy(folder=folder, share=0.5)
     with pytest.raises(CorruptData, match=f"one image for each of its {NUM} training images"):
-        with_stored_copy(source(0), stored, dataset, RECIPE, paths(tmp_path))
+        with_stored_copy(source(0), stored, dataset, RECIPE, tmp_path / "data", tmp_path / "cache")
     (folder / "zzz.png").write_bytes(b"no image")
     with pytest.raises(CorruptData, match=r"1 in .* are not: zzz\.png"):
-        with_stored_copy(source(0), stored, dataset, RECIPE, paths(tmp_path))
+        with_stored_copy(source(0), stored, dataset, RECIPE, tmp_path / "data", tmp_path / "cache")
 
 
 def test_the_copy_of_a_dataset_in_folders_has_its_names(tmp_path: Path) -> None:
@@ -108,11 +104,11 @@ def test_the_copy_of_a_dataset_in_folders_has_its_names(tmp_path: Path) -> None:
     listing = listing_of(walk_images(clean))
     stored = StoredCopy(folder=copied, share=0.5)
     stored_images = ImageFiles(listing, image_size=16, flip=True)
-    joined = with_stored_copy(stored_images, stored, dataset, RECIPE, paths(tmp_path))
+    joined = with_stored_copy(stored_images, stored, dataset, RECIPE, tmp_path / "data", tmp_path / "cache")
     images, labels = joined.load(keys(0))
     assert images.shape == (NUM, 16, 16, 3)
     assert set(images.reshape(NUM, -1).max(1).tolist()) == {0, 200}
     assert np.array_equal(labels, listing.labels)
     (copied / "c0" / "000.png").rename(copied / "c0" / "0000.png")
     with pytest.raises(CorruptData, match="must have the names of the training images, but 1"):
-        with_stored_copy(stored_images, stored, dataset, RECIPE, paths(tmp_path))
+        with_stored_copy(stored_images, stored, dataset, RECIPE, tmp_path / "data", tmp_path / "cache")

@@ -10,7 +10,7 @@ import pytest
 from clusters.storage.open import open_storage
 from trainers.config import JobConfig, MixingSetConfig, RecipeConfig
 from trainers.errors import MissingData
-from trainers.worker.named_files import names_below_data_root, stage_named_files
+from trainers.worker.staging import named_paths, stage_named_files
 
 SET = MixingSetConfig(name="folder", num_pictures=4, image_size=36, num_channels=1, params={"folder": "paintings/oil"})
 JOB = JobConfig(
@@ -25,12 +25,10 @@ JOB = JobConfig(
 
 
 def test_methods_and_mixing_sets_name_their_files() -> None:
-    assert names_below_data_root(JOB) == ("adain/vgg.pth", "adain/decoder.pth", "paintings/oil")
+    assert named_paths(JOB) == ("adain/vgg.pth", "adain/decoder.pth", "paintings/oil")
     compound = replace(JOB, method="edsr+cutmix", method_params={"edsr": {"weights": "edsr.pt"}}, mixing_set=None)
-    assert names_below_data_root(compound) == ("edsr.pt",)
-    assert (
-        names_below_data_root(replace(JOB, method_params={}, mixing_set=replace(SET, name="fractals", params={}))) == ()
-    )
+    assert named_paths(compound) == ("edsr.pt",)
+    assert named_paths(replace(JOB, method_params={}, mixing_set=replace(SET, name="fractals", params={}))) == ()
 
 
 def test_named_files_come_from_the_source_once(tmp_path: Path) -> None:
@@ -47,5 +45,5 @@ def test_named_files_come_from_the_source_once(tmp_path: Path) -> None:
 def test_what_the_source_lacks_is_named(tmp_path: Path) -> None:
     source = open_storage(tmp_path / "source")
     source.write_bytes("adain/vgg.pth", b"1")
-    with pytest.raises(MissingData, match=r"must hold adain/decoder\.pth"):
+    with pytest.raises(MissingData, match=r"must contain adain/decoder\.pth"):
         stage_named_files(JOB, source.uri, tmp_path / "node")

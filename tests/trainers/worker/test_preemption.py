@@ -18,7 +18,7 @@ from trainers.errors import JobPreempted, TrainingError
 from trainers.job import JobRequest, JobResult
 from trainers.training.group import OneWorker
 from trainers.worker.failure import describe_failure
-from trainers.worker.preemption import VARIABLE, PreemptionNotice, SigtermRelay, noticing
+from trainers.worker.preemption import VARIABLE, PreemptionNotice, SigtermHandler, noticing
 from trainers.worker.run_job import run_job
 
 
@@ -101,7 +101,7 @@ def test_function_that_does_not_exist_is_refused(monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture
 def signals_before() -> Iterator[list[int]]:
-    """The signals that reached the handler which stood before a relay."""
+    """The signals that reached the handler which stood before a handler."""
     before = signal.getsignal(signal.SIGTERM)
     called: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: called.append(number))
@@ -110,19 +110,19 @@ def signals_before() -> Iterator[list[int]]:
 
 
 @pytest.fixture
-def relay(signals_before: list[int]) -> SigtermRelay:
-    """A relay that handles SIGTERM."""
-    made = SigtermRelay()
+def handler(signals_before: list[int]) -> SigtermHandler:
+    """A handler that handles SIGTERM."""
+    made = SigtermHandler()
     made.install()
     made.install()
     return made
 
 
 def test_sigterm_takes_the_innermost_way_once_and_then_does_what_it_did_before(
-    relay: SigtermRelay, signals_before: list[int]
+    handler: SigtermHandler, signals_before: list[int]
 ) -> None:
     taken: list[str] = []
-    job, training = (relay.leaving_by(partial(taken.append, name)) for name in ("job", "training"))
+    job, training = (handler.calling(partial(taken.append, name)) for name in ("job", "training"))
 
     def train() -> None:
         with job, training:
@@ -137,14 +137,14 @@ def test_sigterm_takes_the_innermost_way_once_and_then_does_what_it_did_before(
     assert signals_before == [signal.SIGTERM]
 
 
-def test_training_that_ended_before_it_saw_the_signal_leaves_by_the_way_around_it(relay: SigtermRelay) -> None:
+def test_training_that_ended_before_it_saw_the_signal_calls_the_function_around_it(handler: SigtermHandler) -> None:
     taken: list[str] = []
-    with relay.leaving_by(lambda: taken.append("job")):
-        with relay.leaving_by(lambda: taken.append("training")):
+    with handler.calling(lambda: taken.append("job")):
+        with handler.calling(lambda: taken.append("training")):
             signal.raise_signal(signal.SIGTERM)
         assert taken == ["training", "job"]
 
 
-def test_sigterm_is_left_alone_where_nothing_runs(relay: SigtermRelay, signals_before: list[int]) -> None:
+def test_sigterm_is_left_alone_where_nothing_runs(handler: SigtermHandler, signals_before: list[int]) -> None:
     signal.raise_signal(signal.SIGTERM)
     assert signals_before == [signal.SIGTERM]

@@ -73,7 +73,7 @@ def test_workers_of_a_node_copy_once(source: str, tmp_path: Path) -> None:
 
 
 def test_what_the_source_lacks_is_named(source: str, tmp_path: Path) -> None:
-    with pytest.raises(MissingData, match=r"must hold cifar-10-batches-py/batches\.meta, but holds nothing there"):
+    with pytest.raises(MissingData, match=r"must contain cifar-10-batches-py/batches\.meta, but has nothing there"):
         stage_datasets(["cifar-10"], source, tmp_path)
     with pytest.raises(MissingData, match=r"pixmix_cifar10_wrn40-4\.pth\.tar"):
         stage_released("pixmix-cifar-10", source, tmp_path)

@@ -10,12 +10,11 @@ import torch
 
 from eval.benchmarks.contract import BenchmarkRequest
 from trainers.config import MixingSetConfig
-from trainers.errors import CheckpointError, CorruptData, ImpossibleJob
+from trainers.errors import CheckpointError, CorruptData, ImpossibleJob, JobStopped
 from trainers.job import JobRequest, JobResult
 from trainers.training.checkpoints import Checkpoints, pack
 from trainers.training.group import OneWorker
-from trainers.training.trained_networks import trained_networks
-from trainers.worker.group_loop import JobStopped
+from trainers.training.networks import trained_networks
 from trainers.worker.process import thread_budget
 from trainers.worker.run_job import run_job, weights_sha256
 

@@ -11,15 +11,13 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from augment.files.content import file_hash
 from augment.files.published import Identified, absent, own, published
+from trainers.config import JobConfig
 from trainers.errors import ImpossibleJob, as_data_errors, unknown_name
-from trainers.weights.normalisation import USUAL, Normalisation
-
-if TYPE_CHECKING:
-    from trainers.config import JobConfig
+from trainers.models.weights.normalisation import USUAL, Normalisation
 
 FOLDER: Final = "checkpoints"
 

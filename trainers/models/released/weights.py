@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from trainers.datasets.contract import DatasetSpec
 from trainers.errors import CheckpointError, CorruptData, MissingData
+from trainers.models.normalize import Classifier
 from trainers.models.released.registry import ReleasedCheckpoint, missing_checkpoints
-from trainers.weights.contents import read_contents
-from trainers.weights.load import fill, weights_for
-from trainers.weights.normalisation import Normalisation, spread
-
-if TYPE_CHECKING:
-    from trainers.datasets.contract import DatasetSpec
-    from trainers.models.normalize import Classifier
+from trainers.models.weights.contents import read_contents
+from trainers.models.weights.load import fill, weights_for
+from trainers.models.weights.normalisation import Normalisation, spread
 
 
 def load_released(

@@ -24,7 +24,7 @@ from orchestration.planning.sweep_records import record_sweep
 from orchestration.results.foreign_rows import origin_lines
 from orchestration.store.contract import CellResult, CorruptRecordError, ResultsStore
 from orchestration.store.files import FileStore
-from trainers.weights.assumption import assumption_lines
+from trainers.models.weights.assumption import assumption_lines
 
 CellId = Annotated[
     str, typer.Argument(metavar="CELL", help="Cell id, or any beginning of a train key that fits one cell.")

@@ -5,18 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from trainers.models.normalize import Normalize
-from trainers.weights.normalisation import Normalisation, usual
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from trainers.models.normalize import Classifier
+from trainers.models.normalize import Classifier, Normalize
+from trainers.models.weights.normalisation import Normalisation, usual
 
 NUM_IMAGES: Final = 500
 LEAST_DIFFERENCE: Final = 0.02

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from torch import Tensor
 
-from trainers.weights.contents import Contents
-from trainers.weights.normalisation import Channels, Normalisation, spread
+from trainers.models.weights.contents import Contents
+from trainers.models.weights.normalisation import Channels, Normalisation, spread
 
 _PAIRS: Final[Mapping[str, tuple[str, ...]]] = {
     "mean": ("std", "sd", "stddev"),

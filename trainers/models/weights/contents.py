@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from trainers.errors import CheckpointError
-from trainers.models.released.legacy_pickles import Inert, read_file
-from trainers.weights.names import COUNTER, is_plain
+from trainers.models.weights.legacy_pickles import Inert, read_file
+from trainers.models.weights.names import COUNTER, is_plain
 
 _DEPTH: Final = 8
 _TRAINING_STATE: Final = re.compile(

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from trainers.errors import CheckpointError
 from trainers.models.contract import ModelInput
 from trainers.models.registry import model_for
-from trainers.weights.contents import contents_of, read_contents
-from trainers.weights.load import ForeignWeights, weights_for
+from trainers.models.weights.contents import contents_of, read_contents
+from trainers.models.weights.load import ForeignWeights, weights_for
 
 Weights = dict[str, Tensor]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -14,22 +13,20 @@ from numpy.typing import NDArray
 from augment.compound import config_for, method_for
 from augment.kernels import counters, geometry
 from augment.kernels.compiled import warm
+from augment.mixing_sets.build import ensure_mixing_set, open_mixing_set
+from augment.mixing_sets.registry import mixing_set_for
 from augment.treatment import Treatment, TreatmentContext
 from trainers.datasets.contract import DatasetSpec
+from trainers.datasets.outliers import load_outliers
 from trainers.datasets.registry import dataset_for
 from trainers.errors import CorruptData
-from trainers.training.images import training_images
-from trainers.training.stored_copy import with_stored_copy
-from trainers.training.trained_networks import trained_networks
-
-if TYPE_CHECKING:
-    from trainers.config import JobConfig
-    from trainers.job import JobPaths, JobRequest
-    from trainers.training.loader import ImageSource
+from trainers.job import JobRequest
+from trainers.training.images import ImageSource, training_images, with_stored_copy
+from trainers.training.networks import trained_networks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ingredients:
+class JobInputs:
     """A job's dataset and treatment.
 
     Attributes:
@@ -45,42 +42,55 @@ class Ingredients:
     byte_digests: Mapping[str, str]
 
 
-def gather_ingredients(
-    request: JobRequest, *, device: torch.device, on_progress: Callable[[int, int], None]
-) -> Ingredients:
+def job_inputs(request: JobRequest, *, device: torch.device, on_progress: Callable[[int, int], None]) -> JobInputs:
     """Read the training split, build or open the mixing set and the outliers, and build the treatment.
 
     Args:
         request: The job.
-        device: Where networks of other cells are put, for mixing sets that show them.
-        on_progress: Told (images done, images in all) while a mixing set is built.
+        device: Where networks of other cells are put, for mixing sets that need them.
+        on_progress: Called with (images done, images in all) while a mixing set is built.
 
     Raises:
         UnknownName: If a name is unknown.
         DataError: If data is missing, corrupt, or not what the job was planned for.
     """
-    config, paths = request.config, request.paths
+    config = request.config
+    data_root, cache_dir = Path(request.paths.data_root), Path(request.paths.cache_dir)
     dataset = checked_dataset(request)
     method = method_for(config.method)
     warm((*counters.WARM_UP, *geometry.WARM_UP, *method.kernels))  # a training step must never compile
-    images = training_images(dataset, config.recipe, Path(paths.data_root), Path(paths.cache_dir))
+    images = training_images(dataset, config.recipe, data_root, cache_dir)
     mixing_set, mixing_digest = _mixing_set(request, device, on_progress)
-    outliers = _outliers(config, dataset, paths)
-    treatment = build_treatment(
-        config, dataset, mixing_set=mixing_set, outliers=outliers, data_root=Path(paths.data_root)
+    outliers = None
+    if config.outliers is not None:
+        outliers = load_outliers(
+            config.outliers,
+            image_size=dataset.image_size,
+            num_channels=dataset.num_channels,
+            data_root=data_root,
+            cache_dir=cache_dir,
+        )
+    context = TreatmentContext(
+        image_size=dataset.image_size,
+        num_channels=dataset.num_channels,
+        num_classes=dataset.num_classes,
+        mean=dataset.mean,
+        mixing_set=mixing_set,
+        outliers=outliers,
+        data_root=data_root,
     )
+    treatment: Treatment = method.build(config_for(method, config.dataset, config.method_params), context)
     if treatment.stored_copy is not None:
-        images = with_stored_copy(images, treatment.stored_copy, dataset, config.recipe, paths)
+        images = with_stored_copy(images, treatment.stored_copy, dataset, config.recipe, data_root, cache_dir)
     digests = {"train": images.fingerprint, "mixing_set": mixing_digest}
-    return Ingredients(
-        dataset=dataset, images=images, treatment=treatment, byte_digests={k: v for k, v in digests.items() if v}
-    )
+    made_of = {name: digest for name, digest in digests.items() if digest}
+    return JobInputs(dataset=dataset, images=images, treatment=treatment, byte_digests=made_of)
 
 
 def checked_dataset(request: JobRequest) -> DatasetSpec:
     """Return the dataset of a job after comparing its identity with the one that was planned.
 
-    Where the request says what identified its files, `trainers.sources.check_sources` has compared them.
+    Where the request names what identified its files, `trainers.sources.check_sources` has compared them.
 
     Raises:
         CorruptData: If they differ: files of a user have changed, or driver and worker have different versions of the code.
@@ -94,37 +104,12 @@ def checked_dataset(request: JobRequest) -> DatasetSpec:
     return dataset
 
 
-def build_treatment(
-    config: JobConfig,
-    dataset: DatasetSpec,
-    *,
-    mixing_set: NDArray[np.uint8] | None,
-    outliers: NDArray[np.uint8] | None,
-    data_root: Path | None = None,
-) -> Treatment:
-    """Build the method of a job."""
-    context = TreatmentContext(
-        image_size=dataset.image_size,
-        num_channels=dataset.num_channels,
-        num_classes=dataset.num_classes,
-        mean=dataset.mean,
-        mixing_set=mixing_set,
-        outliers=outliers,
-        data_root=data_root,
-    )
-    method = method_for(config.method)
-    return method.build(config_for(method, config.dataset, config.method_params), context)
-
-
 def _mixing_set(
     request: JobRequest, device: torch.device, on_progress: Callable[[int, int], None]
 ) -> tuple[NDArray[np.uint8] | None, str]:
     config, paths = request.config.mixing_set, request.paths
     if config is None:
         return None, ""
-    from augment.mixing_sets.build import ensure_mixing_set, open_mixing_set
-    from augment.mixing_sets.registry import mixing_set_for
-
     file = ensure_mixing_set(
         mixing_set_for(config.name),
         num_pictures=config.num_pictures,
@@ -138,26 +123,3 @@ def _mixing_set(
         models=trained_networks(paths.checkpoints, device, request.eras),
     )
     return open_mixing_set(file), file.sha256
-
-
-def _outliers(config: JobConfig, dataset: DatasetSpec, paths: JobPaths) -> NDArray[np.uint8] | None:
-    if config.outliers is None:
-        return None
-    from trainers.datasets.outliers import load_outliers
-
-    return load_outliers(
-        config.outliers,
-        image_size=dataset.image_size,
-        num_channels=dataset.num_channels,
-        data_root=Path(paths.data_root),
-        cache_dir=Path(paths.cache_dir),
-    )
-
-
-def plain(value: Any) -> Any:
-    """Return nested mappings and sequences as plain dicts and lists."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(inner) for inner in value]
-    return value

@@ -7,7 +7,7 @@ import os
 import psutil
 import pytest
 
-from trainers.training.network import GLOO_INTERFACE, interface_of, name_interface
+from trainers.worker.group_loop import GLOO_INTERFACE, interface_of, name_interface
 
 INTERFACES = {"lo": ["127.0.0.1", "::1"], "eth0": ["10.0.0.7", "fe80::1"]}
 

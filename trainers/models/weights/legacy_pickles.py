@@ -1,8 +1,9 @@
-"""Weights from other trainers' files, also old ones, without running code that stands in them.
+"""Weights from other trainers' files, also old ones, without running code that they contain.
 
 PyTorch's own safe reader comes first. What it refuses (checkpoints that hold an optimiser, a parser's options or a callable next
 to the weights; files of Python 2) is read by an unpickler that knows how to build tensors, arrays and plain containers, and puts
-an inert object in the place of everything else: nothing that a file names is ever imported or called.
+an inert object in the place of everything else: nothing that a file names is ever imported or called. Files that `torch.save` did
+not write are recognised by their first bytes and, of archives, by the names inside, and refused first.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import importlib
 import pickle
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +20,6 @@ from typing import Any, Final
 import torch
 
 from trainers.errors import CheckpointError
-from trainers.weights.file_kinds import refusal_of
 
 _HARMLESS: Final[Mapping[str, frozenset[str]]] = {
     "collections": frozenset({"OrderedDict"}),
@@ -42,7 +43,7 @@ _MODULE_NAMES: Final[Mapping[str, str]] = {
 
 
 class Inert:
-    """Stands for an object of a class that is not let in; takes whatever a file does to it and does nothing.
+    """Replaces an object of a class that is not allowed; accepts whatever a file does to it and does nothing.
 
     Attributes:
         kept: The attributes or items that the file gives it: what a parser's options or a trainer's settings say.
@@ -134,3 +135,43 @@ def _read_restricted(path: Path) -> Any:
             f"{path} must be a whole file of torch.save whose tensors can be read without running code, but is none or damaged; "
             "load it where it was written and save the network's state_dict() alone"
         ) from error
+
+
+def refusal_of(path: Path) -> str | None:
+    """Return what a file is and what to do, as the end of "the file ...", or None where it may be one of `torch.save`.
+
+    Files of other formats are refused before PyTorch sees them: it would run the code of a TorchScript archive.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    with path.open("rb") as handle:
+        head = handle.read(16)
+    if not head:
+        return "must be a file of weights, but is empty; copy it again"
+    if head.startswith(b"PK\x03\x04"):
+        return _archive_refusal(path)
+    if head.startswith(b"\x89HDF\r\n\x1a\n"):
+        return _other("an HDF5 file, as Keras writes it", "read its arrays with h5py and save them as tensors by name")
+    if head[8:9] == b"{":  # behind the eight bytes of a length
+        return _other("a safetensors file", "load it with safetensors.torch.load_file and save what that returns")
+    return None
+
+
+def _archive_refusal(path: Path) -> str | None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, EOFError, ValueError):
+        return "must be a whole archive, but is cut short or damaged; copy it again"
+    if any(name.endswith("/constants.pkl") for name in names):
+        return _other("a TorchScript archive, which is code", "load it with torch.jit.load and save its state_dict()")
+    if any(name.rpartition("/")[2] == "data.pkl" for name in names):
+        return None
+    if any(name.endswith(".npy") for name in names):
+        return _other("an archive of NumPy arrays", "read it with numpy.load and save its arrays as tensors by name")
+    return _other(f"an archive of other things ({', '.join(names[:3])})", "save the network's state_dict()")
+
+
+def _other(what: str, fix: str) -> str:
+    return f"must be one of torch.save, but is {what}; {fix} with torch.save"

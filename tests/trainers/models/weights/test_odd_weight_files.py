@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from trainers.errors import CheckpointError
 from trainers.models.contract import ModelInput
 from trainers.models.registry import model_for
-from trainers.weights.contents import contents_of, read_contents
-from trainers.weights.load import ForeignWeights, weights_for
-from trainers.weights.normalisation import parse_normalisation
+from trainers.models.weights.contents import contents_of, read_contents
+from trainers.models.weights.load import ForeignWeights, weights_for
+from trainers.models.weights.normalisation import parse_normalisation
 
 Weights = dict[str, Tensor]
 

@@ -1,33 +1,27 @@
-"""What a checkpoint says of its own training, against the cell that it is taken for."""
+"""What a checkpoint records of its own training, compared with the cell that it is taken for."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
+from augment.registry import METHODS
+from trainers.config import JobConfig
 from trainers.datasets.registry import DATASETS
 from trainers.datasets.user_folder import PREFIX
-from trainers.weights.contents import Contents
+from trainers.models.from_torchvision import TORCHVISION_NAMES
+from trainers.models.registry import MODELS
+from trainers.models.weights.contents import Contents
 
-if TYPE_CHECKING:
-    from trainers.config import JobConfig
-
-_DATASET: Final = ("dataset", "dataset_name", "data", "data_name")
-_MODEL: Final = ("model", "arch", "architecture", "model_name", "backbone")
-_METHOD: Final = ("method", "aug", "augmentation")
-_SEED: Final = ("seed", "manual_seed", "random_seed", "rng_seed")
-_EPOCHS: Final = ("epochs", "num_epochs", "n_epochs", "max_epochs", "total_epochs")
-_LR: Final = ("lr", "learning_rate", "base_lr", "init_lr")
-_WEIGHT_DECAY: Final = ("weight_decay", "wd")
 _FAMILIES: Final[Mapping[str, str]] = {"wideresnet": "wrn", "wrn": "wrn", "resnext": "resnext", "densenet": "densenet"}
 
 
 def contradictions(record: Mapping[str, Any], config: JobConfig) -> list[str]:
-    """Return what a file's own record says that cannot be true of a cell: what was trained, on what, how and how long.
+    """Return what a file records of itself that cannot be true of a cell: what was trained, on what, how and how long.
 
-    Names are compared without case and punctuation, and only where both are known; silence contradicts nothing.
+    Names are compared without case and punctuation, and only where both are known; what is not recorded contradicts nothing.
 
     Args:
         record: Path in the file -> plain value.
@@ -35,9 +29,9 @@ def contradictions(record: Mapping[str, Any], config: JobConfig) -> list[str]:
     """
     contents = Contents(tensors={}, record=record)
     checks = (
-        (_DATASET, "dataset", config.dataset, _is_other_dataset),
-        (_MODEL, "network", config.model, _is_other_network),
-        (_METHOD, "method", config.method, _is_other_method),
+        (("dataset", "dataset_name", "data", "data_name"), "dataset", config.dataset, _is_other_dataset),
+        (("model", "arch", "architecture", "model_name", "backbone"), "network", config.model, _is_other_network),
+        (("method", "aug", "augmentation"), "method", config.method, _is_other_method),
     )
     found = [
         f"its {path} is {value!r}, the row's {what} {ours!r}"
@@ -45,31 +39,30 @@ def contradictions(record: Mapping[str, Any], config: JobConfig) -> list[str]:
         for path, value in contents.said(*names)
         if isinstance(value, str) and is_other(value, ours)
     ]
-    return found + _numbers(contents, config)
+    return [*found, *_other_numbers(contents, config)]
 
 
-def _numbers(contents: Contents, config: JobConfig) -> list[str]:
+def _other_numbers(contents: Contents, config: JobConfig) -> Iterator[str]:
     """Compare seed and epochs, and what the recipe sets; the number of the last epoch counts from 0 or from 1."""
     recipe, epochs = config.recipe, config.recipe.epochs
     length = f"{epochs} epoch{'s' * (epochs != 1)}"
-    checks: tuple[tuple[Sequence[str], tuple[float, ...], str], ...] = (
-        (_SEED, (config.seed,), f"seed {config.seed}"),
-        (_EPOCHS, (epochs,), length),
+    rates = ("lr", "learning_rate", "base_lr", "init_lr")
+    checks: tuple[tuple[tuple[str, ...], tuple[float, ...], str], ...] = (
+        (("seed", "manual_seed", "random_seed", "rng_seed"), (config.seed,), f"seed {config.seed}"),
+        (("epochs", "num_epochs", "n_epochs", "max_epochs", "total_epochs"), (epochs,), length),
         (("epoch",), (epochs - 1, epochs), length),
-        (_LR, (recipe.lr,), f"lr {recipe.lr}"),
-        (_WEIGHT_DECAY, (recipe.weight_decay,), f"weight_decay {recipe.weight_decay}"),
+        (rates, (recipe.lr,), f"lr {recipe.lr}"),
+        (("weight_decay", "wd"), (recipe.weight_decay,), f"weight_decay {recipe.weight_decay}"),
         (("momentum",), (recipe.momentum,), f"momentum {recipe.momentum}"),
     )
-    found = []
     for names, values, what in checks:
-        said = [(path, number) for path, value in contents.said(*names) if (number := _number(value)) is not None]
-        if names is _LR:
-            said = [
-                (path, number) for path, number in said if "." in path
-            ]  # at the top it may be that of the last step
-        if said and not any(math.isclose(said[0][1], value, rel_tol=1e-6) for value in values):
-            found.append(f"its {said[0][0]} is {said[0][1]:.6g}, the row's training has {what}")
-    return found
+        for path, value in contents.said(*names):
+            number = _number(value)
+            if number is None or (names is rates and "." not in path):  # at the top it may be the rate of the last step
+                continue
+            if not any(math.isclose(number, each, rel_tol=1e-6) for each in values):
+                yield f"its {path} is {number:.6g}, the row's training has {what}"
+            break
 
 
 def _number(value: Any) -> float | None:
@@ -94,9 +87,6 @@ def _is_other_dataset(theirs: str, ours: str) -> bool:
 
 
 def _is_other_network(theirs: str, ours: str) -> bool:
-    from trainers.models.from_torchvision import TORCHVISION_NAMES
-    from trainers.models.registry import MODELS
-
     known = {_plain(name) for name in (*MODELS, *TORCHVISION_NAMES)}
     own = _plain(ours.removeprefix("torchvision:"))
     said = _plain(theirs)
@@ -106,8 +96,6 @@ def _is_other_network(theirs: str, ours: str) -> bool:
 
 
 def _is_other_method(theirs: str, ours: str) -> bool:
-    from augment.registry import METHODS
-
     return _plain(theirs) in {_plain(name) for name in METHODS} - {_plain(part) for part in (ours, *ours.split("+"))}
 
 

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from torch import Tensor, nn
 
 from trainers.errors import CheckpointError
-from trainers.models.normalize import Normalize
-from trainers.weights.contents import Contents
-from trainers.weights.names import COUNTER, Copy, copies_of, is_plain, nearest_copy
-from trainers.weights.normalisation import Normalisation
-from trainers.weights.stated import is_normaliser, normalises_itself, stated_normalisations, unread_means
-
-if TYPE_CHECKING:
-    from trainers.models.normalize import Classifier
+from trainers.models.normalize import Classifier, Normalize
+from trainers.models.weights.contents import Contents
+from trainers.models.weights.names import COUNTER, Copy, copies_of, is_plain, nearest_copy
+from trainers.models.weights.normalisation import Normalisation
+from trainers.models.weights.stated import is_normaliser, normalises_itself, stated_normalisations, unread_means
 
 SHOWN: Final = 3
 _COUNTERS: Final = frozenset({"n_averaged", "num_updates", "total_ops", "total_params"})

@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from trainers.datasets.registry import dataset_for
 from trainers.errors import JobStopped
 from trainers.job import JobRequest
-from trainers.models.build import build_classifier
 from trainers.models.from_torchvision import published_normalisation
 from trainers.models.normalize import Classifier, Normalize, restore
+from trainers.models.weights.normalisation import USUAL, Normalisation, parse_normalisation
+from trainers.models.weights.trial import NUM_IMAGES, try_usual
 from trainers.training.checkpoints import Checkpoints
 from trainers.training.group import OneWorker
-from trainers.weights.normalisation import USUAL, Normalisation, parse_normalisation
-from trainers.weights.trial import NUM_IMAGES, try_usual
+from trainers.training.networks import build_classifier
 from trainers.worker.run_job import run_job
 
 HALF = Normalisation(mean=(0.5,), std=(0.5,), source="assumed")
