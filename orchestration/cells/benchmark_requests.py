@@ -10,9 +10,9 @@ from augment.lookup.kinds import versioned
 from eval.benchmarks.contract import BenchmarkRequest
 from eval.benchmarks.registry import check_images
 from eval.benchmarks.suite.files import files_identity, needed_datasets
-from orchestration.cells.identity import KEY_FORMAT, Resolver
+from orchestration.cells.identity import KEY_FORMAT
 from orchestration.cells.keys import digest
-from orchestration.cells.point_settings import attempt
+from orchestration.cells.point_settings import Resolver, attempt
 from trainers.datasets.content import dataset_content
 from trainers.datasets.streams import FOLDER
 from trainers.datasets.user_folder import key_name

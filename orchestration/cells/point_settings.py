@@ -4,71 +4,116 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeVar
 
 from augment.errors import AugmentError
 from eval.errors import EvalError
-from orchestration.cells.identity import Resolver
+from orchestration.cells.catalogue import Catalogue
 from orchestration.errors import Mistake
 from orchestration.sweeps.model import Settings, Sweep
-from orchestration.sweeps.yaml_reader import mistake_in
+from orchestration.sweeps.yaml_reader import Path, mistake_in
 from trainers.errors import TrainingError
 
 T = TypeVar("T")
+REFUSALS = (ValueError, TypeError, AugmentError, EvalError, TrainingError)
+"""What the registries raise for a wrong name or value."""
 
 
+@dataclass(slots=True)
+class Resolver:
+    """Resolves the points of one sweep; remembers what many points share.
+
+    Args:
+        catalogue: What points may name.
+    """
+
+    catalogue: Catalogue
+    mistakes: list[Mistake] = field(default_factory=list)
+    _memory: dict[tuple[object, ...], Any] = field(default_factory=dict)
+
+    def remember(self, key: tuple[object, ...], make: Callable[[], T]) -> T:
+        """Return what was made for a key before, or make it."""
+        if key not in self._memory:
+            self._memory[key] = make()
+        return self._memory[key]  # type: ignore[no-any-return]
+
+
+@dataclass(slots=True)
 class PointSettings:
-    """The settings of one point, by path; every mistake is noted with the resolver."""
+    """The settings of one point, by path; every mistake is noted with the resolver.
 
-    def __init__(
-        self, resolver: Resolver, sweep: Sweep, settings: Settings, row: str, origin: tuple[str | int, ...]
-    ) -> None:
-        self.resolver = resolver
-        self.catalogue = resolver.catalogue
-        self.sweep = sweep
-        self.settings = settings
-        self.row = row
-        self.origin = origin
-        self.failed = False
+    Args:
+        resolver: Remembers what points share, and collects mistakes.
+        sweep: The sweep of the point.
+        settings: What the point sets.
+        row: Label of its row; "" for a cell that a row builds on.
+        origin: Where the file lists it.
+        failed: Whether a mistake was noted.
+    """
 
-    def _name(self, name: str) -> str | None:
-        value = self._value(name)
+    resolver: Resolver
+    sweep: Sweep
+    settings: Settings
+    row: str
+    origin: Path
+    failed: bool = False
+    ANY: ClassVar[str] = "give it under `base` or in the row"
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """What points may name."""
+        return self.resolver.catalogue
+
+    def word(self, name: str) -> str | None:
+        """Return a setting that every cell needs, or None where it is missing or no word (noted)."""
+        value = self.value(name)
         if isinstance(value, str):
             return value
         if value is None and any(path.startswith(("base", "axes")) for path in self.sweep.broken):
             self.failed = True  # it may be what was left out as mistaken
             return None
         if value is None and not any(name in point.settings for point in self.sweep.points):
-            self._note(name, f"every cell needs a {name}; give it under `base`", at=("base",))
+            self.note(name, f"every cell needs a {name}; give it under `base`", at=("base",))
             return None
         rule = f"every cell needs a {name}" if value is None else f"{name} must be a word, but got {value!r}"
-        self._note(name, f"row '{self.row}': {rule}; give it under `base` or in the row")
+        self.note(name, f"row '{self.row}': {rule}; {self.ANY}")
         return None
 
-    def _value(self, path: str) -> Any:
+    def value(self, path: str) -> Any:
+        """Return the value of a path, or None where the point does not set it."""
         return self.settings[path].value if path in self.settings else None
 
-    def _group(self, head: str) -> dict[str, Any]:
+    def group(self, head: str) -> dict[str, Any]:
+        """Return what the point sets below a field: `params`, `train`, ..."""
         prefix = f"{head}."
         return {path[len(prefix) :]: item.value for path, item in self.settings.items() if path.startswith(prefix)}
 
-    def _try(self, path: str, make: Callable[..., T], *arguments: Any) -> T | None:
+    def attempt(self, path: str, make: Callable[..., T], *arguments: Any, **options: Any) -> T | None:
+        """Return what a function makes, or None where it refuses (noted at a path) or its first argument is None."""
         if arguments[0] is None:
             return None
-        return self._unpack(path, attempt(make, *arguments))
+        return self._noted(path, attempt(make, *arguments, **options))
 
-    def _unpack(self, path: str, made: tuple[T | None, str | None]) -> T | None:
+    def remembered(
+        self, path: str, key: tuple[object, ...], make: Callable[..., T], *arguments: Any, **options: Any
+    ) -> T | None:
+        """Return what a function makes, once per key and sweep; a refusal is noted for each point that meets it."""
+        made = self.resolver.remember((path, make, *key), lambda: attempt(make, *arguments, **options))
+        return self._noted(path, made)
+
+    def _noted(self, path: str, made: tuple[T | None, str | None]) -> T | None:
         value, problem = made
         if problem is not None:
-            self._note(path, problem)
+            self.note(path, problem)
         return value
 
-    def _note(self, path: str, text: str, *, at: tuple[str | int, ...] | None = None) -> None:
+    def note(self, path: str, text: str, *, at: Path | None = None) -> None:
+        """Note a mistake in a setting, at the place that it comes from."""
         self.failed = True
-        origin = at or self._origin_of(path, text)
-        self.resolver.mistakes.append(mistake_at(self.sweep, origin, text))
+        self.resolver.mistakes.append(mistake_at(self.sweep, at or self.origin_of(path, text), text))
 
-    def _origin_of(self, path: str, text: str = "") -> tuple[str | int, ...]:
+    def origin_of(self, path: str, text: str = "") -> Path:
         """Return where a setting comes from; of a group of settings, the one that a text names first, else the group."""
         if path in self.settings:
             return self.settings[path].origin
@@ -88,14 +133,13 @@ class PointSettings:
 
 
 def attempt(make: Callable[..., T], *arguments: Any, **options: Any) -> tuple[T | None, str | None]:
-    """Return what a function makes, or what it says against it."""
-
+    """Return what a function makes, or else the reason for which it refuses."""
     try:
         return make(*arguments, **options), None
-    except (ValueError, TypeError, AugmentError, EvalError, TrainingError) as error:
+    except REFUSALS as error:
         return None, str(error)
 
 
-def mistake_at(sweep: Sweep, path: tuple[str | int, ...], text: str) -> Mistake:
+def mistake_at(sweep: Sweep, path: Path, text: str) -> Mistake:
     """Return a mistake with its place in the sweep's file, or with the option that brought it."""
     return mistake_in(sweep.document, path, text)

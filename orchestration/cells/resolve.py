@@ -13,8 +13,7 @@ from augment.lookup.parameters import field_names, nearest
 from orchestration.cells.catalogue import Catalogue
 from orchestration.cells.checks.columns import impossible, unknown_columns
 from orchestration.cells.checks.tables import layout_mistakes, table_mistakes
-from orchestration.cells.identity import Resolver
-from orchestration.cells.point_settings import mistake_at
+from orchestration.cells.point_settings import Resolver, mistake_at
 from orchestration.cells.resolve_point import resolve_point
 from orchestration.cells.resolved import ResolvedPoint, ResolvedSweep
 from orchestration.errors import InputError, Mistake

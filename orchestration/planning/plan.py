@@ -50,7 +50,7 @@ def make_plan(
     """
     cells, catalogue = resolved.cells, resolved.catalogue
     wanted = _merged(cells)
-    families = {key: _ancestors(cell) for key, cell in wanted.items()}
+    families = {key: cell.ancestors for key, cell in wanted.items()}
     keys = dict.fromkeys(key for parents in families.values() for key in (parent.train_key for parent in parents))
     reports = {key: [request.key for request in cell.benchmarks] for key, cell in wanted.items()}
     results = store.results([*dict.fromkeys([*wanted, *keys])], wanted={**dict.fromkeys(keys, ()), **reports})
@@ -63,7 +63,7 @@ def make_plan(
         faults = unusable_checkpoints(
             [key for key in undone if key in wanted],
             results=results,
-            ancestors=lambda key: [parent.train_key for parent in _ancestors(cells_by_key[key])],
+            ancestors=lambda key: [parent.train_key for parent in cells_by_key[key].ancestors],
             store=store,
             checkpoints=checkpoints,
         )
@@ -136,14 +136,6 @@ def _as_imported(cell: ResolvedCell, results: Mapping[str, CellResult]) -> Resol
 
 def _is_complete(wanted: ResolvedCell | None, result: CellResult) -> bool:
     return wanted is None or all(request.key in result.reports for request in wanted.benchmarks)
-
-
-def _ancestors(cell: ResolvedCell) -> tuple[ResolvedCell, ...]:
-    """Return the cells that a cell starts from, oldest first."""
-    found: dict[str, ResolvedCell] = {}
-    for parent in cell.parents:
-        found.update({ancestor.train_key: ancestor for ancestor in (*_ancestors(parent), parent)})
-    return tuple(found.values())
 
 
 def _planned(

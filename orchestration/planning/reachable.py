@@ -8,7 +8,6 @@ from pathlib import Path
 from orchestration.cells.catalogue import Catalogue, builtin_catalogue
 from orchestration.cells.load import SWEEPS, load_sweep, load_sweep_file, sizes_of
 from orchestration.errors import InputError
-from orchestration.planning.sweep_records import ancestors
 from orchestration.sweeps.model import Overrides, Size
 
 SEEDS_KEPT = tuple(range(10))
@@ -44,5 +43,5 @@ def _keys_of(name: str, size: Size, catalogue: Catalogue, *, must_load: bool) ->
             if must_load:
                 raise
             continue
-        keys.update(each.train_key for cell in cells for each in (cell, *ancestors(cell)))
+        keys.update(each.train_key for cell in cells for each in (cell, *cell.ancestors))
     return keys

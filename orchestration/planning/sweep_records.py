@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.resolved import ResolvedSweep
@@ -22,7 +21,7 @@ def record_sweep(resolved: ResolvedSweep, store: ResultsStore) -> None:
     for cell in cells:  # its rows first: a cell that others start from may stand in a row itself
         found.setdefault(cell.train_key, _swept(cell, cell.cell.row))
     for cell in cells:
-        for parent in ancestors(cell):
+        for parent in cell.ancestors:
             found.setdefault(parent.train_key, _swept(parent, ""))
     record = SweepRecord(
         name=sweep.name,
@@ -47,7 +46,7 @@ def recorded_otherwise(resolved: ResolvedSweep, store: ResultsStore, on_damage: 
         on_damage: Is handed each record that is not whole, which is left out.
     """
     sweep = resolved.sweep
-    counted = {each.train_key for cell in resolved.cells for each in (cell, *ancestors(cell))}
+    counted = {each.train_key for cell in resolved.cells for each in (cell, *cell.ancestors)}
     groups: dict[str, set[str]] = {}
     for record in sorted(store.sweeps(on_damage), key=lambda each: len(each.overrides)):
         others = {cell.train_key for cell in record.cells if cell.row} - counted
@@ -70,13 +69,6 @@ def _difference(record: SweepRecord, sweep: Sweep) -> str:
     if not size and record.overrides == sweep.overrides:
         return "an earlier version of the sweep's file, of its data or of the code"
     return ", ".join([*size, *record.overrides]) or "the sweep's own settings"
-
-
-def ancestors(cell: ResolvedCell) -> Iterator[ResolvedCell]:
-    """Return the cells that a cell starts from, directly or not."""
-    for parent in cell.parents:
-        yield parent
-        yield from ancestors(parent)
 
 
 def _swept(cell: ResolvedCell, row: str) -> SweptCell:
