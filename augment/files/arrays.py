@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 
 from augment.files.decode import UndecodableImage, decode_image
-from augment.files.folder_lock import locked_folder
 from augment.files.kept import DamagedFileError, keep, kept_facts
 from augment.files.walk import named, refuse_unreadable
 
@@ -77,7 +77,7 @@ def decoded_images(
     """
     fingerprint = hashlib.sha256(identity.encode()).hexdigest()
     kept = cache_dir / "pictures" / fingerprint[:24]
-    with locked_folder(kept):
+    with FileLock(kept / ".lock"):  # makes the folder; one process of the node decodes, the others wait
         broken = _broken_of(kept)
         if broken is None:
             broken = _decode(root, names, kept / PARTIAL, shape, fit)

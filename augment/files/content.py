@@ -18,6 +18,7 @@ import os
 import time
 import zlib
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, Literal
 
@@ -131,8 +132,6 @@ def _folder_hash(found: ImageFolder, whole: bool) -> str:
     if len(found.files) <= FEW_FILES:
         contents = [one(file) for file in found.files]
     else:
-        from concurrent.futures import ThreadPoolExecutor
-
         with ThreadPoolExecutor(THREADS) as pool:
             contents = list(pool.map(one, found.files, chunksize=FEW_FILES))
     digest = hashlib.sha256()

@@ -8,10 +8,12 @@ to import.
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
 from augment.files.content import THREADS, remembered
+from augment.files.decode import UndecodableImage, decode_image
 from augment.files.walk import (
     LARGEST_UNREADABLE_SHARE,
     ImageFile,
@@ -77,10 +79,6 @@ def _spread(files: tuple[ImageFile, ...], number: int) -> tuple[ImageFile, ...]:
 
 
 def _undecodable(root: Path, files: tuple[ImageFile, ...]) -> dict[str, str]:
-    from concurrent.futures import ThreadPoolExecutor
-
-    from augment.files.decode import UndecodableImage, decode_image
-
     def one(file: ImageFile) -> str | None:
         try:
             decode_image(root / file.name)

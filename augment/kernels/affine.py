@@ -13,14 +13,12 @@ pixels packed into 32 bits from an image with a repeated edge, without branches.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from augment.kernels.compiled import kernel
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 def _rotation_table() -> NDArray[np.float64]:

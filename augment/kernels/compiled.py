@@ -121,7 +121,6 @@ def warm(calls: Iterable[WarmUp], *, report: Callable[[str], None] | None = None
     waiting = [call for call in dict.fromkeys(calls) if call not in _warmed]
     started = time.monotonic()
     if waiting:
-        cache_root().mkdir(parents=True, exist_ok=True)
         with FileLock(cache_root() / ".lock"):
             for call in waiting:
                 _warm_up(call, report)

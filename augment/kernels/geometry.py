@@ -8,15 +8,13 @@ The published CIFAR order: horizontal flip with probability 1/2, then a random c
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from augment.kernels.compiled import kernel, read_only
 from augment.kernels.counters import SampleKeys, uniforms
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 BLOCK: Final = 32
 """Pixels that are mirrored at once."""

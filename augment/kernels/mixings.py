@@ -18,14 +18,12 @@ float32 whose exponent is carried in two parts, a whole-number part that is exac
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from augment.kernels.compiled import kernel
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 ADD: Final = 0
 MULTIPLY: Final = 1

@@ -13,7 +13,7 @@ from typing import Final
 
 from augment.heavy import Tensor, functional, nn, torch
 from augment.kernels.counters import StepKeys
-from augment.kernels.shard_random import shard_generator
+from augment.kernels.step_draws import shard_generator
 from augment.method import Method, require
 from augment.networks.modes import bare, evaluating
 from augment.treatment import Treatment, TreatmentContext

@@ -20,9 +20,8 @@ from typing import TYPE_CHECKING, Any, Final
 from augment.errors import AugmentError
 from augment.files.named import named_file, require_in_data_root
 from augment.heavy import Tensor, functional, nn, torch
-from augment.kernels.batch_draws import partners
 from augment.kernels.counters import StepKeys, step_uniforms
-from augment.kernels.shard_random import shard_generator
+from augment.kernels.step_draws import partners, shard_generator
 from augment.method import Method, require, require_fraction
 from augment.networks.modes import bare, frozen
 from augment.networks.weights import Convolution, convolutions_of, read_weights

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from augment.heavy import Tensor, nn
-from augment.kernels.batch_draws import beta_weight, partners, soft_targets
 from augment.kernels.counters import StepKeys, step_uniforms
+from augment.kernels.step_draws import beta_weight, partners, soft_targets
 from augment.method import Method, require, require_fraction
 from augment.treatment import Treatment, TreatmentContext
 

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Final
 from augment.files.named import named_file, require_in_data_root
 from augment.heavy import Tensor, nn, torch
 from augment.kernels.counters import StepKeys
-from augment.kernels.shard_random import chosen_share, shard_generator
+from augment.kernels.step_draws import chosen_share, shard_generator
 from augment.method import require, require_fraction
 from augment.networks.weights import reset_convolutions
 from augment.treatment import StoredCopy, Treatment, TreatmentContext

@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 from augment.files.named import named_file, require_in_data_root
 from augment.heavy import Tensor, functional, nn, torch
 from augment.kernels.counters import StepKeys
-from augment.kernels.shard_random import shard_generator
+from augment.kernels.step_draws import shard_generator
 from augment.method import Method, require
 from augment.methods.distortion import DistortionConfig, LearnedDistortion
 from augment.treatment import TreatmentContext

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from augment.heavy import Tensor, functional, nn, torch
 from augment.kernels.counters import StepKeys, step_uniforms
-from augment.kernels.shard_random import shard_generator
+from augment.kernels.step_draws import shard_generator
 from augment.method import Method, require
 from augment.treatment import Treatment, TreatmentContext
 

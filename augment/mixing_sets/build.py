@@ -98,8 +98,7 @@ def ensure_mixing_set(
         num_pictures=num_pictures, image_size=image_size, num_channels=num_channels, seed=seed,
         data_root=Path(data_root), cache_dir=Path(cache_dir), models=models, progress=progress,
     )  # fmt: skip
-    folder.mkdir(parents=True, exist_ok=True)
-    with _lock(folder):
+    with _lock(folder):  # makes the folder
         return _built(folder, mixing_set, params, request, facts, threads or len(os.sched_getaffinity(0)))
 
 

@@ -7,15 +7,14 @@ others wait for the file lock. An array or a record that is not what was written
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import logging
 import os
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -23,6 +22,7 @@ from typing import Any, Final
 
 import numpy as np
 import PIL
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from augment.files.kept import DamagedFileError, UnsealedRecordError, keep, kept_facts
@@ -166,7 +166,7 @@ def cached_array(
         return ready
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(path):
+        with FileLock(path.with_suffix(".lock")):
             ready = _open(path, key)  # another process may have made it while this one waited
             if ready is None:
                 _write(path, key, make, notes or {}, threads)
@@ -324,13 +324,3 @@ def _environment() -> dict[str, str]:
         "processor": platform.machine(),
         "versions": f"numpy {np.__version__}, scipy {scipy.__version__}, numba {numba.__version__}, pillow {PIL.__version__}",
     }
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.with_suffix(".lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(handle, fcntl.LOCK_UN)

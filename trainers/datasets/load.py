@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 
-from augment.files.folder_lock import locked_folder
 from augment.files.kept import DamagedFileError, UnsealedRecordError, keep, kept_facts
 from trainers.datasets.content import dataset_content, file_contradiction
 from trainers.datasets.contract import Arrays, DatasetSpec, SplitName
@@ -136,7 +136,7 @@ def shared_split(name: str, split: SplitName, data_root: str | Path, cache_dir: 
     folder = Path(cache_dir) / "datasets" / f"{label}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
     found = _open(folder, split)
     if found is None:
-        with locked_folder(folder):
+        with FileLock(folder / ".lock"):
             found = _open(folder, split)
             if found is None:
                 _store(folder, split, load_split(name, split, data_root))

@@ -14,8 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
+from filelock import FileLock
+
 from augment.compound import method_for
-from augment.files.folder_lock import locked_folder
 from augment.files.kept import DamagedFileError, changed_files, file_digest, keep, kept_facts
 from augment.files.named import named_files
 from augment.files.published import PROOFS
@@ -93,7 +94,7 @@ def stage(paths: list[str], source: str, data_root: Path, *, optional: Sequence[
         NoSpace: If the disk is full.
     """
     storage = open_storage(source)
-    with locked_folder(data_root, ".staging.lock"):
+    with FileLock(data_root / ".staging.lock"):
         record = _read(data_root / RECORD)
         record[PARTIAL] = sorted({*record.get(PARTIAL, []), *paths})
         _write(data_root / RECORD, record)

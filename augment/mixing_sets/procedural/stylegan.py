@@ -11,19 +11,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from augment.heavy import torch
+from augment.heavy import Tensor, functional, torch
 from augment.kernels.counters import SampleKeys, uniforms
 from augment.mixing_sets.contract import MixingSet, SetRequest
 from augment.mixing_sets.images import resize_image, to_channels
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 STYLE_SIZE: Final = 512
 WIDE_BASE: Final = 32_768
@@ -102,12 +99,8 @@ def kernel_dictionary() -> Tensor:
 def _rotated(base: Tensor, degrees: float) -> Tensor:
     """Return the middle 3 x 3 of a rotated 11 x 11 pattern, without its mean."""
     c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    grid = torch.nn.functional.affine_grid(
-        torch.tensor([[[c, -s, 0.0], [s, c, 0.0]]]), [1, 1, 11, 11], align_corners=True
-    )
-    middle = torch.nn.functional.grid_sample(base[None, None], grid, mode="bilinear", align_corners=True)[
-        0, 0, 4:7, 4:7
-    ]
+    grid = functional.affine_grid(torch.tensor([[[c, -s, 0.0], [s, c, 0.0]]]), [1, 1, 11, 11], align_corners=True)
+    middle = functional.grid_sample(base[None, None], grid, mode="bilinear", align_corners=True)[0, 0, 4:7, 4:7]
     return middle - middle.mean()
 
 
@@ -147,7 +140,7 @@ class OrientedGenerator:
                 x = _apply(layer, x, noise, generator)
                 if number % 2 == 0:  # the second layer of each resolution, and the only one of the first
                     if number:
-                        image = torch.nn.functional.interpolate(image, scale_factor=2, mode="bilinear")
+                        image = functional.interpolate(image, scale_factor=2, mode="bilinear")
                     image = image + _apply_rgb(*self._to_rgb[number // 2], x, generator)
             return _natural_colours(image[0], generator)
 
@@ -181,7 +174,7 @@ def _draw_rgb(num_in: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
 
 
 def _styles(style: Tensor, generator: torch.Generator) -> Tensor:
-    w = torch.nn.functional.leaky_relu(torch.randn((1, STYLE_SIZE), generator=generator), 0.2)
+    w = functional.leaky_relu(torch.randn((1, STYLE_SIZE), generator=generator), 0.2)
     styles: Tensor = 1.0 + w @ style
     return styles
 
@@ -191,15 +184,15 @@ def _apply(layer: _Layer, x: Tensor, noise: Tensor, generator: torch.Generator) 
     weight = layer.weight * _styles(layer.style, generator)[0][None, :, None, None]
     weight = weight * torch.rsqrt((weight**2).sum((1, 2, 3), keepdim=True) + 1e-8)
     if layer.doubles:
-        x = torch.nn.functional.interpolate(x, scale_factor=2, mode="bilinear")
-    x = torch.nn.functional.conv2d(x, weight, padding=1)
-    x = x + layer.noise_strength * torch.nn.functional.adaptive_avg_pool2d(noise, x.shape[-1])
+        x = functional.interpolate(x, scale_factor=2, mode="bilinear")
+    x = functional.conv2d(x, weight, padding=1)
+    x = x + layer.noise_strength * functional.adaptive_avg_pool2d(noise, x.shape[-1])
     return math.sqrt(2.0) * torch.relu(x + layer.bias)
 
 
 def _apply_rgb(weight: Tensor, style: Tensor, x: Tensor, generator: torch.Generator) -> Tensor:
     scaled = weight * _styles(style, generator)[0][None, :, None, None] / math.sqrt(weight.shape[1])
-    image: Tensor = torch.nn.functional.conv2d(x, scaled)
+    image: Tensor = functional.conv2d(x, scaled)
     return image
 
 

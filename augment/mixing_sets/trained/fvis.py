@@ -8,19 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from augment.feature_visualisation.layers import visual_layers
+from augment.feature_visualisation.visualise import FvisConfig, Unit, all_units, visualise
+from augment.heavy import nn
 from augment.kernels.counters import SampleKeys, permutation
 from augment.mixing_sets.contract import MixingSet, MixingSetError, SetRequest
 from augment.mixing_sets.images import to_channels
-
-if TYPE_CHECKING:  # importing these loads torch
-    from torch import nn
-
-    from augment.feature_visualisation.visualise import Unit
 
 LEAST_LAYERS: Final = 2
 
@@ -45,9 +43,6 @@ class FvisSetConfig:
     batch: int = 64
 
     def __post_init__(self) -> None:
-        given: object = self.parents
-        if not isinstance(given, tuple):
-            raise ValueError(f"parents must be a list of train keys, but is {given!r}; write [{given}]")
         if not 0 < self.depth_share <= 1:
             raise ValueError(f"depth_share must be in (0, 1], but got {self.depth_share}")
         if self.steps < 1 or self.lr <= 0 or self.batch < 1:
@@ -91,8 +86,6 @@ class FvisSource:
         return to_channels(rgb, self._request.num_channels)
 
     def _visualise(self, network: nn.Module, units: tuple[Unit, ...], indices: NDArray[np.int64]) -> NDArray[np.uint8]:
-        from augment.feature_visualisation.visualise import FvisConfig, visualise
-
         config = FvisConfig(steps=self._config.steps, lr=self._config.lr)
         chosen = [self._choose(units, int(index) // len(self._networks)) for index in indices]
         keys = SampleKeys(self._request.seed, 0, indices)
@@ -108,9 +101,6 @@ class FvisSource:
 
     @cached_property
     def _networks(self) -> list[tuple[nn.Module, tuple[Unit, ...]]]:
-        from augment.feature_visualisation.layers import visual_layers
-        from augment.feature_visualisation.visualise import all_units
-
         found = []
         for parent in self._config.parents:
             network = self._network(parent)
@@ -122,7 +112,7 @@ class FvisSource:
     def _network(self, parent: str) -> nn.Module:
         kind, _, number = parent.partition(":")
         if kind == "random" and number.isdigit():
-            from augment.feature_visualisation.untrained import untrained_network
+            from augment.feature_visualisation.untrained import untrained_network  # derives from torch.nn.Module
 
             return untrained_network(int(number), self._request.num_channels)
         if self._request.models is None:

@@ -30,7 +30,7 @@ from augment.files.decode import middle_square
 from augment.files.reading import WholeImages
 from augment.files.walk import images_in
 from augment.kernels.counters import SampleKeys, StepKeys, integers, step_uniforms
-from augment.kernels.shard_random import shard_generator
+from augment.kernels.step_draws import shard_generator
 from augment.networks.style.adain import adaptive_instance_norm, style_loss
 from augment.networks.style.network import PublishedStyleNetwork, decoder_of, encoder_of, style_network
 from augment.networks.weights import Convolution, reset_convolutions

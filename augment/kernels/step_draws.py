@@ -1,11 +1,21 @@
-"""Random choices of batch stages: partners, Beta-distributed weights, soft targets."""
+"""Random choices of one shard of one step, as tensors: generators, partners, Beta-distributed weights; and soft targets."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from augment.heavy import Tensor, functional, torch
+from augment.heavy import Tensor, functional, scipy, torch
 from augment.kernels.counters import StepKeys, step_uniforms
+
+
+def shard_generator(keys: StepKeys, stream: str, device: torch.device | str = "cpu") -> torch.Generator:
+    """Return a generator seeded by the keys and the stream's name; its numbers depend on the kind of device."""
+    return torch.Generator(device=device).manual_seed(int(step_uniforms(keys, 1, stream=stream)[0] * 2**53))
+
+
+def chosen_share(keys: StepKeys, count: int, share: float, stream: str) -> Tensor:
+    """Return which images of a shard are chosen, each with a probability of its own draw, (count,) bool."""
+    return torch.from_numpy(step_uniforms(keys, count, stream=stream) < share)
 
 
 def partners(keys: StepKeys, count: int, *, stream: str, device: torch.device) -> Tensor:
@@ -18,9 +28,7 @@ def beta_weight(uniform: float, alpha: float) -> float:
     """Return a draw of Beta(alpha, alpha) for a uniform draw, by inversion of the distribution function."""
     if alpha == 1.0:
         return uniform
-    from scipy.special import betaincinv
-
-    return float(betaincinv(alpha, alpha, uniform))
+    return float(scipy.special.betaincinv(alpha, alpha, uniform))
 
 
 def soft_targets(targets: Tensor, num_classes: int) -> Tensor:
