@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
-from augment.files.published import Identified
-from eval.benchmarks.contract import Arrays, Benchmark, EvaluationData, FileSource, Passes
+from eval.benchmarks.contract import Benchmark, EvaluationData, FileSource, Passes
 from eval.benchmarks.protocols.baselines import baseline_problem, default_baseline, own_baseline_source
 from eval.benchmarks.protocols.checks import check_limit, check_names, check_severities
 from eval.benchmarks.protocols.corruption import CALIBRATION, recompute_corruptions
@@ -27,8 +26,6 @@ from eval.inference.subject import Subject
 from eval.metrics.corruption import corruption_errors
 from eval.published_files.folders import Preprocessing
 from eval.report import BenchmarkOutcome
-
-SOURCE: Final = "Hendrycks and Dietterich, ICLR 2019; hendrycks/robustness, ImageNet-C/create_c"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,18 +114,6 @@ def _published_baseline(config: PublishedCorruptionConfig, dataset: str, data_ro
     return default_baseline("c", dataset, config.kinds, data_root)
 
 
-def _generated_baseline(config: CorruptionConfig, dataset: str, data_root: Path | None) -> str | None:
-    return config.baseline
-
-
-def _passes(config: Any, data: EvaluationData) -> Passes:
-    return Passes(forward=data.used(config) * len(config.kinds) * len(config.severities))
-
-
-def _fine_rows(config: Any, side: int) -> Sequence[str]:
-    return tuple(config.kinds)
-
-
 def _published_problem(config: PublishedCorruptionConfig, data: EvaluationData) -> str | None:
     return published_problem("c", data) or _generated_problem(config, data)
 
@@ -147,20 +132,10 @@ def _published_files(config: PublishedCorruptionConfig, dataset: str, data_root:
 
 
 def _generated_files(config: CorruptionConfig, dataset: str, data_root: Path | None) -> Sequence[FileSource]:
-    frost = [FileSource(identities=_frost)] if config.frost == "pictures" and FROST in config.kinds else []
-    return [*frost, own_baseline_source(lambda root: config.baseline)]
-
-
-def _frost(data_root: Path | None) -> dict[str, Identified]:
-    return {FROST: frost_identity(data_root)}
-
-
-def _check_images(config: CorruptionConfig, side: int, channels: int) -> None:
-    check_effect("c", config.kinds, config.severities, side=side, channels=channels)
-
-
-def _recompute(config: Any, arrays: Arrays, data_root: Path | None, seed: int) -> BenchmarkOutcome:
-    return recompute_corruptions(arrays, baseline=config.baseline, data_root=data_root)
+    sources = [own_baseline_source(lambda root: config.baseline)]
+    if config.frost == "pictures" and FROST in config.kinds:
+        sources.append(FileSource(identities=lambda root: {FROST: frost_identity(root)}))
+    return sources
 
 
 C: Final = Benchmark(
@@ -172,32 +147,30 @@ C: Final = Benchmark(
     config=PublishedCorruptionConfig,
     metrics=("error", "mce", *CALIBRATION),
     run=run_published,
-    source=SOURCE,
+    source="Hendrycks and Dietterich, ICLR 2019; hendrycks/robustness, ImageNet-C/create_c",
     details="corruption",
-    fine_rows=_fine_rows,
+    fine_rows=lambda config, side: config.kinds,
     problem=_published_problem,
-    passes=_passes,
+    passes=lambda config, data: Passes(forward=data.used(config) * len(config.kinds) * len(config.severities)),
     files=_published_files,
     baseline=_published_baseline,
-    recompute=_recompute,
+    recompute=lambda config, arrays, data_root, seed: recompute_corruptions(
+        arrays, baseline=config.baseline, data_root=data_root
+    ),
 )
 
-C_GENERATED: Final = Benchmark(
+C_GENERATED: Final = replace(
+    C,
     name="c-generated",
     title="C (generated)",
-    axis="corruption",
     origin="generated",
     semantics=3,
     config=CorruptionConfig,
-    metrics=("error", "mce", *CALIBRATION),
     run=run_generated,
-    source=SOURCE,
-    details="corruption",
-    fine_rows=_fine_rows,
-    check_images=_check_images,
+    check_images=lambda config, side, channels: check_effect(
+        "c", config.kinds, config.severities, side=side, channels=channels
+    ),
     problem=_generated_problem,
-    passes=_passes,
     files=_generated_files,
-    baseline=_generated_baseline,
-    recompute=_recompute,
+    baseline=lambda config, dataset, data_root: config.baseline,
 )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from eval.benchmarks.contract import Arrays, Benchmark, EvaluationData, FileSource, Passes
+from eval.benchmarks.contract import Benchmark, FileSource, Passes, no_problem
 from eval.benchmarks.protocols.checks import check_limit, check_names, check_severities
 from eval.benchmarks.protocols.corruption import CALIBRATION, recompute_corruptions
 from eval.benchmarks.protocols.generated import evaluate_family
@@ -24,8 +24,6 @@ from eval.inference.subject import Subject
 from eval.published_files.arrays import CIFAR
 from eval.published_files.folders import Preprocessing
 from eval.report import BenchmarkOutcome
-
-SOURCE: Final = "Mintun, Kirillov, Xie, NeurIPS 2021; facebookresearch/augmentation-corruption"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,25 +89,9 @@ def run_generated(config: BarConfig, subject: Subject) -> BenchmarkOutcome:
     return evaluate_family(subject, "cbar", kinds, config.severities, config.max_images)
 
 
-def _passes(config: BarConfig, data: EvaluationData) -> Passes:
-    return Passes(forward=data.used(config) * len(config.chosen(data.side)) * len(config.severities))
-
-
-def _published_problem(config: PublishedBarConfig, data: EvaluationData) -> str | None:
-    return published_problem("cbar", data)
-
-
 def _published_files(config: PublishedBarConfig, dataset: str, data_root: Path | None) -> Sequence[FileSource]:
     kinds = config.chosen(32 if dataset in CIFAR else 224)
     return published_source("cbar", dataset, corruption_parts(dataset, kinds, config.severities))
-
-
-def _check_images(config: BarConfig, side: int, channels: int) -> None:
-    check_effect("cbar", config.chosen(side), config.severities, side=side, channels=channels)
-
-
-def _recompute(config: BarConfig, arrays: Arrays, data_root: Path | None, seed: int) -> BenchmarkOutcome:
-    return recompute_corruptions(arrays)
 
 
 CBAR: Final = Benchmark(
@@ -121,28 +103,28 @@ CBAR: Final = Benchmark(
     config=PublishedBarConfig,
     metrics=("error", *CALIBRATION),
     run=run_published,
-    source=SOURCE,
+    source="Mintun, Kirillov, Xie, NeurIPS 2021; facebookresearch/augmentation-corruption",
     details="corruption",
     fine_rows=BarConfig.chosen,
-    problem=_published_problem,
-    passes=_passes,
+    problem=lambda config, data: published_problem("cbar", data),
+    passes=lambda config, data: Passes(
+        forward=data.used(config) * len(config.chosen(data.side)) * len(config.severities)
+    ),
     files=_published_files,
-    recompute=_recompute,
+    recompute=lambda config, arrays, data_root, seed: recompute_corruptions(arrays),
 )
 
-CBAR_GENERATED: Final = Benchmark(
+CBAR_GENERATED: Final = replace(
+    CBAR,
     name="cbar-generated",
     title="C-bar (generated)",
-    axis="corruption",
     origin="generated",
     semantics=3,
     config=BarConfig,
-    metrics=("error", *CALIBRATION),
     run=run_generated,
-    source=SOURCE,
-    details="corruption",
-    fine_rows=BarConfig.chosen,
-    check_images=_check_images,
-    passes=_passes,
-    recompute=_recompute,
+    check_images=lambda config, side, channels: check_effect(
+        "cbar", config.chosen(side), config.severities, side=side, channels=channels
+    ),
+    problem=no_problem,
+    files=None,
 )

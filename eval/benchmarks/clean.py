@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final
 
-from eval.benchmarks.contract import Arrays, Benchmark, EvaluationData, Passes
+from eval.benchmarks.contract import Benchmark, Passes
 from eval.benchmarks.protocols.calibration import calibration_values, missing_calibration
 from eval.benchmarks.protocols.checks import check_limit
 from eval.inference.predict import clean_predictions, remember_logits
@@ -72,14 +71,6 @@ def clean_outcome(predictions: Predictions) -> BenchmarkOutcome:
     )
 
 
-def _passes(config: CleanConfig, data: EvaluationData) -> Passes:
-    return Passes(forward=0, clean=data.used(config))
-
-
-def _recompute(config: CleanConfig, arrays: Arrays, data_root: Path | None, seed: int) -> BenchmarkOutcome:
-    return clean_outcome(predictions_from(arrays, "clean"))
-
-
 CLEAN: Final = Benchmark(
     name="clean",
     title="Clean",
@@ -90,6 +81,6 @@ CLEAN: Final = Benchmark(
     metrics=("error", *CALIBRATION),
     run=run,
     source="the dataset's test split; calibration as in andyzoujm/pixmix, calibration_tools.py",
-    passes=_passes,
-    recompute=_recompute,
+    passes=lambda config, data: Passes(forward=0, clean=data.used(config)),
+    recompute=lambda config, arrays, data_root, seed: clean_outcome(predictions_from(arrays, "clean")),
 )

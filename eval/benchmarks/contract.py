@@ -109,7 +109,8 @@ def _once(config: Any, data: EvaluationData) -> Passes:
     return Passes(forward=data.used(config))
 
 
-def _no_problem(config: Any, data: EvaluationData) -> str | None:
+def no_problem(config: Any, data: EvaluationData) -> str | None:
+    """Know nothing against a test split."""
     return None
 
 
@@ -160,7 +161,7 @@ class Benchmark:
     fine_rows: Callable[[Any, int], Sequence[str]] | None = None
     variants: tuple[str, ...] = ()
     check_images: Callable[[Any, int, int], None] | None = None
-    problem: Callable[[Any, EvaluationData], str | None] = _no_problem
+    problem: Callable[[Any, EvaluationData], str | None] = no_problem
     passes: Callable[[Any, EvaluationData], Passes] = _once
     files: Callable[[Any, str, Path | None], Sequence[FileSource]] | None = None
     datasets: Callable[[Any], tuple[str, ...]] = _no_datasets

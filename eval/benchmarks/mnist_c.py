@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from eval.benchmarks.contract import Benchmark, EvaluationData, FileSource, Passes
+from eval.benchmarks.contract import Benchmark, FileSource, Passes, no_problem
 from eval.benchmarks.protocols.checks import check_limit, check_names
 from eval.benchmarks.protocols.corruption import errors_only, evaluate_corruptions
 from eval.benchmarks.protocols.generated import evaluate_family
@@ -17,8 +17,6 @@ from eval.corruptions.mnist.registry import MNIST_CORRUPTIONS
 from eval.inference.subject import Subject
 from eval.published_files.arrays import mnist_corruptions
 from eval.report import BenchmarkOutcome
-
-SOURCE: Final = "Mu and Gilmer, 2019; google-research/mnist-c"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,25 +56,9 @@ def run_generated(config: MnistCorruptionConfig, subject: Subject) -> BenchmarkO
     return errors_only(evaluate_family(subject, "mnist-c", config.kinds, (1,), config.max_images))
 
 
-def _passes(config: MnistCorruptionConfig, data: EvaluationData) -> Passes:
-    return Passes(forward=data.used(config) * len(config.kinds))
-
-
-def _fine_rows(config: MnistCorruptionConfig, side: int) -> Sequence[str]:
-    return config.kinds
-
-
-def _published_problem(config: MnistCorruptionConfig, data: EvaluationData) -> str | None:
-    return published_problem("mnist-c", data)
-
-
 def _published_files(config: MnistCorruptionConfig, dataset: str, data_root: Path | None) -> Sequence[FileSource]:
     parts = [f"{kind}/test_{part}.npy" for kind in config.kinds for part in ("images", "labels")]
     return published_source("mnist-c", dataset, parts)
-
-
-def _check_images(config: MnistCorruptionConfig, side: int, channels: int) -> None:
-    check_effect("mnist-c", config.kinds, (1,), side=side, channels=channels)
 
 
 MNIST_C: Final = Benchmark(
@@ -88,26 +70,24 @@ MNIST_C: Final = Benchmark(
     config=MnistCorruptionConfig,
     metrics=("error",),
     run=run_published,
-    source=SOURCE,
+    source="Mu and Gilmer, 2019; google-research/mnist-c",
     details="corruption",
-    fine_rows=_fine_rows,
-    problem=_published_problem,
-    passes=_passes,
+    fine_rows=lambda config, side: config.kinds,
+    problem=lambda config, data: published_problem("mnist-c", data),
+    passes=lambda config, data: Passes(forward=data.used(config) * len(config.kinds)),
     files=_published_files,
 )
 
-MNIST_C_GENERATED: Final = Benchmark(
+MNIST_C_GENERATED: Final = replace(
+    MNIST_C,
     name="mnist-c-generated",
     title="MNIST-C (generated)",
-    axis="corruption",
     origin="generated",
     semantics=2,
-    config=MnistCorruptionConfig,
-    metrics=("error",),
     run=run_generated,
-    source=SOURCE,
-    details="corruption",
-    fine_rows=_fine_rows,
-    check_images=_check_images,
-    passes=_passes,
+    check_images=lambda config, side, channels: check_effect(
+        "mnist-c", config.kinds, (1,), side=side, channels=channels
+    ),
+    problem=no_problem,
+    files=None,
 )

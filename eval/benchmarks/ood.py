@@ -15,22 +15,22 @@ from augment.files.walk import named
 from augment.lookup.parameters import nearest
 from eval.benchmarks.contract import Arrays, Benchmark, EvaluationData, FileSource, Passes
 from eval.benchmarks.protocols.checks import check_at_least_one, check_limit, check_names
+from eval.benchmarks.protocols.detection import check_ratio, outlier_outcome
 from eval.errors import EvalError
 from eval.inference.agreement import describe
 from eval.inference.predict import ImageSet, clean_predictions, of_array, predict_sets
-from eval.inference.sampling import chosen_indices, limit_notes, outlier_subsets
+from eval.inference.sampling import chosen_indices, limit_notes
 from eval.inference.subject import Subject
-from eval.metrics.anomaly import Detection, detection, outlier_count, subset_sizes
+from eval.metrics.anomaly import Detection, outlier_count
 from eval.metrics.scores import OOD_SHARE, SCORES, ScoreName
 from eval.outliers.files import identities_of_sets, missing_sets, unusable_sets
 from eval.outliers.fit import fit_images
 from eval.outliers.folders import folder_images
 from eval.outliers.generated import outliers
 from eval.outliers.sets import FOLDER_PREFIX, IMAGE_SETS, OUTLIER_SETS, UnreadableSetError, outlier_files
-from eval.predictions import Predictions, predictions_from
-from eval.report import LEFT_OUT, REFUSED_SETS, BenchmarkOutcome, MetricValue, small_sets_note
+from eval.predictions import predictions_from
+from eval.report import LEFT_OUT, REFUSED_SETS, BenchmarkOutcome
 
-SOURCE: Final = "Hendrycks, Mazeika, Dietterich, ICLR 2019; hendrycks/outlier-exposure, CIFAR/test.py"
 GENERATED_OUTLIERS: Final = tuple(OUTLIER_SETS)
 LARGEST_OVERLAP: Final = 0.01
 """Share of an outlier set that may be found among the test images, byte by byte."""
@@ -190,78 +190,12 @@ def _evaluate(
     subject: Subject, indices: NDArray[np.int64], sets: Sequence[ImageSet], *, score: ScoreName, repeats: int
 ) -> BenchmarkOutcome:
     """Evaluate a subject on outlier sets with the field "set"."""
-    _check_ratio(len(indices))
+    check_ratio(len(indices))
     inside = clean_predictions(subject, indices)
     outside = predict_sets(subject, sets)
     named = {str(images.fields["set"]): each for images, each in zip(sets, outside, strict=True)}
     outcome = outlier_outcome(inside, named, score=score, repeats=repeats, seed=subject.seed)
     return replace(outcome, notes={**outcome.notes, **limit_notes(subject, len(indices))})
-
-
-def _check_ratio(num_inside: int) -> None:
-    if num_inside < OOD_SHARE:
-        raise EvalError(
-            f"outliers are compared one to {OOD_SHARE} test images, but there are {num_inside} test images; use more"
-        )
-
-
-def outlier_outcome(
-    inside: Predictions, outside: Mapping[str, Predictions], *, score: ScoreName, repeats: int, seed: int
-) -> BenchmarkOutcome:
-    """Return what predictions on the test images and on outlier sets come to.
-
-    Each set's value is the mean over random subsets of the published ratio (`eval.inference.sampling.outlier_subsets`); the
-    metrics are the plain mean over sets. The notes say how many images of each set were taken, and which sets are small.
-
-    Raises:
-        EvalError: If there are fewer than five test images, so that no subset has the ratio.
-    """
-    _check_ratio(len(inside))
-    rows: list[dict[str, Any]] = []
-    taken: dict[str, dict[str, int]] = {}
-    for label, predictions in outside.items():
-        subsets = list(outlier_subsets(len(predictions), len(inside), repeats=repeats, seed=seed))
-        num_outliers, num_inside = subset_sizes(len(predictions), len(inside))
-        taken[label] = {
-            "outliers": num_outliers,
-            "of_outliers": len(predictions),
-            "test_images": num_inside,
-            "of_test_images": len(inside),
-            "subsets": len(subsets),
-        }
-        for name in SCORES:
-            found = _mean_detection(inside.score(name), predictions.score(name), subsets)
-            rows.append({"set": label, "variant": name, **found._asdict(), "n": num_outliers + num_inside})
-    means = {name: _means(rows, name) for name in SCORES}
-    rows += [{"set": "mean", "variant": name, **values} for name, values in means.items()]
-    total = len(inside) + sum(len(each) for each in outside.values())
-    arrays = inside.arrays("in-distribution")
-    for label, predictions in outside.items():
-        arrays |= predictions.arrays(f"outliers/{label}")
-    return BenchmarkOutcome(
-        metrics={metric: MetricValue(value, total) for metric, value in means[score].items()},
-        rows=tuple(rows),
-        arrays=arrays,
-        notes={
-            "variant": score,
-            "taken": taken,
-            **small_sets_note({label: len(each) for label, each in outside.items()}),
-        },
-    )
-
-
-def _mean_detection(
-    inside: NDArray[np.float64],
-    outside: NDArray[np.float64],
-    subsets: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
-) -> Detection:
-    found = [detection(outside[chosen], inside[faced]) for chosen, faced in subsets]
-    return Detection(*(float(value) for value in np.mean(found, axis=0)))
-
-
-def _means(rows: Sequence[dict[str, Any]], score: str) -> dict[str, float]:
-    chosen = [row for row in rows if row["variant"] == score]
-    return {metric: float(np.mean([row[metric] for row in chosen])) for metric in Detection._fields}
 
 
 def _passes(config: OutlierConfig | GeneratedOutlierConfig, data: EvaluationData) -> Passes:
@@ -273,10 +207,6 @@ def _passes(config: OutlierConfig | GeneratedOutlierConfig, data: EvaluationData
         clean=used,
         unknown=tuple(name for name, size in sizes.items() if size is None),
     )
-
-
-def _fine_rows(config: OutlierConfig | GeneratedOutlierConfig, side: int) -> Sequence[str]:
-    return (*config.sets, "mean")
 
 
 def _problem(config: OutlierConfig | GeneratedOutlierConfig, data: EvaluationData) -> str | None:
@@ -330,9 +260,9 @@ OOD: Final = Benchmark(
     config=OutlierConfig,
     metrics=Detection._fields,
     run=run,
-    source=SOURCE,
+    source="Hendrycks, Mazeika, Dietterich, ICLR 2019; hendrycks/outlier-exposure, CIFAR/test.py",
     details="set",
-    fine_rows=_fine_rows,
+    fine_rows=lambda config, side: (*config.sets, "mean"),
     variants=tuple(SCORES),
     problem=_problem,
     passes=_passes,
@@ -341,20 +271,14 @@ OOD: Final = Benchmark(
     recompute=_recompute,
 )
 
-OOD_GENERATED: Final = Benchmark(
+OOD_GENERATED: Final = replace(
+    OOD,
     name="ood-generated",
     title="OOD (generated)",
-    axis="anomaly",
     origin="generated",
     semantics=2,
     config=GeneratedOutlierConfig,
-    metrics=Detection._fields,
     run=run_generated,
-    source=SOURCE,
-    details="set",
-    fine_rows=_fine_rows,
-    variants=tuple(SCORES),
-    problem=_problem,
-    passes=_passes,
-    recompute=_recompute,
+    files=None,
+    datasets=lambda config: (),
 )

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from eval.benchmarks.contract import Arrays, Benchmark, EvaluationData, FileSource, Passes
 from eval.benchmarks.protocols.baselines import (
     Baseline,
-    baseline_for,
     baseline_problem,
     default_baseline,
     own_baseline_source,
 )
 from eval.benchmarks.protocols.checks import check_limit, check_names
+from eval.benchmarks.protocols.consistency import RATES, consistency_outcome
 from eval.benchmarks.protocols.published import (
     classes_in,
     folder_of,
@@ -35,14 +35,6 @@ from eval.errors import EvalError
 from eval.inference.predict import ImageSet, predict_sets
 from eval.inference.sampling import chosen_indices, limit_notes
 from eval.inference.subject import Subject
-from eval.metrics.consistency import (
-    flip_probability,
-    mean_rate,
-    normalised_rate,
-    rate_ratios,
-    reference_of,
-    top5_distance,
-)
 from eval.perturbations.frames import perturb
 from eval.perturbations.p.registry import (
     PERTURBATIONS,
@@ -54,11 +46,7 @@ from eval.perturbations.p.registry import (
 from eval.published_files.arrays import CIFAR, cifar_perturbations
 from eval.published_files.sets import PublishedSet
 from eval.published_files.videos import video_perturbations
-from eval.report import BenchmarkOutcome, MetricValue, small_sets_note
-
-SOURCE: Final = "Hendrycks and Dietterich, ICLR 2019; hendrycks/robustness, ImageNet-P"
-RATES: Final = ("mfr", "mt5d")
-METRICS: Final = ("mfr", "mt5d", "mfr-normalised", "mt5d-normalised")
+from eval.report import BenchmarkOutcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +95,7 @@ def run_published(config: PerturbationConfig, subject: Subject) -> BenchmarkOutc
         sets = video_perturbations(folder, classes, kinds=kinds, difficulty=config.difficulty)
     chosen = limited(sets, config.max_images, subject, names=("perturbation",))
     baseline = _published_baseline(config, subject.dataset, subject.data_root)
-    outcome = _evaluate(subject, chosen, replace(config, baseline=baseline))
+    outcome = _evaluate(subject, chosen, config, baseline)
     return replace(outcome, notes={**outcome.notes, **set_limit_notes(sets, config.max_images)})
 
 
@@ -119,11 +107,13 @@ def run_generated(config: PerturbationConfig, subject: Subject) -> BenchmarkOutc
     """
     indices = chosen_indices(subject, config.max_images)
     sets = [_generated(subject, kind, indices, config.difficulty) for kind in config.chosen]
-    outcome = _evaluate(subject, sets, config)
+    outcome = _evaluate(subject, sets, config, config.baseline)
     return replace(outcome, notes={**outcome.notes, "generated": True, **limit_notes(subject, len(indices))})
 
 
-def _evaluate(subject: Subject, sets: Sequence[ImageSet], config: PerturbationConfig) -> BenchmarkOutcome:
+def _evaluate(
+    subject: Subject, sets: Sequence[ImageSet], config: PerturbationConfig, baseline: str | None
+) -> BenchmarkOutcome:
     """Evaluate a subject on sets of sequences with the field "perturbation".
 
     A set holds the frames of one sequence after those of another; its group is the number of frames.
@@ -133,58 +123,19 @@ def _evaluate(subject: Subject, sets: Sequence[ImageSet], config: PerturbationCo
         str(images.fields["perturbation"]): each.top_classes.reshape(-1, images.group, each.top_classes.shape[1])
         for images, each in zip(sets, predictions, strict=True)
     }
-    return perturbation_outcome(ranked, config, data_root=subject.data_root)
+    return _outcome(ranked, config, baseline, subject.data_root)
 
 
-def perturbation_outcome(
-    ranked: Mapping[str, NDArray[np.unsignedinteger]], config: PerturbationConfig, *, data_root: Path | None = None
+def _outcome(
+    ranked: Mapping[str, NDArray[np.unsignedinteger]],
+    config: PerturbationConfig,
+    baseline: str | None,
+    data_root: Path | None,
 ) -> BenchmarkOutcome:
-    """Return what the best classes by perturbation, (sequences, frames, ranks), come to.
-
-    Raises:
-        EvalError: If the baseline is unknown or lacks a perturbation.
-    """
-    rows: list[dict[str, Any]] = [
-        {"perturbation": kind, **_rates(each, kind, config.difficulty), "n": len(each)} for kind, each in ranked.items()
-    ]
-    total = sum(row["n"] for row in rows)
-    metrics = {rate: mean_rate({row["perturbation"]: row[rate] for row in rows}) for rate in RATES}
-    notes: dict[str, Any] = {"weather": config.weather, "difficulty": config.difficulty}
-    notes |= small_sets_note({row["perturbation"]: row["n"] for row in rows})
-    if config.baseline is not None:
-        metrics |= _normalise(rows, config.baseline, data_root)
-        notes["baseline"] = config.baseline
-    return BenchmarkOutcome(
-        metrics={name: MetricValue(value, total) for name, value in metrics.items()},
-        rows=tuple(rows),
-        arrays={f"{kind}/top_classes": each for kind, each in ranked.items()},
-        notes=notes,
+    notes = {"weather": config.weather}
+    return consistency_outcome(
+        ranked, difficulty=config.difficulty, baseline=baseline, notes=notes, data_root=data_root
     )
-
-
-def _rates(ranked: NDArray[np.unsignedinteger], kind: str, difficulty: int) -> dict[str, float]:
-    """Return flip probability and top-5 distance; the difficulty of noise is in its frames, not in which are compared."""
-    reference = reference_of(kind)
-    step = 1 if reference == "first" else difficulty
-    return {
-        "mfr": flip_probability(ranked[:, :, 0], reference=reference, difficulty=step),
-        "mt5d": top5_distance(ranked, reference=reference, difficulty=step),
-    }
-
-
-def _normalise(rows: list[dict[str, Any]], name: str, data_root: Path | None) -> dict[str, float]:
-    """Add normalised rates to the rows and return their means."""
-    baseline = baseline_for(name, data_root)
-    means: dict[str, float] = {}
-    for rate, known in (("mfr", baseline.flip_rates), ("mt5d", baseline.top5_distances)):
-        rates = {row["perturbation"]: row[rate] for row in rows}
-        try:
-            means[f"{rate}-normalised"], ratios = normalised_rate(rates, known), rate_ratios(rates, known)
-        except ValueError as error:
-            raise EvalError(f"baseline {name!r} cannot normalise {rate}: {error}") from error
-        for row in rows:
-            row[f"{rate}-normalised"] = ratios[row["perturbation"]]
-    return means
 
 
 def _generated(subject: Subject, kind: str, indices: NDArray[np.int64], difficulty: int) -> ImageSet:
@@ -212,10 +163,6 @@ def _published_baseline(config: PerturbationConfig, dataset: str, data_root: Pat
     return default_baseline("p", dataset, config.chosen, data_root)
 
 
-def _generated_baseline(config: PerturbationConfig, dataset: str, data_root: Path | None) -> str | None:
-    return config.baseline
-
-
 def _missing_baseline(config: PerturbationConfig, dataset: str, data_root: Path) -> str | None:
     if _published_baseline(config, dataset, data_root) is not None:
         return None
@@ -223,14 +170,6 @@ def _missing_baseline(config: PerturbationConfig, dataset: str, data_root: Path)
         f"'mfr-normalised' and 'mt5d-normalised' of {dataset!r} are divided by the numbers of a baseline network, which were "
         f"never published and are not in {data_root}; measure AlexNet's on your files: dreamgrid data baselines --model alexnet"
     )
-
-
-def _passes(config: PerturbationConfig, data: EvaluationData) -> Passes:
-    return Passes(forward=data.used(config) * sum(num_frames(kind, data.side) for kind in config.chosen))
-
-
-def _fine_rows(config: PerturbationConfig, side: int) -> Sequence[str]:
-    return config.chosen
 
 
 def _published_problem(config: PerturbationConfig, data: EvaluationData) -> str | None:
@@ -256,14 +195,6 @@ def _published_files(config: PerturbationConfig, dataset: str, data_root: Path |
     ]
 
 
-def _generated_files(config: PerturbationConfig, dataset: str, data_root: Path | None) -> Sequence[FileSource]:
-    return [own_baseline_source(lambda root: config.baseline)]
-
-
-def _check_images(config: PerturbationConfig, side: int, channels: int) -> None:
-    check_side(side)
-
-
 def _recompute(config: PerturbationConfig, arrays: Arrays, data_root: Path | None, seed: int) -> BenchmarkOutcome:
     suffix = "/top_classes"
     ranked: dict[str, NDArray[np.unsignedinteger[Any]]] = {
@@ -271,7 +202,7 @@ def _recompute(config: PerturbationConfig, arrays: Arrays, data_root: Path | Non
         for name, values in arrays.items()
         if name.endswith(suffix)
     }
-    return perturbation_outcome(ranked, config, data_root=data_root)
+    return _outcome(ranked, config, config.baseline, data_root)
 
 
 P: Final = Benchmark(
@@ -281,35 +212,31 @@ P: Final = Benchmark(
     origin="published",
     semantics=1,
     config=PerturbationConfig,
-    metrics=METRICS,
+    metrics=(*RATES, *(f"{rate}-normalised" for rate in RATES)),
     run=run_published,
-    source=SOURCE,
+    source="Hendrycks and Dietterich, ICLR 2019; hendrycks/robustness, ImageNet-P",
     details="perturbation",
-    fine_rows=_fine_rows,
+    fine_rows=lambda config, side: config.chosen,
     problem=_published_problem,
-    passes=_passes,
+    passes=lambda config, data: Passes(
+        forward=data.used(config) * sum(num_frames(kind, data.side) for kind in config.chosen)
+    ),
     files=_published_files,
     baseline=_published_baseline,
     missing_baseline=_missing_baseline,
     recompute=_recompute,
 )
 
-P_GENERATED: Final = Benchmark(
+P_GENERATED: Final = replace(
+    P,
     name="p-generated",
     title="P (generated)",
-    axis="consistency",
     origin="generated",
     semantics=2,
-    config=PerturbationConfig,
-    metrics=METRICS,
     run=run_generated,
-    source=SOURCE,
-    details="perturbation",
-    fine_rows=_fine_rows,
-    check_images=_check_images,
+    check_images=lambda config, side, channels: check_side(side),
     problem=_generated_problem,
-    passes=_passes,
-    files=_generated_files,
-    baseline=_generated_baseline,
-    recompute=_recompute,
+    files=lambda config, dataset, data_root: [own_baseline_source(lambda root: config.baseline)],
+    baseline=lambda config, dataset, data_root: config.baseline,
+    missing_baseline=None,
 )

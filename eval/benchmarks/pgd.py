@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -208,15 +208,11 @@ PGD: Final = Benchmark(
     passes=_passes,
 )
 
-PGD_REFERENCE: Final = Benchmark(
+PGD_REFERENCE: Final = replace(
+    PGD,
     name="pgd-reference",
     title="PGD (reference)",
-    axis="adversaries",
-    origin="none",
-    semantics=1,
     config=ReferencePgdConfig,
-    metrics=("error",),
     run=run_reference,
     source="andyzoujm/pixmix, cifar.py, with its wider reach",
-    passes=_passes,
 )

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from augment.files.walk import class_folders
-from eval.benchmarks.contract import Benchmark, EvaluationData, FileSource, Passes
+from eval.benchmarks.contract import Benchmark, EvaluationData, Passes
 from eval.benchmarks.protocols.calibration import calibration_values, missing_calibration
 from eval.benchmarks.protocols.checks import check_limit
 from eval.benchmarks.protocols.corruption import CALIBRATION
@@ -74,10 +72,6 @@ def _passes(config: RenditionConfig, data: EvaluationData) -> Passes:
     return Passes(forward=total if config.max_images is None else min(config.max_images, total))
 
 
-def _files(config: RenditionConfig, dataset: str, data_root: Path | None) -> Sequence[FileSource]:
-    return published_source("r", dataset, ["."])
-
-
 R: Final = Benchmark(
     name="r",
     title="R",
@@ -90,5 +84,5 @@ R: Final = Benchmark(
     source="Hendrycks et al., ICCV 2021; hendrycks/imagenet-r, eval.py: 30,000 renditions of 200 classes",
     problem=_problem,
     passes=_passes,
-    files=_files,
+    files=lambda config, dataset, data_root: published_source("r", dataset, ["."]),
 )
