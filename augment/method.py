@@ -75,6 +75,19 @@ def require(condition: bool, rule: str, value: object) -> None:
         raise ValueError(f"{rule}, but got {value!r}")
 
 
-def require_fraction(name: str, value: float) -> None:
-    """Raise ValueError unless a value is in [0, 1]."""
-    require(0.0 <= value <= 1.0, f"{name} must be between 0 and 1", value)
+def require_at_least(config: object, **least: float) -> None:
+    """Raise ValueError unless each field named is at least its bound."""
+    for name, bound in least.items():
+        require(getattr(config, name) >= bound, f"{name} must be at least {bound}", getattr(config, name))
+
+
+def require_above_0(config: object, *names: str) -> None:
+    """Raise ValueError unless each field named is above 0."""
+    for name in names:
+        require(getattr(config, name) > 0, f"{name} must be above 0", getattr(config, name))
+
+
+def require_fraction(config: object, *names: str) -> None:
+    """Raise ValueError unless each field named is in [0, 1]."""
+    for name in names:
+        require(0.0 <= getattr(config, name) <= 1.0, f"{name} must be between 0 and 1", getattr(config, name))

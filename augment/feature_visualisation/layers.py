@@ -20,7 +20,7 @@ class Layer:
 
 
 class _DeepestReachedError(Exception):
-    """Ends a forward pass once every wanted layer has been seen."""
+    """Ends a forward pass once every layer has been seen."""
 
 
 def input_channels(model: nn.Module) -> int:
@@ -51,25 +51,13 @@ def visual_layers(model: nn.Module, side: int) -> tuple[Layer, ...]:
     blocks = [name for name, module in model.named_modules() if _is_block(model, name, module)]
     device = next(model.parameters()).device
     probe = torch.full((1, input_channels(model), side, side), 0.5, device=device)
-    seen: dict[str, int] = {}
-
-    def note(name: str) -> Any:
-        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
-            if isinstance(output, Tensor) and output.ndim == 4 and name not in seen:
-                seen[name] = output.shape[1]
-
-        return hook
-
-    wanted = [*convolutions[:1], *blocks] if blocks else convolutions
-    modules = dict(model.named_modules())
-    handles = [modules[name].register_forward_hook(note(name)) for name in wanted]
-    try:
-        with frozen(model), torch.no_grad():
-            model(probe)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return tuple(Layer(name=name, num_channels=channels) for name, channels in seen.items())
+    with frozen(model), torch.no_grad():
+        maps = activations(model, probe, [*convolutions[:1], *blocks] if blocks else convolutions)
+    return tuple(
+        Layer(name=name, num_channels=output.shape[1])
+        for name, output in maps.items()
+        if isinstance(output, Tensor) and output.ndim == 4
+    )
 
 
 def _is_block(model: nn.Module, name: str, module: nn.Module) -> bool:
@@ -82,7 +70,7 @@ def _is_block(model: nn.Module, name: str, module: nn.Module) -> bool:
 
 
 def activations(model: nn.Module, images: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
-    """Return the feature maps of layers by name; the pass ends as soon as all have been seen.
+    """Return the feature maps of layers by name; in the order of the pass, which ends as soon as all have been seen.
 
     Args:
         model: The network, frozen.

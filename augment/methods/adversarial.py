@@ -14,7 +14,7 @@ from typing import Final
 from augment.heavy import Tensor, functional, nn, torch
 from augment.kernels.counters import StepKeys
 from augment.kernels.step_draws import shard_generator
-from augment.method import Method, require
+from augment.method import Method, require_above_0, require_at_least
 from augment.networks.modes import bare, evaluating
 from augment.treatment import Treatment, TreatmentContext
 
@@ -41,9 +41,8 @@ class AdversarialConfig:
         return "linf"
 
     def __post_init__(self) -> None:
-        require(self.epsilon > 0.0, "epsilon must be above 0", self.epsilon)
-        require(self.step_size > 0.0, "step_size must be above 0", self.step_size)
-        require(self.steps >= 1, "steps must be at least 1", self.steps)
+        require_above_0(self, "epsilon", "step_size")
+        require_at_least(self, steps=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

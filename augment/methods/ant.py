@@ -22,7 +22,7 @@ from augment.files.named import named_file, require_in_data_root
 from augment.heavy import Tensor, functional, nn, torch
 from augment.kernels.counters import StepKeys, step_uniforms
 from augment.kernels.step_draws import partners, shard_generator
-from augment.method import Method, require, require_fraction
+from augment.method import Method, require, require_above_0, require_at_least, require_fraction
 from augment.networks.modes import bare, frozen
 from augment.networks.weights import Convolution, convolutions_of, read_weights
 from augment.treatment import Treatment, TreatmentContext
@@ -62,14 +62,12 @@ class AntConfig:
     generator_content: str = ""
 
     def __post_init__(self) -> None:
-        require(self.epsilon >= 0.0, "epsilon must not be negative", self.epsilon)
+        require_at_least(self, epsilon=0, hidden=1, retrain_steps=0, replay_share=0)
+        require_above_0(self, "generator_lr", "retrain_lr")
+        require_fraction(self, "clean_share")
         require(self.kernel in (1, 3), "kernel must be 1 or 3", self.kernel)
-        require(self.hidden >= 1, "hidden must be at least 1", self.hidden)
-        require(min(self.generator_lr, self.retrain_lr) > 0.0, "learning rates must be above 0", self.generator_lr)
-        require(self.retrain_steps >= 0, "retrain_steps must not be negative", self.retrain_steps)
-        require_fraction("clean_share", self.clean_share)
         total = self.clean_share + 2 * self.replay_share
-        require(self.replay_share >= 0.0 and total <= 1.0, "clean_share + 2 replay_share must be at most 1", total)
+        require(total <= 1.0, "clean_share + 2 replay_share must be at most 1", total)
         require_in_data_root("generator", self.generator)
 
 

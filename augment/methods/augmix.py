@@ -32,7 +32,7 @@ from augment.kernels.operations import (
     draw_operations,
     scratch,
 )
-from augment.method import Method, require
+from augment.method import Method, require_at_least
 from augment.treatment import LossOutput, Treatment, TreatmentContext
 
 NUM_VIEWS: Final = 3
@@ -56,8 +56,7 @@ class AugMixConfig:
 
     def __post_init__(self) -> None:
         check_operations(self.operations, self.severity)
-        require(self.width >= 1, "width must be at least 1", self.width)
-        require(self.depth >= 1, "depth must be at least 1", self.depth)
+        require_at_least(self, width=1, depth=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +71,7 @@ class AugMixJsdConfig(AugMixConfig):
 
     def __post_init__(self) -> None:
         AugMixConfig.__post_init__(self)  # super() fails in classes with slots
-        require(self.consistency_weight >= 0.0, "consistency_weight must not be negative", self.consistency_weight)
+        require_at_least(self, consistency_weight=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

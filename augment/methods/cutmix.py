@@ -15,7 +15,7 @@ from typing import Final
 from augment.heavy import Tensor, nn
 from augment.kernels.counters import StepKeys, step_uniforms
 from augment.kernels.step_draws import beta_weight, partners, soft_targets
-from augment.method import Method, require, require_fraction
+from augment.method import Method, require_above_0, require_fraction
 from augment.treatment import Treatment, TreatmentContext
 
 
@@ -32,8 +32,8 @@ class CutMixConfig:
     alpha: float = 1.0
 
     def __post_init__(self) -> None:
-        require_fraction("probability", self.probability)
-        require(self.alpha > 0.0, "alpha must be above 0", self.alpha)
+        require_fraction(self, "probability")
+        require_above_0(self, "alpha")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,7 +34,7 @@ class CutoutConfig:
     side_fraction: float = 0.5
 
     def __post_init__(self) -> None:
-        require_fraction("side_fraction", self.side_fraction)
+        require_fraction(self, "side_fraction")
 
 
 def cut_out(

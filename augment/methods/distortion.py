@@ -18,7 +18,7 @@ from augment.files.named import named_file, require_in_data_root
 from augment.heavy import Tensor, nn, torch
 from augment.kernels.counters import StepKeys
 from augment.kernels.step_draws import chosen_share, shard_generator
-from augment.method import require, require_fraction
+from augment.method import require_above_0, require_at_least, require_fraction
 from augment.networks.weights import reset_convolutions
 from augment.treatment import StoredCopy, Treatment, TreatmentContext
 
@@ -45,9 +45,9 @@ class DistortionConfig:
     stored_copy_content: str = ""
 
     def __post_init__(self) -> None:
-        require_fraction("share", self.share)
-        require(self.train_steps >= 0, "train_steps must not be negative", self.train_steps)
-        require(self.lr > 0.0, "lr must be above 0", self.lr)
+        require_fraction(self, "share")
+        require_at_least(self, train_steps=0)
+        require_above_0(self, "lr")
         require_in_data_root("stored_copy", self.stored_copy)
 
 

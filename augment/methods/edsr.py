@@ -17,7 +17,7 @@ from augment.files.named import named_file, require_in_data_root
 from augment.heavy import Tensor, functional, nn, torch
 from augment.kernels.counters import StepKeys
 from augment.kernels.step_draws import shard_generator
-from augment.method import Method, require
+from augment.method import Method, require_at_least
 from augment.methods.distortion import DistortionConfig, LearnedDistortion
 from augment.treatment import TreatmentContext
 
@@ -46,8 +46,7 @@ class EdsrConfig(DistortionConfig):
 
     def __post_init__(self) -> None:
         DistortionConfig.__post_init__(self)  # super() fails in classes with slots
-        require(min(self.num_blocks, self.hidden) >= 1, "num_blocks and hidden must be at least 1", self.num_blocks)
-        require(self.num_edits >= 0, "num_edits must not be negative", self.num_edits)
+        require_at_least(self, num_blocks=1, hidden=1, num_edits=0)
         require_in_data_root("weights", self.weights)
 
 

@@ -13,7 +13,7 @@ from typing import Final
 from augment.heavy import Tensor, nn
 from augment.kernels.counters import StepKeys, step_uniforms
 from augment.kernels.step_draws import beta_weight, partners, soft_targets
-from augment.method import Method, require
+from augment.method import Method, require_above_0
 from augment.treatment import Treatment, TreatmentContext
 
 
@@ -28,7 +28,7 @@ class MixupConfig:
     alpha: float = 1.0
 
     def __post_init__(self) -> None:
-        require(self.alpha > 0.0, "alpha must be above 0", self.alpha)
+        require_above_0(self, "alpha")
 
 
 class Mixup(Treatment):

@@ -39,7 +39,7 @@ class SaltAndPepperConfig:
     probability: float = 0.1
 
     def __post_init__(self) -> None:
-        require_fraction("probability", self.probability)
+        require_fraction(self, "probability")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ class NoiseConfig:
     def __post_init__(self) -> None:
         rule = "scales must be one or more numbers above 0"
         require(len(self.scales) >= 1 and min(self.scales) > 0.0, rule, self.scales)
-        require_fraction("share", self.share)
+        require_fraction(self, "share")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

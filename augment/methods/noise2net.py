@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from augment.heavy import Tensor, functional, nn, torch
 from augment.kernels.counters import StepKeys, step_uniforms
 from augment.kernels.step_draws import shard_generator
-from augment.method import Method, require
+from augment.method import Method, require_above_0, require_at_least
 from augment.treatment import Treatment, TreatmentContext
 
 SPLITS: Final = 4
@@ -37,10 +37,8 @@ class Noise2NetConfig:
     std: float = 0.5
 
     def __post_init__(self) -> None:
-        require(self.max_strength >= 0.0, "max_strength must not be negative", self.max_strength)
-        require(self.num_blocks >= 1, "num_blocks must be at least 1", self.num_blocks)
-        require(self.hidden >= 1, "hidden must be at least 1", self.hidden)
-        require(self.std > 0.0, "std must be above 0", self.std)
+        require_at_least(self, max_strength=0, num_blocks=1, hidden=1)
+        require_above_0(self, "std")
 
 
 class Branch(NamedTuple):

@@ -20,7 +20,7 @@ from augment.errors import AugmentError
 from augment.heavy import Tensor, functional, nn, torch
 from augment.kernels.counters import SampleKeys, StepKeys, uniforms
 from augment.kernels.geometry import gather_crop_flip
-from augment.method import Method, require
+from augment.method import Method, require_at_least
 from augment.treatment import LossOutput, Treatment, TreatmentContext
 
 
@@ -41,9 +41,7 @@ class OutlierExposureConfig:
     flip: bool = True
 
     def __post_init__(self) -> None:
-        require(self.weight >= 0.0, "weight must not be negative", self.weight)
-        require(self.per_sample >= 1, "per_sample must be at least 1", self.per_sample)
-        require(self.crop_padding >= 0, "crop_padding must not be negative", self.crop_padding)
+        require_at_least(self, weight=0, per_sample=1, crop_padding=0)
 
 
 class OutlierExposure(Treatment):

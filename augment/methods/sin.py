@@ -17,7 +17,7 @@ from augment.errors import AugmentError
 from augment.files.named import named_file, require_in_data_root
 from augment.heavy import Tensor, nn, torch
 from augment.kernels.counters import StepKeys, step_uniforms
-from augment.method import Method, require, require_fraction
+from augment.method import Method, require, require_at_least, require_fraction
 from augment.methods.distortion import DistortionConfig, LearnedDistortion
 from augment.networks.style.adain import StyleTransfer, adaptive_instance_norm, style_loss
 from augment.treatment import TreatmentContext
@@ -45,8 +45,8 @@ class SinConfig(DistortionConfig):
 
     def __post_init__(self) -> None:
         DistortionConfig.__post_init__(self)  # super() fails in classes with slots
-        require_fraction("alpha", self.alpha)
-        require(self.hidden >= 1, "hidden must be at least 1", self.hidden)
+        require_fraction(self, "alpha")
+        require_at_least(self, hidden=1)
         require_in_data_root("encoder", self.encoder)
         require_in_data_root("decoder", self.decoder)
         files = (self.encoder, self.decoder)

@@ -22,7 +22,7 @@ from augment.feature_visualisation.layers import visual_layers
 from augment.feature_visualisation.visualise import FvisConfig, Unit, visualise
 from augment.heavy import Tensor, nn, torch
 from augment.kernels.counters import SampleKeys, StepKeys, uniforms
-from augment.method import Method, require
+from augment.method import Method, require_at_least
 from augment.methods.pixmix.kernel import WARM_UP
 from augment.methods.pixmix.pixmix import SOURCE, PixMixConfig, apply_pixmix, draw_pixmix
 from augment.networks.modes import bare
@@ -50,10 +50,7 @@ class IterativeConfig(PixMixConfig):
 
     def __post_init__(self) -> None:
         PixMixConfig.__post_init__(self)  # super() fails in classes with slots
-        require(self.pictures >= 1, "pictures must be at least 1", self.pictures)
-        require(self.refresh_every >= 1, "refresh_every must be at least 1", self.refresh_every)
-        require(self.ascent_steps >= 0, "ascent_steps must not be negative", self.ascent_steps)
-        require(self.buffer_size >= self.pictures, f"buffer_size must be at least {self.pictures}", self.buffer_size)
+        require_at_least(self, pictures=1, ascent_steps=0, refresh_every=1, buffer_size=self.pictures)
 
 
 class Visualiser(Protocol):

@@ -22,7 +22,7 @@ from augment.kernels.compiled import read_only
 from augment.kernels.counters import SampleKeys, uniforms
 from augment.kernels.mixings import coefficients
 from augment.kernels.operations import OperationSet, below, check_operations, draw_operations
-from augment.method import Method, require
+from augment.method import Method, require, require_above_0
 from augment.methods.pixmix.kernel import MIXING_IMAGE, PLAIN, WARM_UP, pixmix_batch
 from augment.treatment import Treatment, TreatmentContext
 
@@ -52,7 +52,7 @@ class PixMixConfig:
 
     def __post_init__(self) -> None:
         require(0 <= self.max_rounds <= 16, "max_rounds must be between 0 and 16", self.max_rounds)
-        require(self.beta > 0.0, "beta must be above 0", self.beta)
+        require_above_0(self, "beta")
         check_operations(self.operations, self.severity)
 
 

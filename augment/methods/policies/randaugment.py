@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from augment.kernels.counters import SampleKeys, uniforms
-from augment.method import Method, require
+from augment.method import Method, require, require_at_least
 from augment.methods.policies.kernel import WARM_UP
 from augment.methods.policies.programs import (
     RANDOM_SPACE,
@@ -44,8 +44,7 @@ class RandAugmentConfig:
     fill: int = 0
 
     def __post_init__(self) -> None:
-        require(self.num_operations >= 1, "num_operations must be at least 1", self.num_operations)
-        require(self.num_bins >= 2, "num_bins must be at least 2", self.num_bins)
+        require_at_least(self, num_operations=1, num_bins=2)
         rule = f"magnitude must be between 0 and {self.num_bins - 1}"
         require(0 <= self.magnitude < self.num_bins, rule, self.magnitude)
         require(0 <= self.fill <= 255, "fill must be between 0 and 255", self.fill)
