@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from benchmarks.harness import Case, Measurement, Report, parser, show
 
@@ -97,9 +97,9 @@ def report(ours: Timing, peer: list[float], workers: int) -> Report:
 def run_ours(num_cells: int, workers: int, folder: Path) -> Timing:
     """Run no-op cells through the engine as `dreamgrid run` does, and time them."""
     from orchestration.engine import RunOptions, execute
-    from orchestration.engine.observer import Observers
+    from orchestration.engine.observer import Observers, RunObserver
     from orchestration.store.open import open_store
-    from orchestration.tracking.opening import open_tracker
+    from orchestration.tracking.tracker import open_tracker
     from trainers.job import JobPaths
 
     store = open_store(str(folder / "storage"))
@@ -113,7 +113,7 @@ def run_ours(num_cells: int, workers: int, folder: Path) -> Timing:
         noop_plan(num_cells),
         store=store,
         options=RunOptions(paths=paths, workers=workers, log_file=str(folder / "ray.log")),
-        observer=Observers([clock, tracker]),
+        observer=Observers([clock, cast(RunObserver, tracker)]),
     )
     whole_s = time.perf_counter() - started
     tracker.close()

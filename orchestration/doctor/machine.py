@@ -104,7 +104,7 @@ def _disk(settings: Settings) -> list[Finding]:
 
 def _tracking(settings: Settings) -> list[Finding]:
     from orchestration.errors import EnvironmentRefused
-    from orchestration.tracking import check_tracking
+    from orchestration.tracking.addresses import check_tracking
 
     try:
         check_tracking(settings.tracking)

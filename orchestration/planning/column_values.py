@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from eval.benchmarks.contract import BenchmarkRequest
 from eval.exchange.suites import same_name
 from eval.metrics.scores import detail_parts
 from eval.report import REFUSED_SETS, BenchmarkOutcome, MetricReport
@@ -92,3 +93,25 @@ def unfilled(cells: Iterable[ResolvedCell | PlannedCell], results: Mapping[str, 
         + (f" and {len(names) - SHOWN_CELLS} more" if len(names) > SHOWN_CELLS else "")
         for column, names in found.items()
     )
+
+
+def shown_column(column: Column, request: BenchmarkRequest) -> Column:
+    """Return the column that a value of a request stands in."""
+    return replace(column, is_own=True) if request.is_own else column
+
+
+def shown_columns(columns: Sequence[Column], requests: Iterable[BenchmarkRequest]) -> tuple[Column, ...]:
+    """Return the columns of a table: for each wanted one the published files, own files, or both where rows differ.
+
+    Args:
+        columns: Columns as a sweep names them.
+        requests: Benchmarks of its cells.
+    """
+    own: dict[str, set[bool]] = {}
+    for request in requests:
+        own.setdefault(request.name, set()).add(request.is_own)
+    shown: dict[Column, None] = {}
+    for column in columns:
+        for is_own in sorted(own.get(column.benchmark, {False})):
+            shown[replace(column, is_own=is_own)] = None
+    return tuple(shown)

@@ -2,37 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from eval.tables.column import Column
-
 if TYPE_CHECKING:
-    from eval.benchmarks.contract import BenchmarkRequest
     from orchestration.cells.identity import ResolvedCell
-
-
-def shown_column(column: Column, request: BenchmarkRequest) -> Column:
-    """Return the column that a value of a request stands in."""
-    return replace(column, is_own=True) if request.is_own else column
-
-
-def shown_columns(columns: Sequence[Column], requests: Iterable[BenchmarkRequest]) -> tuple[Column, ...]:
-    """Return the columns of a table: for each wanted one the published files, own files, or both where rows differ.
-
-    Args:
-        columns: Columns as a sweep names them.
-        requests: Benchmarks of its cells.
-    """
-    own: dict[str, set[bool]] = {}
-    for request in requests:
-        own.setdefault(request.name, set()).add(request.is_own)
-    shown: dict[Column, None] = {}
-    for column in columns:
-        for is_own in sorted(own.get(column.benchmark, {False})):
-            shown[replace(column, is_own=is_own)] = None
-    return tuple(shown)
 
 
 def own_files_notes(cells: Iterable[ResolvedCell]) -> tuple[str, ...]:

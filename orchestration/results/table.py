@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from eval.tables.column import Column
 from eval.tables.grid import Observation, Table
-from orchestration.planning.column_values import ColumnValue, unfilled, value_in
+from orchestration.planning.column_values import ColumnValue, shown_column, shown_columns, unfilled, value_in
 from orchestration.planning.lookup import recorded
 from orchestration.results.compare import tested
-from orchestration.results.foreign_rows import assumption_notes, origin_marks
+from orchestration.results.foreign_rows import assumption_notes
 from orchestration.results.imported import imported_notes
 from orchestration.results.normalisation import normalisation_notes
-from orchestration.results.own_files import own_files_notes, shown_column, shown_columns
+from orchestration.results.own_files import own_files_notes
+from orchestration.store.provenance import origin_marks
 from orchestration.sweeps.layout import laid_out, place_of
 
 if TYPE_CHECKING:

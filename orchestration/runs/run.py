@@ -78,7 +78,7 @@ def run_sweep(
         mistakes = [Mistake(where="", text=line) for line in plan.missing_data]
         raise InputError(f"sweep '{resolved.label}' lacks data below {settings.data_root}", mistakes)
     if plan.to_run:
-        from orchestration.tracking import check_tracking
+        from orchestration.tracking.addresses import check_tracking
 
         check_tracking(settings.tracking)
     if mode == "force":  # last: what cannot run is not forgotten

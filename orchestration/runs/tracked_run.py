@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from eval.report import MetricReport
 from eval.tables.column import Column
+from eval.tables.grid import Table
+from orchestration.cells.catalogue import builtin_catalogue
+from orchestration.cells.cell import Plan, PlannedCell
+from orchestration.cells.load import SWEEPS, load_sweep
 from orchestration.engine.observer import CellState, RunObserver
+from orchestration.errors import EnvironmentRefused, InputError, Mistake
+from orchestration.planning.plan import make_plan
+from orchestration.results.table import recorded_tables
+from orchestration.settings import Settings
+from orchestration.store.contract import AttemptRecord, TrainingRecord
+from orchestration.store.files import FileStore
+from orchestration.sweeps.model import Overrides, Size
+from orchestration.tracking.addresses import NO_TRACKING, check_tracking
+from orchestration.tracking.contract import TrackingError
 from orchestration.tracking.marks import ShownMark
-
-if TYPE_CHECKING:
-    from eval.report import MetricReport
-    from eval.tables.grid import Table
-    from orchestration.cells.cell import Plan, PlannedCell
-    from orchestration.settings import Settings
-    from orchestration.store.contract import AttemptRecord, TrainingRecord
-    from orchestration.store.files import FileStore
-    from orchestration.sweeps.model import Overrides, Size
-    from orchestration.tracking import Tracker
-    from trainers.job import EpochRow
+from orchestration.tracking.sync import sync
+from orchestration.tracking.tracker import Tracker, open_tracker
+from trainers.job import EpochRow
 
 
 class LazyTracker(RunObserver):
@@ -45,8 +51,6 @@ class LazyTracker(RunObserver):
         self._plan = plan
         if plan.to_run:
             self._shown().clear()
-            from orchestration.tracking import open_tracker
-
             self._tracker = open_tracker(self._settings.tracking, self._store, columns=self._columns)
             self._tracker.run_started(plan)
 
@@ -72,12 +76,8 @@ class LazyTracker(RunObserver):
         uri, plan = self._settings.tracking, self._plan
         if plan is None or not any(cell.trained for cell in plan.cells) or self._shown().is_noted():
             return None
-        from orchestration.errors import EnvironmentRefused
-        from orchestration.tracking import NO_TRACKING, TrackingError, check_tracking, sync
-
         if uri == NO_TRACKING:
             return None
-
         try:
             check_tracking(uri)
             sync(self._store, plan, uri, columns=self._columns, grid=grid)
@@ -160,13 +160,6 @@ def sync_sweeps(
         InputError: If a named sweep is unknown or mistaken.
         EnvironmentRefused: If the tracking server does not answer or cannot be written.
     """
-    from orchestration.cells.catalogue import builtin_catalogue
-    from orchestration.cells.load import SWEEPS, load_sweep
-    from orchestration.errors import InputError, Mistake
-    from orchestration.planning.plan import make_plan
-    from orchestration.results.table import recorded_tables
-    from orchestration.tracking import NO_TRACKING, check_tracking, sync
-
     if settings.tracking == NO_TRACKING:
         text = f"`sync` needs a tracking server, but the address is '{NO_TRACKING}'; give one with --tracking-uri"
         raise InputError("options", [Mistake(where="--tracking-uri", text=text)])

@@ -1,4 +1,4 @@
-"""Where a result comes from: commit, configuration, versions, driver."""
+"""Where a result comes from: commit, configuration, versions, driver; and what is assumed of weights from elsewhere."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from typing import Any
 
 from orchestration.cells.cell import PlannedCell
 from orchestration.store.contract import Provenance
+from trainers.models.weights.assumption import KEY, assumption_lines
 
 _LIBRARIES = ("ray", "torch", "torchvision", "numpy", "numba", "scipy", "scikit-learn", "pillow", "dreamgrid")
 
@@ -58,6 +59,20 @@ def library_versions() -> Mapping[str, Any]:
         except metadata.PackageNotFoundError:
             continue
     return versions
+
+
+def origin_marks(environment: Mapping[str, Any]) -> set[str]:
+    """Return the marks of a training record: "released", "adopted", "contradicted"; none for what was trained here."""
+    marks = {"released"} if "released" in environment else set()
+    marks |= {"adopted"} if "adopted_from" in environment else set()
+    return marks | ({"contradicted"} if environment.get("adopted_against") else set())
+
+
+def origin_lines(environment: Mapping[str, Any]) -> list[str]:
+    """Return what a reader must know of weights that were not trained here: against what adopted, and what is assumed."""
+    lines = [f"adopted although {reason}" for reason in environment.get("adopted_against", ())]
+    assumed = environment.get(KEY)
+    return lines + (assumption_lines(assumed) if assumed else [])
 
 
 def _git(root: Path, *arguments: str) -> str:

@@ -9,13 +9,10 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from orchestration.cells.cell import Plan
+from orchestration.settings import Settings
 from orchestration.tracking.addresses import sqlite_file
-
-if TYPE_CHECKING:
-    from orchestration.cells.cell import Plan
-    from orchestration.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

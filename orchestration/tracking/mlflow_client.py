@@ -1,9 +1,8 @@
-"""MLflow behind the `TrackingClient` protocol; the only file that imports it, and only when a client is made."""
+"""MLflow behind the `TrackingClient` protocol; the only file that imports it, when a client is made."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
 import sys
@@ -13,9 +12,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
-from orchestration.tracking.addresses import sqlite_database, sqlite_file
-from orchestration.tracking.client import Point, RunStatus, TrackedRun
-from orchestration.tracking.errors import TrackingError
+from filelock import FileLock
+
+from orchestration.tracking.addresses import sqlite_file, with_driver
+from orchestration.tracking.contract import Point, RunStatus, TrackedRun, TrackingError
 from orchestration.tracking.secrets import scrubbed
 
 QUIET: Final[Mapping[str, str]] = {
@@ -46,7 +46,7 @@ class MlflowTracking:
     def __init__(self, uri: str) -> None:
         self._uri = uri
         with _one_at_a_time(uri):
-            self._client = _start(uri)
+            self._mlflow, self._client = _start(uri)
 
     def experiment(self, name: str, artifacts: str | None, tags: Mapping[str, str]) -> str:
         """Return the id of an experiment, created or restored where needed."""
@@ -61,11 +61,9 @@ class MlflowTracking:
             return str(found.experiment_id)
 
     def _create_experiment(self, name: str, artifacts: str | None, tags: Mapping[str, str]) -> Any:
-        from mlflow.exceptions import MlflowException
-
         try:
             self._client.create_experiment(name, artifact_location=artifacts, tags={SWEEP_TAG: "sweep", **tags})
-        except MlflowException as error:
+        except self._mlflow.exceptions.MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
         return self._client.get_experiment_by_name(name)
@@ -111,17 +109,15 @@ class MlflowTracking:
         Two writers that put the same parameter at the same moment collide in the database: the later one writes again, and
         then finds it there.
         """
-        from mlflow.entities import Metric, Param, RunTag
-        from mlflow.exceptions import MlflowException
-
-        metrics = [Metric(point.key, point.value, point.time_ms, point.step) for point in points]
-        pairs = [Param(name, value) for name, value in params.items()]
-        labels = [RunTag(name, value) for name, value in tags.items()]
+        entities = self._mlflow.entities
+        metrics = [entities.Metric(point.key, point.value, point.time_ms, point.step) for point in points]
+        pairs = [entities.Param(name, value) for name, value in params.items()]
+        labels = [entities.RunTag(name, value) for name, value in tags.items()]
         with self._explained():
             for attempts_left in reversed(range(_COLLISIONS)):
                 try:
                     self._client.log_batch(run_id, metrics=metrics, params=pairs, tags=labels)
-                except MlflowException as error:
+                except self._mlflow.exceptions.MlflowException as error:
                     if not attempts_left or not _is_collision(error):
                         raise
                 else:
@@ -164,28 +160,20 @@ def _is_collision(error: Exception) -> bool:
     return any(words in text for words in ("UniqueViolation", "UNIQUE constraint failed", "Duplicate entry"))
 
 
-def _start(uri: str) -> Any:
-    """Import MLflow quietly and make a client whose store answers; several processes may find an empty store at once."""
+def _start(uri: str) -> tuple[Any, Any]:
+    """Import MLflow quietly; return it and a client whose store answers. Several processes may find an empty store at once."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
             warnings.simplefilter("ignore")  # deprecations inside MLflow and its database layer are not ours to mend
-            from mlflow import MlflowClient
+            import mlflow  # takes seconds, and reads the environment that was just set
 
-            for name in ("mlflow", "alembic"):
+            for name in ("mlflow", "alembic"):  # importing MLflow sets levels of its own
                 logging.getLogger(name).setLevel(logging.ERROR)
-            return _answering(MlflowClient, with_driver(uri))
+            return mlflow, _answering(mlflow.MlflowClient, with_driver(uri))
     except Exception as error:
         raise _explain(error, uri) from error
-
-
-def with_driver(uri: str) -> str:
-    """Return an address for MLflow: one of PostgreSQL names the driver of the extra `server`, where it names none."""
-    scheme, _, rest = uri.partition("://")
-    return f"postgresql+psycopg2://{rest}" if scheme in {"postgresql", "postgres"} else sqlite_database(uri)
 
 
 def _answering(make: Callable[..., Any], uri: str) -> Any:
@@ -211,7 +199,7 @@ def _one_at_a_time(uri: str) -> Iterator[None]:
         return
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        lock = file.with_name(f"{file.name}.lock").open("a")
+        lock = FileLock(file.with_name(f"{file.name}.lock")).acquire()
     except OSError as error:
         raise TrackingError(
             f"an SQLite tracking store needs a folder that can be written ({error.strerror}): '{file.parent}'; "
@@ -219,7 +207,6 @@ def _one_at_a_time(uri: str) -> Iterator[None]:
             passing=False,
         ) from error
     with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 

@@ -17,8 +17,7 @@ from urllib.parse import quote
 
 from orchestration.store.contract import ResultsStore
 from orchestration.store.owners import owner_here
-from orchestration.tracking.client import Point, TrackedRun, TrackingClient
-from orchestration.tracking.errors import TrackingError
+from orchestration.tracking.contract import Point, TrackedRun, TrackingClient, TrackingError
 from orchestration.tracking.secrets import scrubbed
 from orchestration.tracking.state import FINE_TABLE, RunState
 from orchestration.tracking.tracked_values import TrackedCell, TrackedSweep

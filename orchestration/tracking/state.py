@@ -7,16 +7,14 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from orchestration.results.foreign_rows import origin_lines, origin_marks
-from orchestration.tracking.client import Point, RunStatus
+from orchestration.store.contract import AttemptRecord, CellResult
+from orchestration.store.provenance import origin_lines, origin_marks
+from orchestration.tracking.contract import Point, RunStatus
 from orchestration.tracking.secrets import is_secret_name, scrubbed, without_secrets
 from orchestration.tracking.tracked_values import TrackedCell, clean_name
-
-if TYPE_CHECKING:
-    from orchestration.store.contract import AttemptRecord, CellResult
-    from trainers.job import EpochRow
+from trainers.job import EpochRow
 
 FINE_TABLE: Final = "fine.json"
 RECORD: Final = "record.json"
@@ -82,7 +80,7 @@ def run_state(
         for name, metric in report.outcome.metrics.items()
     }
     values |= {"cost/train_s": summary.wall_s, "cost/device_hours": summary.device_s / _SECONDS_PER_HOUR}
-    values["cost/judge_s"] = sum(report.wall_s for report in reports)
+    values["cost/evaluation_s"] = sum(report.wall_s for report in reports)
     finite = {name: value for name, value in values.items() if math.isfinite(value)}
     points = [Point(name, value, at_ms, 0) for name, value in finite.items()]
     status: RunStatus = "FINISHED" if is_complete else "RUNNING" if live else "FAILED" if attempts else "KILLED"
@@ -93,7 +91,7 @@ def run_state(
     return RunState(
         status=status,
         start_ms=round((provenance.recorded_at - summary.wall_s) * 1000),
-        end_ms=None if status == "RUNNING" else at_ms + round(1000 * values["cost/judge_s"]),
+        end_ms=None if status == "RUNNING" else at_ms + round(1000 * values["cost/evaluation_s"]),
         points=(*epoch_points(summary.epochs), *points),
         tags={name: _tag(value) for name, value in tags.items() if value},
         artifacts={RECORD: _record(result)} | ({FINE_TABLE: fine} if fine else {}),
@@ -102,7 +100,7 @@ def run_state(
 
 
 def epoch_points(rows: Iterable[EpochRow]) -> tuple[Point, ...]:
-    """Return the curves of training: the same points whether told live or replayed."""
+    """Return the curves of training: the same points, live or replayed."""
     found = []
     for row in rows:
         values = {

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from eval.tables.column import Column
+from orchestration.cells.cell import Plan
 from orchestration.planning.column_values import unfilled
 from orchestration.planning.lookup import recorded
-from orchestration.tracking.client import TrackingClient
-from orchestration.tracking.opening import artifacts_of
+from orchestration.store.files import FileStore
+from orchestration.tracking.addresses import artifacts_of
+from orchestration.tracking.contract import TrackingClient
+from orchestration.tracking.mlflow_client import MlflowTracking
 from orchestration.tracking.projection import Projection
 from orchestration.tracking.state import run_state
 from orchestration.tracking.tracked_values import TrackedSweep, tracked_sweep
-
-if TYPE_CHECKING:
-    from orchestration.cells.cell import Plan
-    from orchestration.store.files import FileStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +64,6 @@ def sync(
     """
     sweep = tracked_sweep(plan, columns)
     if client is None:
-        from orchestration.tracking.mlflow_client import MlflowTracking
-
         client = MlflowTracking(uri)
     projection = Projection(client, store, uri, sweep, artifacts_of(uri, store.uri))
     projection.load()

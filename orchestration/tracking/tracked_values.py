@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, field
+from typing import Final
 
 from eval.benchmarks.registry import benchmark_for
 from eval.tables.column import Column
-from orchestration.results.own_files import shown_columns
+from orchestration.cells.cell import Plan, PlannedCell
+from orchestration.planning.column_values import shown_columns
 from orchestration.tracking.secrets import scrubbed
-
-if TYPE_CHECKING:
-    from orchestration.cells.cell import Plan, PlannedCell
 
 _RESERVED: Final = re.compile(r"[^\w\-. :/]")
 _LONGEST_PARAM: Final = 500
@@ -58,20 +56,6 @@ class TrackedSweep:
     cells: tuple[TrackedCell, ...]
     columns: tuple[str, ...]
     varying: tuple[str, ...]
-
-    def to_plain(self) -> dict[str, Any]:
-        """Return plain values for the writer process."""
-        return asdict(self)
-
-    @staticmethod
-    def from_plain(found: Mapping[str, Any]) -> TrackedSweep:
-        """Return the sweep that `to_plain` described."""
-        return TrackedSweep(
-            name=found["name"],
-            cells=tuple(TrackedCell(**cell) for cell in found["cells"]),
-            columns=tuple(found["columns"]),
-            varying=tuple(found["varying"]),
-        )
 
 
 def tracked_sweep(plan: Plan, columns: Sequence[Column] = ()) -> TrackedSweep:

@@ -1,61 +1,35 @@
-"""The driver's side of tracking: an observer that hands messages to the writer and is never held up by it."""
+"""The driver's side of tracking: turns what a run reports into messages to the writer, and is never held up by it."""
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import json
 import queue
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final, Literal, ParamSpec, Protocol
+from typing import Any, Final, ParamSpec
 
+from eval.report import MetricReport
 from eval.tables.column import Column
-from orchestration.engine.observer import CellState, RunObserver
-from orchestration.tracking.journal import Journal
+from orchestration.cells.cell import Plan, PlannedCell
+from orchestration.store.contract import AttemptRecord, TrainingRecord
+from orchestration.store.files import FileStore
+from orchestration.tracking.addresses import NO_TRACKING, artifacts_of
+from orchestration.tracking.mlflow_client import MlflowTracking
 from orchestration.tracking.secrets import scrubbed
+from orchestration.tracking.sinks import Message, NoSink, ProcessSink, Sink, ThreadSink
 from orchestration.tracking.tracked_values import tracked_sweep
-
-if TYPE_CHECKING:
-    from eval.report import MetricReport
-    from orchestration.cells.cell import Plan, PlannedCell
-    from orchestration.store.contract import AttemptRecord, TrainingRecord
-    from trainers.job import EpochRow
+from orchestration.tracking.writer import Writer, run_writer
+from trainers.job import EpochRow
 
 P = ParamSpec("P")
-WRITER: Final = "orchestration.tracking.writer"
 END_S: Final = 600.0
 """Seconds that a run waits at its end for what is left to be written; a server that is away costs only the writer's grace."""
-_STARTS: Final = 5
-
-
-class Sink(Protocol):
-    """Takes messages in order without holding up its caller."""
-
-    def send(self, message: Mapping[str, Any]) -> None:
-        """Take a message."""
-
-    def close(self, timeout_s: float) -> str | None:
-        """Say that no more follow; wait for what is left to be written, and return what went wrong."""
-
-
-class Tracker(RunObserver):
-    """Observes nothing: the base of trackers, and the one for runs without tracking."""
-
-    def publish_grid(self, *, markdown: str, html: str, csv: str, latex: str) -> None:
-        """Show the rendered grid on the sweep's run."""
-
-    def close(self, timeout_s: float = END_S) -> str | None:
-        """Wait for what is left to be written; return a sentence for people when something could not be, else None."""
-        return None
+_GRACE_S: Final = 20.0
 
 
 def _never_raises(method: Callable[P, None]) -> Callable[P, None]:
-    """An observer must not bring a run down, whatever it is told."""
+    """Tracking must not bring a run down."""
 
     @functools.wraps(method)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -67,8 +41,8 @@ def _never_raises(method: Callable[P, None]) -> Callable[P, None]:
     return guarded
 
 
-class MessageTracker(Tracker):
-    """Turns what it observes into messages.
+class Tracker:
+    """Turns what a run reports into messages; listens like the observers of the engine.
 
     Args:
         sink: Where messages go.
@@ -82,29 +56,35 @@ class MessageTracker(Tracker):
 
     @_never_raises
     def run_started(self, plan: Plan) -> None:
-        """Tell the writer the sweep, and which cells have records already."""
+        """Send the sweep, and which cells have records already."""
         recorded = [cell.train_key for cell in plan.cells if cell.trained or cell.failed]
-        self._send("sweep", sweep=tracked_sweep(plan, self._columns).to_plain(), recorded=recorded)
+        self._send("sweep", sweep=asdict(tracked_sweep(plan, self._columns)), recorded=recorded)
 
     @_never_raises
-    def cell_state(self, cell: PlannedCell, state: CellState, detail: str = "") -> None:
-        """Tell the states that a person looks for: at work, and over."""
+    def cell_state(self, cell: PlannedCell, state: str, detail: str = "") -> None:
+        """Send the states that a person looks for: running, and over."""
         if state in {"running", "done", "failed", "skipped"}:
             self._send("state", key=cell.train_key, state=state)
 
+    def cell_progress(self, cell: PlannedCell, stage: str, done: int, total: int) -> None:
+        """Steps and images are not tracked."""
+
+    def message(self, text: str) -> None:
+        """Messages are not tracked."""
+
     @_never_raises
     def epoch_ended(self, cell: PlannedCell, row: EpochRow) -> None:
-        """Tell an epoch; the writer gathers them."""
+        """Send an epoch; the writer gathers them."""
         self._send("epoch", key=cell.train_key, row=asdict(row))
 
     @_never_raises
     def training_recorded(self, cell: PlannedCell, record: TrainingRecord) -> None:
-        """Tell that the store has more of a cell."""
+        """Send that the store has more of a cell."""
         self._send("recorded", key=cell.train_key)
 
     @_never_raises
     def report_recorded(self, cell: PlannedCell, checkpoint_sha256: str, report: MetricReport) -> None:
-        """Tell that the store has more of a cell, or why a benchmark was refused."""
+        """Send that the store has more of a cell, or why a benchmark was refused."""
         if report.outcome is not None:
             self._send("recorded", key=cell.train_key)
         else:
@@ -113,12 +93,12 @@ class MessageTracker(Tracker):
 
     @_never_raises
     def attempt_failed(self, cell: PlannedCell, attempt: AttemptRecord, decision: str) -> None:
-        """Tell that an attempt was recorded."""
+        """Send that an attempt was recorded."""
         self._send("recorded", key=cell.train_key)
 
     @_never_raises
-    def run_ended(self, plan: Plan, status: Literal["complete", "failed", "stopped", "interrupted"]) -> None:
-        """Tell how the run ended."""
+    def run_ended(self, plan: Plan, status: str) -> None:
+        """Send how the run ended."""
         self._send("ended", status=status)
 
     def publish_grid(self, *, markdown: str, html: str, csv: str, latex: str) -> None:
@@ -133,127 +113,32 @@ class MessageTracker(Tracker):
         self._sink.send({"type": kind, **fields})
 
 
-class ProcessSink:
-    """A writer in a process of its own, in its own session so that Ctrl-C does not reach it; it ends with its driver.
-
-    One that dies is started again and told everything once more.
+def open_tracker(
+    uri: str, store: FileStore, *, columns: Sequence[Column] = (), log: Path | None = None, grace_s: float = _GRACE_S
+) -> Tracker:
+    """Open a tracker that shows a run of a sweep on a tracking server; it never blocks and never raises.
 
     Args:
-        hello: What the writer must know first.
-        log: File that takes everything MLflow prints, or None to drop it.
-        command: The writer's command line.
+        uri: sqlite:///file, postgresql://..., http(s)://server, or "none".
+        store: The results store of the run.
+        columns: Table columns, for prepared views; without any, the metrics of the wanted benchmarks.
+        log: File that takes everything MLflow prints.
+        grace_s: Seconds that the writer goes on trying a server that is away after the run has ended.
     """
-
-    def __init__(
-        self, hello: Mapping[str, Any], log: Path | None, command: Sequence[str] = (sys.executable, "-m", WRITER)
-    ) -> None:
-        self._hello = json.dumps(hello)
-        self._messages: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._journal = Journal()
-        self._log = log
-        self._command = tuple(command)
-        self._is_over = False
-        self._process: subprocess.Popen[str] | None = None
-        self._problem: str | None = None
-        self._thread = threading.Thread(target=self._serve, name="tracking", daemon=True)
-        self._thread.start()
-
-    def send(self, message: Mapping[str, Any]) -> None:
-        """Queue a message."""
-        self._messages.put(json.dumps(message))
-
-    def close(self, timeout_s: float) -> str | None:
-        """Wait for the writer to end; one that needs longer goes on alone."""
-        self._messages.put(None)
-        self._thread.join(timeout_s)
-        if self._thread.is_alive():
-            return f"tracking is not complete after {timeout_s:.0f} s and is still being written in the background"
-        return self._problem
-
-    def _serve(self) -> None:
-        for _ in range(_STARTS):
-            problem, is_whole = self._one_writer()
-            self._problem = problem if is_whole else f"{problem}, {_STARTS} times"
-            if is_whole:
-                return
-
-    def _one_writer(self) -> tuple[str | None, bool]:
-        try:
-            return self._pass_on()
-        except OSError as error:
-            return f"the tracking writer could not be started ({error})", False
-
-    def _pass_on(self) -> tuple[str | None, bool]:
-        """Serve one writer until it ends; return what went wrong, and whether it said itself how it ended."""
-        with self._started() as process:
-            self._process = process
-            assert process.stdin is not None
-            assert process.stdout is not None
-            # A broken pipe is a writer that died: the journal has what was passed on, the queue what waits.
-            with contextlib.suppress(BrokenPipeError):
-                self._tell(process.stdin)
-            with contextlib.suppress(BrokenPipeError):
-                process.stdin.close()
-            return _outcome(process.stdout.read(), process.wait())
-
-    def _tell(self, writer: IO[str]) -> None:
-        """Tell a writer what was told before, then everything that comes until the end."""
-        for known in (self._hello, *map(json.dumps, self._journal.replay())):
-            writer.write(known + "\n")
-        writer.flush()
-        while not self._is_over:
-            line = self._messages.get()
-            if line is None:
-                self._is_over = True
-                return
-            self._journal.note(json.loads(line))
-            writer.write(line + "\n")
-            writer.flush()
-
-    def _started(self) -> subprocess.Popen[str]:
-        errors: IO[bytes] | int = self._log.open("ab") if self._log else subprocess.DEVNULL
-        return subprocess.Popen(
-            self._command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            start_new_session=True,
-        )
+    if uri == NO_TRACKING:
+        return Tracker(NoSink())
+    artifacts = artifacts_of(uri, store.uri)
+    sink: Sink
+    if store.uri == "memory:":
+        sink = ThreadSink(lambda messages: _serve(uri, store, artifacts, grace_s, messages))
+    else:
+        sink = ProcessSink({"uri": uri, "store": store.uri, "artifacts": artifacts, "grace_s": grace_s}, log)
+    return Tracker(sink, columns)
 
 
-class ThreadSink:
-    """A writer in a thread of this process, for stores that other processes cannot see."""
-
-    def __init__(self, run: Callable[[queue.Queue[Mapping[str, Any] | None]], str | None]) -> None:
-        self._messages: queue.Queue[Mapping[str, Any] | None] = queue.Queue()
-        self._problem: str | None = None
-
-        def serve() -> None:
-            try:
-                self._problem = run(self._messages)
-            except Exception as error:
-                self._problem = f"the tracking writer ended with {type(error).__name__}: {error}"
-
-        self._thread = threading.Thread(target=serve, name="tracking", daemon=True)
-        self._thread.start()
-
-    def send(self, message: Mapping[str, Any]) -> None:
-        """Queue a message in the form in which another process would get it."""
-        self._messages.put(json.loads(json.dumps(message)))
-
-    def close(self, timeout_s: float) -> str | None:
-        """Wait for the writer to end."""
-        self._messages.put(None)
-        self._thread.join(timeout_s)
-        return self._problem
-
-
-def _outcome(printed: str, exit_code: int) -> tuple[str | None, bool]:
-    """Return what went wrong, and whether the writer said so itself; one that was killed says nothing."""
-    try:
-        found = json.loads(printed.strip().splitlines()[-1])
-        waiting, problem = found["waiting"], found["problem"]
-    except (ValueError, IndexError, KeyError, TypeError):
-        return f"the tracking writer ended with code {exit_code}", False
-    return (f"{problem} ({waiting} updates wait for `sync`)" if waiting else problem), True
+def _serve(
+    uri: str, store: FileStore, artifacts: str | None, grace_s: float, messages: queue.Queue[Message | None]
+) -> str | None:
+    writer = Writer(lambda: MlflowTracking(uri), store, uri, artifacts)
+    run_writer(writer, messages, grace_s=grace_s)
+    return writer.problem

@@ -17,11 +17,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import msgspec
+
 from clusters.errors import ClusterError
 from orchestration.errors import SweepError
 from orchestration.store.contract import ResultsStore
-from orchestration.tracking.client import Point, TrackingClient
-from orchestration.tracking.errors import TrackingError
+from orchestration.store.open import open_store
+from orchestration.tracking.contract import Point, TrackingClient, TrackingError
+from orchestration.tracking.mlflow_client import MlflowTracking
 from orchestration.tracking.projection import Projection
 from orchestration.tracking.secrets import scrubbed
 from orchestration.tracking.state import epoch_points, run_state
@@ -109,7 +112,7 @@ class Writer:
         """Note what a message says; unknown cells and kinds are ignored."""
         kind = message.get("type")
         if kind == "sweep":
-            self._begin(TrackedSweep.from_plain(message["sweep"]), message["recorded"])
+            self._begin(msgspec.convert(message["sweep"], TrackedSweep), message["recorded"])
         elif kind == "grid":
             self._grid = message["files"]
         elif kind == "ended":
@@ -250,9 +253,6 @@ def run_writer(writer: Writer, messages: queue.Queue[Message | None], *, grace_s
 
 def main() -> int:
     """Serve one driver: JSON lines on standard input, one JSON line with the outcome on standard output."""
-    from orchestration.store.open import open_store
-    from orchestration.tracking.mlflow_client import MlflowTracking
-
     hello = json.loads(sys.stdin.readline() or "{}")
     if not hello:
         return 0

@@ -174,7 +174,7 @@ def test_sixteen_writers_at_once_write_to_the_server_of_the_compose_file(
 ) -> None:
     import boto3
 
-    from orchestration.tracking.client import Point
+    from orchestration.tracking.contract import Point
     from orchestration.tracking.mlflow_client import MlflowTracking
 
     search = "/api/2.0/mlflow/experiments/search?max_results=1"

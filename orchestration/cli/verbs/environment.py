@@ -14,7 +14,7 @@ from orchestration.errors import InputError, Mistake
 from orchestration.runs.tracked_run import sync_sweeps
 from orchestration.settings import read_settings
 from orchestration.store.open import open_existing_store
-from orchestration.tracking import serve_ui
+from orchestration.tracking.server.run import serve_ui
 
 
 def register(app: typer.Typer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Mapping
 from typing import Final
 
@@ -55,6 +56,4 @@ def exposed_arguments(host: str, port: int) -> list[str]:
 
 
 def _own_name() -> str:
-    import socket
-
     return socket.gethostname()

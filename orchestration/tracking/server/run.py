@@ -21,9 +21,7 @@ from urllib.parse import quote
 import psutil
 
 from orchestration.errors import EnvironmentRefused
-from orchestration.tracking.addresses import folder_address, sqlite_file
-from orchestration.tracking.mlflow_client import with_driver
-from orchestration.tracking.opening import ARTIFACTS
+from orchestration.tracking.addresses import ARTIFACTS, folder_address, sqlite_file, with_driver
 from orchestration.tracking.secrets import scrubbed
 from orchestration.tracking.server.exposure import EVERYWHERE, LOOPBACK, check_exposure, exposed_arguments
 from orchestration.tracking.views import view_link

@@ -15,7 +15,7 @@ from orchestration.cells.cell import Plan
 from orchestration.cli import main
 from orchestration.cli.output import echo, echo_err
 from orchestration.planning.costs.listing import TOTALS_FILE, counted_totals
-from orchestration.tracking import Synced
+from orchestration.tracking.sync import Synced
 
 HEAVY = ("torch", "ray", "mlflow", "pandas", "scipy", "numba", "rich")
 LIGHT_VERBS = (["--help"], ["sweeps"], ["plan", "demo"], ["table", "demo"], ["status", "demo"])
@@ -235,7 +235,7 @@ def test_sync_takes_the_options_that_change_a_sweep_and_needs_a_server(
         shown.append((plan.sweep, len(plan.cells)))
         return Synced(written=0, unchanged=0, absent=5, experiment_id="1", sweep_run_id="x")
 
-    monkeypatch.setattr("orchestration.tracking.sync", sync)
+    monkeypatch.setattr("orchestration.runs.tracked_run.sync", sync)
 
     assert main(["sync", "demo", "--smoke", "--set", "train.epochs=2", "--seeds", "1,2"]) == 0
     assert main(["sync", "--seeds", "1"]) == 2

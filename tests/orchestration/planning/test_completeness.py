@@ -139,8 +139,8 @@ def test_a_run_that_was_interrupted_stays_that(storage: Path) -> None:
 
 
 def test_the_run_of_the_sweep_on_a_tracking_server_is_partial(storage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from orchestration.tracking import sync as replay
     from orchestration.tracking.projection import Projection
+    from orchestration.tracking.sync import sync as replay
     from tests.orchestration.tracking.conftest import FakeServer
 
     ends: list[str] = []

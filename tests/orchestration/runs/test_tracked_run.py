@@ -15,7 +15,7 @@ from orchestration.planning.plan import make_plan
 from orchestration.runs.tracked_run import LazyTracker, rendered_grid
 from orchestration.settings import Settings, read_settings
 from orchestration.store.open import open_store
-from orchestration.tracking import TrackingError
+from orchestration.tracking.contract import TrackingError
 from orchestration.tracking.marks import ShownMark
 
 
@@ -45,7 +45,7 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         calls.append(uri)
         Path(uri.removeprefix("sqlite:///")).touch()
 
-    monkeypatch.setattr("orchestration.tracking.sync", sync)
+    monkeypatch.setattr("orchestration.runs.tracked_run.sync", sync)
     return calls
 
 
@@ -123,7 +123,7 @@ def test_a_server_that_fails_is_told_and_asked_again_next_time(
 
     settings = settings_in(tmp_path, f"sqlite:///{tmp_path / 'mlflow.db'}")
     with monkeypatch.context() as patch:
-        patch.setattr("orchestration.tracking.sync", broken)
+        patch.setattr("orchestration.runs.tracked_run.sync", broken)
         told = publish(settings, recorded_plan())
     publish(settings, recorded_plan())
 

@@ -16,8 +16,7 @@ from orchestration.cells.cell import Cell, Plan, PlannedCell
 from orchestration.store.contract import AttemptRecord, Provenance, TrainingRecord
 from orchestration.store.files import FileStore
 from orchestration.store.open import open_store
-from orchestration.tracking.client import Point, RunStatus, TrackedRun
-from orchestration.tracking.errors import TrackingError
+from orchestration.tracking.contract import Point, RunStatus, TrackedRun, TrackingError
 from trainers.config import JobConfig, RecipeConfig
 from trainers.job import EpochRow, TrainSummary
 

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from eval.tables.column import Column
-from orchestration.tracking import serve_ui, sync
+from orchestration.tracking.server.run import serve_ui
+from orchestration.tracking.sync import sync
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 

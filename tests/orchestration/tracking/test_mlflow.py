@@ -21,16 +21,18 @@ import pytest
 from eval.tables.column import Column
 from orchestration.errors import EnvironmentRefused
 from orchestration.settings import sqlite_address
-from orchestration.tracking import check_tracking, open_tracker, serve_ui, sync
-from orchestration.tracking.opening import artifacts_of
+from orchestration.tracking.addresses import artifacts_of, check_tracking
 from orchestration.tracking.server import run as server
+from orchestration.tracking.server.run import serve_ui
+from orchestration.tracking.sync import sync
+from orchestration.tracking.tracker import open_tracker
 
 NOBODY = "http://127.0.0.1:9"
 
 SYNC = """
 import pickle, sys
 from orchestration.store.open import open_store
-from orchestration.tracking import sync
+from orchestration.tracking.sync import sync
 plan, uri, start = pickle.load(sys.stdin.buffer)
 import mlflow, time
 time.sleep(max(0.0, start - time.time()))
@@ -123,7 +125,7 @@ def test_a_collision_with_another_writer_is_tried_again_and_nothing_else(
 ) -> None:
     from mlflow.exceptions import MlflowException
 
-    from orchestration.tracking.errors import TrackingError
+    from orchestration.tracking.contract import TrackingError
     from orchestration.tracking.mlflow_client import MlflowTracking
 
     check_tracking(sqlite_address(database))
@@ -175,7 +177,7 @@ def test_a_driver_that_is_killed_leaves_no_writer_and_no_open_run(
     code = (
         "import pickle, sys, time\n"
         "from orchestration.store.open import open_store\n"
-        "from orchestration.tracking import open_tracker\n"
+        "from orchestration.tracking.tracker import open_tracker\n"
         "plan, row, uri = pickle.load(sys.stdin.buffer)\n"
         "tracker = open_tracker(uri, open_store(sys.argv[1]))\n"
         "tracker.run_started(plan)\n"
@@ -223,9 +225,12 @@ def test_sync_into_a_damaged_store_rebuilds_it(store: Any, lab: Any, database: P
 def test_opening_a_tracker_imports_no_mlflow(store: Any) -> None:
     code = (
         "import sys\nfrom orchestration.store.open import open_store\n"
-        "from orchestration.tracking import open_tracker, check_tracking, sync, serve_ui\n"
+        "from orchestration.tracking.addresses import check_tracking\n"
+        "from orchestration.tracking.server.run import serve_ui\n"
+        "from orchestration.tracking.sync import sync\n"
+        "from orchestration.tracking.tracker import open_tracker\n"
         "check_tracking('sqlite:////tmp/x/mlflow.db')\n"
-        "print(sorted({'mlflow', 'numpy', 'pandas', 'ray', 'torch', 'boto3'} & set(sys.modules)))"
+        "print(sorted({'mlflow', 'pandas', 'ray', 'scipy', 'torch', 'boto3'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -168,7 +168,7 @@ def test_a_run_with_other_settings_marks_what_an_earlier_one_showed(store: Any, 
         server.runs[run.run_id] = replace(run, tags={k: v for k, v in run.tags.items() if k != "wanted"})
     now = replace(before, cells=before.cells[:1])
     writer = Writer(lambda: server, store, URI, None)
-    tracked = tracked_sweep(now).to_plain()
+    tracked = asdict(tracked_sweep(now))
 
     writer.take({"type": "sweep", "sweep": tracked, "recorded": []})
     writer.take({"type": "ended", "status": "complete"})
@@ -363,7 +363,7 @@ def begin(store: Any, server: Any, plan: Any, recorded: tuple[str, ...] = ()) ->
 
     clock = Time()
     writer = Writer(lambda: server, store, URI, None, clock)
-    writer.take({"type": "sweep", "sweep": tracked_sweep(plan).to_plain(), "recorded": list(recorded)})
+    writer.take({"type": "sweep", "sweep": asdict(tracked_sweep(plan)), "recorded": list(recorded)})
     writer.flush()
     return writer, clock
 

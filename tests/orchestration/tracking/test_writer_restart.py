@@ -16,9 +16,8 @@ import pytest
 
 from eval.tables.column import Column
 from orchestration.settings import sqlite_address
-from orchestration.tracking import open_tracker
-from orchestration.tracking.journal import Journal
-from orchestration.tracking.tracker import MessageTracker, ProcessSink, ThreadSink
+from orchestration.tracking.sinks import Journal, ProcessSink, ThreadSink
+from orchestration.tracking.tracker import Tracker, open_tracker
 
 WRITER = """
 import json, os, signal, sys
@@ -109,7 +108,7 @@ def test_nothing_is_missing_in_mlflow_after_its_writer_was_killed(store: Any, la
     """Killed in the middle of a run: every cell has its run, its curve and its numbers, and the sweep has ended."""
     database, plan = tmp_path / "mlflow.db", lab.plan()
     tracker = open_tracker(sqlite_address(database), store, columns=(Column.of("clean/error"),))
-    assert isinstance(tracker, MessageTracker)
+    assert isinstance(tracker, Tracker)
     assert isinstance(tracker._sink, ProcessSink)
     tracker.run_started(plan)
     for cell in plan.cells:

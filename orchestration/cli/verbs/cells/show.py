@@ -21,9 +21,9 @@ from orchestration.planning.forgetting import forget
 from orchestration.planning.lookup import whole_results
 from orchestration.planning.plan import make_plan
 from orchestration.planning.sweep_records import record_sweep
-from orchestration.results.foreign_rows import origin_lines
 from orchestration.store.contract import CellResult, CorruptRecordError, ResultsStore
 from orchestration.store.files import FileStore
+from orchestration.store.provenance import origin_lines
 from trainers.models.weights.assumption import assumption_lines
 
 CellId = Annotated[

@@ -1,4 +1,8 @@
-"""What the projection asks of a tracking server; MLflow is behind it, and a fake in tests."""
+"""What the projection asks of a tracking server; MLflow is behind it, and a fake in tests.
+
+SweepError
+  TrackingError    the tracking server refused or did not answer
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
+from orchestration.errors import SweepError
+
 RunStatus = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
+
+
+class TrackingError(SweepError):
+    """The tracking server refused or did not answer.
+
+    Attributes:
+        passing: Whether the same call may succeed later: the server is away, busy or locked.
+    """
+
+    def __init__(self, message: str, *, passing: bool) -> None:
+        super().__init__(message)
+        self.passing = passing
 
 
 class Point(NamedTuple):
