@@ -27,13 +27,13 @@ class Method:
         needs_mixing_set: Whether a mixing set must be named.
         needs_outliers: Whether an outlier stream must be named.
         build: Makes the treatment from its hyper-parameters: usually the class itself.
-        kernels: Warm-up calls of the kernels that its host stages use, beside the loader's, which are run before it is built.
+        kernels: Warm-up calls of the kernels that its host stages use, next to the loader's; they run before it is built.
         what: One sentence for the method card.
         source: Paper and reference code.
         accepts_float: Whether its sample stage takes float32 images too, that is, may follow one that returns them.
         returns_float: Whether its sample stage returns float32 images.
         num_views: Images per sample that its sample stage returns.
-        recipe: What the published results change in the recipe; "*" stands for any dataset.
+        recipe: What the published results change in the recipe; "*" means any dataset.
         starts_from: Method whose trained network it starts from as published, or None for the recipe's own start.
         passes: Network passes per training image in units of the baseline's, which cost estimates multiply by.
         unstated: What the published sources leave unstated about it, and what was chosen here; "" for nothing.
@@ -70,7 +70,7 @@ class Method:
 
 
 def require(condition: bool, rule: str, value: object) -> None:
-    """Raise ValueError with the rule and the value unless a condition holds."""
+    """Raise ValueError with the rule and the value unless a condition is met."""
     if not condition:
         raise ValueError(f"{rule}, but got {value!r}")
 

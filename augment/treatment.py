@@ -58,7 +58,7 @@ class StoredCopy:
 
     Attributes:
         folder: Contains one file for each training image.
-        share: Share of the images that the copy is shown of, in [0, 1].
+        share: Share of the images that the copy replaces, in [0, 1].
     """
 
     folder: Path

@@ -40,7 +40,7 @@ class UntrainedNetwork(nn.Module):
 
 
 def untrained_network(seed: int, num_channels: int) -> UntrainedNetwork:
-    """Return the network with weights N(0, 2 / fan-in) drawn from a generator of its own."""
+    """Return the network with weights N(0, 2 / fan-in) from its own generator."""
     network = UntrainedNetwork(num_channels)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():

@@ -24,7 +24,7 @@ COLOUR_ROOT: Final = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.0
 
 
 LEAK: Final = 0.1
-"""Weight of what is below a channel's answer at rest."""
+"""Weight of activations below a channel's activation at rest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,15 +134,15 @@ def transform(images: Tensor, views: Tensor) -> Tensor:
 
 
 def objective(maps: dict[str, Tensor], rest: dict[str, Tensor], units: Sequence[Sequence[Unit]]) -> Tensor:
-    """Return each image's weighted mean over space of what its units answer beyond rest, rectified, (N,).
+    """Return each image's weighted mean over space of how far its units are above rest, rectified, (N,).
 
     Layers are read before their activation function. The plain mean of a linear layer is greatest for a flat black or white
-    image; rectified, it is greatest for the pattern that the channel stands for, as where lucid reads layers after ReLU.
+    image; rectified, it is greatest for the pattern that the channel detects, as where lucid reads layers after ReLU.
     What is below rest counts a tenth, so that silent channels start.
 
     Args:
         maps: Feature maps of each layer, (N, F, H, W).
-        rest: Mean answer of each channel to a flat grey image, (F,).
+        rest: Mean activation of each channel on a flat grey image, (F,).
         units: Units of each image.
     """
     return torch.stack([
@@ -157,7 +157,7 @@ def _beyond(maps: dict[str, Tensor], rest: dict[str, Tensor], row: int, unit: Un
 
 
 def answers_at_rest(model: nn.Module, names: Sequence[str], side: int) -> dict[str, Tensor]:
-    """Return each channel's mean answer to a flat grey image, by layer, (F,); the network must be frozen."""
+    """Return each channel's mean activation on a flat grey image, by layer, (F,); the network must be frozen."""
     device = next(model.parameters()).device
     grey = torch.full((1, input_channels(model), side, side), 0.5, device=device)
     with torch.no_grad():

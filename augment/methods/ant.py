@@ -5,7 +5,7 @@ bethgelab/game-of-noise. In every step the generator takes one ascent step again
 the batch stays clean, 30 % gets noise of the current generator and 10 % each of two earlier ones (experience replay; 50 % of the
 current one in the first epoch). At every epoch the generator is stored and a new one trained from scratch.
 
-Every logical shard has a generator of its own, so that results do not depend on the number of workers. The new generator is
+Every logical shard has its own generator, so that results do not depend on the number of workers. The new generator is
 trained on the first batch of its epoch. The very first one may start from given weights.
 """
 
@@ -235,8 +235,8 @@ def add_scaled(images: Tensor, noise: Tensor, epsilon: float) -> Tensor:
     """Return clip(images + eta * noise, 0, 1) with the eta per image that makes the change's norm epsilon.
 
     A value saturates at eta_i = room_i / |noise_i|, so the squared norm is the saturated rooms' squares plus eta squared times
-    the squares of the rest; sorting the eta_i finds the piece that holds epsilon. Where even full saturation changes less than
-    epsilon, everything saturates. Gradients flow to the noise.
+    the squares of the rest; sorting the eta_i finds the interval that contains epsilon. Where even full saturation changes less
+    than epsilon, everything saturates. Gradients flow to the noise.
 
     Args:
         images: (N, C, H, W) float32 in [0, 1].

@@ -52,7 +52,7 @@ class DistortionConfig:
 
 
 class LearnedDistortion(Treatment):
-    """A batch stage that needs a trained network of its own; subclasses define which, its loss, and what it does.
+    """A batch stage that needs its own trained network; subclasses define which, its loss, and what it does.
 
     Raises:
         AugmentError: If a file or folder that the configuration names is missing, changed, or of another network.

@@ -55,7 +55,7 @@ def draw_branches(seed: int, epoch: int, num_blocks: int) -> tuple[tuple[Branch,
 
 
 def random_block(images: Tensor, branches: tuple[Branch, ...], hidden: int, generator: torch.Generator) -> Tensor:
-    """Return each image's output of a random Res2Net bottleneck of its own, (N, C, H, W) float32.
+    """Return each image's output of its own random Res2Net bottleneck, (N, C, H, W) float32.
 
     1 x 1 convolution to four groups of `hidden` channels; the first three are convolved, each after adding the one before, the
     fourth passes; 1 x 1 convolution back. Batch norm follows every convolution, ReLU every one but the last.
@@ -140,6 +140,6 @@ METHOD: Final = Method(
     defaults={"imagenet": {"std": 0.225}},
     what="Send half of every batch through random residual networks, one for each image.",
     source="Hendrycks et al., The Many Faces of Robustness (ICCV 2021); hendrycks/imagenet-r, DeepAugment",
-    note="The result is clipped to [0, 1], which the published one is not; one divisor stands for the three channels'. Needs "
+    note="The result is clipped to [0, 1], which the published one is not; one divisor replaces the three channels'. Needs "
     "no third-party weights: its networks are random by design.",
 )

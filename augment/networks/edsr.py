@@ -120,7 +120,7 @@ def published_edsr(path: Path, channels: int) -> PublishedEdsr:
         channels: Channels of the images, 1 or 3.
 
     Raises:
-        AugmentError: If the file cannot be read or holds another network.
+        AugmentError: If the file cannot be read or is of another network.
     """
     tensors = {name: value for name, value in read_weights(path).items() if "_mean." not in name}
     try:
@@ -133,7 +133,7 @@ def published_edsr(path: Path, channels: int) -> PublishedEdsr:
     except (KeyError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise AugmentError(
-            f"{path} must hold the weights of an EDSR baseline network (edsr_baseline_x2, x3 or x4), but does not: {reason}; "
+            f"{path} must contain the weights of an EDSR baseline network (edsr_baseline_x2, x3 or x4), but does not: {reason}; "
             "name such a file, or leave weights out"
         ) from error
     return network

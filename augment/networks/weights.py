@@ -29,11 +29,11 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """Return the tensors of a PyTorch file by name, on the CPU in float32, without the wrapping of files and of names.
 
     Raises:
-        AugmentError: If the file cannot be read as plain tensors, or holds none, or several sets of weights.
+        AugmentError: If the file cannot be read as plain tensors, or contains none, or several sets of weights.
     """
     try:
         state: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # unpickling answers to a bad file with nearly any exception
+    except Exception as error:  # a bad file may raise nearly any exception
         raise AugmentError(
             f"{path} must be a PyTorch file of plain tensors, but cannot be read as one ({type(error).__name__}: "
             f"{str(error).splitlines()[0] if str(error) else ''}); save its state_dict with torch.save"
@@ -52,16 +52,16 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def _unwrapped(state: Any, path: Path) -> Any:
-    """Return what is inside the wrapper of a file; of several sets of weights none is taken without a word.
+    """Return what is inside the wrapper of a file.
 
     Raises:
-        AugmentError: If the file holds several sets, such as weights and their average.
+        AugmentError: If the file contains several sets, such as weights and their average.
     """
     while isinstance(state, dict):
-        inside = [each for each in WRAPPERS if isinstance(state.get(each), dict) and _holds_tensors(state[each])]
+        inside = [each for each in WRAPPERS if isinstance(state.get(each), dict) and _contains_tensors(state[each])]
         if len(inside) > 1:
             raise AugmentError(
-                f"{path} must contain one set of weights, but contains {', '.join(inside)}; save the one that is meant alone"
+                f"{path} must contain one set of weights, but contains {', '.join(inside)}; save only the one that you mean"
             )
         if not inside:
             return state
@@ -69,9 +69,9 @@ def _unwrapped(state: Any, path: Path) -> Any:
     return state
 
 
-def _holds_tensors(state: dict[Any, Any]) -> bool:
+def _contains_tensors(state: dict[Any, Any]) -> bool:
     return any(
-        isinstance(value, Tensor) or (isinstance(value, dict) and _holds_tensors(value)) for value in state.values()
+        isinstance(value, Tensor) or (isinstance(value, dict) and _contains_tensors(value)) for value in state.values()
     )
 
 

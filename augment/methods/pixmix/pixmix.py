@@ -26,7 +26,7 @@ from augment.method import Method, require, require_above_0
 from augment.methods.pixmix.kernel import MIXING_IMAGE, PLAIN, WARM_UP, pixmix_batch
 from augment.treatment import Treatment, TreatmentContext
 
-Partner = Literal["either", "augmented", "picture"]
+Partner = Literal["either", "augmented", "image"]
 
 _NUM_START_SLOTS: Final = 8
 _NUM_ROUND_SLOTS: Final = 8
@@ -116,7 +116,7 @@ def draw_pixmix(
     operation, argument = draw_operations(
         config.operations, config.severity, each[..., 1], each[..., 2], each[..., 3], image_shape
     )
-    share_augmented = {"either": 0.5, "augmented": 1.0, "picture": 0.0}[partner]
+    share_augmented = {"either": 0.5, "augmented": 1.0, "image": 0.0}[partner]
     a, b = coefficients(each[..., 5] >= 0.5, each[..., 6], each[..., 7], config.beta)
     return PixMixDraw(
         mixing_index=below(begin[:, 0], number),
@@ -152,7 +152,7 @@ def apply_pixmix(images: NDArray[np.uint8], mixing_images: NDArray[np.uint8], dr
         and (draw.partner == MIXING_IMAGE).any()
     ):
         raise AugmentError(
-            f"mixing images must be at least as large as the images {images.shape[1:3]}, but got {images.shape[1:3]}; "
+            f"mixing images must be at least as large as the images {images.shape[1:3]}, but got {mixing_images.shape[1:3]}; "
             "build the mixing set for this image size"
         )
     out = np.empty(images.shape, dtype=np.float32)
@@ -248,7 +248,7 @@ MIX_AUG: Final = Method(
     semantics=1,
     config=PixMixConfig,
     stages=frozenset({"sample"}),
-    build=partial(PixMix, partner="picture"),
+    build=partial(PixMix, partner="image"),
     kernels=WARM_UP,
     defaults=_DEFAULTS,
     needs_mixing_set=True,

@@ -115,8 +115,8 @@ def stylise_folder(
                 continue
             content = network.encode(_tensor(middle_square(image, side)))
             style = network.encode(_tensor(middle_square(paintings.image(int(number))[0], side)))
-            wanted = adaptive_instance_norm(content, style)
-            drawn = network.decode(alpha * wanted + (1.0 - alpha) * content, side, side)[0].clamp(0.0, 1.0)
+            target_features = adaptive_instance_norm(content, style)
+            drawn = network.decode(alpha * target_features + (1.0 - alpha) * content, side, side)[0].clamp(0.0, 1.0)
             target.parent.mkdir(parents=True, exist_ok=True)
             pixels = drawn.mul(255).round().byte().permute(1, 2, 0).numpy()
             partial = target.with_suffix(".part")

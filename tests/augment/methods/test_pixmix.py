@@ -218,7 +218,7 @@ def test_the_basic_set_draws_nine_operations() -> None:
 
 def test_mix_input_and_mix_aug_fix_the_partner() -> None:
     assert (a_draw(PixMixConfig(), 100, partner="augmented").partner != MIXING_IMAGE).all()
-    assert (a_draw(PixMixConfig(), 100, partner="picture").partner == MIXING_IMAGE).all()
+    assert (a_draw(PixMixConfig(), 100, partner="image").partner == MIXING_IMAGE).all()
 
 
 def test_whole_outputs_are_distributed_as_in_the_published_pipeline() -> None:
@@ -281,7 +281,7 @@ def test_a_read_only_mixing_set_serves(tmp_path: object) -> None:
     assert np.array_equal(apply_pixmix(images, mapped, draw), apply_pixmix(images, np.array(mapped), draw))
 
 
-def test_a_missing_or_unfit_mixing_set_is_refused_with_a_way_out() -> None:
+def test_a_missing_or_unfit_mixing_set_is_refused_with_its_fix() -> None:
     context = TreatmentContext(image_size=32, num_channels=3, num_classes=10, mean=(0.5,) * 3)
     with pytest.raises(AugmentError, match="needs a mixing set, but got none; name one"):
         PixMix(PixMixConfig(), context)
@@ -294,7 +294,7 @@ def test_a_missing_or_unfit_mixing_set_is_refused_with_a_way_out() -> None:
 
 
 def test_images_larger_than_the_mixing_set_are_refused() -> None:
-    with pytest.raises(AugmentError, match="at least as large as the images"):
+    with pytest.raises(AugmentError, match=r"at least as large as the images \(40, 40\), but got \(36, 36\)"):
         _treatment().sample(np.zeros((4, 40, 40, 3), dtype=np.uint8), SampleKeys(0, 0, np.arange(4)))
 
 

@@ -1,4 +1,4 @@
-"""Third-party weights and stored copies that methods name: how they enter a cell's identity, and how they are read."""
+"""Third-party weights and stored copies that methods name: how they are read, and what the networks make of them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from augment.compound import config_for
 from augment.errors import AugmentError
-from augment.files.named import PENDING, missing_files, named_file, with_contents
 from augment.kernels.counters import StepKeys
 from augment.methods.ant import Ant, AntConfig
 from augment.methods.edsr import Edsr, EdsrConfig, damaged_weights
@@ -22,7 +20,6 @@ from augment.networks.edsr import MEAN_RGB, PublishedEdsr, published_edsr
 from augment.networks.style.adain import adaptive_instance_norm
 from augment.networks.style.network import style_network
 from augment.networks.weights import read_weights
-from augment.registry import METHODS
 from augment.treatment import TreatmentContext
 
 KEYS = StepKeys(3, 5, 0)
@@ -86,48 +83,6 @@ def images(channels: int = 3) -> Tensor:
     return torch.rand((6, channels, 16, 16), generator=torch.Generator().manual_seed(0))
 
 
-def test_hyper_parameters_that_name_no_file_are_no_part_of_an_identity() -> None:
-    for name in ("sin", "edsr", "ant"):
-        method = METHODS[name]
-        values = {field: getattr(method.config(), field) for field in method.config.__dataclass_fields__}
-        kept = with_contents(method, values, None)
-        assert kept.keys() == values.keys() - set(method.files) - set(method.files.values())
-        assert config_for(method, "cifar-10", kept) == method.config()
-
-
-def test_a_named_file_enters_with_the_hash_of_its_content(style_files: Path) -> None:
-    values = {"encoder": "encoder.pth", "encoder_content": "", "decoder": "decoder.pth", "decoder_content": ""}
-    before = with_contents(METHODS["sin"], values, style_files)
-    assert len(before["encoder_content"]) == 64
-    torch.save(chain(ENCODER_WIDTHS, 7), style_files / "encoder.pth")
-    after = with_contents(METHODS["sin"], values, style_files)
-    assert after["encoder_content"] != before["encoder_content"]
-    assert after["decoder_content"] == before["decoder_content"]
-
-
-def test_a_file_that_is_not_there_is_pending_and_told(tmp_path: Path) -> None:
-    values = with_contents(METHODS["edsr"], {"weights": "x.pt", "weights_content": ""}, tmp_path)
-    assert values["weights_content"] == PENDING
-    (line,) = missing_files(METHODS["edsr"], values, tmp_path)
-    assert str(tmp_path / "x.pt") in line
-    assert with_contents(METHODS["edsr"], {"weights": "x.pt"}, None)["weights_content"] == PENDING
-
-
-def test_a_file_that_changed_since_planning_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "x.pt").write_bytes(b"one")
-    planned = with_contents(METHODS["edsr"], {"weights": "x.pt"}, tmp_path)["weights_content"]
-    assert named_file(tmp_path, "x.pt", planned) == tmp_path / "x.pt"
-    (tmp_path / "x.pt").write_bytes(b"other")
-    with pytest.raises(AugmentError, match=r"must have the content .* that was planned"):
-        named_file(tmp_path, "x.pt", planned)
-
-
-@pytest.mark.parametrize("name", ["/etc/passwd", "../x.pt"])
-def test_a_name_outside_the_data_root_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="must be a name in the data root"):
-        EdsrConfig(weights=name)
-
-
 def test_half_of_a_style_network_is_refused() -> None:
     with pytest.raises(ValueError, match="together or not at all"):
         SinConfig(encoder="encoder.pth")
@@ -151,7 +106,7 @@ def test_wrapped_weights_are_read_and_of_two_sets_none_is_taken_without_a_word(t
     assert read_weights(tmp_path / "one.pt") == {"a.weight": torch.ones(1)}
     torch.save({"params": own, "params_ema": average}, tmp_path / "two.pt")
     with pytest.raises(
-        AugmentError, match="must contain one set of weights, but contains params_ema, params; save the one"
+        AugmentError, match="must contain one set of weights, but contains params_ema, params; save only the one"
     ):
         read_weights(tmp_path / "two.pt")
 
