@@ -26,8 +26,8 @@ from eval.metrics.scores import OOD_SHARE, SCORES, ScoreName
 from eval.outliers.files import identities_of_sets, missing_sets, unusable_sets
 from eval.outliers.fit import fit_images
 from eval.outliers.folders import folder_images
-from eval.outliers.generated import outliers
-from eval.outliers.sets import FOLDER_PREFIX, IMAGE_SETS, OUTLIER_SETS, UnreadableSetError, outlier_files
+from eval.outliers.generated import OUTLIER_SETS, outliers
+from eval.outliers.sets import FOLDER_PREFIX, IMAGE_SETS, UnreadableSetError, outlier_files
 from eval.predictions import predictions_from
 from eval.report import LEFT_OUT, REFUSED_SETS, BenchmarkOutcome
 
@@ -145,16 +145,7 @@ def _drawn(subject: Subject, name: str, count: int) -> ImageSet:
     height, width, channels = subject.images.shape[1:]
 
     def load(start: int, stop: int) -> NDArray[np.float32]:
-        return outliers(
-            name,
-            stop - start,
-            height=height,
-            width=width,
-            channels=channels,
-            seed=subject.seed,
-            start=start,
-            as_floats=True,
-        )
+        return outliers(name, stop - start, (height, width, channels), seed=subject.seed, start=start)
 
     return ImageSet(fields={"set": name}, labels=np.full(count, -1, dtype=np.int64), load=load)
 

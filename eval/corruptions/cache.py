@@ -1,4 +1,4 @@
-"""Generated sets kept on disk: content-addressed uint8 arrays, written once, memory-mapped ever after.
+"""Generated sets kept on disk: content-addressed uint8 arrays, written once, then memory-mapped.
 
 A set is stored as `<cache_dir>/generated/<key>.npy` next to `<key>.json`, its record (label, parameters, digests, versions).
 The key hashes what decides the bytes. The array appears under its name only when it is whole; one process makes it while the
@@ -181,7 +181,7 @@ def cached_array(
 
 
 def set_path(key: SetKey, cache_dir: Path) -> Path:
-    """Return where the array of a key lies or will lie."""
+    """Return the file of the array of a key."""
     return Path(cache_dir) / LABEL / f"{key.name}.npy"
 
 

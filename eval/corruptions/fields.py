@@ -10,12 +10,6 @@ from augment.kernels.counters import philox
 from eval.corruptions.contract import Address, Draws
 
 
-@kernel()
-def words_at(slot, index, level, stream, low, high):  # type: ignore[no-untyped-def]
-    """Return four uint32 words (as uint64) of one counter; for use inside other kernels."""
-    return philox(slot, index, level, stream, low, high)
-
-
 def uniform_fields(draws: Draws, purpose: str, *shape: int) -> NDArray[np.float64]:
     """Return uniform draws in [0, 1) with 32 random bits, (N, *shape)."""
     return _fill(_uniform_fields, draws.address(purpose), shape)
@@ -39,7 +33,7 @@ def _uniform_fields(low, high, stream, level, indices, out):  # type: ignore[no-
     for n in range(out.shape[0]):
         row = out[n]
         for block in range(out.shape[1] // 4):
-            w0, w1, w2, w3 = words_at(block, indices[n], level, stream, low, high)
+            w0, w1, w2, w3 = philox(block, indices[n], level, stream, low, high)
             row[4 * block] = w0 * scale
             row[4 * block + 1] = w1 * scale
             row[4 * block + 2] = w2 * scale
@@ -52,7 +46,7 @@ def _normal_fields(low, high, stream, level, indices, out):  # type: ignore[no-u
     for n in range(out.shape[0]):
         row = out[n]
         for block in range(out.shape[1] // 4):
-            w0, w1, w2, w3 = words_at(block, indices[n], level, stream, low, high)
+            w0, w1, w2, w3 = philox(block, indices[n], level, stream, low, high)
             near = np.sqrt(-2.0 * np.log((w0 + 0.5) * scale))
             far = np.sqrt(-2.0 * np.log((w2 + 0.5) * scale))
             row[4 * block] = near * np.cos(2.0 * np.pi * (w1 * scale))

@@ -1,4 +1,4 @@
-"""Images of frost: given ones, or procedural ice that says what it is."""
+"""Images of frost: given ones, or procedural ice, which is labelled as such."""
 
 from __future__ import annotations
 

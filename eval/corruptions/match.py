@@ -47,7 +47,7 @@ class Match:
     Attributes:
         comparisons: All statistics.
         within_one_level: Share of values that agree within one grey level.
-        is_match: Whether the sets can stand for each other.
+        is_match: Whether one set can replace the other.
     """
 
     comparisons: tuple[Comparison, ...]

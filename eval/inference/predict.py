@@ -28,7 +28,7 @@ class ImageSet:
     """Some images under one name.
 
     Attributes:
-        fields: What tells this set from others, plain values (corruption, severity, ...); they head its fine rows.
+        fields: What distinguishes this set, plain values (corruption, severity, ...); they head its fine rows.
         labels: True classes, (N,) int64; -1 for none.
         load: Returns the images [start, stop): (n, H, W, C) uint8, or float32 in [0, 1].
         group: Images that stay together in a batch (the frames of a sequence); batches hold whole groups.

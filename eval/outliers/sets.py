@@ -1,7 +1,4 @@
-"""The outlier sets by name: drawn ones, and folders of images. Light: the generators are in `eval.outliers.generated`.
-
-Source: Hendrycks, Mazeika and Dietterich, "Deep Anomaly Detection with Outlier Exposure", ICLR 2019, and its test scripts.
-"""
+"""Outlier sets that are folders of images, by name."""
 
 from __future__ import annotations
 
@@ -18,78 +15,43 @@ class UnreadableSetError(EvalError):
     """An outlier set of which too many images cannot be read: whoever evaluates several sets goes on without it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutlierSet:
-    """One kind of image that belongs to no class.
-
-    Attributes:
-        name: Key in `OUTLIER_SETS`.
-        semantics: Raised by hand whenever the images change.
-        what: One sentence for tables and cards.
-    """
-
-    name: str
-    semantics: int
-    what: str
-
-
-OUTLIER_SETS: Final[Mapping[str, OutlierSet]] = {
-    "gaussian": OutlierSet(
-        name="gaussian", semantics=1, what="independent normal values around mid-grey with sigma 1/4, clipped"
-    ),
-    "rademacher": OutlierSet(
-        name="rademacher", semantics=1, what="independent values, black or white with equal chance"
-    ),
-    "blobs": OutlierSet(
-        name="blobs", semantics=1, what="blurred coin flips above a threshold: amorphous bright shapes"
-    ),
-}
-"""Noise that no network should be sure about; the published names, in the published order."""
-
 FOLDER_PREFIX: Final = "folder:"
 """`folder:PATH` names any folder of images, absolute or in the data root."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSet:
-    """Images of other things, kept as a folder of image files below the data root.
+    """Images of other things, kept as a folder of image files in the data root.
 
     Attributes:
-        name: Key in `IMAGE_SETS`.
-        folders: Where archives unpack it, the first that exists counts; every image below it belongs to the set.
+        folders: Where archives unpack it, the first that exists counts; every image in it belongs to the set.
         what: One sentence for tables, and where it comes from.
     """
 
-    name: str
     folders: tuple[str, ...]
     what: str
 
 
 IMAGE_SETS: Final[Mapping[str, ImageSet]] = {
     "textures": ImageSet(
-        name="textures",
         folders=("dtd/images", "dtd/dtd/images", "textures"),
         what="Describable Textures Dataset, 5,640 images of 47 textures; robots.ox.ac.uk/~vgg/data/dtd",
     ),
     "lsun": ImageSet(
-        name="lsun",
         folders=("LSUN/test", "lsun/test", "LSUN_test", "lsun"),
         what="the 10,000 test images of LSUN, exported from their database as image files",
     ),
     "places69": ImageSet(
-        name="places69",
         folders=("places69", "Places69", "places69_256"),
         what="the 69 scene classes that Places365 has not, at 256 px; places2.csail.mit.edu",
     ),
-    "isun": ImageSet(name="isun", folders=("iSUN", "isun"), what="iSUN, 8,925 images of scenes"),
+    "isun": ImageSet(folders=("iSUN", "isun"), what="iSUN, 8,925 images of scenes"),
     "imagenet-o": ImageSet(
-        name="imagenet-o", folders=("imagenet-o",), what="ImageNet-O, 2,000 natural adversarial outliers of 200 classes"
+        folders=("imagenet-o",), what="ImageNet-O, 2,000 natural adversarial outliers of 200 classes"
     ),
-    "notmnist": ImageSet(
-        name="notmnist", folders=("notMNIST_small", "notMNIST"), what="letters A to J in odd fonts; Zenodo 8274268"
-    ),
+    "notmnist": ImageSet(folders=("notMNIST_small", "notMNIST"), what="letters A to J in odd fonts; Zenodo 8274268"),
 }
-"""Sets that are told from the test images, beside every dataset's own test split."""
+"""Name -> the set; every dataset's own test split is an outlier set too."""
 
 
 def outlier_folder(name: str, data_root: Path) -> Path | None:

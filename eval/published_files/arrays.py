@@ -57,13 +57,13 @@ def cifar_corruptions(
 
 
 def cifar_perturbations(
-    folder: Path, num_pictures: int, *, kinds: Sequence[str], difficulty: int = 1, check: Thoroughness = "sizes"
+    folder: Path, num_images: int, *, kinds: Sequence[str], difficulty: int = 1, check: Thoroughness = "sizes"
 ) -> list[PublishedSet]:
     """Return the sequences of CIFAR-P, one set per perturbation; they carry no labels.
 
     Args:
         folder: With one `<kind>.npy` per perturbation, noises of difficulty 2 and 3 with the suffixes `_2` and `_3`.
-        num_pictures: Images of the test split.
+        num_images: Images of the test split.
         kinds: Perturbations to read.
         difficulty: Level of the noises, 1 to 3.
         check: How far to check the files.
@@ -76,10 +76,10 @@ def cifar_perturbations(
     sets = []
     for kind, stem in stems.items():
         frames = num_frames(kind, _IMAGE[0])
-        array = _open(folder / f"{stem}.npy", (num_pictures, frames, *_IMAGE), check)
+        array = _open(folder / f"{stem}.npy", (num_images, frames, *_IMAGE), check)
         fields = {"perturbation": kind, "difficulty": difficulty}
-        unknown = np.full(num_pictures, -1, dtype=np.int64)
-        sets.append(PublishedSet(fields=fields, labels=unknown, load=_rows(array, 0, num_pictures), frames=frames))
+        unknown = np.full(num_images, -1, dtype=np.int64)
+        sets.append(PublishedSet(fields=fields, labels=unknown, load=_rows(array, 0, num_images), frames=frames))
     return sets
 
 

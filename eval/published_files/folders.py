@@ -12,8 +12,7 @@ from PIL import Image
 
 from augment.files.decode import UndecodableImage, decode_image
 from augment.files.walk import ImageFolderError, class_folders, walk_images
-from eval.published_files.layout import RENDITION_CLASSES
-from eval.published_files.layout import images_per_set as published_size
+from eval.published_files.layout import RENDITION_CLASSES, images_per_set
 from eval.published_files.sets import PublishedFilesError, PublishedSet, need_folder
 
 Preprocessing = Literal["as-stored", "reference"]
@@ -29,24 +28,22 @@ def corrupted_folders(
     severities: Sequence[int] = (1, 2, 3, 4, 5),
     side: int = 224,
     preprocessing: Preprocessing = "as-stored",
-    images_per_set: int | None = None,
 ) -> list[PublishedSet]:
     """Return one set per corruption and severity of a tree `<kind>/<severity>/<class>/*.JPEG`.
 
     Args:
         folder: The tree.
         classes: Folder names (wnids) in the order of the network's classes.
-        kinds: Corruptions to read; other folders beside them are ignored.
+        kinds: Corruptions to read; other folders are ignored.
         severities: Severities to read.
         side: Side of the images that are returned, in pixels.
         preprocessing: How stored images become that size.
-        images_per_set: Images that a set must hold; None takes the published number, where the folder's name is known.
 
     Raises:
-        PublishedFilesError: If folders are missing, the classes differ, or a set holds another number of images.
+        PublishedFilesError: If folders are missing, the classes differ, or a set holds another number of images than published.
     """
     need_folder(folder, "corrupted images")
-    size = published_size(folder) if images_per_set is None else images_per_set
+    size = images_per_set(folder)
     missing = [f"{kind}/{level}" for kind in kinds for level in severities if not (folder / kind / str(level)).is_dir()]
     if missing:
         raise PublishedFilesError(
@@ -61,9 +58,7 @@ def corrupted_folders(
     ]
 
 
-def rendition_folders(
-    folder: Path, wnids: Sequence[str], *, side: int = 224, images_per_set: int | None = None
-) -> PublishedSet:
+def rendition_folders(folder: Path, wnids: Sequence[str], *, side: int = 224) -> PublishedSet:
     """Return ImageNet-R; labels count its 200 classes, in the order of `RENDITION_CLASSES`.
 
     Keep only the logits at `RENDITION_CLASSES` before the softmax.
@@ -72,14 +67,13 @@ def rendition_folders(
         folder: With one folder of images per class.
         wnids: Folder names of all 1000 classes in the network's order, or of the 200 alone.
         side: Side of the images that are returned, after resizing the shorter side to 8/7 of it.
-        images_per_set: Images that the set must hold; None takes the published 30,000 where the folder's name is known.
 
     Raises:
         PublishedFilesError: If the classes differ or the number of images does.
     """
     need_folder(folder, "renditions")
     classes = [wnids[number] for number in RENDITION_CLASSES] if len(wnids) == 1000 else list(wnids)
-    size = published_size(folder) if images_per_set is None else images_per_set
+    size = images_per_set(folder)
     return _class_folders(folder, classes, {}, size, side, "reference")
 
 
@@ -133,8 +127,8 @@ def read_image(path: Path, side: int, preprocessing: Preprocessing) -> NDArray[n
     except (OSError, UndecodableImage) as error:
         raise PublishedFilesError(f"{error}, or unpack the archive again") from error
     if preprocessing == "reference":
-        shorter, wanted = min(image.size), round(side * 8 / 7)
-        size = tuple(wanted if edge == shorter else int(wanted * edge / shorter) for edge in image.size)
+        shorter, resized = min(image.size), round(side * 8 / 7)
+        size = tuple(resized if edge == shorter else int(resized * edge / shorter) for edge in image.size)
         image = image.resize((size[0], size[1]), Image.Resampling.BILINEAR)
     width, height = image.size
     if min(width, height) < side:

@@ -24,7 +24,6 @@ def video_perturbations(
     *,
     kinds: Sequence[str],
     difficulty: int = 1,
-    sequences_per_set: int | None = None,
     decoder: Decoder | None = None,
 ) -> list[PublishedSet]:
     """Return the sequences of ImageNet-P, one set per perturbation, from `<kind>/<class>/*.mp4`.
@@ -33,8 +32,7 @@ def video_perturbations(
         folder: The tree.
         classes: Folder names (wnids) in the order of the network's classes.
         kinds: Perturbations to read.
-        difficulty: Level of the noises, 1 to 3; levels 2 and 3 lie in `<kind>_2` and `<kind>_3`.
-        sequences_per_set: Sequences that a set must hold; None takes the published number where the folder's name is known.
+        difficulty: Level of the noises, 1 to 3; levels 2 and 3 are in `<kind>_2` and `<kind>_3`.
         decoder: Reads a video; None takes OpenCV or PyAV.
 
     Raises:
@@ -42,7 +40,7 @@ def video_perturbations(
     """
     need_folder(folder, "perturbed images")
     read = decoder or installed_decoder()
-    size = images_per_set(folder) if sequences_per_set is None else sequences_per_set
+    size = images_per_set(folder)
     sets = []
     for kind in kinds:
         stem = sequence_stem(kind, difficulty)

@@ -16,7 +16,8 @@ from augment.lookup.parameters import nearest
 from eval.benchmarks.registry import benchmark_for
 from eval.benchmarks.suite.files import missing_files
 from eval.errors import EvalError
-from eval.outliers.sets import IMAGE_SETS, OUTLIER_SETS, outlier_folder
+from eval.outliers.generated import OUTLIER_SETS
+from eval.outliers.sets import IMAGE_SETS, outlier_folder
 from eval.published_files.files import is_there
 from eval.published_files.layout import collection_of
 
@@ -37,7 +38,7 @@ CROSS_SETS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "tiny-imagenet": ("textures", "svhn", "lsun", "places69", "isun"),
     }
 )
-"""Dataset -> the sets of other images that it is told apart from, where they are in the data root."""
+"""Dataset -> its usual outlier sets, where they are in the data root."""
 
 _FAMILIES: Final = ("c", "cbar", "p")
 
@@ -131,9 +132,9 @@ def _outliers(
         return {"ood-generated": {}}
     usual = CROSS_SETS.get(dataset, ())
     there = [name for name in usual if _is_there(name, data_root, has_dataset)]
-    away = [name for name in usual if name not in there]
-    if away:
-        notes.append(f"ood: not in {data_root} and left out: {', '.join(away)}")
+    absent = [name for name in usual if name not in there]
+    if absent:
+        notes.append(f"ood: not in {data_root} and left out: {', '.join(absent)}")
     return {"ood": {"sets": [*OUTLIER_SETS, *there]}} if there else {"ood-generated": {}}
 
 

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augment.kernels.compiled import kernel
+from augment.kernels.counters import philox
 from eval.corruptions.contract import Draws, Setting, corruption
-from eval.corruptions.fields import words_at
 from eval.corruptions.gaussian import gaussian_filter
 from eval.corruptions.levels import to_uint8
 
@@ -55,7 +55,7 @@ def _displace(images, low, high, stream, level, indices, delta, passes, likeliho
             for y in range(height - delta, delta, -1):
                 for x in range(width - delta, delta, -1):
                     slot = (turn * height + y) * width + x
-                    w0, w1, w2, _ = words_at(slot, indices[n], level, stream, low, high)
+                    w0, w1, w2, _ = philox(slot, indices[n], level, stream, low, high)
                     if w2 >= likelihood * 4294967296.0:
                         continue
                     other_x = x + np.int64((w0 * np.uint64(2 * delta)) >> np.uint64(32)) - delta

@@ -182,7 +182,7 @@ def write_image(path, level, size=48):
 
 
 def test_renditions_are_evaluated_among_their_200_classes_only(make_subject, monkeypatch):
-    monkeypatch.setattr(folders, "published_size", lambda folder: 200)
+    monkeypatch.setattr(folders, "images_per_set", lambda folder: 200)
     subject = make_subject(
         images=noise(4, 40, 40, 3),
         labels=np.zeros(4, dtype=np.int64),
@@ -202,7 +202,7 @@ def test_renditions_are_evaluated_among_their_200_classes_only(make_subject, mon
 
 
 def test_imagenet_c_is_normalised_by_alexnet_without_being_asked(make_subject, monkeypatch):
-    monkeypatch.setattr(folders, "published_size", lambda folder: 8)
+    monkeypatch.setattr(folders, "images_per_set", lambda folder: 8)
     subject = make_subject(images=noise(8, 40, 40, 3), dataset="imagenet", labels=np.arange(8))
     for label in range(8):
         write_image(subject.data_root / "ImageNet-C" / "fog" / "3" / f"n{label:08d}" / "a.png", 30 * label)
@@ -229,7 +229,7 @@ class Lightest(nn.Module):
 
 def test_imagenet_c_bar_takes_either_preprocessing_and_says_which(make_subject, monkeypatch):
     """The middle of a stored image is dark, its border light: shrunk first, the crop reaches into the border."""
-    monkeypatch.setattr(folders, "published_size", lambda folder: 8)
+    monkeypatch.setattr(folders, "images_per_set", lambda folder: 8)
     subject = make_subject(images=noise(8, 224, 224, 3), dataset="imagenet", labels=np.arange(8))
     framed = np.full((300, 300, 3), 255, dtype=np.uint8)
     framed[38:262, 38:262] = 0

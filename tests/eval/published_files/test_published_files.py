@@ -12,7 +12,7 @@ from PIL import Image
 
 from eval.errors import EvalError
 from eval.perturbations.p.registry import num_frames
-from eval.published_files import videos
+from eval.published_files import folders, videos
 from eval.published_files.arrays import cifar_corruptions, cifar_perturbations, mnist_corruptions
 from eval.published_files.folders import corrupted_folders, read_image, rendition_folders
 from eval.published_files.layout import (
@@ -158,14 +158,18 @@ def test_folders_are_read_in_class_order_and_cut_out_of_the_middle(tmp_path: Pat
     assert one.load(1, 2).shape == (1, 56, 56, 3)
 
 
-def test_folders_with_missing_classes_severities_or_images_are_refused(tmp_path: Path, write_classes: Tree) -> None:
+def test_folders_with_missing_classes_severities_or_images_are_refused(
+    tmp_path: Path, write_classes: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_classes(tmp_path / "fog" / "3", 64)
     with pytest.raises(PublishedFilesError, match="lacks 1 folders of corrupted images: fog/4"):
         corrupted_folders(tmp_path, ("n01", "n02"), kinds=("fog",), severities=(3, 4))
     with pytest.raises(PublishedFilesError, match=r"lacks \['n09'\] \(1\) and has unknown \['n02'\]"):
         corrupted_folders(tmp_path, ("n01", "n09"), kinds=("fog",), severities=(3,))
-    with pytest.raises(PublishedFilesError, match="must hold 5 images, but holds 4"):
-        corrupted_folders(tmp_path, ("n01", "n02"), kinds=("fog",), severities=(3,), images_per_set=5)
+    with monkeypatch.context() as published:
+        published.setattr(folders, "images_per_set", lambda folder: 5)
+        with pytest.raises(PublishedFilesError, match="must hold 5 images, but holds 4"):
+            corrupted_folders(tmp_path, ("n01", "n02"), kinds=("fog",), severities=(3,))
     (tmp_path / "fog" / "3" / "n01" / "0.png").write_bytes(b"\x89PNG")
     (one,) = corrupted_folders(tmp_path, ("n01", "n02"), kinds=("fog",), severities=(3,), side=56)
     with pytest.raises(PublishedFilesError, match=r"0.png cannot be decoded .* or unpack the archive again"):
@@ -215,5 +219,6 @@ def test_videos_need_a_decoder_and_whole_sequences(tmp_path: Path, monkeypatch: 
     )
     with pytest.raises(PublishedFilesError, match="must hold 31 frames, but holds 5"):
         short.load(0, 1)
+    monkeypatch.setattr(videos, "images_per_set", lambda folder: 7)
     with pytest.raises(PublishedFilesError, match="must hold 7 sequences, but holds 1"):
-        video_perturbations(tmp_path, ("n01",), kinds=("tilt",), sequences_per_set=7, decoder=lambda _: np.zeros(1))
+        video_perturbations(tmp_path, ("n01",), kinds=("tilt",), decoder=lambda _: np.zeros(1))
