@@ -8,7 +8,7 @@ from typing import Any
 from augment.files.published import Identified, absent, as_planned
 from augment.lookup.kinds import versioned
 from eval.benchmarks.contract import BenchmarkRequest
-from eval.benchmarks.registry import check_images
+from eval.benchmarks.registry import benchmark_for, check_images, full_params
 from eval.benchmarks.suite.files import files_identity, needed_datasets
 from orchestration.cells.identity import KEY_FORMAT
 from orchestration.cells.keys import digest
@@ -34,8 +34,7 @@ def benchmark_request(resolver: Resolver, name: str, given: Mapping[str, Any], d
         CorruptData: If files of a dataset are there that cannot be read.
     """
     catalogue = resolver.catalogue
-    benchmark = catalogue.benchmark(name)
-    params = catalogue.benchmark_params(name, given)
+    benchmark, params = benchmark_for(name), full_params(name, given)
     check_images(benchmark, params, side=dataset.image_size, channels=dataset.num_channels)
     own = _content(resolver, dataset.name)
     identity: dict[str, Any] = {

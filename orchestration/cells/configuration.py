@@ -13,11 +13,12 @@ from augment.lookup.parameters import build_config, field_names, nearest
 from augment.method import Method
 from augment.mixing_sets.identity import config_for
 from eval.benchmarks.contract import BenchmarkRequest
+from eval.benchmarks.registry import benchmark_for
 from orchestration.cells.benchmark_requests import benchmark_request
 from orchestration.cells.catalogue import Catalogue
 from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.keys import canonical_json, plain
-from orchestration.cells.point_settings import PointSettings
+from orchestration.cells.point_settings import PointSettings, attempt
 from trainers.config import JobConfig, MixingSetConfig, RecipeConfig
 from trainers.datasets.contract import DatasetSpec
 from trainers.models.contract import ModelSpec
@@ -121,7 +122,7 @@ class Configuration(PointSettings):
         """Return the requests of the sweep's benchmarks; unknown ones are noted elsewhere, once a sweep."""
         requests = []
         for name, params in self.sweep.benchmarks.items():
-            if self.catalogue.has_benchmark(name):
+            if attempt(benchmark_for, name)[0] is not None:
                 key = (dataset.name, canonical_json(params))
                 path, arguments = f"benchmarks.{name}", (self.resolver, name, params, dataset)
                 requests.append(self.remembered(path, key, benchmark_request, *arguments))

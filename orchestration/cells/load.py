@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from augment.lookup.parameters import nearest
+from augment.registry import METHODS
+from eval.benchmarks.registry import BENCHMARKS
 from eval.tables.published.tables import published_tables
 from orchestration.cells.catalogue import Catalogue, builtin_catalogue
 from orchestration.cells.resolve import resolve_sweep, try_resolve_sweep
@@ -237,23 +238,15 @@ def sizes_of(file: SweepFile) -> tuple[Size, ...]:
     return tuple(size for size in SIZES if all(size in each for each in shared))
 
 
-def sweep_json_schema(catalogue: Catalogue | None = None) -> dict[str, Any]:
-    """Return the JSON Schema of sweep files for editors; with a catalogue, known names are offered for completion."""
+def sweep_json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of sweep files for editors, which offer the built-in names for completion."""
     schema = SweepFile.model_json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "DreamGrid sweep"
-    if catalogue is not None:
-        offers = {"method": list(catalogue.methods)}
-        for model in ("PointPatch", "NamedPoint"):
-            for name, values in offers.items():
-                schema["$defs"][model]["properties"][name]["examples"] = sorted(values)
-        schema["properties"]["benchmarks"]["propertyNames"] = {"enum": sorted(catalogue.benchmarks)}
+    for model in ("PointPatch", "NamedPoint"):
+        schema["$defs"][model]["properties"]["method"]["examples"] = sorted(METHODS)
+    schema["properties"]["benchmarks"]["propertyNames"] = {"enum": sorted(BENCHMARKS)}
     return schema
-
-
-def sweep_json_schema_text(catalogue: Catalogue | None = None) -> str:
-    """Return the JSON Schema of sweep files as indented text."""
-    return json.dumps(sweep_json_schema(catalogue), indent=2, sort_keys=True)
 
 
 def _unknown(text: str) -> InputError:

@@ -13,7 +13,7 @@ from augment.lookup.parameters import field_names, nearest
 from orchestration.cells.catalogue import Catalogue
 from orchestration.cells.checks.columns import impossible, unknown_columns
 from orchestration.cells.checks.tables import layout_mistakes, table_mistakes
-from orchestration.cells.point_settings import Resolver, mistake_at
+from orchestration.cells.point_settings import Resolver, attempt, mistake_at
 from orchestration.cells.resolve_point import resolve_point
 from orchestration.cells.resolved import ResolvedPoint, ResolvedSweep
 from orchestration.errors import InputError, Mistake
@@ -75,7 +75,7 @@ def _try_resolve_leaf(
     sweep: Sweep, catalogue: Catalogue, found: Sequence[Mistake]
 ) -> tuple[ResolvedSweep, list[Mistake]]:
     resolver = Resolver(catalogue)
-    mistakes = unknown_columns(sweep, catalogue)
+    mistakes = unknown_columns(sweep)
     cells = ((point, resolve_point(resolver, point, sweep)) for point in sweep.points)
     points = tuple(ResolvedPoint(point, cell) for point, cell in cells if cell is not None)
     resolved = ResolvedSweep(sweep=sweep, points=points, catalogue=catalogue)
@@ -136,8 +136,8 @@ def check_overrides(sweep: Sweep, catalogue: Catalogue) -> list[Mistake]:
                 wanted[path.removeprefix("params.")] = item.origin
         method = point.settings.get("method")
         for part in str(method.value).split("+") if method is not None else ():
-            if part in catalogue.methods:
-                known.update(field_names(catalogue.methods[part].config))
+            found, _ = attempt(catalogue.compose, part)
+            known.update(field_names(found.config) if found is not None else ())
     return [
         mistake_at(sweep, origin, f"no method of the sweep has the parameter '{name}'{nearest(name, sorted(known))}")
         for name, origin in wanted.items()

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import chain
-from pathlib import Path
-from typing import Any
 
-from augment.files.named import missing_files
-from augment.mixing_sets.identity import missing_set_files
-from augment.mixing_sets.registry import mixing_set_for
 from eval.benchmarks.contract import BenchmarkRequest
 from orchestration.cells.catalogue import Catalogue
 from orchestration.cells.cell import Cell, Mode, Plan, PlannedCell
 from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.resolved import ResolvedSweep
 from orchestration.errors import InputError, Mistake, command
+from orchestration.planning.checkpoints import unusable_checkpoints
 from orchestration.planning.failures import COUNTED, REPEATABLE
-from orchestration.planning.missing_data import missing_of_benchmarks
-from orchestration.planning.needed_checkpoints import unusable_checkpoints
+from orchestration.planning.missing_data import missing_data, missing_of_benchmarks
 from orchestration.store.contract import AttemptRecord, CellResult, ResultsStore
-from trainers.datasets.streams import FOLDER, RANDOM_IMAGES, missing_stream
-from trainers.job import SOURCE_VARIABLE
-from trainers.models.released.registry import missing_checkpoints
 
 ATTEMPTS_BEFORE_SET_ASIDE = 3
 
@@ -51,26 +41,31 @@ def make_plan(
     cells, catalogue = resolved.cells, resolved.catalogue
     wanted = _merged(cells)
     families = {key: cell.ancestors for key, cell in wanted.items()}
-    keys = dict.fromkeys(key for parents in families.values() for key in (parent.train_key for parent in parents))
+    parents = {parent.train_key: parent for family in families.values() for parent in family}
+    # One request for everything: on object storage each further one costs a round trip. Of parents no report is read.
     reports = {key: [request.key for request in cell.benchmarks] for key, cell in wanted.items()}
-    results = store.results([*dict.fromkeys([*wanted, *keys])], wanted={**dict.fromkeys(keys, ()), **reports})
+    results = store.results([*dict.fromkeys([*wanted, *parents])], wanted={**dict.fromkeys(parents, ()), **reports})
     _check_imported(cells, results)
     wanted = {key: _as_imported(cell, results) for key, cell in wanted.items()}
-    undone = [key for key in (*wanted, *keys) if key not in results or not _is_complete(wanted.get(key), results[key])]
+    keys = dict.fromkeys([*wanted, *parents])
+    undone = [key for key in keys if key not in results or not _is_complete(wanted.get(key), results[key])]
+    # A checkpoint is looked at only where something still needs it: a recorded sweep stays recorded without its checkpoints.
     faults: Mapping[str, str] = {}
     if checkpoints is not None and mode != "force":
-        cells_by_key = {cell.train_key: cell for cell in (*wanted.values(), *chain.from_iterable(families.values()))}
+        everyone = {**parents, **wanted}
         faults = unusable_checkpoints(
             [key for key in undone if key in wanted],
             results=results,
-            ancestors=lambda key: [parent.train_key for parent in cells_by_key[key].ancestors],
+            ancestors=lambda key: [parent.train_key for parent in everyone[key].ancestors],
             store=store,
             checkpoints=checkpoints,
         )
     failures = {key: failure_of(attempts) for key, attempts in store.failures(undone).items()}
+    # Forcing ignores what is recorded, except for what was imported, which nothing here could compute.
     counted = {key: each for key, each in results.items() if mode != "force" or each.is_imported}
     planned: dict[str, PlannedCell] = {}
     for key, cell in wanted.items():
+        # A parent is wanted only by children that are still to be trained, and is planned as itself where it has a row.
         is_trained = key in counted and key not in faults
         for parent in () if is_trained else families[key]:
             if parent.train_key not in wanted and parent.train_key not in planned:
@@ -84,8 +79,8 @@ def make_plan(
         cells=tuple(ordered),
         mode=mode,
         duplicates=_duplicates(cells),
-        missing_data=_missing_data(ordered, catalogue),
-        missing_benchmarks=missing_of_benchmarks(ordered, catalogue.data_root, catalogue.missing_data),
+        missing_data=missing_data(ordered, catalogue),
+        missing_benchmarks=missing_of_benchmarks(ordered, catalogue.data_root),
         left_out=_left_out(ordered, catalogue),
     )
 
@@ -221,46 +216,3 @@ def _left_out(cells: Sequence[PlannedCell], catalogue: Catalogue) -> tuple[str, 
     """Return a line for each kind of file in the datasets' folders that is not read."""
     names = dict.fromkeys(cell.config.dataset for cell in cells)
     return tuple(line for name in names for line in catalogue.dataset(name).left_out)
-
-
-def _missing_data(cells: Sequence[PlannedCell], catalogue: Catalogue) -> tuple[str, ...]:
-    data_root = catalogue.data_root
-    if data_root is None:
-        return ()
-    waiting = [cell for cell in cells if not cell.is_done]
-    streams = dict.fromkeys(cell.config.outliers for cell in waiting if not cell.trained and cell.config.outliers)
-    untrained = [cell for cell in waiting if not cell.trained]
-    trained_here = [cell for cell in untrained if cell.config.released is None]
-    files = [line for cell in trained_here for line in _missing_of_method(cell, catalogue, data_root)]
-    files += _missing_of_mixing_sets(trained_here, data_root)
-    if os.environ.get(
-        SOURCE_VARIABLE
-    ):  # workers copy what has published checksums; what its content identifies is read here
-        named = [name for name in streams if name.startswith(FOLDER) or name == RANDOM_IMAGES]
-        files += [line for name in named for line in missing_stream(name, data_root)]
-        return tuple(dict.fromkeys(files))
-    names = dict.fromkeys(cell.config.dataset for cell in waiting)
-    lines = [line for name in names for line in catalogue.missing_data([name], data_root)]
-    lines += [line for name in streams for line in missing_stream(name, data_root)]
-    released = [cell.config.released for cell in untrained if cell.config.released]
-    if released:
-        lines += missing_checkpoints(released, data_root)
-    return (*lines, *dict.fromkeys(files))
-
-
-def _missing_of_mixing_sets(cells: Sequence[PlannedCell], data_root: Path) -> list[str]:
-    """Return a line for each file that a mixing set is made from and that is not there."""
-    wanted = {(each.name, str(each.params)): each for cell in cells if (each := cell.config.mixing_set) is not None}
-    return [
-        line
-        for each in wanted.values()
-        for line in missing_set_files(mixing_set_for(each.name), each.params, data_root)
-    ]
-
-
-def _missing_of_method(cell: PlannedCell, catalogue: Catalogue, data_root: Path) -> list[str]:
-    """Return a line for each file that the cell's method names and that is not there."""
-    params: Mapping[str, Any] = cell.config.method_params
-    parts = catalogue.method_parts(cell.config.method)
-    shares = [(part, params if len(parts) == 1 else params.get(part.name, {})) for part in parts if part.files]
-    return [line for part, share in shares for line in missing_files(part, share, data_root)]

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from pathlib import Path
 
+from orchestration.cells.catalogue import Catalogue, builtin_catalogue
 from orchestration.cells.identity import ResolvedCell
+from orchestration.cells.load import SWEEPS, load_sweep, load_sweep_file, sizes_of
 from orchestration.cells.resolved import ResolvedSweep
+from orchestration.errors import InputError
 from orchestration.store.contract import OnDamage, ResultsStore, SweepRecord, SweptCell
-from orchestration.sweeps.model import Sweep
+from orchestration.sweeps.model import Overrides, Size, Sweep
+
+SEEDS_KEPT = tuple(range(10))
+"""Seeds that a built-in sweep may have been run with through `--seeds`."""
 
 
 def record_sweep(resolved: ResolvedSweep, store: ResultsStore) -> None:
@@ -73,3 +81,36 @@ def _difference(record: SweepRecord, sweep: Sweep) -> str:
 
 def _swept(cell: ResolvedCell, row: str) -> SweptCell:
     return SweptCell(train_key=cell.train_key, row=row, seed=cell.cell.seed)
+
+
+def reachable_keys(others: Sequence[str] = (), *, data_root: Path | None = None) -> frozenset[str]:
+    """Return the train keys of all built-in sweeps in all sizes with seeds 0 to 9, of others, and of all their parents.
+
+    Args:
+        others: Paths of sweep files whose cells are wanted too.
+        data_root: Cells are wanted both as this folder's files make them, and as they are without those files.
+
+    Raises:
+        InputError: If one of the others is mistaken.
+    """
+    keys: set[str] = set()
+    catalogues = [builtin_catalogue(root) for root in dict.fromkeys((None, data_root))]
+    for name in (*SWEEPS, *others):
+        file = load_sweep_file(name)
+        for size in sizes_of(file) if not file.include else ():
+            for catalogue in catalogues:
+                keys |= _keys_of(name, size, catalogue, must_load=name in others)
+    return frozenset(keys)
+
+
+def _keys_of(name: str, size: Size, catalogue: Catalogue, *, must_load: bool) -> set[str]:
+    keys: set[str] = set()
+    for overrides in (None, Overrides(seeds=SEEDS_KEPT)):
+        try:
+            cells = load_sweep(name, size=size, overrides=overrides, catalogue=catalogue).cells
+        except InputError:
+            if must_load:
+                raise
+            continue
+        keys.update(each.train_key for cell in cells for each in (cell, *cell.ancestors))
+    return keys

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from augment.lookup.parameters import nearest
 from clusters.storage.open import join, open_storage
 from orchestration.errors import InputError, Mistake
-from orchestration.planning.forgetting import forget
+from orchestration.planning.checkpoints import forget
 from orchestration.planning.lookup import whole_results
-from orchestration.planning.reachable import wanted_keys
+from orchestration.planning.sweep_records import reachable_keys
 from orchestration.sweeps.model import label_of
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def collection(
         CorruptRecordError: If the record of a sweep is not whole: what it wants is unknown then.
     """
     kept, dropped = _divided(store.sweeps(), drop)
-    wanted = wanted_keys(keep, data_root=data_root).union(*(_keys(record) for record in kept))
+    wanted = reachable_keys(keep, data_root=data_root).union(*(_keys(record) for record in kept))
     unwanted = _unwanted(store, wanted, dropped, checkpoints, on_damage)
     return Collection(unwanted=unwanted, kept=kept, dropped=dropped)
 

@@ -12,9 +12,9 @@ from clusters.storage.open import open_storage
 from orchestration.engine.observer import Observers, RunObserver
 from orchestration.engine.options import RunOptions, RunOutcome, RunStatus
 from orchestration.errors import InputError, Mistake
+from orchestration.planning.checkpoints import forget
 from orchestration.planning.column_values import unfilled
 from orchestration.planning.costs.estimate import schedule_seconds
-from orchestration.planning.forgetting import forget
 from orchestration.planning.lookup import recorded
 from orchestration.planning.plan import make_plan
 from orchestration.planning.sweep_records import record_sweep

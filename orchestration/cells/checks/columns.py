@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from augment.lookup.parameters import nearest
 from eval.benchmarks.contract import BenchmarkRequest, EvaluationData
 from eval.benchmarks.registry import benchmark_for
 from eval.errors import EvalError
-from eval.tables.column import Column
+from eval.tables.column import Column, check_column
 from eval.tables.column_checks import column_problem
 from orchestration.cells.catalogue import Catalogue
 from orchestration.cells.point_settings import attempt, mistake_at
@@ -18,21 +17,21 @@ from orchestration.sweeps.model import Sweep
 from orchestration.sweeps.yaml_reader import Path
 
 
-def unknown_columns(sweep: Sweep, catalogue: Catalogue) -> list[Mistake]:
+def unknown_columns(sweep: Sweep) -> list[Mistake]:
     """Return a mistake for every column whose benchmark or metric is unknown, and every benchmark that is."""
     mistakes = []
     for column in sweep.value_columns:
         try:
-            catalogue.check_column(column)
+            check_column(column)
             if column.is_own:
                 plain = replace(column, is_own=False)
                 raise ValueError(f"write '{plain}': whether the files are the published ones is found out")
         except (ValueError, EvalError) as error:
             mistakes.append(mistake_at(sweep, _place(sweep, column), str(error)))
     for name in sweep.benchmarks:
-        if not catalogue.has_benchmark(name) and all(column.benchmark != name for column in sweep.columns):
-            text = f"unknown benchmark '{name}'{nearest(name, list(catalogue.benchmarks))}"
-            mistakes.append(mistake_at(sweep, ("benchmarks", name), text))
+        _, problem = attempt(benchmark_for, name)
+        if problem is not None and all(column.benchmark != name for column in sweep.columns):
+            mistakes.append(mistake_at(sweep, ("benchmarks", name), problem))
     return mistakes
 
 
@@ -58,7 +57,7 @@ def _of_request(sweep: Sweep, request: BenchmarkRequest, dataset: str, catalogue
         return [mistake_at(sweep, place, f"benchmark '{request.name}' cannot run on '{dataset}': {problem}")]
     mistakes = []
     for column in sweep.value_columns:
-        if column.benchmark == request.name and attempt(catalogue.check_column, column)[1] is None:
+        if column.benchmark == request.name and attempt(check_column, column)[1] is None:
             problem = column_problem(column, request.params, data)
             if problem is not None:
                 mistakes.append(

@@ -8,7 +8,9 @@ from typing import Any, Final
 
 from augment.lookup.parameters import nearest
 from eval.errors import EvalError
+from eval.tables.compare import find_published
 from eval.tables.grid import Observation
+from eval.tables.published.tables import published_table
 from orchestration.cells.checks.settings import described, differing_settings
 from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.point_settings import mistake_at
@@ -41,6 +43,28 @@ def layout_mistakes(sweep: Sweep) -> list[Mistake]:
     except (EvalError, ValueError) as error:
         return [mistake_at(sweep, ("table",), str(error))]
     return []
+
+
+def unmatched_tables(sweep: Sweep) -> tuple[str, ...]:
+    """Return a line for each published table that a sweep, or a part of it, names and that has none of its entries.
+
+    The sweep's table is laid out without values, so that rows and columns are matched as in the comparison itself.
+    """
+
+    lines = []
+    for part in sweep.leaves:
+        name = part.table.published if part.table is not None else None
+        if name is None:
+            continue
+        published, table = published_table(name), laid_out(part, ())
+        places = ((i, j) for i in range(len(table.rows)) for j in range(len(table.columns)))
+        if not any(find_published(table, i, j, published) for i, j in places):
+            rows, columns = ", ".join(published.rows), ", ".join(map(str, published.columns))
+            lines.append(
+                f"no entry of '{part.name}' is in the published '{name}', so nothing is compared; "
+                f"its rows: {rows}; its columns: {columns}"
+            )
+    return tuple(lines)
 
 
 def _one_each(sweep: Sweep) -> Iterator[Observation]:

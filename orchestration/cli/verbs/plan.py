@@ -10,7 +10,7 @@ import typer
 
 from augment.lookup.parameters import nearest
 from orchestration.cells.cell import Mode, Plan, PlannedCell
-from orchestration.cells.checks.published_rows import unmatched_tables
+from orchestration.cells.checks.tables import unmatched_tables
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_DONE, columns, count, echo_damage, echo_err, emit
 from orchestration.errors import InputError, Mistake, command

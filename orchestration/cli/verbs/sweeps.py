@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any
 
 import typer
 
-from orchestration.cells.catalogue import builtin_catalogue
-from orchestration.cells.load import SWEEPS, built_in_sweep, load_sweep_file, sizes_of, sweep_json_schema_text
+from orchestration.cells.load import SWEEPS, built_in_sweep, load_sweep_file, sizes_of, sweep_json_schema
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_DONE, columns, echo, emit
 from orchestration.planning.costs.listing import listed_totals, needed_data
@@ -27,7 +27,7 @@ def sweeps(
 ) -> int:
     """List the built-in sweeps: table, rows, cells, sizes, what data they need, what they cost."""
     if schema:
-        echo(sweep_json_schema_text(builtin_catalogue()))
+        echo(json.dumps(sweep_json_schema(), indent=2, sort_keys=True))
         return EXIT_DONE
     totals = listed_totals(machine)
     rows = [{**_summary(name), "machine": machine, **totals[name]} for name in SWEEPS]

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from augment.heavy import scipy
 from orchestration.errors import InputError, Mistake
+from orchestration.planning.missing_data import missing_datasets
 from orchestration.runs.screening.request import Screened, ScreenOptions, screened_cells
 from orchestration.runs.screening.trial import METRIC, screen_trial
 from trainers.job import JobPaths
 
 if TYPE_CHECKING:
-    from orchestration.cells.catalogue import Catalogue
     from orchestration.cells.identity import ResolvedCell
     from orchestration.cells.resolved import ResolvedSweep
     from orchestration.settings import Settings
@@ -86,7 +86,7 @@ def screen(resolved: ResolvedSweep, *, options: ScreenOptions, settings: Setting
         ClusterError: If Ray cannot be reached.
     """
     sweep, cells = resolved.sweep, resolved.cells
-    _check_data(cells, resolved.catalogue, settings)
+    _check_data(cells, settings)
     folder = Path(tempfile.mkdtemp(prefix="dg-screen-"))
     paths = JobPaths(
         checkpoints=str(folder / "checkpoints"), data_root=str(settings.data_root), cache_dir=str(settings.cache_dir)
@@ -277,9 +277,9 @@ def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float |
     return float(scipy.stats.spearmanr(first, second).statistic)
 
 
-def _check_data(cells: Sequence[ResolvedCell], catalogue: Catalogue, settings: Settings) -> None:
+def _check_data(cells: Sequence[ResolvedCell], settings: Settings) -> None:
     names = list(dict.fromkeys(cell.config.dataset for cell in cells))
-    missing = catalogue.missing_data(names, settings.data_root)
+    missing = missing_datasets(names, settings.data_root)
     if missing:
         mistakes = [Mistake(where="", text=line) for line in missing]
         raise InputError(f"data below {settings.data_root}", mistakes)

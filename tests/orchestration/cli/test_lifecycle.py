@@ -18,9 +18,9 @@ from orchestration.cli import main
 from orchestration.engine.options import RunOutcome
 from orchestration.errors import InputError, SweepError
 from orchestration.evaluation.checkpoints import load_network
-from orchestration.planning.forgetting import forget
+from orchestration.planning.checkpoints import forget
 from orchestration.planning.plan import make_plan
-from orchestration.planning.reachable import wanted_keys
+from orchestration.planning.sweep_records import reachable_keys
 from orchestration.runs.run import run_sweep
 from orchestration.settings import Settings, read_settings
 from orchestration.store.contract import AttemptRecord
@@ -208,7 +208,7 @@ def test_cells_of_built_in_sweeps_and_adopted_ones_are_kept(
 
 
 def test_every_parent_of_a_wanted_cell_is_wanted() -> None:
-    keys = wanted_keys()
+    keys = reachable_keys()
     cells = make_plan(load_sweep("mixing-sets"), store=open_store("memory:")).cells
 
     assert {cell.train_key for cell in cells} <= keys

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from eval.benchmarks.contract import BenchmarkRequest
+from eval.benchmarks.registry import full_params
 from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.cell import Plan
 from orchestration.cells.load import load_sweep
@@ -191,7 +192,7 @@ def test_a_short_job_keeps_batches_whole_and_needs_no_other_cell(plan: Plan) -> 
 def test_short_benchmarks_cost_a_small_share_of_whole_ones() -> None:
     dataset = builtin_catalogue().dataset("cifar-10")
     for name in ("c-generated", "p-generated", "pgd", "cbar-generated"):
-        params = builtin_catalogue().benchmark_params(name, {})
+        params = full_params(name, {})
         whole = BenchmarkRequest(name=name, params=params, key="k")
 
         assert passes_of(smaller(whole), dataset).forward < 0.01 * passes_of(whole, dataset).forward

@@ -12,7 +12,7 @@ import torch
 
 from clusters.storage.contract import StorageError
 from clusters.storage.local import LocalStorage
-from orchestration.planning.forgetting import forget
+from orchestration.planning.checkpoints import forget
 from orchestration.results.collection import Collection, Unwanted, delete
 from orchestration.store.contract import Provenance, TrainingRecord
 from orchestration.store.files import FileStore

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.cells.checks.published_rows import unmatched_tables
+from orchestration.cells.checks.tables import unmatched_tables
 from orchestration.cells.load import SWEEPS, built_in_sweep
 from orchestration.cli import main
 

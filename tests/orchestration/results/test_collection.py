@@ -43,7 +43,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "none")
     monkeypatch.delenv("DREAMGRID_DATA", raising=False)
     monkeypatch.setattr(
-        "orchestration.results.collection.wanted_keys", lambda *_, **__: frozenset()
+        "orchestration.results.collection.reachable_keys", lambda *_, **__: frozenset()
     )  # built-in: `test_lifecycle`
     return read_settings()
 

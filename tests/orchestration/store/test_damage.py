@@ -143,7 +143,7 @@ def test_a_damaged_cell_blocks_no_verb_that_is_about_others(
 ) -> None:
     """`plan` learns costs from every cell, `cells list` and `cells gc` go through all: one damaged record ended all three."""
     monkeypatch.setenv("DREAMGRID_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("orchestration.results.collection.wanted_keys", lambda *_, **__: frozenset())
+    monkeypatch.setattr("orchestration.results.collection.reachable_keys", lambda *_, **__: frozenset())
     options = ["--storage", str(tmp_path / "storage")]
     store = open_store(tmp_path / "storage")
     for name in ("x", "y", "z"):
@@ -179,7 +179,7 @@ def test_hidden_files_of_desktops_are_no_records(
 ) -> None:
     """A storage that was looked at in a file manager ended `plan`, `cells list` and `cells gc` with code 2."""
     monkeypatch.setenv("DREAMGRID_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("orchestration.results.collection.wanted_keys", lambda *_, **__: frozenset())
+    monkeypatch.setattr("orchestration.results.collection.reachable_keys", lambda *_, **__: frozenset())
     folder = tmp_path / "storage"
     recorded(folder, records, is_indexed=False)
     store, key = open_store(folder), records.key("x")

@@ -123,7 +123,7 @@ def test_names_with_a_path_in_them_never_leave_the_folder_of_sweeps() -> None:
 
 
 def test_the_schema_for_editors_describes_the_file() -> None:
-    schema = sweep_json_schema(builtin_catalogue())
+    schema = sweep_json_schema()
 
     assert json.loads(json.dumps(schema)) == schema
     assert set(schema["properties"]) == set(SweepFile.model_fields)

@@ -16,8 +16,8 @@ from orchestration.cli.output import EXIT_DONE, columns, count, echo_damage, emi
 from orchestration.cli.verbs.cells.gc import collect
 from orchestration.cli.weight_options import WeightOptions
 from orchestration.errors import InputError, Mistake, command
+from orchestration.planning.checkpoints import forget
 from orchestration.planning.costs.actual import cell_ledger, ledger_text
-from orchestration.planning.forgetting import forget
 from orchestration.planning.lookup import whole_results
 from orchestration.planning.plan import make_plan
 from orchestration.planning.sweep_records import record_sweep

@@ -17,7 +17,7 @@ from orchestration.cells.load import load_sweep as load_file
 from orchestration.cli import main
 from orchestration.errors import InputError
 from orchestration.planning.plan import make_plan
-from orchestration.planning.reachable import wanted_keys
+from orchestration.planning.sweep_records import reachable_keys
 from orchestration.results.notebook import load_sweep
 from orchestration.store.open import open_store
 from orchestration.tracking.tracked_values import tracked_sweep
@@ -71,7 +71,7 @@ def test_cells_on_a_users_own_images_are_wanted_with_and_without_them(tmp_path: 
     }
 
     assert len(set(keys.values())) == 2
-    assert set(keys.values()) <= wanted_keys([str(sweep)], data_root=tmp_path)
+    assert set(keys.values()) <= reachable_keys([str(sweep)], data_root=tmp_path)
 
 
 MIXED = """
