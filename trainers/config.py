@@ -6,9 +6,9 @@ names) is what the train key hashes. Importing this module imports no torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 from trainers.errors import ImpossibleJob
 
@@ -18,6 +18,7 @@ LOOP_SEMANTICS: Final = 2
 Optimiser = Literal["sgd", "adam", "adamw"]
 Schedule = Literal["cosine", "constant", "step"]
 Precision = Literal["fp32", "bf16"]
+Crop = Literal["pad", "resized"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,10 +69,15 @@ class RecipeConfig:
     compile: bool = False
     train_images: int | None = None
     validation_images: int = 0
-    crop: Literal["pad", "resized"] = "pad"
+    crop: Crop = "pad"
 
     def __post_init__(self) -> None:
-        problems = [text.format(getattr(self, name)) for name, text in _RULES.items() if not _holds(self, name)]
+        values = {name: getattr(self, name) for name in _RULES}
+        problems = [
+            f"{name} must {_RULES[name][1]}, but got {value!r}"
+            for name, value in values.items()
+            if not ((value is None and name in _OPTIONAL) or (value is not None and _RULES[name][0](value)))
+        ]
         if self.batch_shards * self.grad_accumulation > self.batch_size:
             problems.append(
                 f"batch_shards times grad_accumulation must be at most batch_size ({self.batch_size}), "
@@ -83,53 +89,42 @@ class RecipeConfig:
             raise ImpossibleJob("; ".join(problems))
 
 
-_RULES: Final[Mapping[str, str]] = {
-    "epochs": "epochs must be at least 0, but got {}",
-    "batch_size": "batch_size must be at least 1, but got {}",
-    "batch_shards": "batch_shards must be at least 1, but got {}",
-    "lr": "lr must be above 0, but got {}",
-    "final_lr": "final_lr must be at least 0, but got {}",
-    "step_epochs": "step_epochs must rise and be above 0, but got {}",
-    "step_gamma": "step_gamma must be above 0, but got {}",
-    "warmup_steps": "warmup_steps must be at least 0, but got {}",
-    "momentum": "momentum must be in [0, 1), but got {}",
-    "weight_decay": "weight_decay must be at least 0, but got {}",
-    "crop_padding": "crop_padding must be at least 0, but got {}",
-    "grad_clip": "grad_clip must be above 0, or null, but got {}",
-    "grad_accumulation": "grad_accumulation must be at least 1, but got {}",
-    "ema_decay": "ema_decay must be in (0, 1), or null, but got {}",
-    "train_images": "train_images must be at least 1, or null, but got {}",
-    "validation_images": "validation_images must be at least 0, but got {}",
-    "optimiser": "optimiser must be sgd, adam or adamw, but got {!r}",
-    "schedule": "schedule must be cosine, constant or step, but got {!r}",
-    "precision": "precision must be fp32 or bf16, but got {!r}",
-    "crop": "crop must be pad or resized, but got {!r}",
+def _at_least(bound: int) -> Callable[[Any], bool]:
+    return lambda value: bool(value >= bound)
+
+
+def _is_positive(value: Any) -> bool:
+    return bool(value > 0)
+
+
+def _rises(epochs: Sequence[int]) -> bool:
+    return list(epochs) == sorted(set(epochs)) and all(epoch > 0 for epoch in epochs)
+
+
+_OPTIONAL: Final = ("grad_clip", "ema_decay", "train_images")
+_RULES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
+    "epochs": (_at_least(0), "be at least 0"),
+    "batch_size": (_at_least(1), "be at least 1"),
+    "batch_shards": (_at_least(1), "be at least 1"),
+    "lr": (_is_positive, "be above 0"),
+    "final_lr": (_at_least(0), "be at least 0"),
+    "step_epochs": (_rises, "rise and be above 0"),
+    "step_gamma": (_is_positive, "be above 0"),
+    "warmup_steps": (_at_least(0), "be at least 0"),
+    "momentum": (lambda value: 0 <= value < 1, "be in [0, 1)"),
+    "weight_decay": (_at_least(0), "be at least 0"),
+    "crop_padding": (_at_least(0), "be at least 0"),
+    "grad_clip": (_is_positive, "be above 0, or null"),
+    "grad_accumulation": (_at_least(1), "be at least 1"),
+    "ema_decay": (lambda value: 0 < value < 1, "be in (0, 1), or null"),
+    "train_images": (_at_least(1), "be at least 1, or null"),
+    "validation_images": (_at_least(0), "be at least 0"),
+    "optimiser": (get_args(Optimiser).__contains__, "be sgd, adam or adamw"),
+    "schedule": (get_args(Schedule).__contains__, "be cosine, constant or step"),
+    "precision": (get_args(Precision).__contains__, "be fp32 or bf16"),
+    "crop": (get_args(Crop).__contains__, "be pad or resized"),
 }
-
-
-def _holds(recipe: RecipeConfig, name: str) -> bool:
-    value = getattr(recipe, name)
-    if value is None:
-        return name in ("grad_clip", "ema_decay", "train_images")
-    if name in ("epochs", "warmup_steps", "crop_padding", "validation_images", "final_lr", "weight_decay"):
-        return bool(value >= 0)
-    if name in ("batch_size", "batch_shards", "grad_accumulation", "train_images"):
-        return bool(value >= 1)
-    if name in ("lr", "step_gamma", "grad_clip"):
-        return bool(value > 0)
-    if name == "momentum":
-        return bool(0 <= value < 1)
-    if name == "ema_decay":
-        return bool(0 < value < 1)
-    if name == "step_epochs":
-        return all(value) and list(value) == sorted(set(value)) and all(epoch > 0 for epoch in value)
-    choices = {
-        "optimiser": get_args(Optimiser),
-        "schedule": get_args(Schedule),
-        "precision": get_args(Precision),
-        "crop": ("pad", "resized"),
-    }
-    return value in choices[name]
+"""Field -> whether a value is allowed, and the rule as the end of "must ..."."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

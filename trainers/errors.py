@@ -1,6 +1,6 @@
 """Exceptions of `trainers` (one training job).
 
-Every message says the rule, the value and the fix.
+Every message gives the rule, the value and the fix.
 
     Exception
       TrainingError

@@ -87,7 +87,7 @@ class Delivery:
 class EpochRow:
     """What one epoch reports: mean loss, accuracy on the training images as seen, speed, and what it waited for.
 
-    Where the recipe holds images out, also loss and accuracy on those, untouched by any augmentation; else None.
+    Where images are held out, also loss and accuracy on those, untouched by any augmentation; else None.
     """
 
     epoch: int

@@ -1,6 +1,6 @@
 """The training recipes by name: published values, each with its source; light to import.
 
-`resolve_recipe` lays over a recipe what a cell changes in it. What a method is published to change stands with the method
+`resolve_recipe` lays over a recipe what a cell changes in it. What a method is published to change is in the file of the method
 (`augment.registry.METHODS`) and comes in between.
 """
 
@@ -114,7 +114,7 @@ def recipe_for(name: str) -> RecipeSpec:
     """Return a recipe by name.
 
     Raises:
-        UnknownName: If nobody knows the name; says the nearest known one.
+        UnknownName: If the name is unknown; names the nearest known one.
     """
     if name not in RECIPES:
         raise unknown_name("recipe", name, RECIPES)
@@ -126,11 +126,11 @@ def resolve_recipe(name: str, overrides: Mapping[str, Any]) -> RecipeConfig:
 
     Args:
         name: Key of `RECIPES`.
-        overrides: Fields of `RecipeConfig`; lists stand for tuples.
+        overrides: Fields of `RecipeConfig`; lists count as tuples.
 
     Raises:
         UnknownName: If the recipe or a field does not exist.
-        ImpossibleJob: If a value is out of range or of the wrong type; says all of them.
+        ImpossibleJob: If a value is out of range or of the wrong type; names all of them.
     """
     spec = recipe_for(name)
     known = field_names(RecipeConfig)

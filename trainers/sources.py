@@ -43,7 +43,7 @@ def sources_of(config: JobConfig) -> dict[str, str]:
 def files_of(config: JobConfig, dataset: DatasetSpec, data_root: Path | None) -> dict[str, Identified]:
     """Return what identifies the files that a job is trained on or made of, by what they are called in messages.
 
-    The files that methods name stand with their content in the configuration (`augment.files.named`).
+    The files that methods name are in the configuration with their content (`augment.files.named`).
 
     Raises:
         UnknownName: If a name is unknown.

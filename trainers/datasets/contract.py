@@ -48,7 +48,7 @@ class DatasetSpec:
         num_classes: Number of classes.
         num_train: Images of the training split.
         num_test: Images of the test split.
-        identity: Declared checksum of the whole dataset, which stands for its content in train keys while its files are absent or
+        identity: Declared checksum of the whole dataset, which represents its content in train keys while its files are absent or
             match it (`trainers.datasets.content`).
         mean: Per-channel pixel value in [0, 1] that normalisation maps to zero.
         std: Per-channel divisor of the normalisation.
@@ -108,7 +108,7 @@ class DatasetSpec:
         return absent + [path for path, of in folders if split in (of, "both") and not (root / path).is_dir()]
 
     def missing_line(self, data_root: str | Path, absent: list[str]) -> str:
-        """Return the one sentence that says what is missing and how to get it."""
+        """Return one sentence on what is missing and how to get it."""
         more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
         hint = self.fetch_hint(Path(data_root))
         return (

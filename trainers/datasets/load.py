@@ -110,7 +110,7 @@ def _check_arrays(spec: DatasetSpec, split: str, images: NDArray[np.uint8], labe
         )
     if labels.size and not (labels.min() >= 0 and labels.max() < spec.num_classes):
         raise CorruptData(
-            f"labels of {spec.name!r} must be in 0..{spec.num_classes - 1}, but lie in {labels.min()}..{labels.max()}"
+            f"labels of {spec.name!r} must be in 0..{spec.num_classes - 1}, but are in {labels.min()}..{labels.max()}"
         )
 
 
@@ -127,7 +127,7 @@ def shared_split(name: str, split: SplitName, data_root: str | Path, cache_dir: 
         TrainingError: As `load_split`, when the arrays are not there yet; or if the disk is full.
     """
     spec = dataset_for(name)
-    if spec.layout == "entry-point":  # its reader may itself be a memory map, and nothing says when its bytes change
+    if spec.layout == "entry-point":  # its reader may itself be a memory map, and nothing shows when its bytes change
         return load_split(name, split, data_root)
     if spec.folders is not None:
         return _from_folders(spec, split, Path(data_root), Path(cache_dir))
@@ -185,7 +185,7 @@ def _facts(folder: Path, split: SplitName) -> dict[str, Any]:
 
 
 def _sealed_now(folder: Path, split: SplitName, record: Path) -> dict[str, Any]:
-    """Give arrays of an earlier version, whose record holds only their fingerprint, a record of today."""
+    """Give arrays of an earlier version, whose record has only their fingerprint, a record of the current form."""
     try:
         facts: dict[str, Any] = json.loads(record.read_text())
         images, labels = (_map(path) for path in _arrays(folder, split))

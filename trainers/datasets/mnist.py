@@ -41,7 +41,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     shape = struct.unpack(f">{num_dims}I", data[4:start])
     if len(data) - start != int(np.prod(shape)):
         raise CorruptData(
-            f"{path} must hold {shape} bytes after its header, but holds {len(data) - start}; get it again"
+            f"{path} must contain {shape} bytes after its header, but contains {len(data) - start}; get it again"
         )
     return np.frombuffer(data, dtype=np.uint8, offset=start).reshape(shape).copy()
 

@@ -43,7 +43,7 @@ def dataset_for(name: str) -> DatasetSpec:
     """Return a dataset's description: built in, a user's "folder:PATH[@SIZE]", or installed under the entry point group.
 
     Raises:
-        UnknownName: If the name is no dataset's; says the nearest known one.
+        UnknownName: If the name is no dataset's; names the nearest known one.
         DataError: If a user's folder is absent, or its splits do not fit each other.
     """
     if name in DATASETS:

@@ -108,7 +108,7 @@ def missing_stream(name: str, data_root: Path) -> list[str]:
 
 
 def missing_random_images(data_root: Path) -> str:
-    """Return the line that says that the published file of random images is not there."""
+    """Return the line for an absent file of random images."""
     return (
         f"outlier stream {RANDOM_IMAGES!r} needs {data_root / RANDOM_IMAGES_FILE}, which is missing; place the published file of "
         "the Outlier Exposure release there, or choose another stream (train.outliers)"

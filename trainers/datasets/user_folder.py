@@ -94,7 +94,7 @@ def user_folder(name: str) -> DatasetSpec | None:
 
 
 def key_name(name: str) -> str:
-    """Return what stands for a dataset's or stream's name in keys: no paths, since the content is hashed beside it."""
+    """Return what represents a dataset's or stream's name in keys: no paths, since the content is hashed next to it."""
     if not name.startswith(PREFIX):
         return name
     _, at, size = name.rpartition("@")
@@ -116,7 +116,7 @@ def _parsed(name: str) -> tuple[Path, int]:
         text, number = name.removeprefix(PREFIX), str(DEFAULT_SIZE)
     size = int(number)
     if not 8 <= size <= LARGEST_SIZE:
-        raise ImpossibleJob(f"the side of images must be between 8 and {LARGEST_SIZE} pixels, but {name!r} says {size}")
+        raise ImpossibleJob(f"the side of images must be between 8 and {LARGEST_SIZE} pixels, but {name!r} has {size}")
     path = Path(text).expanduser()
     if not path.is_absolute():
         raise ImpossibleJob(
@@ -174,7 +174,7 @@ def _splits(path: Path) -> tuple[str, str]:
 
 
 def _classified(found: ImageFolder, splits: tuple[str, str]) -> tuple[ImageFolder, tuple[str, ...]]:
-    """Return the images that have a class, and what to say of the others."""
+    """Return the images that have a class, and a sentence on each kind of the others."""
     inside = tuple(file for file in found.files if file.name.count("/") >= 2)
     stray = [file.name for file in found.files if file.name.count("/") < 2]
     filled = {file.name.rsplit("/", file.name.count("/") - 1)[0] for file in inside}
@@ -211,7 +211,7 @@ def _check_classes(path: Path, splits: tuple[str, str], parts: Sequence[ImageFol
     alike = _look_alikes(trained.keys() | tested.keys())
     if alike:
         raise CorruptData(
-            f"the class folders of {path} must be told apart by their names, but {alike[0]!a} and {alike[1]!a} look the same: "
+            f"the class folders of {path} must differ visibly in name, but {alike[0]!a} and {alike[1]!a} look the same: "
             f"{difference(*alike)}; give them one name, in both splits"
         )
     also = f" (left out: {'; '.join(left_out)})" if left_out else ""

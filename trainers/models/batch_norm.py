@@ -1,4 +1,4 @@
-"""Batch norm whose sums stay exact where images lie channels last on the CPU.
+"""Batch norm whose sums stay exact where images are stored channels last on the CPU.
 
 torch's kernel for that layout adds up each channel value by value in float32, so that the error of a sum grows with the number
 of values: at 128 x 32 x 32 of them, mean and gradients are off by 1e-5 of their size where the contiguous layout is off by
@@ -114,7 +114,7 @@ class _Normalise(torch.autograd.Function):
 
 
 def _rows(images: Tensor) -> Tensor:
-    """Return images (N, C, H, W) as (N * H * W, C); a view where they lie channels last."""
+    """Return images (N, C, H, W) as (N * H * W, C); a view where they are stored channels last."""
     return images.permute(0, 2, 3, 1).reshape(-1, images.shape[1])
 
 

@@ -70,7 +70,7 @@ class Classifier(nn.Module):
 
 
 def laid_out(images: Tensor, *, channels_last: bool) -> Tensor:
-    """Return images (N, C, H, W) whose strides are those of a layout; copied only where they lie otherwise.
+    """Return images (N, C, H, W) whose strides are those of a layout; copied only where they have others.
 
     `Tensor.contiguous` will not do: of grey images it takes either layout for the other and leaves the strides alone, by
     which convolutions choose.
@@ -82,7 +82,7 @@ def laid_out(images: Tensor, *, channels_last: bool) -> Tensor:
 
 
 def restore(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Load the state of a classifier; one that holds a normalisation brings it along.
+    """Load the state of a classifier; one that contains a normalisation sets it too.
 
     Raises:
         RuntimeError: If names or shapes differ.

@@ -1,6 +1,6 @@
 """The models by name; light to import. Adding one: its file, its network in `networks`, and a line here.
 
-Some names stand for a family: "wrn-40-4" is a Wide ResNet of depth 40 and width 4. `model_for` understands both kinds.
+Some names mean a family: "wrn-40-4" is a Wide ResNet of depth 40 and width 4. `model_for` understands both kinds.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def model_for(name: str) -> ModelSpec:
     """Return the description of a model by its name.
 
     Raises:
-        UnknownName: If the name is no model's; says the nearest known one.
+        UnknownName: If the name is no model's; names the nearest known one.
         ImpossibleJob: If it is a Wide ResNet of a depth that does not exist.
     """
     if name in MODELS:

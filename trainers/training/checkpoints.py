@@ -100,13 +100,7 @@ def tensors_sha256(tensors: Mapping[str, torch.Tensor]) -> str:
 
 
 def remove_checkpoints(folder: str, train_key: str, *, kept_era: int | None = None) -> int:
-    """Delete the checkpoint files of a cell, except those of one era; return the bytes of the deleted ones.
-
-    Args:
-        folder: URI of the folder of all checkpoints.
-        train_key: The cell.
-        kept_era: Era whose files stay, at least 1; None for none.
-    """
+    """Delete the checkpoint files of a cell, except those of one era (at least 1); return the bytes of the deleted ones."""
     storage = open_storage(join(folder, train_key))
     kept = None if kept_era is None else f"{_era_name(kept_era)}/"
     files = [file for file in storage.list() if kept is None or not file.path.startswith(kept)]
@@ -123,7 +117,7 @@ def move_into_era(folder: str, train_key: str, era: int, *, recorded: str) -> bo
     Args:
         folder: URI of the folder of all checkpoints.
         train_key: The cell.
-        era: How often the cell was invalidated.
+        era: The era.
         recorded: The hash that the cell's training is recorded under; earlier versions recorded that of the file.
 
     Returns:
@@ -175,13 +169,7 @@ class Checkpoints:
     """The checkpoints of one train key and era, on a local folder or under s3://."""
 
     def __init__(self, folder: str, train_key: str, *, era: int = 0) -> None:
-        """Describe where they are stored.
-
-        Args:
-            folder: URI of the folder of all checkpoints.
-            train_key: Identity of the weights.
-            era: How often the cell was invalidated; checkpoints of other eras do not exist for this one.
-        """
+        """Describe those in a folder of all checkpoints (a URI); those of other eras do not exist for this one."""
         self._folder, self._train_key, self._era = folder, train_key, era
         self._uri = _folder_of(folder, train_key, era)
         self._storage = open_storage(self._uri)

@@ -47,7 +47,7 @@ class ImageSource(Protocol):
         """Return images after the recipe's crop and flip, (n, H, W, C) uint8, and their classes, (n,) int64."""
 
     def plain(self, indices: NDArray[np.int64]) -> Arrays:
-        """Return images as test images are shown, (n, H, W, C) uint8, and their classes, (n,) int64."""
+        """Return images as test images are, (n, H, W, C) uint8, and their classes, (n,) int64."""
 
 
 def training_images(dataset: DatasetSpec, recipe: RecipeConfig, data_root: Path, cache_dir: Path) -> ImageSource:
@@ -172,7 +172,7 @@ class ImageFiles:
         return self._files.broken
 
     def plain(self, indices: NDArray[np.int64]) -> Arrays:
-        """Return images as test images are shown, centre cropped, (n, S, S, 3) uint8, and their classes, (n,)."""
+        """Return images as test images are, centre cropped, (n, S, S, 3) uint8, and their classes, (n,)."""
         found = [self._whole(index) for index in indices.tolist()]
         cut = [centre_crop(image, resize=self._resize, size=self._image_size) for image, _ in found]
         return np.stack(cut), self._listing.labels[np.array([whole for _, whole in found])]
@@ -214,7 +214,7 @@ class WithStoredCopy:
         return images, classes
 
     def plain(self, indices: NDArray[np.int64]) -> Arrays:
-        """Return clean images as test images are shown, (n, H, W, C) uint8, and their classes, (n,)."""
+        """Return clean images as test images are, (n, H, W, C) uint8, and their classes, (n,)."""
         return self._clean.plain(indices)
 
     def from_copy(self, keys: SampleKeys) -> NDArray[np.bool_]:

@@ -31,7 +31,7 @@ class JobInputs:
 
     Attributes:
         dataset: Description of the dataset.
-        images: Its training images, cropped and flipped as the recipe says.
+        images: Its training images, cropped and flipped by the recipe.
         treatment: The method, built for this job.
         byte_digests: SHA-256 of what was read or generated: splits and mixing set.
     """

@@ -1,4 +1,4 @@
-"""The state of a method across workers: each rank holds that of its own logical shards; together they are the whole."""
+"""The state of a method across workers: each rank has that of its own logical shards; together they are the whole."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _union(first: Any, second: Any, num_ranks: int) -> Any:
         return {**first, **second, **both}
     if not same(first, second):
         raise CheckpointError(
-            f"a checkpoint must hold the same state of the method on all ranks to go on with another number of workers, but "
+            f"a checkpoint must contain the same state of the method on all ranks to go on with another number of workers, but "
             f"that of {num_ranks} workers differs between them; go on with {num_ranks} workers"
         )
     return first

@@ -1,6 +1,6 @@
-"""What one worker says when it fails: an exception as plain values that any process can read.
+"""What a failing worker reports: an exception as plain values that any process can read.
 
-Exceptions themselves do not travel: unpickling one needs its module, and tracebacks hold on to tensors.
+Exceptions themselves are not sent: unpickling one needs its module, and tracebacks keep tensors alive.
 """
 
 from __future__ import annotations

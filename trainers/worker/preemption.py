@@ -1,4 +1,4 @@
-"""Notices that this worker is about to be taken away: SIGTERM, and whatever a cluster says of its spot machines.
+"""Notices that this worker is about to be taken away: SIGTERM, and whatever a cluster reports of its spot machines.
 
 A noticed worker asks for a checkpoint at the next step boundary; all ranks of its job then end with `JobPreempted`, which counts
 against no cell. Signals reach the main thread of a process only. A Ray worker trains in another thread: its main thread installs
@@ -32,10 +32,7 @@ class PreemptionNotice:
 
     def __init__(self) -> None:
         self._event = threading.Event()
-
-    def give(self) -> None:
-        """Report that the worker is about to be taken away."""
-        self._event.set()
+        self.give = self._event.set
 
     def __call__(self) -> bool:
         """Return whether the notice was given."""
@@ -108,7 +105,7 @@ def handle_sigterm() -> None:
 
 @contextlib.contextmanager
 def noticing(notice: PreemptionNotice, is_leaving: Callable[[], bool] | None = None) -> Iterator[None]:
-    """Give the notice on SIGTERM and as soon as a callable says so, while the body runs.
+    """Give the notice on SIGTERM and as soon as a callable returns true, while the body runs.
 
     Outside the main thread SIGTERM counts where the main thread has called `handle_sigterm`.
 

@@ -21,7 +21,7 @@ def fill_released(request: JobRequest, model: Classifier, dataset: DatasetSpec, 
     """Fill a classifier with the released weights of a row and put it on a device.
 
     Returns:
-        What the record says of them: file, hash, address; what is assumed, and what the usual normalisations come to.
+        What is recorded of them: file, hash, address; what is assumed, and the result of trying the usual normalisations.
 
     Raises:
         MissingData: If the file is not in the data root.

@@ -10,9 +10,9 @@ import os
 import platform
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -49,7 +49,7 @@ def run_job(request: JobRequest, *, group: ProcessGroup, sink: JobSink) -> JobRe
     """Bring a train key to its last epoch, then fill in the missing benchmarks.
 
     Args:
-        request: What is wanted; the same on every rank.
+        request: The same on every rank.
         group: The workers.
         sink: Called on rank 0 as things happen.
 
@@ -116,15 +116,17 @@ def _trained(request: JobRequest, group: ProcessGroup, sink: JobSink, budget: Th
     with loader, noticing(notice), checkpoints.sending():
         hooks = _hooks(request, checkpoints, sink, notice)
         training.run(loader, replace(hooks, validate=validation(inputs.images, request.config.recipe, group)))
-    state = training.state_dict()
-    final = None
-    if state is not None:
-        weights = _for_evaluation(state, training)
+
+    def save_final() -> StoredCheckpoint:
+        if training.average is not None:
+            training.average.copy_to(training.model)
         environment = environment_of(group, budget, training.model, inputs.byte_digests)
         environment["workers_from_step"] = [list(stretch) for stretch in training.progress.workers]
         facts = {"network": network_facts(request.config), "resumed_from": resumed_from, "environment": environment}
-        final = checkpoints.save_final({**weights, **facts, "trained_as": training_facts(request.config)})
-    return _present(group.broadcast(final))
+        state = {"model": training.model.state_dict(), "progress": training.progress.state_dict(), **facts}
+        return checkpoints.save_final({**state, "trained_as": training_facts(request.config)})
+
+    return _on_rank_0(group, save_final)
 
 
 def _checkpoints(request: JobRequest, train_key: str) -> Checkpoints:
@@ -135,16 +137,16 @@ def _released(
     request: JobRequest, checkpoints: Checkpoints, group: ProcessGroup, budget: ThreadBudget
 ) -> StoredCheckpoint:
     """Make the final checkpoint of a released network: nothing is trained, no training data are read."""
-    final = None
-    if group.rank == 0:
+
+    def save_final() -> StoredCheckpoint:
         dataset = checked_dataset(request)
         model = build_classifier(request.config, dataset)
         origin = fill_released(request, model, dataset, group.device)
         environment = {**environment_of(group, budget, model, {}), **origin}
         facts = {"network": network_facts(request.config), "resumed_from": None, "environment": environment}
-        progress = Progress().state_dict()
-        final = checkpoints.save_final({"model": model.state_dict(), "progress": progress, **facts})
-    return _present(group.broadcast(final))
+        return checkpoints.save_final({"model": model.state_dict(), "progress": Progress().state_dict(), **facts})
+
+    return _on_rank_0(group, save_final)
 
 
 def _assemble(
@@ -205,15 +207,8 @@ def _on_mixing_set(request: JobRequest, group: ProcessGroup, sink: JobSink) -> C
     return report
 
 
-def _for_evaluation(state: Mapping[str, Any], training: Training) -> dict[str, Any]:
-    """Keep what evaluation and fine-tuning need: the weights (their average where there is one) and the rows."""
-    if training.average is not None:
-        training.average.copy_to(training.model)
-    return {"model": training.model.state_dict(), "progress": state["progress"]}
-
-
 def _start_from(model: nn.Module, parent: Checkpoints, group: ProcessGroup) -> None:
-    state = _present(_on_rank_0(group, parent.final)).state
+    state = _on_rank_0(group, parent.final).state
     try:
         restore(model, state["model"])
     except RuntimeError as error:
@@ -261,14 +256,13 @@ def _evaluate(
         identify=lambda name: named_content(name, Path(data_root)),
         workers=group,
     )
-    is_first = group.rank == 0
 
     def on_report(report: MetricReport) -> None:
-        if is_first:
+        if group.rank == 0:
             sink.benchmark(request.train_key, stored.sha256, report)
 
     def on_progress(benchmark: str, done: int, total: int) -> None:
-        if is_first:
+        if group.rank == 0:
             sink.progress(request.train_key, benchmark, done, total)
 
     return evaluate(subject, request.benchmarks, on_report=on_report, on_progress=on_progress)
@@ -300,17 +294,7 @@ def weights_sha256(model: nn.Module) -> str:
     return tensors_sha256(model.state_dict())
 
 
-@dataclass(frozen=True, slots=True)
-class _Box(Generic[T]):
-    """Distinguishes a value that is None from no value."""
-
-    value: T
-
-
 def _on_rank_0(group: ProcessGroup, call: Callable[[], T]) -> T:
-    return _present(group.broadcast(_Box(call()) if group.rank == 0 else None)).value
-
-
-def _present(value: T | None) -> T:
-    assert value is not None
-    return value
+    """Return on every rank what a function returns on rank 0."""
+    held: list[T] = group.broadcast([call()] if group.rank == 0 else [])
+    return held[0]

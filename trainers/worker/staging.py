@@ -2,7 +2,7 @@
 
 The source mirrors the data root (`s3://bucket/data/imagenet/train/...`). Files that are in the staging record with the size and
 etag that the source has now are not copied again, so that a copy that was cut off goes on. Where the source has a file
-`SHA256SUMS` at its top, each copy must have the checksum in it. The record holds the BLAKE3 digest of every copy; a job verifies
+`SHA256SUMS` at its top, each copy must have the checksum in it. The record has the BLAKE3 digest of every copy; a job verifies
 those that it reads, and a copy that has changed since is made again, or refused where there is no source.
 """
 
@@ -55,7 +55,7 @@ def stage_datasets(names: list[str], source: str, data_root: Path) -> int:
         data_root: Folder of datasets on this node.
 
     Raises:
-        DataError: If the source lacks them, or a copy is not what its checksum says.
+        DataError: If the source lacks them, or a copy does not have its checksum.
         NoSpace: If the disk is full.
     """
     specs = [spec for name in names if (spec := _dataset(name)) is not None]
@@ -79,9 +79,9 @@ def stage_released(name: str | None, source: str, data_root: Path) -> int:
 
 
 def stage(paths: list[str], source: str, data_root: Path, *, optional: Sequence[str] = ()) -> int:
-    """Copy files and folders, named below the source, to the data root; one process of the node at a time.
+    """Copy files and folders, by their names at the source, to the data root; one process of the node at a time.
 
-    What the source says of content that was compared with published archives comes with them.
+    Its record of content that was compared with published archives comes with them.
 
     Args:
         paths: What is copied.
@@ -90,7 +90,7 @@ def stage(paths: list[str], source: str, data_root: Path, *, optional: Sequence[
         optional: Files that are copied too where the source has them.
 
     Raises:
-        DataError: If the source lacks them, or a copy is not what its checksum says.
+        DataError: If the source lacks them, or a copy does not have its checksum.
         NoSpace: If the disk is full.
     """
     storage = open_storage(source)
@@ -133,7 +133,7 @@ def stage_named_files(config: JobConfig, source: str, data_root: Path) -> int:
     files are left alone.
 
     Raises:
-        DataError: If the source lacks it, or a copy is not what its checksum says.
+        DataError: If the source lacks it, or a copy does not have its checksum.
         NoSpace: If the disk is full.
     """
     was_staged = (data_root / RECORD).is_file()

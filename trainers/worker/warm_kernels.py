@@ -20,7 +20,7 @@ KERNELS: Final[tuple[WarmUp, ...]] = (
     *CORRUPTION_KERNELS,
     *geometric.WARM_UP,
 )
-"""All that there are; a test says so."""
+"""All that there are, which a test checks."""
 
 
 def main() -> None:

@@ -137,7 +137,7 @@ def test_a_wrong_assumption_shows_a_wrong_number_with_a_warning(
     assert assumed["source"] == "the default of this dataset, since the file does not say"
     assert assumed["tried"]["images"] == NUM_TEST
     assert assumed["tried"]["errors"]["none"] == 0
-    assert "say --normalize none" in assumed["warning"]
+    assert "use --normalize none" in assumed["warning"]
 
 
 @pytest.mark.parametrize("option", [["none"], ["0", "1"]])
@@ -184,7 +184,7 @@ def test_an_average_in_the_file_is_told_and_taken_by_name(
     second = evaluated(tmp_path / "two.pt", ["--normalize", "none", "--state-dict", "ema"])
     assert (error_of(first), error_of(second)) == (0.5, 0.0)
     assert (
-        "the file also holds ema (an average of the weights); it is taken with --state-dict ema"
+        "the file also contains ema (an average of the weights); it is taken with --state-dict ema"
         in first["assumed"]["notes"]
     )
 

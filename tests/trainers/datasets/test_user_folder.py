@@ -73,7 +73,7 @@ def test_classes_whose_names_look_the_same_are_refused(pets: Path, alike: tuple[
     if both:
         shutil.copytree(pets / "train" / alike[0], pets / "train" / alike[1])
         shutil.copytree(pets / "test" / alike[1], pets / "test" / alike[0])
-    with pytest.raises(CorruptData, match=r"must be told apart .* look the same: character \d is U\+"):
+    with pytest.raises(CorruptData, match=r"must differ visibly .* look the same: character \d is U\+"):
         dataset_for(f"folder:{pets}@16")
 
 

@@ -1,8 +1,8 @@
 """Released networks by name: where they come from, and how their files become weights of our networks; light to import.
 
-A cell whose `released` names one of them is not trained: its checkpoint is made of the file, which lies below
-`<data root>/checkpoints/` and is then evaluated like any other. `python -m trainers.models.released.fetch NAME` gets a file that
-has an address of its own; for the others the address says where a person finds it.
+A cell whose `released` names one of them is not trained: its checkpoint is made of the file in `<data root>/checkpoints/` and is
+then evaluated like any other. `python -m trainers.models.released.fetch NAME` gets a file that
+has an address of its own; for the others the address says where to find it.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class ReleasedCheckpoint:
     Attributes:
         name: Key in `CHECKPOINTS`.
         title: Who trained what, for lists and tables.
-        method: Key of `METHODS` whose row it stands in.
+        method: Key of `METHODS` of its row.
         dataset: Key of `DATASETS` that it classifies.
         model: Name that `MODELS` understands.
-        file: Name below `<data root>/checkpoints/`.
+        file: Name in `<data root>/checkpoints/`.
         address: Where it is published.
         is_direct: Whether the address is that of the file itself, so that a command can fetch it.
         sha256: SHA-256 of the file, its first digits where only those are published, or "" (recorded on first read).
@@ -69,7 +69,7 @@ class ReleasedCheckpoint:
 
     @property
     def identity(self) -> str:
-        """What stands for the file in train keys: name, declared hash, and how it is read."""
+        """What represents the file in train keys: name, declared hash, and how it is read."""
         return f"{self.name}:{self.sha256 or self.md5 or 'unknown'}:{self.semantics}"
 
     def content(self, data_root: str | Path | None) -> Identified:
@@ -93,7 +93,7 @@ class ReleasedCheckpoint:
         return own(content, reason)
 
     def path(self, data_root: str | Path) -> Path:
-        """Return where the file lies below a data root."""
+        """Return the path of the file in a data root."""
         return Path(data_root) / FOLDER / self.file
 
     def how_to_get(self, data_root: str | Path) -> str:
@@ -105,10 +105,14 @@ class ReleasedCheckpoint:
         return f"download it from {self.address} to {self.path(data_root)}"
 
 
+_MIT: Final = "MIT (of the repository)"
 _PIXMIX: Final = "https://drive.google.com/drive/folders/1tHu2MBU3P9lvgtc06_VaC6AsMqwyYFSA"
+_PIXMIX_SOURCE: Final = "Hendrycks et al., CVPR 2022; andyzoujm/pixmix README"
 _SIN: Final = "https://bitbucket.org/robert_geirhos/texture-vs-shape-pretrained-models/raw/60b770e128fffcbd8562a3ab3546c1a735432d03/"
 _GAME_OF_NOISE: Final = "https://bitbucket.org/EvgeniaAR/game-of-noise-pretrained-models/downloads/"
+_GAME_OF_NOISE_SOURCE: Final = "Rusak et al., ECCV 2020; bethgelab/game-of-noise"
 _ROBUST: Final = "https://huggingface.co/madrylab/robust-imagenet-models/resolve/main/"
+_ROBUST_SOURCE: Final = "Salman et al., NeurIPS 2020; microsoft/robust-models-transfer"
 
 
 def _pixmix_cifar(classes: int) -> ReleasedCheckpoint:
@@ -123,8 +127,8 @@ def _pixmix_cifar(classes: int) -> ReleasedCheckpoint:
         is_direct=False,
         mean=(0.5, 0.5, 0.5),
         std=(0.5, 0.5, 0.5),
-        source="Hendrycks et al., CVPR 2022; andyzoujm/pixmix README",
-        licence="MIT (of the repository)",
+        source=_PIXMIX_SOURCE,
+        licence=_MIT,
     )
 
 
@@ -155,28 +159,24 @@ def _resnet_50(
     )
 
 
-CHECKPOINTS: Final[Mapping[str, ReleasedCheckpoint]] = {
-    "pixmix-cifar-10": _pixmix_cifar(10),
-    "pixmix-cifar-100": _pixmix_cifar(100),
-    "pixmix-imagenet-90": _resnet_50(
-        "pixmix-imagenet-90",
-        "PixMix, ResNet-50, ImageNet, 90 epochs (authors)",
+def _pixmix_imagenet(epochs: int) -> ReleasedCheckpoint:
+    return _resnet_50(
+        f"pixmix-imagenet-{epochs}",
+        f"PixMix, ResNet-50, ImageNet, {epochs} epochs (authors)",
         method="pixmix",
         address=_PIXMIX,
-        file="pixmix_imagenet_resnet50_90.pth.tar",
-        source="Hendrycks et al., CVPR 2022; andyzoujm/pixmix README",
-        licence="MIT (of the repository)",
-    ),
-    "pixmix-imagenet-180": _resnet_50(
-        "pixmix-imagenet-180",
-        "PixMix, ResNet-50, ImageNet, 180 epochs (authors)",
-        method="pixmix",
-        address=_PIXMIX,
-        file="pixmix_imagenet_resnet50_180.pth.tar",
-        source="Hendrycks et al., CVPR 2022; andyzoujm/pixmix README",
-        licence="MIT (of the repository)",
-    ),
-    "torchvision-resnet-50": _resnet_50(
+        file=f"pixmix_imagenet_resnet50_{epochs}.pth.tar",
+        source=_PIXMIX_SOURCE,
+        licence=_MIT,
+    )
+
+
+_ALL: Final = (
+    _pixmix_cifar(10),
+    _pixmix_cifar(100),
+    _pixmix_imagenet(90),
+    _pixmix_imagenet(180),
+    _resnet_50(
         "torchvision-resnet-50",
         "Baseline, ResNet-50, ImageNet (torchvision, first weights)",
         method="baseline",
@@ -185,7 +185,7 @@ CHECKPOINTS: Final[Mapping[str, ReleasedCheckpoint]] = {
         source="torchvision, ResNet50_Weights.IMAGENET1K_V1 (76.13 %)",
         licence="BSD-3-Clause (of the repository)",
     ),
-    "sin-resnet-50": _resnet_50(
+    _resnet_50(
         "sin-resnet-50",
         "SIN, ResNet-50, stylised and plain ImageNet",
         method="sin",
@@ -193,46 +193,46 @@ CHECKPOINTS: Final[Mapping[str, ReleasedCheckpoint]] = {
         sha256="2a0d100e",
         source="Geirhos et al., ICLR 2019; rgeirhos/texture-vs-shape",
     ),
-    "ant-resnet-50": _resnet_50(
+    _resnet_50(
         "ant-resnet-50",
         "ANT, ResNet-50, ImageNet",
         method="ant",
         address=_GAME_OF_NOISE + "ANT_Model.pth",
-        source="Rusak et al., ECCV 2020; bethgelab/game-of-noise",
+        source=_GAME_OF_NOISE_SOURCE,
     ),
-    "speckle-resnet-50": _resnet_50(
+    _resnet_50(
         "speckle-resnet-50",
         "Speckle, ResNet-50, ImageNet",
         method="speckle",
         address=_GAME_OF_NOISE + "Speckle_Model.pth",
-        source="Rusak et al., ECCV 2020; bethgelab/game-of-noise",
+        source=_GAME_OF_NOISE_SOURCE,
     ),
-    "noise2net-resnet-50": _resnet_50(
+    _resnet_50(
         "noise2net-resnet-50",
         "Noise2Net, ResNet-50, ImageNet",
         method="noise2net",
         address="https://drive.google.com/file/d/1TlylFp-hJ5ENUNdjGBf-tLPoIIcJyPG4/view",
         file="noise2net_resnet50.pth.tar",
         source="Hendrycks et al., ICCV 2021; hendrycks/imagenet-r, DeepAugment",
-        licence="MIT (of the repository)",
+        licence=_MIT,
     ),
-    "linf-resnet-50": _resnet_50(
+    _resnet_50(
         "linf-resnet-50",
         "l-inf adversarial 8/255, ResNet-50, ImageNet",
         method="adversarial-linf",
         address=_ROBUST + "resnet50_linf_eps8.0.ckpt",
-        source="Salman et al., NeurIPS 2020; microsoft/robust-models-transfer",
-        licence="MIT (of the repository)",
+        source=_ROBUST_SOURCE,
+        licence=_MIT,
     ),
-    "l2-resnet-50": _resnet_50(
+    _resnet_50(
         "l2-resnet-50",
         "l2 adversarial 3.0, ResNet-50, ImageNet",
         method="adversarial-l2",
         address=_ROBUST + "resnet50_l2_eps3.ckpt",
-        source="Salman et al., NeurIPS 2020; microsoft/robust-models-transfer",
-        licence="MIT (of the repository)",
+        source=_ROBUST_SOURCE,
+        licence=_MIT,
     ),
-    "places365-resnet-18": ReleasedCheckpoint(
+    ReleasedCheckpoint(
         name="places365-resnet-18",
         title="Baseline, ResNet-18, Places365 (CSAIL)",
         method="baseline",
@@ -244,14 +244,15 @@ CHECKPOINTS: Final[Mapping[str, ReleasedCheckpoint]] = {
         source="Zhou et al., TPAMI 2018; CSAILVision/places365 (written by Python 2)",
         licence="CC BY (of the repository)",
     ),
-}
+)
+CHECKPOINTS: Final[Mapping[str, ReleasedCheckpoint]] = {each.name: each for each in _ALL}
 
 
 def checkpoint_for(name: str) -> ReleasedCheckpoint:
     """Return a released network by name.
 
     Raises:
-        UnknownName: If nobody knows the name; says the nearest known one.
+        UnknownName: If the name is none of theirs; names the nearest known one.
     """
     if name not in CHECKPOINTS:
         raise unknown_name("released checkpoint", name, CHECKPOINTS)
@@ -272,12 +273,12 @@ def check_fits(released: ReleasedCheckpoint, *, method: str, dataset: str, model
     Raises:
         ImpossibleJob: With everything that differs.
     """
-    wanted = {"method": method, "dataset": dataset, "model": model}
-    wrong = [
-        f"{key} {getattr(released, key)!r}, not {value!r}"
-        for key, value in wanted.items()
-        if getattr(released, key) != value
-    ]
+    pairs = (
+        ("method", released.method, method),
+        ("dataset", released.dataset, dataset),
+        ("model", released.model, model),
+    )
+    wrong = [f"{what} {its!r}, not {the_row!r}" for what, its, the_row in pairs if its != the_row]
     if wrong:
         raise ImpossibleJob(
             f"released checkpoint {released.name!r} is of {' and of '.join(wrong)}; put it in a row that says so"
@@ -285,13 +286,9 @@ def check_fits(released: ReleasedCheckpoint, *, method: str, dataset: str, model
 
 
 def missing_checkpoints(names: Sequence[str], data_root: str | Path) -> list[str]:
-    """Return one line per released network whose file is not below the data root, with the way to get it."""
-    lines = []
-    for name in dict.fromkeys(names):
-        released = checkpoint_for(name)
-        if not released.path(data_root).is_file():
-            lines.append(
-                f"released checkpoint {name!r} is missing: {released.path(data_root)}; get it with: "
-                f"{released.how_to_get(data_root)}"
-            )
-    return lines
+    """Return one line per released network whose file is not in the data root, with how to get it."""
+    return [
+        f"released checkpoint {each.name!r} is missing: {each.path(data_root)}; get it with: {each.how_to_get(data_root)}"
+        for each in map(checkpoint_for, dict.fromkeys(names))
+        if not each.path(data_root).is_file()
+    ]

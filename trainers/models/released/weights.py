@@ -32,10 +32,10 @@ def load_released(
         normalisation: What the row asks for instead of the published one, or None.
 
     Returns:
-        What the record says of the file (name, SHA-256, address), the normalisation, and notes on what else the file holds.
+        What is recorded of the file (name, SHA-256, address), the normalisation, and notes on what else the file contains.
 
     Raises:
-        MissingData: If the file is not below the data root; says how to get it.
+        MissingData: If the file is not in the data root; says how to get it.
         CorruptData: If it is not the file that was published, or not the one that was read first.
         CheckpointError: If it cannot be read, does not fit, or states another normalisation than the published one.
     """
@@ -93,5 +93,5 @@ def verified_sha256(released: ReleasedCheckpoint, path: Path) -> str:
 def _record(path: Path, text: str) -> None:
     try:
         path.write_text(text)
-    except OSError:  # a data root that cannot be written to; the record of the cell holds the hash anyway
+    except OSError:  # a data root that cannot be written to; the record of the cell has the hash anyway
         return

@@ -1,4 +1,4 @@
-"""What is assumed of foreign weights, as plain values for records and documents, and as lines for people; light to import."""
+"""What is assumed of the weights of others, as plain values for records and documents, and as lines for people. Light."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a file of another trainer holds: tensors by path, and the plain values that it records of itself."""
+"""The content of a file of another trainer: tensors by path, and the plain values that it records of itself."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _DEPTH: Final = 8
 _TRAINING_STATE: Final = re.compile(
     r"optim\w*|opt_states?|(lr_)?schedulers?|(amp_|grad_)?scaler|rng\w*|loops", re.IGNORECASE
 )
-"""Keys of a file that hold the state of a training, never weights that could be evaluated."""
+"""Keys of a file with the state of a training, never weights that could be evaluated."""
 _INSIDE_MODULES: Final = frozenset({"_modules", "_parameters", "_buffers"})
 """Where a pickled network keeps its parts: no part of the names that its state has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """What a file holds.
+    """The content of a file.
 
     Attributes:
         tensors: Path in the file ("state_dict.module.fc.weight") -> tensor on the CPU.
@@ -48,17 +48,17 @@ def read_contents(path: Path) -> Contents:
     """Read a file of `torch.save`, of any version of PyTorch and Python, without running what it names.
 
     Raises:
-        CheckpointError: If the file cannot be read, or holds no tensors by name.
+        CheckpointError: If the file cannot be read, or has no tensors by name.
     """
     found = read_file(path)
     if not isinstance(found, Mapping | list | tuple | Inert):
         raise CheckpointError(
-            f"{path} must hold tensors by name, but holds one {type(found).__name__}; save the network's state_dict()"
+            f"{path} must contain tensors by name, but contains one {type(found).__name__}; save the network's state_dict()"
         )
     contents = contents_of(found)
     if not contents.tensors:
         raise CheckpointError(
-            f"{path} must hold tensors by name, readable without running code, but holds "
+            f"{path} must contain tensors by name, readable without running code, but contains "
             f"{_top(found)}; save the network's state_dict()"
         )
     return contents
@@ -70,7 +70,7 @@ def _top(found: Any) -> str:
 
 
 def contents_of(found: Mapping[Any, Any] | Sequence[Any] | Inert) -> Contents:
-    """Return what a file holds, however deep; the state of optimisers and schedules is left out.
+    """Return the content of a file, however deep; the state of optimisers and schedules is left out.
 
     A network that was pickled whole is read like its state: its parts are found, and nothing of it is run.
     """
@@ -87,7 +87,7 @@ def contents_of(found: Mapping[Any, Any] | Sequence[Any] | Inert) -> Contents:
 
 
 def _leaves(value: Any, path: str, depth: int, seen: set[int]) -> Iterator[tuple[str, Any]]:
-    """Yield path and value of tensors and plain values; `seen` holds the containers that were entered, each of which is once."""
+    """Yield path and value of tensors and plain values; `seen` has the containers that were entered; each is entered once."""
     if isinstance(value, Tensor) or _is_plain(value):
         yield path, value
         return

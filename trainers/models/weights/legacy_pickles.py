@@ -1,6 +1,6 @@
 """Weights from other trainers' files, also old ones, without running code that they contain.
 
-PyTorch's own safe reader comes first. What it refuses (checkpoints that hold an optimiser, a parser's options or a callable next
+PyTorch's own safe reader comes first. What it refuses (checkpoints with an optimiser, a parser's options or a callable next
 to the weights; files of Python 2) is read by an unpickler that knows how to build tensors, arrays and plain containers, and puts
 an inert object in the place of everything else: nothing that a file names is ever imported or called. Files that `torch.save` did
 not write are recognised by their first bytes and, of archives, by the names inside, and refused first.
@@ -46,7 +46,7 @@ class Inert:
     """Replaces an object of a class that is not allowed; accepts whatever a file does to it and does nothing.
 
     Attributes:
-        kept: The attributes or items that the file gives it: what a parser's options or a trainer's settings say.
+        kept: The attributes or items that the file gives it: a parser's options, or a trainer's settings.
     """
 
     kept: dict[Any, Any]
@@ -102,7 +102,7 @@ _RESTRICTED: Final = SimpleNamespace(
 
 
 def read_file(path: Path) -> Any:
-    """Return what a PyTorch file holds: containers, numbers, texts and tensors on the CPU, and inert objects for the rest.
+    """Return the content of a PyTorch file: containers, numbers, texts and tensors on the CPU, and inert objects for the rest.
 
     Args:
         path: A file of `torch.save`, of any version of PyTorch and Python.

@@ -17,7 +17,7 @@ from trainers.models.weights.stated import is_normaliser, normalises_itself, sta
 
 SHOWN: Final = 3
 _COUNTERS: Final = frozenset({"n_averaged", "num_updates", "total_ops", "total_params"})
-"""Last words of names of counters that trainers put beside weights."""
+"""Last words of names of counters that trainers put next to weights."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +27,8 @@ class ForeignWeights:
     Attributes:
         weights: Our name -> tensor, for the network without normalisation.
         stated: The normalisation that the file or the network itself states, or None.
-        notes: What else the file holds and is not used, each as one sentence.
-        record: What the file says of itself: path -> plain value.
+        notes: What else the file contains and is not used, each as one sentence.
+        record: What the file records of itself: path -> plain value.
     """
 
     weights: Mapping[str, Tensor]
@@ -44,10 +44,10 @@ def weights_for(
 
     Args:
         network: The network, without normalisation.
-        contents: What the file holds.
+        contents: The content of the file.
         num_channels: Channels of the images that it is given.
         subject: What it is, for messages: "wrn-10-1 on digits".
-        choice: Which copy of the weights, where a file holds several; None for the one that is no average.
+        choice: Which copy of the weights, where a file has several; None for the one that is no average.
 
     Raises:
         CheckpointError: In one sentence, with the first names on each side where they do not fit.
@@ -105,7 +105,7 @@ def _chosen(copies: Sequence[Copy], choice: str | None) -> Copy:
     raw = [copy for copy in copies if not copy.is_average]
     if len(copies) == 1 or len(raw) == 1:
         return copies[0] if len(copies) == 1 else raw[0]
-    raise CheckpointError(f"the file holds several sets of weights that fit: {labels}; say which: --state-dict NAME")
+    raise CheckpointError(f"the file contains several sets of weights that fit: {labels}; name one: --state-dict NAME")
 
 
 def _extra(copy: Copy, wanted: Collection[str], copies: Sequence[Copy]) -> list[str]:
@@ -125,7 +125,7 @@ def _extra(copy: Copy, wanted: Collection[str], copies: Sequence[Copy]) -> list[
 
 def _notes(copy: Copy, copies: Sequence[Copy], contents: Contents) -> tuple[str, ...]:
     notes = [
-        f"the file also holds {other.label}{' (an average of the weights)' * other.is_average}; "
+        f"the file also contains {other.label}{' (an average of the weights)' * other.is_average}; "
         f"it is taken with --state-dict {other.label}"
         for other in copies
         if other is not copy
@@ -133,7 +133,7 @@ def _notes(copy: Copy, copies: Sequence[Copy], contents: Contents) -> tuple[str,
     if len(copies) > 1 or copy.is_average:
         notes.insert(0, f"the weights are {copy.label}{' (an average of the weights)' * copy.is_average}")
     if copy.completed:
-        notes.append(f"{copy.label} holds no running statistics; they are those of {copy.completed}")
+        notes.append(f"{copy.label} has no running statistics; they are those of {copy.completed}")
     for path, count in contents.tensors.items():
         head, _, last = path.rpartition("n_averaged")
         is_of_it = not last and all(place.startswith(head) for place in copy.places.values())
@@ -151,11 +151,11 @@ def _notes(copy: Copy, copies: Sequence[Copy], contents: Contents) -> tuple[str,
 
 
 def _unread(contents: Contents, stated: Sequence[Normalisation], num_channels: int) -> list[str]:
-    """Name what else the file says of a normalisation, and what it calls a mean where none could be taken from it."""
+    """Name what else the file states of a normalisation, and what it calls a mean where none could be taken from it."""
     names = [] if stated else unread_means(contents)
     usable = f"mean in [0, 1] and std above 0, one value or {num_channels}"
     notes = [f"the file has {_some(names)}, but no normalisation of these images ({usable})"] if names else []
-    return notes + [f"the file also says {other.values}, {other.source}" for other in stated[1:]]
+    return notes + [f"the file also states {other.values}, {other.source}" for other in stated[1:]]
 
 
 def _check_values(wanted: Mapping[str, Tensor], copy: Copy, subject: str) -> None:
@@ -189,7 +189,7 @@ def _misfit(
 ) -> str:
     lacking = [name for name in wanted if name not in copy.tensors and not name.endswith(COUNTER)]
     if len(lacking) == sum(not name.endswith(COUNTER) for name in wanted):
-        extra = list(contents.tensors)  # nothing fits: the names as they are in the file say most
+        extra = list(contents.tensors)  # nothing fits: the names as they are in the file help most
     elif extra is None:
         extra = [name for name in copy.tensors if name not in wanted]
     shapes = [

@@ -1,4 +1,4 @@
-"""Names of weights: how trainers wrap them, how published code spells them, and which copies of a network a file holds."""
+"""Names of weights: how trainers wrap them, how published code spells them, and which copies of a network a file contains."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WRAPPERS: Final = frozenset(
 _AVERAGE: Final = frozenset(
     {"ema", "swa", "avg", "average", "averaged", "averaging", "shadow", "polyak", "teacher", "target", "slow"}
 )
-"""Words in a path that say: an average over the training, or a network that follows another."""
+"""Words in a path that mean: an average over the training, or a network that follows another."""
 
 
 def _wide_resnet(name: str) -> str:
@@ -81,7 +81,7 @@ class Copy:
         path: What the names of its tensors begin with in the file, without wrappers; "" or ending with a dot.
         tensors: Our name -> tensor; also those that the network does not have.
         places: Our name -> path in the file.
-        completed: Label of the copy that what it lacks is taken from: averages often hold no running statistics.
+        completed: Label of the copy that what it lacks is taken from: averages often have no running statistics.
         twins: Paths in the file of tensors of other copies with equal values.
     """
 
@@ -98,21 +98,21 @@ class Copy:
 
     @property
     def is_average(self) -> bool:
-        """Whether its path says that it is an average of other weights."""
+        """Whether, by its path, it is an average of other weights."""
         return not _AVERAGE.isdisjoint(re.split(r"[._]", self.path.lower()))
 
     def equals(self, other: Copy, names: Collection[str]) -> bool:
-        """Whether both hold the same values under some names."""
+        """Whether both have the same values under some names."""
         return all(_is_equal(self.tensors[name], other.tensors[name]) for name in names)
 
 
 def is_plain(tensor: Tensor) -> bool:
-    """Whether a tensor holds its values one by one: it is neither sparse nor quantised, and it has values at all."""
+    """Whether a tensor stores its values one by one: it is neither sparse nor quantised, and it has values at all."""
     return tensor.layout == torch.strided and not tensor.is_meta and not tensor.is_quantized
 
 
 def _is_equal(first: Tensor, second: Tensor) -> bool:
-    """Whether two tensors hold the same values; one and the same does, whatever it holds (NaN, none at all)."""
+    """Whether two tensors have the same values; one and the same has, whatever they are (NaN, none at all)."""
     if first is second:
         return True
     return first.shape == second.shape and is_plain(first) and is_plain(second) and torch.equal(first, second)
@@ -122,7 +122,7 @@ def copies_of(tensors: Mapping[str, Tensor], wanted: Collection[str], learnt: Co
     """Return the copies of a network in a file: each prefix, spelling and wrapping under which all its names are found.
 
     Prefixes are whatever comes first: containers ("state_dict"), wrappers ("module"), attributes of a trainer ("model", "net"),
-    in any order and nesting. Copies with equal values are one. An average that holds only what is learnt takes the running
+    in any order and nesting. Copies with equal values are one. An average that has only what is learnt takes the running
     statistics of the first copy that is no average.
 
     Args:
@@ -156,13 +156,13 @@ def _completed(average: Copy, raw: Copy, required: Collection[str]) -> Copy:
 
 
 def nearest_copy(tensors: Mapping[str, Tensor], wanted: Collection[str]) -> Copy:
-    """Return the reading of a file under which most of the wanted names are found; for messages."""
+    """Return the reading of a file under which most of the names are found; for messages."""
     readings = [each for unwrapped in (False, True) for each in _readings(tensors, unwrapped, 1)]
     return max(readings, key=lambda copy: (len(copy.tensors.keys() & set(wanted)), -len(copy.tensors)))
 
 
 def _readings(tensors: Mapping[str, Tensor], is_unwrapped: bool, least: int) -> Iterator[Copy]:
-    """Yield what stands behind each prefix that enough names have, the shortest first, in each spelling."""
+    """Yield what follows each prefix that enough names have, the shortest first, in each spelling."""
     names = {_unwrapped(path) if is_unwrapped else path: path for path in tensors}
     counts = Counter(prefix for name in names for prefix in _prefixes(name))
     for prefix in sorted(

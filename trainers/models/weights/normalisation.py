@@ -1,6 +1,6 @@
 """How images were normalised for a network that somebody else trained; light to import.
 
-A value x of a channel in [0, 1] becomes (x - mean) / std. A file of weights rarely says by what, so that it is an assumption,
+A value x of a channel in [0, 1] becomes (x - mean) / std. A file of weights rarely states it, so that it is an assumption,
 which every report of such weights prints.
 """
 
@@ -41,12 +41,12 @@ HOW: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Normalisation:
-    """By what images are normalised, and who says so.
+    """How images are normalised, and the source of that.
 
     Attributes:
         mean: What is subtracted, per channel, of pixels in [0, 1].
         std: What is then divided by, per channel; above 0.
-        source: Who says so, as the end of a sentence ("from the file: mu, sigma").
+        source: Where it comes from, as the end of a sentence ("from the file: mu, sigma").
     """
 
     mean: Channels
@@ -71,7 +71,7 @@ class Normalisation:
         return f"{_joined(self.mean)} {_joined(self.std)}"
 
     def equals(self, name: str) -> bool:
-        """Whether these are the values that a name stands for."""
+        """Whether these are the values of a name."""
         mean, std = USUAL[name]
         pairs = ((self.mean, mean), (self.std, std))
         return all(tuple(own) == spread(values, len(own)) for own, values in pairs)
@@ -81,7 +81,7 @@ _OF_ALL: Final = ("none", "half", "bytes")
 _TRIED: Final[Mapping[int, tuple[str, ...]]] = MappingProxyType(
     {1: ("none", "half", "mnist", "fashion-mnist", "bytes"), 3: ("none", "half", "imagenet", "cifar-10", "bytes")}
 )
-"""Channels -> those of `USUAL` that differ enough for 500 images to tell them apart."""
+"""Channels -> those of `USUAL` that differ enough for 500 images to distinguish them."""
 
 
 def usual(num_channels: int) -> dict[str, Normalisation]:
@@ -104,7 +104,7 @@ def parse_normalisation(given: object, num_channels: int, *, source: str) -> Nor
     Args:
         given: A name of `USUAL`; a text "MEAN STD", each one number or one for each channel, with commas; or a list of both.
         num_channels: Channels of the images.
-        source: Who says so.
+        source: Where it comes from.
 
     Raises:
         ValueError: If it names nothing, or has the wrong count of values, or values that no pixels in [0, 1] need.

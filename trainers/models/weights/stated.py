@@ -23,7 +23,7 @@ _PAIRS: Final[Mapping[str, tuple[str, ...]]] = {
     "input_mean": ("input_std",),
     "normalize_mean": ("normalize_std",),
 }
-"""Names of a mean -> names of the standard deviation beside it; leading underscores do not count."""
+"""Names of a mean -> names of the standard deviation next to it; leading underscores do not count."""
 _MOST: Final = 4
 """Channels that images have at most."""
 
@@ -31,11 +31,11 @@ _MOST: Final = 4
 def stated_normalisations(contents: Contents, path: str, num_channels: int) -> list[Normalisation]:
     """Return the normalisations that a file states of a network's images, each pair of values once, the one to take first.
 
-    Tensors beside the network's weights come before settings; of several pairs the one that is nearest to the weights counts.
+    Tensors next to the network's weights come before settings; of several pairs the one that is nearest to the weights counts.
     Values above 1 are those of pixels of 0 to 255, and are divided by 255.
 
     Args:
-        contents: What the file holds.
+        contents: The content of the file.
         path: What the names of the network's weights begin with, "" or ending with a dot.
         num_channels: Channels of the images.
     """
@@ -56,7 +56,7 @@ def normalises_itself(names: Collection[str]) -> str:
 
 
 def unread_means(contents: Contents) -> list[str]:
-    """Return what a file calls a mean of images, by the words of `_PAIRS`: several values, or one with a deviation beside it."""
+    """Return what a file calls a mean of images, by the words of `_PAIRS`: several values, or one with a deviation next to it."""
     found = []
     for values in (contents.tensors, contents.record):
         paired = {mean for mean, _ in _pairs(values)}
@@ -90,7 +90,7 @@ def _pairs(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _fits(values: Mapping[str, Any], pair: tuple[str, str], num_channels: int) -> bool:
-    """Whether both are one value, or one for each channel; a setting that is a single number must say what it is for."""
+    """Whether both are one value, or one for each channel; a setting that is a single number must name its purpose."""
     counts = [_count(values[path]) for path in pair]
     if not all(count in (1, num_channels) for count in counts):
         return False

@@ -48,7 +48,7 @@ class Trial:
         return (
             f"with images normalised by {self.better!r} this network makes {100 * self.errors[self.better]:.1f} % errors over "
             f"{self.num_images} test images, with {self.in_use.values} as assumed {100 * self.error:.1f} %; "
-            f"if it was trained so, say --normalize {self.better} (in a released row, normalize: {self.better})"
+            f"if it was trained so, use --normalize {self.better} (in a released row, normalize: {self.better})"
         )
 
 

@@ -98,7 +98,7 @@ def test_a_wrong_assumption_is_warned_of_with_the_better_one() -> None:
     assert trial.errors["none"] == 0
     assert trial.warning == (
         f"with images normalised by 'none' this network makes 0.0 % errors over 500 test images, with mean 0.5, std 0.5 (half) "
-        f"as assumed {100 * trial.error:.1f} %; if it was trained so, say --normalize none (in a released row, normalize: none)"
+        f"as assumed {100 * trial.error:.1f} %; if it was trained so, use --normalize none (in a released row, normalize: none)"
     )
     assert float(model.normalize.mean) == 0.5
 

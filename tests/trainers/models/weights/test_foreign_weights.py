@@ -183,7 +183,7 @@ def test_an_average_beside_the_weights_is_offered_by_name_and_taken_when_asked_f
     assert is_same(raw.weights, weights())
     assert raw.notes == (
         "the weights are state_dict",
-        "the file also holds state_dict_ema (an average of the weights); it is taken with --state-dict state_dict_ema",
+        "the file also contains state_dict_ema (an average of the weights); it is taken with --state-dict state_dict_ema",
     )
     assert is_same(average.weights, weights(shift=1))
     assert average.notes[0] == "the weights are state_dict_ema (an average of the weights)"
@@ -209,7 +209,7 @@ def test_an_average_without_running_statistics_takes_those_of_the_weights() -> N
     taken = found(file, "ema.shadow")
     assert torch.equal(taken.weights["linear.bias"], weights()["linear.bias"] + 1)
     assert torch.equal(taken.weights["bn.running_mean"], weights()["bn.running_mean"])
-    assert "ema.shadow holds no running statistics; they are those of model" in taken.notes
+    assert "ema.shadow has no running statistics; they are those of model" in taken.notes
     assert "--state-dict ema.shadow" in " ".join(found(file).notes)
 
 
@@ -228,7 +228,7 @@ def test_an_equal_copy_needs_no_choice() -> None:
 def test_which_of_several_is_meant_must_be_said() -> None:
     file = {"student": weights(), "best": weights(shift=1)}
     with pytest.raises(
-        CheckpointError, match=r"several sets of weights that fit: best, student; say which: --state-dict NAME"
+        CheckpointError, match=r"several sets of weights that fit: best, student; name one: --state-dict NAME"
     ):
         found(file)
     assert is_same(found(file, "student").weights, weights())

@@ -161,8 +161,8 @@ FILES: dict[str, tuple[bytes, str]] = {
     "zip": (archive("photos/cat.png"), "an archive of other things"),
     "text": (b"hello\n" * 20, "is none or damaged"),
     "pickle": (pickle.dumps({"a": 3}), "is none or damaged"),
-    "number": (saved(7), "but holds one int"),
-    "optimiser": (saved({"optimizer": {"state": {}}, "epoch": 3}), "holds optimizer, epoch"),
+    "number": (saved(7), "but contains one int"),
+    "optimiser": (saved({"optimizer": {"state": {}}, "epoch": 3}), "contains optimizer, epoch"),
 }
 
 
@@ -190,7 +190,7 @@ def test_a_second_normalisation_that_a_file_states_is_named() -> None:
     file = {"MEAN": [0.5] * 3, "STD": [0.5] * 3, "args": {"mean": [0.0] * 3, "std": [1.0] * 3}, "model": weights()}
     taken = found(file)
     assert str(taken.stated) == "mean 0.5, std 0.5 (half), from the file: MEAN, STD"
-    assert taken.notes == ("the file also says mean 0, std 1 (none), from the file: args.mean, args.std",)
+    assert taken.notes == ("the file also states mean 0, std 1 (none), from the file: args.mean, args.std",)
 
 
 SPELLINGS = (
