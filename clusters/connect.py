@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final
 
+import psutil
+
 from clusters.errors import ClusterError
 from clusters.growth import NodeGroup, accelerator_of, with_growth
 from clusters.placement import Node
@@ -37,7 +39,7 @@ QUIET_ENVIRONMENT: Final[Mapping[str, str]] = {
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",
     "TUNE_WARN_THRESHOLD_S": "30",
 }
-"""What keeps Ray quiet and out of the way; a value that is set already stands."""
+"""What keeps Ray quiet and out of the way; a variable that is set already keeps its value."""
 
 
 START_ATTEMPTS: Final = 4
@@ -63,29 +65,24 @@ class Connection:
     _handle: Any
     _borrowed: bool
     _set: dict[str, str | None]
+    _ray: Any
 
     def nodes(self, growth: Sequence[NodeGroup] = ()) -> tuple[Node, ...]:
         """Return what may be counted on: the machines that are alive and not about to leave, the driver's first, and what a
         cluster may grow to."""
-        import ray
-
-        here, leaving = ray.get_runtime_context().get_node_id(), self.leaving()
-        alive = [one for one in ray.nodes() if one["Alive"] and one["NodeID"] not in leaving]
+        here, leaving = self.here(), self.leaving()
+        alive = [one for one in self._ray.nodes() if one["Alive"] and one["NodeID"] not in leaving]
         alive.sort(key=lambda one: (one["NodeID"] != here, one["NodeID"]))
         standing = [(one["Labels"].get(_GROUP_LABEL, ""), _offer(one, is_here=one["NodeID"] == here)) for one in alive]
         return with_growth(standing, growth)
 
     def leaving(self) -> frozenset[str]:
         """Return the ids of the nodes that are being drained: preempted, or scaled down."""
-        from ray._private.state import state
-
-        return frozenset(state.get_draining_nodes())
+        return frozenset(self._ray._private.state.state.get_draining_nodes())
 
     def here(self) -> str:
         """Return the id of the node that this process runs on."""
-        import ray
-
-        return str(ray.get_runtime_context().get_node_id())
+        return str(self._ray.get_runtime_context().get_node_id())
 
     def drain(self, node_id: str, deadline_s: float) -> None:
         """Tell the cluster that a node is taken back in so many seconds.
@@ -93,11 +90,8 @@ class Connection:
         Raises:
             ClusterError: If the control store refuses.
         """
-        import ray
-        from ray._raylet import GcsClient  # type: ignore[attr-defined]
-
         at_ms = int((time.time() + deadline_s) * 1000)
-        client = GcsClient(address=ray.get_runtime_context().gcs_address)
+        client = self._ray._raylet.GcsClient(address=self._ray.get_runtime_context().gcs_address)
         accepted, reason = client.drain_node(node_id, _PREEMPTION, "the node is taken back", at_ms)
         if not accepted:
             raise ClusterError(
@@ -106,13 +100,11 @@ class Connection:
 
     def wait_until_idle(self, node_id: str, deadline_s: float) -> bool:
         """Wait until nothing on a node holds CPUs or GPUs; return False where something still does at the deadline."""
-        import ray
-        from ray._private.state import available_resources_per_node
-
         ends = time.monotonic() + deadline_s
-        whole: dict[str, float] = next((one["Resources"] for one in ray.nodes() if one["NodeID"] == node_id), {})
+        nodes = self._ray.nodes()
+        whole: dict[str, float] = next((one["Resources"] for one in nodes if one["NodeID"] == node_id), {})
         while time.monotonic() < ends:
-            free = available_resources_per_node().get(node_id, whole)
+            free = self._ray._private.state.available_resources_per_node().get(node_id, whole)
             if all(free.get(kind, 0.0) >= whole.get(kind, 0.0) for kind in ("CPU", "GPU")):
                 return True
             time.sleep(_POLL_S)
@@ -154,18 +146,18 @@ def connect(
         address: Address of a running cluster, "auto" included; None starts a private Ray unless RAY_ADDRESS is set.
         num_cpus: CPUs of a private Ray, or None for those of the machine.
         num_gpus: GPUs of a private Ray, or None for those of the machine.
-        environment: Variables for Ray's libraries beside `QUIET_ENVIRONMENT`; they are set back on close.
+        environment: Variables for Ray's libraries next to `QUIET_ENVIRONMENT`; they are set back on close.
 
     Raises:
         ClusterError: If the cluster cannot be reached or a private Ray cannot start.
     """
     address = address or os.environ.get("RAY_ADDRESS") or None
     before = _set_environment({**QUIET_ENVIRONMENT, **(environment or {})})
-    import ray
+    import ray  # slow, and reads the environment that was just set
 
     if ray.is_initialized():
         address = ray.get_runtime_context().gcs_address
-        return Connection(address, False, None, None, _borrowed=True, _set=before)
+        return Connection(address, False, None, None, _borrowed=True, _set=before, _ray=ray)
     folder = None if address else tempfile.mkdtemp(prefix="dg-", dir=_short_folder())
     arguments: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
     if folder is None:
@@ -175,12 +167,12 @@ def connect(
         arguments |= _private_arguments(folder, num_cpus, num_gpus)
     logging.getLogger("ray").setLevel(logging.ERROR)
     try:
-        handle = _start(arguments, folder)
+        handle = _start(ray, arguments, folder)
     except Exception as error:  # Ray raises bare ones, for a raylet that is slow to start among others
-        Connection("", False, folder, None, _borrowed=True, _set=before).close()
+        Connection("", False, folder, None, _borrowed=True, _set=before, _ray=ray).close()
         raise _refusal(address, error) from error
     found = address or handle.address_info["address"]
-    return Connection(found, folder is not None, folder, handle, _borrowed=False, _set=before)
+    return Connection(found, folder is not None, folder, handle, _borrowed=False, _set=before, _ray=ray)
 
 
 def _private_token() -> dict[str, str | None]:
@@ -204,8 +196,8 @@ def _private_arguments(folder: str, num_cpus: int | None, num_gpus: int | None) 
 
 def _refusal(address: str | None, error: Exception) -> ClusterError:
     what = f"the cluster at {address} cannot be reached" if address else "a private Ray cannot be started"
-    way_out = "check the address, RAY_AUTH_TOKEN and the network" if address else "check memory, disk and /dev/shm"
-    return ClusterError(f"{what}: {next(iter(str(error).splitlines()), type(error).__name__)}; {way_out}")
+    fix = "check the address, RAY_AUTH_TOKEN and the network" if address else "check memory, disk and /dev/shm"
+    return ClusterError(f"{what}: {next(iter(str(error).splitlines()), type(error).__name__)}; {fix}")
 
 
 def _offer(one: Mapping[str, Any], *, is_here: bool) -> Node:
@@ -219,10 +211,8 @@ def _offer(one: Mapping[str, Any], *, is_here: bool) -> Node:
     )
 
 
-def _start(arguments: Mapping[str, Any], folder: str | None) -> Any:
+def _start(ray: Any, arguments: Mapping[str, Any], folder: str | None) -> Any:
     """Connect, or start a private Ray; try again where a busy machine was too slow for the 30 seconds that Ray allows."""
-    import ray
-
     for attempts_left in reversed(range(START_ATTEMPTS if folder else 1)):
         try:
             return ray.init(**arguments)
@@ -236,8 +226,6 @@ def _start(arguments: Mapping[str, Any], folder: str | None) -> Any:
 
 def _end_leftovers(folder: str) -> None:
     """End the processes of a private Ray that did not come up: Ray itself leaves them running."""
-    import psutil
-
     for process in psutil.Process().children(recursive=True):
         try:
             if any(folder in word for word in process.cmdline()):
@@ -247,7 +235,7 @@ def _end_leftovers(folder: str) -> None:
 
 
 def _set_environment(wanted: Mapping[str, str], *, keep: bool = True) -> dict[str, str | None]:
-    """Set variables; return what they were. With `keep`, those that are set already stand."""
+    """Set variables; return what they were. With `keep`, those that are set already keep their values."""
     chosen = {name: value for name, value in wanted.items() if not keep or name not in os.environ}
     before = {name: os.environ.get(name) for name in chosen}
     os.environ.update(chosen)
@@ -261,6 +249,6 @@ def _token() -> str:
 
 
 def _short_folder() -> str:
-    """Return a folder whose path is short: Ray's sockets lie below it, and their paths may have 107 characters at most."""
+    """Return a folder whose path is short: Ray's sockets are in it, and their paths may have 107 characters at most."""
     usual = tempfile.gettempdir()
     return usual if len(usual) <= 30 else "/tmp"

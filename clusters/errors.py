@@ -1,6 +1,6 @@
 """Exceptions of `clusters` (connecting, placement, storage).
 
-Every message says the rule, the value and the way out.
+Every message says the rule, the value and the fix.
 
     Exception
       ClusterError

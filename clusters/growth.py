@@ -1,4 +1,4 @@
-"""How far a cluster may grow: its node groups, and what a schedule may count on before their nodes stand.
+"""How far a cluster may grow: its node groups, and what a schedule may count on before their nodes exist.
 
 Ray does not tell a driver what its autoscaler may start, so it is read from the cluster's own file (a launcher file or a KubeRay
 manifest; on the head of a `ray up` cluster that is ~/ray_bootstrap_config.yaml) or from options.
@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import yaml
+
+from clusters.cluster_files.check import read_manifest
 from clusters.errors import ClusterError, ManifestError
 from clusters.placement import Node
 
@@ -52,9 +55,9 @@ class NodeGroup:
 
 
 def with_growth(standing: Sequence[tuple[str, Node]], groups: Sequence[NodeGroup]) -> tuple[Node, ...]:
-    """Return the nodes that may be counted on: those that stand, and for each group as many as it may have.
+    """Return the nodes that may be counted on: those that exist, and for each group as many as it may have.
 
-    The nodes of a group are alike and Ray places workers itself, so each group has the same slots whether its nodes stand yet,
+    The nodes of a group are alike and Ray places workers itself, so each group has the same slots whether its nodes exist yet,
     leave or come back; a slot is never a particular machine.
 
     Args:
@@ -104,10 +107,6 @@ def groups_of_file(path: Path) -> tuple[NodeGroup, ...]:
     Raises:
         ManifestError: If it cannot be read or describes no workers.
     """
-    import yaml
-
-    from clusters.cluster_files.check import read_manifest
-
     try:
         documents = [one for one in yaml.safe_load_all(read_manifest(path)) if isinstance(one, Mapping)]
         groups = tuple(group for document in documents for group in _groups(document))
@@ -152,7 +151,7 @@ def _group(name: str, count: int, resources: Mapping[str, Any]) -> NodeGroup:
 
 
 def _started_with(group: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the custom resources that a KubeRay group's nodes are started with; they stand there as quoted JSON."""
+    """Return the custom resources that a KubeRay group's nodes are started with; they are written there as quoted JSON."""
     text = str((group.get("rayStartParams") or {}).get("resources", "{}"))
     found = json.loads(text.strip("\"'").replace("\\", ""))
     return dict(found)

@@ -152,7 +152,7 @@ class _Log:
 
     def __init__(self, write: Callable[[str], object]) -> None:
         self._write = write
-        self._told = 0
+        self._written = 0
         self._seen = 0
 
     def restart(self) -> None:
@@ -161,11 +161,11 @@ class _Log:
 
     def add(self, text: str) -> None:
         """Take the log's next text and write what of it is new."""
-        fresh = text[max(0, self._told - self._seen) :]
+        fresh = text[max(0, self._written - self._seen) :]
         self._seen += len(text)
         if fresh:
             self._write(fresh)
-            self._told = self._seen
+            self._written = self._seen
 
 
 def _first_line(error: Exception) -> str:

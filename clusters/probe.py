@@ -1,4 +1,4 @@
-"""What a node tells of itself when a driver looks at its cluster; standard library only, for nodes where nothing is installed."""
+"""What a node says of itself when a driver looks at its cluster; standard library only, for nodes where nothing is installed."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,6 @@ def probe(request: ProbeRequest) -> dict[str, Any]:
 
 
 def _versions(names: Sequence[str]) -> dict[str, str]:
-    from importlib.metadata import PackageNotFoundError, version
-
     found = {}
     for name in names:
         try:
@@ -67,9 +66,9 @@ def _free_gib(folder: str) -> float:
 
 
 def _storage(request: ProbeRequest) -> str:
-    """Return "" if the driver's marker is seen and something can be written beside it, else what is wrong."""
+    """Return "" if the driver's marker is seen and something can be written next to it, else what is wrong."""
     try:
-        from clusters.storage.open import open_storage
+        from clusters.storage.open import open_storage  # a node where DreamGrid is not installed says so
     except ImportError as error:
         return f"cannot be looked at: {error}"
     try:

@@ -1,6 +1,6 @@
 """Check a cluster file offline: Ray's launcher files, KubeRay objects, compose files and Kubernetes manifests.
 
-Each finding names the line, the rule and the way out. Beyond the schemas, the rules of this product are checked: a head that runs
+Each finding names the line, the rule and the fix. Beyond the schemas, the rules of this product are checked: a head that runs
 no training, workers from zero, an idle timeout longer than a node's start, tokens on, loopback dashboards, no credentials inside.
 """
 
@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
+from jsonschema import Draft7Validator
+from jsonschema.exceptions import ValidationError
 
 from clusters.cluster_files.schemas import SPEC_BY_KIND
 from clusters.errors import ManifestError
@@ -34,17 +36,17 @@ class Finding:
     Attributes:
         line: Line in the file, from 1.
         rule: What must hold.
-        value: What stands there.
-        way_out: What to do.
+        value: What it is.
+        fix: What to do.
     """
 
     line: int
     rule: str
     value: str
-    way_out: str
+    fix: str
 
     def __str__(self) -> str:
-        return f"line {self.line}: {self.rule}, but {self.value}; {self.way_out}"
+        return f"line {self.line}: {self.rule}, but {self.value}; {self.fix}"
 
 
 def check_manifest(path: Path) -> tuple[Finding, ...]:
@@ -62,8 +64,8 @@ def check_manifest(path: Path) -> tuple[Finding, ...]:
     findings = list(_secrets(text))
     for node, document in zip(nodes, documents, strict=True):
         findings += [
-            Finding(line=_line(node, where), rule=rule, value=value, way_out=way_out)
-            for where, rule, value, way_out in _problems(document, path)
+            Finding(line=_line(node, where), rule=rule, value=value, fix=fix)
+            for where, rule, value, fix in _problems(document, path)
         ]
     return tuple(sorted(findings, key=lambda finding: finding.line))
 
@@ -112,7 +114,6 @@ def _problems(document: Any, path: Path) -> Iterator[Problem]:
 
 
 def _launcher_schema(document: Mapping[str, Any]) -> Iterator[Problem]:
-    from jsonschema.exceptions import ValidationError
     from ray.autoscaler._private.util import prepare_config, validate_config
 
     try:
@@ -158,8 +159,8 @@ def _start_command(where: Where, command: str) -> Iterator[Problem]:
             "put RAY_AUTH_MODE=token before it",
         )
     if "--dashboard-host=0.0.0.0" in command or "--dashboard-host 0.0.0.0" in command:
-        way_out = "use --dashboard-host=127.0.0.1 and `ray dashboard`"
-        yield where, "the dashboard must not listen for the world", "it listens on 0.0.0.0", way_out
+        fix = "use --dashboard-host=127.0.0.1 and `ray dashboard`"
+        yield where, "the dashboard must not listen for the world", "it listens on 0.0.0.0", fix
 
 
 def _idle(seconds: float) -> tuple[str, str, str]:
@@ -168,8 +169,6 @@ def _idle(seconds: float) -> tuple[str, str, str]:
 
 
 def _ray_object(document: Mapping[str, Any]) -> Iterator[Problem]:
-    from jsonschema import Draft7Validator
-
     for error in Draft7Validator(SPEC_BY_KIND[document["kind"]]).iter_errors(document.get("spec") or {}):
         where = ("spec", *error.absolute_path)
         yield where, f"the schema of {document['kind']} must hold", error.message, "correct the field or remove it"
@@ -193,8 +192,8 @@ def _ray_cluster_rules(cluster: Mapping[str, Any], base: Where) -> Iterator[Prob
         yield (*base, "autoscalerOptions"), *_idle(seconds)
     if ((cluster.get("headGroupSpec") or {}).get("rayStartParams") or {}).get("num-cpus") != "0":
         where = (*base, "headGroupSpec")
-        way_out = 'set rayStartParams: {num-cpus: "0"}'
-        yield where, "the head must offer no CPUs, so that no training lands on it", "it offers some", way_out
+        fix = 'set rayStartParams: {num-cpus: "0"}'
+        yield where, "the head must offer no CPUs, so that no training lands on it", "it offers some", fix
     for index, group in enumerate(cluster.get("workerGroupSpecs") or []):
         if isinstance(group, Mapping) and group.get("minReplicas") not in (0, None):
             where = (*base, "workerGroupSpecs", index)
@@ -232,7 +231,7 @@ def _environment(service: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _kubernetes_rules(document: Mapping[str, Any]) -> Iterator[Problem]:
     if document["kind"] == "Secret":
-        yield (), "secrets must not stand in a manifest", "it holds a Secret", "make it with `kubectl create secret`"
+        yield (), "secrets must not be in a manifest", "it holds a Secret", "make it with `kubectl create secret`"
     if not (document.get("metadata") or {}).get("name"):
         yield (), "an object must have a name", "metadata.name is missing", "add it"
     if document["kind"] == "Service" and (document.get("spec") or {}).get("type") in ("LoadBalancer", "NodePort"):
@@ -248,12 +247,12 @@ def _kubernetes_rules(document: Mapping[str, Any]) -> Iterator[Problem]:
 def _secrets(text: str) -> Iterator[Finding]:
     for number, line in enumerate(text.splitlines(), 1):
         if _SECRET.search(line):
-            rule = "credentials must not stand in a cluster file"
+            rule = "credentials must not be in a cluster file"
             yield Finding(
                 line=number,
                 rule=rule,
                 value="this line holds one",
-                way_out="use an instance role, the environment or a secret",
+                fix="use an instance role, the environment or a secret",
             )
 
 

@@ -59,8 +59,8 @@ def _check_is_launcher(action: Action, path: Path) -> None:
         return
     for key, commands in _OTHERS.items():
         if key in keys:
-            way_out = commands[action].format(path=path)
-            raise ManifestError(f"`cluster {action}` drives Ray's launcher files, but {path} is none; use: {way_out}")
+            fix = commands[action].format(path=path)
+            raise ManifestError(f"`cluster {action}` drives Ray's launcher files, but {path} is none; use: {fix}")
     raise ManifestError(
         f"`cluster {action}` drives Ray's launcher files, but {path} is none; start from clusters/manifests"
     )
