@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from augment.heavy import torch
 from eval.errors import EvalError
 from eval.metrics.anomaly import cross_entropy_score, energy_score, max_logit_score, msp_score
 from eval.metrics.error import error_rate
 from eval.metrics.scores import ScoreName
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from torch import Tensor
 
 TOP: Final = 6
 UNLABELLED: Final = -1
@@ -110,6 +108,11 @@ def predictions_from(arrays: Mapping[str, NDArray[np.generic]], prefix: str) -> 
         raise EvalError(f"no complete predictions are recorded under {prefix!r}; recorded: {known}") from error
 
 
+def kept_sets(arrays: Mapping[str, NDArray[np.generic]]) -> tuple[str, ...]:
+    """Return the prefixes under which predictions of labelled images or outliers are recorded."""
+    return tuple(name.removesuffix("/labels") for name in arrays if name.endswith("/labels"))
+
+
 def concatenate(parts: Sequence[Predictions]) -> Predictions:
     """Return predictions one after the other."""
     assert parts
@@ -121,15 +124,13 @@ def _from_columns(columns: Mapping[str, Any]) -> Predictions:
     return Predictions(**columns)
 
 
-def compact(logits: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
+def compact(logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """Return the columns of `Predictions`, in their order, of a batch of logits, on the logits' device.
 
     Args:
         logits: (N, K) of any float type.
         labels: (N,) int64; -1 for none.
     """
-    import torch
-
     logits = logits.float()
     # the softmax subtracts the maximum first; exp(logit - logsumexp) would round to 1 for far more images and let the score
     # of a network move with a common offset of its logits
@@ -143,7 +144,7 @@ def compact(logits: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
     return labels, order, probability, true_probability, logits.amax(dim=1), logits.mean(dim=1), logsumexp
 
 
-def from_compact(columns: Sequence[Tensor], num_classes: int) -> Predictions:
+def from_compact(columns: Sequence[torch.Tensor], num_classes: int) -> Predictions:
     """Return predictions from the concatenated columns of `compact`.
 
     Raises:

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from eval.metrics.registry import own_metrics
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 _BUCKETS = itertools.count()
 
@@ -126,3 +128,4 @@ def _forget_plugins() -> None:
     for name in [name for name in sys.modules if name.startswith("mine")]:
         del sys.modules[name]
     importlib.invalidate_caches()
+    own_metrics.cache_clear()

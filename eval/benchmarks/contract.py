@@ -18,9 +18,9 @@ from augment.files.published import Identified
 from augment.lookup.parameters import build_config
 from eval.errors import EvalError
 from eval.inference.subject import Subject
+from eval.metrics.contract import SafetyAxis
 from eval.report import OWN_FILES, BenchmarkOutcome
 
-SafetyAxis = Literal["accuracy", "corruption", "consistency", "adversaries", "calibration", "anomaly"]
 Origin = Literal["published", "generated", "none"]
 """Where the images come from: published files, our generators, or the dataset's own test split."""
 

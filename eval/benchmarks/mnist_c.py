@@ -9,7 +9,7 @@ from typing import Final
 
 from eval.benchmarks.contract import Benchmark, FileSource, Passes, no_problem
 from eval.benchmarks.protocols.checks import check_limit, check_names
-from eval.benchmarks.protocols.corruption import errors_only, evaluate_corruptions
+from eval.benchmarks.protocols.corruption import errors_only, evaluate_corruptions, recompute_corruptions
 from eval.benchmarks.protocols.generated import evaluate_family
 from eval.benchmarks.protocols.published import folder_of, limited, published_problem, published_source, set_limit_notes
 from eval.corruptions.families import check_effect
@@ -76,6 +76,7 @@ MNIST_C: Final = Benchmark(
     problem=lambda config, data: published_problem("mnist-c", data),
     passes=lambda config, data: Passes(forward=data.used(config) * len(config.kinds)),
     files=_published_files,
+    recompute=lambda config, arrays, data_root, seed: errors_only(recompute_corruptions(arrays)),
 )
 
 MNIST_C_GENERATED: Final = replace(

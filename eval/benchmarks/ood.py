@@ -28,7 +28,7 @@ from eval.outliers.fit import fit_images
 from eval.outliers.folders import folder_images
 from eval.outliers.generated import OUTLIER_SETS, outliers
 from eval.outliers.sets import FOLDER_PREFIX, IMAGE_SETS, UnreadableSetError, outlier_files
-from eval.predictions import predictions_from
+from eval.predictions import kept_sets, predictions_from
 from eval.report import LEFT_OUT, REFUSED_SETS, BenchmarkOutcome
 
 GENERATED_OUTLIERS: Final = tuple(OUTLIER_SETS)
@@ -236,7 +236,7 @@ def _datasets(config: OutlierConfig) -> tuple[str, ...]:
 
 
 def _recompute(config: Any, arrays: Arrays, data_root: Path | None, seed: int) -> BenchmarkOutcome:
-    names = dict.fromkeys(name.split("/")[1] for name in arrays if name.startswith("outliers/"))
+    names = [name.removeprefix("outliers/") for name in kept_sets(arrays) if name.startswith("outliers/")]
     outside = {name: predictions_from(arrays, f"outliers/{name}") for name in names}
     inside = predictions_from(arrays, "in-distribution")
     return outlier_outcome(inside, outside, score=config.score, repeats=config.repeats, seed=seed)

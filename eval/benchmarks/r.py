@@ -16,6 +16,7 @@ from eval.benchmarks.protocols.published import folder_of, limited, published_pr
 from eval.errors import EvalError
 from eval.inference.predict import predict
 from eval.inference.subject import Subject
+from eval.predictions import Predictions, predictions_from
 from eval.published_files.folders import rendition_folders
 from eval.published_files.layout import COLLECTIONS, RENDITION_CLASSES
 from eval.report import BenchmarkOutcome, MetricValue
@@ -50,14 +51,19 @@ def run(config: RenditionConfig, subject: Subject) -> BenchmarkOutcome:
     folder = folder_of(subject, "r")
     sets = [rendition_folders(folder, class_folders(folder), side=subject.images.shape[1])]
     (chosen,) = limited(sets, config.max_images, subject)
-    predictions = predict(subject, replace(chosen, classes=np.array(RENDITION_CLASSES, dtype=np.int64)))
+    outcome = rendition_outcome(predict(subject, replace(chosen, classes=np.array(RENDITION_CLASSES, dtype=np.int64))))
+    return replace(outcome, notes={**outcome.notes, **set_limit_notes(sets, config.max_images)})
+
+
+def rendition_outcome(predictions: Predictions) -> BenchmarkOutcome:
+    """Return what predictions on renditions come to."""
     calibration = calibration_values(predictions)
     values = {"error": predictions.error}
     values |= {name: calibration[name] for name in CALIBRATION if name in calibration}
     return BenchmarkOutcome(
         metrics={name: MetricValue(value, len(predictions)) for name, value in values.items()},
         arrays=predictions.arrays("r"),
-        notes={**missing_calibration(len(predictions), CALIBRATION), **set_limit_notes(sets, config.max_images)},
+        notes=missing_calibration(len(predictions), CALIBRATION),
     )
 
 
@@ -85,4 +91,5 @@ R: Final = Benchmark(
     problem=_problem,
     passes=_passes,
     files=lambda config, dataset, data_root: published_source("r", dataset, ["."]),
+    recompute=lambda config, arrays, data_root, seed: rendition_outcome(predictions_from(arrays, "r")),
 )

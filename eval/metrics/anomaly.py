@@ -11,14 +11,13 @@ utils/display_results.py; max logit: Hendrycks et al. (ICML 2022); energy: Liu e
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from eval.metrics.contract import MetricSpec
 from eval.metrics.scores import OOD_SHARE
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 class Detection(NamedTuple):
@@ -139,3 +138,38 @@ def _check(ood: NDArray[np.floating], in_distribution: NDArray[np.floating]) -> 
             raise ValueError(f"detection needs a row of {name} scores, but got the shape {scores.shape}")
         if np.isnan(scores).any():
             raise ValueError(f"scores must be numbers, but {int(np.isnan(scores).sum())} {name} scores are NaN")
+
+
+_SOURCE: Final = "Hendrycks, Mazeika, Dietterich, ICLR 2019, section 4.1"
+
+AUROC: Final = MetricSpec(
+    name="auroc",
+    label="AUROC",
+    unit="fraction",
+    lower_is_better=False,
+    description="Probability that an outlier has a higher score than a test image.",
+    source=f"{_SOURCE}; OOD is the positive class",
+    axis="anomaly",
+    of="outliers",
+)
+AUPR: Final = MetricSpec(
+    name="aupr",
+    label="AUPR",
+    unit="fraction",
+    lower_is_better=False,
+    description="Average precision of finding outliers, one of them to five test images.",
+    source=f"{_SOURCE}; average precision, OOD positive, one OOD to five ID images",
+    axis="anomaly",
+    normalisation="none; chance level is 1/6",
+    of="outliers",
+)
+FPR95: Final = MetricSpec(
+    name="fpr95",
+    label="FPR95",
+    unit="fraction",
+    lower_is_better=True,
+    description="Share of test images that are flagged when about 95 % of the outliers are.",
+    source=f"{_SOURCE}; share of ID flagged at the recall of OOD nearest to 0.95",
+    axis="anomaly",
+    of="outliers",
+)

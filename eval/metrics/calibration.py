@@ -8,12 +8,12 @@ Calibration of Modern Neural Networks", ICML 2017), reliability diagrams and tem
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from eval.metrics.contract import MetricSpec
 
 BIN_SIZE: Final = 100
 """Predictions per bin of the RMS calibration error, as published."""
@@ -134,3 +134,35 @@ def _check(confidence: NDArray[np.floating], correct: NDArray[np.bool_]) -> None
     low, high = float(confidence.min()), float(confidence.max())
     if not (low >= 0.0 and high <= 1.0 + 1e-6):
         raise ValueError(f"a confidence must lie in [0, 1], but got values from {low} to {high}")
+
+
+RMS: Final = MetricSpec(
+    name="rms",
+    label="RMS",
+    unit="fraction",
+    lower_is_better=True,
+    description="Root-mean-square gap between confidence and accuracy over bins of equal count.",
+    source="Hendrycks, Mazeika, Dietterich, ICLR 2019, section 4.5: bins of 100 predictions, every bin counted",
+    axis="calibration",
+    min_samples=100,
+)
+RMS_REFERENCE: Final = MetricSpec(
+    name="rms-reference",
+    label="RMS (reference)",
+    unit="fraction",
+    lower_is_better=True,
+    description="The same as the published function computes it: without the most confident bin.",
+    source="andyzoujm/pixmix, calibration_tools.py: the last bin is left out; undefined below two bins",
+    axis="calibration",
+    min_samples=200,
+)
+ECE: Final = MetricSpec(
+    name="ece",
+    label="ECE",
+    unit="fraction",
+    lower_is_better=True,
+    description="Mean gap between confidence and accuracy over bins of equal width, weighted by their counts.",
+    source="Guo et al., ICML 2017: 15 bins of equal width",
+    axis="calibration",
+    min_samples=100,
+)

@@ -7,12 +7,12 @@ section 4.2; code hendrycks/robustness, ImageNet-P. Shapes: S sequences, T frame
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from eval.metrics.contract import MetricSpec
 
 Reference = Literal["previous", "first"]
 """What a frame is compared with: the frame before (default), or the first frame (sequences of independent noise draws)."""
@@ -118,3 +118,49 @@ def _pairs(
     if reference == "first":
         return frames[:, 1:], frames[:, :1]
     return frames[:, step:], frames[:, :-step]
+
+
+_SOURCE: Final = "Hendrycks and Dietterich, ICLR 2019, section 4.2"
+
+MFR: Final = MetricSpec(
+    name="mfr",
+    label="mFR",
+    unit="fraction",
+    lower_is_better=True,
+    description="Mean over perturbations of the share of frames whose class differs from that of the frame before.",
+    source=_SOURCE,
+    axis="consistency",
+    of="sequences",
+)
+MT5D: Final = MetricSpec(
+    name="mt5d",
+    label="mT5D",
+    unit="ranks",
+    lower_is_better=True,
+    description="Mean over perturbations of how far the five best classes move from frame to frame.",
+    source=_SOURCE,
+    axis="consistency",
+    of="sequences",
+)
+MFR_NORMALISED: Final = MetricSpec(
+    name="mfr-normalised",
+    label="mFR (normalised)",
+    unit="ratio",
+    lower_is_better=True,
+    description="Mean over perturbations of the flip probability as a share of a baseline network's.",
+    source=_SOURCE,
+    axis="consistency",
+    normalisation="a named baseline network's flip probability on the same perturbation",
+    of="sequences",
+)
+MT5D_NORMALISED: Final = MetricSpec(
+    name="mt5d-normalised",
+    label="mT5D (normalised)",
+    unit="ratio",
+    lower_is_better=True,
+    description="Mean over perturbations of the top-5 distance as a share of a baseline network's.",
+    source=_SOURCE,
+    axis="consistency",
+    normalisation="a named baseline network's top-5 distance on the same perturbation",
+    of="sequences",
+)

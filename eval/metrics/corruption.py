@@ -7,6 +7,9 @@ mean corruption error, normalised by AlexNet (Hendrycks and Dietterich, ICLR 201
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
+
+from eval.metrics.contract import MetricSpec
 
 Errors = Mapping[str, Mapping[int, float]]
 """Corruption -> severity -> error as a fraction."""
@@ -70,3 +73,28 @@ def _mean(values: list[float]) -> float:
     if not values:
         raise ValueError("a mean over corruptions and severities needs at least one error, but got none")
     return sum(values) / len(values)
+
+
+_SOURCE: Final = "Hendrycks and Dietterich, ICLR 2019, section 4.1"
+_BASELINE: Final = "a named baseline network's error on the same corruption"
+
+CE: Final = MetricSpec(
+    name="ce",
+    label="CE",
+    unit="ratio",
+    lower_is_better=True,
+    description="Error on one corruption as a share of a baseline network's.",
+    source=_SOURCE,
+    axis="corruption",
+    normalisation=_BASELINE,
+)
+MCE: Final = MetricSpec(
+    name="mce",
+    label="mCE",
+    unit="ratio",
+    lower_is_better=True,
+    description="Mean over corruptions of the error as a share of a baseline network's.",
+    source=_SOURCE,
+    axis="corruption",
+    normalisation=_BASELINE,
+)

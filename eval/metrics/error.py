@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from eval.metrics.contract import MetricSpec
 
 
 def error_rate(correct: NDArray[np.bool_]) -> float:
@@ -25,3 +25,13 @@ def error_rate(correct: NDArray[np.bool_]) -> float:
     if correct.ndim != 1 or correct.size == 0:
         raise ValueError(f"the error needs a row of at least one prediction, but got the shape {correct.shape}")
     return float(1.0 - np.count_nonzero(correct) / correct.size)
+
+
+ERROR: Final = MetricSpec(
+    name="error",
+    label="Error",
+    unit="fraction",
+    lower_is_better=True,
+    description="Share of images whose most probable class is wrong.",
+    source="share of wrong top-1 classes",
+)

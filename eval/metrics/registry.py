@@ -1,132 +1,57 @@
-"""What the metrics mean: label, unit, direction, source of the formula. Light: importing this imports no NumPy."""
+"""The metrics by name: built in, one safety axis a file, and those that installed packages add."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final
 
-Unit = Literal["fraction", "ratio", "ranks"]
-"""fraction: a share in [0, 1]; ratio: relative to a baseline network; ranks: a rank distance. The first two print as percent."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MetricSpec:
-    """A metric, described.
-
-    Attributes:
-        name: Key in `METRICS`, second part of a table column.
-        label: Column label in tables.
-        unit: How the value is to be read.
-        lower_is_better: Direction.
-        source: Where the formula comes from.
-        normalisation: What it is divided by, or "none".
-        min_samples: Predictions of one set below which it is undefined.
-    """
-
-    name: str
-    label: str
-    unit: Unit
-    lower_is_better: bool
-    source: str
-    normalisation: str = "none"
-    min_samples: int = 1
-
-    @property
-    def is_percent(self) -> bool:
-        """Whether tables print it times 100."""
-        return self.unit != "ranks"
-
-
-_C = "Hendrycks and Dietterich, ICLR 2019, section 4.1"
-_P = "Hendrycks and Dietterich, ICLR 2019, section 4.2"
-_OE = "Hendrycks, Mazeika, Dietterich, ICLR 2019, section 4"
+from augment.lookup.kinds import Kind
+from eval.errors import EvalError
+from eval.metrics import anomaly, calibration, consistency, corruption, error
+from eval.metrics.contract import MetricSpec
 
 METRICS: Final[Mapping[str, MetricSpec]] = MappingProxyType(
     {
-        "error": MetricSpec(
-            name="error", label="Error", unit="fraction", lower_is_better=True, source="share of wrong top-1 classes"
-        ),
-        "ce": MetricSpec(
-            name="ce",
-            label="CE",
-            unit="ratio",
-            lower_is_better=True,
-            source=_C,
-            normalisation="a named baseline network's error on the same corruption",
-        ),
-        "mce": MetricSpec(
-            name="mce",
-            label="mCE",
-            unit="ratio",
-            lower_is_better=True,
-            source=_C,
-            normalisation="a named baseline network's error on the same corruption",
-        ),
-        "rms": MetricSpec(
-            name="rms",
-            label="RMS",
-            unit="fraction",
-            lower_is_better=True,
-            source=f"{_OE}.5: bins of 100 predictions, every bin counted",
-            min_samples=100,
-        ),
-        "rms-reference": MetricSpec(
-            name="rms-reference",
-            label="RMS (reference)",
-            unit="fraction",
-            lower_is_better=True,
-            source="andyzoujm/pixmix, calibration_tools.py: the last bin is left out; undefined below two bins",
-            min_samples=200,
-        ),
-        "ece": MetricSpec(
-            name="ece",
-            label="ECE",
-            unit="fraction",
-            lower_is_better=True,
-            source="Guo et al., ICML 2017: 15 bins of equal width",
-            min_samples=100,
-        ),
-        "mfr": MetricSpec(name="mfr", label="mFR", unit="fraction", lower_is_better=True, source=_P),
-        "mt5d": MetricSpec(name="mt5d", label="mT5D", unit="ranks", lower_is_better=True, source=_P),
-        "mfr-normalised": MetricSpec(
-            name="mfr-normalised",
-            label="mFR (normalised)",
-            unit="ratio",
-            lower_is_better=True,
-            source=_P,
-            normalisation="a named baseline network's flip probability on the same perturbation",
-        ),
-        "mt5d-normalised": MetricSpec(
-            name="mt5d-normalised",
-            label="mT5D (normalised)",
-            unit="ratio",
-            lower_is_better=True,
-            source=_P,
-            normalisation="a named baseline network's top-5 distance on the same perturbation",
-        ),
-        "auroc": MetricSpec(
-            name="auroc",
-            label="AUROC",
-            unit="fraction",
-            lower_is_better=False,
-            source=f"{_OE}.1; OOD is the positive class",
-        ),
-        "aupr": MetricSpec(
-            name="aupr",
-            label="AUPR",
-            unit="fraction",
-            lower_is_better=False,
-            source=f"{_OE}.1; average precision, OOD positive, one OOD to five ID images",
-            normalisation="none; chance level is 1/6",
-        ),
-        "fpr95": MetricSpec(
-            name="fpr95",
-            label="FPR95",
-            unit="fraction",
-            lower_is_better=True,
-            source=f"{_OE}.1; share of ID flagged at the recall of OOD nearest to 0.95",
-        ),
+        "error": error.ERROR,
+        "ce": corruption.CE,
+        "mce": corruption.MCE,
+        "rms": calibration.RMS,
+        "rms-reference": calibration.RMS_REFERENCE,
+        "ece": calibration.ECE,
+        "mfr": consistency.MFR,
+        "mt5d": consistency.MT5D,
+        "mfr-normalised": consistency.MFR_NORMALISED,
+        "mt5d-normalised": consistency.MT5D_NORMALISED,
+        "auroc": anomaly.AUROC,
+        "aupr": anomaly.AUPR,
+        "fpr95": anomaly.FPR95,
     }
 )
+"""The built-in metrics."""
+
+METRIC_KIND: Final = Kind(what="metric", group="dreamgrid.metrics", type=MetricSpec, builtin=METRICS, error=EvalError)
+
+
+def metric_for(name: str) -> MetricSpec:
+    """Return a metric by name.
+
+    Raises:
+        EvalError: If there is none of that name, or an installed package takes a name of ours.
+    """
+    return METRICS[name] if name in METRICS else own_metrics().get(name) or METRIC_KIND.find(name)
+
+
+@cache
+def own_metrics() -> Mapping[str, MetricSpec]:
+    """Return the metrics that installed packages add; looked for once in a process.
+
+    Raises:
+        EvalError: If an entry point cannot be loaded, is no `MetricSpec`, gives no `compute`, or bears a name that is taken.
+    """
+    found = METRIC_KIND.added()
+    lacking = [name for name, spec in found.items() if spec.compute is None]
+    if lacking:
+        raise EvalError(f"metric {lacking[0]!r} of an installed package must give `compute`; add it there")
+    return found

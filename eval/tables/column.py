@@ -11,11 +11,14 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from augment.lookup.parameters import nearest
+from eval.benchmarks.contract import Benchmark
 from eval.benchmarks.registry import benchmark_for
 from eval.errors import EvalError
-from eval.metrics.registry import METRICS, MetricSpec
+from eval.metrics.contract import MetricSpec, SafetyAxis
+from eval.metrics.registry import METRICS, metric_for, own_metrics
 from eval.metrics.scores import detail_parts
 from eval.report import OWN_FILES, REFUSED_SETS, BenchmarkOutcome, is_small
+from eval.tables.own_metrics import Undefined, kept_of, metrics_for, own_value
 
 MEAN: Final = "mean"
 """The detail that names the mean over all fine rows."""
@@ -58,8 +61,12 @@ class Column:
 
     @property
     def spec(self) -> MetricSpec:
-        """What its metric means."""
-        return METRICS[self.metric]
+        """What its metric means.
+
+        Raises:
+            EvalError: If there is no such metric.
+        """
+        return metric_for(self.metric)
 
     @property
     def heading(self) -> str:
@@ -73,10 +80,14 @@ class Column:
         return f"{label}: {self.detail.replace('_', ' ')}" if self.detail else label
 
     @property
-    def axis(self) -> str:
-        """Its safety axis; calibration errors count as calibration wherever they are measured."""
-        is_calibration = self.metric in ("rms", "rms-reference", "ece")
-        return "calibration" if is_calibration else benchmark_for(self.benchmark).axis
+    def axis(self) -> SafetyAxis:
+        """Its safety axis: that of its metric (calibration errors count as calibration on any images), else of its benchmark."""
+        return self.spec.axis or benchmark_for(self.benchmark).axis
+
+    @property
+    def is_computed(self) -> bool:
+        """Whether its metric is an installed package's, computed from kept predictions, and not one that its benchmark yields."""
+        return self.metric not in METRICS and self.metric not in benchmark_for(self.benchmark).metrics
 
     def of_row(self, detail: str | None) -> Column:
         """Return the column of a fine row, or of the whole benchmark."""
@@ -107,18 +118,31 @@ def check_column(column: Column) -> None:
     benchmark = benchmark_for(column.benchmark)
     metrics = (*benchmark.metrics, "ce") if "mce" in benchmark.metrics else benchmark.metrics
     if column.metric not in metrics:
+        _check_computed(column, benchmark, metrics)
+    elif column.metric not in METRICS and column.metric not in own_metrics():
         raise EvalError(
-            f"benchmark {benchmark.name!r} has no metric {column.metric!r}{nearest(column.metric, metrics)}"
-        )
-    if column.metric not in METRICS:
-        raise EvalError(
-            f"metric {column.metric!r} of benchmark {benchmark.name!r} is not described{nearest(column.metric, METRICS)}"
+            f"metric {column.metric!r} of benchmark {benchmark.name!r} is not described"
+            f"{nearest(column.metric, [*METRICS, *own_metrics()])}"
         )
     if column.detail is not None and benchmark.details is None:
         raise EvalError(
             f"benchmark {benchmark.name!r} has no fine rows, so {str(column)!r} names none; "
             f"write {str(column.of_row(None))!r}"
         )
+
+
+def _check_computed(column: Column, benchmark: Benchmark, metrics: tuple[str, ...]) -> None:
+    """Refuse a metric that a benchmark does not yield, unless an installed package computes it from what the benchmark keeps."""
+    usable, own = metrics_for(benchmark), own_metrics().get(column.metric)
+    if column.metric in usable:
+        return
+    if own is None:
+        known = nearest(column.metric, (*metrics, *usable))
+        raise EvalError(f"benchmark {benchmark.name!r} has no metric {column.metric!r}{known}")
+    kept = f"predictions on {' and '.join(sorted(kept_of(benchmark)))}" if kept_of(benchmark) else "no predictions"
+    raise EvalError(
+        f"metric {own.name!r} is computed from kept predictions on {own.of}, but benchmark {benchmark.name!r} keeps {kept}"
+    )
 
 
 def column_marks(outcome: BenchmarkOutcome, column: Column) -> frozenset[str]:
@@ -137,6 +161,11 @@ def column_marks(outcome: BenchmarkOutcome, column: Column) -> frozenset[str]:
 
 def column_value(outcome: BenchmarkOutcome, column: Column) -> float | None:
     """Return a column's value in an outcome (the mean over the fine rows that its detail names), or None where it has none."""
+    if column.is_computed:
+        try:
+            return own_value(outcome, column.spec, column.detail).value
+        except Undefined:
+            return None
     if column.detail is None:
         found = outcome.metrics.get(column.metric)
         return None if found is None else found.value

@@ -9,7 +9,6 @@ from typing import Any
 from augment.lookup.parameters import nearest
 from eval.benchmarks.contract import Benchmark, EvaluationData
 from eval.benchmarks.registry import benchmark_for
-from eval.metrics.registry import METRICS
 from eval.metrics.scores import detail_parts
 from eval.tables.column import MEAN, Column
 
@@ -38,7 +37,7 @@ def column_problem(column: Column, params: Mapping[str, object], data: Evaluatio
     normalised_by = benchmark.baseline if _is_normalised(column) else None
     if normalised_by is not None and normalised_by(config, data.dataset, data.data_root) is None:
         return _without_baseline(benchmark, column, data)
-    least, used = METRICS[column.metric].min_samples, data.used(config)
+    least, used = column.spec.min_samples, data.used(config)
     if used < least:
         return f"{column.metric!r} needs at least {least} test images, but there are {used}; use more, or leave it out"
     return None
@@ -64,7 +63,7 @@ def missing_baseline(column: Column, params: Mapping[str, object], dataset: str,
 
 def _is_normalised(column: Column) -> bool:
     """Return whether a column's metric is divided by that of a baseline network."""
-    return METRICS[column.metric].unit == "ratio"
+    return column.spec.unit == "ratio" and not column.is_computed
 
 
 def _without_baseline(benchmark: Benchmark, column: Column, data: EvaluationData) -> str | None:
@@ -84,6 +83,8 @@ def _detail_problem(benchmark: Benchmark, column: Column, config: Any, data: Eva
     if benchmark.fine_rows is None:
         return None
     name, variant = detail_parts(detail)
+    if variant and column.is_computed:
+        return f"{column.metric!r} is not of a score, so {detail!r} names none; write {name!r}"
     if variant and not benchmark.variants:
         return f"only fine rows of outlier sets are given per score, so {detail!r} names none; write {name!r}"
     known = benchmark.fine_rows(config, data.side)

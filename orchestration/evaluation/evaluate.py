@@ -271,8 +271,8 @@ def select_axes(benchmarks: Mapping[str, Mapping[str, object]], axes: Sequence[s
     from typing import get_args
 
     from augment.lookup.parameters import nearest
-    from eval.benchmarks.contract import SafetyAxis
     from eval.benchmarks.suite.choose import axes_of
+    from eval.metrics.contract import SafetyAxis
 
     known = get_args(SafetyAxis)
     mistakes = [

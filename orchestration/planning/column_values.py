@@ -1,4 +1,4 @@
-"""The value of a table's column in what is recorded, and the columns that stay without one though their benchmark is recorded."""
+"""The value of a table's column in what is recorded with its marks, where it is shown, and columns that stay empty."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from clusters.storage.contract import MissingObjectError
 from eval.benchmarks.contract import BenchmarkRequest
 from eval.exchange.suites import same_name
 from eval.metrics.scores import detail_parts
 from eval.report import REFUSED_SETS, BenchmarkOutcome, MetricReport
 from eval.tables.column import Column, column_marks, column_value
+from eval.tables.own_metrics import Undefined, own_value
 from orchestration.cells.cell import PlannedCell
 from orchestration.cells.identity import ResolvedCell
-from orchestration.store.contract import CellResult
+from orchestration.store.contract import CellResult, CorruptRecordError
 
 SHOWN_CELLS = 5
 
@@ -43,11 +45,24 @@ def value_in(column: Column, report: MetricReport | None) -> ColumnValue | None:
     column = column.without_mean()
     if "imported" in report.outcome.notes:
         return _imported_value(report.outcome, column)
+    if column.is_computed:
+        return _computed_value(report.outcome, column)
     value = column_value(report.outcome, column)
     if value is None:
         reason = _why_undefined(report.outcome.notes, column)
         return None if reason is None else ColumnValue(value=None, undefined=reason)
     return ColumnValue(value=value, marks=column_marks(report.outcome, column))
+
+
+def _computed_value(outcome: BenchmarkOutcome, column: Column) -> ColumnValue:
+    """Return the value of an installed package's metric, from the predictions that are kept of an evaluation."""
+    try:
+        value = own_value(outcome, column.spec, column.detail).value
+    except Undefined as reason:
+        return ColumnValue(value=None, undefined=str(reason))
+    except (MissingObjectError, CorruptRecordError) as error:
+        return ColumnValue(value=None, undefined=f"is not known: the kept predictions cannot be read ({error})")
+    return ColumnValue(value=value, marks=column_marks(outcome, column))
 
 
 def _imported_value(outcome: BenchmarkOutcome, column: Column) -> ColumnValue | None:
@@ -86,7 +101,9 @@ def unfilled(cells: Iterable[ResolvedCell | PlannedCell], results: Mapping[str, 
     for cell in cells:
         result = results.get(cell.train_key) if cell.cell.imported is None else None
         for column, key in cell.wanted_values if result is not None else ():
-            if result is not None and key in result.reports and value_in(column, result.reports[key]) is None:
+            if column.is_computed or result is None or key not in result.reports:
+                continue
+            if value_in(column, result.reports[key]) is None:
                 found.setdefault(column, {})[f"{cell.cell.row} seed {cell.cell.seed}"] = None
     return tuple(
         f"column '{column}' is empty though its benchmark is recorded: {', '.join([*names][:SHOWN_CELLS])}"

@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING
 
 from eval.tables.column import Column
 from eval.tables.grid import Observation, Table
-from orchestration.planning.column_values import ColumnValue, shown_column, shown_columns, unfilled, value_in
+from orchestration.planning.column_values import ColumnValue, shown_column, shown_columns, value_in
 from orchestration.planning.lookup import recorded
 from orchestration.results.compare import tested
-from orchestration.results.foreign_rows import assumption_notes
-from orchestration.results.imported import imported_notes
-from orchestration.results.normalisation import normalisation_notes
-from orchestration.results.own_files import own_files_notes
+from orchestration.results.notes import table_notes
 from orchestration.store.provenance import origin_marks
 from orchestration.sweeps.layout import laid_out, place_of
 
@@ -39,25 +36,8 @@ def sweep_tables(resolved: ResolvedSweep, results: Mapping[str, CellResult]) -> 
 
 
 def _noted_table(resolved: ResolvedSweep, results: Mapping[str, CellResult]) -> Table:
-    cells = resolved.cells
     table = tested(sweep_table(resolved, results), resolved)
-    notes = (
-        *table.notes,
-        *table_notes(resolved.sweep),
-        *normalisation_notes(_columns(resolved), cells, results),
-        *own_files_notes(cells),
-        *imported_notes(_imported_rows(cells, results)),
-        *assumption_notes(resolved, results),
-        *(f"Not complete: {line}." for line in unfilled(cells, results)),
-    )
-    return replace(table, notes=notes)
-
-
-def _imported_rows(
-    cells: Sequence[ResolvedCell], results: Mapping[str, CellResult]
-) -> Iterator[tuple[str, CellResult]]:
-    rows = {cell.cell.row: cell.train_key for cell in cells if cell.cell.imported is not None}
-    return ((row, results[key]) for row, key in rows.items() if key in results)
+    return replace(table, notes=(*table.notes, *table_notes(resolved, _columns(resolved), results)))
 
 
 def sweep_table(resolved: ResolvedSweep, results: Mapping[str, CellResult]) -> Table:
@@ -74,14 +54,6 @@ def sweep_table(resolved: ResolvedSweep, results: Mapping[str, CellResult]) -> T
 def _columns(resolved: ResolvedSweep) -> tuple[Column, ...]:
     requests = [request for cell in resolved.cells for request in cell.benchmarks]
     return shown_columns(resolved.sweep.columns, requests)
-
-
-def table_notes(sweep: Sweep) -> tuple[str, ...]:
-    """Return the lines below the table: stand-ins, what is left out with its reason, what the size changes of rows."""
-    notes = [f"{shown} stands in for {column}." for shown, column in sweep.stand_ins.items()]
-    notes += [f"Left out: {name} ({' '.join(reason.split())})." for name, reason in sweep.left_out.items()]
-    notes += sweep.overruled
-    return tuple(notes)
 
 
 def _observations(resolved: ResolvedSweep, results: Mapping[str, CellResult]) -> Iterator[Observation]:

@@ -16,7 +16,7 @@ def laid_out(sweep: Sweep, observations: Iterable[Observation], *, columns: Sequ
     Args:
         sweep: Rows, columns, layout.
         observations: Values by row, column and seed.
-        columns: Its columns as they are shown (`orchestration.results.own_files`), where they are not those that it names.
+        columns: Its columns as they are shown (`orchestration.planning.column_values`), where they are not those that it names.
 
     Raises:
         EvalError: If two values claim one place and seed.

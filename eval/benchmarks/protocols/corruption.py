@@ -16,7 +16,7 @@ from eval.errors import EvalError
 from eval.inference.predict import ImageSet, predict_sets
 from eval.inference.subject import Subject
 from eval.metrics.corruption import Errors, corruption_errors, mean_corruption_error, mean_error
-from eval.predictions import Predictions, predictions_from
+from eval.predictions import Predictions, kept_sets, predictions_from
 from eval.report import BenchmarkOutcome, MetricValue, small_sets_note
 
 CALIBRATION: Final = ("rms", "rms-reference")
@@ -44,7 +44,7 @@ def recompute_corruptions(
     Raises:
         EvalError: If they are incomplete, or the baseline is unknown or lacks a corruption or severity.
     """
-    found = dict.fromkeys(tuple(name.split("/")[:2]) for name in arrays)
+    found = (prefix.split("/") for prefix in kept_sets(arrays))
     named = {(kind, int(severity)): predictions_from(arrays, f"{kind}/{severity}") for kind, severity in found}
     return corruption_outcome(named, baseline=baseline, data_root=data_root)
 

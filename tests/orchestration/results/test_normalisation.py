@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from eval.benchmarks.contract import BenchmarkRequest
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
 from eval.tables.column import Column
-from orchestration.results.normalisation import normalisation_notes
+from orchestration.results.notes import normalisation_notes
 
 
 def cell_with(baseline: str | None, key: str = "t"):

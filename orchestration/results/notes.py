@@ -1,0 +1,115 @@
+"""The lines below a table of a sweep: what its columns and rows are, beyond what the marks of entries say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from eval.tables.column import Column
+from orchestration.cells.identity import ResolvedCell
+from orchestration.cells.resolved import ResolvedSweep
+from orchestration.planning.column_values import unfilled
+from orchestration.results.imported import imported_notes
+from orchestration.store.contract import CellResult
+from orchestration.store.provenance import origin_lines
+from orchestration.sweeps.model import Sweep
+
+
+def table_notes(
+    resolved: ResolvedSweep, columns: Sequence[Column], results: Mapping[str, CellResult]
+) -> tuple[str, ...]:
+    """Return all lines below a table.
+
+    Args:
+        resolved: The sweep (no union) with its cells.
+        columns: Its columns as they are shown.
+        results: Train key -> what is recorded.
+    """
+    cells = resolved.cells
+    return (
+        *_sweep_notes(resolved.sweep),
+        *normalisation_notes(columns, cells, results),
+        *computed_notes(columns),
+        *_own_files_notes(cells),
+        *imported_notes(_imported_rows(cells, results)),
+        *_assumption_notes(resolved, results),
+        *(f"Not complete: {line}." for line in unfilled(cells, results)),
+    )
+
+
+def _sweep_notes(sweep: Sweep) -> tuple[str, ...]:
+    """Return the lines below the table: stand-ins, what is left out with its reason, what the size changes of rows."""
+    notes = [f"{shown} stands in for {column}." for shown, column in sweep.stand_ins.items()]
+    notes += [f"Left out: {name} ({' '.join(reason.split())})." for name, reason in sweep.left_out.items()]
+    notes += sweep.overruled
+    return tuple(notes)
+
+
+def normalisation_notes(
+    columns: Sequence[Column], cells: Sequence[ResolvedCell], results: Mapping[str, CellResult]
+) -> tuple[str, ...]:
+    """Return one line per normalised column that has values: which baseline its entries are divided by.
+
+    Args:
+        columns: Columns of a table.
+        cells: Its resolved cells.
+        results: Train key -> what is recorded.
+    """
+    notes = []
+    for column in (each.without_mean() for each in columns):
+        if column.spec.unit != "ratio" or column.is_computed:
+            continue
+        names = dict.fromkeys(str(baseline) for cell in cells for baseline in _baselines(column, cell, results))
+        if names:
+            notes.append(f"{column.label}: divided by the errors of {' and of '.join(names)}.")
+    return tuple(notes)
+
+
+def _baselines(column: Column, cell: ResolvedCell, results: Mapping[str, CellResult]) -> list[object]:
+    result = results.get(cell.train_key)
+    if result is None:
+        return []
+    requests = [
+        request for request in cell.benchmarks if (request.name, request.is_own) == (column.benchmark, column.is_own)
+    ]
+    reports = [result.reports.get(request.key) for request in requests]
+    outcomes = [report.outcome for report in reports if report is not None and report.outcome is not None]
+    return [outcome.notes["baseline"] for outcome in outcomes if "baseline" in outcome.notes]
+
+
+def computed_notes(columns: Sequence[Column]) -> tuple[str, ...]:
+    """Return one line per column of an installed package's metric: which code its numbers are of."""
+    specs = {column.label: column.spec for column in columns if column.is_computed}
+    return tuple(
+        f"{label}: metric {spec.name!r} of {code['distribution'] or 'an installed package'} {code['version']} "
+        f"({code['source'][:19]}), computed from kept predictions."
+        for label, spec in specs.items()
+        for code in [spec.code or {"distribution": "", "version": "", "source": ""}]
+    )
+
+
+def _own_files_notes(cells: Iterable[ResolvedCell]) -> tuple[str, ...]:
+    """Return one line per collection of own files: what it is called, and why it does not bear the published name."""
+    found: dict[str, str] = {}
+    for cell in cells:
+        for request in cell.benchmarks:
+            found |= {name: why for name, why in request.own_files.items() if name != cell.config.dataset}
+        found |= cell.own_files
+    return tuple(f"Own files: {name}: {reason}." for name, reason in sorted(found.items()))
+
+
+def _imported_rows(
+    cells: Sequence[ResolvedCell], results: Mapping[str, CellResult]
+) -> Iterator[tuple[str, CellResult]]:
+    rows = {cell.cell.row: cell.train_key for cell in cells if cell.cell.imported is not None}
+    return ((row, results[key]) for row, key in rows.items() if key in results)
+
+
+def _assumption_notes(resolved: ResolvedSweep, results: Mapping[str, CellResult]) -> tuple[str, ...]:
+    """Return the lines below a table that say what is assumed of each row of foreign weights, each once."""
+    notes: dict[str, None] = {}
+    for each in resolved.points:
+        result = results.get(each.cell.train_key)
+        if result is not None and each.row in resolved.sweep.rows:
+            lines = origin_lines(result.training.summary.environment)
+            notes |= dict.fromkeys(f"{each.row}: {line}." for line in lines)
+    return tuple(notes)
