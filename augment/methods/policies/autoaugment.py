@@ -15,8 +15,9 @@ import numpy as np
 
 from augment.kernels.counters import SampleKeys, uniforms
 from augment.method import Method, require
+from augment.methods.policies import programs
 from augment.methods.policies.kernel import WARM_UP
-from augment.methods.policies.programs import Magnitudes, Policy, Programs, magnitudes, programs_of, signed_magnitude
+from augment.methods.policies.programs import Magnitudes, Policy, Programs
 from augment.treatment import TreatmentContext
 
 Step = tuple[str, float, int]
@@ -103,7 +104,7 @@ class AutoAugmentConfig:
 def autoaugment_magnitudes(height: int, width: int) -> Magnitudes:
     """Return AutoAugment's ten magnitudes for images of one size."""
     shift = np.linspace(0.0, 150 / 331, 10)
-    return magnitudes(
+    return programs.magnitudes(
         shear=np.linspace(0.0, 0.3, 10),
         shift=(shift * width, shift * height),
         rotate=np.linspace(0.0, 30.0, 10),
@@ -124,12 +125,12 @@ class AutoAugment(Policy):
         """Draw a sub-policy for each sample, whether each of its steps runs, and signs."""
         policy, values = self._policy, autoaugment_magnitudes(height, width)
         steps = [
-            (row, step, name, signed_magnitude(values, name, index, rest[2 * step + 1]))
+            (row, step, name, programs.signed_magnitude(values, name, index, rest[2 * step + 1]))
             for row, (which, *rest) in enumerate(uniforms(keys, 1 + 2 * 2, stream="autoaugment").tolist())
             for step, (name, probability, index) in enumerate(policy[int(which * len(policy))])
             if rest[2 * step] < probability
         ]
-        return programs_of(steps, shape=(len(keys), 2), height=height, width=width, bicubic_shears=True)
+        return programs.programs_of(steps, shape=(len(keys), 2), height=height, width=width, bicubic_shears=True)
 
 
 METHOD: Final = Method(

@@ -14,16 +14,9 @@ import numpy as np
 
 from augment.kernels.counters import SampleKeys, uniforms
 from augment.method import Method, require, require_at_least
+from augment.methods.policies import programs
 from augment.methods.policies.kernel import WARM_UP
-from augment.methods.policies.programs import (
-    RANDOM_SPACE,
-    Magnitudes,
-    Policy,
-    Programs,
-    magnitudes,
-    programs_of,
-    signed_magnitude,
-)
+from augment.methods.policies.programs import Magnitudes, Policy, Programs
 from augment.treatment import TreatmentContext
 
 
@@ -53,7 +46,7 @@ class RandAugmentConfig:
 @functools.cache
 def randaugment_magnitudes(height: int, width: int, bins: int) -> Magnitudes:
     """Return RandAugment's magnitudes for images of one size."""
-    return magnitudes(
+    return programs.magnitudes(
         shear=np.linspace(0.0, 0.3, bins),
         shift=(
             np.trunc(np.linspace(0.0, 150.0 / 331.0 * width, bins)),
@@ -79,9 +72,11 @@ class RandAugment(Policy):
         values = randaugment_magnitudes(height, width, config.num_bins)
         for row, draws in enumerate(uniforms(keys, 2 * config.num_operations, stream="randaugment").tolist()):
             for step in range(config.num_operations):
-                name = RANDOM_SPACE[int(draws[2 * step] * len(RANDOM_SPACE))]
-                steps.append((row, step, name, signed_magnitude(values, name, config.magnitude, draws[2 * step + 1])))
-        return programs_of(steps, shape=(len(keys), config.num_operations), height=height, width=width)
+                name = programs.RANDOM_SPACE[int(draws[2 * step] * len(programs.RANDOM_SPACE))]
+                steps.append(
+                    (row, step, name, programs.signed_magnitude(values, name, config.magnitude, draws[2 * step + 1]))
+                )
+        return programs.programs_of(steps, shape=(len(keys), config.num_operations), height=height, width=width)
 
 
 METHOD: Final = Method(

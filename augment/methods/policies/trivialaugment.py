@@ -14,16 +14,9 @@ import numpy as np
 
 from augment.kernels.counters import SampleKeys, uniforms
 from augment.method import Method, require, require_at_least
+from augment.methods.policies import programs
 from augment.methods.policies.kernel import WARM_UP
-from augment.methods.policies.programs import (
-    RANDOM_SPACE,
-    Magnitudes,
-    Policy,
-    Programs,
-    magnitudes,
-    programs_of,
-    signed_magnitude,
-)
+from augment.methods.policies.programs import Magnitudes, Policy, Programs
 from augment.treatment import TreatmentContext
 
 
@@ -48,7 +41,7 @@ class TrivialAugmentConfig:
 def trivialaugment_magnitudes(bins: int) -> Magnitudes:
     """Return TrivialAugment's wide magnitudes; shifts are in pixels, whatever the size."""
     shift = np.trunc(np.linspace(0.0, 32.0, bins))
-    return magnitudes(
+    return programs.magnitudes(
         shear=np.linspace(0.0, 0.99, bins),
         shift=(shift, shift),
         rotate=np.linspace(0.0, 135.0, bins),
@@ -69,9 +62,9 @@ class TrivialAugment(Policy):
         """Draw the one operation of each sample, its magnitude and its sign."""
         values, steps = trivialaugment_magnitudes(self._num_bins), []
         for row, (which, magnitude, sign) in enumerate(uniforms(keys, 3, stream="trivialaugment").tolist()):
-            name = RANDOM_SPACE[int(which * len(RANDOM_SPACE))]
-            steps.append((row, 0, name, signed_magnitude(values, name, int(magnitude * self._num_bins), sign)))
-        return programs_of(steps, shape=(len(keys), 1), height=height, width=width)
+            name = programs.RANDOM_SPACE[int(which * len(programs.RANDOM_SPACE))]
+            steps.append((row, 0, name, programs.signed_magnitude(values, name, int(magnitude * self._num_bins), sign)))
+        return programs.programs_of(steps, shape=(len(keys), 1), height=height, width=width)
 
 
 METHOD: Final = Method(
