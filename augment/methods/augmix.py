@@ -124,6 +124,7 @@ def apply_augmix(images: NDArray[np.uint8], draw: AugMixDraw) -> NDArray[np.floa
 
 @kernel()
 def _mix_chains(images, operation, argument, weight, share, out):  # type: ignore[no-untyped-def]
+    """Write (1 - share) clean + share sum of weighted chains for every image; the arrays are those of `AugMixDraw`."""
     count, height, width, channels = images.shape
     centres, padded = scratch(height, width, channels)
     chain = np.empty(height * width * channels, dtype=np.uint8)
@@ -149,7 +150,7 @@ def _mix_chains(images, operation, argument, weight, share, out):  # type: ignor
             for value in range(chain.size):
                 current[value] += scale * np.float32(chain[value])
         for value in range(current.size):
-            current[value] = min(current[value], np.float32(1.0))
+            current[value] = min(current[value], np.float32(1.0))  # rounding may exceed 1 by one unit
 
 
 class AugMix(Treatment):

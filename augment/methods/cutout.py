@@ -62,6 +62,7 @@ def cut_out(
 
 @kernel()
 def _cut_out(images, centres, half, fill, out):  # type: ignore[no-untyped-def]
+    """Fill the holes of `out`; bytes are converted into it first, and empty `images` mean that it has the pixels already."""
     height, width, channels = out.shape[1:]
     for index in range(out.shape[0]):
         if images.size:

@@ -69,6 +69,7 @@ class SpeckleConfig(NoiseConfig):
 
 @kernel()
 def _salt_and_pepper(images, probability, indices, epoch, stream, key0, key1, low, high, out):  # type: ignore[no-untyped-def]
+    """Write images with some pixels at `low` or `high`; one draw for each pixel, all channels together."""
     count, height, width, channels = images.shape
     for index in range(count):
         source, target = images[index].reshape(-1), out[index].reshape(-1)
@@ -85,6 +86,7 @@ def _salt_and_pepper(images, probability, indices, epoch, stream, key0, key1, lo
 
 @kernel()
 def _normal_pair(slot, index, epoch, stream, key0, key1):  # type: ignore[no-untyped-def]
+    """Return two standard normal numbers of one counter (Box and Muller)."""
     w0, w1, w2, w3 = philox(slot, index, epoch, stream, key0, key1)
     u = np.float64(((w0 << np.uint64(32)) | w1) >> np.uint64(11)) * _TO_UNIT
     v = np.float64(((w2 << np.uint64(32)) | w3) >> np.uint64(11)) * _TO_UNIT
@@ -94,6 +96,7 @@ def _normal_pair(slot, index, epoch, stream, key0, key1):  # type: ignore[no-unt
 
 @kernel()
 def _add_noise(out, scale, multiply, indices, epoch, stream, key0, key1):  # type: ignore[no-untyped-def]
+    """Noise float32 images in place; one counter serves two neighbouring values."""
     for index in range(out.shape[0]):
         if scale[index] == 0.0:
             continue

@@ -25,6 +25,7 @@ AFFINE_BICUBIC: Final = 21
 
 @kernel()
 def _fixed(value):  # type: ignore[no-untyped-def]
+    """Return a number in 16.16 fixed point."""
     return np.int64(np.floor(value * 65536.0 + 0.5))
 
 
@@ -60,6 +61,7 @@ def affine_nearest(source, target, height, width, channels, matrix, fill):  # ty
 
 @kernel()
 def _stepped(source, target, height, width, channels, matrix):  # type: ignore[no-untyped-def]
+    """Map along the axes only; Pillow adds up the steps in float64 there, and so the rounding errors must be its own."""
     columns = np.empty(width, dtype=np.int64)
     at_x = matrix[2] + matrix[0] * 0.5
     for x in range(width):
@@ -126,6 +128,7 @@ def affine_bicubic(source, target, height, width, channels, matrix, fill):  # ty
 
 @kernel()
 def _run(images, codes, operands, fill, out):  # type: ignore[no-untyped-def]
+    """Run the program of every image, (N, S) codes and (N, S, 6) operands, from one buffer into the other."""
     count, height, width, channels = images.shape
     centres, padded = scratch(height, width, channels)
     buffer = np.empty(height * width * channels, dtype=np.uint8)
