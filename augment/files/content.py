@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from augment.files.kept import DamagedFileError, keep, kept_facts
-from augment.files.walk import ImageFile, ImageFolder, ImageFolderError, NoImagesError
+from augment.files.walk import ImageFile, ImageFolder, ImageFolderError, NoImagesError, walk_images, walk_videos
 
 DECODER_VERSION: Final = 2
 """Version of `decode.to_rgb` for images that are not plain; raise it when their pixels change."""
@@ -38,6 +38,12 @@ FEW_FILES: Final = 64
 HEADER_BYTES: Final = 4096
 Algorithm = Literal["sha256", "md5", "sha256-unzipped"]
 """What is computed of a file: its SHA-256 or MD5, or the SHA-256 of what a gzip file packs."""
+LOOK_LASTS: Final = 20
+"""A look at a folder is good for this many times as long as it took, so that looking again costs one twentieth at most."""
+
+_LOOKS: Final[dict[Path, tuple[float, str]]] = {}
+"""Folder -> time of the process's clock, in seconds, up to which a look is good, and the hash that it found."""
+
 _REMEMBERED: Final[dict[Path, tuple[str, str]]] = {}
 """Hashes of this process: memory file -> (stamp, hash)."""
 
@@ -82,6 +88,33 @@ def named_files_hash(root: Path, names: Sequence[str], *, cache: Path | None = N
     """
     files = [_facts_of(root / name, name) for name in sorted(names)]
     return folder_hash(ImageFolder(root=root, files=tuple(files), unread=()), cache=cache)
+
+
+def content_of(folder: Path, part: str) -> str:
+    """Return the content hash of a file, or of the images or videos in a folder; "" where there is none.
+
+    Args:
+        folder: Folder of a collection.
+        part: File or folder in it, or ".".
+
+    Raises:
+        ImageFolderError: If one cannot be read.
+    """
+    path = folder / part
+    if path.is_file():
+        return file_hash(path)
+    if not path.is_dir():
+        return ""
+    until, known = _LOOKS.get(path, (0.0, ""))
+    if time.monotonic() < until:
+        return known
+    started = time.monotonic()
+    images = walk_images(path)
+    took = time.monotonic() - started
+    videos = () if images.files else walk_videos(path)
+    found = named_files_hash(path, videos) if videos else folder_hash(images) if images.files else ""
+    _LOOKS[path] = (time.monotonic() + LOOK_LASTS * took, found)
+    return found
 
 
 def is_plain(header: bytes) -> bool:

@@ -1,7 +1,9 @@
 """Translations, shears and rotations of uint8 images, bilinear, equal to Pillow bit for bit.
 
-An image comes as its flat, contiguous bytes (height, width, channel order) with its size beside it. Pillow samples at pixel
-centres, in float64, truncates, and leaves black what lies outside.
+Every kernel reads `source` and writes all of `target`: flat images of height * width * channels bytes, (H * W * C,) uint8, in the
+order height, width, channel; height, width and channels are whole numbers, channels 1 (grey) or 3 (RGB). Pillow samples at pixel
+centres, in float64, truncates, and leaves black what is outside. Sums are therefore written in Pillow's order, brackets included:
+(0.5 + offset) - 0.5 is not offset in float64.
 
 Rows of a shear share one shift, so a shear is a linear blend of neighbours at a constant offset; a rotation gathers whole
 pixels packed into 32 bits from an image with a repeated edge, without branches.
@@ -34,7 +36,7 @@ RISKY: Final = 1e-9
 
 @kernel()
 def translate(source, target, height, width, channels, shift_x, shift_y):  # type: ignore[no-untyped-def]
-    """Move content left by `shift_x` and up by `shift_y` pixels (negative: right, down), black where nothing comes from."""
+    """Move content left by `shift_x` and up by `shift_y` whole pixels (negative: right, down), black where nothing comes from."""
     stride = width * channels
     first, last = max(0, -shift_x) * channels, min(width, width - shift_x) * channels
     for row in range(height):
@@ -56,13 +58,14 @@ def translate(source, target, height, width, channels, shift_x, shift_y):  # typ
 
 @kernel()
 def _between(lower, upper, fraction):  # type: ignore[no-untyped-def]
+    """Return the blend of two uint8 values, truncated to uint8; the fraction is float64 in [0, 1]."""
     low = np.float64(lower)
     return np.uint8(low + (np.float64(upper) - low) * fraction)
 
 
 @kernel()
 def _sample_along(source, start, stride, length, position):  # type: ignore[no-untyped-def]
-    """Return the linear blend at a position (pixel centres at .5) of `length` values that lie `stride` apart."""
+    """Return the linear blend, uint8, at a position in pixels (centres at .5) of `length` values, `stride` apart from `start`."""
     if position < 0.0 or position >= length:
         return np.uint8(0)
     position -= 0.5
@@ -76,7 +79,10 @@ def _sample_along(source, start, stride, length, position):  # type: ignore[no-u
 def shear_x(source, target, height, width, channels, level, centres):  # type: ignore[no-untyped-def]
     """Shear along x about the top left corner: row y reads from x + level * (y + 0.5).
 
-    `centres` holds the x coordinate of the centre of every flat value of a row, (width * channels,) float64.
+    Args:
+        source: As for all kernels here, like target, height, width and channels.
+        level: Pixels per pixel, float64.
+        centres: x coordinate of the centre of every flat value of a row, in pixels, (W * C,) float64.
     """
     stride = width * channels
     for row in range(height):
@@ -85,7 +91,7 @@ def shear_x(source, target, height, width, channels, level, centres):  # type: i
         fraction = ((0.5 + offset) - 0.5) - shift
         left, right = max(0, -shift), min(width, width - 1 - shift)
         if fraction < RISKY or fraction > 1.0 - RISKY or right <= left:
-            left, right = 0, 0
+            left, right = 0, 0  # rounding may differ along the row, so there is no part with one shift
         line = target[row * stride : (row + 1) * stride]
         for x in range(left):
             for channel in range(channels):
@@ -109,7 +115,7 @@ def shear_x(source, target, height, width, channels, level, centres):  # type: i
 
 @kernel()
 def shear_y(source, target, height, width, channels, level):  # type: ignore[no-untyped-def]
-    """Shear along y about the top left corner: column x reads from y + level * (x + 0.5)."""
+    """Shear along y about the top left corner: column x reads from y + level * (x + 0.5); level as for `shear_x`."""
     stride = width * channels
     offsets = np.empty(stride, dtype=np.float64)
     for index in range(stride):
@@ -129,6 +135,7 @@ def shear_y(source, target, height, width, channels, level):  # type: ignore[no-
 
 @kernel()
 def _column_shift(offset):  # type: ignore[no-untyped-def]
+    """Return the whole-pixel shift of a column for its float64 offset in pixels, and whether its rounding may differ by row."""
     shift = np.int64(np.floor((0.5 + offset) - 0.5))
     fraction = ((0.5 + offset) - 0.5) - shift
     return shift, fraction < RISKY or fraction > 1.0 - RISKY
@@ -138,7 +145,16 @@ def _column_shift(offset):  # type: ignore[no-untyped-def]
 def _shear_columns(  # type: ignore[no-untyped-def]
     source, target, height, width, channels, offsets, first, last, shift, risky
 ):
-    """Shear the columns first..last, which share a shift."""
+    """Shear the columns first..last - 1, which share a whole-pixel shift.
+
+    Args:
+        source: As for all kernels here, like target, height, width and channels.
+        offsets: Offset of every flat value of a row, in pixels, (W * C,) float64.
+        first: First column.
+        last: Column after the last.
+        shift: Rows down that they read from.
+        risky: Whether rounding may differ by row, so that each value is sampled by itself.
+    """
     stride, count = width * channels, (last - first) * channels
     delta = offsets[first * channels : last * channels]
     for row in range(height):
@@ -158,9 +174,12 @@ def _shear_columns(  # type: ignore[no-untyped-def]
 
 @kernel()
 def rotate(source, target, height, width, channels, degrees, padded):  # type: ignore[no-untyped-def]
-    """Rotate counter-clockwise about the centre by whole degrees.
+    """Rotate counter-clockwise about the centre.
 
-    `padded` is room for the image with a repeated edge, ((height + 2) * (width + 2),) uint32.
+    Args:
+        source: As for all kernels here, like target, height, width and channels.
+        degrees: Whole number, any sign.
+        padded: Scratch for the packed image with a repeated edge, ((H + 2) * (W + 2),) uint32.
     """
     turn = degrees % 360
     if turn == 0:
@@ -191,6 +210,7 @@ def rotate(source, target, height, width, channels, degrees, padded):  # type: i
 
 @kernel()
 def _quarter_turns(source, target, height, width, channels, turn):  # type: ignore[no-untyped-def]
+    """Rotate by 90, 180 or 270 degrees, which Pillow does exactly."""
     for y in range(height):
         for x in range(width):
             from_y, from_x = height - 1 - y, width - 1 - x
@@ -204,7 +224,7 @@ def _quarter_turns(source, target, height, width, channels, turn):  # type: igno
 
 @kernel()
 def _pack(source, padded, height, width, channels):  # type: ignore[no-untyped-def]
-    """Pack each pixel into 32 bits and repeat the edge by one pixel on each side."""
+    """Pack each pixel into 32 bits (red lowest) of `padded`, and repeat the edge by one pixel on each side; see `rotate`."""
     side = width + 2
     for y in range(height):
         line = padded[(y + 1) * side : (y + 2) * side]
@@ -226,7 +246,17 @@ def _pack(source, padded, height, width, channels):  # type: ignore[no-untyped-d
 def _locate(  # type: ignore[no-untyped-def]
     width, height, cosine, sine, centre, origin_x, origin_y, where, across, down, inside
 ):
-    """Find, for each pixel of a row, its upper left neighbour in the padded source, the fractions, and what is outside."""
+    """Find, for each pixel of a target row, its upper left neighbour in the padded source, the fractions, and what is outside.
+
+    Args:
+        width: Of the image in pixels, like height.
+        cosine: Of the turn, float64, like sine.
+        centre: y coordinate of the row's pixel centres.
+        origin_x: Source coordinate of the target's corner in pixels, float64, like origin_y.
+        where: Written: index of the neighbour in the padded image, (W,) int32.
+        across: Written: fraction to the right neighbour, (W,) float64; `down` to the lower one.
+        inside: Written: all bits for pixels whose source is inside the image, else 0, (W,) uint32: a mask needs no branch.
+    """
     step_x, step_y, side = sine * centre, cosine * centre, width + 2
     for x in range(width):
         at_x = (cosine * (x + 0.5) + step_x) + origin_x
@@ -244,12 +274,14 @@ def _locate(  # type: ignore[no-untyped-def]
 
 @kernel()
 def _gather(padded, where, offset, corner):  # type: ignore[no-untyped-def]
+    """Write to `corner`, (W,) uint32, the padded pixels at `where` + `offset`."""
     for x in range(where.size):
         corner[x] = padded[np.uint32(where[x] + offset)]
 
 
 @kernel(inline="always")
 def _blend4(p00, p01, p10, p11, shift, dx, dy):  # type: ignore[no-untyped-def]
+    """Return the bilinear blend, int32, of the byte at bit `shift` of four packed pixels: the upper two, then the lower two."""
     v00 = np.float64(np.int32((p00 >> np.uint32(shift)) & np.uint32(255)))
     v01 = np.float64(np.int32((p01 >> np.uint32(shift)) & np.uint32(255)))
     v10 = np.float64(np.int32((p10 >> np.uint32(shift)) & np.uint32(255)))
@@ -261,6 +293,7 @@ def _blend4(p00, p01, p10, p11, shift, dx, dy):  # type: ignore[no-untyped-def]
 
 @kernel()
 def _blend_rgb(c00, c01, c10, c11, across, down, inside, line):  # type: ignore[no-untyped-def]
+    """Write a target row, (W * 3,) uint8, from its gathered corners, each (W,) uint32, and what `_locate` found."""
     for x in range(across.size):
         p00, p01, p10, p11 = c00[x], c01[x], c10[x], c11[x]
         keep = np.int32(inside[x])
@@ -271,6 +304,7 @@ def _blend_rgb(c00, c01, c10, c11, across, down, inside, line):  # type: ignore[
 
 @kernel()
 def _blend_grey(c00, c01, c10, c11, across, down, inside, line):  # type: ignore[no-untyped-def]
+    """Write a target row, (W,) uint8, as `_blend_rgb` does."""
     for x in range(across.size):
         grey = _blend4(c00[x], c01[x], c10[x], c11[x], 0, across[x], down[x])
         line[x] = np.uint8(grey & np.int32(inside[x]))

@@ -100,7 +100,8 @@ def _indices(keys: SampleKeys) -> NDArray[np.uint32]:
 
 @kernel(inline="always")
 def philox(slot, index, epoch, stream, key0, key1):  # type: ignore[no-untyped-def]
-    """Return four 32-bit words (as uint64) of Philox 4x32-10 for one counter and key."""
+    """Return four 32-bit words (as uint64) of Philox 4x32-10 for one counter and key, whose six words are below 2**32."""
+    # a product of two 32-bit words has 64 bits, so all words are uint64
     mask = np.uint64(0xFFFFFFFF)
     c0, c1, c2, c3 = np.uint64(slot), np.uint64(index), np.uint64(epoch), np.uint64(stream)
     k0, k1 = np.uint64(key0), np.uint64(key1)
@@ -120,12 +121,13 @@ def philox(slot, index, epoch, stream, key0, key1):  # type: ignore[no-untyped-d
 
 @kernel(inline="always")
 def _to_unit(high, low):  # type: ignore[no-untyped-def]
+    """Return a double in [0, 1) from the top 53 of the 64 bits of two words."""
     return np.float64(((high << np.uint64(32)) | low) >> np.uint64(11)) * (1.0 / 9007199254740992.0)
 
 
 @kernel()
 def uniform_at(slot, index, epoch, stream, key0, key1):  # type: ignore[no-untyped-def]
-    """Return one uniform double in [0, 1) with 53 random bits; for use inside other kernels."""
+    """Return one uniform double in [0, 1) with 53 random bits; for use inside other kernels, arguments as for `philox`."""
     w0, w1, w2, w3 = philox(np.uint64(slot) >> np.uint64(1), index, epoch, stream, key0, key1)
     if np.uint64(slot) & np.uint64(1):
         w0, w1 = w2, w3
@@ -134,7 +136,7 @@ def uniform_at(slot, index, epoch, stream, key0, key1):  # type: ignore[no-untyp
 
 @kernel()
 def normal_at(slot, index, epoch, stream, key0, key1):  # type: ignore[no-untyped-def]
-    """Return one standard normal double; for use inside other kernels."""
+    """Return one standard normal double, arguments as for `philox`; each slot takes a whole call of it."""
     w0, w1, w2, w3 = philox(slot, index, epoch, stream, key0, key1)
     u, v = _to_unit(w0, w1), _to_unit(w2, w3)
     return np.sqrt(-2.0 * np.log1p(-u)) * np.cos(2.0 * np.pi * v)
@@ -142,6 +144,7 @@ def normal_at(slot, index, epoch, stream, key0, key1):  # type: ignore[no-untype
 
 @kernel()
 def _uniform_block(key0, key1, stream, epoch, indices, slots):  # type: ignore[no-untyped-def]
+    """Return `uniforms`, (N, slots) float64, for indices (N,) uint32; the other words are those of `philox`."""
     out = np.empty((indices.shape[0], slots), dtype=np.float64)
     for row in range(indices.shape[0]):
         for call in range((slots + 1) // 2):  # one call of Philox serves two slots
@@ -154,6 +157,7 @@ def _uniform_block(key0, key1, stream, epoch, indices, slots):  # type: ignore[n
 
 @kernel()
 def _normal_block(key0, key1, stream, epoch, indices, slots):  # type: ignore[no-untyped-def]
+    """Return `normals`, (N, slots) float64; arguments as for `_uniform_block`."""
     out = np.empty((indices.shape[0], slots), dtype=np.float64)
     for row in range(indices.shape[0]):
         for slot in range(slots):

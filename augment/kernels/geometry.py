@@ -75,10 +75,21 @@ def gather_crop_flip(
 
 
 # Places are unsigned (no wrap-around to check) and images are flat arrays with an offset (a view costs a counted reference).
+# `source` and `target` are such arrays of uint8, `first` and `begin` the places where an image begins in them; height and width
+# are in pixels.
 
 
 @kernel()
 def _gather_crop_flip(dataset, rows, shift, flipped, out):  # type: ignore[no-untyped-def]
+    """Take, flip and shift rows of a dataset.
+
+    Args:
+        dataset: (M, H, W, C) uint8, contiguous.
+        rows: (N,) int64 in [0, M).
+        shift: Pixels down and to the right that each image is read from, (N, 2) int64.
+        flipped: Which images are mirrored, (N,) bool.
+        out: Written, (N, H, W, C) uint8.
+    """
     height, width, channels = dataset.shape[1:]
     size = height * width * channels
     source, target = dataset.reshape(-1), out.reshape(-1)
@@ -97,6 +108,7 @@ def _gather_crop_flip(dataset, rows, shift, flipped, out):  # type: ignore[no-un
 
 @kernel()
 def _blacken(target, begin, end):  # type: ignore[no-untyped-def]
+    """Write zeros to the places begin..end - 1."""
     for index in range(np.uint64(begin), np.uint64(end)):
         target[index] = 0
 
@@ -126,7 +138,15 @@ def _shift(source, first, target, begin, height, width, channels, down, right): 
 
 @kernel()
 def _blacken_edge(words, first, stride, rows, margin, is_right):  # type: ignore[no-untyped-def]
-    """Clear the first or last `margin` bytes of rows of 8-byte words: few bytes cost less by masks than by filling."""
+    """Clear the first or last `margin` bytes of each row: few bytes cost less by masks than by filling.
+
+    Args:
+        words: The target as uint64; the mask's order of bytes is that of little-endian processors.
+        first: Word of the first row.
+        stride: Words per row; `rows` is the number of rows.
+        margin: Bytes to clear per row.
+        is_right: Whether at the end of the row.
+    """
     ones = np.uint64(0xFFFFFFFFFFFFFFFF)
     for word in range((margin + 7) // 8):
         bits = np.uint64(8 * min(8, margin - 8 * word))

@@ -62,14 +62,14 @@ def coefficients(
 
 @kernel()
 def to_unit(source, out):  # type: ignore[no-untyped-def]
-    """Write value / 255 of flat uint8 values as float32."""
+    """Write value / 255 of flat uint8 values, (N,), to `out`, (N,) float32."""
     for index in range(source.size):
         out[index] = np.float32(source[index]) / np.float32(255.0)
 
 
 @kernel()
 def mix_add(current, partner, a, b):  # type: ignore[no-untyped-def]
-    """Mix flat uint8 values additively into a flat float32 image, in place, and clip."""
+    """Mix a partner, (N,) uint8, additively into an image, (N,) float32 in [0, 1], in place, and clip; a and b are float32."""
     scale = b / np.float32(255.0)
     rest = (_ONE - a - b) * np.float32(0.5)
     for index in range(current.size):
@@ -79,7 +79,11 @@ def mix_add(current, partner, a, b):  # type: ignore[no-untyped-def]
 
 @kernel(inline="always")
 def _power(value, exponent, coarse, fine):  # type: ignore[no-untyped-def]
-    """Return value ** exponent in float32 for value > 0; `coarse` + `fine` is the exponent, `coarse` on a grid of 1 / 4096."""
+    """Return value ** exponent in float32 for value > 0; `coarse` + `fine` is the exponent, `coarse` on a grid of 1 / 4096.
+
+    The value is 2**whole times a mantissa in [sqrt(1/2), sqrt(2)), whose log2 is an odd series in (m - 1) / (m + 1). `coarse` *
+    `whole` has few enough bits to be exact, so the error of the product stays that of its small part.
+    """
     bits = np.int32(np.float32(value).view(np.int32) - _SQRT_HALF_BITS)
     whole = np.float32(np.int32(bits >> np.int32(23)))
     mantissa = np.int32(np.int32(bits & np.int32(0x7FFFFF)) + _SQRT_HALF_BITS).view(np.float32)
@@ -104,7 +108,7 @@ def _power(value, exponent, coarse, fine):  # type: ignore[no-untyped-def]
 
 @kernel()
 def _powers_of_bytes(table, exponent, smallest):  # type: ignore[no-untyped-def]
-    """Write max(2 value / 255, smallest) ** exponent for every byte."""
+    """Write max(2 value / 255, smallest) ** exponent of every byte to the table, (256,) float32."""
     coarse = np.float32(np.rint(exponent * _GRID) / _GRID)
     fine = exponent - coarse
     for value in range(256):
@@ -114,7 +118,7 @@ def _powers_of_bytes(table, exponent, smallest):  # type: ignore[no-untyped-def]
 
 @kernel()
 def _partner_powers(table, b):  # type: ignore[no-untyped-def]
-    """Write half the power of every byte of a partner."""
+    """Write half the power of every byte of a partner to the table, (256,) float32; `b` is its exponent."""
     _powers_of_bytes(table, b, np.float32(1e-37))
     for value in range(256):
         table[value] *= np.float32(0.5)
@@ -122,7 +126,7 @@ def _partner_powers(table, b):  # type: ignore[no-untyped-def]
 
 @kernel()
 def mix_multiply(current, partner, a, b):  # type: ignore[no-untyped-def]
-    """Mix flat uint8 values multiplicatively into a flat float32 image, in place, and clip."""
+    """Mix multiplicatively; arguments as for `mix_add`."""
     table = np.empty(256, dtype=np.float32)
     _partner_powers(table, b)
     coarse = np.float32(np.rint(a * _GRID) / _GRID)
@@ -137,7 +141,7 @@ def mix_multiply(current, partner, a, b):  # type: ignore[no-untyped-def]
 
 @kernel()
 def mix_add_bytes(image, partner, a, b, out):  # type: ignore[no-untyped-def]
-    """Do `to_unit` and `mix_add` in one pass."""
+    """Do `to_unit` and `mix_add` in one pass: image and partner (N,) uint8, `out` (N,) float32."""
     scale = b / np.float32(255.0)
     rest = (_ONE - a - b) * np.float32(0.5)
     for index in range(image.size):
@@ -158,6 +162,7 @@ def mix_multiply_bytes(image, partner, a, b, out):  # type: ignore[no-untyped-de
 
 @kernel()
 def _mix_flat(current, partner, mixing, a, b):  # type: ignore[no-untyped-def]
+    """Do `mix_add` or `mix_multiply`, as `mixing` says."""
     if mixing == ADD:
         mix_add(current, partner, a, b)
     else:

@@ -13,7 +13,7 @@ uniformly from [0.1, severity]; signs are drawn evenly):
     color, contrast,           blend factor 0.1 + 0.18 L: a lower severity changes more
     brightness, sharpness
 
-`augment.kernels.tone` and `augment.kernels.affine` hold the kernels.
+The kernels are in `augment.kernels.tone` and `augment.kernels.affine`.
 """
 
 # mypy: no-check-untyped-defs
@@ -59,20 +59,9 @@ OperationSet = Literal["all", "basic"]
 LOWEST_LEVEL: Final = 0.1
 """Levels are drawn uniformly from here to the severity."""
 
-_AUTOCONTRAST: Final = int(Operation.AUTOCONTRAST)
-_EQUALIZE: Final = int(Operation.EQUALIZE)
-_POSTERIZE: Final = int(Operation.POSTERIZE)
-_ROTATE: Final = int(Operation.ROTATE)
-_SOLARIZE: Final = int(Operation.SOLARIZE)
-_SHEAR_X: Final = int(Operation.SHEAR_X)
-_SHEAR_Y: Final = int(Operation.SHEAR_Y)
-_TRANSLATE_X: Final = int(Operation.TRANSLATE_X)
-_TRANSLATE_Y: Final = int(Operation.TRANSLATE_Y)
-_COLOR: Final = int(Operation.COLOR)
-_CONTRAST: Final = int(Operation.CONTRAST)
-_BRIGHTNESS: Final = int(Operation.BRIGHTNESS)
-_SHARPNESS: Final = int(Operation.SHARPNESS)
-_INVERT: Final = int(Operation.INVERT)
+# Numba takes plain numbers for constants, not members of an enumeration
+_AUTOCONTRAST, _EQUALIZE, _POSTERIZE, _ROTATE, _SOLARIZE, _SHEAR_X, _SHEAR_Y = range(7)
+_TRANSLATE_X, _TRANSLATE_Y, _COLOR, _CONTRAST, _BRIGHTNESS, _SHARPNESS, _INVERT = range(7, 14)
 
 
 def check_operations(operations: str, severity: float) -> None:
@@ -140,6 +129,10 @@ def arguments(
 
 @kernel()
 def _arguments(operations, levels, signs, height, width, result):  # type: ignore[no-untyped-def]
+    """Write what `arguments` returns, flat: (N,) int64 operations, (N,) float64 levels, signs and result; sizes in pixels.
+
+    Terms are in the order of the published code: 3 * level may truncate to another number than level * 30 / 10.
+    """
     for index in range(operations.size):
         operation, level, sign = operations[index], levels[index], signs[index]
         if operation == _POSTERIZE:
@@ -164,7 +157,15 @@ def _arguments(operations, levels, signs, height, width, result):  # type: ignor
 def apply_operation(  # type: ignore[no-untyped-def]
     operation, argument, source, target, height, width, channels, centres, padded
 ):
-    """Apply one operation to one image of flat bytes; `centres` and `padded` come from `scratch`."""
+    """Apply one operation to one image.
+
+    Args:
+        operation: Value of `Operation`; a negative one copies.
+        argument: As `arguments` returns it, float64.
+        source: Flat image, (H * W * C,) uint8; `target` is written, of the same shape.
+        height: In pixels, like width; channels are 1 or 3.
+        centres: Scratch of `scratch`, like `padded`.
+    """
     if operation == _AUTOCONTRAST:
         tone.autocontrast(source, target, channels)
     elif operation == _EQUALIZE:
@@ -199,7 +200,7 @@ def apply_operation(  # type: ignore[no-untyped-def]
 
 @kernel()
 def scratch(height, width, channels):  # type: ignore[no-untyped-def]
-    """Return the work arrays of `apply_operation` for images of one size."""
+    """Return the work arrays of `apply_operation` for images of one size: (W * C,) float64, ((H + 2) * (W + 2),) uint32."""
     centres = np.empty(width * channels, dtype=np.float64)
     for index in range(width * channels):
         centres[index] = index // channels + 0.5
@@ -208,6 +209,7 @@ def scratch(height, width, channels):  # type: ignore[no-untyped-def]
 
 @kernel()
 def _apply_to_batch(operations, operands, images, out):  # type: ignore[no-untyped-def]
+    """Do `apply_operations` into `out`, (N, H, W, C) uint8."""
     count, height, width, channels = images.shape
     centres, padded = scratch(height, width, channels)
     for index in range(count):

@@ -1,7 +1,8 @@
 """Operations on the values of uint8 images, pixel by pixel or nearly so, equal to Pillow bit for bit.
 
-An image comes as its flat, contiguous bytes (height, width, channel order); channels are 1 (grey) or 3 (RGB). Blends are in
-float32 and truncated, as in Pillow's `Image.blend`; tables and means are in float64, as in its Python.
+Every kernel reads `source` and writes all of `target`: flat images, (H * W * C,) uint8, in the order height, width, channel;
+channels are 1 (grey) or 3 (RGB), blend factors float32. Blends are in float32 and truncated, as in Pillow's `Image.blend`; tables
+and means are in float64, as in its Python.
 """
 
 # mypy: no-check-untyped-defs
@@ -37,7 +38,7 @@ def _look_up(source, target, channels, tables):  # type: ignore[no-untyped-def]
 
 @kernel()
 def _fold(source, smallest, largest):  # type: ignore[no-untyped-def]
-    """Narrow the ranges per position, arrays of a common period of the values, by whole periods of the source."""
+    """Narrow the ranges by whole periods of the source: smallest and largest value per position, (PERIOD,) uint8, in place."""
     period = smallest.size
     for start in range(0, source.size - period + 1, period):
         part = source[start : start + period]
@@ -73,7 +74,7 @@ def autocontrast(source, target, channels):  # type: ignore[no-untyped-def]
 
 @kernel()
 def _count(source, channels):  # type: ignore[no-untyped-def]
-    """Return how often each value occurs in each channel, (channels, 256)."""
+    """Return how often each value occurs in each channel, (channels, 256) int64."""
     counts = np.zeros((channels, 256), dtype=np.int64)
     if channels == 3:
         red, green, blue = counts[0], counts[1], counts[2]
@@ -99,7 +100,7 @@ def equalize(source, target, channels):  # type: ignore[no-untyped-def]
         last = 255
         while own[last] == 0:
             last -= 1
-        step = (source.size // channels - own[last]) // 255
+        step = (source.size // channels - own[last]) // 255  # Pillow leaves the largest value out
         below = step // 2
         for value in range(256):
             table[value] = np.uint8(value if step == 0 else min(below // max(step, 1), 255))
@@ -109,7 +110,7 @@ def equalize(source, target, channels):  # type: ignore[no-untyped-def]
 
 @kernel()
 def posterize(source, target, bits):  # type: ignore[no-untyped-def]
-    """Keep the top bits of every value (0 bits give black)."""
+    """Keep the top 0 to 8 bits of every value (0 gives black)."""
     mask = np.uint8((0xFF << (8 - bits)) & 0xFF)
     for index in range(source.size):
         target[index] = source[index] & mask
@@ -117,7 +118,7 @@ def posterize(source, target, bits):  # type: ignore[no-untyped-def]
 
 @kernel()
 def solarize(source, target, threshold):  # type: ignore[no-untyped-def]
-    """Invert every value that reaches the threshold (256 changes nothing)."""
+    """Invert every value that reaches the threshold, 0 to 256 (256 changes nothing)."""
     for index in range(source.size):
         value = source[index]
         target[index] = np.uint8(255) - value if value >= threshold else value
@@ -147,6 +148,7 @@ def brightness(source, target, factor):  # type: ignore[no-untyped-def]
 
 @kernel(inline="always")
 def _luma(red, green, blue):  # type: ignore[no-untyped-def]
+    """Return the grey of three uint8 values, uint8: Pillow's ITU-R 601 weights in 16.16 fixed point, rounded."""
     weighted = (
         np.uint32(19595) * np.uint32(red) + np.uint32(38470) * np.uint32(green) + np.uint32(7471) * np.uint32(blue)
     )
@@ -207,6 +209,7 @@ def sharpness(source, target, height, width, channels, factor):  # type: ignore[
 
 @kernel()
 def _sum_columns(above, here, below, columns):  # type: ignore[no-untyped-def]
+    """Write the sums of three rows, each (W * C,) uint8, to `columns`, (W * C,) int32."""
     for index in range(columns.size):
         columns[index] = np.int32(above[index]) + np.int32(here[index]) + np.int32(below[index])
 

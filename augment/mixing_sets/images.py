@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 from augment.errors import AugmentError
 from augment.files.decode import middle_square
 from augment.kernels.counters import SampleKeys
+from augment.mixing_sets.contract import SetRequest
 from augment.treatment import Treatment
 
 
@@ -28,6 +30,22 @@ def to_channels(rgb: NDArray[np.uint8], num_channels: int) -> NDArray[np.uint8]:
     red, green, blue = np.moveaxis(rgb.astype(np.uint32), -1, 0)
     luma: NDArray[np.uint8] = ((19595 * red + 38470 * green + 7471 * blue + 32768) >> 16).astype(np.uint8)
     return luma[..., None]
+
+
+def render_each(
+    indices: NDArray[np.int64], request: SetRequest, draw: Callable[[int], NDArray[np.uint8]]
+) -> NDArray[np.uint8]:
+    """Return the images of the indices at the side and channels of a request, (N, S, S, C) uint8.
+
+    Args:
+        indices: (N,) int64.
+        request: What is asked for.
+        draw: Returns the image of an index at any size, (H, W, 3) uint8.
+    """
+    rgb = np.empty((len(indices), request.image_size, request.image_size, 3), np.uint8)
+    for row, index in zip(rgb, indices, strict=True):
+        row[:] = resize_image(draw(int(index)), request.image_size)
+    return to_channels(rgb, request.num_channels)
 
 
 def contact_sheet(images: NDArray[np.uint8], path: Path | str, columns: int, *, gap_px: int = 2) -> None:

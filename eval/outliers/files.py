@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from augment.files.looks import content_of
+from augment.files.content import content_of
 from augment.files.published import Identified, absent, given, own
 from augment.files.trial import refuse_undecodable
 from augment.files.walk import ImageFolderError

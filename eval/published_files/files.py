@@ -15,8 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from augment.files.content import file_hash
-from augment.files.looks import content_of
+from augment.files.content import content_of, file_hash
 from augment.files.published import Identified, absent, by_proof, joined, own, published
 from augment.files.walk import class_folders, is_hidden
 from eval.published_files.layout import ARCHIVE_MD5, FILE_MD5, Collection

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from augment.files.archives import Archive, ArchiveError, compare_with_archive, contents_of, find_archive
-from augment.files.content import file_hash
-from augment.files.looks import content_of
+from augment.files.content import content_of, file_hash
 from augment.files.published import prove
 from augment.files.walk import walk_images
 from augment.mixing_sets.from_files.published import PIXMIX_FOLDER, PIXMIX_FOLDERS, PIXMIX_TAR_MD5

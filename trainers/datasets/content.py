@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from augment.files.content import file_hash
-from augment.files.looks import content_of
+from augment.files.content import content_of, file_hash
 from augment.files.published import Identified, absent, by_proof, joined, own, published
 from augment.files.walk import class_folders
 from trainers.datasets.contract import DataFile, DatasetSpec

@@ -14,8 +14,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from augment.files.content import content_of
 from augment.files.decode import middle_square
-from augment.files.looks import content_of
 from augment.files.published import Identified, absent
 from augment.files.reading import WholeImages
 from augment.files.trial import tried_images_in

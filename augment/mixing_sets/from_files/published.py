@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from augment.files.looks import content_of
+from augment.files.content import content_of
 from augment.files.published import Identified, absent, by_proof
 from augment.files.reading import WholeImages
 from augment.files.walk import walk_images

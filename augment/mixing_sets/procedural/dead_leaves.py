@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from augment.kernels.compiled import kernel
 from augment.kernels.counters import philox, uniform_at
 from augment.mixing_sets.contract import MixingSet, SetRequest
-from augment.mixing_sets.images import resize_image, to_channels
+from augment.mixing_sets.images import render_each
 from augment.mixing_sets.procedural.pixels import image_words
 
 RADII: Final = 200
@@ -51,18 +51,18 @@ class DeadLeavesSource:
 
     def __init__(self, config: DeadLeavesConfig, request: SetRequest) -> None:
         self._config, self._request = config, request
+        self._steps = radius_steps(config.least_radius)
 
     def render(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return the images of the indices, (N, S, S, C) uint8."""
-        config, request = self._config, self._request
-        canvas = max(config.canvas, request.image_size)
-        steps = radius_steps(config.least_radius)
-        rgb = np.empty((len(indices), request.image_size, request.image_size, 3), np.uint8)
-        for image, index in zip(rgb, indices, strict=True):
-            out = np.zeros((canvas, canvas, 3), np.uint8)
-            paint_squares(image_words(request.seed, "dead-leaves", 0, int(index)), steps, config.max_squares, out)
-            image[:] = resize_image(out, request.image_size)
-        return to_channels(rgb, request.num_channels)
+        return render_each(indices, self._request, self._paint)
+
+    def _paint(self, index: int) -> NDArray[np.uint8]:
+        canvas = max(self._config.canvas, self._request.image_size)
+        out = np.zeros((canvas, canvas, 3), np.uint8)
+        words = image_words(self._request.seed, "dead-leaves", 0, index)
+        paint_squares(words, self._steps, self._config.max_squares, out)
+        return out
 
 
 def radius_steps(least: float) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from augment.kernels.compiled import kernel
 from augment.kernels.counters import philox, uniform_at
 from augment.mixing_sets.contract import MixingSet, MixingSetError, SetRequest
-from augment.mixing_sets.images import resize_image, to_channels
+from augment.mixing_sets.images import render_each
 from augment.mixing_sets.procedural.pixels import image_words
 
 MAX_ATTEMPTS: Final = 10_000
@@ -72,17 +72,16 @@ class FractalDbSource:
 
     def render(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return the images of the indices, (N, S, S, C) uint8; grey also where three channels are wanted."""
-        config, request = self._config, self._request
-        size = request.image_size
-        rgb = np.empty((len(indices), size, size, 3), np.uint8)
-        for image, index in zip(rgb, indices, strict=True):
-            category, instance = int(index) % config.num_categories, int(index) // config.num_categories
-            words = image_words(request.seed, "fractaldb/stamps", instance // 25 % 10, category)
-            grey = np.zeros((config.render_side, config.render_side), np.uint8)
-            flip = instance // 250 % 4
-            render_instance(self.category(category), instance % 25, config.weight, flip, words, config.points, grey)
-            image[:] = resize_image(np.repeat(grey[..., None], 3, axis=2), size)
-        return to_channels(rgb, request.num_channels)
+        return render_each(indices, self._request, self._stamp)
+
+    def _stamp(self, index: int) -> NDArray[np.uint8]:
+        config = self._config
+        instance, category = divmod(index, config.num_categories)
+        words = image_words(self._request.seed, "fractaldb/stamps", instance // 25 % 10, category)
+        grey = np.zeros((config.render_side, config.render_side), np.uint8)
+        flip = instance // 250 % 4
+        render_instance(self.category(category), instance % 25, config.weight, flip, words, config.points, grey)
+        return np.repeat(grey[..., None], 3, axis=2)
 
     def category(self, category: int) -> NDArray[np.float64]:
         """Return the affine maps of a category, (K, 6) float64: the first random system that fills its frame.
@@ -107,7 +106,7 @@ class FractalDbSource:
 
 @kernel()
 def draw_system(words):  # type: ignore[no-untyped-def]
-    """Return 2 to 7 affine maps with coefficients uniform in [-1, 1], (K, 6) float64."""
+    """Return 2 to 7 affine maps with coefficients uniform in [-1, 1], (K, 6) float64; `words` as for `render_instance`."""
     num = 2 + int(6 * uniform_at(0, words[4], words[3], words[2], words[0], words[1]))
     maps = np.empty((num, 6))
     for m in range(num):
@@ -120,7 +119,7 @@ def draw_system(words):  # type: ignore[no-untyped-def]
 def play_affine(maps, words, points):  # type: ignore[no-untyped-def]
     """Return the orbit of the origin, (P, 2) float64 with P <= points: it ends where it leaves [-1e6, 1e6].
 
-    A map's probability is the share of its |ad - bc|; the random numbers are those of slots 1000 on.
+    A map's probability is the share of its |ad - bc|; the random numbers are those of slots 1000 on, one call for four points.
     """
     num = maps.shape[0]
     shares = np.empty(num)
@@ -147,7 +146,10 @@ def play_affine(maps, words, points):  # type: ignore[no-untyped-def]
 
 @kernel()
 def to_frame(orbit, side, cells):  # type: ignore[no-untyped-def]
-    """Write the (row, column) of each point, the orbit's box stretched to the frame without its border, to (P, 2) int64."""
+    """Write the (row, column) of each point, the orbit's box stretched to the frame without its border, to (P, 2) int64.
+
+    `orbit` is (P, 2) float64 with P of at least 1, `side` the frame's in pixels.
+    """
     low_x, high_x, low_y, high_y = orbit[0, 0], orbit[0, 0], orbit[0, 1], orbit[0, 1]
     for p in range(orbit.shape[0]):
         low_x, high_x = min(low_x, orbit[p, 0]), max(high_x, orbit[p, 0])

@@ -1,6 +1,7 @@
 """Elementary functions in float32 that vectorise: polynomials of +, -, * and comparisons, equal on every processor.
 
-A call of the C library in a loop keeps it scalar, and libraries differ in the last bits. Angles are in turns.
+A call of the C library in a loop keeps it scalar, and libraries differ in the last bits. Arguments and results are float32, and
+angles are in turns.
 """
 
 from __future__ import annotations

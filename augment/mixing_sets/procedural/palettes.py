@@ -7,7 +7,7 @@ import numpy as np
 from augment.kernels.compiled import kernel
 from augment.kernels.counters import uniform_at
 
-# words: (key0, key1, stream, epoch, index) of an image's random numbers, (5,) uint64
+# `words` is the identity of an image's random numbers: (key0, key1, stream, epoch, index), (5,) uint64
 
 
 @kernel(error_model="numpy")
@@ -79,6 +79,7 @@ def fill_background(words, slot, cycles, palette, out):  # type: ignore[no-untyp
 
 @kernel(error_model="numpy")
 def _tint(palette, shade, dim, pixels, at):  # type: ignore[no-untyped-def]
+    """Write the palette's colour at a fractional entry `shade`, cyclic, times `dim`, to `pixels[at : at + 3]`, float32."""
     below = int(shade)
     mix = np.float32(shade - below)
     low, high = np.uint64(below & 255), np.uint64((below + 1) & 255)
@@ -91,7 +92,7 @@ def plasma(words, size, decay):  # type: ignore[no-untyped-def]
     """Return midpoint-displacement noise stretched to [0, 1], (size, size) float32.
 
     A lattice is doubled by bilinear interpolation and displaced by noise that shrinks by `decay` at every level, down to cells
-    of four pixels.
+    of four pixels. Its draws are a stream of their own, so that slots of `words` stay free.
     """
     side = 3
     grid = np.empty((side, side), np.float32)
@@ -118,7 +119,7 @@ def plasma(words, size, decay):  # type: ignore[no-untyped-def]
 
 @kernel(error_model="numpy")
 def resample(grid, size):  # type: ignore[no-untyped-def]
-    """Return a square grid stretched to (size, size) float32, corners on corners, bilinearly."""
+    """Return a square grid, (G, G) float32, stretched to (size, size) float32, corners on corners, bilinearly."""
     out = np.empty((size, size), np.float32)
     step = np.float32(grid.shape[0] - 1) / np.float32(max(size - 1, 1))
     top = grid.shape[0] - 2
@@ -142,4 +143,5 @@ def resample(grid, size):  # type: ignore[no-untyped-def]
 
 @kernel(error_model="numpy")
 def _draw(words, slot):  # type: ignore[no-untyped-def]
+    """Return the image's uniform number of a slot, float64 in [0, 1)."""
     return uniform_at(slot, words[4], words[3], words[2], words[0], words[1])

@@ -58,6 +58,7 @@ def shrink(image, factor):  # type: ignore[no-untyped-def]
 
 @kernel(error_model="numpy")
 def _to_bytes(values, out):  # type: ignore[no-untyped-def]
+    """Write 255 times each value, clipped and rounded, to `out`: (N,) float32 to (N,) uint8."""
     for i in range(values.shape[0]):
         scaled = values[i] * np.float32(255.0) + np.float32(0.5)
         scaled = scaled if scaled > np.float32(0.0) else np.float32(0.0)

@@ -20,7 +20,7 @@ from PIL import Image
 from augment.heavy import Tensor, functional, torch
 from augment.kernels.counters import SampleKeys, uniforms
 from augment.mixing_sets.contract import MixingSet, SetRequest
-from augment.mixing_sets.images import resize_image, to_channels
+from augment.mixing_sets.images import render_each
 
 STYLE_SIZE: Final = 512
 WIDE_BASE: Final = 32_768
@@ -36,7 +36,7 @@ class StyleGanConfig:
     Attributes:
         resolution: Side that images are rendered at, a power of two; the stored image is its reduction.
         max_channels: Channels of the wide layers; the published generators have 512 (16 times the work or more).
-        pictures_per_network: Images after which weights are drawn anew.
+        pictures_per_network: Images after which weights are drawn again.
     """
 
     resolution: int = 256
@@ -65,12 +65,11 @@ class StyleGanSource:
 
     def render(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return the images of the indices, (N, S, S, C) uint8."""
-        size = self._request.image_size
-        rgb = np.empty((len(indices), size, size, 3), np.uint8)
-        for image, index in zip(rgb, indices, strict=True):
-            network = self._network_of(int(index) // self._config.pictures_per_network)
-            image[:] = resize_image(network.draw_image(self._request.seed, int(index)), size)
-        return to_channels(rgb, self._request.num_channels)
+        return render_each(indices, self._request, self._draw)
+
+    def _draw(self, index: int) -> NDArray[np.uint8]:
+        network = self._network_of(index // self._config.pictures_per_network)
+        return network.draw_image(self._request.seed, index)
 
     def _network_of(self, number: int) -> OrientedGenerator:
 

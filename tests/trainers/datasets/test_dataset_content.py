@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from augment.files import content, looks
-from augment.files.looks import content_of
+from augment.files import content
+from augment.files.content import content_of
 from augment.files.published import prove
 from trainers.datasets import content as dataset_content_module
 from trainers.datasets.content import contradiction, dataset_content
@@ -33,7 +33,7 @@ KMNIST = DATASETS["kmnist"]
 def _remember_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DREAMGRID_CACHE", str(tmp_path / "hashes"))
     monkeypatch.setattr(content, "_REMEMBERED", {})
-    monkeypatch.setattr(looks, "LOOK_LASTS", 0)
+    monkeypatch.setattr(content, "LOOK_LASTS", 0)
 
 
 def _write_idx(root: Path, level: int, *, packed: bool = False) -> dict[str, str]:

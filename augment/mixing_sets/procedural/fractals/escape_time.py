@@ -49,8 +49,9 @@ def render_escape(words, out):  # type: ignore[no-untyped-def]
 
 @kernel(error_model="numpy")
 def draw_view(words, view):  # type: ignore[no-untyped-def]
-    """Draw centre, half-width, turn, Julia constant (and whether there is one) and trap; return the iteration limit.
+    """Draw a view, (8,) float64, and return the iteration limit.
 
+    Its values: centre x and y, half-width, constant x and y, 1 for a Julia set (else 0), turn and offset of the trap line.
     Constants and zoom centres are found near the edge of the Mandelbrot set by bisection along a random ray.
     """
     is_julia = draw(words, 43) < 0.55
@@ -80,6 +81,7 @@ def draw_view(words, view):  # type: ignore[no-untyped-def]
 
 @kernel(error_model="numpy")
 def _stays(cx, cy):  # type: ignore[no-untyped-def]
+    """Return whether the orbit of 0 under z**2 + c, in float64, stays within radius 2 for 200 steps."""
     x, y = 0.0, 0.0
     for _ in range(200):
         x, y = x * x - y * y + cx, 2.0 * x * y + cy
@@ -130,7 +132,8 @@ def iterate_view(view, power, is_ship, limit, index, trap):  # type: ignore[no-u
 
 @kernel(error_model="numpy")
 def _iterate_lanes(lanes, power, is_ship, trap_x, trap_y, trap_offset):  # type: ignore[no-untyped-def]
-    """Step sixteen orbits on: x, y, constant, count of steps and distance to the trap stand one after the other in one array.
+    """Step sixteen orbits on: x, y, constant, count of steps and distance to the trap are one after the other in one array,
+    (6 * 16,) float32; the trap line is x * trap_x + y * trap_y = trap_offset.
 
     Constant distances inside one array spare the loop its tests for overlap, which cost more than the step itself.
     """
@@ -157,7 +160,7 @@ def _iterate_lanes(lanes, power, is_ship, trap_x, trap_y, trap_offset):  # type:
 
 @kernel(error_model="numpy")
 def _smooth(zx, zy, count, power, level):  # type: ignore[no-untyped-def]
-    """Write log2(2 + n + 1 - log_power(log|z|^2 / log ESCAPE)), or -1 for lanes that have not escaped."""
+    """Write log2(2 + n + 1 - log_power(log|z|^2 / log ESCAPE)), or -1 for lanes that have not escaped; all (16,) float32."""
     values, scale = np.empty(WIDTH, np.float32), np.float32(1.0 / np.log2(power))
     bits = values.view(np.int32)
     for i in range(WIDTH):
@@ -175,7 +178,7 @@ def _smooth(zx, zy, count, power, level):  # type: ignore[no-untyped-def]
 
 @kernel(error_model="numpy")
 def _has_structure(preview):  # type: ignore[no-untyped-def]
-    """Return whether less than half is inside and the escape index varies from pixel to pixel in enough places."""
+    """Return whether under half of a preview, (32, 32) float32, is inside and the index varies in enough places."""
     inside, edges = 0, 0
     for row in range(PREVIEW):
         for column in range(1, PREVIEW):
@@ -186,6 +189,10 @@ def _has_structure(preview):  # type: ignore[no-untyped-def]
 
 @kernel(error_model="numpy")
 def _colour(words, preview, index, trap, out):  # type: ignore[no-untyped-def]
+    """Colour an image, (S, S, 3) float32 and written, by escape index and distance to the trap, both (S, S) float32.
+
+    The range of colours is that of the preview, (32, 32) float32, so that it does not depend on the image's side.
+    """
     palette, glow_at = np.empty((256, 4), np.float32), np.empty(GLOW_TABLE, np.float32)
     fill_palette(words, 8, 1, palette)
     glow, dim = 0.75 * draw(words, 52), np.float32(0.35 + 0.65 * draw(words, 53))

@@ -22,13 +22,13 @@ LEAST_SHARE: Final = 0.25
 
 @kernel(error_model="numpy")
 def draw(words, slot):  # type: ignore[no-untyped-def]
-    """Return the image's uniform number of a slot."""
+    """Return the image's uniform number of a slot, in [0, 1); `words` is (key0, key1, stream, epoch, index), (5,) uint64."""
     return uniform_at(slot, words[4], words[3], words[2], words[0], words[1])
 
 
 @kernel(error_model="numpy")
 def draw_contractive(words, affine):  # type: ignore[no-untyped-def]
-    """Fill affine maps, (K, 6), whose singular values s1 >= s2 in [0, 1] have s1 + 2 s2 sum to a well-filled range."""
+    """Fill affine maps, (K, 6) float32, whose singular values s1 >= s2 in [0, 1] have s1 + 2 s2 sum to a well-filled range."""
     num = affine.shape[0]
     total = (5.0 + num + draw(words, 3)) / 2.0
     p, q = total, total - 3.0 * num + 3.0
@@ -51,7 +51,7 @@ def draw_contractive(words, affine):  # type: ignore[no-untyped-def]
 
 @kernel(error_model="numpy")
 def _compose(words, slot, s1, s2, out):  # type: ignore[no-untyped-def]
-    """Write rotation * diag(+-s1, +-s2) * rotation and a translation in [-1, 1]^2, from six slots."""
+    """Write rotation * diag(+-s1, +-s2) * rotation and a translation in [-1, 1]^2, from six slots; `out` is (6,) float32."""
     left, right = 2.0 * np.pi * draw(words, slot), 2.0 * np.pi * draw(words, slot + 1)
     if draw(words, slot + 2) < 0.5:
         s1 = -s1
@@ -68,7 +68,7 @@ def _compose(words, slot, s1, s2, out):  # type: ignore[no-untyped-def]
 
 @kernel(error_model="numpy")
 def draw_coefficients(words, affine):  # type: ignore[no-untyped-def]
-    """Fill affine maps, (K, 6), with coefficients uniform in [-1, 1]."""
+    """Fill affine maps, (K, 6) float32, with coefficients uniform in [-1, 1]."""
     for m in range(affine.shape[0]):
         for i in range(6):
             affine[m, i] = 2.0 * draw(words, SLOT_MAPS + SLOTS_PER_MAP * m + 9 + i) - 1.0
@@ -76,7 +76,7 @@ def draw_coefficients(words, affine):  # type: ignore[no-untyped-def]
 
 @kernel(error_model="numpy")
 def draw_variations(words, kinds, weights, post):  # type: ignore[no-untyped-def]
-    """Give each map one or two variations, mostly from two that the whole image shares, and a map after them."""
+    """Give each map one or two variations, mostly of two that the whole image shares, and a map after them; see `step_lanes`."""
     shared_a, shared_b = 1 + int(15 * draw(words, 4)), 1 + int(15 * draw(words, 5))
     for m in range(kinds.shape[0]):
         slot = SLOT_MAPS + SLOTS_PER_MAP * m + 15
@@ -95,7 +95,7 @@ def draw_variations(words, kinds, weights, post):  # type: ignore[no-untyped-def
 
 @kernel(error_model="numpy")
 def share_lanes(words, affine, by_area, ends, hues):  # type: ignore[no-untyped-def]
-    """Give each map a range of lanes, by the area it fills or at random, and a colour."""
+    """Give each map a range of lanes, by the area it fills or at random, and a colour; `ends` and `hues` as for `step_lanes`."""
     num = affine.shape[0]
     shares = np.empty(num)
     for m in range(num):

@@ -26,7 +26,7 @@ VARIATIONS: Final = (
 
 @kernel(error_model="numpy")
 def start_lanes(lanes):  # type: ignore[no-untyped-def]
-    """Spread the points over [-1, 1]^2 and the colours over [0, 1]: an R2 sequence."""
+    """Spread the points over [-1, 1]^2 and the colours over [0, 1], an R2 sequence; `lanes` as for `step_lanes`."""
     for j in range(LANES):
         u = np.float32((j * 0.7548776662466927) % 1.0)
         v = np.float32((j * 0.5698402909980532) % 1.0)
@@ -69,7 +69,7 @@ def step_lanes(lanes, ends, affine, post, kinds, weights, hues, bits):  # type: 
         for j in range(high - low):
             px = a0 * ox[j] + a1 * oy[j] + a2
             py = a3 * ox[j] + a4 * oy[j] + a5
-            inside = abs(px) + abs(py) < np.float32(1e3)  # false for NaN too: such points start anew
+            inside = abs(px) + abs(py) < np.float32(1e3)  # false for NaN too: such points start again
             x[j] = px if inside else np.float32(0.3)
             y[j] = py if inside else np.float32(-0.2)
         for j in range(high - low):
@@ -79,7 +79,11 @@ def step_lanes(lanes, ends, affine, post, kinds, weights, hues, bits):  # type: 
 
 @kernel(error_model="numpy")
 def vary(kind, weight, tx, ty, ox, oy, bits, wave_x, wave_y):  # type: ignore[no-untyped-def]
-    """Add one variation of the points (tx, ty), times its weight, to (ox, oy)."""
+    """Add one variation of the points (tx, ty), times its weight, to (ox, oy), each (n,) float32.
+
+    One loop a variation: a branch inside would keep it from vectorising. `kind` is an index into `VARIATIONS`, `bits` is as for
+    `step_lanes`, `wave_x` and `wave_y` are the map's coefficients b and e.
+    """
     n = tx.shape[0]
     if kind < 5:
         _vary_without_angle(kind, weight, tx, ty, ox, oy)
@@ -106,6 +110,7 @@ def vary(kind, weight, tx, ty, ox, oy, bits, wave_x, wave_y):  # type: ignore[no
 
 @kernel(error_model="numpy")
 def _vary_without_angle(kind, weight, tx, ty, ox, oy):  # type: ignore[no-untyped-def]
+    """Do `vary` for kinds 0 to 4."""
     n = tx.shape[0]
     turns = np.float32(0.15915494)
     tiny = np.float32(1e-9)
@@ -137,6 +142,7 @@ def _vary_without_angle(kind, weight, tx, ty, ox, oy):  # type: ignore[no-untype
 
 @kernel(error_model="numpy")
 def _vary_with_angle(kind, weight, tx, ty, ox, oy, bits):  # type: ignore[no-untyped-def]
+    """Do `vary` for kinds 5 to 12."""
     n = tx.shape[0]
     turns = np.float32(0.15915494)
     tiny = np.float32(1e-9)
@@ -225,7 +231,7 @@ def splat_lanes(lanes, cells, cameras, palette, canvas, size):  # type: ignore[n
 
 @kernel(error_model="numpy")
 def permute_lanes(lanes, other, odd, offset):  # type: ignore[no-untyped-def]
-    """Write x, y and colour of lane j to lane odd * j + offset (mod 1024) of `other`."""
+    """Write x, y and colour of lane j to lane odd * j + offset (mod 1024) of `other`, both as for `step_lanes`."""
     for j in range(LANES):
         target = (odd * np.uint32(j) + offset) & np.uint32(LANES - 1)
         other[0, target] = lanes[0, j]

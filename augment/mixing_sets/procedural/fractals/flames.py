@@ -69,6 +69,7 @@ def render_flame(words, is_flame, density, out):  # type: ignore[no-untyped-def]
 
 @kernel(error_model="numpy")
 def _draw_system(words, is_flame, affine, post, kinds, weights):  # type: ignore[no-untyped-def]
+    """Fill the maps of a system: arrays of zeros, as for `step_lanes`."""
     if is_flame:
         if draw(words, 1) < 0.5:
             draw_coefficients(words, affine)
@@ -83,6 +84,7 @@ def _draw_system(words, is_flame, affine, post, kinds, weights):  # type: ignore
 
 @kernel(error_model="numpy")
 def _symmetry(words, is_flame):  # type: ignore[no-untyped-def]
+    """Return the number of turned copies, 1 to 6."""
     u = draw(words, 2)
     if not is_flame or u < 0.55:
         return 1
@@ -91,7 +93,10 @@ def _symmetry(words, is_flame):  # type: ignore[no-untyped-def]
 
 @kernel(error_model="numpy")
 def _aim(lanes, words, size, cameras):  # type: ignore[no-untyped-def]
-    """Point the cameras at the middle 90 % of the points, turned and zoomed at random; False if there is no such box."""
+    """Point the cameras at the middle 90 % of the points, turned and zoomed at random; False if there is no such box.
+
+    `lanes` and `cameras`, (Q, 6) float32 and written, are as for `splat_lanes`; `size` is the image's side in pixels.
+    """
     xs, ys = np.sort(lanes[0]), np.sort(lanes[1])
     low, high = LANES // 20, LANES - 1 - LANES // 20
     cx, cy = 0.5 * (xs[low] + xs[high]), 0.5 * (ys[low] + ys[high])
@@ -116,7 +121,7 @@ def _aim(lanes, words, size, cameras):  # type: ignore[no-untyped-def]
 
 @kernel(error_model="numpy")
 def _is_filled(lanes, cells, cameras, palette, size):  # type: ignore[no-untyped-def]
-    """Return whether one round of points, seen on a coarse grid, is neither a few spots nor mostly outside."""
+    """Return whether one round of points on a coarse grid is neither a few spots nor mostly outside; see `splat_lanes`."""
     canvas = np.zeros((GRID * GRID + 1, 4), np.float32)
     coarse = cameras * np.float32(GRID / size)
     splat_lanes(lanes, cells, coarse, palette, canvas, GRID)
@@ -153,7 +158,11 @@ def map_tones(canvas, gamma, out):  # type: ignore[no-untyped-def]
 
 @kernel(error_model="numpy")
 def _tone_row(sums, table, step, mean, gamma, out):  # type: ignore[no-untyped-def]
-    """Lay a row's mean colours over the background: sums (S * 4,), out (S * 3,); fill in the entries of the table it needs."""
+    """Lay a row's mean colours over the background: sums (S * 4,), out (S * 3,), both float32.
+
+    `table`, (4096,) float32, keeps the opacity for `step` hits an entry, negative where it was not needed yet: a logarithm and a
+    power cost more than all the rest of a pixel.
+    """
     for column in range(np.uint64(sums.shape[0] // 4)):
         hits = sums[np.uint64(4) * column + np.uint64(3)]
         if hits > 0:

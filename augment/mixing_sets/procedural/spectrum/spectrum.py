@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augment.mixing_sets.contract import MixingSet, SetRequest
-from augment.mixing_sets.images import resize_image, to_channels
+from augment.mixing_sets.images import render_each
 from augment.mixing_sets.procedural.spectrum.model import render_spectrum
 
 
@@ -47,16 +47,14 @@ class SpectrumSource:
 
     def render(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return the images of the indices, (N, S, S, C) uint8."""
-        size = self._request.image_size
-        side, scales = (128, 3) if size <= 128 else (256, 4)
-        rgb = np.empty((len(indices), size, size, 3), np.uint8)
-        for image, index in zip(rgb, indices, strict=True):
-            native = render_spectrum(
-                self._request.seed, int(index), side=side, scales=scales, iterations=self._config.iterations,
-                orientations=self._config.num_orientations,
-            )  # fmt: skip
-            image[:] = resize_image(native, size)
-        return to_channels(rgb, self._request.num_channels)
+        return render_each(indices, self._request, self._draw)
+
+    def _draw(self, index: int) -> NDArray[np.uint8]:
+        side, scales = (128, 3) if self._request.image_size <= 128 else (256, 4)
+        turns, orientations = self._config.iterations, self._config.num_orientations
+        return render_spectrum(
+            self._request.seed, index, side=side, scales=scales, iterations=turns, orientations=orientations
+        )
 
 
 SPECTRUM: Final = MixingSet(

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from augment.files import content, looks
-from augment.files.looks import content_of
+from augment.files import content
+from augment.files.content import content_of
 from augment.files.published import PENDING, Identified, prove
 from eval.benchmarks.contract import BenchmarkRequest
 from eval.benchmarks.registry import full_params
@@ -31,7 +31,7 @@ KINDS = ("fog", "snow")
 def _remember_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DREAMGRID_CACHE", str(tmp_path / "hashes"))
     monkeypatch.setattr(content, "_REMEMBERED", {})
-    monkeypatch.setattr(looks, "LOOK_LASTS", 0)
+    monkeypatch.setattr(content, "LOOK_LASTS", 0)
 
 
 def _array(path: Path, level: int) -> None:
