@@ -70,7 +70,8 @@ def run_cells(
     Raises:
         SystemExit: If they do not complete.
     """
-    from orchestration.engine import RunOptions, execute
+    from orchestration.engine.options import RunOptions
+    from orchestration.engine.run import execute
     from orchestration.store.open import open_store
     from trainers.job import JobPaths
 

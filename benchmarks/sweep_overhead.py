@@ -96,8 +96,9 @@ def report(ours: Timing, peer: list[float], workers: int) -> Report:
 
 def run_ours(num_cells: int, workers: int, folder: Path) -> Timing:
     """Run no-op cells through the engine as `dreamgrid run` does, and time them."""
-    from orchestration.engine import RunOptions, execute
     from orchestration.engine.observer import Observers, RunObserver
+    from orchestration.engine.options import RunOptions
+    from orchestration.engine.run import execute
     from orchestration.store.open import open_store
     from orchestration.tracking.tracker import open_tracker
     from trainers.job import JobPaths

@@ -1,20 +1,23 @@
-"""What a run tells while it goes on; the progress display and the tracker listen.
+"""What a run reports while it goes on; the progress display and the tracker listen.
 
 Observers never hold a run up: their methods return at once and must not raise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Literal
 
-if TYPE_CHECKING:
-    from eval.report import MetricReport
-    from orchestration.cells.cell import Plan, PlannedCell
-    from orchestration.store.contract import AttemptRecord, TrainingRecord
-    from trainers.job import EpochRow
+from eval.report import MetricReport
+from orchestration.cells.cell import Plan, PlannedCell
+from orchestration.store.contract import AttemptRecord, TrainingRecord
+from trainers.job import EpochRow
 
 CellState = Literal["waiting", "leased-elsewhere", "running", "done", "failed", "skipped"]
+RunStatus = Literal["complete", "failed", "stopped", "interrupted"]
 
 
 class RunObserver:
@@ -44,48 +47,62 @@ class RunObserver:
     def message(self, text: str) -> None:
         """Something a person should know."""
 
-    def run_ended(self, plan: Plan, status: Literal["complete", "failed", "stopped", "interrupted"]) -> None:
+    def run_ended(self, plan: Plan, status: RunStatus) -> None:
         """The run is over."""
 
 
-class Observers(RunObserver):
+class ForwardingObserver(RunObserver, ABC):
+    """Hands every event to `forward`; a subclass may override single events."""
+
+    @abstractmethod
+    def forward(self, event: str, *arguments: Any, **named: Any) -> None:
+        """Do with an event what the subclass does with all.
+
+        Args:
+            event: Name of the method of `RunObserver`.
+            arguments: Its arguments.
+            named: Its arguments by name.
+        """
+
+
+def _forwarded(event: str) -> Callable[..., None]:
+    def method(self: ForwardingObserver, *arguments: Any, **named: Any) -> None:
+        self.forward(event, *arguments, **named)
+
+    return method
+
+
+for _event in (name for name in vars(RunObserver) if not name.startswith("_")):
+    setattr(ForwardingObserver, _event, _forwarded(_event))
+
+
+class Observers(ForwardingObserver):
     """Passes everything on to several observers, in order."""
 
     def __init__(self, observers: Sequence[RunObserver]) -> None:
         self._observers = tuple(observers)
 
-    def run_started(self, plan: Plan) -> None:
+    def forward(self, event: str, *arguments: Any, **named: Any) -> None:
+        """Call every observer."""
         for observer in self._observers:
-            observer.run_started(plan)
+            getattr(observer, event)(*arguments, **named)
 
-    def cell_state(self, cell: PlannedCell, state: CellState, detail: str = "") -> None:
-        for observer in self._observers:
-            observer.cell_state(cell, state, detail)
 
-    def cell_progress(self, cell: PlannedCell, stage: str, done: int, total: int) -> None:
-        for observer in self._observers:
-            observer.cell_progress(cell, stage, done, total)
+class QueuedObserver(ForwardingObserver):
+    """Keeps events from any thread, in order, and passes them on when `flush` is called.
 
-    def epoch_ended(self, cell: PlannedCell, row: EpochRow) -> None:
-        for observer in self._observers:
-            observer.epoch_ended(cell, row)
+    Ray Tune asks for cells in its own thread, whose output goes to the log; what an observer prints must not.
+    """
 
-    def training_recorded(self, cell: PlannedCell, record: TrainingRecord) -> None:
-        for observer in self._observers:
-            observer.training_recorded(cell, record)
+    def __init__(self, observer: RunObserver) -> None:
+        self._observer = observer
+        self._events: deque[Callable[[], None]] = deque()
 
-    def report_recorded(self, cell: PlannedCell, checkpoint_sha256: str, report: MetricReport) -> None:
-        for observer in self._observers:
-            observer.report_recorded(cell, checkpoint_sha256, report)
+    def forward(self, event: str, *arguments: Any, **named: Any) -> None:
+        """Keep an event."""
+        self._events.append(partial(getattr(self._observer, event), *arguments, **named))
 
-    def attempt_failed(self, cell: PlannedCell, attempt: AttemptRecord, decision: str) -> None:
-        for observer in self._observers:
-            observer.attempt_failed(cell, attempt, decision)
-
-    def message(self, text: str) -> None:
-        for observer in self._observers:
-            observer.message(text)
-
-    def run_ended(self, plan: Plan, status: Literal["complete", "failed", "stopped", "interrupted"]) -> None:
-        for observer in self._observers:
-            observer.run_ended(plan, status)
+    def flush(self) -> None:
+        """Pass on the events that were kept."""
+        while self._events:
+            self._events.popleft()()

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from clusters.growth import NodeGroup
+from clusters.placement import Node
+from orchestration.engine.observer import RunStatus
 from orchestration.errors import SweepError
-
-if TYPE_CHECKING:
-    from clusters.growth import NodeGroup
-    from clusters.placement import Node
-    from trainers.job import JobPaths
-
-RunStatus = Literal["complete", "failed", "stopped", "interrupted"]
+from trainers.job import JobPaths
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +34,7 @@ class RunOptions:
         workers: Workers per cell; a cell gets the largest number up to this that divides its batch shards.
         min_workers: Fewest workers that a cell may run on where its own number does not fit now (elastic); None for no fewer.
         accelerator: Kind of GPU that workers insist on, as Ray names it ("L4"), or "" for any.
-        growth: Node groups that a cluster starts on demand; groups are asked for as if all their nodes stood.
+        growth: Node groups that a cluster starts on demand; groups are asked for as if all their nodes were up.
         cpus_per_worker: CPUs that a worker reserves, and its threads.
         gpus_per_worker: GPUs that a worker reserves; a fraction lets single workers share one.
         address: Address of a running Ray, or None for a private one on this machine.
@@ -46,7 +43,7 @@ class RunOptions:
         expected_nodes: Stands in for the nodes of the cluster, where they are known beforehand.
         max_concurrent: Most cells at once, or None for what the resources hold.
         fail_fast: Whether the first cell that is given up ends the run.
-        canary: Whether cells run one at a time until the first shows life (an epoch or a result).
+        canary: Whether cells run one at a time until the first proves itself (an epoch or a result).
         mode: "warm" keeps worker groups from cell to cell; "cold" gives each cell its own.
         max_attempts: Attempts at a cell before it is set aside.
         cells_per_group: Cells after which a warm group is replaced.

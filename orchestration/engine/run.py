@@ -10,53 +10,71 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clusters.connect import connect
-from clusters.placement import check_fits
+from clusters.connect import Connection, connect
+from clusters.placement import Node, check_fits
+from orchestration.cells.cell import Plan
 from orchestration.engine.driver.driver import Driver
-from orchestration.engine.driver.events import Relay
-from orchestration.engine.options import RunOutcome, RunStatus
+from orchestration.engine.observer import QueuedObserver, RunObserver, RunStatus
+from orchestration.engine.options import RunOptions, RunOutcome
 from orchestration.engine.quiet import quiet
+from orchestration.store.contract import ResultsStore
 from orchestration.store.owners import owner_here
 
 if TYPE_CHECKING:
-    from clusters.connect import Connection
-    from clusters.placement import Node
-    from orchestration.cells.cell import Plan
     from orchestration.engine.groups.group import GroupPool
-    from orchestration.engine.observer import RunObserver
-    from orchestration.engine.options import RunOptions
-    from orchestration.store.contract import ResultsStore
 
 PUMP_S = 0.5
 TUNER_END_S = 60.0
 
 
-def execute_plan(
-    plan: Plan, *, store: ResultsStore, options: RunOptions, observer: RunObserver, pool: GroupPool | None
+def execute(
+    plan: Plan,
+    *,
+    store: ResultsStore,
+    options: RunOptions,
+    observer: RunObserver,
+    pool: GroupPool | None = None,
 ) -> RunOutcome:
-    """Run what is missing of a plan; see `orchestration.engine.execute`."""
+    """Run what is missing of a plan until every cell is done, failed or set aside.
+
+    Where nothing is missing nothing is started, and Ray is not imported.
+    The driver is the only writer of the store: workers return values.
+
+    Args:
+        plan: What is wanted and what of it is recorded.
+        store: Results, attempts and leases are written to it as they come.
+        options: Where and how to run.
+        observer: Notified of what happens.
+        pool: Warm worker groups to use and to leave running; without one the run has its own and ends it.
+
+    Returns:
+        What came of it. A failed cell is part of the outcome, not an exception.
+
+    Raises:
+        ClusterError: If Ray cannot be reached, or no node can hold a worker.
+    """
     started = time.monotonic()
     observer.run_started(plan)
     for cell in plan.to_run:
         if cell.retrained:
             observer.message(f"cell {cell.cell_id} is trained again: {cell.retrained}")
+    failed = {cell.train_key: str(cell.failed) for cell in plan.set_aside}
+    if not plan.to_run:
+        return _ended(plan, observer, None, failed, started, None)
     for cell in plan.cells:
         if cell.is_done:
             observer.cell_state(cell, "done")
-    failed = {cell.train_key: cell.failed or "" for cell in plan.set_aside}
-    if not plan.to_run:
-        return _ended(plan, observer, None, failed, started, None)
     log_file = Path(options.log_file) if options.log_file else _default_log()
-    relay = Relay(observer)
+    queued = QueuedObserver(observer)
     try:
         with quiet(log_file), _stop_flag() as flag:
-            driver = _drive(plan, store, options, relay, pool, flag)
+            driver = _drive(plan, store, options, queued, pool, flag)
     finally:
-        relay.flush()
+        queued.flush()
     if driver.error is not None:
         observer.run_ended(plan, "failed")
         raise driver.error
@@ -67,7 +85,7 @@ def _drive(
     plan: Plan,
     store: ResultsStore,
     options: RunOptions,
-    relay: Relay,
+    queued: QueuedObserver,
     pool: GroupPool | None,
     flag: _StopFlag,
 ) -> Driver:
@@ -80,7 +98,7 @@ def _drive(
             plan,
             store=store,
             options=options,
-            observer=relay,
+            observer=queued,
             pool=groups,
             nodes=_nodes(options, connection),
             owner=owner_here(),
@@ -89,7 +107,7 @@ def _drive(
         _check_fits(driver)
         driver.prestart()
         with driver.leases:
-            _loop(driver, plan, store, options, relay, flag, scratch, connection)
+            _loop(driver, plan, store, options, queued, flag, scratch, connection)
         return driver
 
 
@@ -98,18 +116,21 @@ def _loop(
     plan: Plan,
     store: ResultsStore,
     options: RunOptions,
-    relay: Relay,
+    queued: QueuedObserver,
     flag: _StopFlag,
     scratch: str,
     connection: Connection,
 ) -> None:
     """Let Ray Tune run in a thread and act on events until both are over."""
-    tuner = threading.Thread(target=_tune, args=(driver, scratch), name="dreamgrid-tune", daemon=True)
+    # Imports Ray, and not in the thread: two threads that import it at once see each other's half-initialised modules.
+    from orchestration.engine.tuner import run_tuner
+
+    tuner = threading.Thread(target=_tune, args=(driver, scratch, run_tuner), name="dreamgrid-tune", daemon=True)
     tuner.start()
     next_look, grace_ends = 0.0, None
     while tuner.is_alive():
         driver.pump(PUMP_S)
-        relay.flush()
+        queued.flush()
         now = time.monotonic()
         if flag.count and driver.halt is None:
             driver.stop("interrupted")
@@ -129,15 +150,13 @@ def _loop(
 
 
 def _forbid_new_ray() -> None:
-    """Keep calls that a left-over thread still makes after the disconnection from starting a Ray of their own."""
+    """Keep calls that a left-over thread still makes after the disconnection from starting another Ray."""
     from ray._private import auto_init_hook
 
     auto_init_hook.enable_auto_connect = False
 
 
-def _tune(driver: Driver, scratch: str) -> None:
-    from orchestration.engine.tuner import run_tuner
-
+def _tune(driver: Driver, scratch: str, run_tuner: Callable[[Driver, str], None]) -> None:
     try:
         run_tuner(driver, scratch)
     except Exception as error:
@@ -205,7 +224,7 @@ class _StopFlag:
 
 @contextlib.contextmanager
 def _stop_flag() -> Iterator[_StopFlag]:
-    """Count SIGINT and SIGTERM instead of dying of them; outside the main thread nothing is caught."""
+    """Count SIGINT and SIGTERM instead of ending; outside the main thread nothing is caught."""
     flag = _StopFlag()
     if threading.current_thread() is not threading.main_thread():
         yield flag
@@ -237,7 +256,7 @@ def _scratch(options: RunOptions) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _pool(options: RunOptions, pool: GroupPool | None) -> Iterator[GroupPool]:
-    from orchestration.engine.groups.group import GroupPool
+    from orchestration.engine.groups.group import GroupPool  # imports Ray, whose environment `connect` has set
 
     if pool is not None:
         yield pool

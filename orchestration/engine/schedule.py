@@ -2,7 +2,7 @@
 
 The order: higher priority first; training before evaluation, which fills what training cannot use; cells that would outlast
 the rest of the sweep at once; then wide cells before narrow ones (so that nodes do not fragment), longest first. Until the
-first cell has shown life, cells run one at a time, the cheapest first. A warm group is ended for another shape only when no
+first cell has proved itself, cells run one at a time, the cheapest first. A warm group is ended for another shape only when no
 waiting cell can use it.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import heapq
 from bisect import insort
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from clusters.placement import GroupShape, Node, Placement, Room
 
@@ -45,7 +45,8 @@ class Candidate:
     evaluation_only: bool = False
 
     @property
-    def _lane(self) -> tuple[int, bool, tuple[GroupShape, ...]]:
+    def lane(self) -> tuple[int, bool, tuple[GroupShape, ...]]:
+        """What decides which cells wait in one line, the longest first."""
         return (-self.priority, self.evaluation_only, self.shapes)
 
 
@@ -80,13 +81,8 @@ class _Group:
     is_resting: bool = False
 
 
-@dataclass(slots=True)
-class _Lane:
-    entries: list[tuple[float, int, str]] = field(default_factory=list)
-
-
 class ScheduleState:
-    """What waits, runs and is over, and which groups stand where; changed only through its methods."""
+    """What waits, runs and is over, and which groups are where; changed only through its methods."""
 
     def __init__(
         self,
@@ -98,12 +94,12 @@ class ScheduleState:
     ) -> None:
         self.room = Room(nodes)
         self.max_concurrent = max_concurrent
-        self.has_shown_life = not canary
+        self.has_proved_itself = not canary
         self.groups: dict[str, _Group] = {}
         self.running: dict[str, str] = {}
         self.over: dict[str, bool] = {}
         self._candidates = {candidate.key: candidate for candidate in candidates}
-        self._lanes: dict[tuple[int, bool, tuple[GroupShape, ...]], _Lane] = {}
+        self._lanes: dict[tuple[int, bool, tuple[GroupShape, ...]], list[tuple[float, int, str]]] = {}
         self._missing = {
             key: {parent for parent in candidate.parents if parent in self._candidates}
             for key, candidate in self._candidates.items()
@@ -133,7 +129,7 @@ class ScheduleState:
         self.running[key] = group
 
     def stopped_running(self, key: str) -> None:
-        """Note that a cell's attempt ended; its group, if it still stands, is idle now."""
+        """Note that a cell's attempt ended; its group, if it still exists, is idle now."""
         group = self.running.pop(key)
         if group in self.groups:
             self.groups[group].running = None
@@ -201,23 +197,23 @@ class ScheduleState:
     def heads(self) -> list[Candidate]:
         """Return the first waiting cell of each kind, best first (see the head of this module)."""
         rest_s = self._open_work / max(1e-9, self._total_width())
-        heads = [self._candidates[lane.entries[0][2]] for lane in self._lanes.values() if lane.entries]
+        heads = [self._candidates[lane[0][2]] for lane in self._lanes.values() if lane]
         return sorted(heads, key=lambda head: _rank(head, rest_s))
+
+    def cheapest(self) -> list[Candidate]:
+        """Return the last waiting cell of each kind."""
+        return [self._candidates[lane[-1][2]] for lane in self._lanes.values() if lane]
 
     def waiting(self) -> int:
         """Return how many cells wait for room."""
-        return sum(len(lane.entries) for lane in self._lanes.values())
-
-    def unstarted(self) -> int:
-        """Return how many cells are neither running nor over."""
-        return len(self._candidates) - len(self.over) - len(self.running)
+        return sum(map(len, self._lanes.values()))
 
     def next_wake(self) -> float | None:
         """Return when the first postponed cell is to be looked at, or None."""
         return self._postponed[0][0] if self._postponed else None
 
     def idle_groups(self) -> Mapping[str, Placement]:
-        """Return the warm groups that could have work and have none, the one that has stood longest first."""
+        """Return the warm groups that could have work and have none, the oldest first."""
         return {
             name: group.placement
             for name, group in self.groups.items()
@@ -233,16 +229,15 @@ class ScheduleState:
         )
 
     def _enqueue(self, candidate: Candidate) -> None:
-        lane = self._lanes.setdefault(candidate._lane, _Lane())
-        insort(lane.entries, (-candidate.seconds, candidate.order, candidate.key))
+        insort(self._lanes.setdefault(candidate.lane, []), (-candidate.seconds, candidate.order, candidate.key))
 
     def _dequeue(self, candidate: Candidate) -> bool:
         """Take a cell out of its lane; return False if it was not there."""
-        lane = self._lanes.get(candidate._lane)
+        lane = self._lanes.get(candidate.lane, [])
         entry = (-candidate.seconds, candidate.order, candidate.key)
-        if lane is None or entry not in lane.entries:
+        if entry not in lane:
             return False
-        lane.entries.remove(entry)
+        lane.remove(entry)
         return True
 
     def _close(self, key: str, is_done: bool) -> None:
@@ -268,9 +263,9 @@ def next_cell(state: ScheduleState) -> Start | Wait | Finished:
         return Finished() if until is None else Wait(reason="another driver holds the rest", until=until)
     if state.max_concurrent is not None and len(state.running) >= state.max_concurrent:
         return Wait(reason=f"{state.max_concurrent} cells at once are allowed", until=state.next_wake())
-    if not state.has_shown_life:
+    if not state.has_proved_itself:
         if state.running:
-            return Wait(reason="the first cell has to show life", until=state.next_wake())
+            return Wait(reason="the first cell has to prove itself", until=state.next_wake())
         heads = [_canary(state)]
     idle = state.idle_groups()
     for head in heads:
@@ -286,8 +281,7 @@ def next_cell(state: ScheduleState) -> Start | Wait | Finished:
 
 
 def _canary(state: ScheduleState) -> Candidate:
-    lasts = [lane.entries[-1][2] for lane in state._lanes.values() if lane.entries]
-    return min((state.candidate(key) for key in lasts), key=lambda one: (one.evaluation_only, one.seconds, one.order))
+    return min(state.cheapest(), key=lambda one: (one.evaluation_only, one.seconds, one.order))
 
 
 def _start_without_harm(state: ScheduleState, head: Candidate, idle: Mapping[str, Placement]) -> Start | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestration.engine.driver.leases import LeaseKeeper
+from orchestration.engine.driver.leases import HeldLeases
 from orchestration.engine.options import LeaseTimings
 from orchestration.errors import EnvironmentRefused, command
 from orchestration.evaluation.checkpoints import LoadedNetwork, Reading, load_network, refused, tried
@@ -156,7 +156,7 @@ def _held(cell: PlannedCell, store: ResultsStore, patience_s: float) -> Iterator
         EnvironmentRefused: If a driver holds it.
     """
     timings = LeaseTimings()
-    keeper = LeaseKeeper(
+    keeper = HeldLeases(
         store, threading.RLock(), owner=owner_here(), heartbeat_s=timings.heartbeat_s, on_lost=lambda key: None
     )
     with keeper:

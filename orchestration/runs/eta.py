@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from orchestration.cells.cell import PlannedCell
-    from orchestration.engine.observer import CellState
+from orchestration.cells.cell import PlannedCell
+from orchestration.engine.observer import CellState
 
 TRAIN_STAGE = "train"
 FORETOLD_FROM = 0.05

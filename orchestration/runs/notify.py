@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import urllib.error
+import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -80,8 +82,6 @@ def message_of(
 
 def notify(webhook: Webhook, message: Mapping[str, Any], *, timeout_s: float = TIMEOUT_S) -> str | None:
     """Send a message; return None, or what went wrong in words that do not contain the address. Never raises."""
-    import urllib.error
-    import urllib.request
 
     body = json.dumps(dict(message)).encode()
     request = urllib.request.Request(

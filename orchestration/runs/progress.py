@@ -6,15 +6,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, Any, Literal
 
+from orchestration.cells.cell import Plan, PlannedCell
 from orchestration.engine.observer import CellState, RunObserver
 from orchestration.runs.eta import RunProgress, spoken_seconds
-
-if TYPE_CHECKING:
-    from orchestration.cells.cell import Plan, PlannedCell
-    from orchestration.store.contract import AttemptRecord
-    from trainers.job import EpochRow
+from orchestration.store.contract import AttemptRecord
+from trainers.job import EpochRow
 
 EndStatus = Literal["complete", "failed", "stopped", "interrupted"]
 SUMMARY_EVERY_S = 30.0

@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from clusters.storage.contract import StorageError
 from clusters.storage.open import open_storage
-from orchestration.engine.observer import Observers, RunObserver
-from orchestration.engine.options import RunOptions, RunOutcome, RunStatus
+from eval.tables.grid import Table
+from orchestration.cells.cell import Mode, Plan
+from orchestration.cells.identity import ResolvedCell
+from orchestration.cells.resolved import ResolvedSweep
+from orchestration.engine.observer import Observers, RunObserver, RunStatus
+from orchestration.engine.options import RunOptions, RunOutcome
+from orchestration.engine.run import execute
 from orchestration.errors import InputError, Mistake
 from orchestration.planning.checkpoints import forget
 from orchestration.planning.column_values import unfilled
@@ -19,15 +24,10 @@ from orchestration.planning.lookup import recorded
 from orchestration.planning.plan import make_plan
 from orchestration.planning.sweep_records import record_sweep
 from orchestration.results.table import sweep_tables
+from orchestration.settings import Settings
+from orchestration.store.contract import CellResult, ResultsStore
+from orchestration.tracking.addresses import check_tracking
 from trainers.job import SOURCE_VARIABLE, JobPaths
-
-if TYPE_CHECKING:
-    from eval.tables.grid import Table
-    from orchestration.cells.cell import Mode, Plan
-    from orchestration.cells.identity import ResolvedCell
-    from orchestration.cells.resolved import ResolvedSweep
-    from orchestration.settings import Settings
-    from orchestration.store.contract import CellResult, ResultsStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +78,6 @@ def run_sweep(
         mistakes = [Mistake(where="", text=line) for line in plan.missing_data]
         raise InputError(f"sweep '{resolved.label}' lacks data below {settings.data_root}", mistakes)
     if plan.to_run:
-        from orchestration.tracking.addresses import check_tracking
-
         check_tracking(settings.tracking)
     if mode == "force":  # last: what cannot run is not forgotten
         _forget_all(resolved.cells, settings, store)
@@ -87,21 +85,20 @@ def run_sweep(
     if plan.to_run:
         seconds = schedule_seconds(plan, store=store, catalogue=resolved.catalogue)
         options = {"estimates_s": seconds, **(options or {})}
-    observer = TruthfulEnd(observers, plan, store)
-    outcome = execute_plan(
-        plan, settings=settings, store=store, workers=resolved.sweep.workers, options=options, observer=observer
-    )
+    observer = CheckedCompletion(observers, plan, store)
+    engine = run_options(settings, resolved.sweep.workers, options)
+    outcome = execute(plan, store=store, options=engine, observer=observer)
     results = recorded(resolved.cells, store)
     outcome = _truthful(outcome, unfilled(plan.cells, results))
     tables = sweep_tables(resolved, results)
     return SweepRun(resolved=resolved, plan=plan, outcome=outcome, results=results, tables=tables)
 
 
-class TruthfulEnd(Observers):
-    """Tells observers of a run as "complete" only where every column that is wanted has its values.
+class CheckedCompletion(Observers):
+    """Reports a run as "complete" only where every wanted column has its values.
 
     Args:
-        observers: Who is told.
+        observers: Who is notified.
         plan: What runs.
         store: What is recorded at the end.
     """
@@ -145,31 +142,6 @@ def _forget_all(cells: Sequence[ResolvedCell], settings: Settings, store: Result
     forget(standing, store=store, checkpoints=settings.checkpoints, reason="run again with --mode force")
 
 
-def execute_plan(
-    plan: Plan,
-    *,
-    settings: Settings,
-    store: ResultsStore,
-    workers: int,
-    options: Mapping[str, Any] | None,
-    observer: RunObserver,
-) -> RunOutcome:
-    """Run what is missing of a plan; where nothing is, neither Ray nor torch is imported."""
-    if not plan.to_run:
-        observer.run_started(plan)
-        outcome = _nothing_to_run(plan)
-        observer.run_ended(plan, outcome.status)
-        return outcome
-    from orchestration.engine import execute
-
-    outcome = execute(plan, store=store, options=run_options(settings, workers, options), observer=observer)
-    aside = {cell.train_key: str(cell.failed) for cell in plan.set_aside}
-    if not aside:
-        return outcome
-    status = "failed" if outcome.status == "complete" else outcome.status
-    return replace(outcome, status=status, failed={**aside, **outcome.failed})
-
-
 def run_options(settings: Settings, workers: int, options: Mapping[str, Any] | None) -> RunOptions:
     """Return the engine's options: paths from the settings, the sweep's workers, and what is given."""
     paths = JobPaths(
@@ -179,14 +151,3 @@ def run_options(settings: Settings, workers: int, options: Mapping[str, Any] | N
         data_source=os.environ.get(SOURCE_VARIABLE, ""),
     )
     return RunOptions(**{"paths": paths, "workers": workers, **(options or {})})
-
-
-def _nothing_to_run(plan: Plan) -> RunOutcome:
-    failed = {cell.train_key: str(cell.failed) for cell in plan.set_aside}
-    unfinished = tuple(cell.train_key for cell in plan.cells if not cell.is_done and cell.train_key not in failed)
-    return RunOutcome(
-        status="failed" if failed else "complete",
-        done=tuple(cell.train_key for cell in plan.cells if cell.is_done),
-        failed=failed,
-        unfinished=unfinished,
-    )

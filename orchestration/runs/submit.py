@@ -9,16 +9,14 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from clusters.jobs import JobOrder
 from clusters.storage.contract import StorageError
 from clusters.storage.open import open_storage
 from orchestration.errors import InputError, Mistake
 from orchestration.settings import STORAGE_VARIABLE, TRACKING_VARIABLE
 from orchestration.tracking.secrets import is_secret_name, scrubbed
-
-if TYPE_CHECKING:
-    from clusters.jobs import JobOrder
 
 STOP_WAIT_S: Final = 60
 """Seconds that a stopped sweep has for its checkpoints before its driver is killed; Ray's own default is 3."""
@@ -53,8 +51,6 @@ def job_order(request: SubmitRequest, environment: Mapping[str, str] | None = No
     Raises:
         InputError: With every mistake: no lasting storage, a sweep file outside the folder, secrets in variables.
     """
-    from clusters.jobs import JobOrder
-
     variables = os.environ if environment is None else environment
     mistakes: list[Mistake] = []
     sweep = _sweep_there(request, mistakes)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any
 
-from eval.report import MetricReport
 from eval.tables.column import Column
+from eval.tables.formats.registry import render, render_all
 from eval.tables.grid import Table
 from orchestration.cells.catalogue import builtin_catalogue
-from orchestration.cells.cell import Plan, PlannedCell
+from orchestration.cells.cell import Plan
 from orchestration.cells.load import SWEEPS, load_sweep
-from orchestration.engine.observer import CellState, RunObserver
+from orchestration.engine.observer import ForwardingObserver, RunStatus
 from orchestration.errors import EnvironmentRefused, InputError, Mistake
 from orchestration.planning.plan import make_plan
+from orchestration.results.report.page import table_page
 from orchestration.results.table import recorded_tables
 from orchestration.settings import Settings
-from orchestration.store.contract import AttemptRecord, TrainingRecord
 from orchestration.store.files import FileStore
 from orchestration.sweeps.model import Overrides, Size
 from orchestration.tracking.addresses import NO_TRACKING, check_tracking
@@ -24,10 +24,9 @@ from orchestration.tracking.contract import TrackingError
 from orchestration.tracking.marks import ShownMark
 from orchestration.tracking.sync import sync
 from orchestration.tracking.tracker import Tracker, open_tracker
-from trainers.job import EpochRow
 
 
-class LazyTracker(RunObserver):
+class LazyTracker(ForwardingObserver):
     """Opens the tracker at the start of a run that has something to do.
 
     A run that has nothing to do shows what is recorded once, if that sweep was not shown on this server before, and never imports
@@ -91,48 +90,22 @@ class LazyTracker(RunObserver):
         return ShownMark.of(self._settings, self._plan)
 
     def close(self) -> None:
-        """Let go of the tracker without a grid: the run ended early."""
+        """Close the tracker without a grid: the run ended early."""
         if self._tracker is not None:
             self._tracker.close()
 
-    def cell_state(self, cell: PlannedCell, state: CellState, detail: str = "") -> None:
+    def forward(self, event: str, *arguments: Any, **named: Any) -> None:
+        """Pass an event on to the tracker where there is one."""
         if self._tracker is not None:
-            self._tracker.cell_state(cell, state, detail)
+            getattr(self._tracker, event)(*arguments, **named)
 
-    def cell_progress(self, cell: PlannedCell, stage: str, done: int, total: int) -> None:
-        if self._tracker is not None:
-            self._tracker.cell_progress(cell, stage, done, total)
-
-    def epoch_ended(self, cell: PlannedCell, row: EpochRow) -> None:
-        if self._tracker is not None:
-            self._tracker.epoch_ended(cell, row)
-
-    def training_recorded(self, cell: PlannedCell, record: TrainingRecord) -> None:
-        if self._tracker is not None:
-            self._tracker.training_recorded(cell, record)
-
-    def report_recorded(self, cell: PlannedCell, checkpoint_sha256: str, report: MetricReport) -> None:
-        if self._tracker is not None:
-            self._tracker.report_recorded(cell, checkpoint_sha256, report)
-
-    def attempt_failed(self, cell: PlannedCell, attempt: AttemptRecord, decision: str) -> None:
-        if self._tracker is not None:
-            self._tracker.attempt_failed(cell, attempt, decision)
-
-    def message(self, text: str) -> None:
-        if self._tracker is not None:
-            self._tracker.message(text)
-
-    def run_ended(self, plan: Plan, status: Literal["complete", "failed", "stopped", "interrupted"]) -> None:
+    def run_ended(self, plan: Plan, status: RunStatus) -> None:
         self._status = status
-        if self._tracker is not None:
-            self._tracker.run_ended(plan, status)
+        self.forward("run_ended", plan, status)
 
 
 def rendered_grid(tables: Sequence[Table]) -> dict[str, str]:
     """Return the tables in the four formats that the sweep's run carries, by file name."""
-    from eval.tables.formats.registry import render, render_all
-    from orchestration.results.report.page import table_page
 
     forms = {"grid.md": "markdown", "grid.csv": "csv", "grid.tex": "latex"}
     page = table_page(", ".join(table.title for table in tables), [render(table, "html") for table in tables])

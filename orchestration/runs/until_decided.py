@@ -9,17 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from eval.tables.grid import Table
 from orchestration.cells.resolve import resolve_sweep
+from orchestration.cells.resolved import ResolvedSweep
 from orchestration.errors import InputError, Mistake
-
-if TYPE_CHECKING:
-    from eval.tables.grid import Table
-    from orchestration.cells.resolved import ResolvedSweep
-    from orchestration.results.claims import EvaluatedClaim
-    from orchestration.runs.run import SweepRun
-    from orchestration.sweeps.model import Point, Sweep
+from orchestration.results.claims import EvaluatedClaim
+from orchestration.runs.run import SweepRun
+from orchestration.sweeps.model import Point, Sweep
 
 UNDECIDED: Final = "undecided"
 NOT_COMPARABLE: Final = "not comparable"

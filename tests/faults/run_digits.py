@@ -11,8 +11,9 @@ import sys
 from pathlib import Path
 
 from orchestration.cells.cell import Cell, Plan, PlannedCell
-from orchestration.engine import LeaseTimings, RunOptions, execute
 from orchestration.engine.observer import RunObserver
+from orchestration.engine.options import LeaseTimings, RunOptions
+from orchestration.engine.run import execute
 from orchestration.store.open import open_store
 from trainers.config import JobConfig, RecipeConfig
 from trainers.job import JobPaths

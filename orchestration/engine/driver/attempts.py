@@ -1,6 +1,6 @@
 """The attempts that are under way, and what their ends mean: record, retry, set aside, release.
 
-The part of the driver that thinks of what cells say; calls are made under the driver's lock.
+The part of the driver that acts on what cells report; calls are made under the driver's lock.
 """
 
 from __future__ import annotations
@@ -8,24 +8,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from orchestration.cells.cell import PlannedCell
 from orchestration.engine.driver.candidates import shapes_of
-from orchestration.engine.driver.packing import MemoryBook
+from orchestration.engine.driver.leases import HeldLeases
+from orchestration.engine.driver.packing import MeasuredMemory
+from orchestration.engine.driver.recorder import Recorder
+from orchestration.engine.groups.lifecycle import GroupLifecycle
+from orchestration.engine.groups.mailbox import Event
+from orchestration.engine.observer import RunObserver
+from orchestration.engine.options import RunOptions
+from orchestration.engine.schedule import ScheduleState
 from orchestration.planning.failures import COUNTED, Retry, Stop, classify, decide
-
-if TYPE_CHECKING:
-    from orchestration.cells.cell import PlannedCell
-    from orchestration.engine.driver.leases import LeaseKeeper
-    from orchestration.engine.driver.recorder import Recorder
-    from orchestration.engine.groups.lifetime import GroupKeeper
-    from orchestration.engine.groups.mailbox import Event
-    from orchestration.engine.observer import RunObserver
-    from orchestration.engine.options import RunOptions
-    from orchestration.engine.schedule import ScheduleState
-    from orchestration.store.contract import ErrorClass
-    from trainers.job import JobResult
-    from trainers.worker.failure import RankFailure
+from orchestration.store.contract import ErrorClass
+from trainers.job import JobResult
+from trainers.worker.failure import RankFailure
 
 
 @dataclass(slots=True)
@@ -39,7 +36,7 @@ class Attempt:
         started_at: Seconds since the epoch.
         was_shared: Whether it shares a GPU with other cells.
         has_trial: Whether the trial that delivered it is still under way.
-        is_abandoned: Whether its cell is no longer ours, so that nothing it says counts.
+        is_abandoned: Whether its cell is no longer ours, so that nothing it reports counts.
         is_preempted: Whether it was asked to stop because its node leaves.
     """
 
@@ -53,7 +50,7 @@ class Attempt:
     is_preempted: bool = False
 
 
-class AttemptBook:
+class Attempts:
     """All attempts of a run.
 
     Attributes:
@@ -68,8 +65,8 @@ class AttemptBook:
         *,
         state: ScheduleState,
         recorder: Recorder,
-        keeper: GroupKeeper,
-        leases: LeaseKeeper,
+        groups: GroupLifecycle,
+        leases: HeldLeases,
         observer: RunObserver,
         options: RunOptions,
         clock: Callable[[], float],
@@ -81,13 +78,13 @@ class AttemptBook:
         self._cells = cells
         self._state = state
         self._recorder = recorder
-        self._keeper = keeper
+        self._groups = groups
         self._leases = leases
         self._observer = observer
         self._options = options
         self._clock = clock
         self._halt = halt
-        self._memory = MemoryBook()
+        self._memory = MeasuredMemory()
         self._resting: dict[int, str] = {}
         self._numbers: dict[str, int] = {}
         self._counted: dict[str, int] = {}
@@ -109,11 +106,11 @@ class AttemptBook:
         return attempt
 
     def on_event(self, event: Event, later: Sequence[Event] = ()) -> None:
-        """Act on what a job says of itself, or on its end.
+        """Act on what a job reports, or on its end.
 
         Args:
-            event: What it said.
-            later: What was said since, which gets its own turn: reports that are there already are recorded with their training.
+            event: What it reported.
+            later: What was reported since, which gets its own turn: reports that are there are recorded with the training.
         """
         attempt = self.running.get(event.job)
         if attempt is None:
@@ -125,7 +122,7 @@ class AttemptBook:
         elif event.kind == "returned":
             self._returned(attempt)
         else:
-            self._on_word(attempt, event, later)
+            self._on_report(attempt, event, later)
 
     def on_joined(self, device_mib: float) -> None:
         """Note the memory of the GPUs of a group that came up; the smallest counts."""
@@ -165,19 +162,19 @@ class AttemptBook:
             self._halt(decision.text)
 
     def interrupt_all(self) -> None:
-        """Record the attempts under way as stopped without waiting for what they have to say."""
+        """Record the attempts under way as stopped without waiting for what they report."""
         for attempt in list(self.running.values()):
             self._release(attempt)
             if not attempt.is_abandoned:
-                self._record(attempt, "stopped", "ended with the run; its last checkpoint stands", "", ())
+                self._record(attempt, "stopped", "ended with the run; its last checkpoint is kept", "", ())
             self._leases.release(attempt.key)
             self._state.again(attempt.key)
 
     def _release(self, attempt: Attempt) -> None:
         """Take an attempt that ended off its group.
 
-        The group rests until the attempt's trial is over as well: a trial that started before would need a process of its
-        own, which takes seconds to start, instead of the one that is about to be free.
+        The group rests until the attempt's trial is over as well: a trial that started before would need another
+        process, which takes seconds to start, instead of the one that is about to be free.
         """
         del self.running[attempt.job]
         self._state.stopped_running(attempt.key)
@@ -185,28 +182,28 @@ class AttemptBook:
             self._resting[attempt.job] = attempt.group
             self._state.rest(attempt.group, True)
 
-    def _on_word(self, attempt: Attempt, event: Event, later: Sequence[Event]) -> None:
+    def _on_report(self, attempt: Attempt, event: Event, later: Sequence[Event]) -> None:
         cell = self._cells[attempt.key]
         if event.kind == "progress":
             self._observer.cell_progress(cell, *event.values[1:])
         elif event.kind == "epoch":
-            self._state.has_shown_life = True
+            self._state.has_proved_itself = True
             self._observer.epoch_ended(cell, event.values[1])
             self._note_memory(attempt, event.values[1].memory_mib)
         elif attempt.is_abandoned:
             return
         elif event.kind == "trained":
             summary = event.values[1]
-            words = (one.values for one in later if one.job == event.job and one.kind == "benchmark")
-            reports = [report for _, checkpoint, report in words if checkpoint == summary.checkpoint_sha256]
+            values = (one.values for one in later if one.job == event.job and one.kind == "benchmark")
+            reports = [report for _, checkpoint, report in values if checkpoint == summary.checkpoint_sha256]
             self._recorder.training(cell, summary, reports)
         elif event.kind == "benchmark":
-            self._state.has_shown_life = True
+            self._state.has_proved_itself = True
             self._recorder.report(cell, event.values[1], event.values[2])
 
     def _finished(self, attempt: Attempt, result: JobResult, resident_mib: float) -> None:
         cell = self._cells[attempt.key]
-        self._state.has_shown_life = True
+        self._state.has_proved_itself = True
         self._release(attempt)
         if attempt.is_abandoned:
             self._leave_to_others(attempt.key)
@@ -222,7 +219,7 @@ class AttemptBook:
             self._observer.cell_state(cell, "done")
         self._state.done(attempt.key)
         self._leases.release(attempt.key)
-        self._keeper.after_job(attempt.group, resident_mib)
+        self._groups.after_job(attempt.group, resident_mib)
 
     def _unevaluated(self, attempt: Attempt, message: str) -> None:
         """Note that a cell is trained but not fully evaluated; cells that start from its weights may go on."""

@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from clusters.placement import GroupShape
+from orchestration.cells.cell import PlannedCell
+from orchestration.engine.options import RunOptions
 from orchestration.engine.schedule import Candidate
+from orchestration.store.contract import CellResult
 from trainers.job import JobRequest
-
-if TYPE_CHECKING:
-    from orchestration.cells.cell import PlannedCell
-    from orchestration.engine.options import RunOptions
-    from orchestration.store.contract import CellResult
 
 UNKNOWN_S: Final = 1.0
 """Seconds of cells where none has an estimate: they start in the order of the sweep."""

@@ -1,4 +1,4 @@
-"""The driver's mind: which cell goes to which group, and what every event of the mailbox means for store, leases and schedule.
+"""The driver: which cell goes to which group, and what every event of the mailbox means for store, leases and schedule.
 
 Two threads come here: Ray Tune's, which asks for the next cell, and the one that waits for events. One lock covers both.
 """
@@ -10,23 +10,22 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from orchestration.engine.driver.attempts import AttemptBook
+from clusters.placement import Node
+from orchestration.cells.cell import Plan
+from orchestration.engine.driver.attempts import Attempts
 from orchestration.engine.driver.candidates import candidates_of, is_exclusive, request_of
-from orchestration.engine.driver.leases import LeaseKeeper
+from orchestration.engine.driver.leases import HeldLeases
 from orchestration.engine.driver.recorder import Recorder
-from orchestration.engine.groups.lifetime import GroupKeeper
-from orchestration.engine.options import RunStatus
+from orchestration.engine.groups.lifecycle import GroupLifecycle
+from orchestration.engine.observer import RunObserver, RunStatus
+from orchestration.engine.options import RunOptions
 from orchestration.engine.schedule import Finished, ScheduleState, Start, Wait, next_cell
+from orchestration.store.contract import CellResult, ResultsStore
 from trainers.training.checkpoints import move_into_era
 from trainers.worker.failure import RankFailure
 
 if TYPE_CHECKING:
-    from clusters.placement import Node
-    from orchestration.cells.cell import Plan
     from orchestration.engine.groups.group import GroupPool
-    from orchestration.engine.observer import RunObserver
-    from orchestration.engine.options import RunOptions
-    from orchestration.store.contract import CellResult, ResultsStore
 
 
 class Driver:
@@ -60,7 +59,7 @@ class Driver:
         self.reason = ""
         self.is_paused = False
         self.error: Exception | None = None
-        self.leases = LeaseKeeper(
+        self.leases = HeldLeases(
             store, self._lock, owner=owner, heartbeat_s=options.leases.heartbeat_s, on_lost=self._lease_lost
         )
         self.state = ScheduleState(
@@ -69,18 +68,36 @@ class Driver:
             max_concurrent=options.max_concurrent,
             canary=options.canary and len(self._cells) > 1,
         )
-        self._keeper = self._group_keeper(keeps_groups)
-        self._book = self._attempt_book()
+        self._groups = GroupLifecycle(
+            pool,
+            self.state,
+            options,
+            observer,
+            keeps_groups=keeps_groups,
+            clock=lambda: self._clock(),
+            halt=self._halt,
+        )
+        self._attempts = Attempts(
+            self._cells,
+            state=self.state,
+            recorder=self._recorder,
+            groups=self._groups,
+            leases=self.leases,
+            observer=observer,
+            options=options,
+            clock=lambda: self._clock(),
+            halt=self._halt,
+        )
 
     @property
     def failed(self) -> Mapping[str, str]:
         """Train key -> why the cell was given up or left out."""
-        return self._book.failed
+        return self._attempts.failed
 
     @property
     def computed(self) -> Sequence[str]:
         """Train keys that this run completed itself."""
-        return self._book.computed
+        return self._attempts.computed
 
     @property
     def attempts(self) -> int:
@@ -88,20 +105,15 @@ class Driver:
         return self._recorder.attempts
 
     @property
-    def is_busy(self) -> bool:
-        """Whether any cell is under way."""
-        return bool(self._book.running)
-
-    @property
     def is_over(self) -> bool:
         """Whether nothing is left to start and nothing runs."""
         with self._lock:
-            return not self._book.running and (self.halt is not None or isinstance(next_cell(self.state), Finished))
+            return not self._attempts.running and (self.halt is not None or isinstance(next_cell(self.state), Finished))
 
     def prestart(self) -> None:
         """Start the groups that the first cells will need, so that their start-up overlaps with everything else."""
         with self._lock:
-            self._keeper.prestart(min(self.state.waiting(), self._options.max_concurrent or len(self._cells)))
+            self._groups.prestart(min(self.state.waiting(), self._options.max_concurrent or len(self._cells)))
 
     def suggest(self) -> dict[str, Any] | Literal["finished"] | None:
         """Return the next trial's configuration, "finished", or None when nothing can start now."""
@@ -119,7 +131,7 @@ class Driver:
         with self._lock:
             try:
                 self._handle_events()
-                self._keeper.end_idle()
+                self._groups.end_idle()
             except Exception as error:
                 self._give_up_run(error)
 
@@ -128,23 +140,23 @@ class Driver:
         with self._lock:
             if self.halt is None:
                 self.halt = status
-            for attempt in self._book.running.values():
+            for attempt in self._attempts.running.values():
                 self._pool.order(attempt.group, "stop")
 
     def cluster_changed(self, nodes: Sequence[Node], leaving: frozenset[str]) -> None:
         """Take over which nodes there are; jobs on nodes that are about to leave write a checkpoint and go elsewhere."""
         with self._lock:
             self.state.room.update(nodes)
-            preempted = self._keeper.leave(leaving) if leaving else frozenset()
-            for attempt in self._book.running.values():
+            preempted = self._groups.leave(leaving) if leaving else frozenset()
+            for attempt in self._attempts.running.values():
                 attempt.is_preempted |= attempt.group in preempted
 
     def abort(self) -> None:
-        """End the workers of all running cells at once; their last checkpoints stand."""
+        """End the workers of all running cells at once; their last checkpoints are kept."""
         with self._lock:
-            for attempt in self._book.running.values():
+            for attempt in self._attempts.running.values():
                 self._pool.order(attempt.group, "abort")
-            self._book.interrupt_all()
+            self._attempts.interrupt_all()
 
     def trial_ended(self, job: int, *, has_broken: bool = False) -> None:
         """Note that the trial of a job is over, and that its process can take the next one.
@@ -152,38 +164,14 @@ class Driver:
         If the trial broke before its job was delivered, that was a failed attempt.
         """
         with self._lock:
-            attempt = self._book.trial_ended(job)
+            attempt = self._attempts.trial_ended(job)
             if attempt is not None and has_broken and self._pool.withdraw(job):
                 died = RankFailure(rank=-1, kinds=("ActorDiedError",), message="the trial's process died")
-                self._book.fail(attempt, (died,))
-
-    def _group_keeper(self, keeps_groups: bool) -> GroupKeeper:
-        return GroupKeeper(
-            self._pool,
-            self.state,
-            self._options,
-            self._observer,
-            keeps_groups=keeps_groups,
-            clock=lambda: self._clock(),
-            halt=self._halt,
-        )
-
-    def _attempt_book(self) -> AttemptBook:
-        return AttemptBook(
-            self._cells,
-            state=self.state,
-            recorder=self._recorder,
-            keeper=self._keeper,
-            leases=self.leases,
-            observer=self._observer,
-            options=self._options,
-            clock=lambda: self._clock(),
-            halt=self._halt,
-        )
+                self._attempts.fail(attempt, (died,))
 
     def _suggest(self) -> dict[str, Any] | Literal["finished"] | None:
         if self.halt is not None:
-            return "finished" if not self._book.running else None
+            return "finished" if not self._attempts.running else None
         while not self.is_paused:
             self.state.wake(self._clock())
             decision = next_cell(self.state)
@@ -216,17 +204,17 @@ class Driver:
 
     def _launch(self, start: Start) -> dict[str, Any]:
         for name in start.evict:
-            self._keeper.end(name)
+            self._groups.end(name)
         group = start.group
         if group is None:
             assert start.placement is not None
-            group = self._keeper.start(start.placement)
+            group = self._groups.start(start.placement)
         self.state.started(start.key, group)
         cell = self._cells[start.key]
         eras = {key: self._era(key) for key in (cell.train_key, *cell.parents)}
         request = request_of(cell, self._options, self._recorded.pop(cell.train_key), eras)
         job = self._pool.post(group, request)
-        self._book.begin(start.key, job, group, was_shared=not is_exclusive(start.shape))
+        self._attempts.begin(start.key, job, group, was_shared=not is_exclusive(start.shape))
         return {
             "mailbox": self._pool.mailbox_name,
             "namespace": self._pool.namespace,
@@ -248,18 +236,18 @@ class Driver:
         events = self._pool.drain()
         for position, event in enumerate(events):
             if event.kind == "joined":
-                self._keeper.on_joined(event)
-                self._book.on_joined(event.values[0])
+                self._groups.on_joined(event)
+                self._attempts.on_joined(event.values[0])
             elif event.kind == "lost":
-                self._keeper.on_lost(event)
+                self._groups.on_lost(event)
             elif event.kind == "ended":
-                self._keeper.on_ended(event)
+                self._groups.on_ended(event)
             else:
-                self._book.on_event(event, events[position + 1 :] if event.kind == "trained" else ())
+                self._attempts.on_event(event, events[position + 1 :] if event.kind == "trained" else ())
 
     def _lease_lost(self, key: str) -> None:
         with self._lock:
-            for attempt in self._book.running.values():
+            for attempt in self._attempts.running.values():
                 if attempt.key == key:
                     attempt.is_abandoned = True
                     self._pool.order(attempt.group, "abort")

@@ -1,25 +1,22 @@
-"""The leases that a driver holds, and the thread that keeps them alive."""
+"""The leases that a driver holds, and the thread that renews them."""
 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from orchestration.store.contract import Lease, ResultsStore
+from orchestration.store.contract import Lease, ResultsStore
 
 
-class LeaseKeeper:
+class HeldLeases:
     """Takes, renews and gives back the leases of one driver; a context manager that gives all back at its end.
 
     Args:
-        store: Where leases are kept.
+        store: The results store.
         lock: Held around every call of the store, which other threads use too.
         owner: Name of this driver.
         heartbeat_s: Seconds between renewals.
-        on_lost: Told the train key of a lease that another driver took over; called from the heartbeat's thread.
+        on_lost: Called with the train key of a lease that another driver took over, in the heartbeat's thread.
     """
 
     def __init__(
@@ -38,7 +35,6 @@ class LeaseKeeper:
         self._on_lost = on_lost
         self._held: dict[str, Lease] = {}
         self._is_over = threading.Event()
-        self._last_renewal = time.monotonic()
         self._thread = threading.Thread(target=self._beat, name="dreamgrid-leases", daemon=True)
 
     def acquire(self, train_key: str) -> bool:
@@ -69,11 +65,10 @@ class LeaseKeeper:
             lost = self._store.renew(held.values()) if held else frozenset()
             for train_key in lost:
                 self._held.pop(train_key, None)
-            self._last_renewal = time.monotonic()
         for train_key in sorted(lost):
             self._on_lost(train_key)
 
-    def __enter__(self) -> LeaseKeeper:
+    def __enter__(self) -> HeldLeases:
         self._thread.start()
         return self
 
@@ -89,5 +84,5 @@ class LeaseKeeper:
                 self.beat()
             except Exception:
                 # A store that cannot be reached for a moment is no reason to stop: the lease's expiry decides, and the
-                # next beat tells whether another driver took over.
+                # next beat shows whether another driver took over.
                 continue

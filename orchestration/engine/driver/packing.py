@@ -1,16 +1,14 @@
-"""Several cells on one GPU: how much memory cells of a kind were seen to need, and what share of a GPU that makes."""
+"""Several cells on one GPU: how much memory cells of a kind were measured to need, and what share of a GPU that makes."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from clusters.placement import GroupShape
+from orchestration.cells.cell import PlannedCell
 from orchestration.engine.driver.candidates import exclusive_shapes
-
-if TYPE_CHECKING:
-    from orchestration.cells.cell import PlannedCell
 
 HEADROOM: Final = 1.3
 """Factor on the measured peak: evaluation and the CUDA context need memory that training's peak does not show."""
@@ -48,8 +46,8 @@ def cells_per_gpu(memory_mib: float, gpu_memory_mib: float) -> int:
     return max(1, min(MAX_CELLS, math.floor(gpu_memory_mib / need)))
 
 
-class MemoryBook:
-    """What memory the kinds of cells of a sweep were seen to need, and which of them do not share."""
+class MeasuredMemory:
+    """What memory the kinds of cells of a sweep were measured to need, and which of them do not share."""
 
     def __init__(self) -> None:
         self.gpu_memory_mib = 0.0

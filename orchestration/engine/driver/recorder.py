@@ -1,21 +1,17 @@
-"""Write what workers say into the store, once, and tell the observer."""
+"""Write what workers report into the store, once, and notify the observer."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from orchestration.store.contract import AttemptRecord, ErrorClass, TrainingRecord
+from eval.report import MetricReport
+from orchestration.cells.cell import PlannedCell
+from orchestration.engine.observer import RunObserver
+from orchestration.store.contract import AttemptRecord, ErrorClass, ResultsStore, TrainingRecord
 from orchestration.store.provenance import provenance_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from eval.report import MetricReport
-    from orchestration.cells.cell import PlannedCell
-    from orchestration.engine.observer import RunObserver
-    from orchestration.store.contract import ResultsStore
-    from trainers.job import JobResult, TrainSummary
+from trainers.job import JobResult, TrainSummary
 
 
 class Recorder:
@@ -30,7 +26,7 @@ class Recorder:
         self.attempts = 0
 
     def training(self, cell: PlannedCell, summary: TrainSummary, reports: Iterable[MetricReport] = ()) -> None:
-        """Record a finished training, and reports on it that are there already; those have still to be told one by one."""
+        """Record a finished training, and reports on it that are there already; the observer still hears of those one by one."""
         identity = (cell.train_key, summary.checkpoint_sha256)
         if identity in self._trained:
             return
@@ -42,7 +38,7 @@ class Recorder:
         self._observer.training_recorded(cell, record)
 
     def report(self, cell: PlannedCell, checkpoint_sha256: str, report: MetricReport) -> None:
-        """Record a successful report; one that was refused or failed is only told, with its reason."""
+        """Record a successful report; of one that was refused or failed only the observer hears, with its reason."""
         identity = (cell.train_key, checkpoint_sha256, report.benchmark_key)
         if identity in self._reported:
             return
@@ -68,7 +64,7 @@ class Recorder:
         decision: str,
         context: Mapping[str, Any],
     ) -> None:
-        """Record a failed attempt and say what follows from it."""
+        """Record a failed attempt and report what follows from it."""
         record = AttemptRecord(
             train_key=cell.train_key,
             attempt=number,

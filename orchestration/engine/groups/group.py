@@ -6,20 +6,29 @@ controller never imports torch; the workers form their process group themselves 
 
 from __future__ import annotations
 
-import importlib
 import itertools
 import os
+import shutil
 import tempfile
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import ray
+from ray.train import FailureConfig, RunConfig, ScalingConfig
+
+from clusters.placement import GroupShape, Placement
 from orchestration.engine.groups.mailbox import Event, Mailbox, Order
-
-if TYPE_CHECKING:
-    from clusters.placement import GroupShape, Placement
-    from trainers.job import JobRequest
+from orchestration.engine.groups.trainer import (
+    ControllerPlacement,
+    HostReporter,
+    LossWatcher,
+    SigtermForwarder,
+    WarmTrainer,
+)
+from trainers.job import JobRequest
+from trainers.worker.group_loop import group_loop
 
 COLLECTIVE_TIMEOUT_S = 1800.0
 GROUP_THREAD = "dreamgrid-group"
@@ -29,7 +38,7 @@ NODE_LOSS_S = 10.0
 
 @dataclass(slots=True)
 class WarmGroup:
-    """A group that stands: its size, where it counts, the node of its controller, and how many jobs it has been given."""
+    """A group that is up: its size, where it counts, the node of its controller, and how many jobs it was given."""
 
     name: str
     shape: GroupShape
@@ -55,10 +64,7 @@ class GroupPool:
     def __init__(
         self, *, health_check_s: float = 0.5, group_start_s: float = 600.0, scratch: str | None = None
     ) -> None:
-        import ray
-
         _set_train_environment(health_check_s, group_start_s)
-        _import_libraries()
         self.groups: dict[str, WarmGroup] = {}
         self.namespace = ray.get_runtime_context().namespace
         self.mailbox_name = f"dreamgrid-mailbox-{os.getpid()}-{time.time_ns()}"
@@ -102,9 +108,7 @@ class GroupPool:
         return group
 
     def post(self, group: str, request: JobRequest) -> int:
-        """Lay a job ready for a group; return its number, by which a trial has it delivered."""
-        import ray
-
+        """Post a job for a group; return its number, by which a trial has it delivered."""
         job = next(self._jobs)
         ray.get(self._mailbox.post.remote(job, request))
         self.groups[group].jobs += 1
@@ -112,20 +116,14 @@ class GroupPool:
 
     def withdraw(self, job: int) -> bool:
         """Take back a posted job; return False if a trial has had it delivered."""
-        import ray
-
         return bool(ray.get(self._mailbox.withdraw.remote(job)))
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until something has happened; return False after the timeout."""
-        import ray
-
         return bool(ray.get(self._mailbox.wait.remote(timeout_s)))
 
     def drain(self) -> list[Event]:
         """Return what has happened since the last call."""
-        import ray
-
         events: list[Event] = ray.get(self._mailbox.drain.remote())
         return events
 
@@ -144,10 +142,6 @@ class GroupPool:
 
     def close(self, timeout_s: float = 10.0) -> None:
         """End all groups, waiting up to `timeout_s` for those that are idle; then the mailbox."""
-        import shutil
-
-        import ray
-
         deadline = time.monotonic() + timeout_s
         for name in list(self.groups):
             self.end(name)
@@ -173,8 +167,6 @@ class GroupPool:
         self.close()
 
     def _fit(self, name: str) -> None:
-        import ray
-
         group, reason = self.groups[name], ""
         try:
             self._trainers[name] = self._trainer(group)
@@ -197,11 +189,6 @@ class GroupPool:
             return
 
     def _trainer(self, group: WarmGroup) -> Any:
-        from ray.train import FailureConfig, RunConfig, ScalingConfig
-
-        from orchestration.engine.groups.trainer import Beside, HostTeller, LossWatcher, SigtermPasser, WarmTrainer
-        from trainers.worker.group_loop import group_loop
-
         name, shape = group.name, group.shape
         resources = {"CPU": shape.cpus_per_worker}
         if shape.gpus_per_worker:
@@ -229,9 +216,9 @@ class GroupPool:
                 failure_config=FailureConfig(max_failures=-1),
                 callbacks=[
                     LossWatcher(self._mailbox, name),
-                    HostTeller(self._mailbox, name),
-                    SigtermPasser(),
-                    Beside(driver_node=_here(), scratch=self._scratch if self._is_scratch_ours else ""),
+                    HostReporter(self._mailbox, name),
+                    SigtermForwarder(),
+                    ControllerPlacement(driver_node=_here(), scratch=self._scratch if self._is_scratch_ours else ""),
                 ],
             ),
         )
@@ -240,15 +227,11 @@ class GroupPool:
 
 
 def _here() -> str:
-    import ray
-
     return str(ray.get_runtime_context().get_node_id())
 
 
 def _loss_of(node: str) -> str | None:
-    """Return what Ray says of the end of a node, which it may learn of a moment later; None where the node stands."""
-    import ray
-
+    """Return what Ray says of the end of a node, which it may learn of a moment later; None where the node is alive."""
     ends = time.monotonic() + NODE_LOSS_S
     while True:
         found = next((one for one in ray.nodes() if one["NodeID"] == node), None)
@@ -257,16 +240,6 @@ def _loss_of(node: str) -> str | None:
         if time.monotonic() > ends:
             return None
         time.sleep(0.2)
-
-
-def _import_libraries() -> None:
-    """Import Ray's libraries here: two threads that import them at once see each other's half-initialised modules."""
-    for name in (
-        "orchestration.engine.groups.trainer",
-        "orchestration.engine.tuner",
-        "trainers.worker.group_loop",
-    ):
-        importlib.import_module(name)
 
 
 def _set_train_environment(health_check_s: float, group_start_s: float) -> None:

@@ -10,14 +10,11 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from trainers.errors import JobPreempted
-from trainers.job import Delivery
+from trainers.job import Delivery, JobRequest
 from trainers.worker.failure import RankFailure
-
-if TYPE_CHECKING:
-    from trainers.job import JobRequest
 
 Order = Literal["", "stop", "abort"]
 

@@ -78,19 +78,19 @@ class WarmTrainer(DataParallelTrainer):  # type: ignore[misc]
 
 
 class LossWatcher(UserCallback):  # type: ignore[misc]
-    """Passes failures on from the controller process, also of workers that died without a word."""
+    """Reports failures from the controller process, also of workers that died without a report."""
 
     def __init__(self, mailbox: Any, group: str) -> None:
         self._mailbox = mailbox
         self._group = group
 
     def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
-        """Tell which ranks failed, and of what."""
+        """Report which ranks failed, and of what."""
         failures = [describe_failure(error, rank) for rank, error in worker_exceptions.items()]
         self._mailbox.lost.remote(self._group, failures)
 
 
-class SigtermPasser(WorkerGroupCallback):  # type: ignore[misc]
+class SigtermForwarder(WorkerGroupCallback):  # type: ignore[misc]
     """Has each worker's main thread hand SIGTERM to the thread that runs its jobs."""
 
     def after_worker_group_start(self, worker_group: Any) -> None:
@@ -98,20 +98,20 @@ class SigtermPasser(WorkerGroupCallback):  # type: ignore[misc]
         worker_group.execute(handle_sigterm)
 
 
-class HostTeller(WorkerGroupCallback):  # type: ignore[misc]
-    """Tells the mailbox on which node a group's controller runs."""
+class HostReporter(WorkerGroupCallback):  # type: ignore[misc]
+    """Reports to the mailbox on which node a group's controller runs."""
 
     def __init__(self, mailbox: Any, group: str) -> None:
         self._mailbox = mailbox
         self._group = group
 
     def after_worker_group_start(self, worker_group: Any) -> None:
-        """Tell it while the workers that have just started are yet to join."""
+        """Report it while the workers that have just started are yet to join."""
         self._mailbox.hosted.remote(self._group, ray.get_runtime_context().get_node_id())
 
 
-class Beside(ControllerCallback):  # type: ignore[misc]
-    """Keeps a controller that runs away from the driver's node beside its workers, and leaves nothing behind there.
+class ControllerPlacement(ControllerCallback):  # type: ignore[misc]
+    """Starts the workers of a controller that is not on the driver's node on the controller's node, and leaves no files there.
 
     The head would need hundreds of MiB for the controllers of many groups. A node is released when nothing is reserved on it, so
     that a controller, which reserves nothing, belongs where its workers are. Where they do not fit at the moment (others may have

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 from augment.lookup.parameters import nearest
+from orchestration.cells.catalogue import Catalogue
+from orchestration.cells.resolved import ResolvedPoint
 from orchestration.errors import InputError, Mistake
 from trainers.job import JobPaths, JobRequest
 
-if TYPE_CHECKING:
-    from orchestration.cells.catalogue import Catalogue
-    from orchestration.cells.resolved import ResolvedPoint
-
 Scheduler = Literal["asha", "median", "none"]
 Search = Literal["all", "optuna"]
+METRIC: Final = "validation_error"
 HELD_OUT_SHARE: Final = 0.1
 MOST_HELD_OUT: Final = 5_000
 
@@ -85,6 +84,14 @@ class Screened:
     request: JobRequest
     epochs: int
     look_every: int
+
+
+def chosen_cell(config: Mapping[str, Any], cells: tuple[Screened, ...]) -> Screened | None:
+    """Return the cell that a configuration names, or None where no cell has its settings."""
+    if "cell" in config:
+        return cells[int(config["cell"])]
+    wanted = {(path, str(value)) for path, value in config.items()}
+    return next((cell for cell in cells if wanted <= set(cell.settings)), None)
 
 
 def screened_cells(

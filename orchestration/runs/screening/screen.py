@@ -11,22 +11,21 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from augment.heavy import scipy
+from clusters.connect import connect
+from eval.tables.column import Column, column_value
+from orchestration.cells.identity import ResolvedCell
+from orchestration.cells.resolved import ResolvedSweep
+from orchestration.engine.quiet import quiet
 from orchestration.errors import InputError, Mistake
 from orchestration.planning.missing_data import missing_datasets
-from orchestration.runs.screening.request import Screened, ScreenOptions, screened_cells
-from orchestration.runs.screening.trial import METRIC, screen_trial
+from orchestration.runs.screening.request import METRIC, Screened, ScreenOptions, chosen_cell, screened_cells
+from orchestration.settings import Settings
+from orchestration.store.files import FileStore
+from orchestration.sweeps.model import Sweep
 from trainers.job import JobPaths
-
-if TYPE_CHECKING:
-    from orchestration.cells.identity import ResolvedCell
-    from orchestration.cells.resolved import ResolvedSweep
-    from orchestration.settings import Settings
-    from orchestration.store.files import FileStore
-    from orchestration.sweeps.model import Sweep
-
 
 TUNE_THREAD: Final = "dreamgrid-tune"
 """What threads of this name print goes to a log."""
@@ -106,91 +105,16 @@ def screen(resolved: ResolvedSweep, *, options: ScreenOptions, settings: Setting
 
 def _tuned(wanted: tuple[Screened, ...], options: ScreenOptions, folder: Path) -> dict[str, dict[str, Any]]:
     """Return what trials reported last, by cell id; the trial that trained longest counts."""
-    from clusters.connect import connect
-    from orchestration.engine.quiet import quiet
 
     with quiet(folder / "tune.log"), connect(options.address):
+        from orchestration.runs.screening.tuning import tune_cells  # imports Ray, whose environment `connect` has set
+
         with ThreadPoolExecutor(1, thread_name_prefix=TUNE_THREAD) as thread:
-            results = thread.submit(_tune, wanted, options, folder).result()
+            results = thread.submit(tune_cells, wanted, options, folder).result()
         return _last_reports(results, wanted)
 
 
-def _tune(wanted: tuple[Screened, ...], options: ScreenOptions, folder: Path) -> Any:
-    from ray import tune
-
-    from orchestration.engine.groups.trial import keep_credentials_out_of_trials
-
-    keep_credentials_out_of_trials()
-    trainable = tune.with_resources(
-        tune.with_parameters(screen_trial, cells=wanted, threads=max(1, int(options.cpus))),
-        {"cpu": options.cpus, "gpu": options.gpus},
-    )
-    space, search, num_samples = _search(wanted, options)
-    tuner = tune.Tuner(
-        trainable,
-        param_space=space,
-        tune_config=tune.TuneConfig(
-            metric=METRIC,
-            mode="min",
-            scheduler=_scheduler(wanted, options),
-            search_alg=search,
-            num_samples=num_samples,
-            max_concurrent_trials=options.max_concurrent,
-            reuse_actors=True,
-        ),
-        run_config=tune.RunConfig(name="screen", storage_path=str(folder / "trials"), verbose=0),
-    )
-    return tuner.fit()
-
-
-def _search(wanted: Sequence[Screened], options: ScreenOptions) -> tuple[dict[str, Any] | None, Any, int]:
-    """Return search space, search algorithm and number of samples."""
-    from ray import tune
-
-    if options.search == "all":
-        return {"cell": tune.grid_search(list(range(len(wanted))))}, None, 1
-    try:
-        from ray.tune.search.optuna import OptunaSearch
-
-        algorithm = OptunaSearch(_space(wanted), metric=METRIC, mode="min", seed=0)
-    except (ImportError, AssertionError) as error:
-        mistake = Mistake(where="--search optuna", text="Optuna must be installed: pip install 'dreamgrid[search]'")
-        raise InputError("options", [mistake]) from error
-    return None, algorithm, options.trials
-
-
-def _space(wanted: Sequence[Screened]) -> dict[str, Any]:
-    """Return the settings in which the cells differ, each with its values."""
-    from ray import tune
-
-    values: dict[str, dict[str, None]] = {}
-    for cell in wanted:
-        for path, value in cell.settings:
-            values.setdefault(path, {})[value] = None
-    varying = {path: list(found) for path, found in values.items() if len(found) > 1}
-    shared = {path for path in varying if all(path in dict(cell.settings) for cell in wanted)}
-    if not shared:
-        return {"cell": tune.choice(list(range(len(wanted))))}
-    return {path: tune.choice(varying[path]) for path in sorted(shared)}
-
-
-def _scheduler(wanted: Sequence[Screened], options: ScreenOptions) -> Any:
-    from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, MedianStoppingRule
-
-    longest = max(cell.epochs for cell in wanted)
-    grace = min(options.grace_epochs, longest)
-    if options.scheduler == "asha":
-        return AsyncHyperBandScheduler(
-            time_attr="epoch", max_t=longest + 1, grace_period=grace, reduction_factor=options.reduction
-        )
-    if options.scheduler == "median":
-        return MedianStoppingRule(time_attr="epoch", grace_period=grace, min_samples_required=2)
-    return FIFOScheduler()
-
-
 def _last_reports(results: Any, wanted: Sequence[Screened]) -> dict[str, dict[str, Any]]:
-    from orchestration.runs.screening.trial import chosen_cell
-
     found: dict[str, dict[str, Any]] = {}
     for at in range(len(results)):
         result = results[at]
@@ -207,8 +131,6 @@ def _last_reports(results: Any, wanted: Sequence[Screened]) -> dict[str, dict[st
 
 def _full_runs(sweep: Sweep, cells: Sequence[ResolvedCell], store: FileStore) -> tuple[str, dict[str, float]]:
     """Return the first column of the table and, by cell id, its recorded values, turned so that lower is better."""
-    from eval.tables.column import Column, column_value
-
     error = Column("clean", "error")
     column = error if error in sweep.columns else sweep.columns[0]
     sign = 1.0 if column.spec.lower_is_better else -1.0

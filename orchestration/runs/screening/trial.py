@@ -7,16 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    import torch
+import torch
+from ray import tune
 
-    from eval.report import MetricReport
-    from orchestration.runs.screening.request import Screened
-    from trainers.job import EpochRow, JobRequest, TrainSummary
+from eval.report import MetricReport
+from orchestration.runs.screening.request import METRIC, Screened, chosen_cell
+from trainers.datasets.load import shared_split
+from trainers.errors import ImpossibleJob, JobStopped
+from trainers.job import EpochRow, JobRequest, TrainSummary
+from trainers.training.checkpoints import Checkpoints
+from trainers.training.group import OneWorker
+from trainers.training.inputs import checked_dataset
+from trainers.training.networks import build_classifier
+from trainers.training.order import validation_samples
+from trainers.worker.run_job import run_job
 
-METRIC: Final = "validation_error"
 BATCH: Final = 500
 
 
@@ -58,8 +65,6 @@ def screen_trial(config: Mapping[str, Any], *, cells: tuple[Screened, ...], thre
         cells: The cells.
         threads: CPU threads of the training.
     """
-    from ray import tune
-
     cell = chosen_cell(config, cells)
     if cell is None:
         tune.report({METRIC: 1.0, "epoch": 1, "cell_id": ""})
@@ -67,20 +72,8 @@ def screen_trial(config: Mapping[str, Any], *, cells: tuple[Screened, ...], thre
     run_stretches(cell, threads=threads, tell=tune.report)
 
 
-def chosen_cell(config: Mapping[str, Any], cells: tuple[Screened, ...]) -> Screened | None:
-    """Return the cell that a configuration names, or None where no cell has its settings."""
-    if "cell" in config:
-        return cells[int(config["cell"])]
-    wanted = {(path, str(value)) for path, value in config.items()}
-    return next((cell for cell in cells if wanted <= set(cell.settings)), None)
-
-
 def run_stretches(cell: Screened, *, threads: int, tell: Callable[[dict[str, Any]], None]) -> None:
     """Train a cell to its last epoch, telling epoch and held-out error after each stretch."""
-    from trainers.errors import JobStopped
-    from trainers.training.group import OneWorker
-    from trainers.worker.run_job import run_job
-
     request = replace(cell.request, threads=threads)
     until = cell.look_every
     while True:
@@ -104,15 +97,6 @@ def held_out_error(request: JobRequest, device: torch.device) -> float:
     Raises:
         ImpossibleJob: If nothing is held out.
     """
-    import torch
-
-    from trainers.datasets.load import shared_split
-    from trainers.errors import ImpossibleJob
-    from trainers.training.checkpoints import Checkpoints
-    from trainers.training.inputs import checked_dataset
-    from trainers.training.networks import build_classifier
-    from trainers.training.order import validation_samples
-
     dataset = checked_dataset(request)
     split = shared_split(dataset.name, "train", request.paths.data_root, request.paths.cache_dir)
     held_out = validation_samples(len(split.images), request.config.recipe)

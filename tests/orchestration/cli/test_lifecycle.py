@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from orchestration.cells.cell import Plan
 from orchestration.cells.load import load_sweep
 from orchestration.cli import main
 from orchestration.engine.options import RunOutcome
+from orchestration.engine.run import execute as execute_plan
 from orchestration.errors import InputError, SweepError
 from orchestration.evaluation.checkpoints import load_network
 from orchestration.planning.checkpoints import forget
@@ -277,9 +279,9 @@ def test_a_run_with_nothing_to_run_starts_nothing(
     settings: Settings, store: FileStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def never(*args: Any, **kwargs: Any) -> None:
-        raise AssertionError("the engine was started")
+        raise AssertionError("Ray was started")
 
-    monkeypatch.setattr("orchestration.engine.execute", never)
+    monkeypatch.setattr("orchestration.engine.run.connect", never)
     sweep = load_sweep("demo", size="smoke")
 
     made = run_sweep(sweep, settings=settings, store=store, mode="read-only")
@@ -296,9 +298,9 @@ def test_failed_cells_of_before_make_a_run_fail_and_force_forgets_first(
 
     def execute(plan: Plan, **kwargs: Any) -> RunOutcome:
         seen.append(plan)
-        return RunOutcome(status="complete", done=(), failed={}, unfinished=())
+        return execute_plan(replace(plan, cells=tuple(plan.set_aside)), **kwargs)  # without what would be trained
 
-    monkeypatch.setattr("orchestration.engine.execute", execute)
+    monkeypatch.setattr("orchestration.runs.run.execute", execute)
     sweep = load_sweep("demo", size="smoke")
     broken = smoke_plan(store).cells[1].train_key
     store.record_attempt(
@@ -330,7 +332,7 @@ def test_force_takes_over_no_checkpoint_recorded_or_not(
     def execute(*_: Any, **__: Any) -> RunOutcome:
         raise Killed
 
-    monkeypatch.setattr("orchestration.engine.execute", execute)
+    monkeypatch.setattr("orchestration.runs.run.execute", execute)
     with pytest.raises(Killed):
         run_sweep(
             load_sweep("demo", size="smoke"),

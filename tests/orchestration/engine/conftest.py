@@ -12,8 +12,8 @@ import pytest
 from clusters.connect import connect
 from eval.benchmarks.contract import BenchmarkRequest
 from orchestration.cells.cell import Cell, Plan, PlannedCell
-from orchestration.engine import LeaseTimings, RunOptions
 from orchestration.engine.observer import RunObserver
+from orchestration.engine.options import LeaseTimings, RunOptions
 from trainers.config import JobConfig, RecipeConfig
 from trainers.job import JobPaths
 

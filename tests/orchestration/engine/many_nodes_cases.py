@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from clusters.connect import QUIET_ENVIRONMENT, connect
-from orchestration.engine import execute
+from orchestration.engine.run import execute
 from orchestration.store.files import MemoryStore
 
 START_ATTEMPTS = 4

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from orchestration.engine import execute
 from orchestration.engine.groups.group import GroupPool
+from orchestration.engine.run import execute
 from orchestration.store.files import MemoryStore
 from trainers.config import JobConfig, RecipeConfig
 

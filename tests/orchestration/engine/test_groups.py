@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from clusters.placement import GroupShape, Placement
-from orchestration.engine import execute
 from orchestration.engine.groups import group as groups_module
 from orchestration.engine.groups.group import GroupPool
+from orchestration.engine.run import execute
 from orchestration.store.files import MemoryStore
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]

@@ -11,8 +11,8 @@ import pytest
 from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.cell import Plan
 from orchestration.cells.load import load_sweep
-from orchestration.engine import execute
 from orchestration.engine.groups.group import GroupPool
+from orchestration.engine.run import execute
 from orchestration.planning.plan import make_plan
 from orchestration.store.files import MemoryStore
 from trainers.job import JobPaths

@@ -153,8 +153,8 @@ def test_cells_run_one_at_a_time_and_cheapest_first_until_one_shows_life():
     assert isinstance(start, Start)
     assert start.key == "short"
     state.started("short", "g0", start.placement)
-    assert next_cell(state) == Wait(reason="the first cell has to show life", until=None)
-    state.has_shown_life = True
+    assert next_cell(state) == Wait(reason="the first cell has to prove itself", until=None)
+    state.has_proved_itself = True
     after = next_cell(state)
     assert isinstance(after, Start)
     assert after.key == "long"

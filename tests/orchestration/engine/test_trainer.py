@@ -21,7 +21,7 @@ def beside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
         context = SimpleNamespace(get_node_id=lambda: here)
         monkeypatch.setattr(trainer.ray, "get_runtime_context", lambda: context)
         monkeypatch.setattr(trainer, "available_resources_per_node", lambda: {here: free})
-        return trainer.Beside(driver_node="driver", scratch=str(tmp_path / "scratch"))
+        return trainer.ControllerPlacement(driver_node="driver", scratch=str(tmp_path / "scratch"))
 
     return build
 

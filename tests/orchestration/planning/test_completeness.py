@@ -13,7 +13,7 @@ from orchestration.cli import main
 from orchestration.engine.observer import RunObserver
 from orchestration.engine.options import RunOutcome
 from orchestration.planning.plan import make_plan
-from orchestration.runs.run import TruthfulEnd, run_sweep
+from orchestration.runs.run import CheckedCompletion, run_sweep
 from orchestration.settings import read_settings
 from orchestration.store.contract import Provenance, TrainingRecord
 from orchestration.store.open import open_store
@@ -133,7 +133,7 @@ def test_a_run_that_was_interrupted_stays_that(storage: Path) -> None:
     sweep = load_sweep(str(storage.parent / "s.yaml"))
     plan = make_plan(sweep, store=store)
 
-    TruthfulEnd([noted], plan, store).run_ended(plan, "interrupted")
+    CheckedCompletion([noted], plan, store).run_ended(plan, "interrupted")
 
     assert noted.ends == ["interrupted"]
 

@@ -62,7 +62,7 @@ def run(settings: Settings, store: FileStore, tmp_path: Path, monkeypatch: pytes
             record_cell(store, settings, cell.train_key, method=cell.config.method, seed=cell.config.seed)
         return RunOutcome(status="complete", done=(), failed={}, unfinished=())
 
-    monkeypatch.setattr("orchestration.engine.execute", execute)
+    monkeypatch.setattr("orchestration.runs.run.execute", execute)
 
     def run_file(text: str = FILE, *assignments: str) -> None:
         path = tmp_path / "mine.yaml"

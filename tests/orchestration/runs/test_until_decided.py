@@ -76,7 +76,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         keys = tuple(cell.train_key for cell in plan.to_run)
         return RunOutcome(status="complete", done=keys, computed=keys, failed={}, unfinished=())
 
-    monkeypatch.setattr("orchestration.engine.execute", execute)
+    monkeypatch.setattr("orchestration.runs.run.execute", execute)
     path = tmp_path / "demo.yaml"
     path.write_text(SWEEP)
 

@@ -1,33 +1,33 @@
-"""Which warm groups stand, and when they end: the part of the driver that thinks of groups and not of cells."""
+"""Which warm groups there are, and when they start and end: the part of the driver that decides on groups, not on cells."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from clusters.placement import Placement
+from orchestration.engine.groups.mailbox import Event
+from orchestration.engine.observer import RunObserver
+from orchestration.engine.options import RunOptions
+from orchestration.engine.schedule import ScheduleState
 from orchestration.planning.failures import classify
 
 if TYPE_CHECKING:
-    from clusters.placement import Placement
     from orchestration.engine.groups.group import GroupPool
-    from orchestration.engine.groups.mailbox import Event
-    from orchestration.engine.observer import RunObserver
-    from orchestration.engine.options import RunOptions
-    from orchestration.engine.schedule import ScheduleState
 
 DEATHS_WITHOUT_WORK: Final = 3
 """Times that a group may come up and die without having taken a job before the run ends: something is wrong for all cells."""
 
 
-class GroupKeeper:
+class GroupLifecycle:
     """Starts groups and ends them. Calls are made under the driver's lock.
 
     Args:
         pool: The groups.
         state: What the schedule knows of them.
         options: When groups are replaced.
-        observer: Is told when a group ends unasked.
-        keeps_groups: Whether groups outlive the run, so that none ends for lack of work.
+        observer: Notified when a group ends unasked.
+        keeps_groups: Whether groups outlive the run, so that none is ended for lack of work.
         clock: Monotonic seconds.
         halt: Ends the run with a reason.
     """
@@ -109,7 +109,7 @@ class GroupKeeper:
             group.nodes = event.values[1]
 
     def leave(self, nodes: frozenset[str]) -> frozenset[str]:
-        """End the groups that stand on nodes which are about to leave; return those whose job has to checkpoint and stop."""
+        """End the groups on nodes which are about to leave; return those whose job has to checkpoint and stop."""
         found = {name for name, group in self._pool.groups.items() if group.nodes & nodes and not group.is_ending}
         for name in sorted(found):
             self._pool.order(name, "stop")

@@ -1,0 +1,79 @@
+"""The part of a screening that is Ray Tune's: search space, scheduler, trials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, MedianStoppingRule
+
+from orchestration.engine.groups.trial import keep_credentials_out_of_trials
+from orchestration.errors import InputError, Mistake
+from orchestration.runs.screening.request import METRIC, Screened, ScreenOptions
+from orchestration.runs.screening.trial import screen_trial
+
+
+def tune_cells(wanted: tuple[Screened, ...], options: ScreenOptions, folder: Path) -> Any:
+    """Run the trials of a screening and return what Ray Tune reports of them."""
+    keep_credentials_out_of_trials()
+    trainable = tune.with_resources(
+        tune.with_parameters(screen_trial, cells=wanted, threads=max(1, int(options.cpus))),
+        {"cpu": options.cpus, "gpu": options.gpus},
+    )
+    space, search, num_samples = _search(wanted, options)
+    tuner = tune.Tuner(
+        trainable,
+        param_space=space,
+        tune_config=tune.TuneConfig(
+            metric=METRIC,
+            mode="min",
+            scheduler=_scheduler(wanted, options),
+            search_alg=search,
+            num_samples=num_samples,
+            max_concurrent_trials=options.max_concurrent,
+            reuse_actors=True,
+        ),
+        run_config=tune.RunConfig(name="screen", storage_path=str(folder / "trials"), verbose=0),
+    )
+    return tuner.fit()
+
+
+def _search(wanted: Sequence[Screened], options: ScreenOptions) -> tuple[dict[str, Any] | None, Any, int]:
+    """Return search space, search algorithm and number of samples."""
+    if options.search == "all":
+        return {"cell": tune.grid_search(list(range(len(wanted))))}, None, 1
+    try:
+        from ray.tune.search.optuna import OptunaSearch
+
+        algorithm = OptunaSearch(_space(wanted), metric=METRIC, mode="min", seed=0)
+    except (ImportError, AssertionError) as error:
+        mistake = Mistake(where="--search optuna", text="Optuna must be installed: pip install 'dreamgrid[search]'")
+        raise InputError("options", [mistake]) from error
+    return None, algorithm, options.trials
+
+
+def _space(wanted: Sequence[Screened]) -> dict[str, Any]:
+    """Return the settings in which the cells differ, each with its values."""
+    values: dict[str, dict[str, None]] = {}
+    for cell in wanted:
+        for path, value in cell.settings:
+            values.setdefault(path, {})[value] = None
+    varying = {path: list(found) for path, found in values.items() if len(found) > 1}
+    shared = {path for path in varying if all(path in dict(cell.settings) for cell in wanted)}
+    if not shared:
+        return {"cell": tune.choice(list(range(len(wanted))))}
+    return {path: tune.choice(varying[path]) for path in sorted(shared)}
+
+
+def _scheduler(wanted: Sequence[Screened], options: ScreenOptions) -> Any:
+    longest = max(cell.epochs for cell in wanted)
+    grace = min(options.grace_epochs, longest)
+    if options.scheduler == "asha":
+        return AsyncHyperBandScheduler(
+            time_attr="epoch", max_t=longest + 1, grace_period=grace, reduction_factor=options.reduction
+        )
+    if options.scheduler == "median":
+        return MedianStoppingRule(time_attr="epoch", grace_period=grace, min_samples_required=2)
+    return FIFOScheduler()
