@@ -153,7 +153,7 @@ def complete(
         started = time.monotonic()
         _run(cell, settings, store)
         seconds = time.monotonic() - started
-        label = cell.cell.row or cell.cell.method
+        label = cell.cell.row or cell.config.method
         sys.stderr.write(f"{name}: {label}, seed {cell.cell.seed}: {seconds:.0f} s ({number} of {len(by_seed)})\n")
     (table,) = recorded_tables(resolved, store)
     return table

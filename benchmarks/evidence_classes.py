@@ -73,7 +73,7 @@ def recorded_classes(name: str, *, settings: Settings, score: ScoreName) -> dict
         for key, report in result.reports.items() if result else ():
             if key in wanted and report.outcome is not None:
                 found = by_class(report.outcome.arrays, labels, score)
-                rows.setdefault(cell.cell.row or cell.cell.method, {})[cell.cell.seed] = found
+                rows.setdefault(cell.cell.row or cell.config.method, {})[cell.cell.seed] = found
     return rows
 
 

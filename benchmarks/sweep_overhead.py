@@ -147,7 +147,7 @@ def noop_plan(num_cells: int) -> Plan:
     from trainers.recipes import RECIPES
 
     def planned(seed: int) -> PlannedCell:
-        cell = Cell(method="baseline", dataset="digits", model="small-cnn", recipe="noop", seed=seed, row="noop")
+        cell = Cell(seed=seed, row="noop")
         recipe = RECIPES["noop"].config
         config = JobConfig(
             method="baseline", method_params={}, dataset="digits", model="small-cnn", recipe=recipe, seed=seed

@@ -21,7 +21,7 @@ from trainers.datasets.user_folder import key_name
 def benchmark_request(resolver: Resolver, name: str, given: Mapping[str, Any], dataset: Any) -> BenchmarkRequest:
     """Return the request of a benchmark on the networks of a dataset.
 
-    Files that are absent or the published ones stand in the key with what is published of them; others with their content.
+    Files that are absent or the published ones are in the key with what is published of them; others with their content.
 
     Args:
         resolver: What points may name, and what is remembered of datasets.

@@ -21,43 +21,23 @@ Mode = Literal["cached", "retry", "force", "read-only"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One point: method, dataset, model, recipe, hyper-parameters, seed.
+    """A cell in the words of its sweep; everything that is trained and evaluated is in its `JobConfig`.
 
     Attributes:
-        method: Key of `METHODS`, or several joined by "+" ("pixmix+cutmix").
-        dataset: Key of `DATASETS`.
-        model: Name that `MODELS` understands.
-        recipe: Key of `RECIPES`.
-        seed: Seed of the cell.
-        params: Hyper-parameters of the method that differ from its defaults for this dataset.
-        train: Fields of the recipe that differ from it.
-        model_params: Options of the model that differ from its defaults.
-        mixing_set: Key of `MIXING_SETS`, or None for the method's default.
-        mixing_set_params: Options of the mixing set (number of images and so on).
-        outliers: Name of the outlier stream, or None for the method's default.
-        released: Key of `CHECKPOINTS`: the row is that released network's, and nothing is trained; or None.
+        row: Label of the row that it belongs to; "" for a cell that others build on. No part of any key.
+        seed: Its seed.
+        recipe: Name of the recipe that it is trained by, before the row changes it.
+        params: Hyper-parameters that its row sets.
+        train: Fields of the recipe that its row sets.
         imported: Name of another suite's results: the row shows them, and there is nothing to train or to evaluate; or None.
-        normalize: How images are normalised for the released network, where it is not as published; or None.
-        init_from: The cell whose weights this one starts from, or None.
-        row: Label of the row that the cell belongs to in its sweep's table; no part of any key.
     """
 
-    method: str
-    dataset: str
-    model: str
-    recipe: str
-    seed: int
+    row: str = ""
+    seed: int = 0
+    recipe: str = ""
     params: Mapping[str, Scalar] = field(default_factory=dict)
     train: Mapping[str, object] = field(default_factory=dict)
-    model_params: Mapping[str, Scalar] = field(default_factory=dict)
-    mixing_set: str | None = None
-    mixing_set_params: Mapping[str, Scalar] = field(default_factory=dict)
-    outliers: str | None = None
-    released: str | None = None
     imported: str | None = None
-    normalize: object = None
-    init_from: Cell | None = None
-    row: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

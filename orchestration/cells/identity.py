@@ -76,7 +76,7 @@ class ResolvedCell:
         config = replace(self.config, seed=seed, init_from=parent.train_key if parent else None)
         return replace(
             self,
-            cell=replace(self.cell, seed=seed, init_from=parent.cell if parent else None),
+            cell=replace(self.cell, seed=seed),
             config=config,
             train_key=train_key(self.identity, config),
             parent=parent,

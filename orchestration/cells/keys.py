@@ -1,6 +1,6 @@
 """Canonical JSON and its hash: the one way in which this project turns values into identities.
 
-Two values have the same key exactly when they say the same: the order of mappings, tuple or list, `1` or `1.0`, and the Python
+Two values have the same key exactly when they mean the same: the order of mappings, tuple or list, `1` or `1.0`, and the Python
 version make no difference. What has no exact JSON form (NaN, sets, objects) is refused.
 """
 

@@ -96,8 +96,8 @@ def _parse(text: str, subject: str) -> LoadedFile:
     """Parse one text once a process: a union reads its parts, and the list of sweeps each part several times."""
     document, mistakes = parse_yaml(text, subject=subject)
     file, more = parse_document(document)
-    told = [*mistakes, *(each for each in more if each.where not in {mistake.where for mistake in mistakes})]
-    return LoadedFile(subject=subject, document=document, file=file, mistakes=tuple(told))
+    found = [*mistakes, *(each for each in more if each.where not in {mistake.where for mistake in mistakes})]
+    return LoadedFile(subject=subject, document=document, file=file, mistakes=tuple(found))
 
 
 def load_sweep_file(name_or_path: str) -> SweepFile:
@@ -159,7 +159,7 @@ def read_sweep(
         name_or_path: Name of a built-in sweep, or path of a YAML file.
         size: "full", "smoke" or "small".
         overrides: What options change.
-        catalogue: What cells may name; where it is given, mistakes of names and types are told together with those of shape.
+        catalogue: What cells may name; where it is given, mistakes of names and types are reported together with those of shape.
 
     Raises:
         InputError: With all mistakes of the file at once.

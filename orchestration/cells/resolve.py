@@ -43,7 +43,7 @@ def resolve_sweep(sweep: Sweep, catalogue: Catalogue, *, source: str = "") -> Re
 def try_resolve_sweep(
     sweep: Sweep, catalogue: Catalogue, *, found: Sequence[Mistake] = ()
 ) -> tuple[ResolvedSweep, list[Mistake]]:
-    """Resolve every point of a sweep, part by part for a union, and return the mistakes beside what could be resolved.
+    """Resolve every point of a sweep, part by part for a union, and return the mistakes with what could be resolved.
 
     Args:
         sweep: What is wanted.
@@ -92,7 +92,7 @@ def _try_resolve_leaf(
 def without_taker(resolved: ResolvedSweep) -> list[Mistake]:
     """Return a mistake for every mixing set or outlier stream that rows name themselves and whose methods take none.
 
-    Otherwise one cell would stand in two rows, each under the name of another set.
+    Otherwise one cell would be in two rows, each under the name of another set.
     """
     taken: dict[tuple[str, tuple[str | int, ...]], bool] = {}
     for each in resolved.points:

@@ -191,7 +191,7 @@ class CellResolver(Configuration):
         wanted = self.sweep.benchmarks
         benchmarks = tuple(BenchmarkRequest(name=each, params={}, key=report_key(key, each)) for each in wanted)
         return ResolvedCell(
-            cell=Cell(**names, recipe="released", seed=0, imported=name, row=self.row),
+            cell=Cell(row=self.row, recipe="released", imported=name),
             config=config,
             train_key=key,
             dataset_identity=dataset.identity,
@@ -262,12 +262,13 @@ class CellResolver(Configuration):
         parent: ResolvedCell | None = None,
         visualised: ResolvedCell | None = None,
     ) -> ResolvedCell:
-        values = ("method", "dataset", "model", "recipe", "mixing_set", "outliers", "released", "normalize")
-        named: dict[str, Any] = {name: self.value(name) for name in values}
-        named |= {name: self.group(name) for name in ("params", "train", "model_params", "mixing_set_params")}
-        cell = Cell(**named, seed=0, init_from=parent.cell if parent is not None else None, row=self.row)
         return ResolvedCell(
-            cell=cell,
+            cell=Cell(
+                row=self.row,
+                recipe=str(self.value("recipe")),
+                params=self.group("params"),
+                train=self.group("train"),
+            ),
             config=config,
             train_key=train_key(identity, config),
             dataset_identity=_dataset_key(files, config),

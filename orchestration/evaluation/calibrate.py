@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from eval.benchmarks.contract import BenchmarkRequest
     from eval.report import MetricReport
     from orchestration.cells.cell import PlannedCell
-    from orchestration.planning.costs.estimate import Machine
+    from orchestration.planning.costs.machines import Machine
     from orchestration.settings import Settings
     from trainers.datasets.contract import DatasetSpec
     from trainers.job import EpochRow, TrainSummary

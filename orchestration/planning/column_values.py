@@ -24,7 +24,7 @@ SHOWN_CELLS = 5
 class ColumnValue:
     """A column's value with its marks; None where it is undefined for what was evaluated, with the reason.
 
-    The spread is that which another suite's file gives beside an imported value.
+    The spread is that which another suite's file gives for an imported value.
     """
 
     value: float | None
@@ -113,7 +113,7 @@ def unfilled(cells: Iterable[ResolvedCell | PlannedCell], results: Mapping[str, 
 
 
 def shown_column(column: Column, request: BenchmarkRequest) -> Column:
-    """Return the column that a value of a request stands in."""
+    """Return the column of a value of a request."""
     return replace(column, is_own=True) if request.is_own else column
 
 

@@ -70,7 +70,7 @@ _PEER_PHRASES: Final[tuple[str, ...]] = (
     "nccl communicator was aborted",
     "distnetworkerror",
 )
-"""What a healthy rank says when the other end of a collective is gone."""
+"""What a healthy rank reports when the other end of a collective is gone."""
 
 _LOSSES: Final[frozenset[str]] = frozenset({"ActorDiedError", "NodeDiedError", "WorkerHealthCheckFailedError"})
 _LEAVING_WORDS: Final[tuple[str, ...]] = ("preempted", "received sigterm")
@@ -90,16 +90,16 @@ _BY_WEIGHT: Final[tuple[ErrorClass, ...]] = (
 
 
 def classify(failures: Sequence[RankFailure]) -> tuple[ErrorClass, str]:
-    """Return the error class and the text of an attempt from what its ranks said.
+    """Return the error class and the text of an attempt from what its ranks reported.
 
     Args:
-        failures: What each failing rank said, in any order; empty when the group vanished without a word.
+        failures: What each failing rank reported, in any order; empty when the group vanished without a report.
 
     Returns:
         The class of the rank that failed first in causal order, and its message with the rank.
     """
     if not failures:
-        return "worker-died", "the worker group ended without a word"
+        return "worker-died", "the worker group ended without a report"
     ranked = sorted(((_class_of(one), one) for one in failures), key=lambda pair: _BY_WEIGHT.index(pair[0]))
     error_class, cause = ranked[0]
     place = f"rank {cause.rank}: " if cause.rank >= 0 else ""

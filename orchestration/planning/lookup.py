@@ -1,4 +1,4 @@
-"""What is recorded of resolved cells, asked for in one call that says what will be looked at."""
+"""What is recorded of cells, in one request that names every report which will be read."""
 
 from __future__ import annotations
 

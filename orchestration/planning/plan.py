@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from eval.benchmarks.contract import BenchmarkRequest
 from orchestration.cells.catalogue import Catalogue
-from orchestration.cells.cell import Cell, Mode, Plan, PlannedCell
+from orchestration.cells.cell import Mode, Plan, PlannedCell
 from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.resolved import ResolvedSweep
 from orchestration.errors import InputError, Mistake, command
@@ -24,7 +24,7 @@ def make_plan(
 ) -> Plan:
     """Return what a sweep wants and what of it is recorded.
 
-    Equal cells are one cell, whatever rows they stand in. Cells that others start from join as supporting cells, parents
+    Equal cells are one cell, whatever rows they are in. Cells that others start from join as supporting cells, parents
     before children, as long as one of those others is still to be trained.
 
     Args:
@@ -102,23 +102,18 @@ def _merged(cells: Sequence[ResolvedCell]) -> dict[str, ResolvedCell]:
 
 def _check_imported(cells: Sequence[ResolvedCell], results: Mapping[str, CellResult]) -> None:
     """Refuse rows that show what was not imported into this storage: nothing could ever fill them."""
-    missing = {cell.train_key: cell.cell for cell in cells if cell.cell.imported and cell.train_key not in results}
-    if missing:
-        mistakes = [
-            Mistake(
-                where="imported",
-                text=f"row '{cell.row}' shows '{cell.imported}', but nothing of that name was imported for {cell.dataset}; "
-                f"bring it in with `{_import_command(cell)}`",
-            )
-            for cell in missing.values()
-        ]
+    missing = {cell.train_key: cell for cell in cells if cell.cell.imported and cell.train_key not in results}
+    mistakes = []
+    for cell in missing.values():
+        name, dataset = str(cell.cell.imported), cell.config.dataset
+        bring = command("import", "FILE", options=("--format", "SUITE", "--name", name, "--dataset", dataset))
+        text = (
+            f"row '{cell.cell.row}' shows '{name}', but nothing of that name was imported for {dataset}; "
+            f"bring it in with `{bring}`"
+        )
+        mistakes.append(Mistake(where="imported", text=text))
+    if mistakes:
         raise InputError("sweep", mistakes)
-
-
-def _import_command(cell: Cell) -> str:
-    return command(
-        "import", "FILE", options=("--format", "SUITE", "--name", str(cell.imported), "--dataset", cell.dataset)
-    )
 
 
 def _as_imported(cell: ResolvedCell, results: Mapping[str, CellResult]) -> ResolvedCell:

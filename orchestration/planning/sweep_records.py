@@ -26,7 +26,7 @@ def record_sweep(resolved: ResolvedSweep, store: ResultsStore) -> None:
     """
     sweep, cells = resolved.sweep, resolved.cells
     found: dict[str, SweptCell] = {}
-    for cell in cells:  # its rows first: a cell that others start from may stand in a row itself
+    for cell in cells:  # its rows first: a cell that others start from may be in a row itself
         found.setdefault(cell.train_key, _swept(cell, cell.cell.row))
     for cell in cells:
         for parent in cell.ancestors:

@@ -11,7 +11,8 @@ from orchestration.cells.cell import Mode
 from orchestration.cells.load import full_size
 from orchestration.cells.resolved import ResolvedSweep
 from orchestration.engine.observer import RunObserver
-from orchestration.planning.costs.estimate import estimate, read_machine
+from orchestration.planning.costs.estimate import estimate
+from orchestration.planning.costs.machines import read_machine
 from orchestration.planning.plan import make_plan
 from orchestration.results.claims import evaluate_claims
 from orchestration.results.compare import compared

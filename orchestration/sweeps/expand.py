@@ -1,4 +1,4 @@
-"""Expansion: a sweep file, a size and overrides -> an ordered list of points, with every mistake told.
+"""Expansion: a sweep file, a size and overrides -> an ordered list of points, with every mistake.
 
 The order of precedence, lowest first: `base`, the point's own settings, `set` of the size, `rows` of the size, `--set`.
 """
@@ -142,7 +142,7 @@ class _Expansion:
             if len(listed) * seeds > limit:
                 self._note(
                     ("axes",),
-                    f"a sweep may hold {limit} cells, seeds included, and this one holds more; split it, "
+                    f"a sweep may have {limit} cells, seeds included, and this one has more; split it, "
                     "or raise `cell_limit` in the file",
                 )
                 self.broken |= {"axes"}
@@ -231,7 +231,7 @@ class _Expansion:
 
     @cached_property
     def _axis_names(self) -> dict[str, str]:
-        """Path of an axis -> its name in labels: the last part where that tells it from the other axes, else the path."""
+        """Path of an axis -> its name in labels: the last part where no other axis ends like it, else the path."""
         paths = [*self.axes.grid, *self.axes.one_at_a_time]
         ends = Counter(path.rpartition(".")[2] for path in dict.fromkeys(paths))
         return {path: end if ends[end := path.rpartition(".")[2]] == 1 else path for path in paths}

@@ -1,4 +1,4 @@
-"""Settings that a size or an option forces over what a row says of itself.
+"""Settings that a size or an option forces over what a row sets itself.
 
 A row must not carry the label of a value that did not run. A label stands for the values of its axes, for what names the row
 where it sets that itself (its method and what belongs to it), for a setting that rows set differently, and for what it mentions:
@@ -110,9 +110,9 @@ def _is_claimed(each: Listed, path: str, old: Setting, varied: frozenset[str]) -
 
 
 def _mentions(label: str, path: str, value: Any, *, is_own: bool) -> bool:
-    """Whether a label names a value: a word as such, a number beside the name of its setting or its initials ("wd 0.1").
+    """Whether a label names a value: a word as such, a number next to the name of its setting or its initials ("wd 0.1").
 
-    A number that the row itself sets needs no name beside it.
+    A number that the row itself sets needs no name next to it.
     """
     if isinstance(value, bool) or value is None or isinstance(value, list | dict):
         return False
@@ -147,7 +147,10 @@ def _collapsed(listed: Sequence[Listed], forced: Forced) -> list[tuple[Path, str
         for path in differing if known.row != each.row else ():
             found.setdefault((own[path].origin, path), {}).update(dict.fromkeys((known.row, each.row)))
     return [
-        (origin, f"{path} is what tells {', '.join(map(repr, rows))} apart, and here they would be one and the same")
+        (
+            origin,
+            f"{path} is the difference between {', '.join(map(repr, rows))}, and here they would be one and the same",
+        )
         for (origin, path), rows in found.items()
     ]
 

@@ -49,7 +49,7 @@ def laid_out(sweep: Sweep, observations: Iterable[Observation], *, columns: Sequ
 def shown_title(sweep: Sweep) -> str:
     """Return the caption of a sweep's table.
 
-    The title speaks of the full size as the file has it: a smaller one says on what it ran, and options say what they set.
+    The title is about the full size: a smaller one adds the datasets it ran on, and options add what they set.
     """
     parts = [sweep.title]
     if sweep.size != "full":
@@ -62,7 +62,7 @@ def shown_title(sweep: Sweep) -> str:
 
 
 def place_of(sweep: Sweep, point: Point) -> tuple[str, str]:
-    """Return where the values of a point stand in the table: its row, and its place across in a matrix, else ""."""
+    """Return the place of a point in the table: its row, and its place across in a matrix, else ""."""
     matrix = sweep.table.matrix if sweep.table is not None else None
     if matrix is None:
         return point.row, ""

@@ -12,7 +12,7 @@ PATTERNS: Final[Mapping[str, str]] = {
     r"^[a-z0-9][a-z0-9-]{0,63}$": "lower-case letters, digits and hyphens, at most 64, beginning with a letter or digit",
     r"^[a-z0-9-]+/[a-z0-9-]+(/[^\s/](.*\S)?)?$": "written <benchmark>/<metric> or <benchmark>/<metric>/<detail>",
 }
-"""Pattern -> what it stands for."""
+"""Pattern -> its meaning."""
 
 _KINDS: Final[Mapping[str, str]] = {
     "string": "a text",

@@ -1,7 +1,7 @@
 """Sweeps: what a sweep file in one of its sizes, with overrides, comes to (`orchestration.sweeps.expand` makes them).
 
 A point is a flat mapping of dotted paths to values, each with the place that it comes from, so that a later mistake
-(an unknown method, a wrong type) is told with its line. `orchestration.cells.resolve` turns points into cells and their
+(an unknown method, a wrong type) is reported with its line. `orchestration.cells.resolve` turns points into cells and their
 identities.
 """
 
@@ -127,7 +127,7 @@ class Sweep:
 
     @property
     def label(self) -> str:
-        """Name under which results are shown: sizes other than the full one are told apart."""
+        """Name under which results are shown: with the size unless it is the full one."""
         return label_of(self.name, self.size)
 
 

@@ -55,7 +55,7 @@ class PointPatch(StrictModel):
         default=None,
         description="Name of another suite's results, brought in by `dreamgrid import`, that the row shows",
     )
-    normalize: JsonValue = Field(  # a name, "MEAN STD" or [mean, std]: told apart where it is read, in words of our own
+    normalize: JsonValue = Field(  # a name, "MEAN STD" or [mean, std]: read by `trainers.models.weights.normalisation`
         default=None,
         description="How images are normalised for the released network of the row, where it is not as published: "
         "imagenet, none, half, ..., 'MEAN STD', or [mean, std]",
@@ -111,7 +111,7 @@ class TableSpec(StrictModel):
 class SizeSpec(StrictModel):
     """A smaller edition of a sweep that runs the same code: what is set on every cell, stand-ins, and what is left out."""
 
-    set: PointPatch = Field(default_factory=PointPatch, description="Set on every cell, over what its row says")
+    set: PointPatch = Field(default_factory=PointPatch, description="Set on every cell, over what its row sets")
     rows: dict[str, PointPatch] = Field(default_factory=dict, description="Set on the cells of one row, over `set`")
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] | None = None
     workers: Annotated[int, Field(ge=1)] | None = None
@@ -128,7 +128,7 @@ class SizeSpec(StrictModel):
 
 
 class SweepFile(StrictModel):
-    """A sweep as it stands in a file."""
+    """A sweep as its file has it."""
 
     name: SweepName
     title: Name
@@ -236,7 +236,7 @@ def _mistake(error: Mapping[str, Any], document: Document) -> Mistake:
 
 
 def _real_path(loc: tuple[str | int, ...], value: Any) -> Path:
-    """Cut a location to the parts that stand in the file (pydantic adds names of union members and '[key]')."""
+    """Cut a location to the parts that the file has (pydantic adds names of union members and '[key]')."""
     path: list[str | int] = []
     for index, part in enumerate(loc):
         inside = isinstance(value, dict) and part in value

@@ -30,7 +30,7 @@ _FLOAT = re.compile(r"^[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)(?:[eE][-+]?[0-9]+
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A parsed file: its values, the line (from 1) at which the value of each path stands, and the text itself."""
+    """A parsed file: its values, the line (from 1) of the value at each path, and the text itself."""
 
     value: Any
     lines: Mapping[Path, int]
@@ -64,13 +64,13 @@ def read_yaml(text: str, *, subject: str) -> Document:
 
 
 def parse_yaml(text: str, *, subject: str) -> tuple[Document, list[Mistake]]:
-    """Parse YAML into plain values with their lines, and return the mistakes beside what could be read.
+    """Parse YAML into plain values with their lines, and return the mistakes with what could be read.
 
     Raises:
         InputError: If the text is not one YAML document within the limits of this module.
     """
     if len(text.encode("utf-8", errors="replace")) > MAX_FILE_BYTES:
-        raise _refusal(subject, f"a sweep file holds at most {MAX_FILE_BYTES} bytes; split it into several sweeps")
+        raise _refusal(subject, f"a sweep file has at most {MAX_FILE_BYTES} bytes; split it into several sweeps")
     loader_class = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         root = yaml.compose(text, Loader=loader_class)
@@ -137,10 +137,10 @@ class _Builder:
         self._count += 1
         line = node.start_mark.line + 1
         if self._count > MAX_NODES:
-            raise _refusal(self.subject, f"a sweep file holds at most {MAX_NODES} values, aliases expanded", line)
+            raise _refusal(self.subject, f"a sweep file has at most {MAX_NODES} values, aliases expanded", line)
         if len(path) > MAX_DEPTH:
             raise _refusal(
-                self.subject, f"values may be nested {MAX_DEPTH} deep at most; an alias may not hold itself", line
+                self.subject, f"values may be nested {MAX_DEPTH} deep at most; an alias may not contain itself", line
             )
         self.lines[path] = line
         if node.tag not in _PLAIN_TAGS:

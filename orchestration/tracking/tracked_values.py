@@ -142,7 +142,7 @@ def _varying(params: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
 
 
 def _row(planned: PlannedCell) -> str:
-    return planned.cell.row or planned.cell.method
+    return planned.cell.row or planned.config.method
 
 
 def _all_columns(plan: Plan) -> list[Column]:

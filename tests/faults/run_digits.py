@@ -46,7 +46,7 @@ def planned(seed: int, epochs: int, store) -> PlannedCell:
     )
     key = hashlib.sha256(repr(config).encode()).hexdigest()
     return PlannedCell(
-        cell=Cell(method="baseline", dataset="digits", model="small-cnn", recipe="digits", seed=seed),
+        cell=Cell(seed=seed),
         train_key=key,
         config=config,
         dataset_identity="",

@@ -10,7 +10,7 @@ from orchestration.cells.keys import plain
 
 
 def described(cell: ResolvedCell, *, without: Sequence[str] = ("seed",)) -> dict[str, Any]:
-    """Return the settings of a cell that a reader would compare; a parent stands for its own settings."""
+    """Return the settings of a cell that a reader would compare; a parent is named by its method."""
     config = {name: value for name, value in plain(cell.config).items() if name not in without}
     config["init_from"] = cell.parents[-1].config.method if cell.config.init_from else None
     mixing_set = config.get("mixing_set")
@@ -26,13 +26,13 @@ def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[tupl
 
 
 def differing_settings(first: ResolvedCell, second: ResolvedCell) -> list[str]:
-    """Return "severity (1 and 3)" for everything in which two cells differ beside their seed, their parents included."""
+    """Return "severity (1 and 3)" for everything in which two cells differ besides their seed, their parents included."""
     found = differences(described(first), described(second))
     lines = [f"{spoken(path)} ({shown(path, ours)} and {shown(path, theirs)})" for path, ours, theirs in found]
     for one, other in zip(first.parents, second.parents, strict=False):
         if one.train_key != other.train_key and one.config.seed == other.config.seed:
             lines += [f"{line} of the cell that it builds on" for line in differing_settings(one, other)]
-    return list(dict.fromkeys(lines)) or ["the data or the code that their keys stand for"]
+    return list(dict.fromkeys(lines)) or ["the data or the code in their keys"]
 
 
 def flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a table refuses, told by the plan: it lays out the table that its cells will stand in, before anything runs."""
+"""What a table refuses, reported by the plan: it lays out the table of its cells before anything runs."""
 
 from __future__ import annotations
 
@@ -80,11 +80,11 @@ def _one_each(sweep: Sweep) -> Iterator[Observation]:
 def _row_mistakes(resolved: ResolvedSweep) -> Iterator[Mistake]:
     """Rows whose label stands for cells that differ in more than their seed."""
     first: dict[tuple[str, int], ResolvedCell] = {}
-    told: set[str] = set()
+    reported: set[str] = set()
     for each in resolved.points:
         known = first.setdefault((each.row, each.seed), each.cell)
-        if known.train_key != each.cell.train_key and each.row not in told:
-            told.add(each.row)
+        if known.train_key != each.cell.train_key and each.row not in reported:
+            reported.add(each.row)
             text = (
                 f"row '{each.row}' stands for cells that differ in more than their seed: "
                 f"{_differing(known, each.cell)}; give each its own label"
@@ -93,7 +93,7 @@ def _row_mistakes(resolved: ResolvedSweep) -> Iterator[Mistake]:
 
 
 def _matrix_mistakes(resolved: ResolvedSweep) -> Iterator[Mistake]:
-    """Entries of a matrix that more than one cell of a seed would stand in, and factors that no cell sets."""
+    """Entries of a matrix with more than one cell of a seed, and factors that no cell sets."""
     sweep = resolved.sweep
     axes = sweep.table.matrix if sweep.table is not None else None
     if axes is None:
@@ -165,7 +165,7 @@ def _is_named(path: str, name: str) -> bool:
 
 
 def _says(text: str, value: Any) -> bool:
-    """Whether a text in a label names a value, or is of a kind that cannot be told (a list)."""
+    """Whether a text in a label names a value, or is of a kind that no label can name (a list)."""
     if isinstance(value, list | tuple | dict):
         return True
     said = plain_scalar(text)

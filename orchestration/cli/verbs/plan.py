@@ -14,14 +14,8 @@ from orchestration.cells.checks.tables import unmatched_tables
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_DONE, columns, count, echo_damage, echo_err, emit
 from orchestration.errors import InputError, Mistake, command
-from orchestration.planning.costs.estimate import (
-    PRICE_FILE,
-    Machine,
-    PlanCost,
-    estimate,
-    read_machine,
-    recorded_experience,
-)
+from orchestration.planning.costs.estimate import PlanCost, estimate, recorded_experience
+from orchestration.planning.costs.machines import PRICE_FILE, Machine, read_machine
 from orchestration.planning.plan import make_plan
 from orchestration.planning.sweep_records import recorded_otherwise
 from orchestration.sweeps.model import Sweep

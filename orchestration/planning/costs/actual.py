@@ -10,7 +10,7 @@ from eval.benchmarks.contract import BenchmarkRequest
 from orchestration.cells.catalogue import Catalogue
 from orchestration.cells.cell import PlannedCell
 from orchestration.cells.identity import ResolvedCell
-from orchestration.planning.costs.estimate import DEFAULT_MACHINE, Machine, read_machine
+from orchestration.planning.costs.machines import DEFAULT_MACHINE, Machine, read_machine
 from orchestration.planning.costs.operations import CostModel, image_flops, training_flops, unknown_line
 from orchestration.store.contract import CellResult
 from orchestration.store.measured import images_seen

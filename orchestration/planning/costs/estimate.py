@@ -7,59 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Final, Literal
 
-from augment.lookup.parameters import nearest
 from eval.benchmarks.contract import BenchmarkRequest
 from orchestration.cells.catalogue import Catalogue
 from orchestration.cells.cell import Plan, PlannedCell
 from orchestration.errors import InputError, Mistake
+from orchestration.planning.costs.machines import Machine, read_machine
 from orchestration.planning.costs.operations import CostModel, unknown_line, weights_of
 from orchestration.planning.lookup import whole_results
 from orchestration.store.contract import CorruptRecordError, Experience, OnDamage, ResultsStore
 from orchestration.store.measured import experience_of, training_images
-from orchestration.sweeps.yaml_reader import read_yaml
 from trainers.config import JobConfig
 from trainers.datasets.contract import DatasetSpec
 
-PRICE_FILE: Final = Path(__file__).parent / "prices.yaml"
-DEFAULT_MACHINE: Final = "cpu-core"
 BYTES_PER_WEIGHT: Final = 4
 CHECKPOINT_OVERHEAD: Final = 65_536
 READ_AT_MOST: Final = 2_000
 """Recorded cells that are read to learn from; more would cost more than they teach."""
 
 Source = Literal["recorded", "calibration", "operations", "unknown"]
-DeviceType = Literal["cpu", "cuda"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
-    """A machine of a price file.
-
-    Attributes:
-        name: Its name there.
-        devices: Devices that it has.
-        price_per_hour: Price of all of it.
-        tflops: Sustained rate of a device in TFLOP/s, for fp32.
-        currency: Of the price.
-        device_type: What its devices are.
-        tflops_bf16: The rate for bf16, where the file has one.
-    """
-
-    name: str
-    devices: int
-    price_per_hour: float
-    tflops: float
-    currency: str
-    device_type: DeviceType = "cuda"
-    tflops_bf16: float | None = None
-
-    def seconds(self, flops: float | None, precision: str = "fp32") -> float | None:
-        """Return how long a device computes so many operations; None where they are unknown."""
-        tflops = (self.tflops_bf16 if precision == "bf16" else None) or self.tflops
-        return None if flops is None else flops / (tflops * 1e12)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +88,7 @@ class PlanCost:
 
     @property
     def money(self) -> float:
-        """Price of the device-hours; what stands idle beside them is not counted."""
+        """Price of the device-hours; idle devices are not counted."""
         return self.device_hours / self.machine.devices * self.machine.price_per_hour
 
     @property
@@ -141,45 +108,6 @@ class PlanCost:
             for source in cell.sources:
                 counts[source] = counts.get(source, 0) + 1
         return counts
-
-
-def read_machine(name: str = DEFAULT_MACHINE, prices: Path = PRICE_FILE) -> Machine:
-    """Return a machine of a price file.
-
-    Raises:
-        InputError: If the file cannot be read, has no such machine, or describes it wrongly.
-    """
-    try:
-        value = read_yaml(prices.read_text(encoding="utf-8"), subject=f"price file {prices.name}").value
-    except (OSError, UnicodeDecodeError) as error:
-        raise _refused(prices, f"the price file must be readable: {error}") from error
-    machines = value.get("machines") if isinstance(value, dict) else None
-    if not isinstance(machines, dict):
-        raise _refused(prices, "a price file must have `machines`, each with devices, price_per_hour and tflops")
-    if name not in machines:
-        raise _refused(prices, f"unknown machine '{name}'{nearest(name, list(machines))}")
-    entry = machines[name]
-    if not isinstance(entry, dict) or not all(
-        _is_number(entry.get(key)) for key in ("devices", "price_per_hour", "tflops")
-    ):
-        raise _refused(prices, f"machine '{name}' needs the numbers devices, price_per_hour and tflops, got {entry!r}")
-    if entry["devices"] < 1 or entry["tflops"] <= 0 or entry["price_per_hour"] < 0:
-        raise _refused(prices, f"machine '{name}' needs devices >= 1, tflops > 0, price_per_hour >= 0, got {entry!r}")
-    bf16 = entry.get("tflops_bf16")
-    if bf16 is not None and not (_is_number(bf16) and bf16 > 0):
-        raise _refused(prices, f"tflops_bf16 of machine '{name}' must be a number above 0, but got {bf16!r}")
-    kind = entry.get("device_type", "cuda")
-    if kind not in get_args(DeviceType):
-        raise _refused(prices, f"device_type of machine '{name}' must be cpu or cuda, but got {kind!r}")
-    return Machine(
-        name=name,
-        devices=int(entry["devices"]),
-        price_per_hour=float(entry["price_per_hour"]),
-        tflops=float(entry["tflops"]),
-        currency=str(value.get("currency", "")),
-        device_type=kind,
-        tflops_bf16=None if bf16 is None else float(bf16),
-    )
 
 
 def estimate(
@@ -304,11 +232,3 @@ class _Estimator:
     def _counted(self, flops: float | None, precision: str = "fp32") -> tuple[float, Source]:
         seconds = self.machine.seconds(flops, precision)
         return (0.0, "unknown") if seconds is None else (seconds, "operations")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _refused(path: Path, text: str) -> InputError:
-    return InputError(f"price file {path}", [Mistake(where="", text=text)])

@@ -1,7 +1,7 @@
 """How many cells each built-in sweep has, what it costs from nothing by counted operations, and what data it needs.
 
 Counting resolves every cell of every sweep, which a list should not wait for: the totals lie in a file, and a test
-compares it with a fresh count. `python -m orchestration.planning.costs.listing` writes it anew.
+compares it with a fresh count. `python -m orchestration.planning.costs.listing` writes it again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Final
 from augment.compound import method_for
 from eval.benchmarks.registry import benchmark_for
 from orchestration.cells.load import SWEEPS, load_sweep
-from orchestration.planning.costs.estimate import read_machine
+from orchestration.planning.costs.machines import read_machine
 from orchestration.planning.costs.operations import CostModel
 from orchestration.planning.plan import make_plan
 from orchestration.store.open import open_store

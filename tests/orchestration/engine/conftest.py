@@ -50,7 +50,7 @@ def planned() -> Callable[..., PlannedCell]:
             seed=seed,
         )
         return PlannedCell(
-            cell=Cell(method="baseline", dataset="digits", model="small-cnn", recipe="digits", seed=seed),
+            cell=Cell(seed=seed),
             train_key=f"{seed:012x}".ljust(64, "0"),
             config=config,
             dataset_identity="",

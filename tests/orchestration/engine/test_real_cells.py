@@ -52,7 +52,7 @@ def test_a_cell_is_bit_identical_first_after_all_other_methods_and_cold(pool, pl
         assert outcome.status == "complete", (outcome.failed, outcome.reason)
         return store
 
-    pixmix = next(cell for cell in plan.cells if cell.cell.method == "pixmix")
+    pixmix = next(cell for cell in plan.cells if cell.config.method == "pixmix")
     others = tuple(cell for cell in plan.cells if cell is not pixmix)
     assert len(others) == 4
     first = run((pixmix,), "first")

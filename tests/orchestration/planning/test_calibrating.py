@@ -17,7 +17,8 @@ from orchestration.cli.main import main
 from orchestration.errors import InputError
 from orchestration.evaluation.calibrate import Calibration, calibrate
 from orchestration.evaluation.short_jobs import shortened, smaller
-from orchestration.planning.costs.estimate import Machine, estimate, read_machine
+from orchestration.planning.costs.estimate import estimate
+from orchestration.planning.costs.machines import Machine, read_machine
 from orchestration.planning.costs.operations import passes_of
 from orchestration.planning.plan import make_plan
 from orchestration.settings import read_settings

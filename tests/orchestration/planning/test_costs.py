@@ -17,7 +17,8 @@ from orchestration.cells.load import load_sweep
 from orchestration.cli import main
 from orchestration.errors import InputError
 from orchestration.planning.costs import operations
-from orchestration.planning.costs.estimate import PRICE_FILE, PlanCost, estimate, read_machine, schedule_seconds
+from orchestration.planning.costs.estimate import PlanCost, estimate, schedule_seconds
+from orchestration.planning.costs.machines import PRICE_FILE, read_machine
 from orchestration.planning.costs.operations import CostModel, image_flops, passes_of, weights_of
 from orchestration.planning.plan import make_plan
 from orchestration.store.contract import CellResult, Provenance, ResultsStore, TrainingRecord

@@ -13,7 +13,7 @@ from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.load import load_sweep
 from orchestration.cli import main
 from orchestration.planning.costs.actual import cell_ledger, ledger, ledger_text
-from orchestration.planning.costs.estimate import read_machine
+from orchestration.planning.costs.machines import read_machine
 from orchestration.planning.costs.operations import CostModel, image_flops
 from orchestration.store.contract import Provenance, TrainingRecord
 from orchestration.store.open import open_store

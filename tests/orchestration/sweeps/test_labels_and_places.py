@@ -88,7 +88,7 @@ def test_a_size_follows_the_same_rule_in_every_size_that_is_looked_at(
 def test_rows_that_would_become_one_and_the_same_are_refused(tmp_path: Path) -> None:
     axes = {"cells": [{"row": "Plain"}, {"row": "More", "train": {"epochs": 9}}]}
 
-    assert "train.epochs is what tells 'Plain', 'More' apart" in refused(tmp_path, axes, "train.epochs=3")
+    assert "train.epochs is the difference between 'Plain', 'More'" in refused(tmp_path, axes, "train.epochs=3")
 
 
 def test_what_else_an_option_changes_of_a_row_stands_below_the_table_and_in_its_title(tmp_path: Path) -> None:

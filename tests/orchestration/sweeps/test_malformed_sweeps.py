@@ -101,7 +101,7 @@ CASES: list[tuple[str, str, list[str]]] = [
         SEEDS,
         "cell_limit: 1",
         [
-            "line 5, axes: a sweep may hold 1 cells, seeds included, and this one holds more; split it, or raise `cell_limit`"
+            "line 5, axes: a sweep may have 1 cells, seeds included, and this one has more; split it, or raise `cell_limit`"
         ],
     ),
     (SEEDS, "description: 5", ["line 11, description: description must be a text, but got 5; put it in quotes"]),

@@ -155,7 +155,7 @@ def test_a_parent_shares_the_base_but_not_what_its_childs_row_sets() -> None:
 def test_more_cells_than_stated_are_refused_before_they_are_made() -> None:
     axis = ", ".join(str(number) for number in range(300))
 
-    assert "may hold 20000 cells" in told(f"  grid: {{params.beta: [{axis}], params.max_rounds: [{axis}]}}")
+    assert "may have 20000 cells" in told(f"  grid: {{params.beta: [{axis}], params.max_rounds: [{axis}]}}")
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def test_aliases_cannot_multiply_without_end() -> None:
 
 
 def test_an_alias_may_not_hold_itself() -> None:
-    assert "may not hold itself" in mistakes_in("a: &a [*a]")
+    assert "may not contain itself" in mistakes_in("a: &a [*a]")
 
 
 def test_repeated_keys_and_merge_keys_are_told_together_with_their_lines() -> None:

@@ -46,7 +46,7 @@ class Lab:
             recipe=RecipeConfig(epochs=2),
             seed=seed,
         )
-        cell = Cell(method=method, dataset="digits", model="wrn-10-1", recipe="digits", seed=seed, row=method.title())
+        cell = Cell(seed=seed, row=method.title(), recipe="digits")
         return PlannedCell(
             cell=cell,
             train_key=digest(f"{method} {seed} {beta}"),
