@@ -24,7 +24,7 @@ from augment.kernels.counters import StepKeys, step_uniforms
 from augment.kernels.step_draws import partners, shard_generator
 from augment.method import Method, require, require_above_0, require_at_least, require_fraction
 from augment.networks.modes import bare, frozen
-from augment.networks.weights import Convolution, convolutions_of, read_weights
+from augment.networks.weights import Convolution, convolutions_of, descend, read_weights, reset_convolutions
 from augment.treatment import Treatment, TreatmentContext
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Player:
         """Store the generator, if it has played, and start a new one."""
         if self.epoch >= 0:
             self.memory.append({name: value.clone() for name, value in self.generator.state_dict().items()})
-        self.generator.reset(weights)
+        reset_convolutions(self.generator, weights, std=0.01)
         self.optimiser = torch.optim.Adam(self.generator.parameters(), lr=self._lr)
         self.epoch = epoch
 
@@ -224,11 +224,7 @@ def _noise_like(images: Tensor, generator: torch.Generator) -> Tensor:
 def _ascend(player: Player, network: nn.Module, images: Tensor, targets: Tensor, noise: Tensor, epsilon: float) -> None:
     """Take one step of the generator that raises the classifier's cross-entropy."""
     noisy = add_scaled(images, player.generator(noise), epsilon)
-    loss = -functional.cross_entropy(network(noisy), targets)
-    parameters = list(player.generator.parameters())
-    for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
-        parameter.grad = gradient
-    player.optimiser.step()
+    descend(-functional.cross_entropy(network(noisy), targets), player.generator, player.optimiser)
 
 
 def add_scaled(images: Tensor, noise: Tensor, epsilon: float) -> Tensor:

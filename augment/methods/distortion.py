@@ -19,7 +19,7 @@ from augment.heavy import Tensor, nn, torch
 from augment.kernels.counters import StepKeys
 from augment.kernels.step_draws import chosen_share, shard_generator
 from augment.method import require_above_0, require_at_least, require_fraction
-from augment.networks.weights import reset_convolutions
+from augment.networks.weights import descend, reset_convolutions
 from augment.treatment import StoredCopy, Treatment, TreatmentContext
 
 TRAINING_BATCH: Final = 32
@@ -120,10 +120,7 @@ class LearnedDistortion(Treatment):
             for _ in range(self._train_steps):
                 rows = torch.randperm(len(images), generator=weights)[:TRAINING_BATCH]
                 loss = self.training_loss(network, images[rows.to(images.device)].detach(), weights)
-                parameters = list(network.parameters())
-                for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
-                    parameter.grad = gradient
-                optimiser.step()
+                descend(loss, network, optimiser)
         optimiser.zero_grad(set_to_none=True)
 
     def state_dict(self) -> Mapping[str, Any]:

@@ -22,15 +22,6 @@ class NoiseGenerator(nn.Module):
             nn.Conv2d(hidden, channels, 1),
         ])  # fmt: skip
 
-    def reset(self, generator: torch.Generator) -> None:
-        """Draw all weights from N(0, 0.01**2) and set the biases to zero."""
-        with torch.no_grad():
-            for convolution in self.convolutions:
-                assert isinstance(convolution, nn.Conv2d)
-                convolution.weight.copy_(0.01 * torch.randn(convolution.weight.shape, generator=generator))
-                assert convolution.bias is not None
-                convolution.bias.zero_()
-
     @property
     def weights(self) -> list[Tensor]:
         """The weights of the four convolutions, in order."""
@@ -38,12 +29,8 @@ class NoiseGenerator(nn.Module):
 
     def load(self, given: Sequence[Convolution]) -> None:
         """Take the weights and biases of four given convolutions of the same shapes."""
-        with torch.no_grad():
-            for convolution, (weight, bias) in zip(self.convolutions, given, strict=True):
-                assert isinstance(convolution, nn.Conv2d)
-                convolution.weight.copy_(weight)
-                assert convolution.bias is not None
-                convolution.bias.copy_(bias)
+        values = [value for convolution in given for value in convolution]
+        self.load_state_dict(dict(zip(self.state_dict(), values, strict=True)))
 
     def forward(self, noise: Tensor) -> Tensor:
         """Return shaped noise of the input's shape, (N, C, H, W)."""

@@ -93,12 +93,20 @@ def convolutions_of(tensors: dict[str, Tensor], path: Path) -> list[Convolution]
     return found
 
 
-def reset_convolutions(network: nn.Module, generator: torch.Generator) -> None:
-    """Draw the weights of every convolution from N(0, 1 / fan-in) and set its bias to zero."""
+def reset_convolutions(network: nn.Module, generator: torch.Generator, std: float | None = None) -> None:
+    """Draw the weights of every convolution from N(0, std**2), 1 / fan-in where it is None, and set its bias to zero."""
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, nn.Conv2d):
-                scale = module.weight[0].numel() ** -0.5
+                scale = module.weight[0].numel() ** -0.5 if std is None else std
                 module.weight.copy_(scale * torch.randn(module.weight.shape, generator=generator))
                 if module.bias is not None:
                     module.bias.zero_()
+
+
+def descend(loss: Tensor, network: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+    """Take a step of a network's optimiser; other networks that the loss went through get no gradients."""
+    parameters = list(network.parameters())
+    for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+        parameter.grad = gradient
+    optimiser.step()
