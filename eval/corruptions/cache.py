@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,10 +26,6 @@ from numpy.typing import NDArray
 
 from augment.files.kept import DamagedFileError, UnsealedRecordError, keep, kept_facts
 from augment.heavy import numba, scipy
-from eval.corruptions.contract import FrostImages
-from eval.corruptions.families import family_named
-from eval.corruptions.generate import check_images, corrupt
-from eval.corruptions.ice import ICE_IDENTITY, ICE_LABEL
 from eval.errors import EvalError
 
 logger = logging.getLogger(__name__)
@@ -67,84 +62,6 @@ class SetKey:
         """The file's stem: readable parts and a hash of all of them."""
         text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
         return f"{self.family}-{self.kind}-{self.severity}-{hashlib.sha256(text.encode()).hexdigest()[:24]}"
-
-
-def set_key(
-    shape: tuple[int, ...],
-    kind: str,
-    severity: int,
-    *,
-    fingerprint: str,
-    seed: int = 0,
-    family: str = "c",
-    frost: FrostImages | None = None,
-) -> SetKey:
-    """Return the identity of `corrupted_set` with the same arguments, without making anything."""
-    chosen = family_named(family)
-    corruption = chosen.corruption(kind)
-    chosen.at(kind, severity, min(shape[1:3]))
-    substitute = (frost.identity if frost else ICE_IDENTITY) if kind == "frost" else ""
-    return SetKey(
-        family=family,
-        kind=kind,
-        severity=severity,
-        semantics=corruption.semantics,
-        fingerprint=fingerprint,
-        seed=seed,
-        shape=tuple(int(side) for side in shape),
-        substitute=substitute,
-    )
-
-
-def corrupted_set(
-    images: NDArray[np.uint8],
-    kind: str,
-    severity: int,
-    *,
-    fingerprint: str,
-    cache_dir: Path | None,
-    seed: int = 0,
-    family: str = "c",
-    frost: FrostImages | None = None,
-    threads: int = 1,
-) -> NDArray[np.uint8]:
-    """Return a whole corrupted dataset, from the cache or into it.
-
-    Args:
-        images: All images of the dataset in its order, (N, H, W, C) uint8; image i has index i.
-        kind: Name of the corruption.
-        severity: 1 to 5.
-        fingerprint: Content identity of `images`.
-        cache_dir: Folder of generated sets; None makes the set in memory, on the fly.
-        seed: Seed of the generated set.
-        family: Key of `FAMILIES`.
-        frost: Images for `frost`; None means procedural ice.
-        threads: Threads that make it; the bytes do not depend on them.
-
-    Returns:
-        A read-only memory map (or, on the fly, an array) with the shape of `images`.
-
-    Raises:
-        ValueError: If an argument is outside its range.
-    """
-    check_images(images, np.arange(len(images)), fingerprint, seed)
-    key = set_key(images.shape, kind, severity, fingerprint=fingerprint, seed=seed, family=family, frost=frost)
-
-    part = partial(
-        _corrupted_rows, images, kind, severity, fingerprint=fingerprint, seed=seed, family=family, frost=frost
-    )
-    if cache_dir is None:
-        out = np.empty(images.shape, dtype=np.uint8)
-        _fill(out, part, threads)
-        return out
-    notes = {"frost": frost.label if frost else ICE_LABEL} if kind == "frost" else {}
-    return cached_array(key, part, cache_dir, notes=notes, threads=threads)
-
-
-def _corrupted_rows(
-    images: NDArray[np.uint8], kind: str, severity: int, rows: slice, **options: Any
-) -> NDArray[np.uint8]:
-    return corrupt(images[rows], kind, severity, indices=np.arange(rows.start, rows.stop), **options)
 
 
 def cached_array(
@@ -286,7 +203,7 @@ def _write(
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.npy")
     try:
         array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=key.shape)
-        _fill(array, make, threads)
+        fill(array, make, threads)
         array.flush()
         record = {"label": LABEL, "key": asdict(key), "sha256": _digest(array), "notes": dict(notes), **_environment()}
         del array
@@ -296,25 +213,25 @@ def _write(
         temporary.unlink(missing_ok=True)
 
 
-def _fill(array: NDArray[np.uint8], make: Callable[[slice], NDArray[np.uint8]], threads: int) -> None:
-    """Fill an array part by part; kernels release the interpreter's lock, so that threads run side by side."""
+def fill(array: NDArray[np.uint8], make: Callable[[slice], NDArray[np.uint8]], threads: int) -> None:
+    """Fill an array by rows; kernels release the interpreter's lock, so that threads run side by side."""
 
-    def fill(rows: slice) -> None:
+    def one(rows: slice) -> None:
         array[rows] = make(rows)
 
     with ThreadPoolExecutor(max(1, threads)) as pool:
-        for _ in pool.map(fill, _parts(array.shape)):
+        for _ in pool.map(one, _slices(array.shape)):
             pass
 
 
-def _parts(shape: tuple[int, ...]) -> list[slice]:
+def _slices(shape: tuple[int, ...]) -> list[slice]:
     step = max(1, _VALUES_AT_ONCE // max(1, int(np.prod(shape[1:]))))
     return [slice(start, min(start + step, shape[0])) for start in range(0, shape[0], step)]
 
 
 def _digest(array: NDArray[np.uint8]) -> str:
     digest = hashlib.sha256()
-    for rows in _parts(array.shape):
+    for rows in _slices(array.shape):
         digest.update(np.ascontiguousarray(array[rows]).data)
     return digest.hexdigest()
 

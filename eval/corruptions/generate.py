@@ -1,4 +1,4 @@
-"""Corrupt batches of images: `corrupt(images, "fog", 3, fingerprint=..., indices=...)`.
+"""Corrupt batches of images, `corrupt(images, "fog", 3, fingerprint=..., indices=...)`, or whole datasets (`CorruptedSet`).
 
 The output is a function of (fingerprint, index, kind, severity, seed) and the image alone: batch size and order play no part.
 Bytes repeat on machines with the same versions and processor family; elsewhere rounding may move a value by one grey level, and
@@ -7,13 +7,17 @@ kinds marked `is_thresholded` may move single pixels further.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.corruptions.cache import SetKey, cached_array, fill
 from eval.corruptions.contract import SMALLEST_SIDE, Draws, FrostImages, Setting
 from eval.corruptions.families import family_named
+from eval.corruptions.ice import ICE_IDENTITY, ICE_LABEL
 
 _VALUES_AT_ONCE: Final = 1 << 19
 
@@ -54,6 +58,86 @@ def corrupt(
         setting = Setting(parameters=parameters, scale=scale, draws=draws.part(rows), frost=frost)
         out[rows] = kernel(images[rows], setting)
     return out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CorruptedSet:
+    """A whole dataset under one corruption at one severity.
+
+    Attributes:
+        images: All images of the dataset in its order, (N, H, W, C) uint8; image i has index i.
+        kind: Name of the corruption.
+        severity: 1 to 5.
+        fingerprint: Content identity of `images`.
+        seed: Seed of the generated set.
+        family: Key of `FAMILIES`.
+        frost: Images for `frost`; None means procedural ice.
+    """
+
+    images: NDArray[np.uint8]
+    kind: str
+    severity: int
+    fingerprint: str
+    seed: int = 0
+    family: str = "c"
+    frost: FrostImages | None = None
+
+    @property
+    def key(self) -> SetKey:
+        """What decides the bytes of the set.
+
+        Raises:
+            ValueError: If the corruption or the severity is unknown.
+        """
+        family = family_named(self.family)
+        semantics = family.corruption(self.kind).semantics
+        family.at(self.kind, self.severity, min(self.images.shape[1:3]))
+        return SetKey(
+            family=self.family,
+            kind=self.kind,
+            severity=self.severity,
+            semantics=semantics,
+            fingerprint=self.fingerprint,
+            seed=self.seed,
+            shape=tuple(int(side) for side in self.images.shape),
+            substitute=(self.frost.identity if self.frost else ICE_IDENTITY) if self.kind == "frost" else "",
+        )
+
+    def at(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return the corrupted images at some indices, made now."""
+        return corrupt(
+            self.images[indices],
+            self.kind,
+            self.severity,
+            fingerprint=self.fingerprint,
+            indices=indices,
+            seed=self.seed,
+            family=self.family,
+            frost=self.frost,
+        )
+
+    def whole(self, cache_dir: Path | None, *, threads: int = 1) -> NDArray[np.uint8]:
+        """Return all images, from the cache or into it: a read-only memory map with the shape of `images`.
+
+        Args:
+            cache_dir: Folder of generated sets; None makes an array in memory.
+            threads: Threads that make it; the bytes do not depend on them.
+
+        Raises:
+            ValueError: If an attribute is outside its range.
+            EvalError: If the set must be made and cannot be written.
+        """
+        check_images(self.images, np.arange(len(self.images)), self.fingerprint, self.seed)
+        key = self.key
+        if cache_dir is None:
+            out = np.empty(self.images.shape, dtype=np.uint8)
+            fill(out, self._rows, threads)
+            return out
+        notes = {"frost": self.frost.label if self.frost else ICE_LABEL} if self.kind == "frost" else {}
+        return cached_array(key, self._rows, cache_dir, notes=notes, threads=threads)
+
+    def _rows(self, rows: slice) -> NDArray[np.uint8]:
+        return self.at(np.arange(rows.start, rows.stop))
 
 
 def batches(shape: tuple[int, ...]) -> list[slice]:

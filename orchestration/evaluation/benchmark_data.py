@@ -101,30 +101,37 @@ def generate(dataset: str, choice: Choice, settings: Settings, *, threads: int =
         DataError: If the dataset is missing or broken.
         EvalError: If photographs of frost are asked for and missing.
     """
-    from eval.corruptions.cache import corrupted_set, read_record, set_key, set_path
+    from eval.corruptions.cache import read_record, set_path
+    from eval.corruptions.generate import CorruptedSet
 
     split = _test_split(dataset, settings)
     chosen = choice.resolved(min(split.images.shape[1:3]), split.images.shape[3])
     frost = _frost(chosen, settings)
     for kind in chosen.kinds:
         for severity in chosen.severities:
-            what: dict[str, Any] = {"fingerprint": split.fingerprint, "seed": chosen.seed, "family": chosen.family}
-            key = set_key(split.images.shape, kind, severity, frost=frost, **what)
-            was_there = set_path(key, settings.cache_dir).is_file()
-            made = corrupted_set(
-                split.images, kind, severity, cache_dir=settings.cache_dir, frost=frost, threads=threads, **what
+            made = CorruptedSet(
+                images=split.images,
+                kind=kind,
+                severity=severity,
+                fingerprint=split.fingerprint,
+                seed=chosen.seed,
+                family=chosen.family,
+                frost=frost,
             )
-            record = read_record(key, settings.cache_dir)
+            path = set_path(made.key, settings.cache_dir)
+            was_there = path.is_file()
+            array = made.whole(settings.cache_dir, threads=threads)
+            record = read_record(made.key, settings.cache_dir)
             yield {
                 "label": record["label"],
                 "dataset": dataset,
                 "corruption": kind,
                 "severity": severity,
-                "images": len(made),
+                "images": len(array),
                 "made": not was_there,
                 "sha256": record["sha256"],
                 "notes": record["notes"],
-                "path": str(set_path(key, settings.cache_dir)),
+                "path": str(path),
             }
 
 

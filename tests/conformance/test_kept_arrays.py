@@ -15,7 +15,7 @@ from augment.files import content
 from augment.files.walk import walk_images
 from augment.mixing_sets.build import ensure_mixing_set, open_mixing_set
 from augment.mixing_sets.procedural.dead_leaves import DEAD_LEAVES
-from eval.corruptions.cache import corrupted_set
+from eval.corruptions.generate import CorruptedSet
 from trainers.datasets.folders.listing import list_split
 from trainers.datasets.folders.split import read_folder
 from trainers.datasets.load import load_split, shared_split
@@ -27,7 +27,8 @@ Use = Callable[[Path], Values]
 
 def generated(folder: Path) -> Values:
     images = np.random.default_rng(0).integers(0, 256, (30, 12, 12, 3), dtype=np.uint8)
-    return [np.array(corrupted_set(images, "fog", 1, fingerprint="f", cache_dir=folder / "cache"))]
+    made = CorruptedSet(images=images, kind="fog", severity=1, fingerprint="f")
+    return [np.array(made.whole(folder / "cache"))]
 
 
 def split(folder: Path) -> Values:
