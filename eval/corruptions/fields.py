@@ -29,6 +29,7 @@ def _fill(fill, address: Address, shape: tuple[int, ...]) -> NDArray[np.float64]
 
 @kernel()
 def _uniform_fields(low, high, stream, level, indices, out):  # type: ignore[no-untyped-def]
+    """Fill `out`, (N, size) floats with a size divisible by 4, with uniforms in [0, 1); the other words are those of `philox`."""
     scale = 1.0 / 4294967296.0
     for n in range(out.shape[0]):
         row = out[n]
@@ -42,6 +43,7 @@ def _uniform_fields(low, high, stream, level, indices, out):  # type: ignore[no-
 
 @kernel()
 def _normal_fields(low, high, stream, level, indices, out):  # type: ignore[no-untyped-def]
+    """Fill `out`, as `_uniform_fields`, with standard normal numbers (Box and Muller), four a call."""
     scale = 1.0 / 4294967296.0
     for n in range(out.shape[0]):
         row = out[n]

@@ -55,6 +55,13 @@ def _extended(size: int, half: int, mode: Mode) -> NDArray[np.int64]:
 
 @kernel()
 def _blur(images, rows, columns, down, across):  # type: ignore[no-untyped-def]
+    """Return images blurred along both axes, of their shape and type.
+
+    Args:
+        images: (N, H, W, C) floats.
+        rows: Row that each row of the extended image is, (H + 2 * half,) integers; `columns` likewise for the width.
+        down: Half of a symmetric window, its centre first, (half + 1,); `across` likewise, one value for no blur.
+    """
     count, height, width, channels = images.shape
     out = np.empty_like(images)
     tall = np.empty((height, width * channels))

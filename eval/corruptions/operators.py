@@ -89,6 +89,13 @@ def _rows_into(operator, low, high, source, out):  # type: ignore[no-untyped-def
 
 @kernel()
 def _separable(images, down, down_low, down_high, across, across_low, across_high):  # type: ignore[no-untyped-def]
+    """Return the sum of the outer applications of pairs of banded matrices, (N, new H, new W, C).
+
+    Args:
+        images: (N, H, W, C) floats, contiguous.
+        down: Matrices for the first axis, (pairs, new H, H) float64, with the band of each row, `down_low` to `down_high`.
+        across: Likewise for the second axis, (pairs, new W, W).
+    """
     count, height, width, channels = images.shape
     new_height, new_width = down.shape[1], across.shape[1]
     out = np.zeros((count, new_height, new_width, channels), dtype=images.dtype)

@@ -52,6 +52,14 @@ def correlate(
 
 @kernel()
 def _correlate(images, rows, columns, shifts_y, shifts_x, weights):  # type: ignore[no-untyped-def]
+    """Return weighted sums of shifted images, (N, H, W * C) float64.
+
+    Args:
+        images: (N, H, W, C), contiguous.
+        rows: Row that each row of the padded image is, (H + margins,) integers; `columns` likewise for the width.
+        shifts_y: Rows that each tap is shifted by in the padded image, (M, taps); image n uses row n % M. `shifts_x` likewise.
+        weights: (taps,) float64.
+    """
     count, height, width, channels = images.shape
     out = np.zeros((count, height, width * channels), dtype=np.float64)
     padded = np.empty((rows.shape[0], columns.shape[0] * channels), dtype=np.float64)

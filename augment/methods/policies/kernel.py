@@ -82,6 +82,7 @@ def _stepped(source, target, height, width, channels, matrix):  # type: ignore[n
 
 @kernel()
 def _cubic(v1, v2, v3, v4, fraction):  # type: ignore[no-untyped-def]
+    """Return Pillow's cubic (a = -1) of four neighbours, float64, at a fraction in [0, 1) between the middle two."""
     linear = -v1 + v3
     square = 2.0 * (v1 - v2) + v3 - v4
     cube = -v1 + v2 - v3 + v4
@@ -90,6 +91,7 @@ def _cubic(v1, v2, v3, v4, fraction):  # type: ignore[no-untyped-def]
 
 @kernel()
 def _cubic_row(source, start, channels, width, column, fraction):  # type: ignore[no-untyped-def]
+    """Return `_cubic` around a column of a row whose values begin at `start` and are `channels` apart; the edge repeats."""
     v1 = np.float64(source[start + min(max(column - 1, 0), width - 1) * channels])
     v2 = np.float64(source[start + min(max(column, 0), width - 1) * channels])
     v3 = np.float64(source[start + min(max(column + 1, 0), width - 1) * channels])

@@ -76,6 +76,12 @@ def chamfer_distance(edges: NDArray[np.bool_]) -> NDArray[np.float32]:
 
 @kernel()
 def _thin_and_follow(across, down, low, high):  # type: ignore[no-untyped-def]
+    """Return the edges of gradients by Canny's last two steps: thinning, and hysteresis between two thresholds.
+
+    Args:
+        across: Gradient along x, (N, H, W); `down` along y.
+        low: Strength |gx| + |gy| that continues an edge; `high` is what begins one.
+    """
     count, height, width = across.shape
     out = np.zeros((count, height, width), dtype=np.bool_)
     strength = np.zeros((height + 2, width + 2), dtype=np.float64)
@@ -119,6 +125,7 @@ def _thin_and_follow(across, down, low, high):  # type: ignore[no-untyped-def]
 
 @kernel()
 def _chamfer(edges, far):  # type: ignore[no-untyped-def]
+    """Return chamfer distances, (N, H, W) float32, to the edges, (N, H, W) bool; `far` where there is none."""
     count, height, width = edges.shape
     steps_y = np.array([-2, -2, -1, -1, -1, -1, -1, 0])
     steps_x = np.array([-1, 1, -2, -1, 0, 1, 2, -1])

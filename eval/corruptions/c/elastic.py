@@ -88,6 +88,7 @@ def _reflected(position, size):  # type: ignore[no-untyped-def]
 
 @kernel()
 def _blend(source, y0, y1, x0, x1, fraction_y, fraction_x, out):  # type: ignore[no-untyped-def]
+    """Write the bilinear blend of four pixels of an image, (H, W, C), to `out`, (C,); fractions are in [0, 1)."""
     for c in range(out.shape[0]):
         top = source[y0, x0, c] * (1.0 - fraction_x) + source[y0, x1, c] * fraction_x
         bottom = source[y1, x0, c] * (1.0 - fraction_x) + source[y1, x1, c] * fraction_x
@@ -96,6 +97,13 @@ def _blend(source, y0, y1, x0, x1, fraction_y, fraction_x, out):  # type: ignore
 
 @kernel()
 def _warp(images, inverse, down, across):  # type: ignore[no-untyped-def]
+    """Return images mapped affinely, then by a field of displacements, of their shape and type.
+
+    Args:
+        images: (N, H, W, C) floats.
+        inverse: Map from target to source pixels (x, y, 1), (N, 2, 3) float64.
+        down: Rows that the second map reads from below, (N, H, W); `across` likewise for columns.
+    """
     count, height, width, _ = images.shape
     out = np.empty_like(images)
     straight = np.empty_like(images[0])

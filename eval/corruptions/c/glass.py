@@ -49,6 +49,16 @@ def displace(
 
 @kernel()
 def _displace(images, low, high, stream, level, indices, delta, passes, likelihood, copies):  # type: ignore[no-untyped-def]
+    """Exchange pixels with near ones, in place.
+
+    Args:
+        images: (N, H, W, C).
+        low: Low word of the key; low to indices are the words of `philox`, one index an image.
+        delta: Largest displacement in pixels.
+        passes: Times that all pixels are gone through, in the published order, from the lower right.
+        likelihood: Share of the pixels that move.
+        copies: Whether the other pixel keeps its value.
+    """
     count, height, width, channels = images.shape
     for n in range(count):
         for turn in range(passes):

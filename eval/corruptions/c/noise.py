@@ -72,6 +72,14 @@ def add_noise(images: NDArray[np.uint8], table: NoiseTable, draws: Draws) -> NDA
 
 @kernel()
 def _sample(images, thresholds, start, low, high, stream, level, indices):  # type: ignore[no-untyped-def]
+    """Return bytes drawn from a distribution for each byte, (N, size) uint8.
+
+    Args:
+        images: (N, size) uint8.
+        thresholds: Cumulative distribution for each byte in units of 2**-32, (256, 255 or more) uint32.
+        start: First value to try for each byte and the top 10 bits of a draw, (256, 1024).
+        low: Low word of the key; low to indices are the words of `philox`, one index an image.
+    """
     out = np.empty_like(images)
     size = images.shape[1]
     words = np.empty(size + 4, dtype=np.uint32)

@@ -139,6 +139,7 @@ def plasma_maps(draws: Draws, side: int, decay: float) -> NDArray[np.float64]:
 
 @kernel()
 def _diamond_square(maps, decay):  # type: ignore[no-untyped-def]
+    """Turn maps of noise, (N, side, side), a power of two, into plasma, in place; `decay` divides the spread of each level."""
     count, side, _ = maps.shape
     wrap = side - 1
     for n in range(count):

@@ -102,6 +102,16 @@ def _shine(
 
 @kernel()
 def _stars(images, centres, rays, lengths, exponent, inverse):  # type: ignore[no-untyped-def]
+    """Draw stars in turn, in place.
+
+    Args:
+        images: (N, H, W, C) float64.
+        centres: Row and column of each star in pixels, (N, stars, 2).
+        rays: Number of rays of each star, (N, stars) int64.
+        lengths: Length of each ray in pixels, (N, stars, most rays).
+        exponent: Of the fall of light.
+        inverse: Whether stars are dark.
+    """
     count, height, width, channels = images.shape
     for n in range(count):
         for star in range(centres.shape[1]):
@@ -124,6 +134,7 @@ def _stars(images, centres, rays, lengths, exponent, inverse):  # type: ignore[n
 
 @kernel()
 def _tint(image, before, row, column, share):  # type: ignore[no-untyped-def]
+    """Blend a pixel of an image, (H, W, C) uint8, from `before` to grey 128 by a share in [0, 1], if it is inside."""
     if 0 <= row < image.shape[0] and 0 <= column < image.shape[1]:
         for c in range(image.shape[2]):
             image[row, column, c] = np.uint8((1.0 - share) * before[row, column, c] + share * 128.0)

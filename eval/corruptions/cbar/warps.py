@@ -174,6 +174,7 @@ def _add_sample(image, y, x, out):  # type: ignore[no-untyped-def]
 
 @kernel()
 def _sample(images, y, x):  # type: ignore[no-untyped-def]
+    """Return bilinear samples of images (N, H, W, C) at positions y and x in pixels, (N, H, W) float64; zero outside."""
     out = np.empty(images.shape, dtype=np.float64)
     for n in range(images.shape[0]):
         for row in range(images.shape[1]):
@@ -184,6 +185,14 @@ def _sample(images, y, x):  # type: ignore[no-untyped-def]
 
 @kernel()
 def _twirl(images, angles, cell, amount):  # type: ignore[no-untyped-def]
+    """Return images whose square cells are twirled in turn, (N, H, W, C) float64.
+
+    Args:
+        images: (N, H, W, C) float64.
+        angles: Turn of each cell in radians, (N, cells, cells), the first axis across.
+        cell: Side of a cell in pixels.
+        amount: Exponent of the pinch.
+    """
     out = images.copy()
     cells, radius = angles.shape[1], cell / 2.0
     scratch = np.empty((cell, cell, images.shape[3]))
@@ -231,6 +240,13 @@ def _folded(position, size):  # type: ignore[no-untyped-def]
 
 @kernel()
 def _mean_rotation(splines, cosines, sines, weights):  # type: ignore[no-untyped-def]
+    """Return the weighted mean of rotated images, (H, W, K) float64.
+
+    Args:
+        splines: Coefficients of cubic B-splines, (H, W, K) float64: all images' values of a pixel are neighbours.
+        cosines: Of each turn, (T,), like sines.
+        weights: Of each turn, (T,).
+    """
     height, width, _ = splines.shape
     out = np.zeros(splines.shape)
     down, across = np.empty(4), np.empty(4)

@@ -103,6 +103,14 @@ def _slope_noise(order, slopes, y, x):  # type: ignore[no-untyped-def]
 
 @kernel()
 def _turbulence(order, slopes, height, width, cell):  # type: ignore[no-untyped-def]
+    """Return five octaves of the absolute value of gradient noise, (N, height, width) float64.
+
+    Args:
+        order: Permutation of each image, (N, 256) int64.
+        slopes: Gradients of each image, (N, 256, 2) float64.
+        height: In pixels, like width.
+        cell: Pixels a cell of the first octave.
+    """
     out = np.zeros((order.shape[0], height, width))
     for n in range(order.shape[0]):
         for y in range(height):

@@ -163,6 +163,14 @@ def zoom_blur(images: NDArray[np.uint8], course: Course) -> NDArray[np.uint8]:
 
 @kernel()
 def _gather(together, sources, weights, rounding):  # type: ignore[no-untyped-def]
+    """Return the weighted sums of four pixels each, (pixels, size) uint8.
+
+    Args:
+        together: Pixels by values, (P, size) uint8: all images' values of a pixel are neighbours, so that the loop vectorises.
+        sources: Rows of `together` that a pixel is made of, (pixels, 4) integers.
+        weights: Their weights, (pixels, 4).
+        rounding: Added before truncation.
+    """
     pixels, size = together.shape
     out = np.empty((pixels, size), dtype=np.uint8)
     for pixel in range(pixels):
