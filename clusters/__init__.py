@@ -1,1 +1,1 @@
-"""Where work runs, with how much, and where files lie."""
+"""Where work runs, with how much, and where files are stored."""

@@ -1,4 +1,4 @@
-"""Whether this machine is about to be taken back, as the metadata server of its cloud tells it.
+"""Whether this machine is about to be taken back, according to the metadata server of its cloud.
 
 Workers ask one of them every other second where DREAMGRID_PREEMPTION_NOTICE names it: "clusters.cloud_notices:aws" or
 "clusters.cloud_notices:gcp". The addresses are those that both clouds give to every machine; no proxy is used.

@@ -1,6 +1,6 @@
 """Reach a running Ray, or start a private one on this machine; and always leave it the way it was found.
 
-A private Ray has no dashboard, sends no usage statistics and keeps its files in a folder of its own. Its ports listen on every
+A private Ray has no dashboard, sends no usage statistics and keeps its files in its own folder. Its ports listen on every
 interface whatever address it is given, so it asks for a random token that lives only in this process and its children.
 """
 

@@ -44,7 +44,7 @@ class GroupShape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """What one machine offers to workers; its id in Ray is "" while it does not stand yet."""
+    """What one machine offers to workers; its id in Ray is "" while it does not exist yet."""
 
     name: str
     cpus: float
@@ -105,7 +105,7 @@ class Room:
     def update(self, nodes: Sequence[Node]) -> None:
         """Take over which nodes there are now: new ones join, those that are gone take no more groups.
 
-        Nodes are told apart by name; what runs on a lost node is not touched, its groups end by themselves.
+        Nodes are identified by name; what runs on a lost node is not touched, its groups end by themselves.
         """
         now = {node.name: node for node in nodes}
         known = {node.name: index for index, node in enumerate(self.nodes)}

@@ -1,4 +1,4 @@
-"""What a submitted job would upload: a folder without what `.rayignore` and `.gitignore` keep out; told and bounded beforehand.
+"""What a submitted job would upload, reported and bounded: a folder without what `.rayignore` and `.gitignore` keep out.
 
 Ray itself packs and sends the folder; here its own rules are asked what would be in the package.
 """
@@ -27,7 +27,7 @@ class Upload:
 
     Attributes:
         folder: The folder.
-        sizes: Path below the folder -> bytes.
+        sizes: Path in the folder -> bytes.
         is_whole: Whether all files were seen; False where there are more than `MAX_FILES`.
     """
 
@@ -93,7 +93,7 @@ def check_upload(upload: Upload) -> None:
     secrets = sorted(name for name in upload.sizes if _CREDENTIALS.match(Path(name).name))
     if secrets:
         mistakes.append(
-            f"credentials must not be uploaded, but the folder holds {', '.join(secrets[:_SHOWN])}; "
+            f"credentials must not be uploaded, but the folder contains {', '.join(secrets[:_SHOWN])}; "
             f"name them in {upload.folder / '.rayignore'}"
         )
     if mistakes:

@@ -95,7 +95,7 @@ Problem = tuple[Where, str, str, str]
 def _problems(document: Any, path: Path) -> Iterator[Problem]:
     if not isinstance(document, Mapping):
         raise ManifestError(
-            f"a cluster file must hold mappings, but {path} holds {type(document).__name__}; see clusters/manifests"
+            f"a cluster file must contain mappings, but {path} contains {type(document).__name__}; see clusters/manifests"
         )
     if "available_node_types" in document or "cluster_name" in document:
         yield from _launcher_schema(document)
@@ -120,7 +120,7 @@ def _launcher_schema(document: Mapping[str, Any]) -> Iterator[Problem]:
         validate_config(prepare_config(copy.deepcopy(dict(document))))
     except ValidationError as error:
         where = tuple(error.absolute_path)
-        yield where, "Ray's schema of launcher files must hold", error.message, "correct the field or remove it"
+        yield where, "a launcher file must follow Ray's schema", error.message, "correct the field or remove it"
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         yield (), "Ray must accept the launcher file", f"it says: {error}", "correct what it names"
 
@@ -171,7 +171,7 @@ def _idle(seconds: float) -> tuple[str, str, str]:
 def _ray_object(document: Mapping[str, Any]) -> Iterator[Problem]:
     for error in Draft7Validator(SPEC_BY_KIND[document["kind"]]).iter_errors(document.get("spec") or {}):
         where = ("spec", *error.absolute_path)
-        yield where, f"the schema of {document['kind']} must hold", error.message, "correct the field or remove it"
+        yield where, f"a {document['kind']} must follow its schema", error.message, "correct the field or remove it"
     base: Where = ("spec", "rayClusterSpec") if document["kind"] == "RayJob" else ("spec",)
     cluster = document.get("spec") or {}
     if document["kind"] == "RayJob":
@@ -231,7 +231,7 @@ def _environment(service: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _kubernetes_rules(document: Mapping[str, Any]) -> Iterator[Problem]:
     if document["kind"] == "Secret":
-        yield (), "secrets must not be in a manifest", "it holds a Secret", "make it with `kubectl create secret`"
+        yield (), "secrets must not be in a manifest", "it contains a Secret", "make it with `kubectl create secret`"
     if not (document.get("metadata") or {}).get("name"):
         yield (), "an object must have a name", "metadata.name is missing", "add it"
     if document["kind"] == "Service" and (document.get("spec") or {}).get("type") in ("LoadBalancer", "NodePort"):
@@ -251,7 +251,7 @@ def _secrets(text: str) -> Iterator[Finding]:
             yield Finding(
                 line=number,
                 rule=rule,
-                value="this line holds one",
+                value="this line contains one",
                 fix="use an instance role, the environment or a secret",
             )
 

@@ -75,7 +75,7 @@ class ObjectInfo:
 
 
 class Storage(Protocol):
-    """A folder or prefix that holds objects. Safe to use from several threads and processes; raises `StorageError`."""
+    """A folder or prefix with objects. Safe to use from several threads and processes; raises `StorageError`."""
 
     @property
     def uri(self) -> str:
@@ -146,7 +146,7 @@ def file_sha256(path: Path) -> str:
 
 
 def fetch_whole(uri: str, path: str, target: Path, sha256: str | None, fetch: Callable[[Path], None]) -> str:
-    """Fetch into a temporary file beside `target`, check it, rename it; return its SHA-256.
+    """Fetch into a temporary file next to `target`, check it, rename it; return its SHA-256.
 
     Raises:
         StorageError: With reason "corrupt", if the SHA-256 is not the expected one.

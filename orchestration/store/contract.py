@@ -1,4 +1,4 @@
-"""The contract of the results store: the records that it holds, its errors, and what each part of it promises.
+"""The contract of the results store: its records, its errors, and what each part of it promises.
 
 Records are immutable and the first writer wins. Only the driver writes; workers return values.
 
@@ -186,7 +186,7 @@ class Results(Protocol):
         """Record a successful report; return False if there is one with that benchmark key (nothing changes).
 
         Raises:
-            StoreError: If the report failed, or holds something other than plain values and arrays.
+            StoreError: If the report failed, or contains something other than plain values and arrays.
         """
 
     def result(self, train_key: str) -> CellResult | None:

@@ -1,4 +1,4 @@
-"""The results store over files or `s3://`: small immutable JSON records, arrays beside them.
+"""The results store over files or `s3://`: small immutable JSON records, arrays next to them.
 
     results/<train_key>/<checkpoint sha256>/training.json           the training that made this checkpoint
                                                                     (on object stores with the reports that came with it)
@@ -15,7 +15,7 @@
 whose trainings name the same weights are all results of the cell.
 
 An era begins with each tombstone; records of era n > 0 are stored in `<checkpoint sha256>~n`, so that a checkpoint that
-comes out the same after an invalidation counts again. No clock is needed to tell the dead from the living.
+comes out the same after an invalidation counts again. No clock is needed to know which records count.
 """
 
 from __future__ import annotations

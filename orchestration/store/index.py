@@ -1,7 +1,7 @@
 """Compacted segments: many records in one file, so that plans and tables do not open ten thousand small ones.
 
 A segment is a pair of objects in `index/`: `<id>.toc.json` names each cell's fingerprint (a hash of the names of
-its record files), place, length and BLAKE3, and carries its own; `<id>.body` holds the record texts, one compressed
+its record files), place, length and BLAKE3, and carries its own; `<id>.body` contains the record texts, one compressed
 chunk per cell. Records are immutable, so an entry whose fingerprint equals that of the files that are there now is
 true, whoever wrote it; any other entry, and any damage, counts as absent. Segments can be deleted at any time.
 """

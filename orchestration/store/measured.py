@@ -128,7 +128,7 @@ def training_images(config: JobConfig, dataset: DatasetSpec) -> float:
 
 
 def images_seen(config: Mapping[str, Any]) -> float:
-    """Return how many images a recorded training saw, epochs counted; 0 where its configuration does not tell."""
+    """Return how many images a recorded training saw, epochs counted; 0 where its configuration does not say."""
     recipe = config.get("recipe")
     dataset = DATASETS.get(str(config.get("dataset", "")))
     if not isinstance(recipe, Mapping) or dataset is None:

@@ -1,4 +1,4 @@
-"""Who holds a lease: a process, named so that any other process of the same host can tell whether it still lives."""
+"""Who holds a lease: a process, named so that any other process of the same host knows whether it still runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Owner:
         host: Host name.
         boot: Identity of the host's boot and of the process namespace, so that a reused number is not mistaken.
         pid: Process number.
-        started: Start time of the process in clock ticks since boot, or 0 where the system does not tell.
+        started: Start time of the process in clock ticks since boot, or 0 where the system does not say.
         token: Tells several drivers in one process apart.
     """
 

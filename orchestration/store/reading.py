@@ -25,12 +25,12 @@ _INDEX_FROM: Final = 50
 """Cells that were read from small files before a segment is written for them."""
 _INDEX_FROM_REMOTE: Final = 8
 """The same where each small file is a request."""
+_FEW: Final = 64
+"""Cells of an object store that are listed one by one; for more of them one listing of everything is cheaper."""
+_TRAINING: Final = "training.json"
 
 T = TypeVar("T")
 U = TypeVar("U")
-
-_FEW: Final = 64
-_TRAINING: Final = "training.json"
 Listing = Mapping[str, tuple[str, ...]]
 """Checkpoint folder -> names of the files in it."""
 
@@ -85,17 +85,21 @@ class Reader:
         return found
 
     def _remembered(self, key: str, fingerprint: str, raw: RawCell) -> CellResult:
-        if self._cache.get(key, ("", None))[0] != fingerprint:
+        if not self._knows(key, fingerprint):
             self._cache[key] = (fingerprint, self._decoded(key, raw))
         return self._cache[key][1]
+
+    def _knows(self, key: str, fingerprint: str) -> bool:
+        return key in self._cache and self._cache[key][0] == fingerprint
 
     def _read_listed(self, keys: Sequence[str], on_damage: OnDamage | None) -> Mapping[str, CellResult]:
         """Return the recorded cells among these keys by the files that are there now."""
         listings = self._listings(dict.fromkeys(keys))
         prints = {key: _fingerprint(listing) for key, listing in listings.items()}
-        stale = [key for key in listings if self._cache.get(key, ("", None))[0] != prints[key]]
+        stale = [key for key in listings if not self._knows(key, prints[key])]
         if stale:
             self._index.refresh()
+        # Records are immutable: an index entry of exactly the files that are there now needs no look at any of them.
         indexed = {key: raw for key in stale if (raw := self._index.get(key, prints[key])) is not None}
         missed = [key for key in stale if key not in indexed]
         read = each(self._storage, missed, lambda key: _unless_damaged(self._from_files, key, listings[key], on_damage))
@@ -105,7 +109,8 @@ class Reader:
             if decoded is not None:
                 self._cache[key] = (prints[key], decoded)
         self._compact({key: (prints[key], raw) for key, raw in fresh.items()})
-        known = [key for key in listings if self._cache.get(key, ("", None))[0] == prints[key]]
+        # What was not whole, and what other drivers removed meanwhile, is not in the cache with its present files.
+        known = [key for key in listings if self._knows(key, prints[key])]
         checked = [_unless_damaged(self._checked_newest, key, self._cache[key][1], on_damage) for key in known]
         return {result.train_key: result for result in checked if result is not None}
 

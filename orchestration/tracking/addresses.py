@@ -65,7 +65,7 @@ def folder_address(folder: str | Path) -> str:
 
 
 def artifacts_of(uri: str, storage_uri: str) -> str | None:
-    """Return where artifacts of new experiments lie: beside an SQLite file, below the storage, or None: the server decides."""
+    """Return where artifacts of new experiments are: next to an SQLite file or in the storage; None: the server decides."""
     database = sqlite_file(uri)
     if database is not None and not storage_uri.startswith("s3://"):
         return folder_address(database.parent / ARTIFACTS)
@@ -110,7 +110,7 @@ def _check_folder(file: Path) -> None:
     existing = next(folder for folder in file.parents if folder.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         raise EnvironmentRefused(
-            f"an SQLite tracking store must lie in a folder that can be written, but '{existing}' cannot; "
+            f"an SQLite tracking store must be in a folder that can be written, but '{existing}' cannot; "
             "give another with --tracking-uri"
         )
 

@@ -28,7 +28,7 @@ QUIET: Final[Mapping[str, str]] = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
 }
-"""Environment under which MLflow prints nothing, asks nobody outside and gives up soon; what a user set stands."""
+"""Environment under which MLflow prints nothing, asks nobody outside and gives up soon; what a user set is kept."""
 SWEEP_TAG: Final = "dreamgrid.kind"
 _PASSING: Final = ("TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED")
 _PAGE: Final = 1000

@@ -1,4 +1,4 @@
-"""Makes the tracking server show what the results store holds: finds or creates the run of each cell, writes what differs.
+"""Makes the tracking server show what is in the results store: finds or creates the run of each cell, writes what differs.
 
 One run per cell and experiment, found by its key tag; creation happens under a lease in the store, so that several
 drivers never make two. Everything here can be repeated.
@@ -41,7 +41,7 @@ class Projection:
         store: Whose leases guard the creation of runs.
         uri: Address of the server; names the lease.
         sweep: What is shown.
-        artifacts: Where the artifacts of a new experiment lie, or None for the server's own place.
+        artifacts: Where the artifacts of a new experiment are stored, or None for the server's own place.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Where the driver's messages go: to a writer in a process of its own, or in a thread; nothing here holds the driver up."""
+"""Where the driver's messages go: to a writer in its own process, or in a thread; nothing here delays the driver."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class NoSink:
 
 
 class Journal:
-    """Gathers the messages of a run, and forgets those that newer ones, or the store, stand for."""
+    """Gathers the messages of a run, and forgets those that newer ones, or the store, make superfluous."""
 
     def __init__(self) -> None:
         self._sweep: dict[str, Any] | None = None
@@ -68,7 +68,7 @@ class Journal:
             self._last[kind] = message
 
     def replay(self) -> list[Message]:
-        """Return messages after which a new writer knows what the one before it was told; writing twice changes nothing."""
+        """Return messages after which a new writer knows what the one before it knew; writing twice changes nothing."""
         if self._sweep is None:
             return []
         recorded = list(dict.fromkeys([*self._sweep["recorded"], *self._recorded]))
@@ -78,9 +78,9 @@ class Journal:
 
 
 class ProcessSink:
-    """A writer in a process of its own, in its own session so that Ctrl-C does not reach it; it ends with its driver.
+    """A writer in its own process and session, so that Ctrl-C does not reach it; it ends with its driver.
 
-    One that dies is started again and told everything once more.
+    One that dies is started again and gets everything once more.
 
     Args:
         hello: What the writer must know first.
@@ -135,13 +135,13 @@ class ProcessSink:
             assert process.stdout is not None
             # A broken pipe is a writer that died: the journal has what was passed on, the queue what waits.
             with contextlib.suppress(BrokenPipeError):
-                self._tell(process.stdin)
+                self._pipe(process.stdin)
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.close()
             return _outcome(process.stdout.read(), process.wait())
 
-    def _tell(self, writer: IO[str]) -> None:
-        """Tell a writer what was told before, then everything that comes until the end."""
+    def _pipe(self, writer: IO[str]) -> None:
+        """Write what earlier writers got, then everything that comes until the end."""
         for known in (self._hello, *map(json.dumps, self._journal.replay())):
             writer.write(known + "\n")
         writer.flush()

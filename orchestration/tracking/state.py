@@ -1,4 +1,4 @@
-"""What a cell's run must look like, as a pure function of what the results store holds. Replaying it changes nothing."""
+"""What a cell's run must look like, as a pure function of what is in the results store. Replaying it changes nothing."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class RunState:
     single: frozenset[str] = frozenset()
 
     def digest(self, labels: Mapping[str, str]) -> str:
-        """Return the identity of all of it, so that a projection that stands is recognised.
+        """Return the identity of all of it, so that a projection that is up to date is recognised.
 
         Args:
             labels: Further tags that the run bears: name, row and kind may change while the records stay.

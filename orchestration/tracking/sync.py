@@ -47,7 +47,7 @@ def sync(
     progress: Callable[[int, int], None] | None = None,
     client: TrackingClient | None = None,
 ) -> Synced:
-    """Make a tracking server show what the store holds of a sweep. Doing it twice changes nothing.
+    """Make a tracking server show what the store has of a sweep. Doing it twice changes nothing.
 
     Args:
         store: The results store.

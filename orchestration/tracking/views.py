@@ -22,7 +22,7 @@ WANTED_TAG: Final = "wanted"
 _WANTED_CELLS: Final = f"tags.kind = 'cell' and tags.{WANTED_TAG} = 'true'"
 """The experiment keeps runs of other settings; what the sweep wants now is what is shown and averaged."""
 _TRAINING_MODE: Final = "workflowType=machine_learning"
-"""Without it the UI opens among traces and judges."""
+"""Without it the UI opens on traces and their evaluations."""
 _MAX_AXES: Final = 5
 _LOADED_AT_FIRST: Final = 100
 """Runs that the UI fetches at once."""
@@ -59,12 +59,12 @@ def view_tags(sweep: TrackedSweep) -> dict[str, str]:
 
 
 def view_link(experiment_id: str, view: str) -> str:
-    """Return the address of a prepared view, below the address of the server."""
+    """Return the address of a prepared view, relative to the address of the server."""
     return f"#/experiments/{experiment_id}/runs?viewStateShareKey={quote(view)}&{_TRAINING_MODE}"
 
 
 def grid_link(experiment_id: str, run_id: str) -> str:
-    """Return the address of the grid as a page, below the address of the server."""
+    """Return the address of the grid as a page, relative to the address of the server."""
     return f"#/experiments/{experiment_id}/runs/{run_id}/artifacts/{GRID_FOLDER}/grid.html?{_TRAINING_MODE}"
 
 

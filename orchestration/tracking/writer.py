@@ -1,6 +1,6 @@
 """The one writer of a driver: takes messages, gathers them per cell, and makes a few batched calls to the tracking server.
 
-It runs in a process of its own (`python -m orchestration.tracking.writer`, messages as JSON lines on its standard
+It runs in its own process (`python -m orchestration.tracking.writer`, messages as JSON lines on its standard
 input), so that the driver never imports MLflow and never waits. The results store is read for everything recorded;
 messages only say what changed, and carry the epochs of trainings that still run. While the server is away messages
 are gathered, not lost; what is left at the end is replayed by `sync`.
@@ -60,7 +60,7 @@ class Writer:
         connect: Makes the client; called again while the server is away.
         store: The results store.
         uri: Address of the server.
-        artifacts: Where the artifacts of a new experiment lie, or None for the server's own place.
+        artifacts: Where the artifacts of a new experiment are stored, or None for the server's own place.
         clock: A monotonic clock in seconds.
     """
 
@@ -104,7 +104,7 @@ class Writer:
         return self._is_hopeless
 
     def close(self) -> None:
-        """Note that no message comes any more; without a word before, the driver was interrupted."""
+        """Note that no message comes any more; without `ended` before, the driver was interrupted."""
         if self._sweep is not None and not self._has_ended:
             self._end("interrupted")
 

@@ -23,7 +23,7 @@ def pack_arrays(arrays: Mapping[str, np.typing.NDArray[np.generic]]) -> bytes:
     for name, array in plain.items():
         if array.dtype.hasobject:
             raise StoreError(
-                f"recorded arrays must hold numbers, but '{name}' has dtype {array.dtype}; convert it first"
+                f"recorded arrays must contain numbers, but '{name}' has dtype {array.dtype}; convert it first"
             )
     stream = io.BytesIO()
     np.savez_compressed(stream, **plain)  # type: ignore[arg-type]

@@ -43,7 +43,7 @@ def unbundled(data: bytes, where: str) -> tuple[bytes, Mapping[str, bytes]]:
     if names[:1] != ["training"] or len(set(names)) != len(names):
         raise corrupt(where, "a bundle must list a training record and then reports, each once")
     if end + sum(length for _, length in listed) != len(data):
-        raise corrupt(where, "a bundle must hold the records that it lists, but this one is truncated or altered")
+        raise corrupt(where, "a bundle must contain the records that it lists, but this one is truncated or altered")
     records = {}
     for name, length in listed:
         records[name] = data[end : end + length]

@@ -31,7 +31,7 @@ def seal(kind: str, version: int, body: Mapping[str, Any]) -> bytes:
     """Return the bytes of a record file.
 
     Raises:
-        StoreError: If the body holds something other than plain values.
+        StoreError: If the body contains something other than plain values.
     """
     text = to_json(body).encode()
     return _head(kind, version, hashlib.sha256(text).hexdigest()) + text + b"}\n"
@@ -102,7 +102,9 @@ def to_json(value: Any) -> str:
         except ValueError:
             return json.dumps(_marked(value), allow_nan=False, separators=(",", ":"), ensure_ascii=False)
     except (TypeError, ValueError, RecursionError) as error:
-        raise StoreError(f"a record must hold plain values (text, numbers, lists, mappings), but: {error}") from error
+        raise StoreError(
+            f"a record must contain plain values (text, numbers, lists, mappings), but: {error}"
+        ) from error
 
 
 @cache

@@ -43,7 +43,7 @@ def check_exposure(host: str, environment: Mapping[str, str] | None = None) -> N
 
 
 def exposed_arguments(host: str, port: int) -> list[str]:
-    """Return what `mlflow server` needs beside `--host`: nothing on loopback, else authentication and allowed hosts.
+    """Return what `mlflow server` needs next to `--host`: nothing on loopback, else authentication and allowed hosts.
 
     Args:
         host: Address to listen on, which `check_exposure` has let pass.

@@ -1,4 +1,4 @@
-"""Runs a command in a session of its own; ends the whole session when standard input closes: its parent stops it, or dies."""
+"""Runs a command in its own session; ends the whole session when standard input closes: its parent stops it, or dies."""
 
 from __future__ import annotations
 

@@ -172,8 +172,8 @@ def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], port: int, l
         time.sleep(0.3)
     if not _listens(process.pid, port) and not _is_free(port):
         raise _PortLost
-    told = f"; see {log}" if log else ""
-    raise EnvironmentRefused(f"the MLflow server must come up within {_START_S:.0f} s, but it did not{told}")
+    log_hint = f"; see {log}" if log else ""
+    raise EnvironmentRefused(f"the MLflow server must come up within {_START_S:.0f} s, but it did not{log_hint}")
 
 
 def _listens(pid: int, port: int) -> bool:

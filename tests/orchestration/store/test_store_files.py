@@ -375,7 +375,7 @@ def test_plain_use_imports_nothing_heavy(tmp_path: Path, records: Any) -> None:
         "import sys\nfrom orchestration.store.open import open_store\n"
         "store = open_store(sys.argv[1])\n"
         "print(len(store.results(store.train_keys())), store.failures(store.train_keys()))\n"
-        "print(sorted({'boto3', 'numpy', 'numba', 'torch', 'ray', 'mlflow', 'pandas', 'scipy'} & set(sys.modules)))"
+        "print(sorted({'boto3', 'matplotlib', 'mlflow', 'numba', 'pandas', 'ray', 'scipy', 'torch'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
 
