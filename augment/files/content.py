@@ -219,8 +219,13 @@ def remembered(
     return made
 
 
+def cache_folder() -> Path:
+    """Return the folder of caches of this user: DREAMGRID_CACHE, or `~/.cache/dreamgrid`."""
+    return Path(os.environ.get("DREAMGRID_CACHE") or Path.home() / ".cache" / "dreamgrid")
+
+
 def _memory_of(path: Path, cache: Path | None, kind: str) -> Path:
-    kept = cache or Path(os.environ.get("DREAMGRID_CACHE") or Path.home() / ".cache" / "dreamgrid") / "content-hashes"
+    kept = cache or cache_folder() / "content-hashes"
     place = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:24]
     return kept / (f"{place}.json" if kind == "sha256" else f"{place}-{kind}.json")
 

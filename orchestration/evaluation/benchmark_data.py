@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from eval.corruptions.contract import FrostImages
     from orchestration.evaluation.checkpoints import Reading
     from orchestration.settings import Settings
-    from trainers.datasets.load import Split
+    from trainers.datasets.contract import Split
 
 FAMILY_OF: Final[Mapping[str, str]] = {"c": "c", "cbar": "cbar", "mnist-c": "mnist-c"}
 STREAMED: Final = ("p", "ood")

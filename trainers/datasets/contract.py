@@ -18,6 +18,26 @@ Arrays = tuple["NDArray[np.uint8]", "NDArray[np.int64]"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """One split of a dataset, in memory or mapped from a file.
+
+    Attributes:
+        images: (N, H, W, C) uint8.
+        labels: Classes, (N,) int64.
+        fingerprint: Identity of the content: SHA-256 of pixels, labels and shape, or of the files and how they were decoded.
+        broken: Names of files that could not be decoded and were left out.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    fingerprint: str
+    broken: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DataFile:
     """One file of a dataset.
 

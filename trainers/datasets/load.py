@@ -13,7 +13,6 @@ import logging
 import os
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,31 +22,13 @@ from numpy.typing import NDArray
 
 from augment.files.kept import DamagedFileError, UnsealedRecordError, keep, kept_facts
 from trainers.datasets.content import dataset_content, file_contradiction
-from trainers.datasets.contract import Arrays, DatasetSpec, SplitName
+from trainers.datasets.contract import Arrays, DatasetSpec, Split, SplitName
 from trainers.datasets.folders.listing import list_split
 from trainers.datasets.folders.split import decoded
 from trainers.datasets.registry import dataset_for, readers_of
 from trainers.errors import CorruptData, DataError, MissingData, NoSpace, as_data_errors
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Split:
-    """One split of a dataset.
-
-    Attributes:
-        images: (N, H, W, C) uint8.
-        labels: Classes, (N,) int64.
-        fingerprint: SHA-256 of the pixels, labels and shape.
-    """
-
-    images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
-    fingerprint: str
-
-    def __len__(self) -> int:
-        return len(self.labels)
 
 
 def load_split(name: str, split: SplitName, data_root: str | Path) -> Split:
@@ -153,8 +134,7 @@ def _from_folders(spec: DatasetSpec, split: SplitName, data_root: Path, cache_di
         )
     listing = list_split(spec, split, data_root, cache_dir)
     identity = dataset_content(spec, data_root).key
-    made = decoded(listing, identity=identity, resize=spec.resize, size=spec.image_size, cache_dir=cache_dir)
-    return Split(images=made.images, labels=made.labels, fingerprint=made.fingerprint)
+    return decoded(listing, identity=identity, resize=spec.resize, size=spec.image_size, cache_dir=cache_dir)
 
 
 def _open(folder: Path, split: SplitName) -> Split | None:

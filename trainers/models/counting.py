@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-from pathlib import Path
 from typing import Final
 
+from augment.files.content import cache_folder
 from augment.files.kept import DamagedFileError, keep, kept_facts
 from augment.heavy import torch
 from trainers.models.contract import ModelInput, ModelSpec
@@ -43,9 +42,9 @@ def counted(spec: ModelSpec, given: ModelInput) -> Size | None:
 
 
 def _count(spec: ModelSpec, given: ModelInput) -> Size | None:
-    from torch.utils.flop_counter import FlopCounterMode  # a sub-module that torch itself does not import
-
     try:
+        from torch.utils.flop_counter import FlopCounterMode  # a sub-module that torch itself does not import
+
         network = _on_meta(spec, given)
         with torch.device("meta"), FlopCounterMode(display=False) as counter:
             network(torch.zeros(1, given.num_channels, given.image_size, given.image_size))
@@ -66,20 +65,16 @@ def _on_meta(spec: ModelSpec, given: ModelInput) -> torch.nn.Module:
             return spec.build(params, given).to("meta").eval()
 
 
-def _file() -> Path:
-    return Path(os.environ.get("DREAMGRID_CACHE") or Path.home() / ".cache" / "dreamgrid") / FILE
-
-
 def _kept() -> dict[str, Size]:
     try:
-        return {key: (float(value[0]), float(value[1])) for key, value in kept_facts(_file()).items()}
+        return {key: (float(value[0]), float(value[1])) for key, value in kept_facts(cache_folder() / FILE).items()}
     except (OSError, DamagedFileError):
         return {}
 
 
 def _keep(counts: dict[str, Size | None]) -> None:
     try:
-        _file().parent.mkdir(parents=True, exist_ok=True)
-        keep(_file(), {}, counts)
+        cache_folder().mkdir(parents=True, exist_ok=True)
+        keep(cache_folder() / FILE, {}, counts)
     except OSError as error:  # a cache that cannot be written to costs the next process the same time
         logger.info("counts of operations are not kept: %s", error)

@@ -8,7 +8,6 @@ peer waits in a collective. The controller of the run imports this module too, a
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
 import socket
 import threading
@@ -25,11 +24,11 @@ import ray.util
 
 from augment.heavy import torch
 from eval.report import MetricReport
-from trainers.errors import JobPreempted, TrainingError
+from trainers.errors import JobPreempted
 from trainers.job import EpochRow, TrainSummary
 from trainers.training.group import distributed_group
 from trainers.worker.failure import describe_failure
-from trainers.worker.preemption import SIGTERM
+from trainers.worker.preemption import SIGTERM, function_named
 from trainers.worker.process import free_memory
 
 PROGRESS_EVERY_S: Final = 0.5
@@ -42,27 +41,15 @@ LEAVE_TIMEOUT_S: Final = 5.0
 GLOO_INTERFACE: Final = "GLOO_SOCKET_IFNAME"
 
 
-class StopSignal:
-    """Whether this worker was asked to write a checkpoint and stop; set from a thread, read by the loop."""
-
-    def __init__(self) -> None:
-        self._event = threading.Event()
-        self.set, self.clear = self._event.set, self._event.clear
-
-    def __call__(self) -> bool:
-        """Return whether a stop was asked for."""
-        return self._event.is_set()
-
-
 class MailboxSink:
     """A `JobSink` that sends every event to the mailbox at once and waits for none."""
 
-    def __init__(self, mailbox: Any, group: str, job: int, stop: StopSignal) -> None:
+    def __init__(self, mailbox: Any, group: str, job: int, stop: threading.Event) -> None:
         self._mailbox = mailbox
         self._group = group
         self._job = job
         self._last_progress = 0.0
-        self.stop_requested = stop
+        self.stop_requested = stop.is_set
 
     def epoch(self, train_key: str, row: EpochRow) -> None:
         """Send an epoch's row."""
@@ -108,11 +95,11 @@ def group_loop(config: Mapping[str, Any]) -> None:
     context = ray.train.get_context()
     rank, world_size = context.get_world_rank(), context.get_world_size()
     mailbox, group = config["mailbox"], config["group"]
-    stop, token, uses_gpu = StopSignal(), None, config["gpus"] > 0
+    stop, token, uses_gpu = threading.Event(), None, config["gpus"] > 0
     node = ray.get_runtime_context().get_node_id()
     try:
         with process_group(rank, world_size, uses_gpu=uses_gpu, timeout_s=config["collective_timeout_s"]):
-            run = load_job(config["job"])
+            run = function_named(config["job"], "the job")
             workers = distributed_group(rank=rank, world_size=world_size, device="cuda:0" if uses_gpu else "cpu")
             gpu_mib = float(torch.cuda.get_device_properties(0).total_memory) / 2**20 if uses_gpu else 0.0
             token, last_order = ray.get(mailbox.join.remote(group, rank, world_size, gpu_mib, node))
@@ -126,7 +113,9 @@ def group_loop(config: Mapping[str, Any]) -> None:
         raise
 
 
-def _take_jobs(mailbox: Any, group: str, rank: int, token: int, stop: StopSignal, run: Callable[..., object]) -> None:
+def _take_jobs(
+    mailbox: Any, group: str, rank: int, token: int, stop: threading.Event, run: Callable[..., object]
+) -> None:
     while True:
         delivery = ray.get(mailbox.take.remote(group, rank, token, TAKE_TIMEOUT_S))
         if delivery is None:
@@ -141,7 +130,7 @@ def _take_jobs(mailbox: Any, group: str, rank: int, token: int, stop: StopSignal
         ray.get(mailbox.finish.remote(group, rank, delivery.job, result if rank == 0 else None, resident_mib))
 
 
-def _watch(mailbox: Any, group: str, rank: int, token: int, last_order: int, stop: StopSignal) -> None:
+def _watch(mailbox: Any, group: str, rank: int, token: int, last_order: int, stop: threading.Event) -> None:
     """Listen for orders in a daemon thread: "stop" asks the job for a checkpoint, "abort" ends this process at once."""
 
     def listen() -> None:
@@ -170,20 +159,6 @@ def _reported_exit(mailbox: Any, group: str, rank: int, token: int) -> Callable[
             os._exit(75)
 
     return lambda: threading.Thread(target=leave, name=f"leave-{rank}", daemon=True).start()
-
-
-def load_job(path: str) -> Callable[..., object]:
-    """Return the function that "module:function" names.
-
-    Raises:
-        TrainingError: If there is no such module or function.
-    """
-    module_name, _, function = path.partition(":")
-    try:
-        found: Callable[..., object] = getattr(importlib.import_module(module_name), function)
-    except (ImportError, AttributeError) as error:
-        raise TrainingError(f"the job must be an importable 'module:function', but {path!r} is not: {error}") from error
-    return found
 
 
 @contextlib.contextmanager

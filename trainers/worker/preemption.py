@@ -27,18 +27,6 @@ VARIABLE: Final = "DREAMGRID_PREEMPTION_NOTICE"
 POLL_S: Final = 2.0
 
 
-class PreemptionNotice:
-    """Whether this worker is about to be taken away; set from a signal handler or a thread, read by the loop."""
-
-    def __init__(self) -> None:
-        self._event = threading.Event()
-        self.give = self._event.set
-
-    def __call__(self) -> bool:
-        """Return whether the notice was given."""
-        return self._event.is_set()
-
-
 class SigtermHandler:
     """A signal handler that passes SIGTERM on to what runs in this process's other threads.
 
@@ -104,7 +92,7 @@ def handle_sigterm() -> None:
 
 
 @contextlib.contextmanager
-def noticing(notice: PreemptionNotice, is_leaving: Callable[[], bool] | None = None) -> Iterator[None]:
+def noticing(notice: threading.Event, is_leaving: Callable[[], bool] | None = None) -> Iterator[None]:
     """Give the notice on SIGTERM and as soon as a callable returns true, while the body runs.
 
     Outside the main thread SIGTERM counts where the main thread has called `handle_sigterm`.
@@ -130,23 +118,34 @@ def named_notice() -> Callable[[], bool] | None:
     text = os.environ.get(VARIABLE, "")
     if not text:
         return None
-    module, _, function = text.partition(":")
+    return function_named(text, VARIABLE)
+
+
+def function_named(path: str, what: str) -> Callable[..., Any]:
+    """Return the function that "module:function" names.
+
+    Args:
+        path: Its module and name.
+        what: What names it, for the message.
+
+    Raises:
+        TrainingError: If there is no such module or function.
+    """
+    module, _, function = path.partition(":")
     try:
-        found: Callable[[], bool] = getattr(importlib.import_module(module), function)
+        found: Callable[..., Any] = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError, ValueError) as error:
-        raise TrainingError(
-            f"{VARIABLE} must be an importable 'module:function', but {text!r} is not: {error}"
-        ) from error
+        raise TrainingError(f"{what} must be an importable 'module:function', but {path!r} is not: {error}") from error
     return found
 
 
 @contextlib.contextmanager
-def _on_sigterm(notice: PreemptionNotice) -> Iterator[None]:
+def _on_sigterm(notice: threading.Event) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
-        with SIGTERM.calling(notice.give):
+        with SIGTERM.calling(notice.set):
             yield
         return
-    before = signal.signal(signal.SIGTERM, lambda number, frame: notice.give())
+    before = signal.signal(signal.SIGTERM, lambda number, frame: notice.set())
     try:
         yield
     finally:
@@ -154,7 +153,7 @@ def _on_sigterm(notice: PreemptionNotice) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _polling(notice: PreemptionNotice, is_leaving: Callable[[], bool] | None) -> Iterator[None]:
+def _polling(notice: threading.Event, is_leaving: Callable[[], bool] | None) -> Iterator[None]:
     if is_leaving is None:
         yield
         return
@@ -168,11 +167,11 @@ def _polling(notice: PreemptionNotice, is_leaving: Callable[[], bool] | None) ->
         thread.join()
 
 
-def _poll(notice: PreemptionNotice, is_leaving: Callable[[], bool], ended: threading.Event) -> None:
+def _poll(notice: threading.Event, is_leaving: Callable[[], bool], ended: threading.Event) -> None:
     while not ended.is_set():
         try:
             if is_leaving():
-                notice.give()
+                notice.set()
                 return
         except Exception:
             logger.exception("the preemption notice could not be asked; it is not asked again")

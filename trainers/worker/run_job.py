@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import os
 import platform
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -37,7 +38,7 @@ from trainers.training.networks import build_classifier, network_facts, training
 from trainers.training.order import Order, check_workers, training_samples
 from trainers.training.progress import Progress
 from trainers.training.validation import validation
-from trainers.worker.preemption import PreemptionNotice, noticing
+from trainers.worker.preemption import noticing
 from trainers.worker.process import ThreadBudget, reset_process, thread_budget
 from trainers.worker.released_job import fill_released
 from trainers.worker.staging import stage_datasets, stage_named_files, stage_released
@@ -112,7 +113,7 @@ def _trained(request: JobRequest, group: ProcessGroup, sink: JobSink, budget: Th
     if newest is not None:
         training.load_state_dict(newest.state)
     resumed_from = None if newest is None else training.progress.step
-    notice = PreemptionNotice()
+    notice = threading.Event()
     with loader, noticing(notice), checkpoints.sending():
         hooks = _hooks(request, checkpoints, sink, notice)
         training.run(loader, replace(hooks, validate=validation(inputs.images, request.config.recipe, group)))
@@ -181,7 +182,7 @@ def _assemble(
     return training, loader
 
 
-def _hooks(request: JobRequest, checkpoints: Checkpoints, sink: JobSink, notice: PreemptionNotice) -> LoopHooks:
+def _hooks(request: JobRequest, checkpoints: Checkpoints, sink: JobSink, notice: threading.Event) -> LoopHooks:
     def save(state: Mapping[str, Any] | None, step: int) -> None:
         if state is not None:
             checkpoints.save(state, step)
@@ -195,7 +196,7 @@ def _hooks(request: JobRequest, checkpoints: Checkpoints, sink: JobSink, notice:
         save=save,
         checkpoint_every_s=request.checkpoint_every_s,
         stop_requested=getattr(sink, "stop_requested", never),
-        is_leaving=notice,
+        is_leaving=notice.is_set,
     )
 
 

@@ -97,7 +97,7 @@ def stage(paths: list[str], source: str, data_root: Path, *, optional: Sequence[
     with FileLock(data_root / ".staging.lock"):
         record = _read(data_root / RECORD)
         record[PARTIAL] = sorted({*record.get(PARTIAL, []), *paths})
-        _write(data_root / RECORD, record)
+        keep(data_root / RECORD, {}, record)
         objects = [found for path in paths for found in _objects(storage, path)]
         is_own = (data_root / PROOFS).exists() and PROOFS not in record
         objects += _optional(storage, [*([] if is_own else [PROOFS]), *optional])
@@ -107,7 +107,7 @@ def stage(paths: list[str], source: str, data_root: Path, *, optional: Sequence[
             logger.info("copying %d of %d files from %s to %s", len(missing), len(objects), source, data_root)
             _copy(missing, storage, data_root, record)
         record[PARTIAL] = sorted(set(record[PARTIAL]) - set(paths))
-        _write(data_root / RECORD, record)
+        keep(data_root / RECORD, {}, record)
     return len(missing)
 
 
@@ -226,12 +226,12 @@ def _copy(missing: list[ObjectInfo], storage: Storage, data_root: Path, record: 
             for number, (done, digest) in enumerate(pool.map(one, missing), start=1):
                 record[done.path] = [done.size, done.etag, digest]
                 if number % max(SAVE_EVERY, len(missing) // MOST_SAVES) == 0:
-                    _write(data_root / RECORD, record)
+                    keep(data_root / RECORD, {}, record)
     except StorageError as error:
         kind = NoSpace if error.reason == "no-space" else CorruptData
         raise kind(f"copying from {storage.uri} to {data_root} failed: {error}; run again, and it goes on") from error
     finally:
-        _write(data_root / RECORD, record)
+        keep(data_root / RECORD, {}, record)
 
 
 def _checksums(storage: Storage) -> dict[str, str]:
@@ -249,7 +249,3 @@ def _read(path: Path) -> dict[str, Any]:
         return kept_facts(path)
     except (OSError, DamagedFileError):
         return {}
-
-
-def _write(path: Path, record: Mapping[str, Any]) -> None:
-    keep(path, {}, record)

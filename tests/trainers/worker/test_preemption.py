@@ -18,7 +18,7 @@ from trainers.errors import JobPreempted, TrainingError
 from trainers.job import JobRequest, JobResult
 from trainers.training.group import OneWorker
 from trainers.worker.failure import describe_failure
-from trainers.worker.preemption import VARIABLE, PreemptionNotice, SigtermHandler, noticing
+from trainers.worker.preemption import VARIABLE, SigtermHandler, noticing
 from trainers.worker.run_job import run_job
 
 
@@ -54,7 +54,7 @@ def test_preempted_job_counts_as_no_failure() -> None:
 
 def test_sigterm_does_what_it_did_before_once_training_is_over() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with noticing(PreemptionNotice()):
+    with noticing(threading.Event()):
         assert signal.getsignal(signal.SIGTERM) is not before
     assert signal.getsignal(signal.SIGTERM) is before
 
@@ -62,18 +62,18 @@ def test_sigterm_does_what_it_did_before_once_training_is_over() -> None:
 def test_notice_of_a_cluster_is_asked_for_from_any_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trainers.worker.preemption.POLL_S", 0.01)
     answers = iter([False, False, True])
-    notice = PreemptionNotice()
+    notice = threading.Event()
 
     def work() -> None:
         with noticing(notice, lambda: next(answers)):
             deadline = time.monotonic() + 10
-            while not notice() and time.monotonic() < deadline:
+            while not notice.is_set() and time.monotonic() < deadline:
                 time.sleep(0.01)
 
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert notice()
+    assert notice.is_set()
     assert next(answers, None) is None
 
 
@@ -83,10 +83,10 @@ def test_notice_that_cannot_be_asked_is_told_and_ends_nothing(
     def broken() -> bool:
         raise OSError("no metadata server")
 
-    notice = PreemptionNotice()
+    notice = threading.Event()
     with noticing(notice, broken):
         time.sleep(0.05)
-    assert not notice()
+    assert not notice.is_set()
     assert "could not be asked" in caplog.text
 
 
@@ -94,7 +94,7 @@ def test_function_that_does_not_exist_is_refused(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv(VARIABLE, "nowhere:nothing")
     with (
         pytest.raises(TrainingError, match="must be an importable 'module:function', but 'nowhere:nothing'"),
-        noticing(PreemptionNotice()),
+        noticing(threading.Event()),
     ):
         pass
 

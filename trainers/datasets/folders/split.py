@@ -2,41 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from augment.files.arrays import decoded_images
 from augment.files.walk import images_in
+from trainers.datasets.contract import Split
 from trainers.datasets.folders.crops import centre_crop
 from trainers.datasets.folders.listing import Listing, listing_of
 from trainers.datasets.user_folder import content_identity
 from trainers.errors import as_data_errors
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageArrays:
-    """A decoded folder.
-
-    Attributes:
-        images: (N, S, S, 3) uint8: shorter side resized, centre cropped; mapped from a file.
-        labels: Index of the sub-folder in sorted order, (N,) int64.
-        classes: Names of the sub-folders.
-        broken: Files that could not be decoded and were left out.
-        fingerprint: Identity of the files and of how they were decoded.
-    """
-
-    images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
-    classes: tuple[str, ...]
-    broken: tuple[str, ...]
-    fingerprint: str
-
-
-def read_folder(folder: Path, *, image_size: int, cache_dir: Path) -> ImageArrays:
+def read_folder(folder: Path, *, image_size: int, cache_dir: Path) -> Split:
     """Decode a folder of images, or open the array that an earlier call kept.
 
     Args:
@@ -54,7 +32,7 @@ def read_folder(folder: Path, *, image_size: int, cache_dir: Path) -> ImageArray
     return decoded(listing_of(found), identity=identity, resize=image_size, size=image_size, cache_dir=cache_dir)
 
 
-def decoded(listing: Listing, *, identity: str, resize: int, size: int, cache_dir: Path) -> ImageArrays:
+def decoded(listing: Listing, *, identity: str, resize: int, size: int, cache_dir: Path) -> Split:
     """Return the decoded images of a listing; one process of the node decodes, the others wait and share.
 
     Args:
@@ -77,10 +55,5 @@ def decoded(listing: Listing, *, identity: str, resize: int, size: int, cache_di
             cache_dir=cache_dir,
             unread=listing.unread,
         )
-    return ImageArrays(
-        images=made.images,
-        labels=listing.labels[made.whole],
-        classes=listing.classes,
-        broken=made.broken,
-        fingerprint=made.fingerprint,
-    )
+    labels = listing.labels[made.whole]
+    return Split(images=made.images, labels=labels, fingerprint=made.fingerprint, broken=made.broken)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from trainers.models.networks.resnext import initialise_as_published
+from trainers.models.networks.initialisation import initialise_as_published
 
 _WIDE, _WIDER = 96, 192
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from trainers.models.networks.resnext import initialise_as_published
+from trainers.models.networks.initialisation import initialise_as_published
 
 
 class DenseLayer(nn.Module):

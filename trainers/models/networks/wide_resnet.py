@@ -6,10 +6,10 @@ the published 8x8 pooling at 32 px and lets other sizes in.
 
 from __future__ import annotations
 
-import math
-
 from torch import Tensor, nn
 from torch.nn import functional
+
+from trainers.models.networks.initialisation import initialise_as_published
 
 
 class WideBlock(nn.Module):
@@ -53,7 +53,7 @@ class WideResNet(nn.Module):
         )
         self.bn = nn.BatchNorm2d(widths[-1])
         self.linear = nn.Linear(widths[-1], num_classes)
-        self.apply(_initialise)
+        initialise_as_published(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map normalised images (N, C, H, W) to logits (N, K)."""
@@ -66,14 +66,3 @@ def _group(blocks: int, num_in: int, num_out: int, stride: int, dropout: float) 
     first = WideBlock(num_in, num_out, stride, dropout)
     rest = (WideBlock(num_out, num_out, 1, dropout) for _ in range(blocks - 1))
     return nn.Sequential(first, *rest)
-
-
-def _initialise(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d):
-        fan_out = module.kernel_size[0] * module.kernel_size[1] * module.out_channels
-        nn.init.normal_(module.weight, 0.0, math.sqrt(2.0 / fan_out))
-    elif isinstance(module, nn.BatchNorm2d):
-        nn.init.ones_(module.weight)
-        nn.init.zeros_(module.bias)
-    elif isinstance(module, nn.Linear):
-        nn.init.zeros_(module.bias)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from trainers.models.weights.normalisation import Normalisation
-
-if TYPE_CHECKING:
-    from trainers.models.weights.trial import Trial
+from trainers.models.weights.normalisation import Normalisation, Trial
 
 KEY: Final = "assumed"
 """Key of the assumption in the environment of a training record and in a report of `evaluate`."""

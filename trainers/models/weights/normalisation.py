@@ -77,6 +77,36 @@ class Normalisation:
         return all(tuple(own) == spread(values, len(own)) for own, values in pairs)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What the usual normalisations come to.
+
+    Attributes:
+        in_use: The normalisation that the network has.
+        num_images: Test images that were tried.
+        error: Error rate with the one in use, a fraction.
+        errors: Name of each usual one -> error rate, a fraction.
+        better: Name of the one that is clearly better, or None.
+    """
+
+    in_use: Normalisation
+    num_images: int
+    error: float
+    errors: Mapping[str, float]
+    better: str | None
+
+    @property
+    def warning(self) -> str | None:
+        """One sentence that names the better one, or None."""
+        if self.better is None:
+            return None
+        return (
+            f"with images normalised by {self.better!r} this network makes {100 * self.errors[self.better]:.1f} % errors over "
+            f"{self.num_images} test images, with {self.in_use.values} as assumed {100 * self.error:.1f} %; "
+            f"if it was trained so, use --normalize {self.better} (in a released row, normalize: {self.better})"
+        )
+
+
 _OF_ALL: Final = ("none", "half", "bytes")
 _TRIED: Final[Mapping[int, tuple[str, ...]]] = MappingProxyType(
     {1: ("none", "half", "mnist", "fashion-mnist", "bytes"), 3: ("none", "half", "imagenet", "cifar-10", "bytes")}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -12,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from trainers.models.normalize import Classifier, Normalize
-from trainers.models.weights.normalisation import Normalisation, usual
+from trainers.models.weights.normalisation import Normalisation, Trial, usual
 
 NUM_IMAGES: Final = 500
 LEAST_DIFFERENCE: Final = 0.02
@@ -20,36 +18,6 @@ LEAST_DIFFERENCE: Final = 0.02
 SIGMAS: Final = 3.0
 """... and is right where the one in use is wrong, so many standard deviations more often than the other way round (McNemar)."""
 _BATCH: Final = 100
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
-    """What the usual normalisations come to.
-
-    Attributes:
-        in_use: The normalisation that the network has.
-        num_images: Test images that were tried.
-        error: Error rate with the one in use, a fraction.
-        errors: Name of each usual one -> error rate, a fraction.
-        better: Name of the one that is clearly better, or None.
-    """
-
-    in_use: Normalisation
-    num_images: int
-    error: float
-    errors: Mapping[str, float]
-    better: str | None
-
-    @property
-    def warning(self) -> str | None:
-        """One sentence that names the better one, or None."""
-        if self.better is None:
-            return None
-        return (
-            f"with images normalised by {self.better!r} this network makes {100 * self.errors[self.better]:.1f} % errors over "
-            f"{self.num_images} test images, with {self.in_use.values} as assumed {100 * self.error:.1f} %; "
-            f"if it was trained so, use --normalize {self.better} (in a released row, normalize: {self.better})"
-        )
 
 
 def try_usual(model: Classifier, images: NDArray[np.uint8], labels: NDArray[np.int64], in_use: Normalisation) -> Trial:
