@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from eval.benchmarks.suite.passes import suite_passes
 from orchestration.errors import InputError, Mistake
 from orchestration.planning.costs.operations import evaluation_data
-from orchestration.results.exchange import DOCUMENT_KIND
+from orchestration.results.evaluation_document import evaluation_document
 from trainers.datasets.registry import dataset_for
 
 if TYPE_CHECKING:
@@ -220,46 +220,18 @@ def estimated_passes(requests: Sequence[BenchmarkRequest], dataset: str, data_ro
     return suite_passes(requests, evaluation_data(dataset_for(dataset), data_root)).forward
 
 
-def evaluation_document(evaluated: Evaluation) -> dict[str, Any]:
+def document_of(evaluated: Evaluation) -> dict[str, Any]:
     """Return an evaluation as plain values: one document for all axes."""
-    from eval.benchmarks.suite.choose import axes_of
-
-    return {
-        "kind": DOCUMENT_KIND,
-        "checkpoint": evaluated.checkpoint,
-        "sha256": evaluated.network.sha256,
-        "dataset": evaluated.network.dataset,
-        "assumed": evaluated.assumed,
-        "architecture": evaluated.architecture,
-        "axes": list(axes_of([report.benchmark for report in evaluated.reports if report.outcome is not None])),
-        "forward_passes": sum(report.outcome.forward_passes for report in evaluated.reports if report.outcome),
-        "forward_passes_foretold": evaluated.estimated,
-        "notes": list(evaluated.notes),
-        "missing": {report.benchmark: report.error for report in evaluated.reports if report.outcome is None},
-        "reports": [report_document(report) for report in evaluated.reports],
-    }
-
-
-def report_document(report: MetricReport) -> dict[str, Any]:
-    """Return one benchmark's report as plain values; the marks are those that its values would bear in a table."""
-    from dataclasses import asdict
-
-    from eval.tables.column import Column, column_marks
-
-    outcome = report.outcome
-    shown = [Column(report.benchmark, name) for name in outcome.metrics] if outcome else []
-    return {
-        "benchmark": report.benchmark,
-        "shown_as": report.shown_benchmark,
-        "semantics": report.semantics,
-        "error": report.error,
-        "metrics": {name: asdict(value) for name, value in outcome.metrics.items()} if outcome else {},
-        "marks": sorted({mark for column in shown for mark in column_marks(outcome, column)}) if outcome else [],
-        "notes": dict(outcome.notes) if outcome else {},
-        "rows": [dict(row) for row in outcome.rows] if outcome else [],
-        "forward_passes": outcome.forward_passes if outcome else 0,
-        "wall_s": report.wall_s,
-    }
+    return evaluation_document(
+        evaluated.reports,
+        checkpoint=evaluated.checkpoint,
+        sha256=evaluated.network.sha256,
+        dataset=evaluated.network.dataset,
+        assumed=evaluated.assumed,
+        architecture=evaluated.architecture,
+        forward_passes_estimated=evaluated.estimated,
+        notes=list(evaluated.notes),
+    )
 
 
 def select_axes(benchmarks: Mapping[str, Mapping[str, object]], axes: Sequence[str]) -> dict[str, Mapping[str, object]]:

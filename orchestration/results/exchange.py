@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
 
 from augment.lookup.parameters import nearest
 from eval.exchange.contract import About
 from eval.exchange.suites import SUITES
-from eval.report import BenchmarkOutcome, MetricValue, reads_own_files
+from eval.report import BenchmarkOutcome, reads_own_files
 from orchestration.errors import InputError, Mistake
+from orchestration.results.evaluation_document import outcomes_of
 from orchestration.store.contract import ResultsStore
-
-DOCUMENT_KIND: Final = "dreamgrid-evaluation"
-"""Names the documents that `dreamgrid evaluate --json` prints."""
 
 
 def known_suite(name: str) -> str:
@@ -77,26 +74,6 @@ def reported_outcomes(path: Path) -> tuple[dict[str, BenchmarkOutcome], About]:
         architecture=document.get("architecture", ""),
     )
     return outcomes, about
-
-
-def outcomes_of(document: Mapping[str, Any]) -> dict[str, BenchmarkOutcome]:
-    """Return the outcomes in a document of one evaluation, by benchmark; predictions are not part of it.
-
-    Raises:
-        ValueError: If it is no such document.
-    """
-    if document.get("kind") != DOCUMENT_KIND:
-        raise ValueError("the file is no report of `dreamgrid evaluate --json`; write one with it")
-    return {
-        report["benchmark"]: BenchmarkOutcome(
-            metrics={name: MetricValue(**value) for name, value in report["metrics"].items()},
-            rows=tuple(report["rows"]),
-            notes=report["notes"],
-            forward_passes=report.get("forward_passes", 0),
-        )
-        for report in document["reports"]
-        if report["error"] is None
-    }
 
 
 def _on_own_files(outcomes: Mapping[str, BenchmarkOutcome]) -> str:

@@ -19,10 +19,12 @@ from eval.tables.formats.cells import UNDEFINED
 from eval.tables.grid import MARKS
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, echo_err, emit
+from orchestration.cli.verbs.cells.show import find_cell
 from orchestration.cli.weight_options import WeightOptions
 from orchestration.errors import InputError, Mistake
+from orchestration.evaluation.kept import kept_document
 from orchestration.planning.missing_data import refuse_where_none_can_run
-from orchestration.settings import read_settings
+from orchestration.store.contract import CellResult
 from orchestration.sweeps.overrides import parse_overrides
 from trainers.datasets.registry import dataset_for
 from trainers.models.weights.assumption import assumption_lines
@@ -47,10 +49,20 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
-    checkpoint: Annotated[
-        str, typer.Argument(help="A checkpoint of ours, a PyTorch file of weights, or torchvision:NAME.")
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="CHECKPOINT",
+            help="A checkpoint of ours, a PyTorch file of weights, or torchvision:NAME; with --from-predictions, files or "
+            "folders of --save, or cell ids.",
+        ),
     ],
     weights: WeightOptions,
+    places: options.PlaceOptions,
+    from_predictions: Annotated[
+        bool,
+        typer.Option("--from-predictions", help="Compute metrics from kept predictions, without the network."),
+    ] = False,
     suite: Suite = None,
     benchmarks: Benchmarks = None,
     axes: Axes = None,
@@ -69,14 +81,18 @@ def evaluate(
     save: Annotated[
         Path | None, typer.Option("--save", help="Folder for the report and the compact predictions.")
     ] = None,
-    data_root: options.DataRoot = None,
     as_json: options.Json = False,
 ) -> int:
     """Run the safety suite on any checkpoint, also one that was not trained here. Records nothing."""
     from orchestration.evaluation.checkpoints import Reading, evaluate_network, tried
-    from orchestration.evaluation.evaluate import Evaluation, estimated_passes, evaluation_document, make_requests
+    from orchestration.evaluation.evaluate import Evaluation, document_of, estimated_passes, make_requests
 
-    settings = read_settings(data_root=data_root)
+    settings = places.settings
+    if from_predictions:
+        document = _kept_document(sources, places, assignments or [])
+        emit(document, lambda: evaluation_text(document), as_json=as_json)
+        return EXIT_CELLS_FAILED if document["missing"] else EXIT_DONE
+    checkpoint = _only(sources)
     reading = Reading(normalize=weights.normalize, state_dict=weights.state_dict)
     network = _opened(checkpoint, model, dataset, benchmarks, reading)
     chosen, notes = _chosen(suite, benchmarks, axes, network.dataset, settings)
@@ -95,11 +111,33 @@ def evaluate(
         notes=(*notes, *_left_out(network.dataset)),
         assumed=assumed,
     )
-    document = evaluation_document(evaluated)
+    document = document_of(evaluated)
     if save is not None:
         _save(evaluated, document, save)
     emit(document, lambda: evaluation_text(document), as_json=as_json)
     return EXIT_CELLS_FAILED if evaluated.num_failed else EXIT_DONE
+
+
+def _only(sources: list[str]) -> str:
+    if len(sources) != 1:
+        text = f"name one checkpoint, but got {len(sources)}; several are read with --from-predictions only"
+        raise InputError("options", [Mistake(where="CHECKPOINT", text=text)])
+    return sources[0]
+
+
+def _kept_document(sources: list[str], places: options.PlaceOptions, assignments: list[str]) -> dict[str, Any]:
+    """Return what kept predictions come to; the storage is opened for ids of cells only."""
+
+    def result_of(cell: str) -> CellResult | None:
+        store = places.existing_store()
+        return store.result(find_cell(cell, store))
+
+    parsed = parse_overrides(assignments)
+    if parsed.settings:
+        text = "nothing is trained here: only benchmarks.<name>.<parameter> can be set"
+        raise InputError("options", [Mistake(where=f"--set {path}", text=text) for path in parsed.settings])
+    data_root = places.settings.data_root
+    return kept_document(sources, result_of=result_of, params=parsed.benchmarks, data_root=data_root)
 
 
 def _opened(
@@ -188,7 +226,8 @@ def evaluation_text(document: Mapping[str, Any]) -> str:
             column = Column.of(f"{report['shown_as']}/{name}")
             shown = f"{100 * value['value']:.2f} %" if column.spec.is_percent else f"{value['value']:.4f}"
             arrow = "lower" if column.spec.lower_is_better else "higher"
-            rows.append([benchmark_for(column.benchmark).axis, column.label, shown, arrow, str(value["n"])])
+            axis = column.axis if column.is_computed else benchmark_for(column.benchmark).axis
+            rows.append([axis, column.label, shown, arrow, str(value["n"])])
         for name in report["notes"].get("missing", {}):
             column = Column.of(f"{report['shown_as']}/{name}")
             rows.append([benchmark_for(column.benchmark).axis, column.label, UNDEFINED, "", ""])
@@ -200,7 +239,7 @@ def evaluation_text(document: Mapping[str, Any]) -> str:
         f"{document['checkpoint']} on {document['dataset']}: {', '.join(document['axes'])}",
         *(assumption_lines(assumed) if assumed else ()),
         columns(rows, header=["axis", "metric", "value", "better", "n"], right=(2, 4)),
-        f"forward passes: {document['forward_passes']} images, {document['forward_passes_foretold']} by the cost model",
+        f"forward passes: {document['forward_passes']} images, {document['forward_passes_estimated']} by the cost model",
         *(f"note: {note}" for note in (*document["notes"], *remarks)),
         *(f"missing: {name}: {reason}" for name, reason in document["missing"].items()),
     ]

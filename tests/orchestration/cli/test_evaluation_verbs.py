@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +67,7 @@ def test_a_report_covers_the_axes_and_tells_its_limits(report: Path) -> None:
     assert {each["benchmark"] for each in document["reports"]} == {"clean", "c-generated", "ood-generated", "pgd"}
     assert all(each["notes"]["limited"]["used"] == 100 for each in document["reports"])
     assert document["forward_passes"] == sum(each["forward_passes"] for each in document["reports"])
-    assert document["forward_passes"] == document["forward_passes_foretold"]
+    assert document["forward_passes"] == document["forward_passes_estimated"]
     assert document["missing"] == {}
 
 
@@ -331,3 +333,67 @@ def test_numbers_out_of_range_are_refused(tmp_path: Path, capsys: pytest.Capture
     path.write_text("dataset,FPR@95,AUROC,AUPR_IN,AUPR_OUT,ACC\nsvhn,20,950,1,1,95\n")
     assert main(["import", str(path), "--format", "openood", "--name", "x", "--dataset", "digits"]) == 2
     assert "must be a rate between 0 and 1" in capsys.readouterr().err
+
+
+def test_kept_predictions_give_the_numbers_again_without_the_network(
+    report: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = json.loads((report / "report.json").read_text())
+    document = run_json(["evaluate", "--from-predictions", str(report)], capsys, code=1)
+    numbers = {each["benchmark"]: each["metrics"] for each in document["reports"] if each["error"] is None}
+    assert numbers == {each["benchmark"]: each["metrics"] for each in before["reports"] if each["benchmark"] != "pgd"}
+    assert (document["dataset"], document["forward_passes"]) == ("digits", 0)
+    assert "keeps no predictions" in document["missing"]["pgd"]
+
+
+def test_another_score_of_kept_predictions_is_that_of_their_fine_rows(
+    report: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["evaluate", "--from-predictions", str(report / "ood-generated.npz")]
+    document = run_json([*arguments, "--set", "benchmarks.ood-generated.score=energy"], capsys)
+    (found,) = document["reports"]
+    mean = next(row for row in found["rows"] if (row["set"], row["variant"]) == ("mean", "energy"))
+    assert found["metrics"]["auroc"]["value"] == mean["auroc"]
+
+
+def test_a_file_without_its_report_is_known_by_its_name(
+    report: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "clean.npz").write_bytes((report / "clean.npz").read_bytes())
+    assert main(["evaluate", "--from-predictions", str(tmp_path / "clean.npz")]) == 0
+    printed = capsys.readouterr().out
+    assert "Clean Error" in printed
+    assert "computed from kept predictions, without the network" in printed
+
+
+def test_kept_predictions_need_neither_torch_nor_a_network(report: Path) -> None:
+    script = (
+        "import sys\nfrom orchestration.cli import main\n"
+        f"code = main(['evaluate', '--from-predictions', {str(report / 'clean.npz')!r}])\n"
+        "sys.stderr.write('HEAVY ' + ' '.join({'torch', 'ray', 'mlflow'} & set(sys.modules)))\nsys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.endswith("HEAVY ")
+
+
+@pytest.mark.parametrize(
+    ("sources", "expected"),
+    [
+        (["nowhere.npz"], "must be predictions of `dreamgrid evaluate --save`"),
+        (["CLEAN", "CLEAN"], "predictions of 'clean' are given twice"),
+        (["CLEAN", "--set", "benchmarks.pgd.steps=2"], "no predictions of it are given; there are: clean"),
+        (["CLEAN", "--set", "train.epochs=2"], "nothing is trained here"),
+    ],
+)
+def test_mistaken_sources_of_predictions_are_one_message(
+    report: Path, sources: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [str(report / "clean.npz") if source == "CLEAN" else source for source in sources]
+    assert main(["evaluate", "--from-predictions", *given]) == 2
+    assert expected in capsys.readouterr().err
+
+
+def test_several_checkpoints_are_refused(report: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "a.pt", "b.pt"]) == 2
+    assert "several are read with --from-predictions only" in capsys.readouterr().err

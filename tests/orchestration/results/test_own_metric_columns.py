@@ -130,3 +130,16 @@ def test_a_plan_refuses_a_metric_that_is_unknown_or_cannot_be_computed(
 
     assert main(["plan", str(sweep), "--storage", str(tmp_path / "storage")]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_cell_of_the_storage_is_a_source_of_predictions(
+    sweep: Path, storage: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept, gone = (cell.cell_id for cell in load_sweep(str(sweep)).cells)
+    assert main(["evaluate", "--from-predictions", kept, "--storage", str(storage), "--json"]) == 0
+    (report,) = json.loads(capsys.readouterr().out)["reports"]
+    assert report["metrics"]["brier"]["value"] == pytest.approx(0.0625)
+    assert report["metrics"]["error"]["value"] == 0.0
+
+    assert main(["evaluate", "--from-predictions", gone, "--storage", str(storage)]) == 2
+    assert f"no predictions are kept of cell '{gone}'" in capsys.readouterr().err

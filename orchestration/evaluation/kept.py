@@ -1,0 +1,129 @@
+"""Metrics from kept predictions, without a network: those of `dreamgrid evaluate --save`, or of a cell of the storage. Light."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, Final
+from zipfile import BadZipFile
+
+import numpy as np
+
+from eval.benchmarks.registry import benchmark_for
+from eval.benchmarks.suite.recompute import recompute
+from eval.errors import EvalError
+from eval.report import BenchmarkOutcome, MetricReport
+from orchestration.errors import InputError, Mistake
+from orchestration.results.evaluation_document import evaluation_document, outcomes_of
+from orchestration.store.contract import CellResult
+
+REPORT: Final = "report.json"
+NOTE: Final = "computed from kept predictions, without the network"
+
+
+def kept_document(
+    sources: Sequence[str],
+    *,
+    result_of: Callable[[str], CellResult | None],
+    params: Mapping[str, Mapping[str, object]],
+    data_root: Path,
+) -> dict[str, Any]:
+    """Return the evaluation that kept predictions come to, as one document.
+
+    Args:
+        sources: Files `<benchmark>.npz` or folders of `dreamgrid evaluate --save`, or ids of cells.
+        result_of: Gives what is recorded of a cell, by its id.
+        params: Benchmark -> parameters that differ from those of the evaluation (score, baseline, difficulty).
+        data_root: Folder of the user's own baselines.
+
+    Raises:
+        InputError: If a source cannot be read, keeps no predictions, or two are of one benchmark; with every mistake.
+    """
+    found: dict[str, BenchmarkOutcome] = {}
+    mistakes: list[Mistake] = []
+    datasets: dict[str, None] = {}
+    for source in sources:
+        try:
+            outcomes, dataset = _outcomes(source, result_of)
+        except (OSError, ValueError, BadZipFile) as error:
+            mistakes.append(Mistake(where=source, text=f"must be predictions of `dreamgrid evaluate --save`: {error}"))
+            continue
+        datasets |= {dataset: None} if dataset else {}
+        mistakes += [
+            Mistake(where=source, text=f"predictions of '{name}' are given twice; name one of them")
+            for name in outcomes.keys() & found.keys()
+        ]
+        found |= outcomes
+    known = ", ".join(found)
+    mistakes += [
+        Mistake(where=f"--set benchmarks.{name}", text=f"no predictions of it are given; there are: {known}")
+        for name in params
+        if found and name not in found
+    ]
+    if mistakes:
+        raise InputError("predictions", mistakes)
+    reports = [_report(name, outcome, params.get(name, {}), data_root) for name, outcome in found.items()]
+    return evaluation_document(
+        reports,
+        checkpoint=", ".join(sources),
+        sha256="",
+        dataset=", ".join(datasets),
+        assumed=None,
+        architecture="",
+        forward_passes_estimated=0,
+        notes=[NOTE],
+    )
+
+
+def _outcomes(source: str, result_of: Callable[[str], CellResult | None]) -> tuple[dict[str, BenchmarkOutcome], str]:
+    """Return what is kept at a source, by benchmark, and its dataset where that is known."""
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return _of_files(sorted(path.glob("*.npz")), path / REPORT)
+    if path.suffix == ".npz" or path.exists():
+        return _of_files([path], path.with_name(REPORT))
+    result = result_of(source)
+    reports = result.reports.values() if result is not None else ()
+    kept = {report.benchmark: report.outcome for report in reports if report.outcome and report.outcome.arrays}
+    if result is None or not kept:
+        raise ValueError(f"no predictions are kept of cell '{source}'")
+    return kept, str(result.training.provenance.config.get("dataset", ""))
+
+
+def _of_files(paths: Sequence[Path], report: Path) -> tuple[dict[str, BenchmarkOutcome], str]:
+    document = json.loads(report.read_text(encoding="utf-8")) if report.is_file() else {}
+    said = outcomes_of(document) if document else {}
+    found = {}
+    for path in paths:
+        with np.load(path, allow_pickle=False) as arrays:
+            kept = {name: arrays[name] for name in arrays.files}
+        benchmark_for(path.stem)  # the name of the file says whose predictions they are
+        found[path.stem] = replace(said.get(path.stem) or BenchmarkOutcome(metrics={}), arrays=kept)
+    if not found:
+        raise ValueError("there is no file <benchmark>.npz in it")
+    return found, str(document.get("dataset", ""))
+
+
+def _report(name: str, kept: BenchmarkOutcome, params: Mapping[str, object], data_root: Path) -> MetricReport:
+    benchmark = benchmark_for(name)
+    try:
+        known = {field.name for field in fields(benchmark.config)}
+        noted = {key: value for key, value in _noted_params(kept.notes).items() if key in known}
+        outcome: BenchmarkOutcome | None = recompute(name, {**noted, **params}, kept, data_root=data_root)
+        error = None
+    except EvalError as refused:
+        outcome, error = None, str(refused)
+    return MetricReport(
+        benchmark=name, benchmark_key="", semantics=benchmark.semantics, outcome=outcome, error=error, wall_s=0.0
+    )
+
+
+def _noted_params(notes: Mapping[str, Any]) -> dict[str, object]:
+    """Return the parameters of an evaluation that its notes name; the fewest subsets of a set give those of all."""
+    noted = {"score": "variant", "baseline": "baseline", "difficulty": "difficulty", "weather": "weather"}
+    found: dict[str, object] = {field: notes[note] for field, note in noted.items() if note in notes}
+    if notes.get("taken"):
+        found["repeats"] = min(each["subsets"] for each in notes["taken"].values())
+    return found
