@@ -66,25 +66,14 @@ class OutlierConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GeneratedOutlierConfig:
-    """Outliers that are drawn: noise and blobs.
-
-    Attributes:
-        sets: Outlier sets, each weighing the same.
-        score: The anomaly score that the metrics are of; the fine rows hold all scores.
-        repeats: Random subsets (of one OOD image to five test images) that the metrics are averaged over.
-        max_images: Use only so many test images, or None for all.
-    """
+class GeneratedOutlierConfig(OutlierConfig):
+    """Outliers that are drawn, noise and blobs: fields as for all outliers."""
 
     sets: tuple[str, ...] = GENERATED_OUTLIERS
-    score: ScoreName = "msp"
-    repeats: int = 10
-    max_images: int | None = None
 
     def __post_init__(self) -> None:
         check_names("outlier set", self.sets, GENERATED_OUTLIERS)
-        check_at_least_one("repeats", self.repeats)
-        check_limit(self.max_images)
+        OutlierConfig.__post_init__(self)  # a class with slots is made twice, which `super()` does not survive
 
 
 def run_generated(config: GeneratedOutlierConfig, subject: Subject) -> BenchmarkOutcome:
@@ -189,7 +178,7 @@ def _evaluate(
     return replace(outcome, notes={**outcome.notes, **limit_notes(subject, len(indices))})
 
 
-def _passes(config: OutlierConfig | GeneratedOutlierConfig, data: EvaluationData) -> Passes:
+def _passes(config: OutlierConfig, data: EvaluationData) -> Passes:
     used = data.used(config)
     drawn = max(1, used // OOD_SHARE) * config.repeats
     sizes = {name: drawn if name in OUTLIER_SETS else data.set_size(name) for name in config.sets}
@@ -200,7 +189,7 @@ def _passes(config: OutlierConfig | GeneratedOutlierConfig, data: EvaluationData
     )
 
 
-def _problem(config: OutlierConfig | GeneratedOutlierConfig, data: EvaluationData) -> str | None:
+def _problem(config: OutlierConfig, data: EvaluationData) -> str | None:
     if data.used(config) < OOD_SHARE:
         return f"outliers are compared one to {OOD_SHARE} test images, but there are {data.used(config)} test images; use more"
     if data.dataset in config.sets:

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from eval.corruptions.contract import FrostImages
 from eval.corruptions.families import family_named
-from eval.corruptions.generate import corrupt
+from eval.corruptions.generate import CorruptedSet
 from eval.perturbations.frames import perturb
 
 MARGIN: Final = 4
@@ -43,15 +43,9 @@ def corruption_sheet(
     rows = []
     for kind in kinds:
         made = [
-            corrupt(
-                image[None],
-                kind,
-                level,
-                fingerprint=_FINGERPRINT,
-                indices=np.zeros(1, int),
-                family=family,
-                frost=frost,
-            )[0]
+            CorruptedSet(
+                images=image[None], kind=kind, severity=level, fingerprint=_FINGERPRINT, family=family, frost=frost
+            ).at(np.zeros(1, int))[0]
             for level in levels
         ]
         rows.append((kind, [image, *made]))

@@ -121,6 +121,13 @@ def test_a_benchmark_is_described_in_full(name):
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
+def test_the_parameters_and_the_run_of_a_benchmark_are_in_one_file(name):
+    benchmark = BENCHMARKS[name]
+    assert benchmark.run.__module__ == benchmark.config.__module__
+    assert benchmark.run.__module__.startswith("eval.benchmarks.")
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
 def test_the_parameters_of_a_benchmark_are_frozen_plain_and_complete(name):
     config = BENCHMARKS[name].config
     assert config.__dataclass_params__.frozen

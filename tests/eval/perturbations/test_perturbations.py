@@ -210,6 +210,10 @@ def test_bad_input_is_refused(originals: np.ndarray) -> None:
         drift(originals / 255.0, "tilt")
 
 
+def test_an_entry_bears_the_name_that_it_is_listed_by() -> None:
+    assert [each.name for each in PERTURBATIONS.values()] == list(PERTURBATIONS)
+
+
 def test_the_registry_imports_no_heavy_library() -> None:
     code = "import sys, eval.perturbations.p.registry; sys.exit(bool({'numba', 'scipy', 'torch'} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
