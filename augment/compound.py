@@ -33,15 +33,6 @@ UNSTATED: Final[Mapping[str, str]] = {
 """Published compound -> what its source leaves unstated about it, beyond what is unstated about its parts."""
 
 
-def known_methods() -> Mapping[str, Method]:
-    """Return every single method by name: the built-in ones, then those of installed entry points.
-
-    Raises:
-        AugmentError: If an entry point cannot be loaded, is no `Method`, or its name is taken.
-    """
-    return {**METHODS, **METHOD_KIND.added()}
-
-
 def method_for(name: str) -> Method:
     """Return the method of a name: built in, a user's own, or a compound such as "pixmix+cutmix".
 

@@ -1,6 +1,6 @@
 """Libraries that are slow to import, each loaded when something of it is first used: `from augment.heavy import torch`.
 
-So imports stand at the top of every module, and light commands (`plan`, `status`, a warm `table`) still load none of these. A
+So imports are at the top of every module, and light commands (`plan`, `status`, a warm `table`) still load none of these. A
 class that derives from one of theirs needs the library when its module is imported: such modules import it directly.
 """
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 else:
 
     class _Heavy:
-        """Stands for a module until one of its attributes is asked for."""
+        """Takes the place of a module until one of its attributes is asked for."""
 
         def __init__(self, name: str) -> None:
             self.__dict__["__name__"] = name
@@ -43,7 +43,7 @@ else:
     nn, functional = _Heavy("torch.nn"), _Heavy("torch.nn.functional")
 
     class _Tensor:
-        """Stands for `torch.Tensor` in hints and for `isinstance`."""
+        """Takes the place of `torch.Tensor` in hints and for `isinstance`."""
 
         def __instancecheck__(self, value: object) -> bool:
             return isinstance(value, torch.Tensor)

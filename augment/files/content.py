@@ -206,7 +206,7 @@ def remembered(
         files: What must not have changed.
         make: Makes it.
         cache: As for `folder_hash`.
-        kind: What it is, to tell several things about the same files apart.
+        kind: What it is, since several things may be remembered of the same files.
     """
     memory, stamp = _memory_of(path, cache, kind), _stamp(files)
     known = _recall(memory, stamp)

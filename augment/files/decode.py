@@ -29,7 +29,7 @@ from augment.errors import AugmentError
 
 _BITS_PER_SAMPLE: Final = 258
 _PHOTOMETRIC: Final = 262
-"""Tags of TIFF; photometric 0 means that white is zero, which Pillow minds up to 8 bits only."""
+"""Tags of TIFF; photometric 0 means that white is zero, which Pillow applies up to 8 bits only."""
 
 
 class UndecodableImage(AugmentError):

@@ -1,7 +1,7 @@
 """Kept files and the record of what they held: whatever is stored for later runs is verified when it is opened.
 
-A kept array (a generated set, a decoded folder, a mixing set, the splits of a dataset) has a record beside it: a JSON file that
-holds the BLAKE3 digest of every file that belongs to it, facts about them, and the digest of itself:
+A kept array (a generated set, a decoded folder, a mixing set, the splits of a dataset) has a record next to it: a JSON file with
+the BLAKE3 digest of every file that belongs to it, facts about them, and the digest of itself:
 
     {"format": "dreamgrid/kept/1", "seal": DIGEST OF THE BODY, "body": {"files": {NAME: [SIZE, DIGEST]}, "facts": {...}}}
 
@@ -159,7 +159,7 @@ def _stamp(folder: Path, files: Mapping[str, tuple[int, str]]) -> str | None:
 
 
 def file_identity(path: Path) -> FileIdentity | None:
-    """Return what tells whether a file is still the one that was looked at; None while it may change without a trace.
+    """Return what shows whether a file is still the one that was looked at; None while it may change without a trace.
 
     Raises:
         OSError: If there is no such file.

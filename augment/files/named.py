@@ -1,6 +1,6 @@
 """Files that methods name: third-party weights, and copies of the training images that were changed beforehand.
 
-A cell's identity holds the name in the data root and the hash of the content, never a whole path. Planning fills the hash in
+A cell's identity has the name in the data root and the hash of the content, never a whole path. Planning fills the hash in
 ("pending" while there is nothing to hash), and a worker refuses a file with another content. Light to import.
 """
 
@@ -25,7 +25,7 @@ class NamesFiles(Protocol):
 
     @property
     def files(self) -> Mapping[str, str]:
-        """Hyper-parameter that names a file or folder -> the one that holds its content hash."""
+        """Hyper-parameter that names a file or folder -> the one for its content hash."""
 
 
 def require_in_data_root(name: str, value: str) -> None:
@@ -36,7 +36,7 @@ def require_in_data_root(name: str, value: str) -> None:
 
 
 def with_contents(method: NamesFiles, values: Mapping[str, Any], data_root: Path | None) -> dict[str, Any]:
-    """Return a method's hyper-parameters with the hashes of the files they name; without what stands for no file.
+    """Return a method's hyper-parameters with the hashes of the files they name; without those that name no file.
 
     Cells that name no file keep the identity they had before there were files to name.
 

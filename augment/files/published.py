@@ -4,7 +4,7 @@ While files are absent a plan takes them for what is published (`declared`), so 
 match have the same key. Files that do not match, or that nothing can be compared with, are somebody's own: their content is their
 key, and nothing computed from them bears the published name.
 
-Most collections are published as archives, and no checksum of what an archive holds is. `prove` notes the content of files that
+Most collections are published as archives, and no checksum of their content is. `prove` notes the content of files that
 were compared with their archive, so that the archive can go; the note is about content, so files that change lose it. Light to
 import.
 """
@@ -76,7 +76,7 @@ def by_proof(declared: str, collection: str, parts: Mapping[str, str], data_root
     """Return the identity of files whose archive has a published checksum: published where they were compared with it.
 
     Args:
-        declared: What stands for the published files in keys.
+        declared: The published files in keys.
         collection: Name of the collection.
         parts: Part of it -> hash of its content.
         data_root: Folder of datasets and published benchmarks.
@@ -114,7 +114,7 @@ def check_planned(what: str, planned: Mapping[str, str], found: Identified) -> s
         return ""
     if planned["content"]:
         return (
-            f"{what} must hold what was planned (content {planned['content'][:12]}), but holds {found.content[:12]} here; "
+            f"{what} must have the content {planned['content'][:12]} that was planned, but has {found.content[:12]} here; "
             "plan again, or give all machines the same files"
         )
     return (

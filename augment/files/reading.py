@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 class WholeImages:
-    """Reads the images of a folder by index; the next whole file stands in for one that cannot be decoded.
+    """Reads the images of a folder by index; the next whole file replaces one that cannot be decoded.
 
     Such files are counted and named in the log, and above one in a hundred the folder is refused.
 
@@ -61,4 +61,4 @@ class WholeImages:
         self.broken.add(index)
         names = [*self._unread, *(self._names[number] for number in sorted(self.broken))]
         refuse_unreadable(self._root, names, len(self._names) + len(self._unread), error.why)
-        logger.warning("the next image stands in for one: %s", error)
+        logger.warning("the next image replaces one: %s", error)

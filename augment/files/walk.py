@@ -1,7 +1,7 @@
 """The one walk of a folder of images: what it finds is what is counted, listed, hashed and read. Light to import.
 
 A file is an image by its suffix (`SUFFIXES`, in any case). Hidden files and folders are left out at every level below the root,
-and so are the folders that other systems leave behind (`FOREIGN_FOLDERS`). Symbolic links to files and folders are followed
+and so are the folders that other systems leave behind (`SYSTEM_FOLDERS`). Symbolic links to files and folders are followed
 wherever they lead; a link to a folder that contains it is not entered again. Images that are seen to be unreadable
 (`UNREAD_SUFFIXES`, links to nothing) are kept apart, so that whoever reads the folder can name them; another link to nothing
 may be a class on a disk that is not there, so it is refused.
@@ -37,10 +37,10 @@ UNREAD_SUFFIXES: Final = frozenset(
 VIDEO_SUFFIXES: Final = frozenset({".mp4"})
 """Sequences of images that are read as videos, of published collections only."""
 
-FOREIGN_FOLDERS: Final = frozenset({"__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information"})
-"""Folders without a leading dot that macOS archives, network drives and Windows leave beside the files of a user."""
+SYSTEM_FOLDERS: Final = frozenset({"__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information"})
+"""Folders without a leading dot that macOS archives, network drives and Windows leave next to the files of a user."""
 
-FOREIGN_FILES: Final = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"})
+SYSTEM_FILES: Final = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"})
 """Files without a leading dot that Windows and macOS leave there, in any case."""
 
 LARGEST_UNREADABLE_SHARE: Final = 0.01
@@ -119,7 +119,7 @@ class ImageFolder:
 
 def is_hidden(name: str) -> bool:
     """Return whether a file or folder of this name is left out of every walk."""
-    return name.startswith(".") or name in FOREIGN_FOLDERS or name.lower() in FOREIGN_FILES
+    return name.startswith(".") or name in SYSTEM_FOLDERS or name.lower() in SYSTEM_FILES
 
 
 def class_folders(folder: Path) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ class Versioned(Protocol):
 
 
 def versioned(described: Versioned) -> int | dict[str, object]:
-    """Return what stands for a description's version in keys: its semantics, and for a plug-in its code too."""
+    """Return a description's version in keys: its semantics, and for a plug-in its code too."""
     if described.code is None:
         return described.semantics
     return {"semantics": described.semantics, **described.code}

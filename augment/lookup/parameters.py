@@ -47,7 +47,7 @@ def typed_values(
     """Return plain values as the types of a dataclass's fields.
 
     Whole numbers given for fractional fields become fractions, so that equal settings are equal; numbers may be written as
-    fractions ("2/255"), and lists stand for tuples.
+    fractions ("2/255"), and tuples as lists.
 
     Args:
         config: Dataclass whose fields are scalars, tuples of scalars, literals, or unions of these.

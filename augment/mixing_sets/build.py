@@ -1,6 +1,6 @@
 """Build a mixing set once per node and open it: one content-addressed uint8 array, shared by memory mapping.
 
-A set's folder is `<cache_dir>/mixing-sets/<name>-<identity>/`. A build holds the folder's lock, fills `partial.npy` chunk by
+A set's folder is `<cache_dir>/mixing-sets/<name>-<identity>/`. A build takes the folder's lock, fills `partial.npy` chunk by
 chunk (see `augment.mixing_sets.partial`), writes its record `set.json`, then renames the array to `images.npy`: the
 array's presence is what makes the set complete. Every `ensure_mixing_set` verifies both; a damaged set is built again.
 """

@@ -86,7 +86,7 @@ class MixingSet:
         what: One sentence.
         source: Paper and reference code; for files, how to get them.
         stored_side: Side of the stored images for a side of training images.
-        content: Further plain values of the identity: the hash of files, the semantics of parts.
+        content: More plain values of the identity: the hash of files, the semantics of parts.
         identified: What identifies its files, or None for a set that is made from none.
         hidden: Fields of the config that are no part of the identity (paths).
         files: Names of the files and folders in the data root that it is made from.

@@ -51,7 +51,7 @@ class FolderConfig:
 class FolderSource:
     """Reads image files; the order is a permutation by the seed, repeated where more images are asked than there are.
 
-    The next file of the walk stands in for one that cannot be decoded; more than one in a hundred are refused.
+    The next file of the walk replaces one that cannot be decoded; more than one in a hundred are refused.
     """
 
     chunk = 256

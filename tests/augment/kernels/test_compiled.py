@@ -1,4 +1,4 @@
-"""Machine code is found again by content: in another folder, not after a change; and compiling is told to the user."""
+"""Machine code is found again by content: in another folder, not after a change; and compiling is reported to the user."""
 
 from __future__ import annotations
 

@@ -130,10 +130,10 @@ def test_a_users_method_is_found_through_its_entry_point(monkeypatch: pytest.Mon
 def test_a_users_method_may_take_no_known_name_and_must_be_a_method(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metadata, "entry_points", lambda group: [_entry_point(_users_method("pixmix"))])
     with pytest.raises(AugmentError, match=r"the name 'pixmix' of entry point 'mine'.*is taken"):
-        compounds.known_methods()
+        compounds.METHOD_KIND.added()
     monkeypatch.setattr(metadata, "entry_points", lambda group: [_entry_point("nothing")])
     with pytest.raises(AugmentError, match="must name a Method, but is str"):
-        compounds.known_methods()
+        compounds.METHOD_KIND.added()
 
 
 def test_resolving_names_imports_nothing_heavy() -> None:

@@ -113,7 +113,7 @@ def test_a_worker_with_other_files_than_planned_is_refused_and_with_a_copy_of_th
         "outlier stream 'random-images-300k'": "no checksum of 300K_random_images.npy is published"
     }
     check_sources(_job(planned, tmp_path / "copy"))
-    with pytest.raises(CorruptData, match="outlier stream 'random-images-300k' must hold what was planned"):
+    with pytest.raises(CorruptData, match="outlier stream 'random-images-300k' must have the content"):
         check_sources(_job(planned, tmp_path / "other"))
     without = resolved(OUTLIERS, tmp_path / "nowhere")
     assert without.train_key != planned.train_key

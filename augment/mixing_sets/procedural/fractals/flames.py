@@ -186,7 +186,7 @@ def gather_row(flat, size, row, enough, sums):  # type: ignore[no-untyped-def]
         flat: The canvas, (S * S * 4 + 4,) float32.
         size: S.
         row: Row.
-        enough: Hits above which a pixel stands for itself.
+        enough: Hits above which a pixel counts by itself.
         sums: Written, (S * 4,) float32.
     """
     stride = 4 * size

@@ -1,8 +1,8 @@
 """Fractals: colour iterated function systems, flames and escape-time images, filtered for structure.
 
-The published images are 14,230 hand-picked works without a generator, so this set stands in for them. The filter is the
+The published images are 14,230 hand-picked works without a generator, so this set takes their place. The filter is the
 automatic counterpart of the picking: little entropy, one colour nearly everywhere or hardly any edges are drawn again. It looks
-at a preview of 64 pixels, so that a set holds the same images at every size.
+at a preview of 64 pixels, so that a set has the same images at every size.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class FractalsSource:
         return out
 
     def _draw(self, share: float, words: NDArray[np.uint64], out: NDArray[np.float32]) -> bool:
-        """Render an image of the kind that a draw in [0, 1) stands for; False if the system fills no image."""
+        """Render an image of the kind of a draw in [0, 1); False if the system fills no image."""
         config = self._config
         if share < config.flame_share + config.ifs_share:
             return bool(render_flame(words, share < config.flame_share, config.density, out))

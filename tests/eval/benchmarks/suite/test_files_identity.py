@@ -270,7 +270,7 @@ def test_files_other_than_planned_are_refused_and_those_that_were_read_are_noted
     assert report.outcome.notes["files"]["folder:mine"] == {"are": "given", "content": found.content, "reason": ""}
     _image(subject.data_root / "mine" / "0.png", 99)
     (report,) = evaluate(subject, [BenchmarkRequest(name="ood", params=params, key="k", files=planned)])
-    assert "folder:mine must hold what was planned" in report.error
+    assert "folder:mine must have the content" in report.error
 
 
 def test_files_that_were_absent_while_planning_are_read_only_if_they_are_the_published_ones(make_subject) -> None:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from augment.compound import known_methods, method_for
+from augment.compound import METHOD_KIND, method_for
 from augment.errors import AugmentError
 from augment.lookup.kinds import versioned
 from augment.mixing_sets.identity import identity
 from augment.mixing_sets.registry import mixing_set_for
+from augment.registry import METHODS
 from tests.conftest import Install
 
 METHOD = """
@@ -43,13 +44,13 @@ def _code(name: str = "mine") -> object:
     return versioned(method_for(name))
 
 
-def test_the_code_of_a_users_method_stands_beside_its_semantics(install: Install) -> None:
+def test_the_code_of_a_users_method_is_next_to_its_semantics(install: Install) -> None:
     install(_package(), points=POINTS)
     found = _code()
     assert isinstance(found, dict)
     assert (found["semantics"], found["distribution"], found["version"]) == (1, "mine", "1.0")
     assert str(found["source"]).startswith("sha256:")
-    assert versioned(method_for("pixmix")) == known_methods()["pixmix"].semantics
+    assert versioned(method_for("pixmix")) == METHODS["pixmix"].semantics
 
 
 @pytest.mark.parametrize("edited", ["mine/__init__.py", "mine/inside.py", "mine/table.csv", "mine/new.py"])
@@ -92,7 +93,7 @@ def test_an_installed_package_without_sources_is_refused(install: Install, monke
     install(_package(), points=POINTS)
     monkeypatch.setattr("augment.lookup.plugin_code._origin", lambda module: None)
     with pytest.raises(AugmentError, match=r"must be readable files.*install the package unzipped"):
-        known_methods()
+        METHOD_KIND.added()
 
 
 def test_what_cannot_be_loaded_is_told_with_the_entry_point(install: Install) -> None:
@@ -100,7 +101,7 @@ def test_what_cannot_be_loaded_is_told_with_the_entry_point(install: Install) ->
     with pytest.raises(
         AugmentError, match=r"'any' of dreamgrid.methods \(mine:METHOD\) cannot be loaded: ZeroDivision"
     ):
-        known_methods()
+        METHOD_KIND.added()
 
 
 def test_an_edited_mixing_set_has_another_identity(install: Install) -> None:

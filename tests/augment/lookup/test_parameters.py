@@ -1,0 +1,108 @@
+"""Plain values become typed fields in one way for every kind, and a wrong name is answered with the nearest one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pytest
+
+from augment.lookup.parameters import build_config, coerce, nearest, spelled, typed_values
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    radius: float
+    steps: int = 1
+    norm: Literal["l2", "linf"] = "l2"
+    kinds: tuple[str, ...] = ()
+    limit: int | None = None
+    is_on: bool = False
+    sizes: tuple[int, int] = field(default=(1, 2))
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ValueError(f"steps must be at least 1, but got {self.steps}")
+
+
+class OwnError(Exception):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("value", "hint", "expected"),
+    [
+        (3, float, 3.0),
+        ("2/255", float, 2 / 255),
+        (4.0, int, 4),
+        (["a", "b"], tuple[str, ...], ("a", "b")),
+        ([1, 2], tuple[int, int], (1, 2)),
+        (None, int | None, None),
+        (1, float | None, 1.0),
+        ("1/2", float | str, "1/2"),
+        ("l2", Literal["l2", "linf"], "l2"),
+        ({"a": 1}, Any, {"a": 1}),
+    ],
+)
+def test_a_value_that_fits_gets_the_type_of_its_field(value: object, hint: Any, expected: object) -> None:
+    found = coerce(value, hint)
+
+    assert found == expected
+    assert type(found) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [
+        (True, float),
+        (True, int),
+        (1, bool),
+        (2.5, int),
+        ("many", int),
+        ("1/0", float),
+        ("fog", tuple[str, ...]),
+        ([1, 2, 3], tuple[int, int]),
+        (True, Literal[1]),
+        (None, int),
+        ("x", int | None),
+    ],
+)
+def test_a_value_that_does_not_fit_is_refused(value: object, hint: Any) -> None:
+    with pytest.raises((ValueError, TypeError, ZeroDivisionError)):
+        coerce(value, hint)
+
+
+def test_all_mistakes_are_reported_at_once_with_rule_value_and_fix() -> None:
+    with pytest.raises(OwnError) as refused:
+        build_config(
+            Config, {"stepz": 1, "norm": "l3", "kinds": "fog", "limit": 1.5}, of="benchmark 'pgd'", error=OwnError
+        )
+
+    assert str(refused.value).split("; ") == [
+        "parameter 'radius' of benchmark 'pgd' must be given",
+        "unknown parameter 'stepz' of benchmark 'pgd' (did you mean 'steps'?)",
+        "known: is_on, kinds, limit, norm, radius, sizes, steps",
+        "norm of benchmark 'pgd' must be one of 'l2', 'linf', but got 'l3' (did you mean 'l2'?)",
+        "kinds of benchmark 'pgd' must be a list of texts, but got 'fog'",
+        "write [fog]",
+        "limit of benchmark 'pgd' must be a whole number or null, but got 1.5",
+    ]
+
+
+def test_what_the_dataclass_refuses_names_the_owner() -> None:
+    with pytest.raises(OwnError, match=r"^benchmark 'pgd': steps must be at least 1, but got 0$"):
+        build_config(Config, {"radius": 1, "steps": 0}, of="benchmark 'pgd'", error=OwnError)
+
+
+def test_fields_may_be_left_out_where_only_changes_are_typed() -> None:
+    assert typed_values(Config, {"steps": 2.0}) == {"steps": 2}
+
+
+def test_types_are_spelled_in_words() -> None:
+    assert spelled(tuple[float, ...] | None) == "a list of numbers or null"
+
+
+def test_the_nearest_name_is_found_in_any_case_and_long_lists_are_cut() -> None:
+    assert nearest("DENSITY", ["density", "share"]) == " (did you mean 'density'?); known: density, share"
+    assert nearest("zzz", []) == "; known: none"
+    assert nearest("q", [f"n{number:02}" for number in range(40)]).endswith("n28, n29, ...")
