@@ -284,15 +284,10 @@ def environment_of(
         "world_size": group.world_size,
         "threads_torch": budget.torch,
         "threads_images": budget.images,
-        "weights_sha256": weights_sha256(model),
+        "weights_sha256": tensors_sha256(model.state_dict()),
         "byte_digests": dict(byte_digests),
         "finished_at": time.time(),
     }
-
-
-def weights_sha256(model: nn.Module) -> str:
-    """Return the SHA-256 of all weights and running statistics: equal for bit-identical trainings."""
-    return tensors_sha256(model.state_dict())
 
 
 def _on_rank_0(group: ProcessGroup, call: Callable[[], T]) -> T:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.conftest import Install
 from trainers.datasets.contract import DataFile
 from trainers.datasets.digits import enlarge
 from trainers.datasets.load import fingerprint, load_split
@@ -132,3 +133,20 @@ def _replaced(spec: object, **changes: object) -> object:
     import dataclasses
 
     return dataclasses.replace(spec, **changes)  # type: ignore[type-var]
+
+
+def test_an_installed_dataset_is_read_by_the_function_of_its_description(install: Install) -> None:
+    source = """
+from dataclasses import replace
+from trainers.datasets.registry import DATASETS
+
+def read(split, root):
+    images, labels = DATASETS["digits"].read(split, root)
+    return 255 - images, labels
+
+INVERTED = replace(DATASETS["digits"], name="inverted-digits", read=read)
+"""
+    install({"mine.py": source}, points="[dreamgrid.datasets]\nx = mine:INVERTED\n")
+    ours, plain = (load_split(name, "test", "nowhere") for name in ("inverted-digits", "digits"))
+    assert np.array_equal(ours.images, 255 - plain.images)
+    assert dataset_for("inverted-digits").identity.startswith(f"{DATASETS['digits'].identity}+code:")
