@@ -120,6 +120,7 @@ def _composed(parts: list[Method]) -> Method:
     name = SEPARATOR.join(part.name for part in parts)
     return Method(
         name=name,
+        parts=tuple(parts),
         title=" + ".join(part.title for part in parts),
         semantics=sum(part.semantics for part in parts),  # versions only rise, so any change gives a new sum
         config=_compound_config(parts),

@@ -41,6 +41,7 @@ class Method:
         files: Hyper-parameters that name a file or folder in the data root: name -> the one that holds its content hash,
             which planning fills in (`augment.methods.named_files`). Both are no part of a cell's identity while they are empty.
         spares_mixing_set: One of `files` with which no mixing set is needed, or "".
+        parts: The methods that a compound joins, in order; () for a single one.
         code: What identifies the code of a plug-in, filled in by the look-up; None for what is built in.
     """
 
@@ -66,7 +67,13 @@ class Method:
     note: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
     spares_mixing_set: str = ""
+    parts: tuple[Method, ...] = ()
     code: Mapping[str, str] | None = None
+
+    @property
+    def singles(self) -> tuple[Method, ...]:
+        """The parts of a compound, or the method itself."""
+        return self.parts or (self,)
 
 
 def require(condition: bool, rule: str, value: object) -> None:

@@ -32,8 +32,7 @@ def code_sources(described: Mapping[str, Versioned]) -> dict[str, str]:
 
 def sources_of(config: JobConfig) -> dict[str, str]:
     """Return what identifies the code of the plug-ins that a job uses, as this machine has it."""
-    parts = [part.strip() for part in config.method.split("+")]
-    described: dict[str, Versioned] = {f"method {name!r}": method_for(name) for name in parts}
+    described: dict[str, Versioned] = {f"method {each.name!r}": each for each in method_for(config.method).singles}
     described[f"model {config.model!r}"] = model_for(config.model)
     if config.mixing_set is not None:
         described[f"mixing set {config.mixing_set.name!r}"] = mixing_set_for(config.mixing_set.name)

@@ -50,9 +50,7 @@ class Catalogue:
         Raises:
             AugmentError: If a part is unknown, or the parts do not compose.
         """
-        whole = self.compose(name)
-        parts = [part.strip() for part in name.split("+")]
-        return (whole,) if len(parts) == 1 else tuple(self.compose(part) for part in parts)
+        return self.compose(name).singles
 
 
 @cache

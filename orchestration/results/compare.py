@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from augment.compound import SEPARATOR, method_for
+from augment.compound import method_for
 from eval.tables.compare import Recipe, against_baseline, compare
 from eval.tables.verdicts import ALPHA
 from orchestration.cells.checks.settings import described, differences, shown, spoken
@@ -92,7 +92,8 @@ def recipes(ours: ResolvedSweep, full: ResolvedSweep) -> Callable[[str], Recipe]
 def unstated(cell: ResolvedCell) -> tuple[str, ...]:
     """Return what the sources leave unsaid about a cell."""
     config = cell.config
-    methods = [method_for(name).unstated for name in (config.method, *config.method.split(SEPARATOR))]
+    method = method_for(config.method)
+    methods = [each.unstated for each in (method, *method.singles)]
     names = [config.dataset, config.mixing_set.name if config.mixing_set else ""]
     return tuple(dict.fromkeys(text for text in (*methods, *map(UNSTATED.get, names)) if text))
 

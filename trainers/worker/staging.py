@@ -113,8 +113,7 @@ def stage(paths: list[str], source: str, data_root: Path, *, optional: Sequence[
 
 def named_paths(config: JobConfig) -> tuple[str, ...]:
     """Return the files and folders that a job's method and mixing set name, each once."""
-    parts = [method_for(part.strip()) for part in config.method.split("+")]
-    params = config.method_params
+    parts, params = method_for(config.method).singles, config.method_params
     found = [
         name
         for part in parts
