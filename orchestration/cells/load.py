@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -24,28 +24,13 @@ from orchestration.sweeps.yaml_reader import Document, mistake_in, parse_yaml
 SWEEP_FOLDER: Final = Path(__file__).parent.parent / "sweeps" / "builtin"
 
 
-class _BuiltInSweeps(Mapping[str, Path]):
-    """The packaged sweep files by name, in the order of their table numbers."""
-
-    def __getitem__(self, name: str) -> Path:
-        path = SWEEP_FOLDER / f"{name}.yaml"
-        if not name or "/" in name or not path.is_file():
-            raise KeyError(name)
-        return path
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(sorted((path.stem for path in SWEEP_FOLDER.glob("*.yaml")), key=_natural))
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
+def _table_number(path: Path) -> tuple[str, int]:
+    head, _, number = path.stem.rpartition("-")
+    return (head, int(number)) if number.isdigit() else (path.stem, 0)
 
 
-def _natural(name: str) -> tuple[str, int]:
-    head, _, number = name.rpartition("-")
-    return (head, int(number)) if number.isdigit() else (name, 0)
-
-
-SWEEPS: Final[Mapping[str, Path]] = _BuiltInSweeps()
+SWEEPS: Final[Mapping[str, Path]] = {path.stem: path for path in sorted(SWEEP_FOLDER.glob("*.yaml"), key=_table_number)}
+"""The packaged sweep files by name, in the order of their table numbers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,10 +157,11 @@ def read_sweep(
         return _load_union(loaded.file, loaded.document, size, overrides, catalogue)
     if loaded.file.include:
         raise InputError(loaded.subject, mistakes)
+    # What is mistaken in shape is left out from here on, so that one call reports every other mistake too.
     broken = frozenset(mistake.where for mistake in mistakes)
     sweep, more = expand(loaded.file, loaded.document, size=size, overrides=overrides, broken=broken)
     mistakes += more
-    if name_or_path not in SWEEPS:
+    if name_or_path not in SWEEPS:  # of the built-in ones the tests expand every size
         others = [other for other in loaded.file.sizes if other != size]
         mistakes += [
             each for other in others for each in expand(loaded.file, loaded.document, size=other, broken=broken)[1]

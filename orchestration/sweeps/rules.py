@@ -42,6 +42,7 @@ def without(value: Any, paths: Sequence[Path], *, inside: str = "") -> Any:
         if len(path) > 1 and path[0] not in drop:
             deeper.setdefault(path[0], []).append(path[1:])
     if isinstance(value, dict):
+        # A list loses its items one by one only where a neutral item can replace them; else its numbering would shift.
         lists = {k for k, below in deeper.items() if isinstance(value.get(k), list) and str(k) not in _NEUTRAL}
         gone = drop | {k for k in lists if any(len(path) == 1 for path in deeper[k])}
         return {

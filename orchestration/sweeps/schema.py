@@ -159,6 +159,7 @@ def parse_document(document: Document) -> tuple[SweepFile | None, list[Mistake]]
     value = document.value
     mistakes = [mistake_in(document, path, text) for path, text in rule_mistakes(value)]
     value = with_parts(value)
+    # Leaving a mistaken value out may uncover another one (a list that is then empty): check again until nothing is found.
     for _ in range(MAX_ROUNDS):
         try:
             return SweepFile.model_validate_json(json.dumps(value)), mistakes

@@ -29,8 +29,10 @@ def differing_settings(first: ResolvedCell, second: ResolvedCell) -> list[str]:
     """Return "severity (1 and 3)" for everything in which two cells differ besides their seed, their parents included."""
     found = differences(described(first), described(second))
     lines = [f"{spoken(path)} ({shown(path, ours)} and {shown(path, theirs)})" for path, ours, theirs in found]
-    for one, other in zip(first.parents, second.parents, strict=False):
-        if one.train_key != other.train_key and one.config.seed == other.config.seed:
+    for one, other in ((first.visualised, second.visualised), (first.parent, second.parent)):
+        if one is None or other is None or one.train_key == other.train_key:
+            continue
+        if one.config.seed == other.config.seed:
             lines += [f"{line} of the cell that it builds on" for line in differing_settings(one, other)]
     return list(dict.fromkeys(lines)) or ["the data or the code in their keys"]
 

@@ -17,7 +17,7 @@ from orchestration.cells.point_settings import mistake_at
 from orchestration.cells.resolved import ResolvedPoint, ResolvedSweep
 from orchestration.errors import Mistake
 from orchestration.sweeps.layout import laid_out, place_of
-from orchestration.sweeps.model import Sweep, spoken_value
+from orchestration.sweeps.model import Point, Sweep, spoken_value
 from orchestration.sweeps.yaml_reader import plain_scalar
 
 _CLAIM: Final = re.compile(r"(?<![\w.])([A-Za-z_][\w.]*)\s*[=:]\s*([^\s,;()=\[\]{}]+)(?=[\s,;()]|$)")
@@ -125,32 +125,36 @@ def _matrix_mistakes(resolved: ResolvedSweep) -> Iterator[Mistake]:
 
 def _claim_mistakes(resolved: ResolvedSweep) -> Iterator[Mistake]:
     """Rows whose label says "epochs=5" of cells that run with another value."""
-    seen: set[str] = set()
-    for resolved_point in resolved.points:
-        point, cell = resolved_point.point, resolved_point.cell
-        is_foreign = cell.cell.imported is not None or cell.config.released is not None
-        named_seed = _SEED.search(point.row)
-        if point.row in seen or (_CLAIM.search(point.row) is None and named_seed is None) or is_foreign:
-            continue
-        seen.add(point.row)
-        own = {path for path, item in point.settings.items() if item.origin[1:2] in (("grid",), ("one_at_a_time",))}
-        own |= {path.rpartition(".")[2] for path in own}  # an axis's own value, which nothing else may set
-        claims = [(name, text) for name, text in _CLAIM.findall(point.row) if name not in own]
-        if named_seed is not None and ("seed", named_seed[1]) not in claims:
-            claims.append(("seed", named_seed[1]))
+    first: dict[str, ResolvedPoint] = {}
+    for each in resolved.points:
+        first.setdefault(each.row, each)
+    for row, each in first.items():
+        cell = each.cell
+        if cell.cell.imported is not None or cell.config.released is not None:
+            continue  # how those were trained is not known here
+        claims = _claims_of(each.point)
         values = described(cell, without=()) if claims else {}
         for name, text in claims:
             named = {path: value for path, value in values.items() if _is_named(path, name)}
-            every = [each.seed for each in resolved.points if each.row == point.row] if [*named] == ["seed"] else []
-            real = every or list(named.values())
-            is_true = all(_says(text, value) for value in every) if every else any(_says(text, v) for v in real)
+            if [*named] == ["seed"]:  # a row has several seeds: a label may only name the one that all its cells have
+                real: list[Any] = [other.seed for other in resolved.points if other.row == row]
+                is_true = all(_says(text, seed) for seed in real)
+            else:  # a bare name may be a field of several parts; one of them is enough
+                real = list(named.values())
+                is_true = any(_says(text, value) for value in real)
             if real and not is_true:
                 shown = " and ".join(dict.fromkeys(spoken_value(value) for value in real))
-                yield mistake_at(
-                    resolved.sweep,
-                    point.origin,
-                    f"row '{point.row}' says {name}={text}, but its cells run with {name} {shown}",
-                )
+                problem = f"row '{row}' says {name}={text}, but its cells run with {name} {shown}"
+                yield mistake_at(resolved.sweep, each.point.origin, problem)
+
+
+def _claims_of(point: Point) -> list[tuple[str, str]]:
+    """Return the (name, value) pairs that a row's label states, without those of its own axes, which make the label."""
+    own = {path for path, item in point.settings.items() if item.origin[1:2] in (("grid",), ("one_at_a_time",))}
+    own |= {path.rpartition(".")[2] for path in own}
+    claims = [(name, text) for name, text in _CLAIM.findall(point.row) if name not in own]
+    seed = _SEED.search(point.row)
+    return claims if seed is None or ("seed", seed[1]) in claims else [*claims, ("seed", seed[1])]
 
 
 def _is_named(path: str, name: str) -> bool:
