@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable, Mapping
 
 from orchestration.cells.cell import PlannedCell
 from orchestration.cells.identity import ResolvedCell
-from orchestration.store.contract import CellResult, CorruptRecordError, OnDamage, ResultsStore
+from orchestration.store.contract import CellResult, CorruptRecordError, OnDamage, Results
 
 
-def recorded(cells: Iterable[ResolvedCell | PlannedCell], store: ResultsStore) -> Mapping[str, CellResult]:
+def recorded(cells: Iterable[ResolvedCell | PlannedCell], store: Results) -> Mapping[str, CellResult]:
     """Return train key -> what is recorded, for the cells with a complete checkpoint; equal cells count once."""
     wanted: dict[str, set[str]] = {}
     for cell in cells:
@@ -17,7 +17,7 @@ def recorded(cells: Iterable[ResolvedCell | PlannedCell], store: ResultsStore) -
     return store.results(wanted, wanted=wanted)
 
 
-def whole_results(train_keys: Collection[str], store: ResultsStore, on_damage: OnDamage) -> Mapping[str, CellResult]:
+def whole_results(train_keys: Collection[str], store: Results, on_damage: OnDamage) -> Mapping[str, CellResult]:
     """Return train key -> what is recorded, of the cells whose every record is whole.
 
     For what goes through a whole storage: one damaged cell must not keep the others from being seen.

@@ -26,7 +26,7 @@ from orchestration.sweeps.model import Overrides
 if TYPE_CHECKING:
     from orchestration.cells.identity import ResolvedCell
     from orchestration.cells.resolved import ResolvedSweep
-    from orchestration.store.contract import CellResult, ResultsStore
+    from orchestration.store.contract import CellResult, Results
     from orchestration.sweeps.model import Sweep
 
 
@@ -145,7 +145,7 @@ class EvaluatedClaim:
 
 
 def evaluate_claims(
-    sweeps: Sequence[ResolvedSweep], *, store: ResultsStore, alpha: float = ALPHA
+    sweeps: Sequence[ResolvedSweep], *, store: Results, alpha: float = ALPHA
 ) -> tuple[EvaluatedClaim, ...]:
     """Return the verdict on every claim that speaks of one of these sweeps, or of a part of a union.
 

@@ -20,7 +20,7 @@ from eval.report import BenchmarkOutcome, MetricReport, MetricValue
 from eval.tables.labels import label_problem
 from orchestration.cells.keys import IMPORTED, imported_key, report_key
 from orchestration.errors import InputError, Mistake, command
-from orchestration.store.contract import CellResult, Provenance, ResultsStore, TrainingRecord
+from orchestration.store.contract import CellResult, Provenance, Results, TrainingRecord
 from orchestration.store.provenance import code_version, library_versions
 from trainers.job import TrainSummary
 
@@ -50,7 +50,7 @@ def import_file(
     *,
     name: str,
     dataset: str,
-    store: ResultsStore,
+    store: Results,
     model: str | None = None,
     unit: Unit | None = None,
 ) -> tuple[ImportedCell, ...]:
@@ -156,7 +156,7 @@ def _contradictions(network: Network, dataset: str, model: str | None) -> list[s
     return found
 
 
-def _taken(key: str, label: Mapping[str, str], store: ResultsStore) -> list[str]:
+def _taken(key: str, label: Mapping[str, str], store: Results) -> list[str]:
     """Return why a name cannot be given to a network: it belongs to what another file (or another reading of it) says."""
     result = store.result(key)
     before = {} if result is None else dict(result.training.provenance.config)
@@ -172,7 +172,7 @@ def _taken(key: str, label: Mapping[str, str], store: ResultsStore) -> list[str]
     ]
 
 
-def _record(key: str, path: Path, label: Mapping[str, str], network: Network, store: ResultsStore) -> ImportedCell:
+def _record(key: str, path: Path, label: Mapping[str, str], network: Network, store: Results) -> ImportedCell:
     is_new = store.record_training(_training(key, path, label))
     reports = _reports(key, network, label)
     for report in reports:

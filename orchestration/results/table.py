@@ -18,14 +18,14 @@ from orchestration.sweeps.layout import laid_out, place_of
 if TYPE_CHECKING:
     from orchestration.cells.identity import ResolvedCell
     from orchestration.cells.resolved import ResolvedPoint, ResolvedSweep
-    from orchestration.store.contract import CellResult, ResultsStore
+    from orchestration.store.contract import CellResult, Results
     from orchestration.sweeps.model import Sweep
 
 COMPARED_ENVIRONMENT = ("device", "device_type", "torch")
 """What seeds of one row must agree in; where they do not, the row is marked as mixed."""
 
 
-def recorded_tables(resolved: ResolvedSweep, store: ResultsStore) -> tuple[Table, ...]:
+def recorded_tables(resolved: ResolvedSweep, store: Results) -> tuple[Table, ...]:
     """Return the tables of a sweep (one; several for a union) from what is recorded now, with their notes."""
     return sweep_tables(resolved, recorded(resolved.cells, store))
 

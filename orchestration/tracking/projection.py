@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import quote
 
-from orchestration.store.contract import ResultsStore
+from orchestration.store.contract import Leases
 from orchestration.store.owners import owner_here
 from orchestration.tracking.contract import Point, TrackedRun, TrackingClient, TrackingError
 from orchestration.tracking.secrets import scrubbed
@@ -45,7 +45,7 @@ class Projection:
     """
 
     def __init__(
-        self, client: TrackingClient, store: ResultsStore, uri: str, sweep: TrackedSweep, artifacts: str | None
+        self, client: TrackingClient, store: Leases, uri: str, sweep: TrackedSweep, artifacts: str | None
     ) -> None:
         self._client = client
         self._store = store

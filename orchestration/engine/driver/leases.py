@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from orchestration.store.contract import Lease, ResultsStore
+from orchestration.store.contract import Lease, Leases
 
 
 class HeldLeases:
@@ -21,7 +21,7 @@ class HeldLeases:
 
     def __init__(
         self,
-        store: ResultsStore,
+        store: Leases,
         lock: threading.RLock,
         *,
         owner: str,

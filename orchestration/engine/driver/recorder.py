@@ -9,7 +9,7 @@ from typing import Any
 from eval.report import MetricReport
 from orchestration.cells.cell import PlannedCell
 from orchestration.engine.observer import RunObserver
-from orchestration.store.contract import AttemptRecord, ErrorClass, ResultsStore, TrainingRecord
+from orchestration.store.contract import AttemptRecord, ErrorClass, Results, TrainingRecord
 from orchestration.store.provenance import provenance_of
 from trainers.job import JobResult, TrainSummary
 
@@ -17,7 +17,7 @@ from trainers.job import JobResult, TrainSummary
 class Recorder:
     """The only writer of results. Calls are made under the driver's lock."""
 
-    def __init__(self, store: ResultsStore, observer: RunObserver) -> None:
+    def __init__(self, store: Results, observer: RunObserver) -> None:
         self._store = store
         self._observer = observer
         self._trained: set[tuple[str, str]] = set()

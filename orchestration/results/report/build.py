@@ -17,10 +17,10 @@ from orchestration.sweeps.layout import shown_title
 
 if TYPE_CHECKING:
     from orchestration.cells.resolved import ResolvedSweep
-    from orchestration.store.contract import ResultsStore
+    from orchestration.store.contract import Results
 
 
-def report_page(resolved: ResolvedSweep, store: ResultsStore) -> str:
+def report_page(resolved: ResolvedSweep, store: Results) -> str:
     """Return the HTML report of a sweep.
 
     Args:
@@ -30,7 +30,7 @@ def report_page(resolved: ResolvedSweep, store: ResultsStore) -> str:
     return to_page(report_content(resolved, store))
 
 
-def report_content(resolved: ResolvedSweep, store: ResultsStore) -> dict[str, Any]:
+def report_content(resolved: ResolvedSweep, store: Results) -> dict[str, Any]:
     """Return what the report of a sweep shows, as plain values; see `report_page`."""
     results = dict(recorded(resolved.cells, store))
     tables = compared(sweep_tables(resolved, results), resolved, full_size(resolved))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orchestration.store.contract import StoreError
+from orchestration.store.contract import Experience, StoreError, SweepRecord, SweptCell
 from orchestration.store.files import FileStore
 
 
@@ -367,3 +367,45 @@ def test_what_was_recorded_together_is_invalidated_together_and_can_be_recorded_
     assert store.record_cell(record, [records.report("pgd")])
 
     assert {found.benchmark for found in store.result(record.train_key).reports.values()} == {"clean", "pgd"}
+
+
+def sweep_record(name: str = "demo", *, at: float = 1.0, seeds: int = 2) -> SweepRecord:
+    cells = tuple(SweptCell(train_key=f"{seed:064x}", row="PixMix", seed=seed) for seed in range(seeds))
+    return SweepRecord(
+        name=name,
+        size="full",
+        files={"a": "x: 1"},
+        overrides=("seeds=0,1",),
+        data_root="/d",
+        cells=cells,
+        recorded_at=at,
+    )
+
+
+def test_sweeps_are_remembered_once_oldest_first_until_forgotten(stores: Any) -> None:
+    store, first, second = stores.open(), sweep_record("b", at=1.0), sweep_record("a", at=2.0)
+
+    assert store.record_sweep(second)
+    assert store.record_sweep(first)
+    assert not stores.open().record_sweep(sweep_record("a", at=3.0))
+    assert stores.open().sweeps() == (first, second)
+    assert store.record_sweep(sweep_record("a", at=3.0, seeds=1))
+
+    store.forget_sweep(second)
+    assert [record.recorded_at for record in stores.open().sweeps()] == [1.0, 3.0]
+
+
+def test_a_newer_measurement_replaces_an_older_one_of_its_kind(stores: Any) -> None:
+    kind, other = ("digits", "m", "pixmix"), ("digits", "m", "cutout")
+    damaged: list[StoreError] = []
+    assert stores.open().calibrated("v100", damaged.append) == Experience()
+
+    stores.open().record_calibration("v100", "here", Experience(training={kind: 1.0, other: 5.0}))
+    stores.open().record_calibration("v100", "there", Experience(training={kind: 2.0}, evaluation={other: 0.5}))
+    stores.open().record_calibration("a100", "here", Experience(training={kind: 9.0}))
+    found = stores.open().calibrated("v100", damaged.append)
+
+    assert found.training == {kind: 2.0, other: 5.0}
+    assert found.evaluation == {other: 0.5}
+    assert sorted(found.hardware) == ["here", "there"]
+    assert damaged == []
