@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
+from clusters import probe as module
+from clusters.cluster_files.launcher import has_token
+from clusters.connect import connect
+from clusters.errors import ClusterError
+from clusters.probe import ProbeRequest, probe
+from clusters.storage.contract import StorageError
+from clusters.storage.open import open_storage
 from orchestration.doctor.machine import LIBRARIES, LOW_DISK_GIB, Finding
-
-if TYPE_CHECKING:
-    from clusters.probe import ProbeRequest
-    from orchestration.settings import Settings
+from orchestration.settings import Settings
 
 ANSWER_S: Final = 120.0
 CLOCK_S: Final = 5.0
@@ -40,11 +44,6 @@ class NodeAnswer:
 
 def examine_cluster(settings: Settings, address: str) -> list[Finding]:
     """Return what is found of a cluster; never raises."""
-    from clusters.cluster_files.launcher import has_token
-    from clusters.connect import connect
-    from clusters.errors import ClusterError
-    from clusters.storage.contract import StorageError
-    from clusters.storage.open import open_storage
 
     findings = token_findings(has_token=has_token(), mode=os.environ.get("RAY_AUTH_MODE", ""))
     request = _request(settings)
@@ -54,7 +53,7 @@ def examine_cluster(settings: Settings, address: str) -> list[Finding]:
         with connect(address):
             answers = _ask_all(request)
     except (ClusterError, StorageError) as error:
-        return [*findings, Finding(what="cluster", state="broken", detail=address, way_out=str(error))]
+        return [*findings, Finding(what="cluster", state="broken", detail=address, fix=str(error))]
     finally:
         _forget(settings.storage, request.marker)
     return findings + evaluate(answers, here=_here(request), settings=settings)
@@ -65,11 +64,11 @@ def token_findings(*, has_token: bool, mode: str) -> list[Finding]:
     if has_token and mode != "disabled":
         return [Finding(what="token", state="fine", detail="at hand")]
     detail = "authentication is off" if mode == "disabled" else "none at hand"
-    way_out = (
+    fix = (
         "whoever reaches a cluster without a token runs code on it: ray get-auth-token --generate, chmod 600 ~/.ray/auth_token, "
         "RAY_AUTH_MODE=token for every node and driver"
     )
-    return [Finding(what="token", state="note", detail=detail, way_out=way_out)]
+    return [Finding(what="token", state="note", detail=detail, fix=fix)]
 
 
 def evaluate(answers: Sequence[NodeAnswer], *, here: Mapping[str, Any], settings: Settings) -> list[Finding]:
@@ -77,19 +76,19 @@ def evaluate(answers: Sequence[NodeAnswer], *, here: Mapping[str, Any], settings
     findings = [
         Finding(
             what="node", state="broken", detail=f"{answer.name} does not answer: {answer.error}",
-            way_out="look at the node's logs, or end it: ray.nodes() counts on it",
+            fix="look at the node's logs, or end it: ray.nodes() counts on it",
         )
         for answer in answers
         if answer.report is None
     ]  # fmt: skip
     heard = [(answer, answer.report) for answer in answers if answer.report is not None]
     findings += _version_findings(heard, here)
-    findings += _each(heard, "storage", settings.storage, _storage_way_out(settings.storage))
+    findings += _each(heard, "storage", settings.storage, _storage_fix(settings.storage))
     findings += _each(heard, "tracking", settings.tracking, _TRACKING_WAY_OUT)
     findings += [
         Finding(
             what="clock", state="broken", detail=f"{answer.name} is {answer.clock_s:+.1f} s off",
-            way_out="set the clocks by NTP: leases expire at a time of day",
+            fix="set the clocks by NTP: leases expire at a time of day",
         )
         for answer, _ in heard
         if abs(answer.clock_s) > CLOCK_S
@@ -97,7 +96,7 @@ def evaluate(answers: Sequence[NodeAnswer], *, here: Mapping[str, Any], settings
     findings += [
         Finding(
             what="disk", state="note", detail=f"{free:.1f} GiB free for {folder} on {answer.name}",
-            way_out="give the nodes larger disks, or name another folder in DREAMGRID_CACHE",
+            fix="give the nodes larger disks, or name another folder in DREAMGRID_CACHE",
         )
         for answer, report in heard
         for folder, free in report["free_gib"].items()
@@ -114,14 +113,14 @@ _TRACKING_WAY_OUT: Final = (
 )
 
 
-def _storage_way_out(storage: str) -> str:
+def _storage_fix(storage: str) -> str:
     if "://" in storage:
         return "give the nodes a role, or AWS_* variables and AWS_ENDPOINT_URL, that reach the bucket"
     return "mount the folder on every node under the same path, or use an s3:// storage"
 
 
 def _version_findings(heard: Sequence[tuple[NodeAnswer, Mapping[str, Any]]], here: Mapping[str, Any]) -> list[Finding]:
-    way_out = "use one image for all nodes, built from requirements.lock"
+    fix = "use one image for all nodes, built from requirements.lock"
     findings = []
     for answer, report in heard:
         theirs = {"python": report["python"], **report["versions"]}
@@ -135,25 +134,23 @@ def _version_findings(heard: Sequence[tuple[NodeAnswer, Mapping[str, Any]]], her
         for what, names in (("missing packages", missing), ("version skew", skewed)):
             if names:
                 detail = f"{answer.name}: {', '.join(names)}"
-                findings.append(Finding(what=what, state="broken", detail=detail, way_out=way_out))
+                findings.append(Finding(what=what, state="broken", detail=detail, fix=fix))
     return findings
 
 
-def _each(heard: Sequence[tuple[NodeAnswer, Mapping[str, Any]]], what: str, where: str, way_out: str) -> list[Finding]:
+def _each(heard: Sequence[tuple[NodeAnswer, Mapping[str, Any]]], what: str, where: str, fix: str) -> list[Finding]:
     """Return one finding for each thing that is wrong, with the nodes that see it."""
     nodes: dict[str, list[str]] = {}
     for answer, report in heard:
         if report[what]:
             nodes.setdefault(report[what], []).append(answer.name)
     return [
-        Finding(what=what, state="broken", detail=f"{where} {text} (on {', '.join(names)})", way_out=way_out)
+        Finding(what=what, state="broken", detail=f"{where} {text} (on {', '.join(names)})", fix=fix)
         for text, names in nodes.items()
     ]
 
 
 def _request(settings: Settings) -> ProbeRequest:
-    from clusters.probe import ProbeRequest
-
     tracking = settings.tracking if settings.tracking.startswith(("http://", "https://")) else ""
     folders = [str(settings.cache_dir)] + ([] if settings.is_remote else [settings.storage])
     return ProbeRequest(
@@ -167,9 +164,6 @@ def _request(settings: Settings) -> ProbeRequest:
 
 
 def _here(request: ProbeRequest) -> Mapping[str, Any]:
-    from dataclasses import replace
-
-    from clusters.probe import probe
 
     return probe(replace(request, tracking_uri=""))
 
@@ -178,8 +172,6 @@ def _ask_all(request: ProbeRequest) -> list[NodeAnswer]:
     """Ask every node that stands; the probe travels by value, for nodes that lack these packages."""
     import ray
     from ray import cloudpickle
-
-    from clusters import probe as module
 
     cloudpickle.register_pickle_by_value(module)
     try:
@@ -214,8 +206,6 @@ def clock_difference_s(theirs: float, asked_at: float, heard_at: float) -> float
 
 
 def _forget(storage: str, marker: str) -> None:
-    from clusters.storage.contract import StorageError
-    from clusters.storage.open import open_storage
 
     try:
         open_storage(storage).delete(marker)

@@ -1,4 +1,4 @@
-"""What a person needs to know of their installation: each finding with its state and the way out."""
+"""What a person needs to know of their installation: each finding with its state and the fix."""
 
 from __future__ import annotations
 
@@ -7,11 +7,17 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from orchestration.settings import Settings
+from augment.heavy import torch
+from augment.kernels.sources import cache_root
+from clusters.storage.open import open_storage
+from orchestration.errors import EnvironmentRefused
+from orchestration.settings import Settings
+from orchestration.tracking.addresses import check_tracking
+from trainers.datasets.registry import DATASETS, missing_data
 
 State = Literal["fine", "note", "broken"]
 LIBRARIES = ("torch", "torchvision", "ray", "mlflow", "numpy", "numba", "scipy", "pandas", "pydantic")
@@ -25,7 +31,7 @@ class Finding:
     what: str
     state: State
     detail: str
-    way_out: str = ""
+    fix: str = ""
 
 
 def examine(settings: Settings) -> list[Finding]:
@@ -46,13 +52,11 @@ def examine(settings: Settings) -> list[Finding]:
         except Exception as error:  # whatever a look meets is itself a finding
             text = str(error).splitlines()[0] if str(error) else ""
             detail = f"{type(error).__name__}: {text}"
-            findings.append(Finding(what=what, state="broken", detail=detail, way_out="see the message"))
+            findings.append(Finding(what=what, state="broken", detail=detail, fix="see the message"))
     return findings
 
 
 def _versions(settings: Settings) -> list[Finding]:
-    from importlib.metadata import PackageNotFoundError, version
-
     found, missing = [f"python {sys.version.split()[0]}"], []
     for name in LIBRARIES:
         try:
@@ -60,14 +64,12 @@ def _versions(settings: Settings) -> list[Finding]:
         except PackageNotFoundError:
             missing.append(name)
     if missing:
-        way_out = "install the locked environment: make install"
-        return [Finding(what="versions", state="broken", detail=f"missing: {', '.join(missing)}", way_out=way_out)]
+        fix = "install the locked environment: make install"
+        return [Finding(what="versions", state="broken", detail=f"missing: {', '.join(missing)}", fix=fix)]
     return [Finding(what="versions", state="fine", detail=", ".join(found))]
 
 
 def _devices(settings: Settings) -> list[Finding]:
-    import torch
-
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     findings = [Finding(what="devices", state="fine", detail=f"{cpus} CPUs")]
     if not torch.cuda.is_available():
@@ -77,8 +79,6 @@ def _devices(settings: Settings) -> list[Finding]:
 
 
 def _storage(settings: Settings) -> list[Finding]:
-    from clusters.storage.open import open_storage
-
     storage = open_storage(settings.storage)
     probe = f"doctor/{os.getpid()}"
     is_new = not settings.is_remote and not Path(settings.storage).exists()
@@ -96,42 +96,36 @@ def _disk(settings: Settings) -> list[Finding]:
         folder = next(path for path in (Path(place), *Path(place).parents) if path.exists())
         free = shutil.disk_usage(folder).free / 2**30
         is_low = free < LOW_DISK_GIB
-        way_out = f"free some space, or name another folder instead of {place}" if is_low else ""
+        fix = f"free some space, or name another folder instead of {place}" if is_low else ""
         state: State = "note" if is_low else "fine"
-        findings.append(Finding(what="disk", state=state, detail=f"{free:.1f} GiB free for {place}", way_out=way_out))
+        findings.append(Finding(what="disk", state=state, detail=f"{free:.1f} GiB free for {place}", fix=fix))
     return findings
 
 
 def _tracking(settings: Settings) -> list[Finding]:
-    from orchestration.errors import EnvironmentRefused
-    from orchestration.tracking.addresses import check_tracking
 
     try:
         check_tracking(settings.tracking)
     except EnvironmentRefused as error:
-        return [Finding(what="tracking", state="broken", detail=settings.tracking, way_out=str(error))]
+        return [Finding(what="tracking", state="broken", detail=settings.tracking, fix=str(error))]
     return [Finding(what="tracking", state="fine", detail=settings.tracking)]
 
 
 def _data(settings: Settings) -> list[Finding]:
-    from trainers.datasets.registry import DATASETS, missing_data
-
     there = [name for name in DATASETS if not missing_data([name], settings.data_root)]
     absent = [name for name in DATASETS if name not in there]
     findings = [Finding(what="data", state="fine", detail=f"{', '.join(there)} (below {settings.data_root})")]
     if absent:
         hints = [hint for name in absent if (hint := DATASETS[name].fetch_hint(settings.data_root))]
-        way_out = "; ".join(hints)
-        findings.append(Finding(what="data", state="note", detail=f"not there: {', '.join(absent)}", way_out=way_out))
+        fix = "; ".join(hints)
+        findings.append(Finding(what="data", state="note", detail=f"not there: {', '.join(absent)}", fix=fix))
     return findings
 
 
 def _kernels(settings: Settings) -> list[Finding]:
-    from augment.kernels.sources import cache_root
-
     folder = Path(cache_root())
     number = sum(1 for path in folder.rglob("*.nbc")) if folder.exists() else 0
     if number:
         return [Finding(what="kernels", state="fine", detail=f"{number} compiled in {folder}")]
-    way_out = "compile them now: python -m trainers.worker.warm_kernels (else the first run does)"
-    return [Finding(what="kernels", state="note", detail=f"none compiled in {folder}", way_out=way_out)]
+    fix = "compile them now: python -m trainers.worker.warm_kernels (else the first run does)"
+    return [Finding(what="kernels", state="note", detail=f"none compiled in {folder}", fix=fix)]

@@ -8,21 +8,23 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from orchestration.cells.cell import PlannedCell
 from orchestration.engine.driver.leases import HeldLeases
 from orchestration.engine.options import LeaseTimings
 from orchestration.errors import EnvironmentRefused, command
 from orchestration.evaluation.checkpoints import LoadedNetwork, Reading, load_network, refused, tried
-from orchestration.store.contract import TrainingRecord
+from orchestration.settings import Settings
+from orchestration.store.contract import ResultsStore, TrainingRecord
 from orchestration.store.files import DEFAULT_LEASE_EXPIRY_S
 from orchestration.store.owners import describe, is_alive_here, owner_here
 from orchestration.store.provenance import provenance_of
-
-if TYPE_CHECKING:
-    from orchestration.cells.cell import PlannedCell
-    from orchestration.settings import Settings
-    from orchestration.store.contract import ResultsStore
+from trainers.job import TrainSummary
+from trainers.training.checkpoints import Checkpoints, tensors_sha256
+from trainers.training.networks import network_facts
+from trainers.training.own_record import contradictions
+from trainers.training.progress import Progress
 
 PATIENCE_S: Final = DEFAULT_LEASE_EXPIRY_S + 10.0
 """How long a lease may be silent before it is taken over, and a little."""
@@ -97,8 +99,6 @@ def _check_untrained(path: Path, cell: PlannedCell, *, is_trained: bool) -> None
 
 def _against(network: LoadedNetwork, cell: PlannedCell) -> tuple[str, ...]:
     """Return what the file says of itself against the row; a checkpoint of ours names the cell that it is the training of."""
-    from trainers.training.own_record import contradictions
-
     found = contradictions(network.record, cell.config)
     own = network.record.get("train_key")
     if isinstance(own, str) and own != cell.train_key:
@@ -117,10 +117,6 @@ def _inherited(network: LoadedNetwork) -> list[str]:
 def _record(
     network: LoadedNetwork, cell: PlannedCell, environment: dict[str, Any], settings: Settings, store: ResultsStore
 ) -> str:
-    from trainers.job import TrainSummary
-    from trainers.training.checkpoints import Checkpoints, tensors_sha256
-    from trainers.training.networks import network_facts
-    from trainers.training.progress import Progress
 
     weights = network.model.cpu().state_dict()
     environment = {**environment, "weights_sha256": tensors_sha256(weights), "finished_at": time.time()}

@@ -6,16 +6,34 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+import numpy as np
+from PIL import Image
 
 from augment.lookup.parameters import nearest
+from eval.benchmarks.registry import benchmark_for
+from eval.benchmarks.suite.measure_baseline import measure_baseline, store_baseline
+from eval.corruptions.cache import read_record, set_path
+from eval.corruptions.cbar.registry import cbar_kinds
+from eval.corruptions.contract import FrostImages
+from eval.corruptions.families import FAMILIES, check_effect, family_named
+from eval.corruptions.generate import CorruptedSet, corrupt
+from eval.corruptions.ice import frost_from_folder
+from eval.corruptions.match import match_sets
+from eval.corruptions.mnist.registry import MNIST_CORRUPTIONS
+from eval.perturbations.contact_sheets import corruption_sheet, sequence_sheet
+from eval.perturbations.p.registry import PERTURBATIONS
+from eval.published_files.verify import published_corruptions
 from orchestration.errors import InputError, Mistake
-
-if TYPE_CHECKING:
-    from eval.corruptions.contract import FrostImages
-    from orchestration.evaluation.checkpoints import Reading
-    from orchestration.settings import Settings
-    from trainers.datasets.contract import Split
+from orchestration.evaluation.checkpoints import Reading, subject_of, tried
+from orchestration.evaluation.evaluate import TORCHVISION, open_network
+from orchestration.settings import Settings
+from orchestration.store.provenance import code_version, library_versions
+from trainers.datasets.contract import Split
+from trainers.datasets.load import shared_split
+from trainers.models.registry import MODELS
+from trainers.models.weights.assumption import assumption_lines
 
 FAMILY_OF: Final[Mapping[str, str]] = {"c": "c", "cbar": "cbar", "mnist-c": "mnist-c"}
 STREAMED: Final = ("p", "ood")
@@ -50,9 +68,6 @@ class Choice:
         Raises:
             InputError: With every name that is unknown, and every kind that leaves such images as they are.
         """
-        from eval.benchmarks.registry import benchmark_for
-        from eval.corruptions.cbar.registry import cbar_kinds
-        from eval.corruptions.families import FAMILIES, check_effect
 
         name = self.family.removesuffix("-generated")
         if name in STREAMED:
@@ -101,9 +116,6 @@ def generate(dataset: str, choice: Choice, settings: Settings, *, threads: int =
         DataError: If the dataset is missing or broken.
         EvalError: If photographs of frost are asked for and missing.
     """
-    from eval.corruptions.cache import read_record, set_path
-    from eval.corruptions.generate import CorruptedSet
-
     split = _test_split(dataset, settings)
     chosen = choice.resolved(min(split.images.shape[1:3]), split.images.shape[3])
     frost = _frost(chosen, settings)
@@ -143,12 +155,6 @@ def match(dataset: str, choice: Choice, settings: Settings, *, images: int) -> I
         DataError: If the dataset is missing or broken.
         EvalError: If the published files are missing or broken, or there are too few images.
     """
-    import numpy as np
-
-    from eval.corruptions.families import family_named
-    from eval.corruptions.generate import corrupt
-    from eval.corruptions.match import match_sets
-    from eval.published_files.verify import published_corruptions
 
     split = _test_split(dataset, settings)
     chosen = choice.resolved(min(split.images.shape[1:3]), split.images.shape[3])
@@ -208,11 +214,6 @@ def measure(
         EvalError: If a benchmark cannot be measured, or a baseline of that name is there.
         TrainingError: If published weights cannot be had.
     """
-    from eval.benchmarks.suite.measure_baseline import measure_baseline, store_baseline
-    from orchestration.evaluation.checkpoints import subject_of, tried
-    from orchestration.evaluation.evaluate import TORCHVISION, open_network
-    from trainers.models.registry import MODELS
-    from trainers.models.weights.assumption import assumption_lines
 
     known = model if model in MODELS or model.startswith(TORCHVISION) else TORCHVISION + model
     source = known if weights is None else str(weights)
@@ -229,8 +230,6 @@ def measure(
 
 
 def _measured_now() -> str:
-    from orchestration.store.provenance import code_version, library_versions
-
     versions = library_versions()
     shown = ", ".join(f"{name} {versions[name]}" for name in ("torch", "torchvision", "numpy") if name in versions)
     commit, is_dirty = code_version()
@@ -239,14 +238,10 @@ def _measured_now() -> str:
 
 
 def _test_split(dataset: str, settings: Settings) -> Split:
-    from trainers.datasets.load import shared_split
-
     return shared_split(dataset, "test", settings.data_root, settings.cache_dir)
 
 
 def _frost(choice: Choice, settings: Settings) -> FrostImages | None:
-    from eval.corruptions.ice import frost_from_folder
-
     return frost_from_folder(settings.data_root / "frost") if choice.frost == "pictures" else None
 
 
@@ -258,12 +253,6 @@ def sheets(dataset: str, settings: Settings, *, output: Path, index: int, frost:
         DataError: If the dataset is missing or broken.
         EvalError: If photographs of frost are asked for and missing.
     """
-    from PIL import Image
-
-    from eval.corruptions.families import FAMILIES
-    from eval.corruptions.mnist.registry import MNIST_CORRUPTIONS
-    from eval.perturbations.contact_sheets import corruption_sheet, sequence_sheet
-    from eval.perturbations.p.registry import PERTURBATIONS
 
     split = _test_split(dataset, settings)
     if index >= len(split.images):

@@ -6,29 +6,37 @@ cell would start from is left out, and its mixing set is a small one of fractals
 
 from __future__ import annotations
 
+import platform
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import Any, Final
 
+from augment.errors import AugmentError
+from augment.heavy import torch
+from eval.benchmarks.contract import BenchmarkRequest
+from eval.errors import EvalError
+from eval.report import MetricReport
+from orchestration.cells.cell import PlannedCell
 from orchestration.errors import InputError, Mistake
+from orchestration.evaluation.checkpoints import LoadedNetwork, evaluate_network
 from orchestration.evaluation.short_jobs import shortened, smaller
+from orchestration.planning.costs.machines import Machine
 from orchestration.planning.costs.operations import passes_of
+from orchestration.settings import Settings
 from orchestration.store.contract import Experience, Kind
-from trainers.errors import JobStopped
-
-if TYPE_CHECKING:
-    from eval.benchmarks.contract import BenchmarkRequest
-    from eval.report import MetricReport
-    from orchestration.cells.cell import PlannedCell
-    from orchestration.planning.costs.machines import Machine
-    from orchestration.settings import Settings
-    from trainers.datasets.contract import DatasetSpec
-    from trainers.job import EpochRow, TrainSummary
-    from trainers.training.group import OneWorker
+from trainers.datasets.contract import DatasetSpec
+from trainers.datasets.registry import dataset_for
+from trainers.errors import JobStopped, TrainingError
+from trainers.job import EpochRow, JobPaths, JobRequest, TrainSummary
+from trainers.training.group import OneWorker
+from trainers.training.networks import build_classifier
+from trainers.worker.process import reset_process, thread_budget
+from trainers.worker.run_job import run_job
 
 MIN_STEPS: Final = 2
 MAX_STEPS: Final = 30
@@ -74,8 +82,6 @@ def calibrate(
     Raises:
         InputError: If this process computes on another type of device than the machine has.
     """
-    from trainers.training.group import OneWorker
-    from trainers.worker.process import reset_process, thread_budget
 
     group = OneWorker()
     _check_device(group.device.type, machine)
@@ -169,11 +175,6 @@ def _to_evaluate(
 
 def _attempted(measure: Callable[[], Any], kind: Kind, skipped: dict[str, str]) -> Any:
     """Return what was measured, or None where data are missing or memory is short (noted with its reason)."""
-    import torch
-
-    from augment.errors import AugmentError
-    from eval.errors import EvalError
-    from trainers.errors import TrainingError
 
     try:
         return measure()
@@ -184,9 +185,6 @@ def _attempted(measure: Callable[[], Any], kind: Kind, skipped: dict[str, str]) 
 
 def _training_s(cell: PlannedCell, group: OneWorker, settings: Settings) -> float:
     """Return the device-seconds of one training image."""
-    from trainers.datasets.registry import dataset_for
-    from trainers.job import JobPaths, JobRequest
-    from trainers.worker.run_job import run_job
 
     dataset = dataset_for(cell.config.dataset)
     config = shortened(cell.config, dataset, steps=MAX_STEPS + 1)
@@ -215,9 +213,6 @@ def _evaluation_s(
     cell: PlannedCell, requests: Sequence[BenchmarkRequest], settings: Settings, skipped: dict[str, str]
 ) -> dict[str, float]:
     """Return benchmark -> seconds of one forward pass; a benchmark that fails is noted."""
-    from orchestration.evaluation.checkpoints import LoadedNetwork, evaluate_network
-    from trainers.datasets.registry import dataset_for
-    from trainers.training.networks import build_classifier
 
     dataset = dataset_for(cell.config.dataset)
     model = build_classifier(replace(cell.config, init_from=None, released=None), dataset)
@@ -257,8 +252,6 @@ def _threads(group: OneWorker) -> int | None:
 
 def _hardware(group: OneWorker) -> str:
     """Return the name of the device: the GPU's, or the processor's."""
-    import torch
-
     if group.device.type == "cuda":
         return str(torch.cuda.get_device_name(group.device))
     return processor_name()
@@ -266,8 +259,6 @@ def _hardware(group: OneWorker) -> str:
 
 def processor_name() -> str:
     """Return the name of the processor as the kernel tells it, else its architecture."""
-    import platform
-    from pathlib import Path
 
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

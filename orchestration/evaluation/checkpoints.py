@@ -6,22 +6,30 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from augment.heavy import torch
+from eval.benchmarks.contract import BenchmarkRequest
+from eval.benchmarks.suite.evaluate import evaluate
+from eval.inference.subject import Subject
+from eval.report import MetricReport
 from orchestration.errors import InputError, Mistake
-
-if TYPE_CHECKING:
-    import torch
-
-    from eval.benchmarks.contract import BenchmarkRequest
-    from eval.inference.subject import Subject
-    from eval.report import MetricReport
-    from orchestration.settings import Settings
-    from trainers.config import JobConfig
-    from trainers.datasets.contract import DatasetSpec
-    from trainers.models.normalize import Classifier
-    from trainers.models.weights.contents import Contents
-    from trainers.models.weights.normalisation import Normalisation
+from orchestration.settings import Settings
+from trainers.config import JobConfig
+from trainers.datasets.content import named_content
+from trainers.datasets.contract import DatasetSpec
+from trainers.datasets.load import shared_split
+from trainers.datasets.registry import DATASETS, dataset_for
+from trainers.errors import CheckpointError, DataError
+from trainers.models.from_torchvision import TORCHVISION_PREFIX, published_normalisation
+from trainers.models.normalize import Classifier, Normalize
+from trainers.models.weights.assumption import KEY, assumption, normalisation_of
+from trainers.models.weights.contents import Contents, contents_of, read_contents
+from trainers.models.weights.load import fill, weights_for
+from trainers.models.weights.normalisation import Normalisation, parse_normalisation
+from trainers.models.weights.trial import try_usual
+from trainers.training.checkpoints import FORMAT, unpack
+from trainers.training.networks import build_classifier, network_from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +83,6 @@ def load_network(path: Path, *, config: JobConfig | None = None, reading: Readin
     Raises:
         InputError: If the file cannot be read, its network is not named, or the weights do not fit.
     """
-    from trainers.errors import CheckpointError
-    from trainers.models.weights.contents import contents_of, read_contents
-    from trainers.training.checkpoints import FORMAT, unpack
 
     reading = reading or Reading()
     try:
@@ -102,8 +107,6 @@ def load_network(path: Path, *, config: JobConfig | None = None, reading: Readin
 
 def _of_ours(state: Mapping[str, Any], path: Path, digest: str, reading: Reading) -> LoadedNetwork:
     """Return the network of a final checkpoint of ours; one that was adopted or released brings its assumption along."""
-    from trainers.models.weights.assumption import KEY, normalisation_of
-    from trainers.training.networks import network_from
 
     if "network" not in state:
         raise refused(
@@ -124,9 +127,6 @@ def _of_ours(state: Mapping[str, Any], path: Path, digest: str, reading: Reading
 
 
 def _read_into(config: JobConfig, contents: Contents, digest: str, reading: Reading) -> LoadedNetwork:
-    from trainers.datasets.registry import dataset_for
-    from trainers.models.weights.load import fill, weights_for
-    from trainers.training.networks import build_classifier
 
     dataset = dataset_for(config.dataset)
     params = {key: "none" if key == "weights" else value for key, value in config.model_params.items()}
@@ -156,8 +156,6 @@ def _assumed(reading: Reading, stated: Normalisation | None, contents: Contents,
     Raises:
         InputError: If what the person says is no normalisation.
     """
-    from trainers.datasets.registry import DATASETS
-    from trainers.models.weights.normalisation import Normalisation, parse_normalisation
 
     if reading.normalize is not None:
         try:
@@ -181,11 +179,6 @@ def published_network(config: JobConfig) -> LoadedNetwork:
     Raises:
         TrainingError: If the weights cannot be had.
     """
-    from trainers.datasets.registry import dataset_for
-    from trainers.models.from_torchvision import TORCHVISION_PREFIX, published_normalisation
-    from trainers.models.normalize import Normalize
-    from trainers.models.weights.normalisation import Normalisation
-    from trainers.training.networks import build_classifier
 
     model = build_classifier(config, dataset_for(config.dataset))
     mean, std = published_normalisation(
@@ -204,10 +197,6 @@ def tried(network: LoadedNetwork, settings: Settings) -> dict[str, Any] | None:
 
     The trial is left out where the test images are not there; a note says so.
     """
-    from trainers.datasets.load import shared_split
-    from trainers.errors import DataError
-    from trainers.models.weights.assumption import assumption
-    from trainers.models.weights.trial import try_usual
 
     if network.assumed is None:
         return None
@@ -220,8 +209,6 @@ def tried(network: LoadedNetwork, settings: Settings) -> dict[str, Any] | None:
 
 
 def _device() -> torch.device:
-    import torch
-
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -231,10 +218,6 @@ def subject_of(network: LoadedNetwork, settings: Settings, *, keep_generated: bo
     Raises:
         DataError: If the dataset is missing or broken.
     """
-    from eval.inference.subject import Subject
-    from trainers.datasets.content import named_content
-    from trainers.datasets.load import shared_split
-    from trainers.datasets.registry import dataset_for
 
     device = _device()
     test = shared_split(network.dataset, "test", settings.data_root, settings.cache_dir)
@@ -271,8 +254,6 @@ def evaluate_network(
         on_progress: Told of benchmark, images done, images in all.
         keep_generated: Whether generated images are kept in the cache; the numbers are the same either way.
     """
-    from eval.benchmarks.suite.evaluate import evaluate
-
     subject = subject_of(network, settings, keep_generated=keep_generated)
     return evaluate(subject, requests, on_progress=on_progress)
 

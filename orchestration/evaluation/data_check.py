@@ -4,17 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
+from augment.files.published import Identified
+from augment.files.trial import tried_images_in
 from augment.lookup.parameters import nearest
+from augment.mixing_sets.from_files.published import PIXMIX_FOLDER, PixMixImagesConfig, pixmix_files, pixmix_images
+from augment.mixing_sets.from_files.random_images import RANDOM_IMAGES_FILE, random_images_file
+from eval.benchmarks.suite.files import files_identity
+from eval.corruptions.cache import kept_sets, verify_set
+from eval.outliers.sets import IMAGE_SETS, outlier_folder
+from eval.published_files.layout import COLLECTIONS
+from eval.published_files.verify import verify_folder
 from orchestration.errors import InputError, Mistake
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from augment.files.published import Identified
-    from orchestration.settings import Settings
+from orchestration.evaluation.published_archives import compare_collection
+from orchestration.settings import Settings
+from trainers.datasets.content import contradiction, dataset_content
+from trainers.datasets.folders.listing import list_split
+from trainers.datasets.load import load_split, shared_split
+from trainers.datasets.outliers import random_images
+from trainers.datasets.registry import DATASETS, dataset_for, missing_data
+from trainers.errors import DataError, TrainingError
+from trainers.models.released.registry import CHECKPOINTS, checkpoint_for, missing_checkpoints
+from trainers.models.weights.contents import read_contents
 
 GENERATED = "generated"
 WHOLE, OWN, BROKEN, MISSING = "whole", "own files", "broken", "missing"
@@ -34,12 +48,6 @@ def check_data(names: Sequence[str] | None, settings: Settings) -> Iterator[Line
     Raises:
         InputError: If a name is unknown.
     """
-    from augment.mixing_sets.from_files.published import PIXMIX_FOLDER
-    from augment.mixing_sets.from_files.random_images import RANDOM_IMAGES_FILE
-    from eval.outliers.sets import IMAGE_SETS, outlier_folder
-    from eval.published_files.layout import COLLECTIONS
-    from trainers.datasets.registry import DATASETS
-    from trainers.models.released.registry import CHECKPOINTS
 
     root, folders = settings.data_root, list(COLLECTIONS)
     checked: dict[str, Callable[[str, Settings], Line]] = {
@@ -62,8 +70,6 @@ def check_data(names: Sequence[str] | None, settings: Settings) -> Iterator[Line
 
 
 def _refuse_unknown(names: Sequence[str], known: Sequence[str]) -> None:
-    from trainers.datasets.registry import dataset_for
-    from trainers.errors import DataError, TrainingError
 
     mistakes = []
     for name in names:
@@ -88,8 +94,6 @@ def _guarded(check: Callable[[str, Settings], Line], name: str, settings: Settin
 
 
 def _dataset(name: str, settings: Settings) -> Line:
-    from trainers.datasets.content import contradiction, dataset_content
-    from trainers.datasets.registry import dataset_for, missing_data
 
     spec = dataset_for(name)
     missing = missing_data([name], settings.data_root)
@@ -106,9 +110,6 @@ def _dataset(name: str, settings: Settings) -> Line:
 
 
 def _sizes(name: str, settings: Settings) -> str:
-    from trainers.datasets.folders.listing import list_split
-    from trainers.datasets.load import load_split
-    from trainers.datasets.registry import dataset_for
 
     spec = dataset_for(name)
     sizes = []
@@ -122,8 +123,6 @@ def _sizes(name: str, settings: Settings) -> str:
 
 
 def _benchmark(name: str, settings: Settings) -> Line:
-    from eval.published_files.layout import COLLECTIONS
-    from eval.published_files.verify import verify_folder
 
     root = settings.data_root
     if not (root / name).is_dir():
@@ -134,15 +133,11 @@ def _benchmark(name: str, settings: Settings) -> Line:
 
 def _identified(name: str, root: Path) -> Identified:
     """Return what identifies a folder of published files: with the benchmark's own parameters, as tables show it."""
-    from eval.benchmarks.suite.files import files_identity
-    from eval.published_files.layout import COLLECTIONS
 
     return files_identity(COLLECTIONS[name].family, {}, COLLECTIONS[name].dataset, root)[name]
 
 
 def _mixing_images(name: str, settings: Settings) -> Line:
-    from augment.mixing_sets.from_files.published import PixMixImagesConfig, pixmix_files, pixmix_images
-
     config, root = PixMixImagesConfig(), settings.data_root
     if not (root / name).is_dir():
         return {"name": name, "state": MISSING, "detail": f"not in {root}: unpack {name}.tar there"}
@@ -151,16 +146,11 @@ def _mixing_images(name: str, settings: Settings) -> Line:
 
 
 def _random_images(name: str, settings: Settings) -> Line:
-    from augment.mixing_sets.from_files.random_images import random_images_file
-    from trainers.datasets.outliers import random_images
 
     return _line(name, f"{len(random_images(settings.data_root))} images", "", random_images_file(settings.data_root))
 
 
 def _outlier_set(name: str, settings: Settings) -> Line:
-    from augment.files.trial import tried_images_in
-    from eval.benchmarks.suite.files import files_identity
-    from eval.outliers.sets import IMAGE_SETS, outlier_folder
 
     folder = outlier_folder(name, settings.data_root)
     if folder is None:
@@ -171,8 +161,6 @@ def _outlier_set(name: str, settings: Settings) -> Line:
 
 
 def _released(name: str, settings: Settings) -> Line:
-    from trainers.models.released.registry import checkpoint_for, missing_checkpoints
-    from trainers.models.weights.contents import read_contents
 
     missing = missing_checkpoints([name], settings.data_root)
     if missing:
@@ -189,8 +177,6 @@ def _released(name: str, settings: Settings) -> Line:
 
 
 def _compared(name: str, root: Path) -> str:
-    from orchestration.evaluation.published_archives import compare_collection
-
     return compare_collection(name, root)
 
 
@@ -205,8 +191,6 @@ def _line(name: str, detail: str, compared: str, found: Identified) -> Line:
 
 def labels_or_none(dataset: str, settings: Settings) -> NDArray[np.int64] | None:
     """Return the test labels of a dataset, or None where it is missing or broken: its own line says so."""
-    from trainers.datasets.load import shared_split
-    from trainers.datasets.registry import missing_data
 
     if missing_data([dataset], settings.data_root):
         return None
@@ -218,8 +202,6 @@ def labels_or_none(dataset: str, settings: Settings) -> NDArray[np.int64] | None
 
 def _generated(settings: Settings) -> Iterator[Line]:
     """Compare the bytes of all generated sets in the cache with their records."""
-    from eval.corruptions.cache import kept_sets, verify_set
-
     for key in kept_sets(settings.cache_dir):
         try:
             detail = f"sha256 {verify_set(key, settings.cache_dir)[:16]} as recorded"

@@ -5,21 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, get_args
 
+from augment.lookup.parameters import nearest
+from eval.benchmarks.contract import BenchmarkRequest
+from eval.benchmarks.registry import benchmark_for, check_images, full_params
+from eval.benchmarks.suite.choose import axes_of, choose_suite
 from eval.benchmarks.suite.passes import suite_passes
+from eval.errors import EvalError
+from eval.metrics.contract import SafetyAxis
+from eval.report import MetricReport
+from orchestration.cells.keys import digest
 from orchestration.errors import InputError, Mistake
+from orchestration.evaluation.checkpoints import LoadedNetwork, Reading, load_network, published_network
 from orchestration.planning.costs.operations import evaluation_data
 from orchestration.results.evaluation_document import evaluation_document
-from trainers.datasets.registry import dataset_for
-
-if TYPE_CHECKING:
-    from eval.benchmarks.contract import BenchmarkRequest
-    from eval.report import MetricReport
-    from orchestration.evaluation.checkpoints import LoadedNetwork, Reading
-    from orchestration.settings import Settings
-    from trainers.config import JobConfig
-    from trainers.models.weights.normalisation import Normalisation
+from orchestration.settings import Settings
+from trainers.config import JobConfig, RecipeConfig
+from trainers.datasets.registry import dataset_for, missing_data
+from trainers.models.registry import model_for
+from trainers.models.weights.normalisation import Normalisation
+from trainers.training.checkpoints import FORMAT, unpack
 
 TORCHVISION: Final = "torchvision:"
 IMAGENET_CLASSES: Final = 1000
@@ -60,9 +66,6 @@ def network_config(model: str | None, dataset: str | None, *, weights: str | Non
         InputError: If only one of the two is named.
         TrainingError: If a name is unknown.
     """
-    from trainers.config import JobConfig, RecipeConfig
-    from trainers.datasets.registry import dataset_for
-    from trainers.models.registry import model_for
 
     if model is None and dataset is None:
         return None
@@ -97,8 +100,6 @@ def open_network(
         InputError: If the file cannot be read or names are lacking.
         TrainingError: If a name is unknown, or published weights cannot be had.
     """
-    from orchestration.evaluation.checkpoints import load_network, published_network
-
     if checkpoint.startswith(TORCHVISION):
         return published_network(_published_config(checkpoint, dataset or "imagenet", reading))
     path = Path(checkpoint).expanduser()
@@ -117,8 +118,6 @@ def _published_config(checkpoint: str, dataset: str, reading: Reading | None) ->
     Raises:
         InputError: If the dataset does not have their 1000 classes, or options are given that are for files.
     """
-    from trainers.datasets.registry import dataset_for
-
     config = network_config(checkpoint, dataset, weights="imagenet1k-v1")
     assert config is not None
     mistakes = []
@@ -138,8 +137,6 @@ def _published_config(checkpoint: str, dataset: str, reading: Reading | None) ->
 
 def load_network_dataset(path: Path) -> str | None:
     """Return the dataset that a final checkpoint of ours names, or None for other files."""
-    from trainers.training.checkpoints import FORMAT, unpack
-
     try:
         data = path.read_bytes()
     except OSError:
@@ -166,11 +163,6 @@ def make_requests(
     Raises:
         InputError: With every benchmark or parameter that is unknown or does not fit.
     """
-    from eval.benchmarks.contract import BenchmarkRequest
-    from eval.benchmarks.registry import benchmark_for, check_images, full_params
-    from eval.errors import EvalError
-    from orchestration.cells.keys import digest
-    from trainers.datasets.registry import dataset_for
 
     spec = None if dataset is None else dataset_for(dataset)
     made, mistakes = [], []
@@ -196,8 +188,6 @@ def suite_of(name: str, dataset: str, settings: Settings) -> tuple[dict[str, Map
     Raises:
         EvalError: If the suite is unknown.
     """
-    from eval.benchmarks.suite.choose import choose_suite
-    from trainers.datasets.registry import dataset_for, missing_data
 
     spec = dataset_for(dataset)
     chosen = choose_suite(
@@ -240,11 +230,6 @@ def select_axes(benchmarks: Mapping[str, Mapping[str, object]], axes: Sequence[s
     Raises:
         InputError: If an axis is unknown, or no benchmark evaluates one.
     """
-    from typing import get_args
-
-    from augment.lookup.parameters import nearest
-    from eval.benchmarks.suite.choose import axes_of
-    from eval.metrics.contract import SafetyAxis
 
     known = get_args(SafetyAxis)
     mistakes = [

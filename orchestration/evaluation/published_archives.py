@@ -14,6 +14,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+from torchvision.datasets.imagenet import load_meta_file, parse_devkit_archive
+
 from augment.files.archives import Archive, ArchiveError, compare_with_archive, contents_of, find_archive
 from augment.files.content import content_of, file_hash
 from augment.files.published import prove
@@ -127,8 +129,6 @@ def _validation_classes(devkit: Path | None) -> tuple[str, ...]:
     Raises:
         ArchiveError: If the kit is not the published one.
     """
-    from torchvision.datasets.imagenet import load_meta_file, parse_devkit_archive
-
     assert devkit is not None
     found = file_hash(devkit, algorithm="md5")
     if found != DEVKIT_MD5:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from augment.mixing_sets.procedural.fractals.fractals import FRACTALS, FractalsConfig
-
-if TYPE_CHECKING:
-    from eval.benchmarks.contract import BenchmarkRequest
-    from trainers.config import JobConfig, MixingSetConfig
-    from trainers.datasets.contract import DatasetSpec
+from eval.benchmarks.contract import BenchmarkRequest
+from trainers.config import JobConfig, MixingSetConfig
+from trainers.datasets.contract import DatasetSpec
 
 MIXING_IMAGES: Final = 32
 KINDS: Final = 3

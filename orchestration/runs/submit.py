@@ -123,17 +123,17 @@ def _carried(request: SubmitRequest, variables: Mapping[str, str], mistakes: lis
     """Return the variables that go with the job; whoever may list jobs can read them, so none of them is a secret."""
     names: Sequence[str] = [*request.carried, *([TRACKING_VARIABLE] if variables.get(TRACKING_VARIABLE) else [])]
     found = {name: variables.get(name, "") for name in names}
-    way_out = "give secrets to the nodes: an instance role, a Kubernetes secret, or a file in the image"
+    fix = "give secrets to the nodes: an instance role, a Kubernetes secret, or a file in the image"
     for name, value in found.items():
         if not value:
             mistakes.append(Mistake(where="--env", text=f"{name} is not set here; set it, or leave it out"))
         elif is_secret_name(name) or scrubbed(value, {}) != value:
-            text = f"jobs and what they carry can be listed, but {name} looks like a secret; {way_out}"
+            text = f"jobs and what they carry can be listed, but {name} looks like a secret; {fix}"
             mistakes.append(Mistake(where="--env", text=text))
     for option in ("tracking_uri", "storage"):
         value = str(request.parsed.get(option) or "")
         if scrubbed(value, {}) != value:
-            text = f"jobs can be listed, but this address carries a password; {way_out}"
+            text = f"jobs can be listed, but this address carries a password; {fix}"
             mistakes.append(Mistake(where=f"--{option.replace('_', '-')}", text=text))
     return found
 

@@ -39,7 +39,7 @@ def test_nodes_without_fault_are_one_fine_finding(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "what", "detail", "way_out"),
+    ("answer", "what", "detail", "fix"),
     [
         (
             {"report": report(versions={**HERE["versions"], "torch": "2.13.0"})},
@@ -73,14 +73,14 @@ def test_nodes_without_fault_are_one_fine_finding(settings: Settings) -> None:
     ],
 )
 def test_each_fault_has_its_finding_and_its_remedy(
-    settings: Settings, answer: dict[str, Any], what: str, detail: str, way_out: str
+    settings: Settings, answer: dict[str, Any], what: str, detail: str, fix: str
 ) -> None:
     (finding,) = evaluate([NodeAnswer(name="a", **answer)], here=HERE, settings=settings)
 
     assert finding.what == what
     assert finding.state in ("broken", "note")
     assert detail in finding.detail
-    assert way_out in finding.way_out
+    assert fix in finding.fix
 
 
 def test_the_same_fault_on_many_nodes_is_one_finding(settings: Settings) -> None:
@@ -97,7 +97,7 @@ def test_a_missing_token_is_told(has: bool, mode: str, state: str) -> None:
     (finding,) = token_findings(has_token=has, mode=mode)
 
     assert finding.state == state
-    assert state == "fine" or "ray get-auth-token --generate" in finding.way_out
+    assert state == "fine" or "ray get-auth-token --generate" in finding.fix
 
 
 def test_a_token_is_found_where_ray_looks_for_it(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_a_real_cluster_is_looked_at(ray_head: Any, tmp_path: Path) -> None:
     broken = {finding["what"]: finding["detail"] for finding in findings if finding["state"] == "broken"}
 
     assert ran.returncode == 3
-    assert {"what": "token", "state": "fine", "detail": "at hand", "way_out": ""} in findings
+    assert {"what": "token", "state": "fine", "detail": "at hand", "fix": ""} in findings
     assert broken.keys() == {"tracking"}, broken
     assert "does not answer" in broken["tracking"], findings
     assert not list((tmp_path / "storage" / "doctor").iterdir())

@@ -103,5 +103,5 @@ def ui(
 
 def _findings_text(findings: list[Finding]) -> str:
     rows = [[finding.what, finding.state, finding.detail] for finding in findings]
-    advice = [f"{finding.what}: {finding.way_out}" for finding in findings if finding.way_out]
+    advice = [f"{finding.what}: {finding.fix}" for finding in findings if finding.fix]
     return "\n".join([columns(rows, header=["what", "state", "detail"]), *(["", *advice] if advice else [])])

@@ -259,8 +259,8 @@ def test_a_published_set_is_matched_by_statistics(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from eval.corruptions.generate import corrupt
-    from eval.published_files import verify
     from eval.published_files.sets import PublishedSet
+    from orchestration.evaluation import benchmark_data
     from trainers.datasets.load import load_split
 
     split = load_split("digits", "test", tmp_path)
@@ -272,7 +272,7 @@ def test_a_published_set_is_matched_by_statistics(
             fields = {"corruption": kind, "severity": 1}
             yield PublishedSet(fields=fields, labels=labels, load=lambda start, stop, p=images: p[start:stop])
 
-    monkeypatch.setattr(verify, "published_corruptions", published)
+    monkeypatch.setattr(benchmark_data, "published_corruptions", published)
     rows = run_json(["data", "match", "digits", "--images", "60", *FEW], capsys, code=1)
     assert [row["is_match"] for row in rows] == [True, False]
     assert rows[0]["within_one_level"] == 1.0

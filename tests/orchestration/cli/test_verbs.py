@@ -7,7 +7,9 @@ import sys
 
 import pytest
 import typer
+from typer.main import get_command
 
+from orchestration.cli import options
 from orchestration.cli.main import VERBS, build_app, main
 
 
@@ -20,6 +22,28 @@ def test_every_verb_is_in_the_file_that_is_imported_for_it() -> None:
     assert names_of(build_app()) == set(VERBS)
     for verb in VERBS:
         assert verb in names_of(build_app(verb))
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_list_of_verbs_says_of_each_what_its_own_help_says(verb: str) -> None:
+    command = get_command(build_app(verb)).commands[verb]  # type: ignore[attr-defined]
+
+    listed = VERBS[verb][1].rstrip(".")
+    assert str(command.help).startswith(listed)
+
+
+def test_a_verb_takes_the_options_of_its_groups_as_typed_values() -> None:
+    taken: list[object] = []
+    app = typer.Typer()
+
+    def verb(places: options.StorageOptions, size: options.SizeOptions, as_json: options.Json = False) -> int:
+        taken.extend([places, size, as_json])
+        return 0
+
+    options.add_verbs(app, {"verb": verb})
+    app(["--storage", "/x", "--smoke"], standalone_mode=False)
+
+    assert taken == [options.StorageOptions(storage="/x"), options.SizeOptions(smoke=True), False]
 
 
 def test_one_verb_imports_one_file_of_verbs() -> None:
