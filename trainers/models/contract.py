@@ -36,6 +36,7 @@ class ModelSpec:
         layers: The convolutions and linear layers of the network for an input, in groups: number of weights (without biases), and
             how many positions of the output each weight is used at. None where no formula is known: the network is then built
             once to be counted (`trainers.models.counting`).
+        published_name: From the name of a weight in published code to ours, or None where names are taken as they are.
         source: Paper and reference code.
         code: What identifies the code of a plug-in, filled in by the look-up; None for what is built in.
     """
@@ -49,6 +50,7 @@ class ModelSpec:
     params: Params = field(default_factory=dict)
     choices: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
     layers: Callable[[ModelInput], Iterable[tuple[int, int]]] | None = None
+    published_name: Callable[[str], str] | None = None
     code: Mapping[str, str] | None = None
 
     def resolve(self, given: Params) -> dict[str, Any]:
@@ -72,3 +74,9 @@ class ModelSpec:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if option == "dropout" and not (is_number and 0.0 <= value < 1.0):  # type: ignore[operator]
             raise ImpossibleJob(f"option 'dropout' of model {self.name!r} must be in [0, 1), but got {value!r}")
+
+
+def renamed(name: str, heads: Mapping[str, str]) -> str:
+    """Return the name of a weight with its first word replaced by what a mapping has for it."""
+    first, dot, rest = name.partition(".")
+    return f"{heads.get(first, first)}{dot}{rest}"

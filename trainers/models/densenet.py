@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
 from augment.heavy import torch
-from trainers.models.contract import ModelInput, ModelSpec, Params
+from trainers.models.contract import ModelInput, ModelSpec, Params, renamed
 
 _GROWTH: Final = 12
 
@@ -35,6 +36,19 @@ def _build(depth: int, is_bc: bool, params: Params, given: ModelInput) -> torch.
     )
 
 
+def _published_name(depth: int, is_bc: bool, name: str) -> str:
+    """The DenseNet of google-research/augmix."""
+    layers = (depth - 4) // (6 if is_bc else 3)
+    inside = re.match(r"(dense|trans)([123])\.(.+)", name)
+    if inside and inside[1] == "dense":
+        place, _, rest = inside[3].partition(".")
+        return f"layers.{(int(inside[2]) - 1) * (layers + 1) + int(place)}.{rest}"
+    if inside:
+        rest = renamed(inside[3], {"bn1": "bn", "conv1": "conv"})
+        return f"layers.{int(inside[2]) * (layers + 1) - 1}.{rest}"
+    return renamed(name, {"conv1": "stem", "bn1": "bn", "fc": "linear"})
+
+
 DENSENET_BC_100_12: Final = ModelSpec(
     name="densenet-bc-100-12",
     title="DenseNet-BC (100, 12)",
@@ -42,6 +56,7 @@ DENSENET_BC_100_12: Final = ModelSpec(
     min_image_size=8,
     build=partial(_build, 100, True),
     layers=partial(_layers, 100, True),
+    published_name=partial(_published_name, 100, True),
     source="Huang et al. 2017: Densely Connected Convolutional Networks",
 )
 DENSENET_40_12: Final = ModelSpec(
@@ -51,5 +66,6 @@ DENSENET_40_12: Final = ModelSpec(
     min_image_size=8,
     build=partial(_build, 40, False),
     layers=partial(_layers, 40, False),
+    published_name=partial(_published_name, 40, False),
     source="Huang et al. 2017: Densely Connected Convolutional Networks; what cifar.py of AugMix and PixMix calls densenet",
 )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
 from augment.heavy import torch
-from trainers.models.contract import ModelInput, ModelSpec, Params
+from trainers.models.contract import ModelInput, ModelSpec, Params, renamed
 
 _DEPTH: Final = 29
 _GROUPS: Final = 4
@@ -40,6 +41,16 @@ def _build(params: Params, given: ModelInput) -> torch.nn.Module:
     )
 
 
+def _published_name(name: str) -> str:
+    """The ResNeXt-29 of google-research/augmix: three stages of three blocks."""
+    block = re.match(r"stage_([123])\.(\d+)\.(.+)", name)
+    if block:
+        inside = {"conv_reduce": "reduce", "conv_conv": "grouped", "bn": "bn_grouped", "conv_expand": "expand"}
+        rest = renamed(block[3], {**inside, "downsample": "shortcut"})
+        return f"blocks.{3 * (int(block[1]) - 1) + int(block[2])}.{rest}"
+    return renamed(name, {"conv_1_3x3": "stem", "bn_1": "bn", "classifier": "linear"})
+
+
 RESNEXT_29: Final = ModelSpec(
     name="resnext-29",
     title="ResNeXt-29 (4x32)",
@@ -47,5 +58,6 @@ RESNEXT_29: Final = ModelSpec(
     min_image_size=8,
     build=_build,
     layers=_layers,
+    published_name=_published_name,
     source="Xie et al. 2017: Aggregated Residual Transformations; google-research/augmix's network for small images",
 )

@@ -8,7 +8,7 @@ from functools import partial
 
 from augment.heavy import torch
 from trainers.errors import ImpossibleJob
-from trainers.models.contract import ModelInput, ModelSpec, Params
+from trainers.models.contract import ModelInput, ModelSpec, Params, renamed
 
 
 def wide_resnet(depth: int, width: int) -> ModelSpec:
@@ -21,6 +21,7 @@ def wide_resnet(depth: int, width: int) -> ModelSpec:
         params={"dropout": 0.0},
         build=partial(_build, depth, width),
         layers=partial(_layers, depth, width),
+        published_name=_published_name,
         source="Zagoruyko and Komodakis 2016: Wide Residual Networks; initialisation as in the PixMix release",
     )
 
@@ -64,3 +65,12 @@ def _build(depth: int, width: int, params: Params, given: ModelInput) -> torch.n
         num_classes=given.num_classes,
         num_channels=given.num_channels,
     )
+
+
+def _published_name(name: str) -> str:
+    """xternalz/WideResNet-pytorch ("convShortcut") and google-research's edition of it ("conv_shortcut")."""
+    block = re.match(r"block([123])\.layer\.(\d+)\.(.+)", name)
+    if block:
+        rest = re.sub(r"^(convShortcut|conv_shortcut)\.", "shortcut.", block[3])
+        return f"groups.{int(block[1]) - 1}.{block[2]}.{rest}"
+    return renamed(name, {"conv1": "stem", "bn1": "bn", "fc": "linear"})

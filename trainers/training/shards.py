@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 import torch
@@ -56,7 +57,7 @@ class StepSum:
         self._flat = torch.zeros(sum(sizes) + NUM_SIGNALS, dtype=torch.float32, device=device)
         self._views = [
             self._flat.as_strided(tensor.size(), tensor.stride(), offset)
-            for tensor, offset in zip((*self._parameters, *self._statistics), _offsets(sizes), strict=True)
+            for tensor, offset in zip((*self._parameters, *self._statistics), accumulate([0, *sizes]), strict=False)
         ]
         self.signals = self._flat[-NUM_SIGNALS:]
 
@@ -111,10 +112,3 @@ def statistics_of(model: nn.Module, shard: int) -> Iterator[None]:
     finally:
         for layer in layers:
             layer.track_running_stats = True
-
-
-def _offsets(sizes: list[int]) -> list[int]:
-    offsets = [0]
-    for size in sizes[:-1]:
-        offsets.append(offsets[-1] + size)
-    return offsets if sizes else []

@@ -6,11 +6,12 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Final
 
 import torch
 from torch import Tensor
+
+from trainers.models.registry import MODELS
 
 COUNTER: Final = "num_batches_tracked"
 """Ends the names of counters that PyTorch before 0.4.1 did not have and that no evaluation reads."""
@@ -26,49 +27,8 @@ _AVERAGE: Final = frozenset(
 """Words in a path that mean: an average over the training, or a network that follows another."""
 
 
-def _wide_resnet(name: str) -> str:
-    """xternalz/WideResNet-pytorch ("convShortcut") and google-research's edition of it ("conv_shortcut")."""
-    block = re.match(r"block([123])\.layer\.(\d+)\.(.+)", name)
-    if block:
-        rest = re.sub(r"^(convShortcut|conv_shortcut)\.", "shortcut.", block[3])
-        return f"groups.{int(block[1]) - 1}.{block[2]}.{rest}"
-    return _head(name, {"conv1": "stem", "bn1": "bn", "fc": "linear"})
-
-
-def _resnext(name: str) -> str:
-    """The ResNeXt-29 of google-research/augmix: three stages of three blocks."""
-    block = re.match(r"stage_([123])\.(\d+)\.(.+)", name)
-    if block:
-        inside = {"conv_reduce": "reduce", "conv_conv": "grouped", "bn": "bn_grouped", "conv_expand": "expand"}
-        rest = _head(block[3], {**inside, "downsample": "shortcut"})
-        return f"blocks.{3 * (int(block[1]) - 1) + int(block[2])}.{rest}"
-    return _head(name, {"conv_1_3x3": "stem", "bn_1": "bn", "classifier": "linear"})
-
-
-def _densenet(layers: int, name: str) -> str:
-    """The DenseNet of google-research/augmix, with so many layers a block."""
-    inside = re.match(r"(dense|trans)([123])\.(.+)", name)
-    if inside and inside[1] == "dense":
-        place, _, rest = inside[3].partition(".")
-        first = (int(inside[2]) - 1) * (layers + 1)
-        return f"layers.{first + int(place)}.{rest}"
-    if inside:
-        rest = _head(inside[3], {"bn1": "bn", "conv1": "conv"})
-        return f"layers.{int(inside[2]) * (layers + 1) - 1}.{rest}"
-    return _head(name, {"conv1": "stem", "bn1": "bn", "fc": "linear"})
-
-
-def _head(name: str, heads: Mapping[str, str]) -> str:
-    first, dot, rest = name.partition(".")
-    return f"{heads.get(first, first)}{dot}{rest}"
-
-
-SPELLINGS: Final[Sequence[Callable[[str], str]]] = (
-    str,
-    _wide_resnet,
-    _resnext,
-    partial(_densenet, 12),
-    partial(_densenet, 16),
+SPELLINGS: Final[Sequence[Callable[[str], str]]] = tuple(
+    dict.fromkeys((str, *(each.published_name for each in MODELS.values() if each.published_name is not None)))
 )
 """Functions from a published name to ours; the first leaves names as they are."""
 
