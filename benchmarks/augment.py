@@ -24,7 +24,7 @@ from PIL import Image
 from augment.compound import config_for
 from augment.kernels.compiled import warm
 from augment.kernels.counters import SampleKeys
-from augment.kernels.geometry import crop_flip, gather_crop_flip
+from augment.kernels.geometry import gather_crop_flip
 from augment.mixing_sets.contract import SetRequest
 from augment.mixing_sets.procedural.fractals.fractals import FractalsConfig, FractalsSource
 from augment.mixing_sets.registry import MIXING_SET_KERNELS
@@ -64,7 +64,7 @@ class Batches:
         keys = SampleKeys(0, epoch, np.arange(len(self._images), dtype=np.int64))
         images = self._images
         if self._padding is not None:
-            images = crop_flip(images, keys, padding=self._padding, flip=True)
+            images = gather_crop_flip(images, np.arange(len(images)), keys, padding=self._padding, flip=True)
         return self._treatment.sample(images, keys)
 
 

@@ -10,7 +10,6 @@ import hashlib
 import logging
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,7 +19,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 
-from augment.files.decode import UndecodableImage, decode_image
+from augment.files.decode import decode_all
 from augment.files.kept import DamagedFileError, keep, kept_facts
 from augment.files.walk import named, refuse_unreadable
 
@@ -101,15 +100,10 @@ def _decode(root: Path, names: Sequence[str], target: Path, shape: tuple[int, in
     """Decode files in parallel into one array file of those that are whole; return the others with what is wrong with them."""
     pixels = np.lib.format.open_memmap(target, mode="w+", dtype=np.uint8, shape=(len(names), *shape))
 
-    def one(number: int) -> str | None:
-        try:
-            pixels[number] = fit(decode_image(root / names[number]))
-        except UndecodableImage as error:
-            return error.why
-        return None
+    def store(number: int, image: Image.Image) -> None:
+        pixels[number] = fit(image)
 
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        reasons = list(pool.map(one, range(len(names))))
+    reasons = decode_all([root / name for name in names], store, threads=len(os.sched_getaffinity(0)))
     broken = {name: why for name, why in zip(names, reasons, strict=True) if why is not None}
     if broken:
         np.save(target, np.array(pixels[[why is None for why in reasons]]))

@@ -18,6 +18,8 @@ An image that claims more than twice `PIL.Image.MAX_IMAGE_PIXELS` is refused.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -70,6 +72,30 @@ def decode_image(path: Path, *, at_least: int | None = None) -> Image.Image:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise UndecodableImage(path, _why(error, path)) from error
+
+
+def decode_all(paths: Sequence[Path], use: Callable[[int, Image.Image], object], *, threads: int) -> list[str | None]:
+    """Decode image files in parallel, hand each to a function, and return what is wrong with each, or None if nothing is.
+
+    Args:
+        paths: The files.
+        use: Called with the number of a file and its RGB image, from several threads.
+        threads: Number of threads.
+
+    Raises:
+        OSError: If a file is not there or cannot be read.
+    """
+
+    def one(number: int) -> str | None:
+        try:
+            image = decode_image(paths[number])
+        except UndecodableImage as error:
+            return error.why
+        use(number, image)
+        return None
+
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(one, range(len(paths))))
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

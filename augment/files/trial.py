@@ -8,12 +8,11 @@ to import.
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
 from augment.files.content import THREADS, remembered
-from augment.files.decode import UndecodableImage, decode_image
+from augment.files.decode import decode_all
 from augment.files.walk import (
     LARGEST_UNREADABLE_SHARE,
     ImageFile,
@@ -79,16 +78,8 @@ def _spread(files: tuple[ImageFile, ...], number: int) -> tuple[ImageFile, ...]:
 
 
 def _undecodable(root: Path, files: tuple[ImageFile, ...]) -> dict[str, str]:
-    def one(file: ImageFile) -> str | None:
-        try:
-            decode_image(root / file.name)
-        except UndecodableImage as error:
-            return error.why
-        return None
-
     try:
-        with ThreadPoolExecutor(THREADS) as pool:
-            reasons = list(pool.map(one, files))
+        reasons = decode_all([root / file.name for file in files], lambda number, image: None, threads=THREADS)
     except OSError as error:
         raise ImageFolderError(
             f"{error.filename} must be readable, but is not: {error.strerror}; make it so"

@@ -20,21 +20,6 @@ BLOCK: Final = 32
 """Pixels that are mirrored at once."""
 
 
-def crop_flip(images: NDArray[np.uint8], keys: SampleKeys, *, padding: int, flip: bool) -> NDArray[np.uint8]:
-    """Flip images with probability 1/2, pad them with black and crop them back to their size at random.
-
-    Args:
-        images: (N, H, W, C) uint8; not written to.
-        keys: Identity of each image, N of them.
-        padding: Black pixels on each side before the crop; 0 for no crop.
-        flip: Whether images are flipped at all.
-
-    Returns:
-        New images, (N, H, W, C) uint8.
-    """
-    return gather_crop_flip(images, np.arange(len(images), dtype=np.int64), keys, padding=padding, flip=flip)
-
-
 def gather_crop_flip(
     dataset: NDArray[np.uint8],
     rows: NDArray[np.int64],
@@ -44,7 +29,7 @@ def gather_crop_flip(
     flip: bool,
     stream: str = "crop-flip",
 ) -> NDArray[np.uint8]:
-    """Take rows of a dataset and crop and flip them, in one pass: the same result as `crop_flip(dataset[rows], ...)`.
+    """Take rows of a dataset, flip them with probability 1/2, pad them with black, and crop them back at random, in one pass.
 
     Args:
         dataset: (M, H, W, C) uint8, may be memory-mapped; not written to.
@@ -190,7 +175,8 @@ def _mirror_rgb(source, first, target, height, width):  # type: ignore[no-untype
 
 def _warm_up() -> None:
     keys = SampleKeys(0, 0, np.zeros(1, dtype=np.int64))
-    crop_flip(np.zeros((1, 2, 2, 1), dtype=np.uint8), keys, padding=1, flip=True)
+    images = np.zeros((1, 2, 2, 1), dtype=np.uint8)
+    gather_crop_flip(images, np.zeros(1, dtype=np.int64), keys, padding=1, flip=True)
 
 
 WARM_UP = (_warm_up,)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from augment.kernels.counters import SampleKeys, uniforms
-from augment.kernels.geometry import crop_flip, gather_crop_flip
+from augment.kernels.geometry import gather_crop_flip
 
 
 def in_numpy(images: NDArray[np.uint8], keys: SampleKeys, padding: int, flip: bool) -> NDArray[np.uint8]:
@@ -41,7 +41,10 @@ def test_crop_flip_equals_pad_and_slice(
     images = np.random.default_rng(seed).integers(0, 256, (count, height, width, channels), dtype=np.uint8)
     keys = SampleKeys(seed, 1, np.arange(count) + 5)
     before = images.copy()
-    assert np.array_equal(crop_flip(images, keys, padding=padding, flip=flip), in_numpy(images, keys, padding, flip))
+    assert np.array_equal(
+        gather_crop_flip(images, np.arange(len(images)), keys, padding=padding, flip=flip),
+        in_numpy(images, keys, padding, flip),
+    )
     assert np.array_equal(images, before)
 
 
@@ -50,7 +53,7 @@ def test_gathering_equals_taking_rows_first() -> None:
     rows = np.array([3, 29, 0, 3])
     keys = SampleKeys(1, 2, rows)
     gathered = gather_crop_flip(dataset, rows, keys, padding=4, flip=True)
-    assert np.array_equal(gathered, crop_flip(dataset[rows], keys, padding=4, flip=True))
+    assert np.array_equal(gathered, in_numpy(dataset[rows], keys, 4, True))
 
 
 def test_half_of_the_images_are_flipped_and_every_offset_occurs() -> None:
@@ -67,7 +70,7 @@ def test_half_of_the_images_are_flipped_and_every_offset_occurs() -> None:
 
 def test_no_padding_and_no_flip_copies() -> None:
     images = np.arange(2 * 5 * 5 * 3, dtype=np.uint8).reshape(2, 5, 5, 3)
-    copied = crop_flip(images, SampleKeys(0, 0, np.arange(2)), padding=0, flip=False)
+    copied = gather_crop_flip(images, np.arange(2), SampleKeys(0, 0, np.arange(2)), padding=0, flip=False)
     assert np.array_equal(copied, images)
     assert not np.shares_memory(copied, images)
 

@@ -158,7 +158,7 @@ def test_test_images_are_decoded_once_and_training_images_never_become_an_array(
     monkeypatch.setattr("trainers.datasets.load.dataset_for", lambda name: spec)
     split = shared_split("imagenet", "test", root, root / "cache")
     assert split.images.shape == (6, 16, 16, 3)
-    monkeypatch.setattr("augment.files.arrays.decode_image", lambda path: pytest.fail("decoded again"))
+    monkeypatch.setattr("augment.files.decode.decode_image", lambda *_, **__: pytest.fail("decoded again"))
     assert shared_split("imagenet", "test", root, root / "cache").fingerprint == split.fingerprint
     with pytest.raises(DataError, match="are decoded when needed"):
         shared_split("imagenet", "train", root, root / "cache")
