@@ -8,10 +8,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+import yaml
+
 from augment.lookup.parameters import nearest
 from eval.claims.comparing import ALPHA, Comparison, Truth
 from eval.claims.evidence import Evidence, Measure, PrintedEvidence
-from eval.claims.predicates import FIELDS, TESTS, Bench, NotCheckable
+from eval.claims.predicates import TESTS, Bench, NotCheckable
 from eval.errors import EvalError
 from eval.tables.column import Column, check_column
 from eval.tables.published.tables import published_table, published_tables
@@ -30,7 +32,7 @@ class Claim:
         says: The sentence, in our words.
         source: Where it stands.
         tables: Published tables (or built-in sweeps without one) that it speaks of.
-        beside: Further tables of the same dataset that its rows may stand in.
+        beside: Further tables of the same dataset that its rows may be in.
         skip: Table, or "published" for all printed ones -> why nothing can be checked there.
         holds: Its tests; all must hold.
     """
@@ -127,8 +129,6 @@ def _reason(truth: Truth, comparisons: list[Comparison]) -> str:
 
 @cache
 def _read() -> tuple[tuple[Claim, ...], Mapping[str, Measure]]:
-    import yaml
-
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     raw = yaml.load(CLAIMS_FILE.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506
     known = {name: Measure(name, _parts(value)) for name, value in raw["measures"].items()}
@@ -165,7 +165,7 @@ def _mistakes(claim: Claim, known: Mapping[str, Measure]) -> list[str]:
         if kind not in TESTS:
             found.append(f"{claim.name}: unknown test '{kind}'{nearest(kind, TESTS)}")
             continue
-        needed, allowed = FIELDS[kind]
+        needed, allowed = TESTS[kind].needs, TESTS[kind].may_have
         given = set(test) - {"test"}
         found += [f"{claim.name}: test '{kind}' needs '{name}'" for name in sorted(needed - given)]
         found += [f"{claim.name}: test '{kind}' knows no '{name}'" for name in sorted(given - needed - allowed)]

@@ -21,7 +21,7 @@ class Sample:
     """The values of one row in one measure.
 
     Attributes:
-        values: Seed -> value, lower is better (values of which higher is better stand negated).
+        values: Seed -> value, lower is better (values of which higher is better are negated).
         rounding: Half of the last printed digit, 0 for our own values.
         floor: Declared floor for the spread between seeds, used where there is one seed only.
         is_printed: Whether it is a published number: compared as printed, without a test.
@@ -55,7 +55,7 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """What a claim speaks of: for each part the columns that may stand for it; the mean of the parts.
+    """What a claim is about: for each part the alternative columns; the mean of the parts.
 
     Attributes:
         name: Its name in the claims file.
@@ -108,7 +108,7 @@ def joined(measure: Measure, part: Callable[[Sequence[Column]], Sample | Missing
 
     Args:
         measure: What is measured.
-        part: Gives the values of one part by the columns that may stand for it.
+        part: Gives the values of one part by its alternative columns.
     """
     parts: list[Sample] = []
     for alternatives in measure.parts:

@@ -98,9 +98,6 @@ class Finding:
     comparisons: tuple[Comparison, ...]
 
 
-Test = Callable[[Bench, Mapping[str, Any]], Finding]
-
-
 def _pairs(bench: Bench, row: str, others: Iterable[str], names: Sequence[str]) -> Iterator[tuple[str, str]]:
     rivals = bench.standing(others, names)
     return ((name, other) for name in bench.present(names, row) for other in rivals)
@@ -129,40 +126,36 @@ def _close(bench: Bench, row: str, others: Iterable[str], names: Sequence[str], 
     ]
 
 
-def _better(bench: Bench, test: Mapping[str, Any]) -> Finding:
-    found = _lower(bench, test["row"], test["than"], test["measures"])
-    return Finding(all_hold(found, bench.alpha), tuple(found))
+def _better(bench: Bench, test: Mapping[str, Any]) -> list[Comparison]:
+    return _lower(bench, test["row"], test["than"], test["measures"])
 
 
-def _worse(bench: Bench, test: Mapping[str, Any]) -> Finding:
-    found = _higher(bench, test["row"], test["than"], test["measures"])
-    return Finding(all_hold(found, bench.alpha), tuple(found))
+def _worse(bench: Bench, test: Mapping[str, Any]) -> list[Comparison]:
+    return _higher(bench, test["row"], test["than"], test["measures"])
 
 
-def _near(bench: Bench, test: Mapping[str, Any]) -> Finding:
-    found = _close(bench, test["row"], test["to"], test["measures"], test["within"])
-    return Finding(all_hold(found, bench.alpha), tuple(found))
+def _near(bench: Bench, test: Mapping[str, Any]) -> list[Comparison]:
+    return _close(bench, test["row"], test["to"], test["measures"], test["within"])
 
 
-def _best(bench: Bench, test: Mapping[str, Any]) -> Finding:
+def _best(bench: Bench, test: Mapping[str, Any]) -> list[Comparison]:
     others = [row for row in test.get("among", bench.evidence.rows) if row != test["row"]]
-    found = _close(bench, test["row"], others, test["measures"], test.get("within", 0.0))
-    return Finding(all_hold(found, bench.alpha), tuple(found))
+    return _close(bench, test["row"], others, test["measures"], test.get("within", 0.0))
 
 
-def _reaches(bench: Bench, test: Mapping[str, Any]) -> Finding:
+def _reaches(bench: Bench, test: Mapping[str, Any]) -> list[Comparison]:
     found = []
     for name in bench.present(test["measures"], test["row"]):
         sample = bench.sample(test["row"], name)
         sign = -1.0 if sample.mean < 0.0 else 1.0
         bound = Sample(values=dict.fromkeys(sample.values, sign * test["value"]), is_printed=sample.is_printed)
         found.append(is_near(sample, bound, text=f"{name}, {test['row']} against {test['value']:g}"))
-    return Finding(all_hold(found, bench.alpha), tuple(found))
+    return found
 
 
-def _stable(bench: Bench, test: Mapping[str, Any]) -> Finding:
+def _stable(bench: Bench, test: Mapping[str, Any]) -> list[Comparison]:
     rows = test.get("rows", bench.evidence.rows)
-    found = [
+    return [
         is_near(
             bench.sample(first, name),
             bench.sample(second, name),
@@ -172,7 +165,6 @@ def _stable(bench: Bench, test: Mapping[str, Any]) -> Finding:
         for name in bench.present(test["measures"], rows[0])
         for first, second in permutations(rows, 2)
     ]
-    return Finding(all_hold(found, bench.alpha), tuple(found))
 
 
 def _undominated(bench: Bench, test: Mapping[str, Any]) -> Finding:
@@ -198,14 +190,17 @@ def _most_worse_somewhere(bench: Bench, test: Mapping[str, Any]) -> Finding:
     return Finding("fail" if possible < needed else "undecided", tuple(every))
 
 
-def _gains_more(bench: Bench, test: Mapping[str, Any]) -> Finding:
-    found = []
+def _gains_more(bench: Bench, test: Mapping[str, Any]) -> list[Comparison]:
     here, there = test["measure"], test["than-measure"]
     ground = _difference(bench.sample(test["over"], here), bench.sample(test["over"], there))
-    for row in test["rows"]:
-        shift = _difference(bench.sample(row, here), bench.sample(row, there))
-        found.append(is_better(shift, ground, text=f"{here} less {there}, {row} against {test['over']}"))
-    return Finding(all_hold(found, bench.alpha), tuple(found))
+    return [
+        is_better(
+            _difference(bench.sample(row, here), bench.sample(row, there)),
+            ground,
+            text=f"{here} less {there}, {row} against {test['over']}",
+        )
+        for row in test["rows"]
+    ]
 
 
 def _difference(first: Sample, second: Sample) -> Sample:
@@ -218,20 +213,18 @@ def _difference(first: Sample, second: Sample) -> Sample:
     )
 
 
-def _quick(bench: Bench, test: Mapping[str, Any]) -> Finding:
-    found = [
+def _quick(bench: Bench, test: Mapping[str, Any]) -> list[Comparison]:
+    return [
         is_better(_time(bench, test["row"], 1.0), _time(bench, other, test["within"]), text=_times(test, other))
         for other in test["than"]
     ]
-    return Finding(all_hold(found, bench.alpha), tuple(found))
 
 
-def _slow(bench: Bench, test: Mapping[str, Any]) -> Finding:
-    found = [
+def _slow(bench: Bench, test: Mapping[str, Any]) -> list[Comparison]:
+    return [
         is_better(_time(bench, other, test["by"]), _time(bench, test["row"], 1.0), text=_times(test, other))
         for other in test["than"]
     ]
-    return Finding(all_hold(found, bench.alpha), tuple(found))
 
 
 TIME_SPREAD: Final = 0.2
@@ -261,30 +254,36 @@ def _conjunction(truths: Sequence[Truth]) -> Truth:
     return "fail" if "fail" in truths else "pass" if all(truth == "pass" for truth in truths) else "undecided"
 
 
-TESTS: Final[Mapping[str, Test]] = {
-    "better": _better,
-    "worse": _worse,
-    "near": _near,
-    "best": _best,
-    "reaches": _reaches,
-    "stable": _stable,
-    "undominated": _undominated,
-    "most-worse-somewhere": _most_worse_somewhere,
-    "gains-more": _gains_more,
-    "quick": _quick,
-    "slow": _slow,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """A kind of test.
+
+    Attributes:
+        find: What it finds: whether it holds, or the comparisons that must all hold.
+        needs: The fields that it must have.
+        may_have: Those that it may have.
+    """
+
+    find: Callable[[Bench, Mapping[str, Any]], Finding | list[Comparison]]
+    needs: frozenset[str]
+    may_have: frozenset[str] = frozenset()
+
+    def __call__(self, bench: Bench, test: Mapping[str, Any]) -> Finding:
+        """Return what a test of this kind finds."""
+        found = self.find(bench, test)
+        return found if isinstance(found, Finding) else Finding(all_hold(found, bench.alpha), tuple(found))
+
+
+TESTS: Final[Mapping[str, Kind]] = {
+    "better": Kind(find=_better, needs=frozenset({"row", "than", "measures"})),
+    "worse": Kind(find=_worse, needs=frozenset({"row", "than", "measures"})),
+    "near": Kind(find=_near, needs=frozenset({"row", "to", "measures", "within"})),
+    "best": Kind(find=_best, needs=frozenset({"row", "measures"}), may_have=frozenset({"among", "within"})),
+    "reaches": Kind(find=_reaches, needs=frozenset({"row", "measures", "value"})),
+    "stable": Kind(find=_stable, needs=frozenset({"measures", "within"}), may_have=frozenset({"rows"})),
+    "undominated": Kind(find=_undominated, needs=frozenset({"row", "measures"})),
+    "most-worse-somewhere": Kind(find=_most_worse_somewhere, needs=frozenset({"than", "except", "share", "measures"})),
+    "gains-more": Kind(find=_gains_more, needs=frozenset({"rows", "over", "measure", "than-measure"})),
+    "quick": Kind(find=_quick, needs=frozenset({"row", "than", "within"})),
+    "slow": Kind(find=_slow, needs=frozenset({"row", "than", "by"})),
 }
-FIELDS: Final[Mapping[str, tuple[frozenset[str], frozenset[str]]]] = {
-    "better": (frozenset({"row", "than", "measures"}), frozenset()),
-    "worse": (frozenset({"row", "than", "measures"}), frozenset()),
-    "near": (frozenset({"row", "to", "measures", "within"}), frozenset()),
-    "best": (frozenset({"row", "measures"}), frozenset({"among", "within"})),
-    "reaches": (frozenset({"row", "measures", "value"}), frozenset()),
-    "stable": (frozenset({"measures", "within"}), frozenset({"rows"})),
-    "undominated": (frozenset({"row", "measures"}), frozenset()),
-    "most-worse-somewhere": (frozenset({"than", "except", "share", "measures"}), frozenset()),
-    "gains-more": (frozenset({"rows", "over", "measure", "than-measure"}), frozenset()),
-    "quick": (frozenset({"row", "than", "within"}), frozenset()),
-    "slow": (frozenset({"row", "than", "by"}), frozenset()),
-}
-"""Test -> the fields that it must have, and those that it may have."""

@@ -6,11 +6,10 @@ import csv
 import io
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from eval.errors import EvalError
-from eval.exchange.contract import Outcomes
+from eval.exchange.contract import Number, Outcomes
 from eval.tables.column import Column, column_value
 
 _EMPTY: Final = frozenset({"", "-", "--", "–", "—", "n/a", "na", "none", "null"})
@@ -66,23 +65,13 @@ def is_empty(text: str) -> bool:
     return text.strip().lower() in _EMPTY
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """A number in a file.
+def parse_number(text: str, name: str, **about: Any) -> Number:
+    """Return a number with the deviation that is given with it.
 
-    Attributes:
-        value: The number.
-        spread: The deviation beside it, or None without one.
-        is_percent: Whether a percent sign says that it is one, whatever the suite writes.
-    """
-
-    value: float
-    spread: float | None
-    is_percent: bool
-
-
-def parse_number(text: str, name: str) -> Cell:
-    """Return a number and the deviation beside it.
+    Args:
+        text: The text of its cell.
+        name: Name of its column in the file.
+        about: The other fields of the number.
 
     Deviations are written "87.19 ± 0.33", "87.19+/-0.33", "$87.19 \\pm 0.33$" or "87.19 (0.33)"; "87.19(33)" is refused, since
     33 may be of the last digits.
@@ -101,10 +90,12 @@ def parse_number(text: str, name: str) -> Cell:
             f"'{found['value']} ± ...'"
         )
     spread = found["spread"] or inside
-    return Cell(
+    return Number(
+        metric=name,
         value=float(found["value"]),
         spread=None if spread is None else float(spread),
         is_percent=bool(found["percent"] or found["too"] or found["also"]),
+        **about,
     )
 
 

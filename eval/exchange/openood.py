@@ -100,7 +100,7 @@ def _labels(lines: Sequence[Mapping[str, str]], index: str) -> list[str]:
     doubled = [label for label in dict.fromkeys(labels) if number_of[plain_name(label)] > 1]
     if doubled:
         raise EvalError(
-            f"a file is about one network and names each outlier set once, but {doubled} stand in several lines; "
+            f"a file is about one network and names each outlier set once, but {doubled} are in several lines; "
             "split it into a file a network (an evaluation that is repeated appends to its file)"
         )
     return labels
@@ -113,39 +113,19 @@ def _numbers(sets: Sequence[tuple[str, Mapping[str, str]]]) -> tuple[list[Number
             if there in line and is_empty(line[there]):
                 empty.append(LeftOut(original=f"{label} {there}", reason=f"no number there ({line[there]!r})"))
             elif there in line:
-                cell = parse_number(line[there], there)
-                numbers.append(
-                    Number(
-                        column=Column("ood", metric, label),
-                        metric=there,
-                        original=f"{label} {there}",
-                        value=cell.value,
-                        spread=cell.spread,
-                        is_percent=cell.is_percent,
-                        higher_is_better=metric != "fpr95",
-                    )
-                )
+                about = {"column": Column("ood", metric, label), "original": f"{label} {there}"}
+                numbers.append(parse_number(line[there], there, higher_is_better=metric != "fpr95", **about))
     return numbers, empty
 
 
 def _accuracy(texts: Sequence[str]) -> tuple[list[Number], list[LeftOut]]:
     """Return the accuracy on the test images, which every line repeats; where lines differ it is of something else."""
-    cells = {parse_number(text, "ACC"): text for text in texts if not is_empty(text)}
-    if len(cells) > 1:
-        reason = f"differs from line to line ({', '.join([*cells.values()][:3])}), so it is not that of the test images"
+    about = {"column": _CLEAN, "original": "ACC", "is_complement": True}
+    found = {parse_number(text, "ACC", **about): text for text in texts if not is_empty(text)}
+    if len(found) > 1:
+        reason = f"differs from line to line ({', '.join([*found.values()][:3])}), so it is not that of the test images"
         return [], [LeftOut(original="ACC", reason=reason)]
-    return [
-        Number(
-            column=_CLEAN,
-            metric="ACC",
-            original="ACC",
-            value=cell.value,
-            spread=cell.spread,
-            is_percent=cell.is_percent,
-            is_complement=True,
-        )
-        for cell in cells
-    ], []
+    return list(found), []
 
 
 def write(outcomes: Outcomes, about: About) -> str:

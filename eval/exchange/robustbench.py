@@ -9,7 +9,7 @@ from typing import Final
 
 from eval.errors import EvalError
 from eval.exchange.cells import first_value, parse_number
-from eval.exchange.contract import About, FileNetwork, LeftOut, Number, Outcomes, Suite
+from eval.exchange.contract import About, FileNetwork, LeftOut, Outcomes, Suite
 from eval.tables.column import Column
 
 _COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = MappingProxyType(
@@ -48,18 +48,8 @@ def read(text: str) -> list[FileNetwork]:
     numbers, left_out = [], []
     for name, value in document.items():
         if name in _COLUMNS and value not in (None, ""):
-            cell = parse_number(str(value), name)
-            numbers.append(
-                Number(
-                    column=_COLUMNS[name][0],
-                    metric=name,
-                    original=name,
-                    value=cell.value,
-                    spread=cell.spread,
-                    is_percent=cell.is_percent,
-                    is_complement=True,
-                )
-            )
+            about = {"column": _COLUMNS[name][0], "original": name, "is_complement": True}
+            numbers.append(parse_number(str(value), name, **about))
         elif name in _COLUMNS:
             left_out.append(LeftOut(original=name, reason="no number there"))
         elif name not in _ABOUT:

@@ -43,7 +43,7 @@ def read(text: str) -> list[FileNetwork]:
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
         raise EvalError(
-            f"each line is one network and needs its own name, but {doubled} stand in several lines; rename or split them"
+            f"each line is one network and needs its own name, but {doubled} are in several lines; rename or split them"
         )
     is_single = len(networks) == 1
     silent = [str(number) for number, network in enumerate(read_networks, 1) if not network.numbers]
@@ -87,14 +87,11 @@ def _network(line: Mapping[str, str]) -> FileNetwork:
 
 def _number(name: str, text: str) -> Number:
     columns, is_complement = _COLUMNS[name]
-    cell = parse_number(text, name)
-    return Number(
+    return parse_number(
+        text,
+        name,
         column=columns[0],
-        metric=name,
         original=name,
-        value=cell.value,
-        spread=cell.spread,
-        is_percent=cell.is_percent,
         is_complement=is_complement,
         higher_is_better=name not in _LOWER_IS_BETTER,
     )

@@ -1,4 +1,4 @@
-"""Anomaly detection: telling images of unknown things from those of the test set by a score of the logits.
+"""Anomaly detection: separating images of unknown things from those of the test set by a score of the logits.
 
 Out-of-distribution (OOD) images are the *positive* class, and a larger score means more anomalous. One OOD image faces five
 in-distribution test images, so that a blind score has an AUPR of 1/6; AUPR means nothing without that ratio, so a set too small

@@ -1,4 +1,4 @@
-"""Labels of tables: what rows, columns and titles may be called, so that every format prints them and a reader tells them apart.
+"""Labels of tables: which rows, columns and titles every format can print and a reader can distinguish.
 
 A label is one line of visible text. Two labels look equal when they are the same after compatibility composition (Unicode NFKC),
 with letters of other alphabets that are drawn as Latin ones and all dashes and quotation marks taken for one another, without

@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final, Literal
 
+import yaml
+
 from eval.tables.column import Column
 from eval.tables.published.tables import PublishedValue
 from eval.tables.statistics import FEWEST_TESTED, equivalence_p, mean_of, one_sided_p, sample_std, t_quantile
@@ -120,7 +122,5 @@ def _more_seeds(ours: list[float], target: float, width: float, alpha: float) ->
 
 @cache
 def _tolerances() -> Mapping[str, Tolerance]:
-    import yaml
-
     raw = yaml.safe_load(Path(__file__).with_name("tolerances.yaml").read_text(encoding="utf-8"))
     return {name: Tolerance(tolerance=float(each["tolerance"]), why=each["why"]) for name, each in raw.items()}

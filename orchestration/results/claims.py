@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from eval.benchmarks.registry import benchmark_for
 from eval.claims.comparing import ALPHA
@@ -17,17 +17,14 @@ from eval.claims.evaluate import Claim, ClaimVerdict, claims, evaluate, evaluate
 from eval.claims.evidence import Measure, Missing, Sample, floor_of, joined, turned
 from eval.tables.column import Column, column_value
 from eval.tables.published.tables import published_tables
+from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.load import SWEEPS, load_sweep
+from orchestration.cells.resolved import ResolvedSweep
 from orchestration.errors import InputError
 from orchestration.planning.lookup import recorded
+from orchestration.store.contract import CellResult, Results
 from orchestration.store.measured import images_seen
-from orchestration.sweeps.model import Overrides
-
-if TYPE_CHECKING:
-    from orchestration.cells.identity import ResolvedCell
-    from orchestration.cells.resolved import ResolvedSweep
-    from orchestration.store.contract import CellResult, Results
-    from orchestration.sweeps.model import Sweep
+from orchestration.sweeps.model import Overrides, Sweep
 
 
 @dataclass(frozen=True, slots=True)

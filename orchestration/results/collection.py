@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from augment.lookup.parameters import nearest
 from clusters.storage.open import join, open_storage
@@ -13,18 +12,16 @@ from orchestration.errors import InputError, Mistake
 from orchestration.planning.checkpoints import forget
 from orchestration.planning.lookup import whole_results
 from orchestration.planning.sweep_records import reachable_keys
+from orchestration.store.contract import (
+    AttemptRecord,
+    CellResult,
+    CorruptRecordError,
+    OnDamage,
+    ResultsStore,
+    SweepRecord,
+    SweptCell,
+)
 from orchestration.sweeps.model import label_of
-
-if TYPE_CHECKING:
-    from orchestration.store.contract import (
-        AttemptRecord,
-        CellResult,
-        CorruptRecordError,
-        OnDamage,
-        ResultsStore,
-        SweepRecord,
-        SweptCell,
-    )
 
 UNKNOWN = "(unknown)"
 """Sweep of a cell that was recorded before storages remembered their sweeps, or by none."""

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from augment.compound import method_for
 from eval.tables.compare import Recipe, against_baseline, compare
+from eval.tables.grid import Table
+from eval.tables.published.tables import published_table
 from eval.tables.verdicts import ALPHA
 from orchestration.cells.checks.settings import described, differences, shown, spoken
-
-if TYPE_CHECKING:
-    from eval.tables.grid import Table
-    from orchestration.cells.identity import ResolvedCell
-    from orchestration.cells.resolved import ResolvedSweep
+from orchestration.cells.identity import ResolvedCell
+from orchestration.cells.resolved import ResolvedSweep
 
 UNSTATED: Final[Mapping[str, str]] = {
     "fractals": "the hand-picked fractals (generated ones here)",
@@ -47,8 +46,6 @@ def compared(
         full: The same sweep in its full size without overrides.
         alpha: Level of each verdict; less where seeds are added until verdicts are decided.
     """
-    from eval.tables.published.tables import published_table
-
     made: list[Table] = []
     for table, mine, whole in zip(tables, ours.leaves, full.leaves, strict=True):
         published = mine.sweep.table.published if mine.sweep.table is not None else None

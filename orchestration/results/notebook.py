@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from augment.heavy import pandas
 from eval.tables.formats.registry import render_all
 from eval.tables.grid import Table
 from orchestration.cells.catalogue import builtin_catalogue
+from orchestration.cells.cell import Plan
 from orchestration.cells.load import full_size
 from orchestration.cells.load import load_sweep as load_resolved
 from orchestration.cells.resolved import ResolvedSweep
@@ -21,15 +23,10 @@ from orchestration.planning.plan import make_plan
 from orchestration.results.compare import compared
 from orchestration.results.table import sweep_tables
 from orchestration.settings import read_settings
+from orchestration.store.contract import CellResult, ResultsStore
 from orchestration.store.open import open_existing_store
 from orchestration.sweeps.model import Size
 from orchestration.sweeps.overrides import parse_overrides
-
-if TYPE_CHECKING:
-    import pandas
-
-    from orchestration.cells.cell import Plan
-    from orchestration.store.contract import CellResult, ResultsStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +73,7 @@ class LoadedSweep:
         """Return the grid of what is recorded.
 
         Args:
-            compare: Whether the published numbers and verdicts stand beside ours.
+            compare: Whether the published numbers and verdicts are next to ours.
         """
         tables = sweep_tables(self.resolved, self._recorded())
         if compare:
@@ -89,9 +86,7 @@ class LoadedSweep:
         Columns: sweep, row, seed, cell, method, dataset, model, benchmark, metric, value, n, and `params.<name>`,
         `train.<name>` for what the rows set.
         """
-        import pandas as pd
-
-        return pd.DataFrame(list(_tidy(self.resolved, self._recorded())))
+        return pandas.DataFrame(list(_tidy(self.resolved, self._recorded())))
 
     def _recorded(self) -> dict[str, CellResult]:
         return dict(recorded(self.resolved.cells, self.store))

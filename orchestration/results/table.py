@@ -1,25 +1,22 @@
-"""From recorded results to a table: which value stands in which row and column of a sweep, and what must be said of it."""
+"""From recorded results to a table: which value is in which row and column of a sweep, and its marks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from eval.tables.column import Column
 from eval.tables.grid import Observation, Table
+from orchestration.cells.identity import ResolvedCell
+from orchestration.cells.resolved import ResolvedPoint, ResolvedSweep
 from orchestration.planning.column_values import ColumnValue, shown_column, shown_columns, value_in
 from orchestration.planning.lookup import recorded
 from orchestration.results.compare import tested
 from orchestration.results.notes import table_notes
+from orchestration.store.contract import CellResult, Results
 from orchestration.store.provenance import origin_marks
 from orchestration.sweeps.layout import laid_out, place_of
-
-if TYPE_CHECKING:
-    from orchestration.cells.identity import ResolvedCell
-    from orchestration.cells.resolved import ResolvedPoint, ResolvedSweep
-    from orchestration.store.contract import CellResult, Results
-    from orchestration.sweeps.model import Sweep
+from orchestration.sweeps.model import Sweep
 
 COMPARED_ENVIRONMENT = ("device", "device_type", "torch")
 """What seeds of one row must agree in; where they do not, the row is marked as mixed."""

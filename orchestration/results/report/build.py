@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from orchestration.cells.load import full_size
+from orchestration.cells.resolved import ResolvedSweep
 from orchestration.planning.costs.actual import ledger
 from orchestration.planning.lookup import recorded
 from orchestration.results.claims import evaluate_claims, verdict_document
@@ -13,11 +14,8 @@ from orchestration.results.compare import compared
 from orchestration.results.report.content import part_content
 from orchestration.results.report.page import to_page
 from orchestration.results.table import sweep_tables
+from orchestration.store.contract import Results
 from orchestration.sweeps.layout import shown_title
-
-if TYPE_CHECKING:
-    from orchestration.cells.resolved import ResolvedSweep
-    from orchestration.store.contract import Results
 
 
 def report_page(resolved: ResolvedSweep, store: Results) -> str:

@@ -7,20 +7,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from eval.benchmarks.registry import benchmark_for
-from eval.report import LEFT_OUT, OWN_FILES, REFUSED_SETS, size_remarks
+from eval.report import LEFT_OUT, OWN_FILES, REFUSED_SETS, MetricReport, size_remarks
 from eval.tables.column import Column
 from eval.tables.formats.contract import Style
 from eval.tables.formats.registry import render
-
-if TYPE_CHECKING:
-    from eval.report import MetricReport
-    from eval.tables.grid import Entry, Table
-    from orchestration.cells.identity import ResolvedCell
-    from orchestration.cells.resolved import ResolvedSweep
-    from orchestration.store.contract import CellResult
+from eval.tables.grid import Entry, Table
+from orchestration.cells.identity import ResolvedCell
+from orchestration.cells.resolved import ResolvedSweep
+from orchestration.store.contract import CellResult
 
 SHOWN_VERSIONS: Final = ("python", "torch", "torchvision", "ray", "numpy", "numba", "dreamgrid")
 

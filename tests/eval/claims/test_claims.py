@@ -9,7 +9,7 @@ import pytest
 from eval.claims.comparing import all_hold, is_better, is_near, some_hold
 from eval.claims.evaluate import _mistakes, claims, evaluate, evaluate_printed, measures
 from eval.claims.evidence import Measure, Missing, PrintedEvidence, Sample, averaged
-from eval.claims.predicates import FIELDS, TESTS
+from eval.claims.predicates import TESTS
 from eval.tables.published.tables import published_table, published_tables
 
 PRINTED = [(claim.name, table) for claim in claims() for table in claim.tables if table in published_tables()]
@@ -220,10 +220,9 @@ def test_mistakes_of_the_claims_file_are_named():
         assert part in text
 
 
-def test_every_test_is_used_or_at_least_described():
+def test_every_kind_of_test_is_described():
     from eval.claims import predicates
 
-    assert TESTS.keys() == FIELDS.keys()
     assert all(kind.split("-")[0] in str(predicates.__doc__) for kind in TESTS)
 
 

@@ -183,7 +183,7 @@ def test_each_line_of_torch_uncertainty_is_one_network():
     assert reasons_of(first) == {"test/cls/NLL": "no column here"}
     unnamed = read_results("torch-uncertainty", "test/cls/Acc\n0.95\n0.90\n")
     assert [network.name for network in unnamed] == ["line 1", "line 2"]
-    with pytest.raises(EvalError, match=r"\['A'\] stand in several lines"):
+    with pytest.raises(EvalError, match=r"\['A'\] are in several lines"):
         read_results("torch-uncertainty", TWO % "A")
 
 
@@ -236,8 +236,8 @@ def test_the_unit_that_is_given_counts():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("dataset,AUROC\nsvhn,91\nsvhn,92\n", r"\['svhn'\] stand in several lines"),
-        ("dataset,AUROC\ntin,91\nTIN,92\n", r"\['tin', 'TIN'\] stand in several lines"),
+        ("dataset,AUROC\nsvhn,91\nsvhn,92\n", r"\['svhn'\] are in several lines"),
+        ("dataset,AUROC\ntin,91\nTIN,92\n", r"\['tin', 'TIN'\] are in several lines"),
         ("dataset,AUROC\n,91\n", "line 1 below the head names none"),
         ("dataset,AUROC\nsvhn,91,92\n", "more cells than the head"),
         ("dataset,AUROC,AUROC\nsvhn,91,92\n", r"\['AUROC'\] are named twice"),
