@@ -72,7 +72,7 @@ def test_the_totals_of_the_list_are_those_of_the_sweeps() -> None:
     assert found.keys() == counted.keys()
     for name, total in counted.items():
         assert found[name] == pytest.approx(total, rel=1e-5), (
-            "write them anew: python -m orchestration.planning.costs.listing"
+            "write them again: python -m orchestration.planning.costs.listing"
         )
 
 
