@@ -84,14 +84,15 @@ def evaluate(
     as_json: options.Json = False,
 ) -> int:
     """Run the safety suite on any checkpoint, also one that was not trained here. Records nothing."""
-    from orchestration.evaluation.checkpoints import Reading, evaluate_network, tried
-    from orchestration.evaluation.evaluate import Evaluation, document_of, estimated_passes, make_requests
-
     settings = places.settings
     if from_predictions:
         document = _kept_document(sources, places, assignments or [])
         emit(document, lambda: evaluation_text(document), as_json=as_json)
         return EXIT_CELLS_FAILED if document["missing"] else EXIT_DONE
+    # The modules that evaluate a network import torch, which the help and kept predictions do without.
+    from orchestration.evaluation.checkpoints import Reading, evaluate_network, tried
+    from orchestration.evaluation.evaluate import Evaluation, document_of, estimated_passes, make_requests
+
     checkpoint = _only(sources)
     reading = Reading(normalize=weights.normalize, state_dict=weights.state_dict)
     network = _opened(checkpoint, model, dataset, benchmarks, reading)
