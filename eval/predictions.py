@@ -20,7 +20,6 @@ from eval.metrics.error import error_rate
 from eval.metrics.scores import ScoreName
 
 TOP: Final = 6
-UNLABELLED: Final = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

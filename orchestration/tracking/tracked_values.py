@@ -74,7 +74,9 @@ def tracked_sweep(plan: Plan, columns: Sequence[Column] = ()) -> TrackedSweep:
     within = {row: _varying(found) for row, found in rows.items()}
     cells = tuple(_tracked(cell, params[cell.train_key], within[_row(cell)], plan.sweep) for cell in plan.cells)
     requests = [request for cell in plan.cells for request in cell.benchmarks]
-    wanted = list(dict.fromkeys(column.of_row(None) for column in columns)) or _all_columns(plan)
+    wanted = list(dict.fromkeys(column.of_row(None) for column in columns if not column.is_computed)) or _all_columns(
+        plan
+    )
     headline = tuple(map(str, shown_columns(wanted, requests)))
     return TrackedSweep(name=plan.sweep, cells=cells, columns=headline[:_MAX_COLUMNS], varying=varying)
 
