@@ -28,7 +28,7 @@ from orchestration.evaluation.short_jobs import shortened, smaller
 from orchestration.planning.costs.machines import Machine
 from orchestration.planning.costs.operations import passes_of
 from orchestration.settings import Settings
-from orchestration.store.contract import Experience, Kind
+from orchestration.store.contract import Kind, MeasuredSeconds
 from trainers.datasets.contract import DatasetSpec
 from trainers.datasets.registry import dataset_for
 from trainers.errors import JobStopped, TrainingError
@@ -58,14 +58,14 @@ class Calibration:
     """
 
     hardware: str
-    measured: Experience
+    measured: MeasuredSeconds
     skipped: Mapping[str, str]
 
 
 def calibrate(
     cells: Sequence[PlannedCell],
     *,
-    known: Experience,
+    known: MeasuredSeconds,
     machine: Machine,
     settings: Settings,
     tell: Callable[[str], None],
@@ -102,7 +102,7 @@ def calibrate(
         )
         evaluation |= {(dataset, model, name): seconds for name, seconds in (found or {}).items()}
     return Calibration(
-        hardware=_hardware(group), measured=Experience(training=training, evaluation=evaluation), skipped=skipped
+        hardware=_hardware(group), measured=MeasuredSeconds(training=training, evaluation=evaluation), skipped=skipped
     )
 
 
@@ -145,7 +145,7 @@ def _check_device(device_type: str, machine: Machine) -> None:
         raise InputError("options", [Mistake(where=f"--calibrate --machine {machine.name}", text=text)])
 
 
-def _to_train(cells: Sequence[PlannedCell], known: Experience) -> dict[Kind, PlannedCell]:
+def _to_train(cells: Sequence[PlannedCell], known: MeasuredSeconds) -> dict[Kind, PlannedCell]:
     first: dict[Kind, PlannedCell] = {}
     for cell in cells:
         kind = (cell.config.dataset, cell.config.model, cell.config.method)
@@ -160,7 +160,7 @@ def _to_train(cells: Sequence[PlannedCell], known: Experience) -> dict[Kind, Pla
 
 
 def _to_evaluate(
-    cells: Sequence[PlannedCell], known: Experience
+    cells: Sequence[PlannedCell], known: MeasuredSeconds
 ) -> dict[tuple[str, str], tuple[PlannedCell, dict[str, BenchmarkRequest]]]:
     """Return (dataset, model) -> a cell with such a network, and one request for each benchmark that is to be timed."""
     found: dict[tuple[str, str], tuple[PlannedCell, dict[str, BenchmarkRequest]]] = {}

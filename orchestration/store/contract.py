@@ -152,7 +152,7 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Experience:
+class MeasuredSeconds:
     """What measurements teach of others of their kind.
 
     Attributes:
@@ -282,10 +282,10 @@ class Requests(Protocol):
 class Measurements(Protocol):
     """What short runs measured of a machine of the price file. No results: newer ones replace older ones."""
 
-    def record_calibration(self, machine: str, hardware: str, measured: Experience) -> None:
+    def record_calibration(self, machine: str, hardware: str, measured: MeasuredSeconds) -> None:
         """Keep what a short run on some hardware measured, next to what earlier ones on it measured of other kinds."""
 
-    def calibrated(self, machine: str, on_damage: OnDamage) -> Experience:
+    def calibrated(self, machine: str, on_damage: OnDamage) -> MeasuredSeconds:
         """Return what short runs measured of a machine, the newest of each kind; what is not whole is reported and left out."""
 
 

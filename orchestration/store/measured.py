@@ -15,14 +15,14 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from clusters.storage.contract import MissingObjectError, Storage
-from orchestration.store.contract import CellResult, CorruptRecordError, Experience, Kind, Measurements, OnDamage
+from orchestration.store.contract import CellResult, CorruptRecordError, Kind, MeasuredSeconds, Measurements, OnDamage
 from orchestration.store.format.documents import Document, record_names, seal, unseal
 from orchestration.store.parallel import each
 from trainers.config import JobConfig
 from trainers.datasets.contract import DatasetSpec
 from trainers.datasets.registry import DATASETS
 
-NO_EXPERIENCE: Final = Experience()
+NOTHING_MEASURED: Final = MeasuredSeconds()
 _VERSION: Final = 2
 _FIX: Final = "measure again with `plan --calibrate`, or remove that file"
 
@@ -47,12 +47,12 @@ class FileMeasurements(Measurements):
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
 
-    def record_calibration(self, machine: str, hardware: str, measured: Experience) -> None:
+    def record_calibration(self, machine: str, hardware: str, measured: MeasuredSeconds) -> None:
         path = f"{_folder(machine)}/{hashlib.sha256(hardware.encode()).hexdigest()[:16]}.json"
         try:
-            before = _experience([_read(self.storage, path)])
+            before = _newest([_read(self.storage, path)])
         except (MissingObjectError, CorruptRecordError):
-            before = NO_EXPERIENCE
+            before = NOTHING_MEASURED
         body = {
             "machine": machine,
             "hardware": hardware,
@@ -62,7 +62,7 @@ class FileMeasurements(Measurements):
         }
         self.storage.write_bytes(path, seal("calibration", _VERSION, body), durable=False)
 
-    def calibrated(self, machine: str, on_damage: OnDamage) -> Experience:
+    def calibrated(self, machine: str, on_damage: OnDamage) -> MeasuredSeconds:
         def read(name: str) -> _Calibration | None:
             try:
                 return _read(self.storage, f"{_folder(machine)}/{name}")
@@ -73,7 +73,7 @@ class FileMeasurements(Measurements):
                 return None
 
         names = record_names(self.storage.names(_folder(machine)))
-        return _experience([found for found in each(self.storage, names, read) if found is not None])
+        return _newest([found for found in each(self.storage, names, read) if found is not None])
 
 
 def _read(storage: Storage, path: str) -> _Calibration:
@@ -94,17 +94,17 @@ def _rows(seconds: Mapping[Kind, float]) -> list[tuple[str, str, str, float]]:
     return [(*kind, value) for kind, value in seconds.items()]
 
 
-def _experience(found: Sequence[_Calibration]) -> Experience:
+def _newest(found: Sequence[_Calibration]) -> MeasuredSeconds:
     """Return what calibrations teach; of two that measured the same kind the newer one counts."""
     by_age = sorted(found, key=lambda calibration: calibration.at)
-    return Experience(
+    return MeasuredSeconds(
         training={(a, b, c): seconds for each in by_age for a, b, c, seconds in each.training},
         evaluation={(a, b, c): seconds for each in by_age for a, b, c, seconds in each.evaluation},
         hardware=tuple(dict.fromkeys(each.hardware for each in found)),
     )
 
 
-def experience_of(results: Iterable[CellResult]) -> Experience:
+def measured_seconds_of(results: Iterable[CellResult]) -> MeasuredSeconds:
     """Return what some results teach: the median of each kind."""
     training: dict[Kind, list[float]] = {}
     evaluation: dict[Kind, list[float]] = {}
@@ -119,7 +119,7 @@ def experience_of(results: Iterable[CellResult]) -> Experience:
             passes = report.outcome.forward_passes if report.outcome is not None else 0
             if passes and report.wall_s > 0:
                 evaluation.setdefault((dataset, model, report.benchmark), []).append(report.wall_s / passes)
-    return Experience(training=_medians(training), evaluation=_medians(evaluation))
+    return MeasuredSeconds(training=_medians(training), evaluation=_medians(evaluation))
 
 
 def training_images(config: JobConfig, dataset: DatasetSpec) -> float:

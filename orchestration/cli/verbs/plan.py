@@ -14,7 +14,7 @@ from orchestration.cells.checks.tables import unmatched_tables
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_DONE, columns, count, echo_damage, echo_err, emit
 from orchestration.errors import InputError, Mistake, command
-from orchestration.planning.costs.estimate import PlanCost, estimate, recorded_experience
+from orchestration.planning.costs.estimate import PlanCost, estimate, recorded_seconds
 from orchestration.planning.costs.machines import PRICE_FILE, Machine, read_machine
 from orchestration.planning.plan import make_plan
 from orchestration.planning.sweep_records import recorded_otherwise
@@ -113,7 +113,7 @@ def _calibrate(made: Plan, opened: options.OpenSweep, machine: Machine) -> None:
 
     found = calibrate(
         made.to_run,
-        known=recorded_experience(made, opened.store, echo_damage),
+        known=recorded_seconds(made, opened.store, echo_damage),
         machine=machine,
         settings=opened.settings,
         tell=echo_err,

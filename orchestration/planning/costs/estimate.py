@@ -16,8 +16,8 @@ from orchestration.errors import InputError, Mistake
 from orchestration.planning.costs.machines import Machine, read_machine
 from orchestration.planning.costs.operations import CostModel, unknown_line, weights_of
 from orchestration.planning.lookup import whole_results
-from orchestration.store.contract import CorruptRecordError, Experience, OnDamage, ResultsStore
-from orchestration.store.measured import experience_of, training_images
+from orchestration.store.contract import CorruptRecordError, MeasuredSeconds, OnDamage, ResultsStore
+from orchestration.store.measured import measured_seconds_of, training_images
 from trainers.config import JobConfig
 from trainers.datasets.contract import DatasetSpec
 
@@ -140,7 +140,7 @@ def estimate(
     damaged: list[CorruptRecordError] = []
     calibrated = store.calibrated(machine.name, damaged.append)
     estimator = _Estimator(
-        known={"recorded": recorded_experience(plan, store, damaged.append), "calibration": calibrated},
+        known={"recorded": recorded_seconds(plan, store, damaged.append), "calibration": calibrated},
         catalogue=catalogue,
         machine=machine,
         model=CostModel(catalogue.data_root),
@@ -163,7 +163,7 @@ def schedule_seconds(plan: Plan, *, store: ResultsStore, catalogue: Catalogue) -
     longest, so that it starts early.
     """
     damaged: list[CorruptRecordError] = []
-    known: dict[Source, Experience] = {"recorded": recorded_experience(plan, store, damaged.append)}
+    known: dict[Source, MeasuredSeconds] = {"recorded": recorded_seconds(plan, store, damaged.append)}
     estimator = _Estimator(
         known=known, catalogue=catalogue, machine=read_machine(), model=CostModel(catalogue.data_root)
     )
@@ -175,12 +175,12 @@ def schedule_seconds(plan: Plan, *, store: ResultsStore, catalogue: Catalogue) -
     return {cost.train_key: longest if cost.unknown else cost.seconds for cost in costs}
 
 
-def recorded_experience(plan: Plan, store: ResultsStore, on_damage: OnDamage) -> Experience:
+def recorded_seconds(plan: Plan, store: ResultsStore, on_damage: OnDamage) -> MeasuredSeconds:
     """Return what recorded cells teach, without those that are not whole; of a large store only those of the plan are read."""
     keys = store.train_keys()
     if len(keys) > READ_AT_MOST:
         keys = tuple(cell.train_key for cell in plan.cells if cell.trained)[:READ_AT_MOST]
-    return experience_of(whole_results(keys, store, on_damage).values())
+    return measured_seconds_of(whole_results(keys, store, on_damage).values())
 
 
 @dataclass(slots=True)
@@ -188,13 +188,13 @@ class _Estimator:
     """Estimates cell by cell.
 
     Args:
-        known: Source -> experience, the most trusted first.
+        known: Source -> measured, the most trusted first.
         catalogue: Sizes of datasets.
         machine: Whose rates count for kinds that nothing is known of.
         model: Counts operations.
     """
 
-    known: Mapping[Source, Experience]
+    known: Mapping[Source, MeasuredSeconds]
     catalogue: Catalogue
     machine: Machine
     model: CostModel
@@ -217,16 +217,16 @@ class _Estimator:
 
     def _training(self, config: JobConfig, dataset: DatasetSpec) -> tuple[float, Source]:
         kind = (config.dataset, config.model, config.method)
-        for source, experience in self.known.items():
-            if kind in experience.training:
-                return experience.training[kind] * training_images(config, dataset), source
+        for source, measured in self.known.items():
+            if kind in measured.training:
+                return measured.training[kind] * training_images(config, dataset), source
         return self._counted(self.model.training(config, dataset), config.recipe.precision)
 
     def _evaluation(self, request: BenchmarkRequest, config: JobConfig, dataset: DatasetSpec) -> tuple[float, Source]:
         kind = (config.dataset, config.model, request.name)
-        for source, experience in self.known.items():
-            if kind in experience.evaluation:
-                return experience.evaluation[kind] * self.model.forward_passes(request, dataset), source
+        for source, measured in self.known.items():
+            if kind in measured.evaluation:
+                return measured.evaluation[kind] * self.model.forward_passes(request, dataset), source
         return self._counted(self.model.evaluation(request, config, dataset))
 
     def _counted(self, flops: float | None, precision: str = "fp32") -> tuple[float, Source]:

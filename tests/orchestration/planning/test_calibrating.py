@@ -22,8 +22,8 @@ from orchestration.planning.costs.machines import Machine, read_machine
 from orchestration.planning.costs.operations import passes_of
 from orchestration.planning.plan import make_plan
 from orchestration.settings import read_settings
-from orchestration.store.contract import CorruptRecordError, Experience, ResultsStore
-from orchestration.store.measured import NO_EXPERIENCE
+from orchestration.store.contract import CorruptRecordError, MeasuredSeconds, ResultsStore
+from orchestration.store.measured import NOTHING_MEASURED
 from orchestration.store.open import open_store
 
 SWEEP = """
@@ -60,11 +60,11 @@ def measured(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Calibratio
         patched.setattr("orchestration.evaluation.calibrate.TRAINING_S", 0.2)
         patched.setattr("orchestration.evaluation.calibrate.ROUNDS", 1)
         return calibrate(
-            plan.to_run, known=NO_EXPERIENCE, machine=read_machine(), settings=settings, tell=lambda _: None
+            plan.to_run, known=NOTHING_MEASURED, machine=read_machine(), settings=settings, tell=lambda _: None
         )
 
 
-def calibrated(store: ResultsStore, machine: str) -> Experience:
+def calibrated(store: ResultsStore, machine: str) -> MeasuredSeconds:
     """Return what calibrations teach, all of which must be whole."""
     damaged: list[CorruptRecordError] = []
     found = store.calibrated(machine, damaged.append)
@@ -97,12 +97,12 @@ def test_plans_on_the_same_machine_use_a_calibration_and_say_so(plan: Plan, meas
 
 
 def test_kinds_that_recorded_cells_tell_of_are_not_timed(plan: Plan, tmp_path: Path) -> None:
-    known = Experience(training=dict.fromkeys(TRAINED, 1.0), evaluation=dict.fromkeys(EVALUATED, 1.0))
+    known = MeasuredSeconds(training=dict.fromkeys(TRAINED, 1.0), evaluation=dict.fromkeys(EVALUATED, 1.0))
     settings = read_settings(storage=str(tmp_path), data_root=tmp_path, cache_dir=tmp_path, environment={})
 
     found = calibrate(plan.to_run, known=known, machine=read_machine(), settings=settings, tell=lambda _: None)
 
-    assert found.measured == NO_EXPERIENCE
+    assert found.measured == NOTHING_MEASURED
 
 
 def test_missing_data_are_named_and_the_other_kinds_are_timed(
@@ -112,7 +112,7 @@ def test_missing_data_are_named_and_the_other_kinds_are_timed(
     settings = read_settings(storage=str(tmp_path), data_root=tmp_path, cache_dir=tmp_path / "cache", environment={})
     cell = next(cell for cell in plan.to_run if cell.config.method == "baseline" and not cell.supporting)
     lacking = replace(cell, config=replace(cell.config, dataset="cifar-10"), dataset_identity="")
-    known = Experience(evaluation=dict.fromkeys(EVALUATED, 1.0))
+    known = MeasuredSeconds(evaluation=dict.fromkeys(EVALUATED, 1.0))
 
     found = calibrate([lacking, cell], known=known, machine=read_machine(), settings=settings, tell=lambda _: None)
 
@@ -125,28 +125,28 @@ def test_a_machine_with_other_devices_is_refused(plan: Plan, tmp_path: Path) -> 
     settings = read_settings(storage=str(tmp_path), environment={})
 
     with pytest.raises(InputError, match=r"'box' has devices of the type cuda, but this process computes on cpu"):
-        calibrate(plan.to_run, known=NO_EXPERIENCE, machine=machine, settings=settings, tell=lambda _: None)
+        calibrate(plan.to_run, known=NOTHING_MEASURED, machine=machine, settings=settings, tell=lambda _: None)
 
 
 def test_newer_calibrations_replace_older_ones_of_the_same_kind_only() -> None:
     store = open_store("memory:")
     kinds = [("digits", "a", "x"), ("digits", "a", "y")]
-    store.record_calibration("mine", "this CPU", Experience(training={kinds[0]: 1.0, kinds[1]: 2.0}))
-    store.record_calibration("mine", "this CPU", Experience(training={kinds[0]: 3.0}, evaluation={kinds[0]: 4.0}))
+    store.record_calibration("mine", "this CPU", MeasuredSeconds(training={kinds[0]: 1.0, kinds[1]: 2.0}))
+    store.record_calibration("mine", "this CPU", MeasuredSeconds(training={kinds[0]: 3.0}, evaluation={kinds[0]: 4.0}))
 
     found = calibrated(store, "mine")
 
     assert found.training == {kinds[0]: 3.0, kinds[1]: 2.0}
     assert found.evaluation == {kinds[0]: 4.0}
     assert found.hardware == ("this CPU",)
-    assert calibrated(store, "other") == NO_EXPERIENCE
+    assert calibrated(store, "other") == NOTHING_MEASURED
 
 
 def test_of_two_kinds_of_hardware_under_one_name_the_last_measured_counts() -> None:
     store = open_store("memory:")
     kind = ("digits", "a", "x")
-    store.record_calibration("mine", "old", Experience(training={kind: 1.0}))
-    store.record_calibration("mine", "new", Experience(training={kind: 2.0}))
+    store.record_calibration("mine", "old", MeasuredSeconds(training={kind: 1.0}))
+    store.record_calibration("mine", "new", MeasuredSeconds(training={kind: 2.0}))
 
     assert calibrated(store, "mine").training == {kind: 2.0}
     assert set(calibrated(store, "mine").hardware) == {"old", "new"}
@@ -156,7 +156,7 @@ def test_a_damaged_calibration_is_reported_and_the_plan_goes_on_without_it(
     sweep_path: Path, plan: Plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store, kind = open_store(tmp_path / "storage"), ("digits", "wrn-10-1", "baseline")
-    store.record_calibration("cpu-core", "cpu", Experience(training={kind: 1.0}))
+    store.record_calibration("cpu-core", "cpu", MeasuredSeconds(training={kind: 1.0}))
     path = next((tmp_path / "storage" / "calibrations" / "cpu-core").iterdir())
     path.write_bytes(path.read_bytes()[:-10])
 
@@ -165,7 +165,7 @@ def test_a_damaged_calibration_is_reported_and_the_plan_goes_on_without_it(
         ["plan", str(sweep_path), "--storage", str(tmp_path / "storage"), "--data-root", str(tmp_path), "--json"]
     )
     shown = capsys.readouterr()
-    store.record_calibration("cpu-core", "cpu", Experience(training={kind: 2.0}))
+    store.record_calibration("cpu-core", "cpu", MeasuredSeconds(training={kind: 2.0}))
 
     assert cost.by_source() == {"operations": len(plan.to_run)}
     assert [str(path) in line for line in cost.not_whole] == [True]
@@ -205,7 +205,7 @@ def test_the_verb_measures_first_and_later_plans_know(
     def quick(*_: object, **__: object) -> Calibration:
         return Calibration(
             hardware="a CPU",
-            measured=Experience(training=dict.fromkeys(TRAINED, 0.5)),
+            measured=MeasuredSeconds(training=dict.fromkeys(TRAINED, 0.5)),
             skipped={"digits, wrn-10-1, evaluation": "no test images"},
         )
 

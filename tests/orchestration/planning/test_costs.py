@@ -22,7 +22,7 @@ from orchestration.planning.costs.machines import PRICE_FILE, read_machine
 from orchestration.planning.costs.operations import CostModel, image_flops, passes_of, weights_of
 from orchestration.planning.plan import make_plan
 from orchestration.store.contract import CellResult, Provenance, ResultsStore, TrainingRecord
-from orchestration.store.measured import experience_of
+from orchestration.store.measured import measured_seconds_of
 from orchestration.store.open import open_store
 from trainers.job import TrainSummary
 
@@ -166,7 +166,7 @@ def test_recorded_cells_of_the_same_kind_count_more() -> None:
         "recipe": {"epochs": 2, "train_images": 50},
     }
 
-    experience = experience_of([recorded(config, device_s=10.0, evaluated_s=2.0)])
+    experience = measured_seconds_of([recorded(config, device_s=10.0, evaluated_s=2.0)])
 
     assert experience.training == {("digits", "wrn-10-1", "baseline"): pytest.approx(0.1)}
     assert experience.evaluation == {("digits", "wrn-10-1", "clean"): pytest.approx(0.002)}

@@ -13,7 +13,7 @@ from clusters.storage.contract import StorageError
 from orchestration.cli import main
 from orchestration.errors import SweepError
 from orchestration.store import reading
-from orchestration.store.contract import CorruptRecordError, Experience, StoreError
+from orchestration.store.contract import CorruptRecordError, MeasuredSeconds, StoreError
 from orchestration.store.format.documents import seal
 from orchestration.store.open import open_store
 
@@ -46,7 +46,7 @@ def recorded(folder: Path, records: Any, *, is_indexed: bool) -> None:
         store.record_attempt(records.attempt(name))
         store.release(lease)
     store.invalidate(records.key("y"), "wrong")
-    store.record_calibration("v100", "here", Experience(training={("digits", "m", "x"): 0.5}, evaluation={}))
+    store.record_calibration("v100", "here", MeasuredSeconds(training={("digits", "m", "x"): 0.5}, evaluation={}))
     store.request("sweep", "pause")
     if is_indexed:
         open_store(folder).results([records.key("x"), records.key("y")])
@@ -206,7 +206,7 @@ def test_a_calibration_of_the_first_version_is_read_and_written_again_as_the_sec
     damaged: list[CorruptRecordError] = []
     assert store.calibrated("v100", damaged.append).evaluation == {("digits", "m", "clean"): 0.25}
 
-    store.record_calibration("v100", "here", Experience(training={("digits", "m", "y"): 1.0}))
+    store.record_calibration("v100", "here", MeasuredSeconds(training={("digits", "m", "y"): 1.0}))
 
     assert b'"version":2,' in store.storage.read_bytes(path)
     found = open_store(tmp_path).calibrated("v100", damaged.append)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orchestration.store.contract import Experience, StoreError, SweepRecord, SweptCell
+from orchestration.store.contract import MeasuredSeconds, StoreError, SweepRecord, SweptCell
 from orchestration.store.files import FileStore
 
 
@@ -398,11 +398,11 @@ def test_sweeps_are_remembered_once_oldest_first_until_forgotten(stores: Any) ->
 def test_a_newer_measurement_replaces_an_older_one_of_its_kind(stores: Any) -> None:
     kind, other = ("digits", "m", "pixmix"), ("digits", "m", "cutout")
     damaged: list[StoreError] = []
-    assert stores.open().calibrated("v100", damaged.append) == Experience()
+    assert stores.open().calibrated("v100", damaged.append) == MeasuredSeconds()
 
-    stores.open().record_calibration("v100", "here", Experience(training={kind: 1.0, other: 5.0}))
-    stores.open().record_calibration("v100", "there", Experience(training={kind: 2.0}, evaluation={other: 0.5}))
-    stores.open().record_calibration("a100", "here", Experience(training={kind: 9.0}))
+    stores.open().record_calibration("v100", "here", MeasuredSeconds(training={kind: 1.0, other: 5.0}))
+    stores.open().record_calibration("v100", "there", MeasuredSeconds(training={kind: 2.0}, evaluation={other: 0.5}))
+    stores.open().record_calibration("a100", "here", MeasuredSeconds(training={kind: 9.0}))
     found = stores.open().calibrated("v100", damaged.append)
 
     assert found.training == {kind: 2.0, other: 5.0}
