@@ -13,8 +13,8 @@ from orchestration.cells.cell import PlannedCell
 from orchestration.engine.observer import CellState
 
 TRAIN_STAGE = "train"
-FORETOLD_FROM = 0.05
-"""Share of the work before which elapsed time foretells nothing: the first seconds go into starting up."""
+ESTIMATED_FROM = 0.05
+"""Share of the work before which elapsed time is no basis of an estimate: the first seconds go into starting up."""
 
 
 @dataclass(slots=True)
@@ -35,7 +35,7 @@ class _CellProgress:
 
 
 class RunProgress:
-    """The progress of a run, told by its events."""
+    """The progress of a run, as its events report it."""
 
     def __init__(self, cells: Sequence[PlannedCell]) -> None:
         self._cells = {cell.train_key: _CellProgress(stages_of(cell)) for cell in cells}
@@ -88,7 +88,7 @@ class RunProgress:
         running = [cell for cell in self._cells.values() if cell.state == "running"]
         if not known:
             share = self.share_done()
-            if self._began is None or share < FORETOLD_FROM:
+            if self._began is None or share < ESTIMATED_FROM:
                 return None
             return (now - self._began) * (1.0 - share) / share
         typical = sum(known.values()) / len(known)
@@ -109,10 +109,13 @@ def stages_of(cell: PlannedCell) -> tuple[str, ...]:
     return (*([] if cell.trained else [TRAIN_STAGE]), *(request.name for request in cell.missing))
 
 
-def spoken_seconds(seconds: float | None) -> str:
+def time_left(seconds: float | None) -> str:
+    """Return "about 4 min 10 s left", or "estimating ..." before anything is known."""
+    return "estimating ..." if seconds is None else f"about {spoken_seconds(seconds)} left"
+
+
+def spoken_seconds(seconds: float) -> str:
     """Return a duration for people: "3 s", "4 min 10 s", "2 h 5 min", "3 d 4 h"."""
-    if seconds is None:
-        return "unknown"
     whole = max(0, round(seconds))
     for size, name, smaller_size, smaller in ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
         if whole >= size:

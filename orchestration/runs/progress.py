@@ -6,15 +6,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 from orchestration.cells.cell import Plan, PlannedCell
-from orchestration.engine.observer import CellState, RunObserver
-from orchestration.runs.eta import RunProgress, spoken_seconds
+from orchestration.engine.observer import CellState, RunObserver, RunStatus
+from orchestration.runs.eta import RunProgress, time_left
 from orchestration.store.contract import AttemptRecord
 from trainers.job import EpochRow
 
-EndStatus = Literal["complete", "failed", "stopped", "interrupted"]
 SUMMARY_EVERY_S = 30.0
 SHOWN_CELLS = 8
 
@@ -60,8 +59,8 @@ class LineProgress(RunObserver):
             self._progress.progress(cell.train_key, stage, done, total, now)
             if now - self._last_summary >= SUMMARY_EVERY_S:
                 self._last_summary = now
-                left = spoken_seconds(self._progress.eta_s(now))
-                self._write(f"{self._position()} {self._progress.share_done():.0%} done, about {left} left")
+                left = time_left(self._progress.eta_s(now))
+                self._write(f"{self._position()} {self._progress.share_done():.0%} done, {left}")
 
     def attempt_failed(self, cell: PlannedCell, attempt: AttemptRecord, decision: str) -> None:
         with self._lock:
@@ -73,7 +72,7 @@ class LineProgress(RunObserver):
         with self._lock:
             self._write(text)
 
-    def run_ended(self, plan: Plan, status: EndStatus) -> None:
+    def run_ended(self, plan: Plan, status: RunStatus) -> None:
         with self._lock:
             self._write(f"{plan.sweep}: {status}")
 
@@ -88,92 +87,84 @@ class LineProgress(RunObserver):
 
 
 class LiveProgress(RunObserver):
-    """A Rich display: one bar for the whole sweep with its ETA, one line for each running cell."""
+    """Rich's progress display: one bar for the whole sweep with its ETA, one line for each running cell."""
 
     def __init__(self, stream: IO[str], *, clock: Callable[[], float] = time.monotonic) -> None:
-        from rich.console import Console
-        from rich.live import Live
+        from rich.console import Console  # Rich is for terminals only: runs elsewhere do without its import
+        from rich.progress import BarColumn, Progress, TextColumn
 
         self._clock = clock
         self._lock = threading.RLock()
         self._progress = RunProgress(())
-        self._running: dict[str, list[str]] = {}
-        self._name = ""
-        self._console = Console(file=stream)
-        self._live = Live(
-            get_renderable=self._draw,
-            console=self._console,
+        self._cells: dict[str, Any] = {}
+        self.display = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=30),
+            TextColumn("{task.fields[stage]}", markup=False),
+            TextColumn("{task.fields[detail]}", markup=False),
+            console=Console(file=stream),
             refresh_per_second=4,
             transient=True,
             redirect_stdout=False,
             redirect_stderr=False,
         )
+        self._sweep = self.display.add_task("", total=1.0, stage="", detail="")
 
     def run_started(self, plan: Plan) -> None:
         with self._lock:
-            self._name = plan.sweep
             self._progress = RunProgress(plan.to_run)
+            self.display.update(self._sweep, description=plan.sweep)
         if plan.to_run:
-            self._live.start()
+            self.display.start()
 
     def cell_state(self, cell: PlannedCell, state: CellState, detail: str = "") -> None:
         with self._lock:
             self._progress.state(cell.train_key, state, self._clock())
             if state == "running":
-                self._running[cell.train_key] = [cell_name(cell), "starting", ""]
-            else:
-                self._running.pop(cell.train_key, None)
+                self._task(cell)
+            elif cell.train_key in self._cells:
+                self.display.remove_task(self._cells.pop(cell.train_key))
             if state in ("failed", "skipped"):
-                self._say(f"{cell_name(cell)}: {state} ({detail})")
+                self.message(f"{cell_name(cell)}: {state} ({detail})")
+            self._update()
 
     def cell_progress(self, cell: PlannedCell, stage: str, done: int, total: int) -> None:
         with self._lock:
             self._progress.progress(cell.train_key, stage, done, total, self._clock())
-            line = self._running.setdefault(cell.train_key, [cell_name(cell), "", ""])
-            line[1] = f"{stage} {done / total:.0%}" if total else stage
+            share = done / total if total else 0.0
+            self.display.update(self._task(cell), completed=share, stage=f"{stage} {share:.0%}" if total else stage)
+            self._update()
 
     def epoch_ended(self, cell: PlannedCell, row: EpochRow) -> None:
         with self._lock:
-            line = self._running.setdefault(cell.train_key, [cell_name(cell), "", ""])
-            line[2] = f"epoch {row.epoch + 1}, loss {row.loss:.3f}, {row.images_per_s:.0f} images/s"
+            text = f"epoch {row.epoch + 1}, loss {row.loss:.3f}, {row.images_per_s:.0f} images/s"
+            self.display.update(self._task(cell), detail=text)
 
     def attempt_failed(self, cell: PlannedCell, attempt: AttemptRecord, decision: str) -> None:
-        with self._lock:
-            self._say(
-                f"{cell_name(cell)}: attempt {attempt.attempt} failed: {attempt.message.splitlines()[0]}; {decision}"
-            )
+        self.message(
+            f"{cell_name(cell)}: attempt {attempt.attempt} failed: {attempt.message.splitlines()[0]}; {decision}"
+        )
 
     def message(self, text: str) -> None:
         with self._lock:
-            self._say(text)
+            self.display.console.print(text, markup=False, highlight=False)
 
-    def run_ended(self, plan: Plan, status: EndStatus) -> None:
-        if self._live.is_started:
-            self._live.stop()
-        with self._lock:
-            self._say(f"{plan.sweep}: {status}")
+    def run_ended(self, plan: Plan, status: RunStatus) -> None:
+        self.display.stop()
+        self.message(f"{plan.sweep}: {status}")
 
-    def _say(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False)
+    def _task(self, cell: PlannedCell) -> Any:
+        """Return the line of a running cell, which is added when the cell is first heard of."""
+        if cell.train_key not in self._cells:
+            task = self.display.add_task(cell_name(cell), total=1.0, stage="starting", detail="")
+            self._cells[cell.train_key] = task
+        return self._cells[cell.train_key]
 
-    def _draw(self) -> Any:
-        from rich.console import Group
-        from rich.progress_bar import ProgressBar
-        from rich.table import Table
-        from rich.text import Text
-
-        with self._lock:
-            counts = self._progress.counts()
-            left = spoken_seconds(self._progress.eta_s(self._clock()))
-            head = Table.grid(padding=(0, 1))
-            states = ", ".join(f"{number} {state}" for state, number in counts.items())
-            bar = ProgressBar(total=1.0, completed=self._progress.share_done(), width=30)
-            head.add_row(
-                Text(self._name, style="bold"), bar, Text(f"{self._progress.share_done():.0%}  about {left} left")
-            )
-            body = Table.grid(padding=(0, 2))
-            for line in list(self._running.values())[:SHOWN_CELLS]:
-                body.add_row(*(Text(part) for part in line))
-            hidden = len(self._running) - SHOWN_CELLS
-            more = [Text(f"and {hidden} more running")] if hidden > 0 else []
-            return Group(head, Text(states, style="dim"), body, *more)
+    def _update(self) -> None:
+        share = self._progress.share_done()
+        states = ", ".join(f"{number} {state}" for state, number in self._progress.counts().items())
+        text = f"{share:.0%}  {time_left(self._progress.eta_s(self._clock()))}"
+        self.display.update(self._sweep, completed=share, stage=text, detail=states)
+        # Cells beyond the first few are counted above, but not drawn.
+        for position, task in enumerate(self._cells.values()):
+            self.display.update(task, visible=position < SHOWN_CELLS)

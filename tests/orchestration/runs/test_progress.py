@@ -10,7 +10,7 @@ from orchestration.cells.cell import Plan
 from orchestration.cells.load import load_sweep
 from orchestration.engine.observer import CellState, Observers, QueuedObserver, RunObserver
 from orchestration.planning.plan import make_plan
-from orchestration.runs.eta import RunProgress, spoken_seconds
+from orchestration.runs.eta import RunProgress, spoken_seconds, time_left
 from orchestration.runs.progress import LineProgress, LiveProgress, progress_for
 from orchestration.store.contract import AttemptRecord
 from orchestration.store.open import open_store
@@ -26,7 +26,6 @@ def plan() -> Plan:
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        (None, "unknown"),
         (0.4, "0 s"),
         (59, "59 s"),
         (60, "1 min"),
@@ -35,12 +34,14 @@ def plan() -> Plan:
         (90_000, "1 d 1 h"),
     ],
 )
-def test_durations_read_well(seconds: float | None, text: str) -> None:
+def test_durations_read_well(seconds: float, text: str) -> None:
     assert spoken_seconds(seconds) == text
 
 
-def test_nothing_is_foretold_before_anything_is_known(plan: Plan) -> None:
+def test_nothing_is_estimated_before_anything_is_known(plan: Plan) -> None:
     assert RunProgress(plan.to_run).eta_s(10.0) is None
+    assert time_left(None) == "estimating ..."
+    assert time_left(250.0) == "about 4 min 10 s left"
 
 
 def test_finished_stages_teach_how_long_the_others_take(plan: Plan) -> None:
@@ -137,7 +138,7 @@ def test_a_summary_with_what_is_left_comes_now_and_then(plan: Plan) -> None:
         now[0] = 10.0 * step
         observer.cell_progress(plan.to_run[0], "train", step, 12)
 
-    assert stream.getvalue().count("% done, about") == 4
+    assert stream.getvalue().count("% done, ") == 4
 
 
 def test_the_live_image_shows_the_sweep_and_its_running_cells(plan: Plan) -> None:
@@ -148,7 +149,7 @@ def test_the_live_image_shows_the_sweep_and_its_running_cells(plan: Plan) -> Non
     observer.cell_progress(plan.to_run[0], "train", 1, 4)
 
     drawn = io.StringIO()
-    Console(file=drawn, width=120).print(observer._draw())
+    Console(file=drawn, width=120).print(observer.display.get_renderable())
 
     assert "train 25%" in drawn.getvalue()
     assert plan.to_run[0].cell_id in drawn.getvalue()
