@@ -28,7 +28,7 @@ from augment.treatment import Images, LossOutput, Stage, Treatment, TreatmentCon
 METHOD_KIND: Final = Kind(what="method", group="dreamgrid.methods", type=Method, builtin=METHODS, error=AugmentError)
 SEPARATOR: Final = "+"
 UNSTATED: Final[Mapping[str, str]] = {
-    "pixmix+cutmix": "in which order PixMix and CutMix are composed (PixMix first here)",
+    "pixmix+cutmix": "in which order PixMix and CutMix are composed (PixMix first here)"
 }
 """Published compound -> what its source leaves unstated about it, beyond what is unstated about its parts."""
 

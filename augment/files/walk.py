@@ -298,9 +298,5 @@ def _inode(status: os.stat_result) -> tuple[int, int]:
 
 def _image_file(name: str, status: os.stat_result) -> ImageFile:
     return ImageFile(
-        name=name,
-        size=status.st_size,
-        mtime_ns=status.st_mtime_ns,
-        ctime_ns=status.st_ctime_ns,
-        inode=_inode(status),
+        name=name, size=status.st_size, mtime_ns=status.st_mtime_ns, ctime_ns=status.st_ctime_ns, inode=_inode(status)
     )

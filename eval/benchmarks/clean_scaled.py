@@ -56,10 +56,7 @@ def run(config: ScaledConfig, subject: Subject) -> BenchmarkOutcome:
     probabilities = softmax(logits[evaluated], temperature)
     confidence = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == labels[evaluated]
-    values = {
-        "rms": rms_calibration_error(confidence, correct),
-        "ece": expected_calibration_error(confidence, correct),
-    }
+    values = {"rms": rms_calibration_error(confidence, correct), "ece": expected_calibration_error(confidence, correct)}
     return BenchmarkOutcome(
         metrics={name: MetricValue(value, len(evaluated)) for name, value in values.items()},
         arrays={

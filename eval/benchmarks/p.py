@@ -14,12 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.benchmarks.contract import Arrays, Benchmark, EvaluationData, FileSource, Passes
-from eval.benchmarks.protocols.baselines import (
-    Baseline,
-    baseline_problem,
-    default_baseline,
-    own_baseline_source,
-)
+from eval.benchmarks.protocols.baselines import Baseline, baseline_problem, default_baseline, own_baseline_source
 from eval.benchmarks.protocols.checks import check_limit, check_names
 from eval.benchmarks.protocols.consistency import RATES, consistency_outcome
 from eval.benchmarks.protocols.published import (
@@ -36,13 +31,7 @@ from eval.inference.predict import ImageSet, predict_sets
 from eval.inference.sampling import chosen_indices, limit_notes
 from eval.inference.subject import Subject
 from eval.perturbations.frames import perturb
-from eval.perturbations.p.registry import (
-    PERTURBATIONS,
-    Weather,
-    benchmark_perturbations,
-    num_frames,
-    sequence_stem,
-)
+from eval.perturbations.p.registry import PERTURBATIONS, Weather, benchmark_perturbations, num_frames, sequence_stem
 from eval.published_files.arrays import CIFAR, cifar_perturbations
 from eval.published_files.sets import PublishedSet
 from eval.published_files.videos import video_perturbations

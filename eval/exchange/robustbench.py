@@ -86,11 +86,4 @@ def write(outcomes: Outcomes, about: About) -> str:
     return json.dumps(document, indent=2) + "\n"
 
 
-SUITE: Final = Suite(
-    name="robustbench",
-    title="RobustBench",
-    unit="percent",
-    differs="",
-    write=write,
-    read=read,
-)
+SUITE: Final = Suite(name="robustbench", title="RobustBench", unit="percent", differs="", write=write, read=read)

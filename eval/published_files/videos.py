@@ -19,12 +19,7 @@ Decoder = Callable[[Path], NDArray[np.uint8]]
 
 
 def video_perturbations(
-    folder: Path,
-    classes: Sequence[str],
-    *,
-    kinds: Sequence[str],
-    difficulty: int = 1,
-    decoder: Decoder | None = None,
+    folder: Path, classes: Sequence[str], *, kinds: Sequence[str], difficulty: int = 1, decoder: Decoder | None = None
 ) -> list[PublishedSet]:
     """Return the sequences of ImageNet-P, one set per perturbation, from `<kind>/<class>/*.mp4`.
 

@@ -100,12 +100,7 @@ def set_table(
         EvalError: If two values claim one seed.
     """
     specs = tuple(
-        ColumnSpec(
-            key=f"{column}/{label}",
-            column=column,
-            group=_plain_label(column),
-            label=label,
-        )
+        ColumnSpec(key=f"{column}/{label}", column=column, group=_plain_label(column), label=label)
         for column in columns
         for label in across
     )

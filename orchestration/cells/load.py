@@ -98,11 +98,7 @@ def load_sweep_file(name_or_path: str) -> SweepFile:
 
 
 def load_sweep(
-    name_or_path: str,
-    *,
-    size: Size = "full",
-    overrides: Overrides | None = None,
-    catalogue: Catalogue | None = None,
+    name_or_path: str, *, size: Size = "full", overrides: Overrides | None = None, catalogue: Catalogue | None = None
 ) -> ResolvedSweep:
     """Load a sweep in one of its sizes, its cells resolved and checked.
 
@@ -132,11 +128,7 @@ def full_size(resolved: ResolvedSweep) -> ResolvedSweep:
 
 
 def read_sweep(
-    name_or_path: str,
-    *,
-    size: Size = "full",
-    overrides: Overrides | None = None,
-    catalogue: Catalogue | None = None,
+    name_or_path: str, *, size: Size = "full", overrides: Overrides | None = None, catalogue: Catalogue | None = None
 ) -> Sweep:
     """Read a sweep in one of its sizes without resolving its cells, for what only shows its rows and columns.
 

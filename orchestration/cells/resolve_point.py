@@ -264,10 +264,7 @@ class CellResolver(Configuration):
     ) -> ResolvedCell:
         return ResolvedCell(
             cell=Cell(
-                row=self.row,
-                recipe=str(self.value("recipe")),
-                params=self.group("params"),
-                train=self.group("train"),
+                row=self.row, recipe=str(self.value("recipe")), params=self.group("params"), train=self.group("train")
             ),
             config=config,
             train_key=train_key(identity, config),

@@ -32,12 +32,7 @@ TUNER_END_S = 60.0
 
 
 def execute(
-    plan: Plan,
-    *,
-    store: ResultsStore,
-    options: RunOptions,
-    observer: RunObserver,
-    pool: GroupPool | None = None,
+    plan: Plan, *, store: ResultsStore, options: RunOptions, observer: RunObserver, pool: GroupPool | None = None
 ) -> RunOutcome:
     """Run what is missing of a plan until every cell is done, failed or set aside.
 

@@ -106,10 +106,7 @@ def run_tuner(driver: Driver, scratch: str) -> None:
         tune.with_resources(cell_trial, TRIAL_RESOURCES),
         tune_config=tune.TuneConfig(search_alg=CellSearcher(driver), num_samples=-1, reuse_actors=True),
         run_config=tune.RunConfig(
-            name="trials",
-            storage_path=scratch,
-            verbose=0,
-            failure_config=tune.FailureConfig(max_failures=0),
+            name="trials", storage_path=scratch, verbose=0, failure_config=tune.FailureConfig(max_failures=0)
         ),
     )
     with keeping_trial_processes():

@@ -99,13 +99,7 @@ class Choice:
             check_effect(name, kinds, severities, side=side, channels=channels)
         except ValueError as error:
             raise InputError("options", [Mistake(where="--kinds", text=str(error))]) from error
-        return Choice(
-            family=name,
-            kinds=kinds,
-            severities=severities,
-            frost=self.frost,
-            seed=self.seed,
-        )
+        return Choice(family=name, kinds=kinds, severities=severities, frost=self.frost, seed=self.seed)
 
 
 def generate(dataset: str, choice: Choice, settings: Settings, *, threads: int = 1) -> Iterator[dict[str, Any]]:

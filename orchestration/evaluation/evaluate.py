@@ -148,10 +148,7 @@ def load_network_dataset(path: Path) -> str | None:
 
 
 def make_requests(
-    benchmarks: Mapping[str, Mapping[str, object]],
-    assumed: Normalisation | None = None,
-    *,
-    dataset: str | None = None,
+    benchmarks: Mapping[str, Mapping[str, object]], assumed: Normalisation | None = None, *, dataset: str | None = None
 ) -> tuple[BenchmarkRequest, ...]:
     """Return requests with full parameters and a key each; what is assumed of foreign weights is part of the key.
 

@@ -113,12 +113,7 @@ def rendered_grid(tables: Sequence[Table]) -> dict[str, str]:
 
 
 def sync_sweeps(
-    names: tuple[str, ...],
-    *,
-    size: Size,
-    settings: Settings,
-    store: FileStore,
-    overrides: Overrides | None = None,
+    names: tuple[str, ...], *, size: Size, settings: Settings, store: FileStore, overrides: Overrides | None = None
 ) -> dict[str, int]:
     """Rebuild the tracking of sweeps from the store; return how many recorded cells each has.
 

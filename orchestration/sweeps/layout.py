@@ -33,13 +33,7 @@ def laid_out(sweep: Sweep, observations: Iterable[Observation], *, columns: Sequ
         if corner == across_name:
             corner, across_name = axes.rows, axes.columns
         return pair_grid(
-            shown_title(sweep),
-            list(down),
-            list(across),
-            columns,
-            observations,
-            corner=corner,
-            across_name=across_name,
+            shown_title(sweep), list(down), list(across), columns, observations, corner=corner, across_name=across_name
         )
     if layout == "sets":
         return set_table(shown_title(sweep), sweep.details, sweep.rows, columns, observations)

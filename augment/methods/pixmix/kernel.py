@@ -58,15 +58,7 @@ def pixmix_batch(  # type: ignore[no-untyped-def]
                 _crop(mixing_images[mixing_index[index]], top[index], left[index], height, width, other)
             else:
                 apply_operation(
-                    partner[index, step],
-                    argument[index, step],
-                    source,
-                    other,
-                    height,
-                    width,
-                    channels,
-                    centres,
-                    padded,
+                    partner[index, step], argument[index, step], source, other, height, width, channels, centres, padded
                 )
             if step == 0:
                 _mix_first(started, other, mixing[index, step], a[index, step], b[index, step], current)

@@ -15,12 +15,7 @@ from eval.report import BenchmarkOutcome
 
 
 def recompute(
-    name: str,
-    params: Mapping[str, object],
-    recorded: BenchmarkOutcome,
-    *,
-    data_root: Path | None = None,
-    seed: int = 0,
+    name: str, params: Mapping[str, object], recorded: BenchmarkOutcome, *, data_root: Path | None = None, seed: int = 0
 ) -> BenchmarkOutcome:
     """Return the outcome of a benchmark, computed again from the predictions in a recorded one.
 

@@ -17,11 +17,7 @@ from eval.corruptions.taps import border_index, correlate
 @corruption(
     group="blur",
     semantics=2,
-    parameters={
-        32: each(0.4, 0.6, 0.7, 0.8, 1.0),
-        64: each(0.5, 0.75, 1, 1.25, 1.5),
-        224: each(1, 2, 3, 4, 6),
-    },
+    parameters={32: each(0.4, 0.6, 0.7, 0.8, 1.0), 64: each(0.5, 0.75, 1, 1.25, 1.5), 224: each(1, 2, 3, 4, 6)},
     is_random=False,
     is_extra=True,
 )

@@ -74,11 +74,7 @@ def pixelate(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
 @corruption(
     group="digital",
     semantics=1,
-    parameters={
-        32: each(80, 65, 58, 50, 40),
-        64: each(65, 58, 50, 40, 25),
-        224: each(25, 18, 15, 10, 7),
-    },
+    parameters={32: each(80, 65, 58, 50, 40), 64: each(65, 58, 50, 40, 25), 224: each(25, 18, 15, 10, 7)},
     is_random=False,
 )
 def jpeg_compression(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:

@@ -114,11 +114,7 @@ def gaussian_noise(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.ui
 @corruption(
     group="noise",
     semantics=1,
-    parameters={
-        32: each(500, 250, 100, 75, 50),
-        64: each(250, 100, 50, 30, 15),
-        224: each(60, 25, 12, 5, 3),
-    },
+    parameters={32: each(500, 250, 100, 75, 50), 64: each(250, 100, 50, 30, 15), 224: each(60, 25, 12, 5, 3)},
 )
 def shot_noise(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Count photons, so many at white."""

@@ -39,11 +39,7 @@ def checkerboard_cutout(images: NDArray[np.uint8], setting: Setting) -> NDArray[
     return np.asarray(np.where(hole[..., None], np.uint8(GREY), images))
 
 
-@corruption(
-    group="weather",
-    semantics=1,
-    parameters={32: each(0.7, 3.5, 5.6, 6.3, 7), 224: each(1, 2, 3, 5, 6)},
-)
+@corruption(group="weather", semantics=1, parameters={32: each(0.7, 3.5, 5.6, 6.3, 7), 224: each(1, 2, 3, 5, 6)})
 def sparkles(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Let five white stars of radius 0.01 v S shine over the image."""
     height, width = images.shape[1:3]

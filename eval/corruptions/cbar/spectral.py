@@ -57,11 +57,7 @@ def blue_noise_sample(images: NDArray[np.uint8], setting: Setting) -> NDArray[np
     return np.asarray(images * kept[..., None], dtype=np.uint8)
 
 
-@corruption(
-    group="noise",
-    semantics=1,
-    parameters={32: each(2.5, 4, 5.5, 6.5, 7), 224: each(1, 2, 3, 4, 5)},
-)
+@corruption(group="noise", semantics=1, parameters={32: each(2.5, 4, 5.5, 6.5, 7), 224: each(1, 2, 3, 4, 5)})
 def brownish_noise(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Add smooth noise with a deviation of 6.4 v levels, independent per channel."""
     height, width, channels = images.shape[1:]

@@ -54,11 +54,7 @@ def caustics(time: Floats, size: Floats, height: int, width: int) -> Floats:
     return gaussian_filter(light[..., None], 1.0, mode="reflect")[..., 0]
 
 
-@corruption(
-    group="weather",
-    semantics=1,
-    parameters={224: each(2.35, 3.2, 4.9, 6.6, 9.15)},
-)
+@corruption(group="weather", semantics=1, parameters={224: each(2.35, 3.2, 4.9, 6.6, 9.15)})
 def caustic_refraction(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Look through rippled water: refraction by its slope, up to 0.05 v S px, and light by 0.2 v times the slope."""
     height, width = images.shape[1:3]
@@ -102,12 +98,7 @@ def pinch_and_twirl(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.u
     return truncated(np.asarray(_twirl(images.astype(np.float64), angles, cell, severity * 0.04 + 0.1)))
 
 
-@corruption(
-    group="blur",
-    semantics=1,
-    parameters={32: each(2.8, 3.6, 4.4, 5.2, 6)},
-    is_random=False,
-)
+@corruption(group="blur", semantics=1, parameters={32: each(2.8, 3.6, 4.4, 5.2, 6)}, is_random=False)
 def circular_motion_blur(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Average 21 rotations within 1.5 v degrees either way, the middle ones weighing more; black outside."""
     place = np.linspace(-1, 1, TURNS)

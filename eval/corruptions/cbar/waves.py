@@ -28,12 +28,7 @@ def single_frequency_greyscale(images: NDArray[np.uint8], setting: Setting) -> N
     return truncated(images + setting.parameters[0] * 19.6 * wave[..., None])
 
 
-@corruption(
-    group="noise",
-    semantics=1,
-    parameters={224: each(3, 5, 8, 9, 10)},
-    is_thresholded=True,
-)
+@corruption(group="noise", semantics=1, parameters={224: each(3, 5, 8, 9, 10)}, is_thresholded=True)
 def cocentric_sine_waves(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Add wavy rings around a random centre, a sawtooth of 12.8 v levels, alike in all channels."""
     height, width = images.shape[1:3]

@@ -99,13 +99,7 @@ def zigzag(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     return to_nearest(unit)
 
 
-@corruption(
-    group="digital",
-    semantics=1,
-    parameters={28: ((1, 0.1, 0.2),)},
-    is_random=False,
-    is_thresholded=True,
-)
+@corruption(group="digital", semantics=1, parameters={28: ((1, 0.1, 0.2),)}, is_random=False, is_thresholded=True)
 def canny_edges(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Replace the image by its edges, white on black."""
     sigma, low, high = setting.parameters

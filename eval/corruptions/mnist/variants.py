@@ -33,12 +33,7 @@ def shot_noise(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]
     return add_noise(images, noise_table(shot_cumulative, setting.parameters[0]), setting.draws)
 
 
-@corruption(
-    group="noise",
-    semantics=1,
-    parameters={28: ((0.17,),)},
-    is_thresholded=True,
-)
+@corruption(group="noise", semantics=1, parameters={28: ((0.17,),)}, is_thresholded=True)
 def impulse_noise(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     """Turn 17 % of the values black or white."""
     return add_noise(images, noise_table(impulse_cumulative, setting.parameters[0]), setting.draws)

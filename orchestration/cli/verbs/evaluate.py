@@ -60,8 +60,7 @@ def evaluate(
     weights: WeightOptions,
     places: options.PlaceOptions,
     from_predictions: Annotated[
-        bool,
-        typer.Option("--from-predictions", help="Compute metrics from kept predictions, without the network."),
+        bool, typer.Option("--from-predictions", help="Compute metrics from kept predictions, without the network.")
     ] = False,
     suite: Suite = None,
     benchmarks: Benchmarks = None,
@@ -75,8 +74,7 @@ def evaluate(
         list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="benchmarks.pgd.steps=5. Repeatable.")
     ] = None,
     keep: Annotated[
-        bool,
-        typer.Option("--keep/--on-the-fly", help="Keep generated images in the cache, or make them when needed."),
+        bool, typer.Option("--keep/--on-the-fly", help="Keep generated images in the cache, or make them when needed.")
     ] = True,
     save: Annotated[
         Path | None, typer.Option("--save", help="Folder for the report and the compact predictions.")

@@ -76,12 +76,7 @@ def plan(
     if costs.calibrate:
         _calibrate(made, opened, machine)
     cost = estimate(
-        made,
-        store=store,
-        catalogue=resolved.catalogue,
-        machine=machine,
-        devices=costs.devices,
-        workers=sweep.workers,
+        made, store=store, catalogue=resolved.catalogue, machine=machine, devices=costs.devices, workers=sweep.workers
     )
     for line in cost.not_whole:
         echo_err(f"estimated without what is not whole: {line}")

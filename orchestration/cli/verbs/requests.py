@@ -17,30 +17,21 @@ def register(app: typer.Typer) -> None:
 
 
 def pause(
-    sweep: options.SweepName,
-    size: options.SizeOptions,
-    places: options.StorageOptions,
-    as_json: options.Json = False,
+    sweep: options.SweepName, size: options.SizeOptions, places: options.StorageOptions, as_json: options.Json = False
 ) -> int:
     """Ask every driver of a sweep to start no other cell until `resume`."""
     return _ask(sweep, size, places, "pause", as_json=as_json)
 
 
 def resume(
-    sweep: options.SweepName,
-    size: options.SizeOptions,
-    places: options.StorageOptions,
-    as_json: options.Json = False,
+    sweep: options.SweepName, size: options.SizeOptions, places: options.StorageOptions, as_json: options.Json = False
 ) -> int:
     """Take back a pause or a stop."""
     return _ask(sweep, size, places, None, as_json=as_json)
 
 
 def stop(
-    sweep: options.SweepName,
-    size: options.SizeOptions,
-    places: options.StorageOptions,
-    as_json: options.Json = False,
+    sweep: options.SweepName, size: options.SizeOptions, places: options.StorageOptions, as_json: options.Json = False
 ) -> int:
     """Ask every driver of a sweep to write checkpoints and end."""
     return _ask(sweep, size, places, "stop", as_json=as_json)

@@ -246,12 +246,7 @@ class Attempts:
         self._state.postpone(key, self._clock() + self._options.leases.poll_s)
 
     def _record(
-        self,
-        attempt: Attempt,
-        error_class: ErrorClass,
-        message: str,
-        decision: str,
-        failures: Sequence[RankFailure],
+        self, attempt: Attempt, error_class: ErrorClass, message: str, decision: str, failures: Sequence[RankFailure]
     ) -> None:
         ranks = [{"rank": one.rank, "message": one.message, "trace": one.trace} for one in failures]
         self._recorder.attempt(

@@ -69,13 +69,7 @@ class Driver:
             canary=options.canary and len(self._cells) > 1,
         )
         self._groups = GroupLifecycle(
-            pool,
-            self.state,
-            options,
-            observer,
-            keeps_groups=keeps_groups,
-            clock=lambda: self._clock(),
-            halt=self._halt,
+            pool, self.state, options, observer, keeps_groups=keeps_groups, clock=lambda: self._clock(), halt=self._halt
         )
         self._attempts = Attempts(
             self._cells,

@@ -20,13 +20,7 @@ class HeldLeases:
     """
 
     def __init__(
-        self,
-        store: Leases,
-        lock: threading.RLock,
-        *,
-        owner: str,
-        heartbeat_s: float,
-        on_lost: Callable[[str], None],
+        self, store: Leases, lock: threading.RLock, *, owner: str, heartbeat_s: float, on_lost: Callable[[str], None]
     ) -> None:
         self._store = store
         self._lock = lock

@@ -97,12 +97,7 @@ class UiServer:
 
 
 def serve_ui(
-    uri: str,
-    *,
-    port: int | None = None,
-    log: Path | None = None,
-    arguments: Sequence[str] = (),
-    host: str = LOOPBACK,
+    uri: str, *, port: int | None = None, log: Path | None = None, arguments: Sequence[str] = (), host: str = LOOPBACK
 ) -> UiServer:
     """Open the UI of a tracking store: a server on loopback for a file or database, the server itself for http(s).
 
