@@ -1,4 +1,4 @@
-"""`status` and `watch`: how far a sweep is, from what is recorded."""
+"""`status`, `watch`, `pause`, `resume`, `stop`: follow and steer a sweep from any terminal."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from orchestration.cells.cell import Plan, PlannedCell
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, echo_damage, emit
+from orchestration.errors import command
 from orchestration.planning.column_values import unfilled
 from orchestration.planning.costs.actual import ledger, ledger_text
 from orchestration.planning.lookup import recorded
@@ -23,7 +24,7 @@ from orchestration.store.contract import CellResult, ResultsStore
 
 def register(app: typer.Typer) -> None:
     """Add the verbs of this file."""
-    options.add_verbs(app, {"status": status, "watch": watch})
+    options.add_verbs(app, {"status": status, "watch": watch, "pause": pause, "resume": resume, "stop": stop})
 
 
 def status(choice: options.SweepOptions, places: options.PlaceOptions, as_json: options.Json = False) -> int:
@@ -115,3 +116,49 @@ def status_text(document: dict[str, Any]) -> str:
         lines.append(f"asked to {document['request']}")
     lines += [f"not complete: {line}" for line in document["not_complete"]]
     return "\n".join([*lines, columns(table, header=["cell", "row", "seed", "state", "missing", "detail"])])
+
+
+def pause(
+    sweep: options.SweepName,
+    size: options.SizeOptions,
+    places: options.StorageOptions,
+    as_json: options.Json = False,
+) -> int:
+    """Ask every driver of a sweep to start no other cell until `resume`."""
+    return _ask(sweep, size, places, "pause", as_json=as_json)
+
+
+def resume(
+    sweep: options.SweepName,
+    size: options.SizeOptions,
+    places: options.StorageOptions,
+    as_json: options.Json = False,
+) -> int:
+    """Take back a pause or a stop."""
+    return _ask(sweep, size, places, None, as_json=as_json)
+
+
+def stop(
+    sweep: options.SweepName,
+    size: options.SizeOptions,
+    places: options.StorageOptions,
+    as_json: options.Json = False,
+) -> int:
+    """Ask every driver of a sweep to write checkpoints and end."""
+    return _ask(sweep, size, places, "stop", as_json=as_json)
+
+
+def _ask(
+    sweep: str,
+    size: options.SizeOptions,
+    places: options.StorageOptions,
+    action: Literal["pause", "stop"] | None,
+    *,
+    as_json: bool,
+) -> int:
+    label = size.read(sweep).label
+    places.existing_store().request(label, action)
+    asked = f"drivers of '{label}' are asked to {action}" if action else f"drivers of '{label}' may go on"
+    fix = f"; take it back with: {command('resume')}" if action else ""
+    emit({"sweep": label, "request": action}, lambda: f"{asked}{fix}", as_json=as_json)
+    return EXIT_DONE
