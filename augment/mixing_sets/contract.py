@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from augment.errors import AugmentError
 from augment.files.published import Identified
+from augment.kernels.compiled import WarmUp
 
 Origin = Literal["procedural", "files", "trained"]
 
@@ -92,6 +93,8 @@ class MixingSet:
         files: Names of the files and folders in the data root that it is made from.
         look: Looks at the names of those files while planning and raises what building would raise; None where it is enough
             that they are there.
+        unstated: What the published sources leave unstated about it, and what was chosen here; "" for nothing.
+        kernels: Warm-up calls of the kernels that its source uses.
         code: What identifies the code of a plug-in, filled in by the look-up; None for what is built in.
     """
 
@@ -110,4 +113,6 @@ class MixingSet:
     hidden: frozenset[str] = frozenset()
     files: Callable[[Any], tuple[str, ...]] = lambda config: ()
     look: Callable[[Any, Path], object] | None = None
+    unstated: str = ""
+    kernels: tuple[WarmUp, ...] = ()
     code: Mapping[str, str] | None = None

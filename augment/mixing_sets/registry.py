@@ -11,10 +11,8 @@ from augment.mixing_sets.contract import MixingSet, MixingSetError
 from augment.mixing_sets.from_files.folder import FOLDER
 from augment.mixing_sets.from_files.published import PIXMIX_IMAGES
 from augment.mixing_sets.from_files.random_images import RANDOM_IMAGES
-from augment.mixing_sets.procedural import dead_leaves, fractaldb, pixels
 from augment.mixing_sets.procedural.dead_leaves import DEAD_LEAVES
 from augment.mixing_sets.procedural.fractaldb import FRACTALDB
-from augment.mixing_sets.procedural.fractals import escape_time, flames
 from augment.mixing_sets.procedural.fractals.fractals import FRACTALS
 from augment.mixing_sets.procedural.spectrum.spectrum import SPECTRUM
 from augment.mixing_sets.procedural.stylegan import STYLEGAN
@@ -36,7 +34,7 @@ MIXING_SETS: Final[Mapping[str, MixingSet]] = {
 }
 
 MIXING_SET_KERNELS: Final[tuple[WarmUp, ...]] = tuple(
-    call for module in (pixels, flames, escape_time, dead_leaves, fractaldb) for call in module.WARM_UP
+    dict.fromkeys(call for mixing_set in MIXING_SETS.values() for call in mixing_set.kernels)
 )
 
 MIXING_SET_KIND: Final = Kind(

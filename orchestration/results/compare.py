@@ -1,7 +1,8 @@
 """Our table beside the published one: how near a row's recipe is to the published one, and what else differs between rows.
 
-A sweep in its full size without overrides *is* the published recipe, up to what the papers leave unsaid (`UNSTATED`). Any other
-edition is compared setting by setting with the full size of the same row, and each difference is a reason against comparing.
+A sweep in its full size without overrides *is* the published recipe, up to what the papers leave unstated (`unstated` of
+methods, datasets and mixing sets). Any other edition is compared setting by setting with the full size of the same row, and each
+difference is a reason against comparing.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from augment.compound import method_for
+from augment.mixing_sets.registry import mixing_set_for
 from eval.tables.compare import Recipe, against_baseline, compare
 from eval.tables.grid import Table
 from eval.tables.published.tables import published_table
@@ -18,18 +20,7 @@ from eval.tables.verdicts import ALPHA
 from orchestration.cells.checks.settings import described, differences, shown, spoken
 from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.resolved import ResolvedSweep
-
-UNSTATED: Final[Mapping[str, str]] = {
-    "fractals": "the hand-picked fractals (generated ones here)",
-    "fractaldb": "colour and number of FractalDB images",
-    "fvis": "networks and layers of the feature visualisations",
-    "resnet-fvis": "number of the feature visualisations",
-    "fractals-fvis": "the hand-picked fractals and visualisations (generated ones here)",
-    "imagenet": "the batch size on ImageNet (256 in the script, 512 in the paper)",
-    "places365": "batch, learning rate and hyper-parameters on Places365",
-    "mnist": "every part of the MNIST report's recipe",
-}
-"""Mixing set or dataset that a row names -> what its source leaves unstated about it; methods know theirs themselves."""
+from trainers.datasets.registry import dataset_for
 
 SHOWN_DIFFERENCES: Final = 6
 FACTORS_OF_A_ROW: Final = ("method", "method_params", "mixing_set", "outliers", "seed")
@@ -91,8 +82,8 @@ def unstated(cell: ResolvedCell) -> tuple[str, ...]:
     config = cell.config
     method = method_for(config.method)
     methods = [each.unstated for each in (method, *method.singles)]
-    names = [config.dataset, config.mixing_set.name if config.mixing_set else ""]
-    return tuple(dict.fromkeys(text for text in (*methods, *map(UNSTATED.get, names)) if text))
+    sets = [mixing_set_for(config.mixing_set.name).unstated] if config.mixing_set else []
+    return tuple(dict.fromkeys(text for text in (*methods, dataset_for(config.dataset).unstated, *sets) if text))
 
 
 def confounds(ours: ResolvedSweep, baseline: str) -> tuple[str, ...]:

@@ -81,6 +81,7 @@ class DatasetSpec:
         is_resident: Whether training images are decoded once and kept in memory; else they are decoded when needed.
         how_to_get: What a person does to get data that no command may download.
         left_out: A sentence on each kind of file in a user's folder that is not read, with names.
+        unstated: What the published sources leave unstated about training on it, and what was chosen here; "" for nothing.
         layout: "entry-point" for a plug-in whose reader is an entry point of `dreamgrid.datasets.read`.
         code: What identifies the code of a plug-in, filled in by the look-up; None for what is built in.
     """
@@ -104,6 +105,7 @@ class DatasetSpec:
     is_resident: bool = True
     how_to_get: str = ""
     left_out: tuple[str, ...] = ()
+    unstated: str = ""
     layout: Literal["", "entry-point"] = ""
     code: Mapping[str, str] | None = None
 

@@ -22,6 +22,7 @@ IMAGENET: Final = DatasetSpec(
     resize=256,
     is_resident=False,
     how_to_get="register with ImageNet, unpack both archives to DIR/imagenet/{train,val}/<class>/, as torchvision does",
+    unstated="the batch size on ImageNet (256 in the script, 512 in the paper)",
 )
 
 TINY_IMAGENET: Final = DatasetSpec(
@@ -57,4 +58,5 @@ PLACES365: Final = DatasetSpec(
     resize=256,
     is_resident=False,
     how_to_get="unpack places365standard_easyformat.tar in DIR, which gives DIR/places365_standard/{train,val}/<class>/",
+    unstated="batch, learning rate and hyper-parameters on Places365",
 )

@@ -64,6 +64,7 @@ def _dataset(
     source: str,
     sha256: tuple[str, ...] = ("",) * 4,
     packed_md5: tuple[str, ...] = ("",) * 4,
+    unstated: str = "",
 ) -> DatasetSpec:
     """Return one of the three; checksums in the order of `_NAMES`, of the files or of the packed ones that are published."""
     return DatasetSpec(
@@ -78,6 +79,7 @@ def _dataset(
         mean=(0.5,),
         std=(0.5,),
         source=source,
+        unstated=unstated,
         read=partial(_read, folder),
         download=partial(_download, folder),
         files=tuple(
@@ -93,6 +95,7 @@ MNIST: Final = _dataset(
     folder="MNIST",
     identity="sha256:09d9c50106a93c14b1c99b45352fb39f965a05109c94a632c226bc377bfa50e7",
     source="LeCun, Cortes, Burges: The MNIST database of handwritten digits",
+    unstated="every part of the MNIST report's recipe",
     sha256=(
         "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
         "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",

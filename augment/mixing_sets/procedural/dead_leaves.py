@@ -119,4 +119,5 @@ DEAD_LEAVES: Final = MixingSet(
     build=DeadLeavesSource,
     what="Squares of random colour and power-law size painted over each other.",
     source="Baradad et al. (NeurIPS 2021); mbaradad/learning_with_noise, dead_leaves",
+    kernels=WARM_UP,
 )

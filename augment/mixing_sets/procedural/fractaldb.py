@@ -239,4 +239,6 @@ FRACTALDB: Final = MixingSet(
     build=FractalDbSource,
     what="Affine systems found by filling rate, rendered in grey with random 3 x 3 stamps.",
     source="Kataoka et al. (ACCV 2020); hirokatsukataoka16/FractalDB-Pretrained-ResNet-PyTorch, settings of exe.sh",
+    unstated="colour and number of FractalDB images",
+    kernels=WARM_UP,
 )

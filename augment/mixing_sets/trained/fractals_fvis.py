@@ -69,4 +69,5 @@ FRACTALS_FVIS: Final = MixingSet(
     what="75.2 % fractals and 24.8 % feature visualisations, the proportion of the published folders.",
     source="andyzoujm/pixmix README (14,230 and 4,700 images)",
     content=lambda config, data_root: {"parts": {part.name: part.semantics for part in (FRACTALS, FVIS)}},
+    unstated="the hand-picked fractals and visualisations (generated ones here)",
 )

@@ -133,6 +133,7 @@ FVIS: Final = MixingSet(
     build=FvisSource,
     what="Feature visualisations of the first layers of trained networks, one channel each.",
     source="stands in for the OpenAI Microscope images of the PixMix paper; engine as tensorflow/lucid, channel objective",
+    unstated="networks and layers of the feature visualisations",
 )
 
 RESNET_FVIS: Final = MixingSet(
@@ -145,4 +146,5 @@ RESNET_FVIS: Final = MixingSet(
     build=FvisSource,
     what="Feature visualisations of the first layers of one residual network trained on the same dataset.",
     source="PixMix paper, supplement table 6; engine as tensorflow/lucid, channel objective",
+    unstated="number of the feature visualisations",
 )

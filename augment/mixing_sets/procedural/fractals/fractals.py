@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from augment.kernels.counters import SampleKeys, uniforms
 from augment.mixing_sets.contract import MixingSet, SetRequest
+from augment.mixing_sets.procedural import pixels
+from augment.mixing_sets.procedural.fractals import escape_time, flames
 from augment.mixing_sets.procedural.fractals.escape_time import render_escape
 from augment.mixing_sets.procedural.fractals.flames import render_flame
 from augment.mixing_sets.procedural.pixels import image_words, native_side, store, structure
@@ -115,4 +117,6 @@ FRACTALS: Final = MixingSet(
     build=FractalsSource,
     what="Colour iterated function systems, fractal flames and escape-time images, filtered for structure.",
     source="stands in for the hand-picked images of the PixMix paper, which have no generator",
+    unstated="the hand-picked fractals (generated ones here)",
+    kernels=(*pixels.WARM_UP, *flames.WARM_UP, *escape_time.WARM_UP),
 )
