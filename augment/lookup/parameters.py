@@ -18,6 +18,9 @@ SPELLED: Final[Mapping[Any, str]] = {
     int: "a whole number", float: "a number", str: "a text", bool: "true or false", NoneType: "null",
 }  # fmt: skip
 
+NO_FIT: Final = (ValueError, TypeError, ArithmeticError)
+"""What `coerce` raises: of "1/0" a ZeroDivisionError, of "1e400" an OverflowError."""
+
 PLURALS: Final[Mapping[Any, str]] = {int: "whole numbers", float: "numbers", str: "texts"}
 
 
@@ -69,7 +72,7 @@ def typed_values(
             continue
         try:
             values[name] = coerce(value, hints[name])
-        except (ValueError, TypeError, ZeroDivisionError):
+        except NO_FIT:
             rule = f"{name}{owner} must be {spelled(hints[name])}"
             mistakes.append(f"{rule}, but got {value!r}{_fix(value, hints[name])}")
     if mistakes:
@@ -108,6 +111,7 @@ def coerce(value: object, hint: Any) -> Any:
     Raises:
         ValueError: If it does not fit.
         TypeError: If it does not fit.
+        ArithmeticError: If it is written as a number that there is not, such as "1/0", or that is too large, such as "1e400".
     """
     origin, arguments = get_origin(hint), get_args(hint)
     if hint is Any:
@@ -146,11 +150,19 @@ def spelled(hint: Any) -> str:
 
 
 def _fix(value: object, hint: Any) -> str:
-    if get_origin(hint) is tuple and isinstance(value, int | float | str):
-        return f"; write [{value}]"
+    if get_origin(hint) is tuple and isinstance(value, int | float | str) and value != "":
+        return f"; write [{value}]" if _fits([value], hint) else ""
     if get_origin(hint) is Literal and isinstance(value, str):
         return did_you_mean(value, map(str, get_args(hint)))
     return ""
+
+
+def _fits(value: object, hint: Any) -> bool:
+    try:
+        coerce(value, hint)
+    except NO_FIT:
+        return False
+    return True
 
 
 def _first_that_fits(value: object, hints: tuple[Any, ...]) -> Any:
@@ -159,7 +171,7 @@ def _first_that_fits(value: object, hints: tuple[Any, ...]) -> Any:
     for hint in hints:
         try:
             return coerce(value, hint)
-        except (ValueError, TypeError, ZeroDivisionError):
+        except NO_FIT:
             continue
     raise TypeError(value)
 
