@@ -76,16 +76,7 @@ def file_hash(path: Path, *, algorithm: Algorithm = "sha256", cache: Path | None
 
 
 def named_files_hash(root: Path, names: Sequence[str], *, cache: Path | None = None) -> str:
-    """Return the hash of files that are no images, as `folder_hash` returns that of images.
-
-    Args:
-        root: Folder that the names are relative to.
-        names: The files, with forward slashes.
-        cache: As for `folder_hash`.
-
-    Raises:
-        ImageFolderError: If there is none, or one cannot be read.
-    """
+    """Return the hash of files that are no images, as `folder_hash` returns that of images."""
     files = [_facts_of(root / name, name) for name in sorted(names)]
     return folder_hash(ImageFolder(root=root, files=tuple(files), unread=()), cache=cache)
 

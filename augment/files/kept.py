@@ -83,11 +83,7 @@ def kept_facts(record: Path) -> dict[str, Any]:
 
 
 def check_file(path: Path, size: int, digest: str) -> None:
-    """Verify one file.
-
-    Raises:
-        DamagedFileError: If it is absent, or its size or digest is another one.
-    """
+    """Verify one file."""
     try:
         found = path.stat().st_size
         if found != size:
@@ -159,11 +155,7 @@ def _stamp(folder: Path, files: Mapping[str, tuple[int, str]]) -> str | None:
 
 
 def file_identity(path: Path) -> FileIdentity | None:
-    """Return what shows whether a file is still the one that was looked at; None while it may change without a trace.
-
-    Raises:
-        OSError: If there is no such file.
-    """
+    """Return what shows whether a file is still the one that was looked at; None while it may change without a trace."""
     status = path.stat()
     is_settled = time.time_ns() - status.st_mtime_ns > _SETTLED_NS
     return (str(path), status.st_size, status.st_mtime_ns, status.st_ino) if is_settled else None

@@ -146,11 +146,7 @@ def file_sha256(path: Path) -> str:
 
 
 def fetch_whole(uri: str, path: str, target: Path, sha256: str | None, fetch: Callable[[Path], None]) -> str:
-    """Fetch into a temporary file next to `target`, check it, rename it; return its SHA-256.
-
-    Raises:
-        StorageError: With reason "corrupt", if the SHA-256 is not the expected one.
-    """
+    """Fetch into a temporary file next to `target`, check it, rename it; return its SHA-256."""
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.parent / f"{TEMPORARY}{os.getpid()}-{os.urandom(6).hex()}"
     try:

@@ -55,11 +55,7 @@ def split(uri: str) -> tuple[str, str]:
 
 
 def check_storage(storage: Storage) -> None:
-    """Write, claim, read, list and delete a small object, as a preflight.
-
-    Raises:
-        StorageError: If one of them is refused, or the storage does not honour exclusive creation.
-    """
+    """Write, claim, read, list and delete a small object, as a preflight."""
     name = f"probe/{os.getpid()}-{os.urandom(6).hex()}"
     try:
         first, second = storage.write_exclusive(name, b"1"), storage.write_exclusive(name, b"2")

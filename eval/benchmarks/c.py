@@ -80,11 +80,7 @@ def _check(kinds: tuple[str, ...], severities: tuple[int, ...], max_images: int 
 
 
 def run_published(config: PublishedCorruptionConfig, subject: Subject) -> BenchmarkOutcome:
-    """Evaluate a subject on the published files of C.
-
-    Raises:
-        EvalError: If files are missing, broken or of other images, or a logit is not finite.
-    """
+    """Evaluate a subject on the published files of C."""
     return evaluate_published(
         subject,
         "c",
@@ -97,11 +93,7 @@ def run_published(config: PublishedCorruptionConfig, subject: Subject) -> Benchm
 
 
 def run_generated(config: CorruptionConfig, subject: Subject) -> BenchmarkOutcome:
-    """Evaluate a subject on the corruptions of C, generated from its own test images.
-
-    Raises:
-        EvalError: If a logit is not finite, or the baseline or the images of frost are missing.
-    """
+    """Evaluate a subject on the corruptions of C, generated from its own test images."""
     frost = None if config.frost == "procedural" else frost_from_folder(subject.data_root / FROST)
     return evaluate_family(
         subject, "c", config.kinds, config.severities, config.max_images, baseline=config.baseline, frost=frost

@@ -64,11 +64,7 @@ class PublishedBarConfig(BarConfig):
 
 
 def run_published(config: PublishedBarConfig, subject: Subject) -> BenchmarkOutcome:
-    """Evaluate a subject on the published files of C-bar (for CIFAR: those that the published script writes).
-
-    Raises:
-        EvalError: If files are missing, broken or of other images, or a logit is not finite.
-    """
+    """Evaluate a subject on the published files of C-bar (for CIFAR: those that the published script writes)."""
     return evaluate_published(
         subject,
         "cbar",
@@ -80,11 +76,7 @@ def run_published(config: PublishedBarConfig, subject: Subject) -> BenchmarkOutc
 
 
 def run_generated(config: BarConfig, subject: Subject) -> BenchmarkOutcome:
-    """Evaluate a subject on the corruptions of C-bar, generated from its own test images.
-
-    Raises:
-        EvalError: If a logit is not finite.
-    """
+    """Evaluate a subject on the corruptions of C-bar, generated from its own test images."""
     kinds = config.chosen(min(subject.images.shape[1:3]))
     return evaluate_family(subject, "cbar", kinds, config.severities, config.max_images)
 

@@ -37,22 +37,14 @@ class MnistCorruptionConfig:
 
 
 def run_published(config: MnistCorruptionConfig, subject: Subject) -> BenchmarkOutcome:
-    """Evaluate a subject on the published files of MNIST-C.
-
-    Raises:
-        EvalError: If files are missing, broken or of other images, or a logit is not finite.
-    """
+    """Evaluate a subject on the published files of MNIST-C."""
     sets = mnist_corruptions(folder_of(subject, "mnist-c"), subject.labels, kinds=config.kinds)
     outcome = errors_only(evaluate_corruptions(subject, limited(sets, config.max_images, subject), baseline=None))
     return replace(outcome, notes={**outcome.notes, **set_limit_notes(sets, config.max_images)})
 
 
 def run_generated(config: MnistCorruptionConfig, subject: Subject) -> BenchmarkOutcome:
-    """Evaluate a subject on the corruptions of MNIST-C, generated from its own test images.
-
-    Raises:
-        EvalError: If a logit is not finite.
-    """
+    """Evaluate a subject on the corruptions of MNIST-C, generated from its own test images."""
     return errors_only(evaluate_family(subject, "mnist-c", config.kinds, (1,), config.max_images))
 
 

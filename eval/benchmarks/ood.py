@@ -77,11 +77,7 @@ class GeneratedOutlierConfig(OutlierConfig):
 
 
 def run_generated(config: GeneratedOutlierConfig, subject: Subject) -> BenchmarkOutcome:
-    """Evaluate a subject against drawn outliers.
-
-    Raises:
-        EvalError: If a logit is not finite.
-    """
+    """Evaluate a subject against drawn outliers."""
     indices = chosen_indices(subject, config.max_images)
     sets = [_set(subject, name, len(indices), config.repeats, {}) for name in config.sets]
     return _evaluate(subject, indices, sets, score=config.score, repeats=config.repeats)
@@ -155,11 +151,7 @@ def _images(subject: Subject, name: str, left_out: dict[str, str]) -> NDArray[np
 
 
 def check_overlap(outliers: NDArray[np.uint8], inside: NDArray[np.uint8]) -> None:
-    """Refuse an outlier set that holds test images.
-
-    Raises:
-        EvalError: If more than 1 % of the outliers are test images, byte by byte.
-    """
+    """Refuse an outlier set that holds test images."""
     known = {hash(image.tobytes()) for image in inside}
     shared = sum(hash(image.tobytes()) in known for image in outliers)
     if shared > LARGEST_OVERLAP * len(outliers):

@@ -70,11 +70,7 @@ class PerturbationConfig:
 
 
 def run_published(config: PerturbationConfig, subject: Subject) -> BenchmarkOutcome:
-    """Evaluate a subject on the published sequences of P.
-
-    Raises:
-        EvalError: If files are missing or broken, or a logit is not finite.
-    """
+    """Evaluate a subject on the published sequences of P."""
     folder, kinds = folder_of(subject, "p"), config.chosen
     sets: Sequence[PublishedSet]
     if subject.dataset in CIFAR:
@@ -89,11 +85,7 @@ def run_published(config: PerturbationConfig, subject: Subject) -> BenchmarkOutc
 
 
 def run_generated(config: PerturbationConfig, subject: Subject) -> BenchmarkOutcome:
-    """Evaluate a subject on sequences that are generated from its own test images, streamed.
-
-    Raises:
-        EvalError: If a logit is not finite or the baseline is unknown.
-    """
+    """Evaluate a subject on sequences that are generated from its own test images, streamed."""
     indices = chosen_indices(subject, config.max_images)
     sets = [_generated(subject, kind, indices, config.difficulty) for kind in config.chosen]
     outcome = _evaluate(subject, sets, config, config.baseline)

@@ -122,11 +122,7 @@ def run(config: PgdConfig, subject: Subject) -> BenchmarkOutcome:
 
 
 def run_reference(config: ReferencePgdConfig, subject: Subject) -> BenchmarkOutcome:
-    """Evaluate a subject under the published script's wider attack.
-
-    Raises:
-        EvalError: If a loss is not finite.
-    """
+    """Evaluate a subject under the published script's wider attack."""
 
     def attack(images: torch.Tensor, labels: torch.Tensor, indices: NDArray[np.int64], restart: int) -> Attack:
         size = {"epsilon": config.epsilon, "step_size": config.step_size}

@@ -47,11 +47,7 @@ def benchmark_for(name: str) -> Benchmark:
 
 
 def added_benchmarks() -> dict[str, Benchmark]:
-    """Return the benchmarks that installed packages add.
-
-    Raises:
-        EvalError: If an entry point cannot be loaded, is no `Benchmark`, or its name is taken.
-    """
+    """Return the benchmarks that installed packages add."""
     return BENCHMARK_KIND.added()
 
 

@@ -47,26 +47,12 @@ class Comparison:
 
 
 def is_better(row: Sample, other: Sample, *, text: str, by: float = 0.0) -> Comparison:
-    """Compare: is `row` lower than `other` by more than a margin?
-
-    Args:
-        row: Lower is better.
-        other: What it is compared with.
-        text: Names of what is compared.
-        by: Margin.
-    """
+    """Compare: is `row` lower than `other` by more than a margin?"""
     return _compared(row, other, by, text, is_near=False)
 
 
 def is_near(row: Sample, other: Sample, *, text: str, within: float = 0.0) -> Comparison:
-    """Compare: is `row` at most so much higher than `other`? Equal printed numbers count as near.
-
-    Args:
-        row: Lower is better.
-        other: What it is compared with.
-        text: Names of what is compared.
-        within: Margin.
-    """
+    """Compare: is `row` at most so much higher than `other`? Equal printed numbers count as near."""
     return _compared(row, other, -within, text, is_near=True)
 
 

@@ -29,9 +29,6 @@ def read_lines(text: str) -> tuple[list[str], list[dict[str, str]]]:
 
     Cells are separated by what the head has most of: commas, semicolons or tabs. Columns at the end that have neither a name nor
     a value, as spreadsheets add them, are left out.
-
-    Raises:
-        EvalError: If the text is no CSV, a column is named twice, or a line has more cells than the head.
     """
     lines = io.StringIO(text.removeprefix("\ufeff"), newline=None)  # any of the three ends of lines
     first = next((line for line in lines if line.strip()), "")
@@ -75,9 +72,6 @@ def parse_number(text: str, name: str, **about: Any) -> Number:
 
     Deviations are written "87.19 ± 0.33", "87.19+/-0.33", "$87.19 \\pm 0.33$" or "87.19 (0.33)"; "87.19(33)" is refused, since
     33 may be of the last digits.
-
-    Raises:
-        EvalError: If the text is no number, or its deviation may mean two things.
     """
     found = _NUMBER.fullmatch(text.strip().removeprefix("$").removesuffix("$"))
     if found is None:

@@ -23,11 +23,7 @@ _LARGEST: Final[Mapping[str, float]] = MappingProxyType({"percent": 100.0, "frac
 
 
 def suite_for(name: str) -> Suite:
-    """Return a suite by name.
-
-    Raises:
-        EvalError: If there is none of that name.
-    """
+    """Return a suite by name."""
     if name not in SUITES:
         raise EvalError(f"unknown suite {name!r}{nearest(name, SUITES)}")
     return SUITES[name]

@@ -112,11 +112,7 @@ def clean_predictions(subject: Subject, indices: NDArray[np.int64]) -> Predictio
 
 
 def predict_logits(subject: Subject, image_set: ImageSet) -> NDArray[np.float32]:
-    """Return the full logits on one set, (N, K) float32, in order, on every worker; nothing is checked for being finite.
-
-    Raises:
-        EvalError: If the network has another number of classes.
-    """
+    """Return the full logits on one set, (N, K) float32, in order, on every worker; nothing is checked for being finite."""
     batches = own_batches(subject, len(image_set))
     first = batches[0][0] if batches else 0
     local = np.empty((sum(stop - start for start, stop in batches), subject.num_classes), dtype=np.float32)

@@ -117,11 +117,7 @@ def _decoded(paths: list[Path], side: int, preprocessing: Preprocessing) -> Call
 
 
 def read_image(path: Path, side: int, preprocessing: Preprocessing) -> NDArray[np.uint8]:
-    """Return a stored image as (side, side, 3) uint8: resized if asked for, then cut out of the middle.
-
-    Raises:
-        PublishedFilesError: If the file is no whole image, or is smaller than the crop.
-    """
+    """Return a stored image as (side, side, 3) uint8: resized if asked for, then cut out of the middle."""
     try:
         image = decode_image(path)
     except (OSError, UndecodableImage) as error:

@@ -42,11 +42,7 @@ class PublishedSet:
 
 
 def need_folder(folder: Path, what: str) -> None:
-    """Check that a folder of published files is there.
-
-    Raises:
-        PublishedFilesError: If not.
-    """
+    """Check that a folder of published files is there."""
     if not folder.is_dir():
         raise PublishedFilesError(
             f"{what} are read from the folder '{folder}', which does not exist; unpack the published archive there"
@@ -54,11 +50,7 @@ def need_folder(folder: Path, what: str) -> None:
 
 
 def need_files(folder: Path, names: Iterable[str], what: str) -> None:
-    """Check that files are there, all at once.
-
-    Raises:
-        PublishedFilesError: Names everything that is missing.
-    """
+    """Check that files are there, all at once."""
     need_folder(folder, what)
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
@@ -66,11 +58,7 @@ def need_files(folder: Path, names: Iterable[str], what: str) -> None:
 
 
 def check_md5(path: Path, expected: str | None) -> None:
-    """Compare a file with its published MD5, where there is one; an unchanged file is read once.
-
-    Raises:
-        PublishedFilesError: If they differ.
-    """
+    """Compare a file with its published MD5, where there is one; an unchanged file is read once."""
     if expected is None:
         return
     found = file_hash(path, algorithm="md5")

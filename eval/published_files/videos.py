@@ -62,11 +62,7 @@ def _videos(folder: Path) -> tuple[str, ...]:
 
 
 def installed_decoder() -> Decoder:
-    """Return a decoder of an installed library.
-
-    Raises:
-        PublishedFilesError: If there is none.
-    """
+    """Return a decoder of an installed library."""
     if importlib.util.find_spec("cv2"):
         return _read_with_opencv
     if importlib.util.find_spec("av"):

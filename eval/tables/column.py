@@ -99,11 +99,7 @@ class Column:
 
 
 def parse_column(text: str) -> Column:
-    """Return the column that a text such as "c-generated/error" or "c/error/fog" names.
-
-    Raises:
-        EvalError: If it names no benchmark, no metric of that benchmark, or a detail where there is none.
-    """
+    """Return the column that a text such as "c-generated/error" or "c/error/fog" names."""
     column = Column.of(text)
     check_column(column)
     return column

@@ -28,10 +28,6 @@ def benchmark_request(resolver: Resolver, name: str, given: Mapping[str, Any], d
         name: Name of the benchmark.
         given: Parameters that differ from the defaults.
         dataset: The dataset.
-
-    Raises:
-        EvalError: If a parameter is unknown or does not fit, or not the dataset's images, or files are there that cannot be read.
-        CorruptData: If files of a dataset are there that cannot be read.
     """
     catalogue = resolver.catalogue
     benchmark, params = benchmark_for(name), full_params(name, given)

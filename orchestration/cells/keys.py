@@ -49,12 +49,7 @@ def plain(value: Any, *, where: str = "value") -> Any:
 
 
 def canonical_json(value: Any) -> str:
-    """Return the canonical JSON text of a value: sorted keys, no spaces, floats in their shortest exact form.
-
-    Raises:
-        ValueError: If a number is not finite.
-        TypeError: If a value has no canonical form.
-    """
+    """Return the canonical JSON text of a value: sorted keys, no spaces, floats in their shortest exact form."""
     return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 

@@ -44,11 +44,7 @@ class LoadedFile:
 
 
 def sweep_path(name_or_path: str) -> Path:
-    """Return the file of a built-in sweep, or the path of a user's own.
-
-    Raises:
-        InputError: If there is neither; names the nearest built-in sweep.
-    """
+    """Return the file of a built-in sweep, or the path of a user's own."""
     if name_or_path in SWEEPS:
         return SWEEPS[name_or_path]
     path = Path(name_or_path).expanduser()
@@ -62,11 +58,7 @@ def sweep_path(name_or_path: str) -> Path:
 
 
 def read_sweep_file(name_or_path: str) -> LoadedFile:
-    """Read a sweep file and check its shape.
-
-    Raises:
-        InputError: If it cannot be found, read, or understood as YAML.
-    """
+    """Read a sweep file and check its shape."""
     path = sweep_path(name_or_path)
     subject = f"sweep file {path.name}"
     try:

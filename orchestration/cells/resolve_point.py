@@ -200,13 +200,7 @@ class CellResolver(Configuration):
         )
 
     def _check_own(self, kept: Collection[str], family: Family, what: str) -> None:
-        """Refuse what a row sets itself and what changes nothing in it.
-
-        Args:
-            kept: First words of the settings that count.
-            family: The cells that the row names to build on.
-            what: What the row is.
-        """
+        """Refuse what a row sets itself and what changes nothing in it."""
         if self.origin[:2] != ("axes", "cells"):
             return
         own = {path: item.origin for path, item in self.settings.items() if _is_inside(item, self.origin)}

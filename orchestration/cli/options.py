@@ -128,11 +128,7 @@ class StorageOptions:
         return read_settings(**vars(self))
 
     def existing_store(self) -> FileStore:
-        """Open the results store of a verb that only reads.
-
-        Raises:
-            EnvironmentRefused: If it does not exist.
-        """
+        """Open the results store of a verb that only reads."""
         return open_existing_store(self.settings.storage)
 
 
@@ -160,18 +156,7 @@ class OpenSweep:
 
 
 def open_sweep(choice: SweepOptions, places: PlaceOptions, *, is_only_read: bool = False) -> OpenSweep:
-    """Load a sweep and open what it is read from.
-
-    Args:
-        choice: Which sweep.
-        places: Where results and data are.
-        is_only_read: Whether the verb only shows what the storage has: then it must exist.
-
-    Raises:
-        InputError: With every mistake of the options, or of the file.
-        EnvironmentRefused: If the storage does not exist.
-        StorageError: If it is not a storage location.
-    """
+    """Load a sweep and open what it is read from."""
     settings = places.settings
     resolved = choice.load(choice.sweep, builtin_catalogue(settings.data_root))
     store = open_existing_store(settings.storage) if is_only_read else open_store(settings.storage)

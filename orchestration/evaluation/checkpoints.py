@@ -79,9 +79,6 @@ def load_network(path: Path, *, config: JobConfig | None = None, reading: Readin
         path: A final checkpoint of ours, which knows its network, or a PyTorch file of tensors.
         config: Network and dataset for a file that does not say; required there.
         reading: What is said of the file.
-
-    Raises:
-        InputError: If the file cannot be read, its network is not named, or the weights do not fit.
     """
 
     reading = reading or Reading()
@@ -151,11 +148,7 @@ def _is_of(dataset: DatasetSpec, normalisation: Normalisation) -> bool:
 
 
 def _assumed(reading: Reading, stated: Normalisation | None, contents: Contents, dataset: DatasetSpec) -> Normalisation:
-    """Return how images are normalised: as the person says, as the file says, as for its training here, else as the dataset.
-
-    Raises:
-        InputError: If what the person says is no normalisation.
-    """
+    """Return how images are normalised: as the person says, as the file says, as for its training here, else as the dataset."""
 
     if reading.normalize is not None:
         try:
@@ -175,9 +168,6 @@ def published_network(config: JobConfig) -> LoadedNetwork:
     """Build a network with the published weights that its options name.
 
     The hash is that of the weights, since they come from no file of the user's.
-
-    Raises:
-        TrainingError: If the weights cannot be had.
     """
 
     model = build_classifier(config, dataset_for(config.dataset))
@@ -213,11 +203,7 @@ def _device() -> torch.device:
 
 
 def subject_of(network: LoadedNetwork, settings: Settings, *, keep_generated: bool = True) -> Subject:
-    """Return a network with the test images of its dataset, ready to be evaluated in this process.
-
-    Raises:
-        DataError: If the dataset is missing or broken.
-    """
+    """Return a network with the test images of its dataset, ready to be evaluated in this process."""
 
     device = _device()
     test = shared_split(network.dataset, "test", settings.data_root, settings.cache_dir)

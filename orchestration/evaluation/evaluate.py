@@ -60,12 +60,7 @@ class Evaluation:
 
 
 def network_config(model: str | None, dataset: str | None, *, weights: str | None = None) -> JobConfig | None:
-    """Return the configuration that names a network and its dataset, or None where neither is named.
-
-    Raises:
-        InputError: If only one of the two is named.
-        TrainingError: If a name is unknown.
-    """
+    """Return the configuration that names a network and its dataset, or None where neither is named."""
 
     if model is None and dataset is None:
         return None
@@ -113,11 +108,7 @@ def open_network(
 
 
 def _published_config(checkpoint: str, dataset: str, reading: Reading | None) -> JobConfig:
-    """Return the configuration of a network of torchvision with its ImageNet weights.
-
-    Raises:
-        InputError: If the dataset does not have their 1000 classes, or options are given that are for files.
-    """
+    """Return the configuration of a network of torchvision with its ImageNet weights."""
     config = network_config(checkpoint, dataset, weights="imagenet1k-v1")
     assert config is not None
     mistakes = []

@@ -52,11 +52,6 @@ def compare_collection(name: str, data_root: Path) -> str:
 
     Returns:
         What was compared, or "" where no archive is kept.
-
-    Raises:
-        ArchiveError: If an archive is not the published one, or a file differs.
-        ImageFolderError: If a file cannot be read.
-        OSError: If the note cannot be written.
     """
     collection = COLLECTIONS.get(name)
     kept = (
@@ -124,11 +119,7 @@ def _devkit(data_root: Path) -> Path | None:
 
 @lru_cache(maxsize=1)
 def _validation_classes(devkit: Path | None) -> tuple[str, ...]:
-    """Return the class folder of each validation image, in the order of their numbers, from the published development kit.
-
-    Raises:
-        ArchiveError: If the kit is not the published one.
-    """
+    """Return the class folder of each validation image, in the order of their numbers, from the published development kit."""
     assert devkit is not None
     found = file_hash(devkit, algorithm="md5")
     if found != DEVKIT_MD5:

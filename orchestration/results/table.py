@@ -43,7 +43,6 @@ def sweep_table(resolved: ResolvedSweep, results: Mapping[str, CellResult]) -> T
     Args:
         resolved: The sweep (no union) with its cells.
         results: Train key -> what is recorded.
-
     """
     return laid_out(resolved.sweep, _observations(resolved, results), columns=_columns(resolved))
 

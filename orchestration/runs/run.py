@@ -67,11 +67,6 @@ def run_sweep(
         mode: "cached", "retry", "force" or "read-only"; see `orchestration.planning.plan.make_plan`.
         options: Fields of `RunOptions` that differ from their defaults.
         observers: Listeners: the display, the tracker.
-
-    Raises:
-        InputError: If its data are missing; nothing was started then.
-        EnvironmentRefused: If the tracking server does not answer; nothing was started then.
-        ClusterError: If Ray cannot be reached.
     """
     plan = make_plan(resolved, store=store, mode=mode, checkpoints=settings.checkpoints)
     if plan.to_run and plan.missing_data:

@@ -69,13 +69,7 @@ class Look:
 
 
 def look_at(tables: Sequence[Table], evaluated: Sequence[EvaluatedClaim], sweep: Sweep) -> Look:
-    """Return what is undecided: entries against published numbers, or claims where no entry can be compared.
-
-    Args:
-        tables: Tables compared at the corrected level.
-        evaluated: Claims evaluated at the corrected level.
-        sweep: The sweep that they are of.
-    """
+    """Return what is undecided: entries against published numbers, or claims where no entry can be compared."""
     undecided: dict[str, list[str]] = {}
     verdicts = 0
     for table in tables:

@@ -118,9 +118,6 @@ class Reader:
         """Return a result unless there are reports on a later checkpoint whose training record is gone.
 
         A training is recorded before the reports on it, so that the result is no longer that of the newest checkpoint.
-
-        Raises:
-            CorruptRecordError: If there are.
         """
         for path in self._orphans.get(key, ()):
             found = self._storage.stat(path)
@@ -192,12 +189,7 @@ class Reader:
         return {name.removesuffix(".json"): self._report(f"{folder}/{name}") for name in names}
 
     def bundle(self, folder: str) -> tuple[bytes, Mapping[str, bytes]]:
-        """Return the texts of a training record and of the reports that were recorded with it.
-
-        Raises:
-            MissingObjectError: If no training is recorded there.
-            CorruptRecordError: If the file is not whole.
-        """
+        """Return the texts of a training record and of the reports that were recorded with it."""
         path = f"{folder}/{_TRAINING}"
         data = self._storage.read_bytes(path)
         try:

@@ -165,11 +165,7 @@ def _check_success(report: MetricReport) -> None:
 
 
 def checked_key(name: str) -> str:
-    """Return a train key or benchmark key.
-
-    Raises:
-        StoreError: If it could not be the name of a file.
-    """
+    """Return a train key or benchmark key."""
     if not _NAME.fullmatch(name):
         raise StoreError(
             f"keys must be at most 200 letters, digits, '_', '-' and '.', but found {name!r:.80}; "

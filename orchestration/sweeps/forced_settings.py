@@ -26,12 +26,7 @@ Forced = Callable[[str], Mapping[str, Setting]]
 
 
 def overruled_mistakes(listed: Sequence[Listed], forced: Forced) -> list[tuple[Path, str]]:
-    """Return a mistake (place, text) for each forced setting that rows claim to be another.
-
-    Args:
-        listed: The cells whose rows are shown.
-        forced: What a size and options force on the cells of a row.
-    """
+    """Return a mistake (place, text) for each forced setting that rows claim to be another."""
     if not any(forced(row) for row in dict.fromkeys(each.row for each in listed)):
         return []
     claims: dict[tuple[Path, str, str], dict[str, Any]] = {}

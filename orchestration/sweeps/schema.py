@@ -177,11 +177,7 @@ def _kind(value: Any) -> str:
 
 
 def point_field_of(path: str) -> str:
-    """Return the field of a point that a dotted path names.
-
-    Raises:
-        ValueError: If the path names none, or goes deeper or less deep than that field does.
-    """
+    """Return the field of a point that a dotted path names."""
     head, _, rest = path.partition(".")
     fields = [name for name in PointPatch.model_fields if name not in PARENT_FIELDS]
     if head in OPTIONS_OF:

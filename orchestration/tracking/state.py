@@ -58,14 +58,7 @@ class RunState:
 def run_state(
     cell: TrackedCell, result: CellResult | None, attempts: Sequence[AttemptRecord], *, live: bool
 ) -> RunState | None:
-    """Return how the run of a cell must look, or None when nothing was recorded of the cell.
-
-    Args:
-        cell: The cell.
-        result: Its recorded result.
-        attempts: Its failed attempts, oldest first.
-        live: Whether somebody works on it now.
-    """
+    """Return how the run of a cell must look, or None when nothing was recorded of the cell."""
     if result is None:
         return _failed_state(attempts, live=live) if attempts else None
     provenance, summary = result.training.provenance, result.training.summary

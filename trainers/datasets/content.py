@@ -89,11 +89,7 @@ def _class_fault(spec: DatasetSpec, data_root: Path) -> str:
 
 
 def file_contradiction(spec: DatasetSpec, file: DataFile, data_root: Path) -> str:
-    """Return what is wrong with one file of a dataset, or "".
-
-    Raises:
-        ImageFolderError: If it cannot be read.
-    """
+    """Return what is wrong with one file of a dataset, or ""."""
     path, packed = data_root / file.path, _packed(data_root / file.path)
     again = f"delete it and get it again with: {spec.fetch_hint(data_root)}"
     if file.sha256 or file.md5:

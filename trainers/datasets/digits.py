@@ -66,11 +66,7 @@ def _table() -> NDArray[np.int64]:
 
 
 def read_digits(split: SplitName, root: Path | None = None) -> Arrays:
-    """Return the images, (N, 32, 32, 1) uint8, and classes, (N,) int64, of a split.
-
-    Raises:
-        MissingData: If scikit-learn or its file is not installed.
-    """
+    """Return the images, (N, 32, 32, 1) uint8, and classes, (N,) int64, of a split."""
     table = _table()
     labels = table[:, 64]
     chosen = _is_test(labels) == (split == "test")

@@ -24,11 +24,7 @@ _NAMES: Final[tuple[tuple[str, SplitName], ...]] = (
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:
-    """Return the array of an idx file of unsigned bytes.
-
-    Raises:
-        CorruptData: If the header or the length is wrong; names the file.
-    """
+    """Return the array of an idx file of unsigned bytes."""
     data = path.read_bytes()
     if len(data) < 4 or data[:3] != b"\0\0\x08":
         raise CorruptData(

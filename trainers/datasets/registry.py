@@ -58,11 +58,7 @@ def dataset_for(name: str) -> DatasetSpec:
 
 
 def added_datasets() -> dict[str, DatasetSpec]:
-    """Return the datasets of installed packages; the code that describes and reads one is part of its identity.
-
-    Raises:
-        UnknownName: If an entry point is no `DatasetSpec` or bears a taken name.
-    """
+    """Return the datasets of installed packages; the code that describes and reads one is part of its identity."""
     found = {}
     kind = Kind(what="dataset", group="dreamgrid.datasets", type=DatasetSpec, builtin=DATASETS, error=UnknownName)
     for name, spec in kind.added().items():

@@ -35,11 +35,7 @@ GENERATED_SEED: Final = 101
 
 
 def generated_set(name: str) -> str | None:
-    """Return the generator that a stream "generated:<set>" names, or None for other streams.
-
-    Raises:
-        UnknownName: If the set does not exist, or its images do not come from a generator alone.
-    """
+    """Return the generator that a stream "generated:<set>" names, or None for other streams."""
     if not name.startswith(GENERATED):
         return None
     wanted = name.removeprefix(GENERATED)

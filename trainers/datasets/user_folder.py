@@ -102,11 +102,7 @@ def key_name(name: str) -> str:
 
 
 def content_identity(found: ImageFolder) -> str:
-    """Return what identifies the images that a walk found, in keys of datasets and of outlier streams.
-
-    Raises:
-        ImageFolderError: If there is none, or one cannot be read.
-    """
+    """Return what identifies the images that a walk found, in keys of datasets and of outlier streams."""
     return f"sha256-of-content:{folder_hash(found)}"
 
 

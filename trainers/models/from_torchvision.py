@@ -121,12 +121,7 @@ def _build(name: str, params: Params, given: ModelInput) -> torch.nn.Module:
 
 
 def with_published_weights(name: str, weights: str) -> torch.nn.Module:
-    """Return a classifier ("resnet50") with weights of torchvision ("imagenet1k-v1"), fetched unless torch's hub folder has them.
-
-    Raises:
-        CorruptData: If the file in the hub folder is not the published one.
-        TrainingError: If the weights cannot be fetched.
-    """
+    """Return a classifier ("resnet50") with weights of torchvision ("imagenet1k-v1"), fetched where they are missing."""
     _check_hash(torchvision.models.get_model_weights(name)[_key(weights)].url)
     try:
         network: torch.nn.Module = torchvision.models.get_model(name, weights=_key(weights))
@@ -143,11 +138,7 @@ def _key(weights: str) -> str:
 
 
 def _check_hash(address: str) -> None:
-    """Compare weights that were fetched before with the hash in their file's name: torch does so only while it fetches them.
-
-    Raises:
-        CorruptData: If they differ.
-    """
+    """Compare weights that were fetched before with the hash in their file's name: torch does so only while it fetches them."""
     path = Path(torch.hub.get_dir()) / "checkpoints" / address.rpartition("/")[2]
     known = HASH_IN_NAME.search(path.name)
     if known is None or not path.is_file():

@@ -27,11 +27,7 @@ def wide_resnet(depth: int, width: int) -> ModelSpec:
 
 
 def wide_resnet_named(name: str) -> ModelSpec | None:
-    """Return the Wide ResNet that "wrn-D-K" names, or None for other names.
-
-    Raises:
-        ImpossibleJob: If there is none of that depth and width.
-    """
+    """Return the Wide ResNet that "wrn-D-K" names, or None for other names."""
     match = re.fullmatch(r"wrn-(\d+)-(\d+)", name)
     if match is None:
         return None

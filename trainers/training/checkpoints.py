@@ -308,11 +308,7 @@ class _OfAnotherCell(CheckpointError):
 
 
 def _payload(data: bytes, where: str) -> memoryview:
-    """Return the part of a checkpoint file after its header.
-
-    Raises:
-        CheckpointError: If the file is truncated, changed or of another format; names it.
-    """
+    """Return the part of a checkpoint file after its header."""
     header = len(FORMAT) + _DIGEST_LINE
     if not data.startswith(FORMAT):
         raise CheckpointError(f"{where} must begin with {FORMAT!r}, but begins with {data[: len(FORMAT)]!r}; delete it")

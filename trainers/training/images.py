@@ -232,9 +232,6 @@ def with_stored_copy(
 
     The copy of a dataset in folders has the same names (suffixes may differ); that of any other dataset has as many files as
     there are training images, in the order of their names.
-
-    Raises:
-        CorruptData: If the copy does not have one decodable image for each of the training images.
     """
     with as_data_errors():
         listing = listing_of(walk_images(stored.folder))

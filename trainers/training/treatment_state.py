@@ -17,9 +17,6 @@ def state_for(states: Sequence[State], rank: int, world_size: int) -> State:
 
     The same number of workers get their own states back. Another number gets the union: values that belong to a shard are
     stored under its number and come from the rank that had it, all others must be the same on every rank.
-
-    Raises:
-        CheckpointError: If ranks disagree on a value, so that only the same number of workers can go on from them.
     """
     if len(states) == world_size:
         return states[rank]

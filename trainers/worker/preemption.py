@@ -100,9 +100,6 @@ def noticing(notice: threading.Event, is_leaving: Callable[[], bool] | None = No
     Args:
         notice: What is set.
         is_leaving: Called every `POLL_S` seconds in its own thread; None takes the one that `VARIABLE` names, if any.
-
-    Raises:
-        TrainingError: If `VARIABLE` names no function.
     """
     asked = is_leaving or named_notice()
     with _on_sigterm(notice), _polling(notice, asked):
@@ -110,11 +107,7 @@ def noticing(notice: threading.Event, is_leaving: Callable[[], bool] | None = No
 
 
 def named_notice() -> Callable[[], bool] | None:
-    """Return the function that the environment names, or None.
-
-    Raises:
-        TrainingError: If it is not an importable "module:function".
-    """
+    """Return the function that the environment names, or None."""
     text = os.environ.get(VARIABLE, "")
     if not text:
         return None
@@ -122,15 +115,7 @@ def named_notice() -> Callable[[], bool] | None:
 
 
 def function_named(path: str, what: str) -> Callable[..., Any]:
-    """Return the function that "module:function" names.
-
-    Args:
-        path: Its module and name.
-        what: What names it, for the message.
-
-    Raises:
-        TrainingError: If there is no such module or function.
-    """
+    """Return the function that "module:function" names."""
     module, _, function = path.partition(":")
     try:
         found: Callable[..., Any] = getattr(importlib.import_module(module), function)

@@ -22,11 +22,6 @@ def fill_released(request: JobRequest, model: Classifier, dataset: DatasetSpec, 
 
     Returns:
         What is recorded of them: file, hash, address; what is assumed, and the result of trying the usual normalisations.
-
-    Raises:
-        MissingData: If the file is not in the data root.
-        CorruptData: If it is not the file that was published.
-        CheckpointError: If it does not fit.
     """
     origin, taken, notes = load_released(
         checkpoint_for(str(request.config.released)),

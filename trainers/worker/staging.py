@@ -53,10 +53,6 @@ def stage_datasets(names: list[str], source: str, data_root: Path) -> int:
         names: Datasets and outlier streams; those that need no files, or are there, cost nothing.
         source: Folder or s3:// prefix that mirrors the data root; "" for none.
         data_root: Folder of datasets on this node.
-
-    Raises:
-        DataError: If the source lacks them, or a copy does not have its checksum.
-        NoSpace: If the disk is full.
     """
     specs = [spec for name in names if (spec := _dataset(name)) is not None]
     streams = [RANDOM_IMAGES_FILE] if RANDOM_IMAGES in names else []
@@ -130,10 +126,6 @@ def stage_named_files(config: JobConfig, source: str, data_root: Path) -> int:
 
     What this node has copied before is compared with the source again, or with what was copied where there is no source; other
     files are left alone.
-
-    Raises:
-        DataError: If the source lacks it, or a copy does not have its checksum.
-        NoSpace: If the disk is full.
     """
     was_staged = (data_root / RECORD).is_file()
     names = named_paths(config)
@@ -145,11 +137,7 @@ def stage_named_files(config: JobConfig, source: str, data_root: Path) -> int:
 
 
 def changed_copies(paths: Sequence[str], source: str, data_root: Path) -> tuple[str, ...]:
-    """Return the staged files in these files and folders that are not what was copied.
-
-    Raises:
-        CorruptData: If there are some, and no source that they could be copied from again.
-    """
+    """Return the staged files in these files and folders that are not what was copied."""
     recorded = _digests(_read(data_root / RECORD), paths)
     changed = changed_files(data_root, recorded) if recorded else ()
     present = tuple(name for name in changed if (data_root / name).exists())

@@ -49,11 +49,7 @@ class Baseline:
 
 
 def baseline_for(name: str, data_root: Path | None = None) -> Baseline:
-    """Return a baseline by name: a published one, else the user's own.
-
-    Raises:
-        EvalError: If there is none of that name.
-    """
+    """Return a baseline by name: a published one, else the user's own."""
     published = _published()
     if name in published:
         return _parse(name, published[name])
@@ -66,11 +62,7 @@ def baseline_for(name: str, data_root: Path | None = None) -> Baseline:
 
 
 def own_baseline_source(name_in: Callable[[Path], str | None]) -> FileSource:
-    """Return the file of the user's own baseline that a benchmark is normalised by; a published one is no file of theirs.
-
-    Args:
-        name_in: Gives the name of the baseline, by the data root.
-    """
+    """Return the file of the user's own baseline that a benchmark is normalised by; a published one is no file of theirs."""
 
     def identities(data_root: Path | None) -> dict[str, Identified]:
         if data_root is None or not (data_root / BASELINES).is_dir():
@@ -112,9 +104,6 @@ def default_baseline(benchmark: str, dataset: str, kinds: Sequence[str], data_ro
         dataset: The dataset that the files belong to.
         kinds: Corruptions or perturbations that it must cover.
         data_root: Folder of the user's own baselines.
-
-    Raises:
-        EvalError: If there are several.
     """
     documents = {name: _document(path) for name, path in _own_files(data_root).items()} | dict(_published())
     fitting = [

@@ -40,9 +40,6 @@ def consistency_outcome(
         baseline: Name of the baseline network whose rates normalise, or None for raw rates only.
         notes: What a reader must know.
         data_root: Folder of the user's own baselines.
-
-    Raises:
-        EvalError: If the baseline is unknown or lacks a perturbation.
     """
     rows: list[dict[str, Any]] = [
         {"perturbation": kind, **_rates(each, kind, difficulty), "n": len(each)} for kind, each in ranked.items()

@@ -23,11 +23,7 @@ CALIBRATION: Final = ("rms", "rms-reference")
 
 
 def evaluate_corruptions(subject: Subject, sets: Sequence[ImageSet], *, baseline: str | None) -> BenchmarkOutcome:
-    """Evaluate a subject on sets with the fields "corruption" and "severity".
-
-    Raises:
-        EvalError: If a logit is not finite, or the baseline is unknown or lacks a corruption or severity.
-    """
+    """Evaluate a subject on sets with the fields "corruption" and "severity"."""
     predictions = predict_sets(subject, sets)
     named = {
         (images.fields["corruption"], images.fields["severity"]): each
@@ -39,11 +35,7 @@ def evaluate_corruptions(subject: Subject, sets: Sequence[ImageSet], *, baseline
 def recompute_corruptions(
     arrays: Arrays, *, baseline: str | None = None, data_root: Path | None = None
 ) -> BenchmarkOutcome:
-    """Return the outcome of kept predictions.
-
-    Raises:
-        EvalError: If they are incomplete, or the baseline is unknown or lacks a corruption or severity.
-    """
+    """Return the outcome of kept predictions."""
     found = (prefix.split("/") for prefix in kept_sets(arrays))
     named = {(kind, int(severity)): predictions_from(arrays, f"{kind}/{severity}") for kind, severity in found}
     return corruption_outcome(named, baseline=baseline, data_root=data_root)
@@ -62,9 +54,6 @@ def corruption_outcome(
 
     Calibration is computed per set and averaged over all sets, as published for ImageNet; for CIFAR the published averaging
     (per set, or per file of five severities) is not known.
-
-    Raises:
-        EvalError: If the baseline is unknown or lacks a corruption or severity.
     """
     rows: list[dict[str, Any]] = [
         {"corruption": kind, "severity": severity, "error": each.error, "n": len(each), **calibration_values(each)}

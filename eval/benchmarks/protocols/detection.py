@@ -17,11 +17,7 @@ from eval.report import BenchmarkOutcome, MetricValue, small_sets_note
 
 
 def check_ratio(num_inside: int) -> None:
-    """Refuse fewer test images than one outlier is compared with.
-
-    Raises:
-        EvalError: If there are too few.
-    """
+    """Refuse fewer test images than one outlier is compared with."""
     if num_inside < OOD_SHARE:
         raise EvalError(
             f"outliers are compared one to {OOD_SHARE} test images, but there are {num_inside} test images; use more"
@@ -35,9 +31,6 @@ def outlier_outcome(
 
     Each set's value is the mean over random subsets of the published ratio (`eval.inference.sampling.outlier_subsets`); the
     metrics are the plain mean over sets. The notes say how many images of each set were taken, and which sets are small.
-
-    Raises:
-        EvalError: If there are fewer than five test images, so that no subset has the ratio.
     """
     check_ratio(len(inside))
     rows: list[dict[str, Any]] = []

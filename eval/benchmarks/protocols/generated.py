@@ -43,9 +43,6 @@ def evaluate_family(
         max_images: Use only so many test images, or None for all.
         baseline: Name of the baseline network whose errors normalise mCE.
         frost: Images for `frost`; None means procedural ice.
-
-    Raises:
-        EvalError: If a logit is not finite, or the baseline is unknown or lacks a corruption or severity.
     """
     indices = chosen_indices(subject, max_images)
     made = [

@@ -37,11 +37,7 @@ def evaluate_published(
     max_images: int | None,
     baseline: str | None = None,
 ) -> BenchmarkOutcome:
-    """Evaluate a subject on published files of corrupted images: arrays of CIFAR, folders of images otherwise.
-
-    Raises:
-        EvalError: If files are missing, broken or of other images, or a logit is not finite.
-    """
+    """Evaluate a subject on published files of corrupted images: arrays of CIFAR, folders of images otherwise."""
     folder = folder_of(subject, family)
     notes: dict[str, Any] = {}
     if subject.dataset in CIFAR:
@@ -61,20 +57,12 @@ def evaluate_published(
 
 
 def folder_of(subject: Subject, family: str) -> Path:
-    """Return the folder of the published files of a subject's dataset.
-
-    Raises:
-        EvalError: If none are published.
-    """
+    """Return the folder of the published files of a subject's dataset."""
     return subject.data_root / published_collection(subject.dataset, family).name
 
 
 def classes_in(folder: Path, subject: Subject) -> tuple[str, ...]:
-    """Return the names of the class folders, sorted: the order of the network's classes.
-
-    Raises:
-        EvalError: If the folder is missing, or has another number of class folders than the network classes.
-    """
+    """Return the names of the class folders, sorted: the order of the network's classes."""
     if not folder.is_dir():
         raise EvalError(
             f"published images are read from the folder '{folder}', which does not exist; unpack them there"

@@ -63,11 +63,7 @@ def evaluate(
 
 
 def check_subject(subject: Subject) -> None:
-    """Refuse test images that cannot be evaluated.
-
-    Raises:
-        EvalError: All mistakes at once.
-    """
+    """Refuse test images that cannot be evaluated."""
     images, labels = subject.images, subject.labels
     mistakes = []
     if images.ndim != 4 or images.dtype != np.uint8 or len(images) == 0:

@@ -25,11 +25,7 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
 
 
 def format_for(name: str) -> Format:
-    """Return a format by name.
-
-    Raises:
-        EvalError: If there is none of that name.
-    """
+    """Return a format by name."""
     if name not in FORMATS:
         raise EvalError(f"unknown table format {name!r}{nearest(name, FORMATS)}")
     return FORMATS[name]

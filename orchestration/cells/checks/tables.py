@@ -27,11 +27,7 @@ SHOWN_DIFFERENCES: Final = 4
 
 
 def table_mistakes(resolved: ResolvedSweep) -> list[Mistake]:
-    """Return a mistake for each way in which the table of some cells could not be built, or would show one under another's name.
-
-    Args:
-        resolved: The sweep, with those of its points that could be resolved.
-    """
+    """Return a mistake for each way in which a table of cells could not be built, or would show one under another name."""
     mistakes = [*_row_mistakes(resolved), *_claim_mistakes(resolved), *_matrix_mistakes(resolved)]
     return list(dict.fromkeys(mistakes))
 

@@ -86,11 +86,7 @@ def plan(
 
 
 def mode_of(text: str) -> Mode:
-    """Return a mode by its name.
-
-    Raises:
-        InputError: If there is no such mode.
-    """
+    """Return a mode by its name."""
     if text not in MODES:
         raise InputError(
             "options", [Mistake(where=f"--mode {text}", text=f"unknown mode '{text}'{nearest(text, MODES)}")]
@@ -99,11 +95,7 @@ def mode_of(text: str) -> Mode:
 
 
 def _calibrate(made: Plan, opened: options.OpenSweep, machine: Machine) -> None:
-    """Measure every kind of cell of a plan that nothing recorded informs about, and keep that in the store.
-
-    Raises:
-        InputError: If this process computes on another type of device than the machine has.
-    """
+    """Measure every kind of cell of a plan that nothing recorded informs about, and keep that in the store."""
     from orchestration.evaluation.calibrate import calibrate  # trains: it needs torch, which `plan` alone does without
 
     found = calibrate(

@@ -172,11 +172,7 @@ def run(
 
 
 def priorities_of(texts: Sequence[str], sweep: Sweep) -> dict[str, int]:
-    """Return row -> priority from texts such as "PixMix=5".
-
-    Raises:
-        InputError: With every text that is written wrongly or names no row of the sweep.
-    """
+    """Return row -> priority from texts such as "PixMix=5"."""
     rows = [row for part in sweep.leaves for row in part.rows]
     found: dict[str, int] = {}
     mistakes = []
@@ -201,9 +197,6 @@ def growth_of(address: str | None, cluster_file: Path | None, grow_to: Sequence[
         address: Address of the cluster, or None.
         cluster_file: Its launcher file or KubeRay manifest; by default, on a head node, the file it was started from.
         grow_to: Groups as options name them; added to those of a given file, in place of those of the same name.
-
-    Raises:
-        InputError: With every option that is written wrongly, or if the file describes no workers.
     """
     address = address or os.environ.get("RAY_ADDRESS")
     groups: list[NodeGroup] = []

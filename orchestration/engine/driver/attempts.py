@@ -106,12 +106,7 @@ class Attempts:
         return attempt
 
     def on_event(self, event: Event, later: Sequence[Event] = ()) -> None:
-        """Act on what a job reports, or on its end.
-
-        Args:
-            event: What it reported.
-            later: What was reported since, which gets its own turn: reports that are there are recorded with the training.
-        """
+        """Act on what a job reports, or on its end."""
         attempt = self.running.get(event.job)
         if attempt is None:
             return

@@ -63,11 +63,7 @@ def needed_data(sweep: Sweep) -> tuple[str, ...]:
 
 
 def counted_totals() -> dict[str, dict[str, float]]:
-    """Return the wanted cells of every built-in sweep in its full size, and the floating-point operations, parents included.
-
-    Raises:
-        ValueError: If the operations of a network are unknown.
-    """
+    """Return the wanted cells of every built-in sweep in its full size, and the floating-point operations, parents included."""
     model, store = CostModel(), open_store("memory:")
     made = {}
     for name in SWEEPS:

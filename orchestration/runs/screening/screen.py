@@ -188,9 +188,6 @@ def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float |
     Ties share the mean of their ranks.
 
     Source: Spearman, "The proof and measurement of association between two things", 1904.
-
-    Raises:
-        ValueError: If the lengths differ.
     """
     if len(first) != len(second):
         raise ValueError(f"ranks are correlated in pairs, but got {len(first)} and {len(second)} values")

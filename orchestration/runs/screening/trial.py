@@ -92,11 +92,7 @@ def run_stretches(cell: Screened, *, threads: int, tell: Callable[[dict[str, Any
 
 
 def held_out_error(request: JobRequest, device: torch.device) -> float:
-    """Return the error of the newest checkpoint on the held-out training images, a fraction.
-
-    Raises:
-        ImpossibleJob: If nothing is held out.
-    """
+    """Return the error of the newest checkpoint on the held-out training images, a fraction."""
     dataset = checked_dataset(request)
     split = shared_split(dataset.name, "train", request.paths.data_root, request.paths.cache_dir)
     held_out = validation_samples(len(split.images), request.config.recipe)

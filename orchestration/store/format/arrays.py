@@ -14,11 +14,7 @@ from orchestration.store.format.records import ArraysFile
 
 
 def pack_arrays(arrays: Mapping[str, np.typing.NDArray[np.generic]]) -> bytes:
-    """Return arrays as the bytes of a compressed .npz file; the same arrays give the same bytes.
-
-    Raises:
-        StoreError: If an array holds objects.
-    """
+    """Return arrays as the bytes of a compressed .npz file; the same arrays give the same bytes."""
     plain = {name: np.asarray(array) for name, array in arrays.items()}
     for name, array in plain.items():
         if array.dtype.hasobject:
@@ -31,12 +27,7 @@ def pack_arrays(arrays: Mapping[str, np.typing.NDArray[np.generic]]) -> bytes:
 
 
 def load_arrays(storage: Storage, folder: str, arrays: ArraysFile) -> Mapping[str, np.typing.NDArray[np.generic]]:
-    """Read the arrays of a report.
-
-    Raises:
-        CorruptRecordError: If the file is not the one that was recorded.
-        MissingObjectError: If it is gone.
-    """
+    """Read the arrays of a report."""
     where = f"{storage.uri}/{folder}/{arrays.file}"
     data = storage.read_bytes(f"{folder}/{arrays.file}")
     if hashlib.sha256(data).hexdigest() != arrays.sha256:

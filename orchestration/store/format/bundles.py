@@ -29,11 +29,7 @@ def bundled(training: bytes, reports: Mapping[str, bytes]) -> bytes:
 
 
 def unbundled(data: bytes, where: str) -> tuple[bytes, Mapping[str, bytes]]:
-    """Return the text of a training record and those of the reports in the same object, all of them checked.
-
-    Raises:
-        CorruptRecordError: If it is neither a whole training record nor a whole bundle of this version.
-    """
+    """Return the text of a training record and those of the reports in the same object, all of them checked."""
     if not data.startswith(_START):
         check_seal(data, "training", VERSION, where)
         return data, {}

@@ -38,11 +38,7 @@ def seal(kind: str, version: int, body: Mapping[str, Any]) -> bytes:
 
 
 def unseal(data: bytes, kind: str, version: int, where: str, body: type[T]) -> T:
-    """Return the body of a record file.
-
-    Raises:
-        CorruptRecordError: If it is truncated, altered, of another kind or version, or has other fields.
-    """
+    """Return the body of a record file."""
     check_seal(data, kind, version, where)
     return decode(body_text(data, kind, version), where, body)
 
@@ -53,11 +49,7 @@ def body_text(data: bytes, kind: str, version: int) -> bytes:
 
 
 def check_seal(data: bytes, kind: str, version: int, where: str) -> None:
-    """Check that a record file is whole, without reading what it says.
-
-    Raises:
-        CorruptRecordError: If it is truncated, altered, of another kind or of another version.
-    """
+    """Check that a record file is whole, without reading what it says."""
     head_length = len(_head(kind, version, "0" * 64))
     digest = hashlib.sha256(data[head_length:-2]).hexdigest()
     if data[:head_length] + data[-2:] != _head(kind, version, digest) + b"}\n":
@@ -91,11 +83,7 @@ def corrupt(where: str, detail: str) -> CorruptRecordError:
 
 
 def to_json(value: Any) -> str:
-    """Return plain values as compact JSON.
-
-    Raises:
-        StoreError: If there is something else among them.
-    """
+    """Return plain values as compact JSON."""
     try:
         try:
             return json.dumps(value, allow_nan=False, separators=(",", ":"), default=_plain, ensure_ascii=False)

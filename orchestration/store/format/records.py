@@ -84,11 +84,7 @@ def encode_training(record: TrainingRecord) -> bytes:
 
 
 def decode_training(data: bytes, where: str) -> TrainingRecord:
-    """Return the training record in these bytes, whose checksum was looked at before; its epochs are read when looked at.
-
-    Raises:
-        CorruptRecordError: If they are not a training record of this version.
-    """
+    """Return the training record in these bytes, whose checksum was looked at before; its epochs are read when looked at."""
     found = decode(body_text(data, "training", VERSION), where, _Training)
     columns = found.epoch_columns
     if columns not in _EPOCH_TYPES:
@@ -127,11 +123,7 @@ def encode_report(train_key: str, checkpoint_sha256: str, report: MetricReport, 
 
 
 def decode_report(data: bytes, where: str) -> StoredReport:
-    """Return the report in these bytes, whose checksum was looked at before.
-
-    Raises:
-        CorruptRecordError: If they are not a report of this version.
-    """
+    """Return the report in these bytes, whose checksum was looked at before."""
     return decode(body_text(data, "report", VERSION), where, StoredReport)
 
 
@@ -162,9 +154,5 @@ def encode_attempt(attempt: AttemptRecord) -> bytes:
 
 
 def decode_attempt(data: bytes, where: str) -> AttemptRecord:
-    """Return the attempt record in these bytes.
-
-    Raises:
-        CorruptRecordError: If they are not a whole attempt record of this version.
-    """
+    """Return the attempt record in these bytes."""
     return unseal(data, "attempt", VERSION, where, AttemptRecord)

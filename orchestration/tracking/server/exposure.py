@@ -20,15 +20,7 @@ _SECRET: Final = "MLFLOW_FLASK_SERVER_SECRET_KEY"
 
 
 def check_exposure(host: str, environment: Mapping[str, str] | None = None) -> None:
-    """Check that a server which others can reach asks for a password.
-
-    Args:
-        host: Address to listen on.
-        environment: Stands in for the process environment in tests.
-
-    Raises:
-        InputError: If others could reach the server and there is no password for its administrator or no secret for its cookies.
-    """
+    """Check that a server which others can reach asks for a password."""
     if host in LOOPBACKS:
         return
     variables = os.environ if environment is None else environment
@@ -43,12 +35,7 @@ def check_exposure(host: str, environment: Mapping[str, str] | None = None) -> N
 
 
 def exposed_arguments(host: str, port: int) -> list[str]:
-    """Return what `mlflow server` needs next to `--host`: nothing on loopback, else authentication and allowed hosts.
-
-    Args:
-        host: Address to listen on, which `check_exposure` has let pass.
-        port: Its port.
-    """
+    """Return what `mlflow server` needs next to `--host`: nothing on loopback, else authentication and allowed hosts."""
     if host in LOOPBACKS:
         return []
     names = [host, LOOPBACK, "localhost"] if host not in EVERYWHERE else [LOOPBACK, "localhost", _own_name()]

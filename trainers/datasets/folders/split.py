@@ -21,10 +21,6 @@ def read_folder(folder: Path, *, image_size: int, cache_dir: Path) -> Split:
         folder: Images, directly inside or one sub-folder per class.
         image_size: Side of the square results in pixels.
         cache_dir: Folder for the decoded array; its name follows names and content of the files.
-
-    Raises:
-        MissingData: If there is no such folder, or no image in it.
-        CorruptData: If too many images cannot be decoded; names the first.
     """
     with as_data_errors():
         found = images_in(folder, "a stream of outliers")

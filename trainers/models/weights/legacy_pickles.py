@@ -102,14 +102,7 @@ _RESTRICTED: Final = SimpleNamespace(
 
 
 def read_file(path: Path) -> Any:
-    """Return the content of a PyTorch file: containers, numbers, texts and tensors on the CPU, and inert objects for the rest.
-
-    Args:
-        path: A file of `torch.save`, of any version of PyTorch and Python.
-
-    Raises:
-        CheckpointError: If the file cannot be read.
-    """
+    """Return the content of a PyTorch file: containers, numbers, texts and tensors on the CPU, and inert objects for the rest."""
     try:
         refusal = refusal_of(path)
         if refusal is not None:
@@ -141,9 +134,6 @@ def refusal_of(path: Path) -> str | None:
     """Return what a file is and what to do, as the end of "the file ...", or None where it may be one of `torch.save`.
 
     Files of other formats are refused before PyTorch sees them: it would run the code of a TorchScript archive.
-
-    Raises:
-        OSError: If it cannot be read.
     """
     with path.open("rb") as handle:
         head = handle.read(16)

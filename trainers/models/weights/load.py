@@ -159,11 +159,7 @@ def _unread(contents: Contents, stated: Sequence[Normalisation], num_channels: i
 
 
 def _check_values(wanted: Mapping[str, Tensor], copy: Copy, subject: str) -> None:
-    """Refuse tensors that would be another network once they are copied: whole, complex, quantised, sparse, non-finite ones.
-
-    Raises:
-        CheckpointError: With the first names and what is wrong of each.
-    """
+    """Refuse tensors that would be another network once they are copied: whole, complex, quantised, sparse, non-finite ones."""
     wrong = [
         f"{name} {problem}"
         for name, ours in wanted.items()

@@ -168,11 +168,7 @@ def _logs_text(logs: dict[str, Any]) -> str:
 
 
 def find_cell(prefix: str, store: FileStore) -> str:
-    """Return the one train key that begins so.
-
-    Raises:
-        InputError: If none does, or several do.
-    """
+    """Return the one train key that begins so."""
     wanted = prefix.strip().lower()
     found = [key for key in store.train_keys() if key.startswith(wanted)] if len(wanted) >= MIN_DIGITS else []
     if len(found) == 1:
