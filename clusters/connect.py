@@ -54,7 +54,6 @@ class Connection:
     """A Ray that this process talks to; a context manager that ends what it started.
 
     Attributes:
-        address: Address of the cluster.
         is_private: Whether this connection started it.
         folder: Folder of the private Ray, or None.
     """

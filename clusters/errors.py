@@ -13,11 +13,7 @@ class ClusterError(Exception):
 
 
 class ManifestError(ClusterError):
-    """A cluster file is wrong, or is not ready to be started.
-
-    Attributes:
-        mistakes: All of them.
-    """
+    """A cluster file is wrong, or is not ready to be started."""
 
     def __init__(self, *mistakes: str) -> None:
         super().__init__("\n  ".join(mistakes))

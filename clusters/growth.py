@@ -33,7 +33,6 @@ class NodeGroup:
     """A kind of node that a cluster starts on demand.
 
     Attributes:
-        name: Its name in the cluster's file.
         max_count: Most nodes of this kind at once.
         cpus: CPUs of a node.
         gpus: GPUs of a node.
@@ -62,7 +61,6 @@ def with_growth(standing: Sequence[tuple[str, Node]], groups: Sequence[NodeGroup
 
     Args:
         standing: Group name ("" for none) and offer of each node that is alive.
-        groups: What may grow.
     """
     known = {group.name for group in groups}
     found = [node for name, node in standing if name not in known]

@@ -27,7 +27,6 @@ class JobOrder:
 
     Attributes:
         entrypoint: Shell command; it runs in the unpacked copy of the folder, on the head node.
-        folder: What is uploaded.
         environment: Variables for the command and all its workers; anybody who may list jobs can read them.
         metadata: Texts by which the job is found again.
         submission_id: Name of the job; a cluster takes each name once.

@@ -22,7 +22,6 @@ class ProbeRequest:
     """What a node is asked.
 
     Attributes:
-        libraries: Names of distributions whose versions matter.
         folders: Folders whose disk is written to.
         storage: Folder or s3:// prefix that every node must reach.
         marker: Path of an object that the driver has just written there, and `content` what it holds.

@@ -26,7 +26,6 @@ class Upload:
     """The files that a folder would send.
 
     Attributes:
-        folder: The folder.
         sizes: Path in the folder -> bytes.
         is_whole: Whether all files were seen; False where there are more than `MAX_FILES`.
     """

@@ -51,7 +51,6 @@ class InputError(SweepError):
 
     Args:
         subject: What is wrong, for example "sweep file table-3.yaml".
-        mistakes: At least one mistake.
     """
 
     def __init__(self, subject: str, mistakes: Sequence[Mistake]) -> None:

@@ -76,7 +76,6 @@ class NonFiniteLoss(TrainingError):
 
     Attributes:
         step: Optimiser step, from 0, whose loss is not finite.
-        lr: Learning rate of that step.
         last_losses: The losses before it, oldest first, the bad one last.
     """
 

@@ -23,7 +23,6 @@ class JobPaths:
 
     Attributes:
         checkpoints: URI of the folder of all checkpoints (`file` path or s3://); a job writes in `<checkpoints>/<train_key>/`.
-        data_root: Local folder of datasets.
         cache_dir: Local folder of mixing sets, generated benchmarks and staged files, shared by the workers of a node.
         data_source: Folder or s3:// prefix that mirrors `data_root` and that missing datasets are copied from, or "".
     """
@@ -42,9 +41,7 @@ class JobRequest:
 
     Attributes:
         train_key: Identity of the weights, full hexadecimal hash.
-        config: The resolved configuration.
         benchmarks: Benchmarks still missing for this cell.
-        paths: Where to read and write.
         dataset_identity: Declared checksum of the dataset, checked on load.
         checkpoint_every_s: Seconds between checkpoints inside an epoch; one is written at the end of each epoch in any case.
         threads: CPU threads of one worker (augmentation plus torch), or None for the CPUs of the worker.
@@ -110,12 +107,10 @@ class TrainSummary:
     Attributes:
         checkpoint_sha256: Hash of the final weights: the identity that results are recorded under. Records of earlier versions
             have that of the checkpoint file here, and that of the weights in `environment`.
-        checkpoint_uri: Where the final checkpoint is stored.
         epochs: One row per epoch of the whole training, also of epochs before a resume.
         resumed_from_step: Optimiser step that the last attempt continued from, or None for a fresh start.
         wall_s: Seconds of training, summed over attempts.
         device_s: Wall seconds times workers.
-        environment: Versions, hardware, threads, world size.
     """
 
     checkpoint_sha256: str

@@ -24,7 +24,6 @@ class RecipeSpec:
     Attributes:
         name: Key in `RECIPES`.
         title: One line for lists.
-        config: The values.
         model_params: Options for every model that has them (drop-out).
         sources: Field -> where its value comes from; "*" for all others.
     """

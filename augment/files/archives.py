@@ -25,7 +25,6 @@ class Archive:
     """A published archive.
 
     Attributes:
-        name: Its file.
         md5: Its published MD5.
         into: Folder in the data root that it is unpacked in.
         place: Where a member's file is put there, "" for a member that nothing reads; None for its own name. A tar archive in
@@ -48,11 +47,6 @@ def compare_with_archive(archive: Archive, path: Path, data_root: Path) -> froze
     """Compare unpacked files with an archive; return the names in the data root of those that it packs.
 
     Members that were never unpacked are passed over: what reads them says that they are missing.
-
-    Args:
-        archive: The archive.
-        path: Where it is kept.
-        data_root: Folder of datasets and published benchmarks.
 
     Raises:
         ArchiveError: If it is not the published one, cannot be read, or a file differs from what it packs.

@@ -39,7 +39,6 @@ class DecodedImages:
     Attributes:
         images: Those that could be decoded, in the order of the files, (N, H, W, C) uint8; mapped from a file.
         whole: Which of the files they are, (M,) bool.
-        broken: Names of the others.
         fingerprint: Identity of the files and of how they were decoded.
     """
 
@@ -63,11 +62,8 @@ def decoded_images(
 
     Args:
         root: Folder that the names are relative to.
-        names: The files.
         identity: What decides the pixels: content, names and the way of fitting.
         shape: (H, W, C) of an image.
-        fit: Makes that of a decoded image.
-        cache_dir: Cache folder.
         unread: Further images of the folder that are known to be unreadable; they count as such.
 
     Raises:

@@ -52,7 +52,6 @@ def folder_hash(found: ImageFolder, *, cache: Path | None = None) -> str:
     """Return the hash of the images that a walk found.
 
     Args:
-        found: The walk.
         cache: Folder that remembers hashes; None for `content-hashes` in DREAMGRID_CACHE.
 
     Raises:
@@ -85,7 +84,6 @@ def content_of(folder: Path, part: str) -> str:
     """Return the content hash of a file, or of the images or videos in a folder; "" where there is none.
 
     Args:
-        folder: Folder of a collection.
         part: File or folder in it, or ".".
 
     Raises:
@@ -194,8 +192,6 @@ def remembered(
 
     Args:
         path: The folder or file that it is remembered for.
-        files: What must not have changed.
-        make: Makes it.
         cache: As for `folder_hash`.
         kind: What it is, since several things may be remembered of the same files.
     """

@@ -35,11 +35,7 @@ _PHOTOMETRIC: Final = 262
 
 
 class UndecodableImage(AugmentError):
-    """An image file whose content is damaged or of a kind that is not read.
-
-    Attributes:
-        why: What is wrong with it.
-    """
+    """An image file whose content is damaged or of a kind that is not read."""
 
     def __init__(self, path: Path, why: str) -> None:
         self.path, self.why = path, why
@@ -53,7 +49,6 @@ def decode_image(path: Path, *, at_least: int | None = None) -> Image.Image:
     """Return an image file as 8-bit RGB.
 
     Args:
-        path: The file.
         at_least: Shorter side in pixels that is enough: JPEG may be decoded at 1/2, 1/4 or 1/8 scale, which is several times
             faster and a few levels off. None decodes all pixels.
 
@@ -78,9 +73,7 @@ def decode_all(paths: Sequence[Path], use: Callable[[int, Image.Image], object],
     """Decode image files in parallel, hand each to a function, and return what is wrong with each, or None if nothing is.
 
     Args:
-        paths: The files.
         use: Called with the number of a file and its RGB image, from several threads.
-        threads: Number of threads.
 
     Raises:
         OSError: If a file is not there or cannot be read.

@@ -53,9 +53,7 @@ def keep(record: Path, files: Mapping[str, Path], facts: Mapping[str, Any]) -> N
     """Write the record of files that are complete; it appears whole or not at all, over an older one.
 
     Args:
-        record: The record's path.
         files: Name in the record's folder of each file that it vouches for -> where its bytes are stored now.
-        facts: Plain values to keep with them.
     """
     sums = {name: [path.stat().st_size, file_digest(path)] for name, path in files.items()}
     body = {"files": sums, "facts": dict(facts)}

@@ -41,8 +41,6 @@ def with_contents(method: NamesFiles, values: Mapping[str, Any], data_root: Path
     Cells that name no file keep the identity they had before there were files to name.
 
     Args:
-        method: The method.
-        values: All of its hyper-parameters.
         data_root: Folder that contains the files; None leaves them pending.
     """
     filled = dict(values)
@@ -73,8 +71,6 @@ def named_file(data_root: Path | None, name: str, content: str) -> Path:
     """Return the path of a named file or folder, after comparing its content with the planned one.
 
     Args:
-        data_root: Folder that it is in.
-        name: Its name there.
         content: The planned hash; "" for any.
 
     Raises:

@@ -76,10 +76,7 @@ def by_proof(declared: str, collection: str, parts: Mapping[str, str], data_root
     """Return the identity of files whose archive has a published checksum: published where they were compared with it.
 
     Args:
-        declared: The published files in keys.
-        collection: Name of the collection.
         parts: Part of it -> hash of its content.
-        data_root: Folder of datasets and published benchmarks.
     """
     content, known = joined(parts), proven(data_root, collection)
     if parts and all(known.get(part) == found for part, found in parts.items()):
@@ -104,7 +101,6 @@ def check_planned(what: str, planned: Mapping[str, str], found: Identified) -> s
     Args:
         what: What they are, for the message.
         planned: `as_planned` of what identified them while planning; empty for a job that was not planned.
-        found: What identifies them here.
     """
     if not planned or found.state == "absent":  # whoever reads absent files says what is missing
         return ""
@@ -138,8 +134,6 @@ def prove(data_root: Path, collection: str, contents: Mapping[str, str]) -> None
     """Note that files have the content of a published archive.
 
     Args:
-        data_root: Folder of datasets and published benchmarks.
-        collection: Name of the collection.
         contents: Part of it -> hash of its content.
 
     Raises:

@@ -28,7 +28,6 @@ class WholeImages:
 
         Args:
             root: Folder that the names are relative to.
-            names: The files.
             unread: Further images of the folder that are known to be unreadable; they count as such.
         """
         self._root, self._names, self._unread = root, names, tuple(unread)
@@ -41,7 +40,6 @@ class WholeImages:
         """Return the RGB image of an index, or of the next whole file after it, and the index of that one.
 
         Args:
-            index: Number of the file.
             at_least: As for `decode_image`.
 
         Raises:

@@ -43,7 +43,6 @@ def refuse_undecodable(found: ImageFolder, part: str = "") -> None:
     """Refuse a folder of which too many images cannot be decoded.
 
     Args:
-        found: The walk.
         part: Name of what was walked, where that is a part of the root.
 
     Raises:

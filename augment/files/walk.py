@@ -66,7 +66,6 @@ class ImageFile:
         size: Bytes.
         mtime_ns: Time of the last change of the content.
         ctime_ns: Time of the last change of the file's record, which no program can set back.
-        inode: Device and number of the file.
     """
 
     name: str
@@ -81,7 +80,6 @@ class ImageFolder:
     """What a walk found.
 
     Attributes:
-        root: The folder.
         files: Its images, sorted by the parts of their paths.
         unread: Names of images that cannot be read: of another suffix, or links to nothing.
         others: Names of files that are no images by their suffix; images may be among them whose suffix is lost.
@@ -178,7 +176,6 @@ def images_in(folder: Path, purpose: str) -> ImageFolder:
     """Return the images in a folder that must have some, with few enough that cannot be read.
 
     Args:
-        folder: The folder.
         purpose: What it is for, as the subject of a sentence: "mixing set 'folder'".
 
     Raises:
@@ -215,9 +212,6 @@ def refuse_unreadable(folder: Path, names: Sequence[str], total: int, why: str =
     """Refuse a folder with too many images that cannot be read.
 
     Args:
-        folder: The folder.
-        names: Those images.
-        total: Number of all images.
         why: What is wrong with the first of them, where it is known.
 
     Raises:

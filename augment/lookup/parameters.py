@@ -56,7 +56,6 @@ def typed_values(
         config: Dataclass whose fields are scalars, tuples of scalars, literals, or unions of these.
         given: Field -> plain value.
         of: What the fields belong to, for messages ("benchmark 'pgd'").
-        what: What a field is called there.
         error: Makes the exception of the calling package.
         is_whole: Whether every field without a default must be given.
 

@@ -74,14 +74,11 @@ def ensure_mixing_set(
     Several processes may call this at once for one set: one builds, the others wait for it.
 
     Args:
-        mixing_set: The set.
         num_pictures: Images M.
         image_size: Side S of the stored images (see `MixingSet.stored_side`).
         num_channels: 1 (grey, by luma) or 3 (RGB).
-        seed: Seed of the set.
         params: Fields of the set's config that differ from its defaults.
         cache_dir: Local folder that the workers of a node share.
-        data_root: Folder of downloaded data.
         progress: Called with (images done, images in all).
         models: Gives trained networks by train key; for sets of origin "trained".
         threads: Threads that render; None for all CPUs of this process.

@@ -48,11 +48,9 @@ def identity(
     """Return everything that can change a set's images, as plain values with every default filled in.
 
     Args:
-        mixing_set: The set.
         num_pictures: Images M.
         image_size: Side S in pixels.
         num_channels: 1 or 3.
-        seed: Seed of the set.
         params: Fields of its config that differ from the defaults.
         data_root: Where files are looked up for sets whose identity is a content hash; without it they read "pending".
 

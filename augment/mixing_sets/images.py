@@ -39,7 +39,6 @@ def render_each(
 
     Args:
         indices: (N,) int64.
-        request: What is asked for.
         draw: Returns the image of an index at any size, (H, W, 3) uint8.
     """
     rgb = np.empty((len(indices), request.image_size, request.image_size, 3), np.uint8)
@@ -79,10 +78,7 @@ def treated_rows(treatment: Treatment, images: NDArray[np.uint8], *, repeats: in
     """Return each image as it is, followed by what the sample stage makes of it in several epochs.
 
     Args:
-        treatment: Its sample stage is applied.
         images: (N, H, W, C) uint8.
-        repeats: Epochs.
-        seed: Seed of the draws.
 
     Returns:
         (N * (1 + repeats), H, W, C) uint8, the images of one row after the other.

@@ -35,9 +35,6 @@ class Finding:
 
     Attributes:
         line: Line in the file, from 1.
-        rule: What must hold.
-        value: What it is.
-        fix: What to do.
     """
 
     line: int

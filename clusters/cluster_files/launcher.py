@@ -28,8 +28,6 @@ def launch(action: Action, path: Path, *, arguments: Sequence[str] = ()) -> int:
     """Run `ray up` or `ray down` on a launcher file and return its exit code.
 
     Args:
-        action: What to do.
-        path: A launcher file.
         arguments: Further arguments for Ray.
 
     Raises:

@@ -39,7 +39,6 @@ class StorageError(ClusterError):
     """A storage operation was refused.
 
     Attributes:
-        reason: What kind of refusal it is.
         path: URI or path that it concerns.
     """
 
@@ -62,7 +61,6 @@ class ObjectInfo:
     """What is known of an object without reading it.
 
     Attributes:
-        path: Its path in the storage.
         size: Bytes.
         etag: Changes whenever the object is written again.
         modified: Time of the last write by the storage's clock, in seconds since the epoch.

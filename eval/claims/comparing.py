@@ -26,10 +26,8 @@ class Comparison:
     """One comparison of a claim.
 
     Attributes:
-        text: What was compared, with numbers.
         p_true: p-value of the comparison being false, or None where numbers are compared as printed.
         p_false: p-value of its being true.
-        printed: What printed numbers say.
     """
 
     text: str

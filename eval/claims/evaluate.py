@@ -28,9 +28,6 @@ class Claim:
     """A sentence of a paper as a predicate.
 
     Attributes:
-        name: Key in the claims file.
-        says: The sentence, in our words.
-        source: Where it stands.
         tables: Published tables (or built-in sweeps without one) that it speaks of.
         beside: Further tables of the same dataset that its rows may be in.
         skip: Table, or "published" for all printed ones -> why nothing can be checked there.
@@ -51,10 +48,8 @@ class ClaimVerdict:
     """The verdict on a claim for some evidence.
 
     Attributes:
-        claim: The claim.
         truth: pass, fail, undecided or not checkable.
         reason: Why it is not checkable, or which comparisons failed or are open.
-        comparisons: All comparisons.
         left_out: Measures that the table does not have.
     """
 
@@ -81,11 +76,9 @@ def evaluate(
     """Return the verdict on a claim.
 
     Args:
-        claim: The claim.
         evidence: Values of the rows it speaks of.
         table: The table that the evidence is of.
         is_printed: Whether the values are those of the papers.
-        alpha: Level of the verdict.
     """
     skipped = claim.skip.get(table) or (claim.skip.get(PRINTED) if is_printed else None)
     if skipped is not None and (is_printed or table in claim.skip):

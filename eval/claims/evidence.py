@@ -43,7 +43,6 @@ class Missing:
     """Why a value cannot be had.
 
     Attributes:
-        reason: In words.
         is_absent: Whether the table does not have the measure at all.
         is_row_absent: Whether the table does not have the row at all.
     """
@@ -58,7 +57,6 @@ class Measure:
     """What a claim is about: for each part the alternative columns; the mean of the parts.
 
     Attributes:
-        name: Its name in the claims file.
         parts: Alternatives of each part, preferred first; one part unless it is a mean.
     """
 
@@ -107,7 +105,6 @@ def joined(measure: Measure, part: Callable[[Sequence[Column]], Sample | Missing
     """Return the mean of a measure's parts, or why one of them is missing.
 
     Args:
-        measure: What is measured.
         part: Gives the values of one part by its alternative columns.
     """
     parts: list[Sample] = []

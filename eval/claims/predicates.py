@@ -34,9 +34,7 @@ class Bench:
     """What a test works on: evidence, and the measures by name; it collects what was left out.
 
     Args:
-        evidence: Where values come from.
         measures: Name -> measure.
-        alpha: Level of a claim's verdict.
     """
 
     evidence: Evidence
@@ -260,8 +258,6 @@ class Kind:
 
     Attributes:
         find: What it finds: whether it holds, or the comparisons that must all hold.
-        needs: The fields that it must have.
-        may_have: Those that it may have.
     """
 
     find: Callable[[Bench, Mapping[str, Any]], Finding | list[Comparison]]

@@ -66,9 +66,7 @@ def parse_number(text: str, name: str, **about: Any) -> Number:
     """Return a number with the deviation that is given with it.
 
     Args:
-        text: The text of its cell.
         name: Name of its column in the file.
-        about: The other fields of the number.
 
     Deviations are written "87.19 ± 0.33", "87.19+/-0.33", "$87.19 \\pm 0.33$" or "87.19 (0.33)"; "87.19(33)" is refused, since
     33 may be of the last digits.

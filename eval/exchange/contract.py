@@ -32,7 +32,6 @@ class Number:
         column: The column here that is nearest in meaning.
         metric: Its name there, without the set that it is of: what one unit holds for.
         original: Its whole name there ("svhn AUROC").
-        value: As the file says.
         spread: The deviation that the file gives beside it, or None.
         is_percent: Whether a sign beside it says that it is in percent, whatever the unit of the file.
         is_complement: Whether ours is one minus theirs (accuracy and error).
@@ -83,7 +82,6 @@ class Imported:
     Attributes:
         column: The column here that is nearest in meaning.
         value: In our unit.
-        original: The name that it bears there.
         spread: The deviation beside it in our unit, or None.
     """
 
@@ -110,8 +108,6 @@ class Suite:
 
     Attributes:
         name: Key in `SUITES`.
-        title: As its authors write it.
-        unit: How it writes rates.
         differs: Where its definitions differ from ours, for the note below a table.
         write: Results of a checkpoint -> the text of a file; what was not measured is left out (or empty).
         read: The text of a file -> what it says, network by network. Raises EvalError if it is no such file.

@@ -43,7 +43,6 @@ def read_results(suite: str, text: str, *, unit: Unit | None = None) -> tuple[Ne
 
     Args:
         suite: Key of `SUITES`.
-        text: The file.
         unit: How its rates are written, or None for what the suite writes; numbers that can hardly be meant so are refused then.
 
     Raises:

@@ -62,10 +62,8 @@ def pgd(
         norm: "linf" (per value) or "l2" (per image).
         epsilon: Largest distance from the clean image, in that norm.
         step_size: Length of a step, in the same norm.
-        steps: Gradient steps.
         random_start: Start at a uniformly random point of the ball instead of the image.
         indices: Index of each image in its dataset, (N,): all that its random start depends on.
-        seed: Seed of the random start.
         restart: Number of this attack on the same images.
 
     Raises:

@@ -99,7 +99,6 @@ def clean_predictions(subject: Subject, indices: NDArray[np.int64]) -> Predictio
     """Return the predictions on some test images; for each number of images the network sees them once per evaluation.
 
     Args:
-        subject: What is evaluated.
         indices: From `eval.inference.sampling.chosen_indices`.
 
     Raises:

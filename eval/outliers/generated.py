@@ -38,7 +38,6 @@ def outliers(
         name: Key of `OUTLIER_SETS`.
         num_images: How many images, N.
         shape: (H, W, C) of an image, C 1 or 3.
-        seed: Seed of the set.
         start: Index of the first image; any split gives the same images.
 
     Raises:

@@ -37,9 +37,6 @@ def cifar_corruptions(
     Args:
         folder: With one `<kind>.npy` per corruption and `labels.npy`.
         labels: Labels of the test split in its order, (N,).
-        kinds: Corruptions to read.
-        severities: Severities to read.
-        check: How far to check the files.
 
     Raises:
         PublishedFilesError: If a file is missing, truncated or of another shape, or the labels differ or are in another order.
@@ -63,10 +60,7 @@ def cifar_perturbations(
 
     Args:
         folder: With one `<kind>.npy` per perturbation, noises of difficulty 2 and 3 with the suffixes `_2` and `_3`.
-        num_images: Images of the test split.
-        kinds: Perturbations to read.
         difficulty: Level of the noises, 1 to 3.
-        check: How far to check the files.
 
     Raises:
         PublishedFilesError: If a file is missing, truncated or of another shape.
@@ -95,8 +89,6 @@ def mnist_corruptions(
     Args:
         folder: With `<kind>/test_images.npy` and `<kind>/test_labels.npy` for every corruption.
         labels: Labels of MNIST's test split in its order, (N,).
-        kinds: Corruptions to read.
-        check: How far to check the files.
 
     Raises:
         PublishedFilesError: If a file is missing, truncated or of another shape, or the labels differ or are in another order.

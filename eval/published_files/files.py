@@ -31,9 +31,7 @@ def missing_parts(collection: Collection, parts: Sequence[str], data_root: Path)
     another number of classes are as good as missing.
 
     Args:
-        collection: The published files.
         parts: Those that are read, by their names in the collection's folder.
-        data_root: Folder of datasets and published benchmarks.
     """
     folder, what = data_root / collection.name, f"benchmark {collection.family!r} of {collection.dataset!r}"
     missing = [name for name in parts if not is_there(folder / name)]

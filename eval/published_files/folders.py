@@ -32,12 +32,9 @@ def corrupted_folders(
     """Return one set per corruption and severity of a tree `<kind>/<severity>/<class>/*.JPEG`.
 
     Args:
-        folder: The tree.
         classes: Folder names (wnids) in the order of the network's classes.
         kinds: Corruptions to read; other folders are ignored.
-        severities: Severities to read.
         side: Side of the images that are returned, in pixels.
-        preprocessing: How stored images become that size.
 
     Raises:
         PublishedFilesError: If folders are missing, the classes differ, or a set holds another number of images than published.

@@ -37,8 +37,6 @@ class Collection:
     Attributes:
         name: Folder in the data root, as the archives unpack.
         dataset: The dataset whose test images they show.
-        family: The benchmark that reads them.
-        source: How a person gets them.
         archives: Archives with published checksums that it is unpacked from, where no checksum of its files is published.
         image: Shape of an image where the files are arrays, else None.
         per_image: Images (or sequences) in an array for each test image.

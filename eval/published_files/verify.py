@@ -31,8 +31,6 @@ def verify_folder(name: str, data_root: Path, labels_of: Labels) -> str:
 
     Args:
         name: Folder as the archives unpack it, such as "CIFAR-10-C".
-        data_root: Folder that it is in.
-        labels_of: Test labels by dataset.
 
     Raises:
         PublishedFilesError: With the first fault that is found.
@@ -61,9 +59,6 @@ def published_corruptions(
     Args:
         family: "c", "cbar" or "mnist-c".
         dataset: The dataset whose test images they show.
-        labels: Its test labels.
-        data_root: Folder that the files are in.
-        kinds: Corruptions to read.
         severities: Severities to read (MNIST-C has one).
 
     Raises:

@@ -24,9 +24,7 @@ def video_perturbations(
     """Return the sequences of ImageNet-P, one set per perturbation, from `<kind>/<class>/*.mp4`.
 
     Args:
-        folder: The tree.
         classes: Folder names (wnids) in the order of the network's classes.
-        kinds: Perturbations to read.
         difficulty: Level of the noises, 1 to 3; levels 2 and 3 are in `<kind>_2` and `<kind>_3`.
         decoder: Reads a video; None takes OpenCV or PyAV.
 

@@ -29,8 +29,6 @@ class Column:
     """A table column; whether its benchmark and metric exist is checked by `check_column`.
 
     Attributes:
-        benchmark: Name of the benchmark.
-        metric: Name of the metric.
         detail: The fine row, or None for the whole benchmark.
         is_own: Whether its values are on files that are not shown to be the published ones.
     """

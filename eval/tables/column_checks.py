@@ -16,11 +16,6 @@ from eval.tables.column import MEAN, Column
 def column_problem(column: Column, params: Mapping[str, object], data: EvaluationData) -> str | None:
     """Return why a benchmark leaves a column empty on a test split, or None where it fills it.
 
-    Args:
-        column: The column.
-        params: Parameters of its benchmark.
-        data: What is evaluated on.
-
     Raises:
         EvalError: If the benchmark or a parameter is unknown.
     """
@@ -47,9 +42,6 @@ def missing_baseline(column: Column, params: Mapping[str, object], dataset: str,
     """Return what is missing for a column that is divided by numbers which are measured on the user's files, or None.
 
     Args:
-        column: The column.
-        params: Parameters of its benchmark.
-        dataset: The dataset whose networks are evaluated.
         data_root: Folder of datasets and of the user's own baselines.
 
     Raises:

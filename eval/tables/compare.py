@@ -46,7 +46,6 @@ class Recipe:
     """How near a row's recipe is to the published one.
 
     Attributes:
-        kind: The class.
         reasons: The unknowns, or what differs ("epochs 2 instead of 100").
     """
 
@@ -66,8 +65,6 @@ def compare(table: Table, published: PublishedTable, recipe_of: RecipeOf, *, alp
     """Return the table with the published numbers and a verdict beside each entry that has one.
 
     Args:
-        table: Ours.
-        published: The published table.
         recipe_of: How near each row's recipe is to the published one.
         alpha: Level of each test; see `eval.tables.verdicts.alpha_of_look` where seeds are added until a verdict is reached.
     """

@@ -46,8 +46,6 @@ class Observation:
     """One value for a table.
 
     Attributes:
-        row: Label of the row.
-        column: Its column.
         seed: Seed of the cell; one value per seed, row and column.
         value: A fraction, or a rank distance; None where the metric is undefined for what was evaluated.
         marks: Keys of `MARKS`.
@@ -86,9 +84,7 @@ class RowTest:
 
     Attributes:
         difference: Mean of (ours - baseline) over common seeds.
-        n: Common seeds.
         adjusted_p: p-value, corrected for all tests of the table.
-        outcome: What it says.
     """
 
     difference: float
@@ -142,15 +138,10 @@ class Table:
     """A table ready to be rendered.
 
     Attributes:
-        title: Heading.
-        corner: Heading of the row labels.
-        rows: Row labels.
-        columns: The columns.
         entries: Entry or None, by row, by column.
         rank_along: Among which entries the best is sought.
         across_name: Name of the second axis of a grid, else "".
         merges_groups: Whether the columns of a group share one cell ("20.3 / 31.1").
-        notes: Lines below the table.
         undefined: (row, column) position of an entry that was evaluated but has no value -> why.
     """
 

@@ -89,12 +89,10 @@ def set_table(
     """Return fine rows down and the sweep's rows across, once per metric; the best is sought in each row and metric.
 
     Args:
-        title: Heading.
         details: Fine rows (outlier sets), and "mean" for their mean.
         across: Row labels of the sweep, as columns here.
         columns: Columns without a detail, such as ood/auroc.
         observations: Values of columns with a detail, such as ood/auroc/svhn.
-        corner: Heading of the fine rows.
 
     Raises:
         EvalError: If two values claim one seed.

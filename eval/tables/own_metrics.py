@@ -45,7 +45,6 @@ def own_value(outcome: BenchmarkOutcome, spec: MetricSpec, detail: str | None = 
 
     Args:
         outcome: An evaluation with the predictions that were kept of it.
-        spec: The metric.
         detail: The fine row, or None for the mean over all of them.
 
     Raises:

@@ -40,7 +40,6 @@ class Verdict:
     """What the seeds so far say.
 
     Attributes:
-        outcome: The verdict.
         tolerance: The distance it was reached with, rounding included.
         more_seeds: About how many more seeds would decide it, or None when it is decided or too many.
     """
@@ -90,10 +89,7 @@ def evaluate_values(
 
     Args:
         values: Seed -> value, in the unit of the published number.
-        published: The printed number.
         tolerance: Declared floor for the spread between seeds.
-        lower_is_better: Direction of the metric.
-        alpha: Level of each test.
     """
     width = tolerance.tolerance + published.half_step
     ours = [values[seed] for seed in sorted(values)]

@@ -25,9 +25,7 @@ def benchmark_request(resolver: Resolver, name: str, given: Mapping[str, Any], d
 
     Args:
         resolver: What points may name, and what is remembered of datasets.
-        name: Name of the benchmark.
         given: Parameters that differ from the defaults.
-        dataset: The dataset.
     """
     catalogue = resolver.catalogue
     benchmark, params = benchmark_for(name), full_params(name, given)
@@ -61,8 +59,6 @@ def tested_on_its_training(name: str, stream: Identified, benchmarks: Sequence[B
 
     Args:
         name: The stream; of a dataset, the training split is streamed and the test split is the set.
-        stream: What identifies its images.
-        benchmarks: Benchmarks of the network.
     """
     if not name.startswith(FOLDER):
         return None

@@ -28,11 +28,6 @@ class Catalogue:
 
     Attributes:
         compose: Gives the method of a name, also a user's own or several joined by "+".
-        mixing_set: Gives a mixing set.
-        dataset: Gives a dataset.
-        model: Gives a model.
-        recipe: Gives a recipe.
-        loop_semantics: Version of the training loop.
         data_root: Where what users' own files hold is looked up, as far as it is part of a key; None leaves it pending.
     """
 

@@ -25,9 +25,7 @@ class Cell:
 
     Attributes:
         row: Label of the row that it belongs to; "" for a cell that others build on. No part of any key.
-        seed: Its seed.
         recipe: Name of the recipe that it is trained by, before the row changes it.
-        params: Hyper-parameters that its row sets.
         train: Fields of the recipe that its row sets.
         imported: Name of another suite's results: the row shows them, and there is nothing to train or to evaluate; or None.
     """
@@ -45,10 +43,7 @@ class PlannedCell:
     """A cell with its identity and what is still to do for it.
 
     Attributes:
-        cell: The point.
         train_key: Full hexadecimal hash of everything that can change its weights.
-        config: The resolved configuration.
-        dataset_identity: Declared checksum of its dataset.
         benchmarks: Benchmarks that the sweep wants of it.
         missing: Those of them that no record exists for.
         trained: Whether a complete checkpoint is recorded and, as far as it is needed and was looked at, stored whole.
@@ -102,7 +97,6 @@ class Plan:
     Attributes:
         sweep: Name of the sweep with its size.
         cells: Every wanted and supporting cell, each once.
-        mode: Which of them run.
         duplicates: Groups of rows that are one and the same cells.
         missing_data: One line for each dataset that is not there.
         missing_benchmarks: One line for each collection of benchmark files that is not there; the others run without it.

@@ -21,10 +21,7 @@ class ResolvedCell:
     """A cell with its configuration and identity, before the store is asked.
 
     Attributes:
-        cell: The point in names and numbers.
-        config: The full configuration.
         train_key: Hash of everything that can change its weights.
-        dataset_identity: Key of the dataset's content.
         benchmarks: What its sweep wants evaluated of it.
         wanted_values: (column, benchmark key) of the values that its sweep's table shows of it.
         parent: The cell whose weights it starts from.
@@ -100,7 +97,6 @@ def identity_of(
 
     Args:
         config: The resolved configuration; the keys of its parents are in it.
-        dataset_identity: Declared checksum of the dataset.
         semantics: Versions of method parts, model and loop.
         mixing_identity: Identity of the mixing set: semantics of its generator, or hash of its files.
         outlier_identity: Declared checksum or name of the outlier stream.

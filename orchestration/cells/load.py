@@ -97,7 +97,6 @@ def load_sweep(
     Args:
         name_or_path: Name of a built-in sweep, or path of a YAML file.
         size: "full", "smoke" or "small".
-        overrides: What options change.
         catalogue: What cells may name; None for the built-in registries without a folder of data.
 
     Raises:
@@ -127,7 +126,6 @@ def read_sweep(
     Args:
         name_or_path: Name of a built-in sweep, or path of a YAML file.
         size: "full", "smoke" or "small".
-        overrides: What options change.
         catalogue: What cells may name; where it is given, mistakes of names and types are reported together with those of shape.
 
     Raises:

@@ -22,11 +22,7 @@ REFUSALS = (ValueError, TypeError, AugmentError, EvalError, TrainingError)
 
 @dataclass(slots=True)
 class Resolver:
-    """Resolves the points of one sweep; remembers what many points share.
-
-    Args:
-        catalogue: What points may name.
-    """
+    """Resolves the points of one sweep; remembers what many points share."""
 
     catalogue: Catalogue
     mistakes: list[Mistake] = field(default_factory=list)
@@ -45,10 +41,7 @@ class PointSettings:
 
     Args:
         resolver: Remembers what points share, and collects mistakes.
-        sweep: The sweep of the point.
-        settings: What the point sets.
         row: Label of its row; "" for a cell that a row builds on.
-        origin: Where the file lists it.
         failed: Whether a mistake was noted.
     """
 

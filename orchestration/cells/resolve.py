@@ -27,8 +27,6 @@ def resolve_sweep(sweep: Sweep, catalogue: Catalogue, *, source: str = "") -> Re
     """Resolve every point of a sweep, in order; `orchestration.cells.load.load_sweep` does so for a file.
 
     Args:
-        sweep: What is wanted.
-        catalogue: What cells may name.
         source: The name or path that the sweep was read from.
 
     Raises:
@@ -46,8 +44,6 @@ def try_resolve_sweep(
     """Resolve every point of a sweep, part by part for a union, and return the mistakes with what could be resolved.
 
     Args:
-        sweep: What is wanted.
-        catalogue: What cells may name.
         found: Mistakes that its file was found to have; what would only follow from them is not looked for.
     """
     leaves: list[ResolvedSweep] = []

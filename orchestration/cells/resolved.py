@@ -32,9 +32,7 @@ class ResolvedSweep:
     """A sweep whose points are resolved, once: what plan, run, status, table, report, claims and screening take.
 
     Attributes:
-        sweep: Its rows, columns, size, options.
         points: Its points with their cells, row by row, seeds inside; part by part for a union.
-        catalogue: What its cells were resolved with.
         parts: The resolved sweeps that it is the union of.
         source: The name or path that it was loaded by; "" for one that was made.
     """

@@ -30,10 +30,8 @@ class NodeAnswer:
     """What a node said.
 
     Attributes:
-        name: The node.
         report: What `clusters.probe.probe` returned there; None when it did not answer.
         clock_s: Seconds by which its clock is ahead of the driver's.
-        error: Why it did not answer.
     """
 
     name: str

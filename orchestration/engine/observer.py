@@ -60,8 +60,6 @@ class ForwardingObserver(RunObserver, ABC):
 
         Args:
             event: Name of the method of `RunObserver`.
-            arguments: Its arguments.
-            named: Its arguments by name.
         """
 
 

@@ -30,7 +30,6 @@ class RunOptions:
     """Where and how a plan is run. Nothing here is part of a key.
 
     Attributes:
-        paths: Where workers read and write.
         workers: Workers per cell; a cell gets the largest number up to this that divides its batch shards.
         min_workers: Fewest workers that a cell may run on where its own number does not fit now (elastic); None for no fewer.
         accelerator: Kind of GPU that workers insist on, as Ray names it ("L4"), or "" for any.
@@ -52,7 +51,6 @@ class RunOptions:
         health_check_s: Seconds between health checks of a group; a dead worker is noticed within about two of them.
         group_start_s: Seconds that a group may take to start before it is asked for again (nodes may have to boot).
         stop_grace_s: Seconds that running cells get to write a checkpoint when the run is stopped.
-        leases: Heartbeats and polling.
         priorities: Train key -> priority; higher first, 0 for the rest.
         estimates_s: Train key -> estimated seconds; only ratios between them count, and the rest are taken for the longest.
         share_gpus: Whether single-worker cells share GPUs once one of their kind has shown how much memory it needs.
@@ -132,12 +130,10 @@ class RunOutcome:
     Attributes:
         status: "complete" if every cell is done, "failed" if some were given up, "stopped" on request from the store,
             "interrupted" by a signal.
-        done: Train keys that are complete now.
         failed: Train key -> reason, of cells that were given up or left out.
         unfinished: Train keys that were neither, in the order of the plan.
         computed: Train keys that this run completed itself (not found recorded, not computed by another driver).
         reason: Why the run ended before every cell was tried, or "".
-        attempts: Failed attempts in this run.
         wall_s: Seconds from start to end.
         log_file: Where the noise of Ray went, or None when Ray was not needed.
     """

@@ -42,7 +42,6 @@ def execute(
     Args:
         plan: What is wanted and what of it is recorded.
         store: Results, attempts and leases are written to it as they come.
-        options: Where and how to run.
         observer: Notified of what happens.
         pool: Warm worker groups to use and to leave running; without one the run has its own and ends it.
 

@@ -27,7 +27,6 @@ class Candidate:
     """A cell with something left to do.
 
     Attributes:
-        key: Its train key.
         order: Its place in the plan, which breaks ties.
         seconds: Estimated seconds, with those of the longest chain of cells that wait for it.
         shapes: Group shapes that it may run on, preferred first.

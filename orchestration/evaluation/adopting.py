@@ -61,11 +61,6 @@ def adopt(
     that they were trained as the cell says: the record names the file that they came from, and tables mark what comes of them.
 
     Args:
-        path: The file.
-        cell: The cell.
-        settings: Where data, caches and checkpoints are.
-        store: The results store.
-        reading: What is said of the file.
         is_forced: Whether to adopt it against its own record, with a mark.
         patience_s: Seconds to wait for the lease of a driver that gives no sign of life.
 

@@ -49,7 +49,6 @@ class Choice:
         kinds: Corruptions; empty for those of the benchmark.
         severities: Severities; empty for all that the family has.
         frost: "procedural" or "pictures".
-        seed: Seed of the generated sets.
     """
 
     family: str
@@ -196,11 +195,8 @@ def measure(
     Args:
         name: Name under which benchmarks ask for it.
         model: A network; without `weights` one of torchvision, with its ImageNet weights.
-        dataset: The dataset whose benchmarks are read.
         benchmarks: Of corruptions ("c", "c-generated") and perturbations ("p", "p-generated").
-        settings: Where data and caches lie.
         weights: File of weights, or None.
-        reading: What is said of that file.
         max_images: Use only so many images; told in the file.
 
     Raises:

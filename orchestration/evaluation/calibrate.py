@@ -52,7 +52,6 @@ class Calibration:
     """What was measured.
 
     Attributes:
-        hardware: Name of the device.
         measured: Seconds by kind.
         skipped: Kind in words -> why it could not be measured.
     """
@@ -73,11 +72,8 @@ def calibrate(
     """Measure one cell of each kind that nothing is known of.
 
     Args:
-        cells: The cells to run.
         known: Kinds that recorded cells tell more of.
         machine: What this machine stands for in the price file.
-        settings: Where data and caches lie.
-        tell: Told what is measured.
 
     Raises:
         InputError: If this process computes on another type of device than the machine has.

@@ -38,7 +38,6 @@ class LoadedNetwork:
 
     Attributes:
         model: The classifier: pixels in [0, 1] to logits.
-        dataset: What it classifies.
         sha256: Hash of the file.
         assumed: How images are normalised for weights that were not trained here, and who says so; None for a network of ours.
         notes: What else must be known of the file: other weights in it, what is not used.
@@ -78,7 +77,6 @@ def load_network(path: Path, *, config: JobConfig | None = None, reading: Readin
     Args:
         path: A final checkpoint of ours, which knows its network, or a PyTorch file of tensors.
         config: Network and dataset for a file that does not say; required there.
-        reading: What is said of the file.
     """
 
     reading = reading or Reading()
@@ -234,9 +232,6 @@ def evaluate_network(
     """Run benchmarks on a network in this process.
 
     Args:
-        network: What is evaluated.
-        requests: Which benchmarks.
-        settings: Where data and caches lie.
         on_progress: Told of benchmark, images done, images in all.
         keep_generated: Whether generated images are kept in the cache; the numbers are the same either way.
     """

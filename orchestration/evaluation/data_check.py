@@ -43,7 +43,6 @@ def check_data(names: Sequence[str] | None, settings: Settings) -> Iterator[Line
 
     Args:
         names: What is checked; None for all that is there.
-        settings: Where data and caches lie.
 
     Raises:
         InputError: If a name is unknown.

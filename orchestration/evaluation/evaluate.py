@@ -38,7 +38,6 @@ class Evaluation:
     Attributes:
         checkpoint: The file or the name of published weights.
         architecture: Name of the network, or "" where the checkpoint alone knows it.
-        network: The network that was evaluated.
         reports: One report per benchmark.
         estimated: Forward passes that the cost model expects, in images.
         notes: What is not as published: missing files, stand-ins, limits.
@@ -145,7 +144,6 @@ def make_requests(
 
     Args:
         benchmarks: Name -> parameters that differ from the defaults.
-        assumed: What is assumed of foreign weights.
         dataset: Dataset whose images the parameters must fit, where it is known.
 
     Raises:

@@ -36,7 +36,6 @@ def kept_document(
         sources: Files `<benchmark>.npz` or folders of `dreamgrid evaluate --save`, or ids of cells.
         result_of: Gives what is recorded of a cell, by its id.
         params: Benchmark -> parameters that differ from those of the evaluation (score, baseline, difficulty).
-        data_root: Folder of the user's own baselines.
 
     Raises:
         InputError: If a source cannot be read, keeps no predictions, or two are of one benchmark; with every mistake.

@@ -23,8 +23,6 @@ def shortened(config: JobConfig, dataset: DatasetSpec, *, steps: int) -> JobConf
     """Return a configuration whose steps take as long but that needs no other cell and only a few images.
 
     Args:
-        config: A cell's configuration.
-        dataset: Its dataset.
         steps: Steps that it is to have at least; all of them have the same number of images.
     """
     recipe = config.recipe

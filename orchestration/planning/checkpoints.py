@@ -29,9 +29,7 @@ def unusable_checkpoints(
 
     Args:
         incomplete: Train keys of the wanted cells that something is missing of.
-        results: What is recorded, by train key.
         ancestors: Train key -> those of the cells that it starts from.
-        store: The results store.
         checkpoints: URI of the folder of all checkpoints.
     """
     faults: dict[str, str] = {}
@@ -62,8 +60,6 @@ def forget(train_keys: Sequence[str], *, store: ResultsStore, checkpoints: str, 
     recorded as before or missing, and training starts afresh.
 
     Args:
-        train_keys: The cells.
-        store: The results store.
         checkpoints: URI of the folder of all checkpoints.
         reason: Why, for the tombstone.
 

@@ -118,12 +118,7 @@ def shown_column(column: Column, request: BenchmarkRequest) -> Column:
 
 
 def shown_columns(columns: Sequence[Column], requests: Iterable[BenchmarkRequest]) -> tuple[Column, ...]:
-    """Return the columns of a table: for each wanted one the published files, own files, or both where rows differ.
-
-    Args:
-        columns: Columns as a sweep names them.
-        requests: Benchmarks of its cells.
-    """
+    """Return the columns of a table: for each wanted one the published files, own files, or both where rows differ."""
     own: dict[str, set[bool]] = {}
     for request in requests:
         own.setdefault(request.name, set()).add(request.is_own)

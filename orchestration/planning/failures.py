@@ -137,7 +137,6 @@ def decide(
 
     Args:
         cell_id: The cell, for the text.
-        error_class: What it failed of.
         attempts: Attempts that count against the cell, this one included (see `COUNTED`).
         max_attempts: Attempts before a cell is set aside.
         is_exclusive: Whether the attempt had its devices for itself.

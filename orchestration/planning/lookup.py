@@ -23,8 +23,6 @@ def whole_results(train_keys: Collection[str], store: Results, on_damage: OnDama
     For what goes through a whole storage: one damaged cell must not keep the others from being seen.
 
     Args:
-        train_keys: The cells.
-        store: The results store.
         on_damage: Is handed what is wrong with each other cell; the error names the cell (`train_key`).
     """
     found = store.results(train_keys, on_damage=on_damage)

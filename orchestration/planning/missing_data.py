@@ -82,7 +82,6 @@ def missing_of_benchmarks(cells: Sequence[PlannedCell], data_root: Path | None) 
     """Return one line per collection of files or outlier set that benchmarks still to run need and that is not there.
 
     Args:
-        cells: Cells of a plan.
         data_root: Folder of datasets and published benchmarks; None skips the look.
     """
     if data_root is None:

@@ -29,7 +29,6 @@ def make_plan(
 
     Args:
         resolved: What is wanted; what is missing in its catalogue's data root is reported.
-        store: What is recorded.
         mode: "cached" runs what is missing and leaves failed cells alone, "retry" runs failed ones again, "force" runs
             everything again, "read-only" runs nothing.
         checkpoints: URI of the folder of all checkpoints: a recorded one that this plan needs and that is damaged or gone is

@@ -50,7 +50,6 @@ def recorded_otherwise(resolved: ResolvedSweep, store: ResultsStore, on_damage: 
 
     Args:
         resolved: The sweep as it is asked for now; its cells, and those that they start from, are not counted.
-        store: The results store.
         on_damage: Is handed each record that is not whole, which is left out.
     """
     sweep = resolved.sweep

@@ -124,8 +124,6 @@ class EvaluatedClaim:
     Attributes:
         sweep: Label of the sweep, its size included.
         table: The published table (or the sweep) that it is evaluated as.
-        datasets: In-distribution datasets of the sweep's cells.
-        ours: The verdict on what is recorded.
         printed: The verdict on the papers' own numbers, or None where the table is no published one.
     """
 
@@ -148,8 +146,6 @@ def evaluate_claims(
 
     Args:
         sweeps: What is evaluated; parts of unions are evaluated one by one.
-        store: What is recorded.
-        alpha: Level of each verdict.
     """
     given = [leaf for sweep in sweeps for leaf in sweep.leaves]
     grounds = {name: resolved for resolved in given if (name := table_of(resolved.sweep))}

@@ -32,7 +32,6 @@ class Unwanted:
     """A cell that no sweep wants.
 
     Attributes:
-        train_key: Its train key.
         row: Row of the sweep that wanted it, else what it is: method, dataset and model.
         sweep: The sweep that wanted it, or `UNKNOWN`.
         seed: Its seed, or None where only failed attempts are recorded.
@@ -53,7 +52,6 @@ class Collection:
     """What a collection of garbage keeps and finds.
 
     Attributes:
-        unwanted: The cells that no sweep wants.
         kept: The sweeps that were run on the storage and whose cells are kept, oldest first.
         dropped: Those whose cells are not kept because the user said so.
     """
@@ -82,9 +80,7 @@ def collection(
     Imported cells, which cannot be computed, and cells that a driver works on are never among them.
 
     Args:
-        store: The results store.
         checkpoints: URI of the folder of all checkpoints.
-        data_root: Folder of datasets.
         keep: Paths of further sweep files whose cells are kept.
         drop: Labels of sweeps that were run here and whose cells need not be kept.
         on_damage: Is handed each record of a cell that is not whole; that cell, which may be imported, is kept.

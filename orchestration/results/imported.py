@@ -30,9 +30,6 @@ class ImportedCell:
     """A network of a file, as it was recorded.
 
     Attributes:
-        key: Train key of its cell.
-        name: What a sweep calls it.
-        network: What the file says of it.
         means: Column -> mean over the sets of the file, where the file has a number for each set only.
         is_new: Whether it was not recorded before.
     """
@@ -59,11 +56,7 @@ def import_file(
     The same file under the same name is the same cell.
 
     Args:
-        path: The file.
-        suite: The suite that wrote it.
         name: How the cell is called; where the file is about several networks, "NAME THEIRS" for each.
-        dataset: What the networks were trained on.
-        store: Where to record.
         model: Which network it is; None for what the file says.
         unit: How the file writes rates; None for what the suite writes.
 

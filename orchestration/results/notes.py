@@ -21,7 +21,6 @@ def table_notes(
 
     Args:
         resolved: The sweep (no union) with its cells.
-        columns: Its columns as they are shown.
         results: Train key -> what is recorded.
     """
     cells = resolved.cells
@@ -50,8 +49,6 @@ def normalisation_notes(
     """Return one line per normalised column that has values: which baseline its entries are divided by.
 
     Args:
-        columns: Columns of a table.
-        cells: Its resolved cells.
         results: Train key -> what is recorded.
     """
     notes = []

@@ -56,12 +56,9 @@ def message_of(
     """Return the document of a notification: "text" for chats, and the same as fields for programs.
 
     Args:
-        sweep: Label of the sweep.
         status: "complete", "failed", "stopped", "interrupted", or "refused" where the run could not start.
-        computed: Cells that the run completed.
         failed: Cell id -> reason.
         wall_s: Seconds that it took.
-        reason: Why it ended early.
     """
     failures = dict(list((failed or {}).items())[:SHOWN_FAILURES])
     parts = [f"dreamgrid {sweep}: {status}", f"{computed} cells computed in {wall_s:.0f} s"]

@@ -28,10 +28,6 @@ class RunRequest:
     """What one call of `run` asks for.
 
     Attributes:
-        resolved: What is wanted.
-        settings: Where results and data are.
-        store: The results store.
-        mode: Which cells run.
         engine: Fields of `RunOptions` that differ from their defaults.
         priorities: Row -> priority; rows with a higher number start first, 0 for the rest.
         deciding: How far seeds are added, or None.
@@ -58,8 +54,6 @@ def complete(request: RunRequest, *, observe: Callable[[], RunObserver], report:
     """Run a sweep as requested, once or look by look, and publish it on the tracking server.
 
     Args:
-        request: What is asked for.
-        observe: Makes the display of one run.
         report: Called with each line for people.
 
     Raises:

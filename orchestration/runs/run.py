@@ -35,11 +35,7 @@ class SweepRun:
     """What came of running a sweep.
 
     Attributes:
-        resolved: What was wanted.
-        plan: The plan it started from.
-        outcome: How it ended.
         results: Train key -> what is recorded of its cells now.
-        tables: The tables of that.
     """
 
     resolved: ResolvedSweep
@@ -61,12 +57,8 @@ def run_sweep(
     """Bring every cell of a sweep to completion, reusing what is recorded, and return its tables.
 
     Args:
-        resolved: What is wanted.
-        settings: Where things lie.
-        store: The truth.
         mode: "cached", "retry", "force" or "read-only"; see `orchestration.planning.plan.make_plan`.
         options: Fields of `RunOptions` that differ from their defaults.
-        observers: Listeners: the display, the tracker.
     """
     plan = make_plan(resolved, store=store, mode=mode, checkpoints=settings.checkpoints)
     if plan.to_run and plan.missing_data:
@@ -90,13 +82,7 @@ def run_sweep(
 
 
 class CheckedCompletion(Observers):
-    """Reports a run as "complete" only where every wanted column has its values.
-
-    Args:
-        observers: Who is notified.
-        plan: What runs.
-        store: What is recorded at the end.
-    """
+    """Reports a run as "complete" only where every wanted column has its values."""
 
     def __init__(self, observers: Sequence[RunObserver], plan: Plan, store: ResultsStore) -> None:
         super().__init__(observers)

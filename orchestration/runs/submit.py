@@ -45,7 +45,6 @@ def job_order(request: SubmitRequest, environment: Mapping[str, str] | None = No
     """Return the job that runs a sweep on a cluster.
 
     Args:
-        request: What was asked for.
         environment: Stands in for the process environment in tests.
 
     Raises:

@@ -33,8 +33,6 @@ class LazyTracker(ForwardingObserver):
     MLflow again.
 
     Args:
-        settings: Where the tracking server is.
-        store: The results store of the run.
         columns: Columns of the sweep's table, for the prepared views.
     """
 
@@ -120,8 +118,6 @@ def sync_sweeps(
     Args:
         names: Sweeps; all built-in ones that have the size and anything recorded where none is named.
         size: "full", "smoke" or "small".
-        settings: Where things lie.
-        store: The truth.
         overrides: What options change of the named sweeps.
 
     Raises:

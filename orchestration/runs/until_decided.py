@@ -30,7 +30,6 @@ class DecidingOptions:
     """How far seeds are added.
 
     Attributes:
-        max_seeds: Most seeds of a row.
         looks: Planned looks, the first included; each is evaluated at the level divided by it.
         budget_hours: Device-hours that added seeds may cost by the estimate, or None for no limit.
     """
@@ -121,8 +120,6 @@ def with_more_seeds(sweep: Sweep, rows: Sequence[str], seeds: Mapping[str, int])
     """Return a sweep in which some rows have more seeds: the smallest numbers that they do not have.
 
     Args:
-        sweep: What is wanted so far.
-        rows: Rows that get more.
         seeds: Row -> seeds that it is to have.
     """
     if sweep.parts:
@@ -159,11 +156,8 @@ def run_until_decided(
     """Run a sweep, and again with more seeds where a verdict is undecided, until all are decided or a limit is met.
 
     Args:
-        resolved: What is wanted first.
-        run: Brings a sweep to completion.
         evaluate: Looks at what came of it, at the corrected level.
         hours: Estimates the device-hours of what is missing of a sweep.
-        options: Limits.
         tell: Is told why it goes on or ends.
 
     Returns:

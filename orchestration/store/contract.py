@@ -35,7 +35,6 @@ class CorruptRecordError(StoreError, EnvironmentRefused):
 
     Args:
         fault: What is wrong, and with which file.
-        fix: What to do.
     """
 
     def __init__(self, fault: str, fix: str) -> None:
@@ -58,9 +57,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     Attributes:
         commit: Commit of the code, or "" outside a checkout.
         dirty: Whether the working tree differed from that commit.
-        config: The resolved configuration as plain values.
         config_hash: Hash of its canonical JSON.
-        data_identity: Declared checksum of the dataset.
         versions: Versions of Python and the main libraries.
         driver: Host, user-neutral process identity and Ray version of the driver.
         recorded_at: Seconds since the epoch.
@@ -124,7 +121,6 @@ class SweepRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """A sweep that was run on this storage: its content and the cells that it wanted, so that they are kept.
 
     Attributes:
-        name: Name of the sweep.
         size: "full", "smoke" or "small".
         files: Name -> text of its YAML file, and of the files of its parts where it is a union.
         overrides: What options changed, as texts: "train.epochs=1", "seeds=0,1".
@@ -202,7 +198,6 @@ class Results(Protocol):
         """Return what is recorded of many cells; those without a complete checkpoint are left out.
 
         Args:
-            train_keys: The cells.
             wanted: Train key -> benchmark keys that will be looked at. A cell that the index of an object store holds these of
                 is taken from there as it was when it was indexed; without this its files are listed, which takes longer.
             on_damage: Is handed what is not whole; its cell is left out then.

@@ -41,7 +41,6 @@ class FileStore(FileResults, FileSweeps, FileLeases, FileRequests, FileMeasureme
     """All of the results store over one `Storage`. Threads and processes may share the files; each opens its own store.
 
     Args:
-        storage: Where the files are.
         lease_expiry_s: Seconds without a heartbeat after which another driver takes a lease over.
         clock: A monotonic clock in seconds.
     """

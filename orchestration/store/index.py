@@ -33,7 +33,6 @@ class RawCell:
     Attributes:
         folder: Folder of the checkpoint, `results/...`.
         others: Folders of earlier records of the same weights, from which some of the reports come.
-        training: Text of training.json.
         reports: Benchmark key -> text of the report.
     """
 

@@ -34,7 +34,6 @@ class FileLeases(Leases):
     """The leases in a storage. One instance remembers when it last saw the heartbeat of another driver.
 
     Args:
-        storage: Where the files are.
         expiry_s: Seconds without a heartbeat after which a lease may be taken over.
         clock: A monotonic clock in seconds.
     """

@@ -16,9 +16,7 @@ class Owner:
     """A process.
 
     Attributes:
-        host: Host name.
         boot: Identity of the host's boot and of the process namespace, so that a reused number is not mistaken.
-        pid: Process number.
         started: Start time of the process in clock ticks since boot, or 0 where the system does not say.
         token: Tells several drivers in one process apart.
     """

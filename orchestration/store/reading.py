@@ -58,7 +58,6 @@ class Reader:
         """Return the recorded cells among these keys.
 
         Args:
-            keys: Train keys.
             wanted: Train key -> benchmark keys that the caller looks at. Where each call is a request, the files of a cell
                 are not listed once the index holds all of these.
             on_damage: Is handed what is not whole; its cell is left out then.

@@ -17,9 +17,7 @@ class Listed:
     """One cell as the axes list it.
 
     Attributes:
-        row: Label of its row.
         settings: The base's settings, and its own over them.
-        origin: Its place in the file.
         patch: The part of the file that may name parents.
         label_at: Where its label is written.
         pattern: The pattern that its label is made from, or "".

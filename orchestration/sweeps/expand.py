@@ -33,10 +33,7 @@ def expand(
     """Expand a sweep file in one of its sizes.
 
     Args:
-        file: The file's shape.
-        document: Its values and lines.
         size: "full", "smoke" or "small".
-        overrides: What options change.
         broken: Dotted paths of the file that were left out of its shape as mistaken; what would only follow from that is not
             reported again.
 

@@ -14,8 +14,6 @@ def laid_out(sweep: Sweep, observations: Iterable[Observation], *, columns: Sequ
     """Return the table of a sweep from observations in its places; the plan lays it out too, before anything is recorded.
 
     Args:
-        sweep: Rows, columns, layout.
-        observations: Values by row, column and seed.
         columns: Its columns as they are shown (`orchestration.planning.column_values`), where they are not those that it names.
 
     Raises:

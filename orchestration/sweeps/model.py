@@ -50,10 +50,6 @@ class Point:
     """A cell to be.
 
     Attributes:
-        settings: What it sets, by dotted path.
-        seed: Its seed.
-        row: Label of its row.
-        origin: Where the file lists it.
         shared: What a cell that this one starts from has in common with it: dataset, model and recipe, but not what the
             row sets of the method or of training.
         parent: Settings of the cell that it starts from, as the file says, or None.
@@ -74,15 +70,11 @@ class Sweep:
     """A sweep in one size: what is wanted, and how it is shown.
 
     Attributes:
-        name: Name of the sweep.
-        title: Caption of its table.
-        description: What it is for.
         size: "full", "smoke" or "small".
         points: The wanted points, row by row, seeds inside.
         rows: Row labels in the order of the table.
         columns: Columns of the table that are not left out, stand-ins put in.
         stand_ins: Column of this size -> the column of the full size that it stands in for.
-        benchmarks: Wanted benchmarks with their parameters.
         table: Layout; None for a union.
         details: Fine rows of layout "sets".
         left_out: Row or column -> why it is left out.

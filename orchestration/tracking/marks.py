@@ -20,8 +20,6 @@ class ShownMark:
     """The mark of one sweep on one server: with which complete cells it was shown last.
 
     Args:
-        path: Its file.
-        uri: Address of the server.
         content: Stands for the cells; another choice of cells has the runs of this one marked as unwanted.
     """
 

@@ -37,10 +37,8 @@ class Projection:
     """A sweep's experiment on a tracking server.
 
     Args:
-        client: The server.
         store: Whose leases guard the creation of runs.
         uri: Address of the server; names the lease.
-        sweep: What is shown.
         artifacts: Where the artifacts of a new experiment are stored, or None for the server's own place.
     """
 

@@ -27,7 +27,6 @@ def scrubbed(text: str, environment: Mapping[str, str] | None = None) -> str:
     """Return a text without secrets: user information of addresses, signed queries, values of secret environment variables.
 
     Args:
-        text: Any text.
         environment: Stands in for the process environment in tests.
     """
     variables = os.environ if environment is None else environment

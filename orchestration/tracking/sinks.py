@@ -83,9 +83,7 @@ class ProcessSink:
     One that dies is started again and gets everything once more.
 
     Args:
-        hello: What the writer must know first.
         log: File that takes everything MLflow prints, or None to drop it.
-        command: The writer's command line.
     """
 
     def __init__(

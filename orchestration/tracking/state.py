@@ -27,12 +27,9 @@ class RunState:
     """A run as it should be.
 
     Attributes:
-        status: Explicit status.
-        start_ms: When work on the cell began.
         end_ms: When it ended, or None while it goes on.
         points: Every value of every metric, with the time it was measured at.
         single: Names of the metrics that have one value: results and costs, not curves.
-        tags: Provenance, failures, completeness.
         artifacts: Path -> text.
     """
 

@@ -26,8 +26,6 @@ class Synced:
         written: Cells whose run was created or changed.
         unchanged: Cells whose run was as it should be.
         absent: Cells of which nothing is recorded; they have no run.
-        experiment_id: Experiment of the sweep.
-        sweep_run_id: Run that carries the grid.
     """
 
     written: int
@@ -50,9 +48,6 @@ def sync(
     """Make a tracking server show what the store has of a sweep. Doing it twice changes nothing.
 
     Args:
-        store: The results store.
-        plan: The sweep's cells.
-        uri: Address of the server.
         columns: Table columns, for prepared views.
         grid: The rendered grid: "grid.md", "grid.html", "grid.csv", "grid.tex" -> text.
         progress: Called with the cells done and their number.

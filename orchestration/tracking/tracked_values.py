@@ -25,11 +25,9 @@ class TrackedCell:
     """A cell of a sweep.
 
     Attributes:
-        key: Train key.
         name: Name of its run, as people read it.
         row: Row of the table that it belongs to.
         params: Its axes, as text; the same for the same train key.
-        tags: Further labels.
         wanted: Benchmark key -> benchmark name, of what the sweep wants of it.
     """
 
@@ -47,7 +45,6 @@ class TrackedSweep:
 
     Attributes:
         name: Its name, which is also the name of its experiment.
-        cells: Its cells, in order.
         columns: Metrics `<benchmark>/<metric>` that prepared views show, the first of them sorts.
         varying: Parameters that differ between its cells; their columns are worth showing.
     """
@@ -62,7 +59,6 @@ def tracked_sweep(plan: Plan, columns: Sequence[Column] = ()) -> TrackedSweep:
     """Describe a plan for the tracker.
 
     Args:
-        plan: What the sweep wants.
         columns: Table columns; a third part (one fine row) is left to the fine table. Without any,
             the metrics of the wanted benchmarks.
     """

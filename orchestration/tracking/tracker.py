@@ -45,7 +45,6 @@ class Tracker:
     """Turns what a run reports into messages; listens like the observers of the engine.
 
     Args:
-        sink: Where messages go.
         columns: Table columns, for prepared views; without any, the metrics of the wanted benchmarks.
     """
 
@@ -120,7 +119,6 @@ def open_tracker(
 
     Args:
         uri: sqlite:///file, postgresql://..., http(s)://server, or "none".
-        store: The results store of the run.
         columns: Table columns, for prepared views; without any, the metrics of the wanted benchmarks.
         log: File that takes everything MLflow prints.
         grace_s: Seconds that the writer goes on trying a server that is away after the run has ended.

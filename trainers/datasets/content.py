@@ -30,7 +30,6 @@ def dataset_content(spec: DatasetSpec, data_root: Path | None) -> Identified:
     """Return what identifies the files of a dataset; where only some are there, as for one split, those count.
 
     Args:
-        spec: The dataset.
         data_root: Folder of datasets; None where nothing is looked at.
 
     Raises:
@@ -63,7 +62,6 @@ def contradiction(spec: DatasetSpec, data_root: Path) -> str:
 
     Args:
         spec: The dataset; files that are absent have nothing wrong.
-        data_root: Folder of datasets.
 
     Raises:
         CorruptData: If a file is there that cannot be read.

@@ -52,7 +52,6 @@ def fetch_each(names: Sequence[str], fetch_one: Callable[[str], str]) -> int:
     """Fetch one name after the other and report each on stderr; the first failure ends it.
 
     Args:
-        names: What to fetch.
         fetch_one: Fetches one and returns where it is.
 
     Returns:

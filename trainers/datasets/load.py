@@ -101,7 +101,6 @@ def shared_split(name: str, split: SplitName, data_root: str | Path, cache_dir: 
     Args:
         name: Key of `DATASETS`.
         split: "train" or "test".
-        data_root: Folder of datasets.
         cache_dir: Local folder that the workers of a node share.
 
     Raises:

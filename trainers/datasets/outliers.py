@@ -36,7 +36,6 @@ def load_outliers(
         name: "random-images-300k", a key of `DATASETS` (its training split), "generated:SET" or "folder:PATH".
         image_size: Side of the result in pixels.
         num_channels: 1 (grey, by luma) or 3 (RGB).
-        data_root: Folder of datasets.
         cache_dir: Folder for resized arrays.
 
     Returns:

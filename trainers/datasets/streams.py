@@ -58,7 +58,6 @@ def stream_files(name: str, data_root: Path | None = None) -> Identified:
     folder, or "pending" while it is absent or empty.
 
     Args:
-        name: An outlier stream.
         data_root: Folder of datasets, which relative folders are looked up in.
 
     Raises:

@@ -68,10 +68,7 @@ def operations(name: str, image_size: int, channels: int, classes: int) -> float
     By the formula of the model's file where it has one, without torch; else counted once and kept (`trainers.models.counting`).
 
     Args:
-        name: Name of a model.
         image_size: Side of the image in pixels.
-        channels: Channels of the image.
-        classes: Classes of the last layer.
 
     Raises:
         UnknownName: If the name is no model's.

@@ -46,8 +46,6 @@ class StoredCheckpoint:
     """A checkpoint that was read and found whole.
 
     Attributes:
-        state: What was saved, on the CPU.
-        uri: Where it is stored.
         is_final: Whether training is complete.
         sha256: Hash of the weights of a final one, "" for those on the way.
         file_sha256: Hash of the file of a final one whose environment does not name the hash of its weights: an earlier version
@@ -116,8 +114,6 @@ def move_into_era(folder: str, train_key: str, era: int, *, recorded: str) -> bo
 
     Args:
         folder: URI of the folder of all checkpoints.
-        train_key: The cell.
-        era: The era.
         recorded: The hash that the cell's training is recorded under; earlier versions recorded that of the file.
 
     Returns:
@@ -140,8 +136,6 @@ def fault_of_final(folder: str, train_key: str, era: int, *, etag: str = "", rec
 
     Args:
         folder: URI of the folder of all checkpoints.
-        train_key: The cell.
-        era: How often it was invalidated.
         etag: Etag of the file when it was written; "" where that is not known.
         recorded: The hash that the cell's training is recorded under, by which a file of an earlier version is known.
     """

@@ -98,7 +98,6 @@ class ResidentImages:
             crop_padding: Zero padding of the random crop in pixels; 0 for none.
             flip: Horizontal flip with probability 1/2, before the crop.
             resized_crop: Cut a random area and resize it, instead of the crop of the padded image.
-            fingerprint: Identity of the split's content.
         """
         self._images = images
         self._labels = labels
@@ -142,7 +141,6 @@ class ImageFiles:
         """Describe the files.
 
         Args:
-            listing: The files.
             image_size: Side of the images in pixels.
             flip: Horizontal flip with probability 1/2.
             resize: Length that the shorter side of an image for validation is resized to; 0 for `image_size`.
@@ -190,7 +188,6 @@ class WithStoredCopy:
         """Join two sources of equally many images.
 
         Args:
-            clean: The training images.
             copy: Their copy, in the same order, under the same crop and flip.
             share: Share of the images that come from the copy.
         """

@@ -30,7 +30,6 @@ class JobInputs:
     """A job's dataset and treatment.
 
     Attributes:
-        dataset: Description of the dataset.
         images: Its training images, cropped and flipped by the recipe.
         treatment: The method, built for this job.
         byte_digests: SHA-256 of what was read or generated: splits and mixing set.
@@ -46,7 +45,6 @@ def job_inputs(request: JobRequest, *, device: torch.device, on_progress: Callab
     """Read the training split, build or open the mixing set and the outliers, and build the treatment.
 
     Args:
-        request: The job.
         device: Where networks of other cells are put, for mixing sets that need them.
         on_progress: Called with (images done, images in all) while a mixing set is built.
 

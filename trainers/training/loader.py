@@ -87,11 +87,7 @@ class Loader:
         """Describe the path.
 
         Args:
-            source: The training images.
             treatment: Its `sample` and `extra` stages are run here.
-            order: Which samples form which shard.
-            rank: This worker.
-            world_size: Number of workers.
             threads: Background threads; 0 prepares each shard when it is asked for.
             batches_ahead: Batches that are prepared before they are asked for.
         """

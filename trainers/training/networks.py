@@ -24,7 +24,6 @@ def build_classifier(config: JobConfig, dataset: DatasetSpec) -> Classifier:
 
     Args:
         config: The job; its model, options, seed, precision and memory layout count.
-        dataset: What it is trained on.
 
     Raises:
         ImpossibleJob: If the images are too small for the model.
@@ -87,7 +86,6 @@ def trained_networks(
 
     Args:
         folder: URI of the folder of all checkpoints.
-        device: Where to put the network.
         eras: Train key -> how often it was invalidated; 0 where left out.
     """
 

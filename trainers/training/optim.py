@@ -45,9 +45,7 @@ def learning_rate(recipe: RecipeConfig, step: int, steps_per_epoch: int) -> floa
     change per step (andyzoujm/pixmix, cifar.py). A warm-up multiplies the first steps by (t + 1) / warmup_steps.
 
     Args:
-        recipe: How it is trained.
         step: Optimiser step, from 0.
-        steps_per_epoch: Optimiser steps of an epoch.
     """
     rate = _after_warmup(recipe, step, steps_per_epoch)
     if step < recipe.warmup_steps:

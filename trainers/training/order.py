@@ -28,9 +28,7 @@ class Order:
 
     Attributes:
         samples: Indices of the training images in their dataset, (N,) int64.
-        batch_size: Samples of a global batch.
         num_shards: Logical shards of each global batch: `batch_shards` times micro-batches.
-        seed: Seed of the cell.
     """
 
     samples: NDArray[np.int64]

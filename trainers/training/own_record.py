@@ -25,7 +25,6 @@ def contradictions(record: Mapping[str, Any], config: JobConfig) -> list[str]:
 
     Args:
         record: Path in the file -> plain value.
-        config: The cell's configuration.
     """
     contents = Contents(tensors={}, record=record)
     checks = (

@@ -34,9 +34,7 @@ class Progress:
     """How far a training is.
 
     Attributes:
-        step: Optimiser steps done.
         rows: One row per finished epoch.
-        sums: Sums of the epoch under way.
         wall_s: Seconds of training over all attempts, up to the last checkpoint or epoch.
         device_s: The same times workers.
         workers: (first step, number of workers) of each stretch of the training, in order.
@@ -75,8 +73,6 @@ class Progress:
         """Turn the sums into a row and start the next epoch.
 
         Args:
-            lr: Learning rate of the last step.
-            device: Where the model is trained.
             held_out: Loss and accuracy on the held-out images, or None where there are none.
         """
         sums = self.sums

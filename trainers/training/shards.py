@@ -26,7 +26,6 @@ class Signals(NamedTuple):
     """What travels with the gradients: known to every rank at the same step.
 
     Attributes:
-        loss: Mean loss of the global batch.
         num_correct: Samples of the global batch whose label had the largest logit.
         wants_checkpoint: Above zero when rank 0 asks for a checkpoint after this step.
         wants_stop: Above zero when some rank was asked to stop after this step.

@@ -29,8 +29,6 @@ def validation(
 
     Args:
         source: The training images; the held-out ones are among them and are never trained on.
-        recipe: Says how many are held out.
-        group: The workers.
     """
     held_out = validation_samples(source.num_images, recipe)
     if not len(held_out):

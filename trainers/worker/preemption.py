@@ -98,7 +98,6 @@ def noticing(notice: threading.Event, is_leaving: Callable[[], bool] | None = No
     Outside the main thread SIGTERM counts where the main thread has called `handle_sigterm`.
 
     Args:
-        notice: What is set.
         is_leaving: Called every `POLL_S` seconds in its own thread; None takes the one that `VARIABLE` names, if any.
     """
     asked = is_leaving or named_notice()

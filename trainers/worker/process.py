@@ -39,7 +39,6 @@ def thread_budget(threads: int | None, device: torch.device) -> ThreadBudget:
 
     Args:
         threads: CPU threads of the worker, or None for the CPUs that this process may use.
-        device: Where the model is trained.
     """
     total = max(1, threads or len(os.sched_getaffinity(0)))
     if device.type != "cpu":

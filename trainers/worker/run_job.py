@@ -51,7 +51,6 @@ def run_job(request: JobRequest, *, group: ProcessGroup, sink: JobSink) -> JobRe
 
     Args:
         request: The same on every rank.
-        group: The workers.
         sink: Called on rank 0 as things happen.
 
     Returns:

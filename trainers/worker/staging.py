@@ -52,7 +52,6 @@ def stage_datasets(names: list[str], source: str, data_root: Path) -> int:
     Args:
         names: Datasets and outlier streams; those that need no files, or are there, cost nothing.
         source: Folder or s3:// prefix that mirrors the data root; "" for none.
-        data_root: Folder of datasets on this node.
     """
     specs = [spec for name in names if (spec := _dataset(name)) is not None]
     streams = [RANDOM_IMAGES_FILE] if RANDOM_IMAGES in names else []
@@ -80,9 +79,7 @@ def stage(paths: list[str], source: str, data_root: Path, *, optional: Sequence[
     Its record of content that was compared with published archives comes with them.
 
     Args:
-        paths: What is copied.
         source: Folder or s3:// prefix that mirrors the data root.
-        data_root: Folder of datasets on this node.
         optional: Files that are copied too where the source has them.
 
     Raises:

@@ -32,9 +32,6 @@ class Baseline:
     """A baseline network's errors.
 
     Attributes:
-        name: How a benchmark names it.
-        what: Network, weights and files.
-        source: Where the numbers come from.
         errors: Corruption -> severity -> error as a fraction (empty for a consistency baseline).
         flip_rates: Perturbation -> flip probability as a fraction.
         top5_distances: Perturbation -> top-5 rank distance.
@@ -103,7 +100,6 @@ def default_baseline(benchmark: str, dataset: str, kinds: Sequence[str], data_ro
         benchmark: Benchmark of published files ("c", "p").
         dataset: The dataset that the files belong to.
         kinds: Corruptions or perturbations that it must cover.
-        data_root: Folder of the user's own baselines.
     """
     documents = {name: _document(path) for name, path in _own_files(data_root).items()} | dict(_published())
     fitting = [

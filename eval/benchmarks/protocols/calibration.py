@@ -25,7 +25,6 @@ def missing_calibration(num_predictions: int, names: Iterable[str]) -> dict[str,
     """Return the note which calibration errors are undefined and why, or nothing where none is.
 
     Args:
-        num_predictions: Predictions of the smallest set.
         names: The calibration errors that the benchmark yields.
     """
     missing = {

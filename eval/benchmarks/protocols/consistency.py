@@ -38,8 +38,6 @@ def consistency_outcome(
         ranked: Perturbation -> best classes, (sequences, frames, ranks).
         difficulty: Frames between those compared; for noises it is in the frames.
         baseline: Name of the baseline network whose rates normalise, or None for raw rates only.
-        notes: What a reader must know.
-        data_root: Folder of the user's own baselines.
     """
     rows: list[dict[str, Any]] = [
         {"perturbation": kind, **_rates(each, kind, difficulty), "n": len(each)} for kind, each in ranked.items()

@@ -38,8 +38,6 @@ def evaluate_family(
     Args:
         subject: The network and its test images; each worker knows the sets that its own node keeps.
         family: Key of `FAMILIES`.
-        kinds: Corruptions.
-        severities: Severities of each.
         max_images: Use only so many test images, or None for all.
         baseline: Name of the baseline network whose errors normalise mCE.
         frost: Images for `frost`; None means procedural ice.

@@ -69,7 +69,6 @@ def choose_suite(
         dataset: The dataset that the network was trained on.
         side: Shorter side of its images in pixels.
         channels: 1 (grey) or 3 (RGB).
-        data_root: Folder of datasets and published benchmarks.
         has_dataset: Whether a dataset is in the data root.
 
     Raises:

@@ -39,10 +39,8 @@ def evaluate(
     """Evaluate a checkpoint on some benchmarks; every worker calls this with the same requests and gets the same reports.
 
     Args:
-        subject: What is evaluated.
         requests: The benchmarks, in the order in which they run.
         on_report: Called as soon as a benchmark has ended, well or badly, on every worker.
-        on_progress: Called while a benchmark runs.
 
     Raises:
         EvalError: If the test images themselves cannot be evaluated (labels and images do not match, training mode).

@@ -18,8 +18,6 @@ def missing_files(benchmark: str, params: Mapping[str, object], dataset: str, da
     Args:
         benchmark: Name of the benchmark; one that reads no files needs none.
         params: Its parameters that differ from the defaults, or all of them.
-        dataset: The dataset whose networks are evaluated.
-        data_root: Folder of datasets and published benchmarks.
 
     Raises:
         EvalError: If the benchmark or a parameter is unknown.
@@ -54,9 +52,7 @@ def files_identity(
     """Return what identifies the files that a benchmark reads besides the dataset, by collection; empty where it reads none.
 
     Args:
-        benchmark: Name of the benchmark.
         params: Its parameters that differ from the defaults, or all of them.
-        dataset: The dataset whose networks are evaluated.
         data_root: Folder of datasets and published benchmarks; None where nothing is looked at.
 
     Raises:

@@ -29,9 +29,7 @@ def measure_baseline(
     """Return a baseline document of a network.
 
     Args:
-        subject: The network and its test images.
         benchmarks: Benchmark -> parameters; one of corruptions, one of perturbations, or both.
-        what: Network, weights and files, in words.
         source: Versions, machine and date of the measurement.
 
     Raises:

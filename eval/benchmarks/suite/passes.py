@@ -44,7 +44,6 @@ def set_sizes(test_sizes: Mapping[str, int], data_root: Path | None) -> Callable
     """Return a function for `EvaluationData.set_size`.
 
     Args:
-        test_sizes: Test images of datasets by name.
         data_root: Folder in which the images of outlier sets are counted, or None to count none.
     """
 

@@ -21,9 +21,6 @@ def recompute(
 
     Args:
         name: Name of the benchmark that was recorded.
-        params: Its parameters now.
-        recorded: The recorded outcome with its arrays.
-        data_root: Folder of the user's own baselines.
         seed: Seed of the evaluation (of the random subsets of outliers).
 
     Raises:

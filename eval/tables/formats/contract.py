@@ -13,7 +13,6 @@ class Style:
     """How entries are written.
 
     Attributes:
-        decimals: Digits after the point.
         spread: Whether the sample standard deviation follows the mean.
         reference: Whether a published number and its verdict follow.
     """

@@ -39,14 +39,9 @@ class PublishedTable:
 
     Attributes:
         name: Key ("table-3").
-        title: Its caption, shortened.
-        source: Where it stands.
         dataset: In-distribution dataset, key of the project's datasets.
         model: Network, or None where the source names none.
-        rows: Row labels as printed.
-        columns: Columns in the printed order.
         values: (row label, column) -> number.
-        notes: What a reader should know.
     """
 
     name: str

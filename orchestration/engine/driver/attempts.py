@@ -30,9 +30,6 @@ class Attempt:
     """An attempt at a cell that is under way.
 
     Attributes:
-        key: Train key of the cell.
-        job: Number of the job.
-        group: The group that runs it.
         started_at: Seconds since the epoch.
         was_shared: Whether it shares a GPU with other cells.
         has_trial: Whether the trial that delivered it is still under way.
@@ -56,7 +53,6 @@ class Attempts:
     Attributes:
         running: Job number -> attempt under way.
         failed: Train key -> why the cell was given up or left out.
-        computed: Train keys that this run completed.
     """
 
     def __init__(

@@ -80,8 +80,6 @@ def request_of(
     """Return what a worker is asked for: the training, and the wanted benchmarks that are not among the recorded ones.
 
     Args:
-        cell: The cell.
-        options: How it is run.
         recorded: What is recorded of it now, or None.
         eras: Train key -> how often it was invalidated, of the cell and of those whose checkpoints it reads.
     """

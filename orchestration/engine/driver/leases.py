@@ -12,9 +12,7 @@ class HeldLeases:
     """Takes, renews and gives back the leases of one driver; a context manager that gives all back at its end.
 
     Args:
-        store: The results store.
         lock: Held around every call of the store, which other threads use too.
-        owner: Name of this driver.
         heartbeat_s: Seconds between renewals.
         on_lost: Called with the train key of a lease that another driver took over, in the heartbeat's thread.
     """

@@ -86,8 +86,6 @@ class GroupPool:
         """Start a group of a size; it takes jobs as soon as it is up.
 
         Args:
-            shape: Its size.
-            placement: Where it counts.
             job: What its workers run, as "module:function".
             host: Id of the node on which its controller is to run, or "" for this one.
         """

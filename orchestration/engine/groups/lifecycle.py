@@ -23,13 +23,8 @@ class GroupLifecycle:
     """Starts groups and ends them. Calls are made under the driver's lock.
 
     Args:
-        pool: The groups.
-        state: What the schedule knows of them.
-        options: When groups are replaced.
-        observer: Notified when a group ends unasked.
         keeps_groups: Whether groups outlive the run, so that none is ended for lack of work.
         clock: Monotonic seconds.
-        halt: Ends the run with a reason.
     """
 
     def __init__(

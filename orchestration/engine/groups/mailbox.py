@@ -31,9 +31,7 @@ class Event:
     Attributes:
         kind: "epoch", "progress", "trained", "benchmark" (of a running job); "taken", "finished", "failed",
             "returned" (of a job); "joined", "lost", "ended" (of a group).
-        group: The group.
         job: Number of the job, or -1.
-        values: What belongs to the kind.
         time: Seconds since the epoch.
     """
 
@@ -192,7 +190,6 @@ class Mailbox:
         """Note that a group's run is over for good.
 
         Args:
-            group: The group.
             reason: Why, or "" if it was asked to end.
             has_lost_node: Whether it ended with its node. Where only the controller died, Ray tells its workers to go, so
                 that their words are no cause.

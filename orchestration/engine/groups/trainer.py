@@ -118,7 +118,6 @@ class ControllerPlacement(ControllerCallback):  # type: ignore[misc]
     taken the place) they go where Ray finds room.
 
     Args:
-        driver_node: Id of the driver's node.
         scratch: Local folder of Train's disposable files, which each node has for itself, or "" where all share one.
     """
 

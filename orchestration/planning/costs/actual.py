@@ -33,7 +33,6 @@ def ledger(
     Args:
         cells: The cells of a sweep; equal ones count once.
         results: Train key -> what is recorded.
-        catalogue: Sizes of datasets.
         machine: Machine of the price file that the estimate is for.
 
     Returns:
@@ -75,7 +74,6 @@ def cell_ledger(result: CellResult, *, machine: str = DEFAULT_MACHINE) -> dict[s
     No sweep says here which benchmarks count: all recorded ones do, by the forward passes that were recorded.
 
     Args:
-        result: What is recorded of the cell.
         machine: Machine of the price file that the estimate is for.
 
     Returns:

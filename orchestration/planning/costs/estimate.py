@@ -34,7 +34,6 @@ class CellCost:
     """What one cell will take; parts of unknown cost are left out, so that every number is at least what it will be.
 
     Attributes:
-        train_key: The cell.
         train_s: Device-seconds of training that are left.
         evaluation_s: Device-seconds of benchmarks that are left.
         disk_bytes: Bytes of its final checkpoint, where it is still to be written.
@@ -60,10 +59,7 @@ class PlanCost:
     """What a plan will take on a machine.
 
     Attributes:
-        machine: The machine.
-        cells: What each cell to run takes.
         devices: Devices that cells run on at once, in machines of this kind.
-        workers: Devices that one cell runs on.
         calibrated_on: Hardware that calibrations of this machine were measured on.
         not_whole: What is wrong with each record or calibration that it was therefore made without.
     """
@@ -122,12 +118,7 @@ def estimate(
     """Return what the cells to run of a plan will cost.
 
     Args:
-        plan: The cells.
-        store: What is recorded, and calibrations.
-        catalogue: Sizes of datasets.
-        machine: What they will run on.
         devices: Devices at once, in machines of that kind; None for those of one machine.
-        workers: Devices of one cell.
 
     Raises:
         InputError: If there is less than one device.
@@ -189,9 +180,7 @@ class _Estimator:
 
     Args:
         known: Source -> measured, the most trusted first.
-        catalogue: Sizes of datasets.
         machine: Whose rates count for kinds that nothing is known of.
-        model: Counts operations.
     """
 
     known: Mapping[Source, MeasuredSeconds]

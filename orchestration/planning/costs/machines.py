@@ -20,12 +20,7 @@ class Machine:
     """A machine of a price file.
 
     Attributes:
-        name: Its name there.
-        devices: Devices that it has.
-        price_per_hour: Price of all of it.
         tflops: Sustained rate of a device in TFLOP/s, for fp32.
-        currency: Of the price.
-        device_type: What its devices are.
         tflops_bf16: The rate for bf16, where the file has one.
     """
 

@@ -23,7 +23,6 @@ def report_page(resolved: ResolvedSweep, store: Results) -> str:
 
     Args:
         resolved: The sweep in its size, with its overrides.
-        store: What is recorded.
     """
     return to_page(report_content(resolved, store))
 

@@ -28,12 +28,7 @@ def to_page(content: dict[str, Any]) -> str:
 
 
 def table_page(title: str, tables: Sequence[str]) -> str:
-    """Return a page of table elements in the style of the report; it needs no script.
-
-    Args:
-        title: Its title, as plain text.
-        tables: HTML elements.
-    """
+    """Return a page of table elements in the style of the report; it needs no script."""
     sections = "\n".join(f'<section class="scroll">\n{table}</section>' for table in tables)
     return f"{_head(html.escape(title))}<body>\n<main>\n{sections}\n</main>\n</body>\n</html>\n"
 

@@ -27,7 +27,6 @@ class ScreenOptions:
     Attributes:
         scheduler: "asha" (successive halving), "median" (stop below the median of the others), or "none".
         search: "all" tries every cell; "optuna" lets Optuna choose `trials` of them by their settings.
-        trials: Trainings that Optuna may start.
         grace_epochs: Epochs that every training gets.
         reduction: Of so many trainings ASHA lets one go on at each rung.
         look_every: Epochs between looks at the held-out error, or None for a tenth of the training.
@@ -100,10 +99,7 @@ def screened_cells(
     """Return the cells that can be screened, each once, and row -> reason for those that cannot.
 
     Args:
-        points: The points of the sweep.
-        options: How they are screened.
         paths: Where workers read and write; checkpoints must lie apart from those of results.
-        catalogue: Sizes of datasets.
     """
     made: dict[str, Screened] = {}
     left_out: dict[str, str] = {}

@@ -37,10 +37,7 @@ class ScreenedCell:
 
     Attributes:
         cell_id: The table cell that it stands for.
-        row: Its row.
         error: Held-out error at the last look, or None if its training broke.
-        epochs: Epochs trained.
-        of_epochs: Epochs of a full training.
         full: Value of the full run's first column, lower is better, or None where none is recorded.
         broken: Why its training broke, or "".
     """
@@ -59,8 +56,6 @@ class Screening:
     """What came of a screening; the best cells first.
 
     Attributes:
-        sweep: Label of the sweep.
-        cells: The cells.
         column: Column of the full runs that the order is compared with.
         correlation: Spearman's rho of held-out error and full runs, or None below three recorded ones.
         left_out: Row -> why it was not screened.

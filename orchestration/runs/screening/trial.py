@@ -62,8 +62,6 @@ def screen_trial(config: Mapping[str, Any], *, cells: tuple[Screened, ...], thre
 
     Args:
         config: "cell": position among `cells`; or "settings", the settings to look up.
-        cells: The cells.
-        threads: CPU threads of the training.
     """
     cell = chosen_cell(config, cells)
     if cell is None:

@@ -9,11 +9,7 @@ T = TypeVar("T")
 
 
 class LazyList(Sequence[T], Generic[T]):
-    """A sequence that is made when first looked at; equal to the tuple of its items, and pickled as that.
-
-    Args:
-        make: Returns the items.
-    """
+    """A sequence that is made when first looked at; equal to the tuple of its items, and pickled as that."""
 
     __slots__ = ("_items", "_make")
 
@@ -55,12 +51,7 @@ class LazyList(Sequence[T], Generic[T]):
 
 
 class LazyMapping(Mapping[str, T], Generic[T]):
-    """A mapping whose values are made when they are looked up, each once; pickled as a dictionary.
-
-    Args:
-        names: The keys.
-        make: Returns the value of a key.
-    """
+    """A mapping whose values are made when they are looked up, each once; pickled as a dictionary."""
 
     def __init__(self, names: Iterable[str], make: Callable[[str], T]) -> None:
         self._names = dict.fromkeys(names)

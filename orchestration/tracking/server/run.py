@@ -47,11 +47,7 @@ class SweepLinks:
 
 
 class UiServer:
-    """A running UI; leaving the `with` block ends it when it was started here.
-
-    Attributes:
-        url: Its address.
-    """
+    """A running UI; leaving the `with` block ends it when it was started here."""
 
     def __init__(self, url: str, process: subprocess.Popen[bytes] | None) -> None:
         self.url = url
@@ -102,7 +98,6 @@ def serve_ui(
     """Open the UI of a tracking store: a server on loopback for a file or database, the server itself for http(s).
 
     Args:
-        uri: Tracking address.
         port: Port on loopback; without one, 5000 or a free one.
         log: File that takes what the server prints.
         arguments: Further arguments of `mlflow server`, for example ("--app-name", "basic-auth").

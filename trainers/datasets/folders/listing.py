@@ -30,9 +30,7 @@ class Listing:
 
     Attributes:
         root: Folder that the names are relative to.
-        names: Their paths in it, sorted.
         labels: Index of each one's class in sorted order, (N,) int64.
-        classes: Names of the classes.
         fingerprint: SHA-256 of names and labels.
         unread: Names of images that are seen to be unreadable without opening them.
     """
@@ -54,7 +52,6 @@ def list_split(spec: DatasetSpec, split: Literal["train", "test"], data_root: Pa
     Args:
         spec: A dataset of the layout "folders".
         split: "train" or "test".
-        data_root: Folder of datasets.
         cache_dir: Where the listing is kept: walking a million files takes minutes on a network disk.
 
     Raises:

@@ -32,10 +32,7 @@ def decoded(listing: Listing, *, identity: str, resize: int, size: int, cache_di
     """Return the decoded images of a listing; one process of the node decodes, the others wait and share.
 
     Args:
-        listing: Which images.
-        identity: Content of the images.
         resize: Length of the shorter side before the crop.
-        size: Side of the centre crop.
         cache_dir: Folder for the decoded array.
 
     Raises:

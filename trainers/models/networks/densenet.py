@@ -56,9 +56,7 @@ class DenseNet(nn.Module):
 
     Args:
         depth: Convolutions and the linear layer: 6n + 4 with bottlenecks, 3n + 4 without, n layers a block.
-        growth: Channels that a layer adds.
         num_classes: K.
-        num_channels: Channels of the images.
         is_bc: Whether layers have bottlenecks and transitions halve the channels.
     """
 

@@ -33,13 +33,11 @@ class ReleasedCheckpoint:
         dataset: Key of `DATASETS` that it classifies.
         model: Name that `MODELS` understands.
         file: Name in `<data root>/checkpoints/`.
-        address: Where it is published.
         is_direct: Whether the address is that of the file itself, so that a command can fetch it.
         sha256: SHA-256 of the file, its first digits where only those are published, or "" (recorded on first read).
         md5: MD5 of the file where that is what is known, or "".
         mean: Mean that the network was trained to be given, per channel in [0, 1].
         std: Standard deviation likewise.
-        source: Publication and repository.
         licence: Licence of the weights as published, or "not stated".
         semantics: Raised by hand when the way the file is read changes.
     """

@@ -25,10 +25,6 @@ def load_released(
     """Fill a classifier with a released network's weights and the normalisation that they were published for.
 
     Args:
-        released: Which network.
-        model: A classifier of the same kind.
-        dataset: What it classifies.
-        data_root: Folder of datasets and released files.
         normalisation: What the row asks for instead of the published one, or None.
 
     Returns:

@@ -43,8 +43,6 @@ def weights_for(
     """Find a network's weights in a file.
 
     Args:
-        network: The network, without normalisation.
-        contents: The content of the file.
         num_channels: Channels of the images that it is given.
         subject: What it is, for messages: "wrn-10-1 on digits".
         choice: Which copy of the weights, where a file has several; None for the one that is no average.

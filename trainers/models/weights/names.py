@@ -87,8 +87,6 @@ def copies_of(tensors: Mapping[str, Tensor], wanted: Collection[str], learnt: Co
 
     Args:
         tensors: Path in the file -> tensor.
-        wanted: All names of the network's state.
-        learnt: Those of them that are parameters.
     """
     required = {name for name in wanted if not name.endswith(COUNTER)}
     readings = [each for unwrapped in (False, True) for each in _readings(tensors, unwrapped, len(learnt))]

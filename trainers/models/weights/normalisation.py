@@ -82,8 +82,6 @@ class Trial:
     """What the usual normalisations come to.
 
     Attributes:
-        in_use: The normalisation that the network has.
-        num_images: Test images that were tried.
         error: Error rate with the one in use, a fraction.
         errors: Name of each usual one -> error rate, a fraction.
         better: Name of the one that is clearly better, or None.
@@ -133,8 +131,6 @@ def parse_normalisation(given: object, num_channels: int, *, source: str) -> Nor
 
     Args:
         given: A name of `USUAL`; a text "MEAN STD", each one number or one for each channel, with commas; or a list of both.
-        num_channels: Channels of the images.
-        source: Where it comes from.
 
     Raises:
         ValueError: If it names nothing, or has the wrong count of values, or values that no pixels in [0, 1] need.

@@ -35,9 +35,7 @@ def stated_normalisations(contents: Contents, path: str, num_channels: int) -> l
     Values above 1 are those of pixels of 0 to 255, and are divided by 255.
 
     Args:
-        contents: The content of the file.
         path: What the names of the network's weights begin with, "" or ending with a dot.
-        num_channels: Channels of the images.
     """
     stated: dict[str, Normalisation] = {}
     for values in (contents.tensors, contents.record):

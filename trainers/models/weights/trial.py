@@ -27,7 +27,6 @@ def try_usual(model: Classifier, images: NDArray[np.uint8], labels: NDArray[np.i
         model: The classifier, in evaluation mode, on its device.
         images: Test images, (N, H, W, C) uint8.
         labels: Their classes, (N,).
-        in_use: The normalisation that the classifier has.
     """
     chosen = np.unique(np.linspace(0, len(images) - 1, min(NUM_IMAGES, len(images))).round().astype(np.int64))
     device = model.normalize.mean.device
