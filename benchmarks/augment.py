@@ -231,11 +231,11 @@ def measure_fractals(*, rounds: int, quick: bool) -> Measurement:
     return Measurement(case=case, ours_s=tuple(spent), peer_s=(FRACTALS_BUDGET_S / NUM_FRACTALS,) * rounds)
 
 
-def set_request(num_pictures: int, side: int) -> SetRequest:
+def set_request(num_images: int, side: int) -> SetRequest:
     """Return the request of a procedural set in colour, which reads and writes no file."""
     nowhere = Path()
     return SetRequest(
-        num_pictures=num_pictures, image_size=side, num_channels=3, seed=0, data_root=nowhere, cache_dir=nowhere
+        num_images=num_images, image_size=side, num_channels=3, seed=0, data_root=nowhere, cache_dir=nowhere
     )
 
 

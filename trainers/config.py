@@ -132,7 +132,7 @@ class MixingSetConfig:
     """A mixing set by name: which images, how many, how large, from which seed."""
 
     name: str
-    num_pictures: int
+    num_images: int
     image_size: int
     num_channels: int
     seed: int = 0

@@ -13,6 +13,8 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
+from augment.lookup.key_spellings import today
+
 NAMES_SHOWN: Final = 30
 SPELLED: Final[Mapping[Any, str]] = {
     int: "a whole number", float: "a number", str: "a text", bool: "true or false", NoneType: "null",
@@ -25,7 +27,10 @@ PLURALS: Final[Mapping[Any, str]] = {int: "whole numbers", float: "numbers", str
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return " (did you mean 'x'?)" with the nearest known name, or "" where none is near."""
+    """Return " (did you mean 'x'?)" with the nearest known name, or "" where none is near; a renamed one is named."""
+    renamed = today(name)
+    if renamed is not None:
+        return f" (it is now {renamed!r})"
     names = list(known)
     close = get_close_matches(name, names, n=1, cutoff=0.5) or get_close_matches(name.lower(), names, n=1, cutoff=0.5)
     return f" (did you mean {close[0]!r}?)" if close else ""

@@ -58,7 +58,7 @@ class MixingSetFile:
 def ensure_mixing_set(
     mixing_set: MixingSet,
     *,
-    num_pictures: int,
+    num_images: int,
     image_size: int,
     num_channels: int,
     seed: int,
@@ -74,7 +74,7 @@ def ensure_mixing_set(
     Several processes may call this at once for one set: one builds, the others wait for it.
 
     Args:
-        num_pictures: Images M.
+        num_images: Images M.
         image_size: Side S of the stored images (see `MixingSet.stored_side`).
         num_channels: 1 (grey, by luma) or 3 (RGB).
         params: Fields of the set's config that differ from its defaults.
@@ -86,13 +86,13 @@ def ensure_mixing_set(
     Raises:
         MixingSetError: If the request is invalid, files or networks are missing, or the disk is too small.
     """
-    facts = identity(mixing_set, num_pictures, image_size, num_channels, seed, params, data_root=data_root)
+    facts = identity(mixing_set, num_images, image_size, num_channels, seed, params, data_root=data_root)
     folder = Path(cache_dir) / "mixing-sets" / f"{mixing_set.name}-{identity_digest(facts)[:16]}"
-    found, _ = _verified(folder, (num_pictures, image_size, image_size, num_channels))
+    found, _ = _verified(folder, (num_images, image_size, image_size, num_channels))
     if found is not None:
         return found
     request = SetRequest(
-        num_pictures=num_pictures, image_size=image_size, num_channels=num_channels, seed=seed,
+        num_images=num_images, image_size=image_size, num_channels=num_channels, seed=seed,
         data_root=Path(data_root), cache_dir=Path(cache_dir), models=models, progress=progress,
     )  # fmt: skip
     with _lock(folder):  # makes the folder
@@ -108,7 +108,7 @@ def _built(
     threads: int,
 ) -> MixingSetFile:
     """Build a set in its locked folder, unless another process has done so meanwhile."""
-    shape = (request.num_pictures, request.image_size, request.image_size, request.num_channels)
+    shape = (request.num_images, request.image_size, request.image_size, request.num_channels)
     found, reason = _verified(folder, shape)
     if found is not None:
         return found

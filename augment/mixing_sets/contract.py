@@ -32,7 +32,7 @@ class SetRequest:
     """What a source may know of the array that it has to fill.
 
     Attributes:
-        num_pictures: Images M.
+        num_images: Images M.
         image_size: Side S in pixels.
         num_channels: 1 (grey) or 3 (RGB).
         seed: Seed of everything random.
@@ -42,7 +42,7 @@ class SetRequest:
         progress: Called as images are done.
     """
 
-    num_pictures: int
+    num_images: int
     image_size: int
     num_channels: int
     seed: int
@@ -82,7 +82,7 @@ class MixingSet:
         semantics: Raised by hand whenever the images for the same request change.
         config: Frozen dataclass of the parameters, with the published values as defaults.
         origin: "procedural" (rendered from numbers), "files" (read from disk) or "trained" (needs trained networks).
-        num_pictures: Images of the published set.
+        num_images: Images of the published set.
         build: Makes the source of images from a config and a request.
         what: One sentence.
         source: Paper and reference code; for files, how to get them.
@@ -103,7 +103,7 @@ class MixingSet:
     semantics: int
     config: type
     origin: Origin
-    num_pictures: int
+    num_images: int
     build: Callable[[Any, SetRequest], ImageSource]
     what: str
     source: str

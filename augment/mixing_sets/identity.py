@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from augment.lookup.key_spellings import MIXING_SET, in_keys
 from augment.lookup.kinds import versioned
 from augment.lookup.parameters import typed_values
 from augment.mixing_sets.contract import MixingSet, MixingSetError
@@ -37,7 +38,7 @@ def config_for(mixing_set: MixingSet, params: Mapping[str, object]) -> Any:
 
 def identity(
     mixing_set: MixingSet,
-    num_pictures: int,
+    num_images: int,
     image_size: int,
     num_channels: int,
     seed: int,
@@ -48,7 +49,7 @@ def identity(
     """Return everything that can change a set's images, as plain values with every default filled in.
 
     Args:
-        num_pictures: Images M.
+        num_images: Images M.
         image_size: Side S in pixels.
         num_channels: 1 or 3.
         params: Fields of its config that differ from the defaults.
@@ -57,17 +58,19 @@ def identity(
     Raises:
         MixingSetError: If a parameter or a number is invalid.
     """
-    _check_numbers(mixing_set.name, num_pictures, image_size, num_channels, seed)
+    _check_numbers(mixing_set.name, num_images, image_size, num_channels, seed)
     config = config_for(mixing_set, params)
     fields = {key: value for key, value in dataclasses.asdict(config).items() if key not in mixing_set.hidden}
     return {
-        "name": mixing_set.name,
+        **in_keys(MIXING_SET, {"name": mixing_set.name, "num_images": num_images}),
         "semantics": versioned(mixing_set),
-        "num_pictures": num_pictures,
         "image_size": image_size,
         "num_channels": num_channels,
         "seed": seed,
-        "config": {key: list(value) if isinstance(value, tuple) else value for key, value in fields.items()},
+        "config": in_keys(
+            mixing_set.name,
+            {key: list(value) if isinstance(value, tuple) else value for key, value in fields.items()},
+        ),
         **mixing_set.content(config, None if data_root is None else Path(data_root)),
     }
 
@@ -94,9 +97,9 @@ def missing_set_files(mixing_set: MixingSet, params: Mapping[str, object], data_
     return []
 
 
-def _check_numbers(name: str, num_pictures: int, image_size: int, num_channels: int, seed: int) -> None:
+def _check_numbers(name: str, num_images: int, image_size: int, num_channels: int, seed: int) -> None:
     rules = {
-        f"num_pictures must be between 1 and 2**31, but got {num_pictures}": 1 <= num_pictures <= 2**31,
+        f"num_images must be between 1 and 2**31, but got {num_images}": 1 <= num_images <= 2**31,
         f"image_size must be between 1 and {LARGEST_SIDE} pixels, but got {image_size}": 1
         <= image_size
         <= LARGEST_SIDE,

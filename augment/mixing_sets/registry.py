@@ -26,7 +26,7 @@ MIXING_SETS: Final[Mapping[str, MixingSet]] = {
     "spectrum-color-wmm": SPECTRUM,
     "stylegan-oriented": STYLEGAN,
     "random-images-300k": RANDOM_IMAGES,
-    "pixmix-pictures": PIXMIX_IMAGES,
+    "pixmix-images": PIXMIX_IMAGES,
     "folder": FOLDER,
     "fvis": FVIS,
     "resnet-fvis": RESNET_FVIS,

@@ -58,14 +58,14 @@ class CorruptionConfig:
     Attributes:
         kinds: Corruptions, each weighing the same.
         severities: Severities from 1 to 5.
-        frost: Ice for `frost`: "procedural" (no photographs), or "pictures" from the folder `frost` of the data root.
+        frost: Ice for `frost`: "procedural" (no photographs), or "images" from the folder `frost` of the data root.
         baseline: Name of the baseline network whose errors normalise mCE, or None for raw errors only.
         max_images: Use only so many test images, or None for all.
     """
 
     kinds: tuple[str, ...] = BENCHMARK_KINDS
     severities: tuple[int, ...] = SEVERITIES
-    frost: Literal["procedural", "pictures"] = "procedural"
+    frost: Literal["procedural", "images"] = "procedural"
     baseline: str | None = None
     max_images: int | None = None
 
@@ -125,7 +125,7 @@ def _published_files(config: PublishedCorruptionConfig, dataset: str, data_root:
 
 def _generated_files(config: CorruptionConfig, dataset: str, data_root: Path | None) -> Sequence[FileSource]:
     sources = [own_baseline_source(lambda root: config.baseline)]
-    if config.frost == "pictures" and FROST in config.kinds:
+    if config.frost == "images" and FROST in config.kinds:
         sources.append(FileSource(identities=lambda root: {FROST: frost_identity(root)}))
     return sources
 

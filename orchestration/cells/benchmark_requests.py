@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from augment.files.published import Identified, absent, as_planned
+from augment.lookup.key_spellings import in_keys
 from augment.lookup.kinds import versioned
 from eval.benchmarks.contract import BenchmarkRequest
 from eval.benchmarks.registry import benchmark_for, check_images, full_params
@@ -34,7 +35,7 @@ def benchmark_request(resolver: Resolver, name: str, given: Mapping[str, Any], d
     identity: dict[str, Any] = {
         "format": KEY_FORMAT,
         "name": name,
-        "params": params,
+        "params": in_keys(name, params),
         "semantics": versioned(benchmark),
         "dataset": {"name": key_name(dataset.name), "identity": own.key},
     }

@@ -25,7 +25,7 @@ from trainers.models.contract import ModelSpec
 from trainers.recipes import resolve_model_params, resolve_recipe
 from trainers.sources import files_of
 
-MIXING_SET_FIELDS = ("num_pictures", "image_size", "seed")
+MIXING_SET_FIELDS = ("num_images", "image_size", "seed")
 MixingSet = tuple[MixingSetConfig | None, Mapping[str, Any] | None]
 """A mixing set and what identifies it; (None, None) for methods without one."""
 
@@ -150,7 +150,7 @@ def _mixing_set(
 ) -> tuple[MixingSetConfig, Mapping[str, Any]]:
     spec = catalogue.mixing_set(name)
     numbers = {
-        "num_pictures": spec.num_pictures,
+        "num_images": spec.num_images,
         "image_size": spec.stored_side(dataset.image_size),
         "seed": 0,
         **{key: value for key, value in given.items() if key in MIXING_SET_FIELDS},

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from augment.lookup.key_spellings import MIXING_SET, in_keys
 from eval.benchmarks.contract import BenchmarkRequest
 from eval.tables.column import Column
 from orchestration.cells.cell import Cell
@@ -104,6 +105,10 @@ def identity_of(
     made: dict[str, Any] = plain(config)
     made["dataset"] = key_name(config.dataset)
     made["outliers"] = None if config.outliers is None else key_name(config.outliers)
+    made["method_params"] = _params_in_keys(config.method, made["method_params"])
+    if config.mixing_set is not None:
+        params = in_keys(config.mixing_set.name, made["mixing_set"]["params"])
+        made["mixing_set"] = in_keys(MIXING_SET, {**made["mixing_set"], "params": params})
     if config.released is None:
         del made["released"]  # cells that are trained keep the keys that they had before networks could be released
     if config.normalize is None:
@@ -119,3 +124,8 @@ def identity_of(
         }
     )
     return identity
+
+
+def _params_in_keys(method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    parts = method.split("+")
+    return in_keys(method, params) if len(parts) == 1 else {part: in_keys(part, params[part]) for part in parts}

@@ -48,7 +48,7 @@ class Choice:
         family: "c", "cbar" or "mnist-c", with or without "-generated".
         kinds: Corruptions; empty for those of the benchmark.
         severities: Severities; empty for all that the family has.
-        frost: "procedural" or "pictures".
+        frost: "procedural" or "images".
     """
 
     family: str
@@ -89,8 +89,8 @@ class Choice:
             for level in self.severities
             if level not in family.severities
         ]
-        if self.frost not in ("procedural", "pictures"):
-            wrong.append(Mistake(where="--frost", text=f"must be 'procedural' or 'pictures', but got '{self.frost}'"))
+        if self.frost not in ("procedural", "images"):
+            wrong.append(Mistake(where="--frost", text=f"must be 'procedural' or 'images', but got '{self.frost}'"))
         if wrong:
             raise InputError("options", wrong)
         kinds, severities = self.kinds or standard, self.severities or tuple(family.severities)
@@ -232,14 +232,14 @@ def _test_split(dataset: str, settings: Settings) -> Split:
 
 
 def _frost(choice: Choice, settings: Settings) -> FrostImages | None:
-    return frost_from_folder(settings.data_root / "frost") if choice.frost == "pictures" else None
+    return frost_from_folder(settings.data_root / "frost") if choice.frost == "images" else None
 
 
 def sheets(dataset: str, settings: Settings, *, output: Path, index: int, frost: str) -> Iterator[Path]:
     """Write contact sheets of one test image as PNG files: C, C-bar, P and, for grey images of 28 px, MNIST-C.
 
     Raises:
-        InputError: If there is no such image, or frost is neither "procedural" nor "pictures".
+        InputError: If there is no such image, or frost is neither "procedural" nor "images".
         DataError: If the dataset is missing or broken.
         EvalError: If photographs of frost are asked for and missing.
     """

@@ -40,7 +40,7 @@ def shortened(config: JobConfig, dataset: DatasetSpec, *, steps: int) -> JobConf
 
 def _small_mixing_set(config: MixingSetConfig) -> MixingSetConfig:
     params = asdict(FractalsConfig())
-    return replace(config, name=FRACTALS.name, num_pictures=MIXING_IMAGES, seed=0, params=params)
+    return replace(config, name=FRACTALS.name, num_images=MIXING_IMAGES, seed=0, params=params)
 
 
 def smaller(request: BenchmarkRequest) -> BenchmarkRequest:

@@ -46,7 +46,7 @@ class PointPatch(StrictModel):
     train: Scalars = Field(default_factory=dict, description="Fields of the recipe that differ from it")
     model_params: Scalars = Field(default_factory=dict, description="Options of the network")
     mixing_set: Name | None = Field(default=None, description="Mixing set of the methods that need one")
-    mixing_set_params: Scalars = Field(default_factory=dict, description="num_pictures, image_size, seed and options")
+    mixing_set_params: Scalars = Field(default_factory=dict, description="num_images, image_size, seed and options")
     outliers: Name | None = Field(default=None, description="Outlier stream of the methods that need one")
     released: Name | None = Field(
         default=None, description="A released network that is evaluated in this row instead of training one"

@@ -22,10 +22,8 @@ SAY_INSTEAD = {
     r"no numbers|that are no number": "non-finite",
     r"for ever": "always",
 }
-KEPT = re.compile(
-    r"Dreamlike Pictures|num_pictures|pixmix-pictures|pictures_per_network|docs/pictures| pictures = |\]\(pictures/"
-)
-"""The paper's title, and spellings that are part of keys."""
+KEPT = re.compile(r"Dreamlike Pictures|docs/pictures|\]\(pictures/")
+"""The paper's title, and a folder of this repository."""
 
 
 def odd_words(text: str) -> list[str]:

@@ -31,7 +31,7 @@ PLANTED = {
 SWEEP = """
 name: apart
 title: Two nodes that share nothing
-base: {dataset: digits, model: small-cnn, recipe: digits, mixing_set: dead-leaves-squares, mixing_set_params: {num_pictures: 8}}
+base: {dataset: digits, model: small-cnn, recipe: digits, mixing_set: dead-leaves-squares, mixing_set_params: {num_images: 8}}
 axes:
   cells:
     - {row: PixMix, method: pixmix}

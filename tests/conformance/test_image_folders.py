@@ -72,7 +72,7 @@ def test_every_reader_of_a_dataset_counts_what_is_hashed(messy: Path, tmp_path: 
 def test_every_reader_of_a_flat_set_finds_what_is_hashed_and_the_plan_takes_it(messy: Path, tmp_path: Path) -> None:
     names = walk_images(messy / "mine").names
     sized = {
-        "num_pictures": 1,
+        "num_images": 1,
         "image_size": 12,
         "num_channels": 3,
         "seed": 0,
@@ -98,7 +98,7 @@ def test_the_same_image_is_the_same_pixels_to_every_reader(tmp_path: Path) -> No
     Image.fromarray(levels.astype(np.uint16) * 257).save(tmp_path / "a" / "16.png")
     Image.fromarray(clear).save(tmp_path / "a" / "alpha.png")
     sized = {
-        "num_pictures": 2,
+        "num_images": 2,
         "image_size": 16,
         "num_channels": 3,
         "seed": 0,

@@ -39,7 +39,7 @@ def split(folder: Path) -> Values:
 def mixing_set(folder: Path) -> Values:
     file = ensure_mixing_set(
         DEAD_LEAVES,
-        num_pictures=4,
+        num_images=4,
         image_size=8,
         num_channels=3,
         seed=0,

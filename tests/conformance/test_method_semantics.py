@@ -31,7 +31,7 @@ from augment.treatment import Treatment, TreatmentContext
 STORE = Path(__file__).with_name("method_digests.json")
 SIZE = 16
 SMALL: dict[str, dict[str, Any]] = {
-    "pixmix-iterative": {"pictures": 4, "ascent_steps": 0, "buffer_size": 8},
+    "pixmix-iterative": {"images": 4, "ascent_steps": 0, "buffer_size": 8},
     "ant": {"retrain_steps": 1},
     "edsr": {"train_steps": 0, "hidden": 4, "num_blocks": 1},
     "sin": {"train_steps": 0, "hidden": 3},

@@ -20,7 +20,7 @@ from augment.treatment import Treatment, TreatmentContext
 
 COMPOUNDS = ("pixmix+cutmix", "pixmix+cutout", "pixmix+oe")
 SMALL: dict[str, dict[str, Any]] = {
-    "pixmix-iterative": {"pictures": 3, "ascent_steps": 2, "buffer_size": 4, "refresh_every": 2},
+    "pixmix-iterative": {"images": 3, "ascent_steps": 2, "buffer_size": 4, "refresh_every": 2},
     "ant": {"retrain_steps": 1},
     "edsr": {"train_steps": 1, "hidden": 4, "num_blocks": 1},
     "sin": {"train_steps": 1, "hidden": 3},

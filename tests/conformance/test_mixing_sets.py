@@ -29,7 +29,7 @@ NUM = 6
 
 def request_of(tmp_path: Path, **changes: Any) -> SetRequest:
     fields: dict[str, Any] = {
-        "num_pictures": NUM, "image_size": 36, "num_channels": 3, "seed": 5, "data_root": tmp_path / "data",
+        "num_images": NUM, "image_size": 36, "num_channels": 3, "seed": 5, "data_root": tmp_path / "data",
         "cache_dir": tmp_path / "cache",
     }  # fmt: skip
     return SetRequest(**{**fields, **changes})
@@ -43,7 +43,7 @@ def params_of(name: str) -> Mapping[str, object]:
         "resnet-fvis": fvis,
         "fractals-fvis": {**fvis, "fractal_share": 0.5},
         "spectrum-color-wmm": {"iterations": 1},
-        "stylegan-oriented": {"resolution": 32, "max_channels": 4, "pictures_per_network": 3},
+        "stylegan-oriented": {"resolution": 32, "max_channels": 4, "images_per_network": 3},
         "fractaldb": {"num_categories": 4, "search_side": 64, "search_points": 2000, "points": 5000, "render_side": 72},
     }
     return quick.get(name, {})
@@ -99,7 +99,7 @@ def test_the_key_is_the_name_and_the_card_is_filled_in(name: str) -> None:
     mixing_set = MIXING_SETS[name]
     assert mixing_set.name == name
     assert mixing_set.semantics >= 1
-    assert mixing_set.num_pictures >= 1
+    assert mixing_set.num_images >= 1
     assert mixing_set.what.endswith(".")
     assert mixing_set.source
 
@@ -149,7 +149,7 @@ def test_no_image_is_asked_for_and_none_given(name: str, tmp_path: Path) -> None
 def test_the_built_array_holds_the_rendered_images(name: str, tmp_path: Path) -> None:
     request = request_of(tmp_path)
     file = ensure_mixing_set(
-        MIXING_SETS[name], num_pictures=NUM, image_size=36, num_channels=3, seed=5, params=params_of(name),
+        MIXING_SETS[name], num_images=NUM, image_size=36, num_channels=3, seed=5, params=params_of(name),
         cache_dir=request.cache_dir, data_root=request.data_root, models=request.models,
     )  # fmt: skip
     assert (open_mixing_set(file) == render(name, tmp_path, list(range(NUM)))).all()

@@ -18,7 +18,7 @@ base:
   model: wrn-10-1
   recipe: digits
   mixing_set: fractals
-  mixing_set_params: {num_pictures: 512}
+  mixing_set_params: {num_images: 512}
 axes:
   cells:
     - {row: Baseline, method: baseline}

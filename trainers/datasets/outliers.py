@@ -97,7 +97,7 @@ def _generated(
 ) -> NDArray[np.uint8]:
     file = ensure_mixing_set(
         mixing_set_for(generator),
-        num_pictures=NUM_GENERATED,
+        num_images=NUM_GENERATED,
         image_size=image_size,
         num_channels=num_channels,
         seed=GENERATED_SEED,

@@ -110,7 +110,7 @@ def _mixing_set(
         return None, ""
     file = ensure_mixing_set(
         mixing_set_for(config.name),
-        num_pictures=config.num_pictures,
+        num_images=config.num_images,
         image_size=config.image_size,
         num_channels=config.num_channels,
         seed=config.seed,

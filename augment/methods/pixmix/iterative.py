@@ -2,7 +2,7 @@
 
 The paper (strategy "Iterative" of its first ablation table) says that visualisations are computed at each iteration and that
 this is substantially slower; steps, layers and resolution are unpublished. Here: at every `refresh_every`-th step, before the
-forward pass, `pictures` new visualisations of the network in evaluation mode go into a ring buffer; mixing happens in the batch
+forward pass, `images` new visualisations of the network in evaluation mode go into a ring buffer; mixing happens in the batch
 stage, with images drawn from the buffer. The buffer is part of the checkpoint, so a resumed job mixes the same images.
 
 Images come from the sample stage unchanged, as whole 255ths, and are mixed by the kernel of `augment.methods.pixmix.pixmix`
@@ -37,20 +37,20 @@ class IterativeConfig(PixMixConfig):
     """Hyper-parameters of iterative PixMix: those of PixMix itself, and of its visualisations.
 
     Attributes:
-        pictures: Feature visualisations made at once (M).
+        images: Feature visualisations made at once (M).
         ascent_steps: Optimiser steps for each of them (T); 0 leaves their random start.
         refresh_every: Training steps from one refresh to the next; 1 visualises at every step.
         buffer_size: Images kept, the oldest are overwritten (B).
     """
 
-    pictures: int = 64
+    images: int = 64
     ascent_steps: int = 32
     refresh_every: int = 20
     buffer_size: int = 2048
 
     def __post_init__(self) -> None:
         PixMixConfig.__post_init__(self)  # super() fails in classes with slots
-        require_at_least(self, pictures=1, ascent_steps=0, refresh_every=1, buffer_size=self.pictures)
+        require_at_least(self, images=1, ascent_steps=0, refresh_every=1, buffer_size=self.images)
 
 
 class Visualiser(Protocol):
@@ -104,7 +104,7 @@ class PixMixIterative(Treatment):
 
     def _refresh(self, model: nn.Module, keys: StepKeys) -> None:
         config = self._config
-        mixing_images = SampleKeys(keys.seed, keys.step, np.arange(config.pictures, dtype=np.int64))
+        mixing_images = SampleKeys(keys.seed, keys.step, np.arange(config.images, dtype=np.int64))
         made = self._visualise(model, mixing_images, side=self._buffer.shape[1], steps=config.ascent_steps)
         rows = (self._num_made + np.arange(len(made))) % len(self._buffer)
         self._buffer[rows] = made

@@ -121,7 +121,7 @@ FOLDER: Final = MixingSet(
     semantics=2,
     config=FolderConfig,
     origin="files",
-    num_pictures=14_230,
+    num_images=14_230,
     build=build_folder,
     what="The images of any folder, identified by their content.",
     source="put images there, or set folder=NAME",

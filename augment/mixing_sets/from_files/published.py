@@ -70,12 +70,12 @@ def build_pixmix_images(config: PixMixImagesConfig, request: SetRequest) -> Fold
 
 
 PIXMIX_IMAGES: Final = MixingSet(
-    name="pixmix-pictures",
+    name="pixmix-images",
     title="Fractals + FVis (published)",
     semantics=2,
     config=PixMixImagesConfig,
     origin="files",
-    num_pictures=18_930,
+    num_images=18_930,
     build=build_pixmix_images,
     what="The images that the PixMix authors released: 14,230 fractals and 4,700 feature visualisations.",
     source="andyzoujm/pixmix README, fractals_and_fvis.tar",

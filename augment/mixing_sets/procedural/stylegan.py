@@ -36,20 +36,20 @@ class StyleGanConfig:
     Attributes:
         resolution: Side that images are rendered at, a power of two; the stored image is its reduction.
         max_channels: Channels of the wide layers; the published generators have 512 (16 times the work or more).
-        pictures_per_network: Images after which weights are drawn again.
+        images_per_network: Images after which weights are drawn again.
     """
 
     resolution: int = 256
     max_channels: int = 32
-    pictures_per_network: int = 400
+    images_per_network: int = 400
 
     def __post_init__(self) -> None:
         if self.resolution < 8 or self.resolution & (self.resolution - 1):
             raise ValueError(f"resolution must be a power of two from 8 on, but got {self.resolution}")
-        if not 1 <= self.max_channels <= 512 or self.pictures_per_network < 1:
+        if not 1 <= self.max_channels <= 512 or self.images_per_network < 1:
             raise ValueError(
-                "max_channels must be between 1 and 512 and pictures_per_network at least 1, "
-                f"but got {self.max_channels} and {self.pictures_per_network}"
+                "max_channels must be between 1 and 512 and images_per_network at least 1, "
+                f"but got {self.max_channels} and {self.images_per_network}"
             )
 
 
@@ -68,7 +68,7 @@ class StyleGanSource:
         return render_each(indices, self._request, self._draw)
 
     def _draw(self, index: int) -> NDArray[np.uint8]:
-        network = self._network_of(index // self._config.pictures_per_network)
+        network = self._network_of(index // self._config.images_per_network)
         return network.draw_image(self._request.seed, index)
 
     def _network_of(self, number: int) -> OrientedGenerator:
@@ -229,7 +229,7 @@ STYLEGAN: Final = MixingSet(
     semantics=1,
     config=StyleGanConfig,
     origin="procedural",
-    num_pictures=14_230,
+    num_images=14_230,
     build=StyleGanSource,
     what="Images of untrained StyleGAN2 generators with oriented kernels, 32 channels wide instead of 512.",
     source="Baradad et al. (NeurIPS 2021); mbaradad/learning_with_noise, stylegan",

@@ -41,10 +41,10 @@ class FractalsFvisSource:
 
     def __init__(self, config: FractalsFvisConfig, request: SetRequest) -> None:
         self._request = request
-        self._num_fractals = round(config.fractal_share * request.num_pictures)
-        rest = dataclasses.replace(request, num_pictures=request.num_pictures - self._num_fractals)
+        self._num_fractals = round(config.fractal_share * request.num_images)
+        rest = dataclasses.replace(request, num_images=request.num_images - self._num_fractals)
         self._fractals = FractalsSource(FractalsConfig(density=config.density), request)
-        self._fvis: ImageSource | None = FvisSource(config, rest) if rest.num_pictures else None
+        self._fvis: ImageSource | None = FvisSource(config, rest) if rest.num_images else None
         self.chunk = config.batch
 
     def render(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -64,7 +64,7 @@ FRACTALS_FVIS: Final = MixingSet(
     semantics=2,
     config=FractalsFvisConfig,
     origin="trained",
-    num_pictures=18_930,
+    num_images=18_930,
     build=FractalsFvisSource,
     what="75.2 % fractals and 24.8 % feature visualisations, the proportion of the published folders.",
     source="andyzoujm/pixmix README (14,230 and 4,700 images)",

@@ -76,7 +76,7 @@ class FvisSource:
 
     def _block(self, block: int) -> NDArray[np.uint8]:
         first = block * self.chunk
-        indices = np.arange(first, max(first + 1, min(first + self.chunk, self._request.num_pictures)), dtype=np.int64)
+        indices = np.arange(first, max(first + 1, min(first + self.chunk, self._request.num_images)), dtype=np.int64)
         size = self._request.image_size
         rgb = np.empty((len(indices), size, size, 3), np.uint8)
         for number, (network, units) in enumerate(self._networks):
@@ -129,7 +129,7 @@ FVIS: Final = MixingSet(
     semantics=2,
     config=FvisSetConfig,
     origin="trained",
-    num_pictures=4_700,
+    num_images=4_700,
     build=FvisSource,
     what="Feature visualisations of the first layers of trained networks, one channel each.",
     source="stands in for the OpenAI Microscope images of the PixMix paper; engine as tensorflow/lucid, channel objective",
@@ -142,7 +142,7 @@ RESNET_FVIS: Final = MixingSet(
     semantics=2,
     config=FvisSetConfig,
     origin="trained",
-    num_pictures=4_700,
+    num_images=4_700,
     build=FvisSource,
     what="Feature visualisations of the first layers of one residual network trained on the same dataset.",
     source="PixMix paper, supplement table 6; engine as tensorflow/lucid, channel objective",

@@ -57,7 +57,7 @@ def list_sets(as_json: options.Json = False) -> int:
             "name": name,
             "title": each.title,
             "origin": each.origin,
-            "images": each.num_pictures,
+            "images": each.num_images,
             "what": each.what,
             "source": each.source,
             "params": asdict(each.config()),
@@ -170,7 +170,7 @@ def _ensure_set(
         models = trained_networks(settings.checkpoints, device, eras)
     return ensure_mixing_set(
         mixing_set_for(name),
-        num_pictures=num_images,
+        num_images=num_images,
         image_size=side,
         num_channels=channels,
         seed=seed,

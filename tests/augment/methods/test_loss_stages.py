@@ -136,7 +136,7 @@ class _Counter:
         return np.full((len(keys), side, side, 1), len(self.calls), dtype=np.uint8)
 
 
-ITERATIVE = IterativeConfig(pictures=3, ascent_steps=1, refresh_every=5, buffer_size=7)
+ITERATIVE = IterativeConfig(images=3, ascent_steps=1, refresh_every=5, buffer_size=7)
 
 
 def test_the_buffer_is_refreshed_when_due_once_per_step_and_overwrites_the_oldest() -> None:

@@ -32,7 +32,7 @@ from augment.mixing_sets.trained.fvis import FvisSetConfig, FvisSource
 
 def request(tmp_path: Path, **changes: Any) -> SetRequest:
     fields: dict[str, Any] = {
-        "num_pictures": 8, "image_size": 16, "num_channels": 3, "seed": 0, "data_root": tmp_path, "cache_dir": tmp_path,
+        "num_images": 8, "image_size": 16, "num_channels": 3, "seed": 0, "data_root": tmp_path, "cache_dir": tmp_path,
     }  # fmt: skip
     return SetRequest(**{**fields, **changes})
 
@@ -258,7 +258,7 @@ def test_the_identity_of_a_folder_is_pending_until_it_is_there(tmp_path: Path, m
 
 def folder_set(tmp_path: Path, num: int, **params: object) -> NDArray[np.uint8]:
     request = SetRequest(
-        num_pictures=num, image_size=16, num_channels=3, seed=0, data_root=tmp_path, cache_dir=tmp_path / "cache"
+        num_images=num, image_size=16, num_channels=3, seed=0, data_root=tmp_path, cache_dir=tmp_path / "cache"
     )
     return build_folder(FolderConfig(folder="art", **params), request).render(np.arange(num))  # type: ignore[arg-type]
 
@@ -329,7 +329,7 @@ def test_the_plan_says_what_a_worker_would_refuse_of_a_folder(tmp_path: Path) ->
 def test_missing_files_are_told_with_the_way_out(tmp_path: Path) -> None:
     cases = {
         "folder": r"needs a folder of images, but .* does not exist; .*set folder=NAME",
-        "pixmix-pictures": r"have 14230 files in fractals/images, but .* has 0; unpack fractals_and_fvis\.tar",
+        "pixmix-images": r"have 14230 files in fractals/images, but .* has 0; unpack fractals_and_fvis\.tar",
         "random-images-300k": r"needs .*300K_random_images\.npy, which is absent",
         "fvis": r"need at least one network, but parents is empty; name trained cells",
     }

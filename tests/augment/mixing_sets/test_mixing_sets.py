@@ -51,14 +51,14 @@ class RampSource:
 
 
 RAMP = MixingSet(
-    name="ramp", title="Ramp", semantics=1, config=RampConfig, origin="procedural", num_pictures=40,
+    name="ramp", title="Ramp", semantics=1, config=RampConfig, origin="procedural", num_images=40,
     build=RampSource, what="Flat images.", source="this test",
 )  # fmt: skip
 
 
-def ensure_ramp(folder: Path, num_pictures: int = 18, **options: Any) -> MixingSetFile:
+def ensure_ramp(folder: Path, num_images: int = 18, **options: Any) -> MixingSetFile:
     keywords: dict[str, Any] = {"image_size": 8, "num_channels": 3, "seed": 0, "params": {}, **options}
-    return ensure_mixing_set(RAMP, num_pictures=num_pictures, cache_dir=folder, data_root=folder, **keywords)
+    return ensure_mixing_set(RAMP, num_images=num_images, cache_dir=folder, data_root=folder, **keywords)
 
 
 def rendered(folder: Path) -> list[int]:
@@ -82,19 +82,19 @@ def test_a_value_out_of_range_is_refused_with_the_rule() -> None:
 
 def test_all_broken_numbers_of_a_request_are_named() -> None:
     with pytest.raises(
-        MixingSetError, match=r"num_pictures must be .* image_size must be .* num_channels must be .* seed must be"
+        MixingSetError, match=r"num_images must be .* image_size must be .* num_channels must be .* seed must be"
     ):
         identity(FRACTALS, 0, 0, 2, -1, {})
 
 
 def test_the_identity_holds_defaults_and_changes_with_every_part_of_the_request() -> None:
     request: dict[str, Any] = {
-        "mixing_set": FRACTALS, "num_pictures": 10, "image_size": 36, "num_channels": 3, "seed": 0, "params": {},
+        "mixing_set": FRACTALS, "num_images": 10, "image_size": 36, "num_channels": 3, "seed": 0, "params": {},
     }  # fmt: skip
     base = identity(**request)
     assert base["config"]["density"] == 4.0
     assert identity(**{**request, "params": {"density": 4.0}}) == base
-    changes = {"num_pictures": 11, "image_size": 32, "num_channels": 1, "seed": 1, "params": {"density": 7.0}}
+    changes = {"num_images": 11, "image_size": 32, "num_channels": 1, "seed": 1, "params": {"density": 7.0}}
     digests = {identity_digest(identity(**{**request, key: value})) for key, value in changes.items()}
     assert len(digests | {identity_digest(base)}) == 6
 
@@ -167,7 +167,7 @@ def test_an_array_without_its_digest_is_built_again(tmp_path: Path) -> None:
 
 def test_a_request_beyond_the_disk_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MixingSetError, match=r"MiB free; ask for fewer images or set DREAMGRID_CACHE"):
-        ensure_ramp(tmp_path, num_pictures=2**31, image_size=1024)
+        ensure_ramp(tmp_path, num_images=2**31, image_size=1024)
 
 
 def test_a_file_that_is_no_array_of_images_is_refused(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_a_file_that_is_no_array_of_images_is_refused(tmp_path: Path) -> None:
 
 
 def _build_in_process(folder: str) -> tuple[bool, str]:
-    file = ensure_ramp(Path(folder), num_pictures=40, params={"pause_s": 0.1}, threads=1)
+    file = ensure_ramp(Path(folder), num_images=40, params={"pause_s": 0.1}, threads=1)
     return file.was_built, file.sha256
 
 
@@ -213,8 +213,8 @@ def test_a_killed_build_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert 12 <= len(before) < 40
     whole_folder = tmp_path / "whole"
     whole_folder.mkdir()
-    resumed = ensure_ramp(tmp_path, num_pictures=40, params={"pause_s": 0.1})
-    whole = ensure_ramp(whole_folder, num_pictures=40, params={"pause_s": 0.1})
+    resumed = ensure_ramp(tmp_path, num_images=40, params={"pause_s": 0.1})
+    whole = ensure_ramp(whole_folder, num_images=40, params={"pause_s": 0.1})
     assert resumed.sha256 == whole.sha256
     assert len(rendered(tmp_path)) <= 40 + 4  # at most the chunk that was being rendered is rendered twice
 
@@ -227,7 +227,7 @@ def test_a_resumed_build_renders_again_what_was_damaged_meanwhile(tmp_path: Path
         handle.write(b"\xee" * 10)
     with data.with_suffix(".jsonl").open("a") as log:
         log.write('{"chunk": 7, "sha')  # a torn line
-    resumed = ensure_ramp(tmp_path, num_pictures=40, params={"pause_s": 0.1})
+    resumed = ensure_ramp(tmp_path, num_images=40, params={"pause_s": 0.1})
     assert (open_mixing_set(resumed)[5] == 5).all()
     assert rendered(tmp_path).count(5) == 2
 

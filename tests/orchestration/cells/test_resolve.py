@@ -68,7 +68,7 @@ def test_defaults_made_explicit_leave_the_key_alone() -> None:
         "train": recipe,
         "model_params": plain(cell.config.model_params),
         "mixing_set_params": {
-            "num_pictures": mixing.num_pictures,
+            "num_images": mixing.num_images,
             "image_size": mixing.image_size,
             "seed": mixing.seed,
             **plain(mixing.params),
@@ -97,7 +97,7 @@ def test_the_order_of_keys_leaves_the_key_alone() -> None:
         {"train": {"batch_shards": 1}},
         {"train": {"train_images": 64}},
         {"model_params": {"dropout": 0.1}},
-        {"mixing_set_params": {"num_pictures": 10}},
+        {"mixing_set_params": {"num_images": 10}},
         {"mixing_set_params": {"seed": 1}},
         {"init_from": {"method": "baseline"}},
     ],
@@ -125,7 +125,7 @@ def test_two_cells_share_a_key_exactly_when_they_say_the_same(
 def test_what_no_method_uses_is_no_part_of_the_key() -> None:
     baseline = {**POINT, "method": "baseline"}
 
-    assert key({**baseline, "mixing_set_params": {"num_pictures": 3}}) == key(baseline)
+    assert key({**baseline, "mixing_set_params": {"num_images": 3}}) == key(baseline)
 
 
 def test_benchmarks_are_no_part_of_the_train_key_but_have_keys_of_their_own() -> None:
@@ -202,7 +202,7 @@ def test_keys_are_the_same_in_every_process(hash_seed: str) -> None:
         ({"train": {"epochs": "many"}}, "epochs must be a whole number, but got 'many'"),
         ({"train": {"lr": -1}}, "lr"),
         ({"model_params": {"dropout": 2}}, "dropout"),
-        ({"mixing_set_params": {"num_pictures": 1.5}}, "num_pictures"),
+        ({"mixing_set_params": {"num_images": 1.5}}, "num_images"),
         ({"method": "cutmix+cutmix"}, "cutmix"),
     ],
 )

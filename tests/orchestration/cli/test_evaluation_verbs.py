@@ -191,7 +191,7 @@ def test_a_benchmark_is_generated_once_and_verified(cache: Path, capsys: pytest.
         (["generate", "digits", "--benchmark", "cc"], "unknown benchmark 'cc'"),
         (["generate", "digits", "--kinds", "fogg", "--severities", "9"], "2 mistakes"),
         (["generate", "digits", "--severities", "two"], "whole numbers"),
-        (["generate", "digits", "--frost", "none"], "'procedural' or 'pictures'"),
+        (["generate", "digits", "--frost", "none"], "'procedural' or 'images'"),
         (["generate", "digit"], "did you mean 'digits'"),
         (["match", "digits"], "there are no published files of 'c' for 'digits'"),
         (["sheets", "digits", "--index", "999"], "355 test images"),

@@ -110,7 +110,7 @@ AXES: Mapping[str, tuple[Any, ...]] = {
     "train.flip": (True, False),
     "method": METHODS,
     "dataset": DATASETS,
-    "mixing_set_params.num_pictures": (4, 16),
+    "mixing_set_params.num_images": (4, 16),
     "mixing_set_params.seed": (0, 1),
 }
 SETS = (
@@ -121,7 +121,7 @@ SETS = (
     "params.beta=5",
     "params.max_rounds=2",
     "train.lr=0.2",
-    "mixing_set_params.num_pictures=8",
+    "mixing_set_params.num_images=8",
     "benchmarks.clean.max_images=120",
     "model=small-cnn",
     "train.train_images=9999",
@@ -176,7 +176,7 @@ class _Drawing:
                 "recipe": "noop",
                 "method": draw(st.sampled_from(self.methods)),
                 "mixing_set": "fractals",
-                "mixing_set_params": {"num_pictures": 16},
+                "mixing_set_params": {"num_images": 16},
             },
             "axes": self.axes(),
             "seeds": draw(st.sampled_from([[0], [0, 1], [3, 1, 2]])),

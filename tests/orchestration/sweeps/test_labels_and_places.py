@@ -15,7 +15,7 @@ from orchestration.results.table import sweep_tables
 from orchestration.sweeps.overrides import parse_overrides
 
 BASE = {"dataset": "digits", "model": "wrn-10-1", "recipe": "noop", "method": "baseline"}
-PIXMIX = {**BASE, "method": "pixmix", "mixing_set": "fractals", "mixing_set_params": {"num_pictures": 16}}
+PIXMIX = {**BASE, "method": "pixmix", "mixing_set": "fractals", "mixing_set_params": {"num_images": 16}}
 
 
 def planned(folder: Path, axes: dict[str, Any], *given: str, size: str = "full", **more: Any) -> ResolvedSweep:
@@ -107,7 +107,7 @@ def test_what_else_an_option_changes_of_a_row_stands_below_the_table_and_in_its_
         ("seed=3", "'seed' is no setting of a cell; write `seeds` in the file, or --seeds"),
         ("workers=3", "--workers 2"),
         ("mixing_set=fractals", "no cell of the sweep takes a mixing set"),
-        ("mixing_set_params.num_pictures=4", "no cell of the sweep takes a mixing set"),
+        ("mixing_set_params.num_images=4", "no cell of the sweep takes a mixing set"),
         ("outliers=digits", "no cell of the sweep takes outliers"),
     ],
 )
@@ -301,7 +301,7 @@ def test_conditions_that_no_cell_meets_at_once_are_refused(tmp_path: Path) -> No
 
 
 def test_axes_of_one_last_name_are_told_apart_in_labels(tmp_path: Path) -> None:
-    axes = {"grid": {"mixing_set_params.seed": [1, 2], "mixing_set_params.num_pictures": [4]}}
-    assert planned(tmp_path, axes, base=PIXMIX).sweep.rows == ("seed=1, num_pictures=4", "seed=2, num_pictures=4")
+    axes = {"grid": {"mixing_set_params.seed": [1, 2], "mixing_set_params.num_images": [4]}}
+    assert planned(tmp_path, axes, base=PIXMIX).sweep.rows == ("seed=1, num_images=4", "seed=2, num_images=4")
     axes = {"grid": {"model_params.dropout": [0.1], "params.beta": [3]}}
     assert planned(tmp_path, axes, base=PIXMIX).sweep.rows == ("dropout=0.1, beta=3",)

@@ -34,7 +34,7 @@ class Killed(BaseException):
 
 def request_for(name: str, make: Callable[..., JobRequest], folder: str) -> JobRequest:
     method = method_for(name)
-    mixing_set = MixingSetConfig(name="fractals", num_pictures=6, image_size=36, num_channels=1)
+    mixing_set = MixingSetConfig(name="fractals", num_images=6, image_size=36, num_channels=1)
     request = make(
         folder=folder,
         method=name,

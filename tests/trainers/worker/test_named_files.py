@@ -12,7 +12,7 @@ from trainers.config import JobConfig, MixingSetConfig, RecipeConfig
 from trainers.errors import MissingData
 from trainers.worker.staging import named_paths, stage_named_files
 
-SET = MixingSetConfig(name="folder", num_pictures=4, image_size=36, num_channels=1, params={"folder": "paintings/oil"})
+SET = MixingSetConfig(name="folder", num_images=4, image_size=36, num_channels=1, params={"folder": "paintings/oil"})
 JOB = JobConfig(
     method="sin",
     method_params={"encoder": "adain/vgg.pth", "decoder": "adain/decoder.pth"},

@@ -182,7 +182,7 @@ def test_trained_network_is_built_again_from_its_checkpoint_alone(small_job: Sma
 def test_mixing_set_is_made_from_a_network_that_another_cell_trained(small_job: SmallJob, make_sink: Any) -> None:
     run(small_job(), make_sink())
     params = {"parents": ("ab" * 32,), "steps": 2}
-    shown = MixingSetConfig(name="fvis", num_pictures=2, image_size=36, num_channels=1, params=params)
+    shown = MixingSetConfig(name="fvis", num_images=2, image_size=36, num_channels=1, params=params)
     sink = make_sink()
     child = small_job(train_key="22" * 32, method="pixmix", mixing_set=shown, recipe={"epochs": 1})
     result = run(child, sink)

@@ -210,7 +210,7 @@ def test_kept_and_fresh_corruptions_give_the_same_numbers_and_the_kept_ones_carr
 def test_the_frost_of_a_report_says_what_it_is_made_of(make_subject):
     wanted = {"kinds": ["frost"], "severities": [1], "max_images": 20}
     report, refused = evaluate(
-        make_subject(), requests(("c-generated", wanted), ("c-generated", {**wanted, "frost": "pictures"}))
+        make_subject(), requests(("c-generated", wanted), ("c-generated", {**wanted, "frost": "images"}))
     )
     assert "procedural ice" in report.outcome.notes["frost"]
     assert "frost needs five images" in refused.error

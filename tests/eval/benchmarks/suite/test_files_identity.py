@@ -113,7 +113,7 @@ SOURCES: dict[str, tuple[str, dict[str, object], str, Callable[[Path, int], None
     "ImageNet-P": ("p", {"kinds": ["tilt"]}, "imagenet", _videos, "own"),
     "textures": ("ood", {"sets": ["textures"]}, "cifar-10", _textures, "own"),
     "folder:mine": ("ood", {"sets": ["folder:mine"]}, "cifar-10", _folder, "given"),
-    "frost": ("c-generated", {"frost": "pictures"}, "cifar-10", _frost, "given"),
+    "frost": ("c-generated", {"frost": "images"}, "cifar-10", _frost, "given"),
     "baselines/mine": ("c-generated", {"baseline": "mine"}, "cifar-10", _baseline, "given"),
 }
 
