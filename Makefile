@@ -27,11 +27,12 @@ install: $(STAMP)  ## install the locked environment into .venv and compile the 
 demo: $(STAMP)  ## run the built-in sweep `demo` to a printed grid
 	$(BIN)/dreamgrid run demo
 
-check: $(STAMP)  ## format, lint, types, import contracts
+check: $(STAMP)  ## format, lint, types, import contracts, dead code
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/vulture
 
 format: $(STAMP)  ## apply the formatter and the safe lint fixes
 	$(BIN)/ruff format .

@@ -54,12 +54,10 @@ class Connection:
     """A Ray that this process talks to; a context manager that ends what it started.
 
     Attributes:
-        is_private: Whether this connection started it.
         folder: Folder of the private Ray, or None.
     """
 
     address: str
-    is_private: bool
     folder: str | None
     _handle: Any
     _borrowed: bool
@@ -156,7 +154,7 @@ def connect(
 
     if ray.is_initialized():
         address = ray.get_runtime_context().gcs_address
-        return Connection(address, False, None, None, _borrowed=True, _set=before, _ray=ray)
+        return Connection(address, None, None, _borrowed=True, _set=before, _ray=ray)
     folder = None if address else tempfile.mkdtemp(prefix="dg-", dir=_short_folder())
     arguments: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
     if folder is None:
@@ -168,10 +166,10 @@ def connect(
     try:
         handle = _start(ray, arguments, folder)
     except Exception as error:  # Ray raises bare ones, for a raylet that is slow to start among others
-        Connection("", False, folder, None, _borrowed=True, _set=before, _ray=ray).close()
+        Connection("", folder, None, _borrowed=True, _set=before, _ray=ray).close()
         raise _refusal(address, error) from error
     found = address or handle.address_info["address"]
-    return Connection(found, folder is not None, folder, handle, _borrowed=False, _set=before, _ray=ray)
+    return Connection(found, folder, handle, _borrowed=False, _set=before, _ray=ray)
 
 
 def _private_token() -> dict[str, str | None]:

@@ -25,15 +25,20 @@ def is_ours(module: str) -> bool:
 
 
 @functools.cache
-def sources_hash(module: str) -> str:
-    """Return a hash of the source of a module of ours and of all our modules that it imports, directly or not."""
+def sources_hash(module: str, top: Path = TOP) -> str:
+    """Return a hash of the source of a module of ours and of all our modules that it imports, directly or not.
+
+    Args:
+        module: Full name of the module.
+        top: Folder of our packages.
+    """
     digest = hashlib.sha256()
-    for name in sorted(imported_modules(module)):
-        digest.update(name.encode() + b"\0" + _source_of(name) + b"\0")
+    for name in sorted(imported_modules(module, top)):
+        digest.update(name.encode() + b"\0" + _source_of(name, top) + b"\0")
     return digest.hexdigest()[:16]
 
 
-def imported_modules(module: str) -> set[str]:
+def imported_modules(module: str, top: Path = TOP) -> set[str]:
     """Return a module of ours and all our modules that it imports, directly or not."""
     seen: set[str] = set()
     waiting = [module]
@@ -41,37 +46,31 @@ def imported_modules(module: str) -> set[str]:
         name = waiting.pop()
         if name not in seen:
             seen.add(name)
-            waiting.extend(_imports_of(name))
+            waiting.extend(_imports_of(name, top))
     return seen
 
 
-def path_of(module: str) -> Path | None:
+def path_of(module: str, top: Path = TOP) -> Path | None:
     """Return the file of a module of ours, or None where there is none."""
-    stem = TOP.joinpath(*module.split("."))
+    stem = top.joinpath(*module.split("."))
     return next((path for path in (stem.with_suffix(".py"), stem / "__init__.py") if path.is_file()), None)
 
 
-def forget_sources() -> None:
-    """Read every source again at its next use."""
-    for cached in (sources_hash, _imports_of, _source_of):
-        cached.cache_clear()
-
-
 @functools.cache
-def _imports_of(module: str) -> frozenset[str]:
+def _imports_of(module: str, top: Path) -> frozenset[str]:
     found: set[str] = set()
-    for node in ast.walk(ast.parse(_source_of(module))):
+    for node in ast.walk(ast.parse(_source_of(module, top))):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module)
             found.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return frozenset(name for name in found if is_ours(name) and path_of(name))
+    return frozenset(name for name in found if is_ours(name) and path_of(name, top))
 
 
 @functools.cache
-def _source_of(module: str) -> bytes:
-    path = path_of(module)
+def _source_of(module: str, top: Path) -> bytes:
+    path = path_of(module, top)
     if path is None:  # a kernel typed at a prompt or run as a script: nothing on disk names its version
         return b""
     return path.read_bytes()

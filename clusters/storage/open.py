@@ -48,12 +48,6 @@ def join(uri: str, *parts: str) -> str:
     return "/".join([uri.rstrip("/"), *inner]) or "/"
 
 
-def split(uri: str) -> tuple[str, str]:
-    """Split a file's URI into the URI of its folder and its name; the counterpart of `join`."""
-    folder, _, name = uri.rstrip("/").rpartition("/")
-    return folder or "/", name
-
-
 def check_storage(storage: Storage) -> None:
     """Write, claim, read, list and delete a small object, as a preflight."""
     name = f"probe/{os.getpid()}-{os.urandom(6).hex()}"

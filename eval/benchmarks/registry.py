@@ -46,11 +46,6 @@ def benchmark_for(name: str) -> Benchmark:
     return BENCHMARK_KIND.find(name)
 
 
-def added_benchmarks() -> dict[str, Benchmark]:
-    """Return the benchmarks that installed packages add."""
-    return BENCHMARK_KIND.added()
-
-
 def full_params(name: str, params: Mapping[str, object]) -> dict[str, object]:
     """Return all parameters of a benchmark as plain values, defaults filled in.
 

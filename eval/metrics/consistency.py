@@ -18,8 +18,6 @@ Reference = Literal["previous", "first"]
 """What a frame is compared with: the frame before (default), or the first frame (sequences of independent noise draws)."""
 
 TOP: Final = 5
-MAX_TOP5_DISTANCE: Final = 18
-"""Largest rank distance: the two lowest of five move to the top and the others leave."""
 
 
 def reference_of(perturbation: str) -> Reference:
@@ -59,7 +57,7 @@ def top5_distance(top_classes: NDArray[np.integer], *, reference: Reference = "p
         difficulty: Frames between a frame and the one it is compared with.
 
     Returns:
-        A rank distance in [0, 18], no fraction; lower is better.
+        A rank distance in [0, 18] (the two lowest of five move to the top and the others leave), no fraction; lower is better.
 
     Raises:
         ValueError: If a sequence has too few frames or too few ranks are given.

@@ -96,13 +96,6 @@ class Column:
         return self.of_row(None) if self.detail == MEAN else self
 
 
-def parse_column(text: str) -> Column:
-    """Return the column that a text such as "c-generated/error" or "c/error/fog" names."""
-    column = Column.of(text)
-    check_column(column)
-    return column
-
-
 def check_column(column: Column) -> None:
     """Refuse a column that does not exist.
 

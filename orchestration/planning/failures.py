@@ -13,10 +13,9 @@ from trainers.worker.failure import RankFailure
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
-    """Try the cell again, alone on its device if `exclusive`."""
+    """Try the cell again; after memory ran out on a shared device, on one for itself."""
 
     text: str
-    exclusive: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,15 +148,12 @@ def decide(
     if error_class == "out-of-memory" and not is_exclusive and attempts < max_attempts:
         return Retry(
             text=f"cell {cell_id} ran out of memory on a shared device; it gets one for itself "
-            f"(attempt {attempts + 1} of {max_attempts})",
-            exclusive=True,
+            f"(attempt {attempts + 1} of {max_attempts})"
         )
     if error_class in REPEATABLE:
         return _give_up(f"cell {cell_id} failed with '{error_class}', which a retry would repeat", fail_fast)
     if attempts < max_attempts:
-        return Retry(
-            text=f"cell {cell_id} is tried again (attempt {attempts + 1} of {max_attempts})", exclusive=is_exclusive
-        )
+        return Retry(text=f"cell {cell_id} is tried again (attempt {attempts + 1} of {max_attempts})")
     return _give_up(f"cell {cell_id} is set aside after {attempts} attempts", fail_fast)
 
 

@@ -44,7 +44,6 @@ class TrackedRun:
     experiment_id: str
     status: str
     start_ms: int
-    is_deleted: bool = False
     params: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)

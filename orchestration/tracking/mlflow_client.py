@@ -241,7 +241,6 @@ def _tracked(run: Any) -> TrackedRun:
         experiment_id=run.info.experiment_id,
         status=run.info.status,
         start_ms=run.info.start_time,
-        is_deleted=run.info.lifecycle_stage == "deleted",
         params=dict(run.data.params),
         tags=dict(run.data.tags),
         metrics=dict(run.data.metrics),

@@ -188,7 +188,7 @@ class Projection:
             return None
         self._client.restore(deleted[-1].run_id)
         tags = {name: value for name, value in deleted[-1].tags.items() if name != PRIMARY_TAG}
-        return replace(deleted[-1], is_deleted=False, tags=tags)
+        return replace(deleted[-1], tags=tags)
 
     def _keep_one(self, runs: Sequence[TrackedRun]) -> TrackedRun:
         first, *doubles = sorted(runs, key=lambda run: (run.start_ms, run.run_id))

@@ -17,7 +17,7 @@ from eval.benchmarks.registry import BENCHMARKS, full_params
 from eval.benchmarks.suite.evaluate import evaluate
 from eval.inference.subject import Subject
 from eval.metrics.registry import METRICS
-from eval.tables.column import parse_column
+from eval.tables.column import Column, check_column
 
 RECORDED = Path(__file__).with_name("benchmark_semantics.json")
 RECORD_VARIABLE = "DREAMGRID_RECORD_SEMANTICS"
@@ -115,7 +115,8 @@ def test_a_benchmark_is_described_in_full(name):
     assert set(benchmark.metrics) <= set(METRICS)
     assert (benchmark.origin == "generated") == name.endswith("-generated")
     for metric in benchmark.metrics:
-        column = parse_column(f"{name}/{metric}")
+        column = Column.of(f"{name}/{metric}")
+        check_column(column)
         assert column.label.startswith(benchmark.title)
         assert column.spec.name == metric
 

@@ -12,8 +12,6 @@ from augment.kernels.compiled import kernel
 from eval.corruptions.contract import Setting, corruption, each
 from eval.corruptions.levels import spread, truncated
 
-Floats = NDArray[np.float64]
-
 
 @corruption(group="noise", semantics=1, parameters={224: each(1, 1.5, 2, 4.5, 5)})
 def single_frequency_greyscale(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:

@@ -79,10 +79,6 @@ class Mailbox:
         self._news = asyncio.Event()
         self._tokens = 0
 
-    async def ping(self) -> bool:
-        """Return True; the actor is up."""
-        return True
-
     async def post(self, job: int, request: JobRequest) -> None:
         """Lay a job ready for the trial that will have it delivered."""
         self._posted[job] = request

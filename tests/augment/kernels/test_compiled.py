@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from augment.kernels import sources
 from augment.kernels.compiled import kernel, read_only
 from augment.kernels.counters import SampleKeys, uniforms
 from augment.kernels.numba_cache import SealedFiles
-from augment.kernels.sources import CACHE_VARIABLE, forget_sources, imported_modules, sources_hash
+from augment.kernels.sources import CACHE_VARIABLE, imported_modules, sources_hash
 from trainers.worker.warm_kernels import KERNELS
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -97,25 +96,16 @@ def test_numba_keeps_the_code_of_our_kernels_sealed_and_leaves_that_of_others(
     assert pickle.dumps("code", protocol=-1)[-6:] in next((tmp_path / "theirs").glob("*.nbc")).read_bytes()[-6:]
 
 
-def test_a_module_that_a_kernel_module_imports_counts_for_its_hash(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "augment").mkdir()
-    (tmp_path / "augment" / "first.py").write_text("from augment import second\n")
-    (tmp_path / "augment" / "second.py").write_text("VALUE = 1\n")
-    monkeypatch.setattr(sources, "TOP", tmp_path)
+def test_a_module_that_a_kernel_module_imports_counts_for_its_hash(tmp_path: Path) -> None:
+    def hash_in(top: Path, value: int) -> str:
+        (top / "augment").mkdir(parents=True)
+        (top / "augment" / "first.py").write_text("from augment import second\n")
+        (top / "augment" / "second.py").write_text(f"VALUE = {value}\n")
+        return sources_hash("augment.first", top)
 
-    def fresh_hash() -> str:
-        forget_sources()
-        return sources_hash("augment.first")
-
-    try:
-        before = fresh_hash()
-        assert fresh_hash() == before
-        (tmp_path / "augment" / "second.py").write_text("VALUE = 2\n")
-        assert fresh_hash() != before
-    finally:
-        forget_sources()
+    before = hash_in(tmp_path / "a", 1)
+    assert hash_in(tmp_path / "b", 1) == before
+    assert hash_in(tmp_path / "c", 2) != before
 
 
 def test_every_module_with_kernels_is_warmed_at_installation() -> None:

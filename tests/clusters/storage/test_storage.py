@@ -15,7 +15,7 @@ import pytest
 from clusters.errors import ClusterError
 from clusters.storage.contract import MissingObjectError, Storage, StorageError
 from clusters.storage.memory import MemoryStorage
-from clusters.storage.open import check_storage, join, open_storage, split
+from clusters.storage.open import check_storage, join, open_storage
 
 
 @pytest.fixture(params=["local", "s3", "memory"])
@@ -264,7 +264,6 @@ def test_local_use_imports_nothing_heavy(tmp_path: Path) -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_uris_are_joined_and_split() -> None:
+def test_uris_are_joined() -> None:
     assert join("s3://bucket/a/", "b", "c.json") == "s3://bucket/a/b/c.json"
     assert join("/tmp/x", "y/") == "/tmp/x/y"
-    assert split("s3://bucket/a/c.pt") == ("s3://bucket/a", "c.pt")

@@ -20,7 +20,7 @@ from eval.benchmarks.registry import (
 )
 from eval.errors import EvalError
 from eval.report import BenchmarkOutcome, MetricValue
-from eval.tables.column import Column, column_value, parse_column
+from eval.tables.column import Column, check_column, column_value
 
 
 def test_an_unknown_name_is_refused_with_the_nearest_one():
@@ -63,13 +63,13 @@ def test_all_mistakes_are_told_at_once():
 
 
 def test_columns_are_parsed_labelled_and_know_their_direction():
-    assert parse_column("c-generated/error") == Column("c-generated", "error")
-    assert parse_column("c-generated/ce/fog") == Column("c-generated", "ce", "fog")
-    assert str(parse_column("ood-generated/auroc/blobs")) == "ood-generated/auroc/blobs"
-    assert parse_column("c-generated/ce/motion_blur").label == "C (generated) CE: motion blur"
-    assert parse_column("clean/rms").label == "Clean RMS"
-    assert parse_column("clean/error").spec.lower_is_better
-    assert not parse_column("ood-generated/aupr").spec.lower_is_better
+    assert Column.of("c-generated/error") == Column("c-generated", "error")
+    assert Column.of("c-generated/ce/fog") == Column("c-generated", "ce", "fog")
+    assert str(Column.of("ood-generated/auroc/blobs")) == "ood-generated/auroc/blobs"
+    assert Column.of("c-generated/ce/motion_blur").label == "C (generated) CE: motion blur"
+    assert Column.of("clean/rms").label == "Clean RMS"
+    assert Column.of("clean/error").spec.lower_is_better
+    assert not Column.of("ood-generated/aupr").spec.lower_is_better
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_columns_are_parsed_labelled_and_know_their_direction():
 )
 def test_columns_that_name_nothing_are_refused(text, message):
     with pytest.raises(EvalError, match=message):
-        parse_column(text)
+        check_column(Column.of(text))
 
 
 def test_the_value_of_a_detail_is_the_mean_of_its_fine_rows():
@@ -97,11 +97,11 @@ def test_the_value_of_a_detail_is_the_mean_of_its_fine_rows():
             {"corruption": "fog", "ce": 0.7},
         ),
     )
-    assert column_value(outcome, parse_column("c-generated/error")) == 0.4
-    assert column_value(outcome, parse_column("c-generated/error/fog")) == pytest.approx(0.3)
-    assert column_value(outcome, parse_column("c-generated/ce/fog")) == 0.7
-    assert column_value(outcome, parse_column("c-generated/ce/snow")) is None
-    assert column_value(outcome, parse_column("c-generated/rms")) is None
+    assert column_value(outcome, Column.of("c-generated/error")) == 0.4
+    assert column_value(outcome, Column.of("c-generated/error/fog")) == pytest.approx(0.3)
+    assert column_value(outcome, Column.of("c-generated/ce/fog")) == 0.7
+    assert column_value(outcome, Column.of("c-generated/ce/snow")) is None
+    assert column_value(outcome, Column.of("c-generated/rms")) is None
 
 
 def test_a_detail_names_the_benchmarks_own_score_or_another_one():
@@ -110,8 +110,8 @@ def test_a_detail_names_the_benchmarks_own_score_or_another_one():
         rows=({"set": "blobs", "variant": "msp", "auroc": 0.7}, {"set": "blobs", "variant": "xent", "auroc": 0.8}),
         notes={"variant": "msp"},
     )
-    assert column_value(outcome, parse_column("ood-generated/auroc/blobs")) == 0.7
-    assert column_value(outcome, parse_column("ood-generated/auroc/blobs:xent")) == 0.8
+    assert column_value(outcome, Column.of("ood-generated/auroc/blobs")) == 0.7
+    assert column_value(outcome, Column.of("ood-generated/auroc/blobs:xent")) == 0.8
 
 
 ADDED = """
@@ -156,7 +156,7 @@ def test_the_entry_point_group_can_be_read_on_this_python():
 def test_names_and_columns_need_no_heavy_library():
     script = (
         "import sys; from eval.benchmarks.registry import *\n"
-        "from eval.tables.column import *; full_params('c-generated', {}); parse_column('clean/error')\n"
+        "from eval.tables.column import *; full_params('c-generated', {}); check_column(Column.of('clean/error'))\n"
         "sys.exit(str({'torch', 'numba', 'scipy', 'pandas', 'torchvision'} & set(sys.modules) or ''))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)

@@ -17,7 +17,7 @@ from eval.metrics.anomaly import detection
 from eval.outliers.fit import fit_images
 from eval.outliers.folders import fit_image
 from eval.predictions import predictions_from
-from eval.tables.column import column_marks, parse_column
+from eval.tables.column import Column, column_marks
 
 
 def noise(count, shape=(8, 8, 3), seed=0):
@@ -94,10 +94,10 @@ def test_a_set_with_many_broken_images_is_refused_alone_and_marked(make_subject)
     (one,) = evaluate(subject, ood(["folder:good"]))
     assert both.outcome.metrics == one.outcome.metrics
     assert "2 of 102 are: broken-0.png, broken-1.png" in both.outcome.notes["refused_sets"]["folder:bad"]
-    column = parse_column("ood/auroc")
+    column = Column.of("ood/auroc")
     assert "fewer-sets" in column_marks(both.outcome, column)
     assert "fewer-sets" not in column_marks(one.outcome, column)
-    assert "fewer-sets" not in column_marks(both.outcome, parse_column("ood/auroc/folder:good"))
+    assert "fewer-sets" not in column_marks(both.outcome, Column.of("ood/auroc/folder:good"))
     (alone,) = evaluate(subject, ood(["folder:bad"]))
     assert "2 of 102" in alone.error
 

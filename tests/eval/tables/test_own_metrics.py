@@ -12,7 +12,7 @@ from eval.benchmarks.registry import benchmark_for
 from eval.benchmarks.suite.evaluate import evaluate
 from eval.errors import EvalError
 from eval.metrics.registry import metric_for, own_metrics
-from eval.tables.column import Column, check_column, column_marks, column_value, parse_column
+from eval.tables.column import Column, check_column, column_marks, column_value
 from eval.tables.own_metrics import Undefined, own_value, with_own_metrics
 
 PACKAGE = """
@@ -58,7 +58,7 @@ def outcomes(shared_subject):
 
 
 def test_a_metric_of_an_installed_package_is_a_column_with_its_code():
-    column = parse_column("c-generated/brier/fog")
+    column = Column.of("c-generated/brier/fog")
     assert (column.label, column.axis, column.is_computed) == ("C (generated) Brier: fog", "calibration", True)
     assert metric_for("brier").code["distribution"] == "mine"
     assert metric_for("brier").code["source"].startswith("sha256:")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from eval.errors import EvalError
-from eval.tables.column import Column, parse_column
+from eval.tables.column import Column, check_column
 from eval.tables.published.tables import published_table, published_tables
 
 KINDS = {"table-8": ("p/mfr-normalised", 10), "table-11": ("c/ce", 15), "table-12": ("cbar/error", 10)}
@@ -110,4 +110,5 @@ def test_published_columns_of_known_benchmarks_are_columns_here():
     for name in published_tables():
         for column in published_table(name).columns:
             if column.benchmark in BENCHMARKS:
-                assert parse_column(str(column)) == column
+                check_column(column)
+                assert Column.of(str(column)) == column

@@ -12,7 +12,7 @@ from PIL import Image
 from eval.metrics.calibration import BIN_SIZE, smallest_for_rms
 from eval.metrics.registry import METRICS
 from eval.report import BenchmarkOutcome, MetricValue
-from eval.tables.column import column_value, parse_column
+from eval.tables.column import Column, column_value
 from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.load import load_sweep
 from orchestration.errors import InputError
@@ -168,8 +168,8 @@ def test_a_column_names_an_outlier_set_of_a_folder_with_and_without_a_score() ->
     rows = tuple({"set": "folder:a/b", "variant": score, "auroc": value} for score, value in values.items())
     outcome = BenchmarkOutcome(metrics={"auroc": MetricValue(0.7, 9)}, rows=rows, notes={"variant": "msp"})
 
-    assert column_value(outcome, parse_column("ood/auroc/folder:a/b")) == 0.7
-    assert column_value(outcome, parse_column("ood/auroc/folder:a/b:energy")) == 0.9
+    assert column_value(outcome, Column.of("ood/auroc/folder:a/b")) == 0.7
+    assert column_value(outcome, Column.of("ood/auroc/folder:a/b:energy")) == 0.9
 
 
 @pytest.mark.parametrize("tested", ["folder:mine", "folder:copy"])

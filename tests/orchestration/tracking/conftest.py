@@ -120,6 +120,7 @@ class FakeServer:
         self.names: dict[str, str] = {}
         self.experiment_tags: dict[str, dict[str, str]] = {}
         self.runs: dict[str, TrackedRun] = {}
+        self.deleted: set[str] = set()
         self.points: dict[str, set[Point]] = {}
         self.artifacts: dict[tuple[str, str], str] = {}
         self.calls: list[tuple[str, ...]] = []
@@ -144,7 +145,9 @@ class FakeServer:
         found = [
             run
             for run in self.runs.values()
-            if run.experiment_id in experiment_ids and run.is_deleted == deleted and tags.items() <= run.tags.items()
+            if run.experiment_id in experiment_ids
+            and (run.run_id in self.deleted) == deleted
+            and tags.items() <= run.tags.items()
         ]
         return sorted(found, key=lambda run: (run.start_ms, run.run_id))
 
@@ -159,7 +162,7 @@ class FakeServer:
     def log(self, run_id: str, points: Sequence[Point], params: Mapping[str, str], tags: Mapping[str, str]) -> None:
         self._answer("log", run_id)
         run = self.runs[run_id]
-        if run.is_deleted or any(run.params.get(name, value) != value for name, value in params.items()):
+        if run_id in self.deleted or any(run.params.get(name, value) != value for name, value in params.items()):
             raise TrackingError("refused", passing=False)
         self.points.setdefault(run_id, set()).update(points)
         ordered = sorted(self.points[run_id], key=lambda point: (point.step, point.time_ms, point.value))
@@ -174,11 +177,11 @@ class FakeServer:
 
     def delete(self, run_id: str) -> None:
         self._answer("delete", run_id)
-        self.runs[run_id] = replace(self.runs[run_id], is_deleted=True)
+        self.deleted.add(run_id)
 
     def restore(self, run_id: str) -> None:
         self._answer("restore", run_id)
-        self.runs[run_id] = replace(self.runs[run_id], is_deleted=False)
+        self.deleted.discard(run_id)
 
     def write_text(self, run_id: str, path: str, text: str) -> None:
         self._answer("write_text", run_id, path)

@@ -119,7 +119,7 @@ def test_of_doubles_the_earliest_stays(store: Any, lab: Any, server: Any) -> Non
     sync(store, plan, URI, client=server)
 
     assert server.of(plan.cells[0]).run_id == run.run_id
-    assert server.runs[double].is_deleted
+    assert double in server.deleted
     assert server.runs[double].tags["superseded_by"] == run.run_id
 
 
@@ -498,7 +498,7 @@ def test_one_cell_that_the_server_refuses_does_not_hold_up_the_others(store: Any
         server.experiment("demo", None, {}), "x", 1, {"cell_key": plan.cells[0].train_key, "kind": "cell"}
     )
     server.runs[run_id] = replace(server.runs[run_id], params={"method": "other"})
-    server.runs[run_id] = replace(server.runs[run_id], is_deleted=False)
+    server.deleted.discard(run_id)
     refuse = server.write_text
     server.write_text = lambda run, path, text: (
         server.log(run, (), {"method": "changed"}, {}) if run == run_id else refuse(run, path, text)

@@ -12,9 +12,8 @@ import numpy as np
 
 from augment.kernels.compiled import kernel
 from augment.kernels.counters import uniform_at
-from augment.mixing_sets.procedural.fractals.flame_lanes import LANES
+from augment.mixing_sets.procedural.fractals.flame_lanes import LANES, NUM_VARIATIONS
 
-MAX_MAPS: Final = 6
 SLOT_MAPS: Final = 64
 SLOTS_PER_MAP: Final = 32
 LEAST_SHARE: Final = 0.25
@@ -77,11 +76,12 @@ def draw_coefficients(words, affine):  # type: ignore[no-untyped-def]
 @kernel(error_model="numpy")
 def draw_variations(words, kinds, weights, post):  # type: ignore[no-untyped-def]
     """Give each map one or two variations, mostly of two that the whole image shares, and a map after them; see `step_lanes`."""
-    shared_a, shared_b = 1 + int(15 * draw(words, 4)), 1 + int(15 * draw(words, 5))
+    others = NUM_VARIATIONS - 1  # all but the first, which is linear
+    shared_a, shared_b = 1 + int(others * draw(words, 4)), 1 + int(others * draw(words, 5))
     for m in range(kinds.shape[0]):
         slot = SLOT_MAPS + SLOTS_PER_MAP * m + 15
         u, v, w, t = draw(words, slot), draw(words, slot + 1), draw(words, slot + 2), draw(words, slot + 3)
-        kinds[m, 0] = shared_a if u < 0.5 else (shared_b if u < 0.8 else int(16 * v))
+        kinds[m, 0] = shared_a if u < 0.5 else (shared_b if u < 0.8 else int(NUM_VARIATIONS * v))
         kinds[m, 1] = 0 if t < 0.5 else shared_b
         weights[m, 0] = 0.6 + 0.5 * w
         weights[m, 1] = 0.5 * t if t < 0.7 else 0.0

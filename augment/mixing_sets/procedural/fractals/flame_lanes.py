@@ -22,6 +22,7 @@ VARIATIONS: Final = (
     "linear", "sinusoidal", "spherical", "swirl", "horseshoe", "polar", "handkerchief", "heart",
     "disc", "spiral", "hyperbolic", "diamond", "julia", "bubble", "eyefish", "waves",
 )  # fmt: skip
+NUM_VARIATIONS: Final = len(VARIATIONS)
 
 
 @kernel(error_model="numpy")

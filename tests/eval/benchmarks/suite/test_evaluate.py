@@ -16,7 +16,7 @@ from eval.errors import EvalError
 from eval.inference.agreement import InStep, PeerFailed, WorkersLost
 from eval.inference.predict import clean_predictions, of_array, predict, predict_sets
 from eval.predictions import predictions_from
-from eval.tables.column import column_marks, parse_column
+from eval.tables.column import Column, column_marks
 
 QUICK = (
     ("clean", {}),
@@ -164,9 +164,9 @@ def test_numbers_of_sets_below_a_hundred_images_bear_a_mark(make_subject):
         for size in (99, 100)
     ]
     for (name, params), report in zip(wanted, evaluate(subject, requests(*wanted)), strict=True):
-        marks = column_marks(report.outcome, parse_column(f"{name}/error"))
+        marks = column_marks(report.outcome, Column.of(f"{name}/error"))
         assert ("small" in marks) == (params["max_images"] < 100), name
-    assert "small" in column_marks(report_of(subject, "c-generated", 99), parse_column("c-generated/error/fog"))
+    assert "small" in column_marks(report_of(subject, "c-generated", 99), Column.of("c-generated/error/fog"))
 
 
 def report_of(subject, name, size):
