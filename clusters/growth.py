@@ -33,9 +33,6 @@ class NodeGroup:
     """A kind of node that a cluster starts on demand.
 
     Attributes:
-        max_count: Most nodes of this kind at once.
-        cpus: CPUs of a node.
-        gpus: GPUs of a node.
         accelerator: Kind of its GPUs as Ray names it ("L4", "A100"), or "".
     """
 

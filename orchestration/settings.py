@@ -74,7 +74,6 @@ def read_settings(
         data_root: Folder of datasets; DREAMGRID_DATA; ./data.
         cache_dir: Folder of caches; DREAMGRID_CACHE; ~/.cache/dreamgrid.
         tracking_uri: MLflow tracking URI; MLFLOW_TRACKING_URI; a file beside the storage.
-        environment: Stands in for the process environment in tests.
     """
     variables = os.environ if environment is None else environment
     place = without_scheme(storage or variables.get(STORAGE_VARIABLE) or DEFAULT_STORAGE)

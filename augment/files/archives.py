@@ -25,7 +25,6 @@ class Archive:
     """A published archive.
 
     Attributes:
-        md5: Its published MD5.
         into: Folder in the data root that it is unpacked in.
         place: Where a member's file is put there, "" for a member that nothing reads; None for its own name. A tar archive in
             the archive is unpacked in a folder of its name.

@@ -39,7 +39,6 @@ class DecodedImages:
     Attributes:
         images: Those that could be decoded, in the order of the files, (N, H, W, C) uint8; mapped from a file.
         whole: Which of the files they are, (M,) bool.
-        fingerprint: Identity of the files and of how they were decoded.
     """
 
     images: NDArray[np.uint8]

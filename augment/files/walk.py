@@ -63,7 +63,6 @@ class ImageFile:
 
     Attributes:
         name: Path in the folder, with forward slashes.
-        size: Bytes.
         mtime_ns: Time of the last change of the content.
         ctime_ns: Time of the last change of the file's record, which no program can set back.
     """

@@ -42,9 +42,7 @@ class MixingSetFile:
 
     Attributes:
         path: The .npy file, (M, S, S, C) uint8.
-        sha256: Digest of the file.
         shape: (M, S, S, C).
-        was_built: Whether this call built it.
         reason: Why an existing array was built again, or None.
     """
 
@@ -78,7 +76,6 @@ def ensure_mixing_set(
         image_size: Side S of the stored images (see `MixingSet.stored_side`).
         num_channels: 1 (grey, by luma) or 3 (RGB).
         params: Fields of the set's config that differ from its defaults.
-        cache_dir: Local folder that the workers of a node share.
         progress: Called with (images done, images in all).
         models: Gives trained networks by train key; for sets of origin "trained".
         threads: Threads that render; None for all CPUs of this process.

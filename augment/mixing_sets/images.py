@@ -52,9 +52,6 @@ def contact_sheet(images: NDArray[np.uint8], path: Path | str, columns: int, *, 
 
     Args:
         images: (N, H, W, C) uint8 with C of 1 (grey) or 3 (RGB).
-        path: File to write; its folder is made.
-        columns: Images per row.
-        gap_px: Pixels between images.
 
     Raises:
         ValueError: If there is no image, or the shape or number of columns is impossible.

@@ -27,9 +27,6 @@ _OTHERS: Final[Mapping[str, Mapping[Action, str]]] = {
 def launch(action: Action, path: Path, *, arguments: Sequence[str] = ()) -> int:
     """Run `ray up` or `ray down` on a launcher file and return its exit code.
 
-    Args:
-        arguments: Further arguments for Ray.
-
     Raises:
         ManifestError: If the file is of another kind, does not pass its check or has places that are not filled in; and, before
             a start, if there is no token.

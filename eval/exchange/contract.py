@@ -107,7 +107,6 @@ class Suite:
     """Another suite.
 
     Attributes:
-        name: Key in `SUITES`.
         differs: Where its definitions differ from ours, for the note below a table.
         write: Results of a checkpoint -> the text of a file; what was not measured is left out (or empty).
         read: The text of a file -> what it says, network by network. Raises EvalError if it is no such file.

@@ -26,7 +26,6 @@ class Cell:
     Attributes:
         row: Label of the row that it belongs to; "" for a cell that others build on. No part of any key.
         recipe: Name of the recipe that it is trained by, before the row changes it.
-        train: Fields of the recipe that its row sets.
         imported: Name of another suite's results: the row shows them, and there is nothing to train or to evaluate; or None.
     """
 
@@ -95,7 +94,6 @@ class Plan:
     """What a sweep wants and what of it is recorded; the cells are in the order of the sweep, parents before children.
 
     Attributes:
-        sweep: Name of the sweep with its size.
         cells: Every wanted and supporting cell, each once.
         duplicates: Groups of rows that are one and the same cells.
         missing_data: One line for each dataset that is not there.

@@ -23,7 +23,6 @@ class ResolvedCell:
 
     Attributes:
         train_key: Hash of everything that can change its weights.
-        benchmarks: What its sweep wants evaluated of it.
         wanted_values: (column, benchmark key) of the values that its sweep's table shows of it.
         parent: The cell whose weights it starts from.
         visualised: The cell whose network its mixing set shows.

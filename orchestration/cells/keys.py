@@ -25,7 +25,6 @@ def plain(value: Any, *, where: str = "value") -> Any:
 
     Args:
         value: None, bool, int, float, str, mappings with string keys, lists, tuples, dataclasses of such.
-        where: Path for messages.
 
     Raises:
         ValueError: If a number is not finite.

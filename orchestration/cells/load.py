@@ -95,8 +95,6 @@ def load_sweep(
     """Load a sweep in one of its sizes, its cells resolved and checked.
 
     Args:
-        name_or_path: Name of a built-in sweep, or path of a YAML file.
-        size: "full", "smoke" or "small".
         catalogue: What cells may name; None for the built-in registries without a folder of data.
 
     Raises:
@@ -124,8 +122,6 @@ def read_sweep(
     """Read a sweep in one of its sizes without resolving its cells, for what only shows its rows and columns.
 
     Args:
-        name_or_path: Name of a built-in sweep, or path of a YAML file.
-        size: "full", "smoke" or "small".
         catalogue: What cells may name; where it is given, mistakes of names and types are reported together with those of shape.
 
     Raises:

@@ -40,9 +40,7 @@ class PointSettings:
     """The settings of one point, by path; every mistake is noted with the resolver.
 
     Args:
-        resolver: Remembers what points share, and collects mistakes.
         row: Label of its row; "" for a cell that a row builds on.
-        failed: Whether a mistake was noted.
     """
 
     resolver: Resolver

@@ -47,7 +47,6 @@ def columns(rows: Sequence[Sequence[str]], *, header: Sequence[str], right: Sequ
     """Return rows as aligned columns under a header.
 
     Args:
-        header: One heading per column.
         right: Positions of the columns that are aligned to the right.
     """
     lines = [list(header), *([*row] for row in rows)]

@@ -134,7 +134,6 @@ class RunOutcome:
         unfinished: Train keys that were neither, in the order of the plan.
         computed: Train keys that this run completed itself (not found recorded, not computed by another driver).
         reason: Why the run ended before every cell was tried, or "".
-        wall_s: Seconds from start to end.
         log_file: Where the noise of Ray went, or None when Ray was not needed.
     """
 

@@ -19,7 +19,6 @@ def evaluation_document(reports: Sequence[MetricReport], **about: Any) -> dict[s
     """Return an evaluation as plain values.
 
     Args:
-        reports: One report per benchmark.
         about: checkpoint, sha256, dataset, assumed, architecture, forward_passes_estimated, notes.
     """
     return {

@@ -31,7 +31,6 @@ class ImportedCell:
 
     Attributes:
         means: Column -> mean over the sets of the file, where the file has a number for each set only.
-        is_new: Whether it was not recorded before.
     """
 
     key: str

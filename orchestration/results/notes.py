@@ -17,12 +17,7 @@ from orchestration.sweeps.model import Sweep
 def table_notes(
     resolved: ResolvedSweep, columns: Sequence[Column], results: Mapping[str, CellResult]
 ) -> tuple[str, ...]:
-    """Return all lines below a table.
-
-    Args:
-        resolved: The sweep (no union) with its cells.
-        results: Train key -> what is recorded.
-    """
+    """Return all lines below a table."""
     cells = resolved.cells
     return (
         *_sweep_notes(resolved.sweep),
@@ -46,11 +41,7 @@ def _sweep_notes(sweep: Sweep) -> tuple[str, ...]:
 def normalisation_notes(
     columns: Sequence[Column], cells: Sequence[ResolvedCell], results: Mapping[str, CellResult]
 ) -> tuple[str, ...]:
-    """Return one line per normalised column that has values: which baseline its entries are divided by.
-
-    Args:
-        results: Train key -> what is recorded.
-    """
+    """Return one line per normalised column that has values: which baseline its entries are divided by."""
     notes = []
     for column in (each.without_mean() for each in columns):
         if column.spec.unit != "ratio" or column.is_computed:

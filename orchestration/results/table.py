@@ -38,12 +38,7 @@ def _noted_table(resolved: ResolvedSweep, results: Mapping[str, CellResult]) -> 
 
 
 def sweep_table(resolved: ResolvedSweep, results: Mapping[str, CellResult]) -> Table:
-    """Return the table of a sweep from what is recorded; entries without a result stay empty.
-
-    Args:
-        resolved: The sweep (no union) with its cells.
-        results: Train key -> what is recorded.
-    """
+    """Return the table of a sweep from what is recorded; entries without a result stay empty."""
     return laid_out(resolved.sweep, _observations(resolved, results), columns=_columns(resolved))
 
 

@@ -58,7 +58,6 @@ def message_of(
     Args:
         status: "complete", "failed", "stopped", "interrupted", or "refused" where the run could not start.
         failed: Cell id -> reason.
-        wall_s: Seconds that it took.
     """
     failures = dict(list((failed or {}).items())[:SHOWN_FAILURES])
     parts = [f"dreamgrid {sweep}: {status}", f"{computed} cells computed in {wall_s:.0f} s"]

@@ -53,9 +53,6 @@ class CompletedRun:
 def complete(request: RunRequest, *, observe: Callable[[], RunObserver], report: Callable[[str], None]) -> CompletedRun:
     """Run a sweep as requested, once or look by look, and publish it on the tracking server.
 
-    Args:
-        report: Called with each line for people.
-
     Raises:
         InputError: If data are missing; nothing was started then.
         EnvironmentRefused: If the tracking server does not answer; nothing was started then.

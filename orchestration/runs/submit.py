@@ -28,7 +28,6 @@ class SubmitRequest:
 
     Attributes:
         sweep: Name of a built-in sweep, or path of a file inside `folder`.
-        arguments: The options of `run`, as typed.
         parsed: The same options by name, as `run` understands them.
         folder: What is uploaded: a checkout with the packages, or a folder with sweep files for an image that has them.
         carried: Names of environment variables that go with the job.
@@ -43,9 +42,6 @@ class SubmitRequest:
 
 def job_order(request: SubmitRequest, environment: Mapping[str, str] | None = None) -> JobOrder:
     """Return the job that runs a sweep on a cluster.
-
-    Args:
-        environment: Stands in for the process environment in tests.
 
     Raises:
         InputError: With every mistake: no lasting storage, a sweep file outside the folder, secrets in variables.

@@ -31,9 +31,6 @@ class LazyTracker(ForwardingObserver):
 
     A run that has nothing to do shows what is recorded once, if that sweep was not shown on this server before, and never imports
     MLflow again.
-
-    Args:
-        columns: Columns of the sweep's table, for the prepared views.
     """
 
     def __init__(self, settings: Settings, store: FileStore, *, columns: Sequence[Column] = ()) -> None:
@@ -117,7 +114,6 @@ def sync_sweeps(
 
     Args:
         names: Sweeps; all built-in ones that have the size and anything recorded where none is named.
-        size: "full", "smoke" or "small".
         overrides: What options change of the named sweeps.
 
     Raises:

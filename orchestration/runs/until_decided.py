@@ -58,7 +58,6 @@ class Look:
 
     Attributes:
         undecided: Row -> what is undecided of it.
-        seeds: Row -> seeds wanted so far.
         is_possible: Whether there is any verdict at all.
     """
 
@@ -117,11 +116,7 @@ def seeds_by_row(sweep: Sweep) -> dict[str, int]:
 
 
 def with_more_seeds(sweep: Sweep, rows: Sequence[str], seeds: Mapping[str, int]) -> Sweep:
-    """Return a sweep in which some rows have more seeds: the smallest numbers that they do not have.
-
-    Args:
-        seeds: Row -> seeds that it is to have.
-    """
+    """Return a sweep in which some rows have more seeds: the smallest numbers that they do not have."""
     if sweep.parts:
         return replace(sweep, parts=tuple(with_more_seeds(part, rows, seeds) for part in sweep.parts))
     points: list[Point] = []
@@ -154,11 +149,6 @@ def run_until_decided(
     tell: Callable[[str], None],
 ) -> SweepRun:
     """Run a sweep, and again with more seeds where a verdict is undecided, until all are decided or a limit is met.
-
-    Args:
-        evaluate: Looks at what came of it, at the corrected level.
-        hours: Estimates the device-hours of what is missing of a sweep.
-        tell: Is told why it goes on or ends.
 
     Returns:
         The last run, of the sweep with all added seeds.

@@ -57,10 +57,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     Attributes:
         commit: Commit of the code, or "" outside a checkout.
         dirty: Whether the working tree differed from that commit.
-        config_hash: Hash of its canonical JSON.
-        versions: Versions of Python and the main libraries.
         driver: Host, user-neutral process identity and Ray version of the driver.
-        recorded_at: Seconds since the epoch.
     """
 
     commit: str

@@ -42,7 +42,6 @@ class FileStore(FileResults, FileSweeps, FileLeases, FileRequests, FileMeasureme
 
     Args:
         lease_expiry_s: Seconds without a heartbeat after which another driver takes a lease over.
-        clock: A monotonic clock in seconds.
     """
 
     def __init__(

@@ -31,7 +31,6 @@ class RawCell:
     """The record texts of a cell's newest complete checkpoint, checksums verified.
 
     Attributes:
-        folder: Folder of the checkpoint, `results/...`.
         others: Folders of earlier records of the same weights, from which some of the reports come.
         reports: Benchmark key -> text of the report.
     """

@@ -35,7 +35,6 @@ class FileLeases(Leases):
 
     Args:
         expiry_s: Seconds without a heartbeat after which a lease may be taken over.
-        clock: A monotonic clock in seconds.
     """
 
     def __init__(self, storage: Storage, *, expiry_s: float, clock: Callable[[], float] = time.monotonic) -> None:

@@ -15,7 +15,6 @@ def open_store(uri: str | os.PathLike[str], *, lease_expiry_s: float = DEFAULT_L
 
     Args:
         uri: Storage root (DREAMGRID_STORAGE); "memory:" gives a store that ends with the process.
-        lease_expiry_s: Seconds without a heartbeat after which another driver takes a lease over.
 
     Raises:
         StorageError: If the URI names no storage.

@@ -33,7 +33,6 @@ def expand(
     """Expand a sweep file in one of its sizes.
 
     Args:
-        size: "full", "smoke" or "small".
         broken: Dotted paths of the file that were left out of its shape as mistaken; what would only follow from that is not
             reported again.
 

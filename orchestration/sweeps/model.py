@@ -70,17 +70,11 @@ class Sweep:
     """A sweep in one size: what is wanted, and how it is shown.
 
     Attributes:
-        size: "full", "smoke" or "small".
-        points: The wanted points, row by row, seeds inside.
-        rows: Row labels in the order of the table.
         columns: Columns of the table that are not left out, stand-ins put in.
         stand_ins: Column of this size -> the column of the full size that it stands in for.
         table: Layout; None for a union.
-        details: Fine rows of layout "sets".
         left_out: Row or column -> why it is left out.
         overruled: What this size changes of rows themselves, a line each for below the table.
-        workers: Workers per job unless an option says otherwise.
-        overrides: The options that changed it, as given.
         parts: The sweeps that this one is the union of; it has no points, rows or layout of its own then.
         broken: Dotted paths of the file that were left out as mistaken; such a sweep is only looked at for further mistakes.
         document: The file's values and lines, for messages.

@@ -22,7 +22,6 @@ def parse_overrides(
     Args:
         assignments: Texts such as "train.epochs=5", "dataset=mnist", "benchmarks.pgd.steps=5".
         seeds: Text such as "0,1,2" or "0-4,7", or None.
-        workers: Workers per job, or None.
 
     Raises:
         InputError: With every mistake of every option.

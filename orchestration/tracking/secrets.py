@@ -24,11 +24,7 @@ def is_secret_name(name: str) -> bool:
 
 
 def scrubbed(text: str, environment: Mapping[str, str] | None = None) -> str:
-    """Return a text without secrets: user information of addresses, signed queries, values of secret environment variables.
-
-    Args:
-        environment: Stands in for the process environment in tests.
-    """
+    """Return a text without secrets: user information of addresses, signed queries, values of secret environment variables."""
     variables = os.environ if environment is None else environment
     for name, value in variables.items():
         if len(value) >= _SHORTEST and is_secret_name(name) and value in text:

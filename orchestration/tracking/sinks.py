@@ -81,9 +81,6 @@ class ProcessSink:
     """A writer in its own process and session, so that Ctrl-C does not reach it; it ends with its driver.
 
     One that dies is started again and gets everything once more.
-
-    Args:
-        log: File that takes everything MLflow prints, or None to drop it.
     """
 
     def __init__(

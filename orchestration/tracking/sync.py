@@ -23,8 +23,6 @@ class Synced:
     """What a replay did.
 
     Attributes:
-        written: Cells whose run was created or changed.
-        unchanged: Cells whose run was as it should be.
         absent: Cells of which nothing is recorded; they have no run.
     """
 
@@ -48,10 +46,7 @@ def sync(
     """Make a tracking server show what the store has of a sweep. Doing it twice changes nothing.
 
     Args:
-        columns: Table columns, for prepared views.
         grid: The rendered grid: "grid.md", "grid.html", "grid.csv", "grid.tex" -> text.
-        progress: Called with the cells done and their number.
-        client: Stands in for MLflow in tests.
 
     Raises:
         TrackingError: If the server does not answer or refuses.

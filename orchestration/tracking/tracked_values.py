@@ -25,8 +25,6 @@ class TrackedCell:
     """A cell of a sweep.
 
     Attributes:
-        name: Name of its run, as people read it.
-        row: Row of the table that it belongs to.
         params: Its axes, as text; the same for the same train key.
         wanted: Benchmark key -> benchmark name, of what the sweep wants of it.
     """
@@ -44,7 +42,6 @@ class TrackedSweep:
     """A sweep.
 
     Attributes:
-        name: Its name, which is also the name of its experiment.
         columns: Metrics `<benchmark>/<metric>` that prepared views show, the first of them sorts.
         varying: Parameters that differ between its cells; their columns are worth showing.
     """

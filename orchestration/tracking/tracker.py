@@ -42,11 +42,7 @@ def _never_raises(method: Callable[P, None]) -> Callable[P, None]:
 
 
 class Tracker:
-    """Turns what a run reports into messages; listens like the observers of the engine.
-
-    Args:
-        columns: Table columns, for prepared views; without any, the metrics of the wanted benchmarks.
-    """
+    """Turns what a run reports into messages; listens like the observers of the engine."""
 
     def __init__(self, sink: Sink, columns: Sequence[Column] = ()) -> None:
         self._sink = sink
@@ -120,7 +116,6 @@ def open_tracker(
     Args:
         uri: sqlite:///file, postgresql://..., http(s)://server, or "none".
         columns: Table columns, for prepared views; without any, the metrics of the wanted benchmarks.
-        log: File that takes everything MLflow prints.
         grace_s: Seconds that the writer goes on trying a server that is away after the run has ended.
     """
     if uri == NO_TRACKING:

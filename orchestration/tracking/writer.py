@@ -59,7 +59,6 @@ class Writer:
     Args:
         connect: Makes the client; called again while the server is away.
         artifacts: Where the artifacts of a new experiment are stored, or None for the server's own place.
-        clock: A monotonic clock in seconds.
     """
 
     def __init__(

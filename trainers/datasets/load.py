@@ -99,7 +99,6 @@ def shared_split(name: str, split: SplitName, data_root: str | Path, cache_dir: 
     """Return a split as arrays that all processes of the node share; writes to them stay private to a process.
 
     Args:
-        name: Key of `DATASETS`.
         split: "train" or "test".
         cache_dir: Local folder that the workers of a node share.
 

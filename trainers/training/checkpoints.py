@@ -46,7 +46,6 @@ class StoredCheckpoint:
     """A checkpoint that was read and found whole.
 
     Attributes:
-        is_final: Whether training is complete.
         sha256: Hash of the weights of a final one, "" for those on the way.
         file_sha256: Hash of the file of a final one whose environment does not name the hash of its weights: an earlier version
             recorded results under it; else "".

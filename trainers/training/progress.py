@@ -34,7 +34,6 @@ class Progress:
     """How far a training is.
 
     Attributes:
-        rows: One row per finished epoch.
         wall_s: Seconds of training over all attempts, up to the last checkpoint or epoch.
         device_s: The same times workers.
         workers: (first step, number of workers) of each stretch of the training, in order.

@@ -14,7 +14,6 @@ class RankFailure:
     """An exception on one rank.
 
     Attributes:
-        rank: Rank of the worker, or -1 when it is not known.
         kinds: Names of its class and base classes, most special first, with the names of its causes after them.
         errno: Error number of an operating system error, or None.
         declared: The error class that the exception itself declares as `error_class`, or None.

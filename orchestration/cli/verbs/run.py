@@ -194,7 +194,6 @@ def growth_of(address: str | None, cluster_file: Path | None, grow_to: Sequence[
     """Return the node groups that a cluster starts on demand.
 
     Args:
-        address: Address of the cluster, or None.
         cluster_file: Its launcher file or KubeRay manifest; by default, on a head node, the file it was started from.
         grow_to: Groups as options name them; added to those of a given file, in place of those of the same name.
     """

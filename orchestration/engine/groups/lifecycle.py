@@ -24,7 +24,6 @@ class GroupLifecycle:
 
     Args:
         keeps_groups: Whether groups outlive the run, so that none is ended for lack of work.
-        clock: Monotonic seconds.
     """
 
     def __init__(

@@ -19,11 +19,7 @@ from orchestration.sweeps.layout import shown_title
 
 
 def report_page(resolved: ResolvedSweep, store: Results) -> str:
-    """Return the HTML report of a sweep.
-
-    Args:
-        resolved: The sweep in its size, with its overrides.
-    """
+    """Return the HTML report of a sweep."""
     return to_page(report_content(resolved, store))
 
 

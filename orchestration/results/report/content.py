@@ -26,13 +26,7 @@ Members = Mapping[str, Sequence[tuple["ResolvedCell", "CellResult"]]]
 
 
 def part_content(ours: ResolvedSweep, table: Table, results: Mapping[str, CellResult]) -> dict[str, Any]:
-    """Return what a report shows of one table.
-
-    Args:
-        ours: The sweep (no union) with its cells.
-        table: Its table, compared with the published one where there is one.
-        results: Train key -> what is recorded.
-    """
+    """Return what a report shows of one table."""
     members = _members(ours, results)
     return {
         "name": ours.sweep.label,

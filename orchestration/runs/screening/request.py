@@ -27,12 +27,9 @@ class ScreenOptions:
     Attributes:
         scheduler: "asha" (successive halving), "median" (stop below the median of the others), or "none".
         search: "all" tries every cell; "optuna" lets Optuna choose `trials` of them by their settings.
-        grace_epochs: Epochs that every training gets.
         reduction: Of so many trainings ASHA lets one go on at each rung.
         look_every: Epochs between looks at the held-out error, or None for a tenth of the training.
         validation_images: Training images held out, or None for a tenth, at most 5,000.
-        cpus: CPUs of one training.
-        gpus: GPUs of one training.
         max_concurrent: Most trainings at once, or None for what the resources hold.
         address: Running Ray to use, or None for a private one.
     """

@@ -36,7 +36,6 @@ class ScreenedCell:
     """What screening says of a cell.
 
     Attributes:
-        cell_id: The table cell that it stands for.
         error: Held-out error at the last look, or None if its training broke.
         full: Value of the full run's first column, lower is better, or None where none is recorded.
         broken: Why its training broke, or "".
@@ -60,7 +59,6 @@ class Screening:
         correlation: Spearman's rho of held-out error and full runs, or None below three recorded ones.
         left_out: Row -> why it was not screened.
         epochs_share: Epochs trained over those of full trainings of the same cells.
-        file: Where this was written.
     """
 
     sweep: str

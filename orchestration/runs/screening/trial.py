@@ -28,11 +28,7 @@ BATCH: Final = 500
 
 
 class StretchSink:
-    """Asks a job to stop once it has trained to an epoch.
-
-    Args:
-        until: Epochs after which it is to stop.
-    """
+    """Asks a job to stop once it has trained to an epoch."""
 
     def __init__(self, until: int) -> None:
         self._until = until

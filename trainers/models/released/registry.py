@@ -27,7 +27,6 @@ class ReleasedCheckpoint:
     """A network that somebody else trained and published.
 
     Attributes:
-        name: Key in `CHECKPOINTS`.
         title: Who trained what, for lists and tables.
         method: Key of `METHODS` of its row.
         dataset: Key of `DATASETS` that it classifies.
