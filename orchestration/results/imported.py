@@ -229,7 +229,8 @@ def _outcome(numbers: Sequence[Imported], network: Network, label: Mapping[str, 
             metrics[column.metric] = MetricValue(each.value, 0)
         else:
             rows.setdefault(column.detail, {"set": column.detail})[column.metric] = each.value
-    for metric in {name for row in rows.values() for name in row if name != "set"} - set(metrics):
+    of_sets = dict.fromkeys(name for row in rows.values() for name in row if name != "set")  # in the order of the file
+    for metric in [name for name in of_sets if name not in metrics]:
         values = [row[metric] for row in rows.values() if metric in row]
         metrics[metric] = MetricValue(sum(values) / len(values), 0)
     notes = {

@@ -101,7 +101,7 @@ class PlanCost:
         """Return how many cells are estimated from what."""
         counts: dict[Source, int] = {}
         for cell in self.cells:
-            for source in cell.sources:
+            for source in sorted(cell.sources):  # a set of texts has another order in each process
                 counts[source] = counts.get(source, 0) + 1
         return counts
 

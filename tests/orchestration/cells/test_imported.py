@@ -96,6 +96,7 @@ def record_ours(store: ResultsStore, cells: tuple[ResolvedCell, ...]) -> None:
 def test_the_mean_over_sets_leaves_the_averages_of_the_file_out(store: ResultsStore, write: Write) -> None:
     (cell,) = import_file(write(OPENOOD), "openood", name="X", dataset="cifar-10", store=store)
     assert cell.means == pytest.approx({"ood/auroc": 0.89, "ood/aupr": 0.90, "ood/fpr95": 0.38})
+    assert list(cell.means) == ["ood/fpr95", "ood/auroc", "ood/aupr"]
     result = store.result(cell.key)
     assert result is not None
     ood = next(report.outcome for report in result.reports.values() if report.benchmark == "ood")
