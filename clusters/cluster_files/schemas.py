@@ -1,7 +1,10 @@
 """What a Kubernetes manifest for Ray may say: JSON Schemas of the parts of the KubeRay objects that we use.
 
-Field names and types follow the custom resource definitions of the KubeRay operator (ray.io/v1); pods, services and the rest of
-Kubernetes' own objects are checked by the API server (`kubectl apply --dry-run=server`), here only for what DreamGrid relies on.
+Field names, types and enumerations are those of the custom resource definitions of KubeRay 1.7.0 (ray.io/v1, the files
+`ray.io_rayclusters.yaml` and `ray.io_rayjobs.yaml` in `ray-operator/config/crd/bases`), without any field left out; no Python
+package ships them. Pods, services and the rest of Kubernetes' own objects are checked by the API server (`kubectl apply
+--dry-run=server`), here only for what DreamGrid relies on. Counts are at least zero and a RayJob has an entry point, which the
+definitions leave open.
 """
 
 from __future__ import annotations
@@ -68,6 +71,8 @@ RAY_CLUSTER_SPEC: Final[Schema] = _object(
                 "idleTimeoutSeconds": _COUNT,
                 "image": _TEXT,
                 "imagePullPolicy": _TEXT,
+                "command": {"type": "array", "items": {"type": "string"}},
+                "args": {"type": "array", "items": {"type": "string"}},
                 "env": {"type": "array"},
                 "envFrom": {"type": "array"},
                 "resources": _ANY,
@@ -87,6 +92,7 @@ RAY_CLUSTER_SPEC: Final[Schema] = _object(
                 "redisUsername": _ANY,
                 "redisPassword": _ANY,
                 "externalStorageNamespace": _TEXT,
+                "storage": _ANY,
             }
         ),
         "headGroupSpec": _object(
@@ -96,6 +102,7 @@ RAY_CLUSTER_SPEC: Final[Schema] = _object(
                 "serviceType": _TEXT,
                 "headService": _ANY,
                 "enableIngress": {"type": "boolean"},
+                "ingressOptions": _ANY,
                 "labels": _STRINGS,
                 "resources": _STRINGS,
             },
@@ -103,6 +110,8 @@ RAY_CLUSTER_SPEC: Final[Schema] = _object(
         ),
         "workerGroupSpecs": {"type": "array", "items": _WORKER_GROUP},
         "headServiceAnnotations": _STRINGS,
+        "historyServerOptions": _ANY,
+        "upgradeStrategy": _object({"type": {"enum": ["Recreate", "None"]}}),
         "suspend": {"type": "boolean"},
         "managedBy": _TEXT,
     },
@@ -127,7 +136,7 @@ RAY_JOB_SPEC: Final[Schema] = _object(
         "ttlSecondsAfterFinished": _COUNT,
         "backoffLimit": _COUNT,
         "activeDeadlineSeconds": _COUNT,
-        "preRunningDeadlineSeconds": _COUNT,
+        "preRunningDeadlineSeconds": {"type": "integer", "minimum": 1},
         "deletionStrategy": _ANY,
         "suspend": {"type": "boolean"},
         "managedBy": _TEXT,

@@ -79,6 +79,22 @@ def test_a_mistake_is_found(tmp_path: Path, name: str, old: str, new: str, expec
     assert any(expected in str(finding) for finding in findings), findings
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("    version: v2", "    version: v2\n    command: [ray]\n    args: [monitor]"),
+        (
+            "  rayVersion: 2.60.0",
+            "  rayVersion: 2.60.0\n  upgradeStrategy: {type: Recreate}\n  historyServerOptions: {}",
+        ),
+    ],
+)
+def test_every_field_of_the_operator_may_be_given(tmp_path: Path, old: str, new: str) -> None:
+    assert check_manifest(altered(tmp_path, "kuberay-cluster.yaml", old, new)) == check_manifest(
+        MANIFESTS / "kuberay-cluster.yaml"
+    )
+
+
 def test_a_finding_names_the_line(tmp_path: Path) -> None:
     path = altered(tmp_path, "aws.yaml", "idle_timeout_minutes: 12", "idle_timeout_minutes: 1")
     expected = path.read_text(encoding="utf-8").splitlines().index("idle_timeout_minutes: 1") + 1
