@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from eval.report import BenchmarkOutcome, MetricReport, MetricValue
+from eval.report import BenchmarkOutcome, MetricValue
 from eval.tables.formats.registry import render
 from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.load import load_sweep
@@ -18,9 +18,9 @@ from orchestration.errors import InputError
 from orchestration.planning.plan import make_plan
 from orchestration.results.imported import import_file
 from orchestration.results.table import recorded_tables
-from orchestration.store.contract import Provenance, ResultsStore, TrainingRecord
+from orchestration.store.contract import ResultsStore
 from orchestration.store.open import open_store
-from trainers.job import TrainSummary
+from tests.fakes.records import make_report, make_training
 
 OPENOOD = """,FPR@95,AUROC,AUPR_IN,AUPR_OUT,ACC
 cifar100,50.00 ± 4.10,86.00 ± 0.30,84.00 ± 0.50,85.00 ± 0.20,94.50 ± 0.25
@@ -65,31 +65,12 @@ def resolved(path: Path) -> ResolvedSweep:
 
 def record_ours(store: ResultsStore, cells: tuple[ResolvedCell, ...]) -> None:
     for cell in cells[:2]:
-        summary = TrainSummary(
-            checkpoint_sha256="d" * 64,
-            checkpoint_uri="x",
-            epochs=(),
-            resumed_from_step=None,
-            wall_s=1.0,
-            device_s=1.0,
-            environment={},
-        )
-        provenance = Provenance(
-            commit="",
-            dirty=False,
-            config={},
-            config_hash="",
-            data_identity="",
-            versions={},
-            driver={},
-            recorded_at=0.0,
-        )
-        store.record_training(TrainingRecord(train_key=cell.train_key, summary=summary, provenance=provenance))
+        store.record_training(make_training(cell.train_key))
         for request in cell.benchmarks:
             values = {"clean": {"error": 0.06, "ece": 0.02}, "ood": {"auroc": 0.85}}[request.name]
             rows = ({"set": "cifar-100", "auroc": 0.8},) if request.name == "ood" else ()
             outcome = BenchmarkOutcome(metrics={name: MetricValue(v, 10_000) for name, v in values.items()}, rows=rows)
-            report = MetricReport(benchmark=request.name, benchmark_key=request.key, semantics=1, outcome=outcome)
+            report = make_report(request, outcome)
             store.record_report(cell.train_key, "d" * 64, report)
 
 

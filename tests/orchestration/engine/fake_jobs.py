@@ -11,9 +11,10 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from eval.report import BenchmarkOutcome, MetricReport, MetricValue
+from eval.report import BenchmarkOutcome, MetricValue
+from tests.fakes.records import make_report, make_summary
 from trainers.errors import JobStopped, NonFiniteLoss
-from trainers.job import EpochRow, JobRequest, JobResult, TrainSummary
+from trainers.job import EpochRow, JobRequest, JobResult
 from trainers.worker.run_job import run_job
 
 TRAINED = "wrn-10-1"
@@ -32,11 +33,10 @@ def run(request: JobRequest, *, group: Any, sink: Any) -> JobResult:
     surroundings = [os.getcwd(), sorted(os.environ)]
     rows = tuple(_epoch(request, sink, group, index, params) for index in range(request.config.recipe.epochs))
     _misbehave(params, request, group)
-    summary = TrainSummary(
+    summary = make_summary(
         checkpoint_sha256=f"{request.config.seed:064x}",
         checkpoint_uri="memory",
         epochs=rows,
-        resumed_from_step=None,
         wall_s=0.0,
         device_s=0.0,
         environment={"pid": os.getpid(), "world_size": group.world_size, "surroundings": surroundings},
@@ -47,13 +47,7 @@ def run(request: JobRequest, *, group: Any, sink: Any) -> JobResult:
     for wanted in request.benchmarks:
         outcome = BenchmarkOutcome(metrics={"error": MetricValue(float(request.config.seed), 1)})
         is_refused = wanted.name == params.get("refuse")
-        report = MetricReport(
-            benchmark=wanted.name,
-            benchmark_key=wanted.key,
-            semantics=1,
-            outcome=None if is_refused else outcome,
-            error="no data" if is_refused else None,
-        )
+        report = make_report(wanted, None if is_refused else outcome, error="no data" if is_refused else None)
         reports.append(report)
         if group.rank == 0:
             sink.benchmark(request.train_key, summary.checkpoint_sha256, report)

@@ -17,6 +17,7 @@ from orchestration.engine.groups.mailbox import Event
 from orchestration.store.contract import TrainingRecord
 from orchestration.store.files import MemoryStore
 from orchestration.store.provenance import provenance_of
+from tests.fakes.records import make_summary
 from trainers.job import EpochRow, JobResult, TrainSummary
 from trainers.worker.failure import RankFailure
 
@@ -293,15 +294,7 @@ def report_of(name: str) -> MetricReport:
 
 def summary_of(sha256: str) -> TrainSummary:
     """A training of no epochs."""
-    return TrainSummary(
-        checkpoint_sha256=sha256,
-        checkpoint_uri="memory",
-        epochs=(),
-        resumed_from_step=None,
-        wall_s=0.0,
-        device_s=0.0,
-        environment={},
-    )
+    return make_summary(checkpoint_sha256=sha256, checkpoint_uri="memory", wall_s=0.0, device_s=0.0)
 
 
 def test_cold_mode_gives_each_cell_its_own_group(driver_of, pool, planned):

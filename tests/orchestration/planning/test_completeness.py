@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from eval.report import BenchmarkOutcome, MetricReport, MetricValue
+from eval.report import BenchmarkOutcome, MetricValue
 from orchestration.cells.load import load_sweep
 from orchestration.cli import main
 from orchestration.engine.observer import RunObserver
@@ -15,10 +15,9 @@ from orchestration.engine.options import RunOutcome
 from orchestration.planning.plan import make_plan
 from orchestration.runs.run import CheckedCompletion, run_sweep
 from orchestration.settings import read_settings
-from orchestration.store.contract import Provenance, TrainingRecord
 from orchestration.store.open import open_store
 from tests.conftest import Install
-from trainers.job import TrainSummary
+from tests.fakes.records import make_report, make_training
 
 SWEEP = """
 name: s
@@ -58,30 +57,16 @@ def storage(tmp_path: Path, install: Install, monkeypatch: pytest.MonkeyPatch) -
     store = open_store(str(tmp_path / "storage"))
     sweep = load_sweep(str(tmp_path / "s.yaml"))
     for cell in sweep.cells:
-        summary = TrainSummary(
-            checkpoint_sha256="d" * 64,
-            checkpoint_uri="x",
-            epochs=(),
-            resumed_from_step=None,
-            wall_s=1.0,
-            device_s=1.0,
-            environment={},
+        store.record_training(
+            make_training(
+                cell.train_key, config={"dataset": "digits", "model": "wrn-10-1", "method": "baseline", "recipe": {}}
+            )
         )
-        provenance = Provenance(
-            commit="", dirty=False, config={"dataset": "digits", "model": "wrn-10-1", "method": "baseline", "recipe": {}},
-            config_hash="", data_identity="", versions={}, driver={}, recorded_at=0.0,
-        )  # fmt: skip
-        store.record_training(TrainingRecord(train_key=cell.train_key, summary=summary, provenance=provenance))
         for request in cell.benchmarks:
             metrics = {"error": MetricValue(0.25, 300), "rms": MetricValue(0.125, 300)}
             if request.name == "mine" and cell.cell.row == "Hollow":
                 del metrics["rms"]
-            report = MetricReport(
-                benchmark=request.name,
-                benchmark_key=request.key,
-                semantics=1,
-                outcome=BenchmarkOutcome(metrics=metrics),
-            )
+            report = make_report(request, BenchmarkOutcome(metrics=metrics))
             store.record_report(cell.train_key, "d" * 64, report)
     return tmp_path / "storage"
 

@@ -21,10 +21,10 @@ from orchestration.planning.costs.estimate import PlanCost, estimate, schedule_s
 from orchestration.planning.costs.machines import PRICE_FILE, read_machine
 from orchestration.planning.costs.operations import CostModel, image_flops, passes_of, weights_of
 from orchestration.planning.plan import make_plan
-from orchestration.store.contract import CellResult, Provenance, ResultsStore, TrainingRecord
+from orchestration.store.contract import CellResult, ResultsStore, TrainingRecord
 from orchestration.store.measured import measured_seconds_of
 from orchestration.store.open import open_store
-from trainers.job import TrainSummary
+from tests.fakes.records import make_training
 
 
 def plan_of(name: str, store: ResultsStore, size: str = "full") -> Plan:
@@ -32,23 +32,11 @@ def plan_of(name: str, store: ResultsStore, size: str = "full") -> Plan:
 
 
 def recorded(config: dict[str, object], *, device_s: float, evaluated_s: float) -> CellResult:
-    summary = TrainSummary(
-        checkpoint_sha256="d",
-        checkpoint_uri="x",
-        epochs=(),
-        resumed_from_step=None,
-        wall_s=device_s,
-        device_s=device_s,
-        environment={},
-    )
-    provenance = Provenance(
-        commit="", dirty=False, config=config, config_hash="", data_identity="", versions={}, driver={}, recorded_at=0.0
-    )
     outcome = BenchmarkOutcome(metrics={"error": MetricValue(0.1, 10)}, forward_passes=1000)
     report = MetricReport(benchmark="clean", benchmark_key="k", semantics=1, outcome=outcome, wall_s=evaluated_s)
     return CellResult(
         train_key="t",
-        training=TrainingRecord(train_key="t", summary=summary, provenance=provenance),
+        training=make_training("t", checkpoint_sha256="d", wall_s=device_s, device_s=device_s, config=config),
         reports={"k": report},
     )
 

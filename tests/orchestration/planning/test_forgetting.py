@@ -14,10 +14,9 @@ from clusters.storage.contract import StorageError
 from clusters.storage.local import LocalStorage
 from orchestration.planning.checkpoints import forget
 from orchestration.results.collection import Collection, Unwanted, delete
-from orchestration.store.contract import Provenance, TrainingRecord
 from orchestration.store.files import FileStore
 from orchestration.store.open import open_store
-from trainers.job import TrainSummary
+from tests.fakes.records import make_training
 from trainers.training.checkpoints import Checkpoints, fault_of_final, move_into_era, pack
 
 KEYS = ("ab" * 32, "cd" * 32)
@@ -40,19 +39,9 @@ def trained(folder: Path, key: str, value: float) -> None:
     checkpoints = Checkpoints(str(folder / "checkpoints"), key, era=store.era(key))
     final = checkpoints.save_final(state(value))
     checkpoints.save(state(value + 0.5), 7)
-    summary = TrainSummary(
-        checkpoint_sha256=final.sha256,
-        checkpoint_uri=final.uri,
-        epochs=(),
-        resumed_from_step=None,
-        wall_s=1.0,
-        device_s=1.0,
-        environment={},
+    store.record_training(
+        make_training(key, checkpoint_sha256=final.sha256, checkpoint_uri=final.uri, recorded_at=value)
     )
-    provenance = Provenance(
-        commit="", dirty=False, config={}, config_hash="", data_identity="", versions={}, driver={}, recorded_at=value
-    )
-    store.record_training(TrainingRecord(train_key=key, summary=summary, provenance=provenance))
     store.release(lease)
 
 
@@ -173,19 +162,9 @@ def test_a_driver_that_lost_its_lease_records_nothing_in_the_new_era(tmp_path: P
     forget([KEYS[0]], store=other, checkpoints=str(tmp_path / "checkpoints"), reason="wrong")
 
     final = Checkpoints(str(tmp_path / "checkpoints"), KEYS[0], era=slow.era(KEYS[0])).save_final(state(1.0))
-    summary = TrainSummary(
-        checkpoint_sha256=final.sha256,
-        checkpoint_uri=final.uri,
-        epochs=(),
-        resumed_from_step=None,
-        wall_s=1.0,
-        device_s=1.0,
-        environment={},
+    slow.record_training(
+        make_training(KEYS[0], checkpoint_sha256=final.sha256, checkpoint_uri=final.uri, recorded_at=1.0)
     )
-    provenance = Provenance(
-        commit="", dirty=False, config={}, config_hash="", data_identity="", versions={}, driver={}, recorded_at=1.0
-    )
-    slow.record_training(TrainingRecord(train_key=KEYS[0], summary=summary, provenance=provenance))
 
     assert not is_recorded(tmp_path, KEYS[0])
     assert weights_found(tmp_path, KEYS[0]) is None

@@ -8,16 +8,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from eval.report import BenchmarkOutcome, MetricReport, MetricValue
+from eval.report import BenchmarkOutcome, MetricValue
 from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.load import load_sweep
 from orchestration.cli import main
 from orchestration.planning.costs.actual import cell_ledger, ledger, ledger_text
 from orchestration.planning.costs.machines import read_machine
 from orchestration.planning.costs.operations import CostModel, image_flops
-from orchestration.store.contract import Provenance, TrainingRecord
 from orchestration.store.open import open_store
-from trainers.job import TrainSummary
+from tests.fakes.records import make_report, make_training
 
 ACTUAL_S = 3600.0
 EVALUATED_S = 360.0
@@ -29,26 +28,14 @@ def storage(tmp_path: Path) -> str:
     """A store in which the first cell of `demo` in smoke size is recorded."""
     store = open_store(tmp_path)
     cell = load_sweep("demo", size="smoke").cells[0]
-    summary = TrainSummary(
-        checkpoint_sha256="d" * 64,
-        checkpoint_uri="x",
-        epochs=(),
-        resumed_from_step=None,
-        wall_s=ACTUAL_S,
-        device_s=ACTUAL_S,
-        environment={},
-    )
     recipe = {"epochs": cell.config.recipe.epochs, "train_images": cell.config.recipe.train_images}
     config = {"dataset": "digits", "model": "wrn-10-1", "method": "baseline", "recipe": recipe}
-    provenance = Provenance(
-        commit="", dirty=False, config=config, config_hash="", data_identity="", versions={}, driver={}, recorded_at=1.0
+    store.record_training(
+        make_training(cell.train_key, wall_s=ACTUAL_S, device_s=ACTUAL_S, config=config, recorded_at=1.0)
     )
-    store.record_training(TrainingRecord(train_key=cell.train_key, summary=summary, provenance=provenance))
     request = cell.benchmarks[0]
     outcome = BenchmarkOutcome(metrics={"error": MetricValue(0.1, 100)}, forward_passes=PASSES)
-    report = MetricReport(
-        benchmark=request.name, benchmark_key=request.key, semantics=1, outcome=outcome, wall_s=EVALUATED_S
-    )
+    report = make_report(request, outcome, wall_s=EVALUATED_S)
     store.record_report(cell.train_key, "d" * 64, report)
     return str(tmp_path)
 

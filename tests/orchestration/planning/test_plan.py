@@ -12,18 +12,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval.report import BenchmarkOutcome, MetricReport, MetricValue
+from eval.report import BenchmarkOutcome, MetricValue
 from orchestration.cells.catalogue import Catalogue, builtin_catalogue
 from orchestration.cells.cell import Mode, Plan
 from orchestration.cells.resolve import resolve_sweep
 from orchestration.planning.plan import failure_of, make_plan
-from orchestration.store.contract import AttemptRecord, ErrorClass, Provenance, ResultsStore, TrainingRecord
+from orchestration.store.contract import AttemptRecord, ErrorClass, ResultsStore, TrainingRecord
 from orchestration.store.open import open_store
 from orchestration.sweeps.expand import expand
 from orchestration.sweeps.model import Sweep
 from orchestration.sweeps.schema import parse_document
 from orchestration.sweeps.yaml_reader import Document
-from trainers.job import TrainSummary
+from tests.fakes.records import make_report, make_training
 
 BASE = {"method": "pixmix", "dataset": "digits", "model": "wrn-10-1", "recipe": "digits", "mixing_set": "fractals"}
 DIGEST = "d" * 64
@@ -48,19 +48,7 @@ def sweep_of(
 
 
 def training(key: str) -> TrainingRecord:
-    summary = TrainSummary(
-        checkpoint_sha256=DIGEST,
-        checkpoint_uri="memory:x",
-        epochs=(),
-        resumed_from_step=None,
-        wall_s=1.0,
-        device_s=1.0,
-        environment={},
-    )
-    provenance = Provenance(
-        commit="", dirty=False, config={}, config_hash="", data_identity="", versions={}, driver={}, recorded_at=0.0
-    )
-    return TrainingRecord(train_key=key, summary=summary, provenance=provenance)
+    return make_training(key)
 
 
 def record(store: ResultsStore, plan: Plan, *, benchmarks: bool = True) -> None:
@@ -69,7 +57,7 @@ def record(store: ResultsStore, plan: Plan, *, benchmarks: bool = True) -> None:
         store.record_training(training(cell.train_key))
         for request in cell.missing if benchmarks else ():
             outcome = BenchmarkOutcome(metrics={"error": MetricValue(0.5, 10)})
-            report = MetricReport(benchmark=request.name, benchmark_key=request.key, semantics=1, outcome=outcome)
+            report = make_report(request, outcome)
             store.record_report(cell.train_key, DIGEST, report)
 
 

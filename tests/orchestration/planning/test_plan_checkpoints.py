@@ -9,20 +9,19 @@ from typing import Any
 import pytest
 import torch
 
-from eval.report import BenchmarkOutcome, MetricReport, MetricValue
+from eval.report import BenchmarkOutcome, MetricValue
 from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.cell import Plan
 from orchestration.cells.resolve import resolve_sweep
 from orchestration.cli.verbs.plan import plan_document, plan_text
 from orchestration.planning.plan import make_plan
-from orchestration.store.contract import Provenance, TrainingRecord
 from orchestration.store.files import FileStore
 from orchestration.store.open import open_store
 from orchestration.sweeps.expand import expand
 from orchestration.sweeps.model import Sweep
 from orchestration.sweeps.schema import parse_document
 from orchestration.sweeps.yaml_reader import Document
-from trainers.job import TrainSummary
+from tests.fakes.records import make_report, make_training
 from trainers.training.checkpoints import Checkpoints
 
 ONE = ({"row": "A", "method": "baseline"},)
@@ -61,35 +60,16 @@ class Storage:
         for cell in plan.to_run:
             state = {"model": {"w": torch.zeros(3)}, "environment": {}}
             final = Checkpoints(self.checkpoints, cell.train_key).save_final(state)
-            summary = TrainSummary(
-                checkpoint_sha256=final.sha256,
-                checkpoint_uri=final.uri,
-                epochs=(),
-                resumed_from_step=None,
-                wall_s=1.0,
-                device_s=1.0,
-                environment={"checkpoint_etag": final.etag},
-            )
-            provenance = Provenance(
-                commit="",
-                dirty=False,
-                config={},
-                config_hash="",
-                data_identity="",
-                versions={},
-                driver={},
-                recorded_at=0.0,
-            )
             reports = [
-                MetricReport(
-                    benchmark=request.name,
-                    benchmark_key=request.key,
-                    semantics=1,
-                    outcome=BenchmarkOutcome(metrics={"error": MetricValue(0.5, 10)}),
-                )
+                make_report(request, BenchmarkOutcome(metrics={"error": MetricValue(0.5, 10)}))
                 for request in cell.missing
             ]
-            record = TrainingRecord(train_key=cell.train_key, summary=summary, provenance=provenance)
+            record = make_training(
+                cell.train_key,
+                checkpoint_sha256=final.sha256,
+                checkpoint_uri=final.uri,
+                environment={"checkpoint_etag": final.etag},
+            )
             self.store.record_cell(record, reports)
 
     def final(self, key: str) -> Path:

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from eval.report import BenchmarkOutcome, MetricReport, MetricValue
+from eval.report import BenchmarkOutcome, MetricValue
 from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.load import load_sweep
 from orchestration.cells.resolved import ResolvedSweep
 from orchestration.cli import main
 from orchestration.results.claims import EvaluatedClaim, evaluate_claims
-from orchestration.store.contract import Provenance, ResultsStore, TrainingRecord
+from orchestration.store.contract import ResultsStore
 from orchestration.store.open import open_store
 from orchestration.sweeps.model import Overrides, Size
-from trainers.job import TrainSummary
+from tests.fakes.records import make_report, make_training
 
 DIGEST = "d" * 64
 
@@ -31,36 +31,19 @@ def loaded(
 def record(store: ResultsStore, cell: ResolvedCell, *, goodness: float, device_s: float = 100.0) -> None:
     """Record a cell whose every value is the better the higher its goodness is, with a little noise by seed."""
     lower = 0.5 - goodness + 0.001 * cell.config.seed * (1 + goodness)
-    summary = TrainSummary(
-        checkpoint_sha256=DIGEST,
-        checkpoint_uri="x",
-        epochs=(),
-        resumed_from_step=None,
-        wall_s=device_s,
-        device_s=device_s + cell.config.seed,
-        environment={},
+    store.record_training(
+        make_training(
+            cell.train_key,
+            wall_s=device_s,
+            device_s=device_s + cell.config.seed,
+            config={"dataset": cell.config.dataset, "recipe": {"epochs": 1, "train_images": 100}},
+        )
     )
-    provenance = Provenance(
-        commit="",
-        dirty=False,
-        config={"dataset": cell.config.dataset, "recipe": {"epochs": 1, "train_images": 100}},
-        config_hash="",
-        data_identity="",
-        versions={},
-        driver={},
-        recorded_at=0.0,
-    )
-    store.record_training(TrainingRecord(train_key=cell.train_key, summary=summary, provenance=provenance))
     for request in cell.benchmarks:
         names = ("error", "mce", "mfr", "mt5d", "rms", "rms-reference", "mfr-normalised", "mt5d-normalised")
         metrics = {name: MetricValue(lower, 100) for name in names}
         metrics |= {name: MetricValue(1.0 - lower, 100) for name in ("auroc", "aupr")}
-        report = MetricReport(
-            benchmark=request.name,
-            benchmark_key=request.key,
-            semantics=1,
-            outcome=BenchmarkOutcome(metrics=metrics, forward_passes=1),
-        )
+        report = make_report(request, BenchmarkOutcome(metrics=metrics, forward_passes=1))
         store.record_report(cell.train_key, DIGEST, report)
 
 

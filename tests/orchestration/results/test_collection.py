@@ -20,11 +20,11 @@ from orchestration.results.collection import collection, delete
 from orchestration.results.imported import import_file
 from orchestration.runs.run import run_sweep
 from orchestration.settings import Settings, read_settings
-from orchestration.store.contract import CorruptRecordError, Provenance, SweepRecord, SweptCell, TrainingRecord
+from orchestration.store.contract import CorruptRecordError, SweepRecord, SweptCell
 from orchestration.store.files import FileStore, MemoryStore
 from orchestration.store.open import open_store
 from orchestration.sweeps.overrides import parse_overrides
-from trainers.job import TrainSummary
+from tests.fakes.records import make_training
 
 FILE = """
 name: mine
@@ -77,26 +77,11 @@ def run(settings: Settings, store: FileStore, tmp_path: Path, monkeypatch: pytes
 
 def record_cell(store: FileStore, settings: Settings, key: str, **config: Any) -> None:
     """Record a cell with a checkpoint of 1 MiB."""
-    summary = TrainSummary(
-        checkpoint_sha256=key,
-        checkpoint_uri=f"/checkpoints/{key}",
-        epochs=(),
-        resumed_from_step=None,
-        wall_s=1.0,
-        device_s=1.0,
-        environment={},
+    store.record_training(
+        make_training(
+            key, checkpoint_sha256=key, checkpoint_uri=f"/checkpoints/{key}", config=config, recorded_at=1_700_000_000.0
+        )
     )
-    provenance = Provenance(
-        commit="",
-        dirty=False,
-        config=config,
-        config_hash="",
-        data_identity="",
-        versions={},
-        driver={},
-        recorded_at=1_700_000_000.0,
-    )
-    store.record_training(TrainingRecord(train_key=key, summary=summary, provenance=provenance))
     open_storage(join(settings.checkpoints, key)).write_bytes("final.pt", bytes(2**20))
 
 

@@ -12,10 +12,9 @@ from eval.predictions import Predictions
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
 from orchestration.cells.load import load_sweep
 from orchestration.cli import main
-from orchestration.store.contract import Provenance, TrainingRecord
 from orchestration.store.open import open_store
 from tests.conftest import Install
-from trainers.job import TrainSummary
+from tests.fakes.records import make_training
 
 PACKAGE = """
 import numpy as np
@@ -55,19 +54,7 @@ def storage(sweep: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "storage"
     store = open_store(str(folder))
     for cell in load_sweep(str(sweep)).cells:
-        summary = TrainSummary(
-            checkpoint_sha256=DIGEST,
-            checkpoint_uri="x",
-            epochs=(),
-            resumed_from_step=None,
-            wall_s=1.0,
-            device_s=1.0,
-            environment={},
-        )
-        provenance = Provenance(
-            commit="", dirty=False, config={}, config_hash="", data_identity="", versions={}, driver={}, recorded_at=0.0
-        )
-        store.record_training(TrainingRecord(train_key=cell.train_key, summary=summary, provenance=provenance))
+        store.record_training(make_training(cell.train_key))
         outcome = BenchmarkOutcome(
             metrics={"error": MetricValue(0.25, N)},
             arrays=predictions().arrays("clean") if cell.cell.row == "Kept" else {},

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from eval.report import BenchmarkOutcome, MetricReport, MetricValue
+from eval.report import BenchmarkOutcome, MetricValue
 from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.load import load_sweep
 from orchestration.cells.resolved import ResolvedSweep
@@ -15,10 +15,10 @@ from orchestration.cli import main
 from orchestration.results.compare import compared, unstated
 from orchestration.results.notebook import load_sweep as load_for_notebook
 from orchestration.results.table import sweep_tables
-from orchestration.store.contract import Provenance, ResultsStore, TrainingRecord
+from orchestration.store.contract import ResultsStore
 from orchestration.store.open import open_store
 from orchestration.sweeps.model import Overrides
-from trainers.job import TrainSummary
+from tests.fakes.records import make_report, make_training
 
 DIGEST = "d" * 64
 
@@ -35,25 +35,15 @@ def record(
     torch: str = "2",
     limited: bool = False,
 ) -> None:
-    summary = TrainSummary(
-        checkpoint_sha256=DIGEST,
-        checkpoint_uri="x",
-        epochs=(),
-        resumed_from_step=None,
-        wall_s=100.0,
-        device_s=100.0,
-        environment={"torch": torch},
-    )
     config = {
         "dataset": cell.config.dataset,
         "model": cell.config.model,
         "method": cell.config.method,
         "recipe": {"epochs": 1},
     }
-    provenance = Provenance(
-        commit="", dirty=False, config=config, config_hash="", data_identity="", versions={}, driver={}, recorded_at=0.0
+    store.record_training(
+        make_training(cell.train_key, wall_s=100.0, device_s=100.0, environment={"torch": torch}, config=config)
     )
-    store.record_training(TrainingRecord(train_key=cell.train_key, summary=summary, provenance=provenance))
     for request in cell.benchmarks:
         if request.name in values:
             outcome = BenchmarkOutcome(
@@ -61,9 +51,7 @@ def record(
                 notes={"limited": {"used": 1, "of": 2}} if limited else {},
                 forward_passes=100,
             )
-            report = MetricReport(
-                benchmark=request.name, benchmark_key=request.key, semantics=1, outcome=outcome, wall_s=1.0
-            )
+            report = make_report(request, outcome, wall_s=1.0)
             store.record_report(cell.train_key, DIGEST, report)
 
 

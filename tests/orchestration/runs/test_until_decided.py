@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from eval.report import BenchmarkOutcome, MetricReport, MetricValue
+from eval.report import BenchmarkOutcome, MetricValue
 from orchestration.cells.cell import Plan, PlannedCell
 from orchestration.cli import main
 from orchestration.engine.options import RunOutcome
-from orchestration.store.contract import Provenance, ResultsStore, TrainingRecord
+from orchestration.store.contract import ResultsStore
 from orchestration.store.open import open_store
-from trainers.job import TrainSummary
+from tests.fakes.records import make_report, make_training
 
 SWEEP = """
 name: demo
@@ -36,31 +36,17 @@ Verb = Callable[..., str]
 
 def record(store: ResultsStore, cell: PlannedCell) -> None:
     seed = cell.config.seed
-    summary = TrainSummary(
-        checkpoint_sha256="d" * 64,
-        checkpoint_uri="x",
-        epochs=(),
-        resumed_from_step=None,
-        wall_s=36.0,
-        device_s=36.0,
-        environment={},
-    )
     config = {
         "dataset": "digits",
         "model": "wrn-10-1",
         "method": cell.config.method,
         "recipe": {"epochs": 1, "train_images": 100},
     }
-    provenance = Provenance(
-        commit="", dirty=False, config=config, config_hash="", data_identity="", versions={}, driver={}, recorded_at=1.0
-    )
-    store.record_training(TrainingRecord(train_key=cell.train_key, summary=summary, provenance=provenance))
+    store.record_training(make_training(cell.train_key, wall_s=36.0, device_s=36.0, config=config, recorded_at=1.0))
     error = 0.3 + 0.01 * seed - (GAINS[seed] if cell.config.method == "pixmix" else 0.0)
     for request in cell.missing:
         outcome = BenchmarkOutcome(metrics={"error": MetricValue(error, 100)}, forward_passes=1000)
-        report = MetricReport(
-            benchmark=request.name, benchmark_key=request.key, semantics=1, outcome=outcome, wall_s=18.0
-        )
+        report = make_report(request, outcome, wall_s=18.0)
         store.record_report(cell.train_key, "d" * 64, report)
 
 

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
-from orchestration.store.contract import AttemptRecord, Provenance, TrainingRecord
+from orchestration.store.contract import AttemptRecord, TrainingRecord
 from orchestration.store.files import FileStore
 from orchestration.store.open import open_store
-from trainers.job import EpochRow, TrainSummary
+from tests.fakes.records import make_training
+from trainers.job import EpochRow
 
 Clock = Callable[[], float]
 
@@ -46,18 +47,15 @@ class Records:
             )
             for epoch in range(epochs)
         )
-        summary = TrainSummary(
+        return make_training(
+            Records.key(name),
             checkpoint_sha256=digest(checkpoint),
             checkpoint_uri=f"/checkpoints/{name}",
             epochs=rows,
-            resumed_from_step=None,
             wall_s=12.5,
             device_s=25.0,
             environment={"torch": "2.14", "world_size": 2},
-        )
-        provenance = Provenance(
             commit="c0ffee",
-            dirty=False,
             config={"method": "pixmix", "train": {"epochs": epochs, "betas": [0.9, 1]}, "mixing_set": None},
             config_hash=digest(name),
             data_identity="digits",
@@ -65,7 +63,6 @@ class Records:
             driver={"host": "here"},
             recorded_at=at,
         )
-        return TrainingRecord(train_key=Records.key(name), summary=summary, provenance=provenance)
 
     @staticmethod
     def report(benchmark: str = "clean", *, error: float = 0.25, arrays: bool = False, rows: int = 2) -> MetricReport:

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from eval.benchmarks.contract import BenchmarkRequest
 from eval.corruptions.cbar.registry import cbar_kinds
-from eval.report import BenchmarkOutcome, MetricReport, MetricValue
+from eval.report import BenchmarkOutcome, MetricValue
 from orchestration.cells.identity import ResolvedCell
-from orchestration.store.contract import CellResult, Provenance, TrainingRecord
+from orchestration.store.contract import CellResult
+from tests.fakes.records import make_report, make_training
 from trainers.datasets.registry import dataset_for
-from trainers.job import TrainSummary
 
 Draw = Any
 METHODS = ("baseline", "cutout", "mixup", "cutmix", "augmix", "pixmix", "pixmix+cutmix")
@@ -253,25 +253,8 @@ def value_of(train_key: str, *parts: str) -> float:
 
 def result_of(cell: ResolvedCell) -> CellResult:
     """Return what would be recorded of a cell: every benchmark with the metrics and fine rows that its protocol gives."""
-    summary = TrainSummary(
-        checkpoint_sha256="d" * 64,
-        checkpoint_uri="x",
-        epochs=(),
-        resumed_from_step=None,
-        wall_s=1.0,
-        device_s=1.0,
-        environment={},
-    )
-    provenance = Provenance(
-        commit="", dirty=False, config={}, config_hash="", data_identity="", versions={}, driver={}, recorded_at=0.0
-    )
-    reports = {
-        request.key: MetricReport(
-            benchmark=request.name, benchmark_key=request.key, semantics=1, outcome=_outcome(cell, request)
-        )
-        for request in cell.benchmarks
-    }
-    training = TrainingRecord(train_key=cell.train_key, summary=summary, provenance=provenance)
+    reports = {request.key: make_report(request, _outcome(cell, request)) for request in cell.benchmarks}
+    training = make_training(cell.train_key)
     return CellResult(train_key=cell.train_key, training=training, reports=reports)
 
 

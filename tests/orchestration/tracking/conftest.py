@@ -13,12 +13,13 @@ import pytest
 from eval.benchmarks.contract import BenchmarkRequest
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
 from orchestration.cells.cell import Cell, Plan, PlannedCell
-from orchestration.store.contract import AttemptRecord, Provenance, TrainingRecord
+from orchestration.store.contract import AttemptRecord, TrainingRecord
 from orchestration.store.files import FileStore
 from orchestration.store.open import open_store
 from orchestration.tracking.contract import Point, RunStatus, TrackedRun, TrackingError
+from tests.fakes.records import make_training
 from trainers.config import JobConfig, RecipeConfig
-from trainers.job import EpochRow, TrainSummary
+from trainers.job import EpochRow
 
 BENCHMARKS = ("clean", "pgd")
 
@@ -66,16 +67,14 @@ class Lab:
     def training(
         cell: PlannedCell, *, at: float = 2000.0, environment: Mapping[str, Any] | None = None
     ) -> TrainingRecord:
-        summary = TrainSummary(
+        return make_training(
+            cell.train_key,
             checkpoint_sha256=digest(f"checkpoint {cell.train_key} {at}"),
             checkpoint_uri="/checkpoints/x",
             epochs=tuple(Lab.epoch(number, at - 10 + number) for number in range(2)),
-            resumed_from_step=None,
             wall_s=12.0,
             device_s=24.0,
             environment=environment or {"torch": "2.14"},
-        )
-        provenance = Provenance(
             commit="c0ffee",
             dirty=True,
             config={"method": cell.config.method},
@@ -85,7 +84,6 @@ class Lab:
             driver={"host": "here"},
             recorded_at=at,
         )
-        return TrainingRecord(train_key=cell.train_key, summary=summary, provenance=provenance)
 
     @staticmethod
     def report(name: str, error: float = 0.25) -> MetricReport:

@@ -12,10 +12,11 @@ from eval.report import BenchmarkOutcome, MetricReport, MetricValue
 from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.load import load_sweep
-from orchestration.store.contract import Provenance, ResultsStore, TrainingRecord
+from orchestration.store.contract import ResultsStore, TrainingRecord
 from orchestration.store.open import open_store
 from orchestration.sweeps.model import Overrides, Size
-from trainers.job import EpochRow, TrainSummary
+from tests.fakes.records import make_report, make_training
+from trainers.job import EpochRow
 
 DIGEST = "d" * 64
 FINE = {
@@ -32,28 +33,19 @@ def record(store: ResultsStore, cell: ResolvedCell, base: float) -> None:
 
 def training_of(cell: ResolvedCell) -> TrainingRecord:
     row = {"lr": 0.1, "images_per_s": 100.0, "data_wait_share": 0.0, "memory_mib": 1.0, "time": 0.0}
-    summary = TrainSummary(
-        checkpoint_sha256=DIGEST,
-        checkpoint_uri="x",
+    return make_training(
+        cell.train_key,
         epochs=tuple(
             EpochRow(epoch=at, step=at + 1, loss=2.0 / (at + 1), accuracy=0.3 * (at + 1), **row) for at in range(3)
         ),
-        resumed_from_step=None,
         wall_s=36.0,
         device_s=36.0,
         environment={"device": "cpu", "byte_digests": {"train": "ab" * 32}, "world_size": 1},
-    )
-    provenance = Provenance(
         commit="c0ffee" * 7,
-        dirty=False,
         config={"dataset": cell.config.dataset},
-        config_hash="",
-        data_identity="",
         versions={"torch": "2.14.1", "python": "3.11.7"},
-        driver={},
         recorded_at=1.7e9,
     )
-    return TrainingRecord(train_key=cell.train_key, summary=summary, provenance=provenance)
 
 
 def report_of(request: BenchmarkRequest, error: float) -> MetricReport:
@@ -72,7 +64,7 @@ def report_of(request: BenchmarkRequest, error: float) -> MetricReport:
         forward_passes=1,
         notes={"limited": {"used": 1, "of": 2}, "generated": True},
     )
-    return MetricReport(benchmark=request.name, benchmark_key=request.key, semantics=1, wall_s=18.0, outcome=outcome)
+    return make_report(request, outcome, wall_s=18.0)
 
 
 @pytest.fixture
