@@ -69,13 +69,13 @@ def _storage(request: ProbeRequest) -> str:
     try:
         from clusters.storage.open import open_storage  # a node where DreamGrid is not installed says so
     except ImportError as error:
-        return f"cannot be looked at: {error}"
+        return f"cannot be checked: {error}"
     try:
         storage = open_storage(request.storage)
         if not storage.exists(request.marker):
-            return "what the driver writes is not seen"
+            return "does not see what the driver writes"
         if storage.read_bytes(request.marker) != request.content:
-            return "what the driver writes is seen differently"
+            return "reads other bytes than the driver wrote"
         mine = f"{request.marker}-{os.getpid()}-{os.urandom(4).hex()}"
         storage.write_bytes(mine, b"probe")
         storage.delete(mine)

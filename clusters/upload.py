@@ -56,7 +56,7 @@ def measure_upload(folder: Path) -> Upload:
     from ray._private.runtime_env.packaging import _dir_travel
 
     if not folder.is_dir():
-        raise ClusterError(f"a working directory must be a folder, but {folder} is none; see --working-dir")
+        raise ClusterError(f"a working directory must be a folder, but {folder} is not one; see --working-dir")
     sizes: dict[str, int] = {}
 
     def note(path: Path) -> None:

@@ -112,4 +112,6 @@ def as_data_errors() -> Iterator[None]:
     except FileNotFoundError as error:
         raise MissingData(f"{error.filename} was listed but is not there; restore it, or start again") from error
     except PermissionError as error:
-        raise CorruptData(f"{error.filename} must be readable, but is not: {error.strerror}; make it so") from error
+        raise CorruptData(
+            f"{error.filename} must be readable, but is not: {error.strerror}; make it readable"
+        ) from error

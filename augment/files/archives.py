@@ -53,7 +53,7 @@ def compare_with_archive(archive: Archive, path: Path, data_root: Path) -> froze
     """
     found = file_hash(path, algorithm="md5")
     if found != archive.md5:
-        raise ArchiveError(f"{path} must have the published MD5 {archive.md5}, but has {found}; get it again")
+        raise ArchiveError(f"{path} must have the published MD5 {archive.md5}, but has {found}; download it again")
     same: set[str] = set()
     try:
         for member, stream in _members(path):
@@ -62,10 +62,10 @@ def compare_with_archive(archive: Archive, path: Path, data_root: Path) -> froze
             if not place or not (data_root / name).is_file():
                 continue
             if not _is_same(stream, data_root / name):
-                raise ArchiveError(f"{data_root / name} is not what {path.name} packs; unpack the archive again")
+                raise ArchiveError(f"{data_root / name} differs from its copy in {path.name}; unpack the archive again")
             same.add(name)
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
-        raise ArchiveError(f"{path} cannot be read to its end: {error}") from error
+        raise ArchiveError(f"{path} cannot be read to the end: {error}") from error
     return frozenset(same)
 
 

@@ -59,7 +59,9 @@ def folder_hash(found: ImageFolder, *, cache: Path | None = None) -> str:
         ImageFolderError: If one cannot be read.
     """
     if not found.files:
-        raise NoImagesError(f"a folder without images has no identity, but {found.root} has none; put images there")
+        raise NoImagesError(
+            f"a folder must contain images to have an identity, but {found.root} has none; put images there"
+        )
     whole = sum(file.size for file in found.files) <= MOST_WHOLE_BYTES
     return remembered(found.root, found.files, lambda: _folder_hash(found, whole), cache)
 
@@ -126,7 +128,7 @@ def _facts_of(path: Path, name: str) -> ImageFile:
     try:
         status = path.stat()
     except OSError as error:
-        raise ImageFolderError(f"{path} must be readable, but is not: {error.strerror}; make it so") from error
+        raise ImageFolderError(f"{path} must be readable, but is not: {error.strerror}; make it readable") from error
     return ImageFile(
         name=name,
         size=status.st_size,
@@ -144,7 +146,9 @@ def _whole_digest(path: Path, algorithm: Algorithm) -> str:
         with path.open("rb") as handle:
             return hashlib.file_digest(handle, algorithm).hexdigest()
     except (OSError, EOFError, zlib.error) as error:
-        raise ImageFolderError(f"{path} must be readable, but is not: {error}; make it so, or remove it") from error
+        raise ImageFolderError(
+            f"{path} must be readable, but is not: {error}; make it readable, or remove it"
+        ) from error
 
 
 def _folder_hash(found: ImageFolder, whole: bool) -> str:
@@ -180,7 +184,7 @@ def _digest_of(path: Path, size: int, *, whole: bool) -> tuple[str, bool]:
                     digest.update(handle.read(SAMPLE_BYTES))
     except OSError as error:
         raise ImageFolderError(
-            f"{path} must be readable, but is not: {error.strerror}; make it so, or remove it"
+            f"{path} must be readable, but is not: {error.strerror}; make it readable, or remove it"
         ) from error
     return digest.hexdigest(), is_plain(header)
 

@@ -102,7 +102,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "F":
         return _from_grey(_from_float(image))
     if image.mode.startswith("I"):
-        raise ValueError("integers of 32 bits or with a sign do not say which value is white")
+        raise ValueError("signed or 32-bit integers do not define which value is white")
     if image.has_transparency_data:
         return _over_black(image)
     return image.convert("RGB")

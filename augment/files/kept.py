@@ -175,11 +175,11 @@ def _read(record: Path) -> dict[str, Any]:
         is_ours = document["format"] == FORMAT
         body: dict[str, Any] = document["body"] if is_ours else {}
     except (ValueError, KeyError, TypeError) as error:
-        raise UnsealedRecordError(f"{record} is no record of kept files") from error
+        raise UnsealedRecordError(f"{record} is not a record of kept files") from error
     if not is_ours:
         raise UnsealedRecordError(f"{record} must have the format {FORMAT}, but has {document['format']!r:.40}")
     if document.get("seal") != _seal(body):
-        raise DamagedFileError(f"{record} must carry its own digest, but is truncated or changed")
+        raise DamagedFileError(f"{record} must match its own digest, but is truncated or changed")
     return body
 
 

@@ -61,7 +61,7 @@ def named_files(method: NamesFiles, values: Mapping[str, Any]) -> tuple[str, ...
 def missing_files(method: NamesFiles, values: Mapping[str, Any], data_root: Path) -> list[str]:
     """Return a line for each file or folder that a method's hyper-parameters name and that is not there."""
     return [
-        f"{name} of {method.name} is not there: {data_root / values[name]}; put it there, or leave {name} out"
+        f"{name} of {method.name} does not exist: {data_root / values[name]}; put the file there, or leave {name} out"
         for name in method.files
         if values.get(name) and _content_of(data_root / values[name]) == PENDING
     ]
@@ -81,7 +81,9 @@ def named_file(data_root: Path | None, name: str, content: str) -> Path:
     path = data_root / name
     found = _content_of(path)
     if found == PENDING:
-        raise AugmentError(f"a method needs {path}, which is not there; put it there, or leave the hyper-parameter out")
+        raise AugmentError(
+            f"a method needs {path}, which does not exist; put the file there, or leave the hyper-parameter out"
+        )
     if content == PENDING:
         raise AugmentError(
             f"{path} was planned without its content, which identifies it; copy it to the data root of the machine that plans"

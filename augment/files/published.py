@@ -85,7 +85,7 @@ def by_proof(declared: str, collection: str, parts: Mapping[str, str], data_root
         return own(content, "changed since it was compared with the published archive")
     return own(
         content,
-        f"not compared with the published archive; `dreamgrid data verify {collection}` does, where it is at hand",
+        f"not compared with the published archive; if it is in the data root, `dreamgrid data verify {collection}` compares them",
     )
 
 

@@ -59,4 +59,4 @@ class WholeImages:
         self.broken.add(index)
         names = [*self._unread, *(self._names[number] for number in sorted(self.broken))]
         refuse_unreadable(self._root, names, len(self._names) + len(self._unread), error.why)
-        logger.warning("the next image replaces one: %s", error)
+        logger.warning("an image is replaced by the next one: %s", error)

@@ -81,6 +81,6 @@ def _undecodable(root: Path, files: tuple[ImageFile, ...]) -> dict[str, str]:
         reasons = decode_all([root / file.name for file in files], lambda number, image: None, threads=THREADS)
     except OSError as error:
         raise ImageFolderError(
-            f"{error.filename} must be readable, but is not: {error.strerror}; make it so"
+            f"{error.filename} must be readable, but is not: {error.strerror}; make it readable"
         ) from error
     return {file.name: why for file, why in zip(files, reasons, strict=True) if why is not None}

@@ -165,7 +165,7 @@ def walk_videos(folder: Path) -> tuple[str, ...]:
             continue
         if status is None:
             raise ImageFolderError(
-                f"a link to a video must lead somewhere, but {folder / name} does not; restore its target"
+                f"a link to a video must point to a file, but {folder / name} does not; restore its target"
             )
         found.append(name)
     return tuple(sorted(found, key=lambda name: name.split("/")))
@@ -188,11 +188,7 @@ def images_in(folder: Path, purpose: str) -> ImageFolder:
     if found.files and found.others:
         _note_others(folder, found.others)
     if not found.files:
-        kept = (
-            f"; its {len(found.others)} files are no images by their suffix: {named(found.others)}"
-            if found.others
-            else ""
-        )
+        kept = f"; its {len(found.others)} files have no image suffix: {named(found.others)}" if found.others else ""
         raise NoImagesError(
             f"{purpose} needs a folder of images, but {folder} has none ({', '.join(sorted(SUFFIXES))}); put images there{kept}"
         )
@@ -265,7 +261,7 @@ def _below(
                 yield from _below(entry.path, f"{prefix}{entry.name}/", (*ancestors, _inode(status)), suffixes)
         elif status is None and not is_named_image:
             raise ImageFolderError(
-                f"a link in a folder of images must lead somewhere, but {entry.path} does not; restore its target, or remove it"
+                f"a link in a folder of images must point to a file, but {entry.path} does not; restore its target, or remove it"
             )
         else:
             yield prefix + entry.name, status if status is not None and S_ISREG(status.st_mode) else None

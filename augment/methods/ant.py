@@ -274,10 +274,10 @@ METHOD: Final = Method(
     build=Ant,
     defaults={"imagenet": {"retrain_steps": 1000}},
     passes=3.0,
-    what="Add noise of a small generator that learns, against the network, which noise hurts most, to half of every batch.",
+    what="Add noise to half of every batch, from a small generator that is trained against the network.",
     source="Rusak et al., A simple way to make neural networks robust (ECCV 2020); bethgelab/game-of-noise",
     unstated="the noise generator of ANT",
     note="1 x 1 generator (the table's is unpublished); a new generator is trained on one batch, not on the whole set. "
-    "Third-party weights: `generator` names a file that the first generator starts from; without it, random ones.",
+    "Third-party weights: `generator` names a file with the weights of the first generator; without it, they are random.",
     files={"generator": "generator_content"},
 )

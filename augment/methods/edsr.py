@@ -210,7 +210,7 @@ METHOD: Final = Method(
     what="Redraw every second image by a super-resolution network with damaged weights.",
     source="Hendrycks et al., The Many Faces of Robustness (ICCV 2021); hendrycks/imagenet-r, DeepAugment",
     note="Third-party weights: `weights` names a file of an EDSR baseline network; without it the network is a substitute "
-    "trained on the first batch. Images are distorted as they come, not stored once, unless `stored_copy` names a folder "
+    "trained on the first batch. Images are distorted on the fly, not stored, unless `stored_copy` names a folder "
     "with a distorted copy.",
     files={"weights": "weights_content", "stored_copy": "stored_copy_content"},
 )

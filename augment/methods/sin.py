@@ -67,7 +67,7 @@ class Sin(LearnedDistortion):
         super().__init__(config, context)
         if not config.stored_copy and (self._styles is None or len(self._styles) == 0):
             raise AugmentError(
-                "SIN needs images whose style it takes, but there is no mixing set; name one with mixing_set, or a stylised "
+                "SIN needs style images, but there is no mixing set; name one with mixing_set, or a stylised "
                 "copy of the training images with stored_copy"
             )
 

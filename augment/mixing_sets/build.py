@@ -110,7 +110,7 @@ def _built(
     if found is not None:
         return found
     if reason is not None:
-        logger.warning("building mixing set %r again: %s", mixing_set.name, reason)
+        logger.warning("rebuilding mixing set %r: %s", mixing_set.name, reason)
         (folder / ARRAY).unlink(missing_ok=True)
     source = mixing_set.build(config_for(mixing_set, params), request)
     digest = _fill(folder, shape, source, facts, request.progress, threads)
@@ -127,7 +127,9 @@ def open_mixing_set(file: MixingSetFile | Path) -> NDArray[np.uint8]:
     try:
         images: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise MixingSetError(f"{path} is no array of images ({error}); call ensure_mixing_set to build it") from error
+        raise MixingSetError(
+            f"{path} is not an array of images ({error}); call ensure_mixing_set to build it"
+        ) from error
     if images.dtype != np.uint8 or images.ndim != 4:
         raise MixingSetError(
             f"a mixing set is an (M, S, S, C) uint8 array, but {path} contains {images.dtype} {images.shape}"

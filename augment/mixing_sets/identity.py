@@ -84,7 +84,7 @@ def missing_set_files(mixing_set: MixingSet, params: Mapping[str, object], data_
     """Return a line for each file or folder that a set is made from and that is not there, or is not what it must be."""
     config = config_for(mixing_set, params)
     missing = [
-        f"mixing set {mixing_set.name!r} needs {data_root / each}, which is not there; {mixing_set.source}"
+        f"mixing set {mixing_set.name!r} needs {data_root / each}, which does not exist; {mixing_set.source}"
         for each in mixing_set.files(config)
         if not (data_root / each).exists()
     ]

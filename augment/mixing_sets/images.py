@@ -84,7 +84,9 @@ def treated_rows(treatment: Treatment, images: NDArray[np.uint8], *, repeats: in
         AugmentError: If the treatment changes no image on the host, so that there is nothing to see.
     """
     if type(treatment).sample is Treatment.sample:
-        raise AugmentError("a preview shows what happens to single images, but this method acts on batches; try pixmix")
+        raise AugmentError(
+            "a preview needs a method that acts on single images, but this one acts on batches; try pixmix"
+        )
     epochs = []
     for epoch in range(repeats):
         changed = treatment.sample(images, SampleKeys(seed, epoch, np.arange(len(images), dtype=np.int64)))

@@ -119,7 +119,7 @@ def _launcher_schema(document: Mapping[str, Any]) -> Iterator[Problem]:
         where = tuple(error.absolute_path)
         yield where, "a launcher file must follow Ray's schema", error.message, "correct the field or remove it"
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        yield (), "Ray must accept the launcher file", f"it says: {error}", "correct what it names"
+        yield (), "Ray must accept the launcher file", f"Ray reports: {error}", "correct what it names"
 
 
 def _launcher_rules(document: Mapping[str, Any]) -> Iterator[Problem]:
@@ -131,7 +131,7 @@ def _launcher_rules(document: Mapping[str, Any]) -> Iterator[Problem]:
             if (node_type.get("resources") or {}).get("CPU") != 0:
                 yield (
                     where,
-                    "the head must offer no CPUs, so that no training lands on it",
+                    "the head must offer no CPUs, so that it runs no training",
                     "it offers some",
                     "set resources: {CPU: 0}",
                 )
@@ -157,12 +157,12 @@ def _start_command(where: Where, command: str) -> Iterator[Problem]:
         )
     if "--dashboard-host=0.0.0.0" in command or "--dashboard-host 0.0.0.0" in command:
         fix = "use --dashboard-host=127.0.0.1 and `ray dashboard`"
-        yield where, "the dashboard must not listen for the world", "it listens on 0.0.0.0", fix
+        yield where, "the dashboard must not be public", "it listens on 0.0.0.0", fix
 
 
 def _idle(seconds: float) -> tuple[str, str, str]:
     rule = f"the idle timeout must be longer than a node takes to start ({MIN_IDLE_TIMEOUT_S} s)"
-    return rule, f"it is {seconds:g} s", "raise it: shorter ones end nodes between two cells"
+    return rule, f"it is {seconds:g} s", "raise it: a shorter one ends nodes between two cells"
 
 
 def _ray_object(document: Mapping[str, Any]) -> Iterator[Problem]:
@@ -190,7 +190,7 @@ def _ray_cluster_rules(cluster: Mapping[str, Any], base: Where) -> Iterator[Prob
     if ((cluster.get("headGroupSpec") or {}).get("rayStartParams") or {}).get("num-cpus") != "0":
         where = (*base, "headGroupSpec")
         fix = 'set rayStartParams: {num-cpus: "0"}'
-        yield where, "the head must offer no CPUs, so that no training lands on it", "it offers some", fix
+        yield where, "the head must offer no CPUs, so that it runs no training", "it offers some", fix
     for index, group in enumerate(cluster.get("workerGroupSpecs") or []):
         if isinstance(group, Mapping) and group.get("minReplicas") not in (0, None):
             where = (*base, "workerGroupSpecs", index)

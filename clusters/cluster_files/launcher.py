@@ -55,9 +55,9 @@ def _check_is_launcher(action: Action, path: Path) -> None:
     for key, commands in _OTHERS.items():
         if key in keys:
             fix = commands[action].format(path=path)
-            raise ManifestError(f"`cluster {action}` drives Ray's launcher files, but {path} is none; use: {fix}")
+            raise ManifestError(f"`cluster {action}` takes Ray's launcher files, but {path} is not one; use: {fix}")
     raise ManifestError(
-        f"`cluster {action}` drives Ray's launcher files, but {path} is none; start from clusters/manifests"
+        f"`cluster {action}` takes Ray's launcher files, but {path} is not one; start from clusters/manifests"
     )
 
 
@@ -70,8 +70,8 @@ def _check_ready(path: Path) -> None:
         ]
     if not has_token():
         mistakes.append(
-            "a cluster must have a token, but there is none; make one: ray get-auth-token --generate, then chmod 600 "
-            "~/.ray/auth_token"
+            "a cluster needs an authentication token, but none was found; create one: "
+            "ray get-auth-token --generate, then chmod 600 ~/.ray/auth_token"
         )
     if mistakes:
         raise ManifestError(*mistakes)

@@ -118,7 +118,7 @@ class Storage(Protocol):
         """Copy an object to a local file, whole or not at all, and return its SHA-256.
 
         Raises:
-            MissingObjectError: If there is no such object.
+            MissingObjectError: If the object does not exist.
             StorageError: With reason "corrupt", if the bytes do not have the expected SHA-256.
         """
 

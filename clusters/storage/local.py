@@ -31,7 +31,7 @@ _REASONS: Final[dict[int, tuple[Reason, str]]] = {
     errno.EISDIR: ("invalid", "a file was expected, but this is a folder"),
     errno.ENAMETOOLONG: ("invalid", "the name is too long"),
     errno.ESTALE: ("unreachable", "the shared file system went away"),
-    errno.EIO: ("unreachable", "the disk refused"),
+    errno.EIO: ("unreachable", "the disk reported an error"),
 }
 
 
@@ -145,7 +145,7 @@ class LocalStorage(Storage):
         try:
             yield
         except FileNotFoundError as error:
-            raise MissingObjectError("missing", where, "there is no such object") from error
+            raise MissingObjectError("missing", where, "the object does not exist") from error
         except OSError as error:
             reason, text = _REASONS.get(error.errno or 0, ("unreachable", error.strerror or str(error)))
             raise StorageError(reason, where, text) from error

@@ -24,7 +24,7 @@ class MemoryStorage(Storage):
     def read_bytes(self, path: str) -> bytes:
         with self._lock:
             if checked(path, self.uri) not in self._objects:
-                raise MissingObjectError("missing", f"{self.uri}{path}", "there is no such object")
+                raise MissingObjectError("missing", f"{self.uri}{path}", "the object does not exist")
             return self._objects[path][0]
 
     def read_range(self, path: str, start: int, length: int) -> bytes:

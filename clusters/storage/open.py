@@ -55,7 +55,7 @@ def check_storage(storage: Storage) -> None:
         first, second = storage.write_exclusive(name, b"1"), storage.write_exclusive(name, b"2")
         if not first or second or storage.read_bytes(name) != b"1":
             raise StorageError(
-                "unsupported", storage.uri, "a storage must refuse to create an object twice; this one does not"
+                "unsupported", storage.uri, "a storage must reject a second creation of an object; this one does not"
             )
         if name not in {info.path for info in storage.list("probe")}:
             raise StorageError("unsupported", storage.uri, "a storage must list what was written; this one does not")

@@ -34,17 +34,17 @@ _TRANSFER_ATTEMPTS: Final = 4
 _PAGE_SIZE: Final = 1000
 _MISSING: Final = frozenset({"404", "NoSuchKey", "NotFound"})
 _REASONS: Final[dict[str, tuple[Reason, str]]] = {
-    "NoSuchBucket": ("missing", "there is no such bucket"),
+    "NoSuchBucket": ("missing", "the bucket does not exist"),
     "AccessDenied": ("permission", "access is denied"),
     "403": ("permission", "access is denied"),
     "AllAccessDisabled": ("permission", "access is denied"),
-    "InvalidAccessKeyId": ("permission", "the access key is not known"),
-    "SignatureDoesNotMatch": ("permission", "the secret key does not fit"),
+    "InvalidAccessKeyId": ("permission", "the access key is unknown"),
+    "SignatureDoesNotMatch": ("permission", "the secret key is wrong"),
     "ExpiredToken": ("permission", "the credentials have expired"),
     "QuotaExceeded": ("no-space", "the quota is used up"),
-    "EntityTooLarge": ("no-space", "the object is larger than the server takes"),
+    "EntityTooLarge": ("no-space", "the object is larger than the server accepts"),
     "507": ("no-space", "no space is left on the server"),
-    "NotImplemented": ("unsupported", "the server does not know conditional writes"),
+    "NotImplemented": ("unsupported", "the server does not support conditional writes"),
 }
 
 
@@ -184,8 +184,8 @@ class S3Storage(Storage):
         except ClientError as error:
             code = _code(error)
             if code in _MISSING:
-                raise MissingObjectError("missing", where, "there is no such object") from error
-            reason, text = _REASONS.get(code, ("unreachable", f"the object storage refused with {code}"))
+                raise MissingObjectError("missing", where, "the object does not exist") from error
+            reason, text = _REASONS.get(code, ("unreachable", f"the object storage returned {code}"))
             raise StorageError(reason, where, text) from error
         except BotoCoreError as error:
             denied = type(error).__name__ in {"NoCredentialsError", "PartialCredentialsError", "ProfileNotFound"}

@@ -33,7 +33,7 @@ class ScaledConfig:
     def __post_init__(self) -> None:
         check_limit(self.max_images)
         if not 0.0 < self.fitted_share < 1.0:
-            raise ValueError(f"fitted_share must lie between 0 and 1, but got {self.fitted_share}")
+            raise ValueError(f"fitted_share must be between 0 and 1, but got {self.fitted_share}")
 
 
 def run(config: ScaledConfig, subject: Subject) -> BenchmarkOutcome:

@@ -119,7 +119,7 @@ def _set(subject: Subject, name: str, num_inside: int, repeats: int, left_out: d
     if name in GENERATED_OUTLIERS:
         return _drawn(subject, name, outlier_count(num_inside) * repeats)
     if name == subject.dataset:
-        raise EvalError(f"it holds the classes that {subject.dataset!r} is trained on; name another set")
+        raise EvalError(f"it contains the training classes of {subject.dataset!r}; name another set")
     images = _images(subject, name, left_out)
     check_overlap(images, subject.images)
     return of_array(images, set=name)
@@ -144,7 +144,7 @@ def _images(subject: Subject, name: str, left_out: dict[str, str]) -> NDArray[np
     others = outlier_files(name, subject.data_root).others
     total = len(made.images) + len(made.broken)
     reasons = [f"{len(made.broken)} of {total} images cannot be decoded: {named(made.broken)}"] if made.broken else []
-    reasons += [f"{len(others)} files are no images by their suffix: {named(others)}"] if others else []
+    reasons += [f"{len(others)} files have no image suffix: {named(others)}"] if others else []
     if reasons:
         left_out[name] = "; ".join(reasons)
     return made.images
@@ -185,7 +185,7 @@ def _problem(config: OutlierConfig, data: EvaluationData) -> str | None:
     if data.used(config) < OOD_SHARE:
         return f"outliers are compared one to {OOD_SHARE} test images, but there are {data.used(config)} test images; use more"
     if data.dataset in config.sets:
-        return f"outlier set {data.dataset!r} holds the classes that are trained on; name another set"
+        return f"outlier set {data.dataset!r} contains the training classes; name another set"
     known = {*OUTLIER_SETS, *IMAGE_SETS}
     unknown = [
         name

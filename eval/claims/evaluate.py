@@ -31,7 +31,7 @@ class Claim:
         tables: Published tables (or built-in sweeps without one) that it speaks of.
         beside: Further tables of the same dataset that its rows may be in.
         skip: Table, or "published" for all printed ones -> why nothing can be checked there.
-        holds: Its tests; all must hold.
+        holds: Its tests; all must contain.
     """
 
     name: str
@@ -161,7 +161,7 @@ def _mistakes(claim: Claim, known: Mapping[str, Measure]) -> list[str]:
         needed, allowed = TESTS[kind].needs, TESTS[kind].may_have
         given = set(test) - {"test"}
         found += [f"{claim.name}: test '{kind}' needs '{name}'" for name in sorted(needed - given)]
-        found += [f"{claim.name}: test '{kind}' knows no '{name}'" for name in sorted(given - needed - allowed)]
+        found += [f"{claim.name}: test '{kind}' has no parameter '{name}'" for name in sorted(given - needed - allowed)]
         named = [*test.get("measures", ()), *(test[key] for key in ("measure", "than-measure") if key in test)]
         found += [
             f"{claim.name}: unknown measure '{name}'{nearest(name, known)}" for name in named if name not in known

@@ -114,7 +114,7 @@ def read_record(key: SetKey, cache_dir: Path) -> Mapping[str, Any]:
     except FileNotFoundError:
         raise EvalError(f"no generated set '{key.name}' in '{cache_dir}'; generate it first") from None
     except DamagedFileError as error:
-        raise EvalError(f"{error}; delete '{path}' to have it made again") from error
+        raise EvalError(f"{error}; delete '{path}' to regenerate it") from error
 
 
 def verify_set(key: SetKey, cache_dir: Path) -> str:
@@ -126,14 +126,12 @@ def verify_set(key: SetKey, cache_dir: Path) -> str:
     record = read_record(key, cache_dir)
     array = _open(set_path(key, cache_dir), key)
     if array is None:
-        raise EvalError(
-            f"the generated set '{key.name}' in '{cache_dir}' is incomplete; delete it to have it made again"
-        )
+        raise EvalError(f"the generated set '{key.name}' in '{cache_dir}' is incomplete; delete it to regenerate it")
     found = _digest(array)
     if found != record["sha256"]:
         raise EvalError(
             f"the generated set '{key.name}' has digest {found[:12]}, but {record['sha256'][:12]} was recorded; "
-            f"delete '{set_path(key, cache_dir)}' to have it made again"
+            f"delete '{set_path(key, cache_dir)}' to regenerate it"
         )
     return found
 
@@ -160,7 +158,7 @@ def _open(path: Path, key: SetKey) -> NDArray[np.uint8] | None:
     except FileNotFoundError:
         return None
     except (DamagedFileError, ValueError, OSError, EOFError) as error:
-        logger.warning("a generated set is made again: %s", error)
+        logger.warning("regenerating a set: %s", error)
         return None
     return array if array.dtype == np.uint8 and array.shape == key.shape else None
 

@@ -194,4 +194,4 @@ def check_side(side: int) -> None:
         ValueError: If the shorter side is below `SMALLEST_SIDE`.
     """
     if side < SMALLEST_SIDE:
-        raise ValueError(f"images to be changed must measure at least {SMALLEST_SIDE} px, but these have {side}")
+        raise ValueError(f"images must measure at least {SMALLEST_SIDE} px, but these have {side}")

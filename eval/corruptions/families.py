@@ -86,7 +86,7 @@ def check_effect(family: str, kinds: Sequence[str], severities: Sequence[int], *
     if idle:
         named = "; ".join(f"{kind} at severities {', '.join(map(str, levels))}" for kind, levels in idle.items())
         what = "grey images" if channels == 1 else f"images of {side} px"
-        raise ValueError(f"these corruptions leave {what} as they are: {named}; leave them out")
+        raise ValueError(f"these corruptions do not change {what}: {named}; leave them out")
 
 
 def family_named(name: str) -> Family:

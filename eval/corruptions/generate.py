@@ -167,7 +167,7 @@ def check_images(images: NDArray[np.uint8], indices: NDArray[np.int64], fingerpr
             f"indices must be {len(images)} integers, one per image, but got {indices.dtype} {indices.shape}"
         )
     if len(indices) and not 0 <= int(indices.min()) <= int(indices.max()) < 2**32:
-        raise ValueError(f"indices must lie in [0, 2**32), but go from {indices.min()} to {indices.max()}")
+        raise ValueError(f"indices must be in [0, 2**32), but range from {indices.min()} to {indices.max()}")
     if not fingerprint:
         raise ValueError("a fingerprint is needed: the content identity of the dataset, any non-empty text")
     if not 0 <= seed < 2**64:

@@ -61,7 +61,7 @@ def frost_from_folder(folder: Path) -> FrostImages:
                 images.append(np.asarray(image.convert("RGB"), dtype=np.uint8))
         except Exception as error:  # decoders answer to damaged content with nearly any exception
             raise EvalError(
-                f"{folder / name} must be an image of frost, but cannot be decoded; get it again"
+                f"{folder / name} must be an image of frost, but cannot be decoded; download it again"
             ) from error
     return FrostImages(tuple(images), "given frost images", _identity(images))
 

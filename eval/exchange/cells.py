@@ -78,7 +78,7 @@ def parse_number(text: str, name: str, **about: Any) -> Number:
     inside = found["inside"]
     if inside is not None and "." in found["value"] and "." not in inside:
         raise EvalError(
-            f"the deviation of {name!r} must be a number of its own, but {text!r} may mean its last digits; write it as "
+            f"the deviation of {name!r} must be a separate number, but {text!r} may mean its last digits; write it as "
             f"'{found['value']} ± ...'"
         )
     spread = found["spread"] or inside

@@ -94,7 +94,7 @@ def _labels(lines: Sequence[Mapping[str, str]], index: str) -> list[str]:
     labels = [line[index] for line in lines]
     if "" in labels:
         raise EvalError(
-            f"each line must name its outlier set, but line {labels.index('') + 1} below the head names none"
+            f"each line must name its outlier set, but line {labels.index('') + 1} below the header names none"
         )
     number_of = Counter(plain_name(label) for label in labels)
     doubled = [label for label in dict.fromkeys(labels) if number_of[plain_name(label)] > 1]

@@ -37,14 +37,14 @@ def read(text: str) -> list[FileNetwork]:
         document = json.loads(text, object_pairs_hook=_once)
     except RecursionError as error:
         raise EvalError(
-            "a RobustBench file must hold one JSON object, but holds one nested too deep to read"
+            "a RobustBench file must contain one JSON object, but contains one nested too deep to read"
         ) from error
     except json.JSONDecodeError as error:
         raise EvalError(
             f"a RobustBench file must be a JSON document, but line {error.lineno} is not: {error.msg}"
         ) from error
     if not isinstance(document, dict):
-        raise EvalError(f"a RobustBench file must hold one JSON object, but holds a {type(document).__name__}")
+        raise EvalError(f"a RobustBench file must contain one JSON object, but contains a {type(document).__name__}")
     numbers, left_out = [], []
     for name, value in document.items():
         if name in _COLUMNS and value not in (None, ""):

@@ -55,7 +55,7 @@ def read_results(suite: str, text: str, *, unit: Unit | None = None) -> tuple[Ne
     if not networks:
         left_out = [f"{each.original} ({each.reason})" for network in said for each in network.left_out]
         raise EvalError(
-            f"the file holds no number of {spec.title} that has a column here"
+            f"the file contains no number of {spec.title} that has a column here"
             + (f": {'; '.join(left_out[:3])}" if left_out else "; is it a file of that suite?")
         )
     numbers = [number for network in networks for number in network.numbers]

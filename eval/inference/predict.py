@@ -88,7 +88,7 @@ def predict_sets(subject: Subject, sets: Sequence[ImageSet]) -> tuple[Prediction
     """
     empty = [dict(image_set.fields) for image_set in sets if len(image_set) == 0]
     if empty:
-        raise EvalError(f"a set must hold at least one image, but these hold none: {empty}")
+        raise EvalError(f"a set must contain at least one image, but these contain none: {empty}")
     own = _batches_of(subject, sets)
     local = _predict_batches(subject, sets, own)
     subject.evaluation.forward_passes += sum(len(image_set) for image_set in sets)

@@ -135,7 +135,7 @@ def _operating_points(
 def _check(ood: NDArray[np.floating], in_distribution: NDArray[np.floating]) -> None:
     for name, scores in (("OOD", ood), ("in-distribution", in_distribution)):
         if scores.ndim != 1 or scores.size == 0:
-            raise ValueError(f"detection needs a row of {name} scores, but got the shape {scores.shape}")
+            raise ValueError(f"detection needs a 1-D array of {name} scores, but got the shape {scores.shape}")
         if np.isnan(scores).any():
             raise ValueError(f"scores must be numbers, but {int(np.isnan(scores).sum())} {name} scores are NaN")
 

@@ -64,7 +64,7 @@ def rms_calibration_error(
     """
     _check(confidence, correct)
     if not isinstance(bin_size, int | np.integer) or bin_size < 1:
-        raise ValueError(f"a bin must hold a whole number of predictions, at least 1, but bin_size is {bin_size}")
+        raise ValueError(f"a bin must contain a whole number of predictions, at least 1, but bin_size is {bin_size}")
     total, needed = confidence.size, smallest_for_rms(bin_size=bin_size, drop_last_bin=drop_last_bin)
     if total < needed:
         bins = "two bins, the last of which is left out" if drop_last_bin else "one bin"
@@ -133,7 +133,7 @@ def _check(confidence: NDArray[np.floating], correct: NDArray[np.bool_]) -> None
         raise ValueError("calibration needs at least one prediction, but got none")
     low, high = float(confidence.min()), float(confidence.max())
     if not (low >= 0.0 and high <= 1.0 + 1e-6):
-        raise ValueError(f"a confidence must lie in [0, 1], but got values from {low} to {high}")
+        raise ValueError(f"a confidence must be in [0, 1], but got values from {low} to {high}")
 
 
 RMS: Final = MetricSpec(

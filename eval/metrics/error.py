@@ -23,7 +23,7 @@ def error_rate(correct: NDArray[np.bool_]) -> float:
         ValueError: If there are no predictions.
     """
     if correct.ndim != 1 or correct.size == 0:
-        raise ValueError(f"the error needs a row of at least one prediction, but got the shape {correct.shape}")
+        raise ValueError(f"the error needs a 1-D array of at least one prediction, but got the shape {correct.shape}")
     return float(1.0 - np.count_nonzero(correct) / correct.size)
 
 

@@ -79,4 +79,4 @@ def _repeated(values: Mapping[str, object]) -> list[tuple[str, str]]:
 
 @cache
 def _note_copy(known: str, name: str) -> None:
-    logger.warning("outlier set %r has the same images as %r, so they weigh twice in means over sets", name, known)
+    logger.warning("outlier set %r has the same images as %r, so they count twice in means over sets", name, known)

@@ -43,7 +43,7 @@ IMAGE_SETS: Final[Mapping[str, ImageSet]] = {
     ),
     "places69": ImageSet(
         folders=("places69", "Places69", "places69_256"),
-        what="the 69 scene classes that Places365 has not, at 256 px; places2.csail.mit.edu",
+        what="the 69 scene classes that are not in Places365, at 256 px; places2.csail.mit.edu",
     ),
     "isun": ImageSet(folders=("iSUN", "isun"), what="iSUN, 8,925 images of scenes"),
     "imagenet-o": ImageSet(
@@ -76,9 +76,9 @@ def outlier_files(name: str, data_root: Path) -> ImageFolder:
     folder = outlier_folder(name, data_root)
     if folder is None:
         where = data_root / (IMAGE_SETS[name].folders[0] if name in IMAGE_SETS else name.partition(":")[2])
-        state = "is no folder" if where.exists() else "does not exist"
+        state = "is not a folder" if where.exists() else "does not exist"
         more = f" ({IMAGE_SETS[name].what})" if name in IMAGE_SETS else ""
-        raise EvalError(f"outlier set {name!r} needs the folder {where}, which {state}; place its images there{more}")
+        raise EvalError(f"outlier set {name!r} needs the folder {where}, which {state}; put its images there{more}")
     try:
         return images_in(folder, f"outlier set {name!r}")
     except NoImagesError as error:

@@ -108,7 +108,7 @@ def _open(path: Path, shape: tuple[int, ...], check: Thoroughness) -> NDArray[np
     array = _load(path)
     if array.dtype != np.uint8 or array.shape != shape:
         raise PublishedFilesError(
-            f"'{path}' must hold uint8 of shape {shape}, but holds {array.dtype} of {array.shape}"
+            f"'{path}' must contain uint8 of shape {shape}, but contains {array.dtype} of {array.shape}"
         )
     if check == "checksums":
         check_md5(path, FILE_MD5.get(path.parent.name, {}).get(path.stem))
@@ -121,7 +121,7 @@ def _load(path: Path) -> NDArray[np.uint8]:
     except (ValueError, OSError, EOFError) as error:
         size = path.stat().st_size
         raise PublishedFilesError(
-            f"'{path}' ({size} bytes) is truncated or no array: {error}; download it again"
+            f"'{path}' ({size} bytes) is truncated or not an array: {error}; download it again"
         ) from error
     return array
 
@@ -130,14 +130,18 @@ def _check_labels(path: Path, expected: NDArray[np.int64], what: str) -> None:
     found = np.asarray(_load(path)).reshape(-1)
     if len(found) != len(expected):
         raise PublishedFilesError(
-            f"'{path}' must hold {what}, {len(expected)} labels, but holds {len(found)}; is it of another dataset?"
+            f"'{path}' must contain {what}, {len(expected)} labels, but contains {len(found)}; is it of another dataset?"
         )
     wrong = np.flatnonzero(found.astype(np.int64) != expected)
     if len(wrong):
         place = int(wrong[0])
-        order = "they are in another order" if np.array_equal(np.sort(found), np.sort(expected)) else "they are others"
+        order = (
+            "they are in a different order"
+            if np.array_equal(np.sort(found), np.sort(expected))
+            else "they are different labels"
+        )
         raise PublishedFilesError(
-            f"'{path}' must hold {what}, but {len(wrong)} labels differ, first at {place} "
+            f"'{path}' must contain {what}, but {len(wrong)} labels differ, first at {place} "
             f"({int(found[place])} instead of {int(expected[place])}): {order}"
         )
 
@@ -145,7 +149,7 @@ def _check_labels(path: Path, expected: NDArray[np.int64], what: str) -> None:
 def _rows(array: NDArray[np.uint8], first: int, size: int) -> Callable[[int, int], NDArray[np.uint8]]:
     def load(start: int, stop: int) -> NDArray[np.uint8]:
         if not 0 <= start <= stop <= size:
-            raise ValueError(f"rows must lie in 0..{size}, but got {start}..{stop}")
+            raise ValueError(f"rows must be in 0..{size}, but got {start}..{stop}")
         return array[first + start : first + stop]
 
     return load

@@ -101,7 +101,7 @@ def _misfit(collection: Collection, path: Path) -> str:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
-        return f"{path} is truncated or no array ({error})"
+        return f"{path} is truncated or not an array ({error})"
     number = collection.per_image * TEST_IMAGES
     if path.stem.endswith("labels"):
         is_fit = array.size == number and np.issubdtype(array.dtype, np.integer)
@@ -109,4 +109,4 @@ def _misfit(collection: Collection, path: Path) -> str:
     else:
         is_fit = array.dtype == np.uint8 and array.shape[:1] == (number,) and array.shape[-3:] == collection.image
         needed = f"uint8 of {number} times {collection.image}"
-    return "" if is_fit else f"{path} must hold {needed}, but holds {array.dtype} of {array.shape}"
+    return "" if is_fit else f"{path} must contain {needed}, but contains {array.dtype} of {array.shape}"

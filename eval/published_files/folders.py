@@ -91,7 +91,7 @@ def _class_folders(
     lacking = [name for name in classes if not (folder / name).is_dir()]
     if lacking or strange or images.stray:
         raise PublishedFilesError(
-            f"'{folder}' must hold one folder for each of the {len(classes)} classes, but lacks {lacking[:5]} "
+            f"'{folder}' must contain one folder for each of the {len(classes)} classes, but lacks {lacking[:5]} "
             f"({len(lacking)}) and has unknown {[*strange, *images.stray][:5]} ({len(strange) + len(images.stray)})"
         )
     for name in images.names:
@@ -100,7 +100,7 @@ def _class_folders(
     labels = [label for label, name in enumerate(classes) for _ in by_class[name]]
     if size is not None and len(paths) != size:
         raise PublishedFilesError(
-            f"'{folder}' must hold {size} images, but holds {len(paths)}; unpack the archive again"
+            f"'{folder}' must contain {size} images, but contains {len(paths)}; unpack the archive again"
         )
     load = _decoded(paths, side, preprocessing)
     return PublishedSet(fields=fields, labels=np.asarray(labels, dtype=np.int64), load=load)
@@ -125,6 +125,6 @@ def read_image(path: Path, side: int, preprocessing: Preprocessing) -> NDArray[n
         image = image.resize((size[0], size[1]), Image.Resampling.BILINEAR)
     width, height = image.size
     if min(width, height) < side:
-        raise PublishedFilesError(f"'{path}' measures {width} x {height} px, less than the crop of {side} px")
+        raise PublishedFilesError(f"'{path}' measures {width} x {height} px, smaller than the crop of {side} px")
     left, top = round((width - side) / 2), round((height - side) / 2)
     return np.asarray(image.crop((left, top, left + side, top + side)), dtype=np.uint8)

@@ -106,7 +106,7 @@ def _sequences(folder: Path, dataset: str, labels: NDArray[np.int64] | None) -> 
         return video_perturbations(folder, class_folders(folder / kinds[0]) if kinds else (), kinds=kinds)
     kinds = [kind for kind in PERTURBATIONS if (folder / f"{kind}.npy").is_file()]
     if not kinds:
-        raise PublishedFilesError(f"'{folder}' holds none of the sequences of P; unpack the published folder there")
+        raise PublishedFilesError(f"'{folder}' contains none of the sequences of P; unpack the published folder there")
     return cifar_perturbations(folder, 10_000 if labels is None else len(labels), kinds=kinds)
 
 

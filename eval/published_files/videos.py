@@ -44,7 +44,9 @@ def video_perturbations(
             paths += files
             labels += [label] * len(files)
         if not paths or (size is not None and len(paths) != size):
-            raise PublishedFilesError(f"'{folder / stem}' must hold {size or 'some'} sequences, but holds {len(paths)}")
+            raise PublishedFilesError(
+                f"'{folder / stem}' must contain {size or 'some'} sequences, but contains {len(paths)}"
+            )
         frames = num_frames(kind, 224)
         fields = {"perturbation": kind, "difficulty": difficulty}
         load = _whole(paths, frames, read)
@@ -78,7 +80,7 @@ def _whole(paths: list[Path], frames: int, read: Decoder) -> Callable[[int, int]
             sequence = read(path)
             if len(sequence) != frames:
                 raise PublishedFilesError(
-                    f"'{path}' must hold {frames} frames, but holds {len(sequence)}; unpack it again"
+                    f"'{path}' must contain {frames} frames, but contains {len(sequence)}; unpack it again"
                 )
             sequences.append(sequence)
         return np.stack(sequences)

@@ -28,7 +28,7 @@ def column_problem(column: Column, params: Mapping[str, object], data: Evaluatio
         if problem is not None:
             return problem
     elif column.metric == "ce":
-        return "'ce' is of one corruption; write <benchmark>/ce/<corruption>, or <benchmark>/mce for the mean"
+        return "'ce' is the error on one corruption; write <benchmark>/ce/<corruption>, or <benchmark>/mce for the mean"
     normalised_by = benchmark.baseline if _is_normalised(column) else None
     if normalised_by is not None and normalised_by(config, data.dataset, data.data_root) is None:
         return _without_baseline(benchmark, column, data)
@@ -76,7 +76,7 @@ def _detail_problem(benchmark: Benchmark, column: Column, config: Any, data: Eva
         return None
     name, variant = detail_parts(detail)
     if variant and column.is_computed:
-        return f"{column.metric!r} is not of a score, so {detail!r} names none; write {name!r}"
+        return f"{column.metric!r} does not depend on a score, so {detail!r} names none; write {name!r}"
     if variant and not benchmark.variants:
         return f"only fine rows of outlier sets are given per score, so {detail!r} names none; write {name!r}"
     known = benchmark.fine_rows(config, data.side)

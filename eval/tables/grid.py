@@ -28,7 +28,7 @@ MARKS: Final[Mapping[str, str]] = MappingProxyType(
         "mixed": "seeds ran on different devices, precisions or versions",
         "incomplete": "fewer seeds than the sweep wants",
         "generated": "on generated images, not the published files",
-        "imported": "brought in from another suite's results",
+        "imported": "imported from another suite's results",
         "released": "of a released network, not trained here",
         "fewer-sets": "mean without outlier sets that cannot be read",
         "adopted": "of an adopted checkpoint, not trained here",

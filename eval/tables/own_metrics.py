@@ -84,7 +84,7 @@ def _computed(spec: MetricSpec, sets: list[tuple[object, ...]]) -> float:
         raise Undefined(f"failed: {type(error).__name__}: {error}") from error
     value = math.fsum(values) / len(values) if all(map(math.isfinite, values)) else math.nan
     if not math.isfinite(value):
-        raise Undefined(f"gave {values[0]}, which is no finite number")
+        raise Undefined(f"gave {values[0]}, which is not a finite number")
     return value
 
 

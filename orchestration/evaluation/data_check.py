@@ -170,7 +170,7 @@ def _released(name: str, settings: Settings) -> Line:
         return {
             "name": name,
             "state": BROKEN,
-            "detail": f"{released.path(settings.data_root)}: {found.reason}; get it again",
+            "detail": f"{released.path(settings.data_root)}: {found.reason}; download it again",
         }
     return _line(name, f"{len(read_contents(released.path(settings.data_root)).tensors)} tensors", "", found)
 

@@ -123,7 +123,7 @@ def _validation_classes(devkit: Path | None) -> tuple[str, ...]:
     assert devkit is not None
     found = file_hash(devkit, algorithm="md5")
     if found != DEVKIT_MD5:
-        raise ArchiveError(f"{devkit} must have the published MD5 {DEVKIT_MD5}, but has {found}; get it again")
+        raise ArchiveError(f"{devkit} must have the published MD5 {DEVKIT_MD5}, but has {found}; download it again")
     with tempfile.TemporaryDirectory(prefix="dreamgrid-devkit-") as folder:
         (Path(folder) / DEVKIT).symlink_to(devkit.resolve())
         parse_devkit_archive(folder)

@@ -55,9 +55,9 @@ def test_nodes_without_fault_are_one_fine_finding(settings: Settings) -> None:
             "requirements.lock",
         ),
         (
-            {"report": report(storage="what the driver writes is not seen")},
+            {"report": report(storage="does not see what the driver writes")},
             "storage",
-            "is not seen (on a)",
+            "does not see what the driver writes (on a)",
             "mount the folder on every node",
         ),
         ({"report": report(tracking="refuses the host header")}, "tracking", "http://mlflow:5000", "--allowed-hosts"),
@@ -165,7 +165,7 @@ def test_a_node_says_how_the_tracking_server_answers_it(
 def test_a_node_says_that_it_does_not_see_what_the_driver_wrote(tmp_path: Path) -> None:
     said = probe(request_of(tmp_path, tracking_uri="http://127.0.0.1:9"))
 
-    assert said["storage"] == "what the driver writes is not seen"
+    assert said["storage"] == "does not see what the driver writes"
     assert said["tracking"].startswith("does not answer: ")
     assert said["versions"]["no-such-package"] == ""
 

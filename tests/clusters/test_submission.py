@@ -219,7 +219,7 @@ def test_a_cluster_file_is_checked_before_ray_is_asked(
     monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "absent"))
     assert main(["cluster", "up", str(ready)]) == 2
-    assert "a cluster must have a token" in capsys.readouterr().err
+    assert "a cluster needs an authentication token" in capsys.readouterr().err
     monkeypatch.setenv("RAY_AUTH_TOKEN", "t" * 64)
     assert main(["cluster", "up", str(ready)]) == 0
     assert main(["cluster", "down", str(ready)]) == 0

@@ -89,7 +89,7 @@ def _class_fault(spec: DatasetSpec, data_root: Path) -> str:
 def file_contradiction(spec: DatasetSpec, file: DataFile, data_root: Path) -> str:
     """Return what is wrong with one file of a dataset, or ""."""
     path, packed = data_root / file.path, _packed(data_root / file.path)
-    again = f"delete it and get it again with: {spec.fetch_hint(data_root)}"
+    again = f"delete it and fetch it again with: {spec.fetch_hint(data_root)}"
     if file.sha256 or file.md5:
         algorithm, expected = ("sha256", file.sha256) if file.sha256 else ("md5", file.md5)
         found = file_hash(path, algorithm="sha256" if file.sha256 else "md5")
@@ -104,7 +104,7 @@ def file_contradiction(spec: DatasetSpec, file: DataFile, data_root: Path) -> st
     if found != file.packed_md5:
         return f"{packed} must have the published md5 {file.packed_md5}, but has {found}; {again}"
     if file_hash(packed, algorithm="sha256-unzipped") != file_hash(path):
-        return f"{path} must be what {packed.name} packs, but is not; {again}"
+        return f"{path} must match its copy in {packed.name}, but does not; {again}"
     return ""
 
 

@@ -75,7 +75,7 @@ def _read(spec: DatasetSpec, split: SplitName, root: Path) -> Arrays:
         return np.asarray(images), np.asarray(labels, dtype=np.int64)
     if spec.read is None:
         raise DataError(
-            f"dataset {spec.name!r} is stored in folders of images, which are decoded into a cache; it is read through "
+            f"dataset {spec.name!r} is stored in folders of images, which are decoded into a cache; read it with "
             "trainers.datasets.load.shared_split"
         )
     return spec.read(split, root)
@@ -127,7 +127,7 @@ def shared_split(name: str, split: SplitName, data_root: str | Path, cache_dir: 
 def _from_folders(spec: DatasetSpec, split: SplitName, data_root: Path, cache_dir: Path) -> Split:
     if split == "train" and not spec.is_resident:
         raise DataError(
-            f"the {spec.num_train} training images of {spec.name!r} are decoded when needed and are never one array; use "
+            f"the {spec.num_train} training images of {spec.name!r} are decoded on demand and never form one array; use "
             "its test split, or a smaller dataset"
         )
     listing = list_split(spec, split, data_root, cache_dir)
@@ -143,7 +143,7 @@ def _open(folder: Path, split: SplitName) -> Split | None:
     except FileNotFoundError:
         return None
     except (DamagedFileError, OSError, ValueError, EOFError) as error:
-        logger.warning("a kept split is made again: %s", error)
+        logger.warning("rebuilding a cached split: %s", error)
         return None
     return Split(images=images, labels=labels.astype(np.int64), fingerprint=str(facts["fingerprint"]))
 

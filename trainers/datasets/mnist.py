@@ -33,11 +33,11 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     num_dims = data[3]
     start = 4 + 4 * num_dims
     if len(data) < start:
-        raise CorruptData(f"{path} must have a header of {start} bytes, but has {len(data)}; get it again")
+        raise CorruptData(f"{path} must have a header of {start} bytes, but has {len(data)}; download it again")
     shape = struct.unpack(f">{num_dims}I", data[4:start])
     if len(data) - start != int(np.prod(shape)):
         raise CorruptData(
-            f"{path} must contain {shape} bytes after its header, but contains {len(data) - start}; get it again"
+            f"{path} must contain {shape} bytes after its header, but contains {len(data) - start}; download it again"
         )
     return np.frombuffer(data, dtype=np.uint8, offset=start).reshape(shape).copy()
 

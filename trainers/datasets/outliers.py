@@ -121,7 +121,11 @@ def random_images(data_root: Path) -> NDArray[np.uint8]:
     try:
         images = np.load(path, mmap_mode="r", allow_pickle=False)
     except ValueError as error:
-        raise CorruptData(f"{path} must be an array of images, but cannot be read: {error}; get it again") from error
+        raise CorruptData(
+            f"{path} must be an array of images, but cannot be read: {error}; download it again"
+        ) from error
     if images.ndim != 4 or images.shape[1:] != (32, 32, 3) or images.dtype != np.uint8:
-        raise CorruptData(f"{path} must be (M, 32, 32, 3) uint8, but is {images.shape} {images.dtype}; get it again")
+        raise CorruptData(
+            f"{path} must be (M, 32, 32, 3) uint8, but is {images.shape} {images.dtype}; download it again"
+        )
     return np.asarray(images)

@@ -181,10 +181,10 @@ def _classified(found: ImageFolder, splits: tuple[str, str]) -> tuple[ImageFolde
         if name not in filled
     ]
     kinds = {
-        "outside of class folders, so without a class": stray,
+        "images outside of class folders": stray,
         "unreadable": found.unread,
-        "no images by their suffix": found.others,
-        "folders without an image, so no classes": empty,
+        "files without an image suffix": found.others,
+        "folders without images": empty,
     }
     left_out = tuple(f"{found.root}: {len(names)} {what}: {named(names)}" for what, names in kinds.items() if names)
     return ImageFolder(root=found.root, files=inside, unread=found.unread, others=found.others), left_out

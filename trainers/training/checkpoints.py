@@ -285,7 +285,7 @@ class Checkpoints:
             self._storage.write_bytes(name, data)
         except StorageError as error:
             if error.reason == "no-space":
-                raise NoSpace(f"a checkpoint of {len(data) / 2**20:.0f} MiB needs room: {error}") from error
+                raise NoSpace(f"a checkpoint of {len(data) / 2**20:.0f} MiB needs disk space: {error}") from error
             raise
 
     def _named(self, state: State) -> State:
@@ -310,7 +310,7 @@ def _payload(data: bytes, where: str) -> memoryview:
     if stated != found:
         raise CheckpointError(
             f"{where} must have the SHA-256 {stated[:12]}... that it was written with, but has {found[:12]}...: "
-            "it is truncated or changed; delete it, and training goes on from the one before"
+            "it is truncated or changed; delete it, and training continues from the previous one"
         )
     return payload
 

@@ -158,6 +158,6 @@ def _poll(notice: threading.Event, is_leaving: Callable[[], bool], ended: thread
                 notice.set()
                 return
         except Exception:
-            logger.exception("the preemption notice could not be asked; it is not asked again")
+            logger.exception("the preemption notice could not be queried; it is not queried again")
             return
         ended.wait(POLL_S)

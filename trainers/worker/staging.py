@@ -141,7 +141,7 @@ def changed_copies(paths: Sequence[str], source: str, data_root: Path) -> tuple[
     if present and not source:
         raise CorruptData(
             f"{data_root / present[0]} and {len(present) - 1} more must be what was copied from the data source, but have "
-            f"changed since; name the source again ({SOURCE_VARIABLE}), or delete them and get them again"
+            f"changed since; name the source again ({SOURCE_VARIABLE}), or delete them and fetch them again"
         )
     return changed if source else ()
 

@@ -75,12 +75,12 @@ def build_random_images(config: RandomImagesConfig, request: SetRequest) -> Rand
     path = request.data_root / RANDOM_IMAGES_FILE
     if not path.is_file():
         raise MixingSetError(
-            f"mixing set 'random-images-300k' needs {path}, which is absent; put the published file there"
+            f"mixing set 'random-images-300k' needs {path}, which does not exist; put the published file there"
         )
     array = np.load(path, mmap_mode="r", allow_pickle=False)
     if array.dtype != np.uint8 or array.ndim != 4 or array.shape[-1] != 3:
         raise MixingSetError(
-            f"{path} must be an (M, H, W, 3) uint8 array, but is {array.dtype} {array.shape}; fetch it again"
+            f"{path} must be an (M, H, W, 3) uint8 array, but is {array.dtype} {array.shape}; download it again"
         )
     if request.image_size <= 2 * config.padding:
         raise MixingSetError(

@@ -132,7 +132,7 @@ FVIS: Final = MixingSet(
     num_images=4_700,
     build=FvisSource,
     what="Feature visualisations of the first layers of trained networks, one channel each.",
-    source="stands in for the OpenAI Microscope images of the PixMix paper; engine as tensorflow/lucid, channel objective",
+    source="replaces the OpenAI Microscope images of the PixMix paper; engine as tensorflow/lucid, channel objective",
     unstated="networks and layers of the feature visualisations",
 )
 

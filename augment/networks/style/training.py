@@ -150,18 +150,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m augment.networks.style.training", description="Networks of style transfer."
+        prog="python -m augment.networks.style.training",
+        description="Train style-transfer networks, or write a stylised copy of a folder.",
     )
     verbs = parser.add_subparsers(dest="verb", required=True)
     train, stylise = verbs.add_parser("train"), verbs.add_parser("stylise")
     for verb in (train, stylise):
         verb.add_argument("--images", type=Path, required=True, help="folder of images, searched recursively")
-        verb.add_argument("--styles", type=Path, required=True, help="folder of images whose style is taken")
+        verb.add_argument("--styles", type=Path, required=True, help="folder of style images")
         verb.add_argument("--out", type=Path, required=True, help="folder to write to")
         verb.add_argument("--seed", type=int, default=0)
-    train.add_argument("--side", type=int, default=64, help="side of the images trained on, in pixels")
+    train.add_argument("--side", type=int, default=64, help="side of the training images, in pixels")
     train.add_argument("--steps", type=int, default=2000)
-    stylise.add_argument("--side", type=int, default=224, help="side of the images written, in pixels")
+    stylise.add_argument("--side", type=int, default=224, help="side of the output images, in pixels")
     stylise.add_argument("--encoder", type=Path, required=True)
     stylise.add_argument("--decoder", type=Path, required=True)
     return parser

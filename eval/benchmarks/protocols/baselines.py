@@ -138,14 +138,14 @@ def _document(path: Path) -> Mapping[str, Any]:
 def _fault(raw: object) -> str:
     """Return what is wrong with the document of a baseline, or "" where nothing is."""
     if not isinstance(raw, Mapping):
-        return "is empty" if raw is None else f"holds a {type(raw).__name__}"
+        return "is empty" if raw is None else f"contains a {type(raw).__name__}"
     lacking = [name for name in ("what", "source") if name not in raw]
     if lacking:
         return f"lacks {lacking[0]!r}"
     for name, largest in _LARGEST.items():
         values = raw.get(name, {})
         if not isinstance(values, Mapping):
-            return f"its {name} are no mapping"
+            return f"its {name} are not a mapping"
         for kind, found in values.items():
             numbers = found if name == "errors" and isinstance(found, list) else [found]
             wrong = [each for each in numbers if not _is_between(each, largest)]

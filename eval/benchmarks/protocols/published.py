@@ -69,7 +69,7 @@ def classes_in(folder: Path, subject: Subject) -> tuple[str, ...]:
         )
     names = class_folders(folder)
     if len(names) != subject.num_classes:
-        raise EvalError(f"'{folder}' must hold {subject.num_classes} class folders, but holds {len(names)}")
+        raise EvalError(f"'{folder}' must contain {subject.num_classes} class folders, but contains {len(names)}")
     return names
 
 

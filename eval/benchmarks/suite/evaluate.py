@@ -70,7 +70,7 @@ def check_subject(subject: Subject) -> None:
         mistakes.append(f"labels must match the {len(images)} test images, but have the shape {labels.shape}")
     if labels.size and (labels.min() < 0 or labels.max() >= subject.num_classes):
         mistakes.append(
-            f"labels must lie in [0, {subject.num_classes}) for {subject.dataset!r}, but range from {labels.min()} to "
+            f"labels must be in [0, {subject.num_classes}) for {subject.dataset!r}, but range from {labels.min()} to "
             f"{labels.max()}; are these the labels of another dataset?"
         )
     if subject.batch_size < 1:

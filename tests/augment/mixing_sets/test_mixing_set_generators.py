@@ -323,14 +323,14 @@ def test_the_plan_says_what_a_worker_would_refuse_of_a_folder(tmp_path: Path) ->
 
     assert "1 of 1 are: a.svg" in line
     (line,) = missing_set_files(MIXING_SETS["folder"], {"folder": "none"}, tmp_path)
-    assert "none, which is not there" in line
+    assert "none, which does not exist" in line
 
 
 def test_missing_files_are_told_with_the_way_out(tmp_path: Path) -> None:
     cases = {
         "folder": r"needs a folder of images, but .* does not exist; .*set folder=NAME",
         "pixmix-images": r"have 14230 files in fractals/images, but .* has 0; unpack fractals_and_fvis\.tar",
-        "random-images-300k": r"needs .*300K_random_images\.npy, which is absent",
+        "random-images-300k": r"needs .*300K_random_images\.npy, which does not exist",
         "fvis": r"need at least one network, but parents is empty; name trained cells",
     }
     for name, message in cases.items():

@@ -172,7 +172,7 @@ def test_a_request_beyond_the_disk_is_refused(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_array_of_images_is_refused(tmp_path: Path) -> None:
     (tmp_path / "wrong.npy").write_bytes(b"nothing")
-    with pytest.raises(MixingSetError, match=r"is no array of images .* call ensure_mixing_set"):
+    with pytest.raises(MixingSetError, match=r"is not an array of images .* call ensure_mixing_set"):
         open_mixing_set(tmp_path / "wrong.npy")
     np.save(tmp_path / "floats.npy", np.zeros((2, 3, 3, 1)))
     with pytest.raises(MixingSetError, match=r"uint8 array, but .* contains float64"):

@@ -50,7 +50,7 @@ def test_every_kind_of_cluster_has_a_file() -> None:
             "aws.yaml",
             "--dashboard-host=127.0.0.1",
             "--dashboard-host=0.0.0.0",
-            "the dashboard must not listen for the world",
+            "the dashboard must not be public",
         ),
         ("gcp.yaml", "RAY_AUTH_MODE=token ray start --address", "ray start --address", "token authentication"),
         (

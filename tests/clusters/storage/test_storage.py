@@ -43,7 +43,7 @@ def test_a_part_of_an_object_can_be_read(storage: Storage) -> None:
 
 
 def test_reading_what_is_not_there_names_the_path(storage: Storage) -> None:
-    with pytest.raises(MissingObjectError, match=r"no such object.*nothing/here"):
+    with pytest.raises(MissingObjectError, match=r"the object does not exist.*nothing/here"):
         storage.read_bytes("nothing/here")
 
 
@@ -153,7 +153,7 @@ def test_the_preflight_refuses_a_storage_that_overwrites_what_must_be_exclusive(
             self.write_bytes(path, data)
             return True
 
-    with pytest.raises(StorageError, match="refuse to create an object twice"):
+    with pytest.raises(StorageError, match="reject a second creation of an object"):
         check_storage(Careless(tmp_path))
 
 
@@ -216,7 +216,7 @@ def test_an_unknown_kind_of_uri_is_refused_with_the_known_ones(uri: str) -> None
 
 
 def test_a_missing_bucket_is_named(s3_uri: str) -> None:
-    with pytest.raises(StorageError, match="no such bucket"):
+    with pytest.raises(StorageError, match="the bucket does not exist"):
         open_storage("s3://absent-bucket/x").write_bytes("x", b"1")
 
 

@@ -168,9 +168,7 @@ def test_files_of_a_set_that_lost_their_suffix_are_named_in_the_notes(make_subje
             (folder / f"{number}.png").rename(folder / f"{number}.png.part")
     (report,) = evaluate(subject, ood(["folder:mine"], repeats=1))
     assert report.outcome.notes["taken"]["folder:mine"]["of_outliers"] == 20
-    assert report.outcome.notes["left_out"]["folder:mine"].startswith(
-        "10 files are no images by their suffix: 0.png.part"
-    )
+    assert report.outcome.notes["left_out"]["folder:mine"].startswith("10 files have no image suffix: 0.png.part")
 
 
 @pytest.mark.parametrize(("side", "shorter"), [(32, 32), (28, 28), (224, 256)])
@@ -192,7 +190,7 @@ def test_a_folder_without_a_name_is_no_outlier_set(make_subject):
 def test_a_set_against_itself_and_missing_sets_are_refused_together(make_subject):
     subject = make_subject(load_images=library({}))
     (report,) = evaluate(subject, ood(["tiny", "svhn"]))
-    assert "outlier set 'tiny': it holds the classes that 'tiny' is trained on" in report.error
+    assert "outlier set 'tiny': it contains the training classes of 'tiny'" in report.error
     assert "outlier set 'svhn': FileNotFoundError: dataset 'svhn' is not below the data root" in report.error
 
 

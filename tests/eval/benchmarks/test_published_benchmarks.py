@@ -111,7 +111,7 @@ def test_missing_truncated_and_mislabelled_files_are_refused_and_the_rest_still_
     assert "truncated" in run(cifar, "c", kinds=["fog"]).error
     cifar_c(cifar, ["fog"])
     shuffled = dataclasses.replace(cifar, labels=np.roll(LABELS, 1))
-    assert "in another order" in run(shuffled, "c", kinds=["fog"]).error
+    assert "in a different order" in run(shuffled, "c", kinds=["fog"]).error
 
 
 def test_files_that_differ_from_their_published_checksum_are_refused(cifar, monkeypatch):
@@ -214,7 +214,7 @@ def test_imagenet_c_is_normalised_by_alexnet_without_being_asked(make_subject, m
     other = run(subject, "c", kinds=["fog"], severities=[3], preprocessing="reference")
     assert other.outcome.notes["preprocessing"] == "reference"
     shutil.rmtree(subject.data_root / "ImageNet-C" / "fog" / "3" / "n00000000")
-    assert "must hold 8 class folders, but holds 7" in run(subject, "c", kinds=["fog"], severities=[3]).error
+    assert "must contain 8 class folders, but contains 7" in run(subject, "c", kinds=["fog"], severities=[3]).error
 
 
 class Lightest(nn.Module):

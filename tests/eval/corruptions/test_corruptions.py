@@ -142,7 +142,7 @@ def test_an_unknown_kind_names_the_nearest() -> None:
         ({"images": np.zeros((1, 7, 8, 3), dtype=np.uint8)}, "at least 8 x 8 px"),
         ({"images": np.zeros((1, 8, 8, 4), dtype=np.uint8)}, "C = 1 or 3"),
         ({"indices": np.arange(2)}, "indices must be 1 integers"),
-        ({"indices": np.array([-1])}, "must lie in"),
+        ({"indices": np.array([-1])}, "must be in"),
         ({"severity": 6}, "must be one of 1, 2, 3, 4, 5, but got 6"),
         ({"fingerprint": ""}, "a fingerprint is needed"),
         ({"seed": -1}, "a seed must be between"),

@@ -67,11 +67,11 @@ def test_what_goes_out_comes_back_in_as_it_was_within_its_rounding(suite, outcom
     [
         ("torchuncertainty", "", "did you mean 'torch-uncertainty'"),
         ("robustbench", "{", "must be a JSON document"),
-        ("robustbench", "[]", "must hold one JSON object"),
+        ("robustbench", "[]", "must contain one JSON object"),
         ("robustbench", '{"clean_acc": "many"}', "must be a number, but is 'many'"),
         ("robustbench", '{"clean_acc": "101"}', "rate between 0 and 1"),
-        ("robustbench", '{"name": "x"}', "holds no number"),
-        ("openood", "a,b\n1,2\n", "holds no number"),
+        ("robustbench", '{"name": "x"}', "contains no number"),
+        ("openood", "a,b\n1,2\n", "contains no number"),
         ("torch-uncertainty", "test/cls/Acc\nnan\n", "rate between 0 and 1"),
     ],
 )
@@ -238,18 +238,18 @@ def test_the_unit_that_is_given_counts():
     [
         ("dataset,AUROC\nsvhn,91\nsvhn,92\n", r"\['svhn'\] are in several lines"),
         ("dataset,AUROC\ntin,91\nTIN,92\n", r"\['tin', 'TIN'\] are in several lines"),
-        ("dataset,AUROC\n,91\n", "line 1 below the head names none"),
+        ("dataset,AUROC\n,91\n", "line 1 below the header names none"),
         ("dataset,AUROC\nsvhn,91,92\n", "more cells than the head"),
         ("dataset,AUROC,AUROC\nsvhn,91,92\n", r"\['AUROC'\] are named twice"),
         ("dataset,AUROC\nsvhn,91 ± x\n", "must be a number, but is '91 ± x'"),
         ("dataset,AUROC\nsvhn,91 ± -1\n", "must be a rate"),
-        ("dataset,AUROC\nnearood,91\n", r"holds no number .* nearood \(the mean of other lines\)"),
+        ("dataset,AUROC\nnearood,91\n", r"contains no number .* nearood \(the mean of other lines\)"),
         ("dataset;AUROC\nsvhn;87,19\n", "is '87,19'; write it with a decimal point"),
         ("dataset,AUROC\nsvhn,87.19(33)\n", "may mean its last digits"),
         ("dataset,AUROC\nsvhn,8_7\n", "must be a number, but is '8_7'"),
         ("postprocessor,dataset,AUROC\nmsp,svhn,91\nebo,mnist,92\n", "its column 'postprocessor' has msp, ebo"),
         ("dataset,AUROC\nsvhn," + 140_000 * "9" + "\n", "must be a CSV file"),
-        ("", "holds no number"),
+        ("", "contains no number"),
     ],
 )
 def test_nothing_in_a_file_is_guessed(text, message):

@@ -92,9 +92,9 @@ def test_rms_agrees_with_a_naive_computation_and_stays_in_the_unit_interval(pair
 def test_calibration_refuses_fewer_predictions_than_a_bin_and_confidences_that_are_none():
     with pytest.raises(ValueError, match="at least 100 predictions"):
         calibration.rms_calibration_error(np.full(99, 0.5), np.ones(99, bool))
-    with pytest.raises(ValueError, match=r"must lie in \[0, 1\]"):
+    with pytest.raises(ValueError, match=r"must be in \[0, 1\]"):
         calibration.rms_calibration_error(np.full(100, 1.5), np.ones(100, bool))
-    with pytest.raises(ValueError, match=r"must lie in \[0, 1\]"):
+    with pytest.raises(ValueError, match=r"must be in \[0, 1\]"):
         calibration.expected_calibration_error(np.full(100, np.nan), np.ones(100, bool))
     with pytest.raises(ValueError, match="one length"):
         calibration.rms_calibration_error(np.full(100, 0.5), np.ones(99, bool))

@@ -48,7 +48,7 @@ def test_cifar_c_is_cut_into_its_severities(cifar_c: Path) -> None:
     assert sets[2].load(0, 1)[0, 0, 0, 0] == 100
     assert np.array_equal(sets[0].labels, LABELS)
     assert len(sets[0]) == 6
-    with pytest.raises(ValueError, match=r"rows must lie in 0\.\.6"):
+    with pytest.raises(ValueError, match=r"rows must be in 0\.\.6"):
         sets[0].load(0, 7)
 
 
@@ -64,27 +64,27 @@ def test_missing_files_are_named_all_at_once(cifar_c: Path) -> None:
 def test_truncated_files_are_refused(cifar_c: Path) -> None:
     path = cifar_c / "fog.npy"
     path.write_bytes(path.read_bytes()[:-1000])
-    with pytest.raises(PublishedFilesError, match="is truncated or no array"):
+    with pytest.raises(PublishedFilesError, match="is truncated or not an array"):
         cifar_corruptions(cifar_c, LABELS, kinds=KINDS)
 
 
 def test_files_of_another_shape_are_refused(cifar_c: Path) -> None:
     np.save(cifar_c / "fog.npy", np.zeros((29, 32, 32, 3), dtype=np.uint8))
     with pytest.raises(
-        PublishedFilesError, match=r"must hold uint8 of shape \(30, 32, 32, 3\), but holds uint8 of \(29"
+        PublishedFilesError, match=r"must contain uint8 of shape \(30, 32, 32, 3\), but contains uint8 of \(29"
     ):
         cifar_corruptions(cifar_c, LABELS, kinds=KINDS)
 
 
 def test_labels_in_another_order_are_told_from_other_labels(cifar_c: Path) -> None:
     np.save(cifar_c / "labels.npy", np.repeat(LABELS, 5))
-    with pytest.raises(PublishedFilesError, match="they are in another order"):
+    with pytest.raises(PublishedFilesError, match="they are in a different order"):
         cifar_corruptions(cifar_c, LABELS, kinds=KINDS)
     np.save(cifar_c / "labels.npy", np.tile(LABELS, 5) + 1)
-    with pytest.raises(PublishedFilesError, match=r"first at 0 \(4 instead of 3\): they are others"):
+    with pytest.raises(PublishedFilesError, match=r"first at 0 \(4 instead of 3\): they are different labels"):
         cifar_corruptions(cifar_c, LABELS, kinds=KINDS)
     np.save(cifar_c / "labels.npy", np.tile(LABELS, 4))
-    with pytest.raises(PublishedFilesError, match="30 labels, but holds 24"):
+    with pytest.raises(PublishedFilesError, match="30 labels, but contains 24"):
         cifar_corruptions(cifar_c, LABELS, kinds=KINDS)
 
 
@@ -129,7 +129,7 @@ def test_mnist_c_is_read_per_corruption(tmp_path: Path) -> None:
     (one,) = mnist_corruptions(tmp_path, LABELS, kinds=("fog",))
     assert one.load(0, 2).shape == (2, 28, 28, 1)
     assert one.fields == {"corruption": "fog", "severity": 1}
-    with pytest.raises(PublishedFilesError, match="they are others"):
+    with pytest.raises(PublishedFilesError, match="they are different labels"):
         mnist_corruptions(tmp_path, LABELS[::-1] + 1, kinds=("fog",))
 
 
@@ -168,7 +168,7 @@ def test_folders_with_missing_classes_severities_or_images_are_refused(
         corrupted_folders(tmp_path, ("n01", "n09"), kinds=("fog",), severities=(3,))
     with monkeypatch.context() as published:
         published.setattr(folders, "images_per_set", lambda folder: 5)
-        with pytest.raises(PublishedFilesError, match="must hold 5 images, but holds 4"):
+        with pytest.raises(PublishedFilesError, match="must contain 5 images, but contains 4"):
             corrupted_folders(tmp_path, ("n01", "n02"), kinds=("fog",), severities=(3,))
     (tmp_path / "fog" / "3" / "n01" / "0.png").write_bytes(b"\x89PNG")
     (one,) = corrupted_folders(tmp_path, ("n01", "n02"), kinds=("fog",), severities=(3,), side=56)
@@ -184,7 +184,7 @@ def test_the_reference_preprocessing_resizes_before_the_crop(tmp_path: Path) -> 
     expected = np.asarray(Compose([Resize(64), CenterCrop(56)])(image))
     assert np.array_equal(read_image(tmp_path / "one.png", 56, "reference"), expected)
     assert np.array_equal(read_image(tmp_path / "one.png", 56, "as-stored"), np.asarray(CenterCrop(56)(image)))
-    with pytest.raises(PublishedFilesError, match="less than the crop of 224 px"):
+    with pytest.raises(PublishedFilesError, match="smaller than the crop of 224 px"):
         read_image(tmp_path / "one.png", 224, "as-stored")
 
 
@@ -217,8 +217,8 @@ def test_videos_need_a_decoder_and_whole_sequences(tmp_path: Path, monkeypatch: 
     (short,) = video_perturbations(
         tmp_path, ("n01",), kinds=("tilt",), decoder=lambda _: np.zeros((5, 8, 8, 3), dtype=np.uint8)
     )
-    with pytest.raises(PublishedFilesError, match="must hold 31 frames, but holds 5"):
+    with pytest.raises(PublishedFilesError, match="must contain 31 frames, but contains 5"):
         short.load(0, 1)
     monkeypatch.setattr(videos, "images_per_set", lambda folder: 7)
-    with pytest.raises(PublishedFilesError, match="must hold 7 sequences, but holds 1"):
+    with pytest.raises(PublishedFilesError, match="must contain 7 sequences, but contains 1"):
         video_perturbations(tmp_path, ("n01",), kinds=("tilt",), decoder=lambda _: np.zeros(1))

@@ -160,7 +160,7 @@ def test_an_imported_row_stands_beside_ours_with_its_mark_its_spread_and_no_rank
     for form in ("markdown", "latex", "csv", "html", "json"):
         text = render(table, form)  # type: ignore[arg-type]
         assert "Theirs" in text
-        assert ("imported" if form == "csv" else "brought in from another suite") in text
+        assert ("imported" if form == "csv" else "imported from another suite") in text
     assert json.loads(render(table, "json"))["entries"][1][0]["n"] is None
 
 

@@ -102,7 +102,7 @@ def test_a_refused_benchmark_is_missing_and_the_others_are_there(
     printed = capsys.readouterr().out
     assert "missing: c: " in printed
     assert "only for ['cifar-10', 'cifar-100', 'imagenet', 'tiny-imagenet']" in printed
-    assert "outlier set 'digits': it holds the classes that 'digits' is trained on" in printed
+    assert "outlier set 'digits': it contains the training classes of 'digits'" in printed
     assert "outlier set 'svhn'" in printed
     assert "Clean Error" in printed
     assert "limited to 100 of 355 images" in printed

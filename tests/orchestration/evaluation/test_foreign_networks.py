@@ -194,7 +194,7 @@ def test_an_average_in_the_file_is_told_and_taken_by_name(
     [
         (["--normalize", "imagnet"], "the name of a usual one, but got 'imagnet'"),
         (["--normalize", "0.5"], "a mean and a std"),
-        (["--state-dict", "ema"], "must be among those of the file: top, but got 'ema'"),
+        (["--state-dict", "ema"], "must be in the file: top, but got 'ema'"),
     ],
 )
 def test_a_bad_option_is_one_message(

@@ -87,7 +87,7 @@ def test_files_that_are_what_the_published_ones_pack_have_the_key_that_was_plann
     _write_idx(tmp_path, 2)  # the packed files stay
     changed = dataset_content(spec, tmp_path)
     assert changed.state == "own"
-    assert "must be what train-images-idx3-ubyte.gz packs" in changed.reason
+    assert "must match its copy in train-images-idx3-ubyte.gz" in changed.reason
     assert contradiction(spec, tmp_path) == changed.reason
 
 

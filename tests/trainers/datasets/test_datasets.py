@@ -77,7 +77,7 @@ def test_changed_byte_names_the_file_and_the_way_out(data_root: Path, tmp_path: 
     changed[100] ^= 1
     path.write_bytes(changed)
     with pytest.raises(
-        CorruptData, match=r"t10k-labels-idx1-ubyte must have the published sha256 .* get it again with"
+        CorruptData, match=r"t10k-labels-idx1-ubyte must have the published sha256 .* fetch it again with"
     ):
         load_split("mnist", "test", tmp_path)
 

@@ -160,7 +160,7 @@ def test_test_images_are_decoded_once_and_training_images_never_become_an_array(
     assert split.images.shape == (6, 16, 16, 3)
     monkeypatch.setattr("augment.files.decode.decode_image", lambda *_, **__: pytest.fail("decoded again"))
     assert shared_split("imagenet", "test", root, root / "cache").fingerprint == split.fingerprint
-    with pytest.raises(DataError, match="are decoded when needed"):
+    with pytest.raises(DataError, match="are decoded on demand"):
         shared_split("imagenet", "train", root, root / "cache")
     with pytest.raises(DataError, match="is stored in folders"):
         load_split("imagenet", "test", root)

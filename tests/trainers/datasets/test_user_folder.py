@@ -59,8 +59,8 @@ def test_what_is_no_class_and_no_image_is_named(pets: Path) -> None:
     found = dataset_for(f"folder:{pets}@16")
     assert (found.num_classes, found.num_train, found.num_test) == (2, 23, 7)
     assert found.left_out == (
-        f"{pets}: 2 no images by their suffix: test/cat/000.png.part, train/cat/000.png.part",
-        f"{pets}: 2 folders without an image, so no classes: train/fox, test/fox",
+        f"{pets}: 2 files without an image suffix: test/cat/000.png.part, train/cat/000.png.part",
+        f"{pets}: 2 folders without images: train/fox, test/fox",
     )
 
 
@@ -220,7 +220,7 @@ def test_stray_images_have_no_class_and_are_named(pets: Path) -> None:
     user_folder._LOOKS.clear()
     found = dataset_for(f"folder:{pets}@16")
     assert found.identity == clean.identity
-    assert found.left_out == (f"{pets}: 1 outside of class folders, so without a class: train/montage.png",)
+    assert found.left_out == (f"{pets}: 1 images outside of class folders: train/montage.png",)
     assert len(shared_split(found.name, "train", "nowhere", pets.parent / "cache")) == 24
 
 

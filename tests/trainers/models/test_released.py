@@ -206,7 +206,7 @@ def test_file_that_changes_after_it_was_first_read_is_refused(file: Path, tmp_pa
 
 def test_published_hashes_are_compared(file: Path, tmp_path: Path) -> None:
     for wrong in (dataclasses.replace(SMALL, sha256="0676ba61"), dataclasses.replace(SMALL, md5="0" * 32)):
-        with pytest.raises(CorruptData, match="get it again"):
+        with pytest.raises(CorruptData, match="download it again"):
             load_released(wrong, classifier(), dataset=dataset_for("digits"), data_root=tmp_path / "data")
 
 
@@ -234,7 +234,8 @@ def test_a_released_file_that_states_another_normalisation_than_the_published_on
     weights = {**network().state_dict(), "mu": torch.zeros(1), "sigma": torch.ones(1)}
     write_release(file, weights)
     with pytest.raises(
-        CheckpointError, match=r"its file says mean 0, std 1 \(none\).*say in the row .*normalize: 'none'"
+        CheckpointError,
+        match=r"its file states mean 0, std 1 \(none\).*name the right one in the row: normalize: 'none'",
     ):
         load_released(SMALL, classifier(), dataset=dataset_for("digits"), data_root=tmp_path / "data")
 
@@ -265,7 +266,7 @@ def test_fetching_knows_what_is_there_and_what_has_no_address(
     file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert fetch(SMALL, tmp_path / "data") == file
-    with pytest.raises(DataError, match=r"no address of its own: download it from https://drive"):
+    with pytest.raises(DataError, match=r"no download address: download it from https://drive"):
         fetch(CHECKPOINTS["pixmix-cifar-100"], tmp_path)
     assert main(["nobody", "--data-root", str(tmp_path)]) == 2
     assert main(["--data-root", str(tmp_path)]) == 0

@@ -26,7 +26,7 @@ def fetch(released: ReleasedCheckpoint, data_root: Path) -> Path:
     path = released.path(data_root)
     if not path.is_file():
         if not released.is_direct:
-            raise DataError(f"{released.name!r} has no address of its own: {released.how_to_get(data_root)}")
+            raise DataError(f"{released.name!r} has no download address: {released.how_to_get(data_root)}")
         _download(released, path)
     verified_sha256(released, path)
     return path
@@ -49,9 +49,9 @@ def _download(released: ReleasedCheckpoint, path: Path) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Fetch the networks named on the command line, or list them all; return the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m trainers.models.released.fetch", description="Get released networks."
+        prog="python -m trainers.models.released.fetch", description="Download released networks."
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="a released network; none lists them")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="a released network; without a name, list them all")
     parser.add_argument("--data-root", default="data", type=Path, help="folder of datasets and released files")
     options = parser.parse_args(arguments)
     for name, each in CHECKPOINTS.items() if not options.names else ():

@@ -278,7 +278,7 @@ def check_fits(released: ReleasedCheckpoint, *, method: str, dataset: str, model
     wrong = [f"{what} {its!r}, not {the_row!r}" for what, its, the_row in pairs if its != the_row]
     if wrong:
         raise ImpossibleJob(
-            f"released checkpoint {released.name!r} is of {' and of '.join(wrong)}; put it in a row that says so"
+            f"released checkpoint {released.name!r} is of {' and of '.join(wrong)}; put it in a row that matches"
         )
 
 

@@ -55,8 +55,8 @@ def _published(released: ReleasedCheckpoint, stated: Normalisation | None, datas
     published = Normalisation(mean=mean, std=std, source="as published with the weights")
     if stated is not None and stated.values != published.values:
         raise CheckpointError(
-            f"released checkpoint {released.name!r} must have the normalisation that is known of it, {published.values}, but its "
-            f"file says {stated}; say in the row which one holds: normalize: {stated.option!r}"
+            f"released checkpoint {released.name!r} must have its published normalisation, {published.values}, but its "
+            f"file states {stated}; name the right one in the row: normalize: {stated.option!r}"
         )
     return published
 
@@ -69,14 +69,14 @@ def verified_sha256(released: ReleasedCheckpoint, path: Path) -> str:
     expected = released.sha256 or (kept.read_text().split()[0] if kept.is_file() else digest)
     if not digest.startswith(expected):
         raise CorruptData(
-            f"{path} must have the SHA-256 {expected}, but has {digest}; delete it (and {kept.name}) and get it again: "
+            f"{path} must have the SHA-256 {expected}, but has {digest}; delete it (and {kept.name}) and download it again: "
             f"{released.address}"
         )
     if released.md5:
         with path.open("rb") as handle:
             found = hashlib.file_digest(handle, "md5").hexdigest()
         if found != released.md5:
-            raise CorruptData(f"{path} must have the MD5 {released.md5}, but has {found}; get it again")
+            raise CorruptData(f"{path} must have the MD5 {released.md5}, but has {found}; download it again")
     if not kept.is_file():
         _record(kept, f"{digest}  {path.name}\n")
     return digest

@@ -125,7 +125,7 @@ def _read_restricted(path: Path) -> Any:
             )
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(
-            f"{path} must be a whole file of torch.save whose tensors can be read without running code, but is none or damaged; "
+            f"{path} must be an intact file of torch.save whose tensors can be read without running code, but is not; "
             "load it where it was written and save the network's state_dict() alone"
         ) from error
 

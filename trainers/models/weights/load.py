@@ -97,9 +97,7 @@ def _chosen(copies: Sequence[Copy], choice: str | None) -> Copy:
         ]
         if len(found) == 1:
             return found[0]
-        raise CheckpointError(
-            f"the weights that are asked for must be among those of the file: {labels}, but got {choice!r}"
-        )
+        raise CheckpointError(f"the requested weights must be in the file: {labels}, but got {choice!r}")
     raw = [copy for copy in copies if not copy.is_average]
     if len(copies) == 1 or len(raw) == 1:
         return copies[0] if len(copies) == 1 else raw[0]

@@ -116,7 +116,7 @@ FRACTALS: Final = MixingSet(
     num_images=14_230,
     build=FractalsSource,
     what="Colour iterated function systems, fractal flames and escape-time images, filtered for structure.",
-    source="stands in for the hand-picked images of the PixMix paper, which have no generator",
+    source="replaces the hand-picked images of the PixMix paper, which have no published generator",
     unstated="the hand-picked fractals (generated ones here)",
     kernels=(*pixels.WARM_UP, *flames.WARM_UP, *escape_time.WARM_UP),
 )

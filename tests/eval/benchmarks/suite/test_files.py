@@ -49,12 +49,12 @@ def test_files_that_are_there_are_not_missing(tmp_path, monkeypatch):
         (
             "lines",
             np.zeros((10, *SIDE), np.uint8),
-            "must hold uint8 of 20 times (32, 32, 3), but holds uint8 of (10, 32, 32, 3)",
+            "must contain uint8 of 20 times (32, 32, 3), but contains uint8 of (10, 32, 32, 3)",
         ),
-        ("lines", np.zeros((20, *SIDE), np.float32), "but holds float32 of (20, 32, 32, 3)"),
-        ("lines", np.array([{}]), "is truncated or no array"),
-        ("labels", np.zeros(4, np.int64), "must hold 20 whole numbers, but holds int64 of (4,)"),
-        ("labels", np.zeros(20), "must hold 20 whole numbers, but holds float64 of (20,)"),
+        ("lines", np.zeros((20, *SIDE), np.float32), "but contains float32 of (20, 32, 32, 3)"),
+        ("lines", np.array([{}]), "is truncated or not an array"),
+        ("labels", np.zeros(4, np.int64), "must contain 20 whole numbers, but contains int64 of (4,)"),
+        ("labels", np.zeros(20), "must contain 20 whole numbers, but contains float64 of (20,)"),
     ],
 )
 def test_arrays_that_do_not_fit_are_named_before_anything_runs(name, array, said, tmp_path, monkeypatch):
@@ -63,7 +63,7 @@ def test_arrays_that_do_not_fit_are_named_before_anything_runs(name, array, said
     write_cifar_bar(tmp_path / "CIFAR-10-C-Bar", np.arange(4) % 10, ["lines", "ripple"])
     np.save(tmp_path / "CIFAR-10-C-Bar" / f"{name}.npy", array)
     (line,) = missing_files("cbar", {"kinds": ["lines", "ripple"]}, "cifar-10", tmp_path)
-    assert f"{name}.npy {said}" in line or f"{name}.npy must hold uint8 of 20 times (32, 32, 3), {said}" in line
+    assert f"{name}.npy {said}" in line or f"{name}.npy must contain uint8 of 20 times (32, 32, 3), {said}" in line
     assert "make_cifar10_c_bar.py" in line
 
 
@@ -74,7 +74,7 @@ def test_an_array_that_is_cut_short_is_named_before_anything_runs(tmp_path, monk
         path = tmp_path / "CIFAR-10-C-Bar" / f"{name}.npy"
         path.write_bytes(path.read_bytes()[:1000])
     (line,) = missing_files("cbar", {"kinds": ["lines", "ripple"]}, "cifar-10", tmp_path)
-    assert "lines.npy is truncated or no array" in line
+    assert "lines.npy is truncated or not an array" in line
     assert "and 1 more do not fit" in line
 
 

@@ -221,9 +221,9 @@ def test_an_outlier_set_under_two_names_is_refused(second: str, tmp_path: Path) 
     [
         ("a: [", "cannot be read: while parsing a flow node"),
         ("", "but is empty"),
-        ("- 1", "but holds a list"),
+        ("- 1", "but contains a list"),
         ("what: w", "lacks 'source'"),
-        ("what: w\nsource: s\nerrors: 3", "its errors are no mapping"),
+        ("what: w\nsource: s\nerrors: 3", "its errors are not a mapping"),
         ("what: w\nsource: s\nerrors: {fog: [10, 20, 30, 40, 50]}", "errors of fog must be from 0 to 1, and one is 10"),
         ("what: w\nsource: s\nerrors: {fog: [.nan]}", "and one is nan"),
         ("what: w\nsource: s\nflip_rates: {snow: -0.1}", "flip_rates of snow must be from 0 to 1, and one is -0.1"),
@@ -246,7 +246,7 @@ def test_a_copy_of_an_outlier_set_is_evaluated_and_named(tmp_path: Path, caplog:
     (tmp_path / "copy" / "._0.png").write_bytes(b"x")
     found = files_identity("ood", {"sets": ["folder:mine", "folder:copy"]}, "cifar-10", tmp_path)
     assert found["folder:mine"] == found["folder:copy"]
-    assert "'folder:copy' has the same images as 'folder:mine', so they weigh twice" in caplog.text
+    assert "'folder:copy' has the same images as 'folder:mine', so they count twice" in caplog.text
 
 
 def test_parameters_with_and_without_defaults_have_one_identity() -> None:

@@ -232,7 +232,7 @@ def test_which_of_several_is_meant_must_be_said() -> None:
     ):
         found(file)
     assert is_same(found(file, "student").weights, weights())
-    with pytest.raises(CheckpointError, match=r"must be among those of the file: best, student, but got 'last'"):
+    with pytest.raises(CheckpointError, match=r"must be in the file: best, student, but got 'last'"):
         found(file, "last")
 
 

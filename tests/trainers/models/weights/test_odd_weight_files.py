@@ -159,8 +159,8 @@ FILES: dict[str, tuple[bytes, str]] = {
     "torchscript": (archive("m/constants.pkl", "m/code/a.py", "m/data.pkl"), "a TorchScript archive"),
     "numpy": (arrays(), "an archive of NumPy arrays"),
     "zip": (archive("photos/cat.png"), "an archive of other things"),
-    "text": (b"hello\n" * 20, "is none or damaged"),
-    "pickle": (pickle.dumps({"a": 3}), "is none or damaged"),
+    "text": (b"hello\n" * 20, "must be an intact file of torch.save"),
+    "pickle": (pickle.dumps({"a": 3}), "must be an intact file of torch.save"),
     "number": (saved(7), "but contains one int"),
     "optimiser": (saved({"optimizer": {"state": {}}, "epoch": 3}), "contains optimizer, epoch"),
 }
