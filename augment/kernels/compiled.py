@@ -128,6 +128,12 @@ def warm(calls: Iterable[WarmUp], *, report: Callable[[str], None] | None = None
     return time.monotonic() - started
 
 
+def warm_ups_of(functions: Iterable[Callable[..., Any]]) -> tuple[WarmUp, ...]:
+    """Return the warm-up calls in the files of some functions, each once; a file without kernels has none."""
+    files = dict.fromkeys(sys.modules[function.__module__] for function in functions)
+    return tuple(dict.fromkeys(call for file in files for call in getattr(file, "WARM_UP", ())))
+
+
 def _warm_up(call: WarmUp, report: Callable[[str], None] | None) -> None:
     started, before = time.monotonic(), num_compiled()
     call()

@@ -40,6 +40,7 @@ class Kind(Generic[T]):
         type: Dataclass of the descriptions. A field `name` is the name that counts; a field `code` is filled in with what
             identifies the code of a plug-in.
         builtin: The built-in ones by name.
+        is_pattern: Whether a name is one of a family of built-in ones ("wrn-40-6"), which no package may take either.
         error: Makes the exception of the package.
     """
 
@@ -48,6 +49,7 @@ class Kind(Generic[T]):
     type: type[T]
     builtin: Mapping[str, T]
     error: Callable[[str], Exception]
+    is_pattern: Callable[[str], bool] = lambda name: False
 
     def find(self, name: str, *, where: str = "") -> T:
         """Return the thing of a name; `where` is added to the name in the message.
@@ -74,7 +76,7 @@ class Kind(Generic[T]):
         for point in metadata.entry_points(group=self.group):
             value = self._loaded(point)
             name = str(getattr(value, "name", point.name))
-            if name in self.builtin or name in found:
+            if name in self.builtin or name in found or self.is_pattern(name):
                 raise self.error(
                     f"the name {name!r} of entry point {point.name!r} of {self.group} ({point.value}) is taken; rename it there"
                 )

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from augment.kernels.compiled import WarmUp
+from augment.kernels.compiled import WarmUp, warm_ups_of
 from eval.corruptions import fields, gaussian, operators, taps
-from eval.corruptions.c import colour, edges, elastic, glass, noise, weather
-from eval.corruptions.cbar import marks, warps, waves
+from eval.corruptions.c import edges
+from eval.corruptions.families import FAMILIES
 from eval.corruptions.mnist import thin_edges
 
-CORRUPTION_KERNELS: Final[tuple[WarmUp, ...]] = tuple(
-    call
-    for module in (
-        *(fields, noise, gaussian, operators, taps, glass, colour, weather, elastic, edges, thin_edges),
-        *(warps, marks, waves),
-    )
-    for call in module.WARM_UP
+CORRUPTION_KERNELS: Final[tuple[WarmUp, ...]] = (
+    *(call for module in (fields, gaussian, operators, taps, edges, thin_edges) for call in module.WARM_UP),
+    *warm_ups_of(each.run for family in FAMILIES.values() for each in family.kinds.values()),
 )
+"""Those that several corruptions share, and those in the files of corruptions."""

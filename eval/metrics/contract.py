@@ -1,7 +1,7 @@
 """What a metric is: a pure function over predictions, with what a table must know of it.
 
-An installed package adds its own under the entry points `dreamgrid.metrics`; such a metric gives `compute`, and is computed from
-the predictions that are kept of an evaluation. The built-in ones are computed by the benchmarks themselves.
+A metric that gives `compute` is computed from the predictions that are kept of an evaluation; one of an installed package, under
+the entry points `dreamgrid.metrics`, must. The others are computed by the benchmarks that name them in `metrics`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class MetricSpec:
         min_samples: Predictions of one set below which it is undefined.
         of: What `compute` takes.
         compute: Kept predictions of one set -> the value on it; a benchmark's value is the mean over its sets. None for what is
-            built in.
+            what benchmarks compute themselves.
         code: What identifies the code of a plug-in, filled in by the look-up; None for what is built in.
     """
 

@@ -45,7 +45,7 @@ def metric_for(name: str) -> MetricSpec:
 
 @cache
 def own_metrics() -> Mapping[str, MetricSpec]:
-    """Return the metrics that installed packages add; looked for once in a process.
+    """Return the metrics that give `compute`: built-in ones, and those that installed packages add; looked for once in a process.
 
     Raises:
         EvalError: If an entry point cannot be loaded, is no `MetricSpec`, gives no `compute`, or bears a name that is taken.
@@ -54,4 +54,4 @@ def own_metrics() -> Mapping[str, MetricSpec]:
     lacking = [name for name, spec in found.items() if spec.compute is None]
     if lacking:
         raise EvalError(f"metric {lacking[0]!r} of an installed package must give `compute`; add it there")
-    return found
+    return {name: spec for name, spec in METRICS.items() if spec.compute is not None} | found

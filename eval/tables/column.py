@@ -84,8 +84,10 @@ class Column:
 
     @property
     def is_computed(self) -> bool:
-        """Whether its metric is an installed package's, computed from kept predictions, and not one that its benchmark yields."""
-        return self.metric not in METRICS and self.metric not in benchmark_for(self.benchmark).metrics
+        """Whether its metric is computed from kept predictions, and is not one that its benchmark yields."""
+        known = METRICS.get(self.metric)
+        gives_compute = known is None or known.compute is not None
+        return gives_compute and self.metric not in benchmark_for(self.benchmark).metrics
 
     def of_row(self, detail: str | None) -> Column:
         """Return the column of a fine row, or of the whole benchmark."""

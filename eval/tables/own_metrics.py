@@ -1,4 +1,4 @@
-"""Metrics of installed packages: their values from the predictions that are kept of an evaluation, without evaluating again.
+"""Metrics that give `compute`: their values from the predictions that are kept of an evaluation, without evaluating again.
 
 As with the built-in metrics, the value of a fine row is the mean over its sets (the severities of a corruption), and the value of
 a benchmark the mean over its fine rows; outlier sets face the test images in the same subsets, one outlier to five test images.
@@ -35,7 +35,7 @@ def kept_of(benchmark: Benchmark) -> frozenset[Kept]:
 
 
 def metrics_for(benchmark: Benchmark) -> dict[str, MetricSpec]:
-    """Return the metrics of installed packages that can be computed from what a benchmark keeps."""
+    """Return the metrics that give `compute` and can be computed from what a benchmark keeps."""
     kept = kept_of(benchmark)
     return {name: spec for name, spec in own_metrics().items() if spec.of in kept}
 

@@ -12,8 +12,8 @@ from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.resolved import ResolvedSweep
 from orchestration.errors import InputError, Mistake, command
 from orchestration.planning.checkpoints import unusable_checkpoints
-from orchestration.planning.failures import COUNTED, REPEATABLE
 from orchestration.planning.missing_data import missing_data, missing_of_benchmarks
+from orchestration.planning.retry_policy import COUNTED, REPEATABLE
 from orchestration.store.contract import AttemptRecord, CellResult, ResultsStore
 
 ATTEMPTS_BEFORE_SET_ASIDE = 3

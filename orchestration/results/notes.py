@@ -71,7 +71,7 @@ def computed_notes(columns: Sequence[Column]) -> tuple[str, ...]:
         f"{label}: metric {spec.name!r} of {code['distribution'] or 'an installed package'} {code['version']} "
         f"({code['source'][:19]}), computed from kept predictions."
         for label, spec in specs.items()
-        for code in [spec.code or {"distribution": "", "version": "", "source": ""}]
+        if (code := spec.code) is not None
     )
 
 

@@ -38,6 +38,10 @@ DATASETS: Final[Mapping[str, DatasetSpec]] = {
     "places365": PLACES365,
 }
 
+DATASET_KIND: Final = Kind(
+    what="dataset", group="dreamgrid.datasets", type=DatasetSpec, builtin=DATASETS, error=UnknownName
+)
+
 
 def dataset_for(name: str) -> DatasetSpec:
     """Return a dataset's description: built in, a user's "folder:PATH[@SIZE]", or installed under the entry point group.
@@ -60,8 +64,7 @@ def dataset_for(name: str) -> DatasetSpec:
 def added_datasets() -> dict[str, DatasetSpec]:
     """Return the datasets of installed packages; the code that describes and reads one is part of its identity."""
     found = {}
-    kind = Kind(what="dataset", group="dreamgrid.datasets", type=DatasetSpec, builtin=DATASETS, error=UnknownName)
-    for name, spec in kind.added().items():
+    for name, spec in DATASET_KIND.added().items():
         assert spec.code is not None
         codes = [dict(spec.code), *(code_of(point, None, UnknownName) for point in readers_of(name))]
         digest = hashlib.sha256(json.dumps(codes, sort_keys=True).encode()).hexdigest()

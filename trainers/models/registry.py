@@ -40,6 +40,15 @@ FAMILIES: Final[Mapping[str, Callable[[str], ModelSpec | None]]] = {
 }
 """Pattern of names -> what gives the model of such a name, and None for other names."""
 
+MODEL_KIND: Final = Kind(
+    what="model",
+    group="dreamgrid.models",
+    type=ModelSpec,
+    builtin=MODELS,
+    error=UnknownName,
+    is_pattern=lambda name: any(named(name) is not None for named in FAMILIES.values()),
+)
+
 
 def model_for(name: str) -> ModelSpec:
     """Return the description of a model by its name.
@@ -53,7 +62,7 @@ def model_for(name: str) -> ModelSpec:
     for named in FAMILIES.values():
         if (found := named(name)) is not None:
             return found
-    added = Kind(what="model", group="dreamgrid.models", type=ModelSpec, builtin=MODELS, error=UnknownName).added()
+    added = MODEL_KIND.added()
     if name in added:
         return added[name]
     if name.startswith(TORCHVISION_PREFIX):

@@ -6,19 +6,19 @@ import sys
 from typing import Final
 
 from augment.kernels import counters, geometry, mixings, operations
-from augment.kernels.compiled import WarmUp, num_compiled, warm
+from augment.kernels.compiled import WarmUp, num_compiled, warm, warm_ups_of
 from augment.kernels.sources import cache_root
 from augment.mixing_sets.registry import MIXING_SET_KERNELS
 from augment.registry import METHODS
 from eval.corruptions.kernels import CORRUPTION_KERNELS
-from eval.perturbations.p import geometric
+from eval.perturbations.p.registry import PERTURBATIONS
 
 KERNELS: Final[tuple[WarmUp, ...]] = (
     *(call for module in (counters, operations, mixings, geometry) for call in module.WARM_UP),
     *dict.fromkeys(call for method in METHODS.values() for call in method.kernels),
     *MIXING_SET_KERNELS,
     *CORRUPTION_KERNELS,
-    *geometric.WARM_UP,
+    *warm_ups_of(each.run for each in PERTURBATIONS.values()),
 )
 """All that there are, which a test checks."""
 

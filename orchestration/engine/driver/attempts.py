@@ -19,7 +19,7 @@ from orchestration.engine.groups.mailbox import Event
 from orchestration.engine.observer import RunObserver
 from orchestration.engine.options import RunOptions
 from orchestration.engine.schedule import ScheduleState
-from orchestration.planning.failures import COUNTED, Retry, Stop, classify, decide
+from orchestration.planning.retry_policy import COUNTED, Retry, Stop, classify, decide
 from orchestration.store.contract import ErrorClass
 from trainers.job import JobResult
 from trainers.worker.failure import RankFailure

@@ -10,7 +10,7 @@ from orchestration.engine.groups.mailbox import Event
 from orchestration.engine.observer import RunObserver
 from orchestration.engine.options import RunOptions
 from orchestration.engine.schedule import ScheduleState
-from orchestration.planning.failures import classify
+from orchestration.planning.retry_policy import classify
 
 if TYPE_CHECKING:
     from orchestration.engine.groups.group import GroupPool

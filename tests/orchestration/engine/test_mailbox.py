@@ -9,7 +9,7 @@ import pytest
 
 from orchestration.engine.groups import mailbox as mailbox_module
 from orchestration.engine.groups.mailbox import Mailbox
-from orchestration.planning.failures import classify
+from orchestration.planning.retry_policy import classify
 from trainers.errors import JobPreempted
 from trainers.job import Delivery
 from trainers.worker.failure import RankFailure, describe_failure

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from orchestration.planning.failures import COUNTED, classify
+from orchestration.planning.retry_policy import COUNTED, classify
 from trainers.errors import JobPreempted, TrainingError
 from trainers.job import JobRequest, JobResult
 from trainers.training.group import OneWorker

@@ -1,4 +1,4 @@
-"""What a failure was, and what follows from it. Pure: nothing here touches a cluster or a store."""
+"""The retry policy: what a failure was, and what follows from it. Pure: nothing here touches a cluster or a store."""
 
 from __future__ import annotations
 

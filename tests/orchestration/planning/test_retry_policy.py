@@ -6,7 +6,7 @@ import errno
 
 import pytest
 
-from orchestration.planning.failures import Retry, Skip, Stop, classify, decide
+from orchestration.planning.retry_policy import Retry, Skip, Stop, classify, decide
 from trainers.errors import CorruptData, NonFiniteLoss, NoSpace
 from trainers.worker.failure import RankFailure, describe_failure
 
