@@ -66,20 +66,20 @@ def folder_hash(found: ImageFolder, *, cache: Path | None = None) -> str:
     return remembered(found.root, found.files, lambda: _folder_hash(found, whole), cache)
 
 
-def file_hash(path: Path, *, algorithm: Algorithm = "sha256", cache: Path | None = None) -> str:
+def file_hash(path: Path, *, algorithm: Algorithm = "sha256") -> str:
     """Return the SHA-256 of a file's bytes, or the MD5 that is published of many, remembered like that of a folder.
 
     Raises:
         ImageFolderError: If it cannot be read.
     """
     facts = _facts_of(path, path.name)
-    return remembered(path, [facts], lambda: _whole_digest(path, algorithm), cache, algorithm)
+    return remembered(path, [facts], lambda: _whole_digest(path, algorithm), kind=algorithm)
 
 
-def named_files_hash(root: Path, names: Sequence[str], *, cache: Path | None = None) -> str:
+def named_files_hash(root: Path, names: Sequence[str]) -> str:
     """Return the hash of files that are no images, as `folder_hash` returns that of images."""
     files = [_facts_of(root / name, name) for name in sorted(names)]
-    return folder_hash(ImageFolder(root=root, files=tuple(files), unread=()), cache=cache)
+    return folder_hash(ImageFolder(root=root, files=tuple(files), unread=()))
 
 
 def content_of(folder: Path, part: str) -> str:

@@ -104,15 +104,6 @@ class ImageFolder:
         """Names of images that are in no sub-folder, so that they have no class."""
         return tuple(file.name for file in self.files if "/" not in file.name)
 
-    def by_class(self) -> dict[str, int]:
-        """Return sub-folder -> number of images in it, at any depth."""
-        counts: dict[str, int] = {}
-        for file in self.files:
-            kind, slash, _ = file.name.partition("/")
-            if slash:
-                counts[kind] = counts.get(kind, 0) + 1
-        return counts
-
 
 def is_hidden(name: str) -> bool:
     """Return whether a file or folder of this name is left out of every walk."""

@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal
 
@@ -24,7 +24,7 @@ _OTHERS: Final[Mapping[str, Mapping[Action, str]]] = {
 }
 
 
-def launch(action: Action, path: Path, *, arguments: Sequence[str] = ()) -> int:
+def launch(action: Action, path: Path) -> int:
     """Run `ray up` or `ray down` on a launcher file and return its exit code.
 
     Raises:
@@ -34,7 +34,7 @@ def launch(action: Action, path: Path, *, arguments: Sequence[str] = ()) -> int:
     _check_is_launcher(action, path)
     if action == "up":
         _check_ready(path)
-    command = [sys.executable, "-m", "ray.scripts.scripts", action, "--yes", str(path), *arguments]
+    command = [sys.executable, "-m", "ray.scripts.scripts", action, "--yes", str(path)]
     return subprocess.run(command, check=False).returncode
 
 

@@ -13,7 +13,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from augment.kernels.counters import SampleKeys, integers, normals, stream_id, uniforms
+from augment.kernels.counters import SampleKeys, integers, stream_id, uniforms
 
 SCALES: Final = (28, 32, 64, 224)
 """Image sides for which a benchmark fixes parameters."""
@@ -50,10 +50,6 @@ class Draws:
     def uniforms(self, slots: int, purpose: str) -> NDArray[np.float64]:
         """Return uniform draws in [0, 1), (N, slots)."""
         return uniforms(self._keys(), slots, stream=self._stream(purpose))
-
-    def normals(self, slots: int, purpose: str) -> NDArray[np.float64]:
-        """Return standard normal draws, (N, slots)."""
-        return normals(self._keys(), slots, stream=self._stream(purpose))
 
     def integers(self, slots: int, high: int, purpose: str) -> NDArray[np.int64]:
         """Return uniform integers in [0, high), (N, slots)."""

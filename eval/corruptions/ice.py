@@ -32,6 +32,7 @@ ICE_IDENTITY: Final = "procedural-ice-1"
 """Generator and semantics version: raised by hand whenever the ice changes."""
 
 _ICE_SHAPE: Final = (360, 540)
+_NEEDLES: Final = 360
 
 
 def frost_identity(data_root: Path | None) -> Identified:
@@ -94,9 +95,9 @@ def _ice(number: int) -> NDArray[np.uint8]:
     return np.asarray((dark + (light - dark) * relief[:, :, None] ** 0.9).astype(np.uint8))
 
 
-def _needles(draws: Draws, height: int, width: int, count: int = 360) -> NDArray[np.float64]:
+def _needles(draws: Draws, height: int, width: int) -> NDArray[np.float64]:
     """Return thin bright strokes that fan out from a few seeds, (height, width) in [0, 1]."""
-    canvas = np.zeros((height, width))
+    count, canvas = _NEEDLES, np.zeros((height, width))
     uniform = draws.uniforms(4 * count + 24, "needles")[0]
     seeds = uniform[4 * count :].reshape(12, 2) * (height, width)
     for which, turn, reach, start in uniform[: 4 * count].reshape(count, 4):

@@ -17,6 +17,8 @@ from eval.perturbations.frames import perturb
 MARGIN: Final = 4
 LABEL_WIDTH: Final = 190
 _FINGERPRINT: Final = "contact-sheet"
+_SHOWN: Final[tuple[int, ...]] = (1, 3, 5)
+"""Severities next to the clean image; a family with one severity has one."""
 
 
 def corruption_sheet(
@@ -24,7 +26,6 @@ def corruption_sheet(
     family: str,
     kinds: Sequence[str],
     *,
-    severities: Sequence[int] = (1, 3, 5),
     tile: int = 96,
     frost: FrostImages | None = None,
 ) -> NDArray[np.uint8]:
@@ -34,12 +35,11 @@ def corruption_sheet(
         image: (H, W, C) uint8.
         family: Key of `FAMILIES`.
         kinds: Rows.
-        severities: Columns after the clean image; a family with one severity has one.
         tile: Side that images are enlarged to (nearest pixel) or shrunk to.
         frost: Images for `frost`.
     """
     known = family_named(family).severities
-    levels = [level for level in severities if level in known] or list(known)
+    levels = [level for level in _SHOWN if level in known] or list(known)
     rows = []
     for kind in kinds:
         made = [

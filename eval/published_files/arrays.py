@@ -54,7 +54,7 @@ def cifar_corruptions(
 
 
 def cifar_perturbations(
-    folder: Path, num_images: int, *, kinds: Sequence[str], difficulty: int = 1, check: Thoroughness = "sizes"
+    folder: Path, num_images: int, *, kinds: Sequence[str], difficulty: int = 1
 ) -> list[PublishedSet]:
     """Return the sequences of CIFAR-P, one set per perturbation; they carry no labels.
 
@@ -70,7 +70,7 @@ def cifar_perturbations(
     sets = []
     for kind, stem in stems.items():
         frames = num_frames(kind, _IMAGE[0])
-        array = _open(folder / f"{stem}.npy", (num_images, frames, *_IMAGE), check)
+        array = _open(folder / f"{stem}.npy", (num_images, frames, *_IMAGE), "sizes")
         fields = {"perturbation": kind, "difficulty": difficulty}
         unknown = np.full(num_images, -1, dtype=np.int64)
         sets.append(PublishedSet(fields=fields, labels=unknown, load=_rows(array, 0, num_images), frames=frames))

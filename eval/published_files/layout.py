@@ -1,7 +1,7 @@
 """What the published files of harder images are called, how large they are, how to get them, and their checksums.
 
-The checksums and the classes of ImageNet-R are in `published.json`. Sources: the Zenodo records that the collections name, and
-the data loaders of TensorFlow Datasets and torch-uncertainty, which state the checksums.
+The collections, their checksums and the classes of ImageNet-R are in `published.json`. Sources: the Zenodo records that the
+collections name, and the data loaders of TensorFlow Datasets and torch-uncertainty, which state the checksums.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+import msgspec
 
 from eval.errors import EvalError
 
@@ -26,8 +28,6 @@ FILE_MD5: Final[Mapping[str, Mapping[str, str]]] = _PUBLISHED["files"]
 
 RENDITION_CLASSES: Final[tuple[int, ...]] = tuple(_PUBLISHED["imagenet-r classes"])
 """The 200 classes of ImageNet-R among the 1000, in the order of their sorted folders."""
-
-_CIFAR_IMAGE: Final = (32, 32, 3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,106 +55,9 @@ class Collection:
     classes: int | None = None
 
 
-_ALL: Final = (
-    Collection(
-        name="CIFAR-10-C",
-        dataset="cifar-10",
-        family="c",
-        source="unpack CIFAR-10-C.tar of Zenodo record 2535967 there",
-        image=_CIFAR_IMAGE,
-        per_image=5,
-    ),
-    Collection(
-        name="CIFAR-100-C",
-        dataset="cifar-100",
-        family="c",
-        source="unpack CIFAR-100-C.tar of Zenodo record 3555552 there",
-        image=_CIFAR_IMAGE,
-        per_image=5,
-    ),
-    Collection(
-        name="CIFAR-10-C-Bar",
-        dataset="cifar-10",
-        family="cbar",
-        source="write them with make_cifar10_c_bar.py of facebookresearch/augmentation-corruption",
-        image=_CIFAR_IMAGE,
-        per_image=5,
-    ),
-    Collection(
-        name="CIFAR-100-C-Bar",
-        dataset="cifar-100",
-        family="cbar",
-        source="no files of it are published; use the benchmark 'cbar-generated'",
-        image=_CIFAR_IMAGE,
-        per_image=5,
-    ),
-    Collection(
-        name="CIFAR-10-P",
-        dataset="cifar-10",
-        family="p",
-        source="get the folder that the README of hendrycks/robustness links to",
-        image=_CIFAR_IMAGE,
-    ),
-    Collection(
-        name="CIFAR-100-P",
-        dataset="cifar-100",
-        family="p",
-        source="get the folder that the README of hendrycks/robustness links to",
-        image=_CIFAR_IMAGE,
-    ),
-    Collection(
-        name="mnist_c",
-        dataset="mnist",
-        family="mnist-c",
-        source="unpack mnist_c.zip of Zenodo record 3239543 there",
-        archives=("mnist_c.zip",),
-        image=(28, 28, 1),
-    ),
-    Collection(
-        name="ImageNet-C",
-        dataset="imagenet",
-        family="c",
-        source="unpack blur, digital, noise and weather.tar of Zenodo record 2235448 there",
-        archives=("blur.tar", "digital.tar", "noise.tar", "weather.tar", "extra.tar"),
-        images_per_set=50_000,
-        classes=1000,
-    ),
-    Collection(
-        name="ImageNet-C-Bar",
-        dataset="imagenet",
-        family="cbar",
-        source="unpack dl.fbaipublicfiles.com/inc_bar/imagenet_c_bar.tar.gz there",
-        images_per_set=50_000,
-        classes=1000,
-    ),
-    Collection(
-        name="ImageNet-P",
-        dataset="imagenet",
-        family="p",
-        source="unpack the archives of Zenodo record 3565846 there",
-        images_per_set=50_000,
-    ),
-    Collection(
-        name="imagenet-r",
-        dataset="imagenet",
-        family="r",
-        source="unpack people.eecs.berkeley.edu/~hendrycks/imagenet-r.tar there",
-        archives=("imagenet-r.tar",),
-        images_per_set=30_000,
-        classes=200,
-    ),
-    Collection(
-        name="Tiny-ImageNet-C",
-        dataset="tiny-imagenet",
-        family="c",
-        source="unpack Tiny-ImageNet-C.tar of Zenodo record 2536630 there",
-        archives=("Tiny-ImageNet-C.tar", "Tiny-ImageNet-C-extra.tar"),
-        images_per_set=10_000,
-        classes=200,
-    ),
-)
-
-COLLECTIONS: Final[Mapping[str, Collection]] = {each.name: each for each in _ALL}
+COLLECTIONS: Final[Mapping[str, Collection]] = {
+    each.name: each for each in msgspec.convert(_PUBLISHED["collections"], tuple[Collection, ...])
+}
 """Folder in the data root -> the collection."""
 
 _BY_FAMILY: Final = {(each.dataset, each.family): each for each in COLLECTIONS.values()}

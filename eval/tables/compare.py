@@ -78,7 +78,7 @@ def compare(table: Table, published: PublishedTable, recipe_of: RecipeOf, *, alp
     return replace(table, entries=entries, notes=(*table.notes, *_notes(table, published, recipe_of)))
 
 
-def against_baseline(table: Table, baseline: str, *, alpha: float = ALPHA) -> Table:
+def against_baseline(table: Table, baseline: str) -> Table:
     """Return the table with a paired-by-seed test of every row against the baseline row, Holm-corrected over the whole table.
 
     Entries with fewer than three seeds in common with the baseline are not tested and get no mark, nor are those of which
@@ -105,7 +105,7 @@ def against_baseline(table: Table, baseline: str, *, alpha: float = ALPHA) -> Ta
             difference=test.difference,
             n=test.n,
             adjusted_p=adjusted[place],
-            outcome=_outcome(test.difference, adjusted[place], table.columns[place[1]], alpha),
+            outcome=_outcome(test.difference, adjusted[place], table.columns[place[1]], ALPHA),
         )
         for place, test in found.items()
     }
@@ -116,7 +116,7 @@ def against_baseline(table: Table, baseline: str, *, alpha: float = ALPHA) -> Ta
     notes = []
     if tests:
         notes.append(
-            f"⁺ better, ⁻ worse than {baseline}: paired by seed, Holm-corrected over the table, level {alpha:g}."
+            f"⁺ better, ⁻ worse than {baseline}: paired by seed, Holm-corrected over the table, level {ALPHA:g}."
         )
     if has_too_few:
         notes.append(f"Differences from {baseline} are tested from {FEWEST_TESTED} common seeds on.")

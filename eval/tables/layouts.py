@@ -21,8 +21,6 @@ def metric_table(
     rows: Sequence[str],
     columns: Sequence[Column],
     observations: Iterable[Observation],
-    *,
-    corner: str = "Method",
 ) -> Table:
     """Return a table of rows by metrics; the best is sought in each column.
 
@@ -32,7 +30,7 @@ def metric_table(
     specs = tuple(column_spec(column) for column in columns)
     found = _Found.of(observations)
     entries, undefined = found.at([[(row, "", spec.column) for spec in specs] for row in rows])
-    return Table(title=title, corner=corner, rows=tuple(rows), columns=specs, entries=entries, undefined=undefined)
+    return Table(title=title, corner="Method", rows=tuple(rows), columns=specs, entries=entries, undefined=undefined)
 
 
 def pair_grid(
@@ -83,8 +81,6 @@ def set_table(
     across: Sequence[str],
     columns: Sequence[Column],
     observations: Iterable[Observation],
-    *,
-    corner: str = "Outlier set",
 ) -> Table:
     """Return fine rows down and the sweep's rows across, once per metric; the best is sought in each row and metric.
 
@@ -108,7 +104,7 @@ def set_table(
     )
     return Table(
         title=title,
-        corner=corner,
+        corner="Outlier set",
         rows=tuple(details),
         columns=specs,
         entries=entries,

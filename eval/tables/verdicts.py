@@ -66,7 +66,7 @@ def tolerance_for(column: Column) -> Tolerance:
     return table.get(f"{column.benchmark}/{column.metric}") or table[column.metric]
 
 
-def alpha_of_look(planned_looks: int, alpha: float = ALPHA) -> float:
+def alpha_of_look(planned_looks: int) -> float:
     """Return the level of each look where seeds are added until a verdict is reached (Bonferroni over the planned looks).
 
     Raises:
@@ -74,7 +74,7 @@ def alpha_of_look(planned_looks: int, alpha: float = ALPHA) -> float:
     """
     if planned_looks < 1:
         raise ValueError(f"at least one look must be planned, but got {planned_looks}")
-    return alpha / planned_looks
+    return ALPHA / planned_looks
 
 
 def evaluate_values(

@@ -113,10 +113,6 @@ class ScheduleState:
             if not self._missing[key]:
                 self._enqueue(candidate)
 
-    def candidate(self, key: str) -> Candidate:
-        """Return a cell as it was last queued."""
-        return self._candidates[key]
-
     def started(self, key: str, group: str, placement: Placement | None = None) -> None:
         """Note that a cell runs on a group; `placement` if the group is new."""
         candidate = self._candidates[key]

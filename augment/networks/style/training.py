@@ -59,7 +59,6 @@ def train_style_network(
     steps: int,
     seed: int = 0,
     widths: Sequence[int] = WIDTHS,
-    lr: float = 2e-3,
 ) -> PublishedStyleNetwork:
     """Train encoder and decoder: images must come back, and stylised ones must keep the features they were drawn from.
 
@@ -69,10 +68,9 @@ def train_style_network(
         steps: Steps of Adam on 16 images each.
         seed: Seed of the weights and of the batches.
         widths: Channels at each resolution; each is twice the one before.
-        lr: Learning rate.
     """
     network = new_network(widths, shard_generator(StepKeys(seed, 0, 0), "style-training-weights"))
-    optimiser = torch.optim.Adam(network.parameters(), lr=lr)
+    optimiser = torch.optim.Adam(network.parameters(), lr=2e-3)
     for step in range(steps):
         draws = step_uniforms(StepKeys(seed, step, 0), 2 * BATCH, stream="style-training")
         loss = style_loss(network, _batch(images, draws[:BATCH]), _batch(styles, draws[BATCH:]))
@@ -90,14 +88,7 @@ def save(network: PublishedStyleNetwork, folder: Path) -> None:
 
 
 def stylise_folder(
-    network: PublishedStyleNetwork,
-    images: Path,
-    styles: Path,
-    out: Path,
-    *,
-    side: int,
-    alpha: float = 1.0,
-    seed: int = 0,
+    network: PublishedStyleNetwork, images: Path, styles: Path, out: Path, *, side: int, seed: int = 0
 ) -> int:
     """Redraw every image of a folder, middle square, as a PNG of the same name in `out`; return their number.
 
@@ -115,8 +106,7 @@ def stylise_folder(
                 continue
             content = network.encode(_tensor(middle_square(image, side)))
             style = network.encode(_tensor(middle_square(paintings.image(int(number))[0], side)))
-            target_features = adaptive_instance_norm(content, style)
-            drawn = network.decode(alpha * target_features + (1.0 - alpha) * content, side, side)[0].clamp(0.0, 1.0)
+            drawn = network.decode(adaptive_instance_norm(content, style), side, side)[0].clamp(0.0, 1.0)
             target.parent.mkdir(parents=True, exist_ok=True)
             pixels = drawn.mul(255).round().byte().permute(1, 2, 0).numpy()
             partial = target.with_suffix(".part")

@@ -98,12 +98,6 @@ class Driver:
         """Failed attempts so far."""
         return self._recorder.attempts
 
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing is left to start and nothing runs."""
-        with self._lock:
-            return not self._attempts.running and (self.halt is not None or isinstance(next_cell(self.state), Finished))
-
     def prestart(self) -> None:
         """Start the groups that the first cells will need, so that their start-up overlaps with everything else."""
         with self._lock:

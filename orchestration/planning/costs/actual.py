@@ -25,25 +25,19 @@ def ledger(
     cells: Iterable[ResolvedCell | PlannedCell],
     results: Mapping[str, CellResult],
     catalogue: Catalogue,
-    *,
-    machine: str = DEFAULT_MACHINE,
 ) -> dict[str, Any]:
     """Return actual device-seconds of recorded cells and reports next to the estimate from counted operations.
 
     Args:
         cells: The cells of a sweep; equal ones count once.
         results: Train key -> what is recorded.
-        machine: Machine of the price file that the estimate is for.
 
     Returns:
         "machine", "cells" (recorded ones), "train_s" and "evaluation_s" with "actual" and "estimate", "ratio": actual over
         estimate of all together, or None where nothing is recorded; and "unknown": a line for each network whose operations are
         unknown. What such a network took is in "actual" and left out of the ratio.
-
-    Raises:
-        InputError: If the price file has no such machine.
     """
-    priced, model = read_machine(machine), CostModel(catalogue.data_root)
+    priced, model = read_machine(DEFAULT_MACHINE), CostModel(catalogue.data_root)
     configs: dict[str, JobConfig] = {}
     requests: dict[str, dict[str, BenchmarkRequest]] = {}
     for cell in cells:
@@ -68,13 +62,10 @@ def ledger(
     return _balance(priced, len(configs), train, evaluation, names)
 
 
-def cell_ledger(result: CellResult, *, machine: str = DEFAULT_MACHINE) -> dict[str, Any] | None:
+def cell_ledger(result: CellResult) -> dict[str, Any] | None:
     """Return the ledger of one recorded cell by itself, as `ledger` does for a sweep.
 
     No sweep says here which benchmarks count: all recorded ones do, by the forward passes that were recorded.
-
-    Args:
-        machine: Machine of the price file that the estimate is for.
 
     Returns:
         None where the record names a dataset that is not known here.
@@ -83,7 +74,7 @@ def cell_ledger(result: CellResult, *, machine: str = DEFAULT_MACHINE) -> dict[s
     dataset = DATASETS.get(str(config.get("dataset", "")))
     if dataset is None:
         return None
-    priced, model = read_machine(machine), str(config.get("model", ""))
+    priced, model = read_machine(DEFAULT_MACHINE), str(config.get("model", ""))
     recipe = config.get("recipe")
     precision = str(recipe.get("precision", "")) if isinstance(recipe, Mapping) else ""
     flops, per_image = (
