@@ -7,6 +7,7 @@ no training, workers from zero, an idle timeout longer than a node's start, toke
 from __future__ import annotations
 
 import copy
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ import yaml
 from jsonschema import Draft7Validator
 from jsonschema.exceptions import ValidationError
 
-from clusters.cluster_files.schemas import SPEC_BY_KIND
 from clusters.errors import ManifestError
 
 MIN_IDLE_TIMEOUT_S: Final = 300
@@ -25,6 +25,9 @@ MAX_FILE_BYTES: Final = 1_000_000
 _SECRET: Final = re.compile(
     r"AKIA[0-9A-Z]{16}|-----BEGIN [A-Z ]*PRIVATE KEY|(?i:secret_access_key|aws_session_token)\s*[:=]\s*\S{8,}"
 )
+
+_KUBERAY: Final[dict[str, Any]] = json.loads(Path(__file__).with_name("kuberay.json").read_text(encoding="utf-8"))
+"""JSON Schemas of what KubeRay's objects may say, by their kind; the file names their source."""
 
 Where = tuple[str | int, ...]
 
@@ -97,7 +100,7 @@ def _problems(document: Any, path: Path) -> Iterator[Problem]:
     if "available_node_types" in document or "cluster_name" in document:
         yield from _launcher_schema(document)
         yield from _launcher_rules(document)
-    elif document.get("kind") in SPEC_BY_KIND:
+    elif document.get("kind") in ("RayCluster", "RayJob"):
         yield from _ray_object(document)
     elif "services" in document:
         yield from _compose_rules(document)
@@ -166,7 +169,7 @@ def _idle(seconds: float) -> tuple[str, str, str]:
 
 
 def _ray_object(document: Mapping[str, Any]) -> Iterator[Problem]:
-    for error in Draft7Validator(SPEC_BY_KIND[document["kind"]]).iter_errors(document.get("spec") or {}):
+    for error in Draft7Validator({"$ref": f"#/{document['kind']}", **_KUBERAY}).iter_errors(document.get("spec") or {}):
         where = ("spec", *error.absolute_path)
         yield where, f"a {document['kind']} must follow its schema", error.message, "correct the field or remove it"
     base: Where = ("spec", "rayClusterSpec") if document["kind"] == "RayJob" else ("spec",)
