@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 _MIB: Final = 1 << 20
 _TRANSFER_ATTEMPTS: Final = 4
-_PAGE_SIZE: Final = 1000
+PAGE_SIZE: Final = 1000
 _MISSING: Final = frozenset({"404", "NoSuchKey", "NotFound"})
 _REASONS: Final[dict[str, tuple[Reason, str]]] = {
     "NoSuchBucket": ("missing", "the bucket does not exist"),
@@ -49,11 +49,15 @@ _REASONS: Final[dict[str, tuple[Reason, str]]] = {
 
 
 class S3Storage(Storage):
-    """Objects under a prefix of a bucket. Every call is retried by the client with backoff before it fails."""
+    """Objects under a prefix of a bucket. Every call is retried by the client with backoff before it fails.
+
+    Args:
+        client: A client of S3; None for one that threads of this process share.
+    """
 
     is_remote = True
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, client: Any = None) -> None:
         bucket, _, prefix = uri.removeprefix("s3://").strip("/").partition("/")
         if not bucket:
             raise StorageError("invalid", uri, "an s3:// storage must name a bucket")
@@ -61,7 +65,7 @@ class S3Storage(Storage):
             raise StorageError("invalid", uri, "an s3:// storage must have no '?' and no '#' in its prefix")
         self._bucket = bucket
         self._prefix = f"{prefix}/" if prefix else ""
-        self._lazy_client: Any = None
+        self._lazy_client = client
 
     @property
     def uri(self) -> str:
@@ -161,7 +165,7 @@ class S3Storage(Storage):
     def _pages(self, folder: str, **options: str) -> Iterator[Any]:
         pages = self._client.get_paginator("list_objects_v2")
         yield from pages.paginate(
-            Bucket=self._bucket, Prefix=self._folder_key(folder), PaginationConfig={"PageSize": _PAGE_SIZE}, **options
+            Bucket=self._bucket, Prefix=self._folder_key(folder), PaginationConfig={"PageSize": PAGE_SIZE}, **options
         )
 
     def _was_ours(self, error: Any, path: str, data: bytes) -> bool:

@@ -21,9 +21,9 @@ from orchestration.store.format.records import VERSION, ArraysFile, decode_repor
 from orchestration.store.index import Index, RawCell
 from orchestration.store.parallel import both, each
 
-_INDEX_FROM: Final = 50
+INDEX_FROM: Final = 50
 """Cells that were read from small files before a segment is written for them."""
-_INDEX_FROM_REMOTE: Final = 8
+INDEX_FROM_REMOTE: Final = 8
 """The same where each small file is a request."""
 _FEW: Final = 64
 """Cells of an object store that are listed one by one; for more of them one listing of everything is cheaper."""
@@ -220,7 +220,7 @@ class Reader:
 
     def _compact(self, fresh: Mapping[str, tuple[str, RawCell]]) -> None:
         """The index is a convenience: a store that may only be read, or is full, works without."""
-        if len(fresh) >= (_INDEX_FROM_REMOTE if self._storage.is_remote else _INDEX_FROM):
+        if len(fresh) >= (INDEX_FROM_REMOTE if self._storage.is_remote else INDEX_FROM):
             try:
                 self._index.add(fresh)
             except StorageError:

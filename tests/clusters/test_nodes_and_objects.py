@@ -63,7 +63,7 @@ class Network:
     def __init__(self, nodes: int, cache: Path) -> None:
         self._name = f"dg{os.getpid()}"
         self._nodes = range(1, nodes + 1)
-        self._cache = cache
+        self.cache = cache
 
     @property
     def head(self) -> list[str]:
@@ -72,7 +72,7 @@ class Network:
 
     def node(self, number: int, folder: Path) -> list[str]:
         """Words before a command that is to run on a node, from 1, with a cache and a folder of Ray of its own."""
-        return ["ip", "netns", "exec", f"{self._name}-{number}", *private_folders(self._cache, folder)]
+        return ["ip", "netns", "exec", f"{self._name}-{number}", *private_folders(self.cache, folder)]
 
     def address(self, number: int) -> str:
         """The address of a node, from 1."""
@@ -156,7 +156,7 @@ class Apart:
 @pytest.fixture(scope="module")
 def apart(network: Any, clusters_of: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apart]:
     """A head without CPUs, two nodes with one CPU each, and an S3-compatible server on the head."""
-    cache = network._cache
+    cache = network.cache
     environment = {
         **PLANTED,
         "AWS_ACCESS_KEY_ID": "writer",

@@ -6,9 +6,10 @@ untrained residual network, whose visualisations need no training.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +52,18 @@ class FvisSetConfig:
             )
 
 
+T = TypeVar("T")
+
+
+def choose_units(units: Sequence[T], number: int, seed: int) -> tuple[T, ...]:
+    """Return what an image shows: every unit once in a random order, then random pairs."""
+    order = permutation(seed, number // len(units), len(units), stream="fvis/units")
+    unit = units[order[number % len(units)]]
+    if number < len(units):
+        return (unit,)
+    return (unit, units[order[(number + 1) % len(units)]])
+
+
 class FvisSource:
     """Visualises units block by block: the images of a block are optimised together, whatever part of it is asked for."""
 
@@ -87,17 +100,10 @@ class FvisSource:
 
     def _visualise(self, network: nn.Module, units: tuple[Unit, ...], indices: NDArray[np.int64]) -> NDArray[np.uint8]:
         config = FvisConfig(steps=self._config.steps, lr=self._config.lr)
-        chosen = [self._choose(units, int(index) // len(self._networks)) for index in indices]
+        seed, networks = self._request.seed, len(self._networks)
+        chosen = [choose_units(units, int(index) // networks, seed) for index in indices]
         keys = SampleKeys(self._request.seed, 0, indices)
         return visualise(network, chosen, keys, side=self._request.image_size, config=config)
-
-    def _choose(self, units: tuple[Unit, ...], number: int) -> tuple[Unit, ...]:
-        """Return every unit once in a random order, then random pairs."""
-        order = permutation(self._request.seed, number // len(units), len(units), stream="fvis/units")
-        unit = units[order[number % len(units)]]
-        if number < len(units):
-            return (unit,)
-        return (unit, units[order[(number + 1) % len(units)]])
 
     @cached_property
     def _networks(self) -> list[tuple[nn.Module, tuple[Unit, ...]]]:

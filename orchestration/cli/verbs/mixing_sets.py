@@ -177,7 +177,7 @@ def _ensure_set(
         params=values,
         cache_dir=settings.cache_dir,
         data_root=settings.data_root,
-        progress=_telling(name),
+        progress=progress_lines(name),
         models=models,
     )
 
@@ -190,17 +190,17 @@ def _whole_key(parent: str, settings: Settings) -> str:
     return find_cell(parent, open_existing_store(settings.storage))
 
 
-def _telling(name: str) -> Callable[[int, int], None]:
-    """Return a function that tells of progress on stderr, a line every few seconds."""
-    last = time.monotonic()
+def progress_lines(name: str, clock: Callable[[], float] = time.monotonic) -> Callable[[int, int], None]:
+    """Return a function that reports progress on stderr, a line every few seconds."""
+    last = clock()
 
-    def tell_progress(done: int, total: int) -> None:
+    def report(done: int, total: int) -> None:
         nonlocal last
-        if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
-            last = time.monotonic()
+        if clock() - last >= SECONDS_BETWEEN_LINES:
+            last = clock()
             echo_err(f"mixing set '{name}': {done} of {total} images")
 
-    return tell_progress
+    return report
 
 
 def _assignments(texts: list[str]) -> dict[str, Any]:

@@ -69,7 +69,7 @@ class Driver:
             canary=options.canary and len(self._cells) > 1,
         )
         self._groups = GroupLifecycle(
-            pool, self.state, options, observer, keeps_groups=keeps_groups, clock=lambda: self._clock(), halt=self._halt
+            pool, self.state, options, observer, keeps_groups=keeps_groups, clock=clock, halt=self._halt
         )
         self._attempts = Attempts(
             self._cells,
@@ -79,7 +79,7 @@ class Driver:
             leases=self.leases,
             observer=observer,
             options=options,
-            clock=lambda: self._clock(),
+            clock=clock,
             halt=self._halt,
         )
 

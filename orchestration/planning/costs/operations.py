@@ -104,17 +104,18 @@ def _training_passes(method: str) -> float:
 
 def image_flops(model: str, dataset: DatasetSpec) -> float | None:
     """Return the operations of one forward pass of one image, or None where they are unknown."""
-    macs, _ = _size(model, dataset.image_size, dataset.num_channels, dataset.num_classes)
+    macs, _ = network_size(model, dataset.image_size, dataset.num_channels, dataset.num_classes)
     return None if macs is None else macs * FLOPS_PER_MAC
 
 
 def weights_of(model: str, dataset: DatasetSpec) -> float | None:
     """Return the number of weights of a network for a dataset, or None where it is unknown."""
-    return _size(model, dataset.image_size, dataset.num_channels, dataset.num_classes)[1]
+    return network_size(model, dataset.image_size, dataset.num_channels, dataset.num_classes)[1]
 
 
 @cache
-def _size(model: str, side: int, channels: int, classes: int) -> tuple[float | None, float | None]:
+def network_size(model: str, side: int, channels: int, classes: int) -> tuple[float | None, float | None]:
+    """Return the multiply-adds of one forward pass and the weights of a network, each None where it is unknown."""
     try:
         return operations(model, side, channels, classes), num_weights(model, side, channels, classes)
     except TrainingError:  # recorded with a plug-in that is not installed here

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from importlib import metadata
 from pathlib import Path
 
@@ -89,9 +90,11 @@ def test_a_module_beside_a_single_file_plug_in_counts_where_it_is_imported(insta
     assert _code() != before
 
 
-def test_an_installed_package_without_sources_is_refused(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
-    install(_package(), points=POINTS)
-    monkeypatch.setattr("augment.lookup.plugin_code._origin", lambda module: None)
+def test_a_zipped_package_is_refused(install: Install, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    folder = install(_package(), points=POINTS)
+    archive = shutil.make_archive(str(tmp_path / "zipped"), "zip", folder)
+    shutil.rmtree(folder)
+    monkeypatch.syspath_prepend(archive)
     with pytest.raises(AugmentError, match=r"must be readable files.*install the package unzipped"):
         METHOD_KIND.added()
 

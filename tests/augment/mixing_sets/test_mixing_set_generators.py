@@ -27,7 +27,7 @@ from augment.mixing_sets.procedural.spectrum.model import impose_spectrum, match
 from augment.mixing_sets.procedural.spectrum.steerable import build, collapse, filters
 from augment.mixing_sets.procedural.stylegan import kernel_dictionary, pink_noise
 from augment.mixing_sets.registry import MIXING_SETS
-from augment.mixing_sets.trained.fvis import FvisSetConfig, FvisSource
+from augment.mixing_sets.trained.fvis import FvisSetConfig, FvisSource, choose_units
 
 
 def request(tmp_path: Path, **changes: Any) -> SetRequest:
@@ -366,12 +366,10 @@ def test_networks_are_asked_from_the_provider_by_their_key(tmp_path: Path) -> No
         FvisSource(config, request(tmp_path)).render(np.arange(1))
 
 
-def test_units_take_turns_before_pairs_begin(tmp_path: Path) -> None:
-    source = FvisSource(FvisSetConfig(parents=("random:0",), steps=1), request(tmp_path))
-    units = source._networks[0][1]
-    assert {unit for i in range(len(units)) for unit in source._choose(units, i)} == set(units)
-    assert all(len(source._choose(units, i)) == 1 for i in range(len(units)))
-    assert len(source._choose(units, len(units))) == 2
+def test_units_take_turns_before_pairs_begin() -> None:
+    units = range(7)
+    assert sorted(choose_units(units, i, seed=0) for i in units) == [(unit,) for unit in units]
+    assert len(set(choose_units(units, len(units), seed=0))) == 2
 
 
 def test_the_parts_of_fractals_fvis_have_the_versions_of_the_registry() -> None:

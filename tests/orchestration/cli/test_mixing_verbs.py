@@ -12,7 +12,7 @@ from augment.errors import AugmentError
 from augment.mixing_sets.images import enlarged, treated_rows
 from augment.treatment import Treatment
 from orchestration.cli.main import main
-from orchestration.cli.verbs import mixing_sets as mixing_verbs
+from orchestration.cli.verbs.mixing_sets import progress_lines
 
 
 @pytest.fixture(autouse=True)
@@ -69,14 +69,11 @@ def test_a_method_that_acts_on_batches_has_no_preview(tmp_path: Path, capsys: py
     assert "acts on batches" in capsys.readouterr().err
 
 
-def test_progress_is_told_at_most_every_few_seconds(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    clock = iter([0.0, 1.0, 6.0, 6.0, 7.0])
-    monkeypatch.setattr(mixing_verbs.time, "monotonic", lambda: next(clock))
-    tell_progress = mixing_verbs._telling("fractals")
+def test_progress_is_reported_at_most_every_few_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+    times = iter([0.0, 1.0, 6.0, 6.0, 7.0])
+    report = progress_lines("fractals", clock=lambda: next(times))
     for done in (10, 20, 30):
-        tell_progress(done, 30)
+        report(done, 30)
     assert capsys.readouterr().err.splitlines() == ["mixing set 'fractals': 20 of 30 images"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,7 @@ from eval.report import BenchmarkOutcome, MetricReport, MetricValue
 from orchestration.engine.driver.driver import Driver
 from orchestration.engine.groups.mailbox import Event
 from orchestration.store.contract import TrainingRecord
-from orchestration.store.files import MemoryStore
+from orchestration.store.files import FileStore, MemoryStore
 from orchestration.store.provenance import provenance_of
 from tests.fakes.records import make_summary
 from trainers.job import EpochRow, JobResult, TrainSummary
@@ -109,7 +110,11 @@ def driver_of(pool, store, options, plan_of, listener) -> Callable[..., Driver]:
     """Build a driver over cells on a node with 1 CPU unless said otherwise."""
 
     def build(
-        *cells: Any, nodes: tuple[Node, ...] = (Node(name="n", cpus=1),), owner: str = "me", **changes: Any
+        *cells: Any,
+        nodes: tuple[Node, ...] = (Node(name="n", cpus=1),),
+        owner: str = "me",
+        clock: Callable[[], float] = time.monotonic,
+        **changes: Any,
     ) -> Driver:
         driver = Driver(
             plan_of(*cells),
@@ -120,6 +125,7 @@ def driver_of(pool, store, options, plan_of, listener) -> Callable[..., Driver]:
             nodes=nodes,
             owner=owner,
             keeps_groups=False,
+            clock=clock,
         )
         pool.drivers.append(driver)
         return driver
@@ -170,8 +176,7 @@ def test_a_cell_held_by_another_driver_waits_and_is_taken_over_when_released(dri
     cell = planned(1, benchmarks=())
     lease = store.acquire(cell.train_key, "other/1")
     now = [0.0]
-    driver = driver_of(cell)
-    driver._clock = lambda: now[0]
+    driver = driver_of(cell, clock=lambda: now[0])
     assert driver.suggest() is None
     assert ("leased-elsewhere") in [state for _, state, _ in listener.states]
     store.release(lease)
@@ -189,11 +194,19 @@ def test_a_cell_that_another_driver_completed_is_taken_as_done(driver_of, pool, 
     assert (two.computed, two.state.over) == ([], {cell.train_key: True})
 
 
+def take_over(store: MemoryStore, train_key: str) -> None:
+    """Take a lease as another driver does that has seen no heartbeat for long."""
+    other = FileStore(store.storage, lease_expiry_s=1e-9)
+    assert other.acquire(train_key, "other/1") is None  # it has just seen the first heartbeat
+    assert other.acquire(train_key, "other/1") is not None
+
+
 def test_a_lost_lease_ends_the_attempt_without_counting_it(driver_of, pool, planned, store):
     cell = planned(1, benchmarks=())
     driver = driver_of(cell)
     suggestion = driver.suggest()
-    driver._lease_lost(cell.train_key)
+    take_over(store, cell.train_key)
+    driver.leases.beat()
     assert pool.orders == [("group-0", "abort")]
     pool.say("failed", suggestion, DIED)
     assert driver.suggest() is None
@@ -204,7 +217,8 @@ def test_what_an_abandoned_job_says_is_not_recorded(driver_of, pool, planned, st
     cell = planned(1, benchmarks=())
     driver = driver_of(cell)
     suggestion = driver.suggest()
-    driver._lease_lost(cell.train_key)
+    take_over(store, cell.train_key)
+    driver.leases.beat()
     pool.finish(suggestion)
     driver.suggest()
     assert store.result(cell.train_key) is None
@@ -315,8 +329,7 @@ def test_an_idle_group_ends_before_the_node_would_be_released(driver_of, pool, p
     mine, held = planned(1, benchmarks=()), planned(2, benchmarks=())
     store.acquire(held.train_key, "other/1")
     now = [0.0]
-    driver = driver_of(mine, held, group_idle_s=10.0)
-    driver._clock = lambda: now[0]
+    driver = driver_of(mine, held, group_idle_s=10.0, clock=lambda: now[0])
     pool.finish(driver.suggest())
     driver.suggest()
     now[0] = 9.0

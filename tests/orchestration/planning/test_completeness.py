@@ -18,6 +18,7 @@ from orchestration.settings import read_settings
 from orchestration.store.open import open_store
 from tests.conftest import Install
 from tests.fakes.records import make_report, make_training
+from tests.fakes.tracking import FakeServer
 
 SWEEP = """
 name: s
@@ -126,7 +127,6 @@ def test_a_run_that_was_interrupted_stays_that(storage: Path) -> None:
 def test_the_run_of_the_sweep_on_a_tracking_server_is_partial(storage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from orchestration.tracking.projection import Projection
     from orchestration.tracking.sync import sync as replay
-    from tests.orchestration.tracking.conftest import FakeServer
 
     ends: list[str] = []
     monkeypatch.setattr(Projection, "end_sweep", lambda _, status: ends.append(status))

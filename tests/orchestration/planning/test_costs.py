@@ -69,7 +69,7 @@ def test_folders_of_outliers_are_counted_where_they_are(tmp_path: Path) -> None:
 @pytest.fixture
 def uncounted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the operations of every network unknown."""
-    monkeypatch.setattr("orchestration.planning.costs.operations._size", lambda *_: (None, None))
+    monkeypatch.setattr("orchestration.planning.costs.operations.network_size", lambda *_: (None, None))
 
 
 @pytest.mark.usefixtures("uncounted")
@@ -98,9 +98,9 @@ def test_cells_start_by_their_operations_and_unknown_ones_as_the_longest(monkeyp
     seconds = schedule_seconds(mixed, store=store, catalogue=catalogue)
 
     assert list(seconds.values()) == [read_machine().seconds(each) for each in flops]
-    known = operations._size
+    known = operations.network_size
     monkeypatch.setattr(
-        operations, "_size", lambda model, *rest: (None, None) if model == "wrn-10-1" else known(model, *rest)
+        operations, "network_size", lambda model, *rest: (None, None) if model == "wrn-10-1" else known(model, *rest)
     )
     assert len(set(schedule_seconds(mixed, store=store, catalogue=catalogue).values())) == 1
 

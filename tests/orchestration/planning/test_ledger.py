@@ -99,7 +99,7 @@ def test_a_cell_on_a_dataset_that_is_gone_has_no_ledger(storage: str) -> None:
 def test_what_a_network_of_unknown_cost_took_is_left_out_of_the_ratio(
     storage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestration.planning.costs.operations._size", lambda *_: (None, None))
+    monkeypatch.setattr("orchestration.planning.costs.operations.network_size", lambda *_: (None, None))
     cells = load_sweep("demo", size="smoke").cells
 
     made = ledger(cells, open_store(storage).results([cell.train_key for cell in cells]), builtin_catalogue())

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from clusters.storage.local import LocalStorage
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
 from orchestration.store.contract import AttemptRecord, TrainingRecord
 from orchestration.store.files import FileStore
@@ -124,3 +125,21 @@ def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Stores:
 @pytest.fixture
 def store(stores: Stores) -> FileStore:
     return stores.open()
+
+
+@pytest.fixture
+def hide_records(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Return a function from whose call on the files of records cannot be read, so that only the index can answer."""
+
+    def hide() -> None:
+        read_bytes = LocalStorage.read_bytes
+
+        def read(storage: LocalStorage, path: str) -> bytes:
+            assert not (path.startswith("results/") and path.endswith(".json")), (
+                f"the index should have answered: {path}"
+            )
+            return read_bytes(storage, path)
+
+        monkeypatch.setattr(LocalStorage, "read_bytes", read)
+
+    return hide

@@ -101,7 +101,7 @@ def seen(folder: Path, records: Any) -> Seen:
 def test_no_damage_becomes_another_value(
     tmp_path: Path, records: Any, monkeypatch: pytest.MonkeyPatch, damage: str, is_indexed: bool
 ) -> None:
-    monkeypatch.setattr(reading, "_INDEX_FROM", 1 if is_indexed else 10**6)
+    monkeypatch.setattr(reading, "INDEX_FROM", 1 if is_indexed else 10**6)
     recorded(tmp_path, records, is_indexed=is_indexed)
     expected = seen(tmp_path, records)
     assert expected["error"] == 0.25

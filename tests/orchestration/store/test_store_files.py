@@ -24,7 +24,6 @@ from orchestration.store.format.records import decode_attempt, encode_attempt
 from orchestration.store.leases import FileLeases
 from orchestration.store.open import open_store
 from orchestration.store.owners import describe, is_dead, owner_here
-from orchestration.store.reading import Reader
 
 HOLDER = """
 import sys, time
@@ -224,16 +223,13 @@ def test_records_are_one_line_of_plain_json(tmp_path: Path, records: Any) -> Non
 
 
 @pytest.mark.usefixtures("quick_disk")
-def test_an_index_is_written_and_used(tmp_path: Path, records: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_index_is_written_and_used(tmp_path: Path, records: Any, hide_records: Any) -> None:
     store = open_store(tmp_path)
     keys = record_cells(store, records, 60)
     first = store.results(keys)
     assert len(list(tmp_path.glob("index/*.body"))) == 1
 
-    def untouched(self: Reader, key: str, listing: object) -> None:
-        raise AssertionError("the index should have answered")
-
-    monkeypatch.setattr(Reader, "_from_files", untouched)
+    hide_records()
     again = open_store(tmp_path).results(keys)
 
     assert {key: cell.training for key, cell in again.items()} == {key: cell.training for key, cell in first.items()}
@@ -283,15 +279,17 @@ def test_a_damaged_or_absent_index_changes_no_answer(tmp_path: Path, records: An
 
 
 @pytest.mark.usefixtures("quick_disk")
-def test_segments_are_merged_when_there_are_many(tmp_path: Path, records: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestration.store.reading._INDEX_FROM", 1)
+def test_segments_are_merged_when_there_are_many(
+    tmp_path: Path, records: Any, monkeypatch: pytest.MonkeyPatch, hide_records: Any
+) -> None:
+    monkeypatch.setattr("orchestration.store.reading.INDEX_FROM", 1)
     writer = open_store(tmp_path)
     keys = record_cells(writer, records, 12)
     for key in keys:
         open_store(tmp_path).results([key])
 
     assert len(list(tmp_path.glob("index/*.toc.json"))) < 9
-    monkeypatch.setattr(Reader, "_from_files", None)
+    hide_records()
     assert len(open_store(tmp_path).results(keys)) == 12
 
 

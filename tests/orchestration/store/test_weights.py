@@ -83,14 +83,16 @@ def test_reports_of_before_an_invalidation_do_not_count(records: Any, store: Fil
     assert not result.reports
 
 
-def test_the_index_holds_reports_of_all_folders(records: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "_INDEX_FROM", 1)
+def test_the_index_has_reports_of_all_folders(
+    records: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hide_records: Any
+) -> None:
+    monkeypatch.setattr(reading, "INDEX_FROM", 1)
     store = open_store(tmp_path)
     store.record_cell(of_a_file(records, "x", "file", at=1.0), [records.report("clean", arrays=True)])
     store.record_cell(of_weights(records, "x", at=2.0), [records.report("pgd")])
     assert open_store(tmp_path).result(records.key("x")) is not None
     assert list((tmp_path / "index").iterdir())
-    monkeypatch.setattr(reading.Reader, "_from_files", None)  # only the index can answer now
+    hide_records()
     result = open_store(tmp_path).result(records.key("x"))
     assert result is not None
     assert len(result.reports) == 2
@@ -103,7 +105,7 @@ def test_the_index_holds_reports_of_all_folders(records: Any, tmp_path: Path, mo
 def test_a_damaged_segment_is_read_past(
     records: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, damage: str
 ) -> None:
-    monkeypatch.setattr(reading, "_INDEX_FROM", 1)
+    monkeypatch.setattr(reading, "INDEX_FROM", 1)
     store = open_store(tmp_path)
     for name in ("x", "y"):
         store.record_cell(records.training(name), [records.report("clean", error=0.25 if name == "x" else 0.5)])
@@ -131,7 +133,7 @@ def test_an_earlier_training_never_stands_in_for_the_newest_one_whose_record_is_
     records: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The error of 0.5 of the earlier network was shown with exit code 0 where 0.25 had been."""
-    monkeypatch.setattr(reading, "_INDEX_FROM", 1)
+    monkeypatch.setattr(reading, "INDEX_FROM", 1)
     store, key = open_store(tmp_path), records.key("x")
     store.record_cell(records.training("x", checkpoint="earlier", at=1.0), [records.report("clean", error=0.5)])
     assert store.result(key) is not None  # a segment of the index has it as the newest

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from clusters.storage.contract import StorageError
+from clusters.storage.local import LocalStorage
 from clusters.storage.open import open_storage
 from clusters.storage.s3 import S3Storage
 from trainers.errors import CheckpointError, NoSpace
@@ -84,10 +85,10 @@ def test_missing_final_checkpoint_names_the_cell_to_train(tmp_path: Path) -> Non
 def test_full_disk_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoints = Checkpoints(str(tmp_path), KEY)
 
-    def full(path: str, data: bytes, *, durable: bool = True) -> None:
+    def full(storage: LocalStorage, path: str, data: bytes, *, durable: bool = True) -> None:
         raise StorageError("no-space", path, "the disk is full")
 
-    monkeypatch.setattr(checkpoints._storage, "write_bytes", full)
+    monkeypatch.setattr(LocalStorage, "write_bytes", full)
     with pytest.raises(NoSpace, match="free some space") as caught:
         checkpoints.save(state(1), 1)
     assert caught.value.error_class == "no-space"
