@@ -93,7 +93,7 @@ def check_labels(what: str, labels: Sequence[str]) -> None:
     """Refuse labels that a table cannot print, or that are one and the same."""
     problems = [problem for label in labels if (problem := print_problem(label)) is not None]
     repeated = [label for label, number in Counter(labels).items() if number > 1]
-    problems += [f"{what} must differ from each other, but {repeated[0]!r} is there twice"] if repeated else []
+    problems += [f"{what} must differ from each other, but {repeated[0]!r} is listed twice"] if repeated else []
     if problems:
         raise ValueError("; ".join(problems))
 

@@ -101,7 +101,7 @@ def without_taker(resolved: ResolvedSweep) -> list[Mistake]:
         mistake_at(
             resolved.sweep,
             origin,
-            f"no method that it is given to takes {_SPOKEN[head]}, so it changes nothing; leave it out",
+            f"no method that gets it takes {_SPOKEN[head]}, so it has no effect; leave it out",
         )
         for (head, origin), is_taken in taken.items()
         if not is_taken

@@ -89,8 +89,8 @@ class CellResolver(Configuration):
         if self.value("normalize") is not None:
             self.note(
                 "normalize",
-                f"row '{self.row}': `normalize` belongs to rows of foreign weights (`released`); a network that is trained "
-                "here is normalised as its dataset; leave it out",
+                f"row '{self.row}': `normalize` is only for rows with third-party weights (`released`); a network "
+                "that is trained here uses the normalisation of its dataset; leave it out",
             )
         parent = self._parent(parts, shared, family.get("init_from"))
         recipe = self.recipe(words["recipe"], parts, dataset)

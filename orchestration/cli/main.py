@@ -24,26 +24,26 @@ from orchestration.errors import PROGRAM, EnvironmentRefused, InputError, Mistak
 from trainers.errors import DataError, TrainingError
 
 VERBS: Final[Mapping[str, tuple[str, str]]] = {
-    "sweeps": ("sweeps", "List the built-in sweeps: table, rows, cells, sizes, what data they need, what they cost."),
-    "plan": ("plan", "Show what a sweep wants, what of it is recorded, and what would run."),
-    "run": ("run", "Run what is missing of a sweep and print its grid."),
-    "status": ("status", "Show the state of every cell, also of a sweep that runs elsewhere."),
-    "watch": ("status", "Follow the state of every cell from the store until nothing is left to do."),
-    "pause": ("status", "Ask every driver of a sweep to start no other cell until `resume`."),
-    "resume": ("status", "Take back a pause or a stop."),
-    "stop": ("status", "Ask every driver of a sweep to write checkpoints and end."),
-    "submit": ("cluster", "Run a sweep on a cluster, as its own job."),
-    "cluster": ("cluster", "Check, start and end clusters."),
-    "table": ("table", "Print the grid of a sweep from what is recorded."),
-    "report": ("report", "Write one self-contained HTML file that opens offline: grid, charts, costs, provenance."),
-    "claims": ("claims", "Evaluate what the papers say in words, by their printed numbers and by what is recorded."),
+    "sweeps": ("sweeps", "List the built-in sweeps with their tables, sizes, data and costs."),
+    "plan": ("plan", "Show which cells of a sweep are recorded, which would run, and what they would cost."),
+    "run": ("run", "Run the missing cells of a sweep and print its table."),
+    "status": ("status", "Show the state of every cell of a sweep, wherever it runs."),
+    "watch": ("status", "Follow the state of every cell until the sweep is done."),
+    "pause": ("status", "Ask every driver of a sweep to start no more cells until `resume`."),
+    "resume": ("status", "Undo `pause` or `stop`."),
+    "stop": ("status", "Ask every driver of a sweep to write checkpoints and exit."),
+    "submit": ("cluster", "Run a sweep on a cluster as a Ray job."),
+    "cluster": ("cluster", "Check, start and stop clusters."),
+    "table": ("table", "Print the table of a sweep from the recorded results."),
+    "report": ("report", "Write a self-contained HTML report: table, charts, costs and provenance."),
+    "claims": ("claims", "Test the claims of the papers on their printed numbers and on the recorded results."),
     "screen": ("screen", "Train cells with early stopping on held-out images."),
-    "cells": ("cells.show", "Look at single cells, forget or adopt some."),
-    "data": ("data.datasets", "Datasets and benchmarks: what is there, whether it is whole, and how to make it."),
-    "mixing-set": ("mixing_sets", "Mixing sets: the images that PixMix mixes in."),
-    "evaluate": ("evaluate", "Run the safety suite on any checkpoint, also one that was not trained here."),
-    "export": ("exchange", "Write a checkpoint's results as a file of another suite."),
-    "import": ("exchange", "Bring the numbers of another suite's file in, a cell for each of its networks."),
+    "cells": ("cells.show", "Inspect, invalidate or adopt single cells."),
+    "data": ("data.datasets", "List, verify and generate datasets and benchmarks."),
+    "mixing-set": ("mixing_sets", "List, build and preview mixing sets: the images that PixMix mixes in."),
+    "evaluate": ("evaluate", "Run the safety suite on any checkpoint, including third-party weights."),
+    "export": ("exchange", "Write the results of a checkpoint in the file format of another suite."),
+    "import": ("exchange", "Import results from a file of another suite, one cell per network."),
     "sync": ("environment", "Rebuild MLflow from the results store."),
     "ui": ("environment", "Open the MLflow UI on the runs of a storage."),
     "doctor": ("environment", "Check versions, devices, storage, tracking server, data and compiled kernels."),
@@ -93,12 +93,12 @@ def _refuse_undecodable(given: list[str]) -> None:
     """Refuse arguments in no encoding that can be recorded: a folder whose name is in Latin-1, say."""
     wrong = [each for each in given if any("\ud800" <= letter <= "\udfff" for letter in each)]
     if wrong:
-        text = f"must be in UTF-8, but is {wrong[0]!a}; rename the file, or name it by a link"
+        text = f"must be UTF-8, but is {wrong[0]!a}; rename the file, or use a link to it"
         raise InputError("arguments", [Mistake(where="", text=text)])
 
 
 def _interrupted() -> int:
-    echo_err("Interrupted. What is recorded stays; the same command goes on where this one ended.")
+    echo_err("Interrupted. Recorded results are kept; run the same command again to continue.")
     return EXIT_CELLS_FAILED
 
 

@@ -21,25 +21,26 @@ from orchestration.sweeps.model import Overrides, Size, Sweep
 from orchestration.sweeps.overrides import parse_overrides
 
 SweepName = Annotated[
-    str, typer.Argument(metavar="SWEEP", help="Built-in sweep (see `sweeps`) or path of a YAML file.")
+    str, typer.Argument(metavar="SWEEP", help="Built-in sweep (see `sweeps`), or path of a YAML file.")
 ]
 Storage = Annotated[
     str | None,
-    typer.Option("--storage", help="Folder or s3:// prefix of results [DREAMGRID_STORAGE, ./dreamgrid-storage]."),
+    typer.Option("--storage", help="Folder or s3:// prefix for results [DREAMGRID_STORAGE, ./dreamgrid-storage]."),
 ]
 DataRoot = Annotated[Path | None, typer.Option("--data-root", help="Folder of datasets [DREAMGRID_DATA, ./data].")]
 TrackingUri = Annotated[
-    str | None, typer.Option("--tracking-uri", help="MLflow server [MLFLOW_TRACKING_URI, a file beside the storage].")
+    str | None,
+    typer.Option("--tracking-uri", help="MLflow tracking URI [MLFLOW_TRACKING_URI, a file next to the storage]."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else to stdout.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout, and nothing else.")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class SizeOptions:
     """In which size a sweep is meant."""
 
-    smoke: Annotated[bool, typer.Option("--smoke", help="The size that takes seconds and runs the same code.")] = False
-    small: Annotated[bool, typer.Option("--small", help="The size that gives meaningful numbers on a laptop.")] = False
+    smoke: Annotated[bool, typer.Option("--smoke", help="Run the smoke size: seconds, the same code.")] = False
+    small: Annotated[bool, typer.Option("--small", help="Run the small size: meaningful numbers on a laptop.")] = False
 
     @property
     def size(self) -> Size:
@@ -88,7 +89,7 @@ class ChangeOptions(SizeOptions):
         typer.Option("--set", metavar="PATH=VALUE", help="Set a value on every cell: train.epochs=5. Repeatable."),
     ] = None
     seeds: Annotated[
-        str | None, typer.Option("--seeds", metavar="SEEDS", help="Seeds instead of the sweep's: 0,1,2 or 0-4.")
+        str | None, typer.Option("--seeds", metavar="SEEDS", help="Override the seeds of the sweep: 0,1,2 or 0-4.")
     ] = None
 
     @property
@@ -108,7 +109,7 @@ class SweepOptions(ChangeOptions):
 class PlannedSweepOptions(SweepOptions):
     """Which sweep is planned or run, in which size, changed how."""
 
-    workers: Annotated[int | None, typer.Option("--workers", help="Workers per cell instead of the sweep's.")] = None
+    workers: Annotated[int | None, typer.Option("--workers", help="Override the workers per cell.")] = None
 
     @property
     def overrides(self) -> Overrides:

@@ -26,7 +26,7 @@ def echo_err(text: str) -> None:
 
 def echo_damage(error: Exception) -> None:
     """Report a damaged file of the storage, which is left out."""
-    echo_err(f"left out, because it is not whole: {error}")
+    echo_err(f"left out because it is damaged: {error}")
 
 
 def _write(stream: TextIO, text: str) -> None:

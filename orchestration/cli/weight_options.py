@@ -23,15 +23,17 @@ class WeightOptions:
         typer.Option(
             NORMALIZE,
             metavar="MEAN STD|NAME",
-            help="How images were normalised for the weights: imagenet, none, half, cifar-10, mnist, bytes, ... or two "
-            "numbers (or one for each channel, with commas) of pixels in [0, 1]. Default: what the file says, else the "
-            "dataset's.",
+            help="Normalisation of the images for these weights: imagenet, none, half, cifar-10, mnist, bytes, ... or two "
+            "numbers (or one for each channel, with commas) of pixels in [0, 1]. Default: that of the file, else "
+            "of the dataset.",
         ),
     ] = None
     state_dict: Annotated[
         str | None,
         typer.Option(
-            "--state-dict", metavar="NAME", help="Which weights of a file that holds several, such as an average."
+            "--state-dict",
+            metavar="NAME",
+            help="Which weights to use if the file contains several, such as an average.",
         ),
     ] = None
 

@@ -63,8 +63,8 @@ def token_findings(*, has_token: bool, mode: str) -> list[Finding]:
         return [Finding(what="token", state="fine", detail="at hand")]
     detail = "authentication is off" if mode == "disabled" else "none at hand"
     fix = (
-        "whoever reaches a cluster without a token runs code on it: ray get-auth-token --generate, chmod 600 ~/.ray/auth_token, "
-        "RAY_AUTH_MODE=token for every node and driver"
+        "anyone who reaches a cluster without a token can run code on it: ray get-auth-token --generate, chmod 600 "
+        "~/.ray/auth_token, RAY_AUTH_MODE=token for every node and driver"
     )
     return [Finding(what="token", state="note", detail=detail, fix=fix)]
 
@@ -74,7 +74,7 @@ def evaluate(answers: Sequence[NodeAnswer], *, here: Mapping[str, Any], settings
     findings = [
         Finding(
             what="node", state="broken", detail=f"{answer.name} does not answer: {answer.error}",
-            fix="look at the node's logs, or end it: ray.nodes() counts on it",
+            fix="check the node's logs, or end the node: ray.nodes() still counts it",
         )
         for answer in answers
         if answer.report is None
@@ -86,7 +86,7 @@ def evaluate(answers: Sequence[NodeAnswer], *, here: Mapping[str, Any], settings
     findings += [
         Finding(
             what="clock", state="broken", detail=f"{answer.name} is {answer.clock_s:+.1f} s off",
-            fix="set the clocks by NTP: leases expire at a time of day",
+            fix="set the clocks by NTP: leases expire at a wall-clock time",
         )
         for answer, _ in heard
         if abs(answer.clock_s) > CLOCK_S
@@ -102,7 +102,7 @@ def evaluate(answers: Sequence[NodeAnswer], *, here: Mapping[str, Any], settings
     ]  # fmt: skip
     if not findings:
         names = ", ".join(answer.name for answer in answers)
-        findings.append(Finding(what="cluster", state="fine", detail=f"{len(answers)} nodes looked at: {names}"))
+        findings.append(Finding(what="cluster", state="fine", detail=f"{len(answers)} nodes checked: {names}"))
     return findings
 
 

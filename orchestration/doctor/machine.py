@@ -114,11 +114,11 @@ def _tracking(settings: Settings) -> list[Finding]:
 def _data(settings: Settings) -> list[Finding]:
     there = [name for name in DATASETS if not missing_data([name], settings.data_root)]
     absent = [name for name in DATASETS if name not in there]
-    findings = [Finding(what="data", state="fine", detail=f"{', '.join(there)} (below {settings.data_root})")]
+    findings = [Finding(what="data", state="fine", detail=f"{', '.join(there)} (in {settings.data_root})")]
     if absent:
         hints = [hint for name in absent if (hint := DATASETS[name].fetch_hint(settings.data_root))]
         fix = "; ".join(hints)
-        findings.append(Finding(what="data", state="note", detail=f"not there: {', '.join(absent)}", fix=fix))
+        findings.append(Finding(what="data", state="note", detail=f"missing: {', '.join(absent)}", fix=fix))
     return findings
 
 

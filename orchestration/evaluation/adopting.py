@@ -99,7 +99,7 @@ def _against(network: LoadedNetwork, cell: PlannedCell) -> tuple[str, ...]:
     if isinstance(own, str) and own != cell.train_key:
         found.append(f"it is the training of cell {own[:12]}, the row is cell {cell.cell_id}")
     if own is not None and "network.model" not in network.record:
-        found.append("it is a checkpoint on the way, not the end of a training")
+        found.append("it is an intermediate checkpoint, not a final one")
     return (*found, *_inherited(network))
 
 
@@ -154,7 +154,7 @@ def _held(cell: PlannedCell, store: ResultsStore, patience_s: float) -> Iterator
         if not _taken(lambda: keeper.acquire(cell.train_key), cell, store, patience_s, timings.poll_s):
             holder = store.holders([cell.train_key]).get(cell.train_key, "another driver")
             raise EnvironmentRefused(
-                f"a cell is adopted while nobody works on it, but cell {cell.cell_id} is held by {describe(holder)}; wait for "
+                f"a cell can be adopted only while no driver works on it, but cell {cell.cell_id} is held by {describe(holder)}; wait for "
                 f"its end, or stop that sweep first: {command('stop', 'SWEEP')}"
             )
         yield

@@ -70,7 +70,7 @@ class Choice:
 
         name = self.family.removesuffix("-generated")
         if name in STREAMED:
-            text = f"'{name}' is made while it is evaluated and never held whole; run the benchmark '{name}-generated'"
+            text = f"'{name}' is generated during evaluation and never stored; run the benchmark '{name}-generated'"
             raise InputError("options", [Mistake(where="--benchmark", text=text)])
         if name not in FAMILY_OF:
             text = f"unknown benchmark '{self.family}'{nearest(name, list(FAMILY_OF))}"

@@ -136,7 +136,7 @@ def _check_device(device_type: str, machine: Machine) -> None:
     if device_type != machine.device_type:
         text = (
             f"'{machine.name}' has devices of the type {machine.device_type}, but this process computes on {device_type}; "
-            "calibrate there, or name a machine of the price file that this one is"
+            "calibrate there, or name this machine's entry in the price file"
         )
         raise InputError("options", [Mistake(where=f"--calibrate --machine {machine.name}", text=text)])
 

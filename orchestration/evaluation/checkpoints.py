@@ -88,9 +88,7 @@ def load_network(path: Path, *, config: JobConfig | None = None, reading: Readin
     is_ours = data.startswith(FORMAT)
     if config is None:
         if not is_ours:
-            raise refused(
-                path, "a file of another trainer does not say what network it holds; name --model and --dataset"
-            )
+            raise refused(path, "a file of another trainer does not name its network; give --model and --dataset")
         return _of_ours(unpack(data, str(path)), path, digest, reading)
     try:
         contents = contents_of(unpack(data, str(path))) if is_ours else read_contents(path)
@@ -104,12 +102,10 @@ def _of_ours(state: Mapping[str, Any], path: Path, digest: str, reading: Reading
     """Return the network of a final checkpoint of ours; one that was adopted or released brings its assumption along."""
 
     if "network" not in state:
-        raise refused(
-            path, "only the final checkpoint of a cell says what network it holds; name --model and --dataset"
-        )
+        raise refused(path, "only the final checkpoint of a cell names its network; give --model and --dataset")
     if reading.options:
         raise refused(
-            path, f"a checkpoint of ours holds its normalisation and one set of weights; leave {reading.options} out"
+            path, f"a checkpoint of ours contains its normalisation and one set of weights; leave {reading.options} out"
         )
     assumed = state.get("environment", {}).get(KEY)
     return LoadedNetwork(
@@ -134,7 +130,7 @@ def _read_into(config: JobConfig, contents: Contents, digest: str, reading: Read
     fill(model, found, assumed, is_kept="network.dataset" not in contents.record or not _is_of(dataset, assumed))
     notes = found.notes
     if found.stated is not None and found.stated.values != assumed.values:
-        notes = (f"the file says another normalisation: {found.stated}", *notes)
+        notes = (f"the file states another normalisation: {found.stated}", *notes)
     return LoadedNetwork(
         model=model.eval(), dataset=config.dataset, sha256=digest, assumed=assumed, notes=notes, record=found.record
     )

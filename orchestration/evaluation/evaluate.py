@@ -113,9 +113,7 @@ def _published_config(checkpoint: str, dataset: str, reading: Reading | None) ->
     mistakes = []
     classes = dataset_for(dataset).num_classes
     if classes != IMAGENET_CLASSES:
-        text = (
-            f"torchvision's weights tell the {IMAGENET_CLASSES} classes of ImageNet apart, but {dataset} has {classes}"
-        )
+        text = f"torchvision's weights have the {IMAGENET_CLASSES} classes of ImageNet, but {dataset} has {classes}"
         mistakes.append(Mistake(where="--dataset", text=f"{text}; choose a dataset with the same classes"))
     if reading is not None and reading.options:
         text = "torchvision publishes the normalisation with its weights; leave the option out"

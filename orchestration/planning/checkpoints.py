@@ -88,6 +88,6 @@ def _forget_one(train_key: str, owner: str, *, store: ResultsStore, checkpoints:
 
 def _held(train_key: str, holder: str, number: int) -> SweepError:
     return SweepError(
-        f"cells under work cannot be forgotten, but {number} are held (cell {train_key[:12]} by {holder}); "
+        f"cells that a driver works on cannot be forgotten, but {number} are held (cell {train_key[:12]} by {holder}); "
         f"stop that sweep first: {command('stop', 'SWEEP')}"
     )

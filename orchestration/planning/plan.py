@@ -108,7 +108,7 @@ def _check_imported(cells: Sequence[ResolvedCell], results: Mapping[str, CellRes
         bring = command("import", "FILE", options=("--format", "SUITE", "--name", name, "--dataset", dataset))
         text = (
             f"row '{cell.cell.row}' shows '{name}', but nothing of that name was imported for {dataset}; "
-            f"bring it in with `{bring}`"
+            f"import it with `{bring}`"
         )
         mistakes.append(Mistake(where="imported", text=text))
     if mistakes:

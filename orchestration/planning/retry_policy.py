@@ -142,9 +142,11 @@ def decide(
         fail_fast: Whether a cell that is given up ends the sweep.
     """
     if error_class == "no-space":
-        return Stop(text="the disk or the quota is full and would be for every cell; free space and run again")
+        return Stop(text="the disk or the quota is full, which stops every cell; free space and run again")
     if error_class in ("preempted", "stopped"):
-        return Retry(text=f"cell {cell_id} was {error_class}, which does not count; it continues from its checkpoint")
+        return Retry(
+            text=f"cell {cell_id} was {error_class}, which is not counted as a failure; it continues from its checkpoint"
+        )
     if error_class == "out-of-memory" and not is_exclusive and attempts < max_attempts:
         return Retry(
             text=f"cell {cell_id} ran out of memory on a shared device; it gets one for itself "

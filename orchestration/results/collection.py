@@ -108,7 +108,7 @@ def delete(found: Collection, store: ResultsStore, *, checkpoints: str) -> tuple
     held = store.holders(cell.train_key for cell in found.unwanted)
     cells = tuple(cell for cell in found.unwanted if cell.train_key not in wanted and cell.train_key not in held)
     keys = [cell.train_key for cell in cells]
-    forget(keys, store=store, checkpoints=checkpoints, reason="no sweep wants it")
+    forget(keys, store=store, checkpoints=checkpoints, reason="no sweep needs it")
     for record in found.dropped:  # last: a deletion that is cut short goes on with the same command
         store.forget_sweep(record)
     return cells

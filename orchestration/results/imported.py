@@ -68,7 +68,7 @@ def import_file(
         data = path.read_bytes()
         networks = read_results(suite, data.decode("utf-8-sig"), unit=unit)
     except UnicodeDecodeError as error:
-        text = f"must be text in UTF-8, but byte {error.start + 1} is none; save it again as 'CSV UTF-8', unpacked"
+        text = f"must be text in UTF-8, but byte {error.start + 1} is not; save it as uncompressed 'CSV UTF-8'"
         raise InputError("import", [Mistake(where=str(path), text=text)]) from error
     except OSError as error:
         raise InputError("import", [Mistake(where=str(path), text=f"must be a readable text file: {error}")]) from error
@@ -101,9 +101,9 @@ def imported_notes(rows: Iterable[tuple[str, CellResult]]) -> tuple[str, ...]:
             str(line["set"]) for each in imported_outcomes(result) for line in each.rows if "set" in line
         )
         means = f"; means over {', '.join(sets)}" if sets else ""
-        differs = f"; defined otherwise there: {suite.differs}" if suite.differs else ""
+        differs = f"; defined differently there: {suite.differs}" if suite.differs else ""
         file = result.training.summary.environment.get("imported_from", "")
-        notes.append(f"{row}: brought in from the {suite.title} file {file}{means}{differs}.")
+        notes.append(f"{row}: imported from the {suite.title} file {file}{means}{differs}.")
     return tuple(notes)
 
 
@@ -160,7 +160,7 @@ def _taken(key: str, label: Mapping[str, str], store: Results) -> list[str]:
     what = ", ".join(f"{name} {str(before.get(name))[:12]}" for name in different)
     return [
         f"'{label['label']}' on '{label['dataset']}' is already the name of cell {key[:12]}, imported with {what}; give another "
-        f"--name, or take that one away with `{command('cells invalidate', key[:12], options=('--reason', 'why'))}`"
+        f"--name, or remove that one with `{command('cells invalidate', key[:12], options=('--reason', 'why'))}`"
     ]
 
 

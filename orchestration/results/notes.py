@@ -32,7 +32,7 @@ def table_notes(
 
 def _sweep_notes(sweep: Sweep) -> tuple[str, ...]:
     """Return the lines below the table: stand-ins, what is left out with its reason, what the size changes of rows."""
-    notes = [f"{shown} stands in for {column}." for shown, column in sweep.stand_ins.items()]
+    notes = [f"{shown} replaces {column}." for shown, column in sweep.stand_ins.items()]
     notes += [f"Left out: {name} ({' '.join(reason.split())})." for name, reason in sweep.left_out.items()]
     notes += sweep.overruled
     return tuple(notes)

@@ -110,5 +110,5 @@ def _missing_hours(resolved: ResolvedSweep, request: RunRequest, report: Callabl
     plan = make_plan(resolved, store=request.store, checkpoints=request.settings.checkpoints)
     found = estimate(plan, store=request.store, catalogue=resolved.catalogue, machine=read_machine())
     for line in found.not_whole:
-        report(f"estimated without what is not whole: {line}")
+        report(f"estimated without damaged records: {line}")
     return found.device_hours

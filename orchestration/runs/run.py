@@ -63,7 +63,7 @@ def run_sweep(
     plan = make_plan(resolved, store=store, mode=mode, checkpoints=settings.checkpoints)
     if plan.to_run and plan.missing_data:
         mistakes = [Mistake(where="", text=line) for line in plan.missing_data]
-        raise InputError(f"sweep '{resolved.label}' lacks data below {settings.data_root}", mistakes)
+        raise InputError(f"sweep '{resolved.label}' lacks data in {settings.data_root}", mistakes)
     if plan.to_run:
         check_tracking(settings.tracking)
     if mode == "force":  # last: what cannot run is not forgotten

@@ -91,7 +91,7 @@ def _sweep_there(request: SubmitRequest, mistakes: list[Mistake]) -> str:
     if path.is_relative_to(folder):
         return str(path.relative_to(folder))
     text = (
-        f"a sweep file must lie in the folder that is uploaded ({folder}), but it is {path}; copy it there, "
+        f"a sweep file must be in the uploaded folder ({folder}), but it is {path}; copy it there, "
         "or name its folder with --working-dir"
     )
     mistakes.append(Mistake(where="SWEEP", text=text))
@@ -123,12 +123,12 @@ def _carried(request: SubmitRequest, variables: Mapping[str, str], mistakes: lis
         if not value:
             mistakes.append(Mistake(where="--env", text=f"{name} is not set here; set it, or leave it out"))
         elif is_secret_name(name) or scrubbed(value, {}) != value:
-            text = f"jobs and what they carry can be listed, but {name} looks like a secret; {fix}"
+            text = f"others can read the settings of a job, but {name} looks like a secret; {fix}"
             mistakes.append(Mistake(where="--env", text=text))
     for option in ("tracking_uri", "storage"):
         value = str(request.parsed.get(option) or "")
         if scrubbed(value, {}) != value:
-            text = f"jobs can be listed, but this address carries a password; {fix}"
+            text = f"others can read the settings of a job, but this address contains a password; {fix}"
             mistakes.append(Mistake(where=f"--{option.replace('_', '-')}", text=text))
     return found
 

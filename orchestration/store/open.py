@@ -35,6 +35,6 @@ def open_existing_store(uri: str | os.PathLike[str]) -> FileStore:
     if not store.exists():
         raise EnvironmentRefused(
             f"a storage must exist before it can be read, but '{store.uri}' does not; "
-            f"name another with --storage or {STORAGE_VARIABLE}; a run makes it"
+            f"name another with --storage or {STORAGE_VARIABLE}; a run creates it"
         )
     return store

@@ -21,8 +21,8 @@ from orchestration.store.parallel import each
 _FOLDER: Final = "sweeps"
 _VERSION: Final = 1
 _FIX: Final = (
-    "what that sweep wants is unknown, so `cells gc` deletes nothing until it is run again here with the same options, "
-    "which writes the record again; without the file `cells gc` may delete what only that sweep wants"
+    "the cells of that sweep are unknown, so `cells gc` deletes nothing; run the sweep again here with the same options to "
+    "rewrite the record; without the file, `cells gc` may delete cells that only that sweep needs"
 )
 
 

@@ -142,7 +142,7 @@ class _Expansion(AxesListing):
             if row not in known:
                 self._note(("table", "rows", index), f"unknown row '{row}'{nearest(row, all_rows)}")
             elif row in (self.table.rows or ())[:index]:
-                self._note(("table", "rows", index), f"row '{row}' is there twice; leave the repeated one out")
+                self._note(("table", "rows", index), f"row '{row}' is listed twice; leave the repeated one out")
         for row in self.edition.rows:
             if row not in known:
                 self._note(("sizes", self.size, "rows", row), f"unknown row '{row}'{nearest(row, all_rows)}")
@@ -150,7 +150,7 @@ class _Expansion(AxesListing):
         if baseline is not None and baseline not in known:
             self._note(("table", "baseline"), f"unknown row '{baseline}'{nearest(baseline, all_rows)}")
         elif baseline is not None and self.table.rows and baseline not in self.table.rows:
-            text = f"the row '{baseline}' is not among `rows`, so that nothing would be tested against it; add it there"
+            text = f"the row '{baseline}' is not in `rows`, so nothing would be tested against it; add it"
             self._note(("table", "baseline"), text)
         order = dict.fromkeys(self.table.rows or all_rows)
         return tuple(row for row in order if row in known and row not in self.left_out)
@@ -230,4 +230,4 @@ class _Expansion(AxesListing):
         for key, details in ((("table",), self.table.details), (("sizes", self.size), self.edition.details)):
             for n, detail in enumerate(details):
                 if detail in details[:n]:
-                    self._note((*key, "details", n), f"detail '{detail}' is there twice; leave the repeated one out")
+                    self._note((*key, "details", n), f"detail '{detail}' is listed twice; leave the repeated one out")

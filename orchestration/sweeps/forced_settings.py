@@ -144,7 +144,7 @@ def _collapsed(listed: Sequence[Listed], forced: Forced) -> list[tuple[Path, str
     return [
         (
             origin,
-            f"{path} is the difference between {', '.join(map(repr, rows))}, and here they would be one and the same",
+            f"{path} is the difference between {', '.join(map(repr, rows))}, and this value would make them identical",
         )
         for (origin, path), rows in found.items()
     ]

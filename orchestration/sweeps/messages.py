@@ -43,7 +43,7 @@ def broken_rule(error: Mapping[str, Any]) -> str:
         case "less_than":
             return f"below {context['lt']}"
         case "string_too_short":
-            return "a text that is not empty"
+            return "non-empty text"
         case "string_too_long":
             return f"a text of at most {context['max_length']} characters"
         case "string_pattern_mismatch":

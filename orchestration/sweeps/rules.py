@@ -13,7 +13,7 @@ from orchestration.sweeps.yaml_reader import Path
 
 ANY_COLUMN: Final = "clean/error"
 _NEUTRAL: Final[Mapping[str, Any]] = {"columns": ANY_COLUMN, "cells": {}, "exclude": {}, "seeds": 0}
-"""List -> what stands in for a mistaken item of it, so that the others keep their places."""
+"""List -> what replaces a mistaken item of it, so that the others keep their places."""
 
 
 def rule_mistakes(value: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
@@ -107,7 +107,7 @@ def _table_mistakes(table: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
 def _repeated(place: Path, values: Any, what: str) -> Iterator[tuple[Path, str]]:
     for index, value in enumerate(values if isinstance(values, list) else ()):
         if isinstance(value, str | int) and value in values[:index]:  # what is of another kind is a mistake by itself
-            yield (*place, index), f"{what} must differ from each other, but {value} is there twice; leave one out"
+            yield (*place, index), f"{what} must differ from each other, but {value} is listed twice; leave one out"
 
 
 def _is_misspelt(name: str, value: Mapping[str, Any]) -> bool:

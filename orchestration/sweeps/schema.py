@@ -101,7 +101,7 @@ class TableSpec(StrictModel):
 
     columns: Annotated[tuple[Column, ...], Field(min_length=1)]
     layout: Literal["metrics", "matrix", "sets"] = "metrics"
-    rows: tuple[Name, ...] | None = Field(default=None, description="Order of the rows, or a choice of them")
+    rows: tuple[Name, ...] | None = Field(default=None, description="Order of the rows, or a selection of them")
     matrix: MatrixAxes | None = None
     details: tuple[Name, ...] = Field(default=(), description="Fine rows of layout `sets`, for example [svhn, mean]")
     baseline: Name | None = Field(default=None, description="Row that the others are tested against")
@@ -115,9 +115,7 @@ class SizeSpec(StrictModel):
     rows: dict[str, PointPatch] = Field(default_factory=dict, description="Set on the cells of one row, over `set`")
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] | None = None
     workers: Annotated[int, Field(ge=1)] | None = None
-    columns: dict[Column, Column] = Field(
-        default_factory=dict, description="Column -> the column that stands in for it"
-    )
+    columns: dict[Column, Column] = Field(default_factory=dict, description="Column -> the column that replaces it")
     benchmarks: dict[str, Scalars] = Field(
         default_factory=dict, description="Benchmark -> parameters, over the full size's"
     )

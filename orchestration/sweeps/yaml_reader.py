@@ -104,8 +104,8 @@ _PROBLEMS = {
     "cannot start any token": "a character that no value may begin with (a tab, @, ` or %); put texts in quotes",
     "tab character": "a tab where a line is indented; indent with spaces",
     "could not find expected ':'": "a line without ':' where a key is expected",
-    "expected <block end>": "a line that is indented otherwise than its neighbours",
-    "did not find expected key": "a line that is indented otherwise than its neighbours, or a quote inside a text in quotes",
+    "expected <block end>": "a line whose indentation differs from its neighbours",
+    "did not find expected key": "a line whose indentation differs from its neighbours, or a quote inside a text in quotes",
     "did not find expected '-' indicator": "a line without '- ' in a list",
     "undefined alias": "an alias (*name) that no anchor (&name) comes before",
     "duplicate anchor": "two anchors (&name) of one name",
@@ -121,7 +121,7 @@ _PROBLEMS = {
 
 
 def _in_words(problem: str) -> str:
-    return next((text for part, text in _PROBLEMS.items() if part in problem), "something that is no YAML")
+    return next((text for part, text in _PROBLEMS.items() if part in problem), "something that is not YAML")
 
 
 class _Builder:

@@ -36,7 +36,7 @@ def _never_raises(method: Callable[P, None]) -> Callable[P, None]:
         try:
             method(*args, **kwargs)
         except Exception as error:
-            args[0]._trouble = f"tracking stumbled over its own message: {error}"  # type: ignore[attr-defined]
+            args[0]._trouble = f"tracking could not process a message: {error}"  # type: ignore[attr-defined]
 
     return guarded
 

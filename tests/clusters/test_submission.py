@@ -125,11 +125,11 @@ def test_every_mistake_of_a_submission_is_told_at_once(request_of: Callable[...,
     assert "planted" not in text
     assert "word@" not in text
     for part in (
-        "a sweep file must lie in the folder that is uploaded",
+        "a sweep file must be in the uploaded folder",
         "needs a storage that every node sees",
         "AWS_SECRET_ACCESS_KEY looks like a secret",
         "ABSENT is not set here",
-        "this address carries a password",
+        "this address contains a password",
     ):
         assert part in text
 

@@ -25,7 +25,7 @@ def unknown_columns(sweep: Sweep) -> list[Mistake]:
             check_column(column)
             if column.is_own:
                 plain = replace(column, is_own=False)
-                raise ValueError(f"write '{plain}': whether the files are the published ones is found out")
+                raise ValueError(f"write '{plain}': published files are recognised automatically")
         except (ValueError, EvalError) as error:
             mistakes.append(mistake_at(sweep, _place(sweep, column), str(error)))
     for name in sweep.benchmarks:
@@ -79,7 +79,7 @@ def _data(dataset: str, catalogue: Catalogue) -> EvaluationData:
 
 
 def _place(sweep: Sweep, column: Column) -> Path:
-    """Return where the file names a column (one with a detail of layout `sets` by that detail), or what stands in for it."""
+    """Return where the file names a column (one with a detail of layout `sets` by that detail), or what replaces it."""
     table = sweep.table
     if table is None:
         return ("table", "columns")

@@ -82,7 +82,7 @@ def _row_mistakes(resolved: ResolvedSweep) -> Iterator[Mistake]:
         if known.train_key != each.cell.train_key and each.row not in reported:
             reported.add(each.row)
             text = (
-                f"row '{each.row}' stands for cells that differ in more than their seed: "
+                f"row '{each.row}' covers cells that differ in more than their seed: "
                 f"{_differing(known, each.cell)}; give each its own label"
             )
             yield mistake_at(resolved.sweep, each.point.origin, text)
@@ -113,7 +113,7 @@ def _matrix_mistakes(resolved: ResolvedSweep) -> Iterator[Mistake]:
         yield mistake_at(
             sweep,
             ("table", "matrix"),
-            f"the entry {axes.rows} {down}, {axes.columns} {across} would stand for the rows '{other.row}' and '{each.row}', "
+            f"the entry {axes.rows} {down}, {axes.columns} {across} would show the rows '{other.row}' and '{each.row}', "
             f"which {what}; a matrix has two factors: leave the third one at one value, or choose layout 'metrics'",
         )
         return

@@ -28,10 +28,10 @@ def claims(
     ],
     changes: options.ChangeOptions,
     places: options.PlaceOptions,
-    details: Annotated[bool, typer.Option("--details", help="Show every comparison with its numbers.")] = False,
+    details: Annotated[bool, typer.Option("--details", help="Show each comparison with its numbers.")] = False,
     as_json: options.Json = False,
 ) -> int:
-    """Evaluate what the papers say in words, by their printed numbers and by what is recorded. Runs nothing."""
+    """Test the claims of the papers on their printed numbers and on the recorded results. Runs nothing."""
     catalogue = builtin_catalogue(places.settings.data_root)
     names = list(dict.fromkeys(sweeps))
     loaded = [changes.load(name, catalogue) for name in names]

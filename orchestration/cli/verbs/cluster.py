@@ -25,7 +25,7 @@ from orchestration.errors import InputError, Mistake
 from orchestration.runs.submit import SubmitRequest, exit_code, job_order
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Cluster files; see clusters/manifests.")]
-File = Annotated[Path, typer.Argument(metavar="FILE", help="A launcher file of Ray; see clusters/manifests.")]
+File = Annotated[Path, typer.Argument(metavar="FILE", help="Ray launcher file; see clusters/manifests.")]
 
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -33,7 +33,7 @@ _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 def register(app: typer.Typer) -> None:
     """Add the verbs of this file."""
     app.command("submit", context_settings=_PASS_ON)(submit)
-    options.add_group(app, "cluster", "Check, start and end clusters.", {"check": check, "up": up, "down": down})
+    options.add_group(app, "cluster", "Check, start and stop clusters.", {"check": check, "up": up, "down": down})
 
 
 def submit(
@@ -41,18 +41,20 @@ def submit(
     sweep: options.SweepName,
     address: Annotated[
         str | None,
-        typer.Option("--address", help="Job server, such as http://127.0.0.1:8265 [RAY_API_SERVER_ADDRESS]."),
+        typer.Option("--address", help="Job server, for example http://127.0.0.1:8265 [RAY_API_SERVER_ADDRESS]."),
     ] = None,
     working_dir: Annotated[
         Path, typer.Option("--working-dir", help="Folder to upload: a checkout, or sweep files for an image.")
     ] = Path(),
     carried: Annotated[
-        list[str] | None, typer.Option("--env", metavar="NAME", help="Variable that goes with the job. Repeatable.")
+        list[str] | None, typer.Option("--env", metavar="NAME", help="Environment variable for the job. Repeatable.")
     ] = None,
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the log and end as the sweep ends.")] = True,
-    stop: Annotated[bool, typer.Option("--stop", help="Stop this sweep instead; its checkpoints are kept.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Follow the log and exit with the code of the sweep.")
+    ] = True,
+    stop: Annotated[bool, typer.Option("--stop", help="Stop this sweep instead. Checkpoints are kept.")] = False,
 ) -> int:
-    """Run a sweep on a cluster, as its own job. All other options are those of `run`.
+    """Run a sweep on a cluster as a Ray job. All other options are those of `run`.
 
     The job outlives this command: the same command again follows it, or goes on where it ended.
     """
@@ -74,7 +76,7 @@ def submit(
 
 
 def check(files: Files, as_json: options.Json = False) -> int:
-    """Check cluster files offline; each finding has line, rule and fix."""
+    """Check cluster files offline. Each finding has its line, rule and fix."""
     with _bad_file():
         found = {str(path): check_manifest(path) for path in files}
     document = {path: [asdict(finding) for finding in findings] for path, findings in found.items()}
@@ -88,20 +90,20 @@ def check(files: Files, as_json: options.Json = False) -> int:
 
 
 def up(file: File) -> int:
-    """Check a launcher file, then start its cluster (`ray up`)."""
+    """Check a launcher file and start its cluster (`ray up`)."""
     with _bad_file():
         return launch("up", file)
 
 
 def down(file: File) -> int:
-    """End the cluster of a launcher file (`ray down`)."""
+    """Stop the cluster of a launcher file (`ray down`)."""
     with _bad_file():
         return launch("down", file)
 
 
 @contextmanager
 def _bad_file() -> Iterator[None]:
-    """A cluster file that is wrong is bad input, not a refusal of the environment."""
+    """Turn a mistake in a cluster file into bad input, exit code 2."""
 
     try:
         yield
@@ -129,7 +131,7 @@ def _start(request: SubmitRequest, address: str | None) -> tuple[str, JobServer]
     server = JobServer(address)
     job = server.find(order.metadata)
     if job is not None:
-        echo_err(f"this sweep is under way as {job}: following it")
+        echo_err(f"this sweep already runs as {job}; following it")
         return job, server
     echo_err(f"uploading {upload}")
     job = server.submit(order)
@@ -141,7 +143,7 @@ def _follow(server: JobServer, job: str) -> int:
     try:
         end = server.follow(job, _write)
     except KeyboardInterrupt:
-        echo_err(f"{job} goes on; the same command follows it again, with --stop it ends.")
+        echo_err(f"{job} continues. Run the same command to follow it again; add --stop to stop it.")
         return EXIT_DONE
     echo_err(f"{job}: {end.status}" + (f" ({end.message})" if end.status != "SUCCEEDED" and end.message else ""))
     return exit_code(end.status, end.exit_code)
@@ -158,7 +160,7 @@ def _stop(request: SubmitRequest, address: str | None) -> int:
     server = JobServer(address)
     job = server.find(job_order(request).metadata)
     if job is None:
-        echo_err("this sweep is not under way there")
+        echo_err("this sweep does not run there")
         return EXIT_DONE
     echo_err(f"{job}: {server.stop(job).status}")
     return EXIT_DONE

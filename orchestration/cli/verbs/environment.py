@@ -25,11 +25,11 @@ def register(app: typer.Typer) -> None:
 def doctor(
     places: options.TrackedPlaceOptions,
     address: Annotated[
-        str | None, typer.Option("--address", help="Ask the nodes of this Ray cluster too: auto, or HOST:PORT.")
+        str | None, typer.Option("--address", help="Check the nodes of this Ray cluster too: auto, or HOST:PORT.")
     ] = None,
     as_json: options.Json = False,
 ) -> int:
-    """Check versions, devices, storage, tracking server, data and compiled kernels, and say what to do."""
+    """Check versions, devices, storage, tracking server, data and compiled kernels, and suggest fixes."""
     settings = places.settings
     findings = examine(settings)
     if address is not None:
@@ -43,9 +43,7 @@ def doctor(
 def sync(
     changes: options.ChangeOptions,
     places: options.TrackedPlaceOptions,
-    sweep: Annotated[
-        list[str] | None, typer.Argument(metavar="[SWEEP]...", help="Sweeps; by default all built-in ones.")
-    ] = None,
+    sweep: Annotated[list[str] | None, typer.Argument(metavar="[SWEEP]...", help="Sweeps [all built-in ones].")] = None,
     as_json: options.Json = False,
 ) -> int:
     """Rebuild MLflow from the results store: one experiment per sweep, one run per recorded cell."""
@@ -74,14 +72,12 @@ def sync(
 def ui(
     storage: options.Storage = None,
     tracking_uri: options.TrackingUri = None,
-    port: Annotated[
-        int | None, typer.Option("--port", help="Port to listen on; 5000 or a free one by default.")
-    ] = None,
+    port: Annotated[int | None, typer.Option("--port", help="Port to listen on [5000, or a free one].")] = None,
     host: Annotated[
-        str, typer.Option("--host", help="Address to listen on; any but loopback demands MLFLOW_AUTH_ADMIN_PASSWORD.")
+        str, typer.Option("--host", help="Address to listen on. Any but loopback needs MLFLOW_AUTH_ADMIN_PASSWORD.")
     ] = "127.0.0.1",
 ) -> int:
-    """Open the MLflow UI on the runs of a storage, with a link to each sweep's grid (Ctrl-C ends it)."""
+    """Open the MLflow UI on the runs of a storage, with a link to the grid of each sweep (Ctrl-C to quit)."""
     settings = read_settings(storage=storage, tracking_uri=tracking_uri)
     if settings.tracking_uri is None:
         open_existing_store(settings.storage)
@@ -92,7 +88,7 @@ def ui(
             echo(f"{sweep.sweep}:")
             for text, link in sweep.links.items():
                 echo(f"  {text}: {link}")
-        echo_err("Ctrl-C ends the UI.")
+        echo_err("Ctrl-C quits the UI.")
         server.wait()
     except KeyboardInterrupt:
         pass

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _SECONDS_BETWEEN_LINES = 20.0
 _SUITES = "full, generated, published, quick"
 
-Suite = Annotated[str | None, typer.Option("--suite", help=f"Benchmarks of all axes: {_SUITES}.")]
+Suite = Annotated[str | None, typer.Option("--suite", help=f"Suite of benchmarks: {_SUITES}.")]
 Benchmarks = Annotated[
     str | None, typer.Option("--benchmarks", help="Benchmarks instead of a suite, separated by commas.")
 ]
@@ -65,23 +65,24 @@ def evaluate(
     suite: Suite = None,
     benchmarks: Benchmarks = None,
     axes: Axes = None,
-    model: Annotated[str | None, typer.Option("--model", help="Network, for a file that does not say.")] = None,
-    dataset: Annotated[str | None, typer.Option("--dataset", help="Its dataset, for a file that does not say.")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Network, if the file does not name it.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", help="Dataset of the network, if the file does not name it.")
+    ] = None,
     max_images: Annotated[
-        int | None, typer.Option("--max-images", min=1, help="Use only so many test images; the report says so.")
+        int | None,
+        typer.Option("--max-images", min=1, help="Use at most this many test images; the report records the limit."),
     ] = None,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="benchmarks.pgd.steps=5. Repeatable.")
     ] = None,
     keep: Annotated[
-        bool, typer.Option("--keep/--on-the-fly", help="Keep generated images in the cache, or make them when needed.")
+        bool, typer.Option("--keep/--on-the-fly", help="Cache generated images, or generate them on the fly.")
     ] = True,
-    save: Annotated[
-        Path | None, typer.Option("--save", help="Folder for the report and the compact predictions.")
-    ] = None,
+    save: Annotated[Path | None, typer.Option("--save", help="Folder for the report and the predictions.")] = None,
     as_json: options.Json = False,
 ) -> int:
-    """Run the safety suite on any checkpoint, also one that was not trained here. Records nothing."""
+    """Run the safety suite on any checkpoint, including third-party weights. Records nothing."""
     settings = places.settings
     if from_predictions:
         document = _kept_document(sources, places, assignments or [])
@@ -119,7 +120,7 @@ def evaluate(
 
 def _only(sources: list[str]) -> str:
     if len(sources) != 1:
-        text = f"name one checkpoint, but got {len(sources)}; several are read with --from-predictions only"
+        text = f"name one checkpoint, but got {len(sources)}; only --from-predictions takes several"
         raise InputError("options", [Mistake(where="CHECKPOINT", text=text)])
     return sources[0]
 
@@ -252,7 +253,7 @@ def _remarks(notes: Mapping[str, Any]) -> list[str]:
         remarks.append(f"limited to {notes['limited']['used']} of {notes['limited']['of']} images")
     remarks += size_remarks(notes)
     remarks += [f"{name}: {what} (left out)" for name, what in notes.get(LEFT_OUT, {}).items()]
-    remarks += [f"refused, and no part of the means: {why}" for why in notes.get(REFUSED_SETS, {}).values()]
+    remarks += [f"refused and not in the means: {why}" for why in notes.get(REFUSED_SETS, {}).values()]
     for name, each in notes.get("files", {}).items():
         if each["are"] == "own":
             remarks.append(f"own files: {name}: {each['reason']}")

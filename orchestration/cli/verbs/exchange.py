@@ -28,16 +28,14 @@ def register(app: typer.Typer) -> None:
 
 
 def export(
-    source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="Cell id, or a report that `evaluate --json` printed.")
-    ],
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="Cell id, or a report of `evaluate --json`.")],
     form: Format,
     places: options.StorageOptions,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write instead of stdout.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Output file instead of stdout.")] = None,
     name: Annotated[str | None, typer.Option("--name", help="Name of the model in the file.")] = None,
     as_json: options.Json = False,
 ) -> int:
-    """Write a checkpoint's results as a file of another suite."""
+    """Write the results of a checkpoint in the file format of another suite."""
 
     suite = known_suite(form)
     if Path(source).is_file():
@@ -60,18 +58,18 @@ def export(
 
 
 def import_results(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="File of another suite.")],
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="Result file of the other suite.")],
     form: Format,
     places: options.StorageOptions,
-    name: Annotated[str, typer.Option("--name", help="How the cell is called: `imported: NAME` in a sweep shows it.")],
-    dataset: Annotated[str, typer.Option("--dataset", help="What its network was trained on.")],
-    model: Annotated[str | None, typer.Option("--model", help="Which network it is; else what the file says.")] = None,
+    name: Annotated[str, typer.Option("--name", help="Name of the cell: `imported: NAME` in a sweep shows it.")],
+    dataset: Annotated[str, typer.Option("--dataset", help="Training dataset of the network.")],
+    model: Annotated[str | None, typer.Option("--model", help="Architecture of the network [as in the file].")] = None,
     unit: Annotated[
-        str | None, typer.Option("--unit", help="percent or fraction, where the file is not in its suite's own unit.")
+        str | None, typer.Option("--unit", help="percent or fraction, if the file does not use the unit of its suite.")
     ] = None,
     as_json: options.Json = False,
 ) -> int:
-    """Bring the numbers of another suite's file in, a cell for each of its networks, marked as imported wherever it is shown."""
+    """Import results from a file of another suite, one cell per network. Tables mark them as imported."""
 
     suite, known_unit = known_suite(form), _known_unit(unit)
     store = open_store(places.settings.storage)

@@ -31,7 +31,7 @@ from trainers.datasets.registry import dataset_for
 SECONDS_BETWEEN_LINES: Final = 5.0
 SHOWN_REPEATS: Final = 7
 SetName = Annotated[str, typer.Argument(metavar="SET", help="Mixing set (see `mixing-set list`).")]
-Images = Annotated[int, typer.Option("--images", min=1, help="How many images.")]
+Images = Annotated[int, typer.Option("--images", min=1, help="Number of images.")]
 Params = Annotated[
     list[str] | None,
     typer.Option(
@@ -46,11 +46,11 @@ Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the set.")]
 def register(app: typer.Typer) -> None:
     """Add the verbs of this file."""
     verbs = {"list": list_sets, "generate": generate_set, "preview": preview_set}
-    options.add_group(app, "mixing-set", "Mixing sets: the images that PixMix mixes in.", verbs)
+    options.add_group(app, "mixing-set", "List, build and preview mixing sets: the images that PixMix mixes in.", verbs)
 
 
 def list_sets(as_json: options.Json = False) -> int:
-    """List the mixing sets: what each shows, how it is made, and its parameters."""
+    """List the mixing sets with their content, source and parameters."""
 
     rows = [
         {
@@ -79,7 +79,7 @@ def generate_set(
     params: Params = None,
     as_json: options.Json = False,
 ) -> int:
-    """Make a mixing set in the cache, or find it there; a run that wants the same one uses it."""
+    """Build a mixing set in the cache, if it is not there. Runs with the same set use it."""
     settings = places.settings
     file = _ensure_set(name, settings, params, num_images=num_images, side=side, channels=channels, seed=seed)
     document = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(file).items()}
@@ -90,7 +90,7 @@ def generate_set(
 def preview_set(
     name: SetName,
     places: options.PlaceOptions,
-    output: Annotated[Path, typer.Option("--output", "-o", help="PNG file to write.")] = Path("mixing-set.png"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Output PNG file.")] = Path("mixing-set.png"),
     num_images: Images = 64,
     side: Annotated[
         int | None,
@@ -99,13 +99,14 @@ def preview_set(
     seed: Seed = 0,
     params: Params = None,
     on: Annotated[
-        str | None, typer.Option("--on", metavar="DATASET", help="Show training images mixed with the set instead.")
+        str | None,
+        typer.Option("--on", metavar="DATASET", help="Show training images of this dataset, mixed with the set."),
     ] = None,
-    method: Annotated[str, typer.Option("--method", help="With --on: what mixes them.")] = "pixmix",
-    rows: Annotated[int, typer.Option("--rows", min=1, help="With --on: how many training images.")] = 8,
-    zoom: Annotated[int, typer.Option("--zoom", min=1, max=16, help="Times that a pixel is enlarged.")] = 1,
+    method: Annotated[str, typer.Option("--method", help="With --on: method that mixes them.")] = "pixmix",
+    rows: Annotated[int, typer.Option("--rows", min=1, help="With --on: number of training images.")] = 8,
+    zoom: Annotated[int, typer.Option("--zoom", min=1, max=16, help="Magnification of each pixel.")] = 1,
 ) -> int:
-    """Write a sheet of a mixing set's images as a PNG file, or one of training images mixed with them.
+    """Write a contact sheet of a mixing set as a PNG file, or of training images mixed with it.
 
     With --on every row is a training image, followed by seven results of the method.
     """

@@ -23,14 +23,14 @@ from orchestration.sweeps.model import Sweep
 MODES: Final = ("cached", "retry", "force", "read-only")
 SOURCES: Final = {
     "recorded": "recorded cells of the same kind",
-    "operations": "counted operations, rough",
+    "operations": "operation counts (rough)",
     "unknown": "nothing, as their cost is unknown",
 }
 
 ModeName = Annotated[
     str,
     typer.Option(
-        "--mode", metavar="MODE", help="cached (what is missing), retry (failed ones too), force (all), read-only."
+        "--mode", metavar="MODE", help="cached: run missing cells; retry: failed ones too; force: all; read-only: none."
     ),
 ]
 
@@ -39,17 +39,18 @@ ModeName = Annotated[
 class CostOptions:
     """What machine a plan is estimated for."""
 
-    machine: Annotated[str, typer.Option("--machine", help="Machine of the price file that costs are for.")] = (
+    machine: Annotated[str, typer.Option("--machine", help="Machine of the price file to estimate costs for.")] = (
         "cpu-core"
     )
-    prices: Annotated[Path | None, typer.Option("--prices", help="Price file instead of the packaged one.")] = None
+    prices: Annotated[Path | None, typer.Option("--prices", help="Your own price file.")] = None
     devices: Annotated[
-        int | None, typer.Option("--devices", help="Devices at once; by default those of one such machine.")
+        int | None, typer.Option("--devices", help="Devices used at once [those of one such machine].")
     ] = None
     calibrate: Annotated[
         bool,
         typer.Option(
-            "--calibrate", help="First time a few steps of each kind of cell here, as MACHINE; kept for later."
+            "--calibrate",
+            help="First time a few steps of each kind of cell on this machine, as MACHINE. Later plans reuse them.",
         ),
     ] = False
 
@@ -66,7 +67,7 @@ def plan(
     mode: ModeName = "cached",
     as_json: options.Json = False,
 ) -> int:
-    """Show what a sweep wants, what of it is recorded, and what would run. Starts nothing."""
+    """Show which cells of a sweep are recorded, which would run, and what they would cost. Starts nothing."""
     opened = options.open_sweep(choice, places)
     resolved, store = opened.resolved, opened.store
     sweep = resolved.sweep
@@ -79,7 +80,7 @@ def plan(
         made, store=store, catalogue=resolved.catalogue, machine=machine, devices=costs.devices, workers=sweep.workers
     )
     for line in cost.not_whole:
-        echo_err(f"estimated without what is not whole: {line}")
+        echo_err(f"estimated without damaged records: {line}")
     document = {**plan_document(made, sweep), "otherwise": otherwise, "cost": cost_document(cost)}
     emit(document, lambda: "\n".join([plan_text(made, sweep), *otherwise, cost_text(cost)]), as_json=as_json)
     return EXIT_DONE
@@ -111,7 +112,7 @@ def _calibrate(made: Plan, opened: options.OpenSweep, machine: Machine) -> None:
         opened.store.record_calibration(machine.name, found.hardware, found.measured)
         echo_err(f"measured on {found.hardware} and kept as machine '{machine.name}' for later plans on this storage")
     elif not found.skipped:
-        echo_err("nothing to calibrate: recorded cells tell of every kind, or nothing is to run")
+        echo_err("nothing to calibrate: every kind of cell is recorded, or nothing would run")
 
 
 def plan_document(made: Plan, sweep: Sweep) -> dict[str, Any]:
@@ -152,12 +153,12 @@ def plan_text(made: Plan, sweep: Sweep) -> str:
     lines += [f"cell {cell.cell_id} is trained again: {cell.retrained}" for cell in made.to_run if cell.retrained]
     if counts["set_aside"]:
         again = command("run", options=("--mode", "retry"))
-        lines.append(f"{counts['set_aside']} failed before and stay aside; run them again with: {again}")
-    lines += [f"one and the same cells: {', '.join(rows)}" for rows in made.duplicates]
+        lines.append(f"{counts['set_aside']} failed before and are skipped; run them again with: {again}")
+    lines += [f"identical cells: {', '.join(rows)}" for rows in made.duplicates]
     for part in sweep.leaves:
         where = f"{part.name}: " if sweep.parts else ""
         lines += [f"{where}left out: {name} ({reason})" for name, reason in part.left_out.items()]
-        lines += [f"{where}{shown} stands in for {column}" for shown, column in part.stand_ins.items()]
+        lines += [f"{where}{shown} replaces {column}" for shown, column in part.stand_ins.items()]
     lines += unmatched_tables(sweep)
     lines += [f"left out: {line}" for line in made.left_out]
     lines += [f"missing: {line}" for line in (*made.missing_data, *made.missing_benchmarks)]
@@ -184,7 +185,7 @@ def cost_document(cost: PlanCost) -> dict[str, Any]:
 def cost_text(cost: PlanCost) -> str:
     """Return what a plan will cost as a sentence."""
     if not cost.cells:
-        return "nothing to run, nothing to pay"
+        return "nothing to run, no cost"
     machine, sources = cost.machine, cost.by_source()
     hardware = f" on {', '.join(cost.calibrated_on)}" if cost.calibrated_on else ""
     spoken = {**SOURCES, "calibration": f"a calibration{hardware}"}

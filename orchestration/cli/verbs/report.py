@@ -23,11 +23,11 @@ def report(
     choice: options.SweepOptions,
     places: options.PlaceOptions,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File to write; by default SWEEP.html in this folder.")
+        Path | None, typer.Option("--output", "-o", help="Output file [SWEEP.html in this folder].")
     ] = None,
     as_json: options.Json = False,
 ) -> int:
-    """Write one self-contained HTML file that opens offline: grid, charts, costs, provenance. Runs nothing."""
+    """Write a self-contained HTML report: table, charts, costs and provenance. Runs nothing."""
     opened = options.open_sweep(choice, places, is_only_read=True)
     page = report_page(opened.resolved, opened.store).encode()
     path = output or Path(f"{opened.resolved.label}.html")

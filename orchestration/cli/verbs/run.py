@@ -33,38 +33,41 @@ from orchestration.sweeps.model import Sweep
 class EngineOptions:
     """Where and how cells run."""
 
-    address: Annotated[
-        str | None, typer.Option("--address", help="Ray cluster to run on; by default this machine.")
-    ] = None
-    max_concurrent: Annotated[int | None, typer.Option("--max-concurrent", help="Most cells at once.")] = None
-    cpus_per_worker: Annotated[float | None, typer.Option("--cpus-per-worker", help="CPUs that a worker reserves.")] = (
+    address: Annotated[str | None, typer.Option("--address", help="Ray cluster to run on [this machine].")] = None
+    max_concurrent: Annotated[int | None, typer.Option("--max-concurrent", help="Maximum number of cells at once.")] = (
         None
     )
-    gpus_per_worker: Annotated[float | None, typer.Option("--gpus-per-worker", help="GPUs that a worker reserves.")] = (
-        None
-    )
+    cpus_per_worker: Annotated[float | None, typer.Option("--cpus-per-worker", help="CPUs per worker.")] = None
+    gpus_per_worker: Annotated[float | None, typer.Option("--gpus-per-worker", help="GPUs per worker.")] = None
     share_gpus: Annotated[
         bool | None,
-        typer.Option("--share-gpus/--own-gpus", help="Pack cells on GPUs by measured memory (default), or one each."),
+        typer.Option(
+            "--share-gpus/--own-gpus",
+            help="Pack several cells on a GPU by measured memory (default), or run one per GPU.",
+        ),
     ] = None
     accelerator: Annotated[
-        str, typer.Option("--accelerator", help="Kind of GPU that workers insist on, as Ray names it: L4, A100.")
+        str, typer.Option("--accelerator", help="Required kind of GPU, as Ray names it: L4, A100.")
     ] = ""
     min_workers: Annotated[
         int | None,
-        typer.Option("--min-workers", help="Elastic: fewest workers of a cell where its own number does not fit."),
+        typer.Option(
+            "--min-workers", help="Elastic: run a cell with at least this many workers if all of them do not fit."
+        ),
     ] = None
     cluster_file: Annotated[
-        Path | None, typer.Option("--cluster-file", help="The cluster's file, which says how far it grows.")
+        Path | None, typer.Option("--cluster-file", help="Cluster file, which defines how far the cluster grows.")
     ] = None
     grow_to: Annotated[
         list[str] | None,
         typer.Option(
-            "--grow-to", metavar="GROUP", help="Nodes started on demand: gpu-spot=8:cpu=16,gpu=1. Repeatable."
+            "--grow-to", metavar="GROUP", help="Nodes that start on demand: gpu-spot=8:cpu=16,gpu=1. Repeatable."
         ),
     ] = None
-    fail_fast: Annotated[bool, typer.Option("--fail-fast/--keep-going", help="Stop at the first failed cell.")] = False
-    cold: Annotated[bool, typer.Option("--cold", help="A fresh group of workers for every cell.")] = False
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast/--keep-going", help="Stop the run at the first failed cell.")
+    ] = False
+    cold: Annotated[bool, typer.Option("--cold", help="Start a new group of workers for every cell.")] = False
 
     def given(self) -> dict[str, Any]:
         """Return the fields of `orchestration.engine.options.RunOptions` that the options set.
@@ -93,15 +96,17 @@ class UntilDecidedOptions:
 
     until_decided: Annotated[
         bool,
-        typer.Option("--until-decided", help="Add seeds where a verdict is undecided, evaluated at a corrected level."),
+        typer.Option("--until-decided", help="Add seeds while a verdict is undecided, tested at a corrected level."),
     ] = False
-    max_seeds: Annotated[int, typer.Option("--max-seeds", help="With --until-decided: most seeds of a row.")] = 10
+    max_seeds: Annotated[
+        int, typer.Option("--max-seeds", help="With --until-decided: maximum number of seeds per row.")
+    ] = 10
     looks: Annotated[
-        int, typer.Option("--looks", help="With --until-decided: planned looks; each gets its share of 0.05.")
+        int, typer.Option("--looks", help="With --until-decided: planned looks; they share the level of 0.05.")
     ] = 5
     budget_hours: Annotated[
         float | None,
-        typer.Option("--budget-hours", help="With --until-decided: device-hours that more seeds may cost."),
+        typer.Option("--budget-hours", help="With --until-decided: limit on device-hours for added seeds."),
     ] = None
 
     def given(self) -> DecidingOptions | None:
@@ -128,14 +133,14 @@ def run(
     mode: ModeName = "cached",
     priority: Annotated[
         list[str] | None,
-        typer.Option("--priority", metavar="ROW=N", help="Rows with a higher number start first (0). Repeatable."),
+        typer.Option("--priority", metavar="ROW=N", help="Priority of a row [0]; higher ones start first. Repeatable."),
     ] = None,
     webhook_url: Annotated[
-        str | None, typer.Option("--notify", metavar="URL", help="Webhook notified at the end [DREAMGRID_WEBHOOK].")
+        str | None, typer.Option("--notify", metavar="URL", help="Webhook to call at the end [DREAMGRID_WEBHOOK].")
     ] = None,
     as_json: options.Json = False,
 ) -> int:
-    """Run what is missing of a sweep and print its grid. What is recorded is reused; Ctrl-C stops cleanly."""
+    """Run the missing cells of a sweep and print its table. Recorded cells are reused. Ctrl-C stops cleanly."""
     given, limits, chosen_mode, webhook = engine.given(), deciding.given(), mode_of(mode), webhook_of(webhook_url)
     opened = options.open_sweep(choice, places)
     resolved = opened.resolved
@@ -252,9 +257,9 @@ def _afterwards(made: SweepRun) -> list[str]:
     if outcome.reason:
         lines.append(f"ended early: {outcome.reason}")
     if outcome.failed:
-        lines.append(f"failed cells run again with: {command('run', options=('--mode', 'retry'))}")
+        lines.append(f"run failed cells again with: {command('run', options=('--mode', 'retry'))}")
     if outcome.status in ("interrupted", "stopped"):
-        lines.append(f"{outcome.status}; what is recorded stays. Continue with: {command('run')}")
+        lines.append(f"{outcome.status}; recorded results are kept. Continue with: {command('run')}")
     if outcome.log_file:
         lines.append(f"log of Ray: {outcome.log_file}")
     lines.append(f"browse the runs: {command('ui')}")

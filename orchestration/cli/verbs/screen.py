@@ -19,18 +19,22 @@ from orchestration.runs.screening.screen import screen as run_screen
 class ScreenerOptions:
     """How cells are screened; the fields are those of `ScreenOptions`."""
 
-    scheduler: Annotated[str, typer.Option("--scheduler", help="asha, median, or none.")] = "asha"
-    search: Annotated[str, typer.Option("--search", help="all cells, or optuna's choice of them.")] = "all"
-    trials: Annotated[int, typer.Option("--trials", help="Trainings that optuna may start.")] = 20
-    grace_epochs: Annotated[int, typer.Option("--grace-epochs", help="Epochs that every training gets.")] = 1
-    reduction: Annotated[int, typer.Option("--reduction", help="Of so many, ASHA lets one go on at a rung.")] = 3
-    look_every: Annotated[int | None, typer.Option("--look-every", help="Epochs between looks.")] = None
+    scheduler: Annotated[str, typer.Option("--scheduler", help="Early stopping: asha, median or none.")] = "asha"
+    search: Annotated[str, typer.Option("--search", help="Cells to train: all, or those that optuna chooses.")] = "all"
+    trials: Annotated[int, typer.Option("--trials", help="Maximum number of trainings with optuna.")] = 20
+    grace_epochs: Annotated[int, typer.Option("--grace-epochs", help="Minimum epochs of every training.")] = 1
+    reduction: Annotated[
+        int, typer.Option("--reduction", help="Reduction factor: ASHA continues one in so many at each rung.")
+    ] = 3
+    look_every: Annotated[int | None, typer.Option("--look-every", help="Epochs between validations.")] = None
     validation_images: Annotated[
-        int | None, typer.Option("--validation-images", help="Training images held out; by default a tenth.")
+        int | None, typer.Option("--validation-images", help="Number of held-out training images [a tenth].")
     ] = None
-    cpus: Annotated[float, typer.Option("--cpus", help="CPUs of one training.")] = 1.0
-    gpus: Annotated[float, typer.Option("--gpus", help="GPUs of one training.")] = 0.0
-    max_concurrent: Annotated[int | None, typer.Option("--max-concurrent", help="Most trainings at once.")] = None
+    cpus: Annotated[float, typer.Option("--cpus", help="CPUs per training.")] = 1.0
+    gpus: Annotated[float, typer.Option("--gpus", help="GPUs per training.")] = 0.0
+    max_concurrent: Annotated[
+        int | None, typer.Option("--max-concurrent", help="Maximum number of trainings at once.")
+    ] = None
     address: Annotated[str | None, typer.Option("--address", help="Ray cluster to run on.")] = None
 
 
@@ -42,10 +46,10 @@ def register(app: typer.Typer) -> None:
 def screen(
     choice: options.SweepOptions, places: options.PlaceOptions, how: ScreenerOptions, as_json: options.Json = False
 ) -> int:
-    """Train cells with early stopping on held-out images. Nothing of it enters a table."""
+    """Train cells with early stopping on held-out images. Tables never show these results."""
     chosen = ScreenOptions(**vars(how))
     opened = options.open_sweep(choice, places)
-    echo_err("screening; nothing of it is recorded as a result")
+    echo_err("screening; its results enter no table")
     made = run_screen(opened.resolved, options=chosen, settings=opened.settings, store=opened.store)
     emit(asdict(made), lambda: screening_text(made), as_json=as_json)
     return EXIT_CELLS_FAILED if any(cell.broken for cell in made.cells) else EXIT_DONE
@@ -71,7 +75,7 @@ def screening_text(made: Screening) -> str:
     )
     lines += [f"left out: {row} ({reason})" for row, reason in made.left_out.items()]
     lines.append(_agreement(made.correlation, sum(cell.full is not None for cell in made.cells)))
-    return "\n".join([*lines, f"kept apart from results in {made.file}"])
+    return "\n".join([*lines, f"stored in {made.file}"])
 
 
 def _agreement(correlation: float | None, num_full: int) -> str:

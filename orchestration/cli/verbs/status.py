@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 
 def status(choice: options.SweepOptions, places: options.PlaceOptions, as_json: options.Json = False) -> int:
-    """Show the state of every cell, also of a sweep that runs elsewhere."""
+    """Show the state of every cell of a sweep, wherever it runs."""
     opened = options.open_sweep(choice, places, is_only_read=True)
     store, resolved = opened.store, opened.resolved
     plan = make_plan(resolved, store=store, checkpoints=opened.settings.checkpoints)
@@ -48,9 +48,9 @@ def status(choice: options.SweepOptions, places: options.PlaceOptions, as_json: 
 def watch(
     choice: options.SweepOptions,
     places: options.PlaceOptions,
-    every: Annotated[float, typer.Option("--every", min=0.2, help="Seconds between looks.")] = 2.0,
+    every: Annotated[float, typer.Option("--every", min=0.2, help="Seconds between updates.")] = 2.0,
 ) -> int:
-    """Follow the state of every cell from the store until nothing is left to do (Ctrl-C ends it)."""
+    """Follow the state of every cell until the sweep is done (Ctrl-C to quit)."""
     opened = options.open_sweep(choice, places, is_only_read=True)
     printed = ""
     while True:
@@ -124,7 +124,7 @@ def pause(
     places: options.StorageOptions,
     as_json: options.Json = False,
 ) -> int:
-    """Ask every driver of a sweep to start no other cell until `resume`."""
+    """Ask every driver of a sweep to start no more cells until `resume`."""
     return _ask(sweep, size, places, "pause", as_json=as_json)
 
 
@@ -134,7 +134,7 @@ def resume(
     places: options.StorageOptions,
     as_json: options.Json = False,
 ) -> int:
-    """Take back a pause or a stop."""
+    """Undo `pause` or `stop`."""
     return _ask(sweep, size, places, None, as_json=as_json)
 
 
@@ -144,7 +144,7 @@ def stop(
     places: options.StorageOptions,
     as_json: options.Json = False,
 ) -> int:
-    """Ask every driver of a sweep to write checkpoints and end."""
+    """Ask every driver of a sweep to write checkpoints and exit."""
     return _ask(sweep, size, places, "stop", as_json=as_json)
 
 
@@ -158,7 +158,7 @@ def _ask(
 ) -> int:
     label = size.read(sweep).label
     places.existing_store().request(label, action)
-    asked = f"drivers of '{label}' are asked to {action}" if action else f"drivers of '{label}' may go on"
-    fix = f"; take it back with: {command('resume')}" if action else ""
+    asked = f"drivers of '{label}' were asked to {action}" if action else f"drivers of '{label}' may continue"
+    fix = f"; undo it with: {command('resume')}" if action else ""
     emit({"sweep": label, "request": action}, lambda: f"{asked}{fix}", as_json=as_json)
     return EXIT_DONE

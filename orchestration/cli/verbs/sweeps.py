@@ -21,11 +21,13 @@ def register(app: typer.Typer) -> None:
 def sweeps(
     as_json: options.Json = False,
     schema: Annotated[
-        bool, typer.Option("--schema", help="Print the JSON Schema of sweep files, for editors.")
+        bool, typer.Option("--schema", help="Print the JSON Schema of sweep files (for editors).")
     ] = False,
-    machine: Annotated[str, typer.Option("--machine", help="Machine of the price file that costs are for.")] = "v100",
+    machine: Annotated[
+        str, typer.Option("--machine", help="Machine of the price file to estimate costs for.")
+    ] = "v100",
 ) -> int:
-    """List the built-in sweeps: table, rows, cells, sizes, what data they need, what they cost."""
+    """List the built-in sweeps with their tables, sizes, data and costs."""
     if schema:
         echo(json.dumps(sweep_json_schema(), indent=2, sort_keys=True))
         return EXIT_DONE
@@ -70,6 +72,7 @@ def _sweeps_text(rows: list[dict[str, Any]]) -> str:
     header = ["sweep", "title", "rows", "cells", f"on {rows[0]['machine']}", "sizes", "data"]
     return (
         columns(table, header=header, right=(2, 3, 4))
-        + "\n\nCosts are device-hours of the full size from nothing, counted in operations: rough; `plan` says more."
+        + "\n\nCosts are device-hours for the full size without any recorded cell, roughly "
+        "estimated from operation counts; `plan` gives details."
         + "\ndreamgrid plan SWEEP shows a sweep's cells; dreamgrid run SWEEP runs it."
     )

@@ -35,20 +35,20 @@ def table(
     choice: options.SweepOptions,
     places: options.PlaceOptions,
     form: Annotated[str, typer.Option("--format", help=f"{', '.join(FORMATS)}; drawn by default.")] = "terminal",
-    decimals: Annotated[int, typer.Option("--decimals", min=0, max=6, help="Digits after the point.")] = 1,
+    decimals: Annotated[int, typer.Option("--decimals", min=0, max=6, help="Decimal places.")] = 1,
     is_compared: Annotated[
         bool,
         typer.Option(
-            "--compare", help="Set the published numbers next to ours, with verdicts where the recipe is theirs."
+            "--compare", help="Show the published numbers next to ours, with verdicts where the recipe is the same."
         ),
     ] = False,
     cost: Annotated[
-        bool, typer.Option("--cost", help="Say what the recorded cells took, next to the estimate.")
+        bool, typer.Option("--cost", help="Show the actual cost of the recorded cells next to the estimate.")
     ] = False,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file instead.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Output file instead of stdout.")] = None,
     as_json: options.Json = False,
 ) -> int:
-    """Print the grid of a sweep from what is recorded. Runs nothing."""
+    """Print the table of a sweep from the recorded results. Runs nothing."""
     if not as_json and form not in FORMATS:
         mistake = Mistake(where=f"--format {form}", text=f"unknown format '{form}'{nearest(form, list(FORMATS))}")
         raise InputError("options", [mistake])

@@ -112,7 +112,7 @@ def ledger_text(made: Mapping[str, Any]) -> str:
     train, evaluation = made["train_s"], made["evaluation_s"]
     actual = train["actual"] + evaluation["actual"]
     if made["ratio"] is None and not (actual and made["unknown"]):
-        return "nothing is recorded, so nothing was paid"
+        return "nothing is recorded, so there is no cost yet"
     noun = "cell" if made["cells"] == 1 else "cells"
     return (
         f"cost of {made['cells']} recorded {noun}: {_hours(actual)} device-hours ({_hours(train['actual'])} training, "

@@ -194,4 +194,4 @@ def _check_data(cells: Sequence[ResolvedCell], settings: Settings) -> None:
     missing = missing_datasets(names, settings.data_root)
     if missing:
         mistakes = [Mistake(where="", text=line) for line in missing]
-        raise InputError(f"data below {settings.data_root}", mistakes)
+        raise InputError(f"data in {settings.data_root}", mistakes)

@@ -79,7 +79,7 @@ def record_names(names: Iterable[str]) -> tuple[str, ...]:
 
 def corrupt(where: str, detail: str) -> CorruptRecordError:
     """Return the error for a file that is no whole, known record."""
-    return CorruptRecordError(f"{detail}: '{where}'", "remove that file, then run the sweep again to record it again")
+    return CorruptRecordError(f"{detail}: '{where}'", "remove that file, then run the sweep again to recompute it")
 
 
 def to_json(value: Any) -> str:
@@ -123,7 +123,7 @@ def _fault(data: bytes, kind: str, version: int) -> str:
         if found != str(version):
             return f"a {kind} record must have version {version}, but this one has {found[:20]}"
         return f"a {kind} record must carry its own checksum, but this one is truncated or altered"
-    return f"a {kind} record was expected, but this is something else ({len(data)} bytes)"
+    return f"a {kind} record was expected, but this is not one ({len(data)} bytes)"
 
 
 def _plain(value: Any) -> Any:

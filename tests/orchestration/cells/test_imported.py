@@ -123,7 +123,9 @@ def test_a_file_in_another_encoding_is_refused_with_the_first_byte_at_fault(
 ) -> None:
     path = tmp_path / "theirs.csv"
     path.write_bytes(OPENOOD.encode(encoding))
-    with pytest.raises(InputError, match=r"must be text in UTF-8, but byte \d+ is none; save it again as 'CSV UTF-8'"):
+    with pytest.raises(
+        InputError, match=r"must be text in UTF-8, but byte \d+ is not; save it as uncompressed 'CSV UTF-8'"
+    ):
         import_file(path, "openood", name="X", dataset="cifar-10", store=store)
 
 
@@ -177,7 +179,7 @@ def test_nothing_of_an_imported_row_is_ever_run(mode: str, store: ResultsStore, 
 
 def test_a_row_of_what_was_not_imported_is_refused_by_the_plan(store: ResultsStore, write: Write) -> None:
     sweep = resolved(write(SWEEP % "", "beside.yaml"))
-    with pytest.raises(InputError, match="nothing of that name was imported for cifar-10; bring it in with"):
+    with pytest.raises(InputError, match="nothing of that name was imported for cifar-10; import it with"):
         make_plan(sweep, store=store)
 
 

@@ -98,7 +98,7 @@ ODD: tuple[Any, ...] = (0.5, [0.5], {"mean": 0.5, "std": 0.5}, True, "")
         ({**RELEASED, "normalize": "imagnet"}, "the name of a usual one, but got 'imagnet'"),
         *(({**RELEASED, "normalize": odd}, f"usual one, but got {odd!r}; write a name") for odd in ODD),
         ({**RELEASED, "normalize": "0.5,0.5 1"}, "must have 1 value or one for each of 3 channels, but got 2"),
-        ({"row": "PixMix", "normalize": "none"}, "`normalize` belongs to rows of foreign weights"),
+        ({"row": "PixMix", "normalize": "none"}, "`normalize` is only for rows with third-party weights"),
     ],
 )
 def test_a_normalisation_that_cannot_be_is_a_mistake_of_the_plan(row: dict[str, Any], text: str) -> None:

@@ -193,7 +193,7 @@ def test_ctrl_c_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     monkeypatch.setattr("orchestration.cli.verbs.plan.make_plan", interrupted)
 
     assert main(["plan", "demo"]) == 1
-    assert "goes on where this one ended" in capsys.readouterr().err
+    assert "run the same command again to continue" in capsys.readouterr().err
 
 
 def test_a_table_of_nothing_says_how_to_compute_it(capsys: pytest.CaptureFixture[str]) -> None:
@@ -260,7 +260,7 @@ def test_the_plan_tells_what_is_left_out_and_what_stands_in(capsys: pytest.Captu
     assert main(["plan", "table-1", "--smoke"]) == 0
 
     printed = capsys.readouterr().out
-    assert "c-generated/error stands in for c/error" in printed
+    assert "c-generated/error replaces c/error" in printed
 
 
 def test_reading_only_runs_nothing_and_prints_the_grid(capsys: pytest.CaptureFixture[str]) -> None:
@@ -287,7 +287,7 @@ def test_doctor_leaves_no_storage_behind(tmp_path: Path, capsys: pytest.CaptureF
 def test_arguments_of_no_encoding_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     """A folder whose name is in Latin-1 ended `evaluate` as an unforeseen error."""
     assert main(["plan", os.fsdecode(b"caf\xe9.yaml")]) == 2
-    assert r"must be in UTF-8, but is 'caf\udce9.yaml'" in capsys.readouterr().err
+    assert r"must be UTF-8, but is 'caf\udce9.yaml'" in capsys.readouterr().err
 
 
 def test_names_of_no_encoding_are_printed_escaped(capsys: pytest.CaptureFixture[str]) -> None:

@@ -396,4 +396,4 @@ def test_mistaken_sources_of_predictions_are_one_message(
 
 def test_several_checkpoints_are_refused(report: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "a.pt", "b.pt"]) == 2
-    assert "several are read with --from-predictions only" in capsys.readouterr().err
+    assert "only --from-predictions takes several" in capsys.readouterr().err

@@ -151,7 +151,7 @@ def test_a_checkpoint_of_ours_says_itself_what_it_holds(
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--benchmarks", "clean"], "name --model and --dataset"),
+        (["--benchmarks", "clean"], "give --model and --dataset"),
         (["--model", "wrn-10-1"], "name both"),
         (["--benchmarks", "cleen"], "clean"),
     ],

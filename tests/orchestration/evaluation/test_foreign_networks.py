@@ -161,7 +161,7 @@ def test_the_right_number_is_shown_where_the_file_says_how_it_was_trained(
     against = evaluated(tmp_path / "musigma.pt", ["--normalize", "half"])
     assert error_of(against) > 0.3
     assert against["assumed"]["notes"] == [
-        "the file says another normalisation: mean 0, std 1 (none), from the file: mu, sigma"
+        "the file states another normalisation: mean 0, std 1 (none), from the file: mu, sigma"
     ]
 
 
@@ -237,7 +237,7 @@ def test_another_assumption_is_another_identity(raw: Path, dataset: str) -> None
 def test_torchvisions_weights_are_for_its_classes_and_need_no_options(settings: Settings) -> None:
     with pytest.raises(InputError) as caught:
         open_network("torchvision:resnet18", model=None, dataset="digits", reading=Reading(normalize="none"))
-    assert "the 1000 classes of ImageNet apart, but digits has 10" in str(caught.value)
+    assert "have the 1000 classes of ImageNet, but digits has 10" in str(caught.value)
     assert "--normalize: torchvision publishes the normalisation" in str(caught.value)
 
 
@@ -488,7 +488,7 @@ def test_a_checkpoint_on_the_way_is_no_end_of_a_training(
     cell = cells_of(sweep, store)[0]
     state = {"model": {f"network.{name}": value for name, value in torch.load(raw).items()}, "average": None}
     Checkpoints(str(tmp_path / "way"), cell.train_key).save(state, 5)
-    with pytest.raises(InputError, match="it is a checkpoint on the way, not the end of a training"):
+    with pytest.raises(InputError, match="it is an intermediate checkpoint, not a final one"):
         adopt(tmp_path / "way" / cell.train_key / "step-000000000005.ckpt", cell, settings=settings, store=store)
 
 

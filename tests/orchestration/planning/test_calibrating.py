@@ -170,7 +170,7 @@ def test_a_damaged_calibration_is_reported_and_the_plan_goes_on_without_it(
     assert cost.by_source() == {"operations": len(plan.to_run)}
     assert [str(path) in line for line in cost.not_whole] == [True]
     assert code == 0
-    assert f"estimated without what is not whole: {cost.not_whole[0]}" in shown.err
+    assert f"estimated without damaged records: {cost.not_whole[0]}" in shown.err
     assert json.loads(shown.out)["cost"]["estimated_from"] == {"operations": len(plan.to_run)}
     assert calibrated(store, "cpu-core").training == {kind: 2.0}, "measuring again writes over it"
 

@@ -140,7 +140,7 @@ def test_what_no_sweep_wants_is_listed_with_row_sweep_date_and_size_and_deleted_
     line = next(line for line in listed.splitlines() if line.startswith("abab"))
     assert line.split()[1:] == ["cutout,", "digits,", "small-cnn", "(unknown)", "7", *line.split()[6:8], "1.0", "MiB"]
     assert line.split()[6].startswith("2023-11-1")
-    assert "what was run here: mine" in listed
+    assert "of sweeps that were run here: mine" in listed
     assert "--yes" in refused
     assert document["cells"] == ["ab" * 6]
     assert document["deleted"] is True
@@ -160,7 +160,7 @@ def test_a_person_is_asked(
 
     assert main(["cells", "gc", "--delete"]) == 0
 
-    assert asked == ["Delete 1 cell, 1.0 MiB, for good?"]
+    assert asked == ["Delete 1 cell, 1.0 MiB, permanently?"]
     assert (store.result("ab" * 32) is not None) == is_there
 
 
@@ -242,7 +242,7 @@ def test_while_a_sweep_record_is_not_whole_nothing_is_collected_and_everything_e
     assert main(["cells", "gc", "--delete", "--yes"]) == 3
     advice = capsys.readouterr().err
 
-    assert "`cells gc` deletes nothing until it is run again" in advice
+    assert "`cells gc` deletes nothing; run the sweep again" in advice
     assert "remove that file" not in advice
     assert store.train_keys() == keys
 

@@ -128,7 +128,7 @@ def test_a_set_that_no_method_of_its_rows_takes_is_refused(tmp_path: Path, name:
     """Otherwise one network stands in two rows, each under the name of another set."""
     first, second = {"mixing_set": ("fractals", "fractaldb"), "outliers": ("mnist", "fashion-mnist")}[name]
     rows = {"cells": [{"row": "A", name: first}, {"row": "B", name: second}]}
-    assert f"axes.cells.1.{name}: no method that it is given to takes" in refused(tmp_path, rows)
+    assert f"axes.cells.1.{name}: no method that gets it takes" in refused(tmp_path, rows)
     crossed = {"grid": {"method": ["baseline", "pixmix"], "mixing_set": ["fractals", "fractaldb"]}}
     planned(tmp_path, crossed)
 
@@ -151,7 +151,7 @@ def test_a_column_that_stands_in_for_one_that_the_table_has_is_refused(tmp_path:
 def test_a_baseline_row_that_the_table_does_not_show_is_refused(tmp_path: Path) -> None:
     table = {"columns": ["clean/error"], "rows": ["Cut"], "baseline": "Base"}
     cells = {"cells": [{"row": "Base"}, {"row": "Cut", "method": "cutout"}]}
-    assert "the row 'Base' is not among `rows`" in refused(tmp_path, cells, table=table)
+    assert "the row 'Base' is not in `rows`" in refused(tmp_path, cells, table=table)
 
 
 def test_a_mistake_of_a_benchmark_names_the_option_that_brought_it(tmp_path: Path) -> None:

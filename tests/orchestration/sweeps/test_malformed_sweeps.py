@@ -62,7 +62,7 @@ CASES: list[tuple[str, str, list[str]]] = [
     ("title: Mine", "title: 5", ["line 2, title: title must be a text, but got 5; put it in quotes"]),
     ("title: Mine", "title: [a]", ['line 2, title: title must be a text, but got ["a"]']),
     ("title: Mine", "titel: Mine", ["line 2, titel: unknown key 'titel' (did you mean 'title'?)"]),
-    ("title: Mine", "title: ''", ['line 2, title: title must be a text that is not empty, but got ""']),
+    ("title: Mine", "title: ''", ['line 2, title: title must be non-empty text, but got ""']),
     (
         "title: Mine",
         LONG,
@@ -86,7 +86,7 @@ CASES: list[tuple[str, str, list[str]]] = [
     (
         SEEDS,
         "seeds: [1, 1]",
-        ["line 11, seeds.1: seeds must differ from each other, but 1 is there twice; leave one out"],
+        ["line 11, seeds.1: seeds must differ from each other, but 1 is listed twice; leave one out"],
     ),
     (SEEDS, "seeds:", ["line 11, seeds: seeds must be a list, but got nothing"]),
     (SEEDS, "seeds: [true]", ["line 11, seeds.0: each of seeds must be a whole number, but got true"]),
@@ -133,7 +133,9 @@ CASES: list[tuple[str, str, list[str]]] = [
     (
         COLUMNS,
         "[clean/error, clean/error]",
-        ["line 9, table.columns.1: columns must differ from each other, but clean/error is there twice; leave one out"],
+        [
+            "line 9, table.columns.1: columns must differ from each other, but clean/error is listed twice; leave one out"
+        ],
     ),
     (COLUMNS, "", ["line 9, table.columns: columns must be a list, but got nothing"]),
     ("  columns: [clean/error, pgd/error]\n", "", ["line 9, table.columns: `columns` is required; add it"]),
@@ -203,7 +205,7 @@ CASES: list[tuple[str, str, list[str]]] = [
         ],
     ),
     ("baseline: A", "rows: A", ['line 10, table.rows: rows must be a list, but got "A"; write [A]']),
-    ("baseline: A", "rows: [A, A]", ["line 10, table.rows.1: row 'A' is there twice; leave the repeated one out"]),
+    ("baseline: A", "rows: [A, A]", ["line 10, table.rows.1: row 'A' is listed twice; leave the repeated one out"]),
     ("baseline: A", "rows: [A, Z]", ["line 10, table.rows.1: unknown row 'Z'"]),
     (
         "baseline: A",

@@ -21,17 +21,18 @@ MIB = 2**20
 def collect(
     places: options.PlaceOptions,
     keep: Annotated[
-        list[str] | None, typer.Option("--keep", metavar="SWEEP", help="More sweep files to keep. Repeatable.")
+        list[str] | None,
+        typer.Option("--keep", metavar="SWEEP", help="Another sweep file whose cells are kept. Repeatable."),
     ] = None,
     drop: Annotated[
         list[str] | None,
-        typer.Option("--drop", metavar="SWEEP", help="Sweep run here that need not be kept any more. Repeatable."),
+        typer.Option("--drop", metavar="SWEEP", help="Sweep run here whose cells need not be kept. Repeatable."),
     ] = None,
-    delete: Annotated[bool, typer.Option("--delete", help="Delete what is listed, after asking.")] = False,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete the listed cells, after asking.")] = False,
     is_agreed: Annotated[bool, typer.Option("--yes", help="With --delete: delete without asking.")] = False,
     as_json: options.Json = False,
 ) -> int:
-    """List the cells that no sweep wants: none that was run on this storage, and no built-in one (any size, seeds 0 to 9).
+    """List the cells that no sweep needs: neither one that was run on this storage, nor a built-in one (any size, seeds 0 to 9).
 
     They are deleted with --delete, which asks first. Imported cells are always kept.
     """
@@ -56,13 +57,15 @@ def collect(
 def _check_answer(*, delete: bool, is_agreed: bool) -> None:
     """Refuse to delete where nobody can be asked."""
     if delete and not is_agreed and not sys.stdin.isatty():
-        text = "cells are deleted only after a question, but nobody can be asked here; say --yes to delete without it"
+        text = (
+            "deleting cells needs a confirmation, but there is no terminal to ask on; add --yes to delete without one"
+        )
         raise InputError("options", [Mistake(where="--delete", text=text)])
 
 
 def _is_confirmed(found: Collection) -> bool:
     typer.echo(_table(found.unwanted), err=True)
-    question = f"Delete {count(len(found.unwanted), 'cell')}, {found.checkpoint_bytes / MIB:.1f} MiB, for good?"
+    question = f"Delete {count(len(found.unwanted), 'cell')}, {found.checkpoint_bytes / MIB:.1f} MiB, permanently?"
     return typer.confirm(question, err=True)
 
 
@@ -84,7 +87,11 @@ def _text(found: Collection, deleted: tuple[Unwanted, ...] | None, *, is_asked: 
     kept = ", ".join(dict.fromkeys(map(_called, found.kept)))
     lines = [_table(cells)] if cells else []
     return "\n".join(
-        [*lines, total, f"kept: what built-in sweeps want{', and what was run here: ' * bool(kept)}{kept}"]
+        [
+            *lines,
+            total,
+            f"kept: cells of the built-in sweeps{', and of sweeps that were run here: ' * bool(kept)}{kept}",
+        ]
     )
 
 

@@ -26,9 +26,7 @@ from orchestration.store.files import FileStore
 from orchestration.store.provenance import origin_lines
 from trainers.models.weights.assumption import assumption_lines
 
-CellId = Annotated[
-    str, typer.Argument(metavar="CELL", help="Cell id, or any beginning of a train key that fits one cell.")
-]
+CellId = Annotated[str, typer.Argument(metavar="CELL", help="Cell id, or any unique prefix of a train key.")]
 MIN_DIGITS = 4
 
 
@@ -42,11 +40,11 @@ def register(app: typer.Typer) -> None:
         "gc": collect,
         "adopt": adopt_checkpoint,
     }
-    options.add_group(app, "cells", "Look at single cells, forget or adopt some.", verbs)
+    options.add_group(app, "cells", "Inspect, invalidate or adopt single cells.", verbs)
 
 
 def list_cells(places: options.StorageOptions, as_json: options.Json = False) -> int:
-    """List every cell that anything is recorded of."""
+    """List all recorded cells."""
     store = places.existing_store()
     keys = store.train_keys()
     damaged: list[CorruptRecordError] = []
@@ -59,7 +57,7 @@ def list_cells(places: options.StorageOptions, as_json: options.Json = False) ->
         if not row["trained"]:
             key = str(row["train_key"])
             reason = "not whole" if key in not_whole else "invalidated" if store.era(key) else "not trained"
-            row["reports"] = f"nothing counts: {reason}"
+            row["reports"] = f"not valid: {reason}"
     header = ["cell", "method", "dataset", "model", "seed", "reports"]
     table = [[str(row["id"]), *(str(row.get(name, "")) for name in header[1:])] for row in rows]
     emit(rows, lambda: columns(table, header=header), as_json=as_json)
@@ -67,7 +65,7 @@ def list_cells(places: options.StorageOptions, as_json: options.Json = False) ->
 
 
 def show_cell(cell: CellId, places: options.StorageOptions, as_json: options.Json = False) -> int:
-    """Show everything that is recorded of a cell: configuration, training, results, failed attempts, provenance."""
+    """Show the record of a cell: configuration, training, results, failed attempts, provenance."""
     store = places.existing_store()
     key = find_cell(cell, store)
     document = cell_document(key, store)
@@ -76,7 +74,7 @@ def show_cell(cell: CellId, places: options.StorageOptions, as_json: options.Jso
 
 
 def show_logs(cell: CellId, places: options.StorageOptions, as_json: options.Json = False) -> int:
-    """Show what happened to a cell: each epoch, and each failed attempt with its reason."""
+    """Show the log of a cell: its epochs, and its failed attempts with their reasons."""
     store = places.existing_store()
     document = cell_document(find_cell(cell, store), store)
     logs = {
@@ -89,12 +87,12 @@ def show_logs(cell: CellId, places: options.StorageOptions, as_json: options.Jso
 
 
 def invalidate(
-    cells: Annotated[list[str], typer.Argument(metavar="CELL...", help="Cell ids, or beginnings of train keys.")],
-    reason: Annotated[str, typer.Option("--reason", help="Why, for the record.")],
+    cells: Annotated[list[str], typer.Argument(metavar="CELL...", help="Cell ids, or unique prefixes of train keys.")],
+    reason: Annotated[str, typer.Option("--reason", help="Reason, stored with the record.")],
     places: options.StorageOptions,
     as_json: options.Json = False,
 ) -> int:
-    """Forget the results, failures and checkpoints of cells: they are missing again."""
+    """Delete the results, failures and checkpoints of cells, so that the next run computes them again."""
     settings, store = places.settings, places.existing_store()
     keys = [find_cell(cell, store) for cell in cells]
     removed = forget(keys, store=store, checkpoints=settings.checkpoints, reason=reason)
@@ -106,17 +104,17 @@ def invalidate(
 def adopt_checkpoint(
     sweep: options.SweepName,
     checkpoint: Annotated[Path, typer.Argument(help="A checkpoint of this project, or a PyTorch file of weights.")],
-    row: Annotated[str, typer.Option("--row", help="Row of the sweep that it stands for.")],
+    row: Annotated[str, typer.Option("--row", help="Row of the sweep that it belongs to.")],
     size: options.SizeOptions,
     places: options.PlaceOptions,
     weights: WeightOptions,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the cell.")] = 0,
     force: Annotated[
-        bool, typer.Option("--force", help="Adopt it although its own record contradicts the row; the row is marked.")
+        bool, typer.Option("--force", help="Adopt it even if its own record contradicts the row; tables mark the row.")
     ] = False,
     as_json: options.Json = False,
 ) -> int:
-    """Take a checkpoint over as the training of a cell; `run` then only evaluates it."""
+    """Adopt a checkpoint as the training of a cell; `run` then only evaluates it."""
     from orchestration.evaluation.adopting import adopt
     from orchestration.evaluation.checkpoints import Reading
 

@@ -17,14 +17,12 @@ from orchestration.settings import read_settings
 if TYPE_CHECKING:
     from orchestration.evaluation.benchmark_data import Choice
 
-Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="Dataset whose test images are used.")]
+Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="Dataset whose test images are corrupted.")]
 Family = Annotated[str, typer.Option("--benchmark", help="c, cbar or mnist-c.")]
 Kinds = Annotated[
-    str | None, typer.Option("--kinds", help="Corruptions, separated by commas; by default the benchmark's.")
+    str | None, typer.Option("--kinds", help="Corruptions, separated by commas [those of the benchmark].")
 ]
-Severities = Annotated[
-    str | None, typer.Option("--severities", help="Severities, separated by commas; by default all.")
-]
+Severities = Annotated[str | None, typer.Option("--severities", help="Severities, separated by commas [all].")]
 Frost = Annotated[str, typer.Option("--frost", help="procedural, or images from the folder `frost` of the data root.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the generated sets.")]
 
@@ -40,7 +38,7 @@ def generate_benchmark(
     data_root: options.DataRoot = None,
     as_json: options.Json = False,
 ) -> int:
-    """Make a benchmark of corrupted test images in the cache, or find it there; `run` and `evaluate` then read it."""
+    """Generate a benchmark of corrupted test images in the cache, where `run` and `evaluate` read it."""
     from orchestration.evaluation.benchmark_data import generate
 
     settings = read_settings(data_root=data_root)
@@ -62,11 +60,11 @@ def match_benchmark(
     kinds: Kinds = None,
     severities: Severities = None,
     frost: Frost = "procedural",
-    images: Annotated[int, typer.Option("--images", min=30, help="How many images are compared.")] = 500,
+    images: Annotated[int, typer.Option("--images", min=30, help="Number of images to compare.")] = 500,
     data_root: options.DataRoot = None,
     as_json: options.Json = False,
 ) -> int:
-    """Compare generated with published images by their statistics; code 1 where they do not match."""
+    """Compare the statistics of generated and published images. The exit code is 1 if they do not match."""
     from orchestration.evaluation.benchmark_data import match
 
     settings = read_settings(data_root=data_root)
@@ -88,25 +86,27 @@ def match_benchmark(
 
 
 def measure_baselines(
-    model: Annotated[str, typer.Option("--model", help="Network: alexnet and others of torchvision, or one of ours.")],
+    model: Annotated[
+        str, typer.Option("--model", help="Network: a torchvision model such as alexnet, or one of ours.")
+    ],
     weight_options: WeightOptions,
-    dataset: Annotated[str, typer.Option("--dataset", help="Dataset whose benchmarks are read.")] = "imagenet",
+    dataset: Annotated[str, typer.Option("--dataset", help="Dataset whose benchmarks are measured.")] = "imagenet",
     benchmarks: Annotated[
-        str, typer.Option("--benchmarks", help="Of c, c-generated, p and p-generated, separated by commas.")
+        str,
+        typer.Option("--benchmarks", help="Benchmarks out of c, c-generated, p and p-generated, separated by commas."),
     ] = "c,p",
     weights: Annotated[
-        Path | None, typer.Option("--weights", help="File of weights; by default torchvision's for ImageNet.")
+        Path | None, typer.Option("--weights", help="File of weights [torchvision's for ImageNet].")
     ] = None,
-    name: Annotated[
-        str | None, typer.Option("--name", help="Name of the baseline; by default says model and data.")
-    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Name of the baseline [made from model and data].")] = None,
     max_images: Annotated[
-        int | None, typer.Option("--max-images", min=1, help="Use only so many images; the file says so.")
+        int | None,
+        typer.Option("--max-images", min=1, help="Use at most this many images; the file records the limit."),
     ] = None,
     data_root: options.DataRoot = None,
     as_json: options.Json = False,
 ) -> int:
-    """Measure the errors, flip rates and top-5 distances of a baseline network, which normalise mCE, mFR and mT5D."""
+    """Measure the errors, flip rates and top-5 distances of a baseline network that normalise mCE, mFR and mT5D."""
     from orchestration.evaluation.benchmark_data import measure
     from orchestration.evaluation.checkpoints import Reading
 
@@ -125,7 +125,7 @@ def measure_baselines(
 def write_sheets(
     dataset: Dataset,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the PNG files.")] = Path("sheets"),
-    index: Annotated[int, typer.Option("--index", min=0, help="Which test image.")] = 0,
+    index: Annotated[int, typer.Option("--index", min=0, help="Index of the test image.")] = 0,
     frost: Frost = "procedural",
     data_root: options.DataRoot = None,
     as_json: options.Json = False,

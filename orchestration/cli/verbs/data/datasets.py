@@ -21,20 +21,20 @@ Names = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[NAME]...",
-        help="Datasets, benchmark files (CIFAR-10-C), outlier sets, mixing images, released networks, or `generated`; by "
-        "default all that is there.",
+        help="Datasets, benchmark files (CIFAR-10-C), outlier sets, mixing images, released networks, or `generated` "
+        "[all that exist].",
     ),
 ]
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs of this file."""
-    text = "Datasets and benchmarks: what is there, whether it is whole, and how to make it."
+    text = "List, verify and generate datasets and benchmarks."
     options.add_group(app, "data", text, {"list": list_data, "verify": verify_data, **benchmark_verbs.VERBS})
 
 
 def list_data(data_root: options.DataRoot = None, as_json: options.Json = False) -> int:
-    """List datasets, published benchmarks and outlier sets: what is in the data root, and how to get the others."""
+    """List datasets, published benchmarks and outlier sets, and how to get those that are not in the data root."""
     root = read_settings(data_root=data_root).data_root
     rows = [*_dataset_rows(root), *_benchmark_rows(root), *_outlier_rows(root)]
     header = ["name", "kind", "pixels", "classes", "train", "test", "there", "get it with"]
@@ -47,7 +47,7 @@ def list_data(data_root: options.DataRoot = None, as_json: options.Json = False)
 
 
 def verify_data(names: Names = None, data_root: options.DataRoot = None, as_json: options.Json = False) -> int:
-    """Read datasets, published benchmark files and generated sets whole, and compare checksums and archives that are kept.
+    """Read all files of datasets, published benchmarks and generated sets, and compare their checksums and archives.
 
     Archives are looked for in the data root and next to what is unpacked. Files that were compared with one count as published
     from then on, archive or not, until they change.
@@ -55,7 +55,7 @@ def verify_data(names: Names = None, data_root: options.DataRoot = None, as_json
     from orchestration.evaluation.data_check import BROKEN, MISSING, check_data
 
     if data_root is not None and not Path(data_root).is_dir():
-        raise EnvironmentRefused(f"--data-root must be a folder, but {data_root} is none; check the path")
+        raise EnvironmentRefused(f"--data-root must be a folder, but {data_root} is not one; check the path")
     rows = list(check_data(names, read_settings(data_root=data_root)))
     table = [[row["name"], row["state"], row["detail"]] for row in rows]
     emit(rows, lambda: columns(table, header=["data", "state", "detail"]), as_json=as_json)

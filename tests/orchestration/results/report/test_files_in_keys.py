@@ -123,5 +123,5 @@ def test_what_own_files_say_is_not_compared_with_the_published_number(
 def test_a_sweep_cannot_ask_for_own_files(tmp_path: Path) -> None:
     path = tmp_path / "mixed.yaml"
     path.write_text(MIXED.replace("cbar/error", "cbar-own-files/error"))
-    with pytest.raises(InputError, match="write 'cbar/error': whether the files are the published ones is found out"):
+    with pytest.raises(InputError, match="write 'cbar/error': published files are recognised automatically"):
         load_file(str(path))
