@@ -204,7 +204,9 @@ def measure_threads(*, quick: bool) -> tuple[Measurement, str]:
     note = "two threads were timed by the clock on an idle machine"
     return (
         found,
-        note if idle else "the machine was busy: scaling over cores is not claimed, CPU-time efficiency stands instead",
+        note
+        if idle
+        else "the machine was busy: scaling over cores is not claimed, CPU-time efficiency is reported instead",
     )
 
 

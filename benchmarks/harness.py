@@ -198,7 +198,7 @@ def parser(name: str, summary: str) -> argparse.ArgumentParser:
     result.add_argument("--quick", action="store_true", help="fewer repetitions, under a minute")
     result.add_argument("--json", action="store_true", help="print one JSON document to stdout and nothing else")
     result.add_argument(
-        "--reference", type=Path, default=None, help="a checkout of the published code, to run beside ours"
+        "--reference", type=Path, default=None, help="a checkout of the published code, to run next to ours"
     )
     return result
 

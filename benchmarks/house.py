@@ -84,7 +84,7 @@ def measure(root: Path) -> House:
     """
     sources = {path.relative_to(root): path.read_text(encoding="utf-8") for path in _python_files(root)}
     if not sources:
-        raise ValueError(f"a checkout must hold packages ({', '.join(PACKAGES)}), but {root} holds none")
+        raise ValueError(f"a checkout must contain packages ({', '.join(PACKAGES)}), but {root} contains none")
     trees = {path: ast.parse(text) for path, text in sources.items()}
     functions = [node for tree in trees.values() for node in ast.walk(tree) if isinstance(node, FunctionNode)]
     lines = [text.count("\n") for text in sources.values()]

@@ -51,7 +51,7 @@ def memory_note(nodes: int) -> str:
     pss, uss = ((peaks[1][name] - peaks[0][name]) / (nodes - 1) for name in ("pss", "uss"))
     verdict = "within" if pss <= MEMORY_TARGET_MIB else "MISSED:"
     return (
-        f"a further warm group takes {pss:.0f} MiB (PSS; {uss:.0f} MiB unique) on the head node, from {nodes} groups "
+        f"another warm group takes {pss:.0f} MiB (PSS; {uss:.0f} MiB unique) on the head node, from {nodes} groups "
         f"against 1: {verdict} the {MEMORY_TARGET_MIB:.0f} MiB allowed"
     )
 

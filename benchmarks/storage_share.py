@@ -72,7 +72,7 @@ def share_measurements(checkpoint: Measurement, staging: Measurement, *, quick: 
     rounds = len(checkpoint.ours_s)
     sides: Sequence[tuple[str, tuple[float, ...], tuple[float, ...]]] = (
         ("checkpoints and staging of a cell, S3", savers[0].held_s(rounds), staging.ours_s),
-        ("the same until each checkpoint stands, S3", checkpoint.ours_s, staging.ours_s),
+        ("the same until each checkpoint is written, S3", checkpoint.ours_s, staging.ours_s),
         ("checkpoints and staging of a cell, local files", savers[1].held_s(rounds), staging.peer_s),
     )
     scale = QUICK_DIVISOR if quick else 1

@@ -69,7 +69,7 @@ class PeerProcess:
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
         if not answer:
-            raise RuntimeError(f"the peer ended with code {self._process.wait(30)}; its message stands above")
+            raise RuntimeError(f"the peer ended with code {self._process.wait(30)}; its message is above")
         return float(answer)
 
     def __exit__(

@@ -154,8 +154,8 @@ def _held(cell: PlannedCell, store: ResultsStore, patience_s: float) -> Iterator
         if not _taken(lambda: keeper.acquire(cell.train_key), cell, store, patience_s, timings.poll_s):
             holder = store.holders([cell.train_key]).get(cell.train_key, "another driver")
             raise EnvironmentRefused(
-                f"a cell can be adopted only while no driver works on it, but cell {cell.cell_id} is held by {describe(holder)}; wait for "
-                f"its end, or stop that sweep first: {command('stop', 'SWEEP')}"
+                f"a cell can be adopted only while no driver works on it, but cell {cell.cell_id} is held by "
+                f"{describe(holder)}; wait until it ends, or stop that sweep first: {command('stop', 'SWEEP')}"
             )
         yield
 

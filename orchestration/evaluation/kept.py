@@ -101,7 +101,7 @@ def _of_files(paths: Sequence[Path], report: Path) -> tuple[dict[str, BenchmarkO
         benchmark_for(path.stem)  # the name of the file says whose predictions they are
         found[path.stem] = replace(said.get(path.stem) or BenchmarkOutcome(metrics={}), arrays=kept)
     if not found:
-        raise ValueError("there is no file <benchmark>.npz in it")
+        raise ValueError("it contains no <benchmark>.npz")
     return found, str(document.get("dataset", ""))
 
 

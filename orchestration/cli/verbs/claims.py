@@ -31,7 +31,7 @@ def claims(
     details: Annotated[bool, typer.Option("--details", help="Show each comparison with its numbers.")] = False,
     as_json: options.Json = False,
 ) -> int:
-    """Test the claims of the papers on their printed numbers and on the recorded results. Runs nothing."""
+    """Test the claims of the papers on recorded results, and on the numbers that they print. Runs nothing."""
     catalogue = builtin_catalogue(places.settings.data_root)
     names = list(dict.fromkeys(sweeps))
     loaded = [changes.load(name, catalogue) for name in names]

@@ -56,7 +56,7 @@ def submit(
 ) -> int:
     """Run a sweep on a cluster as a Ray job. All other options are those of `run`.
 
-    The job outlives this command: the same command again follows it, or goes on where it ended.
+    The job outlives this command: the same command again follows it, or continues where it ended.
     """
     parsed = _parsed_by_run(context, sweep)
     request = SubmitRequest(

@@ -29,7 +29,7 @@ def doctor(
     ] = None,
     as_json: options.Json = False,
 ) -> int:
-    """Check versions, devices, storage, tracking server, data and compiled kernels, and suggest fixes."""
+    """Check the installation, devices, storage and data, also the tracking server and compiled kernels, and suggest fixes."""
     settings = places.settings
     findings = examine(settings)
     if address is not None:

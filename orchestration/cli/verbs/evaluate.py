@@ -82,7 +82,7 @@ def evaluate(
     save: Annotated[Path | None, typer.Option("--save", help="Folder for the report and the predictions.")] = None,
     as_json: options.Json = False,
 ) -> int:
-    """Run the safety suite on any checkpoint, including third-party weights. Records nothing."""
+    """Run the safety suite on any checkpoint, also on third-party weights. Records nothing."""
     settings = places.settings
     if from_predictions:
         document = _kept_document(sources, places, assignments or [])

@@ -35,7 +35,7 @@ def export(
     name: Annotated[str | None, typer.Option("--name", help="Name of the model in the file.")] = None,
     as_json: options.Json = False,
 ) -> int:
-    """Write the results of a checkpoint in the file format of another suite."""
+    """Write results in the file format of another suite."""
 
     suite = known_suite(form)
     if Path(source).is_file():

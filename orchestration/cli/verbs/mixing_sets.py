@@ -46,7 +46,9 @@ Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the set.")]
 def register(app: typer.Typer) -> None:
     """Add the verbs of this file."""
     verbs = {"list": list_sets, "generate": generate_set, "preview": preview_set}
-    options.add_group(app, "mixing-set", "List, build and preview mixing sets: the images that PixMix mixes in.", verbs)
+    options.add_group(
+        app, "mixing-set", "List, generate and preview mixing sets: the images that PixMix mixes in.", verbs
+    )
 
 
 def list_sets(as_json: options.Json = False) -> int:
@@ -79,7 +81,7 @@ def generate_set(
     params: Params = None,
     as_json: options.Json = False,
 ) -> int:
-    """Build a mixing set in the cache, if it is not there. Runs with the same set use it."""
+    """Generate a mixing set in the cache, where runs with the same set find it."""
     settings = places.settings
     file = _ensure_set(name, settings, params, num_images=num_images, side=side, channels=channels, seed=seed)
     document = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(file).items()}

@@ -67,7 +67,7 @@ def plan(
     mode: ModeName = "cached",
     as_json: options.Json = False,
 ) -> int:
-    """Show which cells of a sweep are recorded, which would run, and what they would cost. Starts nothing."""
+    """Show what a sweep would run, and what it would cost. Starts nothing."""
     opened = options.open_sweep(choice, places)
     resolved, store = opened.resolved, opened.store
     sweep = resolved.sweep

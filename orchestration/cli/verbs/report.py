@@ -27,7 +27,7 @@ def report(
     ] = None,
     as_json: options.Json = False,
 ) -> int:
-    """Write a self-contained HTML report: table, charts, costs and provenance. Runs nothing."""
+    """Write an HTML report of a sweep that opens offline: table, charts, costs and provenance. Runs nothing."""
     opened = options.open_sweep(choice, places, is_only_read=True)
     page = report_page(opened.resolved, opened.store).encode()
     path = output or Path(f"{opened.resolved.label}.html")

@@ -124,7 +124,7 @@ def pause(
     places: options.StorageOptions,
     as_json: options.Json = False,
 ) -> int:
-    """Ask every driver of a sweep to start no more cells until `resume`."""
+    """Ask the drivers of a sweep to start no more cells."""
     return _ask(sweep, size, places, "pause", as_json=as_json)
 
 
@@ -144,7 +144,7 @@ def stop(
     places: options.StorageOptions,
     as_json: options.Json = False,
 ) -> int:
-    """Ask every driver of a sweep to write checkpoints and exit."""
+    """Ask the drivers of a sweep to write checkpoints and exit."""
     return _ask(sweep, size, places, "stop", as_json=as_json)
 
 

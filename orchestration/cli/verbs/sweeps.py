@@ -27,7 +27,7 @@ def sweeps(
         str, typer.Option("--machine", help="Machine of the price file to estimate costs for.")
     ] = "v100",
 ) -> int:
-    """List the built-in sweeps with their tables, sizes, data and costs."""
+    """List the built-in sweeps with their data and costs."""
     if schema:
         echo(json.dumps(sweep_json_schema(), indent=2, sort_keys=True))
         return EXIT_DONE

@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
 def table(
     choice: options.SweepOptions,
     places: options.PlaceOptions,
-    form: Annotated[str, typer.Option("--format", help=f"{', '.join(FORMATS)}; drawn by default.")] = "terminal",
+    form: Annotated[str, typer.Option("--format", help=f"{', '.join(FORMATS)}; terminal draws it.")] = "terminal",
     decimals: Annotated[int, typer.Option("--decimals", min=0, max=6, help="Decimal places.")] = 1,
     is_compared: Annotated[
         bool,

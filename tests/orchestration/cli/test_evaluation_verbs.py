@@ -187,7 +187,7 @@ def test_a_benchmark_is_generated_once_and_verified(cache: Path, capsys: pytest.
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["generate", "digits", "--benchmark", "p"], "never held whole"),
+        (["generate", "digits", "--benchmark", "p"], "never stored"),
         (["generate", "digits", "--benchmark", "cc"], "unknown benchmark 'cc'"),
         (["generate", "digits", "--kinds", "fogg", "--severities", "9"], "2 mistakes"),
         (["generate", "digits", "--severities", "two"], "whole numbers"),

@@ -26,7 +26,7 @@ def collect(
     ] = None,
     drop: Annotated[
         list[str] | None,
-        typer.Option("--drop", metavar="SWEEP", help="Sweep run here whose cells need not be kept. Repeatable."),
+        typer.Option("--drop", metavar="SWEEP", help="Sweep run here whose cells are not kept. Repeatable."),
     ] = None,
     delete: Annotated[bool, typer.Option("--delete", help="Delete the listed cells, after asking.")] = False,
     is_agreed: Annotated[bool, typer.Option("--yes", help="With --delete: delete without asking.")] = False,
