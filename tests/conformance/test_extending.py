@@ -44,11 +44,17 @@ CATALOGUE = REPOSITORY / "docs" / "catalogue.md"
 KINDS: dict[str, Kind[Any]] = {
     kind.what: kind for kind in (METHOD_KIND, MIXING_SET_KIND, BENCHMARK_KIND, METRIC_KIND, DATASET_KIND, MODEL_KIND)
 }
-EXAMPLES = {"method": "darken", "mixing set": "stripes", "benchmark": "inverted", "metric": "brier", "dataset": "bars"}
+EXAMPLES = {
+    "method": "darken",
+    "mixing set": "stripes",
+    "benchmark": "inverted",
+    "metric": "quadratic",
+    "dataset": "bars",
+}
 EXAMPLES |= {"model": "linear"}
 IN_TREE_ONLY = {
-    "columns": ["c-generated/error/solarize", "p-generated/mfr"],
-    "benchmarks": {"c-generated": {"kinds": ["solarize"], "severities": [3]}, "p-generated": {"kinds": ["fade"]}},
+    "columns": ["c-generated/error/posterize", "p-generated/mfr"],
+    "benchmarks": {"c-generated": {"kinds": ["posterize"], "severities": [3]}, "p-generated": {"kinds": ["fade"]}},
 }
 
 
@@ -159,7 +165,7 @@ def test_an_entry_point_of_another_type_is_an_error(install: Install, what: str)
 def test_what_a_package_adds_is_planned_with_its_cost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", str(sweep_file(tmp_path)), "--storage", str(tmp_path / "storage"), "--json"]) == 0
     plan = json.loads(capsys.readouterr().out)
-    assert plan["columns"] == ["clean/error", "clean/brier", "inverted/error"]
+    assert plan["columns"] == ["clean/error", "clean/quadratic", "inverted/error"]
     assert plan["counts"]["to_run"] == 2
     assert plan["cost"]["device_hours"] > 0
 
@@ -187,7 +193,7 @@ def test_what_a_package_adds_is_trained_evaluated_and_printed(
     assert main(["table", str(sweep), "--storage", str(storage), "--format", "json"]) == 0
     table = json.loads(capsys.readouterr().out)
     assert [[entry is not None for entry in row] for row in table["entries"]] == [[True] * 3] * 2
-    assert any(note.startswith("Clean Brier: metric 'brier' of mine 1.0 (sha256:") for note in table["notes"])
+    assert any(note.startswith("Clean Quadratic: metric 'quadratic' of mine 1.0 (sha256:") for note in table["notes"])
 
 
 class Silent:
@@ -202,9 +208,9 @@ class Silent:
 @pytest.mark.usefixtures("package")
 def test_what_a_package_adds_composes_and_has_a_card() -> None:
     assert method_for("darken+cutout").stages == {"sample"}
-    assert config_for(method_for("darken"), "digits", {}) == method_for("darken").config(factor=0.5)
-    assert "- unstated by the sources: how dark (half here)" in card_for(method_for("darken"))
-    assert line_for(metric_for("brier")).startswith("| `brier` | Brier | calibration |")
+    assert config_for(method_for("darken"), "digits", {}) == method_for("darken").config(least=0.5)
+    assert "- unstated by the sources: how dark (at most half here)" in card_for(method_for("darken"))
+    assert line_for(metric_for("quadratic")).startswith("| `quadratic` | Quadratic | calibration |")
 
 
 @pytest.fixture(scope="module")
@@ -270,14 +276,14 @@ def test_a_verb_of_the_tree_runs_and_is_in_the_help(tree: Path, tmp_path: Path) 
 
 def test_the_pages_of_the_tree_list_what_was_added(tree: Path) -> None:
     pages = "".join(python(tree, "-m", f"benchmarks.{name}_page") for name in ("catalogue", "methods", "metrics"))
-    assert [name for name in (*EXAMPLES.values(), "solarize", "fade", "tsv", "rows") if f"`{name}`" not in pages] == []
+    assert [name for name in (*EXAMPLES.values(), "posterize", "fade", "tsv", "rows") if f"`{name}`" not in pages] == []
 
 
 def test_a_table_of_the_tree_is_printed_in_the_added_format(tree: Path, tmp_path: Path) -> None:
     (tmp_path / "storage").mkdir()
     sweep = str(sweep_file(tmp_path))
     printed = command(tree, "table", sweep, "--storage", str(tmp_path / "storage"), "--format", "tsv")
-    assert printed.splitlines()[0].split("\t") == ["row", "clean/error", "clean/brier", "inverted/error"]
+    assert printed.splitlines()[0].split("\t") == ["row", "clean/error", "clean/quadratic", "inverted/error"]
 
 
 @pytest.mark.slow

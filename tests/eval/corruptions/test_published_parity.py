@@ -24,7 +24,9 @@ from eval.perturbations.frames import perturb
 
 HERE = Path(__file__).parent
 FIRST = np.zeros(1, dtype=np.int64)
-DETERMINISTIC = tuple(name for name, each in CORRUPTIONS.items() if not each.is_random)
+with np.load(HERE / "published_samples.npz") as made:
+    OF_PUBLISHED_CODE = frozenset(name.split("/")[1] for name in made.files)
+DETERMINISTIC = tuple(name for name, each in CORRUPTIONS.items() if not each.is_random and name in OF_PUBLISHED_CODE)
 MOVING = ("motion_blur", "zoom_blur", "brightness", "translate", "rotate", "tilt", "scale")
 ANGLES = (-40, -17, 5, 30)
 SPREAD_OF_TWO_DRAWS = 4.0
