@@ -15,7 +15,7 @@ from typing import Any, Final
 from filelock import FileLock
 
 from orchestration.tracking.addresses import sqlite_file, with_driver
-from orchestration.tracking.contract import Point, RunStatus, TrackedRun, TrackingError
+from orchestration.tracking.contract import Point, RunStatus, TrackedRun, TrackingClient, TrackingError
 from orchestration.tracking.secrets import scrubbed
 
 QUIET: Final[Mapping[str, str]] = {
@@ -36,7 +36,7 @@ _COLLISIONS: Final = 5
 _START_ATTEMPTS: Final = 4
 
 
-class MlflowTracking:
+class MlflowTracking(TrackingClient):
     """A tracking store behind a URI: sqlite:///file, postgresql://..., http(s)://server.
 
     Raises:
@@ -49,7 +49,6 @@ class MlflowTracking:
             self._mlflow, self._client = _start(uri)
 
     def experiment(self, name: str, artifacts: str | None, tags: Mapping[str, str]) -> str:
-        """Return the id of an experiment, created or restored where needed."""
         with self._explained():
             found = self._client.get_experiment_by_name(name)
             if found is None:
@@ -69,13 +68,11 @@ class MlflowTracking:
         return self._client.get_experiment_by_name(name)
 
     def experiments(self) -> Sequence[str]:
-        """Return the ids of all experiments that hold sweeps."""
         with self._explained():
             found = self._client.search_experiments(filter_string=f"tags.`{SWEEP_TAG}` = 'sweep'")
             return [str(experiment.experiment_id) for experiment in found]
 
     def tag_experiment(self, experiment_id: str, tags: Mapping[str, str]) -> None:
-        """Set tags of an experiment."""
         with self._explained():
             for name, value in tags.items():
                 self._client.set_experiment_tag(experiment_id, name, value)
@@ -83,7 +80,6 @@ class MlflowTracking:
     def find(
         self, experiment_ids: Sequence[str], tags: Mapping[str, str], *, deleted: bool = False
     ) -> Sequence[TrackedRun]:
-        """Return the runs that bear all these tags, oldest first."""
         view = 2 if deleted else 1  # ViewType.DELETED_ONLY, ACTIVE_ONLY
         wanted = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
         found: list[TrackedRun] = []
@@ -98,7 +94,6 @@ class MlflowTracking:
         return sorted(found, key=lambda run: (run.start_ms, run.run_id))
 
     def create(self, experiment_id: str, name: str, start_ms: int, tags: Mapping[str, str]) -> str:
-        """Create a run and return its id."""
         with self._explained():
             run = self._client.create_run(experiment_id, start_time=start_ms, tags=dict(tags), run_name=name)
             return str(run.info.run_id)
@@ -124,7 +119,6 @@ class MlflowTracking:
                     return
 
     def end(self, run_id: str, status: RunStatus, end_ms: int | None) -> None:
-        """Set the status of a run; RUNNING opens it again."""
         with self._explained():
             if status == "RUNNING":
                 self._client.update_run(run_id, status=status)
@@ -132,17 +126,14 @@ class MlflowTracking:
                 self._client.set_terminated(run_id, status=status, end_time=end_ms)
 
     def delete(self, run_id: str) -> None:
-        """Delete a run; it can be restored."""
         with self._explained():
             self._client.delete_run(run_id)
 
     def restore(self, run_id: str) -> None:
-        """Bring a deleted run back."""
         with self._explained():
             self._client.restore_run(run_id)
 
     def write_text(self, run_id: str, path: str, text: str) -> None:
-        """Write an artifact over an older one."""
         with self._explained():
             self._client.log_text(run_id, text, path)
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from augment.files.content import file_hash
 from augment.files.published import Identified, absent, own, published
 from trainers.config import JobConfig
@@ -102,147 +104,13 @@ class ReleasedCheckpoint:
         return f"download it from {self.address} to {self.path(data_root)}"
 
 
-_MIT: Final = "MIT (of the repository)"
-_PIXMIX: Final = "https://drive.google.com/drive/folders/1tHu2MBU3P9lvgtc06_VaC6AsMqwyYFSA"
-_PIXMIX_SOURCE: Final = "Hendrycks et al., CVPR 2022; andyzoujm/pixmix README"
-_SIN: Final = "https://bitbucket.org/robert_geirhos/texture-vs-shape-pretrained-models/raw/60b770e128fffcbd8562a3ab3546c1a735432d03/"
-_GAME_OF_NOISE: Final = "https://bitbucket.org/EvgeniaAR/game-of-noise-pretrained-models/downloads/"
-_GAME_OF_NOISE_SOURCE: Final = "Rusak et al., ECCV 2020; bethgelab/game-of-noise"
-_ROBUST: Final = "https://huggingface.co/madrylab/robust-imagenet-models/resolve/main/"
-_ROBUST_SOURCE: Final = "Salman et al., NeurIPS 2020; microsoft/robust-models-transfer"
-
-
-def _pixmix_cifar(classes: int) -> ReleasedCheckpoint:
-    return ReleasedCheckpoint(
-        name=f"pixmix-cifar-{classes}",
-        title=f"PixMix, WRN-40-4, CIFAR-{classes} (authors)",
-        method="pixmix",
-        dataset=f"cifar-{classes}",
-        model="wrn-40-4",
-        file=f"pixmix_cifar{classes}_wrn40-4.pth.tar",
-        address=_PIXMIX,
-        is_direct=False,
-        mean=(0.5, 0.5, 0.5),
-        std=(0.5, 0.5, 0.5),
-        source=_PIXMIX_SOURCE,
-        licence=_MIT,
+CHECKPOINTS: Final[Mapping[str, ReleasedCheckpoint]] = {
+    each.name: each
+    for each in msgspec.json.decode(
+        Path(__file__).with_name("published.json").read_bytes(), type=tuple[ReleasedCheckpoint, ...], strict=True
     )
-
-
-def _resnet_50(
-    name: str,
-    title: str,
-    *,
-    method: str,
-    address: str,
-    source: str,
-    licence: str = "not stated",
-    file: str = "",
-    sha256: str = "",
-) -> ReleasedCheckpoint:
-    """Return a ResNet-50 of ImageNet; `file` names the file of one whose address is that of a page."""
-    return ReleasedCheckpoint(
-        name=name,
-        title=title,
-        method=method,
-        dataset="imagenet",
-        model="resnet-50",
-        file=file or address.rsplit("/", 1)[1],
-        address=address,
-        is_direct=not file,
-        sha256=sha256,
-        source=source,
-        licence=licence,
-    )
-
-
-def _pixmix_imagenet(epochs: int) -> ReleasedCheckpoint:
-    return _resnet_50(
-        f"pixmix-imagenet-{epochs}",
-        f"PixMix, ResNet-50, ImageNet, {epochs} epochs (authors)",
-        method="pixmix",
-        address=_PIXMIX,
-        file=f"pixmix_imagenet_resnet50_{epochs}.pth.tar",
-        source=_PIXMIX_SOURCE,
-        licence=_MIT,
-    )
-
-
-_ALL: Final = (
-    _pixmix_cifar(10),
-    _pixmix_cifar(100),
-    _pixmix_imagenet(90),
-    _pixmix_imagenet(180),
-    _resnet_50(
-        "torchvision-resnet-50",
-        "Baseline, ResNet-50, ImageNet (torchvision, first weights)",
-        method="baseline",
-        address="https://download.pytorch.org/models/resnet50-0676ba61.pth",
-        sha256="0676ba61",
-        source="torchvision, ResNet50_Weights.IMAGENET1K_V1 (76.13 %)",
-        licence="BSD-3-Clause (of the repository)",
-    ),
-    _resnet_50(
-        "sin-resnet-50",
-        "SIN, ResNet-50, stylised and plain ImageNet",
-        method="sin",
-        address=_SIN + "resnet50_train_45_epochs_combined_IN_SF-2a0d100e.pth.tar",
-        sha256="2a0d100e",
-        source="Geirhos et al., ICLR 2019; rgeirhos/texture-vs-shape",
-    ),
-    _resnet_50(
-        "ant-resnet-50",
-        "ANT, ResNet-50, ImageNet",
-        method="ant",
-        address=_GAME_OF_NOISE + "ANT_Model.pth",
-        source=_GAME_OF_NOISE_SOURCE,
-    ),
-    _resnet_50(
-        "speckle-resnet-50",
-        "Speckle, ResNet-50, ImageNet",
-        method="speckle",
-        address=_GAME_OF_NOISE + "Speckle_Model.pth",
-        source=_GAME_OF_NOISE_SOURCE,
-    ),
-    _resnet_50(
-        "noise2net-resnet-50",
-        "Noise2Net, ResNet-50, ImageNet",
-        method="noise2net",
-        address="https://drive.google.com/file/d/1TlylFp-hJ5ENUNdjGBf-tLPoIIcJyPG4/view",
-        file="noise2net_resnet50.pth.tar",
-        source="Hendrycks et al., ICCV 2021; hendrycks/imagenet-r, DeepAugment",
-        licence=_MIT,
-    ),
-    _resnet_50(
-        "linf-resnet-50",
-        "l-inf adversarial 8/255, ResNet-50, ImageNet",
-        method="adversarial-linf",
-        address=_ROBUST + "resnet50_linf_eps8.0.ckpt",
-        source=_ROBUST_SOURCE,
-        licence=_MIT,
-    ),
-    _resnet_50(
-        "l2-resnet-50",
-        "l2 adversarial 3.0, ResNet-50, ImageNet",
-        method="adversarial-l2",
-        address=_ROBUST + "resnet50_l2_eps3.ckpt",
-        source=_ROBUST_SOURCE,
-        licence=_MIT,
-    ),
-    ReleasedCheckpoint(
-        name="places365-resnet-18",
-        title="Baseline, ResNet-18, Places365 (CSAIL)",
-        method="baseline",
-        dataset="places365",
-        model="resnet-18",
-        file="resnet18_places365.pth.tar",
-        address="http://places2.csail.mit.edu/models_places365/resnet18_places365.pth.tar",
-        md5="7a8808eefd4ea7458650ca84855f69b1",
-        source="Zhou et al., TPAMI 2018; CSAILVision/places365 (written by Python 2)",
-        licence="CC BY (of the repository)",
-    ),
-)
-CHECKPOINTS: Final[Mapping[str, ReleasedCheckpoint]] = {each.name: each for each in _ALL}
+}
+"""Name -> the released network; `published.json` lists them."""
 
 
 def checkpoint_for(name: str) -> ReleasedCheckpoint:
