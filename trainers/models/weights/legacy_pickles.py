@@ -101,6 +101,12 @@ _RESTRICTED: Final = SimpleNamespace(
 )
 
 
+NOT_READABLE: Final = (
+    pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError,
+)  # fmt: skip
+"""What PyTorch raises of bytes that are no file of its own: of text, for one, an IndexError."""
+
+
 def read_file(path: Path) -> Any:
     """Return the content of a PyTorch file: containers, numbers, texts and tensors on the CPU, and inert objects for the rest."""
     try:
@@ -112,7 +118,7 @@ def read_file(path: Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise CheckpointError(f"{path} must be a readable file: {error}; check the path") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError):
+    except NOT_READABLE:
         return _read_restricted(path)
 
 
@@ -123,7 +129,7 @@ def _read_restricted(path: Path) -> Any:
             return torch.load(
                 path, map_location="cpu", pickle_module=_RESTRICTED, weights_only=False, encoding="latin1"
             )
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except NOT_READABLE as error:
         raise CheckpointError(
             f"{path} must be an intact file of torch.save whose tensors can be read without running code, but is not; "
             "load it where it was written and save the network's state_dict() alone"

@@ -160,6 +160,7 @@ FILES: dict[str, tuple[bytes, str]] = {
     "numpy": (arrays(), "an archive of NumPy arrays"),
     "zip": (archive("photos/cat.png"), "an archive of other things"),
     "text": (b"hello\n" * 20, "must be an intact file of torch.save"),
+    "text of opcodes": (b"root:x:0:0:root:/root:/bin/bash\n", "must be an intact file of torch.save"),
     "pickle": (pickle.dumps({"a": 3}), "must be an intact file of torch.save"),
     "number": (saved(7), "but contains one int"),
     "optimiser": (saved({"optimizer": {"state": {}}, "epoch": 3}), "contains optimizer, epoch"),
