@@ -176,7 +176,7 @@ def test_an_invalidated_cell_is_missing_and_its_checkpoint_gone(
     assert not open_storage(join(settings.checkpoints, key)).list()
     capsys.readouterr()
     assert main(["cells", "list"]) == 0
-    assert f"{key[:12]}                                nothing counts: invalidated" in capsys.readouterr().out
+    assert f"{key[:12]}                                not valid: invalidated" in capsys.readouterr().out
 
 
 def test_a_cell_under_work_is_not_forgotten(weights: Path, settings: Settings, store: FileStore) -> None:

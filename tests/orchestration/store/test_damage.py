@@ -166,9 +166,9 @@ def test_a_damaged_cell_blocks_no_verb_that_is_about_others(
         assert str(training) in shown.err
         assert str(report) in shown.err
     lines = {line[:12]: line for line in listed.out.splitlines()}
-    assert "nothing counts: not whole" in lines[damaged[:12]]
-    assert "nothing counts: not whole" in lines[swapped[:12]]
-    assert "nothing counts" not in lines[whole[:12]]
+    assert "not valid: not whole" in lines[damaged[:12]]
+    assert "not valid: not whole" in lines[swapped[:12]]
+    assert "not valid" not in lines[whole[:12]]
     assert whole[:12] in collected.out
     assert damaged[:12] not in collected.out, "it may be one that cannot be computed again"
     assert swapped[:12] not in collected.out

@@ -135,10 +135,10 @@ def test_a_lease_file_of_garbage_goes_stale_like_any_other(tmp_path: Path) -> No
     [
         (lambda data: data[: len(data) // 2], "truncated or altered"),
         (lambda data: data.replace(b"pixmix", b"PIXMIX"), "truncated or altered"),
-        (lambda data: b"", "something else"),
-        (lambda data: b"[]", "something else"),
+        (lambda data: b"", "this is not one"),
+        (lambda data: b"[]", "this is not one"),
         (lambda data: data.replace(b'"version":1', b'"version":2', 1), "version 1, but this one has 2"),
-        (lambda data: data.replace(b"dreamgrid/training", b"dreamgrid/attempt"), "something else"),
+        (lambda data: data.replace(b"dreamgrid/training", b"dreamgrid/attempt"), "this is not one"),
     ],
 )
 def test_a_damaged_record_is_named_and_never_trusted(tmp_path: Path, records: Any, damage: Any, complaint: str) -> None:
