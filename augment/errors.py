@@ -1,6 +1,6 @@
 """Exceptions of `augment` (what changes a training image).
 
-Every message says the rule, the value and the way out.
+Every message gives the rule, the value and the fix.
 
     Exception
       AugmentError

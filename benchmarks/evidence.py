@@ -106,7 +106,7 @@ class _Recording:
         self._store = store
 
     def epoch(self, train_key: str, row: EpochRow) -> None:
-        """Say nothing: the end of the cell tells enough."""
+        """Print nothing: the end of the cell is enough."""
 
     def progress(self, train_key: str, stage: str, done: int, total: int) -> None:
         """Say nothing."""

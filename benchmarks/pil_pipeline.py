@@ -25,7 +25,7 @@ Mixing = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def operations(rng: np.random.Generator, size: int) -> list[Operation]:
-    """Return the thirteen base operations, each with a magnitude drawn anew at every call."""
+    """Return the thirteen base operations, each with a magnitude drawn again at every call."""
 
     def level() -> float:
         return float(rng.uniform(0.1, SEVERITY))
@@ -57,7 +57,7 @@ def operations(rng: np.random.Generator, size: int) -> list[Operation]:
 
 
 def mixings(rng: np.random.Generator) -> list[Mixing]:
-    """Return additive and multiplicative mixing, each with coefficients drawn anew at every call."""
+    """Return additive and multiplicative mixing, each with coefficients drawn again at every call."""
 
     def coefficients() -> tuple[float, float]:
         if rng.random() < 0.5:

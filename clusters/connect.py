@@ -82,7 +82,7 @@ class Connection:
         return str(self._ray.get_runtime_context().get_node_id())
 
     def drain(self, node_id: str, deadline_s: float) -> None:
-        """Tell the cluster that a node is taken back in so many seconds.
+        """Inform the cluster that a node is reclaimed in so many seconds.
 
         Raises:
             ClusterError: If the control store refuses.

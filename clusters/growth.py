@@ -1,7 +1,7 @@
 """How far a cluster may grow: its node groups, and what a schedule may count on before their nodes exist.
 
-Ray does not tell a driver what its autoscaler may start, so it is read from the cluster's own file (a launcher file or a KubeRay
-manifest; on the head of a `ray up` cluster that is ~/ray_bootstrap_config.yaml) or from options.
+Ray does not report to a driver what its autoscaler may start, so it is read from the cluster's own file (a launcher file or a
+KubeRay manifest; on the head of a `ray up` cluster that is ~/ray_bootstrap_config.yaml) or from options.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Leave a cluster in order: what a pod runs before it is deleted, as `python -m clusters.leave_node` in its `preStop` hook.
 
-Deleting a pod sends SIGTERM to Ray's node process, which ends every worker at once. Draining the node first tells the driver, so
-that workers write a checkpoint at the next step and the cells go on elsewhere from there.
+Deleting a pod sends SIGTERM to Ray's node process, which ends every worker at once. Draining the node first notifies the driver,
+so that workers write a checkpoint at the next step and the cells go on elsewhere from there.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Exceptions of `eval` (what evaluates a checkpoint).
 
-Every message says the rule, the value and the way out.
+Every message gives the rule, the value and the fix.
 
     Exception
       EvalError

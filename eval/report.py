@@ -50,7 +50,7 @@ LEFT_OUT: Final = "left_out"
 """Note: set -> what of it could not be decoded and was left out."""
 
 REFUSED_SETS: Final = "refused_sets"
-"""Note: set -> why it has no numbers, so that means are those of the other sets."""
+"""Note: set -> why it is undefined, so that means are those of the other sets."""
 
 
 def small_sets_note(sizes: Mapping[str, int]) -> dict[str, dict[str, int]]:

@@ -1,4 +1,4 @@
-"""Where things lie: storage, data, caches, tracking server. From options, else the environment, else stated defaults."""
+"""Where things are: storage, data, caches, tracking server. From options, else the environment, else stated defaults."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _UPLOADS: Final = "working_dir_files"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Where things lie. Nothing here is part of any key.
+    """Where things are. Nothing here is part of any key.
 
     Attributes:
         storage: Absolute folder, or s3:// prefix, of results and checkpoints.
         data_root: Local folder of datasets, in torchvision's layouts.
         cache_dir: Local folder of what can be made again.
-        tracking_uri: MLflow tracking URI, or None for a file beside the storage.
+        tracking_uri: MLflow tracking URI, or None for a file next to the storage.
     """
 
     storage: str
@@ -73,7 +73,7 @@ def read_settings(
             ~/dreamgrid-storage in an upload of Ray.
         data_root: Folder of datasets; DREAMGRID_DATA; ./data.
         cache_dir: Folder of caches; DREAMGRID_CACHE; ~/.cache/dreamgrid.
-        tracking_uri: MLflow tracking URI; MLFLOW_TRACKING_URI; a file beside the storage.
+        tracking_uri: MLflow tracking URI; MLFLOW_TRACKING_URI; a file next to the storage.
     """
     variables = os.environ if environment is None else environment
     place = without_scheme(storage or variables.get(STORAGE_VARIABLE) or DEFAULT_STORAGE)
@@ -87,7 +87,7 @@ def read_settings(
 
 
 def lasting_folder() -> Path:
-    """Return the folder that relative storages lie in: this one; but home where this is a job's upload, which Ray deletes."""
+    """Return the folder of relative storages: this one; but home where this is a job's upload, which Ray deletes."""
     here = Path.cwd()
     return Path.home() if _UPLOADS in here.parts else here
 

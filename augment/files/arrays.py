@@ -63,7 +63,7 @@ def decoded_images(
         root: Folder that the names are relative to.
         identity: What decides the pixels: content, names and the way of fitting.
         shape: (H, W, C) of an image.
-        unread: Further images of the folder that are known to be unreadable; they count as such.
+        unread: Other images of the folder that are known to be unreadable; they count as such.
 
     Raises:
         ImageFolderError: If more than one image in a hundred cannot be decoded; names the first.

@@ -28,7 +28,7 @@ class WholeImages:
 
         Args:
             root: Folder that the names are relative to.
-            unread: Further images of the folder that are known to be unreadable; they count as such.
+            unread: Other images of the folder that are known to be unreadable; they count as such.
         """
         self._root, self._names, self._unread = root, names, tuple(unread)
         self.broken: set[int] = set()

@@ -55,7 +55,7 @@ class PgdConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferencePgdConfig:
-    """The published script's attack: its l-inf box lies around the randomly moved start, so it reaches up to twice epsilon.
+    """The published script's attack: its l-inf box is around the randomly moved start, so it reaches up to twice epsilon.
 
     Attributes:
         epsilon: Half-side of the box.

@@ -29,7 +29,7 @@ class Claim:
 
     Attributes:
         tables: Published tables (or built-in sweeps without one) that it speaks of.
-        beside: Further tables of the same dataset that its rows may be in.
+        beside: Other tables of the same dataset that its rows may be in.
         skip: Table, or "published" for all printed ones -> why nothing can be checked there.
         holds: Its tests; all must contain.
     """

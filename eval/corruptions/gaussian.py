@@ -31,7 +31,7 @@ def gaussian_filter(
     Args:
         images: (N, H, W, C) float64.
         sigma: Width in pixels; at most 0 leaves the images as they are.
-        mode: What lies outside an image, in SciPy's words.
+        mode: What is outside an image, in SciPy's words.
         truncate: Half-width in sigmas.
         across: Whether rows are blurred too; without, each column is blurred along itself only.
     """

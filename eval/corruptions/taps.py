@@ -40,7 +40,7 @@ def correlate(
         shifts_y: Vertical shifts in pixels, (M, T): of each image, or one row for all.
         shifts_x: Horizontal shifts, likewise.
         weights: (T,).
-        border: What lies outside an image.
+        border: What is outside an image.
     """
     height, width = images.shape[1:3]
     above, below = max(0, -int(shifts_y.min())), max(0, int(shifts_y.max()))

@@ -1,6 +1,6 @@
 """Keeping workers in step when one of them fails in the middle of a benchmark.
 
-Every worker runs the same benchmarks and meets the others in `gather`. If one raises, the others would wait for ever in their
+Every worker runs the same benchmarks and meets the others in `gather`. If one raises, the others would wait indefinitely in their
 next `gather`. So each message carries a status: a worker that fails reports it in the one `gather` that it owes, everybody learns
 of it in that same call, and all leave the benchmark together.
 """

@@ -94,9 +94,9 @@ def reference_pgd(
     indices: NDArray[np.int64],
     seed: int,
 ) -> Attack:
-    """Attack as the published script does: its box lies around the random start, so the reach is up to twice epsilon.
+    """Attack as the published script does: its box is around the random start, so the reach is up to twice epsilon.
 
-    The start itself may lie outside [0, 1] for the first gradient.
+    The start itself may be outside [0, 1] for the first gradient.
 
     Raises:
         EvalError: If the network is in training mode or a gradient is not finite.

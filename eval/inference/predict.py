@@ -213,7 +213,7 @@ def _predict_batches(subject: Subject, sets: Sequence[ImageSet], batches: list[_
 class _Columns:
     """The compact columns of one set, allocated once and filled batch by batch.
 
-    Small tensors kept from batch to batch would lie between the large ones that come and go, and split the heap: memory would
+    Small tensors kept from batch to batch would be between the large ones that come and go, and split the heap: memory would
     grow with the number of images.
     """
 

@@ -95,7 +95,7 @@ def aupr(ood: NDArray[np.floating], in_distribution: NDArray[np.floating]) -> fl
 def fpr_at_recall(ood: NDArray[np.floating], in_distribution: NDArray[np.floating], *, recall: float = 0.95) -> float:
     """Return the share of ID images that are flagged when about 95 % of the OOD images are.
 
-    Among the distinct thresholds the one whose recall is *nearest* to the wanted one counts (it may lie below); between equally
+    Among the distinct thresholds the one whose recall is *nearest* to the wanted one counts (it may be below); between equally
     near ones the higher recall, and among equal recalls (below 1) the lower threshold, as in the published evaluation.
 
     Raises:

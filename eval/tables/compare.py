@@ -1,4 +1,4 @@
-"""Our table beside a published one, and each row beside the baseline row.
+"""Our table next to a published one, and each row next to the baseline row.
 
 A verdict is given only where the recipe is the published one, wholly or up to stated unknowns; elsewhere the published number is
 shown as not comparable, with the reason. Numbers whose source contradicts itself are shown and never evaluated.
@@ -31,7 +31,7 @@ STAND_INS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "pgd": ("pgd-reference", "strict attack here; the published script reaches twice as far"),
     }
 )
-"""Benchmark -> the published one whose number may be shown beside it, and why the two cannot be compared."""
+"""Benchmark -> the published one whose number may be shown next to it, and why the two cannot be compared."""
 
 _METRIC_STAND_INS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {"rms": ("rms-reference", "every bin counts here; the published function leaves the last one out")}
@@ -62,7 +62,7 @@ RecipeOf = Callable[[str], Recipe]
 
 
 def compare(table: Table, published: PublishedTable, recipe_of: RecipeOf, *, alpha: float = ALPHA) -> Table:
-    """Return the table with the published numbers and a verdict beside each entry that has one.
+    """Return the table with the published numbers and a verdict next to each entry that has one.
 
     Args:
         recipe_of: How near each row's recipe is to the published one.

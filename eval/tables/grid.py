@@ -71,7 +71,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """A published number beside ours: its value in our unit, a verdict, and the reason for it."""
+    """A published number next to ours: its value in our unit, a verdict, and the reason for it."""
 
     value: float
     verdict: str

@@ -125,7 +125,7 @@ def one_sided_p(values: Sequence[float], bound: float, *, above: bool) -> float 
 
 
 def equivalence_p(values: Sequence[float], target: float, tolerance: float) -> float | None:
-    """Return the p-value of the two one-sided tests that the mean lies within `tolerance` of `target`, or None.
+    """Return the p-value of the two one-sided tests that the mean is within `tolerance` of `target`, or None.
 
     It is None below `FEWEST_TESTED` values.
 

@@ -1,8 +1,8 @@
 """Verdicts: is our mean the published number, better, worse, or not decided yet?
 
 A published number is one draw of unknown spread, rounded. Ours counts as *reproduced* when two one-sided tests show that our
-mean lies within a tolerance of it: half of the last printed digit plus a declared floor for the spread between seeds
-(`tolerances.yaml`). It is *better* or *worse* when our mean is shown to lie beyond the tolerance.
+mean is within a tolerance of it: half of the last printed digit plus a declared floor for the spread between seeds
+(`tolerances.yaml`). It is *better* or *worse* when our mean is shown to be beyond the tolerance.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Outcome = Literal["reproduced", "better", "worse", "undecided"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tolerance:
-    """How far a reproduced mean may lie from a published number, and why."""
+    """How far a reproduced mean may be from a published number, and why."""
 
     tolerance: float
     why: str

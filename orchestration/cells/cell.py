@@ -46,7 +46,7 @@ class PlannedCell:
         benchmarks: Benchmarks that the sweep wants of it.
         missing: Those of them that no record exists for.
         trained: Whether a complete checkpoint is recorded and, as far as it is needed and was looked at, stored whole.
-        supporting: Whether it is only needed by other cells and stands in no row.
+        supporting: Whether it is only needed by other cells and is in no row.
         failed: The reason of its last recorded failure, or None.
         wanted_values: (column, benchmark key) of the values that tables show of it.
         sources: What identifies the code of the plug-ins that it uses (`trainers.sources`).

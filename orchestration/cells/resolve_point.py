@@ -149,7 +149,7 @@ class CellResolver(Configuration):
     def _released(
         self, words: Mapping[str, str], dataset: DatasetSpec, model: ModelSpec, family: Family
     ) -> ResolvedCell | None:
-        """A row of a released network: its file and how it is read stand for the training."""
+        """A row of a released network: its file and how it is read replace the training."""
         released = self.attempt("released", checkpoint_for, self.word("released"))
         if released is None:
             return None

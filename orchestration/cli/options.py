@@ -178,7 +178,7 @@ def add_group(app: typer.Typer, name: str, text: str, verbs: Mapping[str, Any]) 
 
 
 def with_groups(verb: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a verb as the option parser reads it: a parameter that is a dataclass stands for the options in its fields."""
+    """Return a verb as the option parser reads it: a parameter that is a dataclass adds the options in its fields."""
     hints = get_type_hints(verb, include_extras=True)
     groups: dict[str, Any] = {}
     parameters: list[inspect.Parameter] = []

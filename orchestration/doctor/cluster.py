@@ -167,7 +167,7 @@ def _here(request: ProbeRequest) -> Mapping[str, Any]:
 
 
 def _ask_all(request: ProbeRequest) -> list[NodeAnswer]:
-    """Ask every node that stands; the probe travels by value, for nodes that lack these packages."""
+    """Ask every node that is up; the probe travels by value, for nodes that lack these packages."""
     import ray
     from ray import cloudpickle
 
@@ -199,7 +199,7 @@ def _answer(name: str, reference: Any, asked_at: float, deadline: float) -> Node
 
 
 def clock_difference_s(theirs: float, asked_at: float, heard_at: float) -> float:
-    """Return by how much a clock is surely ahead (or, below 0, behind): its time must lie between question and answer."""
+    """Return by how much a clock is surely ahead (or, below 0, behind): its time must be between question and answer."""
     return max(0.0, theirs - heard_at) + min(0.0, theirs - asked_at)
 
 

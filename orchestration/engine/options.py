@@ -39,7 +39,7 @@ class RunOptions:
         address: Address of a running Ray, or None for a private one on this machine.
         num_cpus: CPUs of the private Ray, or None for those of the machine.
         num_gpus: GPUs of the private Ray, or None for those of the machine.
-        expected_nodes: Stands in for the nodes of the cluster, where they are known beforehand.
+        expected_nodes: The nodes of the cluster, where they are known beforehand.
         max_concurrent: Most cells at once, or None for what the resources hold.
         fail_fast: Whether the first cell that is given up ends the run.
         canary: Whether cells run one at a time until the first proves itself (an epoch or a result).

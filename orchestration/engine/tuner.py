@@ -2,7 +2,7 @@
 
 Left to itself Ray Tune keeps one process of the trials that are over, beside those for trials that wait, and a trial whose
 process is starting takes over one that comes free and gives up its own. Where cells end faster than processes start (seconds, and
-the head node starts few at once) there would never be more than one process, however many groups stand idle.
+the head node starts few at once) there would never be more than one process, however many groups are idle.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class CellSearcher(Searcher):  # type: ignore[misc]
         return suggestion
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Tell the driver that a trial is over."""
+        """Notify the driver that a trial is over."""
         job = self._jobs.pop(trial_id, None)
         if job is not None:
             self._driver.trial_ended(job, has_broken=error)

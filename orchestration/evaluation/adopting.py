@@ -37,7 +37,7 @@ class Adopted:
     Attributes:
         sha256: Hash of the checkpoint as it is stored.
         assumed: What is assumed of the weights, as `trainers.models.weights.assumption` describes it.
-        against: What the file's own record says against the row, where it was adopted all the same.
+        against: What in the file's own record contradicts the row, if it was adopted anyway.
     """
 
     sha256: str

@@ -190,14 +190,14 @@ def measure(
     reading: Reading | None = None,
     max_images: int | None = None,
 ) -> tuple[Path, dict[str, Any]]:
-    """Measure a baseline network on the user's files and store it below the data root; return its file and what it holds.
+    """Measure a baseline network on the user's files and store it in the data root; return its file and its content.
 
     Args:
         name: Name under which benchmarks ask for it.
         model: A network; without `weights` one of torchvision, with its ImageNet weights.
         benchmarks: Of corruptions ("c", "c-generated") and perturbations ("p", "p-generated").
         weights: File of weights, or None.
-        max_images: Use only so many images; told in the file.
+        max_images: Use at most this many images; the file records the limit.
 
     Raises:
         InputError: If a name is unknown, or the weights do not fit.

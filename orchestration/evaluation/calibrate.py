@@ -41,7 +41,7 @@ from trainers.worker.run_job import run_job
 MIN_STEPS: Final = 2
 MAX_STEPS: Final = 30
 TRAINING_S: Final = 4.0
-"""Seconds after which no further step is timed."""
+"""Seconds after which no other step is timed."""
 
 ROUNDS: Final = 2
 """Times that each benchmark runs, the faster counts: the first may compile and generate what others reuse."""
@@ -72,7 +72,7 @@ def calibrate(
     """Measure one cell of each kind that nothing is known of.
 
     Args:
-        known: Kinds that recorded cells tell more of.
+        known: Kinds that recorded cells have measured.
         machine: What this machine stands for in the price file.
 
     Raises:
@@ -254,7 +254,7 @@ def _hardware(group: OneWorker) -> str:
 
 
 def processor_name() -> str:
-    """Return the name of the processor as the kernel tells it, else its architecture."""
+    """Return the name of the processor as the kernel reports it, else its architecture."""
 
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

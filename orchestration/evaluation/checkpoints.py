@@ -228,7 +228,7 @@ def evaluate_network(
     """Run benchmarks on a network in this process.
 
     Args:
-        on_progress: Told of benchmark, images done, images in all.
+        on_progress: Called with the benchmark, images done, images in all.
         keep_generated: Whether generated images are kept in the cache; the numbers are the same either way.
     """
     subject = subject_of(network, settings, keep_generated=keep_generated)

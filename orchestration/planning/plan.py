@@ -160,7 +160,7 @@ def _planned(
 def failure_of(attempts: Sequence[AttemptRecord]) -> str | None:
     """Return why a cell counts as failed, or None where it should simply be tried again.
 
-    What was preempted, stopped, or stood before a full disk did not fail; a lost worker counts after three attempts.
+    What was preempted, stopped, or met a full disk did not fail; a lost worker counts after three attempts.
     """
     counted = [attempt for attempt in attempts if attempt.error_class in COUNTED - {"no-space"}]
     if not counted:

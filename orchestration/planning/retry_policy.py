@@ -73,7 +73,7 @@ _PEER_PHRASES: Final[tuple[str, ...]] = (
 
 _LOSSES: Final[frozenset[str]] = frozenset({"ActorDiedError", "NodeDiedError", "WorkerHealthCheckFailedError"})
 _LEAVING_WORDS: Final[tuple[str, ...]] = ("preempted", "received sigterm")
-"""What Ray says of a node that was told to go: by its cloud, or by SIGTERM to its raylet."""
+"""What Ray says of a node that was ordered to stop: by its cloud, or by SIGTERM to its raylet."""
 
 _BY_WEIGHT: Final[tuple[ErrorClass, ...]] = (
     "stopped",

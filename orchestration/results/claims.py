@@ -29,10 +29,10 @@ from orchestration.sweeps.model import Overrides, Sweep
 
 @dataclass(frozen=True, slots=True)
 class RecordedEvidence:
-    """What is recorded of a sweep, and of those beside it: values of rows over seeds.
+    """What is recorded of a sweep, and of those next to it: values of rows over seeds.
 
     Args:
-        ground: The sweep whose rows are compared; further ones lend rows that it lacks.
+        ground: The sweep whose rows are compared; other ones provide rows that it lacks.
         results: Train key -> what is recorded.
     """
 
@@ -110,7 +110,7 @@ def _own_files(cell: ResolvedCell, column: Column) -> list[str]:
 
 
 def _columns_of(given: Column, cell: ResolvedCell, stand_ins: Mapping[Column, Column]) -> list[Column]:
-    """Return what stands for a column in a size: its stand-in, else itself where the cell is evaluated by that benchmark."""
+    """Return what replaces a column in a size: its stand-in, else itself where the cell is evaluated by that benchmark."""
     if given in stand_ins:
         return [stand_ins[given]]
     is_evaluated = any(request.name == given.benchmark for request in cell.benchmarks)

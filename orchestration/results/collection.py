@@ -81,7 +81,7 @@ def collection(
 
     Args:
         checkpoints: URI of the folder of all checkpoints.
-        keep: Paths of further sweep files whose cells are kept.
+        keep: Paths of other sweep files whose cells are kept.
         drop: Labels of sweeps that were run here and whose cells need not be kept.
         on_damage: Is handed each record of a cell that is not whole; that cell, which may be imported, is kept.
 

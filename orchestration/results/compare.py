@@ -1,4 +1,4 @@
-"""Our table beside the published one: how near a row's recipe is to the published one, and what else differs between rows.
+"""Our table next to the published one: how near a row's recipe is to the published one, and what else differs between rows.
 
 A sweep in its full size without overrides *is* the published recipe, up to what the papers leave unstated (`unstated` of
 methods, datasets and mixing sets). Any other edition is compared setting by setting with the full size of the same row, and each
@@ -29,7 +29,7 @@ FACTORS_OF_A_ROW: Final = ("method", "method_params", "mixing_set", "outliers", 
 def compared(
     tables: Sequence[Table], ours: ResolvedSweep, full: ResolvedSweep, *, alpha: float = ALPHA
 ) -> tuple[Table, ...]:
-    """Return the tables of a sweep with the published numbers and verdicts beside ours.
+    """Return the tables of a sweep with the published numbers and verdicts next to ours.
 
     Args:
         tables: One table, or one for each part of a union.

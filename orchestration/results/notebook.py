@@ -60,7 +60,7 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class LoadedSweep:
-    """A sweep with the store that its results lie in."""
+    """A sweep with the store of its results."""
 
     resolved: ResolvedSweep
     store: ResultsStore

@@ -107,7 +107,7 @@ def rows_of_claim(evaluated: EvaluatedClaim, sweep: Sweep) -> tuple[str, ...]:
 
 
 def seeds_by_row(sweep: Sweep) -> dict[str, int]:
-    """Return how many seeds each row has; of a row that stands in several tables, the most."""
+    """Return how many seeds each row has; of a row that is in several tables, the most."""
     counts: dict[str, int] = {}
     for part in sweep.leaves:
         for row in part.rows:

@@ -18,7 +18,7 @@ class Owner:
     Attributes:
         boot: Identity of the host's boot and of the process namespace, so that a reused number is not mistaken.
         started: Start time of the process in clock ticks since boot, or 0 where the system does not say.
-        token: Tells several drivers in one process apart.
+        token: Distinguishes several drivers in one process.
     """
 
     host: str

@@ -156,7 +156,7 @@ class _Expansion(AxesListing):
         return tuple(row for row in order if row in known and row not in self.left_out)
 
     def _columns(self) -> tuple[dict[Column, Column], tuple[Column, ...]]:
-        """Return stand-in -> what it stands in for, and the columns in order."""
+        """Return stand-in -> what it replaces, and the columns in order."""
         known = self.table.columns
         for text in self.edition.columns if self._is_whole("table") else ():
             if text not in known:
@@ -212,7 +212,7 @@ class _Expansion(AxesListing):
                     self._note((*where, "left_out", name), text)
 
     def _check_labels(self, listed: Sequence[Listed]) -> None:
-        """Note labels that a table cannot print, and labels that a reader cannot tell apart."""
+        """Note labels that a table cannot print, and labels that a reader cannot distinguish."""
         places = {each.row: each.label_at for each in reversed(listed)}
         texts: list[tuple[Path, str]] = [
             (("title",), self.file.title),

@@ -1,6 +1,6 @@
 """Settings that a size or an option forces over what a row sets itself.
 
-A row must not carry the label of a value that did not run. A label stands for the values of its axes, for what names the row
+A row must not carry the label of a value that did not run. A label names the values of its axes, for what names the row
 where it sets that itself (its method and what belongs to it), for a setting that rows set differently, and for what it mentions:
 nothing else may be forced on these. What else is changed of a row (how long it trains) is stated below the table.
 """
@@ -95,7 +95,7 @@ def _same_setting(path: str, settings: Settings) -> list[str]:
 
 
 def _is_claimed(each: Listed, path: str, old: Setting, varied: frozenset[str]) -> bool:
-    """Whether a row's label stands for the old value of a setting."""
+    """Whether a row's label names the old value of a setting."""
     if old.origin[:1] == ("axes",):
         is_axis = old.origin[1:2] != ("cells",)
         if is_axis or path in varied or path.partition(".")[0] in NAMING_FIELDS:

@@ -20,7 +20,7 @@ class ShownMark:
     """The mark of one sweep on one server: with which complete cells it was shown last.
 
     Args:
-        content: Stands for the cells; another choice of cells has the runs of this one marked as unwanted.
+        content: Identifies the cells; another choice of cells has the runs of this one marked as unwanted.
     """
 
     path: Path

@@ -45,7 +45,7 @@ class RunState:
         """Return the identity of all of it, so that a projection that is up to date is recognised.
 
         Args:
-            labels: Further tags that the run bears: name, row and kind may change while the records stay.
+            labels: More tags of the run: name, row and kind may change while the records stay.
         """
         tags = {**labels, **self.tags}
         plain = json.dumps([self.status, self.start_ms, self.end_ms, self.points, tags, dict(self.artifacts)])

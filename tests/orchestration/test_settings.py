@@ -1,4 +1,4 @@
-"""Where things lie, from options, the environment and defaults."""
+"""Where things are, from options, the environment and defaults."""
 
 from __future__ import annotations
 

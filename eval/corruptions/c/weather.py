@@ -82,7 +82,7 @@ def snow(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
     },
 )
 def frost(images: NDArray[np.uint8], setting: Setting) -> NDArray[np.uint8]:
-    """Add a random piece of an image of frost; without given images, of procedural ice."""
+    """Add a random crop of an image of frost; without given images, of procedural ice."""
     keep, strength = setting.parameters
     count, height, width, channels = images.shape
     frosts = reduced(setting.frost or procedural_ice(), setting.scale, height, width)

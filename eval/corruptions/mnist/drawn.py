@@ -130,7 +130,7 @@ def _line(
 def _zigzag_corners(start: Floats, rise: Floats, width: float, height: float) -> list[tuple[Floats, Floats]]:
     """Return the corners as (columns, rows), each (N,).
 
-    Along the middle line of length d, corners alternate by +-height every 2 width; the last one lies at d, less far out.
+    Along the middle line of length d, corners alternate by +-height every 2 width; the last one is at d, less far out.
     """
     first, last = 2.0, PUBLISHED_SIDE - 3.0
     angle = np.arctan(rise / (last - first))

@@ -12,7 +12,7 @@ from augment.kernels.compiled import kernel
 def thin_edges(images: NDArray[np.float64], sigma: float, low: float, high: float) -> NDArray[np.bool_]:
     """Return the edges of images in [0, 1], (N, H, W).
 
-    Smoothing leaves out what lies beyond the border; the outermost pixels are never edges.
+    Smoothing leaves out what is beyond the border; the outermost pixels are never edges.
 
     Args:
         images: (N, H, W) float64.

@@ -93,7 +93,7 @@ def translation(frame: int, scale: int, height: int, width: int) -> SamplingMap:
 def tilting(frame: int, scale: int, height: int, width: int) -> SamplingMap:
     """Return the map of a turn about both axes seen in perspective, 0.75 (224 px: 1) degrees a frame around frame 15.
 
-    The image lies at a distance of its diagonal, which is also the focal length. Positions are exact; OpenCV before version 5
+    The image is at a distance of its diagonal, which is also the focal length. Positions are exact; OpenCV before version 5
     rounds them to 1/32 px.
     """
     angle = np.deg2rad((0.75 if scale == 32 else 1.0) * (frame - 15))
@@ -121,7 +121,7 @@ def _turn(angle: float) -> NDArray[np.float64]:
 def _centred(inverse: NDArray[np.float64], height: int, width: int) -> SamplingMap:
     """Return the map of an affine transform about the centre as Pillow samples it bilinearly.
 
-    Pixels whose source lies outside the image are black; inside, neighbours beyond the border repeat it; results are truncated.
+    Pixels whose source is outside the image are black; inside, neighbours beyond the border repeat it; results are truncated.
     """
     rows, columns = np.mgrid[:height, :width] + 0.5
     across, down = columns - width * 0.5, rows - height * 0.5

@@ -24,7 +24,7 @@ class Style:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ink:
-    """How one format marks up pieces of text."""
+    """How one format marks up text."""
 
     best: Callable[[str], str]
     second: Callable[[str], str]

@@ -74,7 +74,7 @@ def _one_each(sweep: Sweep) -> Iterator[Observation]:
 
 
 def _row_mistakes(resolved: ResolvedSweep) -> Iterator[Mistake]:
-    """Rows whose label stands for cells that differ in more than their seed."""
+    """Rows whose label covers cells that differ in more than their seed."""
     first: dict[tuple[str, int], ResolvedCell] = {}
     reported: set[str] = set()
     for each in resolved.points:

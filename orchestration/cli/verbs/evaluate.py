@@ -143,7 +143,7 @@ def _kept_document(sources: list[str], places: options.PlaceOptions, assignments
 def _opened(
     checkpoint: str, model: str | None, dataset: str | None, benchmarks: str | None, reading: Reading
 ) -> LoadedNetwork:
-    """Open the network; unknown benchmarks are told together with what is wrong of it."""
+    """Open the network; unknown benchmarks are reported together with what is wrong with it."""
     from orchestration.evaluation.evaluate import make_requests, open_network
 
     wrong: tuple[Mistake, ...] = ()

@@ -14,7 +14,7 @@ HEADROOM: Final = 1.3
 """Factor on the measured peak: evaluation and the CUDA context need memory that training's peak does not show."""
 
 CONTEXT_MIB: Final = 600.0
-"""Memory that each process takes on a GPU beside what its allocator counts."""
+"""Memory that each process takes on a GPU on top of what its allocator counts."""
 
 MAX_CELLS: Final = 4
 """Most cells on one GPU: beyond it they share the same arithmetic units, and only the waiting grows."""

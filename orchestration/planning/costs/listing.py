@@ -1,6 +1,6 @@
 """How many cells each built-in sweep has, what it costs from nothing by counted operations, and what data it needs.
 
-Counting resolves every cell of every sweep, which a list should not wait for: the totals lie in a file, and a test
+Counting resolves every cell of every sweep, which a list should not wait for: the totals are in a file, and a test
 compares it with a fresh count. `python -m orchestration.planning.costs.listing` writes it again.
 """
 

@@ -96,7 +96,7 @@ def screened_cells(
     """Return the cells that can be screened, each once, and row -> reason for those that cannot.
 
     Args:
-        paths: Where workers read and write; checkpoints must lie apart from those of results.
+        paths: Where workers read and write; checkpoints must be apart from those of results.
     """
     made: dict[str, Screened] = {}
     left_out: dict[str, str] = {}

@@ -100,7 +100,7 @@ def serve_ui(
     Args:
         port: Port on loopback; without one, 5000 or a free one.
         log: File that takes what the server prints.
-        arguments: Further arguments of `mlflow server`, for example ("--app-name", "basic-auth").
+        arguments: More arguments of `mlflow server`, for example ("--app-name", "basic-auth").
         host: Address to listen on; any but loopback demands passwords (`orchestration.tracking.server.exposure`).
 
     Raises:
