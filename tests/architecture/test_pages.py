@@ -1,4 +1,4 @@
-"""The page on the architecture: its tree and its roads name what is there."""
+"""Pages of the docs that follow the code: the architecture names what is there, and generated pages are as generated."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
+
+from benchmarks import catalogue_page
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
@@ -47,3 +49,10 @@ def test_every_file_and_function_on_the_page_exists(named: str) -> None:
     if name:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+
+
+def test_the_catalogue_is_the_generated_one() -> None:
+    page = (REPOSITORY / "docs" / "catalogue.md").read_text(encoding="utf-8")
+    assert page == catalogue_page.document(), (
+        "generate it again: python -m benchmarks.catalogue_page > docs/catalogue.md"
+    )

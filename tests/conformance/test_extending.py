@@ -20,7 +20,6 @@ import yaml
 from augment.compound import METHOD_KIND, config_for, method_for
 from augment.lookup.kinds import Kind
 from augment.mixing_sets.registry import MIXING_SET_KIND
-from benchmarks import catalogue_page
 from benchmarks.methods_page import card_for
 from benchmarks.metrics_page import line_for
 from eval.benchmarks.registry import BENCHMARK_KIND
@@ -40,7 +39,6 @@ from trainers.worker.run_job import run_job
 
 REPOSITORY = Path(__file__).parents[2]
 PAGE = (REPOSITORY / "docs" / "extending.md").read_text(encoding="utf-8")
-CATALOGUE = REPOSITORY / "docs" / "catalogue.md"
 KINDS: dict[str, Kind[Any]] = {
     kind.what: kind for kind in (METHOD_KIND, MIXING_SET_KIND, BENCHMARK_KIND, METRIC_KIND, DATASET_KIND, MODEL_KIND)
 }
@@ -104,11 +102,6 @@ def test_the_page_has_an_example_and_a_step_for_each_kind() -> None:
     assert sorted(Path(step.file).name for step in steps()) == sorted(files())
     assert {step.kind for step in steps()} == {*KINDS, "corruption", "perturbation", "table format", "verb"}
     assert set(entry_points()) == {kind.group for kind in KINDS.values()}
-
-
-def test_the_catalogue_is_the_generated_one() -> None:
-    again = "generate it again: python -m benchmarks.catalogue_page > docs/catalogue.md"
-    assert CATALOGUE.read_text(encoding="utf-8") == catalogue_page.document(), again
 
 
 @pytest.fixture
