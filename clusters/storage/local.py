@@ -106,7 +106,6 @@ class LocalStorage(Storage):
         return digest
 
     def download_file(self, path: str, target: Path, *, sha256: str | None = None) -> str:
-
         def fetch(part: Path) -> None:
             _copy(self._at(path), part)
 

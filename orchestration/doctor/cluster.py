@@ -42,7 +42,6 @@ class NodeAnswer:
 
 def examine_cluster(settings: Settings, address: str) -> list[Finding]:
     """Return what is found of a cluster; never raises."""
-
     findings = token_findings(has_token=has_token(), mode=os.environ.get("RAY_AUTH_MODE", ""))
     request = _request(settings)
     storage = open_storage(settings.storage)
@@ -162,7 +161,6 @@ def _request(settings: Settings) -> ProbeRequest:
 
 
 def _here(request: ProbeRequest) -> Mapping[str, Any]:
-
     return probe(replace(request, tracking_uri=""))
 
 
@@ -204,7 +202,6 @@ def clock_difference_s(theirs: float, asked_at: float, heard_at: float) -> float
 
 
 def _forget(storage: str, marker: str) -> None:
-
     try:
         open_storage(storage).delete(marker)
     except StorageError:

@@ -103,7 +103,6 @@ def _disk(settings: Settings) -> list[Finding]:
 
 
 def _tracking(settings: Settings) -> list[Finding]:
-
     try:
         check_tracking(settings.tracking)
     except EnvironmentRefused as error:

@@ -112,7 +112,6 @@ def _inherited(network: LoadedNetwork) -> list[str]:
 def _record(
     network: LoadedNetwork, cell: PlannedCell, environment: dict[str, Any], settings: Settings, store: ResultsStore
 ) -> str:
-
     weights = network.model.cpu().state_dict()
     environment = {**environment, "weights_sha256": tensors_sha256(weights), "finished_at": time.time()}
     state = {

@@ -67,7 +67,6 @@ class Choice:
         Raises:
             InputError: With every name that is unknown, and every kind that leaves such images as they are.
         """
-
         name = self.family.removesuffix("-generated")
         if name in STREAMED:
             text = f"'{name}' is generated during evaluation and never stored; run the benchmark '{name}-generated'"
@@ -148,7 +147,6 @@ def match(dataset: str, choice: Choice, settings: Settings, *, images: int) -> I
         DataError: If the dataset is missing or broken.
         EvalError: If the published files are missing or broken, or there are too few images.
     """
-
     split = _test_split(dataset, settings)
     chosen = choice.resolved(min(split.images.shape[1:3]), split.images.shape[3])
     frost, family = _frost(chosen, settings), family_named(chosen.family)
@@ -204,7 +202,6 @@ def measure(
         EvalError: If a benchmark cannot be measured, or a baseline of that name is there.
         TrainingError: If published weights cannot be had.
     """
-
     known = model if model in MODELS or model.startswith(TORCHVISION) else TORCHVISION + model
     source = known if weights is None else str(weights)
     network = open_network(source, model=None if weights is None else known, dataset=dataset, reading=reading)
@@ -243,7 +240,6 @@ def sheets(dataset: str, settings: Settings, *, output: Path, index: int, frost:
         DataError: If the dataset is missing or broken.
         EvalError: If photographs of frost are asked for and missing.
     """
-
     split = _test_split(dataset, settings)
     if index >= len(split.images):
         text = f"{dataset} has {len(split.images)} test images, numbered from 0, but got {index}"

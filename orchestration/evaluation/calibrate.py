@@ -78,7 +78,6 @@ def calibrate(
     Raises:
         InputError: If this process computes on another type of device than the machine has.
     """
-
     group = OneWorker()
     _check_device(group.device.type, machine)
     reset_process(thread_budget(_threads(group), group.device), group.device)
@@ -171,7 +170,6 @@ def _to_evaluate(
 
 def _attempted(measure: Callable[[], Any], kind: Kind, skipped: dict[str, str]) -> Any:
     """Return what was measured, or None where data are missing or memory is short (noted with its reason)."""
-
     try:
         return measure()
     except (TrainingError, EvalError, AugmentError, MemoryError, torch.OutOfMemoryError) as error:
@@ -181,7 +179,6 @@ def _attempted(measure: Callable[[], Any], kind: Kind, skipped: dict[str, str]) 
 
 def _training_s(cell: PlannedCell, group: OneWorker, settings: Settings) -> float:
     """Return the device-seconds of one training image."""
-
     dataset = dataset_for(cell.config.dataset)
     config = shortened(cell.config, dataset, steps=MAX_STEPS + 1)
     clock = _StepClock()
@@ -209,7 +206,6 @@ def _evaluation_s(
     cell: PlannedCell, requests: Sequence[BenchmarkRequest], settings: Settings, skipped: dict[str, str]
 ) -> dict[str, float]:
     """Return benchmark -> seconds of one forward pass; a benchmark that fails is noted."""
-
     dataset = dataset_for(cell.config.dataset)
     model = build_classifier(replace(cell.config, init_from=None, released=None), dataset)
     network = LoadedNetwork(model=model, dataset=dataset.name, sha256="")
@@ -255,7 +251,6 @@ def _hardware(group: OneWorker) -> str:
 
 def processor_name() -> str:
     """Return the name of the processor as the kernel reports it, else its architecture."""
-
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -78,7 +78,6 @@ def load_network(path: Path, *, config: JobConfig | None = None, reading: Readin
         path: A final checkpoint of ours, which knows its network, or a PyTorch file of tensors.
         config: Network and dataset for a file that does not say; required there.
     """
-
     reading = reading or Reading()
     try:
         data = path.read_bytes()
@@ -100,7 +99,6 @@ def load_network(path: Path, *, config: JobConfig | None = None, reading: Readin
 
 def _of_ours(state: Mapping[str, Any], path: Path, digest: str, reading: Reading) -> LoadedNetwork:
     """Return the network of a final checkpoint of ours; one that was adopted or released brings its assumption along."""
-
     if "network" not in state:
         raise refused(path, "only the final checkpoint of a cell names its network; give --model and --dataset")
     if reading.options:
@@ -118,7 +116,6 @@ def _of_ours(state: Mapping[str, Any], path: Path, digest: str, reading: Reading
 
 
 def _read_into(config: JobConfig, contents: Contents, digest: str, reading: Reading) -> LoadedNetwork:
-
     dataset = dataset_for(config.dataset)
     params = {key: "none" if key == "weights" else value for key, value in config.model_params.items()}
     model = build_classifier(replace(config, model_params=params), dataset)
@@ -143,7 +140,6 @@ def _is_of(dataset: DatasetSpec, normalisation: Normalisation) -> bool:
 
 def _assumed(reading: Reading, stated: Normalisation | None, contents: Contents, dataset: DatasetSpec) -> Normalisation:
     """Return how images are normalised: as the person says, as the file says, as for its training here, else as the dataset."""
-
     if reading.normalize is not None:
         try:
             return parse_normalisation(reading.normalize, dataset.num_channels, source="as --normalize says")
@@ -163,7 +159,6 @@ def published_network(config: JobConfig) -> LoadedNetwork:
 
     The hash is that of the weights, since they come from no file of the user's.
     """
-
     model = build_classifier(config, dataset_for(config.dataset))
     mean, std = published_normalisation(
         config.model.removeprefix(TORCHVISION_PREFIX), str(config.model_params["weights"])
@@ -181,7 +176,6 @@ def tried(network: LoadedNetwork, settings: Settings) -> dict[str, Any] | None:
 
     The trial is left out where the test images are not there; a note says so.
     """
-
     if network.assumed is None:
         return None
     try:
@@ -198,7 +192,6 @@ def _device() -> torch.device:
 
 def subject_of(network: LoadedNetwork, settings: Settings, *, keep_generated: bool = True) -> Subject:
     """Return a network with the test images of its dataset, ready to be evaluated in this process."""
-
     device = _device()
     test = shared_split(network.dataset, "test", settings.data_root, settings.cache_dir)
     return Subject(

@@ -47,7 +47,6 @@ def check_data(names: Sequence[str] | None, settings: Settings) -> Iterator[Line
     Raises:
         InputError: If a name is unknown.
     """
-
     root, folders = settings.data_root, list(COLLECTIONS)
     checked: dict[str, Callable[[str, Settings], Line]] = {
         **dict.fromkeys(DATASETS, _dataset),
@@ -69,7 +68,6 @@ def check_data(names: Sequence[str] | None, settings: Settings) -> Iterator[Line
 
 
 def _refuse_unknown(names: Sequence[str], known: Sequence[str]) -> None:
-
     mistakes = []
     for name in names:
         try:
@@ -93,7 +91,6 @@ def _guarded(check: Callable[[str, Settings], Line], name: str, settings: Settin
 
 
 def _dataset(name: str, settings: Settings) -> Line:
-
     spec = dataset_for(name)
     missing = missing_data([name], settings.data_root)
     if missing:
@@ -109,7 +106,6 @@ def _dataset(name: str, settings: Settings) -> Line:
 
 
 def _sizes(name: str, settings: Settings) -> str:
-
     spec = dataset_for(name)
     sizes = []
     for split in ("train", "test"):
@@ -122,7 +118,6 @@ def _sizes(name: str, settings: Settings) -> str:
 
 
 def _benchmark(name: str, settings: Settings) -> Line:
-
     root = settings.data_root
     if not (root / name).is_dir():
         return {"name": name, "state": MISSING, "detail": f"not in {root}: {COLLECTIONS[name].source}"}
@@ -132,7 +127,6 @@ def _benchmark(name: str, settings: Settings) -> Line:
 
 def _identified(name: str, root: Path) -> Identified:
     """Return what identifies a folder of published files: with the benchmark's own parameters, as tables show it."""
-
     return files_identity(COLLECTIONS[name].family, {}, COLLECTIONS[name].dataset, root)[name]
 
 
@@ -145,12 +139,10 @@ def _mixing_images(name: str, settings: Settings) -> Line:
 
 
 def _random_images(name: str, settings: Settings) -> Line:
-
     return _line(name, f"{len(random_images(settings.data_root))} images", "", random_images_file(settings.data_root))
 
 
 def _outlier_set(name: str, settings: Settings) -> Line:
-
     folder = outlier_folder(name, settings.data_root)
     if folder is None:
         what = f"not in {settings.data_root}: {IMAGE_SETS[name].folders[0]} ({IMAGE_SETS[name].what})"
@@ -160,7 +152,6 @@ def _outlier_set(name: str, settings: Settings) -> Line:
 
 
 def _released(name: str, settings: Settings) -> Line:
-
     missing = missing_checkpoints([name], settings.data_root)
     if missing:
         return {"name": name, "state": MISSING, "detail": missing[0]}
@@ -190,7 +181,6 @@ def _line(name: str, detail: str, compared: str, found: Identified) -> Line:
 
 def labels_or_none(dataset: str, settings: Settings) -> NDArray[np.int64] | None:
     """Return the test labels of a dataset, or None where it is missing or broken: its own line says so."""
-
     if missing_data([dataset], settings.data_root):
         return None
     try:

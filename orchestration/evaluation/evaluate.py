@@ -60,7 +60,6 @@ class Evaluation:
 
 def network_config(model: str | None, dataset: str | None, *, weights: str | None = None) -> JobConfig | None:
     """Return the configuration that names a network and its dataset, or None where neither is named."""
-
     if model is None and dataset is None:
         return None
     if model is None or dataset is None:
@@ -147,7 +146,6 @@ def make_requests(
     Raises:
         InputError: With every benchmark or parameter that is unknown or does not fit.
     """
-
     spec = None if dataset is None else dataset_for(dataset)
     made, mistakes = [], []
     for name, given in benchmarks.items():
@@ -172,7 +170,6 @@ def suite_of(name: str, dataset: str, settings: Settings) -> tuple[dict[str, Map
     Raises:
         EvalError: If the suite is unknown.
     """
-
     spec = dataset_for(dataset)
     chosen = choose_suite(
         name,
@@ -214,7 +211,6 @@ def select_axes(benchmarks: Mapping[str, Mapping[str, object]], axes: Sequence[s
     Raises:
         InputError: If an axis is unknown, or no benchmark evaluates one.
     """
-
     known = get_args(SafetyAxis)
     mistakes = [
         Mistake(where="--axes", text=f"unknown safety axis '{axis}'{nearest(axis, known)}")

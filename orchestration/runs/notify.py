@@ -78,7 +78,6 @@ def message_of(
 
 def notify(webhook: Webhook, message: Mapping[str, Any], *, timeout_s: float = TIMEOUT_S) -> str | None:
     """Send a message; return None, or what went wrong in words that do not contain the address. Never raises."""
-
     body = json.dumps(dict(message)).encode()
     request = urllib.request.Request(
         webhook.url, data=body, headers={"Content-Type": "application/json"}, method="POST"

@@ -101,7 +101,6 @@ class LazyTracker(ForwardingObserver):
 
 def rendered_grid(tables: Sequence[Table]) -> dict[str, str]:
     """Return the tables in the four formats that the sweep's run carries, by file name."""
-
     forms = {"grid.md": "markdown", "grid.csv": "csv", "grid.tex": "latex"}
     page = table_page(", ".join(table.title for table in tables), [render(table, "html") for table in tables])
     return {name: render_all(tables, form) for name, form in forms.items()} | {"grid.html": page}

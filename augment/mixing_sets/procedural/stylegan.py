@@ -72,7 +72,6 @@ class StyleGanSource:
         return network.draw_image(self._request.seed, index)
 
     def _network_of(self, number: int) -> OrientedGenerator:
-
         if self._network is None or self._network[0] != number:
             network = OrientedGenerator(
                 self._request.seed, number, resolution=self._config.resolution, max_channels=self._config.max_channels

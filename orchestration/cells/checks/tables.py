@@ -46,7 +46,6 @@ def unmatched_tables(sweep: Sweep) -> tuple[str, ...]:
 
     The sweep's table is laid out without values, so that rows and columns are matched as in the comparison itself.
     """
-
     lines = []
     for part in sweep.leaves:
         name = part.table.published if part.table is not None else None

@@ -104,7 +104,6 @@ def down(file: File) -> int:
 @contextmanager
 def _bad_file() -> Iterator[None]:
     """Turn a mistake in a cluster file into bad input, exit code 2."""
-
     try:
         yield
     except ManifestError as error:
@@ -124,7 +123,6 @@ def _parsed_by_run(context: typer.Context, sweep: str) -> dict[str, Any]:
 
 def _start(request: SubmitRequest, address: str | None) -> tuple[str, JobServer]:
     """Return the sweep's job and its server: the job that is under way, else a new one."""
-
     order = job_order(request)
     upload = measure_upload(request.folder)
     check_upload(upload)
@@ -156,7 +154,6 @@ def _write(text: str) -> None:
 
 
 def _stop(request: SubmitRequest, address: str | None) -> int:
-
     server = JobServer(address)
     job = server.find(job_order(request).metadata)
     if job is None:

@@ -194,7 +194,6 @@ def _chosen(
 def _with_options(
     chosen: Mapping[str, Mapping[str, object]], assignments: list[str], max_images: int | None
 ) -> dict[str, Mapping[str, object]]:
-
     parsed = parse_overrides(assignments)
     given = parsed.benchmarks
     mistakes = [
@@ -219,7 +218,6 @@ def _left_out(dataset: str) -> tuple[str, ...]:
 
 def evaluation_text(document: Mapping[str, Any]) -> str:
     """Return the report of all axes for people: values in percent where they are rates, with what must be known of them."""
-
     rows, remarks = [], []
     for report in document["reports"]:
         for name, value in report["metrics"].items():

@@ -36,7 +36,6 @@ def export(
     as_json: options.Json = False,
 ) -> int:
     """Write results in the file format of another suite."""
-
     suite = known_suite(form)
     if Path(source).is_file():
         outcomes, about = reported_outcomes(Path(source))
@@ -70,7 +69,6 @@ def import_results(
     as_json: options.Json = False,
 ) -> int:
     """Import results from a file of another suite, one cell per network. Tables mark them as imported."""
-
     suite, known_unit = known_suite(form), _known_unit(unit)
     store = open_store(places.settings.storage)
     cells = import_file(

@@ -53,7 +53,6 @@ def register(app: typer.Typer) -> None:
 
 def list_sets(as_json: options.Json = False) -> int:
     """List the mixing sets with their content, source and parameters."""
-
     rows = [
         {
             "name": name,
@@ -112,7 +111,6 @@ def preview_set(
 
     With --on every row is a training image, followed by seven results of the method.
     """
-
     settings = places.settings
     if on is None:
         file = _ensure_set(name, settings, params, num_images=num_images, side=side or 64, channels=3, seed=seed)
@@ -139,7 +137,6 @@ def _mixed(
     rows: int,
     seed: int,
 ) -> NDArray[np.uint8]:
-
     spec, described = dataset_for(dataset), method_for(method)
     images = load_split(dataset, "train", settings.data_root).images[:rows]
     size = side or mixing_set_for(name).stored_side(spec.image_size)
@@ -207,7 +204,6 @@ def progress_lines(name: str, clock: Callable[[], float] = time.monotonic) -> Ca
 
 
 def _assignments(texts: list[str]) -> dict[str, Any]:
-
     values: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")

@@ -98,7 +98,6 @@ def screen(resolved: ResolvedSweep, *, options: ScreenOptions, settings: Setting
 
 def _tuned(wanted: tuple[Screened, ...], options: ScreenOptions, folder: Path) -> dict[str, dict[str, Any]]:
     """Return what trials reported last, by cell id; the trial that trained longest counts."""
-
     with quiet(folder / "tune.log"), connect(options.address):
         from orchestration.runs.screening.tuning import tune_cells  # imports Ray, whose environment `connect` has set
 

@@ -94,7 +94,6 @@ class FractalsSource:
         return bool(render_escape(words, out))
 
     def _is_kept(self, image: NDArray[np.float32]) -> bool:
-
         entropy, commonest, step = structure(image)
         config = self._config
         return bool(

@@ -36,7 +36,6 @@ def collect(
 
     They are deleted with --delete, which asks first. Imported cells are always kept.
     """
-
     settings, store = places.settings, places.existing_store()
     _check_answer(delete=delete, is_agreed=is_agreed)
     found = collection(

@@ -231,7 +231,6 @@ def _what(result: CellResult | None) -> dict[str, Any]:
 
 
 def _cell_text(document: dict[str, Any]) -> str:
-
     lines = [f"cell {document['id']} ({document['train_key']})"]
     if document["held_by"]:
         lines.append(f"held by {document['held_by']}")

@@ -84,7 +84,6 @@ def _dataset_rows(root: Path) -> list[dict[str, Any]]:
 
 
 def _benchmark_rows(root: Path) -> list[dict[str, Any]]:
-
     rows = []
     for folder, each in COLLECTIONS.items():
         is_there = not missing_files(each.family, {}, each.dataset, root)
