@@ -98,7 +98,7 @@ class OurEpoch:
 
 
 class BareEpoch:
-    """Forward, backward and step on synthetic tensors in our layout; nothing is loaded, seeded, summed or told."""
+    """Forward, backward and step on synthetic tensors in our layout; nothing is loaded, seeded, summed or reported."""
 
     def __init__(self, steps: int) -> None:
         self._model = classifier(channels_last=True).train()

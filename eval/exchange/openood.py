@@ -46,7 +46,7 @@ _NETWORK_COLUMNS: Final = frozenset(
         *("score", "run", "seed", "mark", "id", "id_dataset"),
     )
 )
-"""Columns that tell networks, or ways to score them, apart."""
+"""Columns that distinguish networks, or ways to score them."""
 _WHY_NOT: Final[Mapping[str, str]] = MappingProxyType(
     {"AUPR_IN": "no column here: the in-distribution images are its positive class"}
 )

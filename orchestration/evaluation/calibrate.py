@@ -67,7 +67,7 @@ def calibrate(
     known: MeasuredSeconds,
     machine: Machine,
     settings: Settings,
-    tell: Callable[[str], None],
+    notify: Callable[[str], None],
 ) -> Calibration:
     """Measure one cell of each kind that nothing is known of.
 
@@ -85,11 +85,11 @@ def calibrate(
     evaluation: dict[Kind, float] = {}
     skipped: dict[str, str] = {}
     for kind, cell in _to_train(cells, known).items():
-        tell(f"calibrating training: {', '.join(kind)}")
+        notify(f"calibrating training: {', '.join(kind)}")
         seconds = _attempted(partial(_training_s, cell, group, settings), kind, skipped)
         training |= {} if seconds is None else {kind: seconds}
     for (dataset, model), (cell, requests) in _to_evaluate(cells, known).items():
-        tell(f"calibrating evaluation: {dataset}, {model}: {', '.join(requests)}")
+        notify(f"calibrating evaluation: {dataset}, {model}: {', '.join(requests)}")
         found = _attempted(
             partial(_evaluation_s, cell, list(requests.values()), settings, skipped),
             (dataset, model, "evaluation"),

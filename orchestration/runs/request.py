@@ -76,7 +76,7 @@ def complete(request: RunRequest, *, observe: Callable[[], RunObserver], report:
     def hours(resolved: ResolvedSweep) -> float:
         return _missing_hours(resolved, request, report)
 
-    made = run_until_decided(request.resolved, run, look, hours, options=request.deciding, tell=report)
+    made = run_until_decided(request.resolved, run, look, hours, options=request.deciding, notify=report)
     return CompletedRun(run=_compared(made, alpha), tracking_errors=tuple(errors))
 
 

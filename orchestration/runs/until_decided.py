@@ -146,7 +146,7 @@ def run_until_decided(
     hours: Callable[[ResolvedSweep], float],
     *,
     options: DecidingOptions,
-    tell: Callable[[str], None],
+    notify: Callable[[str], None],
 ) -> SweepRun:
     """Run a sweep, and again with more seeds where a verdict is undecided, until all are decided or a limit is met.
 
@@ -157,21 +157,21 @@ def run_until_decided(
     for number in range(1, options.looks + 1):
         look = evaluate(made)
         if made.outcome.status != "complete" or not look.is_possible or not look.undecided:
-            tell(_ending(made, look, number))
+            notify(_ending(made, look, number))
             return made
         wanted = next_seeds(look, options)
         if number == options.looks or not wanted:
             limit = f"{options.looks} looks" if number == options.looks else f"{options.max_seeds} seeds a row"
-            tell(f"still undecided after {limit}: {_listed(look)}")
+            notify(f"still undecided after {limit}: {_listed(look)}")
             return made
         sweep = with_more_seeds(resolved.sweep, list(wanted), wanted)
         larger = resolve_sweep(sweep, resolved.catalogue, source=resolved.source)
         cost = hours(larger)
         if options.budget_hours is not None and spent + cost > options.budget_hours:
-            tell(f"still undecided, and {cost:.3g} more device-hours would exceed the budget: {_listed(look)}")
+            notify(f"still undecided, and {cost:.3g} more device-hours would exceed the budget: {_listed(look)}")
             return made
         spent += cost
-        tell(f"look {number} of {options.looks}: undecided: {_listed(look)}; adding seeds")
+        notify(f"look {number} of {options.looks}: undecided: {_listed(look)}; adding seeds")
         resolved, made = larger, run(larger)
     return made
 

@@ -104,7 +104,7 @@ def _calibrate(made: Plan, opened: options.OpenSweep, machine: Machine) -> None:
         known=recorded_seconds(made, opened.store, echo_damage),
         machine=machine,
         settings=opened.settings,
-        tell=echo_err,
+        notify=echo_err,
     )
     for kind, reason in found.skipped.items():
         echo_err(f"not calibrated: {kind}: {reason}")

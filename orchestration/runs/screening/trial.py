@@ -63,10 +63,10 @@ def screen_trial(config: Mapping[str, Any], *, cells: tuple[Screened, ...], thre
     if cell is None:
         tune.report({METRIC: 1.0, "epoch": 1, "cell_id": ""})
         return
-    run_stretches(cell, threads=threads, tell=tune.report)
+    run_stretches(cell, threads=threads, notify=tune.report)
 
 
-def run_stretches(cell: Screened, *, threads: int, tell: Callable[[dict[str, Any]], None]) -> None:
+def run_stretches(cell: Screened, *, threads: int, notify: Callable[[dict[str, Any]], None]) -> None:
     """Train a cell to its last epoch, telling epoch and held-out error after each stretch."""
     request = replace(cell.request, threads=threads)
     until = cell.look_every
@@ -79,7 +79,7 @@ def run_stretches(cell: Screened, *, threads: int, tell: Callable[[dict[str, Any
         except JobStopped:
             is_over = False
         epoch = cell.epochs if is_over else sink.epochs
-        tell({METRIC: held_out_error(request, group.device), "epoch": epoch, "cell_id": cell.cell_id})
+        notify({METRIC: held_out_error(request, group.device), "epoch": epoch, "cell_id": cell.cell_id})
         if is_over:
             return
         until = epoch + cell.look_every

@@ -60,7 +60,7 @@ def measured(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Calibratio
         patched.setattr("orchestration.evaluation.calibrate.TRAINING_S", 0.2)
         patched.setattr("orchestration.evaluation.calibrate.ROUNDS", 1)
         return calibrate(
-            plan.to_run, known=NOTHING_MEASURED, machine=read_machine(), settings=settings, tell=lambda _: None
+            plan.to_run, known=NOTHING_MEASURED, machine=read_machine(), settings=settings, notify=lambda _: None
         )
 
 
@@ -100,7 +100,7 @@ def test_kinds_that_recorded_cells_tell_of_are_not_timed(plan: Plan, tmp_path: P
     known = MeasuredSeconds(training=dict.fromkeys(TRAINED, 1.0), evaluation=dict.fromkeys(EVALUATED, 1.0))
     settings = read_settings(storage=str(tmp_path), data_root=tmp_path, cache_dir=tmp_path, environment={})
 
-    found = calibrate(plan.to_run, known=known, machine=read_machine(), settings=settings, tell=lambda _: None)
+    found = calibrate(plan.to_run, known=known, machine=read_machine(), settings=settings, notify=lambda _: None)
 
     assert found.measured == NOTHING_MEASURED
 
@@ -114,7 +114,7 @@ def test_missing_data_are_named_and_the_other_kinds_are_timed(
     lacking = replace(cell, config=replace(cell.config, dataset="cifar-10"), dataset_identity="")
     known = MeasuredSeconds(evaluation=dict.fromkeys(EVALUATED, 1.0))
 
-    found = calibrate([lacking, cell], known=known, machine=read_machine(), settings=settings, tell=lambda _: None)
+    found = calibrate([lacking, cell], known=known, machine=read_machine(), settings=settings, notify=lambda _: None)
 
     assert set(found.measured.training) == {("digits", "wrn-10-1", "baseline")}
     assert "cifar-10" in found.skipped["cifar-10, wrn-10-1, baseline"]
@@ -125,7 +125,7 @@ def test_a_machine_with_other_devices_is_refused(plan: Plan, tmp_path: Path) -> 
     settings = read_settings(storage=str(tmp_path), environment={})
 
     with pytest.raises(InputError, match=r"'box' has devices of the type cuda, but this process computes on cpu"):
-        calibrate(plan.to_run, known=NOTHING_MEASURED, machine=machine, settings=settings, tell=lambda _: None)
+        calibrate(plan.to_run, known=NOTHING_MEASURED, machine=machine, settings=settings, notify=lambda _: None)
 
 
 def test_newer_calibrations_replace_older_ones_of_the_same_kind_only() -> None:

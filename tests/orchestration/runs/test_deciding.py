@@ -126,7 +126,7 @@ def test_seeds_are_added_until_a_limit_is_met(
         lambda *_: next(pending),
         lambda _: 2.0,
         options=options,
-        tell=told.append,
+        notify=told.append,
     )
 
     assert len(wanted) == runs
@@ -143,7 +143,7 @@ def test_a_run_that_did_not_complete_gets_no_more_seeds() -> None:
         lambda *_: look({"PixMix": ("a",)}),
         lambda _: 1.0,
         options=DecidingOptions(),
-        tell=told.append,
+        notify=told.append,
     )
 
     assert told == ["no more seeds are added: the run is stopped"]

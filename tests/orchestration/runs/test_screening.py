@@ -67,7 +67,7 @@ def test_a_training_is_told_after_each_stretch_and_ends_with_its_last_epoch(tmp_
     (wanted,), _ = screened((points[0],), tmp_path, validation_images=50)
     told: list[dict[str, object]] = []
 
-    run_stretches(wanted, threads=1, tell=told.append)
+    run_stretches(wanted, threads=1, notify=told.append)
 
     assert [each["epoch"] for each in told] == [1, 2]
     assert all(0.0 <= float(str(each["validation_error"])) <= 1.0 for each in told)
@@ -81,7 +81,7 @@ def test_stretches_give_the_weights_of_an_uninterrupted_training(tmp_path: Path)
     for look_every in (1, 3):
         (wanted,), _ = screened((points[0],), tmp_path / str(look_every), validation_images=200, look_every=look_every)
         told: list[dict[str, object]] = []
-        run_stretches(wanted, threads=1, tell=told.append)
+        run_stretches(wanted, threads=1, notify=told.append)
         errors.append(told[-1]["validation_error"])
 
     assert errors[0] == errors[1]
