@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from augment.files import content
 from eval.metrics.registry import own_metrics
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -59,6 +60,24 @@ def s3_uri(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     bucket = f"bucket-{next(_BUCKETS)}"
     boto3.session.Session().client("s3").create_bucket(Bucket=bucket)
     return f"s3://{bucket}/dreamgrid"
+
+
+@pytest.fixture
+def one_torch_thread() -> Iterator[None]:
+    """Keep torch to one thread: the networks of tests are too small for more."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def fresh_hashes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remember no hash of files from another test, and look at files again at every question."""
+    monkeypatch.setenv("DREAMGRID_CACHE", str(tmp_path / "hashes"))
+    monkeypatch.setattr(content, "LOOK_LASTS", 0)
 
 
 @pytest.fixture

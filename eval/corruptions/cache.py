@@ -30,7 +30,7 @@ from eval.errors import EvalError
 
 logger = logging.getLogger(__name__)
 LABEL: Final = "generated"
-_VALUES_AT_ONCE: Final = 1 << 22
+VALUES_AT_ONCE: Final = 1 << 22
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,7 +223,7 @@ def fill(array: NDArray[np.uint8], make: Callable[[slice], NDArray[np.uint8]], t
 
 
 def _slices(shape: tuple[int, ...]) -> list[slice]:
-    step = max(1, _VALUES_AT_ONCE // max(1, int(np.prod(shape[1:]))))
+    step = max(1, VALUES_AT_ONCE // max(1, int(np.prod(shape[1:]))))
     return [slice(start, min(start + step, shape[0])) for start in range(0, shape[0], step)]
 
 

@@ -19,7 +19,7 @@ from eval.corruptions.contract import SMALLEST_SIDE, Draws, FrostImages, Setting
 from eval.corruptions.families import family_named
 from eval.corruptions.ice import ICE_IDENTITY, ICE_LABEL
 
-_VALUES_AT_ONCE: Final = 1 << 19
+VALUES_AT_ONCE: Final = 1 << 19
 
 
 def corrupt(
@@ -142,7 +142,7 @@ class CorruptedSet:
 
 def batches(shape: tuple[int, ...]) -> list[slice]:
     """Return slices of a set of images that are small enough to stay in the caches of the processor."""
-    step = max(1, _VALUES_AT_ONCE // int(np.prod(shape[1:])))
+    step = max(1, VALUES_AT_ONCE // int(np.prod(shape[1:])))
     return [slice(start, min(start + step, shape[0])) for start in range(0, shape[0], step)]
 
 

@@ -23,7 +23,7 @@ from eval.corruptions.gaussian import gaussian_filter
 
 BLOB_LIKELIHOOD: Final = 0.7
 BLOB_THRESHOLD: Final = 0.75
-_VALUES_AT_ONCE: Final = 1 << 20
+VALUES_AT_ONCE: Final = 1 << 20
 
 Generator = Callable[[Draws, int, int, int], NDArray[np.float64]]
 """(draws, H, W, C) -> images in [0, 1], (N, H, W, C)."""
@@ -48,7 +48,7 @@ def outliers(
     if min(num_images, start) < 0 or min(shape) < 1:
         raise ValueError(f"outliers need positive sizes, but got {num_images} from {start} of {shape}")
     out = np.empty((num_images, *shape), dtype=np.float32)
-    step = max(1, _VALUES_AT_ONCE // int(np.prod(shape)))
+    step = max(1, VALUES_AT_ONCE // int(np.prod(shape)))
     for first in range(0, num_images, step):
         rows = slice(first, min(first + step, num_images))
         draws = Draws(seed, f"outliers/{name}", 0, np.arange(start + rows.start, start + rows.stop, dtype=np.int64))

@@ -18,7 +18,7 @@ from eval.corruptions.generate import check_images
 from eval.perturbations.contract import Course, perturbation_scale
 from eval.perturbations.p.registry import num_frames, perturbation_named
 
-_VALUES_AT_ONCE: Final = 1 << 23
+VALUES_AT_ONCE: Final = 1 << 23
 
 
 def perturb(
@@ -51,7 +51,7 @@ def perturb(
     draws = Draws(seed, f"p/{fingerprint}/{kind}/{difficulty}", 0, np.asarray(indices, dtype=np.int64))
     course = Course(frames=num_frames(kind, side), scale=perturbation_scale(side), difficulty=difficulty, draws=draws)
     out = course.empty(images)
-    step = max(1, _VALUES_AT_ONCE // (course.frames * int(np.prod(images.shape[1:]))))  # a batch of about 8 MiB
+    step = max(1, VALUES_AT_ONCE // (course.frames * int(np.prod(images.shape[1:]))))  # a batch of about 8 MiB
     for start in range(0, len(images), step):
         rows = slice(start, min(start + step, len(images)))
         out[rows] = kernel(images[rows], replace(course, draws=draws.part(rows)))

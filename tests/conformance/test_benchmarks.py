@@ -19,6 +19,8 @@ from eval.inference.subject import Subject
 from eval.metrics.registry import METRICS
 from eval.tables.column import Column, check_column
 
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
+
 RECORDED = Path(__file__).with_name("benchmark_semantics.json")
 WRITE_VARIABLE = "DREAMGRID_WRITE_DIGESTS"
 
@@ -61,15 +63,6 @@ class FixedNet(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return torch.tanh((images - 0.5).flatten(1) @ self.waves.T / 2) * 3
-
-
-@pytest.fixture(autouse=True)
-def one_torch_thread():
-    """A fixed network gains nothing from threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ from augment.kernels.counters import SampleKeys, StepKeys
 from augment.method import Method
 from augment.registry import METHODS
 from augment.treatment import Treatment, TreatmentContext
+
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 STORE = Path(__file__).with_name("method_digests.json")
 SIZE = 16
@@ -58,15 +60,6 @@ def _network() -> nn.Module:
             values = torch.arange(parameter.numel(), dtype=torch.float32)
             parameter.copy_((torch.sin(values) * 0.2).reshape(parameter.shape))
     return model.train()
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Keep torch to one thread: the networks here are too small for more."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def _add(digest: Any, values: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,8 @@ from augment.kernels.counters import SampleKeys, StepKeys
 from augment.method import Method
 from augment.registry import METHODS
 from augment.treatment import Treatment, TreatmentContext
+
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 COMPOUNDS = ("pixmix+cutmix", "pixmix+cutout", "pixmix+oe")
 SMALL: dict[str, dict[str, Any]] = {
@@ -106,15 +107,6 @@ def started(name: str, size: int = 12, channels: int = 3) -> Treatment:
     treatment = build(name, size, channels)
     treatment.start_epoch(a_network(channels, size), 0)
     return treatment
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Keep torch to one thread: the networks here are too small for more."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -21,6 +20,8 @@ from augment.mixing_sets.contract import SetRequest
 from augment.mixing_sets.from_files import published, random_images
 from augment.mixing_sets.identity import config_for, identity, identity_digest
 from augment.mixing_sets.registry import MIXING_SETS
+
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 SEMANTICS = Path(__file__).with_name("mixing_set_semantics.json")
 COARSE = frozenset({"fvis", "resnet-fvis", "fractals-fvis", "stylegan-oriented", "spectrum-color-wmm"})
@@ -47,15 +48,6 @@ def params_of(name: str) -> Mapping[str, object]:
         "fractaldb": {"num_categories": 4, "search_side": 64, "search_points": 2000, "points": 5000, "render_side": 72},
     }
     return quick.get(name, {})
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Keep torch to one thread: the networks here are too small for more."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from trainers.errors import UnknownName, as_data_errors
 ANNOTATIONS: Final = "val_annotations.txt"
 """File of a flat split of a published dataset that names the class of each image."""
 
-_KNOWN: Final = {file.sha256: spec.name for spec in DATASETS.values() for file in spec.files if file.sha256}
+KNOWN: Final = {file.sha256: spec.name for spec in DATASETS.values() for file in spec.files if file.sha256}
 """SHA-256 of a published file -> its dataset."""
 
 
@@ -95,7 +95,7 @@ def file_contradiction(spec: DatasetSpec, file: DataFile, data_root: Path) -> st
         found = file_hash(path, algorithm="sha256" if file.sha256 else "md5")
         is_right = found == expected
         return "" if is_right else f"{path} must have the published {algorithm} {expected}, but has {found}; {again}"
-    owner = _KNOWN.get(file_hash(path))
+    owner = KNOWN.get(file_hash(path))
     if owner is not None and owner != spec.name:
         return f"{path} must be a file of {spec.name!r}, but is one of {owner!r}; {again}"
     if not file.packed_md5 or not packed.is_file():

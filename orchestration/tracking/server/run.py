@@ -26,7 +26,7 @@ from orchestration.tracking.secrets import scrubbed
 from orchestration.tracking.server.exposure import EVERYWHERE, LOOPBACK, check_exposure, exposed_arguments
 from orchestration.tracking.views import view_link
 
-_USUAL_PORT: Final = 5000
+USUAL_PORT: Final = 5000
 _START_S: Final = 120.0
 _ATTEMPTS: Final = 3
 _STOP_S: Final = 15.0
@@ -110,7 +110,7 @@ def serve_ui(
     if uri.startswith("http"):
         return UiServer(uri.rstrip("/"), None)
     check_exposure(host)
-    if port is not None and not _is_free(port):
+    if port is not None and not is_free(port):
         raise _taken(port)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", with_driver(uri), "--workers", "1"]
     database = sqlite_file(uri)
@@ -118,7 +118,7 @@ def serve_ui(
         database.parent.mkdir(parents=True, exist_ok=True)
         command += ["--artifacts-destination", folder_address(database.parent / ARTIFACTS)]
     for _ in range(_ATTEMPTS if port is None else 1):
-        chosen = port if port is not None else _USUAL_PORT if _is_free(_USUAL_PORT) else _free_port()
+        chosen = port if port is not None else USUAL_PORT if is_free(USUAL_PORT) else _free_port()
         with contextlib.suppress(_PortLost):
             return _start([*command, *arguments], host, chosen, log)
     raise _taken(chosen)
@@ -160,7 +160,7 @@ def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], port: int, l
         except OSError:
             pass
         time.sleep(0.3)
-    if not _listens(process.pid, port) and not _is_free(port):
+    if not _listens(process.pid, port) and not is_free(port):
         raise _PortLost
     log_hint = f"; see {log}" if log else ""
     raise EnvironmentRefused(f"the MLflow server must come up within {_START_S:.0f} s, but it did not{log_hint}")
@@ -187,7 +187,7 @@ def _ask(url: str, body: bytes) -> dict[str, Any]:
     return found
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -19,6 +18,8 @@ from augment.methods.pixmix.iterative import IterativeConfig, PixMixIterative
 from augment.networks.modes import evaluating
 from augment.treatment import TreatmentContext
 
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
+
 CONTEXT = TreatmentContext(
     image_size=8,
     num_channels=1,
@@ -26,15 +27,6 @@ CONTEXT = TreatmentContext(
     mean=(0.5,),
     outliers=np.arange(40, dtype=np.uint8)[:, None, None, None].repeat(8, 1).repeat(8, 2),
 )
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Keep torch to one thread: the networks here are too small for more."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def a_network() -> nn.Module:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -24,15 +23,9 @@ from augment.networks.style.adain import adaptive_instance_norm
 from augment.networks.weights import reset_convolutions
 from augment.treatment import TreatmentContext
 
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
+
 KEYS = StepKeys(3, 5, 0)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def context(channels: int = 3, size: int = 16) -> TreatmentContext:

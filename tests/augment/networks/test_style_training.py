@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +12,7 @@ from PIL import Image
 from augment.networks.style.network import style_network
 from augment.networks.style.training import WIDTHS, main, new_network, save, style_loss, train_style_network
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 def waves(count: int, seed: int, side: int = 16) -> np.ndarray:

@@ -92,7 +92,7 @@ def test_a_failed_generation_leaves_nothing_behind(images: np.ndarray, tmp_path:
 
 
 def test_the_number_of_threads_does_not_change_the_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "_VALUES_AT_ONCE", 2000)  # many parts
+    monkeypatch.setattr(cache, "VALUES_AT_ONCE", 2000)  # many parts
     images = np.random.default_rng(1).integers(0, 256, (30, 12, 12, 3), dtype=np.uint8)
     one = corrupted(images, "gaussian_noise", 3).whole(None)
     many = corrupted(images, "gaussian_noise", 3).whole(tmp_path, threads=4)

@@ -100,6 +100,13 @@ def test_calibration_refuses_fewer_predictions_than_a_bin_and_confidences_that_a
         calibration.rms_calibration_error(np.full(100, 0.5), np.ones(99, bool))
 
 
+def test_bins_of_the_expected_calibration_error_weigh_as_many_predictions_as_they_have():
+    confidence, correct = np.array([0.2, 0.2, 0.2, 0.9]), np.array([False, False, False, True])
+    assert calibration.expected_calibration_error(confidence, correct, num_bins=2) == pytest.approx(
+        3 / 4 * 0.2 + 1 / 4 * 0.1
+    )
+
+
 @pytest.mark.slow
 def test_ece_agrees_with_torchmetrics():
     import torch

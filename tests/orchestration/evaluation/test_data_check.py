@@ -12,19 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from augment.files import content
 from augment.files.archives import Archive, ArchiveError, compare_with_archive
 from eval.benchmarks.suite.files import files_identity
 from orchestration.cli import main
 from orchestration.evaluation import published_archives
 from orchestration.evaluation.published_archives import COLLECTIONS, Collection, compare_collection
 
-
-@pytest.fixture(autouse=True)
-def _remember_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DREAMGRID_CACHE", str(tmp_path / "hashes"))
-    monkeypatch.setattr(content, "_REMEMBERED", {})
-    monkeypatch.setattr(content, "LOOK_LASTS", 0)
+pytestmark = pytest.mark.usefixtures("fresh_hashes")
 
 
 def _verified(capsys: pytest.CaptureFixture[str], root: Path, *names: str) -> tuple[int, dict[str, tuple[str, str]]]:

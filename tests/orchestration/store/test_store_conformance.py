@@ -10,16 +10,7 @@ import pytest
 
 from orchestration.store.contract import MeasuredSeconds, StoreError, SweepRecord, SweptCell
 from orchestration.store.files import FileStore
-
-
-class Time:
-    """A monotonic clock that the test moves."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.fakes.clock import Time
 
 
 def test_a_recorded_training_comes_back_equal(store: FileStore, records: Any) -> None:

@@ -328,8 +328,8 @@ def test_an_answer_of_another_program_on_the_port_is_not_taken_for_the_ui(
     taken = other.server_address[1]
     # The port is lost after the look at it, as to a program that starts at the same moment.
     looks = iter([True])
-    monkeypatch.setattr(server, "_USUAL_PORT", taken)
-    monkeypatch.setattr(server, "_is_free", lambda port: next(looks, False) if port == taken else True)
+    monkeypatch.setattr(server, "USUAL_PORT", taken)
+    monkeypatch.setattr(server, "is_free", lambda port: next(looks, False) if port == taken else True)
     try:
         with serve_ui(sqlite_address(database), log=tmp_path / "ui.log") as ui:
             assert not ui.url.endswith(f":{taken}")

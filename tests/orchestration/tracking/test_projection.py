@@ -15,6 +15,7 @@ from eval.tables.column import Column
 from orchestration.tracking.sync import sync
 from orchestration.tracking.tracked_values import tracked_sweep
 from orchestration.tracking.writer import Writer
+from tests.fakes.clock import Time
 
 URI = "fake"
 
@@ -348,14 +349,6 @@ def test_secrets_reach_neither_params_nor_tags_nor_artifacts(
     shown = repr((server.runs, server.artifacts, server.experiment_tags))
     assert "planted" not in shown
     assert "***@host" in shown
-
-
-class Time:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def begin(store: Any, server: Any, plan: Any, recorded: tuple[str, ...] = ()) -> tuple[Writer, Time]:

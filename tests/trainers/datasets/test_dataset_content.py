@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from augment.files import content
 from augment.files.content import content_of
 from augment.files.published import prove
 from trainers.datasets import content as dataset_content_module
@@ -26,14 +25,9 @@ from trainers.errors import CorruptData, TrainingError
 from trainers.models.from_torchvision import with_published_weights
 from trainers.models.released.registry import CHECKPOINTS
 
+pytestmark = pytest.mark.usefixtures("fresh_hashes")
+
 KMNIST = DATASETS["kmnist"]
-
-
-@pytest.fixture(autouse=True)
-def _remember_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DREAMGRID_CACHE", str(tmp_path / "hashes"))
-    monkeypatch.setattr(content, "_REMEMBERED", {})
-    monkeypatch.setattr(content, "LOOK_LASTS", 0)
 
 
 def _write_idx(root: Path, level: int, *, packed: bool = False) -> dict[str, str]:
@@ -95,7 +89,7 @@ def test_files_of_another_dataset_are_refused(tmp_path: Path, monkeypatch: pytes
     """KMNIST's folder with the files of Fashion-MNIST was whole, and loaded as KMNIST."""
     _write_idx(tmp_path, 1)
     known = hashlib.sha256((tmp_path / KMNIST.files[0].path).read_bytes()).hexdigest()
-    monkeypatch.setattr(dataset_content_module, "_KNOWN", {known: "fashion-mnist"})
+    monkeypatch.setattr(dataset_content_module, "KNOWN", {known: "fashion-mnist"})
     assert "must be a file of 'kmnist', but is one of 'fashion-mnist'" in dataset_content(KMNIST, tmp_path).reason
     with pytest.raises(CorruptData, match="but is one of 'fashion-mnist'"):
         load_split("kmnist", "train", tmp_path)

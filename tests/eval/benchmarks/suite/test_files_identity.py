@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from augment.files import content
 from augment.files.content import content_of
 from augment.files.published import PENDING, Identified, prove
 from eval.benchmarks.contract import BenchmarkRequest
@@ -24,14 +23,9 @@ from eval.errors import EvalError
 from eval.outliers.files import _note_copy
 from eval.published_files.layout import FILE_MD5
 
+pytestmark = pytest.mark.usefixtures("fresh_hashes")
+
 KINDS = ("fog", "snow")
-
-
-@pytest.fixture(autouse=True)
-def _remember_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DREAMGRID_CACHE", str(tmp_path / "hashes"))
-    monkeypatch.setattr(content, "_REMEMBERED", {})
-    monkeypatch.setattr(content, "LOOK_LASTS", 0)
 
 
 def _array(path: Path, level: int) -> None:
