@@ -307,6 +307,7 @@ def test_raw_mean_error_and_normalised_mce_are_kept_apart():
     errors = {"fog": {1: 0.2, 2: 0.4}, "snow": {1: 0.5, 2: 0.7}}
     baseline = {"fog": {1: 0.3, 2: 0.3}, "snow": {1: 0.6, 2: 0.6}}
     assert corruption.mean_error(errors) == pytest.approx(0.45)
+    assert corruption.mean_error({"fog": {1: 0.2}, "snow": {1: 0.5, 2: 0.7}}) == pytest.approx((0.2 + 0.6) / 2)
     assert corruption.mean_corruption_error(errors, baseline) == pytest.approx(1.0)
     with pytest.raises(ValueError, match=r"lacks \['snow'\]"):
         corruption.mean_corruption_error(errors, {"fog": baseline["fog"]})

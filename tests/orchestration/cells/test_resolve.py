@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestration.cells.catalogue import Catalogue, builtin_catalogue
-from orchestration.cells.identity import ResolvedCell
+from orchestration.cells.identity import ResolvedCell, train_key
 from orchestration.cells.keys import plain
 from orchestration.cells.resolve import resolve_sweep
 from orchestration.errors import InputError
@@ -162,6 +162,17 @@ def test_a_childs_key_changes_with_its_parent() -> None:
     assert key(child) != key(slower)
     assert resolved(child).parents[0].train_key == key({**POINT, "method": "baseline"})
     assert resolved(child).config.init_from == resolved(child).parents[0].train_key
+
+
+def test_another_seed_of_a_child_starts_from_that_seed_of_its_parent() -> None:
+    child = resolved({**POINT, "init_from": {"method": "baseline"}})
+    other = child.with_seed(child.config.seed + 1)
+
+    assert other.parent is not None
+    assert other.parent.config.seed == child.config.seed + 1
+    assert other.config.init_from == other.parent.train_key
+    assert other.with_seed(child.config.seed).train_key == child.train_key
+    assert train_key(child.identity, dataclasses.replace(child.config, init_from="0" * 64)) != child.train_key
 
 
 @pytest.mark.parametrize("hash_seed", ["0", "77"])

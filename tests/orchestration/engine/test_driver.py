@@ -14,6 +14,7 @@ import pytest
 from clusters.placement import GroupShape, Node
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
 from orchestration.engine.driver.driver import Driver
+from orchestration.engine.driver.packing import MeasuredMemory
 from orchestration.engine.groups.mailbox import Event
 from orchestration.store.contract import TrainingRecord
 from orchestration.store.files import FileStore, MemoryStore
@@ -433,6 +434,15 @@ def test_cells_share_a_gpu_once_one_of_their_kind_has_shown_that_they_fit(driver
     assert pool.ended == [first["group"]]
     assert {pool.groups[one["group"]].shape.gpus_per_worker for one in together} == {0.3333}
     assert driver.suggest() is None
+
+
+def test_the_largest_measured_peak_of_a_kind_counts(planned):
+    memory, cell = MeasuredMemory(), planned(1, benchmarks=())
+    memory.gpu_memory_mib = 24_000.0
+    assert memory.note(cell, 5_000.0)
+    assert not memory.note(cell, 100.0)
+    (shape,) = memory.shapes(cell, (GroupShape(num_workers=1, cpus_per_worker=1.0, gpus_per_worker=1.0),))
+    assert shape.gpus_per_worker == 0.3333
 
 
 def test_a_kind_that_ran_out_of_memory_together_is_kept_apart(driver_of, pool, planned):

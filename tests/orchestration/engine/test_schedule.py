@@ -69,6 +69,26 @@ def test_a_parent_outside_the_plan_counts_as_done():
     assert isinstance(next_cell(state), Start)
 
 
+def test_a_child_of_two_parents_waits_for_both():
+    both = frozenset({"one", "two"})
+    state = ScheduleState([_candidate("one"), _candidate("two"), _candidate("child", 9, parents=both)], _nodes(1))
+    order = _run_to_end(state)
+    assert order[2:] == ["child"]
+
+
+def test_the_room_of_a_group_that_ended_is_free_again():
+    state = ScheduleState([_candidate("a"), _candidate("b")], _nodes(1))
+    start = next_cell(state)
+    assert isinstance(start, Start)
+    state.started("a", "g0", start.placement)
+    state.stopped_running("a")
+    state.group_ended("g0")
+    state.given_up("a")
+    again = next_cell(state)
+    assert isinstance(again, Start)
+    assert (again.key, again.group) == ("b", None)
+
+
 def test_giving_up_a_parent_gives_up_its_descendants():
     cells = [
         _candidate("parent"),

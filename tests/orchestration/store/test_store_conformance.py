@@ -400,3 +400,15 @@ def test_a_newer_measurement_replaces_an_older_one_of_its_kind(stores: Any) -> N
     assert found.evaluation == {other: 0.5}
     assert sorted(found.hardware) == ["here", "there"]
     assert damaged == []
+
+
+def test_a_released_lease_is_never_taken_up_again_under_its_number(store: FileStore, records: Any) -> None:
+    first = store.acquire(records.key("x"), "me")
+    assert first is not None
+    store.release(first)
+    again = store.acquire(records.key("x"), "me")
+
+    assert again is not None
+    assert again.generation > first.generation
+    store.release(first)  # of the past: it frees nothing
+    assert store.holders([records.key("x")]) == {records.key("x"): "me"}
