@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from orchestration.cells.catalogue import Catalogue
 from orchestration.cells.cell import PlannedCell
 from orchestration.errors import EnvironmentRefused
 from trainers.datasets.content import contradiction
-from trainers.datasets.registry import dataset_for, missing_test_images
+from trainers.datasets.registry import dataset_for
 from trainers.datasets.registry import missing_data as absent_datasets
 from trainers.datasets.streams import FOLDER, RANDOM_IMAGES, missing_stream
 from trainers.job import SOURCE_VARIABLE
@@ -115,7 +116,7 @@ def refuse_where_none_can_run(requests: Sequence[BenchmarkRequest], dataset: str
     for request in requests:
         own = unusable_files(request.name, request.params, dataset, data_root)
         for name in needed_datasets(request.name, request.params):
-            own += _lines_of(name, data_root, missing_test_images)
+            own += _lines_of(name, data_root, partial(absent_datasets, split="test"))
         try:
             own or files_identity(request.name, request.params, dataset, data_root)
         except EvalError as error:

@@ -85,8 +85,3 @@ def missing_data(
     """Return one line per dataset that is not in the data root, or whose split is not; looks at names of files only."""
     specs = [dataset_for(name) for name in dict.fromkeys(names)]
     return [spec.missing_line(data_root, absent) for spec in specs if (absent := spec.absent_paths(data_root, split))]
-
-
-def missing_test_images(names: Sequence[str], data_root: str | Path) -> list[str]:
-    """Return such lines for datasets of which test images alone are needed."""
-    return missing_data(names, data_root, "test")

@@ -38,9 +38,5 @@ def exposed_arguments(host: str, port: int) -> list[str]:
     """Return what `mlflow server` needs next to `--host`: nothing on loopback, else authentication and allowed hosts."""
     if host in LOOPBACKS:
         return []
-    names = [host, LOOPBACK, "localhost"] if host not in EVERYWHERE else [LOOPBACK, "localhost", _own_name()]
+    names = [host, LOOPBACK, "localhost"] if host not in EVERYWHERE else [LOOPBACK, "localhost", socket.gethostname()]
     return ["--app-name", "basic-auth", "--allowed-hosts", ",".join(f"{name}:{port}" for name in names)]
-
-
-def _own_name() -> str:
-    return socket.gethostname()
