@@ -29,11 +29,7 @@ def rooms_of_the_tree() -> list[str]:
 
 
 def folders(package: str) -> set[str]:
-    return {
-        f"{package}/{path.name}"
-        for path in (REPOSITORY / package).iterdir()
-        if path.is_dir() and path.name != "__pycache__"
-    }
+    return {f"{package}/{path.parent.name}" for path in (REPOSITORY / package).glob("*/__init__.py")}
 
 
 def test_the_tree_names_every_room_of_the_four_packages_in_line() -> None:

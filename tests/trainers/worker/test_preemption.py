@@ -87,7 +87,7 @@ def test_notice_that_cannot_be_asked_is_told_and_ends_nothing(
     with noticing(notice, broken):
         time.sleep(0.05)
     assert not notice.is_set()
-    assert "could not be asked" in caplog.text
+    assert "could not be queried" in caplog.text
 
 
 def test_function_that_does_not_exist_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -116,7 +116,7 @@ def test_a_whole_folder_is_described(bar_folder):
 
 def test_labels_in_another_order_are_refused(bar_folder):
     root, labels = bar_folder
-    with pytest.raises(EvalError, match="another order"):
+    with pytest.raises(EvalError, match="in a different order"):
         verify.verify_folder("CIFAR-10-C-Bar", root, lambda _: labels[::-1])
 
 
