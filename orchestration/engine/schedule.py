@@ -99,6 +99,7 @@ class ScheduleState:
         self.over: dict[str, bool] = {}
         self._candidates = {candidate.key: candidate for candidate in candidates}
         self._lanes: dict[tuple[int, bool, tuple[GroupShape, ...]], list[tuple[float, int, str]]] = {}
+        # A parent outside of the plan is recorded: it counts as done.
         self._missing = {
             key: {parent for parent in candidate.parents if parent in self._candidates}
             for key, candidate in self._candidates.items()
@@ -148,6 +149,7 @@ class ScheduleState:
         self._close(key, True)
         for child in self._children.get(key, ()):
             self._missing[child].discard(key)
+            # It may have been given up through another parent.
             if not self._missing[child] and child not in self.over:
                 self._enqueue(self._candidates[child])
 
@@ -156,6 +158,7 @@ class ScheduleState:
         self._close(key, False)
         lost: list[str] = []
         for child in self._children.get(key, ()):
+            # A child of two parents may be over through the other one.
             if child not in self.over:
                 lost += [child, *self.given_up(child)]
         return tuple(lost)
@@ -171,6 +174,7 @@ class ScheduleState:
         if key in self.running or key in self.over or self._candidates[key].shapes == shapes:
             return
         candidate = self._candidates[key]
+        # Before its shapes change, which decide its lane.
         is_queued = self._dequeue(candidate)
         self._open_work += _work(replace(candidate, shapes=shapes)) - _work(candidate)
         self._candidates[key] = candidate = replace(candidate, shapes=shapes)
@@ -186,17 +190,21 @@ class ScheduleState:
         """Queue the postponed cells whose time has come."""
         while self._postponed and self._postponed[0][0] <= now:
             key = heapq.heappop(self._postponed)[1]
+            # A cell can be given up while it is postponed, through its parent.
             if key not in self.over:
                 self._enqueue(self._candidates[key])
 
     def heads(self) -> list[Candidate]:
         """Return the first waiting cell of each kind, best first (see the head of this module)."""
+        # Where all nodes have left there is no width to divide by.
         rest_s = self._open_work / max(1e-9, self._total_width())
+        # Lanes are sorted, so that only their heads compete: each event asks, and ten thousand cells may wait.
         heads = [self._candidates[lane[0][2]] for lane in self._lanes.values() if lane]
         return sorted(heads, key=lambda head: _rank(head, rest_s))
 
     def cheapest(self) -> list[Candidate]:
         """Return the last waiting cell of each kind."""
+        # The longest is first in a lane.
         return [self._candidates[lane[-1][2]] for lane in self._lanes.values() if lane]
 
     def waiting(self) -> int:
@@ -252,6 +260,7 @@ def next_cell(state: ScheduleState) -> Start | Wait | Finished:
     """Say what to start next, or why nothing can start now. Changes nothing."""
     heads = state.heads()
     if not heads:
+        # What runs may still free its children, or fail and be queued again.
         if state.running:
             return Wait(reason="cells are running", until=state.next_wake())
         until = state.next_wake()
@@ -267,6 +276,7 @@ def next_cell(state: ScheduleState) -> Start | Wait | Finished:
         start = _start_without_harm(state, head, idle)
         if start is not None:
             return start
+    # A second round: no group is ended while any waiting cell could start without that.
     if idle:
         for head in heads:
             start = _start_after_ending_groups(state, head, idle)
@@ -276,14 +286,17 @@ def next_cell(state: ScheduleState) -> Start | Wait | Finished:
 
 
 def _canary(state: ScheduleState) -> Candidate:
+    # Training first: an evaluation would not show that cells can be trained.
     return min(state.cheapest(), key=lambda one: (one.evaluation_only, one.seconds, one.order))
 
 
 def _start_without_harm(state: ScheduleState, head: Candidate, idle: Mapping[str, Placement]) -> Start | None:
+    # A warm group of any of its shapes comes before a new one of the first: a start costs seconds.
     for shape in head.shapes:
         for group, placement in idle.items():
             if placement.shape == shape:
                 return Start(key=head.key, shape=shape, group=group)
+    # Spares the search on a full cluster, which would be done for every head.
     if state.room.is_exhausted:
         return None
     for shape in head.shapes:
@@ -295,6 +308,7 @@ def _start_without_harm(state: ScheduleState, head: Candidate, idle: Mapping[str
 
 def _start_after_ending_groups(state: ScheduleState, head: Candidate, idle: Mapping[str, Placement]) -> Start | None:
     for shape in head.shapes:
+        # Tried on a copy, since deciding changes nothing.
         room, evict = state.room.copy(), []
         for group, placement in idle.items():
             room.release(placement)
@@ -316,6 +330,7 @@ def _rank(head: Candidate, rest_s: float) -> tuple[int, bool, bool, float, float
         -head.priority,
         head.evaluation_only,
         not is_urgent,
+        # Among urgent cells width does not count, or a long narrow one would be the last to run.
         0.0 if is_urgent else -width,
         -head.seconds,
         head.order,

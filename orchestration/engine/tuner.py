@@ -88,10 +88,12 @@ class PatientController(TuneController):  # type: ignore[misc]
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        # After the base class, which makes a cache of its own.
         self._actor_cache = FreeProcesses()
         self._waiting_since: dict[str, float] = {}
 
     def _maybe_reuse_cached_actor(self, trial: Any) -> bool:
+        # Its own process is starting: the base class would give that up for a free one.
         if trial in self._trial_to_actor and trial not in self._resetting_trials:
             since = self._waiting_since.setdefault(trial.trial_id, time.monotonic())
             if time.monotonic() - since < PATIENCE_S:
@@ -104,7 +106,9 @@ def run_tuner(driver: Driver, scratch: str) -> None:
     keep_credentials_out_of_trials()
     tuner = tune.Tuner(
         tune.with_resources(cell_trial, TRIAL_RESOURCES),
+        # -1: as many trials as the searcher suggests. A process of its own for each would cost every cell seconds.
         tune_config=tune.TuneConfig(search_alg=CellSearcher(driver), num_samples=-1, reuse_actors=True),
+        # No retries by Ray Tune: the driver decides what follows from a failure.
         run_config=tune.RunConfig(
             name="trials", storage_path=scratch, verbose=0, failure_config=tune.FailureConfig(max_failures=0)
         ),
@@ -117,7 +121,9 @@ def run_tuner(driver: Driver, scratch: str) -> None:
 def keeping_trial_processes() -> Iterator[None]:
     """Let tuners that are started in the body keep their trials' processes."""
     before, waiting = tune_module.TuneController, os.environ.get(_WAITING_VARIABLE)
+    # Ray has no option for it: `fit` looks the class up by this name.
     tune_module.TuneController = PatientController
+    # A number that the user has set stays.
     os.environ.setdefault(_WAITING_VARIABLE, str(WAITING_TRIALS))
     try:
         yield

@@ -44,12 +44,15 @@ def make_plan(
     # One request for everything: on object storage each further one costs a round trip. Of parents no report is read.
     reports = {key: [request.key for request in cell.benchmarks] for key, cell in wanted.items()}
     results = store.results([*dict.fromkeys([*wanted, *parents])], wanted={**dict.fromkeys(parents, ()), **reports})
+    # First: `_as_imported` takes what is imported for recorded.
     _check_imported(cells, results)
     wanted = {key: _as_imported(cell, results) for key, cell in wanted.items()}
     keys = dict.fromkeys([*wanted, *parents])
+    # Of a parent no report is wanted: recorded means complete.
     undone = [key for key in keys if key not in results or not _is_complete(wanted.get(key), results[key])]
     # A checkpoint is looked at only where something still needs it: a recorded sweep stays recorded without its checkpoints.
     faults: Mapping[str, str] = {}
+    # Forcing trains everything again, whatever state its checkpoints are in.
     if checkpoints is not None and mode != "force":
         everyone = {**parents, **wanted}
         faults = unusable_checkpoints(
@@ -59,6 +62,7 @@ def make_plan(
             store=store,
             checkpoints=checkpoints,
         )
+    # Only of what is undone: the attempts of each cell are a listing of their own.
     failures = {key: failure_of(attempts) for key, attempts in store.failures(undone).items()}
     # Forcing ignores what is recorded, except for what was imported, which nothing here could compute.
     counted = {key: each for key, each in results.items() if mode != "force" or each.is_imported}
@@ -71,6 +75,7 @@ def make_plan(
                 planned[parent.train_key] = _planned(parent, (), failures, counted, faults, is_supporting=True)
         planned[key] = _planned(cell, cell.benchmarks, failures, counted, faults)
     ordered = _parents_first(planned, families)
+    # The other modes run a failed parent again. Parents come first here, or a mark would not reach grandchildren.
     if mode == "cached":
         ordered = _without_orphans(ordered)
     return Plan(
@@ -90,6 +95,7 @@ def _merged(cells: Sequence[ResolvedCell]) -> dict[str, ResolvedCell]:
     for cell in cells:
         first = merged.setdefault(cell.train_key, cell)
         if first is not cell:
+            # Equal keys mean equal weights: only what is evaluated of them can differ between rows.
             known = {request.key for request in first.benchmarks}
             merged[cell.train_key] = replace(
                 first,
@@ -139,6 +145,7 @@ def _planned(
     result = results.get(cell.train_key)
     missing = tuple(request for request in benchmarks if result is None or request.key not in result.reports)
     is_trained = result is not None and cell.train_key not in faults
+    # With a damaged checkpoint a cell is not done although no report is missing: another cell needs its weights.
     is_done = is_trained and not missing
     return PlannedCell(
         cell=cell.cell,
@@ -165,6 +172,7 @@ def failure_of(attempts: Sequence[AttemptRecord]) -> str | None:
     counted = [attempt for attempt in attempts if attempt.error_class in COUNTED - {"no-space"}]
     if not counted:
         return None
+    # Attempts come oldest first; the newest cause decides.
     last = counted[-1]
     is_final = last.error_class in REPEATABLE or last.error_class == "out-of-memory"
     if is_final or len(counted) >= ATTEMPTS_BEFORE_SET_ASIDE:
@@ -179,6 +187,7 @@ def _parents_first(
     ordered: dict[str, PlannedCell] = {}
     for key in planned:
         for ancestor in (*(parent.train_key for parent in families.get(key, ())), key):
+            # Not planned where no child is to be trained. `setdefault` keeps what an earlier child moved up.
             if ancestor in planned:
                 ordered.setdefault(ancestor, planned[ancestor])
     return list(ordered.values())
@@ -188,6 +197,7 @@ def _without_orphans(cells: Sequence[PlannedCell]) -> list[PlannedCell]:
     """Mark the untrained cells whose parent failed before: they cannot start either."""
     kept: dict[str, PlannedCell] = {}
     for cell in cells:
+        # A trained parent can only have failed in its evaluation, which no child needs.
         failed = [key for key in cell.parents if key in kept and kept[key].failed is not None and not kept[key].trained]
         if failed and not cell.trained and cell.failed is None:
             cell = replace(cell, failed=f"a cell that it builds on failed: {failed[0][:12]}")
@@ -200,6 +210,7 @@ def _duplicates(cells: Sequence[ResolvedCell]) -> tuple[tuple[str, ...], ...]:
     keys: dict[str, set[str]] = {}
     for cell in cells:
         keys.setdefault(cell.cell.row, set()).add(cell.train_key)
+    # As sets: rows are the same by their cells, in whatever order their seeds are.
     groups: dict[frozenset[str], list[str]] = {}
     for row, row_keys in keys.items():
         groups.setdefault(frozenset(row_keys), []).append(row)

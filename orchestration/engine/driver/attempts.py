@@ -82,6 +82,7 @@ class Attempts:
         self._halt = halt
         self._memory = MeasuredMemory()
         self._resting: dict[int, str] = {}
+        # `_numbers` counts all attempts, as recorded; `_counted` those that use up the limit: no preemption does.
         self._numbers: dict[str, int] = {}
         self._counted: dict[str, int] = {}
 
@@ -104,6 +105,7 @@ class Attempts:
     def on_event(self, event: Event, later: Sequence[Event] = ()) -> None:
         """Act on what a job reports, or on its end."""
         attempt = self.running.get(event.job)
+        # Interrupted or failed before: what its job still reports no longer counts.
         if attempt is None:
             return
         if event.kind == "finished":
@@ -122,10 +124,12 @@ class Attempts:
     def fail(self, attempt: Attempt, failures: Sequence[RankFailure]) -> None:
         """Record a failed attempt and do what the failure policy says."""
         self._release(attempt)
+        # Another driver has the cell: what failed here is none of its attempts.
         if attempt.is_abandoned:
             self._leave_to_others(attempt.key)
             return
         error_class, message = classify(failures)
+        # Once asked to leave, ranks may end in any way: the cause is the node.
         if attempt.is_preempted:
             error_class, message = "preempted", f"its node is about to leave; {message}"
         if error_class in COUNTED:
@@ -139,6 +143,7 @@ class Attempts:
             is_exclusive=not attempt.was_shared,
             fail_fast=self._options.fail_fast,
         )
+        # Before the lease is released: the record belongs to the era in which the lease was taken.
         self._record(attempt, error_class, message, decision.text, failures)
         self._leases.release(attempt.key)
         if error_class == "out-of-memory" and attempt.was_shared:
@@ -154,6 +159,7 @@ class Attempts:
 
     def interrupt_all(self) -> None:
         """Record the attempts under way as stopped without waiting for what they report."""
+        # A copy, since `_release` deletes from `running`.
         for attempt in list(self.running.values()):
             self._release(attempt)
             if not attempt.is_abandoned:
@@ -178,14 +184,17 @@ class Attempts:
         if event.kind == "progress":
             self._observer.cell_progress(cell, *event.values[1:])
         elif event.kind == "epoch":
+            # An epoch, a report or an end shows that the set-up works: the cells behind the first one may start.
             self._state.has_proved_itself = True
             self._observer.epoch_ended(cell, event.values[1])
             self._note_memory(attempt, event.values[1].memory_mib)
         elif attempt.is_abandoned:
+            # From here on things are recorded, and the cell is another driver's.
             return
         elif event.kind == "trained":
             summary = event.values[1]
             values = (one.values for one in later if one.job == event.job and one.kind == "benchmark")
+            # A bundle has reports on its own weights only.
             reports = [report for _, checkpoint, report in values if checkpoint == summary.checkpoint_sha256]
             self._recorder.training(cell, summary, reports)
         elif event.kind == "benchmark":
@@ -209,12 +218,14 @@ class Attempts:
             self.computed.append(attempt.key)
             self._observer.cell_state(cell, "done")
         self._state.done(attempt.key)
+        # After the records: who takes the lease next must find the cell complete.
         self._leases.release(attempt.key)
         self._groups.after_job(attempt.group, resident_mib)
 
     def _unevaluated(self, attempt: Attempt, message: str) -> None:
         """Note that a cell is trained but not fully evaluated; cells that start from its weights may go on."""
         cell = self._cells[attempt.key]
+        # One attempt of one: it is not tried again, and only whether the run goes on is decided.
         decision = decide(
             cell.cell_id, "bug", attempts=1, max_attempts=1, is_exclusive=True, fail_fast=self._options.fail_fast
         )

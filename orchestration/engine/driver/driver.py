@@ -44,6 +44,7 @@ class Driver:
         keeps_groups: bool,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        # Reentrant: `_halt` stops the run from inside of calls that hold the lock.
         self._lock = threading.RLock()
         self._cells = {cell.train_key: cell for cell in plan.to_run}
         self._store = store
@@ -107,6 +108,7 @@ class Driver:
         """Return the next trial's configuration, "finished", or None when nothing can start now."""
         with self._lock:
             try:
+                # First, since what ended in the meantime makes room for the cell that is asked for.
                 self._handle_events()
                 return self._suggest()
             except Exception as error:
@@ -115,6 +117,7 @@ class Driver:
 
     def pump(self, timeout_s: float) -> None:
         """Wait for events and act on them."""
+        # Outside of the lock, or Ray Tune's thread could not ask for a cell while this one waits.
         self._pool.wait(timeout_s)
         with self._lock:
             try:
@@ -126,6 +129,7 @@ class Driver:
     def stop(self, status: RunStatus) -> None:
         """Start nothing more and ask the running cells to write a checkpoint and stop."""
         with self._lock:
+            # The first status counts: a run that ends because of a failure is not interrupted by what follows.
             if self.halt is None:
                 self.halt = status
             for attempt in self._attempts.running.values():
@@ -137,6 +141,7 @@ class Driver:
             self.state.room.update(nodes)
             preempted = self._groups.leave(leaving) if leaving else frozenset()
             for attempt in self._attempts.running.values():
+                # Never cleared by a later change: the job may still be on its way out.
                 attempt.is_preempted |= attempt.group in preempted
 
     def abort(self) -> None:
@@ -144,6 +149,7 @@ class Driver:
         with self._lock:
             for attempt in self._attempts.running.values():
                 self._pool.order(attempt.group, "abort")
+            # Last, since it empties `running`.
             self._attempts.interrupt_all()
 
     def trial_ended(self, job: int, *, has_broken: bool = False) -> None:
@@ -153,6 +159,7 @@ class Driver:
         """
         with self._lock:
             attempt = self._attempts.trial_ended(job)
+            # A job that can be withdrawn was never delivered; the ranks report the end of a delivered one.
             if attempt is not None and has_broken and self._pool.withdraw(job):
                 died = RankFailure(rank=-1, kinds=("ActorDiedError",), message="the trial's process died")
                 self._attempts.fail(attempt, (died,))
@@ -160,6 +167,7 @@ class Driver:
     def _suggest(self) -> dict[str, Any] | Literal["finished"] | None:
         if self.halt is not None:
             return "finished" if not self._attempts.running else None
+        # Ends, since a cell that cannot be claimed is no longer waiting.
         while not self.is_paused:
             self.state.wake(self._clock())
             decision = next_cell(self.state)
@@ -178,6 +186,7 @@ class Driver:
             self.state.postpone(key, self._clock() + self._options.leases.poll_s)
             self._observer.cell_state(cell, "leased-elsewhere")
             return False
+        # Read under the lease: another driver may have completed the cell between the plan and now.
         result = self._recorded[key] = self._store.result(key)
         if result is None or cell.retrained or any(request.key not in result.reports for request in cell.missing):
             return True
@@ -191,14 +200,17 @@ class Driver:
         return False
 
     def _launch(self, start: Start) -> dict[str, Any]:
+        # The new group is placed in the room that these give back.
         for name in start.evict:
             self._groups.end(name)
         group = start.group
         if group is None:
             assert start.placement is not None
             group = self._groups.start(start.placement)
+        # Without the placement: the start of a group has reserved it, and it would count twice.
         self.state.started(start.key, group)
         cell = self._cells[start.key]
+        # Those of parents too: the job reads their checkpoints.
         eras = {key: self._era(key) for key in (cell.train_key, *cell.parents)}
         request = request_of(cell, self._options, self._recorded.pop(cell.train_key), eras)
         job = self._pool.post(group, request)
@@ -214,6 +226,7 @@ class Driver:
     def _era(self, key: str) -> int:
         """Return the era of a cell whose checkpoint a job may read; what an earlier version stored is moved there first."""
         era = self._store.era(key)
+        # In the first era checkpoints are where earlier versions stored them.
         result = self._store.result(key) if era else None
         if result is not None:
             folder = self._options.paths.checkpoints
@@ -231,9 +244,11 @@ class Driver:
             elif event.kind == "ended":
                 self._groups.on_ended(event)
             else:
+                # Reports that arrived together with their training are recorded with it in one write.
                 self._attempts.on_event(event, events[position + 1 :] if event.kind == "trained" else ())
 
     def _lease_lost(self, key: str) -> None:
+        # Called in the heartbeat's thread.
         with self._lock:
             for attempt in self._attempts.running.values():
                 if attempt.key == key:

@@ -32,6 +32,7 @@ class HeldLeases:
     def acquire(self, train_key: str) -> bool:
         """Take the lease of a cell; return False while another driver holds it."""
         with self._lock:
+            # The store would give the same lease again, for the price of its requests.
             if train_key in self._held:
                 return True
             lease = self._store.acquire(train_key, self._owner)
@@ -65,7 +66,9 @@ class HeldLeases:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # The heartbeat ends first: it must not renew what is given back below.
         self._is_over.set()
+        # With a limit: a store that hangs must not hold up the end of the run, and the thread is a daemon.
         self._thread.join(timeout=self._heartbeat_s + 5.0)
         for train_key in list(self._held):
             self.release(train_key)

@@ -72,6 +72,7 @@ class MeasuredMemory:
         """
         kind = kind_of(cell)
         shape = shapes[0]
+        # First: the peak of a kind that ran out of memory together would let it share again.
         if kind in self._solitary:
             return exclusive_shapes(shapes)
         if shape.num_workers > 1 or shape.gpus_per_worker != 1.0 or kind not in self._peaks:
@@ -79,5 +80,6 @@ class MeasuredMemory:
         count = cells_per_gpu(self._peaks[kind], self.gpu_memory_mib)
         if count == 1:
             return shapes
+        # Rounded down to Ray's resolution: three times 0.3333 is within one GPU, three times 0.3334 is not.
         share = math.floor(10_000 / count) / 10_000
         return (replace(shape, gpus_per_worker=share),)

@@ -21,6 +21,7 @@ class Recorder:
         self._store = store
         self._observer = observer
         self._trained: set[tuple[str, str]] = set()
+        # Apart: what is written with its training is still reported to the observer, once.
         self._written: set[tuple[str, str, str]] = set()
         self._reported: set[tuple[str, str, str]] = set()
         self.attempts = 0

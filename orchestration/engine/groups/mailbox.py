@@ -77,6 +77,7 @@ class Mailbox:
         self._posted: dict[int, JobRequest] = {}
         self._events: list[Event] = []
         self._news = asyncio.Event()
+        # One counter for all groups: no token is given twice, so that a dead life of a rank is recognised.
         self._tokens = 0
 
     async def post(self, job: int, request: JobRequest) -> None:
@@ -89,10 +90,12 @@ class Mailbox:
         Returns:
             "finished" or "failed"; "returned" when the group ended before it took the job; "unknown" when it was withdrawn.
         """
+        # Taken, not read: from here on `withdraw` fails, and the ranks report how the job ends.
         request = self._posted.pop(job, None)
         if request is None:
             return "unknown"
         box = self._box(group)
+        # The group may end while the trial's process starts; the cell was not tried.
         if box.is_ending:
             self._emit("returned", group, job)
             return "returned"
@@ -116,11 +119,14 @@ class Mailbox:
         """
         box = self._box(group)
         self._tokens += 1
+        # Replaces the token of an earlier life, whose calls are ignored from now on.
         box.tokens[rank] = self._tokens
         box.world_size = world_size
         box.nodes.add(node)
         if len(box.tokens) == world_size:
+            # The host is "" until the controller has reported its node.
             self._emit("joined", group, -1, (device_mib, frozenset(filter(None, {*box.nodes, box.host}))))
+        # Orders up to this one were for an earlier life: a stop of then must not stop the job of now.
         return self._tokens, box.order[0]
 
     async def take(self, group: str, rank: int, token: int, timeout_s: float) -> Delivery | str | None:
@@ -131,14 +137,18 @@ class Mailbox:
         """
         box = self._box(group)
         deadline = time.monotonic() + timeout_s
+        # Checked after each wake-up: the group may be lost while this rank waits.
         while box.tokens.get(rank) == token:
             job = box.current
+            # A rank that has finished asks again while slower ones work; it must not get the same job twice.
             if job is not None and rank not in job.taken:
                 job.taken.add(rank)
+                # Only deaths in a row count: a job that is taken shows that the group can work.
                 box.deaths_without_work = 0
                 if len(job.taken) == 1:
                     self._emit("taken", group, job.number)
                 return Delivery(job=job.number, request=job.request)
+            # A job here is one that this rank has finished and others have not: the group stays until all have.
             if box.is_ending and job is None:
                 return None
             if not await self._change(box, deadline):
@@ -149,9 +159,11 @@ class Mailbox:
         """Note that a rank ended its part of a job; the job is finished when all ranks have."""
         box = self._box(group)
         entry = box.current
+        # The loss of another rank may have closed the job meanwhile.
         if entry is None or entry.number != job:
             return
         entry.finished[rank] = resident_mib
+        # The other ranks send None.
         if rank == 0:
             entry.result = result
         if len(entry.finished) == box.world_size:
@@ -164,14 +176,18 @@ class Mailbox:
         cause outside of it, which Ray knows: the controller sees its end, or is itself what ended.
         """
         box = self._box(group)
+        # Of an earlier life, whose end was reported with its causes.
         if token is not None and box.tokens.get(rank) != token:
             return
         box.failures.append(failure)
+        # It never joined: its cause is kept until the controller reports the loss of the group.
         if token is None:
             return
+        # Where Ray told all ranks to go, their controller may have died: its death, still to come, is then the cause.
         if len(box.failures) == box.world_size and not all(map(_was_told_to_go, box.failures)):
             self._lose(group, ())
         elif len(box.failures) == 1:
+            # Only the first failure starts a timer; it does nothing once the group has another life.
             asyncio.get_running_loop().call_later(SETTLE_S, self._settle, group, box.life)
 
     async def lost(self, group: str, failures: Sequence[RankFailure]) -> None:
@@ -196,8 +212,10 @@ class Mailbox:
             kinds = ("ActorDiedError",) if reason.startswith("ActorDiedError") else ("WorkerCrashedError",)
             causes = [one for one in box.failures if has_lost_node or not _was_told_to_go(one)]
             box.failures = [*causes, RankFailure(rank=-1, kinds=kinds, message=reason)]
+        # A job that no rank took was not tried: it goes back without counting as an attempt.
         if box.current is not None:
             self._close(group, box, "failed" if box.current.taken else "returned", tuple(box.failures))
+        # Whoever still waits in `take` or `orders` finds at its next wake-up that its life is over.
         box.tokens.clear()
         self._stir(box)
         self._emit("ended", group, -1, (reason,))
@@ -215,6 +233,7 @@ class Mailbox:
         box = self._box(group)
         deadline = time.monotonic() + timeout_s
         while box.tokens.get(rank) == token:
+            # By number, not by content: the second of two equal orders is new.
             if box.order[0] > seen:
                 return box.order
             if not await self._change(box, deadline):
@@ -236,6 +255,7 @@ class Mailbox:
     async def wait(self, timeout_s: float) -> bool:
         """Wait until there are events to drain; return False after the timeout."""
         if not self._events:
+            # No await between the check and this line, so that no event is missed.
             self._news.clear()
             try:
                 await asyncio.wait_for(self._news.wait(), timeout_s)
@@ -257,6 +277,7 @@ class Mailbox:
 
     def _stir(self, box: _Group) -> None:
         box.changed.set()
+        # A new event in place of `clear`: those that wait on the old one find it set whenever they run.
         box.changed = asyncio.Event()
 
     async def _change(self, box: _Group, deadline: float) -> bool:
@@ -264,6 +285,7 @@ class Mailbox:
         if left <= 0:
             return False
         try:
+            # No await between the caller's check and this line, so that no change is missed.
             await asyncio.wait_for(box.changed.wait(), left)
         except TimeoutError:
             return False
@@ -278,9 +300,11 @@ class Mailbox:
         box.tokens.clear()
         box.nodes.clear()
         box.life += 1
+        # What a rank reported of itself says more than Ray's report of its death.
         said = {one.rank for one in box.failures}
         box.failures += [one for one in failures if one.rank not in said]
         causes, box.failures = tuple(box.failures), []
+        # A job that nobody took stays for the next life of the group.
         if box.current is not None and box.current.taken:
             self._close(group, box, "failed", causes)
         else:
