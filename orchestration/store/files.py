@@ -68,12 +68,14 @@ class FileStore(FileResults, FileSweeps, FileLeases, FileRequests, FileMeasureme
         """Return whether the folder, or anything under the prefix, is there: nothing was ever recorded otherwise."""
         if self.storage.is_remote:
             return bool(self.storage.names())
+        # A store in memory has no folder.
         return not self.uri.startswith("/") or Path(self.uri).is_dir()
 
     def acquire(self, train_key: str, owner: str) -> Lease | None:
         """Take a lease; what is recorded of the cell under it belongs to the era of now."""
         lease = super().acquire(checked_key(train_key), owner)
         if lease is not None:
+            # After the lease: forgetting a cell takes its lease too, so that no era begins while this one is held.
             self._eras[train_key] = self._reader.era(train_key)
         return lease
 

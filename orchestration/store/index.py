@@ -75,6 +75,7 @@ class Index:
         found = {name.removesuffix(".toc.json") for name in names if name.endswith(".toc.json")}
         gone = self._known - found
         if gone:
+            # Merged by another driver: its body may be deleted at any moment.
             kept = {
                 key: [place for place in places if place.segment not in gone] for key, places in self._places.items()
             }
@@ -110,18 +111,24 @@ class Index:
     def add(self, cells: Mapping[str, tuple[str, RawCell]]) -> None:
         """Write a segment of cells (key -> fingerprint, records); merge all segments when there are many of them."""
         chunks = {key: (fingerprint, _packed(raw)) for key, (fingerprint, raw) in cells.items()}
+        # Another driver may have added or merged segments meanwhile.
         self.refresh()
         old = sorted(self._known)
         if len(old) >= _MAX_SEGMENTS:
+            # The new ones last: they replace what older segments have of the same cells.
             chunks = self._everything() | chunks
+        # Before the old ones go: a reader in between finds a cell twice, never not at all.
         added = self._write(chunks)
         if len(old) >= _MAX_SEGMENTS:
+            # The id is a hash of the table, so that the merged segment may be one that is there already.
             for segment in set(old) - {added}:
+                # The table first: without it nobody looks for the body.
                 self._storage.delete(f"{_FOLDER}/{segment}.toc.json")
                 self._storage.delete(f"{_FOLDER}/{segment}.body")
         self.refresh()
 
     def _everything(self) -> dict[str, tuple[str, bytes]]:
+        # Records are only added, so that the longest entry has most of them; a wrong choice only costs a read.
         longest = {key: max(places, key=lambda place: place.length) for key, places in self._places.items()}
         found = ((key, place.fingerprint, self._chunk(place)) for key, place in longest.items())
         return {key: (fingerprint, chunk) for key, fingerprint, chunk in found if chunk is not None}
@@ -134,6 +141,7 @@ class Index:
             start += len(chunk)
         table = _table_text(cells)
         segment = hashlib.sha256(table).hexdigest()[:24]
+        # The body first, which the table promises. Not durable: what is lost is read from the records again.
         self._storage.write_bytes(f"{_FOLDER}/{segment}.body", body, durable=False)
         self._storage.write_bytes(f"{_FOLDER}/{segment}.toc.json", table, durable=False)
         return segment
@@ -162,6 +170,7 @@ class Index:
         """Return the bytes at a place, or None when they are not the ones that were written."""
         try:
             if self._storage.is_remote:
+                # A body that is gone or cut gives too few bytes, which the length reveals below.
                 chunk = (self._body(place.segment) or b"")[place.start : place.start + place.length]
             else:
                 chunk = self._storage.read_range(f"{_FOLDER}/{place.segment}.body", place.start, place.length)

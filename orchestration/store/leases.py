@@ -49,6 +49,7 @@ class FileLeases(Leases):
         if newest:
             data = self._read(train_key, newest)
             state = _state(data)
+            # Ours from an earlier call: the same lease, not another generation.
             if state.owner == owner and state.state == "held":
                 return Lease(train_key=train_key, owner=owner, generation=newest)
             if not self._is_free(train_key, newest, data, state):
@@ -56,11 +57,13 @@ class FileLeases(Leases):
         lease = Lease(train_key=train_key, owner=owner, generation=newest + 1)
         if not self._storage.write_exclusive(_path(train_key, newest + 1), _content(owner, "held"), durable=False):
             return None
+        # After the next generation exists: without any file its number could be used twice.
         self._forget(train_key, names)
         return lease
 
     def renew(self, leases: Iterable[Lease]) -> frozenset[str]:
         def is_lost(lease: Lease) -> bool:
+            # Taken over after a silence. Ours is not written again: the new holder may have deleted it.
             if _newest(self._names(lease.train_key)) != lease.generation:
                 return True
             self._write(lease, "held")
@@ -73,6 +76,7 @@ class FileLeases(Leases):
     def release(self, lease: Lease) -> None:
         names = self._names(lease.train_key)
         if _newest(names) == lease.generation:
+            # Marked, not deleted: the number stays used.
             self._write(lease, "released")
             self._forget(lease.train_key, [name for name in names if _generation(name) < lease.generation])
 
@@ -100,6 +104,7 @@ class FileLeases(Leases):
             return True
         now = self._clock()
         before, since = self._seen.get((key, generation), (None, now))
+        # Seen for the first time, or changed: it has `expiry_s` from now on, by our own clock.
         if before != data:
             self._seen[key, generation] = (data, now)
             return False

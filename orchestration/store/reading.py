@@ -77,6 +77,7 @@ class Reader:
         found = {}
         for key, reports in wanted.items():
             for fingerprint, raw in self._index.entries(key):
+                # No invalidation touches a segment: entries of ended eras may still be in it.
                 is_of_now = _era_of(raw.folder.rpartition("/")[2]) == eras.get(key, 0)
                 if is_of_now and set(reports) <= raw.reports.keys():
                     found[key] = self._remembered(key, fingerprint, raw)
@@ -153,6 +154,7 @@ class Reader:
         found: dict[str, dict[str, list[str]]] = {}
         for info in self._storage.list("results"):
             _, key, *inside = info.path.split("/")
+            # Records are two levels down; anything else was left by somebody else.
             if len(inside) != 2:
                 continue
             folder, name = inside
@@ -165,6 +167,7 @@ class Reader:
         return {key: complete[key] for key in keys if complete.get(key)}
 
     def _eras(self, keys: Iterable[str]) -> Mapping[str, int]:
+        # One listing finds the few cells that were ever invalidated.
         names = {name.removesuffix("/") for name in self._storage.names("tombstones")}
         buried = [key for key in keys if key in names]
         return dict(zip(buried, each(self._storage, buried, self.era), strict=True))
@@ -173,12 +176,15 @@ class Reader:
         """Return the newest training, and the reports on its weights, also those that are stored with an earlier training."""
         bundles = {folder: self.bundle(folder) for folder in (f"results/{key}/{name}" for name in listing)}
         trainings = {folder: self._training(folder, training) for folder, (training, _) in bundles.items()}
+        # The clocks of two drivers may agree: the name of the folder makes all readers choose the same.
         by_age = sorted(trainings, key=lambda folder: (trainings[folder].provenance.recorded_at, folder))
         newest = by_age[-1]
         weights = trainings[newest].summary.weights
+        # Of equal weights there may be several folders: earlier versions named them by the hash of the file.
         same = [folder for folder in by_age if trainings[folder].summary.weights & weights]
         reports: dict[str, bytes] = {}
         for folder in same:
+            # Oldest first, so that newer records win; a report with a file of its own wins over the bundle's.
             reports |= {**bundles[folder][1], **self._own_reports(folder, listing)}
         others = tuple(folder for folder in same if folder != newest)
         return RawCell(folder=newest, training=bundles[newest][0], reports=reports, others=others)
@@ -205,12 +211,14 @@ class Reader:
         where = f"{self._storage.uri}/{folder}/{_TRAINING}"
         record = decode_training(data, where)
         placed = f"results/{record.train_key}/{record.summary.checkpoint_sha256}"
+        # Without the era, which is in no record.
         if folder.partition("~")[0] != placed:
             raise _misplaced(where, placed)
         return record
 
     def _decoded(self, key: str, raw: RawCell) -> CellResult:
         training = self._training(raw.folder, raw.training)
+        # `_training` compares with the folder, which may come from the index too; the key is the caller's.
         if training.train_key != key:
             raise corrupt(
                 f"{self._storage.uri}/{raw.folder}", f"a record of cell {key} was expected, but this is another"
@@ -231,6 +239,7 @@ def _decoded_report(storage: Storage, raw: RawCell, benchmark_key: str) -> Metri
     where = f"{storage.uri}/{raw.folder}/{benchmark_key}.json"
     stored = decode_report(raw.reports[benchmark_key], where)
     placed = f"results/{stored.train_key}/{stored.checkpoint_sha256}"
+    # A report may come from an earlier record of the same weights, and its arrays are next to it there.
     folder = next((each for each in (raw.folder, *raw.others) if each.partition("~")[0] == placed), "")
     if not folder or stored.benchmark_key != benchmark_key:
         raise _misplaced(where, placed)
@@ -241,6 +250,7 @@ def _arrays(storage: Storage, folder: str, file: ArraysFile | None) -> Mapping[s
     """Return the arrays of a report, whose file is read when one of them is looked up."""
     if file is None:
         return MappingProxyType({})
+    # One file has all arrays of a report: it is read once, whichever is looked up first.
     load = cache(lambda: load_arrays(storage, folder, file))
     return LazyMapping(file.names, lambda name: load()[name])
 

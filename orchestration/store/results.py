@@ -51,6 +51,7 @@ class FileResults(Results):
         folder, training = self._folder(key, checkpoint), encode_training(record)
         self._folders[key, checkpoint] = folder
         joined = {}
+        # One write where each is a request; training and reports then appear together or not at all.
         if self.storage.is_remote:
             joined = {report.benchmark_key: self._encoded(folder, key, checkpoint, report) for report in reports}
         is_new = self.storage.write_exclusive(
@@ -59,6 +60,7 @@ class FileResults(Results):
         if is_new:
             self._joined[folder] = frozenset(joined)
         for report in reports:
+            # Where another driver was first, its bundle has its reports: ours are recorded one by one.
             if not is_new or report.benchmark_key not in joined:
                 self.record_report(key, checkpoint, report)
         return is_new
@@ -69,6 +71,7 @@ class FileResults(Results):
         path = f"{folder}/{checked_key(report.benchmark_key)}.json"
         if report.benchmark_key in self._reports_in_bundle(folder):
             return False
+        # Spares the upload of arrays for a report that is there; the exclusive write below decides in any case.
         if report.outcome and report.outcome.arrays and self.storage.exists(path):
             return False
         data = self._encoded(folder, train_key, checkpoint_sha256, report)
@@ -95,6 +98,7 @@ class FileResults(Results):
     def record_attempt(self, attempt: AttemptRecord) -> None:
         data = encode_attempt(attempt)
         era = self.era(attempt.train_key)
+        # Names sort by time; by the digest an attempt that is recorded twice is one file.
         name = f"{era}-{max(0, round(attempt.ended_at * 1000)):014d}-{hashlib.sha256(data).hexdigest()[:12]}"
         self.storage.write_exclusive(f"attempts/{attempt.train_key}/{name}.json", data)
 
@@ -103,6 +107,7 @@ class FileResults(Results):
 
     def failures(self, train_keys: Iterable[str]) -> Mapping[str, tuple[AttemptRecord, ...]]:
         wanted = dict.fromkeys(checked_key(key) for key in train_keys)
+        # One listing finds the few cells that ever failed; for one cell its own listing costs the same.
         if len(wanted) > 1:
             tried = {name.removesuffix("/") for name in self.storage.names("attempts")}
             wanted = {key: None for key in wanted if key in tried}
@@ -110,8 +115,10 @@ class FileResults(Results):
         return {key: attempts for key, attempts in found.items() if attempts}
 
     def invalidate(self, train_key: str, reason: str) -> None:
+        # What is remembered here belongs to the era that ends now.
         self._folders = {known: folder for known, folder in self._folders.items() if known[0] != train_key}
         self._eras.pop(train_key, None)
+        # Of two that invalidate at once, each must get an era: who loses counts again.
         while True:
             era = self._reader.era(checked_key(train_key)) + 1
             body = {"train_key": train_key, "reason": reason, "at": time.time()}

@@ -30,9 +30,11 @@ def bundled(training: bytes, reports: Mapping[str, bytes]) -> bytes:
 
 def unbundled(data: bytes, where: str) -> tuple[bytes, Mapping[str, bytes]]:
     """Return the text of a training record and those of the reports in the same object, all of them checked."""
+    # A training that was recorded alone is its own bundle, without a list.
     if not data.startswith(_START):
         check_seal(data, "training", VERSION, where)
         return data, {}
+    # JSON has no line feed inside of texts, so that the first one ends the list.
     end = data.find(b"\n") + 1
     listed = unseal(data[:end], _KIND, VERSION, where, _Bundle).records
     names = [name for name, _ in listed]

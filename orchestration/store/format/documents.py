@@ -45,6 +45,7 @@ def unseal(data: bytes, kind: str, version: int, where: str, body: type[T]) -> T
 
 def body_text(data: bytes, kind: str, version: int) -> bytes:
     """Return the text of the body of a record file that is known to be whole."""
+    # A digest has always 64 digits. The last two bytes are the brace and the line feed that `seal` adds.
     return data[len(_head(kind, version, "0" * 64)) : -2]
 
 
@@ -52,6 +53,7 @@ def check_seal(data: bytes, kind: str, version: int, where: str) -> None:
     """Check that a record file is whole, without reading what it says."""
     head_length = len(_head(kind, version, "0" * 64))
     digest = hashlib.sha256(data[head_length:-2]).hexdigest()
+    # One comparison of format, version, checksum and both ends; `_fault` finds out which of them it was.
     if data[:head_length] + data[-2:] != _head(kind, version, digest) + b"}\n":
         raise corrupt(where, _fault(data, kind, version))
 
@@ -64,6 +66,7 @@ def decode(text: bytes | msgspec.Raw, where: str, kind: type[T]) -> T:
     """
     text = bytes(text)
     try:
+        # Few records have NaN or infinities; the others are read by msgspec alone, in one pass.
         if _SPECIAL_BYTES in text:
             return msgspec.convert(_with_specials(text, kind), kind)
         found: T = _decoder(kind).decode(text)  # type: ignore[arg-type]  # types are hashable
@@ -86,6 +89,7 @@ def to_json(value: Any) -> str:
     """Return plain values as compact JSON."""
     try:
         try:
+            # Not msgspec, which writes NaN as null without an error. Only what has NaN is walked and marked.
             return json.dumps(value, allow_nan=False, separators=(",", ":"), default=_plain, ensure_ascii=False)
         except ValueError:
             return json.dumps(_marked(value), allow_nan=False, separators=(",", ":"), ensure_ascii=False)
@@ -104,6 +108,7 @@ def _with_specials(text: bytes, kind: type[Any]) -> Any:
     """Return plain values in which NaN and the infinities are numbers again; what stays text stays text."""
     if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
         return json.loads(text, object_hook=_unmarked)
+    # Raw fields stay text: whoever looks at one decodes it by the same rule.
     raw = {field.encode_name for field in msgspec.structs.fields(kind) if field.type is msgspec.Raw}
     fields = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
     return {
@@ -131,9 +136,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, set | frozenset):
+        # A set has no order of its own, and the checksum is over the bytes.
         return sorted(value)
     if isinstance(value, msgspec.Struct):
         return msgspec.to_builtins(value)
+    # By what it can do, so that neither NumPy nor torch is imported for it.
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
         return value.item()
     raise TypeError(f"found a {type(value).__name__}")

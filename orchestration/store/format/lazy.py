@@ -66,6 +66,7 @@ class LazyMapping(Mapping[str, T], Generic[T]):
         return self._made[name]
 
     def __contains__(self, name: object) -> bool:
+        # `Mapping` would make the value to answer this.
         return name in self._names
 
     def __iter__(self) -> Iterator[str]:
@@ -78,4 +79,5 @@ class LazyMapping(Mapping[str, T], Generic[T]):
         return f"LazyMapping({list(self._names)})"
 
     def __reduce__(self) -> tuple[type[dict[str, Any]], tuple[dict[str, Any]]]:
+        # What makes the values is a closure, which cannot be pickled.
         return dict, (dict(self),)
