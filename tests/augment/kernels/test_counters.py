@@ -16,6 +16,7 @@ from augment.kernels.counters import (
     philox,
     step_uniforms,
     stream_id,
+    uniform_at,
     uniforms,
 )
 
@@ -117,3 +118,10 @@ def test_a_seed_out_of_range_is_refused() -> None:
 
 def test_no_keys_draw_nothing() -> None:
     assert uniforms(SampleKeys(0, 0, np.zeros(0, dtype=np.int64)), 3, stream="x").shape == (0, 3)
+
+
+@pytest.mark.parametrize("slot", [0, 1, 2, 5])
+def test_one_draw_inside_a_kernel_is_that_of_the_block(slot: int) -> None:
+    block = uniforms(SampleKeys(3, 2, np.array([7])), 6, stream="x")
+
+    assert uniform_at(slot, 7, 2, stream_id("x"), 3, 0) == block[0, slot]

@@ -237,3 +237,7 @@ def test_hyper_parameters_of_a_joined_method_go_to_the_part_that_has_them() -> N
 def test_mistakes_of_benchmarks_are_told_too() -> None:
     assert "max_imges" in refusal(POINT, benchmarks={"clean": {"max_imges": 3}})
     assert "did you mean 'pgd'" in refusal(POINT, benchmarks={"pgdd": {}})
+
+
+def test_what_came_later_is_in_no_key_of_a_cell_that_does_not_use_it() -> None:
+    assert not {"released", "normalize"} & set(resolved(POINT).identity["config"])

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from orchestration.engine.driver.candidates import shapes_of
+from orchestration.engine.driver.candidates import candidates_of, request_of, shapes_of
 from orchestration.errors import SweepError
+from orchestration.store.contract import CellResult
+from tests.fakes.records import make_report, make_training
 
 
 def counts(shapes):
@@ -49,3 +51,26 @@ def test_the_kind_of_gpu_is_part_of_every_shape(planned, options):
 def test_options_that_contradict_each_other_are_refused(options):
     with pytest.raises(SweepError, match=r"min_workers must be 1 to 2, but got 3.*a kind of GPU needs GPUs"):
         options(workers=2, min_workers=3, accelerator="A100")
+
+
+def test_a_cell_counts_for_the_schedule_with_the_longest_chain_that_waits_for_it(planned, options):
+    parent, child = planned(0), planned(1)
+    child = replace(child, config=replace(child.config, init_from=parent.train_key))
+    seconds = {parent.train_key: 2.0, child.train_key: 5.0}
+
+    found = candidates_of([parent, child], options(estimates_s=seconds))
+
+    assert [candidate.seconds for candidate in found] == [7.0, 5.0]
+
+
+def test_a_worker_is_not_asked_for_reports_that_are_recorded_by_now(planned, options):
+    cell = planned(0, benchmarks=("clean", "c"))
+    clean, corrupted = cell.benchmarks
+    recorded = CellResult(
+        train_key=cell.train_key, training=make_training(cell.train_key), reports={clean.key: make_report(clean, None)}
+    )
+
+    asked = request_of(cell, options(), recorded, {})
+
+    assert asked.benchmarks == (corrupted,)
+    assert asked.recorded_benchmarks == (clean,)

@@ -179,6 +179,10 @@ def test_an_estimate_learns_from_the_store() -> None:
     other_seed = cost.cells[1]
     assert other_seed.train_s == pytest.approx(60.0)
     assert other_seed.sources == {"recorded", "operations"}
+    unmeasured = plan_of("demo", open_store("memory:"))
+    assert schedule_seconds(unmeasured, store=store, catalogue=builtin_catalogue()) == schedule_seconds(
+        unmeasured, store=open_store("memory:"), catalogue=builtin_catalogue()
+    )  # seconds of a machine and operations of others cannot be compared
 
 
 @pytest.mark.parametrize(
@@ -208,3 +212,37 @@ def test_a_price_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 def test_the_packaged_prices_can_be_read() -> None:
     assert read_machine("a100-x8", PRICE_FILE).devices == 8
+
+
+def test_a_method_that_trains_on_several_images_at_once_costs_as_many_passes() -> None:
+    data = builtin_catalogue().dataset("cifar-100")
+    once, thrice = (operations.training_flops(method, "wrn-40-4", 100.0, data) for method in ("baseline", "augmix-jsd"))
+
+    assert once is not None
+    assert thrice == pytest.approx(3.0 * once)
+
+
+def test_backward_passes_of_an_attack_count_for_its_benchmark() -> None:
+    data = builtin_catalogue().dataset("cifar-100")
+    request = BenchmarkRequest(name="pgd", params=full_params("pgd", {}), key="k")
+    passes, config = operations.passes_of(request, data), plan_of("table-3", open_store("memory:")).cells[0].config
+
+    flops = CostModel().evaluation(request, config, data)
+    image = image_flops("wrn-40-4", data)
+
+    assert image is not None
+    assert flops == pytest.approx(image * (passes.forward + 1.7 * passes.backward))
+    assert passes.backward > 0
+
+
+def test_a_cell_that_is_trained_costs_its_benchmarks_alone() -> None:
+    store = open_store("memory:")
+    plan = plan_of("demo", store, "smoke")
+    cells = tuple(replace(cell, trained=True) for cell in plan.cells)
+
+    cost = estimate(
+        replace(plan, cells=cells), store=store, catalogue=builtin_catalogue(), machine=read_machine("cpu-core")
+    )
+
+    assert {cell.train_s for cell in cost.cells} == {0.0}
+    assert all(cell.evaluation_s > 0 for cell in cost.cells)

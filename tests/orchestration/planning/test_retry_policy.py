@@ -99,6 +99,8 @@ def test_out_of_memory_on_a_shared_device_gets_one_for_itself():
     decision = _decide("out-of-memory", is_exclusive=False)
     assert isinstance(decision, Retry)
     assert "it gets one for itself" in decision.text
+    alone = _decide("out-of-memory", is_exclusive=True)
+    assert not isinstance(alone, Retry) or "shared" not in alone.text
 
 
 def test_a_preemption_is_retried_however_often_it_happens():

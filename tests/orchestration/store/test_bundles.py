@@ -10,7 +10,8 @@ import pytest
 from clusters.storage.s3 import S3Storage
 from orchestration.store.contract import CorruptRecordError
 from orchestration.store.format.bundles import bundled, unbundled
-from orchestration.store.format.records import encode_report, encode_training
+from orchestration.store.format.documents import Document, check_seal, decode, seal
+from orchestration.store.format.records import VERSION, encode_report, encode_training
 from orchestration.store.open import open_store
 
 
@@ -107,3 +108,27 @@ def test_a_bundle_is_indexed_like_single_files(s3_uri: str, records: Any) -> Non
     again = open_store(s3_uri).results(wanted, wanted=wanted)
 
     assert {key: set(found.reports) for key, found in again.items()} == {k: set(v) for k, v in wanted.items()}
+
+
+def test_a_record_that_is_listed_twice_is_refused(texts: tuple[bytes, dict[str, bytes]]) -> None:
+    training, reports = texts
+    (name, text), *_ = reports.items()
+    sizes = [["training", len(training)], [name, len(text)], [name, len(text)]]
+    data = seal("bundle", VERSION, {"records": sizes}) + training + text + text
+
+    with pytest.raises(CorruptRecordError, match="each once"):
+        unbundled(data, "here")
+
+
+def test_a_field_that_the_format_lacks_is_refused() -> None:
+    class Small(Document, frozen=True):
+        size: int
+
+    assert decode(b'{"size": 1}', "here", Small).size == 1
+    with pytest.raises(CorruptRecordError, match="colour"):
+        decode(b'{"size": 1, "colour": 2}', "here", Small)
+
+
+def test_a_record_of_another_version_names_both() -> None:
+    with pytest.raises(CorruptRecordError, match="must have version 1, but this one has 2"):
+        check_seal(seal("report", 2, {}), "report", 1, "here")

@@ -410,5 +410,6 @@ def test_a_released_lease_is_never_taken_up_again_under_its_number(store: FileSt
 
     assert again is not None
     assert again.generation > first.generation
-    store.release(first)  # of the past: it frees nothing
+    store.release(first)  # of the past: it frees nothing, and its file does not come back
     assert store.holders([records.key("x")]) == {records.key("x"): "me"}
+    assert len(store.storage.names(f"leases/{records.key('x')}")) == 1
