@@ -72,6 +72,7 @@ class S3Storage(Storage):
         return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
 
     def __getstate__(self) -> dict[str, Any]:
+        # Clients have locks and sockets, which cannot be pickled: each process makes its own.
         return {"_bucket": self._bucket, "_prefix": self._prefix, "_lazy_client": None}
 
     def read_bytes(self, path: str) -> bytes:
@@ -80,6 +81,7 @@ class S3Storage(Storage):
         return data
 
     def read_range(self, path: str, start: int, length: int) -> bytes:
+        # HTTP counts the last byte in.
         wanted = f"bytes={start}-{start + length - 1}"
         with self._explained(path):
             data: bytes = self._client.get_object(Bucket=self._bucket, Key=self._key(path), Range=wanted)["Body"].read()
@@ -98,8 +100,10 @@ class S3Storage(Storage):
                     self._client.put_object(Bucket=self._bucket, Key=self._key(path), Body=data, IfNoneMatch="*")
                 except ClientError as error:
                     code = _code(error)
+                    # By name or number: servers that speak S3 differ.
                     if code in {"PreconditionFailed", "412"}:
                         return self._was_ours(error, path, data)
+                    # Two conditional writes at once: S3 refuses one without deciding, and asks to try again.
                     if code not in {"ConditionalRequestConflict", "409"} or attempt == _TRANSFER_ATTEMPTS - 1:
                         raise
                 else:
@@ -122,6 +126,7 @@ class S3Storage(Storage):
                 for item in page.get("Contents", ()):
                     name = item["Key"].removeprefix(self._prefix)
                     found.append(_info(name, item["Size"], item["ETag"], item["LastModified"]))
+        # Not every server that speaks S3 lists in order.
         return tuple(sorted(found, key=lambda info: info.path))
 
     def names(self, folder: str = "") -> tuple[str, ...]:
@@ -131,6 +136,7 @@ class S3Storage(Storage):
             for page in self._pages(folder, Delimiter="/"):
                 found += [item["Key"][start:] for item in page.get("Contents", ())]
                 found += [item["Prefix"][start:] for item in page.get("CommonPrefixes", ())]
+        # Each page has files and folders as two lists.
         return tuple(sorted(found))
 
     def delete(self, path: str) -> None:
@@ -176,6 +182,7 @@ class S3Storage(Storage):
     @property
     def _client(self) -> Any:
         if self._lazy_client is None:
+            # By the settings, since tests and jobs change them; by the process, since a client does not survive a fork.
             settings = tuple(sorted(item for item in os.environ.items() if item[0].startswith("AWS_")))
             self._lazy_client = _shared_client(settings, os.getpid())
         return self._lazy_client
@@ -218,6 +225,7 @@ def _with_retries(transfer: Callable[[], T]) -> T:
             return transfer()
         except (RetriesExceededError, S3UploadFailedError, HTTPClientError, IncompleteReadError, StorageError) as error:
             cause = error.__cause__ or error.__context__
+            # The server has answered, and the client has tried again by itself where that can help.
             if isinstance(cause, ClientError):
                 raise cause from error
             if attempt == _TRANSFER_ATTEMPTS - 1:

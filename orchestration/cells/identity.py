@@ -69,6 +69,7 @@ class ResolvedCell:
         """Return the cell with a seed, which its parent gets too; what is released or imported is the same for all seeds."""
         if self.cell.imported is not None or self.config.released is not None:
             return self
+        # `visualised` keeps seed 0, so that all seeds of a row are trained with one mixing set.
         parent = self.parent.with_seed(seed) if self.parent is not None else None
         config = replace(self.config, seed=seed, init_from=parent.train_key if parent else None)
         return replace(
@@ -102,8 +103,10 @@ def identity_of(
         outlier_identity: Declared checksum or name of the outlier stream.
     """
     made: dict[str, Any] = plain(config)
+    # Without paths of folders, whose content is hashed next to the name: a moved folder keeps its cells.
     made["dataset"] = key_name(config.dataset)
     made["outliers"] = None if config.outliers is None else key_name(config.outliers)
+    # Old spellings, so that cells recorded before a parameter was renamed are found.
     made["method_params"] = _params_in_keys(config.method, made["method_params"])
     if config.mixing_set is not None:
         params = in_keys(config.mixing_set.name, made["mixing_set"]["params"])

@@ -71,8 +71,10 @@ def read_sweep_file(name_or_path: str) -> LoadedFile:
 @lru_cache(maxsize=64)
 def _parse(text: str, subject: str) -> LoadedFile:
     """Parse one text once a process: a union reads its parts, and the list of sweeps each part several times."""
+    # Cached by the text, not by the path: an edited file is read again.
     document, mistakes = parse_yaml(text, subject=subject)
     file, more = parse_document(document)
+    # A value that YAML could not give is missing for the schema too: one mistake a place.
     found = [*mistakes, *(each for each in more if each.where not in {mistake.where for mistake in mistakes})]
     return LoadedFile(subject=subject, document=document, file=file, mistakes=tuple(found))
 
@@ -177,6 +179,7 @@ def _load_union(
     parts = []
     for name in file.include if not mistakes else ():
         try:
+            # Only the plain sweep is the same for all callers, so that only it is cached.
             if overrides is None and catalogue is None:
                 parts.append(built_in_sweep(name, size))
             else:

@@ -75,9 +75,11 @@ def _try_resolve_leaf(
     cells = ((point, resolve_point(resolver, point, sweep)) for point in sweep.points)
     points = tuple(ResolvedPoint(point, cell) for point, cell in cells if cell is not None)
     resolved = ResolvedSweep(sweep=sweep, points=points, catalogue=catalogue)
+    # After the points: `cells` is a generator, and the resolver collects mistakes while they are made.
     mistakes += resolver.mistakes
     mistakes += impossible(resolved)
     mistakes += without_taker(resolved)
+    # Rows that are broken or missing would be reported as unknown rows of the table.
     if not any(mistake.where.startswith(("axes", "base", "sizes", "--set")) for mistake in found):
         mistakes += table_mistakes(resolved)
     if not found and not mistakes and sweep.points:
@@ -111,6 +113,7 @@ def without_taker(resolved: ResolvedSweep) -> list[Mistake]:
 def check_unused(resolved: ResolvedSweep) -> list[Mistake]:
     """Return a mistake for every mixing set or outlier stream that `--set` gives and no cell of the sweep takes."""
     sweep, cells = resolved.sweep, resolved.cells
+    # An option is forced on every cell, so that the first one has them all.
     given = {path: item for point in sweep.points[:1] for path, item in point.settings.items()}
     mistakes = []
     for path, item in given.items():
@@ -126,6 +129,7 @@ def check_overrides(sweep: Sweep, catalogue: Catalogue) -> list[Mistake]:
     """Return a mistake for every soft hyper-parameter (of a size or `--set`) that no method of the sweep has."""
     wanted: dict[str, tuple[str | int, ...]] = {}
     known: set[str] = set()
+    # Seeds of a row share one settings object: each row is looked at once.
     for point in {id(point.settings): point for point in sweep.points}.values():
         for path, item in point.settings.items():
             if path.startswith("params.") and item.is_soft:

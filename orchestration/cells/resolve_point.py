@@ -92,6 +92,7 @@ class CellResolver(Configuration):
                 f"row '{self.row}': `normalize` is only for rows with third-party weights (`released`); a network "
                 "that is trained here uses the normalisation of its dataset; leave it out",
             )
+        # All parts are resolved before any of them ends the cell, so that one call reports every mistake.
         parent = self._parent(parts, shared, family.get("init_from"))
         recipe = self.recipe(words["recipe"], parts, dataset)
         model_params = self.model_params(words["recipe"], words["model"])
@@ -109,6 +110,7 @@ class CellResolver(Configuration):
             dataset=words["dataset"],
             model=words["model"],
             recipe=recipe,
+            # `with_seed` puts the seed in; all seeds share the rest.
             seed=0,
             model_params=model_params,
             mixing_set=mixing_set,
@@ -201,6 +203,7 @@ class CellResolver(Configuration):
 
     def _check_own(self, kept: Collection[str], family: Family, what: str) -> None:
         """Refuse what a row sets itself and what changes nothing in it."""
+        # A row of an axis sets nothing itself: axes and base are meant for other rows as well.
         if self.origin[:2] != ("axes", "cells"):
             return
         own = {path: item.origin for path, item in self.settings.items() if _is_inside(item, self.origin)}
@@ -230,6 +233,7 @@ class CellResolver(Configuration):
         if not self.needs_mixing_set(parts) or "mixing_set_params.parents" in self.settings:
             return None
         spec, _ = attempt(self.catalogue.mixing_set, self.value("mixing_set"))
+        # Only a set that shows a network builds on a cell; an unknown name is reported where the set is resolved.
         if spec is None or spec.origin != "trained":
             return None
         if settings is None:
@@ -239,6 +243,7 @@ class CellResolver(Configuration):
     def _relative(self, path: str, settings: Settings, shared: Settings) -> ResolvedCell | None:
         """Return a cell that this one builds on; what was imported has no weights to start from or to show."""
         found = CellResolver(self.resolver, self.sweep, settings, "", self.origin).cell(shared, {})
+        # Its mistakes are in the resolver already.
         if found is None:
             self.failed = True
         elif found.cell.imported is not None:

@@ -61,6 +61,7 @@ class _Expansion(AxesListing):
         rows = self._rows(all_rows)
         shown_rows = frozenset(rows)
         shown = [each for each in listed if each.row in shown_rows]
+        # Of rows that are shown only: what is left out of the table carries no label.
         for path, text in overruled_mistakes(shown, self._forced):
             self._note(path, text)
         points = tuple(self._points(shown, self._seeds()))
@@ -86,12 +87,14 @@ class _Expansion(AxesListing):
             broken=self.broken,
             document=self.document,
         )
+        # Not on top of another mistake, which is then the reason.
         if not sweep.points and not self.mistakes and self._is_whole("axes"):
             self._note(("axes",), "no cell is left to run: every row is left out or excluded; leave one in")
         return sweep, self.mistakes
 
     def _points(self, listed: Iterable[Listed], seeds: Sequence[int]) -> Iterator[Point]:
         for each in listed:
+            # Made once for all seeds: resolving recognises a row by this very object.
             final = {**each.settings, **self._forced(each.row)}
             shared = self._shared(final)
             parent, visualised = (self._parent(name, each.patch, shared, each.origin) for name in PARENT_FIELDS)
@@ -108,6 +111,7 @@ class _Expansion(AxesListing):
 
     def _forced(self, row: str) -> Settings:
         """What the size and the options set on the cells of a row, over everything else."""
+        # Rows that the size does not name share one entry: a plan may have ten thousand.
         named = row if row in self.edition.rows else ""
         if named not in self._forced_by_row:
             self._forced_by_row[named] = self._forced_on(named)
@@ -137,6 +141,7 @@ class _Expansion(AxesListing):
     def _rows(self, all_rows: Sequence[str]) -> tuple[str, ...]:
         if not self._is_whole("axes", "base"):
             return tuple(all_rows)
+        # Looking rows up in the tuple took most of the time of a plan of 10,000 rows.
         known = frozenset(all_rows)
         for index, row in enumerate(self.table.rows or ()):
             if row not in known:
@@ -168,6 +173,7 @@ class _Expansion(AxesListing):
             if text in self.left_out or shown_text in self.left_out:
                 continue
             column, shown = Column.of(text), Column.of(shown_text)
+            # A column may meet its own stand-in in either order.
             replaced = column if shown != column else stand_ins.get(shown)
             if shown in columns and replaced is not None:
                 place: Path = ("sizes", self.size, "columns", str(replaced))
@@ -182,6 +188,7 @@ class _Expansion(AxesListing):
     def _benchmarks(self, columns: Iterable[Column]) -> dict[str, Mapping[str, Any]]:
         """Return the benchmarks that the columns need and those that the file adds, with their parameters."""
         names = dict.fromkeys(column.benchmark for column in columns)
+        # All columns, also those that are left out: leaving a column out leaves its benchmark out too.
         in_columns = {Column.of(text).benchmark for text in (*self.table.columns, *self.edition.columns.values())}
         for name in (*self.file.benchmarks, *self.edition.benchmarks):
             if name not in in_columns and name not in self.left_out:
@@ -213,6 +220,7 @@ class _Expansion(AxesListing):
 
     def _check_labels(self, listed: Sequence[Listed]) -> None:
         """Note labels that a table cannot print, and labels that a reader cannot distinguish."""
+        # Reversed, so that the first place of a label is the one that stays.
         places = {each.row: each.label_at for each in reversed(listed)}
         texts: list[tuple[Path, str]] = [
             (("title",), self.file.title),

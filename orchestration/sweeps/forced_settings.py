@@ -40,6 +40,7 @@ def overruled_mistakes(listed: Sequence[Listed], forced: Forced) -> list[tuple[P
         for path, item, old in _forced_on_parents(each, forced):
             claims.setdefault((item.origin, path, spoken_value(item.value)), {})[each.row] = old
     mistakes = [(origin, _refusal(path, value, rows)) for (origin, path, value), rows in claims.items()]
+    # Only without the others: values forced on what labels name make rows collapse too, and one report is enough.
     return mistakes or _collapsed(listed, forced)
 
 
@@ -112,6 +113,7 @@ def _mentions(label: str, path: str, value: Any, *, is_own: bool) -> bool:
     if isinstance(value, bool) or value is None or isinstance(value, list | dict):
         return False
     text = re.escape(str(value))
+    # Not inside of another word or number: 0.1 is not mentioned by 0.15 or 10.1.
     if re.search(rf"(?<![\w.]){text}(?![\w.])", label, re.IGNORECASE) is None:
         return False
     if isinstance(value, str) or is_own:

@@ -24,6 +24,7 @@ Path = tuple[str | int, ...]
 
 _NULL = re.compile(r"^(?:~|null|)$")
 _BOOL = re.compile(r"^(?:true|false)$")
+# 18 digits at most: every such number fits into 64 bits.
 _INT = re.compile(r"^[-+]?[0-9]{1,18}$")
 _FLOAT = re.compile(r"^[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)(?:[eE][-+]?[0-9]+)?$")
 
@@ -71,6 +72,7 @@ def parse_yaml(text: str, *, subject: str) -> tuple[Document, list[Mistake]]:
     """
     if len(text.encode("utf-8", errors="replace")) > MAX_FILE_BYTES:
         raise _refusal(subject, f"a sweep file has at most {MAX_FILE_BYTES} bytes; split it into several sweeps")
+    # Only composed, never constructed: PyYAML follows YAML 1.1, where `no` is false and `1e-4` a word.
     loader_class = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         root = yaml.compose(text, Loader=loader_class)
@@ -151,12 +153,14 @@ class _Builder:
         if isinstance(node, yaml.SequenceNode):
             return [self.build(child, (*path, index)) for index, child in enumerate(node.value)]
         text = str(node.value)
+        # What is quoted is text, also where it looks like a number.
         return text if getattr(node, "style", None) in ("'", '"', "|", ">") else plain_scalar(text)
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
+            # PyYAML merges `<<` when it constructs values, which is not done here.
             if key is None or key == "<<":
                 self._note(path, key_node, "keys must be plain words; write what is shared under `base`")
             elif key in values:
@@ -183,6 +187,7 @@ def plain_scalar(text: str) -> Any:
         return text == "true"
     if _INT.match(text):
         return int(text)
+    # 1e999 would be infinite, which JSON cannot say: it stays a word, and its type is refused.
     if _FLOAT.match(text) and math.isfinite(float(text)):
         return float(text)
     return text

@@ -47,6 +47,7 @@ class Projection:
     ) -> None:
         self._client = client
         self._store = store
+        # By the hash: an address has characters that a lease's name must not have, and may have a password.
         self._lock = f"tracking-{hashlib.sha256(uri.encode()).hexdigest()[:16]}"
         self._owner = owner_here()
         self._sweep = sweep
@@ -65,6 +66,7 @@ class Projection:
         for run in self.mark_wanted():
             found.setdefault(run.tags.get("cell_key", ""), []).append(run)
         self._runs |= {key: self._keep_one(runs) for key, runs in found.items() if key}
+        # Known at once, so that `_ensure` looks for a deleted run only where there is one.
         everything = self._client.find([self.experiment_id], {"sweep": self._sweep.name}, deleted=True)
         self._deleted = frozenset(run.tags.get("cell_key", "") for run in everything)
 
@@ -104,6 +106,7 @@ class Projection:
     def run_of(self, cell: TrackedCell, start_ms: int) -> TrackedRun:
         """Return the run of a cell: known, found, brought back from the deleted ones, or created."""
         known = self._runs.get(cell.key)
+        # Not primary as far as known: asked once more, since the primary run of another experiment may be gone.
         if known is None or (known.tags.get(PRIMARY_TAG) != "true" and cell.key not in self._settled):
             with self._alone():
                 self._runs[cell.key] = known = self._ensure(cell, start_ms)
@@ -113,6 +116,7 @@ class Projection:
     def open(self, cell: TrackedCell, start_ms: int) -> None:
         """Show that somebody works on a cell."""
         run = self.run_of(cell, start_ms)
+        # MLflow refuses another value for a parameter that is written; missing ones may be added.
         params = _missing_params(run, cell)
         if params:
             self._client.log(run.run_id, (), params, {})
@@ -140,11 +144,13 @@ class Projection:
         run = self.run_of(cell, state.start_ms)
         labels = {**cell.tags, _NAME_TAG: cell.name}
         digest = state.digest(labels)
+        # The digest alone is not enough: metrics and parameters may be lost on the server.
         if run.tags.get(PROJECTED_TAG) == digest and run.status == state.status and _holds(run, cell, state.points):
             return False
         tags = {**labels, **state.tags, WANTED_TAG: "true", PROJECTED_TAG: digest}
         if FINE_TABLE in state.artifacts:
             tags[_ARTIFACTS_TAG] = json.dumps([{"path": FINE_TABLE, "type": "table"}])
+        # Before the digest, which says that all of it is there.
         for path, text in state.artifacts.items():
             self._client.write_text(run.run_id, path, text)
         self._client.log(
@@ -187,10 +193,12 @@ class Projection:
         if not deleted:
             return None
         self._client.restore(deleted[-1].run_id)
+        # Another run may have become primary while this one was deleted.
         tags = {name: value for name, value in deleted[-1].tags.items() if name != PRIMARY_TAG}
         return replace(deleted[-1], tags=tags)
 
     def _keep_one(self, runs: Sequence[TrackedRun]) -> TrackedRun:
+        # By time, then id: all drivers keep the same one.
         first, *doubles = sorted(runs, key=lambda run: (run.start_ms, run.run_id))
         for double in doubles:
             self._client.log(double.run_id, (), {}, {SUPERSEDED_TAG: first.run_id, PRIMARY_TAG: "false"})
@@ -200,6 +208,7 @@ class Projection:
     def _is_primary(self, run: TrackedRun | None, key: str) -> bool:
         """The first run of a cell in any experiment stays primary; one that comes back does not take that from another."""
         experiments = self._client.experiments()
+        # No other experiment could have another one: spares the search.
         if set(experiments) <= {self.experiment_id}:
             return True
         primaries = self._client.find(experiments, {"cell_key": key, PRIMARY_TAG: "true"})

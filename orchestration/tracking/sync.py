@@ -72,12 +72,14 @@ def _project_all(
     store: FileStore, sweep: TrackedSweep, projection: Projection, progress: Callable[[int, int], None] | None
 ) -> dict[str, int]:
     keys = [cell.key for cell in sweep.cells]
+    # Asked for all cells at once: on an object store each cell would cost requests of its own.
     results, failures, held = store.results(keys), store.failures(keys), store.holders(keys)
     counts = {"written": 0, "unchanged": 0, "absent": 0}
     for number, cell in enumerate(sweep.cells, 1):
         state = run_state(cell, results.get(cell.key), failures.get(cell.key, ()), live=cell.key in held)
         if state is None:
             counts["absent"] += 1
+            # Somebody works on a cell that is held; of another one the driver has died.
             if cell.key not in held:
                 projection.close(cell)
         else:

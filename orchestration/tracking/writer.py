@@ -140,6 +140,7 @@ class Writer:
     def _begin(self, sweep: TrackedSweep, recorded: list[str]) -> None:
         self._sweep = sweep
         self._cells = {cell.key: cell for cell in sweep.cells}
+        # Empty, not None: the sweep's own run is made at the first flush, also where no cell is due.
         self._grid = {}
         for key in recorded:
             self._at(key).is_recorded = self._at(key).is_urgent = True
@@ -159,6 +160,7 @@ class Writer:
                 pending.is_recorded = pending.is_urgent = True
 
     def _end(self, status: str) -> None:
+        # Whatever still runs is looked up in the store once more, so that no run seems to go on.
         for key in tuple(self._running):
             self._at(key).is_recorded = True
         self._running.clear()
@@ -180,12 +182,14 @@ class Writer:
         if self._projection is None:
             assert self._sweep is not None
             projection = Projection(self._connect(), self._store, self._uri, self._sweep, self._artifacts)
+            # One query for all runs is cheaper than one a cell from about this many on.
             if due >= _MANY:
                 projection.load()
             else:
                 projection.mark_wanted()
             projection.describe({})
             projection.end_sweep("running")
+            # Last: where a call above fails, all of them are made again at the next try.
             self._projection = projection
         return self._projection
 
@@ -194,6 +198,7 @@ class Writer:
         try:
             self._write(projection, key)
         except TrackingError as error:
+            # The server is away: the cell stays for the next try.
             if error.passing:
                 raise
             self._refusal = str(error)
@@ -215,6 +220,7 @@ class Writer:
             projection.close(cell)
         self._last_call[key] = self._clock()
         self.written += 1
+        # Only now: where a call above fails, everything is written again, which changes nothing that is there.
         del self._pending[key]
 
     def _write_sweep(self, projection: Projection) -> None:
@@ -235,6 +241,7 @@ def run_writer(writer: Writer, messages: queue.Queue[Message | None], *, grace_s
             message = messages.get(timeout=_TICK_S)
             while message is not None:
                 writer.take(message)
+                # All that has arrived is gathered before anything is written: the calls to the server are few.
                 message = messages.get_nowait()
             is_open = False
         except queue.Empty:
