@@ -91,6 +91,7 @@ def predict_sets(subject: Subject, sets: Sequence[ImageSet]) -> tuple[Prediction
         raise EvalError(f"a set must contain at least one image, but these contain none: {empty}")
     own = _batches_of(subject, sets)
     local = _predict_batches(subject, sets, own)
+    # Those of all workers, so that every rank reports the same.
     subject.evaluation.forward_passes += sum(len(image_set) for image_set in sets)
     return _reassemble(subject.workers.gather(local), len(sets))
 
@@ -105,6 +106,7 @@ def clean_predictions(subject: Subject, indices: NDArray[np.int64]) -> Predictio
         EvalError: As `predict`.
     """
     known = subject.evaluation.clean
+    # By their number alone: `chosen_indices` makes one choice for each number.
     if len(indices) not in known:
         known[len(indices)] = predict(subject, of_array(subject.images[indices], subject.labels[indices]))
     return known[len(indices)]
@@ -114,6 +116,7 @@ def predict_logits(subject: Subject, image_set: ImageSet) -> NDArray[np.float32]
     """Return the full logits on one set, (N, K) float32, in order, on every worker; nothing is checked for being finite."""
     batches = own_batches(subject, len(image_set))
     first = batches[0][0] if batches else 0
+    # Own batches are neighbours: one array without gaps, from the first on.
     local = np.empty((sum(stop - start for start, stop in batches), subject.num_classes), dtype=np.float32)
     with torch.inference_mode():
         for start, stop in batches:
@@ -201,6 +204,7 @@ def _predict_batches(subject: Subject, sets: Sequence[ImageSet], batches: list[_
             images = to_pixels(image_set.load(batch.start, batch.stop), subject)
             labels = torch.from_numpy(image_set.labels[batch.start : batch.stop]).to(subject.device)
             logits = subject.model(images)
+            # Before classes are taken out: the network must have all of the dataset's.
             check_logits(logits, subject)
             if image_set.classes is not None:
                 logits = logits[:, torch.from_numpy(image_set.classes).to(subject.device)]
@@ -224,6 +228,7 @@ class _Columns:
 
     def append(self, columns: tuple[torch.Tensor, ...]) -> None:
         """Copy the columns of the next batch."""
+        # Made at the first batch, which shows types and widths.
         self.filled = self.filled or tuple(column.new_empty((self._size, *column.shape[1:])) for column in columns)
         start, self._num_filled = self._num_filled, self._num_filled + len(columns[0])
         for whole, part in zip(self.filled, columns, strict=True):

@@ -78,6 +78,7 @@ def summarise(values: Sequence[float]) -> Summary:
 
 def mean_of(values: Sequence[float]) -> float:
     """Return the mean, never outside the values: rounding would give three equal ones a spread, and a test of it any answer."""
+    # `fsum` rounds once, so that the order of the seeds changes no digit.
     return min(max(math.fsum(values) / len(values), min(values)), max(values))
 
 
@@ -155,6 +156,7 @@ def paired_test(ours: Mapping[int, float], other: Mapping[int, float]) -> Paired
     mean = mean_of(differences)
     upper = one_sided_p(differences, 0.0, above=True)
     lower = one_sided_p(differences, 0.0, above=False)
+    # Where all differences are zero both sides are 1, and twice that is no probability.
     p_value = None if upper is None or lower is None else min(1.0, 2.0 * min(upper, lower))
     return PairedTest(difference=mean, n=len(seeds), p_value=p_value)
 
@@ -168,6 +170,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     order = sorted(range(len(p_values)), key=lambda index: p_values[index])
     adjusted, highest = [0.0] * len(p_values), 0.0
     for position, index in enumerate(order):
+        # Step-down: a test counts only where all with smaller p-values do, so that adjusted values never fall.
         highest = max(highest, min(1.0, (len(p_values) - position) * p_values[index]))
         adjusted[index] = highest
     return adjusted

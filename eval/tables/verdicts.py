@@ -109,8 +109,10 @@ def _more_seeds(ours: list[float], target: float, width: float, alpha: float) ->
     """Estimate how many more seeds would decide, if mean and spread stay; the spread is at least half the tolerance."""
     mean = mean_of(ours)
     spread = max(sample_std(ours) if len(ours) > 1 else 0.0, 0.5 * width)
+    # To the nearer edge of the tolerance: a mean is decided on either side of it.
     distance = abs(abs(mean - target) - width)
     for n in range(max(FEWEST_TESTED, len(ours) + 1), MOST_SEEDS + 1):
+        # One-sided, as the tests are.
         if t_quantile(1.0 - alpha, n - 1) * spread / math.sqrt(n) < distance:
             return n - len(ours)
     return None

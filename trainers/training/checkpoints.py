@@ -64,6 +64,7 @@ def pack(state: State) -> bytes:
     """Return the bytes of a checkpoint file."""
     buffer = io.BytesIO()
     torch.save(dict(state), buffer)
+    # A view: `getvalue` would copy the whole checkpoint once more.
     payload = buffer.getbuffer()
     return b"".join([FORMAT, hashlib.sha256(payload).hexdigest().encode(), b"\n", payload])
 
@@ -91,7 +92,9 @@ def tensors_sha256(tensors: Mapping[str, torch.Tensor]) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
+        # In the order of the indices: weights that are channels last in memory are the same weights.
         flat = tensor.detach().cpu().contiguous().reshape(-1)
+        # As bytes, since NumPy has no bfloat16.
         digest.update(flat.view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
@@ -122,6 +125,7 @@ def move_into_era(folder: str, train_key: str, era: int, *, recorded: str) -> bo
     data = _without_era(folder, train_key, recorded) if era and not storage.exists(FINAL) else None
     if data is None:
         return False
+    # Before the old one goes: a crash in between leaves two, not none.
     storage.write_bytes(FINAL, data)
     open_storage(join(folder, train_key)).delete(FINAL)
     return True
@@ -177,10 +181,12 @@ class Checkpoints:
         Raises:
             NoSpace: If the storage is full, now or at the checkpoint before.
         """
+        # Packed at once: the next step changes the tensors.
         name, data = f"step-{step:012d}.ckpt", pack(self._named(state))
         if self._sender is None:
             self._put(name, data)
             return
+        # One at a time; what went wrong with the one before is raised here and not lost in its thread.
         self._wait_for_sent()
         self._sending = self._sender.submit(self._put, name, data)
 
@@ -208,6 +214,7 @@ class Checkpoints:
 
     def _put(self, name: str, data: bytes) -> None:
         self._write(name, data)
+        # After the new one is stored, so that two whole ones are there at any time.
         for superseded in self._steps()[:-KEPT]:
             self._storage.delete(superseded)
 
@@ -219,6 +226,7 @@ class Checkpoints:
         """
         data = pack(self._named(state))
         self._write(FINAL, data)
+        # Only now: until the final one is stored, a crash goes on from these.
         for name in self._steps():
             self._storage.delete(name)
         if self._era:

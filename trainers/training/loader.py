@@ -114,6 +114,7 @@ class Loader:
         steps = iter(range(first_step, self._order.steps_per_epoch))
         waiting: deque[tuple[int, int, list[Callable[[], HostShard]]]] = deque()
         while True:
+            # The length is compared first, since `next` takes a step. One more than ahead: the first is handed out now.
             while len(waiting) <= self._batches_ahead and (step := next(steps, None)) is not None:
                 waiting.append(self._schedule(epoch, step, visits))
             if not waiting:
@@ -129,6 +130,7 @@ class Loader:
         cut = self._order.batch(visits, step)
         wanted = [(shard, cut[shard]) for shard in self._shards if len(cut[shard])]
         results = [self._start(shard, SampleKeys(self._order.seed, epoch, samples)) for shard, samples in wanted]
+        # Samples of all workers: each shard weighs by its part of the whole batch.
         return step, sum(len(samples) for samples in cut), results
 
     def _start(self, shard: int, keys: SampleKeys) -> Callable[[], HostShard]:
@@ -137,6 +139,7 @@ class Loader:
         if pool is None:
             return lambda: _joined(shard, [self._prepare(keys)])
         num_chunks = max(1, min(self._threads, len(keys) // SMALLEST_CHUNK))
+        # Cuts change nothing: what a sample becomes depends on its own key alone.
         chunks = [
             SampleKeys(keys.seed, keys.epoch, keys.indices[start:stop])
             for start, stop in even_cuts(len(keys), num_chunks)
@@ -157,6 +160,7 @@ def _joined(number: int, chunks: Sequence[_Chunk]) -> HostShard:
     extras = [chunk.extra for chunk in chunks if chunk.extra is not None]
     return HostShard(
         number=number,
+        # Along N, the axis before H, W, C, also where views come first: (V, N, H, W, C).
         images=np.concatenate([chunk.images for chunk in chunks], axis=chunks[0].images.ndim - 4),
         labels=np.concatenate([chunk.labels for chunk in chunks]),
         extra=np.concatenate(extras) if extras else None,

@@ -78,6 +78,7 @@ class Training:
         device: torch.device,
     ) -> None:
         """Start from the weights that the model has."""
+        # First: the optimiser and `StepSum` lay their memory out where the parameters are.
         self.model = model.to(device)
         self.treatment = treatment
         self.optimiser = build_optimiser(recipe, model)
@@ -110,6 +111,7 @@ class Training:
         self._saved_at = self._clock = time.monotonic()
         while (epoch := self.progress.step // self._steps_per_epoch) < self._recipe.epochs:
             first = self.progress.step % self._steps_per_epoch
+            # A resume inside of an epoch finds what its start has set in the treatment's state.
             if first == 0:
                 self.treatment.start_epoch(self.model, epoch)
             with closing(loader.epoch(epoch, first)) as batches:  # type: ignore[type-var]
@@ -118,6 +120,7 @@ class Training:
 
     def state_dict(self) -> dict[str, Any] | None:
         """Return everything that an exact resume needs on rank 0, None elsewhere; every rank must call it."""
+        # Collective, so before the other ranks return.
         treatments = self._gathered_treatments()
         if self._group.rank != 0:
             return None
@@ -149,12 +152,14 @@ class Training:
         for batch in batches:
             self._step(batch, hooks)
             ends_epoch = self.progress.step % self._steps_per_epoch == 0
+            # The row of an epoch needs the signals of all its steps.
             agreed = self._absorb(everything=ends_epoch)
             if ends_epoch:
                 self._end_epoch(hooks)
             if self._group.rank == 0:
                 hooks.progress(self.progress.step, self.total_steps)
             is_done = self.progress.step == self.total_steps
+            # After the last step the final checkpoint follows at once.
             if agreed.checkpoint or agreed.stop or agreed.leave or (ends_epoch and not is_done):
                 self._save(hooks)
             if (agreed.stop or agreed.leave) and not is_done:
@@ -166,6 +171,7 @@ class Training:
     def _end_epoch(self, hooks: LoopHooks) -> None:
         self._tick()
         held_out = None if hooks.validate is None else hooks.validate(self.model)
+        # Of the last step: the counter is one ahead.
         rate = self._rate(self.progress.step - 1)
         row = self.progress.end_epoch(lr=rate, device=self._device, held_out=held_out)
         if self._group.rank == 0:
@@ -177,6 +183,7 @@ class Training:
         rate = self._rate(step)
         self.model.train()
         self._sum.start()
+        # After `start`, which clears signals too. Rank 0 alone looks at its clock; by the sum all ranks save together.
         if self._group.rank == 0 and time.monotonic() - self._saved_at > hooks.checkpoint_every_s:
             self._sum.signals[2] = 1.0
         if hooks.stop_requested():
@@ -186,6 +193,7 @@ class Training:
         for shard in batch.shards:
             self._compute(shard, batch.num_samples, step)
         self._sum.finish()
+        # The summed gradient: clipping what each worker has would depend on their number.
         if self._recipe.grad_clip is not None:
             self._sum.clip(self._recipe.grad_clip)
         set_learning_rate(self.optimiser, rate)
@@ -210,6 +218,7 @@ class Training:
             seed_torch(torch_seed(self._seed, "step", step, shard.number), self._device)
             output = self.treatment.loss(self.model, images, targets, extra, keys)
         (output.loss * weight).backward()  # type: ignore[no-untyped-call]
+        # Added up on the device: reading the loss here would make a GPU wait for the host.
         with torch.no_grad():
             self._sum.signals[0] += output.loss.detach() * weight
             self._sum.signals[1] += (output.logits.argmax(1) == labels).sum()
@@ -227,6 +236,8 @@ class Training:
         return _Agreed(checkpoint, stop, leave)
 
     def _save(self, hooks: LoopHooks) -> None:
+        # Raises where a loss that was not read yet is not finite: nothing after it may be saved.
+        # Requests to stop are made at every step, so that none is lost here.
         self._absorb(everything=True)
         self._tick()
         self._check_weights()
@@ -261,5 +272,6 @@ def to_device(pixels: Pixels, device: torch.device) -> Tensor:
     flat = torch.from_numpy(pixels.reshape(-1, *pixels.shape[-3:]))
     if device.type == "cuda":
         flat = flat.pin_memory().to(device, non_blocking=True)
+    # A view: torch calls this order in memory channels last.
     images = flat.permute(0, 3, 1, 2)
     return images.to(torch.float32).div_(255.0) if flat.dtype == torch.uint8 else images.to(torch.float32, copy=True)

@@ -93,6 +93,7 @@ def training_samples(num_images: int, recipe: RecipeConfig) -> NDArray[np.int64]
         raise ImpossibleJob(
             f"validation_images must be below the {num_images} training images, but got {recipe.validation_images}"
         )
+    # After holding out, so that `train_images` does not change what a cell is validated on.
     return samples[: recipe.train_images].astype(np.int64)
 
 

@@ -49,11 +49,13 @@ class StepSum:
         """Lay out the buffer for a model and point the gradients of its parameters into it."""
         self._group = group
         self._parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        # A single worker has shard 0, whose statistics are the ones that count.
         self._statistics = list(running_statistics(model)) if group.world_size > 1 else []
         sizes = [tensor.numel() for tensor in (*self._parameters, *self._statistics)]
         self._num_gradients = sum(parameter.numel() for parameter in self._parameters)
         device = next(model.parameters()).device
         self._flat = torch.zeros(sum(sizes) + NUM_SIGNALS, dtype=torch.float32, device=device)
+        # With the strides of the parameters, channels last or not, as torch itself lays out their gradients.
         self._views = [
             self._flat.as_strided(tensor.size(), tensor.stride(), offset)
             for tensor, offset in zip((*self._parameters, *self._statistics), accumulate([0, *sizes]), strict=False)
@@ -68,6 +70,7 @@ class StepSum:
     def start(self) -> None:
         """Clear the buffer and let the parameters accumulate into it."""
         self._flat.zero_()
+        # Not strict: the views of the statistics come after those of the parameters.
         for parameter, view in zip(self._parameters, self._views, strict=False):
             parameter.grad = view
 
@@ -77,6 +80,7 @@ class StepSum:
         if self._group.world_size == 1:
             return
         views = self._views[len(self._parameters) :]
+        # The other ranks leave zeros, so that the sum is what rank 0 has.
         if self._group.rank == 0 and views:
             torch._foreach_copy_(views, self._statistics)
         self._group.sum_(self._flat)
@@ -86,6 +90,7 @@ class StepSum:
     def clip(self, largest_norm: float) -> None:
         """Scale the gradients down to a Euclidean norm where theirs is larger."""
         norm = self.gradients.norm()
+        # The same small number as in torch's `clip_grad_norm_`.
         self.gradients.mul_(torch.clamp(largest_norm / (norm + 1e-6), max=1.0))
 
 
@@ -103,6 +108,7 @@ def statistics_of(model: nn.Module, shard: int) -> Iterator[None]:
     if shard == 0:
         yield
         return
+    # Only those that track: a layer that did not before must not start to.
     layers = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
     for layer in layers:
         layer.track_running_stats = False

@@ -95,6 +95,7 @@ def group_loop(config: Mapping[str, Any]) -> None:
     context = ray.train.get_context()
     rank, world_size = context.get_world_rank(), context.get_world_size()
     mailbox, group = config["mailbox"], config["group"]
+    # The token stays None until the rank has joined: by that the mailbox knows an early failure.
     stop, token, uses_gpu = threading.Event(), None, config["gpus"] > 0
     node = ray.get_runtime_context().get_node_id()
     try:
@@ -109,6 +110,7 @@ def group_loop(config: Mapping[str, Any]) -> None:
                     mailbox, group, rank, token, stop, lambda request, sink: run(request, group=workers, sink=sink)
                 )
     except Exception as error:
+        # Waited for: raising ends this process, which could lose the message.
         ray.get(mailbox.fail.remote(group, rank, token, describe_failure(error, rank)))
         raise
 
@@ -122,10 +124,12 @@ def _take_jobs(
             return
         if delivery == "nothing yet":
             continue
+        # A stop that came too late for the job before must not stop this one.
         stop.clear()
         sink = (MailboxSink if rank == 0 else PeerSink)(mailbox, group, delivery.job, stop)
         with isolated():
             result = run(delivery.request, sink)
+        # After `isolated` has freed memory: what is left now is what a group grows by.
         resident_mib = float(psutil.Process().memory_info().rss) / 2**20
         ray.get(mailbox.finish.remote(group, rank, delivery.job, result if rank == 0 else None, resident_mib))
 
@@ -143,6 +147,7 @@ def _watch(mailbox: Any, group: str, rank: int, token: int, last_order: int, sto
             if order == "stop":
                 stop.set()
             if order == "abort":
+                # Without clean-up, which could wait for a peer that is gone. 75 is EX_TEMPFAIL of sysexits.h.
                 os._exit(75)
 
     threading.Thread(target=listen, name=f"orders-{rank}", daemon=True).start()
@@ -168,9 +173,11 @@ def process_group(rank: int, world_size: int, *, uses_gpu: bool, timeout_s: floa
     The address comes from rank 0 through Ray, so neither the driver nor the controller needs torch.
     """
     host = ray.util.get_node_ip_address()
+    # Before the group is made, which is when gloo reads it.
     name_interface(host)
     address = ray.train.collective.broadcast_from_rank_zero(_free_address(host) if rank == 0 else None)
     if uses_gpu:
+        # Ray shows each worker its own GPU alone, as number 0.
         torch.cuda.set_device(0)
     torch.distributed.init_process_group(
         "cpu:gloo,cuda:nccl" if uses_gpu else "gloo",

@@ -46,6 +46,7 @@ class SigtermHandler:
             ValueError: If this is not the main thread.
         """
         found = signal.getsignal(signal.SIGTERM)
+        # Not `is not`: every look at a bound method makes another object.
         if found != self._handle:
             signal.signal(signal.SIGTERM, self._handle)
             self._before = found
@@ -74,6 +75,7 @@ class SigtermHandler:
         elif callable(self._before):
             self._before(number, frame)
         elif self._before == signal.SIG_DFL:
+            # The default action is no function: it is put back, and the signal is sent again.
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
 

@@ -59,12 +59,16 @@ def reset_process(budget: ThreadBudget, device: torch.device) -> None:
     torch.set_anomaly_enabled(False)
     torch.set_flush_denormal(False)
     torch.set_float32_matmul_precision("highest")
+    # On a GPU some operations have no deterministic form; there torch warns in place of refusing.
     torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
+    # Deterministic mode also fills new tensors that are about to be written, which takes time.
     setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010 (a property of the module)
     _reset_backends()
+    # Not imported for this: where nobody has, there is nothing to reset.
     if "torch._dynamo" in sys.modules:
         sys.modules["torch._dynamo"].reset()
     seed_torch(0, device)
+    # NumPy's own defaults.
     np.seterr(divide="warn", over="warn", under="ignore", invalid="warn")
     if device.type == "cuda":
         torch.cuda.empty_cache()
@@ -80,6 +84,7 @@ def hold_memory() -> None:
     """
     libc = _glibc()
     if libc is not None:
+        # The largest int: the heap never shrinks by itself. And no blocks by mmap, which go back when they are freed.
         libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
         libc.mallopt(_M_MMAP_MAX, 0)
 
@@ -89,6 +94,7 @@ def free_memory() -> None:
 
     What is left are modules; they are set aside, since every later collection would walk them for a tenth of a second.
     """
+    # Before freezing, which would keep garbage for good.
     gc.collect()
     gc.freeze()
     libc = _glibc()

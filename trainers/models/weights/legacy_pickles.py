@@ -23,6 +23,7 @@ from trainers.errors import CheckpointError
 
 _HARMLESS: Final[Mapping[str, frozenset[str]]] = {
     "collections": frozenset({"OrderedDict"}),
+    # In pickles of protocol 2, which torch.save writes, bytes are a text to be encoded.
     "_codecs": frozenset({"encode"}),
     "builtins": frozenset({"set", "frozenset", "bytearray", "complex", "dict", "list", "tuple"}),
     "torch": frozenset({"Size", "device"}),
@@ -53,6 +54,7 @@ class Inert:
 
     def __new__(cls, *arguments: object, **options: object) -> Inert:
         """Ignore what it is made from."""
+        # Here and not in `__init__`, which unpickling does not call.
         made = object.__new__(cls)
         made.kept = {}
         return made
@@ -96,6 +98,7 @@ def _load(file: Any, **options: Any) -> Any:
     return RestrictedUnpickler(file, **options).load()
 
 
+# What `torch.load` uses of a pickle module.
 _RESTRICTED: Final = SimpleNamespace(
     __name__="restricted", Unpickler=RestrictedUnpickler, load=_load, UnpicklingError=pickle.UnpicklingError
 )
@@ -126,6 +129,7 @@ def _read_restricted(path: Path) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about the source of a pickled network, which is not read
+            # Every byte is a letter of latin1, so that texts and arrays of Python 2 come as they are.
             return torch.load(
                 path, map_location="cpu", pickle_module=_RESTRICTED, weights_only=False, encoding="latin1"
             )
@@ -160,6 +164,7 @@ def _archive_refusal(path: Path) -> str | None:
             names = archive.namelist()
     except (zipfile.BadZipFile, EOFError, ValueError):
         return "must be a whole archive, but is cut short or damaged; copy it again"
+    # First: a TorchScript archive has a data.pkl too.
     if any(name.endswith("/constants.pkl") for name in names):
         return _other("a TorchScript archive, which is code", "load it with torch.jit.load and save its state_dict()")
     if any(name.rpartition("/")[2] == "data.pkl" for name in names):

@@ -64,6 +64,7 @@ def weights_for(
     _check_values(wanted, copy, subject)
     inside = normalises_itself(wanted)
     stated = stated_normalisations(contents, copy.path, num_channels)
+    # Whatever the file states: images would be normalised twice.
     if inside:
         stated = [_none(num_channels, f"since the network normalises itself: {inside}")]
     return ForeignWeights(
@@ -156,6 +157,7 @@ def _unread(contents: Contents, stated: Sequence[Normalisation], num_channels: i
 
 def _check_values(wanted: Mapping[str, Tensor], copy: Copy, subject: str) -> None:
     """Refuse tensors that would be another network once they are copied: whole, complex, quantised, sparse, non-finite ones."""
+    # Floating-point numbers only: counters of batch norm are whole, and no evaluation reads them.
     wrong = [
         f"{name} {problem}"
         for name, ours in wanted.items()
@@ -167,6 +169,7 @@ def _check_values(wanted: Mapping[str, Tensor], copy: Copy, subject: str) -> Non
 
 def _problem(tensor: Tensor) -> str:
     """Return what is wrong of a tensor of weights, or ""."""
+    # First: it has no values for the checks below.
     if tensor.is_meta:
         return "has no values (saved from the device 'meta')"
     if not is_plain(tensor):
