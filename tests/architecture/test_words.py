@@ -17,7 +17,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = sorted([REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md")])
 PACKAGES = ("augment", "benchmarks", "clusters", "eval", "orchestration", "trainers")
 SAY_INSTEAD = {
-    r"pictures?(?![-/])": "image",
+    r"pictures?": "image",
     r"foretells?|foretold": "estimate",
     r"judges?|judged|judging|judge?ments?": "evaluate, evaluation",
     r"ways? out": "fix, hint",
@@ -43,8 +43,8 @@ SAY_INSTEAD_IN_MESSAGES = {
     r"make it so": "the fix",
     r"so that nothing|one and the same|whatever": "a plain sentence",
 }
-KEPT = re.compile(r"Dreamlike Pictures|docs/pictures|\]\(pictures/")
-"""The paper's title, and a folder of this repository."""
+KEPT = re.compile(r"Dreamlike Pictures")
+"""The paper's title."""
 
 
 def odd_words(text: str, say_instead: dict[str, str] = SAY_INSTEAD) -> list[str]:
