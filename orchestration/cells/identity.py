@@ -129,5 +129,6 @@ def identity_of(
 
 
 def _params_in_keys(method: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    parts = method.split("+")
-    return in_keys(method, params) if len(parts) == 1 else {part: in_keys(part, params[part]) for part in parts}
+    """Return hyper-parameters as keys spell them; those of a compound are nested by part."""
+    by_part = {part: in_keys(part, own) for part, own in params.items() if isinstance(own, Mapping)}
+    return by_part or in_keys(method, params)
