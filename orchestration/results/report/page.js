@@ -1,5 +1,5 @@
 "use strict";
-// Draws the report from the content that lies in the page.
+// Draws the report from the content that is in the page.
 
 const content = JSON.parse(document.getElementById("content").textContent);
 const page = document.getElementById("page");
@@ -80,9 +80,9 @@ function grid(part) {
   }
   const made = section("Grid", "Green is the best of its column (or group), red the worst.", holder);
   if (part.compared_html) {
-    const beside = element("div", { class: "scroll" });
-    beside.innerHTML = part.compared_html;
-    made.append(element("details", {}, element("summary", {}, "Beside the published numbers"), beside));
+    const nextToPublished = element("div", { class: "scroll" });
+    nextToPublished.innerHTML = part.compared_html;
+    made.append(element("details", {}, element("summary", {}, "Next to the published numbers"), nextToPublished));
   }
   return made;
 }
@@ -123,7 +123,7 @@ function radarOf(part) {
     }),
   })).filter((each) => each.values.some((value) => value !== null));
   if (names.length < 3 || !series.length) return null;
-  const caption = "Normalised performance: for each metric the best row of this table lies at the rim and the worst at a tenth of it; an axis is the mean over its metrics.";
+  const caption = "Normalised performance: for each metric the best row of this table is at the rim and the worst at a tenth of it; an axis is the mean over its metrics.";
   return section("Safety axes", caption, radar(names, series), legend(table.rows));
 }
 
@@ -143,14 +143,14 @@ function paretoOf(part) {
   const later = columns.findIndex((column) => column.axis !== columns[0].axis);
   second.set(later < 0 ? 1 : later);
   draw();
-  return section("Trade-offs", "Any two metrics; better lies to the right and above. Dashed: the Pareto front.", element("p", {}, first.node, second.node), holder);
+  return section("Trade-offs", "Any two metrics; better is to the right and up. Dashed: the Pareto front.", element("p", {}, first.node, second.node), holder);
 }
 
 function reliabilityOf(part) {
   const rows = Object.entries(part.reliability);
   if (!rows.length) return null;
   const figures = rows.map(([row, bins]) => element("figure", {}, reliability(row, bins, tone(part, row))));
-  return section("Reliability", "Clean test images in bins of confidence, all seeds together; on the diagonal confidence is honest. Area: share of images.", element("div", { class: "charts" }, ...figures));
+  return section("Reliability", "Clean test images in bins of confidence, all seeds together; on the diagonal confidence equals accuracy. Area: share of images.", element("div", { class: "charts" }, ...figures));
 }
 
 function detailsOf(part) {
