@@ -17,7 +17,7 @@ LOOP_SEMANTICS: Final = 2
 
 Optimiser = Literal["sgd", "adam", "adamw"]
 Schedule = Literal["cosine", "constant", "step"]
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["fp32", "tf32", "bf16"]
 Crop = Literal["pad", "resized"]
 
 
@@ -38,7 +38,9 @@ class RecipeConfig:
         grad_clip: Largest gradient norm, or None.
         grad_accumulation: Micro-batches that each shard is computed in.
         ema_decay: Decay of an exponential moving average of the weights that is evaluated instead, or None.
-        precision: "fp32" or "bf16" (autocast).
+        precision: Arithmetic of matrix products and convolutions. "tf32" rounds their inputs to 10 bits of mantissa where a
+            GPU has it and is fp32 elsewhere; "fp32" is IEEE fp32 everywhere; "bf16" is autocast, with tf32 for the rest.
+        deterministic: Whether a GPU uses deterministic operations only, which bit-identical results need; a CPU always does.
         channels_last: Memory layout of images and convolutions.
         compile: Whether torch.compile wraps the network.
         train_images: Use only the first so many training images (smoke sizes), or None for all.
@@ -64,7 +66,8 @@ class RecipeConfig:
     grad_clip: float | None = None
     grad_accumulation: int = 1
     ema_decay: float | None = None
-    precision: Precision = "fp32"
+    precision: Precision = "tf32"
+    deterministic: bool = False
     channels_last: bool = True
     compile: bool = False
     train_images: int | None = None
@@ -121,7 +124,7 @@ _RULES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     "validation_images": (_at_least(0), "be at least 0"),
     "optimiser": (get_args(Optimiser).__contains__, "be sgd, adam or adamw"),
     "schedule": (get_args(Schedule).__contains__, "be cosine, constant or step"),
-    "precision": (get_args(Precision).__contains__, "be fp32 or bf16"),
+    "precision": (get_args(Precision).__contains__, "be fp32, tf32 or bf16"),
     "crop": (get_args(Crop).__contains__, "be pad or resized"),
 }
 """Field -> whether a value is allowed, and the rule as the end of "must ..."."""

@@ -1,4 +1,7 @@
-"""Names that were changed after results had been recorded: keys keep the first spelling, so that nothing is computed again."""
+"""How keys spell settings that were renamed, added or given another default after results had been recorded.
+
+Keys keep what they first said, so that nothing is computed again for a word.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ from typing import Any, Final
 
 MIXING_SET: Final = "mixing set"
 """Owner of what every mixing set is given."""
+RECIPE: Final = "training recipe"
+"""Owner of the fields of every recipe."""
 FIELDS: Final[Mapping[tuple[str, str], str]] = {
     (MIXING_SET, "num_images"): "num_pictures",
     ("stylegan-oriented", "images_per_network"): "pictures_per_network",
@@ -18,13 +23,24 @@ VALUES: Final[Mapping[tuple[str, str], str]] = {
     ("frost", "images"): "pictures",
 }
 """(setting, value) -> the spelling of the value in keys."""
+OWN_VALUES: Final[Mapping[tuple[str, str, str], str]] = {
+    # The default was called "fp32" before TF32 could be chosen; cells that leave the precision alone keep their keys.
+    (RECIPE, "precision", "tf32"): "fp32",
+    (RECIPE, "precision", "fp32"): "ieee-fp32",
+}
+"""(what has the setting, setting, value) -> the spelling in keys of a value whose name now means something else."""
+ADDED: Final[Mapping[tuple[str, str], Any]] = {
+    (RECIPE, "deterministic"): False,
+}
+"""(what has the setting, setting) -> the value that keys leave out, since it does what was done before there was the setting."""
 
 
 def in_keys(owner: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a method, a mixing set or a benchmark as keys spell them."""
+    """Return the settings of a recipe, a method, a mixing set or a benchmark as keys spell them."""
     return {
-        FIELDS.get((owner, name), name): VALUES.get((name, value), value) if isinstance(value, str) else value
+        FIELDS.get((owner, name), name): _value(owner, name, value)
         for name, value in settings.items()
+        if (owner, name) not in ADDED or value != ADDED[owner, name]
     }
 
 
@@ -32,3 +48,9 @@ def today(name: str) -> str | None:
     """Return today's name of a setting or value that is given by its first spelling; None for every other name."""
     renamed = {first: now for (_, now), first in [*FIELDS.items(), *VALUES.items()]}
     return renamed.get(name)
+
+
+def _value(owner: str, name: str, value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return OWN_VALUES.get((owner, name, value)) or VALUES.get((name, value), value)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from augment.lookup.key_spellings import MIXING_SET, in_keys
+from augment.lookup.key_spellings import MIXING_SET, RECIPE, in_keys
 from eval.benchmarks.contract import BenchmarkRequest
 from eval.tables.column import Column
 from orchestration.cells.cell import Cell
@@ -106,7 +106,8 @@ def identity_of(
     # Without paths of folders, whose content is hashed next to the name: a moved folder keeps its cells.
     made["dataset"] = key_name(config.dataset)
     made["outliers"] = None if config.outliers is None else key_name(config.outliers)
-    # Old spellings, so that cells recorded before a parameter was renamed are found.
+    # Old spellings, so that cells recorded before a parameter was renamed or added are found.
+    made["recipe"] = in_keys(RECIPE, made["recipe"])
     made["method_params"] = _params_in_keys(config.method, made["method_params"])
     if config.mixing_set is not None:
         params = in_keys(config.mixing_set.name, made["mixing_set"]["params"])

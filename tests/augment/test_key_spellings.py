@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from augment.lookup.key_spellings import MIXING_SET, in_keys
+from augment.lookup.key_spellings import MIXING_SET, RECIPE, in_keys
 from augment.lookup.parameters import nearest
 from augment.mixing_sets.identity import identity
 from augment.mixing_sets.registry import MIXING_SETS
@@ -16,6 +16,10 @@ from augment.mixing_sets.registry import MIXING_SETS
         (MIXING_SET, {"num_images": 3, "seed": 0}, {"num_pictures": 3, "seed": 0}),
         (MIXING_SET, {"name": "pixmix-images"}, {"name": "pixmix-pictures"}),
         ("pixmix-iterative", {"images": 4}, {"pictures": 4}),
+        (RECIPE, {"precision": "tf32", "deterministic": False}, {"precision": "fp32"}),
+        (RECIPE, {"precision": "fp32", "deterministic": True}, {"precision": "ieee-fp32", "deterministic": True}),
+        (RECIPE, {"precision": "bf16"}, {"precision": "bf16"}),
+        ("a-package", {"precision": "fp32", "deterministic": False}, {"precision": "fp32", "deterministic": False}),
         ("a-package", {"images": 4, "num_images": 2}, {"images": 4, "num_images": 2}),
         ("c-generated", {"frost": "images", "kinds": ["fog"]}, {"frost": "pictures", "kinds": ["fog"]}),
     ],

@@ -48,7 +48,7 @@ class Classifier(nn.Module):
         normalize: Normalize,
         network: nn.Module,
         *,
-        precision: Literal["fp32", "bf16"] = "fp32",
+        precision: Literal["fp32", "tf32", "bf16"] = "tf32",
         channels_last: bool = True,
     ) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class Classifier(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Map pixels in [0, 1], (N, C, H, W), to logits (N, K) float32."""
         normalised = laid_out(self.normalize(images), channels_last=self.channels_last)
-        if self.precision == "fp32":
+        if self.precision != "bf16":
             logits: Tensor = self.network(normalised)
             return logits
         with torch.autocast(images.device.type, dtype=torch.bfloat16):

@@ -96,6 +96,9 @@ def test_the_order_of_keys_leaves_the_key_alone() -> None:
         {"train": {"lr": 0.05}},
         {"train": {"batch_shards": 1}},
         {"train": {"train_images": 64}},
+        {"train": {"precision": "fp32"}},
+        {"train": {"precision": "bf16"}},
+        {"train": {"deterministic": True}},
         {"model_params": {"dropout": 0.1}},
         {"mixing_set_params": {"num_images": 10}},
         {"mixing_set_params": {"seed": 1}},
@@ -104,6 +107,14 @@ def test_the_order_of_keys_leaves_the_key_alone() -> None:
 )
 def test_anything_that_can_change_the_weights_changes_the_key(change: Values) -> None:
     assert key({**POINT, **change}) != key(POINT)
+
+
+def test_fields_that_came_later_leave_the_keys_of_their_defaults_alone() -> None:
+    recipe = resolved(POINT).identity["config"]["recipe"]
+
+    assert recipe["precision"] == "fp32"
+    assert "deterministic" not in recipe
+    assert resolved({**POINT, "train": {"precision": "fp32"}}).identity["config"]["recipe"]["precision"] == "ieee-fp32"
 
 
 @settings(max_examples=40, deadline=None)
