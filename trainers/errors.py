@@ -12,6 +12,7 @@ Every message gives the rule, the value and the fix.
         CheckpointError       a checkpoint that is truncated, or that belongs to another cell
         NonFiniteLoss         a loss or a weight is NaN or infinite
         NoSpace               a checkpoint or a cache file that the disk has no room for
+        UnusableDevice        a GPU that a worker reserved and torch cannot use
         JobStopped            a job that was asked to stop; what it wrote is kept
           JobPreempted        the same, because its machine is about to be taken away
 """
@@ -59,6 +60,12 @@ class NoSpace(TrainingError):
     """The disk has no room for what a job must write."""
 
     error_class = "no-space"
+
+
+class UnusableDevice(TrainingError):
+    """A worker cannot use the device that it reserved."""
+
+    error_class = "unusable-device"
 
 
 class JobStopped(TrainingError):

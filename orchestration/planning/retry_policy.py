@@ -51,6 +51,7 @@ _BY_KIND: Final[tuple[tuple[str, ErrorClass], ...]] = (
     ("FloatingPointError", "nan"),
     ("DataError", "bad-data"),
     ("NoSpace", "no-space"),
+    ("UnusableDevice", "unusable-device"),
     ("WorkerHealthCheckFailedError", "worker-died"),
     ("ActorDiedError", "worker-died"),
     ("RayActorError", "worker-died"),
@@ -78,6 +79,7 @@ _LEAVING_WORDS: Final[tuple[str, ...]] = ("preempted", "received sigterm")
 _BY_WEIGHT: Final[tuple[ErrorClass, ...]] = (
     "stopped",
     "preempted",
+    "unusable-device",
     "no-space",
     "out-of-memory",
     "nan",
@@ -143,6 +145,8 @@ def decide(
     """
     if error_class == "no-space":
         return Stop(text="the disk or the quota is full, which stops every cell; free space and run again")
+    if error_class == "unusable-device":
+        return Stop(text="a reserved GPU cannot be used, which every cell would meet; mend the node and run again")
     if error_class in ("preempted", "stopped"):
         return Retry(
             text=f"cell {cell_id} was {error_class}, which is not counted as a failure; it continues from its checkpoint"

@@ -20,7 +20,9 @@ from orchestration.cells.keys import IMPORTED
 from orchestration.errors import EnvironmentRefused, SweepError
 from trainers.job import TrainSummary
 
-ErrorClass = Literal["out-of-memory", "preempted", "nan", "bad-data", "no-space", "worker-died", "bug", "stopped"]
+ErrorClass = Literal[
+    "out-of-memory", "preempted", "nan", "bad-data", "no-space", "unusable-device", "worker-died", "bug", "stopped"
+]
 Action = Literal["pause", "stop"]
 Kind = tuple[str, str, str]
 """(dataset, model, method) of a training, (dataset, model, benchmark) of an evaluation."""

@@ -27,6 +27,7 @@ from eval.report import MetricReport
 from trainers.errors import JobPreempted
 from trainers.job import EpochRow, TrainSummary
 from trainers.training.group import distributed_group
+from trainers.worker.devices import worker_device
 from trainers.worker.failure import describe_failure
 from trainers.worker.preemption import SIGTERM, function_named
 from trainers.worker.process import free_memory
@@ -96,13 +97,16 @@ def group_loop(config: Mapping[str, Any]) -> None:
     rank, world_size = context.get_world_rank(), context.get_world_size()
     mailbox, group = config["mailbox"], config["group"]
     # The token stays None until the rank has joined: by that the mailbox knows an early failure.
-    stop, token, uses_gpu = threading.Event(), None, config["gpus"] > 0
+    stop, token = threading.Event(), None
     node = ray.get_runtime_context().get_node_id()
     try:
+        # Before the group is made: a rank without its GPU fails at once, and the others need not wait for it in a collective.
+        device = worker_device(config["gpus"])
+        uses_gpu = device.type == "cuda"
         with process_group(rank, world_size, uses_gpu=uses_gpu, timeout_s=config["collective_timeout_s"]):
             run = function_named(config["job"], "the job")
-            workers = distributed_group(rank=rank, world_size=world_size, device="cuda:0" if uses_gpu else "cpu")
-            gpu_mib = float(torch.cuda.get_device_properties(0).total_memory) / 2**20 if uses_gpu else 0.0
+            workers = distributed_group(rank=rank, world_size=world_size, device=device)
+            gpu_mib = float(torch.cuda.get_device_properties(device).total_memory) / 2**20 if uses_gpu else 0.0
             token, last_order = ray.get(mailbox.join.remote(group, rank, world_size, gpu_mib, node))
             _watch(mailbox, group, rank, token, last_order, stop)
             with SIGTERM.calling(_reported_exit(mailbox, group, rank, token)):
@@ -176,9 +180,6 @@ def process_group(rank: int, world_size: int, *, uses_gpu: bool, timeout_s: floa
     # Before the group is made, which is when gloo reads it.
     name_interface(host)
     address = ray.train.collective.broadcast_from_rank_zero(_free_address(host) if rank == 0 else None)
-    if uses_gpu:
-        # Ray shows each worker its own GPU alone, as number 0.
-        torch.cuda.set_device(0)
     torch.distributed.init_process_group(
         "cpu:gloo,cuda:nccl" if uses_gpu else "gloo",
         init_method=f"tcp://{address}",

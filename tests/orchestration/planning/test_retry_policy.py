@@ -7,7 +7,7 @@ import errno
 import pytest
 
 from orchestration.planning.retry_policy import Retry, Skip, Stop, classify, decide
-from trainers.errors import CorruptData, NonFiniteLoss, NoSpace
+from trainers.errors import CorruptData, NonFiniteLoss, NoSpace, UnusableDevice
 from trainers.worker.failure import RankFailure, describe_failure
 
 
@@ -29,6 +29,7 @@ class WorkerHealthCheckFailedError(Exception):
         (NonFiniteLoss(3, 0.1, [float("nan")]), "nan"),
         (CorruptData("the bytes differ"), "bad-data"),
         (NoSpace("no room"), "no-space"),
+        (UnusableDevice("torch sees no GPU"), "unusable-device"),
         (OutOfMemoryError("CUDA out of memory"), "out-of-memory"),
         (RuntimeError("CUDA error: out of memory"), "out-of-memory"),
         (MemoryError(), "out-of-memory"),
@@ -109,6 +110,10 @@ def test_a_preemption_is_retried_however_often_it_happens():
 
 def test_a_full_disk_stops_the_sweep():
     assert isinstance(_decide("no-space"), Stop)
+
+
+def test_a_gpu_that_cannot_be_used_stops_the_sweep():
+    assert isinstance(_decide("unusable-device"), Stop)
 
 
 def test_failing_fast_stops_the_sweep_at_the_first_cell_that_is_given_up():
