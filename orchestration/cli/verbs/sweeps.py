@@ -10,7 +10,7 @@ import typer
 from orchestration.cells.load import SWEEPS, built_in_sweep, load_sweep_file, sizes_of, sweep_json_schema
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_DONE, columns, echo, emit
-from orchestration.planning.costs.listing import listed_totals, needed_data
+from orchestration.planning.costs.listing import LISTED_MACHINE, listed_totals, needed_data
 
 
 def register(app: typer.Typer) -> None:
@@ -25,7 +25,7 @@ def sweeps(
     ] = False,
     machine: Annotated[
         str, typer.Option("--machine", help="Machine of the price file to estimate costs for.")
-    ] = "v100",
+    ] = LISTED_MACHINE,
 ) -> int:
     """List the built-in sweeps with their data and costs."""
     if schema:

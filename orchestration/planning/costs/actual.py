@@ -11,7 +11,13 @@ from orchestration.cells.catalogue import Catalogue
 from orchestration.cells.cell import PlannedCell
 from orchestration.cells.identity import ResolvedCell
 from orchestration.planning.costs.machines import DEFAULT_MACHINE, Machine, read_machine
-from orchestration.planning.costs.operations import CostModel, image_flops, training_flops, unknown_line
+from orchestration.planning.costs.operations import (
+    EVALUATION_PRECISION,
+    CostModel,
+    image_flops,
+    training_flops,
+    unknown_line,
+)
 from orchestration.store.contract import CellResult
 from orchestration.store.measured import images_seen
 from trainers.config import JobConfig
@@ -53,7 +59,8 @@ def ledger(
         for request in requests[key].values():
             report = results[key].reports.get(request.key)
             if report is not None:
-                evaluation.append((report.wall_s, priced.seconds(model.evaluation(request, config, dataset))))
+                counted = model.evaluation(request, config, dataset)
+                evaluation.append((report.wall_s, priced.seconds(counted, EVALUATION_PRECISION)))
     names = [
         config.model
         for config in configs.values()
@@ -82,10 +89,10 @@ def cell_ledger(result: CellResult) -> dict[str, Any] | None:
         image_flops(model, dataset),
     )
     paid = result.training.summary.device_s
+    passes = [(report.wall_s, report.outcome.forward_passes) for report in result.reports.values() if report.outcome]
     evaluation: list[Pair] = [
-        (report.wall_s, priced.seconds(None if per_image is None else report.outcome.forward_passes * per_image))
-        for report in result.reports.values()
-        if report.outcome is not None
+        (wall_s, priced.seconds(None if per_image is None else number * per_image, EVALUATION_PRECISION))
+        for wall_s, number in passes
     ]
     train: list[Pair] = [(paid, priced.seconds(flops, precision))] if paid > 0 else []
     return _balance(priced, 1, train, evaluation, [model] if per_image is None else [])

@@ -7,6 +7,7 @@ compares it with a fresh count. `python -m orchestration.planning.costs.listing`
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -15,13 +16,13 @@ from augment.compound import method_for
 from eval.benchmarks.registry import benchmark_for
 from orchestration.cells.load import SWEEPS, load_sweep
 from orchestration.planning.costs.machines import read_machine
-from orchestration.planning.costs.operations import CostModel
+from orchestration.planning.costs.operations import EVALUATION_PRECISION, CostModel
 from orchestration.planning.plan import make_plan
 from orchestration.store.open import open_store
 from orchestration.sweeps.model import Sweep
 from trainers.datasets.registry import dataset_for
 
-LISTED_MACHINE: Final = "v100"
+LISTED_MACHINE: Final = "l4"
 TOTALS_FILE: Final = Path(__file__).with_name("sweep_totals.json")
 
 
@@ -35,10 +36,13 @@ def listed_totals(machine: str = LISTED_MACHINE) -> Mapping[str, Mapping[str, An
         InputError: If the price file has no such machine.
     """
     priced = read_machine(machine)
-    totals: Mapping[str, Mapping[str, float]] = json.loads(TOTALS_FILE.read_text(encoding="utf-8"))
+    totals: Mapping[str, Mapping[str, Any]] = json.loads(TOTALS_FILE.read_text(encoding="utf-8"))
     listed = {}
     for name, total in totals.items():
-        hours = total["operations"] / (priced.tflops * 1e12) / 3600
+        hours = (
+            math.fsum(priced.seconds(count, precision) or 0.0 for precision, count in total["operations"].items())
+            / 3600
+        )
         money = hours / priced.devices * priced.price_per_hour
         listed[name] = {
             "cells": total["cells"], "device_hours": hours, "money": money, "currency": priced.currency,
@@ -62,21 +66,27 @@ def needed_data(sweep: Sweep) -> tuple[str, ...]:
     return (*sorted(named | streams), *([f"files of {', '.join(files)}"] if files else []))
 
 
-def counted_totals() -> dict[str, dict[str, float]]:
-    """Return the wanted cells of every built-in sweep in its full size, and the floating-point operations, parents included."""
+def counted_totals() -> dict[str, dict[str, Any]]:
+    """Return the wanted cells of every built-in sweep in its full size, and what they compute, parents included.
+
+    Returns:
+        Sweep -> {"cells", "operations": precision -> floating-point operations}.
+    """
     model, store = CostModel(), open_store("memory:")
     made = {}
     for name in SWEEPS:
         plan = make_plan(load_sweep(name), store=store)
-        counts: list[float | None] = []
+        operations: dict[str, float] = {}
         for cell in plan.to_run:
             dataset = dataset_for(cell.config.dataset)
-            counts.append(model.training(cell.config, dataset))
-            counts += [model.evaluation(request, cell.config, dataset) for request in cell.missing]
-        if None in counts:
-            raise ValueError(f"sweep '{name}' has a network whose operations are unknown")
-        operations = float(f"{sum(each for each in counts if each is not None):.6g}")
-        made[name] = {"cells": sum(not cell.supporting for cell in plan.cells), "operations": operations}
+            counts = [(cell.config.recipe.precision, model.training(cell.config, dataset))]
+            counts += [(EVALUATION_PRECISION, model.evaluation(each, cell.config, dataset)) for each in cell.missing]
+            for precision, count in counts:
+                if count is None:
+                    raise ValueError(f"sweep '{name}' has a network whose operations are unknown")
+                operations[precision] = operations.get(precision, 0.0) + count
+        rounded = {precision: float(f"{count:.6g}") for precision, count in sorted(operations.items()) if count}
+        made[name] = {"cells": sum(not cell.supporting for cell in plan.cells), "operations": rounded}
     return made
 
 

@@ -21,7 +21,8 @@ class Machine:
 
     Attributes:
         tflops: Sustained rate of a device in TFLOP/s, for fp32.
-        tflops_bf16: The rate for bf16, where the file has one.
+        tflops_tf32: The rate for tf32; None where the device has no TF32.
+        tflops_bf16: The rate for bf16; None where the device has no tensor cores for it.
     """
 
     name: str
@@ -30,12 +31,21 @@ class Machine:
     tflops: float
     currency: str
     device_type: DeviceType = "cuda"
+    tflops_tf32: float | None = None
     tflops_bf16: float | None = None
 
     def seconds(self, flops: float | None, precision: str = "fp32") -> float | None:
-        """Return how long a device computes so many operations; None where they are unknown."""
-        tflops = (self.tflops_bf16 if precision == "bf16" else None) or self.tflops
-        return None if flops is None else flops / (tflops * 1e12)
+        """Return how long a device computes so many operations; None where they are unknown.
+
+        Args:
+            precision: "fp32", "tf32" or "bf16". Without a rate of its own, bf16 counts as tf32, and tf32 as fp32: never faster
+                than the file says.
+        """
+        return None if flops is None else flops / (self._rate(precision) * 1e12)
+
+    def _rate(self, precision: str) -> float:
+        rates = {"bf16": (self.tflops_bf16, self.tflops_tf32), "tf32": (self.tflops_tf32,)}.get(precision, ())
+        return next((rate for rate in rates if rate is not None), self.tflops)
 
 
 def read_machine(name: str = DEFAULT_MACHINE, prices: Path = PRICE_FILE) -> Machine:
@@ -60,9 +70,10 @@ def read_machine(name: str = DEFAULT_MACHINE, prices: Path = PRICE_FILE) -> Mach
         raise _refused(prices, f"machine '{name}' needs the numbers devices, price_per_hour and tflops, got {entry!r}")
     if entry["devices"] < 1 or entry["tflops"] <= 0 or entry["price_per_hour"] < 0:
         raise _refused(prices, f"machine '{name}' needs devices >= 1, tflops > 0, price_per_hour >= 0, got {entry!r}")
-    bf16 = entry.get("tflops_bf16")
-    if bf16 is not None and not (_is_number(bf16) and bf16 > 0):
-        raise _refused(prices, f"tflops_bf16 of machine '{name}' must be a number above 0, but got {bf16!r}")
+    for key in ("tflops_tf32", "tflops_bf16"):
+        rate = entry.get(key)
+        if rate is not None and not (_is_number(rate) and rate > 0):
+            raise _refused(prices, f"{key} of machine '{name}' must be a number above 0, but got {rate!r}")
     kind = entry.get("device_type", "cuda")
     if kind not in get_args(DeviceType):
         raise _refused(prices, f"device_type of machine '{name}' must be cpu or cuda, but got {kind!r}")
@@ -73,8 +84,13 @@ def read_machine(name: str = DEFAULT_MACHINE, prices: Path = PRICE_FILE) -> Mach
         tflops=float(entry["tflops"]),
         currency=str(value.get("currency", "")),
         device_type=kind,
-        tflops_bf16=None if bf16 is None else float(bf16),
+        tflops_tf32=_optional(entry.get("tflops_tf32")),
+        tflops_bf16=_optional(entry.get("tflops_bf16")),
     )
+
+
+def _optional(rate: float | None) -> float | None:
+    return None if rate is None else float(rate)
 
 
 def _is_number(value: object) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from eval.benchmarks.contract import BenchmarkRequest
 from eval.benchmarks.registry import full_params
@@ -109,7 +110,7 @@ def test_without_experience_operations_are_counted_and_said_so() -> None:
     store = open_store("memory:")
 
     cost = estimate(
-        plan_of("table-3", store), store=store, catalogue=builtin_catalogue(), machine=read_machine("v100-x8")
+        plan_of("table-3", store), store=store, catalogue=builtin_catalogue(), machine=read_machine("a100-x8")
     )
 
     assert cost.by_source() == {"operations": 8}
@@ -122,7 +123,7 @@ def test_without_experience_operations_are_counted_and_said_so() -> None:
 
 
 def test_wall_time_follows_the_devices_and_the_workers_of_a_cell() -> None:
-    store, catalogue, machine = open_store("memory:"), builtin_catalogue(), read_machine("v100")
+    store, catalogue, machine = open_store("memory:"), builtin_catalogue(), read_machine("l4")
     plan = plan_of("table-10", store)
 
     def cost_on(devices: int, workers: int = 1) -> PlanCost:
@@ -192,6 +193,14 @@ def test_an_estimate_learns_from_the_store() -> None:
         ("{}", "must have `machines`"),
         ("machines: {mine: {devices: 1}}", "needs the numbers"),
         ("machines: {mine: {devices: 0, price_per_hour: 1, tflops: 1}}", "devices >= 1"),
+        (
+            "machines: {mine: {devices: 1, price_per_hour: 1, tflops: 1, tflops_tf32: 0}}",
+            "tflops_tf32 of machine 'mine'",
+        ),
+        (
+            "machines: {mine: {devices: 1, price_per_hour: 1, tflops: 1, tflops_bf16: x}}",
+            "tflops_bf16 of machine 'mine'",
+        ),
         ("machines: {mien: {devices: 1, price_per_hour: 1, tflops: 1}}", "did you mean 'mien'?"),
     ],
 )
@@ -212,6 +221,69 @@ def test_a_price_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 def test_the_packaged_prices_can_be_read() -> None:
     assert read_machine("a100-x8", PRICE_FILE).devices == 8
+
+
+OLDEST_CAPABILITY = 7.5
+"""Compute capability of the oldest GPU that the locked wheel of torch has code for."""
+
+CAPABILITIES = {
+    "p4": 6.1, "p100": 6.0, "k80": 3.7, "v100": 7.0, "t4": 7.5, "a100": 8.0, "a10g": 8.6, "a10": 8.6, "l4": 8.9, "l40s": 8.9,
+    "h100": 9.0, "h200": 9.0, "b200": 10.0,
+}  # fmt: skip
+"""GPU -> compute capability (developer.nvidia.com/cuda-gpus)."""
+
+
+def packaged_machines() -> list[str]:
+    return list(yaml.safe_load(PRICE_FILE.read_text(encoding="utf-8"))["machines"])
+
+
+@pytest.mark.parametrize("name", packaged_machines())
+def test_the_locked_wheel_runs_on_every_machine_of_the_price_file(name: str) -> None:
+    machine, gpu = read_machine(name), name.partition("-x")[0]
+
+    assert machine.device_type == "cpu" or CAPABILITIES[gpu] >= OLDEST_CAPABILITY
+    # TF32 and bf16 have tensor cores from compute capability 8.0 on, and are never slower than fp32 then.
+    has_new_cores = machine.device_type == "cuda" and CAPABILITIES[gpu] >= 8.0
+    assert (machine.tflops_tf32 is not None, machine.tflops_bf16 is not None) == (has_new_cores, has_new_cores)
+    if machine.tflops_tf32 is not None and machine.tflops_bf16 is not None:
+        assert machine.tflops < machine.tflops_tf32 < machine.tflops_bf16
+
+
+@pytest.mark.parametrize(
+    ("rates", "precision", "expected"),
+    [
+        ("tflops: 2", "fp32", 2),
+        ("tflops: 2", "tf32", 2),
+        ("tflops: 2", "bf16", 2),
+        ("tflops: 2, tflops_tf32: 4", "bf16", 4),
+        ("tflops: 2, tflops_tf32: 4, tflops_bf16: 8", "fp32", 2),
+        ("tflops: 2, tflops_tf32: 4, tflops_bf16: 8", "tf32", 4),
+        ("tflops: 2, tflops_tf32: 4, tflops_bf16: 8", "bf16", 8),
+        ("tflops: 2, tflops_bf16: 8", "tf32", 2),
+    ],
+)
+def test_seconds_follow_the_precision_and_never_a_rate_the_file_does_not_name(
+    tmp_path: Path, rates: str, precision: str, expected: float
+) -> None:
+    path = tmp_path / "prices.yaml"
+    path.write_text(f"machines: {{mine: {{devices: 1, price_per_hour: 1, {rates}}}}}")
+
+    assert read_machine("mine", path).seconds(1e12, precision) == 1 / expected
+
+
+def test_an_estimate_takes_the_rate_of_the_recipe_for_training_and_that_of_the_evaluation_for_benchmarks() -> None:
+    store, catalogue, machine = open_store("memory:"), builtin_catalogue(), read_machine("a100-x8")
+    plan = plan_of("table-10", store)
+    (cell, *_), model = plan.to_run, CostModel()
+    half = replace(cell, config=replace(cell.config, recipe=replace(cell.config.recipe, precision="bf16")))
+    data = catalogue.dataset(cell.config.dataset)
+    flops = [model.evaluation(request, cell.config, data) for request in cell.missing]
+
+    (cost,) = estimate(replace(plan, cells=(half,)), store=store, catalogue=catalogue, machine=machine).cells
+
+    assert cost.train_s == machine.seconds(model.training(cell.config, data), "bf16")
+    assert cost.evaluation_s == pytest.approx(sum(machine.seconds(each, "fp32") or 0.0 for each in flops))
+    assert machine.seconds(1.0, "bf16") < machine.seconds(1.0, "fp32")  # type: ignore[operator]
 
 
 def test_a_method_that_trains_on_several_images_at_once_costs_as_many_passes() -> None:
