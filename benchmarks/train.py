@@ -75,7 +75,13 @@ class OurEpoch:
 
     def __call__(self) -> None:
         loader = Loader(
-            source=self._source, treatment=self._treatment, order=self._order, rank=0, world_size=1, threads=0
+            source=self._source,
+            treatment=self._treatment,
+            order=self._order,
+            rank=0,
+            world_size=1,
+            threads=0,
+            device=CPU.device,
         )
         training = Training(
             recipe=self._recipe,

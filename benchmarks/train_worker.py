@@ -81,7 +81,15 @@ def train(images: NDArray[np.uint8], *, rank: int, world_size: int, steps: int, 
         stop_requested=clock.is_over,
     )
     source = ResidentImages(images, np.arange(len(images)) % 10, crop_padding=4, flip=True)
-    loader = Loader(source=source, treatment=Treatment(), order=order, rank=rank, world_size=world_size, threads=0)
+    loader = Loader(
+        source=source,
+        treatment=Treatment(),
+        order=order,
+        rank=rank,
+        world_size=world_size,
+        threads=0,
+        device=group.device,
+    )
     with loader, contextlib.suppress(JobStopped):
         training.run(loader, hooks)
     return clock.per_step()

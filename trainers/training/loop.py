@@ -14,17 +14,18 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from augment.kernels.counters import StepKeys
 from augment.treatment import Treatment
+from eval.inference.transfer import float_images
 from trainers.config import RecipeConfig
 from trainers.errors import JobPreempted, JobStopped, NonFiniteLoss
 from trainers.job import EpochRow
 from trainers.models.normalize import restore
 from trainers.seeding import seed_torch, torch_seed
 from trainers.training.group import ProcessGroup
-from trainers.training.loader import HostBatch, HostShard, Loader, Pixels
+from trainers.training.loader import Batch, Loader, Shard
 from trainers.training.optim import Average, build_optimiser, learning_rate, set_learning_rate
 from trainers.training.progress import Progress, SignalReader
 from trainers.training.shards import StepSum, statistics_of
@@ -114,7 +115,7 @@ class Training:
             # A resume inside of an epoch finds what its start has set in the treatment's state.
             if first == 0:
                 self.treatment.start_epoch(self.model, epoch)
-            with closing(loader.epoch(epoch, first)) as batches:  # type: ignore[type-var]
+            with closing(loader.epoch(epoch, first)) as batches:
                 self._run_epoch(batches, hooks)
         self._check_weights()
 
@@ -148,7 +149,7 @@ class Training:
         own = self.treatment.state_dict()
         return self._group.gather(own) if own else []
 
-    def _run_epoch(self, batches: Iterable[HostBatch], hooks: LoopHooks) -> None:
+    def _run_epoch(self, batches: Iterable[Batch], hooks: LoopHooks) -> None:
         for batch in batches:
             self._step(batch, hooks)
             ends_epoch = self.progress.step % self._steps_per_epoch == 0
@@ -177,7 +178,7 @@ class Training:
         if self._group.rank == 0:
             hooks.epoch_ended(row)
 
-    def _step(self, batch: HostBatch, hooks: LoopHooks) -> None:
+    def _step(self, batch: Batch, hooks: LoopHooks) -> None:
         """Do one optimiser step."""
         step = self.progress.step
         rate = self._rate(step)
@@ -204,12 +205,11 @@ class Training:
         self.progress.step += 1
         self.progress.sums.wait_s += batch.wait_s
 
-    def _compute(self, shard: HostShard, num_samples: int, step: int) -> None:
+    def _compute(self, shard: Shard, num_samples: int, step: int) -> None:
         """Add the gradient of one shard, weighted by its fraction of the global batch."""
         keys = StepKeys(self._seed, step, shard.number)
-        images = to_device(shard.images, self._device)
-        labels = torch.from_numpy(shard.labels).to(self._device, non_blocking=True)
-        extra = None if shard.extra is None else to_device(shard.extra, self._device)
+        images, labels = float_images(shard.images), shard.labels
+        extra = None if shard.extra is None else float_images(shard.extra)
         weight = len(shard.labels) / num_samples
         with statistics_of(self.model, shard.number):
             seed_torch(torch_seed(self._seed, "batch stage", step, shard.number), self._device)
@@ -260,18 +260,3 @@ class Training:
 
     def _rate(self, step: int) -> float:
         return learning_rate(self._recipe, step, self._steps_per_epoch)
-
-
-def to_device(pixels: Pixels, device: torch.device) -> Tensor:
-    """Return images as (N, C, H, W) float32 in [0, 1], channels last in memory; views of (V, N, ...) come one after the other.
-
-    Args:
-        pixels: (N, H, W, C) or (V, N, H, W, C), uint8 in 0..255 or float32 in [0, 1].
-        device: Where to put them; uint8 travels as uint8.
-    """
-    flat = torch.from_numpy(pixels.reshape(-1, *pixels.shape[-3:]))
-    if device.type == "cuda":
-        flat = flat.pin_memory().to(device, non_blocking=True)
-    # A view: torch calls this order in memory channels last.
-    images = flat.permute(0, 3, 1, 2)
-    return images.to(torch.float32).div_(255.0) if flat.dtype == torch.uint8 else images.to(torch.float32, copy=True)

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from eval.inference.transfer import float_images
 from trainers.config import RecipeConfig
 from trainers.training.group import ProcessGroup
 from trainers.training.images import ImageSource
-from trainers.training.loop import to_device
 from trainers.training.order import even_cuts, validation_samples
 
 BATCH: Final = 500
@@ -43,7 +43,7 @@ def validation(
         sums = torch.zeros(2, dtype=torch.float64)
         for first in range(0, len(own), BATCH):
             pixels, labels = source.plain(np.ascontiguousarray(own[first : first + BATCH]))
-            logits = model(to_device(pixels, group.device))
+            logits = model(float_images(torch.from_numpy(pixels).to(group.device)))
             targets = torch.from_numpy(labels).to(group.device)
             sums[0] += functional.cross_entropy(logits, targets, reduction="sum").item()
             sums[1] += (logits.argmax(1) == targets).sum().item()

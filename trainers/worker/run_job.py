@@ -166,6 +166,7 @@ def _assemble(
         rank=group.rank,
         world_size=group.world_size,
         threads=budget.images,
+        device=group.device,
     )
     if recipe.compile:
         model.network.compile()

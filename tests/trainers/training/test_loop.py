@@ -14,7 +14,7 @@ from trainers.models.registry import model_for
 from trainers.training.group import OneWorker
 from trainers.training.images import ResidentImages
 from trainers.training.loader import Loader
-from trainers.training.loop import LoopHooks, Training, to_device
+from trainers.training.loop import LoopHooks, Training
 from trainers.training.order import Order
 from trainers.training.shards import running_statistics, statistics_of
 
@@ -41,6 +41,7 @@ class Harness:
             rank=0,
             world_size=1,
             threads=threads,
+            device=CPU.device,
         )
         self.training = Training(
             recipe=recipe,
@@ -224,16 +225,6 @@ def test_treatment_sees_every_sample_of_an_epoch_once() -> None:
     for epoch in (0, 1):
         seen = np.concatenate([keys.indices for keys in treatment.keys if keys.epoch == epoch])
         assert sorted(seen.tolist()) == list(range(NUM_IMAGES))
-
-
-def test_pixels_become_channels_first_floats_in_unit_range() -> None:
-    pixels = np.arange(2 * 3 * 4 * 5, dtype=np.uint8).reshape(2, 3, 4, 5)
-    images = to_device(pixels, torch.device("cpu"))
-    assert images.shape == (2, 5, 3, 4)
-    assert images.is_contiguous(memory_format=torch.channels_last)
-    assert images[1, 2, 0, 3].item() == pytest.approx(pixels[1, 0, 3, 2] / 255)
-    views = np.zeros((3, 2, 4, 4, 1), dtype=np.float32)
-    assert to_device(views, torch.device("cpu")).shape == (6, 1, 4, 4)
 
 
 class DrawsOnceInAWhile(Treatment):
