@@ -31,7 +31,7 @@ class Method:
         what: One sentence for the method card.
         source: Paper and reference code.
         accepts_float: Whether its sample stage takes float32 images too, that is, may follow one that returns them.
-        returns_float: Whether its sample stage returns float32 images.
+        returns_float: Whether its sample stage returns float32 images, by default at least.
         num_views: Images per sample that its sample stage returns.
         recipe: What the published results change in the recipe; "*" means any dataset.
         starts_from: Method whose trained network it starts from as published, or None for the recipe's own start.

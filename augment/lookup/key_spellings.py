@@ -30,6 +30,10 @@ OWN_VALUES: Final[Mapping[tuple[str, str, str], str]] = {
 }
 """(what has the setting, setting, value) -> the spelling in keys of a value whose name now means something else."""
 ADDED: Final[Mapping[tuple[str, str], Any]] = {
+    ("pixmix", "rounding"): "none",
+    ("mix-input", "rounding"): "none",
+    ("mix-aug", "rounding"): "none",
+    ("pixmix-iterative", "rounding"): "none",
     (RECIPE, "deterministic"): False,
 }
 """(what has the setting, setting) -> the value that keys leave out, since it does what was done before there was the setting."""

@@ -16,6 +16,8 @@ from augment.mixing_sets.registry import MIXING_SETS
         (MIXING_SET, {"num_images": 3, "seed": 0}, {"num_pictures": 3, "seed": 0}),
         (MIXING_SET, {"name": "pixmix-images"}, {"name": "pixmix-pictures"}),
         ("pixmix-iterative", {"images": 4}, {"pictures": 4}),
+        ("pixmix", {"beta": 3.0, "rounding": "none"}, {"beta": 3.0}),
+        ("mix-aug", {"rounding": "uint8"}, {"rounding": "uint8"}),
         (RECIPE, {"precision": "tf32", "deterministic": False}, {"precision": "fp32"}),
         (RECIPE, {"precision": "fp32", "deterministic": True}, {"precision": "ieee-fp32", "deterministic": True}),
         (RECIPE, {"precision": "bf16"}, {"precision": "bf16"}),

@@ -39,6 +39,11 @@ SMALL: dict[str, dict[str, Any]] = {
     "sin": {"train_steps": 0, "hidden": 3},
 }
 """Hyper-parameters that keep a method quick here."""
+OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    f"{name}, rounding uint8": (name, {"rounding": "uint8"})
+    for name in ("pixmix", "mix-input", "mix-aug", "pixmix-iterative")
+}
+"""Values of hyper-parameters that take another way through a method, each with an outcome of its own."""
 
 
 def _context() -> TreatmentContext:
@@ -79,9 +84,9 @@ def _summary(outputs: Iterable[torch.Tensor]) -> list[float]:
     return [round(value, 6) for value in found]
 
 
-def outcome_of(method: Method) -> dict[str, Any]:
+def outcome_of(method: Method, **params: Any) -> dict[str, Any]:
     """Return what every stage of a method makes of fixed input: a digest of the host's, values of the device's."""
-    treatment: Treatment = method.build(method.config(**SMALL.get(method.name, {})), _context())
+    treatment: Treatment = method.build(method.config(**SMALL.get(method.name, {}), **params), _context())
     model = _network()
     treatment.start_epoch(model, 0)
     images = (np.arange(32 * SIZE * SIZE * 3, dtype=np.int64) * 53 % 251).astype(np.uint8).reshape(32, SIZE, SIZE, 3)
@@ -103,11 +108,12 @@ def outcome_of(method: Method) -> dict[str, Any]:
     return {"host": digest.hexdigest()[:16], "device": _summary(outputs)}
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", [*METHODS, *OPTIONS])
 def test_a_changed_output_needs_a_raised_semantics_version(name: str) -> None:
-    method = METHODS[name]
+    of, params = OPTIONS.get(name, (name, {}))
+    method = METHODS[of]
     stored: dict[str, Any] = json.loads(STORE.read_text()) if STORE.exists() else {}
-    key, outcome = f"{name}@{method.semantics}", outcome_of(method)
+    key, outcome = f"{name}@{method.semantics}", outcome_of(method, **params)
     if os.environ.get("DREAMGRID_WRITE_DIGESTS") and key not in stored:
         stored[key] = outcome
         lines = [f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in sorted(stored.items())]
@@ -118,7 +124,7 @@ def test_a_changed_output_needs_a_raised_semantics_version(name: str) -> None:
     )
     assert is_same, (
         f"the output of {name!r} changed, but its semantics is still {method.semantics}: results recorded before would be taken "
-        f"for results of this code. Raise `semantics` of {name!r} in its file, or undo the change; then write the new "
+        f"for results of this code. Raise `semantics` of {of!r} in its file, or undo the change; then write the new "
         "outcome as this file's first lines say"
     )
 
@@ -126,5 +132,6 @@ def test_a_changed_output_needs_a_raised_semantics_version(name: str) -> None:
 def test_every_stored_outcome_belongs_to_a_version_that_was() -> None:
     for key in json.loads(STORE.read_text()):
         name, _, version = key.partition("@")
-        assert name in METHODS
-        assert 1 <= int(version) <= METHODS[name].semantics
+        of, _ = OPTIONS.get(name, (name, {}))
+        assert of in METHODS
+        assert 1 <= int(version) <= METHODS[of].semantics

@@ -24,7 +24,7 @@ from augment.heavy import Tensor, nn, torch
 from augment.kernels.counters import SampleKeys, StepKeys, uniforms
 from augment.method import Method, require_at_least
 from augment.methods.pixmix.kernel import WARM_UP
-from augment.methods.pixmix.pixmix import SOURCE, PixMixConfig, apply_pixmix, draw_pixmix
+from augment.methods.pixmix.pixmix import SOURCE, PixMixConfig, apply_pixmix, draw_pixmix, rounded
 from augment.networks.modes import bare
 from augment.treatment import Treatment, TreatmentContext
 
@@ -100,7 +100,8 @@ class PixMixIterative(Treatment):
             image_shape=(images.shape[1], images.shape[2]),
             mixing_shape=(len(mixing_images), mixing_images.shape[1], mixing_images.shape[2]),
         )
-        return apply_pixmix(images, mixing_images, draw)
+        mixed = apply_pixmix(images, mixing_images, draw)
+        return mixed if self._config.rounding == "none" else rounded(mixed).astype(np.float32) / np.float32(255.0)
 
     def _refresh(self, model: nn.Module, keys: StepKeys) -> None:
         config = self._config

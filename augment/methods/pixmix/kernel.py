@@ -68,6 +68,13 @@ def pixmix_batch(  # type: ignore[no-untyped-def]
                 mix_multiply(current, other, a[index, step], b[index, step])
 
 
+@kernel()
+def round_to_bytes(images, out):  # type: ignore[no-untyped-def]
+    """Write the nearest byte of flat values in [0, 1], (N,) float32, to `out`, (N,) uint8; halves go up."""
+    for index in range(images.size):
+        out[index] = np.uint8(np.int32(images[index] * np.float32(255.0) + np.float32(0.5)))
+
+
 def _warm_up() -> None:
     arguments(np.zeros(1, dtype=np.int64), np.ones(1), np.ones(1), 2, 2)
     for channels in (1, 3):
@@ -78,6 +85,7 @@ def _warm_up() -> None:
             images, images, zeros, zeros, zeros, zeros, np.zeros(1), zeros, rows, np.zeros((1, 1)), rows,
             coefficient, coefficient, np.zeros((1, 2, 2, channels), dtype=np.float32),
         )  # fmt: skip
+    round_to_bytes(np.zeros(4, dtype=np.float32), np.zeros(4, dtype=np.uint8))
 
 
 WARM_UP = (_warm_up,)

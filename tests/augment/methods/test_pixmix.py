@@ -16,7 +16,7 @@ from augment.kernels.counters import SampleKeys
 from augment.kernels.mixings import ADD, MULTIPLY
 from augment.kernels.operations import ALL, BASIC
 from augment.methods.pixmix.kernel import MIXING_IMAGE, PLAIN
-from augment.methods.pixmix.pixmix import PixMix, PixMixConfig, PixMixDraw, apply_pixmix, draw_pixmix
+from augment.methods.pixmix.pixmix import PixMix, PixMixConfig, PixMixDraw, apply_pixmix, draw_pixmix, rounded
 from augment.treatment import TreatmentContext
 
 Pixels = NDArray[np.float64]
@@ -265,6 +265,40 @@ def test_a_sample_is_the_same_in_any_batch_order_and_thread() -> None:
             assert np.array_equal(np.concatenate(list(pool.map(part, pieces))), whole[shuffled])
 
 
+def test_rounding_moves_no_value_by_more_than_half_a_level_and_no_mean() -> None:
+    images, keys = smooth_images(400, 32, 3, seed=14), SampleKeys(3, 1, np.arange(400))
+    floats = _treatment().sample(images, keys)
+    levels = _treatment(PixMixConfig(rounding="uint8")).sample(images, keys)
+    assert (floats.dtype, levels.dtype) == (np.float32, np.uint8)
+    assert levels.nbytes * 4 == floats.nbytes
+    moved = levels / np.float64(255) - floats
+    assert np.abs(moved).max() <= 0.5 / 255 + 1e-7
+    # As if the rest of each value were even in half a level to both sides, and zero where an image was left as it is.
+    is_mixed = np.abs(floats * np.float64(255) - np.rint(floats * np.float64(255))).max(axis=(1, 2, 3)) > 1e-3
+    assert moved[~is_mixed] == pytest.approx(0, abs=1e-7)
+    assert abs(moved[is_mixed].mean()) < 1e-5
+    inside = (floats > 0) & (floats < 1) & is_mixed[:, None, None, None]
+    assert moved[inside].std() == pytest.approx(1 / 255 / np.sqrt(12), rel=0.03)
+
+
+def test_an_image_without_rounds_is_the_same_bytes_after_rounding() -> None:
+    images = smooth_images(8, 32, 3, seed=15)
+    treatment = _treatment(PixMixConfig(max_rounds=0, augment_start=False, rounding="uint8"))
+    assert np.array_equal(treatment.sample(images, SampleKeys(0, 0, np.arange(8))), images)
+
+
+def test_halves_round_up_and_every_byte_comes_back() -> None:
+    levels = np.arange(256, dtype=np.float32)
+    assert rounded(levels / np.float32(255)).tolist() == list(range(256))
+    assert rounded((np.array([0.0, 0.49, 0.5, 1.5, 253.51], dtype=np.float32)) / np.float32(255)).tolist() == [
+        0,
+        0,
+        1,
+        2,
+        254,
+    ]
+
+
 def test_another_epoch_or_seed_mixes_differently() -> None:
     images, treatment = smooth_images(8, 32, 3, seed=11), _treatment()
     first = treatment.sample(images, SampleKeys(1, 0, np.arange(8)))
@@ -304,6 +338,7 @@ def test_images_larger_than_the_mixing_set_are_refused() -> None:
         ("max_rounds", -1, "max_rounds must be between 0 and 16, but got -1"),
         ("beta", 0.0, "beta must be above 0, but got 0.0"),
         ("severity", 11.0, "severity must be between 0.1 and 10, but got 11.0"),
+        ("rounding", "half", "rounding must be none or uint8, but got 'half'"),
         ("operations", "some", r"operations must be 'all' \(13\) or 'basic' \(9\), but got 'some'"),
     ],
 )

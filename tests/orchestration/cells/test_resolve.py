@@ -92,6 +92,7 @@ def test_the_order_of_keys_leaves_the_key_alone() -> None:
         {"model": "wrn-16-1"},
         {"params": {"beta": 4}},
         {"params": {"max_rounds": 3}},
+        {"params": {"rounding": "uint8"}},
         {"train": {"epochs": 5}},
         {"train": {"lr": 0.05}},
         {"train": {"batch_shards": 1}},
@@ -114,6 +115,8 @@ def test_fields_that_came_later_leave_the_keys_of_their_defaults_alone() -> None
 
     assert recipe["precision"] == "fp32"
     assert "deterministic" not in recipe
+    assert "rounding" not in resolved(POINT).identity["config"]["method_params"]
+    assert key({**POINT, "params": {"rounding": "none"}}) == key(POINT)
     assert resolved({**POINT, "train": {"precision": "fp32"}}).identity["config"]["recipe"]["precision"] == "ieee-fp32"
 
 
