@@ -53,6 +53,13 @@ REFUSED_SETS: Final = "refused_sets"
 """Note: set -> why it is undefined, so that means are those of the other sets."""
 
 
+PRECISION_NOTE: Final = "evaluated_in"
+"""Note: the precision in which the network was evaluated, where it is not fp32."""
+
+AT_ONCE: Final = "images_at_once"
+"""Note: "forward", "attack" -> most images of a batch that were computed at once, where memory did not suffice for all."""
+
+
 def small_sets_note(sizes: Mapping[str, int]) -> dict[str, dict[str, int]]:
     """Return the note that names the sets of fewer than `SMALL_SET` images with their sizes, or nothing where there is none.
 
@@ -78,6 +85,15 @@ def is_small(outcome: BenchmarkOutcome, metric: str, detail: str | None = None) 
         bool(small) if detail is None else detail_parts(detail)[0] in {*small} or (detail == "mean" and bool(small))
     )
     return counts or (value is not None and 0 < value.n < SMALL_SET)
+
+
+def computing_remarks(notes: Mapping[str, Any]) -> list[str]:
+    """Return what a reader must know of how the network was run: its precision, and batches that did not fit into memory."""
+    remarks = [f"evaluated in {notes[PRECISION_NOTE]}"] if PRECISION_NOTE in notes else []
+    for what, limit in notes.get(AT_ONCE, {}).items():
+        named = {"forward": "forward passes", "attack": "attacks"}.get(what, what)
+        remarks.append(f"memory did not suffice for whole batches: {named} of at most {limit} images at once")
+    return remarks
 
 
 def size_remarks(notes: Mapping[str, Any]) -> list[str]:

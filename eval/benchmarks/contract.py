@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from augment.files.published import Identified
 from augment.lookup.parameters import build_config
 from eval.errors import EvalError
+from eval.inference.precision import DEFAULT_PRECISION, EvaluationPrecision
 from eval.inference.subject import Subject
 from eval.metrics.contract import SafetyAxis
 from eval.report import OWN_FILES, BenchmarkOutcome
@@ -190,6 +191,7 @@ class BenchmarkRequest:
         code: What identified the source of a plug-in while planning, or "" for what is built in.
         files: Collection of files that it reads -> what identified it while planning (`augment.files.published.as_planned`).
         own_files: Files under a published name, its own or the dataset's, that are not shown to be the published ones -> why.
+        precision: In which arithmetic the network is evaluated.
     """
 
     name: str
@@ -198,6 +200,7 @@ class BenchmarkRequest:
     code: str = ""
     files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     own_files: Mapping[str, str] = field(default_factory=dict)
+    precision: EvaluationPrecision = DEFAULT_PRECISION
 
     @property
     def shown_name(self) -> str:

@@ -96,6 +96,15 @@ class _Local:
     loss_by_step: NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True)
+class _Attacked:
+    """What attacks on some images at once came to; the losses are of each restart."""
+
+    survived: NDArray[np.bool_]
+    largest_change: float
+    losses: list[NDArray[np.float64]]
+
+
 def run(config: PgdConfig, subject: Subject) -> BenchmarkOutcome:
     """Evaluate a subject under strict PGD.
 
@@ -168,22 +177,36 @@ def masking(loss_by_step: NDArray[np.float64]) -> str:
 
 def _attack_own(subject: Subject, attack: AttackOnce, indices: NDArray[np.int64], restarts: int, steps: int) -> _Local:
     batches = own_batches(subject, len(indices))
-    survived, loss_by_step, largest = [], np.zeros(steps + 1), 0.0
+    survived, loss_by_step, largest = [np.zeros(0, dtype=bool)], np.zeros(steps + 1), 0.0
     for number, (start, stop) in enumerate(batches):
         own = indices[start:stop]
-        images = to_pixels(subject.images[own], subject)
-        labels = torch.from_numpy(subject.labels[own]).to(subject.device)
-        alive = torch.ones(len(own), dtype=torch.bool, device=subject.device)
-        for restart in range(restarts):
-            result = attack(images, labels, own, restart)
-            check_logits(result.logits, subject)
-            alive &= result.logits.argmax(dim=1) == labels
-            loss_by_step += result.loss_by_step
-            largest = max(largest, float((result.images - images).abs().max()))
-        survived.append(alive.cpu().numpy())
+
+        def attacked(part: slice, own: NDArray[np.int64] = own) -> _Attacked:
+            return _attack_images(subject, attack, own[part], restarts)
+
+        # Gradients flow to each image alone: nothing that belongs together is taken apart.
+        for found in subject.evaluation.attack_parts.compute(len(own), attacked):
+            survived.append(found.survived)
+            largest = max(largest, found.largest_change)
+            for losses in found.losses:
+                loss_by_step += losses
         subject.evaluation.on_images(number + 1, len(batches))
-    none = np.zeros(0, dtype=bool)
-    return _Local(np.concatenate([none, *survived]), largest, loss_by_step)
+    return _Local(np.concatenate(survived), largest, loss_by_step)
+
+
+def _attack_images(subject: Subject, attack: AttackOnce, indices: NDArray[np.int64], restarts: int) -> _Attacked:
+    """Attack some test images at once, restarts included."""
+    images = to_pixels(subject.images[indices], subject)
+    labels = torch.from_numpy(subject.labels[indices]).to(subject.device)
+    alive = torch.ones(len(indices), dtype=torch.bool, device=subject.device)
+    losses, largest = [], 0.0
+    for restart in range(restarts):
+        result = attack(images, labels, indices, restart)
+        check_logits(result.logits, subject)
+        alive &= result.logits.argmax(dim=1) == labels
+        losses.append(result.loss_by_step)
+        largest = max(largest, float((result.images - images).abs().max()))
+    return _Attacked(alive.cpu().numpy(), largest, losses)
 
 
 def _passes(config: PgdConfig | ReferencePgdConfig, data: EvaluationData) -> Passes:

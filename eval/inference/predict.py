@@ -107,9 +107,10 @@ def clean_predictions(subject: Subject, indices: NDArray[np.int64]) -> Predictio
     """
     known = subject.evaluation.clean
     # By their number alone: `chosen_indices` makes one choice for each number.
-    if len(indices) not in known:
-        known[len(indices)] = predict(subject, of_array(subject.images[indices], subject.labels[indices]))
-    return known[len(indices)]
+    key = (len(indices), subject.precision)
+    if key not in known:
+        known[key] = predict(subject, of_array(subject.images[indices], subject.labels[indices]))
+    return known[key]
 
 
 def predict_logits(subject: Subject, image_set: ImageSet) -> NDArray[np.float32]:
@@ -120,8 +121,7 @@ def predict_logits(subject: Subject, image_set: ImageSet) -> NDArray[np.float32]
     local = np.empty((sum(stop - start for start, stop in batches), subject.num_classes), dtype=np.float32)
     with torch.inference_mode():
         for start, stop in batches:
-            logits = subject.model(to_pixels(image_set.load(start, stop), subject))
-            check_logits(logits, subject)
+            logits = _logits(image_set.load(start, stop), subject)
             local[start - first : stop - first] = logits.float().cpu().numpy()
     subject.evaluation.forward_passes += len(image_set)
     return np.concatenate(subject.workers.gather(local))
@@ -142,7 +142,7 @@ def remember_logits(subject: Subject, indices: NDArray[np.int64]) -> NDArray[np.
         part = slice(batch.start, batch.stop)
         own, true = (torch.from_numpy(np.ascontiguousarray(each[part])) for each in (logits, labels))
         columns.append(compact(own.to(subject.device), true.to(subject.device)))
-    subject.evaluation.clean[len(indices)] = from_compact(columns.filled, subject.num_classes)
+    subject.evaluation.clean[len(indices), subject.precision] = from_compact(columns.filled, subject.num_classes)
     return logits
 
 
@@ -158,6 +158,21 @@ def to_pixels(images: NDArray[np.uint8] | NDArray[np.float32], subject: Subject)
     tensor = torch.from_numpy(array).to(subject.device, non_blocking=True)
     tensor = tensor.permute(0, 3, 1, 2)
     return tensor.float().div_(255.0) if tensor.dtype == torch.uint8 else tensor
+
+
+def _logits(images: NDArray[np.uint8] | NDArray[np.float32], subject: Subject) -> torch.Tensor:
+    """Return the logits of a batch, (N, K), on the device; computed in parts where it does not fit into memory.
+
+    Raises:
+        EvalError: If they are of another number of classes than the dataset's.
+        torch.OutOfMemoryError: If not even one image fits.
+    """
+    parts = subject.evaluation.forward_parts.compute(
+        len(images), lambda part: subject.model(to_pixels(images[part], subject))
+    )
+    for logits in parts:
+        check_logits(logits, subject)
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def check_logits(logits: torch.Tensor, subject: Subject) -> None:
@@ -201,11 +216,8 @@ def _predict_batches(subject: Subject, sets: Sequence[ImageSet], batches: list[_
     with torch.inference_mode():
         for batch in batches:
             image_set = sets[batch.which]
-            images = to_pixels(image_set.load(batch.start, batch.stop), subject)
             labels = torch.from_numpy(image_set.labels[batch.start : batch.stop]).to(subject.device)
-            logits = subject.model(images)
-            # Before classes are taken out: the network must have all of the dataset's.
-            check_logits(logits, subject)
+            logits = _logits(image_set.load(batch.start, batch.stop), subject)
             if image_set.classes is not None:
                 logits = logits[:, torch.from_numpy(image_set.classes).to(subject.device)]
             results[batch.which].append(compact(logits, labels))

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from augment.files.published import Identified
 from augment.heavy import torch
+from eval.inference.memory import Parts
+from eval.inference.precision import DEFAULT_PRECISION, EvaluationPrecision
 from eval.predictions import Predictions
 
 T = TypeVar("T")
@@ -50,13 +52,18 @@ class Evaluation:
     """State of one evaluation; the suite makes a new one each time, so that nothing outlives the checkpoint it belongs to.
 
     Attributes:
-        clean: Predictions on the test images, by how many of them are used, once a benchmark has needed them.
+        clean: Predictions on the test images, by how many of them are used and in which precision, once a benchmark has needed
+            them.
         forward_passes: Images put through the network so far, over all workers.
+        forward_parts: How many images of a batch fit into a forward pass on this worker.
+        attack_parts: The same with the gradients of an attack.
         on_images: Called with the images of the running benchmark that this worker has seen and those it will see.
     """
 
-    clean: dict[int, Predictions] = field(default_factory=dict)
+    clean: dict[tuple[int, EvaluationPrecision], Predictions] = field(default_factory=dict)
     forward_passes: int = 0
+    forward_parts: Parts = field(default_factory=Parts)
+    attack_parts: Parts = field(default_factory=Parts)
     on_images: Callable[[int, int], None] = field(default=_no_progress)
 
 
@@ -73,7 +80,8 @@ class Subject:
         labels: True classes, (N,) int64.
         num_classes: Number of classes K.
         seed: Seed of everything generated for the evaluation (a constant of the benchmark, not of the cell).
-        batch_size: Images per forward pass.
+        batch_size: Images of a batch, whose borders decide which images meet; less fit into a forward pass where memory runs out.
+        precision: In which arithmetic `model` is run; the suite prepares the model for it.
         workers: The workers that share the evaluation; every rank calls the same benchmarks in the same order.
         data_root: Folder of datasets and published benchmarks (torchvision's layouts).
         cache_dir: Folder for generated, content-addressed arrays.
@@ -97,6 +105,7 @@ class Subject:
     workers: Workers = field(default_factory=Alone)
     seed: int = 0
     batch_size: int = 250
+    precision: EvaluationPrecision = DEFAULT_PRECISION
     identify: Callable[[str], Identified] | None = None
     keep_generated: bool = True
     evaluation: Evaluation = field(default_factory=Evaluation, compare=False, repr=False)

@@ -11,6 +11,7 @@ from augment.lookup.kinds import versioned
 from eval.benchmarks.contract import BenchmarkRequest
 from eval.benchmarks.registry import benchmark_for, check_images, full_params
 from eval.benchmarks.suite.files import files_identity, needed_datasets
+from eval.inference.precision import DEFAULT_PRECISION, EvaluationPrecision
 from orchestration.cells.identity import KEY_FORMAT
 from orchestration.cells.keys import digest
 from orchestration.cells.point_settings import Resolver, attempt
@@ -19,7 +20,15 @@ from trainers.datasets.streams import FOLDER
 from trainers.datasets.user_folder import key_name
 
 
-def benchmark_request(resolver: Resolver, name: str, given: Mapping[str, Any], dataset: Any) -> BenchmarkRequest:
+def benchmark_request(
+    resolver: Resolver,
+    name: str,
+    given: Mapping[str, Any],
+    dataset: Any,
+    *,
+    precision: EvaluationPrecision = DEFAULT_PRECISION,
+    trained_in: str = "",
+) -> BenchmarkRequest:
     """Return the request of a benchmark on the networks of a dataset.
 
     Files that are absent or the published ones are in the key with what is published of them; others with their content.
@@ -27,6 +36,8 @@ def benchmark_request(resolver: Resolver, name: str, given: Mapping[str, Any], d
     Args:
         resolver: What points may name, and what is remembered of datasets.
         given: Parameters that differ from the defaults.
+        precision: In which arithmetic the networks are evaluated.
+        trained_in: Precision of their recipe.
     """
     catalogue = resolver.catalogue
     benchmark, params = benchmark_for(name), full_params(name, given)
@@ -39,6 +50,8 @@ def benchmark_request(resolver: Resolver, name: str, given: Mapping[str, Any], d
         "semantics": versioned(benchmark),
         "dataset": {"name": key_name(dataset.name), "identity": own.key},
     }
+    if precision != _unnamed_precision(trained_in):
+        identity["precision"] = precision
     files = files_identity(name, params, dataset.name, catalogue.data_root)
     others = {each: _content(resolver, each) for each in needed_datasets(name, params) if each != dataset.name}
     strange = {each: found.key for each, found in others.items() if found.is_own}
@@ -52,7 +65,17 @@ def benchmark_request(resolver: Resolver, name: str, given: Mapping[str, Any], d
         code=benchmark.code["source"] if benchmark.code is not None else "",
         files={each: as_planned(found) for each, found in read.items()},
         own_files={each: found.reason for each, found in read.items() if found.is_own},
+        precision=precision,
     )
+
+
+def _unnamed_precision(trained_in: str) -> str:
+    """Return the precision that a key without one stands for.
+
+    Before there was a choice, networks that were trained in bf16 were evaluated in it, and all others in fp32; what is recorded
+    under those keys stays what it says.
+    """
+    return "bf16" if trained_in == "bf16" else DEFAULT_PRECISION
 
 
 def tested_on_its_training(name: str, stream: Identified, benchmarks: Sequence[BenchmarkRequest]) -> str | None:

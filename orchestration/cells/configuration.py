@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from augment.files.named import with_contents
@@ -118,14 +119,19 @@ class Configuration(PointSettings):
         """Return the outlier stream of the methods that need one."""
         return self.word("outliers") if any(part.needs_outliers for part in parts) else None
 
-    def benchmarks(self, dataset: DatasetSpec) -> tuple[BenchmarkRequest, ...]:
-        """Return the requests of the sweep's benchmarks; unknown ones are noted elsewhere, once a sweep."""
+    def benchmarks(self, dataset: DatasetSpec, *, trained_in: str = "") -> tuple[BenchmarkRequest, ...]:
+        """Return the requests of the sweep's benchmarks; unknown ones are noted elsewhere, once a sweep.
+
+        Args:
+            trained_in: Precision of the recipe.
+        """
         requests = []
+        make = partial(benchmark_request, precision=self.sweep.precision, trained_in=trained_in)
         for name, params in self.sweep.benchmarks.items():
             if attempt(benchmark_for, name)[0] is not None:
-                key = (dataset.name, canonical_json(params))
+                key = (dataset.name, self.sweep.precision, trained_in, canonical_json(params))
                 path, arguments = f"benchmarks.{name}", (self.resolver, name, params, dataset)
-                requests.append(self.remembered(path, key, benchmark_request, *arguments))
+                requests.append(self.remembered(path, key, make, *arguments))
         return tuple(request for request in requests if request is not None)
 
     def files(self, config: JobConfig, dataset: DatasetSpec) -> Mapping[str, Identified] | None:

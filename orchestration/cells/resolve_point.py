@@ -101,7 +101,7 @@ class CellResolver(Configuration):
         mixing_set, mixing_identity = self.mixing_set(parts, dataset, visualised)
         params = self.method_params(parts, words["dataset"])
         outliers = self.outliers(parts)
-        benchmarks = self.benchmarks(dataset)
+        benchmarks = self.benchmarks(dataset, trained_in="" if recipe is None else recipe.precision)
         if self.failed or recipe is None or params is None or model_params is None:
             return None
         config = JobConfig(

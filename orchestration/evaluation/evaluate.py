@@ -13,6 +13,7 @@ from eval.benchmarks.registry import benchmark_for, check_images, full_params
 from eval.benchmarks.suite.choose import axes_of, choose_suite
 from eval.benchmarks.suite.passes import suite_passes
 from eval.errors import EvalError
+from eval.inference.precision import DEFAULT_PRECISION, EvaluationPrecision
 from eval.metrics.contract import SafetyAxis
 from eval.report import MetricReport
 from orchestration.cells.keys import digest
@@ -135,13 +136,18 @@ def load_network_dataset(path: Path) -> str | None:
 
 
 def make_requests(
-    benchmarks: Mapping[str, Mapping[str, object]], assumed: Normalisation | None = None, *, dataset: str | None = None
+    benchmarks: Mapping[str, Mapping[str, object]],
+    assumed: Normalisation | None = None,
+    *,
+    dataset: str | None = None,
+    precision: EvaluationPrecision = DEFAULT_PRECISION,
 ) -> tuple[BenchmarkRequest, ...]:
     """Return requests with full parameters and a key each; what is assumed of foreign weights is part of the key.
 
     Args:
         benchmarks: Name -> parameters that differ from the defaults.
         dataset: Dataset whose images the parameters must fit, where it is known.
+        precision: In which arithmetic the network is evaluated.
 
     Raises:
         InputError: With every benchmark or parameter that is unknown or does not fit.
@@ -158,7 +164,8 @@ def make_requests(
         else:
             identity: dict[str, object] = {"name": name, "params": params}
             identity |= {"normalisation": [assumed.mean, assumed.std]} if assumed is not None else {}
-            made.append(BenchmarkRequest(name=name, params=params, key=digest(identity)))
+            identity |= {"precision": precision} if precision != DEFAULT_PRECISION else {}
+            made.append(BenchmarkRequest(name=name, params=params, key=digest(identity), precision=precision))
     if mistakes:
         raise InputError("benchmarks", mistakes)
     return tuple(made)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from eval.inference.precision import DEFAULT_PRECISION
 from eval.tables.column import Column
 from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.resolved import ResolvedSweep
@@ -23,6 +24,7 @@ def table_notes(
         *_sweep_notes(resolved.sweep),
         *normalisation_notes(columns, cells, results),
         *computed_notes(columns),
+        *_precision_notes(cells),
         *_own_files_notes(cells),
         *imported_notes(_imported_rows(cells, results)),
         *_assumption_notes(resolved, results),
@@ -73,6 +75,13 @@ def computed_notes(columns: Sequence[Column]) -> tuple[str, ...]:
         for label, spec in specs.items()
         if (code := spec.code) is not None
     )
+
+
+def _precision_notes(cells: Iterable[ResolvedCell]) -> tuple[str, ...]:
+    """Return the line that says in which precision the networks were evaluated, where it is not the default."""
+    found = dict.fromkeys(request.precision for cell in cells for request in cell.benchmarks)
+    named = [precision for precision in found if precision != DEFAULT_PRECISION]
+    return tuple(f"Networks are evaluated in {each} instead of {DEFAULT_PRECISION}." for each in named)
 
 
 def _own_files_notes(cells: Iterable[ResolvedCell]) -> tuple[str, ...]:

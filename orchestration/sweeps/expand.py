@@ -81,6 +81,7 @@ class _Expansion(AxesListing):
             table=self.table,
             details=self.edition.details or self.table.details,
             left_out=self.left_out,
+            precision=self.overrides.precision or self.file.evaluation.precision,
             overruled=overruled_notes(shown, self._forced),
             workers=self.overrides.workers or self.edition.workers or self.file.workers,
             overrides=self.overrides.texts,

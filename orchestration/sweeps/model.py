@@ -10,14 +10,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
+from eval.inference.precision import DEFAULT_PRECISION, EvaluationPrecision
 from eval.tables.column import Column
 from orchestration.sweeps.schema import TableSpec
 from orchestration.sweeps.yaml_reader import Document, Path
 
 Size = Literal["full", "smoke", "small"]
 SIZES: tuple[Size, ...] = ("full", "smoke", "small")
+PRECISION_PATH: Final = "evaluation.precision"
+"""How `--set` names the precision of evaluation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ class Sweep:
         stand_ins: Column of this size -> the column of the full size that it stands in for.
         table: Layout; None for a union.
         left_out: Row or column -> why it is left out.
+        precision: In which arithmetic the networks of all rows are evaluated; in a union, its parts say.
         overruled: What this size changes of rows themselves, a line each for below the table.
         parts: The sweeps that this one is the union of; it has no points, rows or layout of its own then.
         broken: Dotted paths of the file that were left out as mistaken; such a sweep is only looked at for further mistakes.
@@ -92,6 +96,7 @@ class Sweep:
     table: TableSpec | None
     left_out: Mapping[str, str]
     workers: int
+    precision: EvaluationPrecision = DEFAULT_PRECISION
     overruled: tuple[str, ...] = ()
     details: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
@@ -145,10 +150,15 @@ def union_of(name: str, title: str, description: str, parts: Sequence[Sweep], *,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overrides:
-    """What options change: `--set path=value`, `--seeds`, `--workers`."""
+    """What options change: `--set path=value`, `--seeds`, `--workers`.
+
+    Attributes:
+        precision: Of `--set evaluation.precision`, or None.
+    """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     benchmarks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    precision: EvaluationPrecision | None = None
     seeds: tuple[int, ...] | None = None
     workers: int | None = None
 
@@ -161,6 +171,7 @@ class Overrides:
             for name, params in sorted(self.benchmarks.items())
             for key, value in sorted(params.items())
         ]
+        texts += [f"{PRECISION_PATH}={self.precision}"] if self.precision is not None else []
         return (*texts, *([f"seeds={','.join(map(str, self.seeds))}"] if self.seeds is not None else []))
 
 

@@ -6,8 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from eval.inference.precision import EvaluationPrecision, check_precision
 from orchestration.errors import InputError, Mistake
-from orchestration.sweeps.model import Overrides
+from orchestration.sweeps.model import PRECISION_PATH, Overrides
 from orchestration.sweeps.schema import point_field_of
 from orchestration.sweeps.yaml_reader import read_scalar
 
@@ -28,6 +29,7 @@ def parse_overrides(
     """
     settings: dict[str, Any] = {}
     benchmarks: dict[str, dict[str, Any]] = {}
+    precision: EvaluationPrecision | None = None
     mistakes: list[Mistake] = []
     given: dict[str, str] = {}
     for text in assignments:
@@ -39,6 +41,8 @@ def parse_overrides(
             if path.startswith("benchmarks."):
                 name, key = _benchmark_path(path)
                 benchmarks.setdefault(name, {})[key] = value
+            elif path.partition(".")[0] == "evaluation":
+                precision = _evaluation_precision(path, value)
             else:
                 point_field_of(path)
                 settings[path] = value
@@ -53,7 +57,7 @@ def parse_overrides(
         mistakes.append(Mistake(where=f"--workers {workers}", text=f"workers must be at least 1, but got {workers}"))
     if mistakes:
         raise InputError("options", mistakes)
-    return Overrides(settings=settings, benchmarks=benchmarks, seeds=chosen, workers=workers)
+    return Overrides(settings=settings, benchmarks=benchmarks, precision=precision, seeds=chosen, workers=workers)
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
@@ -82,6 +86,14 @@ def _split(text: str) -> tuple[str, Any]:
         raise ValueError(
             f"the value must be a number, a word, true, false, null or a [list], but got {value!r}"
         ) from error
+
+
+def _evaluation_precision(path: str, value: Any) -> EvaluationPrecision:
+    if path != PRECISION_PATH:
+        raise ValueError(f"of the evaluation only `{PRECISION_PATH}` can be set, but got '{path}'")
+    check_precision(value)
+    found: EvaluationPrecision = value
+    return found
 
 
 def _benchmark_path(path: str) -> tuple[str, str]:

@@ -88,7 +88,7 @@ def _parts_mistakes(value: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
                     f"a sweep needs `{name}`, or `include` (the built-in sweeps that it is the union of); add it",
                 )
         return
-    for name in (*own, *(name for name in ("sizes", "benchmarks") if value.get(name))):
+    for name in (*own, *(name for name in ("sizes", "benchmarks", "evaluation") if value.get(name))):
         text = "a union of sweeps has only `name`, `title`, `description` and `include`; the rest is in its parts"
         yield (name,), f"{text}: leave `{name}` out"
 

@@ -108,6 +108,14 @@ class TableSpec(StrictModel):
     published: Name | None = Field(default=None, description="Key of the published table to compare with")
 
 
+class EvaluationSpec(StrictModel):
+    """How the networks of all rows are evaluated: alike, so that no column mixes numbers of two precisions."""
+
+    precision: Literal["fp32", "tf32", "bf16"] = Field(
+        default="fp32", description="Arithmetic of the networks in benchmarks, whatever they were trained in"
+    )
+
+
 class SizeSpec(StrictModel):
     """A smaller edition of a sweep that runs the same code: what is set on every cell, stand-ins, and what is left out."""
 
@@ -137,6 +145,7 @@ class SweepFile(StrictModel):
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
     workers: Annotated[int, Field(ge=1)] = 1
     benchmarks: dict[str, Scalars] = Field(default_factory=dict, description="Benchmark -> parameters")
+    evaluation: EvaluationSpec = Field(default_factory=EvaluationSpec, description="How networks are evaluated")
     table: TableSpec | None = None
     sizes: dict[SizeName, SizeSpec] = Field(default_factory=dict)
     left_out: dict[Name, Name] = Field(default_factory=dict, description="Row or column -> why it cannot run yet")
@@ -252,6 +261,8 @@ def _keys_at(path: Path) -> list[str]:
             model = Axes
         case ("table",):
             model = TableSpec
+        case ("evaluation",):
+            model = EvaluationSpec
         case ("table", "matrix"):
             model = MatrixAxes
         case ("sizes", _):

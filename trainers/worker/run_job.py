@@ -23,6 +23,7 @@ from eval.benchmarks.contract import BenchmarkRequest
 from eval.benchmarks.suite.evaluate import evaluate
 from eval.inference.subject import Subject
 from eval.report import MetricReport
+from trainers.config import JobConfig
 from trainers.datasets.content import named_content
 from trainers.datasets.load import shared_split
 from trainers.errors import CheckpointError
@@ -34,6 +35,7 @@ from trainers.training.group import ProcessGroup
 from trainers.training.inputs import JobInputs, checked_dataset, job_inputs
 from trainers.training.loader import Loader
 from trainers.training.loop import LoopHooks, Training
+from trainers.training.memory import memory_explained
 from trainers.training.networks import build_classifier, network_facts, training_facts
 from trainers.training.order import Order, check_workers, training_samples
 from trainers.training.progress import Progress
@@ -113,7 +115,7 @@ def _trained(request: JobRequest, group: ProcessGroup, sink: JobSink, budget: Th
         training.load_state_dict(newest.state)
     resumed_from = None if newest is None else training.progress.step
     notice = threading.Event()
-    with loader, noticing(notice), checkpoints.sending():
+    with memory_explained(request.config.recipe), loader, noticing(notice), checkpoints.sending():
         hooks = _hooks(request, checkpoints, sink, notice)
         training.run(loader, replace(hooks, validate=validation(inputs.images, request.config.recipe, group)))
 
@@ -240,7 +242,7 @@ def _evaluate(
     dataset = checked_dataset(request)
     data_root, cache_dir = request.paths.data_root, request.paths.cache_dir
     test = shared_split(dataset.name, "test", data_root, cache_dir)
-    model = build_classifier(request.config, dataset).to(group.device)
+    model = build_classifier(_evaluated_in_float32(request.config), dataset).to(group.device)
     restore(model, stored.state["model"])
     model.eval()
     subject = Subject(
@@ -267,6 +269,11 @@ def _evaluate(
             sink.progress(request.train_key, benchmark, done, total)
 
     return evaluate(subject, request.benchmarks, on_report=on_report, on_progress=on_progress)
+
+
+def _evaluated_in_float32(config: JobConfig) -> JobConfig:
+    """Return a job whose network computes in float32: each benchmark's own precision decides, not that of the training."""
+    return replace(config, recipe=replace(config.recipe, precision="fp32"))
 
 
 def environment_of(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -17,8 +18,10 @@ from eval.benchmarks.registry import benchmark_for
 from eval.benchmarks.suite.files import files_identity, needed_datasets
 from eval.errors import EvalError
 from eval.inference.agreement import InStep
+from eval.inference.memory import Parts
+from eval.inference.precision import DEFAULT_PRECISION, check_precision, float32_products, in_precision
 from eval.inference.subject import Evaluation, Subject
-from eval.report import BenchmarkOutcome, MetricReport
+from eval.report import AT_ONCE, PRECISION_NOTE, BenchmarkOutcome, MetricReport
 
 OnReport = Callable[[MetricReport], None]
 OnProgress = Callable[[str, int, int], None]
@@ -109,7 +112,15 @@ def _run(subject: Subject, request: BenchmarkRequest) -> BenchmarkOutcome:
     wrong = [text for name, each in files.items() if (text := check_planned(name, request.files.get(name, {}), each))]
     if wrong:
         raise EvalError(f"benchmark {request.name!r}: {'; '.join(wrong)}")
-    outcome = benchmark.run(config, subject)
+    check_precision(request.precision)
+    subject = dataclasses.replace(
+        subject, model=in_precision(subject.model, request.precision, subject.device), precision=request.precision
+    )
+    for parts in _parts_of(subject).values():
+        parts.has_cut = False
+    with float32_products(request.precision):
+        outcome = benchmark.run(config, subject)
+    outcome = dataclasses.replace(outcome, notes={**outcome.notes, **_how_computed(subject)})
     read = {
         name: {"are": each.state, "content": each.content, "reason": each.reason}
         for name, each in files.items()
@@ -130,6 +141,20 @@ def _run(subject: Subject, request: BenchmarkRequest) -> BenchmarkOutcome:
             "why in the note `missing`"
         )
     return outcome
+
+
+def _how_computed(subject: Subject) -> dict[str, Any]:
+    """Return the notes on how the network was run, as far as it was not as usual; the same on every worker."""
+    notes: dict[str, Any] = {} if subject.precision == DEFAULT_PRECISION else {PRECISION_NOTE: subject.precision}
+    own = {name: parts.limit for name, parts in _parts_of(subject).items() if parts.has_cut}
+    least: dict[str, int] = {}
+    for found in subject.workers.gather(own):
+        least |= {name: min(limit, least.get(name, limit)) for name, limit in found.items() if limit is not None}
+    return notes | ({AT_ONCE: least} if least else {})
+
+
+def _parts_of(subject: Subject) -> dict[str, Parts]:
+    return {"forward": subject.evaluation.forward_parts, "attack": subject.evaluation.attack_parts}
 
 
 def _files_of(subject: Subject, request: BenchmarkRequest) -> dict[str, Identified]:

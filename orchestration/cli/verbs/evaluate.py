@@ -13,7 +13,8 @@ import typer
 
 from augment.lookup.parameters import nearest
 from eval.benchmarks.registry import benchmark_for
-from eval.report import LEFT_OUT, REFUSED_SETS, MetricReport, size_remarks
+from eval.inference.precision import DEFAULT_PRECISION, PRECISIONS, EvaluationPrecision
+from eval.report import LEFT_OUT, REFUSED_SETS, MetricReport, computing_remarks, size_remarks
 from eval.tables.column import Column
 from eval.tables.formats.cells import UNDEFINED
 from eval.tables.grid import MARKS
@@ -25,6 +26,7 @@ from orchestration.errors import InputError, Mistake
 from orchestration.evaluation.kept import kept_document
 from orchestration.planning.missing_data import refuse_where_none_can_run
 from orchestration.store.contract import CellResult
+from orchestration.sweeps.model import PRECISION_PATH
 from orchestration.sweeps.overrides import parse_overrides
 from trainers.datasets.registry import dataset_for
 from trainers.models.weights.assumption import assumption_lines
@@ -76,6 +78,10 @@ def evaluate(
     assignments: Annotated[
         list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="benchmarks.pgd.steps=5. Repeatable.")
     ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option("--precision", help=f"Arithmetic of the network: {', '.join(PRECISIONS)}. Default: fp32."),
+    ] = None,
     keep: Annotated[
         bool, typer.Option("--keep/--on-the-fly", help="Cache generated images, or generate them on the fly.")
     ] = True,
@@ -84,8 +90,9 @@ def evaluate(
 ) -> int:
     """Run the safety suite on any checkpoint, also on third-party weights. Records nothing."""
     settings = places.settings
+    evaluated_in = _precision(precision, assignments or [])
     if from_predictions:
-        document = _kept_document(sources, places, assignments or [])
+        document = _kept_document(sources, places, assignments or [], evaluated_in)
         emit(document, lambda: evaluation_text(document), as_json=as_json)
         return EXIT_CELLS_FAILED if document["missing"] else EXIT_DONE
     # The modules that evaluate a network import torch, which the help and kept predictions do without.
@@ -97,7 +104,9 @@ def evaluate(
     network = _opened(checkpoint, model, dataset, benchmarks, reading)
     chosen, notes = _chosen(suite, benchmarks, axes, network.dataset, settings)
     given = _with_options(chosen, assignments or [], max_images)
-    requests = make_requests(given, network.assumed, dataset=network.dataset)
+    requests = make_requests(
+        given, network.assumed, dataset=network.dataset, precision=evaluated_in or DEFAULT_PRECISION
+    )
     if benchmarks is not None:
         refuse_where_none_can_run(requests, network.dataset, settings.data_root)
     assumed = tried(network, settings)
@@ -125,7 +134,9 @@ def _only(sources: list[str]) -> str:
     return sources[0]
 
 
-def _kept_document(sources: list[str], places: options.PlaceOptions, assignments: list[str]) -> dict[str, Any]:
+def _kept_document(
+    sources: list[str], places: options.PlaceOptions, assignments: list[str], precision: EvaluationPrecision | None
+) -> dict[str, Any]:
     """Return what kept predictions come to; the storage is opened for ids of cells only."""
 
     def result_of(cell: str) -> CellResult | None:
@@ -133,6 +144,9 @@ def _kept_document(sources: list[str], places: options.PlaceOptions, assignments
         return store.result(find_cell(cell, store))
 
     parsed = parse_overrides(assignments)
+    if precision is not None:
+        text = "no network is run here, so the precision of the kept predictions stays; leave the option out"
+        raise InputError("options", [Mistake(where="--precision", text=text)])
     if parsed.settings:
         text = "nothing is trained here: only benchmarks.<name>.<parameter> can be set"
         raise InputError("options", [Mistake(where=f"--set {path}", text=text) for path in parsed.settings])
@@ -211,6 +225,17 @@ def _with_options(
     return {name: {**params, **limit, **given.get(name, {})} for name, params in chosen.items()}
 
 
+def _precision(option: str | None, assignments: list[str]) -> EvaluationPrecision | None:
+    """Return the precision that `--precision` or `--set evaluation.precision` names, or None."""
+    named = parse_overrides(assignments).precision
+    if option is None:
+        return named
+    if named is not None:
+        text = f"the precision is given twice, also by --set {PRECISION_PATH}={named}; leave one out"
+        raise InputError("options", [Mistake(where="--precision", text=text)])
+    return parse_overrides([f"{PRECISION_PATH}={option}"]).precision
+
+
 def _left_out(dataset: str) -> tuple[str, ...]:
     """Return a note on each kind of file in a user's folder that is not read."""
     return tuple(f"left out: {line}" for line in dataset_for(dataset).left_out)
@@ -249,7 +274,7 @@ def _remarks(notes: Mapping[str, Any]) -> list[str]:
     remarks = ["generated images, not published files"] if notes.get("generated") else []
     if "limited" in notes:
         remarks.append(f"limited to {notes['limited']['used']} of {notes['limited']['of']} images")
-    remarks += size_remarks(notes)
+    remarks += [*size_remarks(notes), *computing_remarks(notes)]
     remarks += [f"{name}: {what} (left out)" for name, what in notes.get(LEFT_OUT, {}).items()]
     remarks += [f"refused and not in the means: {why}" for why in notes.get(REFUSED_SETS, {}).values()]
     for name, each in notes.get("files", {}).items():

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from eval.benchmarks.contract import BenchmarkRequest
+from eval.inference.precision import DEFAULT_PRECISION
+from eval.report import PRECISION_NOTE
 from orchestration.cells.catalogue import Catalogue
 from orchestration.cells.cell import PlannedCell
 from orchestration.cells.identity import ResolvedCell
 from orchestration.planning.costs.machines import DEFAULT_MACHINE, Machine, read_machine
 from orchestration.planning.costs.operations import (
-    EVALUATION_PRECISION,
     CostModel,
     image_flops,
     training_flops,
@@ -60,7 +61,7 @@ def ledger(
             report = results[key].reports.get(request.key)
             if report is not None:
                 counted = model.evaluation(request, config, dataset)
-                evaluation.append((report.wall_s, priced.seconds(counted, EVALUATION_PRECISION)))
+                evaluation.append((report.wall_s, priced.seconds(counted, request.precision)))
     names = [
         config.model
         for config in configs.values()
@@ -89,10 +90,16 @@ def cell_ledger(result: CellResult) -> dict[str, Any] | None:
         image_flops(model, dataset),
     )
     paid = result.training.summary.device_s
-    passes = [(report.wall_s, report.outcome.forward_passes) for report in result.reports.values() if report.outcome]
+    evaluated = [(report.wall_s, report.outcome) for report in result.reports.values() if report.outcome]
     evaluation: list[Pair] = [
-        (wall_s, priced.seconds(None if per_image is None else number * per_image, EVALUATION_PRECISION))
-        for wall_s, number in passes
+        (
+            wall_s,
+            priced.seconds(
+                None if per_image is None else outcome.forward_passes * per_image,
+                str(outcome.notes.get(PRECISION_NOTE, DEFAULT_PRECISION)),
+            ),
+        )
+        for wall_s, outcome in evaluated
     ]
     train: list[Pair] = [(paid, priced.seconds(flops, precision))] if paid > 0 else []
     return _balance(priced, 1, train, evaluation, [model] if per_image is None else [])

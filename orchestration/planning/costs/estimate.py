@@ -14,7 +14,7 @@ from orchestration.cells.catalogue import Catalogue
 from orchestration.cells.cell import Plan, PlannedCell
 from orchestration.errors import InputError, Mistake
 from orchestration.planning.costs.machines import Machine, read_machine
-from orchestration.planning.costs.operations import EVALUATION_PRECISION, CostModel, unknown_line, weights_of
+from orchestration.planning.costs.operations import CostModel, unknown_line, weights_of
 from orchestration.planning.lookup import whole_results
 from orchestration.store.contract import CorruptRecordError, MeasuredSeconds, OnDamage, ResultsStore
 from orchestration.store.measured import measured_seconds_of, training_images
@@ -216,7 +216,7 @@ class _Estimator:
         for source, measured in self.known.items():
             if kind in measured.evaluation:
                 return measured.evaluation[kind] * self.model.forward_passes(request, dataset), source
-        return self._counted(self.model.evaluation(request, config, dataset), EVALUATION_PRECISION)
+        return self._counted(self.model.evaluation(request, config, dataset), request.precision)
 
     def _counted(self, flops: float | None, precision: str) -> tuple[float, Source]:
         seconds = self.machine.seconds(flops, precision)

@@ -16,7 +16,7 @@ from augment.compound import method_for
 from eval.benchmarks.registry import benchmark_for
 from orchestration.cells.load import SWEEPS, load_sweep
 from orchestration.planning.costs.machines import read_machine
-from orchestration.planning.costs.operations import EVALUATION_PRECISION, CostModel
+from orchestration.planning.costs.operations import CostModel
 from orchestration.planning.plan import make_plan
 from orchestration.store.open import open_store
 from orchestration.sweeps.model import Sweep
@@ -80,7 +80,7 @@ def counted_totals() -> dict[str, dict[str, Any]]:
         for cell in plan.to_run:
             dataset = dataset_for(cell.config.dataset)
             counts = [(cell.config.recipe.precision, model.training(cell.config, dataset))]
-            counts += [(EVALUATION_PRECISION, model.evaluation(each, cell.config, dataset)) for each in cell.missing]
+            counts += [(each.precision, model.evaluation(each, cell.config, dataset)) for each in cell.missing]
             for precision, count in counts:
                 if count is None:
                     raise ValueError(f"sweep '{name}' has a network whose operations are unknown")

@@ -30,9 +30,6 @@ ASSUMED_SET_SIZE: Final = 10_000
 TRAINING_PASSES: Final = 3.0
 """Forward, and backward at twice its cost."""
 
-EVALUATION_PRECISION: Final = "fp32"
-"""What networks are evaluated in unless a sweep says otherwise, whatever they were trained in."""
-
 
 @dataclass(slots=True)
 class CostModel:

@@ -10,7 +10,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from eval.benchmarks.registry import benchmark_for
-from eval.report import LEFT_OUT, OWN_FILES, REFUSED_SETS, MetricReport, size_remarks
+from eval.report import (
+    LEFT_OUT,
+    OWN_FILES,
+    PRECISION_NOTE,
+    REFUSED_SETS,
+    MetricReport,
+    computing_remarks,
+    size_remarks,
+)
 from eval.tables.column import Column
 from eval.tables.formats.contract import Style
 from eval.tables.formats.registry import render
@@ -223,7 +231,8 @@ def _noted(report: MetricReport) -> str:
     limited = notes.pop("limited", None)
     if isinstance(limited, Mapping):
         shown.append(f"{limited.get('used')} of {limited.get('of')} images")
-    shown += size_remarks(notes)
+    shown += [*size_remarks(notes), *computing_remarks(notes)]
+    notes.pop(PRECISION_NOTE, None)
     for name, value in notes.items():
         if name == "generated" and value is True:
             shown.append("generated images")

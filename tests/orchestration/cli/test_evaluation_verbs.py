@@ -114,6 +114,17 @@ def test_one_axis_of_a_suite_can_be_chosen(weights: Path, capsys: pytest.Capture
     assert [each["benchmark"] for each in document["reports"]] == ["clean", "ood-generated"]
 
 
+def test_the_precision_of_an_evaluation_is_in_its_report(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["evaluate", str(weights), "--model", "wrn-10-1", "--dataset", "digits", "--benchmarks", "clean"]
+    for chosen in (["--precision", "bf16"], ["--set", "evaluation.precision=bf16"]):
+        (report,) = run_json([*arguments, *chosen], capsys)["reports"]
+        assert report["notes"]["evaluated_in"] == "bf16"
+    (report,) = run_json([*arguments, "--precision", "fp32"], capsys)["reports"]
+    assert "evaluated_in" not in report["notes"]
+    assert main([*arguments, "--precision", "bf16"]) == 0
+    assert "note: clean: evaluated in bf16" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
@@ -124,6 +135,8 @@ def test_one_axis_of_a_suite_can_be_chosen(weights: Path, capsys: pytest.Capture
         (["--benchmarks", "clean", "--set", "benchmarks.pgd.steps=2"], "is not among what is run"),
         (["--benchmarks", "clean", "--set", "train.epochs=3"], "--set train.epochs: nothing is trained here"),
         (["--benchmarks", "pgd", "--set", "benchmarks.pgd.step=2"], "unknown parameter 'step'"),
+        (["--precision", "bf-16"], "one of fp32, tf32, bf16, but got 'bf-16' (did you mean 'bf16'?)"),
+        (["--precision", "bf16", "--set", "evaluation.precision=tf32"], "the precision is given twice"),
         (["--max-images", "0"], "--max-images"),
     ],
 )
@@ -384,6 +397,8 @@ def test_kept_predictions_need_neither_torch_nor_a_network(report: Path) -> None
         (["CLEAN", "CLEAN"], "predictions of 'clean' are given twice"),
         (["CLEAN", "--set", "benchmarks.pgd.steps=2"], "no predictions of it are given; there are: clean"),
         (["CLEAN", "--set", "train.epochs=2"], "nothing is trained here"),
+        (["CLEAN", "--precision", "bf16"], "no network is run here"),
+        (["CLEAN", "--set", "evaluation.precision=bf16"], "no network is run here"),
     ],
 )
 def test_mistaken_sources_of_predictions_are_one_message(

@@ -10,11 +10,15 @@ import torch
 
 from eval.benchmarks.contract import BenchmarkRequest
 from trainers.config import MixingSetConfig
+from trainers.datasets.load import shared_split
+from trainers.datasets.registry import dataset_for
 from trainers.errors import CheckpointError, CorruptData, ImpossibleJob, JobStopped
 from trainers.job import JobRequest, JobResult
+from trainers.models.normalize import Classifier, restore
 from trainers.training.checkpoints import Checkpoints, pack, tensors_sha256
 from trainers.training.group import OneWorker
-from trainers.training.networks import trained_networks
+from trainers.training.networks import build_classifier, network_from, trained_networks
+from trainers.worker.failure import describe_failure
 from trainers.worker.process import thread_budget
 from trainers.worker.run_job import run_job
 
@@ -211,6 +215,49 @@ def test_bf16_and_memory_layout_are_options_that_change_rounding_only(small_job:
     assert losses["last"] == pytest.approx(losses["plain"], rel=1e-4)
     assert losses["bf16"] == pytest.approx(losses["plain"], rel=0.02)
     assert losses["bf16"] != losses["last"]
+
+
+def test_a_network_trained_in_bf16_is_evaluated_in_the_precision_of_the_benchmark(
+    small_job: SmallJob, make_sink: Any
+) -> None:
+    values = {"epochs": 1, "train_images": 16, "batch_shards": 1, "precision": "bf16"}
+    wanted = [
+        BenchmarkRequest(name="clean", params={"keep_logits": True}, key=precision, precision=precision)
+        for precision in ("fp32", "bf16")
+    ]
+    request = dataclasses.replace(small_job(recipe=values), benchmarks=tuple(wanted))
+    exact, coarse = (report.outcome for report in run(request, make_sink()).reports)
+    assert exact is not None
+    assert coarse is not None
+
+    state = Checkpoints(request.paths.checkpoints, "ab" * 32).final().state
+    test = shared_split("digits", "test", "nowhere", request.paths.cache_dir)
+    images = torch.from_numpy(test.images[:250].copy()).permute(0, 3, 1, 2).float().div_(255)
+    trained = build_classifier(request.config, dataset_for("digits")).eval()
+    restore(trained, state["model"])
+    with torch.inference_mode():
+        in_training = trained(images).numpy()
+        in_float32 = network_from(state)(images).numpy()
+    assert np.array_equal(exact.arrays["clean/logits"][:250], in_float32)
+    assert np.array_equal(coarse.arrays["clean/logits"][:250], in_training), "as it was evaluated before"
+    assert not np.array_equal(in_training, in_float32)
+
+
+def test_a_training_without_memory_says_what_would_need_less(
+    small_job: SmallJob, sink: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_memory(self: object, images: torch.Tensor) -> torch.Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nGPU 0 has a total capacity ...")
+
+    monkeypatch.setattr(Classifier, "forward", without_memory)
+    with pytest.raises(torch.OutOfMemoryError) as caught:
+        run(small_job(recipe={"grad_accumulation": 2}), sink)
+    assert str(caught.value).startswith(
+        "a micro-batch of 4 images must fit into the memory of the device, but does not (CUDA out of memory. Tried to "
+        "allocate 2.00 GiB.); raise train.grad_accumulation from 2 (another cell,"
+    )
+    assert "more workers do not help" in str(caught.value)
+    assert describe_failure(caught.value, 0).kinds[0] == "OutOfMemoryError"
 
 
 def test_summary_tells_who_trained_from_which_step(small_job: SmallJob, sink: Any) -> None:
