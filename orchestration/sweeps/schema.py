@@ -112,7 +112,7 @@ class EvaluationSpec(StrictModel):
     """How the networks of all rows are evaluated: alike, so that no column mixes numbers of two precisions."""
 
     precision: Literal["fp32", "tf32", "bf16"] = Field(
-        default="fp32", description="Arithmetic of the networks in benchmarks, whatever they were trained in"
+        default="fp32", description="Arithmetic of the networks in benchmarks; that of their training does not count"
     )
 
 
