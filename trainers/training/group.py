@@ -33,6 +33,13 @@ class ProcessGroup(Protocol):
     def sum_(self, tensor: torch.Tensor) -> None:
         """Replace a tensor by its sum over all ranks, in place."""
 
+    def start_sum(self, tensor: torch.Tensor) -> torch.futures.Future[torch.Tensor]:
+        """Start to replace a tensor by its sum over all ranks, in place; the future gives the tensor when that is done.
+
+        Every rank must start its sums in the same order. On a GPU waiting for the future orders the device's work and does not
+        hold up the host.
+        """
+
 
 class OneWorker:
     """A job in a single process."""
@@ -54,6 +61,12 @@ class OneWorker:
 
     def sum_(self, tensor: torch.Tensor) -> None:
         """Leave the tensor as it is."""
+
+    def start_sum(self, tensor: torch.Tensor) -> torch.futures.Future[torch.Tensor]:
+        """Leave the tensor as it is."""
+        done: torch.futures.Future[torch.Tensor] = torch.futures.Future()
+        done.set_result(tensor)
+        return done
 
 
 class DistributedWorkers:
@@ -80,6 +93,12 @@ class DistributedWorkers:
     def sum_(self, tensor: torch.Tensor) -> None:
         """Replace a tensor by its sum over all ranks, in place."""
         torch.distributed.all_reduce(tensor)
+
+    def start_sum(self, tensor: torch.Tensor) -> torch.futures.Future[torch.Tensor]:
+        """Start to replace a tensor by its sum over all ranks, in place; the future gives the tensor when that is done."""
+        work = torch.distributed.all_reduce(tensor, async_op=True)
+        assert work is not None
+        return work.get_future().then(lambda done: done.value()[0])
 
 
 def distributed_group(*, rank: int, world_size: int, device: str | torch.device) -> ProcessGroup:

@@ -1,8 +1,8 @@
 """The training loop in plain torch: it runs in a unit test without Ray, alone or on several workers.
 
 One step: every worker computes its logical shards of the global batch in turn (`trainers.training.shards`), the gradients are
-added up, the optimiser steps. Torch's generators are seeded for each shard from (seed, step, shard), so that nothing
-random is state and a resumed training goes on exactly.
+summed over the workers (`trainers.training.data_parallel`), the optimiser steps. Torch's generators are seeded for each shard
+from (seed, step, shard), so that nothing random is state and a resumed training goes on exactly.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from augment.kernels.counters import StepKeys
 from augment.treatment import Treatment
@@ -24,11 +24,12 @@ from trainers.errors import JobPreempted, JobStopped, NonFiniteLoss
 from trainers.job import EpochRow
 from trainers.models.normalize import restore
 from trainers.seeding import seed_torch, torch_seed
+from trainers.training.data_parallel import BatchGradient, DeviceShard
 from trainers.training.group import ProcessGroup
 from trainers.training.loader import Batch, Loader, Shard
 from trainers.training.optim import Average, build_optimiser, learning_rate, set_learning_rate
 from trainers.training.progress import Progress, SignalReader
-from trainers.training.shards import StepSum, statistics_of
+from trainers.training.shards import SharedValues, statistics_of
 from trainers.training.treatment_state import state_for
 
 
@@ -79,7 +80,7 @@ class Training:
         device: torch.device,
     ) -> None:
         """Start from the weights that the model has."""
-        # First: the optimiser and `StepSum` lay their memory out where the parameters are.
+        # First: the optimiser and the gradient lay their memory out where the parameters are.
         self.model = model.to(device)
         self.treatment = treatment
         self.optimiser = build_optimiser(recipe, model)
@@ -90,7 +91,8 @@ class Training:
         self._steps_per_epoch = steps_per_epoch
         self._group = group
         self._device = device
-        self._sum = StepSum(model, group)
+        self._gradient = BatchGradient(model, treatment, group)
+        self._shared = SharedValues(model, group)
         self._signals = SignalReader(device)
         self._saved_at = time.monotonic()
         self._clock = time.monotonic()
@@ -183,30 +185,43 @@ class Training:
         step = self.progress.step
         rate = self._rate(step)
         self.model.train()
-        self._sum.start()
-        # After `start`, which clears signals too. Rank 0 alone looks at its clock; by the sum all ranks save together.
+        self._gradient.clear()
+        self._shared.clear()
+        # Rank 0 alone looks at its clock; by the sum all ranks save together.
         if self._group.rank == 0 and time.monotonic() - self._saved_at > hooks.checkpoint_every_s:
-            self._sum.signals[2] = 1.0
+            self._shared.signals[2] = 1.0
         if hooks.stop_requested():
-            self._sum.signals[3] = 1.0
+            self._shared.signals[3] = 1.0
         if hooks.is_leaving():
-            self._sum.signals[4] = 1.0
-        for shard in batch.shards:
-            self._compute(shard, batch.num_samples, step)
-        self._sum.finish()
+            self._shared.signals[4] = 1.0
+        self._differentiate(batch, step)
         # The summed gradient: clipping what each worker has would depend on their number.
         if self._recipe.grad_clip is not None:
-            self._sum.clip(self._recipe.grad_clip)
+            self._gradient.clip(self._recipe.grad_clip)
         set_learning_rate(self.optimiser, rate)
         self.optimiser.step()
         if self.average is not None:
             self.average.update(self.model)
-        self._signals.push(step, rate, batch.num_samples, self._sum.signals)
+        self._signals.push(step, rate, batch.num_samples, self._shared.signals)
         self.progress.step += 1
         self.progress.sums.wait_s += batch.wait_s
 
-    def _compute(self, shard: Shard, num_samples: int, step: int) -> None:
-        """Add the gradient of one shard, weighted by its fraction of the global batch."""
+    def _differentiate(self, batch: Batch, step: int) -> None:
+        """Compute the gradient of a global batch; signals and running statistics travel during the last backward pass."""
+        *earlier, last = batch.shards or (None,)
+        for shard in earlier:
+            with self._gradient.kept():
+                self._loss(shard, batch.num_samples, step).backward()  # type: ignore[no-untyped-call]
+        loss = self._loss(last, batch.num_samples, step)
+        # Before the backward pass, so that it overlaps; the same place among the sums of gradients on every rank.
+        receive = self._shared.send()
+        loss.backward()  # type: ignore[no-untyped-call]
+        receive()
+
+    def _loss(self, shard: Shard | None, num_samples: int, step: int) -> Tensor:
+        """Return the loss of one shard, weighted by its fraction of the global batch; of none where the worker has none."""
+        if shard is None:
+            return self._gradient.loss_of_nothing()
         keys = StepKeys(self._seed, step, shard.number)
         images, labels = float_images(shard.images), shard.labels
         extra = None if shard.extra is None else float_images(shard.extra)
@@ -216,12 +231,12 @@ class Training:
             images, targets = self.treatment.batch(self.model, images, labels, keys)
             # Again: a treatment that draws more after a resume (to build what it then restores) must not move the drop-out.
             seed_torch(torch_seed(self._seed, "step", step, shard.number), self._device)
-            output = self.treatment.loss(self.model, images, targets, extra, keys)
-        (output.loss * weight).backward()  # type: ignore[no-untyped-call]
+            loss, logits = self._gradient.loss(DeviceShard(images, targets, extra, keys, weight))
         # Added up on the device: reading the loss here would make a GPU wait for the host.
         with torch.no_grad():
-            self._sum.signals[0] += output.loss.detach() * weight
-            self._sum.signals[1] += (output.logits.argmax(1) == labels).sum()
+            self._shared.signals[0] += loss.detach()
+            self._shared.signals[1] += (logits.argmax(1) == labels).sum()
+        return loss
 
     def _absorb(self, *, everything: bool) -> _Agreed:
         checkpoint = stop = leave = False

@@ -101,7 +101,7 @@ def memory_mib(device: torch.device) -> float:
 
 
 class SignalReader:
-    """Reads what travelled with the gradients, on a GPU a few steps late so that the device never waits for the host.
+    """Reads the signals of the steps, on a GPU a few steps late so that the device never waits for the host.
 
     All ranks read the same values at the same step, so they act alike.
     """

@@ -1,14 +1,13 @@
-"""Logical shards: what makes a result independent of the number of workers.
+"""Logical shards, and what the workers tell each other about them at every step besides gradients.
 
-Every global batch is cut into logical shards. Batch-norm statistics and drop-out belong to a shard, running statistics come
-from shard 0 alone, and each shard's gradient counts by its number of samples. Workers add up what they computed in one
-collective call per step; torch's DistributedDataParallel cannot do this, since it averages workers equally, knows no shards
-and waits for workers that have no samples in a small last batch.
+Every global batch is cut into logical shards, so that a result does not depend on the number of workers: batch-norm statistics
+and drop-out belong to a shard, running statistics come from shard 0 alone, and each shard's gradient counts by its number of
+samples (`trainers.training.data_parallel`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import accumulate
 from typing import Final, NamedTuple
@@ -23,7 +22,7 @@ NUM_SIGNALS: Final = 5
 
 
 class Signals(NamedTuple):
-    """What travels with the gradients: known to every rank at the same step.
+    """What every rank knows of all ranks after a step.
 
     Attributes:
         num_correct: Samples of the global batch whose label had the largest logit.
@@ -39,59 +38,48 @@ class Signals(NamedTuple):
     is_leaving: float
 
 
-class StepSum:
-    """Gradients, running statistics and signals of one step in one flat buffer, summed over the workers.
+class SharedValues:
+    """Signals and rank 0's running statistics of one step, in one small buffer that is summed over the workers.
 
-    The gradients of the parameters are views into the buffer, so that nothing is copied before or after the sum.
+    All of them are known after the last forward pass of a step, so the sum runs while the last backward pass does.
     """
 
     def __init__(self, model: nn.Module, group: ProcessGroup) -> None:
-        """Lay out the buffer for a model and point the gradients of its parameters into it."""
+        """Lay out the buffer for a model, which is on its device already."""
         self._group = group
-        self._parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         # A single worker has shard 0, whose statistics are the ones that count.
         self._statistics = list(running_statistics(model)) if group.world_size > 1 else []
-        sizes = [tensor.numel() for tensor in (*self._parameters, *self._statistics)]
-        self._num_gradients = sum(parameter.numel() for parameter in self._parameters)
-        device = next(model.parameters()).device
-        self._flat = torch.zeros(sum(sizes) + NUM_SIGNALS, dtype=torch.float32, device=device)
-        # With the strides of the parameters, channels last or not, as torch itself lays out their gradients.
+        sizes = [tensor.numel() for tensor in self._statistics]
+        self._flat = torch.zeros(NUM_SIGNALS + sum(sizes), dtype=torch.float32, device=group.device)
+        starts = accumulate(sizes, initial=NUM_SIGNALS)
         self._views = [
-            self._flat.as_strided(tensor.size(), tensor.stride(), offset)
-            for tensor, offset in zip((*self._parameters, *self._statistics), accumulate([0, *sizes]), strict=False)
+            self._flat[start : start + size].view(tensor.shape)
+            for tensor, size, start in zip(self._statistics, sizes, starts, strict=False)
         ]
-        self.signals = self._flat[-NUM_SIGNALS:]
+        self.signals = self._flat[:NUM_SIGNALS]
 
-    @property
-    def gradients(self) -> Tensor:
-        """All gradients as one flat vector."""
-        return self._flat[: self._num_gradients]
-
-    def start(self) -> None:
-        """Clear the buffer and let the parameters accumulate into it."""
+    def clear(self) -> None:
+        """Set everything to zero before a step."""
         self._flat.zero_()
-        # Not strict: the views of the statistics come after those of the parameters.
-        for parameter, view in zip(self._parameters, self._views, strict=False):
-            parameter.grad = view
 
     @torch.no_grad()
-    def finish(self) -> None:
-        """Add up over the workers; every rank's running statistics become those of rank 0."""
-        if self._group.world_size == 1:
-            return
-        views = self._views[len(self._parameters) :]
-        # The other ranks leave zeros, so that the sum is what rank 0 has.
-        if self._group.rank == 0 and views:
-            torch._foreach_copy_(views, self._statistics)
-        self._group.sum_(self._flat)
-        if views:
-            torch._foreach_copy_(self._statistics, views)
+    def send(self) -> Callable[[], None]:
+        """Start the sum over the workers, and return the function that ends it; nothing may touch the signals in between.
 
-    def clip(self, largest_norm: float) -> None:
-        """Scale the gradients down to a Euclidean norm where theirs is larger."""
-        norm = self.gradients.norm()
-        # The same small number as in torch's `clip_grad_norm_`.
-        self.gradients.mul_(torch.clamp(largest_norm / (norm + 1e-6), max=1.0))
+        At the end every rank has the same signals, and the running statistics of rank 0.
+        """
+        # The other ranks leave zeros, so that the sum is what rank 0 has.
+        if self._group.rank == 0 and self._views:
+            torch._foreach_copy_(self._views, self._statistics)
+        total = self._group.start_sum(self._flat)
+
+        @torch.no_grad()
+        def receive() -> None:
+            total.wait()
+            if self._views:
+                torch._foreach_copy_(self._statistics, self._views)
+
+        return receive
 
 
 def running_statistics(model: nn.Module) -> Iterator[Tensor]:
