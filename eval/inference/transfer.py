@@ -65,12 +65,12 @@ class _DeviceBuffer:
 
 @dataclass(frozen=True, slots=True)
 class _Arrival(Generic[Tag]):
-    """A batch whose copy was ordered."""
+    """A batch whose copy was ordered; an empty one has none."""
 
     groups: tuple[tuple[Tensor, ...], ...]
     tag: Tag
     buffer: _DeviceBuffer
-    copied: Event
+    copied: Event | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +153,8 @@ class DeviceFeed:
                         raise arrival.error
                     return
                 try:
-                    assert arrival.buffer.memory is not None
-                    engine.receive(arrival.buffer.memory, arrival.copied)
+                    if arrival.copied is not None and arrival.buffer.memory is not None:
+                        engine.receive(arrival.buffer.memory, arrival.copied)
                     yield DeviceBatch(arrival.groups, arrival.tag, time.perf_counter() - started)
                 finally:
                     self._has_read(arrival.buffer, engine)
@@ -190,7 +190,8 @@ class DeviceFeed:
     def _ordered(self, batch: HostBatch[Tag], buffer: _DeviceBuffer, engine: CopyEngine) -> _Arrival[Tag]:
         """Order the copy of a batch into a device buffer."""
         slot, copied = batch.slot, None
-        assert slot is not None
+        if slot is None:
+            return _Arrival((), batch.tag, buffer, None)
         try:
             if buffer.memory is None or len(buffer.memory) < slot.num_bytes:
                 buffer.memory = None

@@ -43,16 +43,17 @@ class LateDevice:
         fails: Raised by the next copy, where it is set.
     """
 
-    def __init__(self, *, ignores_reads: bool = False, forgets_copies: bool = False) -> None:
+    def __init__(self, *, ignores_reads: bool = False, forgets_copies: bool = False, is_prompt: bool = False) -> None:
         """Make a device.
 
         Args:
             ignores_reads: Copies do not wait until the memory they write to has been read.
             forgets_copies: Who waits for a copy is told at once that it is done.
+            is_prompt: A batch is there when it is received, for a consumer that computes in host memory itself.
         """
         lock = threading.RLock()
         self._copies, self._computes = _Stream(lock), _Stream(lock)
-        self._ignores_reads, self._forgets_copies = ignores_reads, forgets_copies
+        self._ignores_reads, self._forgets_copies, self._is_prompt = ignores_reads, forgets_copies, is_prompt
         self.host_sizes: list[int] = []
         self.device_sizes: list[int] = []
         self.senders: set[str] = set()
@@ -76,7 +77,9 @@ class LateDevice:
         return LateEvent(self._copies, 0) if self._forgets_copies else copied
 
     def receive(self, memory: Tensor, copied: LateEvent) -> None:
-        self._computes.order(copied.synchronize)
+        received = self._computes.order(copied.synchronize)
+        if self._is_prompt:
+            received.synchronize()
 
     def mark(self) -> LateEvent:
         return self._computes.order(lambda: None)

@@ -27,7 +27,7 @@ from trainers.seeding import seed_torch, torch_seed
 from trainers.training.data_parallel import BatchGradient, DeviceShard
 from trainers.training.group import ProcessGroup
 from trainers.training.loader import Batch, Loader, Shard
-from trainers.training.optim import Average, build_optimiser, learning_rate, set_learning_rate
+from trainers.training.optim import Average, build_optimiser, learning_rate, restore_optimiser, set_learning_rate
 from trainers.training.progress import Progress, SignalReader
 from trainers.training.shards import SharedValues, statistics_of
 from trainers.training.treatment_state import state_for
@@ -138,7 +138,7 @@ class Training:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned on rank 0."""
         restore(self.model, state["model"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        restore_optimiser(self.optimiser, state["optimiser"])
         if self.average is not None:
             self.average.values = [value.to(self._device) for value in state["average"]]
         if state["treatments"]:

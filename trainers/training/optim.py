@@ -7,16 +7,23 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from collections.abc import Mapping
+from typing import Any, Final
 
 import torch
 from torch import nn
 
 from trainers.config import RecipeConfig
 
+FUSED_DEVICES: Final = frozenset({"cuda"})
+"""Where an optimiser steps by one kernel for all parameters; on a CPU that would round otherwise than recorded results."""
+
 
 def build_optimiser(recipe: RecipeConfig, model: nn.Module) -> torch.optim.Optimizer:
-    """Return the recipe's optimiser over all parameters; its learning rate is set at every step."""
+    """Return the recipe's optimiser over all parameters, where they are now; its learning rate is set at every step."""
     parameters = list(model.parameters())
+    fused = parameters[0].device.type in FUSED_DEVICES or None
+    foreach = True if fused is None else None
     if recipe.optimiser == "sgd":
         return torch.optim.SGD(
             parameters,
@@ -24,12 +31,26 @@ def build_optimiser(recipe: RecipeConfig, model: nn.Module) -> torch.optim.Optim
             momentum=recipe.momentum,
             nesterov=recipe.nesterov,
             weight_decay=recipe.weight_decay,
-            foreach=True,
+            fused=fused,
+            foreach=foreach,
         )
     kind = torch.optim.Adam if recipe.optimiser == "adam" else torch.optim.AdamW
     return kind(
-        parameters, lr=recipe.lr, betas=(recipe.momentum, 0.999), weight_decay=recipe.weight_decay, foreach=True
+        parameters,
+        lr=recipe.lr,
+        betas=(recipe.momentum, 0.999),
+        weight_decay=recipe.weight_decay,
+        fused=fused,
+        foreach=foreach,
     )
+
+
+def restore_optimiser(optimiser: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
+    """Load an optimiser's state, which another kind of device may have written."""
+    # Torch takes the implementation from the state too: without this, a CPU would go on with a GPU's.
+    own = [{name: group[name] for name in ("fused", "foreach")} for group in optimiser.param_groups]
+    groups = [{**saved, **chosen} for saved, chosen in zip(state["param_groups"], own, strict=True)]
+    optimiser.load_state_dict({**state, "param_groups": groups})
 
 
 def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
