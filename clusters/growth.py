@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import yaml
 
-from clusters.cluster_files.check import read_manifest
+from clusters.cluster_files.contract import read_manifest
 from clusters.errors import ClusterError, ManifestError
 from clusters.placement import Node
 

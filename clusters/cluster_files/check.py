@@ -1,7 +1,8 @@
-"""Check a cluster file offline: Ray's launcher files, KubeRay objects, compose files and Kubernetes manifests.
+"""Check a cluster file offline: Ray's launcher files, KubeRay objects, scripts for Slurm, compose files and Kubernetes manifests.
 
 Each finding names the line, the rule and the fix. Beyond the schemas, the rules of this product are checked: a head that runs
-no training, workers from zero, an idle timeout longer than a node's start, tokens on, loopback dashboards, no credentials inside.
+no training, GPU nodes whose GPUs are used, workers from zero, an idle timeout longer than a node's start, tokens on, loopback
+dashboards, no credentials inside, nothing left to fill in.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import copy
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,10 +18,13 @@ import yaml
 from jsonschema import Draft7Validator
 from jsonschema.exceptions import ValidationError
 
+from clusters.cluster_files.contract import Finding, Problem, Where, read_manifest
+from clusters.cluster_files.gpus import kuberay_gpus, launcher_gpus
+from clusters.cluster_files.places import unfilled
+from clusters.cluster_files.slurm import is_slurm_script, slurm_findings
 from clusters.errors import ManifestError
 
 MIN_IDLE_TIMEOUT_S: Final = 300
-MAX_FILE_BYTES: Final = 1_000_000
 _SECRET: Final = re.compile(
     r"AKIA[0-9A-Z]{16}|-----BEGIN [A-Z ]*PRIVATE KEY|(?i:secret_access_key|aws_session_token)\s*[:=]\s*\S{8,}"
 )
@@ -29,67 +32,33 @@ _SECRET: Final = re.compile(
 _KUBERAY: Final[dict[str, Any]] = json.loads(Path(__file__).with_name("kuberay.json").read_text(encoding="utf-8"))
 """JSON Schemas of what KubeRay's objects may say, by their kind; the file names their source."""
 
-Where = tuple[str | int, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing that is wrong with a cluster file.
-
-    Attributes:
-        line: Line in the file, from 1.
-    """
-
-    line: int
-    rule: str
-    value: str
-    fix: str
-
-    def __str__(self) -> str:
-        return f"line {self.line}: {self.rule}, but {self.value}; {self.fix}"
-
 
 def check_manifest(path: Path) -> tuple[Finding, ...]:
     """Return everything that is wrong with a cluster file, in the order of its lines.
 
     Raises:
-        ManifestError: If the file cannot be read, is no YAML, or is of no known kind.
+        ManifestError: If the file cannot be read, is neither YAML nor a script for Slurm, or is of no known kind.
     """
     text = read_manifest(path)
+    findings = list(_secrets(text))
+    if is_slurm_script(text):
+        return _in_order([*findings, *slurm_findings(text)])
     try:
         nodes = [node for node in yaml.compose_all(text, Loader=yaml.SafeLoader) if node is not None]
         documents = [document for document in yaml.safe_load_all(text) if document is not None]
     except yaml.YAMLError as error:
         raise ManifestError(f"a cluster file must be YAML, but {path} is not: {error}") from error
-    findings = list(_secrets(text))
+    findings += unfilled(nodes)
     for node, document in zip(nodes, documents, strict=True):
         findings += [
             Finding(line=_line(node, where), rule=rule, value=value, fix=fix)
             for where, rule, value, fix in _problems(document, path)
         ]
+    return _in_order(findings)
+
+
+def _in_order(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda finding: finding.line))
-
-
-def read_manifest(path: Path) -> str:
-    """Return the text of a cluster file.
-
-    Raises:
-        ManifestError: If it cannot be read or is too large.
-    """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ManifestError(
-            f"a cluster file must be readable, but {path} is not ({error.strerror}); check the path"
-        ) from error
-    if len(data) > MAX_FILE_BYTES:
-        raise ManifestError(
-            f"a cluster file must be below {MAX_FILE_BYTES} bytes, but {path} has {len(data)}; split it"
-        )
-    return data.decode("utf-8", errors="replace")
-
-
-Problem = tuple[Where, str, str, str]
 
 
 def _problems(document: Any, path: Path) -> Iterator[Problem]:
@@ -100,6 +69,7 @@ def _problems(document: Any, path: Path) -> Iterator[Problem]:
     if "available_node_types" in document or "cluster_name" in document:
         yield from _launcher_schema(document)
         yield from _launcher_rules(document)
+        yield from launcher_gpus(document)
     elif document.get("kind") in ("RayCluster", "RayJob"):
         yield from _ray_object(document)
     elif "services" in document:
@@ -108,8 +78,8 @@ def _problems(document: Any, path: Path) -> Iterator[Problem]:
         yield from _kubernetes_rules(document)
     else:
         raise ManifestError(
-            f"a cluster file must be a Ray launcher file, a compose file or a Kubernetes manifest, but {path} has the keys "
-            f"{sorted(map(str, document))}; start from a file of clusters/manifests"
+            "a cluster file must be a Ray launcher file, a script for Slurm, a compose file or a Kubernetes manifest, but "
+            f"{path} has the keys {sorted(map(str, document))}; start from a file of clusters/manifests"
         )
 
 
@@ -177,6 +147,7 @@ def _ray_object(document: Mapping[str, Any]) -> Iterator[Problem]:
     if document["kind"] == "RayJob":
         cluster = cluster.get("rayClusterSpec") or {}
     yield from _ray_cluster_rules(cluster, base)
+    yield from kuberay_gpus(document, cluster, base)
 
 
 def _ray_cluster_rules(cluster: Mapping[str, Any], base: Where) -> Iterator[Problem]:

@@ -19,6 +19,7 @@ from clusters.upload import Upload, check_upload, measure_upload
 from orchestration.errors import InputError
 from orchestration.runs.submit import SubmitRequest, exit_code, job_order
 from orchestration.store.open import open_store
+from tests.fakes.cluster_files import filled_text
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SWEEP = """
@@ -204,11 +205,8 @@ def test_a_cluster_file_is_checked_before_ray_is_asked(
     from clusters.cluster_files import launcher
     from orchestration.cli import main
 
-    text = (REPOSITORY / "clusters/manifests/aws.yaml").read_text(encoding="utf-8")
     ready = tmp_path / "mine.yaml"
-    ready.write_text(
-        text.replace("<registry>", "registry").replace("<instance profile with access to the bucket>", "a")
-    )
+    ready.write_text(filled_text("aws.yaml"))
     asked: list[list[str]] = []
 
     def remember(command: list[str], **_: object) -> Any:
