@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, get_args
 
+from eval.inference.products import Precision
 from trainers.errors import ImpossibleJob
 
 LOOP_SEMANTICS: Final = 2
@@ -17,7 +18,6 @@ LOOP_SEMANTICS: Final = 2
 
 Optimiser = Literal["sgd", "adam", "adamw"]
 Schedule = Literal["cosine", "constant", "step"]
-Precision = Literal["fp32", "tf32", "bf16"]
 Crop = Literal["pad", "resized"]
 
 

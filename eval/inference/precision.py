@@ -13,6 +13,7 @@ from typing import Final, Literal, get_args
 
 from augment.heavy import torch
 from augment.lookup.parameters import did_you_mean
+from eval.inference.products import rounding, set_rounding
 
 EvaluationPrecision = Literal["fp32", "tf32", "bf16"]
 """fp32: IEEE float32. tf32: float32 whose products have 10 bits of mantissa, on GPUs that have it, in matrix products and
@@ -60,18 +61,9 @@ def float32_products(precision: EvaluationPrecision) -> Iterator[None]:
 
     It holds for all threads of the process, those that compute gradients included.
     """
-    before = _tf32()
-    _set_tf32((precision == "tf32", precision == "tf32"))
+    before = rounding()
+    set_rounding((precision == "tf32", precision == "tf32"))
     try:
         yield
     finally:
-        _set_tf32(before)
-
-
-def _tf32() -> tuple[bool, bool]:
-    """Return whether TF32 is allowed in matrix products and in convolutions."""
-    return torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-
-
-def _set_tf32(allowed: tuple[bool, bool]) -> None:
-    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = allowed
+        set_rounding(before)

@@ -11,7 +11,7 @@ from orchestration.cells.resolved import ResolvedSweep
 from orchestration.planning.column_values import unfilled
 from orchestration.results.imported import imported_notes
 from orchestration.store.contract import CellResult
-from orchestration.store.provenance import origin_lines
+from orchestration.store.provenance import origin_lines, precision_of
 from orchestration.sweeps.model import Sweep
 
 
@@ -28,6 +28,7 @@ def table_notes(
         *_own_files_notes(cells),
         *imported_notes(_imported_rows(cells, results)),
         *_assumption_notes(resolved, results),
+        *_training_precision_notes(resolved, results),
         *(f"Not complete: {line}." for line in unfilled(cells, results)),
     )
 
@@ -110,3 +111,17 @@ def _assumption_notes(resolved: ResolvedSweep, results: Mapping[str, CellResult]
             lines = origin_lines(result.training.summary.environment)
             notes |= dict.fromkeys(f"{each.row}: {line}." for line in lines)
     return tuple(notes)
+
+
+def _training_precision_notes(resolved: ResolvedSweep, results: Mapping[str, CellResult]) -> tuple[str, ...]:
+    """Return one line where networks of a table were trained in different precisions: which rows in which."""
+    rows: dict[str, dict[str, None]] = {}
+    for each in resolved.points:
+        result = results.get(each.cell.train_key)
+        precision = precision_of(result.training) if result is not None and each.row in resolved.sweep.rows else ""
+        if precision:
+            rows.setdefault(precision, {})[each.row] = None
+    if len(rows) < 2:
+        return ()
+    named = "; ".join(f"{precision} ({', '.join(rows[precision])})" for precision in sorted(rows))
+    return (f"Trained in different precisions: {named}.",)

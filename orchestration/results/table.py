@@ -14,12 +14,12 @@ from orchestration.planning.lookup import recorded
 from orchestration.results.compare import tested
 from orchestration.results.notes import table_notes
 from orchestration.store.contract import CellResult, Results
-from orchestration.store.provenance import origin_marks
+from orchestration.store.provenance import origin_marks, precision_of
 from orchestration.sweeps.layout import laid_out, place_of
 from orchestration.sweeps.model import Sweep
 
 COMPARED_ENVIRONMENT = ("device", "device_type", "torch")
-"""What seeds of one row must agree in; where they do not, the row is marked as mixed."""
+"""What seeds of one row must agree in, and in the precision of their training; else the row is marked as mixed."""
 
 
 def recorded_tables(resolved: ResolvedSweep, store: Results) -> tuple[Table, ...]:
@@ -104,4 +104,4 @@ def _value(column: Column, cell: ResolvedCell, result: CellResult) -> ColumnValu
 
 def _environment(result: CellResult) -> str:
     environment = result.training.summary.environment
-    return str([environment.get(name) for name in COMPARED_ENVIRONMENT])
+    return str([precision_of(result.training), *(environment.get(name) for name in COMPARED_ENVIRONMENT)])

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestration.cells.cell import PlannedCell
-from orchestration.store.contract import Provenance
+from orchestration.store.contract import Provenance, TrainingRecord
 from trainers.models.weights.assumption import KEY, assumption_lines
 
 _LIBRARIES = ("ray", "torch", "torchvision", "numpy", "numba", "scipy", "scikit-learn", "pillow", "dreamgrid")
@@ -73,6 +73,19 @@ def origin_lines(environment: Mapping[str, Any]) -> list[str]:
     lines = [f"adopted although {reason}" for reason in environment.get("adopted_against", ())]
     assumed = environment.get(KEY)
     return lines + (assumption_lines(assumed) if assumed else [])
+
+
+def precision_of(training: TrainingRecord) -> str:
+    """Return the precision that a network was trained in: "fp32", "tf32" or "bf16"; "" of one that was not trained here.
+
+    Records from before TF32 could be chosen do not say it: they were trained in IEEE float32 unless their recipe says bf16.
+    """
+    environment = training.summary.environment
+    if "device_type" not in environment or "released" in environment:
+        return ""
+    recipe = training.provenance.config.get("recipe")
+    asked = recipe.get("precision") if isinstance(recipe, Mapping) else None
+    return str(environment.get("precision") or ("bf16" if asked == "bf16" else "fp32"))
 
 
 def _git(root: Path, *arguments: str) -> str:

@@ -6,11 +6,11 @@ Nobody outside a model hears of a mean or of a precision: augmentations, corrupt
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from eval.inference.products import Precision
 from trainers.models.batch_norm import with_exact_sums
 
 
@@ -48,7 +48,7 @@ class Classifier(nn.Module):
         normalize: Normalize,
         network: nn.Module,
         *,
-        precision: Literal["fp32", "tf32", "bf16"] = "tf32",
+        precision: Precision = "tf32",
         channels_last: bool = True,
     ) -> None:
         super().__init__()

@@ -15,7 +15,9 @@ from typing import Final
 
 from augment.heavy import numpy as np
 from augment.heavy import torch
+from trainers.config import RecipeConfig
 from trainers.seeding import seed_torch
+from trainers.worker.arithmetic import determinism_of, set_arithmetic
 
 _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_MAX: Final = -4
@@ -49,8 +51,16 @@ def thread_budget(threads: int | None, device: torch.device) -> ThreadBudget:
     return ThreadBudget(images=images, torch=total - images)
 
 
-def reset_process(budget: ThreadBudget, device: torch.device) -> None:
-    """Set every global of torch and NumPy that can change a result; environment and working folder stay untouched."""
+def reset_process(budget: ThreadBudget, device: torch.device, recipe: RecipeConfig | None = None) -> None:
+    """Set every global of torch and NumPy that can change a result, and the workspace of cuBLAS; other environment stays.
+
+    Args:
+        recipe: Whose precision and determinism hold on a GPU. None for what many trainings share (inputs that are generated):
+            IEEE float32, deterministic where an operation has such a form.
+
+    Raises:
+        ImpossibleJob: See `set_arithmetic`.
+    """
     hold_memory()
     torch.set_default_dtype(torch.float32)
     torch.set_default_device(None)
@@ -58,12 +68,14 @@ def reset_process(budget: ThreadBudget, device: torch.device) -> None:
     torch.set_grad_enabled(True)
     torch.set_anomaly_enabled(False)
     torch.set_flush_denormal(False)
-    torch.set_float32_matmul_precision("highest")
-    # On a GPU some operations have no deterministic form; there torch warns in place of refusing.
-    torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
-    # Deterministic mode also fills new tensors that are about to be written, which takes time.
-    setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010 (a property of the module)
-    _reset_backends()
+    torch.backends.mkldnn.set_flags(True)  # type: ignore[no-untyped-call]
+    if recipe is None:
+        set_arithmetic(device, "fp32", "preferred")
+    else:
+        set_arithmetic(device, recipe.precision, determinism_of(recipe))
+    torch.set_autocast_enabled("cpu", False)
+    torch.set_autocast_enabled("cuda", False)
+    torch.set_autocast_cache_enabled(True)
     # Not imported for this: where nobody has, there is nothing to reset.
     if "torch._dynamo" in sys.modules:
         sys.modules["torch._dynamo"].reset()
@@ -107,15 +119,3 @@ def _glibc() -> ctypes.CDLL | None:
         return None
     libc = ctypes.CDLL(None)
     return libc if hasattr(libc, "mallopt") and hasattr(libc, "malloc_trim") else None
-
-
-def _reset_backends() -> None:
-    torch.backends.cudnn.enabled = True
-    torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.mkldnn.set_flags(True)  # type: ignore[no-untyped-call]
-    torch.set_autocast_enabled("cpu", False)
-    torch.set_autocast_enabled("cuda", False)
-    torch.set_autocast_cache_enabled(True)

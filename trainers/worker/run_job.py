@@ -40,6 +40,7 @@ from trainers.training.networks import build_classifier, network_facts, training
 from trainers.training.order import Order, check_workers, training_samples
 from trainers.training.progress import Progress
 from trainers.training.validation import validation
+from trainers.worker.arithmetic import arithmetic_facts, determinism_of, set_arithmetic
 from trainers.worker.preemption import noticing
 from trainers.worker.process import ThreadBudget, reset_process, thread_budget
 from trainers.worker.released_job import fill_released
@@ -73,6 +74,8 @@ def run_job(request: JobRequest, *, group: ProcessGroup, sink: JobSink) -> JobRe
     summary = _summary(stored)
     if group.rank == 0:
         sink.trained(request.train_key, summary)
+    # The same numbers whether the network was trained in this process or long ago.
+    set_arithmetic(group.device, "fp32", determinism_of(request.config.recipe))
     wanted = replace(request, benchmarks=_benchmarks(request, stored))
     reports = _evaluate(wanted, stored, group, sink) if wanted.benchmarks else ()
     return JobResult(train_key=request.train_key, training=summary, reports=reports)
@@ -106,7 +109,8 @@ def _trained(request: JobRequest, group: ProcessGroup, sink: JobSink, budget: Th
     if request.config.released is not None:
         return _released(request, checkpoints, group, budget)
     inputs = job_inputs(request, device=group.device, on_progress=_on_mixing_set(request, group, sink))
-    reset_process(budget, group.device)  # what building them left behind must not matter
+    # After the inputs: what building them left behind must not matter, and from here on the recipe's arithmetic holds.
+    reset_process(budget, group.device, request.config.recipe)
     model = build_classifier(request.config, inputs.dataset)
     if newest is None and request.config.init_from is not None:
         _start_from(model, _checkpoints(request, request.config.init_from), group)
@@ -123,6 +127,7 @@ def _trained(request: JobRequest, group: ProcessGroup, sink: JobSink, budget: Th
         if training.average is not None:
             training.average.copy_to(training.model)
         environment = environment_of(group, budget, training.model, inputs.byte_digests)
+        environment |= arithmetic_facts(group.device, request.config.recipe.precision)
         environment["workers_from_step"] = [list(stretch) for stretch in training.progress.workers]
         facts = {"network": network_facts(request.config), "resumed_from": resumed_from, "environment": environment}
         state = {"model": training.model.state_dict(), "progress": training.progress.state_dict(), **facts}

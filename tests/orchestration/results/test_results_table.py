@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,15 +35,19 @@ def record(
     *,
     torch: str = "2",
     limited: bool = False,
+    recipe: dict[str, object] | None = None,
+    **environment: object,
 ) -> None:
     config = {
         "dataset": cell.config.dataset,
         "model": cell.config.model,
         "method": cell.config.method,
-        "recipe": {"epochs": 1},
+        "recipe": {"epochs": 1, **(recipe or {})},
     }
     store.record_training(
-        make_training(cell.train_key, wall_s=100.0, device_s=100.0, environment={"torch": torch}, config=config)
+        make_training(
+            cell.train_key, wall_s=100.0, device_s=100.0, environment={"torch": torch, **environment}, config=config
+        )
     )
     for request in cell.benchmarks:
         if request.name in values:
@@ -90,6 +95,49 @@ def test_entries_say_what_a_reader_must_know(store: ResultsStore) -> None:
     assert corrupted is not None
     assert clean.marks == {"limited", "mixed", "incomplete"}
     assert corrupted.marks == {"limited", "mixed", "incomplete", "generated"}
+
+
+GPU = {"device_type": "cuda", "device": "NVIDIA L4"}
+ERROR = {"clean": {"error": 0.1}}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_mixed"),
+    [
+        ({**GPU, "precision": "tf32"}, {**GPU, "precision": "tf32"}, False),
+        ({**GPU, "precision": "tf32"}, {**GPU, "precision": "fp32"}, True),
+        # A record from before TF32 could be chosen says no precision: it was IEEE float32, or bf16 by its recipe.
+        ({**GPU, "precision": "tf32"}, GPU, True),
+        ({**GPU, "precision": "fp32"}, GPU, False),
+        ({**GPU, "precision": "bf16"}, {**GPU, "recipe": {"precision": "bf16"}}, False),
+        ({"device_type": "cpu", "precision": "fp32"}, {"device_type": "cpu"}, False),
+    ],
+)
+def test_seeds_of_different_precisions_are_marked(
+    store: ResultsStore, first: dict[str, Any], second: dict[str, Any], *, is_mixed: bool
+) -> None:
+    sweep = loaded("demo", seeds=(0, 1))
+    for cell, environment in zip(sweep.cells[:2], (first, second), strict=True):
+        record(store, cell, ERROR, **environment)
+
+    table = sweep_tables(sweep, results(store, sweep.cells))[0]  # type: ignore[arg-type]
+
+    entry = table.entry("Baseline", "clean/error")
+    assert entry is not None
+    assert ("mixed" in entry.marks) == is_mixed
+    assert any(note.startswith("Trained in different precisions: ") for note in table.notes) == is_mixed
+
+
+def test_rows_of_different_precisions_are_named_below_the_table(store: ResultsStore) -> None:
+    sweep = loaded("demo")
+    baseline, pixmix = sweep.cells[0], sweep.cells[-1]
+    record(store, baseline, ERROR, **GPU)
+    record(store, pixmix, ERROR, **GPU, precision="tf32")
+
+    table = sweep_tables(sweep, results(store, sweep.cells))[0]  # type: ignore[arg-type]
+
+    rows = baseline.cell.row, pixmix.cell.row
+    assert f"Trained in different precisions: fp32 ({rows[0]}); tf32 ({rows[1]})." in table.notes
 
 
 def test_a_matrix_has_one_factor_down_and_one_across(store: ResultsStore) -> None:

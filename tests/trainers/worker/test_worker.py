@@ -17,7 +17,9 @@ from trainers.job import JobRequest, JobResult
 from trainers.models.normalize import Classifier, restore
 from trainers.training.checkpoints import Checkpoints, pack, tensors_sha256
 from trainers.training.group import OneWorker
+from trainers.training.loop import Training
 from trainers.training.networks import build_classifier, network_from, trained_networks
+from trainers.worker import run_job as run_job_module
 from trainers.worker.failure import describe_failure
 from trainers.worker.process import thread_budget
 from trainers.worker.run_job import run_job
@@ -101,6 +103,33 @@ def test_job_in_a_used_process_is_bit_identical_to_one_in_a_fresh_one(small_job:
     finally:
         np.seterr(**old)
     assert weights_of(used) == weights_of(fresh)
+
+
+def test_training_has_the_precision_of_its_recipe_and_evaluation_fp32(
+    small_job: SmallJob, sink: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: dict[str, Any] = {}
+    train, evaluated = Training.run, run_job_module.evaluate
+
+    def note(stage: str, go_on: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*args: Any, **options: Any) -> Any:
+            found[stage] = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+            return go_on(*args, **options)
+
+        return noted
+
+    monkeypatch.setattr(Training, "run", note("training", train))
+    monkeypatch.setattr(run_job_module, "evaluate", note("evaluation", evaluated))
+    result = run(dataclasses.replace(small_job(recipe={"epochs": 1}), benchmarks=(CLEAN,)), sink)
+
+    assert found == {"training": (True, True), "evaluation": (False, False)}
+    recorded = result.training.environment
+    # A CPU has no TF32, and is deterministic in any case.
+    assert {name: recorded[name] for name in ("precision", "deterministic", "cudnn_benchmark")} == {
+        "precision": "fp32",
+        "deterministic": True,
+        "cudnn_benchmark": False,
+    }
 
 
 def test_no_epochs_record_the_initial_weights(small_job: SmallJob, sink: Any) -> None:
