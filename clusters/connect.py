@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import psutil
 
+from clusters.address import check_address, named_address
 from clusters.errors import ClusterError
 from clusters.growth import NodeGroup, accelerator_of, with_growth
 from clusters.placement import Node
@@ -148,13 +149,19 @@ def connect(
     Raises:
         ClusterError: If the cluster cannot be reached or a private Ray cannot start.
     """
-    address = address or os.environ.get("RAY_ADDRESS") or None
+    named = named_address(address)
     before = _set_environment({**QUIET_ENVIRONMENT, **(environment or {})})
     import ray  # slow, and reads the environment that was just set
 
     if ray.is_initialized():
         address = ray.get_runtime_context().gcs_address
         return Connection(address, None, None, _borrowed=True, _set=before, _ray=ray)
+    try:
+        check_address(address)
+    except ClusterError:
+        Connection("", None, None, _borrowed=True, _set=before, _ray=ray).close()
+        raise
+    address = None if named is None else named.text
     folder = None if address else tempfile.mkdtemp(prefix="dg-", dir=_short_folder())
     arguments: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
     if folder is None:

@@ -6,6 +6,7 @@ Left to others: what the command is (`orchestration.runs.submit`) and what may b
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,9 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from clusters.address import ADDRESS_VARIABLE, NamedAddress, check_address, scheme_of
 from clusters.errors import ClusterError
 
 ENDED: Final = frozenset({"SUCCEEDED", "FAILED", "STOPPED"})
+ADDRESS_VARIABLES: Final = ("RAY_API_SERVER_ADDRESS", ADDRESS_VARIABLE)
+ANSWER_S: Final = 5.0
+"""Seconds that a job server has to accept a connection, and again to say its version."""
+
+_RULE: Final = "the address of a job server must be like http://127.0.0.1:8265"
+_FIX: Final = "check --address (http://127.0.0.1:8265 behind `ray dashboard`) and that the cluster runs"
 _POLL_S: Final = 0.5
 _RECONNECT_ATTEMPTS: Final = 10
 _RECONNECT_S: Final = 3.0
@@ -51,16 +59,21 @@ class JobEnd:
 class JobServer:
     """The job server at an address such as http://127.0.0.1:8265; its token comes from RAY_AUTH_TOKEN or ~/.ray/auth_token.
 
+    Args:
+        address: None for the one in RAY_API_SERVER_ADDRESS, or else RAY_ADDRESS, or else of the Ray on this machine.
+
     Raises:
         ClusterError: If it cannot be reached or refuses the token; every call may raise it.
     """
 
     def __init__(self, address: str | None) -> None:
-        self._where = address or "the address in RAY_API_SERVER_ADDRESS or RAY_ADDRESS"
-        with self._explained():
+        named = named_job_server(address)
+        self._where = str(named)
+        _check_answers(named)
+        with self._explained(), _environment_without(*ADDRESS_VARIABLES):
             from ray.job_submission import JobSubmissionClient
 
-            self._client: Any = JobSubmissionClient(address)
+            self._client: Any = JobSubmissionClient(named.text)
 
     def find(self, metadata: Mapping[str, str]) -> str | None:
         """Return the id of a job that is under way and bears this metadata, or None."""
@@ -140,10 +153,59 @@ class JobServer:
                 "or write the token to ~/.ray/auth_token"
             ) from error
         except (RuntimeError, ValueError, OSError, RayError) as error:
-            raise ClusterError(
-                f"the job server at {self._where} refuses: {_first_line(error)}; check --address "
-                "(http://127.0.0.1:8265 behind `ray dashboard`) and that the cluster runs"
-            ) from error
+            raise ClusterError(f"the job server at {self._where} refuses: {_first_line(error)}; {_FIX}") from error
+
+
+def named_job_server(address: str | None, environment: Mapping[str, str] | None = None) -> NamedAddress:
+    """Return the job server that is to be used: the one that is given, else the environment's, else that of the Ray here."""
+    variables = os.environ if environment is None else environment
+    if address and address != "auto":
+        return NamedAddress(address)
+    found = next((name for name in ADDRESS_VARIABLES if variables.get(name)), None)
+    return NamedAddress("auto") if found is None else NamedAddress(variables[found], found)
+
+
+def _check_answers(named: NamedAddress) -> None:
+    """Check within seconds that a job server answers; Ray's own client waits for ever for one that says nothing."""
+    scheme = scheme_of(named.text)
+    if not scheme:
+        # Ray asks the control store where its job server is.
+        check_address(named.text)
+    elif scheme == "ray":
+        raise ClusterError(f"{_RULE}, but {named} is one of Ray Client; {_FIX}")
+    elif scheme in ("http", "https"):
+        _check_version(named)
+
+
+def _check_version(named: NamedAddress) -> None:
+    import requests
+
+    try:
+        with requests.get(f"{named.text.rstrip('/')}/api/version", timeout=ANSWER_S, stream=True) as answer:
+            status, start = answer.status_code, next(answer.iter_content(4096), b"")
+    except requests.Timeout as error:
+        raise ClusterError(
+            f"a job server must answer at {named}, but nothing does within {ANSWER_S:.0f} s; {_FIX}"
+        ) from error
+    except requests.ConnectionError as error:
+        raise ClusterError(f"a job server must answer at {named}, but none does; {_FIX}") from error
+    except requests.RequestException as error:
+        raise ClusterError(f"{_RULE}, but got {named} ({_first_line(error)}); {_FIX}") from error
+    # Asked without a token: a server that demands one is a job server.
+    if status not in (401, 403) and b"ray_version" not in start:
+        raise ClusterError(
+            f"a job server must answer at {named}, but another web server does (status {status}); {_FIX}"
+        )
+
+
+@contextmanager
+def _environment_without(*names: str) -> Iterator[None]:
+    """Hide variables while the body runs: Ray would prefer them to the address that it is given."""
+    hidden = {name: os.environ.pop(name) for name in names if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
 
 
 class _Log:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from typing import Final, Literal
 
 import yaml
 
+from clusters.address import cluster_token
 from clusters.cluster_files.check import check_manifest
 from clusters.cluster_files.contract import read_manifest
 from clusters.errors import ManifestError
@@ -37,15 +37,6 @@ def launch(action: Action, path: Path) -> int:
     return subprocess.run(command, check=False).returncode
 
 
-def has_token(environment: Mapping[str, str] | None = None) -> bool:
-    """Whether a cluster token is at hand where Ray looks for one: RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH, ~/.ray/auth_token."""
-    variables = os.environ if environment is None else environment
-    if variables.get("RAY_AUTH_TOKEN", "").strip():
-        return True
-    path = Path(variables.get("RAY_AUTH_TOKEN_PATH") or "~/.ray/auth_token").expanduser()
-    return path.is_file() and path.stat().st_size > 0
-
-
 def _check_is_launcher(action: Action, path: Path) -> None:
     document = next(yaml.safe_load_all(read_manifest(path)), None)
     keys = document if isinstance(document, Mapping) else {}
@@ -62,7 +53,7 @@ def _check_is_launcher(action: Action, path: Path) -> None:
 
 def _check_ready(path: Path) -> None:
     mistakes = [str(finding) for finding in check_manifest(path)]
-    if not has_token():
+    if not cluster_token():
         mistakes.append(
             "a cluster needs an authentication token, but none was found; create one: "
             "ray get-auth-token --generate, then chmod 600 ~/.ray/auth_token"

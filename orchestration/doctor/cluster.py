@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from clusters import probe as module
-from clusters.cluster_files.launcher import has_token
+from clusters.address import cluster_token
 from clusters.connect import connect
 from clusters.errors import ClusterError
 from clusters.probe import ProbeRequest, probe
@@ -42,7 +42,7 @@ class NodeAnswer:
 
 def examine_cluster(settings: Settings, address: str) -> list[Finding]:
     """Return what is found of a cluster; never raises."""
-    findings = token_findings(has_token=has_token(), mode=os.environ.get("RAY_AUTH_MODE", ""))
+    findings = token_findings(has_token=bool(cluster_token()), mode=os.environ.get("RAY_AUTH_MODE", ""))
     request = _request(settings)
     storage = open_storage(settings.storage)
     try:

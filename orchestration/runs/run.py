@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from clusters.address import check_address
 from clusters.storage.contract import StorageError
 from clusters.storage.open import open_storage
 from eval.tables.grid import Table
@@ -66,6 +67,7 @@ def run_sweep(
         raise InputError(f"sweep '{resolved.label}' lacks data in {settings.data_root}", mistakes)
     if plan.to_run:
         check_tracking(settings.tracking)
+        check_address((options or {}).get("address"))
     if mode == "force":  # last: what cannot run is not forgotten
         _forget_all(resolved.cells, settings, store)
     _remember(resolved, plan, store)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from clusters.cluster_files.launcher import has_token
+from clusters.address import cluster_token
 from clusters.probe import ProbeRequest, probe
 from orchestration.doctor.cluster import NodeAnswer, clock_difference_s, evaluate, examine_cluster, token_findings
 from orchestration.settings import Settings
@@ -104,10 +104,10 @@ def test_a_token_is_found_where_ray_looks_for_it(tmp_path: Path) -> None:
     path = tmp_path / "token"
     absent = {"RAY_AUTH_TOKEN_PATH": str(path)}
 
-    assert not has_token(absent)
+    assert not cluster_token(absent)
     path.write_text("t" * 64)
-    assert has_token(absent)
-    assert has_token({"RAY_AUTH_TOKEN": "t" * 64, "RAY_AUTH_TOKEN_PATH": "/nowhere"})
+    assert cluster_token(absent)
+    assert cluster_token({"RAY_AUTH_TOKEN": "t" * 64, "RAY_AUTH_TOKEN_PATH": "/nowhere"})
 
 
 def test_a_clock_is_off_only_by_what_the_question_took_at_least() -> None:

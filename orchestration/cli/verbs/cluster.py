@@ -41,7 +41,9 @@ def submit(
     sweep: options.SweepName,
     address: Annotated[
         str | None,
-        typer.Option("--address", help="Job server, for example http://127.0.0.1:8265 [RAY_API_SERVER_ADDRESS]."),
+        typer.Option(
+            "--address", help="Job server, for example http://127.0.0.1:8265 [RAY_API_SERVER_ADDRESS, RAY_ADDRESS]."
+        ),
     ] = None,
     working_dir: Annotated[
         Path, typer.Option("--working-dir", help="Folder to upload: a checkout, or sweep files for an image.")

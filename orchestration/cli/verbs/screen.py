@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from clusters.address import check_address
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, count, echo_err, emit
 from orchestration.errors import command
@@ -35,7 +36,10 @@ class ScreenerOptions:
     max_concurrent: Annotated[
         int | None, typer.Option("--max-concurrent", help="Maximum number of trainings at once.")
     ] = None
-    address: Annotated[str | None, typer.Option("--address", help="Ray cluster to run on.")] = None
+    address: Annotated[
+        str | None,
+        typer.Option("--address", help="Ray cluster to run on: auto, or HOST:PORT [RAY_ADDRESS, or this machine]."),
+    ] = None
 
 
 def register(app: typer.Typer) -> None:
@@ -49,6 +53,7 @@ def screen(
     """Train cells with early stopping on held-out images. Tables never show these results."""
     chosen = ScreenOptions(**vars(how))
     opened = options.open_sweep(choice, places)
+    check_address(chosen.address)
     echo_err("screening; its results enter no table")
     made = run_screen(opened.resolved, options=chosen, settings=opened.settings, store=opened.store)
     emit(asdict(made), lambda: screening_text(made), as_json=as_json)
