@@ -11,6 +11,8 @@ import logging
 import os
 import secrets
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -24,11 +26,14 @@ from clusters.address import check_address, named_address
 from clusters.errors import ClusterError
 from clusters.growth import NodeGroup, accelerator_of, with_growth
 from clusters.placement import Node
+from clusters.ray_private import draining_nodes
 
 QUIET_ENVIRONMENT: Final[Mapping[str, str]] = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    # A call that a left-over thread makes after the disconnection fails instead of starting another Ray.
+    "RAY_ENABLE_AUTO_CONNECT": "0",
     "RAY_TRAIN_METRICS_ENABLED": "0",
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
@@ -45,8 +50,9 @@ QUIET_ENVIRONMENT: Final[Mapping[str, str]] = {
 
 START_ATTEMPTS: Final = 4
 _GROUP_LABEL: Final = "ray.io/node-group"
-_PREEMPTION: Final = 2
-"""DRAIN_NODE_REASON_PREEMPTION of Ray's autoscaler.proto: no consent is asked; the node ends at the deadline."""
+_PREEMPTION: Final = "DRAIN_NODE_REASON_PREEMPTION"
+"""With this reason no consent is asked; the node ends at the deadline."""
+_DRAIN_TIMEOUT_S: Final = 60.0
 _POLL_S: Final = 1.0
 
 
@@ -76,7 +82,7 @@ class Connection:
 
     def leaving(self) -> frozenset[str]:
         """Return the ids of the nodes that are being drained: preempted, or scaled down."""
-        return frozenset(self._ray._private.state.state.get_draining_nodes())
+        return draining_nodes()
 
     def here(self) -> str:
         """Return the id of the node that this process runs on."""
@@ -86,24 +92,39 @@ class Connection:
         """Inform the cluster that a node is reclaimed in so many seconds.
 
         Raises:
-            ClusterError: If the control store refuses.
+            ClusterError: If the control store refuses, or does not answer.
         """
-        at_ms = int((time.time() + deadline_s) * 1000)
-        client = self._ray._raylet.GcsClient(address=self._ray.get_runtime_context().gcs_address)
-        accepted, reason = client.drain_node(node_id, _PREEMPTION, "the node is taken back", at_ms)
-        if not accepted:
+        words = {
+            "--address": self._ray.get_runtime_context().gcs_address,
+            "--node-id": node_id,
+            "--reason": _PREEMPTION,
+            "--reason-message": "the node is taken back",
+            "--deadline-remaining-seconds": str(max(0, int(deadline_s))),
+        }
+        command = [
+            sys.executable,
+            "-m",
+            "ray.scripts.scripts",
+            "drain-node",
+            *(word for pair in words.items() for word in pair),
+        ]
+        try:
+            ran = subprocess.run(command, capture_output=True, text=True, timeout=_DRAIN_TIMEOUT_S, check=False)
+            reason = ran.stderr.strip().splitlines()[-1:] if ran.returncode else []
+        except subprocess.TimeoutExpired:
+            reason = [f"no answer within {_DRAIN_TIMEOUT_S:g} s"]
+        if reason:
             raise ClusterError(
-                f"node {node_id[:12]} could not be drained: {reason}; its cells go on from their last checkpoint"
+                f"node {node_id[:12]} could not be drained: {reason[0]}; its cells go on from their last checkpoint"
             )
 
     def wait_until_idle(self, node_id: str, deadline_s: float) -> bool:
-        """Wait until nothing on a node holds CPUs or GPUs; return False where something still does at the deadline."""
+        """Wait until nothing on a node is reserved for workers; return False where something still is at the deadline."""
         ends = time.monotonic() + deadline_s
-        nodes = self._ray.nodes()
-        whole: dict[str, float] = next((one["Resources"] for one in nodes if one["NodeID"] == node_id), {})
         while time.monotonic() < ends:
-            free = self._ray._private.state.available_resources_per_node().get(node_id, whole)
-            if all(free.get(kind, 0.0) >= whole.get(kind, 0.0) for kind in ("CPU", "GPU")):
+            groups = self._ray.util.placement_group_table().values()
+            held = {node for one in groups if one["state"] != "REMOVED" for node in one["bundles_to_node_id"].values()}
+            if node_id not in held:
                 return True
             time.sleep(_POLL_S)
         return False

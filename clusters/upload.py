@@ -1,20 +1,24 @@
 """What a submitted job would upload, reported and bounded: a folder without what `.rayignore` and `.gitignore` keep out.
 
-Ray itself packs and sends the folder; here its own rules are asked what would be in the package.
+Ray itself packs and sends the folder. It reads the two files in every folder, and asks them about every path below it, a folder's
+without a slash at its end.
 """
 
 from __future__ import annotations
 
-import logging
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from pathspec import PathSpec
 
 from clusters.errors import ClusterError
 
 MAX_UPLOAD_BYTES: Final = 5 * 2**20
 MAX_FILES: Final = 20_000
+IGNORE_FILES: Final = (".gitignore", ".rayignore")
 _SHOWN: Final = 5
 _CREDENTIALS: Final = re.compile(
     r"^(\.env(\..+)?|\.netrc|\.pgpass|auth_token|credentials|id_(rsa|dsa|ecdsa|ed25519)|.+\.(pem|p12|pfx|keytab))$"
@@ -43,35 +47,39 @@ class Upload:
         return f"{len(self.sizes)} files, {self.total_bytes / 2**20:.2f} MiB of {self.folder}"
 
 
-class _TooMany(Exception):
-    """Enough files were seen to know that this is no source tree."""
-
-
 def measure_upload(folder: Path) -> Upload:
     """Return what Ray would upload of a folder.
 
     Raises:
         ClusterError: If it is no folder.
     """
-    from ray._private.runtime_env.packaging import _dir_travel
-
     if not folder.is_dir():
         raise ClusterError(f"a working directory must be a folder, but {folder} is not one; see --working-dir")
     sizes: dict[str, int] = {}
-
-    def note(path: Path) -> None:
-        if path.is_file():
-            sizes[str(path.relative_to(folder))] = path.stat().st_size
+    for path in _uploaded(folder, ()):
+        sizes[str(path.relative_to(folder))] = path.stat().st_size
+        # Enough to know that this is no source tree.
         if len(sizes) > MAX_FILES:
-            raise _TooMany
-
-    quiet = logging.getLogger("dreamgrid.upload")
-    quiet.setLevel(logging.CRITICAL + 1)
-    try:
-        _dir_travel(folder, [], note, include_gitignore=True, logger=quiet)
-    except _TooMany:
-        return Upload(folder=folder, sizes=sizes, is_whole=False)
+            return Upload(folder=folder, sizes=sizes, is_whole=False)
     return Upload(folder=folder, sizes=sizes)
+
+
+def _uploaded(path: Path, rules: tuple[tuple[Path, PathSpec[Any]], ...]) -> Iterator[Path]:
+    """Yield the files at and below a path.
+
+    Args:
+        rules: Each folder above it that has rules, with them.
+    """
+    found = [path / name for name in IGNORE_FILES]
+    own = [(path, PathSpec.from_lines("gitignore", one.read_text().splitlines())) for one in found if one.is_file()]
+    rules = (*rules, *own)
+    if any(spec.match_file(str(path.relative_to(base))) for base, spec in rules):
+        return
+    if path.is_file():
+        yield path
+    elif path.is_dir():
+        for below in path.iterdir():
+            yield from _uploaded(below, rules)
 
 
 def check_upload(upload: Upload) -> None:

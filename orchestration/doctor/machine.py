@@ -13,6 +13,7 @@ from typing import Literal
 
 from augment.heavy import torch
 from augment.kernels.sources import cache_root
+from clusters.ray_private import SYMBOLS, missing_symbols
 from clusters.storage.open import open_storage
 from orchestration.errors import EnvironmentRefused
 from orchestration.settings import Settings
@@ -39,6 +40,7 @@ def examine(settings: Settings) -> list[Finding]:
     looks: Sequence[tuple[str, Callable[[Settings], list[Finding]]]] = (
         ("versions", _versions),
         ("devices", _devices),
+        ("ray", _ray),
         ("storage", _storage),
         ("disk", _disk),
         ("tracking", _tracking),
@@ -76,6 +78,18 @@ def _devices(settings: Settings) -> list[Finding]:
         return [*findings, Finding(what="devices", state="note", detail="no CUDA device: cells train on the CPU")]
     names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     return [*findings, Finding(what="devices", state="fine", detail=", ".join(names))]
+
+
+def _ray(settings: Settings) -> list[Finding]:
+    missing = missing_symbols()
+    if not missing:
+        detail = f"has what is used of it beyond its public interface: {', '.join(SYMBOLS)}"
+        return [Finding(what="ray", state="fine", detail=detail)]
+    fix = "nothing needs to be done; the locked environment has a Ray with it: make install"
+    return [
+        Finding(what="ray", state="note", detail=f"without {name}: {consequence}", fix=fix)
+        for name, consequence in missing.items()
+    ]
 
 
 def _storage(settings: Settings) -> list[Finding]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from clusters.connect import Connection, connect
 from clusters.placement import Node, check_fits
+from clusters.ray_private import keep_credentials_out_of_trials
 from orchestration.cells.cell import Plan
 from orchestration.engine.driver.driver import Driver
 from orchestration.engine.observer import QueuedObserver, RunObserver, RunStatus
@@ -119,6 +120,8 @@ def _loop(
     # Imports Ray, and not in the thread: two threads that import it at once see each other's half-initialised modules.
     from orchestration.engine.tuner import run_tuner
 
+    if not keep_credentials_out_of_trials() and "AWS_SECRET_ACCESS_KEY" in os.environ:
+        queued.message("Ray may show the AWS_* variables of this process in its logs; use a role or ~/.aws/credentials")
     tuner = threading.Thread(target=_tune, args=(driver, scratch, run_tuner), name="dreamgrid-tune", daemon=True)
     tuner.start()
     next_look, grace_ends = 0.0, None
@@ -139,15 +142,6 @@ def _loop(
                 break
     driver.pump(0.0)
     tuner.join(TUNER_END_S)
-    if tuner.is_alive():
-        _forbid_new_ray()
-
-
-def _forbid_new_ray() -> None:
-    """Keep calls that a left-over thread still makes after the disconnection from starting another Ray."""
-    from ray._private import auto_init_hook
-
-    auto_init_hook.enable_auto_connect = False
 
 
 def _tune(driver: Driver, scratch: str, run_tuner: Callable[[Driver, str], None]) -> None:

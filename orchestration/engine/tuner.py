@@ -19,7 +19,7 @@ from ray.tune.execution.tune_controller import TuneController
 from ray.tune.search import Searcher
 from ray.tune.utils.object_cache import _ObjectCache
 
-from orchestration.engine.groups.trial import TRIAL_RESOURCES, cell_trial, keep_credentials_out_of_trials
+from orchestration.engine.groups.trial import TRIAL_RESOURCES, cell_trial
 
 if TYPE_CHECKING:
     from orchestration.engine.driver.driver import Driver
@@ -103,7 +103,6 @@ class PatientController(TuneController):  # type: ignore[misc]
 
 def run_tuner(driver: Driver, scratch: str) -> None:
     """Run trials until the driver has no more cells."""
-    keep_credentials_out_of_trials()
     tuner = tune.Tuner(
         tune.with_resources(cell_trial, TRIAL_RESOURCES),
         # -1: as many trials as the searcher suggests. A process of its own for each would cost every cell seconds.

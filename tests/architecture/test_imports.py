@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -72,3 +73,52 @@ def test_nobody_imports_a_package_under_its_own_bare_name(package: str) -> None:
             n for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names if a.name.split(".")[0] == package
         ]
         assert not bare, f"{path.relative_to(REPOSITORY)}:{bare[0].lineno} imports {package} with a bare import"
+
+
+PRIVATE_RAY = re.compile(r"\bray\.(?:(?:\w+\.)*_\w+|core|train\.v2|tune\.execution|tune\.utils|tune\.tune)\b")
+"""Modules of Ray that promise nothing, as a dotted name."""
+
+
+def dotted_names(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the line and the name of each import, each chain of attributes and each string of a file."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+        elif isinstance(node, ast.Attribute):
+            yield node.lineno, ast.unparse(node)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and " " not in node.value:
+            yield node.lineno, node.value
+
+
+def test_private_modules_of_ray_are_named_in_one_file() -> None:
+    files = (*product_files(), *(REPOSITORY / "benchmarks").rglob("*.py"))
+    found = {
+        path.relative_to(REPOSITORY).as_posix(): name
+        for path in files
+        for _, name in dotted_names(path)
+        if PRIVATE_RAY.search(name.replace("self._ray.", "ray."))
+    }
+
+    assert set(found) == {
+        "clusters/ray_private.py",
+        "orchestration/engine/groups/trainer.py",
+        "orchestration/engine/tuner.py",
+    }, found
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["ray._private.state", "ray.train.v2.api.config", "ray.tune.utils.object_cache", "ray.autoscaler._private.util",
+     "ray.core.generated", "ray.tune.tune", "ray.air._internal", "ray._raylet", "ray.tune.execution.class_cache"],
+)  # fmt: skip
+def test_private_modules_of_ray_are_recognised(name: str) -> None:
+    assert PRIVATE_RAY.search(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["ray.train.torch.TorchTrainer", "ray.tune.Tuner", "ray.util.placement_group", "array._x"]
+)
+def test_public_modules_of_ray_are_not_taken_for_private_ones(name: str) -> None:
+    assert not PRIVATE_RAY.search(name)

@@ -88,6 +88,30 @@ def test_what_is_ignored_does_not_count(tmp_path: Path) -> None:
     assert measure_upload(tmp_path).sizes.keys() == {"kept.bin", ".rayignore", ".gitignore"}
 
 
+def test_what_is_ignored_is_what_ray_ignores(tmp_path: Path) -> None:
+    # Ray's own function, which is private: only a test may ask it.
+    from ray._private.runtime_env.packaging import _dir_travel
+
+    rules = {
+        ".rayignore": "build/\n*.pyc\n!kept.pyc\n/top.txt\n# a remark\n\nlogs\n",
+        ".gitignore": "deep/**/x.bin\n[ab]?.c\n\\#odd\n",
+        "sub/.gitignore": "/only_here\nout\n!out/kept\n",
+    }
+    names = (
+        *rules, "build/a", "build/b/c", "x.pyc", "kept.pyc", "sub/x.pyc", "top.txt", "sub/top.txt", "logs/a", "sub/logs/b/c",
+        "deep/1/2/x.bin", "deep/x.bin", "deep/1/y.bin", "a1.c", "sub/b2.c", "c3.c", "#odd", "sub/only_here", "only_here",
+        "sub/more/only_here", "sub/out/kept", "sub/out/other", "sub/more/out/kept", ".hidden", "sub/.hidden/a",
+    )  # fmt: skip
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(rules.get(name, name))
+    theirs: set[str] = set()
+    _dir_travel(tmp_path, [], lambda path: theirs.add(str(path.relative_to(tmp_path))), include_gitignore=True)
+
+    assert measure_upload(tmp_path).sizes.keys() == {name for name in theirs if (tmp_path / name).is_file()}
+    assert "sub/out/kept" not in measure_upload(tmp_path).sizes
+
+
 @pytest.mark.parametrize("name", [".env", "id_rsa", "server.pem", "auth_token", "credentials"])
 def test_credentials_are_not_uploaded(tmp_path: Path, name: str) -> None:
     upload = Upload(folder=tmp_path, sizes={f"conf/{name}": 10})

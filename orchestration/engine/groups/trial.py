@@ -22,16 +22,3 @@ def cell_trial(config: Mapping[str, Any]) -> dict[str, str]:
 
     mailbox = ray.get_actor(config["mailbox"], namespace=config["namespace"])
     return {"outcome": ray.get(mailbox.run.remote(config["group"], config["job"]))}
-
-
-def keep_credentials_out_of_trials() -> None:
-    """Stop Ray Tune from copying the driver's AWS credentials into the runtime environment of trials.
-
-    Ray writes runtime environments into its logs and shows them to anybody who may list actors. Workers find credentials in their
-    own node's environment, files or role.
-    """
-    from ray.tune.execution import class_cache
-
-    class_cache.ENV_VARS_TO_PROPAGATE = {
-        name for name in class_cache.ENV_VARS_TO_PROPAGATE if not name.startswith("AWS_")
-    }

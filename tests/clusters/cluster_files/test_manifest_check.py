@@ -162,6 +162,12 @@ def test_every_kind_of_cluster_has_a_file() -> None:
             "min_workers: 2\n    max_workers: 12",
             "workers must start from zero",
         ),
+        (
+            "aws.yaml",
+            "head_node_type: head",
+            "head_node_type: haed",
+            "head_node_type must be one of available_node_types",
+        ),
         ("kuberay-cluster.yaml", "minReplicas: 0", "minReplicas: zero", "'zero' is not of type 'integer'"),
         ("kuberay-cluster.yaml", "groupName: gpu-spot", "grupName: gpu-spot", "grupName"),
         ("kuberay-job.yaml", "mode: token", "mode: disabled", "authOptions.mode is not token"),
