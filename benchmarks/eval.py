@@ -162,7 +162,7 @@ def _suite_cases(folder: Path, *, num_images: int, notes: list[str]) -> Iterator
     counted = sum(report.outcome.forward_passes for report in evaluate(subject, requests) if report.outcome)
     expected = suite_passes(requests, data).forward
     notes.append(f"forward passes of the suite: {counted} counted, {expected} by the cost model")
-    fresh = replace(subject, keep_generated=False)
+    fresh = replace(subject, generated_bytes=0, cache_dir=folder / "empty")
     attacked = suite_passes(attack, data)
     for name, ours, units, target in (
         ("suite: from kept arrays", lambda: evaluate(subject, requests), counted, TARGETS["suite"]),
@@ -226,7 +226,7 @@ def _bare(subject: Subject, count: int) -> None:
     """Run forward passes only, over batches that are ready."""
     import torch
 
-    from eval.inference.predict import to_pixels
+    from eval.inference.batches import to_pixels
 
     batch = to_pixels(subject.images[: subject.batch_size], subject)
     with torch.inference_mode():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,12 +11,18 @@ from typing import Final
 from urllib.parse import quote
 
 from clusters.storage.open import without_scheme
+from orchestration.errors import InputError, Mistake
 
 DEFAULT_STORAGE: Final = "dreamgrid-storage"
 STORAGE_VARIABLE: Final = "DREAMGRID_STORAGE"
 DATA_VARIABLE: Final = "DREAMGRID_DATA"
 CACHE_VARIABLE: Final = "DREAMGRID_CACHE"
 TRACKING_VARIABLE: Final = "MLFLOW_TRACKING_URI"
+GENERATED_VARIABLE: Final = "DREAMGRID_GENERATED_BUDGET"
+GIB: Final = 2**30
+
+DEFAULT_GENERATED_BYTES: Final = 50.0 * GIB
+"""Every generated family of CIFAR and of Tiny-ImageNet; C of ImageNet alone has 564 GB."""
 
 SQLITE: Final = "sqlite:///"
 
@@ -32,12 +39,14 @@ class Settings:
         data_root: Local folder of datasets, in torchvision's layouts.
         cache_dir: Local folder of what can be made again.
         tracking_uri: MLflow tracking URI, or None for a file next to the storage.
+        generated_bytes: Bytes that generated benchmarks may take in the caches of each node.
     """
 
     storage: str
     data_root: Path
     cache_dir: Path
     tracking_uri: str | None
+    generated_bytes: float = DEFAULT_GENERATED_BYTES
 
     @property
     def checkpoints(self) -> str:
@@ -74,6 +83,11 @@ def read_settings(
         data_root: Folder of datasets; DREAMGRID_DATA; ./data.
         cache_dir: Folder of caches; DREAMGRID_CACHE; ~/.cache/dreamgrid.
         tracking_uri: MLflow tracking URI; MLFLOW_TRACKING_URI; a file next to the storage.
+
+    The budget of generated benchmarks is DREAMGRID_GENERATED_BUDGET, in GiB; 50.
+
+    Raises:
+        InputError: If that is not a number from 0 on.
     """
     variables = os.environ if environment is None else environment
     place = without_scheme(storage or variables.get(STORAGE_VARIABLE) or DEFAULT_STORAGE)
@@ -83,7 +97,22 @@ def read_settings(
         data_root=(data_root or Path(variables.get(DATA_VARIABLE) or "data")).expanduser().absolute(),
         cache_dir=(cache_dir or Path(variables.get(CACHE_VARIABLE) or "~/.cache/dreamgrid")).expanduser().absolute(),
         tracking_uri=tracking_uri or variables.get(TRACKING_VARIABLE) or None,
+        generated_bytes=_generated_bytes(variables.get(GENERATED_VARIABLE)),
     )
+
+
+def _generated_bytes(text: str | None) -> float:
+    """Return the budget that a text in GiB stands for."""
+    if not text:
+        return DEFAULT_GENERATED_BYTES
+    try:
+        found = float(text) * GIB
+    except ValueError:
+        found = math.nan
+    if not 0 <= found < math.inf:
+        rule = f"must be a number of GiB from 0 on, but is '{text}'; write 0 to keep no generated images"
+        raise InputError("environment", [Mistake(where=GENERATED_VARIABLE, text=rule)])
+    return found
 
 
 def lasting_folder() -> Path:

@@ -5,6 +5,7 @@ All of them are frozen, picklable and free of torch.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -25,12 +26,14 @@ class JobPaths:
         checkpoints: URI of the folder of all checkpoints (`file` path or s3://); a job writes in `<checkpoints>/<train_key>/`.
         cache_dir: Local folder of mixing sets, generated benchmarks and staged files, shared by the workers of a node.
         data_source: Folder or s3:// prefix that mirrors `data_root` and that missing datasets are copied from, or "".
+        generated_bytes: Bytes that generated benchmarks may take in `cache_dir`; more are made again in each evaluation.
     """
 
     checkpoints: str
     data_root: str
     cache_dir: str
     data_source: str = ""
+    generated_bytes: float = math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

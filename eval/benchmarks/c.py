@@ -158,6 +158,7 @@ C_GENERATED: Final = replace(
     origin="generated",
     semantics=3,
     config=CorruptionConfig,
+    keeps_images=True,
     run=run_generated,
     check_images=lambda config, side, channels: check_effect(
         "c", config.kinds, config.severities, side=side, channels=channels

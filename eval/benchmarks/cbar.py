@@ -113,6 +113,7 @@ CBAR_GENERATED: Final = replace(
     origin="generated",
     semantics=3,
     config=BarConfig,
+    keeps_images=True,
     run=run_generated,
     check_images=lambda config, side, channels: check_effect(
         "cbar", config.chosen(side), config.severities, side=side, channels=channels

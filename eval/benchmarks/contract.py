@@ -146,6 +146,7 @@ class Benchmark:
         missing_baseline: (parameters, dataset, data root) -> what is missing where no baseline network is known, for a benchmark
             whose baseline is measured on the user's files.
         recompute: (parameters, arrays, data root, seed) -> the outcome from kept predictions; None where it keeps none.
+        keeps_images: Whether what it generates of all test images may be kept on disk.
         code: What identifies the code of a plug-in, filled in by the look-up; None for what is built in.
     """
 
@@ -169,6 +170,7 @@ class Benchmark:
     baseline: Callable[[Any, str, Path | None], str | None] | None = None
     missing_baseline: Callable[[Any, str, Path], str | None] | None = None
     recompute: Callable[[Any, Arrays, Path | None, int], BenchmarkOutcome] | None = None
+    keeps_images: bool = False
     code: Mapping[str, str] | None = None
 
     def config_of(self, params: Mapping[str, object]) -> Any:

@@ -77,6 +77,7 @@ MNIST_C_GENERATED: Final = replace(
     title="MNIST-C (generated)",
     origin="generated",
     semantics=2,
+    keeps_images=True,
     run=run_generated,
     check_images=lambda config, side, channels: check_effect(
         "mnist-c", config.kinds, (1,), side=side, channels=channels

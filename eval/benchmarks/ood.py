@@ -18,7 +18,8 @@ from eval.benchmarks.protocols.checks import check_at_least_one, check_limit, ch
 from eval.benchmarks.protocols.detection import check_ratio, outlier_outcome
 from eval.errors import EvalError
 from eval.inference.agreement import describe
-from eval.inference.predict import ImageSet, clean_predictions, of_array, predict_sets
+from eval.inference.image_sets import ImageSet, of_array
+from eval.inference.predict import clean_predictions, predict_sets
 from eval.inference.sampling import chosen_indices, limit_notes
 from eval.inference.subject import Subject
 from eval.metrics.anomaly import Detection, outlier_count

@@ -27,7 +27,8 @@ from eval.benchmarks.protocols.published import (
 )
 from eval.corruptions.contract import check_side
 from eval.errors import EvalError
-from eval.inference.predict import ImageSet, predict_sets
+from eval.inference.image_sets import ImageSet
+from eval.inference.predict import predict_sets
 from eval.inference.sampling import chosen_indices, limit_notes
 from eval.inference.subject import Subject
 from eval.perturbations.frames import perturb

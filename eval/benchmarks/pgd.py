@@ -13,7 +13,8 @@ from augment.heavy import torch
 from eval.benchmarks.contract import Benchmark, EvaluationData, Passes
 from eval.benchmarks.protocols.checks import check_at_least_one, check_limit
 from eval.inference.attacks import Attack, Norm, pgd, reference_pgd
-from eval.inference.predict import check_logits, own_batches, to_pixels
+from eval.inference.batches import own_batches, to_pixels
+from eval.inference.predict import check_logits
 from eval.inference.sampling import chosen_indices, limit_notes
 from eval.inference.subject import Subject
 from eval.metrics.error import error_rate
@@ -176,10 +177,10 @@ def masking(loss_by_step: NDArray[np.float64]) -> str:
 
 
 def _attack_own(subject: Subject, attack: AttackOnce, indices: NDArray[np.int64], restarts: int, steps: int) -> _Local:
-    batches = own_batches(subject, len(indices))
+    batches = own_batches(subject, [(len(indices), 1)])
     survived, loss_by_step, largest = [np.zeros(0, dtype=bool)], np.zeros(steps + 1), 0.0
-    for number, (start, stop) in enumerate(batches):
-        own = indices[start:stop]
+    for number, batch in enumerate(batches):
+        own = indices[batch.start : batch.stop]
 
         def attacked(part: slice, own: NDArray[np.int64] = own) -> _Attacked:
             return _attack_images(subject, attack, own[part], restarts)

@@ -46,15 +46,23 @@ class Parts:
             try:
                 return [compute(part) for part in parts]
             except torch.OutOfMemoryError as error:
-                largest = min(self.limit or num_images, num_images)
-                if largest <= 1:
-                    raise torch.OutOfMemoryError(
-                        f"one image at a time must fit into the memory of the device, but does not ({_first_line(error)}); "
-                        "free the device of other processes, or evaluate on one with more memory"
-                    ) from error
-                self.limit = math.ceil(largest / 2)
+                self.halve(num_images, error)
             # Out of the handler: the error keeps the tensors of the failed pass alive through its frames.
             torch.cuda.empty_cache()
+
+    def halve(self, num_images: int, error: torch.OutOfMemoryError) -> None:
+        """Compute half as many images at once from now on, since memory ran out in a batch.
+
+        Raises:
+            torch.OutOfMemoryError: If that was one image already.
+        """
+        largest = min(self.limit or num_images, num_images)
+        if largest <= 1:
+            raise torch.OutOfMemoryError(
+                f"one image at a time must fit into the memory of the device, but does not ({_first_line(error)}); "
+                "free the device of other processes, or evaluate on one with more memory"
+            ) from error
+        self.limit = math.ceil(largest / 2)
 
     def _cut(self, num_images: int) -> list[slice]:
         """Return parts of nearly equal size, none above the limit."""

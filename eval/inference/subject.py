@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,13 +83,15 @@ class Subject:
         seed: Seed of everything generated for the evaluation (a constant of the benchmark, not of the cell).
         batch_size: Images of a batch, whose borders decide which images meet; less fit into a forward pass where memory runs out.
         precision: In which arithmetic `model` is run; the suite prepares the model for it.
+        threads: Threads that make the next batches while the device computes; 0 makes each when it is due.
         workers: The workers that share the evaluation; every rank calls the same benchmarks in the same order.
         data_root: Folder of datasets and published benchmarks (torchvision's layouts).
         cache_dir: Folder for generated, content-addressed arrays.
         load_images: Loads the test images of another dataset by name, (M, H, W, C) uint8; raises when it is missing.
         identify: Returns what identifies the files of a dataset by name, so that own files are kept apart from published ones;
             None where nobody asks.
-        keep_generated: Whether generated images are kept in `cache_dir`; the numbers are the same either way.
+        generated_bytes: Bytes that generated images may take in `cache_dir`; the numbers are the same either way, and images that
+            are there already are used.
         evaluation: What the benchmarks of one evaluation share; the suite sets it.
     """
 
@@ -105,7 +108,8 @@ class Subject:
     workers: Workers = field(default_factory=Alone)
     seed: int = 0
     batch_size: int = 250
+    threads: int = 0
     precision: EvaluationPrecision = DEFAULT_PRECISION
     identify: Callable[[str], Identified] | None = None
-    keep_generated: bool = True
+    generated_bytes: float = math.inf
     evaluation: Evaluation = field(default_factory=Evaluation, compare=False, repr=False)

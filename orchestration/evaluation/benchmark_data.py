@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -100,8 +101,13 @@ class Choice:
         return Choice(family=name, kinds=kinds, severities=severities, frost=self.frost, seed=self.seed)
 
 
-def generate(dataset: str, choice: Choice, settings: Settings, *, threads: int = 1) -> Iterator[dict[str, Any]]:
+def generate(
+    dataset: str, choice: Choice, settings: Settings, *, threads: int | None = None
+) -> Iterator[dict[str, Any]]:
     """Make generated sets of a dataset's test images in the cache, or find them there; yields one record per set.
+
+    Args:
+        threads: Threads that make them; None takes one for each CPU of this process.
 
     Raises:
         InputError: If the choice is wrong.
@@ -124,7 +130,7 @@ def generate(dataset: str, choice: Choice, settings: Settings, *, threads: int =
             )
             path = set_path(made.key, settings.cache_dir)
             was_there = path.is_file()
-            array = made.whole(settings.cache_dir, threads=threads)
+            array = made.whole(settings.cache_dir, threads=threads or len(os.sched_getaffinity(0)))
             record = read_record(made.key, settings.cache_dir)
             yield {
                 "label": record["label"],

@@ -34,7 +34,7 @@ from trainers.datasets.registry import dataset_for
 from trainers.errors import JobStopped, TrainingError
 from trainers.job import EpochRow, JobPaths, JobRequest, TrainSummary
 from trainers.training.group import OneWorker
-from trainers.training.networks import build_classifier
+from trainers.training.networks import build_classifier, in_float32
 from trainers.worker.process import reset_process, thread_budget
 from trainers.worker.run_job import run_job
 
@@ -207,7 +207,7 @@ def _evaluation_s(
 ) -> dict[str, float]:
     """Return benchmark -> seconds of one forward pass; a benchmark that fails is noted."""
     dataset = dataset_for(cell.config.dataset)
-    model = build_classifier(replace(cell.config, init_from=None, released=None), dataset)
+    model = build_classifier(in_float32(replace(cell.config, init_from=None, released=None)), dataset)
     network = LoadedNetwork(model=model, dataset=dataset.name, sha256="")
     small = {request.name: smaller(request) for request in requests}
     best: dict[str, float] = {}

@@ -30,6 +30,7 @@ from trainers.models.weights.normalisation import Normalisation, parse_normalisa
 from trainers.models.weights.trial import try_usual
 from trainers.training.checkpoints import FORMAT, unpack
 from trainers.training.networks import build_classifier, network_from
+from trainers.worker.process import thread_budget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +207,8 @@ def subject_of(network: LoadedNetwork, settings: Settings, *, keep_generated: bo
         cache_dir=settings.cache_dir,
         load_images=lambda name: shared_split(name, "test", settings.data_root, settings.cache_dir).images,
         identify=lambda name: named_content(name, settings.data_root),
-        keep_generated=keep_generated,
+        threads=thread_budget(None, device).images,
+        generated_bytes=settings.generated_bytes if keep_generated else 0,
     )
 
 

@@ -132,5 +132,6 @@ def run_options(settings: Settings, workers: int, options: Mapping[str, Any] | N
         data_root=str(settings.data_root),
         cache_dir=str(settings.cache_dir),
         data_source=os.environ.get(SOURCE_VARIABLE, ""),
+        generated_bytes=settings.generated_bytes,
     )
     return RunOptions(**{"paths": paths, "workers": workers, **(options or {})})

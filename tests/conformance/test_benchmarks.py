@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -156,6 +157,21 @@ def test_a_benchmark_repeats(name, fixed_subject):
     assert first.metrics == second.metrics
     assert first.rows == second.rows
     assert all(np.array_equal(first.arrays[key], second.arrays[key], equal_nan=True) for key in first.arrays)
+
+
+@pytest.mark.parametrize("name", RUN_HERE)
+def test_threads_that_load_ahead_change_no_bit(name, fixed_subject):
+    """Kept images are made again by the threads, those that are made on the fly come from them one part each."""
+    expected = outcome_of(name, fixed_subject)
+    for budget in (0, math.inf):
+        ahead = replace(
+            fixed_subject, threads=3, cache_dir=fixed_subject.cache_dir / str(budget), generated_bytes=budget
+        )
+        found = outcome_of(name, ahead)
+        assert found.metrics == expected.metrics
+        assert found.rows == expected.rows
+        assert found.arrays.keys() == expected.arrays.keys()
+        assert all(np.array_equal(expected.arrays[key], found.arrays[key], equal_nan=True) for key in found.arrays)
 
 
 @pytest.mark.parametrize("name", RUN_HERE)

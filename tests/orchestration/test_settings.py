@@ -8,6 +8,7 @@ import pytest
 
 from clusters.storage.contract import StorageError
 from clusters.storage.open import open_storage
+from orchestration.errors import InputError
 from orchestration.settings import read_settings, sqlite_address
 from orchestration.tracking.addresses import folder_address, sqlite_database, sqlite_file
 
@@ -21,6 +22,18 @@ def test_an_option_comes_before_the_environment_and_that_before_the_default(
     assert read_settings(storage="here", environment=given).storage == str(tmp_path / "here")
     assert read_settings(environment=given).storage == "s3://bucket/grid"
     assert read_settings(environment={}).storage == str(tmp_path / "dreamgrid-storage")
+
+
+@pytest.mark.parametrize(("text", "gib"), [(None, 50), ("", 50), ("0", 0), ("1.5", 1.5), ("600", 600)])
+def test_the_budget_of_generated_images_is_in_gib(text: str | None, gib: float) -> None:
+    given = {} if text is None else {"DREAMGRID_GENERATED_BUDGET": text}
+    assert read_settings(environment=given).generated_bytes == gib * 2**30
+
+
+@pytest.mark.parametrize("text", ["much", "-1", "nan", "inf", "50GiB"])
+def test_another_budget_than_a_number_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match=r"DREAMGRID_GENERATED_BUDGET.* must be a number of GiB from 0 on, but is"):
+        read_settings(environment={"DREAMGRID_GENERATED_BUDGET": text})
 
 
 def test_results_of_a_submitted_job_do_not_lie_in_its_upload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -45,6 +46,11 @@ def build_classifier(config: JobConfig, dataset: DatasetSpec) -> Classifier:
         precision=config.recipe.precision,
         channels_last=config.recipe.channels_last,
     )
+
+
+def in_float32(config: JobConfig) -> JobConfig:
+    """Return a job whose network computes in float32, for evaluation: a benchmark's own precision decides there."""
+    return replace(config, recipe=replace(config.recipe, precision="fp32"))
 
 
 def network_facts(config: JobConfig) -> dict[str, Any]:

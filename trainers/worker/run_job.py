@@ -23,7 +23,6 @@ from eval.benchmarks.contract import BenchmarkRequest
 from eval.benchmarks.suite.evaluate import evaluate
 from eval.inference.subject import Subject
 from eval.report import MetricReport
-from trainers.config import JobConfig
 from trainers.datasets.content import named_content
 from trainers.datasets.load import shared_split
 from trainers.errors import CheckpointError
@@ -36,7 +35,7 @@ from trainers.training.inputs import JobInputs, checked_dataset, job_inputs
 from trainers.training.loader import Loader
 from trainers.training.loop import LoopHooks, Training
 from trainers.training.memory import memory_explained
-from trainers.training.networks import build_classifier, network_facts, training_facts
+from trainers.training.networks import build_classifier, in_float32, network_facts, training_facts
 from trainers.training.order import Order, check_workers, training_samples
 from trainers.training.progress import Progress
 from trainers.training.validation import validation
@@ -77,7 +76,7 @@ def run_job(request: JobRequest, *, group: ProcessGroup, sink: JobSink) -> JobRe
     # The same numbers whether the network was trained in this process or long ago.
     set_arithmetic(group.device, "fp32", determinism_of(request.config.recipe))
     wanted = replace(request, benchmarks=_benchmarks(request, stored))
-    reports = _evaluate(wanted, stored, group, sink) if wanted.benchmarks else ()
+    reports = _evaluate(wanted, stored, group, sink, budget) if wanted.benchmarks else ()
     return JobResult(train_key=request.train_key, training=summary, reports=reports)
 
 
@@ -242,12 +241,12 @@ def _summary(stored: StoredCheckpoint) -> TrainSummary:
 
 
 def _evaluate(
-    request: JobRequest, stored: StoredCheckpoint, group: ProcessGroup, sink: JobSink
+    request: JobRequest, stored: StoredCheckpoint, group: ProcessGroup, sink: JobSink, budget: ThreadBudget
 ) -> tuple[MetricReport, ...]:
     dataset = checked_dataset(request)
     data_root, cache_dir = request.paths.data_root, request.paths.cache_dir
     test = shared_split(dataset.name, "test", data_root, cache_dir)
-    model = build_classifier(_evaluated_in_float32(request.config), dataset).to(group.device)
+    model = build_classifier(in_float32(request.config), dataset).to(group.device)
     restore(model, stored.state["model"])
     model.eval()
     subject = Subject(
@@ -263,6 +262,8 @@ def _evaluate(
         load_images=lambda name: shared_split(name, "test", data_root, cache_dir).images,
         identify=lambda name: named_content(name, Path(data_root)),
         workers=group,
+        threads=budget.images,
+        generated_bytes=request.paths.generated_bytes,
     )
 
     def on_report(report: MetricReport) -> None:
@@ -274,11 +275,6 @@ def _evaluate(
             sink.progress(request.train_key, benchmark, done, total)
 
     return evaluate(subject, request.benchmarks, on_report=on_report, on_progress=on_progress)
-
-
-def _evaluated_in_float32(config: JobConfig) -> JobConfig:
-    """Return a job whose network computes in float32: each benchmark's own precision decides, not that of the training."""
-    return replace(config, recipe=replace(config.recipe, precision="fp32"))
 
 
 def environment_of(

@@ -13,7 +13,8 @@ from eval.benchmarks.contract import Arrays
 from eval.benchmarks.protocols.baselines import baseline_for
 from eval.benchmarks.protocols.calibration import calibration_values, missing_calibration
 from eval.errors import EvalError
-from eval.inference.predict import ImageSet, predict_sets
+from eval.inference.image_sets import ImageSet
+from eval.inference.predict import predict_sets
 from eval.inference.subject import Subject
 from eval.metrics.corruption import Errors, corruption_errors, mean_corruption_error, mean_error
 from eval.predictions import Predictions, kept_sets, predictions_from

@@ -16,7 +16,7 @@ from augment.files.walk import class_folders
 from eval.benchmarks.contract import EvaluationData, FileSource
 from eval.benchmarks.protocols.corruption import evaluate_corruptions
 from eval.errors import EvalError
-from eval.inference.predict import ImageSet
+from eval.inference.image_sets import ImageSet
 from eval.inference.sampling import chosen_of
 from eval.inference.subject import Subject
 from eval.published_files.arrays import CIFAR, cifar_corruptions

@@ -16,6 +16,7 @@ from orchestration.cli.output import EXIT_DONE, columns, count, echo_damage, ech
 from orchestration.errors import InputError, Mistake, command
 from orchestration.planning.costs.estimate import PlanCost, estimate, recorded_seconds
 from orchestration.planning.costs.machines import PRICE_FILE, Machine, read_machine
+from orchestration.planning.generated_images import generated_document, generated_images, generated_lines
 from orchestration.planning.plan import make_plan
 from orchestration.planning.sweep_records import recorded_otherwise
 from orchestration.sweeps.model import Sweep
@@ -81,8 +82,16 @@ def plan(
     )
     for line in cost.not_whole:
         echo_err(f"estimated without damaged records: {line}")
-    document = {**plan_document(made, sweep), "otherwise": otherwise, "cost": cost_document(cost)}
-    emit(document, lambda: "\n".join([plan_text(made, sweep), *otherwise, cost_text(cost)]), as_json=as_json)
+    budget = opened.settings.generated_bytes
+    images = generated_images(made.to_run, resolved.catalogue.dataset, budget)
+    document = {
+        **plan_document(made, sweep),
+        "otherwise": otherwise,
+        "generated_images": generated_document(images),
+        "cost": cost_document(cost),
+    }
+    lines = [*otherwise, *generated_lines(images, budget), cost_text(cost)]
+    emit(document, lambda: "\n".join([plan_text(made, sweep), *lines]), as_json=as_json)
     return EXIT_DONE
 
 

@@ -81,7 +81,10 @@ def screen(resolved: ResolvedSweep, *, options: ScreenOptions, settings: Setting
     _check_data(cells, settings)
     folder = Path(tempfile.mkdtemp(prefix="dg-screen-"))
     paths = JobPaths(
-        checkpoints=str(folder / "checkpoints"), data_root=str(settings.data_root), cache_dir=str(settings.cache_dir)
+        checkpoints=str(folder / "checkpoints"),
+        data_root=str(settings.data_root),
+        cache_dir=str(settings.cache_dir),
+        generated_bytes=settings.generated_bytes,
     )
     wanted, left_out = screened_cells(resolved.points, options=options, paths=paths, catalogue=resolved.catalogue)
     if not wanted:

@@ -20,6 +20,7 @@ from eval.corruptions.cbar.registry import cbar_kinds
 from eval.perturbations.p.registry import num_frames
 from eval.published_files import arrays, folders, videos
 from eval.published_files.layout import RENDITION_CLASSES
+from tests.eval.conftest import subject_in
 
 SIZE = 105
 LABELS = (np.arange(SIZE) * 7 % 8).astype(np.int64)
@@ -32,6 +33,12 @@ def noise(*shape, seed=0):
 def write(path, array):
     path.parent.mkdir(parents=True, exist_ok=True)
     np.save(path, array)
+
+
+@pytest.fixture(params=[0, 3], ids=["loaded when due", "loaded ahead by threads"])
+def make_subject(tmp_path, request):
+    """Return a maker of subjects whose images are loaded by so many threads."""
+    return lambda **fields: subject_in(tmp_path, **{"threads": request.param, **fields})
 
 
 @pytest.fixture

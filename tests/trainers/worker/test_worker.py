@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from eval.benchmarks.contract import BenchmarkRequest
+from eval.inference.subject import Subject
 from trainers.config import MixingSetConfig
 from trainers.datasets.load import shared_split
 from trainers.datasets.registry import dataset_for
@@ -270,6 +271,23 @@ def test_a_network_trained_in_bf16_is_evaluated_in_the_precision_of_the_benchmar
     assert np.array_equal(exact.arrays["clean/logits"][:250], in_float32)
     assert np.array_equal(coarse.arrays["clean/logits"][:250], in_training), "as it was evaluated before"
     assert not np.array_equal(in_training, in_float32)
+
+
+def test_evaluation_gets_the_image_threads_and_the_disk_of_its_job(
+    small_job: SmallJob, sink: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subjects: list[Subject] = []
+
+    def no_evaluation(subject: Subject, requests: object, **hooks: object) -> tuple[()]:
+        subjects.append(subject)
+        return ()
+
+    monkeypatch.setattr("trainers.worker.run_job.evaluate", no_evaluation)
+    for threads, expected in ((1, 0), (16, 2)):
+        request = small_job(recipe={"epochs": 1, "train_images": 16}, threads=threads)
+        paths = dataclasses.replace(request.paths, generated_bytes=7.0)
+        run(dataclasses.replace(request, benchmarks=(CLEAN,), paths=paths), sink)
+        assert (subjects[-1].threads, subjects[-1].generated_bytes) == (expected, 7.0)
 
 
 def test_a_training_without_memory_says_what_would_need_less(

@@ -34,7 +34,9 @@ def generate_benchmark(
     severities: Severities = None,
     frost: Frost = "procedural",
     seed: Seed = 0,
-    threads: Annotated[int, typer.Option("--threads", min=1, help="Threads; the bytes do not depend on them.")] = 1,
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=1, help="Threads; the bytes do not depend on them [one per CPU].")
+    ] = None,
     data_root: options.DataRoot = None,
     as_json: options.Json = False,
 ) -> int:

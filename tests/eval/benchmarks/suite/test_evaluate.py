@@ -14,7 +14,8 @@ from eval.benchmarks.registry import benchmark_for
 from eval.benchmarks.suite.evaluate import evaluate
 from eval.errors import EvalError
 from eval.inference.agreement import InStep, PeerFailed, WorkersLost
-from eval.inference.predict import clean_predictions, of_array, predict, predict_sets
+from eval.inference.image_sets import of_array
+from eval.inference.predict import clean_predictions, predict, predict_sets
 from eval.predictions import predictions_from
 from eval.tables.column import Column, column_marks
 
@@ -201,7 +202,8 @@ def test_recorded_predictions_give_a_new_metric_without_a_forward_pass(make_subj
 def test_kept_and_fresh_corruptions_give_the_same_numbers_and_the_kept_ones_carry_a_digest(make_subject):
     wanted = requests(("c-generated", {"kinds": ["fog"], "severities": [2]}))
     (kept,) = evaluate(make_subject(), wanted)
-    (fresh,) = evaluate(make_subject(keep_generated=False), wanted)
+    subject = make_subject()
+    (fresh,) = evaluate(dataclasses.replace(subject, generated_bytes=0, cache_dir=subject.cache_dir / "empty"), wanted)
     assert kept.outcome.metrics == fresh.outcome.metrics
     assert len(kept.outcome.notes["digests"]["fog/2"]) == 16
     assert fresh.outcome.notes["digests"] == {}
