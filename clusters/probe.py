@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import subprocess
 import sys
 import time
 import urllib.error
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 TIMEOUT_S = 10
+GPU_TIMEOUT_S = 90
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +30,8 @@ class ProbeRequest:
         marker: Path of an object that the driver has just written there, and `content` what it holds.
         content: See `marker`.
         tracking_uri: MLflow tracking server, or "" for none that nodes could reach.
+        gpu_module: Module that prints what it finds of GPUs as JSON, "" to ask none.
+        offers_gpus: Whether Ray gives GPUs of this node to workers.
     """
 
     libraries: tuple[str, ...]
@@ -35,6 +40,8 @@ class ProbeRequest:
     marker: str
     content: bytes
     tracking_uri: str
+    gpu_module: str = ""
+    offers_gpus: bool = False
 
 
 def probe(request: ProbeRequest) -> dict[str, Any]:
@@ -46,7 +53,13 @@ def probe(request: ProbeRequest) -> dict[str, Any]:
         "free_gib": {folder: _free_gib(folder) for folder in request.folders},
         "storage": _storage(request),
         "tracking": _tracking(request.tracking_uri),
+        "gpus": _gpus(request),
     }
+
+
+def present_gpus(devices: Path = Path("/dev")) -> int:
+    """Return how many GPUs of NVIDIA the system has, whether or not this process may use them."""
+    return sum(path.name.removeprefix("nvidia").isdigit() for path in devices.glob("nvidia*"))
 
 
 def _versions(names: Sequence[str]) -> dict[str, str]:
@@ -97,3 +110,27 @@ def _tracking(uri: str) -> str:
         return "refuses the host header" if is_host else "" if error.code == 401 else f"answers {error.code}"
     except (OSError, ValueError) as error:
         return f"does not answer: {getattr(error, 'reason', error)}"
+
+
+def _gpus(request: ProbeRequest) -> dict[str, Any]:
+    """Return what the module prints, or what went wrong as "error"; nothing on a node that has no GPU and offers none."""
+    if not request.gpu_module or not (request.offers_gpus or present_gpus()):
+        return {}
+    # Ray hides all GPUs from a task that reserves none; in a process of its own the module sees them.
+    environment = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
+    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    try:
+        ran = subprocess.run(
+            [sys.executable, "-m", request.gpu_module],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=GPU_TIMEOUT_S,
+            check=False,
+        )
+        if ran.returncode:
+            return {"error": next(reversed(ran.stderr.strip().splitlines()), f"exit code {ran.returncode}")}
+        found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:
+        return {"error": f"{type(error).__name__}: {error}"}
+    return found

@@ -15,7 +15,9 @@ from clusters.errors import ClusterError
 from clusters.probe import ProbeRequest, probe
 from clusters.storage.contract import StorageError
 from clusters.storage.open import open_storage
-from orchestration.doctor.machine import LIBRARIES, LOW_DISK_GIB, Finding
+from orchestration.doctor.contract import Finding
+from orchestration.doctor.gpus import gpu_findings
+from orchestration.doctor.machine import LIBRARIES, LOW_DISK_GIB
 from orchestration.settings import Settings
 
 ANSWER_S: Final = 120.0
@@ -32,12 +34,14 @@ class NodeAnswer:
     Attributes:
         report: What `clusters.probe.probe` returned there; None when it did not answer.
         clock_s: Seconds by which its clock is ahead of the driver's.
+        gpus: GPUs that Ray gives to workers there.
     """
 
     name: str
     report: Mapping[str, Any] | None
     clock_s: float = 0.0
     error: str = ""
+    gpus: float = 0.0
 
 
 def examine_cluster(settings: Settings, address: str) -> list[Finding]:
@@ -99,10 +103,16 @@ def evaluate(answers: Sequence[NodeAnswer], *, here: Mapping[str, Any], settings
         for folder, free in report["free_gib"].items()
         if free < LOW_DISK_GIB
     ]  # fmt: skip
+    gpus = [
+        finding
+        for answer, report in heard
+        for finding in gpu_findings(report["gpus"], node=answer.name, offered=answer.gpus)
+    ]
+    findings += [finding for finding in gpus if finding.state != "fine"]
     if not findings:
         names = ", ".join(answer.name for answer in answers)
         findings.append(Finding(what="cluster", state="fine", detail=f"{len(answers)} nodes checked: {names}"))
-    return findings
+    return findings + [finding for finding in gpus if finding.state == "fine"]
 
 
 _TRACKING_WAY_OUT: Final = (
@@ -157,11 +167,12 @@ def _request(settings: Settings) -> ProbeRequest:
         marker=f"doctor/{os.getpid()}-{os.urandom(4).hex()}",
         content=os.urandom(16),
         tracking_uri=tracking,
+        gpu_module="orchestration.doctor.gpus",
     )
 
 
 def _here(request: ProbeRequest) -> Mapping[str, Any]:
-    return probe(replace(request, tracking_uri=""))
+    return probe(replace(request, tracking_uri="", gpu_module=""))
 
 
 def _ask_all(request: ProbeRequest) -> list[NodeAnswer]:
@@ -172,15 +183,16 @@ def _ask_all(request: ProbeRequest) -> list[NodeAnswer]:
     cloudpickle.register_pickle_by_value(module)
     try:
         task = ray.remote(module.probe)
-        nodes = [
-            (f"{one['NodeManagerHostname']}/{one['NodeID'][:6]}", one["NodeID"]) for one in ray.nodes() if one["Alive"]
-        ]
-        asked = [
-            (name, task.options(num_cpus=0, max_retries=0, label_selector={"ray.io/node-id": node}).remote(request))
-            for name, node in nodes
-        ]
+        asked = []
+        for one in ray.nodes():
+            if one["Alive"]:
+                name, gpus = f"{one['NodeManagerHostname']}/{one['NodeID'][:6]}", one["Resources"].get("GPU", 0.0)
+                options = {"num_cpus": 0, "max_retries": 0, "label_selector": {"ray.io/node-id": one["NodeID"]}}
+                question = replace(request, offers_gpus=gpus > 0)
+                asked.append((name, gpus, task.options(**options).remote(question)))
         asked_at, deadline = time.time(), time.monotonic() + ANSWER_S
-        return [_answer(name, reference, asked_at, deadline) for name, reference in asked]
+        answers = [(_answer(name, reference, asked_at, deadline), gpus) for name, gpus, reference in asked]
+        return [replace(answer, gpus=gpus) for answer, gpus in answers]
     finally:
         cloudpickle.unregister_pickle_by_value(module)
 

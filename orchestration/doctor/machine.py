@@ -6,33 +6,21 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
 
-from augment.heavy import torch
 from augment.kernels.sources import cache_root
 from clusters.ray_private import SYMBOLS, missing_symbols
 from clusters.storage.open import open_storage
+from orchestration.doctor.contract import Finding, State
+from orchestration.doctor.gpus import gpu_findings, gpu_report
 from orchestration.errors import EnvironmentRefused
 from orchestration.settings import Settings
 from orchestration.tracking.addresses import check_tracking
 from trainers.datasets.registry import DATASETS, missing_data
 
-State = Literal["fine", "note", "broken"]
 LIBRARIES = ("torch", "torchvision", "ray", "mlflow", "numpy", "numba", "scipy", "pandas", "pydantic")
 LOW_DISK_GIB = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing that was looked at: fine, worth a note, or broken; with what to do about it."""
-
-    what: str
-    state: State
-    detail: str
-    fix: str = ""
 
 
 def examine(settings: Settings) -> list[Finding]:
@@ -73,11 +61,10 @@ def _versions(settings: Settings) -> list[Finding]:
 
 def _devices(settings: Settings) -> list[Finding]:
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    findings = [Finding(what="devices", state="fine", detail=f"{cpus} CPUs")]
-    if not torch.cuda.is_available():
-        return [*findings, Finding(what="devices", state="note", detail="no CUDA device: cells train on the CPU")]
-    names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    return [*findings, Finding(what="devices", state="fine", detail=", ".join(names))]
+    gpus = gpu_findings(gpu_report())
+    if not gpus:
+        gpus = [Finding(what="devices", state="note", detail="no GPU: cells train on the CPU")]
+    return [Finding(what="devices", state="fine", detail=f"{cpus} CPUs"), *gpus]
 
 
 def _ray(settings: Settings) -> list[Finding]:

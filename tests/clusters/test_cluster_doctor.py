@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from clusters.address import cluster_token
-from clusters.probe import ProbeRequest, probe
+from clusters.probe import ProbeRequest, present_gpus, probe
 from orchestration.doctor.cluster import NodeAnswer, clock_difference_s, evaluate, examine_cluster, token_findings
 from orchestration.settings import Settings
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 HERE = {"python": "3.11.7", "versions": {"torch": "2.14.1", "ray": "2.60.0", "dreamgrid": "0.1.0"}}
 
 
@@ -29,7 +30,7 @@ def settings(tmp_path: Path) -> Settings:
 
 def report(**changes: Any) -> dict[str, Any]:
     """What a healthy node says, but for the changes."""
-    return {**HERE, "time": 0.0, "free_gib": {"/cache": 100.0}, "storage": "", "tracking": "", **changes}
+    return {**HERE, "time": 0.0, "free_gib": {"/cache": 100.0}, "storage": "", "tracking": "", "gpus": {}, **changes}
 
 
 def test_nodes_without_fault_are_one_fine_finding(settings: Settings) -> None:
@@ -211,3 +212,21 @@ def test_a_real_cluster_is_looked_at(ray_head: Any, tmp_path: Path) -> None:
     assert broken.keys() == {"tracking"}, broken
     assert "does not answer" in broken["tracking"], findings
     assert not list((tmp_path / "storage" / "doctor").iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(present_gpus() > 0, reason="needs a machine whose GPUs are made up")
+def test_gpus_that_a_node_offers_and_does_not_have_are_found(clusters_of: Callable[..., Any], tmp_path: Path) -> None:
+    cluster = clusters_of(num_cpus=1, arguments=["--num-gpus=2"], environment={"PYTHONPATH": str(REPOSITORY)})
+    cluster.start()
+    ran = cluster.dreamgrid("doctor", "--address", cluster.address, "--storage", str(tmp_path / "storage"), "--json")
+    cluster.stop()
+    findings = [finding for finding in json.loads(ran.stdout) if finding["what"] == "GPUs"]
+
+    assert ran.returncode == 3
+    (finding,) = findings
+    assert finding["state"] == "broken"
+    assert "offers 2 GPUs, but torch sees none; NVIDIA driver: no driver found" in finding["detail"]
+    assert "--gpus-per-worker 0" in finding["fix"]

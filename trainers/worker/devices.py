@@ -26,6 +26,12 @@ _OLDEST_DRIVERS: Final = {13: 580, 12: 525}
 """Major version of CUDA -> of the oldest NVIDIA driver for it (release notes of CUDA, minor version compatibility)."""
 
 
+NEWER_GPU_FIX: Final = (
+    "use a GPU that is among them, install a build of torch for this one, or give --gpus-per-worker 0 to train on CPUs"
+)
+"""What to do where torch has no kernels for a GPU."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wheel:
     """The installed build of torch.
@@ -93,18 +99,20 @@ def try_device(device: torch.device) -> None:
 
 def unusable(wheel: Wheel, driver: str, why: str) -> UnusableDevice:
     """Return the error of a reserved GPU that torch cannot use."""
-    return UnusableDevice(
-        f"a worker reserved a GPU, but {why}; NVIDIA driver: {driver or 'no driver found'}, {wheel}; {_fix(wheel, driver)}"
-    )
+    return UnusableDevice(f"a worker reserved a GPU, but {why}; {versions(wheel, driver)}; {fix_of(wheel, driver)}")
 
 
 def too_old(wheel: Wheel, name: str, capability: tuple[int, int]) -> UnusableDevice:
     """Return the error of a GPU that the installed torch has no kernels for."""
     return UnusableDevice(
-        f"a worker reserved a GPU ({name}, compute capability {capability[0]}.{capability[1]}) for which {wheel} has no "
-        f"kernels; NVIDIA driver: {driver_version() or 'no driver found'}; it has {', '.join(wheel.architectures)}; "
-        "use a GPU that is among them, install a build of torch for this one, or give --gpus-per-worker 0 to train on CPUs"
+        f"a worker reserved a GPU ({name}, compute capability {capability[0]}.{capability[1]}) for which torch has no kernels; "
+        f"{versions(wheel, driver_version())}, for {', '.join(wheel.architectures)}; {NEWER_GPU_FIX}"
     )
+
+
+def versions(wheel: Wheel, driver: str) -> str:
+    """Return the versions that decide whether torch can use a GPU."""
+    return f"NVIDIA driver: {driver or 'no driver found'}, {wheel}"
 
 
 def installed_wheel() -> Wheel:
@@ -141,7 +149,8 @@ def _nvml_driver_version() -> str:
     return text.value.decode() if code == 0 else ""
 
 
-def _fix(wheel: Wheel, driver: str) -> str:
+def fix_of(wheel: Wheel, driver: str) -> str:
+    """Return what to do where torch sees no GPU, or one does not work."""
     otherwise = "or give --gpus-per-worker 0 to train on CPUs"
     if not wheel.cuda:
         return f"install a build of torch for CUDA, {otherwise}"

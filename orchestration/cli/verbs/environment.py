@@ -9,7 +9,8 @@ import typer
 
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_DONE, EXIT_REFUSED, columns, echo, echo_err, emit
-from orchestration.doctor.machine import Finding, examine
+from orchestration.doctor.contract import Finding
+from orchestration.doctor.machine import examine
 from orchestration.errors import InputError, Mistake
 from orchestration.runs.tracked_run import sync_sweeps
 from orchestration.settings import read_settings

@@ -26,6 +26,7 @@ from orchestration.store.contract import CellResult, ResultsStore, TrainingRecor
 from orchestration.store.measured import measured_seconds_of
 from orchestration.store.open import open_store
 from tests.fakes.records import make_training
+from trainers.worker.devices import installed_wheel
 
 
 def plan_of(name: str, store: ResultsStore, size: str = "full") -> Plan:
@@ -241,9 +242,11 @@ def packaged_machines() -> list[str]:
 def test_the_locked_wheel_runs_on_every_machine_of_the_price_file(name: str) -> None:
     machine, gpu = read_machine(name), name.partition("-x")[0]
 
-    assert machine.device_type == "cpu" or CAPABILITIES[gpu] >= OLDEST_CAPABILITY
+    capability = CAPABILITIES.get(gpu, 0.0)
+    assert machine.device_type == "cpu" or capability >= OLDEST_CAPABILITY
+    assert machine.device_type == "cpu" or installed_wheel().runs_on((int(capability), round(capability * 10) % 10))
     # TF32 and bf16 have tensor cores from compute capability 8.0 on, and are never slower than fp32 then.
-    has_new_cores = machine.device_type == "cuda" and CAPABILITIES[gpu] >= 8.0
+    has_new_cores = machine.device_type == "cuda" and capability >= 8.0
     assert (machine.tflops_tf32 is not None, machine.tflops_bf16 is not None) == (has_new_cores, has_new_cores)
     if machine.tflops_tf32 is not None and machine.tflops_bf16 is not None:
         assert machine.tflops < machine.tflops_tf32 < machine.tflops_bf16
