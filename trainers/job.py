@@ -88,6 +88,8 @@ class EpochRow:
     """What one epoch reports: mean loss, accuracy on the training images as seen, speed, and what it waited for.
 
     Where images are held out, also loss and accuracy on those, untouched by any augmentation; else None.
+    Of GPUs, what NVML reports, a mean over the epoch and the workers: the share of the time in which a kernel ran (0 to 1), the
+    memory in use on the GPU by all processes in MiB, the power in watts; None where it reports nothing.
     """
 
     epoch: int
@@ -101,6 +103,9 @@ class EpochRow:
     time: float
     validation_loss: float | None = None
     validation_accuracy: float | None = None
+    gpu_busy: float | None = None
+    gpu_memory_mib: float | None = None
+    gpu_power_w: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import IO, Any
 
 from orchestration.cells.cell import Plan, PlannedCell
@@ -29,6 +29,12 @@ def cell_name(cell: PlannedCell) -> str:
     return f"{cell.cell_id} {cell.cell.row or cell.config.method} seed {cell.cell.seed}"
 
 
+def _gpu_text(busy: Iterable[float | None]) -> str:
+    """Return how busy GPUs are on average, as the end of a line; nothing where no GPU says it."""
+    known = [share for share in busy if share is not None]
+    return f", GPU {100 * sum(known) / len(known):.0f} %" if known else ""
+
+
 class LineProgress(RunObserver):
     """One line per event that matters, and a summary with the ETA now and then."""
 
@@ -38,6 +44,7 @@ class LineProgress(RunObserver):
         self._lock = threading.Lock()
         self._progress = RunProgress(())
         self._last_summary = clock()
+        self._gpu_busy: dict[str, float | None] = {}
 
     def run_started(self, plan: Plan) -> None:
         with self._lock:
@@ -50,6 +57,8 @@ class LineProgress(RunObserver):
     def cell_state(self, cell: PlannedCell, state: CellState, detail: str = "") -> None:
         with self._lock:
             self._progress.state(cell.train_key, state, self._clock())
+            if state != "running":
+                self._gpu_busy.pop(cell.train_key, None)
             tail = f" ({detail})" if detail else ""
             self._write(f"{self._position()} {cell_name(cell)}: {state}{tail}")
 
@@ -59,8 +68,12 @@ class LineProgress(RunObserver):
             self._progress.progress(cell.train_key, stage, done, total, now)
             if now - self._last_summary >= SUMMARY_EVERY_S:
                 self._last_summary = now
-                left = time_left(self._progress.eta_s(now))
+                left = time_left(self._progress.eta_s(now)) + _gpu_text(self._gpu_busy.values())
                 self._write(f"{self._position()} {self._progress.share_done():.0%} done, {left}")
+
+    def epoch_ended(self, cell: PlannedCell, row: EpochRow) -> None:
+        with self._lock:
+            self._gpu_busy[cell.train_key] = row.gpu_busy
 
     def attempt_failed(self, cell: PlannedCell, attempt: AttemptRecord, decision: str) -> None:
         with self._lock:
@@ -138,7 +151,7 @@ class LiveProgress(RunObserver):
     def epoch_ended(self, cell: PlannedCell, row: EpochRow) -> None:
         with self._lock:
             text = f"epoch {row.epoch + 1}, loss {row.loss:.3f}, {row.images_per_s:.0f} images/s"
-            self.display.update(self._task(cell), detail=text)
+            self.display.update(self._task(cell), detail=text + _gpu_text([row.gpu_busy]))
 
     def attempt_failed(self, cell: PlannedCell, attempt: AttemptRecord, decision: str) -> None:
         self.message(

@@ -20,6 +20,9 @@ FINE_TABLE: Final = "fine.json"
 RECORD: Final = "record.json"
 _LONGEST_TAG: Final = 1000
 _SECONDS_PER_HOUR: Final = 3600.0
+_MEGABYTES_PER_MIB: Final = 2**20 / 1e6
+_GPU: Final = "system/gpu_0"
+"""MLflow's page of system metrics shows what is called so; of several GPUs the values are means."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +104,7 @@ def epoch_points(rows: Iterable[EpochRow]) -> tuple[Point, ...]:
             "train/memory_mib": row.memory_mib,
             "train/data_wait": row.data_wait_share,
             **_held_out(row),
+            **_gpu_use(row),
         }
         at_ms = round(row.time * 1000)
         found += [Point(name, value, at_ms, row.epoch) for name, value in values.items() if math.isfinite(value)]
@@ -110,6 +114,16 @@ def epoch_points(rows: Iterable[EpochRow]) -> tuple[Point, ...]:
 def _held_out(row: EpochRow) -> dict[str, float]:
     """Return what a row says of images that were held out from training, where some were."""
     values = {"validation/loss": row.validation_loss, "validation/accuracy": row.validation_accuracy}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _gpu_use(row: EpochRow) -> dict[str, float]:
+    """Return what the GPUs did, where it is known, under the names and in the units of MLflow's own system metrics."""
+    values = {
+        f"{_GPU}_utilization_percentage": row.gpu_busy and 100 * row.gpu_busy,
+        f"{_GPU}_memory_usage_megabytes": row.gpu_memory_mib and row.gpu_memory_mib * _MEGABYTES_PER_MIB,
+        f"{_GPU}_power_usage_watts": row.gpu_power_w,
+    }
     return {name: value for name, value in values.items() if value is not None}
 
 

@@ -25,6 +25,7 @@ from trainers.job import EpochRow
 from trainers.models.normalize import restore
 from trainers.seeding import seed_torch, torch_seed
 from trainers.training.data_parallel import BatchGradient, DeviceShard
+from trainers.training.gpu_use import NO_USE, GpuUse
 from trainers.training.group import ProcessGroup
 from trainers.training.loader import Batch, Loader, Shard
 from trainers.training.optim import Average, build_optimiser, learning_rate, restore_optimiser, set_learning_rate
@@ -46,6 +47,7 @@ class LoopHooks:
         is_leaving: Whether this rank's machine is about to be taken away.
         validate: Gives loss and accuracy of the model on held-out images after each epoch; called on every rank. None for
             none.
+        gpu_use: Gives what the GPUs did since its last call; called on every rank after each epoch.
     """
 
     epoch_ended: Callable[[EpochRow], None]
@@ -55,6 +57,7 @@ class LoopHooks:
     stop_requested: Callable[[], bool]
     is_leaving: Callable[[], bool] = lambda: False
     validate: Callable[[nn.Module], tuple[float, float]] | None = None
+    gpu_use: Callable[[], GpuUse] = lambda: NO_USE
 
 
 class _Agreed(NamedTuple):
@@ -173,10 +176,12 @@ class Training:
 
     def _end_epoch(self, hooks: LoopHooks) -> None:
         self._tick()
+        # Before the validation, which has other passes.
+        gpu = hooks.gpu_use()
         held_out = None if hooks.validate is None else hooks.validate(self.model)
         # Of the last step: the counter is one ahead.
         rate = self._rate(self.progress.step - 1)
-        row = self.progress.end_epoch(lr=rate, device=self._device, held_out=held_out)
+        row = self.progress.end_epoch(lr=rate, device=self._device, held_out=held_out, gpu=gpu)
         if self._group.rank == 0:
             hooks.epoch_ended(row)
 

@@ -15,6 +15,7 @@ import torch
 
 from trainers.errors import NonFiniteLoss
 from trainers.job import EpochRow
+from trainers.training.gpu_use import NO_USE, GpuUse
 from trainers.training.shards import Signals
 
 
@@ -68,11 +69,14 @@ class Progress:
             workers=[(first, number) for first, number in state.get("workers", [])],
         )
 
-    def end_epoch(self, *, lr: float, device: torch.device, held_out: tuple[float, float] | None = None) -> EpochRow:
+    def end_epoch(
+        self, *, lr: float, device: torch.device, held_out: tuple[float, float] | None = None, gpu: GpuUse = NO_USE
+    ) -> EpochRow:
         """Turn the sums into a row and start the next epoch.
 
         Args:
             held_out: Loss and accuracy on the held-out images, or None where there are none.
+            gpu: What the GPUs did in the epoch.
         """
         sums = self.sums
         row = EpochRow(
@@ -87,6 +91,9 @@ class Progress:
             time=time.time(),
             validation_loss=None if held_out is None else held_out[0],
             validation_accuracy=None if held_out is None else held_out[1],
+            gpu_busy=gpu.busy,
+            gpu_memory_mib=gpu.memory_mib,
+            gpu_power_w=gpu.power_w,
         )
         self.rows.append(row)
         self.sums = EpochSums()
@@ -94,9 +101,10 @@ class Progress:
 
 
 def memory_mib(device: torch.device) -> float:
-    """Return the peak memory on a GPU, or the resident memory of this process, in MiB."""
+    """Return the most memory of a GPU that this process has reserved since its job began, or its resident memory, in MiB."""
     if device.type == "cuda":
-        return float(torch.cuda.max_memory_allocated(device)) / 2**20
+        # Not what tensors took of it: what the allocator keeps for the next ones is taken from other processes all the same.
+        return float(torch.cuda.max_memory_reserved(device)) / 2**20
     return float(psutil.Process().memory_info().rss) / 2**20
 
 

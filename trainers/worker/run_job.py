@@ -30,6 +30,7 @@ from trainers.job import JobRequest, JobResult, JobSink, TrainSummary
 from trainers.models.normalize import Classifier, restore
 from trainers.sources import check_sources
 from trainers.training.checkpoints import Checkpoints, StoredCheckpoint, tensors_sha256
+from trainers.training.gpu_use import gpu_use_of
 from trainers.training.group import ProcessGroup
 from trainers.training.inputs import JobInputs, checked_dataset, job_inputs
 from trainers.training.loader import Loader
@@ -120,7 +121,9 @@ def _trained(request: JobRequest, group: ProcessGroup, sink: JobSink, budget: Th
     notice = threading.Event()
     with memory_explained(request.config.recipe), loader, noticing(notice), checkpoints.sending():
         hooks = _hooks(request, checkpoints, sink, notice)
-        training.run(loader, replace(hooks, validate=validation(inputs.images, request.config.recipe, group)))
+        with gpu_use_of(group) as gpu_use:
+            validate = validation(inputs.images, request.config.recipe, group)
+            training.run(loader, replace(hooks, validate=validate, gpu_use=gpu_use))
 
     def save_final() -> StoredCheckpoint:
         if training.average is not None:

@@ -19,12 +19,23 @@ from trainers.job import EpochRow, TrainSummary
 VERSION: Final = 1
 _COLUMNS: Final = tuple(field.name for field in fields(EpochRow))
 _HELD_OUT: Final = ("validation_loss", "validation_accuracy")
+_GPU: Final = ("gpu_busy", "gpu_memory_mib", "gpu_power_w")
+
+
+def _without(*names: str) -> tuple[str, ...]:
+    return tuple(name for name in _COLUMNS if name not in names)
+
+
+def _type_of(name: str) -> Any:
+    # Not every epoch has been on a machine whose GPU says it.
+    return float | None if name in _GPU else int if name in ("epoch", "step") else float
+
+
 _EPOCH_TYPES: Final[dict[tuple[str, ...], Any]] = {
-    names: list[tuple[(int, int, *[float] * (len(names) - 2))]]  # type: ignore[misc]
-    for names in (_COLUMNS, tuple(name for name in _COLUMNS if name not in _HELD_OUT))
+    names: list[tuple[tuple(_type_of(name) for name in names)]]  # type: ignore[misc]
+    for names in (_COLUMNS, _without(*_HELD_OUT), _without(*_GPU), _without(*_HELD_OUT, *_GPU))
 }
-"""Columns of the epochs, epoch and step first -> type of their rows; the fewer columns are those of a training without held-out
-images."""
+"""Columns of the epochs -> type of their rows; fewer columns are those of a training without held-out images or a GPU."""
 
 
 class _Summary(Document, frozen=True):
@@ -71,8 +82,13 @@ class StoredReport(Document, frozen=True):
 def encode_training(record: TrainingRecord) -> bytes:
     """Return the bytes of a training record."""
     summary = record.summary
-    has_held_out = any(row.validation_loss is not None for row in summary.epochs)
-    columns = max(_EPOCH_TYPES, key=len) if has_held_out else min(_EPOCH_TYPES, key=len)
+    empty = [
+        name
+        for names in (_HELD_OUT, _GPU)
+        if all(getattr(row, name) is None for row in summary.epochs for name in names)
+        for name in names
+    ]
+    columns = _without(*empty)
     body = {
         "train_key": record.train_key,
         "summary": {name: getattr(summary, name) for name in TrainSummary.__slots__ if name != "epochs"},

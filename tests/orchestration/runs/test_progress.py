@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 
@@ -97,6 +98,7 @@ def tell_everything(observer: RunObserver, plan: Plan) -> None:
         data_wait_share=0.0,
         memory_mib=1.0,
         time=0.0,
+        gpu_busy=0.934,
     )
     attempt = AttemptRecord(
         train_key=cell.train_key,
@@ -139,6 +141,43 @@ def test_a_summary_with_what_is_left_comes_now_and_then(plan: Plan) -> None:
         observer.cell_progress(plan.to_run[0], "train", step, 12)
 
     assert stream.getvalue().count("% done, ") == 4
+
+
+def test_a_summary_says_how_busy_the_gpus_of_running_cells_are(plan: Plan) -> None:
+    stream, now = io.StringIO(), [0.0]
+    observer = LineProgress(stream, clock=lambda: now[0])
+    observer.run_started(plan)
+    row = EpochRow(epoch=0, step=1, loss=1, accuracy=0, lr=0, images_per_s=1, data_wait_share=0, memory_mib=1, time=0)
+    first, second, third, *_ = plan.to_run
+    for cell, busy in ((first, 0.9), (second, 0.7), (third, None)):
+        observer.cell_state(cell, "running")
+        observer.epoch_ended(cell, replace(row, gpu_busy=busy))
+
+    def summary() -> str:
+        now[0] += 60.0
+        observer.cell_progress(second, "train", 1, 2)
+        return stream.getvalue().splitlines()[-1]
+
+    assert summary().endswith(", GPU 80 %")
+    observer.cell_state(first, "done")
+    assert summary().endswith(", GPU 70 %")
+    observer.cell_state(second, "done")
+    assert "GPU" not in summary()
+
+
+def test_the_live_display_says_how_busy_the_gpu_of_a_cell_is(plan: Plan) -> None:
+    from rich.console import Console
+
+    observer = LiveProgress(io.StringIO())
+    row = EpochRow(epoch=0, step=1, loss=1, accuracy=0, lr=0, images_per_s=9, data_wait_share=0, memory_mib=1, time=0)
+    observer.epoch_ended(plan.to_run[0], replace(row, gpu_busy=0.934))
+    observer.epoch_ended(plan.to_run[1], row)
+
+    drawn = io.StringIO()
+    Console(file=drawn, width=160).print(observer.display.get_renderable())
+
+    assert "epoch 1, loss 1.000, 9 images/s, GPU 93 %" in drawn.getvalue()
+    assert drawn.getvalue().count("GPU") == 1
 
 
 def test_the_live_image_shows_the_sweep_and_its_running_cells(plan: Plan) -> None:

@@ -19,8 +19,8 @@ import pytest
 from clusters.storage.contract import StorageError
 from clusters.storage.local import LocalStorage
 from orchestration.store.contract import CorruptRecordError
-from orchestration.store.format.documents import seal
-from orchestration.store.format.records import decode_attempt, encode_attempt
+from orchestration.store.format.documents import body_text, seal
+from orchestration.store.format.records import decode_attempt, decode_training, encode_attempt, encode_training
 from orchestration.store.leases import FileLeases
 from orchestration.store.open import open_store
 from orchestration.store.owners import describe, is_dead, owner_here
@@ -190,6 +190,36 @@ def test_a_missing_field_is_named(records: Any) -> None:
 
     with pytest.raises(CorruptRecordError, match="missing required field `message`"):
         decode_attempt(seal("attempt", 1, body), "here")
+
+
+HELD_OUT = {"validation_loss": 0.5, "validation_accuracy": 0.75}
+GPU = {"gpu_busy": 0.93, "gpu_memory_mib": 2048.0, "gpu_power_w": 250.5}
+
+
+@pytest.mark.parametrize("values", [{}, HELD_OUT, GPU, {**HELD_OUT, **GPU}, {"gpu_memory_mib": 2048.0}])
+def test_epochs_have_the_columns_that_something_was_measured_for(records: Any, values: dict[str, float]) -> None:
+    training = records.training("x")
+    rows = tuple(replace(row, **values) for row in training.summary.epochs)
+    record = replace(training, summary=replace(training.summary, epochs=rows))
+
+    data = encode_training(record)
+
+    columns = json.loads(body_text(data, "training", 1))["epoch_columns"]
+    assert ("validation_loss" in columns, "gpu_busy" in columns) == (
+        "validation_loss" in values,
+        "gpu_memory_mib" in values,
+    )
+    assert decode_training(data, "here") == record
+
+
+def test_a_training_that_came_to_a_gpu_halfway_keeps_what_is_known(records: Any) -> None:
+    training = records.training("x")
+    first, second = training.summary.epochs
+    record = replace(training, summary=replace(training.summary, epochs=(first, replace(second, **GPU))))
+
+    found = decode_training(encode_training(record), "here")
+
+    assert [row.gpu_busy for row in found.summary.epochs] == [None, 0.93]
 
 
 def test_numbers_that_json_lacks_come_back(records: Any) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 import zlib
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from eval.benchmarks.contract import BenchmarkRequest
 from eval.tables.column import Column
+from orchestration.tracking.state import epoch_points
 from orchestration.tracking.sync import sync
 from orchestration.tracking.tracked_values import tracked_sweep
 from orchestration.tracking.writer import Writer
@@ -61,6 +64,46 @@ def test_the_epochs_keep_the_times_at_which_they_ended(store: Any, lab: Any, ser
         (0, 1_990_000, 1.0),
         (1, 1_991_000, 0.5),
     ]
+
+
+def test_what_the_gpus_did_has_the_names_and_units_of_system_metrics(lab: Any) -> None:
+    rows = [replace(lab.epoch(0, 10.0), gpu_busy=0.93, gpu_memory_mib=1000.0, gpu_power_w=250.5), lab.epoch(1, 11.0)]
+
+    found = [point for point in epoch_points(rows) if point.key.startswith("system/")]
+
+    assert [(point.key, point.value, point.step) for point in found] == [
+        ("system/gpu_0_utilization_percentage", pytest.approx(93.0), 0),
+        ("system/gpu_0_memory_usage_megabytes", pytest.approx(1048.576), 0),
+        ("system/gpu_0_power_usage_watts", 250.5, 0),
+    ]
+
+
+def test_our_names_are_those_that_mlflow_gives_the_first_gpu(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own monitor, on a fake driver with one GPU that is as busy."""
+    used = SimpleNamespace(used=1000 * 2**20, total=2000 * 2**20)
+    fake = SimpleNamespace(
+        NVMLError=RuntimeError,
+        nvmlInit=lambda: None,
+        nvmlDeviceGetCount=lambda: 1,
+        nvmlDeviceGetHandleByIndex=lambda index: index,
+        nvmlDeviceGetMemoryInfo=lambda handle: used,
+        nvmlDeviceGetUtilizationRates=lambda handle: SimpleNamespace(gpu=93),
+        nvmlDeviceGetPowerUsage=lambda handle: 250_500,
+        nvmlDeviceGetEnforcedPowerLimit=lambda handle: 501_000,
+    )
+    monkeypatch.setitem(sys.modules, "pynvml", fake)
+    from mlflow.system_metrics.metrics import gpu_monitor
+
+    monkeypatch.setattr(gpu_monitor, "pynvml", fake, raising=False)
+    monitor = gpu_monitor.GPUMonitor()
+    monitor.collect_metrics()
+    theirs = {f"system/{name}": value for name, value in monitor.aggregate_metrics().items()}
+
+    row = replace(lab.epoch(0, 10.0), gpu_busy=0.93, gpu_memory_mib=1000.0, gpu_power_w=250.5)
+    ours = {point.key: round(point.value, 1) for point in epoch_points([row]) if point.key.startswith("system/")}
+
+    assert ours.items() <= theirs.items()
+    assert len(ours) == 3
 
 
 def test_a_replay_changes_nothing(store: Any, lab: Any, server: Any) -> None:
