@@ -40,16 +40,17 @@ class StorageError(ClusterError):
 
     Attributes:
         path: URI or path that it concerns.
+        detail: What is wrong with it.
     """
 
     def __init__(self, reason: Reason, path: str, detail: str) -> None:
         super().__init__(f"{detail}: '{path}'; {_FIXES[reason]}")
         self.reason = reason
         self.path = path
-        self._detail = detail
+        self.detail = detail
 
     def __reduce__(self) -> tuple[type[StorageError], tuple[Reason, str, str]]:
-        return type(self), (self.reason, self.path, self._detail)
+        return type(self), (self.reason, self.path, self.detail)
 
 
 class MissingObjectError(StorageError):

@@ -27,6 +27,7 @@ _REASONS: Final[dict[int, tuple[Reason, str]]] = {
     errno.EACCES: ("permission", "access is denied"),
     errno.EPERM: ("permission", "access is denied"),
     errno.EROFS: ("permission", "the file system is read-only"),
+    errno.EEXIST: ("invalid", "a folder cannot be created where a link or a file has its name"),
     errno.ENOTDIR: ("invalid", "a folder was expected, but this is a file"),
     errno.EISDIR: ("invalid", "a file was expected, but this is a folder"),
     errno.ENAMETOOLONG: ("invalid", "the name is too long"),
@@ -42,8 +43,11 @@ class LocalStorage(Storage):
 
     def __init__(self, root: Path) -> None:
         self._root = Path(os.path.abspath(root.expanduser()))
-        if self._root.exists() and not self._root.is_dir():
-            raise StorageError("invalid", str(root), "a storage must be a folder, but this is a file")
+        # Of `os.path`, whose questions are answered with no where a folder may not be looked into.
+        existing = next((path for path in (self._root, *self._root.parents) if os.path.exists(path)), self._root)
+        if os.path.exists(existing) and not os.path.isdir(existing):
+            what = "this" if existing == self._root else f"'{existing}' in its path"
+            raise StorageError("invalid", str(root), f"a storage must be a folder, but {what} is a file")
 
     @property
     def uri(self) -> str:

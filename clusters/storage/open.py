@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
-from clusters.storage.contract import Storage, StorageError
+from clusters.storage.contract import MissingObjectError, Storage, StorageError
 from clusters.storage.local import LocalStorage
 
 _FILE: Final = "file://"
@@ -49,15 +50,30 @@ def join(uri: str, *parts: str) -> str:
 
 
 def check_storage(storage: Storage) -> None:
-    """Write, claim, read, list and delete a small object, as a preflight."""
-    name = f"probe/{os.getpid()}-{os.urandom(6).hex()}"
+    """Write, claim, read, list and delete a small object, as a preflight; a local folder that is missing is made.
+
+    Raises:
+        StorageError: If one of that is refused; the message names the storage.
+    """
+    name = f"probe-{os.getpid()}-{os.urandom(6).hex()}"
+    try:
+        _probe(storage, name)
+    except MissingObjectError as error:
+        text = "a storage must be a place that can be written, but it cannot be created"
+        raise StorageError("missing", storage.uri, text) from error
+    except StorageError as error:
+        text = f"a storage must be a place that can be written, but {error.detail}"
+        raise StorageError(error.reason, storage.uri, text) from error
+
+
+def _probe(storage: Storage, name: str) -> None:
     try:
         first, second = storage.write_exclusive(name, b"1"), storage.write_exclusive(name, b"2")
         if not first or second or storage.read_bytes(name) != b"1":
-            raise StorageError(
-                "unsupported", storage.uri, "a storage must reject a second creation of an object; this one does not"
-            )
-        if name not in {info.path for info in storage.list("probe")}:
-            raise StorageError("unsupported", storage.uri, "a storage must list what was written; this one does not")
+            raise StorageError("unsupported", storage.uri, "it does not reject a second creation of an object")
+        if name not in storage.names():
+            raise StorageError("unsupported", storage.uri, "it does not list what was written")
     finally:
-        storage.delete(name)
+        # What went wrong before says more than a deletion that is refused too.
+        with contextlib.suppress(StorageError):
+            storage.delete(name)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from augment.kernels.sources import cache_root
 from clusters.ray_private import SYMBOLS, missing_symbols
-from clusters.storage.open import open_storage
+from clusters.storage.open import check_storage, open_storage
 from orchestration.doctor.contract import Finding, State
 from orchestration.doctor.gpus import gpu_findings, gpu_report
 from orchestration.errors import EnvironmentRefused
@@ -81,10 +81,8 @@ def _ray(settings: Settings) -> list[Finding]:
 
 def _storage(settings: Settings) -> list[Finding]:
     storage = open_storage(settings.storage)
-    probe = f"doctor/{os.getpid()}"
     is_new = not settings.is_remote and not Path(settings.storage).exists()
-    storage.write_bytes(probe, b"probe")
-    storage.delete(probe)
+    check_storage(storage)
     if is_new:
         shutil.rmtree(settings.storage)
     return [Finding(what="storage", state="fine", detail=f"{settings.storage} can be written{' (new)' * is_new}")]

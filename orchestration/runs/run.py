@@ -9,7 +9,7 @@ from typing import Any
 
 from clusters.address import check_address
 from clusters.storage.contract import StorageError
-from clusters.storage.open import open_storage
+from clusters.storage.open import check_storage, open_storage
 from eval.tables.grid import Table
 from orchestration.cells.cell import Mode, Plan
 from orchestration.cells.identity import ResolvedCell
@@ -66,8 +66,10 @@ def run_sweep(
         mistakes = [Mistake(where="", text=line) for line in plan.missing_data]
         raise InputError(f"sweep '{resolved.label}' lacks data in {settings.data_root}", mistakes)
     if plan.to_run:
-        check_tracking(settings.tracking)
         check_address((options or {}).get("address"))
+        # Before tracking, whose file is in the storage unless another place is named.
+        check_storage(open_storage(settings.storage))
+        check_tracking(settings.tracking)
     if mode == "force":  # last: what cannot run is not forgotten
         _forget_all(resolved.cells, settings, store)
     _remember(resolved, plan, store)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,7 +23,7 @@ from orchestration.cli import options
 from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, echo_err, emit
 from orchestration.cli.verbs.cells.show import find_cell
 from orchestration.cli.weight_options import WeightOptions
-from orchestration.errors import InputError, Mistake
+from orchestration.errors import EnvironmentRefused, InputError, Mistake
 from orchestration.evaluation.kept import kept_document
 from orchestration.planning.missing_data import refuse_where_none_can_run
 from orchestration.store.contract import CellResult
@@ -109,6 +110,8 @@ def evaluate(
     )
     if benchmarks is not None:
         refuse_where_none_can_run(requests, network.dataset, settings.data_root)
+    if save is not None:
+        _check_writable(save)
     assumed = tried(network, settings)
     reports = evaluate_network(network, requests, settings=settings, on_progress=_teller(), keep_generated=keep)
     evaluated = Evaluation(
@@ -287,6 +290,23 @@ def _remarks(notes: Mapping[str, Any]) -> list[str]:
     if "gradient_masking" in notes:
         remarks.append(f"gradient masking: {notes['gradient_masking']}")
     return remarks + [f"{name} is undefined: it {reason}" for name, reason in notes.get("missing", {}).items()]
+
+
+def _check_writable(folder: Path) -> None:
+    """Check, before hours of evaluation, that files can be written to a folder, which is made where it is missing.
+
+    Raises:
+        EnvironmentRefused: If they cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise EnvironmentRefused(
+            f"the folder of --save must be one that can be written, but '{folder}' is not: {error.strerror or error}; "
+            "name another folder"
+        ) from error
 
 
 def _save(evaluated: Evaluation, document: Mapping[str, Any], folder: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from clusters.address import check_address
+from clusters.storage.open import check_storage
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, count, echo_err, emit
 from orchestration.errors import command
@@ -53,7 +54,9 @@ def screen(
     """Train cells with early stopping on held-out images. Tables never show these results."""
     chosen = ScreenOptions(**vars(how))
     opened = options.open_sweep(choice, places)
+    # Here and not later: hours of training would be lost with a storage that refuses what came of them.
     check_address(chosen.address)
+    check_storage(opened.store.storage)
     echo_err("screening; its results enter no table")
     made = run_screen(opened.resolved, options=chosen, settings=opened.settings, store=opened.store)
     emit(asdict(made), lambda: screening_text(made), as_json=as_json)

@@ -100,3 +100,5 @@ def test_the_policy_is_enough_for_a_storage_and_for_nothing_else(tmp_path: Path)
         with pytest.raises(StorageError, match="access is denied") as refusal:
             open_storage(uri).write_bytes("a", b"")
         assert refusal.value.reason == "permission"
+        with pytest.raises(StorageError, match=f"a place that can be written, but access is denied: '{uri}'"):
+            check_storage(open_storage(uri))

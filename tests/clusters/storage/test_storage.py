@@ -154,8 +154,23 @@ def test_the_preflight_refuses_a_storage_that_overwrites_what_must_be_exclusive(
             self.write_bytes(path, data)
             return True
 
-    with pytest.raises(StorageError, match="reject a second creation of an object"):
+    with pytest.raises(StorageError, match="it does not reject a second creation of an object"):
         check_storage(Careless(tmp_path))
+
+
+def test_the_preflight_refuses_a_storage_that_does_not_list_what_was_written(tmp_path: Path) -> None:
+    class Forgetful(type(open_storage(tmp_path))):  # type: ignore[misc]
+        def names(self, folder: str = "") -> tuple[str, ...]:
+            return ()
+
+    with pytest.raises(StorageError, match="it does not list what was written"):
+        check_storage(Forgetful(tmp_path))
+
+
+def test_the_preflight_leaves_nothing_in_a_folder(tmp_path: Path) -> None:
+    check_storage(open_storage(tmp_path / "new"))
+
+    assert list((tmp_path / "new").iterdir()) == []
 
 
 @pytest.mark.parametrize("storage", ["local", "s3"], indirect=True)
