@@ -3,7 +3,10 @@
 Generators are timed per image and core, ours in batches, the published ones image by image as they are used. Only kinds
 whose published generator runs on this machine count, and the notes name those that do not. The suite's time from kept arrays is
 held against the forward passes alone of the same network on the same images. Verifying the kept arrays, which a process does
-once, is held against one evaluation that reads them.
+once, is held against one evaluation that reads them. The input path is measured on JPEG files of 224 px and on corruptions that
+are made on the fly (`benchmarks.eval_input`): CPU time of threads and hand-over against the bare calls.
+
+With `--device cuda`: ResNet-50 from those files, wall time end to end against the forward passes alone.
 """
 
 from __future__ import annotations
@@ -22,9 +25,11 @@ from augment.files.kept import forget_verified, kept_facts
 from benchmarks.harness import Case, Report, measure, parser, show
 from eval.benchmarks.contract import BenchmarkRequest, EvaluationData
 from eval.corruptions.cache import LABEL
+from trainers.worker.process import hold_memory
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from torch import nn
 
     from benchmarks.published_generators import Generator
     from eval.inference.subject import Subject
@@ -36,16 +41,23 @@ TARGETS: Final[Mapping[str, float]] = {
     "p-32": 10.0,
     "suite": 0.95,
     "verify": 0.02,
+    "cuda": 0.9,
 }
 FINGERPRINT: Final = "benchmark"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print; see the module."""
-    options = parser("eval", "Speed of the generators and of the suite.").parse_args(arguments)
+    made = parser("eval", "Speed of the generators and of the suite.")
+    made.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where networks are evaluated")
+    options = made.parse_args(arguments)
+    if options.device == "cuda":
+        return _on_gpu(is_quick=options.quick, as_json=options.json)
     notes: list[str] = []
+    hold_memory()  # as in a worker
     with _one_thread(), tempfile.TemporaryDirectory() as folder:
         cases = list(_suite_cases(Path(folder), num_images=250 if options.quick else 1000, notes=notes))
+        cases += _input_cases(Path(folder), num_images=96 if options.quick else 384)
         if options.reference is None:
             notes.append("no --reference given: the published generators were not run")
         else:
@@ -58,6 +70,37 @@ def main(arguments: list[str] | None = None) -> int:
             cases += _generator_cases(options.reference.resolve(), is_quick=options.quick, notes=notes)
         report = Report(benchmark="eval", measurements=measure(cases), notes=notes)
     show(report, as_json=options.json)
+    return 0
+
+
+def _input_cases(folder: Path, *, num_images: int) -> Iterator[Case]:
+    """Yield the cases of files and of generated images at 224 px, on this CPU."""
+    from dataclasses import replace
+
+    import torch
+
+    from benchmarks.eval_input import end_to_end_cases, generated_sets, path_cases, stored_sets, subject_at_224
+
+    subject = subject_at_224(folder, _network(), torch.device("cpu"), num_images)
+    stored = stored_sets(folder / "files", subject, num_images, "as-stored")
+    reference = stored_sets(folder / "files", subject, num_images, "reference")
+    files = [("ImageNet-C as stored", stored), ("ImageNet-C, reference preprocessing", reference)]
+    few = subject_at_224(folder, subject.model, subject.device, num_images // 4)
+    made = [("C at 224 px on the fly", generated_sets(few, ["gaussian_noise", "fog", "contrast"]))]
+    # Small batches, so that buffers are used again and again, as in an evaluation of thousands of batches.
+    yield from path_cases(replace(subject, batch_size=32), [*files, *made])
+    yield from end_to_end_cases(subject, files)
+
+
+def _on_gpu(*, is_quick: bool, as_json: bool) -> int:
+    import torch
+
+    from benchmarks.eval_input import gpu_report
+
+    if not torch.cuda.is_available():
+        sys.stderr.write("--device cuda needs a GPU that torch can use, but it finds none; run `dreamgrid doctor`\n")
+        return 2
+    show(gpu_report(is_quick=is_quick, target=TARGETS["cuda"]), as_json=as_json)
     return 0
 
 
@@ -196,11 +239,10 @@ def _verify(cache_dir: Path) -> None:
         kept_facts(record)
 
 
-def _subject(folder: Path, num_images: int) -> Subject:
+def _network() -> nn.Module:
+    """Return a small network for ten classes."""
     import torch
     from torch import nn
-
-    from eval.inference.subject import Subject
 
     torch.manual_seed(0)
     widths = (3, 32, 64, 64, 128)
@@ -208,8 +250,16 @@ def _subject(folder: Path, num_images: int) -> Subject:
     for number, (before, after) in enumerate(pairwise(widths)):
         layers += [nn.Conv2d(before, after, 3, stride=1 + number % 2, padding=1), nn.BatchNorm2d(after), nn.ReLU()]
     network = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(widths[-1], 10)).eval()
+    return network.to(memory_format=torch.channels_last)
+
+
+def _subject(folder: Path, num_images: int) -> Subject:
+    import torch
+
+    from eval.inference.subject import Subject
+
     return Subject(
-        model=network.to(memory_format=torch.channels_last),
+        model=_network(),
         device=torch.device("cpu"),
         dataset="benchmark",
         fingerprint=FINGERPRINT,

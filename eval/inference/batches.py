@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from augment.heavy import torch
 from eval.inference.image_sets import ImageSet
 from eval.inference.prefetch import Arrays, Part, Work
+from eval.inference.streams import CopyEngine
 from eval.inference.subject import Subject
 from eval.inference.transfer import DeviceFeed, float_images
 
@@ -74,13 +75,18 @@ def own_batches(subject: Subject, sizes: Sequence[tuple[int, int]]) -> list[Batc
     return batches[len(batches) * rank // world_size : len(batches) * (rank + 1) // world_size]
 
 
-def on_device(subject: Subject, sets: Sequence[ImageSet], batches: Sequence[Batch]) -> Generator[OnDevice]:
+def on_device(
+    subject: Subject, sets: Sequence[ImageSet], batches: Sequence[Batch], *, engine: CopyEngine | None = None
+) -> Generator[OnDevice]:
     """Yield batches in order, made ahead by the threads of the subject; to be closed where it is not run to its end.
 
     What loading raises is raised here as it is, where its batch would have come.
+
+    Args:
+        engine: How batches reach the device, where that is not chosen by the device.
     """
     done = 0
-    with DeviceFeed(subject.device, threads=subject.threads, ahead=BATCHES_AHEAD) as feed:
+    with DeviceFeed(subject.device, threads=subject.threads, ahead=BATCHES_AHEAD, engine=engine) as feed:
         while True:
             works = (_work(batch, sets[batch.which], subject.threads) for batch in batches[done:])
             try:

@@ -129,5 +129,7 @@ def read_image(path: Path, side: int, preprocessing: Preprocessing) -> NDArray[n
     width, height = image.size
     if min(width, height) < side:
         raise PublishedFilesError(f"'{path}' measures {width} x {height} px, smaller than the crop of {side} px")
+    if (width, height) == (side, side):
+        return np.asarray(image, dtype=np.uint8)
     left, top = round((width - side) / 2), round((height - side) / 2)
     return np.asarray(image.crop((left, top, left + side, top + side)), dtype=np.uint8)
