@@ -105,6 +105,10 @@ def to_rgb(image: Image.Image) -> Image.Image:
         raise ValueError("signed or 32-bit integers do not define which value is white")
     if image.has_transparency_data:
         return _over_black(image)
+    if image.mode == "RGB":
+        # `convert` would copy it, which is a twentieth of decoding and cropping a photograph.
+        image.load()
+        return image
     return image.convert("RGB")
 
 
