@@ -1,10 +1,12 @@
 """Training speed: our loop with PixMix against the bare step, against the published kind of loop, and over two workers.
 
-    python -m benchmarks.train [--quick] [--json] [--reference DIR]
+    python -m benchmarks.train [--quick] [--json] [--reference DIR] [--device cuda]
 
 Targets: PixMix end to end at least 0.95 of the bare forward, backward and step on synthetic tensors of the same layout; at
 least 1.8 times the images per second of the published kind of loop; two workers at least 1.7 times one (only claimed on idle
-cores). A further worker on a node must cost the memory of a model, not of a dataset: the note says what it took.
+cores). A further worker on a node must cost the memory of a model, not of a dataset: the note says what it took. What batches
+for a GPU cost its host is compared with the bare work of the kernels; with `--device cuda` whole steps on the GPU, fed from
+arrays and from JPEG files, are compared with the bare step instead (`benchmarks.train_input`).
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from torch import nn
 from augment.compound import config_for, method_for
 from augment.treatment import Treatment, TreatmentContext
 from benchmarks import harness
+from benchmarks.train_input import device_measurements, host_measurements
 from benchmarks.train_peer import BATCH, DROPOUT, GIVEN, MODEL, PeerProcess
 from trainers.config import RecipeConfig
 from trainers.models.normalize import Classifier, Normalize
@@ -231,19 +234,27 @@ def memory_note(dataset_mib: float, workers: Sequence[dict[str, float]]) -> str:
     )
 
 
+def _on_cpu(folder: Path, reference: Path | None, *, quick: bool) -> tuple[list[harness.Measurement], list[str]]:
+    peers = folder / "peers"
+    peers.mkdir()
+    measured = measure_speed(BATCH * (2 if quick else 8), reference, peers, rounds=5 if quick else 9)
+    of_input, notes = host_measurements(folder, quick=quick)
+    return [*measured, *of_input], [*notes, *worker_notes(quick=quick)]
+
+
 def main() -> None:
     """Measure and print."""
-    options: Any = harness.parser(
-        "train", "Training speed against the bare step and the published kind of loop."
-    ).parse_args()
+    parser = harness.parser("train", "Training speed against the bare step and the published kind of loop.")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="cuda: steps on the first GPU only")
+    options: Any = parser.parse_args()
     torch.set_num_threads(1)
     hold_memory()  # as every worker does
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        measurements = measure_speed(
-            BATCH * (2 if options.quick else 8), options.reference, Path(folder), rounds=5 if options.quick else 9
-        )
-    notes = worker_notes(quick=options.quick)
+        if options.device == "cuda":
+            measurements, notes = device_measurements(torch.device("cuda", 0), Path(folder), quick=options.quick)
+        else:
+            measurements, notes = _on_cpu(Path(folder), options.reference, quick=options.quick)
     report = harness.Report(
         benchmark="train", measurements=measurements, notes=[*notes, f"took {time.monotonic() - started:.0f} s"]
     )

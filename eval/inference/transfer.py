@@ -92,7 +92,7 @@ class DeviceFeed:
         Args:
             threads: Threads that make parts; 0 makes each batch when it is asked for.
             ahead: Batches that are made before they are asked for.
-            engine: How batches reach the device, where it is not to be chosen by the device.
+            engine: How batches reach the device, where that is not chosen by the device.
         """
         self._device = device
         self._ahead = ahead

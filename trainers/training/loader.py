@@ -20,6 +20,7 @@ from torch import Tensor
 from augment.kernels.counters import SampleKeys
 from augment.treatment import Treatment
 from eval.inference.prefetch import Part, Work
+from eval.inference.streams import CopyEngine
 from eval.inference.transfer import DeviceBatch, DeviceFeed
 from trainers.training.images import ImageSource
 from trainers.training.order import Order, even_cuts, shards_of
@@ -84,6 +85,7 @@ class Loader:
         threads: int,
         device: torch.device,
         batches_ahead: int = 3,
+        engine: CopyEngine | None = None,
     ) -> None:
         """Describe the path.
 
@@ -92,13 +94,14 @@ class Loader:
             threads: Background threads; 0 prepares each batch when it is asked for.
             device: Where batches are wanted; to a GPU they are copied while it computes.
             batches_ahead: Batches that are prepared before they are asked for.
+            engine: How batches reach the device, where that is not chosen by the device.
         """
         self._source = source
         self._treatment = treatment
         self._order = order
         self._shards = shards_of(rank, world_size, order.num_shards)
         self._threads = threads
-        self._feed = DeviceFeed(device, threads=threads, ahead=batches_ahead)
+        self._feed = DeviceFeed(device, threads=threads, ahead=batches_ahead, engine=engine)
 
     def __enter__(self) -> Loader:
         self._feed.__enter__()

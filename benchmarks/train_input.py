@@ -1,0 +1,341 @@
+"""The input path of training, for `benchmarks.train`: loader and ring against bare kernels, fed steps against bare ones.
+
+Images are resident arrays of 32 px, or JPEG files of the size of ImageNet's, decoded and cropped to 224 px. On a CPU the work of
+a GPU worker's host is measured, with a device that takes batches and does nothing with them: it costs CPU time to prepare and
+to hand over batches, and none to copy them. On a GPU whole steps are measured: WRN-40-4 at 32 px, ResNet-50 at 224 px.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from augment.compound import config_for, method_for
+from augment.files.walk import walk_images
+from augment.kernels.compiled import warm
+from augment.kernels.counters import SampleKeys
+from augment.treatment import Treatment, TreatmentContext
+from benchmarks import harness
+from eval.inference.streams import CopyEngine, Event
+from eval.inference.transfer import float_images
+from trainers.config import RecipeConfig
+from trainers.datasets.folders.listing import listing_of
+from trainers.models.contract import ModelInput
+from trainers.models.normalize import Classifier, Normalize
+from trainers.models.registry import model_for
+from trainers.training.images import ImageFiles, ImageSource, ResidentImages
+from trainers.training.loader import Batch, Loader
+from trainers.training.optim import build_optimiser
+from trainers.training.order import Order, even_cuts
+
+CPU: Final = torch.device("cpu")
+JPEG_SIDES: Final = (500, 375)
+"""Width and height of an image of ImageNet, in the middle."""
+_CHUNK: Final = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """What is loaded.
+
+    Attributes:
+        batch_size: Images of a batch.
+    """
+
+    name: str
+    image_size: int
+    source: ImageSource
+    treatment: Treatment
+    batch_size: int
+
+    @property
+    def order(self) -> Order:
+        """Whole batches in one shard each."""
+        whole = self.source.num_images // self.batch_size * self.batch_size
+        return Order(samples=np.arange(whole), batch_size=self.batch_size, num_shards=1, seed=0)
+
+    def loader(self, device: torch.device, threads: int, engine: CopyEngine | None = None) -> Loader:
+        """Return a loader of one worker."""
+        return Loader(
+            source=self.source,
+            treatment=self.treatment,
+            order=self.order,
+            rank=0,
+            world_size=1,
+            threads=threads,
+            device=device,
+            engine=engine,
+        )
+
+
+def resident_inputs(num_images: int, *, batch_size: int = 128, rounding: str = "none") -> Inputs:
+    """Return random images of 32 px in memory under PixMix."""
+    images = np.random.default_rng(0).integers(0, 256, (num_images, 32, 32, 3), dtype=np.uint8)
+    source = ResidentImages(images, np.arange(num_images) % 10, crop_padding=4, flip=True)
+    name = "PixMix 32 px" + ("" if rounding == "none" else f", {rounding}")
+    treatment = pixmix("cifar-10", 32, rounding=rounding)
+    return Inputs(name=name, image_size=32, source=source, treatment=treatment, batch_size=batch_size)
+
+
+def jpeg_inputs(folder: Path, num_images: int, *, batch_size: int = 64, rounding: str = "none") -> Inputs:
+    """Return JPEG files under RandomResizedCrop to 224 px and PixMix; they are written to the folder where they are not there."""
+    if not folder.exists():
+        write_jpegs(folder, num_images)
+    source = ImageFiles(listing_of(walk_images(folder)), image_size=224, flip=True)
+    name = "JPEG and PixMix 224 px" + ("" if rounding == "none" else f", {rounding}")
+    treatment = pixmix("imagenet", 224, rounding=rounding)
+    return Inputs(name=name, image_size=224, source=source, treatment=treatment, batch_size=batch_size)
+
+
+def write_jpegs(folder: Path, num_images: int) -> None:
+    """Write images with structure and some noise, about 110 kB each as ImageNet's, in ten classes."""
+    width, height = JPEG_SIDES
+    rng = np.random.default_rng(0)
+    for number in range(num_images):
+        coarse = Image.fromarray(rng.integers(0, 256, (20, 27, 3), dtype=np.uint8))
+        smooth = np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC), dtype=np.float64)
+        noisy = np.clip(smooth + rng.normal(0, 16, (height, width, 3)), 0, 255).astype(np.uint8)
+        file = folder / str(number % 10) / f"{number:05}.jpg"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(noisy).save(file, quality=90)
+
+
+def pixmix(dataset: str, size: int, *, rounding: str) -> Treatment:
+    """Return PixMix with its published hyper-parameters over a mixing set of noise, its kernels compiled."""
+    side = size * 9 // 8
+    mixing_set = np.random.default_rng(1).integers(0, 256, (64, side, side, 3), dtype=np.uint8)
+    method = method_for("pixmix")
+    warm(method.kernels)
+    context = TreatmentContext(image_size=size, num_channels=3, num_classes=10, mean=(0.5,) * 3, mixing_set=mixing_set)
+    treatment: Treatment = method.build(config_for(method, dataset, {"rounding": rounding}), context)
+    return treatment
+
+
+class _Done:
+    def synchronize(self) -> None:
+        """Return at once."""
+
+
+class NullEngine:
+    """A device that takes batches in no time: a GPU copies by itself, so that its host's part remains."""
+
+    def host_bytes(self, size: int) -> Tensor:
+        """Return memory of the host."""
+        return torch.empty(size, dtype=torch.uint8)
+
+    device_bytes = host_bytes
+
+    def upload(self, source: Tensor, target: Tensor, after: Event | None) -> Event:
+        """Copy nothing."""
+        return _Done()
+
+    def receive(self, memory: Tensor, copied: Event) -> None:
+        """Do nothing."""
+
+    def mark(self) -> _Done:
+        """Return an event that has happened."""
+        return _Done()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speed:
+    """How fast batches came.
+
+    Attributes:
+        wait_share: Share of the time that the launching thread waited for batches.
+        launch_s: CPU seconds of the launching thread per batch, the work on it included.
+    """
+
+    images_per_s: float
+    wait_share: float
+    launch_s: float
+
+
+def against_bare_step(
+    inputs: Inputs,
+    network: nn.Module,
+    *,
+    device: torch.device,
+    threads: int,
+    steps: int,
+    rounds: int = harness.MIN_ROUNDS,
+) -> tuple[harness.Measurement, Speed]:
+    """Train a network fed by the input path, and compare with the bare step: forward, backward, optimiser, on images that stay.
+
+    Args:
+        network: Takes images (N, 3, S, S) in [0, 1] in channels-last memory; moved to the device and trained a little.
+        threads: Threads of the loader.
+        steps: Steps of each side in a round, after two that do not count; the sides take turns.
+
+    Returns:
+        Seconds an image, and the speed of the last round.
+    """
+    network = network.to(device).train()
+    optimiser = build_optimiser(RecipeConfig(lr=0.01), network)
+
+    def step(images: Tensor, labels: Tensor) -> None:
+        optimiser.zero_grad()
+        nn.functional.cross_entropy(network(images), labels).backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+
+    def fed(batch: Batch) -> None:
+        for shard in batch.shards:
+            step(float_images(shard.images), shard.labels)
+
+    ours, bare = [], []
+    with inputs.loader(device, threads) as loader, closing(_endless(loader)) as batches:
+        (shard,) = next(batches).shards
+        images, labels = float_images(shard.images), shard.labels
+        for _ in range(rounds):
+            speed = drive(batches, fed, device=device, num_batches=steps)
+            ours.append(1 / speed.images_per_s)
+            bare.append(_timed(lambda: step(images, labels), device=device, calls=steps) / inputs.batch_size)
+    case = harness.Case(
+        name=f"{inputs.name}: step",
+        ours=lambda: None,
+        peer=lambda: None,
+        peer_name=f"bare step on {device}",
+        target=0.95,
+    )
+    return harness.Measurement(case=case, ours_s=tuple(ours), peer_s=tuple(bare)), speed
+
+
+def drive(
+    batches: Generator[Batch], work: Callable[[Batch], object], *, device: torch.device, num_batches: int
+) -> Speed:
+    """Work on some batches after two that do not count."""
+    for _ in range(2):
+        work(next(batches))
+    _synchronize(device)
+    started, cpu, waited, num_images = time.perf_counter(), time.thread_time(), 0.0, 0
+    for _ in range(num_batches):
+        batch = next(batches)
+        waited += batch.wait_s
+        num_images += batch.num_samples
+        work(batch)
+    launched = time.thread_time() - cpu
+    _synchronize(device)
+    elapsed = time.perf_counter() - started
+    return Speed(
+        images_per_s=num_images / elapsed, wait_share=min(1.0, waited / elapsed), launch_s=launched / num_batches
+    )
+
+
+def host_case(inputs: Inputs) -> harness.Case:
+    """Compare an epoch through loader and ring, in one thread, with the bare calls that load and treat its images."""
+    order, source, treatment = inputs.order, inputs.source, inputs.treatment
+
+    def ours() -> None:
+        with inputs.loader(CPU, threads=1, engine=NullEngine()) as loader:
+            for batch in loader.epoch(0):
+                assert batch.num_samples
+
+    def bare() -> None:
+        visits = order.epoch(0)
+        for step in range(order.steps_per_epoch):
+            (samples,) = order.batch(visits, step)
+            keys = SampleKeys(order.seed, 0, samples)
+            treatment.sample(source.load(keys)[0], keys)
+
+    return harness.Case(
+        name=f"{inputs.name}: loader and ring",
+        ours=ours,
+        peer=bare,
+        peer_name="bare loading and PixMix, same batches",
+        # At 32 px a thread mixes an image in some microseconds, and handing it over takes one or two.
+        target=0.9 if inputs.image_size > 100 else 0.7,
+        ours_units=len(order.samples),
+        peer_units=len(order.samples),
+    )
+
+
+def launch_note(inputs: Inputs, *, num_batches: int = 20) -> str:
+    """Say what a batch costs the thread that launches kernels, and what joining and copying it to pinned memory there would."""
+    with inputs.loader(CPU, threads=2, engine=NullEngine()) as loader, closing(_endless(loader)) as batches:
+        speed = drive(batches, lambda batch: None, device=CPU, num_batches=num_batches)
+    keys = SampleKeys(0, 0, np.arange(inputs.batch_size))
+    images: NDArray[Any] = inputs.treatment.sample(inputs.source.load(keys)[0], keys)
+    chunks = [images[start:stop].copy() for start, stop in even_cuts(len(images), len(images) // _CHUNK)]
+    pinned = np.empty_like(images)
+
+    def join() -> None:
+        np.copyto(pinned, np.concatenate(chunks))
+
+    started = time.thread_time()
+    for _ in range(num_batches):
+        join()
+    joined = (time.thread_time() - started) / num_batches
+    return (
+        f"{inputs.name}, {inputs.batch_size} images, {images.nbytes / 2**20:.0f} MiB: a batch costs the launching thread "
+        f"{1e3 * speed.launch_s:.2f} ms of CPU time; joining and pinning it there would cost {1e3 * joined:.2f} ms"
+    )
+
+
+def _endless(loader: Loader) -> Generator[Batch]:
+    """Yield the batches of epoch after epoch."""
+    for epoch in count():
+        with closing(loader.epoch(epoch)) as batches:
+            yield from batches
+
+
+def _timed(call: Callable[[], object], *, device: torch.device, calls: int) -> float:
+    """Return the seconds of a call, after two that do not count."""
+    for _ in range(2):
+        call()
+    _synchronize(device)
+    started = time.perf_counter()
+    for _ in range(calls):
+        call()
+    _synchronize(device)
+    return (time.perf_counter() - started) / calls
+
+
+def _synchronize(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def host_measurements(folder: Path, *, quick: bool) -> tuple[list[harness.Measurement], list[str]]:
+    """Measure what batches for a GPU cost its host, in CPU time; return a note on the launching thread too."""
+    files = 128 if quick else 512
+    small = [resident_inputs(4096 if quick else 16_384, rounding=rounding) for rounding in ("none", "uint8")]
+    large = [jpeg_inputs(folder / "jpegs", files, rounding=rounding) for rounding in ("none", "uint8")]
+    measured = harness.measure([host_case(inputs) for inputs in (*small, *large)])
+    whole = [replace(inputs, batch_size=128) for inputs in large]
+    return measured, [launch_note(inputs, num_batches=4 if quick else 16) for inputs in (small[0], *whole)]
+
+
+def device_measurements(
+    device: torch.device, folder: Path, *, quick: bool
+) -> tuple[list[harness.Measurement], list[str]]:
+    """Measure whole steps on a device against the bare step; return a note on each."""
+    threads = max(1, len(os.sched_getaffinity(0)) - 1)
+    steps = 10 if quick else 60
+    jpegs = folder / "jpegs"
+    measured, notes = [], []
+    for name, inputs in (
+        ("wrn-40-4", resident_inputs(16_384)),
+        ("resnet-50", jpeg_inputs(jpegs, 1024, batch_size=256)),
+        ("resnet-50", jpeg_inputs(jpegs, 1024, batch_size=256, rounding="uint8")),
+    ):
+        given = ModelInput(image_size=inputs.image_size, num_channels=3, num_classes=10)
+        network = Classifier(Normalize((0.5,) * 3, (0.5,) * 3), model_for(name).build({}, given), channels_last=True)
+        measurement, speed = against_bare_step(inputs, network, device=device, threads=threads, steps=steps)
+        measured.append(measurement)
+        notes.append(
+            f"{name}, {inputs.name}, {inputs.batch_size} images, {threads} threads: {speed.images_per_s:.0f} images/s, waits "
+            f"{speed.wait_share:.1%} of the time, the launching thread takes {1e3 * speed.launch_s:.1f} ms of CPU time a step"
+        )
+    return measured, notes
