@@ -138,11 +138,18 @@ class TrainSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobResult:
-    """A finished job: the outcome of training, and a report on each requested benchmark (failed ones with their reason)."""
+    """A finished job.
+
+    Attributes:
+        training: The outcome of training.
+        reports: A report on each requested benchmark (failed ones with their reason).
+        gpu_peak_mib: The most memory of a GPU that the process of rank 0 reserved, evaluation included; 0 on CPUs.
+    """
 
     train_key: str
     training: TrainSummary
     reports: tuple[MetricReport, ...] = field(default=())
+    gpu_peak_mib: float = 0.0
 
 
 class JobSink(Protocol):

@@ -53,7 +53,8 @@ class RunOptions:
         stop_grace_s: Seconds that running cells get to write a checkpoint when the run is stopped.
         priorities: Train key -> priority; higher first, 0 for the rest.
         estimates_s: Train key -> estimated seconds; only ratios between them count, and the rest are taken for the longest.
-        share_gpus: Whether single-worker cells share GPUs once one of their kind has shown how much memory it needs.
+        share_gpus: Whether single-worker cells share GPUs once one of their kind has shown how much memory it needs. Without
+            NVIDIA's MPS such cells take turns on the GPU, and no gain has been measured.
         checkpoint_every_s: Seconds between checkpoints inside an epoch.
         scratch: Folder or URI that all nodes reach, for Ray's own disposable files; None for a local temporary folder.
         log_file: Where the noise of Ray goes, or None for a file in the temporary folder of the run.
@@ -85,7 +86,7 @@ class RunOptions:
     leases: LeaseTimings = field(default_factory=LeaseTimings)
     priorities: Mapping[str, int] = field(default_factory=dict)
     estimates_s: Mapping[str, float] = field(default_factory=dict)
-    share_gpus: bool = True
+    share_gpus: bool = False
     checkpoint_every_s: float = 60.0
     scratch: str | None = None
     log_file: str | None = None

@@ -35,6 +35,7 @@ from trainers.errors import JobStopped, TrainingError
 from trainers.job import EpochRow, JobPaths, JobRequest, TrainSummary
 from trainers.training.group import OneWorker
 from trainers.training.networks import build_classifier, in_float32
+from trainers.worker.arithmetic import set_arithmetic
 from trainers.worker.process import reset_process, thread_budget
 from trainers.worker.run_job import run_job
 
@@ -88,6 +89,8 @@ def calibrate(
         notify(f"calibrating training: {', '.join(kind)}")
         seconds = _attempted(partial(_training_s, cell, group, settings), kind, skipped)
         training |= {} if seconds is None else {kind: seconds}
+    # As the jobs evaluate that are estimated by it.
+    set_arithmetic(group.device, "fp32", "off")
     for (dataset, model), (cell, requests) in _to_evaluate(cells, known).items():
         notify(f"calibrating evaluation: {dataset}, {model}: {', '.join(requests)}")
         found = _attempted(

@@ -40,7 +40,7 @@ COUNTED: Final[frozenset[ErrorClass]] = frozenset(
 """Classes that use up attempts; a preemption or a stop is nobody's fault."""
 
 REPEATABLE: Final[frozenset[ErrorClass]] = frozenset({"nan", "bad-data", "bug"})
-"""Classes that the same inputs bring about again: training is deterministic, so a retry would only cost."""
+"""Classes that the same inputs bring about again: training is repeatable, on a GPU up to rounding, so a retry would only cost."""
 
 _BY_KIND: Final[tuple[tuple[str, ErrorClass], ...]] = (
     ("JobPreempted", "preempted"),

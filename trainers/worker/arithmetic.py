@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final, Literal
 
 from augment.heavy import torch
@@ -16,6 +18,8 @@ Determinism = Literal["strict", "preferred", "off"]
 
 CUBLAS_WORKSPACE: Final = "CUBLAS_WORKSPACE_CONFIG"
 """Environment variable with the buffers that cuBLAS works in."""
+_REFUSED: Final = " does not have a deterministic implementation"
+"""What follows the name of an operation in torch's error."""
 _DETERMINISTIC_WORKSPACES: Final = (":4096:8", ":16:8")
 """Those of its values with which cuBLAS is deterministic, by its manual."""
 
@@ -42,6 +46,25 @@ def set_arithmetic(device: torch.device, precision: Precision, determinism: Dete
     torch.backends.cudnn.deterministic = wanted != "off"
     # Times the algorithms of a convolution at its first call; which one wins differs between runs.
     torch.backends.cudnn.benchmark = wanted == "off"
+
+
+@contextmanager
+def determinism_explained() -> Iterator[None]:
+    """Say what may be changed, where torch refuses an operation because it is not deterministic.
+
+    Raises:
+        ImpossibleJob: In place of torch's error, with the operation and the fix.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        operation, refused, _ = str(error).partition(_REFUSED)
+        if not refused:
+            raise
+        raise ImpossibleJob(
+            f"deterministic training must use deterministic operations only, but {operation.split()[-1]} has no such form here; "
+            "train with deterministic: false, or with a network and a method that do without it"
+        ) from error
 
 
 def arithmetic_facts(device: torch.device, precision: Precision) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Final
 
 from augment.heavy import torch
 from trainers.errors import UnusableDevice
+from trainers.worker.gpu_share import limit_memory
 
 DEVICE_VARIABLE: Final = "DREAMGRID_WORKER_DEVICE"
 """Set to "cpu", workers compute on the CPU whatever they reserved: for a Ray that is given GPUs which do not exist."""
@@ -55,13 +56,13 @@ class Wheel:
 
 
 def worker_device(gpus_per_worker: float) -> torch.device:
-    """Return the device of a worker of Ray Train, which has been tried.
+    """Return the device of a worker of Ray Train, which has been tried and whose memory is limited to the worker's share.
 
     Args:
         gpus_per_worker: GPUs that the worker reserved; 0 is the CPU.
 
     Raises:
-        UnusableDevice: If a GPU was reserved that torch cannot use; says the versions and the fix.
+        UnusableDevice: If a GPU was reserved that torch cannot use, or too small a share of one; says the versions and the fix.
     """
     chosen = os.environ.get(DEVICE_VARIABLE, "")
     if chosen not in ("", "cpu"):
@@ -75,6 +76,7 @@ def worker_device(gpus_per_worker: float) -> torch.device:
         raise unusable(installed_wheel(), driver_version(), "torch sees no GPU")
     device = _reserved()
     try_device(device)
+    limit_memory(device, gpus_per_worker)
     return device
 
 

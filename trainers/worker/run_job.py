@@ -38,9 +38,9 @@ from trainers.training.loop import LoopHooks, Training
 from trainers.training.memory import memory_explained
 from trainers.training.networks import build_classifier, in_float32, network_facts, training_facts
 from trainers.training.order import Order, check_workers, training_samples
-from trainers.training.progress import Progress
+from trainers.training.progress import Progress, memory_mib
 from trainers.training.validation import validation
-from trainers.worker.arithmetic import arithmetic_facts, determinism_of, set_arithmetic
+from trainers.worker.arithmetic import arithmetic_facts, determinism_explained, determinism_of, set_arithmetic
 from trainers.worker.preemption import noticing
 from trainers.worker.process import ThreadBudget, reset_process, thread_budget
 from trainers.worker.released_job import fill_released
@@ -78,7 +78,8 @@ def run_job(request: JobRequest, *, group: ProcessGroup, sink: JobSink) -> JobRe
     set_arithmetic(group.device, "fp32", determinism_of(request.config.recipe))
     wanted = replace(request, benchmarks=_benchmarks(request, stored))
     reports = _evaluate(wanted, stored, group, sink, budget) if wanted.benchmarks else ()
-    return JobResult(train_key=request.train_key, training=summary, reports=reports)
+    peak = memory_mib(group.device) if group.device.type == "cuda" else 0.0
+    return JobResult(train_key=request.train_key, training=summary, reports=reports, gpu_peak_mib=peak)
 
 
 def _benchmarks(request: JobRequest, stored: StoredCheckpoint) -> tuple[BenchmarkRequest, ...]:
@@ -121,7 +122,7 @@ def _trained(request: JobRequest, group: ProcessGroup, sink: JobSink, budget: Th
     notice = threading.Event()
     with memory_explained(request.config.recipe), loader, noticing(notice), checkpoints.sending():
         hooks = _hooks(request, checkpoints, sink, notice)
-        with gpu_use_of(group) as gpu_use:
+        with determinism_explained(), gpu_use_of(group) as gpu_use:
             validate = validation(inputs.images, request.config.recipe, group)
             training.run(loader, replace(hooks, validate=validate, gpu_use=gpu_use))
 

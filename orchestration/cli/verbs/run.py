@@ -46,7 +46,7 @@ class EngineOptions:
         bool | None,
         typer.Option(
             "--share-gpus/--own-gpus",
-            help="Pack several cells on a GPU by measured memory (default), or run one per GPU.",
+            help="Run several cells on a GPU, by measured memory; without NVIDIA's MPS they take turns. Default: one per GPU.",
         ),
     ] = None
     accelerator: Annotated[

@@ -187,7 +187,6 @@ class Attempts:
             # An epoch, a report or an end shows that the set-up works: the cells behind the first one may start.
             self._state.has_proved_itself = True
             self._observer.epoch_ended(cell, event.values[1])
-            self._note_memory(attempt, event.values[1].memory_mib)
         elif attempt.is_abandoned:
             # From here on things are recorded, and the cell is another driver's.
             return
@@ -209,6 +208,7 @@ class Attempts:
             self._leave_to_others(attempt.key)
             return
         self._recorder.result(cell, result)
+        self._note_memory(attempt, result.gpu_peak_mib)
         unmet = "; ".join(
             f"{report.benchmark}: {report.error}" for report in result.reports if report.error is not None
         )
@@ -268,11 +268,14 @@ class Attempts:
             self.failed[child] = f"the cell that it starts from failed: {key[:12]}"
             self._observer.cell_state(self._cells[child], "skipped", self.failed[child])
 
-    def _note_memory(self, attempt: Attempt, memory_mib: float) -> None:
-        """Let cells of the same kind share GPUs once one of them has shown what it needs on a GPU of its own."""
-        if not self._options.share_gpus or not self._memory.gpu_memory_mib or attempt.was_shared:
+    def _note_memory(self, attempt: Attempt, peak_mib: float) -> None:
+        """Let cells of the same kind share GPUs once a whole job of one has shown what it needs on a GPU of its own."""
+        cell = self._cells[attempt.key]
+        # An evaluation alone needs less than the training of its kind.
+        is_measured = peak_mib > 0 and not attempt.was_shared and not cell.trained
+        if not self._options.share_gpus or not self._memory.gpu_memory_mib or not is_measured:
             return
-        if self._memory.note(self._cells[attempt.key], memory_mib):
+        if self._memory.note(cell, peak_mib):
             self._repack()
 
     def _repack(self) -> None:

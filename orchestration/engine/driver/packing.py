@@ -9,12 +9,10 @@ from typing import Final
 from clusters.placement import GroupShape
 from orchestration.cells.cell import PlannedCell
 from orchestration.engine.driver.candidates import exclusive_shapes
+from trainers.worker.gpu_share import CONTEXT_MIB
 
-HEADROOM: Final = 1.3
-"""Factor on the measured peak: evaluation and the CUDA context need memory that training's peak does not show."""
-
-CONTEXT_MIB: Final = 600.0
-"""Memory that each process takes on a GPU on top of what its allocator counts."""
+HEADROOM: Final = 1.1
+"""Factor on the measured peak: a neighbour changes what the allocator can reuse."""
 
 MAX_CELLS: Final = 4
 """Most cells on one GPU: beyond it they share the same arithmetic units, and only the waiting grows."""
@@ -34,6 +32,7 @@ def kind_of(cell: PlannedCell) -> Kind:
         recipe.batch_shards,
         recipe.grad_accumulation,
         recipe.precision,
+        recipe.deterministic,
         recipe.channels_last,
         recipe.ema_decay is not None,
         config.outliers,
@@ -41,7 +40,7 @@ def kind_of(cell: PlannedCell) -> Kind:
 
 
 def cells_per_gpu(memory_mib: float, gpu_memory_mib: float) -> int:
-    """Return how many cells that peak at `memory_mib` fit on a GPU, 1 to `MAX_CELLS`."""
+    """Return how many cells that reserve `memory_mib` at most fit on a GPU, 1 to `MAX_CELLS`."""
     need = memory_mib * HEADROOM + CONTEXT_MIB
     return max(1, min(MAX_CELLS, math.floor(gpu_memory_mib / need)))
 
@@ -55,7 +54,7 @@ class MeasuredMemory:
         self._solitary: set[Kind] = set()
 
     def note(self, cell: PlannedCell, memory_mib: float) -> bool:
-        """Note a measured peak; return whether it is the first of its kind."""
+        """Note the most memory that a whole job reserved, evaluation included; return whether it is the first of its kind."""
         kind = kind_of(cell)
         is_first = kind not in self._peaks
         self._peaks[kind] = max(memory_mib, self._peaks.get(kind, 0.0))

@@ -6,6 +6,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from clusters.placement import GroupShape, Node
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
 from orchestration.engine.driver.driver import Driver
-from orchestration.engine.driver.packing import MeasuredMemory
+from orchestration.engine.driver.packing import MeasuredMemory, cells_per_gpu, kind_of
 from orchestration.engine.groups.mailbox import Event
 from orchestration.store.contract import TrainingRecord
 from orchestration.store.files import FileStore, MemoryStore
@@ -22,6 +23,7 @@ from orchestration.store.provenance import provenance_of
 from tests.fakes.records import make_summary
 from trainers.job import EpochRow, JobResult, TrainSummary
 from trainers.worker.failure import RankFailure
+from trainers.worker.gpu_share import CONTEXT_MIB
 
 DIED = RankFailure(rank=0, kinds=("ActorDiedError",), message="killed")
 MEMORY = RankFailure(rank=0, kinds=("OutOfMemoryError",), message="CUDA out of memory")
@@ -87,10 +89,10 @@ class PlayedPool:
             for driver in self.drivers:
                 driver.trial_ended(suggestion["job"])
 
-    def finish(self, suggestion: Any, resident_mib: float = 100.0) -> None:
+    def finish(self, suggestion: Any, resident_mib: float = 100.0, *, gpu_peak_mib: float = 0.0) -> None:
         """Let the job of a suggestion finish."""
         request = self.requests[suggestion["job"]]
-        result = JobResult(train_key=request.train_key, training=summary_of("a" * 64))
+        result = JobResult(train_key=request.train_key, training=summary_of("a" * 64), gpu_peak_mib=gpu_peak_mib)
         self.say("finished", suggestion, result, resident_mib)
 
 
@@ -408,7 +410,7 @@ def test_a_trial_that_ends_before_its_cell_leaves_the_group_free_afterwards(driv
     assert driver.suggest()["group"] == first["group"]
 
 
-def _row(memory_mib: float) -> EpochRow:
+def epoch_row(memory_mib: float) -> EpochRow:
     return EpochRow(
         epoch=0,
         step=1,
@@ -422,18 +424,51 @@ def _row(memory_mib: float) -> EpochRow:
     )
 
 
-def test_cells_share_a_gpu_once_one_of_their_kind_has_shown_that_they_fit(driver_of, pool, planned):
+ONE_GPU = {"nodes": (Node(name="n", cpus=8, gpus=1),), "gpus_per_worker": 1.0}
+
+
+def joined(group: str, gpu_mib: float = 24_000.0) -> Event:
+    return Event(kind="joined", group=group, job=-1, values=(gpu_mib, frozenset({"n"})))
+
+
+def test_cells_share_a_gpu_once_a_whole_job_of_their_kind_has_shown_that_they_fit(driver_of, pool, planned):
     cells = [planned(seed, benchmarks=()) for seed in range(5)]
-    driver = driver_of(*cells, nodes=(Node(name="n", cpus=8, gpus=1),), gpus_per_worker=1.0)
+    driver = driver_of(*cells, **ONE_GPU, share_gpus=True)
     first = driver.suggest()
-    pool.events.append(Event(kind="joined", group=first["group"], job=-1, values=(24_000.0, frozenset({"n"}))))
-    pool.say("epoch", first, "key", _row(5_000.0))
+    pool.events.append(joined(first["group"]))
+    # Training alone does not show it: evaluation may need more.
+    pool.say("epoch", first, "key", epoch_row(5_000.0))
     assert driver.suggest() is None
-    pool.finish(first)
+    pool.finish(first, gpu_peak_mib=6_000.0)
     together = [driver.suggest() for _ in range(3)]
     assert pool.ended == [first["group"]]
     assert {pool.groups[one["group"]].shape.gpus_per_worker for one in together} == {0.3333}
     assert driver.suggest() is None
+
+
+def test_cells_have_gpus_for_themselves_unless_sharing_was_asked_for(driver_of, pool, planned):
+    driver = driver_of(*[planned(seed, benchmarks=()) for seed in range(3)], **ONE_GPU)
+    first = driver.suggest()
+    pool.events.append(joined(first["group"]))
+    pool.finish(first, gpu_peak_mib=100.0)
+    second = driver.suggest()
+    assert pool.groups[second["group"]].shape.gpus_per_worker == 1.0
+    assert driver.suggest() is None
+
+
+def test_an_evaluation_alone_does_not_show_what_its_kind_needs(driver_of, pool, planned):
+    evaluated = replace(planned(1), trained=True)
+    trained = [planned(seed, benchmarks=()) for seed in (2, 3)]
+    driver = driver_of(evaluated, *trained, **ONE_GPU, share_gpus=True, priorities={evaluated.train_key: 1})
+    shapes = []
+    for _ in range(3):
+        suggestion = driver.suggest()
+        pool.events.append(joined(suggestion["group"]))
+        shapes.append((pool.requests[suggestion["job"]].train_key, pool.groups[suggestion["group"]].shape))
+        is_evaluation = shapes[-1][0] == evaluated.train_key
+        pool.finish(suggestion, gpu_peak_mib=100.0 if is_evaluation else 20_000.0)
+    assert shapes[0][0] == evaluated.train_key
+    assert {shape.gpus_per_worker for _, shape in shapes} == {1.0}
 
 
 def test_the_largest_measured_peak_of_a_kind_counts(planned):
@@ -445,13 +480,28 @@ def test_the_largest_measured_peak_of_a_kind_counts(planned):
     assert shape.gpus_per_worker == 0.3333
 
 
+@pytest.mark.parametrize(
+    ("peak_mib", "count"), [(4_900.0, 4), (5_000.0, 3), (10_000.0, 2), (11_000.0, 1), (30_000.0, 1)]
+)
+def test_each_of_several_cells_has_its_peak_within_its_own_limit(peak_mib, count):
+    assert cells_per_gpu(peak_mib, 24_000.0) == count
+    limit = 24_000.0 / count - CONTEXT_MIB
+    assert count == 1 or limit >= 1.1 * peak_mib
+
+
+def test_networks_of_another_precision_need_other_memory(planned):
+    cell = planned(1, benchmarks=())
+    coarse = replace(cell, config=replace(cell.config, recipe=replace(cell.config.recipe, precision="bf16")))
+    again = replace(cell, config=replace(cell.config, seed=2))
+    assert kind_of(cell) == kind_of(again) != kind_of(coarse)
+
+
 def test_a_kind_that_ran_out_of_memory_together_is_kept_apart(driver_of, pool, planned):
     cells = [planned(seed, benchmarks=()) for seed in range(4)]
-    driver = driver_of(*cells, nodes=(Node(name="n", cpus=8, gpus=1),), gpus_per_worker=1.0)
+    driver = driver_of(*cells, **ONE_GPU, share_gpus=True)
     first = driver.suggest()
-    pool.events.append(Event(kind="joined", group=first["group"], job=-1, values=(24_000.0, frozenset({"n"}))))
-    pool.say("epoch", first, "key", _row(7_000.0))
-    pool.finish(first)
+    pool.events.append(joined(first["group"]))
+    pool.finish(first, gpu_peak_mib=7_000.0)
     shared = [driver.suggest(), driver.suggest()]
     pool.say("failed", shared[0], MEMORY)
     pool.finish(shared[1])
@@ -460,10 +510,9 @@ def test_a_kind_that_ran_out_of_memory_together_is_kept_apart(driver_of, pool, p
 
 
 def test_cells_on_cpus_are_never_repacked(driver_of, pool, planned):
-    driver = driver_of(planned(1, benchmarks=()), planned(2, benchmarks=()))
+    driver = driver_of(planned(1, benchmarks=()), planned(2, benchmarks=()), share_gpus=True)
     first = driver.suggest()
-    pool.events.append(Event(kind="joined", group=first["group"], job=-1, values=(0.0, frozenset({"n"}))))
-    pool.say("epoch", first, "key", _row(10.0))
+    pool.events.append(joined(first["group"], gpu_mib=0.0))
     pool.finish(first)
     assert driver.suggest()["group"] == first["group"]
 

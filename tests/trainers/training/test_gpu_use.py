@@ -16,7 +16,7 @@ import torch
 from trainers.training import gpu_use as module
 from trainers.training.gpu_use import NO_USE, GpuUse, GpuWatch, gpu_use_of, mean_use
 from trainers.training.group import OneWorker
-from trainers.training.progress import EpochSums, Progress
+from trainers.training.progress import EpochSums, Progress, memory_mib
 
 CUDA = torch.device("cuda", 0)
 UUID = "3b0c1e2f-0000-4444-8888-0123456789ab"
@@ -196,3 +196,10 @@ def test_the_row_of_an_epoch_says_what_the_gpus_did() -> None:
     for name in ("gpu_busy", "gpu_memory_mib", "gpu_power_w"):
         del state["rows"][0][name]
     assert Progress.from_state(state).rows[0].gpu_busy is None
+
+
+def test_memory_of_a_gpu_is_what_the_process_keeps_others_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 2 * MIB)
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda device: 3 * MIB)
+
+    assert memory_mib(CUDA) == 3.0

@@ -12,7 +12,7 @@ import torch
 
 from trainers.config import RecipeConfig
 from trainers.errors import ImpossibleJob
-from trainers.worker.arithmetic import CUBLAS_WORKSPACE, arithmetic_facts, set_arithmetic
+from trainers.worker.arithmetic import CUBLAS_WORKSPACE, arithmetic_facts, determinism_explained, set_arithmetic
 from trainers.worker.process import ThreadBudget, reset_process
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -118,3 +118,14 @@ def test_what_is_recorded_is_what_is_in_force() -> None:
     set_arithmetic(CPU, "tf32", "off")
     assert arithmetic_facts(CPU, "tf32")["precision"] == "fp32"
     assert arithmetic_facts(CPU, "tf32")["deterministic"]
+
+
+def test_an_operation_that_is_refused_is_named_with_the_fix() -> None:
+    set_arithmetic(CPU, "tf32", "strict")
+    with (
+        pytest.raises(ImpossibleJob, match=r"but put_ has no such form here; train with deterministic: false"),
+        determinism_explained(),
+    ):
+        torch.zeros(3).put_(torch.tensor([0, 0]), torch.tensor([1.0, 2.0]))
+    with pytest.raises(RuntimeError, match="another"), determinism_explained():
+        raise RuntimeError("another")

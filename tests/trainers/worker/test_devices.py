@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import ray.train.torch
@@ -20,9 +21,14 @@ CUDA_13 = Wheel(
 NO_FIXES = "or give --gpus-per-worker 0 to train on CPUs"
 
 
+LIMITS: list[tuple[float, torch.device]] = []
+"""What processes were told of a GPU's memory: share, GPU."""
+
+
 @pytest.fixture(autouse=True)
 def _unset(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(DEVICE_VARIABLE, raising=False)
+    LIMITS.clear()
 
 
 def a_machine_with(monkeypatch: pytest.MonkeyPatch, *, gpus: int, capability: tuple[int, int] = (8, 9)) -> None:
@@ -32,6 +38,8 @@ def a_machine_with(monkeypatch: pytest.MonkeyPatch, *, gpus: int, capability: tu
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "Tesla V100")
     monkeypatch.setattr(torch.cuda, "set_device", lambda _: None)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(total_memory=24_000 * 2**20))
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", lambda *given: LIMITS.append(given))
     monkeypatch.setattr(devices, "installed_wheel", lambda: CUDA_13)
 
 
@@ -49,6 +57,19 @@ def test_the_device_is_the_one_that_ray_reserved(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(torch, "ones", lambda size, device: ones(size))
 
     assert worker_device(gpus_per_worker) == torch.device("cuda:2")
+    # Of a shared GPU its share without the context of CUDA; else all of it.
+    share = 1.0 if gpus_per_worker >= 1 else gpus_per_worker - 600 / 24_000
+    assert [(pytest.approx(share), torch.device("cuda:2"))] == LIMITS
+
+
+def test_a_share_without_room_for_a_process_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    a_machine_with(monkeypatch, gpus=1)
+    monkeypatch.setattr(ray.train.torch, "get_device", lambda: torch.device("cuda:0"))
+    ones = torch.ones
+    monkeypatch.setattr(torch, "ones", lambda size, device: ones(size))
+
+    with pytest.raises(UnusableDevice, match=r"more than the 600 MiB .* 0\.02 of 24000 MiB has 480 MiB; reserve more"):
+        worker_device(0.02)
 
 
 def test_a_variable_replaces_the_device(monkeypatch: pytest.MonkeyPatch) -> None:

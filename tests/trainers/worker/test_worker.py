@@ -133,6 +133,17 @@ def test_training_has_the_precision_of_its_recipe_and_evaluation_fp32(
     }
 
 
+def test_a_training_that_needs_an_operation_without_a_deterministic_form_says_so(
+    small_job: SmallJob, sink: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def put(*_: object) -> None:
+        torch.zeros(3).put_(torch.tensor([0, 0]), torch.tensor([1.0, 2.0]))
+
+    monkeypatch.setattr(Training, "run", put)
+    with pytest.raises(ImpossibleJob, match="put_ has no such form here"):
+        run(small_job(recipe={"deterministic": True}), sink)
+
+
 def test_no_epochs_record_the_initial_weights(small_job: SmallJob, sink: Any) -> None:
     result = run(small_job(recipe={"epochs": 0}), sink)
     assert result.training.epochs == ()
