@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import timedelta
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import psutil
 import ray
 import ray.train
-import ray.train.collective
 import ray.util
 
 from augment.heavy import torch
@@ -38,8 +35,6 @@ PROGRESS_EVERY_S: Final = 0.5
 TAKE_TIMEOUT_S: Final = 20.0
 LEAVE_TIMEOUT_S: Final = 5.0
 """Ray sends SIGKILL so long after a SIGTERM of its own."""
-
-GLOO_INTERFACE: Final = "GLOO_SOCKET_IFNAME"
 
 
 class MailboxSink:
@@ -88,7 +83,7 @@ def group_loop(config: Mapping[str, Any]) -> None:
 
     Args:
         config: "mailbox" (actor handle), "group" (its name there), "job" ("module:function" with the signature of
-            `trainers.worker.run_job.run_job`), "gpus" (GPUs per worker) and "collective_timeout_s".
+            `trainers.worker.run_job.run_job`) and "gpus" (GPUs per worker).
 
     Raises:
         Exception: Whatever a job raised on this rank, after it was reported to the mailbox; Ray Train then ends the group.
@@ -98,21 +93,17 @@ def group_loop(config: Mapping[str, Any]) -> None:
     mailbox, group = config["mailbox"], config["group"]
     # The token stays None until the rank has joined: by that the mailbox knows an early failure.
     stop, token = threading.Event(), None
-    node = ray.get_runtime_context().get_node_id()
+    node, reserved = ray.get_runtime_context().get_node_id(), ray.util.get_current_placement_group().id.hex()
     try:
-        # Before the group is made: a rank without its GPU fails at once, and the others need not wait for it in a collective.
+        run = function_named(config["job"], "the job")
         device = worker_device(config["gpus"])
-        uses_gpu = device.type == "cuda"
-        with process_group(rank, world_size, uses_gpu=uses_gpu, timeout_s=config["collective_timeout_s"]):
-            run = function_named(config["job"], "the job")
-            workers = distributed_group(rank=rank, world_size=world_size, device=device)
-            gpu_mib = float(torch.cuda.get_device_properties(device).total_memory) / 2**20 if uses_gpu else 0.0
-            token, last_order = ray.get(mailbox.join.remote(group, rank, world_size, gpu_mib, node))
-            _watch(mailbox, group, rank, token, last_order, stop)
-            with SIGTERM.calling(_reported_exit(mailbox, group, rank, token)):
-                _take_jobs(
-                    mailbox, group, rank, token, stop, lambda request, sink: run(request, group=workers, sink=sink)
-                )
+        workers = distributed_group(rank=rank, world_size=world_size, device=device)
+        has_gpu = device.type == "cuda"
+        gpu_mib = float(torch.cuda.get_device_properties(device).total_memory) / 2**20 if has_gpu else 0.0
+        token, last_order = ray.get(mailbox.join.remote(group, rank, world_size, gpu_mib, node, reserved))
+        _watch(mailbox, group, rank, token, last_order, stop)
+        with SIGTERM.calling(_reported_exit(mailbox, group, rank, token)):
+            _take_jobs(mailbox, group, rank, token, stop, lambda request, sink: run(request, group=workers, sink=sink))
     except Exception as error:
         # Waited for: raising ends this process, which could lose the message.
         ray.get(mailbox.fail.remote(group, rank, token, describe_failure(error, rank)))
@@ -168,50 +159,6 @@ def _reported_exit(mailbox: Any, group: str, rank: int, token: int) -> Callable[
             os._exit(75)
 
     return lambda: threading.Thread(target=leave, name=f"leave-{rank}", daemon=True).start()
-
-
-@contextlib.contextmanager
-def process_group(rank: int, world_size: int, *, uses_gpu: bool, timeout_s: float) -> Iterator[None]:
-    """Join the workers into one process group (gloo, with NCCL next to it on GPUs) and leave it at the end.
-
-    The address comes from rank 0 through Ray, so neither the driver nor the controller needs torch.
-    """
-    host = ray.util.get_node_ip_address()
-    # Before the group is made, which is when gloo reads it.
-    name_interface(host)
-    address = ray.train.collective.broadcast_from_rank_zero(_free_address(host) if rank == 0 else None)
-    torch.distributed.init_process_group(
-        "cpu:gloo,cuda:nccl" if uses_gpu else "gloo",
-        init_method=f"tcp://{address}",
-        rank=rank,
-        world_size=world_size,
-        timeout=timedelta(seconds=timeout_s),
-    )
-    # No clean-up after a failure: a peer may be gone for good, and leaving politely could wait for it.
-    yield
-    torch.distributed.destroy_process_group()
-
-
-def _free_address(host: str) -> str:
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        return f"{host}:{probe.getsockname()[1]}"
-
-
-def name_interface(address: str) -> None:
-    """Let gloo talk through the interface that has this machine's address in the cluster; a value that is set already stays.
-
-    Gloo asks for the address of the host's name, which many systems answer with a loopback address: workers on other machines
-    would then connect to themselves.
-    """
-    found = interface_of(address, {name: [one.address for one in each] for name, each in psutil.net_if_addrs().items()})
-    if found is not None:
-        os.environ.setdefault(GLOO_INTERFACE, found)
-
-
-def interface_of(address: str, interfaces: Mapping[str, Iterable[str]]) -> str | None:
-    """Return the name of the interface that has an address, or None."""
-    return next((name for name, addresses in interfaces.items() if address in addresses), None)
 
 
 @contextlib.contextmanager

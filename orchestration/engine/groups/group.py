@@ -1,7 +1,7 @@
 """Warm worker groups: long-lived Ray Train runs that take job after job from the mailbox.
 
-Each group is one `fit()` of a trainer in a thread of the driver. The trainer's backend is the plain one, so that its
-controller never imports torch; the workers form their process group themselves (`trainers.worker.group_loop`).
+Each group is an actor that calls `fit()` of a TorchTrainer (`orchestration.engine.groups.runner`) and a thread of the driver that
+waits for its end. To end a group that does not end by itself, the actor is killed, and what its workers held is removed.
 """
 
 from __future__ import annotations
@@ -16,29 +16,34 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
-from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from clusters.connect import QUIET_ENVIRONMENT
 from clusters.placement import GroupShape, Placement
 from orchestration.engine.groups.mailbox import Event, Mailbox, Order
-from orchestration.engine.groups.trainer import (
-    ControllerPlacement,
-    HostReporter,
-    LossWatcher,
-    SigtermForwarder,
-    WarmTrainer,
-)
+from orchestration.engine.groups.plan import GroupPlan
+from orchestration.engine.groups.reservations import WATCH_S, Leftovers, remove_reserved
+from orchestration.engine.groups.runner import NODE_LABEL, GroupRunner
 from trainers.job import JobRequest
-from trainers.worker.group_loop import group_loop
 
-COLLECTIVE_TIMEOUT_S = 1800.0
 GROUP_THREAD = "dreamgrid-group"
 THREAD_END_S = 20.0
 NODE_LOSS_S = 10.0
+SWEEP_EVERY_S = 0.2
 
 
 @dataclass(slots=True)
 class WarmGroup:
-    """A group that is up: its size, where it counts, the node of its controller, and how many jobs it was given."""
+    """A group that is up.
+
+    Attributes:
+        placement: Where it counts.
+        host: Id of the node of its controller.
+        before: What this job had reserved before it was started.
+        has_lost_host: Whether that node left.
+        is_killed: Whether it was ended by force.
+        jobs: How many jobs it was given.
+    """
 
     name: str
     shape: GroupShape
@@ -46,7 +51,9 @@ class WarmGroup:
     job: str
     thread: threading.Thread
     host: str
+    before: frozenset[str] = frozenset()
     has_lost_host: bool = False
+    is_killed: bool = False
     jobs: int = 0
     first_resident_mib: float | None = None
     nodes: frozenset[str] = frozenset()
@@ -64,7 +71,8 @@ class GroupPool:
     def __init__(
         self, *, health_check_s: float = 0.5, group_start_s: float = 600.0, scratch: str | None = None
     ) -> None:
-        _set_train_environment(health_check_s, group_start_s)
+        self._environment = _train_environment(health_check_s)
+        self._group_start_s = group_start_s
         self.groups: dict[str, WarmGroup] = {}
         self.namespace = ray.get_runtime_context().namespace
         self.mailbox_name = f"dreamgrid-mailbox-{os.getpid()}-{time.time_ns()}"
@@ -72,13 +80,14 @@ class GroupPool:
         self._is_scratch_ours = scratch is None
         self._numbers = itertools.count()
         self._threads: list[threading.Thread] = []
-        self._trainers: dict[str, Any] = {}
+        self._runners: dict[str, Any] = {}
+        self._leftovers = Leftovers(ray.get_runtime_context().get_job_id())
+        # Groups end in threads of their own; a sweep must see all of them or none.
+        self._sweeping = threading.Lock()
         self._jobs = itertools.count()
         self._mailbox: Any = (
             ray.remote(Mailbox)
-            .options(
-                name=self.mailbox_name, num_cpus=0, max_concurrency=20_000, label_selector={"ray.io/node-id": _here()}
-            )
+            .options(name=self.mailbox_name, num_cpus=0, max_concurrency=20_000, label_selector={NODE_LABEL: _here()})
             .remote()
         )
 
@@ -98,6 +107,7 @@ class GroupPool:
             job=job,
             thread=thread,
             host=host or _here(),
+            before=self._leftovers.ids(),
             idle_since=time.monotonic(),
         )
         self.groups[name] = group
@@ -123,6 +133,8 @@ class GroupPool:
     def drain(self) -> list[Event]:
         """Return what has happened since the last call."""
         events: list[Event] = ray.get(self._mailbox.drain.remote())
+        if self._leftovers.is_watching:
+            self._sweep()
         return events
 
     def order(self, group: str, order: Order) -> None:
@@ -152,11 +164,16 @@ class GroupPool:
             shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _end_threads(self) -> None:
-        """End the runs that are still under way: a thread that calls Ray after the disconnection would end the process."""
-        for trainer in list(self._trainers.values()):
-            trainer.end()
+        """End the groups that are still under way: a thread that calls Ray after the disconnection would end the process."""
+        for name, runner in list(self._runners.items()):
+            self.groups[name].is_killed = True
+            ray.kill(runner)
         for thread in self._threads:
             thread.join(THREAD_END_S)
+        ends = time.monotonic() + WATCH_S
+        while self._leftovers.is_watching and time.monotonic() < ends:
+            self._sweep()
+            time.sleep(SWEEP_EVERY_S)
 
     def __enter__(self) -> GroupPool:
         return self
@@ -167,61 +184,62 @@ class GroupPool:
     def _fit(self, name: str) -> None:
         group, reason = self.groups[name], ""
         try:
-            self._trainers[name] = self._trainer(group)
-            self._trainers[name].fit()
+            self._runners[name] = runner = _runner_on(group.host)
+            reason = ray.get(runner.run.remote(self._mailbox, self._plan(group)))
         except SystemExit:
             # Ray ends the threads that wait for it when this process disconnects.
             return
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
-        trainer = self._trainers.pop(name, None)
         try:
-            if reason and trainer is not None and not trainer.is_ended and group.host != _here():
+            if reason and not group.is_killed and group.host != _here():
                 loss = _loss_of(group.host)
                 group.has_lost_host = loss is not None
                 reason = reason if loss is None else f"ActorDiedError: the node of the group's controller left: {loss}"
-            if reason and trainer is not None:
-                trainer.free()
+            self._free(group, reason)
             ray.get(self._mailbox.ended.remote(name, reason, group.has_lost_host))
         except ray.exceptions.RayError:
             return
 
-    def _trainer(self, group: WarmGroup) -> Any:
-        name, shape = group.name, group.shape
-        resources = {"CPU": shape.cpus_per_worker}
-        if shape.gpus_per_worker:
-            resources["GPU"] = shape.gpus_per_worker
-        trainer = WarmTrainer(
-            group_loop,
-            train_loop_config={
-                "mailbox": self._mailbox,
-                "group": name,
-                "job": group.job,
-                "gpus": shape.gpus_per_worker,
-                "collective_timeout_s": COLLECTIVE_TIMEOUT_S,
-            },
-            scaling_config=ScalingConfig(
-                num_workers=shape.num_workers,
-                use_gpu=shape.gpus_per_worker > 0,
-                resources_per_worker=resources,
-                placement_strategy="PACK",
-                accelerator_type=shape.accelerator or None,
-            ),
-            run_config=RunConfig(
-                name=f"{self.mailbox_name}-{name}",
-                storage_path=self._scratch,
-                # Attempts are counted per cell by the driver; the group itself comes back as often as it must.
-                failure_config=FailureConfig(max_failures=-1),
-                callbacks=[
-                    LossWatcher(self._mailbox, name),
-                    HostReporter(self._mailbox, name),
-                    SigtermForwarder(),
-                    ControllerPlacement(driver_node=_here(), scratch=self._scratch if self._is_scratch_ours else ""),
-                ],
-            ),
+    def _plan(self, group: WarmGroup) -> GroupPlan:
+        return GroupPlan(
+            name=group.name,
+            run_name=f"{self.mailbox_name}-{group.name}",
+            shape=group.shape,
+            job=group.job,
+            scratch=self._scratch,
+            # On the driver's own node there may also be the controllers of groups whose nodes do not exist yet.
+            is_near=len(set(group.placement.nodes)) == 1 and group.host != _here(),
+            leaves_files=not self._is_scratch_ours or group.host == _here(),
+            start_s=self._group_start_s,
+            environment=self._environment,
         )
-        trainer.host = group.host
-        return trainer
+
+    def _free(self, group: WarmGroup, reason: str) -> None:
+        """End what is left of a group, and remove what it reserved if it ended without doing so."""
+        runner = self._runners.pop(group.name, None)
+        if runner is not None:
+            ray.kill(runner)
+        if not reason:
+            return
+        reserved = ray.get(self._mailbox.last_reserved.remote(group.name))
+        if reserved:
+            remove_reserved(reserved)
+        with self._sweeping:
+            self._leftovers.add(group.shape, group.before)
+        self._sweep()
+
+    def _sweep(self) -> None:
+        with self._sweeping:
+            reserved = ray.get(self._mailbox.reserved.remote())
+            alive = {name: self.groups[name] for name in list(self._runners) if name in self.groups}
+            self._leftovers.sweep({name: (group.shape, reserved.get(name, "")) for name, group in alive.items()})
+
+
+def _runner_on(node: str) -> Any:
+    """Start the actor of a group on a node; should that be gone, Ray refuses, and the group ends instead of waiting for it."""
+    place = NodeAffinitySchedulingStrategy(node, soft=False)
+    return ray.remote(GroupRunner).options(num_cpus=0, scheduling_strategy=place).remote()
 
 
 def _here() -> str:
@@ -240,6 +258,7 @@ def _loss_of(node: str) -> str | None:
         time.sleep(0.2)
 
 
-def _set_train_environment(health_check_s: float, group_start_s: float) -> None:
-    os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = str(health_check_s)
-    os.environ["RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"] = str(group_start_s)
+def _train_environment(health_check_s: float) -> dict[str, str]:
+    """Return what Ray Train reads, which may start in a process that does not inherit from this one."""
+    names = [name for name in os.environ if name in QUIET_ENVIRONMENT or name.startswith(("RAY_TRAIN_", "TRAIN_"))]
+    return {name: os.environ[name] for name in names} | {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": str(health_check_s)}

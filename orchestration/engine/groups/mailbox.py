@@ -67,6 +67,7 @@ class _Group:
     failures: list[RankFailure] = field(default_factory=list)
     deaths_without_work: int = 0
     host: str = ""
+    reserved: str = ""
 
 
 class Mailbox:
@@ -110,9 +111,14 @@ class Mailbox:
         return self._posted.pop(job, None) is not None
 
     async def join(
-        self, group: str, rank: int, world_size: int, device_mib: float = 0.0, node: str = ""
+        self, group: str, rank: int, world_size: int, device_mib: float = 0.0, node: str = "", reserved: str = ""
     ) -> tuple[int, int]:
-        """Register a rank that has just started, with the memory of its GPU and the id of its node.
+        """Register a rank that has just started.
+
+        Args:
+            device_mib: Memory of its GPU.
+            node: Id of its node.
+            reserved: Id of what Ray has reserved for the group.
 
         Returns:
             The token of the rank's life, and the number of the last order given.
@@ -123,6 +129,7 @@ class Mailbox:
         box.tokens[rank] = self._tokens
         box.world_size = world_size
         box.nodes.add(node)
+        box.reserved = reserved
         if len(box.tokens) == world_size:
             # The host is "" until the controller has reported its node.
             self._emit("joined", group, -1, (device_mib, frozenset(filter(None, {*box.nodes, box.host}))))
@@ -197,6 +204,15 @@ class Mailbox:
     async def hosted(self, group: str, host: str) -> None:
         """Note the node of a group's controller, without which the group ends."""
         self._box(group).host = host
+
+    async def reserved(self) -> dict[str, str]:
+        """Return for each group whose workers have all joined the id of what is reserved for them."""
+        up = {name: box for name, box in self._groups.items() if box.world_size and len(box.tokens) == box.world_size}
+        return {name: box.reserved for name, box in up.items()}
+
+    async def last_reserved(self, group: str) -> str:
+        """Return the id of what was reserved for a group's workers when they last joined, or ""."""
+        return self._box(group).reserved
 
     async def ended(self, group: str, reason: str, has_lost_node: bool = False) -> None:
         """Note that a group's run is over for good.

@@ -18,6 +18,10 @@ from trainers.job import EpochRow, JobRequest, JobResult
 from trainers.worker.run_job import run_job
 
 TRAINED = "wrn-10-1"
+READ_BY_LIBRARIES = (
+    "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT",
+    "GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME",
+)  # fmt: skip
 _HOARD: list[bytes] = []
 """What jobs that do "grow" never give back."""
 
@@ -39,7 +43,13 @@ def run(request: JobRequest, *, group: Any, sink: Any) -> JobResult:
         epochs=rows,
         wall_s=0.0,
         device_s=0.0,
-        environment={"pid": os.getpid(), "world_size": group.world_size, "surroundings": surroundings},
+        environment={
+            "pid": os.getpid(),
+            "world_size": group.world_size,
+            "surroundings": surroundings,
+            "read_by_libraries": {name: os.environ.get(name) for name in READ_BY_LIBRARIES},
+            "torch_rank": [dist.get_rank(), dist.get_world_size(), dist.get_backend()],
+        },
     )
     if group.rank == 0:
         sink.trained(request.train_key, summary)

@@ -110,12 +110,10 @@ def test_a_node_that_is_ended_by_sigterm_costs_no_attempt(cluster, planned, star
 
 def drain_a_busy_node(cluster: Any) -> str:
     """Tell Ray that a node on which workers run is taken back in a minute; return its id."""
-    import ray
-    from ray._private.state import available_resources_per_node
+    from ray.util import placement_group_table
 
-    free = available_resources_per_node()
-    ids = [one["NodeID"] for one in ray.nodes() if one["Alive"] and one["Resources"].get("CPU")]
-    chosen = next(node for node in sorted(ids) if free[node].get("CPU", 0.0) < 1.0)
+    held = [one for one in placement_group_table().values() if one["state"] == "CREATED" and "CPU" in one["bundles"][0]]
+    chosen = min(one["bundles_to_node_id"][0] for one in held)
     connection = connect()
     connection.drain(chosen, deadline_s=60)
     assert connection.wait_until_idle(chosen, deadline_s=55)
@@ -136,9 +134,10 @@ def test_cells_spread_over_nodes_and_survive_the_loss_of_one(cluster, planned, s
     cells = [planned(seed, epochs=6, epoch_s=1.0) for seed in range(8)]
     runner, outcomes = started(cells, store)
     wait_until(lambda: len({cell for cell, _ in listener.epochs}) >= 2, runner)
-    assert not names_below(cluster.head_node) & {"TrainController", "SynchronizationActor", "RayTrainWorker"}
+    of_a_group = {"GroupRunner", "TrainController", "SynchronizationActor", "RayTrainWorker"}
+    assert not names_below(cluster.head_node) & of_a_group
     standing = [names_below(node) for node in cluster.workers]
-    assert sum({"TrainController", "SynchronizationActor", "RayTrainWorker"} <= names for names in standing) >= 2
+    assert sum(of_a_group <= names for names in standing) >= 2
     cluster.remove_node(cluster.workers[-1], allow_graceful=False)
     runner.join(500)
     (outcome,) = outcomes

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +16,8 @@ from orchestration.engine.groups import group as groups_module
 from orchestration.engine.groups.group import GroupPool
 from orchestration.engine.run import execute
 from orchestration.store.files import MemoryStore
+
+HERE = Path(__file__).resolve().parent
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
 
@@ -50,6 +56,15 @@ def test_cells_of_mixed_sizes_run_through_warm_groups_and_are_recorded(pool, pla
     assert worlds == [2, 2, 2, 2, 1]
     pids = {results[cell.train_key].training.summary.environment["pid"] for cell in cells[:4]}
     assert len(pids) == 1
+    facts = results[cells[0].train_key].training.summary.environment
+    read = facts["read_by_libraries"]
+    assert [read[name] for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "NODE_RANK")] == list(
+        "02020"
+    )
+    assert read["NCCL_SOCKET_IFNAME"] == f"={read['GLOO_SOCKET_IFNAME']}"
+    assert read["MASTER_ADDR"]
+    assert int(read["MASTER_PORT"]) > 0
+    assert facts["torch_rank"] == [0, 2, "gloo"]
     assert listener.status == "complete"
 
 
@@ -105,13 +120,40 @@ def test_a_stop_request_ends_the_run_and_leaves_the_rest_unfinished(pool, planne
     assert all(store.acquire(cell.train_key, "someone-else") is not None for cell in cells)
 
 
+@pytest.mark.slow
+def test_the_driver_imports_no_torch_for_its_groups(tmp_path: Path) -> None:
+    script = """
+import sys
+from clusters.connect import connect
+from clusters.placement import GroupShape, Placement
+
+with connect(num_cpus=1):
+    from orchestration.engine.groups.group import GroupPool
+
+    shape = GroupShape(num_workers=1)
+    with GroupPool(scratch=sys.argv[1]) as pool:
+        pool.start(shape, Placement(shape, (0,)), "fake_jobs:run")
+        while not any(event.kind == "joined" for event in pool.drain()):
+            pool.wait(1.0)
+    print("torch" in sys.modules, "ray.train" in sys.modules)
+"""
+    paths = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    ran = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "scratch")],
+        env=environment | {"PYTHONPATH": paths}, text=True, capture_output=True, timeout=200, check=False,
+    )  # fmt: skip
+
+    assert ran.stdout.split() == ["False", "False"], ran.stderr[-3000:]
+
+
 def wait_for_cpus(is_reached: Callable[[float], bool], timeout_s: float = 90.0) -> float:
     """Wait until the free CPUs are as wanted, and return them."""
-    from ray._private.state import available_resources_per_node
+    import ray
 
     ends = time.monotonic() + timeout_s
     while True:
-        free = sum(node.get("CPU", 0.0) for node in available_resources_per_node().values())
+        free = ray.available_resources().get("CPU", 0.0)
         if is_reached(free) or time.monotonic() > ends:
             return free
         time.sleep(0.02)
