@@ -123,7 +123,7 @@ def _trained(request: JobRequest, group: ProcessGroup, sink: JobSink, budget: Th
     with memory_explained(request.config.recipe), loader, noticing(notice), checkpoints.sending():
         hooks = _hooks(request, checkpoints, sink, notice)
         with determinism_explained(), gpu_use_of(group) as gpu_use:
-            validate = validation(inputs.images, request.config.recipe, group)
+            validate = validation(inputs.images, request.config.recipe, group, threads=budget.images)
             training.run(loader, replace(hooks, validate=validate, gpu_use=gpu_use))
 
     def save_final() -> StoredCheckpoint:

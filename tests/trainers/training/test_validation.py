@@ -10,8 +10,11 @@ import pytest
 import torch
 from torch import nn
 
+from eval.inference import transfer
+from tests.fakes.late_device import LateDevice
 from trainers.config import RecipeConfig
 from trainers.job import JobRequest
+from trainers.training import validation as validation_module
 from trainers.training.group import OneWorker
 from trainers.training.images import ResidentImages
 from trainers.training.order import training_samples, validation_samples
@@ -53,6 +56,17 @@ def test_validation_is_that_of_a_plain_loop_over_untouched_images() -> None:
     logits = linear().eval()(torch.from_numpy(images).permute(0, 3, 1, 2) / 255)
     assert loss == pytest.approx(nn.functional.cross_entropy(logits, torch.from_numpy(labels)).item(), rel=1e-5)
     assert accuracy == pytest.approx((logits.argmax(1).numpy() == labels).mean())
+
+
+@pytest.mark.parametrize("engine", [None, LateDevice(is_prompt=True)])
+def test_threads_change_no_bit_of_it(engine: LateDevice | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validation_module, "BATCH", 7)
+    plain = validation(source(), recipe(24), CPU)
+    monkeypatch.setattr(transfer, "engine_for", lambda _: engine)
+    threaded = validation(source(), recipe(24), CPU, threads=3)
+    assert plain is not None
+    assert threaded is not None
+    assert plain(linear()) == threaded(linear())
 
 
 class HalfOfTwo(OneWorker):
