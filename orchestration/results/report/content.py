@@ -26,6 +26,7 @@ from eval.tables.grid import Entry, Table
 from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.resolved import ResolvedSweep
 from orchestration.store.contract import CellResult
+from orchestration.store.provenance import precision_of
 
 SHOWN_VERSIONS: Final = ("python", "torch", "torchvision", "ray", "numpy", "numba", "dreamgrid")
 
@@ -205,7 +206,9 @@ def _provenance(cell: ResolvedCell, result: CellResult) -> dict[str, Any]:
         "seed": cell.config.seed,
         "commit": f"{origin.commit[:12] or 'unknown'}{'+' if origin.dirty else ''}",
         "recorded_at": origin.recorded_at,
-        "device": str(summary.environment.get("device", "")),
+        "device": ", ".join(
+            text for text in (str(summary.environment.get("device", "")), precision_of(result.training)) if text
+        ),
         "workers": summary.environment.get("world_size", ""),
         "checkpoint": summary.checkpoint_sha256[:12],
         "versions": {name: origin.versions[name] for name in SHOWN_VERSIONS if name in origin.versions},

@@ -57,6 +57,19 @@ def test_a_table_without_the_option_has_no_cost(storage: str, capsys: pytest.Cap
     assert "cost of" not in capsys.readouterr().err
 
 
+def test_a_single_cell_shows_the_precision_of_its_training(
+    storage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (key,) = open_store(storage).train_keys()
+    other = open_store(tmp_path / "other")
+    other.record_training(make_training(key, environment={"device_type": "cuda", "precision": "tf32"}))
+
+    for where, ending in ((storage, "device-hours"), (str(tmp_path / "other"), "device-hours, tf32")):
+        assert main(["cells", "show", key[:12], "--storage", where]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert next(line for line in lines if line.startswith("trained in")).endswith(ending)
+
+
 def test_a_single_cell_shows_actual_beside_estimated(storage: str, capsys: pytest.CaptureFixture[str]) -> None:
     key = open_store(storage).train_keys()[0]
 

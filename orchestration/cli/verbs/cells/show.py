@@ -23,7 +23,7 @@ from orchestration.planning.plan import make_plan
 from orchestration.planning.sweep_records import record_sweep
 from orchestration.store.contract import CellResult, CorruptRecordError, ResultsStore
 from orchestration.store.files import FileStore
-from orchestration.store.provenance import origin_lines
+from orchestration.store.provenance import origin_lines, precision_of
 from trainers.models.weights.assumption import assumption_lines
 
 CellId = Annotated[str, typer.Argument(metavar="CELL", help="Cell id, or any unique prefix of a train key.")]
@@ -203,6 +203,7 @@ def cell_document(key: str, store: ResultsStore) -> dict[str, Any]:
             "resumed_from_step": training.summary.resumed_from_step,
             "wall_s": training.summary.wall_s,
             "device_s": training.summary.device_s,
+            "precision": precision_of(training),
             "environment": dict(training.summary.environment),
         },
         "provenance": msgspec.structs.asdict(training.provenance),
@@ -244,7 +245,8 @@ def _cell_text(document: dict[str, Any]) -> str:
     origin = training["environment"]
     lines += [f"adopted from {origin['adopted_from']}"] if "adopted_from" in origin else []
     lines += origin_lines(origin)
-    lines.append(f"trained in {training['wall_s']:.1f} s, {training['device_s'] / 3600:.3f} device-hours")
+    precision = f", {training['precision']}" if training["precision"] else ""
+    lines.append(f"trained in {training['wall_s']:.1f} s, {training['device_s'] / 3600:.3f} device-hours{precision}")
     if document["cost"] is not None:
         lines.append(ledger_text(document["cost"]))
     if last:

@@ -57,6 +57,7 @@ def test_a_report_holds_everything_that_is_known_of_a_sweep(recorded_store: Reco
     assert (baseline["train_s"], baseline["train_s_per_cell"]) == (72.0, 36.0)
     assert part["ledger"]["train_s"]["actual"] == 16 * 36.0
     assert part["provenance"][0]["commit"] == "c0ffeec0ffee"
+    assert part["provenance"][0]["device"] == "NVIDIA L4, tf32"
     assert {"digits", "c-generated"} <= {line["name"] for line in part["data"]}
     assert "1 of 2 images; generated images" in {line["notes"] for line in part["data"]}
     assert {claim["claim"] for claim in content["claims"]} >= {"better-corruption", "near-pareto"}
