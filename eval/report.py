@@ -54,7 +54,9 @@ REFUSED_SETS: Final = "refused_sets"
 
 
 PRECISION_NOTE: Final = "evaluated_in"
-"""Note: the precision in which the network was evaluated, where it is not fp32."""
+"""Note: the precision in which the network was evaluated; records of earlier versions lack it."""
+
+_USUAL_PRECISION: Final = "fp32"
 
 AT_ONCE: Final = "images_at_once"
 """Note: "forward", "attack" -> most images of a batch that were computed at once, where memory did not suffice for all."""
@@ -89,7 +91,8 @@ def is_small(outcome: BenchmarkOutcome, metric: str, detail: str | None = None) 
 
 def computing_remarks(notes: Mapping[str, Any]) -> list[str]:
     """Return what a reader must know of how the network was run: its precision, and batches that did not fit into memory."""
-    remarks = [f"evaluated in {notes[PRECISION_NOTE]}"] if PRECISION_NOTE in notes else []
+    precision = notes.get(PRECISION_NOTE, _USUAL_PRECISION)
+    remarks = [f"evaluated in {precision}"] if precision != _USUAL_PRECISION else []
     for what, limit in notes.get(AT_ONCE, {}).items():
         named = {"forward": "forward passes", "attack": "attacks"}.get(what, what)
         remarks.append(f"memory did not suffice for whole batches: {named} of at most {limit} images at once")

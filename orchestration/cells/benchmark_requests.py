@@ -12,6 +12,7 @@ from eval.benchmarks.contract import BenchmarkRequest
 from eval.benchmarks.registry import benchmark_for, check_images, full_params
 from eval.benchmarks.suite.files import files_identity, needed_datasets
 from eval.inference.precision import DEFAULT_PRECISION, EvaluationPrecision
+from orchestration.cells.evaluated_in import unnamed_precision
 from orchestration.cells.identity import KEY_FORMAT
 from orchestration.cells.keys import digest
 from orchestration.cells.point_settings import Resolver, attempt
@@ -50,7 +51,7 @@ def benchmark_request(
         "semantics": versioned(benchmark),
         "dataset": {"name": key_name(dataset.name), "identity": own.key},
     }
-    if precision != _unnamed_precision(trained_in):
+    if precision != unnamed_precision(trained_in):
         identity["precision"] = precision
     files = files_identity(name, params, dataset.name, catalogue.data_root)
     others = {each: _content(resolver, each) for each in needed_datasets(name, params) if each != dataset.name}
@@ -67,15 +68,6 @@ def benchmark_request(
         own_files={each: found.reason for each, found in read.items() if found.is_own},
         precision=precision,
     )
-
-
-def _unnamed_precision(trained_in: str) -> str:
-    """Return the precision that a key without one stands for.
-
-    Before there was a choice, networks that were trained in bf16 were evaluated in it, and all others in fp32; what is recorded
-    under those keys stays what it says.
-    """
-    return "bf16" if trained_in == "bf16" else DEFAULT_PRECISION
 
 
 def tested_on_its_training(name: str, stream: Identified, benchmarks: Sequence[BenchmarkRequest]) -> str | None:

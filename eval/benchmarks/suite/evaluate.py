@@ -19,7 +19,7 @@ from eval.benchmarks.suite.files import files_identity, needed_datasets
 from eval.errors import EvalError
 from eval.inference.agreement import InStep
 from eval.inference.memory import Parts
-from eval.inference.precision import DEFAULT_PRECISION, check_precision, float32_products, in_precision
+from eval.inference.precision import check_precision, float32_products, in_precision
 from eval.inference.subject import Evaluation, Subject
 from eval.report import AT_ONCE, PRECISION_NOTE, BenchmarkOutcome, MetricReport
 
@@ -144,8 +144,8 @@ def _run(subject: Subject, request: BenchmarkRequest) -> BenchmarkOutcome:
 
 
 def _how_computed(subject: Subject) -> dict[str, Any]:
-    """Return the notes on how the network was run, as far as it was not as usual; the same on every worker."""
-    notes: dict[str, Any] = {} if subject.precision == DEFAULT_PRECISION else {PRECISION_NOTE: subject.precision}
+    """Return the notes on how the network was run; the same on every worker."""
+    notes: dict[str, Any] = {PRECISION_NOTE: subject.precision}
     own = {name: parts.limit for name, parts in _parts_of(subject).items() if parts.has_cut}
     least: dict[str, int] = {}
     for found in subject.workers.gather(own):

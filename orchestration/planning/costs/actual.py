@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from eval.benchmarks.contract import BenchmarkRequest
-from eval.inference.precision import DEFAULT_PRECISION
-from eval.report import PRECISION_NOTE
 from orchestration.cells.catalogue import Catalogue
 from orchestration.cells.cell import PlannedCell
+from orchestration.cells.evaluated_in import evaluated_in
 from orchestration.cells.identity import ResolvedCell
 from orchestration.planning.costs.machines import DEFAULT_MACHINE, Machine, read_machine
 from orchestration.planning.costs.operations import (
@@ -96,7 +95,7 @@ def cell_ledger(result: CellResult) -> dict[str, Any] | None:
             wall_s,
             priced.seconds(
                 None if per_image is None else outcome.forward_passes * per_image,
-                str(outcome.notes.get(PRECISION_NOTE, DEFAULT_PRECISION)),
+                evaluated_in(outcome.notes, config),
             ),
         )
         for wall_s, outcome in evaluated

@@ -81,7 +81,7 @@ def test_bf16_computes_in_bfloat16_and_gives_float32_logits(make_subject):
     assert other == pytest.approx(one, abs=0.05)
     assert (one != other).any()
     assert coarse.outcome.notes["evaluated_in"] == "bf16"
-    assert "evaluated_in" not in exact.outcome.notes
+    assert exact.outcome.notes["evaluated_in"] == "fp32"
 
 
 def test_clean_predictions_of_one_precision_are_not_taken_for_those_of_another(make_subject):

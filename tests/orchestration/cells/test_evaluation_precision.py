@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from orchestration.cells.catalogue import builtin_catalogue
+from orchestration.cells.evaluated_in import evaluated_in
 from orchestration.cells.load import load_sweep, sweep_json_schema
 from orchestration.cells.resolved import ResolvedSweep
 from orchestration.errors import InputError
@@ -120,3 +121,21 @@ def test_a_table_says_in_which_precision_its_networks_were_evaluated(tmp_path: P
 def test_editors_know_it() -> None:
     schema: dict[str, Any] = sweep_json_schema()
     assert schema["$defs"]["EvaluationSpec"]["properties"]["precision"]["enum"] == ["fp32", "tf32", "bf16"]
+
+
+@pytest.mark.parametrize(
+    ("notes", "trained_in", "expected"),
+    [
+        ({}, "fp32", "fp32"),
+        ({}, "bf16", "bf16"),
+        ({"evaluated_in": "fp32"}, "bf16", "fp32"),
+        ({"evaluated_in": "bf16"}, "tf32", "bf16"),
+        ({"evaluated_in": "tf32"}, "", "tf32"),
+    ],
+)
+def test_records_without_a_precision_are_of_the_time_before(
+    notes: dict[str, str], trained_in: str, expected: str
+) -> None:
+    assert evaluated_in(notes, {"recipe": {"precision": trained_in}}) == expected
+    if not trained_in:
+        assert evaluated_in(notes, {}) == expected

@@ -120,7 +120,7 @@ def test_the_precision_of_an_evaluation_is_in_its_report(weights: Path, capsys: 
         (report,) = run_json([*arguments, *chosen], capsys)["reports"]
         assert report["notes"]["evaluated_in"] == "bf16"
     (report,) = run_json([*arguments, "--precision", "fp32"], capsys)["reports"]
-    assert "evaluated_in" not in report["notes"]
+    assert report["notes"]["evaluated_in"] == "fp32"
     assert main([*arguments, "--precision", "bf16"]) == 0
     assert "note: clean: evaluated in bf16" in capsys.readouterr().out
 

@@ -11,6 +11,7 @@ import typer
 
 from augment.lookup.parameters import nearest
 from orchestration.cells.cell import Plan, PlannedCell
+from orchestration.cells.evaluated_in import evaluated_in
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_DONE, columns, count, echo_damage, emit
 from orchestration.cli.verbs.cells.gc import collect
@@ -212,6 +213,7 @@ def cell_document(key: str, store: ResultsStore) -> dict[str, Any]:
                 "benchmark": report.shown_benchmark,
                 "key": benchmark_key,
                 "semantics": report.semantics,
+                "precision": evaluated_in(report.outcome.notes, training.provenance.config),
                 "wall_s": report.wall_s,
                 "metrics": {name: asdict(value) for name, value in report.outcome.metrics.items()},
                 "notes": dict(report.outcome.notes),
@@ -258,11 +260,13 @@ def _cell_text(document: dict[str, Any]) -> str:
     )
     lines += _config_lines(document["provenance"]["config"])
     metrics = [
-        [report["benchmark"], metric, f"{value['value']:.4f}", str(value["n"])]
+        [report["benchmark"], metric, f"{value['value']:.4f}", str(value["n"]), report["precision"]]
         for report in document["reports"]
         for metric, value in report["metrics"].items()
     ]
-    return "\n".join([*lines, "", columns(metrics, header=["benchmark", "metric", "value", "n"], right=(2, 3))])
+    return "\n".join(
+        [*lines, "", columns(metrics, header=["benchmark", "metric", "value", "n", "precision"], right=(2, 3))]
+    )
 
 
 def _config_lines(config: dict[str, Any]) -> list[str]:
