@@ -14,8 +14,8 @@ from orchestration.engine.driver.candidates import shapes_of
 from orchestration.engine.driver.leases import HeldLeases
 from orchestration.engine.driver.packing import MeasuredMemory
 from orchestration.engine.driver.recorder import Recorder
+from orchestration.engine.groups.contract import Event
 from orchestration.engine.groups.lifecycle import GroupLifecycle
-from orchestration.engine.groups.mailbox import Event
 from orchestration.engine.observer import RunObserver
 from orchestration.engine.options import RunOptions
 from orchestration.engine.schedule import ScheduleState

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from clusters.placement import Node
 from orchestration.cells.cell import Plan
@@ -16,6 +16,7 @@ from orchestration.engine.driver.attempts import Attempts
 from orchestration.engine.driver.candidates import candidates_of, is_exclusive, request_of
 from orchestration.engine.driver.leases import HeldLeases
 from orchestration.engine.driver.recorder import Recorder
+from orchestration.engine.groups.contract import Pool
 from orchestration.engine.groups.lifecycle import GroupLifecycle
 from orchestration.engine.observer import RunObserver, RunStatus
 from orchestration.engine.options import RunOptions
@@ -23,9 +24,6 @@ from orchestration.engine.schedule import Finished, ScheduleState, Start, Wait, 
 from orchestration.store.contract import CellResult, ResultsStore
 from trainers.training.checkpoints import move_into_era
 from trainers.worker.failure import RankFailure
-
-if TYPE_CHECKING:
-    from orchestration.engine.groups.group import GroupPool
 
 
 class Driver:
@@ -38,7 +36,7 @@ class Driver:
         store: ResultsStore,
         options: RunOptions,
         observer: RunObserver,
-        pool: GroupPool,
+        pool: Pool,
         nodes: Sequence[Node],
         owner: str,
         keeps_groups: bool,
@@ -215,13 +213,7 @@ class Driver:
         request = request_of(cell, self._options, self._recorded.pop(cell.train_key), eras)
         job = self._pool.post(group, request)
         self._attempts.begin(start.key, job, group, was_shared=not is_exclusive(start.shape))
-        return {
-            "mailbox": self._pool.mailbox_name,
-            "namespace": self._pool.namespace,
-            "group": group,
-            "job": job,
-            "cell": cell.cell_id,
-        }
+        return {**self._pool.trial(group, job), "job": job, "cell": cell.cell_id}
 
     def _era(self, key: str) -> int:
         """Return the era of a cell whose checkpoint a job may read; what an earlier version stored is moved there first."""

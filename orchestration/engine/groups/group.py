@@ -20,7 +20,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from clusters.connect import QUIET_ENVIRONMENT
 from clusters.placement import GroupShape, Placement
-from orchestration.engine.groups.mailbox import Event, Mailbox, Order
+from orchestration.engine.groups.contract import Event, Order
+from orchestration.engine.groups.mailbox import Mailbox
 from orchestration.engine.groups.plan import GroupPlan
 from orchestration.engine.groups.reservations import WATCH_S, Leftovers, remove_reserved
 from orchestration.engine.groups.runner import NODE_LABEL, GroupRunner
@@ -121,6 +122,10 @@ class GroupPool:
         ray.get(self._mailbox.post.remote(job, request))
         self.groups[group].jobs += 1
         return job
+
+    def trial(self, group: str, job: int) -> dict[str, Any]:
+        """Return what the trial that delivers a job is given (`orchestration.engine.groups.trial`)."""
+        return {"mailbox": self.mailbox_name, "namespace": self.namespace, "group": group, "job": job}
 
     def withdraw(self, job: int) -> bool:
         """Take back a posted job; return False if a trial has had it delivered."""

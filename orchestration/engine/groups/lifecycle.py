@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from clusters.placement import Placement
-from orchestration.engine.groups.mailbox import Event
+from orchestration.engine.groups.contract import Event, Pool
 from orchestration.engine.observer import RunObserver
 from orchestration.engine.options import RunOptions
 from orchestration.engine.schedule import ScheduleState
 from orchestration.planning.retry_policy import classify
-
-if TYPE_CHECKING:
-    from orchestration.engine.groups.group import GroupPool
 
 DEATHS_WITHOUT_WORK: Final = 3
 """Times that a group may come up and die without having taken a job before the run ends: something is wrong for all cells."""
@@ -28,7 +25,7 @@ class GroupLifecycle:
 
     def __init__(
         self,
-        pool: GroupPool,
+        pool: Pool,
         state: ScheduleState,
         options: RunOptions,
         observer: RunObserver,

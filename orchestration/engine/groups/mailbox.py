@@ -10,36 +10,17 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
+from orchestration.engine.groups.contract import Event, Order
 from trainers.errors import JobPreempted
 from trainers.job import Delivery, JobRequest
 from trainers.worker.failure import RankFailure
-
-Order = Literal["", "stop", "abort"]
 
 SETTLE_S = 15.0
 """After a rank said that it failed, its group's end is waited for this long, so that the causes of all ranks are known.
 
 Longer than the driver takes to find out why a controller died (`groups.NODE_LOSS_S`)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """Something that happened to a job or a group.
-
-    Attributes:
-        kind: "epoch", "progress", "trained", "benchmark" (of a running job); "taken", "finished", "failed",
-            "returned" (of a job); "joined", "lost", "ended" (of a group).
-        job: Number of the job, or -1.
-        time: Seconds since the epoch.
-    """
-
-    kind: str
-    group: str
-    job: int
-    values: tuple[Any, ...] = ()
-    time: float = 0.0
 
 
 @dataclass(slots=True)

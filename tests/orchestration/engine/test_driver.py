@@ -16,7 +16,7 @@ from clusters.placement import GroupShape, Node
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
 from orchestration.engine.driver.driver import Driver
 from orchestration.engine.driver.packing import MeasuredMemory, cells_per_gpu, kind_of
-from orchestration.engine.groups.mailbox import Event
+from orchestration.engine.groups.contract import Event
 from orchestration.store.contract import TrainingRecord
 from orchestration.store.files import FileStore, MemoryStore
 from orchestration.store.provenance import provenance_of
@@ -32,8 +32,6 @@ PREEMPTED = RankFailure(rank=0, kinds=("NodeDiedError",), message="the node was 
 
 class PlayedPool:
     """A `GroupPool` whose events the test makes up."""
-
-    mailbox_name, namespace = "mailbox", "namespace"
 
     def __init__(self) -> None:
         self.groups: dict[str, Any] = {}
@@ -62,6 +60,9 @@ class PlayedPool:
         self.requests.append(request)
         self.groups[group].jobs += 1
         return next(self._jobs)
+
+    def trial(self, group: str, job: int) -> dict[str, Any]:
+        return {"group": group, "job": job}
 
     def withdraw(self, job: int) -> bool:
         return True
