@@ -42,8 +42,9 @@ class CudaEngine:
     """A GPU."""
 
     def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self._copies = _copy_stream(device)
+        # With its number: a thread's own current device is the first one at its start.
+        self._device = torch.device("cuda", torch.cuda.current_device() if device.index is None else device.index)
+        self._copies = _copy_stream(self._device)
 
     def host_bytes(self, size: int) -> Tensor:
         """Return pinned memory: a copy from any other first goes through a buffer of the driver, while its caller waits."""

@@ -83,7 +83,7 @@ class _End:
 class DeviceFeed:
     """Makes batches in threads and brings them to a device; a context manager that owns its threads and buffers.
 
-    It may be used again and again, one iteration at a time; buffers stay.
+    It may be used again and again, one iteration at a time; buffers stay until its end.
     """
 
     def __init__(self, device: torch.device, *, threads: int, ahead: int = 3, engine: CopyEngine | None = None) -> None:
@@ -98,10 +98,7 @@ class DeviceFeed:
         self._ahead = ahead
         self._engine = engine or engine_for(device)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="images") if threads else None
-        self._ring = None if self._engine is None else HostRing(ahead + 2, self._engine.host_bytes)
-        self._free: SimpleQueue[_DeviceBuffer] = SimpleQueue()
-        for _ in range(NUM_DEVICE_BUFFERS):
-            self._free.put(_DeviceBuffer())
+        self._start_empty()
 
     def __enter__(self) -> DeviceFeed:
         return self
@@ -111,6 +108,14 @@ class DeviceFeed:
     ) -> None:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
+        # The memory is free now and not when the last name of this feed is gone, which an error's frames may keep.
+        self._start_empty()
+
+    def _start_empty(self) -> None:
+        self._ring = None if self._engine is None else HostRing(self._ahead + 2, self._engine.host_bytes)
+        self._free: SimpleQueue[_DeviceBuffer] = SimpleQueue()
+        for _ in range(NUM_DEVICE_BUFFERS):
+            self._free.put(_DeviceBuffer())
 
     def run(self, works: Iterable[Work[Tag]]) -> Generator[DeviceBatch[Tag]]:
         """Yield the batches of some works in order; to be closed where it is not run to its end.
@@ -158,6 +163,8 @@ class DeviceFeed:
                     yield DeviceBatch(arrival.groups, arrival.tag, time.perf_counter() - started)
                 finally:
                     self._has_read(arrival.buffer, engine)
+                # Its tensors would keep the memory of a buffer that grows.
+                del arrival
         finally:
             is_closed.set()
             # The sender may wait for a buffer, and these are all there are.

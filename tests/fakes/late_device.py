@@ -1,10 +1,15 @@
 """A device whose streams do nothing until somebody waits for them: memory that is used again too early shows at once."""
 
 import threading
+import weakref
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 class _Stream:
@@ -23,6 +28,7 @@ class _Stream:
             while self._num_done < count:
                 self._num_done += 1
                 self._ordered[self._num_done - 1]()
+                self._ordered[self._num_done - 1] = _nothing  # which keeps no memory alive
 
 
 class LateEvent:
@@ -58,14 +64,25 @@ class LateDevice:
         self.device_sizes: list[int] = []
         self.senders: set[str] = set()
         self.fails: Exception | None = None
+        self._allocated: list[weakref.ref[Tensor]] = []
+
+    @property
+    def num_buffers(self) -> int:
+        """Buffers that are in use."""
+        return sum(reference() is not None for reference in self._allocated)
 
     def host_bytes(self, size: int) -> Tensor:
         self.host_sizes.append(size)
-        return torch.full((size,), 99, dtype=torch.uint8)
+        return self._made(size)
 
     def device_bytes(self, size: int) -> Tensor:
         self.device_sizes.append(size)
-        return torch.full((size,), 99, dtype=torch.uint8)
+        return self._made(size)
+
+    def _made(self, size: int) -> Tensor:
+        buffer = torch.full((size,), 99, dtype=torch.uint8)
+        self._allocated.append(weakref.ref(buffer))
+        return buffer
 
     def upload(self, source: Tensor, target: Tensor, after: LateEvent | None) -> LateEvent:
         if self.fails is not None:

@@ -102,6 +102,15 @@ def test_buffers_are_as_many_as_stated_and_do_not_grow_from_epoch_to_epoch() -> 
     assert {*device.host_sizes, *device.device_sizes} == {1024 + 512}
 
 
+def test_buffers_are_freed_at_the_end_and_by_larger_ones() -> None:
+    device = LateDevice()
+    with DeviceFeed(CPU, threads=2, ahead=1, engine=device) as feed:
+        for size in (10, 20, 40, 80):
+            assert is_right(received(device, feed, sizes=(size,) * 7), (size,) * 7)
+            assert device.num_buffers == 3 + 2
+    assert device.num_buffers == 0
+
+
 def test_a_consumer_that_stops_stops_the_threads_after_a_few_batches() -> None:
     device, made = LateDevice(), list[int]()
     with (
