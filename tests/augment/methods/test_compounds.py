@@ -33,6 +33,21 @@ def test_registry_names_are_their_keys_and_parts_of_no_compound() -> None:
         assert "+" not in name
 
 
+def test_a_part_that_rounds_hands_bytes_on() -> None:
+    images, keys = CONTEXT.mixing_set[:, :8, :8], SampleKeys(0, 0, np.arange(5))  # type: ignore[index]
+
+    def sampled(name: str, **params: object) -> np.ndarray:
+        method = method_for(name)
+        return method.build(config_for(method, "mnist", params), CONTEXT).sample(np.ascontiguousarray(images), keys)
+
+    alone = sampled("pixmix", rounding="uint8")
+    joined = sampled("pixmix+cutout", pixmix={"rounding": "uint8"})
+    assert sampled("pixmix+mixup", pixmix={"rounding": "uint8"}).dtype == np.uint8
+    assert joined.dtype == np.float32
+    is_cut = joined == np.float32(0.5)
+    assert np.array_equal(joined[~is_cut], (alone / np.float32(255))[~is_cut])
+
+
 def test_an_unknown_method_names_the_nearest() -> None:
     with pytest.raises(AugmentError, match=r"unknown method 'pixmx' \(did you mean 'pixmix'\?\); known: .*baseline"):
         method_for("pixmx")

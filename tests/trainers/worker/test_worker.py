@@ -22,7 +22,7 @@ from trainers.training.loop import Training
 from trainers.training.networks import build_classifier, network_from, trained_networks
 from trainers.worker import run_job as run_job_module
 from trainers.worker.failure import describe_failure
-from trainers.worker.process import thread_budget
+from trainers.worker.process import ThreadBudget, thread_budget
 from trainers.worker.run_job import run_job
 
 SmallJob = Callable[..., JobRequest]
@@ -205,6 +205,10 @@ def test_thread_budget_stays_within_the_workers_cpus(threads: int, kind: str) ->
     budget = thread_budget(threads, torch.device(kind))
     assert budget.torch >= 1
     assert budget.torch + budget.images <= threads
+
+
+def test_next_to_a_gpu_all_threads_but_one_prepare_images() -> None:
+    assert thread_budget(16, torch.device("cuda", 3)) == ThreadBudget(images=15, torch=1)
 
 
 def test_workers_that_cannot_share_the_shards_are_refused(small_job: SmallJob, sink: Any) -> None:
