@@ -43,7 +43,7 @@ RECIPES: Final[Mapping[str, RecipeSpec]] = {
         model_params={"dropout": 0.3},
         sources={
             "*": "andyzoujm/pixmix, cifar.py",
-            "batch_shards": "ours: 1 keeps the batch-norm statistics of one device",
+            "batch_shards": "ours: 1 keeps the batch-norm statistics of one device; cells of hours need no more workers",
         },
     ),
     "mnist": RecipeSpec(
@@ -72,12 +72,13 @@ RECIPES: Final[Mapping[str, RecipeSpec]] = {
         name="imagenet",
         title="ImageNet: fine-tuning of torchvision's ResNet-50, 90 epochs of batch 256, cosine from 0.01 per step",
         config=RecipeConfig(
-            epochs=90, batch_size=256, lr=0.01, final_lr=1e-6, crop_padding=0, flip=True, crop="resized"
+            epochs=90, batch_size=256, batch_shards=8, lr=0.01, final_lr=1e-6, crop_padding=0, flip=True, crop="resized"
         ),
         model_params={"weights": "imagenet1k-v1"},
         sources={
             "*": "andyzoujm/pixmix, imagenet.py",
             "batch_size": "default of the script; the paper says 512",
+            "batch_shards": "the script is data-parallel, with batch norm per device; how many devices is unpublished, 8 is ours",
             "weights": "the paper fine-tunes torchvision's first weights (76.13 %)",
         },
     ),
@@ -85,13 +86,14 @@ RECIPES: Final[Mapping[str, RecipeSpec]] = {
         name="places365",
         title="Places365: fine-tuning of ResNet-18, 10 epochs of batch 256, cosine from 0.01 per step",
         config=RecipeConfig(
-            epochs=10, batch_size=256, lr=0.01, final_lr=1e-6, crop_padding=0, flip=True, crop="resized"
+            epochs=10, batch_size=256, batch_shards=8, lr=0.01, final_lr=1e-6, crop_padding=0, flip=True, crop="resized"
         ),
         sources={
             "*": "CSAILVision/places365, train_placesCNN.py, for the network that is fine-tuned",
             "epochs": "PixMix supplement, table 9",
             "lr": "ours: unpublished",
             "batch_size": "ours: unpublished; that of the network's own training",
+            "batch_shards": "the script of that training is data-parallel, with batch norm per device; 8 devices are ours",
         },
     ),
     "released": RecipeSpec(
