@@ -13,6 +13,7 @@ from augment.lookup.parameters import field_names, nearest
 from orchestration.cells.catalogue import Catalogue
 from orchestration.cells.checks.columns import impossible, unknown_columns
 from orchestration.cells.checks.tables import layout_mistakes, table_mistakes
+from orchestration.cells.checks.workers import worker_mistakes
 from orchestration.cells.point_settings import Resolver, attempt, mistake_at
 from orchestration.cells.resolve_point import resolve_point
 from orchestration.cells.resolved import ResolvedPoint, ResolvedSweep
@@ -79,6 +80,7 @@ def _try_resolve_leaf(
     mistakes += resolver.mistakes
     mistakes += impossible(resolved)
     mistakes += without_taker(resolved)
+    mistakes += worker_mistakes(resolved)
     # Rows that are broken or missing would be reported as unknown rows of the table.
     if not any(mistake.where.startswith(("axes", "base", "sizes", "--set")) for mistake in found):
         mistakes += table_mistakes(resolved)

@@ -109,7 +109,14 @@ class SweepOptions(ChangeOptions):
 class PlannedSweepOptions(SweepOptions):
     """Which sweep is planned or run, in which size, changed how."""
 
-    workers: Annotated[int | None, typer.Option("--workers", help="Override the workers per cell.")] = None
+    workers: Annotated[
+        str | None,
+        typer.Option(
+            "--workers",
+            metavar="N|auto",
+            help="Workers per cell; auto: more than one where GPUs would be idle [auto on GPUs; the sweep's on CPUs].",
+        ),
+    ] = None
 
     @property
     def overrides(self) -> Overrides:

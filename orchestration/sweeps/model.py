@@ -18,6 +18,9 @@ from orchestration.sweeps.schema import TableSpec
 from orchestration.sweeps.yaml_reader import Document, Path
 
 Size = Literal["full", "smoke", "small"]
+Workers = int | Literal["auto"]
+"""Workers of a cell: a number, or as many as the schedule chooses."""
+
 SIZES: tuple[Size, ...] = ("full", "smoke", "small")
 PRECISION_PATH: Final = "evaluation.precision"
 """How `--set` names the precision of evaluation."""
@@ -77,6 +80,8 @@ class Sweep:
         stand_ins: Column of this size -> the column of the full size that it stands in for.
         table: Layout; None for a union.
         left_out: Row or column -> why it is left out.
+        workers: Workers of a cell on CPUs.
+        asked_workers: Workers of a cell that were asked for by an option, on CPUs and GPUs, or None.
         precision: In which arithmetic the networks of all rows are evaluated; in a union, its parts say.
         overruled: What this size changes of rows themselves, a line each for below the table.
         parts: The sweeps that this one is the union of; it has no points, rows or layout of its own then.
@@ -96,6 +101,7 @@ class Sweep:
     table: TableSpec | None
     left_out: Mapping[str, str]
     workers: int
+    asked_workers: Workers | None = None
     precision: EvaluationPrecision = DEFAULT_PRECISION
     overruled: tuple[str, ...] = ()
     details: tuple[str, ...] = ()
@@ -142,6 +148,7 @@ def union_of(name: str, title: str, description: str, parts: Sequence[Sweep], *,
         table=None,
         left_out={},
         workers=max(part.workers for part in parts),
+        asked_workers=parts[0].asked_workers,
         overrides=parts[0].overrides,
         parts=tuple(parts),
         document=document,
@@ -160,7 +167,7 @@ class Overrides:
     benchmarks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     precision: EvaluationPrecision | None = None
     seeds: tuple[int, ...] | None = None
-    workers: int | None = None
+    workers: Workers | None = None
 
     @property
     def texts(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from eval.inference.precision import EvaluationPrecision, check_precision
 from orchestration.errors import InputError, Mistake
-from orchestration.sweeps.model import PRECISION_PATH, Overrides
+from orchestration.sweeps.model import PRECISION_PATH, Overrides, Workers
 from orchestration.sweeps.schema import point_field_of
 from orchestration.sweeps.yaml_reader import read_scalar
 
@@ -16,13 +16,14 @@ MAX_SEEDS = 10_000
 
 
 def parse_overrides(
-    assignments: Sequence[str] = (), *, seeds: str | None = None, workers: int | None = None
+    assignments: Sequence[str] = (), *, seeds: str | None = None, workers: str | None = None
 ) -> Overrides:
     """Read the options that change a sweep.
 
     Args:
         assignments: Texts such as "train.epochs=5", "dataset=mnist", "benchmarks.pgd.steps=5".
         seeds: Text such as "0,1,2" or "0-4,7", or None.
+        workers: A number, or "auto", or None.
 
     Raises:
         InputError: With every mistake of every option.
@@ -48,16 +49,27 @@ def parse_overrides(
                 settings[path] = value
         except ValueError as error:
             mistakes.append(Mistake(where=f"--set {text}", text=str(error)))
-    chosen = None
+    chosen, asked = None, None
     try:
         chosen = parse_seeds(seeds) if seeds is not None else None
     except ValueError as error:
         mistakes.append(Mistake(where=f"--seeds {seeds}", text=str(error)))
-    if workers is not None and workers < 1:
-        mistakes.append(Mistake(where=f"--workers {workers}", text=f"workers must be at least 1, but got {workers}"))
+    try:
+        asked = parse_workers(workers) if workers is not None else None
+    except ValueError as error:
+        mistakes.append(Mistake(where=f"--workers {workers}", text=str(error)))
     if mistakes:
         raise InputError("options", mistakes)
-    return Overrides(settings=settings, benchmarks=benchmarks, precision=precision, seeds=chosen, workers=workers)
+    return Overrides(settings=settings, benchmarks=benchmarks, precision=precision, seeds=chosen, workers=asked)
+
+
+def parse_workers(text: str) -> Workers:
+    """Return the workers of a cell that a text such as "2" or "auto" asks for."""
+    if text == "auto":
+        return "auto"
+    if re.fullmatch(r"\d{1,6}", text) is None or int(text) < 1:
+        raise ValueError(f"workers must be at least 1, or 'auto', but got {text!r}")
+    return int(text)
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

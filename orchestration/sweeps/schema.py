@@ -143,7 +143,7 @@ class SweepFile(StrictModel):
     include: tuple[SweepName, ...] = Field(default=(), description="Built-in sweeps that this one is the union of")
     axes: Axes | None = None
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
-    workers: Annotated[int, Field(ge=1)] = 1
+    workers: Annotated[int, Field(ge=1, description="Workers of a cell on CPUs; on GPUs the schedule chooses")] = 1
     benchmarks: dict[str, Scalars] = Field(default_factory=dict, description="Benchmark -> parameters")
     evaluation: EvaluationSpec = Field(default_factory=EvaluationSpec, description="How networks are evaluated")
     table: TableSpec | None = None

@@ -77,8 +77,9 @@ def plan(
     machine = read_machine(costs.machine, costs.prices or PRICE_FILE)
     if costs.calibrate:
         _calibrate(made, opened, machine)
+    workers = sweep.asked_workers or ("auto" if machine.device_type == "cuda" else sweep.workers)
     cost = estimate(
-        made, store=store, catalogue=resolved.catalogue, machine=machine, devices=costs.devices, workers=sweep.workers
+        made, store=store, catalogue=resolved.catalogue, machine=machine, devices=costs.devices, workers=workers
     )
     for line in cost.not_whole:
         echo_err(f"estimated without damaged records: {line}")

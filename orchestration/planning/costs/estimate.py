@@ -16,8 +16,10 @@ from orchestration.errors import InputError, Mistake
 from orchestration.planning.costs.machines import Machine, read_machine
 from orchestration.planning.costs.operations import CostModel, unknown_line, weights_of
 from orchestration.planning.lookup import whole_results
+from orchestration.planning.workers import possible_workers
 from orchestration.store.contract import CorruptRecordError, MeasuredSeconds, OnDamage, ResultsStore
 from orchestration.store.measured import measured_seconds_of, training_images
+from orchestration.sweeps.model import Workers
 from trainers.config import JobConfig
 from trainers.datasets.contract import DatasetSpec
 
@@ -38,6 +40,7 @@ class CellCost:
         evaluation_s: Device-seconds of benchmarks that are left.
         disk_bytes: Bytes of its final checkpoint, where it is still to be written.
         sources: Where the seconds come from.
+        workers: Most workers that it may be spread over.
         unknown: Its network, where its operations are unknown and something of it was not measured; "" otherwise.
     """
 
@@ -46,6 +49,7 @@ class CellCost:
     evaluation_s: float
     disk_bytes: float
     sources: frozenset[Source]
+    workers: int = 1
     unknown: str = ""
 
     @property
@@ -67,7 +71,6 @@ class PlanCost:
     machine: Machine
     cells: tuple[CellCost, ...]
     devices: int
-    workers: int = 1
     calibrated_on: tuple[str, ...] = ()
     not_whole: tuple[str, ...] = ()
 
@@ -78,9 +81,9 @@ class PlanCost:
 
     @property
     def wall_hours(self) -> float:
-        """Hours with all devices busy; never less than the longest cell takes on its workers."""
-        longest = max((cell.seconds for cell in self.cells), default=0.0) / 3600
-        return max(self.device_hours / self.devices, longest / min(self.workers, self.devices))
+        """Hours with all devices busy; never less than any cell takes on the most workers that it may be spread over."""
+        longest = max((cell.seconds / cell.workers for cell in self.cells), default=0.0) / 3600
+        return max(self.device_hours / self.devices, longest)
 
     @property
     def money(self) -> float:
@@ -113,12 +116,13 @@ def estimate(
     catalogue: Catalogue,
     machine: Machine,
     devices: int | None = None,
-    workers: int = 1,
+    workers: Workers = 1,
 ) -> PlanCost:
     """Return what the cells to run of a plan will cost.
 
     Args:
         devices: Devices at once, in machines of that kind; None for those of one machine.
+        workers: Workers of a cell as they were asked for.
 
     Raises:
         InputError: If there is less than one device.
@@ -127,7 +131,7 @@ def estimate(
         raise InputError("options", [Mistake(where="--devices", text=f"must be at least 1, but got {devices}")])
     to_run, at_once = plan.to_run, devices or machine.devices
     if not to_run:
-        return PlanCost(machine=machine, cells=(), devices=at_once, workers=workers)
+        return PlanCost(machine=machine, cells=(), devices=at_once)
     damaged: list[CorruptRecordError] = []
     calibrated = store.calibrated(machine.name, damaged.append)
     estimator = _Estimator(
@@ -135,12 +139,13 @@ def estimate(
         catalogue=catalogue,
         machine=machine,
         model=CostModel(catalogue.data_root),
+        workers=workers,
+        devices=at_once,
     )
     return PlanCost(
         machine=machine,
         cells=tuple(estimator.cell(cell) for cell in to_run),
         devices=at_once,
-        workers=workers,
         calibrated_on=calibrated.hardware,
         not_whole=tuple(dict.fromkeys(map(str, damaged))),
     )
@@ -187,6 +192,8 @@ class _Estimator:
     catalogue: Catalogue
     machine: Machine
     model: CostModel
+    workers: Workers = 1
+    devices: int = 1
 
     def cell(self, cell: PlannedCell) -> CellCost:
         """Return what a cell takes."""
@@ -201,6 +208,7 @@ class _Estimator:
             evaluation_s=sum(seconds for seconds, _ in evaluated),
             disk_bytes=0.0 if weights is None else weights * BYTES_PER_WEIGHT + CHECKPOINT_OVERHEAD,
             sources=sources,
+            workers=min(self.devices, possible_workers(cell.config.recipe, self.workers, most=self.devices)[-1]),
             unknown=cell.config.model if "unknown" in sources else "",
         )
 

@@ -25,6 +25,8 @@ from orchestration.planning.plan import make_plan
 from orchestration.store.contract import CellResult, ResultsStore, TrainingRecord
 from orchestration.store.measured import measured_seconds_of
 from orchestration.store.open import open_store
+from orchestration.sweeps.model import Workers
+from orchestration.sweeps.overrides import parse_overrides
 from tests.fakes.records import make_training
 from trainers.worker.devices import installed_wheel
 
@@ -125,9 +127,10 @@ def test_without_experience_operations_are_counted_and_said_so() -> None:
 
 def test_wall_time_follows_the_devices_and_the_workers_of_a_cell() -> None:
     store, catalogue, machine = open_store("memory:"), builtin_catalogue(), read_machine("l4")
-    plan = plan_of("table-10", store)
+    sharded = load_sweep("table-10", overrides=parse_overrides(["train.batch_shards=6"]))
+    plan = make_plan(sharded, store=store)
 
-    def cost_on(devices: int, workers: int = 1) -> PlanCost:
+    def cost_on(devices: int, workers: Workers = 1) -> PlanCost:
         return estimate(plan, store=store, catalogue=catalogue, machine=machine, devices=devices, workers=workers)
 
     total = cost_on(1).device_hours
@@ -136,6 +139,8 @@ def test_wall_time_follows_the_devices_and_the_workers_of_a_cell() -> None:
     assert cost_on(3).wall_hours == pytest.approx(total / 3)
     assert cost_on(100).wall_hours == pytest.approx(longest)
     assert cost_on(100, workers=2).wall_hours == pytest.approx(longest / 2)
+    assert cost_on(100, workers=6).wall_hours == pytest.approx(longest / 6)
+    assert cost_on(100, workers="auto").wall_hours == pytest.approx(longest / 2)
     assert cost_on(100).money == pytest.approx(total * machine.price_per_hour)
 
 

@@ -196,7 +196,7 @@ def test_mistaken_seeds_are_refused(text: str) -> None:
 
 def test_all_mistaken_options_are_told_at_once() -> None:
     with pytest.raises(InputError) as caught:
-        parse_overrides(["train.epochs", "trian.lr=1", "benchmarks.pgd=3"], seeds="x", workers=0)
+        parse_overrides(["train.epochs", "trian.lr=1", "benchmarks.pgd=3"], seeds="x", workers="0")
 
     assert len(caught.value.mistakes) == 5
     assert "did you mean 'train'?" in str(caught.value)
