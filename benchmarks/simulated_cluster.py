@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from clusters.placement import GroupShape, Node
-from orchestration.engine.schedule import Candidate, Finished, ScheduleState, Start, next_cell
+from clusters.placement import GroupShape, Node, Placement
+from orchestration.engine.schedule import Finished, Start, next_cell
+from orchestration.engine.schedule_state import Candidate, ScheduleState
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,7 +76,7 @@ def simulate(*, nodes: int, gpus_per_node: int, cells: int, failure_share: float
         ],
         [Node(name=f"node-{index}", cpus=8.0 * gpus_per_node, gpus=gpus_per_node) for index in range(nodes)],
     )
-    spent = _play(state, truth, fates, failure_share)
+    spent = play(state, lambda key, _: float(truth[int(key)]), fates, failure_share)
     work = sum(float(truth[index]) * shapes[index].width for index in range(cells))
     bound = max(work / (nodes * gpus_per_node), float(truth.max()))
     return Simulation(
@@ -88,7 +90,7 @@ def simulate(*, nodes: int, gpus_per_node: int, cells: int, failure_share: float
 
 
 @dataclass(slots=True)
-class _Spent:
+class Spent:
     """What has been spent so far on the virtual clock."""
 
     clock_s: float = 0.0
@@ -97,9 +99,20 @@ class _Spent:
     attempts: int = 0
 
 
-def _play(state: ScheduleState, truth: NDArray[np.float64], fates: NDArray[np.float64], failure_share: float) -> _Spent:
-    """Let the schedule decide and the virtual clock run until nothing is left."""
-    spent = _Spent()
+def play(
+    state: ScheduleState,
+    seconds: Callable[[str, Placement], float],
+    fates: Sequence[Sequence[float]] | NDArray[np.float64],
+    failure_share: float,
+) -> Spent:
+    """Let the schedule decide and the virtual clock run until nothing is left.
+
+    Args:
+        seconds: How long a cell takes on a group, by its key and the group's placement.
+        fates: Two draws in [0, 1) for each attempt: whether it fails, and after which share of its time.
+        failure_share: Share of attempts that fail.
+    """
+    spent = Spent()
     running: list[tuple[float, str, str, bool]] = []
     names = (f"group-{number}" for number in itertools.count())
     while not isinstance(decision := next_cell(state), Finished):
@@ -108,15 +121,17 @@ def _play(state: ScheduleState, truth: NDArray[np.float64], fates: NDArray[np.fl
                 state.group_ended(name)
             group = decision.group or next(names)
             state.started(decision.key, group, decision.placement)
-            seconds, fails = _attempt(float(truth[int(decision.key)]), failure_share, fates[spent.attempts])
-            gpu_s = seconds * decision.shape.width
+            whole_s = seconds(decision.key, state.groups[group].placement)
+            lasts_s, fails = _attempt(whole_s, failure_share, fates[spent.attempts])
+            gpu_s = lasts_s * decision.shape.width
             spent.attempts += 1
             spent.busy_gpu_s += gpu_s
             spent.useful_gpu_s += 0.0 if fails else gpu_s
             begins = spent.clock_s + (0.0 if decision.group else START_S)
-            heapq.heappush(running, (begins + seconds, decision.key, group, fails))
+            heapq.heappush(running, (begins + lasts_s, decision.key, group, fails))
             continue
         spent.clock_s, key, group, fails = heapq.heappop(running)
+        state.wake(spent.clock_s)
         state.stopped_running(key)
         if fails:
             state.group_ended(group)
@@ -144,7 +159,7 @@ def _cells(
     return truth, estimates, shapes
 
 
-def _attempt(seconds: float, failure_share: float, fate: NDArray[np.float64]) -> tuple[float, bool]:
+def _attempt(seconds: float, failure_share: float, fate: Sequence[float] | NDArray[np.float64]) -> tuple[float, bool]:
     """Return how long an attempt lasts and whether it fails."""
     return (seconds * float(fate[1]), True) if fate[0] < failure_share else (seconds, False)
 

@@ -76,11 +76,7 @@ class Room:
 
     def place(self, shape: GroupShape) -> Placement | None:
         """Return where a group fits now: on one node, the fullest that holds it, else on as few as possible; or None."""
-        fitting = {free: _workers_in(free, shape) for free in set(self._free)}  # most nodes of a busy cluster are alike
-        capacity = [
-            fitting[free] if not shape.accelerator or shape.accelerator == node.accelerator else 0
-            for node, free in zip(self.nodes, self._free, strict=True)
-        ]
+        capacity = self.workers_by_node(shape)
         whole = [index for index, workers in enumerate(capacity) if workers >= shape.num_workers]
         if whole:
             best = min(whole, key=lambda index: (capacity[index], self._free[index], index))
@@ -93,6 +89,24 @@ class Room:
             if len(chosen) == shape.num_workers:
                 return Placement(shape, tuple(chosen))
         return None
+
+    def is_scattered(self, placement: Placement) -> bool:
+        """Return whether a placement is on several nodes although a node that runs nothing else would hold it."""
+        if len(set(placement.nodes)) == 1:
+            return False
+        return any(Room([node]).workers(placement.shape) >= placement.shape.num_workers for node in self.nodes)
+
+    def workers(self, shape: GroupShape) -> int:
+        """Return how many workers of a shape, whatever their groups, fit into what is left."""
+        return sum(self.workers_by_node(shape))
+
+    def workers_by_node(self, shape: GroupShape) -> list[int]:
+        """Return how many workers of a shape fit into what is left of each node."""
+        fitting = {free: _workers_in(free, shape) for free in set(self._free)}  # most nodes of a busy cluster are alike
+        return [
+            fitting[free] if not shape.accelerator or shape.accelerator == node.accelerator else 0
+            for node, free in zip(self.nodes, self._free, strict=True)
+        ]
 
     def reserve(self, placement: Placement) -> None:
         """Take what a placed group needs."""

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from eval.report import MetricReport
 from orchestration.cells.cell import Plan, PlannedCell
+from orchestration.engine.resources import Resources
 from orchestration.store.contract import AttemptRecord, TrainingRecord
 from trainers.job import EpochRow
 
@@ -25,6 +26,9 @@ class RunObserver:
 
     def run_started(self, plan: Plan) -> None:
         """The plan is made and work begins."""
+
+    def resources_known(self, resources: Resources) -> None:
+        """What each worker reserves is known; comes first of all, in runs that have something to do."""
 
     def cell_state(self, cell: PlannedCell, state: CellState, detail: str = "") -> None:
         """A cell changed its state."""

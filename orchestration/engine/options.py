@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from clusters.growth import NodeGroup
 from clusters.placement import Node
 from orchestration.engine.observer import RunStatus
+from orchestration.engine.resources import Resources, derive_resources
 from orchestration.errors import SweepError
+from orchestration.sweeps.model import Workers
 from trainers.job import JobPaths
 
 
@@ -30,12 +32,15 @@ class RunOptions:
     """Where and how a plan is run. Nothing here is part of a key.
 
     Attributes:
-        workers: Workers per cell; a cell gets the largest number up to this that divides its batch shards.
+        workers: Workers per cell; a cell gets the largest number up to this that divides its batch shards. "auto": one, or the
+            power of two that keeps workers from being idle. None: "auto" on GPUs, `cpu_workers` on CPUs.
+        cpu_workers: Workers per cell on CPUs where `workers` does not say.
         min_workers: Fewest workers that a cell may run on where its own number does not fit now (elastic); None for no fewer.
         accelerator: Kind of GPU that workers insist on, as Ray names it ("L4"), or "" for any.
         growth: Node groups that a cluster starts on demand; groups are asked for as if all their nodes were up.
-        cpus_per_worker: CPUs that a worker reserves, and its threads.
-        gpus_per_worker: GPUs that a worker reserves; a fraction lets single workers share one.
+        cpus_per_worker: CPUs that a worker reserves, and its threads; None for what follows from the nodes (see `resources`).
+        gpus_per_worker: GPUs that a worker reserves; a fraction lets single workers share one, 0 leaves GPUs alone. None for one
+            where there are any.
         address: Address of a running Ray, or None for a private one on this machine.
         num_cpus: CPUs of the private Ray, or None for those of the machine.
         num_gpus: GPUs of the private Ray, or None for those of the machine.
@@ -62,9 +67,10 @@ class RunOptions:
     """
 
     paths: JobPaths
-    workers: int = 1
-    cpus_per_worker: float = 1.0
-    gpus_per_worker: float = 0.0
+    workers: Workers | None = None
+    cpu_workers: int = 1
+    cpus_per_worker: float | None = None
+    gpus_per_worker: float | None = None
     address: str | None = None
     num_cpus: int | None = None
     num_gpus: int | None = None
@@ -93,17 +99,18 @@ class RunOptions:
     job: str = "trainers.worker.run_job:run_job"
 
     def __post_init__(self) -> None:
+        number = self.workers if isinstance(self.workers, int) else None
         mistakes = [
             f"{name} must be {rule}, but got {getattr(self, name)}"
             for name, rule, is_right in (
-                ("workers", "at least 1", self.workers >= 1),
+                ("workers", "at least 1, or 'auto'", number is None or number >= 1),
                 (
                     "min_workers",
-                    f"1 to {self.workers}",
-                    self.min_workers is None or 1 <= self.min_workers <= self.workers,
+                    "at least 1" if number is None else f"1 to {number}",
+                    self.min_workers is None or 1 <= self.min_workers <= (number or self.min_workers),
                 ),
-                ("cpus_per_worker", "above 0", self.cpus_per_worker > 0),
-                ("gpus_per_worker", "0 or more", self.gpus_per_worker >= 0),
+                ("cpus_per_worker", "above 0", self.cpus_per_worker is None or self.cpus_per_worker > 0),
+                ("gpus_per_worker", "0 or more", self.gpus_per_worker is None or self.gpus_per_worker >= 0),
                 ("max_concurrent", "at least 1", self.max_concurrent is None or self.max_concurrent >= 1),
                 ("max_attempts", "at least 1", self.max_attempts >= 1),
                 ("cells_per_group", "at least 1", self.cells_per_group >= 1),
@@ -113,15 +120,31 @@ class RunOptions:
             )
             if not is_right
         ]
-        if 0 < self.gpus_per_worker < 1 and self.workers > 1:
+        if number is not None and number > 1 and self.gpus_per_worker is not None and 0 < self.gpus_per_worker < 1:
             mistakes.append(
-                f"two workers of one cell cannot share a GPU, but got workers={self.workers} with "
+                f"two workers of one cell cannot share a GPU, but got workers={number} with "
                 f"gpus_per_worker={self.gpus_per_worker}; give whole GPUs or one worker"
             )
-        if self.accelerator and not self.gpus_per_worker:
+        if self.accelerator and self.gpus_per_worker == 0:
             mistakes.append(f"a kind of GPU needs GPUs, but got accelerator={self.accelerator} with gpus_per_worker=0")
         if mistakes:
             raise SweepError("; ".join(mistakes))
+
+    def resources(self, nodes: Sequence[Node]) -> Resources:
+        """Return what each worker reserves on these nodes: what was asked for, else what follows from them."""
+        return derive_resources(
+            nodes,
+            cpus_per_worker=self.cpus_per_worker,
+            gpus_per_worker=self.gpus_per_worker,
+            accelerator=self.accelerator,
+            grows=bool(self.growth),
+        )
+
+    def workers_on(self, resources: Resources) -> Workers:
+        """Return the workers of a cell where workers reserve so much."""
+        if self.workers is not None:
+            return self.workers
+        return "auto" if resources.gpus_per_worker else self.cpu_workers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +159,7 @@ class RunOutcome:
         computed: Train keys that this run completed itself (not found recorded, not computed by another driver).
         reason: Why the run ended before every cell was tried, or "".
         log_file: Where the noise of Ray went, or None when Ray was not needed.
+        resources: What each worker reserved, or None when Ray was not needed.
     """
 
     status: RunStatus
@@ -147,3 +171,4 @@ class RunOutcome:
     attempts: int = 0
     wall_s: float = 0.0
     log_file: str | None = None
+    resources: Resources | None = None

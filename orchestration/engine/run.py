@@ -53,16 +53,10 @@ def execute(
         ClusterError: If Ray cannot be reached, or no node can hold a worker.
     """
     started = time.monotonic()
-    observer.run_started(plan)
-    for cell in plan.to_run:
-        if cell.retrained:
-            observer.message(f"cell {cell.cell_id} is trained again: {cell.retrained}")
     failed = {cell.train_key: str(cell.failed) for cell in plan.set_aside}
     if not plan.to_run:
+        observer.run_started(plan)
         return _ended(plan, observer, None, failed, started, None)
-    for cell in plan.cells:
-        if cell.is_done:
-            observer.cell_state(cell, "done")
     log_file = Path(options.log_file) if options.log_file else _default_log()
     queued = QueuedObserver(observer)
     try:
@@ -101,9 +95,23 @@ def _drive(
         )
         _check_fits(driver)
         driver.prestart()
+        _announce(plan, driver, queued)
         with driver.leases:
             _loop(driver, plan, store, options, queued, flag, scratch, connection)
         return driver
+
+
+def _announce(plan: Plan, driver: Driver, queued: QueuedObserver) -> None:
+    """Report what the run has and what it does, while its first groups start."""
+    queued.resources_known(driver.resources)
+    queued.run_started(plan)
+    for cell in plan.to_run:
+        if cell.retrained:
+            queued.message(f"cell {cell.cell_id} is trained again: {cell.retrained}")
+    for cell in plan.cells:
+        if cell.is_done:
+            queued.cell_state(cell, "done")
+    queued.flush()
 
 
 def _loop(
@@ -160,7 +168,8 @@ def _obey(driver: Driver, request: str | None) -> None:
 
 def _num_cpus(options: RunOptions) -> int:
     """Return the CPUs of a private Ray: at least what one cell reserves, since workers may share a small machine."""
-    return options.num_cpus or max(len(os.sched_getaffinity(0)), math.ceil(options.workers * options.cpus_per_worker))
+    workers = options.workers if isinstance(options.workers, int) else options.cpu_workers
+    return options.num_cpus or max(len(os.sched_getaffinity(0)), math.ceil(workers * (options.cpus_per_worker or 1.0)))
 
 
 def _nodes(options: RunOptions, connection: Connection) -> tuple[Node, ...]:
@@ -201,6 +210,7 @@ def _ended(
         attempts=driver.attempts if driver else 0,
         wall_s=time.monotonic() - started,
         log_file=log_file,
+        resources=driver.resources if driver else None,
     )
 
 

@@ -10,6 +10,7 @@ from typing import IO, Any
 
 from orchestration.cells.cell import Plan, PlannedCell
 from orchestration.engine.observer import CellState, RunObserver, RunStatus
+from orchestration.engine.resources import Resources
 from orchestration.runs.eta import RunProgress, time_left
 from orchestration.store.contract import AttemptRecord
 from trainers.job import EpochRow
@@ -45,6 +46,9 @@ class LineProgress(RunObserver):
         self._progress = RunProgress(())
         self._last_summary = clock()
         self._gpu_busy: dict[str, float | None] = {}
+
+    def resources_known(self, resources: Resources) -> None:
+        self.message(str(resources))
 
     def run_started(self, plan: Plan) -> None:
         with self._lock:
@@ -122,6 +126,9 @@ class LiveProgress(RunObserver):
             redirect_stderr=False,
         )
         self._sweep = self.display.add_task("", total=1.0, stage="", detail="")
+
+    def resources_known(self, resources: Resources) -> None:
+        self.message(str(resources))
 
     def run_started(self, plan: Plan) -> None:
         with self._lock:

@@ -27,6 +27,7 @@ from orchestration.planning.sweep_records import record_sweep
 from orchestration.results.table import sweep_tables
 from orchestration.settings import Settings
 from orchestration.store.contract import CellResult, ResultsStore
+from orchestration.sweeps.model import Sweep
 from orchestration.tracking.addresses import check_tracking
 from trainers.job import SOURCE_VARIABLE, JobPaths
 
@@ -77,7 +78,7 @@ def run_sweep(
         seconds = schedule_seconds(plan, store=store, catalogue=resolved.catalogue)
         options = {"estimates_s": seconds, **(options or {})}
     observer = CheckedCompletion(observers, plan, store)
-    engine = run_options(settings, resolved.sweep.workers, options)
+    engine = run_options(settings, resolved.sweep, options)
     outcome = execute(plan, store=store, options=engine, observer=observer)
     results = recorded(resolved.cells, store)
     outcome = _truthful(outcome, unfilled(plan.cells, results))
@@ -127,7 +128,7 @@ def _forget_all(cells: Sequence[ResolvedCell], settings: Settings, store: Result
     forget(standing, store=store, checkpoints=settings.checkpoints, reason="run again with --mode force")
 
 
-def run_options(settings: Settings, workers: int, options: Mapping[str, Any] | None) -> RunOptions:
+def run_options(settings: Settings, sweep: Sweep, options: Mapping[str, Any] | None) -> RunOptions:
     """Return the engine's options: paths from the settings, the sweep's workers, and what is given."""
     paths = JobPaths(
         checkpoints=settings.checkpoints,
@@ -136,4 +137,5 @@ def run_options(settings: Settings, workers: int, options: Mapping[str, Any] | N
         data_source=os.environ.get(SOURCE_VARIABLE, ""),
         generated_bytes=settings.generated_bytes,
     )
-    return RunOptions(**{"paths": paths, "workers": workers, **(options or {})})
+    workers = {"workers": sweep.asked_workers, "cpu_workers": sweep.workers}
+    return RunOptions(**{"paths": paths, **workers, **(options or {})})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import platform
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,13 +102,16 @@ def try_device(device: torch.device) -> None:
 
 def unusable(wheel: Wheel, driver: str, why: str) -> UnusableDevice:
     """Return the error of a reserved GPU that torch cannot use."""
-    return UnusableDevice(f"a worker reserved a GPU, but {why}; {versions(wheel, driver)}; {fix_of(wheel, driver)}")
+    return UnusableDevice(
+        f"a worker on {platform.node()} reserved a GPU, but {why}; {versions(wheel, driver)}; {fix_of(wheel, driver)}"
+    )
 
 
 def too_old(wheel: Wheel, name: str, capability: tuple[int, int]) -> UnusableDevice:
     """Return the error of a GPU that the installed torch has no kernels for."""
     return UnusableDevice(
-        f"a worker reserved a GPU ({name}, compute capability {capability[0]}.{capability[1]}) for which torch has no kernels; "
+        f"a worker on {platform.node()} reserved a GPU ({name}, compute capability {capability[0]}.{capability[1]}) for which "
+        "torch has no kernels; "
         f"{versions(wheel, driver_version())}, for {', '.join(wheel.architectures)}; {NEWER_GPU_FIX}"
     )
 

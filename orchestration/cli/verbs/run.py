@@ -40,8 +40,13 @@ class EngineOptions:
     max_concurrent: Annotated[int | None, typer.Option("--max-concurrent", help="Maximum number of cells at once.")] = (
         None
     )
-    cpus_per_worker: Annotated[float | None, typer.Option("--cpus-per-worker", help="CPUs per worker.")] = None
-    gpus_per_worker: Annotated[float | None, typer.Option("--gpus-per-worker", help="GPUs per worker.")] = None
+    cpus_per_worker: Annotated[
+        float | None, typer.Option("--cpus-per-worker", help="CPUs per worker [a node's CPUs / its GPUs; 1 on CPUs].")
+    ] = None
+    gpus_per_worker: Annotated[
+        float | None,
+        typer.Option("--gpus-per-worker", help="GPUs per worker; 0 for CPUs only [1 where there are any]."),
+    ] = None
     share_gpus: Annotated[
         bool | None,
         typer.Option(
@@ -251,6 +256,7 @@ def _document(made: SweepRun) -> dict[str, Any]:
         "unfinished": [key[:12] for key in outcome.unfinished],
         "wall_s": outcome.wall_s,
         "log_file": outcome.log_file,
+        "resources": outcome.resources.document if outcome.resources else None,
     }
 
 

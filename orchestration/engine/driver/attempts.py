@@ -18,7 +18,8 @@ from orchestration.engine.groups.contract import Event
 from orchestration.engine.groups.lifecycle import GroupLifecycle
 from orchestration.engine.observer import RunObserver
 from orchestration.engine.options import RunOptions
-from orchestration.engine.schedule import ScheduleState
+from orchestration.engine.resources import Resources
+from orchestration.engine.schedule_state import ScheduleState
 from orchestration.planning.retry_policy import COUNTED, Retry, Stop, classify, decide
 from orchestration.store.contract import ErrorClass
 from trainers.job import JobResult
@@ -65,6 +66,7 @@ class Attempts:
         leases: HeldLeases,
         observer: RunObserver,
         options: RunOptions,
+        resources: Resources,
         clock: Callable[[], float],
         halt: Callable[[str], None],
     ) -> None:
@@ -78,6 +80,7 @@ class Attempts:
         self._leases = leases
         self._observer = observer
         self._options = options
+        self._resources = resources
         self._clock = clock
         self._halt = halt
         self._memory = MeasuredMemory()
@@ -280,4 +283,4 @@ class Attempts:
 
     def _repack(self) -> None:
         for key, cell in self._cells.items():
-            self._state.reshape(key, self._memory.shapes(cell, shapes_of(cell, self._options)))
+            self._state.reshape(key, self._memory.shapes(cell, shapes_of(cell, self._options, self._resources)))

@@ -20,7 +20,8 @@ from orchestration.engine.groups.contract import Pool
 from orchestration.engine.groups.lifecycle import GroupLifecycle
 from orchestration.engine.observer import RunObserver, RunStatus
 from orchestration.engine.options import RunOptions
-from orchestration.engine.schedule import Finished, ScheduleState, Start, Wait, next_cell
+from orchestration.engine.schedule import Finished, Start, Wait, next_cell
+from orchestration.engine.schedule_state import ScheduleState
 from orchestration.store.contract import CellResult, ResultsStore
 from trainers.training.checkpoints import move_into_era
 from trainers.worker.failure import RankFailure
@@ -54,6 +55,7 @@ class Driver:
         self._recorded: dict[str, CellResult | None] = {}
         """Train key -> what was recorded of a claimed cell that is not launched yet."""
 
+        self.resources = options.resources(nodes)
         self.halt: RunStatus | None = None
         self.reason = ""
         self.is_paused = False
@@ -62,13 +64,20 @@ class Driver:
             store, self._lock, owner=owner, heartbeat_s=options.leases.heartbeat_s, on_lost=self._lease_lost
         )
         self.state = ScheduleState(
-            candidates_of(plan.to_run, options),
+            candidates_of(plan.to_run, options, self.resources),
             nodes,
             max_concurrent=options.max_concurrent,
             canary=options.canary and len(self._cells) > 1,
         )
         self._groups = GroupLifecycle(
-            pool, self.state, options, observer, keeps_groups=keeps_groups, clock=clock, halt=self._halt
+            pool,
+            self.state,
+            options,
+            observer,
+            keeps_groups=keeps_groups,
+            clock=clock,
+            halt=self._halt,
+            refuse=self._give_up_run,
         )
         self._attempts = Attempts(
             self._cells,
@@ -78,6 +87,7 @@ class Driver:
             leases=self.leases,
             observer=observer,
             options=options,
+            resources=self.resources,
             clock=clock,
             halt=self._halt,
         )
@@ -210,7 +220,7 @@ class Driver:
         cell = self._cells[start.key]
         # Those of parents too: the job reads their checkpoints.
         eras = {key: self._era(key) for key in (cell.train_key, *cell.parents)}
-        request = request_of(cell, self._options, self._recorded.pop(cell.train_key), eras)
+        request = request_of(cell, self._options, start.shape, self._recorded.pop(cell.train_key), eras)
         job = self._pool.post(group, request)
         self._attempts.begin(start.key, job, group, was_shared=not is_exclusive(start.shape))
         return {**self._pool.trial(group, job), "job": job, "cell": cell.cell_id}

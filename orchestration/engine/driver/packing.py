@@ -81,4 +81,6 @@ class MeasuredMemory:
             return shapes
         # Rounded down to Ray's resolution: three times 0.3333 is within one GPU, three times 0.3334 is not.
         share = math.floor(10_000 / count) / 10_000
-        return (replace(shape, gpus_per_worker=share),)
+        # With its part of the CPUs, or the others on the GPU would have none.
+        cpus = max(min(1.0, shape.cpus_per_worker), float(math.floor(shape.cpus_per_worker / count)))
+        return (replace(shape, gpus_per_worker=share, cpus_per_worker=cpus),)

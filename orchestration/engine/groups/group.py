@@ -151,6 +151,12 @@ class GroupPool:
         self.groups[group].is_ending = True
         self._mailbox.end.remote(group)
 
+    def kill(self, group: str) -> None:
+        """End a group at once, whatever it is doing."""
+        self.groups[group].is_ending = self.groups[group].is_killed = True
+        if group in self._runners:
+            ray.kill(self._runners[group])
+
     def forget(self, group: str) -> None:
         """Drop a group that has ended."""
         self.groups.pop(group, None)

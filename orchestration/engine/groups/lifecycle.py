@@ -9,7 +9,8 @@ from clusters.placement import Placement
 from orchestration.engine.groups.contract import Event, Pool
 from orchestration.engine.observer import RunObserver
 from orchestration.engine.options import RunOptions
-from orchestration.engine.schedule import ScheduleState
+from orchestration.engine.schedule_state import ScheduleState
+from orchestration.errors import EnvironmentRefused
 from orchestration.planning.retry_policy import classify
 
 DEATHS_WITHOUT_WORK: Final = 3
@@ -33,6 +34,7 @@ class GroupLifecycle:
         keeps_groups: bool,
         clock: Callable[[], float],
         halt: Callable[[str], None],
+        refuse: Callable[[Exception], None],
     ) -> None:
         self._pool = pool
         self._state = state
@@ -41,7 +43,10 @@ class GroupLifecycle:
         self._keeps_groups = keeps_groups
         self._clock = clock
         self._halt = halt
+        self._refuse = refuse
         self._crashes = 0
+        self._has_joined = False
+        self._unusable: set[str] = set()
         for group in pool.groups.values():
             if not group.is_ending:
                 state.group_added(group.name, group.placement)
@@ -49,7 +54,7 @@ class GroupLifecycle:
     def prestart(self, wanted: int) -> None:
         """Start up to so many groups that the first cells will need, so that their start-up overlaps with everything else."""
         standing = len(self._state.idle_groups())
-        shapes = [head.shapes[0] for head in self._state.heads()]
+        shapes = [self._state.first_shape(head) for head in self._state.heads()]
         while shapes and standing < wanted:
             placement = self._state.room.place(shapes[0])
             if placement is None:
@@ -95,6 +100,7 @@ class GroupLifecycle:
     def on_joined(self, event: Event) -> None:
         """Note that a group came up, and on which nodes."""
         self._crashes = 0
+        self._has_joined = True
         group = self._pool.groups.get(event.group)
         if group is not None:
             group.nodes = event.values[1]
@@ -111,8 +117,26 @@ class GroupLifecycle:
     def on_lost(self, event: Event) -> None:
         """Note that the workers of a group died; Ray starts them again."""
         causes, deaths = event.values
-        if deaths >= DEATHS_WITHOUT_WORK:
+        if classify(causes)[0] == "unusable-device":
+            self._on_unusable(event.group, max(causes, key=lambda one: one.declared == "unusable-device").message)
+        elif deaths >= DEATHS_WITHOUT_WORK:
             self._halt(f"worker groups come up and die without having taken a job: {classify(causes)[1]}")
+
+    def _on_unusable(self, name: str, text: str) -> None:
+        """End a group with a GPU that cannot be used; end the run where that is all there is.
+
+        Its place counts as taken from now on: a group that were started there would fail like this one.
+        """
+        # Ray starts its workers again at once, so that several losses may come before its end.
+        if name in self._unusable:
+            return
+        self._unusable.add(name)
+        self._pool.kill(name)
+        self._state.group_lost(name)
+        if self._has_joined and self._state.groups:
+            self._observer.message(f"the run goes on without a worker group that cannot start: {text}")
+        else:
+            self._refuse(EnvironmentRefused(text))
 
     def on_ended(self, event: Event) -> None:
         """Note that a group is over for good."""
@@ -121,7 +145,7 @@ class GroupLifecycle:
         group = self._pool.groups.get(event.group)
         self._pool.forget(event.group)
         (reason,) = event.values
-        if not reason:
+        if not reason or event.group in self._unusable:
             return
         self._observer.message(f"a worker group ended: {reason.splitlines()[0]}")
         if group is not None and group.has_lost_host:

@@ -17,6 +17,7 @@ from eval.report import BenchmarkOutcome, MetricReport, MetricValue
 from orchestration.engine.driver.driver import Driver
 from orchestration.engine.driver.packing import MeasuredMemory, cells_per_gpu, kind_of
 from orchestration.engine.groups.contract import Event
+from orchestration.errors import EnvironmentRefused
 from orchestration.store.contract import TrainingRecord
 from orchestration.store.files import FileStore, MemoryStore
 from orchestration.store.provenance import provenance_of
@@ -26,6 +27,9 @@ from trainers.worker.failure import RankFailure
 from trainers.worker.gpu_share import CONTEXT_MIB
 
 DIED = RankFailure(rank=0, kinds=("ActorDiedError",), message="killed")
+NO_GPU = RankFailure(
+    rank=0, kinds=("UnusableDevice",), message="torch sees no GPU; install a driver", declared="unusable-device"
+)
 MEMORY = RankFailure(rank=0, kinds=("OutOfMemoryError",), message="CUDA out of memory")
 PREEMPTED = RankFailure(rank=0, kinds=("NodeDiedError",), message="the node was preempted")
 
@@ -78,6 +82,9 @@ class PlayedPool:
         self.orders.append((group, order))
 
     def end(self, group: str) -> None:
+        self.ended.append(group)
+
+    def kill(self, group: str) -> None:
         self.ended.append(group)
 
     def forget(self, group: str) -> None:
@@ -203,6 +210,41 @@ def take_over(store: MemoryStore, train_key: str) -> None:
     other = FileStore(store.storage, lease_expiry_s=1e-9)
     assert other.acquire(train_key, "other/1") is None  # it has just seen the first heartbeat
     assert other.acquire(train_key, "other/1") is not None
+
+
+def lost(group: str, *failures: RankFailure) -> Event:
+    return Event(kind="lost", group=group, job=-1, values=(failures, 1))
+
+
+def test_a_reserved_gpu_that_cannot_be_used_ends_the_run_before_any_attempt(driver_of, pool, planned, store):
+    cell = planned(1, benchmarks=())
+    driver = driver_of(cell, nodes=(Node(name="n", cpus=8, gpus=1),))
+    driver.suggest()
+    pool.events.append(lost("group-0", NO_GPU))
+    driver.pump(0.0)
+
+    assert isinstance(driver.error, EnvironmentRefused)
+    assert str(driver.error) == "torch sees no GPU; install a driver"
+    assert (driver.halt, pool.ended) == ("failed", ["group-0"])
+    assert not store.attempts(cell.train_key)
+
+
+def test_a_node_with_a_broken_gpu_among_others_loses_its_place_only(driver_of, pool, planned, listener):
+    driver = driver_of(*(planned(seed, benchmarks=()) for seed in range(5)), nodes=(Node(name="n", cpus=8, gpus=2),))
+    first, second = driver.suggest(), driver.suggest()
+    pool.events.append(Event(kind="joined", group=first["group"], job=-1, values=(0.0, frozenset())))
+    pool.events += [lost(second["group"], NO_GPU), lost(second["group"], NO_GPU)]
+    pool.say("returned", second)
+    pool.events.append(Event(kind="ended", group=second["group"], job=-1, values=("killed",)))
+    driver.pump(0.0)
+
+    assert (driver.error, driver.halt, pool.ended) == (None, None, [second["group"]])
+    assert listener.messages == [
+        "the run goes on without a worker group that cannot start: torch sees no GPU; install a driver"
+    ]
+    assert driver.suggest() is None
+    pool.finish(first)
+    assert driver.suggest()["group"] == first["group"]
 
 
 def test_a_lost_lease_ends_the_attempt_without_counting_it(driver_of, pool, planned, store):

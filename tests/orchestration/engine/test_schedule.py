@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from clusters.placement import GroupShape, Node
-from orchestration.engine.schedule import Candidate, Finished, ScheduleState, Start, Wait, next_cell
+from orchestration.engine.schedule import Finished, Start, Wait, next_cell
+from orchestration.engine.schedule_state import Candidate, ScheduleState
 
 ONE = GroupShape(num_workers=1)
 TWO = GroupShape(num_workers=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -91,7 +92,7 @@ def test_a_reserved_gpu_that_torch_does_not_see_is_an_error_with_versions_and_fi
         worker_device(1)
 
     assert str(caught.value) == (
-        "a worker reserved a GPU, but torch sees no GPU; NVIDIA driver: 535.104.05, torch 2.14.1+cu130 "
+        f"a worker on {platform.node()} reserved a GPU, but torch sees no GPU; NVIDIA driver: 535.104.05, torch 2.14.1+cu130 "
         f"(built for CUDA 13.0); install an NVIDIA driver >= 580 on the node, {NO_FIXES}"
     )
     assert caught.value.error_class == "unusable-device"
