@@ -90,5 +90,8 @@ class Pool(Protocol):
     def end(self, group: str) -> None:
         """Let a group end after its current job."""
 
+    def kill(self, group: str) -> None:
+        """End a group at once, whatever it is doing."""
+
     def forget(self, group: str) -> None:
         """Drop a group that has ended."""
