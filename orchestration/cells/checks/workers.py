@@ -42,7 +42,7 @@ def _fault(recipe: RecipeConfig, workers: int) -> str:
     fixes = [f"{' or '.join(map(str, _nearest(shards, workers)))} would do"]
     if workers * recipe.grad_accumulation <= recipe.batch_size:
         fixes.insert(
-            0, f"train.batch_shards={workers} makes it possible and changes the cells, which are then trained anew"
+            0, f"train.batch_shards={workers} makes it possible and changes the cells, which are then trained again"
         )
     return f"the number of workers must divide batch_shards, which is {shards}, but got {workers}; {'; '.join(fixes)}"
 

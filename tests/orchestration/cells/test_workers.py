@@ -36,9 +36,9 @@ def test_every_recipe_that_cannot_is_named_with_both_fixes(tmp_path: Path) -> No
 
     assert refused("4", name=str(path)) == [
         "--workers 4: row Two: the number of workers must divide batch_shards, which is 2, but got 4; "
-        "train.batch_shards=4 makes it possible and changes the cells, which are then trained anew; 2 would do",
+        "train.batch_shards=4 makes it possible and changes the cells, which are then trained again; 2 would do",
         "--workers 4: rows Six, Also six: the number of workers must divide batch_shards, which is 6, but got 4; "
-        "train.batch_shards=4 makes it possible and changes the cells, which are then trained anew; 3 or 6 would do",
+        "train.batch_shards=4 makes it possible and changes the cells, which are then trained again; 3 or 6 would do",
         "--workers 4: row Small: the number of workers must divide batch_shards, which is 2, but got 4; 2 would do",
     ]
 
