@@ -19,6 +19,7 @@ LOOP_SEMANTICS: Final = 2
 Optimiser = Literal["sgd", "adam", "adamw"]
 Schedule = Literal["cosine", "constant", "step"]
 Crop = Literal["pad", "resized"]
+Compression = Literal["none", "bf16"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,8 @@ class RecipeConfig:
         precision: Arithmetic of matrix products and convolutions. "tf32" rounds their inputs to 10 bits of mantissa where a
             GPU has it and is fp32 elsewhere; "fp32" is IEEE fp32 everywhere; "bf16" is autocast, with tf32 for the rest.
         deterministic: Whether a GPU uses deterministic operations only, which bit-identical results need; a CPU always does.
+        gradient_compression: "bf16" sends gradients between workers in bfloat16, half the bytes, and adds them up in it; a single
+            worker rounds its own, so that the number of workers still does not matter. "none" sends float32.
         channels_last: Memory layout of images and convolutions.
         compile: Whether torch.compile wraps the network.
         train_images: Use only the first so many training images (smoke sizes), or None for all.
@@ -68,6 +71,7 @@ class RecipeConfig:
     ema_decay: float | None = None
     precision: Precision = "tf32"
     deterministic: bool = False
+    gradient_compression: Compression = "none"
     channels_last: bool = True
     compile: bool = False
     train_images: int | None = None
@@ -125,6 +129,7 @@ _RULES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     "optimiser": (get_args(Optimiser).__contains__, "be sgd, adam or adamw"),
     "schedule": (get_args(Schedule).__contains__, "be cosine, constant or step"),
     "precision": (get_args(Precision).__contains__, "be fp32, tf32 or bf16"),
+    "gradient_compression": (get_args(Compression).__contains__, "be none or bf16"),
     "crop": (get_args(Crop).__contains__, "be pad or resized"),
 }
 """Field -> whether a value is allowed, and the rule as the end of "must ..."."""

@@ -35,6 +35,7 @@ ADDED: Final[Mapping[tuple[str, str], Any]] = {
     ("mix-aug", "rounding"): "none",
     ("pixmix-iterative", "rounding"): "none",
     (RECIPE, "deterministic"): False,
+    (RECIPE, "gradient_compression"): "none",
 }
 """(what has the setting, setting) -> the value that keys leave out, since it does what was done before there was the setting."""
 

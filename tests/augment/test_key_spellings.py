@@ -21,6 +21,8 @@ from augment.mixing_sets.registry import MIXING_SETS
         (RECIPE, {"precision": "tf32", "deterministic": False}, {"precision": "fp32"}),
         (RECIPE, {"precision": "fp32", "deterministic": True}, {"precision": "ieee-fp32", "deterministic": True}),
         (RECIPE, {"precision": "bf16"}, {"precision": "bf16"}),
+        (RECIPE, {"gradient_compression": "none"}, {}),
+        (RECIPE, {"gradient_compression": "bf16"}, {"gradient_compression": "bf16"}),
         ("a-package", {"precision": "fp32", "deterministic": False}, {"precision": "fp32", "deterministic": False}),
         ("a-package", {"images": 4, "num_images": 2}, {"images": 4, "num_images": 2}),
         ("c-generated", {"frost": "images", "kinds": ["fog"]}, {"frost": "pictures", "kinds": ["fog"]}),

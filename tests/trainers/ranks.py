@@ -39,12 +39,13 @@ AFTER = textwrap.dedent(
 )
 
 
-def run_ranks(folder: Path, script: str, world_size: int, **options: Any) -> list[Any]:
+def run_ranks(folder: Path, script: str, world_size: int, *, timeout_s: float = 240, **options: Any) -> list[Any]:
     """Run a script on so many ranks and return what each of them left in `result`, as plain values.
 
     Args:
         folder: A new folder, which the script knows as `folder`.
         script: Knows `rank`, `world_size`, `folder`, `options` and `group`; torch, json, os, sys and Path are imported.
+        timeout_s: Seconds that a rank may take.
         options: Plain values that the script finds in `options`.
     """
     folder.mkdir(parents=True)
@@ -66,6 +67,11 @@ def run_ranks(folder: Path, script: str, world_size: int, **options: Any) -> lis
         )
         for rank in range(world_size)
     ]
-    outputs = [rank.communicate(timeout=240) for rank in ranks]
+    try:
+        outputs = [rank.communicate(timeout=timeout_s) for rank in ranks]
+    finally:
+        # Those that wait for a peer that is gone, or for each other.
+        for rank in ranks:
+            rank.kill()
     assert all(rank.returncode == 0 for rank in ranks), "\n".join(error for _, error in outputs)
     return [json.loads(output.strip().splitlines()[-1]) for output, _ in outputs]

@@ -94,7 +94,7 @@ class Training:
         self._steps_per_epoch = steps_per_epoch
         self._group = group
         self._device = device
-        self._gradient = BatchGradient(model, treatment, group)
+        self._gradient = BatchGradient(model, treatment, group, compression=recipe.gradient_compression)
         self._shared = SharedValues(model, group)
         self._signals = SignalReader(device)
         self._saved_at = time.monotonic()
@@ -222,6 +222,7 @@ class Training:
         receive = self._shared.send()
         loss.backward()  # type: ignore[no-untyped-call]
         receive()
+        self._gradient.finish()
 
     def _loss(self, shard: Shard | None, num_samples: int, step: int) -> Tensor:
         """Return the loss of one shard, weighted by its fraction of the global batch; of none where the worker has none."""

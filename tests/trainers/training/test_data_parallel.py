@@ -35,7 +35,7 @@ STEP = """
         torch.manual_seed(0)
         return Network().to(memory_format=torch.channels_last)
 
-    def by_hand(shards, total):
+    def by_hand(shards, total, sent):
         '''Each rank adds up its shards, then the ranks are added up; each shard on a copy of the network.'''
         statistics, loss, ranks = None, 0.0, []
         for of_rank in shards:
@@ -51,8 +51,8 @@ STEP = """
                         gradient += parameter.grad
                 if shard.number == 0:
                     statistics = list(running_statistics(model))
-            ranks.append(gradients)
-        return [sum(parts) for parts in zip(*ranks)], statistics, loss
+            ranks.append([gradient.to(sent) for gradient in gradients])
+        return [sum(parts).to(torch.float32) for parts in zip(*ranks)], statistics, loss
 
     def shards_of_ranks(layout):
         rng, number, found = np.random.default_rng(1), 0, []
@@ -90,21 +90,21 @@ STEP = """
     def largest_difference(found, wanted):
         return max(float((one - other).abs().max()) for one, other in zip(found, wanted))
 
-    result = []
+    result, sent = [], {"none": torch.float32, "bf16": torch.bfloat16}[options["compression"]]
     for layout in options["layouts"]:
         passes = 0
         shards, total = shards_of_ranks(layout), sum(map(sum, layout))
         model, rows = network(), []
         training = Training(
-            recipe=RecipeConfig(epochs=1, lr=0.1), seed=0, model=model, treatment=Treatment(), steps_per_epoch=1,
-            group=group, device=group.device,
+            recipe=RecipeConfig(epochs=1, lr=0.1, gradient_compression=options["compression"]), seed=0, model=model,
+            treatment=Treatment(), steps_per_epoch=1, group=group, device=group.device,
         )
         batch = Batch(step=0, num_samples=total, shards=tuple(shards[rank]), wait_s=0.0)
         training.run(OneBatch(batch), LoopHooks(
             epoch_ended=rows.append, progress=lambda done, total: None, save=lambda state, step: None,
             checkpoint_every_s=1e9, stop_requested=lambda: False,
         ))
-        gradients, statistics, loss = by_hand(shards, total)
+        gradients, statistics, loss = by_hand(shards, total, sent)
         result.append({
             "gradient": largest_difference([parameter.grad for parameter in model.parameters()], gradients),
             "statistics": largest_difference(running_statistics(model), statistics),
@@ -116,8 +116,9 @@ STEP = """
 
 
 @pytest.mark.ddp
-def test_the_gradient_of_two_workers_is_bit_by_bit_that_of_one_process(tmp_path: Path) -> None:
-    first, second = run_ranks(tmp_path / "two", STEP, 2, layouts=TWO_RANKS)
+@pytest.mark.parametrize("compression", ["none", pytest.param("bf16", marks=pytest.mark.slow)])
+def test_the_gradient_of_two_workers_is_bit_by_bit_that_of_one_process(tmp_path: Path, compression: str) -> None:
+    first, second = run_ranks(tmp_path / "two", STEP, 2, layouts=TWO_RANKS, compression=compression)
     assert first == second
     for layout, found in zip(TWO_RANKS, first, strict=True):
         assert (found["gradient"], found["statistics"], found["passes"]) == (0.0, 0.0, 0), layout
@@ -128,7 +129,7 @@ def test_the_gradient_of_two_workers_is_bit_by_bit_that_of_one_process(tmp_path:
 @pytest.mark.slow
 def test_the_gradient_of_three_workers_is_that_of_one_process_within_rounding(tmp_path: Path) -> None:
     layouts = [[[3], [2], [2]], [[5, 4], [4, 3], [3, 3]], [[1], [1], [0]], [[2], [0], [0]]]
-    ranks = run_ranks(tmp_path / "three", STEP, 3, layouts=layouts)
+    ranks = run_ranks(tmp_path / "three", STEP, 3, layouts=layouts, compression="none")
     assert ranks[0] == ranks[1] == ranks[2]
     for layout, found in zip(layouts, ranks[0], strict=True):
         assert found["gradient"] < 1e-6, layout

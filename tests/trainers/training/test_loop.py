@@ -209,6 +209,16 @@ def test_clipped_gradients_have_at_most_the_stated_norm() -> None:
     assert gradient.norm().item() == pytest.approx(1e-3, rel=1e-2)
 
 
+def test_a_single_worker_rounds_its_gradient_as_the_sum_of_several_is_rounded() -> None:
+    exact = Harness(recipe(epochs=1, batch_size=NUM_IMAGES), model=plain_network()).run()
+    rounded = Harness(recipe(epochs=1, batch_size=NUM_IMAGES, gradient_compression="bf16"), model=plain_network()).run()
+    for one, other in zip(exact.training.model.parameters(), rounded.training.model.parameters(), strict=True):
+        assert one.grad is not None
+        assert other.grad is not None
+        assert torch.equal(one.grad.to(torch.bfloat16), other.grad)
+        assert not torch.equal(one.grad, other.grad)
+
+
 def test_parameters_that_a_loss_leaves_out_decay_too() -> None:
     model = plain_network()
     model.unused = nn.Parameter(torch.ones(3))
