@@ -6,7 +6,8 @@ held against the forward passes alone of the same network on the same images. Ve
 once, is held against one evaluation that reads them. The input path is measured on JPEG files of 224 px and on corruptions that
 are made on the fly (`benchmarks.eval_input`): CPU time of threads and hand-over against the bare calls.
 
-With `--device cuda`: ResNet-50 from those files, wall time end to end against the forward passes alone.
+With `--device cuda`: ResNet-50 from those files and WRN-40-4, wall time end to end against the forward passes alone
+(`benchmarks.gpu_eval`).
 """
 
 from __future__ import annotations
@@ -41,7 +42,6 @@ TARGETS: Final[Mapping[str, float]] = {
     "p-32": 10.0,
     "suite": 0.95,
     "verify": 0.02,
-    "cuda": 0.9,
 }
 FINGERPRINT: Final = "benchmark"
 
@@ -52,7 +52,11 @@ def main(arguments: list[str] | None = None) -> int:
     made.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where networks are evaluated")
     options = made.parse_args(arguments)
     if options.device == "cuda":
-        return _on_gpu(is_quick=options.quick, as_json=options.json)
+        from benchmarks import gpu_eval
+        from benchmarks.gpu_device import show_on
+
+        show_on("cuda", gpu_eval.report, options)
+        return 0
     notes: list[str] = []
     hold_memory()  # as in a worker
     with _one_thread(), tempfile.TemporaryDirectory() as folder:
@@ -90,18 +94,6 @@ def _input_cases(folder: Path, *, num_images: int) -> Iterator[Case]:
     # Small batches, so that buffers are used again and again, as in an evaluation of thousands of batches.
     yield from path_cases(replace(subject, batch_size=32), [*files, *made])
     yield from end_to_end_cases(subject, files)
-
-
-def _on_gpu(*, is_quick: bool, as_json: bool) -> int:
-    import torch
-
-    from benchmarks.eval_input import gpu_report
-
-    if not torch.cuda.is_available():
-        sys.stderr.write("--device cuda needs a GPU that torch can use, but it finds none; run `dreamgrid doctor`\n")
-        return 2
-    show(gpu_report(is_quick=is_quick, target=TARGETS["cuda"]), as_json=as_json)
-    return 0
 
 
 @contextlib.contextmanager

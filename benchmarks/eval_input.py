@@ -7,7 +7,6 @@ measured, with a device that takes batches and does nothing with them; `end_to_e
 from __future__ import annotations
 
 import io
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -33,18 +32,12 @@ from eval.inference.streams import Event
 from eval.inference.subject import Subject
 from eval.inference.transfer import float_images
 from eval.published_files.folders import Preprocessing, corrupted_folders
-from trainers.config import RecipeConfig
-from trainers.models.contract import ModelInput
-from trainers.models.normalize import Classifier, Normalize
-from trainers.models.registry import model_for
-from trainers.worker.process import reset_process, thread_budget
 
 SIDE: Final = 224
 CLASSES: Final = tuple(f"n{number:08}" for number in range(10))
 QUALITY: Final = 85
 """Of the JPEG files of ImageNet-C."""
 
-PREPROCESSINGS: Final[tuple[Preprocessing, ...]] = get_args(Preprocessing)
 PRECISIONS: Final[tuple[EvaluationPrecision, ...]] = get_args(EvaluationPrecision)
 
 _DISTINCT: Final = 32
@@ -243,27 +236,3 @@ def _write_files(folder: Path, num_images: int) -> None:
     for number in range(num_images):
         path = folder / CLASSES[number % len(CLASSES)] / f"ILSVRC2012_val_{number:08}.JPEG"
         path.write_bytes(encoded[number % _DISTINCT])
-
-
-def gpu_report(*, is_quick: bool, target: float) -> harness.Report:
-    """Measure ResNet-50 on a GPU, from JPEG files, in every precision: wall time end to end against the forward passes alone."""
-    device = torch.device("cuda")
-    budget = thread_budget(None, device)
-    # As a job that is not deterministic sets it.
-    reset_process(budget, device, RecipeConfig())
-    spec = model_for("resnet-50")
-    given = ModelInput(image_size=SIDE, num_channels=3, num_classes=len(CLASSES))
-    network = Classifier(Normalize((0.5,) * 3, (0.5,) * 3), spec.build(spec.resolve({"weights": "none"}), given))
-    num_images = 2_000 if is_quick else 10_000
-    notes: list[str] = []
-    cases: list[harness.Case] = []
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        subject = replace(subject_at_224(folder, network, device, 250), threads=budget.images)
-        for preprocessing in PREPROCESSINGS:
-            sets = stored_sets(folder / "files", subject, num_images, preprocessing)
-            what = f"ResNet-50, ImageNet-C {preprocessing}"
-            for precision in PRECISIONS:
-                cases += end_to_end_cases(subject, [(what, sets)], precision=precision, target=target)
-                notes.append(wait_note(subject, what, sets, precision=precision))
-        return harness.Report(benchmark="eval-cuda", measurements=harness.measure(cases, clock="wall"), notes=notes)

@@ -5,8 +5,8 @@
 Targets: PixMix end to end at least 0.95 of the bare forward, backward and step on synthetic tensors of the same layout; at
 least 1.8 times the images per second of the published kind of loop; two workers at least 1.7 times one (only claimed on idle
 cores). A further worker on a node must cost the memory of a model, not of a dataset: the note says what it took. What batches
-for a GPU cost its host is compared with the bare work of the kernels; with `--device cuda` whole steps on the GPU, fed from
-arrays and from JPEG files, are compared with the bare step instead (`benchmarks.train_input`).
+for a GPU cost its host is compared with the bare work of the kernels (`benchmarks.train_input`). With `--device cuda` our whole
+loop on the GPU, fed from memory and from JPEG files, is compared with the bare step instead (`benchmarks.gpu_train`).
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ from torch import nn
 
 from augment.compound import config_for, method_for
 from augment.treatment import Treatment, TreatmentContext
-from benchmarks import harness
-from benchmarks.train_input import device_measurements, host_measurements
+from benchmarks import gpu_train, harness
+from benchmarks.gpu_device import show_on
+from benchmarks.train_input import host_measurements
 from benchmarks.train_peer import BATCH, DROPOUT, GIVEN, MODEL, PeerProcess
 from trainers.config import RecipeConfig
 from trainers.models.normalize import Classifier, Normalize
@@ -247,14 +248,14 @@ def main() -> None:
     parser = harness.parser("train", "Training speed against the bare step and the published kind of loop.")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="cuda: steps on the first GPU only")
     options: Any = parser.parse_args()
+    if options.device == "cuda":
+        show_on("cuda", gpu_train.report, options)
+        return
     torch.set_num_threads(1)
     hold_memory()  # as every worker does
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        if options.device == "cuda":
-            measurements, notes = device_measurements(torch.device("cuda", 0), Path(folder), quick=options.quick)
-        else:
-            measurements, notes = _on_cpu(Path(folder), options.reference, quick=options.quick)
+        measurements, notes = _on_cpu(Path(folder), options.reference, quick=options.quick)
     report = harness.Report(
         benchmark="train", measurements=measurements, notes=[*notes, f"took {time.monotonic() - started:.0f} s"]
     )

@@ -1,15 +1,14 @@
-"""The input path of training, for `benchmarks.train`: loader and ring against bare kernels, fed steps against bare ones.
+"""The input path of training, for `benchmarks.train`: loader and ring against bare kernels.
 
 Images are resident arrays of 32 px, or JPEG files of the size of ImageNet's, decoded and cropped to 224 px. On a CPU the work of
 a GPU worker's host is measured, with a device that takes batches and does nothing with them: it costs CPU time to prepare and
-to hand over batches, and none to copy them. On a GPU whole steps are measured: WRN-40-4 at 32 px, ResNet-50 at 224 px.
+to hand over batches, and none to copy them. `benchmarks.gpu_train` measures whole steps on a GPU.
 """
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import count
@@ -20,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from augment.compound import config_for, method_for
 from augment.files.walk import walk_images
@@ -29,15 +28,9 @@ from augment.kernels.counters import SampleKeys
 from augment.treatment import Treatment, TreatmentContext
 from benchmarks import harness
 from eval.inference.streams import CopyEngine, Event
-from eval.inference.transfer import float_images
-from trainers.config import RecipeConfig
 from trainers.datasets.folders.listing import listing_of
-from trainers.models.contract import ModelInput
-from trainers.models.normalize import Classifier, Normalize
-from trainers.models.registry import model_for
 from trainers.training.images import ImageFiles, ImageSource, ResidentImages
 from trainers.training.loader import Batch, Loader
-from trainers.training.optim import build_optimiser
 from trainers.training.order import Order, even_cuts
 
 CPU: Final = torch.device("cpu")
@@ -149,88 +142,14 @@ class NullEngine:
         return _Done()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Speed:
-    """How fast batches came.
-
-    Attributes:
-        wait_share: Share of the time that the launching thread waited for batches.
-        launch_s: CPU seconds of the launching thread per batch, the work on it included.
-    """
-
-    images_per_s: float
-    wait_share: float
-    launch_s: float
-
-
-def against_bare_step(
-    inputs: Inputs,
-    network: nn.Module,
-    *,
-    device: torch.device,
-    threads: int,
-    steps: int,
-    rounds: int = harness.MIN_ROUNDS,
-) -> tuple[harness.Measurement, Speed]:
-    """Train a network fed by the input path, and compare with the bare step: forward, backward, optimiser, on images that stay.
-
-    Args:
-        network: Takes images (N, 3, S, S) in [0, 1] in channels-last memory; moved to the device and trained a little.
-        threads: Threads of the loader.
-        steps: Steps of each side in a round, after two that do not count; the sides take turns.
-
-    Returns:
-        Seconds an image, and the speed of the last round.
-    """
-    network = network.to(device).train()
-    optimiser = build_optimiser(RecipeConfig(lr=0.01), network)
-
-    def step(images: Tensor, labels: Tensor) -> None:
-        optimiser.zero_grad()
-        nn.functional.cross_entropy(network(images), labels).backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-
-    def fed(batch: Batch) -> None:
-        for shard in batch.shards:
-            step(float_images(shard.images), shard.labels)
-
-    ours, bare = [], []
-    with inputs.loader(device, threads) as loader, closing(_endless(loader)) as batches:
-        (shard,) = next(batches).shards
-        images, labels = float_images(shard.images), shard.labels
-        for _ in range(rounds):
-            speed = drive(batches, fed, device=device, num_batches=steps)
-            ours.append(1 / speed.images_per_s)
-            bare.append(_timed(lambda: step(images, labels), device=device, calls=steps) / inputs.batch_size)
-    case = harness.Case(
-        name=f"{inputs.name}: step",
-        ours=lambda: None,
-        peer=lambda: None,
-        peer_name=f"bare step on {device}",
-        target=0.95,
-    )
-    return harness.Measurement(case=case, ours_s=tuple(ours), peer_s=tuple(bare)), speed
-
-
-def drive(
-    batches: Generator[Batch], work: Callable[[Batch], object], *, device: torch.device, num_batches: int
-) -> Speed:
-    """Work on some batches after two that do not count."""
+def launching_s(batches: Generator[Batch], num_batches: int) -> float:
+    """Return the CPU seconds that a batch costs the thread that asks for it, after two that do not count."""
     for _ in range(2):
-        work(next(batches))
-    _synchronize(device)
-    started, cpu, waited, num_images = time.perf_counter(), time.thread_time(), 0.0, 0
+        next(batches)
+    started = time.thread_time()
     for _ in range(num_batches):
-        batch = next(batches)
-        waited += batch.wait_s
-        num_images += batch.num_samples
-        work(batch)
-    launched = time.thread_time() - cpu
-    _synchronize(device)
-    elapsed = time.perf_counter() - started
-    return Speed(
-        images_per_s=num_images / elapsed, wait_share=min(1.0, waited / elapsed), launch_s=launched / num_batches
-    )
+        next(batches)
+    return (time.thread_time() - started) / num_batches
 
 
 def host_case(inputs: Inputs) -> harness.Case:
@@ -264,7 +183,7 @@ def host_case(inputs: Inputs) -> harness.Case:
 def launch_note(inputs: Inputs, *, num_batches: int = 20) -> str:
     """Say what a batch costs the thread that launches kernels, and what joining and copying it to pinned memory there would."""
     with inputs.loader(CPU, threads=2, engine=NullEngine()) as loader, closing(_endless(loader)) as batches:
-        speed = drive(batches, lambda batch: None, device=CPU, num_batches=num_batches)
+        launched = launching_s(batches, num_batches)
     keys = SampleKeys(0, 0, np.arange(inputs.batch_size))
     images: NDArray[Any] = inputs.treatment.sample(inputs.source.load(keys)[0], keys)
     chunks = [images[start:stop].copy() for start, stop in even_cuts(len(images), len(images) // _CHUNK)]
@@ -279,7 +198,7 @@ def launch_note(inputs: Inputs, *, num_batches: int = 20) -> str:
     joined = (time.thread_time() - started) / num_batches
     return (
         f"{inputs.name}, {inputs.batch_size} images, {images.nbytes / 2**20:.0f} MiB: a batch costs the launching thread "
-        f"{1e3 * speed.launch_s:.2f} ms of CPU time; joining and pinning it there would cost {1e3 * joined:.2f} ms"
+        f"{1e3 * launched:.2f} ms of CPU time; joining and pinning it there would cost {1e3 * joined:.2f} ms"
     )
 
 
@@ -290,23 +209,6 @@ def _endless(loader: Loader) -> Generator[Batch]:
             yield from batches
 
 
-def _timed(call: Callable[[], object], *, device: torch.device, calls: int) -> float:
-    """Return the seconds of a call, after two that do not count."""
-    for _ in range(2):
-        call()
-    _synchronize(device)
-    started = time.perf_counter()
-    for _ in range(calls):
-        call()
-    _synchronize(device)
-    return (time.perf_counter() - started) / calls
-
-
-def _synchronize(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
 def host_measurements(folder: Path, *, quick: bool) -> tuple[list[harness.Measurement], list[str]]:
     """Measure what batches for a GPU cost its host, in CPU time; return a note on the launching thread too."""
     files = 128 if quick else 512
@@ -315,27 +217,3 @@ def host_measurements(folder: Path, *, quick: bool) -> tuple[list[harness.Measur
     measured = harness.measure([host_case(inputs) for inputs in (*small, *large)])
     whole = [replace(inputs, batch_size=128) for inputs in large]
     return measured, [launch_note(inputs, num_batches=4 if quick else 16) for inputs in (small[0], *whole)]
-
-
-def device_measurements(
-    device: torch.device, folder: Path, *, quick: bool
-) -> tuple[list[harness.Measurement], list[str]]:
-    """Measure whole steps on a device against the bare step; return a note on each."""
-    threads = max(1, len(os.sched_getaffinity(0)) - 1)
-    steps = 10 if quick else 60
-    jpegs = folder / "jpegs"
-    measured, notes = [], []
-    for name, inputs in (
-        ("wrn-40-4", resident_inputs(16_384)),
-        ("resnet-50", jpeg_inputs(jpegs, 1024, batch_size=256)),
-        ("resnet-50", jpeg_inputs(jpegs, 1024, batch_size=256, rounding="uint8")),
-    ):
-        given = ModelInput(image_size=inputs.image_size, num_channels=3, num_classes=10)
-        network = Classifier(Normalize((0.5,) * 3, (0.5,) * 3), model_for(name).build({}, given), channels_last=True)
-        measurement, speed = against_bare_step(inputs, network, device=device, threads=threads, steps=steps)
-        measured.append(measurement)
-        notes.append(
-            f"{name}, {inputs.name}, {inputs.batch_size} images, {threads} threads: {speed.images_per_s:.0f} images/s, waits "
-            f"{speed.wait_share:.1%} of the time, the launching thread takes {1e3 * speed.launch_s:.1f} ms of CPU time a step"
-        )
-    return measured, notes
