@@ -7,8 +7,13 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Processes of the fast tests, and of the slow ones that start no Ray.
 WORKERS ?= 2
+# Releases of Ray on which `make test-rays` tries the plain engine.
+RAYS ?= 2.50.1 2.54.1 2.57.1
+NEWEST := .venv-newest
+# What uses Ray, torch and MLflow most.
+NEWEST_TESTS ?= tests/clusters tests/orchestration/engine tests/orchestration/tracking tests/trainers/training tests/trainers/worker
 
-.PHONY: help install demo check format test test-slow test-faults clean
+.PHONY: help install demo check format test test-slow test-faults test-newest test-rays clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -48,6 +53,20 @@ test-slow: $(STAMP)  ## the slow tests: whole sweeps, statistics, browsers; thos
 
 test-faults: $(STAMP)  ## the injected crashes
 	$(BIN)/python -m pytest -q -m "faults" $(PYTEST_ARGS)
+
+test-newest:  ## the newest releases of ray, torch and mlflow that pyproject.toml allows, in a venv of their own
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: '$(PYTHON)' was not found; set PYTHON=/path/to/python3.11" >&2; exit 3; }
+	test -x $(NEWEST)/bin/python || $(PYTHON) -m venv $(NEWEST)
+	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager --editable ".[dev]"
+	$(NEWEST)/bin/python -m trainers.worker.warm_kernels
+	$(NEWEST)/bin/python -m pip --disable-pip-version-check list | grep -iE '^(ray|torch|torchvision|mlflow) '
+	$(NEWEST)/bin/python -m pytest -q -m "not slow and not faults" $(NEWEST_TESTS) $(PYTEST_ARGS)
+	$(NEWEST)/bin/python -m pytest -q -m "slow" tests/orchestration/engine/test_plain.py $(PYTEST_ARGS)
+	for engine in warm plain; do storage=$$(mktemp -d) && \
+	    $(NEWEST)/bin/dreamgrid run demo --smoke --engine $$engine --storage $$storage && rm -r $$storage || exit 1; done
+
+test-rays: $(STAMP)  ## the plain engine on several releases of Ray (RAYS="2.50.1 ..."), its numbers compared with the warm engine's
+	$(BIN)/python -m benchmarks.ray_releases $(RAYS)
 
 clean:  ## remove what the tests and tools leave behind (results and checkpoints stay)
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -32,6 +32,11 @@ def record(storage: Path) -> list[dict[str, Any]]:
     subprocess.run(
         [*COMMAND, "run", "everything", "--smoke", "--storage", storage, "--tracking-uri", "none"], check=True
     )
+    return numbers_in(storage)
+
+
+def numbers_in(storage: Path) -> list[dict[str, Any]]:
+    """Return weights, metrics and name of each cell that is recorded in a storage."""
     return [_numbers(cell["id"], storage) for cell in _document("cells", "list", storage=storage)]
 
 

@@ -34,6 +34,7 @@ QUIET_ENVIRONMENT: Final[Mapping[str, str]] = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     # A call that a left-over thread makes after the disconnection fails instead of starting another Ray.
     "RAY_ENABLE_AUTO_CONNECT": "0",
+    "RAY_TRAIN_V2_ENABLED": "1",
     "RAY_TRAIN_METRICS_ENABLED": "0",
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal, get_args
 
 from clusters.growth import NodeGroup
 from clusters.placement import Node
@@ -13,6 +13,9 @@ from orchestration.engine.resources import Resources, derive_resources
 from orchestration.errors import SweepError
 from orchestration.sweeps.model import Workers
 from trainers.job import JobPaths
+
+Engine = Literal["warm", "plain"]
+ENGINES: Final[tuple[str, ...]] = get_args(Engine)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,8 @@ class RunOptions:
         max_concurrent: Most cells at once, or None for what the resources hold.
         fail_fast: Whether the first cell that is given up ends the run.
         canary: Whether cells run one at a time until the first proves itself (an epoch or a result).
+        engine: "warm" runs cells on worker groups that stay; "plain" makes one Ray Train run per attempt at a cell, in a trial of
+            Ray Tune of its own, as Ray's guide shows it.
         mode: "warm" keeps worker groups from cell to cell; "cold" gives each cell its own.
         max_attempts: Attempts at a cell before it is set aside.
         cells_per_group: Cells after which a warm group is replaced.
@@ -81,6 +86,7 @@ class RunOptions:
     max_concurrent: int | None = None
     fail_fast: bool = False
     canary: bool = True
+    engine: Engine = "warm"
     mode: Literal["warm", "cold"] = "warm"
     max_attempts: int = 3
     cells_per_group: int = 500
@@ -116,6 +122,7 @@ class RunOptions:
                 ("cells_per_group", "at least 1", self.cells_per_group >= 1),
                 ("group_idle_s", "above 0", self.group_idle_s > 0),
                 ("health_check_s", "above 0", self.health_check_s > 0),
+                ("engine", " or ".join(ENGINES), self.engine in ENGINES),
                 ("job", "written as 'module:function'", self.job.count(":") == 1),
             )
             if not is_right
@@ -129,6 +136,11 @@ class RunOptions:
             mistakes.append(f"a kind of GPU needs GPUs, but got accelerator={self.accelerator} with gpus_per_worker=0")
         if mistakes:
             raise SweepError("; ".join(mistakes))
+
+    @property
+    def jobs_per_group(self) -> int:
+        """Jobs after which a worker group is replaced."""
+        return 1 if self.mode == "cold" or self.engine == "plain" else self.cells_per_group
 
     def resources(self, nodes: Sequence[Node]) -> Resources:
         """Return what each worker reserves on these nodes: what was asked for, else what follows from them."""

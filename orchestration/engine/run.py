@@ -19,6 +19,7 @@ from clusters.placement import Node, check_fits
 from clusters.ray_private import keep_credentials_out_of_trials
 from orchestration.cells.cell import Plan
 from orchestration.engine.driver.driver import Driver
+from orchestration.engine.groups.contract import Pool
 from orchestration.engine.observer import QueuedObserver, RunObserver, RunStatus
 from orchestration.engine.options import RunOptions, RunOutcome
 from orchestration.engine.quiet import quiet
@@ -126,7 +127,10 @@ def _loop(
 ) -> None:
     """Let Ray Tune run in a thread and act on events until both are over."""
     # Imports Ray, and not in the thread: two threads that import it at once see each other's half-initialised modules.
-    from orchestration.engine.tuner import run_tuner
+    if options.engine == "plain":
+        from orchestration.engine.plain.tuner import run_plain_tuner as run_tuner
+    else:
+        from orchestration.engine.tuner import run_tuner
 
     if not keep_credentials_out_of_trials() and "AWS_SECRET_ACCESS_KEY" in os.environ:
         queued.message("Ray may show the AWS_* variables of this process in its logs; use a role or ~/.aws/credentials")
@@ -253,13 +257,16 @@ def _scratch(options: RunOptions) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _pool(options: RunOptions, pool: GroupPool | None) -> Iterator[GroupPool]:
-    from orchestration.engine.groups.group import GroupPool  # imports Ray, whose environment `connect` has set
+def _pool(options: RunOptions, pool: GroupPool | None) -> Iterator[Pool]:
+    # Both import Ray, whose environment `connect` has set.
+    from orchestration.engine.groups.group import GroupPool
+    from orchestration.engine.plain.pool import PlainPool
 
     if pool is not None:
         yield pool
         return
-    with GroupPool(
+    made = PlainPool if options.engine == "plain" else GroupPool
+    with made(
         health_check_s=options.health_check_s, group_start_s=options.group_start_s, scratch=options.scratch
     ) as own:
         yield own

@@ -22,7 +22,7 @@ import ray.util
 from augment.heavy import torch
 from eval.report import MetricReport
 from trainers.errors import JobPreempted
-from trainers.job import EpochRow, TrainSummary
+from trainers.job import EpochRow, JobResult, TrainSummary
 from trainers.training.group import distributed_group
 from trainers.worker.devices import worker_device
 from trainers.worker.failure import describe_failure
@@ -78,8 +78,8 @@ class PeerSink(MailboxSink):
         """Send nothing."""
 
 
-def group_loop(config: Mapping[str, Any]) -> None:
-    """Run jobs until the mailbox has no more.
+def group_loop(config: Mapping[str, Any]) -> JobResult | None:
+    """Run jobs until the mailbox has no more; return what the last one came to, or None if there was none.
 
     Args:
         config: "mailbox" (actor handle), "group" (its name there), "job" ("module:function" with the signature of
@@ -103,7 +103,9 @@ def group_loop(config: Mapping[str, Any]) -> None:
         token, last_order = ray.get(mailbox.join.remote(group, rank, world_size, gpu_mib, node, reserved))
         _watch(mailbox, group, rank, token, last_order, stop)
         with SIGTERM.calling(_reported_exit(mailbox, group, rank, token)):
-            _take_jobs(mailbox, group, rank, token, stop, lambda request, sink: run(request, group=workers, sink=sink))
+            return _take_jobs(
+                mailbox, group, rank, token, stop, lambda request, sink: run(request, group=workers, sink=sink)
+            )
     except Exception as error:
         # Waited for: raising ends this process, which could lose the message.
         ray.get(mailbox.fail.remote(group, rank, token, describe_failure(error, rank)))
@@ -111,12 +113,13 @@ def group_loop(config: Mapping[str, Any]) -> None:
 
 
 def _take_jobs(
-    mailbox: Any, group: str, rank: int, token: int, stop: threading.Event, run: Callable[..., object]
-) -> None:
+    mailbox: Any, group: str, rank: int, token: int, stop: threading.Event, run: Callable[..., JobResult]
+) -> JobResult | None:
+    result: JobResult | None = None
     while True:
         delivery = ray.get(mailbox.take.remote(group, rank, token, TAKE_TIMEOUT_S))
         if delivery is None:
-            return
+            return result
         if delivery == "nothing yet":
             continue
         # A stop that came too late for the job before must not stop this one.

@@ -19,6 +19,7 @@ from orchestration.cli import options
 from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, EXIT_REFUSED, echo, echo_err
 from orchestration.cli.verbs.plan import ModeName, mode_of
 from orchestration.cli.verbs.table import print_tables, tables_document
+from orchestration.engine.options import ENGINES
 from orchestration.errors import InputError, Mistake, command
 from orchestration.planning.costs.actual import ledger, ledger_text
 from orchestration.runs.notify import Webhook, message_of, notify, webhook_of
@@ -75,6 +76,15 @@ class EngineOptions:
     fail_fast: Annotated[
         bool, typer.Option("--fail-fast/--keep-going", help="Stop the run at the first failed cell.")
     ] = False
+    engine: Annotated[
+        str,
+        typer.Option(
+            "--engine",
+            metavar="ENGINE",
+            help="warm: groups of workers take cell after cell; plain: one Ray Train run per cell, for debugging and for "
+            "releases of Ray that were not tried.",
+        ),
+    ] = "warm"
     cold: Annotated[bool, typer.Option("--cold", help="Start a new group of workers for every cell.")] = False
 
     def given(self) -> dict[str, Any]:
@@ -93,6 +103,7 @@ class EngineOptions:
             "accelerator": self.accelerator or None,
             "growth": growth_of(self.address, self.cluster_file, self.grow_to or ()) or None,
             "fail_fast": self.fail_fast or None,
+            "engine": engine_of(self.engine),
             "mode": "cold" if self.cold else None,
         }
         return {name: value for name, value in found.items() if value is not None}
@@ -182,6 +193,18 @@ def run(
     if outcome.status != "complete":
         return EXIT_CELLS_FAILED
     return EXIT_REFUSED if completed.tracking_errors else EXIT_DONE
+
+
+def engine_of(text: str) -> str:
+    """Return an engine by its name.
+
+    Raises:
+        InputError: If there is no such engine.
+    """
+    if text not in ENGINES:
+        mistake = Mistake(where=f"--engine {text}", text=f"unknown engine '{text}'{nearest(text, ENGINES)}")
+        raise InputError("options", [mistake])
+    return text
 
 
 def priorities_of(texts: Sequence[str], sweep: Sweep) -> dict[str, int]:

@@ -18,11 +18,10 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from clusters.connect import QUIET_ENVIRONMENT
 from clusters.placement import GroupShape, Placement
 from orchestration.engine.groups.contract import Event, Order
 from orchestration.engine.groups.mailbox import Mailbox
-from orchestration.engine.groups.plan import GroupPlan
+from orchestration.engine.groups.plan import GroupPlan, train_environment
 from orchestration.engine.groups.reservations import WATCH_S, Leftovers, remove_reserved
 from orchestration.engine.groups.runner import NODE_LABEL, GroupRunner
 from trainers.job import JobRequest
@@ -72,7 +71,7 @@ class GroupPool:
     def __init__(
         self, *, health_check_s: float = 0.5, group_start_s: float = 600.0, scratch: str | None = None
     ) -> None:
-        self._environment = _train_environment(health_check_s)
+        self._environment = train_environment(health_check_s)
         self._group_start_s = group_start_s
         self.groups: dict[str, WarmGroup] = {}
         self.namespace = ray.get_runtime_context().namespace
@@ -267,9 +266,3 @@ def _loss_of(node: str) -> str | None:
         if time.monotonic() > ends:
             return None
         time.sleep(0.2)
-
-
-def _train_environment(health_check_s: float) -> dict[str, str]:
-    """Return what Ray Train reads, which may start in a process that does not inherit from this one."""
-    names = [name for name in os.environ if name in QUIET_ENVIRONMENT or name.startswith(("RAY_TRAIN_", "TRAIN_"))]
-    return {name: os.environ[name] for name in names} | {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": str(health_check_s)}

@@ -83,7 +83,7 @@ class GroupLifecycle:
         group.idle_since = self._clock()
         group.first_resident_mib = group.first_resident_mib or resident_mib
         has_grown = resident_mib - group.first_resident_mib > self._options.group_growth_mib
-        is_spent = group.jobs >= (1 if self._options.mode == "cold" else self._options.cells_per_group)
+        is_spent = group.jobs >= self._options.jobs_per_group
         is_unwanted = not self._keeps_groups and not self._state.wants_shape(group.shape)
         if has_grown or is_spent or is_unwanted:
             self.end(name)

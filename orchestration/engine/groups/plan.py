@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from clusters.connect import QUIET_ENVIRONMENT
 from clusters.placement import GroupShape
 
 
@@ -30,3 +32,9 @@ class GroupPlan:
     leaves_files: bool
     start_s: float
     environment: Mapping[str, str]
+
+
+def train_environment(health_check_s: float) -> dict[str, str]:
+    """Return what Ray Train reads, which may start in a process that does not inherit from this one."""
+    names = [name for name in os.environ if name in QUIET_ENVIRONMENT or name.startswith(("RAY_TRAIN_", "TRAIN_"))]
+    return {name: os.environ[name] for name in names} | {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": str(health_check_s)}

@@ -8,6 +8,7 @@ from typing import Any, Final
 from ray.train import FailureConfig, RunConfig, ScalingConfig, UserCallback
 from ray.train.torch import TorchTrainer
 
+from clusters.placement import GroupShape
 from orchestration.engine.groups.plan import GroupPlan
 from trainers.worker.failure import describe_failure
 from trainers.worker.group_loop import group_loop
@@ -27,21 +28,11 @@ def fit(mailbox: Any, plan: GroupPlan, label: Mapping[str, str] | None) -> None:
         ray.exceptions.RayActorError: If its controller died.
     """
     shape = plan.shape
-    resources = {"CPU": shape.cpus_per_worker}
-    if shape.gpus_per_worker:
-        resources["GPU"] = shape.gpus_per_worker
     TorchTrainer(
         group_loop,
         train_loop_config={"mailbox": mailbox, "group": plan.name, "job": plan.job, "gpus": shape.gpus_per_worker},
         torch_config=WarmTorchConfig(timeout_s=COLLECTIVE_TIMEOUT_S, gpus=shape.gpus_per_worker),
-        scaling_config=ScalingConfig(
-            num_workers=shape.num_workers,
-            use_gpu=shape.gpus_per_worker > 0,
-            resources_per_worker=resources,
-            placement_strategy="PACK",
-            accelerator_type=shape.accelerator or None,
-            label_selector=dict(label) if label else None,
-        ),
+        scaling_config=scaling_of(shape, label),
         run_config=RunConfig(
             name=plan.run_name,
             storage_path=plan.scratch,
@@ -51,6 +42,22 @@ def fit(mailbox: Any, plan: GroupPlan, label: Mapping[str, str] | None) -> None:
             callbacks=[LossWatcher(mailbox, plan.name)],
         ),
     ).fit()
+
+
+def scaling_of(shape: GroupShape, label: Mapping[str, str] | None = None) -> ScalingConfig:
+    """Return a group's size as Ray Train is given it, on a node with a label or on any."""
+    resources = {"CPU": shape.cpus_per_worker}
+    if shape.gpus_per_worker:
+        resources["GPU"] = shape.gpus_per_worker
+    return ScalingConfig(
+        num_workers=shape.num_workers,
+        use_gpu=shape.gpus_per_worker > 0,
+        resources_per_worker=resources,
+        placement_strategy="PACK",
+        accelerator_type=shape.accelerator or None,
+        # Left out where none is asked for: not every version of Ray has it.
+        **({"label_selector": dict(label)} if label else {}),
+    )
 
 
 class LossWatcher(UserCallback):  # type: ignore[misc]
