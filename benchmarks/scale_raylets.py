@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.sweep_overhead import finish_clock, noop_plan
+from benchmarks.sweep_overhead import finish_clock, noop_plan, slept
 
 SLEEP_S: Final = 0.5
 
@@ -39,21 +39,7 @@ def utilisation_note(raylets: int, *, cells: int) -> str:
 
 def sleep_job(request: Any, *, group: Any, sink: Any) -> Any:
     """Stand in for a training: sleep, then say that it is over."""
-    from trainers.job import JobResult, TrainSummary
-
-    time.sleep(SLEEP_S)
-    summary = TrainSummary(
-        checkpoint_sha256=request.train_key,
-        checkpoint_uri="none",
-        epochs=(),
-        resumed_from_step=None,
-        wall_s=SLEEP_S,
-        device_s=SLEEP_S,
-        environment={},
-    )
-    if group.rank == 0:
-        sink.trained(request.train_key, summary)
-    return JobResult(train_key=request.train_key, training=summary)
+    return slept(request, group, sink, SLEEP_S)
 
 
 def run_cells(

@@ -4,6 +4,8 @@ Both sides run in the same process on the same private Ray, in turn. Ours is the
 `run_job` with the recipe `noop` (a checkpoint of the initial weights is written and hashed), the results store and the
 MLflow tracker. The peer is a Tune function per cell that fits a TorchTrainer which reports once. Steady state is the median
 time from one finished cell to the next; the other case divides the whole run, start-up included, by its cells.
+
+With `--short` 60 cells that only sleep for 0.2 s run on four warm groups as well: cells that end sooner than a process starts.
 """
 
 from __future__ import annotations
@@ -23,11 +25,21 @@ from benchmarks.harness import Case, Measurement, Report, parser, show
 
 if TYPE_CHECKING:
     from orchestration.cells.cell import Plan, PlannedCell
+    from orchestration.engine.groups.group import GroupPool
+    from orchestration.engine.observer import RunObserver
+    from orchestration.engine.options import RunOptions
+    from trainers.job import JobPaths
 
 STEADY_TARGET: Final = 50.0
 WHOLE_TARGET: Final = 20.0
 PEER_CELLS: Final = 3
 FIFTHS: Final = 5
+SHORT_CELLS: Final = 60
+SHORT_GROUPS: Final = 4
+SHORT_S: Final = 0.2
+SHORT_ROUNDS: Final = 3
+SHORT_REFERENCE_S: Final = 11.0
+"""What they took where every cell was a trial and the processes of trials were kept, by a change of Ray Tune's loop."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,21 +74,24 @@ def main(arguments: list[str] | None = None) -> None:
     reader.add_argument("--cells", type=int, default=None, help="no-op cells of our side (100; 20 with --quick)")
     reader.add_argument("--peer-cells", type=int, default=None, help="cells of the peer, twice (3; 1 with --quick)")
     reader.add_argument("--workers", type=int, default=2, help="workers of each cell")
+    reader.add_argument("--short", action="store_true", help="also run short cells on four warm groups")
     options = reader.parse_args(arguments)
     num_cells = options.cells or (20 if options.quick else 100)
     num_peer = options.peer_cells or (1 if options.quick else PEER_CELLS)
     from clusters.connect import connect
 
-    with tempfile.TemporaryDirectory(prefix="dg-overhead-") as folder, connect(num_cpus=options.workers):
+    num_cpus = max(options.workers, SHORT_GROUPS if options.short else 0)
+    with tempfile.TemporaryDirectory(prefix="dg-overhead-") as folder, connect(num_cpus=num_cpus):
         root = Path(folder)
+        short_s = run_short(root / "short") if options.short else ()
         peer = run_peer(num_peer, options.workers, root / "peer-before")
         ours = run_ours(num_cells, options.workers, root)
         peer += run_peer(num_peer, options.workers, root / "peer-after")
-    show(report(ours, peer, options.workers), as_json=options.json)
+    show(report(ours, peer, options.workers, short_s), as_json=options.json)
 
 
-def report(ours: Timing, peer: list[float], workers: int) -> Report:
-    """Return both cases with what is worth knowing beside them."""
+def report(ours: Timing, peer: list[float], workers: int, short_s: tuple[float, ...]) -> Report:
+    """Return all cases with what is worth knowing beside them."""
     steady = ours.intervals_s[len(ours.intervals_s) // 10 :]
     whole = ours.whole_s / ours.cells
     return Report(
@@ -84,6 +99,7 @@ def report(ours: Timing, peer: list[float], workers: int) -> Report:
         measurements=[
             _measurement(f"steady state, {workers} workers", steady, peer, STEADY_TARGET),
             _measurement(f"{ours.cells} cells with start-up, {workers} workers", (whole,), peer, WHOLE_TARGET),
+            *([_short_measurement(short_s)] if short_s else []),
         ],
         notes=(
             f"ours: {ours.cells} cells in {ours.whole_s:.1f} s",
@@ -96,32 +112,90 @@ def report(ours: Timing, peer: list[float], workers: int) -> Report:
 
 def run_ours(num_cells: int, workers: int, folder: Path) -> Timing:
     """Run no-op cells through the engine as `dreamgrid run` does, and time them."""
-    from orchestration.engine.observer import Observers, RunObserver
+    from orchestration.engine.observer import RunObserver
     from orchestration.engine.options import RunOptions
-    from orchestration.engine.run import execute
     from orchestration.store.open import open_store
     from orchestration.tracking.tracker import open_tracker
-    from trainers.job import JobPaths
 
     store = open_store(str(folder / "storage"))
-    clock = finish_clock()
     tracker = open_tracker(f"sqlite:///{folder / 'mlflow.db'}", store, log=folder / "mlflow.log")
-    paths = JobPaths(
+    options = RunOptions(paths=_paths(folder), workers=workers, log_file=str(folder / "ray.log"))
+    timing = _timed(num_cells, store, options, cast(RunObserver, tracker))
+    tracker.close()
+    return timing
+
+
+def run_short(folder: Path) -> tuple[float, ...]:
+    """Run short cells on warm groups, several times; return the seconds of each from the first to the last end.
+
+    The first time is left out: the groups start meanwhile.
+    """
+    from orchestration.engine.groups.group import GroupPool
+    from orchestration.engine.options import RunOptions
+    from orchestration.store.open import open_store
+
+    found = []
+    with GroupPool() as pool:
+        for number in range(1 + SHORT_ROUNDS):
+            store = open_store(str(folder / str(number)))
+            options = RunOptions(
+                paths=_paths(folder), job="benchmarks.sweep_overhead:short_job", log_file=str(folder / "ray.log")
+            )
+            found.append(sum(_timed(SHORT_CELLS, store, options, pool=pool).intervals_s))
+    return tuple(found[1:])
+
+
+def short_job(request: Any, *, group: Any, sink: Any) -> Any:
+    """Stand in for a cell that ends sooner than a process starts."""
+    return slept(request, group, sink, SHORT_S)
+
+
+def slept(request: Any, group: Any, sink: Any, seconds: float) -> Any:
+    """Stand in for a training: sleep, then say that it is over."""
+    from trainers.job import JobResult, TrainSummary
+
+    time.sleep(seconds)
+    summary = TrainSummary(
+        checkpoint_sha256=request.train_key,
+        checkpoint_uri="none",
+        epochs=(),
+        resumed_from_step=None,
+        wall_s=seconds,
+        device_s=seconds,
+        environment={},
+    )
+    if group.rank == 0:
+        sink.trained(request.train_key, summary)
+    return JobResult(train_key=request.train_key, training=summary)
+
+
+def _paths(folder: Path) -> JobPaths:
+    from trainers.job import JobPaths
+
+    return JobPaths(
         checkpoints=str(folder / "storage" / "checkpoints"), data_root=str(folder), cache_dir=str(folder / "cache")
     )
+
+
+def _timed(
+    num_cells: int, store: Any, options: RunOptions, tracker: RunObserver | None = None, pool: GroupPool | None = None
+) -> Timing:
+    """Run no-op cells and time them.
+
+    Raises:
+        SystemExit: If they do not complete.
+    """
+    from orchestration.engine.observer import Observers
+    from orchestration.engine.run import execute
+
+    clock = finish_clock()
+    observer = Observers([clock, *([tracker] if tracker is not None else [])])
     started = time.perf_counter()
-    outcome = execute(
-        noop_plan(num_cells),
-        store=store,
-        options=RunOptions(paths=paths, workers=workers, log_file=str(folder / "ray.log")),
-        observer=Observers([clock, cast(RunObserver, tracker)]),
-    )
+    outcome = execute(noop_plan(num_cells), store=store, options=options, observer=observer, pool=pool)
     whole_s = time.perf_counter() - started
-    tracker.close()
     if outcome.status != "complete":
         raise SystemExit(f"the no-op cells did not complete: {outcome.failed}")
-    ends = clock.ends
-    intervals = tuple(after - before for before, after in pairwise(ends))
+    intervals = tuple(after - before for before, after in pairwise(clock.ends))
     return Timing(cells=num_cells, whole_s=whole_s, intervals_s=intervals)
 
 
@@ -218,6 +292,16 @@ def _measurement(name: str, ours: tuple[float, ...], peer: list[float], target: 
     rounds = len(peer)
     middle = statistics.median(ours)
     return Measurement(case=case, ours_s=ours if len(ours) == rounds else (middle,) * rounds, peer_s=tuple(peer))
+
+
+def _short_measurement(short_s: tuple[float, ...]) -> Measurement:
+    def never() -> None:
+        raise AssertionError("timed by hand")
+
+    name = f"{SHORT_CELLS} cells of {SHORT_S} s on {SHORT_GROUPS} warm groups"
+    # At most a fifth slower.
+    case = Case(name=name, ours=never, peer=never, peer_name="a trial for each cell", target=1 / 1.2)
+    return Measurement(case=case, ours_s=short_s, peer_s=(SHORT_REFERENCE_S,) * len(short_s))
 
 
 @contextlib.contextmanager

@@ -45,8 +45,10 @@ QUIET_ENVIRONMENT: Final[Mapping[str, str]] = {
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",
     "TUNE_WARN_THRESHOLD_S": "30",
+    # Trials whose processes may be starting at once; Ray starts as many together as the head node has CPUs.
+    "TUNE_MAX_PENDING_TRIALS_PG": "32",
 }
-"""What keeps Ray quiet and out of the way; a variable that is set already keeps its value."""
+"""What keeps Ray quick, quiet and out of the way; a variable that is set already keeps its value."""
 
 
 START_ATTEMPTS: Final = 4

@@ -1,61 +1,82 @@
 """How cells reach Ray Tune: a Searcher that asks the driver for the next one, and the tuner around it.
 
-Left to itself Ray Tune keeps one process of the trials that are over, beside those for trials that wait, and a trial whose
-process is starting takes over one that comes free and gives up its own. Where cells end faster than processes start (seconds, and
-the head node starts few at once) there would never be more than one process, however many groups are idle.
+A trial carries cell after cell, a few at once, and reports each. Left to itself Ray Tune starts a process for a trial, which
+takes seconds and memory of the head node, so that a cell of a second would cost more than itself. Whenever Ray Tune asks for a
+trial, or passes on a report, the driver is asked which cell is next; it goes to a trial that has room, or becomes a new trial.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import time
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+import ray
 from ray import tune
-from ray.tune import tune as tune_module
-from ray.tune.execution.tune_controller import TuneController
 from ray.tune.search import Searcher
-from ray.tune.utils.object_cache import _ObjectCache
 
-from orchestration.engine.groups.trial import TRIAL_RESOURCES, cell_trial
+from orchestration.engine.groups.trial import TRIAL_RESOURCES, cells_trial
 
 if TYPE_CHECKING:
     from orchestration.engine.driver.driver import Driver
 
-WAITING_TRIALS: Final = 32
-"""Trials whose processes may be starting at once; Ray starts as many together as the head node has CPUs."""
-
-PATIENCE_S: Final = 60.0
-"""A process that has not started by then may be lost: its trial takes the next one that is free."""
-
-_WAITING_VARIABLE: Final = "TUNE_MAX_PENDING_TRIALS_PG"
+CELLS_AT_ONCE: Final = 4
+"""Cells that a trial has under way: its process takes about 115 MiB of the head node, which so many groups share."""
 
 
 class CellSearcher(Searcher):  # type: ignore[misc]
-    """Suggests the cells that the driver wants started, one at a time, each with the group that is to run it."""
+    """Suggests the cells that the driver wants started, one at a time, each with the group that is to run it.
 
-    def __init__(self, driver: Driver) -> None:
-        super().__init__(metric="outcome", mode="max")
+    Args:
+        cells_at_once: Cells that a trial may have under way; it takes more of them as `cells_trial` does. With 1 every cell is a
+            trial that ends with it, whatever it runs.
+    """
+
+    def __init__(self, driver: Driver, cells_at_once: int = 1) -> None:
+        super().__init__(metric="cells", mode="max")
         self._driver = driver
-        self._jobs: dict[str, int] = {}
+        self._cells_at_once = cells_at_once
+        self._mailbox: Any = None
+        self._under_way: dict[str, set[int]] = {}
+        """Trial -> the jobs that it has and has not reported."""
+
+        self._first: dict[str, int] = {}
+        """Trial -> its first job, by which it is known in the mailbox."""
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """Return the configuration of a trial, None for "not now", or `FINISHED`."""
-        suggestion = self._driver.suggest()
+        """Return the configuration of a new trial, None for "not now", or `FINISHED`."""
+        while isinstance(suggestion := self._driver.suggest(), dict):
+            trial = self._with_room()
+            if trial is None:
+                self._mailbox = self._mailbox or mailbox_of(suggestion)
+                self._first[trial_id] = suggestion["job"]
+                self._under_way[trial_id] = {suggestion["job"]}
+                return suggestion
+            self._hand_over(trial, suggestion)
         if suggestion is None:
             return None
-        if suggestion == "finished":
-            return str(Searcher.FINISHED)
-        assert isinstance(suggestion, dict)
-        self._jobs[trial_id] = suggestion["job"]
-        return suggestion
+        self._dismiss()
+        return str(Searcher.FINISHED)
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Note the end of a trial's cell, and hand over the next ones while there is room for them."""
+        job = int(result.get("job", -1))
+        # What a trial returns at its end is passed on as well, and is no end of a cell.
+        if job not in self._under_way.get(trial_id, ()):
+            return
+        self._under_way[trial_id].remove(job)
+        self._driver.trial_ended(job)
+        while (trial := self._with_room()) is not None:
+            suggestion = self._driver.suggest()
+            if suggestion == "finished":
+                self._dismiss()
+            if not isinstance(suggestion, dict):
+                return
+            self._hand_over(trial, suggestion)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Notify the driver that a trial is over."""
-        job = self._jobs.pop(trial_id, None)
-        if job is not None:
+        """Notify the driver that a trial is over, and of the jobs that it had not reported."""
+        self._first.pop(trial_id, None)
+        for job in sorted(self._under_way.pop(trial_id, ())):
             self._driver.trial_ended(job, has_broken=error)
 
     def save(self, checkpoint_path: str) -> None:
@@ -68,65 +89,33 @@ class CellSearcher(Searcher):  # type: ignore[misc]
         """Pickle without the driver, since Tune stores a copy of its configuration."""
         return {}
 
+    def _with_room(self) -> str | None:
+        """Return the first trial that can take another cell."""
+        return next((trial for trial, jobs in self._under_way.items() if len(jobs) < self._cells_at_once), None)
 
-class FreeProcesses(_ObjectCache):  # type: ignore[misc]
-    """The processes of trials that are over: all of them, until the tuner has no more trials."""
+    def _hand_over(self, trial: str, suggestion: dict[str, Any]) -> None:
+        self._under_way[trial].add(suggestion["job"])
+        ray.get(self._mailbox.hand_over.remote(self._first[trial], suggestion["group"], suggestion["job"]))
 
-    def cache_object(self, key: Any, obj: Any) -> bool:
-        """Keep a process."""
-        self._cached_objects[key].append(obj)
-        self._num_cached_objects += 1
-        return True
-
-    def flush_cached_objects(self, force_all: bool = False) -> Iterator[Any]:
-        """Give up all processes at the end, none before."""
-        return iter(super().flush_cached_objects(force_all=True)) if force_all else iter(())
+    def _dismiss(self) -> None:
+        for first in self._first.values():
+            self._mailbox.dismiss.remote(first)
 
 
-class PatientController(TuneController):  # type: ignore[misc]
-    """Ray Tune's loop, where a trial waits for the process that was started for it."""
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        # After the base class, which makes a cache of its own.
-        self._actor_cache = FreeProcesses()
-        self._waiting_since: dict[str, float] = {}
-
-    def _maybe_reuse_cached_actor(self, trial: Any) -> bool:
-        # Its own process is starting: the base class would give that up for a free one.
-        if trial in self._trial_to_actor and trial not in self._resetting_trials:
-            since = self._waiting_since.setdefault(trial.trial_id, time.monotonic())
-            if time.monotonic() - since < PATIENCE_S:
-                return False
-        return bool(super()._maybe_reuse_cached_actor(trial))
+def mailbox_of(trial: Mapping[str, Any]) -> Any:
+    """Return the mailbox by which a trial has its cells delivered, from its configuration."""
+    return ray.get_actor(trial["mailbox"], namespace=trial["namespace"])
 
 
 def run_tuner(driver: Driver, scratch: str) -> None:
     """Run trials until the driver has no more cells."""
     tuner = tune.Tuner(
-        tune.with_resources(cell_trial, TRIAL_RESOURCES),
-        # -1: as many trials as the searcher suggests. A process of its own for each would cost every cell seconds.
-        tune_config=tune.TuneConfig(search_alg=CellSearcher(driver), num_samples=-1, reuse_actors=True),
+        tune.with_resources(cells_trial, TRIAL_RESOURCES),
+        # -1: as many trials as the searcher suggests.
+        tune_config=tune.TuneConfig(search_alg=CellSearcher(driver, CELLS_AT_ONCE), num_samples=-1, reuse_actors=True),
         # No retries by Ray Tune: the driver decides what follows from a failure.
         run_config=tune.RunConfig(
             name="trials", storage_path=scratch, verbose=0, failure_config=tune.FailureConfig(max_failures=0)
         ),
     )
-    with keeping_trial_processes():
-        tuner.fit()
-
-
-@contextlib.contextmanager
-def keeping_trial_processes() -> Iterator[None]:
-    """Let tuners that are started in the body keep their trials' processes."""
-    before, waiting = tune_module.TuneController, os.environ.get(_WAITING_VARIABLE)
-    # Ray has no option for it: `fit` looks the class up by this name.
-    tune_module.TuneController = PatientController
-    # A number that the user has set stays.
-    os.environ.setdefault(_WAITING_VARIABLE, str(WAITING_TRIALS))
-    try:
-        yield
-    finally:
-        tune_module.TuneController = before
-        if waiting is None:
-            os.environ.pop(_WAITING_VARIABLE, None)
+    tuner.fit()

@@ -109,7 +109,6 @@ def test_private_modules_of_ray_are_named_in_one_file() -> None:
 
     assert set(found) == {
         "clusters/ray_private.py",
-        "orchestration/engine/tuner.py",
     }, found
 
 

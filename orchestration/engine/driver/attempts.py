@@ -33,7 +33,7 @@ class Attempt:
     Attributes:
         started_at: Seconds since the epoch.
         was_shared: Whether it shares a GPU with other cells.
-        has_trial: Whether the trial that delivered it is still under way.
+        has_trial: Whether the trial that delivered it is yet to report its end.
         is_abandoned: Whether its cell is no longer ours, so that nothing it reports counts.
         is_preempted: Whether it was asked to stop because its node leaves.
     """
@@ -96,7 +96,7 @@ class Attempts:
         self._observer.cell_state(self._cells[key], "running", group)
 
     def trial_ended(self, job: int) -> Attempt | None:
-        """Note that the trial of a job is over; return its attempt if that still runs."""
+        """Note that the trial of a job has reported its end, or is over itself; return its attempt if that still runs."""
         group = self._resting.pop(job, None)
         if group is not None:
             self._state.rest(group, False)
@@ -173,8 +173,8 @@ class Attempts:
     def _release(self, attempt: Attempt) -> None:
         """Take an attempt that ended off its group.
 
-        The group rests until the attempt's trial is over as well: a trial that started before would need another
-        process, which takes seconds to start, instead of the one that is about to be free.
+        The group rests until the attempt's trial has reported it as well: the next cell would need another trial, and its
+        process, instead of the one that is about to have room.
         """
         del self.running[attempt.job]
         self._state.stopped_running(attempt.key)

@@ -113,7 +113,7 @@ class Driver:
             self._groups.prestart(min(self.state.waiting(), self._options.max_concurrent or len(self._cells)))
 
     def suggest(self) -> dict[str, Any] | Literal["finished"] | None:
-        """Return the next trial's configuration, "finished", or None when nothing can start now."""
+        """Return the next cell as the configuration of a trial, "finished", or None when nothing can start now."""
         with self._lock:
             try:
                 # First, since what ended in the meantime makes room for the cell that is asked for.
@@ -161,7 +161,7 @@ class Driver:
             self._attempts.interrupt_all()
 
     def trial_ended(self, job: int, *, has_broken: bool = False) -> None:
-        """Note that the trial of a job is over, and that its process can take the next one.
+        """Note that the trial of a job has reported its end, or is over itself.
 
         If the trial broke before its job was delivered, that was a failed attempt.
         """

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,12 +52,20 @@ class _Group:
     reserved: str = ""
 
 
+@dataclass(slots=True)
+class _Trial:
+    changed: asyncio.Event
+    handed: deque[tuple[str, int]] = field(default_factory=deque)
+    is_dismissed: bool = False
+
+
 class Mailbox:
     """Jobs on their way to groups, and what they say on their way back."""
 
     def __init__(self) -> None:
         self._groups: dict[str, _Group] = {}
         self._posted: dict[int, JobRequest] = {}
+        self._trials: dict[int, _Trial] = {}
         self._events: list[Event] = []
         self._news = asyncio.Event()
         # One counter for all groups: no token is given twice, so that a dead life of a rank is recognised.
@@ -86,6 +95,33 @@ class Mailbox:
         self._stir(box)
         await entry.over.wait()
         return entry.outcome
+
+    async def next(self, trial: int) -> tuple[str, int] | None:
+        """Wait for the next job of a trial; return its group and its number, or None when the trial is to end.
+
+        Args:
+            trial: Number of the trial's first job.
+        """
+        found = self._trial(trial)
+        while not found.handed:
+            if found.is_dismissed:
+                return None
+            # No await between the check and this line, so that nothing is missed.
+            found.changed.clear()
+            await found.changed.wait()
+        return found.handed.popleft()
+
+    async def hand_over(self, trial: int, group: str, job: int) -> None:
+        """Give a posted job to a trial."""
+        found = self._trial(trial)
+        found.handed.append((group, job))
+        found.changed.set()
+
+    async def dismiss(self, trial: int) -> None:
+        """Let a trial end once it has no job."""
+        found = self._trial(trial)
+        found.is_dismissed = True
+        found.changed.set()
 
     async def withdraw(self, job: int) -> bool:
         """Take back a posted job; return False if a trial has had it delivered."""
@@ -267,6 +303,9 @@ class Mailbox:
 
     def _box(self, group: str) -> _Group:
         return self._groups.setdefault(group, _Group(changed=asyncio.Event()))
+
+    def _trial(self, trial: int) -> _Trial:
+        return self._trials.setdefault(trial, _Trial(changed=asyncio.Event()))
 
     def _emit(self, kind: str, group: str, job: int = -1, values: tuple[Any, ...] = ()) -> None:
         self._events.append(Event(kind=kind, group=group, job=job, values=values, time=time.time()))

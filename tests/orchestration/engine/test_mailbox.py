@@ -266,6 +266,37 @@ def test_a_withdrawn_job_is_unknown_to_a_late_trial():
     _play(scene)
 
 
+def test_a_trial_waits_for_its_next_job_and_gets_all_in_order():
+    async def scene(box: Mailbox) -> None:
+        waiting = asyncio.ensure_future(box.next(7))
+        other = asyncio.ensure_future(box.next(5))
+        await asyncio.sleep(0)
+        await box.hand_over(7, "g", 8)
+        assert await waiting == ("g", 8)
+        await box.hand_over(7, "g", 9)
+        await box.hand_over(7, "h", 10)
+        assert [await box.next(7), await box.next(7)] == [("g", 9), ("h", 10)]
+        assert not other.done()
+        other.cancel()
+
+    _play(scene)
+
+
+def test_a_trial_that_is_dismissed_gets_what_it_was_given_and_then_ends():
+    async def scene(box: Mailbox) -> None:
+        waiting = asyncio.ensure_future(box.next(7))
+        await asyncio.sleep(0)
+        await box.dismiss(6)
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        await box.hand_over(7, "g", 8)
+        await box.dismiss(7)
+        assert await waiting == ("g", 8)
+        assert await box.next(7) is None
+
+    _play(scene)
+
+
 def test_waiting_returns_as_soon_as_something_happens():
     async def scene(box: Mailbox) -> None:
         assert not await box.wait(0.01)

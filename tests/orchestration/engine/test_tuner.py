@@ -1,106 +1,131 @@
-"""Processes of Ray Tune's trials on a real local Ray."""
+"""How cells become trials: a trial carries several cells at once and one after the other, and each is one report."""
 
 from __future__ import annotations
 
-import os
-import time
-from pathlib import Path
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ray import tune
-from ray.tune.execution.tune_controller import TuneController
 from ray.tune.search import Searcher
 
-from orchestration.engine import tuner as tuner_module
-from orchestration.engine.groups.trial import TRIAL_RESOURCES
-from orchestration.engine.tuner import PatientController, keeping_trial_processes
+from orchestration.engine import tuner as module
+from orchestration.engine.tuner import CELLS_AT_ONCE, CellSearcher
 
 pytestmark = pytest.mark.ray
 
-AT_ONCE = 3
-TRIALS = 24
+
+class PlayedDriver:
+    """A driver that has so many cells to give now, and more later; it is finished when all that it gave has ended."""
+
+    def __init__(self, cells: int) -> None:
+        self.cells = cells
+        self.jobs = 0
+        self.running: set[int] = set()
+        self.calls: list[tuple[Any, ...]] = []
+        self.is_last = False
+
+    def suggest(self) -> Any:
+        if not self.cells:
+            return "finished" if self.is_last and not self.running else None
+        self.cells -= 1
+        self.jobs += 1
+        self.running.add(self.jobs)
+        return {"group": f"g{self.jobs}", "job": self.jobs}
+
+    def trial_ended(self, job: int, *, has_broken: bool = False) -> None:
+        self.running.discard(job)
+        self.calls.append(("broken" if has_broken else "ended", job))
 
 
-class Batches(Searcher):
-    """Suggests trials, so many at once, and collects the processes they ran in."""
+@pytest.fixture
+def searcher_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[CellSearcher, PlayedDriver]]:
+    """Build a searcher whose driver has so many cells; what goes to its mailbox is among the driver's calls."""
 
-    def __init__(self) -> None:
-        super().__init__(metric="pid", mode="max")
-        self.processes: list[int] = []
-        self.live: set[str] = set()
+    def build(cells: int, at_once: int = CELLS_AT_ONCE) -> tuple[CellSearcher, PlayedDriver]:
+        driver = PlayedDriver(cells)
+        mailbox = SimpleNamespace(
+            hand_over=SimpleNamespace(
+                remote=lambda trial, group, job: driver.calls.append(("handed over", trial, job))
+            ),
+            dismiss=SimpleNamespace(remote=lambda trial: driver.calls.append(("dismissed", trial))),
+        )
+        monkeypatch.setattr(module, "mailbox_of", lambda suggestion: mailbox)
+        monkeypatch.setattr(module.ray, "get", lambda value: value)
+        return CellSearcher(driver, at_once), driver  # type: ignore[arg-type]
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        if len(self.processes) + len(self.live) == TRIALS:
-            return str(Searcher.FINISHED)
-        if len(self.live) == AT_ONCE:
-            return None
-        self.live.add(trial_id)
-        return {"seconds": 0.05 * len(self.live)}
-
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        assert result is not None
-        self.live.remove(trial_id)
-        self.processes.append(result["pid"])
-
-    def save(self, checkpoint_path: str) -> None:
-        """Save nothing."""
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Restore nothing."""
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {}
+    return build
 
 
-def sleep_trial(config: dict[str, float]) -> dict[str, int]:
-    """Stand in for a cell that ends sooner than a process starts."""
-    time.sleep(config["seconds"])
-    return {"pid": os.getpid()}
+def test_a_trial_that_reports_gets_the_next_cell(searcher_of):
+    searcher, driver = searcher_of(1)
+    assert searcher.suggest("one") == {"group": "g1", "job": 1}
+    assert searcher.suggest("two") is None
+    for job in (1, 2):
+        driver.cells = 1
+        searcher.on_trial_result("one", {"job": job, "cells": job})
+    assert driver.calls == [("ended", 1), ("handed over", 1, 2), ("ended", 2), ("handed over", 1, 3)]
 
 
-def test_trials_that_run_at_once_have_a_process_each_and_keep_it(local_ray: None, tmp_path: Path) -> None:
-    searcher = Batches()
-    tuner = tune.Tuner(
-        tune.with_resources(sleep_trial, TRIAL_RESOURCES),
-        tune_config=tune.TuneConfig(search_alg=searcher, num_samples=-1, reuse_actors=True),
-        run_config=tune.RunConfig(name="trials", storage_path=str(tmp_path), verbose=0),
-    )
-    with keeping_trial_processes():
-        tuner.fit()
-    assert len(searcher.processes) == TRIALS
-    assert len(set(searcher.processes)) == AT_ONCE
+def test_a_trial_is_filled_before_there_is_another_one(searcher_of):
+    searcher, driver = searcher_of(1 + CELLS_AT_ONCE)
+    assert searcher.suggest("one")["job"] == 1
+    assert searcher.suggest("two")["job"] == 1 + CELLS_AT_ONCE
+    assert driver.calls == [("handed over", 1, 2 + number) for number in range(CELLS_AT_ONCE - 1)]
+    driver.cells = 1
+    assert searcher.suggest("three") is None
+    assert driver.calls[-1] == ("handed over", 1 + CELLS_AT_ONCE, 2 + CELLS_AT_ONCE)
 
 
-def test_a_trial_whose_process_does_not_start_takes_a_free_one_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [100.0]
-    monkeypatch.setattr(tuner_module.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(TuneController, "_maybe_reuse_cached_actor", lambda self, trial: True)
-    trial = SimpleNamespace(trial_id="one")
-    controller = PatientController.__new__(PatientController)
-    controller._waiting_since = {}
-    controller._resetting_trials = ()
-    controller._trial_to_actor = [trial]
-
-    assert not controller._maybe_reuse_cached_actor(trial)
-    now[0] += tuner_module.PATIENCE_S - 1
-    assert not controller._maybe_reuse_cached_actor(trial)
-    now[0] += 2
-    assert controller._maybe_reuse_cached_actor(trial)
-    assert controller._maybe_reuse_cached_actor(SimpleNamespace(trial_id="without a process of its own"))
+def test_a_report_hands_over_no_more_than_there_is_room_for(searcher_of):
+    searcher, driver = searcher_of(CELLS_AT_ONCE)
+    searcher.suggest("one")
+    searcher.suggest("two")
+    driver.cells = 10
+    searcher.on_trial_result("one", {"job": 2})
+    assert (driver.cells, driver.calls[-1]) == (9, ("handed over", 1, CELLS_AT_ONCE + 1))
 
 
-def test_tuners_outside_are_left_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    from ray.tune import tune as module
+def test_all_trials_are_dismissed_when_nothing_is_left(searcher_of):
+    searcher, driver = searcher_of(CELLS_AT_ONCE + 1)
+    searcher.suggest("one")
+    searcher.suggest("two")
+    driver.is_last = True
+    for job in range(1, CELLS_AT_ONCE + 1):
+        searcher.on_trial_result("one", {"job": job})
+    assert not any(call[0] == "dismissed" for call in driver.calls)
+    searcher.on_trial_result("two", {"job": CELLS_AT_ONCE + 1})
+    assert driver.calls[-2:] == [("dismissed", 1), ("dismissed", CELLS_AT_ONCE + 1)]
+    assert searcher.suggest("three") == Searcher.FINISHED
 
-    monkeypatch.setenv("TUNE_MAX_PENDING_TRIALS_PG", "5")
-    with keeping_trial_processes():
-        assert module.TuneController is PatientController
-        assert os.environ["TUNE_MAX_PENDING_TRIALS_PG"] == "5"
-    assert module.TuneController is not PatientController
-    assert os.environ["TUNE_MAX_PENDING_TRIALS_PG"] == "5"
-    monkeypatch.delenv("TUNE_MAX_PENDING_TRIALS_PG")
-    with keeping_trial_processes():
-        assert os.environ["TUNE_MAX_PENDING_TRIALS_PG"] == "32"
-    assert "TUNE_MAX_PENDING_TRIALS_PG" not in os.environ
+
+def test_what_a_trial_returns_at_its_end_ends_no_cell(searcher_of):
+    searcher, driver = searcher_of(1)
+    searcher.suggest("one")
+    searcher.on_trial_result("one", {"job": 1, "cells": 1})
+    searcher.on_trial_result("one", {"cells": 1})
+    searcher.on_trial_result("one", {"cells": 1, "job": 1})
+    searcher.on_trial_complete("one", {"cells": 1})
+    assert driver.calls == [("ended", 1)]
+
+
+@pytest.mark.parametrize(("error", "word"), [(True, "broken"), (False, "ended")])
+def test_a_trial_that_is_over_gives_its_cells_back_and_gets_no_more(searcher_of, error, word):
+    searcher, driver = searcher_of(2)
+    searcher.suggest("one")
+    searcher.suggest("two")
+    searcher.on_trial_complete("one", error=error)
+    assert driver.calls[1:] == [(word, 1), (word, 2)]
+    driver.cells = 1
+    assert searcher.suggest("three") == {"group": "g3", "job": 3}
+
+
+def test_with_one_cell_at_once_every_cell_is_a_trial_of_its_own(searcher_of):
+    searcher, driver = searcher_of(2, at_once=1)
+    assert searcher.suggest("one")["job"] == 1
+    assert searcher.suggest("two")["job"] == 2
+    driver.cells = 1
+    searcher.on_trial_result("one", {"loss": 0.5})
+    searcher.on_trial_complete("one", {"loss": 0.5})
+    assert driver.calls == [("ended", 1)]
+    assert searcher.suggest("three")["job"] == 3
