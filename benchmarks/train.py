@@ -4,9 +4,11 @@
 
 Targets: PixMix end to end at least 0.95 of the bare forward, backward and step on synthetic tensors of the same layout; at
 least 1.8 times the images per second of the published kind of loop; two workers at least 1.7 times one (only claimed on idle
-cores). A further worker on a node must cost the memory of a model, not of a dataset: the note says what it took. What batches
-for a GPU cost its host is compared with the bare work of the kernels (`benchmarks.train_input`). With `--device cuda` our whole
-loop on the GPU, fed from memory and from JPEG files, is compared with the bare step instead (`benchmarks.gpu_train`).
+cores); of gradient sums that take 20 ms on an artificial link, at most 0.3 left to wait for after the backward pass
+(`benchmarks.train_overlap`). A further worker on a node must cost the memory of a model, not of a dataset: the note says what it
+took. What batches for a GPU cost its host is compared with the bare work of the kernels (`benchmarks.train_input`). With
+`--device cuda` our whole loop on the GPU, fed from memory and from JPEG files, is compared with the bare step instead
+(`benchmarks.gpu_train`).
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from augment.treatment import Treatment, TreatmentContext
 from benchmarks import gpu_train, harness
 from benchmarks.gpu_device import show_on
 from benchmarks.train_input import host_measurements
+from benchmarks.train_overlap import measure as measure_overlap
 from benchmarks.train_peer import BATCH, DROPOUT, GIVEN, MODEL, PeerProcess
 from trainers.config import RecipeConfig
 from trainers.models.normalize import Classifier, Normalize
@@ -240,7 +243,8 @@ def _on_cpu(folder: Path, reference: Path | None, *, quick: bool) -> tuple[list[
     peers.mkdir()
     measured = measure_speed(BATCH * (2 if quick else 8), reference, peers, rounds=5 if quick else 9)
     of_input, notes = host_measurements(folder, quick=quick)
-    return [*measured, *of_input], [*notes, *worker_notes(quick=quick)]
+    of_sums, of_steps = measure_overlap(folder, quick=quick)
+    return [*measured, *of_input, of_sums], [*notes, *worker_notes(quick=quick), of_steps]
 
 
 def main() -> None:

@@ -34,12 +34,13 @@ JOBS = """
         def trained(self, *values): pass
         def benchmark(self, *values): pass
 
-    def job(method="baseline", *, where, benchmarks=(), recipe=None):
+    def job(method="baseline", *, where, benchmarks=(), recipe=None, model="wrn-10-1"):
         spec = method_for(method)
         values = {"epochs": 2, "batch_size": 16, "batch_shards": 4, "train_images": 35, "crop_padding": 2, "lr": 0.05}
         config = JobConfig(
-            method=method, method_params=SHORT.get(method, {}), dataset="digits", model="wrn-10-1",
-            recipe=RecipeConfig(**{**values, **(recipe or {})}), seed=3, model_params={"dropout": 0.3},
+            method=method, method_params=SHORT.get(method, {}), dataset="digits", model=model,
+            recipe=RecipeConfig(**{**values, **(recipe or {})}), seed=3,
+            model_params={"dropout": 0.3 if model == "wrn-10-1" else 0.0},
             mixing_set=MixingSetConfig(name="fractals", num_images=6, image_size=36, num_channels=1)
             if spec.needs_mixing_set else None,
             outliers="digits" if spec.needs_outliers else None,
@@ -62,7 +63,11 @@ JOBS = """
 
 ONE_JOB = """
     clean = (BenchmarkRequest(name="clean", params={}, key="clean"),)
-    result = run(job(where=folder / "checkpoints", benchmarks=clean, recipe=options.get("recipe")))
+    request = job(
+        where=folder / "checkpoints", benchmarks=clean, recipe=options.get("recipe"),
+        model=options.get("model", "wrn-10-1"),
+    )
+    result = run(request)
 """
 
 STRETCH = """
@@ -131,6 +136,18 @@ def test_gradients_in_bf16_come_to_the_same_on_any_number_of_workers_within_thei
     check_same_within_rounding(one, two, tolerance=1e-2)
     check_same_within_rounding(one, four, tolerance=1e-2)
     assert one["weights"] != two["weights"]
+
+
+@pytest.mark.ddp
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_compiled_network_trains_on_two_workers_to_the_same_within_rounding(tmp_path: Path) -> None:
+    short = {"epochs": 1, "train_images": 16, "batch_shards": 2}
+    plain, compiled = (
+        train(tmp_path / str(is_on), 2, timeout_s=400, model="small-cnn", recipe={**short, "compile": is_on})
+        for is_on in (False, True)
+    )
+    check_same_within_rounding(plain, compiled)
 
 
 @pytest.mark.ddp
