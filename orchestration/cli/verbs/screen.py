@@ -32,8 +32,12 @@ class ScreenerOptions:
     validation_images: Annotated[
         int | None, typer.Option("--validation-images", help="Number of held-out training images [a tenth].")
     ] = None
-    cpus: Annotated[float, typer.Option("--cpus", help="CPUs per training.")] = 1.0
-    gpus: Annotated[float, typer.Option("--gpus", help="GPUs per training.")] = 0.0
+    cpus: Annotated[
+        float | None, typer.Option("--cpus", help="CPUs per training [a node's CPUs / its GPUs; 1 on CPUs].")
+    ] = None
+    gpus: Annotated[
+        float | None, typer.Option("--gpus", help="GPUs per training; 0 for CPUs only [1 where there are any].")
+    ] = None
     max_concurrent: Annotated[
         int | None, typer.Option("--max-concurrent", help="Maximum number of trainings at once.")
     ] = None

@@ -30,6 +30,8 @@ class ScreenOptions:
         reduction: Of so many trainings ASHA lets one go on at each rung.
         look_every: Epochs between looks at the held-out error, or None for a tenth of the training.
         validation_images: Training images held out, or None for a tenth, at most 5,000.
+        cpus: CPUs of a training, or None for what the cluster has for each worker, as in a run.
+        gpus: GPUs of a training, 0 for CPUs only, or None for one where there are any.
         max_concurrent: Most trainings at once, or None for what the resources hold.
         address: Running Ray to use, or None for a private one.
     """
@@ -41,8 +43,8 @@ class ScreenOptions:
     reduction: int = 3
     look_every: int | None = None
     validation_images: int | None = None
-    cpus: float = 1.0
-    gpus: float = 0.0
+    cpus: float | None = None
+    gpus: float | None = None
     max_concurrent: int | None = None
     address: str | None = None
 
@@ -55,8 +57,8 @@ class ScreenOptions:
                 ("reduction", "at least 2", self.reduction >= 2),
                 ("look_every", "at least 1", self.look_every is None or self.look_every >= 1),
                 ("validation_images", "at least 1", self.validation_images is None or self.validation_images >= 1),
-                ("cpus", "above 0", self.cpus > 0),
-                ("gpus", "0 or more", self.gpus >= 0),
+                ("cpus", "above 0", self.cpus is None or self.cpus > 0),
+                ("gpus", "0 or more", self.gpus is None or self.gpus >= 0),
                 ("max_concurrent", "at least 1", self.max_concurrent is None or self.max_concurrent >= 1),
             )
             if not is_right

@@ -19,6 +19,7 @@ from eval.tables.column import Column, column_value
 from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.resolved import ResolvedSweep
 from orchestration.engine.quiet import quiet
+from orchestration.engine.resources import derive_resources
 from orchestration.errors import InputError, Mistake
 from orchestration.planning.missing_data import missing_datasets
 from orchestration.runs.screening.request import METRIC, Screened, ScreenOptions, chosen_cell, screened_cells
@@ -101,11 +102,12 @@ def screen(resolved: ResolvedSweep, *, options: ScreenOptions, settings: Setting
 
 def _tuned(wanted: tuple[Screened, ...], options: ScreenOptions, folder: Path) -> dict[str, dict[str, Any]]:
     """Return what trials reported last, by cell id; the trial that trained longest counts."""
-    with quiet(folder / "tune.log"), connect(options.address):
+    with quiet(folder / "tune.log"), connect(options.address) as connection:
         from orchestration.runs.screening.tuning import tune_cells  # imports Ray, whose environment `connect` has set
 
+        resources = derive_resources(connection.nodes(), cpus_per_worker=options.cpus, gpus_per_worker=options.gpus)
         with ThreadPoolExecutor(1, thread_name_prefix=TUNE_THREAD) as thread:
-            results = thread.submit(tune_cells, wanted, options, folder).result()
+            results = thread.submit(tune_cells, wanted, options, resources, folder).result()
         return _last_reports(results, wanted)
 
 

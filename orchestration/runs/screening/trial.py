@@ -22,6 +22,7 @@ from trainers.training.group import OneWorker
 from trainers.training.inputs import checked_dataset
 from trainers.training.networks import build_classifier
 from trainers.training.order import validation_samples
+from trainers.worker.devices import worker_device
 from trainers.worker.run_job import run_job
 
 BATCH: Final = 500
@@ -53,26 +54,32 @@ class StretchSink:
         """A screened training is evaluated on held-out images only."""
 
 
-def screen_trial(config: Mapping[str, Any], *, cells: tuple[Screened, ...], threads: int) -> None:
+def screen_trial(config: Mapping[str, Any], *, cells: tuple[Screened, ...], threads: int, gpus: float) -> None:
     """Train a cell stretch by stretch and report its held-out error until Tune ends the trial or training is over.
 
     Args:
         config: "cell": position among `cells`; or "settings", the settings to look up.
+        gpus: GPUs that the trial has reserved.
+
+    Raises:
+        UnusableDevice: If a GPU was reserved that torch cannot use.
     """
     cell = chosen_cell(config, cells)
     if cell is None:
         tune.report({METRIC: 1.0, "epoch": 1, "cell_id": ""})
         return
-    run_stretches(cell, threads=threads, notify=tune.report)
+    run_stretches(cell, threads=threads, device=worker_device(gpus), notify=tune.report)
 
 
-def run_stretches(cell: Screened, *, threads: int, notify: Callable[[dict[str, Any]], None]) -> None:
+def run_stretches(
+    cell: Screened, *, threads: int, device: torch.device, notify: Callable[[dict[str, Any]], None]
+) -> None:
     """Train a cell to its last epoch, telling epoch and held-out error after each stretch."""
     request = replace(cell.request, threads=threads)
     until = cell.look_every
     while True:
         sink = StretchSink(min(until, cell.epochs))
-        group = OneWorker()
+        group = OneWorker(device)
         try:
             run_job(request, group=group, sink=sink)
             is_over = True

@@ -10,17 +10,27 @@ from ray import tune
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, MedianStoppingRule
 
 from clusters.ray_private import keep_credentials_out_of_trials
+from orchestration.engine.resources import Resources
 from orchestration.errors import InputError, Mistake
 from orchestration.runs.screening.request import METRIC, Screened, ScreenOptions
 from orchestration.runs.screening.trial import screen_trial
 
 
-def tune_cells(wanted: tuple[Screened, ...], options: ScreenOptions, folder: Path) -> Any:
-    """Run the trials of a screening and return what Ray Tune reports of them."""
+def tune_cells(wanted: tuple[Screened, ...], options: ScreenOptions, resources: Resources, folder: Path) -> Any:
+    """Run the trials of a screening and return what Ray Tune reports of them.
+
+    Args:
+        resources: What each trial reserves.
+    """
     keep_credentials_out_of_trials()
     trainable = tune.with_resources(
-        tune.with_parameters(screen_trial, cells=wanted, threads=max(1, int(options.cpus))),
-        {"cpu": options.cpus, "gpu": options.gpus},
+        tune.with_parameters(
+            screen_trial,
+            cells=wanted,
+            threads=max(1, int(resources.cpus_per_worker)),
+            gpus=resources.gpus_per_worker,
+        ),
+        {"cpu": resources.cpus_per_worker, "gpu": resources.gpus_per_worker},
     )
     space, search, num_samples = _search(wanted, options)
     tuner = tune.Tuner(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,10 +19,13 @@ from orchestration.cli import main
 from orchestration.errors import InputError
 from orchestration.runs.screening.request import Screened, ScreenOptions, screened_cells
 from orchestration.runs.screening.screen import rank_correlation
-from orchestration.runs.screening.trial import chosen_cell, run_stretches
+from orchestration.runs.screening.trial import chosen_cell, run_stretches, screen_trial
 from orchestration.store.open import open_store
 from orchestration.sweeps.model import Overrides
+from trainers.errors import UnusableDevice
 from trainers.job import JobPaths
+
+CPU = torch.device("cpu")
 
 
 def paths(folder: Path) -> JobPaths:
@@ -67,11 +71,21 @@ def test_a_training_is_told_after_each_stretch_and_ends_with_its_last_epoch(tmp_
     (wanted,), _ = screened((points[0],), tmp_path, validation_images=50)
     told: list[dict[str, object]] = []
 
-    run_stretches(wanted, threads=1, notify=told.append)
+    run_stretches(wanted, threads=1, device=CPU, notify=told.append)
 
     assert [each["epoch"] for each in told] == [1, 2]
     assert all(0.0 <= float(str(each["validation_error"])) <= 1.0 for each in told)
     assert {each["cell_id"] for each in told} == {points[0].cell.cell_id}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU that torch can use")
+def test_a_trial_whose_gpu_torch_cannot_use_trains_nothing(tmp_path: Path) -> None:
+    wanted, _ = screened(points_of("demo"), tmp_path)
+
+    with pytest.raises(UnusableDevice, match="reserved a GPU, but torch sees no GPU"):
+        screen_trial({"cell": 0}, cells=wanted, threads=1, gpus=1.0)
+
+    assert not (tmp_path / "ck").exists()
 
 
 @pytest.mark.slow
@@ -81,7 +95,7 @@ def test_stretches_give_the_weights_of_an_uninterrupted_training(tmp_path: Path)
     for look_every in (1, 3):
         (wanted,), _ = screened((points[0],), tmp_path / str(look_every), validation_images=200, look_every=look_every)
         told: list[dict[str, object]] = []
-        run_stretches(wanted, threads=1, notify=told.append)
+        run_stretches(wanted, threads=1, device=CPU, notify=told.append)
         errors.append(told[-1]["validation_error"])
 
     assert errors[0] == errors[1]
