@@ -6,6 +6,7 @@ Ray's guide, "Hyperparameter tuning with Ray Tune" of Ray Train: a function trai
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -28,13 +29,19 @@ def plain_trial(config: Mapping[str, Any]) -> None:
     os.environ.update(config["environment"])
     mailbox, group = ray.get_actor(config["mailbox"], namespace=config["namespace"]), config["group"]
     over = mailbox.run.remote(group, config["job"])
-    # After `run`, which would find the group ended: no second job is waited for.
-    ray.get(mailbox.end.remote(group))
+    # Not called here at once: calls of an asynchronous actor may overtake each other, and `run` would find the group ended.
+    threading.Thread(target=_end_after, args=(mailbox, group, over), name="end-group", daemon=True).start()
     # The driver may have withdrawn the job, or ended the group, while this process started.
     if not ray.wait([over], timeout=0.1)[0]:
         _fit(mailbox, config, over)
     else:
         ray.get(mailbox.ended.remote(group, ""))
+
+
+def _end_after(mailbox: Any, group: str, over: Any) -> None:
+    """Let the workers of a group end as soon as its job has."""
+    ray.wait([over])
+    mailbox.end.remote(group)
 
 
 def _fit(mailbox: Any, config: Mapping[str, Any], over: Any) -> None:

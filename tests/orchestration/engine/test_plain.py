@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,8 +15,9 @@ from eval.report import BenchmarkOutcome, MetricValue
 from orchestration.cli import main
 from orchestration.engine.options import RunOptions
 from orchestration.engine.plain import pool as pool_module
+from orchestration.engine.plain import trial as trial_module
 from orchestration.engine.plain.pool import PlainPool
-from orchestration.engine.plain.trial import _described
+from orchestration.engine.plain.trial import _described, plain_trial
 from orchestration.engine.run import execute
 from orchestration.errors import SweepError
 from orchestration.store.files import MemoryStore
@@ -96,6 +99,28 @@ def test_a_group_that_never_had_a_job_is_dropped_at_once(pool: tuple[PlainPool, 
     assert mailbox.calls[-1] == ("end", busy.name)
 
 
+def test_workers_are_told_to_end_only_when_their_job_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    is_over, mailbox = threading.Event(), PlayedMailbox({"run": "job"})
+
+    def wait(references: list[Any], timeout: float | None = None) -> tuple[list[Any], list[Any]]:
+        return (references, []) if is_over.wait(timeout) else ([], references)
+
+    def fit(*_: Any) -> None:
+        assert [call[0] for call in mailbox.calls] == ["run"]
+        is_over.set()
+
+    fake = SimpleNamespace(wait=wait, get=lambda value: value, get_actor=lambda name, namespace: mailbox)
+    monkeypatch.setattr(trial_module, "ray", fake)
+    monkeypatch.setattr(trial_module, "_fit", fit)
+
+    plain_trial({"mailbox": "m", "namespace": "n", "group": "trial-0", "job": 3, "environment": {}})
+    ends = time.monotonic() + 5.0
+    while len(mailbox.calls) < 2 and time.monotonic() < ends:
+        time.sleep(0.01)
+
+    assert mailbox.calls == [("run", "trial-0", 3), ("end", "trial-0")]
+
+
 class Wrapped(Exception):
     """As Ray wraps the exception of a worker in its trace."""
 
@@ -170,14 +195,14 @@ def test_failures_are_recorded_and_tried_again_as_by_the_warm_engine(
     local_ray, planned, plan_of, options, listener, tmp_path
 ):
     store = MemoryStore()
-    raises = planned(1, shards=2, do="raise", rank=1, once=str(tmp_path / "raised"))
+    raises = planned(1, shards=2, do="raise", rank=1)
     exits = planned(2, shards=2, do="exit", once=str(tmp_path / "exited"))
     diverges = planned(3, do="nan")
     settings = options(engine="plain", workers=2, cpus_per_worker=0.5, health_check_s=0.2)
 
     outcome = execute(plan_of(raises, exits, diverges), store=store, options=settings, observer=listener)
 
-    assert (outcome.status, outcome.failed.keys()) == ("failed", {diverges.train_key})
+    assert (outcome.failed.keys(), outcome.computed) == ({raises.train_key, diverges.train_key}, (exits.train_key,))
     classes = {cell.cell_id: [one.error_class for one in store.attempts(cell.train_key)] for cell in (raises, exits)}
     assert classes == {raises.cell_id: ["bug"], exits.cell_id: ["worker-died"]}
     assert store.attempts(raises.train_key)[0].message == "rank 1: ValueError: shapes differ"
