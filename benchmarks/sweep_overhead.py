@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.harness import Case, Measurement, Report, parser, show
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from orchestration.engine.groups.group import GroupPool
     from orchestration.engine.observer import RunObserver
     from orchestration.engine.options import RunOptions
+    from orchestration.tracking.tracker import Tracker
     from trainers.job import JobPaths
 
 STEADY_TARGET: Final = 50.0
@@ -112,7 +113,6 @@ def report(ours: Timing, peer: list[float], workers: int, short_s: tuple[float, 
 
 def run_ours(num_cells: int, workers: int, folder: Path) -> Timing:
     """Run no-op cells through the engine as `dreamgrid run` does, and time them."""
-    from orchestration.engine.observer import RunObserver
     from orchestration.engine.options import RunOptions
     from orchestration.store.open import open_store
     from orchestration.tracking.tracker import open_tracker
@@ -120,7 +120,7 @@ def run_ours(num_cells: int, workers: int, folder: Path) -> Timing:
     store = open_store(str(folder / "storage"))
     tracker = open_tracker(f"sqlite:///{folder / 'mlflow.db'}", store, log=folder / "mlflow.log")
     options = RunOptions(paths=_paths(folder), workers=workers, log_file=str(folder / "ray.log"))
-    timing = _timed(num_cells, store, options, cast(RunObserver, tracker))
+    timing = _timed(num_cells, store, options, _observer_of(tracker))
     tracker.close()
     return timing
 
@@ -167,6 +167,18 @@ def slept(request: Any, group: Any, sink: Any, seconds: float) -> Any:
     if group.rank == 0:
         sink.trained(request.train_key, summary)
     return JobResult(train_key=request.train_key, training=summary)
+
+
+def _observer_of(tracker: Tracker) -> RunObserver:
+    """Return an observer that passes on what a tracker wants to know, which is not all of a run."""
+    from orchestration.engine.observer import ForwardingObserver
+
+    class Passing(ForwardingObserver):
+        def forward(self, event: str, *arguments: Any, **named: Any) -> None:
+            if hasattr(tracker, event):
+                getattr(tracker, event)(*arguments, **named)
+
+    return Passing()
 
 
 def _paths(folder: Path) -> JobPaths:
