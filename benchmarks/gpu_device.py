@@ -42,6 +42,16 @@ def show_on(name: str, report: ReportOn, options: Any) -> None:
     harness.show(report(device, quick=options.quick), as_json=options.json)
 
 
+def main_on_a_device(name: str, title: str, report: ReportOn) -> None:
+    """Read the command line of a benchmark, measure on the device that it names, and print."""
+    parser = harness.parser(name, title)
+    parser.add_argument(
+        "--device", choices=["cpu", "cuda"], default="cuda", help="cpu: proves the code, measures nothing"
+    )
+    options: Any = parser.parse_args()
+    show_on(options.device, report, options)
+
+
 def environment_on(device: torch.device) -> dict[str, Any]:
     """Return what a number depends on, the GPU and its driver included."""
     found = harness.environment()

@@ -15,14 +15,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
 
 from benchmarks import harness
 from benchmarks.eval_input import PRECISIONS, SIDE, end_to_end_cases, stored_sets, subject_at_224, wait_note
-from benchmarks.gpu_device import environment_on, show_on, watched
+from benchmarks.gpu_device import environment_on, main_on_a_device, watched
 from eval.inference.image_sets import ImageSet, of_array
 from eval.inference.precision import EvaluationPrecision
 from eval.inference.subject import Subject
@@ -121,12 +121,7 @@ def report(device: torch.device, *, quick: bool) -> harness.Report:
 
 def main() -> None:
     """Measure and print."""
-    parser = harness.parser("gpu_eval", "Evaluation on a GPU against the forward passes alone.")
-    parser.add_argument(
-        "--device", choices=["cpu", "cuda"], default="cuda", help="cpu: proves the code, measures nothing"
-    )
-    options: Any = parser.parse_args()
-    show_on(options.device, report, options)
+    main_on_a_device("gpu_eval", "Evaluation on a GPU against the forward passes alone.", report)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from torch import nn
 from augment.files.walk import walk_images
 from augment.treatment import Treatment
 from benchmarks import harness
-from benchmarks.gpu_device import environment_on, show_on, synchronize, watched
+from benchmarks.gpu_device import environment_on, main_on_a_device, synchronize, watched
 from benchmarks.train_input import pixmix, write_jpegs
 from eval.inference.products import Precision
 from trainers.config import RecipeConfig
@@ -275,12 +275,7 @@ def _peak(device: torch.device) -> str:
 
 def main() -> None:
     """Measure and print."""
-    parser = harness.parser("gpu_train", "Our training loop on a GPU against the bare step.")
-    parser.add_argument(
-        "--device", choices=["cpu", "cuda"], default="cuda", help="cpu: proves the code, measures nothing"
-    )
-    options: Any = parser.parse_args()
-    show_on(options.device, report, options)
+    main_on_a_device("gpu_train", "Our training loop on a GPU against the bare step.", report)
 
 
 if __name__ == "__main__":
