@@ -45,6 +45,15 @@ Benchmarks = Annotated[
 ]
 Axes = Annotated[str | None, typer.Option("--axes", help="Only these safety axes of the suite, separated by commas.")]
 
+MaxImages = Annotated[
+    int | None,
+    typer.Option("--max-images", min=1, help="Use at most this many test images; the report records the limit."),
+]
+Precision = Annotated[
+    str | None,
+    typer.Option("--precision", help=f"Arithmetic of the network: {', '.join(PRECISIONS)}. Default: fp32."),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the verb of this file."""
@@ -72,17 +81,11 @@ def evaluate(
     dataset: Annotated[
         str | None, typer.Option("--dataset", help="Dataset of the network, if the file does not name it.")
     ] = None,
-    max_images: Annotated[
-        int | None,
-        typer.Option("--max-images", min=1, help="Use at most this many test images; the report records the limit."),
-    ] = None,
+    max_images: MaxImages = None,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="benchmarks.pgd.steps=5. Repeatable.")
     ] = None,
-    precision: Annotated[
-        str | None,
-        typer.Option("--precision", help=f"Arithmetic of the network: {', '.join(PRECISIONS)}. Default: fp32."),
-    ] = None,
+    precision: Precision = None,
     keep: Annotated[
         bool, typer.Option("--keep/--on-the-fly", help="Cache generated images, or generate them on the fly.")
     ] = True,
@@ -93,9 +96,7 @@ def evaluate(
     settings = places.settings
     evaluated_in = _precision(precision, assignments or [])
     if from_predictions:
-        document = _kept_document(sources, places, assignments or [], evaluated_in)
-        emit(document, lambda: evaluation_text(document), as_json=as_json)
-        return EXIT_CELLS_FAILED if document["missing"] else EXIT_DONE
+        return _evaluate_kept(sources, places, assignments or [], evaluated_in, as_json=as_json)
     # The modules that evaluate a network import torch, which the help and kept predictions do without.
     from orchestration.evaluation.checkpoints import Reading, evaluate_network, tried
     from orchestration.evaluation.evaluate import Evaluation, document_of, estimated_passes, make_requests
@@ -128,6 +129,20 @@ def evaluate(
         _save(evaluated, document, save)
     emit(document, lambda: evaluation_text(document), as_json=as_json)
     return EXIT_CELLS_FAILED if evaluated.num_failed else EXIT_DONE
+
+
+def _evaluate_kept(
+    sources: list[str],
+    places: options.PlaceOptions,
+    assignments: list[str],
+    precision: EvaluationPrecision | None,
+    *,
+    as_json: bool,
+) -> int:
+    """Compute metrics from kept predictions and print them; return the exit code."""
+    document = _kept_document(sources, places, assignments, precision)
+    emit(document, lambda: evaluation_text(document), as_json=as_json)
+    return EXIT_CELLS_FAILED if document["missing"] else EXIT_DONE
 
 
 def _only(sources: list[str]) -> str:
