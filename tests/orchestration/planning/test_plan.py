@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from orchestration.sweeps.expand import expand
 from orchestration.sweeps.model import Sweep
 from orchestration.sweeps.schema import parse_document
 from orchestration.sweeps.yaml_reader import Document
+from tests.fakes.cpu_peer import pandas_import_s
 from tests.fakes.records import make_report, make_training
 
 BASE = {"method": "pixmix", "dataset": "digits", "model": "wrn-10-1", "recipe": "digits", "mixing_set": "fractals"}
@@ -269,7 +271,17 @@ class NothingRecorded:
         return {}
 
 
-def test_ten_thousand_cells_plan_within_five_seconds() -> None:
+@pytest.fixture
+def without_the_heap_of_other_tests() -> Iterator[None]:
+    """The collector does not walk what tests before have left: the time is that of the plan."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("without_the_heap_of_other_tests")
+def test_ten_thousand_cells_plan_in_the_time_of_twelve_imports_of_pandas() -> None:
     axis = [1 + number / 10 for number in range(50)]
     value = {
         "name": "s",
@@ -288,7 +300,7 @@ def test_ten_thousand_cells_plan_within_five_seconds() -> None:
 
     assert not mistakes
     assert len(plan.to_run) == 10_000
-    assert time.process_time() - began < 5.0
+    assert time.process_time() - began < 12 * pandas_import_s()
 
 
 def test_a_raised_version_of_a_method_makes_its_cells_missing_and_no_others(store: ResultsStore) -> None:
