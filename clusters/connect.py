@@ -10,13 +10,12 @@ import functools
 import logging
 import os
 import secrets
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
@@ -27,6 +26,8 @@ from clusters.errors import ClusterError
 from clusters.growth import NodeGroup, accelerator_of, with_growth
 from clusters.placement import Node
 from clusters.ray_private import draining_nodes
+from clusters.temporary.own import make_folder
+from clusters.temporary.private import remove
 
 QUIET_ENVIRONMENT: Final[Mapping[str, str]] = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -144,7 +145,7 @@ class Connection:
                 os.environ[name] = value
         self._set.clear()
         if self.folder is not None:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            remove(Path(self.folder))
 
     def __enter__(self) -> Connection:
         return self
@@ -186,7 +187,7 @@ def connect(
         Connection("", None, None, _borrowed=True, _set=before, _ray=ray).close()
         raise
     address = None if named is None else named.text
-    folder = None if address else tempfile.mkdtemp(prefix="dg-", dir=_short_folder())
+    folder = None if address else str(make_folder("ray"))
     arguments: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
     if folder is None:
         arguments["address"] = address
@@ -274,9 +275,3 @@ def _set_environment(wanted: Mapping[str, str], *, keep: bool = True) -> dict[st
 def _token() -> str:
     """Return this process's token: Ray reads it once and remembers it, so that a later private Ray has to share it."""
     return secrets.token_hex(32)
-
-
-def _short_folder() -> str:
-    """Return a folder whose path is short: Ray's sockets are in it, and their paths may have 107 characters at most."""
-    usual = tempfile.gettempdir()
-    return usual if len(usual) <= 30 else "/tmp"

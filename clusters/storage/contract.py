@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final, Literal, Protocol
 
 from clusters.errors import ClusterError
+from clusters.temporary.owners import owner_here
 
 Reason = Literal["no-space", "permission", "unreachable", "invalid", "corrupt", "missing", "unsupported"]
 
@@ -138,6 +139,16 @@ def checked(path: str, uri: str) -> str:
     return path
 
 
+def temporary_name() -> str:
+    """Return a new name for a file that is not whole yet; it names the process that writes it."""
+    return f"{TEMPORARY}{owner_here().replace('/', ',')}"
+
+
+def writer_of(name: str) -> str:
+    """Return which process writes, or wrote, a file with a temporary name (see `clusters.temporary.owners`)."""
+    return name.removeprefix(TEMPORARY).replace(",", "/")
+
+
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a local file, in hexadecimal digits."""
     with path.open("rb") as stream:
@@ -147,7 +158,7 @@ def file_sha256(path: Path) -> str:
 def fetch_whole(uri: str, path: str, target: Path, sha256: str | None, fetch: Callable[[Path], None]) -> str:
     """Fetch into a temporary file next to `target`, check it, rename it; return its SHA-256."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.parent / f"{TEMPORARY}{os.getpid()}-{os.urandom(6).hex()}"
+    part = target.parent / temporary_name()
     try:
         fetch(part)
         digest = file_sha256(part)

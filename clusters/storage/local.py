@@ -19,6 +19,7 @@ from clusters.storage.contract import (
     StorageError,
     checked,
     fetch_whole,
+    temporary_name,
 )
 
 _REASONS: Final[dict[int, tuple[Reason, str]]] = {
@@ -136,7 +137,7 @@ class LocalStorage(Storage):
     def _temporary(self, path: str) -> Iterator[Path]:
         target = self._at(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.parent / f"{TEMPORARY}{os.getpid()}-{os.urandom(6).hex()}"
+        temporary = target.parent / temporary_name()
         try:
             yield temporary
         finally:

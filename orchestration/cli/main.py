@@ -6,7 +6,6 @@ import importlib
 import json
 import os
 import sys
-import tempfile
 import traceback
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -16,6 +15,7 @@ import typer
 
 from augment.errors import AugmentError
 from clusters.errors import ClusterError
+from clusters.temporary.own import log_file
 from eval.errors import EvalError
 from orchestration.cli.given_options import GivenOptions
 from orchestration.cli.output import EXIT_BAD_INPUT, EXIT_CELLS_FAILED, EXIT_DONE, EXIT_REFUSED, echo, echo_err
@@ -178,10 +178,14 @@ def _usage_text(error: Exception) -> str | None:
 
 
 def _log_unforeseen(error: Exception) -> str:
-    handle, path = tempfile.mkstemp(prefix="dreamgrid-error-", suffix=".log")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.writelines(traceback.format_exception(error))
-    return path
+    try:
+        path = log_file("error")
+        with path.open("a", encoding="utf-8") as file:
+            file.writelines(traceback.format_exception(error))
+    except (ClusterError, OSError):  # the disk may be full, which may be how it came to this
+        echo_err("".join(traceback.format_exception(error)))
+        return "stderr"
+    return str(path)
 
 
 def _silence_stdout() -> None:

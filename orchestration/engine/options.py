@@ -67,7 +67,7 @@ class RunOptions:
             NVIDIA's MPS such cells take turns on the GPU, and no gain has been measured.
         checkpoint_every_s: Seconds between checkpoints inside an epoch.
         scratch: Folder or URI that all nodes reach, for Ray's own disposable files; None for a local temporary folder.
-        log_file: Where the noise of Ray goes, or None for a file in the temporary folder of the run.
+        log_file: Where the noise of Ray goes, or None for a log of this process (`clusters.temporary`).
         job: What a worker runs, as "module:function"; it must be importable on the workers.
     """
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import shutil
 import signal
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 from clusters.connect import Connection, connect
 from clusters.placement import Node, check_fits
 from clusters.ray_private import keep_credentials_out_of_trials
+from clusters.temporary.own import log_file as log_file_of
+from clusters.temporary.own import temporary_folder
+from clusters.temporary.owners import owner_here
 from orchestration.cells.cell import Plan
 from orchestration.engine.driver.driver import Driver
 from orchestration.engine.groups.contract import Pool
@@ -24,7 +25,6 @@ from orchestration.engine.observer import QueuedObserver, RunObserver, RunStatus
 from orchestration.engine.options import RunOptions, RunOutcome
 from orchestration.engine.quiet import quiet
 from orchestration.store.contract import ResultsStore
-from orchestration.store.owners import owner_here
 
 if TYPE_CHECKING:
     from orchestration.engine.groups.group import GroupPool
@@ -58,7 +58,7 @@ def execute(
     if not plan.to_run:
         observer.run_started(plan)
         return _ended(plan, observer, None, failed, started, None)
-    log_file = Path(options.log_file) if options.log_file else _default_log()
+    log_file = Path(options.log_file) if options.log_file else log_file_of("run")
     queued = QueuedObserver(observer)
     try:
         with quiet(log_file), _stop_flag() as flag:
@@ -81,7 +81,7 @@ def _drive(
 ) -> Driver:
     with (
         connect(options.address, num_cpus=_num_cpus(options), num_gpus=options.num_gpus) as connection,
-        _scratch(options) as scratch,
+        temporary_folder("trials") as scratch,
         _pool(options, pool) as groups,
     ):
         driver = Driver(
@@ -122,7 +122,7 @@ def _loop(
     options: RunOptions,
     queued: QueuedObserver,
     flag: _StopFlag,
-    scratch: str,
+    scratch: Path,
     connection: Connection,
 ) -> None:
     """Let Ray Tune run in a thread and act on events until both are over."""
@@ -156,9 +156,9 @@ def _loop(
     tuner.join(TUNER_END_S)
 
 
-def _tune(driver: Driver, scratch: str, run_tuner: Callable[[Driver, str], None]) -> None:
+def _tune(driver: Driver, scratch: Path, run_tuner: Callable[[Driver, str], None]) -> None:
     try:
-        run_tuner(driver, scratch)
+        run_tuner(driver, str(scratch))
     except Exception as error:
         driver.error = driver.error or error
         driver.stop("failed")
@@ -247,16 +247,6 @@ def _stop_flag() -> Iterator[_StopFlag]:
 
 
 @contextlib.contextmanager
-def _scratch(options: RunOptions) -> Iterator[str]:
-    """Yield a folder for Tune's disposable files."""
-    folder = tempfile.mkdtemp(prefix="dg-trials-")
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextlib.contextmanager
 def _pool(options: RunOptions, pool: GroupPool | None) -> Iterator[Pool]:
     # Both import Ray, whose environment `connect` has set.
     from orchestration.engine.groups.group import GroupPool
@@ -270,7 +260,3 @@ def _pool(options: RunOptions, pool: GroupPool | None) -> Iterator[Pool]:
         health_check_s=options.health_check_s, group_start_s=options.group_start_s, scratch=options.scratch
     ) as own:
         yield own
-
-
-def _default_log() -> Path:
-    return Path(tempfile.gettempdir()) / f"dreamgrid-{os.getpid()}.log"

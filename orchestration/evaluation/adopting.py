@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from clusters.temporary.owners import describe, is_alive_here, owner_here
 from orchestration.cells.cell import PlannedCell
 from orchestration.engine.driver.leases import HeldLeases
 from orchestration.engine.options import LeaseTimings
@@ -18,7 +19,6 @@ from orchestration.evaluation.checkpoints import LoadedNetwork, Reading, load_ne
 from orchestration.settings import Settings
 from orchestration.store.contract import ResultsStore, TrainingRecord
 from orchestration.store.files import DEFAULT_LEASE_EXPIRY_S
-from orchestration.store.owners import describe, is_alive_here, owner_here
 from orchestration.store.provenance import provenance_of
 from trainers.job import TrainSummary
 from trainers.training.checkpoints import Checkpoints, tensors_sha256

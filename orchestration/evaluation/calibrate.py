@@ -7,7 +7,6 @@ cell would start from is left out, and its mixing set is a small one of fractals
 from __future__ import annotations
 
 import platform
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -18,6 +17,7 @@ from typing import Any, Final
 
 from augment.errors import AugmentError
 from augment.heavy import torch
+from clusters.temporary.own import temporary_folder
 from eval.benchmarks.contract import BenchmarkRequest
 from eval.errors import EvalError
 from eval.report import MetricReport
@@ -185,9 +185,12 @@ def _training_s(cell: PlannedCell, group: OneWorker, settings: Settings) -> floa
     dataset = dataset_for(cell.config.dataset)
     config = shortened(cell.config, dataset, steps=MAX_STEPS + 1)
     clock = _StepClock()
-    with tempfile.TemporaryDirectory(prefix="dreamgrid-calibration-") as folder:
+    with temporary_folder("calibration") as folder:
         paths = JobPaths(
-            checkpoints=folder, data_root=str(settings.data_root), cache_dir=str(settings.cache_dir), data_source=""
+            checkpoints=str(folder),
+            data_root=str(settings.data_root),
+            cache_dir=str(settings.cache_dir),
+            data_source="",
         )
         request = JobRequest(
             train_key=cell.train_key,

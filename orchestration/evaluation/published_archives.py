@@ -7,7 +7,6 @@ not.
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,6 +20,7 @@ from augment.files.content import content_of, file_hash
 from augment.files.published import prove
 from augment.files.walk import walk_images
 from augment.mixing_sets.from_files.published import PIXMIX_FOLDER, PIXMIX_FOLDERS, PIXMIX_TAR_MD5
+from clusters.temporary.own import temporary_folder
 from eval.published_files.layout import ARCHIVE_MD5
 from eval.published_files.layout import COLLECTIONS as PUBLISHED
 from trainers.datasets.content import ANNOTATIONS
@@ -124,10 +124,10 @@ def _validation_classes(devkit: Path | None) -> tuple[str, ...]:
     found = file_hash(devkit, algorithm="md5")
     if found != DEVKIT_MD5:
         raise ArchiveError(f"{devkit} must have the published MD5 {DEVKIT_MD5}, but has {found}; download it again")
-    with tempfile.TemporaryDirectory(prefix="dreamgrid-devkit-") as folder:
-        (Path(folder) / DEVKIT).symlink_to(devkit.resolve())
-        parse_devkit_archive(folder)
-        return tuple(load_meta_file(folder)[1])
+    with temporary_folder("devkit") as folder:
+        (folder / DEVKIT).symlink_to(devkit.resolve())
+        parse_devkit_archive(str(folder))
+        return tuple(load_meta_file(str(folder))[1])
 
 
 COLLECTIONS: Final[Mapping[str, Collection]] = {

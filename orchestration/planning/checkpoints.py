@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from clusters.temporary.owners import owner_here
 from orchestration.errors import SweepError, command
 from orchestration.store.contract import CellResult, ResultsStore
-from orchestration.store.owners import owner_here
 from trainers.training.checkpoints import fault_of_final, remove_checkpoints
 
 

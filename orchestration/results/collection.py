@@ -1,4 +1,8 @@
-"""Garbage collection: the cells of a storage that no sweep wants, neither a built-in one nor any that was run on it."""
+"""Garbage collection: the cells of a storage that no sweep wants, neither a built-in one nor any that was run on it.
+
+And what killed processes left: files that they were writing into the storage, and temporary folders of which the next start
+cannot say whether their processes run.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from augment.lookup.parameters import nearest
+from clusters.storage.leftovers import unfinished_files
 from clusters.storage.open import join, open_storage
+from clusters.temporary.leftovers import Leftover, undecided_folders
+from clusters.temporary.private import remove
 from orchestration.errors import InputError, Mistake
 from orchestration.planning.checkpoints import forget
 from orchestration.planning.lookup import whole_results
@@ -21,6 +28,7 @@ from orchestration.store.contract import (
     SweepRecord,
     SweptCell,
 )
+from orchestration.store.files import FileStore
 from orchestration.sweeps.model import label_of
 
 UNKNOWN = "(unknown)"
@@ -54,20 +62,27 @@ class Collection:
     Attributes:
         kept: The sweeps that were run on the storage and whose cells are kept, oldest first.
         dropped: Those whose cells are not kept because the user said so.
+        leftovers: Files and folders of processes that ended without tidying up.
     """
 
     unwanted: tuple[Unwanted, ...]
     kept: tuple[SweepRecord, ...]
     dropped: tuple[SweepRecord, ...]
+    leftovers: tuple[Leftover, ...] = ()
 
     @property
     def checkpoint_bytes(self) -> int:
         """Bytes of the checkpoints of all unwanted cells."""
         return sum(cell.checkpoint_bytes for cell in self.unwanted)
 
+    @property
+    def leftover_bytes(self) -> int:
+        """Bytes of all leftovers."""
+        return sum(left.size for left in self.leftovers)
+
 
 def collection(
-    store: ResultsStore,
+    store: FileStore,
     *,
     checkpoints: str,
     data_root: Path,
@@ -92,17 +107,20 @@ def collection(
     kept, dropped = _divided(store.sweeps(), drop)
     wanted = reachable_keys(keep, data_root=data_root).union(*(_keys(record) for record in kept))
     unwanted = _unwanted(store, wanted, dropped, checkpoints, on_damage)
-    return Collection(unwanted=unwanted, kept=kept, dropped=dropped)
+    leftovers = (*unfinished_files(store.storage), *undecided_folders())
+    return Collection(unwanted=unwanted, kept=kept, dropped=dropped, leftovers=leftovers)
 
 
 def delete(found: Collection, store: ResultsStore, *, checkpoints: str) -> tuple[Unwanted, ...]:
-    """Delete unwanted cells and forget dropped sweeps; return the cells that were deleted.
+    """Delete leftovers and unwanted cells, and forget dropped sweeps; return the cells that were deleted.
 
     Time may have passed since they were found: what a sweep that was run meanwhile wants, or somebody works on, stays.
 
     Raises:
         SweepError: If a driver takes one of them up at this very moment; nothing is deleted then.
     """
+    for left in found.leftovers:
+        remove(Path(left.path))
     now_kept = [record for record in store.sweeps() if record not in found.dropped]
     wanted = frozenset[str]().union(*(_keys(record) for record in now_kept))
     held = store.holders(cell.train_key for cell in found.unwanted)

@@ -17,8 +17,8 @@ from typing import Final
 import msgspec
 
 from clusters.storage.contract import MissingObjectError, Storage
+from clusters.temporary.owners import is_dead
 from orchestration.store.contract import Lease, Leases
-from orchestration.store.owners import is_dead
 from orchestration.store.parallel import each
 
 _FOLDER: Final = "leases"

@@ -15,8 +15,8 @@ from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import quote
 
+from clusters.temporary.owners import owner_here
 from orchestration.store.contract import Leases
-from orchestration.store.owners import owner_here
 from orchestration.tracking.contract import Point, TrackedRun, TrackingClient, TrackingError
 from orchestration.tracking.secrets import scrubbed
 from orchestration.tracking.state import FINE_TABLE, RunState

@@ -25,10 +25,12 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from augment.heavy import torch
 from clusters.storage.contract import MissingObjectError, StorageError
+from clusters.storage.leftovers import remove_unfinished
 from clusters.storage.open import join, open_storage
 from trainers.errors import CheckpointError, NoSpace
 
@@ -240,6 +242,9 @@ class Checkpoints:
         Raises:
             CheckpointError: If a checkpoint belongs to another cell.
         """
+        if not self._storage.is_remote:
+            # A process that was killed while it wrote one left a file as large as a checkpoint.
+            remove_unfinished(Path(self._storage.uri))
         for name in [FINAL, *reversed(self._steps())]:
             try:
                 return self._read(name)

@@ -23,6 +23,7 @@ from augment.files.published import PROOFS
 from augment.mixing_sets.identity import config_for
 from augment.mixing_sets.registry import mixing_set_for
 from clusters.storage.contract import MissingObjectError, ObjectInfo, Storage, StorageError
+from clusters.storage.leftovers import remove_unfinished
 from clusters.storage.open import open_storage
 from trainers.config import JobConfig
 from trainers.datasets.contract import DatasetSpec
@@ -198,6 +199,8 @@ def _is_there(each: ObjectInfo, record: Mapping[str, Any], data_root: Path) -> b
 
 def _copy(missing: list[ObjectInfo], storage: Storage, data_root: Path, record: dict[str, Any]) -> None:
     checksums = _checksums(storage)
+    for folder in {(data_root / each.path).parent for each in missing}:
+        remove_unfinished(folder)
 
     def one(each: ObjectInfo) -> tuple[ObjectInfo, str]:
         target = data_root / each.path

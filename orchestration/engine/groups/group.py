@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import itertools
 import os
-import shutil
-import tempfile
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from clusters.placement import GroupShape, Placement
+from clusters.temporary.own import make_folder
+from clusters.temporary.private import remove
 from orchestration.engine.groups.contract import Event, Order
 from orchestration.engine.groups.mailbox import Mailbox
 from orchestration.engine.groups.plan import GroupPlan, train_environment
@@ -76,7 +77,7 @@ class GroupPool:
         self.groups: dict[str, WarmGroup] = {}
         self.namespace = ray.get_runtime_context().namespace
         self.mailbox_name = f"dreamgrid-mailbox-{os.getpid()}-{time.time_ns()}"
-        self._scratch = scratch or tempfile.mkdtemp(prefix="dg-groups-")
+        self._scratch = scratch or str(make_folder("groups"))
         self._is_scratch_ours = scratch is None
         self._numbers = itertools.count()
         self._threads: list[threading.Thread] = []
@@ -171,7 +172,7 @@ class GroupPool:
         self.groups.clear()
         ray.kill(self._mailbox)
         if self._is_scratch_ours:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            remove(Path(self._scratch))
 
     def _end_threads(self) -> None:
         """End the groups that are still under way: a thread that calls Ray after the disconnection would end the process."""
@@ -217,10 +218,10 @@ class GroupPool:
             run_name=f"{self.mailbox_name}-{group.name}",
             shape=group.shape,
             job=group.job,
-            scratch=self._scratch,
+            # Another node has a private folder of its own.
+            scratch=self._scratch if group.host == _here() or not self._is_scratch_ours else "",
             # On the driver's own node there may also be the controllers of groups whose nodes do not exist yet.
             is_near=len(set(group.placement.nodes)) == 1 and group.host != _here(),
-            leaves_files=not self._is_scratch_ours or group.host == _here(),
             start_s=self._group_start_s,
             environment=self._environment,
         )

@@ -16,9 +16,8 @@ class GroupPlan:
 
     Attributes:
         job: What its workers run, as "module:function".
-        scratch: Local folder of Train's disposable files, which each node has for itself.
+        scratch: Folder of Train's disposable files, or "" for a temporary one of the actor that runs the group.
         is_near: Whether its workers fit on one node, and that is this one.
-        leaves_files: Whether those files stay at the end, for the driver to remove.
         start_s: Seconds that Ray may take to find room for it before it is asked again.
         environment: Variables that Ray Train reads.
     """
@@ -29,7 +28,6 @@ class GroupPlan:
     job: str
     scratch: str
     is_near: bool
-    leaves_files: bool
     start_s: float
     environment: Mapping[str, str]
 

@@ -7,17 +7,17 @@ reserved stays, and is for the driver to remove.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
 import time
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import ray
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 
 from clusters.placement import GroupShape
+from clusters.temporary.own import temporary_folder
 from orchestration.engine.groups.plan import GroupPlan
 
 NODE_LABEL: Final = "ray.io/node-id"
@@ -26,6 +26,8 @@ TRIAL_S: Final = 10.0
 
 NEAR_START_S: Final = 60.0
 """So long Ray Train may wait for room on that node, where there was some: others may have taken it meanwhile."""
+
+Fit = Callable[[Any, GroupPlan, Mapping[str, str] | None], None]
 
 START_TIMEOUT: Final = "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"
 
@@ -49,24 +51,28 @@ class GroupRunner:
         from orchestration.engine.groups.train_run import fit
 
         label = {NODE_LABEL: here} if trial is not None and was_reserved(trial) else None
+        if plan.scratch:
+            return _until_over(fit, mailbox, plan, label)
+        with temporary_folder("groups") as scratch:
+            return _until_over(fit, mailbox, replace(plan, scratch=str(scratch)), label)
+
+
+def _until_over(fit: Fit, mailbox: Any, plan: GroupPlan, label: Mapping[str, str] | None) -> str:
+    """Run a group, and again while Ray finds no room for it; return why it ended, "" if it was asked to."""
+    while True:
+        start_s = NEAR_START_S if label else plan.start_s
+        os.environ[START_TIMEOUT] = str(start_s)
+        began = time.monotonic()
         try:
-            while True:
-                start_s = NEAR_START_S if label else plan.start_s
-                os.environ[START_TIMEOUT] = str(start_s)
-                began = time.monotonic()
-                try:
-                    fit(mailbox, plan, label)
-                    return ""
-                except ray.train.ControllerError as error:
-                    # The public error does not tell why, but one before Ray had the time to give up is no lack of room.
-                    if time.monotonic() - began < start_s:
-                        return described(error.controller_failure)
-                    label = None
-                except Exception as error:
-                    return described(error)
-        finally:
-            if not plan.leaves_files:
-                remove_files(plan)
+            fit(mailbox, plan, label)
+            return ""
+        except ray.train.ControllerError as error:
+            # The public error does not tell why, but one before Ray had the time to give up is no lack of room.
+            if time.monotonic() - began < start_s:
+                return described(error.controller_failure)
+            label = None
+        except Exception as error:
+            return described(error)
 
 
 def reserve_here(shape: GroupShape, node: str) -> PlacementGroup:
@@ -92,10 +98,3 @@ def described(error: BaseException) -> str:
     cause = getattr(error, "cause", None)
     error = cause if isinstance(cause, Exception) else error
     return f"{type(error).__name__}: {error}"
-
-
-def remove_files(plan: GroupPlan) -> None:
-    """Remove what Ray Train wrote on this node for a group, and the folder of all groups when nothing else is in it."""
-    shutil.rmtree(Path(plan.scratch, plan.run_name), ignore_errors=True)
-    with contextlib.suppress(OSError):
-        os.rmdir(plan.scratch)

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import itertools
 import os
-import shutil
-import tempfile
 import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from clusters.placement import GroupShape, Placement
+from clusters.temporary.own import make_folder
+from clusters.temporary.private import remove
 from orchestration.engine.groups.contract import Event, Order
 from orchestration.engine.groups.mailbox import Mailbox
 from orchestration.engine.groups.plan import train_environment
@@ -61,7 +62,7 @@ class PlainPool:
         self._environment = train_environment(health_check_s) | {START_TIMEOUT: str(group_start_s)}
         self._namespace = ray.get_runtime_context().namespace
         self._name = f"dreamgrid-mailbox-{os.getpid()}-{time.time_ns()}"
-        self._scratch = scratch or tempfile.mkdtemp(prefix="dg-plain-")
+        self._scratch = scratch or str(make_folder("plain"))
         self._is_scratch_ours = scratch is None
         self._numbers, self._jobs = itertools.count(), itertools.count()
         self._groups_of_jobs: dict[int, str] = {}
@@ -153,7 +154,7 @@ class PlainPool:
         self.groups.clear()
         ray.kill(self._mailbox)
         if self._is_scratch_ours:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            remove(Path(self._scratch))
 
     def __enter__(self) -> PlainPool:
         return self

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +13,7 @@ from typing import Any, Final
 
 from augment.heavy import scipy
 from clusters.connect import connect
+from clusters.temporary.own import temporary_folder
 from eval.tables.column import Column, column_value
 from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.resolved import ResolvedSweep
@@ -80,22 +79,18 @@ def screen(resolved: ResolvedSweep, *, options: ScreenOptions, settings: Setting
     """
     sweep, cells = resolved.sweep, resolved.cells
     _check_data(cells, settings)
-    folder = Path(tempfile.mkdtemp(prefix="dg-screen-"))
-    paths = JobPaths(
-        checkpoints=str(folder / "checkpoints"),
-        data_root=str(settings.data_root),
-        cache_dir=str(settings.cache_dir),
-        generated_bytes=settings.generated_bytes,
-    )
-    wanted, left_out = screened_cells(resolved.points, options=options, paths=paths, catalogue=resolved.catalogue)
-    if not wanted:
-        raise InputError(
-            f"sweep '{sweep.label}'", [Mistake(where="", text="no cell can be screened: each builds on another cell")]
+    with temporary_folder("screen") as folder:
+        paths = JobPaths(
+            checkpoints=str(folder / "checkpoints"),
+            data_root=str(settings.data_root),
+            cache_dir=str(settings.cache_dir),
+            generated_bytes=settings.generated_bytes,
         )
-    try:
+        wanted, left_out = screened_cells(resolved.points, options=options, paths=paths, catalogue=resolved.catalogue)
+        if not wanted:
+            text = "no cell can be screened: each builds on another cell"
+            raise InputError(f"sweep '{sweep.label}'", [Mistake(where="", text=text)])
         found = _tuned(wanted, options, folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     column, full = _full_runs(sweep, cells, store)
     return _written(sweep, found, wanted, column, full, left_out, store)
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from clusters.placement import GroupShape
+from clusters.temporary.private import private_folder
 from orchestration.engine.groups import runner as module
 from orchestration.engine.groups.plan import GroupPlan
 from orchestration.engine.groups.runner import NEAR_START_S, NODE_LABEL, START_TIMEOUT, GroupRunner
@@ -25,13 +26,22 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     from orchestration.engine.groups import train_run
 
     made = SimpleNamespace(
-        fits=True, ends=[None], asked=[], timeouts=[], trials=[], hosts=[], now=0.0, scratch=tmp_path / "scratch"
+        fits=True,
+        ends=[None],
+        asked=[],
+        timeouts=[],
+        trials=[],
+        hosts=[],
+        now=0.0,
+        scratch=tmp_path / "scratch",
+        scratches=[],
     )
 
     def fit(mailbox: Any, plan: GroupPlan, label: dict[str, str] | None) -> None:
         made.asked.append(label)
         made.timeouts.append(float(os.environ[START_TIMEOUT]))
-        (made.scratch / plan.run_name).mkdir(parents=True, exist_ok=True)
+        made.scratches.append(Path(plan.scratch))
+        (made.scratches[-1] / plan.run_name).mkdir(parents=True, exist_ok=True)
         error, took_s = made.ends.pop(0) or (None, 0.0)
         made.now += took_s
         if error is not None:
@@ -54,7 +64,7 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
         plan = GroupPlan(
             **{
                 "name": "group-0", "run_name": "mine", "shape": GroupShape(num_workers=2), "job": "a:b",
-                "scratch": str(made.scratch), "is_near": True, "leaves_files": False, "start_s": 600.0,
+                "scratch": str(made.scratch), "is_near": True, "start_s": 600.0,
                 "environment": {"RAY_TRAIN_OF_THE_TEST": "1"}, **changes,
             }
         )  # fmt: skip
@@ -115,14 +125,15 @@ def test_the_death_of_a_controller_is_reported_as_one(world):
     assert world.run().startswith("ActorDiedError: ")
 
 
-@pytest.mark.parametrize("is_kept", [False, True])
-def test_what_train_wrote_is_removed_from_a_node_that_is_not_the_drivers(world, is_kept):
-    other = world.scratch / "other"
-    other.mkdir(parents=True)
-    world.run(leaves_files=is_kept)
-    assert (world.scratch / "mine").exists() == is_kept
-    assert other.exists()
-    other.rmdir()
-    world.ends = [(ValueError("broken"), 0.0)]
-    world.run(leaves_files=is_kept)
-    assert world.scratch.exists() == is_kept
+def test_what_train_writes_stays_in_a_folder_that_was_given(world):
+    world.run()
+    assert (world.scratch / "mine").is_dir()
+
+
+@pytest.mark.parametrize("error", [None, ValueError("broken")])
+def test_on_a_node_that_is_not_the_drivers_train_writes_to_a_private_folder_that_is_removed(world, error):
+    world.ends = [(error, 0.0)]
+    world.run(scratch="")
+    (scratch,) = world.scratches
+    assert scratch.is_relative_to(private_folder())
+    assert not scratch.exists()

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
+from clusters.temporary.owners import owner_here
 from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.cell import PlannedCell
 from orchestration.cells.load import load_sweep
@@ -27,7 +28,6 @@ from orchestration.planning.plan import make_plan
 from orchestration.settings import Settings, read_settings
 from orchestration.store.files import FileStore
 from orchestration.store.open import open_store
-from orchestration.store.owners import owner_here
 from orchestration.tracking.state import run_state
 from orchestration.tracking.tracked_values import tracked_sweep
 from trainers.job import JobPaths, JobRequest

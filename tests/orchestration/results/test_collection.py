@@ -11,6 +11,8 @@ import msgspec
 import pytest
 
 from clusters.storage.open import join, open_storage
+from clusters.temporary.leftovers import Leftover
+from clusters.temporary.owners import owner_here
 from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.load import load_sweep
 from orchestration.cli import main
@@ -45,6 +47,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setattr(
         "orchestration.results.collection.reachable_keys", lambda *_, **__: frozenset()
     )  # built-in: `test_lifecycle`
+    monkeypatch.setattr("orchestration.results.collection.undecided_folders", lambda: ())  # those of this machine
     return read_settings()
 
 
@@ -162,6 +165,37 @@ def test_a_person_is_asked(
 
     assert asked == ["Delete 1 cell, 1.0 MiB, permanently?"]
     assert (store.result("ab" * 32) is not None) == is_there
+
+
+def test_what_killed_processes_left_is_listed_and_deleted_with_the_cells(
+    settings: Settings,
+    store: FileStore,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    dead = owner_here().split("/")
+    dead[2] = "99999999"
+    unfinished = Path(settings.storage) / "checkpoints" / "ab" / f".tmp-{','.join(dead)}"
+    unfinished.parent.mkdir(parents=True)
+    unfinished.write_bytes(bytes(2**20))
+    folder = tmp_path / "99999999-0000"
+    (folder / "ray").mkdir(parents=True)
+    left = Leftover(path=str(folder), size=0, of="process 99999999 on here, of an earlier boot or another container")
+    monkeypatch.setattr("orchestration.results.collection.undecided_folders", lambda: (left,))
+
+    assert main(["cells", "gc"]) == 0
+    listed = capsys.readouterr().out
+    assert unfinished.exists()
+    assert main(["cells", "gc", "--delete", "--yes", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+
+    assert "process 99999999 on" in next(line for line in listed.splitlines() if str(unfinished) in line)
+    assert "of an earlier boot" in next(line for line in listed.splitlines() if str(folder) in line)
+    assert "0 cells, 0.0 MiB would be deleted with --delete; 2 leftovers, 1.0 MiB would be deleted" in listed
+    assert [each["path"] for each in document["leftovers"]] == [str(unfinished), str(folder)]
+    assert not unfinished.exists()
+    assert not folder.exists()
 
 
 def test_a_dropped_sweep_is_listed_by_its_rows_and_forgotten_with_its_cells(

@@ -18,17 +18,17 @@ import pytest
 
 from clusters.storage.contract import StorageError
 from clusters.storage.local import LocalStorage
+from clusters.temporary.owners import describe, is_dead, owner_here
 from orchestration.store.contract import CorruptRecordError
 from orchestration.store.format.documents import body_text, seal
 from orchestration.store.format.records import decode_attempt, decode_training, encode_attempt, encode_training
 from orchestration.store.leases import FileLeases
 from orchestration.store.open import open_store
-from orchestration.store.owners import describe, is_dead, owner_here
 
 HOLDER = """
 import sys, time
 from orchestration.store.open import open_store
-from orchestration.store.owners import owner_here
+from clusters.temporary.owners import owner_here
 store = open_store(sys.argv[1])
 print("held" if store.acquire(sys.argv[2], owner_here()) else "refused", flush=True)
 time.sleep(60)

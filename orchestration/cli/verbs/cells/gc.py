@@ -1,4 +1,4 @@
-"""`cells gc`: list what no sweep wants, and delete it when that is confirmed."""
+"""`cells gc`: list what no sweep wants and what killed processes left, and delete it when that is confirmed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def collect(
 ) -> int:
     """List the cells that no sweep needs: neither one that was run on this storage, nor a built-in one (any size, seeds 0 to 9).
 
-    They are deleted with --delete, which asks first. Imported cells are always kept.
+    And what killed processes left: unfinished files in the storage, temporary folders. All is deleted with --delete, which asks
+    first. Imported cells, and what a living process uses, are always kept.
     """
     settings, store = places.settings, places.existing_store()
     _check_answer(delete=delete, is_agreed=is_agreed)
@@ -47,7 +48,7 @@ def collect(
         on_damage=echo_damage,
     )
     deleted: tuple[Unwanted, ...] | None = None
-    if delete and (is_agreed or not found.unwanted or _is_confirmed(found)):
+    if delete and (is_agreed or not (found.unwanted or found.leftovers) or _is_confirmed(found)):
         deleted = delete_cells(found, store, checkpoints=settings.checkpoints)
     emit(_document(found, deleted), lambda: _text(found, deleted, is_asked=delete), as_json=as_json)
     return EXIT_DONE
@@ -63,8 +64,10 @@ def _check_answer(*, delete: bool, is_agreed: bool) -> None:
 
 
 def _is_confirmed(found: Collection) -> bool:
-    typer.echo(_table(found.unwanted), err=True)
-    question = f"Delete {count(len(found.unwanted), 'cell')}, {found.checkpoint_bytes / MIB:.1f} MiB, permanently?"
+    typer.echo("\n".join(_listed(found, found.unwanted)), err=True)
+    what = [f"{count(len(found.unwanted), 'cell')}, {found.checkpoint_bytes / MIB:.1f} MiB"] if found.unwanted else []
+    what += [_leftover_total(found)] if found.leftovers else []
+    question = f"Delete {' and '.join(what)}, permanently?"
     return typer.confirm(question, err=True)
 
 
@@ -75,6 +78,7 @@ def _document(found: Collection, deleted: tuple[Unwanted, ...] | None) -> dict[s
         "cells": [cell.train_key[:12] for cell in cells],
         "bytes": sum(cell.checkpoint_bytes for cell in cells),
         "details": [asdict(cell) for cell in cells],
+        "leftovers": [asdict(left) for left in found.leftovers],
         "kept_sweeps": [_called(record) for record in found.kept],
     }
 
@@ -84,7 +88,9 @@ def _text(found: Collection, deleted: tuple[Unwanted, ...] | None, *, is_asked: 
     state = "deleted" if deleted is not None else "stay" if is_asked else "would be deleted with --delete"
     total = f"{count(len(cells), 'cell')}, {sum(cell.checkpoint_bytes for cell in cells) / MIB:.1f} MiB {state}"
     kept = ", ".join(dict.fromkeys(map(_called, found.kept)))
-    lines = [_table(cells)] if cells else []
+    lines = _listed(found, cells)
+    if found.leftovers:
+        total = f"{total}; {_leftover_total(found)} {state}"
     return "\n".join(
         [
             *lines,
@@ -92,6 +98,16 @@ def _text(found: Collection, deleted: tuple[Unwanted, ...] | None, *, is_asked: 
             f"kept: cells of the built-in sweeps{', and of sweeps that were run here: ' * bool(kept)}{kept}",
         ]
     )
+
+
+def _listed(found: Collection, cells: tuple[Unwanted, ...]) -> list[str]:
+    leftovers = [[left.path, left.of, f"{left.size / MIB:.1f} MiB"] for left in found.leftovers]
+    tables = [_table(cells)] if cells else []
+    return tables + ([columns(leftovers, header=["leftover", "of", "size"], right=(2,))] if leftovers else [])
+
+
+def _leftover_total(found: Collection) -> str:
+    return f"{count(len(found.leftovers), 'leftover')}, {found.leftover_bytes / MIB:.1f} MiB"
 
 
 def _table(cells: tuple[Unwanted, ...]) -> str:

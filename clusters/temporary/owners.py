@@ -1,10 +1,11 @@
-"""Who holds a lease: a process, named so that any other process of the same host knows whether it still runs."""
+"""Who holds a lease or made a temporary file: a process, named so that others on its host know whether it runs."""
 
 from __future__ import annotations
 
 import os
 import socket
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,7 @@ class Owner:
     Attributes:
         boot: Identity of the host's boot and of the process namespace, so that a reused number is not mistaken.
         started: Start time of the process in clock ticks since boot, or 0 where the system does not say.
-        token: Distinguishes several drivers in one process.
+        token: Distinguishes several owners in one process.
     """
 
     host: str
@@ -32,15 +33,15 @@ class Owner:
 
 
 def owner_here() -> str:
-    """Return a new owner for a driver in this process."""
+    """Return a new owner in this process: a driver, or the writer of a temporary file."""
     pid = os.getpid()
-    return str(Owner(host=_host(), boot=_boot(), pid=pid, started=_started(pid) or 0, token=os.urandom(4).hex()))
+    return str(Owner(host=_host(), boot=_boot(), pid=pid, started=_started_here(pid), token=os.urandom(6).hex()))
 
 
 def parse_owner(text: str) -> Owner | None:
     """Return the owner that a text names, or None when it is a free name."""
     parts = text.split("/")
-    if len(parts) != 5 or not parts[2].isdigit() or not parts[3].isdigit():
+    if len(parts) != 5 or not parts[2].isdecimal() or not parts[3].isdecimal():
         return None
     return Owner(host=parts[0], boot=parts[1], pid=int(parts[2]), started=int(parts[3]), token=parts[4])
 
@@ -62,16 +63,24 @@ def is_alive_here(text: str) -> bool:
     return owner is not None and (owner.host, owner.boot) == (_host(), _boot()) and not is_dead(text)
 
 
+def is_of_this_host(text: str) -> bool:
+    """Whether an owner is a process of a host of this name, of whichever boot and container."""
+    owner = parse_owner(text)
+    return owner is not None and owner.host == _host()
+
+
 def describe(text: str) -> str:
     """Return an owner as people read it."""
     owner = parse_owner(text)
     return f"process {owner.pid} on {owner.host}" if owner else text
 
 
+@cache
 def _host() -> str:
     return socket.gethostname().replace("/", "-")
 
 
+@cache
 def _boot() -> str:
     try:
         boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
@@ -79,6 +88,12 @@ def _boot() -> str:
     except OSError:
         return "unknown"
     return f"{boot}.{namespace}"
+
+
+@cache
+def _started_here(pid: int) -> int:
+    """Return the start time of this process; by its number, which another one has after a fork."""
+    return _started(pid) or 0
 
 
 def _started(pid: int) -> int | None:

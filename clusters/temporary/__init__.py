@@ -1,0 +1,1 @@
+"""Temporary files: whose they are, where they stand, and how those of ended processes are collected."""

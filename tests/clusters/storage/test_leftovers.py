@@ -1,0 +1,90 @@
+"""Files that killed processes were writing into a storage: which of them count as left."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from clusters.storage.leftovers import DAY_S, remove_unfinished, unfinished_files
+from clusters.storage.local import LocalStorage
+from clusters.storage.memory import MemoryStorage
+from clusters.temporary.owners import owner_here
+
+KILLED_IN_A_WRITE = """
+import os, signal, sys
+from pathlib import Path
+from clusters.storage.local import LocalStorage
+os.fsync = lambda handle: os.kill(os.getpid(), signal.SIGKILL)
+LocalStorage(Path(sys.argv[1])).write_bytes("cell/step.ckpt", bytes(1000))
+"""
+
+
+@pytest.fixture
+def killed(tmp_path: Path) -> LocalStorage:
+    """A storage in which a process was killed while it wrote a checkpoint."""
+    ran = subprocess.run([sys.executable, "-c", KILLED_IN_A_WRITE, str(tmp_path)], check=False)
+    assert ran.returncode == -9
+    return LocalStorage(tmp_path)
+
+
+def write(folder: Path, *, host: str | None = None, boot: str | None = None, pid: str | None = None, age: float = 0.0):
+    """Write a temporary file as a process does, by default this one."""
+    parts = owner_here().split("/")
+    path = folder / f".tmp-{','.join([host or parts[0], boot or parts[1], pid or parts[2], *parts[3:]])}"
+    path.write_bytes(b"12345")
+    os.utime(path, (time.time() - age,) * 2)
+    return path
+
+
+def test_what_a_killed_process_was_writing_is_found_and_counts_as_nothing(killed: LocalStorage) -> None:
+    (left,) = unfinished_files(killed)
+
+    assert left.size == 1000
+    assert left.of.startswith("process ")
+    assert killed.list() == ()
+
+
+def test_it_is_removed_from_the_folder_of_its_cell(killed: LocalStorage, tmp_path: Path) -> None:
+    ours = write(tmp_path / "cell")
+
+    remove_unfinished(tmp_path / "cell")
+
+    assert unfinished_files(killed) == ()
+    assert ours.exists()
+    remove_unfinished(tmp_path / "absent")
+
+
+@pytest.mark.parametrize(
+    ("of", "age", "is_left"),
+    [
+        ({}, 0.0, False),
+        ({}, DAY_S + 60, False),
+        ({"pid": "99999999"}, 0.0, True),
+        ({"boot": "an-earlier-boot"}, 60.0, False),
+        ({"boot": "an-earlier-boot"}, DAY_S + 60, True),
+        ({"host": "elsewhere", "pid": "99999999"}, DAY_S + 60, False),
+    ],
+    ids=["ours", "ours, old", "dead", "earlier boot", "earlier boot, old", "another host, old"],
+)
+def test_a_file_is_left_when_its_process_is_gone_or_cannot_be_seen_and_it_is_old(
+    tmp_path: Path, of: dict[str, str], age: float, is_left: bool
+) -> None:
+    path = write(tmp_path, age=age, **of)
+
+    assert [left.path for left in unfinished_files(LocalStorage(tmp_path))] == [str(path)] * is_left
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+def test_a_file_of_another_user_is_left_alone(tmp_path: Path) -> None:
+    os.chown(write(tmp_path, pid="99999999", age=DAY_S + 60), 12345, -1)
+
+    assert unfinished_files(LocalStorage(tmp_path)) == ()
+
+
+def test_a_storage_whose_writes_are_whole_has_none() -> None:
+    assert unfinished_files(MemoryStorage()) == ()
