@@ -18,6 +18,7 @@ import yaml
 from jsonschema import Draft7Validator
 
 from clusters.cluster_files.contract import Finding, Problem, Where, read_manifest
+from clusters.cluster_files.documents import listed, mapping, read_documents, shortened
 from clusters.cluster_files.gpus import kuberay_gpus, launcher_gpus
 from clusters.cluster_files.places import unfilled
 from clusters.cluster_files.slurm import is_slurm_script, slurm_findings
@@ -42,13 +43,9 @@ def check_manifest(path: Path) -> tuple[Finding, ...]:
     findings = list(_secrets(text))
     if is_slurm_script(text):
         return _in_order([*findings, *slurm_findings(text)])
-    try:
-        nodes = [node for node in yaml.compose_all(text, Loader=yaml.SafeLoader) if node is not None]
-        documents = [document for document in yaml.safe_load_all(text) if document is not None]
-    except yaml.YAMLError as error:
-        raise ManifestError(f"a cluster file must be YAML, but {path} is not: {error}") from error
-    findings += unfilled(nodes)
-    for node, document in zip(nodes, documents, strict=True):
+    documents = read_documents(text, path)
+    findings += unfilled([node for node, _ in documents])
+    for node, document in documents:
         findings += [
             Finding(line=_line(node, where), rule=rule, value=value, fix=fix)
             for where, rule, value, fix in _problems(document, path)
@@ -78,7 +75,7 @@ def _problems(document: Any, path: Path) -> Iterator[Problem]:
     else:
         raise ManifestError(
             "a cluster file must be a Ray launcher file, a script for Slurm, a compose file or a Kubernetes manifest, but "
-            f"{path} has the keys {sorted(map(str, document))}; start from a file of clusters/manifests"
+            f"{path} has the keys {shortened(', '.join(sorted(document)))}; start from a file of clusters/manifests"
         )
 
 
@@ -86,7 +83,12 @@ def _launcher_schema(document: Mapping[str, Any]) -> Iterator[Problem]:
     schema = json.loads(_ray_file("autoscaler/ray-schema.json").read_text(encoding="utf-8"))
     for error in Draft7Validator(schema).iter_errors(document):
         where = tuple(error.absolute_path)
-        yield where, "a launcher file must follow Ray's schema", error.message, "correct the field or remove it"
+        yield (
+            where,
+            "a launcher file must follow Ray's schema",
+            shortened(error.message),
+            "correct the field or remove it",
+        )
 
 
 def _ray_file(name: str) -> Path:
@@ -97,17 +99,17 @@ def _ray_file(name: str) -> Path:
 
 
 def _launcher_rules(document: Mapping[str, Any]) -> Iterator[Problem]:
-    types = document.get("available_node_types") or {}
-    head = document.get("head_node_type")
+    types = mapping(document.get("available_node_types"))
+    head = str(document.get("head_node_type"))
     if head not in types:
         rule = (
             f"head_node_type must be one of available_node_types ({', '.join(map(str, types)) or 'no type is given'})"
         )
-        yield ("head_node_type",), rule, f"it is {head!r}", "name the head's type"
-    for name, node_type in types.items():
+        yield ("head_node_type",), rule, f"it is {shortened(head)!r}", "name the head's type"
+    for name, node_type in ((name, mapping(value)) for name, value in types.items()):
         where: Where = ("available_node_types", name)
         if name == head:
-            if (node_type.get("resources") or {}).get("CPU") != 0:
+            if mapping(node_type.get("resources")).get("CPU") != 0:
                 yield (
                     where,
                     "the head must offer no CPUs, so that it runs no training",
@@ -115,13 +117,13 @@ def _launcher_rules(document: Mapping[str, Any]) -> Iterator[Problem]:
                     "set resources: {CPU: 0}",
                 )
         elif node_type.get("min_workers", 0) != 0:
-            value = f"min_workers is {node_type['min_workers']}"
+            value = f"min_workers is {shortened(str(node_type['min_workers']))}"
             yield (*where, "min_workers"), "workers must start from zero", value, "set it to 0"
     minutes = document.get("idle_timeout_minutes")
     if isinstance(minutes, int | float) and minutes * 60 < MIN_IDLE_TIMEOUT_S:
         yield ("idle_timeout_minutes",), *_idle(minutes * 60)
     for key in ("head_start_ray_commands", "worker_start_ray_commands"):
-        for index, command in enumerate(document.get(key) or []):
+        for index, command in enumerate(map(str, listed(document.get(key)))):
             if "ray start" in command:
                 yield from _start_command((key, index), command)
 
@@ -145,74 +147,86 @@ def _idle(seconds: float) -> tuple[str, str, str]:
 
 
 def _ray_object(document: Mapping[str, Any]) -> Iterator[Problem]:
-    for error in Draft7Validator({"$ref": f"#/{document['kind']}", **_KUBERAY}).iter_errors(document.get("spec") or {}):
+    spec = document.get("spec") or {}
+    for error in Draft7Validator({"$ref": f"#/{document['kind']}", **_KUBERAY}).iter_errors(spec):
         where = ("spec", *error.absolute_path)
-        yield where, f"a {document['kind']} must follow its schema", error.message, "correct the field or remove it"
+        yield (
+            where,
+            f"a {document['kind']} must follow its schema",
+            shortened(error.message),
+            "correct the field or remove it",
+        )
     base: Where = ("spec", "rayClusterSpec") if document["kind"] == "RayJob" else ("spec",)
-    cluster = document.get("spec") or {}
+    cluster = mapping(spec)
     if document["kind"] == "RayJob":
-        cluster = cluster.get("rayClusterSpec") or {}
+        cluster = mapping(cluster.get("rayClusterSpec"))
     yield from _ray_cluster_rules(cluster, base)
     yield from kuberay_gpus(document, cluster, base)
 
 
 def _ray_cluster_rules(cluster: Mapping[str, Any], base: Where) -> Iterator[Problem]:
-    if (cluster.get("authOptions") or {}).get("mode") != "token":
+    if mapping(cluster.get("authOptions")).get("mode") != "token":
         yield (
             base,
             "Ray must run with token authentication",
             "authOptions.mode is not token",
             "set authOptions: {mode: token}",
         )
-    seconds = (cluster.get("autoscalerOptions") or {}).get("idleTimeoutSeconds", 60)
+    seconds = mapping(cluster.get("autoscalerOptions")).get("idleTimeoutSeconds", 60)
     if isinstance(seconds, int | float) and seconds < MIN_IDLE_TIMEOUT_S:
         yield (*base, "autoscalerOptions"), *_idle(seconds)
-    if ((cluster.get("headGroupSpec") or {}).get("rayStartParams") or {}).get("num-cpus") != "0":
+    if mapping(mapping(cluster.get("headGroupSpec")).get("rayStartParams")).get("num-cpus") != "0":
         where = (*base, "headGroupSpec")
         fix = 'set rayStartParams: {num-cpus: "0"}'
         yield where, "the head must offer no CPUs, so that it runs no training", "it offers some", fix
-    for index, group in enumerate(cluster.get("workerGroupSpecs") or []):
-        if isinstance(group, Mapping) and group.get("minReplicas") not in (0, None):
+    for index, group in enumerate(listed(cluster.get("workerGroupSpecs"))):
+        least = mapping(group).get("minReplicas")
+        if least not in (0, None):
             where = (*base, "workerGroupSpecs", index)
-            yield where, "worker groups must start from zero", f"minReplicas is {group['minReplicas']}", "set it to 0"
+            value = f"minReplicas is {shortened(str(least))}"
+            yield where, "worker groups must start from zero", value, "set it to 0"
 
 
 def _compose_rules(document: Mapping[str, Any]) -> Iterator[Problem]:
-    for name, service in document["services"].items():
-        for index, port in enumerate(service.get("ports") or []):
+    services = document["services"]
+    wrong = [("services", name) for name, value in mapping(services).items() if not isinstance(value, Mapping)]
+    for where in wrong if isinstance(services, Mapping) else [("services",)]:
+        rule = "services must be a mapping of names to mappings"
+        yield where, rule, "it is of another type", "write `services: {NAME: {image: ...}}`"
+    for name, service in mapping(services).items():
+        for index, port in enumerate(listed(mapping(service).get("ports"))):
             if not str(port).startswith("127.0.0.1:"):
-                where: Where = ("services", name, "ports", index)
                 yield (
-                    where,
+                    ("services", name, "ports", index),
                     "published ports must be bound to loopback",
-                    f"the port is {port!r}",
+                    f"the port is {shortened(repr(port))}",
                     "write 127.0.0.1:PORT:PORT",
                 )
-        for variable, value in _environment(service):
+        for variable, value in _environment(mapping(service)):
             if re.search(r"PASSWORD|SECRET|TOKEN", variable) and value and "${" not in value:
-                where = ("services", name, "environment")
                 yield (
-                    where,
+                    ("services", name, "environment"),
                     "secrets must come from the environment",
-                    f"{variable} is written out",
-                    f"write ${{{variable}}}",
+                    f"{shortened(variable)} is written out",
+                    f"write ${{{shortened(variable)}}}",
                 )
 
 
 def _environment(service: Mapping[str, Any]) -> list[tuple[str, str]]:
-    environment = service.get("environment") or {}
-    if isinstance(environment, Sequence):
-        return [(line.partition("=")[0], line.partition("=")[2]) for line in environment]
-    return [(str(name), str(value)) for name, value in environment.items()]
+    environment = service.get("environment")
+    if isinstance(environment, list):
+        return [(line.partition("=")[0], line.partition("=")[2]) for line in map(str, environment)]
+    return [(name, str(value)) for name, value in mapping(environment).items()]
 
 
 def _kubernetes_rules(document: Mapping[str, Any]) -> Iterator[Problem]:
     if document["kind"] == "Secret":
         yield (), "secrets must not be in a manifest", "it contains a Secret", "make it with `kubectl create secret`"
-    if not (document.get("metadata") or {}).get("name"):
+    if not mapping(document.get("metadata")).get("name"):
         yield (), "an object must have a name", "metadata.name is missing", "add it"
-    if document["kind"] == "Service" and (document.get("spec") or {}).get("type") in ("LoadBalancer", "NodePort"):
-        value = f"type is {document['spec']['type']}"
+    kind = mapping(document.get("spec")).get("type")
+    if document["kind"] == "Service" and kind in ("LoadBalancer", "NodePort"):
+        value = f"type is {kind}"
         yield (
             ("spec", "type"),
             "services must stay inside the cluster",

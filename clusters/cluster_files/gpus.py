@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from clusters.cluster_files.contract import Problem, Where
+from clusters.cluster_files.documents import listed, mapping
 
 _INSTANCES: Final[Mapping[str, re.Pattern[str]]] = {
     "InstanceType": re.compile(r"^(g|p)[a-z]*\d\w*[.-]"),
@@ -49,11 +50,11 @@ def start_faults(command: str) -> Iterator[tuple[str, str, str]]:
 
 def launcher_gpus(document: Mapping[str, Any]) -> Iterator[Problem]:
     """Check a launcher file."""
-    types = document.get("available_node_types") or {}
+    types = mapping(document.get("available_node_types"))
     head, has_workers = document.get("head_node_type"), False
-    for name, node_type in types.items():
+    for name, node_type in ((name, mapping(value)) for name, value in types.items()):
         where: Where = ("available_node_types", name)
-        config, resources = node_type.get("node_config") or {}, node_type.get("resources") or {}
+        config, resources = mapping(node_type.get("node_config")), mapping(node_type.get("resources"))
         instance = _gpu_instance(config)
         offered = resources.get("GPU", 0)
         if name == head:
@@ -73,14 +74,14 @@ def launcher_gpus(document: Mapping[str, Any]) -> Iterator[Problem]:
     if not has_workers:
         return
     for key in ("worker_start_ray_commands", "worker_setup_commands", "setup_commands"):
-        for index, command in enumerate(document.get(key) or []):
+        for index, command in enumerate(listed(document.get(key))):
             for fault in start_faults(str(command)):
                 yield (key, index), *fault
-    yield from _docker(document.get("docker") or {})
+    yield from _docker(mapping(document.get("docker")))
 
 
 def _docker(docker: Mapping[str, Any]) -> Iterator[Problem]:
-    options = [str(one) for key in ("run_options", "worker_run_options") for one in docker.get(key) or []]
+    options = [str(one) for key in ("run_options", "worker_run_options") for one in listed(docker.get(key))]
     if docker.get("disable_automatic_runtime_detection") and not any(
         "--gpus" in one or "--runtime=nvidia" in one for one in options
     ):
@@ -98,18 +99,18 @@ def kuberay_gpus(document: Mapping[str, Any], cluster: Mapping[str, Any], base: 
     if isinstance(head, Mapping) and any(_gpus(one) for one in _containers(head)):
         yield (*base, "headGroupSpec"), HEAD_RULE, f"its container asks for {_ON_KUBERNETES}", "remove the limit"
     groups = [
-        (index, one) for index, one in enumerate(cluster.get("workerGroupSpecs") or []) if isinstance(one, Mapping)
+        (index, one) for index, one in enumerate(listed(cluster.get("workerGroupSpecs"))) if isinstance(one, Mapping)
     ]
     for index, group in groups:
         for keys, *fault in _worker_group(group):
             yield (*base, "workerGroupSpecs", index, *keys), *fault  # type: ignore[misc]
     if document.get("kind") == "RayJob":
-        yield from _job(str((document.get("spec") or {}).get("entrypoint", "")), [group for _, group in groups])
+        yield from _job(str(mapping(document.get("spec")).get("entrypoint", "")), [group for _, group in groups])
 
 
 def _worker_group(group: Mapping[str, Any]) -> Iterator[Problem]:
     containers = _containers(group)
-    params = group.get("rayStartParams") or {}
+    params = mapping(group.get("rayStartParams"))
     limits = any(_gpus(one) for one in containers)
     signs = [
         sign
@@ -121,12 +122,12 @@ def _worker_group(group: Mapping[str, Any]) -> Iterator[Problem]:
         yield ("template",), NODE_RULE, value, f'add {_ON_KUBERNETES}: "1" to its requests and limits'
     if not signs and not limits:
         return
-    told = {"rayStartParams": params.get("num-gpus"), "resources": (group.get("resources") or {}).get("GPU")}
+    told = {"rayStartParams": params.get("num-gpus"), "resources": mapping(group.get("resources")).get("GPU")}
     for key, number in told.items():
         if number is not None and not _is_positive(number):
             yield (key,), NODE_RULE, f"it says {number!r} GPUs", "remove it: KubeRay takes the number from the limits"
     for container in containers:
-        for variable in container.get("env") or []:
+        for variable in map(mapping, listed(container.get("env"))):
             text = f"{variable.get('name')}={variable.get('value')}"
             if _DEVICE_VARIABLE.search(text):
                 fix = "remove the variable: it is for tests with GPUs that do not exist"
@@ -162,28 +163,28 @@ def _growth(group: Mapping[str, Any]) -> str:
 
 
 def _containers(group: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    spec = (group.get("template") or {}).get("spec") or {}
-    return [one for one in spec.get("containers") or [] if isinstance(one, Mapping)]
+    spec = mapping(mapping(group.get("template")).get("spec"))
+    return [one for one in listed(spec.get("containers")) if isinstance(one, Mapping)]
 
 
 def _gpus(container: Mapping[str, Any]) -> bool:
-    limits = (container.get("resources") or {}).get("limits") or {}
+    limits = mapping(mapping(container.get("resources")).get("limits"))
     return _is_positive(limits.get(_ON_KUBERNETES, 0))
 
 
 def _node_choice(group: Mapping[str, Any]) -> str:
     """Return by what a group's pods land on nodes with GPUs, or ""."""
-    spec = (group.get("template") or {}).get("spec") or {}
-    for label in spec.get("nodeSelector") or {}:
+    spec = mapping(mapping(group.get("template")).get("spec"))
+    for label in mapping(spec.get("nodeSelector")):
         if label.startswith(_NODE_LABELS):
             return f"its nodeSelector {label}"
-    tolerated = [one.get("key") for one in spec.get("tolerations") or [] if isinstance(one, Mapping)]
+    tolerated = [one.get("key") for one in listed(spec.get("tolerations")) if isinstance(one, Mapping)]
     return f"its toleration of {_ON_KUBERNETES}" if _ON_KUBERNETES in tolerated else ""
 
 
 def _gpu_instance(config: Mapping[str, Any]) -> str:
     """Return the machine with GPUs that a node's configuration names, or ""."""
-    azure = config.get("azure_arm_parameters") or {}
+    azure = mapping(config.get("azure_arm_parameters"))
     for key, pattern in _INSTANCES.items():
         name = str(config.get(key) or azure.get(key) or "")
         if pattern.search(name):

@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal
 
-import yaml
-
 from clusters.address import cluster_token
 from clusters.cluster_files.check import check_manifest
 from clusters.cluster_files.contract import read_manifest
+from clusters.cluster_files.documents import mapping, read_documents
 from clusters.errors import ManifestError
 
 Action = Literal["up", "down"]
@@ -38,8 +37,8 @@ def launch(action: Action, path: Path) -> int:
 
 
 def _check_is_launcher(action: Action, path: Path) -> None:
-    document = next(yaml.safe_load_all(read_manifest(path)), None)
-    keys = document if isinstance(document, Mapping) else {}
+    documents = read_documents(read_manifest(path), path)
+    keys = mapping(documents[0][1]) if documents else {}
     if "available_node_types" in keys:
         return
     for key, commands in _OTHERS.items():

@@ -352,3 +352,44 @@ def test_the_image_has_a_stage_for_each_kind_of_node_and_no_root() -> None:
     assert [line for line in lines if line.startswith("USER ")] == ["USER dreamgrid"]
     assert "requirements.lock" in "".join(line for line in lines if line.startswith("COPY "))
     assert not [line for line in lines if "ADD http" in line or "curl" in line]
+
+
+BEYOND_LIMITS = {
+    "in itself": ("cluster_name: &a [*a]\n", "nested 64 deep at most"),
+    "deep": ("services: " + "[" * 5000 + "]" * 5000, "nested 64 deep at most"),
+    "multiplied": (
+        "a: &a [x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b]\n"
+        "d: &d [*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d]\nservices: [*e,*e,*e,*e]\n",
+        "at most 50000 values with its aliases expanded",
+    ),
+    "no date": ("cluster_name: 2001-99-99\n", "must be YAML"),
+    "no time": ("cluster_name: !!timestamp x\n", "must be YAML"),
+    "no number": ("cluster_name: !!int " + "9" * 6000, "must be YAML"),
+}
+
+
+@pytest.mark.parametrize("what", BEYOND_LIMITS)
+def test_yaml_that_no_cluster_has_is_refused_in_one_sentence(tmp_path: Path, what: str) -> None:
+    text, said = BEYOND_LIMITS[what]
+    (tmp_path / "it.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(ClusterError, match=said):
+        check_manifest(tmp_path / "it.yaml")
+
+
+OF_ANOTHER_TYPE = (
+    "services: true\n",
+    "services: {a: null, b: [1], c: {ports: 7, environment: [{x: y}, 3]}}\n",
+    "cluster_name: 7\navailable_node_types: [1, {2: 3}]\nhead_node_type: {}\nidle_timeout_minutes: 0x" + "f" * 999,
+    "available_node_types: {head: 3, gpu: {node_config: [], resources: 7}}\nhead_node_type: head\nsetup_commands: {a: 1}\n",
+    "kind: RayCluster\nspec: {headGroupSpec: [], workerGroupSpecs: {a: 1}, authOptions: token}\n",
+    "kind: RayJob\nspec: {rayClusterSpec: {workerGroupSpecs: [{template: 3, rayStartParams: []}, 7]}}\n",
+    "apiVersion: 1\nkind: Service\nmetadata: x\nspec: LoadBalancer\n",
+)
+
+
+@pytest.mark.parametrize("text", OF_ANOTHER_TYPE)
+def test_values_of_another_type_are_findings_and_end_no_check(tmp_path: Path, text: str) -> None:
+    (tmp_path / "it.yaml").write_text(text, encoding="utf-8")
+    found = check_manifest(tmp_path / "it.yaml")
+    assert found
+    assert all(len(str(finding)) < 1000 for finding in found)
