@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 from collections.abc import Mapping
@@ -10,7 +11,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from clusters.storage.open import without_scheme
+from clusters.storage.contract import StorageError
+from clusters.storage.open import check_address, without_scheme
 from orchestration.errors import InputError, Mistake
 
 DEFAULT_STORAGE: Final = "dreamgrid-storage"
@@ -25,6 +27,9 @@ DEFAULT_GENERATED_BYTES: Final = 50.0 * GIB
 """Every generated family of CIFAR and of Tiny-ImageNet; C of ImageNet alone has 564 GB."""
 
 SQLITE: Final = "sqlite:///"
+
+_SHOWN: Final = 200
+"""Letters of a path that a message shows."""
 
 _UPLOADS: Final = "working_dir_files"
 """The folder of Ray's session in which it unpacks what `ray job submit --working-dir` sent."""
@@ -87,18 +92,48 @@ def read_settings(
     The budget of generated benchmarks is DREAMGRID_GENERATED_BUDGET, in GiB; 50.
 
     Raises:
-        InputError: If that is not a number from 0 on.
+        InputError: If that is not a number from 0 on, or a place is one that cannot be.
     """
     variables = os.environ if environment is None else environment
-    place = without_scheme(storage or variables.get(STORAGE_VARIABLE) or DEFAULT_STORAGE)
-    is_local = "://" not in place
+    data = Path(variables.get(DATA_VARIABLE) or "data") if data_root is None else data_root
+    cache = Path(variables.get(CACHE_VARIABLE) or "~/.cache/dreamgrid") if cache_dir is None else cache_dir
     return Settings(
-        storage=str(lasting_folder() / Path(place).expanduser()) if is_local else place,
-        data_root=(data_root or Path(variables.get(DATA_VARIABLE) or "data")).expanduser().absolute(),
-        cache_dir=(cache_dir or Path(variables.get(CACHE_VARIABLE) or "~/.cache/dreamgrid")).expanduser().absolute(),
+        storage=_storage(variables.get(STORAGE_VARIABLE) or DEFAULT_STORAGE if storage is None else storage),
+        data_root=_folder(data, "--data-root").absolute(),
+        cache_dir=_folder(cache, CACHE_VARIABLE).absolute(),
         tracking_uri=tracking_uri or variables.get(TRACKING_VARIABLE) or None,
         generated_bytes=_generated_bytes(variables.get(GENERATED_VARIABLE)),
     )
+
+
+def _storage(given: str) -> str:
+    """Return the storage that a text names, absolute where it is a folder."""
+    try:
+        check_address(given)
+    except StorageError as error:
+        raise InputError("options", [Mistake(where="--storage", text=str(error))]) from error
+    place = without_scheme(given)
+    return place if "://" in place else str(lasting_folder() / _folder(Path(place), "--storage"))
+
+
+def _folder(path: Path, where: str) -> Path:
+    """Return a folder with the home of its user written out."""
+    found = Path(os.path.expanduser(path))
+    try:
+        os.stat(found)
+    except (OSError, ValueError) as error:
+        if isinstance(error, ValueError) or error.errno in (errno.ELOOP, errno.ENAMETOOLONG):
+            rule = f"must be a folder, but '{_cut(path)}' is none ({getattr(error, 'strerror', None) or error}); name another"
+            raise InputError("options", [Mistake(where=where, text=rule)]) from error
+    if found.parts[:1] and found.parts[0].startswith("~"):
+        rule = f"must be a folder, but '{_cut(path)}' is in the home of a user who does not exist; name another"
+        raise InputError("options", [Mistake(where=where, text=rule)])
+    return found
+
+
+def _cut(path: Path) -> str:
+    text = str(path)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _generated_bytes(text: str | None) -> float:

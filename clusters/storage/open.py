@@ -12,6 +12,7 @@ from urllib.parse import unquote
 from clusters.storage.contract import MissingObjectError, Storage, StorageError
 from clusters.storage.local import LocalStorage
 
+S3: Final = "s3://"
 _FILE: Final = "file://"
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+]+:/")
 """Begins an address, also one with a slash too few ("s3:/bucket"), which is no folder that anybody means."""
@@ -26,14 +27,26 @@ def open_storage(uri: str | os.PathLike[str]) -> Storage:
         StorageError: If the URI has another scheme, or names a file.
     """
     text = os.fspath(uri)
-    if text.startswith("s3://"):
+    if text.startswith(S3):
         from clusters.storage.s3 import S3Storage
 
         return S3Storage(text)
-    text = without_scheme(text)
-    if "://" in text or _SCHEME.match(text) or not text:
-        raise StorageError("invalid", text, "a storage must be a local folder or an s3:// prefix")
-    return LocalStorage(Path(text))
+    check_address(text)
+    return LocalStorage(Path(without_scheme(text)))
+
+
+def check_address(uri: str) -> None:
+    """Refuse what no storage is called, before anything is opened.
+
+    Raises:
+        StorageError: If it is empty, has another scheme, or names no bucket or folder.
+    """
+    is_remote = uri.startswith(S3)
+    text = uri.removeprefix(S3).partition("/")[0] if is_remote else without_scheme(uri)
+    if not text.strip():
+        raise StorageError("invalid", uri, "a storage must name a folder or a bucket")
+    if not is_remote and (_SCHEME.match(text) or "://" in text):
+        raise StorageError("invalid", uri, "a storage must be a local folder or an s3:// prefix")
 
 
 def without_scheme(uri: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -47,7 +48,7 @@ def sweep_path(name_or_path: str) -> Path:
     """Return the file of a built-in sweep, or the path of a user's own."""
     if name_or_path in SWEEPS:
         return SWEEPS[name_or_path]
-    path = Path(name_or_path).expanduser()
+    path = Path(os.path.expanduser(name_or_path))
     if path.suffix in (".yaml", ".yml") or "/" in name_or_path:
         if path.is_file():
             return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,7 +97,7 @@ def open_network(
     """
     if checkpoint.startswith(TORCHVISION):
         return published_network(_published_config(checkpoint, dataset or "imagenet", reading))
-    path = Path(checkpoint).expanduser()
+    path = Path(os.path.expanduser(checkpoint))
     knows = load_network_dataset(path) if model is None and dataset is not None else None
     if knows is not None:
         if knows != dataset:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -78,7 +79,7 @@ def kept_document(
 
 def _outcomes(source: str, result_of: Callable[[str], CellResult | None]) -> tuple[dict[str, BenchmarkOutcome], str]:
     """Return what is kept at a source, by benchmark, and its dataset where that is known."""
-    path = Path(source).expanduser()
+    path = Path(os.path.expanduser(source))
     if path.is_dir():
         return _of_files(sorted(path.glob("*.npz")), path / REPORT)
     if path.suffix == ".npz" or path.exists():

@@ -14,6 +14,7 @@ import faulthandler
 import importlib
 import io
 import json
+import os
 import resource
 import signal
 import sys
@@ -126,6 +127,7 @@ def run_kind(name: str, *, examples: int | None = None, number: int | None = Non
         def one(value: Any) -> None:
             folder = Path(root, str(counts.inputs))
             folder.mkdir()
+            os.chdir(folder)
             _try(kind, value, folder, counts)
 
         how = settings(
@@ -137,7 +139,11 @@ def run_kind(name: str, *, examples: int | None = None, number: int | None = Non
             suppress_health_check=list(HealthCheck),
         )
         wrapped = how(given(kind.inputs)(one))
-        (wrapped if number is None else seed(number)(wrapped))()
+        here = Path.cwd()
+        try:
+            (wrapped if number is None else seed(number)(wrapped))()
+        finally:
+            os.chdir(here)
     counts.seconds = time.monotonic() - started
     counts.peak_mib = (_peak_bytes() - before) / 2**20
     return counts

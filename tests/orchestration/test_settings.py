@@ -85,3 +85,37 @@ def test_plain_addresses_stay_as_they_are_and_others_pass() -> None:
 def test_an_object_store_has_no_letter_at_which_addresses_end(letter: str) -> None:
     with pytest.raises(StorageError, match="no '\\?' and no '#'"):
         open_storage(f"s3://bucket/a{letter}b")
+
+
+NO_STORAGES = {
+    "": "must name a folder or a bucket",
+    "  ": "must name a folder or a bucket",
+    "file://": "must name a folder or a bucket",
+    "s3://": "must name a folder or a bucket",
+    "s3:///prefix": "must name a folder or a bucket",
+    "s3:/bucket": "must be a local folder or an s3:// prefix",
+    "ftp://host/x": "must be a local folder or an s3:// prefix",
+    "~nobody-of-that-name/x": "in the home of a user who does not exist",
+    "x" * 5000: "File name too long",
+    "a\0b": "embedded null byte",
+}
+
+
+@pytest.mark.parametrize("text", NO_STORAGES, ids=lambda text: repr(text[:20]))
+def test_what_no_storage_is_called_is_bad_input(text: str) -> None:
+    with pytest.raises(InputError, match=NO_STORAGES[text]):
+        read_settings(storage=text, environment={})
+
+
+def test_links_that_lead_in_a_circle_are_no_storage_and_no_data(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    for place in ({"storage": str(tmp_path / "a")}, {"storage": f"{tmp_path}/a/x"}, {"data_root": tmp_path / "a"}):
+        with pytest.raises(InputError, match="Too many levels of symbolic links"):
+            read_settings(**place, environment={})  # type: ignore[arg-type]
+
+
+def test_data_of_a_user_who_does_not_exist_are_nowhere() -> None:
+    for given in ({"data_root": Path("~nobody-of-that-name/x")}, {"cache_dir": Path("~nobody-of-that-name")}):
+        with pytest.raises(InputError, match="in the home of a user who does not exist"):
+            read_settings(**given, environment={})  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ Sets that anomalies are tested on must not be used for it, which the planning of
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -47,7 +48,7 @@ def generated_set(name: str) -> str | None:
 
 def stream_folder(name: str, data_root: Path | None) -> Path:
     """Return the folder of a stream "folder:PATH"; a relative path is one in the data root."""
-    folder = Path(name.removeprefix(FOLDER)).expanduser()
+    folder = Path(os.path.expanduser(name.removeprefix(FOLDER)))
     return folder if data_root is None else data_root / folder
 
 

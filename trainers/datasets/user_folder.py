@@ -7,6 +7,8 @@ folders are left out, is said in `augment.files.walk`; the images that are count
 
 from __future__ import annotations
 
+import os
+import re
 import time
 import unicodedata
 from collections import Counter
@@ -108,12 +110,13 @@ def content_identity(found: ImageFolder) -> str:
 
 def _parsed(name: str) -> tuple[Path, int]:
     text, at, number = name.removeprefix(PREFIX).rpartition("@")
-    if not at or not number.isdigit():
+    # More digits than any size has, and letters such as "²", are part of the path.
+    if not at or not re.fullmatch(r"[0-9]{1,9}", number):
         text, number = name.removeprefix(PREFIX), str(DEFAULT_SIZE)
     size = int(number)
     if not 8 <= size <= LARGEST_SIZE:
         raise ImpossibleJob(f"the side of images must be between 8 and {LARGEST_SIZE} pixels, but {name!r} has {size}")
-    path = Path(text).expanduser()
+    path = Path(os.path.expanduser(text))
     if not path.is_absolute():
         raise ImpossibleJob(
             f"an image folder must be an absolute path, since workers start elsewhere, but got {name!r}; "

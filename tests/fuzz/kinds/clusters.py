@@ -8,13 +8,13 @@ from typing import Any, Final
 import yaml
 from hypothesis import strategies as st
 
+from tests.fakes.cluster_files import MANIFESTS
 from tests.fuzz.harness import Kind, Verdict, command_line
 from tests.fuzz.mutations import ODD_VALUES, mutated_bytes, mutated_tree
 
-_SHIPPED: Final = Path("clusters/manifests")
-_TEXTS: Final = [path.read_bytes() for path in sorted(_SHIPPED.iterdir()) if path.suffix in (".yaml", ".sh")]
+_TEXTS: Final = [path.read_bytes() for path in sorted(MANIFESTS.iterdir()) if path.suffix in (".yaml", ".sh")]
 _TREES: Final = [
-    document for path in sorted(_SHIPPED.glob("*.yaml")) for document in yaml.safe_load_all(path.read_text())
+    document for path in sorted(MANIFESTS.glob("*.yaml")) for document in yaml.safe_load_all(path.read_text())
 ]
 _BOMBS: Final = (
     b"cluster_name: &a [*a]\n",
@@ -71,5 +71,5 @@ KIND: Final = Kind(
     inputs=_files(),
     attempt=_attempt,
     examples=150,
-    prepare=lambda: command_line(["cluster", "check", str(_SHIPPED / "aws.yaml")]),
+    prepare=lambda: command_line(["cluster", "check", str(MANIFESTS / "aws.yaml")]),
 )
