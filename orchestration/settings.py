@@ -123,7 +123,8 @@ def _folder(path: Path, where: str) -> Path:
         os.stat(found)
     except (OSError, ValueError) as error:
         if isinstance(error, ValueError) or error.errno in (errno.ELOOP, errno.ENAMETOOLONG):
-            rule = f"must be a folder, but '{_cut(path)}' is none ({getattr(error, 'strerror', None) or error}); name another"
+            why = getattr(error, "strerror", None) or error
+            rule = f"must be a folder, but '{_cut(path)}' cannot be one ({why}); name another"
             raise InputError("options", [Mistake(where=where, text=rule)]) from error
     if found.parts[:1] and found.parts[0].startswith("~"):
         rule = f"must be a folder, but '{_cut(path)}' is in the home of a user who does not exist; name another"

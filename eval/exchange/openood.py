@@ -146,7 +146,7 @@ def write(outcomes: Outcomes, about: About) -> str:
 def _sets(outcome: BenchmarkOutcome | None) -> list[str]:
     if outcome is None:
         return []
-    return list(dict.fromkeys(str(row["set"]) for row in outcome.rows if row["set"] != "mean"))
+    return list(dict.fromkeys(str(row["set"]) for row in outcome.rows if row.get("set", "mean") != "mean"))
 
 
 SUITE: Final = Suite(

@@ -43,6 +43,8 @@ def read(text: str) -> list[FileNetwork]:
         raise EvalError(
             f"a RobustBench file must be a JSON document, but line {error.lineno} is not: {error.msg}"
         ) from error
+    except ValueError as error:  # Python reads no numbers of thousands of digits
+        raise EvalError("a RobustBench file must contain numbers, but one has too many digits; correct it") from error
     if not isinstance(document, dict):
         raise EvalError(f"a RobustBench file must contain one JSON object, but contains a {type(document).__name__}")
     numbers, left_out = [], []

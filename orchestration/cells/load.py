@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
+from augment.files.given import MIB, read_given_text
 from augment.lookup.parameters import nearest
 from augment.registry import METHODS
 from eval.benchmarks.registry import BENCHMARKS
@@ -63,7 +64,7 @@ def read_sweep_file(name_or_path: str) -> LoadedFile:
     path = sweep_path(name_or_path)
     subject = f"sweep file {path.name}"
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_given_text(path, 16 * MIB)
     except (OSError, UnicodeDecodeError) as error:
         raise _unknown(f"sweep file '{path}' must be readable UTF-8 text: {error}") from error
     return _parse(text, subject)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
@@ -17,7 +16,7 @@ from eval.benchmarks.suite.recompute import recompute
 from eval.errors import EvalError
 from eval.report import BenchmarkOutcome, MetricReport
 from orchestration.errors import InputError, Mistake
-from orchestration.results.evaluation_document import evaluation_document, outcomes_of
+from orchestration.results.evaluation_document import evaluation_document, outcomes_of, read_document
 from orchestration.store.contract import CellResult
 
 REPORT: Final = "report.json"
@@ -93,7 +92,7 @@ def _outcomes(source: str, result_of: Callable[[str], CellResult | None]) -> tup
 
 
 def _of_files(paths: Sequence[Path], report: Path) -> tuple[dict[str, BenchmarkOutcome], str]:
-    document = json.loads(report.read_text(encoding="utf-8")) if report.is_file() else {}
+    document = read_document(report) if report.is_file() else {}
     said = outcomes_of(document) if document else {}
     found = {}
     for path in paths:

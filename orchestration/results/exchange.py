@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from eval.exchange.contract import About
 from eval.exchange.suites import SUITES
 from eval.report import BenchmarkOutcome, reads_own_files
 from orchestration.errors import InputError, Mistake
-from orchestration.results.evaluation_document import outcomes_of
+from orchestration.results.evaluation_document import outcomes_of, read_document
 from orchestration.store.contract import ResultsStore
 
 
@@ -63,9 +62,9 @@ def reported_outcomes(path: Path) -> tuple[dict[str, BenchmarkOutcome], About]:
         InputError: If the file cannot be read or is no such report.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = read_document(path)
         outcomes = outcomes_of(document)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError) as error:
         text = f"must be a report of `dreamgrid evaluate --json`: {error}"
         raise InputError("export", [Mistake(where=str(path), text=text)]) from error
     about = About(

@@ -12,8 +12,9 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from augment.files.given import MIB, read_given
 from eval.exchange.contract import Imported, Network, Unit
 from eval.exchange.suites import SUITES, read_results, same_name
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
@@ -23,6 +24,9 @@ from orchestration.errors import InputError, Mistake, command
 from orchestration.store.contract import CellResult, Provenance, Results, TrainingRecord
 from orchestration.store.provenance import code_version, library_versions
 from trainers.job import TrainSummary
+
+LARGEST_BYTES: Final = 16 * MIB
+"""Of a file of results: some thousand networks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +69,7 @@ def import_file(
         EvalError: If it is no file of that suite, or a number is outside its range or in an uncertain unit.
     """
     try:
-        data = path.read_bytes()
+        data = read_given(path, LARGEST_BYTES)
         networks = read_results(suite, data.decode("utf-8-sig"), unit=unit)
     except UnicodeDecodeError as error:
         text = f"must be text in UTF-8, but byte {error.start + 1} is not; save it as uncompressed 'CSV UTF-8'"

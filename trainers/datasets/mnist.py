@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from trainers.errors import CorruptData
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_MOST_DIMS: Final = 4
 _NAMES: Final[tuple[tuple[str, SplitName], ...]] = (
     ("train-images-idx3-ubyte", "train"),
     ("train-labels-idx1-ubyte", "train"),
@@ -35,7 +37,8 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     if len(data) < start:
         raise CorruptData(f"{path} must have a header of {start} bytes, but has {len(data)}; download it again")
     shape = struct.unpack(f">{num_dims}I", data[4:start])
-    if len(data) - start != int(np.prod(shape)):
+    # Not by NumPy, whose products wrap around at 64 bits; it has no arrays of more than 64 dimensions either.
+    if not 1 <= num_dims <= _MOST_DIMS or len(data) - start != math.prod(shape):
         raise CorruptData(
             f"{path} must contain {shape} bytes after its header, but contains {len(data) - start}; download it again"
         )

@@ -15,6 +15,7 @@ from typing import Any, Final
 import yaml
 
 from augment.files.content import file_hash
+from augment.files.given import MIB, read_given_text
 from augment.files.published import Identified, given
 from augment.lookup.parameters import nearest
 from eval.benchmarks.contract import FileSource
@@ -121,8 +122,9 @@ def _document(path: Path) -> Mapping[str, Any]:
         EvalError: If it cannot be read, lacks a field, or a number is no fraction (or rank distance).
     """
     try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        loaded = yaml.safe_load(read_given_text(path, MIB))
+    # Of numbers and dates that are none the parser raises anything.
+    except (OSError, ValueError, LookupError, AttributeError, RecursionError, yaml.YAMLError) as error:
         raise EvalError(
             f"{path} must be a YAML file of a baseline network, but cannot be read: {' '.join(str(error).split())}"
         ) from error

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, get_args
 
+from augment.files.given import MIB, read_given_text
 from augment.lookup.parameters import nearest
 from orchestration.errors import InputError, Mistake
 from orchestration.sweeps.yaml_reader import read_yaml
 
 PRICE_FILE: Final = Path(__file__).parent / "prices.yaml"
 DEFAULT_MACHINE: Final = "cpu-core"
+_SHOWN: Final = 200
+"""Letters of an entry that a message shows."""
 DeviceType = Literal["cpu", "cuda"]
 
 
@@ -55,7 +58,7 @@ def read_machine(name: str = DEFAULT_MACHINE, prices: Path = PRICE_FILE) -> Mach
         InputError: If the file cannot be read, has no such machine, or describes it wrongly.
     """
     try:
-        value = read_yaml(prices.read_text(encoding="utf-8"), subject=f"price file {prices.name}").value
+        value = read_yaml(read_given_text(prices, MIB), subject=f"price file {prices.name}").value
     except (OSError, UnicodeDecodeError) as error:
         raise _refused(prices, f"the price file must be readable: {error}") from error
     machines = value.get("machines") if isinstance(value, dict) else None
@@ -67,9 +70,13 @@ def read_machine(name: str = DEFAULT_MACHINE, prices: Path = PRICE_FILE) -> Mach
     if not isinstance(entry, dict) or not all(
         _is_number(entry.get(key)) for key in ("devices", "price_per_hour", "tflops")
     ):
-        raise _refused(prices, f"machine '{name}' needs the numbers devices, price_per_hour and tflops, got {entry!r}")
+        raise _refused(
+            prices, f"machine '{name}' needs the numbers devices, price_per_hour and tflops, got {_cut(entry)}"
+        )
     if entry["devices"] < 1 or entry["tflops"] <= 0 or entry["price_per_hour"] < 0:
-        raise _refused(prices, f"machine '{name}' needs devices >= 1, tflops > 0, price_per_hour >= 0, got {entry!r}")
+        raise _refused(
+            prices, f"machine '{name}' needs devices >= 1, tflops > 0, price_per_hour >= 0, got {_cut(entry)}"
+        )
     for key in ("tflops_tf32", "tflops_bf16"):
         rate = entry.get(key)
         if rate is not None and not (_is_number(rate) and rate > 0):
@@ -95,6 +102,11 @@ def _optional(rate: float | None) -> float | None:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _cut(entry: object) -> str:
+    text = repr(entry)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _refused(path: Path, text: str) -> InputError:

@@ -279,7 +279,11 @@ def test_a_line_that_sums_up_networks_is_none():
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [('{"clean_acc": "95", "clean_acc": "90"}', "in it twice"), (100_000 * "[", "nested too deep")],
+    [
+        ('{"clean_acc": "95", "clean_acc": "90"}', "in it twice"),
+        (100_000 * "[", "nested too deep"),
+        (5000 * "9", "too many digits"),
+    ],
 )
 def test_a_document_says_each_name_once_and_can_be_read(text, message):
     with pytest.raises(EvalError, match=message):

@@ -9,36 +9,36 @@ from hypothesis import strategies as st
 
 from tests.fuzz.harness import Kind, Verdict, command_line
 
-_TEXTS: Final = st.text(
-    st.characters(codec="utf-8", exclude_characters="\0"), max_size=30
-)  # no argument of a process has a NUL
+# No argument of a process has a NUL.
+_TEXTS: Final = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30)
 _ODD: Final = st.sampled_from(
-    ["", " ", "~nouser/x", "~", "~/", "LOOP", "LOOP/x", "FILE", "FILE/x", "DANGLING", "s3:/b", "s3://", "s3:///x"]
-    + [
-        "ftp://x/y",
-        "gs://b/x",
-        "hdfs://x",
-        "file://",
-        "file:///",
-        "file://%00",
-        "file://localhost",
-        "http://",
-        "://",
-        ":",
-    ]
-    + [
-        "memory:",
-        "a\nb",
-        "/dev/null",
-        "/proc/1/x",
-        "x" * 255,
-        "x" * 5000,
-        "../" * 50 + "x",
-        "-",
-        "--",
-        "a\\b",
-        "%",
-        "٠",
+    [
+        *("", " ", "~nouser/x", "~", "~/", "LOOP", "LOOP/x", "FILE", "FILE/x", "DANGLING", "s3:/b", "s3://", "s3:///x"),
+        *(
+            "ftp://x/y",
+            "gs://b/x",
+            "hdfs://x",
+            "file://",
+            "file:///",
+            "file://%00",
+            "file://localhost",
+            "http://",
+            "://",
+        ),
+        *(
+            "memory:",
+            "a\nb",
+            "/dev/null",
+            "/proc/1/x",
+            "x" * 255,
+            "x" * 5000,
+            "../" * 50 + "x",
+            "-",
+            "--",
+            "a\\b",
+            "%",
+            "٠",
+        ),
     ]
 )
 _SCHEMES: Final = st.sampled_from(["", "", "file://", "x://", "sqlite:///", "sqlite://", "postgresql://", "~"])

@@ -1,0 +1,60 @@
+"""Documents of `evaluate --json` that somebody wrote by hand: read where they are such documents, else refused in a sentence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestration.errors import InputError
+from orchestration.results.evaluation_document import DOCUMENT_KIND
+from orchestration.results.exchange import reported_outcomes
+
+REPORT: dict[str, Any] = {
+    "benchmark": "ood",
+    "error": None,
+    "metrics": {"auroc": {"value": 0.9, "n": 100}},
+    "rows": [{"set": "svhn", "auroc": 0.9}],
+    "notes": {"files": {"svhn": {"are": "own"}}},
+}
+DOCUMENT: dict[str, Any] = {"kind": DOCUMENT_KIND, "checkpoint": "x.pt", "dataset": "cifar-10", "reports": [REPORT]}
+
+
+def read(folder: Path, text: str) -> Any:
+    path = folder / "report.json"
+    path.write_text(text, encoding="utf-8")
+    return reported_outcomes(path)
+
+
+def test_a_document_is_read_with_what_marks_it(tmp_path: Path) -> None:
+    outcomes, about = read(tmp_path, json.dumps(DOCUMENT))
+    assert outcomes["ood"].metrics["auroc"].value == 0.9
+    assert (about.name, about.architecture) == ("x.pt (own files: ood)", "")
+
+
+WRONG = {
+    "dataset": {**DOCUMENT, "dataset": 7},
+    "checkpoint": {name: value for name, value in DOCUMENT.items() if name != "checkpoint"},
+    "reports.0.benchmark": {**DOCUMENT, "reports": [{**REPORT, "benchmark": 1.0}]},
+    "reports.0.metrics.auroc.value": {**DOCUMENT, "reports": [{**REPORT, "metrics": {"auroc": {"value": {}, "n": 1}}}]},
+    "reports.0.rows.0": {**DOCUMENT, "reports": [{**REPORT, "rows": [["svhn"]]}]},
+    "auroc must be a number": {**DOCUMENT, "reports": [{**REPORT, "rows": [{"set": "svhn", "auroc": "much"}]}]},
+    "reports.0.notes.files": {**DOCUMENT, "reports": [{**REPORT, "notes": {"files": [1]}}]},
+    "is no report of": [DOCUMENT],
+}
+
+
+@pytest.mark.parametrize("said", WRONG)
+def test_other_values_are_named(tmp_path: Path, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        read(tmp_path, json.dumps(WRONG[said]))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("[" * 100_000, "nested too deep"), ("{", "Expecting"), ("9" * 5000, "digits")]
+)
+def test_texts_that_are_no_json_are_refused(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        read(tmp_path, text)
