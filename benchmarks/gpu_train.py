@@ -35,11 +35,11 @@ from trainers.models.contract import ModelInput
 from trainers.models.normalize import Classifier, Normalize
 from trainers.models.registry import model_for
 from trainers.training.group import OneWorker
-from trainers.training.images import ImageFiles, ImageSource, ResidentImages
-from trainers.training.loader import Batch, Loader
+from trainers.training.input.images import ImageFiles, ImageSource, ResidentImages
+from trainers.training.input.loader import Batch, Loader
+from trainers.training.input.order import Order
 from trainers.training.loop import LoopHooks, Training
 from trainers.training.optim import build_optimiser
-from trainers.training.order import Order
 from trainers.worker.process import ThreadBudget, reset_process, thread_budget
 
 TARGET: Final = 0.95

@@ -38,10 +38,10 @@ from trainers.config import RecipeConfig
 from trainers.models.normalize import Classifier, Normalize
 from trainers.models.registry import model_for
 from trainers.training.group import OneWorker
-from trainers.training.images import ResidentImages
-from trainers.training.loader import Loader
+from trainers.training.input.images import ResidentImages
+from trainers.training.input.loader import Loader
+from trainers.training.input.order import Order
 from trainers.training.loop import LoopHooks, Training
-from trainers.training.order import Order
 from trainers.worker.process import hold_memory
 
 CPU: Final = OneWorker(torch.device("cpu"))

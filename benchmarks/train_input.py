@@ -29,9 +29,9 @@ from augment.treatment import Treatment, TreatmentContext
 from benchmarks import harness
 from eval.inference.streams import CopyEngine, Event
 from trainers.datasets.folders.listing import listing_of
-from trainers.training.images import ImageFiles, ImageSource, ResidentImages
-from trainers.training.loader import Batch, Loader
-from trainers.training.order import Order, even_cuts
+from trainers.training.input.images import ImageFiles, ImageSource, ResidentImages
+from trainers.training.input.loader import Batch, Loader
+from trainers.training.input.order import Order, even_cuts
 
 CPU: Final = torch.device("cpu")
 JPEG_SIDES: Final = (500, 375)

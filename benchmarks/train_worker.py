@@ -28,10 +28,10 @@ from trainers.errors import JobStopped
 from trainers.models.contract import ModelInput
 from trainers.models.registry import model_for
 from trainers.training.group import distributed_group
-from trainers.training.images import ResidentImages
-from trainers.training.loader import Loader
+from trainers.training.input.images import ResidentImages
+from trainers.training.input.loader import Loader
+from trainers.training.input.order import Order
 from trainers.training.loop import LoopHooks, Training
-from trainers.training.order import Order
 from trainers.worker.process import ThreadBudget, reset_process
 
 RECIPE: Final = RecipeConfig(epochs=1, batch_size=128, batch_shards=2)

@@ -21,11 +21,11 @@ from typing import Any, Final
 
 import psutil
 
-from clusters.address import check_address, named_address
 from clusters.errors import ClusterError
 from clusters.growth import NodeGroup, accelerator_of, with_growth
 from clusters.placement import Node
-from clusters.ray_private import draining_nodes
+from clusters.ray_api.address import check_address, named_address
+from clusters.ray_api.private import draining_nodes
 from clusters.temporary.own import make_folder
 from clusters.temporary.private import remove
 

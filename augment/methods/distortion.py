@@ -34,7 +34,7 @@ class DistortionConfig:
         train_steps: Training steps of the substitute network before its first use.
         lr: Adam's learning rate for the substitute.
         stored_copy: Folder in the data root with a distorted copy of the training images, shown instead of distorting them
-            (`trainers.training.images`), or "".
+            (`trainers.training.input.images`), or "".
         stored_copy_content: Its content hash; planning fills it in.
     """
 

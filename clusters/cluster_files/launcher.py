@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal
 
-from clusters.address import cluster_token
 from clusters.cluster_files.check import check_manifest
 from clusters.cluster_files.contract import read_manifest
 from clusters.cluster_files.documents import mapping, read_documents
 from clusters.errors import ManifestError
+from clusters.ray_api.address import cluster_token
 
 Action = Literal["up", "down"]
 

@@ -15,7 +15,7 @@ from augment.files.content import file_hash
 from augment.files.published import Identified, absent, given, joined
 from eval.corruptions.contract import Draws, FrostImages
 from eval.corruptions.fields import uniform_fields
-from eval.corruptions.gaussian import gaussian_filter
+from eval.corruptions.filters.gaussian import gaussian_filter
 from eval.errors import EvalError
 
 FROST: Final = "frost"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from augment.kernels.compiled import WarmUp, warm_ups_of
-from eval.corruptions import fields, gaussian, operators, taps
+from eval.corruptions import fields
 from eval.corruptions.c import edges
 from eval.corruptions.families import FAMILIES
+from eval.corruptions.filters import gaussian, operators, taps
 from eval.corruptions.mnist import thin_edges
 
 CORRUPTION_KERNELS: Final[tuple[WarmUp, ...]] = (

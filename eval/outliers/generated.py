@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from eval.corruptions.contract import Draws
 from eval.corruptions.fields import normal_fields, uniform_fields
-from eval.corruptions.gaussian import gaussian_filter
+from eval.corruptions.filters.gaussian import gaussian_filter
 
 BLOB_LIKELIHOOD: Final = 0.7
 BLOB_THRESHOLD: Final = 0.75

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from clusters import probe as module
-from clusters.address import cluster_token
 from clusters.connect import connect
 from clusters.errors import ClusterError
 from clusters.probe import ProbeRequest, probe
+from clusters.ray_api.address import cluster_token
 from clusters.storage.contract import StorageError
 from clusters.storage.open import open_storage
 from orchestration.doctor.contract import Finding

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from augment.kernels.sources import cache_root
-from clusters.ray_private import SYMBOLS, missing_symbols
+from clusters.ray_api.private import SYMBOLS, missing_symbols
 from clusters.storage.open import check_storage, open_storage
 from orchestration.doctor.contract import Finding, State
 from orchestration.doctor.gpus import gpu_findings, gpu_report

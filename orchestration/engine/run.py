@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from clusters.connect import Connection, connect
 from clusters.placement import Node, check_fits
-from clusters.ray_private import keep_credentials_out_of_trials
+from clusters.ray_api.private import keep_credentials_out_of_trials
 from clusters.temporary.own import log_file as log_file_of
 from clusters.temporary.own import temporary_folder
 from clusters.temporary.owners import owner_here

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from clusters.address import check_address
+from clusters.ray_api.address import check_address
 from clusters.storage.contract import StorageError
 from clusters.storage.open import check_storage, open_storage
 from eval.tables.grid import Table

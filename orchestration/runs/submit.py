@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from clusters.jobs import JobOrder
+from clusters.ray_api.jobs import JobOrder
 from clusters.storage.contract import StorageError
 from clusters.storage.open import open_storage
 from orchestration.errors import InputError, Mistake

@@ -19,6 +19,7 @@ def one() -> None:  # a reason
     def inner() -> None:
         import os
 '''
+REPOSITORY = Path(__file__).resolve().parents[2]
 SECOND = '"""Two."""\nfrom eval.rooms import first\n'
 
 
@@ -45,3 +46,8 @@ def test_a_folder_with_more_entries_than_the_rules_allow_is_named(tmp_path: Path
         (root / "eval" / f"file{number}.py").touch()
 
     assert crowded_folders(root) == {"eval": 14}
+
+
+def test_every_folder_of_the_packages_has_room() -> None:
+    """13 entries at a package's top, 15 elsewhere; more of them means that some belong in a folder with a name."""
+    assert crowded_folders(REPOSITORY) == {}

@@ -108,7 +108,7 @@ def test_private_modules_of_ray_are_named_in_one_file() -> None:
     }
 
     assert set(found) == {
-        "clusters/ray_private.py",
+        "clusters/ray_api/private.py",
     }, found
 
 

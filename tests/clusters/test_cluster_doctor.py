@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from clusters.address import cluster_token
 from clusters.probe import ProbeRequest, present_gpus, probe
+from clusters.ray_api.address import cluster_token
 from orchestration.doctor.cluster import NodeAnswer, clock_difference_s, evaluate, examine_cluster, token_findings
 from orchestration.settings import Settings
 

@@ -21,7 +21,7 @@ from trainers.datasets.folders.split import read_folder
 from trainers.datasets.load import shared_split
 from trainers.datasets.registry import dataset_for
 from trainers.datasets.streams import missing_stream
-from trainers.training.images import ImageFiles
+from trainers.training.input.images import ImageFiles
 
 SUFFIXES = (".png", ".jpg", ".JPEG", ".gif", ".tif", ".bmp", ".webp", ".jfif", ".ppm", ".png")
 NUM = 2 * len(SUFFIXES)

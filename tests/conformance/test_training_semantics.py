@@ -23,8 +23,8 @@ from trainers.job import JobPaths, JobRequest
 from trainers.models.registry import MODELS, model_for
 from trainers.recipes import RECIPES
 from trainers.training.group import OneWorker
+from trainers.training.input.order import Order
 from trainers.training.networks import build_classifier
-from trainers.training.order import Order
 from trainers.worker.run_job import run_job
 
 LOGITS = Path(__file__).with_name("model_logits.json")

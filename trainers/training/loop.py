@@ -27,7 +27,7 @@ from trainers.seeding import seed_torch, torch_seed
 from trainers.training.data_parallel import BatchGradient, DeviceShard
 from trainers.training.gpu_use import NO_USE, GpuUse
 from trainers.training.group import ProcessGroup
-from trainers.training.loader import Batch, Loader, Shard
+from trainers.training.input.loader import Batch, Loader, Shard
 from trainers.training.optim import Average, build_optimiser, learning_rate, restore_optimiser, set_learning_rate
 from trainers.training.progress import Progress, SignalReader
 from trainers.training.shards import SharedValues, statistics_of

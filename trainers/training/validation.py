@@ -17,8 +17,8 @@ from eval.inference.prefetch import Part, Work
 from eval.inference.transfer import DeviceFeed, float_images
 from trainers.config import RecipeConfig
 from trainers.training.group import ProcessGroup
-from trainers.training.images import ImageSource
-from trainers.training.order import even_cuts, validation_samples
+from trainers.training.input.images import ImageSource
+from trainers.training.input.order import even_cuts, validation_samples
 
 BATCH: Final = 500
 

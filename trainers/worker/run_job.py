@@ -32,12 +32,12 @@ from trainers.sources import check_sources
 from trainers.training.checkpoints import Checkpoints, StoredCheckpoint, tensors_sha256
 from trainers.training.gpu_use import gpu_use_of
 from trainers.training.group import ProcessGroup
-from trainers.training.inputs import JobInputs, checked_dataset, job_inputs
-from trainers.training.loader import Loader
+from trainers.training.input.job_inputs import JobInputs, checked_dataset, job_inputs
+from trainers.training.input.loader import Loader
+from trainers.training.input.order import Order, check_workers, training_samples
 from trainers.training.loop import LoopHooks, Training
 from trainers.training.memory import memory_explained
 from trainers.training.networks import build_classifier, in_float32, network_facts, training_facts
-from trainers.training.order import Order, check_workers, training_samples
 from trainers.training.progress import Progress, memory_mib
 from trainers.training.validation import validation
 from trainers.worker.arithmetic import arithmetic_facts, determinism_explained, determinism_of, set_arithmetic

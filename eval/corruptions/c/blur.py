@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.corruptions.contract import Setting, corruption, each
-from eval.corruptions.gaussian import gaussian_filter
+from eval.corruptions.filters.gaussian import gaussian_filter
+from eval.corruptions.filters.operators import separable, zoom_operator
+from eval.corruptions.filters.taps import border_index, correlate
 from eval.corruptions.levels import to_uint8
-from eval.corruptions.operators import separable, zoom_operator
-from eval.corruptions.taps import border_index, correlate
 
 
 @corruption(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from eval.corruptions.contract import Setting, corruption, each
-from eval.corruptions.operators import Operator, as_operator, separable
+from eval.corruptions.filters.operators import Operator, as_operator, separable
 
 _FIXED_POINT: Final = float(1 << 22)
 

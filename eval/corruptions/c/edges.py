@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augment.kernels.compiled import kernel
-from eval.corruptions.taps import correlate
+from eval.corruptions.filters.taps import correlate
 
 _NEAR, _DIAGONAL, _KNIGHT = np.float32(1.0), np.float32(1.4), np.float32(2.1969)
 """Lengths of the steps of the 5 x 5 distance mask."""

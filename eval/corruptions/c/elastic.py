@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from augment.kernels.compiled import kernel
 from eval.corruptions.contract import Draws, Setting, corruption
 from eval.corruptions.fields import uniform_fields
-from eval.corruptions.gaussian import gaussian_filter
+from eval.corruptions.filters.gaussian import gaussian_filter
 from eval.corruptions.levels import to_uint8
 
 PUBLISHED_SIDE_AT_224: Final = 244

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from augment.kernels.compiled import kernel
 from augment.kernels.counters import philox
 from eval.corruptions.contract import Draws, Setting, corruption
-from eval.corruptions.gaussian import gaussian_filter
+from eval.corruptions.filters.gaussian import gaussian_filter
 from eval.corruptions.levels import to_uint8
 
 

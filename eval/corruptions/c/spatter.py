@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from eval.corruptions.c.edges import box_blur, canny, chamfer_distance, correlate_levels, equalise
 from eval.corruptions.contract import Draws, Setting, corruption
 from eval.corruptions.fields import normal_fields
-from eval.corruptions.gaussian import gaussian_filter
+from eval.corruptions.filters.gaussian import gaussian_filter
 from eval.corruptions.levels import to_uint8, turned_grey
 
 WATER: Final = (175.0, 238.0, 238.0)

@@ -9,9 +9,9 @@ from augment.kernels.compiled import kernel
 from eval.corruptions.c.blur import move
 from eval.corruptions.contract import Draws, Setting, corruption
 from eval.corruptions.fields import normal_fields, uniform_fields
+from eval.corruptions.filters.operators import separable, zoom_operator
 from eval.corruptions.ice import procedural_ice, reduced
 from eval.corruptions.levels import luma, to_uint8
-from eval.corruptions.operators import separable, zoom_operator
 
 
 def snow_levels(

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from augment.heavy import scipy
 from augment.kernels.compiled import kernel
 from eval.corruptions.contract import Setting, corruption, each
-from eval.corruptions.gaussian import gaussian_filter
+from eval.corruptions.filters.gaussian import gaussian_filter
+from eval.corruptions.filters.operators import Operator, as_operator, separable
 from eval.corruptions.levels import spread, to_uint8, truncated, turned_grey
-from eval.corruptions.operators import Operator, as_operator, separable
 
 Floats = NDArray[np.float64]
 

@@ -14,7 +14,7 @@ from eval.corruptions.c.noise import add_noise, impulse_cumulative, noise_table,
 from eval.corruptions.c.spatter import liquid_layer
 from eval.corruptions.c.weather import plasma_maps
 from eval.corruptions.contract import Setting, corruption
-from eval.corruptions.gaussian import gaussian_filter
+from eval.corruptions.filters.gaussian import gaussian_filter
 from eval.corruptions.levels import to_nearest, to_uint8
 
 PUBLISHED_SIDE: Final = 28

@@ -13,7 +13,7 @@ from eval.corruptions.c.colour import lift
 from eval.corruptions.c.noise import add_noise, gaussian_cumulative, noise_table, shot_cumulative, speckle_cumulative
 from eval.corruptions.c.spatter import add_water, liquid_layer
 from eval.corruptions.c.weather import snow_levels, whiten
-from eval.corruptions.gaussian import gaussian_filter
+from eval.corruptions.filters.gaussian import gaussian_filter
 from eval.corruptions.levels import to_uint8, turned_grey
 from eval.perturbations.contract import Course, Perturbation, perturbation
 

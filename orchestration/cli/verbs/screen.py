@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from clusters.address import check_address
+from clusters.ray_api.address import check_address
 from clusters.storage.open import check_storage
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, count, echo_err, emit

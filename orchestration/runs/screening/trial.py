@@ -19,9 +19,9 @@ from trainers.errors import ImpossibleJob, JobStopped
 from trainers.job import EpochRow, JobRequest, TrainSummary
 from trainers.training.checkpoints import Checkpoints
 from trainers.training.group import OneWorker
-from trainers.training.inputs import checked_dataset
+from trainers.training.input.job_inputs import checked_dataset
+from trainers.training.input.order import validation_samples
 from trainers.training.networks import build_classifier
-from trainers.training.order import validation_samples
 from trainers.worker.devices import worker_device
 from trainers.worker.run_job import run_job
 

@@ -9,7 +9,7 @@ from typing import Any
 from ray import tune
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, MedianStoppingRule
 
-from clusters.ray_private import keep_credentials_out_of_trials
+from clusters.ray_api.private import keep_credentials_out_of_trials
 from orchestration.engine.resources import Resources
 from orchestration.errors import InputError, Mistake
 from orchestration.runs.screening.request import METRIC, Screened, ScreenOptions

@@ -17,7 +17,7 @@ from scipy import ndimage
 from eval.corruptions.c.blur import disk_kernel, move
 from eval.corruptions.c.edges import box_blur
 from eval.corruptions.c.registry import CORRUPTIONS
-from eval.corruptions.gaussian import gaussian_filter
+from eval.corruptions.filters.gaussian import gaussian_filter
 from eval.corruptions.generate import corrupt
 from eval.corruptions.match import LARGE_SHARE, statistics_of
 from eval.perturbations.frames import perturb

@@ -16,7 +16,7 @@ from tests.conftest import Install
 from trainers.errors import CorruptData
 from trainers.job import JobPaths, JobRequest
 from trainers.sources import check_sources
-from trainers.training.inputs import checked_dataset
+from trainers.training.input.job_inputs import checked_dataset
 
 SOURCE = """
 from dataclasses import replace

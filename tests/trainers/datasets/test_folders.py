@@ -17,7 +17,7 @@ from trainers.datasets.outliers import fit_images, load_outliers
 from trainers.datasets.registry import DATASETS, missing_data
 from trainers.datasets.streams import missing_stream, stream_files
 from trainers.errors import CorruptData, DataError, MissingData, UnknownName
-from trainers.training.images import ImageFiles, training_images
+from trainers.training.input.images import ImageFiles, training_images
 
 NUM_PER_CLASS = 3
 

@@ -15,7 +15,7 @@ STEP = """
     from torch import nn
     from augment.treatment import Treatment
     from trainers.config import RecipeConfig
-    from trainers.training.loader import Batch, Shard
+    from trainers.training.input.loader import Batch, Shard
     from trainers.training.loop import LoopHooks, Training
     from trainers.training.shards import running_statistics
 

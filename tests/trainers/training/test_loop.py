@@ -12,10 +12,10 @@ from trainers.errors import JobStopped, NonFiniteLoss
 from trainers.models.contract import ModelInput
 from trainers.models.registry import model_for
 from trainers.training.group import OneWorker
-from trainers.training.images import ResidentImages
-from trainers.training.loader import Loader
+from trainers.training.input.images import ResidentImages
+from trainers.training.input.loader import Loader
+from trainers.training.input.order import Order
 from trainers.training.loop import LoopHooks, Training
-from trainers.training.order import Order
 from trainers.training.shards import running_statistics, statistics_of
 
 NUM_IMAGES = 37

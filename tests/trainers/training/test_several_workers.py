@@ -16,10 +16,10 @@ TRAINING = """
     from trainers.models.contract import ModelInput
     from trainers.models.normalize import Classifier, Normalize
     from trainers.models.registry import model_for
-    from trainers.training.images import ResidentImages
-    from trainers.training.loader import Loader
+    from trainers.training.input.images import ResidentImages
+    from trainers.training.input.loader import Loader
     from trainers.training.loop import LoopHooks, Training
-    from trainers.training.order import Order
+    from trainers.training.input.order import Order
 
     # Batches of 24, 24 and 5 samples in 12 shards: in the last batch some of four workers have none.
     NUM_IMAGES, RECIPE = 53, RecipeConfig(

@@ -16,8 +16,8 @@ from trainers.config import RecipeConfig
 from trainers.job import JobRequest
 from trainers.training import validation as validation_module
 from trainers.training.group import OneWorker
-from trainers.training.images import ResidentImages
-from trainers.training.order import training_samples, validation_samples
+from trainers.training.input.images import ResidentImages
+from trainers.training.input.order import training_samples, validation_samples
 from trainers.training.validation import validation
 from trainers.worker.run_job import run_job
 

@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 
 from trainers.config import RecipeConfig
 from trainers.errors import ImpossibleJob
-from trainers.training.order import Order, check_workers, even_cuts, shards_of, training_samples, validation_samples
+from trainers.training.input.order import (
+    Order,
+    check_workers,
+    even_cuts,
+    shards_of,
+    training_samples,
+    validation_samples,
+)
 
 
 def order_of(num: int, batch_size: int, pieces: int, seed: int = 0) -> Order:

@@ -12,9 +12,9 @@ from augment.kernels.counters import SampleKeys, uniforms
 from augment.treatment import Images, Treatment
 from eval.inference import transfer
 from tests.fakes.late_device import LateDevice
-from trainers.training.images import ResidentImages
-from trainers.training.loader import Batch, Loader
-from trainers.training.order import Order
+from trainers.training.input.images import ResidentImages
+from trainers.training.input.loader import Batch, Loader
+from trainers.training.input.order import Order
 
 CPU = torch.device("cpu")
 NUM_IMAGES = 203

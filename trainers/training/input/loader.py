@@ -22,8 +22,8 @@ from augment.treatment import Treatment
 from eval.inference.prefetch import Part, Work
 from eval.inference.streams import CopyEngine
 from eval.inference.transfer import DeviceBatch, DeviceFeed
-from trainers.training.images import ImageSource
-from trainers.training.order import Order, even_cuts, shards_of
+from trainers.training.input.images import ImageSource
+from trainers.training.input.order import Order, even_cuts, shards_of
 
 SMALLEST_CHUNK: Final = 16
 """Samples below which a chunk of a shard is not worth a thread."""

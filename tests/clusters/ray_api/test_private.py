@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from clusters import ray_private
 from clusters.connect import connect
 from clusters.errors import ClusterError
+from clusters.ray_api import private
 from orchestration.doctor.machine import examine
 from orchestration.settings import Settings
 
@@ -23,8 +23,8 @@ ABSENT = {
 
 
 def test_this_ray_has_every_symbol() -> None:
-    assert ray_private.missing_symbols() == {}
-    assert len(ray_private.SYMBOLS) <= 3
+    assert private.missing_symbols() == {}
+    assert len(private.SYMBOLS) <= 3
 
 
 @pytest.mark.parametrize("absent", ABSENT.values(), ids=ABSENT)
@@ -33,8 +33,8 @@ def test_doctor_reports_each_symbol_that_is_missing(
 ) -> None:
     settings = Settings(storage=str(tmp_path / "storage"), data_root=tmp_path, cache_dir=tmp_path, tracking_uri="")
     before = [one for one in examine(settings) if one.what == "ray"]
-    symbols = {name: (absent, consequence) for name, (_, consequence) in ray_private.SYMBOLS.items()}
-    monkeypatch.setattr(ray_private, "SYMBOLS", symbols)
+    symbols = {name: (absent, consequence) for name, (_, consequence) in private.SYMBOLS.items()}
+    monkeypatch.setattr(private, "SYMBOLS", symbols)
     after = [one for one in examine(settings) if one.what == "ray"]
 
     assert [one.state for one in before] == ["fine"]
@@ -44,16 +44,16 @@ def test_doctor_reports_each_symbol_that_is_missing(
 
 @pytest.mark.parametrize("absent", ABSENT.values(), ids=ABSENT)
 def test_without_the_symbol_no_node_is_known_to_leave(monkeypatch: pytest.MonkeyPatch, absent: Any) -> None:
-    monkeypatch.setattr(ray_private, "_draining_state", absent)
+    monkeypatch.setattr(private, "_draining_state", absent)
 
-    assert ray_private.draining_nodes() == frozenset()
+    assert private.draining_nodes() == frozenset()
 
 
 @pytest.mark.parametrize("absent", ABSENT.values(), ids=ABSENT)
 def test_without_the_symbol_credentials_may_be_copied(monkeypatch: pytest.MonkeyPatch, absent: Any) -> None:
-    monkeypatch.setattr(ray_private, "_trial_environment", absent)
+    monkeypatch.setattr(private, "_trial_environment", absent)
 
-    assert ray_private.keep_credentials_out_of_trials() is False
+    assert private.keep_credentials_out_of_trials() is False
 
 
 def test_trials_carry_no_credentials_of_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +71,7 @@ def test_trials_carry_no_credentials_of_the_driver(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret")
 
     class_cache._ActorClassCache().get(object)
-    assert ray_private.keep_credentials_out_of_trials()
+    assert private.keep_credentials_out_of_trials()
     class_cache._ActorClassCache().get(object)
 
     before, after = carried

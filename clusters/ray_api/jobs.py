@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from clusters.address import ADDRESS_VARIABLE, NamedAddress, check_address, scheme_of
 from clusters.errors import ClusterError
+from clusters.ray_api.address import ADDRESS_VARIABLE, NamedAddress, check_address, scheme_of
 
 ENDED: Final = frozenset({"SUCCEEDED", "FAILED", "STOPPED"})
 ADDRESS_VARIABLES: Final = ("RAY_API_SERVER_ADDRESS", ADDRESS_VARIABLE)

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from clusters import address as module
-from clusters import jobs
-from clusters.address import check_address, host_and_port, named_address
 from clusters.errors import ClusterError
+from clusters.ray_api import address as module
+from clusters.ray_api import jobs
+from clusters.ray_api.address import check_address, host_and_port, named_address
 from orchestration.cli import main
 
 HOST = "127.0.0.2"
@@ -372,7 +372,7 @@ def test_an_address_that_is_given_to_submit_counts_more_than_the_variables(
 def test_a_real_head_passes_and_a_wrong_token_is_one_line(ray_head: Any, tmp_path: Path) -> None:
     check = [
         "-c",
-        "import sys; from clusters.address import check_address; check_address(sys.argv[1])",
+        "import sys; from clusters.ray_api.address import check_address; check_address(sys.argv[1])",
         ray_head.address,
     ]
 

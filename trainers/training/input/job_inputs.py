@@ -21,7 +21,7 @@ from trainers.datasets.outliers import load_outliers
 from trainers.datasets.registry import dataset_for
 from trainers.errors import CorruptData
 from trainers.job import JobRequest
-from trainers.training.images import ImageSource, training_images, with_stored_copy
+from trainers.training.input.images import ImageSource, training_images, with_stored_copy
 from trainers.training.networks import trained_networks
 
 

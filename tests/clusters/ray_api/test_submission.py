@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from clusters.errors import ClusterError
-from clusters.jobs import JobServer, _Log
+from clusters.ray_api.jobs import JobServer, _Log
 from clusters.upload import Upload, check_upload, measure_upload
 from orchestration.errors import InputError
 from orchestration.runs.submit import SubmitRequest, exit_code, job_order
@@ -196,7 +196,7 @@ def test_a_job_whose_node_is_gone_is_not_under_way(
     job = SimpleNamespace(metadata={"sweep": "x"}, status="RUNNING", submission_id="job-1", driver_node_id="a1")
     client = SimpleNamespace(list_jobs=lambda: [job], _do_request=lambda *_: answer)
     monkeypatch.setattr("ray.job_submission.JobSubmissionClient", lambda _: client)
-    monkeypatch.setattr("clusters.jobs._check_version", lambda named: None)
+    monkeypatch.setattr("clusters.ray_api.jobs._check_version", lambda named: None)
 
     assert JobServer("http://127.0.0.1:9").find({"sweep": "x"}) == expected
 

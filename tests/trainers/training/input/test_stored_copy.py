@@ -17,7 +17,7 @@ from trainers.config import RecipeConfig
 from trainers.datasets.folders.listing import listing_of
 from trainers.datasets.registry import dataset_for
 from trainers.errors import CorruptData
-from trainers.training.images import ImageFiles, ResidentImages, WithStoredCopy, with_stored_copy
+from trainers.training.input.images import ImageFiles, ResidentImages, WithStoredCopy, with_stored_copy
 
 RECIPE = RecipeConfig(crop_padding=0, flip=False)
 NUM = 40

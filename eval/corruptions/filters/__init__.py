@@ -1,0 +1,1 @@
+"""Linear filters of batches of images, the building blocks of many corruptions."""
