@@ -14,9 +14,16 @@ if TYPE_CHECKING:
     import numba as numba
     import numpy as numpy
     import pandas as pandas
+    import rich as rich
+    import rich.box
+    import rich.console
+    import rich.markup
+    import rich.progress
+    import rich.table
     import scipy as scipy
     import torch as torch
     import torchvision as torchvision
+    from numpy.typing import NDArray as NDArray
     from torch import Tensor as Tensor
     from torch import nn as nn
     from torch.nn import functional as functional
@@ -39,7 +46,7 @@ else:
             return _Heavy, (self.__name__,)
 
     matplotlib, numba, numpy, pandas = _Heavy("matplotlib"), _Heavy("numba"), _Heavy("numpy"), _Heavy("pandas")
-    scipy, torch, torchvision = _Heavy("scipy"), _Heavy("torch"), _Heavy("torchvision")
+    rich, scipy, torch, torchvision = _Heavy("rich"), _Heavy("scipy"), _Heavy("torch"), _Heavy("torchvision")
     nn, functional = _Heavy("torch.nn"), _Heavy("torch.nn.functional")
 
     class _Tensor:
@@ -49,3 +56,5 @@ else:
             return isinstance(value, torch.Tensor)
 
     Tensor = _Tensor()
+    NDArray = Any
+    """In hints only, which nothing evaluates."""

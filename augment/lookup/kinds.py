@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import metadata
 from typing import Any, Generic, Protocol, TypeVar
 
 from augment.lookup.parameters import nearest
@@ -70,8 +71,6 @@ class Kind(Generic[T]):
         Raises:
             Exception: The package's: if an entry point cannot be loaded, is of another type, or bears a name that is taken.
         """
-        from importlib import metadata  # takes 40 ms, which only names that are not built in are worth
-
         found: dict[str, T] = {}
         for point in metadata.entry_points(group=self.group):
             value = self._loaded(point)

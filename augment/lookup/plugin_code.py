@@ -14,11 +14,9 @@ import hashlib
 import importlib.util
 import sysconfig
 from collections.abc import Callable, Iterator
+from importlib.metadata import Distribution
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
-
-if TYPE_CHECKING:  # importlib.metadata takes 40 ms, which only names that are not built in are worth
-    from importlib.metadata import Distribution
+from typing import Any, Final
 
 OWN_PACKAGES: Final = frozenset({"augment", "clusters", "eval", "orchestration", "trainers"})
 """Packages whose semantics versions are guarded by our own tests."""

@@ -8,16 +8,14 @@ trial, or passes on a report, the driver is asked which cell is next; it goes to
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import ray
 from ray import tune
 from ray.tune.search import Searcher
 
+from orchestration.engine.driver.driver import Driver
 from orchestration.engine.groups.trial import TRIAL_RESOURCES, cells_trial
-
-if TYPE_CHECKING:
-    from orchestration.engine.driver.driver import Driver
 
 CELLS_AT_ONCE: Final = 4
 """Cells that a trial has under way: its process takes about 115 MiB of the head node, which so many groups share."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import IO, Any
 
+from augment.heavy import rich
 from orchestration.cells.cell import Plan, PlannedCell
 from orchestration.engine.observer import CellState, RunObserver, RunStatus
 from orchestration.engine.resources import Resources
@@ -107,19 +108,16 @@ class LiveProgress(RunObserver):
     """Rich's progress display: one bar for the whole sweep with its ETA, one line for each running cell."""
 
     def __init__(self, stream: IO[str], *, clock: Callable[[], float] = time.monotonic) -> None:
-        from rich.console import Console  # Rich is for terminals only: runs elsewhere do without its import
-        from rich.progress import BarColumn, Progress, TextColumn
-
         self._clock = clock
         self._lock = threading.RLock()
         self._progress = RunProgress(())
         self._cells: dict[str, Any] = {}
-        self.display = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=30),
-            TextColumn("{task.fields[stage]}", markup=False),
-            TextColumn("{task.fields[detail]}", markup=False),
-            console=Console(file=stream),
+        self.display = rich.progress.Progress(
+            rich.progress.TextColumn("{task.description}", markup=False),
+            rich.progress.BarColumn(bar_width=30),
+            rich.progress.TextColumn("{task.fields[stage]}", markup=False),
+            rich.progress.TextColumn("{task.fields[detail]}", markup=False),
+            console=rich.console.Console(file=stream),
             refresh_per_second=4,
             transient=True,
             redirect_stdout=False,

@@ -6,11 +6,10 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from augment.heavy import NDArray
+from augment.heavy import numpy as np
 
 SplitName = Literal["train", "test"]
 Arrays = tuple["NDArray[np.uint8]", "NDArray[np.int64]"]

@@ -12,14 +12,12 @@ from __future__ import annotations
 import gzip
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from augment.heavy import NDArray
 from augment.heavy import numpy as np
 from trainers.datasets.contract import Arrays, DatasetSpec, SplitName
 from trainers.errors import MissingData
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 SCALE: Final = 4
 

@@ -6,15 +6,12 @@ import math
 import struct
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from augment.heavy import NDArray, torchvision
 from augment.heavy import numpy as np
-from augment.heavy import torchvision
 from trainers.datasets.contract import Arrays, DataFile, DatasetSpec, SplitName
 from trainers.errors import CorruptData
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 _MOST_DIMS: Final = 4
 _NAMES: Final[tuple[tuple[str, SplitName], ...]] = (

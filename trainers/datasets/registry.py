@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -74,8 +75,6 @@ def added_datasets() -> dict[str, DatasetSpec]:
 
 def readers_of(name: str) -> list[Any]:
     """Return the entry points that read an installed dataset of the layout "entry-point": one, or none for other layouts."""
-    from importlib import metadata  # takes 40 ms, which only installed datasets are worth
-
     return list(metadata.entry_points(group=READER_GROUP, name=name))
 
 

@@ -9,6 +9,7 @@ import typer
 
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_DONE, EXIT_REFUSED, columns, echo, echo_err, emit
+from orchestration.doctor.cluster import examine_cluster
 from orchestration.doctor.contract import Finding
 from orchestration.doctor.machine import examine
 from orchestration.errors import InputError, Mistake
@@ -34,8 +35,6 @@ def doctor(
     settings = places.settings
     findings = examine(settings)
     if address is not None:
-        from orchestration.doctor.cluster import examine_cluster
-
         findings += examine_cluster(settings, address)
     emit([asdict(finding) for finding in findings], lambda: _findings_text(findings), as_json=as_json)
     return EXIT_REFUSED if any(finding.state == "broken" for finding in findings) else EXIT_DONE

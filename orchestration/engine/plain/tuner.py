@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ray import tune
 
+from orchestration.engine.driver.driver import Driver
 from orchestration.engine.groups.trial import TRIAL_RESOURCES
 from orchestration.engine.plain.trial import plain_trial
 from orchestration.engine.tuner import CellSearcher
-
-if TYPE_CHECKING:
-    from orchestration.engine.driver.driver import Driver
 
 
 def run_plain_tuner(driver: Driver, scratch: str) -> None:
