@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numba as numba
     import numpy as numpy
     import pandas as pandas
+    import pynvml as pynvml
     import rich as rich
     import rich.box
     import rich.console
@@ -46,7 +47,8 @@ else:
             return _Heavy, (self.__name__,)
 
     matplotlib, numba, numpy, pandas = _Heavy("matplotlib"), _Heavy("numba"), _Heavy("numpy"), _Heavy("pandas")
-    rich, scipy, torch, torchvision = _Heavy("rich"), _Heavy("scipy"), _Heavy("torch"), _Heavy("torchvision")
+    pynvml, rich, scipy = _Heavy("pynvml"), _Heavy("rich"), _Heavy("scipy")
+    torch, torchvision = _Heavy("torch"), _Heavy("torchvision")
     nn, functional = _Heavy("torch.nn"), _Heavy("torch.nn.functional")
 
     class _Tensor:

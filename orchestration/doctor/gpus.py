@@ -16,11 +16,11 @@ from clusters.probe import present_gpus
 from orchestration.doctor.contract import Finding
 from trainers.worker.devices import (
     DEVICE_VARIABLE,
-    NEWER_GPU_FIX,
     Wheel,
     driver_version,
     fix_of,
     installed_wheel,
+    newer_gpu_fix,
     versions,
 )
 
@@ -78,7 +78,7 @@ def gpu_findings(report: Mapping[str, Any], *, node: str = "", offered: float | 
                 f"{prefix}torch has no kernels for {name} (compute capability {major}.{minor}); {what_is_there}, for "
                 f"{', '.join(wheel.architectures)}"
             )
-            found.append(Finding(what="GPUs", state="broken", detail=detail, fix=NEWER_GPU_FIX))
+            found.append(Finding(what="GPUs", state="broken", detail=detail, fix=newer_gpu_fix()))
     if offered == 0 and report["present"]:
         detail = f"{prefix}{report['present']} GPUs that Ray was not given: cells train on the CPUs there"
         fix = f"start the node with `ray start --num-gpus={report['present']}`, or give its pod or node type the GPUs"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import platform
 import re
@@ -10,28 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from augment.heavy import torch
+from augment.heavy import pynvml, torch
 from trainers.errors import UnusableDevice
-from trainers.worker.gpu_share import limit_memory
+from trainers.worker.gpu_share import GPUS_OPTION, limit_memory
 
 DEVICE_VARIABLE: Final = "DREAMGRID_WORKER_DEVICE"
 """Set to "cpu", workers compute on the CPU whatever they reserved: for a Ray that is given GPUs which do not exist."""
 
 DRIVER_FILE: Final = Path("/proc/driver/nvidia/version")
 _DRIVER: Final = re.compile(r"\b\d{3,}\.\d+(?:\.\d+)?\b")
-_NVML: Final = "libnvidia-ml.so.1"
-_NVML_BYTES: Final = 80
-"""NVML_SYSTEM_DRIVER_VERSION_BUFFER_SIZE of nvml.h."""
-
 _ARCHITECTURE: Final = re.compile(r"^(?P<kind>sm|compute)_(?P<number>\d+)(?P<suffix>[af]?)$")
 _OLDEST_DRIVERS: Final = {13: 580, 12: 525}
 """Major version of CUDA -> of the oldest NVIDIA driver for it (release notes of CUDA, minor version compatibility)."""
-
-
-NEWER_GPU_FIX: Final = (
-    "use a GPU that is among them, install a build of torch for this one, or give --gpus-per-worker 0 to train on CPUs"
-)
-"""What to do where torch has no kernels for a GPU."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +45,12 @@ class Wheel:
         return not found or any(_runs_on(match, capability) for match in found)
 
 
-def worker_device(gpus_per_worker: float) -> torch.device:
-    """Return the device of a worker of Ray Train, which has been tried and whose memory is limited to the worker's share.
+def worker_device(gpus_per_worker: float, option: str = GPUS_OPTION) -> torch.device:
+    """Return the device of a worker, which has been tried and whose memory is limited to the worker's share.
 
     Args:
         gpus_per_worker: GPUs that the worker reserved; 0 is the CPU.
+        option: What sets that number on the command line, for errors.
 
     Raises:
         UnusableDevice: If a GPU was reserved that torch cannot use, or too small a share of one; says the versions and the fix.
@@ -74,14 +64,14 @@ def worker_device(gpus_per_worker: float) -> torch.device:
         return torch.device("cpu")
     # Before Ray is asked, which counts on the GPU to be there.
     if not torch.cuda.is_available():
-        raise unusable(installed_wheel(), driver_version(), "torch sees no GPU")
+        raise unusable(installed_wheel(), driver_version(), "torch sees no GPU", option)
     device = _reserved()
-    try_device(device)
-    limit_memory(device, gpus_per_worker)
+    try_device(device, option)
+    limit_memory(device, gpus_per_worker, option)
     return device
 
 
-def try_device(device: torch.device) -> None:
+def try_device(device: torch.device, option: str = GPUS_OPTION) -> None:
     """Compute something small on a GPU.
 
     Raises:
@@ -89,30 +79,32 @@ def try_device(device: torch.device) -> None:
     """
     wheel = installed_wheel()
     if (device.index or 0) >= torch.cuda.device_count():
-        raise unusable(wheel, driver_version(), f"torch sees {torch.cuda.device_count()} GPUs and no {device}")
+        raise unusable(wheel, driver_version(), f"torch sees {torch.cuda.device_count()} GPUs and no {device}", option)
     capability = torch.cuda.get_device_capability(device)
     if not wheel.runs_on(capability):
-        raise too_old(wheel, torch.cuda.get_device_name(device), capability)
+        raise too_old(wheel, torch.cuda.get_device_name(device), capability, option)
     try:
         torch.cuda.set_device(device)
         torch.ones(1, device=device).add_(1).item()
     except RuntimeError as error:
-        raise unusable(wheel, driver_version(), f"{device} does not work: {str(error).splitlines()[0]}") from error
+        raise unusable(
+            wheel, driver_version(), f"{device} does not work: {str(error).splitlines()[0]}", option
+        ) from error
 
 
-def unusable(wheel: Wheel, driver: str, why: str) -> UnusableDevice:
+def unusable(wheel: Wheel, driver: str, why: str, option: str = GPUS_OPTION) -> UnusableDevice:
     """Return the error of a reserved GPU that torch cannot use."""
     return UnusableDevice(
-        f"a worker on {platform.node()} reserved a GPU, but {why}; {versions(wheel, driver)}; {fix_of(wheel, driver)}"
+        f"a worker on {platform.node()} reserved a GPU, but {why}; {versions(wheel, driver)}; {fix_of(wheel, driver, option)}"
     )
 
 
-def too_old(wheel: Wheel, name: str, capability: tuple[int, int]) -> UnusableDevice:
+def too_old(wheel: Wheel, name: str, capability: tuple[int, int], option: str = GPUS_OPTION) -> UnusableDevice:
     """Return the error of a GPU that the installed torch has no kernels for."""
     return UnusableDevice(
         f"a worker on {platform.node()} reserved a GPU ({name}, compute capability {capability[0]}.{capability[1]}) for which "
         "torch has no kernels; "
-        f"{versions(wheel, driver_version())}, for {', '.join(wheel.architectures)}; {NEWER_GPU_FIX}"
+        f"{versions(wheel, driver_version())}, for {', '.join(wheel.architectures)}; {newer_gpu_fix(option)}"
     )
 
 
@@ -139,31 +131,34 @@ def driver_version() -> str:
     except OSError:
         pass
     # Without that file (as in WSL) the driver's own library knows.
-    return _nvml_driver_version()
-
-
-def _nvml_driver_version() -> str:
     try:
-        nvml = ctypes.CDLL(_NVML)
-    except OSError:
+        pynvml.nvmlInit()
+        try:
+            return str(pynvml.nvmlSystemGetDriverVersion())
+        finally:
+            pynvml.nvmlShutdown()
+    except pynvml.NVMLError:
         return ""
-    if nvml.nvmlInit_v2() != 0:
-        return ""
-    text = ctypes.create_string_buffer(_NVML_BYTES)
-    code = nvml.nvmlSystemGetDriverVersion(text, _NVML_BYTES)
-    nvml.nvmlShutdown()
-    return text.value.decode() if code == 0 else ""
 
 
-def fix_of(wheel: Wheel, driver: str) -> str:
+def newer_gpu_fix(option: str = GPUS_OPTION) -> str:
+    """Return what to do where torch has no kernels for a GPU."""
+    return f"use a GPU that is among them, install a build of torch for this one, {_on_cpus(option)}"
+
+
+def fix_of(wheel: Wheel, driver: str, option: str = GPUS_OPTION) -> str:
     """Return what to do where torch sees no GPU, or one does not work."""
-    otherwise = "or give --gpus-per-worker 0 to train on CPUs"
+    otherwise = _on_cpus(option)
     if not wheel.cuda:
         return f"install a build of torch for CUDA, {otherwise}"
     wanted = _OLDEST_DRIVERS.get(int(wheel.cuda.split(".")[0]), 0)
     if not driver or int(driver.split(".")[0]) < wanted:
         return f"install an NVIDIA driver{f' >= {wanted}' if wanted else ''} on the node, {otherwise}"
     return f"check the node with nvidia-smi (and that its containers may use GPUs), {otherwise}"
+
+
+def _on_cpus(option: str) -> str:
+    return f"or give {option} 0 to train on CPUs"
 
 
 def _reserved() -> torch.device:

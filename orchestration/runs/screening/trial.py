@@ -68,7 +68,7 @@ def screen_trial(config: Mapping[str, Any], *, cells: tuple[Screened, ...], thre
     if cell is None:
         tune.report({METRIC: 1.0, "epoch": 1, "cell_id": ""})
         return
-    run_stretches(cell, threads=threads, device=worker_device(gpus), notify=tune.report)
+    run_stretches(cell, threads=threads, device=worker_device(gpus, "--gpus"), notify=tune.report)
 
 
 def run_stretches(

@@ -82,9 +82,10 @@ def test_a_training_is_told_after_each_stretch_and_ends_with_its_last_epoch(tmp_
 def test_a_trial_whose_gpu_torch_cannot_use_trains_nothing(tmp_path: Path) -> None:
     wanted, _ = screened(points_of("demo"), tmp_path)
 
-    with pytest.raises(UnusableDevice, match="reserved a GPU, but torch sees no GPU"):
+    with pytest.raises(UnusableDevice, match="reserved a GPU, but torch sees no GPU") as caught:
         screen_trial({"cell": 0}, cells=wanted, threads=1, gpus=1.0)
 
+    assert str(caught.value).endswith("or give --gpus 0 to train on CPUs")
     assert not (tmp_path / "ck").exists()
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import platform
+import sys
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import ray.train.torch
@@ -71,6 +72,25 @@ def test_a_share_without_room_for_a_process_is_refused(monkeypatch: pytest.Monke
 
     with pytest.raises(UnusableDevice, match=r"more than the 600 MiB .* 0\.02 of 24000 MiB has 480 MiB; reserve more"):
         worker_device(0.02)
+
+
+@pytest.mark.parametrize("option", ["--gpus-per-worker", "--gpus"])
+def test_errors_name_the_option_of_the_verb_that_runs(monkeypatch: pytest.MonkeyPatch, option: str) -> None:
+    monkeypatch.setattr(ray.train.torch, "get_device", lambda: torch.device("cuda:0"))
+    ones = torch.ones
+    monkeypatch.setattr(torch, "ones", lambda size, device: ones(size))
+
+    texts = []
+    for gpus, capability, share in ((0, (8, 9), 1.0), (1, (7, 0), 1.0), (1, (8, 9), 0.02)):
+        a_machine_with(monkeypatch, gpus=gpus, capability=capability)
+        with pytest.raises(UnusableDevice) as caught:
+            worker_device(share, option)
+        texts.append(str(caught.value))
+
+    no_gpu, no_kernels, no_room = texts
+    assert no_gpu.endswith(f"or give {option} 0 to train on CPUs")
+    assert no_kernels.endswith(f"or give {option} 0 to train on CPUs")
+    assert no_room.endswith(f"reserve more with {option}")
 
 
 def test_a_variable_replaces_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,8 +218,37 @@ def test_the_driver_is_read_from_the_kernel(
     assert devices.driver_version() == version
 
 
-def test_a_machine_without_a_driver_has_no_version(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(devices, "DRIVER_FILE", tmp_path / "version")
-    monkeypatch.setattr(devices, "_NVML", "libno-such-library.so.1")
+class FakeNvml(ModuleType):
+    """A driver's library that is there, or cannot be loaded."""
 
-    assert devices.driver_version() == ""
+    class NVMLError(Exception):
+        pass
+
+    def __init__(self, version: str = "") -> None:
+        super().__init__("pynvml")
+        self.version = version
+        self.num_open = 0
+
+    def nvmlInit(self) -> None:
+        if not self.version:
+            raise self.NVMLError("NVML Shared Library Not Found")
+        self.num_open += 1
+
+    def nvmlSystemGetDriverVersion(self) -> str:
+        assert self.num_open
+        return self.version
+
+    def nvmlShutdown(self) -> None:
+        self.num_open -= 1
+
+
+@pytest.mark.parametrize("version", ["560.94", ""])
+def test_without_the_file_of_the_kernel_the_version_is_what_the_drivers_library_says(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, version: str
+) -> None:
+    nvml = FakeNvml(version)
+    monkeypatch.setattr(devices, "DRIVER_FILE", tmp_path / "version")
+    monkeypatch.setitem(sys.modules, "pynvml", nvml)
+
+    assert devices.driver_version() == version
+    assert nvml.num_open == 0
