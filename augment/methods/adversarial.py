@@ -15,7 +15,7 @@ from augment.heavy import Tensor, functional, nn, torch
 from augment.kernels.counters import StepKeys
 from augment.kernels.step_draws import shard_generator
 from augment.method import Method, require_above_0, require_at_least
-from augment.networks.modes import bare, evaluating
+from augment.networks.modes import evaluating
 from augment.treatment import Treatment, TreatmentContext
 
 
@@ -67,12 +67,11 @@ class Adversarial(Treatment):
     def batch(self, model: nn.Module, images: Tensor, targets: Tensor, keys: StepKeys) -> tuple[Tensor, Tensor]:
         """Replace images by adversarial ones: (N, C, H, W) float32 in [0, 1], targets as given."""
         config = self._config
-        attacked = bare(model)
         change = self._start(images, keys)
-        with evaluating(attacked), torch.enable_grad():
+        with evaluating(model), torch.enable_grad():
             for _ in range(config.steps):
                 adversarial = project(change, images, config).requires_grad_()
-                loss = functional.cross_entropy(attacked(adversarial), targets)
+                loss = functional.cross_entropy(model(adversarial), targets)
                 (gradient,) = torch.autograd.grad(loss, adversarial)
                 change = adversarial.detach() - images + config.step_size * direction(gradient, config.norm)
         return project(change, images, config), targets

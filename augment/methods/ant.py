@@ -23,7 +23,7 @@ from augment.heavy import Tensor, functional, nn, torch
 from augment.kernels.counters import StepKeys, step_uniforms
 from augment.kernels.step_draws import partners, shard_generator
 from augment.method import Method, require, require_above_0, require_at_least, require_fraction
-from augment.networks.modes import bare, frozen
+from augment.networks.modes import frozen
 from augment.networks.weights import Convolution, convolutions_of, descend, read_weights, reset_convolutions
 from augment.treatment import Treatment, TreatmentContext
 
@@ -134,18 +134,17 @@ class Ant(Treatment):
         if len(images) == 0:
             return images, targets
         player = self._player(keys.shard, images.device)
-        network = bare(model)
         epsilon = self._config.epsilon * math.sqrt(images[0].numel() / REFERENCE_VALUES)
-        with frozen(network), torch.enable_grad():
+        with frozen(model), torch.enable_grad():
             if player.epoch != self._epoch:
                 is_first = player.epoch < 0
                 player.renew(self._epoch, shard_generator(keys, "ant-weights"))
                 if is_first and self._given is not None:
                     player.generator.load(self._given)
                 if not is_first:
-                    self._retrain(player, network, images, targets, epsilon, keys)
+                    self._retrain(player, model, images, targets, epsilon, keys)
             noise = _noise_like(images, shard_generator(keys, "ant-ascent", images.device))
-            _ascend(player, network, images, targets, noise, epsilon)
+            _ascend(player, model, images, targets, noise, epsilon)
         with torch.no_grad():
             return self._mixture(player, images, epsilon, keys), targets
 

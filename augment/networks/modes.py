@@ -1,4 +1,4 @@
-"""A network that is borrowed for a moment: without its wrapper, in evaluation mode, without parameter gradients."""
+"""A network that is borrowed for a moment: in evaluation mode, without parameter gradients."""
 
 from __future__ import annotations
 
@@ -6,11 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from augment.heavy import nn
-
-
-def bare(model: nn.Module) -> nn.Module:
-    """Return the network inside a distributed wrapper, whose own forward pass would join in collectives."""
-    return model.module if isinstance(model, nn.parallel.DistributedDataParallel) else model
 
 
 @contextmanager

@@ -25,7 +25,6 @@ from augment.kernels.counters import SampleKeys, StepKeys, uniforms
 from augment.method import Method, require_at_least
 from augment.methods.pixmix.kernel import WARM_UP
 from augment.methods.pixmix.pixmix import SOURCE, PixMixConfig, apply_pixmix, draw_pixmix, rounded
-from augment.networks.modes import bare
 from augment.treatment import Treatment, TreatmentContext
 
 MAX_SHARD: Final = 2**20
@@ -62,12 +61,11 @@ class Visualiser(Protocol):
 
 def visualise_any_channel(model: nn.Module, keys: SampleKeys, *, side: int, steps: int) -> NDArray[np.uint8]:
     """Visualise, for each image, a random channel of a random layer (the first convolution or a block's output)."""
-    network = bare(model)
-    layers = visual_layers(network, side)
+    layers = visual_layers(model, side)
     draws = uniforms(keys, 2, stream="pixmix-iterative").tolist()
     chosen = [(layers[int(which * len(layers))], channel) for which, channel in draws]
     units = [[Unit(layer.name, int(channel * layer.num_channels))] for layer, channel in chosen]
-    return visualise(network, units, keys, side=side, config=FvisConfig(steps=steps), stream="pixmix-iterative")
+    return visualise(model, units, keys, side=side, config=FvisConfig(steps=steps), stream="pixmix-iterative")
 
 
 class PixMixIterative(Treatment):
