@@ -197,7 +197,7 @@ class ScheduleState:
             self._enqueue(candidate)
 
     def postpone(self, key: str, until: float) -> None:
-        """Leave a waiting cell alone until a time on the caller's clock (another driver holds it)."""
+        """Leave a cell that does not run alone until a time on the caller's clock (another driver holds it)."""
         self._dequeue(self._candidates[key])
         heapq.heappush(self._postponed, (until, key))
 

@@ -247,7 +247,6 @@ class Attempts:
         self._observer.cell_state(self._cells[attempt.key], "waiting")
 
     def _leave_to_others(self, key: str) -> None:
-        self._state.again(key)
         self._state.postpone(key, self._clock() + self._options.leases.poll_s)
 
     def _record(
