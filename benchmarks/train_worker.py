@@ -61,7 +61,7 @@ class Clock:
 def train(images: NDArray[np.uint8], *, rank: int, world_size: int, steps: int, model: str) -> tuple[float, float]:
     """Train some steps through our loader and loop; return wall and CPU seconds of one."""
     group = distributed_group(rank=rank, world_size=world_size, device="cpu")
-    reset_process(ThreadBudget(images=0, torch=1), group.device)
+    reset_process(ThreadBudget(images=0, torch=1), group.device, RECIPE)
     order = Order(samples=np.arange(len(images)), batch_size=RECIPE.batch_size, num_shards=RECIPE.batch_shards, seed=0)
     network = model_for(model).build({"dropout": 0.0}, ModelInput(image_size=32, num_channels=3, num_classes=10))
     training = Training(
