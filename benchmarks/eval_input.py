@@ -22,13 +22,14 @@ from PIL import Image
 from torch import nn
 
 from benchmarks import harness
+from benchmarks.gpu_device import synchronize
+from benchmarks.null_engine import NullEngine
 from eval.benchmarks.protocols.published import limited
 from eval.corruptions.generate import CorruptedSet
 from eval.inference.batches import on_device, own_batches, to_pixels
 from eval.inference.image_sets import ImageSet
 from eval.inference.precision import EvaluationPrecision, float32_products, in_precision
 from eval.inference.predict import predict_sets
-from eval.inference.streams import Event
 from eval.inference.subject import Subject
 from eval.inference.transfer import float_images
 from eval.published_files.folders import Preprocessing, corrupted_folders
@@ -42,34 +43,6 @@ PRECISIONS: Final[tuple[EvaluationPrecision, ...]] = get_args(EvaluationPrecisio
 
 _DISTINCT: Final = 32
 """Images that are encoded; files repeat them, since writing is not what is measured."""
-
-
-class _Done:
-    def synchronize(self) -> None:
-        """Return at once."""
-
-
-class NullEngine:
-    """A device that takes batches in no time: a GPU copies by itself, so that its host's part remains."""
-
-    def host_bytes(self, size: int) -> torch.Tensor:
-        """Return memory of the host."""
-        return torch.empty(size, dtype=torch.uint8)
-
-    def device_bytes(self, size: int) -> torch.Tensor:
-        """Return memory of the host."""
-        return torch.empty(size, dtype=torch.uint8)
-
-    def upload(self, source: torch.Tensor, target: torch.Tensor, after: Event | None) -> Event:
-        """Copy nothing."""
-        return _Done()
-
-    def receive(self, memory: torch.Tensor, copied: Event) -> None:
-        """Do nothing."""
-
-    def mark(self) -> Event:
-        """Return an event that has happened."""
-        return _Done()
 
 
 def stored_sets(folder: Path, subject: Subject, num_images: int, preprocessing: Preprocessing) -> list[ImageSet]:
@@ -181,7 +154,7 @@ def wait_note(subject: Subject, name: str, sets: Sequence[ImageSet], *, precisio
             if arrival is None:
                 break
             model(float_images(arrival.images, copy=False))
-            _synchronize(subject.device)
+            synchronize(subject.device)
     share = waited / (time.perf_counter() - started)
     return f"{name}, {precision}: {subject.threads} threads ahead, waited for batches in {share:.0%} of the time"
 
@@ -204,12 +177,7 @@ def _whole(subject: Subject, call: Callable[[], object]) -> None:
     """Call in a subject's precision, and let its device finish."""
     with float32_products(subject.precision):
         call()
-        _synchronize(subject.device)
-
-
-def _synchronize(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+        synchronize(subject.device)
 
 
 def _smooth_images(count: int) -> NDArray[np.uint8]:

@@ -13,7 +13,11 @@ from typing import Any, Protocol
 import torch
 
 from benchmarks import harness
+from eval.inference.products import Precision
 from trainers.errors import UnusableDevice
+from trainers.models.contract import ModelInput
+from trainers.models.normalize import Classifier, Normalize
+from trainers.models.registry import model_for
 from trainers.training.gpu_use import GpuUse, GpuWatch
 from trainers.worker.devices import driver_version, try_device
 
@@ -50,6 +54,14 @@ def main_on_a_device(name: str, title: str, report: ReportOn) -> None:
     )
     options: Any = parser.parse_args()
     show_on(options.device, report, options)
+
+
+def untrained(name: str, side: int, precision: Precision) -> Classifier:
+    """Return a network as a job has it, with random weights."""
+    spec = model_for(name)
+    params = {"weights": "none"} if "weights" in spec.params else {}
+    network = spec.build(spec.resolve(params), ModelInput(image_size=side, num_channels=3, num_classes=10))
+    return Classifier(Normalize((0.5,) * 3, (0.5,) * 3), network, precision=precision)
 
 
 def environment_on(device: torch.device) -> dict[str, Any]:

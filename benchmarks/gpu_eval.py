@@ -22,14 +22,11 @@ import torch
 
 from benchmarks import harness
 from benchmarks.eval_input import PRECISIONS, SIDE, end_to_end_cases, stored_sets, subject_at_224, wait_note
-from benchmarks.gpu_device import environment_on, main_on_a_device, watched
+from benchmarks.gpu_device import environment_on, main_on_a_device, untrained, watched
 from eval.inference.image_sets import ImageSet, of_array
 from eval.inference.precision import EvaluationPrecision
 from eval.inference.subject import Subject
 from trainers.config import RecipeConfig
-from trainers.models.contract import ModelInput
-from trainers.models.normalize import Classifier, Normalize
-from trainers.models.registry import model_for
 from trainers.worker.process import reset_process, thread_budget
 
 TARGET: Final = 0.9
@@ -67,14 +64,6 @@ def sizes(device: torch.device, *, quick: bool) -> Sizes:
     )
 
 
-def network(name: str, side: int) -> Classifier:
-    """Return a network with weights at random; in float32, as evaluations have it."""
-    spec = model_for(name)
-    params = {"weights": "none"} if "weights" in spec.params else {}
-    made = spec.build(spec.resolve(params), ModelInput(image_size=side, num_channels=3, num_classes=10))
-    return Classifier(Normalize((0.5,) * 3, (0.5,) * 3), made, precision="fp32")
-
-
 def report(device: torch.device, *, quick: bool) -> harness.Report:
     """Measure all on a device; return notes on waiting and on how busy it was."""
     chosen, budget = sizes(device, quick=quick), thread_budget(None, device)
@@ -91,7 +80,7 @@ def report(device: torch.device, *, quick: bool) -> harness.Report:
             cases.extend(end_to_end_cases(subject, [(what, sets)], precision=precision, target=target))
             looks.append(lambda: wait_note(subject, what, sets, precision=precision))
 
-        large = subject_at_224(folder, network(chosen.large, SIDE), device, chosen.batch_size)
+        large = subject_at_224(folder, untrained(chosen.large, SIDE, "fp32"), device, chosen.batch_size)
         large = replace(large, threads=budget.images, batch_size=chosen.batch_size)
         for precision in PRECISIONS:
             sets = stored_sets(folder / "files", large, chosen.in_files, "as-stored")
@@ -99,7 +88,9 @@ def report(device: torch.device, *, quick: bool) -> harness.Report:
         sets = stored_sets(folder / "files", large, chosen.in_files, "reference")
         add(f"{chosen.large}, ImageNet-C reference", large, sets, "bf16")
         images = np.random.default_rng(0).integers(0, 256, (chosen.in_memory, 32, 32, 3), dtype=np.uint8)
-        small = replace(large, model=network(chosen.small, 32).to(device).eval(), images=images[: chosen.batch_size])
+        small = replace(
+            large, model=untrained(chosen.small, 32, "fp32").to(device).eval(), images=images[: chosen.batch_size]
+        )
         for precision in ("fp32", "bf16"):
             add(f"{chosen.small} at 32 px", small, [of_array(images, np.arange(len(images)) % 10)], precision)
         measured = harness.measure(cases, clock="wall")

@@ -22,20 +22,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from augment.files.walk import walk_images
 from augment.treatment import Treatment
 from benchmarks import harness
-from benchmarks.gpu_device import environment_on, main_on_a_device, synchronize, watched
-from benchmarks.train_input import pixmix, write_jpegs
+from benchmarks.gpu_device import environment_on, main_on_a_device, synchronize, untrained, watched
+from benchmarks.train_input import jpeg_source, pixmix, resident_source
 from eval.inference.products import Precision
 from trainers.config import RecipeConfig
-from trainers.datasets.folders.listing import listing_of
 from trainers.errors import JobStopped
-from trainers.models.contract import ModelInput
-from trainers.models.normalize import Classifier, Normalize
-from trainers.models.registry import model_for
 from trainers.training.group import OneWorker
-from trainers.training.input.images import ImageFiles, ImageSource, ResidentImages
+from trainers.training.input.images import ImageSource
 from trainers.training.input.loader import Batch, Loader
 from trainers.training.input.order import Order
 from trainers.training.loop import LoopHooks, Training
@@ -132,23 +127,11 @@ class Stopwatch:
         return self._is_over
 
 
-def classifier(lane: Lane, precision: Precision) -> Classifier:
-    """Return the network of a job, not pretrained."""
-    spec = model_for(lane.model)
-    params = {"weights": "none"} if "weights" in spec.params else {}
-    network = spec.build(spec.resolve(params), ModelInput(image_size=lane.side, num_channels=3, num_classes=10))
-    return Classifier(Normalize((0.5,) * 3, (0.5,) * 3), network, precision=precision, channels_last=True)
-
-
 def source_of(lane: Lane, folder: Path) -> ImageSource:
     """Return the images of a lane; files are written once."""
     if lane.files:
-        files = folder / lane.model
-        if not files.exists():
-            write_jpegs(files, lane.files)
-        return ImageFiles(listing_of(walk_images(files)), image_size=lane.side, flip=True)
-    images = np.random.default_rng(0).integers(0, 256, (16 * lane.batch_size, lane.side, lane.side, 3), dtype=np.uint8)
-    return ResidentImages(images, np.arange(len(images)) % 10, crop_padding=4, flip=True)
+        return jpeg_source(folder / lane.model, lane.files, lane.side)
+    return resident_source(16 * lane.batch_size, lane.side)
 
 
 def our_steps(
@@ -177,7 +160,7 @@ def our_steps(
     training = Training(
         recipe=recipe,
         seed=0,
-        model=classifier(lane, recipe.precision),
+        model=untrained(lane.model, lane.side, recipe.precision),
         treatment=treatment,
         steps_per_epoch=order.steps_per_epoch,
         group=OneWorker(device),
@@ -198,7 +181,7 @@ def our_steps(
 
 def bare_steps(lane: Lane, recipe: RecipeConfig, device: torch.device) -> float:
     """Do forward, backward and optimiser on one batch that stays on the device; return seconds an image."""
-    model = classifier(lane, recipe.precision).to(device).train()
+    model = untrained(lane.model, lane.side, recipe.precision).to(device).train()
     optimiser = build_optimiser(recipe, model)
     images = torch.rand(lane.batch_size, 3, lane.side, lane.side, device=device)
     images = images.contiguous(memory_format=torch.channels_last)

@@ -27,11 +27,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from augment.compound import config_for, method_for
-from augment.treatment import Treatment, TreatmentContext
+from augment.treatment import Treatment
 from benchmarks import gpu_train, harness
 from benchmarks.gpu_device import show_on
-from benchmarks.train_input import host_measurements
+from benchmarks.train_input import host_measurements, pixmix
 from benchmarks.train_overlap import measure as measure_overlap
 from benchmarks.train_peer import BATCH, DROPOUT, GIVEN, MODEL, PeerProcess
 from trainers.config import RecipeConfig
@@ -58,16 +57,6 @@ def classifier(*, channels_last: bool) -> Classifier:
     """Return a small Wide ResNet with normalisation as its first layer."""
     network = model_for(MODEL).build({"dropout": DROPOUT}, GIVEN)
     return Classifier(Normalize((0.5,) * 3, (0.5,) * 3), network, channels_last=channels_last)
-
-
-def pixmix(mixing_set: NDArray[np.uint8]) -> Treatment:
-    """Return PixMix with its published hyper-parameters."""
-    method = method_for("pixmix")
-    context = TreatmentContext(
-        image_size=32, num_channels=3, num_classes=10, mean=(0.5,) * 3, mixing_set=mixing_set, outliers=None
-    )
-    treatment: Treatment = method.build(config_for(method, "cifar-10", {}), context)
-    return treatment
 
 
 class OurEpoch:
@@ -141,7 +130,7 @@ def measure_speed(num_images: int, reference: Path | None, folder: Path, *, roun
         rounds: Rounds that count.
     """
     images, labels, mixing_set = synthetic(num_images)
-    ours = OurEpoch(images, labels, pixmix(mixing_set))
+    ours = OurEpoch(images, labels, pixmix("cifar-10", 32, mixing_set=mixing_set))
     bare = harness.Case(
         name="PixMix end to end, of the bare step",
         ours=ours,

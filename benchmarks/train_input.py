@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from augment.compound import config_for, method_for
 from augment.files.walk import walk_images
@@ -27,7 +26,8 @@ from augment.kernels.compiled import warm
 from augment.kernels.counters import SampleKeys
 from augment.treatment import Treatment, TreatmentContext
 from benchmarks import harness
-from eval.inference.streams import CopyEngine, Event
+from benchmarks.null_engine import NullEngine
+from eval.inference.streams import CopyEngine
 from trainers.datasets.folders.listing import listing_of
 from trainers.training.input.images import ImageFiles, ImageSource, ResidentImages
 from trainers.training.input.loader import Batch, Loader
@@ -75,8 +75,7 @@ class Inputs:
 
 def resident_inputs(num_images: int, *, batch_size: int = 128, rounding: str = "none") -> Inputs:
     """Return random images of 32 px in memory under PixMix."""
-    images = np.random.default_rng(0).integers(0, 256, (num_images, 32, 32, 3), dtype=np.uint8)
-    source = ResidentImages(images, np.arange(num_images) % 10, crop_padding=4, flip=True)
+    source = resident_source(num_images)
     name = "PixMix 32 px" + ("" if rounding == "none" else f", {rounding}")
     treatment = pixmix("cifar-10", 32, rounding=rounding)
     return Inputs(name=name, image_size=32, source=source, treatment=treatment, batch_size=batch_size)
@@ -84,15 +83,26 @@ def resident_inputs(num_images: int, *, batch_size: int = 128, rounding: str = "
 
 def jpeg_inputs(folder: Path, num_images: int, *, batch_size: int = 64, rounding: str = "none") -> Inputs:
     """Return JPEG files under RandomResizedCrop to 224 px and PixMix; they are written to the folder where they are not there."""
-    if not folder.exists():
-        write_jpegs(folder, num_images)
-    source = ImageFiles(listing_of(walk_images(folder)), image_size=224, flip=True)
+    source = jpeg_source(folder, num_images)
     name = "JPEG and PixMix 224 px" + ("" if rounding == "none" else f", {rounding}")
     treatment = pixmix("imagenet", 224, rounding=rounding)
     return Inputs(name=name, image_size=224, source=source, treatment=treatment, batch_size=batch_size)
 
 
-def write_jpegs(folder: Path, num_images: int) -> None:
+def resident_source(num_images: int, side: int = 32) -> ResidentImages:
+    """Return random images in memory, of ten classes."""
+    images = np.random.default_rng(0).integers(0, 256, (num_images, side, side, 3), dtype=np.uint8)
+    return ResidentImages(images, np.arange(num_images) % 10, crop_padding=4, flip=True)
+
+
+def jpeg_source(folder: Path, num_images: int, side: int = 224) -> ImageFiles:
+    """Return JPEG files, which are written to the folder where it is not there yet."""
+    if not folder.exists():
+        _write_jpegs(folder, num_images)
+    return ImageFiles(listing_of(walk_images(folder)), image_size=side, flip=True)
+
+
+def _write_jpegs(folder: Path, num_images: int) -> None:
     """Write images with structure and some noise, about 110 kB each as ImageNet's, in ten classes."""
     width, height = JPEG_SIDES
     rng = np.random.default_rng(0)
@@ -105,41 +115,18 @@ def write_jpegs(folder: Path, num_images: int) -> None:
         Image.fromarray(noisy).save(file, quality=90)
 
 
-def pixmix(dataset: str, size: int, *, rounding: str) -> Treatment:
-    """Return PixMix with its published hyper-parameters over a mixing set of noise, its kernels compiled."""
-    side = size * 9 // 8
-    mixing_set = np.random.default_rng(1).integers(0, 256, (64, side, side, 3), dtype=np.uint8)
+def pixmix(
+    dataset: str, size: int, *, rounding: str = "none", mixing_set: NDArray[np.uint8] | None = None
+) -> Treatment:
+    """Return PixMix with its published hyper-parameters over a mixing set, by default of noise; its kernels compiled."""
+    if mixing_set is None:
+        side = size * 9 // 8
+        mixing_set = np.random.default_rng(1).integers(0, 256, (64, side, side, 3), dtype=np.uint8)
     method = method_for("pixmix")
     warm(method.kernels)
     context = TreatmentContext(image_size=size, num_channels=3, num_classes=10, mean=(0.5,) * 3, mixing_set=mixing_set)
     treatment: Treatment = method.build(config_for(method, dataset, {"rounding": rounding}), context)
     return treatment
-
-
-class _Done:
-    def synchronize(self) -> None:
-        """Return at once."""
-
-
-class NullEngine:
-    """A device that takes batches in no time: a GPU copies by itself, so that its host's part remains."""
-
-    def host_bytes(self, size: int) -> Tensor:
-        """Return memory of the host."""
-        return torch.empty(size, dtype=torch.uint8)
-
-    device_bytes = host_bytes
-
-    def upload(self, source: Tensor, target: Tensor, after: Event | None) -> Event:
-        """Copy nothing."""
-        return _Done()
-
-    def receive(self, memory: Tensor, copied: Event) -> None:
-        """Do nothing."""
-
-    def mark(self) -> _Done:
-        """Return an event that has happened."""
-        return _Done()
 
 
 def launching_s(batches: Generator[Batch], num_batches: int) -> float:

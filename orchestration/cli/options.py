@@ -32,6 +32,10 @@ TrackingUri = Annotated[
     str | None,
     typer.Option("--tracking-uri", help="MLflow tracking URI [MLFLOW_TRACKING_URI, a file next to the storage]."),
 ]
+RayAddress = Annotated[
+    str | None,
+    typer.Option("--address", help="Ray cluster to run on: auto, or HOST:PORT [RAY_ADDRESS, or this machine]."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout, and nothing else.")]
 
 

@@ -34,10 +34,7 @@ from orchestration.sweeps.model import Sweep
 class EngineOptions:
     """Where and how cells run."""
 
-    address: Annotated[
-        str | None,
-        typer.Option("--address", help="Ray cluster to run on: auto, or HOST:PORT [RAY_ADDRESS, or this machine]."),
-    ] = None
+    address: options.RayAddress = None
     max_concurrent: Annotated[int | None, typer.Option("--max-concurrent", help="Maximum number of cells at once.")] = (
         None
     )

@@ -41,10 +41,7 @@ class ScreenerOptions:
     max_concurrent: Annotated[
         int | None, typer.Option("--max-concurrent", help="Maximum number of trainings at once.")
     ] = None
-    address: Annotated[
-        str | None,
-        typer.Option("--address", help="Ray cluster to run on: auto, or HOST:PORT [RAY_ADDRESS, or this machine]."),
-    ] = None
+    address: options.RayAddress = None
 
 
 def register(app: typer.Typer) -> None:
