@@ -11,6 +11,7 @@ import yaml
 
 from eval.benchmarks.contract import BenchmarkRequest
 from eval.benchmarks.registry import full_params
+from eval.inference.precision import EvaluationPrecision
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
 from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.cell import Plan
@@ -279,18 +280,25 @@ def test_seconds_follow_the_precision_and_never_a_rate_the_file_does_not_name(
     assert read_machine("mine", path).seconds(1e12, precision) == 1 / expected
 
 
-def test_an_estimate_takes_the_rate_of_the_recipe_for_training_and_that_of_the_evaluation_for_benchmarks() -> None:
+@pytest.mark.parametrize("evaluated_in", ["fp32", "tf32", "bf16"])
+def test_an_estimate_takes_the_rate_of_the_recipe_for_training_and_that_of_the_evaluation_for_benchmarks(
+    evaluated_in: EvaluationPrecision,
+) -> None:
     store, catalogue, machine = open_store("memory:"), builtin_catalogue(), read_machine("a100-x8")
     plan = plan_of("table-10", store)
     (cell, *_), model = plan.to_run, CostModel()
-    half = replace(cell, config=replace(cell.config, recipe=replace(cell.config.recipe, precision="bf16")))
+    half = replace(
+        cell,
+        config=replace(cell.config, recipe=replace(cell.config.recipe, precision="bf16")),
+        missing=tuple(replace(request, precision=evaluated_in) for request in cell.missing),
+    )
     data = catalogue.dataset(cell.config.dataset)
     flops = [model.evaluation(request, cell.config, data) for request in cell.missing]
 
     (cost,) = estimate(replace(plan, cells=(half,)), store=store, catalogue=catalogue, machine=machine).cells
 
     assert cost.train_s == machine.seconds(model.training(cell.config, data), "bf16")
-    assert cost.evaluation_s == pytest.approx(sum(machine.seconds(each, "fp32") or 0.0 for each in flops))
+    assert cost.evaluation_s == pytest.approx(sum(machine.seconds(each, evaluated_in) or 0.0 for each in flops))
     assert machine.seconds(1.0, "bf16") < machine.seconds(1.0, "fp32")  # type: ignore[operator]
 
 
