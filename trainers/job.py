@@ -77,10 +77,15 @@ class JobRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """A job on its way to a group: the request, and the number that distinguishes attempts at one cell."""
+    """A job on its way to a group: the request, and the number that distinguishes attempts at one cell.
+
+    Attributes:
+        orders: Orders that its group was given before the job was posted: those are not for it.
+    """
 
     job: int
     request: JobRequest
+    orders: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ peer waits in a collective. The controller of the run imports this module too, a
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import threading
 import time
@@ -37,15 +38,25 @@ LEAVE_TIMEOUT_S: Final = 5.0
 """Ray sends SIGKILL so long after a SIGTERM of its own."""
 
 
+class StopOrders:
+    """The number of the last order to stop: by it a job knows whether that order was for it, or for a job before it."""
+
+    last = 0
+
+    def came_after(self, number: int) -> bool:
+        """Return whether the last order to stop is newer than an order."""
+        return self.last > number
+
+
 class MailboxSink:
     """A `JobSink` that sends every event to the mailbox at once and waits for none."""
 
-    def __init__(self, mailbox: Any, group: str, job: int, stop: threading.Event) -> None:
+    def __init__(self, mailbox: Any, group: str, job: int, stop_requested: Callable[[], bool]) -> None:
         self._mailbox = mailbox
         self._group = group
         self._job = job
         self._last_progress = 0.0
-        self.stop_requested = stop.is_set
+        self.stop_requested = stop_requested
 
     def epoch(self, train_key: str, row: EpochRow) -> None:
         """Send an epoch's row."""
@@ -92,7 +103,7 @@ def group_loop(config: Mapping[str, Any]) -> JobResult | None:
     rank, world_size = context.get_world_rank(), context.get_world_size()
     mailbox, group = config["mailbox"], config["group"]
     # The token stays None until the rank has joined: by that the mailbox knows an early failure.
-    stop, token = threading.Event(), None
+    stops, token = StopOrders(), None
     node, reserved = ray.get_runtime_context().get_node_id(), ray.util.get_current_placement_group().id.hex()
     try:
         run = function_named(config["job"], "the job")
@@ -101,10 +112,10 @@ def group_loop(config: Mapping[str, Any]) -> JobResult | None:
         has_gpu = device.type == "cuda"
         gpu_mib = float(torch.cuda.get_device_properties(device).total_memory) / 2**20 if has_gpu else 0.0
         token, last_order = ray.get(mailbox.join.remote(group, rank, world_size, gpu_mib, node, reserved))
-        _watch(mailbox, group, rank, token, last_order, stop)
+        _watch(mailbox, group, rank, token, last_order, stops)
         with SIGTERM.calling(_reported_exit(mailbox, group, rank, token)):
             return _take_jobs(
-                mailbox, group, rank, token, stop, lambda request, sink: run(request, group=workers, sink=sink)
+                mailbox, group, rank, token, stops, lambda request, sink: run(request, group=workers, sink=sink)
             )
     except Exception as error:
         # Waited for: raising ends this process, which could lose the message.
@@ -113,7 +124,7 @@ def group_loop(config: Mapping[str, Any]) -> JobResult | None:
 
 
 def _take_jobs(
-    mailbox: Any, group: str, rank: int, token: int, stop: threading.Event, run: Callable[..., JobResult]
+    mailbox: Any, group: str, rank: int, token: int, stops: StopOrders, run: Callable[..., JobResult]
 ) -> JobResult | None:
     result: JobResult | None = None
     while True:
@@ -122,9 +133,8 @@ def _take_jobs(
             return result
         if delivery == "nothing yet":
             continue
-        # A stop that came too late for the job before must not stop this one.
-        stop.clear()
-        sink = (MailboxSink if rank == 0 else PeerSink)(mailbox, group, delivery.job, stop)
+        is_stopped = functools.partial(stops.came_after, delivery.orders)
+        sink = (MailboxSink if rank == 0 else PeerSink)(mailbox, group, delivery.job, is_stopped)
         with isolated():
             result = run(delivery.request, sink)
         # After `isolated` has freed memory: what is left now is what a group grows by.
@@ -132,7 +142,7 @@ def _take_jobs(
         ray.get(mailbox.finish.remote(group, rank, delivery.job, result if rank == 0 else None, resident_mib))
 
 
-def _watch(mailbox: Any, group: str, rank: int, token: int, last_order: int, stop: threading.Event) -> None:
+def _watch(mailbox: Any, group: str, rank: int, token: int, last_order: int, stops: StopOrders) -> None:
     """Listen for orders in a daemon thread: "stop" asks the job for a checkpoint, "abort" ends this process at once."""
 
     def listen() -> None:
@@ -143,7 +153,7 @@ def _watch(mailbox: Any, group: str, rank: int, token: int, last_order: int, sto
             except ray.exceptions.RayError:
                 return
             if order == "stop":
-                stop.set()
+                stops.last = seen
             if order == "abort":
                 # Without clean-up, which could wait for a peer that is gone. 75 is EX_TEMPFAIL of sysexits.h.
                 os._exit(75)

@@ -119,7 +119,7 @@ class GroupPool:
     def post(self, group: str, request: JobRequest) -> int:
         """Post a job for a group; return its number, by which a trial has it delivered."""
         job = next(self._jobs)
-        ray.get(self._mailbox.post.remote(job, request))
+        ray.get(self._mailbox.post.remote(group, job, request))
         self.groups[group].jobs += 1
         return job
 

@@ -28,6 +28,7 @@ Longer than the driver takes to find out why a controller died (`groups.NODE_LOS
 class _Job:
     number: int
     request: JobRequest
+    orders: int
     over: asyncio.Event
     taken: set[int] = field(default_factory=set)
     finished: dict[int, float] = field(default_factory=dict)
@@ -64,33 +65,35 @@ class Mailbox:
 
     def __init__(self) -> None:
         self._groups: dict[str, _Group] = {}
-        self._posted: dict[int, JobRequest] = {}
+        self._posted: dict[int, tuple[JobRequest, int]] = {}
         self._trials: dict[int, _Trial] = {}
         self._events: list[Event] = []
         self._news = asyncio.Event()
         # One counter for all groups: no token is given twice, so that a dead life of a rank is recognised.
         self._tokens = 0
 
-    async def post(self, job: int, request: JobRequest) -> None:
-        """Lay a job ready for the trial that will have it delivered."""
-        self._posted[job] = request
+    async def post(self, group: str, job: int, request: JobRequest) -> None:
+        """Lay a job ready for the trial that will have it delivered to a group."""
+        self._posted[job] = request, self._box(group).order[0]
 
     async def run(self, group: str, job: int) -> str:
         """Deliver a posted job to a group and wait for its end.
 
         Returns:
-            "finished" or "failed"; "returned" when the group ended before it took the job; "unknown" when it was withdrawn.
+            "finished" or "failed"; "returned" when the group ended, or was given an order, before it took the job; "unknown" when
+            it was withdrawn.
         """
         # Taken, not read: from here on `withdraw` fails, and the ranks report how the job ends.
-        request = self._posted.pop(job, None)
-        if request is None:
+        posted = self._posted.pop(job, None)
+        if posted is None:
             return "unknown"
+        request, orders = posted
         box = self._box(group)
-        # The group may end while the trial's process starts; the cell was not tried.
-        if box.is_ending:
+        # The group may end, or be told to stop, while the trial's process starts; the cell was not tried.
+        if box.is_ending or box.order[0] > orders:
             self._emit("returned", group, job)
             return "returned"
-        entry = _Job(number=job, request=request, over=asyncio.Event())
+        entry = _Job(number=job, request=request, orders=orders, over=asyncio.Event())
         box.current = entry
         self._stir(box)
         await entry.over.wait()
@@ -171,7 +174,7 @@ class Mailbox:
                 box.deaths_without_work = 0
                 if len(job.taken) == 1:
                     self._emit("taken", group, job.number)
-                return Delivery(job=job.number, request=job.request)
+                return Delivery(job=job.number, request=job.request, orders=job.orders)
             # A job here is one that this rank has finished and others have not: the group stays until all have.
             if box.is_ending and job is None:
                 return None
@@ -274,9 +277,14 @@ class Mailbox:
         return seen, "gone"
 
     async def order(self, group: str, order: Order) -> None:
-        """Give a group an order: checkpoint and stop its job ("stop"), or leave at once ("abort")."""
+        """Give a group an order: checkpoint and stop its job ("stop"), or leave at once ("abort").
+
+        A job that no rank has taken goes back untried: the workers may need a long time to start, and would then run it.
+        """
         box = self._box(group)
         box.order = (box.order[0] + 1, order)
+        if box.current is not None and not box.current.taken:
+            self._close(group, box, "returned", ())
         self._stir(box)
 
     async def end(self, group: str) -> None:

@@ -86,7 +86,7 @@ class PlainPool:
     def post(self, group: str, request: JobRequest) -> int:
         """Post the job of a group; return its number."""
         job = next(self._jobs)
-        ray.get(self._mailbox.post.remote(job, request))
+        ray.get(self._mailbox.post.remote(group, job, request))
         self.groups[group].jobs += 1
         self._groups_of_jobs[job] = group
         return job

@@ -31,7 +31,7 @@ async def _kinds(box: Mailbox) -> list[str]:
 
 async def _started(box: Mailbox, ranks: int, job: int = 7) -> tuple[asyncio.Task[str], list[int]]:
     tokens = [(await box.join("g", rank, ranks))[0] for rank in range(ranks)]
-    await box.post(job, "request")  # type: ignore[arg-type]
+    await box.post("g", job, "request")  # type: ignore[arg-type]
     running = asyncio.ensure_future(box.run("g", job))
     for rank in range(ranks):
         delivery = await box.take("g", rank, tokens[rank], 1.0)
@@ -94,7 +94,7 @@ def test_a_dead_life_of_a_rank_takes_and_tells_nothing_more(monkeypatch: pytest.
         stale = asyncio.ensure_future(box.take("g", 0, tokens[0], 5.0))
         await box.lost("g", [FAILURE])
         assert await running == "failed"
-        await box.post(8, "next")  # type: ignore[arg-type]
+        await box.post("g", 8, "next")  # type: ignore[arg-type]
         second = asyncio.ensure_future(box.run("g", 8))
         assert await stale is None
         token, _ = await box.join("g", 0, 1)
@@ -109,7 +109,7 @@ def test_a_dead_life_of_a_rank_takes_and_tells_nothing_more(monkeypatch: pytest.
 def test_a_job_that_no_rank_took_stays_for_the_next_life_of_the_group():
     async def scene(box: Mailbox) -> None:
         await box.join("g", 0, 1)
-        await box.post(7, "request")  # type: ignore[arg-type]
+        await box.post("g", 7, "request")  # type: ignore[arg-type]
         running = asyncio.ensure_future(box.run("g", 7))
         await asyncio.sleep(0)
         await box.lost("g", [FAILURE])
@@ -147,7 +147,7 @@ def test_a_group_ends_after_its_current_job_when_asked_to():
 def test_a_job_for_a_group_that_has_ended_comes_back_untried():
     async def scene(box: Mailbox) -> None:
         await box.ended("g", "")
-        await box.post(7, "request")  # type: ignore[arg-type]
+        await box.post("g", 7, "request")  # type: ignore[arg-type]
         assert await box.run("g", 7) == "returned"
         assert await _kinds(box) == ["ended", "returned"]
 
@@ -256,9 +256,39 @@ def test_an_order_to_an_earlier_life_does_not_reach_the_next():
     _play(scene)
 
 
+@pytest.mark.parametrize("is_delivered", [True, False])
+def test_a_job_that_no_rank_has_taken_goes_back_when_its_group_is_told_to_stop(is_delivered: bool):
+    async def scene(box: Mailbox) -> None:
+        await box.post("g", 7, "request")  # type: ignore[arg-type]
+        running = asyncio.ensure_future(box.run("g", 7)) if is_delivered else None
+        await asyncio.sleep(0)
+        await box.order("g", "stop")
+        assert await (running or box.run("g", 7)) == "returned"
+        token, _ = await box.join("g", 0, 1)
+        assert await box.take("g", 0, token, 0.05) == "nothing yet"
+        assert await _kinds(box) == ["returned", "joined"]
+
+    _play(scene)
+
+
+def test_a_job_knows_which_orders_were_given_before_it():
+    async def scene(box: Mailbox) -> None:
+        token, _ = await box.join("g", 0, 1)
+        await box.order("g", "stop")
+        await box.post("g", 7, "request")  # type: ignore[arg-type]
+        running = asyncio.ensure_future(box.run("g", 7))
+        delivery = await box.take("g", 0, token, 1.0)
+        await box.order("g", "stop")
+        assert isinstance(delivery, Delivery)
+        assert (delivery.orders, running.done()) == (1, False)
+        assert (await box.orders("g", 0, token, 1, 1.0))[0] > delivery.orders
+
+    _play(scene)
+
+
 def test_a_withdrawn_job_is_unknown_to_a_late_trial():
     async def scene(box: Mailbox) -> None:
-        await box.post(7, "request")  # type: ignore[arg-type]
+        await box.post("g", 7, "request")  # type: ignore[arg-type]
         assert await box.withdraw(7)
         assert not await box.withdraw(7)
         assert await box.run("g", 7) == "unknown"

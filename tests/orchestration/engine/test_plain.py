@@ -65,7 +65,7 @@ def test_a_group_is_one_job_and_its_trial_is_told_all_of_it(pool: tuple[PlainPoo
     job = groups.post(group.name, request)
     told = groups.trial(group.name, job)
 
-    assert mailbox.calls == [("post", job, request)]
+    assert mailbox.calls == [("post", group.name, job, request)]
     assert (told["group"], told["job"], told["run"]) == (group.name, job, "module:function")
     assert GroupShape(**told["shape"]) == SHAPE
     assert told["environment"]["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] == "0.2"
