@@ -6,6 +6,7 @@ waits for its end. To end a group that does not end by itself, the actor is kill
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import threading
@@ -154,8 +155,7 @@ class GroupPool:
     def kill(self, group: str) -> None:
         """End a group at once, whatever it is doing."""
         self.groups[group].is_ending = self.groups[group].is_killed = True
-        if group in self._runners:
-            ray.kill(self._runners[group])
+        self._kill_runner(group)
 
     def forget(self, group: str) -> None:
         """Drop a group that has ended."""
@@ -176,15 +176,20 @@ class GroupPool:
 
     def _end_threads(self) -> None:
         """End the groups that are still under way: a thread that calls Ray after the disconnection would end the process."""
-        for name, runner in list(self._runners.items()):
-            self.groups[name].is_killed = True
-            ray.kill(runner)
+        for name in list(self.groups):
+            self.kill(name)
         for thread in self._threads:
             thread.join(THREAD_END_S)
         ends = time.monotonic() + WATCH_S
         while self._leftovers.is_watching and time.monotonic() < ends:
             self._sweep()
             time.sleep(SWEEP_EVERY_S)
+
+    def _kill_runner(self, name: str) -> None:
+        # The thread of the group may take it out at any time.
+        runner = self._runners.get(name)
+        if runner is not None:
+            ray.kill(runner)
 
     def __enter__(self) -> GroupPool:
         return self
@@ -196,21 +201,24 @@ class GroupPool:
         group, reason = self.groups[name], ""
         try:
             self._runners[name] = runner = _runner_on(group.host)
+            # Whoever killed the group before this line found no actor.
+            if group.is_killed:
+                ray.kill(runner)
             reason = ray.get(runner.run.remote(self._mailbox, self._plan(group)))
         except SystemExit:
             # Ray ends the threads that wait for it when this process disconnects.
             return
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
-        try:
+        with contextlib.suppress(ray.exceptions.RayError):
             if reason and not group.is_killed and group.host != _here():
                 loss = _loss_of(group.host)
                 group.has_lost_host = loss is not None
                 reason = reason if loss is None else f"ActorDiedError: the node of the group's controller left: {loss}"
             self._free(group, reason)
+        # Also where Ray could not be asked to free anything: the driver waits for the end of the group's job.
+        with contextlib.suppress(ray.exceptions.RayError):
             ray.get(self._mailbox.ended.remote(name, reason, group.has_lost_host))
-        except ray.exceptions.RayError:
-            return
 
     def _plan(self, group: WarmGroup) -> GroupPlan:
         return GroupPlan(
