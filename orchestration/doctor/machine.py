@@ -14,6 +14,7 @@ from clusters.ray_api.private import SYMBOLS, missing_symbols
 from clusters.storage.open import check_storage, open_storage
 from orchestration.doctor.contract import Finding, State
 from orchestration.doctor.gpus import gpu_findings, gpu_report
+from orchestration.engine.releases import check_release
 from orchestration.errors import EnvironmentRefused
 from orchestration.settings import Settings
 from orchestration.tracking.addresses import check_tracking
@@ -68,6 +69,11 @@ def _devices(settings: Settings) -> list[Finding]:
 
 
 def _ray(settings: Settings) -> list[Finding]:
+    try:
+        check_release("warm")
+    except EnvironmentRefused as error:
+        detail, _, fix = str(error).partition("; ")
+        return [Finding(what="ray", state="broken", detail=detail, fix=fix)]
     missing = missing_symbols()
     if not missing:
         detail = f"has what is used of it beyond its public interface: {', '.join(SYMBOLS)}"

@@ -24,6 +24,8 @@ from orchestration.engine.groups.contract import Pool
 from orchestration.engine.observer import QueuedObserver, RunObserver, RunStatus
 from orchestration.engine.options import RunOptions, RunOutcome
 from orchestration.engine.quiet import quiet
+from orchestration.engine.releases import check_release
+from orchestration.errors import SweepError
 from orchestration.store.contract import ResultsStore
 
 if TYPE_CHECKING:
@@ -52,12 +54,16 @@ def execute(
 
     Raises:
         ClusterError: If Ray cannot be reached, or no node can hold a worker.
+        SweepError: If Ray is older than the engine runs on, or a pool is of another engine.
     """
+    if pool is not None and options.engine != "warm":
+        raise SweepError(f"a pool of warm groups must be used by engine='warm', but got engine={options.engine!r}")
     started = time.monotonic()
     failed = {cell.train_key: str(cell.failed) for cell in plan.set_aside}
     if not plan.to_run:
         observer.run_started(plan)
         return _ended(plan, observer, None, failed, started, None)
+    check_release(options.engine)
     log_file = Path(options.log_file) if options.log_file else log_file_of("run")
     queued = QueuedObserver(observer)
     try:
