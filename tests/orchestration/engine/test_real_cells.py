@@ -1,9 +1,9 @@
-"""Real cells of the demo through the engine: a cell's weights and numbers do not depend on the company it ran in."""
+"""Real cells of the demo: a cell's weights and numbers do not depend on the company it ran in, nor on the engine."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -39,11 +39,15 @@ def _numbers(store: MemoryStore, key: str) -> tuple[Any, ...]:
     result = store.result(key)
     assert result is not None
     metrics = {name: report.outcome.metrics for name, report in result.reports.items() if report.outcome}
-    return result.training.summary.environment["weights_sha256"], metrics
+    summary = result.training.summary
+    return summary.environment["weights_sha256"], summary.checkpoint_sha256, metrics
 
 
-def test_a_cell_is_bit_identical_first_after_all_other_methods_and_cold(pool, plan, options, listener, tmp_path):
-    def run(cells: tuple[Any, ...], name: str, **changes: Any) -> MemoryStore:
+@pytest.fixture
+def run(plan, options, listener, tmp_path) -> Callable[..., MemoryStore]:
+    """Run cells of the plan on two workers each, in a storage of their own."""
+
+    def built(cells: tuple[Any, ...], name: str, *, pool: GroupPool | None = None, **changes: Any) -> MemoryStore:
         store = MemoryStore()
         paths = JobPaths(checkpoints=str(tmp_path / name), data_root=str(tmp_path), cache_dir=str(tmp_path / "cache"))
         settings = options(job="trainers.worker.run_job:run_job", paths=paths, workers=2, max_concurrent=1, **changes)
@@ -52,11 +56,28 @@ def test_a_cell_is_bit_identical_first_after_all_other_methods_and_cold(pool, pl
         assert outcome.status == "complete", (outcome.failed, outcome.reason)
         return store
 
+    return built
+
+
+def test_a_cell_is_bit_identical_first_after_all_other_methods_and_cold(pool, plan, run):
     pixmix = next(cell for cell in plan.cells if cell.config.method == "pixmix")
     others = tuple(cell for cell in plan.cells if cell is not pixmix)
     assert len(others) == 4
-    first = run((pixmix,), "first")
-    last = run((*others, pixmix), "last", priorities={pixmix.train_key: -1})
-    cold = run((pixmix,), "cold", mode="cold")
+    first = run((pixmix,), "first", pool=pool)
+    last = run((*others, pixmix), "last", priorities={pixmix.train_key: -1}, pool=pool)
+    cold = run((pixmix,), "cold", mode="cold", pool=pool)
     assert _numbers(first, pixmix.train_key) == _numbers(last, pixmix.train_key)
     assert _numbers(first, pixmix.train_key) == _numbers(cold, pixmix.train_key)
+
+
+def test_both_engines_record_the_same_weights_and_numbers_under_the_same_keys(pool, plan, run):
+    cells = tuple(cell for cell in plan.cells if cell.config.method in ("baseline", "pixmix"))
+    assert len(cells) == 2
+
+    warm, plain = (run(cells, "warm", pool=pool), run(cells, "plain", engine="plain", health_check_s=0.2))
+
+    assert set(warm.train_keys()) == set(plain.train_keys()) == {cell.train_key for cell in cells}
+    for cell in cells:
+        weights, checkpoint, metrics = _numbers(warm, cell.train_key)
+        assert (weights, checkpoint, metrics) == _numbers(plain, cell.train_key)
+        assert metrics.keys() == {request.key for request in cell.benchmarks}
