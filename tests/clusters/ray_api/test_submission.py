@@ -21,7 +21,7 @@ from orchestration.runs.submit import SubmitRequest, exit_code, job_order
 from orchestration.store.open import open_store
 from tests.fakes.cluster_files import filled_text
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 SWEEP = """
 name: tiny
 title: Tiny
