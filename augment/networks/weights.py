@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from augment.errors import AugmentError
+from augment.files.pickles import UnsafeFile, check_weights
 from augment.heavy import Tensor, nn, torch
 
 WRAPPERS: Final = ("state_dict", "model_state_dict", "params_ema", "params", "model", "net")
@@ -32,7 +33,10 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         AugmentError: If the file cannot be read as plain tensors, or contains none, or several sets of weights.
     """
     try:
+        check_weights(path)
         state: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except UnsafeFile as error:
+        raise AugmentError(f"{path} {error}") from error
     except Exception as error:  # a bad file may raise nearly any exception
         raise AugmentError(
             f"{path} must be a PyTorch file of plain tensors, but cannot be read as one ({type(error).__name__}: "

@@ -23,13 +23,14 @@ from trainers.datasets.registry import DATASETS, dataset_for
 from trainers.errors import CheckpointError, DataError
 from trainers.models.from_torchvision import TORCHVISION_PREFIX, published_normalisation
 from trainers.models.normalize import Classifier, Normalize
-from trainers.models.weights.assumption import KEY, assumption, normalisation_of
-from trainers.models.weights.contents import Contents, contents_of, read_contents
+from trainers.models.weights.assumption import assumption, recorded_assumption
+from trainers.models.weights.contents import Contents, contents_of
 from trainers.models.weights.load import fill, weights_for
 from trainers.models.weights.normalisation import Normalisation, parse_normalisation
+from trainers.models.weights.reading import read_contents
 from trainers.models.weights.trial import try_usual
 from trainers.training.checkpoints import FORMAT, unpack
-from trainers.training.networks import build_classifier, network_from
+from trainers.training.networks import build_classifier, check_size, network_from
 from trainers.worker.process import thread_budget
 
 
@@ -81,6 +82,8 @@ def load_network(path: Path, *, config: JobConfig | None = None, reading: Readin
     """
     reading = reading or Reading()
     try:
+        if path.exists() and not path.is_file():
+            raise OSError("it is of another kind")
         data = path.read_bytes()
     except OSError as error:
         raise refused(path, f"the checkpoint must be a readable file: {error}") from error
@@ -91,7 +94,7 @@ def load_network(path: Path, *, config: JobConfig | None = None, reading: Readin
             raise refused(path, "a file of another trainer does not name its network; give --model and --dataset")
         return _of_ours(unpack(data, str(path)), path, digest, reading)
     try:
-        contents = contents_of(unpack(data, str(path))) if is_ours else read_contents(path)
+        contents = contents_of(unpack(data, str(path)), len(data)) if is_ours else read_contents(path)
         return _read_into(config, contents, digest, reading)
     except CheckpointError as error:
         text = str(error).removeprefix(f"{path} ")
@@ -106,20 +109,20 @@ def _of_ours(state: Mapping[str, Any], path: Path, digest: str, reading: Reading
         raise refused(
             path, f"a checkpoint of ours contains its normalisation and one set of weights; leave {reading.options} out"
         )
-    assumed = state.get("environment", {}).get(KEY)
-    return LoadedNetwork(
-        model=network_from(state),
-        dataset=state["network"]["dataset"],
-        sha256=digest,
-        assumed=None if assumed is None else normalisation_of(assumed),
-        notes=() if assumed is None else tuple(assumed["notes"]),
-    )
+    try:
+        model = network_from(state)
+        assumed, notes = recorded_assumption(state.get("environment"))
+    except CheckpointError as error:
+        raise refused(path, str(error)) from error
+    return LoadedNetwork(model=model, dataset=state["network"]["dataset"], sha256=digest, assumed=assumed, notes=notes)
 
 
 def _read_into(config: JobConfig, contents: Contents, digest: str, reading: Reading) -> LoadedNetwork:
     dataset = dataset_for(config.dataset)
     params = {key: "none" if key == "weights" else value for key, value in config.model_params.items()}
-    model = build_classifier(replace(config, model_params=params), dataset)
+    config = replace(config, model_params=params)
+    check_size(config, dataset, sum(tensor.numel() for tensor in contents.tensors.values()))
+    model = build_classifier(config, dataset)
     subject = f"{config.model} on {config.dataset}"
     found = weights_for(
         model.network, contents, num_channels=dataset.num_channels, subject=subject, choice=reading.state_dict

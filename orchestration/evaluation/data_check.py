@@ -28,7 +28,7 @@ from trainers.datasets.outliers import random_images
 from trainers.datasets.registry import DATASETS, dataset_for, missing_data
 from trainers.errors import DataError, TrainingError
 from trainers.models.released.registry import CHECKPOINTS, checkpoint_for, missing_checkpoints
-from trainers.models.weights.contents import read_contents
+from trainers.models.weights.reading import read_contents
 
 GENERATED = "generated"
 WHOLE, OWN, BROKEN, MISSING = "whole", "own files", "broken", "missing"

@@ -127,13 +127,17 @@ def _published_config(checkpoint: str, dataset: str, reading: Reading | None) ->
 def load_network_dataset(path: Path) -> str | None:
     """Return the dataset that a final checkpoint of ours names, or None for other files."""
     try:
+        # A named pipe would wait for its writer.
+        if not path.is_file():
+            return None
+        with path.open("rb") as handle:
+            if handle.read(len(FORMAT)) != FORMAT:
+                return None
         data = path.read_bytes()
     except OSError:
         return None
-    if not data.startswith(FORMAT):
-        return None
     network = unpack(data, str(path)).get("network")
-    return str(network["dataset"]) if network else None
+    return str(network.get("dataset")) if isinstance(network, Mapping) else None
 
 
 def make_requests(

@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -120,6 +121,7 @@ def library(call: Callable[[], object], *refusals: type[Exception]) -> Verdict:
 def run_kind(name: str, *, examples: int | None = None, number: int | None = None) -> Counts:
     """Try the inputs of a kind and count what comes of them."""
     kind: Kind = importlib.import_module(f"tests.fuzz.kinds.{name}").KIND
+    warnings.simplefilter("ignore")  # of libraries, about what was given to them
     kind.prepare()
     counts, started, before = Counts(kind=name), time.monotonic(), _peak_bytes()
     with tempfile.TemporaryDirectory(prefix="fuzz-") as root:

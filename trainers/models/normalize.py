@@ -88,6 +88,9 @@ def restore(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
         RuntimeError: If names or shapes differ.
     """
     if isinstance(model, Classifier) and "normalize.mean" in weights:
-        mean, std = (weights[f"normalize.{name}"].flatten().tolist() for name in ("mean", "std"))
+        values = [weights.get(f"normalize.{name}") for name in ("mean", "std")]
+        if any(each is None or each.numel() != model.normalize.mean.numel() for each in values):
+            raise RuntimeError("a normalisation must have a mean and a std with a value for each channel")
+        mean, std = (each.flatten().tolist() for each in values if each is not None)
         model.normalize = Normalize(mean, std, is_kept=True).to(model.normalize.mean.device)
     model.load_state_dict(weights)

@@ -5,10 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import partial
+from typing import Final
 
 from augment.heavy import torch
 from trainers.errors import ImpossibleJob
 from trainers.models.contract import ModelInput, ModelSpec, Params, renamed
+
+DEEPEST: Final = 1_000
+LARGEST: Final = 62_000
+"""(depth - 4) width^2, of which a network has some 16,000 weights each: wrn-70-16, the largest that is published, has 16,896."""
+_DIGITS: Final = 7
+_SHOWN: Final = 40
 
 
 def wide_resnet(depth: int, width: int) -> ModelSpec:
@@ -28,13 +35,19 @@ def wide_resnet(depth: int, width: int) -> ModelSpec:
 
 def wide_resnet_named(name: str) -> ModelSpec | None:
     """Return the Wide ResNet that "wrn-D-K" names, or None for other names."""
-    match = re.fullmatch(r"wrn-(\d+)-(\d+)", name)
+    match = re.fullmatch(r"wrn-([0-9]+)-([0-9]+)", name)
     if match is None:
         return None
-    depth, width = int(match[1]), int(match[2])
+    # Beyond six digits the number does not matter, and Python reads no more than thousands of them.
+    depth, width = (int(part[:_DIGITS]) for part in match.groups())
     if depth < 10 or (depth - 4) % 6 or width < 1:
         raise ImpossibleJob(
-            f"a Wide ResNet needs depth 6n + 4 with n >= 1 and width >= 1, but got {name!r}; try 'wrn-40-4'"
+            f"a Wide ResNet needs depth 6n + 4 with n >= 1 and width >= 1, but got '{name[:_SHOWN]}'; try 'wrn-40-4'"
+        )
+    if depth > DEEPEST or (depth - 4) * width**2 > LARGEST:
+        raise ImpossibleJob(
+            f"a Wide ResNet may be {DEEPEST} deep, and (depth - 4) times the square of its width at most {LARGEST:,} (a billion "
+            f"weights), but got '{name[:_SHOWN]}'; try 'wrn-40-4'"
         )
     return wide_resnet(depth, width)
 

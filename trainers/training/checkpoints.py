@@ -20,7 +20,6 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-import pickle
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -28,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from augment.files.pickles import UnsafeFile, check_stream
 from augment.heavy import torch
 from clusters.storage.contract import MissingObjectError, StorageError
 from clusters.storage.leftovers import remove_unfinished
@@ -39,6 +39,8 @@ FORMAT: Final = b"dreamgrid checkpoint 1\n"
 FINAL: Final = "final.ckpt"
 KEPT: Final = 2
 _DIGEST_LINE: Final = 65
+_SHOWN: Final = 200
+"""Letters of PyTorch's reason that a message shows."""
 
 State = Mapping[str, Any]
 
@@ -77,11 +79,17 @@ def unpack(data: bytes, where: str) -> State:
     Raises:
         CheckpointError: If the file is truncated, changed or of another format; names it.
     """
-    payload = _payload(data, where)
+    payload = io.BytesIO(_payload(data, where))
     try:
-        state: State = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError) as error:
-        raise CheckpointError(f"{where} contains more than tensors and plain values: {error}; delete it") from error
+        check_stream(payload)
+        state: State = torch.load(payload, map_location="cpu", weights_only=True)
+    except UnsafeFile as error:
+        raise CheckpointError(f"{where} {error}") from error
+    except Exception as error:  # of bytes that `pack` did not write PyTorch raises nearly anything
+        why = " ".join(str(error).split())[:_SHOWN]
+        raise CheckpointError(f"{where} contains more than tensors and plain values: {why}; delete it") from error
+    if not isinstance(state, Mapping):
+        raise CheckpointError(f"{where} must contain values by name, but contains a {type(state).__name__}; delete it")
     return state
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import nn
@@ -12,12 +12,18 @@ from torch import nn
 from trainers.config import JobConfig, RecipeConfig
 from trainers.datasets.contract import DatasetSpec
 from trainers.datasets.registry import dataset_for
-from trainers.errors import ImpossibleJob
+from trainers.errors import CheckpointError, ImpossibleJob
 from trainers.models.contract import ModelInput
 from trainers.models.normalize import Classifier, Normalize, restore
-from trainers.models.registry import model_for
+from trainers.models.registry import model_for, num_weights
+from trainers.models.weights.names import is_plain
 from trainers.seeding import seed_torch, torch_seed
 from trainers.training.checkpoints import Checkpoints
+
+_SMALL: Final = 2**24
+"""Weights of a network that is built and compared name by name, however few a file has."""
+_SHOWN: Final = 200
+"""Letters of PyTorch's reason that a message shows."""
 
 
 def build_classifier(config: JobConfig, dataset: DatasetSpec) -> Classifier:
@@ -66,7 +72,7 @@ def training_facts(config: JobConfig) -> dict[str, Any]:
 
 def network_from(state: Mapping[str, Any]) -> Classifier:
     """Build the classifier of the state of a final checkpoint with its weights, on the CPU, in evaluation mode."""
-    facts = state["network"]
+    facts, weights = _network_facts(state), _weights(state)
     # Without published weights: those of the checkpoint are loaded over them anyway.
     params = {key: "none" if key == "weights" else value for key, value in facts["model_params"].items()}
     config = JobConfig(
@@ -78,9 +84,67 @@ def network_from(state: Mapping[str, Any]) -> Classifier:
         recipe=RecipeConfig(),
         seed=0,
     )
-    model = build_classifier(config, dataset_for(facts["dataset"]))
-    restore(model, state["model"])
+    dataset = dataset_for(config.dataset)
+    check_size(config, dataset, sum(tensor.numel() for tensor in weights.values()))
+    model = build_classifier(config, dataset)
+    try:
+        restore(model, weights)
+    except RuntimeError as error:
+        why = " ".join(str(error).split())[:_SHOWN]
+        raise CheckpointError(
+            f"the weights of a checkpoint must fit the network that it names, but do not: {why}"
+        ) from error
     return model.eval()
+
+
+def check_size(config: JobConfig, dataset: DatasetSpec, num_values: int) -> None:
+    """Refuse a large network for weights that have far fewer values than it, before it is built.
+
+    Args:
+        num_values: Values of all tensors that the weights could be among.
+
+    Raises:
+        CheckpointError: If the network has more weights, and more than any machine has room for.
+    """
+    needed = num_weights(config.model, dataset.image_size, dataset.num_channels, dataset.num_classes)
+    if needed is not None and needed > max(num_values, _SMALL):
+        raise CheckpointError(
+            f"the weights must fit {config.model} on {config.dataset}, but it has {needed:,.0f} and the file {num_values:,}"
+        )
+
+
+def _network_facts(state: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a final checkpoint records of its network.
+
+    Raises:
+        CheckpointError: If it is not what `network_facts` gives.
+    """
+    facts = state.get("network")
+    given = facts if isinstance(facts, Mapping) else {}
+    names, params = (given.get("model"), given.get("dataset")), given.get("model_params")
+    is_named = all(isinstance(name, str) for name in names) and isinstance(params, Mapping)
+    if not is_named or not all(isinstance(option, str) for option in params):  # type: ignore[union-attr]
+        raise CheckpointError("a checkpoint must name its network by model, model_params and dataset, but does not")
+    return given
+
+
+def _weights(state: Mapping[str, Any]) -> Mapping[str, torch.Tensor]:
+    """Return the weights in the state of a checkpoint.
+
+    Raises:
+        CheckpointError: If they are not dense tensors by name.
+    """
+    weights = state.get("model")
+    found = weights if isinstance(weights, Mapping) else {}
+    if not found or not all(isinstance(name, str) and _is_dense(value) for name, value in found.items()):
+        raise CheckpointError(
+            "a checkpoint must contain the weights of its network as dense tensors by name, but does not"
+        )
+    return found
+
+
+def _is_dense(value: object) -> bool:
+    return isinstance(value, torch.Tensor) and is_plain(value) and not value.is_meta
 
 
 def trained_networks(

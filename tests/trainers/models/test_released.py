@@ -29,8 +29,9 @@ from trainers.models.released.registry import (
     missing_checkpoints,
 )
 from trainers.models.released.weights import load_released
-from trainers.models.weights.contents import contents_of, read_contents
+from trainers.models.weights.contents import contents_of
 from trainers.models.weights.load import weights_for
+from trainers.models.weights.reading import read_contents
 from trainers.recipes import resolve_recipe
 from trainers.training.checkpoints import unpack
 from trainers.training.group import OneWorker

@@ -9,9 +9,9 @@ from trainers.datasets.contract import DatasetSpec
 from trainers.errors import CheckpointError, CorruptData, MissingData
 from trainers.models.normalize import Classifier
 from trainers.models.released.registry import ReleasedCheckpoint, missing_checkpoints
-from trainers.models.weights.contents import read_contents
 from trainers.models.weights.load import fill, weights_for
 from trainers.models.weights.normalisation import Normalisation, spread
+from trainers.models.weights.reading import read_contents
 
 
 def load_released(

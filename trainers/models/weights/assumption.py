@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from trainers.errors import CheckpointError
 from trainers.models.weights.normalisation import Normalisation, Trial
 
 KEY: Final = "assumed"
@@ -29,6 +30,25 @@ def assumption(normalisation: Normalisation, notes: Sequence[str], trial: Trial 
 def normalisation_of(document: Mapping[str, Any]) -> Normalisation:
     """Return the normalisation that `assumption` recorded."""
     return Normalisation(mean=tuple(document["mean"]), std=tuple(document["std"]), source=document["source"])
+
+
+def recorded_assumption(environment: object) -> tuple[Normalisation | None, tuple[str, ...]]:
+    """Return what the environment of a checkpoint says was assumed of its weights, and the notes on them.
+
+    Raises:
+        CheckpointError: If it says something that `assumption` does not give.
+    """
+    document = environment.get(KEY) if isinstance(environment, Mapping) else None
+    if document is None:
+        return None, ()
+    given = document if isinstance(document, Mapping) else {}
+    sides, notes, source = (given.get("mean"), given.get("std")), given.get("notes"), given.get("source")
+    is_whole = all(
+        isinstance(side, list) and side and all(type(value) in (int, float) for value in side) for side in sides
+    )
+    if not is_whole or not isinstance(source, str) or not isinstance(notes, list):
+        raise CheckpointError("a checkpoint must record what is assumed of its weights as it was written, but does not")
+    return normalisation_of(given), tuple(str(note) for note in notes)
 
 
 def assumption_lines(document: Mapping[str, Any]) -> list[str]:

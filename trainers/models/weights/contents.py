@@ -12,11 +12,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from augment.files.given import MIB
 from trainers.errors import CheckpointError
 from trainers.models.weights.legacy_pickles import Inert, read_file
 from trainers.models.weights.names import COUNTER, is_plain
 
 _DEPTH: Final = 8
+_LONGEST: Final = 1_000
+"""Letters of a path."""
+_SHOWN: Final = 60
+"""Letters of a name that a message shows."""
+_MOST_LETTERS: Final = 64 * MIB
+"""Of all paths."""
+_MOST_TIMES: Final = 4
+_SPARE_BYTES: Final = 256 * MIB
+"""Values of tensors may be so many times the file, for copies that share their storage, and so much more."""
+_ARRAYS: Final = frozenset(f"{kind}{bits}" for kind in ("int", "uint", "float") for bits in (8, 16, 32, 64))
+"""Types of arrays that tensors have too."""
 _TRAINING_STATE: Final = re.compile(
     r"optim\w*|opt_states?|(lr_)?schedulers?|(amp_|grad_)?scaler|rng\w*|loops", re.IGNORECASE
 )
@@ -44,18 +56,21 @@ class Contents:
                 yield path, self.record[path]
 
 
-def read_contents(path: Path) -> Contents:
-    """Read a file of `torch.save`, of any version of PyTorch and Python, without running what it names.
+def read_here(path: Path) -> Contents:
+    """Read a file of `torch.save` in this process; `trainers.models.weights.reading` decides where a file is read.
 
     Raises:
-        CheckpointError: If the file cannot be read, or has no tensors by name.
+        CheckpointError: If the file cannot be read, or has no tensors by name; the text begins with the path.
     """
     found = read_file(path)
     if not isinstance(found, Mapping | list | tuple | Inert):
         raise CheckpointError(
             f"{path} must contain tensors by name, but contains one {type(found).__name__}; save the network's state_dict()"
         )
-    contents = contents_of(found)
+    try:
+        contents = contents_of(found, path.stat().st_size)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path} {error}") from error
     if not contents.tensors:
         raise CheckpointError(
             f"{path} must contain tensors by name, readable without running code, but contains "
@@ -66,24 +81,56 @@ def read_contents(path: Path) -> Contents:
 
 def _top(found: Any) -> str:
     names = list(found.kept if isinstance(found, Inert) else found) if not isinstance(found, list | tuple) else []
-    return ", ".join(map(str, names[:5])) or "none"
+    return ", ".join(str(name)[:_SHOWN] for name in names[:5]) or "none"
 
 
-def contents_of(found: Mapping[Any, Any] | Sequence[Any] | Inert) -> Contents:
+def contents_of(found: Mapping[Any, Any] | Sequence[Any] | Inert, file_bytes: int | None = None) -> Contents:
     """Return the content of a file, however deep; the state of optimisers and schedules is left out.
 
     A network that was pickled whole is read like its state: its parts are found, and nothing of it is run.
+
+    Args:
+        file_bytes: Size of the file, which the values of its tensors must be in proportion to; None where it is trusted.
+
+    Raises:
+        CheckpointError: If they are not, or its names are too long or too deep; the text is the end of "the file ...".
     """
     tensors: dict[str, Tensor] = {}
     record: dict[str, Any] = {}
-    for path, value in _leaves(found, "", _DEPTH, set()):
-        if isinstance(value, Tensor):
+    letters = values = 0
+    try:
+        for path, value in _leaves(found, "", _DEPTH, set()):
+            letters += len(path)
+            values += _bytes_of(value) if isinstance(value, Tensor) else 0
+            _check_budget(letters, values, file_bytes)
+            if not isinstance(value, Tensor):
+                record[path] = value
+                continue
             tensors[path] = _widened(value.detach())
             if not value.dim() and is_plain(value) and not path.endswith(COUNTER):
                 record[path] = value.item()  # "seed" may be recorded so
-        else:
-            record[path] = value
+    except RecursionError as error:
+        raise CheckpointError(
+            "must be plain values, but nests them without end; save the network's state_dict()"
+        ) from error
     return Contents(tensors=tensors, record=record)
+
+
+def _bytes_of(tensor: Tensor) -> int:
+    """Return the bytes of a tensor's values: one that repeats a single value has more than its storage."""
+    return tensor.numel() * tensor.element_size() if is_plain(tensor) and not tensor.is_meta else 0
+
+
+def _check_budget(letters: int, values: int, file_bytes: int | None) -> None:
+    if letters > _MOST_LETTERS:
+        raise CheckpointError(
+            "must be mostly weights, but its record is too long; save the network's state_dict() alone"
+        )
+    if file_bytes is not None and values > _MOST_TIMES * file_bytes + _SPARE_BYTES:
+        raise CheckpointError(
+            f"must contain the values of its tensors, but its {file_bytes / MIB:.1f} MiB say {values / MIB:,.0f} MiB; "
+            "save the network's state_dict() again"
+        )
 
 
 def _leaves(value: Any, path: str, depth: int, seen: set[int]) -> Iterator[tuple[str, Any]]:
@@ -91,7 +138,7 @@ def _leaves(value: Any, path: str, depth: int, seen: set[int]) -> Iterator[tuple
     if isinstance(value, Tensor) or _is_plain(value):
         yield path, value
         return
-    if isinstance(value, np.ndarray) and value.dtype.kind in "fiu" and value.dtype.isnative:
+    if isinstance(value, np.ndarray) and value.dtype.name in _ARRAYS and value.dtype.isnative:
         yield path, torch.from_numpy(np.array(value))
         return
     inside = value.kept if isinstance(value, Inert) else value
@@ -112,7 +159,12 @@ def _parts(parts: Any, path: str, depth: int, seen: set[int]) -> Iterator[tuple[
 
 
 def _joined(path: str, key: Any) -> str:
-    return f"{path}.{key}" if path else str(key)
+    joined = f"{path}.{key}" if path else str(key)
+    if len(joined) > _LONGEST:
+        raise CheckpointError(
+            f"must name its values within {_LONGEST} letters, but has a longer name; save the network's state_dict()"
+        )
+    return joined
 
 
 def _widened(tensor: Tensor) -> Tensor:
@@ -123,4 +175,4 @@ def _widened(tensor: Tensor) -> Tensor:
 def _is_plain(value: Any) -> bool:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return bool(value) and len(value) <= 4 and all(isinstance(item, int | float) for item in value)
-    return isinstance(value, str | int | float)
+    return isinstance(value, int | float) or (isinstance(value, str) and len(value) <= _LONGEST)

@@ -13,28 +13,31 @@ import pickle
 import warnings
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
 
+import numpy as np
 import torch
 
+from augment.files.pickles import UnsafeFile, check_weights
 from trainers.errors import CheckpointError
 
 _HARMLESS: Final[Mapping[str, frozenset[str]]] = {
     "collections": frozenset({"OrderedDict"}),
-    # In pickles of protocol 2, which torch.save writes, bytes are a text to be encoded.
-    "_codecs": frozenset({"encode"}),
-    "builtins": frozenset({"set", "frozenset", "bytearray", "complex", "dict", "list", "tuple"}),
+    "builtins": frozenset({"set", "frozenset", "complex", "dict", "list", "tuple"}),
     "torch": frozenset({"Size", "device"}),
     "torch._utils": frozenset(
         {"_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_parameter", "_rebuild_parameter_with_state"}
     ),
     "torch.nn.parameter": frozenset({"Parameter"}),
-    "numpy": frozenset({"dtype", "ndarray"}),
-    "numpy.core.multiarray": frozenset({"scalar", "_reconstruct"}),
-    "numpy._core.multiarray": frozenset({"scalar", "_reconstruct"}),
+    "numpy": frozenset({"dtype"}),
+    "numpy.core.multiarray": frozenset({"scalar"}),
+    "numpy._core.multiarray": frozenset({"scalar"}),
 }
+_ALLOCATE: Final = frozenset({"builtins.bytearray", "__builtin__.bytearray"})
+"""What PyTorch's own reader would call with any size."""
 _MODULE_NAMES: Final[Mapping[str, str]] = {
     "__builtin__": "builtins",
     "copy_reg": "copyreg",
@@ -81,12 +84,44 @@ class Inert:
         """Ignore elements."""
 
 
+def _encoded(text: object, encoding: object = "latin1") -> bytes:
+    """Return the bytes of a text, as pickles of protocol 2, which torch.save writes, spell them; other codecs can take hours."""
+    if not isinstance(text, str) or encoding != "latin1":
+        raise pickle.UnpicklingError(f"bytes must be spelled in latin1, but are in {encoding!r}")
+    return text.encode("latin1")
+
+
+def _bytes(content: object = b"", encoding: object = "latin1") -> bytearray:
+    """Return an array of given bytes; a number would be its size."""
+    return bytearray(content if isinstance(content, bytes) else _encoded(content, encoding))
+
+
+class _Array:
+    """Names NumPy's class in the pickle of an array; it is not called."""
+
+
+def _array(kind: object, shape: object, dtype: object) -> np.ndarray[Any, Any]:
+    """Return the empty array that a pickle fills: NumPy would allocate whatever shape is said."""
+    return np.ndarray.__new__(np.ndarray, (0,), "b")
+
+
+_BOUNDED: Final[Mapping[tuple[str, str], Any]] = {
+    ("_codecs", "encode"): _encoded,
+    ("builtins", "bytearray"): _bytes,
+    ("numpy", "ndarray"): _Array,
+    ("numpy._core.multiarray", "_reconstruct"): _array,
+}
+"""What would take any memory or time that a file says -> what does the same of a file that was saved."""
+
+
 class RestrictedUnpickler(pickle.Unpickler):
     """Builds tensors, arrays and plain containers; everything else becomes `Inert`."""
 
     def find_class(self, module: str, name: str) -> Any:
         """Return what a file names where it is harmless, else a class of inert objects."""
         place = _MODULE_NAMES.get(module, module)
+        if (place, name) in _BOUNDED:
+            return _BOUNDED[place, name]
         if name in _HARMLESS.get(module, ()) or name in _HARMLESS.get(place, ()):
             return getattr(importlib.import_module(place), name)
         if module == "torch" and (name.endswith("Storage") or isinstance(getattr(torch, name, None), torch.dtype)):
@@ -104,40 +139,38 @@ _RESTRICTED: Final = SimpleNamespace(
 )
 
 
-NOT_READABLE: Final = (
-    pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError,
-)  # fmt: skip
-"""What PyTorch raises of bytes that are no file of its own: of text, for one, an IndexError."""
-
-
 def read_file(path: Path) -> Any:
-    """Return the content of a PyTorch file: containers, numbers, texts and tensors on the CPU, and inert objects for the rest."""
+    """Return the content of a PyTorch file: containers, numbers, texts and tensors on the CPU, and inert objects for the rest.
+
+    What it would take to read is told from the file first; what PyTorch allocates is then in proportion to the file.
+
+    Raises:
+        CheckpointError: If it cannot be read, or must not be; the text begins with the path.
+    """
     try:
         refusal = refusal_of(path)
         if refusal is not None:
             raise CheckpointError(f"{path} {refusal}")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about kinds of tensors and pickles, which is no matter of the user's
-            return torch.load(path, map_location="cpu", weights_only=True)
+        names = check_weights(path)
+    except UnsafeFile as error:
+        raise CheckpointError(f"{path} {error}") from error
     except OSError as error:
         raise CheckpointError(f"{path} must be a readable file: {error}; check the path") from error
-    except NOT_READABLE:
-        return _read_restricted(path)
-
-
-def _read_restricted(path: Path) -> Any:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about the source of a pickled network, which is not read
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about kinds of tensors and pickles, which is no matter of the user's
+        if names.isdisjoint(_ALLOCATE):
+            with suppress(Exception):  # of bytes that are no file of its own PyTorch raises nearly anything
+                return torch.load(path, map_location="cpu", weights_only=True)
+        try:
             # Every byte is a letter of latin1, so that texts and arrays of Python 2 come as they are.
             return torch.load(
                 path, map_location="cpu", pickle_module=_RESTRICTED, weights_only=False, encoding="latin1"
             )
-    except NOT_READABLE as error:
-        raise CheckpointError(
-            f"{path} must be an intact file of torch.save whose tensors can be read without running code, but is not; "
-            "load it where it was written and save the network's state_dict() alone"
-        ) from error
+        except Exception as error:
+            raise CheckpointError(
+                f"{path} must be an intact file of torch.save whose tensors can be read without running code, but is not; "
+                "load it where it was written and save the network's state_dict() alone"
+            ) from error
 
 
 def refusal_of(path: Path) -> str | None:

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from trainers.errors import CheckpointError
 from trainers.models.contract import ModelInput
 from trainers.models.registry import model_for
-from trainers.models.weights.contents import contents_of, read_contents
+from trainers.models.weights.contents import contents_of
 from trainers.models.weights.load import ForeignWeights, weights_for
+from trainers.models.weights.reading import read_contents
 
 Weights = dict[str, Tensor]
 
