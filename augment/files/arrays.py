@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,14 +20,15 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 
+from augment.errors import NoSpaceError
 from augment.files.decode import decode_all
 from augment.files.kept import DamagedFileError, keep, kept_facts
 from augment.files.walk import named, refuse_unreadable
+from augment.files.whole import is_full, no_room, reserved_array, whole_file
 
 logger = logging.getLogger(__name__)
 ARRAY: Final = "images.npy"
 RECORD: Final = "facts.json"
-PARTIAL: Final = "partial.npy"
 
 Fit = Callable[[Image.Image], NDArray[np.uint8]]
 """Brings an RGB image to the shape of the array."""
@@ -67,6 +69,7 @@ def decoded_images(
 
     Raises:
         ImageFolderError: If more than one image in a hundred cannot be decoded; names the first.
+        NoSpaceError: If the disk has no room for them; no part of them is left.
         OSError: If a file cannot be read.
     """
     fingerprint = hashlib.sha256(identity.encode()).hexdigest()
@@ -74,9 +77,7 @@ def decoded_images(
     with FileLock(kept / ".lock"):  # makes the folder; one process of the node decodes, the others wait
         broken = _broken_of(kept)
         if broken is None:
-            broken = _decode(root, names, kept / PARTIAL, shape, fit)
-            (kept / PARTIAL).rename(kept / ARRAY)
-            keep(kept / RECORD, {ARRAY: kept / ARRAY}, {"broken": broken})
+            broken = _store(root, names, kept, shape, fit)
     left_out, total = [*unread, *broken], len(names) + len(unread)
     refuse_unreadable(root, left_out, total, next(iter(broken.values()), ""))
     if left_out:
@@ -91,9 +92,23 @@ def decoded_images(
     )
 
 
+def _store(root: Path, names: Sequence[str], kept: Path, shape: tuple[int, int, int], fit: Fit) -> dict[str, str]:
+    """Decode files into the kept array and write its record; return the files that are left out with what is wrong with them."""
+    try:
+        with whole_file(kept / ARRAY) as partial:
+            broken = _decode(root, names, partial, shape, fit)
+        keep(kept / RECORD, {ARRAY: kept / ARRAY}, {"broken": broken})
+    except OSError as error:
+        if not is_full(error):
+            raise
+        (kept / ARRAY).unlink(missing_ok=True)  # without its record it counts as absent, and takes room
+        raise NoSpaceError(no_room(f"decoded images of '{root}'", kept, len(names) * math.prod(shape))) from error
+    return broken
+
+
 def _decode(root: Path, names: Sequence[str], target: Path, shape: tuple[int, int, int], fit: Fit) -> dict[str, str]:
     """Decode files in parallel into one array file of those that are whole; return the others with what is wrong with them."""
-    pixels = np.lib.format.open_memmap(target, mode="w+", dtype=np.uint8, shape=(len(names), *shape))
+    pixels = reserved_array(target, (len(names), *shape))
 
     def store(number: int, image: Image.Image) -> None:
         pixels[number] = fit(image)

@@ -142,8 +142,11 @@ def prove(data_root: Path, collection: str, contents: Mapping[str, str]) -> None
     proofs = _read(data_root)
     proofs[collection] = {**proofs.get(collection, {}), **contents}
     temporary = data_root / f"{PROOFS}.{os.getpid()}.new"
-    temporary.write_text(json.dumps(proofs, indent=1, sort_keys=True))
-    temporary.replace(data_root / PROOFS)
+    try:
+        temporary.write_text(json.dumps(proofs, indent=1, sort_keys=True))
+        temporary.replace(data_root / PROOFS)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _read(data_root: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import os
 import shutil
 from collections.abc import Mapping
@@ -24,8 +25,9 @@ from filelock import AcquireReturnProxy, FileLock, Timeout
 from numpy.typing import NDArray
 
 from augment.files.kept import DamagedFileError, UnsealedRecordError, keep, kept_facts
+from augment.files.whole import is_full, no_room
 from augment.mixing_sets import partial
-from augment.mixing_sets.contract import ImageSource, MixingSet, MixingSetError, ModelProvider, Progress, SetRequest
+from augment.mixing_sets.contract import ImageSource, MixingSet, MixingSetError, ModelProvider, NoSpaceForSet, Progress, SetRequest
 from augment.mixing_sets.identity import config_for, identity, identity_digest
 from augment.mixing_sets.partial import PartialArray, Shape
 
@@ -81,7 +83,8 @@ def ensure_mixing_set(
         threads: Threads that render; None for all CPUs of this process.
 
     Raises:
-        MixingSetError: If the request is invalid, files or networks are missing, or the disk is too small.
+        MixingSetError: If the request is invalid, or files or networks are missing.
+        NoSpaceForSet: If the disk has no room for the set.
     """
     facts = identity(mixing_set, num_images, image_size, num_channels, seed, params, data_root=data_root)
     folder = Path(cache_dir) / "mixing-sets" / f"{mixing_set.name}-{identity_digest(facts)[:16]}"
@@ -179,12 +182,17 @@ def _fill(
     folder: Path, shape: Shape, source: ImageSource, facts: Mapping[str, Any], progress: Progress | None, threads: int
 ) -> str:
     _check_space(folder, shape)
-    with PartialArray(folder, shape, source.chunk) as array:
-        _render_missing(array, shape, source, progress, threads if source.is_threaded else 1)
-        digest = array.sha256()
-        facts = {"sha256": digest, "shape": shape, "identity": facts}
-        keep(folder / SIDECAR, {ARRAY: folder / partial.DATA}, facts)
-        array.finish(folder / ARRAY)
+    try:
+        with PartialArray(folder, shape, source.chunk) as array:
+            _render_missing(array, shape, source, progress, threads if source.is_threaded else 1)
+            digest = array.sha256()
+            facts = {"sha256": digest, "shape": shape, "identity": facts}
+            keep(folder / SIDECAR, {ARRAY: folder / partial.DATA}, facts)
+            array.finish(folder / ARRAY)
+    except OSError as error:
+        if is_full(error):
+            raise NoSpaceForSet(no_room("mixing set", folder, math.prod(shape))) from error
+        raise
     return digest
 
 
@@ -226,7 +234,7 @@ def _check_space(folder: Path, shape: Shape) -> None:
     needed = int(np.prod(shape, dtype=np.int64)) - held + SPARE_BYTES
     free = shutil.disk_usage(folder).free
     if free < needed:
-        raise MixingSetError(
+        raise NoSpaceForSet(
             f"a mixing set of shape {shape} needs {needed / 2**20:.0f} MiB more on disk, but {folder} has {free / 2**20:.0f} MiB"
             " free; ask for fewer images or set DREAMGRID_CACHE to a larger disk"
         )

@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from augment.errors import AugmentError
+from augment.errors import AugmentError, NoSpaceError
 from augment.files.published import Identified
 from augment.kernels.compiled import WarmUp
 
@@ -25,6 +25,10 @@ Progress = Callable[[int, int], None]
 
 class MixingSetError(AugmentError):
     """A mixing set that cannot be named, configured, built or read."""
+
+
+class NoSpaceForSet(MixingSetError, NoSpaceError):
+    """A mixing set that the disk has no room for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

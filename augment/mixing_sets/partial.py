@@ -17,6 +17,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from augment.files.whole import reserve
+
 Shape = tuple[int, int, int, int]
 DATA: Final = "partial.npy"
 LOG: Final = "partial.jsonl"
@@ -56,15 +58,28 @@ class PartialArray:
     def __enter__(self) -> PartialArray:
         recorded = self._read_log()
         self._fd = os.open(self._data, os.O_RDWR | os.O_CREAT, 0o644)
-        if recorded is None:
-            os.ftruncate(self._fd, 0)
-            self._log_path.write_text(json.dumps(self._start) + "\n")
-            recorded = {}
-        os.pwrite(self._fd, self._header, 0)
-        os.ftruncate(self._fd, len(self._header) + int(np.prod(self._shape, dtype=np.int64)))
+        try:
+            recorded = self._prepared(recorded)
+        except OSError:
+            os.close(self._fd)
+            if recorded is None:  # nothing of it is rendered: it only takes room
+                self._data.unlink(missing_ok=True)
+                self._log_path.unlink(missing_ok=True)
+            raise
         self.done = {chunk for chunk, digest in recorded.items() if self._digest(chunk) == digest}
         self._log = self._log_path.open("a")
         return self
+
+    def _prepared(self, recorded: dict[int, str] | None) -> dict[int, str]:
+        """Give the file its size, and all of its bytes on the disk, so that none is missing after hours; return the chunks in it."""
+        size = len(self._header) + int(np.prod(self._shape, dtype=np.int64))
+        if recorded is None:
+            os.ftruncate(self._fd, 0)
+            self._log_path.write_text(json.dumps(self._start) + "\n")
+        os.pwrite(self._fd, self._header, 0)
+        os.ftruncate(self._fd, size)
+        reserve(self._fd, size)
+        return recorded or {}
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

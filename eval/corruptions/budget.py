@@ -16,8 +16,9 @@ from typing import Final
 
 from filelock import FileLock
 
+from augment.files.whole import is_full, whole_file
 from eval.corruptions.cache import LABEL, SetKey
-from eval.errors import EvalError
+from eval.errors import EvalError, NoSpace
 
 RECORD: Final = "kept-families"
 """File with the sets that are to be kept, JSON; without a suffix, since other files of the folder are found by theirs."""
@@ -33,7 +34,8 @@ def may_keep(keys: Sequence[SetKey], cache_dir: Path, budget: float) -> bool:
         budget: Bytes that all generated sets of the folder may take together; sets that are kept already stay beyond it.
 
     Raises:
-        EvalError: If the decision must be written and cannot be.
+        NoSpace: If the decision must be written and the disk is full.
+        EvalError: If it cannot be written for another reason.
     """
     folder = Path(cache_dir) / LABEL
     wanted = {key.name: num_bytes(key) for key in keys}
@@ -50,7 +52,8 @@ def may_keep(keys: Sequence[SetKey], cache_dir: Path, budget: float) -> bool:
                 return False
             _write(folder / RECORD, {**reserved, **wanted})
     except OSError as error:
-        raise EvalError(
+        kind = NoSpace if is_full(error) else EvalError
+        raise kind(
             f"which generated sets are kept must be written in '{folder}', but that failed: {error}; free some space there, name "
             "another cache folder (DREAMGRID_CACHE), or keep none (DREAMGRID_GENERATED_BUDGET=0)"
         ) from error
@@ -85,6 +88,5 @@ def _reserved(folder: Path) -> dict[str, int]:
 
 
 def _write(path: Path, reserved: Mapping[str, int]) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(reserved, indent=1, sort_keys=True), encoding="utf-8")
-    temporary.replace(path)
+    with whole_file(path) as partial:
+        partial.write_text(json.dumps(reserved, indent=1, sort_keys=True), encoding="utf-8")

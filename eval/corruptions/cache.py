@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
+import math
 import platform
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -25,8 +25,9 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from augment.files.kept import DamagedFileError, UnsealedRecordError, keep, kept_facts
+from augment.files.whole import is_full, no_room, reserved_array, whole_file
 from augment.heavy import numba, scipy
-from eval.errors import EvalError
+from eval.errors import EvalError, NoSpace
 
 logger = logging.getLogger(__name__)
 LABEL: Final = "generated"
@@ -75,6 +76,7 @@ def cached_array(
     """Return the array of a key as a read-only memory map, verified; `make` fills rows where it is absent or damaged.
 
     Raises:
+        NoSpace: If the disk has no room for it; no part of it is left.
         EvalError: If the array must be made and cannot be written.
     """
     path = set_path(key, cache_dir)
@@ -89,6 +91,9 @@ def cached_array(
                 _write(path, key, make, notes or {}, threads)
                 ready = _open(path, key)
     except OSError as error:
+        if is_full(error):
+            text = no_room(f"generated set '{key.name}'", path.parent, math.prod(key.shape))
+            raise NoSpace(text) from error
         raise EvalError(
             f"the generated set '{key.name}' must be written to '{cache_dir}', but that failed: {error}; free some space there, "
             "or name another cache folder (DREAMGRID_CACHE)"
@@ -198,17 +203,17 @@ def _sealed_now(path: Path, record: Path) -> Mapping[str, Any]:
 def _write(
     path: Path, key: SetKey, make: Callable[[slice], NDArray[np.uint8]], notes: Mapping[str, Any], threads: int
 ) -> None:
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.npy")
-    try:
-        array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=key.shape)
+    with whole_file(path) as partial:
+        array = reserved_array(partial, key.shape)
         fill(array, make, threads)
         array.flush()
         record = {"label": LABEL, "key": asdict(key), "sha256": _digest(array), "notes": dict(notes), **_environment()}
         del array
-        os.replace(temporary, path)
+    try:
         keep(path.with_suffix(".json"), {path.name: path}, record)
-    finally:
-        temporary.unlink(missing_ok=True)
+    except OSError:
+        path.unlink(missing_ok=True)  # without its record it counts as absent, and takes room
+        raise
 
 
 def fill(array: NDArray[np.uint8], make: Callable[[slice], NDArray[np.uint8]], threads: int) -> None:

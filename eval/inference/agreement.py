@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from augment.files.whole import is_full
 from eval.errors import EvalError
 from eval.inference.subject import Workers
 
@@ -39,7 +40,7 @@ class PeerFailed(EvalError):
 
 
 class WorkersLost(EvalError):
-    """A worker cannot go on at all (out of memory); the whole job must end."""
+    """A worker cannot go on at all (out of memory, no space on its disk); the whole job must end."""
 
 
 class InStep:
@@ -71,7 +72,7 @@ class InStep:
         """Run a step that may meet the others in this object's `gather`, and agree with them on how it ended.
 
         Raises:
-            WorkersLost: If a worker ran out of memory; on that worker the original error is raised.
+            WorkersLost: If a worker ran out of memory or disk; on that worker the original error is raised.
         """
         try:
             value = step()
@@ -89,7 +90,7 @@ class InStep:
 
     def _report(self, error: Exception) -> str:
         """Report this worker's failure in the gather it owes; return the reason that all of them give."""
-        is_fatal = _is_out_of_memory(error)
+        is_fatal = _ends_the_job(error)
         try:
             self._exchange(_Message(failure=describe(error), is_fatal=is_fatal))
         except PeerFailed as agreed:
@@ -117,5 +118,7 @@ def describe(error: BaseException) -> str:
     return text if isinstance(error, EvalError) else f"{type(error).__name__}: {text}"
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
-    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+def _ends_the_job(error: BaseException) -> bool:
+    """Whether an error would meet the other benchmarks too, and goes away with another machine or more room."""
+    is_out_of_memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return is_out_of_memory or is_full(error) or getattr(error, "error_class", "") == "no-space"

@@ -158,7 +158,8 @@ def _explain(error: Exception) -> tuple[int, dict[str, Any]]:
     if isinstance(error, InputError):
         mistakes = [{"where": each.where, "line": each.line, "text": each.text} for each in error.mistakes]
         return EXIT_BAD_INPUT, {"error": str(error), "mistakes": mistakes}
-    if isinstance(error, EnvironmentRefused | ClusterError | DataError | OSError):
+    is_full = getattr(error, "error_class", "") == "no-space"
+    if is_full or isinstance(error, EnvironmentRefused | ClusterError | DataError | OSError):
         return EXIT_REFUSED, {"error": str(error)}
     if isinstance(error, SweepError | TrainingError | AugmentError | EvalError):
         return EXIT_BAD_INPUT, {"error": str(error)}

@@ -25,6 +25,7 @@ from orchestration.engine.observer import QueuedObserver, RunObserver, RunStatus
 from orchestration.engine.options import RunOptions, RunOutcome
 from orchestration.engine.quiet import quiet
 from orchestration.engine.releases import check_release
+from orchestration.engine.requested import StandingRequest
 from orchestration.errors import SweepError
 from orchestration.store.contract import ResultsStore
 
@@ -142,6 +143,7 @@ def _loop(
         queued.message("Ray may show the AWS_* variables of this process in its logs; use a role or ~/.aws/credentials")
     tuner = threading.Thread(target=_tune, args=(driver, scratch, run_tuner), name="dreamgrid-tune", daemon=True)
     tuner.start()
+    request = StandingRequest(store, plan.sweep, queued.message)
     next_look, grace_ends = 0.0, None
     while tuner.is_alive():
         driver.pump(PUMP_S)
@@ -151,7 +153,7 @@ def _loop(
             driver.stop("interrupted")
         if now >= next_look and driver.halt is None:
             next_look = now + options.leases.poll_s
-            _obey(driver, store.requested(plan.sweep))
+            _obey(driver, request.read())
             driver.cluster_changed(_nodes(options, connection), connection.leaving())
         if driver.halt is not None:
             grace_ends = grace_ends or now + options.stop_grace_s

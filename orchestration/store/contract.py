@@ -269,8 +269,8 @@ class Requests(Protocol):
     def request(self, sweep: str, action: Action | None) -> None:
         """Ask every driver of a sweep to pause or to stop, or clear the request with None."""
 
-    def requested(self, sweep: str) -> Action | None:
-        """Return the current request for a sweep."""
+    def requested(self, sweep: str, on_damage: OnDamage) -> Action | None:
+        """Return the current request for a sweep; a file that is not whole is reported and counts as none."""
 
 
 class Measurements(Protocol):

@@ -94,8 +94,9 @@ class FileLeases(Leases):
             return {key: newest for key in sorted(keys) if (newest := _newest(self._names(key)))}
         found: dict[str, int] = {}
         for info in self._storage.list(_FOLDER):
-            _, key, name = info.path.split("/")
-            if key in keys:
+            _, key, *inside = info.path.split("/")
+            name = inside[0] if len(inside) == 1 else ""
+            if key in keys and _generation(name):
                 found[key] = max(found.get(key, 0), _generation(name))
         return found
 
@@ -140,7 +141,7 @@ def _newest(names: Iterable[str]) -> int:
 
 def _generation(name: str) -> int:
     stem = name.removesuffix(".json")
-    return int(stem) if stem.isdigit() else 0
+    return int(stem) if stem.isdecimal() else 0
 
 
 def _content(owner: str, state: str) -> bytes:

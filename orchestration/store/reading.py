@@ -279,12 +279,12 @@ def _unless_damaged(make: Callable[[str, T], U], key: str, source: T, on_damage:
 
 def _last(names: Iterable[str]) -> int:
     stems = (name.removesuffix(".json") for name in names)
-    return max((int(stem) for stem in stems if stem.isdigit()), default=0)
+    return max((int(stem) for stem in stems if stem.isdecimal()), default=0)
 
 
 def _era_of(folder: str) -> int:
     era = folder.partition("~")[2]
-    return int(era) if era.isdigit() else 0
+    return int(era) if era.isdecimal() else 0
 
 
 def _fingerprint(listing: Listing) -> str:

@@ -7,7 +7,8 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from clusters.storage.contract import MissingObjectError, Storage
-from orchestration.store.contract import Action, Requests
+from orchestration.errors import command
+from orchestration.store.contract import Action, CorruptRecordError, OnDamage, Requests
 from orchestration.store.format.documents import Document, seal, unseal
 
 _VERSION: Final = 1
@@ -32,12 +33,16 @@ class FileRequests(Requests):
         body: dict[str, Any] = {"sweep": sweep, "action": action, "at": time.time()}
         self.storage.write_bytes(_path(sweep), seal("control", _VERSION, body), durable=False)
 
-    def requested(self, sweep: str) -> Action | None:
+    def requested(self, sweep: str, on_damage: OnDamage) -> Action | None:
         try:
             data = self.storage.read_bytes(_path(sweep))
         except MissingObjectError:
             return None
-        return unseal(data, "control", _VERSION, f"{self.storage.uri}/{_path(sweep)}", _Request).action
+        try:
+            return unseal(data, "control", _VERSION, f"{self.storage.uri}/{_path(sweep)}", _Request).action
+        except CorruptRecordError as error:
+            on_damage(CorruptRecordError(error.fault, f"it counts as no request; remove it with: {command('resume')}"))
+            return None
 
 
 def _path(sweep: str) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import re
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +20,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from augment.files.kept import DamagedFileError, UnsealedRecordError, keep, kept_facts
+from augment.files.whole import whole_file
 from trainers.datasets.content import dataset_content, file_contradiction
 from trainers.datasets.contract import Arrays, DatasetSpec, Split, SplitName
 from trainers.datasets.folders.listing import list_split
@@ -195,9 +195,8 @@ def _store(folder: Path, split: SplitName, loaded: Split) -> None:
     try:
         images, labels = _arrays(folder, split)
         for path, values in ((images, loaded.images), (labels, loaded.labels)):
-            partial = path.with_name(f"{path.stem}-{os.getpid()}.npy")
-            np.save(partial, values)
-            partial.rename(path)
+            with whole_file(path) as partial:
+                np.save(partial, values)
         keep(folder / f"{split}.json", _named(folder, split), {"fingerprint": loaded.fingerprint})
     except OSError as error:
         raise NoSpace(

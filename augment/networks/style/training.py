@@ -29,6 +29,7 @@ from augment.errors import AugmentError
 from augment.files.decode import middle_square
 from augment.files.reading import WholeImages
 from augment.files.walk import images_in
+from augment.files.whole import whole_file
 from augment.kernels.counters import SampleKeys, StepKeys, integers, step_uniforms
 from augment.kernels.step_draws import shard_generator
 from augment.networks.style.adain import adaptive_instance_norm, style_loss
@@ -109,9 +110,8 @@ def stylise_folder(
             drawn = network.decode(adaptive_instance_norm(content, style), side, side)[0].clamp(0.0, 1.0)
             target.parent.mkdir(parents=True, exist_ok=True)
             pixels = drawn.mul(255).round().byte().permute(1, 2, 0).numpy()
-            partial = target.with_suffix(".part")
-            Image.fromarray(pixels).save(partial, format="PNG")
-            partial.rename(target)
+            with whole_file(target) as partial:
+                Image.fromarray(pixels).save(partial, format="PNG")
         count += 1
     return count
 

@@ -47,7 +47,7 @@ def evaluate(
 
     Raises:
         EvalError: If the test images themselves cannot be evaluated (labels and images do not match, training mode).
-        WorkersLost: If a worker ran out of memory; on that worker the original error is raised.
+        WorkersLost: If a worker ran out of memory or disk; on that worker the original error is raised.
     """
     workers = InStep(subject.workers)
     subject = dataclasses.replace(subject, workers=workers, evaluation=Evaluation())

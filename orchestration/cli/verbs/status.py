@@ -12,14 +12,14 @@ import typer
 
 from orchestration.cells.cell import Plan, PlannedCell
 from orchestration.cli import options
-from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, echo_damage, emit
+from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, damage_echo, echo_damage, emit
 from orchestration.errors import command
 from orchestration.planning.column_values import unfilled
 from orchestration.planning.costs.actual import ledger, ledger_text
 from orchestration.planning.lookup import recorded
 from orchestration.planning.plan import make_plan
 from orchestration.planning.sweep_records import recorded_otherwise
-from orchestration.store.contract import CellResult, ResultsStore
+from orchestration.store.contract import CellResult, OnDamage, ResultsStore
 
 
 def register(app: typer.Typer) -> None:
@@ -35,7 +35,7 @@ def status(choice: options.SweepOptions, places: options.PlaceOptions, as_json: 
     results = recorded([cell for cell in plan.cells if cell.trained], store)
     is_done = all(cell.is_done for cell in plan.cells)
     document = {
-        **status_document(plan, store, results),
+        **status_document(plan, store, results, echo_damage),
         "otherwise": () if is_done else recorded_otherwise(resolved, store, echo_damage),
         "cost": ledger(plan.cells, results, resolved.catalogue),
     }
@@ -52,11 +52,11 @@ def watch(
 ) -> int:
     """Follow the state of every cell until the sweep is done (Ctrl-C to quit)."""
     opened = options.open_sweep(choice, places, is_only_read=True)
-    printed = ""
+    printed, on_damage = "", damage_echo()
     while True:
         plan = make_plan(opened.resolved, store=opened.store)
         trained = [cell for cell in plan.cells if cell.trained]
-        document = status_document(plan, opened.store, recorded(trained, opened.store))
+        document = status_document(plan, opened.store, recorded(trained, opened.store), on_damage)
         text = status_text(document)
         if text != printed:
             _redraw(text)
@@ -75,12 +75,18 @@ def _redraw(text: str) -> None:
     sys.stdout.flush()
 
 
-def status_document(plan: Plan, store: ResultsStore, results: Mapping[str, CellResult]) -> dict[str, Any]:
-    """Return the state of a sweep and of each of its cells as plain values, with the wanted columns that stayed empty."""
+def status_document(
+    plan: Plan, store: ResultsStore, results: Mapping[str, CellResult], on_damage: OnDamage
+) -> dict[str, Any]:
+    """Return the state of a sweep and of each of its cells as plain values, with the wanted columns that stayed empty.
+
+    Args:
+        on_damage: Is handed a request to the drivers that is not whole; it counts as none.
+    """
     holders = store.holders([cell.train_key for cell in plan.cells if not cell.is_done])
     cells = [cell_status(cell, holders.get(cell.train_key)) for cell in plan.cells]
     empty = list(unfilled(plan.cells, results))
-    return {"sweep": plan.sweep, "request": store.requested(plan.sweep), "cells": cells, "not_complete": empty}
+    return {"sweep": plan.sweep, "request": store.requested(plan.sweep, on_damage), "cells": cells, "not_complete": empty}
 
 
 def cell_status(cell: PlannedCell, holder: str | None) -> dict[str, Any]:

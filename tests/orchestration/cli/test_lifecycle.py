@@ -221,13 +221,13 @@ def test_a_pause_stands_until_it_is_taken_back(settings: Settings, store: FileSt
     Path(settings.storage).mkdir()
 
     assert main(["pause", "demo", "--smoke"]) == 0
-    assert store.requested("demo-smoke") == "pause"
+    assert store.requested("demo-smoke", pytest.fail) == "pause"
 
     assert main(["stop", "demo", "--smoke"]) == 0
-    assert store.requested("demo-smoke") == "stop"
+    assert store.requested("demo-smoke", pytest.fail) == "stop"
 
     assert main(["resume", "demo", "--smoke"]) == 0
-    assert store.requested("demo-smoke") is None
+    assert store.requested("demo-smoke", pytest.fail) is None
 
 
 def test_status_tells_failed_cells_with_their_reason(store: FileStore, capsys: pytest.CaptureFixture[str]) -> None:
@@ -247,6 +247,26 @@ def test_status_tells_failed_cells_with_their_reason(store: FileStore, capsys: p
     assert "attempt 1: nan: it left the numbers" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\x00", b'{"action": "stop"}', b"[" * 10_000])
+def test_garbage_in_the_place_of_a_request_is_reported_in_one_line_and_counts_as_none(
+    store: FileStore, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    """`status` ended with code 3, and the advice was to run the sweep again."""
+    store.storage.write_bytes("control/demo-smoke.json", content)
+
+    assert main(["status", "demo", "--smoke"]) == 0
+    shown = capsys.readouterr()
+    assert "5 waiting" in shown.out
+    assert "asked to" not in shown.out
+    (line,) = shown.err.splitlines()
+    assert "control/demo-smoke.json'; it counts as no request; remove it with: dreamgrid resume demo --smoke" in line
+
+    assert main(["resume", "demo", "--smoke"]) == 0
+    capsys.readouterr()
+    assert main(["status", "demo", "--smoke"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_watching_a_sweep_of_failed_and_done_cells_ends(store: FileStore, capsys: pytest.CaptureFixture[str]) -> None:
     for cell in smoke_plan(store).cells:
         store.record_attempt(
@@ -255,8 +275,12 @@ def test_watching_a_sweep_of_failed_and_done_cells_ends(store: FileStore, capsys
             )
         )
 
+    store.storage.write_bytes("control/demo-smoke.json", b"garbage")
+
     assert main(["watch", "demo", "--smoke", "--every", "0.2"]) == 1
-    assert "5 failed" in capsys.readouterr().out
+    shown = capsys.readouterr()
+    assert "5 failed" in shown.out
+    assert shown.err.count("left out because it is damaged") == 1
 
 
 def test_a_cell_shows_everything_that_is_recorded_of_it(

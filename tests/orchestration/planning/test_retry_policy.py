@@ -6,6 +6,8 @@ import errno
 
 import pytest
 
+from augment.mixing_sets.contract import NoSpaceForSet
+from eval.errors import NoSpace as NoSpaceInCache
 from orchestration.planning.retry_policy import Retry, Skip, Stop, classify, decide
 from trainers.errors import CorruptData, NonFiniteLoss, NoSpace, UnusableDevice
 from trainers.worker.failure import RankFailure, describe_failure
@@ -29,6 +31,8 @@ class WorkerHealthCheckFailedError(Exception):
         (NonFiniteLoss(3, 0.1, [float("nan")]), "nan"),
         (CorruptData("the bytes differ"), "bad-data"),
         (NoSpace("no room"), "no-space"),
+        (NoSpaceInCache("no room for a generated set"), "no-space"),
+        (NoSpaceForSet("no room for a mixing set"), "no-space"),
         (UnusableDevice("torch sees no GPU"), "unusable-device"),
         (OutOfMemoryError("CUDA out of memory"), "out-of-memory"),
         (RuntimeError("CUDA error: out of memory"), "out-of-memory"),

@@ -263,15 +263,15 @@ def test_a_silent_lease_is_taken_over_after_its_expiry_and_its_holder_learns_of_
 
 def test_requests_stand_until_cleared(stores: Any) -> None:
     asking, driver = stores.open(), stores.open()
-    assert driver.requested("table 3/α") is None
+    assert driver.requested("table 3/α", pytest.fail) is None
 
     asking.request("table 3/α", "pause")
-    assert driver.requested("table 3/α") == "pause"
+    assert driver.requested("table 3/α", pytest.fail) == "pause"
     asking.request("table 3/α", "stop")
-    assert driver.requested("table 3/α") == "stop"
-    assert driver.requested("table-10") is None
+    assert driver.requested("table 3/α", pytest.fail) == "stop"
+    assert driver.requested("table-10", pytest.fail) is None
     asking.request("table 3/α", None)
-    assert driver.requested("table 3/α") is None
+    assert driver.requested("table 3/α", pytest.fail) is None
 
 
 def test_a_report_on_a_checkpoint_that_was_invalidated_meanwhile_does_not_count(stores: Any, records: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from torch import nn
 from eval.benchmarks.contract import BenchmarkRequest
 from eval.benchmarks.registry import benchmark_for
 from eval.benchmarks.suite.evaluate import evaluate
-from eval.errors import EvalError
+from eval.errors import EvalError, NoSpace
 from eval.inference.agreement import InStep, PeerFailed, WorkersLost
 from eval.inference.image_sets import of_array
 from eval.inference.predict import clean_predictions, predict, predict_sets
@@ -235,16 +236,19 @@ def test_a_worker_that_fails_alone_takes_all_out_of_that_benchmark_and_none_is_l
         assert "unknown benchmark 'nope'" in reports[1].error
 
 
-def test_out_of_memory_ends_the_job_on_every_worker(threads):
+@pytest.mark.parametrize("error", [MemoryError("no more"), NoSpace("no room"), OSError(errno.ENOSPC, "full")])
+def test_what_every_benchmark_would_meet_ends_the_job_on_every_worker(threads, error):
+    """A full cache counted as a failure of one benchmark after the other, and of the cell as a bug."""
+
     def work(worker):
         workers = InStep(worker)
 
         def step():
             if worker.rank == 0:
-                raise MemoryError("no more")
+                raise error
             return workers.gather(1)
 
-        with pytest.raises(MemoryError if worker.rank == 0 else WorkersLost):
+        with pytest.raises(type(error) if worker.rank == 0 else WorkersLost):
             workers.agree(step)
         return True
 
