@@ -11,10 +11,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NOT_RESERVABLE: Final = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
@@ -55,7 +54,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         raise
 
 
-def reserved_array(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+def reserved_array(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.uint8]]:
     """Make an array file of zeros and map it for writing, uint8.
 
     Its bytes are reserved: a map of a file with holes ends the process (SIGBUS) when the disk is full at the first write to one.
@@ -63,7 +62,7 @@ def reserved_array(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     Raises:
         OSError: If there is no room, or the file cannot be written.
     """
-    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    array: np.memmap[Any, np.dtype[np.uint8]] = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
     with path.open("r+b") as file:
         reserve(file.fileno(), path.stat().st_size)
     return array

@@ -27,7 +27,15 @@ from numpy.typing import NDArray
 from augment.files.kept import DamagedFileError, UnsealedRecordError, keep, kept_facts
 from augment.files.whole import is_full, no_room
 from augment.mixing_sets import partial
-from augment.mixing_sets.contract import ImageSource, MixingSet, MixingSetError, ModelProvider, NoSpaceForSet, Progress, SetRequest
+from augment.mixing_sets.contract import (
+    ImageSource,
+    MixingSet,
+    MixingSetError,
+    ModelProvider,
+    NoSpaceForSet,
+    Progress,
+    SetRequest,
+)
 from augment.mixing_sets.identity import config_for, identity, identity_digest
 from augment.mixing_sets.partial import PartialArray, Shape
 

@@ -71,7 +71,7 @@ class PartialArray:
         return self
 
     def _prepared(self, recorded: dict[int, str] | None) -> dict[int, str]:
-        """Give the file its size, and all of its bytes on the disk, so that none is missing after hours; return the chunks in it."""
+        """Give the file all of its bytes on the disk, so that none is missing after hours; return the chunks in it."""
         size = len(self._header) + int(np.prod(self._shape, dtype=np.int64))
         if recorded is None:
             os.ftruncate(self._fd, 0)

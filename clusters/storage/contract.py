@@ -85,6 +85,11 @@ class Storage(Protocol):
     def is_remote(self) -> bool:
         """Whether each call is a request over the network."""
 
+    @property
+    def back_at(self) -> float:
+        """When it last answered again after it had been away, by the monotonic clock; 0 where it never was."""
+        return 0.0
+
     def read_bytes(self, path: str) -> bytes:
         """Return an object's bytes; raise `MissingObjectError` where there is none."""
 

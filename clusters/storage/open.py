@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from clusters.storage.contract import MissingObjectError, Storage, StorageError
 from clusters.storage.local import LocalStorage
+from clusters.storage.patient import PatientStorage
 
 S3: Final = "s3://"
 _FILE: Final = "file://"
@@ -18,8 +19,11 @@ _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+]+:/")
 """Begins an address, also one with a slash too few ("s3:/bucket"), which is no folder that anybody means."""
 
 
-def open_storage(uri: str | os.PathLike[str]) -> Storage:
+def open_storage(uri: str | os.PathLike[str], *, is_patient: bool = True) -> Storage:
     """Open a local folder (path or file:// URI) or an s3://bucket/prefix.
+
+    Args:
+        is_patient: Whether calls wait for an object storage that is away (see `clusters.storage.patient`).
 
     Credentials come from the environment, files or instance roles; a custom endpoint from AWS_ENDPOINT_URL.
 
@@ -30,7 +34,7 @@ def open_storage(uri: str | os.PathLike[str]) -> Storage:
     if text.startswith(S3):
         from clusters.storage.s3 import S3Storage
 
-        return S3Storage(text)
+        return PatientStorage(S3Storage(text)) if is_patient else S3Storage(text)
     check_address(text)
     return LocalStorage(Path(without_scheme(text)))
 

@@ -15,6 +15,7 @@ import typer
 
 from augment.errors import AugmentError
 from clusters.errors import ClusterError
+from clusters.storage.patient import expect_mistakes, reported_to
 from clusters.temporary.own import log_file
 from eval.errors import EvalError
 from orchestration.cli.given_options import GivenOptions
@@ -67,7 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # their search costs a tenth of a small verb's time
-    with given_by(GivenOptions(join_normalize(given), build_app)):
+    expect_mistakes()
+    with given_by(GivenOptions(join_normalize(given), build_app)), reported_to(echo_err):
         return _run(given)
 
 

@@ -86,7 +86,7 @@ def _ray(settings: Settings) -> list[Finding]:
 
 
 def _storage(settings: Settings) -> list[Finding]:
-    storage = open_storage(settings.storage)
+    storage = open_storage(settings.storage, is_patient=False)
     is_new = not settings.is_remote and not Path(settings.storage).exists()
     check_storage(storage)
     if is_new:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from clusters.connect import Connection, connect
 from clusters.placement import Node, check_fits
 from clusters.ray_api.private import keep_credentials_out_of_trials
+from clusters.storage.patient import reported_to
 from clusters.temporary.own import log_file as log_file_of
 from clusters.temporary.own import temporary_folder
 from clusters.temporary.owners import owner_here
@@ -68,7 +69,7 @@ def execute(
     log_file = Path(options.log_file) if options.log_file else log_file_of("run")
     queued = QueuedObserver(observer)
     try:
-        with quiet(log_file), _stop_flag() as flag:
+        with quiet(log_file), reported_to(queued.message), _stop_flag() as flag:
             driver = _drive(plan, store, options, queued, pool, flag)
     finally:
         queued.flush()

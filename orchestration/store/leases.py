@@ -109,7 +109,8 @@ class FileLeases(Leases):
         if before != data:
             self._seen[key, generation] = (data, now)
             return False
-        return now - since >= self._expiry_s
+        # While the storage was away no heartbeat could be written, nor seen.
+        return now - max(since, self._storage.back_at) >= self._expiry_s
 
     def _names(self, key: str) -> tuple[str, ...]:
         return self._storage.names(f"{_FOLDER}/{key}")

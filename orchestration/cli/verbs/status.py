@@ -86,7 +86,12 @@ def status_document(
     holders = store.holders([cell.train_key for cell in plan.cells if not cell.is_done])
     cells = [cell_status(cell, holders.get(cell.train_key)) for cell in plan.cells]
     empty = list(unfilled(plan.cells, results))
-    return {"sweep": plan.sweep, "request": store.requested(plan.sweep, on_damage), "cells": cells, "not_complete": empty}
+    return {
+        "sweep": plan.sweep,
+        "request": store.requested(plan.sweep, on_damage),
+        "cells": cells,
+        "not_complete": empty,
+    }
 
 
 def cell_status(cell: PlannedCell, holder: str | None) -> dict[str, Any]:

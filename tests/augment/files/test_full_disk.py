@@ -64,11 +64,15 @@ def ones(rows: slice) -> np.ndarray:
     return np.ones((rows.stop - rows.start, 32, 32, 1), dtype=np.uint8)
 
 
-def test_a_generated_set_without_room_is_no_space_with_its_path_and_is_made_once_there_is_room(small_disk: Path) -> None:
+def test_a_generated_set_without_room_is_no_space_with_its_path_and_is_made_once_there_is_room(
+    small_disk: Path,
+) -> None:
     ballast = fill_up(small_disk)
     folder = set_path(key(), small_disk).parent
 
-    with pytest.raises(NoSpace, match=r"no space is left for the generated set 'c-fog-1-.*': it needs 0.1 MiB in '") as met:
+    with pytest.raises(
+        NoSpace, match=r"no space is left for the generated set 'c-fog-1-.*': it needs 0.1 MiB in '"
+    ) as met:
         cached_array(key(), ones, small_disk)
     assert f"'{folder}'; free some space there, or name another cache folder (DREAMGRID_CACHE)" in str(met.value)
     assert met.value.error_class == "no-space"
@@ -78,9 +82,7 @@ def test_a_generated_set_without_room_is_no_space_with_its_path_and_is_made_once
     assert cached_array(key(), ones, small_disk).sum() == 100 * 32 * 32
 
 
-def test_a_record_without_room_takes_its_array_with_it(
-    small_disk: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_record_without_room_takes_its_array_with_it(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -146,9 +148,13 @@ def test_a_file_whose_writing_fails_leaves_no_part_and_keeps_the_old_one(tmp_pat
     path = tmp_path / "kept.json"
     path.write_text("old")
 
-    with pytest.raises(KeyboardInterrupt), whole_file(path) as partial:
-        partial.write_text("ne")
-        raise KeyboardInterrupt
+    def interrupted() -> None:
+        with whole_file(path) as partial:
+            partial.write_text("ne")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert [each.name for each in tmp_path.iterdir()] == ["kept.json"]
     assert path.read_text() == "old"
 

@@ -241,7 +241,7 @@ def test_an_unreachable_server_is_named(s3_uri: str, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
 
     with pytest.raises(StorageError, match=r"did not answer.*AWS_ENDPOINT_URL") as refusal:
-        open_storage("s3://bucket/x").read_bytes("x")
+        open_storage("s3://bucket/x", is_patient=False).read_bytes("x")
 
     assert refusal.value.reason == "unreachable"
 
