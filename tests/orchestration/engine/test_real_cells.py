@@ -12,6 +12,7 @@ from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.cell import Plan
 from orchestration.cells.load import load_sweep
 from orchestration.engine.groups.group import GroupPool
+from orchestration.engine.options import ENGINES
 from orchestration.engine.run import execute
 from orchestration.planning.plan import make_plan
 from orchestration.store.files import MemoryStore
@@ -20,9 +21,9 @@ from trainers.job import JobPaths
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(580)]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def pool(local_ray: None) -> Iterator[GroupPool]:
-    """Groups that stay warm over this module."""
+    """Groups that stay warm over a test; not longer, since they hold all CPUs."""
     with GroupPool(health_check_s=0.2) as groups:
         yield groups
 
@@ -70,11 +71,11 @@ def test_a_cell_is_bit_identical_first_after_all_other_methods_and_cold(pool, pl
     assert _numbers(first, pixmix.train_key) == _numbers(cold, pixmix.train_key)
 
 
-def test_both_engines_record_the_same_weights_and_numbers_under_the_same_keys(pool, plan, run):
+def test_both_engines_record_the_same_weights_and_numbers_under_the_same_keys(local_ray, plan, run):
     cells = tuple(cell for cell in plan.cells if cell.config.method in ("baseline", "pixmix"))
     assert len(cells) == 2
 
-    warm, plain = (run(cells, "warm", pool=pool), run(cells, "plain", engine="plain", health_check_s=0.2))
+    warm, plain = (run(cells, engine, engine=engine, health_check_s=0.2) for engine in ENGINES)
 
     assert set(warm.train_keys()) == set(plain.train_keys()) == {cell.train_key for cell in cells}
     for cell in cells:
