@@ -42,16 +42,18 @@ class StorageError(ClusterError):
     Attributes:
         path: URI or path that it concerns.
         detail: What is wrong with it.
+        fix: What to do; by default what helps against most errors of that reason.
     """
 
-    def __init__(self, reason: Reason, path: str, detail: str) -> None:
-        super().__init__(f"{detail}: '{path}'; {_FIXES[reason]}")
+    def __init__(self, reason: Reason, path: str, detail: str, fix: str = "") -> None:
         self.reason = reason
         self.path = path
         self.detail = detail
+        self.fix = fix or _FIXES[reason]
+        super().__init__(f"{detail}: '{path}'; {self.fix}")
 
-    def __reduce__(self) -> tuple[type[StorageError], tuple[Reason, str, str]]:
-        return type(self), (self.reason, self.path, self.detail)
+    def __reduce__(self) -> tuple[type[StorageError], tuple[Reason, str, str, str]]:
+        return type(self), (self.reason, self.path, self.detail, self.fix)
 
 
 class MissingObjectError(StorageError):

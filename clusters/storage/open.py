@@ -80,7 +80,7 @@ def check_storage(storage: Storage) -> None:
         raise StorageError("missing", storage.uri, text) from error
     except StorageError as error:
         text = f"a storage must be a place that can be written, but {error.detail}"
-        raise StorageError(error.reason, storage.uri, text) from error
+        raise StorageError(error.reason, storage.uri, text, error.fix) from error
 
 
 def _probe(storage: Storage, name: str) -> None:

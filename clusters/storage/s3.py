@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -44,8 +46,15 @@ _REASONS: Final[dict[str, tuple[Reason, str]]] = {
     "QuotaExceeded": ("no-space", "the quota is used up"),
     "EntityTooLarge": ("no-space", "the object is larger than the server accepts"),
     "507": ("no-space", "no space is left on the server"),
-    "NotImplemented": ("unsupported", "the server does not support conditional writes"),
 }
+_REFUSED: Final = frozenset({"PreconditionFailed", "412"})
+_UNDECIDED: Final = frozenset({"ConditionalRequestConflict", "409"})
+_UNSUPPORTED: Final = frozenset({"NotImplemented", "501"})
+"""What a server may answer to a conditional write, by name or number: servers that speak S3 differ."""
+
+_CONDITIONAL: Final[set[tuple[str, str]]] = set()
+"""Endpoint and bucket of the servers that were seen to honour conditional writes, by this process."""
+_PROBING: Final = threading.Lock()
 
 
 class S3Storage(Storage):
@@ -93,23 +102,56 @@ class S3Storage(Storage):
             self._client.put_object(Bucket=self._bucket, Key=self._key(path), Body=data)
 
     def write_exclusive(self, path: str, data: bytes, *, durable: bool = True) -> bool:
-        """Write an object unless one exists, by a conditional put."""
+        """Write an object unless one exists, by a conditional put.
+
+        Raises:
+            StorageError: With reason "unsupported", if the server does not honour the condition; nothing is written then.
+        """
+        self._require_conditions()
+        return self._put_once(path, data)
+
+    def _require_conditions(self) -> None:
+        """Let the server refuse the second of two conditional writes, once per process, endpoint and bucket.
+
+        Many servers that speak S3 ignore `If-None-Match`: each of two drivers would be told that it holds the lease.
+        """
+        place = (str(self._client.meta.endpoint_url), self._bucket)
+        with _PROBING:
+            if place in _CONDITIONAL:
+                return
+            name = f"probe-{os.getpid()}-{os.urandom(6).hex()}"
+            try:
+                is_honoured = self._put_once(name, b"1") and not self._put_once(name, b"2")
+            finally:
+                with contextlib.suppress(StorageError):
+                    self.delete(name)
+            if not is_honoured:
+                raise self._unsupported("ignores the condition of a write (If-None-Match)")
+            _CONDITIONAL.add(place)
+
+    def _put_once(self, path: str, data: bytes) -> bool:
         for attempt in range(_TRANSFER_ATTEMPTS):
             with self._explained(path):
                 try:
                     self._client.put_object(Bucket=self._bucket, Key=self._key(path), Body=data, IfNoneMatch="*")
                 except ClientError as error:
                     code = _code(error)
-                    # By name or number: servers that speak S3 differ.
-                    if code in {"PreconditionFailed", "412"}:
+                    if code in _REFUSED:
                         return self._was_ours(error, path, data)
+                    if code in _UNSUPPORTED:
+                        raise self._unsupported("does not implement conditional writes (If-None-Match)") from error
                     # Two conditional writes at once: S3 refuses one without deciding, and asks to try again.
-                    if code not in {"ConditionalRequestConflict", "409"} or attempt == _TRANSFER_ATTEMPTS - 1:
+                    if code not in _UNDECIDED or attempt == _TRANSFER_ATTEMPTS - 1:
                         raise
                 else:
                     return True
             time.sleep(0.1 * 2**attempt)
-        return False
+        raise AssertionError("the last attempt returns or raises")
+
+    def _unsupported(self, what: str) -> StorageError:
+        detail = f"the S3 server {self._client.meta.endpoint_url} {what}, without which two drivers take the same lease"
+        fix = "use a server that honours it (docs/clusters.md lists some), or a folder that all nodes share"
+        return StorageError("unsupported", self.uri, detail, fix)
 
     def stat(self, path: str) -> ObjectInfo | None:
         try:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from augment.kernels.sources import cache_root
 from clusters.ray_api.private import SYMBOLS, missing_symbols
+from clusters.storage.contract import StorageError
 from clusters.storage.open import check_storage, open_storage
 from orchestration.doctor.contract import Finding, State
 from orchestration.doctor.gpus import gpu_findings, gpu_report
@@ -88,10 +89,14 @@ def _ray(settings: Settings) -> list[Finding]:
 def _storage(settings: Settings) -> list[Finding]:
     storage = open_storage(settings.storage, is_patient=False)
     is_new = not settings.is_remote and not Path(settings.storage).exists()
-    check_storage(storage)
+    try:
+        check_storage(storage)
+    except StorageError as error:
+        return [Finding(what="storage", state="broken", detail=f"{settings.storage}: {error.detail}", fix=error.fix)]
     if is_new:
         shutil.rmtree(settings.storage)
-    return [Finding(what="storage", state="fine", detail=f"{settings.storage} can be written{' (new)' * is_new}")]
+    known = " and honours conditional writes" * settings.is_remote + " (new)" * is_new
+    return [Finding(what="storage", state="fine", detail=f"{settings.storage} can be written{known}")]
 
 
 def _disk(settings: Settings) -> list[Finding]:

@@ -250,7 +250,7 @@ def test_a_retried_exclusive_write_knows_its_own_first_try(s3_uri: str) -> None:
     import boto3
     from botocore.exceptions import ClientError
 
-    open_storage(s3_uri).write_bytes("lease", b"mine")
+    assert open_storage(s3_uri).write_exclusive("lease", b"mine")
 
     class AnswerLost:
         def __init__(self, client: object) -> None:
