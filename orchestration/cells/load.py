@@ -132,18 +132,48 @@ def read_sweep(
         InputError: With all mistakes of the file at once.
     """
     loaded = read_sweep_file(name_or_path)
+    is_checked = name_or_path in SWEEPS  # of the built-in ones the tests expand every size
+    return _sweep_of(loaded, size, overrides, catalogue, is_checked=is_checked)
+
+
+def read_sweep_texts(
+    name: str, files: Mapping[str, str], *, size: Size, overrides: Overrides, catalogue: Catalogue
+) -> Sweep:
+    """Read a sweep from the texts of its files, as they were when it was run, in one of its sizes.
+
+    Args:
+        files: Name -> text of its YAML file, and of those of its parts where it is a union.
+
+    Raises:
+        InputError: With all mistakes of the files, or that one is not there.
+    """
+    if name not in files:
+        raise _unknown(f"the text of sweep '{name}' must be recorded with it, but is not")
+    loaded = _parse(files[name], f"sweep file '{name}' as it was run")
+    return _sweep_of(loaded, size, overrides, catalogue, is_checked=True, files=files)
+
+
+def _sweep_of(
+    loaded: LoadedFile,
+    size: Size,
+    overrides: Overrides | None,
+    catalogue: Catalogue | None,
+    *,
+    is_checked: bool,
+    files: Mapping[str, str] | None = None,
+) -> Sweep:
     mistakes = list(loaded.mistakes)
     if loaded.file is None:
         raise InputError(loaded.subject, mistakes)
     if loaded.file.include and not mistakes:
-        return _load_union(loaded.file, loaded.document, size, overrides, catalogue)
+        return _load_union(loaded.file, loaded.document, size, overrides, catalogue, files)
     if loaded.file.include:
         raise InputError(loaded.subject, mistakes)
     # What is mistaken in shape is left out from here on, so that one call reports every other mistake too.
     broken = frozenset(mistake.where for mistake in mistakes)
     sweep, more = expand(loaded.file, loaded.document, size=size, overrides=overrides, broken=broken)
     mistakes += more
-    if name_or_path not in SWEEPS:  # of the built-in ones the tests expand every size
+    if not is_checked:
         others = [other for other in loaded.file.sizes if other != size]
         mistakes += [
             each for other in others for each in expand(loaded.file, loaded.document, size=other, broken=broken)[1]
@@ -168,9 +198,14 @@ def _published_mistakes(loaded: LoadedFile) -> list[Mistake]:
 
 
 def _load_union(
-    file: SweepFile, document: Document, size: Size, overrides: Overrides | None, catalogue: Catalogue | None
+    file: SweepFile,
+    document: Document,
+    size: Size,
+    overrides: Overrides | None,
+    catalogue: Catalogue | None,
+    files: Mapping[str, str] | None,
 ) -> Sweep:
-    known = [name for name in SWEEPS if not load_sweep_file(name).include]
+    known = list(files) if files is not None else [name for name in SWEEPS if not load_sweep_file(name).include]
     mistakes = [
         mistake_in(
             document, ("include", index), f"'{name}' is no built-in sweep with a table of its own{nearest(name, known)}"
@@ -182,7 +217,10 @@ def _load_union(
     for name in file.include if not mistakes else ():
         try:
             # Only the plain sweep is the same for all callers, so that only it is cached.
-            if overrides is None and catalogue is None:
+            if files is not None and catalogue is not None:
+                given = overrides or Overrides()
+                parts.append(read_sweep_texts(name, files, size=size, overrides=given, catalogue=catalogue))
+            elif overrides is None and catalogue is None:
                 parts.append(built_in_sweep(name, size))
             else:
                 parts.append(read_sweep(name, size=size, overrides=overrides, catalogue=catalogue))

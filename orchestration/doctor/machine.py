@@ -18,7 +18,7 @@ from orchestration.doctor.gpus import gpu_findings, gpu_report
 from orchestration.engine.releases import check_release
 from orchestration.errors import EnvironmentRefused
 from orchestration.settings import Settings
-from orchestration.tracking.addresses import check_tracking
+from orchestration.tracking.server.check import check_tracking
 from trainers.datasets.registry import DATASETS, missing_data
 
 LIBRARIES = ("torch", "torchvision", "ray", "mlflow", "numpy", "numba", "scipy", "pandas", "pydantic")

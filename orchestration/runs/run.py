@@ -28,7 +28,7 @@ from orchestration.results.table import sweep_tables
 from orchestration.settings import Settings
 from orchestration.store.contract import CellResult, ResultsStore
 from orchestration.sweeps.model import Sweep
-from orchestration.tracking.addresses import check_tracking
+from orchestration.tracking.server.check import check_tracking
 from trainers.job import SOURCE_VARIABLE, JobPaths
 
 

@@ -1,4 +1,4 @@
-"""Tracking of a run: opened when the run really has something to do, and never in its way; and replaying it from the store."""
+"""Tracking of a run: opened when the run really has something to do, and never in its way."""
 
 from __future__ import annotations
 
@@ -8,20 +8,16 @@ from typing import Any
 from eval.tables.column import Column
 from eval.tables.formats.registry import render, render_all
 from eval.tables.grid import Table
-from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.cell import Plan
-from orchestration.cells.load import SWEEPS, load_sweep
 from orchestration.engine.observer import ForwardingObserver, RunStatus
-from orchestration.errors import EnvironmentRefused, InputError, Mistake
-from orchestration.planning.plan import make_plan
+from orchestration.errors import EnvironmentRefused
 from orchestration.results.report.page import table_page
-from orchestration.results.table import recorded_tables
 from orchestration.settings import Settings
 from orchestration.store.files import FileStore
-from orchestration.sweeps.model import Overrides, Size
-from orchestration.tracking.addresses import NO_TRACKING, check_tracking
+from orchestration.tracking.addresses import NO_TRACKING
 from orchestration.tracking.contract import TrackingError
 from orchestration.tracking.marks import ShownMark
+from orchestration.tracking.server.check import check_tracking
 from orchestration.tracking.sync import sync
 from orchestration.tracking.tracker import Tracker, open_tracker
 
@@ -84,10 +80,9 @@ class LazyTracker(ForwardingObserver):
         assert self._plan is not None
         return ShownMark.of(self._settings, self._plan)
 
-    def close(self) -> None:
-        """Close the tracker without a grid: the run ended early."""
-        if self._tracker is not None:
-            self._tracker.close()
+    def close(self) -> str | None:
+        """Close the tracker without a grid, since the run ended early; return what could not be written, for people."""
+        return self._tracker.close() if self._tracker is not None else None
 
     def forward(self, event: str, *arguments: Any, **named: Any) -> None:
         """Pass an event on to the tracker where there is one."""
@@ -104,38 +99,3 @@ def rendered_grid(tables: Sequence[Table]) -> dict[str, str]:
     forms = {"grid.md": "markdown", "grid.csv": "csv", "grid.tex": "latex"}
     page = table_page(", ".join(table.title for table in tables), [render(table, "html") for table in tables])
     return {name: render_all(tables, form) for name, form in forms.items()} | {"grid.html": page}
-
-
-def sync_sweeps(
-    names: tuple[str, ...], *, size: Size, settings: Settings, store: FileStore, overrides: Overrides | None = None
-) -> dict[str, int]:
-    """Rebuild the tracking of sweeps from the store; return how many recorded cells each has.
-
-    Args:
-        names: Sweeps; all built-in ones that have the size and anything recorded where none is named.
-        overrides: What options change of the named sweeps.
-
-    Raises:
-        InputError: If a named sweep is unknown or mistaken.
-        EnvironmentRefused: If the tracking server does not answer or cannot be written.
-    """
-    if settings.tracking == NO_TRACKING:
-        text = f"`sync` needs a tracking server, but the address is '{NO_TRACKING}'; give one with --tracking-uri"
-        raise InputError("options", [Mistake(where="--tracking-uri", text=text)])
-    check_tracking(settings.tracking)
-    catalogue = builtin_catalogue(settings.data_root)
-    synced: dict[str, int] = {}
-    for name in names or tuple(SWEEPS):
-        try:
-            resolved = load_sweep(name, size=size, overrides=overrides, catalogue=catalogue)
-        except InputError:
-            if names:
-                raise
-            continue
-        plan = make_plan(resolved, store=store, mode="read-only")
-        if names or any(cell.trained for cell in plan.cells):
-            grid = rendered_grid(recorded_tables(resolved, store))
-            done = sync(store, plan, settings.tracking, columns=resolved.sweep.columns, grid=grid)
-            synced[plan.sweep] = done.written + done.unchanged
-            ShownMark.of(settings, plan).note()
-    return synced

@@ -1,4 +1,4 @@
-"""Tracking addresses: database URIs, artifact locations, file URIs; and whether one can work, before anything starts.
+"""Tracking addresses: database URIs, artifact locations, file URIs.
 
 Every letter that a folder may have (`%20`, `?`, `#`, spaces, beyond ASCII) is quoted on the way in, and only quoted letters are
 decoded on the way out.
@@ -6,22 +6,16 @@ decoded on the way out.
 
 from __future__ import annotations
 
-import base64
-import os
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
-from orchestration.errors import EnvironmentRefused
 from orchestration.settings import SQLITE
-from orchestration.tracking.secrets import scrubbed
 
 NO_TRACKING: Final = "none"
 ARTIFACTS: Final = "mlflow-artifacts"
-_KNOWN: Final = ("sqlite", "http", "https", "postgresql", "postgresql+psycopg2", "mysql+pymysql", "mssql")
-_TIMEOUT_S: Final = 5.0
+ANSWER_S: Final = 30
+"""Seconds that a tracking server may take for an answer, unless MLFLOW_HTTP_REQUEST_TIMEOUT says otherwise."""
 
 
 def sqlite_file(uri: str) -> Path | None:
@@ -72,74 +66,3 @@ def artifacts_of(uri: str, storage_uri: str) -> str | None:
     if uri.startswith("http"):
         return None
     return folder_address(f"{storage_uri.rstrip('/')}/{ARTIFACTS}") if storage_uri != "memory:" else None
-
-
-def check_tracking(uri: str) -> None:
-    """Check, without MLflow and within seconds, that a tracking address can work.
-
-    Raises:
-        EnvironmentRefused: If its scheme is unknown, its folder cannot be written, or its server is away or refuses.
-    """
-    scheme = urlsplit(uri).scheme
-    if uri == NO_TRACKING:
-        return
-    if scheme not in _KNOWN:
-        raise EnvironmentRefused(
-            f"a tracking address must start with sqlite:///, http(s):// or postgresql://, but it is '{scrubbed(uri)}'; "
-            f"give another with --tracking-uri, or '{NO_TRACKING}'"
-        )
-    database = sqlite_file(uri)
-    if database is not None:
-        _check_query(uri)
-        _check_folder(database)
-    elif scheme.startswith("http"):
-        _check_server(uri)
-
-
-def _check_query(uri: str) -> None:
-    """Check that what follows a '?' are options: a path that has one would end before it, in another folder."""
-    query = uri.partition("?")[2]
-    if query and ("/" in query or "=" not in query):
-        raise EnvironmentRefused(
-            f"an SQLite address has only options such as 'timeout=10' after a '?', but it is '{scrubbed(uri)}'; "
-            "write '?' in a path as %3F (and '%' as %25)"
-        )
-
-
-def _check_folder(file: Path) -> None:
-    existing = next(folder for folder in file.parents if folder.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK):
-        raise EnvironmentRefused(
-            f"an SQLite tracking store must be in a folder that can be written, but '{existing}' cannot; "
-            "give another with --tracking-uri"
-        )
-
-
-def _check_server(uri: str) -> None:
-    """Ask the server for one experiment, as this user."""
-    request = urllib.request.Request(f"{uri.rstrip('/')}/api/2.0/mlflow/experiments/search?max_results=1")
-    token, user = os.environ.get("MLFLOW_TRACKING_TOKEN"), os.environ.get("MLFLOW_TRACKING_USERNAME")
-    if token:
-        request.add_header("Authorization", f"Bearer {token}")
-    elif user:
-        pair = f"{user}:{os.environ.get('MLFLOW_TRACKING_PASSWORD', '')}"
-        request.add_header("Authorization", f"Basic {base64.b64encode(pair.encode()).decode()}")
-    where = scrubbed(uri)
-    way = f"start it, give another with --tracking-uri, or run with '{NO_TRACKING}' and `sync` later"
-    try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_S):
-            return
-    except urllib.error.HTTPError as error:
-        if error.code in {401, 403}:
-            way = (
-                "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, "
-                "or allow this host on the server"
-            )
-        raise EnvironmentRefused(
-            f"the tracking server must answer, but '{where}' refuses with {error.code}; {way}"
-        ) from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        raise EnvironmentRefused(
-            f"the tracking server must answer, but '{where}' does not ({reason}); {way}"
-        ) from error

@@ -20,11 +20,13 @@ class TrackingError(SweepError):
 
     Attributes:
         passing: Whether the same call may succeed later: the server is away, busy or locked.
+        damage: What is wrong with a database file that nothing but another one mends; "" for every other refusal.
     """
 
-    def __init__(self, message: str, *, passing: bool) -> None:
+    def __init__(self, message: str, *, passing: bool, damage: str = "") -> None:
         super().__init__(message)
         self.passing = passing
+        self.damage = damage
 
 
 class Point(NamedTuple):

@@ -35,12 +35,12 @@ class ShownMark:
         return cls(settings.cache_dir / "shown" / name, settings.tracking, _digest(cells))
 
     def is_noted(self) -> bool:
-        """Whether the server was shown this; a database file that is gone was not."""
-        database = sqlite_file(self.uri)
-        if database is not None and not database.exists():
+        """Whether the server was shown this; a database file that is gone, or in the place of an older one, was not."""
+        file = _file_number(self.uri)
+        if not file:
             return False
         try:
-            return self.path.read_text(encoding="utf-8") == self.content
+            return self.path.read_text(encoding="utf-8") == f"{self.content} {file}"
         except OSError:
             return False
 
@@ -48,7 +48,7 @@ class ShownMark:
         """Note that the server was shown this; a cache that cannot be written is passed over."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.write_text(self.content, encoding="utf-8")
+            self.path.write_text(f"{self.content} {_file_number(self.uri)}", encoding="utf-8")
         except OSError:
             return
 
@@ -58,6 +58,15 @@ class ShownMark:
             self.path.unlink(missing_ok=True)
         except OSError:
             return
+
+
+def _file_number(uri: str) -> str:
+    """Return what tells a database file from another of its name, "" where there is none; "server" for other addresses."""
+    database = sqlite_file(uri)
+    try:
+        return "server" if database is None else str(database.stat().st_ino)
+    except OSError:
+        return ""
 
 
 def _digest(plain: object) -> str:

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
-from filelock import FileLock
-
-from orchestration.tracking.addresses import sqlite_file, with_driver
+from orchestration.tracking.addresses import ANSWER_S, sqlite_file, with_driver
 from orchestration.tracking.contract import Point, RunStatus, TrackedRun, TrackingClient, TrackingError
 from orchestration.tracking.secrets import scrubbed
+from orchestration.tracking.server.database import look, one_at_a_time
+from orchestration.tracking.server.repair import move_aside
 
 QUIET: Final[Mapping[str, str]] = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -25,12 +25,24 @@ QUIET: Final[Mapping[str, str]] = {
     "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING": "false",
     "MLFLOW_TRUNCATE_LONG_VALUES": "false",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": str(ANSWER_S),
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
 }
 """Environment under which MLflow prints nothing, asks nobody outside and gives up soon; what a user set is kept."""
 SWEEP_TAG: Final = "dreamgrid.kind"
 _PASSING: Final = ("TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED")
+_OUTDATED: Final = "out-of-date database schema"
+_DAMAGED: Final = (
+    "malformed",
+    "not a database",
+    "no such table",
+    "no such column",
+    "already exists",
+    "duplicate column",
+    "can't locate revision",
+    _OUTDATED,
+)
+"""Words of SQLite, of its migrations and of MLflow about a file that no waiting mends."""
 _PAGE: Final = 1000
 _COLLISIONS: Final = 5
 _START_ATTEMPTS: Final = 4
@@ -183,22 +195,23 @@ def _answering(make: Callable[..., Any], uri: str) -> Any:
 
 @contextmanager
 def _one_at_a_time(uri: str) -> Iterator[None]:
-    """Let one process at a time create the tables of an SQLite file."""
+    """Let one process at a time create the tables of an SQLite file; what a killed one left without an end makes room."""
     file = sqlite_file(uri)
     if file is None:
         yield
         return
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(file.with_name(f"{file.name}.lock")).acquire()
+        with one_at_a_time(file):
+            if look(file).kind == "half-created":
+                move_aside(file)
+            yield
     except OSError as error:
         raise TrackingError(
             f"an SQLite tracking store needs a folder that can be written ({error.strerror}): '{file.parent}'; "
             "name another with --tracking-uri",
             passing=False,
         ) from error
-    with lock:
-        yield
 
 
 def _explain(error: Exception, uri: str) -> TrackingError:
@@ -216,6 +229,13 @@ def _explain(error: Exception, uri: str) -> TrackingError:
         or "locked" in text
     )
     where = scrubbed(uri)
+    if sqlite_file(uri) is not None and away:
+        return _explain_file(text, where)
+    if _OUTDATED in text:
+        way = "its owner upgrades it, after a backup, with `mlflow db upgrade`"
+        return TrackingError(
+            f"the tracking server '{where}' has a database of another MLflow: {text}; {way}", passing=False
+        )
     if away:
         return TrackingError(
             f"the tracking server '{where}' does not answer: {text}; `sync` replays what it missed", passing=True
@@ -224,6 +244,22 @@ def _explain(error: Exception, uri: str) -> TrackingError:
         way = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
         return TrackingError(f"the tracking server '{where}' refuses this user: {text}; {way}", passing=False)
     return TrackingError(f"the tracking server '{where}' refuses: {text}", passing=False)
+
+
+def _explain_file(text: str, where: str) -> TrackingError:
+    """Explain why a file is refused: nothing behind it could be away."""
+    lowered = text.lower()
+    if any(words in lowered for words in _DAMAGED):
+        fix = "`sync` moves it aside and makes it again from the results"
+        return TrackingError(f"the MLflow database '{where}' is damaged: {text}; {fix}", passing=False, damage=text)
+    if "disk is full" in lowered or "no space left" in lowered:
+        fix = "free some, then `sync` writes what is missing"
+        return TrackingError(f"no space is left for the MLflow database '{where}': {text}; {fix}", passing=True)
+    if "readonly" in lowered or "unable to open" in lowered:
+        fix = "give this user the right to write it, or name another with --tracking-uri"
+        return TrackingError(f"the MLflow database '{where}' cannot be written: {text}; {fix}", passing=False)
+    fix = "another program has it; `sync` writes what is missing" if "locked" in lowered else "`sync` tries again"
+    return TrackingError(f"the MLflow database '{where}' could not be used: {text}; {fix}", passing=True)
 
 
 def _tracked(run: Any) -> TrackedRun:

@@ -8,14 +8,15 @@ from typing import Annotated
 import typer
 
 from orchestration.cli import options
-from orchestration.cli.output import EXIT_DONE, EXIT_REFUSED, columns, echo, echo_err, emit
+from orchestration.cli.output import EXIT_DONE, EXIT_REFUSED, columns, echo, echo_damage, echo_err, emit
 from orchestration.doctor.cluster import examine_cluster
 from orchestration.doctor.contract import Finding
 from orchestration.doctor.machine import examine
 from orchestration.errors import InputError, Mistake
-from orchestration.runs.tracked_run import sync_sweeps
+from orchestration.runs.replay import ReplayRequest, sync_sweeps
 from orchestration.settings import read_settings
 from orchestration.store.open import open_existing_store
+from orchestration.tracking.server.check import check_tracking
 from orchestration.tracking.server.run import serve_ui
 
 
@@ -43,20 +44,30 @@ def doctor(
 def sync(
     changes: options.ChangeOptions,
     places: options.TrackedPlaceOptions,
-    sweep: Annotated[list[str] | None, typer.Argument(metavar="[SWEEP]...", help="Sweeps [all built-in ones].")] = None,
+    sweep: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SWEEP]...", help="Sweeps, with the options of their runs [all run on the storage]."),
+    ] = None,
     as_json: options.Json = False,
 ) -> int:
-    """Rebuild MLflow from the results store: one experiment per sweep, one run per recorded cell."""
+    """Rebuild MLflow from the results store: one experiment per sweep, one run per recorded cell.
+
+    Sizes, --set and --seeds are those of the runs on the storage where no option gives others. A broken database is moved aside.
+    """
     settings = places.settings
     if not sweep and (changes.assignments or changes.seeds):
         text = "--set and --seeds change a sweep; name the one that they are for"
         raise InputError("options", [Mistake(where="SWEEP", text=text)])
     synced = sync_sweeps(
-        tuple(sweep or ()),
-        size=changes.size,
-        settings=settings,
-        store=places.existing_store(),
-        overrides=changes.overrides,
+        ReplayRequest(
+            settings=settings,
+            store=places.existing_store(),
+            names=tuple(sweep or ()),
+            size=changes.size,
+            overrides=changes.overrides,
+            report=echo_err,
+            on_damage=echo_damage,
+        )
     )
     document = {"tracking_uri": settings.tracking, "cells": synced}
     emit(
@@ -81,6 +92,7 @@ def ui(
     settings = read_settings(storage=storage, tracking_uri=tracking_uri)
     if settings.tracking_uri is None:
         open_existing_store(settings.storage)
+    check_tracking(settings.tracking, is_only_read=True)
     server = serve_ui(settings.tracking, port=port, host=host)
     try:
         echo(server.url)

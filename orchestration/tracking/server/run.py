@@ -11,7 +11,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +24,7 @@ import psutil
 from orchestration.errors import EnvironmentRefused
 from orchestration.tracking.addresses import ARTIFACTS, folder_address, sqlite_file, with_driver
 from orchestration.tracking.secrets import scrubbed
+from orchestration.tracking.server.database import one_at_a_time
 from orchestration.tracking.server.exposure import EVERYWHERE, LOOPBACK, check_exposure, exposed_arguments
 from orchestration.tracking.views import view_link
 
@@ -119,9 +121,19 @@ def serve_ui(
         command += ["--artifacts-destination", folder_address(database.parent / ARTIFACTS)]
     for _ in range(_ATTEMPTS if port is None else 1):
         chosen = port if port is not None else USUAL_PORT if is_free(USUAL_PORT) else _free_port()
-        with contextlib.suppress(_PortLost):
+        with contextlib.suppress(_PortLost), _alone(database):
             return _start([*command, *arguments], host, chosen, log)
     raise _taken(chosen)
+
+
+@contextmanager
+def _alone(database: Path | None) -> Iterator[None]:
+    """Keep others from a database until the server has made its tables: half of them look like what a killed process left."""
+    if database is None or not os.access(database.parent, os.W_OK):
+        yield
+        return
+    with one_at_a_time(database):
+        yield
 
 
 class _PortLost(Exception):

@@ -242,7 +242,7 @@ def test_sync_takes_the_options_that_change_a_sweep_and_needs_a_server(
         shown.append((plan.sweep, len(plan.cells)))
         return Synced(written=0, unchanged=0, absent=5, experiment_id="1", sweep_run_id="x")
 
-    monkeypatch.setattr("orchestration.runs.tracked_run.sync", sync)
+    monkeypatch.setattr("orchestration.runs.replay.sync", sync)
 
     assert main(["sync", "demo", "--smoke", "--set", "train.epochs=2", "--seeds", "1,2"]) == 0
     assert main(["sync", "--seeds", "1"]) == 2

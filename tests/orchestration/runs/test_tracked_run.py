@@ -70,6 +70,18 @@ def test_another_server_and_a_database_that_is_gone_are_shown_again(tmp_path: Pa
     assert synced == [first.tracking, second.tracking, first.tracking]
 
 
+def test_a_database_in_the_place_of_another_is_shown_again(tmp_path: Path, synced: list[str]) -> None:
+    """What was moved aside as broken may be made again by a `sync` of other sweeps."""
+    settings = settings_in(tmp_path, f"sqlite:///{tmp_path / 'a.db'}")
+    publish(settings, recorded_plan())
+    (tmp_path / "a.db").rename(tmp_path / "a.db.broken")
+    (tmp_path / "a.db").touch()
+
+    publish(settings, recorded_plan())
+
+    assert synced == [settings.tracking] * 2
+
+
 def test_one_more_cell_makes_another_mark(tmp_path: Path) -> None:
     settings, plan = settings_in(tmp_path, "http://127.0.0.1:5000"), recorded_plan()
     mark = ShownMark.of(settings, plan)

@@ -21,8 +21,9 @@ import pytest
 from eval.tables.column import Column
 from orchestration.errors import EnvironmentRefused
 from orchestration.settings import sqlite_address
-from orchestration.tracking.addresses import artifacts_of, check_tracking
+from orchestration.tracking.addresses import artifacts_of
 from orchestration.tracking.server import run as server
+from orchestration.tracking.server.check import check_tracking
 from orchestration.tracking.server.run import serve_ui
 from orchestration.tracking.sync import sync
 from orchestration.tracking.tracker import open_tracker
@@ -226,7 +227,7 @@ def test_sync_into_a_damaged_store_rebuilds_it(store: Any, lab: Any, database: P
 def test_opening_a_tracker_imports_no_mlflow(store: Any) -> None:
     code = (
         "import sys\nfrom orchestration.store.open import open_store\n"
-        "from orchestration.tracking.addresses import check_tracking\n"
+        "from orchestration.tracking.server.check import check_tracking\n"
         "from orchestration.tracking.server.run import serve_ui\n"
         "from orchestration.tracking.sync import sync\n"
         "from orchestration.tracking.tracker import open_tracker\n"

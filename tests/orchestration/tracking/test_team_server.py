@@ -10,8 +10,8 @@ import pytest
 
 from orchestration.errors import EnvironmentRefused
 from orchestration.store.open import open_store
-from orchestration.tracking.addresses import check_tracking
 from orchestration.tracking.contract import TrackingError
+from orchestration.tracking.server.check import check_tracking
 from orchestration.tracking.server.run import serve_ui
 from orchestration.tracking.sync import sync
 
