@@ -11,6 +11,7 @@ from orchestration.cells.cell import Mode
 from orchestration.cells.load import full_size
 from orchestration.cells.resolved import ResolvedSweep
 from orchestration.engine.observer import RunObserver
+from orchestration.errors import command
 from orchestration.planning.costs.estimate import estimate
 from orchestration.planning.costs.machines import read_machine
 from orchestration.planning.plan import make_plan
@@ -61,7 +62,7 @@ def complete(request: RunRequest, *, observe: Callable[[], RunObserver], report:
     errors: list[str] = []
 
     def run(resolved: ResolvedSweep) -> SweepRun:
-        made, error = _run_tracked(resolved, request, observe())
+        made, error = _run_tracked(resolved, request, observe(), report)
         errors.extend([error] if error else [])
         return made
 
@@ -80,7 +81,9 @@ def complete(request: RunRequest, *, observe: Callable[[], RunObserver], report:
     return CompletedRun(run=_compared(made, alpha), tracking_errors=tuple(errors))
 
 
-def _run_tracked(resolved: ResolvedSweep, request: RunRequest, display: RunObserver) -> tuple[SweepRun, str | None]:
+def _run_tracked(
+    resolved: ResolvedSweep, request: RunRequest, display: RunObserver, report: Callable[[str], None]
+) -> tuple[SweepRun, str | None]:
     """Bring a sweep to completion and publish it; also return what could not be written to the tracking server."""
     tracker = LazyTracker(request.settings, request.store, columns=resolved.sweep.columns)
     by_row = request.priorities
@@ -95,7 +98,9 @@ def _run_tracked(resolved: ResolvedSweep, request: RunRequest, display: RunObser
             observers=[display, tracker],
         )
     except BaseException:
-        tracker.close()
+        trouble = tracker.close()
+        if trouble:
+            report(f"{trouble}; catch up with: {command('sync')}")
         raise
     return made, tracker.publish(made.tables)
 

@@ -8,6 +8,7 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final, Protocol
@@ -15,6 +16,10 @@ from typing import IO, Any, Final, Protocol
 Message = Mapping[str, Any]
 WRITER: Final = "orchestration.tracking.writer"
 _STARTS: Final = 5
+"""Deaths in a row after which no other writer is started; one that lived for a minute begins a new row."""
+_MINUTE_S: Final = 60.0
+_LOOK_S: Final = 2.0
+"""Seconds without a message after which is looked whether the writer lives."""
 _LASTING: Final = ("grid", "ended")
 
 
@@ -110,17 +115,20 @@ class ProcessSink:
         return self._problem
 
     def _serve(self) -> None:
-        for _ in range(_STARTS):
+        deaths, is_whole = 0, False
+        while not is_whole and deaths < _STARTS:
+            began = time.monotonic()
             problem, is_whole = self._one_writer()
+            deaths = deaths + 1 if time.monotonic() - began < _MINUTE_S else 1
             self._problem = problem if is_whole else f"{problem}, {_STARTS} times"
-            if is_whole:
-                return
 
     def _one_writer(self) -> tuple[str | None, bool]:
         try:
             return self._pass_on()
         except OSError as error:
             return f"the tracking writer could not be started ({error})", False
+        except Exception as error:  # an error that nobody sees would look like success
+            return f"the tracking writer could not be served ({type(error).__name__}: {error})", False
 
     def _pass_on(self) -> tuple[str | None, bool]:
         """Serve one writer until it ends; return what went wrong, and whether it said itself how it ended."""
@@ -130,18 +138,23 @@ class ProcessSink:
             assert process.stdout is not None
             # A broken pipe is a writer that died: the journal has what was passed on, the queue what waits.
             with contextlib.suppress(BrokenPipeError):
-                self._pipe(process.stdin)
+                self._pipe(process, process.stdin)
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.close()
             return _outcome(process.stdout.read(), process.wait())
 
-    def _pipe(self, writer: IO[str]) -> None:
-        """Write what earlier writers got, then everything that comes until the end."""
+    def _pipe(self, process: subprocess.Popen[str], writer: IO[str]) -> None:
+        """Write what earlier writers got, then everything that comes until the end, or until the writer has died."""
         for known in (self._hello, *map(json.dumps, self._journal.replay())):
             writer.write(known + "\n")
         writer.flush()
         while not self._is_over:
-            line = self._messages.get()
+            try:
+                line = self._messages.get(timeout=_LOOK_S)
+            except queue.Empty:
+                if process.poll() is not None:
+                    return
+                continue
             if line is None:
                 self._is_over = True
                 return

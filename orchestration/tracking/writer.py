@@ -80,11 +80,14 @@ class Writer:
         self._last_call: dict[str, float] = {}
         self._running: set[str] = set()
         self._grid: Mapping[str, str] | None = None
+        self._published: Mapping[str, str] | None = None
         self._status: str | None = None
         self._projection: Projection | None = None
         self._failures = 0
         self._next_try = 0.0
         self._has_ended = False
+        self._with_run: set[str] = set()
+        self._is_written_again = False
         self._is_hopeless = False
         self._refusal: str | None = None
         self.problem: str | None = None
@@ -218,6 +221,8 @@ class Writer:
             projection.project(cell, state)
         elif not live and pending.is_recorded:
             projection.close(cell)
+        if state is not None or live or pending.points or pending.tags:
+            self._with_run.add(key)
         self._last_call[key] = self._clock()
         self.written += 1
         # Only now: where a call above fails, everything is written again, which changes nothing that is there.
@@ -226,11 +231,28 @@ class Writer:
     def _write_sweep(self, projection: Projection) -> None:
         if self._grid:
             projection.describe(self._grid)
+            self._published = self._grid
         self._grid = None
-        if self._status is not None:
-            projection.mark_wanted()  # another driver may have shown the sweep with other settings meanwhile
+        if self._status is not None and self._has_every_run(projection):
             projection.end_sweep(self._status)
             self._status = None
+
+    def _has_every_run(self, projection: Projection) -> bool:
+        """Whether the server still has the runs that were written; lost ones are written again, once, and reported if that fails.
+
+        Somebody may have deleted them, or put another database in the place of the one that they went to.
+        """
+        runs = projection.mark_wanted()  # another driver may have shown the sweep with other settings meanwhile
+        lost = self._with_run - {run.tags.get("cell_key", "") for run in runs}
+        if lost and not self._is_written_again:
+            self._is_written_again = True
+            self._projection, self._grid = None, self._published  # of the sweep's own run nothing is known either
+            for key in lost:
+                self._at(key).is_recorded = True
+            return False
+        if lost:
+            self._refusal = f"{len(lost)} of {len(self._with_run)} cells have no run on the tracking server"
+        return True
 
 
 def run_writer(writer: Writer, messages: queue.Queue[Message | None], *, grace_s: float) -> None:

@@ -6,6 +6,7 @@ import json
 import sqlite3
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,52 @@ def test_a_writer_that_always_dies_is_given_up_and_reported(tmp_path: Path) -> N
     told = run_through(sink_in(tmp_path, "always"))
 
     assert told == "the tracking writer ended with code -9, 5 times"
+
+
+def test_a_writer_that_dies_while_nothing_is_sent_is_replaced_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestration.tracking.sinks._LOOK_S", 0.1)
+    sink = sink_in(tmp_path, "sweep")
+    sink.send({"type": "sweep", "sweep": {"name": "demo"}, "recorded": ["a"]})
+    _until(lambda: (tmp_path / "deaths").exists())
+    dead = sink._process
+
+    _until(lambda: sink._process is not dead)
+
+    assert sink.close(60.0) is None
+
+
+def test_deaths_that_are_far_apart_never_end_in_giving_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run of weeks may lose more writers than one of minutes."""
+    monkeypatch.setattr("orchestration.tracking.sinks._MINUTE_S", 0.0)
+    monkeypatch.setattr("orchestration.tracking.sinks._LOOK_S", 0.05)
+    sink = sink_in(tmp_path, "always")
+    processes = set()
+    for number in range(8):
+        sink.send({"type": "state", "key": f"always {number}", "state": "running"})
+        _until(lambda: sink._process is not None and sink._process.pid not in processes)
+        assert sink._process is not None
+        processes.add(sink._process.pid)
+    monkeypatch.setattr("orchestration.tracking.sinks._MINUTE_S", 60.0)
+
+    assert "5 times" in (sink.close(60.0) or "")
+    assert len(processes) == 8
+
+
+def test_a_sink_that_breaks_is_reported() -> None:
+    class Broken(ProcessSink):
+        def _pass_on(self) -> Any:
+            raise ValueError("out of luck")
+
+    assert "could not be served (ValueError: out of luck), 5 times" in (Broken({}, None).close(60.0) or "")
+
+
+def _until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not is_so() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert is_so()
 
 
 def test_a_writer_that_cannot_be_started_is_reported() -> None:
