@@ -16,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-TIMEOUT_S = 10
+TIMEOUT_S = 30
 GPU_TIMEOUT_S = 90
 
 
