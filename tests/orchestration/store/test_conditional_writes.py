@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -83,6 +84,31 @@ def test_two_drivers_never_hold_one_lease_where_conditions_are_honoured(
     first, second = race(uri, [records.key(str(number)) for number in range(20)])
 
     assert [bool(one) + bool(other) for one, other in zip(first, second, strict=True)] == [1] * 20
+
+
+def test_two_drivers_that_take_turns_never_hold_the_lease_together(
+    serve: Callable[[Conditions], Place], records: Any
+) -> None:
+    uri, _, _ = serve("honours")
+    key, inside, most, turns = records.key("a"), threading.Semaphore(1), [], threading.Barrier(2)
+
+    def drive(_: int) -> int:
+        store, owner, held = open_store(uri), owner_here(), 0
+        turns.wait(60)
+        for _ in range(25):
+            lease = store.acquire(key, owner)
+            if lease is None:
+                continue
+            most.append(inside.acquire(blocking=False))
+            time.sleep(0.003)
+            inside.release()
+            store.release(lease)
+            held += 1
+        return held
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sum(pool.map(drive, range(2))) == len(most) > 5
+    assert all(most)
 
 
 @pytest.mark.parametrize("conditions", CARELESS)
