@@ -14,13 +14,13 @@ import pytest
 
 from clusters.storage.contract import StorageError
 from clusters.storage.open import check_storage, open_storage
+from clusters.temporary.owners import owner_here
 from orchestration.cells.cell import Plan
 from orchestration.cli import main
 from orchestration.doctor.machine import examine
 from orchestration.settings import read_settings
 from orchestration.store.contract import SweepRecord
 from orchestration.store.open import open_store
-from orchestration.store.owners import owner_here
 from orchestration.tracking.sync import sync
 from tests.fakes.s3_servers import ConditionalServer, Conditions, conditional_server
 from tests.fakes.tracking import FakeServer
