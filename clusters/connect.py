@@ -1,11 +1,12 @@
 """Reach a running Ray, or start a private one on this machine; and always leave it the way it was found.
 
-A private Ray has no dashboard, sends no usage statistics and keeps its files in its own folder. Its ports listen on every
-interface whatever address it is given, so it asks for a random token that lives only in this process and its children.
+A private Ray has no dashboard, sends no usage statistics and keeps its files in its own folder. All of it listens on loopback
+alone, and asks for a random token that lives only in this process and its children.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import os
@@ -25,7 +26,7 @@ from clusters.errors import ClusterError
 from clusters.growth import NodeGroup, accelerator_of, with_growth
 from clusters.placement import Node
 from clusters.ray_api.address import check_address, named_address
-from clusters.ray_api.private import draining_nodes
+from clusters.ray_api.private import draining_nodes, nodes_on_loopback
 from clusters.temporary.own import make_folder
 from clusters.temporary.private import remove
 
@@ -51,6 +52,13 @@ QUIET_ENVIRONMENT: Final[Mapping[str, str]] = {
 }
 """What keeps Ray quick, quiet and out of the way; a variable that is set already keeps its value."""
 
+_PRIVATE_ENVIRONMENT: Final[Mapping[str, str]] = {
+    # Ray reads it on every system: without clusters it takes loopback for this machine's address, and listens there alone.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    # Nobody reads these metrics, and their exporter asks for no token.
+    "RAY_enable_metrics_collection": "0",
+}
+"""What closes a private Ray to other machines, whatever is set already."""
 
 START_ATTEMPTS: Final = 4
 _GROUP_LABEL: Final = "ray.io/node-group"
@@ -192,7 +200,7 @@ def connect(
     if folder is None:
         arguments["address"] = address
     else:
-        before |= _private_token()
+        before |= _private_environment()
         arguments |= _private_arguments(folder, num_cpus, num_gpus)
     logging.getLogger("ray").setLevel(logging.ERROR)
     try:
@@ -204,13 +212,13 @@ def connect(
     return Connection(found, folder, handle, _borrowed=False, _set=before, _ray=ray)
 
 
-def _private_token() -> dict[str, str | None]:
-    """Set a token for a private Ray; return what the variables were.
+def _private_environment() -> dict[str, str | None]:
+    """Set a token for a private Ray and close it to other machines; return what the variables were.
 
     Ray turns token authentication on for a new local cluster unless RAY_AUTH_MODE says otherwise, and sets that variable.
     """
     before = {"RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE")}
-    return before | _set_environment({"RAY_AUTH_TOKEN": _token()}, keep=False)
+    return before | _set_environment({"RAY_AUTH_TOKEN": _token(), **_PRIVATE_ENVIRONMENT}, keep=False)
 
 
 def _private_arguments(folder: str, num_cpus: int | None, num_gpus: int | None) -> dict[str, Any]:
@@ -244,7 +252,8 @@ def _start(ray: Any, arguments: Mapping[str, Any], folder: str | None) -> Any:
     """Connect, or start a private Ray; try again where a busy machine was too slow for the 30 seconds that Ray allows."""
     for attempts_left in reversed(range(START_ATTEMPTS if folder else 1)):
         try:
-            return ray.init(**arguments)
+            with nodes_on_loopback() if folder else contextlib.nullcontext():
+                return ray.init(**arguments)
         except Exception as error:
             if folder is not None:
                 _end_leftovers(folder)

@@ -7,6 +7,7 @@ opened, the first frame of HTTP/2 awaited (a control store speaks gRPC), and the
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import re
 import socket
@@ -131,18 +132,28 @@ def _check_form(named: NamedAddress) -> None:
 def _found_here() -> NamedAddress:
     """Return the address that Ray will take for 'auto': of the only Ray on this machine, else of the one started here last."""
     running, recorded = _running_stores(), _recorded_address()
-    if len(running) == 1:
+    # A private Ray of another driver is on loopback, and nobody has its token.
+    shared = [address for address in running if not _is_on_loopback(address)]
+    if len(running) == 1 and shared:
         return NamedAddress(running[0], "found by 'auto'")
     if recorded:
         return NamedAddress(recorded, "found by 'auto': the last that `ray start` started here")
-    if running:
+    if shared:
         raise ClusterError(
-            f"'auto' needs one Ray on this machine, but there are {len(running)}; name one: {', '.join(running)}"
+            f"'auto' needs one Ray on this machine, but there are {len(running)}; name one: {', '.join(shared)}"
         )
     raise ClusterError(
         "'auto' needs a Ray that runs on this machine, but none was found; start one (`ray start --head`), give HOST:PORT of a "
         "head node, or leave the address out to run on this machine alone"
     )
+
+
+def _is_on_loopback(address: str) -> bool:
+    parts = host_and_port(address)
+    try:
+        return parts is not None and ipaddress.ip_address(parts[0]).is_loopback
+    except ValueError:
+        return False
 
 
 def _running_stores() -> list[str]:

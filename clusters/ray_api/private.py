@@ -6,7 +6,8 @@ Each symbol is guarded: where a release of Ray no longer has it, its function do
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 
@@ -40,6 +41,26 @@ def keep_credentials_out_of_trials() -> bool:
     return True
 
 
+@contextlib.contextmanager
+def nodes_on_loopback() -> Iterator[None]:
+    """Let a node that is started meanwhile take loopback for its address, as RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0 does.
+
+    Ray reads that variable when it is imported, which may have been before. Where Ray has no such constant nothing is changed: a
+    node that is started then listens on every interface, behind its token.
+    """
+    try:
+        constants = _constants()
+        before = constants.ENABLE_RAY_CLUSTER
+    except (ImportError, AttributeError):
+        yield
+        return
+    constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        constants.ENABLE_RAY_CLUSTER = before
+
+
 def missing_symbols() -> dict[str, str]:
     """Return which private symbols this Ray lacks, with what follows from it; empty where all are there."""
     return {name: consequence for name, (look, consequence) in SYMBOLS.items() if not _has(name, look)}
@@ -57,6 +78,12 @@ def _trial_environment() -> Any:
     return class_cache
 
 
+def _constants() -> Any:
+    from ray._private import ray_constants
+
+    return ray_constants
+
+
 def _has(name: str, look: Callable[[], Any]) -> bool:
     try:
         return hasattr(look(), name)
@@ -72,6 +99,10 @@ SYMBOLS: Final[Mapping[str, tuple[Callable[[], Any], str]]] = {
     "ENV_VARS_TO_PROPAGATE": (
         _trial_environment,
         "Ray may copy AWS_* variables of the driver into its logs: use a role or ~/.aws/credentials instead",
+    ),
+    "ENABLE_RAY_CLUSTER": (
+        _constants,
+        "a private Ray listens on every interface, behind its token, where Ray was imported before",
     ),
 }
 """Symbol -> the object that has it, and what its absence means."""

@@ -11,6 +11,7 @@ from typing import Any, Final
 from eval.errors import EvalError
 from eval.exchange.contract import Number, Outcomes
 from eval.tables.column import Column, column_value
+from eval.tables.formats.csv import csv_text, text_in_csv
 
 _EMPTY: Final = frozenset({"", "-", "--", "–", "—", "n/a", "na", "none", "null"})
 _DELIMITERS: Final = ",;\t"
@@ -37,7 +38,9 @@ def read_lines(text: str) -> tuple[list[str], list[dict[str, str]]]:
         found = list(csv.reader(lines, delimiter=max(_DELIMITERS, key=first.count)))
     except csv.Error as error:
         raise EvalError(f"the file must be a CSV file, but cannot be read as one: {error}") from error
-    rows = _without_unnamed([[cell.strip() for cell in row] for row in found if any(cell.strip() for cell in row)])
+    rows = _without_unnamed(
+        [[text_in_csv(cell.strip()) for cell in row] for row in found if any(cell.strip() for cell in row)]
+    )
     if not rows:
         return [], []
     head = rows[0]
@@ -98,11 +101,7 @@ def plain_name(name: str) -> str:
 
 def write_lines(fields: Sequence[str], lines: Sequence[Mapping[str, str]]) -> str:
     """Return lines as CSV below a head."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, fields, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return out.getvalue()
+    return csv_text([fields, *([line.get(name, "") for name in fields] for line in lines)])
 
 
 def first_value(outcomes: Outcomes, columns: Sequence[Column]) -> float | None:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
+from eval.tables.formats.markdown import markdown_text
 from orchestration.tracking.tracked_values import TrackedSweep
 
 VIEW_TAG: Final = "mlflow.sharedViewState."
@@ -70,7 +71,7 @@ def grid_link(experiment_id: str, run_id: str) -> str:
 
 def experiment_note(sweep: TrackedSweep, experiment_id: str, run_id: str) -> str:
     """Return the description of the experiment; the UI shows its first line."""
-    return f"**{sweep.name}**: {_links(sweep, experiment_id, run_id)}"
+    return f"**{markdown_text(sweep.name)}**: {_links(sweep, experiment_id, run_id)}"
 
 
 def sweep_note(sweep: TrackedSweep, experiment_id: str, run_id: str, grid: str) -> str:

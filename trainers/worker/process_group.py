@@ -1,7 +1,8 @@
 """How the workers of a group find each other: the torch configuration that Ray Train is given.
 
-Ray's own configuration makes the process group as well, but names no network interface, and no device for NCCL. This one derives
-from it by public names only. It imports Ray Train's torch part, so that the driver, which does without torch, must not import it.
+Ray's own configuration makes the process group as well, but names no network interface, and no device for NCCL, and lets workers
+meet at a port that is open on every interface. This one derives from it by public names only. It imports Ray Train's torch part,
+so that the driver, which does without torch, must not import it.
 """
 
 from __future__ import annotations
@@ -103,16 +104,38 @@ def process_group(gpus: float, timeout_s: float) -> Iterator[None]:
     # Before the group is made: a rank without its GPU fails at once, and the others need not wait for it in a collective.
     device = worker_device(gpus)
     uses_gpu = device.type == "cuda"
+    timeout = timedelta(seconds=timeout_s)
     torch.distributed.init_process_group(
         "cpu:gloo,cuda:nccl" if uses_gpu else "gloo",
-        init_method="env://",
-        timeout=timedelta(seconds=timeout_s),
+        store=meeting_store(timeout),
+        rank=int(os.environ["RANK"]),
+        world_size=int(os.environ["WORLD_SIZE"]),
+        timeout=timeout,
         # Binds NCCL to it: without, it guesses from the rank, and connects only at the first collective.
         device_id=device if uses_gpu else None,
     )
     # No clean-up after a failure: a peer may be gone for good, and leaving politely could wait for it.
     yield
     torch.distributed.destroy_process_group()
+
+
+def meeting_store(timeout: timedelta) -> Any:
+    """Return the torch store through which workers of a group meet, served by rank 0 at its address in the cluster and no other.
+
+    That of `env://` listens on every interface. A worker that is alone needs none, and opens no port.
+    """
+    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    if size == 1:
+        return torch.distributed.HashStore()  # type: ignore[attr-defined]
+    address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    served = None
+    if rank == 0:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        # The store owns the descriptor from here on.
+        served = socket.create_server((address, port), family=family, backlog=size).detach()
+    return torch.distributed.TCPStore(  # type: ignore[attr-defined]
+        address, port, world_size=size, is_master=rank == 0, timeout=timeout, master_listen_fd=served
+    )
 
 
 def name_interfaces(address: str) -> None:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from eval.tables.formats.cells import UNDEFINED
 from eval.tables.formats.contract import Format, Style
 from eval.tables.grid import MARKS, ColumnSpec, Entry, Table
+
+_FORMULA: Final = re.compile(r"'?[=+\-@\t\r]")
+"""How a text begins that a spreadsheet would run as a formula, or that begins with the quote that prevents it."""
+_NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?%?")
 
 _HEAD: Final = ("row", "group", "column", "label", "unit", "better", "mean", "spread", "n", "low", "high", "marks")
 
@@ -18,16 +24,35 @@ def write(table: Table, style: Style) -> str:
 
     An entry that is undefined has no number and the mark "undefined".
     """
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*_HEAD, "published", "verdict"])
+    lines: list[Sequence[object]] = [(*_HEAD, "published", "verdict")]
     for i, (label, row) in enumerate(zip(table.rows, table.entries, strict=True)):
         for j, (spec, entry) in enumerate(zip(table.columns, row, strict=True)):
             if entry is not None or (i, j) in table.undefined:
                 unit = "percent" if spec.is_percent else "ranks"
                 better = "lower" if spec.lower_is_better else "higher"
-                writer.writerow([label, spec.group, spec.key, spec.label, unit, better, *_values(entry, spec)])
+                lines.append([label, spec.group, spec.key, spec.label, unit, better, *_values(entry, spec)])
+    return csv_text(lines)
+
+
+def csv_text(lines: Iterable[Sequence[object]]) -> str:
+    """Return lines of cells as CSV in which no text is a formula: one that would be gets a single quote in front.
+
+    Spreadsheets run cells that begin with =, +, -, @, a tab or a carriage return; numbers stay numbers.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerows([_safe(cell) if isinstance(cell, str) else cell for cell in line] for line in lines)
     return out.getvalue()
+
+
+def text_in_csv(cell: str) -> str:
+    """Return the text that `csv_text` wrote as a cell: without the quote that it put in front."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell[1:]) else cell
+
+
+def _safe(text: str) -> str:
+    safe = f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+    return safe.replace("\r", " ")  # which Python's writer does not quote, and readers take for the end of a line
 
 
 def _values(entry: Entry | None, spec: ColumnSpec) -> list[object]:

@@ -16,20 +16,23 @@ def write(table: Table, style: Style) -> str:
         best=lambda text: f"**{text}**",
         second=lambda text: f"<u>{text}</u>",
         symbol=lambda text: text.replace("*", r"\*"),
-        text=_label,
+        text=markdown_text,
         missing="–",
         plus_minus=" ± ",
     )
-    heads = [_label(table.corner), *map(_label, headings(table))]
+    heads = [markdown_text(table.corner), *map(markdown_text, headings(table))]
     lines = [f"| {' | '.join(heads)} |", f"|{'|'.join([':---', *['---:'] * (len(heads) - 1)])}|"]
     body = cells(table, ink, style)
-    lines += [f"| {' | '.join([_label(label), *row])} |" for label, row in zip(table.rows, body, strict=True)]
+    lines += [f"| {' | '.join([markdown_text(label), *row])} |" for label, row in zip(table.rows, body, strict=True)]
     notes = [f"{ink.symbol(symbol)}{_note(note)}" for symbol, note in footnotes(table)]
-    return "\n".join([f"### {_label(table.title)}", "", *lines, *(["", "  \n".join(notes)] if notes else [])]) + "\n"
+    return (
+        "\n".join([f"### {markdown_text(table.title)}", "", *lines, *(["", "  \n".join(notes)] if notes else [])])
+        + "\n"
+    )
 
 
-def _label(text: str) -> str:
-    """Return a label so that Markdown shows it as it is."""
+def markdown_text(text: str) -> str:
+    """Return a name or a label so that Markdown shows it as it is: nothing in it becomes a link, a tag or other markup."""
     return _escaped(text, "_")
 
 

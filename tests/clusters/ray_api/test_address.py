@@ -246,6 +246,16 @@ def test_auto_among_several_asks_for_one(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert "there are 2; name one: 10.0.0.1:1, 10.0.0.1:2" in refusal("auto")
 
 
+@pytest.mark.parametrize("private", [["127.0.0.1:1"], ["127.0.0.1:1", "[::1]:2"]])
+def test_auto_does_not_find_the_private_ray_of_another_driver(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, private: list[str]
+) -> None:
+    monkeypatch.setattr(module, "_running_stores", lambda: private)
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+
+    assert "'auto' needs a Ray that runs on this machine, but none was found; start one" in refusal("auto")
+
+
 def test_a_store_that_refuses_the_token_is_told_from_one_that_is_not_there(
     monkeypatch: pytest.MonkeyPatch, stack: contextlib.ExitStack
 ) -> None:

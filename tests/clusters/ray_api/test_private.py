@@ -56,6 +56,24 @@ def test_without_the_symbol_credentials_may_be_copied(monkeypatch: pytest.Monkey
     assert private.keep_credentials_out_of_trials() is False
 
 
+@pytest.mark.parametrize("absent", ABSENT.values(), ids=ABSENT)
+def test_without_the_symbol_a_private_ray_starts_all_the_same(monkeypatch: pytest.MonkeyPatch, absent: Any) -> None:
+    monkeypatch.setattr(private, "_constants", absent)
+
+    with private.nodes_on_loopback():
+        pass
+
+
+def test_a_node_takes_loopback_for_its_address_though_ray_was_imported_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ray._private import services
+
+    monkeypatch.setattr(services, "node_ip_address_from_perspective", lambda address: "10.9.8.7")
+    with private.nodes_on_loopback():
+        inside = services.get_node_ip_address()
+
+    assert (inside, services.get_node_ip_address()) == ("127.0.0.1", "10.9.8.7")
+
+
 def test_trials_carry_no_credentials_of_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     from ray.tune.execution import class_cache
 

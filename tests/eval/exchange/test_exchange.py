@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -35,6 +36,14 @@ def test_torch_uncertainty_gets_fractions_in_one_line(outcomes):
     (line,) = csv.DictReader(io.StringIO(export_results("torch-uncertainty", outcomes, ABOUT)))
     assert float(line["test/cls/Acc"]) == pytest.approx(1 - outcomes["clean"].metrics["error"].value)
     assert float(line["ood/AUROC"]) == outcomes["ood-generated"].metrics["auroc"].value
+
+
+def test_a_name_is_no_formula_in_a_file_that_goes_out_and_comes_back_as_it_was(outcomes):
+    text = export_results("torch-uncertainty", outcomes, replace(ABOUT, name="=HYPERLINK(1)"))
+    (line,) = csv.DictReader(io.StringIO(text))
+    (network,) = read_results("torch-uncertainty", text)
+    assert line["model"] == "'=HYPERLINK(1)"
+    assert network.name == "=HYPERLINK(1)"
 
 
 def test_openood_gets_a_line_per_set_in_percent(outcomes):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from eval.errors import EvalError
 from eval.tables.column import Column
 from eval.tables.formats.contract import Style
+from eval.tables.formats.csv import csv_text, text_in_csv
 from eval.tables.formats.registry import render
 from eval.tables.grid import MARKS, Entry, Observation, Reference, Table
 from eval.tables.layouts import column_spec, metric_table, pair_grid, set_table
@@ -241,6 +243,40 @@ def test_json_holds_unrounded_fractions_and_every_value_by_seed(three_rows):
     assert document["entries"][1][2] is None
 
 
+FORMULAS = ("=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "\t=1", "'=1")
+
+
+@pytest.mark.parametrize("label", [*FORMULAS, "-3.2", "+1e-3", "plain, text", "a-b", "–"])
+def test_no_text_is_a_formula_in_csv(label):
+    """A spreadsheet runs what begins like a formula; a number that begins so stays one."""
+    text = csv_text([["row", "value"], [label, -3.2], ["b", "-0.5"]])
+    (head, (cell, value), last) = csv.reader(io.StringIO(text, newline=""))
+    assert cell == (f"'{label}" if label in FORMULAS else label)
+    assert text_in_csv(cell) == label
+    assert (head, value, last) == (["row", "value"], "-3.2", ["b", "-0.5"])
+
+
+def test_a_carriage_return_neither_starts_a_formula_nor_a_line_in_csv():
+    assert csv_text([["\r=1", "a\r=1"]]) == "' =1,a =1\n"
+
+
+def test_a_table_is_written_as_csv_without_formulas():
+    seen = [Observation(row="=HYPERLINK(1)", column=Column.of("clean/error"), seed=0, value=0.2)]
+    text = render(metric_table("t", ["=HYPERLINK(1)"], [Column.of("clean/error")], seen), "csv")
+    (line,) = csv.DictReader(io.StringIO(text))
+    assert line["row"] == "'=HYPERLINK(1)"
+
+
+@pytest.mark.parametrize(
+    "hostile", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "<a href=javascript:x>y"]
+)
+def test_html_of_a_table_has_no_tag_of_its_texts(hostile):
+    seen = [Observation(row=hostile, column=Column.of("clean/error"), seed=0, value=0.2)]
+    table = replace(metric_table(hostile, [hostile], [Column.of("clean/error")], seen), notes=(hostile,))
+    found = set(re.findall(r"<(\w+)", render(table, "html")))
+    assert found <= {"table", "caption", "thead", "tbody", "tfoot", "tr", "th", "td", "b", "u", "sup", "br"}
+
+
 def test_html_escapes_what_it_is_given(three_rows):
     text = render(three_rows, "html")
     assert "<caption>A &amp; B_table</caption>" in text
@@ -327,6 +363,10 @@ MARKUP = (
     "&lt;b&gt; &amp; &#65;",
     '=1+1,"q"',
     "![i](x.png)",
+    "[x](javascript:alert(1))",
+    "[x]: data:text/html,1",
+    "<img src=x onerror=alert(1)>",
+    "<javascript:alert(1)>",
     "# 1",
     "T ##",
     "- 2",

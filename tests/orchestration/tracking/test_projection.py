@@ -16,7 +16,8 @@ from eval.benchmarks.contract import BenchmarkRequest
 from eval.tables.column import Column
 from orchestration.tracking.state import epoch_points
 from orchestration.tracking.sync import sync
-from orchestration.tracking.tracked_values import tracked_sweep
+from orchestration.tracking.tracked_values import TrackedSweep, tracked_sweep
+from orchestration.tracking.views import experiment_note
 from orchestration.tracking.writer import Writer
 from tests.fakes.clock import Time
 
@@ -333,6 +334,13 @@ def test_prepared_views_hold_the_columns_that_matter(store: Any, lab: Any, serve
     assert grouped["groupBy"]["groupByKeys"] == [{"mode": "param", "groupByData": "method"}]
     note = tags["mlflow.note.content"]
     assert f"#/experiments/{done.experiment_id}/runs?viewStateShareKey=methods" in note
+
+
+def test_a_name_is_text_in_a_description() -> None:
+    hostile = "<img src=x onerror=alert(1)> [x](javascript:alert(1))"
+    note = experiment_note(TrackedSweep(name=hostile, cells=(), columns=(), varying=()), "1", "2")
+
+    assert note.startswith("**&lt;img src=x onerror=alert(1)> [x]\\(javascript:alert(1))**: ")
 
 
 def test_the_sweeps_run_carries_the_grid(store: Any, lab: Any, server: Any) -> None:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import pickle
+import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import psutil
 import pytest
 import torch
+from torch.distributed import TCPStore
 
 from trainers.worker import process_group as module
 from trainers.worker.preemption import SIGTERM
@@ -18,6 +23,7 @@ from trainers.worker.process_group import (
     NCCL_INTERFACE,
     WarmTorchConfig,
     interface_of,
+    meeting_store,
     name_interfaces,
     prepare_worker,
 )
@@ -67,6 +73,53 @@ def test_a_worker_finds_its_place_in_the_variables_that_libraries_read(
     assert handlers == ["SIGTERM"]
 
 
+def _place(monkeypatch: pytest.MonkeyPatch, *, rank: int, size: int, port: int = 1) -> None:
+    variables = {"RANK": rank, "WORLD_SIZE": size, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    for name, value in variables.items():
+        monkeypatch.setenv(name, str(value))
+
+
+def _opened_by(action: Callable[[], Any]) -> tuple[Any, set[tuple[str, int]]]:
+    """Return what an action returns, and the places on which this process listens since."""
+
+    def places() -> set[tuple[str, int]]:
+        return {tuple(one.laddr) for one in psutil.Process().net_connections("tcp") if one.status == "LISTEN"}
+
+    before = places()
+    done = action()
+    return done, places() - before
+
+
+def test_workers_meet_at_the_address_of_the_first_and_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    _place(monkeypatch, rank=0, size=2, port=port)
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(_opened_by, lambda: meeting_store(timedelta(seconds=30)))
+        # Read by the first before it waits for the second.
+        while not _listens(port):
+            assert not first.done()
+        second = TCPStore("127.0.0.1", port, 2, is_master=False, timeout=timedelta(seconds=30))
+        store, places = first.result(30)
+    store.set("word", "said by the first")
+
+    assert second.get("word") == b"said by the first"
+    assert places == {("127.0.0.1", port)}
+
+
+def _listens(port: int) -> bool:
+    return any(one.laddr[1] == port for one in psutil.Process().net_connections("tcp") if one.status == "LISTEN")
+
+
+def test_a_worker_that_is_alone_opens_no_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    _place(monkeypatch, rank=0, size=1)
+    store, places = _opened_by(lambda: meeting_store(timedelta(seconds=30)))
+    store.set("word", "kept")
+
+    assert store.get("word") == b"kept"
+    assert places == set()
+
+
 @pytest.mark.parametrize(
     ("device", "backend", "bound"),
     [("cpu", "gloo", None), ("cuda:1", "cpu:gloo,cuda:nccl", torch.device("cuda:1"))],
@@ -79,18 +132,21 @@ def test_the_group_is_made_on_the_device_that_ray_reserved(
     monkeypatch.setattr(module, "worker_device", lambda gpus: torch.device(device) if gpus else torch.device("cpu"))
     monkeypatch.setattr(torch.distributed, "init_process_group", lambda name, **rest: made.append((name, rest)))
     monkeypatch.setattr(torch.distributed, "destroy_process_group", lambda: ended.append(True))
+    _place(monkeypatch, rank=0, size=1)
     config = pickle.loads(pickle.dumps(WarmTorchConfig(timeout_s=60, gpus=float(device != "cpu"))))
 
     with config.train_func_context():
         assert not ended
     ((name, rest),) = made
-    assert (name, rest["device_id"], rest["init_method"]) == (backend, bound, "env://")
+    assert (name, rest["device_id"], rest["rank"], rest["world_size"]) == (backend, bound, 0, 1)
+    assert isinstance(rest["store"], torch.distributed.HashStore)
     assert rest["timeout"].total_seconds() == 60
     assert ended
 
 
 def test_a_group_that_failed_is_not_left_politely(monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[bool] = []
+    _place(monkeypatch, rank=0, size=1)
     monkeypatch.setattr(torch.distributed, "init_process_group", lambda name, **rest: None)
     monkeypatch.setattr(torch.distributed, "destroy_process_group", lambda: ended.append(True))
 
