@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
+from augment.lookup.parameters import AtMost
 from eval.inference.products import Precision
 from trainers.errors import ImpossibleJob
 
@@ -51,8 +52,8 @@ class RecipeConfig:
         crop: "pad" (crop of the padded image) or "resized" (a random area and ratio of the image, resized; ImageNet).
     """
 
-    epochs: int = 100
-    batch_size: int = 128
+    epochs: Annotated[int, AtMost(1_000_000)] = 100
+    batch_size: Annotated[int, AtMost(1_000_000)] = 128
     batch_shards: int = 1
     optimiser: Optimiser = "sgd"
     lr: float = 0.1
@@ -64,7 +65,7 @@ class RecipeConfig:
     momentum: float = 0.9
     nesterov: bool = True
     weight_decay: float = 5e-4
-    crop_padding: int = 4
+    crop_padding: Annotated[int, AtMost(1_024)] = 4
     flip: bool = True
     grad_clip: float | None = None
     grad_accumulation: int = 1

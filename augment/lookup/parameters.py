@@ -6,12 +6,12 @@ The one copy for all kinds of things: methods, mixing sets, benchmarks, recipes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, dataclass, fields
 from difflib import get_close_matches
 from fractions import Fraction
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 from augment.lookup.key_spellings import today
 
@@ -24,6 +24,19 @@ NO_FIT: Final = (ValueError, TypeError, ArithmeticError)
 """What `coerce` raises: of "1/0" a ZeroDivisionError, of "1e400" an OverflowError."""
 
 PLURALS: Final[Mapping[Any, str]] = {int: "whole numbers", float: "numbers", str: "texts"}
+
+
+MOST: Final = 10**9
+"""What no option of a number exceeds, in either direction, unless it says less: nothing has a billion steps or images."""
+_SHOWN: Final = 200
+"""Letters of a value that a message shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class AtMost:
+    """The largest value of an option that costs memory or time, next to its type: `hidden: Annotated[int, AtMost(1024)] = 20`."""
+
+    value: float
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -77,8 +90,8 @@ def typed_values(
         try:
             values[name] = coerce(value, hints[name])
         except NO_FIT:
-            rule = f"{name}{owner} must be {spelled(hints[name])}"
-            mistakes.append(f"{rule}, but got {value!r}{_fix(value, hints[name])}")
+            rule = f"{name}{owner} must be {spelled(hints[name])}{_bound_of(value, hints[name])}"
+            mistakes.append(f"{rule}, but got {_cut(value)}{_fix(value, hints[name])}")
     if mistakes:
         raise error("; ".join(mistakes))
     return values
@@ -120,6 +133,8 @@ def coerce(value: object, hint: Any) -> Any:
     origin, arguments = get_origin(hint), get_args(hint)
     if hint is Any:
         return value
+    if origin is Annotated:
+        return _bounded(coerce(value, arguments[0]), _largest(arguments))
     if origin in (Union, UnionType):
         return _first_that_fits(value, arguments)
     if origin is Literal:
@@ -133,17 +148,31 @@ def coerce(value: object, hint: Any) -> Any:
         each = arguments[:1] * len(given) if arguments[-1] is Ellipsis else arguments
         return tuple(coerce(one, its) for one, its in zip(given, each, strict=True))
     if hint is float and isinstance(value, int | float | str) and not isinstance(value, bool):
-        return float(Fraction(value)) if isinstance(value, str) else float(value)
+        return _bounded(float(Fraction(value)) if isinstance(value, str) else float(value), MOST)
     if hint is int and isinstance(value, float) and value.is_integer():
-        return int(value)
+        return _bounded(int(value), MOST)
     if type(value) is not hint:
         raise TypeError(value)
+    return _bounded(value, MOST) if hint is int else value
+
+
+def _bounded(value: Any, largest: float) -> Any:
+    """Return a number, or numbers, that are within a bound."""
+    for each in value if isinstance(value, tuple) else (value,):
+        if isinstance(each, int | float) and not -MOST <= each <= largest:
+            raise ValueError(f"at most {largest:,}")
     return value
+
+
+def _largest(arguments: tuple[Any, ...]) -> float:
+    return min((each.value for each in arguments if isinstance(each, AtMost)), default=MOST)
 
 
 def spelled(hint: Any) -> str:
     """Return a type in words: "a whole number or null", "one of 'l2', 'linf'", "a list of numbers"."""
     origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return spelled(arguments[0])
     if origin in (Union, UnionType):
         return " or ".join(map(spelled, arguments))
     if origin is Literal:
@@ -151,6 +180,21 @@ def spelled(hint: Any) -> str:
     if origin is tuple:
         return f"a list of {PLURALS.get(arguments[0], spelled(arguments[0]))}"
     return SPELLED.get(hint, str(hint))
+
+
+def _bound_of(value: object, hint: Any) -> str:
+    """Return the bound that a number breaks, as the end of "must be a number", or "" for other values."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > _largest(get_args(hint)):
+        return f" of at least -{MOST:,}" if isinstance(value, int | float) and value < -MOST else ""
+    return f" of at most {_largest(get_args(hint)):,}"
+
+
+def _cut(value: object) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no number of thousands of digits
+        text = "a number with thousands of digits"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _fix(value: object, hint: Any) -> str:
@@ -171,7 +215,7 @@ def _fits(value: object, hint: Any) -> bool:
 
 def _first_that_fits(value: object, hints: tuple[Any, ...]) -> Any:
     if type(value) in hints:  # so that the text "1/2" for `float | str` stays a text, and 1 for `float | int` whole
-        return value
+        return coerce(value, type(value))
     for hint in hints:
         try:
             return coerce(value, hint)
@@ -182,7 +226,7 @@ def _first_that_fits(value: object, hints: tuple[Any, ...]) -> Any:
 
 @cache
 def _hints(config: type) -> dict[str, Any]:
-    hints = get_type_hints(config)
+    hints = get_type_hints(config, include_extras=True)
     return {field.name: hints[field.name] for field in fields(config)}
 
 

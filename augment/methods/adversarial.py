@@ -9,11 +9,12 @@ by default.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 
 from augment.heavy import Tensor, functional, nn, torch
 from augment.kernels.counters import StepKeys
 from augment.kernels.step_draws import shard_generator
+from augment.lookup.parameters import AtMost
 from augment.method import Method, require_above_0, require_at_least
 from augment.networks.modes import evaluating
 from augment.treatment import Treatment, TreatmentContext
@@ -32,7 +33,7 @@ class AdversarialConfig:
 
     epsilon: float = 8 / 255
     step_size: float = 2 / 255
-    steps: int = 7
+    steps: Annotated[int, AtMost(10_000)] = 7
     random_start: bool = False
 
     @property

@@ -15,13 +15,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from augment.errors import AugmentError
 from augment.files.named import named_file, require_in_data_root
 from augment.heavy import Tensor, functional, nn, torch
 from augment.kernels.counters import StepKeys, step_uniforms
 from augment.kernels.step_draws import partners, shard_generator
+from augment.lookup.parameters import AtMost
 from augment.method import Method, require, require_above_0, require_at_least, require_fraction
 from augment.networks.modes import frozen
 from augment.networks.weights import Convolution, convolutions_of, descend, read_weights, reset_convolutions
@@ -52,10 +53,10 @@ class AntConfig:
 
     epsilon: float = 135.0
     kernel: int = 1
-    hidden: int = 20
+    hidden: Annotated[int, AtMost(1_024)] = 20
     generator_lr: float = 1e-4
     retrain_lr: float = 5e-4
-    retrain_steps: int = 100
+    retrain_steps: Annotated[int, AtMost(1_000_000)] = 100
     clean_share: float = 0.5
     replay_share: float = 0.1
     generator: str = ""

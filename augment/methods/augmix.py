@@ -15,7 +15,7 @@ With the consistency loss every sample gives three views (clean and two mixtures
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ from augment.kernels.operations import (
     draw_operations,
     scratch,
 )
+from augment.lookup.parameters import AtMost
 from augment.method import Method, require_at_least
 from augment.treatment import LossOutput, Treatment, TreatmentContext
 
@@ -50,8 +51,8 @@ class AugMixConfig:
     """
 
     severity: float = 3.0
-    width: int = 3
-    depth: int = 3
+    width: Annotated[int, AtMost(64)] = 3
+    depth: Annotated[int, AtMost(64)] = 3
     operations: OperationSet = "basic"
 
     def __post_init__(self) -> None:

@@ -12,12 +12,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from augment.files.named import named_file, require_in_data_root
 from augment.heavy import Tensor, nn, torch
 from augment.kernels.counters import StepKeys
 from augment.kernels.step_draws import chosen_share, shard_generator
+from augment.lookup.parameters import AtMost
 from augment.method import require_above_0, require_at_least, require_fraction
 from augment.networks.weights import descend, reset_convolutions
 from augment.treatment import StoredCopy, Treatment, TreatmentContext
@@ -39,7 +40,7 @@ class DistortionConfig:
     """
 
     share: float = 0.5
-    train_steps: int = 200
+    train_steps: Annotated[int, AtMost(1_000_000)] = 200
     lr: float = 2e-3
     stored_copy: str = ""
     stored_copy_content: str = ""

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 from augment.files.named import named_file, require_in_data_root
 from augment.heavy import Tensor, functional, nn, torch
 from augment.kernels.counters import StepKeys
 from augment.kernels.step_draws import shard_generator
+from augment.lookup.parameters import AtMost
 from augment.method import Method, require_at_least
 from augment.methods.distortion import DistortionConfig, LearnedDistortion
 from augment.treatment import TreatmentContext
@@ -38,9 +39,9 @@ class EdsrConfig(DistortionConfig):
         weights_content: Its SHA-256; planning fills it in.
     """
 
-    num_blocks: int = 4
-    hidden: int = 32
-    num_edits: int = 3
+    num_blocks: Annotated[int, AtMost(64)] = 4
+    hidden: Annotated[int, AtMost(1_024)] = 32
+    num_edits: Annotated[int, AtMost(64)] = 3
     weights: str = ""
     weights_content: str = ""
 

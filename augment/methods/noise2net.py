@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 from augment.heavy import Tensor, functional, nn, torch
 from augment.kernels.counters import StepKeys, step_uniforms
 from augment.kernels.step_draws import shard_generator
+from augment.lookup.parameters import AtMost
 from augment.method import Method, require_above_0, require_at_least
 from augment.treatment import Treatment, TreatmentContext
 
@@ -32,8 +33,8 @@ class Noise2NetConfig:
     """
 
     max_strength: float = 0.75
-    num_blocks: int = 4
-    hidden: int = 16
+    num_blocks: Annotated[int, AtMost(64)] = 4
+    hidden: Annotated[int, AtMost(1_024)] = 16
     std: float = 0.5
 
     def __post_init__(self) -> None:

@@ -11,7 +11,7 @@ outliers follow from its index and the epoch's start, so that an epoch covers on
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from augment.errors import AugmentError
 from augment.heavy import Tensor, functional, nn, torch
 from augment.kernels.counters import SampleKeys, StepKeys, uniforms
 from augment.kernels.geometry import gather_crop_flip
+from augment.lookup.parameters import AtMost
 from augment.method import Method, require_at_least
 from augment.treatment import LossOutput, Treatment, TreatmentContext
 
@@ -36,8 +37,8 @@ class OutlierExposureConfig:
     """
 
     weight: float = 0.5
-    per_sample: int = 2
-    crop_padding: int = 4
+    per_sample: Annotated[int, AtMost(256)] = 2
+    crop_padding: Annotated[int, AtMost(1_024)] = 4
     flip: bool = True
 
     def __post_init__(self) -> None:

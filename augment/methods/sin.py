@@ -11,12 +11,13 @@ is shown instead.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 
 from augment.errors import AugmentError
 from augment.files.named import named_file, require_in_data_root
 from augment.heavy import Tensor, nn, torch
 from augment.kernels.counters import StepKeys, step_uniforms
+from augment.lookup.parameters import AtMost
 from augment.method import Method, require, require_at_least, require_fraction
 from augment.methods.distortion import DistortionConfig, LearnedDistortion
 from augment.networks.style.adain import StyleTransfer, adaptive_instance_norm, style_loss
@@ -37,7 +38,7 @@ class SinConfig(DistortionConfig):
     """
 
     alpha: float = 1.0
-    hidden: int = 16
+    hidden: Annotated[int, AtMost(1_024)] = 16
     encoder: str = ""
     encoder_content: str = ""
     decoder: str = ""

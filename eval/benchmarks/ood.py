@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from augment.files.walk import named
-from augment.lookup.parameters import nearest
+from augment.lookup.parameters import AtMost, nearest
 from eval.benchmarks.contract import Arrays, Benchmark, EvaluationData, FileSource, Passes
 from eval.benchmarks.protocols.checks import check_at_least_one, check_limit, check_names
 from eval.benchmarks.protocols.detection import check_ratio, outlier_outcome
@@ -50,7 +50,7 @@ class OutlierConfig:
 
     sets: tuple[str, ...] = (*GENERATED_OUTLIERS, "textures", "svhn", "lsun", "places69")
     score: ScoreName = "msp"
-    repeats: int = 10
+    repeats: Annotated[int, AtMost(10_000)] = 10
     max_images: int | None = None
 
     def __post_init__(self) -> None:

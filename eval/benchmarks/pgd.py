@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Annotated, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from augment.heavy import torch
+from augment.lookup.parameters import AtMost
 from eval.benchmarks.contract import Benchmark, EvaluationData, Passes
 from eval.benchmarks.protocols.checks import check_at_least_one, check_limit
 from eval.inference.attacks import Attack, Norm, pgd, reference_pgd
@@ -41,8 +42,8 @@ class PgdConfig:
     norm: Norm = "linf"
     epsilon: float = 2 / 255
     step_size: float = 0.5 / 255
-    steps: int = 20
-    restarts: int = 1
+    steps: Annotated[int, AtMost(100_000)] = 20
+    restarts: Annotated[int, AtMost(1_000)] = 1
     random_start: bool = True
     max_images: int | None = None
 
@@ -67,7 +68,7 @@ class ReferencePgdConfig:
 
     epsilon: float = 2 / 255
     step_size: float = 0.5 / 255
-    steps: int = 20
+    steps: Annotated[int, AtMost(100_000)] = 20
     max_images: int | None = None
 
     def __post_init__(self) -> None:

@@ -54,6 +54,9 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
 RENAMED_OPTIONS: Final[Mapping[str, str]] = {"--pictures": "--images"}
 """Options of earlier versions -> what they are called now."""
 
+_LONGEST_LINE: Final = 1_500
+"""Letters of a line of an error that people are shown."""
+
 _CTRL_C = 130
 """What the option parser makes of an interruption."""
 
@@ -145,11 +148,16 @@ def _root(
 
 def _failed(error: Exception, *, as_json: bool) -> int:
     code, document = _explain(error)
-    text = str(document["error"])
+    text = "\n".join(map(_shortened, str(document["error"]).splitlines()))
     echo_err(text if text.startswith("Usage:") else f"{PROGRAM}: {text}")
     if as_json:
         echo(json.dumps(document, indent=2))
     return code
+
+
+def _shortened(line: str) -> str:
+    """Return a line of a message that may show a whole value of thousands of letters, with its middle left out."""
+    return line if len(line) <= _LONGEST_LINE else f"{line[: _LONGEST_LINE // 2]} ... {line[-_LONGEST_LINE // 2 :]}"
 
 
 def _explain(error: Exception) -> tuple[int, dict[str, Any]]:

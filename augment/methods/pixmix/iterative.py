@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Annotated, Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from augment.feature_visualisation.layers import visual_layers
 from augment.feature_visualisation.visualise import FvisConfig, Unit, visualise
 from augment.heavy import Tensor, nn, torch
 from augment.kernels.counters import SampleKeys, StepKeys, uniforms
+from augment.lookup.parameters import AtMost
 from augment.method import Method, require_at_least
 from augment.methods.pixmix.kernel import WARM_UP
 from augment.methods.pixmix.pixmix import SOURCE, PixMixConfig, apply_pixmix, draw_pixmix, rounded
@@ -42,10 +43,10 @@ class IterativeConfig(PixMixConfig):
         buffer_size: Images kept, the oldest are overwritten (B).
     """
 
-    images: int = 64
-    ascent_steps: int = 32
+    images: Annotated[int, AtMost(4_096)] = 64
+    ascent_steps: Annotated[int, AtMost(100_000)] = 32
     refresh_every: int = 20
-    buffer_size: int = 2048
+    buffer_size: Annotated[int, AtMost(1_000_000)] = 2048
 
     def __post_init__(self) -> None:
         PixMixConfig.__post_init__(self)  # super() fails in classes with slots

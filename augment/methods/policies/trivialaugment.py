@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 
 import numpy as np
 
 from augment.kernels.counters import SampleKeys, uniforms
+from augment.lookup.parameters import AtMost
 from augment.method import Method, require, require_at_least
 from augment.methods.policies import programs
 from augment.methods.policies.kernel import WARM_UP
@@ -29,7 +30,7 @@ class TrivialAugmentConfig:
         fill: Value outside the image under affine maps, 0..255.
     """
 
-    num_bins: int = 31
+    num_bins: Annotated[int, AtMost(1_024)] = 31
     fill: int = 0
 
     def __post_init__(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from augment.files.content import file_hash
 from augment.files.published import Identified, absent, own
 from augment.kernels.counters import SampleKeys, permutation, uniforms
+from augment.lookup.parameters import AtMost
 from augment.mixing_sets.contract import MixingSet, MixingSetError, SetRequest
 from augment.mixing_sets.images import resize_image, to_channels
 
@@ -28,7 +29,7 @@ class RandomImagesConfig:
         is_flipped: Whether every second image (at random) is mirrored.
     """
 
-    padding: int = 4
+    padding: Annotated[int, AtMost(1_024)] = 4
     is_flipped: bool = True
 
     def __post_init__(self) -> None:

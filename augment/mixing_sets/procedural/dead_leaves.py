@@ -6,13 +6,14 @@ Baradad et al., "Learning to See by Looking at Noise" (NeurIPS 2021), and mbarad
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from augment.kernels.compiled import kernel
 from augment.kernels.counters import philox, uniform_at
+from augment.lookup.parameters import AtMost
 from augment.mixing_sets.contract import MixingSet, SetRequest
 from augment.mixing_sets.images import render_each
 from augment.mixing_sets.procedural.pixels import image_words
@@ -30,8 +31,8 @@ class DeadLeavesConfig:
         least_radius: Smallest radius as a share of the side; the density is r**-3 - 1 on 200 values up to 1.
     """
 
-    canvas: int = 128
-    max_squares: int = 5000
+    canvas: Annotated[int, AtMost(4_096)] = 128
+    max_squares: Annotated[int, AtMost(1_000_000)] = 5000
     least_radius: float = 0.03
 
     def __post_init__(self) -> None:

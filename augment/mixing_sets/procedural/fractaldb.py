@@ -8,13 +8,14 @@ Kataoka et al., "Pre-training without Natural Images" (ACCV 2020), and hirokatsu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from augment.kernels.compiled import kernel
 from augment.kernels.counters import philox, uniform_at
+from augment.lookup.parameters import AtMost
 from augment.mixing_sets.contract import MixingSet, MixingSetError, SetRequest
 from augment.mixing_sets.images import render_each
 from augment.mixing_sets.procedural.pixels import image_words
@@ -39,12 +40,12 @@ class FractalDbConfig:
         weight: Strength w of the instance weights {1 - 2w, 1 - w, 1 + w, 1 + 2w}.
     """
 
-    num_categories: int = 1000
+    num_categories: Annotated[int, AtMost(1_000_000)] = 1000
     filling_rate: float = 0.2
-    search_side: int = 512
-    search_points: int = 100_000
-    render_side: int = 362
-    points: int = 200_000
+    search_side: Annotated[int, AtMost(4_096)] = 512
+    search_points: Annotated[int, AtMost(10_000_000)] = 100_000
+    render_side: Annotated[int, AtMost(4_096)] = 362
+    points: Annotated[int, AtMost(100_000_000)] = 200_000
     weight: float = 0.4
 
     def __post_init__(self) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from PIL import Image
 
 from augment.heavy import Tensor, functional, torch
 from augment.kernels.counters import SampleKeys, uniforms
+from augment.lookup.parameters import AtMost
 from augment.mixing_sets.contract import MixingSet, SetRequest
 from augment.mixing_sets.images import render_each
 
@@ -39,8 +40,8 @@ class StyleGanConfig:
         images_per_network: Images after which weights are drawn again.
     """
 
-    resolution: int = 256
-    max_channels: int = 32
+    resolution: Annotated[int, AtMost(1_024)] = 256
+    max_channels: Annotated[int, AtMost(512)] = 32
     images_per_network: int = 400
 
     def __post_init__(self) -> None:

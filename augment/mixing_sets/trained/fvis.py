@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from augment.feature_visualisation.layers import visual_layers
 from augment.feature_visualisation.visualise import FvisConfig, Unit, all_units, visualise
 from augment.heavy import nn
 from augment.kernels.counters import SampleKeys, permutation
+from augment.lookup.parameters import AtMost
 from augment.mixing_sets.contract import MixingSet, MixingSetError, SetRequest
 from augment.mixing_sets.images import to_channels
 
@@ -39,9 +40,9 @@ class FvisSetConfig:
 
     parents: tuple[str, ...] = ()
     depth_share: float = 1 / 3
-    steps: int = 512
+    steps: Annotated[int, AtMost(100_000)] = 512
     lr: float = 0.05
-    batch: int = 64
+    batch: Annotated[int, AtMost(4_096)] = 64
 
     def __post_init__(self) -> None:
         if not 0 < self.depth_share <= 1:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 
-from augment.lookup.parameters import NO_FIT, build_config, coerce, nearest, spelled, typed_values
+from augment.lookup.parameters import NO_FIT, AtMost, build_config, coerce, nearest, spelled, typed_values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,3 +121,38 @@ def test_the_nearest_name_is_found_in_any_case_and_long_lists_are_cut() -> None:
     assert nearest("DENSITY", ["density", "share"]) == " (did you mean 'density'?); known: density, share"
     assert nearest("zzz", []) == "; known: none"
     assert nearest("q", [f"n{number:02}" for number in range(40)]).endswith("n28, n29, ...")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bounded:
+    steps: Annotated[int, AtMost(100)] = 1
+    sizes: tuple[int, ...] = ()
+    limit: int | None = None
+    share: float = 0.0
+
+
+@pytest.mark.parametrize(
+    ("given", "reported"),
+    [
+        ({"steps": 101}, "steps must be a whole number of at most 100, but got 101"),
+        ({"steps": 10**400}, "steps must be a whole number of at most 100, but got 1000000000"),
+        ({"limit": 10**9 + 1}, "limit must be a whole number or null of at most 1,000,000,000, but got 1000000001"),
+        (
+            {"limit": -(10**9) - 1},
+            "limit must be a whole number or null of at least -1,000,000,000, but got -1000000001",
+        ),
+        ({"sizes": [1, 10**10]}, "sizes must be a list of whole numbers, but got [1, 10000000000]"),
+        ({"share": "1e300"}, "share must be a number, but got '1e300'"),
+        ({"share": float("nan")}, "share must be a number, but got nan"),
+        ({"steps": "x" * 5000}, "steps must be a whole number, but got 'xxx"),
+    ],
+)
+def test_a_number_beyond_its_bound_is_refused_in_a_short_line(given: dict[str, object], reported: str) -> None:
+    with pytest.raises(OwnError, match=f"^{re.escape(reported)}") as refused:
+        typed_values(Bounded, given, error=OwnError)
+    assert len(str(refused.value)) < 400
+
+
+def test_numbers_within_their_bounds_are_taken() -> None:
+    given = {"steps": 100.0, "sizes": [10**9], "limit": 10**9, "share": -(10**9)}
+    assert typed_values(Bounded, given) == {"steps": 100, "sizes": (10**9,), "limit": 10**9, "share": -1e9}

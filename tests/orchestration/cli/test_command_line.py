@@ -290,3 +290,10 @@ def test_names_of_no_encoding_are_printed_escaped(capsys: pytest.CaptureFixture[
     echo(os.fsdecode(b"caf\xe9 \xc3\xa9"))
     echo_err("\udcff")
     assert capsys.readouterr() == ("caf\\udce9 é\n", "\\udcff\n")
+
+
+def test_a_message_shows_the_ends_of_a_value_of_thousands_of_letters(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "demo", "--set", f"method=['{'x' * 9000}']"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert max(map(len, lines)) < 1600
+    assert any(" ... " in line and line.count("x") > 1000 for line in lines)

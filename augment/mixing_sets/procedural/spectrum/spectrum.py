@@ -6,11 +6,12 @@ Baradad et al., "Learning to See by Looking at Noise" (NeurIPS 2021), and mbarad
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from augment.lookup.parameters import AtMost
 from augment.mixing_sets.contract import MixingSet, SetRequest
 from augment.mixing_sets.images import render_each
 from augment.mixing_sets.procedural.spectrum.model import render_spectrum
@@ -25,8 +26,8 @@ class SpectrumConfig:
         num_orientations: Orientations of the steerable pyramid.
     """
 
-    iterations: int = 10
-    num_orientations: int = 4
+    iterations: Annotated[int, AtMost(1_000)] = 10
+    num_orientations: Annotated[int, AtMost(64)] = 4
 
     def __post_init__(self) -> None:
         if not 1 <= self.iterations <= 100 or not 1 <= self.num_orientations <= 16:
