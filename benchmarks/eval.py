@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from benchmarks.published_generators import Generator
+    from eval.inference.image_sets import ImageSet
     from eval.inference.subject import Subject
 
 TARGETS: Final[Mapping[str, float]] = {
@@ -61,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
     hold_memory()  # as in a worker
     with _one_thread(), tempfile.TemporaryDirectory() as folder:
         cases = list(_suite_cases(Path(folder), num_images=250 if options.quick else 1000, notes=notes))
-        cases += _input_cases(Path(folder), num_images=96 if options.quick else 384)
+        cases += _input_cases(Path(folder), is_quick=options.quick)
         if options.reference is None:
             notes.append("no --reference given: the published generators were not run")
         else:
@@ -77,23 +78,32 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _input_cases(folder: Path, *, num_images: int) -> Iterator[Case]:
+def _input_cases(folder: Path, *, is_quick: bool) -> Iterator[Case]:
     """Yield the cases of files and of generated images at 224 px, on this CPU."""
     from dataclasses import replace
 
     import torch
 
-    from benchmarks.eval_input import end_to_end_cases, generated_sets, path_cases, stored_sets, subject_at_224
+    from benchmarks.eval_input import end_to_end_cases, generated_sets, path_cases, subject_at_224
 
+    num_images = 384 if is_quick else 1024
     subject = subject_at_224(folder, _network(), torch.device("cpu"), num_images)
-    stored = stored_sets(folder / "files", subject, num_images, "as-stored")
-    reference = stored_sets(folder / "files", subject, num_images, "reference")
-    files = [("ImageNet-C as stored", stored), ("ImageNet-C, reference preprocessing", reference)]
-    few = subject_at_224(folder, subject.model, subject.device, num_images // 4)
+    files = _stored(folder / "files", subject, num_images)
+    few = subject_at_224(folder, subject.model, subject.device, num_images // 8)
     made = [("C at 224 px on the fly", generated_sets(few, ["gaussian_noise", "fog", "contrast"]))]
-    # Small batches, so that buffers are used again and again, as in an evaluation of thousands of batches.
-    yield from path_cases(replace(subject, batch_size=32), [*files, *made])
-    yield from end_to_end_cases(subject, files)
+    # Small batches, so that buffers are used again and again, as in an evaluation of thousands of batches: the first touch of
+    # a buffer costs a third of the reading of the images in it.
+    yield from path_cases(replace(subject, batch_size=16), [*files, *made], threads=(1, 4) if is_quick else (1, 4, 8))
+    yield from end_to_end_cases(subject, _stored(folder / "few", subject, num_images // 8))
+
+
+def _stored(folder: Path, subject: Subject, num_images: int) -> list[tuple[str, list[ImageSet]]]:
+    from benchmarks.eval_input import stored_sets
+
+    return [
+        ("ImageNet-C as stored", stored_sets(folder, subject, num_images, "as-stored")),
+        ("ImageNet-C, reference preprocessing", stored_sets(folder, subject, num_images, "reference")),
+    ]
 
 
 @contextlib.contextmanager

@@ -87,17 +87,19 @@ def subject_at_224(folder: Path, model: nn.Module, device: torch.device, num_ima
     )
 
 
-def path_cases(subject: Subject, named: Sequence[tuple[str, Sequence[ImageSet]]]) -> Iterator[harness.Case]:
+def path_cases(
+    subject: Subject, named: Sequence[tuple[str, Sequence[ImageSet]]], *, threads: Sequence[int]
+) -> Iterator[harness.Case]:
     """Compare threads, ring and hand-over with the bare calls that load the same images, and more threads with one: CPU time."""
     for name, sets in named:
         total = sum(map(len, sets))
-        for threads, target in ((1, 0.9), (4, 0.9), (8, 0.9)):
+        for ahead in threads:
             yield harness.Case(
-                name=f"{name}: {threads} thread{'s' if threads > 1 else ''} ahead",
-                ours=partial(_drain, replace(subject, threads=threads), sets),
+                name=f"{name}: {ahead} thread{'s' if ahead > 1 else ''} ahead",
+                ours=partial(_drain, replace(subject, threads=ahead), sets),
                 peer=partial(_load, sets, subject.batch_size),
                 peer_name="bare loading in one thread",
-                target=target,
+                target=0.9,
                 ours_units=total,
                 peer_units=total,
             )

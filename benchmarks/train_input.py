@@ -203,4 +203,4 @@ def host_measurements(folder: Path, *, quick: bool) -> tuple[list[harness.Measur
     large = [jpeg_inputs(folder / "jpegs", files, rounding=rounding) for rounding in ("none", "uint8")]
     measured = harness.measure([host_case(inputs) for inputs in (*small, *large)])
     whole = [replace(inputs, batch_size=128) for inputs in large]
-    return measured, [launch_note(inputs, num_batches=4 if quick else 16) for inputs in (small[0], *whole)]
+    return measured, [launch_note(inputs, num_batches=2 if quick else 16) for inputs in (small[0], *whole)]

@@ -147,7 +147,7 @@ def measure(folder: Path, *, quick: bool) -> tuple[harness.Measurement, str]:
     Args:
         folder: An empty folder, for the two processes to meet in.
     """
-    steps = WARM_UP + (40 if quick else 120)
+    steps = WARM_UP + (24 if quick else 120)
     workers = [
         subprocess.Popen(
             [sys.executable, "-m", "benchmarks.train_overlap", str(rank), str(folder), str(steps)],
