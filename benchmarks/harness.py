@@ -22,6 +22,8 @@ from typing import Any, Final, Literal
 
 import psutil
 
+from augment.kernels.cpus import available_cpus
+
 Clock = Literal["cpu", "wall"]
 CLOCKS: Final[Mapping[Clock, Callable[[], float]]] = {"cpu": time.process_time, "wall": time.perf_counter}
 PACKAGES: Final = ("numpy", "numba", "pillow", "torch", "torchvision", "ray", "mlflow")
@@ -172,7 +174,7 @@ def environment() -> dict[str, Any]:
     """Return what a number depends on: processor, load, versions, commit."""
     return {
         "cpu": _cpu_model(),
-        "cpus": len(os.sched_getaffinity(0)),
+        "cpus": available_cpus(),
         "load": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),
         "versions": {name: found for name in PACKAGES if (found := _version(name))},

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from augment.files.decode import decode_all
 from augment.files.kept import DamagedFileError, keep, kept_facts
 from augment.files.walk import named, refuse_unreadable
 from augment.files.whole import is_full, no_room, reserved_array, whole_file
+from augment.kernels.cpus import available_cpus
 
 logger = logging.getLogger(__name__)
 ARRAY: Final = "images.npy"
@@ -113,7 +113,7 @@ def _decode(root: Path, names: Sequence[str], target: Path, shape: tuple[int, in
     def store(number: int, image: Image.Image) -> None:
         pixels[number] = fit(image)
 
-    reasons = decode_all([root / name for name in names], store, threads=len(os.sched_getaffinity(0)))
+    reasons = decode_all([root / name for name in names], store, threads=available_cpus())
     broken = {name: why for name, why in zip(names, reasons, strict=True) if why is not None}
     if broken:
         np.save(target, np.array(pixels[[why is None for why in reasons]]))

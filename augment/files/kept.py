@@ -23,6 +23,7 @@ from typing import Any, Final
 from blake3 import blake3
 
 from augment.errors import AugmentError
+from augment.kernels.cpus import available_cpus
 
 FORMAT: Final = "dreamgrid/kept/1"
 _THREADS: Final = 4
@@ -128,7 +129,7 @@ def file_digest(path: Path) -> str:
     """Return the BLAKE3 of a file's bytes, read now."""
     if path.stat().st_size == 0:  # nothing to map
         return blake3().hexdigest()
-    return blake3(max_threads=min(_THREADS, len(os.sched_getaffinity(0)))).update_mmap(path).hexdigest()
+    return blake3(max_threads=min(_THREADS, available_cpus())).update_mmap(path).hexdigest()
 
 
 def forget_verified() -> None:

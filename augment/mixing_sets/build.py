@@ -11,7 +11,6 @@ import hashlib
 import json
 import logging
 import math
-import os
 import shutil
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -26,6 +25,7 @@ from numpy.typing import NDArray
 
 from augment.files.kept import DamagedFileError, UnsealedRecordError, keep, kept_facts
 from augment.files.whole import is_full, no_room
+from augment.kernels.cpus import available_cpus
 from augment.mixing_sets import partial
 from augment.mixing_sets.contract import (
     ImageSource,
@@ -104,7 +104,7 @@ def ensure_mixing_set(
         data_root=Path(data_root), cache_dir=Path(cache_dir), models=models, progress=progress,
     )  # fmt: skip
     with _lock(folder):  # makes the folder
-        return _built(folder, mixing_set, params, request, facts, threads or len(os.sched_getaffinity(0)))
+        return _built(folder, mixing_set, params, request, facts, threads or available_cpus())
 
 
 def _built(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from augment.kernels.cpus import available_cpus
 from augment.kernels.sources import cache_root
 from clusters.ray_api.private import SYMBOLS, missing_symbols
 from clusters.storage.contract import StorageError
@@ -62,7 +62,7 @@ def _versions(settings: Settings) -> list[Finding]:
 
 
 def _devices(settings: Settings) -> list[Finding]:
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cpus = available_cpus()
     gpus = gpu_findings(gpu_report())
     if not gpus:
         gpus = [Finding(what="devices", state="note", detail="no GPU: cells train on the CPU")]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from augment.kernels.cpus import available_cpus
 from clusters.connect import Connection, connect
 from clusters.placement import Node, check_fits
 from clusters.ray_api.private import keep_credentials_out_of_trials
@@ -182,7 +183,7 @@ def _obey(driver: Driver, request: str | None) -> None:
 def _num_cpus(options: RunOptions) -> int:
     """Return the CPUs of a private Ray: at least what one cell reserves, since workers may share a small machine."""
     workers = options.workers if isinstance(options.workers, int) else options.cpu_workers
-    return options.num_cpus or max(len(os.sched_getaffinity(0)), math.ceil(workers * (options.cpus_per_worker or 1.0)))
+    return options.num_cpus or max(available_cpus(), math.ceil(workers * (options.cpus_per_worker or 1.0)))
 
 
 def _nodes(options: RunOptions, connection: Connection) -> tuple[Node, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image
 
+from augment.kernels.cpus import available_cpus
 from augment.lookup.parameters import nearest
 from eval.benchmarks.registry import benchmark_for
 from eval.benchmarks.suite.measure_baseline import measure_baseline, store_baseline
@@ -130,7 +130,7 @@ def generate(
             )
             path = set_path(made.key, settings.cache_dir)
             was_there = path.is_file()
-            array = made.whole(settings.cache_dir, threads=threads or len(os.sched_getaffinity(0)))
+            array = made.whole(settings.cache_dir, threads=threads or available_cpus())
             record = read_record(made.key, settings.cache_dir)
             yield {
                 "label": record["label"],

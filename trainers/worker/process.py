@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import os
 import sys
 from dataclasses import dataclass
 from typing import Final
 
 from augment.heavy import numpy as np
 from augment.heavy import torch
+from augment.kernels.cpus import available_cpus
 from trainers.config import RecipeConfig
 from trainers.seeding import seed_torch
 from trainers.worker.arithmetic import determinism_of, set_arithmetic
@@ -42,7 +42,7 @@ def thread_budget(threads: int | None, device: torch.device) -> ThreadBudget:
     Args:
         threads: CPU threads of the worker, or None for the CPUs that this process may use.
     """
-    total = max(1, threads or len(os.sched_getaffinity(0)))
+    total = max(1, threads or available_cpus())
     if device.type != "cpu":
         return ThreadBudget(images=max(1, total - 1), torch=1)
     if total < 4:
