@@ -13,6 +13,7 @@ import os
 import secrets
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,10 +23,11 @@ from typing import Any, Final
 
 import psutil
 
-from clusters.errors import ClusterError
+from clusters.errors import ClusterError, ControlLost
 from clusters.growth import NodeGroup, accelerator_of, with_growth
 from clusters.placement import Node
 from clusters.ray_api.address import check_address, named_address
+from clusters.ray_api.control import ChildWatch, PortWatch, Watch, end_processes_of, ports_of
 from clusters.ray_api.private import draining_nodes, nodes_on_loopback
 from clusters.temporary.own import make_folder
 from clusters.temporary.private import remove
@@ -61,6 +63,9 @@ _PRIVATE_ENVIRONMENT: Final[Mapping[str, str]] = {
 """What closes a private Ray to other machines, whatever is set already."""
 
 START_ATTEMPTS: Final = 4
+_LOST: Final = threading.Event()
+"""Set once a Ray was given up: its library is still connected to what is no more, and waits for it."""
+
 _GROUP_LABEL: Final = "ray.io/node-group"
 _PREEMPTION: Final = "DRAIN_NODE_REASON_PREEMPTION"
 """With this reason no consent is asked; the node ends at the deadline."""
@@ -74,6 +79,7 @@ class Connection:
 
     Attributes:
         folder: Folder of the private Ray, or None.
+        watch: Looks after the processes that it cannot do without.
     """
 
     address: str
@@ -82,6 +88,7 @@ class Connection:
     _borrowed: bool
     _set: dict[str, str | None]
     _ray: Any
+    watch: Watch | None = None
 
     def nodes(self, growth: Sequence[NodeGroup] = ()) -> tuple[Node, ...]:
         """Return what may be counted on: the machines that are alive and not about to leave, the driver's first, and what a
@@ -141,8 +148,27 @@ class Connection:
             time.sleep(_POLL_S)
         return False
 
+    def lost(self) -> str:
+        """Return which process died that Ray cannot do without, or ""; returns at once, whatever state Ray is in."""
+        return self.watch.lost() if self.watch is not None else ""
+
+    def give_up(self, what: str) -> ControlLost:
+        """Leave a Ray that lost a process without calling it, which might never return; return the error to raise.
+
+        What is left of a private Ray is ended. This process cannot connect to Ray again.
+        """
+        _LOST.set()
+        where = "the private Ray" if self.folder is not None else f"the Ray at {self.address}"
+        self._handle = None
+        if self.folder is not None:
+            end_processes_of(self.folder)
+        self.close()
+        return ControlLost(what, where, is_private=self.folder is not None)
+
     def close(self) -> None:
         """Disconnect; end the private Ray and remove its folder. Does nothing to a Ray that was connected before."""
+        if self.watch is not None:
+            self.watch.close()
         if not self._borrowed and self._handle is not None:
             self._handle.disconnect()
             self._handle = None
@@ -180,15 +206,17 @@ def connect(
         environment: Variables for Ray's libraries next to `QUIET_ENVIRONMENT`; they are set back on close.
 
     Raises:
-        ClusterError: If the cluster cannot be reached or a private Ray cannot start.
+        ClusterError: If the cluster cannot be reached, a private Ray cannot start, or this process lost its Ray before.
     """
+    if _LOST.is_set():
+        raise ClusterError("this process lost the Ray that it was connected to; start another process")
     named = named_address(address)
     before = _set_environment({**QUIET_ENVIRONMENT, **(environment or {})})
     import ray  # slow, and reads the environment that was just set
 
     if ray.is_initialized():
         address = ray.get_runtime_context().gcs_address
-        return Connection(address, None, None, _borrowed=True, _set=before, _ray=ray)
+        return Connection(address, None, None, _borrowed=True, _set=before, _ray=ray, watch=PortWatch(ports_of(ray)))
     try:
         check_address(address)
     except ClusterError:
@@ -209,7 +237,8 @@ def connect(
         Connection("", folder, None, _borrowed=True, _set=before, _ray=ray).close()
         raise _refusal(address, error) from error
     found = address or handle.address_info["address"]
-    return Connection(found, folder, handle, _borrowed=False, _set=before, _ray=ray)
+    watch = PortWatch(ports_of(ray)) if folder is None else ChildWatch(folder)
+    return Connection(found, folder, handle, _borrowed=False, _set=before, _ray=ray, watch=watch)
 
 
 def _private_environment() -> dict[str, str | None]:

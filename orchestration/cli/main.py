@@ -14,12 +14,13 @@ from typing import Annotated, Any, Final
 import typer
 
 from augment.errors import AugmentError
-from clusters.errors import ClusterError
+from clusters.errors import ClusterError, ControlLost
 from clusters.storage.patient import expect_mistakes, reported_to
 from clusters.temporary.own import log_file
 from eval.errors import EvalError
 from orchestration.cli.given_options import GivenOptions
 from orchestration.cli.output import EXIT_BAD_INPUT, EXIT_CELLS_FAILED, EXIT_DONE, EXIT_REFUSED, echo, echo_err
+from orchestration.cli.restart import leave, may_restart, restart
 from orchestration.cli.weight_options import join_normalize
 from orchestration.errors import PROGRAM, EnvironmentRefused, InputError, Mistake, SweepError, given_by
 from trainers.errors import DataError, TrainingError
@@ -73,10 +74,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # their search costs a tenth of a small verb's time
     expect_mistakes()
     with given_by(GivenOptions(join_normalize(given), build_app)), reported_to(echo_err):
-        return _run(given)
+        return _run(given, is_whole_process=arguments is None)
 
 
-def _run(given: list[str]) -> int:
+def _run(given: list[str], *, is_whole_process: bool) -> int:
     try:
         _refuse_undecodable(given)
         outcome = build_app(next(iter(given), None))(
@@ -90,6 +91,8 @@ def _run(given: list[str]) -> int:
         return EXIT_DONE
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else EXIT_DONE
+    except ControlLost as error:
+        return _lost(error, as_json="--json" in given, is_whole_process=is_whole_process)
     except Exception as error:
         return _failed(error, as_json="--json" in given)
 
@@ -105,6 +108,22 @@ def _refuse_undecodable(given: list[str]) -> None:
 def _interrupted() -> int:
     echo_err("Interrupted. Recorded results are kept; run the same command again to continue.")
     return EXIT_CELLS_FAILED
+
+
+def _lost(error: ControlLost, *, as_json: bool, is_whole_process: bool) -> int:
+    """Say what died and how it goes on: by itself where the Ray was ours, or by the same command."""
+    if is_whole_process and may_restart(error):
+        echo_err(f"{PROGRAM}: {error}; Ray is started again, once, and the command goes on")
+        restart()
+    text = (
+        f"{error}; {'start that cluster again, then ' * (not error.is_private)}run the same command again to continue"
+    )
+    echo_err(f"{PROGRAM}: {text}")
+    if as_json:
+        echo(json.dumps({"error": text}, indent=2))
+    if is_whole_process:
+        leave(EXIT_REFUSED)
+    return EXIT_REFUSED
 
 
 def build_app(verb: str | None = None) -> typer.Typer:

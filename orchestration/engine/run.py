@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from augment.kernels.cpus import available_cpus
 from clusters.connect import Connection, connect
+from clusters.errors import ControlLost
 from clusters.placement import Node, check_fits
 from clusters.ray_api.private import keep_credentials_out_of_trials
 from clusters.storage.patient import reported_to
@@ -28,6 +29,7 @@ from orchestration.engine.options import RunOptions, RunOutcome
 from orchestration.engine.quiet import quiet
 from orchestration.engine.releases import check_release
 from orchestration.engine.requested import StandingRequest
+from orchestration.engine.supervised import supervised
 from orchestration.errors import SweepError
 from orchestration.store.contract import ResultsStore
 
@@ -57,6 +59,7 @@ def execute(
 
     Raises:
         ClusterError: If Ray cannot be reached, or no node can hold a worker.
+        ControlLost: If a process without which Ray does nothing died; this process cannot connect to Ray again.
         SweepError: If Ray is older than the engine runs on, or a pool is of another engine.
     """
     if pool is not None and options.engine != "warm":
@@ -72,6 +75,9 @@ def execute(
     try:
         with quiet(log_file), reported_to(queued.message), _stop_flag() as flag:
             driver = _drive(plan, store, options, queued, pool, flag)
+    except ControlLost:
+        queued.run_ended(plan, "interrupted")
+        raise
     finally:
         queued.flush()
     if driver.error is not None:
@@ -88,11 +94,37 @@ def _drive(
     pool: GroupPool | None,
     flag: _StopFlag,
 ) -> Driver:
-    with (
-        connect(options.address, num_cpus=_num_cpus(options), num_gpus=options.num_gpus) as connection,
-        temporary_folder("trials") as scratch,
-        _pool(options, pool) as groups,
-    ):
+    """Connect to Ray and let the run go on in a thread, which is left behind should Ray lose its own processes."""
+    drivers: list[Driver] = []
+
+    def run() -> Driver:
+        return _run(plan, store, options, queued, pool, flag, connection, drivers.append)
+
+    with connect(options.address, num_cpus=_num_cpus(options), num_gpus=options.num_gpus) as connection:
+        try:
+            return supervised(
+                run,
+                connection,
+                failure=lambda: drivers[0].error if drivers else None,
+                meanwhile=queued.flush,
+            )
+        except ControlLost:
+            for driver in drivers:
+                driver.give_up()
+            raise
+
+
+def _run(
+    plan: Plan,
+    store: ResultsStore,
+    options: RunOptions,
+    queued: QueuedObserver,
+    pool: GroupPool | None,
+    flag: _StopFlag,
+    connection: Connection,
+    made: Callable[[Driver], None],
+) -> Driver:
+    with temporary_folder("trials") as scratch, _pool(options, pool) as groups:
         driver = Driver(
             plan,
             store=store,
@@ -103,6 +135,7 @@ def _drive(
             owner=owner_here(),
             keeps_groups=pool is not None,
         )
+        made(driver)
         _check_fits(driver)
         driver.prestart()
         _announce(plan, driver, queued)
@@ -121,7 +154,6 @@ def _announce(plan: Plan, driver: Driver, queued: QueuedObserver) -> None:
     for cell in plan.cells:
         if cell.is_done:
             queued.cell_state(cell, "done")
-    queued.flush()
 
 
 def _loop(
@@ -149,7 +181,6 @@ def _loop(
     next_look, grace_ends = 0.0, None
     while tuner.is_alive():
         driver.pump(PUMP_S)
-        queued.flush()
         now = time.monotonic()
         if flag.count and driver.halt is None:
             driver.stop("interrupted")

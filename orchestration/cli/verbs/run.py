@@ -17,6 +17,7 @@ from clusters.errors import ClusterError
 from clusters.growth import NodeGroup, groups_of_file, growth_here, parse_group
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, EXIT_REFUSED, echo, echo_err
+from orchestration.cli.restart import may_restart
 from orchestration.cli.verbs.plan import ModeName, mode_of
 from orchestration.cli.verbs.table import print_tables, tables_document
 from orchestration.engine.options import ENGINES
@@ -172,6 +173,8 @@ def run(
         )
         completed = complete(request, observe=lambda: progress_for(sys.stderr), report=echo_err)
     except BaseException as error:
+        if may_restart(error):
+            raise
         # The message names the kind of error only, since its text may contain secrets.
         _notify(webhook, message_of(resolved.label, "refused", reason=f"ended with {type(error).__name__}"))
         raise

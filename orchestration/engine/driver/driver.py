@@ -60,6 +60,7 @@ class Driver:
         self.reason = ""
         self.is_paused = False
         self.error: Exception | None = None
+        self.is_given_up = False
         self.leases = HeldLeases(
             store, self._lock, owner=owner, heartbeat_s=options.leases.heartbeat_s, on_lost=self._lease_lost
         )
@@ -160,6 +161,12 @@ class Driver:
             # Last, since it empties `running`.
             self._attempts.interrupt_all()
 
+    def give_up(self) -> None:
+        """Give the leases back and act on nothing any more, from another thread than those that may never return."""
+        # Before the leases: what Ray's end makes of the running cells is no failure of theirs.
+        self.is_given_up = True
+        self.leases.give_up()
+
     def trial_ended(self, job: int, *, has_broken: bool = False) -> None:
         """Note that the trial of a job has reported its end, or is over itself.
 
@@ -237,6 +244,8 @@ class Driver:
 
     def _handle_events(self) -> None:
         events = self._pool.drain()
+        if self.is_given_up:
+            return
         for position, event in enumerate(events):
             if event.kind == "joined":
                 self._groups.on_joined(event)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Final
 
 from orchestration.store.contract import Lease, Leases
+
+LOCK_S: Final = 1.0
+"""So long a thread that is left behind may hold the lock."""
 
 
 class HeldLeases:
@@ -60,6 +64,18 @@ class HeldLeases:
                 self._held.pop(train_key, None)
         for train_key in sorted(lost):
             self._on_lost(train_key)
+
+    def give_up(self) -> None:
+        """Give all leases back without waiting for a thread that holds the lock and may never return."""
+        self._is_over.set()
+        has_lock = self._lock.acquire(timeout=LOCK_S)
+        try:
+            for lease in list(self._held.values()):
+                self._store.release(lease)
+            self._held.clear()
+        finally:
+            if has_lock:
+                self._lock.release()
 
     def __enter__(self) -> HeldLeases:
         self._thread.start()

@@ -6,10 +6,10 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from augment.heavy import scipy
 from clusters.connect import connect
@@ -19,6 +19,7 @@ from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.resolved import ResolvedSweep
 from orchestration.engine.quiet import quiet
 from orchestration.engine.resources import derive_resources
+from orchestration.engine.supervised import supervised
 from orchestration.errors import InputError, Mistake
 from orchestration.planning.missing_data import missing_datasets
 from orchestration.runs.screening.request import METRIC, Screened, ScreenOptions, chosen_cell, screened_cells
@@ -26,9 +27,6 @@ from orchestration.settings import Settings
 from orchestration.store.files import FileStore
 from orchestration.sweeps.model import Sweep
 from trainers.job import JobPaths
-
-TUNE_THREAD: Final = "dreamgrid-tune"
-"""What threads of this name print goes to a log."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,8 +99,7 @@ def _tuned(wanted: tuple[Screened, ...], options: ScreenOptions, folder: Path) -
         from orchestration.runs.screening.tuning import tune_cells  # imports Ray, whose environment `connect` has set
 
         resources = derive_resources(connection.nodes(), cpus_per_worker=options.cpus, gpus_per_worker=options.gpus)
-        with ThreadPoolExecutor(1, thread_name_prefix=TUNE_THREAD) as thread:
-            results = thread.submit(tune_cells, wanted, options, resources, folder).result()
+        results = supervised(partial(tune_cells, wanted, options, resources, folder), connection)
         return _last_reports(results, wanted)
 
 

@@ -1,0 +1,141 @@
+"""Whether the processes that a Ray cannot do without still run: its control store, and the raylet of this node.
+
+Ray itself tells its driver late or not at all: calls to a dead control store block, and after a minute they end the process of
+the driver without a word. So nothing here calls Ray.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, Final, Protocol
+
+import psutil
+
+CONTROL_STORE: Final = "the control store (GCS)"
+RAYLET: Final = "the raylet"
+_PROGRAMS: Final[Mapping[str, str]] = {"gcs_server": CONTROL_STORE, "raylet": f"{RAYLET} (or an agent of it)"}
+"""Program -> what it is; a raylet ends with its dashboard agent and its agent of runtime environments."""
+
+LOOK_EVERY_S: Final = 2.0
+SILENT_S: Final = 8.0
+"""So long nothing may listen on a port of a Ray of somebody else's; it may be on its way back."""
+
+_RECONNECT: Final = "RAY_gcs_rpc_server_reconnect_timeout_s"
+"""So long drivers wait for a control store that comes back, where that is set up."""
+
+
+class Watch(Protocol):
+    """Looks after the processes of a Ray."""
+
+    def lost(self) -> str:
+        """Return what has died, or ""; returns at once."""
+
+    def close(self) -> None:
+        """Look no more."""
+
+
+class ChildWatch(Watch):
+    """Looks after the processes of a private Ray, which this process started.
+
+    Args:
+        folder: Folder of that Ray, which their command lines name.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._processes: dict[psutil.Process, str] = {}
+        for process in psutil.Process().children():
+            with suppress(psutil.Error):
+                program = os.path.basename(process.cmdline()[0])
+                if program in _PROGRAMS and any(folder in word for word in process.cmdline()):
+                    self._processes[process] = _PROGRAMS[program]
+
+    def lost(self) -> str:
+        for process, what in self._processes.items():
+            with suppress(psutil.Error):
+                if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                    continue
+            return what
+        return ""
+
+    def close(self) -> None:
+        self._processes.clear()
+
+
+class PortWatch(Watch):
+    """Looks whether somebody listens on the ports of a Ray that others started.
+
+    Args:
+        ports: What it is -> host and port.
+        silent_s: Seconds that nobody may listen.
+    """
+
+    def __init__(self, ports: Mapping[str, tuple[str, int]], *, silent_s: float = SILENT_S) -> None:
+        self._ports = dict(ports)
+        self._silent_s = dict.fromkeys(ports, silent_s)
+        with suppress(KeyError, ValueError):
+            self._silent_s[CONTROL_STORE] = max(silent_s, float(os.environ[_RECONNECT]))
+        self._silent_since: dict[str, float] = {}
+        self._is_over = threading.Event()
+        threading.Thread(target=self._look, name="dreamgrid-control", daemon=True).start()
+
+    def lost(self) -> str:
+        now = time.monotonic()
+        return next((what for what, at in self._silent_since.items() if now - at >= self._silent_s[what]), "")
+
+    def close(self) -> None:
+        self._is_over.set()
+
+    def _look(self) -> None:
+        while not self._is_over.wait(LOOK_EVERY_S):
+            for what, place in self._ports.items():
+                if _listens(place):
+                    self._silent_since.pop(what, None)
+                else:
+                    self._silent_since.setdefault(what, time.monotonic())
+
+
+def ports_of(ray: Any) -> dict[str, tuple[str, int]]:
+    """Return the ports of the control store and of this node's raylet, from a Ray that is connected."""
+    context = ray.get_runtime_context()
+    host, _, port = context.gcs_address.rpartition(":")
+    found = {CONTROL_STORE: (host.strip("[]"), int(port))}
+    for node in ray.nodes():
+        if node["NodeID"] == context.get_node_id():
+            found[RAYLET] = (str(node["NodeManagerAddress"]), int(node["NodeManagerPort"]))
+    return found
+
+
+def end_processes_of(folder: str) -> None:
+    """End what is left of a private Ray: children of this process that name its folder, and workers that write to its logs."""
+    children = [process for process in psutil.Process().children(recursive=True) if _names(process, folder)]
+    # Workers whose raylet died are nobody's children, and have forgotten their command lines.
+    for process in [*children, *(each for each in psutil.process_iter() if _writes_to(each, folder))]:
+        with suppress(psutil.Error):
+            process.kill()
+
+
+def _names(process: psutil.Process, folder: str) -> bool:
+    with suppress(psutil.Error):
+        return any(folder in word for word in process.cmdline())
+    return False
+
+
+def _writes_to(process: psutil.Process, folder: str) -> bool:
+    """Whether what a process prints goes into a folder."""
+    try:
+        return any(os.readlink(f"/proc/{process.pid}/fd/{number}").startswith(f"{folder}/") for number in (1, 2))
+    except OSError:  # it is over, is another user's, or there is no /proc
+        return False
+
+
+def _listens(place: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(place, timeout=LOOK_EVERY_S).close()
+    except OSError:
+        return False
+    return True
