@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -64,7 +65,8 @@ def compare_with_archive(archive: Archive, path: Path, data_root: Path) -> froze
             if not _is_same(stream, data_root / name):
                 raise ArchiveError(f"{data_root / name} differs from its copy in {path.name}; unpack the archive again")
             same.add(name)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
+    # What is damaged or encrypted, or packed by a method that is not known, is a different error of each library.
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError) as error:
         raise ArchiveError(f"{path} cannot be read to the end: {error}") from error
     return frozenset(same)
 

@@ -13,13 +13,17 @@ CMYK, YCbCr               Pillow's formula, without colour profiles
 several frames or pages   the first
 
 The orientation that a camera notes (EXIF) and colour profiles are not applied: torchvision's `ImageFolder` does not apply them.
-An image that claims more than twice `PIL.Image.MAX_IMAGE_PIXELS` is refused.
+An image that claims more than `PIL.Image.MAX_IMAGE_PIXELS` (89 million) is refused before it is decoded, of 8 bits without
+transparency more than twice as many; large ones are decoded one at a time. A file of some kilobytes can claim any number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,6 +36,14 @@ from augment.errors import AugmentError
 _BITS_PER_SAMPLE: Final = 258
 _PHOTOMETRIC: Final = 262
 """Tags of TIFF; photometric 0 means that white is zero, which Pillow applies up to 8 bits only."""
+
+
+_LARGE_PIXELS: Final = 2**24
+_ONE_LARGE: Final = threading.Semaphore()
+_SHARES: Final[Mapping[str, float]] = {"RGB": 2, "L": 2, "1": 2, "P": 2, "I": 0.5, "F": 0.5}
+"""Mode -> share of Pillow's limit of pixels that is decoded, so that it takes less than 1 GiB; 1 for others and transparency."""
+_BAND_PIXELS: Final = 2**20
+"""What needs wide numbers on its way to 8 bits is computed in bands of rows of about so many pixels."""
 
 
 class UndecodableImage(AugmentError):
@@ -60,13 +72,23 @@ def decode_image(path: Path, *, at_least: int | None = None) -> Image.Image:
         with Image.open(path) as opened:
             if at_least is not None:
                 opened.draft("RGB", (at_least, at_least))
-            return to_rgb(opened)
+            _check_pixels(opened)
+            with _ONE_LARGE if opened.width * opened.height > _LARGE_PIXELS else nullcontext():
+                return to_rgb(opened)
     except MemoryError:
         raise
     except Exception as error:  # decoders answer to damaged content with nearly any exception
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise UndecodableImage(path, _why(error, path)) from error
+
+
+def _check_pixels(image: Image.Image) -> None:
+    """Refuse an image that would take more than 1 GiB on its way to RGB; Pillow refuses what is larger than twice its limit."""
+    share = 1 if image.has_transparency_data else _SHARES.get(image.mode, 1)
+    most = share * (Image.MAX_IMAGE_PIXELS or math.inf)
+    if image.width * image.height > most:
+        raise ValueError(f"it claims {image.width} x {image.height} pixels, more than the {most:,.0f} that are read")
 
 
 def decode_all(paths: Sequence[Path], use: Callable[[int, Image.Image], object], *, threads: int) -> list[str | None]:
@@ -114,27 +136,40 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 def _from_16_bits(image: Image.Image) -> NDArray[np.uint8]:
     """Return (H, W) uint8; PGM's values fill 16 bits whatever their largest value, as Pillow scales them."""
-    values = np.asarray(image).astype(np.int64)
+    values = np.asarray(image)
     tags: Any = getattr(image, "tag_v2", {})
     bits = tags.get(_BITS_PER_SAMPLE, 16)
     white = 2 ** int(bits[0] if isinstance(bits, tuple) else bits) - 1
     key = image.info.get("transparency")
-    if tags.get(_PHOTOMETRIC) == 0:
-        values = white - values
-    levels: NDArray[np.uint8] = ((2 * 255 * values + white) // (2 * white)).astype(np.uint8)
+    is_inverted = tags.get(_PHOTOMETRIC) == 0
+
+    def to_levels(band: NDArray[Any]) -> NDArray[Any]:
+        wide = band.astype(np.int64)
+        levels: NDArray[Any] = (2 * 255 * (white - wide if is_inverted else wide) + white) // (2 * white)
+        return levels
+
+    levels = _in_bands(values, to_levels)
     if isinstance(key, int):
-        levels[np.asarray(image) == key] = 0
+        levels[values == key] = 0
+    return levels
+
+
+def _in_bands(values: NDArray[Any], to_levels: Callable[[NDArray[Any]], NDArray[Any]]) -> NDArray[np.uint8]:
+    """Return a function of an image (H, W) as uint8, computed for some rows at a time: its wide numbers are several times it."""
+    levels, step = np.empty(values.shape, dtype=np.uint8), max(1, _BAND_PIXELS // max(1, values.shape[1]))
+    for start in range(0, len(values), step):
+        levels[start : start + step] = to_levels(values[start : start + step])
     return levels
 
 
 def _from_float(image: Image.Image) -> NDArray[np.uint8]:
-    values = np.asarray(image, dtype=np.float64)
+    values = np.asarray(image)
     if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
         raise ValueError(
             f"floating-point images must be from 0 (black) to 1 (white), but have values from {np.nanmin(values):.4g} to "
             f"{np.nanmax(values):.4g}"
         )
-    return np.rint(255 * values).astype(np.uint8)
+    return _in_bands(values, lambda band: np.rint(255 * band.astype(np.float64)))
 
 
 def _from_grey(levels: NDArray[np.uint8]) -> Image.Image:
@@ -143,8 +178,13 @@ def _from_grey(levels: NDArray[np.uint8]) -> Image.Image:
 
 def _over_black(image: Image.Image) -> Image.Image:
     """Return the image laid over black; where it is opaque, pixels are as stored."""
-    pixels = np.asarray(image.convert("RGBA"), dtype=np.uint32)
-    return Image.fromarray(((pixels[..., :3] * pixels[..., 3:] + 127) // 255).astype(np.uint8))
+    laid, step = Image.new("RGB", image.size), max(1, _BAND_PIXELS // image.width)
+    for top in range(0, image.height, step):
+        band = image.crop((0, top, image.width, min(top + step, image.height)))
+        pixels = np.asarray(band.convert("RGBA"), dtype=np.uint32)
+        opaque = ((pixels[..., :3] * pixels[..., 3:] + 127) // 255).astype(np.uint8)
+        laid.paste(Image.fromarray(opaque), (0, top))
+    return laid
 
 
 def _why(error: Exception, path: Path) -> str:

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from augment.files.numpy_files import ArrayFileError, map_array
 from eval.corruptions.c.registry import BENCHMARK_KINDS
 from eval.corruptions.contract import SEVERITIES
 from eval.corruptions.mnist.registry import MNIST_CORRUPTIONS
@@ -117,13 +118,10 @@ def _open(path: Path, shape: tuple[int, ...], check: Thoroughness) -> NDArray[np
 
 def _load(path: Path) -> NDArray[np.uint8]:
     try:
-        array: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+        return map_array(path)
+    except ArrayFileError as error:
         size = path.stat().st_size
-        raise PublishedFilesError(
-            f"'{path}' ({size} bytes) is truncated or not an array: {error}; download it again"
-        ) from error
-    return array
+        raise PublishedFilesError(f"'{path}' ({size} bytes) {error}; download it again") from error
 
 
 def _check_labels(path: Path, expected: NDArray[np.int64], what: str) -> None:

@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 
 from augment.files.content import content_of, file_hash
+from augment.files.numpy_files import ArrayFileError, map_array
 from augment.files.published import Identified, absent, by_proof, joined, own, published
 from augment.files.walk import class_folders, is_hidden
 from eval.published_files.layout import ARCHIVE_MD5, FILE_MD5, Collection
@@ -99,9 +100,9 @@ def _misfit(collection: Collection, path: Path) -> str:
             return ""
         return f"{path} must have {collection.classes} class folders, but has {found}"
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        return f"{path} is truncated or not an array ({error})"
+        array = map_array(path)
+    except ArrayFileError as error:
+        return f"{path} {error}"
     number = collection.per_image * TEST_IMAGES
     if path.stem.endswith("labels"):
         is_fit = array.size == number and np.issubdtype(array.dtype, np.integer)

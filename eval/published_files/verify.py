@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from augment.files.numpy_files import map_array
 from augment.files.walk import class_folders
 from eval.corruptions.c.registry import CORRUPTIONS
 from eval.corruptions.cbar.registry import cbar_kinds
@@ -93,9 +94,11 @@ def _given_or_own(labels: NDArray[np.int64] | None, folder: Path) -> NDArray[np.
     if labels is not None:
         return labels
     try:
-        own = np.load(folder / "labels.npy", allow_pickle=False).astype(np.int64)
-    except (OSError, ValueError, EOFError) as error:
-        raise PublishedFilesError(f"'{folder / 'labels.npy'}' is missing or truncated: {error}") from error
+        own = map_array(folder / "labels.npy").astype(np.int64)
+    except (ValueError, TypeError) as error:
+        raise PublishedFilesError(
+            f"'{folder / 'labels.npy'}' must be whole numbers, but {error}; unpack it again"
+        ) from error
     first: NDArray[np.int64] = own[: len(own) // 5]
     return first
 

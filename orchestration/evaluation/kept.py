@@ -7,10 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final
-from zipfile import BadZipFile
 
-import numpy as np
-
+from augment.files.numpy_files import read_arrays
 from eval.benchmarks.registry import benchmark_for
 from eval.benchmarks.suite.recompute import recompute
 from eval.errors import EvalError
@@ -20,6 +18,9 @@ from orchestration.results.evaluation_document import evaluation_document, outco
 from orchestration.store.contract import CellResult
 
 REPORT: Final = "report.json"
+_NOT_AS_WRITTEN: Final = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, MemoryError)
+"""What metrics raise of arrays of other shapes and kinds than an evaluation keeps."""
+_SHOWN: Final = 200
 NOTE: Final = "computed from kept predictions, without the network"
 
 
@@ -46,7 +47,7 @@ def kept_document(
     for source in sources:
         try:
             outcomes, dataset = _outcomes(source, result_of)
-        except (OSError, ValueError, BadZipFile) as error:
+        except (OSError, ValueError) as error:
             mistakes.append(Mistake(where=source, text=f"must be predictions of `dreamgrid evaluate --save`: {error}"))
             continue
         datasets |= {dataset: None} if dataset else {}
@@ -96,8 +97,7 @@ def _of_files(paths: Sequence[Path], report: Path) -> tuple[dict[str, BenchmarkO
     said = outcomes_of(document) if document else {}
     found = {}
     for path in paths:
-        with np.load(path, allow_pickle=False) as arrays:
-            kept = {name: arrays[name] for name in arrays.files}
+        kept = read_arrays(path)
         benchmark_for(path.stem)  # the name of the file says whose predictions they are
         found[path.stem] = replace(said.get(path.stem) or BenchmarkOutcome(metrics={}), arrays=kept)
     if not found:
@@ -114,6 +114,11 @@ def _report(name: str, kept: BenchmarkOutcome, params: Mapping[str, object], dat
         error = None
     except EvalError as refused:
         outcome, error = None, str(refused)
+    except _NOT_AS_WRITTEN as fault:
+        outcome, error = (
+            None,
+            f"its predictions are not as they were written ({type(fault).__name__}: {str(fault)[:_SHOWN]})",
+        )
     return MetricReport(
         benchmark=name, benchmark_key="", semantics=benchmark.semantics, outcome=outcome, error=error, wall_s=0.0
     )

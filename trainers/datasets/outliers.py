@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from augment.files.numpy_files import ArrayFileError, map_array
 from augment.mixing_sets.build import ensure_mixing_set, open_mixing_set
 from augment.mixing_sets.registry import mixing_set_for
 from trainers.datasets.folders.split import read_folder
@@ -119,11 +120,9 @@ def random_images(data_root: Path) -> NDArray[np.uint8]:
     if not path.is_file():
         raise MissingData(missing_random_images(data_root))
     try:
-        images = np.load(path, mmap_mode="r", allow_pickle=False)
-    except ValueError as error:
-        raise CorruptData(
-            f"{path} must be an array of images, but cannot be read: {error}; download it again"
-        ) from error
+        images = map_array(path)
+    except ArrayFileError as error:
+        raise CorruptData(f"{path} must be an array of images, but {error}; download it again") from error
     if images.ndim != 4 or images.shape[1:] != (32, 32, 3) or images.dtype != np.uint8:
         raise CorruptData(
             f"{path} must be (M, 32, 32, 3) uint8, but is {images.shape} {images.dtype}; download it again"

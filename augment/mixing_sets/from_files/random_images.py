@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augment.files.content import file_hash
+from augment.files.numpy_files import ArrayFileError, map_array
 from augment.files.published import Identified, absent, own
 from augment.kernels.counters import SampleKeys, permutation, uniforms
 from augment.lookup.parameters import AtMost
@@ -78,7 +79,10 @@ def build_random_images(config: RandomImagesConfig, request: SetRequest) -> Rand
         raise MixingSetError(
             f"mixing set 'random-images-300k' needs {path}, which does not exist; put the published file there"
         )
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    try:
+        array = map_array(path)
+    except ArrayFileError as error:
+        raise MixingSetError(f"{path} must be an array of images, but {error}; download it again") from error
     if array.dtype != np.uint8 or array.ndim != 4 or array.shape[-1] != 3:
         raise MixingSetError(
             f"{path} must be an (M, H, W, 3) uint8 array, but is {array.dtype} {array.shape}; download it again"

@@ -437,3 +437,29 @@ def test_a_smaller_scale_is_an_option_for_jpeg_and_a_few_levels_off(tmp_path: Pa
 
     assert decode_image(path).size == (256, 256)
     assert decode_image(path, at_least=64).size == (64, 64)
+
+
+@pytest.mark.parametrize(("mode", "share"), [("RGB", 2), ("L", 2), ("RGBA", 1), ("F", 0.5)])
+def test_an_image_that_claims_more_pixels_than_are_read_is_refused_before_it_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, share: float
+) -> None:
+    path = tmp_path / ("a.tif" if mode == "F" else "a.png")
+    Image.new(mode, (50, 40)).save(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", int(2000 / share))
+    monkeypatch.setattr(Image, "_decompression_bomb_check", lambda size: None)
+    assert decode_image(path).size == (50, 40)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", int(1998 / share))
+    with pytest.raises(UndecodableImage, match=r"claims 50 x 40 pixels, more than the 1,99\d that are read"):
+        decode_image(path)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "I;16"])
+def test_bands_of_rows_give_the_pixels_of_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    values = np.random.default_rng(0).integers(0, 2**16, (40, 30, 4))
+    image = Image.fromarray(values[..., 0].astype(np.uint16))
+    if mode != "I;16":
+        image = Image.fromarray((values % 256).astype(np.uint8), "RGBA").convert(mode)
+    image.save(tmp_path / "a.png")
+    whole = rgb(tmp_path / "a.png")
+    monkeypatch.setattr("augment.files.decode._BAND_PIXELS", 70)
+    assert (rgb(tmp_path / "a.png") == whole).all()

@@ -1,5 +1,6 @@
 import hashlib
 import shutil
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from tests.conftest import Install
 from trainers.datasets.contract import DataFile
 from trainers.datasets.digits import enlarge
 from trainers.datasets.load import fingerprint, load_split
+from trainers.datasets.mnist import read_idx
 from trainers.datasets.registry import DATASETS, dataset_for, missing_data
 from trainers.errors import CorruptData, MissingData, UnknownName
 
@@ -150,3 +152,10 @@ INVERTED = replace(DATASETS["digits"], name="inverted-digits", read=read)
     ours, plain = (load_split(name, "test", "nowhere") for name in ("inverted-digits", "digits"))
     assert np.array_equal(ours.images, 255 - plain.images)
     assert dataset_for("inverted-digits").identity.startswith(f"{DATASETS['digits'].identity}+code:")
+
+
+@pytest.mark.parametrize("shape", [(2**31, 2**31, 4, 1), (2**32 - 1,) * 64, ()])
+def test_an_idx_header_whose_sizes_wrap_around_is_corrupt(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    (tmp_path / "it").write_bytes(bytes([0, 0, 8, len(shape)]) + struct.pack(f">{len(shape)}I", *shape))
+    with pytest.raises(CorruptData, match="bytes after its header"):
+        read_idx(tmp_path / "it")
