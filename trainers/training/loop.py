@@ -179,6 +179,7 @@ class Training:
         # Before the validation, which has other passes.
         gpu = hooks.gpu_use()
         held_out = None if hooks.validate is None else hooks.validate(self.model)
+        self._tick(of_steps=False)
         # Of the last step: the counter is one ahead.
         rate = self._rate(self.progress.step - 1)
         row = self.progress.end_epoch(lr=rate, device=self._device, held_out=held_out, gpu=gpu)
@@ -263,12 +264,15 @@ class Training:
         self._tick()
         self._check_weights()
         hooks.save(self.state_dict(), self.progress.step)
+        self._tick(of_steps=False)
         self._saved_at = time.monotonic()
 
-    def _tick(self) -> None:
+    def _tick(self, *, of_steps: bool = True) -> None:
+        """Count the time since the last call: to the training, and to its epoch where it went into steps."""
         now = time.monotonic()
         elapsed, self._clock = now - self._clock, now
-        self.progress.sums.seconds += elapsed
+        if of_steps:
+            self.progress.sums.seconds += elapsed
         self.progress.wall_s += elapsed
         self.progress.device_s += elapsed * self._group.world_size
 

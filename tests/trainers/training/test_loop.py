@@ -1,4 +1,7 @@
 import copy
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,10 +10,12 @@ from torch import nn
 
 from augment.kernels.counters import SampleKeys, StepKeys
 from augment.treatment import LossOutput, Treatment
+from tests.fakes.clock import Time
 from trainers.config import RecipeConfig
 from trainers.errors import JobStopped, NonFiniteLoss
 from trainers.models.contract import ModelInput
 from trainers.models.registry import model_for
+from trainers.training import loop
 from trainers.training.group import OneWorker
 from trainers.training.input.images import ResidentImages
 from trainers.training.input.loader import Loader
@@ -201,6 +206,33 @@ def test_asked_to_stop_it_saves_first_and_resumes_exactly() -> None:
     resumed.training.load_state_dict(stopped.saved[4])
     resumed.run()
     assert same_weights(straight.training.model, resumed.training.model)
+
+
+def test_speed_of_an_epoch_is_that_of_its_steps_and_the_wall_time_is_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Time()
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=clock))
+
+    def takes(seconds: float, result: Any = None) -> Callable[..., Any]:
+        def call(*_: object) -> Any:
+            clock.now += seconds
+            return result
+
+        return call
+
+    harness = Harness(recipe(), model=plain_network())
+    hooks = LoopHooks(
+        epoch_ended=harness.rows.append,
+        progress=lambda done, total: None,
+        save=takes(1000),
+        checkpoint_every_s=1e9,
+        stop_requested=takes(1, False),
+        validate=takes(100, (0.0, 0.0)),
+    )
+    with harness.loader:
+        harness.training.run(harness.loader, hooks)
+    assert [row.images_per_s for row in harness.rows] == [NUM_IMAGES / 3] * 2
+    # The last checkpoint is written by the job, after the loop.
+    assert harness.training.progress.wall_s == 2 * (3 + 100) + 1000
 
 
 def test_clipped_gradients_have_at_most_the_stated_norm() -> None:
