@@ -23,8 +23,9 @@ from orchestration.store.files import FileStore
 from orchestration.sweeps.model import SIZES, Overrides, Size, label_of
 from orchestration.sweeps.overrides import parse_overrides
 from orchestration.tracking.addresses import NO_TRACKING
-from orchestration.tracking.contract import TrackingError
+from orchestration.tracking.contract import TrackingClient, TrackingError
 from orchestration.tracking.marks import ShownMark
+from orchestration.tracking.mlflow_client import MlflowTracking
 from orchestration.tracking.server.check import check_tracking
 from orchestration.tracking.server.repair import repair_database, replace_damaged
 from orchestration.tracking.sync import sync
@@ -76,16 +77,16 @@ def sync_sweeps(request: ReplayRequest) -> dict[str, int]:
     lines = repair_database(uri)
     check_tracking(uri)
     try:
-        return _replay(request, lines)
+        return _replay(request, lines, None)
     except TrackingError as error:
         # What a look at the file did not find, MLflow did.
         lines = replace_damaged(uri, error.damage) if error.damage else ()
         if not lines:
             raise
-        return _replay(request, lines)
+        return _replay(request, lines, MlflowTracking(uri, is_replaced=True))
 
 
-def _replay(request: ReplayRequest, repairs: Sequence[str]) -> dict[str, int]:
+def _replay(request: ReplayRequest, repairs: Sequence[str], client: TrackingClient | None) -> dict[str, int]:
     for line in repairs:
         request.report(line)
     named = {_identity(each): each for each in _named(request)}
@@ -100,14 +101,14 @@ def _replay(request: ReplayRequest, repairs: Sequence[str]) -> dict[str, int]:
         keys = {cell.train_key for cell in plan.cells if cell.trained or cell.failed}
         if keys or name in named:
             shown.setdefault(resolved.label, set()).update(keys)
-            _show(resolved, plan, request)
+            _show(resolved, plan, request, client)
     return {label: len(keys) for label, keys in shown.items()}
 
 
-def _show(resolved: ResolvedSweep, plan: Plan, request: ReplayRequest) -> None:
+def _show(resolved: ResolvedSweep, plan: Plan, request: ReplayRequest, client: TrackingClient | None) -> None:
     settings, store = request.settings, request.store
     grid = rendered_grid(recorded_tables(resolved, store))
-    sync(store, plan, settings.tracking, columns=resolved.sweep.columns, grid=grid)
+    sync(store, plan, settings.tracking, columns=resolved.sweep.columns, grid=grid, client=client)
     ShownMark.of(settings, plan).note()
 
 

@@ -43,6 +43,7 @@ _DAMAGED: Final = (
     _OUTDATED,
 )
 """Words of SQLite, of its migrations and of MLflow about a file that no waiting mends."""
+_DATABASE_LOG: Final = "mlflow.store.db.utils"
 _PAGE: Final = 1000
 _COLLISIONS: Final = 5
 _START_ATTEMPTS: Final = 4
@@ -51,14 +52,17 @@ _START_ATTEMPTS: Final = 4
 class MlflowTracking(TrackingClient):
     """A tracking store behind a URI: sqlite:///file, postgresql://..., http(s)://server.
 
+    Args:
+        is_replaced: Whether another file was put in the place of one that this process had open.
+
     Raises:
         TrackingError: If the store cannot be opened.
     """
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, *, is_replaced: bool = False) -> None:
         self._uri = uri
         with _one_at_a_time(uri):
-            self._mlflow, self._client = _start(uri)
+            self._mlflow, self._client = _start(uri, is_replaced=is_replaced)
 
     def experiment(self, name: str, artifacts: str | None, tags: Mapping[str, str]) -> str:
         with self._explained():
@@ -163,7 +167,7 @@ def _is_collision(error: Exception) -> bool:
     return any(words in text for words in ("UniqueViolation", "UNIQUE constraint failed", "Duplicate entry"))
 
 
-def _start(uri: str) -> tuple[Any, Any]:
+def _start(uri: str, *, is_replaced: bool) -> tuple[Any, Any]:
     """Import MLflow quietly; return it and a client whose store answers. Several processes may find an empty store at once."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
@@ -174,7 +178,11 @@ def _start(uri: str) -> tuple[Any, Any]:
 
             for name in ("mlflow", "alembic"):  # importing MLflow sets levels of its own
                 logging.getLogger(name).setLevel(logging.ERROR)
-            return mlflow, _answering(mlflow.MlflowClient, with_driver(uri))
+            logging.getLogger(_DATABASE_LOG).setLevel(logging.CRITICAL)  # what it prints with all its SQL is raised too
+            address = with_driver(uri)
+            if is_replaced:  # MLflow keeps connections by address, and those to the file that was here
+                address += f"{'&' if '?' in address else '?'}timeout={ANSWER_S}"
+            return mlflow, _answering(mlflow.MlflowClient, address)
     except Exception as error:
         raise _explain(error, uri) from error
 

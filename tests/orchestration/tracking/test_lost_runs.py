@@ -147,7 +147,7 @@ def show_run(store: Any, lab: Any, database: Path, plan: Any) -> str | None:
         tracker.cell_state(cell, "done")
     tracker.publish_grid(markdown="| grid |", html="<p>", csv="a", latex="x")
     tracker.run_ended(plan, "complete")
-    return tracker.close(200.0)
+    return tracker.close()
 
 
 def assert_complete(database: Path) -> None:
@@ -162,6 +162,7 @@ def assert_complete(database: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.faults
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_writer_that_is_killed_leaves_nothing_missing(moment: str, store: Any, lab: Any, tmp_path: Path) -> None:
     database = tmp_path / "mlflow.db"
@@ -176,6 +177,7 @@ def test_a_writer_that_is_killed_leaves_nothing_missing(moment: str, store: Any,
 
 @pytest.mark.slow
 @pytest.mark.faults
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", range(3))
 def test_a_writer_that_is_killed_again_and_again_leaves_nothing_missing_or_says_so(
     seed: int, store: Any, lab: Any, tmp_path: Path
