@@ -13,6 +13,7 @@ from augment.heavy import numpy as np
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
 from orchestration.store.contract import AttemptRecord, Provenance, TrainingRecord
 from orchestration.store.format.documents import Document, body_text, corrupt, decode, seal, unseal
+from orchestration.store.format.free_fields import ENVIRONMENT, NOTES, RECIPE, check_fields
 from orchestration.store.format.lazy import LazyList
 from trainers.job import EpochRow, TrainSummary
 
@@ -105,6 +106,10 @@ def decode_training(data: bytes, where: str) -> TrainingRecord:
     columns = found.epoch_columns
     if columns not in _EPOCH_TYPES:
         raise corrupt(where, "the epochs of a training record have unknown columns")
+    check_fields(where, "summary.environment", found.summary.environment, ENVIRONMENT)
+    recipe = found.provenance.config.get("recipe")
+    if isinstance(recipe, Mapping):
+        check_fields(where, "provenance.config.recipe", recipe, RECIPE)
     epochs = LazyList(lambda: _epochs(found.epochs, columns, where))
     summary = TrainSummary(
         **msgspec.structs.asdict(found.summary),
@@ -140,7 +145,9 @@ def encode_report(train_key: str, checkpoint_sha256: str, report: MetricReport, 
 
 def decode_report(data: bytes, where: str) -> StoredReport:
     """Return the report in these bytes, whose checksum was looked at before."""
-    return decode(body_text(data, "report", VERSION), where, StoredReport)
+    found = decode(body_text(data, "report", VERSION), where, StoredReport)
+    check_fields(where, "notes", found.notes, NOTES)
+    return found
 
 
 def report_of(

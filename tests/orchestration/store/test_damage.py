@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -213,3 +214,45 @@ def test_a_calibration_of_the_first_version_is_read_and_written_again_as_the_sec
     assert found.training == {("digits", "m", "x"): 0.5, ("digits", "m", "y"): 1.0}
     assert found.evaluation == {("digits", "m", "clean"): 0.25}
     assert damaged == []
+
+
+@pytest.mark.parametrize(
+    ("file", "place", "wrong", "types"),
+    [
+        ("training", "summary.environment.byte_digests", None, "Expected `object`, got `null`"),
+        ("training", "summary.environment.weights_sha256", ["a"], "got `array`"),
+        ("training", "summary.environment.assumed", {"mean": "x"}, "Expected `array`, got `str`"),
+        ("training", "summary.wall_s", "long", "Expected `float`, got `str`"),
+        ("training", "provenance.config.recipe.epochs", "many", "Expected `float`, got `str`"),
+        ("report", "notes.files", [1], "Expected `object`, got `array`"),
+        ("report", "notes.missing", 3, "Expected `object`, got `int`"),
+        ("report", "metrics", [], "Expected `object`, got `array`"),
+    ],
+)
+def test_a_field_of_another_type_is_named_with_its_place_its_types_and_the_file(
+    tmp_path: Path, records: Any, file: str, place: str, wrong: Any, types: str
+) -> None:
+    """Known fields of free mappings (environment, configuration, notes) ended readers in errors that named nothing."""
+    store = open_store(tmp_path)
+    store.record_cell(records.training("x"), [records.report("clean")])
+    name = "training.json" if file == "training" else f"{digest('clean')}.json"
+    (path,) = tmp_path.rglob(name)
+    document = json.loads(path.read_bytes())
+    *parents, last = place.split(".")
+    body = document["record"]
+    for parent in parents:
+        body = body.setdefault(parent, {})
+    body[last] = wrong
+    path.write_bytes(seal(file, document["version"], document["record"]))
+
+    def read() -> list[Any]:
+        found = open_store(tmp_path).result(records.key("x"))
+        return [] if found is None else list(found.reports.values())
+
+    with pytest.raises(CorruptRecordError) as met:
+        read()
+
+    assert types in str(met.value)
+    assert f"`$.{place}" in str(met.value)
+    assert str(path) in str(met.value)
+    assert "forget the cell" in str(met.value) or "remove that file" in str(met.value)
