@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from augment.files.walk import ImageFolderError, NoImagesError
-from augment.lookup.parameters import nearest
+from augment.lookup.parameters import cut, nearest
 
 
 class TrainingError(Exception):
@@ -104,7 +104,7 @@ class NonFiniteLoss(TrainingError):
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownName:
     """Return the error for an unknown name, with the nearest known one."""
-    return UnknownName(f"unknown {kind} {name!r}{nearest(name, known)}")
+    return UnknownName(f"unknown {kind} {cut(name)}{nearest(name, known)}")
 
 
 @contextmanager

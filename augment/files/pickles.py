@@ -35,6 +35,8 @@ _CHECKED: Final = frozenset(
     ("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "REDUCE", "NEWOBJ", "NEWOBJ_EX", "OBJ", "INST", "FROZENSET")
 )
 """Opcodes whose result can be hashed, so that its parts are walked."""
+ALLOCATING: Final = frozenset(("builtins.bytearray", "__builtin__.bytearray"))
+"""Names that PyTorch's own reader calls with whatever size a file says."""
 _PUT: Final = frozenset(("PUT", "BINPUT", "LONG_BINPUT"))
 _GET: Final = frozenset(("GET", "BINGET", "LONG_BINGET"))
 
@@ -51,6 +53,17 @@ class _Part:
     depth: int = 1
     value: Any = None
     inside: tuple[_Part, ...] = ()
+
+
+def check_tensors(handle: IO[bytes]) -> None:
+    """Check an opened file of tensors and plain values that PyTorch's own reader is to read; it is left at its beginning.
+
+    Raises:
+        UnsafeFile: As `check_weights`, or if it names what that reader calls with any size.
+    """
+    found = check_stream(handle) & ALLOCATING
+    if found:
+        raise UnsafeFile(f"must contain tensors and plain values alone, but has a {min(found)}; save it again without")
 
 
 def check_weights(path: Path) -> frozenset[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, Generic, Protocol, TypeVar
 
-from augment.lookup.parameters import nearest
+from augment.lookup.parameters import cut, nearest
 from augment.lookup.plugin_code import code_of
 
 T = TypeVar("T")
@@ -63,7 +63,7 @@ class Kind(Generic[T]):
         added = self.added()
         if name in added:
             return added[name]
-        raise self.error(f"unknown {self.what} {name!r}{where}{nearest(name, [*self.builtin, *added])}")
+        raise self.error(f"unknown {self.what} {cut(name)}{where}{nearest(name, [*self.builtin, *added])}")
 
     def added(self) -> dict[str, T]:
         """Return what installed packages add, by the name that each description bears.

@@ -91,7 +91,7 @@ def typed_values(
             values[name] = coerce(value, hints[name])
         except NO_FIT:
             rule = f"{name}{owner} must be {spelled(hints[name])}{_bound_of(value, hints[name])}"
-            mistakes.append(f"{rule}, but got {_cut(value)}{_fix(value, hints[name])}")
+            mistakes.append(f"{rule}, but got {cut(value)}{_fix(value, hints[name])}")
     if mistakes:
         raise error("; ".join(mistakes))
     return values
@@ -189,7 +189,8 @@ def _bound_of(value: object, hint: Any) -> str:
     return f" of at most {_largest(get_args(hint)):,}"
 
 
-def _cut(value: object) -> str:
+def cut(value: object) -> str:
+    """Return a value as a message shows it: its first letters."""
     try:
         text = repr(value)
     except ValueError:  # Python writes no number of thousands of digits

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from augment.errors import AugmentError
-from augment.files.pickles import UnsafeFile, check_weights
+from augment.files.pickles import UnsafeFile, check_tensors
 from augment.heavy import Tensor, nn, torch
 
 WRAPPERS: Final = ("state_dict", "model_state_dict", "params_ema", "params", "model", "net")
@@ -33,8 +33,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         AugmentError: If the file cannot be read as plain tensors, or contains none, or several sets of weights.
     """
     try:
-        check_weights(path)
-        state: Any = torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as handle:
+            check_tensors(handle)
+            state: Any = torch.load(handle, map_location="cpu", weights_only=True)
     except UnsafeFile as error:
         raise AugmentError(f"{path} {error}") from error
     except Exception as error:  # a bad file may raise nearly any exception

@@ -25,8 +25,12 @@ class Webhook:
     url: str
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            parts = urlsplit(self.url)
+            is_web = parts.scheme in ("http", "https") and bool(parts.hostname)
+        except ValueError:  # of "http://[", say
+            is_web = False
+        if not is_web:
             text = "the address of a webhook must begin with http:// or https:// and name a host"
             raise InputError("options", [Mistake(where="--notify", text=text)])
 

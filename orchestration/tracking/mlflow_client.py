@@ -26,6 +26,7 @@ QUIET: Final[Mapping[str, str]] = {
     "MLFLOW_TRUNCATE_LONG_VALUES": "false",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": str(ANSWER_S),
+    "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",  # a server may say a year
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
 }
 """Environment under which MLflow prints nothing, asks nobody outside and gives up soon; what a user set is kept."""
@@ -45,6 +46,8 @@ _DAMAGED: Final = (
 """Words of SQLite, of its migrations and of MLflow about a file that no waiting mends."""
 _DATABASE_LOG: Final = "mlflow.store.db.utils"
 _PAGE: Final = 1000
+_MOST_PAGES: Final = 1000
+"""A million runs; a server that repeats itself has more."""
 _COLLISIONS: Final = 5
 _START_ATTEMPTS: Final = 4
 
@@ -99,7 +102,7 @@ class MlflowTracking(TrackingClient):
         view = 2 if deleted else 1  # ViewType.DELETED_ONLY, ACTIVE_ONLY
         wanted = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
         found: list[TrackedRun] = []
-        token = None
+        token, seen = None, {None}
         with self._explained():
             while experiment_ids:
                 page = self._client.search_runs(list(experiment_ids), wanted, view, _PAGE, page_token=token)
@@ -107,6 +110,9 @@ class MlflowTracking(TrackingClient):
                 token = page.token
                 if not token:
                     break
+                if token in seen or len(seen) > _MOST_PAGES:
+                    raise ValueError("its pages of runs have no end")
+                seen.add(token)
         return sorted(found, key=lambda run: (run.start_ms, run.run_id))
 
     def create(self, experiment_id: str, name: str, start_ms: int, tags: Mapping[str, str]) -> str:

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from augment.files.pickles import UnsafeFile, check_stream
+from augment.files.pickles import UnsafeFile, check_tensors
 from augment.heavy import torch
 from clusters.storage.contract import MissingObjectError, StorageError
 from clusters.storage.leftovers import remove_unfinished
@@ -81,7 +81,7 @@ def unpack(data: bytes, where: str) -> State:
     """
     payload = io.BytesIO(_payload(data, where))
     try:
-        check_stream(payload)
+        check_tensors(payload)
         state: State = torch.load(payload, map_location="cpu", weights_only=True)
     except UnsafeFile as error:
         raise CheckpointError(f"{where} {error}") from error

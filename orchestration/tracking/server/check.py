@@ -30,7 +30,10 @@ def check_tracking(uri: str, *, is_only_read: bool = False) -> None:
         EnvironmentRefused: If its scheme is unknown, its folder cannot be written, its database is not usable as it is, or its
             server is away or refuses.
     """
-    scheme = urlsplit(uri).scheme
+    try:
+        scheme = urlsplit(uri).scheme
+    except ValueError:  # of "http://[", say
+        scheme = ""
     if uri == NO_TRACKING:
         return
     if scheme not in _KNOWN:

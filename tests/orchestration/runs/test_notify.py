@@ -78,7 +78,9 @@ def test_the_address_comes_from_the_option_or_else_from_the_environment() -> Non
     assert webhook_of(None, {}) is None
 
 
-@pytest.mark.parametrize("url", ["ftp://example.org/secret-token", "secret-token", "http:///secret-token"])
+@pytest.mark.parametrize(
+    "url", ["ftp://example.org/secret-token", "secret-token", "http:///secret-token", "http://[secret-token"]
+)
 def test_something_else_than_a_web_address_is_refused_without_repeating_it(url: str) -> None:
     with pytest.raises(InputError, match="must begin with http") as caught:
         Webhook(url)

@@ -239,11 +239,25 @@ def test_opening_a_tracker_imports_no_mlflow(store: Any) -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_pages_of_runs_without_end_are_refused(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow import MlflowClient
+    from mlflow.store.entities import PagedList
+
+    from orchestration.tracking.contract import TrackingError
+    from orchestration.tracking.mlflow_client import MlflowTracking
+
+    client = MlflowTracking(sqlite_address(database))
+    monkeypatch.setattr(MlflowClient, "search_runs", lambda *_, **__: PagedList([], "again"))
+    with pytest.raises(TrackingError, match="its pages of runs have no end"):
+        client.find(["1"], {"cell_key": "ab"})
+
+
 @pytest.mark.parametrize(
     ("uri", "complaint"),
     [
         ("file:///tmp/mlruns", r"must start with sqlite:///"),
         ("./mlruns", r"must start with sqlite:///"),
+        ("http://[", r"must start with sqlite:///"),
         ("sqlite:////proc/version/mlflow.db", r"folder that can be written"),
         ("sqlite:////tmp/a?b/mlflow.db", r"write '\?' in a path as %3F"),
         (NOBODY, r"must answer, but 'http://127.0.0.1:9' does not"),

@@ -21,7 +21,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from augment.files.pickles import UnsafeFile, check_weights
+from augment.files.pickles import ALLOCATING, UnsafeFile, check_weights
 from trainers.errors import CheckpointError
 
 _HARMLESS: Final[Mapping[str, frozenset[str]]] = {
@@ -36,8 +36,6 @@ _HARMLESS: Final[Mapping[str, frozenset[str]]] = {
     "numpy.core.multiarray": frozenset({"scalar"}),
     "numpy._core.multiarray": frozenset({"scalar"}),
 }
-_ALLOCATE: Final = frozenset({"builtins.bytearray", "__builtin__.bytearray"})
-"""What PyTorch's own reader would call with any size."""
 _MODULE_NAMES: Final[Mapping[str, str]] = {
     "__builtin__": "builtins",
     "copy_reg": "copyreg",
@@ -158,7 +156,7 @@ def read_file(path: Path) -> Any:
         raise CheckpointError(f"{path} must be a readable file: {error}; check the path") from error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about kinds of tensors and pickles, which is no matter of the user's
-        if names.isdisjoint(_ALLOCATE):
+        if names.isdisjoint(ALLOCATING):
             with suppress(Exception):  # of bytes that are no file of its own PyTorch raises nearly anything
                 return torch.load(path, map_location="cpu", weights_only=True)
         try:

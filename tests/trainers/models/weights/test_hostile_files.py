@@ -106,6 +106,14 @@ def test_storages_that_an_old_file_has_no_room_for_are_not_allocated(tmp_path: P
         read_weights(tmp_path / "it.pt")
 
 
+def test_where_only_tensors_belong_no_size_is_taken_from_a_file(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"must contain tensors and plain values alone, but has a \w+\.bytearray"):
+        unpack(pack({"a": Called(bytearray, HUGE)}), "it")
+    (tmp_path / "it.pt").write_bytes(saved({"a": Called(bytearray, HUGE), **WEIGHTS}))
+    with pytest.raises(AugmentError, match="must contain tensors and plain values alone"):
+        read_weights(tmp_path / "it.pt")
+
+
 def test_bytes_and_arrays_next_to_weights_are_read_as_they_were_saved(tmp_path: Path) -> None:
     held = {"a": bytearray(b"abc"), "b": b"xyz", "mean": np.array([0.25]), "seed": np.float64(3), **WEIGHTS}
     for is_old in (False, True):
