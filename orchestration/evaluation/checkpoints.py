@@ -40,13 +40,13 @@ class LoadedNetwork:
 
     Attributes:
         model: The classifier: pixels in [0, 1] to logits.
-        sha256: Hash of the file.
+        sha256: Hash of the file, or of the weights where there is none; "" for what has neither.
         assumed: How images are normalised for weights that were not trained here, and who says so; None for a network of ours.
         notes: What else must be known of the file: other weights in it, what is not used.
         record: What the file says of itself: path -> plain value.
     """
 
-    model: Classifier
+    model: torch.nn.Module
     dataset: str
     sha256: str
     assumed: Normalisation | None = None
@@ -169,10 +169,16 @@ def published_network(config: JobConfig) -> LoadedNetwork:
     )
     assumed = Normalisation(mean=mean, std=std, source="as torchvision publishes with the weights")
     model.normalize = Normalize(assumed.mean, assumed.std, is_kept=True)
+    return LoadedNetwork(model=model, dataset=config.dataset, sha256=weights_sha256(model), assumed=assumed)
+
+
+def weights_sha256(model: torch.nn.Module) -> str:
+    """Return a hash of the weights of a network that is from no file, "" where it has none."""
+    weights = sorted(model.state_dict().items())
     digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(name.encode() + tensor.cpu().numpy().tobytes())
-    return LoadedNetwork(model=model, dataset=config.dataset, sha256=digest.hexdigest(), assumed=assumed)
+    for name, tensor in weights:
+        digest.update(name.encode() + tensor.detach().cpu().numpy().tobytes())
+    return digest.hexdigest() if weights else ""
 
 
 def tried(network: LoadedNetwork, settings: Settings) -> dict[str, Any] | None:
@@ -187,6 +193,7 @@ def tried(network: LoadedNetwork, settings: Settings) -> dict[str, Any] | None:
     except DataError as error:
         return assumption(network.assumed, [*network.notes, f"no other normalisation was tried: {error}"], None)
     model = network.model.to(_device()).eval()
+    assert isinstance(model, Classifier)  # weights of others are read into a network of ours
     return assumption(network.assumed, network.notes, try_usual(model, test.images, test.labels, network.assumed))
 
 
@@ -194,9 +201,15 @@ def _device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def subject_of(network: LoadedNetwork, settings: Settings, *, keep_generated: bool = True) -> Subject:
-    """Return a network with the test images of its dataset, ready to be evaluated in this process."""
-    device = _device()
+def subject_of(
+    network: LoadedNetwork, settings: Settings, *, keep_generated: bool = True, device: torch.device | None = None
+) -> Subject:
+    """Return a network with the test images of its dataset, ready to be evaluated in this process.
+
+    Args:
+        device: Where it is evaluated; None for a GPU where there is one.
+    """
+    device = device or _device()
     test = shared_split(network.dataset, "test", settings.data_root, settings.cache_dir)
     return Subject(
         model=network.model.to(device).eval(),
@@ -222,14 +235,16 @@ def evaluate_network(
     settings: Settings,
     on_progress: Callable[[str, int, int], None],
     keep_generated: bool = True,
+    device: torch.device | None = None,
 ) -> tuple[MetricReport, ...]:
     """Run benchmarks on a network in this process.
 
     Args:
         on_progress: Called with the benchmark, images done, images in all.
         keep_generated: Whether generated images are kept in the cache; the numbers are the same either way.
+        device: Where; None for a GPU where there is one.
     """
-    subject = subject_of(network, settings, keep_generated=keep_generated)
+    subject = subject_of(network, settings, keep_generated=keep_generated, device=device)
     return evaluate(subject, requests, on_progress=on_progress)
 
 

@@ -13,12 +13,8 @@ import numpy as np
 import typer
 
 from augment.lookup.parameters import nearest
-from eval.benchmarks.registry import benchmark_for
 from eval.inference.precision import DEFAULT_PRECISION, PRECISIONS, EvaluationPrecision
-from eval.report import LEFT_OUT, REFUSED_SETS, MetricReport, computing_remarks, size_remarks
-from eval.tables.column import Column
-from eval.tables.formats.cells import UNDEFINED
-from eval.tables.grid import MARKS
+from eval.report import MetricReport
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, echo_err, emit
 from orchestration.cli.verbs.cells.show import find_cell
@@ -26,10 +22,10 @@ from orchestration.cli.weight_options import WeightOptions
 from orchestration.errors import EnvironmentRefused, InputError, Mistake
 from orchestration.evaluation.kept import kept_document
 from orchestration.planning.missing_data import refuse_where_none_can_run
+from orchestration.results.evaluation_lines import EVALUATION_HEAD, evaluation_notes, evaluation_rows
 from orchestration.store.contract import CellResult
 from orchestration.sweeps.model import PRECISION_PATH
 from orchestration.sweeps.overrides import parse_overrides
-from trainers.datasets.registry import dataset_for
 from trainers.models.weights.assumption import assumption_lines
 
 if TYPE_CHECKING:
@@ -98,13 +94,23 @@ def evaluate(
     if from_predictions:
         return _evaluate_kept(sources, places, assignments or [], evaluated_in, as_json=as_json)
     # The modules that evaluate a network import torch, which the help and kept predictions do without.
-    from orchestration.evaluation.checkpoints import Reading, evaluate_network, tried
-    from orchestration.evaluation.evaluate import Evaluation, document_of, estimated_passes, make_requests
+    from orchestration.evaluation.checkpoints import Reading, tried
+    from orchestration.evaluation.evaluate import document_of, make_requests
+    from orchestration.evaluation.in_process import chosen_benchmarks, evaluate_in_process
 
     checkpoint = _only(sources)
     reading = Reading(normalize=weights.normalize, state_dict=weights.state_dict)
     network = _opened(checkpoint, model, dataset, benchmarks, reading)
-    chosen, notes = _chosen(suite, benchmarks, axes, network.dataset, settings)
+    if benchmarks is not None and (suite is not None or axes is not None):
+        text = "name benchmarks, or a suite with or without axes, but not both"
+        raise InputError("options", [Mistake(where="--benchmarks", text=text)])
+    chosen, notes = chosen_benchmarks(
+        suite,
+        None if benchmarks is None else {name: {} for name in _names(benchmarks)},
+        _names(axes),
+        network.dataset,
+        settings,
+    )
     given = _with_options(chosen, assignments or [], max_images)
     requests = make_requests(
         given, network.assumed, dataset=network.dataset, precision=evaluated_in or DEFAULT_PRECISION
@@ -114,15 +120,16 @@ def evaluate(
     if save is not None:
         _check_writable(save)
     assumed = tried(network, settings)
-    reports = evaluate_network(network, requests, settings=settings, on_progress=_teller(), keep_generated=keep)
-    evaluated = Evaluation(
+    evaluated = evaluate_in_process(
+        network,
+        requests,
         checkpoint=checkpoint,
         architecture=model or "",
-        network=network,
-        reports=reports,
-        estimated=estimated_passes(requests, network.dataset, settings.data_root),
-        notes=(*notes, *_left_out(network.dataset)),
+        notes=notes,
         assumed=assumed,
+        settings=settings,
+        on_progress=_teller(),
+        keep_generated=keep,
     )
     document = document_of(evaluated)
     if save is not None:
@@ -209,20 +216,6 @@ def _teller() -> Callable[[str, int, int], None]:
     return tell_progress
 
 
-def _chosen(
-    suite: str | None, benchmarks: str | None, axes: str | None, dataset: str, settings: Any
-) -> tuple[dict[str, Mapping[str, object]], tuple[str, ...]]:
-    from orchestration.evaluation.evaluate import select_axes, suite_of
-
-    if benchmarks is not None and (suite is not None or axes is not None):
-        text = "name benchmarks, or a suite with or without axes, but not both"
-        raise InputError("options", [Mistake(where="--benchmarks", text=text)])
-    if benchmarks is not None:
-        return {name: {} for name in _names(benchmarks)}, ()
-    chosen, notes = suite_of(suite or "full", dataset, settings)
-    return (select_axes(chosen, _names(axes)) if axes else chosen), notes
-
-
 def _with_options(
     chosen: Mapping[str, Mapping[str, object]], assignments: list[str], max_images: int | None
 ) -> dict[str, Mapping[str, object]]:
@@ -254,57 +247,17 @@ def _precision(option: str | None, assignments: list[str]) -> EvaluationPrecisio
     return parse_overrides([f"{PRECISION_PATH}={option}"]).precision
 
 
-def _left_out(dataset: str) -> tuple[str, ...]:
-    """Return a note on each kind of file in a user's folder that is not read."""
-    return tuple(f"left out: {line}" for line in dataset_for(dataset).left_out)
-
-
 def evaluation_text(document: Mapping[str, Any]) -> str:
     """Return the report of all axes for people: values in percent where they are rates, with what must be known of them."""
-    rows, remarks = [], []
-    for report in document["reports"]:
-        for name, value in report["metrics"].items():
-            column = Column.of(f"{report['shown_as']}/{name}")
-            shown = f"{100 * value['value']:.2f} %" if column.spec.is_percent else f"{value['value']:.4f}"
-            arrow = "lower" if column.spec.lower_is_better else "higher"
-            axis = column.axis if column.is_computed else benchmark_for(column.benchmark).axis
-            rows.append([axis, column.label, shown, arrow, str(value["n"])])
-        for name in report["notes"].get("missing", {}):
-            column = Column.of(f"{report['shown_as']}/{name}")
-            rows.append([benchmark_for(column.benchmark).axis, column.label, UNDEFINED, "", ""])
-        if "small" in report["marks"] and "small_sets" not in report["notes"]:
-            remarks.append(f"{report['benchmark']}: {MARKS['small']}")
-        remarks += [f"{report['benchmark']}: {remark}" for remark in _remarks(report["notes"])]
     assumed = document.get("assumed")
     lines = [
         f"{document['checkpoint']} on {document['dataset']}: {', '.join(document['axes'])}",
         *(assumption_lines(assumed) if assumed else ()),
-        columns(rows, header=["axis", "metric", "value", "better", "n"], right=(2, 4)),
+        columns(evaluation_rows(document), header=EVALUATION_HEAD, right=(2, 4)),
         f"forward passes: {document['forward_passes']} images, {document['forward_passes_estimated']} by the cost model",
-        *(f"note: {note}" for note in (*document["notes"], *remarks)),
-        *(f"missing: {name}: {reason}" for name, reason in document["missing"].items()),
+        *evaluation_notes(document),
     ]
     return "\n".join(lines)
-
-
-def _remarks(notes: Mapping[str, Any]) -> list[str]:
-    """Return what of a benchmark's notes a reader of its numbers must know."""
-    remarks = ["generated images, not published files"] if notes.get("generated") else []
-    if "limited" in notes:
-        remarks.append(f"limited to {notes['limited']['used']} of {notes['limited']['of']} images")
-    remarks += [*size_remarks(notes), *computing_remarks(notes)]
-    remarks += [f"{name}: {what} (left out)" for name, what in notes.get(LEFT_OUT, {}).items()]
-    remarks += [f"refused and not in the means: {why}" for why in notes.get(REFUSED_SETS, {}).values()]
-    for name, each in notes.get("files", {}).items():
-        if each["are"] == "own":
-            remarks.append(f"own files: {name}: {each['reason']}")
-    if "frost" in notes:
-        remarks.append(f"frost from {notes['frost']}")
-    if "baseline" in notes:
-        remarks.append(f"normalised by the baseline {notes['baseline']!r}")
-    if "gradient_masking" in notes:
-        remarks.append(f"gradient masking: {notes['gradient_masking']}")
-    return remarks + [f"{name} is undefined: it {reason}" for name, reason in notes.get("missing", {}).items()]
 
 
 def _check_writable(folder: Path) -> None:
