@@ -27,7 +27,7 @@ $(STAMP): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) -r requirements.lock
 	$(PIP) --no-deps --no-build-isolation --editable .
-	$(BIN)/python -m compileall -q augment clusters eval orchestration trainers
+	$(BIN)/python -m compileall -q augment clusters dreamgrid eval orchestration trainers
 	$(BIN)/python -m trainers.worker.warm_kernels
 	@touch $@
 

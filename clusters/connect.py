@@ -23,6 +23,7 @@ from typing import Any, Final
 
 import psutil
 
+from clusters.code.own_packages import foreign_modules, worker_setup
 from clusters.errors import ClusterError, ControlLost
 from clusters.growth import NodeGroup, accelerator_of, with_growth
 from clusters.placement import Node
@@ -230,6 +231,9 @@ def connect(
     else:
         before |= _private_environment()
         arguments |= _private_arguments(folder, num_cpus, num_gpus)
+    if foreign_modules():
+        # Ray puts their folders first on the path of workers. Where there are none, a worker without a set-up starts sooner.
+        arguments["runtime_env"] = {"worker_process_setup_hook": worker_setup()}
     logging.getLogger("ray").setLevel(logging.ERROR)
     try:
         handle = _start(ray, arguments, folder)

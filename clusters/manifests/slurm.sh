@@ -48,6 +48,6 @@ if [ "$SLURM_JOB_NUM_NODES" -gt 1 ]; then
 fi
 
 # Nodes may still be joining: the sweep counts on all of them from the start, and derives from this what a worker gets.
-dreamgrid run "$sweep" --address "$head_address:$port" --grow-to "slurm=$SLURM_JOB_NUM_NODES:cpu=$cpus,gpu=$gpus" &
+python -m dreamgrid run "$sweep" --address "$head_address:$port" --grow-to "slurm=$SLURM_JOB_NUM_NODES:cpu=$cpus,gpu=$gpus" &
 sweep_pid=$!
 wait "$sweep_pid"

@@ -1,6 +1,6 @@
 """A cluster's job server: submit a command with its folder, follow what it prints, learn how it ended, stop it.
 
-Left to others: what the command is (`orchestration.runs.submit`) and what may be uploaded (`clusters.upload`).
+Left to others: what the command is (`orchestration.runs.submit`) and what may be uploaded (`clusters.code.upload`).
 """
 
 from __future__ import annotations

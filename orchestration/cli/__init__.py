@@ -1,4 +1,4 @@
-"""The command line: `dreamgrid VERB` (also `python -m orchestration.cli`).
+"""The command line: `dreamgrid VERB` (also `python -m dreamgrid`, `python -m orchestration.cli`).
 
 Importing it imports no torch, Ray, MLflow, pandas, SciPy, Numba or NumPy; verbs import what they need when they run.
 """

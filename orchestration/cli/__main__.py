@@ -1,4 +1,4 @@
-"""`python -m orchestration.cli`, which is what a submitted job runs."""
+"""`python -m orchestration.cli`, which is `python -m dreamgrid` for a checkout in the working directory."""
 
 import sys
 

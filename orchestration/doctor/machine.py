@@ -10,6 +10,7 @@ from pathlib import Path
 
 from augment.kernels.cpus import available_cpus
 from augment.kernels.sources import cache_root
+from clusters.code.own_packages import ROOT, foreign_modules
 from clusters.ray_api.private import SYMBOLS, missing_symbols
 from clusters.storage.contract import StorageError
 from clusters.storage.open import check_storage, open_storage
@@ -29,6 +30,7 @@ def examine(settings: Settings) -> list[Finding]:
     """Return what is found of versions, devices, storage, tracking, data and compiled kernels; never raises."""
     looks: Sequence[tuple[str, Callable[[Settings], list[Finding]]]] = (
         ("versions", _versions),
+        ("packages", _packages),
         ("devices", _devices),
         ("ray", _ray),
         ("storage", _storage),
@@ -59,6 +61,18 @@ def _versions(settings: Settings) -> list[Finding]:
         fix = "install the locked environment: make install"
         return [Finding(what="versions", state="broken", detail=f"missing: {', '.join(missing)}", fix=fix)]
     return [Finding(what="versions", state="fine", detail=", ".join(found))]
+
+
+def _packages(settings: Settings) -> list[Finding]:
+    foreign = foreign_modules()
+    if not foreign:
+        return [Finding(what="packages", state="fine", detail=f"imported from {ROOT}")]
+    named = ", ".join(map(str, foreign))
+    fix = (
+        "nothing needs to be done for the command line; rename them to import them from code that imports dreamgrid too"
+    )
+    detail = f"imported from {ROOT}, though these bear names of DreamGrid's packages: {named}"
+    return [Finding(what="packages", state="note", detail=detail, fix=fix)]
 
 
 def _devices(settings: Settings) -> list[Finding]:

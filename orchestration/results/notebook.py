@@ -1,6 +1,6 @@
 """Sweeps in notebooks: `load_sweep("table-3").results()` is a tidy pandas DataFrame, `.table().to_latex()` the grid.
 
-Reads the results store only; running is for the command line or `orchestration.runs.run`.
+Reads the results store only; running is for the command line or `dreamgrid.run`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from orchestration.planning.lookup import recorded
 from orchestration.planning.plan import make_plan
 from orchestration.results.compare import compared
 from orchestration.results.table import sweep_tables
-from orchestration.settings import read_settings
+from orchestration.settings import Settings, read_settings
 from orchestration.store.contract import CellResult, ResultsStore
 from orchestration.store.open import open_existing_store
 from orchestration.sweeps.model import Size
@@ -58,12 +58,23 @@ class Grid:
         return self.to_markdown()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class LoadedSweep:
     """A sweep with the store of its results."""
 
     resolved: ResolvedSweep
     store: ResultsStore
+
+    def __repr__(self) -> str:
+        cells, found = self.resolved.cells, self._recorded()
+        done = sum(cell.train_key in found for cell in cells)
+        return "\n".join(
+            [
+                f"{self.resolved.label}: {self.resolved.sweep.title}",
+                f"{done} of {len(cells)} cells recorded",
+                ".plan()  .results()  .table()",
+            ]
+        )
 
     def plan(self) -> Plan:
         """Return what the sweep wants and what of it is recorded."""
@@ -116,11 +127,31 @@ def load_sweep(
         EnvironmentRefused: If the storage does not exist.
     """
     settings = read_settings(storage=storage, data_root=data_root)
-    catalogue = builtin_catalogue(settings.data_root)
+    store = open_existing_store(settings.storage)
+    return opened_sweep(name_or_path, size=size, settings=settings, store=store, overrides=overrides, seeds=seeds)
+
+
+def opened_sweep(
+    name_or_path: str,
+    *,
+    size: Size,
+    settings: Settings,
+    store: ResultsStore,
+    overrides: Sequence[str] = (),
+    seeds: str | None = None,
+) -> LoadedSweep:
+    """Load a sweep with a store that is open; the arguments are those of `load_sweep`.
+
+    Raises:
+        InputError: With every mistake of the sweep or the overrides.
+    """
     resolved = load_resolved(
-        name_or_path, size=size, overrides=parse_overrides(overrides, seeds=seeds), catalogue=catalogue
+        name_or_path,
+        size=size,
+        overrides=parse_overrides(overrides, seeds=seeds),
+        catalogue=builtin_catalogue(settings.data_root),
     )
-    return LoadedSweep(resolved, open_existing_store(settings.storage))
+    return LoadedSweep(resolved, store)
 
 
 def _tidy(resolved: ResolvedSweep, recorded: dict[str, CellResult]) -> Iterator[dict[str, Any]]:

@@ -53,7 +53,7 @@ def job_order(request: SubmitRequest, environment: Mapping[str, str] | None = No
     carried = _carried(request, variables, mistakes)
     if mistakes:
         raise InputError(f"submission of sweep '{request.sweep}'", mistakes)
-    words = ["python", "-m", "orchestration.cli", "run", sweep, *request.arguments]
+    words = ["python", "-m", "dreamgrid", "run", sweep, *request.arguments]
     if request.parsed.get("storage") is None:
         words += ["--storage", storage]
     return JobOrder(

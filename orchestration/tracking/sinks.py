@@ -6,15 +6,16 @@ import contextlib
 import json
 import queue
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final, Protocol
 
+from clusters.code.own_packages import command_of
+
 Message = Mapping[str, Any]
-WRITER: Final = "orchestration.tracking.writer"
+WRITER: Final = command_of("orchestration.tracking.writer")
 _STARTS: Final = 5
 """Deaths in a row after which no other writer is started; one that lived for a minute begins a new row."""
 _MINUTE_S: Final = 60.0
@@ -88,9 +89,7 @@ class ProcessSink:
     One that dies is started again and gets everything once more.
     """
 
-    def __init__(
-        self, hello: Message, log: Path | None, command: Sequence[str] = (sys.executable, "-m", WRITER)
-    ) -> None:
+    def __init__(self, hello: Message, log: Path | None, command: Sequence[str] = WRITER) -> None:
         self._hello = json.dumps(hello)
         self._messages: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._journal = Journal()

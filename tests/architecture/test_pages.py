@@ -13,7 +13,7 @@ from benchmarks import catalogue_page
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
 TREE = PAGE.split("```")[1]
-PACKAGES = ("orchestration", "trainers", "eval", "augment", "clusters")
+PACKAGES = ("orchestration", "trainers", "eval", "augment", "clusters", "dreamgrid")
 NAMED = sorted(set(re.findall(rf"`((?:{'|'.join(PACKAGES)})/[\w./]+?(?::\w+)?)`", PAGE)))
 
 

@@ -15,7 +15,7 @@ from orchestration.cli.main import VERBS, build_app
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = sorted([REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md")])
-PACKAGES = ("augment", "benchmarks", "clusters", "eval", "orchestration", "trainers")
+PACKAGES = ("augment", "benchmarks", "clusters", "dreamgrid", "eval", "orchestration", "trainers")
 SAY_INSTEAD = {
     r"pictures?": "image",
     r"foretells?|foretold": "estimate",

@@ -25,7 +25,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
-PACKAGES = ("orchestration", "trainers", "augment", "eval", "clusters")
+PACKAGES = ("orchestration", "trainers", "augment", "eval", "clusters", "dreamgrid")
 START_S = 240.0
 START_ATTEMPTS = 4
 
@@ -191,7 +191,7 @@ class RayCluster:
 
     def dreamgrid(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         """Run the command line."""
-        return self.run(sys.executable, "-m", "orchestration.cli", *arguments, **more)
+        return self.run(sys.executable, "-m", "dreamgrid", *arguments, **more)
 
     def wait_until(self, condition: Callable[[], bool], text: str, timeout_s: float = START_S) -> None:
         """Wait until a condition holds."""

@@ -91,7 +91,7 @@ def test_a_run_listens_on_loopback_alone(namespace: tuple[str, ...], tmp_path: P
     sweep = tmp_path / "listening.yaml"
     sweep.write_text(SWEEP)
     storage = tmp_path / "storage"
-    command = [sys.executable, "-m", "orchestration.cli", "run", str(sweep), "--engine", engine]
+    command = [sys.executable, "-m", "dreamgrid", "run", str(sweep), "--engine", engine]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "MLFLOW_"))}
     with (tmp_path / "log").open("w") as log:
         run = subprocess.Popen(

@@ -17,7 +17,7 @@ from trainers.datasets.fetch import plain_archives
 REPOSITORY = Path(__file__).resolve().parents[2]
 PRODUCT = [
     path
-    for package in ("augment", "clusters", "eval", "orchestration", "trainers")
+    for package in ("augment", "clusters", "dreamgrid", "eval", "orchestration", "trainers")
     for path in sorted((REPOSITORY / package).rglob("*.py"))
 ]
 UNSAFE = re.compile(

@@ -53,7 +53,7 @@ class CommandLine:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a command in a process group of its own."""
         return subprocess.Popen(
-            [sys.executable, "-m", "orchestration.cli", *arguments],
+            [sys.executable, "-m", "dreamgrid", *arguments],
             cwd=REPOSITORY,
             env=self.environment,
             text=True,

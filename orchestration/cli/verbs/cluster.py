@@ -14,9 +14,9 @@ from typer.main import get_command
 
 from clusters.cluster_files.check import check_manifest
 from clusters.cluster_files.launcher import launch
+from clusters.code.upload import check_upload, measure_upload
 from clusters.errors import ManifestError
 from clusters.ray_api.jobs import JobServer
-from clusters.upload import check_upload, measure_upload
 from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_BAD_INPUT, EXIT_DONE, columns, echo, echo_err, emit

@@ -21,6 +21,7 @@ from urllib.parse import quote
 
 import psutil
 
+from clusters.code.own_packages import command_of
 from orchestration.errors import EnvironmentRefused
 from orchestration.tracking.addresses import ARTIFACTS, folder_address, sqlite_file, with_driver
 from orchestration.tracking.secrets import scrubbed
@@ -148,7 +149,7 @@ def _taken(port: int) -> EnvironmentRefused:
 
 def _start(command: Sequence[str], host: str, port: int, log: Path | None) -> UiServer:
     errors: Any = log.open("ab") if log else subprocess.DEVNULL
-    guard = [sys.executable, "-m", "orchestration.tracking.server.guard", *command, "--host", host, "--port", str(port)]
+    guard = [*command_of("orchestration.tracking.server.guard"), *command, "--host", host, "--port", str(port)]
     guard += exposed_arguments(host, port)
     environment = {**os.environ, **_SERVER_ENVIRONMENT}
     process = subprocess.Popen(guard, stdin=subprocess.PIPE, stdout=errors, stderr=errors, env=environment)

@@ -296,7 +296,7 @@ STUBS = {
     "scontrol": "echo node-1; echo node-2; echo node-3",
     "hostname": "echo 127.0.0.1",
     "ray": 'echo "$RAY_NODE_TYPE_NAME $RAY_AUTH_MODE ray $*" >> "$LOG"; exec sleep 30',
-    "dreamgrid": 'until [ "$(wc -l < "$LOG")" = 2 ]; do sleep 0.05; done; echo "dreamgrid $*" >> "$LOG"',
+    "python": 'until [ "$(wc -l < "$LOG")" = 2 ]; do sleep 0.05; done; echo "python $*" >> "$LOG"',
 }
 """What the script calls, as commands that write down how."""
 
@@ -333,7 +333,7 @@ def test_the_slurm_script_offers_every_gpu_and_says_how_far_it_grows(
         assert line.startswith("slurm token ray start ")
         assert f"--num-cpus=14 --num-gpus={gpus} " in line
     assert ["--dashboard-host=127.0.0.1" in line for line in started if "--head" in line] == [True]
-    assert sweep.startswith("dreamgrid run table-3 --address 127.0.0.1:20007 --grow-to ")
+    assert sweep.startswith("python -m dreamgrid run table-3 --address 127.0.0.1:20007 --grow-to ")
     group = parse_group(sweep.split()[-1])
     assert (group.name, group.max_count, group.cpus, group.gpus) == ("slurm", 3, 14.0, gpus)
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
+from clusters.code.upload import Upload, check_upload, measure_upload
 from clusters.errors import ClusterError
 from clusters.ray_api.jobs import JobServer, _Log
-from clusters.upload import Upload, check_upload, measure_upload
 from orchestration.errors import InputError
 from orchestration.runs.submit import SubmitRequest, exit_code, job_order
 from orchestration.store.open import open_store
@@ -123,7 +123,7 @@ def test_credentials_are_not_uploaded(tmp_path: Path, name: str) -> None:
 def test_the_command_of_a_job_is_that_of_a_run(request_of: Callable[..., SubmitRequest]) -> None:
     order = job_order(request_of("demo", "--set", "train.epochs=2"), {"DREAMGRID_STORAGE": "s3://bucket/grid"})
 
-    assert order.entrypoint == ("python -m orchestration.cli run demo --set train.epochs=2 --storage s3://bucket/grid")
+    assert order.entrypoint == ("python -m dreamgrid run demo --set train.epochs=2 --storage s3://bucket/grid")
     assert order.environment["RAY_JOB_STOP_WAIT_TIME_S"] == "60"
     assert order.metadata["sweep"] == "demo"
 
@@ -281,7 +281,7 @@ def test_a_submitted_sweep_runs_stops_and_goes_on(ray_head: Any, upload_of: Any,
 
     ray = str(Path(sys.executable).with_name("ray"))
     plain = [ray, "job", "submit", "--address", ray_head.url, "--working-dir", str(folder), "--"]
-    run = ["python", "-m", "orchestration.cli", "run", "tiny.yaml"]
+    run = ["python", "-m", "dreamgrid", "run", "tiny.yaml"]
     began = time.monotonic()
     again = ray_head.run(*plain, *run, *options)
     assert again.returncode == 0, again.stdout + again.stderr

@@ -19,6 +19,7 @@ import torch
 
 from augment.files.given import MIB
 from augment.files.pickles import HEAD_BYTES, is_legacy
+from clusters.code.own_packages import command_of
 from clusters.temporary.own import temporary_folder
 from trainers.errors import CheckpointError
 from trainers.models.weights.contents import Contents, read_here
@@ -52,7 +53,7 @@ def _read_apart(path: Path) -> Contents:
     size = path.stat().st_size
     with temporary_folder("weights") as folder:
         target = folder / "contents.pt"
-        command = [sys.executable, "-m", "trainers.models.weights.reading", str(path.absolute()), str(target)]
+        command = [*command_of("trainers.models.weights.reading"), str(path.absolute()), str(target)]
         try:
             ended = subprocess.run(
                 command, capture_output=True, text=True, check=False, timeout=_SPARE_S + size / _BYTES_A_SECOND
