@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from clusters.storage import patient
+from clusters.storage import patient, s3
 from clusters.storage.contract import MissingObjectError, StorageError
 from clusters.storage.memory import MemoryStorage
 from clusters.storage.patient import PATIENCE_S, PatientStorage, expect_mistakes, reported_to
@@ -19,6 +20,8 @@ from orchestration.store.leases import FileLeases
 
 class Bucket:
     """A client of S3 over a dictionary, whose server is away until a moment of a clock."""
+
+    meta = SimpleNamespace(endpoint_url="http://127.0.0.1:9")
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
@@ -47,6 +50,10 @@ class Bucket:
         if IfNoneMatch and Key in self.objects:
             raise answer(412, "PreconditionFailed")
         self.objects[Key] = Body
+
+    def delete_object(self, *, Bucket: str, Key: str) -> None:
+        self._serve()
+        self.objects.pop(Key, None)
 
 
 def answer(status: int, code: str) -> ClientError:
@@ -79,6 +86,7 @@ def bucket(now: list[float]) -> Bucket:
 @pytest.fixture
 def storage(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> PatientStorage:
     monkeypatch.setattr(patient, "_PLACES", {})
+    monkeypatch.setattr(s3, "_CONDITIONAL", set())
     monkeypatch.setattr(patient, "_MISTAKES_LIKELY", patient.threading.Event())
     return PatientStorage(S3Storage("s3://bucket/x", client=bucket))
 
@@ -150,6 +158,8 @@ def test_an_address_that_a_person_mistyped_is_an_error_at_once_and_one_that_answ
 def test_an_exclusive_write_whose_answer_was_lost_in_the_absence_is_known_as_ours(
     storage: PatientStorage, bucket: Bucket, now: list[float], said: list[str]
 ) -> None:
+    # The first write of its kind also tries whether the server honours its condition.
+    assert storage.write_exclusive("before", b"mine")
     bucket.loses_answers, bucket.back_at = True, now[0] + 10
     assert storage.write_exclusive("lease", b"mine")
     assert not storage.write_exclusive("lease", b"mine")
