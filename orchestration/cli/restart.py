@@ -12,6 +12,7 @@ from typing import Final
 
 from clusters.errors import ControlLost
 from clusters.temporary.own import remove_own_folder
+from orchestration.cells.cell import Mode
 
 RESTARTED: Final = "DREAMGRID_RESTARTED"
 """Set in the environment of a command that has started itself again."""
@@ -20,6 +21,11 @@ RESTARTED: Final = "DREAMGRID_RESTARTED"
 def may_restart(error: BaseException) -> bool:
     """Whether the command should start itself again after an error: its own Ray was lost, for the first time."""
     return isinstance(error, ControlLost) and error.is_private and RESTARTED not in os.environ
+
+
+def continued(mode: Mode) -> Mode:
+    """Return the mode in which a command goes on that has started itself again: what it forgot is not forgotten once more."""
+    return "cached" if mode == "force" and RESTARTED in os.environ else mode
 
 
 def restart() -> None:

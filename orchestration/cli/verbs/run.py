@@ -17,7 +17,7 @@ from clusters.errors import ClusterError
 from clusters.growth import NodeGroup, groups_of_file, growth_here, parse_group
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, EXIT_REFUSED, echo, echo_err
-from orchestration.cli.restart import may_restart
+from orchestration.cli.restart import continued, may_restart
 from orchestration.cli.verbs.plan import ModeName, mode_of
 from orchestration.cli.verbs.table import print_tables, tables_document
 from orchestration.engine.options import ENGINES
@@ -158,7 +158,7 @@ def run(
     as_json: options.Json = False,
 ) -> int:
     """Run the missing cells of a sweep and print its table. Recorded cells are reused. Ctrl-C stops cleanly."""
-    given, limits, chosen_mode, webhook = engine.given(), deciding.given(), mode_of(mode), webhook_of(webhook_url)
+    given, limits, chosen_mode, webhook = engine.given(), deciding.given(), continued(mode_of(mode)), webhook_of(webhook_url)
     opened = options.open_sweep(choice, places)
     resolved = opened.resolved
     try:

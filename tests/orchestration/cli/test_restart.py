@@ -11,7 +11,7 @@ import pytest
 
 from clusters.errors import ControlLost
 from orchestration.cli import main
-from orchestration.cli.restart import RESTARTED, may_restart
+from orchestration.cli.restart import RESTARTED, continued, may_restart
 
 LOSING = """
 import sys
@@ -68,6 +68,14 @@ def test_inside_of_another_program_nothing_is_started_again(
 
     assert main(["sweeps", "--json"]) == 3
     assert json.loads(capsys.readouterr().out)["error"].endswith("run the same command again to continue")
+
+
+def test_a_forced_run_that_goes_on_keeps_the_cells_that_it_has_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(RESTARTED, raising=False)
+    assert [continued(mode) for mode in ("force", "retry")] == ["force", "retry"]
+
+    monkeypatch.setenv(RESTARTED, "1")
+    assert [continued(mode) for mode in ("force", "retry", "cached")] == ["cached", "retry", "cached"]
 
 
 def test_only_a_first_loss_of_a_private_ray_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
