@@ -16,7 +16,6 @@ import contextlib
 import os
 import shutil
 import stat
-import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -105,7 +104,9 @@ def remove(path: Path) -> None:
 
 
 def _bases() -> tuple[str, ...]:
-    return tuple(dict.fromkeys(filter(None, (tempfile.gettempdir(), "/tmp", os.environ.get("XDG_RUNTIME_DIR", "")))))
+    # Not of `tempfile`, whose folder is set to that of this process where libraries make files of their own.
+    named = (os.environ.get(name, "") for name in ("TMPDIR", "TEMP", "TMP"))
+    return tuple(dict.fromkeys(filter(None, (*named, "/tmp", os.environ.get("XDG_RUNTIME_DIR", "")))))
 
 
 def _made_private(folder: Path) -> Path:

@@ -38,7 +38,6 @@ def base(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     short = Path(f"/tmp/t{os.getpid()}")
     short.mkdir()
     monkeypatch.setenv("TMPDIR", str(short))
-    monkeypatch.setattr(private.tempfile, "tempdir", None)
     monkeypatch.setattr(own, "_OWN", {})
     yield short
     subprocess.run(["rm", "-rf", str(short)], check=True)
@@ -98,7 +97,7 @@ def test_a_long_base_gives_way_to_one_whose_sockets_have_short_paths(
 ) -> None:
     long = base / ("long" * 10)
     long.mkdir()
-    monkeypatch.setattr(private.tempfile, "tempdir", str(long))
+    monkeypatch.setenv("TMPDIR", str(long))
 
     session = make_folder("ray") / "session_2026-11-29_14-00-00_123456_4194304" / "sockets" / "plasma_store"
 

@@ -158,7 +158,12 @@ def run(
     as_json: options.Json = False,
 ) -> int:
     """Run the missing cells of a sweep and print its table. Recorded cells are reused. Ctrl-C stops cleanly."""
-    given, limits, chosen_mode, webhook = engine.given(), deciding.given(), continued(mode_of(mode)), webhook_of(webhook_url)
+    given, limits, chosen_mode, webhook = (
+        engine.given(),
+        deciding.given(),
+        continued(mode_of(mode)),
+        webhook_of(webhook_url),
+    )
     opened = options.open_sweep(choice, places)
     resolved = opened.resolved
     try:

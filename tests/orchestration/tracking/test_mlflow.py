@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
@@ -18,10 +19,12 @@ from typing import Any
 
 import pytest
 
+from clusters.temporary.private import private_folder
 from eval.tables.column import Column
 from orchestration.errors import EnvironmentRefused
 from orchestration.settings import sqlite_address
 from orchestration.tracking.addresses import artifacts_of
+from orchestration.tracking.mlflow_client import MlflowTracking
 from orchestration.tracking.server import run as server
 from orchestration.tracking.server.check import check_tracking
 from orchestration.tracking.server.run import serve_ui
@@ -352,3 +355,20 @@ def test_an_answer_of_another_program_on_the_port_is_not_taken_for_the_ui(
     finally:
         other.shutdown()
         other.server_close()
+
+
+def test_what_mlflow_writes_on_the_way_is_in_the_private_folder(database: Path, tmp_path: Path) -> None:
+    """A writer that was killed in the middle left a folder in TMPDIR for good."""
+    database.parent.mkdir()
+    client = MlflowTracking(sqlite_address(database))
+    run = client.create(client.experiment("x", (tmp_path / "artifacts").as_uri(), {}), "run", 0, {})
+
+    with pytest.MonkeyPatch.context() as patch:
+        made: list[str] = []
+        patch.setattr(
+            tempfile, "mkdtemp", lambda *a, _make=tempfile.mkdtemp, **k: made.append(_make(*a, **k)) or made[-1]
+        )
+        client.write_text(run, "grid.md", "a table")
+
+    assert made
+    assert all(Path(folder).is_relative_to(private_folder()) for folder in made)
