@@ -75,6 +75,7 @@ def parse_yaml(text: str, *, subject: str) -> tuple[Document, list[Mistake]]:
     # Only composed, never constructed: PyYAML follows YAML 1.1, where `no` is false and `1e-4` a word.
     loader_class = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
+        _check_depth(text, loader_class, subject)
         root = yaml.compose(text, Loader=loader_class)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -89,6 +90,24 @@ def parse_yaml(text: str, *, subject: str) -> tuple[Document, list[Mistake]]:
     builder = _Builder(subject)
     value = builder.build(root, ())
     return Document(value, builder.lines, text), builder.mistakes
+
+
+def _check_depth(text: str, loader_class: Any, subject: str) -> None:
+    """Refuse what is nested too deep before it is composed: the C library composes by recursion, until its stack ends.
+
+    Raises:
+        InputError: If it is; with its line.
+    """
+    depth = 0
+    for event in yaml.parse(text, Loader=loader_class):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH + 1:
+            raise _too_deep(subject, event.start_mark.line + 1 if event.start_mark else None)
+
+
+def _too_deep(subject: str, line: int | None) -> InputError:
+    text = f"values may be nested {MAX_DEPTH} deep at most; an alias may not contain itself"
+    return _refusal(subject, text, line)
 
 
 def read_scalar(text: str) -> Any:
@@ -141,9 +160,7 @@ class _Builder:
         if self._count > MAX_NODES:
             raise _refusal(self.subject, f"a sweep file has at most {MAX_NODES} values, aliases expanded", line)
         if len(path) > MAX_DEPTH:
-            raise _refusal(
-                self.subject, f"values may be nested {MAX_DEPTH} deep at most; an alias may not contain itself", line
-            )
+            raise _too_deep(self.subject, line)
         self.lines[path] = line
         if node.tag not in _PLAIN_TAGS:
             self._note(path, node, f"tag '{node.tag}' is not allowed; write a number, a word, a list or a mapping")

@@ -43,7 +43,12 @@ Axes = Annotated[str | None, typer.Option("--axes", help="Only these safety axes
 
 MaxImages = Annotated[
     int | None,
-    typer.Option("--max-images", min=1, help="Use at most this many test images; the report records the limit."),
+    typer.Option(
+        "--max-images",
+        min=1,
+        max=1_000_000_000,
+        help="Use at most this many test images; the report records the limit.",
+    ),
 ]
 Precision = Annotated[
     str | None,

@@ -31,7 +31,7 @@ from trainers.datasets.registry import dataset_for
 SECONDS_BETWEEN_LINES: Final = 5.0
 SHOWN_REPEATS: Final = 7
 SetName = Annotated[str, typer.Argument(metavar="SET", help="Mixing set (see `mixing-set list`).")]
-Images = Annotated[int, typer.Option("--images", min=1, help="Number of images.")]
+Images = Annotated[int, typer.Option("--images", min=1, max=1_000_000_000, help="Number of images.")]
 Params = Annotated[
     list[str] | None,
     typer.Option(
@@ -104,7 +104,7 @@ def preview_set(
         typer.Option("--on", metavar="DATASET", help="Show training images of this dataset, mixed with the set."),
     ] = None,
     method: Annotated[str, typer.Option("--method", help="With --on: method that mixes them.")] = "pixmix",
-    rows: Annotated[int, typer.Option("--rows", min=1, help="With --on: number of training images.")] = 8,
+    rows: Annotated[int, typer.Option("--rows", min=1, max=10_000, help="With --on: number of training images.")] = 8,
     zoom: Annotated[int, typer.Option("--zoom", min=1, max=16, help="Magnification of each pixel.")] = 1,
 ) -> int:
     """Write a contact sheet of a mixing set as a PNG file, or of training images mixed with it.

@@ -45,7 +45,7 @@ class CostOptions:
     )
     prices: Annotated[Path | None, typer.Option("--prices", help="Your own price file.")] = None
     devices: Annotated[
-        int | None, typer.Option("--devices", help="Devices used at once [those of one such machine].")
+        int | None, typer.Option("--devices", max=1_000_000, help="Devices used at once [those of one such machine].")
     ] = None
     calibrate: Annotated[
         bool,

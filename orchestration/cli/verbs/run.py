@@ -36,9 +36,9 @@ class EngineOptions:
     """Where and how cells run."""
 
     address: options.RayAddress = None
-    max_concurrent: Annotated[int | None, typer.Option("--max-concurrent", help="Maximum number of cells at once.")] = (
-        None
-    )
+    max_concurrent: Annotated[
+        int | None, typer.Option("--max-concurrent", max=1_000_000, help="Maximum number of cells at once.")
+    ] = None
     cpus_per_worker: Annotated[
         float | None, typer.Option("--cpus-per-worker", help="CPUs per worker [a node's CPUs / its GPUs; 1 on CPUs].")
     ] = None

@@ -28,9 +28,12 @@ class ScreenerOptions:
     reduction: Annotated[
         int, typer.Option("--reduction", help="Reduction factor: ASHA continues one in so many at each rung.")
     ] = 3
-    look_every: Annotated[int | None, typer.Option("--look-every", help="Epochs between validations.")] = None
+    look_every: Annotated[
+        int | None, typer.Option("--look-every", max=1_000_000, help="Epochs between validations.")
+    ] = None
     validation_images: Annotated[
-        int | None, typer.Option("--validation-images", help="Number of held-out training images [a tenth].")
+        int | None,
+        typer.Option("--validation-images", max=1_000_000_000, help="Number of held-out training images [a tenth]."),
     ] = None
     cpus: Annotated[
         float | None, typer.Option("--cpus", help="CPUs per training [a node's CPUs / its GPUs; 1 on CPUs].")
@@ -39,7 +42,7 @@ class ScreenerOptions:
         float | None, typer.Option("--gpus", help="GPUs per training; 0 for CPUs only [1 where there are any].")
     ] = None
     max_concurrent: Annotated[
-        int | None, typer.Option("--max-concurrent", help="Maximum number of trainings at once.")
+        int | None, typer.Option("--max-concurrent", max=1_000_000, help="Maximum number of trainings at once.")
     ] = None
     address: options.RayAddress = None
 

@@ -63,3 +63,10 @@ def test_a_file_may_not_be_larger_than_stated() -> None:
 )
 def test_values_of_options_have_types(text: str, value: object) -> None:
     assert read_scalar(text) == value
+
+
+@pytest.mark.parametrize("text", ["[" * 50_000, "{a: " * 50_000, "- " * 50_000, "a: " + "[" * 30 + "]" * 30])
+def test_what_is_nested_deeper_than_a_stack_is_refused(text: str) -> None:
+    """The C library of YAML composes by recursion: such a file ended the process."""
+    with pytest.raises(InputError, match="may be nested 24 deep at most"):
+        read_yaml(text, subject="it")

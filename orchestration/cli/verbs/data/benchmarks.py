@@ -35,7 +35,8 @@ def generate_benchmark(
     frost: Frost = "procedural",
     seed: Seed = 0,
     threads: Annotated[
-        int | None, typer.Option("--threads", min=1, help="Threads; the bytes do not depend on them [one per CPU].")
+        int | None,
+        typer.Option("--threads", min=1, max=1024, help="Threads; the bytes do not depend on them [one per CPU]."),
     ] = None,
     data_root: options.DataRoot = None,
     as_json: options.Json = False,
@@ -62,7 +63,9 @@ def match_benchmark(
     kinds: Kinds = None,
     severities: Severities = None,
     frost: Frost = "procedural",
-    images: Annotated[int, typer.Option("--images", min=30, help="Number of images to compare.")] = 500,
+    images: Annotated[
+        int, typer.Option("--images", min=30, max=1_000_000_000, help="Number of images to compare.")
+    ] = 500,
     data_root: options.DataRoot = None,
     as_json: options.Json = False,
 ) -> int:
@@ -103,7 +106,9 @@ def measure_baselines(
     name: Annotated[str | None, typer.Option("--name", help="Name of the baseline [made from model and data].")] = None,
     max_images: Annotated[
         int | None,
-        typer.Option("--max-images", min=1, help="Use at most this many images; the file records the limit."),
+        typer.Option(
+            "--max-images", min=1, max=1_000_000_000, help="Use at most this many images; the file records the limit."
+        ),
     ] = None,
     data_root: options.DataRoot = None,
     as_json: options.Json = False,
