@@ -149,9 +149,13 @@ class Connection:
             time.sleep(_POLL_S)
         return False
 
-    def lost(self) -> str:
-        """Return which process died that Ray cannot do without, or ""; returns at once, whatever state Ray is in."""
-        return self.watch.lost() if self.watch is not None else ""
+    def lost(self, *, is_suspected: bool = False) -> str:
+        """Return which process died that Ray cannot do without, or ""; returns at once, whatever state Ray is in.
+
+        Args:
+            is_suspected: Whether something else shows that one died: then no time is given to come back.
+        """
+        return self.watch.lost(is_suspected=is_suspected) if self.watch is not None else ""
 
     def give_up(self, what: str) -> ControlLost:
         """Leave a Ray that lost a process without calling it, which might never return; return the error to raise.

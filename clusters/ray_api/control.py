@@ -32,8 +32,12 @@ _RECONNECT: Final = "RAY_gcs_rpc_server_reconnect_timeout_s"
 class Watch(Protocol):
     """Looks after the processes of a Ray."""
 
-    def lost(self) -> str:
-        """Return what has died, or ""; returns at once."""
+    def lost(self, *, is_suspected: bool = False) -> str:
+        """Return what has died, or ""; returns at once.
+
+        Args:
+            is_suspected: Whether something else shows that one died: then no time is given to come back.
+        """
 
     def close(self) -> None:
         """Look no more."""
@@ -54,7 +58,7 @@ class ChildWatch(Watch):
                 if program in _PROGRAMS and any(folder in word for word in process.cmdline()):
                     self._processes[process] = _PROGRAMS[program]
 
-    def lost(self) -> str:
+    def lost(self, *, is_suspected: bool = False) -> str:
         for process, what in self._processes.items():
             with suppress(psutil.Error):
                 if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
@@ -83,9 +87,10 @@ class PortWatch(Watch):
         self._is_over = threading.Event()
         threading.Thread(target=self._look, name="dreamgrid-control", daemon=True).start()
 
-    def lost(self) -> str:
+    def lost(self, *, is_suspected: bool = False) -> str:
         now = time.monotonic()
-        return next((what for what, at in self._silent_since.items() if now - at >= self._silent_s[what]), "")
+        silent = {what: now - at for what, at in tuple(self._silent_since.items())}
+        return next((what for what, for_s in silent.items() if is_suspected or for_s >= self._silent_s[what]), "")
 
     def close(self) -> None:
         self._is_over.set()

@@ -12,7 +12,7 @@ from clusters.connect import Connection
 T = TypeVar("T")
 
 LOOK_EVERY_S: Final = 0.2
-CAUSE_S: Final = 3.0
+CAUSE_S: Final = 5.0
 """So long after an actor of ours died the process may be found that took it along."""
 
 MAILBOX: Final = "the actor that passes messages on (mailbox)"
@@ -66,7 +66,7 @@ def supervised(
 def _what_died(connection: Connection) -> str:
     ends = time.monotonic() + CAUSE_S
     while time.monotonic() < ends:
-        if what := connection.lost():
+        if what := connection.lost(is_suspected=True):
             return what
         time.sleep(LOOK_EVERY_S)
     return MAILBOX

@@ -83,6 +83,18 @@ def test_a_port_on_which_nobody_listens_any_more_is_noticed_after_a_while() -> N
 
 
 @pytest.mark.usefixtures("quick")
+def test_a_port_without_a_listener_is_named_at_once_where_something_else_shows_that_a_process_died() -> None:
+    """A mailbox that died with its cluster was blamed for it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        place = server.getsockname()
+    watch = PortWatch({CONTROL_STORE: place}, silent_s=60.0)
+
+    wait_for(lambda: watch.lost(is_suspected=True) == CONTROL_STORE)
+    assert watch.lost() == ""
+    watch.close()
+
+
+@pytest.mark.usefixtures("quick")
 def test_a_port_that_somebody_listens_on_again_is_none_that_is_lost() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         place = server.getsockname()

@@ -27,7 +27,7 @@ class ActorDiedError(RayActorError):
 @pytest.fixture
 def connection() -> Any:
     made = SimpleNamespace(what="", given_up=[])
-    made.lost = lambda: made.what
+    made.lost = lambda is_suspected=False: made.what
 
     def give_up(what: str) -> ControlLost:
         made.given_up.append(what)
