@@ -11,6 +11,7 @@ import random
 import re
 import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -74,6 +75,7 @@ class Tally:
     def __init__(self) -> None:
         self.played = 0
         self.struck: Counter[str] = Counter()
+        self.missed: Counter[str] = Counter()
         self.others: Counter[str] = Counter()
         self.skipped: Counter[str] = Counter()
         self.broken: Counter[str] = Counter()
@@ -84,7 +86,8 @@ class Tally:
         self.played += 1
         self.cells += row.workload.num_cells
         self.struck.update(verdict.struck)
-        self.others.update([] if verdict.struck else [row.fault])
+        self.missed.update(verdict.missed)
+        self.others.update([] if verdict.struck or verdict.missed else [row.fault])
         self.broken.update(kinds_of(list(verdict.problems)))
 
     @property
@@ -101,6 +104,7 @@ class Tally:
         return [
             f"{self.played} scenes, {self.cells} cells wanted, {sum(self.struck.values())} signals:",
             *signals,
+            f"{sum(self.missed.values())} more came too late: the run was over",
             "other faults:",
             *others,
             *(["skipped:", *skipped] if skipped else []),
@@ -118,7 +122,7 @@ def campaign(rows: Iterator[Row], *, minutes: float) -> Tally:
         if lacking:
             tally.skipped[f"{row.id}: lacks {lacking}"] += 1
             continue
-        verdict = play(row.act, row.keeps, row.workload, row.setting, undisturbed)
+        verdict = _played(row, undisturbed)
         tally.note(row, verdict)
         state = "BROKEN" if verdict.problems else "held"
         _say(
@@ -127,6 +131,19 @@ def campaign(rows: Iterator[Row], *, minutes: float) -> Tally:
         for line in (*verdict.problems, *verdict.lines.splitlines()):
             _say(f"       {line}")
     return tally
+
+
+def _played(row: Row, undisturbed: Undisturbed) -> Verdict:
+    """Play a row; where the harness itself breaks, that is a broken promise, and the campaign goes on."""
+    began = time.monotonic()
+    try:
+        return play(row.act, row.keeps, row.workload, row.setting, undisturbed)
+    except Exception as error:
+        lines = "".join(traceback.format_exception(error))
+        problem = f"outcome: the scene broke with {type(error).__name__}: {error}"
+        return Verdict(
+            problems=(problem,), notes=(), struck=(), missed=(), wall_s=time.monotonic() - began, lines=lines
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -115,20 +115,33 @@ def _several() -> Iterator[Row]:
             Hit(kind="worker", moment="mid-epoch"),
             Hit(kind="writer", moment="mid-epoch"),
             Hit(kind="trial", moment="evaluation"),
-            Hit(kind="controller", moment="mid-epoch"),
-            Hit(kind="worker", moment="mid-epoch", signal="SIGSTOP", held_s=4.0),
+            Hit(kind="controller", moment="evaluation"),
+            Hit(kind="worker", moment="evaluation", signal="SIGSTOP", held_s=4.0),
         ),
         keeps=_ITSELF,
         is_quick=True,
     )
+    interrupted = Promise(codes=frozenset({UNFINISHED}), says="interrupted; recorded results are kept", resumes=True)
     yield Row(
         id="driver-twice",
-        fault="SIGKILL to the driver, and to the one that goes on",
-        moment="mid-epoch, record",
+        fault="SIGKILL to the driver, Ctrl-C to the one that continues",
+        moment="mid-epoch",
         promise=RESUMES,
-        act=acts.hits_in_turn([Hit(kind="driver", moment="mid-epoch")], [Hit(kind="driver", moment="record")]),
-        keeps=Promise(codes=frozenset({KILLED}), resumes=True),
+        act=acts.hits_in_turn(
+            [Hit(kind="driver", moment="mid-epoch")], [Hit(kind="driver", moment="mid-epoch", signal="SIGINT")]
+        ),
+        keeps=interrupted,
         is_quick=True,
+    )
+    yield Row(
+        id="driver-thrice",
+        fault="SIGKILL to the driver and to both that continue",
+        moment="mid-epoch, checkpoint write, record",
+        promise=RESUMES,
+        act=acts.hits_in_turn(
+            *([Hit(kind="driver", moment=moment)] for moment in ("mid-epoch", "checkpoint write", "record"))
+        ),
+        keeps=Promise(codes=frozenset({KILLED}), resumes=True),
     )
     yield Row(
         id="driver-interrupted",
@@ -136,8 +149,7 @@ def _several() -> Iterator[Row]:
         moment="mid-epoch",
         promise=RESUMES,
         act=acts.hits(Hit(kind="driver", moment="mid-epoch", signal="SIGINT")),
-        keeps=Promise(codes=frozenset({UNFINISHED}), says="interrupted; recorded results are kept", resumes=True),
-        is_quick=True,
+        keeps=interrupted,
     )
     yield Row(
         id="resumed-worker",
@@ -266,7 +278,8 @@ def _tracking() -> Iterator[Row]:
             moment="start",
             promise=REFUSES,
             act=acts.tracking_answers(status),
-            keeps=Promise(codes=frozenset({REFUSED}), takes_s=30.0),
+            keeps=Promise(codes=frozenset({REFUSED}), says="tracking server"),
+            setting=Setting(is_hopeless=True),
             is_quick=True,
         )
     yield Row(
@@ -320,7 +333,6 @@ def _cells_and_verbs() -> Iterator[Row]:
             promise=promise,
             act=acts.verb_meanwhile("mid-epoch", *words, undo=undo),
             keeps=keeps,
-            is_quick=name == "pause",
         )
 
 

@@ -34,6 +34,7 @@ def test_a_promise_is_kept(row: Row, undisturbed: Undisturbed) -> None:
     verdict = play(row.act, row.keeps, row.workload, row.setting, undisturbed)
 
     assert not verdict.problems, "\n".join([*verdict.problems, *verdict.notes, verdict.lines])
+    assert not verdict.missed, "\n".join(verdict.notes)
 
 
 def test_every_row_has_a_name_of_its_own() -> None:

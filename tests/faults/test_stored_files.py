@@ -53,6 +53,7 @@ KINDS: Final[dict[str, str]] = {
     "calibration": "calibrations/*/*.json",
     "index-table": "index/*.toc.json",
     "index-body": "index/*.body",
+    "tracking": "mlflow.db",
 }
 """Kind of file -> where files of it are. A tombstone is left out: whoever deletes one takes an invalidation back."""
 

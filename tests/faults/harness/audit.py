@@ -52,14 +52,15 @@ def audit(scene: Scene, expected: Mapping[str, Numbers], *, shared_before: froze
         shared_before: What was in shared memory before the scene.
     """
     plan, store = plan_of(scene.sweep, scene.storage)
-    problems = [*_left_running(scene), *_cells(scene, plan, store, expected), *_computed_once(scene, plan, store)]
+    problems = [*left_running(scene), *_cells(scene, plan, store, expected), *_computed_once(scene, plan, store)]
     problems += held_leases(plan, store)
     if not scene.tracking:
         problems += tracking_problems(scene.database, plan, store)
     return [*problems, *_left_files(scene), *_left_shared(shared_before)]
 
 
-def _left_running(scene: Scene) -> Iterator[str]:
+def left_running(scene: Scene) -> Iterator[str]:
+    """Yield the processes of a scene that do not end by themselves, and end them."""
     found = remaining(scene.mark)
     yield from (f"process: still running: {described(process)}" for process in found)
     end(found)

@@ -73,7 +73,7 @@ class Driver:
         found = [line[1:].split() for line in self.text().splitlines() if line.startswith("@")]
         return [event for event in found if event and kind in ("", event[0])]
 
-    def wait_until(self, condition: Callable[[], bool], timeout_s: float = 120.0, pause_s: float = 0.02) -> bool:
+    def wait_until(self, condition: Callable[[], bool], timeout_s: float = 600.0, pause_s: float = 0.02) -> bool:
         """Wait until a condition holds; return False where this process ends first or the time is over."""
         ends = time.monotonic() + timeout_s
         while not condition():

@@ -23,7 +23,7 @@ SIGNALS: Final = {
 }
 HELD_S: Final = 8.0
 """A stopped process goes on after this long: many health checks (half a second each) later, and before a lease expires."""
-_PATIENCE_S: Final = 30.0
+_PATIENCE_S: Final = 120.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,15 +45,14 @@ class Hit:
         return f"{self.signal} to {self.kind} at {self.moment}"
 
 
-def strike(scene: Scene, driver: Driver, hit: Hit) -> bool:
-    """Wait for the moment and send the signal; return False where the run was over before."""
-    if not scene.reach(driver, hit.moment):
-        scene.note(f"{hit}: the run had ended")
-        return False
-    found = processes.wait_for(driver.pid, hit.kind, _PATIENCE_S) if driver.is_running else []
+def strike(scene: Scene, driver: Driver, hit: Hit) -> None:
+    """Wait for the moment and send the signal."""
+    is_there = scene.reach(driver, hit.moment) and driver.is_running
+    found = processes.wait_for(driver.pid, hit.kind, _PATIENCE_S) if is_there else []
     if not found:
-        scene.note(f"{hit}: there is no such process")
-        return False
+        scene.note(f"{hit}: {'there is no such process' if is_there else 'the run was over before'}")
+        scene.missed.append(f"{hit.signal} to {hit.kind}")
+        return
     victim = found[min(hit.index, len(found) - 1)]
     with contextlib.suppress(psutil.NoSuchProcess):
         victim.send_signal(SIGNALS[hit.signal])
@@ -62,9 +61,6 @@ def strike(scene: Scene, driver: Driver, hit: Hit) -> bool:
         if hit.signal == "SIGSTOP":
             time.sleep(hit.held_s)
             victim.resume()
-        return True
-    scene.note(f"{hit}: the process had ended")
-    return False
 
 
 def hit_run(scene: Scene, hits: Sequence[Hit], *options: str) -> Driver:

@@ -8,7 +8,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from orchestration.engine.observer import RunObserver
@@ -16,7 +16,7 @@ from orchestration.engine.options import RunOptions
 from tests.fakes import in_process
 from tests.fakes.s3_servers import Conditions
 from tests.faults.harness.acts import Act
-from tests.faults.harness.audit import audit, held_leases, shared_memory
+from tests.faults.harness.audit import audit, held_leases, left_running, shared_memory
 from tests.faults.harness.driver import Driver
 from tests.faults.harness.places import can_mount, small_disk
 from tests.faults.harness.recorded import Numbers, plan_of, recorded_numbers
@@ -26,7 +26,8 @@ from tests.faults.harness.workloads import Workload
 from trainers.job import JobPaths
 
 RERUNS = 2
-"""Runs after a disturbed one that may be needed to complete the sweep, the one that finds nothing to do not counted."""
+"""Runs after a disturbed one that may be needed to complete the sweep; one more must find nothing to do."""
+DONE = 0
 UNFORESEEN = ("Traceback (most recent call last)", "unforeseen ")
 
 
@@ -55,7 +56,7 @@ class Setting:
         small: Which folder is a small disk: "storage", "cache", "temporary", or "" for none.
         mib: Size of that disk.
         conditions: What the object store makes of conditional writes, where the storage is in one; "" for a folder.
-        is_hopeless: Whether no run can succeed there, so that nothing is left to audit.
+        is_hopeless: Whether every run is refused there, so that there is nothing to complete; nothing may be recorded or running.
         needs: Programs that must be installed.
     """
 
@@ -81,12 +82,14 @@ class Verdict:
     Attributes:
         problems: Broken promises; empty where all held.
         struck: Signals that were sent, as "SIGKILL to worker".
+        missed: Those whose moment did not come; where none was sent, the run only had to complete.
         lines: Last lines of all drivers, where a promise was broken.
     """
 
     problems: tuple[str, ...]
     notes: tuple[str, ...]
     struck: tuple[str, ...]
+    missed: tuple[str, ...]
     wall_s: float
     lines: str = ""
 
@@ -120,10 +123,20 @@ def play(act: Act, promise: Promise, workload: Workload, setting: Setting, undis
     began, before = time.monotonic(), shared_memory()
     with _scene(workload, setting) as scene:
         disturbed = act(scene)
+        if scene.missed:
+            # What was not hit may complete; what was hit keeps its promise.
+            promise = replace(promise, codes=promise.codes | {DONE}, says="", resumes=False)
         problems = [problem for driver in disturbed for problem in _broken(driver, promise)]
-        problems += [] if setting.is_hopeless else _afterwards(scene, promise, expected, before)
+        problems += _untouched(scene) if setting.is_hopeless else _afterwards(scene, promise, expected, before)
         lines = lines_of(scene.drivers) if problems else ""
-        return Verdict(problems=tuple(problems), notes=tuple(scene.notes), wall_s=time.monotonic() - began, lines=lines)
+        return Verdict(
+            problems=tuple(problems),
+            notes=tuple(scene.notes),
+            struck=tuple(scene.struck),
+            missed=tuple(scene.missed),
+            wall_s=time.monotonic() - began,
+            lines=lines,
+        )
 
 
 def _afterwards(
@@ -137,6 +150,14 @@ def _afterwards(
     if promise.resumes and not _has_resumed(scene):
         yield "lost: no cell went on from a checkpoint"
     yield from audit(scene, expected, shared_before=shared_before)
+
+
+def _untouched(scene: Scene) -> Iterator[str]:
+    """Look whether a run that was refused started or recorded something."""
+    yield from left_running(scene)
+    if scene.folder.is_dir():
+        found = [name for name in ("results", "leases", "checkpoints") if (scene.folder / name).exists()]
+        yield from (f"outcome: a refused run wrote {name}" for name in found)
 
 
 @contextlib.contextmanager
@@ -189,16 +210,15 @@ def _has_resumed(scene: Scene) -> bool:
 
 
 def _complete(scene: Scene) -> Iterator[str]:
-    """Run the sweep until it is complete, and once more, when nothing may be left to do."""
+    """Run the sweep until it is complete; after a run that says so, nothing may be left to do."""
     wanted = 1 if scene.workload.num_failing else 0
-    for _ in range(RERUNS):
+    is_complete = all(driver.process.returncode == wanted for driver in scene.drivers)
+    for _ in range(RERUNS + 1):
         driver = scene.run()
-        if driver.end(RUN_S) == wanted:
-            break
-    else:
-        yield f"lost: the sweep is not complete after {RERUNS} more runs"
-        return
-    last = scene.run()
-    code = last.end(RUN_S)
-    if code != wanted or last.document().get("computed") != []:
-        yield f"doubled: one more run ended with {code} and computed {last.document().get('computed')}"
+        code, computed = driver.end(RUN_S), driver.document().get("computed")
+        if is_complete and (code, computed) != (wanted, []):
+            yield f"doubled: after a complete run one more ended with {code} and computed {computed}"
+        if code == wanted and computed == []:
+            return
+        is_complete = code == wanted
+    yield f"lost: the sweep is not complete after {RERUNS + 1} more runs"

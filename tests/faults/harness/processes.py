@@ -68,9 +68,9 @@ def marked(mark: str) -> list[psutil.Process]:
     return found
 
 
-def remaining(mark: str, timeout_s: float = LEAVE_S) -> list[psutil.Process]:
-    """Return the marked processes that have not ended by themselves after a time."""
-    ends = time.monotonic() + timeout_s
+def remaining(mark: str, timeout_s: float | None = None) -> list[psutil.Process]:
+    """Return the marked processes that have not ended by themselves after a time, `LEAVE_S` unless it is given."""
+    ends = time.monotonic() + (LEAVE_S if timeout_s is None else timeout_s)
     while (found := marked(mark)) and time.monotonic() < ends:
         time.sleep(0.2)
     return found

@@ -36,6 +36,7 @@ class Scene:
         drivers: All drivers so far, in order.
         notes: What happened, for the log.
         struck: "SIGKILL to worker" and the like, of each signal that was sent.
+        missed: The like, of each signal whose moment did not come: the run was over before.
         proxy: What requests to an object store pass through, where the storage is in one.
     """
 
@@ -48,6 +49,7 @@ class Scene:
     drivers: list[Driver] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     struck: list[str] = field(default_factory=list)
+    missed: list[str] = field(default_factory=list)
     proxy: FaultyProxy | None = None
 
     @property

@@ -24,7 +24,7 @@ def answering(status: int | None) -> Iterator[str]:
             """Say nothing."""
 
         def _refuse(self) -> None:
-            self.send_response(status)
+            self.send_response(status or 500)
             self.send_header("Content-Length", "0")
             self.end_headers()
 

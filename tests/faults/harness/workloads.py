@@ -25,7 +25,7 @@ PLUGIN: Final = Path(__file__).parents[1] / "plugin"
 """Where `paced` is installed."""
 _LONG: Final = "epochs: 8, train_images: 384, batch_size: 64, lr: 0.05"
 _PACED: Final = "{row: Paced, method: paced}"
-_DIVERGES: Final = "{row: Diverges, method: paced, train: {lr: 1.0e+30}}"
+_DIVERGES: Final = "{row: Diverges, method: paced, train: {lr: 1.0e+9}}"
 
 
 @dataclass(frozen=True, kw_only=True)
