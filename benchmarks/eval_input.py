@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import io
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -90,15 +92,15 @@ def subject_at_224(folder: Path, model: nn.Module, device: torch.device, num_ima
 def path_cases(
     subject: Subject, named: Sequence[tuple[str, Sequence[ImageSet]]], *, threads: Sequence[int]
 ) -> Iterator[harness.Case]:
-    """Compare threads, ring and hand-over with the bare calls that load the same images, and more threads with one: CPU time."""
+    """Compare ring and hand-over with the bare calls that load the same images in as many threads: CPU time."""
     for name, sets in named:
         total = sum(map(len, sets))
         for ahead in threads:
             yield harness.Case(
                 name=f"{name}: {ahead} thread{'s' if ahead > 1 else ''} ahead",
                 ours=partial(_drain, replace(subject, threads=ahead), sets),
-                peer=partial(_load, sets, subject.batch_size),
-                peer_name="bare loading in one thread",
+                peer=partial(_load, sets, subject.batch_size, threads=ahead),
+                peer_name="bare loading in as many threads",
                 target=0.9,
                 ours_units=total,
                 peer_units=total,
@@ -169,10 +171,14 @@ def _drain(subject: Subject, sets: Sequence[ImageSet]) -> None:
             assert len(arrival.labels)
 
 
-def _load(sets: Sequence[ImageSet], batch_size: int) -> None:
-    for each in sets:
-        for start in range(0, len(each), batch_size):
-            each.load(start, min(start + batch_size, len(each)))
+def _load(sets: Sequence[ImageSet], batch_size: int, *, threads: int) -> None:
+    with ThreadPoolExecutor(threads) as pool:
+        for each in sets:
+            starts = range(0, len(each), batch_size)
+            # What is loaded is dropped at once, as a device drops it.
+            deque(
+                pool.map(lambda start, each=each: len(each.load(start, min(start + batch_size, len(each)))), starts), 0
+            )
 
 
 def _whole(subject: Subject, call: Callable[[], object]) -> None:

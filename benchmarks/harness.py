@@ -197,7 +197,7 @@ def is_idle(limit: float = 0.1, seconds: float = 2.0) -> bool:
 def parser(name: str, summary: str) -> argparse.ArgumentParser:
     """Return a parser with the options that all benchmarks share."""
     result = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=summary)
-    result.add_argument("--quick", action="store_true", help="fewer repetitions, under a minute")
+    result.add_argument("--quick", action="store_true", help="fewer repetitions, one to two minutes")
     result.add_argument("--json", action="store_true", help="print one JSON document to stdout and nothing else")
     result.add_argument(
         "--reference", type=Path, default=None, help="a checkout of the published code, to run next to ours"
