@@ -12,11 +12,13 @@ from orchestration.cli.output import EXIT_DONE, EXIT_REFUSED, columns, echo, ech
 from orchestration.doctor.cluster import examine_cluster
 from orchestration.doctor.contract import Finding
 from orchestration.doctor.machine import examine
-from orchestration.errors import InputError, Mistake
+from orchestration.errors import EnvironmentRefused, InputError, Mistake
 from orchestration.runs.replay import ReplayRequest, sync_sweeps
 from orchestration.settings import read_settings
+from orchestration.store.files import FileStore
 from orchestration.store.open import open_existing_store
 from orchestration.tracking.server.check import check_tracking
+from orchestration.tracking.server.repair import repair_database
 from orchestration.tracking.server.run import serve_ui
 
 
@@ -61,7 +63,7 @@ def sync(
     synced = sync_sweeps(
         ReplayRequest(
             settings=settings,
-            store=places.existing_store(),
+            store=_store_of(places),
             names=tuple(sweep or ()),
             size=changes.size,
             overrides=changes.overrides,
@@ -78,6 +80,16 @@ def sync(
         as_json=as_json,
     )
     return EXIT_DONE
+
+
+def _store_of(places: options.TrackedPlaceOptions) -> FileStore:
+    """Open the storage; where there is none yet, a run is refused until a broken database has made room."""
+    try:
+        return places.existing_store()
+    except EnvironmentRefused:
+        for line in repair_database(places.settings.tracking):
+            echo_err(line)
+        raise
 
 
 def ui(

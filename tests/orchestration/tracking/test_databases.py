@@ -295,6 +295,21 @@ def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "storage"
 
 
+def test_a_broken_database_makes_room_also_before_anything_was_run(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mlflow.db"
+    file.write_bytes(b"garbage" * 99)
+    arguments = ["--storage", str(tmp_path / "new"), "--tracking-uri", sqlite_address(file)]
+
+    assert main(["sync", *arguments]) == 3
+
+    printed = capfd.readouterr().err
+    assert "is no SQLite database; it is now mlflow.db.broken-" in printed
+    assert "a storage must exist before it can be read" in printed
+    check_tracking(sqlite_address(file))
+
+
 SHOWN = (
     "select e.name, count(*), min(r.status), max(r.status) from runs r join experiments e using (experiment_id)"
     " join tags t on t.run_uuid = r.run_uuid and t.key = 'kind' and t.value = 'cell' group by e.name order by e.name"
