@@ -58,7 +58,7 @@ def identity(
     Raises:
         MixingSetError: If a parameter or a number is invalid.
     """
-    _check_numbers(mixing_set.name, num_images, image_size, num_channels, seed)
+    check_numbers(mixing_set.name, num_images, image_size, num_channels, seed)
     config = config_for(mixing_set, params)
     fields = {key: value for key, value in dataclasses.asdict(config).items() if key not in mixing_set.hidden}
     return {
@@ -97,7 +97,12 @@ def missing_set_files(mixing_set: MixingSet, params: Mapping[str, object], data_
     return []
 
 
-def _check_numbers(name: str, num_images: int, image_size: int, num_channels: int, seed: int) -> None:
+def check_numbers(name: str, num_images: int, image_size: int, num_channels: int, seed: int) -> None:
+    """Refuse numbers that no mixing set has.
+
+    Raises:
+        MixingSetError: With every rule that is broken.
+    """
     rules = {
         f"num_images must be between 1 and 2**31, but got {num_images}": 1 <= num_images <= 2**31,
         f"image_size must be between 1 and {LARGEST_SIDE} pixels, but got {image_size}": 1

@@ -12,7 +12,7 @@ from augment.files.published import Identified
 from augment.lookup.kinds import versioned
 from augment.lookup.parameters import build_config, field_names, nearest
 from augment.method import Method
-from augment.mixing_sets.identity import config_for
+from augment.mixing_sets.identity import check_numbers, config_for
 from eval.benchmarks.contract import BenchmarkRequest
 from eval.benchmarks.registry import benchmark_for
 from orchestration.cells.benchmark_requests import benchmark_request
@@ -164,6 +164,7 @@ def _mixing_set(
     wrong = [key for key, value in numbers.items() if not isinstance(value, int) or isinstance(value, bool)]
     if wrong:
         raise ValueError(f"{wrong[0]} of a mixing set must be a whole number, but got {numbers[wrong[0]]!r}")
+    check_numbers(name, numbers["num_images"], numbers["image_size"], dataset.num_channels, numbers["seed"])
     made = config_for(spec, {key: value for key, value in given.items() if key not in MIXING_SET_FIELDS})
     params = {key: value for key, value in asdict(made).items() if key not in spec.hidden}
     config = MixingSetConfig(name=name, num_channels=dataset.num_channels, params=params, **numbers)

@@ -292,6 +292,14 @@ def test_names_of_no_encoding_are_printed_escaped(capsys: pytest.CaptureFixture[
     assert capsys.readouterr() == ("caf\\udce9 é\n", "\\udcff\n")
 
 
+@pytest.mark.parametrize("option", ["num_images=99999999999", "image_size=99999", "seed=-1", "num_images=0"])
+def test_a_number_that_no_mixing_set_has_is_refused_by_the_plan(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", "demo", "--storage", str(tmp_path), "--set", f"mixing_set_params.{option}"]) == 2
+    assert f"{option.partition('=')[0]} must be between" in capsys.readouterr().err
+
+
 def test_a_message_shows_the_ends_of_a_value_of_thousands_of_letters(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "demo", "--set", f"method=['{'x' * 9000}']"]) == 2
     lines = capsys.readouterr().err.splitlines()
