@@ -159,7 +159,7 @@ def test_a_tracking_server_that_is_away_refuses_the_run_before_it_starts(capsys:
 
 
 def test_a_storage_that_cannot_be_opened_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["plan", "demo", "--storage", "gopher://x"]) == 3
+    assert main(["plan", "demo", "--storage", "gopher://x"]) == 2
 
     assert "gopher" in capsys.readouterr().err
 
