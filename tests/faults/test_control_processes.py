@@ -20,6 +20,9 @@ pytestmark = [pytest.mark.faults, pytest.mark.ray, pytest.mark.slow, pytest.mark
 
 REPOSITORY = Path(__file__).parents[2]
 SAYS_SO_WITHIN_S = 20.0
+EPOCHS = 200
+"""So many that a cell is under way when a process is killed; each epoch ends with a checkpoint."""
+
 SWEEP = """
 name: lasting
 title: A sweep whose Ray loses a process
@@ -50,7 +53,16 @@ class Command:
         path.write_text(SWEEP)
         self.storage = folder / "storage"
         self.lines: list[tuple[float, str]] = []
-        words = ["run", str(path), "--storage", str(self.storage), "--set", "train.epochs=30", "--set", "train.lr=0.02"]
+        words = [
+            "run",
+            str(path),
+            "--storage",
+            str(self.storage),
+            "--set",
+            f"train.epochs={EPOCHS}",
+            "--set",
+            "train.lr=0.02",
+        ]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "orchestration.cli", *words],
             stdout=subprocess.PIPE,
@@ -117,7 +129,7 @@ def test_a_run_whose_ray_loses_a_process_says_so_and_goes_on_with_another_ray(co
     store = open_store(str(command.storage))
     results = store.results(store.train_keys())
     assert len(results) == 2
-    assert all([row.epoch for row in each.training.summary.epochs] == list(range(30)) for each in results.values())
+    assert all([row.epoch for row in each.training.summary.epochs] == list(range(EPOCHS)) for each in results.values())
     assert any(each.training.summary.resumed_from_step is not None for each in results.values())
     assert store.failures(store.train_keys()) == {}
     assert store.holders(store.train_keys()) == {}
