@@ -110,19 +110,16 @@ def storage_away(how: Callable[[Path], AbstractContextManager[None]], moment: st
 
 
 def endpoint(mode: str, after: str, seconds: float) -> Act:
-    """Run on an object store whose endpoint fails for some seconds from a moment on; for "all" from before the run."""
+    """Run on an object store whose endpoint fails for some seconds from the first event of a kind on."""
 
     def act(scene: Scene) -> tuple[Driver, ...]:
         proxy = scene.proxy
         assert proxy is not None
-        if after == "all":
-            proxy.mode = mode
         driver = scene.run()
-        if after != "all" and driver.wait_until(lambda: bool(driver.events(after))):
+        if driver.wait_until(lambda: bool(driver.events(after))):
             proxy.for_a_while(mode, seconds)
         driver.end(RUN_S)
         scene.note(f"endpoint {mode}: {proxy.counts}")
-        proxy.mode = "pass"
         return (driver,)
 
     return act
