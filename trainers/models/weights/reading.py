@@ -30,7 +30,7 @@ _STATUS: Final = Path("/proc/self/statm")
 _SPARE_BYTES: Final = 512 * MIB
 _TIMES: Final = 3
 """The process may take so many times the file, for what is read and what is written again, and the spare bytes."""
-_SPARE_S: Final = 60.0
+_SPARE_S: Final = 180.0
 _BYTES_A_SECOND: Final = 10 * MIB
 """It may take the spare time and the time of a slow disk."""
 
