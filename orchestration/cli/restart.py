@@ -12,7 +12,6 @@ from typing import Final
 
 from clusters.errors import ControlLost
 from clusters.temporary.own import remove_own_folder
-from orchestration.cells.cell import Mode
 
 RESTARTED: Final = "DREAMGRID_RESTARTED"
 """Set in the environment of a command that has started itself again."""
@@ -23,9 +22,9 @@ def may_restart(error: BaseException) -> bool:
     return isinstance(error, ControlLost) and error.is_private and RESTARTED not in os.environ
 
 
-def continued(mode: Mode) -> Mode:
-    """Return the mode in which a command goes on that has started itself again: what it forgot is not forgotten once more."""
-    return "cached" if mode == "force" and RESTARTED in os.environ else mode
+def is_restarted() -> bool:
+    """Whether this command has started itself again: what it forgot is not to be forgotten once more."""
+    return RESTARTED in os.environ
 
 
 def restart() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmarks import gpu_eval, gpu_train
-from benchmarks.gpu_device import use_text
+from benchmarks.gpu_device import untrained, use_text
 from trainers.training.gpu_use import NO_USE, GpuUse
 
 CPU = torch.device("cpu")
@@ -54,4 +54,4 @@ def test_a_gpu_measures_the_published_networks(monkeypatch: pytest.MonkeyPatch) 
         ("wrn-40-4", 32, 128, False), ("resnet-50", 224, 256, True),
     ]  # fmt: skip
     for lane in lanes:
-        assert gpu_train.classifier(lane, "bf16").precision == "bf16"
+        assert untrained(lane.model, lane.side, "bf16").precision == "bf16"

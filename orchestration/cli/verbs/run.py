@@ -15,9 +15,10 @@ import typer
 from augment.lookup.parameters import nearest
 from clusters.errors import ClusterError
 from clusters.growth import NodeGroup, groups_of_file, growth_here, parse_group
+from orchestration.cells.cell import Mode
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, EXIT_REFUSED, echo, echo_err
-from orchestration.cli.restart import continued, may_restart
+from orchestration.cli.restart import is_restarted, may_restart
 from orchestration.cli.verbs.plan import ModeName, mode_of
 from orchestration.cli.verbs.table import print_tables, tables_document
 from orchestration.engine.options import ENGINES
@@ -198,6 +199,11 @@ def run(
     if outcome.status != "complete":
         return EXIT_CELLS_FAILED
     return EXIT_REFUSED if completed.tracking_errors else EXIT_DONE
+
+
+def continued(mode: Mode) -> Mode:
+    """Return the mode in which a command goes on that has started itself again: what it forgot is not forgotten once more."""
+    return "cached" if mode == "force" and is_restarted() else mode
 
 
 def engine_of(text: str) -> str:

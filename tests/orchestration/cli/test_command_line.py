@@ -269,7 +269,7 @@ def test_doctor_looks_at_everything(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--json"]) == 0
 
     looked_at = {finding["what"] for finding in json.loads(capsys.readouterr().out)}
-    assert looked_at == {"versions", "devices", "ray", "storage", "disk", "tracking", "data", "kernels"}
+    assert looked_at == {"versions", "packages", "devices", "ray", "storage", "disk", "tracking", "data", "kernels"}
 
 
 def test_doctor_leaves_no_storage_behind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

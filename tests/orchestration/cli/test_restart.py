@@ -11,7 +11,8 @@ import pytest
 
 from clusters.errors import ControlLost
 from orchestration.cli import main
-from orchestration.cli.restart import RESTARTED, continued, may_restart
+from orchestration.cli.restart import RESTARTED, may_restart
+from orchestration.cli.verbs.run import continued
 
 LOSING = """
 import sys

@@ -249,5 +249,5 @@ def test_unknown_and_missing_outlier_streams_say_the_way_out(tmp_path: Path) -> 
     with pytest.raises(MissingData, match="choose another stream"):
         load_outliers("random-images-300k", **options)
     (tmp_path / "300K_random_images.npy").write_bytes(b"nothing")
-    with pytest.raises(CorruptData, match="cannot be read"):
+    with pytest.raises(CorruptData, match="must be an array of images"):
         load_outliers("random-images-300k", **options)
