@@ -6,14 +6,12 @@ import contextlib
 import logging
 import os
 import sys
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
-from clusters.temporary.own import own_folder
 from orchestration.tracking.addresses import ANSWER_S, sqlite_file, with_driver
 from orchestration.tracking.contract import Point, RunStatus, TrackedRun, TrackingClient, TrackingError
 from orchestration.tracking.secrets import scrubbed
@@ -66,8 +64,6 @@ class MlflowTracking(TrackingClient):
 
     def __init__(self, uri: str, *, is_replaced: bool = False) -> None:
         self._uri = uri
-        # MLflow writes every text into a temporary folder first: one of a process that is killed is collected there.
-        tempfile.tempdir = str(own_folder())
         with _one_at_a_time(uri):
             self._mlflow, self._client = _start(uri, is_replaced=is_replaced)
 

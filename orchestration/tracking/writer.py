@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import queue
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ from typing import Any, Final
 import msgspec
 
 from clusters.errors import ClusterError
+from clusters.temporary.own import own_folder
 from orchestration.errors import SweepError
 from orchestration.store.contract import ResultsStore
 from orchestration.store.open import open_store
@@ -279,6 +281,8 @@ def run_writer(writer: Writer, messages: queue.Queue[Message | None], *, grace_s
 
 def main() -> int:
     """Serve one driver: JSON lines on standard input, one JSON line with the outcome on standard output."""
+    # MLflow writes every text into a temporary folder first: what a killed writer leaves is collected from there.
+    tempfile.tempdir = str(own_folder())
     hello = json.loads(sys.stdin.readline() or "{}")
     if not hello:
         return 0

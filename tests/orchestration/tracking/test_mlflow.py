@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -23,6 +24,7 @@ from clusters.temporary.private import private_folder
 from eval.tables.column import Column
 from orchestration.errors import EnvironmentRefused
 from orchestration.settings import sqlite_address
+from orchestration.tracking import writer
 from orchestration.tracking.addresses import artifacts_of
 from orchestration.tracking.mlflow_client import MlflowTracking
 from orchestration.tracking.server import run as server
@@ -357,8 +359,13 @@ def test_an_answer_of_another_program_on_the_port_is_not_taken_for_the_ui(
         other.server_close()
 
 
-def test_what_mlflow_writes_on_the_way_is_in_the_private_folder(database: Path, tmp_path: Path) -> None:
+def test_what_the_writer_writes_on_the_way_is_in_the_private_folder(
+    database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A writer that was killed in the middle left a folder in TMPDIR for good."""
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    assert writer.main() == 0
     database.parent.mkdir()
     client = MlflowTracking(sqlite_address(database))
     run = client.create(client.experiment("x", (tmp_path / "artifacts").as_uri(), {}), "run", 0, {})
