@@ -23,7 +23,10 @@ _PROGRAMS: Final[Mapping[str, str]] = {"gcs_server": CONTROL_STORE, "raylet": f"
 
 LOOK_EVERY_S: Final = 2.0
 SILENT_S: Final = 8.0
-"""So long nothing may listen on a port of a Ray of somebody else's; it may be on its way back."""
+"""So long a port of a Ray of somebody else's may refuse connections; what listens there may be on its way back."""
+
+_NO_ANSWER_S: Final = 18.0
+"""So long a port may neither accept nor refuse: a busy machine answers late, one that is gone does not."""
 
 _RECONNECT: Final = "RAY_gcs_rpc_server_reconnect_timeout_s"
 """So long drivers wait for a control store that comes back, where that is set up."""
@@ -84,13 +87,18 @@ class PortWatch(Watch):
         with suppress(KeyError, ValueError):
             self._silent_s[CONTROL_STORE] = max(silent_s, float(os.environ[_RECONNECT]))
         self._silent_since: dict[str, float] = {}
+        self._refused: set[str] = set()
         self._is_over = threading.Event()
         threading.Thread(target=self._look, name="dreamgrid-control", daemon=True).start()
 
     def lost(self, *, is_suspected: bool = False) -> str:
         now = time.monotonic()
         silent = {what: now - at for what, at in tuple(self._silent_since.items())}
-        return next((what for what, for_s in silent.items() if is_suspected or for_s >= self._silent_s[what]), "")
+        return next((what for what, for_s in silent.items() if is_suspected or for_s >= self._limit_s(what)), "")
+
+    def _limit_s(self, what: str) -> float:
+        limit_s = self._silent_s[what]
+        return limit_s if what in self._refused else max(limit_s, _NO_ANSWER_S)
 
     def close(self) -> None:
         self._is_over.set()
@@ -98,9 +106,11 @@ class PortWatch(Watch):
     def _look(self) -> None:
         while not self._is_over.wait(LOOK_EVERY_S):
             for what, place in self._ports.items():
-                if _listens(place):
+                try:
+                    socket.create_connection(place, timeout=LOOK_EVERY_S).close()
                     self._silent_since.pop(what, None)
-                else:
+                except OSError as error:
+                    (self._refused.discard if isinstance(error, TimeoutError) else self._refused.add)(what)
                     self._silent_since.setdefault(what, time.monotonic())
 
 
@@ -136,11 +146,3 @@ def _writes_to(process: psutil.Process, folder: str) -> bool:
         return any(os.readlink(f"/proc/{process.pid}/fd/{number}").startswith(f"{folder}/") for number in (1, 2))
     except OSError:  # it is over, is another user's, or there is no /proc
         return False
-
-
-def _listens(place: tuple[str, int]) -> bool:
-    try:
-        socket.create_connection(place, timeout=LOOK_EVERY_S).close()
-    except OSError:
-        return False
-    return True

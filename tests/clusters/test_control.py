@@ -95,6 +95,23 @@ def test_a_port_without_a_listener_is_named_at_once_where_something_else_shows_t
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("quick")
+def test_a_port_that_answers_late_is_given_more_time_than_one_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine at a load of 60 was taken for a dead control store after 8 s."""
+
+    def late(*_: object, **__: object) -> socket.socket:
+        raise TimeoutError
+
+    monkeypatch.setattr(socket, "create_connection", late)
+    watch = PortWatch({CONTROL_STORE: ("127.0.0.1", 1)}, silent_s=0.1)
+    wait_for(lambda: bool(watch._silent_since))
+    time.sleep(0.2)
+    assert watch.lost() == ""
+    monkeypatch.setattr(control, "_NO_ANSWER_S", 0.1)
+    assert watch.lost() == CONTROL_STORE
+    watch.close()
+
+
 def test_a_port_that_somebody_listens_on_again_is_none_that_is_lost() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         place = server.getsockname()
