@@ -126,10 +126,14 @@ def ports_of(ray: Any) -> dict[str, tuple[str, int]]:
 
 
 def end_processes_of(folder: str) -> None:
-    """End what is left of a private Ray: children of this process that name its folder, and workers that write to its logs."""
-    children = [process for process in psutil.Process().children(recursive=True) if _names(process, folder)]
-    # Workers whose raylet died are nobody's children, and have forgotten their command lines.
-    for process in [*children, *(each for each in psutil.process_iter() if _writes_to(each, folder))]:
+    """End what is left of a private Ray: children of this process that name its folder, and processes that write to its logs."""
+    own = psutil.Process().children(recursive=True)
+    # Workers and agents whose raylet died are nobody's children, and have forgotten their command lines.
+    others = (each for each in psutil.process_iter() if each.pid != os.getpid() and each not in own)
+    for process in [
+        *(each for each in own if _names(each, folder)),
+        *(each for each in others if _writes_to(each, folder)),
+    ]:
         with suppress(psutil.Error):
             process.kill()
 
@@ -141,8 +145,12 @@ def _names(process: psutil.Process, folder: str) -> bool:
 
 
 def _writes_to(process: psutil.Process, folder: str) -> bool:
-    """Whether what a process prints goes into a folder."""
-    try:
-        return any(os.readlink(f"/proc/{process.pid}/fd/{number}").startswith(f"{folder}/") for number in (1, 2))
-    except OSError:  # it is over, is another user's, or there is no /proc
-        return False
+    """Whether a process has a file in a folder open for writing; an agent prints to pipes, and writes its logs by itself."""
+    with suppress(psutil.Error):  # it is over, or is another user's
+        return any(each.path.startswith(f"{folder}/") and _is_written(each) for each in process.open_files())
+    return False
+
+
+def _is_written(file: Any) -> bool:
+    """Whether an open file is written; where the system does not say how it is open, it counts as written."""
+    return getattr(file, "mode", "w") != "r"

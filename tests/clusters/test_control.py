@@ -140,13 +140,25 @@ def test_what_is_left_of_a_private_ray_is_ended_and_who_reads_its_logs_is_not(
     folder = tmp_path / "ray"
     folder.mkdir()
     (folder / "worker.out").touch()
-    worker = start("worker", log=folder / "worker.out")
-    with (folder / "worker.out").open() as log:
-        reader = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], stdin=log)
+    # They are nobody's children, as those of a raylet that died; an agent prints to a pipe and opens its log by itself.
+    code = (
+        "import subprocess, sys\n"
+        "log = open(sys.argv[1], 'rb' if sys.argv[2] == 'reader' else 'ab')\n"
+        "out = log if sys.argv[2] == 'worker' else subprocess.DEVNULL\n"
+        "sleeper = [sys.executable, '-c', 'import time; time.sleep(60)']\n"
+        "print(subprocess.Popen(sleeper, stdout=out, stderr=out, pass_fds=[log.fileno()]).pid)\n"
+    )
+    orphans = {}
+    for name in ("worker", "agent", "reader"):
+        words = [sys.executable, "-c", code, str(folder / "worker.out"), name]
+        orphans[name] = psutil.Process(int(subprocess.check_output(words, text=True)))
+    # What this process itself and its children write there does not make them part of that Ray.
+    with (folder / "driver.log").open("ab"):
+        child = start("child", log=folder / "driver.log")
 
         end_processes_of(str(folder))
 
-        worker.wait(20)
-        assert reader.poll() is None
-        reader.kill()
-        reader.wait()
+        psutil.wait_procs([orphans["worker"], orphans["agent"]], timeout=20)
+        assert {name for name, each in orphans.items() if each.is_running()} == {"reader"}
+        assert child.poll() is None
+    orphans["reader"].kill()
