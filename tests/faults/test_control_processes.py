@@ -40,9 +40,8 @@ VICTIMS = {
     "raylet": "raylet/raylet",
     "control store": "gcs/gcs_server",
     "mailbox": "ray::Mailbox",
-    "agent": "DashboardAgent",
 }
-"""What is killed -> a part of its command line."""
+"""What is killed -> a part of its command line. A raylet ends with its agents: their death is its own."""
 
 
 class Command:
