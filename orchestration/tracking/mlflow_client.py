@@ -49,6 +49,9 @@ _PAGE: Final = 1000
 _MOST_PAGES: Final = 1000
 """A million runs; a server that repeats itself has more."""
 _COLLISIONS: Final = 5
+_MOST_PARAMS: Final = 100
+_MOST_AT_ONCE: Final = 1000
+"""What one call of MLflow takes: parameters, and values of all kinds."""
 _START_ATTEMPTS: Final = 4
 
 
@@ -121,7 +124,7 @@ class MlflowTracking(TrackingClient):
             return str(run.info.run_id)
 
     def log(self, run_id: str, points: Sequence[Point], params: Mapping[str, str], tags: Mapping[str, str]) -> None:
-        """Write points, parameters and tags of a run in one call.
+        """Write points, parameters and tags of a run in one call where MLflow takes as much at once; tags are written last.
 
         Two writers that put the same parameter at the same moment collide in the database: the later one writes again, and
         then finds it there.
@@ -133,7 +136,12 @@ class MlflowTracking(TrackingClient):
         with self._explained():
             for attempts_left in reversed(range(_COLLISIONS)):
                 try:
-                    self._client.log_batch(run_id, metrics=metrics, params=pairs, tags=labels)
+                    if len(pairs) > _MOST_PARAMS or len(metrics) + len(pairs) + len(labels) > _MOST_AT_ONCE:
+                        # MLflow cuts it into batches, with the tags in the first one.
+                        self._client.log_batch(run_id, metrics=metrics, params=pairs)
+                        self._client.log_batch(run_id, tags=labels)
+                    else:
+                        self._client.log_batch(run_id, metrics=metrics, params=pairs, tags=labels)
                 except self._mlflow.exceptions.MlflowException as error:
                     if not attempts_left or not _is_collision(error):
                         raise

@@ -18,6 +18,7 @@ from urllib.parse import quote
 from clusters.temporary.owners import owner_here
 from orchestration.store.contract import Leases
 from orchestration.tracking.contract import Point, TrackedRun, TrackingClient, TrackingError
+from orchestration.tracking.params import EVALUATED_IN
 from orchestration.tracking.secrets import scrubbed
 from orchestration.tracking.state import FINE_TABLE, RunState
 from orchestration.tracking.tracked_values import TrackedCell, TrackedSweep
@@ -107,7 +108,8 @@ class Projection:
         """Return the run of a cell: known, found, brought back from the deleted ones, or created."""
         known = self._runs.get(cell.key)
         # Not primary as far as known: asked once more, since the primary run of another experiment may be gone.
-        if known is None or (known.tags.get(PRIMARY_TAG) != "true" and cell.key not in self._settled):
+        is_doubtful = known is None or (known.tags.get(PRIMARY_TAG) != "true" and cell.key not in self._settled)
+        if known is None or is_doubtful or _is_evaluated_otherwise(known, cell):
             with self._alone():
                 self._runs[cell.key] = known = self._ensure(cell, start_ms)
             self._settled.add(cell.key)
@@ -165,16 +167,29 @@ class Projection:
 
     def _ensure(self, cell: TrackedCell, start_ms: int) -> TrackedRun:
         here = {"cell_key": cell.key}
-        found = self._client.find([self.experiment_id], here)
+        found = [run for run in self._client.find([self.experiment_id], here) if not self._makes_room(run, cell)]
         run = self._keep_one(found) if found else None
         if run is None and (self._deleted is None or cell.key in self._deleted):
             run = self._brought_back(here)
+        if run is not None and self._makes_room(run, cell):
+            run = None
         marks = {PRIMARY_TAG: "true" if self._is_primary(run, cell.key) else "false", WANTED_TAG: "true"}
         if run is None:
             return self._created(cell, start_ms, marks)
         if not marks.items() <= run.tags.items():
             self._client.log(run.run_id, (), {}, marks)
         return replace(run, tags={**run.tags, **marks})
+
+    def _makes_room(self, run: TrackedRun, cell: TrackedCell) -> bool:
+        """Delete a run whose results are of another precision, since a parameter never changes; return whether it was one."""
+        if not _is_evaluated_otherwise(run, cell):
+            return False
+        self._supersede(run, f"{EVALUATED_IN} {cell.params[EVALUATED_IN]}")
+        return True
+
+    def _supersede(self, run: TrackedRun, by: str) -> None:
+        self._client.log(run.run_id, (), {}, {SUPERSEDED_TAG: by, PRIMARY_TAG: "false"})
+        self._client.delete(run.run_id)
 
     def _created(self, cell: TrackedCell, start_ms: int, more: Mapping[str, str]) -> TrackedRun:
         tags = {**cell.tags, **more}
@@ -201,8 +216,7 @@ class Projection:
         # By time, then id: all drivers keep the same one.
         first, *doubles = sorted(runs, key=lambda run: (run.start_ms, run.run_id))
         for double in doubles:
-            self._client.log(double.run_id, (), {}, {SUPERSEDED_TAG: first.run_id, PRIMARY_TAG: "false"})
-            self._client.delete(double.run_id)
+            self._supersede(double, first.run_id)
         return first
 
     def _is_primary(self, run: TrackedRun | None, key: str) -> bool:
@@ -243,6 +257,11 @@ class Projection:
             yield
         finally:
             self._store.release(lease)
+
+
+def _is_evaluated_otherwise(run: TrackedRun, cell: TrackedCell) -> bool:
+    now = cell.params.get(EVALUATED_IN)
+    return now is not None and run.params.get(EVALUATED_IN, now) != now
 
 
 def _missing_params(run: TrackedRun, cell: TrackedCell) -> dict[str, str]:

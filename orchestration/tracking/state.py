@@ -12,8 +12,9 @@ from typing import Any, Final
 from orchestration.store.contract import AttemptRecord, CellResult
 from orchestration.store.provenance import origin_lines, origin_marks
 from orchestration.tracking.contract import Point, RunStatus
+from orchestration.tracking.params import clean_name
 from orchestration.tracking.secrets import is_secret_name, scrubbed, without_secrets
-from orchestration.tracking.tracked_values import TrackedCell, clean_name
+from orchestration.tracking.tracked_values import TrackedCell
 from trainers.job import EpochRow
 
 FINE_TABLE: Final = "fine.json"

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final
 
 from eval.benchmarks.registry import benchmark_for
 from eval.tables.column import Column
 from orchestration.cells.cell import Plan, PlannedCell
 from orchestration.planning.column_values import shown_columns
+from orchestration.tracking.params import cell_params
 from orchestration.tracking.secrets import scrubbed
 
-_RESERVED: Final = re.compile(r"[^\w\-. :/]")
-_LONGEST_PARAM: Final = 500
 _IN_NAME: Final = 3
 """Varying parameters that a run's name spells out."""
 _MAX_COLUMNS: Final = 20
@@ -25,7 +24,7 @@ class TrackedCell:
     """A cell of a sweep.
 
     Attributes:
-        params: Its axes, as text; the same for the same train key.
+        params: Every field of its configuration and the precision of its evaluation, as text.
         wanted: Benchmark key -> benchmark name, of what the sweep wants of it.
     """
 
@@ -59,7 +58,8 @@ def tracked_sweep(plan: Plan, columns: Sequence[Column] = ()) -> TrackedSweep:
         columns: Table columns; a third part (one fine row) is left to the fine table. Without any,
             the metrics of the wanted benchmarks.
     """
-    params = {cell.train_key: _params(cell) for cell in plan.cells}
+    scrub = cache(scrubbed)  # thousands of cells repeat a few texts
+    params = {cell.train_key: cell_params(cell, scrub) for cell in plan.cells}
     varying = _varying([params[cell.train_key] for cell in plan.cells if not cell.supporting])
     rows: dict[str, list[Mapping[str, str]]] = {}
     for cell in plan.cells:
@@ -72,11 +72,6 @@ def tracked_sweep(plan: Plan, columns: Sequence[Column] = ()) -> TrackedSweep:
     )
     headline = tuple(map(str, shown_columns(wanted, requests)))
     return TrackedSweep(name=plan.sweep, cells=cells, columns=headline[:_MAX_COLUMNS], varying=varying)
-
-
-def clean_name(name: str) -> str:
-    """Return a name with only the characters that metric and parameter names may have."""
-    return _RESERVED.sub("-", name)[:250]
 
 
 def _tracked(planned: PlannedCell, params: Mapping[str, str], varying: Sequence[str], sweep: str) -> TrackedCell:
@@ -100,35 +95,6 @@ def _tracked(planned: PlannedCell, params: Mapping[str, str], varying: Sequence[
         tags={name: value for name, value in tags.items() if value},
         wanted={request.key: request.shown_name for request in planned.benchmarks},
     )
-
-
-def _params(planned: PlannedCell) -> Mapping[str, str]:
-    config = planned.config
-    values: dict[str, object] = {
-        "method": config.method,
-        "dataset": config.dataset,
-        "model": config.model,
-        "seed": config.seed,
-        "epochs": config.recipe.epochs,
-        "batch_size": config.recipe.batch_size,
-        "lr": config.recipe.lr,
-        "mixing_set": config.mixing_set.name if config.mixing_set else None,
-        "outliers": config.outliers,
-        "init_from": config.init_from[:12] if config.init_from else None,
-    }
-    values |= {f"model.{name}": value for name, value in config.model_params.items()}
-    for name, value in config.method_params.items():
-        values.setdefault(name if name not in values else f"method.{name}", value)
-    known = {clean_name(name): value for name, value in values.items() if value is not None}
-    return {name: scrubbed(_text(value))[:_LONGEST_PARAM] for name, value in known.items()}
-
-
-def _text(value: object) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_text(inner)}" for name, inner in value.items())
-    if isinstance(value, list | tuple):
-        return ", ".join(_text(inner) for inner in value)
-    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def _varying(params: Sequence[Mapping[str, str]]) -> tuple[str, ...]:

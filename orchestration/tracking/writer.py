@@ -27,10 +27,11 @@ from orchestration.store.contract import ResultsStore
 from orchestration.store.open import open_store
 from orchestration.tracking.contract import Point, TrackingClient, TrackingError
 from orchestration.tracking.mlflow_client import MlflowTracking
+from orchestration.tracking.params import clean_name
 from orchestration.tracking.projection import Projection
 from orchestration.tracking.secrets import scrubbed
 from orchestration.tracking.state import epoch_points, run_state
-from orchestration.tracking.tracked_values import TrackedCell, TrackedSweep, clean_name
+from orchestration.tracking.tracked_values import TrackedCell, TrackedSweep
 from trainers.job import EpochRow
 
 Message = Mapping[str, Any]

@@ -366,7 +366,7 @@ def test_run_names_spell_out_what_differs_within_a_row(lab: Any) -> None:
     tracked = tracked_sweep(plan, (Column("clean", "error"),))
 
     assert [cell.name for cell in tracked.cells][1:3] == ["Pixmix · beta 1 · seed 1", "Pixmix · beta 2.5 · seed 0"]
-    assert tracked.varying == ("seed", "beta")
+    assert tracked.varying == ("beta", "seed")
 
 
 def test_a_grid_too_long_for_a_description_is_cut_at_a_line_and_linked(store: Any, lab: Any, server: Any) -> None:
