@@ -91,14 +91,14 @@ def calibrate(
         training |= {} if seconds is None else {kind: seconds}
     # As the jobs evaluate that are estimated by it.
     set_arithmetic(group.device, "fp32", "off")
-    for (dataset, model), (cell, requests) in _to_evaluate(cells, known).items():
-        notify(f"calibrating evaluation: {dataset}, {model}: {', '.join(requests)}")
+    for (dataset, model, precision), (cell, requests) in _to_evaluate(cells, known).items():
+        notify(f"calibrating evaluation in {precision}: {dataset}, {model}: {', '.join(requests)}")
         found = _attempted(
             partial(_evaluation_s, cell, list(requests.values()), settings, skipped),
-            (dataset, model, "evaluation"),
+            (dataset, model, "evaluation", precision),
             skipped,
         )
-        evaluation |= {(dataset, model, name): seconds for name, seconds in (found or {}).items()}
+        evaluation |= {(dataset, model, name, precision): seconds for name, seconds in (found or {}).items()}
     return Calibration(
         hardware=_hardware(group), measured=MeasuredSeconds(training=training, evaluation=evaluation), skipped=skipped
     )
@@ -146,7 +146,7 @@ def _check_device(device_type: str, machine: Machine) -> None:
 def _to_train(cells: Sequence[PlannedCell], known: MeasuredSeconds) -> dict[Kind, PlannedCell]:
     first: dict[Kind, PlannedCell] = {}
     for cell in cells:
-        kind = (cell.config.dataset, cell.config.model, cell.config.method)
+        kind = (cell.config.dataset, cell.config.model, cell.config.method, cell.config.recipe.precision)
         if (
             not cell.trained
             and cell.config.released is None
@@ -159,14 +159,14 @@ def _to_train(cells: Sequence[PlannedCell], known: MeasuredSeconds) -> dict[Kind
 
 def _to_evaluate(
     cells: Sequence[PlannedCell], known: MeasuredSeconds
-) -> dict[tuple[str, str], tuple[PlannedCell, dict[str, BenchmarkRequest]]]:
-    """Return (dataset, model) -> a cell with such a network, and one request for each benchmark that is to be timed."""
-    found: dict[tuple[str, str], tuple[PlannedCell, dict[str, BenchmarkRequest]]] = {}
+) -> dict[tuple[str, str, str], tuple[PlannedCell, dict[str, BenchmarkRequest]]]:
+    """Return (dataset, model, precision) -> a cell with such a network, and a request for each benchmark that is to be timed."""
+    found: dict[tuple[str, str, str], tuple[PlannedCell, dict[str, BenchmarkRequest]]] = {}
     for cell in cells:
         for request in cell.missing:
-            dataset, model = cell.config.dataset, cell.config.model
-            if (dataset, model, request.name) not in known.evaluation:
-                _, requests = found.setdefault((dataset, model), (cell, {}))
+            dataset, model, precision = cell.config.dataset, cell.config.model, request.precision
+            if (dataset, model, request.name, precision) not in known.evaluation:
+                _, requests = found.setdefault((dataset, model, precision), (cell, {}))
                 requests.setdefault(request.name, request)
     return found
 
@@ -220,7 +220,9 @@ def _evaluation_s(
     for _ in range(ROUNDS):
         for report in evaluate_network(network, list(small.values()), settings=settings, on_progress=_no_progress):
             if report.outcome is None:
-                skipped[f"{dataset.name}, {cell.config.model}, {report.benchmark}"] = str(report.error)
+                skipped[
+                    f"{dataset.name}, {cell.config.model}, {report.benchmark}, {small[report.benchmark].precision}"
+                ] = str(report.error)
             else:
                 best[report.benchmark] = min(best.get(report.benchmark, float("inf")), report.wall_s)
     return {

@@ -24,8 +24,9 @@ ErrorClass = Literal[
     "out-of-memory", "preempted", "nan", "bad-data", "no-space", "unusable-device", "worker-died", "bug", "stopped"
 ]
 Action = Literal["pause", "stop"]
-Kind = tuple[str, str, str]
-"""(dataset, model, method) of a training, (dataset, model, benchmark) of an evaluation."""
+Kind = tuple[str, str, str, str]
+"""(dataset, model, method, precision) of a training, (dataset, model, benchmark, precision) of an evaluation; the precision is
+the one that was asked for."""
 
 
 class StoreError(SweepError):
@@ -151,8 +152,8 @@ class MeasuredSeconds:
     """What measurements teach of others of their kind.
 
     Attributes:
-        training: (dataset, model, method) -> device-seconds per image and epoch.
-        evaluation: (dataset, model, benchmark) -> seconds per forward pass of one image.
+        training: (dataset, model, method, precision) -> device-seconds per image and epoch.
+        evaluation: (dataset, model, benchmark, precision) -> seconds per forward pass of one image.
         hardware: What it was measured on, for people.
     """
 

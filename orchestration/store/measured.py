@@ -15,15 +15,17 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from clusters.storage.contract import MissingObjectError, Storage
+from eval.inference.precision import DEFAULT_PRECISION
+from orchestration.cells.evaluated_in import evaluated_in
 from orchestration.store.contract import CellResult, CorruptRecordError, Kind, MeasuredSeconds, Measurements, OnDamage
 from orchestration.store.format.documents import Document, record_names, seal, unseal
 from orchestration.store.parallel import each
-from trainers.config import JobConfig
+from trainers.config import JobConfig, RecipeConfig
 from trainers.datasets.contract import DatasetSpec
 from trainers.datasets.registry import DATASETS
 
 NOTHING_MEASURED: Final = MeasuredSeconds()
-_VERSION: Final = 2
+_VERSION: Final = 3
 _FIX: Final = "measure again with `plan --calibrate`, or remove that file"
 
 
@@ -31,14 +33,38 @@ class _Calibration(Document, frozen=True):
     machine: str
     hardware: str
     at: float
+    training: list[tuple[str, str, str, str, float]]
+    evaluation: list[tuple[str, str, str, str, float]]
+
+
+class _SecondCalibration(Document, frozen=True):
+    """As version 2 wrote it: without precisions."""
+
+    machine: str
+    hardware: str
+    at: float
     training: list[tuple[str, str, str, float]]
     evaluation: list[tuple[str, str, str, float]]
 
+    def with_precisions(self) -> _Calibration:
+        """Return it as what was measured then nearly always: in the precisions that count where none is named."""
+        trained_in, evaluated_in = RecipeConfig().precision, DEFAULT_PRECISION
+        return _Calibration(
+            machine=self.machine,
+            hardware=self.hardware,
+            at=self.at,
+            training=[(a, b, c, trained_in, seconds) for a, b, c, seconds in self.training],
+            evaluation=[(a, b, c, evaluated_in, seconds) for a, b, c, seconds in self.evaluation],
+        )
 
-class _EarlierCalibration(_Calibration, frozen=True, rename={"evaluation": "judging"}):
+
+class _FirstCalibration(_SecondCalibration, frozen=True, rename={"evaluation": "judging"}):
     """As version 1 wrote it."""
 
     evaluation: list[tuple[str, str, str, float]]
+
+
+_EARLIER: Final[Mapping[int, type[_SecondCalibration]]] = {1: _FirstCalibration, 2: _SecondCalibration}
 
 
 class FileMeasurements(Measurements):
@@ -79,8 +105,9 @@ class FileMeasurements(Measurements):
 def _read(storage: Storage, path: str) -> _Calibration:
     data, where = storage.read_bytes(path), f"{storage.uri}/{path}"
     try:
-        if data.startswith(b'{"format":"dreamgrid/calibration","version":1,'):
-            return unseal(data, "calibration", 1, where, _EarlierCalibration)
+        for version, kind in _EARLIER.items():
+            if data.startswith(b'{"format":"dreamgrid/calibration","version":%d,' % version):
+                return unseal(data, "calibration", version, where, kind).with_precisions()
         return unseal(data, "calibration", _VERSION, where, _Calibration)
     except CorruptRecordError as error:
         raise CorruptRecordError(error.fault, _FIX) from error
@@ -90,7 +117,7 @@ def _folder(machine: str) -> str:
     return f"calibrations/{quote(machine, safe='')}"
 
 
-def _rows(seconds: Mapping[Kind, float]) -> list[tuple[str, str, str, float]]:
+def _rows(seconds: Mapping[Kind, float]) -> list[tuple[str, str, str, str, float]]:
     return [(*kind, value) for kind, value in seconds.items()]
 
 
@@ -98,8 +125,8 @@ def _newest(found: Sequence[_Calibration]) -> MeasuredSeconds:
     """Return what calibrations teach; of two that measured the same kind the newer one counts."""
     by_age = sorted(found, key=lambda calibration: calibration.at)
     return MeasuredSeconds(
-        training={(a, b, c): seconds for each in by_age for a, b, c, seconds in each.training},
-        evaluation={(a, b, c): seconds for each in by_age for a, b, c, seconds in each.evaluation},
+        training={(a, b, c, d): seconds for each in by_age for a, b, c, d, seconds in each.training},
+        evaluation={(a, b, c, d): seconds for each in by_age for a, b, c, d, seconds in each.evaluation},
         hardware=tuple(dict.fromkeys(each.hardware for each in found)),
     )
 
@@ -114,12 +141,19 @@ def measured_seconds_of(results: Iterable[CellResult]) -> MeasuredSeconds:
         images = images_seen(config)
         if images and result.training.summary.device_s > 0:
             seconds = result.training.summary.device_s / images
-            training.setdefault((dataset, model, method), []).append(seconds)
+            training.setdefault((dataset, model, method, _trained_in(config)), []).append(seconds)
         for report in result.reports.values():
-            passes = report.outcome.forward_passes if report.outcome is not None else 0
-            if passes and report.wall_s > 0:
-                evaluation.setdefault((dataset, model, report.benchmark), []).append(report.wall_s / passes)
+            outcome = report.outcome
+            if outcome is not None and outcome.forward_passes and report.wall_s > 0:
+                kind = (dataset, model, report.benchmark, evaluated_in(outcome.notes, config))
+                evaluation.setdefault(kind, []).append(report.wall_s / outcome.forward_passes)
     return MeasuredSeconds(training=_medians(training), evaluation=_medians(evaluation))
+
+
+def _trained_in(config: Mapping[str, Any]) -> str:
+    """Return the precision that a recorded recipe asks for; those from before the choice stand for fp32."""
+    recipe = config.get("recipe")
+    return str(recipe.get("precision") or "fp32") if isinstance(recipe, Mapping) else ""
 
 
 def training_images(config: JobConfig, dataset: DatasetSpec) -> float:

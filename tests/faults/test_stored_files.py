@@ -79,7 +79,9 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
                 train_key=key, attempt=1, error_class="worker-died", message="x", started_at=1.0, ended_at=2.0
             )
         )
-        store.record_calibration("v100", "here", MeasuredSeconds(training={("digits", "small-cnn", "baseline"): 0.5}))
+        store.record_calibration(
+            "v100", "here", MeasuredSeconds(training={("digits", "small-cnn", "baseline", "tf32"): 0.5})
+        )
         assert main(["run", str(folder / "stored.yaml"), "--mode", "retry"]) == 0
         assert main(["pause", str(folder / "stored.yaml")]) == 0
         assert main(["table", str(folder / "stored.yaml")]) == 0

@@ -213,14 +213,14 @@ class _Estimator:
         )
 
     def _training(self, config: JobConfig, dataset: DatasetSpec) -> tuple[float, Source]:
-        kind = (config.dataset, config.model, config.method)
+        kind = (config.dataset, config.model, config.method, config.recipe.precision)
         for source, measured in self.known.items():
             if kind in measured.training:
                 return measured.training[kind] * training_images(config, dataset), source
         return self._counted(self.model.training(config, dataset), config.recipe.precision)
 
     def _evaluation(self, request: BenchmarkRequest, config: JobConfig, dataset: DatasetSpec) -> tuple[float, Source]:
-        kind = (config.dataset, config.model, request.name)
+        kind = (config.dataset, config.model, request.name, request.precision)
         for source, measured in self.known.items():
             if kind in measured.evaluation:
                 return measured.evaluation[kind] * self.model.forward_passes(request, dataset), source

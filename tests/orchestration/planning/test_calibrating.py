@@ -36,8 +36,8 @@ seeds: [0, 1]
 table:
   columns: [clean/error, pgd/error]
 """
-TRAINED = {("digits", "wrn-10-1", "baseline"), ("digits", "wrn-10-1", "pixmix")}
-EVALUATED = {("digits", "wrn-10-1", "clean"), ("digits", "wrn-10-1", "pgd")}
+TRAINED = {("digits", "wrn-10-1", "baseline", "tf32"), ("digits", "wrn-10-1", "pixmix", "tf32")}
+EVALUATED = {("digits", "wrn-10-1", "clean", "fp32"), ("digits", "wrn-10-1", "pgd", "fp32")}
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def test_plans_on_the_same_machine_use_a_calibration_and_say_so(plan: Plan, meas
     assert elsewhere.by_source() == {"operations": len(plan.to_run)}
     pixmix = next(cell for cell in plan.to_run if cell.config.method == "pixmix")
     cost = next(cell for cell in here.cells if cell.train_key == pixmix.train_key)
-    per_image = measured.measured.training["digits", "wrn-10-1", "pixmix"]
+    per_image = measured.measured.training["digits", "wrn-10-1", "pixmix", "tf32"]
     assert cost.train_s == pytest.approx(3 * catalogue.dataset("digits").num_train * per_image)
 
 
@@ -116,8 +116,8 @@ def test_missing_data_are_named_and_the_other_kinds_are_timed(
 
     found = calibrate([lacking, cell], known=known, machine=read_machine(), settings=settings, notify=lambda _: None)
 
-    assert set(found.measured.training) == {("digits", "wrn-10-1", "baseline")}
-    assert "cifar-10" in found.skipped["cifar-10, wrn-10-1, baseline"]
+    assert set(found.measured.training) == {("digits", "wrn-10-1", "baseline", "tf32")}
+    assert "cifar-10" in found.skipped["cifar-10, wrn-10-1, baseline, tf32"]
 
 
 def test_a_machine_with_other_devices_is_refused(plan: Plan, tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_machine_with_other_devices_is_refused(plan: Plan, tmp_path: Path) -> 
 
 def test_newer_calibrations_replace_older_ones_of_the_same_kind_only() -> None:
     store = open_store("memory:")
-    kinds = [("digits", "a", "x"), ("digits", "a", "y")]
+    kinds = [("digits", "a", "x", "tf32"), ("digits", "a", "x", "bf16")]
     store.record_calibration("mine", "this CPU", MeasuredSeconds(training={kinds[0]: 1.0, kinds[1]: 2.0}))
     store.record_calibration("mine", "this CPU", MeasuredSeconds(training={kinds[0]: 3.0}, evaluation={kinds[0]: 4.0}))
 
@@ -144,7 +144,7 @@ def test_newer_calibrations_replace_older_ones_of_the_same_kind_only() -> None:
 
 def test_of_two_kinds_of_hardware_under_one_name_the_last_measured_counts() -> None:
     store = open_store("memory:")
-    kind = ("digits", "a", "x")
+    kind = ("digits", "a", "x", "tf32")
     store.record_calibration("mine", "old", MeasuredSeconds(training={kind: 1.0}))
     store.record_calibration("mine", "new", MeasuredSeconds(training={kind: 2.0}))
 
@@ -155,7 +155,7 @@ def test_of_two_kinds_of_hardware_under_one_name_the_last_measured_counts() -> N
 def test_a_damaged_calibration_is_reported_and_the_plan_goes_on_without_it(
     sweep_path: Path, plan: Plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    store, kind = open_store(tmp_path / "storage"), ("digits", "wrn-10-1", "baseline")
+    store, kind = open_store(tmp_path / "storage"), ("digits", "wrn-10-1", "baseline", "tf32")
     store.record_calibration("cpu-core", "cpu", MeasuredSeconds(training={kind: 1.0}))
     path = next((tmp_path / "storage" / "calibrations" / "cpu-core").iterdir())
     path.write_bytes(path.read_bytes()[:-10])
@@ -206,7 +206,7 @@ def test_the_verb_measures_first_and_later_plans_know(
         return Calibration(
             hardware="a CPU",
             measured=MeasuredSeconds(training=dict.fromkeys(TRAINED, 0.5)),
-            skipped={"digits, wrn-10-1, evaluation": "no test images"},
+            skipped={"digits, wrn-10-1, evaluation, fp32": "no test images"},
         )
 
     monkeypatch.setattr("orchestration.evaluation.calibrate.calibrate", quick)
@@ -217,7 +217,7 @@ def test_the_verb_measures_first_and_later_plans_know(
     assert main(["plan", *options]) == 0
     later = json.loads(capsys.readouterr().out)["cost"]
 
-    assert "not calibrated: digits, wrn-10-1, evaluation: no test images" in first.err
+    assert "not calibrated: digits, wrn-10-1, evaluation, fp32: no test images" in first.err
     assert json.loads(first.out)["cost"] == later
     assert list(later["estimated_from"].items()) == [("calibration", 4), ("operations", 4)]
     assert later["calibrated_on"] == ["a CPU"]

@@ -162,10 +162,47 @@ def test_recorded_cells_of_the_same_kind_count_more() -> None:
         "recipe": {"epochs": 2, "train_images": 50},
     }
 
-    experience = measured_seconds_of([recorded(config, device_s=10.0, evaluated_s=2.0)])
+    measured = measured_seconds_of([recorded(config, device_s=10.0, evaluated_s=2.0)])
 
-    assert experience.training == {("digits", "wrn-10-1", "baseline"): pytest.approx(0.1)}
-    assert experience.evaluation == {("digits", "wrn-10-1", "clean"): pytest.approx(0.002)}
+    assert measured.training == {("digits", "wrn-10-1", "baseline", "fp32"): pytest.approx(0.1)}
+    assert measured.evaluation == {("digits", "wrn-10-1", "clean", "fp32"): pytest.approx(0.002)}
+
+
+def test_cells_of_another_precision_are_another_kind() -> None:
+    def cell(precision: str, device_s: float) -> CellResult:
+        recipe = {"epochs": 1, "train_images": 100, "precision": precision}
+        config = {"dataset": "digits", "model": "wrn-10-1", "method": "baseline", "recipe": recipe}
+        return recorded(config, device_s=device_s, evaluated_s=device_s / 10)
+
+    measured = measured_seconds_of([cell("bf16", 1.0), cell("tf32", 2.0), cell("fp32", 40.0)])
+
+    assert {kind[3]: seconds for kind, seconds in measured.training.items()} == {
+        "bf16": 0.01,
+        "tf32": 0.02,
+        "fp32": 0.4,
+    }
+    # Without a note: networks trained in bf16 were evaluated in it, all others in fp32; the upper of two medians counts.
+    assert {kind[3]: seconds for kind, seconds in measured.evaluation.items()} == {"bf16": 1e-4, "fp32": 4e-3}
+
+
+@pytest.mark.parametrize(("precision", "expected"), [("tf32", "recorded"), ("bf16", "operations")])
+def test_an_estimate_takes_recorded_seconds_of_its_own_precision_only(precision: str, expected: str) -> None:
+    store, catalogue = open_store("memory:"), builtin_catalogue()
+    plan = plan_of("demo", store)
+    first, other = plan.cells[:2]
+    recipe = {"epochs": 1, "train_images": None, "precision": "tf32"}
+    taught = recorded(
+        {"dataset": "digits", "model": "wrn-10-1", "method": "baseline", "recipe": recipe},
+        device_s=6.0,
+        evaluated_s=2.0,
+    )
+    store.record_training(replace(taught.training, train_key=first.train_key))
+    config = replace(other.config, recipe=replace(other.config.recipe, precision=precision))
+    wanted = replace(plan, cells=(replace(other, config=config, missing=()),))
+
+    (cost,) = estimate(wanted, store=store, catalogue=catalogue, machine=read_machine("a100-x8")).cells
+
+    assert cost.sources == {expected}
 
 
 def test_an_estimate_learns_from_the_store() -> None:
@@ -176,7 +213,11 @@ def test_an_estimate_learns_from_the_store() -> None:
         "dataset": "digits",
         "model": "wrn-10-1",
         "method": "baseline",
-        "recipe": {"epochs": first.config.recipe.epochs, "train_images": None},
+        "recipe": {
+            "epochs": first.config.recipe.epochs,
+            "train_images": None,
+            "precision": first.config.recipe.precision,
+        },
     }
     taught = recorded(config, device_s=60.0, evaluated_s=2.0)
     summary, provenance = taught.training.summary, taught.training.provenance

@@ -200,19 +200,24 @@ def test_hidden_files_of_desktops_are_no_records(
         assert capsys.readouterr().err == ""
 
 
-def test_a_calibration_of_the_first_version_is_read_and_written_again_as_the_second(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("version", "evaluation"), [(1, "judging"), (2, "evaluation")])
+def test_a_calibration_of_an_earlier_version_is_read_and_written_again_as_the_third(
+    tmp_path: Path, version: int, evaluation: str
+) -> None:
     store, path = open_store(tmp_path), "calibrations/v100/{}.json".format(digest("here")[:16])
-    rows = {"training": [["digits", "m", "x", 0.5]], "judging": [["digits", "m", "clean", 0.25]]}
-    store.storage.write_bytes(path, seal("calibration", 1, {"machine": "v100", "hardware": "here", "at": 1.0, **rows}))
+    rows = {"training": [["digits", "m", "x", 0.5]], evaluation: [["digits", "m", "clean", 0.25]]}
+    store.storage.write_bytes(
+        path, seal("calibration", version, {"machine": "v100", "hardware": "here", "at": 1.0, **rows})
+    )
     damaged: list[CorruptRecordError] = []
-    assert store.calibrated("v100", damaged.append).evaluation == {("digits", "m", "clean"): 0.25}
+    assert store.calibrated("v100", damaged.append).evaluation == {("digits", "m", "clean", "fp32"): 0.25}
 
-    store.record_calibration("v100", "here", MeasuredSeconds(training={("digits", "m", "y"): 1.0}))
+    store.record_calibration("v100", "here", MeasuredSeconds(training={("digits", "m", "y", "bf16"): 1.0}))
 
-    assert b'"version":2,' in store.storage.read_bytes(path)
+    assert b'"version":3,' in store.storage.read_bytes(path)
     found = open_store(tmp_path).calibrated("v100", damaged.append)
-    assert found.training == {("digits", "m", "x"): 0.5, ("digits", "m", "y"): 1.0}
-    assert found.evaluation == {("digits", "m", "clean"): 0.25}
+    assert found.training == {("digits", "m", "x", "tf32"): 0.5, ("digits", "m", "y", "bf16"): 1.0}
+    assert found.evaluation == {("digits", "m", "clean", "fp32"): 0.25}
     assert damaged == []
 
 

@@ -387,7 +387,7 @@ def test_sweeps_are_remembered_once_oldest_first_until_forgotten(stores: Any) ->
 
 
 def test_a_newer_measurement_replaces_an_older_one_of_its_kind(stores: Any) -> None:
-    kind, other = ("digits", "m", "pixmix"), ("digits", "m", "cutout")
+    kind, other = ("digits", "m", "pixmix", "tf32"), ("digits", "m", "pixmix", "bf16")
     damaged: list[StoreError] = []
     assert stores.open().calibrated("v100", damaged.append) == MeasuredSeconds()
 
