@@ -116,12 +116,16 @@ def _gpus(request: ProbeRequest) -> dict[str, Any]:
     """Return what the module prints, or what went wrong as "error"; nothing on a node that has no GPU and offers none."""
     if not request.gpu_module or not (request.offers_gpus or present_gpus()):
         return {}
+    try:
+        from clusters.code.own_packages import command_of  # as above
+    except ImportError as error:
+        return {"error": f"{type(error).__name__}: {error}"}
     # Ray hides all GPUs from a task that reserves none; in a process of its own the module sees them.
     environment = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
     environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
     try:
         ran = subprocess.run(
-            [sys.executable, "-m", request.gpu_module],
+            command_of(request.gpu_module),
             env=environment,
             capture_output=True,
             text=True,

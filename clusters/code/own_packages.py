@@ -19,7 +19,8 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 """The folder in which they are installed."""
 
 _RUN: Final = (
-    "import runpy, sys; import dreamgrid; del sys.argv[0]; runpy.run_module(sys.argv[0], None, '__main__', True)"
+    "import runpy, sys; sys.path.insert(0, sys.argv[1]); import dreamgrid; sys.path.remove(sys.argv[1]); del sys.argv[:2]; "
+    "runpy.run_module(sys.argv[0], None, '__main__', True)"
 )
 
 
@@ -82,7 +83,7 @@ def worker_setup() -> Callable[[], None]:
 
 def command_of(module: str) -> tuple[str, ...]:
     """Return the command that runs a module of ours as `python -m` does, wherever it is started."""
-    return (sys.executable, "-c", _RUN, module)
+    return (sys.executable, "-c", _RUN, str(ROOT), module)
 
 
 def _is_importable(path: Path) -> bool:

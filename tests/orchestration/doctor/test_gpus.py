@@ -117,6 +117,19 @@ def test_a_node_that_offers_gpus_is_asked_in_a_process_that_sees_them(
         assert asked(tmp_path, gpu_module="says", offers_gpus=False) == {}
 
 
+def test_the_gpus_are_asked_by_our_module_whatever_the_working_directory_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("orchestration", "dreamgrid", "trainers"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('the module of the working directory was imported')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    found = asked(tmp_path, gpu_module="orchestration.doctor.gpus", offers_gpus=True)
+
+    assert found["torch"] == gpu_report()["torch"], found
+
+
 def asked(folder: Path, **changes: Any) -> dict[str, Any]:
     request = ProbeRequest(
         libraries=(), folders=(), storage=str(folder), marker="m", content=b"", tracking_uri="", **changes
