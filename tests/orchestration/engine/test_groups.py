@@ -36,9 +36,11 @@ def test_a_group_that_is_ended_between_reserving_and_starting_gives_back_what_it
     before = wait_for_cpus(lambda cpus: cpus >= 1.0)
     shape = GroupShape(num_workers=1)
     pool = GroupPool(health_check_s=0.2)
-    pool.start(shape, Placement(shape, (0,)), "fake_jobs:run")
-    assert wait_for_cpus(lambda cpus: cpus < before) == before - 1.0
-    pool.close(timeout_s=0.0)
+    try:
+        pool.start(shape, Placement(shape, (0,)), "fake_jobs:run")
+        assert wait_for_cpus(lambda cpus: cpus < before) == before - 1.0
+    finally:
+        pool.close(timeout_s=0.0)
     assert wait_for_cpus(lambda cpus: cpus >= before) == before
     assert ray.is_initialized()
 
