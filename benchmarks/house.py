@@ -102,7 +102,11 @@ def measure(root: Path) -> House:
 
 
 def crowded_folders(root: Path) -> dict[str, int]:
-    """Return folder -> entries of the folders with more entries than the rules allow."""
+    """Return folder -> entries of the folders with more entries than the rules allow.
+
+    Files that Python asks for and nobody looks for count as none: `__init__.py`, and `py.typed`, the empty mark of a package with
+    types (PEP 561).
+    """
     crowded = {}
     for package in PACKAGES:
         for folder in (root / package, *(each for each in (root / package).rglob("*") if each.is_dir())):

@@ -42,6 +42,7 @@ def test_imports_in_functions_circles_and_comments_are_counted(tmp_path: Path) -
 
 def test_a_folder_with_more_entries_than_the_rules_allow_is_named(tmp_path: Path) -> None:
     root = tree(tmp_path)
+    (root / "eval" / "py.typed").touch()
     for number in range(13):
         (root / "eval" / f"file{number}.py").touch()
 
