@@ -96,4 +96,5 @@ def _is_used(pid: str) -> bool:
 
 
 def _written_at(folder: Path) -> float:
-    return max(each.stat().st_mtime for each in folder.iterdir() if is_log(each))
+    # Without a log it is one that cannot be removed, or that another process removes just now.
+    return max((each.stat().st_mtime for each in folder.iterdir() if is_log(each)), default=0.0)

@@ -209,6 +209,21 @@ def test_logs_of_the_newest_processes_are_kept_and_older_ones_go(base: Path) -> 
     assert not (folders[0] / "ray").exists()
 
 
+def test_a_folder_that_cannot_be_removed_keeps_no_other_process_from_its_own(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On NFS a folder with a file that somebody has open stays, without its logs."""
+    here = owner_here().split("/")
+    private_folder()
+    folder = private_folder() / "99999999-0000"
+    folder.mkdir()
+    (folder / "owner").write_text("/".join([*here[:2], "99999999", "1", "0000"]))
+    monkeypatch.setattr(private.shutil, "rmtree", lambda path, ignore_errors: None)
+
+    assert own_folder().is_dir()
+    assert folder.is_dir()
+
+
 def test_folders_of_one_kind_have_different_names_and_a_temporary_one_is_removed(base: Path) -> None:
     with temporary_folder("trials") as first, temporary_folder("trials") as second:
         (first / "state").touch()
