@@ -33,7 +33,7 @@ NCCL_INTERFACE: Final = "NCCL_SOCKET_IFNAME"
 
 
 @dataclass
-class WarmTorchConfig(TorchConfig):  # type: ignore[misc]
+class GroupTorchConfig(TorchConfig):  # type: ignore[misc]
     """Ray's torch configuration for workers whose network interfaces and devices are named.
 
     Attributes:
@@ -45,7 +45,7 @@ class WarmTorchConfig(TorchConfig):  # type: ignore[misc]
     @property
     def backend_cls(self) -> type[Backend]:
         """What prepares the worker processes."""
-        return WarmBackend
+        return GroupBackend
 
     @property
     def train_func_context(self) -> Callable[[], AbstractContextManager[None]]:
@@ -53,13 +53,13 @@ class WarmTorchConfig(TorchConfig):  # type: ignore[misc]
         return functools.partial(process_group, self.gpus, self.timeout_s)
 
 
-class WarmBackend(Backend):  # type: ignore[misc]
+class GroupBackend(Backend):  # type: ignore[misc]
     """Prepares the processes of workers before their training function starts."""
 
     share_cuda_visible_devices = True
     """A worker sees the GPUs of its group's workers on its machine, so that LOCAL_RANK is the number of one of them."""
 
-    def on_start(self, worker_group: Any, backend_config: WarmTorchConfig) -> None:
+    def on_start(self, worker_group: Any, backend_config: GroupTorchConfig) -> None:
         """Prepare the main thread of every worker; called by Ray when all have started."""
         address, port = worker_group.execute_single(0, free_address)
         worker_group.execute(prepare_worker, address, port)

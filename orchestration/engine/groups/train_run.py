@@ -12,7 +12,7 @@ from clusters.placement import GroupShape
 from orchestration.engine.groups.plan import GroupPlan
 from trainers.worker.failure import describe_failure
 from trainers.worker.group_loop import group_loop
-from trainers.worker.process_group import WarmTorchConfig
+from trainers.worker.process_group import GroupTorchConfig
 
 COLLECTIVE_TIMEOUT_S: Final = 1800
 
@@ -31,7 +31,7 @@ def fit(mailbox: Any, plan: GroupPlan, label: Mapping[str, str] | None) -> None:
     TorchTrainer(
         group_loop,
         train_loop_config={"mailbox": mailbox, "group": plan.name, "job": plan.job, "gpus": shape.gpus_per_worker},
-        torch_config=WarmTorchConfig(timeout_s=COLLECTIVE_TIMEOUT_S, gpus=shape.gpus_per_worker),
+        torch_config=GroupTorchConfig(timeout_s=COLLECTIVE_TIMEOUT_S, gpus=shape.gpus_per_worker),
         scaling_config=scaling_of(shape, label),
         run_config=RunConfig(
             name=plan.run_name,

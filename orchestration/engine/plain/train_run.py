@@ -12,7 +12,7 @@ from ray.tune.integration.ray_train import TuneReportCallback
 from clusters.placement import GroupShape
 from orchestration.engine.groups.train_run import COLLECTIVE_TIMEOUT_S, LossWatcher, scaling_of
 from trainers.worker.plain_loop import plain_loop
-from trainers.worker.process_group import WarmTorchConfig
+from trainers.worker.process_group import GroupTorchConfig
 
 
 def fit(mailbox: Any, *, group: str, run: str, shape: GroupShape, scratch: str) -> None:
@@ -28,7 +28,7 @@ def fit(mailbox: Any, *, group: str, run: str, shape: GroupShape, scratch: str) 
     TorchTrainer(
         plain_loop,
         train_loop_config={"mailbox": mailbox, "group": group, "job": run, "gpus": shape.gpus_per_worker},
-        torch_config=WarmTorchConfig(timeout_s=COLLECTIVE_TIMEOUT_S, gpus=shape.gpus_per_worker),
+        torch_config=GroupTorchConfig(timeout_s=COLLECTIVE_TIMEOUT_S, gpus=shape.gpus_per_worker),
         scaling_config=scaling_of(shape),
         run_config=RunConfig(
             name=f"train-{ray.tune.get_context().get_trial_id()}",

@@ -21,7 +21,7 @@ from trainers.worker.preemption import SIGTERM
 from trainers.worker.process_group import (
     GLOO_INTERFACE,
     NCCL_INTERFACE,
-    WarmTorchConfig,
+    GroupTorchConfig,
     interface_of,
     meeting_store,
     name_interfaces,
@@ -133,7 +133,7 @@ def test_the_group_is_made_on_the_device_that_ray_reserved(
     monkeypatch.setattr(torch.distributed, "init_process_group", lambda name, **rest: made.append((name, rest)))
     monkeypatch.setattr(torch.distributed, "destroy_process_group", lambda: ended.append(True))
     _place(monkeypatch, rank=0, size=1)
-    config = pickle.loads(pickle.dumps(WarmTorchConfig(timeout_s=60, gpus=float(device != "cpu"))))
+    config = pickle.loads(pickle.dumps(GroupTorchConfig(timeout_s=60, gpus=float(device != "cpu"))))
 
     with config.train_func_context():
         assert not ended
@@ -150,13 +150,13 @@ def test_a_group_that_failed_is_not_left_politely(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(torch.distributed, "init_process_group", lambda name, **rest: None)
     monkeypatch.setattr(torch.distributed, "destroy_process_group", lambda: ended.append(True))
 
-    with pytest.raises(ValueError, match="a peer is gone"), WarmTorchConfig().train_func_context():
+    with pytest.raises(ValueError, match="a peer is gone"), GroupTorchConfig().train_func_context():
         raise ValueError("a peer is gone")
     assert not ended
 
 
 def test_workers_see_the_gpus_of_their_machine_so_that_local_ranks_name_one() -> None:
-    config = WarmTorchConfig()
+    config = GroupTorchConfig()
 
     assert config.backend_cls.share_cuda_visible_devices
     assert config.backend_cls() is config.backend_cls()
