@@ -104,7 +104,7 @@ def _hit_rows() -> Iterator[Row]:
         yield from (hits_row([Hit(kind=kind, moment=moment)], workload) for kind in kinds)
 
 
-def _several() -> Iterator[Row]:
+def _several_hits() -> Iterator[Row]:
     """Several hits in one run, or on one run after the other: they share the time that a run takes to start."""
     yield Row(
         id="every-helper",
@@ -160,6 +160,10 @@ def _several() -> Iterator[Row]:
         keeps=_ITSELF,
         workload=MULTI,
     )
+
+
+def _several_drivers() -> Iterator[Row]:
+    """Drivers that work on the same cells at once."""
     shared = SINGLE.of_seeds(1, 2)
     yield Row(
         id="two-sweeps",
@@ -337,7 +341,8 @@ def _cells_and_verbs() -> Iterator[Row]:
 
 
 ROWS: Final[tuple[Row, ...]] = (
-    *_several(),
+    *_several_hits(),
+    *_several_drivers(),
     *_hit_rows(),
     *_disks(),
     *_endpoints(),
