@@ -13,9 +13,11 @@ import numpy as np
 import typer
 
 from augment.lookup.parameters import nearest
-from eval.inference.precision import DEFAULT_PRECISION, PRECISIONS, EvaluationPrecision
+from eval.benchmarks.contract import BenchmarkRequest
+from eval.inference.precision import DEFAULT_PRECISION, EvaluationPrecision
 from eval.report import MetricReport
 from orchestration.cli import options
+from orchestration.cli.benchmark_options import BenchmarkOptions
 from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, echo_err, emit
 from orchestration.cli.verbs.cells.show import find_cell
 from orchestration.cli.weight_options import WeightOptions
@@ -23,8 +25,8 @@ from orchestration.errors import EnvironmentRefused, InputError, Mistake
 from orchestration.evaluation.kept import kept_document
 from orchestration.planning.missing_data import refuse_where_none_can_run
 from orchestration.results.evaluation_lines import EVALUATION_HEAD, evaluation_notes, evaluation_rows
+from orchestration.settings import Settings
 from orchestration.store.contract import CellResult
-from orchestration.sweeps.model import PRECISION_PATH
 from orchestration.sweeps.overrides import parse_overrides
 from trainers.models.weights.assumption import assumption_lines
 
@@ -33,27 +35,6 @@ if TYPE_CHECKING:
     from orchestration.evaluation.evaluate import Evaluation
 
 _SECONDS_BETWEEN_LINES = 20.0
-_SUITES = "full, generated, published, quick"
-
-Suite = Annotated[str | None, typer.Option("--suite", help=f"Suite of benchmarks: {_SUITES}.")]
-Benchmarks = Annotated[
-    str | None, typer.Option("--benchmarks", help="Benchmarks instead of a suite, separated by commas.")
-]
-Axes = Annotated[str | None, typer.Option("--axes", help="Only these safety axes of the suite, separated by commas.")]
-
-MaxImages = Annotated[
-    int | None,
-    typer.Option(
-        "--max-images",
-        min=1,
-        max=1_000_000_000,
-        help="Use at most this many test images; the report records the limit.",
-    ),
-]
-Precision = Annotated[
-    str | None,
-    typer.Option("--precision", help=f"Arithmetic of the network: {', '.join(PRECISIONS)}. Default: fp32."),
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -70,23 +51,16 @@ def evaluate(
             "folders of --save, or cell ids.",
         ),
     ],
+    selection: BenchmarkOptions,
     weights: WeightOptions,
     places: options.PlaceOptions,
     from_predictions: Annotated[
         bool, typer.Option("--from-predictions", help="Compute metrics from kept predictions, without the network.")
     ] = False,
-    suite: Suite = None,
-    benchmarks: Benchmarks = None,
-    axes: Axes = None,
     model: Annotated[str | None, typer.Option("--model", help="Network, if the file does not name it.")] = None,
     dataset: Annotated[
         str | None, typer.Option("--dataset", help="Dataset of the network, if the file does not name it.")
     ] = None,
-    max_images: MaxImages = None,
-    assignments: Annotated[
-        list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="benchmarks.pgd.steps=5. Repeatable.")
-    ] = None,
-    precision: Precision = None,
     keep: Annotated[
         bool, typer.Option("--keep/--on-the-fly", help="Cache generated images, or generate them on the fly.")
     ] = True,
@@ -95,33 +69,18 @@ def evaluate(
 ) -> int:
     """Run the safety suite on any checkpoint, also on third-party weights. Records nothing."""
     settings = places.settings
-    evaluated_in = _precision(precision, assignments or [])
+    evaluated_in = selection.evaluated_in
     if from_predictions:
-        return _evaluate_kept(sources, places, assignments or [], evaluated_in, as_json=as_json)
+        return _evaluate_kept(sources, places, selection.assignments or [], evaluated_in, as_json=as_json)
     # The modules that evaluate a network import torch, which the help and kept predictions do without.
     from orchestration.evaluation.checkpoints import Reading, tried
-    from orchestration.evaluation.evaluate import document_of, make_requests
-    from orchestration.evaluation.in_process import chosen_benchmarks, evaluate_in_process
+    from orchestration.evaluation.evaluate import document_of
+    from orchestration.evaluation.in_process import evaluate_in_process
 
     checkpoint = _only(sources)
     reading = Reading(normalize=weights.normalize, state_dict=weights.state_dict)
-    network = _opened(checkpoint, model, dataset, benchmarks, reading)
-    if benchmarks is not None and (suite is not None or axes is not None):
-        text = "name benchmarks, or a suite with or without axes, but not both"
-        raise InputError("options", [Mistake(where="--benchmarks", text=text)])
-    chosen, notes = chosen_benchmarks(
-        suite,
-        None if benchmarks is None else {name: {} for name in _names(benchmarks)},
-        _names(axes),
-        network.dataset,
-        settings,
-    )
-    given = _with_options(chosen, assignments or [], max_images)
-    requests = make_requests(
-        given, network.assumed, dataset=network.dataset, precision=evaluated_in or DEFAULT_PRECISION
-    )
-    if benchmarks is not None:
-        refuse_where_none_can_run(requests, network.dataset, settings.data_root)
+    network = _opened(checkpoint, model, dataset, selection.benchmarks, reading)
+    requests, notes = _requests(selection, network, evaluated_in or DEFAULT_PRECISION, settings)
     if save is not None:
         _check_writable(save)
     assumed = tried(network, settings)
@@ -141,6 +100,31 @@ def evaluate(
         _save(evaluated, document, save)
     emit(document, lambda: evaluation_text(document), as_json=as_json)
     return EXIT_CELLS_FAILED if evaluated.num_failed else EXIT_DONE
+
+
+def _requests(
+    selection: BenchmarkOptions, network: LoadedNetwork, precision: EvaluationPrecision, settings: Settings
+) -> tuple[tuple[BenchmarkRequest, ...], tuple[str, ...]]:
+    """Return what is to run on a network, and notes on what is not as published."""
+    from orchestration.evaluation.evaluate import make_requests
+    from orchestration.evaluation.in_process import chosen_benchmarks
+
+    benchmarks = selection.benchmarks
+    if benchmarks is not None and (selection.suite is not None or selection.axes is not None):
+        text = "name benchmarks, or a suite with or without axes, but not both"
+        raise InputError("options", [Mistake(where="--benchmarks", text=text)])
+    chosen, notes = chosen_benchmarks(
+        selection.suite,
+        None if benchmarks is None else {name: {} for name in _names(benchmarks)},
+        _names(selection.axes),
+        network.dataset,
+        settings,
+    )
+    given = _with_options(chosen, selection.assignments or [], selection.max_images)
+    requests = make_requests(given, network.assumed, dataset=network.dataset, precision=precision)
+    if benchmarks is not None:
+        refuse_where_none_can_run(requests, network.dataset, settings.data_root)
+    return requests, notes
 
 
 def _evaluate_kept(
@@ -239,17 +223,6 @@ def _with_options(
         raise InputError("options", mistakes)
     limit: dict[str, object] = {} if max_images is None else {"max_images": max_images}
     return {name: {**params, **limit, **given.get(name, {})} for name, params in chosen.items()}
-
-
-def _precision(option: str | None, assignments: list[str]) -> EvaluationPrecision | None:
-    """Return the precision that `--precision` or `--set evaluation.precision` names, or None."""
-    named = parse_overrides(assignments).precision
-    if option is None:
-        return named
-    if named is not None:
-        text = f"the precision is given twice, also by --set {PRECISION_PATH}={named}; leave one out"
-        raise InputError("options", [Mistake(where="--precision", text=text)])
-    return parse_overrides([f"{PRECISION_PATH}={option}"]).precision
 
 
 def evaluation_text(document: Mapping[str, Any]) -> str:
