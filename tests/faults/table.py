@@ -114,11 +114,12 @@ def _several_hits() -> Iterator[Row]:
         act=acts.hits(
             Hit(kind="worker", moment="mid-epoch"),
             Hit(kind="writer", moment="mid-epoch"),
+            Hit(kind="worker", moment="mid-epoch", signal="SIGSTOP", held_s=4.0),
             Hit(kind="trial", moment="evaluation"),
             Hit(kind="controller", moment="evaluation"),
-            Hit(kind="worker", moment="evaluation", signal="SIGSTOP", held_s=4.0),
         ),
         keeps=_ITSELF,
+        workload=SINGLE.of_seeds(0, 1, 2),
         is_quick=True,
     )
     interrupted = Promise(codes=frozenset({UNFINISHED}), says="interrupted; recorded results are kept", resumes=True)
