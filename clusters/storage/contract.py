@@ -120,6 +120,14 @@ class Storage(Protocol):
     def delete(self, path: str) -> None:
         """Delete an object; it is no error when there is none."""
 
+    def unfinished(self) -> tuple[ObjectInfo, ...]:
+        """Return the uploads in parts that nobody finished, with the names that `abandon` takes."""
+        return ()
+
+    def abandon(self, upload: str) -> None:
+        """Delete the parts of an unfinished upload; it is no error when there are none."""
+        return
+
     def upload_file(self, source: Path, path: str) -> str:
         """Copy a local file in (in parts, with retries) and return its SHA-256."""
 

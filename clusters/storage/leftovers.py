@@ -1,7 +1,8 @@
-"""Files that killed processes were writing into a local storage: they count as nothing, but take room.
+"""What killed processes were writing into a storage: it counts as nothing, but takes room.
 
 A file names its writer. One of this host and boot that is gone writes no more. Of the others nobody here can say; since a write
 takes minutes at most, a file which was not touched for a day counts as left. Those of other hosts and of other users stay.
+An object store keeps the parts of an upload that nobody finished; it does not say whose, so a day decides there too.
 """
 
 from __future__ import annotations
@@ -17,15 +18,28 @@ from clusters.storage.contract import TEMPORARY, Storage, writer_of
 from clusters.storage.local import LocalStorage
 from clusters.temporary.leftovers import Leftover
 from clusters.temporary.owners import describe, is_alive_here, is_dead, is_of_this_host, parse_owner
+from clusters.temporary.private import remove
 
 DAY_S: Final = 86_400.0
 
 
-def unfinished_files(storage: Storage) -> tuple[Leftover, ...]:
-    """Return the files in a local storage that nobody finishes any more; () for another storage, whose writes are whole."""
-    if not isinstance(storage, LocalStorage):
-        return ()
-    return tuple(sorted(_left(Path(storage.uri)), key=lambda left: left.path))
+def unfinished_writes(storage: Storage) -> tuple[Leftover, ...]:
+    """Return the files and uploads in a storage that nobody finishes any more."""
+    if isinstance(storage, LocalStorage):
+        return tuple(sorted(_left(Path(storage.uri)), key=lambda left: left.path))
+    return tuple(
+        Leftover(path=f"{storage.uri}/{upload.path}", size=upload.size, of="an upload that nobody finished")
+        for upload in storage.unfinished()
+        if time.time() - upload.modified > DAY_S
+    )
+
+
+def discard(left: Leftover, storage: Storage) -> None:
+    """Delete what was left, in a storage or on this machine; what cannot be deleted on this machine stays."""
+    if storage.is_remote and left.path.startswith(f"{storage.uri}/"):
+        storage.abandon(left.path.removeprefix(f"{storage.uri}/"))
+    else:
+        remove(Path(left.path))
 
 
 def remove_unfinished(folder: Path) -> None:

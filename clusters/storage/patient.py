@@ -135,6 +135,12 @@ class PatientStorage(Storage):
     def delete(self, path: str) -> None:
         self._waited(lambda: self._inner.delete(path))
 
+    def unfinished(self) -> tuple[ObjectInfo, ...]:
+        return self._waited(self._inner.unfinished)
+
+    def abandon(self, upload: str) -> None:
+        self._waited(lambda: self._inner.abandon(upload))
+
     def upload_file(self, source: Path, path: str) -> str:
         return self._waited(lambda: self._inner.upload_file(source, path))
 

@@ -51,6 +51,10 @@ _REFUSED: Final = frozenset({"PreconditionFailed", "412"})
 _UNDECIDED: Final = frozenset({"ConditionalRequestConflict", "409"})
 _UNSUPPORTED: Final = frozenset({"NotImplemented", "501"})
 """What a server may answer to a conditional write, by name or number: servers that speak S3 differ."""
+_UNTOLD: Final = frozenset({"AccessDenied", "403", "MethodNotAllowed", "405", *_UNSUPPORTED})
+"""Answers to a question for unfinished uploads of servers, and of users, that have no such right."""
+_UPLOAD: Final = "?uploadId="
+"""Between key and number of an upload; no path of ours has a "?"."""
 
 _CONDITIONAL: Final[set[tuple[str, str]]] = set()
 """Endpoint and bucket of the servers that were seen to honour conditional writes, by this process."""
@@ -184,6 +188,35 @@ class S3Storage(Storage):
     def delete(self, path: str) -> None:
         with self._explained(path):
             self._client.delete_object(Bucket=self._bucket, Key=self._key(path))
+
+    def unfinished(self) -> tuple[ObjectInfo, ...]:
+        """Return the uploads in parts that were neither completed nor aborted; () where the server does not tell."""
+        found: list[ObjectInfo] = []
+        pages = self._client.get_paginator("list_multipart_uploads")
+        with self._explained(""):
+            try:
+                for page in pages.paginate(Bucket=self._bucket, Prefix=self._prefix):
+                    found += [self._upload(item) for item in page.get("Uploads", ())]
+            except ClientError as error:
+                if _code(error) not in _UNTOLD:
+                    raise
+        return tuple(sorted(found, key=lambda info: info.path))
+
+    def _upload(self, item: Any) -> ObjectInfo:
+        pages = self._client.get_paginator("list_parts")
+        parts = pages.paginate(Bucket=self._bucket, Key=item["Key"], UploadId=item["UploadId"])
+        size = sum(part["Size"] for page in parts for part in page.get("Parts", ()))
+        name = f"{item['Key'].removeprefix(self._prefix)}{_UPLOAD}{item['UploadId']}"
+        return _info(name, size, item["UploadId"], item["Initiated"])
+
+    def abandon(self, upload: str) -> None:
+        path, _, number = upload.partition(_UPLOAD)
+        with self._explained(path):
+            try:
+                self._client.abort_multipart_upload(Bucket=self._bucket, Key=self._key(path), UploadId=number)
+            except ClientError as error:
+                if _code(error) not in {"NoSuchUpload", *_MISSING}:
+                    raise
 
     def upload_file(self, source: Path, path: str) -> str:
         """Copy a local file in, in parts, with its SHA-256 as metadata; return that."""

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from augment.lookup.parameters import nearest
-from clusters.storage.leftovers import unfinished_files
+from clusters.storage.leftovers import discard, unfinished_writes
 from clusters.storage.open import join, open_storage
 from clusters.temporary.leftovers import Leftover, undecided_folders
-from clusters.temporary.private import remove
 from orchestration.errors import InputError, Mistake
 from orchestration.planning.checkpoints import forget
 from orchestration.planning.lookup import whole_results
@@ -107,11 +106,11 @@ def collection(
     kept, dropped = _divided(store.sweeps(), drop)
     wanted = reachable_keys(keep, data_root=data_root).union(*(_keys(record) for record in kept))
     unwanted = _unwanted(store, wanted, dropped, checkpoints, on_damage)
-    leftovers = (*unfinished_files(store.storage), *undecided_folders())
+    leftovers = (*unfinished_writes(store.storage), *undecided_folders())
     return Collection(unwanted=unwanted, kept=kept, dropped=dropped, leftovers=leftovers)
 
 
-def delete(found: Collection, store: ResultsStore, *, checkpoints: str) -> tuple[Unwanted, ...]:
+def delete(found: Collection, store: FileStore, *, checkpoints: str) -> tuple[Unwanted, ...]:
     """Delete leftovers and unwanted cells, and forget dropped sweeps; return the cells that were deleted.
 
     Time may have passed since they were found: what a sweep that was run meanwhile wants, or somebody works on, stays.
@@ -120,7 +119,7 @@ def delete(found: Collection, store: ResultsStore, *, checkpoints: str) -> tuple
         SweepError: If a driver takes one of them up at this very moment; nothing is deleted then.
     """
     for left in found.leftovers:
-        remove(Path(left.path))
+        discard(left, store.storage)
     now_kept = [record for record in store.sweeps() if record not in found.dropped]
     wanted = frozenset[str]().union(*(_keys(record) for record in now_kept))
     held = store.holders(cell.train_key for cell in found.unwanted)

@@ -25,6 +25,8 @@ from tests.faults.table import ROWS, Row, hits_row
 HIT_SHARE = 0.75
 """Share of signals among all that is drawn; the rest are rows about disks, endpoints, servers, clocks and verbs."""
 MOST_HITS = 3
+MOST_DEATHS = 2
+"""A cell whose third attempt dies is set aside, as promised."""
 KINDS = (
     "driver",
     "driver",
@@ -56,17 +58,22 @@ def _random_hits(chance: random.Random) -> Row:
         moment for moment in MOMENTS if not workload.is_adopted or moment not in ("mid-epoch", "checkpoint write")
     ]
     kinds = [kind for kind in KINDS if workload is not PLAIN or kind != "runner"]
-    hits = [
-        Hit(
+    number, hits = chance.randint(1, MOST_HITS), list[Hit]()
+    while len(hits) < number:
+        hit = Hit(
             kind=chance.choice(kinds),
             moment=chance.choice(moments),
             signal=chance.choice(SIGNALS),
             index=chance.randrange(2),
         )
-        for _ in range(chance.randint(1, MOST_HITS))
-    ]
+        if sum(map(_costs_an_attempt, [*hits, hit])) <= MOST_DEATHS:
+            hits.append(hit)
     order = list(MOMENTS)
     return hits_row(sorted(hits, key=lambda hit: order.index(hit.moment)), workload)
+
+
+def _costs_an_attempt(hit: Hit) -> bool:
+    return hit.signal != "SIGSTOP" and hit.kind in ("worker", "controller", "trial", "runner")
 
 
 class Tally:
