@@ -167,6 +167,14 @@ def _several_drivers() -> Iterator[Row]:
     """Drivers that work on the same cells at once."""
     shared = SINGLE.of_seeds(1, 2)
     yield Row(
+        id="writer-thrice",
+        fault="SIGKILL to three tracking writers in turn",
+        moment="start, mid-epoch, evaluation",
+        promise=GOES_ON,
+        act=acts.hits(*(Hit(kind="writer", moment=moment) for moment in ("start", "mid-epoch", "evaluation"))),
+        keeps=_ITSELF,
+    )
+    yield Row(
         id="two-sweeps",
         fault="two drivers at once, whose sweeps share a cell",
         moment="start",
@@ -197,6 +205,14 @@ def _several_drivers() -> Iterator[Row]:
         moment="start",
         promise=GOES_ON,
         act=acts.umasks(0o077, 0),
+        keeps=_ITSELF,
+    )
+    yield Row(
+        id="two-versions",
+        fault="two drivers at once, of two versions of the code in two folders",
+        moment="start",
+        promise=GOES_ON,
+        act=acts.two_versions,
         keeps=_ITSELF,
     )
     yield from (
@@ -241,14 +257,14 @@ def _disks() -> Iterator[Row]:
 
 def _endpoints() -> Iterator[Row]:
     remote = Setting(conditions="honours")
-    for mode in ("dead", "slow", "500", "503", "truncate"):
+    for mode, seconds in (("dead", 20.0), ("slow", 20.0), ("500", 20.0), ("503", 60.0), ("truncate", 20.0)):
         for moment in ("up", "epoch", "trained"):
             yield Row(
                 id=_name("endpoint", mode, moment),
-                fault=f"the object store is {mode} for 20 s",
+                fault=f"the object store is {mode} for {seconds:g} s",
                 moment=moment,
                 promise=GOES_ON,
-                act=acts.endpoint(mode, moment, 20.0),
+                act=acts.endpoint(mode, moment, seconds),
                 keeps=_ITSELF,
                 setting=remote,
                 is_quick=(mode, moment) == ("503", "epoch"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from tests.faults.harness import places, processes
-from tests.faults.harness.driver import Driver
+from tests.faults.harness.driver import REPOSITORY, Driver
 from tests.faults.harness.hits import Hit, hit_run, strike
 from tests.faults.harness.s3 import flipped_at_rest
 from tests.faults.harness.scene import RUN_S, Scene
@@ -20,6 +21,8 @@ from tests.faults.harness.servers import answering
 from tests.faults.harness.workloads import Workload
 
 Act = Callable[[Scene], tuple[Driver, ...]]
+CODE = ("augment", "clusters", "dreamgrid", "eval", "orchestration", "tests", "trainers")
+"""Folders of a checkout that a run needs."""
 _LOCKED_S = 20.0
 _MIB = 2**20
 
@@ -76,6 +79,18 @@ def umasks(*masks: int) -> Act:
         return drivers
 
     return act
+
+
+def two_versions(scene: Scene) -> tuple[Driver, ...]:
+    """Run a driver of this checkout and one of a copy of it, whose version is another, at once."""
+    copy = scene.root / "checkout"
+    for name in CODE:
+        shutil.copytree(REPOSITORY / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    project = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
+    (copy / "pyproject.toml").write_text(re.sub(r'(?m)^version = "', 'version = "9', project), encoding="utf-8")
+    drivers = (scene.run(), scene.run(checkout=copy))
+    scene.note(f"exit codes {[driver.end(RUN_S) for driver in drivers]}")
+    return drivers
 
 
 def on_small_disk(place: str, moment: str, spoil: Callable[[Path], None]) -> Act:

@@ -27,6 +27,7 @@ class Driver:
         log: Where its lines go; what it prints goes next to it.
         inside: Command that the program is run in, such as that of another clock.
         umask: Permissions that its files do not get.
+        checkout: Where its code is.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Driver:
         *,
         inside: Sequence[str] = (),
         umask: int = -1,
+        checkout: Path = REPOSITORY,
     ) -> None:
         self.log = log
         self.printed = log.with_suffix(".out")
@@ -48,8 +50,8 @@ class Driver:
                 stdin=subprocess.DEVNULL,
                 stdout=printed,
                 stderr=lines,
-                cwd=REPOSITORY,
-                env={**environment, "PYTHONPATH": f"{REPOSITORY}:{PLUGIN}"},
+                cwd=checkout,
+                env={**environment, "PYTHONPATH": f"{checkout}:{PLUGIN}"},
                 start_new_session=True,
                 umask=umask,
             )
