@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from orchestration.cells.cell import Cell, Plan, PlannedCell
 from orchestration.store.contract import AttemptRecord, TrainingRecord
 from orchestration.store.files import FileStore
 from orchestration.store.open import open_store
+from orchestration.tracking.tracker import Tracker
 from tests.fakes.records import make_training
 from tests.fakes.tracking import FakeServer
 from trainers.config import JobConfig, RecipeConfig
@@ -105,6 +106,24 @@ class Lab:
         store.record_training(training)
         for name in BENCHMARKS:
             store.record_report(cell.train_key, training.summary.checkpoint_sha256, Lab.report(name, error))
+
+    @staticmethod
+    def show(
+        tracker: Tracker, store: FileStore, plan: Plan, *, recorded: Callable[[PlannedCell], None] = lambda cell: None
+    ) -> None:
+        """Tell a tracker what a run tells it in which every cell is trained; `recorded` is called for each before it is done."""
+        tracker.run_started(plan)
+        for cell in plan.cells:
+            tracker.cell_state(cell, "running")
+            training = Lab.training(cell)
+            for row in training.summary.epochs:
+                tracker.epoch_ended(cell, row)
+            Lab.finish(store, cell)
+            tracker.training_recorded(cell, training)
+            recorded(cell)
+            tracker.cell_state(cell, "done")
+        tracker.publish_grid(markdown="| grid |", html="<table></table>", csv="a,b", latex="x")
+        tracker.run_ended(plan, "complete")
 
     @staticmethod
     def done(plan: Plan) -> Plan:

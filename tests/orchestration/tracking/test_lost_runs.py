@@ -136,17 +136,7 @@ def show_run(store: Any, lab: Any, database: Path, plan: Any) -> str | None:
     """Tell a tracker what a run of a plan tells; return what it could not write."""
     tracker = open_tracker(sqlite_address(database), store, columns=(Column.of("clean/error"),))
     assert isinstance(tracker, Tracker)
-    tracker.run_started(plan)
-    for cell in plan.cells:
-        tracker.cell_state(cell, "running")
-        training = lab.training(cell)
-        for row in training.summary.epochs:
-            tracker.epoch_ended(cell, row)
-        lab.finish(store, cell)
-        tracker.training_recorded(cell, training)
-        tracker.cell_state(cell, "done")
-    tracker.publish_grid(markdown="| grid |", html="<p>", csv="a", latex="x")
-    tracker.run_ended(plan, "complete")
+    lab.show(tracker, store, plan)
     return tracker.close()
 
 

@@ -73,18 +73,11 @@ def test_a_run_is_shown_in_sqlite_with_its_artifacts_beside_it(
     log = tmp_path / "mlflow.log"
     tracker = open_tracker(sqlite_address(database), store, columns=(Column.of("clean/error"),), log=log)
     before = time.monotonic()
-    tracker.run_started(plan)
-    for cell in plan.cells:
-        tracker.cell_state(cell, "running")
-        training = lab.training(cell)
-        for row in training.summary.epochs:
-            tracker.epoch_ended(cell, row)
-        lab.finish(store, cell)
-        tracker.training_recorded(cell, training)
-        tracker.report_recorded(cell, training.summary.checkpoint_sha256, lab.report("clean"))
-        tracker.cell_state(cell, "done")
-    tracker.publish_grid(markdown="| grid |", html="<table></table>", csv="a,b", latex="x")
-    tracker.run_ended(plan, "complete")
+
+    def recorded(cell: Any) -> None:
+        tracker.report_recorded(cell, lab.training(cell).summary.checkpoint_sha256, lab.report("clean"))
+
+    lab.show(tracker, store, plan, recorded=recorded)
     assert time.monotonic() - before < 2.0
 
     assert tracker.close(120.0) is None

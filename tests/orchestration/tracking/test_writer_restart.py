@@ -155,19 +155,12 @@ def test_nothing_is_missing_in_mlflow_after_its_writer_was_killed(store: Any, la
     database, plan = tmp_path / "mlflow.db", lab.plan()
     tracker = open_tracker(sqlite_address(database), store, columns=(Column.of("clean/error"),))
     assert isinstance(tracker, Tracker)
-    tracker.run_started(plan)
-    for cell in plan.cells:
-        tracker.cell_state(cell, "running")
-        training = lab.training(cell)
-        for row in training.summary.epochs:
-            tracker.epoch_ended(cell, row)
-        lab.finish(store, cell)
-        tracker.training_recorded(cell, training)
-        tracker.cell_state(cell, "done")
+
+    def recorded(cell: Any) -> None:
         if cell is plan.cells[1]:
             _kill_when_at_work(database)
-    tracker.publish_grid(markdown="| grid |", html="<p>", csv="a", latex="x")
-    tracker.run_ended(plan, "complete")
+
+    lab.show(tracker, store, plan, recorded=recorded)
 
     assert tracker.close(120.0) is None
 
