@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from augment.lookup.parameters import cut
 from clusters.storage.contract import StorageError
 from clusters.storage.open import check_address, without_scheme
 from orchestration.errors import InputError, Mistake
@@ -28,8 +29,6 @@ DEFAULT_GENERATED_BYTES: Final = 50.0 * GIB
 
 SQLITE: Final = "sqlite:///"
 
-_SHOWN: Final = 200
-"""Letters of a path that a message shows."""
 
 _UPLOADS: Final = "working_dir_files"
 """The folder of Ray's session in which it unpacks what `ray job submit --working-dir` sent."""
@@ -124,17 +123,12 @@ def _folder(path: Path, where: str) -> Path:
     except (OSError, ValueError) as error:
         if isinstance(error, ValueError) or error.errno in (errno.ELOOP, errno.ENAMETOOLONG):
             why = getattr(error, "strerror", None) or error
-            rule = f"must be a folder, but '{_cut(path)}' cannot be one ({why}); name another"
+            rule = f"must be a folder, but {cut(str(path))} cannot be one ({why}); name another"
             raise InputError("options", [Mistake(where=where, text=rule)]) from error
     if found.parts[:1] and found.parts[0].startswith("~"):
-        rule = f"must be a folder, but '{_cut(path)}' is in the home of a user who does not exist; name another"
+        rule = f"must be a folder, but {cut(str(path))} is in the home of a user who does not exist; name another"
         raise InputError("options", [Mistake(where=where, text=rule)])
     return found
-
-
-def _cut(path: Path) -> str:
-    text = str(path)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _generated_bytes(text: str | None) -> float:

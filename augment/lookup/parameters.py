@@ -198,6 +198,11 @@ def cut(value: object) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
+def reason_of(error: BaseException) -> str:
+    """Return what an error of a library says as a message shows it: in one line, its first letters."""
+    return " ".join(str(error).split())[:_SHOWN]
+
+
 def _fix(value: object, hint: Any) -> str:
     if get_origin(hint) is tuple and isinstance(value, int | float | str) and value != "":
         return f"; write [{value}]" if _fits([value], hint) else ""

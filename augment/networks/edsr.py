@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from augment.errors import AugmentError
+from augment.lookup.parameters import reason_of
 from augment.networks.weights import read_weights
 
 FeatureEdit = Callable[[Tensor], Tensor]
@@ -131,10 +132,9 @@ def published_edsr(path: Path, channels: int) -> PublishedEdsr:
         network = PublishedEdsr(channels=channels, hidden=hidden, num_blocks=num_blocks, factors=factors)
         network.load_state_dict(tensors)
     except (KeyError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
         raise AugmentError(
-            f"{path} must contain the weights of an EDSR baseline network (edsr_baseline_x2, x3 or x4), but does not: {reason}; "
-            "name such a file, or leave weights out"
+            f"{path} must contain the weights of an EDSR baseline network (edsr_baseline_x2, x3 or x4), but does not: "
+            f"{reason_of(error)}; name such a file, or leave weights out"
         ) from error
     return network
 

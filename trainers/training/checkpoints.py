@@ -29,6 +29,7 @@ from typing import Any, Final
 
 from augment.files.pickles import UnsafeFile, check_tensors
 from augment.heavy import torch
+from augment.lookup.parameters import reason_of
 from clusters.storage.contract import MissingObjectError, StorageError
 from clusters.storage.leftovers import remove_unfinished
 from clusters.storage.open import join, open_storage
@@ -39,8 +40,6 @@ FORMAT: Final = b"dreamgrid checkpoint 1\n"
 FINAL: Final = "final.ckpt"
 KEPT: Final = 2
 _DIGEST_LINE: Final = 65
-_SHOWN: Final = 200
-"""Letters of PyTorch's reason that a message shows."""
 
 State = Mapping[str, Any]
 
@@ -86,8 +85,9 @@ def unpack(data: bytes, where: str) -> State:
     except UnsafeFile as error:
         raise CheckpointError(f"{where} {error}") from error
     except Exception as error:  # of bytes that `pack` did not write PyTorch raises nearly anything
-        why = " ".join(str(error).split())[:_SHOWN]
-        raise CheckpointError(f"{where} contains more than tensors and plain values: {why}; delete it") from error
+        raise CheckpointError(
+            f"{where} contains more than tensors and plain values: {reason_of(error)}; delete it"
+        ) from error
     if not isinstance(state, Mapping):
         raise CheckpointError(f"{where} must contain values by name, but contains a {type(state).__name__}; delete it")
     return state

@@ -9,6 +9,7 @@ from typing import Any, Final
 import torch
 from torch import nn
 
+from augment.lookup.parameters import reason_of
 from trainers.config import JobConfig, RecipeConfig
 from trainers.datasets.contract import DatasetSpec
 from trainers.datasets.registry import dataset_for
@@ -22,8 +23,6 @@ from trainers.training.checkpoints import Checkpoints
 
 _SMALL: Final = 2**24
 """Weights of a network that is built and compared name by name, however few a file has."""
-_SHOWN: Final = 200
-"""Letters of PyTorch's reason that a message shows."""
 
 
 def build_classifier(config: JobConfig, dataset: DatasetSpec) -> Classifier:
@@ -90,9 +89,8 @@ def network_from(state: Mapping[str, Any]) -> Classifier:
     try:
         restore(model, weights)
     except RuntimeError as error:
-        why = " ".join(str(error).split())[:_SHOWN]
         raise CheckpointError(
-            f"the weights of a checkpoint must fit the network that it names, but do not: {why}"
+            f"the weights of a checkpoint must fit the network that it names, but do not: {reason_of(error)}"
         ) from error
     return model.eval()
 

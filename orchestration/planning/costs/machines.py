@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Final, Literal, get_args
 
 from augment.files.given import MIB, read_given_text
-from augment.lookup.parameters import nearest
+from augment.lookup.parameters import cut, nearest
 from orchestration.errors import InputError, Mistake
 from orchestration.sweeps.yaml_reader import read_yaml
 
 PRICE_FILE: Final = Path(__file__).parent / "prices.yaml"
 DEFAULT_MACHINE: Final = "cpu-core"
-_SHOWN: Final = 200
-"""Letters of an entry that a message shows."""
 DeviceType = Literal["cpu", "cuda"]
 
 
@@ -71,11 +69,11 @@ def read_machine(name: str = DEFAULT_MACHINE, prices: Path = PRICE_FILE) -> Mach
         _is_number(entry.get(key)) for key in ("devices", "price_per_hour", "tflops")
     ):
         raise _refused(
-            prices, f"machine '{name}' needs the numbers devices, price_per_hour and tflops, got {_cut(entry)}"
+            prices, f"machine '{name}' needs the numbers devices, price_per_hour and tflops, got {cut(entry)}"
         )
     if entry["devices"] < 1 or entry["tflops"] <= 0 or entry["price_per_hour"] < 0:
         raise _refused(
-            prices, f"machine '{name}' needs devices >= 1, tflops > 0, price_per_hour >= 0, got {_cut(entry)}"
+            prices, f"machine '{name}' needs devices >= 1, tflops > 0, price_per_hour >= 0, got {cut(entry)}"
         )
     for key in ("tflops_tf32", "tflops_bf16"):
         rate = entry.get(key)
@@ -102,11 +100,6 @@ def _optional(rate: float | None) -> float | None:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _cut(entry: object) -> str:
-    text = repr(entry)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _refused(path: Path, text: str) -> InputError:
