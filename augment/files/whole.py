@@ -15,9 +15,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from augment.files.given import MIB
+
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NOT_RESERVABLE: Final = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
-MIB: Final = 2**20
 
 
 def is_full(error: BaseException) -> bool:
@@ -69,11 +70,13 @@ def reserved_array(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtyp
 
 
 def reserve(handle: int, size: int) -> None:
-    """Reserve the bytes of an open file on its disk, where its file system can do that.
+    """Reserve the bytes of an open file on its disk, where the system and its file system can do that.
 
     Raises:
         OSError: If there is no room.
     """
+    if not hasattr(os, "posix_fallocate"):  # on macOS
+        return
     try:
         os.posix_fallocate(handle, 0, size)
     except OSError as error:

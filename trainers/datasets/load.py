@@ -20,7 +20,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from augment.files.kept import DamagedFileError, UnsealedRecordError, keep, kept_facts
-from augment.files.whole import whole_file
+from augment.files.whole import is_full, whole_file
 from trainers.datasets.content import dataset_content, file_contradiction
 from trainers.datasets.contract import Arrays, DatasetSpec, Split, SplitName
 from trainers.datasets.folders.listing import list_split
@@ -103,7 +103,7 @@ def shared_split(name: str, split: SplitName, data_root: str | Path, cache_dir: 
         cache_dir: Local folder that the workers of a node share.
 
     Raises:
-        TrainingError: As `load_split`, when the arrays are not there yet; or if the disk is full.
+        TrainingError: As `load_split`, when the arrays are not there yet; or if they cannot be written.
     """
     spec = dataset_for(name)
     if spec.layout == "entry-point":  # its reader may itself be a memory map, and nothing shows when its bytes change
@@ -199,6 +199,11 @@ def _store(folder: Path, split: SplitName, loaded: Split) -> None:
                 np.save(partial, values)
         keep(folder / f"{split}.json", _named(folder, split), {"fingerprint": loaded.fingerprint})
     except OSError as error:
+        if not is_full(error):
+            raise DataError(
+                f"the cache folder must be one that can be written, but writing to {folder} failed: {error}; name another one "
+                "(DREAMGRID_CACHE)"
+            ) from error
         raise NoSpace(
             f"the cache folder needs {loaded.images.nbytes / 2**20:.0f} MiB for a split, but writing to {folder} failed: "
             f"{error}; free some space, or name another cache folder (DREAMGRID_CACHE)"

@@ -14,7 +14,7 @@ from PIL import Image
 
 from augment.errors import NoSpaceError
 from augment.files.arrays import decoded_images
-from augment.files.whole import no_room, whole_file
+from augment.files.whole import no_room, reserved_array, whole_file
 from augment.mixing_sets.build import ensure_mixing_set
 from augment.mixing_sets.contract import NoSpaceForSet
 from augment.mixing_sets.registry import mixing_set_for
@@ -165,3 +165,12 @@ def test_a_file_whose_writing_fails_leaves_no_part_and_keeps_the_old_one(tmp_pat
 
 def test_the_message_says_how_much_and_where() -> None:
     assert "it needs 3.0 MiB in '/cache'" in no_room("set", Path("/cache"), 3 * 2**20)
+
+
+def test_where_the_system_reserves_nothing_an_array_is_written_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """macOS has no `posix_fallocate`."""
+    monkeypatch.delattr("os.posix_fallocate")
+
+    assert reserved_array(tmp_path / "x.npy", (2, 3)).tolist() == [[0, 0, 0], [0, 0, 0]]

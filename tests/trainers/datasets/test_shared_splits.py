@@ -5,7 +5,7 @@ import pytest
 
 from trainers.datasets import load
 from trainers.datasets.load import load_split, shared_split
-from trainers.errors import NoSpace
+from trainers.errors import DataError, NoSpace
 
 
 def test_shared_split_equals_the_loaded_one_and_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,6 +40,17 @@ def test_damaged_array_is_made_again(tmp_path: Path, damage: str) -> None:
     path.unlink()
     path.write_bytes(data if damage == "changed" else data[:1000])
     assert shared_split("digits", "test", "nowhere", tmp_path).fingerprint == expected
+
+
+def test_a_cache_that_cannot_be_written_is_not_taken_for_a_full_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(np, "save", refused)
+    with pytest.raises(DataError, match=r"must be one that can be written, but .* Permission denied; name another one"):
+        shared_split("digits", "test", "nowhere", tmp_path)
 
 
 def test_full_disk_says_how_much_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
