@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from clusters.errors import ClusterError
 from clusters.probe import ProbeRequest, present_gpus, probe
 from clusters.ray_api.address import cluster_token
 from orchestration.doctor.cluster import NodeAnswer, clock_difference_s, evaluate, examine_cluster, token_findings
@@ -183,16 +184,15 @@ def request_of(folder: Path, *, tracking_uri: str) -> ProbeRequest:
 
 
 def test_a_cluster_that_cannot_be_reached_is_a_finding(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    from clusters import connect
-    from clusters.errors import ClusterError
-
     def refuse(address: str) -> None:
         raise ClusterError(f"the cluster at {address} cannot be reached; check the address")
 
-    monkeypatch.setattr(connect, "connect", refuse)
+    monkeypatch.setattr("orchestration.doctor.cluster.connect", refuse)
     findings = examine_cluster(settings, "10.0.0.1:6379")
 
-    assert [finding.state for finding in findings if finding.what == "cluster"] == ["broken"]
+    assert [(finding.state, finding.fix) for finding in findings if finding.what == "cluster"] == [
+        ("broken", "the cluster at 10.0.0.1:6379 cannot be reached; check the address")
+    ]
     assert not list(Path(settings.storage).rglob("*-*"))
 
 
