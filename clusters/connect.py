@@ -7,10 +7,8 @@ alone, and asks for a random token that lives only in this process and its child
 from __future__ import annotations
 
 import contextlib
-import functools
 import logging
 import os
-import secrets
 import subprocess
 import sys
 import threading
@@ -21,47 +19,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
-import psutil
-
 from clusters.code.own_packages import foreign_modules, worker_setup
 from clusters.errors import ClusterError, ControlLost
 from clusters.growth import NodeGroup, accelerator_of, with_growth
 from clusters.placement import Node
 from clusters.ray_api.address import check_address, named_address
 from clusters.ray_api.control import ChildWatch, PortWatch, Watch, end_processes_of, ports_of
+from clusters.ray_api.environment import QUIET_ENVIRONMENT, private_environment, set_environment
 from clusters.ray_api.private import draining_nodes, nodes_on_loopback
 from clusters.temporary.own import make_folder
 from clusters.temporary.private import remove
-
-QUIET_ENVIRONMENT: Final[Mapping[str, str]] = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    # A call that a left-over thread makes after the disconnection fails instead of starting another Ray.
-    "RAY_ENABLE_AUTO_CONNECT": "0",
-    "RAY_TRAIN_V2_ENABLED": "1",
-    "RAY_TRAIN_METRICS_ENABLED": "0",
-    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
-    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
-    "RAY_DEDUP_LOGS": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
-    "TUNE_GLOBAL_CHECKPOINT_S": "3600",
-    "TUNE_WARN_THRESHOLD_S": "30",
-    # Trials whose processes may be starting at once; Ray starts as many together as the head node has CPUs.
-    "TUNE_MAX_PENDING_TRIALS_PG": "32",
-}
-"""What keeps Ray quick, quiet and out of the way; a variable that is set already keeps its value."""
-
-_PRIVATE_ENVIRONMENT: Final[Mapping[str, str]] = {
-    # Ray reads it on every system: without clusters it takes loopback for this machine's address, and listens there alone.
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-    # Nobody reads these metrics, and their exporter asks for no token.
-    "RAY_enable_metrics_collection": "0",
-}
-"""What closes a private Ray to other machines, whatever is set already."""
 
 START_ATTEMPTS: Final = 4
 _LOST: Final = threading.Event()
@@ -216,7 +183,7 @@ def connect(
     if _LOST.is_set():
         raise ClusterError("this process lost the Ray that it was connected to; start another process")
     named = named_address(address)
-    before = _set_environment({**QUIET_ENVIRONMENT, **(environment or {})})
+    before = set_environment({**QUIET_ENVIRONMENT, **(environment or {})})
     import ray  # slow, and reads the environment that was just set
 
     if ray.is_initialized():
@@ -224,16 +191,16 @@ def connect(
         return Connection(address, None, None, _borrowed=True, _set=before, _ray=ray, watch=PortWatch(ports_of(ray)))
     try:
         check_address(address)
+        folder = str(make_folder("ray")) if named is None else None
     except ClusterError:
         Connection("", None, None, _borrowed=True, _set=before, _ray=ray).close()
         raise
     address = None if named is None else named.text
-    folder = None if address else str(make_folder("ray"))
     arguments: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
     if folder is None:
         arguments["address"] = address
     else:
-        before |= _private_environment()
+        before |= private_environment()
         arguments |= _private_arguments(folder, num_cpus, num_gpus)
     if foreign_modules():
         # Ray puts their folders first on the path of workers. Where there are none, a worker without a set-up starts sooner.
@@ -247,15 +214,6 @@ def connect(
     found = address or handle.address_info["address"]
     watch = PortWatch(ports_of(ray)) if folder is None else ChildWatch(folder)
     return Connection(found, folder, handle, _borrowed=False, _set=before, _ray=ray, watch=watch)
-
-
-def _private_environment() -> dict[str, str | None]:
-    """Set a token for a private Ray and close it to other machines; return what the variables were.
-
-    Ray turns token authentication on for a new local cluster unless RAY_AUTH_MODE says otherwise, and sets that variable.
-    """
-    before = {"RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE")}
-    return before | _set_environment({"RAY_AUTH_TOKEN": _token(), **_PRIVATE_ENVIRONMENT}, keep=False)
 
 
 def _private_arguments(folder: str, num_cpus: int | None, num_gpus: int | None) -> dict[str, Any]:
@@ -293,31 +251,8 @@ def _start(ray: Any, arguments: Mapping[str, Any], folder: str | None) -> Any:
                 return ray.init(**arguments)
         except Exception as error:
             if folder is not None:
-                _end_leftovers(folder)
+                # Ray itself leaves those running of a private one that did not come up.
+                end_processes_of(folder)
             if not attempts_left or "timed out during startup" not in str(error):
                 raise
     raise AssertionError("unreachable")
-
-
-def _end_leftovers(folder: str) -> None:
-    """End the processes of a private Ray that did not come up: Ray itself leaves them running."""
-    for process in psutil.Process().children(recursive=True):
-        try:
-            if any(folder in word for word in process.cmdline()):
-                process.kill()
-        except psutil.Error:
-            continue
-
-
-def _set_environment(wanted: Mapping[str, str], *, keep: bool = True) -> dict[str, str | None]:
-    """Set variables; return what they were. With `keep`, those that are set already keep their values."""
-    chosen = {name: value for name, value in wanted.items() if not keep or name not in os.environ}
-    before = {name: os.environ.get(name) for name in chosen}
-    os.environ.update(chosen)
-    return before
-
-
-@functools.cache
-def _token() -> str:
-    """Return this process's token: Ray reads it once and remembers it, so that a later private Ray has to share it."""
-    return secrets.token_hex(32)

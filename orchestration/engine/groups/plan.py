@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from clusters.connect import QUIET_ENVIRONMENT
 from clusters.placement import GroupShape
+from clusters.ray_api.environment import QUIET_ENVIRONMENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

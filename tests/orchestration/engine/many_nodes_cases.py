@@ -17,7 +17,8 @@ from typing import Any
 import psutil
 import pytest
 
-from clusters.connect import QUIET_ENVIRONMENT, connect
+from clusters.connect import connect
+from clusters.ray_api.environment import QUIET_ENVIRONMENT
 from orchestration.engine.run import execute
 from orchestration.store.files import MemoryStore
 
