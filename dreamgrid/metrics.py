@@ -1,7 +1,9 @@
 """The metrics of the tables as functions of plain arrays: those that the product itself uses. Rates are fractions in [0, 1].
 
-gap = dreamgrid.metrics.rms_calibration_error(confidence, correct)
-area = dreamgrid.metrics.auroc(scores_of_outliers, scores_of_test_images)
+    gap = dreamgrid.metrics.rms_calibration_error(confidence, correct)
+    area = dreamgrid.metrics.auroc(scores_of_outliers, scores_of_test_images)
+
+A larger score means more anomalous; out-of-distribution (OOD) images are the positive class.
 """
 
 from __future__ import annotations

@@ -22,6 +22,13 @@ def test_the_page_is_the_generated_one() -> None:
     )
 
 
+def test_every_call_of_dreamgrid_is_in_a_block_that_runs() -> None:
+    """The formatter takes the indentation from examples that end the description of a module, which then were prose."""
+    outside = re.sub(r"```.*?```", "", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+    assert [line for line in outside.splitlines() if re.match(r"(\w+ = )?dreamgrid\.\w+", line)] == []
+
+
 def test_its_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_torch_thread: None) -> None:
     monkeypatch.chdir(tmp_path)
     quick = [block for block in BLOCKS if not any(word in block for word in SWEEPS)]
