@@ -26,6 +26,7 @@ def run(
     storage: str | None = None,
     data_root: Path | None = None,
     tracking_uri: str | None = None,
+    experiment_prefix: str | None = None,
     overrides: Sequence[str] = (),
     seeds: str | None = None,
     mode: Mode = "cached",
@@ -41,6 +42,7 @@ def run(
         storage: Folder or s3:// prefix of results; this and the next two by default as for the command line.
         data_root: Folder of datasets.
         tracking_uri: MLflow tracking URI; "none" for no tracking.
+        experiment_prefix: What the names of its experiments begin with, such as "/Users/me/".
         overrides: Texts such as "train.epochs=5".
         seeds: Text such as "0-4".
         mode: "cached", "retry", "force" or "read-only".
@@ -52,7 +54,9 @@ def run(
         ClusterError: If Ray cannot be reached.
         SweepError: If cells failed or the run was stopped; the message has the reasons, and what is recorded is kept.
     """
-    settings = read_settings(storage=storage, data_root=data_root, tracking_uri=tracking_uri)
+    settings = read_settings(
+        storage=storage, data_root=data_root, tracking_uri=tracking_uri, experiment_prefix=experiment_prefix
+    )
     store = open_store(settings.storage)
     loaded = opened_sweep(name_or_path, size=size, settings=settings, store=store, overrides=overrides, seeds=seeds)
     request = RunRequest(resolved=loaded.resolved, settings=settings, store=store, mode=mode, engine=engine)

@@ -21,6 +21,7 @@ STORAGE_VARIABLE: Final = "DREAMGRID_STORAGE"
 DATA_VARIABLE: Final = "DREAMGRID_DATA"
 CACHE_VARIABLE: Final = "DREAMGRID_CACHE"
 TRACKING_VARIABLE: Final = "MLFLOW_TRACKING_URI"
+PREFIX_VARIABLE: Final = "DREAMGRID_EXPERIMENT_PREFIX"
 GENERATED_VARIABLE: Final = "DREAMGRID_GENERATED_BUDGET"
 GIB: Final = 2**30
 
@@ -29,6 +30,8 @@ DEFAULT_GENERATED_BYTES: Final = 50.0 * GIB
 
 SQLITE: Final = "sqlite:///"
 
+_LONGEST_PREFIX: Final = 300
+"""MLflow's experiment names have at most 500 letters, and the name of the sweep follows."""
 
 _UPLOADS: Final = "working_dir_files"
 """The folder of Ray's session in which it unpacks what `ray job submit --working-dir` sent."""
@@ -44,6 +47,7 @@ class Settings:
         cache_dir: Local folder of what can be made again.
         tracking_uri: MLflow tracking URI, or None for a file next to the storage.
         generated_bytes: Bytes that generated benchmarks may take in the caches of each node.
+        experiment_prefix: What the names of MLflow experiments begin with: "/Users/me/" on Databricks, or "".
     """
 
     storage: str
@@ -51,6 +55,7 @@ class Settings:
     cache_dir: Path
     tracking_uri: str | None
     generated_bytes: float = DEFAULT_GENERATED_BYTES
+    experiment_prefix: str = ""
 
     @property
     def checkpoints(self) -> str:
@@ -77,6 +82,7 @@ def read_settings(
     data_root: Path | None = None,
     cache_dir: Path | None = None,
     tracking_uri: str | None = None,
+    experiment_prefix: str | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Settings:
     """Return the settings: what is given, else the environment's, else the defaults.
@@ -87,6 +93,7 @@ def read_settings(
         data_root: Folder of datasets; DREAMGRID_DATA; ./data.
         cache_dir: Folder of caches; DREAMGRID_CACHE; ~/.cache/dreamgrid.
         tracking_uri: MLflow tracking URI; MLFLOW_TRACKING_URI; a file next to the storage.
+        experiment_prefix: What the names of MLflow experiments begin with; DREAMGRID_EXPERIMENT_PREFIX; nothing.
 
     The budget of generated benchmarks is DREAMGRID_GENERATED_BUDGET, in GiB; 50.
 
@@ -102,6 +109,9 @@ def read_settings(
         cache_dir=_folder(cache, CACHE_VARIABLE).absolute(),
         tracking_uri=tracking_uri or variables.get(TRACKING_VARIABLE) or None,
         generated_bytes=_generated_bytes(variables.get(GENERATED_VARIABLE)),
+        experiment_prefix=_prefix(
+            variables.get(PREFIX_VARIABLE) or "" if experiment_prefix is None else experiment_prefix
+        ),
     )
 
 
@@ -113,6 +123,14 @@ def _storage(given: str) -> str:
         raise InputError("options", [Mistake(where="--storage", text=str(error))]) from error
     place = without_scheme(given)
     return place if "://" in place else str(lasting_folder() / _folder(Path(place), "--storage"))
+
+
+def _prefix(given: str) -> str:
+    """Return a prefix of experiment names; a folder of a workspace ends with a slash, which people leave out."""
+    if not given.isprintable() or len(given) > _LONGEST_PREFIX:
+        rule = f"must be printable and have at most {_LONGEST_PREFIX} letters, but is {cut(given)}; write /Users/you/"
+        raise InputError("options", [Mistake(where="--experiment-prefix", text=rule)])
+    return given if not given.startswith("/") else f"{given.rstrip('/')}/"
 
 
 def _folder(path: Path, where: str) -> Path:

@@ -32,6 +32,14 @@ TrackingUri = Annotated[
     str | None,
     typer.Option("--tracking-uri", help="MLflow tracking URI [MLFLOW_TRACKING_URI, a file next to the storage]."),
 ]
+ExperimentPrefix = Annotated[
+    str | None,
+    typer.Option(
+        "--experiment-prefix",
+        metavar="PREFIX",
+        help="Begin MLflow experiment names so: /Users/me/ on Databricks [DREAMGRID_EXPERIMENT_PREFIX].",
+    ),
+]
 RayAddress = Annotated[
     str | None,
     typer.Option("--address", help="Ray cluster to run on: auto, or HOST:PORT [RAY_ADDRESS, or this machine]."),
@@ -156,6 +164,7 @@ class TrackedPlaceOptions(PlaceOptions):
     """Where results and data are, and where they are shown."""
 
     tracking_uri: TrackingUri = None
+    experiment_prefix: ExperimentPrefix = None
 
 
 @dataclass(frozen=True, kw_only=True)

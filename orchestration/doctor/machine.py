@@ -19,6 +19,7 @@ from orchestration.doctor.gpus import gpu_findings, gpu_report
 from orchestration.engine.releases import check_release
 from orchestration.errors import EnvironmentRefused
 from orchestration.settings import Settings
+from orchestration.tracking.secrets import scrubbed
 from orchestration.tracking.server.check import check_tracking
 from trainers.datasets.registry import DATASETS, missing_data
 
@@ -128,10 +129,10 @@ def _disk(settings: Settings) -> list[Finding]:
 
 def _tracking(settings: Settings) -> list[Finding]:
     try:
-        check_tracking(settings.tracking)
+        check_tracking(settings.tracking, prefix=settings.experiment_prefix)
     except EnvironmentRefused as error:
-        return [Finding(what="tracking", state="broken", detail=settings.tracking, fix=str(error))]
-    return [Finding(what="tracking", state="fine", detail=settings.tracking)]
+        return [Finding(what="tracking", state="broken", detail=scrubbed(settings.tracking), fix=str(error))]
+    return [Finding(what="tracking", state="fine", detail=scrubbed(settings.tracking))]
 
 
 def _data(settings: Settings) -> list[Finding]:

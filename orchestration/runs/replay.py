@@ -75,7 +75,7 @@ def sync_sweeps(request: ReplayRequest) -> dict[str, int]:
         text = f"`sync` needs a tracking server, but the address is '{NO_TRACKING}'; give one with --tracking-uri"
         raise InputError("options", [Mistake(where="--tracking-uri", text=text)])
     lines = repair_database(uri)
-    check_tracking(uri)
+    check_tracking(uri, prefix=request.settings.experiment_prefix)
     try:
         return _replay(request, lines, None)
     except TrackingError as error:
@@ -83,7 +83,7 @@ def sync_sweeps(request: ReplayRequest) -> dict[str, int]:
         lines = replace_damaged(uri, error.damage) if error.damage else ()
         if not lines:
             raise
-        return _replay(request, lines, MlflowTracking(uri, is_replaced=True))
+        return _replay(request, lines, MlflowTracking(uri, prefix=request.settings.experiment_prefix, is_replaced=True))
 
 
 def _replay(request: ReplayRequest, repairs: Sequence[str], client: TrackingClient | None) -> dict[str, int]:
@@ -108,7 +108,15 @@ def _replay(request: ReplayRequest, repairs: Sequence[str], client: TrackingClie
 def _show(resolved: ResolvedSweep, plan: Plan, request: ReplayRequest, client: TrackingClient | None) -> None:
     settings, store = request.settings, request.store
     grid = rendered_grid(recorded_tables(resolved, store))
-    sync(store, plan, settings.tracking, columns=resolved.sweep.columns, grid=grid, client=client)
+    sync(
+        store,
+        plan,
+        settings.tracking,
+        columns=resolved.sweep.columns,
+        grid=grid,
+        client=client,
+        prefix=settings.experiment_prefix,
+    )
     ShownMark.of(settings, plan).note()
 
 

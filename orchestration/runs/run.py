@@ -70,7 +70,7 @@ def run_sweep(
         check_address((options or {}).get("address"))
         # Before tracking, whose file is in the storage unless another place is named.
         check_storage(open_storage(settings.storage))
-        check_tracking(settings.tracking)
+        check_tracking(settings.tracking, prefix=settings.experiment_prefix)
     if mode == "force":  # last: what cannot run is not forgotten
         _forget_all(resolved.cells, settings, store)
     _remember(resolved, plan, store)

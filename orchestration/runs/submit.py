@@ -15,11 +15,13 @@ from clusters.ray_api.jobs import JobOrder
 from clusters.storage.contract import StorageError
 from clusters.storage.open import open_storage
 from orchestration.errors import InputError, Mistake
-from orchestration.settings import STORAGE_VARIABLE, TRACKING_VARIABLE
+from orchestration.settings import PREFIX_VARIABLE, STORAGE_VARIABLE, TRACKING_VARIABLE
 from orchestration.tracking.secrets import is_secret_name, scrubbed
 
 STOP_WAIT_S: Final = 60
 """Seconds that a stopped sweep has for its checkpoints before its driver is killed; Ray's own default is 3."""
+
+_ALWAYS_CARRIED: Final = (TRACKING_VARIABLE, PREFIX_VARIABLE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +118,7 @@ def _storage(request: SubmitRequest, variables: Mapping[str, str], mistakes: lis
 
 def _carried(request: SubmitRequest, variables: Mapping[str, str], mistakes: list[Mistake]) -> dict[str, str]:
     """Return the variables that go with the job; whoever may list jobs can read them, so none of them is a secret."""
-    names: Sequence[str] = [*request.carried, *([TRACKING_VARIABLE] if variables.get(TRACKING_VARIABLE) else [])]
+    names: Sequence[str] = [*request.carried, *(name for name in _ALWAYS_CARRIED if variables.get(name))]
     found = {name: variables.get(name, "") for name in names}
     fix = "give secrets to the nodes: an instance role, a Kubernetes secret, or a file in the image"
     for name, value in found.items():

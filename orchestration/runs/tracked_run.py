@@ -41,7 +41,12 @@ class LazyTracker(ForwardingObserver):
         self._plan = plan
         if plan.to_run:
             self._shown().clear()
-            self._tracker = open_tracker(self._settings.tracking, self._store, columns=self._columns)
+            self._tracker = open_tracker(
+                self._settings.tracking,
+                self._store,
+                columns=self._columns,
+                prefix=self._settings.experiment_prefix,
+            )
             self._tracker.run_started(plan)
 
     def publish(self, tables: Sequence[Table]) -> str | None:
@@ -63,14 +68,14 @@ class LazyTracker(ForwardingObserver):
 
     def _show_recorded(self, grid: Mapping[str, str]) -> str | None:
         """Show a sweep that was recorded already, unless this server was shown the same before."""
-        uri, plan = self._settings.tracking, self._plan
+        uri, plan, prefix = self._settings.tracking, self._plan, self._settings.experiment_prefix
         if plan is None or not any(cell.trained for cell in plan.cells) or self._shown().is_noted():
             return None
         if uri == NO_TRACKING:
             return None
         try:
-            check_tracking(uri)
-            sync(self._store, plan, uri, columns=self._columns, grid=grid)
+            check_tracking(uri, prefix=prefix)
+            sync(self._store, plan, uri, columns=self._columns, grid=grid, prefix=prefix)
         except (TrackingError, EnvironmentRefused) as error:
             return f"the recorded cells are not shown on the tracking server: {error}"
         self._shown().note()

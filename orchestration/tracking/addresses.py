@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 
 from orchestration.settings import SQLITE
 
@@ -58,11 +58,32 @@ def folder_address(folder: str | Path) -> str:
     return text if "://" in text else Path(text).absolute().as_uri()
 
 
+def is_databricks(uri: str) -> bool:
+    """Whether an address is a Databricks workspace: `databricks`, or `databricks://PROFILE`."""
+    return uri == "databricks" or uri.startswith("databricks://")
+
+
+def databricks_profile(uri: str) -> str:
+    """Return the profile that an address of Databricks names, "" where it names none, or a scope of secrets."""
+    place = urlsplit(uri).netloc if uri.startswith("databricks://") else ""
+    return "" if ":" in place else place
+
+
+def is_sagemaker(uri: str) -> bool:
+    """Whether an address is a tracking server of Amazon SageMaker."""
+    return uri.startswith("arn:")
+
+
+def is_server(uri: str) -> bool:
+    """Whether an address is a server that is reached over HTTP and stores artifacts where it decides."""
+    return uri.startswith(("http://", "https://")) or is_databricks(uri) or is_sagemaker(uri)
+
+
 def artifacts_of(uri: str, storage_uri: str) -> str | None:
     """Return where artifacts of new experiments are: next to an SQLite file or in the storage; None: the server decides."""
     database = sqlite_file(uri)
     if database is not None and not storage_uri.startswith("s3://"):
         return folder_address(database.parent / ARTIFACTS)
-    if uri.startswith("http"):
+    if is_server(uri):
         return None
     return folder_address(f"{storage_uri.rstrip('/')}/{ARTIFACTS}") if storage_uri != "memory:" else None

@@ -2,6 +2,7 @@
 
 SweepError
   TrackingError    the tracking server refused or did not answer
+    EndlessAnswer  its answers have no end, and fill the memory of this process
 """
 
 from __future__ import annotations
@@ -27,6 +28,13 @@ class TrackingError(SweepError):
         super().__init__(message)
         self.passing = passing
         self.damage = damage
+
+
+class EndlessAnswer(TrackingError):
+    """The server answers without end; a process that goes on asking fills its memory, so it should end soon."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, passing=False)
 
 
 class Point(NamedTuple):

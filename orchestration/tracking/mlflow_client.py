@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
-from orchestration.tracking.addresses import ANSWER_S, sqlite_file, with_driver
+from orchestration.tracking.addresses import ANSWER_S, databricks_profile, is_server, sqlite_file, with_driver
 from orchestration.tracking.contract import Point, RunStatus, TrackedRun, TrackingClient, TrackingError
-from orchestration.tracking.secrets import scrubbed
 from orchestration.tracking.server.database import look, one_at_a_time
+from orchestration.tracking.server.deadline import Bounded, Overdue
+from orchestration.tracking.server.explain import explained, explained_endless
+from orchestration.tracking.server.http_call import answer_s
 from orchestration.tracking.server.repair import move_aside
 
 QUIET: Final[Mapping[str, str]] = {
@@ -27,23 +29,12 @@ QUIET: Final[Mapping[str, str]] = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": str(ANSWER_S),
     "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",  # a server may say a year
+    "MLFLOW_DATABRICKS_ENDPOINT_HTTP_RETRY_TIMEOUT": str(2 * ANSWER_S),
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
 }
 """Environment under which MLflow prints nothing, asks nobody outside and gives up soon; what a user set is kept."""
 SWEEP_TAG: Final = "dreamgrid.kind"
-_PASSING: Final = ("TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED")
-_OUTDATED: Final = "out-of-date database schema"
-_DAMAGED: Final = (
-    "malformed",
-    "not a database",
-    "no such table",
-    "no such column",
-    "already exists",
-    "duplicate column",
-    "can't locate revision",
-    _OUTDATED,
-)
-"""Words of SQLite, of its migrations and of MLflow about a file that no waiting mends."""
+_OF_THE_UI: Final = "mlflow."
 _DATABASE_LOG: Final = "mlflow.store.db.utils"
 _PAGE: Final = 1000
 _MOST_PAGES: Final = 1000
@@ -53,38 +44,49 @@ _MOST_PARAMS: Final = 100
 _MOST_AT_ONCE: Final = 1000
 """What one call of MLflow takes: parameters, and values of all kinds."""
 _START_ATTEMPTS: Final = 4
+_CALL_ANSWERS: Final = 5
+"""A call may take as long as so many answers: two tries, their connections, and the pause between them."""
+_OVERDUE_CALLS: Final = 8
+"""Calls without an end after which a process has enough threads that wait for nothing."""
 
 
 class MlflowTracking(TrackingClient):
     """A tracking store behind a URI: sqlite:///file, postgresql://..., http(s)://server.
 
     Args:
+        prefix: What the names of experiments begin with; a workspace of Databricks wants "/Users/me/".
         is_replaced: Whether another file was put in the place of one that this process had open.
 
     Raises:
         TrackingError: If the store cannot be opened.
     """
 
-    def __init__(self, uri: str, *, is_replaced: bool = False) -> None:
+    def __init__(self, uri: str, *, prefix: str = "", is_replaced: bool = False) -> None:
         self._uri = uri
+        self._prefix = prefix
+        self._overdue = 0
         with _one_at_a_time(uri):
             self._mlflow, self._client = _start(uri, is_replaced=is_replaced)
 
     def experiment(self, name: str, artifacts: str | None, tags: Mapping[str, str]) -> str:
+        name = self._prefix + name
         with self._explained():
             found = self._client.get_experiment_by_name(name)
             if found is None:
                 found = self._create_experiment(name, artifacts, tags)
             if found.lifecycle_stage == "deleted":
                 self._client.restore_experiment(found.experiment_id)
-            if found.tags.get(SWEEP_TAG) != "sweep":
+            if found.tags.get(SWEEP_TAG) != "sweep":  # as a hosted server that drops tags at the creation has it
                 self._client.set_experiment_tag(found.experiment_id, SWEEP_TAG, "sweep")
             return str(found.experiment_id)
 
     def _create_experiment(self, name: str, artifacts: str | None, tags: Mapping[str, str]) -> Any:
+        marks = {SWEEP_TAG: "sweep", **tags}
         try:
-            self._client.create_experiment(name, artifact_location=artifacts, tags={SWEEP_TAG: "sweep", **tags})
+            self._client.create_experiment(name, artifact_location=artifacts, tags=marks)
         except self._mlflow.exceptions.MlflowException as error:
+            if error.error_code == "INVALID_PARAMETER_VALUE" and artifacts is not None and is_server(self._uri):
+                return self._create_experiment(name, None, tags)  # it stores artifacts where it wants
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
         return self._client.get_experiment_by_name(name)
@@ -95,9 +97,14 @@ class MlflowTracking(TrackingClient):
             return [str(experiment.experiment_id) for experiment in found]
 
     def tag_experiment(self, experiment_id: str, tags: Mapping[str, str]) -> None:
-        with self._explained():
-            for name, value in tags.items():
-                self._client.set_experiment_tag(experiment_id, name, value)
+        """Set tags; those of MLflow's own UI, which prepare views and descriptions, only where the server takes them."""
+        for name, value in tags.items():
+            try:
+                with self._explained():
+                    self._client.set_experiment_tag(experiment_id, name, value)
+            except TrackingError as error:
+                if error.passing or error.damage or not name.startswith(_OF_THE_UI):
+                    raise
 
     def find(
         self, experiment_ids: Sequence[str], tags: Mapping[str, str], *, deleted: bool = False
@@ -171,8 +178,11 @@ class MlflowTracking(TrackingClient):
     def _explained(self) -> Iterator[None]:
         try:
             yield
+        except Overdue as error:
+            self._overdue += 1
+            raise explained_endless(error, self._uri, is_last=self._overdue >= _OVERDUE_CALLS) from error
         except Exception as error:
-            raise _explain(error, self._uri) from error
+            raise explained(error, self._uri) from error
 
 
 def _is_collision(error: Exception) -> bool:
@@ -185,20 +195,24 @@ def _start(uri: str, *, is_replaced: bool) -> tuple[Any, Any]:
     """Import MLflow quietly; return it and a client whose store answers. Several processes may find an empty store at once."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    if databricks_profile(uri):  # MLflow writes artifacts as the default profile, whichever the address names
+        os.environ["DATABRICKS_CONFIG_PROFILE"] = databricks_profile(uri)
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
             warnings.simplefilter("ignore")  # deprecations inside MLflow and its database layer are not ours to mend
             import mlflow  # takes seconds, and reads the environment that was just set
 
-            for name in ("mlflow", "alembic"):  # importing MLflow sets levels of its own
+            for name in ("mlflow", "alembic", "databricks"):  # importing MLflow sets levels of its own
                 logging.getLogger(name).setLevel(logging.ERROR)
             logging.getLogger(_DATABASE_LOG).setLevel(logging.CRITICAL)  # what it prints with all its SQL is raised too
             address = with_driver(uri)
             if is_replaced:  # MLflow keeps connections by address, and those to the file that was here
                 address += f"{'&' if '?' in address else '?'}timeout={ANSWER_S}"
             return mlflow, _answering(mlflow.MlflowClient, address)
+    except Overdue as error:
+        raise explained_endless(error, uri) from error
     except Exception as error:
-        raise _explain(error, uri) from error
+        raise explained(error, uri) from error
 
 
 def _answering(make: Callable[..., Any], uri: str) -> Any:
@@ -206,10 +220,12 @@ def _answering(make: Callable[..., Any], uri: str) -> Any:
     for attempt in range(_START_ATTEMPTS):
         try:
             client = make(tracking_uri=uri)
+            if is_server(uri):
+                client = Bounded(client, _CALL_ANSWERS * answer_s())
             client.search_experiments(max_results=1)
             return client
         except Exception:
-            if attempt == _START_ATTEMPTS - 1 or uri.startswith("http"):
+            if attempt == _START_ATTEMPTS - 1 or is_server(uri):
                 raise
             time.sleep(0.5 * 2**attempt)
     raise AssertionError("the last attempt returns or raises")
@@ -234,54 +250,6 @@ def _one_at_a_time(uri: str) -> Iterator[None]:
             "name another with --tracking-uri",
             passing=False,
         ) from error
-
-
-def _explain(error: Exception, uri: str) -> TrackingError:
-    code = getattr(error, "error_code", "")
-    status = getattr(error, "get_http_status_code", lambda: 0)()
-    text = scrubbed(str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__)
-    if isinstance(error, ModuleNotFoundError):
-        way = "install the extra `server`: pip install 'dreamgrid[server]'"
-        return TrackingError(f"the tracking address '{scrubbed(uri)}' needs a driver ({error}); {way}", passing=False)
-    away = (
-        not hasattr(error, "error_code")
-        or code in _PASSING
-        or status >= 500
-        or "Max retries" in text
-        or "locked" in text
-    )
-    where = scrubbed(uri)
-    if sqlite_file(uri) is not None and away:
-        return _explain_file(text, where)
-    if _OUTDATED in text:
-        way = "its owner upgrades it, after a backup, with `mlflow db upgrade`"
-        return TrackingError(
-            f"the tracking server '{where}' has a database of another MLflow: {text}; {way}", passing=False
-        )
-    if away:
-        return TrackingError(
-            f"the tracking server '{where}' does not answer: {text}; `sync` replays what it missed", passing=True
-        )
-    if status in {401, 403} or "PERMISSION_DENIED" in code:
-        way = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
-        return TrackingError(f"the tracking server '{where}' refuses this user: {text}; {way}", passing=False)
-    return TrackingError(f"the tracking server '{where}' refuses: {text}", passing=False)
-
-
-def _explain_file(text: str, where: str) -> TrackingError:
-    """Explain why a file is refused: nothing behind it could be away."""
-    lowered = text.lower()
-    if any(words in lowered for words in _DAMAGED):
-        fix = "`sync` moves it aside and makes it again from the results"
-        return TrackingError(f"the MLflow database '{where}' is damaged: {text}; {fix}", passing=False, damage=text)
-    if "disk is full" in lowered or "no space left" in lowered:
-        fix = "free some, then `sync` writes what is missing"
-        return TrackingError(f"no space is left for the MLflow database '{where}': {text}; {fix}", passing=True)
-    if "readonly" in lowered or "unable to open" in lowered:
-        fix = "give this user the right to write it, or name another with --tracking-uri"
-        return TrackingError(f"the MLflow database '{where}' cannot be written: {text}; {fix}", passing=False)
-    fix = "another program has it; `sync` writes what is missing" if "locked" in lowered else "`sync` tries again"
-    return TrackingError(f"the MLflow database '{where}' could not be used: {text}; {fix}", passing=True)
 
 
 def _tracked(run: Any) -> TrackedRun:

@@ -42,11 +42,13 @@ def sync(
     grid: Mapping[str, str] | None = None,
     progress: Callable[[int, int], None] | None = None,
     client: TrackingClient | None = None,
+    prefix: str = "",
 ) -> Synced:
     """Make a tracking server show what the store has of a sweep. Doing it twice changes nothing.
 
     Args:
         grid: The rendered grid: "grid.md", "grid.html", "grid.csv", "grid.tex" -> text.
+        prefix: What the name of the experiment begins with.
 
     Raises:
         TrackingError: If the server does not answer or refuses.
@@ -54,7 +56,7 @@ def sync(
     """
     sweep = tracked_sweep(plan, columns)
     if client is None:
-        client = MlflowTracking(uri)
+        client = MlflowTracking(uri, prefix=prefix)
     projection = Projection(client, store, uri, sweep, artifacts_of(uri, store.uri))
     projection.load()
     counts = _project_all(store, sweep, projection, progress)

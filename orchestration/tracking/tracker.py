@@ -15,11 +15,10 @@ from orchestration.cells.cell import Plan, PlannedCell
 from orchestration.store.contract import AttemptRecord, TrainingRecord
 from orchestration.store.files import FileStore
 from orchestration.tracking.addresses import NO_TRACKING, artifacts_of
-from orchestration.tracking.mlflow_client import MlflowTracking
 from orchestration.tracking.secrets import scrubbed
 from orchestration.tracking.sinks import Message, NoSink, ProcessSink, Sink, ThreadSink
 from orchestration.tracking.tracked_values import tracked_sweep
-from orchestration.tracking.writer import Writer, run_writer
+from orchestration.tracking.writer import run_writer, writer_of
 from trainers.job import EpochRow
 
 P = ParamSpec("P")
@@ -109,7 +108,13 @@ class Tracker:
 
 
 def open_tracker(
-    uri: str, store: FileStore, *, columns: Sequence[Column] = (), log: Path | None = None, grace_s: float = _GRACE_S
+    uri: str,
+    store: FileStore,
+    *,
+    columns: Sequence[Column] = (),
+    log: Path | None = None,
+    grace_s: float = _GRACE_S,
+    prefix: str = "",
 ) -> Tracker:
     """Open a tracker that shows a run of a sweep on a tracking server; it never blocks and never raises.
 
@@ -117,21 +122,23 @@ def open_tracker(
         uri: sqlite:///file, postgresql://..., http(s)://server, or "none".
         columns: Table columns, for prepared views; without any, the metrics of the wanted benchmarks.
         grace_s: Seconds that the writer goes on trying a server that is away after the run has ended.
+        prefix: What the name of the experiment begins with.
     """
     if uri == NO_TRACKING:
         return Tracker(NoSink())
     artifacts = artifacts_of(uri, store.uri)
-    sink: Sink
+    hello = {"uri": uri, "store": store.uri, "artifacts": artifacts, "grace_s": grace_s, "prefix": prefix}
+    return Tracker(_sink(hello, store, log), columns)
+
+
+def _sink(hello: Message, store: FileStore, log: Path | None) -> Sink:
+    """Return a writer in its own process; a store in memory is seen by this one only."""
     if store.uri == "memory:":
-        sink = ThreadSink(lambda messages: _serve(uri, store, artifacts, grace_s, messages))
-    else:
-        sink = ProcessSink({"uri": uri, "store": store.uri, "artifacts": artifacts, "grace_s": grace_s}, log)
-    return Tracker(sink, columns)
+        return ThreadSink(lambda messages: _serve(hello, store, messages))
+    return ProcessSink(hello, log)
 
 
-def _serve(
-    uri: str, store: FileStore, artifacts: str | None, grace_s: float, messages: queue.Queue[Message | None]
-) -> str | None:
-    writer = Writer(lambda: MlflowTracking(uri), store, uri, artifacts)
-    run_writer(writer, messages, grace_s=grace_s)
+def _serve(hello: Message, store: FileStore, messages: queue.Queue[Message | None]) -> str | None:
+    writer = writer_of(hello, store)
+    run_writer(writer, messages, grace_s=hello["grace_s"])
     return writer.problem

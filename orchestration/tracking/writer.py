@@ -25,7 +25,7 @@ from clusters.temporary.own import own_folder
 from orchestration.errors import SweepError
 from orchestration.store.contract import ResultsStore
 from orchestration.store.open import open_store
-from orchestration.tracking.contract import Point, TrackingClient, TrackingError
+from orchestration.tracking.contract import EndlessAnswer, Point, TrackingClient, TrackingError
 from orchestration.tracking.mlflow_client import MlflowTracking
 from orchestration.tracking.params import clean_name
 from orchestration.tracking.projection import Projection
@@ -91,7 +91,7 @@ class Writer:
         self._has_ended = False
         self._with_run: set[str] = set()
         self._is_written_again = False
-        self._is_hopeless = False
+        self._is_hopeless = self._must_end = False
         self._refusal: str | None = None
         self.problem: str | None = None
         self.written = 0
@@ -105,6 +105,11 @@ class Writer:
     def is_hopeless(self) -> bool:
         """Whether the server refuses for good: trying again would change nothing."""
         return self._is_hopeless
+
+    @property
+    def must_end(self) -> bool:
+        """Whether the server fills the memory of this process."""
+        return self._must_end
 
     def close(self) -> None:
         """Note that no message comes any more; without `ended` before, the driver was interrupted."""
@@ -141,6 +146,7 @@ class Writer:
             self._failures += 1
             self._next_try = self._clock() + _RETRY_S[min(self._failures, len(_RETRY_S)) - 1]
             self._is_hopeless = isinstance(error, TrackingError) and not error.passing
+            self._must_end = isinstance(error, EndlessAnswer)
             self.problem = str(error)
 
     def _begin(self, sweep: TrackedSweep, recorded: list[str]) -> None:
@@ -271,6 +277,8 @@ def run_writer(writer: Writer, messages: queue.Queue[Message | None], *, grace_s
             is_open = False
         except queue.Empty:
             writer.flush()
+            if writer.must_end:
+                return
     writer.close()
     patience = time.monotonic() + grace_s
     while writer.waiting:
@@ -280,6 +288,12 @@ def run_writer(writer: Writer, messages: queue.Queue[Message | None], *, grace_s
         time.sleep(_TICK_S if writer.waiting else 0)
 
 
+def writer_of(hello: Message, store: ResultsStore) -> Writer:
+    """Return the writer that a driver asks for: to which address, with which names and artifacts."""
+    uri, prefix = hello["uri"], hello["prefix"]
+    return Writer(lambda: MlflowTracking(uri, prefix=prefix), store, uri, hello["artifacts"])
+
+
 def main() -> int:
     """Serve one driver: JSON lines on standard input, one JSON line with the outcome on standard output."""
     # MLflow writes every text into a temporary folder first: what a killed writer leaves is collected from there.
@@ -287,9 +301,7 @@ def main() -> int:
     hello = json.loads(sys.stdin.readline() or "{}")
     if not hello:
         return 0
-    uri = hello["uri"]
-    store = open_store(hello["store"])
-    writer = Writer(lambda: MlflowTracking(uri), store, uri, hello["artifacts"])
+    writer = writer_of(hello, open_store(hello["store"]))
     messages: queue.Queue[Message | None] = queue.Queue()
 
     def read() -> None:

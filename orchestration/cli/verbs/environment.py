@@ -17,6 +17,7 @@ from orchestration.runs.replay import ReplayRequest, sync_sweeps
 from orchestration.settings import read_settings
 from orchestration.store.files import FileStore
 from orchestration.store.open import open_existing_store
+from orchestration.tracking.secrets import scrubbed
 from orchestration.tracking.server.check import check_tracking
 from orchestration.tracking.server.repair import repair_database
 from orchestration.tracking.server.run import serve_ui
@@ -71,11 +72,14 @@ def sync(
             on_damage=echo_damage,
         )
     )
-    document = {"tracking_uri": settings.tracking, "cells": synced}
+    document = {"tracking_uri": scrubbed(settings.tracking), "cells": synced}
     emit(
         document,
         lambda: "\n".join(
-            [*(f"{name}: {number} cells" for name, number in synced.items()), f"tracking: {settings.tracking}"]
+            [
+                *(f"{name}: {number} cells" for name, number in synced.items()),
+                f"tracking: {scrubbed(settings.tracking)}",
+            ]
         ),
         as_json=as_json,
     )

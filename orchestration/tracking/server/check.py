@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import base64
 import http.client
 import os
 import urllib.error
-import urllib.request
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from orchestration.errors import EnvironmentRefused, command
-from orchestration.tracking.addresses import ANSWER_S, NO_TRACKING, sqlite_file
+from orchestration.tracking.addresses import NO_TRACKING, is_databricks, is_sagemaker, sqlite_file
 from orchestration.tracking.secrets import scrubbed
 from orchestration.tracking.server.database import Condition, examine
+from orchestration.tracking.server.hosted import check_hosted
+from orchestration.tracking.server.http_call import CA_VARIABLE, ask
 
 _KNOWN: Final = ("sqlite", "http", "https", "postgresql", "postgresql+psycopg2", "mysql+pymysql", "mssql")
-_CONNECT_S: Final = 5.0
+_EXPERIMENTS: Final = "/api/2.0/mlflow/experiments/search?max_results=1"
 
 
-def check_tracking(uri: str, *, is_only_read: bool = False) -> None:
+def check_tracking(uri: str, *, prefix: str = "", is_only_read: bool = False) -> None:
     """Check that a tracking address can work.
 
     Args:
+        prefix: What the names of experiments begin with.
         is_only_read: Whether it is enough that runs can be looked at.
 
     Raises:
@@ -36,10 +37,13 @@ def check_tracking(uri: str, *, is_only_read: bool = False) -> None:
         scheme = ""
     if uri == NO_TRACKING:
         return
+    if is_databricks(uri) or is_sagemaker(uri):
+        check_hosted(uri, prefix)
+        return
     if scheme not in _KNOWN:
         raise EnvironmentRefused(
-            f"a tracking address must start with sqlite:///, http(s):// or postgresql://, but it is '{scrubbed(uri)}'; "
-            f"give another with --tracking-uri, or '{NO_TRACKING}'"
+            "a tracking address must start with sqlite:///, http(s)://, postgresql://, databricks or arn:, "
+            f"but it is '{scrubbed(uri)}'; give another with --tracking-uri, or '{NO_TRACKING}'"
         )
     database = sqlite_file(uri)
     if database is not None:
@@ -86,53 +90,12 @@ def _fix_of(found: Condition) -> str:
     return f"{other}move it aside and make it again from the results with: {command('sync')}; {without}"
 
 
-class _PatientConnection(http.client.HTTPConnection):
-    """Gives a server seconds to accept a connection, and then as long to answer as MLflow's own client does."""
-
-    def connect(self) -> None:
-        super().connect()
-        self.sock.settimeout(_answer_s())
-
-
-class _PatientTlsConnection(http.client.HTTPSConnection):
-    """The same for https."""
-
-    def connect(self) -> None:
-        super().connect()
-        self.sock.settimeout(_answer_s())
-
-
-class _PatientHandler(urllib.request.HTTPHandler):
-    def http_open(self, request: urllib.request.Request) -> Any:
-        return self.do_open(_PatientConnection, request)
-
-
-class _PatientTlsHandler(urllib.request.HTTPSHandler):
-    def https_open(self, request: urllib.request.Request) -> Any:
-        return self.do_open(_PatientTlsConnection, request)
-
-
-def _answer_s() -> float:
-    try:
-        return float(os.environ.get("MLFLOW_HTTP_REQUEST_TIMEOUT", ANSWER_S))
-    except ValueError:
-        return ANSWER_S
-
-
 def _check_server(uri: str) -> None:
     """Ask the server for one experiment, as this user."""
-    request = urllib.request.Request(f"{uri.rstrip('/')}/api/2.0/mlflow/experiments/search?max_results=1")
-    token, user = os.environ.get("MLFLOW_TRACKING_TOKEN"), os.environ.get("MLFLOW_TRACKING_USERNAME")
-    if token:
-        request.add_header("Authorization", f"Bearer {token}")
-    elif user:
-        pair = f"{user}:{os.environ.get('MLFLOW_TRACKING_PASSWORD', '')}"
-        request.add_header("Authorization", f"Basic {base64.b64encode(pair.encode()).decode()}")
     where = scrubbed(uri)
     way = f"start it, give another with --tracking-uri, or run with '{NO_TRACKING}' and `sync` later"
     try:
-        with urllib.request.build_opener(_PatientHandler, _PatientTlsHandler).open(request, timeout=_CONNECT_S):
-            return
+        ask(uri, _EXPERIMENTS)
     except urllib.error.HTTPError as error:
         if error.code in {401, 403}:
             way = (
@@ -144,6 +107,8 @@ def _check_server(uri: str) -> None:
         ) from error
     except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
+        if "CERTIFICATE_VERIFY_FAILED" in str(reason):
+            way = f"name the file of the certificate authority that signed it (PEM) in {CA_VARIABLE}"
         raise EnvironmentRefused(
             f"the tracking server must answer, but '{where}' does not ({reason}); {way}"
         ) from error

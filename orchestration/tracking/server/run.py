@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import http.client
 import os
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
-from urllib.parse import quote
 
 import psutil
 
@@ -27,6 +25,7 @@ from orchestration.tracking.addresses import ARTIFACTS, folder_address, sqlite_f
 from orchestration.tracking.secrets import scrubbed
 from orchestration.tracking.server.database import one_at_a_time
 from orchestration.tracking.server.exposure import EVERYWHERE, LOOPBACK, check_exposure, exposed_arguments
+from orchestration.tracking.server.http_call import ask
 from orchestration.tracking.views import view_link
 
 USUAL_PORT: Final = 5000
@@ -58,9 +57,7 @@ class UiServer:
 
     def sweeps(self) -> Sequence[SweepLinks]:
         """Return the links of every sweep that the server knows, newest first."""
-        body = json.dumps({"max_results": 1000, "filter": "tags.`dreamgrid.kind` = 'sweep'"}).encode()
-        found = _ask(f"{self.url}/api/2.0/mlflow/experiments/search", body).get("experiments", [])
-        ordered = sorted(found, key=lambda experiment: -int(experiment.get("last_update_time", 0)))
+        ordered = sorted(_experiments(self.url), key=lambda experiment: -int(experiment.get("last_update_time", 0)))
         return [
             SweepLinks(
                 sweep=experiment["name"],
@@ -188,16 +185,15 @@ def _listens(pid: int, port: int) -> bool:
     return False
 
 
-def _ask(url: str, body: bytes) -> dict[str, Any]:
-    request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"})
+def _experiments(url: str) -> list[dict[str, Any]]:
+    """Ask a server for the experiments that hold sweeps, as this user."""
+    body = {"max_results": 1000, "filter": "tags.`dreamgrid.kind` = 'sweep'"}
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            found: dict[str, Any] = json.load(answer)
-    except (urllib.error.URLError, ValueError) as error:
+        return list(ask(url, "/api/2.0/mlflow/experiments/search", body).get("experiments", []))
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise EnvironmentRefused(
-            f"the tracking server must answer, but '{scrubbed(quote(url, safe=':/'))}' does not ({error}); start it"
+            f"the tracking server must answer, but '{scrubbed(url)}' does not ({error}); start it"
         ) from error
-    return found
 
 
 def is_free(port: int) -> bool:

@@ -48,8 +48,8 @@ def store(storage: Path) -> FileStore:
 def server(monkeypatch: pytest.MonkeyPatch) -> FakeServer:
     """The tracking server behind every address."""
     server = FakeServer()
-    monkeypatch.setattr("orchestration.tracking.sync.MlflowTracking", lambda uri: server)
-    monkeypatch.setattr("orchestration.runs.replay.check_tracking", lambda uri: None)
+    monkeypatch.setattr("orchestration.tracking.sync.MlflowTracking", lambda uri, **_: server)
+    monkeypatch.setattr("orchestration.runs.replay.check_tracking", lambda uri, **_: None)
     return server
 
 

@@ -13,8 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from orchestration.errors import EnvironmentRefused
-from orchestration.tracking.server import check
 from orchestration.tracking.server.check import check_tracking
+from orchestration.tracking.server.http_call import CONNECT_S
 
 LONGER_THAN_A_CONNECTION_S = 6.0
 
@@ -50,7 +50,7 @@ def usual_patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_server_that_answers_after_longer_than_a_connection_may_take_is_healthy() -> None:
-    assert check._CONNECT_S < LONGER_THAN_A_CONNECTION_S
+    assert CONNECT_S < LONGER_THAN_A_CONNECTION_S
     with answering(after_s=LONGER_THAN_A_CONNECTION_S) as address:
         check_tracking(address)
 
@@ -85,4 +85,4 @@ def test_nobody_there_is_told_at_once() -> None:
 
     with pytest.raises(EnvironmentRefused, match="refused"):
         check_tracking("http://127.0.0.1:9")
-    assert time.monotonic() - began < check._CONNECT_S
+    assert time.monotonic() - began < CONNECT_S
