@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from clusters.storage.contract import MissingObjectError, ObjectInfo, Storage, StorageError
+from clusters.storage.contract import ObjectInfo, Storage, StorageError
 
 T = TypeVar("T")
 Report = Callable[[str], None]
@@ -121,11 +121,7 @@ class PatientStorage(Storage):
             calls += 1
             return self._inner.write_exclusive(path, data, durable=durable)
 
-        if self._waited(write):
-            return True
-        with contextlib.suppress(MissingObjectError):  # whoever was first has deleted it meanwhile
-            return calls > 1 and self.read_bytes(path) == data
-        return False
+        return self._waited(write) or (calls > 1 and self.read_bytes(path) == data)
 
     def stat(self, path: str) -> ObjectInfo | None:
         return self._waited(lambda: self._inner.stat(path))

@@ -252,9 +252,7 @@ class S3Storage(Storage):
     def _was_ours(self, error: Any, path: str, data: bytes) -> bool:
         """A retried put meets its own first try, whose answer was lost: then the object is the one we wrote."""
         retried = error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0) > 0
-        with contextlib.suppress(MissingObjectError):  # whoever was first has deleted it meanwhile
-            return bool(retried and self.read_bytes(path) == data)
-        return False
+        return bool(retried and self.read_bytes(path) == data)
 
     @property
     def _client(self) -> Any:

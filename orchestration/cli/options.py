@@ -136,6 +136,14 @@ class PlannedSweepOptions(SweepOptions):
         return parse_overrides(self.assignments or (), seeds=self.seeds, workers=self.workers)
 
 
+LogWeights = Annotated[
+    bool,
+    typer.Option(
+        "--log-weights", help="Store weights in MLflow's models, which otherwise fetch them from the storage."
+    ),
+]
+
+
 @dataclass(frozen=True, kw_only=True)
 class StorageOptions:
     """Where results are."""

@@ -43,6 +43,7 @@ class ReplayRequest:
             replayed in every way in which it was run.
         report: Takes a line for people.
         on_damage: Takes each record of a sweep that is not whole, which is left out.
+        log_weights: Whether models in MLflow contain their weights.
     """
 
     settings: Settings
@@ -52,6 +53,7 @@ class ReplayRequest:
     overrides: Overrides = field(default_factory=Overrides)
     report: Callable[[str], None] = lambda line: None
     on_damage: OnDamage = lambda error: None
+    log_weights: bool = False
 
     @property
     def is_changed(self) -> bool:
@@ -116,6 +118,7 @@ def _show(resolved: ResolvedSweep, plan: Plan, request: ReplayRequest, client: T
         grid=grid,
         client=client,
         prefix=settings.experiment_prefix,
+        with_weights=request.log_weights,
     )
     ShownMark.of(settings, plan).note()
 

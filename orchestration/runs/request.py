@@ -32,6 +32,7 @@ class RunRequest:
         engine: Fields of `RunOptions` that differ from their defaults.
         priorities: Row -> priority; rows with a higher number start first, 0 for the rest.
         deciding: How far seeds are added, or None.
+        log_weights: Whether models in MLflow contain their weights.
     """
 
     resolved: ResolvedSweep
@@ -41,6 +42,7 @@ class RunRequest:
     engine: Mapping[str, Any] = field(default_factory=dict)
     priorities: Mapping[str, int] = field(default_factory=dict)
     deciding: DecidingOptions | None = None
+    log_weights: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +87,8 @@ def _run_tracked(
     resolved: ResolvedSweep, request: RunRequest, display: RunObserver, report: Callable[[str], None]
 ) -> tuple[SweepRun, str | None]:
     """Bring a sweep to completion and publish it; also return what could not be written to the tracking server."""
-    tracker = LazyTracker(request.settings, request.store, columns=resolved.sweep.columns)
+    columns = resolved.sweep.columns
+    tracker = LazyTracker(request.settings, request.store, columns=columns, log_weights=request.log_weights)
     by_row = request.priorities
     priorities = {cell.train_key: by_row[cell.cell.row] for cell in resolved.cells if cell.cell.row in by_row}
     try:

@@ -29,10 +29,13 @@ class LazyTracker(ForwardingObserver):
     MLflow again.
     """
 
-    def __init__(self, settings: Settings, store: FileStore, *, columns: Sequence[Column] = ()) -> None:
+    def __init__(
+        self, settings: Settings, store: FileStore, *, columns: Sequence[Column] = (), log_weights: bool = False
+    ) -> None:
         self._settings = settings
         self._store = store
         self._columns = tuple(columns)
+        self._log_weights = log_weights
         self._tracker: Tracker | None = None
         self._plan: Plan | None = None
         self._status = ""
@@ -46,6 +49,7 @@ class LazyTracker(ForwardingObserver):
                 self._store,
                 columns=self._columns,
                 prefix=self._settings.experiment_prefix,
+                with_weights=self._log_weights,
             )
             self._tracker.run_started(plan)
 
@@ -75,7 +79,15 @@ class LazyTracker(ForwardingObserver):
             return None
         try:
             check_tracking(uri, prefix=prefix)
-            sync(self._store, plan, uri, columns=self._columns, grid=grid, prefix=prefix)
+            sync(
+                self._store,
+                plan,
+                uri,
+                columns=self._columns,
+                grid=grid,
+                prefix=prefix,
+                with_weights=self._log_weights,
+            )
         except (TrackingError, EnvironmentRefused) as error:
             return f"the recorded cells are not shown on the tracking server: {error}"
         self._shown().note()

@@ -44,6 +44,62 @@ class Point(NamedTuple):
     value: float
     time_ms: int
     step: int
+    model_id: str = ""
+    data: tuple[str, str] | None = None
+    """Name and digest of the data that it was measured on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackedData:
+    """Data that a cell is trained or evaluated on.
+
+    Attributes:
+        digest: What identifies their content, at most 36 characters.
+        source: Where they come from, for people.
+        benchmarks: Names of the benchmarks that measure on them, as metrics begin with.
+    """
+
+    name: str
+    digest: str
+    source: str
+    context: Literal["training", "evaluation"]
+    benchmarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackedModel:
+    """A trained classifier: pixels in [0, 1] to logits.
+
+    Attributes:
+        sha256: The recorded hash of its weights.
+        hashes: All hashes that name these weights; the recorded one is the first.
+        image: Channels, height and width of its images.
+        torch: Version of PyTorch that trained it, or "".
+    """
+
+    name: str
+    train_key: str
+    checkpoint_uri: str
+    sha256: str
+    hashes: tuple[str, ...]
+    image: tuple[int, int, int]
+    num_classes: int
+    tags: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)
+    torch: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisteredVersion:
+    """A version of a registered model.
+
+    Attributes:
+        is_new: Whether it was made now; else it is the one that this model had.
+    """
+
+    name: str
+    version: str
+    is_new: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,3 +149,18 @@ class TrackingClient(Protocol):
 
     def write_text(self, run_id: str, path: str, text: str) -> None:
         """Write an artifact over an older one."""
+
+    def log_model(self, experiment_id: str, run_id: str, model: TrackedModel, checkpoint: bytes) -> str:
+        """Return the id of the logged model of a run, made where there is none; the same one for the same weights.
+
+        Args:
+            checkpoint: The checkpoint, to be stored with it; b"" for a model that fetches it.
+        """
+
+    def log_data(self, run_id: str, data: Sequence[TrackedData]) -> None:
+        """Write what a run is trained and evaluated on; what is there already stays as it is."""
+
+    def register(
+        self, name: str, model_id: str, run_id: str, tags: Mapping[str, str], description: str, aliases: Sequence[str]
+    ) -> RegisteredVersion:
+        """Make a logged model a version of a registered one, or find it there, and let aliases name it."""

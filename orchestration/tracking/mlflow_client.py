@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from orchestration.tracking.addresses import ANSWER_S, databricks_profile, is_server, sqlite_file, with_driver
-from orchestration.tracking.contract import Point, RunStatus, TrackedRun, TrackingClient, TrackingError
+from orchestration.tracking.contract import Point, RunStatus, TrackedRun, TrackingError
+from orchestration.tracking.models.calls import ModelCalls, metric_of
 from orchestration.tracking.server.database import look, one_at_a_time
 from orchestration.tracking.server.deadline import Bounded, Overdue
 from orchestration.tracking.server.explain import explained, explained_endless
@@ -50,7 +51,7 @@ _OVERDUE_CALLS: Final = 8
 """Calls without an end after which a process has enough threads that wait for nothing."""
 
 
-class MlflowTracking(TrackingClient):
+class MlflowTracking(ModelCalls):
     """A tracking store behind a URI: sqlite:///file, postgresql://..., http(s)://server.
 
     Args:
@@ -137,7 +138,7 @@ class MlflowTracking(TrackingClient):
         then finds it there.
         """
         entities = self._mlflow.entities
-        metrics = [entities.Metric(point.key, point.value, point.time_ms, point.step) for point in points]
+        metrics = [metric_of(entities, point) for point in points]
         pairs = [entities.Param(name, value) for name, value in params.items()]
         labels = [entities.RunTag(name, value) for name, value in tags.items()]
         with self._explained():
@@ -200,7 +201,7 @@ def _start(uri: str, *, is_replaced: bool) -> tuple[Any, Any]:
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
             warnings.simplefilter("ignore")  # deprecations inside MLflow and its database layer are not ours to mend
-            import mlflow  # takes seconds, and reads the environment that was just set
+            import mlflow.pyfunc  # takes seconds, warns, and reads the environment that was just set
 
             for name in ("mlflow", "alembic", "databricks"):  # importing MLflow sets levels of its own
                 logging.getLogger(name).setLevel(logging.ERROR)

@@ -6,32 +6,37 @@ drivers never make two. Everything here can be repeated.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import quote
 
-from clusters.temporary.owners import owner_here
-from orchestration.store.contract import Leases
-from orchestration.tracking.contract import Point, TrackedRun, TrackingClient, TrackingError
-from orchestration.tracking.params import EVALUATED_IN
+from orchestration.store.contract import CellResult, Leases
+from orchestration.tracking.content.params import EVALUATED_IN
+from orchestration.tracking.content.state import FINE_TABLE, RunState, linked, points_now
+from orchestration.tracking.content.tracked_values import TrackedCell, TrackedSweep
+from orchestration.tracking.content.views import (
+    GRID_FOLDER,
+    NOTE_TAG,
+    WANTED_TAG,
+    experiment_note,
+    sweep_note,
+    view_tags,
+)
+from orchestration.tracking.contract import Point, TrackedRun, TrackingClient
+from orchestration.tracking.models.linking import MODEL_TAG, Models
+from orchestration.tracking.runs.doubles import PRIMARY_TAG, brought_back, keep_one, supersede
+from orchestration.tracking.runs.lock import CreationLock
+from orchestration.tracking.runs.notes import cell_note, note_tags
+from orchestration.tracking.runs.rows import RowRuns
 from orchestration.tracking.secrets import scrubbed
-from orchestration.tracking.state import FINE_TABLE, RunState
-from orchestration.tracking.tracked_values import TrackedCell, TrackedSweep
-from orchestration.tracking.views import GRID_FOLDER, NOTE_TAG, WANTED_TAG, experiment_note, sweep_note, view_tags
 
 PROJECTED_TAG: Final = "projected"
-SUPERSEDED_TAG: Final = "superseded_by"
-PRIMARY_TAG: Final = "primary"
 _NAME_TAG: Final = "mlflow.runName"
 """The tag by which MLflow names a run; writing it renames the run."""
 _ARTIFACTS_TAG: Final = "mlflow.loggedArtifacts"
-_LOCK_POLL_S: Final = 0.1
-_LOCK_PATIENCE_S: Final = 300.0
 
 
 class Projection:
@@ -41,23 +46,30 @@ class Projection:
         store: Whose leases guard the creation of runs.
         uri: Address of the server; names the lease.
         artifacts: Where the artifacts of a new experiment are stored, or None for the server's own place.
+        with_weights: Whether logged models contain their checkpoints.
     """
 
     def __init__(
-        self, client: TrackingClient, store: Leases, uri: str, sweep: TrackedSweep, artifacts: str | None
+        self,
+        client: TrackingClient,
+        store: Leases,
+        uri: str,
+        sweep: TrackedSweep,
+        artifacts: str | None,
+        *,
+        with_weights: bool = False,
     ) -> None:
         self._client = client
-        self._store = store
-        # By the hash: an address has characters that a lease's name must not have, and may have a password.
-        self._lock = f"tracking-{hashlib.sha256(uri.encode()).hexdigest()[:16]}"
-        self._owner = owner_here()
+        self._alone = CreationLock(store, uri).held
         self._sweep = sweep
         place = f"{artifacts}/{quote(sweep.name, safe='')}" if artifacts else None
         self.experiment_id = client.experiment(sweep.name, place, {})
         self._runs: dict[str, TrackedRun] = {}
         self._settled: set[str] = set()
         self._deleted: frozenset[str] | None = None
+        self._models = Models(client, self._alone, self.experiment_id, with_weights=with_weights)
         self.sweep_run = self._ensure_sweep_run()
+        self._rows = RowRuns(client, self._alone, self.experiment_id, sweep)
 
     def load(self) -> None:
         """Read all runs of the experiment at once: right before a whole sweep is projected, wasteful for a few cells."""
@@ -66,7 +78,7 @@ class Projection:
         found: dict[str, list[TrackedRun]] = {}
         for run in self.mark_wanted():
             found.setdefault(run.tags.get("cell_key", ""), []).append(run)
-        self._runs |= {key: self._keep_one(runs) for key, runs in found.items() if key}
+        self._runs |= {key: keep_one(self._client, runs) for key, runs in found.items() if key}
         # Known at once, so that `_ensure` looks for a deleted run only where there is one.
         everything = self._client.find([self.experiment_id], {"sweep": self._sweep.name}, deleted=True)
         self._deleted = frozenset(run.tags.get("cell_key", "") for run in everything)
@@ -103,6 +115,10 @@ class Projection:
         kinds: dict[str, Any] = {"complete": "FINISHED", "failed": "FAILED", "running": "RUNNING"}
         self._client.log(self.sweep_run.run_id, (), {}, {"result": status})
         self._client.end(self.sweep_run.run_id, kinds.get(status, "KILLED"), None)
+
+    def project_rows(self, results: Mapping[str, CellResult], *, rows: Iterable[str], live: bool) -> int:
+        """Write what differs between the runs of some rows and what is recorded of their cells; return how many were written."""
+        return self._rows.project(results, rows=rows, sweep_run=self.sweep_run.run_id, live=live)
 
     def run_of(self, cell: TrackedCell, start_ms: int) -> TrackedRun:
         """Return the run of a cell: known, found, brought back from the deleted ones, or created."""
@@ -147,17 +163,22 @@ class Projection:
         labels = {**cell.tags, _NAME_TAG: cell.name}
         digest = state.digest(labels)
         # The digest alone is not enough: metrics and parameters may be lost on the server.
-        if run.tags.get(PROJECTED_TAG) == digest and run.status == state.status and _holds(run, cell, state.points):
+        is_shown = run.tags.get(PROJECTED_TAG) == digest and self._models.is_shown(run, state)
+        if is_shown and run.status == state.status and _holds(run, cell, state.points):
             return False
         tags = {**labels, **state.tags, WANTED_TAG: "true", PROJECTED_TAG: digest}
+        note = cell_note(self._sweep.name, cell, state.tags, self.experiment_id, self.sweep_run.run_id, run.run_id)
+        tags |= note_tags(run, note)
         if FINE_TABLE in state.artifacts:
             tags[_ARTIFACTS_TAG] = json.dumps([{"path": FINE_TABLE, "type": "table"}])
         # Before the digest, which says that all of it is there.
         for path, text in state.artifacts.items():
             self._client.write_text(run.run_id, path, text)
-        self._client.log(
-            run.run_id, _points(run, state), _missing_params(run, cell), tags
-        )  # tags are written last, so the digest is
+        tags |= (of_model := self._models.tags_of(run, state))
+        if state.data:
+            self._client.log_data(run.run_id, state.data)
+        points = linked(points_now(run, state.points, state.single), state.single, of_model.get(MODEL_TAG, ""))
+        self._client.log(run.run_id, points, _missing_params(run, cell), tags)  # tags come last, so the digest does
         if run.status != state.status or state.end_ms is not None:
             self._client.end(run.run_id, state.status, state.end_ms)
         latest = {point.key: point.value for point in state.points}
@@ -168,9 +189,9 @@ class Projection:
     def _ensure(self, cell: TrackedCell, start_ms: int) -> TrackedRun:
         here = {"cell_key": cell.key}
         found = [run for run in self._client.find([self.experiment_id], here) if not self._makes_room(run, cell)]
-        run = self._keep_one(found) if found else None
+        run = keep_one(self._client, found) if found else None
         if run is None and (self._deleted is None or cell.key in self._deleted):
-            run = self._brought_back(here)
+            run = brought_back(self._client, self.experiment_id, here)
         if run is not None and self._makes_room(run, cell):
             run = None
         marks = {PRIMARY_TAG: "true" if self._is_primary(run, cell.key) else "false", WANTED_TAG: "true"}
@@ -184,12 +205,8 @@ class Projection:
         """Delete a run whose results are of another precision, since a parameter never changes; return whether it was one."""
         if not _is_evaluated_otherwise(run, cell):
             return False
-        self._supersede(run, f"{EVALUATED_IN} {cell.params[EVALUATED_IN]}")
+        supersede(self._client, run, f"{EVALUATED_IN} {cell.params[EVALUATED_IN]}")
         return True
-
-    def _supersede(self, run: TrackedRun, by: str) -> None:
-        self._client.log(run.run_id, (), {}, {SUPERSEDED_TAG: by, PRIMARY_TAG: "false"})
-        self._client.delete(run.run_id)
 
     def _created(self, cell: TrackedCell, start_ms: int, more: Mapping[str, str]) -> TrackedRun:
         tags = {**cell.tags, **more}
@@ -197,27 +214,6 @@ class Projection:
         return TrackedRun(
             run_id=run_id, experiment_id=self.experiment_id, status="RUNNING", start_ms=start_ms, tags=tags
         )
-
-    def _brought_back(self, wanted: Mapping[str, str]) -> TrackedRun | None:
-        """A run that a person deleted comes back; one that was a double of another does not."""
-        deleted = [
-            run
-            for run in self._client.find([self.experiment_id], wanted, deleted=True)
-            if SUPERSEDED_TAG not in run.tags
-        ]
-        if not deleted:
-            return None
-        self._client.restore(deleted[-1].run_id)
-        # Another run may have become primary while this one was deleted.
-        tags = {name: value for name, value in deleted[-1].tags.items() if name != PRIMARY_TAG}
-        return replace(deleted[-1], tags=tags)
-
-    def _keep_one(self, runs: Sequence[TrackedRun]) -> TrackedRun:
-        # By time, then id: all drivers keep the same one.
-        first, *doubles = sorted(runs, key=lambda run: (run.start_ms, run.run_id))
-        for double in doubles:
-            self._supersede(double, first.run_id)
-        return first
 
     def _is_primary(self, run: TrackedRun | None, key: str) -> bool:
         """The first run of a cell in any experiment stays primary; one that comes back does not take that from another."""
@@ -235,8 +231,8 @@ class Projection:
         with self._alone():
             found = self._client.find([self.experiment_id], tags)
             if found:
-                return self._keep_one(found)
-            back = self._brought_back(tags)
+                return keep_one(self._client, found)
+            back = brought_back(self._client, self.experiment_id, tags)
             if back:
                 return back
             now = round(time.time() * 1000)
@@ -244,19 +240,6 @@ class Projection:
             return TrackedRun(
                 run_id=run_id, experiment_id=self.experiment_id, status="RUNNING", start_ms=now, tags=tags
             )
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Hold the store's lease for this server; others wait their turn."""
-        patience = time.monotonic() + _LOCK_PATIENCE_S
-        while (lease := self._store.acquire(self._lock, self._owner)) is None:
-            if time.monotonic() > patience:
-                raise TrackingError("another driver has been creating runs for minutes; try again", passing=True)
-            time.sleep(_LOCK_POLL_S)
-        try:
-            yield
-        finally:
-            self._store.release(lease)
 
 
 def _is_evaluated_otherwise(run: TrackedRun, cell: TrackedCell) -> bool:
@@ -266,18 +249,6 @@ def _is_evaluated_otherwise(run: TrackedRun, cell: TrackedCell) -> bool:
 
 def _missing_params(run: TrackedRun, cell: TrackedCell) -> dict[str, str]:
     return {name: value for name, value in cell.params.items() if name not in run.params}
-
-
-def _points(run: TrackedRun, state: RunState) -> list[Point]:
-    """Return the points to write. Of two values with one step and time MLflow shows the larger: a result that replaces another
-    (of other benchmark settings, or a rounded one) is therefore written with the time of now."""
-    now = round(time.time() * 1000)
-    replaced = {
-        point.key
-        for point in state.points
-        if point.key in state.single and run.metrics.get(point.key, point.value) != point.value
-    }
-    return [point._replace(time_ms=now) if point.key in replaced else point for point in state.points]
 
 
 def _holds(run: TrackedRun, cell: TrackedCell, points: Sequence[Point]) -> bool:

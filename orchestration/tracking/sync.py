@@ -11,11 +11,12 @@ from orchestration.planning.column_values import unfilled
 from orchestration.planning.lookup import recorded
 from orchestration.store.files import FileStore
 from orchestration.tracking.addresses import artifacts_of
+from orchestration.tracking.content.state import run_state
+from orchestration.tracking.content.tracked_values import TrackedSweep, tracked_sweep
 from orchestration.tracking.contract import TrackingClient
 from orchestration.tracking.mlflow_client import MlflowTracking
 from orchestration.tracking.projection import Projection
-from orchestration.tracking.state import run_state
-from orchestration.tracking.tracked_values import TrackedSweep, tracked_sweep
+from orchestration.tracking.runs.rows import members_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,12 +44,14 @@ def sync(
     progress: Callable[[int, int], None] | None = None,
     client: TrackingClient | None = None,
     prefix: str = "",
+    with_weights: bool = False,
 ) -> Synced:
     """Make a tracking server show what the store has of a sweep. Doing it twice changes nothing.
 
     Args:
         grid: The rendered grid: "grid.md", "grid.html", "grid.csv", "grid.tex" -> text.
         prefix: What the name of the experiment begins with.
+        with_weights: Whether logged models contain their checkpoints.
 
     Raises:
         TrackingError: If the server does not answer or refuses.
@@ -57,7 +60,7 @@ def sync(
     sweep = tracked_sweep(plan, columns)
     if client is None:
         client = MlflowTracking(uri, prefix=prefix)
-    projection = Projection(client, store, uri, sweep, artifacts_of(uri, store.uri))
+    projection = Projection(client, store, uri, sweep, artifacts_of(uri, store.uri), with_weights=with_weights)
     projection.load()
     counts = _project_all(store, sweep, projection, progress)
     projection.describe(grid or {})
@@ -88,4 +91,5 @@ def _project_all(
             counts["written" if projection.project(cell, state) else "unchanged"] += 1
         if progress:
             progress(number, len(keys))
+    projection.project_rows(results, rows=members_of(sweep), live=bool(held))
     return counts

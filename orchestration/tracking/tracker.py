@@ -15,9 +15,9 @@ from orchestration.cells.cell import Plan, PlannedCell
 from orchestration.store.contract import AttemptRecord, TrainingRecord
 from orchestration.store.files import FileStore
 from orchestration.tracking.addresses import NO_TRACKING, artifacts_of
+from orchestration.tracking.content.tracked_values import tracked_sweep
 from orchestration.tracking.secrets import scrubbed
 from orchestration.tracking.sinks import Message, NoSink, ProcessSink, Sink, ThreadSink
-from orchestration.tracking.tracked_values import tracked_sweep
 from orchestration.tracking.writer import run_writer, writer_of
 from trainers.job import EpochRow
 
@@ -115,6 +115,7 @@ def open_tracker(
     log: Path | None = None,
     grace_s: float = _GRACE_S,
     prefix: str = "",
+    with_weights: bool = False,
 ) -> Tracker:
     """Open a tracker that shows a run of a sweep on a tracking server; it never blocks and never raises.
 
@@ -123,11 +124,13 @@ def open_tracker(
         columns: Table columns, for prepared views; without any, the metrics of the wanted benchmarks.
         grace_s: Seconds that the writer goes on trying a server that is away after the run has ended.
         prefix: What the name of the experiment begins with.
+        with_weights: Whether logged models contain their checkpoints.
     """
     if uri == NO_TRACKING:
         return Tracker(NoSink())
     artifacts = artifacts_of(uri, store.uri)
-    hello = {"uri": uri, "store": store.uri, "artifacts": artifacts, "grace_s": grace_s, "prefix": prefix}
+    places = {"uri": uri, "store": store.uri, "artifacts": artifacts, "prefix": prefix}
+    hello = {**places, "grace_s": grace_s, "with_weights": with_weights}
     return Tracker(_sink(hello, store, log), columns)
 
 

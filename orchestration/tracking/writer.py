@@ -25,18 +25,21 @@ from clusters.temporary.own import own_folder
 from orchestration.errors import SweepError
 from orchestration.store.contract import ResultsStore
 from orchestration.store.open import open_store
+from orchestration.tracking.content.params import clean_name
+from orchestration.tracking.content.state import epoch_points, run_state
+from orchestration.tracking.content.tracked_values import TrackedCell, TrackedSweep
 from orchestration.tracking.contract import EndlessAnswer, Point, TrackingClient, TrackingError
 from orchestration.tracking.mlflow_client import MlflowTracking
-from orchestration.tracking.params import clean_name
 from orchestration.tracking.projection import Projection
+from orchestration.tracking.runs.rows import members_of
 from orchestration.tracking.secrets import scrubbed
-from orchestration.tracking.state import epoch_points, run_state
-from orchestration.tracking.tracked_values import TrackedCell, TrackedSweep
 from trainers.job import EpochRow
 
 Message = Mapping[str, Any]
 EPOCH_PAUSE_S: Final = 10.0
 """Seconds between two calls for a cell that still runs."""
+ROWS_PAUSE_S: Final = 60.0
+"""Seconds between two looks at the means of rows while a sweep goes on."""
 _FIRST_PAUSE_S: Final = 2.0
 """A cell that ends sooner is written once, when it is done."""
 _RETRY_S: Final = (1.0, 2.0, 5.0, 15.0, 60.0)
@@ -62,6 +65,7 @@ class Writer:
     Args:
         connect: Makes the client; called again while the server is away.
         artifacts: Where the artifacts of a new experiment are stored, or None for the server's own place.
+        with_weights: Whether logged models contain their checkpoints.
     """
 
     def __init__(
@@ -71,12 +75,15 @@ class Writer:
         uri: str,
         artifacts: str | None,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        with_weights: bool = False,
     ) -> None:
         self._connect = connect
         self._store = store
         self._uri = uri
         self._artifacts = artifacts
         self._clock = clock
+        self._with_weights = with_weights
         self._sweep: TrackedSweep | None = None
         self._cells: dict[str, TrackedCell] = {}
         self._pending: dict[str, _Pending] = {}
@@ -90,6 +97,8 @@ class Writer:
         self._next_try = 0.0
         self._has_ended = False
         self._with_run: set[str] = set()
+        self._changed_rows: set[str] = set()
+        self._next_rows = 0.0
         self._is_written_again = False
         self._is_hopeless = self._must_end = False
         self._refusal: str | None = None
@@ -193,7 +202,10 @@ class Writer:
     def _connected(self, due: int) -> Projection:
         if self._projection is None:
             assert self._sweep is not None
-            projection = Projection(self._connect(), self._store, self._uri, self._sweep, self._artifacts)
+            client, shown = self._connect(), self._sweep
+            projection = Projection(
+                client, self._store, self._uri, shown, self._artifacts, with_weights=self._with_weights
+            )
             # One query for all runs is cheaper than one a cell from about this many on.
             if due >= _MANY:
                 projection.load()
@@ -228,6 +240,7 @@ class Writer:
             projection.log_points(cell, pending.points, pending.tags)
         if state is not None:
             projection.project(cell, state)
+            self._changed_rows.add(cell.row)
         elif not live and pending.is_recorded:
             projection.close(cell)
         if state is not None or live or pending.points or pending.tags:
@@ -242,9 +255,27 @@ class Writer:
             projection.describe(self._grid)
             self._published = self._grid
         self._grid = None
+        if self._status is not None or self._clock() >= self._next_rows:
+            self._write_rows(projection)
         if self._status is not None and self._has_every_run(projection):
             projection.end_sweep(self._status)
             self._status = None
+
+    def _write_rows(self, projection: Projection) -> None:
+        """Write the means of the rows that have more than at the last time."""
+        assert self._sweep is not None
+        members = members_of(self._sweep)
+        rows = [row for row in members if row in self._changed_rows]
+        if rows or self._status is not None:
+            results = self._store.results([cell.key for row in rows for cell in members[row]])
+            try:
+                projection.project_rows(results, rows=rows, live=self._status is None)
+            except TrackingError as error:
+                if error.passing:
+                    raise
+                self._refusal = str(error)
+        self._changed_rows.clear()
+        self._next_rows = self._clock() + ROWS_PAUSE_S
 
     def _has_every_run(self, projection: Projection) -> bool:
         """Whether the server still has the runs that were written; lost ones are written again, once, and reported if that fails.
@@ -291,7 +322,8 @@ def run_writer(writer: Writer, messages: queue.Queue[Message | None], *, grace_s
 def writer_of(hello: Message, store: ResultsStore) -> Writer:
     """Return the writer that a driver asks for: to which address, with which names and artifacts."""
     uri, prefix = hello["uri"], hello["prefix"]
-    return Writer(lambda: MlflowTracking(uri, prefix=prefix), store, uri, hello["artifacts"])
+    with_weights = hello["with_weights"]
+    return Writer(lambda: MlflowTracking(uri, prefix=prefix), store, uri, hello["artifacts"], with_weights=with_weights)
 
 
 def main() -> int:

@@ -68,7 +68,7 @@ def test_the_second_run_trains_nothing_and_shows_the_same_grid(
     assert second.wall_s < 15
 
 
-def test_mlflow_holds_one_flat_run_per_cell_and_one_for_the_sweep(dreamgrid: Any, first: Any) -> None:
+def test_mlflow_has_one_flat_run_per_cell_and_row_and_one_for_the_sweep(dreamgrid: Any, first: Any) -> None:
     query = (
         "select runs.status, count(*) from runs join experiments using (experiment_id) "
         "where experiments.name = 'first' group by runs.status"
@@ -77,7 +77,7 @@ def test_mlflow_holds_one_flat_run_per_cell_and_one_for_the_sweep(dreamgrid: Any
         statuses = database.execute(query).fetchall()
         nested = database.execute("select count(*) from tags where key = 'mlflow.parentRunId'").fetchone()[0]
 
-    assert statuses == [("FINISHED", 3)]
+    assert statuses == [("FINISHED", 5)]
     assert nested == 0
 
 

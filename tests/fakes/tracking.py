@@ -6,7 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from orchestration.cells.cell import PlannedCell
-from orchestration.tracking.contract import Point, RunStatus, TrackedRun, TrackingClient, TrackingError
+from orchestration.tracking.contract import (
+    Point,
+    RegisteredVersion,
+    RunStatus,
+    TrackedData,
+    TrackedModel,
+    TrackedRun,
+    TrackingClient,
+    TrackingError,
+)
 
 
 class FakeServer(TrackingClient):
@@ -15,6 +24,8 @@ class FakeServer(TrackingClient):
     Attributes:
         is_away: Makes it refuse connections.
         before_call: Called before every call is answered.
+        models: Id -> the run, the model and its checkpoint.
+        knows_models: Whether it is of MLflow 3.
     """
 
     def __init__(self) -> None:
@@ -24,6 +35,9 @@ class FakeServer(TrackingClient):
         self.deleted: set[str] = set()
         self.points: dict[str, set[Point]] = {}
         self.artifacts: dict[tuple[str, str], str] = {}
+        self.models: dict[str, tuple[str, TrackedModel, bytes]] = {}
+        self.data: dict[str, set[TrackedData]] = {}
+        self.knows_models = True
         self.calls: list[tuple[str, ...]] = []
         self.is_away = False
         self.before_call: Callable[[], None] = lambda: None
@@ -88,6 +102,25 @@ class FakeServer(TrackingClient):
     def write_text(self, run_id: str, path: str, text: str) -> None:
         self._answer("write_text", run_id, path)
         self.artifacts[run_id, path] = text
+
+    def log_model(self, experiment_id: str, run_id: str, model: TrackedModel, checkpoint: bytes) -> str:
+        self._answer("log_model", run_id)
+        if not self.knows_models:
+            raise TrackingError("no such endpoint", passing=False)
+        known = (name for name, (run, found, _) in self.models.items() if (run, found.sha256) == (run_id, model.sha256))
+        model_id = next(known, f"m-{len(self.models)}")
+        self.models[model_id] = (run_id, model, checkpoint)
+        return model_id
+
+    def log_data(self, run_id: str, data: Sequence[TrackedData]) -> None:
+        self._answer("log_data", run_id)
+        self.data.setdefault(run_id, set()).update(data)
+
+    def register(
+        self, name: str, model_id: str, run_id: str, tags: Mapping[str, str], description: str, aliases: Sequence[str]
+    ) -> RegisteredVersion:
+        self._answer("register", name)
+        return RegisteredVersion(name=name, version="1", is_new=True)
 
     def of(self, cell: PlannedCell, sweep: str = "demo") -> TrackedRun:
         """The one active run of a cell."""

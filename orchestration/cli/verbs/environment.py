@@ -51,6 +51,7 @@ def sync(
         list[str] | None,
         typer.Argument(metavar="[SWEEP]...", help="Sweeps, with the options of their runs [all run on the storage]."),
     ] = None,
+    log_weights: options.LogWeights = False,
     as_json: options.Json = False,
 ) -> int:
     """Rebuild MLflow from the results store: one experiment per sweep, one run per recorded cell.
@@ -70,6 +71,7 @@ def sync(
             overrides=changes.overrides,
             report=echo_err,
             on_damage=echo_damage,
+            log_weights=log_weights,
         )
     )
     document = {"tracking_uri": scrubbed(settings.tracking), "cells": synced}

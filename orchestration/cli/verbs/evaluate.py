@@ -19,7 +19,7 @@ from eval.report import MetricReport
 from orchestration.cli import options
 from orchestration.cli.benchmark_options import BenchmarkOptions
 from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, echo_err, emit
-from orchestration.cli.verbs.cells.show import find_cell
+from orchestration.cli.verbs.cells.cell_ids import find_cell
 from orchestration.cli.weight_options import WeightOptions
 from orchestration.errors import EnvironmentRefused, InputError, Mistake
 from orchestration.evaluation.kept import kept_document

@@ -12,7 +12,7 @@ from eval.exchange.contract import Unit
 from eval.exchange.suites import export_results
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_DONE, columns, echo, echo_err, emit
-from orchestration.cli.verbs.cells.show import find_cell
+from orchestration.cli.verbs.cells.cell_ids import find_cell
 from orchestration.errors import InputError, Mistake
 from orchestration.results.exchange import known_suite, recorded_outcomes, reported_outcomes
 from orchestration.results.imported import ImportedCell, import_file

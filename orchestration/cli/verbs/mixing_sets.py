@@ -20,7 +20,7 @@ from augment.mixing_sets.registry import MIXING_SETS, mixing_set_for
 from augment.treatment import TreatmentContext
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_DONE, columns, echo_err, emit
-from orchestration.cli.verbs.cells.show import find_cell
+from orchestration.cli.verbs.cells.cell_ids import find_cell
 from orchestration.errors import InputError, Mistake
 from orchestration.settings import Settings
 from orchestration.store.open import open_existing_store, open_store

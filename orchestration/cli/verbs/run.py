@@ -156,6 +156,7 @@ def run(
     webhook_url: Annotated[
         str | None, typer.Option("--notify", metavar="URL", help="Webhook to call at the end [DREAMGRID_WEBHOOK].")
     ] = None,
+    log_weights: options.LogWeights = False,
     as_json: options.Json = False,
 ) -> int:
     """Run the missing cells of a sweep and print its table. Recorded cells are reused. Ctrl-C stops cleanly."""
@@ -176,6 +177,7 @@ def run(
             engine=given,
             priorities=priorities_of(priority, resolved.sweep) if priority else {},
             deciding=limits,
+            log_weights=log_weights,
         )
         completed = complete(request, observe=lambda: progress_for(sys.stderr), report=echo_err)
     except BaseException as error:

@@ -22,11 +22,11 @@ import psutil
 from clusters.code.own_packages import command_of
 from orchestration.errors import EnvironmentRefused
 from orchestration.tracking.addresses import ARTIFACTS, folder_address, sqlite_file, with_driver
+from orchestration.tracking.content.views import view_link
 from orchestration.tracking.secrets import scrubbed
 from orchestration.tracking.server.database import one_at_a_time
 from orchestration.tracking.server.exposure import EVERYWHERE, LOOPBACK, check_exposure, exposed_arguments
 from orchestration.tracking.server.http_call import ask
-from orchestration.tracking.views import view_link
 
 USUAL_PORT: Final = 5000
 _START_S: Final = 120.0

@@ -28,7 +28,6 @@ class Bucket:
         self.back_at = 0.0
         self.error: Callable[[], Exception] = slow_down
         self.loses_answers = False
-        self.is_deleted_meanwhile = False
         self.objects: dict[str, bytes] = {}
         self.calls = 0
 
@@ -49,9 +48,7 @@ class Bucket:
             self.objects.setdefault(Key, Body)
         self._serve()
         if IfNoneMatch and Key in self.objects:
-            if self.is_deleted_meanwhile:
-                del self.objects[Key]
-            raise answer(412, "PreconditionFailed", retries=int(self.is_deleted_meanwhile))
+            raise answer(412, "PreconditionFailed")
         self.objects[Key] = Body
 
     def delete_object(self, *, Bucket: str, Key: str) -> None:
@@ -59,8 +56,8 @@ class Bucket:
         self.objects.pop(Key, None)
 
 
-def answer(status: int, code: str, retries: int = 0) -> ClientError:
-    response = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status, "RetryAttempts": retries}}
+def answer(status: int, code: str) -> ClientError:
+    response = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status, "RetryAttempts": 0}}
     return ClientError(response, "GetObject")  # type: ignore[arg-type]
 
 
@@ -169,16 +166,6 @@ def test_an_exclusive_write_whose_answer_was_lost_in_the_absence_is_known_as_our
 
     bucket.back_at = now[0] + 10
     assert not storage.write_exclusive("lease", b"theirs")
-
-
-def test_an_exclusive_write_that_lost_to_an_object_which_is_deleted_meanwhile_is_lost_still(
-    storage: PatientStorage, bucket: Bucket, now: list[float]
-) -> None:
-    assert storage.write_exclusive("lease", b"theirs")
-    bucket.back_at, bucket.is_deleted_meanwhile = now[0] + 10, True
-
-    assert not storage.write_exclusive("lease", b"mine")
-    assert bucket.objects == {}
 
 
 def test_another_process_gets_the_storage_and_not_the_experience(monkeypatch: pytest.MonkeyPatch) -> None:

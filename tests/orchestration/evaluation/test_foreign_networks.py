@@ -28,8 +28,8 @@ from orchestration.planning.plan import make_plan
 from orchestration.settings import Settings, read_settings
 from orchestration.store.files import FileStore
 from orchestration.store.open import open_store
-from orchestration.tracking.state import run_state
-from orchestration.tracking.tracked_values import tracked_sweep
+from orchestration.tracking.content.state import run_state
+from orchestration.tracking.content.tracked_values import tracked_sweep
 from trainers.job import JobPaths, JobRequest
 from trainers.models.contract import ModelInput
 from trainers.models.registry import model_for

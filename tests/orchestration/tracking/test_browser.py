@@ -80,9 +80,9 @@ class Ui:
 @pytest.fixture(scope="module")
 def ui(tmp_path_factory: pytest.TempPathFactory, lab_module: Any) -> Iterator[Ui]:
     from orchestration.store.open import open_store
+    from orchestration.tracking.content.tracked_values import tracked_sweep
+    from orchestration.tracking.content.views import view_tags
     from orchestration.tracking.mlflow_client import MlflowTracking
-    from orchestration.tracking.tracked_values import tracked_sweep
-    from orchestration.tracking.views import view_tags
 
     folder = tmp_path_factory.mktemp("ui")
     store, database = open_store(folder / "storage"), folder / "storage" / "mlflow.db"

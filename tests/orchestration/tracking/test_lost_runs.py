@@ -17,8 +17,8 @@ import pytest
 
 from eval.tables.column import Column
 from orchestration.settings import sqlite_address
+from orchestration.tracking.content.tracked_values import tracked_sweep
 from orchestration.tracking.contract import TrackedRun
-from orchestration.tracking.tracked_values import tracked_sweep
 from orchestration.tracking.tracker import Tracker, open_tracker
 from orchestration.tracking.writer import Writer
 from tests.fakes.tracking import FakeServer
@@ -142,10 +142,10 @@ def show_run(store: Any, lab: Any, database: Path, plan: Any) -> str | None:
 
 def assert_complete(database: Path) -> None:
     assert rows(database, "select status, count(*) from runs where lifecycle_stage = 'active' group by status") == [
-        ("FINISHED", 5)
+        ("FINISHED", 7)
     ]
     assert rows(database, "select count(*), min(value), max(value) from latest_metrics where key = 'clean/error'") == [
-        (4, 0.25, 0.25)
+        (6, 0.25, 0.25)
     ]
     assert rows(database, "select count(*) from metrics where key = 'train/loss'") == [(8,)]
 

@@ -83,9 +83,9 @@ def test_a_run_is_shown_in_sqlite_with_its_artifacts_beside_it(
     assert tracker.close(120.0) is None
 
     statuses = query(database, "select status, count(*) from runs group by status")
-    assert statuses == [("FINISHED", 5)]
+    assert statuses == [("FINISHED", 7)]
     latest = query(database, "select count(*), min(value), max(value) from latest_metrics where key = 'clean/error'")
-    assert latest == [(4, 0.25, 0.25)]
+    assert latest == [(6, 0.25, 0.25)]
     assert query(database, "select count(*) from metrics where key = 'train/loss'") == [(8,)]
     grids = list((database.parent / "mlflow-artifacts" / "demo").glob("*/artifacts/grid/grid.html"))
     assert [grid.read_text() for grid in grids] == ["<table></table>"]
@@ -113,7 +113,7 @@ def test_drivers_that_start_at_once_on_an_empty_store_make_each_run_once(store: 
     assert [driver.wait() for driver in drivers] == [0, 0, 0]
     assert query(database, "select count(*) from experiments where name = 'demo'") == [(1,)]
     kinds = query(database, "select t.value, count(*) from tags t where t.key = 'kind' group by t.value")
-    assert sorted(kinds) == [("cell", 4), ("sweep", 1)]
+    assert sorted(kinds) == [("cell", 4), ("row", 2), ("sweep", 1)]
 
 
 @pytest.mark.parametrize(
@@ -217,9 +217,9 @@ def test_sync_into_a_damaged_store_rebuilds_it(store: Any, lab: Any, database: P
         connection.commit()
 
     assert sync(store, plan, uri).written == 4
-    assert query(database, "select count(*) from latest_metrics where key = 'pgd/error'") == [(4,)]
+    assert query(database, "select count(*) from latest_metrics where key = 'pgd/error'") == [(6,)]
     active = "select count(*) from runs where lifecycle_stage = 'active'"
-    assert query(database, active) == [(5,)]
+    assert query(database, active) == [(7,)]
 
 
 def test_opening_a_tracker_imports_no_mlflow(store: Any) -> None:

@@ -15,9 +15,9 @@ from orchestration.cells.load import load_sweep
 from orchestration.planning.plan import make_plan
 from orchestration.settings import sqlite_address
 from orchestration.store.open import open_store
-from orchestration.tracking.params import LONGEST_PARAM, cell_params
+from orchestration.tracking.content.params import LONGEST_PARAM, cell_params
+from orchestration.tracking.content.tracked_values import tracked_sweep
 from orchestration.tracking.sync import sync
-from orchestration.tracking.tracked_values import tracked_sweep
 from trainers.config import JobConfig, MixingSetConfig, RecipeConfig
 
 

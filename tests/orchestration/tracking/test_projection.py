@@ -14,10 +14,10 @@ import pytest
 
 from eval.benchmarks.contract import BenchmarkRequest
 from eval.tables.column import Column
-from orchestration.tracking.state import epoch_points
+from orchestration.tracking.content.state import epoch_points
+from orchestration.tracking.content.tracked_values import TrackedSweep, tracked_sweep
+from orchestration.tracking.content.views import experiment_note
 from orchestration.tracking.sync import sync
-from orchestration.tracking.tracked_values import TrackedSweep, tracked_sweep
-from orchestration.tracking.views import experiment_note
 from orchestration.tracking.writer import Writer
 from tests.fakes.clock import Time
 
@@ -357,7 +357,7 @@ def test_the_sweeps_run_carries_the_grid(store: Any, lab: Any, server: Any) -> N
 
 def test_run_names_spell_out_what_differs_within_a_row(lab: Any) -> None:
     from orchestration.cells.cell import Plan
-    from orchestration.tracking.tracked_values import tracked_sweep
+    from orchestration.tracking.content.tracked_values import tracked_sweep
 
     plan = Plan(
         sweep="betas", cells=tuple(lab.cell("pixmix", seed, beta=beta) for beta in (1.0, 2.5) for seed in (0, 1))
@@ -403,7 +403,7 @@ def test_secrets_reach_neither_params_nor_tags_nor_artifacts(
 
 
 def begin(store: Any, server: Any, plan: Any, recorded: tuple[str, ...] = ()) -> tuple[Writer, Time]:
-    from orchestration.tracking.tracked_values import tracked_sweep
+    from orchestration.tracking.content.tracked_values import tracked_sweep
 
     clock = Time()
     writer = Writer(lambda: server, store, URI, None, clock)

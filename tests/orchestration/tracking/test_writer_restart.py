@@ -168,7 +168,7 @@ def test_nothing_is_missing_in_mlflow_after_its_writer_was_killed(store: Any, la
         statuses = list(connection.execute("select status, count(*) from runs group by status"))
         latest = list(connection.execute("select count(*) from latest_metrics where key = 'clean/error'"))
         curves = list(connection.execute("select count(*) from metrics where key = 'train/loss'"))
-    assert (statuses, latest, curves) == ([("FINISHED", 5)], [(4,)], [(8,)])
+    assert (statuses, latest, curves) == ([("FINISHED", 7)], [(6,)], [(8,)])
 
 
 def _kill_when_at_work(database: Path) -> None:

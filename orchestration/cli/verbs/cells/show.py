@@ -14,7 +14,9 @@ from orchestration.cells.cell import Plan, PlannedCell
 from orchestration.cells.evaluated_in import evaluated_in
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_DONE, columns, count, echo_damage, emit
+from orchestration.cli.verbs.cells.cell_ids import CellId, find_cell
 from orchestration.cli.verbs.cells.gc import collect
+from orchestration.cli.verbs.cells.register_model import register_model
 from orchestration.cli.weight_options import WeightOptions
 from orchestration.errors import InputError, Mistake, command
 from orchestration.planning.checkpoints import forget
@@ -23,12 +25,8 @@ from orchestration.planning.lookup import whole_results
 from orchestration.planning.plan import make_plan
 from orchestration.planning.sweep_records import record_sweep
 from orchestration.store.contract import CellResult, CorruptRecordError, ResultsStore
-from orchestration.store.files import FileStore
 from orchestration.store.provenance import origin_lines, precision_of
 from trainers.models.weights.assumption import assumption_lines
-
-CellId = Annotated[str, typer.Argument(metavar="CELL", help="Cell id, or any unique prefix of a train key.")]
-MIN_DIGITS = 4
 
 
 def register(app: typer.Typer) -> None:
@@ -40,8 +38,9 @@ def register(app: typer.Typer) -> None:
         "invalidate": invalidate,
         "gc": collect,
         "adopt": adopt_checkpoint,
+        "register": register_model,
     }
-    options.add_group(app, "cells", "Inspect, invalidate or adopt single cells.", verbs)
+    options.add_group(app, "cells", "Inspect, invalidate, adopt or register single cells.", verbs)
 
 
 def list_cells(places: options.StorageOptions, as_json: options.Json = False) -> int:
@@ -164,21 +163,6 @@ def _logs_text(logs: dict[str, Any]) -> str:
     attempts = [f"attempt {each['attempt']}: {each['error_class']}: {each['message']}" for each in logs["attempts"]]
     table = columns(epochs, header=["epoch", "loss", "accuracy", "lr", "images/s"], right=(0, 1, 2, 3, 4))
     return "\n".join([f"cell {logs['id']}", *attempts, table if epochs else "no epoch is recorded"])
-
-
-def find_cell(prefix: str, store: FileStore) -> str:
-    """Return the one train key that begins so."""
-    wanted = prefix.strip().lower()
-    found = [key for key in store.train_keys() if key.startswith(wanted)] if len(wanted) >= MIN_DIGITS else []
-    if len(found) == 1:
-        return found[0]
-    if len(wanted) < MIN_DIGITS:
-        text = f"give at least {MIN_DIGITS} digits of the cell id, but got '{prefix}'"
-    elif found:
-        text = f"'{prefix}' fits {len(found)} cells ({', '.join(key[:16] for key in found[:5])}); give more digits"
-    else:
-        text = f"nothing is recorded of a cell '{prefix}'; `{command('cells list')}` shows what is"
-    raise InputError("cell", [Mistake(where="", text=text)])
 
 
 def cell_document(key: str, store: ResultsStore) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from orchestration.planning.plan import make_plan
 from orchestration.planning.sweep_records import reachable_keys
 from orchestration.results.notebook import load_sweep
 from orchestration.store.open import open_store
-from orchestration.tracking.tracked_values import tracked_sweep
+from orchestration.tracking.content.tracked_values import tracked_sweep
 
 FOLDER_SET = """
 name: art

@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from eval.tables.formats.markdown import markdown_text
-from orchestration.tracking.tracked_values import TrackedSweep
+from orchestration.tracking.content.tracked_values import TrackedSweep
 
 VIEW_TAG: Final = "mlflow.sharedViewState."
 NOTE_TAG: Final = "mlflow.note.content"
@@ -22,12 +22,13 @@ GRID_FOLDER: Final = "grid"
 WANTED_TAG: Final = "wanted"
 _WANTED_CELLS: Final = f"tags.kind = 'cell' and tags.{WANTED_TAG} = 'true'"
 """The experiment keeps runs of other settings; what the sweep wants now is what is shown and averaged."""
+_WANTED_ROWS: Final = f"tags.kind = 'row' and tags.{WANTED_TAG} = 'true'"
 _TRAINING_MODE: Final = "workflowType=machine_learning"
 """Without it the UI opens on traces and their evaluations."""
 _MAX_AXES: Final = 5
 _LOADED_AT_FIRST: Final = 100
 """Runs that the UI fetches at once."""
-_LONGEST_NOTE: Final = 7900
+LONGEST_NOTE: Final = 7900
 """The UI's descriptions are run tags of at most 8,000 characters."""
 _NOTHING_CHOSEN: Final[Mapping[str, Any]] = {
     "startTime": "ALL",
@@ -46,15 +47,17 @@ _NOTHING_CHOSEN: Final[Mapping[str, Any]] = {
 
 
 def view_tags(sweep: TrackedSweep) -> dict[str, str]:
-    """Return the experiment tags of the prepared views of a sweep: `cells`, `methods`, `rows`."""
+    """Return the experiment tags of the prepared views of a sweep: `cells`, `methods`, `rows`, `means`."""
     metrics = [f"metrics.`{name}`" for name in sweep.columns]
     columns = [f"params.`{name}`" for name in _axes(sweep)] + metrics
+    means = [f"metrics.`{name}{end}`" for name in sweep.columns for end in ("", ".std")]
     methods = dict.fromkeys(cell.params.get("method", "") for cell in sweep.cells)
     rows = dict.fromkeys(cell.row for cell in sweep.cells)
     views = {
         "cells": _view(sweep, ["attributes.`Created`", *columns]),
         "methods": _grouped(_view(sweep, metrics), "param", "method", methods, sweep),
         "rows": _grouped(_view(sweep, metrics), "tag", "row", rows, sweep),
+        "means": {**_view(sweep, [f"params.`{name}`" for name in _axes(sweep)] + means), "searchFilter": _WANTED_ROWS},
     }
     return {f"{VIEW_TAG}{key}": _packed(state) for key, state in views.items()}
 
@@ -64,9 +67,9 @@ def view_link(experiment_id: str, view: str) -> str:
     return f"#/experiments/{experiment_id}/runs?viewStateShareKey={quote(view)}&{_TRAINING_MODE}"
 
 
-def grid_link(experiment_id: str, run_id: str) -> str:
-    """Return the address of the grid as a page, relative to the address of the server."""
-    return f"#/experiments/{experiment_id}/runs/{run_id}/artifacts/{GRID_FOLDER}/grid.html?{_TRAINING_MODE}"
+def grid_link(experiment_id: str, run_id: str, artifact: str = f"{GRID_FOLDER}/grid.html") -> str:
+    """Return the address of the grid, or of another artifact of a run, as a page, relative to the address of the server."""
+    return f"#/experiments/{experiment_id}/runs/{run_id}/artifacts/{artifact}?{_TRAINING_MODE}"
 
 
 def experiment_note(sweep: TrackedSweep, experiment_id: str, run_id: str) -> str:
@@ -78,8 +81,8 @@ def sweep_note(sweep: TrackedSweep, experiment_id: str, run_id: str, grid: str) 
     """Return the description of the sweep's run: links and the grid as Markdown, cut at a whole line where it is too long."""
     head = f"{_links(sweep, experiment_id, run_id)}\n\n"
     rest = f"\n\n... the whole grid: {grid_link(experiment_id, run_id)}"
-    if len(head) + len(grid) > _LONGEST_NOTE:
-        grid = grid[: _LONGEST_NOTE - len(head) - len(rest)].rpartition("\n")[0] + rest
+    if len(head) + len(grid) > LONGEST_NOTE:
+        grid = grid[: LONGEST_NOTE - len(head) - len(rest)].rpartition("\n")[0] + rest
     return head + (grid or f"{len(sweep.cells)} cells; the grid follows when they are done.")
 
 
@@ -89,6 +92,7 @@ def _links(sweep: TrackedSweep, experiment_id: str, run_id: str) -> str:
         "all cells": view_link(experiment_id, "cells"),
         f"by method{part}": view_link(experiment_id, "methods"),
         f"by row{part}": view_link(experiment_id, "rows"),
+        "means of rows": view_link(experiment_id, "means"),
         "the grid": grid_link(experiment_id, run_id),
     }
     return " · ".join(f"[{name}]({link})" for name, link in links.items())

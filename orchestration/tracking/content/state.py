@@ -5,21 +5,29 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
+import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from eval.tables.column import Column
+from orchestration.planning.column_values import value_in
 from orchestration.store.contract import AttemptRecord, CellResult
 from orchestration.store.provenance import origin_lines, origin_marks
-from orchestration.tracking.contract import Point, RunStatus
-from orchestration.tracking.params import clean_name
+from orchestration.tracking.content.params import clean_name
+from orchestration.tracking.content.tracked_values import TrackedCell
+from orchestration.tracking.contract import Point, RunStatus, TrackedData, TrackedModel, TrackedRun
 from orchestration.tracking.secrets import is_secret_name, scrubbed, without_secrets
-from orchestration.tracking.tracked_values import TrackedCell
 from trainers.job import EpochRow
 
 FINE_TABLE: Final = "fine.json"
 RECORD: Final = "record.json"
 _LONGEST_TAG: Final = 1000
+_NOT_IN_MODELS: Final = re.compile(r"[/:.%\"']")
+"""Characters that the name of a logged model must not have."""
+_LONGEST_MODEL: Final = 250
+EVALUATION_S: Final = "cost/evaluation_s"
 _SECONDS_PER_HOUR: Final = 3600.0
 _MEGABYTES_PER_MIB: Final = 2**20 / 1e6
 _GPU: Final = "system/gpu_0"
@@ -35,6 +43,8 @@ class RunState:
         points: Every value of every metric, with the time it was measured at.
         single: Names of the metrics that have one value: results and costs, not curves.
         artifacts: Path -> text.
+        model: Its classifier, or None where there is none to load.
+        data: What it is trained and evaluated on.
     """
 
     status: RunStatus
@@ -44,6 +54,8 @@ class RunState:
     tags: Mapping[str, str]
     artifacts: Mapping[str, str]
     single: frozenset[str] = frozenset()
+    model: TrackedModel | None = None
+    data: tuple[TrackedData, ...] = ()
 
     def digest(self, labels: Mapping[str, str]) -> str:
         """Return the identity of all of it, so that a projection that is up to date is recognised.
@@ -52,7 +64,8 @@ class RunState:
             labels: More tags of the run: name, row and kind may change while the records stay.
         """
         tags = {**labels, **self.tags}
-        plain = json.dumps([self.status, self.start_ms, self.end_ms, self.points, tags, dict(self.artifacts)])
+        others = [self.model and self.model.name, *(asdict(each) for each in self.data)]
+        plain = json.dumps([self.status, self.start_ms, self.end_ms, self.points, tags, dict(self.artifacts), others])
         return hashlib.sha256(plain.encode()).hexdigest()[:16]
 
 
@@ -66,17 +79,12 @@ def run_state(
     at_ms = round(provenance.recorded_at * 1000)
     is_complete = all(key in result.reports for key in cell.wanted)
     shown = {name: result.reports[key] for key, name in cell.wanted.items() if key in result.reports}
-    reports = list(shown.values())
-    values = {
-        clean_name(f"{benchmark}/{name}"): metric.value
-        for benchmark, report in shown.items()
-        if report.outcome is not None
-        for name, metric in report.outcome.metrics.items()
-    }
-    values |= {"cost/train_s": summary.wall_s, "cost/device_hours": summary.device_s / _SECONDS_PER_HOUR}
-    values["cost/evaluation_s"] = sum(report.wall_s for report in reports)
+    values = cell_values(cell, result)
     finite = {name: value for name, value in values.items() if math.isfinite(value)}
-    points = [Point(name, value, at_ms, 0) for name, value in finite.items()]
+    measured_on = {name: (each.name, each.digest) for each in cell.data for name in each.benchmarks}
+    points = [
+        Point(name, value, at_ms, 0, data=measured_on.get(name.partition("/")[0])) for name, value in finite.items()
+    ]
     status: RunStatus = "FINISHED" if is_complete else "RUNNING" if live else "FAILED" if attempts else "KILLED"
     tags = _provenance_tags(result) | _failure_tags(attempts if not is_complete else ())
     tags |= {"result": "complete" if is_complete else "partial"}
@@ -85,12 +93,68 @@ def run_state(
     return RunState(
         status=status,
         start_ms=round((provenance.recorded_at - summary.wall_s) * 1000),
-        end_ms=None if status == "RUNNING" else at_ms + round(1000 * values["cost/evaluation_s"]),
+        end_ms=None if status == "RUNNING" else at_ms + round(1000 * values[EVALUATION_S]),
         points=(*epoch_points(summary.epochs), *points),
         tags={name: _tag(value) for name, value in tags.items() if value},
         artifacts={RECORD: _record(result)} | ({FINE_TABLE: fine} if fine else {}),
         single=frozenset(finite),
+        model=_model(cell, result),
+        data=cell.data,
     )
+
+
+def _model(cell: TrackedCell, result: CellResult) -> TrackedModel | None:
+    """Return the classifier that a cell's checkpoint contains; imported results have none."""
+    summary, provenance = result.training.summary, result.training.provenance
+    if cell.image is None or result.is_imported or not summary.checkpoint_uri:
+        return None
+    known = {name: cell.tags[name] for name in ("cell_key", "cell_id", "sweep", "row") if name in cell.tags}
+    return TrackedModel(
+        name=_NOT_IN_MODELS.sub("-", cell.name)[:_LONGEST_MODEL],
+        train_key=cell.key,
+        checkpoint_uri=summary.checkpoint_uri,
+        sha256=summary.checkpoint_sha256,
+        hashes=(summary.checkpoint_sha256, *sorted(summary.weights - {summary.checkpoint_sha256})),
+        image=cell.image,
+        num_classes=cell.num_classes,
+        tags={**known, "checkpoint_sha256": summary.checkpoint_sha256, "checkpoint_uri": summary.checkpoint_uri},
+        params=cell.params,
+        torch=str(summary.environment.get("torch") or provenance.versions.get("torch", "")),
+    )
+
+
+def linked(points: Iterable[Point], single: frozenset[str], model_id: str) -> list[Point]:
+    """Return points of which the results are also those of a logged model."""
+    return [point._replace(model_id=model_id) if point.key in single else point for point in points]
+
+
+def points_now(run: TrackedRun, points: Sequence[Point], single: frozenset[str]) -> list[Point]:
+    """Return the points to write. Of two values with one step and time MLflow shows the larger: a result that replaces another
+    (of other benchmark settings, or a rounded one) is therefore written with the time of now."""
+    now = round(time.time() * 1000)
+    replaced = {
+        point.key for point in points if point.key in single and run.metrics.get(point.key, point.value) != point.value
+    }
+    return [point._replace(time_ms=now) if point.key in replaced else point for point in points]
+
+
+def cell_values(cell: TrackedCell, result: CellResult) -> dict[str, float]:
+    """Return the results and costs of a cell by the names of their metrics: what has one value, not a curve."""
+    shown = [(name, result.reports[key]) for key, name in cell.wanted.items() if key in result.reports]
+    values = {
+        clean_name(f"{benchmark}/{name}"): metric.value
+        for benchmark, report in shown
+        if report.outcome is not None
+        for name, metric in report.outcome.metrics.items()
+    }
+    for column, key in cell.columns:
+        found = value_in(Column.of(column), result.reports.get(key))
+        if found is not None and found.value is not None:
+            values[clean_name(column)] = found.value
+    summary = result.training.summary
+    values |= {"cost/train_s": summary.wall_s, "cost/device_hours": summary.device_s / _SECONDS_PER_HOUR}
+    values[EVALUATION_S] = sum(report.wall_s for _, report in shown)
+    return values
 
 
 def epoch_points(rows: Iterable[EpochRow]) -> tuple[Point, ...]:

@@ -10,8 +10,10 @@ from typing import Final
 from eval.benchmarks.registry import benchmark_for
 from eval.tables.column import Column
 from orchestration.cells.cell import Plan, PlannedCell
-from orchestration.planning.column_values import shown_columns
-from orchestration.tracking.params import cell_params
+from orchestration.planning.column_values import shown_column, shown_columns
+from orchestration.tracking.content.data import Datasets
+from orchestration.tracking.content.params import cell_params
+from orchestration.tracking.contract import TrackedData
 from orchestration.tracking.secrets import scrubbed
 
 _IN_NAME: Final = 3
@@ -26,6 +28,9 @@ class TrackedCell:
     Attributes:
         params: Every field of its configuration and the precision of its evaluation, as text.
         wanted: Benchmark key -> benchmark name, of what the sweep wants of it.
+        data: What it is trained and evaluated on, as far as its content is known.
+        columns: (column, benchmark key) of single fine rows that the table shows.
+        image: Channels, height and width of its images, or None where they are not known here.
     """
 
     key: str
@@ -34,6 +39,10 @@ class TrackedCell:
     params: Mapping[str, str]
     tags: Mapping[str, str] = field(default_factory=dict)
     wanted: Mapping[str, str] = field(default_factory=dict)
+    data: tuple[TrackedData, ...] = ()
+    columns: tuple[tuple[str, str], ...] = ()
+    image: tuple[int, int, int] | None = None
+    num_classes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +74,10 @@ def tracked_sweep(plan: Plan, columns: Sequence[Column] = ()) -> TrackedSweep:
     for cell in plan.cells:
         rows.setdefault(_row(cell), []).append(params[cell.train_key])
     within = {row: _varying(found) for row, found in rows.items()}
-    cells = tuple(_tracked(cell, params[cell.train_key], within[_row(cell)], plan.sweep) for cell in plan.cells)
+    datasets = Datasets()
+    cells = tuple(
+        _tracked(cell, params[cell.train_key], within[_row(cell)], plan.sweep, datasets) for cell in plan.cells
+    )
     requests = [request for cell in plan.cells for request in cell.benchmarks]
     wanted = list(dict.fromkeys(column.of_row(None) for column in columns if not column.is_computed)) or _all_columns(
         plan
@@ -74,8 +86,10 @@ def tracked_sweep(plan: Plan, columns: Sequence[Column] = ()) -> TrackedSweep:
     return TrackedSweep(name=plan.sweep, cells=cells, columns=headline[:_MAX_COLUMNS], varying=varying)
 
 
-def _tracked(planned: PlannedCell, params: Mapping[str, str], varying: Sequence[str], sweep: str) -> TrackedCell:
-    cell, row = planned.cell, _row(planned)
+def _tracked(
+    planned: PlannedCell, params: Mapping[str, str], varying: Sequence[str], sweep: str, datasets: Datasets
+) -> TrackedCell:
+    cell, row, dataset = planned.cell, _row(planned), datasets.of(planned.config.dataset)
     extras = [name for name in varying if name != "seed" and name in params]
     spelled = [f"{name} {params[name]}" for name in extras[:_IN_NAME]]
     tags = {
@@ -94,6 +108,19 @@ def _tracked(planned: PlannedCell, params: Mapping[str, str], varying: Sequence[
         params=params,
         tags={name: value for name, value in tags.items() if value},
         wanted={request.key: request.shown_name for request in planned.benchmarks},
+        data=datasets.data_of(planned),
+        columns=_fine_columns(planned),
+        image=None if dataset is None else (dataset.num_channels, dataset.image_size, dataset.image_size),
+        num_classes=0 if dataset is None else dataset.num_classes,
+    )
+
+
+def _fine_columns(planned: PlannedCell) -> tuple[tuple[str, str], ...]:
+    requests = {request.key: request for request in planned.benchmarks}
+    return tuple(
+        (str(shown_column(column, requests[key])), key)
+        for column, key in planned.wanted_values
+        if column.detail and not column.is_computed and key in requests
     )
 
 
