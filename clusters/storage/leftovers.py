@@ -7,7 +7,6 @@ An object store keeps the parts of an upload that nobody finished; it does not s
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from collections.abc import Iterator
@@ -40,14 +39,6 @@ def discard(left: Leftover, storage: Storage) -> None:
         storage.abandon(left.path.removeprefix(f"{storage.uri}/"))
     else:
         remove(Path(left.path))
-
-
-def remove_unfinished(folder: Path) -> None:
-    """Remove what ended processes of this host were writing into a folder; what cannot be removed stays."""
-    with contextlib.suppress(OSError), os.scandir(folder) as entries:
-        dead = [entry.name for entry in entries if entry.name.startswith(TEMPORARY) and is_dead(writer_of(entry.name))]
-        for name in dead:
-            (folder / name).unlink(missing_ok=True)
 
 
 def _left(root: Path) -> Iterator[Leftover]:

@@ -21,6 +21,7 @@ from clusters.storage.contract import (
     fetch_whole,
     temporary_name,
 )
+from clusters.storage.unfinished import remove_unfinished
 
 _REASONS: Final[dict[int, tuple[Reason, str]]] = {
     errno.ENOSPC: ("no-space", "no space is left"),
@@ -137,6 +138,7 @@ class LocalStorage(Storage):
     def _temporary(self, path: str) -> Iterator[Path]:
         target = self._at(path)
         target.parent.mkdir(parents=True, exist_ok=True)
+        remove_unfinished(target.parent)
         temporary = target.parent / temporary_name()
         try:
             yield temporary

@@ -24,14 +24,12 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from augment.files.pickles import UnsafeFile, check_tensors
 from augment.heavy import torch
 from augment.lookup.parameters import reason_of
 from clusters.storage.contract import MissingObjectError, StorageError
-from clusters.storage.leftovers import remove_unfinished
 from clusters.storage.open import join, open_storage
 from trainers.errors import CheckpointError, NoSpace
 
@@ -250,9 +248,6 @@ class Checkpoints:
         Raises:
             CheckpointError: If a checkpoint belongs to another cell.
         """
-        if not self._storage.is_remote:
-            # A process that was killed while it wrote one left a file as large as a checkpoint.
-            remove_unfinished(Path(self._storage.uri))
         for name in [FINAL, *reversed(self._steps())]:
             try:
                 return self._read(name)

@@ -23,8 +23,8 @@ from augment.files.published import PROOFS
 from augment.mixing_sets.identity import config_for
 from augment.mixing_sets.registry import mixing_set_for
 from clusters.storage.contract import MissingObjectError, ObjectInfo, Storage, StorageError
-from clusters.storage.leftovers import remove_unfinished
 from clusters.storage.open import open_storage
+from clusters.storage.unfinished import remove_unfinished
 from trainers.config import JobConfig
 from trainers.datasets.contract import DatasetSpec
 from trainers.datasets.registry import dataset_for

@@ -14,10 +14,11 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from clusters.storage.leftovers import DAY_S, discard, remove_unfinished, unfinished_writes
+from clusters.storage.leftovers import DAY_S, discard, unfinished_writes
 from clusters.storage.local import LocalStorage
 from clusters.storage.memory import MemoryStorage
 from clusters.storage.s3 import S3Storage
+from clusters.storage.unfinished import remove_unfinished
 from clusters.temporary.owners import owner_here
 from tests.fakes.s3_servers import conditional_server
 
@@ -55,13 +56,18 @@ def test_what_a_killed_process_was_writing_is_found_and_counts_as_nothing(killed
     assert killed.list() == ()
 
 
-def test_it_is_removed_from_the_folder_of_its_cell(killed: LocalStorage, tmp_path: Path) -> None:
+def test_whoever_writes_there_next_removes_it(killed: LocalStorage, tmp_path: Path) -> None:
     ours = write(tmp_path / "cell")
 
-    remove_unfinished(tmp_path / "cell")
+    killed.write_bytes("other/step.ckpt", b"1")
+    assert len(unfinished_writes(killed)) == 1
+    assert killed.write_exclusive("cell/training.json", b"1")
 
     assert unfinished_writes(killed) == ()
     assert ours.exists()
+
+
+def test_a_folder_that_is_not_there_has_nothing_to_remove(tmp_path: Path) -> None:
     remove_unfinished(tmp_path / "absent")
 
 
