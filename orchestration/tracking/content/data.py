@@ -16,6 +16,7 @@ from trainers.errors import TrainingError
 
 LONGEST_DIGEST: Final = 36
 """Characters that MLflow stores of a digest."""
+TEST_SPLIT: Final = " (test)"
 _LONGEST_NAME: Final = 500
 _QUOTED: Final = re.compile(r"'(.+)'")
 
@@ -45,18 +46,21 @@ class Datasets:
             trained[planned.config.dataset, _digest({"key": planned.dataset_identity})] = None
         evaluated: dict[tuple[str, str], list[str]] = {}
         for request in planned.benchmarks:
-            own = {name: found for name, found in request.files.items() if name != planned.config.dataset}
+            dataset = planned.config.dataset
+            own = {name: found for name, found in request.files.items() if name != dataset}
             # Where a benchmark has files of its own its metrics are of those; the dataset is read for its size and labels.
             for name, found in (own or request.files).items():
                 if digest := _digest(found):
-                    evaluated.setdefault((name, digest), []).append(request.shown_name)
+                    # MLflow has one input a name and digest: the split that is tested on is another one.
+                    shown = f"{name}{TEST_SPLIT}" if name == dataset else name
+                    evaluated.setdefault((shown, digest), []).append(request.shown_name)
         return (
             *(self._tracked(name, digest, "training", ()) for name, digest in trained),
             *(self._tracked(name, digest, "evaluation", tuple(names)) for (name, digest), names in evaluated.items()),
         )
 
     def _tracked(self, name: str, digest: str, context: str, benchmarks: tuple[str, ...]) -> TrackedData:
-        spec = self.of(name)
+        spec = self.of(name.removesuffix(TEST_SPLIT))
         return TrackedData(
             name=scrubbed(name)[:_LONGEST_NAME],
             digest=digest,

@@ -110,7 +110,7 @@ def _model(cell: TrackedCell, result: CellResult) -> TrackedModel | None:
         return None
     known = {name: cell.tags[name] for name in ("cell_key", "cell_id", "sweep", "row") if name in cell.tags}
     return TrackedModel(
-        name=_NOT_IN_MODELS.sub("-", cell.name)[:_LONGEST_MODEL],
+        name=_NOT_IN_MODELS.sub("_", cell.name)[:_LONGEST_MODEL],
         train_key=cell.key,
         checkpoint_uri=summary.checkpoint_uri,
         sha256=summary.checkpoint_sha256,

@@ -25,10 +25,10 @@ def cell_note(
     Args:
         tags: What is recorded of it: checkpoint and its hash.
     """
-    what = " · ".join(markdown_text(cell.params[name]) for name in _WHAT if name in cell.params)
-    place = f"Row **{markdown_text(cell.row)}** of {markdown_text(sweep)}, seed {markdown_text(cell.params.get('seed', '-'))}"
+    what = " · ".join(_plain(cell.params[name]) for name in _WHAT if name in cell.params)
+    place = f"Row **{_plain(cell.row)}** of {_plain(sweep)}, seed {_plain(cell.params.get('seed', '-'))}"
     if cell.tags.get("kind") == "supporting":
-        place = f"In no row of {markdown_text(sweep)}: other cells build on it"
+        place = f"In no row of {_plain(sweep)}: other cells build on it"
     links = [
         f"[the grid]({grid_link(experiment_id, sweep_run)})",
         f"[its row with all seeds]({view_link(experiment_id, 'rows')})",
@@ -37,19 +37,19 @@ def cell_note(
     lines = [f"{place}: {what}.", " · ".join(links)]
     if tags.get("checkpoint_uri"):
         sha = tags.get("checkpoint_sha256", "")[:_DIGITS]
-        lines.append(f"Checkpoint: {_code(tags['checkpoint_uri'])}, SHA-256 {_code(sha)}")
+        lines.append(f"Checkpoint: {_code(scrubbed(tags['checkpoint_uri']))}, SHA-256 {_code(sha)}")
     lines.append(f"Everything that is recorded: {_code(f'dreamgrid cells show {cell.key[:_DIGITS]}')}")
-    return scrubbed("\n\n".join(lines))[:LONGEST_NOTE]
+    return "\n\n".join(lines)[:LONGEST_NOTE]
 
 
 def row_note(sweep: str, row: str, cells: str, experiment_id: str, sweep_run: str) -> str:
     """Return the description of a row's run."""
     lines = [
-        f"Row **{markdown_text(row)}** of {markdown_text(sweep)}: {cells} cells are complete.",
+        f"Row **{_plain(row)}** of {_plain(sweep)}: {cells} cells are complete.",
         "Each metric is the mean over the cells that have it, `.std` their standard deviation (n - 1), `.n` their number.",
         f"[the grid]({grid_link(experiment_id, sweep_run)}) · [its cells]({view_link(experiment_id, 'rows')})",
     ]
-    return scrubbed("\n\n".join(lines))[:LONGEST_NOTE]
+    return "\n\n".join(lines)[:LONGEST_NOTE]
 
 
 def note_tags(run: TrackedRun, text: str) -> dict[str, str]:
@@ -58,6 +58,11 @@ def note_tags(run: TrackedRun, text: str) -> dict[str, str]:
     if written and _digest(written) != run.tags.get(_OURS_TAG):
         return {}
     return {NOTE_TAG: text, _OURS_TAG: _digest(text)}
+
+
+def _plain(text: str) -> str:
+    """Return a text of a person's so that nothing in it becomes markup, without secrets."""
+    return markdown_text(scrubbed(text))  # not the finished lines: the key of a view in a link looks like a secret
 
 
 def _digest(text: str) -> str:

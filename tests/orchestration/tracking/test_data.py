@@ -48,10 +48,13 @@ def test_runs_name_their_data_and_results_what_they_are_measured_on(store: Any, 
     (model,) = client.search_logged_models([done.experiment_id])
     measured = {metric.key: (metric.dataset_name, metric.dataset_digest) for metric in model.metrics}
 
-    # MLflow keeps one input a dataset and run: the test split is the dataset that it was trained on.
-    assert {(name, digest) for name, digest, _ in found} == {("digits", MD5), ("Digits-C", OWN[:LONGEST_DIGEST])}
+    assert found.keys() == {
+        ("digits", MD5, "training"),
+        ("digits (test)", MD5, "evaluation"),
+        ("Digits-C", OWN[:LONGEST_DIGEST], "evaluation"),
+    }
     assert "scikit-learn" in next(each.source for (name, _, _), each in found.items() if name == "digits")
-    assert measured["clean/error"] == ("digits", MD5)
+    assert measured["clean/error"] == ("digits (test)", MD5)
     assert measured["pgd/error"] == ("Digits-C", OWN[:LONGEST_DIGEST])
     assert measured["cost/train_s"] == (None, None)
     by_data = [{"dataset_name": "Digits-C", "dataset_digest": OWN[:LONGEST_DIGEST]}]
@@ -65,7 +68,7 @@ def test_data_of_unknown_content_are_left_out(lab: Any) -> None:
 
     assert [(each.name, each.context, each.benchmarks) for each in found] == [
         ("digits", "training", ()),
-        ("digits", "evaluation", ("clean",)),
+        ("digits (test)", "evaluation", ("clean",)),
         ("Digits-C", "evaluation", ("pgd",)),
     ]
 

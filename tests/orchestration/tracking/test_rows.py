@@ -176,6 +176,7 @@ def test_descriptions_say_what_a_run_is_as_text_and_a_persons_own_stays(store: A
 
     assert "Row **&lt;img src=x> [x]\\(javascript:alert(1)) \\`code\\`** of demo, seed 0: pixmix · digits" in note
     assert "(#/experiments/1/runs/" in note
+    assert "viewStateShareKey=rows&" in note
     assert "Checkpoint: `/checkpoints/x`" in note
     assert f"`dreamgrid cells show {plan.cells[0].cell_id}`" in note
     assert "<img" not in row_runs(server)[hostile].tags["mlflow.note.content"]
