@@ -18,6 +18,10 @@ SOURCE_VARIABLE: Final = "DREAMGRID_DATA_SOURCE"
 """Environment variable of the driver that names the data source of its jobs."""
 
 
+MACHINE_USE: Final = "machine_use"
+"""Field of the environment of a training: how busy the machine was in each epoch."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobPaths:
     """Where a job reads and writes. Nothing here is part of a key.
@@ -111,6 +115,28 @@ class EpochRow:
     gpu_busy: float | None = None
     gpu_memory_mib: float | None = None
     gpu_power_w: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineUse:
+    """What the machine of rank 0 did in an epoch: all its processes, not the training alone.
+
+    It is recorded in the environment of a training and not as columns of its epochs: those are closed, and another version of
+    this project that works on the same storage would take the record for a damaged one.
+
+    Attributes:
+        cpu_busy: Share of the time of all its CPUs in which they worked, 0 to 1.
+        memory_mib: Memory in use at the end of the epoch, in MiB.
+    """
+
+    epoch: int
+    cpu_busy: float
+    memory_mib: float
+
+
+def use_in(environment: Mapping[str, Any]) -> list[MachineUse]:
+    """Return what the environment of a training says of the machine; nothing for records of earlier versions."""
+    return [MachineUse(**each) for each in environment.get(MACHINE_USE, ())]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

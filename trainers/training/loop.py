@@ -28,6 +28,7 @@ from trainers.training.data_parallel import BatchGradient, DeviceShard
 from trainers.training.gpu_use import NO_USE, GpuUse
 from trainers.training.group import ProcessGroup
 from trainers.training.input.loader import Batch, Loader, Shard
+from trainers.training.machine_use import MachineWatch
 from trainers.training.optim import Average, build_optimiser, learning_rate, restore_optimiser, set_learning_rate
 from trainers.training.progress import Progress, SignalReader
 from trainers.training.shards import SharedValues, statistics_of
@@ -114,6 +115,7 @@ class Training:
             JobPreempted: The same, if some rank is about to lose its machine.
         """
         self.progress.goes_on_with(self._group.world_size)
+        machine = MachineWatch()
         self._saved_at = self._clock = time.monotonic()
         while (epoch := self.progress.step // self._steps_per_epoch) < self._recipe.epochs:
             first = self.progress.step % self._steps_per_epoch
@@ -121,7 +123,7 @@ class Training:
             if first == 0:
                 self.treatment.start_epoch(self.model, epoch)
             with closing(loader.epoch(epoch, first)) as batches:
-                self._run_epoch(batches, hooks)
+                self._run_epoch(batches, hooks, machine)
         self._check_weights()
 
     def state_dict(self) -> dict[str, Any] | None:
@@ -154,13 +156,14 @@ class Training:
         own = self.treatment.state_dict()
         return self._group.gather(own) if own else []
 
-    def _run_epoch(self, batches: Iterable[Batch], hooks: LoopHooks) -> None:
+    def _run_epoch(self, batches: Iterable[Batch], hooks: LoopHooks, machine: MachineWatch) -> None:
         for batch in batches:
             self._step(batch, hooks)
             ends_epoch = self.progress.step % self._steps_per_epoch == 0
             # The row of an epoch needs the signals of all its steps.
             agreed = self._absorb(everything=ends_epoch)
             if ends_epoch:
+                self.progress.machine.append(machine.take(len(self.progress.rows)))
                 self._end_epoch(hooks)
             if self._group.rank == 0:
                 hooks.progress(self.progress.step, self.total_steps)

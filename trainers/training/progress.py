@@ -14,7 +14,7 @@ import psutil
 import torch
 
 from trainers.errors import NonFiniteLoss
-from trainers.job import EpochRow
+from trainers.job import EpochRow, MachineUse
 from trainers.training.gpu_use import NO_USE, GpuUse
 from trainers.training.shards import Signals
 
@@ -38,6 +38,7 @@ class Progress:
         wall_s: Seconds of training over all attempts, up to the last checkpoint or epoch.
         device_s: The same times workers.
         workers: (first step, number of workers) of each stretch of the training, in order.
+        machine: How busy the machine was in each epoch.
     """
 
     step: int = 0
@@ -46,6 +47,7 @@ class Progress:
     wall_s: float = 0.0
     device_s: float = 0.0
     workers: list[tuple[int, int]] = field(default_factory=list)
+    machine: list[MachineUse] = field(default_factory=list)
 
     def goes_on_with(self, num_workers: int) -> None:
         """Note how many workers train from here on."""
@@ -67,6 +69,7 @@ class Progress:
             wall_s=state["wall_s"],
             device_s=state["device_s"],
             workers=[(first, number) for first, number in state.get("workers", [])],
+            machine=[MachineUse(**use) for use in state.get("machine", [])],
         )
 
     def end_epoch(

@@ -11,7 +11,7 @@ import platform
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,7 +26,7 @@ from eval.report import MetricReport
 from trainers.datasets.content import named_content
 from trainers.datasets.load import shared_split
 from trainers.errors import CheckpointError
-from trainers.job import JobRequest, JobResult, JobSink, TrainSummary
+from trainers.job import MACHINE_USE, JobRequest, JobResult, JobSink, TrainSummary
 from trainers.models.normalize import Classifier, restore
 from trainers.sources import check_sources
 from trainers.training.checkpoints import Checkpoints, StoredCheckpoint, tensors_sha256
@@ -131,6 +131,7 @@ def _trained(request: JobRequest, group: ProcessGroup, sink: JobSink, budget: Th
             training.average.copy_to(training.model)
         environment = environment_of(group, budget, training.model, inputs.byte_digests)
         environment |= arithmetic_facts(group.device, request.config.recipe.precision)
+        environment[MACHINE_USE] = [asdict(use) for use in training.progress.machine]
         environment["workers_from_step"] = [list(stretch) for stretch in training.progress.workers]
         facts = {"network": network_facts(request.config), "resumed_from": resumed_from, "environment": environment}
         state = {"model": training.model.state_dict(), "progress": training.progress.state_dict(), **facts}

@@ -13,6 +13,7 @@ import msgspec
 
 from eval.report import AT_ONCE, LEFT_OUT, PRECISION_NOTE, REFUSED_SETS
 from orchestration.store.format.documents import corrupt
+from trainers.job import MACHINE_USE
 from trainers.models.weights.assumption import KEY
 
 
@@ -24,11 +25,18 @@ class _Assumption(msgspec.Struct, frozen=True):
     warning: str | None
 
 
+class _MachineUse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    epoch: int
+    cpu_busy: float
+    memory_mib: float
+
+
 ENVIRONMENT: Final[Mapping[str, Any]] = {
     "byte_digests": dict[str, Any],
     "adopted_against": list[Any],
     "weights_sha256": str | None,
     "file_sha256": str | None,
+    MACHINE_USE: list[_MachineUse],
     KEY: _Assumption | None,
 }
 """Field of the environment of a training -> its type."""

@@ -7,7 +7,7 @@ import json
 import math
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from orchestration.tracking.content.params import clean_name
 from orchestration.tracking.content.tracked_values import TrackedCell
 from orchestration.tracking.contract import Point, RunStatus, TrackedData, TrackedModel, TrackedRun
 from orchestration.tracking.secrets import is_secret_name, scrubbed, without_secrets
-from trainers.job import EpochRow
+from trainers.job import MACHINE_USE, EpochRow, TrainSummary, use_in
 
 FINE_TABLE: Final = "fine.json"
 RECORD: Final = "record.json"
@@ -94,7 +94,7 @@ def run_state(
         status=status,
         start_ms=round((provenance.recorded_at - summary.wall_s) * 1000),
         end_ms=None if status == "RUNNING" else at_ms + round(1000 * values[EVALUATION_S]),
-        points=(*epoch_points(summary.epochs), *points),
+        points=(*epoch_points(summary.epochs), *_machine_points(summary), *points),
         tags={name: _tag(value) for name, value in tags.items() if value},
         artifacts={RECORD: _record(result)} | ({FINE_TABLE: fine} if fine else {}),
         single=frozenset(finite),
@@ -176,6 +176,16 @@ def epoch_points(rows: Iterable[EpochRow]) -> tuple[Point, ...]:
     return tuple(found)
 
 
+def _machine_points(summary: TrainSummary) -> Iterator[Point]:
+    """Yield what the machine of the first worker did, under the names and in the units of MLflow's own system metrics."""
+    times = {row.epoch: round(row.time * 1000) for row in summary.epochs}
+    for use in use_in(summary.environment):
+        if use.epoch in times:
+            at_ms = times[use.epoch]
+            yield Point("system/cpu_utilization_percentage", 100 * use.cpu_busy, at_ms, use.epoch)
+            yield Point("system/system_memory_usage_megabytes", use.memory_mib * _MEGABYTES_PER_MIB, at_ms, use.epoch)
+
+
 def _held_out(row: EpochRow) -> dict[str, float]:
     """Return what a row says of images that were held out from training, where some were."""
     values = {"validation/loss": row.validation_loss, "validation/accuracy": row.validation_accuracy}
@@ -223,7 +233,8 @@ def _provenance_tags(result: CellResult) -> dict[str, str]:
     }
     tags |= {f"version.{name}": str(value) for name, value in provenance.versions.items()}
     for prefix, found in (("driver", provenance.driver), ("environment", summary.environment)):
-        tags |= {f"{prefix}.{name}": _plain(value) for name, value in found.items() if not is_secret_name(name)}
+        shown = {name: value for name, value in found.items() if name != MACHINE_USE and not is_secret_name(name)}
+        tags |= {f"{prefix}.{name}": _plain(value) for name, value in shown.items()}
     tags |= {"origin": ", ".join(sorted(origin_marks(summary.environment)))}
     tags |= {"assumed": "; ".join(origin_lines(summary.environment))}
     if summary.resumed_from_step is not None:

@@ -79,6 +79,30 @@ def test_what_the_gpus_did_has_the_names_and_units_of_system_metrics(lab: Any) -
     ]
 
 
+def test_what_the_machine_did_has_the_names_and_units_of_mlflows_own_monitor(store: Any, lab: Any, server: Any) -> None:
+    from mlflow.system_metrics.metrics.cpu_monitor import CPUMonitor
+
+    monitor = CPUMonitor()
+    monitor.collect_metrics()
+    theirs = {f"system/{name}" for name in monitor.aggregate_metrics()}
+    (cell,) = (plan := lab.plan(seeds=1, methods=("baseline",))).cells
+    uses = [{"epoch": epoch, "cpu_busy": 0.25, "memory_mib": 1000.0} for epoch in (0, 1, 7)]
+    store.record_training(lab.training(cell, environment={"torch": "2.14", "machine_use": uses}))
+
+    sync(store, plan, URI, client=server)
+
+    run = server.of(cell)
+    found = {point for point in server.points[run.run_id] if point.key.startswith("system/")}
+    assert {point.key for point in found} <= theirs
+    assert sorted((point.key, point.value, point.time_ms, point.step) for point in found) == [
+        ("system/cpu_utilization_percentage", 25.0, 1_990_000, 0),
+        ("system/cpu_utilization_percentage", 25.0, 1_991_000, 1),
+        ("system/system_memory_usage_megabytes", pytest.approx(1048.576), 1_990_000, 0),
+        ("system/system_memory_usage_megabytes", pytest.approx(1048.576), 1_991_000, 1),
+    ]
+    assert "environment.machine_use" not in run.tags
+
+
 def test_our_names_are_those_that_mlflow_gives_the_first_gpu(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own monitor, on a fake driver with one GPU that is as busy."""
     used = SimpleNamespace(used=1000 * 2**20, total=2000 * 2**20)
