@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from eval.tables.column import Column
-from eval.tables.formats.registry import render, render_all
+from eval.tables.formats.registry import render_all
 from eval.tables.grid import Table
 from orchestration.cells.cell import Plan
 from orchestration.engine.observer import ForwardingObserver, RunStatus
@@ -114,5 +114,4 @@ class LazyTracker(ForwardingObserver):
 def rendered_grid(tables: Sequence[Table]) -> dict[str, str]:
     """Return the tables in the four formats that the sweep's run carries, by file name."""
     forms = {"grid.md": "markdown", "grid.csv": "csv", "grid.tex": "latex"}
-    page = table_page(", ".join(table.title for table in tables), [render(table, "html") for table in tables])
-    return {name: render_all(tables, form) for name, form in forms.items()} | {"grid.html": page}
+    return {name: render_all(tables, form) for name, form in forms.items()} | {"grid.html": table_page(tables)}

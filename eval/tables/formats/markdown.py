@@ -14,7 +14,7 @@ def write(table: Table, style: Style) -> str:
     """Return a Markdown table with its title and footnotes."""
     ink = Ink(
         best=lambda text: f"**{text}**",
-        second=lambda text: f"<u>{text}</u>",
+        second=lambda text: f"<ins>{text}</ins>",  # GitHub strips <u>, and underlines this
         symbol=lambda text: text.replace("*", r"\*"),
         text=markdown_text,
         missing="–",

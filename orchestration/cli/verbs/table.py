@@ -12,7 +12,7 @@ import typer
 from augment.lookup.parameters import nearest
 from eval.tables.formats.contract import Style
 from eval.tables.formats.json import document
-from eval.tables.formats.registry import FORMATS, render, render_all
+from eval.tables.formats.registry import FORMATS, render_all
 from eval.tables.grid import Table
 from orchestration.cells.load import full_size
 from orchestration.cli import options
@@ -85,11 +85,7 @@ def _write(tables: tuple[Table, ...], form: str, decimals: int, output: Path | N
     style = Style(decimals=decimals)
     if form == "terminal" and (output is not None or not sys.stdout.isatty()):
         form = "markdown"
-    if form == "html":
-        title = ", ".join(each.title for each in tables)
-        text = table_page(title, [render(each, form, style) for each in tables])
-    else:
-        text = render_all(tables, form, style)
+    text = table_page(tables, style) if form == "html" else render_all(tables, form, style)
     if output is None:
         echo(text)
         return

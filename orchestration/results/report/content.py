@@ -21,7 +21,7 @@ from eval.report import (
 )
 from eval.tables.column import Column
 from eval.tables.formats.contract import Style
-from eval.tables.formats.registry import render
+from eval.tables.formats.html import table_element
 from eval.tables.grid import Entry, Table
 from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.resolved import ResolvedSweep
@@ -42,8 +42,8 @@ def part_content(ours: ResolvedSweep, table: Table, results: Mapping[str, CellRe
         "title": ours.sweep.title,
         "description": ours.sweep.description,
         "layout": ours.sweep.table.layout if ours.sweep.table is not None else "metrics",
-        "html": render(table, "html", Style(reference=False)),
-        "compared_html": render(table, "html") if _has_references(table) else "",
+        "html": table_element(table, Style(reference=False)),
+        "compared_html": table_element(table, Style()) if _has_references(table) else "",
         "table": _numbers(table),
         "stand_ins": {str(shown): str(column) for shown, column in ours.sweep.stand_ins.items()},
         "left_out": dict(ours.sweep.left_out),

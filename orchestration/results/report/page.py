@@ -8,6 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from eval.tables.formats.contract import Style
+from eval.tables.formats.html import table_element
+from eval.tables.grid import Table
+
 _FOLDER: Final = Path(__file__).parent
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
@@ -27,9 +31,12 @@ def to_page(content: dict[str, Any]) -> str:
     )
 
 
-def table_page(title: str, tables: Sequence[str]) -> str:
-    """Return a page of table elements in the style of the report; it needs no script."""
-    sections = "\n".join(f'<section class="scroll">\n{table}</section>' for table in tables)
+def table_page(tables: Sequence[Table], style: Style | None = None) -> str:
+    """Return a page of tables in the style of the report; it needs no script."""
+    title = ", ".join(table.title for table in tables)
+    sections = "\n".join(
+        f'<section class="scroll">\n{table_element(each, style or Style())}</section>' for each in tables
+    )
     return f"{_head(html.escape(title))}<body>\n<main>\n{sections}\n</main>\n</body>\n</html>\n"
 
 

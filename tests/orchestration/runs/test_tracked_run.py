@@ -112,7 +112,7 @@ def test_the_grid_is_a_page_with_charset_and_the_style_of_the_report() -> None:
     assert '<meta charset="utf-8">' in page
     assert "border-collapse: collapse" in page
     assert "<title>Fehler · größer &lt;b&gt;</title>" in page
-    assert page.count("<table>") == 1
+    assert page.count("<table ") == 1
     assert "script-src" not in page.replace("script-src 'unsafe-inline'", "")
 
 
