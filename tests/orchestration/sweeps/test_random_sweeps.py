@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from eval.metrics.scores import detail_parts
 from eval.tables.column import Column
 from eval.tables.formats.contract import Style
+from eval.tables.formats.csv import text_in_csv
 from eval.tables.formats.registry import render
 from eval.tables.formats.terminal import to_rich
 from eval.tables.grid import Table
@@ -161,7 +162,7 @@ def assert_every_format_has_every_entry(table: Table) -> None:
     assert [document["title"], document["rows"]] == [table.title, list(table.rows)]
     assert [each["mean"] for row in document["entries"] for each in row if each] == means
     lines = list(csv.DictReader(io.StringIO(render(table, "csv"), newline="")))
-    assert [line["row"] for line in lines] == [
+    assert [text_in_csv(line["row"]) for line in lines] == [
         row for row, entries in zip(table.rows, table.entries, strict=True) for entry in entries if entry
     ]
     scales = [100 if line["unit"] == "percent" else 1 for line in lines]
