@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -23,6 +23,12 @@ RunStatus = Literal["complete", "failed", "stopped", "interrupted"]
 
 class RunObserver:
     """Listens to a run and does nothing; subclasses override what they need."""
+
+    def stage(self, text: str) -> None:
+        """What is done before the first cell runs: "starting Ray"; "" once that is over, or the run is."""
+
+    def work_estimated(self, seconds: Mapping[str, Mapping[str, float]]) -> None:
+        """Train key -> stage -> estimated seconds is known, of which only ratios count; comes before `run_started`."""
 
     def run_started(self, plan: Plan) -> None:
         """The plan is made and work begins."""

@@ -166,6 +166,7 @@ class RunOutcome:
     Attributes:
         status: "complete" if every cell is done, "failed" if some were given up, "stopped" on request from the store,
             "interrupted" by a signal.
+        is_ctrl_c: Whether that signal was SIGINT.
         failed: Train key -> reason, of cells that were given up or left out.
         unfinished: Train keys that were neither, in the order of the plan.
         computed: Train keys that this run completed itself (not found recorded, not computed by another driver).
@@ -184,3 +185,4 @@ class RunOutcome:
     wall_s: float = 0.0
     log_file: str | None = None
     resources: Resources | None = None
+    is_ctrl_c: bool = False

@@ -1,8 +1,13 @@
-"""What people ask of a run from other terminals: to pause, or to stop. Read every few seconds, and never a reason to end."""
+"""What people ask of a run: Ctrl-C in its own terminal, and from others to pause or to stop, which is read every few seconds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from queue import SimpleQueue
+from typing import Any, Final
 
 from clusters.storage.contract import StorageError
 from orchestration.store.contract import Action, Requests
@@ -39,3 +44,62 @@ class StandingRequest:
         if text not in self._reported:
             self._reported.add(text)
             self._report(text)
+
+
+class StopFlag:
+    """How often a signal asked this process to end.
+
+    Attributes:
+        count: Signals so far.
+        is_ctrl_c: Whether the first one was SIGINT.
+    """
+
+    count: int = 0
+    is_ctrl_c: bool = False
+
+
+_SIGNALS: Final = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+
+
+@contextlib.contextmanager
+def stop_flag(report: Callable[[str], None], grace_s: float) -> Iterator[StopFlag]:
+    """Count SIGINT and SIGTERM instead of ending; outside the main thread nothing is caught.
+
+    Args:
+        report: Called with what a signal leads to, at once and in a thread of its own, since this one may wait for Ray.
+        grace_s: Seconds that running cells have to write their checkpoints.
+    """
+    flag = StopFlag()
+    if threading.current_thread() is not threading.main_thread():
+        yield flag
+        return
+
+    texts: SimpleQueue[str | None] = SimpleQueue()  # its `put` may interrupt itself, so that a handler may call it
+
+    def note(number: int, _: Any) -> None:
+        flag.is_ctrl_c = flag.is_ctrl_c or (not flag.count and number == signal.SIGINT)
+        flag.count += 1
+        texts.put(_answer(_SIGNALS[signal.Signals(number)], flag.count, grace_s))
+
+    def tell() -> None:
+        for text in iter(texts.get, None):
+            report(text)
+
+    teller = threading.Thread(target=tell, name="acknowledge", daemon=True)
+    teller.start()
+    before = {one: signal.getsignal(one) for one in _SIGNALS}
+    for one in _SIGNALS:
+        signal.signal(one, note)
+    try:
+        yield flag
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+        texts.put(None)
+        teller.join()
+
+
+def _answer(name: str, count: int, grace_s: float) -> str:
+    if count == 1:
+        return f"{name}: running cells write their checkpoints, for up to {grace_s:g} s; once more ends them at once"
+    return f"{name}: ending at once; what is recorded is kept"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from augment.kernels.cpus import available_cpus
 from clusters.connect import Connection, connect
@@ -28,7 +28,7 @@ from orchestration.engine.observer import QueuedObserver, RunObserver, RunStatus
 from orchestration.engine.options import RunOptions, RunOutcome
 from orchestration.engine.quiet import quiet
 from orchestration.engine.releases import check_release
-from orchestration.engine.requested import StandingRequest
+from orchestration.engine.requested import StandingRequest, StopFlag, stop_flag
 from orchestration.engine.supervised import supervised
 from orchestration.errors import SweepError
 from orchestration.store.contract import ResultsStore
@@ -73,17 +73,20 @@ def execute(
     log_file = Path(options.log_file) if options.log_file else log_file_of("run")
     queued = QueuedObserver(observer)
     try:
-        with quiet(log_file), reported_to(queued.message), _stop_flag() as flag:
+        with quiet(log_file), reported_to(queued.message), stop_flag(observer.message, options.stop_grace_s) as flag:
+            observer.stage("starting Ray" if options.address is None else "connecting to Ray")
             driver = _drive(plan, store, options, queued, pool, flag)
     except ControlLost:
         queued.run_ended(plan, "interrupted")
         raise
     finally:
         queued.flush()
+        observer.stage("")
     if driver.error is not None:
         observer.run_ended(plan, "failed")
         raise driver.error
-    return _ended(plan, observer, driver, failed, started, str(log_file))
+    ended = _ended(plan, observer, driver, failed, started, str(log_file))
+    return replace(ended, is_ctrl_c=flag.is_ctrl_c and ended.status == "interrupted")
 
 
 def _drive(
@@ -92,7 +95,7 @@ def _drive(
     options: RunOptions,
     queued: QueuedObserver,
     pool: GroupPool | None,
-    flag: _StopFlag,
+    flag: StopFlag,
 ) -> Driver:
     """Connect to Ray and let the run go on in a thread, which is left behind should Ray lose its own processes."""
     drivers: list[Driver] = []
@@ -120,7 +123,7 @@ def _run(
     options: RunOptions,
     queued: QueuedObserver,
     pool: GroupPool | None,
-    flag: _StopFlag,
+    flag: StopFlag,
     connection: Connection,
     made: Callable[[Driver], None],
 ) -> Driver:
@@ -137,6 +140,7 @@ def _run(
         )
         made(driver)
         _check_fits(driver)
+        queued.stage("starting workers")
         driver.prestart()
         _announce(plan, driver, queued)
         with driver.leases:
@@ -162,7 +166,7 @@ def _loop(
     store: ResultsStore,
     options: RunOptions,
     queued: QueuedObserver,
-    flag: _StopFlag,
+    flag: StopFlag,
     scratch: Path,
     connection: Connection,
 ) -> None:
@@ -257,34 +261,6 @@ def _ended(
         log_file=log_file,
         resources=driver.resources if driver else None,
     )
-
-
-class _StopFlag:
-    """How often the user asked for an end."""
-
-    count = 0
-
-
-@contextlib.contextmanager
-def _stop_flag() -> Iterator[_StopFlag]:
-    """Count SIGINT and SIGTERM instead of ending; outside the main thread nothing is caught."""
-    flag = _StopFlag()
-    if threading.current_thread() is not threading.main_thread():
-        yield flag
-        return
-
-    def note(*_: Any) -> None:
-        flag.count += 1
-
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = {one: signal.getsignal(one) for one in signals}
-    for one in signals:
-        signal.signal(one, note)
-    try:
-        yield flag
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
 
 
 @contextlib.contextmanager

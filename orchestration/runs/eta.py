@@ -1,25 +1,27 @@
 """How far a run is and how long it will still take; pure, with the clock passed in.
 
-Each cell has stages: "train", then its missing benchmarks. A finished stage teaches how long stages of its name take; one that
-nothing is known about yet is taken to be as long as the mean of the known ones.
+Each cell has stages: "train", then its missing benchmarks. The plan estimates how long each takes, in seconds of some machine. A
+finished stage teaches how many times as long stages of its name take here; where none of a name has finished yet, all that
+finished teach it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orchestration.cells.cell import PlannedCell
 from orchestration.engine.observer import CellState
+from orchestration.planning.costs.estimate import TRAIN_STAGE
 
-TRAIN_STAGE = "train"
 ESTIMATED_FROM = 0.05
 """Share of the work before which elapsed time is no basis of an estimate: the first seconds go into starting up."""
 
 
 @dataclass(slots=True)
 class _CellProgress:
-    stages: tuple[str, ...]
+    stages: Mapping[str, float]
     state: CellState = "waiting"
     stage: str = ""
     share: float = 0.0
@@ -27,19 +29,32 @@ class _CellProgress:
     finished: set[str] = field(default_factory=set)
 
     def remaining(self) -> list[tuple[str, float]]:
-        """Return the stages that are left, each with the share of it that is left."""
+        """Return the stages that are left, each with the estimated seconds that are left of it."""
         if self.state in ("done", "failed", "skipped", "leased-elsewhere"):
             return []
-        left = [stage for stage in self.stages if stage not in self.finished]
-        return [(stage, 1.0 - self.share if stage == self.stage else 1.0) for stage in left]
+        left = [(stage, seconds) for stage, seconds in self.stages.items() if stage not in self.finished]
+        return [(stage, seconds * (1.0 - self.share if stage == self.stage else 1.0)) for stage, seconds in left]
 
 
 class RunProgress:
-    """The progress of a run, as its events report it."""
+    """The progress of a run, as its events report it.
 
-    def __init__(self, cells: Sequence[PlannedCell]) -> None:
-        self._cells = {cell.train_key: _CellProgress(stages_of(cell)) for cell in cells}
-        self._seconds: dict[str, list[float]] = {}
+    Args:
+        estimates: Train key -> stage -> estimated seconds, of which only ratios count; without any, all stages count alike.
+    """
+
+    def __init__(
+        self, cells: Sequence[PlannedCell], estimates: Mapping[str, Mapping[str, float]] | None = None
+    ) -> None:
+        known = estimates or {}
+        typical = _typical(known)
+        self._cells = {
+            cell.train_key: _CellProgress(
+                {stage: known.get(cell.train_key, {}).get(stage) or typical for stage in stages_of(cell)}
+            )
+            for cell in cells
+        }
+        self._took: dict[str, list[tuple[float, float]]] = {}
         self._began: float | None = None
 
     def state(self, key: str, state: CellState, now: float) -> None:
@@ -77,31 +92,45 @@ class RunProgress:
         return len(self._cells)
 
     def share_done(self) -> float:
-        """Return the share of all stages that is done, in [0, 1]."""
-        whole = sum(len(cell.stages) for cell in self._cells.values())
-        left = sum(share for cell in self._cells.values() for _, share in cell.remaining())
+        """Return the share of the estimated work that is done, in [0, 1]."""
+        whole = sum(sum(cell.stages.values()) for cell in self._cells.values())
+        left = sum(seconds for cell in self._cells.values() for _, seconds in cell.remaining())
         return 1.0 - left / whole if whole else 1.0
 
     def eta_s(self, now: float) -> float | None:
         """Return the seconds that are left, or None before anything is known."""
-        known = {stage: sum(values) / len(values) for stage, values in self._seconds.items()}
-        running = [cell for cell in self._cells.values() if cell.state == "running"]
-        if not known:
+        if not self._took:
             share = self.share_done()
             if self._began is None or share < ESTIMATED_FROM:
                 return None
             return (now - self._began) * (1.0 - share) / share
-        typical = sum(known.values()) / len(known)
+        factors = {stage: _factor(pairs) for stage, pairs in self._took.items()}
+        overall = _factor([pair for pairs in self._took.values() for pair in pairs])
         left = sum(
-            known.get(stage, typical) * share for cell in self._cells.values() for stage, share in cell.remaining()
+            factors.get(stage, overall) * seconds
+            for cell in self._cells.values()
+            for stage, seconds in cell.remaining()
         )
-        return left / max(1, len(running))
+        return left / max(1, sum(cell.state == "running" for cell in self._cells.values()))
 
     def _finish_stage(self, cell: _CellProgress, now: float) -> None:
         if cell.stage:
             cell.finished.add(cell.stage)
-            self._seconds.setdefault(cell.stage, []).append(max(0.0, now - cell.stage_began))
+            estimated = cell.stages.get(cell.stage)
+            if estimated is not None:  # what no plan lists, such as a mixing set that is made once, teaches nothing
+                self._took.setdefault(cell.stage, []).append((max(0.0, now - cell.stage_began), estimated))
         cell.stage, cell.share = "", 0.0
+
+
+def _factor(pairs: Sequence[tuple[float, float]]) -> float:
+    """Return how many times as long as estimated stages took."""
+    return math.fsum(actual for actual, _ in pairs) / math.fsum(estimated for _, estimated in pairs)
+
+
+def _typical(estimates: Mapping[str, Mapping[str, float]]) -> float:
+    """Return the mean estimate of a stage, for those without one; 1 where there are none."""
+    seconds = [value for stages in estimates.values() for value in stages.values() if value > 0]
+    return math.fsum(seconds) / len(seconds) if seconds else 1.0
 
 
 def stages_of(cell: PlannedCell) -> tuple[str, ...]:

@@ -5,19 +5,25 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import IO, Any
 
 from augment.heavy import rich
 from orchestration.cells.cell import Plan, PlannedCell
 from orchestration.engine.observer import CellState, RunObserver, RunStatus
 from orchestration.engine.resources import Resources
+from orchestration.planning.costs.estimate import TRAIN_STAGE
 from orchestration.runs.eta import RunProgress, time_left
 from orchestration.store.contract import AttemptRecord
 from trainers.job import EpochRow
 
 SUMMARY_EVERY_S = 30.0
 SHOWN_CELLS = 8
+WITH_BAR = 70
+WITH_DETAIL = 110
+"""Columns of a terminal from which a bar, and the losses of running cells, have room; digits are not cut to make some."""
+
+_SPOKEN = {TRAIN_STAGE: "training", "mixing set": "building the mixing set"}
 
 
 def progress_for(stream: IO[str] | None = None) -> RunObserver:
@@ -31,10 +37,22 @@ def cell_name(cell: PlannedCell) -> str:
     return f"{cell.cell_id} {cell.cell.row or cell.config.method} seed {cell.cell.seed}"
 
 
+def stage_text(stage: str, done: int, total: int) -> str:
+    """Return what a cell is doing, for people: "building the mixing set 40 %"."""
+    spoken = _SPOKEN.get(stage, stage)
+    return f"{spoken} {100 * done / total:.0f} %" if total else spoken
+
+
 def _gpu_text(busy: Iterable[float | None]) -> str:
     """Return how busy GPUs are on average, as the end of a line; nothing where no GPU says it."""
     known = [share for share in busy if share is not None]
     return f", GPU {100 * sum(known) / len(known):.0f} %" if known else ""
+
+
+def _text_column(field: str) -> Any:
+    """Return a column of Rich whose texts go on in a second line where they are too long: an ellipsis would cut numbers."""
+    column = rich.table.Column(no_wrap=False)
+    return rich.progress.TextColumn(f"{{task.{field}}}", markup=False, table_column=column)
 
 
 class LineProgress(RunObserver):
@@ -44,18 +62,26 @@ class LineProgress(RunObserver):
         self._stream = stream
         self._clock = clock
         self._lock = threading.Lock()
+        self._estimates: Mapping[str, Mapping[str, float]] = {}
         self._progress = RunProgress(())
         self._last_summary = clock()
         self._gpu_busy: dict[str, float | None] = {}
+
+    def stage(self, text: str) -> None:
+        if text:
+            self.message(f"{text} ...")
+
+    def work_estimated(self, seconds: Mapping[str, Mapping[str, float]]) -> None:
+        self._estimates = seconds
 
     def resources_known(self, resources: Resources) -> None:
         self.message(str(resources))
 
     def run_started(self, plan: Plan) -> None:
         with self._lock:
-            self._progress = RunProgress(plan.to_run)
+            self._progress = RunProgress(plan.to_run, self._estimates)
             done = sum(cell.is_done for cell in plan.cells)
-            self._write(f"{plan.sweep}: {len(plan.to_run)} cells to run, {done} recorded")
+            self._write(f"{plan.sweep}: {len(plan.to_run)} cells to run, {done} done")
             for line in plan.missing_benchmarks if plan.to_run else ():
                 self._write(f"missing: {line}")
 
@@ -74,7 +100,8 @@ class LineProgress(RunObserver):
             if now - self._last_summary >= SUMMARY_EVERY_S:
                 self._last_summary = now
                 left = time_left(self._progress.eta_s(now)) + _gpu_text(self._gpu_busy.values())
-                self._write(f"{self._position()} {self._progress.share_done():.0%} done, {left}")
+                doing = f"{cell.cell.row or cell.config.method} seed {cell.cell.seed}: {stage_text(stage, done, total)}"
+                self._write(f"{self._position()} {100 * self._progress.share_done():.0f} % done, {left}; {doing}")
 
     def epoch_ended(self, cell: PlannedCell, row: EpochRow) -> None:
         with self._lock:
@@ -110,28 +137,41 @@ class LiveProgress(RunObserver):
     def __init__(self, stream: IO[str], *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.RLock()
+        self._estimates: Mapping[str, Mapping[str, float]] = {}
         self._progress = RunProgress(())
         self._cells: dict[str, Any] = {}
+        console = rich.console.Console(file=stream)
         self.display = rich.progress.Progress(
-            rich.progress.TextColumn("{task.description}", markup=False),
-            rich.progress.BarColumn(bar_width=30),
-            rich.progress.TextColumn("{task.fields[stage]}", markup=False),
-            rich.progress.TextColumn("{task.fields[detail]}", markup=False),
-            console=rich.console.Console(file=stream),
+            _text_column("description"),
+            *([rich.progress.BarColumn(bar_width=20)] if console.width >= WITH_BAR else []),
+            _text_column("fields[stage]"),
+            *([_text_column("fields[detail]")] if console.width >= WITH_DETAIL else []),
+            console=console,
             refresh_per_second=4,
             transient=True,
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        self._sweep = self.display.add_task("", total=1.0, stage="", detail="")
+        self._sweep = self.display.add_task("", total=None, stage="", detail="")
+
+    def stage(self, text: str) -> None:
+        with self._lock:
+            if not text:
+                self.display.stop()
+                return
+            self.display.update(self._sweep, description=f"{text} ...")
+            self.display.start()
+
+    def work_estimated(self, seconds: Mapping[str, Mapping[str, float]]) -> None:
+        self._estimates = seconds
 
     def resources_known(self, resources: Resources) -> None:
         self.message(str(resources))
 
     def run_started(self, plan: Plan) -> None:
         with self._lock:
-            self._progress = RunProgress(plan.to_run)
-            self.display.update(self._sweep, description=plan.sweep)
+            self._progress = RunProgress(plan.to_run, self._estimates)
+            self.display.update(self._sweep, description=plan.sweep, total=1.0)
         if plan.to_run:
             self.display.start()
 
@@ -150,7 +190,7 @@ class LiveProgress(RunObserver):
         with self._lock:
             self._progress.progress(cell.train_key, stage, done, total, self._clock())
             share = done / total if total else 0.0
-            self.display.update(self._task(cell), completed=share, stage=f"{stage} {share:.0%}" if total else stage)
+            self.display.update(self._task(cell), completed=share, stage=stage_text(stage, done, total))
             self._update()
 
     def epoch_ended(self, cell: PlannedCell, row: EpochRow) -> None:
@@ -181,7 +221,7 @@ class LiveProgress(RunObserver):
     def _update(self) -> None:
         share = self._progress.share_done()
         states = ", ".join(f"{number} {state}" for state, number in self._progress.counts().items())
-        text = f"{share:.0%}  {time_left(self._progress.eta_s(self._clock()))}"
+        text = f"{100 * share:.0f} %  {time_left(self._progress.eta_s(self._clock()))}"
         self.display.update(self._sweep, completed=share, stage=text, detail=states)
         # Cells beyond the first few are counted above, but not drawn.
         for position, task in enumerate(self._cells.values()):

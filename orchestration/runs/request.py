@@ -101,6 +101,7 @@ def _run_tracked(
             observers=[display, tracker],
         )
     except BaseException:
+        display.stage("")
         trouble = tracker.close()
         if trouble:
             report(f"{trouble}; catch up with: {command('sync')}")

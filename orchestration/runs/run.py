@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from orchestration.engine.run import execute
 from orchestration.errors import InputError, Mistake
 from orchestration.planning.checkpoints import forget
 from orchestration.planning.column_values import unfilled
-from orchestration.planning.costs.estimate import schedule_seconds
+from orchestration.planning.costs.estimate import schedule_stages
 from orchestration.planning.lookup import recorded
 from orchestration.planning.plan import make_plan
 from orchestration.planning.sweep_records import record_sweep
@@ -66,7 +67,9 @@ def run_sweep(
     if plan.to_run and plan.missing_data:
         mistakes = [Mistake(where="", text=line) for line in plan.missing_data]
         raise InputError(f"sweep '{resolved.label}' lacks data in {settings.data_root}", mistakes)
+    observer = CheckedCompletion(observers, plan, store)
     if plan.to_run:
+        observer.stage("checking the storage and the tracking server")
         check_address((options or {}).get("address"))
         # Before tracking, whose file is in the storage unless another place is named.
         check_storage(open_storage(settings.storage))
@@ -75,9 +78,9 @@ def run_sweep(
         _forget_all(resolved.cells, settings, store)
     _remember(resolved, plan, store)
     if plan.to_run:
-        seconds = schedule_seconds(plan, store=store, catalogue=resolved.catalogue)
-        options = {"estimates_s": seconds, **(options or {})}
-    observer = CheckedCompletion(observers, plan, store)
+        stages = schedule_stages(plan, store=store, catalogue=resolved.catalogue)
+        options = {"estimates_s": {key: math.fsum(each.values()) for key, each in stages.items()}, **(options or {})}
+        observer.work_estimated(stages)
     engine = run_options(settings, resolved.sweep, options)
     outcome = execute(plan, store=store, options=engine, observer=observer)
     results = recorded(resolved.cells, store)

@@ -53,6 +53,12 @@ class LazyTracker(ForwardingObserver):
             )
             self._tracker.run_started(plan)
 
+    def stage(self, text: str) -> None:
+        """What a run does before its cells is not tracked."""
+
+    def work_estimated(self, seconds: Mapping[str, Mapping[str, float]]) -> None:
+        """Estimates are not tracked."""
+
     def publish(self, tables: Sequence[Table]) -> str | None:
         """Show the grid on the sweep's run and wait for what is left to be written.
 

@@ -28,6 +28,7 @@ CHECKPOINT_OVERHEAD: Final = 65_536
 READ_AT_MOST: Final = 2_000
 """Recorded cells that are read to learn from; more would cost more than they teach."""
 
+TRAIN_STAGE: Final = "train"
 Source = Literal["recorded", "calibration", "operations", "unknown"]
 
 
@@ -40,6 +41,7 @@ class CellCost:
         evaluation_s: Device-seconds of benchmarks that are left.
         disk_bytes: Bytes of its final checkpoint, where it is still to be written.
         sources: Where the seconds come from.
+        stages: Device-seconds of "train" and of each benchmark that is left.
         workers: Most workers that it may be spread over.
         unknown: Its network, where its operations are unknown and something of it was not measured; "" otherwise.
     """
@@ -49,6 +51,7 @@ class CellCost:
     evaluation_s: float
     disk_bytes: float
     sources: frozenset[Source]
+    stages: Mapping[str, float]
     workers: int = 1
     unknown: str = ""
 
@@ -151,8 +154,8 @@ def estimate(
     )
 
 
-def schedule_seconds(plan: Plan, *, store: ResultsStore, catalogue: Catalogue) -> dict[str, float]:
-    """Return train key -> seconds of each cell to run, for their order; only ratios between them count.
+def schedule_stages(plan: Plan, *, store: ResultsStore, catalogue: Catalogue) -> dict[str, Mapping[str, float]]:
+    """Return train key -> stage -> seconds of each cell to run, for their order; only ratios between them count.
 
     Measured seconds count where every kind of cell was measured. Else all are counted in operations: on which machine the cells
     run is not known here, so that measured and counted seconds cannot be compared. A cell of unknown cost is taken for the
@@ -168,7 +171,11 @@ def schedule_seconds(plan: Plan, *, store: ResultsStore, catalogue: Catalogue) -
         estimator.known = {}
         costs = [estimator.cell(cell) for cell in plan.to_run]
     longest = max((cost.seconds for cost in costs), default=0.0)
-    return {cost.train_key: longest if cost.unknown else cost.seconds for cost in costs}
+    return {cost.train_key: _evenly(cost, longest) if cost.unknown else cost.stages for cost in costs}
+
+
+def _evenly(cost: CellCost, seconds: float) -> Mapping[str, float]:
+    return dict.fromkeys(cost.stages, seconds / max(1, len(cost.stages)))
 
 
 def recorded_seconds(plan: Plan, store: ResultsStore, on_damage: OnDamage) -> MeasuredSeconds:
@@ -208,6 +215,10 @@ class _Estimator:
             evaluation_s=sum(seconds for seconds, _ in evaluated),
             disk_bytes=0.0 if weights is None else weights * BYTES_PER_WEIGHT + CHECKPOINT_OVERHEAD,
             sources=sources,
+            stages={
+                **({TRAIN_STAGE: trained[0][0]} if trained else {}),
+                **{request.name: seconds for request, (seconds, _) in zip(cell.missing, evaluated, strict=True)},
+            },
             workers=min(self.devices, possible_workers(cell.config.recipe, self.workers, most=self.devices)[-1]),
             unknown=cell.config.model if "unknown" in sources else "",
         )

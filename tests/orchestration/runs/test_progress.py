@@ -76,6 +76,23 @@ def test_cells_that_run_side_by_side_shorten_what_is_left(plan: Plan) -> None:
     assert progress.eta_s(8.0) == pytest.approx((alone.eta_s(8.0) or 0.0) / 2)
 
 
+def test_estimates_of_the_plan_weigh_what_is_left(plan: Plan) -> None:
+    """A training that took twice as long as estimated says that the others will, however short the benchmarks are."""
+    cells = plan.to_run[:3]
+    estimates = {cell.train_key: {"train": 10.0 * place, "clean": 1.0} for place, cell in enumerate(cells, 1)}
+    short = [replace(cell, benchmarks=cell.benchmarks[:1], missing=cell.missing[:1]) for cell in cells]
+    progress = RunProgress(short, estimates)
+    first = short[0].train_key
+    progress.state(first, "running", 0.0)
+    progress.progress(first, "mixing set", 1, 2, 0.0)
+    progress.progress(first, "train", 0, 1, 100.0)
+    progress.progress(first, "clean", 0, 1, 120.0)
+    progress.state(first, "done", 122.0)
+
+    assert progress.share_done() == pytest.approx(11 / 63)
+    assert progress.eta_s(122.0) == pytest.approx(2 * (20 + 1 + 30 + 1))
+
+
 def test_failed_and_foreign_cells_have_nothing_left(plan: Plan) -> None:
     progress = RunProgress(plan.to_run)
     states: list[CellState] = ["failed", "skipped", "leased-elsewhere", "done", "done"]
@@ -124,7 +141,7 @@ def test_lines_tell_what_matters_and_where_the_run_is(plan: Plan) -> None:
     tell_everything(LineProgress(stream), plan)
 
     lines = stream.getvalue().splitlines()
-    assert lines[0] == "demo-smoke: 5 cells to run, 0 recorded"
+    assert lines[0] == "demo-smoke: 5 cells to run, 0 done"
     assert lines[1].startswith("[0/5] ")
     assert "attempt 1 failed: not a number; set aside" in stream.getvalue()
     assert lines[-3].startswith("[1/5] ")
@@ -140,7 +157,7 @@ def test_a_summary_with_what_is_left_comes_now_and_then(plan: Plan) -> None:
         now[0] = 10.0 * step
         observer.cell_progress(plan.to_run[0], "train", step, 12)
 
-    assert stream.getvalue().count("% done, ") == 4
+    assert stream.getvalue().count(" % done, ") == 4
 
 
 def test_a_summary_says_how_busy_the_gpus_of_running_cells_are(plan: Plan) -> None:
@@ -158,16 +175,17 @@ def test_a_summary_says_how_busy_the_gpus_of_running_cells_are(plan: Plan) -> No
         observer.cell_progress(second, "train", 1, 2)
         return stream.getvalue().splitlines()[-1]
 
-    assert summary().endswith(", GPU 80 %")
+    assert ", GPU 80 %;" in summary()
     observer.cell_state(first, "done")
-    assert summary().endswith(", GPU 70 %")
+    assert ", GPU 70 %;" in summary()
     observer.cell_state(second, "done")
     assert "GPU" not in summary()
 
 
-def test_the_live_display_says_how_busy_the_gpu_of_a_cell_is(plan: Plan) -> None:
+def test_the_live_display_says_how_busy_the_gpu_of_a_cell_is(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     from rich.console import Console
 
+    monkeypatch.setenv("COLUMNS", "160")
     observer = LiveProgress(io.StringIO())
     row = EpochRow(epoch=0, step=1, loss=1, accuracy=0, lr=0, images_per_s=9, data_wait_share=0, memory_mib=1, time=0)
     observer.epoch_ended(plan.to_run[0], replace(row, gpu_busy=0.934))
@@ -190,7 +208,7 @@ def test_the_live_image_shows_the_sweep_and_its_running_cells(plan: Plan) -> Non
     drawn = io.StringIO()
     Console(file=drawn, width=120).print(observer.display.get_renderable())
 
-    assert "train 25%" in drawn.getvalue()
+    assert "training 25 %" in drawn.getvalue()
     assert plan.to_run[0].cell_id in drawn.getvalue()
 
 
@@ -200,6 +218,42 @@ def test_the_live_display_survives_everything_it_can_be_told(plan: Plan) -> None
     tell_everything(LiveProgress(stream), plan)
 
     assert "look here" in stream.getvalue()
+
+
+def test_from_the_first_second_a_line_says_what_is_done(plan: Plan) -> None:
+    stream = io.StringIO()
+    LineProgress(stream).stage("starting Ray")
+
+    live = LiveProgress(io.StringIO())
+    live.stage("starting Ray")
+    is_shown = live.display.live.is_started
+    live.stage("")
+
+    assert stream.getvalue() == "starting Ray ...\n"
+    assert is_shown
+    assert live.display.tasks[0].description == "starting Ray ..."
+    assert not live.display.live.is_started
+
+
+@pytest.mark.parametrize("width", [50, 80, 120])
+def test_the_live_display_fits_its_terminal_and_cuts_no_number(
+    width: int, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rich.console import Console
+
+    monkeypatch.setenv("COLUMNS", str(width))
+    observer = LiveProgress(io.StringIO())
+    observer.run_started(plan)
+    observer.cell_state(plan.to_run[0], "running")
+    observer.cell_progress(plan.to_run[0], "mixing set", 2, 5)
+    drawn = io.StringIO()
+    Console(file=drawn, width=width).print(observer.display.get_renderable())
+    observer.stage("")
+
+    text = " ".join(drawn.getvalue().split())
+    assert max(map(len, drawn.getvalue().splitlines())) <= width
+    assert "40 %" in text
+    assert plan.to_run[0].cell_id in text
 
 
 def test_a_stream_that_is_no_terminal_gets_lines() -> None:

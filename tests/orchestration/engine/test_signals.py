@@ -1,0 +1,56 @@
+"""Signals to a run are answered at once, counted, and told apart."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from orchestration.engine.requested import stop_flag
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "is_ctrl_c"), [(signal.SIGINT, "Ctrl-C", True), (signal.SIGTERM, "SIGTERM", False)]
+)
+def test_a_signal_is_answered_at_once_and_the_second_ends_everything(
+    number: signal.Signals, name: str, is_ctrl_c: bool
+) -> None:
+    texts: list[str] = []
+    before = signal.getsignal(number)
+
+    with stop_flag(texts.append, grace_s=20.0) as flag:
+        os.kill(os.getpid(), number)
+        deadline = time.monotonic() + 5.0
+        while not texts and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert texts == [f"{name}: running cells write their checkpoints, for up to 20 s; once more ends them at once"]
+        os.kill(os.getpid(), number)
+
+    assert texts[1:] == [f"{name}: ending at once; what is recorded is kept"]
+    assert (flag.count, flag.is_ctrl_c) == (2, is_ctrl_c)
+    assert signal.getsignal(number) is before
+
+
+def test_the_first_signal_counts() -> None:
+    with stop_flag(lambda text: None, grace_s=1.0) as flag:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    assert not flag.is_ctrl_c
+
+
+def test_outside_the_main_thread_nothing_is_caught() -> None:
+    handlers: list[object] = []
+
+    def body() -> None:
+        with stop_flag(lambda text: None, grace_s=1.0):
+            handlers.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=body)
+    thread.start()
+    thread.join()
+
+    assert handlers == [signal.getsignal(signal.SIGINT)]
