@@ -15,7 +15,7 @@ from eval.benchmarks.registry import BENCHMARKS
 from eval.corruptions.families import FAMILIES as CORRUPTION_FAMILIES
 from eval.perturbations.p.registry import PERTURBATIONS
 from eval.tables.formats.registry import FORMATS
-from orchestration.cli.main import VERBS
+from orchestration.cli.verb_list import VERBS
 from trainers.datasets.registry import DATASETS
 from trainers.models.registry import FAMILIES as MODEL_FAMILIES
 from trainers.models.registry import MODELS
@@ -37,7 +37,7 @@ def document() -> str:
             *_section("Corruptions", ("of", "names"), _corruptions()),
             *_section("Datasets", ("name", "side", "channels", "classes", "training", "test", "source"), _datasets()),
             *_section("Models", ("name", "least side", "options", "source"), _models()),
-            *_section("Verbs", ("verb", "what it does"), ([f"`{name}`", text] for name, (_, text) in VERBS.items())),
+            *_section("Verbs", ("verb", "what it does"), ([f"`{name}`", verb.text] for name, verb in VERBS.items())),
             f"## Table formats\n\n{_names(FORMATS)}\n",
         ]
     )

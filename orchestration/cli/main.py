@@ -19,53 +19,32 @@ from clusters.storage.patient import expect_mistakes, reported_to
 from clusters.temporary.own import log_file
 from eval.errors import EvalError
 from orchestration.cli.given_options import GivenOptions
-from orchestration.cli.output import EXIT_BAD_INPUT, EXIT_CELLS_FAILED, EXIT_DONE, EXIT_REFUSED, echo, echo_err
+from orchestration.cli.output import (
+    EXIT_BAD_INPUT,
+    EXIT_CELLS_FAILED,
+    EXIT_DONE,
+    EXIT_REFUSED,
+    echo,
+    echo_err,
+    interrupted,
+)
 from orchestration.cli.restart import leave, may_restart, restart
+from orchestration.cli.verb_list import VERBS, VerbGroup
 from orchestration.cli.weight_options import join_normalize
 from orchestration.errors import PROGRAM, EnvironmentRefused, InputError, Mistake, SweepError, given_by
 from trainers.errors import DataError, TrainingError
 
-VERBS: Final[Mapping[str, tuple[str, str]]] = {
-    "sweeps": ("sweeps", "List the built-in sweeps with their data and costs."),
-    "plan": ("plan", "Show what a sweep would run, and what it would cost."),
-    "run": ("run", "Run the missing cells of a sweep and print its table."),
-    "status": ("status", "Show the state of every cell of a sweep, wherever it runs."),
-    "watch": ("status", "Follow the state of every cell until the sweep is done."),
-    "pause": ("status", "Ask the drivers of a sweep to start no more cells."),
-    "resume": ("status", "Undo `pause` or `stop`."),
-    "stop": ("status", "Ask the drivers of a sweep to write checkpoints and exit."),
-    "submit": ("cluster", "Run a sweep on a cluster as a Ray job."),
-    "cluster": ("cluster", "Check, start and stop clusters."),
-    "table": ("table", "Print the table of a sweep from the recorded results."),
-    "report": ("report", "Write an HTML report of a sweep that opens offline."),
-    "claims": ("claims", "Test the claims of the papers on recorded results."),
-    "screen": ("screen", "Train cells with early stopping on held-out images."),
-    "cells": ("cells.show", "Inspect, invalidate or adopt single cells."),
-    "data": ("data.datasets", "List, verify and generate datasets and benchmarks."),
-    "mixing-set": ("mixing_sets", "List, generate and preview mixing sets: the images that PixMix mixes in."),
-    "evaluate": ("evaluate", "Run the safety suite on any checkpoint."),
-    "export": ("exchange", "Write results in the file format of another suite."),
-    "import": ("exchange", "Import results from a file of another suite."),
-    "sync": ("environment", "Rebuild MLflow from the results store."),
-    "ui": ("environment", "Open the MLflow UI on the runs of a storage."),
-    "doctor": ("environment", "Check the installation, devices, storage and data."),
-}
-"""Verb -> its file and its line of the help, in the order of the help: only the file of the verb that runs is imported."""
-
-RENAMED_OPTIONS: Final[Mapping[str, str]] = {"--pictures": "--images"}
+RENAMED_OPTIONS: Final[Mapping[str, str]] = {"--pictures": "--images", "--schema": f"the verb: {PROGRAM} schema"}
 """Options of earlier versions -> what they are called now."""
 
 _LONGEST_LINE: Final = 1_500
 """Letters of a line of an error that people are shown."""
 
-_CTRL_C = 130
-"""What the option parser makes of an interruption."""
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
-    0: done; 1: some cells failed, or the run was interrupted; 2: bad input; 3: the environment refused.
+    0: done; 1: some cells failed, or the run was stopped; 2: bad input; 3: the environment refused; 130: interrupted by Ctrl-C.
 
     Args:
         arguments: What follows the program's name; None for those of the process.
@@ -83,9 +62,9 @@ def _run(given: list[str], *, is_whole_process: bool) -> int:
         outcome = build_app(next(iter(given), None))(
             args=join_normalize(given), prog_name=PROGRAM, standalone_mode=False
         )
-        return _interrupted() if outcome == _CTRL_C else outcome if isinstance(outcome, int) else EXIT_DONE
+        return outcome if isinstance(outcome, int) else EXIT_DONE
     except KeyboardInterrupt:
-        return _interrupted()
+        return interrupted()
     except BrokenPipeError:
         _silence_stdout()
         return EXIT_DONE
@@ -103,11 +82,6 @@ def _refuse_undecodable(given: list[str]) -> None:
     if wrong:
         text = f"must be UTF-8, but is {wrong[0]!a}; rename the file, or use a link to it"
         raise InputError("arguments", [Mistake(where="", text=text)])
-
-
-def _interrupted() -> int:
-    echo_err("Interrupted. Recorded results are kept; run the same command again to continue.")
-    return EXIT_CELLS_FAILED
 
 
 def _lost(error: ControlLost, *, as_json: bool, is_whole_process: bool) -> int:
@@ -134,6 +108,7 @@ def build_app(verb: str | None = None) -> typer.Typer:
     """
     app = typer.Typer(
         name=PROGRAM,
+        cls=VerbGroup,
         help="Published ablation tables of image classifiers' safety, computed incrementally on a laptop or a cluster.",
         no_args_is_help=True,
         add_completion=False,
@@ -144,10 +119,10 @@ def build_app(verb: str | None = None) -> typer.Typer:
     )
     found = VERBS.get(verb or "")
     if found is not None:
-        importlib.import_module(f"orchestration.cli.verbs.{found[0]}").register(app)
+        importlib.import_module(f"orchestration.cli.verbs.{found.file}").register(app)
         return app
-    for name, (_, text) in VERBS.items():
-        app.command(name, help=text)(lambda: None)
+    for name, listed in VERBS.items():
+        app.command(name, help=listed.text)(lambda: None)
     return app
 
 

@@ -13,7 +13,9 @@ import typer
 from orchestration.cells.catalogue import Catalogue, builtin_catalogue
 from orchestration.cells.load import load_sweep, read_sweep
 from orchestration.cells.resolved import ResolvedSweep
-from orchestration.errors import InputError, Mistake
+from orchestration.cli.output import interrupted
+from orchestration.cli.verb_list import VERBS
+from orchestration.errors import PROGRAM, InputError, Mistake
 from orchestration.settings import Settings, read_settings
 from orchestration.store.files import FileStore
 from orchestration.store.open import open_existing_store, open_store
@@ -43,6 +45,9 @@ ExperimentPrefix = Annotated[
 RayAddress = Annotated[
     str | None,
     typer.Option("--address", help="Ray cluster to run on: auto, or HOST:PORT [RAY_ADDRESS, or this machine]."),
+]
+MachineName = Annotated[
+    str, typer.Option("--machine", help="Machine of the price file to estimate costs for: cpu-core, l4, a100-x8, ...")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout, and nothing else.")]
 
@@ -195,13 +200,17 @@ def open_sweep(choice: SweepOptions, places: PlaceOptions, *, is_only_read: bool
 def add_verbs(app: typer.Typer, verbs: Mapping[str, Any]) -> None:
     """Add verbs (name -> function) to a command line."""
     for name, verb in verbs.items():
-        app.command(name)(with_groups(verb))
+        listed = VERBS.get(name)
+        app.command(name, epilog=f"Example: {PROGRAM} {listed.example}" if listed else None)(with_groups(verb))
 
 
 def add_group(app: typer.Typer, name: str, text: str, verbs: Mapping[str, Any]) -> None:
     """Add a group of verbs to a command line."""
-    group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=text)
-    add_verbs(group, verbs)
+    group = typer.Typer(
+        no_args_is_help=True, rich_markup_mode=None, help=text, epilog=f"Example: {PROGRAM} {VERBS[name].example}"
+    )
+    for verb, function in verbs.items():
+        group.command(verb)(with_groups(function))
     app.add_typer(group, name=name)
 
 
@@ -221,7 +230,10 @@ def with_groups(verb: Callable[..., Any]) -> Callable[..., Any]:
     def command(**given: Any) -> Any:
         for name, group in groups.items():
             given[name] = group(**{field.name: given.pop(field.name) for field in fields(group)})
-        return verb(**given)
+        try:
+            return verb(**given)
+        except KeyboardInterrupt:  # here, since the parser would make an exit code of it that says nothing
+            return interrupted()
 
     command.__doc__ = verb.__doc__
     command.__annotations__ = {each.name: each.annotation for each in parameters}

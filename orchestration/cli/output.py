@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from typing import Any, Final, TextIO
 
 EXIT_DONE: Final = 0
 EXIT_CELLS_FAILED: Final = 1
 EXIT_BAD_INPUT: Final = 2
 EXIT_REFUSED: Final = 3
+EXIT_INTERRUPTED: Final = 130
+"""Ctrl-C, as shells number it: 128 and the number of SIGINT."""
+
+_MOST_LINES: Final = 8
+"""Lines of a row of a table; one that would be higher is easier to read with a line for each of its columns."""
 
 
 def echo(text: str) -> None:
@@ -22,6 +31,12 @@ def echo_err(text: str) -> None:
     """Print text for people to stderr, after what was printed to stdout before."""
     sys.stdout.flush()
     _write(sys.stderr, text)
+
+
+def interrupted() -> int:
+    """Say how an interrupted command goes on; return its exit code."""
+    echo_err("Interrupted. Recorded results are kept; run the same command again to continue.")
+    return EXIT_INTERRUPTED
 
 
 def echo_damage(error: Exception) -> None:
@@ -56,20 +71,74 @@ def emit(document: Any, text: Callable[[], str], *, as_json: bool) -> None:
 
 
 def columns(rows: Sequence[Sequence[str]], *, header: Sequence[str], right: Sequence[int] = ()) -> str:
-    """Return rows as aligned columns under a header.
+    """Return rows as aligned columns under a header, no wider than the terminal that stdout is.
+
+    Where the columns do not fit, texts go on in further lines, at spaces alone. Where even that does not help, every row becomes
+    a block with a line for each column. No word and no number is ever cut.
 
     Args:
         right: Positions of the columns that are aligned to the right.
     """
-    lines = [list(header), *([*row] for row in rows)]
-    widths = [max(len(line[index]) for line in lines) for index in range(len(header))]
-    texts = [
-        "  ".join(
-            cell.rjust(width) if at in right else cell.ljust(width) for at, (cell, width) in enumerate(pairs)
-        ).rstrip()
-        for pairs in (list(zip(line, widths, strict=True)) for line in lines)
-    ]
-    return "\n".join([texts[0], "  ".join("-" * width for width in widths), *texts[1:]])
+    width = line_width()
+    widths = [max(len(line[at]) for line in [header, *rows]) for at in range(len(header))]
+    if width is not None and _total(widths) > width:
+        narrow = _narrowed([header, *rows], widths, width)
+        if narrow is None:
+            return _blocks(rows, header, width)
+        widths = narrow
+    lines = [_drawn(row, widths, right) for row in (header, *rows)]
+    return "\n".join([lines[0], "  ".join("-" * each for each in widths), *lines[1:]])
+
+
+def line_width() -> int | None:
+    """Return the columns of the terminal that stdout is, or of COLUMNS; None where lines may be of any length."""
+    is_limited = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return shutil.get_terminal_size().columns if is_limited else None
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + 2 * (len(widths) - 1)
+
+
+def _narrowed(lines: Sequence[Sequence[str]], widths: Sequence[int], limit: int) -> list[int] | None:
+    """Return widths that fit, the widest columns narrowed first; None where words are too long, or rows would be too high."""
+    least = [max(len(word) for line in lines for word in line[at].split() or [""]) for at in range(len(widths))]
+    if _total(least) > limit:
+        return None
+    found = list(widths)
+    while _total(found) > limit:
+        at = max((at for at in range(len(found)) if found[at] > least[at]), key=found.__getitem__)
+        found[at] -= 1
+    height = max(len(_wrapped(line[at], found[at])) for line in lines for at in range(len(found)))
+    return found if height <= _MOST_LINES else None
+
+
+def _drawn(row: Sequence[str], widths: Sequence[int], right: Sequence[int]) -> str:
+    cells = [_wrapped(cell, width) for cell, width in zip(row, widths, strict=True)]
+    lines = []
+    for line in zip_longest(*cells, fillvalue=""):
+        pairs = enumerate(zip(line, widths, strict=True))
+        lines.append("  ".join(text.rjust(width) if at in right else text.ljust(width) for at, (text, width) in pairs))
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    if len(text) <= width:
+        return [text]
+    return textwrap.wrap(text, max(1, width), break_long_words=False, break_on_hyphens=False) or [""]
+
+
+def _blocks(rows: Sequence[Sequence[str]], header: Sequence[str], width: int) -> str:
+    """Return each row as lines of "header  value"; empty values are left out."""
+    side = max(map(len, header)) + 2
+    blocks = []
+    for row in rows:
+        lines = []
+        for name, cell in zip(header, row, strict=True):
+            for place, text in enumerate(_wrapped(cell, width - side) if cell else []):
+                lines.append(f"{name if not place else '':<{side}}{text}")
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)
 
 
 def count(number: int, noun: str) -> str:

@@ -11,7 +11,8 @@ import click
 import pytest
 from typer.main import get_command
 
-from orchestration.cli.main import VERBS, build_app
+from orchestration.cli.main import build_app
+from orchestration.cli.verb_list import VERBS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = sorted([REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md")])

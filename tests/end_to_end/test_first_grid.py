@@ -123,6 +123,7 @@ def test_ctrl_c_stops_cleanly_and_says_how_to_continue(dreamgrid: Any, sweep_fil
     os.kill(driver.pid, signal.SIGINT)
     _, err = driver.communicate(timeout=120)
 
-    assert driver.returncode == 1
+    assert driver.returncode == 130
+    assert "Ctrl-C: running cells write their checkpoints" in err
     assert "Continue with: dreamgrid run" in err
     assert "Traceback" not in err

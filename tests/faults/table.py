@@ -19,6 +19,7 @@ KILLED: Final = -9
 DONE: Final = 0
 UNFINISHED: Final = 1
 REFUSED: Final = 3
+INTERRUPTED: Final = 130
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +62,7 @@ def _name(*words: str) -> str:
 
 def _promised(hit: Hit) -> tuple[str, Promise]:
     if hit.kind == "driver":
-        code = {"SIGKILL": KILLED, "SIGTERM": UNFINISHED, "SIGINT": UNFINISHED, "SIGSTOP": DONE}[hit.signal]
+        code = {"SIGKILL": KILLED, "SIGTERM": UNFINISHED, "SIGINT": INTERRUPTED, "SIGSTOP": DONE}[hit.signal]
         # A run that is over already completes, whatever it is asked.
         codes = {code} if hit.moment != "end" else {code, DONE}
         return (GOES_ON if hit.signal == "SIGSTOP" else RESUMES), Promise(codes=frozenset(codes))
@@ -122,7 +123,7 @@ def _several_hits() -> Iterator[Row]:
         workload=SINGLE.of_seeds(0, 1, 2),
         is_quick=True,
     )
-    interrupted = Promise(codes=frozenset({UNFINISHED}), says="interrupted; recorded results are kept", resumes=True)
+    interrupted = Promise(codes=frozenset({INTERRUPTED}), says="interrupted; recorded results are kept", resumes=True)
     yield Row(
         id="driver-twice",
         fault="SIGKILL to the driver, Ctrl-C to the one that continues",

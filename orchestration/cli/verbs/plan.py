@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, cast
@@ -15,10 +16,13 @@ from orchestration.cli import options
 from orchestration.cli.output import EXIT_DONE, columns, count, echo_damage, echo_err, emit
 from orchestration.errors import InputError, Mistake, command
 from orchestration.planning.costs.estimate import PlanCost, estimate, recorded_seconds
-from orchestration.planning.costs.machines import PRICE_FILE, Machine, read_machine
+from orchestration.planning.costs.machines import DEFAULT_MACHINE, PRICE_FILE, Machine, read_machine
+from orchestration.planning.costs.units import amount, duration, size
 from orchestration.planning.generated_images import generated_document, generated_images, generated_lines
 from orchestration.planning.plan import make_plan
+from orchestration.planning.states import State, counts_text, state_of
 from orchestration.planning.sweep_records import recorded_otherwise
+from orchestration.store.contract import ResultsStore
 from orchestration.sweeps.model import Sweep
 
 MODES: Final = ("cached", "retry", "force", "read-only")
@@ -40,9 +44,7 @@ ModeName = Annotated[
 class CostOptions:
     """What machine a plan is estimated for."""
 
-    machine: Annotated[str, typer.Option("--machine", help="Machine of the price file to estimate costs for.")] = (
-        "cpu-core"
-    )
+    machine: options.MachineName = DEFAULT_MACHINE
     prices: Annotated[Path | None, typer.Option("--prices", help="Your own price file.")] = None
     devices: Annotated[
         int | None, typer.Option("--devices", max=1_000_000, help="Devices used at once [those of one such machine].")
@@ -85,14 +87,15 @@ def plan(
         echo_err(f"estimated without damaged records: {line}")
     budget = opened.settings.generated_bytes
     images = generated_images(made.to_run, resolved.catalogue.dataset, budget)
+    states = _states(made, store)
     document = {
-        **plan_document(made, sweep),
+        **plan_document(made, sweep, states),
         "otherwise": otherwise,
         "generated_images": generated_document(images),
         "cost": cost_document(cost),
     }
     lines = [*otherwise, *generated_lines(images, budget), cost_text(cost)]
-    emit(document, lambda: "\n".join([plan_text(made, sweep), *lines]), as_json=as_json)
+    emit(document, lambda: "\n".join([plan_text(made, sweep, states), *lines]), as_json=as_json)
     return EXIT_DONE
 
 
@@ -125,7 +128,12 @@ def _calibrate(made: Plan, opened: options.OpenSweep, machine: Machine) -> None:
         echo_err("nothing to calibrate: every kind of cell is recorded, or nothing would run")
 
 
-def plan_document(made: Plan, sweep: Sweep) -> dict[str, Any]:
+def _states(made: Plan, store: ResultsStore) -> list[State]:
+    holders = store.holders([cell.train_key for cell in made.cells if not cell.is_done])
+    return [state_of(cell, holders.get(cell.train_key)) for cell in made.cells]
+
+
+def plan_document(made: Plan, sweep: Sweep, states: Sequence[State]) -> dict[str, Any]:
     """Return a plan as plain values."""
     parts = sweep.leaves
     return {
@@ -133,7 +141,7 @@ def plan_document(made: Plan, sweep: Sweep) -> dict[str, Any]:
         "title": sweep.title,
         "mode": made.mode,
         "counts": _counts(made),
-        "cells": [_cell_document(cell) for cell in made.cells],
+        "cells": [_cell_document(cell, state) for cell, state in zip(made.cells, states, strict=True)],
         "columns": list(map(str, sweep.columns)),
         "stand_ins": {str(shown): str(column) for part in parts for shown, column in part.stand_ins.items()},
         "left_out": {name: reason for part in parts for name, reason in part.left_out.items()},
@@ -145,20 +153,21 @@ def plan_document(made: Plan, sweep: Sweep) -> dict[str, Any]:
     }
 
 
-def plan_text(made: Plan, sweep: Sweep) -> str:
+def plan_text(made: Plan, sweep: Sweep, states: Sequence[State]) -> str:
     """Return a plan as text."""
     counts = _counts(made)
     rows = [
-        [cell.cell_id, cell.cell.row or "(supporting)", str(cell.cell.seed), _state(cell, made), _missing(cell)]
-        for cell in made.cells
+        [cell.cell_id, cell.cell.row or "(supporting)", str(cell.cell.seed), state, _missing(cell)]
+        for cell, state in zip(made.cells, states, strict=True)
     ]
     again = f", {counts['to_train_again']} of them again" if counts["to_train_again"] else ""
     lines = [
         f"{made.sweep}: {sweep.title}",
         columns(rows, header=["cell", "row", "seed", "state", "to do"]),
         "",
-        f"{count(counts['wanted'], 'cell')} wanted, {counts['recorded']} recorded, {counts['supporting']} supporting, "
-        f"{counts['to_run']} to run ({counts['to_train']} to train{again}, {counts['to_evaluate']} to evaluate only)",
+        counts_text(made.cells, states),
+        f"to run: {count(counts['to_run'], 'cell')} ({counts['to_train']} to train{again}, "
+        f"{counts['to_evaluate']} to evaluate only)",
     ]
     lines += [f"cell {cell.cell_id} is trained again: {cell.retrained}" for cell in made.to_run if cell.retrained]
     if counts["set_aside"]:
@@ -200,11 +209,11 @@ def cost_text(cost: PlanCost) -> str:
     hardware = f" on {', '.join(cost.calibrated_on)}" if cost.calibrated_on else ""
     spoken = {**SOURCES, "calibration": f"a calibration{hardware}"}
     learned = ", ".join(f"{count(number, 'cell')} from {spoken[source]}" for source, number in sources.items())
-    least = "at least " if cost.unknown else ""
+    about = "at least" if cost.unknown else "about"
     text = (
-        f"estimate for {machine.name} ({count(cost.devices, 'device')}): {least}{cost.device_hours:.3g} device-hours, "
-        f"{cost.wall_hours:.3g} hours, {cost.disk_bytes / 2**20:.0f} MiB of checkpoints, "
-        f"{cost.money:.2f} {machine.currency} ({learned})"
+        f"estimate for {machine.name} ({count(cost.devices, 'device')}): {about} {duration(3600 * cost.wall_hours)} "
+        f"({amount(cost.device_hours)} device-hours), {amount(cost.money)} {machine.currency}, {size(cost.disk_bytes)} of "
+        f"checkpoints; {learned}"
     )
     return "\n".join([text, *cost.unknown])
 
@@ -223,12 +232,13 @@ def _counts(made: Plan) -> dict[str, int]:
     }
 
 
-def _cell_document(cell: PlannedCell) -> dict[str, Any]:
+def _cell_document(cell: PlannedCell, state: State) -> dict[str, Any]:
     return {
         "id": cell.cell_id,
         "train_key": cell.train_key,
         "row": cell.cell.row,
         "seed": cell.cell.seed,
+        "state": state,
         "method": cell.config.method,
         "dataset": cell.config.dataset,
         "model": cell.config.model,
@@ -239,14 +249,6 @@ def _cell_document(cell: PlannedCell) -> dict[str, Any]:
         "failed": cell.failed,
         "retrained": cell.retrained,
     }
-
-
-def _state(cell: PlannedCell, made: Plan) -> str:
-    if cell.is_done:
-        return "recorded"
-    if cell.failed is not None and made.mode not in ("retry", "force"):
-        return "failed"
-    return "damaged" if cell.retrained else "trained" if cell.trained else "missing"
 
 
 def _missing(cell: PlannedCell) -> str:

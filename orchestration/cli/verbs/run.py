@@ -17,7 +17,7 @@ from clusters.errors import ClusterError
 from clusters.growth import NodeGroup, groups_of_file, growth_here, parse_group
 from orchestration.cells.cell import Mode
 from orchestration.cli import options
-from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, EXIT_REFUSED, echo, echo_err
+from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, EXIT_INTERRUPTED, EXIT_REFUSED, echo, echo_err
 from orchestration.cli.restart import is_restarted, may_restart
 from orchestration.cli.verbs.plan import ModeName, mode_of
 from orchestration.cli.verbs.table import print_tables, tables_document
@@ -199,7 +199,7 @@ def run(
     )
     _notify(webhook, message)
     if outcome.status != "complete":
-        return EXIT_CELLS_FAILED
+        return EXIT_INTERRUPTED if outcome.is_ctrl_c else EXIT_CELLS_FAILED
     return EXIT_REFUSED if completed.tracking_errors else EXIT_DONE
 
 

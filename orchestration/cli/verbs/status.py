@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -18,6 +17,7 @@ from orchestration.planning.column_values import unfilled
 from orchestration.planning.costs.actual import ledger, ledger_text
 from orchestration.planning.lookup import recorded
 from orchestration.planning.plan import make_plan
+from orchestration.planning.states import State, counts_text, state_of
 from orchestration.planning.sweep_records import recorded_otherwise
 from orchestration.store.contract import CellResult, OnDamage, ResultsStore
 
@@ -84,45 +84,41 @@ def status_document(
         on_damage: Is handed a request to the drivers that is not whole; it counts as none.
     """
     holders = store.holders([cell.train_key for cell in plan.cells if not cell.is_done])
-    cells = [cell_status(cell, holders.get(cell.train_key)) for cell in plan.cells]
+    states = [state_of(cell, holders.get(cell.train_key)) for cell in plan.cells]
+    rows = [
+        cell_status(cell, state, holders.get(cell.train_key)) for cell, state in zip(plan.cells, states, strict=True)
+    ]
     empty = list(unfilled(plan.cells, results))
     return {
         "sweep": plan.sweep,
         "request": store.requested(plan.sweep, on_damage),
-        "cells": cells,
+        "cells": rows,
+        "counts": counts_text(plan.cells, states),
         "not_complete": empty,
     }
 
 
-def cell_status(cell: PlannedCell, holder: str | None) -> dict[str, Any]:
+def cell_status(cell: PlannedCell, state: State, holder: str | None) -> dict[str, Any]:
     """Return the state of a cell as plain values."""
-    if cell.is_done:
-        state, detail = "done", ""
-    elif holder is not None:
-        state, detail = "running", f"by {holder}"
-    elif cell.failed is not None:
-        state, detail = "failed", cell.failed
-    else:
-        state, detail = ("trained" if cell.trained else "waiting"), cell.retrained
+    details = {"done": "", "running": f"by {holder}", "failed": cell.failed}
     return {
         "id": cell.cell_id,
         "row": cell.cell.row or "(supporting)",
         "seed": cell.cell.seed,
         "state": state,
         "missing": [request.name for request in cell.missing],
-        "detail": detail,
+        "detail": details.get(state, cell.retrained),
     }
 
 
 def status_text(document: dict[str, Any]) -> str:
     """Return the state of a sweep as text."""
     rows = document["cells"]
-    counts = Counter(row["state"] for row in rows)
     table = [
         [row["id"], row["row"], str(row["seed"]), row["state"], ", ".join(row["missing"]), row["detail"]]
         for row in rows
     ]
-    lines = [f"{document['sweep']}: " + ", ".join(f"{number} {state}" for state, number in counts.items())]
+    lines = [f"{document['sweep']}: {document['counts']}"]
     if document["request"]:
         lines.append(f"asked to {document['request']}")
     lines += [f"not complete: {line}" for line in document["not_complete"]]

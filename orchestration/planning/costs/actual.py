@@ -18,6 +18,7 @@ from orchestration.planning.costs.operations import (
     training_flops,
     unknown_line,
 )
+from orchestration.planning.costs.units import amount, duration
 from orchestration.store.contract import CellResult
 from orchestration.store.measured import images_seen
 from trainers.config import JobConfig
@@ -128,8 +129,8 @@ def ledger_text(made: Mapping[str, Any]) -> str:
         return "nothing is recorded, so there is no cost yet"
     noun = "cell" if made["cells"] == 1 else "cells"
     return (
-        f"cost of {made['cells']} recorded {noun}: {_hours(actual)} device-hours ({_hours(train['actual'])} training, "
-        f"{_hours(evaluation['actual'])} evaluation)" + "".join(_comparison(made))
+        f"cost of {made['cells']} recorded {noun}: {duration(actual)} of device time ({duration(train['actual'])} training, "
+        f"{duration(evaluation['actual'])} evaluation)" + "".join(_comparison(made))
     )
 
 
@@ -137,7 +138,8 @@ def _comparison(made: Mapping[str, Any]) -> Iterator[str]:
     if made["ratio"] is not None:
         estimate = made["train_s"]["estimate"] + made["evaluation_s"]["estimate"]
         without = "" if not made["unknown"] else " without those of unknown cost"
-        yield f", {made['ratio']:.2g} times the {_hours(estimate)} estimated from operation counts for {made['machine']}{without}"
+        times = f"{amount(made['ratio'])} times the {duration(estimate)}"
+        yield f", {times} estimated from operation counts for {made['machine']}{without}"
     for line in made["unknown"]:
         yield f"; {line}"
 
@@ -147,7 +149,3 @@ def _sums(pairs: Sequence[Pair]) -> dict[str, float]:
         "actual": math.fsum(actual for actual, _ in pairs),
         "estimate": math.fsum(estimate for _, estimate in pairs if estimate is not None),
     }
-
-
-def _hours(seconds: float) -> str:
-    return f"{seconds / 3600:.3g}"

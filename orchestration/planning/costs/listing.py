@@ -15,18 +15,17 @@ from typing import Any, Final
 from augment.compound import method_for
 from eval.benchmarks.registry import benchmark_for
 from orchestration.cells.load import SWEEPS, load_sweep
-from orchestration.planning.costs.machines import read_machine
+from orchestration.planning.costs.machines import DEFAULT_MACHINE, read_machine
 from orchestration.planning.costs.operations import CostModel
 from orchestration.planning.plan import make_plan
 from orchestration.store.open import open_store
 from orchestration.sweeps.model import Sweep
 from trainers.datasets.registry import dataset_for
 
-LISTED_MACHINE: Final = "l4"
 TOTALS_FILE: Final = Path(__file__).with_name("sweep_totals.json")
 
 
-def listed_totals(machine: str = LISTED_MACHINE) -> Mapping[str, Mapping[str, Any]]:
+def listed_totals(machine: str = DEFAULT_MACHINE) -> Mapping[str, Mapping[str, Any]]:
     """Return what each sweep comes to in its full size with its own seeds, nothing recorded.
 
     Returns:

@@ -188,7 +188,7 @@ def test_ctrl_c_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, capsys: pytes
 
     monkeypatch.setattr("orchestration.cli.verbs.plan.make_plan", interrupted)
 
-    assert main(["plan", "demo"]) == 1
+    assert main(["plan", "demo"]) == 130
     assert "run the same command again to continue" in capsys.readouterr().err
 
 

@@ -12,7 +12,8 @@ from typer.main import get_command
 
 from orchestration.cli import main
 from orchestration.cli.given_options import GivenOptions
-from orchestration.cli.main import VERBS, build_app
+from orchestration.cli.main import build_app
+from orchestration.cli.verb_list import VERBS
 from orchestration.errors import command, given_by
 from orchestration.store.contract import AttemptRecord, SweepRecord, SweptCell
 from orchestration.store.open import open_store

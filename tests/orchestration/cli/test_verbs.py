@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import typer
 from typer.main import get_command
 
 from orchestration.cli import options
-from orchestration.cli.main import VERBS, build_app, main
+from orchestration.cli.main import build_app, main
+from orchestration.cli.verb_list import SHOWN_EXAMPLES, VERBS, grouped
 
 
 def names_of(app: typer.Typer) -> set[str]:
@@ -28,8 +31,33 @@ def test_every_verb_is_in_the_file_that_is_imported_for_it() -> None:
 def test_the_list_of_verbs_says_of_each_what_its_own_help_says(verb: str) -> None:
     command = get_command(build_app(verb)).commands[verb]  # type: ignore[attr-defined]
 
-    listed = VERBS[verb][1].rstrip(".")
+    listed = VERBS[verb].text.rstrip(".")
     assert str(command.help).startswith(listed)
+
+
+def test_the_help_lists_every_verb_once_under_a_heading_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    listed = [line.split()[0] for line in lines if line.startswith("  ") and line[2:3].islower()]
+    assert sorted(name for name in listed if name in VERBS) == sorted(VERBS)
+    for heading, verbs in grouped():
+        assert f"{heading}:" in lines
+        assert SHOWN_EXAMPLES[heading] in verbs
+    assert sum(line.startswith("  Example: dreamgrid ") for line in lines) == len(SHOWN_EXAMPLES)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_example_of_a_verb_is_read_by_its_parser(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = shlex.split(VERBS[verb].example)
+    found: Any = get_command(build_app(verb))
+    while hasattr(found, "commands"):
+        found, words = found.commands[words[0]], words[1:]
+
+    assert not found.make_context("", words, resilient_parsing=verb == "submit").args
+
+    assert main([verb, "--help"]) == 0
+    assert f"dreamgrid {VERBS[verb].example}" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_verb_takes_the_options_of_its_groups_as_typed_values() -> None:

@@ -13,13 +13,13 @@ from eval.benchmarks.contract import BenchmarkRequest
 from eval.benchmarks.registry import full_params
 from eval.inference.precision import EvaluationPrecision
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
-from orchestration.cells.catalogue import builtin_catalogue
+from orchestration.cells.catalogue import Catalogue, builtin_catalogue
 from orchestration.cells.cell import Plan
 from orchestration.cells.load import load_sweep
 from orchestration.cli import main
 from orchestration.errors import InputError
 from orchestration.planning.costs import operations
-from orchestration.planning.costs.estimate import PlanCost, estimate, schedule_seconds
+from orchestration.planning.costs.estimate import PlanCost, estimate, schedule_stages
 from orchestration.planning.costs.machines import PRICE_FILE, read_machine
 from orchestration.planning.costs.operations import CostModel, image_flops, passes_of, weights_of
 from orchestration.planning.plan import make_plan
@@ -30,6 +30,11 @@ from orchestration.sweeps.model import Workers
 from orchestration.sweeps.overrides import parse_overrides
 from tests.fakes.records import make_training
 from trainers.worker.devices import installed_wheel
+
+
+def scheduled(plan: Plan, store: ResultsStore, catalogue: Catalogue) -> dict[str, float]:
+    stages = schedule_stages(plan, store=store, catalogue=catalogue)
+    return {key: sum(each.values()) for key, each in stages.items()}
 
 
 def plan_of(name: str, store: ResultsStore, size: str = "full") -> Plan:
@@ -84,7 +89,7 @@ def test_a_network_of_unknown_cost_is_never_free(capsys: pytest.CaptureFixture[s
     assert main(["plan", "demo", "--smoke", "--storage", str(tmp_path), "--json"]) == 0
     cost = json.loads(capsys.readouterr().out)["cost"]
 
-    assert "at least 0 device-hours" in text
+    assert "at least 0 s (0 device-hours)" in text
     assert "the operations of model 'wrn-10-1' are unknown" in text
     assert "plan --calibrate" in text
     assert cost["is_lower_bound"]
@@ -100,14 +105,14 @@ def test_cells_start_by_their_operations_and_unknown_ones_as_the_longest(monkeyp
     mixed = replace(plan, cells=(small, large))
     flops = [CostModel().training(cell.config, catalogue.dataset(cell.config.dataset)) for cell in mixed.cells]
 
-    seconds = schedule_seconds(mixed, store=store, catalogue=catalogue)
+    seconds = scheduled(mixed, store=store, catalogue=catalogue)
 
     assert list(seconds.values()) == [read_machine().seconds(each) for each in flops]
     known = operations.network_size
     monkeypatch.setattr(
         operations, "network_size", lambda model, *rest: (None, None) if model == "wrn-10-1" else known(model, *rest)
     )
-    assert len(set(schedule_seconds(mixed, store=store, catalogue=catalogue).values())) == 1
+    assert len(set(scheduled(mixed, store=store, catalogue=catalogue).values())) == 1
 
 
 def test_without_experience_operations_are_counted_and_said_so() -> None:
@@ -229,7 +234,7 @@ def test_an_estimate_learns_from_the_store() -> None:
     assert other_seed.train_s == pytest.approx(60.0)
     assert other_seed.sources == {"recorded", "operations"}
     unmeasured = plan_of("demo", open_store("memory:"))
-    assert schedule_seconds(unmeasured, store=store, catalogue=builtin_catalogue()) == schedule_seconds(
+    assert scheduled(unmeasured, store=store, catalogue=builtin_catalogue()) == scheduled(
         unmeasured, store=open_store("memory:"), catalogue=builtin_catalogue()
     )  # seconds of a machine and operations of others cannot be compared
 

@@ -46,7 +46,7 @@ def test_the_table_says_what_its_cells_cost_beside_the_estimate(
     assert main(["table", "demo", "--smoke", "--storage", storage, "--format", "markdown", "--cost"]) == 0
 
     caught = capsys.readouterr()
-    assert "cost of 1 recorded cell: 1.1 device-hours (1 training, 0.1 evaluation)" in caught.err
+    assert "cost of 1 recorded cell: 66 min of device time (60 min training, 6 min evaluation)" in caught.err
     assert "estimated from operation counts for cpu-core" in caught.err
     assert "cost of" not in caught.out
 
@@ -64,7 +64,7 @@ def test_a_single_cell_shows_the_precision_of_its_training(
     other = open_store(tmp_path / "other")
     other.record_training(make_training(key, environment={"device_type": "cuda", "precision": "tf32"}))
 
-    for where, ending in ((storage, "device-hours"), (str(tmp_path / "other"), "device-hours, tf32")):
+    for where, ending in ((storage, "of device time"), (str(tmp_path / "other"), "of device time, tf32")):
         assert main(["cells", "show", key[:12], "--storage", where]) == 0
         lines = capsys.readouterr().out.splitlines()
         assert next(line for line in lines if line.startswith("trained in")).endswith(ending)
@@ -119,5 +119,5 @@ def test_what_a_network_of_unknown_cost_took_is_left_out_of_the_ratio(
 
     assert made["ratio"] is None
     assert made["train_s"] == {"actual": ACTUAL_S, "estimate": 0.0}
-    assert "1.1 device-hours" in ledger_text(made)
+    assert "66 min of device time" in ledger_text(made)
     assert "the operations of model 'wrn-10-1' are unknown" in ledger_text(made)

@@ -110,10 +110,10 @@ def test_a_damaged_checkpoint_of_a_cell_with_a_benchmark_to_do_is_trained_again(
     (cell,) = plan.cells
     assert (cell.trained, cell.is_done) == (False, False)
     assert [request.name for request in cell.missing] == ["pgd"], "what is recorded of its weights still counts"
-    counts = plan_document(plan, grown)["counts"]
+    counts = plan_document(plan, grown, ["damaged"])["counts"]
     assert (counts["to_train"], counts["to_train_again"], counts["to_evaluate"]) == (1, 1, 0)
-    text = plan_text(plan, grown)
-    assert "1 to run (1 to train, 1 of them again, 0 to evaluate only)" in text
+    text = plan_text(plan, grown, ["damaged"])
+    assert "to run: 1 cell (1 to train, 1 of them again, 0 to evaluate only)" in text
     assert f"cell {cell.cell_id} is trained again: its final checkpoint {storage.final(cell.train_key)} is" in text
 
 

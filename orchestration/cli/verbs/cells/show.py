@@ -21,6 +21,7 @@ from orchestration.cli.weight_options import WeightOptions
 from orchestration.errors import InputError, Mistake, command
 from orchestration.planning.checkpoints import forget
 from orchestration.planning.costs.actual import cell_ledger, ledger_text
+from orchestration.planning.costs.units import duration
 from orchestration.planning.lookup import whole_results
 from orchestration.planning.plan import make_plan
 from orchestration.planning.sweep_records import record_sweep
@@ -232,7 +233,9 @@ def _cell_text(document: dict[str, Any]) -> str:
     lines += [f"adopted from {origin['adopted_from']}"] if "adopted_from" in origin else []
     lines += origin_lines(origin)
     precision = f", {training['precision']}" if training["precision"] else ""
-    lines.append(f"trained in {training['wall_s']:.1f} s, {training['device_s'] / 3600:.3f} device-hours{precision}")
+    lines.append(
+        f"trained in {duration(training['wall_s'])}, {duration(training['device_s'])} of device time{precision}"
+    )
     if document["cost"] is not None:
         lines.append(ledger_text(document["cost"]))
     if last:

@@ -1,0 +1,80 @@
+"""Tables of the command line at the widths of terminals: nothing is wider, and no word or number is cut."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestration.cli import main
+from orchestration.cli.output import columns
+
+ROWS = [
+    ["349a2a934f7e", "Baseline", "0", "train, clean, c-generated, pgd, ood-generated"],
+    ["a", "PixMix", "123,456", ""],
+]
+HEADER = ["cell", "row", "device hours", "to do"]
+
+
+def words(text: str) -> set[str]:
+    return set(text.replace("-" * 4, " ").split()) - {"-", "--", "---"}
+
+
+def test_without_a_terminal_every_row_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+    assert len(columns(ROWS, header=HEADER, right=(2,)).splitlines()) == 4
+
+
+@pytest.mark.parametrize("width", [120, 80, 60, 50, 30, 20])
+def test_a_table_is_no_wider_than_the_terminal_and_keeps_every_word(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+
+    text = columns(ROWS, header=HEADER, right=(2,))
+
+    assert max(map(len, text.splitlines())) <= max(width, 28)  # "device hours  349a2a934f7e" has no place to be cut
+    assert words(" ".join(" ".join(row) for row in ROWS)) <= words(text)
+
+
+def test_a_table_that_has_room_is_drawn_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    drawn = columns(ROWS, header=HEADER, right=(2,))
+    monkeypatch.setenv("COLUMNS", "100")
+
+    assert columns(ROWS, header=HEADER, right=(2,)) == drawn
+
+
+def test_texts_go_on_in_their_column(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "26")
+
+    lines = columns([["a", "one two three four five six"], ["b", "seven"]], header=["x", "text"]).splitlines()
+
+    assert lines[2:] == ["a  one two three four five", "   six", "b  seven"]
+
+
+def test_what_cannot_be_narrowed_becomes_blocks_without_empty_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+
+    text = columns([["12345678", "abcdefgh", ""], ["2", "b", "c"]], header=["id", "name", "note"])
+
+    assert text.splitlines() == ["id    12345678", "name  abcdefgh", "", "id    2", "name  b", "note  c"]
+
+
+@pytest.mark.parametrize("width", [120, 80, 50])
+@pytest.mark.parametrize("verb", [["sweeps"], ["plan", "demo"], ["mixing-set", "list"]], ids=" ".join)
+def test_tables_of_the_verbs_fit(
+    verb: list[str],
+    width: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    monkeypatch.setenv("DREAMGRID_STORAGE", str(tmp_path_factory.mktemp("storage")))
+    monkeypatch.setenv("COLUMNS", str(width))
+
+    assert main(verb) == 0
+
+    table, _, _ = capsys.readouterr().out.partition("\n\n10 cells")
+    table, _, _ = table.partition("\n\nTime and price")
+    lines = table.splitlines()[1:]  # a plan begins with the title
+    assert max(map(len, lines)) <= width
