@@ -126,7 +126,13 @@ class ModelCalls(TrackingClient):
             is_new = version is None
             if version is None:
                 version = self._client.create_model_version(
-                    name, source, run_id, dict(tags), description=description, model_id=model_id
+                    name,
+                    source,
+                    run_id,
+                    dict(tags),
+                    description=description,
+                    model_id=model_id,
+                    await_creation_for=0,  # else it waits for minutes where a server never says that it is ready
                 )
             else:
                 for key, value in tags.items():

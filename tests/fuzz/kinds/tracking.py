@@ -13,7 +13,7 @@ from typing import Any, Final
 from hypothesis import strategies as st
 
 from orchestration.errors import EnvironmentRefused
-from orchestration.tracking.contract import Point, TrackingError
+from orchestration.tracking.contract import Point, TrackedData, TrackedModel, TrackingError
 from orchestration.tracking.mlflow_client import MlflowTracking
 from orchestration.tracking.server.check import check_tracking
 from tests.fuzz.harness import Kind, Verdict, library
@@ -34,15 +34,42 @@ _RUN: Final = {
         "tags": [{"key": "k", "value": "v"}],
     },
 }
+_LOGGED: Final = {
+    "info": {
+        "model_id": "m-1",
+        "experiment_id": "7",
+        "name": "cell",
+        "status": "LOGGED_MODEL_READY",
+        "source_run_id": "abc",
+        "artifact_uri": "mlflow-artifacts:/7/models/m-1/artifacts",
+    },
+    "data": {},
+}
+_VERSION: Final = {"name": "name", "version": "1", "source": "models:/m-1", "status": "READY", "run_id": "abc"}
 _ANSWER: Final = {
     "experiment": _EXPERIMENT,
     "experiments": [_EXPERIMENT],
+    "model": _LOGGED,
+    "models": [_LOGGED],
+    "registered_model": {"name": "name"},
+    "model_versions": [_VERSION],
+    "model_version": _VERSION,
     "experiment_id": "7",
     "run": _RUN,
     "runs": [_RUN],
     "next_page_token": "",
 }
 """An answer to every question, of which each reads what it asked for."""
+_MODEL: Final = TrackedModel(
+    name="cell",
+    train_key="a" * 64,
+    checkpoint_uri="/x/final.ckpt",
+    sha256="b" * 64,
+    hashes=("b" * 64,),
+    image=(1, 2, 2),
+    num_classes=2,
+)
+_DATA: Final = TrackedData(name="digits", digest="1", source="here", context="training")
 _CODES: Final = (200, 200, 200, 200, 200, 204, 301, 400, 401, 403, 404, 418)
 _HEADERS: Final = (
     *(("Retry-After", "999999"), ("Location", "/"), ("Content-Length", "5")),
@@ -79,6 +106,9 @@ def _calls() -> dict[str, Callable[[MlflowTracking], object]]:
         "find": lambda client: client.find(["7"], {"cell_key": "ab"}),
         "create": lambda client: client.create("7", "cell", 1, {"a": "b"}),
         "log": lambda client: client.log("abc", [Point("a", 0.5, 1, 0)], {"p": "1"}, {"t": "x"}),
+        "model": lambda client: client.log_model("7", "abc", _MODEL, b""),
+        "data": lambda client: client.log_data("abc", [_DATA]),
+        "register": lambda client: client.register("name", "m-1", "abc", {"a": "b"}, "text", ("champion",)),
         "end": lambda client: client.end("abc", "FINISHED", 5),
         "check": lambda client: check_tracking(_address()),
     }

@@ -17,8 +17,8 @@ from eval.tables.column import Column
 from orchestration.tracking.content.state import epoch_points
 from orchestration.tracking.content.tracked_values import TrackedSweep, tracked_sweep
 from orchestration.tracking.content.views import experiment_note
+from orchestration.tracking.gathering import Writer
 from orchestration.tracking.sync import sync
-from orchestration.tracking.writer import Writer
 from tests.fakes.clock import Time
 
 URI = "fake"

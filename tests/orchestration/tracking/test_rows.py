@@ -12,8 +12,8 @@ import pytest
 from eval.benchmarks.contract import BenchmarkRequest
 from orchestration.settings import sqlite_address
 from orchestration.tracking.content.tracked_values import tracked_sweep
+from orchestration.tracking.gathering import ROWS_PAUSE_S, Writer
 from orchestration.tracking.sync import sync
-from orchestration.tracking.writer import ROWS_PAUSE_S, Writer
 from tests.fakes.clock import Time
 
 URI = "fake"
