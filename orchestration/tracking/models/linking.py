@@ -13,6 +13,8 @@ from trainers.errors import CheckpointError
 
 MODEL_TAG: Final = "model_id"
 WEIGHTS_TAG: Final = "model_weights"
+REFUSED_TAG: Final = "model_refused"
+_LONGEST_REFUSAL: Final = 500
 _CHECKPOINT_TAG: Final = "checkpoint_sha256"
 
 
@@ -36,11 +38,11 @@ class Models:
         self._alone = alone
         self._experiment_id = experiment_id
         self._with_weights = with_weights
-        self._is_unknown_here = False
+        self._refusal = ""
 
     def is_shown(self, run: TrackedRun, state: RunState) -> bool:
         """Whether a run has its model as it is asked for."""
-        return state.model is None or self._is_unknown_here or bool(self._known(run, state.model))
+        return state.model is None or bool(self._refusal) or bool(self._known(run, state.model))
 
     def tags_of(self, run: TrackedRun, state: RunState) -> dict[str, str]:
         """Return the tags that name the run's model, made where there is none of these weights; none where nothing can be loaded.
@@ -49,8 +51,10 @@ class Models:
             TrackingError: If the server does not answer, or a checkpoint that is to be stored there cannot be read.
         """
         model = state.model
-        if model is None or self._is_unknown_here:
+        if model is None:
             return {}
+        if self._refusal:
+            return {REFUSED_TAG: self._refusal}
         known = self._known(run, model)
         if known:
             return {MODEL_TAG: known}
@@ -61,9 +65,9 @@ class Models:
         except TrackingError as error:
             if error.passing or error.damage:
                 raise
-            # A server of MLflow 2 knows no logged models: everything else is shown without.
-            self._is_unknown_here = True
-            return {}
+            # A server of MLflow 2 knows no logged models: everything else is shown, and the runs say why they have none.
+            self._refusal = str(error)[:_LONGEST_REFUSAL]
+            return {REFUSED_TAG: self._refusal}
         return {MODEL_TAG: made, WEIGHTS_TAG: "logged" if checkpoint else "fetched"}
 
     def _known(self, run: TrackedRun, model: TrackedModel) -> str:

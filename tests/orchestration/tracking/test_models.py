@@ -135,6 +135,29 @@ def test_a_model_is_linked_to_its_run_its_results_and_the_data_that_they_are_of(
     assert model.tags["row"] == "Pixmix"
 
 
+@pytest.mark.slow
+def test_a_model_goes_through_a_server_and_back(
+    shown: Any, store: Any, lab: Any, images: torch.Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow
+
+    from orchestration.cli.main import main
+    from orchestration.tracking.server.run import serve_ui
+
+    found = shown()
+    cell = found.plan.cells[0]
+    with serve_ui(sqlite_address(tmp_path / "other" / "mlflow.db"), log=tmp_path / "ui.log") as ui:
+        done = sync(store, lab.done(found.plan), ui.url, with_weights=True)
+        arguments = [cell.cell_id, "pixmix", "--alias", "champion", "--storage", store.uri, "--tracking-uri", ui.url]
+        assert main(["cells", "register", *arguments]) == 0
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", ui.url)
+        (model,) = mlflow.MlflowClient(ui.url).search_logged_models([done.experiment_id])
+        (found.checkpoints / cell.train_key / "final.ckpt").unlink()
+
+        for address in (f"models:/{model.model_id}", "models:/pixmix@champion"):
+            assert torch.equal(mlflow.pytorch.load_model(address)(images), found.network(images))
+
+
 def test_models_are_found_by_their_results(shown: Any) -> None:
     found = shown()
     client, experiment = found.client, found.experiment
@@ -237,6 +260,7 @@ def test_a_server_that_knows_no_models_shows_everything_else(store: Any, lab: An
     assert sync(store, lab.done(plan), "fake", client=server).written == 4
     assert [server.of(cell).status for cell in plan.cells] == ["FINISHED"] * 4
     assert sum(call[0] == "log_model" for call in server.calls) == 1
+    assert {server.of(cell).tags["model_refused"] for cell in plan.cells} == {"no such endpoint"}
 
 
 def test_a_registered_cell_is_loaded_by_its_alias_with_its_numbers_as_tags(
