@@ -37,6 +37,9 @@ from trainers.errors import DataError, TrainingError
 RENAMED_OPTIONS: Final[Mapping[str, str]] = {"--pictures": "--images", "--schema": f"the verb: {PROGRAM} schema"}
 """Options of earlier versions -> what they are called now."""
 
+COMPLETION: Final = f"_{PROGRAM.upper()}_COMPLETE"
+"""Variable by which a shell asks what may follow, as Typer names it."""
+
 _LONGEST_LINE: Final = 1_500
 """Letters of a line of an error that people are shown."""
 
@@ -59,9 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(given: list[str], *, is_whole_process: bool) -> int:
     try:
         _refuse_undecodable(given)
-        outcome = build_app(next(iter(given), None))(
-            args=join_normalize(given), prog_name=PROGRAM, standalone_mode=False
-        )
+        app = _completing_app() if COMPLETION in os.environ else build_app(next(iter(given), None))
+        outcome = app(args=join_normalize(given), prog_name=PROGRAM, standalone_mode=False)
         return outcome if isinstance(outcome, int) else EXIT_DONE
     except KeyboardInterrupt:
         return interrupted()
@@ -100,6 +102,12 @@ def _lost(error: ControlLost, *, as_json: bool, is_whole_process: bool) -> int:
     return EXIT_REFUSED
 
 
+def _completing_app() -> typer.Typer:
+    from orchestration.cli.completion import completion_app  # reads YAML, which the help does without
+
+    return completion_app()
+
+
 def build_app(verb: str | None = None) -> typer.Typer:
     """Return the command line.
 
@@ -111,7 +119,6 @@ def build_app(verb: str | None = None) -> typer.Typer:
         cls=VerbGroup,
         help="Published ablation tables of image classifiers' safety, computed incrementally on a laptop or a cluster.",
         no_args_is_help=True,
-        add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},

@@ -73,7 +73,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     ),
     "submit": Verb("cluster", "Run a sweep on a cluster as a Ray job.", _CLUSTER, "submit demo --working-dir ."),
     "cluster": Verb("cluster", "Check, start and stop clusters.", _CLUSTER, "cluster check cluster.yaml"),
-    "cells": Verb("cells.show", "Inspect, invalidate or adopt single cells.", _KEEP, "cells list"),
+    "cells": Verb("cells.show", "Inspect, invalidate, adopt or register single cells.", _KEEP, "cells list"),
     "sync": Verb("environment", "Rebuild MLflow from the results store.", _KEEP, "sync demo"),
     "schema": Verb("sweeps", "Print the JSON Schema of sweep files, for editors.", _KEEP, "schema"),
     "doctor": Verb("environment", "Check the installation, devices, storage and data.", _KEEP, "doctor"),
