@@ -107,8 +107,8 @@ def runs_of_writers(folder: Path, writers: int) -> int:
     import sqlite3
 
     from orchestration.planning.plan import make_plan
+    from orchestration.tracking.driver.tracker import open_tracker
     from orchestration.tracking.sync import sync
-    from orchestration.tracking.tracker import open_tracker
 
     resolved = load_sweep(str(sweep_file(folder, 10 * max(1, writers // 10 + 1))))
     store = open_store(str(folder / "together"))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from orchestration.engine.groups.group import GroupPool
     from orchestration.engine.observer import RunObserver
     from orchestration.engine.options import RunOptions
-    from orchestration.tracking.tracker import Tracker
+    from orchestration.tracking.driver.tracker import Tracker
     from trainers.job import JobPaths
 
 STEADY_TARGET: Final = 50.0
@@ -115,7 +115,7 @@ def run_ours(num_cells: int, workers: int, folder: Path) -> Timing:
     """Run no-op cells through the engine as `dreamgrid run` does, and time them."""
     from orchestration.engine.options import RunOptions
     from orchestration.store.open import open_store
-    from orchestration.tracking.tracker import open_tracker
+    from orchestration.tracking.driver.tracker import open_tracker
 
     store = open_store(str(folder / "storage"))
     tracker = open_tracker(f"sqlite:///{folder / 'mlflow.db'}", store, log=folder / "mlflow.log")

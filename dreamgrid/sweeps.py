@@ -27,6 +27,7 @@ def run(
     data_root: Path | None = None,
     tracking_uri: str | None = None,
     experiment_prefix: str | None = None,
+    track: Sequence[str] | None = None,
     overrides: Sequence[str] = (),
     seeds: str | None = None,
     mode: Mode = "cached",
@@ -43,6 +44,7 @@ def run(
         data_root: Folder of datasets.
         tracking_uri: MLflow tracking URI; "none" for no tracking.
         experiment_prefix: What the names of its experiments begin with, such as "/Users/me/".
+        track: Names of second trackers: "wandb", "tensorboard".
         overrides: Texts such as "train.epochs=5".
         seeds: Text such as "0-4".
         mode: "cached", "retry", "force" or "read-only".
@@ -55,7 +57,11 @@ def run(
         SweepError: If cells failed or the run was stopped; the message has the reasons, and what is recorded is kept.
     """
     settings = read_settings(
-        storage=storage, data_root=data_root, tracking_uri=tracking_uri, experiment_prefix=experiment_prefix
+        storage=storage,
+        data_root=data_root,
+        tracking_uri=tracking_uri,
+        experiment_prefix=experiment_prefix,
+        track=track,
     )
     store = open_store(settings.storage)
     loaded = opened_sweep(name_or_path, size=size, settings=settings, store=store, overrides=overrides, seeds=seeds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,6 +22,7 @@ DATA_VARIABLE: Final = "DREAMGRID_DATA"
 CACHE_VARIABLE: Final = "DREAMGRID_CACHE"
 TRACKING_VARIABLE: Final = "MLFLOW_TRACKING_URI"
 PREFIX_VARIABLE: Final = "DREAMGRID_EXPERIMENT_PREFIX"
+TRACKERS_VARIABLE: Final = "DREAMGRID_TRACK"
 GENERATED_VARIABLE: Final = "DREAMGRID_GENERATED_BUDGET"
 GIB: Final = 2**30
 
@@ -48,6 +49,7 @@ class Settings:
         tracking_uri: MLflow tracking URI, or None for a file next to the storage.
         generated_bytes: Bytes that generated benchmarks may take in the caches of each node.
         experiment_prefix: What the names of MLflow experiments begin with: "/Users/me/" on Databricks, or "".
+        trackers: Names of second trackers next to MLflow: "wandb", "tensorboard".
     """
 
     storage: str
@@ -56,6 +58,7 @@ class Settings:
     tracking_uri: str | None
     generated_bytes: float = DEFAULT_GENERATED_BYTES
     experiment_prefix: str = ""
+    trackers: tuple[str, ...] = ()
 
     @property
     def checkpoints(self) -> str:
@@ -83,6 +86,7 @@ def read_settings(
     cache_dir: Path | None = None,
     tracking_uri: str | None = None,
     experiment_prefix: str | None = None,
+    track: Sequence[str] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Settings:
     """Return the settings: what is given, else the environment's, else the defaults.
@@ -94,6 +98,7 @@ def read_settings(
         cache_dir: Folder of caches; DREAMGRID_CACHE; ~/.cache/dreamgrid.
         tracking_uri: MLflow tracking URI; MLFLOW_TRACKING_URI; a file next to the storage.
         experiment_prefix: What the names of MLflow experiments begin with; DREAMGRID_EXPERIMENT_PREFIX; nothing.
+        track: Names of second trackers; DREAMGRID_TRACK, with commas; none.
 
     The budget of generated benchmarks is DREAMGRID_GENERATED_BUDGET, in GiB; 50.
 
@@ -112,6 +117,7 @@ def read_settings(
         experiment_prefix=_prefix(
             variables.get(PREFIX_VARIABLE) or "" if experiment_prefix is None else experiment_prefix
         ),
+        trackers=tuple(dict.fromkeys(track or _names(variables.get(TRACKERS_VARIABLE) or ""))),
     )
 
 
@@ -123,6 +129,10 @@ def _storage(given: str) -> str:
         raise InputError("options", [Mistake(where="--storage", text=str(error))]) from error
     place = without_scheme(given)
     return place if "://" in place else str(lasting_folder() / _folder(Path(place), "--storage"))
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _prefix(given: str) -> str:

@@ -42,6 +42,14 @@ ExperimentPrefix = Annotated[
         help="Begin MLflow experiment names so: /Users/me/ on Databricks [DREAMGRID_EXPERIMENT_PREFIX].",
     ),
 ]
+Track = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--track",
+        metavar="TRACKER",
+        help="Show runs on a second tracker too: wandb, tensorboard. Repeatable [DREAMGRID_TRACK].",
+    ),
+]
 RayAddress = Annotated[
     str | None,
     typer.Option("--address", help="Ray cluster to run on: auto, or HOST:PORT [RAY_ADDRESS, or this machine]."),
@@ -178,6 +186,7 @@ class TrackedPlaceOptions(PlaceOptions):
 
     tracking_uri: TrackingUri = None
     experiment_prefix: ExperimentPrefix = None
+    track: Track = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,8 +17,9 @@ from clusters.storage.open import check_storage, open_storage
 from orchestration.doctor.contract import Finding, State
 from orchestration.doctor.gpus import gpu_findings, gpu_report
 from orchestration.engine.releases import check_release
-from orchestration.errors import EnvironmentRefused
+from orchestration.errors import EnvironmentRefused, InputError
 from orchestration.settings import Settings
+from orchestration.tracking.boards.registry import board_version, check_boards
 from orchestration.tracking.secrets import scrubbed
 from orchestration.tracking.server.check import check_tracking
 from trainers.datasets.registry import DATASETS, missing_data
@@ -132,7 +133,20 @@ def _tracking(settings: Settings) -> list[Finding]:
         check_tracking(settings.tracking, prefix=settings.experiment_prefix)
     except EnvironmentRefused as error:
         return [Finding(what="tracking", state="broken", detail=scrubbed(settings.tracking), fix=str(error))]
-    return [Finding(what="tracking", state="fine", detail=scrubbed(settings.tracking))]
+    return [
+        Finding(what="tracking", state="fine", detail=scrubbed(settings.tracking)),
+        *(_second_tracker(name) for name in settings.trackers),
+    ]
+
+
+def _second_tracker(name: str) -> Finding:
+    try:
+        check_boards([name])
+    except InputError as error:
+        return Finding(what=name, state="broken", detail="not usable", fix="; ".join(map(str, error.mistakes)))
+    except EnvironmentRefused as error:
+        return Finding(what=name, state="broken", detail=board_version(name), fix=str(error))
+    return Finding(what=name, state="fine", detail=board_version(name))
 
 
 def _data(settings: Settings) -> list[Finding]:

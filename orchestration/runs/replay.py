@@ -23,7 +23,9 @@ from orchestration.store.files import FileStore
 from orchestration.sweeps.model import SIZES, Overrides, Size, label_of
 from orchestration.sweeps.overrides import parse_overrides
 from orchestration.tracking.addresses import NO_TRACKING
+from orchestration.tracking.boards.registry import check_boards
 from orchestration.tracking.contract import TrackingClient, TrackingError
+from orchestration.tracking.driver.tracker import show_on_boards
 from orchestration.tracking.marks import ShownMark
 from orchestration.tracking.mlflow_client import MlflowTracking
 from orchestration.tracking.server.check import check_tracking
@@ -73,6 +75,9 @@ def sync_sweeps(request: ReplayRequest) -> dict[str, int]:
         TrackingError: If it refuses later.
     """
     uri = request.settings.tracking
+    check_boards(request.settings.trackers)
+    if uri == NO_TRACKING and request.settings.trackers:
+        return _replay(request, (), None)
     if uri == NO_TRACKING:
         text = f"`sync` needs a tracking server, but the address is '{NO_TRACKING}'; give one with --tracking-uri"
         raise InputError("options", [Mistake(where="--tracking-uri", text=text)])
@@ -110,16 +115,22 @@ def _replay(request: ReplayRequest, repairs: Sequence[str], client: TrackingClie
 def _show(resolved: ResolvedSweep, plan: Plan, request: ReplayRequest, client: TrackingClient | None) -> None:
     settings, store = request.settings, request.store
     grid = rendered_grid(recorded_tables(resolved, store))
-    sync(
-        store,
-        plan,
-        settings.tracking,
-        columns=resolved.sweep.columns,
-        grid=grid,
-        client=client,
-        prefix=settings.experiment_prefix,
-        with_weights=request.log_weights,
-    )
+    columns = resolved.sweep.columns
+    if settings.tracking != NO_TRACKING:
+        sync(
+            store,
+            plan,
+            settings.tracking,
+            columns=columns,
+            grid=grid,
+            client=client,
+            prefix=settings.experiment_prefix,
+            with_weights=request.log_weights,
+        )
+    trouble = show_on_boards(settings, store, plan, columns=columns, grid=grid)
+    if trouble:
+        request.report(f"{resolved.label}: {trouble}")
+        return
     ShownMark.of(settings, plan).note()
 
 

@@ -29,6 +29,7 @@ from orchestration.results.table import sweep_tables
 from orchestration.settings import Settings
 from orchestration.store.contract import CellResult, ResultsStore
 from orchestration.sweeps.model import Sweep
+from orchestration.tracking.boards.registry import check_boards
 from orchestration.tracking.server.check import check_tracking
 from trainers.job import SOURCE_VARIABLE, JobPaths
 
@@ -63,6 +64,7 @@ def run_sweep(
         mode: "cached", "retry", "force" or "read-only"; see `orchestration.planning.plan.make_plan`.
         options: Fields of `RunOptions` that differ from their defaults.
     """
+    check_boards(settings.trackers)
     plan = make_plan(resolved, store=store, mode=mode, checkpoints=settings.checkpoints)
     if plan.to_run and plan.missing_data:
         mistakes = [Mistake(where="", text=line) for line in plan.missing_data]

@@ -15,13 +15,13 @@ from clusters.ray_api.jobs import JobOrder
 from clusters.storage.contract import StorageError
 from clusters.storage.open import open_storage
 from orchestration.errors import InputError, Mistake
-from orchestration.settings import PREFIX_VARIABLE, STORAGE_VARIABLE, TRACKING_VARIABLE
+from orchestration.settings import PREFIX_VARIABLE, STORAGE_VARIABLE, TRACKERS_VARIABLE, TRACKING_VARIABLE
 from orchestration.tracking.secrets import is_secret_name, scrubbed
 
 STOP_WAIT_S: Final = 60
 """Seconds that a stopped sweep has for its checkpoints before its driver is killed; Ray's own default is 3."""
 
-_ALWAYS_CARRIED: Final = (TRACKING_VARIABLE, PREFIX_VARIABLE)
+_ALWAYS_CARRIED: Final = (TRACKING_VARIABLE, PREFIX_VARIABLE, TRACKERS_VARIABLE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,11 +15,12 @@ from orchestration.results.report.page import table_page
 from orchestration.settings import Settings
 from orchestration.store.files import FileStore
 from orchestration.tracking.addresses import NO_TRACKING
+from orchestration.tracking.boards.registry import board_places
 from orchestration.tracking.contract import TrackingError
+from orchestration.tracking.driver.tracker import Tracker, open_tracker, show_on_boards
 from orchestration.tracking.marks import ShownMark
 from orchestration.tracking.server.check import check_tracking
 from orchestration.tracking.sync import sync
-from orchestration.tracking.tracker import Tracker, open_tracker
 
 
 class LazyTracker(ForwardingObserver):
@@ -50,6 +51,7 @@ class LazyTracker(ForwardingObserver):
                 columns=self._columns,
                 prefix=self._settings.experiment_prefix,
                 with_weights=self._log_weights,
+                boards=board_places(self._settings),
             )
             self._tracker.run_started(plan)
 
@@ -81,23 +83,24 @@ class LazyTracker(ForwardingObserver):
         uri, plan, prefix = self._settings.tracking, self._plan, self._settings.experiment_prefix
         if plan is None or not any(cell.trained for cell in plan.cells) or self._shown().is_noted():
             return None
-        if uri == NO_TRACKING:
-            return None
-        try:
-            check_tracking(uri, prefix=prefix)
-            sync(
-                self._store,
-                plan,
-                uri,
-                columns=self._columns,
-                grid=grid,
-                prefix=prefix,
-                with_weights=self._log_weights,
-            )
-        except (TrackingError, EnvironmentRefused) as error:
-            return f"the recorded cells are not shown on the tracking server: {error}"
-        self._shown().note()
-        return None
+        if uri != NO_TRACKING:
+            try:
+                check_tracking(uri, prefix=prefix)
+                sync(
+                    self._store,
+                    plan,
+                    uri,
+                    columns=self._columns,
+                    grid=grid,
+                    prefix=prefix,
+                    with_weights=self._log_weights,
+                )
+            except (TrackingError, EnvironmentRefused) as error:
+                return f"the recorded cells are not shown on the tracking server: {error}"
+        trouble = show_on_boards(self._settings, self._store, plan, columns=self._columns, grid=grid)
+        if trouble is None:
+            self._shown().note()
+        return trouble
 
     def _shown(self) -> ShownMark:
         assert self._plan is not None

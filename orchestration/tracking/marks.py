@@ -31,7 +31,9 @@ class ShownMark:
     def of(cls, settings: Settings, plan: Plan) -> ShownMark:
         """Return the mark of a plan whose cells are all complete."""
         cells = [[cell.train_key, sorted(request.key for request in cell.benchmarks)] for cell in plan.cells]
-        name = _digest([settings.storage, settings.tracking, settings.experiment_prefix + plan.sweep])
+        name = _digest(
+            [settings.storage, settings.tracking, settings.experiment_prefix + plan.sweep, *settings.trackers]
+        )
         return cls(settings.cache_dir / "shown" / name, settings.tracking, _digest(cells))
 
     def is_noted(self) -> bool:

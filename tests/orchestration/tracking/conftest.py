@@ -16,7 +16,7 @@ from orchestration.cells.cell import Cell, Plan, PlannedCell
 from orchestration.store.contract import AttemptRecord, TrainingRecord
 from orchestration.store.files import FileStore
 from orchestration.store.open import open_store
-from orchestration.tracking.tracker import Tracker
+from orchestration.tracking.driver.tracker import Tracker
 from tests.fakes.records import make_training
 from tests.fakes.tracking import FakeServer
 from trainers.config import JobConfig, RecipeConfig

@@ -14,11 +14,11 @@ import pytest
 
 from orchestration.errors import EnvironmentRefused
 from orchestration.tracking.contract import EndlessAnswer, TrackingError
+from orchestration.tracking.driver.tracker import open_tracker
 from orchestration.tracking.mlflow_client import MlflowTracking
 from orchestration.tracking.server import deadline
 from orchestration.tracking.server.check import check_tracking
 from orchestration.tracking.server.deadline import Overdue, within
-from orchestration.tracking.tracker import open_tracker
 
 FLOOD = b"[" * 2**20
 

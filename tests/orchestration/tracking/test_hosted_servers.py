@@ -18,9 +18,9 @@ from cryptography.x509.oid import NameOID
 from orchestration.errors import EnvironmentRefused, InputError
 from orchestration.settings import read_settings
 from orchestration.tracking.contract import TrackingError
+from orchestration.tracking.driver.tracker import open_tracker
 from orchestration.tracking.server.check import check_tracking
 from orchestration.tracking.sync import sync
-from orchestration.tracking.tracker import open_tracker
 from tests.fakes.workspace import Workspace, served
 
 TOKEN = "dapi-0123456789-never-shown"

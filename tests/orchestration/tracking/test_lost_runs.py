@@ -19,8 +19,8 @@ from eval.tables.column import Column
 from orchestration.settings import sqlite_address
 from orchestration.tracking.content.tracked_values import tracked_sweep
 from orchestration.tracking.contract import TrackedRun
+from orchestration.tracking.driver.tracker import Tracker, open_tracker
 from orchestration.tracking.gathering import Writer
-from orchestration.tracking.tracker import Tracker, open_tracker
 from tests.fakes.tracking import FakeServer
 
 

@@ -26,12 +26,12 @@ from orchestration.errors import EnvironmentRefused
 from orchestration.settings import sqlite_address
 from orchestration.tracking import writer
 from orchestration.tracking.addresses import artifacts_of
+from orchestration.tracking.driver.tracker import open_tracker
 from orchestration.tracking.mlflow_client import MlflowTracking
 from orchestration.tracking.server import run as server
 from orchestration.tracking.server.check import check_tracking
 from orchestration.tracking.server.run import serve_ui
 from orchestration.tracking.sync import sync
-from orchestration.tracking.tracker import open_tracker
 
 NOBODY = "http://127.0.0.1:9"
 
@@ -177,7 +177,7 @@ def test_a_driver_that_is_killed_leaves_no_writer_and_no_open_run(
     code = (
         "import pickle, psutil, sys, time\n"
         "from orchestration.store.open import open_store\n"
-        "from orchestration.tracking.tracker import open_tracker\n"
+        "from orchestration.tracking.driver.tracker import open_tracker\n"
         "plan, row, uri = pickle.load(sys.stdin.buffer)\n"
         "tracker = open_tracker(uri, open_store(sys.argv[1]))\n"
         "tracker.run_started(plan)\n"
@@ -228,7 +228,7 @@ def test_opening_a_tracker_imports_no_mlflow(store: Any) -> None:
         "from orchestration.tracking.server.check import check_tracking\n"
         "from orchestration.tracking.server.run import serve_ui\n"
         "from orchestration.tracking.sync import sync\n"
-        "from orchestration.tracking.tracker import open_tracker\n"
+        "from orchestration.tracking.driver.tracker import open_tracker\n"
         "check_tracking('sqlite:////tmp/x/mlflow.db')\n"
         "print(sorted({'mlflow', 'pandas', 'ray', 'scipy', 'torch', 'boto3'} & set(sys.modules)))"
     )

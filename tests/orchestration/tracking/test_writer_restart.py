@@ -16,8 +16,8 @@ import pytest
 
 from eval.tables.column import Column
 from orchestration.settings import sqlite_address
-from orchestration.tracking.sinks import Journal, ProcessSink, ThreadSink
-from orchestration.tracking.tracker import Tracker, open_tracker
+from orchestration.tracking.driver.sinks import Journal, ProcessSink, ThreadSink
+from orchestration.tracking.driver.tracker import Tracker, open_tracker
 
 WRITER = """
 import json, os, signal, sys
@@ -80,7 +80,7 @@ def test_a_writer_that_always_dies_is_given_up_and_reported(tmp_path: Path) -> N
 def test_a_writer_that_dies_while_nothing_is_sent_is_replaced_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestration.tracking.sinks._LOOK_S", 0.1)
+    monkeypatch.setattr("orchestration.tracking.driver.sinks._LOOK_S", 0.1)
     sink = sink_in(tmp_path, "sweep")
     sink.send({"type": "sweep", "sweep": {"name": "demo"}, "recorded": ["a"]})
     _until(lambda: (tmp_path / "deaths").exists())
@@ -93,8 +93,8 @@ def test_a_writer_that_dies_while_nothing_is_sent_is_replaced_at_once(
 
 def test_deaths_that_are_far_apart_never_end_in_giving_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run of weeks may lose more writers than one of minutes."""
-    monkeypatch.setattr("orchestration.tracking.sinks._MINUTE_S", 0.0)
-    monkeypatch.setattr("orchestration.tracking.sinks._LOOK_S", 0.05)
+    monkeypatch.setattr("orchestration.tracking.driver.sinks._MINUTE_S", 0.0)
+    monkeypatch.setattr("orchestration.tracking.driver.sinks._LOOK_S", 0.05)
     sink = sink_in(tmp_path, "always")
     processes = set()
     for number in range(8):
@@ -102,7 +102,7 @@ def test_deaths_that_are_far_apart_never_end_in_giving_up(tmp_path: Path, monkey
         _until(lambda: sink._process is not None and sink._process.pid not in processes)
         assert sink._process is not None
         processes.add(sink._process.pid)
-    monkeypatch.setattr("orchestration.tracking.sinks._MINUTE_S", 60.0)
+    monkeypatch.setattr("orchestration.tracking.driver.sinks._MINUTE_S", 60.0)
 
     assert "5 times" in (sink.close(60.0) or "")
     assert len(processes) == 8

@@ -16,6 +16,7 @@ from clusters.code.own_packages import command_of
 
 Message = Mapping[str, Any]
 WRITER: Final = command_of("orchestration.tracking.writer")
+BOARD_WRITER: Final = command_of("orchestration.tracking.boards.writer")
 _STARTS: Final = 5
 """Deaths in a row after which no other writer is started; one that lived for a minute begins a new row."""
 _MINUTE_S: Final = 60.0
@@ -34,15 +35,22 @@ class Sink(Protocol):
         """Say that no more follow; wait for what is left to be written, and return what went wrong."""
 
 
-class NoSink:
-    """Drops every message: runs without tracking."""
+class SeveralSinks:
+    """Gives every message to several sinks, or to none: runs without tracking."""
+
+    def __init__(self, sinks: Sequence[Sink]) -> None:
+        self._sinks = tuple(sinks)
 
     def send(self, message: Message) -> None:
-        """Take a message."""
+        """Give a message to all of them."""
+        for sink in self._sinks:
+            sink.send(message)
 
     def close(self, timeout_s: float) -> str | None:
-        """Nothing is left to be written."""
-        return None
+        """Close all of them, one after the other; return what went wrong with any."""
+        patience = time.monotonic() + timeout_s
+        found = [sink.close(max(0.0, patience - time.monotonic())) for sink in self._sinks]
+        return "; ".join(text for text in found if text) or None
 
 
 class Journal:

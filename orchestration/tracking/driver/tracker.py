@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import queue
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, ParamSpec
@@ -12,12 +12,16 @@ from typing import Any, Final, ParamSpec
 from eval.report import MetricReport
 from eval.tables.column import Column
 from orchestration.cells.cell import Plan, PlannedCell
+from orchestration.settings import Settings
 from orchestration.store.contract import AttemptRecord, TrainingRecord
 from orchestration.store.files import FileStore
 from orchestration.tracking.addresses import NO_TRACKING, artifacts_of
+from orchestration.tracking.boards.contract import BoardPlace
+from orchestration.tracking.boards.registry import board_places
+from orchestration.tracking.boards.writer import board_writer_of, run_board_writer
 from orchestration.tracking.content.tracked_values import tracked_sweep
+from orchestration.tracking.driver.sinks import BOARD_WRITER, Message, ProcessSink, SeveralSinks, Sink, ThreadSink
 from orchestration.tracking.secrets import scrubbed
-from orchestration.tracking.sinks import Message, NoSink, ProcessSink, Sink, ThreadSink
 from orchestration.tracking.writer import run_writer, writer_of
 from trainers.job import EpochRow
 
@@ -116,22 +120,23 @@ def open_tracker(
     grace_s: float = _GRACE_S,
     prefix: str = "",
     with_weights: bool = False,
+    boards: Sequence[BoardPlace] = (),
 ) -> Tracker:
     """Open a tracker that shows a run of a sweep on a tracking server; it never blocks and never raises.
 
     Args:
-        uri: sqlite:///file, postgresql://..., http(s)://server, or "none".
+        uri: sqlite:///file, postgresql://..., http(s)://server, databricks, arn:..., or "none".
         columns: Table columns, for prepared views; without any, the metrics of the wanted benchmarks.
         grace_s: Seconds that the writer goes on trying a server that is away after the run has ended.
         prefix: What the name of the experiment begins with.
         with_weights: Whether logged models contain their checkpoints.
+        boards: Second trackers, each with a writer of its own.
     """
-    if uri == NO_TRACKING:
-        return Tracker(NoSink())
-    artifacts = artifacts_of(uri, store.uri)
-    places = {"uri": uri, "store": store.uri, "artifacts": artifacts, "prefix": prefix}
-    hello = {**places, "grace_s": grace_s, "with_weights": with_weights}
-    return Tracker(_sink(hello, store, log), columns)
+    sinks = [_board_sink(place, store, log) for place in boards]
+    if uri != NO_TRACKING:
+        places = {"uri": uri, "store": store.uri, "artifacts": artifacts_of(uri, store.uri), "prefix": prefix}
+        sinks.insert(0, _sink({**places, "grace_s": grace_s, "with_weights": with_weights}, store, log))
+    return Tracker(sinks[0] if len(sinks) == 1 else SeveralSinks(sinks), columns)
 
 
 def _sink(hello: Message, store: FileStore, log: Path | None) -> Sink:
@@ -141,7 +146,31 @@ def _sink(hello: Message, store: FileStore, log: Path | None) -> Sink:
     return ProcessSink(hello, log)
 
 
+def _board_sink(place: BoardPlace, store: FileStore, log: Path | None) -> Sink:
+    hello = place.hello(store.uri)
+    if store.uri == "memory:":
+        return ThreadSink(lambda messages: run_board_writer(board_writer_of(hello, store), messages))
+    return ProcessSink(hello, log, BOARD_WRITER)
+
+
 def _serve(hello: Message, store: FileStore, messages: queue.Queue[Message | None]) -> str | None:
     writer = writer_of(hello, store)
     run_writer(writer, messages, grace_s=hello["grace_s"])
     return writer.problem
+
+
+def show_on_boards(
+    settings: Settings, store: FileStore, plan: Plan, *, columns: Sequence[Column] = (), grid: Mapping[str, str]
+) -> str | None:
+    """Show what is recorded of a sweep on second trackers only; return what could not be written.
+
+    Args:
+        grid: The rendered grid: file name -> text.
+    """
+    places = board_places(settings)
+    if not places:
+        return None
+    tracker = open_tracker(NO_TRACKING, store, columns=columns, boards=places)
+    tracker.run_started(plan)
+    tracker.publish_grid(markdown=grid["grid.md"], html=grid["grid.html"], csv=grid["grid.csv"], latex=grid["grid.tex"])
+    return tracker.close()

@@ -1,0 +1,1 @@
+"""The driver's side: what a run reports becomes messages, and these reach the writers."""
