@@ -14,7 +14,14 @@ from typing import Any, Final
 
 from augment.heavy import numpy as np
 from orchestration.settings import TRACKING_VARIABLE
-from orchestration.tracking.contract import Point, RegisteredVersion, TrackedData, TrackedModel, TrackingClient
+from orchestration.tracking.contract import (
+    Point,
+    RegisteredVersion,
+    TrackedData,
+    TrackedModel,
+    TrackingClient,
+    TrackingError,
+)
 from orchestration.tracking.models.pointer import ARCHIVE, archive_of
 
 LOADER: Final = "orchestration.tracking.models.loader"
@@ -111,8 +118,14 @@ class ModelCalls(TrackingClient):
             )
             for each in data
         ]
-        with self._explained():
-            self._client.log_inputs(run_id, inputs)
+        try:
+            with self._explained():
+                self._client.log_inputs(run_id, inputs)
+        except (
+            TrackingError
+        ) as error:  # servers of others may know no data; what else is refused, the next call meets too
+            if error.passing or error.damage:
+                raise
 
     def register(
         self, name: str, model_id: str, run_id: str, tags: Mapping[str, str], description: str, aliases: Sequence[str]
