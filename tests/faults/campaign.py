@@ -57,7 +57,7 @@ def _random_hits(chance: random.Random) -> Row:
     moments = [
         moment for moment in MOMENTS if not workload.is_adopted or moment not in ("mid-epoch", "checkpoint write")
     ]
-    kinds = [kind for kind in KINDS if workload is not PLAIN or kind != "runner"]
+    kinds = [kind for kind in KINDS if workload is not PLAIN or kind not in ("runner", "mailbox")]
     number, hits = chance.randint(1, MOST_HITS), list[Hit]()
     while len(hits) < number:
         hit = Hit(

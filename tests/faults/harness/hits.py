@@ -23,7 +23,7 @@ SIGNALS: Final = {
 }
 HELD_S: Final = 8.0
 """A stopped process goes on after this long: many health checks (half a second each) later, and before a lease expires."""
-_PATIENCE_S: Final = 120.0
+_PATIENCE_S: Final = 45.0
 
 
 @dataclass(frozen=True, kw_only=True)
