@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -243,11 +244,22 @@ def _offer(one: Mapping[str, Any], *, is_here: bool) -> Node:
     )
 
 
+@contextlib.contextmanager
+def _own_handler() -> Iterator[None]:
+    """Keep this process's own answer to SIGTERM, which Ray replaces: the process would end with code 15, after a C++ trace."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if callable(before) and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
+
+
 def _start(ray: Any, arguments: Mapping[str, Any], folder: str | None) -> Any:
     """Connect, or start a private Ray; try again where a busy machine was too slow for the 30 seconds that Ray allows."""
     for attempts_left in reversed(range(START_ATTEMPTS if folder else 1)):
         try:
-            with nodes_on_loopback() if folder else contextlib.nullcontext():
+            with _own_handler(), nodes_on_loopback() if folder else contextlib.nullcontext():
                 return ray.init(**arguments)
         except Exception as error:
             if folder is not None:
