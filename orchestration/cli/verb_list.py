@@ -45,7 +45,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     "table": Verb("table", "Print the table of a sweep from the recorded results.", _LOOK, "table demo --compare"),
     "report": Verb("report", "Write an HTML report of a sweep that opens offline.", _LOOK, "report demo -o demo.html"),
     "claims": Verb("claims", "Test the claims of the papers on recorded results.", _LOOK, "claims table-3 --details"),
-    "ui": Verb("environment", "Open the MLflow UI on the runs of a storage.", _LOOK, "ui --port 5000"),
+    "ui": Verb("environment", "Open the grids of a storage, and MLflow behind them.", _LOOK, "ui --port 5000"),
     "evaluate": Verb(
         "evaluate",
         "Run the safety suite on any checkpoint.",

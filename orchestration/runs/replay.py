@@ -182,6 +182,12 @@ def _everything(request: ReplayRequest, *, is_rebuilt: bool) -> Iterator[Resolve
             yield resolved
 
 
+def recorded_sweeps(settings: Settings, store: FileStore) -> list[ResolvedSweep]:
+    """Return the sweeps of a storage, each as it was last run in each size; those that cannot be read any more are left out."""
+    request = ReplayRequest(settings=settings, store=store)
+    return list({resolved.label: resolved for resolved in _recorded(request)}.values())
+
+
 def _recorded(request: ReplayRequest, name: str | None = None) -> Iterator[ResolvedSweep]:
     """Yield the sweeps that the storage remembers, or those of a name, in the order in which they were first run."""
     latest: dict[tuple[object, ...], SweepRecord] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import asdict
 from typing import Annotated
 
@@ -13,14 +14,16 @@ from orchestration.doctor.cluster import examine_cluster
 from orchestration.doctor.contract import Finding
 from orchestration.doctor.machine import examine
 from orchestration.errors import EnvironmentRefused, InputError, Mistake
+from orchestration.runs.first_page import first_page
 from orchestration.runs.replay import ReplayRequest, sync_sweeps
-from orchestration.settings import read_settings
+from orchestration.settings import Settings, read_settings
 from orchestration.store.files import FileStore
 from orchestration.store.open import open_existing_store
 from orchestration.tracking.secrets import scrubbed
 from orchestration.tracking.server.check import check_tracking
+from orchestration.tracking.server.front import front_page
 from orchestration.tracking.server.repair import repair_database
-from orchestration.tracking.server.run import serve_ui
+from orchestration.tracking.server.run import UiServer, serve_ui
 
 
 def register(app: typer.Typer) -> None:
@@ -106,25 +109,41 @@ def ui(
         str, typer.Option("--host", help="Address to listen on. Any but loopback needs MLFLOW_AUTH_ADMIN_PASSWORD.")
     ] = "127.0.0.1",
 ) -> int:
-    """Open the MLflow UI on the runs of a storage, with a link to the grid of each sweep (Ctrl-C to quit)."""
+    """Open a page with the grid of each sweep of a storage, and the MLflow UI behind it (Ctrl-C to quit)."""
     settings = read_settings(storage=storage, tracking_uri=tracking_uri)
     if settings.tracking_uri is None:
         open_existing_store(settings.storage)
     check_tracking(settings.tracking, is_only_read=True)
     server = serve_ui(settings.tracking, port=port, host=host)
     try:
-        echo(server.url)
-        for sweep in server.sweeps():
-            echo(f"{sweep.sweep}:")
-            for text, link in sweep.links.items():
-                echo(f"  {text}: {link}")
-        echo_err("Ctrl-C quits the UI.")
-        server.wait()
+        with contextlib.ExitStack() as stack:
+            if server.is_ours:
+                echo(stack.enter_context(front_page(lambda: _first_page(settings, server))))
+            _echo_links(server)
+            echo_err("Ctrl-C quits the UI.")
+            server.wait()
     except KeyboardInterrupt:
         pass
     finally:
         server.stop()
     return EXIT_DONE
+
+
+def _echo_links(server: UiServer) -> None:
+    for text, link in server.pages.items():
+        echo(f"{text}: {link}")
+    for sweep in server.sweeps():
+        echo(f"{sweep.sweep}:")
+        for text, link in sweep.links.items():
+            echo(f"  {text}: {link}")
+
+
+def _first_page(settings: Settings, server: UiServer) -> str:
+    try:
+        store = open_existing_store(settings.storage)
+    except (EnvironmentRefused, InputError):  # MLflow may be shown without its storage
+        store = None
+    return first_page(settings, store, server.sweeps(), server.pages)
 
 
 def _findings_text(findings: list[Finding]) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,6 +39,46 @@ def table_page(tables: Sequence[Table], style: Style | None = None) -> str:
         f'<section class="scroll">\n{table_element(each, style or Style())}</section>' for each in tables
     )
     return f"{_head(html.escape(title))}<body>\n<main>\n{sections}\n</main>\n</body>\n</html>\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GridSection:
+    """One sweep on a page of grids.
+
+    Attributes:
+        links: Where else to look at it: text -> address.
+        tables: Table elements.
+        note: A sentence for people, or "".
+    """
+
+    title: str
+    links: Mapping[str, str]
+    tables: Sequence[str]
+    note: str = ""
+
+
+def grids_page(title: str, place: str, links: Mapping[str, str], sections: Sequence[GridSection]) -> str:
+    """Return a page of grids in the style of the report; it needs no script.
+
+    Args:
+        place: What the grids are of, for people.
+        links: Links of the page as a whole: text -> address.
+    """
+    parts = "\n".join(map(_grid_section, sections)) or '<section class="soft">No sweep was run here yet.</section>'
+    head = f'<h1>{html.escape(title)}</h1>\n<p class="soft">{html.escape(place)}</p>\n{_link_line(links)}'
+    return f"{_head(html.escape(title))}<body>\n<main>\n{head}\n{parts}\n</main>\n</body>\n</html>\n"
+
+
+def _grid_section(section: GridSection) -> str:
+    note = f'<p class="soft">{html.escape(section.note)}</p>\n' if section.note else ""
+    tables = "\n".join(f'<div class="scroll">\n{table}</div>' for table in section.tables)
+    head = f'<section class="one-sweep">\n<h2>{html.escape(section.title)}</h2>'
+    return f"{head}\n{_link_line(section.links)}{note}{tables}</section>"
+
+
+def _link_line(links: Mapping[str, str]) -> str:
+    shown = [f'<a href="{html.escape(address)}">{html.escape(text)}</a>' for text, address in links.items()]
+    return f"<p>{' · '.join(shown)}</p>\n" if shown else ""
 
 
 def _head(title: str) -> str:

@@ -25,6 +25,8 @@ _WANTED_CELLS: Final = f"tags.kind = 'cell' and tags.{WANTED_TAG} = 'true'"
 _WANTED_ROWS: Final = f"tags.kind = 'row' and tags.{WANTED_TAG} = 'true'"
 _TRAINING_MODE: Final = "workflowType=machine_learning"
 """Without it the UI opens on traces and their evaluations."""
+EXPERIMENTS_LINK: Final = f"#/experiments?{_TRAINING_MODE}"
+"""The list of experiments, relative to the address of the server."""
 _MAX_AXES: Final = 5
 _LOADED_AT_FIRST: Final = 100
 """Runs that the UI fetches at once."""

@@ -21,8 +21,15 @@ import psutil
 
 from clusters.code.own_packages import command_of
 from orchestration.errors import EnvironmentRefused
-from orchestration.tracking.addresses import ARTIFACTS, folder_address, sqlite_file, with_driver
-from orchestration.tracking.content.views import view_link
+from orchestration.tracking.addresses import (
+    ARTIFACTS,
+    folder_address,
+    is_databricks,
+    is_sagemaker,
+    sqlite_file,
+    with_driver,
+)
+from orchestration.tracking.content.views import EXPERIMENTS_LINK, view_link
 from orchestration.tracking.secrets import scrubbed
 from orchestration.tracking.server.database import one_at_a_time
 from orchestration.tracking.server.exposure import EVERYWHERE, LOOPBACK, check_exposure, exposed_arguments
@@ -34,6 +41,7 @@ _ATTEMPTS: Final = 3
 _STOP_S: Final = 15.0
 _SERVER_ENVIRONMENT: Final[Mapping[str, str]] = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
     "MLFLOW_MODEL_CATALOG_URI": "",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
 }
@@ -67,6 +75,16 @@ class UiServer:
             )
             for experiment in ordered
         ]
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the server was started here."""
+        return self._process is not None
+
+    @property
+    def pages(self) -> Mapping[str, str]:
+        """MLflow's own pages in the mode that shows trainings: what they show -> address."""
+        return {"experiments in MLflow": f"{self.url}/{EXPERIMENTS_LINK}"}
 
     def wait(self) -> None:
         """Serve until the server ends or the caller is interrupted."""
@@ -109,6 +127,10 @@ def serve_ui(
     """
     if uri.startswith("http"):
         return UiServer(uri.rstrip("/"), None)
+    if is_databricks(uri) or is_sagemaker(uri):
+        raise EnvironmentRefused(
+            f"`ui` opens files, databases and servers, but '{scrubbed(uri)}' has pages of its own; open them in its console"
+        )
     check_exposure(host)
     if port is not None and not is_free(port):
         raise _taken(port)
