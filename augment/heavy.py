@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     import pynvml as pynvml
     import rich as rich
     import rich.box
+    import rich.cells
     import rich.console
     import rich.markup
     import rich.progress
     import rich.table
+    import rich.text
     import scipy as scipy
     import torch as torch
     import torchvision as torchvision

@@ -39,7 +39,7 @@ def completion_app() -> typer.Typer:
     named = next((word for word in words[1:] if word in VERBS), None)
     app = typer.Typer(name=PROGRAM, cls=VerbGroup, rich_markup_mode=None, callback=_root)
     for name, listed in VERBS.items():
-        found = described[name]
+        found = described.get(name, {"params": ()})  # one that was added after the file was written
         if name != named:
             app.command(name, help=listed.text)(lambda: None)
         elif "verbs" in found:

@@ -80,4 +80,8 @@ def _advice(evaluated: tuple[EvaluatedClaim, ...], names: list[str], changes: op
         return ["in this size the claims are evaluated on other data and networks than the papers'"]
     if evaluated and all(each.ours.truth == NO_EVIDENCE for each in evaluated):
         return [f"nothing to evaluate yet; compute it with: {command('run', name)}" for name in names]
-    return []
+    if not evaluated:
+        return [f"next, compare a table with the published one: {command('table', 'table-3', options=('--compare',))}"]
+    if any(each.ours.truth == NO_EVIDENCE for each in evaluated):
+        return [f"next, record what is missing: {command('run', name)}" for name in names]
+    return [f"next, see the numbers: {command('table', name, options=('--compare',))}" for name in names]

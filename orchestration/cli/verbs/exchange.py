@@ -13,7 +13,7 @@ from eval.exchange.suites import export_results
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_DONE, columns, echo, echo_err, emit
 from orchestration.cli.verbs.cells.cell_ids import find_cell
-from orchestration.errors import InputError, Mistake
+from orchestration.errors import InputError, Mistake, command
 from orchestration.results.exchange import known_suite, recorded_outcomes, reported_outcomes
 from orchestration.results.imported import ImportedCell, import_file
 from orchestration.store.open import open_store
@@ -76,7 +76,11 @@ def import_results(
     )
     documents = [_imported_document(each) for each in cells]
     only = documents[0] if len(documents) == 1 else {}
-    text = "\n\n".join(_imported_text(each, suite) for each in cells)
+    follows = (
+        f"next, show it: a row with `imported: {cells[0].name}` in a sweep file ({command('new', 'my-sweep.yaml')} writes one), "
+        f"then {command('table', 'my-sweep.yaml')}"
+    )
+    text = "\n\n".join([*(_imported_text(each, suite) for each in cells), follows])
     emit({**only, "cells": documents}, lambda: text, as_json=as_json)
     return EXIT_DONE
 

@@ -87,10 +87,12 @@ def screening_text(made: Screening) -> str:
     )
     lines += [f"left out: {row} ({reason})" for row, reason in made.left_out.items()]
     lines.append(_agreement(made.correlation, sum(cell.full is not None for cell in made.cells)))
-    return "\n".join([*lines, f"stored in {made.file}"])
+    best = next((cell.row for cell in made.cells if cell.error is not None), None)
+    chosen = f" ('{best}' looks best)" if best else ""
+    return "\n".join([*lines, f"stored in {made.file}", f"next, run cells in full{chosen}: {command('run')}"])
 
 
 def _agreement(correlation: float | None, num_full: int) -> str:
     if correlation is None:
-        return f"rank correlation with full runs: needs three recorded cells, {num_full} are; {command('run')}"
+        return f"rank correlation with full runs: needs three recorded cells, {num_full} are"
     return f"rank correlation with {num_full} full runs (Spearman): {correlation:+.2f}"

@@ -19,7 +19,7 @@ from eval.tables.column import Column
 from eval.tables.formats.contract import Style
 from eval.tables.formats.csv import text_in_csv
 from eval.tables.formats.registry import render
-from eval.tables.formats.terminal import to_rich
+from eval.tables.formats.terminal import write
 from eval.tables.grid import Table
 from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.load import load_sweep
@@ -177,7 +177,7 @@ def assert_every_format_has_every_entry(table: Table) -> None:
     page = Page()
     page.feed(render(table, "html"))
     assert [page.texts["caption"][0], page.texts["th"][-len(table.rows) :]] == [table.title, list(table.rows)]
-    assert to_rich(table, Style()).row_count == len(table.rows)
+    assert write(table, Style()).count("\n") > len(table.rows)
 
 
 class Page(html.parser.HTMLParser):
