@@ -21,6 +21,7 @@ from orchestration.cli.verb_list import VERBS
 from orchestration.cli.verbs.plan import MODES
 from orchestration.engine.options import ENGINES
 from orchestration.planning.costs.machines import PRICE_FILE
+from orchestration.results.figures.registry import KINDS
 from orchestration.sweeps.yaml_reader import read_yaml
 from trainers.datasets.registry import DATASETS
 from trainers.models.registry import MODELS
@@ -30,6 +31,7 @@ _CHOICES: Final[Mapping[str, Sequence[str]]] = {
     "benchmarks": [*BENCHMARKS],
     "dataset": [*DATASETS],
     "engine": [*ENGINES],
+    "kind": [*KINDS],
     "machine": _MACHINES,
     "method": [*METHODS],
     "mode": [*MODES],

@@ -88,6 +88,7 @@ What `dreamgrid run` and `dreamgrid table` do; results are those of the same sto
 ```python
 sweep = dreamgrid.run("demo", size="smoke", storage="my-results", tracking_uri="none")
 sweep.table().to_markdown()
+sweep.figure("pareto").savefig("pareto.pdf")  # or radar, severity, reliability, heatmap
 frame = sweep.results()  # one line per row, seed, benchmark and metric
 again = dreamgrid.load_sweep("demo", size="smoke", storage="my-results")
 assert again.results().equals(frame)

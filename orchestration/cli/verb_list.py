@@ -44,6 +44,9 @@ VERBS: Final[Mapping[str, Verb]] = {
     "watch": Verb("status", "Follow the state of every cell until the sweep is done.", _LOOK, "watch demo"),
     "table": Verb("table", "Print the table of a sweep from the recorded results.", _LOOK, "table demo --compare"),
     "report": Verb("report", "Write an HTML report of a sweep that opens offline.", _LOOK, "report demo -o demo.html"),
+    "figure": Verb(
+        "report", "Write one figure of a sweep as PDF, PNG or SVG.", _LOOK, "figure demo --kind radar -o radar.pdf"
+    ),
     "claims": Verb("claims", "Test the claims of the papers on recorded results.", _LOOK, "claims table-3 --details"),
     "ui": Verb("environment", "Open the grids of a storage, and MLflow behind them.", _LOOK, "ui --port 5000"),
     "evaluate": Verb(

@@ -21,6 +21,7 @@ from orchestration.cells.resolved import ResolvedSweep
 from orchestration.planning.lookup import recorded
 from orchestration.planning.plan import make_plan
 from orchestration.results.compare import compared
+from orchestration.results.figures.registry import draw_figure
 from orchestration.results.table import sweep_tables
 from orchestration.settings import Settings, read_settings
 from orchestration.store.contract import CellResult, ResultsStore
@@ -72,7 +73,7 @@ class LoadedSweep:
             [
                 f"{self.resolved.label}: {self.resolved.sweep.title}",
                 f"{done} of {len(cells)} cells recorded",
-                ".plan()  .results()  .table()",
+                ".plan()  .results()  .table()  .figure()",
             ]
         )
 
@@ -98,6 +99,18 @@ class LoadedSweep:
         `train.<name>` for what the rows set.
         """
         return pandas.DataFrame(list(_tidy(self.resolved, self._recorded())))
+
+    def figure(self, kind: str, *, columns: Sequence[str] = ()) -> Any:
+        """Return a `matplotlib.figure.Figure` of what is recorded, in the style of papers; `.savefig("f.pdf")` writes it.
+
+        Args:
+            kind: "radar", "pareto", "severity", "reliability" or "heatmap".
+            columns: Columns such as "c/error" to show: two for "pareto", one for "severity", any for "heatmap".
+
+        Raises:
+            InputError: If the kind or a column is unknown, or what is recorded cannot be drawn so.
+        """
+        return draw_figure(self.resolved, self.store, kind, columns)
 
     def _recorded(self) -> dict[str, CellResult]:
         return dict(recorded(self.resolved.cells, self.store))

@@ -1,4 +1,4 @@
-"""`report`: a sweep as one HTML file."""
+"""`report`: a sweep as one HTML file; `figure`: one figure of it as a file."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from orchestration.cli import options
 from orchestration.cli.output import EXIT_DONE, echo_damage, echo_err, emit
 from orchestration.planning.lookup import recorded
 from orchestration.planning.sweep_records import recorded_otherwise
+from orchestration.results.figures.registry import KINDS, check_kind, check_suffix, draw_figure, write_figure
 from orchestration.results.report.build import report_page
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs of this file."""
-    options.add_verbs(app, {"report": report})
+    options.add_verbs(app, {"report": report, "figure": figure})
 
 
 def report(
@@ -39,4 +40,38 @@ def report(
     if len(recorded(cells, opened.store)) < len({cell.train_key for cell in cells}):
         for line in recorded_otherwise(opened.resolved, opened.store, echo_damage):
             echo_err(line)
+    return EXIT_DONE
+
+
+def figure(
+    choice: options.SweepOptions,
+    places: options.PlaceOptions,
+    kind: Annotated[str, typer.Option("--kind", help=f"Kind of figure: {', '.join(KINDS)}.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Output file: .pdf, .png or .svg; replaced if there [SWEEP-KIND.pdf here]."
+        ),
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option("--column", help="Column to show, as in the sweep: c/error. Repeat it: pareto takes two."),
+    ] = None,
+    as_json: options.Json = False,
+) -> int:
+    """Write one figure of a sweep for a paper, from the recorded results. Runs nothing."""
+    columns = tuple(column or ())
+    check_kind(kind, columns)
+    if output is not None:
+        check_suffix(output)
+    opened = options.open_sweep(choice, places, is_only_read=True)
+    path = output or Path(f"{opened.resolved.label}-{kind}.pdf")
+    write_figure(draw_figure(opened.resolved, opened.store, kind, columns), path)
+    document = {
+        "sweep": opened.resolved.label,
+        "kind": kind,
+        "file": str(path.absolute()),
+        "bytes": path.stat().st_size,
+    }
+    emit(document, lambda: f"{path}: {KINDS[kind].says}", as_json=as_json)
     return EXIT_DONE

@@ -11,8 +11,10 @@ from orchestration.planning.costs.actual import ledger
 from orchestration.planning.lookup import recorded
 from orchestration.results.claims import evaluate_claims, verdict_document
 from orchestration.results.compare import compared
+from orchestration.results.report.again import run_command, sweep_texts
 from orchestration.results.report.content import part_content
 from orchestration.results.report.page import to_page
+from orchestration.results.report.radar import RULE
 from orchestration.results.table import sweep_tables
 from orchestration.store.contract import Results
 from orchestration.sweeps.layout import shown_title
@@ -36,7 +38,9 @@ def report_content(resolved: ResolvedSweep, store: Results) -> dict[str, Any]:
         "title": f"{resolved.label}: {shown_title(resolved.sweep)}",
         "made_at": time.time(),
         "store": getattr(store, "uri", ""),
-        "overrides": list(resolved.sweep.overrides),
+        "command": run_command(resolved, getattr(store, "uri", "")),
+        "sweeps": sweep_texts(resolved),
+        "radar_rule": RULE,
         "parts": parts,
         "claims": [verdict_document(each) for each in evaluated],
     }

@@ -9,7 +9,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from eval.benchmarks.registry import benchmark_for
 from eval.report import (
     LEFT_OUT,
     OWN_FILES,
@@ -19,24 +18,28 @@ from eval.report import (
     computing_remarks,
     size_remarks,
 )
-from eval.tables.column import Column
 from eval.tables.formats.contract import Style
 from eval.tables.formats.html import table_element
+from eval.tables.formats.registry import render
 from eval.tables.grid import Entry, Table
+from eval.tables.shades import table_shades
 from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.resolved import ResolvedSweep
+from orchestration.results.report.explanations import described_columns, described_rows, introduction, shade_rule
+from orchestration.results.report.fine_values import fine_values
+from orchestration.results.report.members import members_of, reports_of
+from orchestration.results.report.radar import radar_values
 from orchestration.store.contract import CellResult
 from orchestration.store.provenance import precision_of
 
 SHOWN_VERSIONS: Final = ("python", "torch", "torchvision", "ray", "numpy", "numba", "dreamgrid")
 
-Members = Mapping[str, Sequence[tuple["ResolvedCell", "CellResult"]]]
-"""Row label -> its recorded cells."""
-
 
 def part_content(ours: ResolvedSweep, table: Table, results: Mapping[str, CellResult]) -> dict[str, Any]:
     """Return what a report shows of one table."""
-    members = _members(ours, results)
+    members = members_of(ours, results)
+    baseline = ours.sweep.table.baseline if ours.sweep.table is not None else None
+    baseline = baseline if baseline in table.rows and table.rank_along == "column" else None
     return {
         "name": ours.sweep.label,
         "title": ours.sweep.title,
@@ -44,11 +47,18 @@ def part_content(ours: ResolvedSweep, table: Table, results: Mapping[str, CellRe
         "layout": ours.sweep.table.layout if ours.sweep.table is not None else "metrics",
         "html": table_element(table, Style(reference=False)),
         "compared_html": table_element(table, Style()) if _has_references(table) else "",
-        "table": _numbers(table),
+        "table": {**_numbers(table), "shades": [list(row) for row in table_shades(table, baseline)]},
+        "introduction": introduction(table),
+        "shade_rule": shade_rule(baseline),
+        "described_rows": described_rows(ours),
+        "described_columns": described_columns(table),
+        "csv": render(table, "csv"),
+        "latex": render(table, "latex", Style(reference=False)),
+        "radar": radar_values(table),
         "stand_ins": {str(shown): str(column) for shown, column in ours.sweep.stand_ins.items()},
         "left_out": dict(ours.sweep.left_out),
         "reliability": {row: found for row, cells in members.items() if (found := _reliability(cells))},
-        "details": _details(members),
+        "details": fine_values(members, baseline),
         "curves": {row: _curves(cells) for row, cells in members.items()},
         "cost": [_cost(row, cells) for row, cells in members.items()],
         "provenance": [_provenance(cell, result) for cells in members.values() for cell, result in cells],
@@ -56,14 +66,6 @@ def part_content(ours: ResolvedSweep, table: Table, results: Mapping[str, CellRe
         "recorded": sum(len(cells) for cells in members.values()),
         "wanted": len({cell.train_key for cell in ours.cells}),
     }
-
-
-def _members(ours: ResolvedSweep, results: Mapping[str, CellResult]) -> Members:
-    found: dict[str, list[tuple[ResolvedCell, CellResult]]] = {}
-    for each in ours.points:
-        if each.cell.train_key in results:
-            found.setdefault(each.row, []).append((each.cell, results[each.cell.train_key]))
-    return found
 
 
 def _numbers(table: Table) -> dict[str, Any]:
@@ -78,6 +80,8 @@ def _numbers(table: Table) -> dict[str, Any]:
                 "column": str(spec.column),
                 "label": f"{spec.group} {spec.label}",
                 "group": spec.group,
+                "metric_label": spec.column.label,
+                "label_alone": spec.label,
                 "rank_group": str(spec.column),
                 "lower_is_better": spec.lower_is_better,
                 "is_percent": spec.is_percent,
@@ -100,12 +104,6 @@ def _entry(entry: Entry | None) -> dict[str, Any] | None:
     return {"mean": summary.mean, "spread": summary.spread, "n": summary.n, "low": summary.low, "high": summary.high}
 
 
-def _reports(result: CellResult, cell: ResolvedCell) -> dict[str, MetricReport]:
-    """Return the reports that the sweep wants of a cell, by benchmark as it is shown."""
-    found = {request.shown_name: result.reports.get(request.key) for request in cell.benchmarks}
-    return {name: report for name, report in found.items() if report is not None and report.outcome is not None}
-
-
 def _clean(reports: Mapping[str, MetricReport]) -> MetricReport | None:
     """Return the report on the clean test images, whatever files they are of."""
     return reports.get("clean") or reports.get("clean" + OWN_FILES)
@@ -115,7 +113,7 @@ def _reliability(cells: Sequence[tuple[ResolvedCell, CellResult]]) -> list[list[
     """Return [confidence, accuracy, share of images] per bin, over all seeds of a row."""
     bins: dict[tuple[float, float], list[float]] = {}
     for cell, result in cells:
-        report = _clean(_reports(result, cell))
+        report = _clean(reports_of(result, cell))
         for row in report.outcome.rows if report is not None and report.outcome is not None else ():
             if {"from", "to", "count", "confidence", "accuracy"} <= row.keys() and row["count"]:
                 total = bins.setdefault((row["from"], row["to"]), [0.0, 0.0, 0.0])
@@ -124,53 +122,6 @@ def _reliability(cells: Sequence[tuple[ResolvedCell, CellResult]]) -> list[list[
                 total[2] += row["count"]
     images = math.fsum(total[2] for total in bins.values())
     return [[a / n, b / n, n / images] for _, (a, b, n) in sorted(bins.items())]
-
-
-def _details(members: Members) -> list[dict[str, Any]]:
-    """Return for each benchmark with fine rows and each of its metrics: row -> fine row -> severity -> mean over seeds."""
-    sums: dict[tuple[str, str], dict[str, dict[str, dict[str, list[float]]]]] = {}
-    for row, cells in members.items():
-        for cell, result in cells:
-            for name, report in _reports(result, cell).items():
-                for metric, detail, severity, value in _fine_values(name, report):
-                    here = sums.setdefault((name, metric), {}).setdefault(row, {}).setdefault(detail, {})
-                    here.setdefault(severity, []).append(value)
-    return [
-        {
-            "benchmark": name,
-            "metric": metric,
-            "title": f"{Column.of(f'{name}/{metric}').heading} {metric}",
-            **_direction(name, metric),
-            "rows": {
-                row: {
-                    detail: {severity: math.fsum(found) / len(found) for severity, found in by_severity.items()}
-                    for detail, by_severity in details.items()
-                }
-                for row, details in rows.items()
-            },
-        }
-        for (name, metric), rows in sums.items()
-    ]
-
-
-def _direction(name: str, metric: str) -> dict[str, bool]:
-    spec = Column.of(f"{name}/{metric}").spec
-    return {"lower_is_better": spec.lower_is_better, "is_percent": spec.is_percent}
-
-
-def _fine_values(name: str, report: MetricReport) -> Iterable[tuple[str, str, str, float]]:
-    """Yield (metric, fine row, severity or "", value) of a report."""
-    benchmark = benchmark_for(name.removesuffix(OWN_FILES))
-    if benchmark.details is None or report.outcome is None:
-        return
-    for row in report.outcome.rows:
-        if benchmark.details not in row:
-            continue
-        variant = f" ({row['variant']})" if "variant" in row else ""
-        for metric in benchmark.metrics:
-            value = row.get(metric)
-            if isinstance(value, int | float) and math.isfinite(value):
-                yield metric, f"{row[benchmark.details]}{variant}", str(row.get("severity", "")), float(value)
 
 
 def _curves(cells: Sequence[tuple[ResolvedCell, CellResult]]) -> list[dict[str, Any]]:
@@ -187,7 +138,7 @@ def _curves(cells: Sequence[tuple[ResolvedCell, CellResult]]) -> list[dict[str, 
 
 def _cost(row: str, cells: Sequence[tuple[ResolvedCell, CellResult]]) -> dict[str, Any]:
     train = math.fsum(result.training.summary.device_s for _, result in cells)
-    evaluation_s = math.fsum(report.wall_s for cell, result in cells for report in _reports(result, cell).values())
+    evaluation_s = math.fsum(report.wall_s for cell, result in cells for report in reports_of(result, cell).values())
     return {
         "row": row,
         "cells": len(cells),
@@ -223,7 +174,7 @@ def _manifest(rows: Iterable[Sequence[tuple[ResolvedCell, CellResult]]]) -> list
             digests = result.training.summary.environment.get("byte_digests", {})
             loaded = ", ".join(f"{name} {str(digest)[:12]}" for name, digest in dict(digests).items())
             lines[cell.config.dataset, cell.dataset_identity, f"as loaded: {loaded}" if loaded else ""] = None
-            for name, report in _reports(result, cell).items():
+            for name, report in reports_of(result, cell).items():
                 lines[name, f"benchmark {report.benchmark_key[:12]}", _noted(report)] = None
     return [{"name": name, "identity": identity, "notes": notes} for name, identity, notes in lines]
 
@@ -242,6 +193,10 @@ def _noted(report: MetricReport) -> str:
         elif name in (LEFT_OUT, REFUSED_SETS):
             shown += [f"{name.replace('_', ' ')}: {which}: {why}" for which, why in value.items()]
         elif isinstance(value, str | int | float) and not isinstance(value, bool):
-            shown.append(f"{name.replace('_', ' ')}: {value}")
+            shown.append(
+                f"{name.replace('_', ' ')}: {value:.3g}"
+                if isinstance(value, float)
+                else f"{name.replace('_', ' ')}: {value}"
+            )
     shown += [f"{name} is undefined: it {reason}" for name, reason in notes.get("missing", {}).items()]
     return "; ".join(shown)

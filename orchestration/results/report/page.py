@@ -6,6 +6,7 @@ import html
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,11 @@ from eval.tables.grid import Table
 _FOLDER: Final = Path(__file__).parent
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
+_SCRIPTS: Final = ("charts.js", "widgets.js", "sections.js", "page.js")
+_WITHOUT_SCRIPT: Final = (
+    "<noscript><p>This page draws itself by a script of its own, which is switched off here.</p></noscript>"
+)
+
 
 def to_page(content: dict[str, Any]) -> str:
     """Return the HTML file of a report.
@@ -25,19 +31,18 @@ def to_page(content: dict[str, Any]) -> str:
     """
     data = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     title = html.escape(str(content["title"]))
+    script = "\n".join(_read(name) for name in _SCRIPTS)
     return (
-        f'{_head(title)}<body>\n<main id="page"><h1>{title}</h1></main>\n'
+        f'{_head(title)}<body>\n<main id="page"><h1>{title}</h1>\n{_WITHOUT_SCRIPT}</main>\n'
         f'<script type="application/json" id="content">{data}</script>\n'
-        f"<script>\n{_read('charts.js')}\n{_read('page.js')}</script>\n</body>\n</html>\n"
+        f"<script>\n{script}</script>\n</body>\n</html>\n"
     )
 
 
 def table_page(tables: Sequence[Table], style: Style | None = None) -> str:
     """Return a page of tables in the style of the report; it needs no script."""
     title = ", ".join(table.title for table in tables)
-    sections = "\n".join(
-        f'<section class="scroll">\n{table_element(each, style or Style())}</section>' for each in tables
-    )
+    sections = "\n".join(map(partial(_framed, style=style or Style()), tables))
     return f"{_head(html.escape(title))}<body>\n<main>\n{sections}\n</main>\n</body>\n</html>\n"
 
 
@@ -79,6 +84,11 @@ def _grid_section(section: GridSection) -> str:
 def _link_line(links: Mapping[str, str]) -> str:
     shown = [f'<a href="{html.escape(address)}">{html.escape(text)}</a>' for text, address in links.items()]
     return f"<p>{' · '.join(shown)}</p>\n" if shown else ""
+
+
+def _framed(table: Table, style: Style) -> str:
+    label = html.escape(table.title)
+    return f'<section class="scroll" role="group" tabindex="0" aria-label="{label}">\n{table_element(table, style)}</section>'
 
 
 def _head(title: str) -> str:

@@ -1,0 +1,49 @@
+"""Reliability diagrams: accuracy by confidence on the clean test images, one small diagram per row."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Final
+
+from orchestration.results.figures.contract import FigureKind, NotDrawn, Part, drawn_rows
+from orchestration.results.figures.paper import new_figure, styles_of
+
+_ACROSS: Final = 4
+
+
+def draw(part: Part, columns: Sequence[str]) -> Any:
+    """Return the diagrams of all rows; the area of a dot is the share of images in its bin.
+
+    Raises:
+        NotDrawn: If no row has an evaluation on the clean test images.
+    """
+    rows = part["reliability"]
+    if not rows:
+        raise NotDrawn("no row is evaluated on the clean test images")
+    across = min(_ACROSS, len(rows))
+    down = math.ceil(len(rows) / across)
+    figure = new_figure(1.6 * down + 0.3)
+    grid = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
+    styles = styles_of(drawn_rows(part))
+    for axes, (row, bins) in zip(grid.flat, rows.items(), strict=False):
+        axes.plot([0, 100], [0, 100], color="#8c8c8c", linestyle="--", linewidth=0.8)
+        confidence, accuracy, share = zip(*bins, strict=True)
+        axes.scatter(
+            [100 * each for each in confidence],
+            [100 * each for each in accuracy],
+            s=[4 + 60 * each for each in share],
+            color=styles[row]["color"],
+            alpha=0.75,
+            linewidths=0,
+        )
+        axes.set_title(row)
+        axes.set(xlim=(0, 100), ylim=(0, 100), aspect="equal", xticks=(0, 50, 100), yticks=(0, 50, 100))
+    for axes in list(grid.flat)[len(rows) :]:
+        axes.remove()
+    figure.supxlabel("confidence, %", fontsize=8.0)
+    figure.supylabel("accuracy, %", fontsize=8.0)
+    return figure
+
+
+KIND: Final = FigureKind(draw=draw, says="accuracy by confidence, one diagram per row")
