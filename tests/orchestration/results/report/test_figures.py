@@ -19,8 +19,8 @@ Recorded = Callable[[str, Size], Path]
 BEGINS = {".pdf": b"%PDF", ".png": b"\x89PNG", ".svg": b"<?xml"}
 
 
-def loaded(folder: Path, name: str) -> LoadedSweep:
-    return load_sweep(name, size="smoke", storage=str(folder), seeds="0,1")
+def loaded(folder: Path, name: str, seeds: str = "0,1") -> LoadedSweep:
+    return load_sweep(name, size="smoke", storage=str(folder), seeds=seeds)
 
 
 def figure(folder: Path, name: str, *options: str) -> int:
@@ -132,9 +132,9 @@ def test_what_is_not_recorded_cannot_be_drawn(recorded_store: Recorded) -> None:
     with pytest.raises(InputError, match="a radar needs recorded values on three safety axes or more"):
         loaded(folder, "table-10").figure("radar")
     with pytest.raises(
-        InputError, match=r"nothing is recorded yet; compute it with: dreamgrid run mnist-report-1 --smoke"
+        InputError, match=r"nothing is recorded yet; compute it with: dreamgrid run table-10 --smoke --seeds 7"
     ):
-        loaded(folder, "mnist-report-1").figure("radar")
+        loaded(folder, "table-10", "7").figure("radar")
     with pytest.raises(InputError, match="is a union of sweeps with a table each; draw one of them: table-1"):
         loaded(folder, "cifar-all").figure("radar")
 
