@@ -37,6 +37,7 @@ class Collection:
     Attributes:
         name: Folder in the data root, as the archives unpack.
         dataset: The dataset whose test images they show.
+        address: Folder of a server that has its archives, whose checksums are published; "" where there is none.
         archives: Archives with published checksums that it is unpacked from, where no checksum of its files is published.
         image: Shape of an image where the files are arrays, else None.
         per_image: Images (or sequences) in an array for each test image.
@@ -48,11 +49,17 @@ class Collection:
     dataset: str
     family: str
     source: str
+    address: str = ""
     archives: tuple[str, ...] = ()
     image: tuple[int, int, int] | None = None
     per_image: int = 1
     images_per_set: int | None = None
     classes: int | None = None
+
+    @property
+    def packed(self) -> tuple[str, ...]:
+        """The archives that it is unpacked from."""
+        return self.archives or (f"{self.name}.tar",)
 
 
 COLLECTIONS: Final[Mapping[str, Collection]] = {

@@ -67,7 +67,9 @@ VERBS: Final[Mapping[str, Verb]] = {
         _EVALUATE,
         "import results.csv --format openood --name theirs --dataset cifar-10",
     ),
-    "data": Verb("data.datasets", "List, verify and generate datasets and benchmarks.", _DATA, "data list"),
+    "data": Verb(
+        "data.datasets", "List, fetch, verify and generate datasets and benchmarks.", _DATA, "data fetch cifar-10"
+    ),
     "mixing-set": Verb(
         "mixing_sets",
         "List, generate and preview mixing sets: the images that PixMix mixes in.",

@@ -118,7 +118,7 @@ class DatasetSpec:
         """Return the command that gets the data, or what to do where there is none, or "" where nothing is needed."""
         if self.how_to_get:
             return self.how_to_get.replace("DIR", str(data_root))
-        words = ["python", "-m", "trainers.datasets.fetch", self.name, "--data-root", str(data_root)]
+        words = ["dreamgrid", "data", "fetch", self.name, "--data-root", str(data_root)]
         return shlex.join(words) if self.files else ""
 
     def absent_paths(self, data_root: str | Path, split: Literal["train", "test", "both"] = "both") -> list[str]:

@@ -94,7 +94,7 @@ def test_truncated_idx_file_without_a_published_checksum_is_refused(tmp_path: Pa
 
 
 def test_missing_dataset_is_named_with_the_command_that_gets_it(tmp_path: Path) -> None:
-    with pytest.raises(MissingData, match=r"'cifar-10' is not complete .* python -m trainers.datasets.fetch cifar-10"):
+    with pytest.raises(MissingData, match=r"'cifar-10' is not complete .* dreamgrid data fetch cifar-10"):
         load_split("cifar-10", "train", tmp_path)
     lines = missing_data(["digits", "cifar-10", "svhn", "cifar-10"], tmp_path)
     assert [line.split("'")[1] for line in lines] == ["cifar-10", "svhn"]

@@ -183,9 +183,7 @@ def test_the_record_of_a_released_row_says_what_is_assumed_and_what_was_tried(
 def test_missing_file_is_named_with_the_command(
     released: ReleasedCheckpoint, tmp_path: Path, small_job: Callable[..., JobRequest], sink: Any
 ) -> None:
-    with pytest.raises(
-        MissingData, match=r"small\.pth\.tar; get it with: python -m trainers\.models\.released\.fetch small"
-    ):
+    with pytest.raises(MissingData, match=r"small\.pth\.tar; get it with: dreamgrid data fetch small"):
         run_job(released_job(small_job, tmp_path), group=OneWorker(torch.device("cpu")), sink=sink)
     (line,) = missing_checkpoints(["pixmix-cifar-10"], tmp_path)
     assert "drive.google.com" in line

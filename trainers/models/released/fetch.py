@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
-import urllib.request
 from pathlib import Path
-from typing import Final
 
+from trainers.datasets.download import download
 from trainers.datasets.fetch import fetch_each
 from trainers.errors import DataError
 from trainers.models.released.registry import CHECKPOINTS, ReleasedCheckpoint, checkpoint_for
 from trainers.models.released.weights import verified_sha256
-
-TIMEOUT_S: Final = 60.0
 
 
 def fetch(released: ReleasedCheckpoint, data_root: Path) -> Path:
@@ -27,23 +23,9 @@ def fetch(released: ReleasedCheckpoint, data_root: Path) -> Path:
     if not path.is_file():
         if not released.is_direct:
             raise DataError(f"{released.name!r} has no download address: {released.how_to_get(data_root)}")
-        _download(released, path)
+        download(released.address, path)
     verified_sha256(released, path)
     return path
-
-
-def _download(released: ReleasedCheckpoint, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with urllib.request.urlopen(released.address, timeout=TIMEOUT_S) as answer, partial.open("wb") as handle:
-            shutil.copyfileobj(answer, handle)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise DataError(
-            f"{released.address} could not be downloaded ({error}); place the file at {path} by hand"
-        ) from error
-    partial.rename(path)
 
 
 def main(arguments: list[str] | None = None) -> int:

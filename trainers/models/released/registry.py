@@ -1,8 +1,8 @@
 """Released networks by name: where they come from, and how their files become weights of our networks; light to import.
 
 A cell whose `released` names one of them is not trained: its checkpoint is made of the file in `<data root>/checkpoints/` and is
-then evaluated like any other. `python -m trainers.models.released.fetch NAME` gets a file that
-has an address of its own; for the others the address says where to find it.
+then evaluated like any other. `dreamgrid data fetch NAME` gets a file that has an
+address of its own; for the others the address says where to find it.
 """
 
 from __future__ import annotations
@@ -98,9 +98,7 @@ class ReleasedCheckpoint:
     def how_to_get(self, data_root: str | Path) -> str:
         """Return the command that fetches the file, or where to find it."""
         if self.is_direct:
-            return shlex.join(
-                ["python", "-m", "trainers.models.released.fetch", self.name, "--data-root", str(data_root)]
-            )
+            return shlex.join(["dreamgrid", "data", "fetch", self.name, "--data-root", str(data_root)])
         return f"download it from {self.address} to {self.path(data_root)}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +14,8 @@ from eval.published_files.layout import COLLECTIONS
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_DONE, EXIT_REFUSED, columns, emit
 from orchestration.cli.verbs.data import benchmarks as benchmark_verbs
-from orchestration.errors import EnvironmentRefused
+from orchestration.cli.verbs.data import fetch as fetch_verbs
+from orchestration.errors import PROGRAM, EnvironmentRefused
 from orchestration.settings import read_settings
 from trainers.datasets.registry import DATASETS, missing_data
 
@@ -29,21 +31,28 @@ Names = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the verbs of this file."""
-    text = "List, verify and generate datasets and benchmarks."
-    options.add_group(app, "data", text, {"list": list_data, "verify": verify_data, **benchmark_verbs.VERBS})
+    text = "List, fetch, verify and generate datasets and benchmarks."
+    verbs = {"list": list_data, **fetch_verbs.VERBS, "verify": verify_data, **benchmark_verbs.VERBS}
+    options.add_group(app, "data", text, verbs)
 
 
 def list_data(data_root: options.DataRoot = None, as_json: options.Json = False) -> int:
     """List datasets, published benchmarks and outlier sets, and how to get those that are not in the data root."""
     root = read_settings(data_root=data_root).data_root
     rows = [*_dataset_rows(root), *_benchmark_rows(root), *_outlier_rows(root)]
-    header = ["name", "kind", "pixels", "classes", "train", "test", "there", "get it with"]
-    table = [
-        [str(row.get(key, "")) for key in header[:6]] + ["yes" if row["is_there"] else "no", str(row["get_it_with"])]
-        for row in rows
-    ]
-    emit(rows, lambda: columns(table, header=header, right=(2, 3, 4, 5)), as_json=as_json)
+    emit(rows, lambda: _list_text(rows), as_json=as_json)
     return EXIT_DONE
+
+
+def _list_text(rows: list[dict[str, Any]]) -> str:
+    header = ["name", "kind", "pixels", "classes", "train", "test", "there"]
+    table = [[str(row.get(key, "")) for key in header[:6]] + ["yes" if row["is_there"] else "no"] for row in rows]
+    missing = [f"  {row['name']}: {row['get_it_with']}" for row in rows if row["get_it_with"]]
+    lines = [
+        columns(table, header=header, right=(2, 3, 4, 5)),
+        *(["", "get what is missing:", *missing] if missing else []),
+    ]
+    return "\n".join(lines)
 
 
 def verify_data(names: Names = None, data_root: options.DataRoot = None, as_json: options.Json = False) -> int:
@@ -88,7 +97,8 @@ def _benchmark_rows(root: Path) -> list[dict[str, Any]]:
     for folder, each in COLLECTIONS.items():
         is_there = not missing_files(each.family, {}, each.dataset, root)
         title = f"benchmark '{each.family}' of {each.dataset}"
-        way = "" if is_there else f"{root / folder}: {each.source}"
+        fetched = shlex.join([PROGRAM, "data", "fetch", folder, "--data-root", str(root)])
+        way = "" if is_there else fetched if each.address else f"{root / folder}: {each.source}"
         rows.append({"name": folder, "kind": "benchmark", "title": title, "is_there": is_there, "get_it_with": way})
     return rows
 
