@@ -138,11 +138,11 @@ class MlflowTracking(ModelCalls):
         then finds it there.
         """
         entities = self._mlflow.entities
-        metrics = [metric_of(entities, point) for point in points]
         pairs = [entities.Param(name, value) for name, value in params.items()]
         labels = [entities.RunTag(name, value) for name, value in tags.items()]
         with self._explained():
             for attempts_left in reversed(range(_COLLISIONS)):
+                metrics = [metric_of(entities, point) for point in points]
                 try:
                     if len(pairs) > _MOST_PARAMS or len(metrics) + len(pairs) + len(labels) > _MOST_AT_ONCE:
                         # MLflow cuts it into batches, with the tags in the first one.
@@ -153,6 +153,7 @@ class MlflowTracking(ModelCalls):
                 except self._mlflow.exceptions.MlflowException as error:
                     if not attempts_left or not _is_collision(error):
                         raise
+                    points = self.without_known_links(run_id, points)
                 else:
                     return
 

@@ -73,6 +73,24 @@ class ModelCalls(TrackingClient):
                 self._client.log_outputs(run_id, [self._mlflow.entities.LoggedModelOutput(made.model_id, 0)])
             return str(made.model_id)
 
+    def without_known_links(self, run_id: str, points: Sequence[Point]) -> list[Point]:
+        """Return points as results of the run alone where the model has one of that time: a run may have several, a model not.
+
+        The first value of a result that was replaced meanwhile is such a one: the later one has a time of its own.
+        """
+        model_ids = {point.model_id for point in points} - {""}
+        models = [self._client.get_logged_model(each) for each in sorted(model_ids)]
+        known = {
+            (model.model_id, one.key, one.timestamp, one.step)
+            for model in models
+            for one in model.metrics or ()
+            if one.run_id == run_id
+        }
+        return [
+            point._replace(model_id="") if (point.model_id, point.key, point.time_ms, point.step) in known else point
+            for point in points
+        ]
+
     def _known_model(self, experiment_id: str, run_id: str, model: TrackedModel) -> Any:
         wanted = {"checkpoint_sha256": model.sha256, "cell_key": model.train_key}
         text = " AND ".join(f"tags.{name} = '{value}'" for name, value in wanted.items())

@@ -16,6 +16,7 @@ from orchestration.settings import sqlite_address
 from orchestration.tracking.content.state import run_state
 from orchestration.tracking.content.tracked_values import tracked_sweep
 from orchestration.tracking.models.pointer import archive_of, pointer_in_archive, read_pointer
+from orchestration.tracking.projection import PROJECTED_TAG
 from orchestration.tracking.sync import sync
 from trainers.datasets.registry import dataset_for
 from trainers.errors import CheckpointError
@@ -45,7 +46,16 @@ class Shown:
         return model
 
 
-def trained(store: Any, lab: Any, cell: Any, folder: Path, *, seed: int = 0, at: float = 2000.0) -> Classifier:
+def trained(
+    store: Any,
+    lab: Any,
+    cell: Any,
+    folder: Path,
+    *,
+    seed: int = 0,
+    at: float = 2000.0,
+    reports: tuple[str, ...] = ("clean", "pgd"),
+) -> Classifier:
     """Record a cell with a real checkpoint and reports of its benchmarks."""
     network = build_classifier(replace(cell.config, seed=seed), dataset_for("digits")).eval()
     facts = {"network": network_facts(cell.config), "environment": {"weights_sha256": ""}}
@@ -53,7 +63,7 @@ def trained(store: Any, lab: Any, cell: Any, folder: Path, *, seed: int = 0, at:
     training = lab.training(cell, at=at)
     summary = replace(training.summary, checkpoint_sha256=stored.sha256, checkpoint_uri=stored.uri)
     store.record_training(type(training)(train_key=cell.train_key, summary=summary, provenance=training.provenance))
-    for name in ("clean", "pgd"):
+    for name in reports:
         store.record_report(cell.train_key, stored.sha256, lab.report(name))
     return network
 
@@ -187,6 +197,34 @@ def test_a_replay_makes_no_second_model_and_a_new_training_does(
     assert torch.equal(mlflow.pytorch.load_model(f"models:/{newest}")(images), again(images))
     with pytest.raises(CheckpointError, match=r"must have the weights with SHA-256 .* was trained again"):
         mlflow.pytorch.load_model(f"models:/{first.model_id}")
+
+
+def test_a_result_that_was_replaced_is_not_written_to_its_model_again(store: Any, lab: Any, tmp_path: Path) -> None:
+    import mlflow
+
+    plan, uri = lab.plan(seeds=1, methods=("pixmix",)), sqlite_address(tmp_path / "mlflow.db")
+    trained(store, lab, plan.cells[0], tmp_path / "checkpoints", reports=("clean",))
+    experiment = sync(store, lab.done(plan), uri).experiment_id
+    client = mlflow.MlflowClient(uri)
+    (model,) = client.search_logged_models([experiment])
+    # More was evaluated: the seconds of evaluation are others now, and have a later time.
+    store.record_report(plan.cells[0].train_key, model.tags["checkpoint_sha256"], lab.report("pgd"))
+    sync(store, lab.done(plan), uri)
+    (before,) = client.search_runs([experiment], "tags.kind = 'cell'")
+    client.set_tag(before.info.run_id, PROJECTED_TAG, "")
+
+    again = sync(store, lab.done(plan), uri)
+
+    assert again.written == 1
+    (run,) = client.search_runs([experiment], "tags.kind = 'cell'")
+    assert run.data.tags[PROJECTED_TAG] == before.data.tags[PROJECTED_TAG]
+    assert run.data.metrics == before.data.metrics
+    shown = client.get_logged_model(model.model_id).metrics
+    assert {one.key for one in shown} >= {"clean/error", "pgd/error", "cost/evaluation_s"}
+    assert (
+        max((one.timestamp, one.value) for one in shown if one.key == "cost/evaluation_s")[1]
+        == (run.data.metrics["cost/evaluation_s"])
+    )
 
 
 def test_a_pointer_needs_the_checkpoint_and_logged_weights_do_not(
