@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,6 +23,7 @@ from orchestration.cli.verbs.cells.cell_ids import find_cell
 from orchestration.cli.weight_options import WeightOptions
 from orchestration.errors import EnvironmentRefused, InputError, Mistake
 from orchestration.evaluation.kept import kept_document
+from orchestration.evaluation.progress import shown_progress, weights_of
 from orchestration.planning.missing_data import refuse_where_none_can_run
 from orchestration.results.evaluation_lines import EVALUATION_HEAD, evaluation_notes, evaluation_rows
 from orchestration.settings import Settings
@@ -33,8 +34,6 @@ from trainers.models.weights.assumption import assumption_lines
 if TYPE_CHECKING:
     from orchestration.evaluation.checkpoints import LoadedNetwork, Reading
     from orchestration.evaluation.evaluate import Evaluation
-
-_SECONDS_BETWEEN_LINES = 20.0
 
 
 def register(app: typer.Typer) -> None:
@@ -84,17 +83,19 @@ def evaluate(
     if save is not None:
         _check_writable(save)
     assumed = tried(network, settings)
-    evaluated = evaluate_in_process(
-        network,
-        requests,
-        checkpoint=checkpoint,
-        architecture=model or "",
-        notes=notes,
-        assumed=assumed,
-        settings=settings,
-        on_progress=_teller(),
-        keep_generated=keep,
-    )
+    weights_by_name = weights_of(requests, network.dataset, settings.data_root)
+    with shown_progress(weights_by_name, sys.stderr) as on_progress:
+        evaluated = evaluate_in_process(
+            network,
+            requests,
+            checkpoint=checkpoint,
+            architecture=model or "",
+            notes=notes,
+            assumed=assumed,
+            settings=settings,
+            on_progress=on_progress,
+            keep_generated=keep,
+        )
     document = document_of(evaluated)
     if save is not None:
         _save(evaluated, document, save)
@@ -190,19 +191,6 @@ def _opened(
 
 def _names(listed: str | None) -> list[str]:
     return [name.strip() for name in listed.split(",")] if listed else []
-
-
-def _teller() -> Callable[[str, int, int], None]:
-    """Return what says on stderr how far a benchmark is, at most once in a while."""
-    last: dict[str, float] = {}
-
-    def tell_progress(benchmark: str, done: int, total: int) -> None:
-        now = time.monotonic()
-        if now - last.setdefault(benchmark, now) >= _SECONDS_BETWEEN_LINES:
-            last[benchmark] = now
-            echo_err(f"{benchmark}: {100 * done / max(1, total):.0f} %")
-
-    return tell_progress
 
 
 def _with_options(

@@ -12,9 +12,11 @@ _YEAR: Final = 365.25 * _DAY
 
 def duration(seconds: float) -> str:
     """Return a duration in one unit, as an estimate deserves it: "40 s", "3 min", "5.2 h", "157 days", "6.2 years"."""
-    for upto, unit, name in ((90.0, 1.0, "s"), (90 * _MINUTE, _MINUTE, "min"), (48 * _HOUR, _HOUR, "h")):
+    if seconds < 90.0:
+        return f"{seconds:.0f} s" if seconds >= 1.0 or not seconds else "under 1 s"
+    for upto, unit, name in ((90 * _MINUTE, _MINUTE, "min"), (48 * _HOUR, _HOUR, "h")):
         if seconds < upto:
-            return f"{_digits(seconds / unit)} {name}" if seconds >= 1.0 or not seconds else "under 1 s"
+            return f"{_digits(seconds / unit)} {name}"
     return f"{_digits(seconds / _DAY)} days" if seconds < 2 * _YEAR else f"{_digits(seconds / _YEAR)} years"
 
 

@@ -235,7 +235,8 @@ def test_datasets_benchmarks_and_outlier_sets_are_listed_with_the_way_to_get_the
     assert {row["kind"] for row in rows.values()} == {"dataset", "benchmark", "outliers"}
     assert rows["digits"]["is_there"]
     assert rows["textures"]["is_there"]
-    assert "Zenodo record 2535967" in rows["CIFAR-10-C"]["get_it_with"]
+    assert "data fetch CIFAR-10-C --data-root" in rows["CIFAR-10-C"]["get_it_with"]
+    assert "hendrycks/robustness" in rows["CIFAR-10-P"]["get_it_with"]
 
 
 def test_the_sweep_of_the_evaluation_page_can_be_planned(capsys: pytest.CaptureFixture[str]) -> None:
