@@ -27,9 +27,15 @@ SweepName = Annotated[
 ]
 Storage = Annotated[
     str | None,
-    typer.Option("--storage", help="Folder or s3:// prefix for results [DREAMGRID_STORAGE, ./dreamgrid-storage]."),
+    typer.Option(
+        "--storage",
+        help="Folder or s3:// prefix of results; those in it are reused [DREAMGRID_STORAGE, ./dreamgrid-storage].",
+    ),
 ]
-DataRoot = Annotated[Path | None, typer.Option("--data-root", help="Folder of datasets [DREAMGRID_DATA, ./data].")]
+DataRoot = Annotated[
+    Path | None,
+    typer.Option("--data-root", help="Folder of datasets; files in it are read as they are [DREAMGRID_DATA, ./data]."),
+]
 TrackingUri = Annotated[
     str | None,
     typer.Option("--tracking-uri", help="MLflow tracking URI [MLFLOW_TRACKING_URI, a file next to the storage]."),
@@ -56,6 +62,9 @@ RayAddress = Annotated[
 ]
 MachineName = Annotated[
     str, typer.Option("--machine", help="Machine of the price file to estimate costs for: cpu-core, l4, a100-x8, ...")
+]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Output file instead of stdout; an existing one is replaced.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout, and nothing else.")]
 

@@ -15,6 +15,7 @@ from eval.tables.grid import Table
 from orchestration.cells.resolve import resolve_sweep
 from orchestration.cells.resolved import ResolvedSweep
 from orchestration.errors import InputError, Mistake
+from orchestration.planning.costs.units import amount
 from orchestration.results.claims import EvaluatedClaim
 from orchestration.runs.run import SweepRun
 from orchestration.sweeps.model import Point, Sweep
@@ -168,7 +169,7 @@ def run_until_decided(
         larger = resolve_sweep(sweep, resolved.catalogue, source=resolved.source)
         cost = hours(larger)
         if options.budget_hours is not None and spent + cost > options.budget_hours:
-            notify(f"still undecided, and {cost:.3g} more device-hours would exceed the budget: {_listed(look)}")
+            notify(f"still undecided, and {amount(cost)} more device-hours would exceed the budget: {_listed(look)}")
             return made
         spent += cost
         notify(f"look {number} of {options.looks}: undecided: {_listed(look)}; adding seeds")

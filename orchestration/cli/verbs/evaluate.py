@@ -63,7 +63,13 @@ def evaluate(
     keep: Annotated[
         bool, typer.Option("--keep/--on-the-fly", help="Cache generated images, or generate them on the fly.")
     ] = True,
-    save: Annotated[Path | None, typer.Option("--save", help="Folder for the report and the predictions.")] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            "--save",
+            help="Folder for the report and the predictions, made if missing; those of an earlier one are replaced.",
+        ),
+    ] = None,
     as_json: options.Json = False,
 ) -> int:
     """Run the safety suite on any checkpoint, also on third-party weights. Records nothing."""

@@ -31,7 +31,7 @@ def export(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="Cell id, or a report of `evaluate --json`.")],
     form: Format,
     places: options.StorageOptions,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Output file instead of stdout.")] = None,
+    output: options.Output = None,
     name: Annotated[str | None, typer.Option("--name", help="Name of the model in the file.")] = None,
     as_json: options.Json = False,
 ) -> int:

@@ -91,7 +91,9 @@ def generate_set(
 def preview_set(
     name: SetName,
     places: options.PlaceOptions,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Output PNG file.")] = Path("mixing-set.png"),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Output PNG file; an existing one is replaced.")
+    ] = Path("mixing-set.png"),
     num_images: Images = 64,
     side: Annotated[
         int | None,

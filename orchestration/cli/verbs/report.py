@@ -24,7 +24,8 @@ def report(
     choice: options.SweepOptions,
     places: options.PlaceOptions,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Output file [SWEEP.html in this folder].")
+        Path | None,
+        typer.Option("--output", "-o", help="Output file; an existing one is replaced [SWEEP.html in this folder]."),
     ] = None,
     as_json: options.Json = False,
 ) -> int:

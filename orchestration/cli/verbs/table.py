@@ -45,7 +45,7 @@ def table(
     cost: Annotated[
         bool, typer.Option("--cost", help="Show the actual cost of the recorded cells next to the estimate.")
     ] = False,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Output file instead of stdout.")] = None,
+    output: options.Output = None,
     as_json: options.Json = False,
 ) -> int:
     """Print the table of a sweep from the recorded results. Runs nothing."""

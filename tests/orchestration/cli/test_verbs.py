@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -58,6 +59,22 @@ def test_the_example_of_a_verb_is_read_by_its_parser(verb: str, capsys: pytest.C
 
     assert main([verb, "--help"]) == 0
     assert f"dreamgrid {VERBS[verb].example}" in " ".join(capsys.readouterr().out.split())
+
+
+def leaves(command: Any) -> Iterator[Any]:
+    """Yield the verbs in a command."""
+    for each in getattr(command, "commands", {}).values():
+        yield from leaves(each)
+    if not hasattr(command, "commands"):
+        yield command
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_option_that_writes_says_what_an_existing_file_means(verb: str) -> None:
+    for leaf in leaves(get_command(build_app(verb))):
+        for param in leaf.params:
+            if {"--output", "--save"} & {*param.opts}:
+                assert "replaced" in param.help, f"{leaf.name} {param.opts}"
 
 
 def test_a_verb_takes_the_options_of_its_groups_as_typed_values() -> None:

@@ -131,7 +131,14 @@ def measure_baselines(
 
 def write_sheets(
     dataset: Dataset,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the PNG files.")] = Path("sheets"),
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Folder for the PNG files, made if missing; files of the same names in it are replaced.",
+        ),
+    ] = Path("sheets"),
     index: Annotated[int, typer.Option("--index", min=0, help="Index of the test image.")] = 0,
     frost: Frost = "procedural",
     data_root: options.DataRoot = None,
