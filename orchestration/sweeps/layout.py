@@ -46,7 +46,10 @@ def shown_title(sweep: Sweep) -> str:
     parts = [sweep.title]
     if sweep.size != "full":
         datasets = dict.fromkeys(
-            str(point.settings["dataset"].value) for point in sweep.points if "dataset" in point.settings
+            str(point.settings["dataset"].value)
+            for leaf in sweep.leaves
+            for point in leaf.points
+            if "dataset" in point.settings
         )
         parts.append(f"{sweep.size} size ({', '.join(datasets)})")
     set_by_options = [text for text in sweep.overrides if not text.startswith("seeds=")]

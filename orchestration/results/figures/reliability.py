@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -10,6 +11,8 @@ from orchestration.results.figures.contract import FigureKind, NotDrawn, Part, d
 from orchestration.results.figures.paper import new_figure, styles_of
 
 _ACROSS: Final = 4
+_LONGEST: Final = 20
+"""Letters of a line that fit over a diagram."""
 
 
 def draw(part: Part, columns: Sequence[str]) -> Any:
@@ -37,7 +40,7 @@ def draw(part: Part, columns: Sequence[str]) -> Any:
             alpha=0.75,
             linewidths=0,
         )
-        axes.set_title(row)
+        axes.set_title(textwrap.fill(row, _LONGEST), fontsize=7.0)
         axes.set(xlim=(0, 100), ylim=(0, 100), aspect="equal", xticks=(0, 50, 100), yticks=(0, 50, 100))
     for axes in list(grid.flat)[len(rows) :]:
         axes.remove()

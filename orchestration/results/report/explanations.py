@@ -44,7 +44,7 @@ def shade_rule(baseline: str | None) -> str:
     """Return the sentence that says what colours mean."""
     against = baseline or "the median of the entries that it is compared with"
     return (
-        f"Blue is better than {against}, orange is worse. White: the difference is within the noise between seeds. Colour"
+        f"Blue is better than {against}, orange is worse. No colour: the difference is within the noise between seeds. Colour"
         f" grows with the difference and is full at {FULL_AT:g} times the noise."
     )
 

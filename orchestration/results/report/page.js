@@ -15,9 +15,20 @@ function againOf() {
   return section("Make it again", "This command computes what is missing and nothing twice; the sweep file below it says what is trained and measured.", element("pre", { class: "wrapped" }, content.command), ...files);
 }
 
+// One table: a plain list. Several: a list of tables, each with its sections in a line.
 function contentsList() {
-  const items = contents.map(([id, text, level]) => element("li", level === 2 ? { class: "part" } : {}, element("a", { href: `#${id}` }, text)));
-  return element("nav", { "aria-label": "Contents" }, element("h2", { style: "margin-top:0;font-size:1.08rem" }, "Contents"), element("ol", {}, ...items));
+  const list = element("ol"), link = ([id, text]) => element("a", { href: `#${id}` }, text);
+  let inner = list;
+  for (const each of contents) {
+    const item = element("li", {}, link(each));
+    if (content.parts.length > 1 && each[2] === 2) {
+      inner = element("ul", { class: "inline" });
+      item.append(inner);
+      list.append(item);
+    } else inner.append(item);
+  }
+  if (content.parts.length > 1) list.className = "tables";
+  return element("nav", { "aria-label": "Contents" }, element("h2", {}, "Contents"), list);
 }
 
 const drawnParts = content.parts.map((part) => {

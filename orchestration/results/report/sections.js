@@ -11,7 +11,9 @@ const styleIn = (part) => (row) => series(Math.max(0, drawnRows(part).indexOf(ro
 
 function aboutOf(part) {
   const rows = element("dl"), columns = element("dl");
-  for (const each of part.described_rows) rows.append(element("dt", {}, each.row), element("dd", {}, each.what || each.method));
+  const same = new Map(); // rows of one method differ in settings that their names say
+  for (const each of part.described_rows) same.set(each.what || each.method, [...(same.get(each.what || each.method) ?? []), each.row]);
+  for (const [what, names] of same) rows.append(element("dt", {}, names.join("; ")), element("dd", {}, what));
   for (const each of part.described_columns) {
     const noise = each.noise === null ? "" : ` Noise between seeds: differences below ${shown(each.noise, each.is_percent)} may be chance.`;
     columns.append(element("dt", {}, `${each.label} (${each.lower_is_better ? "lower" : "higher"} is better)`), element("dd", {}, `${each.question} ${each.says}${noise}`));

@@ -76,7 +76,7 @@ function tinted(cell, shade) {
 
 function colourScale() {
   const boxes = [-1, -0.5, 0, 0.5, 1].map((shade) => element("i", { style: `background:${tint(shade)}` }));
-  return element("div", { class: "scale", role: "img", "aria-label": "Colours from orange, worse, over white, no difference, to blue, better" }, "worse ", ...boxes, " better");
+  return element("div", { class: "scale", role: "img", "aria-label": "Colours from orange, worse, over none, no difference beyond noise, to blue, better" }, "worse ", ...boxes, " better");
 }
 
 // A figure that is drawn again for the width that it has; `draw(width)` returns an SVG.

@@ -237,6 +237,21 @@ def test_the_contents_lead_to_every_section_and_the_files_are_inside(recorded_st
 
 
 @pytest.mark.browser
+def test_the_contents_of_several_tables_list_the_tables_with_their_sections(
+    recorded_store: Recorded, browser: Any
+) -> None:
+    show(browser, report(recorded_store("table-3", "smoke"), "cifar-all"))
+
+    tables = browser.execute_script(
+        "return [...document.querySelectorAll('nav .tables > li')].map((each) => each.innerText)"
+    )
+    assert len(tables) == 7
+    assert tables[0].startswith("table-1-smoke: ")
+    assert "Trade-offs" in tables[0]
+    assert tables[-1].split("\n")[0] == "About the whole sweep"
+
+
+@pytest.mark.browser
 def test_two_settings_make_a_map_per_metric_and_each_pair_has_a_look_of_its_own(
     recorded_store: Recorded, browser: Any
 ) -> None:

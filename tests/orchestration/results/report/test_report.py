@@ -145,6 +145,7 @@ def test_a_union_brings_the_files_of_its_parts(tmp_path: Path) -> None:
     _, content = report(tmp_path, "cifar-all", "--smoke")
 
     assert [each["name"] for each in content["sweeps"]][:2] == ["cifar-all", "table-1"]
+    assert content["title"].endswith("smoke size (digits)")
 
 
 def test_a_reader_is_told_what_rows_columns_and_colours_are(recorded_store: Recorded) -> None:
