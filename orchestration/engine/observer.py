@@ -24,8 +24,12 @@ RunStatus = Literal["complete", "failed", "stopped", "interrupted"]
 class RunObserver:
     """Listens to a run and does nothing; subclasses override what they need."""
 
-    def stage(self, text: str) -> None:
-        """What is done before the first cell runs: "starting Ray"; "" once that is over, or the run is."""
+    def stage(self, text: str, *, is_brief: bool = False) -> None:
+        """What is done before the first cell runs: "starting Ray"; "" once that is over, or the run is.
+
+        Args:
+            is_brief: Whether it is over in a moment, so that only a line that moves needs to show it.
+        """
 
     def work_estimated(self, seconds: Mapping[str, Mapping[str, float]]) -> None:
         """Train key -> stage -> estimated seconds is known, of which only ratios count; comes before `run_started`."""

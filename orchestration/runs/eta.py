@@ -95,7 +95,7 @@ class RunProgress:
         """Return the share of the estimated work that is done, in [0, 1]."""
         whole = sum(sum(cell.stages.values()) for cell in self._cells.values())
         left = sum(seconds for cell in self._cells.values() for _, seconds in cell.remaining())
-        return 1.0 - left / whole if whole else 1.0
+        return max(0.0, 1.0 - left / whole) if whole else 1.0  # sums in another order differ in their last digit
 
     def eta_s(self, now: float) -> float | None:
         """Return the seconds that are left, or None before anything is known."""

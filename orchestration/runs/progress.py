@@ -67,8 +67,8 @@ class LineProgress(RunObserver):
         self._last_summary = clock()
         self._gpu_busy: dict[str, float | None] = {}
 
-    def stage(self, text: str) -> None:
-        if text:
+    def stage(self, text: str, *, is_brief: bool = False) -> None:
+        if text and not is_brief:
             self.message(f"{text} ...")
 
     def work_estimated(self, seconds: Mapping[str, Mapping[str, float]]) -> None:
@@ -154,7 +154,7 @@ class LiveProgress(RunObserver):
         )
         self._sweep = self.display.add_task("", total=None, stage="", detail="")
 
-    def stage(self, text: str) -> None:
+    def stage(self, text: str, *, is_brief: bool = False) -> None:
         with self._lock:
             if not text:
                 self.display.stop()

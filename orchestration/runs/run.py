@@ -71,7 +71,7 @@ def run_sweep(
         raise InputError(f"sweep '{resolved.label}' lacks data in {settings.data_root}", mistakes)
     observer = CheckedCompletion(observers, plan, store)
     if plan.to_run:
-        observer.stage("checking the storage and the tracking server")
+        observer.stage("checking the storage and the tracking server", is_brief=True)
         check_address((options or {}).get("address"))
         # Before tracking, whose file is in the storage unless another place is named.
         check_storage(open_storage(settings.storage))

@@ -55,7 +55,7 @@ class LazyTracker(ForwardingObserver):
             )
             self._tracker.run_started(plan)
 
-    def stage(self, text: str) -> None:
+    def stage(self, text: str, *, is_brief: bool = False) -> None:
         """What a run does before its cells is not tracked."""
 
     def work_estimated(self, seconds: Mapping[str, Mapping[str, float]]) -> None:

@@ -222,6 +222,7 @@ def test_the_live_display_survives_everything_it_can_be_told(plan: Plan) -> None
 
 def test_from_the_first_second_a_line_says_what_is_done(plan: Plan) -> None:
     stream = io.StringIO()
+    LineProgress(stream).stage("checking", is_brief=True)
     LineProgress(stream).stage("starting Ray")
 
     live = LiveProgress(io.StringIO())
