@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from augment.heavy import rich
 from eval.tables.formats.cells import cells, footnotes, headings
 from eval.tables.formats.contract import Format, Ink, Style
 from eval.tables.grid import Table
+
+_PADDING: Final = 3
+"""Blanks around the entries of a column, and between two."""
+
+_EDGES: Final = 1
+"""Blanks around a table, besides."""
 
 
 def write(table: Table, style: Style) -> str:
@@ -26,22 +32,32 @@ def write(table: Table, style: Style) -> str:
 
 def _parts(table: Table, style: Style, console: rich.console.Console) -> list[rich.table.Table]:
     """Return a table in parts that fit, each with as many columns as have room, so that no number is ever broken."""
+    columns = _columns(table, style)
     parts: list[list[int]] = [[]]
-    for column in range(len(headings(table))):
-        grown = [*parts[-1], column]
-        if parts[-1] and _width(_of_columns(table, style, grown, with_notes=False), console) > console.width:
-            parts.append([column])
+    for at in range(1, len(columns)):
+        grown = [*parts[-1], at]
+        if parts[-1] and sum(columns[each].least + _PADDING for each in (0, *grown)) > console.width - _EDGES:
+            parts.append([at])
         else:
             parts[-1] = grown
-    return [_of_columns(table, style, part, with_notes=len(parts) == 1) for part in parts]
+    return [_drawn(table, [columns[each] for each in (0, *part)], console.width, len(parts) == 1) for part in parts]
 
 
-def _width(drawn: rich.table.Table, console: rich.console.Console) -> int:
-    """Return the least width without a line break in a number."""
-    return int(drawn.__rich_measure__(console, console.options.update(max_width=10_000)).minimum)
+class _Column(NamedTuple):
+    """A column as markup.
+
+    Attributes:
+        least: Width in which no number, and no word of a heading, is broken.
+        natural: Width in which no line is.
+    """
+
+    heading: str
+    entries: tuple[str, ...]
+    least: int
+    natural: int
 
 
-def _of_columns(table: Table, style: Style, chosen: Sequence[int], *, with_notes: bool) -> rich.table.Table:
+def _columns(table: Table, style: Style) -> list[_Column]:
     ink = Ink(
         best=lambda text: f"[bold green]{text}[/]",
         second=lambda text: f"[underline]{text}[/]",
@@ -50,21 +66,42 @@ def _of_columns(table: Table, style: Style, chosen: Sequence[int], *, with_notes
         missing="[dim]–[/]",
         plus_minus=" [dim]±[/] ",
     )
+    heads, rows = headings(table), cells(table, ink, style)
+    labels = tuple(rich.markup.escape(row) for row in table.rows)
+    texts = [table.corner, *table.rows]
+    found = [_Column(table.corner, labels, _longest_word(texts), max(map(rich.cells.cell_len, texts)))]
+    for at, head in enumerate(heads):
+        entries = tuple(row[at] for row in rows)
+        numbers = max((rich.text.Text.from_markup(each).cell_len for each in entries), default=1)
+        least, natural = max(_longest_word([head]), numbers), max(rich.cells.cell_len(head), numbers)
+        found.append(_Column(head, entries, least, natural))
+    return found
+
+
+def _drawn(table: Table, columns: Sequence[_Column], width: int, is_whole: bool) -> rich.table.Table:
     drawn = rich.table.Table(
-        title=rich.markup.escape(table.title) if 0 in chosen else None,
-        caption=(_notes(table) or None) if with_notes else None,
+        title=rich.markup.escape(table.title) if columns[1].heading == headings(table)[0] else None,
+        caption=(_notes(table) or None) if is_whole else None,
         box=rich.box.SIMPLE_HEAD,
         caption_justify="left",
     )
-    drawn.add_column(rich.markup.escape(table.corner), min_width=_longest_word([table.corner, *table.rows]))
-    heads, rows = headings(table), cells(table, ink, style)
-    for at in chosen:
-        widths = [rich.text.Text.from_markup(row[at]).cell_len for row in rows]
-        least = max([_longest_word([heads[at]]), *widths])
-        drawn.add_column(rich.markup.escape(heads[at]), justify="right", min_width=least)
-    for label, row in zip(table.rows, rows, strict=True):
-        drawn.add_row(rich.markup.escape(label), *(row[at] for at in chosen))
+    for at, (column, room) in enumerate(zip(columns, _widths(columns, width - _EDGES), strict=True)):
+        # A width of its own for each: Rich narrows columns without regard to the numbers in them.
+        drawn.add_column(rich.markup.escape(column.heading), justify="right" if at else "left", width=room)
+    for row in zip(*(column.entries for column in columns), strict=True):
+        drawn.add_row(*row)
     return drawn
+
+
+def _widths(columns: Sequence[_Column], room: int) -> list[int]:
+    """Return the widths of columns: what is left after the least of each goes to those that lack least."""
+    spare = room - sum(column.least + _PADDING for column in columns)
+    found = [column.least for column in columns]
+    for at in sorted(range(len(columns)), key=lambda at: columns[at].natural - columns[at].least):
+        more = max(0, min(columns[at].natural - columns[at].least, spare))
+        found[at] += more
+        spare -= more
+    return found
 
 
 def _notes(table: Table) -> str:
