@@ -109,7 +109,7 @@ def ui(
         str, typer.Option("--host", help="Address to listen on. Any but loopback needs MLFLOW_AUTH_ADMIN_PASSWORD.")
     ] = "127.0.0.1",
 ) -> int:
-    """Open a page with the grid of each sweep of a storage, and the MLflow UI behind it (Ctrl-C to quit)."""
+    """Open the grids of a storage, and MLflow behind them, as pages in a browser (Ctrl-C to quit)."""
     settings = read_settings(storage=storage, tracking_uri=tracking_uri)
     if settings.tracking_uri is None:
         open_existing_store(settings.storage)

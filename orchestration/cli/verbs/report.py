@@ -60,7 +60,7 @@ def figure(
     ] = None,
     as_json: options.Json = False,
 ) -> int:
-    """Write one figure of a sweep for a paper, from the recorded results. Runs nothing."""
+    """Write one figure of a sweep as PDF, PNG or SVG, from the recorded results. Runs nothing."""
     columns = tuple(column or ())
     check_kind(kind, columns)
     if output is not None:
