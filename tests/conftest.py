@@ -25,6 +25,12 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 _BUCKETS = itertools.count()
 
 
+@pytest.fixture(autouse=True)
+def of_any_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines may be of any length, as where output is no terminal: pytest-xdist gives its workers 80 columns."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture(scope="session")
 def data_root() -> Path:
     """The folder of real MNIST and Fashion-MNIST; skips where there is none."""

@@ -16,7 +16,6 @@ from orchestration.errors import InputError, Mistake
 from orchestration.evaluation.published_archives import compare_collection
 from trainers.datasets.download import download
 from trainers.datasets.fetch import fetch as fetch_dataset
-from trainers.datasets.fetch import plain_archives
 from trainers.datasets.registry import DATASETS
 from trainers.errors import DataError
 from trainers.models.released.fetch import fetch as fetch_network
@@ -103,10 +102,12 @@ def _unpack(path: Path, name: str, data_root: Path) -> None:
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as packed:
-                packed.extractall(_into(packed.namelist(), name, data_root))
+                folder = _into(packed.namelist(), name, data_root)
+                for member in packed.infolist():
+                    packed.extract(member, folder)  # leaves out what would lead out of the folder, and makes no links
             return
-        with plain_archives(), tarfile.open(path) as tar:
-            tar.extractall(_into([next(iter(tar)).name], name, data_root))
+        with tarfile.open(path) as tar:
+            tar.extractall(_into([next(iter(tar)).name], name, data_root), filter="data")
     except (OSError, tarfile.TarError, zipfile.BadZipFile, StopIteration) as error:
         raise DataError(f"{path} could not be unpacked ({error}); delete it and run the same command again") from error
 

@@ -79,8 +79,7 @@ def _files(prefix: str, folder: Path, part: str) -> Iterator[str]:
 
 
 def _as_unpacked(names: tuple[str, ...], into: str) -> Callable[[Path], tuple[Archive, ...]]:
-    archives = tuple(Archive(name=name, md5=ARCHIVE_MD5[name], into=into) for name in names)
-    return lambda data_root: archives
+    return lambda data_root: tuple(Archive(name=name, md5=ARCHIVE_MD5[name], into=into) for name in names)
 
 
 def _sets(folder: Path) -> list[str]:

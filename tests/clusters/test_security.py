@@ -22,7 +22,7 @@ PRODUCT = [
 ]
 UNSAFE = re.compile(
     r"pickle\.loads?\(|allow_pickle=True|weights_only=False|yaml\.(unsafe_load|full_load)\(|shell=True|os\.system\("
-    r"|extractall\(|verify=False"
+    r"|extractall\((?!.*filter=\"data\")|verify=False"
 )
 
 BOMB = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9))

@@ -32,7 +32,7 @@ def test_a_sweep_without_results_says_what_it_wants_in_three_lines(places: dict[
     Path(places["storage"]).mkdir(exist_ok=True)
     loaded = dreamgrid.load_sweep(**places)
 
-    assert repr(loaded) == "two: Two methods\n0 of 2 cells recorded\n.plan()  .results()  .table()"
+    assert repr(loaded) == "two: Two methods\n0 of 2 cells recorded\n.plan()  .results()  .table()  .figure()"
     assert len(loaded.plan().to_run) == 2
     assert loaded.results().empty
 

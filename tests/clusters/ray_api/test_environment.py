@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+import ray
 
 from clusters.connect import connect
 from clusters.errors import ClusterError
@@ -40,6 +41,7 @@ def test_without_a_private_folder_the_variables_are_as_before(monkeypatch: pytes
         raise ClusterError(f"no folder for {kind}")
 
     monkeypatch.setattr("clusters.connect.make_folder", refused)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)  # another test may have left this process connected
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     before = {name: os.environ.get(name) for name in QUIET_ENVIRONMENT}
 

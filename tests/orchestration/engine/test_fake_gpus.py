@@ -31,7 +31,8 @@ def run(folder: Path, *shards: int, device: str = "cpu") -> tuple[dict[str, Any]
         check=True,
         env={**os.environ, "PYTHONPATH": path, DEVICE_VARIABLE: device},
     )
-    return json.loads(found.stdout), found.stderr.splitlines()
+    # Without the stages, as "starting Ray ...".
+    return json.loads(found.stdout), [line for line in found.stderr.splitlines() if not line.endswith(" ...")]
 
 
 def jobs(folder: Path) -> list[dict[str, Any]]:
