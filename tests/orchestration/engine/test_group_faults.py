@@ -14,7 +14,7 @@ from orchestration.engine.run import execute
 from orchestration.store.files import MemoryStore
 from trainers.config import JobConfig, RecipeConfig
 
-pytestmark = [pytest.mark.ray, pytest.mark.faults, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(280)]
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,6 @@ def test_the_death_of_a_controller_gives_its_resources_back_and_the_cell_runs_on
     assert [attempt.error_class for attempt in store.attempts(cell.train_key)] == ["worker-died"]
 
 
-@pytest.mark.slow
 def test_a_cell_that_kills_its_group_each_time_is_set_aside_and_the_others_finish(
     pool, planned, plan_of, options, listener
 ):
