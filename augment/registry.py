@@ -1,6 +1,6 @@
 """The methods: every training-time treatment by name.
 
-A new method is a file in `augment/methods`, a line in this mapping, and its golden digest (`docs/extending.md` has the steps and
+A new method is a file in `augment/methods`, a line in this mapping, and its golden digest (`docs/guides/extending.md` has the steps and
 an example); its card is generated (`benchmarks.methods_page`).
 
 `augment.compound` resolves names, users' own methods and compounds such as "pixmix+cutmix". Importing this module loads NumPy,

@@ -11,7 +11,7 @@ import pytest
 from benchmarks import catalogue_page
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PAGE = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
+PAGE = (REPOSITORY / "docs" / "explanations" / "architecture.md").read_text(encoding="utf-8")
 TREE = PAGE.split("```")[1]
 PACKAGES = ("orchestration", "trainers", "eval", "augment", "clusters", "dreamgrid")
 NAMED = sorted(set(re.findall(rf"`((?:{'|'.join(PACKAGES)})/[\w./]+?(?::\w+)?)`", PAGE)))
@@ -48,7 +48,7 @@ def test_every_file_and_function_on_the_page_exists(named: str) -> None:
 
 
 def test_the_catalogue_is_the_generated_one() -> None:
-    page = (REPOSITORY / "docs" / "catalogue.md").read_text(encoding="utf-8")
+    page = (REPOSITORY / "docs" / "reference" / "catalogue.md").read_text(encoding="utf-8")
     assert page == catalogue_page.document(), (
-        "generate it again: python -m benchmarks.catalogue_page > docs/catalogue.md"
+        "generate it again: python -m benchmarks.catalogue_page > docs/reference/catalogue.md"
     )

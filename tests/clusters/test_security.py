@@ -45,7 +45,7 @@ def test_nothing_in_the_product_reads_or_runs_what_a_stranger_wrote() -> None:
 
 
 def test_the_threat_model_names_what_is_not_defended() -> None:
-    page = (REPOSITORY / "docs" / "threat-model.md").read_text(encoding="utf-8")
+    page = (REPOSITORY / "docs" / "explanations" / "threat-model.md").read_text(encoding="utf-8")
 
     assert "## Not defended" in page
 

@@ -38,7 +38,7 @@ from trainers.training.group import OneWorker
 from trainers.worker.run_job import run_job
 
 REPOSITORY = Path(__file__).parents[2]
-PAGE = (REPOSITORY / "docs" / "extending.md").read_text(encoding="utf-8")
+PAGE = (REPOSITORY / "docs" / "guides" / "extending.md").read_text(encoding="utf-8")
 KINDS: dict[str, Kind[Any]] = {
     kind.what: kind for kind in (METHOD_KIND, MIXING_SET_KIND, BENCHMARK_KIND, METRIC_KIND, DATASET_KIND, MODEL_KIND)
 }

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.python_page import document
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "python-api.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "python-api.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
 SWEEPS = ("dreamgrid.run(", "load_sweep(")
 """What runs a sweep, which takes a Ray."""
@@ -18,7 +18,7 @@ SWEEPS = ("dreamgrid.run(", "load_sweep(")
 
 def test_the_page_is_the_generated_one() -> None:
     assert PAGE.read_text(encoding="utf-8") == document(), (
-        "generate it again: python -m benchmarks.python_page > docs/python-api.md"
+        "generate it again: python -m benchmarks.python_page > docs/reference/python-api.md"
     )
 
 

@@ -12,7 +12,7 @@ import pytest
 from tests.faults.harness.play import Undisturbed, play
 from tests.faults.table import QUICK, ROWS, Row
 
-PAGE = Path(__file__).parents[2] / "docs" / "guarantees.md"
+PAGE = Path(__file__).parents[2] / "docs" / "explanations" / "guarantees.md"
 
 
 @pytest.fixture(scope="module")

@@ -36,8 +36,8 @@ def test_every_method_has_a_card(name: str) -> None:
 
 
 def test_the_page_of_methods_is_up_to_date() -> None:
-    page = Path(__file__).resolve().parents[3] / "docs" / "methods.md"
-    assert page.read_text() == document(), "generate it again: python -m benchmarks.methods_page > docs/methods.md"
+    page = Path(__file__).resolve().parents[3] / "docs" / "reference" / "methods.md"
+    assert page.read_text() == document(), "generate it again: python -m benchmarks.methods_page > docs/reference/methods.md"
 
 
 def test_files_are_named_apart_from_hyper_parameters() -> None:

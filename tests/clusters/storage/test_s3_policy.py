@@ -18,7 +18,7 @@ import pytest
 from clusters.storage.contract import StorageError
 from clusters.storage.open import check_storage, open_storage
 
-DOCS = Path(__file__).resolve().parents[3] / "docs"
+DOCS = Path(__file__).resolve().parents[3] / "docs" / "guides"
 SET_UP_CALLS = 5
 """What the owner does before policies are enforced: two buckets, a user, its policy, its key."""
 

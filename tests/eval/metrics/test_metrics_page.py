@@ -8,11 +8,11 @@ from benchmarks.metrics_page import document, line_for
 from eval.metrics.contract import MetricSpec
 from eval.metrics.registry import METRICS
 
-PAGE = Path(__file__).parents[3] / "docs/metrics.md"
+PAGE = Path(__file__).parents[3] / "docs/reference/metrics.md"
 
 
 def test_the_page_is_the_generated_one() -> None:
-    assert PAGE.read_text() == document(), "generate it again: python -m benchmarks.metrics_page > docs/metrics.md"
+    assert PAGE.read_text() == document(), "generate it again: python -m benchmarks.metrics_page > docs/reference/metrics.md"
 
 
 def test_every_metric_has_its_name_and_one_line() -> None:

@@ -240,7 +240,7 @@ def test_datasets_benchmarks_and_outlier_sets_are_listed_with_the_way_to_get_the
 
 
 def test_the_sweep_of_the_evaluation_page_can_be_planned(capsys: pytest.CaptureFixture[str]) -> None:
-    page = Path(__file__).parents[3] / "docs" / "fashion-mnist.yaml"
+    page = Path(__file__).parents[3] / "docs" / "guides" / "fashion-mnist.yaml"
     document = run_json(["plan", str(page)], capsys)
     assert document["counts"]["wanted"] == 1
     assert any("fashion-mnist" in line for line in document["missing_data"])
