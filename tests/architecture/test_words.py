@@ -15,7 +15,7 @@ from orchestration.cli.main import build_app
 from orchestration.cli.verb_list import VERBS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PAGES = sorted([REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md")])
+PAGES = sorted([REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md")])
 PACKAGES = ("augment", "benchmarks", "clusters", "dreamgrid", "eval", "orchestration", "trainers")
 SAY_INSTEAD = {
     r"pictures?": "image",
