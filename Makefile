@@ -17,7 +17,7 @@ NEWEST_TESTS ?= tests/clusters tests/orchestration/engine tests/orchestration/tr
 
 LOCK := --quiet --universal --python-version 3.11 --no-header --no-annotate --generate-hashes
 
-.PHONY: help install install-dev lock demo check format test test-slow test-faults test-newest test-rays clean
+.PHONY: help install install-dev lock demo check format docs test test-slow test-faults test-newest test-rays clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -53,6 +53,9 @@ format: $(DEV)  ## apply the formatter and the safe lint fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+docs: $(DEV)  ## the site, into docs/_build/html; a warning is an error
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet docs docs/_build/html
+
 test: $(DEV)  ## the fast tests
 	$(BIN)/python -m pytest -q -m "not slow and not faults" -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
@@ -86,4 +89,4 @@ lock: $(DEV)  ## write requirements.lock and requirements-dev.lock from pyprojec
 	    --output-file requirements.lock pyproject.toml
 
 clean:  ## remove what the tests and tools leave behind (results and checkpoints stay)
-	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist docs/_build

@@ -51,7 +51,7 @@ def card_for(method: Method) -> str:
     acts = [text for stage, text in STAGE_TEXTS.items() if stage in method.stages]
     config = method.config()
     lines = [
-        f"### {method.title} (`{method.name}`)",
+        f"## {method.title} (`{method.name}`)",
         "",
         method.what,
         "",

@@ -210,7 +210,7 @@ def test_what_a_package_adds_composes_and_has_a_card() -> None:
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the tree with the examples in it, by the steps of the page: a file, an import and a line each."""
     root = tmp_path_factory.mktemp("tree") / "copy"
-    skipped = shutil.ignore_patterns(".*", "__pycache__", "pictures", "build", "dist")
+    skipped = shutil.ignore_patterns(".*", "__pycache__", "_build", "build", "dist")
     shutil.copytree(REPOSITORY, root, ignore=skipped)
     shutil.copy(REPOSITORY / ".rayignore", root)
     for step in steps():

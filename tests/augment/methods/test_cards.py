@@ -12,7 +12,7 @@ from benchmarks.methods_page import all_cards, card_for, document
 
 def test_a_card_holds_everything_that_a_reader_asks() -> None:
     card = card_for(METHODS["pixmix"])
-    assert card.startswith("### PixMix (`pixmix`)\n")
+    assert card.startswith("## PixMix (`pixmix`)\n")
     for line in (
         "- acts on: images, on the host",
         "- hyper-parameters: max_rounds = 4, beta = 3, severity = 3, operations = all, augment_start = True",
@@ -37,7 +37,9 @@ def test_every_method_has_a_card(name: str) -> None:
 
 def test_the_page_of_methods_is_up_to_date() -> None:
     page = Path(__file__).resolve().parents[3] / "docs" / "reference" / "methods.md"
-    assert page.read_text() == document(), "generate it again: python -m benchmarks.methods_page > docs/reference/methods.md"
+    assert page.read_text() == document(), (
+        "generate it again: python -m benchmarks.methods_page > docs/reference/methods.md"
+    )
 
 
 def test_files_are_named_apart_from_hyper_parameters() -> None:

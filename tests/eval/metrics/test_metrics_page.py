@@ -12,7 +12,9 @@ PAGE = Path(__file__).parents[3] / "docs/reference/metrics.md"
 
 
 def test_the_page_is_the_generated_one() -> None:
-    assert PAGE.read_text() == document(), "generate it again: python -m benchmarks.metrics_page > docs/reference/metrics.md"
+    assert PAGE.read_text() == document(), (
+        "generate it again: python -m benchmarks.metrics_page > docs/reference/metrics.md"
+    )
 
 
 def test_every_metric_has_its_name_and_one_line() -> None:
