@@ -2,8 +2,8 @@
 
 torch's kernel for that layout adds up each channel value by value in float32, so that the error of a sum grows with the number
 of values: at 128 x 32 x 32 of them, mean and gradients are off by 1e-5 of their size where the contiguous layout is off by
-1e-7 (`docs/explanations/memory-layout.md`). Here the sums are those of `Tensor.sum`, which adds up in a cascade. Evaluation mode, other
-devices, other layouts and compiled networks run torch's own batch norm.
+1e-7 (`docs/explanations/memory-layout.md`). Here the sums are those of `Tensor.sum`, which adds up in a cascade. Evaluation mode,
+other devices, other layouts and compiled networks run torch's own batch norm.
 """
 
 from __future__ import annotations
