@@ -9,7 +9,7 @@ from typing import Final
 
 from eval.benchmarks.contract import Benchmark, FileSource, Passes, no_problem
 from eval.benchmarks.protocols.checks import check_limit, check_names
-from eval.benchmarks.protocols.corruption import errors_only, evaluate_corruptions, recompute_corruptions
+from eval.benchmarks.protocols.corruption import CALIBRATION, evaluate_corruptions, recompute_corruptions
 from eval.benchmarks.protocols.generated import evaluate_family
 from eval.benchmarks.protocols.published import folder_of, limited, published_problem, published_source, set_limit_notes
 from eval.corruptions.families import check_effect
@@ -39,13 +39,13 @@ class MnistCorruptionConfig:
 def run_published(config: MnistCorruptionConfig, subject: Subject) -> BenchmarkOutcome:
     """Evaluate a subject on the published files of MNIST-C."""
     sets = mnist_corruptions(folder_of(subject, "mnist-c"), subject.labels, kinds=config.kinds)
-    outcome = errors_only(evaluate_corruptions(subject, limited(sets, config.max_images, subject), baseline=None))
+    outcome = evaluate_corruptions(subject, limited(sets, config.max_images, subject), baseline=None)
     return replace(outcome, notes={**outcome.notes, **set_limit_notes(sets, config.max_images)})
 
 
 def run_generated(config: MnistCorruptionConfig, subject: Subject) -> BenchmarkOutcome:
     """Evaluate a subject on the corruptions of MNIST-C, generated from its own test images."""
-    return errors_only(evaluate_family(subject, "mnist-c", config.kinds, (1,), config.max_images))
+    return evaluate_family(subject, "mnist-c", config.kinds, (1,), config.max_images)
 
 
 def _published_files(config: MnistCorruptionConfig, dataset: str, data_root: Path | None) -> Sequence[FileSource]:
@@ -58,9 +58,9 @@ MNIST_C: Final = Benchmark(
     title="MNIST-C",
     axis="corruption",
     origin="published",
-    semantics=1,
+    semantics=2,
     config=MnistCorruptionConfig,
-    metrics=("error",),
+    metrics=("error", *CALIBRATION),
     run=run_published,
     source="Mu and Gilmer, 2019; google-research/mnist-c",
     details="corruption",
@@ -68,7 +68,7 @@ MNIST_C: Final = Benchmark(
     problem=lambda config, data: published_problem("mnist-c", data),
     passes=lambda config, data: Passes(forward=data.used(config) * len(config.kinds)),
     files=_published_files,
-    recompute=lambda config, arrays, data_root, seed: errors_only(recompute_corruptions(arrays)),
+    recompute=lambda config, arrays, data_root, seed: recompute_corruptions(arrays),
 )
 
 MNIST_C_GENERATED: Final = replace(
@@ -76,7 +76,7 @@ MNIST_C_GENERATED: Final = replace(
     name="mnist-c-generated",
     title="MNIST-C (generated)",
     origin="generated",
-    semantics=2,
+    semantics=3,
     keeps_images=True,
     run=run_generated,
     check_images=lambda config, side, channels: check_effect(

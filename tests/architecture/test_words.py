@@ -44,8 +44,8 @@ SAY_INSTEAD_IN_MESSAGES = {
     r"make it so": "the fix",
     r"so that nothing|one and the same|whatever": "a plain sentence",
 }
-KEPT = re.compile(r"Dreamlike Pictures")
-"""The paper's title."""
+KEPT = re.compile(r"Dreamlike Pictures|\]\([^)]*\)|docs/pictures/?[\w.-]*")
+"""The paper's title, addresses of links, the folder of the documentation's images."""
 
 
 def odd_words(text: str, say_instead: dict[str, str] = SAY_INSTEAD) -> list[str]:

@@ -38,7 +38,7 @@ QUICK: dict[str, dict[str, object]] = {
     "ood-generated": {"repeats": 2},
     "p-generated": {"kinds": ["gaussian_noise", "translate"], "max_images": 30, "baseline": "made-up"},
     "cbar-generated": {"severities": [4], "max_images": 200},
-    "mnist-c-generated": {"max_images": 40},
+    "mnist-c-generated": {"max_images": 300},
 }
 """Parameters that keep a benchmark to a second; a benchmark that is not listed runs with its defaults."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,12 +39,6 @@ def recompute_corruptions(
     found = (prefix.split("/") for prefix in kept_sets(arrays))
     named = {(kind, int(severity)): predictions_from(arrays, f"{kind}/{severity}") for kind, severity in found}
     return corruption_outcome(named, baseline=baseline, data_root=data_root)
-
-
-def errors_only(outcome: BenchmarkOutcome) -> BenchmarkOutcome:
-    """Return an outcome without the metrics besides the error, and without the note why those are undefined."""
-    notes = {name: value for name, value in outcome.notes.items() if name != "missing"}
-    return replace(outcome, metrics={"error": outcome.metrics["error"]}, notes=notes)
 
 
 def corruption_outcome(
