@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -355,6 +356,15 @@ def test_the_image_has_a_stage_for_each_kind_of_node_and_no_root() -> None:
     assert "requirements.lock" in copied
     assert "requirements-dev.lock" not in copied
     assert not [line for line in lines if "ADD http" in line or "curl" in line]
+
+
+def test_the_image_is_built_from_every_package_of_the_wheel() -> None:
+    lines = (MANIFESTS / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    project = tomllib.loads((MANIFESTS.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+
+    packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+
+    assert [name for name in packages if f"COPY {name} {name}" not in lines] == []
 
 
 BEYOND_LIMITS = {
