@@ -18,7 +18,6 @@ from __future__ import annotations
 import functools
 import importlib
 import sys
-import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -109,37 +108,25 @@ WarmUp = Callable[[], None]
 _warmed: set[WarmUp] = set()
 
 
-def warm(calls: Iterable[WarmUp], *, report: Callable[[str], None] | None = None) -> float:
-    """Run warm-up calls under the compile lock and return the seconds it took.
-
-    Calls that this process has run before cost nothing.
-
-    Args:
-        calls: Entries of the `WARM_UP` of kernel modules.
-        report: Called with a line for each call that had kernels to compile.
-    """
+def warm(calls: Iterable[WarmUp]) -> None:
+    """Run warm-up calls, entries of the `WARM_UP` of kernel modules; those that this process has run before cost nothing."""
     waiting = [call for call in dict.fromkeys(calls) if call not in _warmed]
-    started = time.monotonic()
     if waiting:
-        with FileLock(cache_root() / ".lock"):
+        with compile_lock():
             for call in waiting:
-                _warm_up(call, report)
+                call()
                 _warmed.add(call)
-    return time.monotonic() - started
+
+
+def compile_lock() -> FileLock:
+    """Return the lock under which one process of a machine compiles, so that no two compile the same."""
+    return FileLock(cache_root() / ".lock")
 
 
 def warm_ups_of(functions: Iterable[Callable[..., Any]]) -> tuple[WarmUp, ...]:
     """Return the warm-up calls in the files of some functions, each once; a file without kernels has none."""
     files = dict.fromkeys(sys.modules[function.__module__] for function in functions)
     return tuple(dict.fromkeys(call for file in files for call in getattr(file, "WARM_UP", ())))
-
-
-def _warm_up(call: WarmUp, report: Callable[[str], None] | None) -> None:
-    started, before = time.monotonic(), num_compiled()
-    call()
-    compiled = num_compiled() - before
-    if report is not None and compiled:
-        report(f"compiled {compiled} kernels of {call.__module__} in {time.monotonic() - started:.1f} s")
 
 
 def num_compiled() -> int:
@@ -151,8 +138,18 @@ _compiled: list[str] = []
 """Modules of the kernels that were compiled, one entry a kernel."""
 
 
+_is_announced = False
+
+
+def compile_silently() -> None:
+    """From now on, write no line on stderr that says that kernels are compiled."""
+    global _is_announced
+    _is_announced = True
+
+
 def _note_compilation(module: str) -> None:
-    if not _compiled:
+    if not _is_announced:
+        compile_silently()  # one line is enough
         sys.stderr.write(f"compiling kernels for this processor, once (kept in {cache_root()}) ...\n")
         sys.stderr.flush()
     _compiled.append(module)

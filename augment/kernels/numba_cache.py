@@ -15,6 +15,7 @@ from typing import IO, Any, Final
 
 import numba as numba
 from blake3 import blake3
+from filelock import FileLock
 from numba.core import caching, event
 
 from augment.kernels.sources import cache_root, is_ours, path_of, sources_hash
@@ -61,6 +62,18 @@ class SealedFiles(_Files):  # type: ignore[misc]
 
     Readers of pickles stop before the seal. Files in other folders, of kernels that are not ours, are left to Numba.
     """
+
+    def save(self, key: Any, data: Any) -> None:
+        """Save machine code, one process after the other.
+
+        Numba reads the index, chooses a file name that is not in it and writes both: two processes at once could give one name to
+        two specialisations, and a third would run the one for the other.
+        """
+        if not self._is_ours():
+            super().save(key, data)
+            return
+        with FileLock(cache_root() / ".saving"):
+            super().save(key, data)
 
     def _load_index(self) -> Any:
         return super()._load_index() if self._is_whole(self._index_path) else {}

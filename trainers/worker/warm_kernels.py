@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import Final
 
+from augment.heavy import rich
 from augment.kernels import counters, geometry, mixings, operations
-from augment.kernels.compiled import WarmUp, num_compiled, warm, warm_ups_of
+from augment.kernels.compile_all import WarmedUp, compile_all, processes_for
+from augment.kernels.compiled import WarmUp, warm_ups_of
 from augment.kernels.sources import cache_root
 from augment.mixing_sets.registry import MIXING_SET_KERNELS
 from augment.registry import METHODS
@@ -24,9 +27,35 @@ KERNELS: Final[tuple[WarmUp, ...]] = (
 
 
 def main() -> None:
-    """Compile what is not compiled yet, with a line on stderr for each module that was."""
-    seconds = warm(KERNELS, report=lambda line: print(line, file=sys.stderr))  # noqa: T201 - a command's own messages
-    sys.stderr.write(f"kernels are ready in {cache_root()} ({seconds:.1f} s, {num_compiled()} compiled)\n")
+    """Compile what is not compiled yet, with its progress on stderr: a bar on a terminal, a line per module elsewhere."""
+    started, processes = time.monotonic(), processes_for(len(KERNELS))
+    stderr = rich.console.Console(stderr=True)
+    bar = rich.progress.Progress(
+        "compiling kernels",
+        rich.progress.BarColumn(bar_width=20),
+        rich.progress.MofNCompleteColumn(),
+        rich.progress.TimeElapsedColumn(),
+        console=stderr,
+        transient=True,
+        disable=not stderr.is_terminal,
+    )
+    task = bar.add_task("", total=len(KERNELS))
+    num_compiled = num_run = 0
+
+    def report(outcome: WarmedUp) -> None:
+        nonlocal num_compiled, num_run
+        num_compiled, num_run = num_compiled + outcome.num_compiled, num_run + 1
+        bar.advance(task)
+        if outcome.num_compiled and not stderr.is_terminal:
+            counted = "1 kernel" if outcome.num_compiled == 1 else f"{outcome.num_compiled} kernels"
+            where = f"{outcome.module} in {outcome.seconds:.1f} s"
+            sys.stderr.write(f"[{num_run}/{len(KERNELS)}] compiled {counted} of {where}\n")
+            sys.stderr.flush()
+
+    with bar:
+        compile_all(KERNELS, processes=processes, report=report)
+    used = f"{num_compiled} compiled in {processes} processes" if processes > 1 else f"{num_compiled} compiled"
+    sys.stderr.write(f"kernels are ready in {cache_root()} ({time.monotonic() - started:.1f} s, {used})\n")
 
 
 if __name__ == "__main__":
