@@ -15,6 +15,7 @@ from typing import Final
 
 import numpy as np
 
+from augment.files.absent import absent_text
 from augment.files.content import content_of, file_hash
 from augment.files.numpy_files import ArrayFileError, map_array
 from augment.files.published import Identified, absent, by_proof, joined, own, published
@@ -37,9 +38,8 @@ def missing_parts(collection: Collection, parts: Sequence[str], data_root: Path)
     folder, what = data_root / collection.name, f"benchmark {collection.family!r} of {collection.dataset!r}"
     missing = [name for name in parts if not is_there(folder / name)]
     if missing:
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        first = f"{collection.name}/{missing[0]}".removesuffix("/.")
-        return [f"{what} is not complete in {data_root}: {first}{more} is missing; {collection.source}"]
+        names = [f"{collection.name}/{part}".removesuffix("/.") for part in missing]
+        return [f"{what} is not complete in {data_root}: {absent_text(names)}; {collection.how_to_get(data_root)}"]
     wrong = [line for part in parts if (line := _misfit(collection, folder / part))]
     more = f", and {len(wrong) - 1} more do not fit" if len(wrong) > 1 else ""
     return [f"{what}: {wrong[0]}{more}; {collection.source}"] if wrong else []

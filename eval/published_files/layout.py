@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
+from augment.files.absent import fetch_command
 from eval.errors import EvalError
 
 _PUBLISHED: Final[Mapping[str, Any]] = json.loads(
@@ -60,6 +61,10 @@ class Collection:
     def packed(self) -> tuple[str, ...]:
         """The archives that it is unpacked from."""
         return self.archives or (f"{self.name}.tar",)
+
+    def how_to_get(self, data_root: Path) -> str:
+        """Return the command that gets its files, or what a person does where none can."""
+        return f"get it with: {fetch_command(self.name, data_root)}" if self.address else self.source
 
 
 COLLECTIONS: Final[Mapping[str, Collection]] = {

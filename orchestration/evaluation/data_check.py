@@ -120,7 +120,7 @@ def _sizes(name: str, settings: Settings) -> str:
 def _benchmark(name: str, settings: Settings) -> Line:
     root = settings.data_root
     if not (root / name).is_dir():
-        return {"name": name, "state": MISSING, "detail": f"not in {root}: {COLLECTIONS[name].source}"}
+        return {"name": name, "state": MISSING, "detail": f"not in {root}; {COLLECTIONS[name].how_to_get(root)}"}
     detail = verify_folder(name, root, lambda dataset: labels_or_none(dataset, settings))
     return _line(name, detail, _compared(name, root), _identified(name, root))
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from augment.files.absent import absent_text, fetch_command
 from augment.heavy import NDArray
 from augment.heavy import numpy as np
 
@@ -118,8 +118,7 @@ class DatasetSpec:
         """Return the command that gets the data, or what to do where there is none, or "" where nothing is needed."""
         if self.how_to_get:
             return self.how_to_get.replace("DIR", str(data_root))
-        words = ["dreamgrid", "data", "fetch", self.name, "--data-root", str(data_root)]
-        return shlex.join(words) if self.files else ""
+        return fetch_command(self.name, data_root) if self.files else ""
 
     def absent_paths(self, data_root: str | Path, split: Literal["train", "test", "both"] = "both") -> list[str]:
         """Return the files and folders of the dataset, or of one split, that are not in the data root."""
@@ -130,8 +129,6 @@ class DatasetSpec:
 
     def missing_line(self, data_root: str | Path, absent: list[str]) -> str:
         """Return one sentence on what is missing and how to get it."""
-        more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
         hint = self.fetch_hint(Path(data_root))
-        return (
-            f"dataset {self.name!r} is not complete in {data_root}: {absent[0]}{more} is missing; get it with: {hint}"
-        )
+        way = f"to get it, {hint}" if self.how_to_get else f"get it with: {hint}"
+        return f"dataset {self.name!r} is not complete in {data_root}: {absent_text(absent)}; {way}"

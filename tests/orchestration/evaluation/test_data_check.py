@@ -67,7 +67,7 @@ def test_a_part_of_a_dataset_and_a_set_that_cannot_be_decoded_are_broken(
     code, found = _verified(capsys, tmp_path)
     assert code == 3
     assert found["cifar-10"][0] == found["isun"][0] == "broken"
-    assert "data_batch_2 and 5 more is missing" in found["cifar-10"][1]
+    assert "data_batch_2 and 5 more are missing" in found["cifar-10"][1]
     assert found["cifar-100"][0] == "missing"
 
 

@@ -61,7 +61,7 @@ def test_incomplete_folder_is_refused_with_its_numbers(tiny_imagenet: tuple[Data
 
 def test_missing_folders_are_told_while_planning(tmp_path: Path) -> None:
     (line,) = missing_data(["imagenet"], tmp_path)
-    assert "imagenet/train and 1 more is missing" in line
+    assert "imagenet/train and 1 more are missing" in line
     assert "register with ImageNet" in line
     with pytest.raises(MissingData, match="imagenet/train is missing"):
         list_split(DATASETS["imagenet"], "train", tmp_path, tmp_path)

@@ -1,13 +1,12 @@
 """Released networks by name: where they come from, and how their files become weights of our networks; light to import.
 
 A cell whose `released` names one of them is not trained: its checkpoint is made of the file in `<data root>/checkpoints/` and is
-then evaluated like any other. `dreamgrid data fetch NAME` gets a file that has an
-address of its own; for the others the address says where to find it.
+then evaluated like any other. `dreamgrid data fetch NAME` gets a file that has an address of its own; for the others the address
+says where to find it.
 """
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from augment.files.absent import fetch_command
 from augment.files.content import file_hash
 from augment.files.published import Identified, absent, own, published
 from trainers.config import JobConfig
@@ -98,7 +98,7 @@ class ReleasedCheckpoint:
     def how_to_get(self, data_root: str | Path) -> str:
         """Return the command that fetches the file, or where to find it."""
         if self.is_direct:
-            return shlex.join(["dreamgrid", "data", "fetch", self.name, "--data-root", str(data_root)])
+            return fetch_command(self.name, data_root)
         return f"download it from {self.address} to {self.path(data_root)}"
 
 

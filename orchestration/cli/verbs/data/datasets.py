@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from augment.files.absent import fetch_command
 from eval.benchmarks.suite.files import missing_files
 from eval.outliers.sets import IMAGE_SETS, outlier_folder
 from eval.published_files.layout import COLLECTIONS
@@ -15,7 +15,7 @@ from orchestration.cli import options
 from orchestration.cli.output import EXIT_DONE, EXIT_REFUSED, columns, emit
 from orchestration.cli.verbs.data import benchmarks as benchmark_verbs
 from orchestration.cli.verbs.data import fetch as fetch_verbs
-from orchestration.errors import PROGRAM, EnvironmentRefused
+from orchestration.errors import EnvironmentRefused
 from orchestration.settings import read_settings
 from trainers.datasets.registry import DATASETS, missing_data
 
@@ -97,7 +97,7 @@ def _benchmark_rows(root: Path) -> list[dict[str, Any]]:
     for folder, each in COLLECTIONS.items():
         is_there = not missing_files(each.family, {}, each.dataset, root)
         title = f"benchmark '{each.family}' of {each.dataset}"
-        fetched = shlex.join([PROGRAM, "data", "fetch", folder, "--data-root", str(root)])
+        fetched = fetch_command(folder, root)
         way = "" if is_there else fetched if each.address else f"{root / folder}: {each.source}"
         rows.append({"name": folder, "kind": "benchmark", "title": title, "is_there": is_there, "get_it_with": way})
     return rows

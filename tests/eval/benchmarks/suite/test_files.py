@@ -26,8 +26,8 @@ def write_cifar_bar(folder, labels, kinds):
 
 def test_missing_files_are_reported_once_with_how_to_get_them(tmp_path):
     (line,) = missing_files("c", {}, "cifar-10", tmp_path)
-    assert "CIFAR-10-C/gaussian_noise.npy and 15 more is missing" in line
-    assert "Zenodo record 2535967" in line
+    assert "CIFAR-10-C/gaussian_noise.npy and 15 more are missing" in line
+    assert line.endswith(f"get it with: dreamgrid data fetch CIFAR-10-C --data-root {tmp_path}")
 
 
 @pytest.mark.parametrize("benchmark", ["clean", "c-generated", "pgd", "ood-generated"])
