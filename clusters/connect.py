@@ -212,6 +212,11 @@ def connect(
     except Exception as error:  # Ray raises bare ones, for a raylet that is slow to start among others
         Connection("", folder, None, _borrowed=True, _set=before, _ray=ray).close()
         raise _refusal(address, error) from error
+    except BaseException:  # a signal, as Ctrl-C: the caller wants an end at once, of what was begun too
+        if folder is not None:
+            end_processes_of(folder)
+        Connection("", folder, None, _borrowed=True, _set=before, _ray=ray).close()
+        raise
     found = address or handle.address_info["address"]
     watch = PortWatch(ports_of(ray)) if folder is None else ChildWatch(folder)
     return Connection(found, folder, handle, _borrowed=False, _set=before, _ray=ray, watch=watch)

@@ -46,16 +46,50 @@ class StandingRequest:
             self._report(text)
 
 
+class Interrupted(BaseException):
+    """A signal asked this process to end before anything ran that has to end in order."""
+
+
 class StopFlag:
     """How often a signal asked this process to end.
 
     Attributes:
         count: Signals so far.
         is_ctrl_c: Whether the first one was SIGINT.
+        has_cells: Whether cells may be running, which need time for their checkpoints.
     """
 
-    count: int = 0
-    is_ctrl_c: bool = False
+    def __init__(self) -> None:
+        self.count = 0
+        self.is_ctrl_c = False
+        self.has_cells = False
+        self._is_breakable = False
+
+    @contextlib.contextmanager
+    def breakable(self) -> Iterator[None]:
+        """Let the first signal end the block at once.
+
+        Raises:
+            Interrupted: In the main thread, where the signal met it, or before the block if one came earlier.
+        """
+        self._is_breakable = True
+        try:
+            if self.count:
+                raise Interrupted
+            yield
+        finally:
+            self._is_breakable = False
+
+    def note(self, number: int) -> None:
+        """Count a signal.
+
+        Raises:
+            Interrupted: If it is the first, in a block that it ends.
+        """
+        self.is_ctrl_c = self.is_ctrl_c or (not self.count and number == signal.SIGINT)
+        self.count += 1
+        if self._is_breakable and self.count == 1:
+            raise Interrupted
 
 
 _SIGNALS: Final = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
@@ -77,9 +111,8 @@ def stop_flag(report: Callable[[str], None], grace_s: float) -> Iterator[StopFla
     texts: SimpleQueue[str | None] = SimpleQueue()  # its `put` may interrupt itself, so that a handler may call it
 
     def note(number: int, _: Any) -> None:
-        flag.is_ctrl_c = flag.is_ctrl_c or (not flag.count and number == signal.SIGINT)
-        flag.count += 1
-        texts.put(_answer(_SIGNALS[signal.Signals(number)], flag.count, grace_s))
+        texts.put(_answer(_SIGNALS[signal.Signals(number)], flag, grace_s))
+        flag.note(number)
 
     def tell() -> None:
         for text in iter(texts.get, None):
@@ -99,7 +132,9 @@ def stop_flag(report: Callable[[str], None], grace_s: float) -> Iterator[StopFla
         teller.join()
 
 
-def _answer(name: str, count: int, grace_s: float) -> str:
-    if count == 1:
+def _answer(name: str, flag: StopFlag, grace_s: float) -> str:
+    if not flag.has_cells:
+        return f"{name}: stopping; no cell runs yet"
+    if not flag.count:
         return f"{name}: running cells write their checkpoints, for up to {grace_s:g} s; once more ends them at once"
     return f"{name}: ending at once; what is recorded is kept"

@@ -28,7 +28,7 @@ from orchestration.engine.observer import QueuedObserver, RunObserver, RunStatus
 from orchestration.engine.options import RunOptions, RunOutcome
 from orchestration.engine.quiet import quiet
 from orchestration.engine.releases import check_release
-from orchestration.engine.requested import StandingRequest, StopFlag, stop_flag
+from orchestration.engine.requested import Interrupted, StandingRequest, StopFlag, stop_flag
 from orchestration.engine.supervised import supervised
 from orchestration.errors import SweepError
 from orchestration.store.contract import ResultsStore
@@ -82,7 +82,7 @@ def execute(
     finally:
         queued.flush()
         observer.stage("")
-    if driver.error is not None:
+    if driver is not None and driver.error is not None:
         observer.run_ended(plan, "failed")
         raise driver.error
     ended = _ended(plan, observer, driver, failed, started, str(log_file))
@@ -96,14 +96,23 @@ def _drive(
     queued: QueuedObserver,
     pool: GroupPool | None,
     flag: StopFlag,
-) -> Driver:
-    """Connect to Ray and let the run go on in a thread, which is left behind should Ray lose its own processes."""
+) -> Driver | None:
+    """Connect to Ray and let the run go on in a thread, which is left behind should Ray lose its own processes.
+
+    Returns:
+        The driver, or None where a signal ended the run before it had one.
+    """
     drivers: list[Driver] = []
 
-    def run() -> Driver:
+    def run() -> Driver | None:
         return _run(plan, store, options, queued, pool, flag, connection, drivers.append)
 
-    with connect(options.address, num_cpus=_num_cpus(options), num_gpus=options.num_gpus) as connection:
+    try:
+        with flag.breakable():
+            connection = connect(options.address, num_cpus=_num_cpus(options), num_gpus=options.num_gpus)
+    except Interrupted:
+        return None
+    with connection:
         try:
             return supervised(
                 run,
@@ -126,7 +135,9 @@ def _run(
     flag: StopFlag,
     connection: Connection,
     made: Callable[[Driver], None],
-) -> Driver:
+) -> Driver | None:
+    if flag.count:
+        return None
     with temporary_folder("trials") as scratch, _pool(options, pool) as groups:
         driver = Driver(
             plan,
@@ -141,7 +152,8 @@ def _run(
         made(driver)
         _check_fits(driver)
         queued.stage("starting workers")
-        driver.prestart()
+        if not flag.count:
+            driver.prestart()
         _announce(plan, driver, queued)
         with driver.leases:
             _loop(driver, plan, store, options, queued, flag, scratch, connection)
@@ -179,6 +191,10 @@ def _loop(
 
     if not keep_credentials_out_of_trials() and "AWS_SECRET_ACCESS_KEY" in os.environ:
         queued.message("Ray may show the AWS_* variables of this process in its logs; use a role or ~/.aws/credentials")
+    flag.has_cells = flag.count == 0
+    if not flag.has_cells:
+        driver.stop("interrupted")
+        return
     tuner = threading.Thread(target=_tune, args=(driver, scratch, run_tuner), name="dreamgrid-tune", daemon=True)
     tuner.start()
     request = StandingRequest(store, plan.sweep, queued.message)
@@ -245,7 +261,8 @@ def _ended(
     was_done = {cell.train_key for cell in plan.cells if cell.is_done}
     done = tuple(key for key in keys if key not in failed and (key in was_done or over.get(key, False)))
     unfinished = tuple(key for key in keys if key not in failed and key not in done)
-    status: RunStatus = (driver.halt if driver else None) or ("failed" if failed else "complete")
+    halt: RunStatus | None = "interrupted" if driver is None and plan.to_run else driver.halt if driver else None
+    status: RunStatus = halt or ("failed" if failed else "complete")
     if status == "complete" and unfinished and plan.mode != "read-only":
         status = "failed"
     observer.run_ended(plan, status)

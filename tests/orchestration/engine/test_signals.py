@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from orchestration.engine.requested import stop_flag
+from orchestration.engine.requested import Interrupted, StopFlag, stop_flag
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,7 @@ def test_a_signal_is_answered_at_once_and_the_second_ends_everything(
     before = signal.getsignal(number)
 
     with stop_flag(texts.append, grace_s=20.0) as flag:
+        flag.has_cells = True
         os.kill(os.getpid(), number)
         deadline = time.monotonic() + 5.0
         while not texts and time.monotonic() < deadline:
@@ -54,3 +55,24 @@ def test_outside_the_main_thread_nothing_is_caught() -> None:
     thread.join()
 
     assert handlers == [signal.getsignal(signal.SIGINT)]
+
+
+def test_before_any_cell_runs_a_signal_ends_the_start_at_once() -> None:
+    texts: list[str] = []
+    began = time.monotonic()
+
+    def start(flag: StopFlag) -> None:
+        with flag.breakable():
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(60.0)
+
+    with stop_flag(texts.append, grace_s=20.0) as flag:
+        with pytest.raises(Interrupted):
+            start(flag)
+        with pytest.raises(Interrupted):
+            start(flag)
+        os.kill(os.getpid(), signal.SIGINT)  # while what was begun is ended: no second exception
+
+    assert time.monotonic() - began < 30.0
+    assert texts == ["Ctrl-C: stopping; no cell runs yet"] * 2
+    assert (flag.count, flag.is_ctrl_c) == (2, True)
