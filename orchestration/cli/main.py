@@ -24,6 +24,7 @@ from orchestration.cli.output import (
     EXIT_CELLS_FAILED,
     EXIT_DONE,
     EXIT_REFUSED,
+    PASSING_LINE,
     echo,
     echo_err,
     interrupted,
@@ -40,6 +41,7 @@ RENAMED_OPTIONS: Final[Mapping[str, str]] = {"--pictures": "--images", "--schema
 COMPLETION: Final = f"_{PROGRAM.upper()}_COMPLETE"
 """Variable by which a shell asks what may follow, as Typer names it."""
 
+_HELP: Final = ("-h", "--help")
 _LONGEST_LINE: Final = 1_500
 """Letters of a line of an error that people are shown."""
 
@@ -62,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(given: list[str], *, is_whole_process: bool) -> int:
     try:
         _refuse_undecodable(given)
+        _show_loading(given)
         app = _completing_app() if COMPLETION in os.environ else build_app(next(iter(given), None))
         outcome = app(args=join_normalize(given), prog_name=PROGRAM, standalone_mode=False)
         return outcome if isinstance(outcome, int) else EXIT_DONE
@@ -76,6 +79,13 @@ def _run(given: list[str], *, is_whole_process: bool) -> int:
         return _lost(error, as_json="--json" in given, is_whole_process=is_whole_process)
     except Exception as error:
         return _failed(error, as_json="--json" in given)
+
+
+def _show_loading(given: list[str]) -> None:
+    """Show, for half a second of imports and more on a busy machine, that the command has begun."""
+    verb = VERBS.get(next(iter(given), ""))
+    if verb is not None and verb.is_slow and COMPLETION not in os.environ and not set(_HELP) & set(given):
+        PASSING_LINE.show("loading ...")
 
 
 def _refuse_undecodable(given: list[str]) -> None:
@@ -121,7 +131,7 @@ def build_app(verb: str | None = None) -> typer.Typer:
         no_args_is_help=True,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings={"help_option_names": [*_HELP]},
         callback=_root,
     )
     found = VERBS.get(verb or "")

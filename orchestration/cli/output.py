@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from itertools import zip_longest
 from typing import Any, Final, TextIO
+
+from orchestration.errors import PROGRAM
 
 EXIT_DONE: Final = 0
 EXIT_CELLS_FAILED: Final = 1
@@ -21,6 +24,9 @@ EXIT_INTERRUPTED: Final = 130
 _MOST_LINES: Final = 8
 """Lines of a row of a table; one that would be higher is easier to read with a line for each of its columns."""
 
+_UNBROKEN: Final = re.compile(rf"{PROGRAM} [a-z][^;`]*(?<! )|\S+")
+"""What stays in one line: a command, which is copied from the terminal, or a word."""
+
 
 def echo(text: str) -> None:
     """Print text for people to stdout."""
@@ -30,7 +36,37 @@ def echo(text: str) -> None:
 def echo_err(text: str) -> None:
     """Print text for people to stderr, after what was printed to stdout before."""
     sys.stdout.flush()
-    _write(sys.stderr, text)
+    _write(sys.stderr, folded(text, line_width(sys.stderr)))
+
+
+class PassingLine:
+    """A line on the terminal that stderr is, shown until anything else is printed or drawn: a command began, and still loads."""
+
+    def __init__(self) -> None:
+        self._is_shown = False
+
+    def show(self, text: str) -> None:
+        """Show a text, shorter than a terminal's line."""
+        if sys.stderr.isatty():
+            sys.stderr.write(text)
+            sys.stderr.flush()
+            self._is_shown = True
+
+    def erase(self) -> None:
+        """Make room for what comes next."""
+        if self._is_shown:
+            self._is_shown = False
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+PASSING_LINE: Final = PassingLine()
+
+
+def drawing_stream() -> TextIO:
+    """Return stderr for a display that moves."""
+    PASSING_LINE.erase()
+    return sys.stderr
 
 
 def interrupted() -> int:
@@ -59,6 +95,7 @@ def damage_echo() -> Callable[[Exception], None]:
 def _write(stream: TextIO, text: str) -> None:
     """Write lines; bytes of file names that are of no known encoding are escaped, since no terminal could print them."""
     plain = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    PASSING_LINE.erase()
     stream.write(plain if plain.endswith("\n") else f"{plain}\n")
 
 
@@ -67,7 +104,29 @@ def emit(document: Any, text: Callable[[], str], *, as_json: bool) -> None:
     if as_json:
         echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
     else:
-        echo(text())
+        echo(folded(text(), line_width()))
+
+
+def folded(text: str, width: int | None) -> str:
+    """Return text whose lines go on, indented, where they are longer than a terminal.
+
+    Commands stay whole, and so do lines with aligned columns.
+    """
+    return "\n".join(_folded_line(line, width) for line in text.split("\n")) if width is not None else text
+
+
+def _folded_line(line: str, width: int) -> str:
+    text = line.lstrip(" ")
+    indent = len(line) - len(text)
+    if len(line) <= width or "  " in text:
+        return line
+    made = [" " * indent]
+    for word in _UNBROKEN.findall(text):
+        if made[-1].strip() and len(made[-1]) + len(word) >= width:
+            made.append(" " * (indent + 4) + word)
+        else:
+            made[-1] += f" {word}" if made[-1].strip() else word
+    return "\n".join(made)
 
 
 def columns(rows: Sequence[Sequence[str]], *, header: Sequence[str], right: Sequence[int] = ()) -> str:
@@ -90,9 +149,9 @@ def columns(rows: Sequence[Sequence[str]], *, header: Sequence[str], right: Sequ
     return "\n".join([lines[0], "  ".join("-" * each for each in widths), *lines[1:]])
 
 
-def line_width() -> int | None:
-    """Return the columns of the terminal that stdout is, or of COLUMNS; None where lines may be of any length."""
-    is_limited = sys.stdout.isatty() or "COLUMNS" in os.environ
+def line_width(stream: TextIO | None = None) -> int | None:
+    """Return the columns of the terminal that a stream (stdout) is, or of COLUMNS; None where lines may be of any length."""
+    is_limited = (stream or sys.stdout).isatty() or "COLUMNS" in os.environ
     return shutil.get_terminal_size().columns if is_limited else None
 
 

@@ -16,12 +16,14 @@ class Verb(NamedTuple):
         text: Its line of the help.
         group: Heading of the help that it is listed under.
         example: What follows the program's name in a command that works.
+        is_slow: Whether its modules are so many that a terminal shows meanwhile that they are loaded.
     """
 
     file: str
     text: str
     group: str
     example: str
+    is_slow: bool = False
 
 
 _RUN: Final = "Run"
@@ -34,8 +36,8 @@ _KEEP: Final = "Housekeeping"
 VERBS: Final[Mapping[str, Verb]] = {
     "new": Verb("sweeps", "Write a commented sweep file to start from.", _RUN, "new my-sweep.yaml"),
     "plan": Verb("plan", "Show what a sweep would run, and what it would cost.", _RUN, "plan table-10 --machine l4"),
-    "run": Verb("run", "Run the missing cells of a sweep and print its table.", _RUN, "run demo"),
-    "screen": Verb("screen", "Train cells with early stopping on held-out images.", _RUN, "screen demo --smoke"),
+    "run": Verb("run", "Run the missing cells of a sweep and print its table.", _RUN, "run demo", True),
+    "screen": Verb("screen", "Train cells with early stopping on held-out images.", _RUN, "screen demo --smoke", True),
     "pause": Verb("status", "Ask the drivers of a sweep to start no more cells.", _RUN, "pause demo"),
     "resume": Verb("status", "Undo `pause` or `stop`.", _RUN, "resume demo"),
     "stop": Verb("status", "Ask the drivers of a sweep to write checkpoints and exit.", _RUN, "stop demo"),
@@ -54,6 +56,7 @@ VERBS: Final[Mapping[str, Verb]] = {
         "Run the safety suite on any checkpoint.",
         _EVALUATE,
         "evaluate weights.pt --model wrn-40-4 --dataset cifar-10 --suite quick",
+        True,
     ),
     "export": Verb(
         "exchange",

@@ -43,6 +43,18 @@ def stage_text(stage: str, done: int, total: int) -> str:
     return f"{spoken} {100 * done / total:.0f} %" if total else spoken
 
 
+def missing_lines(plan: Plan) -> list[str]:
+    """Return what a run goes on without: files of benchmarks."""
+    return [f"missing: {line}" for line in plan.missing_benchmarks] if plan.to_run else []
+
+
+def attempt_text(cell: PlannedCell, attempt: AttemptRecord, decision: str) -> str:
+    """Return that an attempt failed, or was stopped with its run, why, and what follows."""
+    how = "stopped" if attempt.error_class == "stopped" else "failed"
+    text = f"{cell_name(cell)}: attempt {attempt.attempt} {how}: {attempt.message.splitlines()[0]}"
+    return f"{text}; {decision}" if decision else text
+
+
 def _gpu_text(busy: Iterable[float | None]) -> str:
     """Return how busy GPUs are on average, as the end of a line; nothing where no GPU says it."""
     known = [share for share in busy if share is not None]
@@ -82,8 +94,8 @@ class LineProgress(RunObserver):
             self._progress = RunProgress(plan.to_run, self._estimates)
             done = sum(cell.is_done for cell in plan.cells)
             self._write(f"{plan.sweep}: {len(plan.to_run)} cells to run, {done} done")
-            for line in plan.missing_benchmarks if plan.to_run else ():
-                self._write(f"missing: {line}")
+            for line in missing_lines(plan):
+                self._write(line)
 
     def cell_state(self, cell: PlannedCell, state: CellState, detail: str = "") -> None:
         with self._lock:
@@ -109,9 +121,7 @@ class LineProgress(RunObserver):
 
     def attempt_failed(self, cell: PlannedCell, attempt: AttemptRecord, decision: str) -> None:
         with self._lock:
-            self._write(
-                f"{cell_name(cell)}: attempt {attempt.attempt} failed: {attempt.message.splitlines()[0]}; {decision}"
-            )
+            self._write(attempt_text(cell, attempt, decision))
 
     def message(self, text: str) -> None:
         with self._lock:
@@ -172,6 +182,8 @@ class LiveProgress(RunObserver):
         with self._lock:
             self._progress = RunProgress(plan.to_run, self._estimates)
             self.display.update(self._sweep, description=plan.sweep, total=1.0)
+            for line in missing_lines(plan):
+                self.message(line)
         if plan.to_run:
             self.display.start()
 
@@ -199,9 +211,7 @@ class LiveProgress(RunObserver):
             self.display.update(self._task(cell), detail=text + _gpu_text([row.gpu_busy]))
 
     def attempt_failed(self, cell: PlannedCell, attempt: AttemptRecord, decision: str) -> None:
-        self.message(
-            f"{cell_name(cell)}: attempt {attempt.attempt} failed: {attempt.message.splitlines()[0]}; {decision}"
-        )
+        self.message(attempt_text(cell, attempt, decision))
 
     def message(self, text: str) -> None:
         with self._lock:

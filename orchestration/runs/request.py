@@ -92,6 +92,7 @@ def _run_tracked(
     by_row = request.priorities
     priorities = {cell.train_key: by_row[cell.cell.row] for cell in resolved.cells if cell.cell.row in by_row}
     try:
+        display.stage("reading what is recorded", is_brief=True)
         made = run_sweep(
             resolved,
             settings=request.settings,

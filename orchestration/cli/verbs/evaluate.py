@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +17,7 @@ from eval.inference.precision import DEFAULT_PRECISION, EvaluationPrecision
 from eval.report import MetricReport
 from orchestration.cli import options
 from orchestration.cli.benchmark_options import BenchmarkOptions
-from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, echo_err, emit
+from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, drawing_stream, echo_err, emit
 from orchestration.cli.verbs.cells.cell_ids import find_cell
 from orchestration.cli.weight_options import WeightOptions
 from orchestration.errors import EnvironmentRefused, InputError, Mistake
@@ -90,7 +89,7 @@ def evaluate(
         _check_writable(save)
     assumed = tried(network, settings)
     weights_by_name = weights_of(requests, network.dataset, settings.data_root)
-    with shown_progress(weights_by_name, sys.stderr) as on_progress:
+    with shown_progress(weights_by_name, drawing_stream()) as on_progress:
         evaluated = evaluate_in_process(
             network,
             requests,

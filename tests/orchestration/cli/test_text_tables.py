@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestration.cli import main
-from orchestration.cli.output import columns
+from orchestration.cli.output import columns, folded
 
 ROWS = [
     ["349a2a934f7e", "Baseline", "0", "train, clean, c-generated, pgd, ood-generated"],
@@ -78,3 +78,27 @@ def test_tables_of_the_verbs_fit(
     table, _, _ = table.partition("\n\nTime and price")
     lines = table.splitlines()[1:]  # a plan begins with the title
     assert max(map(len, lines)) <= width
+
+
+MISSING = (
+    "missing: dataset 'svhn' is not complete in /data: train_32x32.mat and 1 more are missing; "
+    "get it with: dreamgrid data fetch svhn --data-root /data"
+)
+
+
+def test_a_long_line_goes_on_indented_and_a_command_stays_whole() -> None:
+    assert folded(f"2 cells\n{MISSING}", 50).splitlines() == [
+        "2 cells",
+        "missing: dataset 'svhn' is not complete in /data:",
+        "    train_32x32.mat and 1 more are missing; get it",
+        "    with:",
+        "    dreamgrid data fetch svhn --data-root /data",
+    ]
+
+
+def test_lines_that_fit_or_have_columns_stay_as_they_are() -> None:
+    table = columns(ROWS, header=HEADER)
+
+    assert folded(table, 30) == table
+    assert folded(MISSING, None) == MISSING
+    assert folded("a/word/that/fits/nowhere", 10) == "a/word/that/fits/nowhere"
