@@ -68,7 +68,7 @@ def some_hold(comparisons: Sequence[Comparison], alpha: float = ALPHA) -> Truth:
 
 def _compared(row: Sample, other: Sample, by: float, text: str, *, is_near: bool) -> Comparison:
     gap = other.mean - row.mean - by
-    shown = f"{text}: {abs(row.mean - other.mean):.4g} {'worse' if row.mean > other.mean else 'better'}"
+    shown = f"{text}: {_gap_text(row, other)}"
     if row.is_printed or other.is_printed:
         return Comparison(text=shown, printed=_printed(gap, row.rounding + other.rounding, is_near=is_near))
     differences = _paired(row, other)
@@ -80,6 +80,12 @@ def _compared(row: Sample, other: Sample, by: float, text: str, *, is_near: bool
         )
     p_true, p_false, how = _unpaired(row, other, by)
     return Comparison(text=f"{shown} {how}", p_true=p_true, p_false=p_false)
+
+
+def _gap_text(row: Sample, other: Sample) -> str:
+    """Return "1.3 points worse", rounded as tables are; values that are no rates keep three digits."""
+    gap, sense = abs(row.mean - other.mean), "worse" if row.mean > other.mean else "better"
+    return f"{100 * gap:.1f} points {sense}" if row.is_percent and other.is_percent else f"{gap:.3g} {sense}"
 
 
 def _printed(gap: float, slack: float, *, is_near: bool) -> Truth:

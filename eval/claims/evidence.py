@@ -25,12 +25,14 @@ class Sample:
         rounding: Half of the last printed digit, 0 for our own values.
         floor: Declared floor for the spread between seeds, used where there is one seed only.
         is_printed: Whether it is a published number: compared as printed, without a test.
+        is_percent: Whether the values are rates, which people read in percent.
     """
 
     values: Mapping[int, float]
     rounding: float = 0.0
     floor: float = 0.0
     is_printed: bool = False
+    is_percent: bool = False
 
     @property
     def mean(self) -> float:
@@ -92,6 +94,7 @@ def averaged(samples: Sequence[Sample]) -> Sample:
         rounding=math.fsum(sample.rounding for sample in samples) / len(samples),
         floor=max(sample.floor for sample in samples),
         is_printed=any(sample.is_printed for sample in samples),
+        is_percent=all(sample.is_percent for sample in samples),
     )
 
 
@@ -152,6 +155,11 @@ class PrintedEvidence:
             if value is not None and value.doubt is not None:
                 return Missing(f"doubtful source: {value.doubt}")
             if value is not None:
-                values = turned(columns[0], {0: value.value})
-                return Sample(values=values, rounding=value.half_step, floor=floor_of(columns[0]), is_printed=True)
+                return Sample(
+                    values=turned(columns[0], {0: value.value}),
+                    rounding=value.half_step,
+                    floor=floor_of(columns[0]),
+                    is_printed=True,
+                    is_percent=columns[0].spec.is_percent,
+                )
         return Missing(f"no number is printed for {row} in {columns[0]}")

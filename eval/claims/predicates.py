@@ -17,7 +17,7 @@ A measure that the table does not have is left out; one that is there and not re
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import permutations
 from typing import Any, Final
 
@@ -146,7 +146,7 @@ def _reaches(bench: Bench, test: Mapping[str, Any]) -> list[Comparison]:
     for name in bench.present(test["measures"], test["row"]):
         sample = bench.sample(test["row"], name)
         sign = -1.0 if sample.mean < 0.0 else 1.0
-        bound = Sample(values=dict.fromkeys(sample.values, sign * test["value"]), is_printed=sample.is_printed)
+        bound = replace(sample, values=dict.fromkeys(sample.values, sign * test["value"]), rounding=0.0, floor=0.0)
         found.append(is_near(sample, bound, text=f"{name}, {test['row']} against {test['value']:g}"))
     return found
 
@@ -208,6 +208,7 @@ def _difference(first: Sample, second: Sample) -> Sample:
         rounding=first.rounding + second.rounding,
         floor=first.floor + second.floor,
         is_printed=first.is_printed or second.is_printed,
+        is_percent=first.is_percent and second.is_percent,
     )
 
 

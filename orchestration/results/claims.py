@@ -94,7 +94,8 @@ class RecordedEvidence:
         known = {seed: value for seed, value in values.items() if value is not None}
         if not known:
             return Missing(f"{columns[0]} of {row} is not recorded")
-        return Sample(values=turned(columns[0], known), floor=floor_of(columns[0]))
+        is_percent = columns[0].spec.is_percent
+        return Sample(values=turned(columns[0], known), floor=floor_of(columns[0]), is_percent=is_percent)
 
     def _value(self, cell: ResolvedCell, column: Column) -> float | None:
         column = column.without_mean()

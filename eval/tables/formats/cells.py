@@ -76,7 +76,7 @@ def _cell(entry: Entry | None, spec: ColumnSpec, rank: int | None, ink: Ink, sty
         text += f"{ink.plus_minus}{_number(entry.summary.spread, spec, style)}"
     text += ink.shift(entry.against.outcome) if entry.against is not None else ""
     text += "".join(ink.symbol(SYMBOLS[mark]) for mark in MARKS if mark in entry.marks)
-    if style.reference and entry.reference is not None:
+    if entry.reference is not None:
         published = _number(entry.reference.value, spec, style)
         text += ink.text(f" ({published}: {entry.reference.verdict})")
     return text

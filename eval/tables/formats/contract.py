@@ -14,12 +14,10 @@ class Style:
 
     Attributes:
         spread: Whether the sample standard deviation follows the mean.
-        reference: Whether a published number and its verdict follow.
     """
 
     decimals: int = 1
     spread: bool = True
-    reference: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

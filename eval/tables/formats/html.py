@@ -51,7 +51,7 @@ def _spoken(heading: str) -> str:
     """Return a heading whose arrow a screen reader speaks as what it means."""
     for sign, meaning in _DIRECTIONS.items():
         if heading.endswith(f" {sign}"):
-            return f'{heading[:-1]}<span role="img" aria-label="{meaning}">{sign}</span>'
+            return f'{heading[:-2]}&nbsp;<span role="img" aria-label="{meaning}">{sign}</span>'
     return heading
 
 

@@ -28,10 +28,11 @@ def report_page(resolved: ResolvedSweep, store: Results) -> str:
 def report_content(resolved: ResolvedSweep, store: Results) -> dict[str, Any]:
     """Return what the report of a sweep shows, as plain values; see `report_page`."""
     results = dict(recorded(resolved.cells, store))
-    tables = compared(sweep_tables(resolved, results), resolved, full_size(resolved))
+    tables = sweep_tables(resolved, results)
+    published = compared(tables, resolved, full_size(resolved))
     parts = [
-        {**part_content(leaf, table, results), "ledger": ledger(leaf.cells, results, resolved.catalogue)}
-        for leaf, table in zip(resolved.leaves, tables, strict=True)
+        {**part_content(leaf, table, results, other), "ledger": ledger(leaf.cells, results, resolved.catalogue)}
+        for leaf, table, other in zip(resolved.leaves, tables, published, strict=True)
     ]
     evaluated = evaluate_claims([resolved], store=store)
     return {

@@ -35,8 +35,15 @@ from orchestration.store.provenance import precision_of
 SHOWN_VERSIONS: Final = ("python", "torch", "torchvision", "ray", "numpy", "numba", "dreamgrid")
 
 
-def part_content(ours: ResolvedSweep, table: Table, results: Mapping[str, CellResult]) -> dict[str, Any]:
-    """Return what a report shows of one table."""
+def part_content(
+    ours: ResolvedSweep, table: Table, results: Mapping[str, CellResult], published: Table | None = None
+) -> dict[str, Any]:
+    """Return what a report shows of one table.
+
+    Args:
+        published: The table with the published numbers next to ours, where there are any.
+    """
+    compared = published if published is not None and _has_references(published) else None
     members = members_of(ours, results)
     baseline = ours.sweep.table.baseline if ours.sweep.table is not None else None
     baseline = baseline if baseline in table.rows and table.rank_along == "column" else None
@@ -45,15 +52,15 @@ def part_content(ours: ResolvedSweep, table: Table, results: Mapping[str, CellRe
         "title": ours.sweep.title,
         "description": ours.sweep.description,
         "layout": ours.sweep.table.layout if ours.sweep.table is not None else "metrics",
-        "html": table_element(table, Style(reference=False)),
-        "compared_html": table_element(table, Style()) if _has_references(table) else "",
+        "html": table_element(table, Style()),
+        "compared_html": table_element(compared, Style()) if compared is not None else "",
         "table": {**_numbers(table), "shades": [list(row) for row in table_shades(table, baseline)]},
         "introduction": introduction(table),
         "shade_rule": shade_rule(baseline),
         "described_rows": described_rows(ours),
         "described_columns": described_columns(table),
-        "csv": render(table, "csv"),
-        "latex": render(table, "latex", Style(reference=False)),
+        "csv": render(compared or table, "csv"),
+        "latex": render(table, "latex"),
         "radar": radar_values(table),
         "stand_ins": {str(shown): str(column) for shown, column in ours.sweep.stand_ins.items()},
         "left_out": dict(ours.sweep.left_out),

@@ -30,7 +30,7 @@ function gridOf(part) {
   if (foot) { notes.innerHTML = foot.innerHTML; holder.querySelector("tfoot").remove(); }
   const isTinted = !part.table.merges_groups;
   if (isTinted) holder.querySelectorAll("tbody tr").forEach((row, i) => row.querySelectorAll("td").forEach((cell, j) => tinted(cell, part.table.shades[i]?.[j])));
-  const made = section("Grid", `Bold is the best of its column or group, underlined the second best. ${isTinted ? part.shade_rule : ""}`, ...(isTinted ? [colourScale()] : []), holder, notes);
+  const made = section("Grid", `How to read it: bold is the best of its column or group, underlined the second best. ${isTinted ? part.shade_rule : ""}`, ...(isTinted ? [colourScale()] : []), holder, notes);
   if (part.compared_html) {
     const compared = scrolled(`Published numbers of ${part.title}`);
     compared.innerHTML = part.compared_html;
@@ -50,9 +50,9 @@ function heatMapsOf(part) {
       return tinted(element("td", {}, entry ? withSpread(entry.mean, entry.spread, column.is_percent) : "–"), table.shades[i][j]);
     })]);
     const title = `${places[0][0].metric_label} (${places[0][0].lower_is_better ? "lower" : "higher"} is better)`;
-    return element("div", {}, element("h4", {}, title), tableOf(`Heat map of ${title}`, [table.corner, ...places.map(([column]) => column.group)], rows));
+    return element("div", {}, element("h4", {}, title), tableOf(`Heat map of ${title}`, [table.corner, ...places.map(([column]) => column.group.replaceAll(" ", "\u00a0"))], rows));
   });
-  return section("Heat map", `One map per metric over both settings. ${part.shade_rule}`, colourScale(), ...maps);
+  return section("Heat map", `How to read it: one map per metric over both settings. ${part.shade_rule}`, colourScale(), ...maps);
 }
 
 function radarOf(part) {
