@@ -19,7 +19,12 @@ class ControlLost(ClusterError):
     Attributes:
         what: Which process.
         is_private: Whether the Ray was started by this process, so that it may start another one.
+        is_ending: Whether the run had been asked to end, so that none is to be started.
+        is_ctrl_c: Whether it was asked by Ctrl-C.
     """
+
+    is_ending: bool = False
+    is_ctrl_c: bool = False
 
     def __init__(self, what: str, where: str, *, is_private: bool) -> None:
         super().__init__(

@@ -23,6 +23,7 @@ from orchestration.cli.output import (
     EXIT_BAD_INPUT,
     EXIT_CELLS_FAILED,
     EXIT_DONE,
+    EXIT_INTERRUPTED,
     EXIT_REFUSED,
     PASSING_LINE,
     echo,
@@ -107,9 +108,12 @@ def _lost(error: ControlLost, *, as_json: bool, is_whole_process: bool) -> int:
     echo_err(f"{PROGRAM}: {text}")
     if as_json:
         echo(json.dumps({"error": text}, indent=2))
+    code = EXIT_REFUSED
+    if error.is_ending:
+        code = EXIT_INTERRUPTED if error.is_ctrl_c else EXIT_CELLS_FAILED
     if is_whole_process:
-        leave(EXIT_REFUSED)
-    return EXIT_REFUSED
+        leave(code)
+    return code
 
 
 def _completing_app() -> typer.Typer:

@@ -18,8 +18,10 @@ RESTARTED: Final = "DREAMGRID_RESTARTED"
 
 
 def may_restart(error: BaseException) -> bool:
-    """Whether the command should start itself again after an error: its own Ray was lost, for the first time."""
-    return isinstance(error, ControlLost) and error.is_private and RESTARTED not in os.environ
+    """Whether the command should start itself again after an error: its own Ray was lost, for the first time, unasked."""
+    if not isinstance(error, ControlLost) or error.is_ending:
+        return False
+    return error.is_private and RESTARTED not in os.environ
 
 
 def is_restarted() -> bool:

@@ -120,9 +120,11 @@ def _drive(
                 failure=lambda: drivers[0].error if drivers else None,
                 meanwhile=queued.flush,
             )
-        except ControlLost:
+        except ControlLost as error:
             for driver in drivers:
                 driver.give_up()
+            # `timeout`, systemd and scancel signal every process: Ray's end with the run that is asked to.
+            error.is_ending, error.is_ctrl_c = flag.count > 0, flag.is_ctrl_c
             raise
 
 

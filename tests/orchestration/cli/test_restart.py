@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import sys
@@ -24,17 +25,22 @@ from clusters.temporary.own import own_folder
 def lose(as_json: bool = False) -> int:
     print("tried", flush=True)
     own_folder()
-    raise ControlLost("the raylet", "the private Ray" if PRIVATE else "the Ray at 10.0.0.1:6379", is_private=PRIVATE)
+    error = ControlLost("the raylet", "the private Ray" if PRIVATE else "the Ray at 10.0.0.1:6379", is_private=PRIVATE)
+    error.is_ending, error.is_ctrl_c = ENDING, CTRL_C
+    raise error
 
 sweeps.register = lambda app: app.command("sweeps")(lose)
 raise SystemExit(main())
 """
 
 
-def lose(tmp_path: Path, *, is_private: bool) -> subprocess.CompletedProcess[str]:
+def lose(
+    tmp_path: Path, *, is_private: bool, is_ending: bool = False, is_ctrl_c: bool = False
+) -> subprocess.CompletedProcess[str]:
     """Run a command that loses its Ray each time, and then waits for what is no more."""
     script = tmp_path / "losing.py"
-    script.write_text(LOSING.replace("PRIVATE", str(is_private)))
+    values = {"PRIVATE": is_private, "ENDING": is_ending, "CTRL_C": is_ctrl_c}
+    script.write_text(functools.reduce(lambda text, name: text.replace(name, str(values[name])), values, LOSING))
     return subprocess.run([sys.executable, str(script), "sweeps"], capture_output=True, text=True, timeout=120)
 
 
@@ -57,6 +63,17 @@ def test_a_ray_of_somebody_else_is_not_started_again(tmp_path: Path) -> None:
     (line,) = ran.stderr.splitlines()
     assert "of the Ray at 10.0.0.1:6379 died" in line
     assert line.endswith("start that cluster again, then run the same command again to continue")
+
+
+@pytest.mark.parametrize(("is_ctrl_c", "code"), [(True, 130), (False, 1)])
+def test_a_run_that_was_asked_to_end_is_not_started_again(tmp_path: Path, is_ctrl_c: bool, code: int) -> None:
+    """`timeout` and systemd send SIGTERM to Ray's processes too: their end is not a reason to go on."""
+    ran = lose(tmp_path, is_private=True, is_ending=True, is_ctrl_c=is_ctrl_c)
+
+    assert ran.stdout.split() == ["tried"]
+    assert ran.returncode == code
+    (line,) = ran.stderr.splitlines()
+    assert line.endswith("run the same command again to continue")
 
 
 def test_inside_of_another_program_nothing_is_started_again(

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
 import time
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from clusters.errors import ControlLost
+from orchestration.engine import run as run_module
 from orchestration.engine.requested import Interrupted, StopFlag, stop_flag
 
 
@@ -76,3 +81,27 @@ def test_before_any_cell_runs_a_signal_ends_the_start_at_once() -> None:
     assert time.monotonic() - began < 30.0
     assert texts == ["Ctrl-C: stopping; no cell runs yet"] * 2
     assert (flag.count, flag.is_ctrl_c) == (2, True)
+
+
+@pytest.mark.parametrize("number", [None, signal.SIGINT, signal.SIGTERM])
+def test_a_ray_that_ends_after_a_signal_is_one_of_a_run_that_was_asked_to_end(
+    number: signal.Signals | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal to the whole process group ended Ray's processes, and the run started another Ray and went on."""
+
+    def lost(*_: Any, **__: Any) -> None:
+        if number is not None:
+            os.kill(os.getpid(), number)
+        raise ControlLost("the raylet", "the private Ray", is_private=True)
+
+    monkeypatch.setattr(run_module, "connect", lambda *_, **__: contextlib.nullcontext())
+    monkeypatch.setattr(run_module, "supervised", lost)
+    nothing: Any = None
+    options: Any = SimpleNamespace(address=None, num_gpus=None, num_cpus=1, workers=1, cpus_per_worker=None)
+    queued: Any = SimpleNamespace(flush=None)
+
+    with stop_flag(lambda text: None, grace_s=1.0) as flag, pytest.raises(ControlLost) as raised:
+        run_module._drive(nothing, nothing, options, queued, None, flag)
+
+    assert raised.value.is_ending == (number is not None)
+    assert raised.value.is_ctrl_c == (number == signal.SIGINT)
