@@ -29,6 +29,7 @@ _BUCKETS = itertools.count()
 def of_any_width(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines may be of any length, as where output is no terminal: pytest-xdist gives its workers 80 columns."""
     monkeypatch.delenv("COLUMNS", raising=False)
+    os.unsetenv("COLUMNS")  # GNU readline, which pytest imports, sets it for subprocesses behind os.environ
 
 
 @pytest.fixture(scope="session")
