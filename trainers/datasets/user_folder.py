@@ -184,12 +184,16 @@ def _classified(found: ImageFolder, splits: tuple[str, str]) -> tuple[ImageFolde
         if name not in filled
     ]
     kinds = {
-        "images outside of class folders": stray,
+        "image{s} outside of class folders": stray,
         "unreadable": found.unread,
-        "files without an image suffix": found.others,
-        "folders without images": empty,
+        "file{s} without an image suffix": found.others,
+        "folder{s} without images": empty,
     }
-    left_out = tuple(f"{found.root}: {len(names)} {what}: {named(names)}" for what, names in kinds.items() if names)
+    left_out = tuple(
+        f"{found.root}: {len(names)} {what.format(s='s' if len(names) > 1 else '')}: {named(names)}"
+        for what, names in kinds.items()
+        if names
+    )
     return ImageFolder(root=found.root, files=inside, unread=found.unread, others=found.others), left_out
 
 

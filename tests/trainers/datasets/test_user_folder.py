@@ -220,7 +220,7 @@ def test_stray_images_have_no_class_and_are_named(pets: Path) -> None:
     user_folder._LOOKS.clear()
     found = dataset_for(f"folder:{pets}@16")
     assert found.identity == clean.identity
-    assert found.left_out == (f"{pets}: 1 images outside of class folders: train/montage.png",)
+    assert found.left_out == (f"{pets}: 1 image outside of class folders: train/montage.png",)
     assert len(shared_split(found.name, "train", "nowhere", pets.parent / "cache")) == 24
 
 
