@@ -1,4 +1,4 @@
-"""The page on extending: its examples, added by its steps in the tree and as a package, go through all that a sweep does."""
+"""The guides to extending: their examples, added by the steps in the tree and as a package, go through all that a sweep does."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ from trainers.training.group import OneWorker
 from trainers.worker.run_job import run_job
 
 REPOSITORY = Path(__file__).parents[2]
-PAGE = (REPOSITORY / "docs" / "guides" / "extending.md").read_text(encoding="utf-8")
+GUIDES = ("extending", *(f"own-{kind}" for kind in ("method", "mixing-set", "benchmark", "metric", "dataset", "model")))
+PAGES = "".join((REPOSITORY / "docs" / "guides" / f"{name}.md").read_text(encoding="utf-8") for name in GUIDES)
 KINDS: dict[str, Kind[Any]] = {
     kind.what: kind for kind in (METHOD_KIND, MIXING_SET_KIND, BENCHMARK_KIND, METRIC_KIND, DATASET_KIND, MODEL_KIND)
 }
@@ -67,7 +68,7 @@ class Step(NamedTuple):
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGES, re.MULTILINE | re.DOTALL)
 
 
 def files() -> dict[str, str]:
@@ -77,7 +78,7 @@ def files() -> dict[str, str]:
 
 
 def steps() -> list[Step]:
-    rows = re.findall(r"^\| ([a-z ]+) \| `(.+?)` \| `(.+?)` \| `(.+?)` \| (?:`(.+?)` )?\|$", PAGE, re.MULTILINE)
+    rows = re.findall(r"^\| ([a-z ]+) \| `(.+?)` \| `(.+?)` \| `(.+?)` \| (?:`(.+?)` )?\|$", PAGES, re.MULTILINE)
     return [Step(*row) for row in rows]
 
 
@@ -187,6 +188,23 @@ def test_what_a_package_adds_is_trained_evaluated_and_printed(
     table = json.loads(capsys.readouterr().out)
     assert [[entry is not None for entry in row] for row in table["entries"]] == [[True] * 3] * 2
     assert any(note.startswith("Clean Quadratic: metric 'quadratic' of mine 1.0 (sha256:") for note in table["notes"])
+
+
+@pytest.mark.slow
+def test_the_package_of_the_guides_is_installed_by_pip_and_planned(tmp_path: Path) -> None:
+    source, site = tmp_path / "source", tmp_path / "site"
+    (source / "mine").mkdir(parents=True)
+    (text,) = blocks("toml")
+    (source / "pyproject.toml").write_text(text)
+    for name, example in {"__init__.py": "", **files()}.items():
+        (source / "mine" / name).write_text(example)
+    offline = ("--quiet", "--no-deps", "--no-build-isolation", "--no-index")
+    python(source, "-m", "pip", "install", *offline, "--target", str(site), ".")
+
+    arguments = ("plan", str(sweep_file(tmp_path)), "--storage", str(tmp_path / "storage"), "--json")
+    plan = json.loads(python(REPOSITORY, "-m", "dreamgrid", *arguments, PYTHONPATH=f"{REPOSITORY}{os.pathsep}{site}"))
+    assert plan["counts"]["to_run"] == 2
+    assert plan["columns"] == ["clean/error", "clean/quadratic", "inverted/error"]
 
 
 class Silent:

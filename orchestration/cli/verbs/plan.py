@@ -209,9 +209,10 @@ def cost_text(cost: PlanCost) -> str:
     hardware = f" on {', '.join(cost.calibrated_on)}" if cost.calibrated_on else ""
     spoken = {**SOURCES, "calibration": f"a calibration{hardware}"}
     learned = ", ".join(f"{count(number, 'cell')} from {spoken[source]}" for source, number in sources.items())
-    about = "at least" if cost.unknown else "about"
+    wall = duration(3600 * cost.wall_hours)
+    about = "at least " if cost.unknown else "" if wall.startswith("under") else "about "
     text = (
-        f"estimate for {machine.name} ({count(cost.devices, 'device')}): {about} {duration(3600 * cost.wall_hours)} "
+        f"estimate for {machine.name} ({count(cost.devices, 'device')}): {about}{wall} "
         f"({amount(cost.device_hours)} device-hours), {amount(cost.money)} {machine.currency}, {size(cost.disk_bytes)} of "
         f"checkpoints; {learned}"
     )
