@@ -154,7 +154,7 @@ class S3Storage(Storage):
 
     def _unsupported(self, what: str) -> StorageError:
         detail = f"the S3 server {self._client.meta.endpoint_url} {what}, without which two drivers take the same lease"
-        fix = "use a server that honours it (docs/guides/clusters.md lists some), or a folder that all nodes share"
+        fix = "use a server that honours it (docs/guides/storage.md lists some), or a folder that all nodes share"
         return StorageError("unsupported", self.uri, detail, fix)
 
     def stat(self, path: str) -> ObjectInfo | None:

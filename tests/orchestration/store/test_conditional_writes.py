@@ -123,7 +123,7 @@ def test_two_drivers_are_both_refused_where_conditions_are_not_honoured(
             assert error.reason == "unsupported"
             assert f"the S3 server {address} " in str(error)
             assert "If-None-Match" in str(error)
-            assert "docs/guides/clusters.md" in str(error)
+            assert "docs/guides/storage.md" in str(error)
     assert open_storage(uri).list() == (), "neither a lease nor a probe is left"
 
 
