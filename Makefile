@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+INSTALL := $(SHELL) .ci/install_packages.sh $(BIN)/python
 # Processes of the fast tests, and of the slow ones that start no Ray.
 WORKERS ?= 2
 # Releases of Ray on which `make test-rays` tries the plain engine.
@@ -24,15 +25,16 @@ help:  ## list the targets
 
 $(STAMP): requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: '$(PYTHON)' was not found; set PYTHON=/path/to/python3.11" >&2; exit 3; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) -r requirements.lock
-	$(PIP) --no-deps --no-build-isolation --editable .
-	$(BIN)/python -m compileall -q augment clusters dreamgrid eval orchestration trainers
-	$(BIN)/python -m trainers.worker.warm_kernels
+	@test -x $(BIN)/python || { echo "creating $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@$(INSTALL) requirements.lock "what running needs" "about 7 GB on Linux, most of it PyTorch with CUDA"
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@echo "compiling Python files and kernels"
+	@$(BIN)/python -m compileall -q augment clusters dreamgrid eval orchestration trainers
+	@$(BIN)/python -m trainers.worker.warm_kernels
 	@touch $@
 
 $(DEV): $(STAMP) requirements-dev.lock
-	$(PIP) -r requirements-dev.lock
+	@$(INSTALL) requirements-dev.lock "what the tests and checks need"
 	@touch $@
 
 install: $(STAMP)  ## install what running needs into .venv, and compile the kernels

@@ -9,15 +9,17 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from multiprocessing import get_context
 from typing import Final
 
 import psutil
+from filelock import Timeout
 
 from augment.kernels.compiled import WarmUp, compile_lock, compile_silently, num_compiled
 from augment.kernels.cpus import available_cpus
@@ -64,7 +66,7 @@ def compile_all(calls: Iterable[WarmUp], *, processes: int, report: Callable[[Wa
         remaining.remove(call)
         report(outcome)
 
-    with compile_lock():
+    with _locked():
         if processes > 1:
             try:
                 _run_in_processes(tuple(remaining), processes, ran)
@@ -75,6 +77,20 @@ def compile_all(calls: Iterable[WarmUp], *, processes: int, report: Callable[[Wa
         compile_silently()
         for call in tuple(remaining):
             ran(call, _run(call))
+
+
+@contextmanager
+def _locked() -> Iterator[None]:
+    lock = compile_lock()
+    try:
+        lock.acquire(timeout=1)
+    except Timeout:
+        sys.stderr.write("another process compiles kernels; waiting for it ...\n")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _run_in_processes(calls: Sequence[WarmUp], processes: int, ran: Callable[[WarmUp, WarmedUp], None]) -> None:

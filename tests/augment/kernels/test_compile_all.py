@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 import pytest
+from filelock import FileLock
 
 from augment.kernels.compile_all import BYTES_PER_PROCESS, processes_for
 from augment.kernels.numba_cache import SealedFiles
@@ -79,6 +80,17 @@ def test_where_the_system_ends_a_process_one_goes_on_alone(tmp_path: Path) -> No
     assert ran.returncode == 0
     assert ran.stdout.split() == ["warmed"] * 3
     assert ran.stderr == "a compiling process was ended by the system (is memory short?); going on in one process\n"
+
+
+def test_who_waits_for_another_process_says_so(tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
+    lock = FileLock(tmp_path / "cache" / ".lock")
+    lock.acquire()
+    threading.Timer(10.0, lock.release).start()
+
+    ran = run(tmp_path, "warmed", WARMED, "1", "")
+
+    assert (ran.returncode, ran.stderr) == (0, "another process compiles kernels; waiting for it ...\n")
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])
