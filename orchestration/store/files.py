@@ -8,6 +8,7 @@
     leases/<train_key>/<generation>.json                            who works on the cell
     control/<sweep>.json                                            a standing request to pause or stop
     sweeps/<digest>.json                                            a sweep that was run: its file, its options, its cells
+    reports/<sweep>.html                                            its report as of its last run; can be deleted
     calibrations/<machine>/<hardware>.json                          what a short run taught of costs; can be deleted
     index/                                                          compacted segments; can be deleted
 

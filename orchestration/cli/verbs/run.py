@@ -26,10 +26,12 @@ from orchestration.cli.verbs.plan import ModeName, mode_of
 from orchestration.cli.verbs.table import print_tables, tables_document
 from orchestration.errors import InputError, Mistake, command
 from orchestration.planning.costs.actual import ledger, ledger_text
+from orchestration.runs.afterwards import closing_lines, sentences, write_report
 from orchestration.runs.notify import Webhook, message_of, notify, webhook_of
 from orchestration.runs.progress import progress_for
 from orchestration.runs.request import CompletedRun, RunRequest, complete
 from orchestration.runs.run import SweepRun
+from orchestration.store.files import FileStore
 from orchestration.sweeps.model import Sweep
 
 
@@ -81,7 +83,7 @@ def run(
         # The message names the kind of error only, since its text may contain secrets.
         _notify(webhook, message_of(resolved.label, "refused", reason=f"ended with {type(error).__name__}"))
         raise
-    _print(completed, as_json=as_json)
+    _print(completed, opened.store, as_json=as_json)
     outcome = completed.run.outcome
     failed = {key[:12]: reason for key, reason in outcome.failed.items()}
     message = message_of(
@@ -122,16 +124,20 @@ def priorities_of(texts: Sequence[str], sweep: Sweep) -> dict[str, int]:
     return found
 
 
-def _print(completed: CompletedRun, *, as_json: bool) -> None:
-    """Print the grid, or the document, and say what follows."""
+def _print(completed: CompletedRun, store: FileStore, *, as_json: bool) -> None:
+    """Print the grid, or the document, and what follows it."""
     made = completed.run
     cost = ledger(made.resolved.cells, made.results, made.resolved.catalogue)
+    said = sentences(made)
+    report = write_report(made, store)
     if as_json:
         document = {**_document(made), "tracking": list(completed.tracking_errors), "cost": cost}
+        document |= {"summary": said, "report": report}
         echo(json.dumps({**document, **tables_document(made.tables)}, indent=2))
     elif made.results:
         print_tables(made.tables)
-    for line in [*_afterwards(made), ledger_text(cost)]:
+        echo_err("\n".join(["", *said, ""]) if said else "")
+    for line in [ledger_text(cost), *closing_lines(made, report)]:
         echo_err(line)
     for error in completed.tracking_errors:
         echo_err(f"{error}; catch up with: {command('sync')}")
@@ -150,21 +156,6 @@ def _document(made: SweepRun) -> dict[str, Any]:
         "log_file": outcome.log_file,
         "resources": outcome.resources.document if outcome.resources else None,
     }
-
-
-def _afterwards(made: SweepRun) -> list[str]:
-    outcome = made.outcome
-    lines = [f"failed: {key[:12]}: {reason}" for key, reason in outcome.failed.items()]
-    if outcome.reason:
-        lines.append(f"ended early: {outcome.reason}")
-    if outcome.failed:
-        lines.append(f"run failed cells again with: {command('run', options=('--mode', 'retry'))}")
-    if outcome.status in ("interrupted", "stopped"):
-        lines.append(f"{outcome.status}; recorded results are kept. Continue with: {command('run')}")
-    if outcome.log_file:
-        lines.append(f"log of Ray: {outcome.log_file}")
-    lines.append(f"browse the runs: {command('ui')}")
-    return lines
 
 
 def _notify(webhook: Webhook | None, message: dict[str, Any]) -> None:
