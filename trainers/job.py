@@ -134,6 +134,22 @@ class MachineUse:
     memory_mib: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerUse:
+    """How busy a worker of a running job is now; nothing of it is kept once the job is over.
+
+    Attributes:
+        node: Name of its machine.
+        cpu_busy: Share of the time in which the CPUs of that machine worked, 0 to 1, those of other processes included.
+        gpu_busy: Share of the time in which a kernel ran on its GPU; None without a GPU, and where NVML does not say it.
+    """
+
+    node: str
+    rank: int
+    cpu_busy: float
+    gpu_busy: float | None = None
+
+
 def use_in(environment: Mapping[str, Any]) -> list[MachineUse]:
     """Return what the environment of a training says of the machine; nothing for records of earlier versions."""
     return [MachineUse(**each) for each in environment.get(MACHINE_USE, ())]

@@ -15,7 +15,7 @@ from eval.report import MetricReport
 from orchestration.cells.cell import Plan, PlannedCell
 from orchestration.engine.resources import Resources
 from orchestration.store.contract import AttemptRecord, TrainingRecord
-from trainers.job import EpochRow
+from trainers.job import EpochRow, WorkerUse
 
 CellState = Literal["waiting", "leased-elsewhere", "running", "done", "failed", "skipped"]
 RunStatus = Literal["complete", "failed", "stopped", "interrupted"]
@@ -49,6 +49,9 @@ class RunObserver:
     def epoch_ended(self, cell: PlannedCell, row: EpochRow) -> None:
         """A running cell finished an epoch."""
 
+    def worker_use(self, cell: PlannedCell, use: WorkerUse) -> None:
+        """A worker of a running cell says how busy it is."""
+
     def training_recorded(self, cell: PlannedCell, record: TrainingRecord) -> None:
         """A training was recorded in the store (or found there)."""
 
@@ -57,6 +60,9 @@ class RunObserver:
 
     def attempt_failed(self, cell: PlannedCell, attempt: AttemptRecord, decision: str) -> None:
         """An attempt at a cell failed; the decision says what follows."""
+
+    def log_opened(self, path: str) -> None:
+        """Ray's log of this run is a file on the driver's machine."""
 
     def message(self, text: str) -> None:
         """Something a person should know."""

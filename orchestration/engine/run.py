@@ -71,6 +71,7 @@ def execute(
         return _ended(plan, observer, None, failed, started, None)
     check_release(options.engine)
     log_file = Path(options.log_file) if options.log_file else log_file_of("run")
+    observer.log_opened(str(log_file))
     queued = QueuedObserver(observer)
     try:
         with quiet(log_file), reported_to(queued.message), stop_flag(observer.message, options.stop_grace_s) as flag:

@@ -8,8 +8,9 @@ from typing import Any
 from eval.tables.column import Column
 from eval.tables.formats.registry import render_all
 from eval.tables.grid import Table
-from orchestration.cells.cell import Plan
+from orchestration.cells.cell import Plan, PlannedCell
 from orchestration.engine.observer import ForwardingObserver, RunStatus
+from orchestration.engine.resources import Resources
 from orchestration.errors import EnvironmentRefused
 from orchestration.results.report.page import table_page
 from orchestration.settings import Settings
@@ -21,6 +22,7 @@ from orchestration.tracking.driver.tracker import Tracker, open_tracker, show_on
 from orchestration.tracking.marks import ShownMark
 from orchestration.tracking.server.check import check_tracking
 from orchestration.tracking.sync import sync
+from trainers.job import WorkerUse
 
 
 class LazyTracker(ForwardingObserver):
@@ -60,6 +62,15 @@ class LazyTracker(ForwardingObserver):
 
     def work_estimated(self, seconds: Mapping[str, Mapping[str, float]]) -> None:
         """Estimates are not tracked."""
+
+    def resources_known(self, resources: Resources) -> None:
+        """What workers reserve is not tracked."""
+
+    def log_opened(self, path: str) -> None:
+        """Where Ray's log is, is not tracked."""
+
+    def worker_use(self, cell: PlannedCell, use: WorkerUse) -> None:
+        """How busy workers are at this moment is not tracked: what counts is in the rows of the epochs."""
 
     def publish(self, tables: Sequence[Table]) -> str | None:
         """Show the grid on the sweep's run and wait for what is left to be written.

@@ -23,12 +23,13 @@ import ray.util
 from augment.heavy import torch
 from eval.report import MetricReport
 from trainers.errors import JobPreempted
-from trainers.job import EpochRow, JobResult, TrainSummary
+from trainers.job import EpochRow, JobRequest, JobResult, TrainSummary, WorkerUse
 from trainers.training.group import distributed_group
 from trainers.worker.devices import worker_device
 from trainers.worker.failure import describe_failure
 from trainers.worker.preemption import SIGTERM, function_named
 from trainers.worker.process import free_memory
+from trainers.worker.use_reports import reporting_use
 
 PROGRESS_EVERY_S: Final = 0.5
 """Progress is thinned to this interval: it feeds a display, and thousands of steps a second must not flood the mailbox."""
@@ -78,12 +79,16 @@ class MailboxSink:
         """Send a report."""
         self._send("benchmark", train_key, checkpoint_sha256, report)
 
+    def use(self, use: WorkerUse) -> None:
+        """Send how busy this worker is; every rank does, once in several seconds."""
+        self._mailbox.tell.remote(self._group, self._job, "use", (use,))
+
     def _send(self, kind: str, *values: object) -> None:
         self._mailbox.tell.remote(self._group, self._job, kind, values)
 
 
 class PeerSink(MailboxSink):
-    """The sink of every other rank: it sends nothing, since rank 0 reports for all, but it passes on a request to stop."""
+    """The sink of every other rank: it sends its own use only, since rank 0 reports for all, and passes on a request to stop."""
 
     def _send(self, kind: str, *values: object) -> None:
         """Send nothing."""
@@ -113,10 +118,14 @@ def group_loop(config: Mapping[str, Any]) -> JobResult | None:
         gpu_mib = float(torch.cuda.get_device_properties(device).total_memory) / 2**20 if has_gpu else 0.0
         token, last_order = ray.get(mailbox.join.remote(group, rank, world_size, gpu_mib, node, reserved))
         _watch(mailbox, group, rank, token, last_order, stops)
+
+        def run_watched(request: JobRequest, sink: MailboxSink) -> JobResult:
+            with reporting_use(sink.use, rank=rank, device=device):
+                result: JobResult = run(request, group=workers, sink=sink)
+                return result
+
         with SIGTERM.calling(_reported_exit(mailbox, group, rank, token)):
-            return _take_jobs(
-                mailbox, group, rank, token, stops, lambda request, sink: run(request, group=workers, sink=sink)
-            )
+            return _take_jobs(mailbox, group, rank, token, stops, run_watched)
     except Exception as error:
         # Waited for: raising ends this process, which could lose the message.
         ray.get(mailbox.fail.remote(group, rank, token, describe_failure(error, rank)))

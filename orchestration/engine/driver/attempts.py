@@ -190,6 +190,8 @@ class Attempts:
             # An epoch, a report or an end shows that the set-up works: the cells behind the first one may start.
             self._state.has_proved_itself = True
             self._observer.epoch_ended(cell, event.values[1])
+        elif event.kind == "use":
+            self._observer.worker_use(cell, event.values[0])
         elif attempt.is_abandoned:
             # From here on things are recorded, and the cell is another driver's.
             return

@@ -17,7 +17,7 @@ class Event:
     """Something that happened to a job or a group.
 
     Attributes:
-        kind: "epoch", "progress", "trained", "benchmark" (of a running job); "taken", "finished", "failed",
+        kind: "epoch", "progress", "use", "trained", "benchmark" (of a running job); "taken", "finished", "failed",
             "returned" (of a job); "joined", "lost", "ended" (of a group).
         job: Number of the job, or -1.
         time: Seconds since the epoch.

@@ -11,11 +11,13 @@ import pytest
 from eval.tables.grid import Table
 from orchestration.cells.cell import Plan
 from orchestration.cells.load import load_sweep
+from orchestration.engine.observer import RunObserver
 from orchestration.planning.plan import make_plan
 from orchestration.runs.tracked_run import LazyTracker, rendered_grid
 from orchestration.settings import Settings, read_settings
 from orchestration.store.open import open_store
 from orchestration.tracking.contract import TrackingError
+from orchestration.tracking.driver.tracker import Tracker
 from orchestration.tracking.marks import ShownMark
 
 
@@ -141,3 +143,8 @@ def test_a_server_that_fails_is_told_and_asked_again_next_time(
 
     assert "the disk is full" in str(told)
     assert synced == [settings.tracking]
+
+
+@pytest.mark.parametrize("event", [name for name in vars(RunObserver) if not name.startswith("_")])
+def test_every_event_of_a_run_is_tracked_or_left_out_on_purpose(event: str) -> None:
+    assert hasattr(Tracker, event) or event in vars(LazyTracker)
