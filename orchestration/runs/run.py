@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -26,6 +27,7 @@ from orchestration.planning.lookup import recorded
 from orchestration.planning.plan import make_plan
 from orchestration.planning.sweep_records import record_sweep
 from orchestration.results.table import sweep_tables
+from orchestration.runs.driver_reports import LOCAL_EVERY_S, REMOTE_EVERY_S, DriverReports
 from orchestration.settings import Settings
 from orchestration.store.contract import CellResult, ResultsStore
 from orchestration.sweeps.model import Sweep
@@ -69,12 +71,14 @@ def run_sweep(
     if plan.to_run and plan.missing_data:
         mistakes = [Mistake(where="", text=line) for line in plan.missing_data]
         raise InputError(f"sweep '{resolved.label}' lacks data in {settings.data_root}", mistakes)
-    observer = CheckedCompletion(observers, plan, store)
+    storage = open_storage(settings.storage)
+    reports = DriverReports(store, resolved.label, every_s=REMOTE_EVERY_S if storage.is_remote else LOCAL_EVERY_S)
+    observer = CheckedCompletion([*observers, reports], plan, store)
     if plan.to_run:
         observer.stage("checking the storage and the tracking server", is_brief=True)
         check_address((options or {}).get("address"))
         # Before tracking, whose file is in the storage unless another place is named.
-        check_storage(open_storage(settings.storage))
+        check_storage(storage)
         check_tracking(settings.tracking, prefix=settings.experiment_prefix)
     if mode == "force":  # last: what cannot run is not forgotten
         _forget_all(resolved.cells, settings, store)
@@ -84,7 +88,8 @@ def run_sweep(
         options = {"estimates_s": {key: math.fsum(each.values()) for key, each in stages.items()}, **(options or {})}
         observer.work_estimated(stages)
     engine = run_options(settings, resolved.sweep, options)
-    outcome = execute(plan, store=store, options=engine, observer=observer)
+    with reports if plan.to_run else contextlib.nullcontext():
+        outcome = execute(plan, store=store, options=engine, observer=observer)
     results = recorded(resolved.cells, store)
     outcome = _truthful(outcome, unfilled(plan.cells, results))
     tables = sweep_tables(resolved, results)

@@ -18,6 +18,7 @@ import msgspec
 from eval.report import MetricReport
 from orchestration.cells.keys import IMPORTED
 from orchestration.errors import EnvironmentRefused, SweepError
+from orchestration.store.driver_report import Drivers
 from trainers.job import TrainSummary
 
 ErrorClass = Literal[
@@ -284,5 +285,5 @@ class Measurements(Protocol):
         """Return what short runs measured of a machine, the newest of each kind; what is not whole is reported and left out."""
 
 
-class ResultsStore(Results, Sweeps, Leases, Requests, Measurements, Protocol):
+class ResultsStore(Results, Sweeps, Leases, Requests, Measurements, Drivers, Protocol):
     """All of it in one storage: the truth."""

@@ -10,6 +10,7 @@
     sweeps/<digest>.json                                            a sweep that was run: its file, its options, its cells
     reports/<sweep>.html                                            its report as of its last run; can be deleted
     calibrations/<machine>/<hardware>.json                          what a short run taught of costs; can be deleted
+    drivers/<owner>.json                                            what a driver does now; deleted when its run ends
     index/                                                          compacted segments; can be deleted
 
 <checkpoint sha256> is the hash of the weights; earlier versions wrote that of the checkpoint file. Reports in several folders
@@ -29,6 +30,7 @@ from typing import Final
 from clusters.storage.contract import Storage
 from clusters.storage.memory import MemoryStorage
 from orchestration.store.contract import Lease, ResultsStore, StoreError
+from orchestration.store.drivers import FileDrivers
 from orchestration.store.leases import FileLeases
 from orchestration.store.measured import FileMeasurements
 from orchestration.store.requests import FileRequests
@@ -38,7 +40,7 @@ from orchestration.store.sweep_records import FileSweeps
 DEFAULT_LEASE_EXPIRY_S: Final = 60.0
 
 
-class FileStore(FileResults, FileSweeps, FileLeases, FileRequests, FileMeasurements, ResultsStore):
+class FileStore(FileResults, FileSweeps, FileLeases, FileRequests, FileMeasurements, FileDrivers, ResultsStore):
     """All of the results store over one `Storage`. Threads and processes may share the files; each opens its own store.
 
     Args:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from orchestration.store.contract import MeasuredSeconds, StoreError, SweepRecord, SweptCell
+from orchestration.store.driver_report import DriverReport, RunningCell, UseOfWorker
 from orchestration.store.files import FileStore
 from tests.fakes.clock import Time
 
@@ -413,3 +414,35 @@ def test_a_released_lease_is_never_taken_up_again_under_its_number(store: FileSt
     store.release(first)  # of the past: it frees nothing, and its file does not come back
     assert store.holders([records.key("x")]) == {records.key("x"): "me"}
     assert len(store.storage.names(f"leases/{records.key('x')}")) == 1
+
+
+def test_a_driver_is_seen_as_it_last_reported_itself_until_it_withdraws(stores: Any) -> None:
+    cell = RunningCell(
+        train_key="a" * 64,
+        stage="train",
+        done=3,
+        total=4,
+        loss=float("nan"),
+        workers=(UseOfWorker(node="n", rank=0, cpu_busy=0.5, gpu_busy=None),),
+    )
+    stores.open().report_driver(DriverReport(owner="host/boot/12/0/x", sweep="demo", beat=1))
+    stores.open().report_driver(DriverReport(owner="host/boot/12/0/x", sweep="demo", beat=2, eta_s=60.0, cells=(cell,)))
+    stores.open().report_driver(DriverReport(owner="other", sweep="table-3", beat=1))
+
+    found = {each.owner: each for each in stores.open().drivers()}
+    assert {owner: each.beat for owner, each in found.items()} == {"host/boot/12/0/x": 2, "other": 1}
+    (again,) = found["host/boot/12/0/x"].cells
+    assert (again.done, again.total, again.workers) == (3, 4, cell.workers)
+    assert again.loss is not None
+    assert np.isnan(again.loss)
+
+    stores.open().forget_driver("host/boot/12/0/x")
+    assert [each.owner for each in stores.open().drivers()] == ["other"]
+
+
+@pytest.mark.parametrize("damage", [b"", b"half a rep", b'{"format":"dreamgrid/driver","version":99,"sha256":""}'])
+def test_a_report_of_a_driver_that_is_not_whole_counts_as_none(store: FileStore, damage: bytes) -> None:
+    store.report_driver(DriverReport(owner="me", sweep="demo", beat=1))
+    store.storage.write_bytes("drivers/other.json", damage)
+
+    assert [each.owner for each in store.drivers()] == ["me"]
