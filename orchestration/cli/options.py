@@ -63,6 +63,7 @@ RayAddress = Annotated[
 MachineName = Annotated[
     str, typer.Option("--machine", help="Machine of the price file to estimate costs for: cpu-core, l4, a100-x8, ...")
 ]
+PriceFile = Annotated[Path | None, typer.Option("--prices", help="Your own price file.")]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", help="Output file instead of stdout; an existing one is replaced.")
 ]

@@ -80,18 +80,6 @@ def echo_damage(error: Exception) -> None:
     echo_err(f"left out because it is damaged: {error}")
 
 
-def damage_echo() -> Callable[[Exception], None]:
-    """Return a function that reports each damage once, for verbs that read the storage again and again."""
-    reported: set[str] = set()
-
-    def report(error: Exception) -> None:
-        if str(error) not in reported:
-            reported.add(str(error))
-            echo_damage(error)
-
-    return report
-
-
 def _write(stream: TextIO, text: str) -> None:
     """Write lines; bytes of file names that are of no known encoding are escaped, since no terminal could print them."""
     plain = text.encode("utf-8", "backslashreplace").decode("utf-8")

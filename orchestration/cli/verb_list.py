@@ -43,7 +43,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     "stop": Verb("status", "Ask the drivers of a sweep to write checkpoints and exit.", _RUN, "stop demo"),
     "sweeps": Verb("sweeps", "List the built-in sweeps with their data and costs.", _LOOK, "sweeps --machine l4"),
     "status": Verb("status", "Show the state of every cell of a sweep, wherever it runs.", _LOOK, "status demo"),
-    "watch": Verb("status", "Follow the state of every cell until the sweep is done.", _LOOK, "watch demo"),
+    "watch": Verb("status", "Follow a sweep on one screen: cells, rates, load, cost.", _LOOK, "watch demo"),
     "table": Verb("table", "Print the table of a sweep from the recorded results.", _LOOK, "table demo --compare"),
     "report": Verb("report", "Write an HTML report of a sweep that opens offline.", _LOOK, "report demo -o demo.html"),
     "figure": Verb(

@@ -109,6 +109,7 @@ class DriverReports(RunObserver):
                 changes=self._changes,
                 elapsed_s=now - self._began,
                 cells_per_hour=3600 * self._completed / busy_s if self._completed and busy_s > 0 else None,
+                share=self._progress.share_done() if self._progress.total else None,
                 eta_s=self._progress.eta_s(now) if self._progress.total else None,
                 resources=self._resources,
                 log_file=self._log_file,

@@ -58,6 +58,7 @@ class DriverReport(msgspec.Struct, frozen=True, kw_only=True):
         changes: Counts what it recorded, failures included: as long as it stays the same, so do the records.
         elapsed_s: Seconds since it began.
         cells_per_hour: Cells that it completed, over the time since its first cell began; None before one is complete.
+        share: Share of the run's estimated work that is done, 0 to 1, as its own display says; None before the run is planned.
         eta_s: Seconds that its own display says are left, or None while it is estimating.
         resources: What each worker reserves.
         log_file: Where Ray's log is on its machine.
@@ -70,6 +71,7 @@ class DriverReport(msgspec.Struct, frozen=True, kw_only=True):
     changes: int = 0
     elapsed_s: float = 0.0
     cells_per_hour: float | None = None
+    share: float | None = None
     eta_s: float | None = None
     resources: str = ""
     log_file: str = ""

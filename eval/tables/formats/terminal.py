@@ -22,25 +22,29 @@ def write(table: Table, style: Style) -> str:
     """Return a table as wide as the terminal, in its colours; where its columns do not fit, in parts one below the other."""
     console = rich.console.Console(file=sys.stdout)
     with console.capture() as drawn:
-        parts = _parts(table, style, console)
-        for part in parts:
+        for part in drawn_in(console.width, table, style):
             console.print(part)
-        if len(parts) > 1 and (notes := _notes(table)):
-            console.print(notes)
     return drawn.get()
 
 
-def _parts(table: Table, style: Style, console: rich.console.Console) -> list[rich.table.Table]:
+def drawn_in(width: int, table: Table, style: Style) -> list[rich.table.Table | str]:
+    """Return a table as Rich draws it in so many columns of a terminal: in parts with footnotes where it does not fit whole."""
+    parts = _parts(table, style, width)
+    notes = _notes(table) if len(parts) > 1 else ""
+    return [*parts, *([notes] if notes else [])]
+
+
+def _parts(table: Table, style: Style, width: int) -> list[rich.table.Table]:
     """Return a table in parts that fit, each with as many columns as have room, so that no number is ever broken."""
     columns = _columns(table, style)
     parts: list[list[int]] = [[]]
     for at in range(1, len(columns)):
         grown = [*parts[-1], at]
-        if parts[-1] and sum(columns[each].least + _PADDING for each in (0, *grown)) > console.width - _EDGES:
+        if parts[-1] and sum(columns[each].least + _PADDING for each in (0, *grown)) > width - _EDGES:
             parts.append([at])
         else:
             parts[-1] = grown
-    return [_drawn(table, [columns[each] for each in (0, *part)], console.width, len(parts) == 1) for part in parts]
+    return [_drawn(table, [columns[each] for each in (0, *part)], width, len(parts) == 1) for part in parts]
 
 
 class _Column(NamedTuple):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Final, cast
 
 import typer
@@ -45,7 +44,7 @@ class CostOptions:
     """What machine a plan is estimated for."""
 
     machine: options.MachineName = DEFAULT_MACHINE
-    prices: Annotated[Path | None, typer.Option("--prices", help="Your own price file.")] = None
+    prices: options.PriceFile = None
     devices: Annotated[
         int | None, typer.Option("--devices", max=1_000_000, help="Devices used at once [those of one such machine].")
     ] = None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import sys
-import time
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -11,14 +11,19 @@ import typer
 
 from orchestration.cells.cell import Plan, PlannedCell
 from orchestration.cli import options
-from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, damage_echo, echo_damage, emit
+from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, echo, echo_damage, emit, line_width
+from orchestration.cli.verbs.table import print_tables
 from orchestration.errors import command
 from orchestration.planning.column_values import unfilled
 from orchestration.planning.costs.actual import ledger, ledger_text
+from orchestration.planning.costs.machines import DEFAULT_MACHINE, PRICE_FILE, read_machine
 from orchestration.planning.lookup import recorded
 from orchestration.planning.plan import make_plan
 from orchestration.planning.states import State, counts_text, state_of
 from orchestration.planning.sweep_records import recorded_otherwise
+from orchestration.runs.watching.lines import WIDE, cell_columns, cell_texts, failure_lines, summary_lines
+from orchestration.runs.watching.looks import Looks
+from orchestration.runs.watching.snapshot import Snapshot
 from orchestration.store.contract import CellResult, OnDamage, ResultsStore
 
 
@@ -48,31 +53,54 @@ def status(choice: options.SweepOptions, places: options.PlaceOptions, as_json: 
 def watch(
     choice: options.SweepOptions,
     places: options.PlaceOptions,
-    every: Annotated[float, typer.Option("--every", min=0.2, help="Seconds between updates.")] = 2.0,
+    machine: options.MachineName = DEFAULT_MACHINE,
+    prices: options.PriceFile = None,
+    every: Annotated[
+        float | None,
+        typer.Option("--every", min=0.2, help="Seconds between updates [2; 10 on object storage, at least 3]."),
+    ] = None,
+    is_once: Annotated[bool, typer.Option("--once", help="Print what there is now and exit.")] = False,
 ) -> int:
-    """Follow the state of every cell until the sweep is done (Ctrl-C to quit)."""
+    """Follow a sweep on one screen: cells, rates, load, cost, time left. Reads the storage alone, from any machine.
+
+    Where stdout is no terminal it prints what there is now and exits. The screen stays open when the sweep is over; q closes it.
+    """
     opened = options.open_sweep(choice, places, is_only_read=True)
-    printed, on_damage = "", damage_echo()
-    while True:
-        plan = make_plan(opened.resolved, store=opened.store)
-        trained = [cell for cell in plan.cells if cell.trained]
-        document = status_document(plan, opened.store, recorded(trained, opened.store), on_damage)
-        text = status_text(document)
-        if text != printed:
-            _redraw(text)
-            printed = text
-        states = {row["state"] for row in document["cells"]}
-        if states <= {"done", "failed"}:
-            return EXIT_CELLS_FAILED if "failed" in states or document["not_complete"] else EXIT_DONE
-        time.sleep(every)
+    damaged: list[Exception] = []
+    looks = Looks(
+        opened.resolved,
+        opened.store,
+        machine=read_machine(machine, prices or PRICE_FILE),
+        on_damage=damaged.append,
+        every_s=every,
+    )
+    shown = looks.look()
+    if is_once or not _has_screen():
+        echo(watch_text(shown))
+        print_tables(shown.tables)
+    else:
+        from orchestration.runs.watching.screen import follow  # imports Textual
+
+        shown = follow(looks, shown)
+    for error in {str(each): each for each in damaged}.values():  # each was met at every look
+        echo_damage(error)
+    return EXIT_CELLS_FAILED if shown.failed or shown.unfilled else EXIT_DONE
 
 
-def _redraw(text: str) -> None:
-    """Draw over the last text on a terminal; elsewhere write one below the other."""
-    if sys.stdout.isatty():
-        sys.stdout.write("\x1b[2J\x1b[H")
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+def _has_screen() -> bool:
+    """Return whether this process has a terminal that can be drawn on."""
+    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM") not in (None, "", "dumb")
+
+
+def watch_text(shown: Snapshot) -> str:
+    """Return a snapshot of a sweep as text, without its tables."""
+    width = line_width() or WIDE
+    rows = [cell_texts(cell, width) for cell in shown.cells]
+    header = cell_columns(width)
+    numbers = [place for place, column in enumerate(header) if column.is_number]
+    cells = columns(rows, header=[column.heading for column in header], right=numbers)
+    lines = [f"{shown.label}: {shown.title}", *summary_lines(shown), cells]
+    return "\n".join([*lines, *(failure_lines(shown) if width < WIDE else [])])
 
 
 def status_document(

@@ -18,7 +18,15 @@ from orchestration.tracking.sync import Synced
 from tests.fakes.cpu_peer import child_cpu_s, pandas_import_s
 
 HEAVY = ("torch", "ray", "mlflow", "pandas", "scipy", "numba", "rich")
-LIGHT_VERBS = (["--help"], ["--version"], ["sweeps"], ["plan", "demo"], ["table", "demo"], ["status", "demo"])
+LIGHT_VERBS = (
+    ["--help"],
+    ["--version"],
+    ["sweeps"],
+    ["plan", "demo"],
+    ["table", "demo"],
+    ["status", "demo"],
+    ["watch", "demo"],
+)
 OURS = ("orchestration", "trainers", "eval", "augment")
 BUDGET = 2.5
 HELP_BUDGET = 0.6

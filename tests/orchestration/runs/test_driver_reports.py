@@ -87,7 +87,7 @@ def test_rates_and_time_left_are_those_of_the_run_itself(store: FileStore, plan:
 
     found = reports.report()
     assert found.cells_per_hour == pytest.approx(120.0)  # two cells in the minute since the first began
-    assert found.eta_s == own.eta_s(160.0)
+    assert (found.eta_s, found.share) == (own.eta_s(160.0), own.share_done())
     assert found.eta_s is not None
     assert found.cells == ()
 

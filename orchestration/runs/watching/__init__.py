@@ -1,0 +1,1 @@
+"""`watch`: one live screen of a sweep, read from the storage alone."""
