@@ -139,9 +139,8 @@ class ModelCalls(TrackingClient):
         try:
             with self._explained():
                 self._client.log_inputs(run_id, inputs)
-        except (
-            TrackingError
-        ) as error:  # servers of others may know no data; what else is refused, the next call meets too
+        except TrackingError as error:
+            # Servers of others may know no data; what else is refused, the next call meets too.
             if error.passing or error.damage:
                 raise
 

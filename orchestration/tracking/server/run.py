@@ -45,7 +45,12 @@ _SERVER_ENVIRONMENT: Final[Mapping[str, str]] = {
     "MLFLOW_MODEL_CATALOG_URI": "",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
 }
-_VIEWS: Final[Mapping[str, str]] = {"cells": "all cells", "methods": "by method", "rows": "by row"}
+_VIEWS: Final[Mapping[str, str]] = {
+    "cells": "all cells",
+    "methods": "by method",
+    "rows": "by row",
+    "means": "means of rows",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -128,6 +128,6 @@ def test_the_page_fits_wide_and_narrow_windows_and_leads_to_trainings(
             wide, inside = browser.execute_script("return [document.documentElement.scrollWidth, innerWidth]")
             assert wide <= inside, "only tables scroll sideways"
         links = {link.text: link.get_attribute("href") for link in browser.find_elements("tag name", "a")}
-        assert set(links) >= {"experiments in MLflow", "all cells", "by method", "by row"}
+        assert set(links) >= {"experiments in MLflow", "all cells", "by method", "by row", "means of rows"}
         assert all("workflowType=machine_learning" in link for link in links.values())
         assert b"telemetry" not in (tmp_path / "ui.log").read_bytes()
