@@ -22,6 +22,7 @@ from orchestration.results.claims import evaluate_claims, verdict_document
 from orchestration.results.notebook import LoadedSweep, load_sweep
 from orchestration.results.report.build import report_content
 from orchestration.store.contract import CellResult
+from orchestration.sweeps.layout import shown_title
 
 
 def document(loaded: LoadedSweep, command: str, hardware: str) -> str:
@@ -39,7 +40,7 @@ def document(loaded: LoadedSweep, command: str, hardware: str) -> str:
     if missing := [cell.cell_id for cell in loaded.resolved.cells if cell.train_key not in results]:
         raise ValueError(f"every cell must be recorded, but {len(missing)} are not: {', '.join(missing[:5])}")
     name = loaded.resolved.sweep.name
-    lines = [f"# {loaded.resolved.sweep.title}", "", *_grid(loaded)]
+    lines = [f"# {shown_title(loaded.resolved.sweep)}", "", *_grid(loaded)]
     lines += ["", "## What the papers say", "", *_claims(loaded)]
     lines += ["", "## Birth certificate", "", *_certificate(loaded, list(results.values()), command, hardware)]
     lines += [
@@ -60,10 +61,12 @@ def machine() -> str:
 
 
 def _grid(loaded: LoadedSweep) -> list[str]:
-    return [loaded.table().to_markdown().strip()]
+    lines = loaded.table().to_markdown().strip().splitlines()
+    return [line for at, line in enumerate(lines) if at > 1 or (line and not line.startswith("#"))]
 
 
 def _claims(loaded: LoadedSweep) -> list[str]:
+    is_smaller = loaded.resolved.sweep.size != "full"
     documents = [verdict_document(each) for each in evaluate_claims([loaded.resolved], store=loaded.store)]
     if not documents:
         return ["No claim of the papers speaks of this sweep."]
@@ -71,7 +74,8 @@ def _claims(loaded: LoadedSweep) -> list[str]:
         [each["says"], each["published_numbers"] or "–", each["verdict"], each["reason"] or ""] for each in documents
     ]
     return [
-        "Each claim as the paper states it, first with the paper's own numbers, then with the ones above.",
+        "Each claim as the paper states it, first with the paper's own numbers, then with the ones above."
+        + (" Here it is tested on another dataset and network than the paper's." if is_smaller else ""),
         "",
         *_table(["the papers say", "papers' numbers", "ours", "why"], rows),
     ]

@@ -20,8 +20,9 @@ def test_a_page_shows_grid_claims_and_where_every_number_comes_from(recorded_sto
     page = document(loaded, "dreamgrid run table-3 --smoke", "a machine of the test")
 
     results = loaded.store.results({cell.train_key for cell in loaded.resolved.cells})
-    assert page.startswith(f"# {loaded.resolved.sweep.title}\n")
-    assert loaded.table().to_markdown().strip() in page
+    heading, _, grid = loaded.table().to_markdown().strip().partition("\n\n")
+    assert page.startswith(f"{heading.removeprefix('##')}\n")
+    assert grid in page
     assert "| command | `dreamgrid run table-3 --smoke` |" in page
     assert "a machine of the test; workers per cell: " in page
     assert f"| cells | {len(results)} |" in page
