@@ -1,7 +1,7 @@
 """The methods: every training-time treatment by name.
 
 A new method is a file in `augment/methods`, a line in this mapping, and its golden digest (`docs/guides/extending.md` has the
-steps and an example); its card is generated (`benchmarks.methods_page`).
+steps and an example); its card is generated (`benchmarks.pages`).
 
 `augment.compound` resolves names, users' own methods and compounds such as "pixmix+cutmix". Importing this module loads NumPy,
 but neither Numba nor torch: kernels are compiled when they are first called, and torch is loaded when it is first used.

@@ -10,7 +10,6 @@ from docutils.nodes import SkipNode
 from latex2mathml.converter import convert
 
 project = "DreamGrid"
-author = "the founders of DreamGrid"
 release = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"][
     "version"
 ]
@@ -19,6 +18,7 @@ extensions = ["myst_parser"]
 exclude_patterns = ["_build"]
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4  # an anchor at each heading, with the names that viewers of Markdown give them
+smartquotes = False  # options begin with two hyphens, in sentences too
 highlight_language = "text"  # of blocks that name no language: what commands print
 
 html_theme = "furo"
@@ -26,6 +26,7 @@ html_title = f"DreamGrid {release}"
 html_math_renderer = "mathml"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
+html_show_copyright = False
 
 
 def _formula(translator: Any, node: Any, display: str) -> None:

@@ -31,9 +31,15 @@ class RecipeConfig:
         epochs: Passes over the training set; 0 records the initial weights.
         batch_size: Global batch, whatever the number of workers.
         batch_shards: Logical shards that each global batch is cut into; the number of workers must divide it.
+        optimiser: "sgd" (with `momentum`), "adam" or "adamw".
         lr: Learning rate at step 0.
         final_lr: Learning rate that the schedule ends at.
         schedule: "cosine" (per step) or "constant" or "step" (times `step_gamma` at each of `step_epochs`).
+        step_epochs: Epochs at whose start schedule "step" multiplies the rate; without meaning for the others.
+        step_gamma: What it is multiplied by.
+        warmup_steps: First steps, whose rate rises in equal parts to that of the schedule.
+        momentum: Of "sgd"; the first beta of "adam" and "adamw".
+        nesterov: Whether momentum of "sgd" is Nesterov's.
         weight_decay: On all parameters, batch norm and biases included.
         crop_padding: Zero padding of the random crop in pixels; 0 for none.
         flip: Horizontal flip with probability 1/2, before the crop.
@@ -80,11 +86,11 @@ class RecipeConfig:
     crop: Crop = "pad"
 
     def __post_init__(self) -> None:
-        values = {name: getattr(self, name) for name in _RULES}
+        values = {name: getattr(self, name) for name in RECIPE_RULES}
         problems = [
-            f"{name} must {_RULES[name][1]}, but got {value!r}"
+            f"{name} must {RECIPE_RULES[name][1]}, but got {value!r}"
             for name, value in values.items()
-            if not ((value is None and name in _OPTIONAL) or (value is not None and _RULES[name][0](value)))
+            if not ((value is None and name in _OPTIONAL) or (value is not None and RECIPE_RULES[name][0](value)))
         ]
         if self.batch_shards * self.grad_accumulation > self.batch_size:
             problems.append(
@@ -110,13 +116,13 @@ def _rises(epochs: Sequence[int]) -> bool:
 
 
 _OPTIONAL: Final = ("grad_clip", "ema_decay", "train_images")
-_RULES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
+RECIPE_RULES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     "epochs": (_at_least(0), "be at least 0"),
     "batch_size": (_at_least(1), "be at least 1"),
     "batch_shards": (_at_least(1), "be at least 1"),
     "lr": (_is_positive, "be above 0"),
     "final_lr": (_at_least(0), "be at least 0"),
-    "step_epochs": (_rises, "rise and be above 0"),
+    "step_epochs": (_rises, "be above 0 and rising"),
     "step_gamma": (_is_positive, "be above 0"),
     "warmup_steps": (_at_least(0), "be at least 0"),
     "momentum": (lambda value: 0 <= value < 1, "be in [0, 1)"),

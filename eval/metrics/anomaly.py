@@ -149,6 +149,7 @@ AUROC: Final = MetricSpec(
     lower_is_better=False,
     description="Probability that an outlier has a higher score than a test image.",
     source=f"{_SOURCE}; OOD is the positive class",
+    formula=r"\mathrm{P}(s_+ > s_-) + \tfrac{1}{2} \mathrm{P}(s_+ = s_-)",
     axis="anomaly",
     of="outliers",
 )
@@ -159,6 +160,7 @@ AUPR: Final = MetricSpec(
     lower_is_better=False,
     description="Average precision of finding outliers, one of them to five test images.",
     source=f"{_SOURCE}; average precision, OOD positive, one OOD to five ID images",
+    formula=r"\sum_{k} (R_k - R_{k-1}) \frac{\mathrm{TP}_k}{\mathrm{TP}_k + \mathrm{FP}_k}",
     axis="anomaly",
     normalisation="none; chance level is 1/6",
     of="outliers",
@@ -170,6 +172,7 @@ FPR95: Final = MetricSpec(
     lower_is_better=True,
     description="Share of test images that are flagged when about 95 % of the outliers are.",
     source=f"{_SOURCE}; share of ID flagged at the recall of OOD nearest to 0.95",
+    formula=r"\frac{\mathrm{FP}_k}{N_-} , \quad k = \mathrm{argmin}_k | R_k - 0.95 |",
     axis="anomaly",
     of="outliers",
 )

@@ -143,6 +143,7 @@ RMS: Final = MetricSpec(
     lower_is_better=True,
     description="Root-mean-square gap between confidence and accuracy over bins of equal count.",
     source="Hendrycks, Mazeika, Dietterich, ICLR 2019, section 4.5: bins of 100 predictions, every bin counted",
+    formula=r"\sqrt{\sum_{b=1}^{B} \frac{n_b}{N} (a_b - p_b)^2}",
     axis="calibration",
     min_samples=100,
 )
@@ -153,6 +154,7 @@ RMS_REFERENCE: Final = MetricSpec(
     lower_is_better=True,
     description="The same as the published function computes it: without the most confident bin.",
     source="andyzoujm/pixmix, calibration_tools.py: the last bin is left out; undefined below two bins",
+    formula=r"\sqrt{\sum_{b=1}^{B-1} \frac{n_b}{N} (a_b - p_b)^2}",
     axis="calibration",
     min_samples=200,
 )
@@ -163,6 +165,7 @@ ECE: Final = MetricSpec(
     lower_is_better=True,
     description="Mean gap between confidence and accuracy over bins of equal width, weighted by their counts.",
     source="Guo et al., ICML 2017: 15 bins of equal width",
+    formula=r"\sum_{b=1}^{B} \frac{n_b}{N} |a_b - p_b|",
     axis="calibration",
     min_samples=100,
 )

@@ -127,6 +127,8 @@ MFR: Final = MetricSpec(
     lower_is_better=True,
     description="Mean over perturbations of the share of frames whose class differs from that of the frame before.",
     source=_SOURCE,
+    formula=r"\mathrm{mFR} = \frac{1}{P} \sum_{p=1}^{P} \mathrm{FP}_p , \quad "
+    r"\mathrm{FP} = \frac{1}{S (T - d)} \sum_{j=1}^{S} \sum_{t=d+1}^{T} [\hat{y}_{j,t} \neq \hat{y}_{j,t-d}]",
     axis="consistency",
     of="sequences",
 )
@@ -137,6 +139,8 @@ MT5D: Final = MetricSpec(
     lower_is_better=True,
     description="Mean over perturbations of how far the five best classes move from frame to frame.",
     source=_SOURCE,
+    formula=r"\mathrm{mT5D} = \frac{1}{P} \sum_{p=1}^{P} \mathrm{T5D}_p , \quad "
+    r"\mathrm{T5D} = \frac{1}{S (T - d)} \sum_{j=1}^{S} \sum_{t=d+1}^{T} \sum_{i=1}^{5} | i - \min(\sigma_{j,t}(i), 6) |",
     axis="consistency",
     of="sequences",
 )
@@ -147,6 +151,7 @@ MFR_NORMALISED: Final = MetricSpec(
     lower_is_better=True,
     description="Mean over perturbations of the flip probability as a share of a baseline network's.",
     source=_SOURCE,
+    formula=r"\frac{1}{P} \sum_{p=1}^{P} \frac{\mathrm{FP}_p}{\mathrm{FP}^{0}_p}",
     axis="consistency",
     normalisation="a named baseline network's flip probability on the same perturbation",
     of="sequences",
@@ -158,6 +163,7 @@ MT5D_NORMALISED: Final = MetricSpec(
     lower_is_better=True,
     description="Mean over perturbations of the top-5 distance as a share of a baseline network's.",
     source=_SOURCE,
+    formula=r"\frac{1}{P} \sum_{p=1}^{P} \frac{\mathrm{T5D}_p}{\mathrm{T5D}^{0}_p}",
     axis="consistency",
     normalisation="a named baseline network's top-5 distance on the same perturbation",
     of="sequences",

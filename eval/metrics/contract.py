@@ -35,6 +35,7 @@ class MetricSpec:
         description: What it says, in one sentence.
         source: Where the formula comes from.
         axis: The safety axis that it is of, or None for that of the benchmark whose images it is computed on.
+        formula: The formula in TeX, with the notation of the page of metrics; "" where the description says it all.
         normalisation: What it is divided by, or "none".
         min_samples: Predictions of one set below which it is undefined.
         of: What `compute` takes.
@@ -50,6 +51,7 @@ class MetricSpec:
     description: str
     source: str
     axis: SafetyAxis | None = None
+    formula: str = ""
     normalisation: str = "none"
     min_samples: int = 1
     of: Kept = "images"

@@ -85,6 +85,7 @@ CE: Final = MetricSpec(
     lower_is_better=True,
     description="Error on one corruption as a share of a baseline network's.",
     source=_SOURCE,
+    formula=r"\mathrm{CE}_c = \frac{\sum_s E_{c,s}}{\sum_s E^{0}_{c,s}}",
     axis="corruption",
     normalisation=_BASELINE,
 )
@@ -95,6 +96,7 @@ MCE: Final = MetricSpec(
     lower_is_better=True,
     description="Mean over corruptions of the error as a share of a baseline network's.",
     source=_SOURCE,
+    formula=r"\mathrm{mCE} = \frac{1}{C} \sum_{c=1}^{C} \mathrm{CE}_c",
     axis="corruption",
     normalisation=_BASELINE,
 )

@@ -34,4 +34,5 @@ ERROR: Final = MetricSpec(
     lower_is_better=True,
     description="Share of images whose most probable class is wrong.",
     source="share of wrong top-1 classes",
+    formula=r"E = \frac{1}{N} \sum_{i=1}^{N} [\hat{y}_i \neq y_i]",
 )

@@ -20,7 +20,8 @@ from orchestration.cells.resolved import ResolvedSweep
 from orchestration.errors import InputError, Mistake
 from orchestration.sweeps.expand import expand
 from orchestration.sweeps.model import SIZES, Overrides, Size, Sweep, union_of
-from orchestration.sweeps.schema import SweepFile, parse_document
+from orchestration.sweeps.schema import parse_document
+from orchestration.sweeps.sweep_file import SweepFile
 from orchestration.sweeps.yaml_reader import Document, mistake_in, parse_yaml
 
 SWEEP_FOLDER: Final = Path(__file__).parent.parent / "sweeps" / "builtin"

@@ -8,7 +8,7 @@ from typing import Any
 
 from augment.lookup.parameters import nearest
 from orchestration.sweeps.model import Settings, quoted_value
-from orchestration.sweeps.schema import PointPatch
+from orchestration.sweeps.sweep_file import PointPatch
 from orchestration.sweeps.yaml_reader import Path
 
 

@@ -16,7 +16,8 @@ from orchestration.sweeps.axes import Listed
 from orchestration.sweeps.forced_settings import overruled_mistakes, overruled_notes
 from orchestration.sweeps.listing import AxesListing, flatten
 from orchestration.sweeps.model import Overrides, Point, Setting, Settings, Size, Sweep
-from orchestration.sweeps.schema import PARENT_FIELDS, PointPatch, SweepFile
+from orchestration.sweeps.schema import PARENT_FIELDS
+from orchestration.sweeps.sweep_file import PointPatch, SweepFile
 from orchestration.sweeps.yaml_reader import Document, Path
 
 IDENTITY_FIELDS = ("dataset", "model", "model_params", "recipe")

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from orchestration.sweeps.axes import Listed, same
 from orchestration.sweeps.model import Setting, Settings, spoken_value
-from orchestration.sweeps.schema import PARENT_FIELDS, PointPatch
+from orchestration.sweeps.schema import PARENT_FIELDS
+from orchestration.sweeps.sweep_file import PointPatch
 from orchestration.sweeps.yaml_reader import Path
 
 NAMING_FIELDS: Final = ("method", "dataset", "model", "params", "mixing_set", "outliers", "released", "imported")

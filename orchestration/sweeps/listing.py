@@ -14,7 +14,8 @@ from eval.tables.labels import label_problem
 from orchestration.errors import Mistake
 from orchestration.sweeps.axes import Listed, exclusion_mistakes, matches, same
 from orchestration.sweeps.model import Overrides, Setting, Settings, Size, quoted_value, spoken_value
-from orchestration.sweeps.schema import MAPPING_FIELDS, PARENT_FIELDS, PointPatch, SizeSpec, SweepFile, point_field_of
+from orchestration.sweeps.schema import MAPPING_FIELDS, PARENT_FIELDS, point_field_of
+from orchestration.sweeps.sweep_file import PointPatch, SizeSpec, SweepFile
 from orchestration.sweeps.yaml_reader import Document, Path, mistake_in
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")

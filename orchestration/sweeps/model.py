@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 
 from eval.inference.precision import DEFAULT_PRECISION, EvaluationPrecision
 from eval.tables.column import Column
-from orchestration.sweeps.schema import TableSpec
+from orchestration.sweeps.sweep_file import TableSpec
 from orchestration.sweeps.yaml_reader import Document, Path
 
 Size = Literal["full", "smoke", "small"]

@@ -1,4 +1,4 @@
-"""The sweep file: its shape, as frozen pydantic models at the boundary.
+"""The sweep file: checking the shape of a document, all mistakes at once.
 
 Names and types of hyper-parameters are checked later, when cells are expanded (`orchestration.cells.resolve`), since a sweep
 may be shrunk to another dataset first. What comes out of here has the right shape and nothing unknown in it.
@@ -8,148 +8,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, ValidationError
+from pydantic import ValidationError
 
 from augment.lookup.parameters import did_you_mean, nearest
 from orchestration.errors import Mistake
 from orchestration.sweeps.messages import shown_value, value_mistake
 from orchestration.sweeps.rules import completed, rule_mistakes, with_parts, without
+from orchestration.sweeps.sweep_file import (
+    Axes,
+    EvaluationSpec,
+    MatrixAxes,
+    NamedPoint,
+    PointPatch,
+    SizeName,
+    SizeSpec,
+    StrictModel,
+    SweepFile,
+    TableSpec,
+)
 from orchestration.sweeps.yaml_reader import Document, Path, mistake_in
 
-SizeName = Literal["smoke", "small"]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=120)]
-SweepName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
-Column = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+/[a-z0-9-]+(/[^\s/](.*\S)?)?$")]
-Scalars = dict[str, JsonValue]
-
-CELL_LIMIT = 20_000
 MAX_ROUNDS = 6
 """How often a file is checked again without its mistaken parts."""
-
-
-class StrictModel(BaseModel):
-    """A frozen value of a file: unknown keys and wrong types are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
-
-
-class PointPatch(StrictModel):
-    """Part of a cell; what it leaves out comes from elsewhere in the file."""
-
-    method: Name | None = Field(default=None, description="Method, or several joined by '+': pixmix+cutmix")
-    dataset: Name | None = Field(default=None, description="Dataset to train and evaluate on")
-    model: Name | None = Field(default=None, description="Network: wrn-40-4, resnet-18, small-cnn, ...")
-    recipe: Name | None = Field(default=None, description="How it is trained")
-    params: Scalars = Field(default_factory=dict, description="Hyper-parameters of the method")
-    train: Scalars = Field(default_factory=dict, description="Fields of the recipe that differ from it")
-    model_params: Scalars = Field(default_factory=dict, description="Options of the network")
-    mixing_set: Name | None = Field(default=None, description="Mixing set of the methods that need one")
-    mixing_set_params: Scalars = Field(default_factory=dict, description="num_images, image_size, seed and options")
-    outliers: Name | None = Field(default=None, description="Outlier stream of the methods that need one")
-    released: Name | None = Field(
-        default=None, description="A released network that is evaluated in this row instead of training one"
-    )
-    imported: Name | None = Field(
-        default=None,
-        description="Name of another suite's results, brought in by `dreamgrid import`, that the row shows",
-    )
-    normalize: JsonValue = Field(  # a name, "MEAN STD" or [mean, std]: read by `trainers.models.weights.normalisation`
-        default=None,
-        description="How images are normalised for the released network of the row, where it is not as published: "
-        "imagenet, none, half, ..., 'MEAN STD', or [mean, std]",
-    )
-    init_from: PointPatch | None = Field(default=None, description="The cell whose weights this one starts from")
-    visualise: PointPatch | None = Field(
-        default=None,
-        description="The cell whose network a set of feature visualisations shows; by default the baseline",
-    )
-
-
-class NamedPoint(PointPatch):
-    """An explicit point with the label of its row."""
-
-    row: Name | None = Field(default=None, description="Label of the row; by default the method's title")
-
-
-class Axes(StrictModel):
-    """What varies: explicit cells, then a product grid, then one factor at a time, less the exclusions."""
-
-    cells: tuple[NamedPoint, ...] = ()
-    grid: dict[str, Annotated[tuple[JsonValue, ...], Field(min_length=1)]] = Field(default_factory=dict)
-    one_at_a_time: dict[str, Annotated[tuple[JsonValue, ...], Field(min_length=1)]] = Field(default_factory=dict)
-    exclude: tuple[Scalars, ...] = ()
-    row: Name | None = Field(
-        None, description="Label of grid rows, for example 'beta={params.beta}, k={params.max_rounds}'"
-    )
-
-
-class MatrixAxes(StrictModel):
-    """The two factors of a `matrix` layout, as paths of the grid."""
-
-    rows: Name
-    columns: Name
-
-
-class TableSpec(StrictModel):
-    """How the results are laid out.
-
-    `metrics`: rows by metric columns. `matrix`: one factor down, one across, the metrics inside each entry.
-    `sets`: the details of the columns down (outlier sets, and "mean"), the rows across, once per metric.
-    """
-
-    columns: Annotated[tuple[Column, ...], Field(min_length=1)]
-    layout: Literal["metrics", "matrix", "sets"] = "metrics"
-    rows: tuple[Name, ...] | None = Field(default=None, description="Order of the rows, or a selection of them")
-    matrix: MatrixAxes | None = None
-    details: tuple[Name, ...] = Field(default=(), description="Fine rows of layout `sets`, for example [svhn, mean]")
-    baseline: Name | None = Field(default=None, description="Row that the others are tested against")
-    published: Name | None = Field(default=None, description="Key of the published table to compare with")
-
-
-class EvaluationSpec(StrictModel):
-    """How the networks of all rows are evaluated: alike, so that no column mixes numbers of two precisions."""
-
-    precision: Literal["fp32", "tf32", "bf16"] = Field(
-        default="fp32", description="Arithmetic of the networks in benchmarks; that of their training does not count"
-    )
-
-
-class SizeSpec(StrictModel):
-    """A smaller edition of a sweep that runs the same code: what is set on every cell, stand-ins, and what is left out."""
-
-    set: PointPatch = Field(default_factory=PointPatch, description="Set on every cell, over what its row sets")
-    rows: dict[str, PointPatch] = Field(default_factory=dict, description="Set on the cells of one row, over `set`")
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] | None = None
-    workers: Annotated[int, Field(ge=1)] | None = None
-    columns: dict[Column, Column] = Field(default_factory=dict, description="Column -> the column that replaces it")
-    benchmarks: dict[str, Scalars] = Field(
-        default_factory=dict, description="Benchmark -> parameters, over the full size's"
-    )
-    details: tuple[Name, ...] = Field(default=(), description="Fine rows of layout `sets` instead of the table's")
-    left_out: dict[Name, Name] = Field(
-        default_factory=dict, description="Row or column -> why it has no counterpart here"
-    )
-
-
-class SweepFile(StrictModel):
-    """A sweep as its file has it."""
-
-    name: SweepName
-    title: Name
-    description: str = ""
-    base: PointPatch = Field(default_factory=PointPatch, description="What all cells share")
-    include: tuple[SweepName, ...] = Field(default=(), description="Built-in sweeps that this one is the union of")
-    axes: Axes | None = None
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
-    workers: Annotated[int, Field(ge=1, description="Workers of a cell on CPUs; on GPUs the schedule chooses")] = 1
-    benchmarks: dict[str, Scalars] = Field(default_factory=dict, description="Benchmark -> parameters")
-    evaluation: EvaluationSpec = Field(default_factory=EvaluationSpec, description="How networks are evaluated")
-    table: TableSpec | None = None
-    sizes: dict[SizeName, SizeSpec] = Field(default_factory=dict)
-    left_out: dict[Name, Name] = Field(default_factory=dict, description="Row or column -> why it cannot run yet")
-    cell_limit: Annotated[int, Field(ge=1, le=1_000_000)] = CELL_LIMIT
 
 
 def parse_document(document: Document) -> tuple[SweepFile | None, list[Mistake]]:

@@ -1,4 +1,4 @@
-"""Pages of the docs that follow the code: the architecture names what is there, and generated pages are as generated."""
+"""The page of the architecture names what is there."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import re
 from pathlib import Path
 
 import pytest
-
-from benchmarks import catalogue_page
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = (REPOSITORY / "docs" / "explanations" / "architecture.md").read_text(encoding="utf-8")
@@ -45,10 +43,3 @@ def test_every_file_and_function_on_the_page_exists(named: str) -> None:
     if name:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
-
-
-def test_the_catalogue_is_the_generated_one() -> None:
-    page = (REPOSITORY / "docs" / "reference" / "catalogue.md").read_text(encoding="utf-8")
-    assert page == catalogue_page.document(), (
-        "generate it again: python -m benchmarks.catalogue_page > docs/reference/catalogue.md"
-    )

@@ -44,7 +44,7 @@ SAY_INSTEAD_IN_MESSAGES = {
     r"make it so": "the fix",
     r"so that nothing|one and the same|whatever": "a plain sentence",
 }
-KEPT = re.compile(r"Dreamlike Pictures|\]\([^)]*\)|docs/pictures/?[\w.-]*")
+KEPT = re.compile(r"Dreamlike Pictures|`pictures`|\]\([^)]*\)|docs/pictures/?[\w.-]*")
 """The paper's title, addresses of links, the folder of the documentation's images."""
 
 

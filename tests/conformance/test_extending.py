@@ -20,8 +20,8 @@ import yaml
 from augment.compound import METHOD_KIND, config_for, method_for
 from augment.lookup.kinds import Kind
 from augment.mixing_sets.registry import MIXING_SET_KIND
-from benchmarks.methods_page import card_for
-from benchmarks.metrics_page import line_for
+from benchmarks.pages.methods import card_for
+from benchmarks.pages.metrics import row_for
 from eval.benchmarks.registry import BENCHMARK_KIND
 from eval.metrics.registry import METRIC_KIND, metric_for
 from orchestration.cells.load import load_sweep
@@ -221,7 +221,7 @@ def test_what_a_package_adds_composes_and_has_a_card() -> None:
     assert method_for("darken+cutout").stages == {"sample"}
     assert config_for(method_for("darken"), "digits", {}) == method_for("darken").config(least=0.5)
     assert "- unstated by the sources: how dark (at most half here)" in card_for(method_for("darken"))
-    assert line_for(metric_for("quadratic")).startswith("| `quadratic` | Quadratic | calibration |")
+    assert row_for(metric_for("quadratic"))[:3] == ("`quadratic`", "Quadratic", "calibration")
 
 
 @pytest.fixture(scope="module")
@@ -286,7 +286,8 @@ def test_a_verb_of_the_tree_runs_and_is_in_the_help(tree: Path, tmp_path: Path) 
 
 
 def test_the_pages_of_the_tree_list_what_was_added(tree: Path) -> None:
-    pages = "".join(python(tree, "-m", f"benchmarks.{name}_page") for name in ("catalogue", "methods", "metrics"))
+    python(tree, "-m", "benchmarks.pages")
+    pages = "".join(page.read_text() for page in (tree / "docs" / "reference").glob("*.md"))
     assert [name for name in (*EXAMPLES.values(), "posterize", "fade", "tsv", "rows") if f"`{name}`" not in pages] == []
 
 

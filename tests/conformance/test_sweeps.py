@@ -16,7 +16,7 @@ from orchestration.cells.load import SWEEPS, load_sweep, load_sweep_file, read_s
 from orchestration.cells.resolved import ResolvedSweep
 from orchestration.planning.plan import make_plan
 from orchestration.store.open import open_store
-from orchestration.sweeps.schema import SweepFile, TableSpec
+from orchestration.sweeps.sweep_file import SweepFile, TableSpec
 from trainers.datasets.registry import DATASETS
 
 

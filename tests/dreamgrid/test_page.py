@@ -1,4 +1,4 @@
-"""The page of the Python API: it is the generated one, and its examples run from top to bottom."""
+"""The page of the Python API: its examples run from top to bottom."""
 
 from __future__ import annotations
 
@@ -8,18 +8,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks.python_page import document
-
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "python-api.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
 SWEEPS = ("dreamgrid.run(", "load_sweep(")
 """What runs a sweep, which takes a Ray."""
-
-
-def test_the_page_is_the_generated_one() -> None:
-    assert PAGE.read_text(encoding="utf-8") == document(), (
-        "generate it again: python -m benchmarks.python_page > docs/reference/python-api.md"
-    )
 
 
 def test_every_call_of_dreamgrid_is_in_a_block_that_runs() -> None:

@@ -10,7 +10,7 @@ import pytest
 from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.load import SWEEPS, load_sweep, load_sweep_file, sweep_json_schema
 from orchestration.errors import InputError
-from orchestration.sweeps.schema import SweepFile
+from orchestration.sweeps.sweep_file import SweepFile
 
 GOOD = """
 name: mine
