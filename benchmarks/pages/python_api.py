@@ -114,12 +114,13 @@ time; on both sides mixing images are decoded beforehand and nothing is cropped
 
 | images | `dreamgrid.PixMix` | published | times |
 |:---|---:|---:|---:|
-| 32 px, batches of 128 | 29 µs | 1.15 ms | 39 |
-| 32 px, single Pillow images | 245 µs | 1.14 ms | 4.7 |
-| 224 px, batches of 16 | 0.93 ms | 9.1 ms | 9.3 |
-| 224 px, single Pillow images | 1.24 ms | 7.2 ms | 5.8 |
+| 32 px, batches of 128 | 18.5 µs | 0.78 ms | 42 |
+| 32 px, single Pillow images | 149 µs | 0.76 ms | 5.1 |
+| 224 px, batches of 16 | 0.58 ms | 4.5 ms | 7.7 |
+| 224 px, single Pillow images | 0.68 ms | 4.5 ms | 6.8 |
 
-CPU time, medians of 5 interleaved rounds on a shared Intel Xeon; NumPy 2.4.6, Numba 0.68.1, Pillow 13.0.0; spread 4 to 13 %.
+CPU time, medians of 9 interleaved rounds on one of two cores of an AMD EPYC that other programs kept busy, 2026-11-30;
+NumPy 2.4.6, Numba 0.68.1, Pillow 13.0.0; spread 3 to 6 %.
 
 """
 
