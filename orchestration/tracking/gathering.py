@@ -87,6 +87,7 @@ class Writer:
         self._has_ended = False
         self._with_run: set[str] = set()
         self._changed_rows: set[str] = set()
+        self._shown_rows: set[str] = set()
         self._next_rows = 0.0
         self._is_written_again = False
         self._is_hopeless = self._must_end = False
@@ -254,7 +255,10 @@ class Writer:
         """Write the means of the rows that have more than at the last time."""
         assert self._sweep is not None
         members = members_of(self._sweep)
-        rows = [row for row in members if row in self._changed_rows]
+        self._shown_rows |= self._changed_rows
+        # At the end also those that were shown as going on, so that no row that stays incomplete seems to.
+        due = self._changed_rows if self._status is None else self._shown_rows
+        rows = [row for row in members if row in due]
         if rows or self._status is not None:
             results = self._store.results([cell.key for row in rows for cell in members[row]])
             try:

@@ -136,11 +136,14 @@ class Projection:
         run = self.run_of(cell, start_ms)
         # MLflow refuses another value for a parameter that is written; missing ones may be added.
         params = _missing_params(run, cell)
-        if params:
-            self._client.log(run.run_id, (), params, {})
+        tags = {} if NOTE_TAG in run.tags else self._note_of(cell, run, {})
+        if params or tags:
+            self._client.log(run.run_id, (), params, tags)
         if run.status != "RUNNING":
             self._client.end(run.run_id, "RUNNING", None)
-        self._runs[cell.key] = replace(run, status="RUNNING", params={**run.params, **params})
+        self._runs[cell.key] = replace(
+            run, status="RUNNING", params={**run.params, **params}, tags={**run.tags, **tags}
+        )
 
     def close(self, cell: TrackedCell) -> None:
         """Show that nobody works on a cell any more though nothing was recorded of it."""
@@ -167,8 +170,7 @@ class Projection:
         if is_shown and run.status == state.status and _holds(run, cell, state.points):
             return False
         tags = {**labels, **state.tags, WANTED_TAG: "true", PROJECTED_TAG: digest}
-        note = cell_note(self._sweep.name, cell, state.tags, self.experiment_id, self.sweep_run.run_id, run.run_id)
-        tags |= note_tags(run, note)
+        tags |= self._note_of(cell, run, state.tags)
         if FINE_TABLE in state.artifacts:
             tags[_ARTIFACTS_TAG] = json.dumps([{"path": FINE_TABLE, "type": "table"}])
         # Before the digest, which says that all of it is there.
@@ -185,6 +187,11 @@ class Projection:
         tags = {**run.tags, **tags}
         self._runs[cell.key] = replace(run, status=state.status, tags=tags, params=cell.params, metrics=latest)
         return True
+
+    def _note_of(self, cell: TrackedCell, run: TrackedRun, tags: Mapping[str, str]) -> dict[str, str]:
+        """Return the tags that describe the run of a cell; `tags` say what is recorded of it."""
+        note = cell_note(self._sweep.name, cell, tags, self.experiment_id, self.sweep_run.run_id, run.run_id)
+        return note_tags(run, note)
 
     def _ensure(self, cell: TrackedCell, start_ms: int) -> TrackedRun:
         here = {"cell_key": cell.key}

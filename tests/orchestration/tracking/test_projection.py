@@ -457,6 +457,7 @@ def test_the_epochs_of_a_running_cell_take_one_call_in_ten_seconds(store: Any, l
 
     assert sum(count > 0 for count in calls) == 6
     assert server.of(cell).status == "RUNNING"
+    assert "cells show" in server.of(cell).tags["mlflow.note.content"]
     assert len({point.step for point in server.points[server.of(cell).run_id]}) >= 50
 
 

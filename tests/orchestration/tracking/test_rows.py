@@ -165,6 +165,24 @@ def test_while_a_sweep_goes_on_the_means_follow_once_a_minute(store: Any, lab: A
     assert row_runs(server)["Pixmix"].metrics["clean/error"] == pytest.approx(0.2)
 
 
+def test_of_an_interrupted_sweep_no_row_seems_to_go_on(store: Any, lab: Any, server: Any) -> None:
+    """The last cell of a row was written minutes before the end: the row was not looked at again, and stayed "running"."""
+    plan = lab.plan(methods=("pixmix",), seeds=2)
+    clock = Time()
+    writer = Writer(lambda: server, store, URI, None, clock)
+    writer.take({"type": "sweep", "sweep": asdict(tracked_sweep(plan)), "recorded": []})
+    lab.finish(store, plan.cells[0], error=0.1)
+    writer.take({"type": "state", "key": plan.cells[0].train_key, "state": "done"})
+    writer.flush()
+    assert row_runs(server)["Pixmix"].status == "RUNNING"
+
+    clock.now += ROWS_PAUSE_S
+    writer.close()
+    writer.flush(everything=True)
+
+    assert (row_runs(server)["Pixmix"].status, row_runs(server)["Pixmix"].tags["cells"]) == ("KILLED", "1 of 2")
+
+
 def test_descriptions_say_what_a_run_is_as_text_and_a_persons_own_stays(store: Any, lab: Any, server: Any) -> None:
     plan = lab.plan(methods=("pixmix",), seeds=2)
     hostile = "<img src=x> [x](javascript:alert(1)) `code`"
