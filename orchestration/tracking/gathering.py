@@ -9,13 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from clusters.errors import ClusterError
 from orchestration.errors import SweepError
 from orchestration.store.contract import ResultsStore
+from orchestration.tracking.content.messages import Message
 from orchestration.tracking.content.params import clean_name
 from orchestration.tracking.content.state import epoch_points, run_state
 from orchestration.tracking.content.tracked_values import TrackedCell, TrackedSweep
@@ -25,7 +26,6 @@ from orchestration.tracking.runs.rows import members_of
 from orchestration.tracking.secrets import scrubbed
 from trainers.job import EpochRow
 
-Message = Mapping[str, Any]
 EPOCH_PAUSE_S: Final = 10.0
 """Seconds between two calls for a cell that still runs."""
 ROWS_PAUSE_S: Final = 60.0

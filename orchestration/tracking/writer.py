@@ -10,14 +10,14 @@ import json
 import queue
 import sys
 import tempfile
-import threading
 import time
 from typing import Final
 
 from clusters.temporary.own import own_folder
 from orchestration.store.contract import ResultsStore
 from orchestration.store.open import open_store
-from orchestration.tracking.gathering import Message, Writer
+from orchestration.tracking.content.messages import Message, messages_of_driver, report_outcome
+from orchestration.tracking.gathering import Writer
 from orchestration.tracking.mlflow_client import MlflowTracking
 
 _TICK_S: Final = 0.5
@@ -62,19 +62,8 @@ def main() -> int:
     if not hello:
         return 0
     writer = writer_of(hello, open_store(hello["store"]))
-    messages: queue.Queue[Message | None] = queue.Queue()
-
-    def read() -> None:
-        for line in sys.stdin:
-            if line.endswith("\n"):  # a driver that was killed may leave half a line
-                messages.put(json.loads(line))
-        messages.put(None)
-
-    threading.Thread(target=read, name="tracking-messages", daemon=True).start()
-    run_writer(writer, messages, grace_s=hello["grace_s"])
-    sys.stdout.write(
-        json.dumps({"written": writer.written, "waiting": writer.waiting, "problem": writer.problem}) + "\n"
-    )
+    run_writer(writer, messages_of_driver("tracking-messages"), grace_s=hello["grace_s"])
+    report_outcome(writer)
     return 0
 
 

@@ -9,7 +9,6 @@ import contextlib
 import json
 import queue
 import sys
-import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -19,13 +18,13 @@ from orchestration.store.contract import ResultsStore
 from orchestration.store.open import open_store
 from orchestration.tracking.boards.contract import Board, BoardPlace
 from orchestration.tracking.boards.registry import BOARDS
+from orchestration.tracking.content.messages import Message, messages_of_driver, report_outcome
 from orchestration.tracking.content.state import epoch_points, run_state
 from orchestration.tracking.content.tracked_values import TrackedCell, TrackedSweep
 from orchestration.tracking.contract import Point
 from orchestration.tracking.secrets import scrubbed
 from trainers.job import EpochRow
 
-Message = Mapping[str, Any]
 _FINAL: Final = frozenset({"done", "failed", "skipped"})
 
 
@@ -148,19 +147,10 @@ def main() -> int:
     if not hello:
         return 0
     writer = board_writer_of(hello, open_store(hello["store"]))
-    messages: queue.Queue[Message | None] = queue.Queue()
-
-    def read() -> None:
-        for line in sys.stdin:
-            if line.endswith("\n"):  # a driver that was killed may leave half a line
-                messages.put(json.loads(line))
-        messages.put(None)
-
-    threading.Thread(target=read, name="board-messages", daemon=True).start()
+    messages = messages_of_driver("board-messages")
     with contextlib.redirect_stdout(sys.stderr):  # foreign libraries print
         run_board_writer(writer, messages)
-    found = {"written": writer.written, "waiting": writer.waiting, "problem": writer.problem}
-    sys.stdout.write(json.dumps(found) + "\n")
+    report_outcome(writer)
     return 0
 
 

@@ -8,13 +8,13 @@ import queue
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any, Final, Protocol
 
 from clusters.code.own_packages import command_of
+from orchestration.tracking.content.messages import Message
 
-Message = Mapping[str, Any]
 WRITER: Final = command_of("orchestration.tracking.writer")
 BOARD_WRITER: Final = command_of("orchestration.tracking.boards.writer")
 _STARTS: Final = 5

@@ -19,8 +19,9 @@ from orchestration.tracking.addresses import NO_TRACKING, artifacts_of
 from orchestration.tracking.boards.contract import BoardPlace
 from orchestration.tracking.boards.registry import board_places
 from orchestration.tracking.boards.writer import board_writer_of, run_board_writer
+from orchestration.tracking.content.messages import Message
 from orchestration.tracking.content.tracked_values import tracked_sweep
-from orchestration.tracking.driver.sinks import BOARD_WRITER, Message, ProcessSink, SeveralSinks, Sink, ThreadSink
+from orchestration.tracking.driver.sinks import BOARD_WRITER, ProcessSink, SeveralSinks, Sink, ThreadSink
 from orchestration.tracking.secrets import scrubbed
 from orchestration.tracking.writer import run_writer, writer_of
 from trainers.job import EpochRow
