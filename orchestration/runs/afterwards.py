@@ -21,7 +21,7 @@ REPORTS: Final = "reports"
 
 def sentences(made: SweepRun) -> list[str]:
     """Return what the tables of a run say compared with their baseline rows; of several tables, each named by its title."""
-    found = []
+    found: list[str] = []
     for leaf, table in zip(made.resolved.leaves, made.tables, strict=True):
         baseline = leaf.sweep.table.baseline if leaf.sweep.table is not None else None
         said = summary_of(table, baseline)
