@@ -33,7 +33,7 @@ function contentsList() {
 
 const drawnParts = content.parts.map((part) => {
   const heading = headed(2, content.parts.length > 1 ? `${part.name}: ${part.title}` : part.title);
-  const missing = part.wanted - part.recorded, state = missing ? `${part.recorded} of ${part.wanted} cells are recorded: ${missing} are missing.` : `All ${part.wanted} cells are recorded.`;
+  const missing = part.wanted - part.recorded, state = missing ? `${part.recorded} of ${part.wanted} cells are recorded: ${missing} ${missing === 1 ? "is" : "are"} missing.` : `All ${part.wanted} cells are recorded.`;
   const drawn = [aboutOf(part), gridOf(part), part.layout === "matrix" ? heatMapsOf(part) : radarOf(part), paretoOf(part), reliabilityOf(part), detailsOf(part), curvesOf(part), costOf(part), originOf(part), dataOf(part)];
   return [heading, element("p", {}, `${part.description} ${state}`), ...drawn.filter(Boolean)];
 });
