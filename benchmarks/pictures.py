@@ -67,6 +67,7 @@ class Camera:
         for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"):
             options.add_argument(flag)
         self.window: Any = webdriver.Chrome(options=options, service=Service(driver))
+        self.window.set_script_timeout(_PATIENCE_S)
 
     def open(self, address: str, *, width: int, height: int = 900, theme: str = "light") -> None:
         """Open a page in a window of a size, for readers of light or dark pages."""
@@ -119,13 +120,14 @@ def first_page(camera: Camera, links: Mapping[str, str]) -> bytes:
     return camera.take((0.0, 0.0, 1100.0, float(height)))
 
 
-def mlflow_view(text: str) -> Callable[[Camera, Mapping[str, str]], bytes]:
-    """Return what takes a picture of a page of MLflow, by what `dreamgrid ui` calls its link."""
+def mlflow_view(tab: str = "") -> Callable[[Camera, Mapping[str, str]], bytes]:
+    """Return what takes a picture of a sweep in MLflow: its runs by row, or another tab of its experiment."""
 
     def take(camera: Camera, links: Mapping[str, str]) -> bytes:
-        camera.open(links[text], width=1400, height=800)
+        address = links["by row"]
+        camera.open(f"{address.partition('/runs')[0]}/{tab}" if tab else address, width=1400, height=800)
         camera.wait_for("return document.body.innerText.includes('PixMix')")
-        camera.window.execute_async_script("setTimeout(arguments[0], 8000)")  # charts fade in
+        camera.window.execute_async_script("setTimeout(arguments[0], 15000)")  # charts fade in
         return camera.take((0.0, 0.0, 1400.0, 800.0))
 
     return take
@@ -187,7 +189,7 @@ def write(name: str, png: bytes, folder: Path) -> None:
 REPORTS: Final[Mapping[str, Callable[[Camera, Path], bytes]]] = {"report": report_top, "report-dark": report_dark}
 PAGES: Final[Mapping[str, Callable[[Camera, Mapping[str, str]], bytes]]] = {
     "grids": first_page,
-    "mlflow-compare": mlflow_view("compare runs"),
+    "mlflow-compare": mlflow_view(),
     "mlflow-models": mlflow_view("models"),
 }
 

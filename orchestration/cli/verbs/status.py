@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from clusters.temporary.owners import describe
 from orchestration.cells.cell import Plan, PlannedCell
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, echo, echo_damage, emit, line_width
@@ -128,7 +129,7 @@ def status_document(
 
 def cell_status(cell: PlannedCell, state: State, holder: str | None) -> dict[str, Any]:
     """Return the state of a cell as plain values."""
-    details = {"done": "", "running": f"by {holder}", "failed": cell.failed}
+    details = {"done": "", "running": f"by {describe(holder)}" if holder else "", "failed": cell.failed}
     return {
         "id": cell.cell_id,
         "row": cell.cell.row or "(supporting)",
