@@ -234,8 +234,10 @@ def _private_arguments(folder: str, num_cpus: int | None, num_gpus: int | None) 
 
 def _refusal(address: str | None, error: Exception) -> ClusterError:
     what = f"the cluster at {address} cannot be reached" if address else "a private Ray cannot be started"
-    fix = "check the address, RAY_AUTH_TOKEN and the network" if address else "check memory, disk and /dev/shm"
-    return ClusterError(f"{what}: {next(iter(str(error).splitlines()), type(error).__name__)}; {fix}")
+    mine = "check memory, disk and /dev/shm, or wait until less runs here"
+    fix = "check the address, RAY_AUTH_TOKEN and the network" if address else mine
+    said = next(iter(str(error).splitlines()), type(error).__name__).rstrip(". ")
+    return ClusterError(f"{what}: {said}; {fix}")
 
 
 def _offer(one: Mapping[str, Any], *, is_here: bool) -> Node:

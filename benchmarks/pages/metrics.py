@@ -10,52 +10,10 @@ from eval.metrics.registry import METRICS
 
 INTRODUCTION: Final = f"""# Metrics
 
-All metrics, named by the second part of a column (`clean/rms`). {GENERATED}
+All metrics, named by the second part of a column (`clean/rms`). [Your own metric](../guides/own-metric.md) joins them.
+{GENERATED}
 """
 
-OWN: Final = """
-## Your own metrics
-
-A metric is a pure function of the predictions that are kept of an evaluation, with a `MetricSpec`. An installed package
-adds one under the entry points `dreamgrid.metrics`:
-
-```python
-# mine/metrics.py
-import numpy as np
-from benchmarks.pages.markdown import GENERATED, table
-from eval.metrics.contract import MetricSpec
-
-
-def brier(predictions):  # an eval.predictions.Predictions: one set of labelled images
-    return float(np.mean((1.0 - predictions.true_probability) ** 2))
-
-
-BRIER = MetricSpec(
-    name="brier",
-    label="Brier",
-    unit="fraction",
-    lower_is_better=True,
-    axis="calibration",
-    compute=brier,
-    description="Mean squared gap of the true class's probability.",
-    source="Brier, 1950",
-)
-```
-
-```toml
-# pyproject.toml
-[project.entry-points."dreamgrid.metrics"]
-brier = "mine.metrics:BRIER"
-```
-
-`columns: [clean/brier, c/brier, c/brier/fog]` then shows it in a sweep's table. It is computed from the predictions in the
-storage, so nothing is evaluated again, and `dreamgrid evaluate` lists it. `of` says what `compute` takes: `images` (one set of
-labelled images: `clean`, `c`, `cbar`, `mnist-c`, `r`), `outliers` (an outlier set, and the test images that it is compared
-with: `ood`) or `sequences` (ranked classes of frames, and whether a frame is compared with the previous or the first one: `p`).
-A fine row is the mean over its sets, a benchmark the mean over its fine rows. If no predictions are kept, the entry is
-"undefined" and a footnote says why. A name of a built-in metric is refused, so no column mixes two definitions; the package,
-its version and the hash of its code are below the table.
-"""
 NOTATION: Final = r"""
 ## Formulas
 
@@ -90,4 +48,4 @@ def row_for(spec: MetricSpec) -> tuple[str, ...]:
 def document() -> str:
     """Return the page of all built-in metrics."""
     formulas = "\n".join(f"### `{spec.name}`\n\n$$\n{spec.formula}\n$$\n" for spec in METRICS.values() if spec.formula)
-    return f"{INTRODUCTION}\n{table(HEAD, map(row_for, METRICS.values()))}{NOTATION}\n{formulas}{OWN}"
+    return f"{INTRODUCTION}\n{table(HEAD, map(row_for, METRICS.values()))}{NOTATION}\n{formulas}"
