@@ -47,6 +47,13 @@ COLOURS: Final = 128
 TERMINAL_COLUMNS: Final = 120
 _PATIENCE_S: Final = 120.0
 
+_CLOSE_ASSISTANT: Final = """
+const heads = [...document.querySelectorAll("*")].filter((each) => each.textContent.trim().startsWith("MLflow Assistant"));
+const buttons = heads.map((each) => [...each.querySelectorAll("button")]).filter((each) => each.length >= 3).at(-1);
+if (buttons) buttons[2].click();
+"""
+"""Its panel takes a quarter of the page; the third button of its head closes it."""
+
 _PAGE: Final = """<!doctype html><meta charset="utf-8"><body style="margin:0;background:#16181d">
 <pre style="margin:0;padding:20px 24px;display:inline-block;background:#16181d;color:#e6e6e6;
 font:15px/1.3 'DejaVu Sans Mono',monospace">{code}</pre></body>"""
@@ -125,8 +132,10 @@ def mlflow_view(tab: str = "") -> Callable[[Camera, Mapping[str, str]], bytes]:
 
     def take(camera: Camera, links: Mapping[str, str]) -> bytes:
         address = links["by row"]
-        camera.open(f"{address.partition('/runs')[0]}/{tab}" if tab else address, width=1400, height=800)
+        shown = f"{address.partition('/runs')[0]}/{tab}?workflowType=machine_learning" if tab else address
+        camera.open(shown, width=1400, height=800)
         camera.wait_for("return document.body.innerText.includes('PixMix')")
+        camera.window.execute_script(_CLOSE_ASSISTANT)
         camera.window.execute_async_script("setTimeout(arguments[0], 15000)")  # charts fade in
         return camera.take((0.0, 0.0, 1400.0, 800.0))
 
