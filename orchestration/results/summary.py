@@ -188,17 +188,15 @@ def _evidence(changes: Sequence[Change]) -> str:
     if len(tested) == len(counting):
         text = "tested: paired by seed, corrected for the whole table"
     elif tested:
-        text = (
-            f"tested: {_listed([_name(each.spec) for each in tested])}; else judged by the noise between {seeds} seeds"
-        )
+        text = f"tested: {_listed([_name(each.spec) for each in tested])}; else by the noise between {seeds} seeds"
     elif seeds >= FEWEST_TESTED:
-        text = f"judged by the noise between {seeds} seeds; the test, corrected for the whole table, shows none of it"
+        text = f"by the noise between {seeds} seeds; the test, corrected for the whole table, shows none of it"
     elif seeds > 1:
-        text = f"judged by the noise between {seeds} seeds, too few for a test"
+        text = f"by the noise between {seeds} seeds, too few for a test"
     elif any(entry.summary.n > 1 for each in changes for entry in (each.ours, each.baseline)):
-        text = "judged by the noise between seeds, of which some rows have only one"
+        text = "by the noise between seeds, of which some rows have only one"
     else:
-        text = "judged by the usual noise between seeds, since there is one seed"
+        text = "by the usual noise between seeds, since there is one seed"
     marks = {mark for each in changes for mark in each.ours.marks | each.baseline.marks}
     said = [
         says for mark, says in MARKS.items() if mark in marks and mark != "generated"

@@ -47,7 +47,7 @@ def test_the_row_that_improves_most_is_named_with_its_numbers_and_where_it_does_
 
     assert said(values) == (
         "Of 2 rows, PixMix improves most on Baseline: it lowers Clean Error from 10.5 to 2.5 %, and raises OOD (generated)"
-        " AUROC from 50.5 to 90.5 % (judged by the noise between 2 seeds, too few for a test).",
+        " AUROC from 50.5 to 90.5 % (by the noise between 2 seeds, too few for a test).",
         "It raises Clean RMS from 1.1 to 5.1 %, which is worse; PGD Error (31.0 to 30.0 %) is within the noise.",
     )
 
@@ -65,7 +65,7 @@ def test_what_the_test_of_the_table_shows_is_called_tested() -> None:
     )
     assert said(partly)[0] == (
         "Of 2 rows, PixMix improves most on Baseline: it lowers Clean Error from 11.0 to 6.0 %, and raises"
-        " OOD (generated) AUROC from 60.0 to 89.7 % (tested: Clean Error; else judged by the noise between 3 seeds)."
+        " OOD (generated) AUROC from 60.0 to 89.7 % (tested: Clean Error; else by the noise between 3 seeds)."
     )
 
 
@@ -73,20 +73,20 @@ def test_three_seeds_that_no_test_supports_say_so() -> None:
     values = {"Baseline": {ERROR: [0.10, 0.14, 0.12]}, "PixMix": {ERROR: [0.05, 0.02, 0.04]}}
 
     assert said(values)[0].endswith(
-        "(judged by the noise between 3 seeds; the test, corrected for the whole table, shows none of it)."
+        "(by the noise between 3 seeds; the test, corrected for the whole table, shows none of it)."
     )
 
 
-def test_one_seed_is_judged_by_the_usual_noise() -> None:
+def test_one_seed_is_compared_with_the_usual_noise() -> None:
     first, second = said({"Baseline": {ERROR: [0.2], RMS: [0.1]}, "PixMix": {ERROR: [0.1], RMS: [0.1]}})
 
-    assert first.endswith("(judged by the usual noise between seeds, since there is one seed).")
+    assert first.endswith("(by the usual noise between seeds, since there is one seed).")
     assert second == "Clean RMS (10.0 % in both) is within the noise."
 
 
 def test_where_all_is_noise_nothing_is_claimed() -> None:
     assert said({"Baseline": {ERROR: [0.1, 0.2]}, "A": {ERROR: [0.12, 0.17]}, "B": {ERROR: [0.2, 0.13]}}) == (
-        "No row is shown to improve on Baseline in any column (judged by the noise between 2 seeds, too few for a test).",
+        "No row is shown to improve on Baseline in any column (by the noise between 2 seeds, too few for a test).",
         "Every difference is within the noise.",
     )
 
