@@ -45,7 +45,7 @@ SAY_INSTEAD_IN_MESSAGES = {
     r"so that nothing|one and the same|whatever": "a plain sentence",
 }
 KEPT = re.compile(r"Dreamlike Pictures|`pictures`|\]\([^)]*\)|docs/pictures/?[\w.-]*")
-"""The paper's title, addresses of links, the folder of the documentation's images."""
+"""The paper's title, a default folder, addresses of links, the folder of the documentation's images."""
 
 
 def odd_words(text: str, say_instead: dict[str, str] = SAY_INSTEAD) -> list[str]:
