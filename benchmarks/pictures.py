@@ -191,7 +191,7 @@ def write(name: str, png: bytes, folder: Path) -> None:
     print(f"{path}: {image.width} x {image.height}, {size / 1000:.0f} kB")
     if size > LARGEST:
         raise SystemExit(
-            f"a picture must have at most {LARGEST / 1000:.0f} kB, but {path} has more; show less of the page"
+            f"an image must have at most {LARGEST / 1000:.0f} kB, but {path} has more; show less of the page"
         )
 
 
