@@ -71,7 +71,7 @@ def drawing_stream() -> TextIO:
 
 def interrupted() -> int:
     """Say how an interrupted command goes on; return its exit code."""
-    echo_err("Interrupted. Recorded results are kept; run the same command again to continue.")
+    echo_err("Interrupted. Anything recorded is kept; run the same command again to continue.")
     return EXIT_INTERRUPTED
 
 
