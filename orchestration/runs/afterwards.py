@@ -68,6 +68,9 @@ def closing_lines(made: SweepRun, report: str | None) -> list[str]:
     if report is None and made.results:
         lines.append(f"  write the report:          {command('report')}")
     lines.append(f"  browse the grids and runs: {command('ui')}")
+    if outcome.status == "complete" and not made.results:
+        lines.append(f"  compute the cells:         {command('run')}")
+        return lines
     seeds = one_more_seed(made.resolved) if outcome.status == "complete" else None
     if seeds is not None:
         lines.append(f"  cost of one more seed:     {command('plan', options=('--seeds', seeds))}")

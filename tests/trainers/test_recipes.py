@@ -42,7 +42,7 @@ def test_all_mistakes_are_told_at_once() -> None:
         ({"lr": "fast"}, "lr must be a number, but got 'fast'"),
         ({"batch_shards": 129}, "batch_shards times grad_accumulation must be at most batch_size"),
         ({"schedule": "cosin"}, "schedule must be one of .* but got 'cosin' .did you mean 'cosine'"),
-        ({"step_epochs": [60, 30]}, "step_epochs must rise"),
+        ({"step_epochs": [60, 30]}, "step_epochs must be above 0 and rising"),
         ({"momentum": 0.0}, "nesterov needs a momentum"),
         ({"ema_decay": 1.0}, "ema_decay must be in"),
     ],

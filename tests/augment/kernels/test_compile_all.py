@@ -84,7 +84,7 @@ def test_where_the_system_ends_a_process_one_goes_on_alone(tmp_path: Path) -> No
 
 def test_who_waits_for_another_process_says_so(tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir()
-    lock = FileLock(tmp_path / "cache" / ".lock")
+    lock = FileLock(tmp_path / "cache" / ".lock", thread_local=False)  # a timer's thread gives it back
     lock.acquire()
     threading.Timer(10.0, lock.release).start()
 

@@ -29,7 +29,7 @@ def policy(bucket: str, prefix: str) -> str:
 
 
 def test_the_page_shows_the_policy_file() -> None:
-    page = (DOCS / "clusters.md").read_text(encoding="utf-8")
+    page = (DOCS / "storage.md").read_text(encoding="utf-8")
 
     assert (DOCS / "s3-policy.json").read_text(encoding="utf-8").strip() in page
 

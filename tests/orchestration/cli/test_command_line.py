@@ -267,10 +267,13 @@ def test_the_plan_tells_what_is_left_out_and_what_stands_in(capsys: pytest.Captu
     assert "c-generated/error replaces c/error" in printed
 
 
-def test_reading_only_runs_nothing_and_prints_the_grid(capsys: pytest.CaptureFixture[str]) -> None:
+def test_reading_only_where_nothing_is_recorded_says_how_to_compute_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "demo", "--smoke", "--mode", "read-only"]) == 0
 
-    assert "| Baseline |" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "  compute the cells:         dreamgrid run demo --smoke" in printed.err.splitlines()
+    assert "one more seed" not in printed.err
 
 
 def test_doctor_looks_at_everything(capsys: pytest.CaptureFixture[str]) -> None:

@@ -224,7 +224,7 @@ def test_bad_requests_for_data_are_one_message(
 def test_missing_benchmark_files_are_named_with_the_way_out(capsys: pytest.CaptureFixture[str]) -> None:
     (row,) = run_json(["data", "verify", "CIFAR-10-C"], capsys, code=3)
     assert row["state"] == "missing"
-    assert "Zenodo record 2535967" in row["detail"]
+    assert "get it with: dreamgrid data fetch CIFAR-10-C" in row["detail"]
 
 
 def test_datasets_benchmarks_and_outlier_sets_are_listed_with_the_way_to_get_them(
