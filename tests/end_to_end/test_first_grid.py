@@ -125,5 +125,5 @@ def test_ctrl_c_stops_cleanly_and_says_how_to_continue(dreamgrid: Any, sweep_fil
 
     assert driver.returncode == 130
     assert "Ctrl-C: running cells write their checkpoints" in err
-    assert "Continue with: dreamgrid run" in err
+    assert "  continue:                  dreamgrid run" in err
     assert "Traceback" not in err
