@@ -34,7 +34,7 @@ def test_the_start_of_ray_ends_at_once(after_s: float, tmp_path: Path) -> None:
     assert running.returncode == 130, before + said
     assert said.startswith("Ctrl-C: ")
     assert "demo-smoke: interrupted" in said
-    assert "Continue with: dreamgrid run demo --smoke" in said
+    assert "  continue:                  dreamgrid run demo --smoke" in said
     assert printed == ""
     assert time.monotonic() - began < 60.0
     assert psutil.wait_procs(begun, timeout=10.0)[1] == []
