@@ -115,7 +115,8 @@ def test_a_new_benchmark_does_not_train_again(dreamgrid: Any, first: Any, sweep_
 
 
 def test_ctrl_c_stops_cleanly_and_says_how_to_continue(dreamgrid: Any, sweep_file: SweepFile) -> None:
-    driver = dreamgrid.start("run", str(sweep_file("stopped", tiny("speckle", epochs=4000))))
+    stable = tiny("speckle", epochs=4000).replace("train_images: 256", "train_images: 256, lr: 0.01")
+    driver = dreamgrid.start("run", str(sweep_file("stopped", stable)))
     deadline = time.monotonic() + 200
     while not list((dreamgrid.storage / "checkpoints").rglob("*.ckpt")) and time.monotonic() < deadline:
         time.sleep(0.2)
@@ -123,7 +124,7 @@ def test_ctrl_c_stops_cleanly_and_says_how_to_continue(dreamgrid: Any, sweep_fil
     os.kill(driver.pid, signal.SIGINT)
     _, err = driver.communicate(timeout=120)
 
-    assert driver.returncode == 130
+    assert driver.returncode == 130, err
     assert "Ctrl-C: running cells write their checkpoints" in err
     assert "  continue:                  dreamgrid run" in err
     assert "Traceback" not in err
