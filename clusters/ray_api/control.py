@@ -126,16 +126,24 @@ def ports_of(ray: Any) -> dict[str, tuple[str, int]]:
 
 
 def end_processes_of(folder: str) -> None:
-    """End what is left of a private Ray: children of this process that name its folder, and processes that write to its logs."""
+    """End what is left of a private Ray: children that name its folder, with theirs, and processes that write to its logs."""
     own = psutil.Process().children(recursive=True)
-    # Workers and agents whose raylet died are nobody's children, and have forgotten their command lines.
+    # An agent has forgotten its command line, and is known by its raylet while that lives; then it is nobody's child.
     others = (each for each in psutil.process_iter() if each.pid != os.getpid() and each not in own)
-    for process in [
-        *(each for each in own if _names(each, folder)),
+    found = {
+        *(each for named in own if _names(named, folder) for each in (named, *_children(named))),
         *(each for each in others if _writes_to(each, folder)),
-    ]:
+    }
+    for process in found:
         with suppress(psutil.Error):
             process.kill()
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    with suppress(psutil.Error):
+        children: list[psutil.Process] = process.children(recursive=True)
+        return children
+    return []
 
 
 def _names(process: psutil.Process, folder: str) -> bool:
