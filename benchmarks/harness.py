@@ -173,7 +173,7 @@ def interquartile_range(values: Sequence[float]) -> float:
 def environment() -> dict[str, Any]:
     """Return what a number depends on: processor, load, versions, commit."""
     return {
-        "cpu": _cpu_model(),
+        "cpu": cpu_model(),
         "cpus": available_cpus(),
         "load": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),
@@ -227,7 +227,7 @@ def _seconds(value: float) -> str:
     return f"{value / 1e-9:.3g} ns"
 
 
-def _cpu_model() -> str:
+def cpu_model() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

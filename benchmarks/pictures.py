@@ -220,7 +220,7 @@ def main() -> None:
     try:
         with tempfile.TemporaryDirectory() as folder:
             page = Path(folder) / "report.html"
-            page.write_text(report_page(resolved, store), encoding="utf-8")
+            page.write_text(report_page(resolved, store, recorded(resolved.cells, store)), encoding="utf-8")
             for name in REPORTS.keys() & set(given.only):
                 write(name, REPORTS[name](camera, page), given.output)
         if "terminal" in given.only:

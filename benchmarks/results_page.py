@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import argparse
 import math
-import platform
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from benchmarks.harness import cpu_model
+from benchmarks.pages.markdown import code, table
 from orchestration.planning.costs.units import duration
-from orchestration.results.claims import evaluate_claims, verdict_document
+from orchestration.planning.lookup import recorded
 from orchestration.results.notebook import LoadedSweep, load_sweep
 from orchestration.results.report.build import report_content
 from orchestration.store.contract import CellResult
@@ -36,28 +36,23 @@ def document(loaded: LoadedSweep, command: str, hardware: str) -> str:
     Raises:
         ValueError: If a cell of the sweep is not recorded.
     """
-    results = loaded.store.results({cell.train_key for cell in loaded.resolved.cells})
+    results = recorded(loaded.resolved.cells, loaded.store)
     if missing := [cell.cell_id for cell in loaded.resolved.cells if cell.train_key not in results]:
         raise ValueError(f"every cell must be recorded, but {len(missing)} are not: {', '.join(missing[:5])}")
-    name = loaded.resolved.sweep.name
+    content = report_content(loaded.resolved, loaded.store, results)
+    name, is_smaller = loaded.resolved.sweep.name, loaded.resolved.sweep.size != "full"
     lines = [f"# {shown_title(loaded.resolved.sweep)}", "", *_grid(loaded)]
-    lines += ["", "## What the papers say", "", *_claims(loaded)]
-    lines += ["", "## Birth certificate", "", *_certificate(loaded, list(results.values()), command, hardware)]
-    lines += [
-        "",
-        f"The whole report, with figures and every cell's provenance: [{name}.html]({name}.html), one file that opens offline.",
-    ]
+    lines += ["", "## What the papers say", "", _claims(content["claims"], is_smaller=is_smaller)]
+    lines += ["## Birth certificate", "", _certificate(results, content["parts"], command, hardware)]
+    lines.append(
+        f"The whole report, with figures and every cell's provenance: [{name}.html]({name}.html), one file that opens offline."
+    )
     return "\n".join(lines) + "\n"
 
 
 def machine() -> str:
     """Return processor, cores and memory of this machine."""
-    info = Path("/proc/cpuinfo")
-    found = re.search(r"model name\s*: (.+)", info.read_text(encoding="utf-8")) if info.exists() else None
-    memory = psutil.virtual_memory().total / 2**30
-    return (
-        f"{found[1].strip() if found else platform.processor()}, {psutil.cpu_count()} cores, {memory:.0f} GiB of memory"
-    )
+    return f"{cpu_model()}, {psutil.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB of memory"
 
 
 def _grid(loaded: LoadedSweep) -> list[str]:
@@ -65,55 +60,47 @@ def _grid(loaded: LoadedSweep) -> list[str]:
     return [line for at, line in enumerate(lines) if at > 1 or (line and not line.startswith("#"))]
 
 
-def _claims(loaded: LoadedSweep) -> list[str]:
-    is_smaller = loaded.resolved.sweep.size != "full"
-    documents = [verdict_document(each) for each in evaluate_claims([loaded.resolved], store=loaded.store)]
-    if not documents:
-        return ["No claim of the papers speaks of this sweep."]
-    rows = [
-        [each["says"], each["published_numbers"] or "–", each["verdict"], each["reason"] or ""] for each in documents
-    ]
-    return [
-        "Each claim as the paper states it, first with the paper's own numbers, then with the ones above."
-        + (" Here it is tested on another dataset and network than the paper's." if is_smaller else ""),
-        "",
-        *_table(["the papers say", "papers' numbers", "ours", "why"], rows),
-    ]
+def _claims(claims: list[dict[str, Any]], *, is_smaller: bool) -> str:
+    if not claims:
+        return "No claim of the papers speaks of this sweep.\n"
+    says = "Each claim as the paper states it, first with the paper's own numbers, then with the ones above."
+    if is_smaller:
+        says += " Here it is tested on another dataset and network than the paper's."
+    rows = [(each["says"], each["published_numbers"] or "–", each["verdict"], each["reason"] or "") for each in claims]
+    return f"{says}\n\n" + table(("the papers say", "papers' numbers", "ours", "why"), rows)
 
 
-def _certificate(loaded: LoadedSweep, results: Sequence[CellResult], command: str, hardware: str) -> list[str]:
-    origins = [result.training.provenance for result in results]
+def _certificate(results: Mapping[str, CellResult], parts: list[dict[str, Any]], command: str, hardware: str) -> str:
+    trainings = [result.training for result in results.values()]
+    origins = [each.provenance for each in trainings]
     commits = sorted({f"{each.commit[:12]}{' with changes' if each.dirty else ''}" for each in origins})
-    recorded = sorted(each.recorded_at for each in origins)
-    training = math.fsum(result.training.summary.device_s for result in results)
-    evaluation = math.fsum(report.wall_s for result in results for report in result.reports.values())
+    at = [each.recorded_at for each in origins]
+    training, evaluation = (
+        duration(math.fsum(part["ledger"][kind]["actual"] for part in parts)) for kind in ("train_s", "evaluation_s")
+    )
     versions = {key: value for each in origins for key, value in each.versions.items()}
-    where = sorted({f"{_told(result, 'world_size')} on {_told(result, 'device')}" for result in results})
-    content = report_content(loaded.resolved, loaded.store)
+    where = sorted({_workers(each.summary.environment) for each in trainings})
     rows = [
-        ["command", f"`{command}`"],
-        ["commit", ", ".join(commits)],
-        ["recorded (UTC)", f"{_moment(recorded[0])} to {_moment(recorded[-1])}"],
-        ["hardware", f"{hardware}; workers per cell: {', '.join(where)}"],
-        ["cells", f"{len(results)}"],
-        [
-            "time",
-            f"training {duration(training)}, evaluation {duration(evaluation)} of worker time",
-        ],
-        ["versions", ", ".join(f"{key} {value}" for key, value in versions.items())],
-        *[["data", text] for text in _data(content)],
+        ("command", code(command)),
+        ("commit", ", ".join(commits)),
+        ("recorded (UTC)", f"{_moment(min(at))} to {_moment(max(at))}"),
+        ("hardware", f"{hardware}; workers per cell: {', '.join(where)}"),
+        ("cells", len(results)),
+        ("time", f"training {training}, evaluation {evaluation} of worker time"),
+        ("versions", ", ".join(f"{key} {value}" for key, value in versions.items())),
+        *(("data", text) for text in _data(parts)),
     ]
-    return _table(["", ""], rows)
+    return table(("", ""), rows)
 
 
-def _told(result: CellResult, name: str) -> str:
-    return str(result.training.summary.environment.get(name, "unknown"))
+def _workers(environment: Mapping[str, Any]) -> str:
+    return f"{environment.get('world_size', 'unknown')} on {environment.get('device', 'unknown')}"
 
 
-def _data(content: dict[str, Any]) -> list[str]:
+def _data(parts: list[dict[str, Any]]) -> list[str]:
     lines = {
         f"{each['name']}: {each['identity']}{'; ' + each['notes'] if each['notes'] else ''}": None
-        for part in content["parts"]
+        for part in parts
         for each in part["data"]
     }
     return list(lines)
@@ -121,11 +108,6 @@ def _data(content: dict[str, Any]) -> list[str]:
 
 def _moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
-
-
-def _table(header: list[str], rows: list[list[str]]) -> list[str]:
-    cells = [[text.replace("|", "\\|").replace("\n", " ") for text in row] for row in rows]
-    return [f"| {' | '.join(row)} |" for row in [header, [":---"] * len(header), *cells]]
 
 
 def main() -> None:

@@ -38,7 +38,7 @@ def write_report(made: SweepRun, store: FileStore) -> str | None:
         return None
     name = f"{REPORTS}/{made.resolved.label}.html"
     try:
-        store.storage.write_bytes(name, report_page(made.resolved, store).encode(), durable=False)
+        store.storage.write_bytes(name, report_page(made.resolved, store, made.results).encode(), durable=False)
     except StorageError:
         return None
     return f"{store.uri}/{name}"

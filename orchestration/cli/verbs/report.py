@@ -31,14 +31,15 @@ def report(
 ) -> int:
     """Write an HTML report of a sweep that opens offline: table, charts, costs and provenance. Runs nothing."""
     opened = options.open_sweep(choice, places, is_only_read=True)
-    page = report_page(opened.resolved, opened.store).encode()
+    cells = opened.resolved.cells
+    results = recorded(cells, opened.store)
+    page = report_page(opened.resolved, opened.store, results).encode()
     path = output or Path(f"{opened.resolved.label}.html")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(page)
     document = {"sweep": opened.resolved.label, "file": str(path.absolute()), "bytes": len(page)}
     emit(document, lambda: f"{path} ({len(page) / 1024:.0f} KiB): open it in a browser", as_json=as_json)
-    cells = opened.resolved.cells
-    if len(recorded(cells, opened.store)) < len({cell.train_key for cell in cells}):
+    if len(results) < len({cell.train_key for cell in cells}):
         for line in recorded_otherwise(opened.resolved, opened.store, echo_damage):
             echo_err(line)
     return EXIT_DONE

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from orchestration.cells.load import full_size
 from orchestration.cells.resolved import ResolvedSweep
 from orchestration.planning.costs.actual import ledger
-from orchestration.planning.lookup import recorded
 from orchestration.results.claims import evaluate_claims, verdict_document
 from orchestration.results.compare import compared
 from orchestration.results.report.again import run_command, sweep_texts
@@ -16,18 +16,21 @@ from orchestration.results.report.content import part_content
 from orchestration.results.report.page import to_page
 from orchestration.results.report.radar import RULE
 from orchestration.results.table import sweep_tables
-from orchestration.store.contract import Results
+from orchestration.store.contract import CellResult, Results
 from orchestration.sweeps.layout import shown_title
 
 
-def report_page(resolved: ResolvedSweep, store: Results) -> str:
-    """Return the HTML report of a sweep."""
-    return to_page(report_content(resolved, store))
+def report_page(resolved: ResolvedSweep, store: Results, results: Mapping[str, CellResult]) -> str:
+    """Return the HTML report of a sweep.
+
+    Args:
+        results: Train key -> what is recorded of its cells (`orchestration.planning.lookup.recorded`).
+    """
+    return to_page(report_content(resolved, store, results))
 
 
-def report_content(resolved: ResolvedSweep, store: Results) -> dict[str, Any]:
+def report_content(resolved: ResolvedSweep, store: Results, results: Mapping[str, CellResult]) -> dict[str, Any]:
     """Return what the report of a sweep shows, as plain values; see `report_page`."""
-    results = dict(recorded(resolved.cells, store))
     tables = sweep_tables(resolved, results)
     published = compared(tables, resolved, full_size(resolved))
     parts = [

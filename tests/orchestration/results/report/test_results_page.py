@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.results_page import document, machine
+from orchestration.planning.costs.units import duration
 from orchestration.results.notebook import load_sweep
 from orchestration.sweeps.model import Size
 
@@ -26,6 +27,11 @@ def test_a_page_shows_grid_claims_and_where_every_number_comes_from(recorded_sto
     assert "| command | `dreamgrid run table-3 --smoke` |" in page
     assert "a machine of the test; workers per cell: " in page
     assert f"| cells | {len(results)} |" in page
+    evaluations = [
+        results[each.train_key].reports[request.key] for each in loaded.resolved.cells for request in each.benchmarks
+    ]
+    evaluated_s = sum(report.wall_s for report in evaluations)
+    assert f"training {duration(36.0 * len(results))}, evaluation {duration(evaluated_s)} of worker time" in page
     for result in results.values():
         assert result.training.provenance.commit[:12] in page
         assert all(f"{name} {version}" in page for name, version in result.training.provenance.versions.items())
