@@ -198,9 +198,8 @@ def _evidence(changes: Sequence[Change]) -> str:
     else:
         text = "by the usual noise between seeds, since there is one seed"
     marks = {mark for each in changes for mark in each.ours.marks | each.baseline.marks}
-    said = [
-        says for mark, says in MARKS.items() if mark in marks and mark != "generated"
-    ]  # headings say what is generated
+    # Headings say what is generated.
+    said = [says for mark, says in MARKS.items() if mark in marks and mark != "generated"]
     return "; ".join([text, *said])
 
 

@@ -227,15 +227,18 @@ def _view(cell: PlannedCell, state: State, running: RunningCell | None, results:
 
 def _progress(cell: PlannedCell, state: State, running: RunningCell | None) -> str:
     if state == "running" and running is not None:
-        if not running.stage:
-            return "starting"
-        text = stage_text(running.stage, running.done, running.total)
+        text = doing_text(running)
         epochs = cell.config.recipe.epochs
         is_training = running.stage == TRAIN_STAGE and epochs
         return f"{text}, epoch {min(running.epoch + 1, epochs)} of {epochs}" if is_training else text
     if state in ("trained", "running"):
         return f"to do: {', '.join(stages_of(cell))}" if state == "trained" else ""
     return ""
+
+
+def doing_text(running: RunningCell) -> str:
+    """Return what a running cell does: "training 54 %", or "starting" before its first stage."""
+    return stage_text(running.stage, running.done, running.total) if running.stage else "starting"
 
 
 def _seconds(records: Records, running: Mapping[str, RunningCell]) -> tuple[float, float]:
