@@ -45,6 +45,10 @@ def trainings(storage: Path) -> dict[str, float]:
     return {str(path): path.stat().st_mtime_ns for path in (storage / "results").rglob("training.json")}
 
 
+def checkpoints(storage: Path) -> set[Path]:
+    return set((storage / "checkpoints").rglob("*.ckpt"))
+
+
 @pytest.fixture(scope="module")
 def first(dreamgrid: Any, sweep_file: SweepFile) -> Any:
     """A sweep of two cells that was run from nothing."""
@@ -116,9 +120,10 @@ def test_a_new_benchmark_does_not_train_again(dreamgrid: Any, first: Any, sweep_
 
 def test_ctrl_c_stops_cleanly_and_says_how_to_continue(dreamgrid: Any, sweep_file: SweepFile) -> None:
     stable = tiny("speckle", epochs=4000).replace("train_images: 256", "train_images: 256, lr: 0.01")
+    earlier = checkpoints(dreamgrid.storage)
     driver = dreamgrid.start("run", str(sweep_file("stopped", stable)))
     deadline = time.monotonic() + 200
-    while not list((dreamgrid.storage / "checkpoints").rglob("*.ckpt")) and time.monotonic() < deadline:
+    while not checkpoints(dreamgrid.storage) - earlier and time.monotonic() < deadline:
         time.sleep(0.2)
     time.sleep(3.0)
     os.kill(driver.pid, signal.SIGINT)
