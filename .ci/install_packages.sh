@@ -47,6 +47,11 @@ follow() {
     [ ! -t 2 ] || printf '\r\033[K' >&2
 }
 
+# pip's warnings and errors, each on a line of its own and not behind the moving one.
+complaints() {
+    if [ -t 2 ]; then sed -u $'s/^/\r\033[K/' >&2; else cat >&2; fi
+}
+
 echo "installing $what: up to $total packages${4:+, $4}" >&2
-PYTHONUNBUFFERED=1 "$python" -m pip install --progress-bar off --disable-pip-version-check -r "$lock" | follow
+PYTHONUNBUFFERED=1 "$python" -m pip install --progress-bar off --disable-pip-version-check -r "$lock" 2> >(complaints) | follow
 echo "installed $what in $SECONDS s" >&2

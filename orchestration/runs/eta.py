@@ -2,7 +2,7 @@
 
 Each cell has stages: "train", then its missing benchmarks. The plan estimates how long each takes, in seconds of some machine. A
 finished stage teaches how many times as long stages of its name take here; where none of a name has finished yet, all that
-finished teach it.
+finished teach it. Before the first one finishes, those that run do, as soon as they are well on their way.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from orchestration.cells.cell import PlannedCell
 from orchestration.engine.observer import CellState
 from orchestration.planning.costs.estimate import TRAIN_STAGE
+from orchestration.planning.costs.units import duration
 
-ESTIMATED_FROM = 0.05
-"""Share of the work before which elapsed time is no basis of an estimate: the first seconds go into starting up."""
+ESTIMATED_FROM = 0.25
+"""Share of a running stage before which its time is no basis of an estimate: the first seconds go into warming up."""
 
 
 @dataclass(slots=True)
@@ -55,7 +56,6 @@ class RunProgress:
             for cell in cells
         }
         self._took: dict[str, list[tuple[float, float]]] = {}
-        self._began: float | None = None
 
     def state(self, key: str, state: CellState, now: float) -> None:
         """A cell changed its state."""
@@ -63,7 +63,6 @@ class RunProgress:
         if cell is None:
             return
         if state == "running":
-            self._began = now if self._began is None else self._began
             cell.stage, cell.share, cell.stage_began = "", 0.0, now
         elif state == "done":
             self._finish_stage(cell, now)
@@ -99,19 +98,26 @@ class RunProgress:
 
     def eta_s(self, now: float) -> float | None:
         """Return the seconds that are left, or None before anything is known."""
-        if not self._took:
-            share = self.share_done()
-            if self._began is None or share < ESTIMATED_FROM:
-                return None
-            return (now - self._began) * (1.0 - share) / share
-        factors = {stage: _factor(pairs) for stage, pairs in self._took.items()}
-        overall = _factor([pair for pairs in self._took.values() for pair in pairs])
+        took = self._took or self._taking(now)
+        if not took:
+            return None
+        factors = {stage: _factor(pairs) for stage, pairs in took.items()}
+        overall = _factor([pair for pairs in took.values() for pair in pairs])
         left = sum(
             factors.get(stage, overall) * seconds
             for cell in self._cells.values()
             for stage, seconds in cell.remaining()
         )
         return left / max(1, sum(cell.state == "running" for cell in self._cells.values()))
+
+    def _taking(self, now: float) -> dict[str, list[tuple[float, float]]]:
+        """Return how long the running stages have taken, and the same share of their estimates."""
+        taking: dict[str, list[tuple[float, float]]] = {}
+        for cell in self._cells.values():
+            if cell.state == "running" and cell.stage in cell.stages and cell.share >= ESTIMATED_FROM:
+                pair = max(0.0, now - cell.stage_began), cell.share * cell.stages[cell.stage]
+                taking.setdefault(cell.stage, []).append(pair)
+        return taking
 
     def _finish_stage(self, cell: _CellProgress, now: float) -> None:
         if cell.stage:
@@ -139,15 +145,5 @@ def stages_of(cell: PlannedCell) -> tuple[str, ...]:
 
 
 def time_left(seconds: float | None) -> str:
-    """Return "about 4 min 10 s left", or "estimating ..." before anything is known."""
-    return "estimating ..." if seconds is None else f"about {spoken_seconds(seconds)} left"
-
-
-def spoken_seconds(seconds: float) -> str:
-    """Return a duration for people: "3 s", "4 min 10 s", "2 h 5 min", "3 d 4 h"."""
-    whole = max(0, round(seconds))
-    for size, name, smaller_size, smaller in ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        if whole >= size:
-            rest = whole % size // smaller_size
-            return f"{whole // size} {name} {rest} {smaller}" if rest else f"{whole // size} {name}"
-    return f"{whole} s"
+    """Return "about 4 min left", or "estimating ..." before anything is known."""
+    return "estimating ..." if seconds is None else f"about {duration(seconds)} left"

@@ -9,7 +9,7 @@ from clusters.temporary.owners import describe
 from orchestration.cells.cell import PlannedCell
 from orchestration.errors import command
 from orchestration.planning.costs.units import duration
-from orchestration.runs.eta import spoken_seconds, stages_of
+from orchestration.runs.eta import stages_of
 from orchestration.runs.watching.snapshot import Heard, doing_text
 from orchestration.store.contract import AttemptRecord, CellResult
 
@@ -47,7 +47,7 @@ def _running_lines(cell: PlannedCell, heard: Iterable[Heard]) -> list[str]:
     for each in heard:
         for running in each.report.cells if not each.is_gone else ():
             if running.train_key == cell.train_key:
-                since, by = spoken_seconds(running.running_s), describe(each.report.owner)
+                since, by = duration(running.running_s), describe(each.report.owner)
                 lines.append(f"running for {since} ({doing_text(running)}), by {by}")
                 if each.report.log_file:
                     lines.append(f"log of Ray on that machine: {each.report.log_file}")

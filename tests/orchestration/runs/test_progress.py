@@ -11,7 +11,7 @@ from orchestration.cells.cell import Plan
 from orchestration.cells.load import load_sweep
 from orchestration.engine.observer import CellState, Observers, QueuedObserver, RunObserver
 from orchestration.planning.plan import make_plan
-from orchestration.runs.eta import RunProgress, spoken_seconds, time_left
+from orchestration.runs.eta import RunProgress, time_left
 from orchestration.runs.progress import LineProgress, LiveProgress, progress_for
 from orchestration.store.contract import AttemptRecord
 from orchestration.store.open import open_store
@@ -24,25 +24,25 @@ def plan() -> Plan:
     return make_plan(sweep, store=open_store("memory:"))
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.4, "0 s"),
-        (59, "59 s"),
-        (60, "1 min"),
-        (250, "4 min 10 s"),
-        (7500, "2 h 5 min"),
-        (90_000, "1 d 1 h"),
-    ],
-)
-def test_durations_read_well(seconds: float, text: str) -> None:
-    assert spoken_seconds(seconds) == text
-
-
 def test_nothing_is_estimated_before_anything_is_known(plan: Plan) -> None:
     assert RunProgress(plan.to_run).eta_s(10.0) is None
     assert time_left(None) == "estimating ..."
-    assert time_left(250.0) == "about 4 min 10 s left"
+    assert time_left(250.0) == "about 4.2 min left"
+
+
+def test_before_a_stage_has_finished_the_running_one_teaches_without_the_time_of_starting(plan: Plan) -> None:
+    """A cell that started 40 s ago and has a half of its training behind it after 10 s more."""
+    progress = RunProgress(plan.to_run)
+    first = plan.to_run[0]
+    progress.state(first.train_key, "running", 0.0)
+    progress.progress(first.train_key, "train", 0, 10, 40.0)
+    progress.progress(first.train_key, "train", 2, 10, 44.0)
+    assert progress.eta_s(44.0) is None
+
+    progress.progress(first.train_key, "train", 5, 10, 50.0)
+
+    stages = sum(1 + len(cell.missing) for cell in plan.to_run)
+    assert progress.eta_s(50.0) == pytest.approx(20.0 * (stages - 0.5))
 
 
 def test_finished_stages_teach_how_long_the_others_take(plan: Plan) -> None:

@@ -145,7 +145,7 @@ def test_a_driver_anywhere_shows_by_what_it_reports(sweep: ResolvedSweep, store:
     assert (second.progress, third.state) == ("starting", "waiting")
     assert shown.share == 0.25
     assert 0.0 < shown.cost.spent_h < shown.cost.expected_h
-    assert "25 % of this run done, about 4 min 10 s left, 120 cells/h, training on 80 images/s" in summary_lines(shown)
+    assert "25 % of this run done, about 4.2 min left, 120 cells/h, training on 80 images/s" in summary_lines(shown)
     assert "busy: node-1 CPU 50 % (no GPU reported)" in summary_lines(shown)
 
 
