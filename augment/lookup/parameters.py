@@ -203,6 +203,11 @@ def reason_of(error: BaseException) -> str:
     return " ".join(str(error).split())[:_SHOWN]
 
 
+def first_line(text: object) -> str:
+    """Return the first line with letters in it of what a library says, or nothing where it says nothing."""
+    return next((line.strip() for line in str(text).splitlines() if line.strip()), "")
+
+
 def _fix(value: object, hint: Any) -> str:
     if get_origin(hint) is tuple and isinstance(value, int | float | str) and value != "":
         return f"; write [{value}]" if _fits([value], hint) else ""

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from augment.errors import AugmentError
 from augment.files.pickles import UnsafeFile, check_tensors
 from augment.heavy import Tensor, nn, torch
+from augment.lookup.parameters import first_line
 
 WRAPPERS: Final = ("state_dict", "model_state_dict", "params_ema", "params", "model", "net")
 PREFIXES: Final = re.compile(r"^(?:(?:module|_orig_mod)\.)+")
@@ -41,7 +42,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # a bad file may raise nearly any exception
         raise AugmentError(
             f"{path} must be a PyTorch file of plain tensors, but cannot be read as one ({type(error).__name__}: "
-            f"{str(error).splitlines()[0] if str(error) else ''}); save its state_dict with torch.save"
+            f"{first_line(error)}); save its state_dict with torch.save"
         ) from error
     state = _unwrapped(state, path)
     tensors = {

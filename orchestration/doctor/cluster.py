@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from augment.lookup.parameters import first_line
 from clusters import probe as module
 from clusters.connect import connect
 from clusters.errors import ClusterError
@@ -203,7 +204,7 @@ def _answer(name: str, reference: Any, asked_at: float, deadline: float) -> Node
     try:
         report = ray.get(reference, timeout=max(0.1, deadline - time.monotonic()))
     except Exception as error:  # Ray's many ways to say that a node is not there
-        text = str(error).splitlines()[0] if str(error) else ""
+        text = first_line(error)
         return NodeAnswer(name=name, report=None, error=f"{type(error).__name__}: {text}")
     return NodeAnswer(name=name, report=report, clock_s=clock_difference_s(report["time"], asked_at, time.time()))
 

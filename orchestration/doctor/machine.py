@@ -10,6 +10,7 @@ from pathlib import Path
 
 from augment.kernels.cpus import available_cpus
 from augment.kernels.sources import cache_root
+from augment.lookup.parameters import first_line
 from clusters.code.own_packages import ROOT, foreign_modules
 from clusters.ray_api.private import SYMBOLS, missing_symbols
 from clusters.storage.contract import StorageError
@@ -46,7 +47,7 @@ def examine(settings: Settings) -> list[Finding]:
         try:
             findings += look(settings)
         except Exception as error:  # whatever a look meets is itself a finding
-            text = str(error).splitlines()[0] if str(error) else ""
+            text = first_line(error)
             detail = f"{type(error).__name__}: {text}"
             findings.append(Finding(what=what, state="broken", detail=detail, fix="see the message"))
     return findings

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Final
 
 from clusters.storage.contract import StorageError
 from clusters.temporary.owners import is_dead, owner_here
@@ -21,10 +20,6 @@ from orchestration.store.contract import AttemptRecord, TrainingRecord
 from orchestration.store.driver_report import DriverReport, Drivers, RunningCell, UseOfWorker
 from orchestration.store.files import DEFAULT_LEASE_EXPIRY_S
 from trainers.job import EpochRow, WorkerUse
-
-LOCAL_EVERY_S: Final = 2.0
-REMOTE_EVERY_S: Final = 10.0
-"""Between two reports where each is a request: as often as leases are renewed, once for all cells together."""
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import IO, Any
 
 from augment.heavy import rich
+from augment.lookup.parameters import first_line
 from orchestration.cells.cell import Plan, PlannedCell
 from orchestration.engine.observer import CellState, RunObserver, RunStatus
 from orchestration.engine.resources import Resources
@@ -51,7 +52,7 @@ def missing_lines(plan: Plan) -> list[str]:
 def attempt_text(cell: PlannedCell, attempt: AttemptRecord, decision: str) -> str:
     """Return that an attempt failed, or was stopped with its run, why, and what follows."""
     how = "stopped" if attempt.error_class == "stopped" else "failed"
-    text = f"{cell_name(cell)}: attempt {attempt.attempt} {how}: {attempt.message.splitlines()[0]}"
+    text = f"{cell_name(cell)}: attempt {attempt.attempt} {how}: {first_line(attempt.message) or attempt.error_class}"
     return f"{text}; {decision}" if decision else text
 
 

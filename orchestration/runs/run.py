@@ -27,9 +27,10 @@ from orchestration.planning.lookup import recorded
 from orchestration.planning.plan import make_plan
 from orchestration.planning.sweep_records import record_sweep
 from orchestration.results.table import sweep_tables
-from orchestration.runs.driver_reports import LOCAL_EVERY_S, REMOTE_EVERY_S, DriverReports
+from orchestration.runs.driver_reports import DriverReports
 from orchestration.settings import Settings
 from orchestration.store.contract import CellResult, ResultsStore
+from orchestration.store.driver_report import report_every_s
 from orchestration.sweeps.model import Sweep
 from orchestration.tracking.boards.registry import check_boards
 from orchestration.tracking.server.check import check_tracking
@@ -72,7 +73,7 @@ def run_sweep(
         mistakes = [Mistake(where="", text=line) for line in plan.missing_data]
         raise InputError(f"sweep '{resolved.label}' lacks data in {settings.data_root}", mistakes)
     storage = open_storage(settings.storage)
-    reports = DriverReports(store, resolved.label, every_s=REMOTE_EVERY_S if storage.is_remote else LOCAL_EVERY_S)
+    reports = DriverReports(store, resolved.label, every_s=report_every_s(is_remote=storage.is_remote))
     observer = CheckedCompletion([*observers, reports], plan, store)
     if plan.to_run:
         observer.stage("checking the storage and the tracking server", is_brief=True)

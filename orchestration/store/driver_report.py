@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
+
+LOCAL_EVERY_S: Final = 2.0
+REMOTE_EVERY_S: Final = 10.0
+"""Between two reports, or two looks at them, where each is a request: as often as leases are renewed."""
 
 
 class UseOfWorker(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -89,3 +93,8 @@ class Drivers(Protocol):
 
     def forget_driver(self, owner: str) -> None:
         """Withdraw the report of a driver."""
+
+
+def report_every_s(*, is_remote: bool) -> float:
+    """Return the seconds between two reports of a driver, and so between two looks at them."""
+    return REMOTE_EVERY_S if is_remote else LOCAL_EVERY_S

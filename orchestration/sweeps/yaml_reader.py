@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from augment.lookup.parameters import first_line
 from orchestration.errors import InputError, Mistake
 
 MAX_FILE_BYTES = 1_000_000
@@ -84,7 +85,7 @@ def parse_yaml(text: str, *, subject: str) -> tuple[Document, list[Mistake]]:
             subject, f"not readable as YAML: {_in_words(error.problem or error.context or '')}", line
         ) from error
     except (yaml.YAMLError, ValueError) as error:
-        raise _refusal(subject, f"not readable as YAML: {_in_words(str(error).splitlines()[0])}") from error
+        raise _refusal(subject, f"not readable as YAML: {_in_words(first_line(error))}") from error
     if root is None:
         raise _refusal(subject, "the file is empty; a sweep needs at least `name`, `title`, `base`, `axes` and `table`")
     builder = _Builder(subject)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from augment.heavy import pynvml, torch
+from augment.lookup.parameters import first_line
 from trainers.errors import UnusableDevice
 from trainers.worker.gpu_share import GPUS_OPTION, limit_memory
 
@@ -87,9 +88,7 @@ def try_device(device: torch.device, option: str = GPUS_OPTION) -> None:
         torch.cuda.set_device(device)
         torch.ones(1, device=device).add_(1).item()
     except RuntimeError as error:
-        raise unusable(
-            wheel, driver_version(), f"{device} does not work: {str(error).splitlines()[0]}", option
-        ) from error
+        raise unusable(wheel, driver_version(), f"{device} does not work: {first_line(error)}", option) from error
 
 
 def unusable(wheel: Wheel, driver: str, why: str, option: str = GPUS_OPTION) -> UnusableDevice:

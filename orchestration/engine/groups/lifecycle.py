@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from augment.lookup.parameters import first_line
 from clusters.placement import Placement
 from orchestration.engine.groups.contract import Event, Pool
 from orchestration.engine.observer import RunObserver
@@ -147,9 +148,9 @@ class GroupLifecycle:
         (reason,) = event.values
         if not reason or event.group in self._unusable:
             return
-        self._observer.message(f"a worker group ended: {reason.splitlines()[0]}")
+        self._observer.message(f"a worker group ended: {first_line(reason)}")
         if group is not None and group.has_lost_host:
             return
         self._crashes += 1
         if self._crashes >= DEATHS_WITHOUT_WORK:
-            self._halt(f"worker groups keep ending: {reason.splitlines()[0]}")
+            self._halt(f"worker groups keep ending: {first_line(reason)}")

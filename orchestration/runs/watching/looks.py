@@ -23,11 +23,9 @@ from orchestration.results.table import sweep_tables
 from orchestration.runs.watching.detail import detail_lines
 from orchestration.runs.watching.snapshot import Heard, Records, Snapshot, snapshot_of
 from orchestration.store.contract import OnDamage
-from orchestration.store.driver_report import DriverReport
+from orchestration.store.driver_report import DriverReport, report_every_s
 from orchestration.store.files import DEFAULT_LEASE_EXPIRY_S, FileStore
 
-LOCAL_EVERY_S: Final = 2.0
-REMOTE_EVERY_S: Final = 10.0
 LEAST_REMOTE_S: Final = 3.0
 """Where a look is a listing over the network, it is made no more often than this."""
 
@@ -68,7 +66,7 @@ class Looks:
         self._lock = threading.Lock()
         """The screen asks for cells while a look goes on in another thread."""
 
-        self._every_s = max(every_s or (REMOTE_EVERY_S if is_remote else LOCAL_EVERY_S), LEAST_REMOTE_S * is_remote)
+        self._every_s = max(every_s or report_every_s(is_remote=is_remote), LEAST_REMOTE_S * is_remote)
         self._pauses = 1
         self._heard: dict[str, Heard] = {}
         self._since: dict[str, float] = {}

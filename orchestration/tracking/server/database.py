@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from filelock import FileLock, Timeout
 
+from augment.lookup.parameters import first_line
 from orchestration.tracking.server.schema import installed_schema
 
 Kind = Literal[
@@ -161,7 +162,7 @@ def _first_mistake(connection: sqlite3.Connection) -> str:
         raise
     finally:
         connection.set_progress_handler(None, 0)
-    return "" if found is None or found[0] == "ok" else str(found[0]).splitlines()[0]
+    return "" if found is None or found[0] == "ok" else first_line(found[0])
 
 
 def _explained(error: sqlite3.Error, file: Path, header: bytes) -> Condition:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from augment.lookup.parameters import first_line
 from orchestration.tracking.addresses import is_databricks, sqlite_file
 from orchestration.tracking.contract import EndlessAnswer, TrackingError
 from orchestration.tracking.secrets import scrubbed
@@ -39,7 +40,7 @@ def explained(error: Exception, uri: str) -> TrackingError:
     """Return an error of MLflow as one that says what happened, whether it passes, and what to do."""
     code = getattr(error, "error_code", "")
     status = getattr(error, "get_http_status_code", lambda: 0)()
-    text = scrubbed(str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__)
+    text = scrubbed(first_line(error)[:300] or type(error).__name__)
     if isinstance(error, ModuleNotFoundError):
         way = "install the extra `server`: pip install 'dreamgrid[server]'"
         return TrackingError(f"the tracking address '{scrubbed(uri)}' needs a driver ({error}); {way}", passing=False)

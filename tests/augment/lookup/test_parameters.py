@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import pytest
 
-from augment.lookup.parameters import NO_FIT, AtMost, build_config, coerce, nearest, spelled, typed_values
+from augment.lookup.parameters import NO_FIT, AtMost, build_config, coerce, first_line, nearest, spelled, typed_values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,3 +156,17 @@ def test_a_number_beyond_its_bound_is_refused_in_a_short_line(given: dict[str, o
 def test_numbers_within_their_bounds_are_taken() -> None:
     given = {"steps": 100.0, "sizes": [10**9], "limit": 10**9, "share": -(10**9)}
     assert typed_values(Bounded, given) == {"steps": 100, "sizes": (10**9,), "limit": 10**9, "share": -1e9}
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("out of memory\nat line 3", "out of memory"),
+        ("\n  late\n", "late"),
+        ("", ""),
+        (RuntimeError(), ""),
+        (" \n", ""),
+    ],
+)
+def test_of_what_a_library_says_the_first_line_is_shown_where_there_is_one(text: object, line: str) -> None:
+    assert first_line(text) == line

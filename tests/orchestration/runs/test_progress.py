@@ -12,7 +12,7 @@ from orchestration.cells.load import load_sweep
 from orchestration.engine.observer import CellState, Observers, QueuedObserver, RunObserver
 from orchestration.planning.plan import make_plan
 from orchestration.runs.eta import RunProgress, time_left
-from orchestration.runs.progress import LineProgress, LiveProgress, progress_for
+from orchestration.runs.progress import LineProgress, LiveProgress, attempt_text, cell_name, progress_for
 from orchestration.store.contract import AttemptRecord
 from orchestration.store.open import open_store
 from trainers.job import EpochRow
@@ -289,3 +289,12 @@ def test_every_event_reaches_a_listener_through_a_queue_and_a_fan_out(event: str
     queued.flush()
 
     assert heard == [("first", {"detail": "second"})]
+
+
+def test_an_attempt_that_failed_without_a_message_is_told_all_the_same(plan: Plan) -> None:
+    cell = plan.to_run[0]
+    attempt = AttemptRecord(
+        train_key=cell.train_key, attempt=1, error_class="bug", message="", started_at=0.0, ended_at=1.0
+    )
+
+    assert attempt_text(cell, attempt, "trying again") == f"{cell_name(cell)}: attempt 1 failed: bug; trying again"
