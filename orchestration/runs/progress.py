@@ -143,7 +143,10 @@ class LineProgress(RunObserver):
 
 
 class LiveProgress(RunObserver):
-    """Rich's progress display: one bar for the whole sweep with its ETA, one line for each running cell."""
+    """Rich's progress display: one bar for the whole sweep with its ETA, one line for each running cell.
+
+    A bar without a total moves to and fro: work goes on, and how much of it is done is not known yet.
+    """
 
     def __init__(self, stream: IO[str], *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -151,6 +154,7 @@ class LiveProgress(RunObserver):
         self._estimates: Mapping[str, Mapping[str, float]] = {}
         self._progress = RunProgress(())
         self._cells: dict[str, Any] = {}
+        self._has_begun = False
         console = rich.console.Console(file=stream)
         self.display = rich.progress.Progress(
             _text_column("description"),
@@ -182,7 +186,8 @@ class LiveProgress(RunObserver):
     def run_started(self, plan: Plan) -> None:
         with self._lock:
             self._progress = RunProgress(plan.to_run, self._estimates)
-            self.display.update(self._sweep, description=plan.sweep, total=1.0)
+            self.display.update(self._sweep, description=plan.sweep)
+            self._update()
             for line in missing_lines(plan):
                 self.message(line)
         if plan.to_run:
@@ -203,7 +208,7 @@ class LiveProgress(RunObserver):
         with self._lock:
             self._progress.progress(cell.train_key, stage, done, total, self._clock())
             share = done / total if total else 0.0
-            self.display.update(self._task(cell), completed=share, stage=stage_text(stage, done, total))
+            self.display.update(self._task(cell), total=1.0, completed=share, stage=stage_text(stage, done, total))
             self._update()
 
     def epoch_ended(self, cell: PlannedCell, row: EpochRow) -> None:
@@ -225,15 +230,19 @@ class LiveProgress(RunObserver):
     def _task(self, cell: PlannedCell) -> Any:
         """Return the line of a running cell, which is added when the cell is first heard of."""
         if cell.train_key not in self._cells:
-            task = self.display.add_task(cell_name(cell), total=1.0, stage="starting", detail="")
+            task = self.display.add_task(cell_name(cell), total=None, stage="starting", detail="")
             self._cells[cell.train_key] = task
         return self._cells[cell.train_key]
 
     def _update(self) -> None:
-        share = self._progress.share_done()
-        states = ", ".join(f"{number} {state}" for state, number in self._progress.counts().items())
+        share, counts = self._progress.share_done(), self._progress.counts()
+        states = ", ".join(f"{number} {state}" for state, number in counts.items())
+        self._has_begun |= not counts.keys() <= {"waiting"}
+        if counts and not self._has_begun:
+            self.display.update(self._sweep, stage="starting workers", detail=states)
+            return
         text = f"{100 * share:.0f} %  {time_left(self._progress.eta_s(self._clock()))}"
-        self.display.update(self._sweep, completed=share, stage=text, detail=states)
+        self.display.update(self._sweep, total=1.0, completed=share, stage=text, detail=states)
         # Cells beyond the first few are counted above, but not drawn.
         for position, task in enumerate(self._cells.values()):
             self.display.update(task, visible=position < SHOWN_CELLS)

@@ -212,6 +212,35 @@ def test_the_live_image_shows_the_sweep_and_its_running_cells(plan: Plan) -> Non
     assert plan.to_run[0].cell_id in drawn.getvalue()
 
 
+def test_the_live_image_names_what_is_done_before_the_first_cell_runs_and_moves_until_a_share_is_known(
+    plan: Plan,
+) -> None:
+    from rich.console import Console
+
+    observer = LiveProgress(io.StringIO())
+
+    def drawn() -> str:
+        image = io.StringIO()
+        Console(file=image, width=120).print(observer.display.get_renderable())
+        return image.getvalue()
+
+    observer.run_started(replace(plan, cells=plan.to_run[1:]))
+    observer.display.stop()
+    observer.cell_state(plan.to_run[0], "done")
+    assert "starting workers" in drawn()
+    assert [task.total for task in observer.display.tasks] == [None]
+
+    observer.cell_state(plan.to_run[1], "running")
+    assert "starting workers" not in drawn()
+    assert observer.display.tasks[1].total is None
+
+    observer.cell_progress(plan.to_run[1], "train", 0, 4)
+    assert [task.total for task in observer.display.tasks] == [1.0, 1.0]
+
+    observer.cell_state(plan.to_run[1], "waiting")
+    assert "starting workers" not in drawn()
+
+
 def test_the_live_display_survives_everything_it_can_be_told(plan: Plan) -> None:
     stream = io.StringIO()
 
