@@ -24,8 +24,8 @@ EXIT_INTERRUPTED: Final = 130
 _MOST_LINES: Final = 8
 """Lines of a row of a table; one that would be higher is easier to read with a line for each of its columns."""
 
-_UNBROKEN: Final = re.compile(rf"{PROGRAM} [a-z][^;`]*(?<! )|\S+")
-"""What stays in one line: a command, which is copied from the terminal, or a word."""
+_UNBROKEN: Final = re.compile(rf"{PROGRAM} [a-z][^;`]*(?<! )|\S*\d (?:%|(?:s|min|h|days?|years?|USD|[KMG]iB)\b)\S*|\S+")
+"""What stays in one line: a command, which is copied from the terminal, a number with its unit, or a word."""
 
 
 def echo(text: str) -> None:

@@ -96,6 +96,15 @@ def test_a_long_line_goes_on_indented_and_a_command_stays_whole() -> None:
     ]
 
 
+def test_a_number_stays_with_its_unit() -> None:
+    text = "cost of 5 cells: 64 s of device time (24 s training, 1.5 MiB kept), 84.0 % in both, 10 cells"
+
+    for width in range(30, 90):
+        folded_lines = folded(text, width).splitlines()
+        assert not any(line.lstrip().startswith(("s ", "MiB", "%")) for line in folded_lines)
+        assert " ".join(line.strip() for line in folded_lines) == text
+
+
 def test_lines_that_fit_or_have_columns_stay_as_they_are() -> None:
     table = columns(ROWS, header=HEADER)
 
