@@ -10,8 +10,9 @@ import typer
 from clusters.ray_api.address import check_address
 from clusters.storage.open import check_storage
 from orchestration.cli import options
-from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, count, echo_err, emit
+from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, count, drawing_stream, echo_err, emit
 from orchestration.errors import command
+from orchestration.runs.progress import progress_for
 from orchestration.runs.screening.request import ScreenOptions
 from orchestration.runs.screening.screen import Screening
 from orchestration.runs.screening.screen import screen as run_screen
@@ -62,7 +63,13 @@ def screen(
     check_address(chosen.address)
     check_storage(opened.store.storage)
     echo_err("screening; its results enter no table")
-    made = run_screen(opened.resolved, options=chosen, settings=opened.settings, store=opened.store)
+    made = run_screen(
+        opened.resolved,
+        options=chosen,
+        settings=opened.settings,
+        store=opened.store,
+        observer=progress_for(drawing_stream()),
+    )
     emit(asdict(made), lambda: screening_text(made), as_json=as_json)
     return EXIT_CELLS_FAILED if any(cell.broken for cell in made.cells) else EXIT_DONE
 
@@ -83,7 +90,7 @@ def screening_text(made: Screening) -> str:
     header = ["cell", "row", "held-out error %", "epochs", f"full run, {made.column}", "broken"]
     lines = [columns(rows, header=header, right=(2, 3, 4)), ""]
     lines.append(
-        f"{count(len(made.cells), 'cell')} screened with {made.epochs_share:.0%} of the epochs of full trainings"
+        f"{count(len(made.cells), 'cell')} screened with {100 * made.epochs_share:.0f} % of the epochs of full trainings"
     )
     lines += [f"left out: {row} ({reason})" for row, reason in made.left_out.items()]
     lines.append(_agreement(made.correlation, sum(cell.full is not None for cell in made.cells)))

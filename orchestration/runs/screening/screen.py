@@ -17,6 +17,7 @@ from clusters.temporary.own import temporary_folder
 from eval.tables.column import Column, column_value
 from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.resolved import ResolvedSweep
+from orchestration.engine.observer import RunObserver
 from orchestration.engine.quiet import quiet
 from orchestration.engine.resources import derive_resources
 from orchestration.engine.supervised import supervised
@@ -68,8 +69,18 @@ class Screening:
     file: str
 
 
-def screen(resolved: ResolvedSweep, *, options: ScreenOptions, settings: Settings, store: FileStore) -> Screening:
+def screen(
+    resolved: ResolvedSweep,
+    *,
+    options: ScreenOptions,
+    settings: Settings,
+    store: FileStore,
+    observer: RunObserver | None = None,
+) -> Screening:
     """Screen the cells of a sweep and write what came of it below `screens/` of the storage. Records no result.
+
+    Args:
+        observer: Is told what is done, as a stage of a run.
 
     Raises:
         InputError: If data are missing, or no cell can be screened.
@@ -88,19 +99,30 @@ def screen(resolved: ResolvedSweep, *, options: ScreenOptions, settings: Setting
         if not wanted:
             text = "no cell can be screened: each builds on another cell"
             raise InputError(f"sweep '{sweep.label}'", [Mistake(where="", text=text)])
-        found = _tuned(wanted, options, folder)
+        found = _tuned(wanted, options, folder, observer or RunObserver())
     column, full = _full_runs(sweep, cells, store)
     return _written(sweep, found, wanted, column, full, left_out, store)
 
 
-def _tuned(wanted: tuple[Screened, ...], options: ScreenOptions, folder: Path) -> dict[str, dict[str, Any]]:
+def _tuned(
+    wanted: tuple[Screened, ...], options: ScreenOptions, folder: Path, observer: RunObserver
+) -> dict[str, dict[str, Any]]:
     """Return what trials reported last, by cell id; the trial that trained longest counts."""
-    with quiet(folder / "tune.log"), connect(options.address) as connection:
-        from orchestration.runs.screening.tuning import tune_cells  # imports Ray, whose environment `connect` has set
 
-        resources = derive_resources(connection.nodes(), cpus_per_worker=options.cpus, gpus_per_worker=options.gpus)
-        results = supervised(partial(tune_cells, wanted, options, resources, folder), connection)
-        return _last_reports(results, wanted)
+    def tell(text: str, is_brief: bool) -> None:
+        observer.stage(text, is_brief=is_brief)
+
+    observer.stage("starting Ray" if options.address is None else "connecting to Ray")
+    try:
+        with quiet(folder / "tune.log"), connect(options.address) as connection:
+            from orchestration.runs.screening.tuning import tune_cells  # imports Ray, whose environment `connect` sets
+
+            observer.stage("starting workers")
+            resources = derive_resources(connection.nodes(), cpus_per_worker=options.cpus, gpus_per_worker=options.gpus)
+            results = supervised(partial(tune_cells, wanted, options, resources, folder, tell), connection)
+            return _last_reports(results, wanted)
+    finally:
+        observer.stage("")
 
 
 def _last_reports(results: Any, wanted: Sequence[Screened]) -> dict[str, dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,68 @@ from orchestration.runs.screening.request import METRIC, Screened, ScreenOptions
 from orchestration.runs.screening.trial import screen_trial
 
 
-def tune_cells(wanted: tuple[Screened, ...], options: ScreenOptions, resources: Resources, folder: Path) -> Any:
+def _tell_nobody(text: str, is_brief: bool) -> None:
+    """Where a copy of `TrialsTold` tells what it hears."""
+
+
+class TrialsTold(tune.Callback):
+    """Tells in one line how far the trainings of a screening are.
+
+    Args:
+        most: Trainings that there will be at most.
+        tell: Is handed the line, and whether nobody needs to read it later.
+    """
+
+    def __init__(self, most: int, tell: Callable[[str, bool], None]) -> None:
+        self._most = most
+        self._tell = tell
+        self._epochs: dict[str, int] = {}
+        self._over: set[str] = set()
+
+    def __reduce__(self) -> tuple[type[TrialsTold], tuple[int, Callable[[str, bool], None]]]:
+        return type(self), (self._most, _tell_nobody)  # Ray Tune keeps a copy in a file; a terminal has no place in it
+
+    def on_trial_start(self, trial: Any, **_: Any) -> None:
+        """A training begins."""
+        self._epochs.setdefault(trial.trial_id, 0)
+        self._say(True)
+
+    def on_trial_result(self, trial: Any, result: Mapping[str, Any], **_: Any) -> None:
+        """A training was looked at."""
+        self._epochs[trial.trial_id] = int(result.get("epoch", 0))
+        self._say(True)
+
+    def on_trial_complete(self, trial: Any, **_: Any) -> None:
+        """A training is over, or was stopped early."""
+        self._ended(trial.trial_id)
+
+    def on_trial_error(self, trial: Any, **_: Any) -> None:
+        """A training broke."""
+        self._ended(trial.trial_id)
+
+    def _ended(self, trial: str) -> None:
+        self._over.add(trial)
+        self._say(False)
+
+    def _say(self, is_brief: bool) -> None:
+        over, running = len(self._over), len(self._epochs.keys() - self._over)
+        epochs = sum(self._epochs.values())
+        text = f"{over} of {self._most} trainings over, {running} running, epochs: {epochs}"
+        self._tell(text, is_brief)
+
+
+def tune_cells(
+    wanted: tuple[Screened, ...],
+    options: ScreenOptions,
+    resources: Resources,
+    folder: Path,
+    tell: Callable[[str, bool], None],
+) -> Any:
     """Run the trials of a screening and return what Ray Tune reports of them.
 
     Args:
         resources: What each trial reserves.
+        tell: Is handed how far they are, and whether nobody needs to read it later.
     """
     keep_credentials_out_of_trials()
     trainable = tune.with_resources(
@@ -45,7 +102,12 @@ def tune_cells(wanted: tuple[Screened, ...], options: ScreenOptions, resources: 
             max_concurrent_trials=options.max_concurrent,
             reuse_actors=True,
         ),
-        run_config=tune.RunConfig(name="screen", storage_path=str(folder / "trials"), verbose=0),
+        run_config=tune.RunConfig(
+            name="screen",
+            storage_path=str(folder / "trials"),
+            verbose=0,
+            callbacks=[TrialsTold(len(wanted) if options.search == "all" else options.trials, tell)],
+        ),
     )
     return tuner.fit()
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -165,6 +167,24 @@ def shared_ray() -> Iterator[None]:
 
     with connect(num_cpus=2):
         yield
+
+
+def test_a_screening_tells_in_one_line_how_far_its_trainings_are() -> None:
+    from orchestration.runs.screening.tuning import TrialsTold
+
+    told: list[tuple[str, bool]] = []
+    callback = TrialsTold(3, lambda text, is_brief: told.append((text, is_brief)))
+    first, second = SimpleNamespace(trial_id="a"), SimpleNamespace(trial_id="b")
+    pickle.loads(pickle.dumps(callback)).on_trial_start(iteration=1, trials=[], trial=first)
+    callback.on_trial_start(iteration=1, trials=[], trial=first)
+    callback.on_trial_start(iteration=1, trials=[], trial=second)
+    callback.on_trial_result(iteration=1, trials=[], trial=first, result={"epoch": 2})
+    callback.on_trial_complete(iteration=1, trials=[], trial=first)
+    callback.on_trial_error(iteration=1, trials=[], trial=second)
+
+    assert told[2] == ("0 of 3 trainings over, 2 running, epochs: 2", True)
+    assert told[3] == ("1 of 3 trainings over, 1 running, epochs: 2", False)
+    assert told[4] == ("2 of 3 trainings over, 0 running, epochs: 2", False)
 
 
 @pytest.mark.slow
