@@ -93,10 +93,11 @@ function lines(drawn, xLabel, yLabel, width, { say = null, xTicks = null, height
     const path = each.points.map((p) => `${(scale.x(p[0]) + aside).toFixed(1)},${scale.y(p[1]).toFixed(1)}`).join(" ");
     const style = { fill: "none", stroke: each.style.colour, "stroke-width": 1.8, "stroke-dasharray": each.style.dash };
     group.append(tipped(shape("polyline", { points: path, ...style }), each.name));
-    for (const p of say ? each.points : []) {
+    const isPoint = each.points.length === 1; // a line of one point would not be seen
+    for (const p of say || isPoint ? each.points : []) {
       const x = scale.x(p[0]) + aside;
       if (p[2]) group.append(line(x, scale.y(p[1] - p[2]), x, scale.y(p[1] + p[2]), { stroke: each.style.colour, class: "bar" }));
-      group.append(tipped(marker(x, scale.y(p[1]), each.style, 3.5), `${each.name}: ${say(p)}`));
+      group.append(tipped(marker(x, scale.y(p[1]), each.style, 3.5), say ? `${each.name}: ${say(p)}` : each.name));
     }
     svg.append(group);
   });

@@ -128,8 +128,10 @@ function curvesOf(part) {
   const rows = Object.entries(part.curves).filter(([, cells]) => cells.length), styleOf = styleIn(part);
   if (!rows.length) return null;
   const drawn = (what, factor) => rows.flatMap(([row, cells]) => cells.map((cell) => ({ row, name: `${row}, seed ${cell.seed}`, style: styleOf(row), points: cell[what].map((value, epoch) => [epoch + 1, factor * value]) })));
-  const holder = element("div", {}, element("div", { class: "charts" }, figure((width) => lines(drawn("loss", 1), "epoch", "loss", width), 540).node,
-    figure((width) => lines(drawn("accuracy", 100), "epoch", "training accuracy, %", width), 540).node));
+  const most = Math.max(...rows.flatMap(([, cells]) => cells.map((cell) => cell.loss.length)));
+  const whole = most <= 6 ? { xTicks: Array.from({ length: most }, (_, epoch) => epoch + 1) } : {};
+  const holder = element("div", {}, element("div", { class: "charts" }, figure((width) => lines(drawn("loss", 1), "epoch", "loss", width, whole), 540).node,
+    figure((width) => lines(drawn("accuracy", 100), "epoch", "training accuracy, %", width, whole), 540).node));
   return section("Training", "How to read it: one line for each cell; the loss should fall and level off. Loss and accuracy are on the training images as the network saw them, changed by the method, so they do not rank the rows.", holder, legend(rows.map(([row]) => row), styleOf, holder));
 }
 

@@ -12,10 +12,12 @@ const shown = (value, isPercent) => (value === null || value === undefined ? "â€
 const withSpread = (value, spread, isPercent) => shown(value, isPercent) + (spread === null || spread === undefined ? "" : ` Â± ${shown(spread, isPercent)}`);
 const unit = (label, isPercent) => (isPercent ? `${label}, %` : label);
 
+// The one wording of times, that of the command line: "40 s", "3 min", "5.2 h", "157 days".
 function duration(seconds) {
-  const [size, name] = seconds < 60 ? [1, "s"] : seconds < 3600 ? [60, "min"] : seconds < 172800 ? [3600, "h"] : [86400, "days"];
+  if (seconds < 90) return seconds >= 1 || !seconds ? `${seconds.toFixed(0)} s` : "under 1 s";
+  const [size, name] = seconds < 5400 ? [60, "min"] : seconds < 172800 ? [3600, "h"] : seconds < 63115200 ? [86400, "days"] : [31557600, "years"];
   const value = seconds / size;
-  return `${value < 10 ? value.toFixed(1) : value.toFixed(0)} ${name}`;
+  return `${value < 9.95 ? value.toFixed(1).replace(".0", "") : Math.round(value).toLocaleString("en")} ${name}`;
 }
 
 function headed(level, title, name) {

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from orchestration.cli import main
+from orchestration.planning.costs.units import duration
 from orchestration.sweeps.model import Size
 
 Recorded = Callable[[str, Size], Path]
@@ -280,3 +281,23 @@ def test_it_prints_on_white_paper_with_everything_unfolded(recorded_store: Recor
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
     browser.execute_script("dispatchEvent(new Event('afterprint'))")
     assert browser.execute_script("return document.querySelectorAll('details[open]').length") == 0
+
+
+@pytest.mark.browser
+def test_times_are_worded_as_on_the_command_line(recorded_store: Recorded, browser: Any) -> None:
+    show(browser, report(recorded_store("table-9", "smoke"), "table-9"))
+    seconds = [0, 0.4, 1.2, 7.8, 64, 89.4, 95, 180, 700, 5_399, 5_401, 40_000, 172_799, 172_801, 6e7, 6.4e7, 3e9]
+
+    assert browser.execute_script("return arguments[0].map(duration)", seconds) == [duration(each) for each in seconds]
+
+
+@pytest.mark.browser
+def test_a_training_of_one_epoch_is_drawn_as_a_point(recorded_store: Recorded, browser: Any) -> None:
+    show(browser, report(recorded_store("table-9", "smoke"), "table-9"))
+    drawn = (
+        "return lines([{ name: 'a', style: series(0), points: arguments[0] }], 'epoch', 'loss', 400)"
+        ".querySelectorAll('[data-row=a] > *').length"
+    )
+
+    assert browser.execute_script(drawn, [[1, 2.3], [2, 2.2]]) == 1
+    assert browser.execute_script(drawn, [[1, 2.3]]) == 2
