@@ -115,8 +115,9 @@ def _unpaired(row: Sample, other: Sample, by: float) -> tuple[float, float, str]
             return 1.0 - below, below, f"over {len(ours)} and {len(theirs)} seeds"
     spread = 0.5 * max(row.floor, other.floor) * math.sqrt(1.0 / len(ours) + 1.0 / len(theirs))
     if spread == 0.0:
-        return 1.0, 1.0, "with few seeds, and no declared spread"
-    return _normal_tail(gap / spread), _normal_tail(-gap / spread), "with few seeds, against the declared spread"
+        return 1.0, 1.0, "with few seeds, and no usual noise between seeds is known"
+    how = "against the usual noise between seeds, since seeds are few"
+    return _normal_tail(gap / spread), _normal_tail(-gap / spread), how
 
 
 def _normal_tail(z: float) -> float:
