@@ -70,7 +70,7 @@ def _run(given: list[str], *, is_whole_process: bool) -> int:
         outcome = app(args=join_normalize(given), prog_name=PROGRAM, standalone_mode=False)
         return outcome if isinstance(outcome, int) else EXIT_DONE
     except KeyboardInterrupt:
-        return interrupted()
+        return EXIT_INTERRUPTED if COMPLETION in os.environ else interrupted()
     except BrokenPipeError:
         _silence_stdout()
         return EXIT_DONE
@@ -199,8 +199,24 @@ def _usage_text(error: Exception) -> str | None:
     if format_message is None:
         return None
     old = str(getattr(error, "option_name", ""))
-    text = f"{old} is now {RENAMED_OPTIONS[old]}" if old in RENAMED_OPTIONS else str(format_message())
-    return text if text.startswith("Usage:") else f"{text} (see `{PROGRAM} --help`)"
+    text = f"{old} is now {RENAMED_OPTIONS[old]}" if old in RENAMED_OPTIONS else _with_value(error, format_message())
+    if text.startswith("Usage:"):
+        return text
+    asked = getattr(getattr(error, "ctx", None), "command_path", "") or PROGRAM
+    return f"{text.removesuffix('.')} (see `{asked} --help`)"
+
+
+def _with_value(error: Exception, text: str) -> str:
+    """Return the parser's text with the value that it leaves out: "--decimals must be ... 6, but got 9"."""
+    read_errors = getattr(error.__cause__, "errors", None)
+    if read_errors is None:
+        return text
+    found = [
+        f"{each['msg'].split(', ')[0].replace('Input should be', 'must be')}, but got {each['input']}"
+        for each in read_errors()
+    ]
+    names = getattr(getattr(error, "param", None), "opts", ())
+    return f"{'/'.join(names)} {'; '.join(found)}" if names else text
 
 
 def _log_unforeseen(error: Exception) -> str:

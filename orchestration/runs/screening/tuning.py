@@ -20,7 +20,7 @@ def _tell_nobody(text: str, is_brief: bool) -> None:
     """Where a copy of `TrialsTold` tells what it hears."""
 
 
-class TrialsTold(tune.Callback):
+class TrialsTold(tune.Callback):  # type: ignore[misc]  # Ray has no type of it
     """Tells in one line how far the trainings of a screening are.
 
     Args:
