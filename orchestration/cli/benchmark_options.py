@@ -36,7 +36,8 @@ class BenchmarkOptions:
         ),
     ] = None
     assignments: Annotated[
-        list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="benchmarks.pgd.steps=5. Repeatable.")
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=VALUE", help="Set a parameter: benchmarks.pgd.steps=5. Repeatable."),
     ] = None
     precision: Annotated[
         str | None,

@@ -116,7 +116,7 @@ def _sweeps_text(rows: list[dict[str, Any]]) -> str:
         columns(table, header=header, right=(2, 3, 4))
         + f"\n\nTime and price are those of one device of {rows[0]['machine']}, in the full size without any recorded cell, "
         "roughly estimated from operation counts; --machine l4 estimates for a GPU. Smaller sizes: --smoke, and "
-        f"--small but for {', '.join(lacking)}."
+        f"--small (not for {', '.join(lacking)})."
         + f"\n{PROGRAM} plan SWEEP shows a sweep's cells and costs; {PROGRAM} run SWEEP runs it; "
         f"{PROGRAM} new my-sweep.yaml writes your own."
     )
