@@ -12,11 +12,11 @@ that prints it, so that it can be copied; without the command line (a notebook, 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 PROGRAM: Final = "dreamgrid"
 
@@ -61,6 +61,25 @@ class InputError(SweepError):
 
     def __reduce__(self) -> tuple[type[InputError], tuple[str, tuple[Mistake, ...]]]:
         return type(self), (self.subject, self.mistakes)
+
+
+def read_all(*readers: Callable[[], Any]) -> tuple[Any, ...]:
+    """Return what each reader of options returns.
+
+    Raises:
+        InputError: With the mistakes of all of them.
+    """
+    found: list[Any] = []
+    errors: list[InputError] = []
+    for reader in readers:
+        try:
+            found.append(reader())
+        except InputError as error:
+            errors.append(error)
+    if errors:
+        subject = errors[0].subject if len({error.subject for error in errors}) == 1 else "options"
+        raise InputError(subject, [mistake for error in errors for mistake in error.mistakes])
+    return tuple(found)
 
 
 class EnvironmentRefused(SweepError):

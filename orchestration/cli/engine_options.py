@@ -15,7 +15,7 @@ from clusters.errors import ClusterError
 from clusters.growth import NodeGroup, groups_of_file, growth_here, parse_group
 from orchestration.cli.options import RayAddress
 from orchestration.engine.options import ENGINES
-from orchestration.errors import InputError, Mistake
+from orchestration.errors import InputError, Mistake, read_all
 from orchestration.runs.until_decided import DecidingOptions
 
 
@@ -77,8 +77,11 @@ class EngineOptions:
         """Return the fields of `orchestration.engine.options.RunOptions` that the options set.
 
         Raises:
-            InputError: With every mistake of the options that say how far the cluster grows.
+            InputError: With every mistake of the engine, and of the options that say how far the cluster grows.
         """
+        growth, engine = read_all(
+            lambda: growth_of(self.address, self.cluster_file, self.grow_to or ()), lambda: engine_of(self.engine)
+        )
         found = {
             "address": self.address,
             "max_concurrent": self.max_concurrent,
@@ -87,9 +90,9 @@ class EngineOptions:
             "share_gpus": self.share_gpus,
             "min_workers": self.min_workers,
             "accelerator": self.accelerator or None,
-            "growth": growth_of(self.address, self.cluster_file, self.grow_to or ()) or None,
+            "growth": growth or None,
             "fail_fast": self.fail_fast or None,
-            "engine": engine_of(self.engine),
+            "engine": engine,
             "mode": "cold" if self.cold else None,
         }
         return {name: value for name, value in found.items() if value is not None}

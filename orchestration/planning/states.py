@@ -30,6 +30,12 @@ def state_of(cell: PlannedCell, holder: str | None) -> State:
     return "damaged" if cell.retrained else "trained" if cell.trained else "waiting"
 
 
+def to_do_text(cell: PlannedCell) -> str:
+    """Return what is left to do for a cell: "train, clean, pgd"; "-" for nothing."""
+    stages = [] if cell.trained else ["train"]
+    return ", ".join([*stages, *(request.name for request in cell.missing)]) or "-"
+
+
 def counts_text(cells: Sequence[PlannedCell], states: Sequence[State]) -> str:
     """Return "10 cells, 9 of them in the table: 2 done, 8 waiting"; the numbers of the states add up to the first."""
     supporting = sum(cell.supporting for cell in cells)

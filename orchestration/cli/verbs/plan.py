@@ -13,13 +13,13 @@ from orchestration.cells.cell import Mode, Plan, PlannedCell
 from orchestration.cells.checks.tables import unmatched_tables
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_DONE, columns, count, echo_damage, echo_err, emit
-from orchestration.errors import InputError, Mistake, command
+from orchestration.errors import InputError, Mistake, command, read_all
 from orchestration.planning.costs.estimate import PlanCost, estimate, recorded_seconds
 from orchestration.planning.costs.machines import DEFAULT_MACHINE, PRICE_FILE, Machine, read_machine
 from orchestration.planning.costs.units import amount, duration, size
 from orchestration.planning.generated_images import generated_document, generated_images, generated_lines
 from orchestration.planning.plan import make_plan
-from orchestration.planning.states import State, counts_text, state_of
+from orchestration.planning.states import State, counts_text, state_of, to_do_text
 from orchestration.planning.sweep_records import recorded_otherwise
 from orchestration.store.contract import ResultsStore
 from orchestration.sweeps.model import Sweep
@@ -70,12 +70,17 @@ def plan(
     as_json: options.Json = False,
 ) -> int:
     """Show what a sweep would run, and what it would cost. Starts nothing."""
+    chosen_mode, machine, *_ = read_all(
+        lambda: mode_of(mode),
+        lambda: read_machine(costs.machine, costs.prices or PRICE_FILE),
+        lambda: choice.size,
+        lambda: choice.overrides,
+    )
     opened = options.open_sweep(choice, places)
     resolved, store = opened.resolved, opened.store
     sweep = resolved.sweep
-    made = make_plan(resolved, store=store, mode=mode_of(mode), checkpoints=opened.settings.checkpoints)
+    made = make_plan(resolved, store=store, mode=chosen_mode, checkpoints=opened.settings.checkpoints)
     otherwise = recorded_otherwise(resolved, store, echo_damage) if made.to_run else ()
-    machine = read_machine(costs.machine, costs.prices or PRICE_FILE)
     if costs.calibrate:
         _calibrate(made, opened, machine)
     workers = sweep.asked_workers or ("auto" if machine.device_type == "cuda" else sweep.workers)
@@ -156,7 +161,7 @@ def plan_text(made: Plan, sweep: Sweep, states: Sequence[State]) -> str:
     """Return a plan as text."""
     counts = _counts(made)
     rows = [
-        [cell.cell_id, cell.cell.row or "(supporting)", str(cell.cell.seed), state, _missing(cell)]
+        [cell.cell_id, cell.cell.row or "(supporting)", str(cell.cell.seed), state, to_do_text(cell)]
         for cell, state in zip(made.cells, states, strict=True)
     ]
     again = f", {counts['to_train_again']} of them again" if counts["to_train_again"] else ""
@@ -249,8 +254,3 @@ def _cell_document(cell: PlannedCell, state: State) -> dict[str, Any]:
         "failed": cell.failed,
         "retrained": cell.retrained,
     }
-
-
-def _missing(cell: PlannedCell) -> str:
-    stages = [] if cell.trained else ["train"]
-    return ", ".join([*stages, *(request.name for request in cell.missing)]) or "-"

@@ -24,7 +24,7 @@ from orchestration.cli.output import (
 from orchestration.cli.restart import is_restarted, may_restart
 from orchestration.cli.verbs.plan import ModeName, mode_of
 from orchestration.cli.verbs.table import print_tables, tables_document
-from orchestration.errors import InputError, Mistake, command
+from orchestration.errors import InputError, Mistake, command, read_all
 from orchestration.planning.costs.actual import ledger, ledger_text
 from orchestration.runs.afterwards import closing_lines, sentences, write_report
 from orchestration.runs.notify import Webhook, message_of, notify, webhook_of
@@ -57,11 +57,13 @@ def run(
     as_json: options.Json = False,
 ) -> int:
     """Run the missing cells of a sweep and print its table. Recorded cells are reused. Ctrl-C stops cleanly."""
-    given, limits, chosen_mode, webhook = (
-        engine.given(),
-        deciding.given(),
-        continued(mode_of(mode)),
-        webhook_of(webhook_url),
+    given, limits, chosen_mode, webhook, *_ = read_all(
+        engine.given,
+        deciding.given,
+        lambda: continued(mode_of(mode)),
+        lambda: webhook_of(webhook_url),
+        lambda: choice.size,
+        lambda: choice.overrides,
     )
     opened = options.open_sweep(choice, places)
     resolved = opened.resolved

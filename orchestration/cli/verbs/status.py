@@ -20,7 +20,7 @@ from orchestration.planning.costs.actual import ledger, ledger_text
 from orchestration.planning.costs.machines import DEFAULT_MACHINE, PRICE_FILE, read_machine
 from orchestration.planning.lookup import recorded
 from orchestration.planning.plan import make_plan
-from orchestration.planning.states import State, counts_text, state_of
+from orchestration.planning.states import State, counts_text, state_of, to_do_text
 from orchestration.planning.sweep_records import recorded_otherwise
 from orchestration.runs.watching.lines import WIDE, cell_columns, cell_texts, failure_lines, summary_lines
 from orchestration.runs.watching.looks import Looks
@@ -136,6 +136,7 @@ def cell_status(cell: PlannedCell, state: State, holder: str | None) -> dict[str
         "seed": cell.cell.seed,
         "state": state,
         "missing": [request.name for request in cell.missing],
+        "to_do": to_do_text(cell),
         "detail": details.get(state, cell.retrained),
     }
 
@@ -143,15 +144,12 @@ def cell_status(cell: PlannedCell, state: State, holder: str | None) -> dict[str
 def status_text(document: dict[str, Any]) -> str:
     """Return the state of a sweep as text."""
     rows = document["cells"]
-    table = [
-        [row["id"], row["row"], str(row["seed"]), row["state"], ", ".join(row["missing"]), row["detail"]]
-        for row in rows
-    ]
+    table = [[row["id"], row["row"], str(row["seed"]), row["state"], row["to_do"], row["detail"]] for row in rows]
     lines = [f"{document['sweep']}: {document['counts']}"]
     if document["request"]:
         lines.append(f"asked to {document['request']}")
     lines += [f"not complete: {line}" for line in document["not_complete"]]
-    return "\n".join([*lines, columns(table, header=["cell", "row", "seed", "state", "missing", "detail"])])
+    return "\n".join([*lines, columns(table, header=["cell", "row", "seed", "state", "to do", "detail"])])
 
 
 def pause(

@@ -117,7 +117,10 @@ def test_json_is_one_document_on_stdout(arguments: list[str], capsys: pytest.Cap
         (["table", "demo", "--format", "latx"], "did you mean 'latex'?"),
         (["cells", "show", "abcdef"], "nothing is recorded"),
         (["cells", "show", "a"], "at least 4 digits"),
-        (["plan", "demo", "--colour"], "--colour"),
+        (["plan", "demo", "--colour"], "No such option: --colour (see `dreamgrid plan --help`)"),
+        (["figure", "demo"], "Missing option '--kind' (see `dreamgrid figure --help`)"),
+        (["table", "demo", "--decimals", "9"], "--decimals must be less than or equal to 6, but got 9 (see"),
+        (["cells", "adopt", "demo", "x.pt", "--row", "A", "--seed", "q"], "--seed must be a valid integer, but got q"),
         (["fly"], "fly"),
         (["run", "demo", "--set", "dataset=cifar-10"], "get it with"),
         (
@@ -160,6 +163,29 @@ def test_with_json_a_mistake_is_a_document_too(capsys: pytest.CaptureFixture[str
     assert len(document["mistakes"]) == 2
 
 
+@pytest.mark.parametrize(
+    ("arguments", "wrong"),
+    [
+        (
+            ["plan", "demo", "--seeds", "a", "--machine", "abacus", "--mode", "cashed", "--smoke", "--small"],
+            ["--seeds a", "abacus", "--mode cashed", "--smoke --small"],
+        ),
+        (
+            ["run", "demo", "--set", "foo", "--mode", "cashed", "--grow-to", "x", "--engine", "cold"],
+            ["--set foo", "--mode cashed", "--grow-to", "--engine cold"],
+        ),
+    ],
+)
+def test_the_mistakes_of_all_options_are_told_at_once(
+    arguments: list[str], wrong: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+
+    told = capsys.readouterr().err
+    assert f"options: {len(wrong)} mistakes" in told
+    assert [each for each in wrong if each not in told] == []
+
+
 def test_a_tracking_server_that_is_away_refuses_the_run_before_it_starts(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "demo", "--smoke", "--tracking-uri", "http://127.0.0.1:9"]) == 3
 
@@ -170,6 +196,17 @@ def test_a_storage_that_cannot_be_opened_is_refused(capsys: pytest.CaptureFixtur
     assert main(["plan", "demo", "--storage", "gopher://x"]) == 2
 
     assert "gopher" in capsys.readouterr().err
+
+
+def test_status_and_plan_say_the_same_is_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    to_do = []
+    for verb in ("plan", "status"):
+        assert main([verb, "demo", "--smoke"]) == 0
+        (line,) = [line for line in capsys.readouterr().out.splitlines() if " Cutout " in line]
+        to_do.append(line.strip())
+
+    assert to_do[0] == to_do[1]
+    assert "waiting  train, clean, c-generated, pgd, ood-generated" in to_do[0]
 
 
 def test_what_nobody_foresaw_goes_to_a_log_and_not_to_the_user(
