@@ -15,6 +15,9 @@ from trainers.models.from_torchvision import TORCHVISION_NAMES
 from trainers.models.registry import MODELS
 from trainers.models.weights.contents import Contents
 
+_OWN_EPOCHS: Final = "progress.rows."
+"""Where a checkpoint of ours keeps its epochs, each with the rate that it ended at: none says what was set."""
+
 _FAMILIES: Final[Mapping[str, str]] = {"wideresnet": "wrn", "wrn": "wrn", "resnext": "resnext", "densenet": "densenet"}
 
 
@@ -58,6 +61,8 @@ def _other_numbers(contents: Contents, config: JobConfig) -> Iterator[str]:
         for path, value in contents.said(*names):
             number = _number(value)
             if number is None or (names is rates and "." not in path):  # at the top it may be the rate of the last step
+                continue
+            if path.startswith(_OWN_EPOCHS):
                 continue
             if not any(math.isclose(number, each, rel_tol=1e-6) for each in values):
                 yield f"its {path} is {number:.6g}, the row's training has {what}"

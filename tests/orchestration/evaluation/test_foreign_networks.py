@@ -441,11 +441,14 @@ def test_names_of_datasets_contradict_where_both_are_known(theirs: str, ours: st
         ({"args": {"weight_decay": 0.3}}, True),
         ({"args": {"lr": 0.7}}, True),
         ({"lr": 0.7}, False),
+        ({"progress": {"rows": [{"epoch": 0, "lr": 0.7}, {"epoch": 1, "lr": 0.1}]}}, False),
+        ({"progress": {"rows": [{"epoch": 0, "lr": 0.7}]}, "args": {"lr": 0.7}}, True),
     ],
     ids=str,
 )
 def test_numbers_that_a_file_records_in_any_spelling_contradict(said: dict[str, Any], is_contradiction: bool) -> None:
-    """A seed may be a text, a tensor or have another name; the rate at the top of a file may be that of its last step."""
+    """A seed may be a text, a tensor or have another name; the rate at the top of a file may be that of its last step, and
+    the epochs of a checkpoint of ours are its history."""
     config = network_config("wrn-10-1", "digits")
     assert config is not None
     assert bool(contradictions(contents_of(said).record, config)) == is_contradiction
