@@ -8,7 +8,7 @@ from typing import Any, Final
 import typer
 from typer.main import get_command
 
-OF_THIS_COMMAND: Final = frozenset({"as_json", "output", "delete", "is_agreed", "mode"})
+OF_THIS_COMMAND: Final = frozenset({"as_json", "output", "form", "delete", "is_agreed", "mode"})
 """Parameters that say what this command does or prints; a hint is about another."""
 
 

@@ -179,3 +179,15 @@ def test_hints_of_a_table_and_of_a_plan_are_whole(tmp_path: Path, capsys: pytest
 
     assert f"compute it with: {shlex.join(['dreamgrid', 'run', *given])}\n" in table
     assert f"run them again with: {shlex.join(['dreamgrid', 'run', *given, '--mode', 'retry'])}\n" in plan
+
+
+def test_the_format_of_an_imported_file_is_not_that_of_the_table_that_shows_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, storage = tmp_path / "theirs.csv", ["--storage", str(tmp_path / "storage")]
+    file.write_text("dataset,FPR@95,AUROC,AUPR_IN,AUPR_OUT,ACC\nsvhn,20.1,95.0,91.2,97.0,94.5\n")
+    given = ["--format", "openood", "--name", "theirs", "--dataset", "cifar-10"]
+
+    assert main(["import", str(file), *given, *storage]) == 0
+
+    assert f"then {shlex.join(['dreamgrid', 'table', 'my-sweep.yaml', *storage])}\n" in capsys.readouterr().out
