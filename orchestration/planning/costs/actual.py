@@ -128,6 +128,8 @@ def ledger_text(made: Mapping[str, Any]) -> str:
     if made["ratio"] is None and not (actual and made["unknown"]):
         return "nothing is recorded, so there is no cost yet"
     noun = "cell" if made["cells"] == 1 else "cells"
+    if not actual:
+        return f"{made['cells']} recorded {noun} cost nothing here: adopted or imported, and not evaluated yet"
     return (
         f"cost of {made['cells']} recorded {noun}: {duration(actual)} of device time ({duration(train['actual'])} training, "
         f"{duration(evaluation['actual'])} evaluation)" + "".join(_comparison(made))

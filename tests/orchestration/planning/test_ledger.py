@@ -121,3 +121,16 @@ def test_what_a_network_of_unknown_cost_took_is_left_out_of_the_ratio(
     assert made["train_s"] == {"actual": ACTUAL_S, "estimate": 0.0}
     assert "66 min of device time" in ledger_text(made)
     assert "the operations of model 'wrn-10-1' are unknown" in ledger_text(made)
+
+
+def test_a_cell_whose_training_was_adopted_is_not_said_to_be_cheaper_than_estimated(storage: str) -> None:
+    made = ledger(
+        (cells := load_sweep("demo", size="smoke").cells),
+        open_store(storage).results([cell.train_key for cell in cells]),
+        builtin_catalogue(),
+    )
+    nothing = {kind: {**made[kind], "actual": 0.0} for kind in ("train_s", "evaluation_s")}
+
+    said = ledger_text({**made, **nothing, "ratio": 0.0})
+
+    assert said == "1 recorded cell cost nothing here: adopted or imported, and not evaluated yet"
