@@ -17,10 +17,10 @@ from orchestration.runs.screening.trial import screen_trial
 
 
 def _tell_nobody(text: str, is_brief: bool) -> None:
-    """Where a copy of `TrialsTold` tells what it hears."""
+    """Where a copy of `TrialProgress` tells what it hears."""
 
 
-class TrialsTold(tune.Callback):  # type: ignore[misc]  # Ray has no type of it
+class TrialProgress(tune.Callback):  # type: ignore[misc]  # Ray has no type of it
     """Tells in one line how far the trainings of a screening are.
 
     Args:
@@ -34,7 +34,7 @@ class TrialsTold(tune.Callback):  # type: ignore[misc]  # Ray has no type of it
         self._epochs: dict[str, int] = {}
         self._over: set[str] = set()
 
-    def __reduce__(self) -> tuple[type[TrialsTold], tuple[int, Callable[[str, bool], None]]]:
+    def __reduce__(self) -> tuple[type[TrialProgress], tuple[int, Callable[[str, bool], None]]]:
         return type(self), (self._most, _tell_nobody)  # Ray Tune keeps a copy in a file; a terminal has no place in it
 
     def on_trial_start(self, trial: Any, **_: Any) -> None:
@@ -106,7 +106,7 @@ def tune_cells(
             name="screen",
             storage_path=str(folder / "trials"),
             verbose=0,
-            callbacks=[TrialsTold(len(wanted) if options.search == "all" else options.trials, tell)],
+            callbacks=[TrialProgress(len(wanted) if options.search == "all" else options.trials, tell)],
         ),
     )
     return tuner.fit()

@@ -170,10 +170,10 @@ def shared_ray() -> Iterator[None]:
 
 
 def test_a_screening_tells_in_one_line_how_far_its_trainings_are() -> None:
-    from orchestration.runs.screening.tuning import TrialsTold
+    from orchestration.runs.screening.tuning import TrialProgress
 
     told: list[tuple[str, bool]] = []
-    callback = TrialsTold(3, lambda text, is_brief: told.append((text, is_brief)))
+    callback = TrialProgress(3, lambda text, is_brief: told.append((text, is_brief)))
     first, second = SimpleNamespace(trial_id="a"), SimpleNamespace(trial_id="b")
     pickle.loads(pickle.dumps(callback)).on_trial_start(iteration=1, trials=[], trial=first)
     callback.on_trial_start(iteration=1, trials=[], trial=first)

@@ -105,7 +105,7 @@ def invalidate(
 def adopt_checkpoint(
     sweep: options.SweepName,
     checkpoint: Annotated[
-        Path, typer.Argument(metavar="CHECKPOINT", help="A checkpoint of ours, or a PyTorch file of weights.")
+        Path, typer.Argument(metavar="CHECKPOINT", help="A DreamGrid checkpoint, or a PyTorch file of weights.")
     ],
     row: Annotated[str, typer.Option("--row", help="Row of the sweep that it belongs to.")],
     size: options.SizeOptions,
