@@ -55,6 +55,9 @@ def endless(kind: str) -> Iterator[str]:
         over.set()
         server.shutdown()
         server.server_close()
+        for thread in threading.enumerate():  # what was given up still reads, and puts a whole flood together
+            if thread.name == "tracking-call":
+                thread.join(60.0)
 
 
 @pytest.fixture(autouse=True)
