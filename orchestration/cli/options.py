@@ -74,7 +74,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document to s
 class SizeOptions:
     """In which size a sweep is meant."""
 
-    smoke: Annotated[bool, typer.Option("--smoke", help="Use the smoke size: seconds, the same code.")] = False
+    smoke: Annotated[bool, typer.Option("--smoke", help="Use the smoke size: a minute or so, the same code.")] = False
     small: Annotated[bool, typer.Option("--small", help="Use the small size: meaningful numbers on a laptop.")] = False
 
     @property

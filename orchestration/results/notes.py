@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
 
+from eval.benchmarks.registry import full_params
 from eval.inference.precision import DEFAULT_PRECISION
 from eval.tables.column import Column
 from orchestration.cells.identity import ResolvedCell
@@ -14,6 +16,12 @@ from orchestration.store.contract import CellResult
 from orchestration.store.provenance import origin_lines, precision_of
 from orchestration.sweeps.model import Sweep
 
+_TOLD_OTHERWISE: Final = frozenset({"max_images", "baseline", "keep_logits"})
+"""Parameters of a benchmark that a mark or a line of their own tells, or that change no number."""
+
+_LISTED: Final = 6
+"""Entries of a list up to which a line names them all."""
+
 
 def table_notes(
     resolved: ResolvedSweep, columns: Sequence[Column], results: Mapping[str, CellResult]
@@ -22,6 +30,7 @@ def table_notes(
     cells = resolved.cells
     return (
         *_sweep_notes(resolved.sweep),
+        *_parameter_notes(columns, cells),
         *normalisation_notes(columns, cells, results),
         *computed_notes(columns),
         *_precision_notes(cells),
@@ -39,6 +48,38 @@ def _sweep_notes(sweep: Sweep) -> tuple[str, ...]:
     notes += [f"Left out: {name} ({' '.join(reason.split())})." for name, reason in sweep.left_out.items()]
     notes += sweep.overruled
     return tuple(notes)
+
+
+def _parameter_notes(columns: Sequence[Column], cells: Iterable[ResolvedCell]) -> tuple[str, ...]:
+    """Return one line per benchmark of the table whose parameters are not its defaults: "PGD: steps 5 instead of 20."."""
+    headings = {(column.benchmark, column.is_own): column.heading for column in columns}
+    notes: dict[str, None] = {}
+    for request in (request for cell in cells for request in cell.benchmarks):
+        heading = headings.get((request.name, request.is_own))
+        if heading is None:
+            continue
+        usual = full_params(request.name, {})
+        parts = [
+            _parameter(name, value, usual[name])
+            for name, value in request.params.items()
+            if name not in _TOLD_OTHERWISE and value != usual[name]
+        ]
+        if parts:
+            notes[f"{heading}: {', '.join(parts)}."] = None
+    return tuple(notes)
+
+
+def _parameter(name: str, value: object, usual: object) -> str:
+    """Return "severities 3 (of 1, 2, 3, 4, 5)" for a part of the usual list, else "steps 5 instead of 20"."""
+    spoken = name.replace("_", " ")
+    if isinstance(value, list) and isinstance(usual, list) and all(each in usual for each in value):
+        whole = _listed(usual) if len(usual) <= _LISTED else str(len(usual))
+        return f"{spoken} {_listed(value)} (of {whole})"
+    return f"{spoken} {_listed(value)} instead of {'the usual' if usual is None else _listed(usual)}"
+
+
+def _listed(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def normalisation_notes(

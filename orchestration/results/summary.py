@@ -19,6 +19,11 @@ MOST_NAMED: Final = 4
 """Columns of one kind that a sentence names; more are counted."""
 _DECIMALS: Final = 1
 
+ONE_SEED_OF_A_PART: Final = (
+    "One seed on a part of the test images shows that everything runs, not which row is better: "
+    "a single image may be a point."
+)
+
 Evidence = Literal["test", "noise", "none", "unknown"]
 """test: the table's test says so; noise: it exceeds the noise between seeds; none: it does not; unknown: that is not known."""
 
@@ -71,7 +76,8 @@ class Change:
 
 
 def summary_of(table: Table, baseline: str | None) -> tuple[str, ...]:
-    """Return two sentences on a table whose rows are compared with a baseline row; one where nothing can be compared yet.
+    """Return two sentences on a table whose rows are compared with a baseline row; one where nothing can be compared
+    yet, or where the numbers are not meant to be.
 
     Args:
         baseline: Label of that row. Without it, and for tables that do not compare rows, there is nothing to say: ().
@@ -81,13 +87,15 @@ def summary_of(table: Table, baseline: str | None) -> tuple[str, ...]:
     changes = _changes(table, table.rows.index(baseline))
     if not changes:
         return (f"Nothing can be compared with {baseline} yet.",)
+    if all(each.num_seeds == 1 and "limited" in each.ours.marks for each in changes):
+        return (ONE_SEED_OF_A_PART,)
     gains = [each for each in changes if each.counts and each.is_better]
     if not gains:
         return _without_gains(table, baseline, changes)
     best = _strongest_row(gains)
     own = [each for each in gains if each.row == best]
     name, num_rows = table.rows[best], len(table.rows) - 1
-    who = f"Of {num_rows} rows, {name} improves most on" if num_rows > 1 else f"{name} improves on"
+    who = f"Of the {num_rows} other rows, {name} improves most on" if num_rows > 1 else f"{name} improves on"
     first = f"{who} {baseline}: it {_moves(own, 'improves')} ({_evidence(own)})."
     return first, _elsewhere(table, [each for each in changes if each.row == best])
 
@@ -158,7 +166,7 @@ def _elsewhere(table: Table, changes: Sequence[Change]) -> str:
         clauses.append(f"the noise of {_listed(_pairs(unknown))} is not known")
     if missing:
         clauses.append(f"{_listed(missing)} cannot be compared")
-    text = "; ".join(clauses) or "it is worse in no column"
+    text = "; ".join(clauses) or "it is worse in no column of this table"
     return f"{text[0].upper()}{text[1:]}."
 
 
@@ -196,7 +204,7 @@ def _evidence(changes: Sequence[Change]) -> str:
     elif any(entry.summary.n > 1 for each in changes for entry in (each.ours, each.baseline)):
         text = "by the noise between seeds, of which some rows have only one"
     else:
-        text = "by the usual noise between seeds, since there is one seed"
+        text = "by more than the usual noise between seeds; one seed is weak evidence"
     marks = {mark for each in changes for mark in each.ours.marks | each.baseline.marks}
     # Headings say what is generated.
     said = [says for mark, says in MARKS.items() if mark in marks and mark != "generated"]

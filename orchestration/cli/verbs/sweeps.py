@@ -60,7 +60,7 @@ def new(
     lines = [
         f"written: {path}, and {schema_path} for editors",
         f"see what it would run: {command('plan', str(path))}",
-        f"try it in seconds: {command('run', str(path), options=('--smoke',))}",
+        f"try it in a minute: {command('run', str(path), options=('--smoke',))}",
     ]
     emit({"file": str(path), "schema": str(schema_path)}, lambda: "\n".join(lines), as_json=as_json)
     return EXIT_DONE

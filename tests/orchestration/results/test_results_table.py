@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from eval.report import BenchmarkOutcome, MetricValue
+from eval.tables.column import Column
 from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.load import load_sweep
 from orchestration.cells.resolved import ResolvedSweep
 from orchestration.cli import main
 from orchestration.results.compare import compared, unstated
 from orchestration.results.notebook import load_sweep as load_for_notebook
+from orchestration.results.notes import table_notes
 from orchestration.results.table import sweep_tables
 from orchestration.store.contract import ResultsStore
 from orchestration.store.open import open_store
@@ -99,6 +101,27 @@ def test_entries_say_what_a_reader_must_know(store: ResultsStore) -> None:
 
 GPU = {"device_type": "cuda", "device": "NVIDIA L4"}
 ERROR = {"clean": {"error": 0.1}}
+
+
+def test_a_table_says_which_parameters_of_its_benchmarks_are_not_the_usual_ones() -> None:
+    own = {"c-generated": {"kinds": ["fog", "snow"]}, "ood-generated": {"score": "max-logit"}}
+    given = load_sweep("demo", overrides=Overrides(benchmarks=own))
+
+    notes = table_notes(given, [Column.of(each) for each in ("c-generated/error", "pgd/error", "clean/error")], {})
+
+    assert notes[:2] == (
+        "C (generated): kinds fog, snow (of 15), severities 3 (of 1, 2, 3, 4, 5).",
+        "PGD: steps 5 instead of 20.",
+    )
+    assert not any(note.startswith(("Clean", "OOD")) for note in notes)
+    (note,) = [note for note in table_notes(given, [Column.of("ood-generated/auroc")], {}) if note.startswith("OOD")]
+    assert note == "OOD (generated): score max-logit instead of msp."
+
+
+def test_a_part_of_the_test_images_is_told_by_its_mark_alone() -> None:
+    given = load_sweep("demo", overrides=Overrides(benchmarks={"clean": {"max_images": 100}}))
+
+    assert not any(note.startswith("Clean") for note in table_notes(given, [Column.of("clean/error")], {}))
 
 
 @pytest.mark.parametrize(

@@ -46,8 +46,8 @@ def test_the_row_that_improves_most_is_named_with_its_numbers_and_where_it_does_
     }
 
     assert said(values) == (
-        "Of 2 rows, PixMix improves most on Baseline: it lowers Clean Error from 10.5 to 2.5 %, and raises OOD (generated)"
-        " AUROC from 50.5 to 90.5 % (by the noise between 2 seeds, too few for a test).",
+        "Of the 2 other rows, PixMix improves most on Baseline: it lowers Clean Error from 10.5 to 2.5 %, and raises"
+        " OOD (generated) AUROC from 50.5 to 90.5 % (by the noise between 2 seeds, too few for a test).",
         "It raises Clean RMS from 1.1 to 5.1 %, which is worse; PGD Error (31.0 to 30.0 %) is within the noise.",
     )
 
@@ -64,7 +64,7 @@ def test_what_the_test_of_the_table_shows_is_called_tested() -> None:
         " (tested: paired by seed, corrected for the whole table)."
     )
     assert said(partly)[0] == (
-        "Of 2 rows, PixMix improves most on Baseline: it lowers Clean Error from 11.0 to 6.0 %, and raises"
+        "Of the 2 other rows, PixMix improves most on Baseline: it lowers Clean Error from 11.0 to 6.0 %, and raises"
         " OOD (generated) AUROC from 60.0 to 89.7 % (tested: Clean Error; else by the noise between 3 seeds)."
     )
 
@@ -80,7 +80,7 @@ def test_three_seeds_that_no_test_supports_say_so() -> None:
 def test_one_seed_is_compared_with_the_usual_noise() -> None:
     first, second = said({"Baseline": {ERROR: [0.2], RMS: [0.1]}, "PixMix": {ERROR: [0.1], RMS: [0.1]}})
 
-    assert first.endswith("(by the usual noise between seeds, since there is one seed).")
+    assert first.endswith("(by more than the usual noise between seeds; one seed is weak evidence).")
     assert second == "Clean RMS (10.0 % in both) is within the noise."
 
 
@@ -101,7 +101,7 @@ def test_where_rows_only_get_worse_the_worst_is_named() -> None:
 def test_of_rows_that_tie_the_upper_one_is_named() -> None:
     values = {"Baseline": {ERROR: [0.5, 0.5]}, "B": {ERROR: [0.1, 0.1]}, "A": {ERROR: [0.1, 0.1]}}
 
-    assert said(values)[0].startswith("Of 2 rows, B improves most")
+    assert said(values)[0].startswith("Of the 2 other rows, B improves most")
 
 
 def test_values_that_are_missing_are_not_compared() -> None:
@@ -137,6 +137,15 @@ def test_marks_of_what_is_compared_are_said() -> None:
     )
 
     assert summary_of(table, "Baseline")[0].endswith("too few for a test; on a part of the test images).")
+
+
+def test_of_one_seed_on_a_part_of_the_images_nothing_is_claimed() -> None:
+    table = table_of({"Baseline": {ERROR: [0.84]}, "A": {ERROR: [0.83]}}, marks=frozenset({"limited"}))
+
+    (sentence,) = summary_of(table, "Baseline")
+    assert sentence.startswith(
+        "One seed on a part of the test images shows that everything runs, not which row is better"
+    )
 
 
 def test_headings_say_what_is_generated() -> None:
