@@ -24,6 +24,9 @@ from eval.published_files.layout import collection_of
 SuiteName = Literal["full", "generated", "published", "quick"]
 SUITES: Final[tuple[str, ...]] = get_args(SuiteName)
 QUICK_IMAGES: Final = 500
+QUICK_SEQUENCES: Final = 100
+"""Images of `p-generated` in the quick suite: each is shown in 31 frames of ten perturbations, as many passes as all of C."""
+
 GREY_DIGITS_SIDE: Final = 28
 """MNIST-C is made for images of this side."""
 
@@ -62,7 +65,7 @@ def choose_suite(
     """Return the benchmarks of a suite for a dataset.
 
     "full" takes published files where they are and generated stand-ins where not, "published" and "generated" one kind only, and
-    "quick" is "generated" on the first 500 images of the limit's order.
+    "quick" is "generated" on the first 500 images of the limit's order, in p-generated the first 100.
 
     Args:
         name: One of `SUITES`.
@@ -87,8 +90,11 @@ def choose_suite(
     benchmarks |= {"pgd": {}, "pgd-reference": {}}
     benchmarks |= _outliers(name, dataset, data_root, has_dataset, notes)
     if name == "quick":
-        benchmarks = {each: {**params, "max_images": QUICK_IMAGES} for each, params in benchmarks.items()}
-        notes.append(f"limited to {QUICK_IMAGES} test images")
+        limits = {"p-generated": QUICK_SEQUENCES}
+        benchmarks = {
+            each: {**params, "max_images": limits.get(each, QUICK_IMAGES)} for each, params in benchmarks.items()
+        }
+        notes.append(f"at most {QUICK_IMAGES} test images, {QUICK_SEQUENCES} in p-generated")
     return SuiteChoice(benchmarks=benchmarks, notes=tuple(notes))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eval.benchmarks.suite.choose import QUICK_IMAGES, SUITES, axes_of, choose_suite
+from eval.benchmarks.suite.choose import QUICK_IMAGES, QUICK_SEQUENCES, SUITES, axes_of, choose_suite
 from eval.errors import EvalError
 from eval.outliers.folders import folder_images
 from eval.outliers.sets import UnreadableSetError
@@ -64,8 +64,10 @@ def test_outlier_sets_that_are_there_join(tmp_path):
 
 def test_a_quick_suite_is_limited_and_says_so(tmp_path):
     chosen = choose("quick", tmp_path)
-    assert all(params["max_images"] == QUICK_IMAGES for params in chosen.benchmarks.values())
-    assert f"limited to {QUICK_IMAGES} test images" in chosen.notes
+    limits = {name: params["max_images"] for name, params in chosen.benchmarks.items()}
+    assert limits.pop("p-generated") == QUICK_SEQUENCES
+    assert set(limits.values()) == {QUICK_IMAGES}
+    assert f"at most {QUICK_IMAGES} test images, {QUICK_SEQUENCES} in p-generated" in chosen.notes
 
 
 def test_an_unknown_suite_is_refused(tmp_path):
