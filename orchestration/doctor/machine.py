@@ -94,7 +94,7 @@ def _ray(settings: Settings) -> list[Finding]:
         return [Finding(what="ray", state="broken", detail=detail, fix=fix)]
     missing = missing_symbols()
     if not missing:
-        detail = f"has what is used of it beyond its public interface: {', '.join(SYMBOLS)}"
+        detail = f"has the private names that DreamGrid uses: {', '.join(SYMBOLS)}"
         return [Finding(what="ray", state="fine", detail=detail)]
     fix = "nothing needs to be done; the locked environment has a Ray with it: make install"
     return [

@@ -77,8 +77,8 @@ def import_results(
     documents = [_imported_document(each) for each in cells]
     only = documents[0] if len(documents) == 1 else {}
     follows = (
-        f"next, show it: a row with `imported: {cells[0].name}` in a sweep file ({command('new', 'my-sweep.yaml')} writes one), "
-        f"then {command('table', 'my-sweep.yaml')}"
+        f"next, show it: write `- {{row: Theirs, imported: {cells[0].name}}}` below axes.cells of a sweep file "
+        f"({command('new', 'my-sweep.yaml')} writes a file to start from), then {command('table', 'my-sweep.yaml')}"
     )
     text = "\n\n".join([*(_imported_text(each, suite) for each in cells), follows])
     emit({**only, "cells": documents}, lambda: text, as_json=as_json)

@@ -140,7 +140,8 @@ def _comparison(made: Mapping[str, Any]) -> Iterator[str]:
     if made["ratio"] is not None:
         estimate = made["train_s"]["estimate"] + made["evaluation_s"]["estimate"]
         without = "" if not made["unknown"] else " without those of unknown cost"
-        times = f"{amount(made['ratio'])} times the {duration(estimate)}"
+        ratio = amount(made["ratio"])
+        times = f"as long as the {duration(estimate)}" if ratio == "1" else f"{ratio} times the {duration(estimate)}"
         yield f", {times} estimated from operation counts for {made['machine']}{without}"
     for line in made["unknown"]:
         yield f"; {line}"

@@ -62,7 +62,7 @@ class TrialProgress(tune.Callback):  # type: ignore[misc]  # Ray has no type of 
     def _say(self, is_brief: bool) -> None:
         over, running = len(self._over), len(self._epochs.keys() - self._over)
         epochs = sum(self._epochs.values())
-        text = f"{over} of {self._most} trainings over, {running} running, epochs: {epochs}"
+        text = f"{over} of {self._most} trainings ended, {running} running, epochs: {epochs}"
         self._tell(text, is_brief)
 
 

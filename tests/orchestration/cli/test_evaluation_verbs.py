@@ -302,7 +302,10 @@ def test_a_report_is_exported_and_its_numbers_come_back_as_a_labelled_cell(
     made = run_json(["import", str(target), "--format", "openood", "--name", "theirs", "--dataset", "digits"], capsys)
     again = run_json(["import", str(target), "--format", "openood", "--name", "theirs", "--dataset", "digits"], capsys)
     assert main(["import", str(target), "--format", "openood", "--name", "theirs", "--dataset", "digits"]) == 0
-    assert "next, show it: a row with `imported: theirs` in a sweep file" in capsys.readouterr().out
+    assert (
+        "next, show it: write `- {row: Theirs, imported: theirs}` below axes.cells of a sweep file"
+        in capsys.readouterr().out
+    )
     assert made["new"]
     assert not again["new"]
     assert made["cell"] == again["cell"]

@@ -182,9 +182,9 @@ def test_a_screening_tells_in_one_line_how_far_its_trainings_are() -> None:
     callback.on_trial_complete(iteration=1, trials=[], trial=first)
     callback.on_trial_error(iteration=1, trials=[], trial=second)
 
-    assert told[2] == ("0 of 3 trainings over, 2 running, epochs: 2", True)
-    assert told[3] == ("1 of 3 trainings over, 1 running, epochs: 2", False)
-    assert told[4] == ("2 of 3 trainings over, 0 running, epochs: 2", False)
+    assert told[2] == ("0 of 3 trainings ended, 2 running, epochs: 2", True)
+    assert told[3] == ("1 of 3 trainings ended, 1 running, epochs: 2", False)
+    assert told[4] == ("2 of 3 trainings ended, 0 running, epochs: 2", False)
 
 
 @pytest.mark.slow
