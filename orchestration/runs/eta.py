@@ -27,6 +27,7 @@ class _CellProgress:
     stage: str = ""
     share: float = 0.0
     stage_began: float = 0.0
+    heard_at: float = 0.0
     finished: set[str] = field(default_factory=set)
 
     def remaining(self) -> list[tuple[str, float]]:
@@ -63,7 +64,7 @@ class RunProgress:
         if cell is None:
             return
         if state == "running":
-            cell.stage, cell.share, cell.stage_began = "", 0.0, now
+            cell.stage, cell.share, cell.stage_began, cell.heard_at = "", 0.0, now, now
         elif state == "done":
             self._finish_stage(cell, now)
         cell.state = state
@@ -74,8 +75,10 @@ class RunProgress:
         if cell is None:
             return
         if stage != cell.stage:
-            self._finish_stage(cell, now)
-            cell.stage, cell.stage_began = stage, now
+            began = cell.heard_at if done > 0 else now  # of a short stage one hears when some of it, or all, is done
+            self._finish_stage(cell, began)
+            cell.stage, cell.stage_began = stage, began
+        cell.heard_at = now
         cell.share = min(1.0, done / total) if total > 0 else 0.0
 
     def counts(self) -> dict[CellState, int]:

@@ -45,6 +45,18 @@ def test_before_a_stage_has_finished_the_running_one_teaches_without_the_time_of
     assert progress.eta_s(50.0) == pytest.approx(20.0 * (stages - 0.5))
 
 
+def test_a_stage_that_is_heard_of_at_its_end_took_the_time_since_the_stage_before(plan: Plan) -> None:
+    """As the trainings of a smoke run, which said "about 0 s left"."""
+    progress = RunProgress(plan.to_run)
+    first = plan.to_run[0]
+    progress.state(first.train_key, "running", 0.0)
+    progress.progress(first.train_key, "train", 3, 3, 6.0)
+    progress.progress(first.train_key, first.missing[0].name, 0, 1, 6.0)
+
+    stages = sum(1 + len(cell.missing) for cell in plan.to_run)
+    assert progress.eta_s(6.0) == pytest.approx(6.0 * (stages - 1))
+
+
 def test_finished_stages_teach_how_long_the_others_take(plan: Plan) -> None:
     progress = RunProgress(plan.to_run)
     first = plan.to_run[0]
