@@ -17,12 +17,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from augment.files import content
 from eval.metrics.registry import own_metrics
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 _BUCKETS = itertools.count()
+
+# How fast examples are drawn says how busy the machine is, and nothing of what is tested.
+settings.register_profile("dreamgrid", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("dreamgrid")
 
 
 @pytest.fixture(autouse=True)
