@@ -62,7 +62,7 @@ def foreign_modules() -> list[Path]:
         if folder.resolve() not in (ROOT, ROOT / "dreamgrid")
         for name in PACKAGES
         for path in (folder / f"{name}.py", folder / name)
-        if _is_importable(path)
+        if _is_importable(path) and not path.resolve().is_relative_to(ROOT / name)
     ]
 
 
@@ -87,4 +87,5 @@ def command_of(module: str) -> tuple[str, ...]:
 
 
 def _is_importable(path: Path) -> bool:
-    return path.is_file() or (path.is_dir() and any(path.glob("*.py")))
+    """Return whether Python could import a path: `NAME.py`, or a folder with Python files. A script without .py is none."""
+    return (path.suffix == ".py" and path.is_file()) or (path.is_dir() and any(path.glob("*.py")))

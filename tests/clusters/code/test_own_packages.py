@@ -92,6 +92,21 @@ def test_without_foreign_modules_workers_need_no_set_up(monkeypatch: pytest.Monk
     assert foreign_modules() == [tmp_path / "eval.py"]
 
 
+def test_a_console_script_and_a_link_to_our_package_are_not_foreign(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    scripts = tmp_path / ".venv" / "bin"
+    scripts.mkdir(parents=True)
+    (scripts / "dreamgrid").write_text("#!/bin/sh\n")
+    (tmp_path / "eval").symlink_to(ROOT / "eval")
+    monkeypatch.setattr(sys, "argv", [str(scripts / "dreamgrid")])
+    monkeypatch.chdir(tmp_path)
+    assert foreign_modules() == []
+
+    (scripts / "dreamgrid.py").touch()
+    assert foreign_modules() == [scripts / "dreamgrid.py"]
+
+
 def test_doctor_says_where_our_packages_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "argv", [str(tmp_path / "program.py")])
     monkeypatch.chdir(tmp_path)
