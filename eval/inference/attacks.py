@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from augment.heavy import torch
 from augment.kernels.counters import SampleKeys, normals, uniforms
+from augment.lookup.parameters import first_line
 from eval.errors import EvalError
 
 Norm = Literal["linf", "l2"]
@@ -67,7 +68,7 @@ def pgd(
         restart: Number of this attack on the same images.
 
     Raises:
-        EvalError: If the network is in training mode or a gradient is not finite.
+        EvalError: If the network is in training mode, no gradient passes through it, or a gradient is not finite.
     """
     start = images
     if random_start:
@@ -99,7 +100,7 @@ def reference_pgd(
     The start itself may be outside [0, 1] for the first gradient.
 
     Raises:
-        EvalError: If the network is in training mode or a gradient is not finite.
+        EvalError: If the network is in training mode, no gradient passes through it, or a gradient is not finite.
     """
     centre = images + _uniform_box(images, epsilon, indices, seed, restart=0)
     low, high = centre - epsilon, centre + epsilon
@@ -122,8 +123,10 @@ def _ascend(
     images, losses = start.detach(), []
     for _ in range(steps):
         images = images.requires_grad_(True)
-        loss = torch.nn.functional.cross_entropy(model(images), labels, reduction="sum")
-        (gradient,) = torch.autograd.grad(loss, images)
+        loss = torch.nn.functional.cross_entropy(_differentiable(model, images), labels, reduction="sum")
+        (gradient,) = torch.autograd.grad(loss, images, allow_unused=True)
+        if gradient is None:
+            raise _without_gradients("but its logits do not depend on them")
         losses.append(loss.detach())
         with torch.no_grad():
             images = project(images.detach() + step(gradient))
@@ -134,6 +137,30 @@ def _ascend(
     if not np.isfinite(by_step).all():
         raise EvalError("the loss of an attacked image must be finite, but was not; did the training diverge?")
     return Attack(images=images.detach(), logits=logits, loss_by_step=by_step)
+
+
+def _differentiable(model: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Return the logits on images that require gradients.
+
+    Raises:
+        EvalError: If no gradient passes through the network.
+    """
+    try:
+        logits: torch.Tensor = model(images)
+    except RuntimeError as error:
+        if "requires grad" not in str(error):  # as torch says it of `images.numpy()`
+            raise
+        raise _without_gradients(f"torch says: {first_line(error).rstrip('.')}") from error
+    if not logits.requires_grad:
+        raise _without_gradients("but its logits do not require grad")
+    return logits
+
+
+def _without_gradients(found: str) -> EvalError:
+    return EvalError(
+        f"an attack needs a network that gradients pass through from its logits to its images, {found}; compute its "
+        "logits with operations of torch alone, without no_grad, detach and NumPy, or leave the attack out"
+    )
 
 
 def _direction(gradient: torch.Tensor, norm: Norm) -> torch.Tensor:

@@ -102,6 +102,7 @@ def test_a_plain_function_is_evaluated_and_what_it_cannot_do_is_missing() -> Non
     assert list(report.missing) == ["pgd"]
     assert repr(report).splitlines()[0] == "always_three on digits: accuracy, calibration"
     assert "missing: pgd" in repr(report)
+    assert report.missing["pgd"].startswith("an attack needs a network that gradients pass through")
 
 
 def test_a_notebook_shows_a_table_and_no_markup_of_a_name(network: nn.Module) -> None:

@@ -138,6 +138,37 @@ def test_training_mode_and_broken_losses_are_refused(tiny_net, grey_images):
         attack(Diverged().eval(), images, labels)
 
 
+@pytest.mark.parametrize(
+    ("function", "found"),
+    [
+        (lambda images: images.detach().flatten(1)[:, :2], "but its logits do not require grad"),
+        (lambda images: torch.zeros(len(images), 2, requires_grad=True) + 1.0, "but its logits do not depend on them"),
+        (
+            lambda images: torch.from_numpy(images.numpy()).flatten(1)[:, :2],
+            "torch says: Can't call numpy\\(\\) on Tensor",
+        ),
+    ],
+)
+def test_a_network_without_gradients_is_refused_with_the_fix(grey_images, function, found):
+    class Opaque(nn.Module):
+        def forward(self, originals):
+            return function(originals)
+
+    with pytest.raises(
+        EvalError, match=f"an attack needs a network that gradients pass through.*{found}.*leave the att"
+    ):
+        attack(Opaque().eval(), *grey_images)
+
+
+def test_another_error_of_a_network_stays_as_it_is(grey_images):
+    class Broken(nn.Module):
+        def forward(self, originals):
+            raise RuntimeError("shapes cannot be multiplied")
+
+    with pytest.raises(RuntimeError, match=r"^shapes cannot be multiplied$"):
+        attack(Broken().eval(), *grey_images)
+
+
 def test_masking_is_suspected_when_the_loss_falls_over_the_attack():
     assert masking(np.array([1.0, 1.5, 2.0])) == "none seen"
     assert masking(np.array([2.0, 1.5, 1.0])).startswith("suspected: the mean loss fell from 2 to 1")
