@@ -55,10 +55,13 @@ class Report:
 
     def __repr__(self) -> str:
         document = self.document
-        missing = f"; missing: {', '.join(self.missing)}" if self.missing else ""
+        reasons: dict[str, list[str]] = {}
+        for name, reason in self.missing.items():
+            reasons.setdefault(reason, []).append(name)
         lines = [
             f"{document['checkpoint']} on {document['dataset']}: {', '.join(document['axes']) or 'nothing was evaluated'}",
-            f"{len(self.metrics)} metrics of {len(document['reports'])} benchmarks{missing}",
+            f"{len(self.metrics)} metrics of {len(document['reports'])} benchmarks",
+            *(f"missing: {', '.join(names)}: {reason}" for reason, names in reasons.items()),
             ".metrics  .missing  .document  .to_frame()",
         ]
         return "\n".join(lines)
@@ -108,7 +111,7 @@ def evaluate(
         progress: Whether a bar on stderr shows how far it is.
 
     Raises:
-        InputError: With every name or parameter that is wrong.
+        InputError: With every name or parameter that is wrong, or if the model cannot take the images.
         DataError: If the test images are missing.
         EvalError: If the suite is unknown.
         ValueError: If suite and benchmarks are both named, the precision is unknown, or the normalisation cannot be read.

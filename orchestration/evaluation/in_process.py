@@ -5,24 +5,35 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
+from augment.lookup.parameters import first_line
 from augment.networks.modes import evaluating
 from eval.benchmarks.contract import BenchmarkRequest
-from eval.inference.precision import DEFAULT_PRECISION, EvaluationPrecision, check_precision
+from eval.inference.precision import (
+    DEFAULT_PRECISION,
+    EvaluationPrecision,
+    check_precision,
+    float32_products,
+    in_precision,
+)
+from orchestration.errors import InputError, Mistake
 from orchestration.evaluation.checkpoints import LoadedNetwork, evaluate_network, weights_sha256
 from orchestration.evaluation.evaluate import Evaluation, estimated_passes, make_requests, select_axes, suite_of
 from orchestration.planning.missing_data import refuse_where_none_can_run
 from orchestration.settings import Settings
+from trainers.datasets.contract import DatasetSpec
 from trainers.datasets.registry import dataset_for
 from trainers.models.normalize import Normalize
 from trainers.models.weights.normalisation import Normalisation, parse_normalisation
 
 Benchmarks = Mapping[str, Mapping[str, object]]
 """Benchmark -> parameters that differ from the defaults."""
+_TRIED_IMAGES: Final = 2
+"""Images that a model is tried on; of a single one, a model that squeezes would lose the first axis."""
 OnProgress = Callable[[str, int, int], None]
 """(benchmark, images done, images in all)."""
 
@@ -105,7 +116,7 @@ def evaluate_model(
             [0, 1].
 
     Raises:
-        InputError: With every name or parameter that is wrong.
+        InputError: With every name or parameter that is wrong, or if the model cannot take the images.
         DataError: If the test images are missing.
         EvalError: If the suite is unknown.
         ValueError: If the precision is unknown, or the normalisation cannot be read.
@@ -123,6 +134,7 @@ def evaluate_model(
         own = parse_normalisation(normalize, spec.num_channels, source="as `normalize` says")
         notes = (*notes, f"images normalised by {own.values}")
     with _as_network(model, own) as network:
+        check_model(network, spec, precision)
         return evaluate_in_process(
             LoadedNetwork(model=network, dataset=dataset, sha256=weights_sha256(network)),
             requests,
@@ -132,6 +144,45 @@ def evaluate_model(
             notes=notes,
             device=device_of(network),
         )
+
+
+def check_model(network: nn.Module, spec: DatasetSpec, precision: EvaluationPrecision = DEFAULT_PRECISION) -> None:
+    """Refuse a network that does not give logits for images of a dataset, neither with nor without gradients.
+
+    Args:
+        network: In evaluation mode; takes pixels in [0, 1].
+
+    Raises:
+        InputError: With the shapes, and what the network says itself.
+    """
+    device = device_of(network)
+    shape = (_TRIED_IMAGES, spec.num_channels, spec.image_size, spec.image_size)
+    images = torch.zeros(shape, device=device)
+    found = ""
+    # A network may work with gradients alone, or without them alone: then some benchmarks can run.
+    with torch.random.fork_rng([device] if device.type == "cuda" else []), float32_products(precision):
+        for mode in (torch.enable_grad(), torch.inference_mode()):
+            with mode:
+                try:
+                    logits: object = in_precision(network, precision, device)(images)
+                except (MemoryError, torch.OutOfMemoryError):
+                    return  # fewer images may fit, which the evaluation finds out
+                except Exception as error:
+                    found = f"raised {type(error).__name__}: {first_line(error)}"
+                    continue
+            if isinstance(logits, Tensor) and logits.shape == (_TRIED_IMAGES, spec.num_classes):
+                return
+            if isinstance(logits, Tensor):
+                found = f"gave the shape {tuple(logits.shape)}"
+            else:
+                found = f"gave the type {type(logits).__name__}"
+    sides = ", ".join(map(str, shape[1:]))
+    text = (
+        f"it must take images (N, {sides}) of {spec.name!r} and return logits (N, {spec.num_classes}), but for {shape} it "
+        f"{found}; put a function around it that fits the images to it and returns the logits alone, or name the dataset that "
+        "it was trained on"
+    )
+    raise InputError("model", [Mistake(where="", text=text)])
 
 
 def device_of(model: nn.Module) -> torch.device:

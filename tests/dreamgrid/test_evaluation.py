@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 import dreamgrid
 from eval.errors import EvalError
+from eval.inference.precision import EvaluationPrecision
 from orchestration.errors import InputError
 from orchestration.evaluation.checkpoints import LoadedNetwork, evaluate_network
 from orchestration.evaluation.evaluate import make_requests, network_config
-from orchestration.evaluation.in_process import device_of
+from orchestration.evaluation.in_process import check_model, device_of
 from orchestration.results.evaluation_document import outcomes_of
 from orchestration.settings import read_settings
 from trainers.datasets.registry import dataset_for
@@ -103,6 +104,71 @@ def test_a_plain_function_is_evaluated_and_what_it_cannot_do_is_missing() -> Non
     assert repr(report).splitlines()[0] == "always_three on digits: accuracy, calibration"
     assert "missing: pgd" in repr(report)
     assert report.missing["pgd"].startswith("an attack needs a network that gradients pass through")
+
+
+@pytest.mark.parametrize(
+    ("model", "found"),
+    [
+        (
+            nn.Linear(3, 2),
+            "for (2, 1, 32, 32) it raised RuntimeError: mat1 and mat2 shapes cannot be multiplied (64x32 and 3x2)",
+        ),
+        (lambda images: images.flatten(1)[:, :3], "for (2, 1, 32, 32) it gave the shape (2, 3)"),
+        (lambda images: (images.flatten(1)[:, :10],), "for (2, 1, 32, 32) it gave the type tuple"),
+    ],
+)
+def test_a_model_that_cannot_take_the_images_is_one_error(model: Any, found: str) -> None:
+    with pytest.raises(InputError) as refused:
+        evaluate(model, {"clean": {}, "pgd": {}})
+
+    (mistake,) = refused.value.mistakes
+    assert mistake.text.startswith("it must take images (N, 1, 32, 32) of 'digits' and return logits (N, 10), but for")
+    assert found in mistake.text
+    assert "put a function around it" in mistake.text
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_model_is_tried_without_a_trace(network: nn.Module, precision: EvaluationPrecision) -> None:
+    class Noisy(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            logits: Tensor = network(images + torch.rand(()))
+            return logits
+
+    network.eval()
+    state = torch.get_rng_state()
+    check_model(Noisy(), dataset_for("digits"), precision)
+
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_a_model_that_needs_no_gradients_or_needs_them_is_not_refused() -> None:
+    weight = nn.Parameter(torch.ones(10))
+
+    def through_numpy(images: Tensor) -> Tensor:
+        return torch.from_numpy((images.flatten(1)[:, :10] * weight).numpy())
+
+    def by_its_own_gradient(images: Tensor) -> Tensor:
+        moved = images.flatten(1)[:, :10] * weight
+        (gradient,) = torch.autograd.grad(moved.sum(), weight)
+        return moved + gradient
+
+    assert list(evaluate(through_numpy, {"clean": {}, "pgd": {}}).missing) == ["pgd"]
+    assert list(evaluate(by_its_own_gradient).missing) == ["clean"]
+
+
+def test_the_reason_of_each_missing_benchmark_is_shown(network: nn.Module) -> None:
+    def function(images: Tensor) -> Tensor:
+        logits: Tensor = network(images).detach()
+        return logits
+
+    network.eval()
+    report = evaluate(function, {"clean": {}, "pgd": {}, "pgd-reference": {}}, max_images=20)
+    reason = report.missing["pgd"]
+
+    assert repr(report).splitlines()[2] == f"missing: pgd, pgd-reference: {reason}"
+    assert f"missing: pgd: {reason}" in report._repr_html_()
+    assert f"missing: pgd-reference: {reason}" in report._repr_html_()
 
 
 def test_a_notebook_shows_a_table_and_no_markup_of_a_name(network: nn.Module) -> None:
