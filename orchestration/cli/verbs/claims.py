@@ -67,7 +67,9 @@ def claims_text(documents: list[dict[str, Any]], *, details: bool) -> str:
     lines = [columns(rows, header=header), ""]
     for each in documents:
         if each["reason"]:
-            lines.append(f"{each['claim']} on {each['sweep']}: {each['verdict']}: {each['reason']}")
+            # What is not checkable is so for a reason that says it itself; what failed is not told by its comparisons alone.
+            verdict = "" if each["verdict"] == NO_EVIDENCE else f"{each['verdict']}: "
+            lines.append(f"{each['claim']} on {each['sweep']}: {verdict}{each['reason']}")
         if details:
             lines += [f"    {text}" for text in each["comparisons"]]
             lines += [f"    left out: {name} (not measured)" for name in each["left_out"]]

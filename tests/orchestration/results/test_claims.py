@@ -138,6 +138,15 @@ def test_the_verb_says_how_to_get_evidence(tmp_path: Path, capsys: pytest.Captur
     assert "dreamgrid run table-10" in capsys.readouterr().err
 
 
+def test_what_is_not_checkable_is_said_once_for_each_claim(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["claims", "demo", "--storage", str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    number = int(text.splitlines()[-1].split()[0])
+
+    assert "clean-kept on demo: clean/error of PixMix is not recorded" in text.splitlines()
+    assert text.count("not checkable") == number + 1  # its line of the table, and the counts
+
+
 def test_an_unknown_sweep_is_bad_input(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["claims", "tabel-10"]) == 2
 
