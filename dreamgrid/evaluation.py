@@ -7,22 +7,26 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from augment.heavy import pandas
 from eval.inference.precision import EvaluationPrecision
+from orchestration.cli.output import columns
 from orchestration.evaluation.evaluate import document_of
 from orchestration.evaluation.in_process import OnProgress, evaluate_model
-from orchestration.results.evaluation_lines import EVALUATION_HEAD, evaluation_notes, evaluation_rows
+from orchestration.results.evaluation_lines import EVALUATION_HEAD, evaluation_notes, evaluation_rows, main_numbers
 from orchestration.settings import read_settings
+
+_SHOWN: Final = 4
+"""Numbers that the repr shows."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Report:
-    """What came of an evaluation; a notebook shows it as a table.
+    """What came of an evaluation; a notebook and `print` show it as a table.
 
     Attributes:
         document: Everything as plain values, as of `dreamgrid evaluate --json`; `dreamgrid export` reads it.
@@ -58,13 +62,26 @@ class Report:
         reasons: dict[str, list[str]] = {}
         for name, reason in self.missing.items():
             reasons.setdefault(reason, []).append(name)
+        numbers = main_numbers(document)
+        more = f", {len(numbers) - _SHOWN} more" if len(numbers) > _SHOWN else ""
         lines = [
-            f"{document['checkpoint']} on {document['dataset']}: {', '.join(document['axes']) or 'nothing was evaluated'}",
-            f"{len(self.metrics)} metrics of {len(document['reports'])} benchmarks",
+            self._title,
+            f"{', '.join(numbers[:_SHOWN])}{more}; " * bool(numbers)
+            + f"{len(self.metrics)} metrics of {len(document['reports'])} benchmarks",
             *(f"missing: {', '.join(names)}: {reason}" for reason, names in reasons.items()),
-            ".metrics  .missing  .document  .to_frame()",
+            ".metrics  .missing  .document  .to_frame()  print() for a table",
         ]
         return "\n".join(lines)
+
+    def __str__(self) -> str:
+        rows = evaluation_rows(self.document)
+        table = [columns(rows, header=EVALUATION_HEAD, right=(2, 4))] if rows else []
+        return "\n".join([self._title, *table, *evaluation_notes(self.document)])
+
+    @property
+    def _title(self) -> str:
+        document = self.document
+        return f"{document['checkpoint']} on {document['dataset']}: {', '.join(document['axes']) or 'nothing was evaluated'}"
 
     def _repr_html_(self) -> str:
         document = self.document

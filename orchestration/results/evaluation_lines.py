@@ -20,14 +20,29 @@ def evaluation_rows(document: Mapping[str, Any]) -> list[list[str]]:
     for report in document["reports"]:
         for name, value in report["metrics"].items():
             column = Column.of(f"{report['shown_as']}/{name}")
-            shown = f"{100 * value['value']:.2f} %" if column.spec.is_percent else f"{value['value']:.4f}"
             better = "lower" if column.spec.lower_is_better else "higher"
             axis = column.axis if column.is_computed else benchmark_for(column.benchmark).axis
-            rows.append([axis, column.label, shown, better, str(value["n"])])
+            rows.append([axis, column.label, _shown(column, value), better, str(value["n"])])
         for name in report["notes"].get("missing", {}):
             column = Column.of(f"{report['shown_as']}/{name}")
             rows.append([benchmark_for(column.benchmark).axis, column.label, UNDEFINED, "", ""])
     return rows
+
+
+def main_numbers(document: Mapping[str, Any]) -> list[str]:
+    """Return one number of each benchmark, its error where it has one: "Clean Error 7.04 %"."""
+    numbers = []
+    for report in document["reports"]:
+        metrics = report["metrics"]
+        name = "error" if "error" in metrics else next(iter(metrics), None)
+        if name is not None:
+            column = Column.of(f"{report['shown_as']}/{name}")
+            numbers.append(f"{column.label} {_shown(column, metrics[name])}")
+    return numbers
+
+
+def _shown(column: Column, value: Mapping[str, Any]) -> str:
+    return f"{100 * value['value']:.2f} %" if column.spec.is_percent else f"{value['value']:.4f}"
 
 
 def evaluation_notes(document: Mapping[str, Any]) -> list[str]:

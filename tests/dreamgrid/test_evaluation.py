@@ -185,6 +185,32 @@ def test_a_notebook_shows_a_table_and_no_markup_of_a_name(network: nn.Module) ->
     assert len(repr(report).splitlines()) == 3
 
 
+def test_numbers_are_in_the_repr_and_all_of_them_in_what_is_printed(network: nn.Module) -> None:
+    report = evaluate(network, SMALL)
+    clean = f"{100 * report.metrics['clean/error']:.2f} %"
+    numbers = repr(report).splitlines()[1]
+
+    assert numbers.startswith(f"Clean Error {clean}, C (generated) Error ")
+    assert numbers.endswith(f"; {len(report.metrics)} metrics of 2 benchmarks")
+    title, head, _, first, *_ = str(report).splitlines()
+    assert title == repr(report).splitlines()[0]
+    assert head.split() == ["axis", "metric", "value", "better", "n"]
+    assert first.split() == ["accuracy", "Clean", "Error", *clean.split(), "lower", "100"]
+    assert "note: c-generated: generated images, not published files" in str(report)
+
+
+def test_the_repr_shows_the_first_numbers_alone() -> None:
+    reports = [
+        {"shown_as": name, "benchmark": name, "metrics": {"error": {"value": 0.25, "n": 9}}}
+        for name in ("clean", "c", "cbar", "r", "pgd")
+    ]
+    shown = repr(
+        dreamgrid.Report({"checkpoint": "mine", "dataset": "digits", "axes": [], "missing": {}, "reports": reports})
+    )
+
+    assert shown.splitlines()[1].endswith("R Error 25.00 %, 1 more; 5 metrics of 5 benchmarks")
+
+
 def test_values_are_a_frame_and_a_document_that_export_reads(network: nn.Module) -> None:
     report = evaluate(network)
     frame = report.to_frame()
