@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from augment.heavy import pandas
 from eval.inference.precision import EvaluationPrecision
 from orchestration.cli.output import columns
 from orchestration.evaluation.evaluate import document_of
-from orchestration.evaluation.in_process import OnProgress, evaluate_model
+from orchestration.evaluation.in_process import evaluate_model
+from orchestration.evaluation.progress import OnProgress, TotalProgress
 from orchestration.results.evaluation_lines import EVALUATION_HEAD, evaluation_notes, evaluation_rows, main_numbers
 from orchestration.settings import read_settings
 
@@ -137,32 +139,36 @@ def evaluate(
         raise ValueError("name benchmarks, or a suite with or without axes, but not both")
     named = benchmarks if benchmarks is None or isinstance(benchmarks, Mapping) else {name: {} for name in benchmarks}
     settings = read_settings(data_root=None if data_root is None else Path(data_root))
-    with _shown(progress) as on_progress:
-        evaluated = evaluate_model(
-            model,
-            dataset=dataset,
-            suite=suite,
-            benchmarks=named,
-            axes=axes,
-            normalize=normalize,
-            max_images=max_images,
-            precision=precision,
-            settings=settings,
-            on_progress=on_progress,
-        )
+    evaluated = evaluate_model(
+        model,
+        dataset=dataset,
+        suite=suite,
+        benchmarks=named,
+        axes=axes,
+        normalize=normalize,
+        max_images=max_images,
+        precision=precision,
+        settings=settings,
+        shown=partial(_shown, is_wanted=progress),
+    )
     return Report(document_of(evaluated))
 
 
 @contextmanager
-def _shown(is_wanted: bool) -> Iterator[OnProgress]:
-    """Lend what shows a bar for each benchmark on stderr."""
+def _shown(weights: dict[str, float], *, is_wanted: bool) -> Iterator[OnProgress]:
+    """Lend what shows one bar on stderr for all benchmarks together.
+
+    Args:
+        weights: Benchmark -> how long it takes, in any unit; in the order in which they run.
+    """
+    total, order = TotalProgress(weights), list(weights)
     parts = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*parts, console=Console(stderr=True), disable=not is_wanted) as bars:
-        tasks: dict[str, TaskID] = {}
+        task = bars.add_task("starting", total=1.0)
 
-        def show(benchmark: str, done: int, total: int) -> None:
-            if benchmark not in tasks:
-                tasks[benchmark] = bars.add_task(benchmark)
-            bars.update(tasks[benchmark], completed=done, total=total)
+        def show(benchmark: str, done: int, of: int) -> None:
+            text = f"{benchmark} ({order.index(benchmark) + 1} of {len(order)})"
+            bars.update(task, completed=total.share(benchmark, done, of), description=text)
 
         yield show
+        bars.update(task, completed=1.0)  # a benchmark that is refused reports no images

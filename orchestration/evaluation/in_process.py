@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final
 
 import torch
@@ -23,6 +23,7 @@ from eval.inference.precision import (
 from orchestration.errors import InputError, Mistake
 from orchestration.evaluation.checkpoints import LoadedNetwork, evaluate_network, weights_sha256
 from orchestration.evaluation.evaluate import Evaluation, estimated_passes, make_requests, select_axes, suite_of
+from orchestration.evaluation.progress import OnProgress, weights_of
 from orchestration.planning.missing_data import refuse_where_none_can_run
 from orchestration.settings import Settings
 from trainers.datasets.contract import DatasetSpec
@@ -34,8 +35,6 @@ Benchmarks = Mapping[str, Mapping[str, object]]
 """Benchmark -> parameters that differ from the defaults."""
 _TRIED_IMAGES: Final = 2
 """Images that a model is tried on; of a single one, a model that squeezes would lose the first axis."""
-OnProgress = Callable[[str, int, int], None]
-"""(benchmark, images done, images in all)."""
 
 
 def chosen_benchmarks(
@@ -106,7 +105,7 @@ def evaluate_model(
     max_images: int | None,
     precision: EvaluationPrecision = DEFAULT_PRECISION,
     settings: Settings,
-    on_progress: OnProgress,
+    shown: Callable[[dict[str, float]], AbstractContextManager[OnProgress]],
 ) -> Evaluation:
     """Evaluate a network or a function on the device that it is on; its modes are as before afterwards.
 
@@ -114,6 +113,7 @@ def evaluate_model(
         model: Images (N, C, H, W) float32 -> logits (N, K).
         normalize: How its images are normalised (`trainers.models.weights.normalisation.parse_normalisation`); None for pixels in
             [0, 1].
+        shown: Lends what shows the progress, for how long each benchmark takes (`orchestration.evaluation.progress.weights_of`).
 
     Raises:
         InputError: With every name or parameter that is wrong, or if the model cannot take the images.
@@ -135,15 +135,16 @@ def evaluate_model(
         notes = (*notes, f"images normalised by {own.values}")
     with _as_network(model, own) as network:
         check_model(network, spec, precision)
-        return evaluate_in_process(
-            LoadedNetwork(model=network, dataset=dataset, sha256=weights_sha256(network)),
-            requests,
-            checkpoint=getattr(model, "__name__", type(model).__name__),
-            settings=settings,
-            on_progress=on_progress,
-            notes=notes,
-            device=device_of(network),
-        )
+        with shown(weights_of(requests, dataset, settings.data_root)) as on_progress:
+            return evaluate_in_process(
+                LoadedNetwork(model=network, dataset=dataset, sha256=weights_sha256(network)),
+                requests,
+                checkpoint=getattr(model, "__name__", type(model).__name__),
+                settings=settings,
+                on_progress=on_progress,
+                notes=notes,
+                device=device_of(network),
+            )
 
 
 def check_model(network: nn.Module, spec: DatasetSpec, precision: EvaluationPrecision = DEFAULT_PRECISION) -> None:

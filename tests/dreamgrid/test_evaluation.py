@@ -257,6 +257,21 @@ def test_a_bar_on_stderr_shows_how_far_it_is_where_it_is_wanted(
     assert "100%" in shown.err
 
 
+def test_one_bar_is_shown_for_all_benchmarks_also_where_the_last_is_refused(
+    network: nn.Module, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def function(images: Tensor) -> Tensor:
+        return network(images).detach()  # type: ignore[no-any-return]
+
+    network.eval()
+    evaluate(function, {**SMALL, "pgd": {}}, max_images=20, progress=True)
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.strip()]
+
+    assert len(lines) == 1
+    assert "(2 of 3)" in lines[0]
+    assert "100%" in lines[0]
+
+
 def test_nothing_of_ray_is_imported(tmp_path: Path) -> None:
     code = (
         "import sys, dreamgrid\n"
