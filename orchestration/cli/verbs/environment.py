@@ -104,9 +104,18 @@ def _store_of(places: options.TrackedPlaceOptions) -> FileStore:
 def ui(
     storage: options.Storage = None,
     tracking_uri: options.TrackingUri = None,
-    port: Annotated[int | None, typer.Option("--port", help="Port to listen on [5000, or a free one].")] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            "--port", help="Port of MLflow [5000, or a free one]. The page of grids takes a free one of its own."
+        ),
+    ] = None,
     host: Annotated[
-        str, typer.Option("--host", help="Address to listen on. Any but loopback needs MLFLOW_AUTH_ADMIN_PASSWORD.")
+        str,
+        typer.Option(
+            "--host",
+            help="Address of MLflow. Any but loopback needs MLFLOW_AUTH_ADMIN_PASSWORD. The page of grids stays on loopback.",
+        ),
     ] = "127.0.0.1",
 ) -> int:
     """Open the grids of a storage, and MLflow behind them, as pages in a browser (Ctrl-C to quit)."""
@@ -118,7 +127,8 @@ def ui(
     try:
         with contextlib.ExitStack() as stack:
             if server.is_ours:
-                echo(stack.enter_context(front_page(lambda: _first_page(settings, server))))
+                grids = stack.enter_context(front_page(lambda: _first_page(settings, server)))
+                echo(f"grids of this storage: {grids}")
             _echo_links(server)
             echo_err("Ctrl-C quits the UI.")
             server.wait()

@@ -13,6 +13,7 @@ import pytest
 
 from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.load import load_sweep
+from orchestration.cli import main
 from orchestration.errors import EnvironmentRefused
 from orchestration.runs.first_page import first_page
 from orchestration.runs.replay import ReplayRequest, sync_sweeps
@@ -108,6 +109,30 @@ def browser(tmp_path: Path) -> Iterator[Any]:
     window = webdriver.Chrome(options=options, service=Service(driver))
     yield window
     window.quit()
+
+
+class Served(UiServer):
+    """A server that was started here, and has ended."""
+
+    is_ours = True  # type: ignore[assignment]
+
+    def sweeps(self) -> tuple[SweepLinks, ...]:
+        return ()
+
+
+def test_the_verb_says_which_address_is_whose(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def serve(uri: str, *, port: int | None, host: str) -> UiServer:
+        return Served(f"http://{host}:{port}", None)
+
+    monkeypatch.setattr("orchestration.cli.verbs.environment.serve_ui", serve)
+    assert main(["ui", "--storage", settings.storage, "--port", "5123"]) == 0
+    grids, mlflow = (line.partition(": ") for line in capsys.readouterr().out.splitlines())
+
+    assert (grids[0], mlflow[0]) == ("grids of this storage", "experiments in MLflow")
+    assert urlsplit(grids[2]).port not in (None, 5123)
+    assert urlsplit(mlflow[2]).port == 5123
 
 
 @pytest.mark.slow
