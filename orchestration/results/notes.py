@@ -8,6 +8,7 @@ from typing import Final
 from eval.benchmarks.registry import full_params
 from eval.inference.precision import DEFAULT_PRECISION
 from eval.tables.column import Column
+from orchestration.cells.checks.settings import spoken
 from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.resolved import ResolvedSweep
 from orchestration.planning.column_values import unfilled
@@ -54,7 +55,7 @@ def _parameter_notes(columns: Sequence[Column], cells: Iterable[ResolvedCell]) -
     """Return one line per benchmark of the table whose parameters are not its defaults: "PGD: steps 5 instead of 20."."""
     headings = {(column.benchmark, column.is_own): column.heading for column in columns}
     notes: dict[str, None] = {}
-    for request in (request for cell in cells for request in cell.benchmarks):
+    for request in {request.key: request for cell in cells for request in cell.benchmarks}.values():
         heading = headings.get((request.name, request.is_own))
         if heading is None:
             continue
@@ -71,11 +72,10 @@ def _parameter_notes(columns: Sequence[Column], cells: Iterable[ResolvedCell]) -
 
 def _parameter(name: str, value: object, usual: object) -> str:
     """Return "severities 3 (of 1, 2, 3, 4, 5)" for a part of the usual list, else "steps 5 instead of 20"."""
-    spoken = name.replace("_", " ")
     if isinstance(value, list) and isinstance(usual, list) and all(each in usual for each in value):
         whole = _listed(usual) if len(usual) <= _LISTED else str(len(usual))
-        return f"{spoken} {_listed(value)} (of {whole})"
-    return f"{spoken} {_listed(value)} instead of {'the usual' if usual is None else _listed(usual)}"
+        return f"{spoken(name)} {_listed(value)} (of {whole})"
+    return f"{spoken(name)} {_listed(value)} instead of {'the usual' if usual is None else _listed(usual)}"
 
 
 def _listed(value: object) -> str:
