@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from types import MappingProxyType
 from typing import Final
 
@@ -54,6 +54,21 @@ def full_params(name: str, params: Mapping[str, object]) -> dict[str, object]:
     """
     config = benchmark_for(name).config_of(params)
     return {field.name: _plain(getattr(config, field.name)) for field in fields(config)}
+
+
+def default_params(name: str) -> dict[str, object]:
+    """Return the parameters of a benchmark that have a default, with it as a plain value.
+
+    Raises:
+        EvalError: If the benchmark is unknown.
+    """
+    found: dict[str, object] = {}
+    for field in fields(benchmark_for(name).config):
+        if field.default is not MISSING:
+            found[field.name] = _plain(field.default)
+        elif field.default_factory is not MISSING:
+            found[field.name] = _plain(field.default_factory())
+    return found
 
 
 def check_images(benchmark: Benchmark, params: Mapping[str, object], *, side: int, channels: int) -> None:

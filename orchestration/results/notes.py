@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from eval.benchmarks.registry import full_params
+from eval.benchmarks.registry import default_params
 from eval.inference.precision import DEFAULT_PRECISION
 from eval.tables.column import Column
 from orchestration.cells.checks.settings import spoken
@@ -31,7 +31,7 @@ def table_notes(
     cells = resolved.cells
     return (
         *_sweep_notes(resolved.sweep),
-        *_parameter_notes(columns, cells),
+        *parameter_notes(columns, cells),
         *normalisation_notes(columns, cells, results),
         *computed_notes(columns),
         *_precision_notes(cells),
@@ -51,7 +51,7 @@ def _sweep_notes(sweep: Sweep) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _parameter_notes(columns: Sequence[Column], cells: Iterable[ResolvedCell]) -> tuple[str, ...]:
+def parameter_notes(columns: Sequence[Column], cells: Iterable[ResolvedCell]) -> tuple[str, ...]:
     """Return one line per benchmark of the table whose parameters are not its defaults: "PGD: steps 5 instead of 20."."""
     headings = {(column.benchmark, column.is_own): column.heading for column in columns}
     notes: dict[str, None] = {}
@@ -59,11 +59,11 @@ def _parameter_notes(columns: Sequence[Column], cells: Iterable[ResolvedCell]) -
         heading = headings.get((request.name, request.is_own))
         if heading is None:
             continue
-        usual = full_params(request.name, {})
+        usual = default_params(request.name)
         parts = [
-            _parameter(name, value, usual[name])
+            _parameter(name, value, usual[name]) if name in usual else f"{spoken(name)} {_listed(value)}"
             for name, value in request.params.items()
-            if name not in _TOLD_OTHERWISE and value != usual[name]
+            if name not in _TOLD_OTHERWISE and (name not in usual or value != usual[name])
         ]
         if parts:
             notes[f"{heading}: {', '.join(parts)}."] = None

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from eval.benchmarks.contract import BenchmarkRequest
+from eval.benchmarks.registry import benchmark_for, default_params
 from eval.report import BenchmarkOutcome, MetricValue
 from eval.tables.column import Column
 from orchestration.cells.identity import ResolvedCell
@@ -16,7 +19,7 @@ from orchestration.cells.resolved import ResolvedSweep
 from orchestration.cli import main
 from orchestration.results.compare import compared, unstated
 from orchestration.results.notebook import load_sweep as load_for_notebook
-from orchestration.results.notes import table_notes
+from orchestration.results.notes import parameter_notes, table_notes
 from orchestration.results.table import sweep_tables
 from orchestration.store.contract import ResultsStore
 from orchestration.store.open import open_store
@@ -116,6 +119,23 @@ def test_a_table_says_which_parameters_of_its_benchmarks_are_not_the_usual_ones(
     assert not any(note.startswith(("Clean", "OOD")) for note in notes)
     (note,) = [note for note in table_notes(given, [Column.of("ood-generated/auroc")], {}) if note.startswith("OOD")]
     assert note == "OOD (generated): score max-logit instead of msp."
+
+
+def test_a_parameter_without_a_default_is_told_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Given:
+        radius: float
+        kinds: tuple[str, ...] = ("ring", "disc")
+        max_images: int | None = None
+
+    cell = load_sweep("demo").cells[0]
+    spec = replace(benchmark_for("clean"), config=Given)
+    monkeypatch.setattr("eval.benchmarks.registry.benchmark_for", lambda _: spec)
+    request = BenchmarkRequest(name="clean", params={"radius": 3.0, "kinds": ["ring"], "max_images": None}, key="k")
+    cell = replace(cell, benchmarks=(request,))
+
+    assert default_params("clean") == {"kinds": ["ring", "disc"], "max_images": None}
+    assert parameter_notes([Column.of("clean/error")], [cell]) == ("Clean: radius 3.0, kinds ring (of ring, disc).",)
 
 
 def test_a_part_of_the_test_images_is_told_by_its_mark_alone() -> None:
