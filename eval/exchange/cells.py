@@ -13,6 +13,8 @@ from eval.exchange.contract import Number, Outcomes
 from eval.tables.column import Column, column_value
 from eval.tables.formats.csv import csv_text, text_in_csv
 
+GENERATED: Final = " (generated)"
+"""What follows a suite's own name where a number is of generated data: no other name of the suite may be taken for it."""
 _EMPTY: Final = frozenset({"", "-", "--", "–", "—", "n/a", "na", "none", "null"})
 _DELIMITERS: Final = ",;\t"
 _DIGITS: Final = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|nan|inf"
@@ -104,9 +106,7 @@ def write_lines(fields: Sequence[str], lines: Sequence[Mapping[str, str]]) -> st
     return csv_text([fields, *([line.get(name, "") for name in fields] for line in lines)])
 
 
-def first_value(outcomes: Outcomes, columns: Sequence[Column]) -> float | None:
-    """Return the value of the first column whose benchmark was run, or None."""
-    for column in columns:
-        if column.benchmark in outcomes:
-            return column_value(outcomes[column.benchmark], column)
-    return None
+def exported_value(outcomes: Outcomes, column: Column) -> float | None:
+    """Return the value of a column, or None if its benchmark was not run."""
+    outcome = outcomes.get(column.benchmark)
+    return None if outcome is None else column_value(outcome, column)

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from eval.errors import EvalError
-from eval.exchange.cells import first_value, is_empty, parse_number, plain_name, read_lines, write_lines
+from eval.exchange.cells import GENERATED, exported_value, is_empty, parse_number, plain_name, read_lines, write_lines
 from eval.exchange.contract import About, FileNetwork, LeftOut, Number, Outcomes, Suite
 from eval.report import BenchmarkOutcome
 from eval.tables.column import Column, column_value
@@ -113,9 +113,15 @@ def _numbers(sets: Sequence[tuple[str, Mapping[str, str]]]) -> tuple[list[Number
             if there in line and is_empty(line[there]):
                 empty.append(LeftOut(original=f"{label} {there}", reason=f"no number there ({line[there]!r})"))
             elif there in line:
-                about = {"column": Column("ood", metric, label), "original": f"{label} {there}"}
+                about = {"column": _column(label, metric), "original": f"{label} {there}"}
                 numbers.append(parse_number(line[there], there, higher_is_better=metric != "fpr95", **about))
     return numbers, empty
+
+
+def _column(label: str, metric: str) -> Column:
+    """Return the column of a metric of an outlier set, as the file names the set."""
+    name = label.removesuffix(GENERATED)
+    return Column("ood" if name == label else "ood-generated", metric, name)
 
 
 def _accuracy(texts: Sequence[str]) -> tuple[list[Number], list[LeftOut]]:
@@ -130,14 +136,15 @@ def _accuracy(texts: Sequence[str]) -> tuple[list[Number], list[LeftOut]]:
 
 def write(outcomes: Outcomes, about: About) -> str:
     """Return a line per outlier set, in percent with two digits."""
-    clean = first_value(outcomes, [_CLEAN])
+    clean = exported_value(outcomes, _CLEAN)
     accuracy = "" if clean is None else f"{100 * (1 - clean):.2f}"
     lines = []
-    for benchmark in ("ood", "ood-generated"):
-        for label in _sets(outcomes.get(benchmark)):
+    for benchmark, mark in (("ood", ""), ("ood-generated", GENERATED)):
+        for name in _sets(outcomes.get(benchmark)):
+            label = f"{name}{mark}"
             line = {"dataset": label, "AUPR_IN": "", "ACC": accuracy}
             for there, metric in _METRICS.items():
-                value = column_value(outcomes[benchmark], Column(benchmark, metric, label))
+                value = column_value(outcomes[benchmark], _column(label, metric))
                 line[there] = "" if value is None else f"{100 * value:.2f}"
             lines.append(line)
     return write_lines(_FIELDS, lines)

@@ -8,16 +8,18 @@ from types import MappingProxyType
 from typing import Final
 
 from eval.errors import EvalError
-from eval.exchange.cells import first_value, parse_number
+from eval.exchange.cells import GENERATED, exported_value, parse_number
 from eval.exchange.contract import About, FileNetwork, LeftOut, Outcomes, Suite
 from eval.tables.column import Column
 
-_COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = MappingProxyType(
+_COLUMNS: Final[Mapping[str, Column]] = MappingProxyType(
     {
-        "clean_acc": (Column("clean", "error"),),
-        "corruptions_acc": (Column("c", "error"), Column("c-generated", "error")),
+        "clean_acc": Column("clean", "error"),
+        "corruptions_acc": Column("c", "error"),
+        f"corruptions_acc{GENERATED}": Column("c-generated", "error"),
     }
 )
+"""Name there -> our column, of which it is the complement."""
 _ABOUT: Final = frozenset(
     (
         *("name", "model_id", "architecture", "dataset", "threat_model", "norm", "eps", "additional_data"),
@@ -50,7 +52,7 @@ def read(text: str) -> list[FileNetwork]:
     numbers, left_out = [], []
     for name, value in document.items():
         if name in _COLUMNS and value not in (None, ""):
-            about = {"column": _COLUMNS[name][0], "original": name, "is_complement": True}
+            about = {"column": _COLUMNS[name], "original": name, "is_complement": True}
             numbers.append(parse_number(str(value), name, **about))
         elif name in _COLUMNS:
             left_out.append(LeftOut(original=name, reason="no number there"))
@@ -81,8 +83,8 @@ def write(outcomes: Outcomes, about: About) -> str:
         "number_forward_passes": 1,
         "eps": None,
     }
-    for there, columns in _COLUMNS.items():
-        value = first_value(outcomes, columns)
+    for there, column in _COLUMNS.items():
+        value = exported_value(outcomes, column)
         if value is not None:
             document[there] = f"{100 * (1 - value):.2f}"
     return json.dumps(document, indent=2) + "\n"

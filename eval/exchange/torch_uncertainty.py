@@ -7,23 +7,33 @@ from types import MappingProxyType
 from typing import Final
 
 from eval.errors import EvalError
-from eval.exchange.cells import first_value, is_empty, parse_number, read_lines, write_lines
+from eval.exchange.cells import GENERATED, exported_value, is_empty, parse_number, read_lines, write_lines
 from eval.exchange.contract import About, FileNetwork, LeftOut, Number, Outcomes, Suite
 from eval.exchange.openood import is_average
 from eval.tables.column import Column
 
-_COLUMNS: Final[Mapping[str, tuple[tuple[Column, ...], bool]]] = MappingProxyType(
+_METRICS: Final[Mapping[str, tuple[Column, bool]]] = MappingProxyType(
     {
-        "test/cls/Acc": ((Column("clean", "error"),), True),
-        "test/cal/ECE": ((Column("clean", "ece"),), False),
-        "shift/cls/Acc": ((Column("c", "error"), Column("c-generated", "error")), True),
-        "ood/AUROC": ((Column("ood", "auroc"), Column("ood-generated", "auroc")), False),
-        "ood/AUPR": ((Column("ood", "aupr"), Column("ood-generated", "aupr")), False),
-        "ood/FPR95": ((Column("ood", "fpr95"), Column("ood-generated", "fpr95")), False),
+        "test/cls/Acc": (Column("clean", "error"), True),
+        "test/cal/ECE": (Column("clean", "ece"), False),
+        "shift/cls/Acc": (Column("c", "error"), True),
+        "ood/AUROC": (Column("ood", "auroc"), False),
+        "ood/AUPR": (Column("ood", "aupr"), False),
+        "ood/FPR95": (Column("ood", "fpr95"), False),
     }
 )
-"""Name there -> our columns (the first that is present counts), and whether it is one minus ours."""
-_LOWER_IS_BETTER: Final = frozenset({"test/cal/ECE", "ood/FPR95"})
+"""Name there -> our column, and whether it is one minus ours."""
+_COLUMNS: Final[Mapping[str, tuple[Column, bool]]] = MappingProxyType(
+    {
+        **_METRICS,
+        **{
+            f"{name}{GENERATED}": (Column(f"{column.benchmark}-generated", column.metric), is_complement)
+            for name, (column, is_complement) in _METRICS.items()
+            if column.benchmark != "clean"
+        },
+    }
+)
+_LOWER_IS_BETTER: Final = frozenset({"test/cal/ECE", "ood/FPR95", f"ood/FPR95{GENERATED}"})
 _SEVERITY: Final = "shift/severity"
 _ABOUT: Final = ("model", "dataset", "architecture", "", "Unnamed: 0", "epoch", "step")
 
@@ -67,7 +77,7 @@ def _network(line: Mapping[str, str]) -> FileNetwork:
     for name, text in line.items():
         if name in _ABOUT:
             continue
-        if name == "shift/cls/Acc" and not is_empty(severity) and not is_empty(text):
+        if name.removesuffix(GENERATED) == "shift/cls/Acc" and not is_empty(severity) and not is_empty(text):
             reason = f"of severity {severity} alone; the column here is the mean over severities"
             left_out.append(LeftOut(original=name, reason=reason))
         elif name not in _COLUMNS:
@@ -86,11 +96,11 @@ def _network(line: Mapping[str, str]) -> FileNetwork:
 
 
 def _number(name: str, text: str) -> Number:
-    columns, is_complement = _COLUMNS[name]
+    column, is_complement = _COLUMNS[name]
     return parse_number(
         text,
         name,
-        column=columns[0],
+        column=column,
         original=name,
         is_complement=is_complement,
         higher_is_better=name not in _LOWER_IS_BETTER,
@@ -100,8 +110,8 @@ def _number(name: str, text: str) -> Number:
 def write(outcomes: Outcomes, about: About) -> str:
     """Return one line of fractions."""
     values: dict[str, str] = {"model": about.name, "dataset": about.dataset}
-    for name, (columns, is_complement) in _COLUMNS.items():
-        value = first_value(outcomes, columns)
+    for name, (column, is_complement) in _COLUMNS.items():
+        value = exported_value(outcomes, column)
         if value is not None:
             values[name] = repr(1.0 - value if is_complement else value)
     fields: Sequence[str] = list(values)

@@ -51,7 +51,7 @@ def recorded_outcomes(train_key: str, store: ResultsStore) -> tuple[dict[str, Be
     name = (
         str(config.get("label") or "") or f"{config.get('method', '')} seed {config.get('seed', '')} ({train_key[:12]})"
     )
-    name += _on_own_files(outcomes)
+    name += _marks(outcomes)
     return outcomes, About(name=name, dataset=str(config.get("dataset", "")), architecture=str(config.get("model", "")))
 
 
@@ -68,14 +68,19 @@ def reported_outcomes(path: Path) -> tuple[dict[str, BenchmarkOutcome], About]:
         text = f"must be a report of `dreamgrid evaluate --json`: {error}"
         raise InputError("export", [Mistake(where=str(path), text=text)]) from error
     about = About(
-        name=document["checkpoint"] + _on_own_files(outcomes),
+        name=document["checkpoint"] + _marks(outcomes),
         dataset=document["dataset"],
         architecture=document.get("architecture", ""),
     )
     return outcomes, about
 
 
-def _on_own_files(outcomes: Mapping[str, BenchmarkOutcome]) -> str:
-    """Return what the name of an exported row says of benchmarks on files that are not shown to be the published ones."""
+def _marks(outcomes: Mapping[str, BenchmarkOutcome]) -> str:
+    """Return what the name of an exported row says of its numbers, for which the formats have no other room.
+
+    That is: benchmarks on files that are not shown to be the published ones, and benchmarks on a part of the images.
+    """
     own = [name for name, outcome in outcomes.items() if reads_own_files(outcome.notes)]
-    return f" (own files: {', '.join(own)})" if own else ""
+    partial = [name for name, outcome in outcomes.items() if outcome.notes.get("limited")]
+    marks = {"own files": own, "part of the images": partial}
+    return "".join(f" ({mark}: {', '.join(names)})" for mark, names in marks.items() if names)

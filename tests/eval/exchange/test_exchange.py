@@ -17,6 +17,7 @@ from eval.errors import EvalError
 from eval.exchange.contract import About
 from eval.exchange.openood import is_average
 from eval.exchange.suites import SUITES, export_results, read_results, same_name
+from eval.report import BenchmarkOutcome, MetricValue
 
 ABOUT = About(name="pixmix seed 0", dataset="tiny", architecture="wrn-10-1")
 
@@ -35,7 +36,8 @@ def outcomes(shared_subject):
 def test_torch_uncertainty_gets_fractions_in_one_line(outcomes):
     (line,) = csv.DictReader(io.StringIO(export_results("torch-uncertainty", outcomes, ABOUT)))
     assert float(line["test/cls/Acc"]) == pytest.approx(1 - outcomes["clean"].metrics["error"].value)
-    assert float(line["ood/AUROC"]) == outcomes["ood-generated"].metrics["auroc"].value
+    assert "ood/AUROC" not in line
+    assert float(line["ood/AUROC (generated)"]) == outcomes["ood-generated"].metrics["auroc"].value
 
 
 def test_a_name_is_no_formula_in_a_file_that_goes_out_and_comes_back_as_it_was(outcomes):
@@ -48,14 +50,17 @@ def test_a_name_is_no_formula_in_a_file_that_goes_out_and_comes_back_as_it_was(o
 
 def test_openood_gets_a_line_per_set_in_percent(outcomes):
     lines = list(csv.DictReader(io.StringIO(export_results("openood", outcomes, ABOUT))))
-    assert [line["dataset"] for line in lines] == ["gaussian", "blobs"]
+    assert [line["dataset"] for line in lines] == ["gaussian (generated)", "blobs (generated)"]
     rows = {row["set"]: row for row in outcomes["ood-generated"].rows if row["variant"] == "msp"}
     assert float(lines[0]["AUROC"]) == pytest.approx(100 * rows["gaussian"]["auroc"], abs=0.005)
 
 
 def test_robustbench_gets_accuracies_as_text(outcomes):
     document = json.loads(export_results("robustbench", outcomes, ABOUT))
-    assert document["corruptions_acc"] == f"{100 - 100 * outcomes['c-generated'].metrics['error'].value:.2f}"
+    assert "corruptions_acc" not in document
+    assert (
+        document["corruptions_acc (generated)"] == f"{100 - 100 * outcomes['c-generated'].metrics['error'].value:.2f}"
+    )
     assert document["architecture"] == "wrn-10-1"
 
 
@@ -65,10 +70,31 @@ def test_what_goes_out_comes_back_in_as_it_was_within_its_rounding(suite, outcom
     found = {str(each.column): each.value for each in network.numbers}
     if suite == "openood":
         rows = {row["set"]: row for row in outcomes["ood-generated"].rows if row["variant"] == "msp"}
-        assert found["ood/fpr95/blobs"] == pytest.approx(rows["blobs"]["fpr95"], abs=1e-4)
+        assert found["ood-generated/fpr95/blobs"] == pytest.approx(rows["blobs"]["fpr95"], abs=1e-4)
     else:
         assert found["clean/error"] == pytest.approx(outcomes["clean"].metrics["error"].value, abs=1e-4)
-        assert found["c/error"] == pytest.approx(outcomes["c-generated"].metrics["error"].value, abs=1e-4)
+        assert found["c-generated/error"] == pytest.approx(outcomes["c-generated"].metrics["error"].value, abs=1e-4)
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_published_and_generated_data_stay_apart_in_one_file(suite):
+    ood = {"set": "blobs", "auroc": 0.75, "aupr": 0.5, "fpr95": 0.25}
+    measured = {
+        "c": BenchmarkOutcome(metrics={"error": MetricValue(0.25, 10)}, rows=(), notes={}),
+        "c-generated": BenchmarkOutcome(metrics={"error": MetricValue(0.125, 10)}, rows=(), notes={}),
+        "ood": BenchmarkOutcome(metrics={"auroc": MetricValue(0.75, 10)}, rows=(ood,), notes={}),
+        "ood-generated": BenchmarkOutcome(
+            metrics={"auroc": MetricValue(0.5, 10)}, rows=({**ood, "auroc": 0.5},), notes={}
+        ),
+    }
+    (network,) = read_results(suite, export_results(suite, measured, ABOUT))
+    found = {str(each.column): each.value for each in network.numbers}
+    if suite == "openood":
+        assert (found["ood/auroc/blobs"], found["ood-generated/auroc/blobs"]) == (0.75, 0.5)
+    else:
+        assert (found["c/error"], found["c-generated/error"]) == (0.25, 0.125)
+    if suite == "torch-uncertainty":
+        assert (found["ood/auroc"], found["ood-generated/auroc"]) == (0.75, 0.5)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ REPORT: dict[str, Any] = {
     "error": None,
     "metrics": {"auroc": {"value": 0.9, "n": 100}},
     "rows": [{"set": "svhn", "auroc": 0.9}],
-    "notes": {"files": {"svhn": {"are": "own"}}},
+    "notes": {"files": {"svhn": {"are": "own"}}, "limited": {"used": 100, "of": 200}},
 }
 DOCUMENT: dict[str, Any] = {"kind": DOCUMENT_KIND, "checkpoint": "x.pt", "dataset": "cifar-10", "reports": [REPORT]}
 
@@ -31,7 +31,7 @@ def read(folder: Path, text: str) -> Any:
 def test_a_document_is_read_with_what_marks_it(tmp_path: Path) -> None:
     outcomes, about = read(tmp_path, json.dumps(DOCUMENT))
     assert outcomes["ood"].metrics["auroc"].value == 0.9
-    assert (about.name, about.architecture) == ("x.pt (own files: ood)", "")
+    assert (about.name, about.architecture) == ("x.pt (own files: ood) (part of the images: ood)", "")
 
 
 WRONG = {
