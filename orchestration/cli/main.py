@@ -19,6 +19,7 @@ from clusters.storage.patient import expect_mistakes, reported_to
 from clusters.temporary.own import log_file
 from eval.errors import EvalError
 from orchestration.cli.given_options import GivenOptions
+from orchestration.cli.interrupts import interrupted
 from orchestration.cli.output import (
     EXIT_BAD_INPUT,
     EXIT_CELLS_FAILED,
@@ -28,7 +29,6 @@ from orchestration.cli.output import (
     PASSING_LINE,
     echo,
     echo_err,
-    interrupted,
 )
 from orchestration.cli.restart import leave, may_restart, restart
 from orchestration.cli.verb_list import VERBS, VerbGroup

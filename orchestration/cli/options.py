@@ -13,7 +13,7 @@ import typer
 from orchestration.cells.catalogue import Catalogue, builtin_catalogue
 from orchestration.cells.load import load_sweep, read_sweep
 from orchestration.cells.resolved import ResolvedSweep
-from orchestration.cli.output import interrupted
+from orchestration.cli.interrupts import interrupted
 from orchestration.cli.verb_list import VERBS
 from orchestration.errors import PROGRAM, InputError, Mistake
 from orchestration.settings import Settings, read_settings
@@ -220,7 +220,7 @@ def add_verbs(app: typer.Typer, verbs: Mapping[str, Any]) -> None:
     """Add verbs (name -> function) to a command line."""
     for name, verb in verbs.items():
         listed = VERBS.get(name)
-        app.command(name, epilog=f"Example: {PROGRAM} {listed.example}" if listed else None)(with_groups(verb))
+        app.command(name, epilog=f"Example: {PROGRAM} {listed.example}" if listed else None)(with_groups(verb, name))
 
 
 def add_group(app: typer.Typer, name: str, text: str, verbs: Mapping[str, Any]) -> None:
@@ -229,12 +229,16 @@ def add_group(app: typer.Typer, name: str, text: str, verbs: Mapping[str, Any]) 
         no_args_is_help=True, rich_markup_mode=None, help=text, epilog=f"Example: {PROGRAM} {VERBS[name].example}"
     )
     for verb, function in verbs.items():
-        group.command(verb)(with_groups(function))
+        group.command(verb)(with_groups(function, f"{name} {verb}"))
     app.add_typer(group, name=name)
 
 
-def with_groups(verb: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a verb as the option parser reads it: a parameter that is a dataclass adds the options in its fields."""
+def with_groups(verb: Callable[..., Any], called: str) -> Callable[..., Any]:
+    """Return a verb as the option parser reads it: a parameter that is a dataclass adds the options in its fields.
+
+    Args:
+        called: The verb as people write it, with its group.
+    """
     hints = get_type_hints(verb, include_extras=True)
     groups: dict[str, Any] = {}
     parameters: list[inspect.Parameter] = []
@@ -252,7 +256,7 @@ def with_groups(verb: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return verb(**given)
         except KeyboardInterrupt:  # here, since the parser would make an exit code of it that says nothing
-            return interrupted()
+            return interrupted(called)
 
     command.__doc__ = verb.__doc__
     command.__annotations__ = {each.name: each.annotation for each in parameters}

@@ -69,12 +69,6 @@ def drawing_stream() -> TextIO:
     return sys.stderr
 
 
-def interrupted() -> int:
-    """Say how an interrupted command goes on; return its exit code."""
-    echo_err("Interrupted. Anything recorded is kept; run the same command again to continue.")
-    return EXIT_INTERRUPTED
-
-
 def echo_damage(error: Exception) -> None:
     """Report a damaged file of the storage, which is left out."""
     echo_err(f"left out because it is damaged: {error}")

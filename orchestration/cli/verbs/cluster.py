@@ -34,7 +34,7 @@ _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 def register(app: typer.Typer) -> None:
     """Add the verbs of this file."""
     example = f"Example: {PROGRAM} {VERBS['submit'].example}"
-    app.command("submit", context_settings=_PASS_ON, epilog=example)(submit)
+    app.command("submit", context_settings=_PASS_ON, epilog=example)(options.with_groups(submit, "submit"))
     options.add_group(app, "cluster", "Check, start and stop clusters.", {"check": check, "up": up, "down": down})
 
 

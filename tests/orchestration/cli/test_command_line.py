@@ -7,12 +7,17 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, Final
 
 import pytest
+from typer.main import get_command
 
 from orchestration.cells.cell import Plan
 from orchestration.cli import main
+from orchestration.cli.interrupts import LEFT
+from orchestration.cli.main import build_app
 from orchestration.cli.output import echo, echo_err
+from orchestration.cli.verb_list import VERBS
 from orchestration.planning.costs.listing import TOTALS_FILE, counted_totals
 from orchestration.tracking.sync import Synced
 from tests.fakes.cpu_peer import child_cpu_s, pandas_import_s
@@ -227,14 +232,59 @@ def test_what_nobody_foresaw_goes_to_a_log_and_not_to_the_user(
     log.unlink()
 
 
-def test_ctrl_c_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+INTERRUPTIBLE: Final = {
+    "orchestration.cli.verbs.plan.make_plan": (["plan", "demo"], "Nothing was started or recorded."),
+    "orchestration.cli.verbs.run.complete": (
+        ["run", "demo"],
+        "What is recorded is kept; run the same command again to",
+    ),
+    "orchestration.evaluation.checkpoints.tried": (
+        ["evaluate", "checkpoint.pt"],
+        "Results are complete only at the end, so none is kept; run the same command again to start from the beginning.",
+    ),
+    "orchestration.cli.verbs.cluster.measure_upload": (["submit", "demo"], "The job may have started; run the same"),
+    "orchestration.cli.verbs.data.datasets.missing_data": (["data", "list"], "Nothing was changed."),
+}
+
+
+@pytest.mark.parametrize("place", INTERRUPTIBLE)
+def test_ctrl_c_says_what_the_verb_leaves_behind(
+    place: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def interrupted(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("orchestration.cli.verbs.plan.make_plan", interrupted)
+    words, text = INTERRUPTIBLE[place]
+    monkeypatch.setattr("orchestration.cli.verbs.evaluate._opened", lambda *args: None)
+    monkeypatch.setattr("orchestration.cli.verbs.evaluate._requests", lambda *args: ((), ()))
+    monkeypatch.setattr(place, interrupted)
+
+    assert main(words) == 130
+
+    assert f"Interrupted. {text}" in capsys.readouterr().err
+
+
+def test_ctrl_c_before_a_verb_began_says_that_nothing_was_changed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("orchestration.cli.verbs.plan.register", interrupted)
 
     assert main(["plan", "demo"]) == 130
-    assert "run the same command again to continue" in capsys.readouterr().err
+
+    assert capsys.readouterr().err == "Interrupted. Nothing was changed.\n"
+
+
+def test_every_verb_says_what_ctrl_c_leaves_behind() -> None:
+    verbs: dict[str, str] = {}
+    for name in VERBS:
+        found: Any = get_command(build_app(name))
+        found = found.commands.get(name, found)
+        verbs |= {f"{name} {each}": each for each in found.commands} if hasattr(found, "commands") else {name: name}
+
+    assert list(verbs) == list(LEFT)
 
 
 def test_a_table_of_nothing_says_how_to_compute_it(capsys: pytest.CaptureFixture[str]) -> None:

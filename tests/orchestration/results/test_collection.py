@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import typer
 
 from clusters.storage.open import join, open_storage
 from clusters.temporary.leftovers import Leftover
@@ -165,6 +166,22 @@ def test_a_person_is_asked(
 
     assert asked == ["Delete 1 cell, 1.0 MiB, permanently?"]
     assert (store.result("ab" * 32) is not None) == is_there
+
+
+def test_ctrl_c_at_the_question_deletes_nothing_and_says_so(
+    settings: Settings, store: FileStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def aborted(*args: object, **kwargs: object) -> None:
+        raise typer.Abort
+
+    record_cell(store, settings, "ab" * 32)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("typer.confirm", aborted)
+
+    assert main(["cells", "gc", "--delete"]) == 130
+
+    assert "\nInterrupted. What was deleted stays deleted; run the same command again" in capsys.readouterr().err
+    assert store.result("ab" * 32) is not None
 
 
 def test_what_killed_processes_left_is_listed_and_deleted_with_the_cells(

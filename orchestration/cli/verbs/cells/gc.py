@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from orchestration.cli import options
-from orchestration.cli.output import EXIT_DONE, columns, count, echo_damage, emit
+from orchestration.cli.output import EXIT_DONE, columns, count, echo_damage, echo_err, emit
 from orchestration.errors import InputError, Mistake
 from orchestration.results.collection import Collection, Unwanted, collection, record_label
 from orchestration.results.collection import delete as delete_cells
@@ -68,7 +68,11 @@ def _is_confirmed(found: Collection) -> bool:
     what = [f"{count(len(found.unwanted), 'cell')}, {found.checkpoint_bytes / MIB:.1f} MiB"] if found.unwanted else []
     what += [_leftover_total(found)] if found.leftovers else []
     question = f"Delete {' and '.join(what)}, permanently?"
-    return typer.confirm(question, err=True)
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort as error:  # Ctrl-C, or an end of input, while the line of the question is open
+        echo_err("")
+        raise KeyboardInterrupt from error
 
 
 def _document(found: Collection, deleted: tuple[Unwanted, ...] | None) -> dict[str, Any]:
