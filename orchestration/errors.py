@@ -77,9 +77,14 @@ def read_all(*readers: Callable[[], Any]) -> tuple[Any, ...]:
         except InputError as error:
             errors.append(error)
     if errors:
-        subject = errors[0].subject if len({error.subject for error in errors}) == 1 else "options"
-        raise InputError(subject, [mistake for error in errors for mistake in error.mistakes])
+        raise together(errors)
     return tuple(found)
+
+
+def together(errors: Sequence[InputError]) -> InputError:
+    """Return one error with the mistakes of several."""
+    subject = errors[0].subject if len({error.subject for error in errors}) == 1 else "options"
+    return InputError(subject, [mistake for error in errors for mistake in error.mistakes])
 
 
 class EnvironmentRefused(SweepError):

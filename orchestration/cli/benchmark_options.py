@@ -54,3 +54,11 @@ class BenchmarkOptions:
             text = f"the precision is given twice, also by --set {PRECISION_PATH}={named}; leave one out"
             raise InputError("options", [Mistake(where="--precision", text=text)])
         return parse_overrides([f"{PRECISION_PATH}={self.precision}"]).precision
+
+    def check(self) -> None:
+        """Check the values of the options.
+
+        Raises:
+            InputError: With every mistake of them.
+        """
+        _ = self.evaluated_in

@@ -97,6 +97,14 @@ class EngineOptions:
         }
         return {name: value for name, value in found.items() if value is not None}
 
+    def check(self) -> None:
+        """Check the values of the options.
+
+        Raises:
+            InputError: With every mistake of them.
+        """
+        self.given()
+
 
 @dataclass(frozen=True, kw_only=True)
 class UntilDecidedOptions:
@@ -126,6 +134,14 @@ class UntilDecidedOptions:
         if not self.until_decided:
             return None
         return DecidingOptions(max_seeds=self.max_seeds, looks=self.looks, budget_hours=self.budget_hours)
+
+    def check(self) -> None:
+        """Check the values of the options.
+
+        Raises:
+            InputError: With every mistake of them.
+        """
+        self.given()
 
 
 def engine_of(text: str) -> str:

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Annotated, Any, Final
 
@@ -30,14 +30,12 @@ from orchestration.cli.output import (
     echo,
     echo_err,
 )
+from orchestration.cli.parsing import usage_text
 from orchestration.cli.restart import leave, may_restart, restart
 from orchestration.cli.verb_list import VERBS, VerbGroup
 from orchestration.cli.weight_options import join_normalize
 from orchestration.errors import PROGRAM, EnvironmentRefused, InputError, Mistake, SweepError, given_by
 from trainers.errors import DataError, TrainingError
-
-RENAMED_OPTIONS: Final[Mapping[str, str]] = {"--pictures": "--images", "--schema": f"the verb: {PROGRAM} schema"}
-"""Options of earlier versions -> what they are called now."""
 
 COMPLETION: Final = f"_{PROGRAM.upper()}_COMPLETE"
 """Variable by which a shell asks what may follow, as Typer names it."""
@@ -177,7 +175,7 @@ def _shortened(line: str) -> str:
 
 def _explain(error: Exception) -> tuple[int, dict[str, Any]]:
     """Return the exit code and the message of an error; an unforeseen one goes to a log file, not to the user."""
-    usage = _usage_text(error)
+    usage = usage_text(error)
     if usage is not None:
         return EXIT_BAD_INPUT, {"error": usage}
     if isinstance(error, InputError):
@@ -191,32 +189,6 @@ def _explain(error: Exception) -> tuple[int, dict[str, Any]]:
     path = _log_unforeseen(error)
     text = f"unforeseen {type(error).__name__}: {error}; the details are in {path}: please report them"
     return EXIT_CELLS_FAILED, {"error": text, "log": path}
-
-
-def _usage_text(error: Exception) -> str | None:
-    """Return what the option parser reports of the arguments, or None for other errors."""
-    format_message = getattr(error, "format_message", None)
-    if format_message is None:
-        return None
-    old = str(getattr(error, "option_name", ""))
-    text = f"{old} is now {RENAMED_OPTIONS[old]}" if old in RENAMED_OPTIONS else _with_value(error, format_message())
-    if text.startswith("Usage:"):
-        return text
-    asked = getattr(getattr(error, "ctx", None), "command_path", "") or PROGRAM
-    return f"{text.removesuffix('.')} (see `{asked} --help`)"
-
-
-def _with_value(error: Exception, text: str) -> str:
-    """Return the parser's text with the value that it leaves out: "--decimals must be ... 6, but got 9"."""
-    read_errors = getattr(error.__cause__, "errors", None)
-    if read_errors is None:
-        return text
-    found = [
-        f"{each['msg'].split(', ')[0].replace('Input should be', 'must be')}, but got {each['input']}"
-        for each in read_errors()
-    ]
-    names = getattr(getattr(error, "param", None), "opts", ())
-    return f"{'/'.join(names)} {'; '.join(found)}" if names else text
 
 
 def _log_unforeseen(error: Exception) -> str:

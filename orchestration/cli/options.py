@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, NamedTuple, get_type_hints
 
 import typer
 
@@ -14,8 +15,9 @@ from orchestration.cells.catalogue import Catalogue, builtin_catalogue
 from orchestration.cells.load import load_sweep, read_sweep
 from orchestration.cells.resolved import ResolvedSweep
 from orchestration.cli.interrupts import interrupted
+from orchestration.cli.parsing import VerbCommand
 from orchestration.cli.verb_list import VERBS
-from orchestration.errors import PROGRAM, InputError, Mistake
+from orchestration.errors import PROGRAM, InputError, Mistake, read_all
 from orchestration.settings import Settings, read_settings
 from orchestration.store.files import FileStore
 from orchestration.store.open import open_existing_store, open_store
@@ -88,6 +90,14 @@ class SizeOptions:
             text = "a sweep has one size; choose one of the two"
             raise InputError("options", [Mistake(where="--smoke --small", text=text)])
         return "smoke" if self.smoke else "small" if self.small else "full"
+
+    def check(self) -> None:
+        """Check the values of the options.
+
+        Raises:
+            InputError: With every mistake of them.
+        """
+        read_all(lambda: self.size, lambda: self.overrides)
 
     @property
     def overrides(self) -> Overrides:
@@ -219,8 +229,18 @@ def open_sweep(choice: SweepOptions, places: PlaceOptions, *, is_only_read: bool
 def add_verbs(app: typer.Typer, verbs: Mapping[str, Any]) -> None:
     """Add verbs (name -> function) to a command line."""
     for name, verb in verbs.items():
-        listed = VERBS.get(name)
-        app.command(name, epilog=f"Example: {PROGRAM} {listed.example}" if listed else None)(with_groups(verb, name))
+        add_verb(app, name, verb)
+
+
+def add_verb(app: typer.Typer, name: str, verb: Callable[..., Any], **settings: Any) -> None:
+    """Add a verb to a command line.
+
+    Args:
+        settings: Of the option parser's command.
+    """
+    read, listed = with_groups(verb, name), VERBS.get(name)
+    epilog = f"Example: {PROGRAM} {listed.example}" if listed else None
+    app.command(name, cls=read.parser, epilog=epilog, **settings)(read.command)
 
 
 def add_group(app: typer.Typer, name: str, text: str, verbs: Mapping[str, Any]) -> None:
@@ -229,11 +249,24 @@ def add_group(app: typer.Typer, name: str, text: str, verbs: Mapping[str, Any]) 
         no_args_is_help=True, rich_markup_mode=None, help=text, epilog=f"Example: {PROGRAM} {VERBS[name].example}"
     )
     for verb, function in verbs.items():
-        group.command(verb)(with_groups(function, f"{name} {verb}"))
+        read = with_groups(function, f"{name} {verb}")
+        group.command(verb, cls=read.parser)(read.command)
     app.add_typer(group, name=name)
 
 
-def with_groups(verb: Callable[..., Any], called: str) -> Callable[..., Any]:
+class ReadVerb(NamedTuple):
+    """A verb as the option parser reads it.
+
+    Attributes:
+        command: The function, whose signature has all options.
+        parser: The class of the parser's command.
+    """
+
+    command: Callable[..., Any]
+    parser: Any
+
+
+def with_groups(verb: Callable[..., Any], called: str) -> ReadVerb:
     """Return a verb as the option parser reads it: a parameter that is a dataclass adds the options in its fields.
 
     Args:
@@ -250,18 +283,22 @@ def with_groups(verb: Callable[..., Any], called: str) -> Callable[..., Any]:
         else:
             parameters.append(_option(parameter.name, hint, parameter.default))
 
+    def grouped(given: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            name: group(**{field.name: given[field.name] for field in fields(group)}) for name, group in groups.items()
+        }
+
     def command(**given: Any) -> Any:
-        for name, group in groups.items():
-            given[name] = group(**{field.name: given.pop(field.name) for field in fields(group)})
+        alone = {name: value for name, value in given.items() if name in hints and name not in groups}
         try:
-            return verb(**given)
+            return verb(**alone, **grouped(given))
         except KeyboardInterrupt:  # here, since the parser would make an exit code of it that says nothing
             return interrupted(called)
 
     command.__doc__ = verb.__doc__
     command.__annotations__ = {each.name: each.annotation for each in parameters}
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    return command
+    return ReadVerb(command, partial(VerbCommand, groups=lambda given: grouped(given).values()))
 
 
 def _options_of(group: Any) -> list[inspect.Parameter]:

@@ -20,9 +20,8 @@ from clusters.ray_api.jobs import JobServer
 from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_BAD_INPUT, EXIT_DONE, columns, echo, echo_err, emit
-from orchestration.cli.verb_list import VERBS
 from orchestration.cli.verbs.run import run
-from orchestration.errors import PROGRAM, InputError, Mistake
+from orchestration.errors import InputError, Mistake
 from orchestration.runs.submit import SubmitRequest, exit_code, job_order
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Cluster files; see clusters/manifests.")]
@@ -33,8 +32,7 @@ _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 def register(app: typer.Typer) -> None:
     """Add the verbs of this file."""
-    example = f"Example: {PROGRAM} {VERBS['submit'].example}"
-    app.command("submit", context_settings=_PASS_ON, epilog=example)(options.with_groups(submit, "submit"))
+    options.add_verb(app, "submit", submit, context_settings=_PASS_ON)
     options.add_group(app, "cluster", "Check, start and stop clusters.", {"check": check, "up": up, "down": down})
 
 

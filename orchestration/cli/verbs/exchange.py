@@ -12,6 +12,7 @@ from eval.exchange.contract import Unit
 from eval.exchange.suites import export_results
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_DONE, columns, echo, echo_err, emit
+from orchestration.cli.parsing import checked
 from orchestration.cli.verbs.cells.cell_ids import find_cell
 from orchestration.errors import InputError, Mistake, command
 from orchestration.results.exchange import known_suite, recorded_outcomes, reported_outcomes
@@ -19,7 +20,14 @@ from orchestration.results.imported import ImportedCell, import_file
 from orchestration.store.open import open_store
 from trainers.datasets.registry import dataset_for
 
-Format = Annotated[str, typer.Option("--format", help="torch-uncertainty (CSV), openood (CSV) or robustbench (JSON).")]
+Format = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        help="torch-uncertainty (CSV), openood (CSV) or robustbench (JSON).",
+        callback=checked(known_suite),
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -56,6 +64,12 @@ def export(
     return EXIT_DONE
 
 
+def _known_unit(unit: str | None) -> Unit | None:
+    if unit is None or unit in ("percent", "fraction"):
+        return unit  # type: ignore[return-value]
+    raise InputError("options", [Mistake(where="--unit", text=f"must be percent or fraction, but is '{unit}'")])
+
+
 def import_results(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="Result file of the other suite.")],
     form: Format,
@@ -64,7 +78,12 @@ def import_results(
     dataset: Annotated[str, typer.Option("--dataset", help="Training dataset of the network.")],
     model: Annotated[str | None, typer.Option("--model", help="Architecture of the network [as in the file].")] = None,
     unit: Annotated[
-        str | None, typer.Option("--unit", help="percent or fraction, if the file does not use the unit of its suite.")
+        str | None,
+        typer.Option(
+            "--unit",
+            help="percent or fraction, if the file does not use the unit of its suite.",
+            callback=checked(_known_unit),
+        ),
     ] = None,
     as_json: options.Json = False,
 ) -> int:
@@ -83,12 +102,6 @@ def import_results(
     text = "\n\n".join([*(_imported_text(each, suite) for each in cells), follows])
     emit({**only, "cells": documents}, lambda: text, as_json=as_json)
     return EXIT_DONE
-
-
-def _known_unit(unit: str | None) -> Unit | None:
-    if unit is None or unit in ("percent", "fraction"):
-        return unit  # type: ignore[return-value]
-    raise InputError("options", [Mistake(where="--unit", text=f"must be percent or fraction, but is '{unit}'")])
 
 
 def _imported_document(cell: ImportedCell) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from orchestration.cells.cell import Mode, Plan, PlannedCell
 from orchestration.cells.checks.tables import unmatched_tables
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_DONE, columns, count, echo_damage, echo_err, emit
-from orchestration.errors import InputError, Mistake, command, read_all
+from orchestration.cli.parsing import checked
+from orchestration.errors import InputError, Mistake, command
 from orchestration.planning.costs.estimate import PlanCost, estimate, recorded_seconds
 from orchestration.planning.costs.machines import DEFAULT_MACHINE, PRICE_FILE, Machine, read_machine
 from orchestration.planning.costs.units import amount, duration, size
@@ -31,10 +32,23 @@ SOURCES: Final = {
     "unknown": "nothing, as their cost is unknown",
 }
 
+
+def mode_of(text: str) -> Mode:
+    """Return a mode by its name."""
+    if text not in MODES:
+        raise InputError(
+            "options", [Mistake(where=f"--mode {text}", text=f"unknown mode '{text}'{nearest(text, MODES)}")]
+        )
+    return cast("Mode", text)
+
+
 ModeName = Annotated[
     str,
     typer.Option(
-        "--mode", metavar="MODE", help="cached: run missing cells; retry: failed ones too; force: all; read-only: none."
+        "--mode",
+        metavar="MODE",
+        help="cached: run missing cells; retry: failed ones too; force: all; read-only: none.",
+        callback=checked(mode_of),
     ),
 ]
 
@@ -56,6 +70,22 @@ class CostOptions:
         ),
     ] = False
 
+    def read_machine(self) -> Machine:
+        """Return the machine of the price file.
+
+        Raises:
+            InputError: If there is no such machine, or the file is wrong.
+        """
+        return read_machine(self.machine, self.prices or PRICE_FILE)
+
+    def check(self) -> None:
+        """Check the values of the options.
+
+        Raises:
+            InputError: With every mistake of them.
+        """
+        self.read_machine()
+
 
 def register(app: typer.Typer) -> None:
     """Add the verbs of this file."""
@@ -70,16 +100,11 @@ def plan(
     as_json: options.Json = False,
 ) -> int:
     """Show what a sweep would run, and what it would cost. Starts nothing."""
-    chosen_mode, machine, *_ = read_all(
-        lambda: mode_of(mode),
-        lambda: read_machine(costs.machine, costs.prices or PRICE_FILE),
-        lambda: choice.size,
-        lambda: choice.overrides,
-    )
+    machine = costs.read_machine()
     opened = options.open_sweep(choice, places)
     resolved, store = opened.resolved, opened.store
     sweep = resolved.sweep
-    made = make_plan(resolved, store=store, mode=chosen_mode, checkpoints=opened.settings.checkpoints)
+    made = make_plan(resolved, store=store, mode=mode_of(mode), checkpoints=opened.settings.checkpoints)
     otherwise = recorded_otherwise(resolved, store, echo_damage) if made.to_run else ()
     if costs.calibrate:
         _calibrate(made, opened, machine)
@@ -101,15 +126,6 @@ def plan(
     lines = [*otherwise, *generated_lines(images, budget), cost_text(cost)]
     emit(document, lambda: "\n".join([plan_text(made, sweep, states), *lines]), as_json=as_json)
     return EXIT_DONE
-
-
-def mode_of(text: str) -> Mode:
-    """Return a mode by its name."""
-    if text not in MODES:
-        raise InputError(
-            "options", [Mistake(where=f"--mode {text}", text=f"unknown mode '{text}'{nearest(text, MODES)}")]
-        )
-    return cast("Mode", text)
 
 
 def _calibrate(made: Plan, opened: options.OpenSweep, machine: Machine) -> None:

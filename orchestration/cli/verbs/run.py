@@ -21,10 +21,11 @@ from orchestration.cli.output import (
     echo,
     echo_err,
 )
+from orchestration.cli.parsing import checked
 from orchestration.cli.restart import is_restarted, may_restart
 from orchestration.cli.verbs.plan import ModeName, mode_of
 from orchestration.cli.verbs.table import print_tables, tables_document
-from orchestration.errors import InputError, Mistake, command, read_all
+from orchestration.errors import InputError, Mistake, command
 from orchestration.planning.costs.actual import ledger, ledger_text
 from orchestration.runs.afterwards import closing_lines, sentences, write_report
 from orchestration.runs.notify import Webhook, message_of, notify, webhook_of
@@ -51,20 +52,19 @@ def run(
         typer.Option("--priority", metavar="ROW=N", help="Priority of a row [0]; higher ones start first. Repeatable."),
     ] = None,
     webhook_url: Annotated[
-        str | None, typer.Option("--notify", metavar="URL", help="Webhook to call at the end [DREAMGRID_WEBHOOK].")
+        str | None,
+        typer.Option(
+            "--notify",
+            metavar="URL",
+            help="Webhook to call at the end [DREAMGRID_WEBHOOK].",
+            callback=checked(webhook_of),
+        ),
     ] = None,
     log_weights: options.LogWeights = False,
     as_json: options.Json = False,
 ) -> int:
     """Run the missing cells of a sweep and print its table. Recorded cells are reused. Ctrl-C stops cleanly."""
-    given, limits, chosen_mode, webhook, *_ = read_all(
-        engine.given,
-        deciding.given,
-        lambda: continued(mode_of(mode)),
-        lambda: webhook_of(webhook_url),
-        lambda: choice.size,
-        lambda: choice.overrides,
-    )
+    webhook = webhook_of(webhook_url)
     opened = options.open_sweep(choice, places)
     resolved = opened.resolved
     try:
@@ -72,10 +72,10 @@ def run(
             resolved=resolved,
             settings=opened.settings,
             store=opened.store,
-            mode=chosen_mode,
-            engine=given,
+            mode=continued(mode_of(mode)),
+            engine=engine.given(),
             priorities=priorities_of(priority, resolved.sweep) if priority else {},
-            deciding=limits,
+            deciding=deciding.given(),
             log_weights=log_weights,
         )
         completed = complete(request, observe=lambda: progress_for(drawing_stream()), report=echo_err)

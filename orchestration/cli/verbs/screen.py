@@ -47,6 +47,22 @@ class ScreenerOptions:
     ] = None
     address: options.RayAddress = None
 
+    def chosen(self) -> ScreenOptions:
+        """Return how cells are screened.
+
+        Raises:
+            InputError: With every mistake of the options.
+        """
+        return ScreenOptions(**vars(self))
+
+    def check(self) -> None:
+        """Check the values of the options.
+
+        Raises:
+            InputError: With every mistake of them.
+        """
+        self.chosen()
+
 
 def register(app: typer.Typer) -> None:
     """Add the verbs of this file."""
@@ -57,7 +73,7 @@ def screen(
     choice: options.SweepOptions, places: options.PlaceOptions, how: ScreenerOptions, as_json: options.Json = False
 ) -> int:
     """Train cells with early stopping on held-out images. Tables never show these results."""
-    chosen = ScreenOptions(**vars(how))
+    chosen = how.chosen()
     opened = options.open_sweep(choice, places)
     # Here and not later: hours of training would be lost with a storage that refuses what came of them.
     check_address(chosen.address)

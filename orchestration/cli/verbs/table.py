@@ -17,6 +17,7 @@ from eval.tables.grid import Table
 from orchestration.cells.load import full_size
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_DONE, echo, echo_damage, echo_err
+from orchestration.cli.parsing import checked
 from orchestration.errors import InputError, Mistake, command
 from orchestration.planning.costs.actual import ledger, ledger_text
 from orchestration.planning.lookup import recorded
@@ -31,10 +32,21 @@ def register(app: typer.Typer) -> None:
     options.add_verbs(app, {"table": table})
 
 
+def _refuse_unknown_format(form: str) -> None:
+    if form not in FORMATS:
+        mistake = Mistake(where=f"--format {form}", text=f"unknown format '{form}'{nearest(form, list(FORMATS))}")
+        raise InputError("options", [mistake])
+
+
 def table(
     choice: options.SweepOptions,
     places: options.PlaceOptions,
-    form: Annotated[str, typer.Option("--format", help=f"{', '.join(FORMATS)}; terminal draws it.")] = "terminal",
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format", help=f"{', '.join(FORMATS)}; terminal draws it.", callback=checked(_refuse_unknown_format)
+        ),
+    ] = "terminal",
     decimals: Annotated[int, typer.Option("--decimals", min=0, max=6, help="Decimal places.")] = 1,
     is_compared: Annotated[
         bool,
@@ -49,9 +61,6 @@ def table(
     as_json: options.Json = False,
 ) -> int:
     """Print the table of a sweep from the recorded results. Runs nothing."""
-    if not as_json and form not in FORMATS:
-        mistake = Mistake(where=f"--format {form}", text=f"unknown format '{form}'{nearest(form, list(FORMATS))}")
-        raise InputError("options", [mistake])
     opened = options.open_sweep(choice, places, is_only_read=True)
     resolved = opened.resolved
     results = recorded(resolved.cells, opened.store)

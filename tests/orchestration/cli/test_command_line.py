@@ -152,6 +152,72 @@ def test_bad_input_is_one_message_and_code_2(
     assert printed.out == ""
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (
+            ["cells", "adopt", "demo", "x.pt", "--row", "A", "--seed", "q", "--smoke", "--small"],
+            {"--seed": "must be a valid integer, but got q", "--smoke --small": "a sweep has one size"},
+        ),
+        (
+            ["mixing-set", "generate", "fractals", "--images", "x", "--side", "4", "--seed", "-1"],
+            {
+                "--images": "must be a valid integer, but got x",
+                "--side": "must be greater than or equal to 8, but got 4",
+                "--seed": "must be greater than or equal to 0, but got -1",
+            },
+        ),
+        (
+            ["table", "demo", "--decimals", "9", "--format", "latx", "--set", "trian.epochs=1"],
+            {"--decimals": "but got 9", "--format latx": "did you mean 'latex'?", "--set trian.epochs": "'train'?"},
+        ),
+        (
+            ["table", "--colour", "3", "--decimals", "9"],
+            {"": "No such option: --colour", "--decimals": "but got 9"},
+        ),
+        (
+            ["figure", "--decimals=9", "--column"],
+            {
+                "No such option: --decimals": "",
+                "Option '--column' requires an argument": "",
+                "Missing argument 'SWEEP'": "",
+                "Missing option '--kind'": "",
+            },
+        ),
+        (
+            ["run", "demo", "--mode", "cashed", "--max-concurrent", "many", "--engine", "wram", "--small", "--smoke"],
+            {
+                "--mode cashed": "did you mean 'cached'?",
+                "--max-concurrent": "must be a valid integer, but got many",
+                "--engine wram": "did you mean 'warm'?",
+                "--smoke --small": "choose one of the two",
+            },
+        ),
+        (
+            ["import", "x.csv", "--name", "A", "--dataset", "digits", "--format", "openod", "--unit", "percents"],
+            {"--format": "did you mean 'openood'?", "--unit": "percent or fraction"},
+        ),
+    ],
+)
+def test_all_mistakes_of_a_command_line_are_reported_at_once(
+    arguments: list[str], expected: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+
+    first, *lines = capsys.readouterr().err.splitlines()
+    assert first.endswith(f": {len(expected)} mistakes")
+    for where, text in expected.items():
+        assert any(line.startswith(f"  {where}") and text in line for line in lines), lines
+
+
+def test_several_mistakes_name_the_help_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["mixing-set", "generate", "fractals", "--images", "x", "--side", "4"]) == 2
+
+    printed = capsys.readouterr().err
+    assert printed.startswith("dreamgrid: options (see `dreamgrid mixing-set generate --help`): 2 mistakes\n")
+    assert printed.count("--help") == 1
+
+
 @pytest.mark.parametrize("given", ["--pictures", "--pictures=30"])
 def test_an_option_that_was_renamed_is_answered_with_its_new_name(
     given: str, capsys: pytest.CaptureFixture[str]
