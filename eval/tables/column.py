@@ -134,6 +134,15 @@ def _check_computed(column: Column, benchmark: Benchmark, metrics: tuple[str, ..
     )
 
 
+def value_text(column: Column, value: float) -> str:
+    """Return a single value with its unit: "7.04 %"; ranks, and metrics of packages that are not installed, are plain numbers."""
+    try:
+        is_percent = column.spec.is_percent
+    except EvalError:
+        is_percent = False
+    return f"{100 * value:.2f} %" if is_percent else f"{value:.4f}"
+
+
 def column_marks(outcome: BenchmarkOutcome, column: Column) -> frozenset[str]:
     """Return the marks that a value of an outcome bears wherever it is shown: limited, small, fewer-sets, generated.
 

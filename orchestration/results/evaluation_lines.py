@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from eval.benchmarks.registry import benchmark_for
 from eval.report import LEFT_OUT, REFUSED_SETS, computing_remarks, size_remarks
-from eval.tables.column import Column
+from eval.tables.column import Column, value_text
 from eval.tables.formats.cells import UNDEFINED
 from eval.tables.grid import MARKS
 
@@ -22,7 +22,7 @@ def evaluation_rows(document: Mapping[str, Any]) -> list[list[str]]:
             column = Column.of(f"{report['shown_as']}/{name}")
             better = "lower" if column.spec.lower_is_better else "higher"
             axis = column.axis if column.is_computed else benchmark_for(column.benchmark).axis
-            rows.append([axis, column.label, _shown(column, value), better, str(value["n"])])
+            rows.append([axis, column.label, value_text(column, value["value"]), better, str(value["n"])])
         for name in report["notes"].get("missing", {}):
             column = Column.of(f"{report['shown_as']}/{name}")
             rows.append([benchmark_for(column.benchmark).axis, column.label, UNDEFINED, "", ""])
@@ -37,12 +37,8 @@ def main_numbers(document: Mapping[str, Any]) -> list[str]:
         name = "error" if "error" in metrics else next(iter(metrics), None)
         if name is not None:
             column = Column.of(f"{report['shown_as']}/{name}")
-            numbers.append(f"{column.label} {_shown(column, metrics[name])}")
+            numbers.append(f"{column.label} {value_text(column, metrics[name]['value'])}")
     return numbers
-
-
-def _shown(column: Column, value: Mapping[str, Any]) -> str:
-    return f"{100 * value['value']:.2f} %" if column.spec.is_percent else f"{value['value']:.4f}"
 
 
 def evaluation_notes(document: Mapping[str, Any]) -> list[str]:

@@ -10,6 +10,7 @@ import typer
 
 from eval.exchange.contract import Unit
 from eval.exchange.suites import export_results
+from eval.tables.column import Column, value_text
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_DONE, columns, echo, echo_err, emit
 from orchestration.cli.parsing import checked
@@ -121,10 +122,16 @@ def _imported_document(cell: ImportedCell) -> dict[str, Any]:
 
 def _imported_text(cell: ImportedCell, suite: str) -> str:
     rows = [
-        [each.original, str(each.column), f"{each.value:.4f}", "" if each.spread is None else f"{each.spread:.4f}"]
+        [
+            each.original,
+            str(each.column),
+            value_text(each.column, each.value),
+            "" if each.spread is None else value_text(each.column, each.spread),
+        ]
         for each in cell.network.numbers
     ]
-    rows += [["mean of these sets", column, f"{value:.4f}", ""] for column, value in cell.means.items()]
+    means = [(Column.of(text), value) for text, value in cell.means.items()]
+    rows += [["mean of these sets", str(column), value_text(column, value), ""] for column, value in means]
     has_spread = any(row[3] for row in rows)
     rows = rows if has_spread else [row[:3] for row in rows]
     header = ["there", "here", "value", *(["spread"] if has_spread else [])]

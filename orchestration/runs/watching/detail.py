@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from clusters.temporary.owners import describe
+from eval.tables.column import Column, value_text
 from orchestration.cells.cell import PlannedCell
 from orchestration.errors import command
 from orchestration.planning.costs.units import duration
@@ -69,7 +70,8 @@ def _recorded_lines(result: CellResult | None) -> list[str]:
         )
     for report in result.reports.values():
         metrics = report.outcome.metrics.items() if report.outcome is not None else ()
-        values = ", ".join(f"{name} {value.value:.4f}" for name, value in metrics)
+        columns = [(Column.of(f"{report.shown_benchmark}/{name}"), value.value) for name, value in metrics]
+        values = ", ".join(f"{column.metric} {value_text(column, value)}" for column, value in columns)
         lines.append(f"{report.shown_benchmark} in {duration(report.wall_s)}: {values}")
     return lines
 

@@ -206,6 +206,7 @@ def test_the_command_line_names_what_is_left_out_and_asks_for_an_unknown_unit(
     printed = capsys.readouterr().out
     assert "left out: nearood (the mean of other lines)" in printed
     assert "mean of these sets" in printed
+    assert ["svhn", "FPR@95", "ood/fpr95/svhn", "26.00", "%", "3.80", "%"] in map(str.split, printed.splitlines())
     fractions = write("dataset,AUROC\nsvhn,0.91\n", "fractions.csv")
     assert main(["import", str(fractions), *options]) == 2
     assert "--unit percent or --unit fraction" in capsys.readouterr().err

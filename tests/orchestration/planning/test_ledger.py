@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from eval.benchmarks.contract import BenchmarkRequest
 from eval.report import BenchmarkOutcome, MetricValue
 from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.load import load_sweep
@@ -68,6 +69,20 @@ def test_a_single_cell_shows_the_precision_of_its_training(
         assert main(["cells", "show", key[:12], "--storage", where]) == 0
         lines = capsys.readouterr().out.splitlines()
         assert next(line for line in lines if line.startswith("trained in")).endswith(ending)
+
+
+def test_a_single_cell_shows_rates_in_percent_as_tables_do(storage: str, capsys: pytest.CaptureFixture[str]) -> None:
+    store = open_store(storage)
+    key = store.train_keys()[0]
+    outcome = BenchmarkOutcome(metrics={"mt5d": MetricValue(0.25, 9), "of-nobody": MetricValue(0.5, 9)})
+    store.record_report(key, "d" * 64, make_report(BenchmarkRequest(name="p", params={}, key="e" * 64), outcome))
+
+    assert main(["cells", "show", key[:12], "--storage", storage]) == 0
+
+    rows = [line.split()[:4] for line in capsys.readouterr().out.splitlines()]
+    assert ["clean", "error", "10.00", "%"] in rows
+    assert ["p", "mt5d", "0.2500", "9"] in rows
+    assert ["p", "of-nobody", "0.5000", "9"] in rows
 
 
 def test_a_single_cell_shows_actual_beside_estimated(storage: str, capsys: pytest.CaptureFixture[str]) -> None:

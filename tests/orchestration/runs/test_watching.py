@@ -324,7 +324,9 @@ def test_the_detail_of_a_cell_has_settings_times_and_the_last_error(
     assert "running for 9 s (training 50 %)" in text
     assert "log of Ray on that machine: /logs/run.log" in text
     assert f"more of it: dreamgrid cells logs {first.cell_id}" in text
-    assert "trained in 1 s" in "\n".join(looks.detail(second.train_key))
+    recorded = "\n".join(looks.detail(second.train_key))
+    assert "trained in 1 s" in recorded
+    assert "clean in 0 s: error 0.00 %" in recorded
     text = "\n".join(looks.detail(third.train_key))
     assert "attempt 1 failed after 1 s: bug: it broke" in text
     assert "    ValueError: 7" in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +11,7 @@ import msgspec
 import typer
 
 from augment.lookup.parameters import nearest
+from eval.tables.column import Column, value_text
 from orchestration.cells.cell import Plan, PlannedCell
 from orchestration.cells.evaluated_in import evaluated_in
 from orchestration.cli import options
@@ -157,7 +159,7 @@ def _logs_text(logs: dict[str, Any]) -> str:
         [
             str(row["epoch"] + 1),
             f"{row['loss']:.4f}",
-            f"{row['accuracy']:.3f}",
+            f"{100 * row['accuracy']:.1f} %",
             f"{row['lr']:.2g}",
             f"{row['images_per_s']:.0f}",
         ]
@@ -242,20 +244,24 @@ def _cell_text(document: dict[str, Any]) -> str:
         lines.append(ledger_text(document["cost"]))
     if last:
         lines.append(
-            f"last epoch {last['epoch'] + 1}: loss {last['loss']:.4f}, training accuracy {last['accuracy']:.3f}"
+            f"last epoch {last['epoch'] + 1}: loss {last['loss']:.4f}, training accuracy {100 * last['accuracy']:.1f} %"
         )
     lines.append(
         f"commit {document['provenance']['commit'] or 'unknown'}{' (dirty)' * bool(document['provenance']['dirty'])}"
     )
     lines += _config_lines(document["provenance"]["config"])
     metrics = [
-        [report["benchmark"], metric, f"{value['value']:.4f}", str(value["n"]), report["precision"]]
+        [report["benchmark"], metric, _metric_text(report, metric, value), str(value["n"]), report["precision"]]
         for report in document["reports"]
         for metric, value in report["metrics"].items()
     ]
     return "\n".join(
         [*lines, "", columns(metrics, header=["benchmark", "metric", "value", "n", "precision"], right=(2, 3))]
     )
+
+
+def _metric_text(report: Mapping[str, Any], metric: str, value: Mapping[str, Any]) -> str:
+    return value_text(Column.of(f"{report['benchmark']}/{metric}"), value["value"])
 
 
 def _config_lines(config: dict[str, Any]) -> list[str]:
