@@ -50,6 +50,7 @@ class Settings:
         generated_bytes: Bytes that generated benchmarks may take in the caches of each node.
         experiment_prefix: What the names of MLflow experiments begin with: "/Users/me/" on Databricks, or "".
         trackers: Names of second trackers next to MLflow: "wandb", "tensorboard".
+        is_storage_named: Whether somebody named the storage; the default one need not be there yet.
     """
 
     storage: str
@@ -59,6 +60,7 @@ class Settings:
     generated_bytes: float = DEFAULT_GENERATED_BYTES
     experiment_prefix: str = ""
     trackers: tuple[str, ...] = ()
+    is_storage_named: bool = True
 
     @property
     def checkpoints(self) -> str:
@@ -106,10 +108,12 @@ def read_settings(
         InputError: If that is not a number from 0 on, or a place is one that cannot be.
     """
     variables = os.environ if environment is None else environment
+    named_storage = variables.get(STORAGE_VARIABLE) or None if storage is None else storage
     data = Path(variables.get(DATA_VARIABLE) or "data") if data_root is None else data_root
     cache = Path(variables.get(CACHE_VARIABLE) or "~/.cache/dreamgrid") if cache_dir is None else cache_dir
     return Settings(
-        storage=_storage(variables.get(STORAGE_VARIABLE) or DEFAULT_STORAGE if storage is None else storage),
+        storage=_storage(DEFAULT_STORAGE if named_storage is None else named_storage),
+        is_storage_named=named_storage is not None,
         data_root=_folder(data, "--data-root").absolute(),
         cache_dir=_folder(cache, CACHE_VARIABLE).absolute(),
         tracking_uri=tracking_uri or variables.get(TRACKING_VARIABLE) or None,

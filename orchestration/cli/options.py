@@ -15,10 +15,11 @@ from orchestration.cells.catalogue import Catalogue, builtin_catalogue
 from orchestration.cells.load import load_sweep, read_sweep
 from orchestration.cells.resolved import ResolvedSweep
 from orchestration.cli.interrupts import interrupted
+from orchestration.cli.output import echo_err
 from orchestration.cli.parsing import VerbCommand
 from orchestration.cli.verb_list import VERBS
 from orchestration.errors import PROGRAM, InputError, Mistake, read_all
-from orchestration.settings import Settings, read_settings
+from orchestration.settings import STORAGE_VARIABLE, Settings, read_settings
 from orchestration.store.files import FileStore
 from orchestration.store.open import open_existing_store, open_store
 from orchestration.sweeps.model import Overrides, Size, Sweep
@@ -192,6 +193,19 @@ class StorageOptions:
         """Open the results store of a verb that only reads."""
         return open_existing_store(self.settings.storage)
 
+    def read_store(self) -> FileStore:
+        """Open the results store of a verb that reads sweeps: in the default place there need be none before the first run."""
+        settings = self.settings
+        if settings.is_storage_named:
+            return open_existing_store(settings.storage)
+        store = open_store(settings.storage)
+        if not store.exists():
+            echo_err(
+                f"there is no storage at '{store.uri}' yet; a run creates it, "
+                f"--storage or {STORAGE_VARIABLE} names another"
+            )
+        return store
+
 
 @dataclass(frozen=True, kw_only=True)
 class PlaceOptions(StorageOptions):
@@ -222,7 +236,7 @@ def open_sweep(choice: SweepOptions, places: PlaceOptions, *, is_only_read: bool
     """Load a sweep and open what it is read from."""
     settings = places.settings
     resolved = choice.load(choice.sweep, builtin_catalogue(settings.data_root))
-    store = open_existing_store(settings.storage) if is_only_read else open_store(settings.storage)
+    store = places.read_store() if is_only_read else open_store(settings.storage)
     return OpenSweep(settings=settings, resolved=resolved, store=store)
 
 

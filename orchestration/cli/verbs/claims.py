@@ -35,7 +35,7 @@ def claims(
     catalogue = builtin_catalogue(places.settings.data_root)
     names = list(dict.fromkeys(sweeps))
     loaded = [changes.load(name, catalogue) for name in names]
-    store = places.existing_store()
+    store = places.read_store()
     evaluated = evaluate_claims(loaded, store=store)
     documents = [verdict_document(each) for each in evaluated]
     emit(documents, lambda: claims_text(documents, details=details), as_json=as_json)

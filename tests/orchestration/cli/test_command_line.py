@@ -280,6 +280,34 @@ def test_status_and_plan_say_the_same_is_to_do(capsys: pytest.CaptureFixture[str
     assert "waiting  train, clean, c-generated, pgd, ood-generated" in to_do[0]
 
 
+@pytest.mark.parametrize("verb", ["status", "watch", "table"])
+def test_a_sweep_in_a_new_folder_is_shown_as_one_of_which_nothing_is_recorded(
+    verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "new"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("DREAMGRID_STORAGE")
+
+    assert main([verb, "demo", "--smoke"]) == 0
+
+    printed = capsys.readouterr()
+    assert ("waiting" in printed.out) == (verb != "table")
+    assert f"there is no storage at '{folder / 'dreamgrid-storage'}' yet; a run creates it" in printed.err
+    assert not list(folder.iterdir())
+
+
+@pytest.mark.parametrize("given", [["--storage"], []])
+def test_a_named_storage_that_does_not_exist_is_a_wrong_name(
+    given: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DREAMGRID_STORAGE", str(tmp_path / "wrong"))
+
+    assert main(["status", "demo", *given, *[str(tmp_path / "wrong")][: len(given)]]) == 3
+
+    assert f"a storage must exist before it can be read, but '{tmp_path / 'wrong'}'" in capsys.readouterr().err
+
+
 def test_what_nobody_foresaw_goes_to_a_log_and_not_to_the_user(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
